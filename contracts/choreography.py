@@ -1,0 +1,132 @@
+"""The saga as data: who hears what, and what each may answer. Everything derived comes from here.
+
+The topology's bindings, the monitor's idea of what remains, the picture in the README and the check of the
+services' reactions are all computed from `CHOREOGRAPHY`; nothing about the order of events stands elsewhere.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
+from contracts.commande import CommandeAnnulee, CommandeCreee
+from contracts.envelope import Said
+from contracts.notification import NotificationEnvoyee
+from contracts.paiement import PaiementEchoue, PaiementEffectue, PaiementRembourse
+from contracts.stock import StockLibere, StockReservationEchouee, StockReserve
+
+EventClass = type[Said]
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """A service hears an event and may say some others (none: it only takes note).
+
+    `refusal` is what it says when the business answer is no, and when it has exhausted its retries.
+    `undoing` marks the answer to a cancellation, which is always given. `decision` marks a reaction that
+    settles the order; like an undoing it has no refusal, so giving it up calls for a person.
+    """
+
+    service: str
+    hears: EventClass
+    says: tuple[EventClass, ...] = ()
+    refusal: EventClass | None = None
+    undoing: bool = False
+    decision: bool = False
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What a service may say because time has passed, without hearing anything."""
+
+    service: str
+    says: tuple[EventClass, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One service's part: the event that calls for it, its success, its refusal, its undoing's answer."""
+
+    service: str
+    after: EventClass
+    success: EventClass
+    refusal: EventClass | None = None
+    undone: EventClass | None = None
+
+
+@dataclass(frozen=True)
+class Choreography:
+    starts: EventClass
+    created: EventClass
+    cancelled: EventClass
+    cancel_asked: EventClass
+    decider: str
+    steps: tuple[Step, ...]
+    reactions: tuple[Reaction, ...]
+    timed: tuple[Timed, ...]
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Every service, in the order of the steps."""
+        return tuple(step.service for step in self.steps)
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Everyone who has an exchange: the client first, then the services."""
+        return ("client", *self.services)
+
+    @property
+    def events(self) -> tuple[EventClass, ...]:
+        """Every event that is heard or said, each once, in order of appearance."""
+        seen: dict[EventClass, None] = {}
+        for reaction in self.reactions:
+            seen.update(dict.fromkeys((reaction.hears, *reaction.says)))
+        for timed in self.timed:
+            seen.update(dict.fromkeys(timed.says))
+        return tuple(seen)
+
+    def heard_by(self, service: str) -> Iterator[Reaction]:
+        return (reaction for reaction in self.reactions if reaction.service == service)
+
+    def reaction(self, service: str, type_: str) -> Reaction | None:
+        """What `service` does on hearing an event of wire type `type_`, or None."""
+        return next((r for r in self.heard_by(service) if type_ == r.hears.TYPE), None)
+
+    @property
+    def undoings(self) -> tuple[Step, ...]:
+        """The steps that must answer a cancellation, and by what."""
+        return tuple(step for step in self.steps if step.undone)
+
+
+CHOREOGRAPHY = Choreography(
+    starts=CommandeInitiee,
+    created=CommandeCreee,
+    cancelled=CommandeAnnulee,
+    cancel_asked=CommandeAnnulationDemandee,
+    decider="commande",
+    steps=(
+        Step("stock", CommandeInitiee, StockReserve, StockReservationEchouee, StockLibere),
+        Step("paiement", StockReserve, PaiementEffectue, PaiementEchoue, PaiementRembourse),
+        Step("commande", PaiementEffectue, CommandeCreee, CommandeAnnulee),
+        Step("notification", CommandeCreee, NotificationEnvoyee),
+    ),
+    reactions=(
+        Reaction(
+            "stock",
+            CommandeInitiee,
+            (StockReserve, StockReservationEchouee),
+            refusal=StockReservationEchouee,
+        ),
+        Reaction("stock", CommandeCreee),
+        Reaction("stock", CommandeAnnulee, (StockLibere,), undoing=True),
+        Reaction("paiement", StockReserve, (PaiementEffectue, PaiementEchoue), refusal=PaiementEchoue),
+        Reaction("paiement", CommandeAnnulee, (PaiementRembourse,), undoing=True),
+        Reaction("commande", CommandeInitiee, (CommandeCreee, CommandeAnnulee), decision=True),
+        Reaction("commande", StockReservationEchouee, (CommandeAnnulee,), decision=True),
+        Reaction("commande", PaiementEchoue, (CommandeAnnulee,), decision=True),
+        Reaction("commande", PaiementEffectue, (CommandeCreee, CommandeAnnulee), decision=True),
+        Reaction("commande", CommandeAnnulationDemandee, (CommandeAnnulee,), decision=True),
+        Reaction("notification", CommandeCreee, (NotificationEnvoyee,)),
+        Reaction("notification", CommandeAnnulee, (NotificationEnvoyee,)),
+    ),
+    timed=(Timed("commande", (CommandeAnnulee,)),),
+)

@@ -1,0 +1,26 @@
+"""What a client says: that it orders, and that it wants to cancel."""
+
+from typing import ClassVar
+
+from contracts.envelope import Amount, Identifier, Quantity, Reason, Said
+
+
+class CommandeInitiee(Said):
+    """A customer orders: the first event of a saga."""
+
+    TYPE: ClassVar[str] = "commande.initiee"
+    SAID_BY: ClassVar[str] = "client"
+
+    client_id: Identifier
+    produit_id: Identifier
+    quantite: Quantity
+    montant: Amount
+
+
+class CommandeAnnulationDemandee(Said):
+    """The customer wants the order cancelled, whether or not it has been created yet."""
+
+    TYPE: ClassVar[str] = "commande.annulation_demandee"
+    SAID_BY: ClassVar[str] = "client"
+
+    raison: Reason

@@ -1,0 +1,21 @@
+"""What the order service, the only decider, says: created, cancelled."""
+
+from typing import ClassVar
+
+from contracts.envelope import Reason, Said
+
+
+class CommandeCreee(Said):
+    """The order exists: goods held, money taken, client accepted."""
+
+    TYPE: ClassVar[str] = "commande.creee"
+    SAID_BY: ClassVar[str] = "commande"
+
+
+class CommandeAnnulee(Said):
+    """The order is cancelled; every compensating service must answer."""
+
+    TYPE: ClassVar[str] = "commande.annulee"
+    SAID_BY: ClassVar[str] = "commande"
+
+    raison: Reason

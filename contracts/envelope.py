@@ -1,0 +1,146 @@
+"""The CloudEvents 1.0 envelope, and how an event becomes bytes and comes back.
+
+An event class (`CommandeInitiee`, `StockReserve`, …) holds the *data*: the fact itself. The envelope around
+it says which occurrence of the fact this is, who said it, when, and in answer to what. Reactions see facts;
+only the runtime and the monitor see envelopes.
+"""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationInfo,
+    model_validator,
+)
+
+MAX_BODY_BYTES = 256 * 1024
+CONTENT_TYPE = "application/cloudevents+json"
+
+# Control characters have no business in an identifier or a reason, and NUL cannot be stored in PostgreSQL.
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_PRINTABLE)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_PRINTABLE)]
+Uri = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^/[^\x00-\x20\x7f]*$")]
+Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+
+
+def _from_number(value: Any, info: ValidationInfo) -> Any:
+    """On the wire an amount is a number; in Python it is a Decimal, and never a float."""
+    if isinstance(value, bool) or not isinstance(value, Decimal | int | float):
+        raise ValueError("an amount is a number")
+    if isinstance(value, float):
+        if info.mode != "json":
+            raise ValueError("an amount is a Decimal, never a float")
+        return Decimal(repr(value))
+    return value
+
+
+def _to_number(amount: Decimal) -> float:
+    # Exact in practice: an amount has at most nine digits, a float carries fifteen.
+    return float(amount)
+
+
+_Money = Annotated[
+    Decimal,
+    BeforeValidator(_from_number),
+    PlainSerializer(_to_number, return_type=float, when_used="json"),
+]
+Amount = Annotated[_Money, Field(gt=0, le=1_000_000, decimal_places=2, allow_inf_nan=False)]
+AmountOrZero = Annotated[_Money, Field(ge=0, le=1_000_000, decimal_places=2, allow_inf_nan=False)]
+
+
+class Said(BaseModel):
+    """A fact about one order. Each subclass names its wire type, who says it, and its schema's version."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    TYPE: ClassVar[str]
+    SAID_BY: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+
+    commande_id: Identifier
+
+    @classmethod
+    def schema_urn(cls) -> str:
+        return f"urn:choregraphie:{cls.TYPE}:{cls.VERSION}"
+
+
+E = TypeVar("E", bound=Said)
+
+
+class Head(BaseModel):
+    """The part of an envelope that says how to read the rest."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    specversion: Literal["1.0"]
+    type: Identifier
+    dataschema: Annotated[str, Field(max_length=200)] | None = None
+
+
+class Envelope(BaseModel, Generic[E]):
+    """One occurrence of an event, as it travels.
+
+    Only what CloudEvents requires is required (id, source, type, data), so that a foreign client with
+    nothing but a JSON library can take part; what it does give must agree with the data.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    specversion: Literal["1.0"] = "1.0"
+    id: Identifier
+    type: Identifier
+    source: Uri
+    subject: Identifier | None = None
+    time: AwareDatetime | None = None
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: Annotated[str, Field(max_length=200)] | None = None
+    correlationid: Identifier | None = None
+    causationid: Identifier | None = None
+    data: E
+
+    @model_validator(mode="after")
+    def _speaks_of_one_order(self) -> "Envelope[E]":
+        about = {self.subject, self.correlationid, self.data.commande_id} - {None}
+        if len(about) > 1:
+            raise ValueError("subject, correlationid and data.commande_id differ")
+        return self
+
+    @property
+    def commande_id(self) -> str:
+        return self.data.commande_id
+
+    @property
+    def sender(self) -> str:
+        """The service whose exchange this must have come by: `stock`, …, or `client`."""
+        kind, _, name = self.source.removeprefix("/").partition("/")
+        return "client" if kind == "clients" else name.partition("/")[0]
+
+    def to_bytes(self) -> bytes:
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+def wrap(event: E, *, id: str, source: str, time: dt.datetime, causationid: str | None = None) -> "Envelope[E]":
+    """Put a fact in its envelope. `time` is aware; it is written in UTC with milliseconds."""
+    instant = time.astimezone(dt.UTC)
+    envelope: type[Envelope[E]] = Envelope[type(event)]  # type: ignore[assignment, misc]
+    return envelope(
+        id=id,
+        type=event.TYPE,
+        source=source,
+        subject=event.commande_id,
+        time=instant.replace(microsecond=instant.microsecond // 1000 * 1000),
+        dataschema=event.schema_urn(),
+        correlationid=event.commande_id,
+        causationid=causationid,
+        data=event,
+    )

@@ -1,0 +1,17 @@
+"""What the notification service says: a message has left, and it cannot be unsent."""
+
+from typing import ClassVar, Literal
+
+from contracts.envelope import Identifier, Said
+
+Modele = Literal["confirmation", "annulation", "rectificatif"]
+
+
+class NotificationEnvoyee(Said):
+    """A message has left for the customer."""
+
+    TYPE: ClassVar[str] = "notification.envoyee"
+    SAID_BY: ClassVar[str] = "notification"
+
+    modele: Modele
+    destinataire: Identifier

@@ -1,0 +1,34 @@
+"""What the payment service says: taken, not taken, given back."""
+
+from typing import ClassVar
+
+from contracts.envelope import Amount, AmountOrZero, Identifier, Reason, Said
+
+
+class PaiementEffectue(Said):
+    """The money has been taken."""
+
+    TYPE: ClassVar[str] = "paiement.effectue"
+    SAID_BY: ClassVar[str] = "paiement"
+
+    transaction_id: Identifier
+    montant: Amount
+
+
+class PaiementEchoue(Said):
+    """No money has been taken: unknown client, insufficient balance, refused card, or the service gave up."""
+
+    TYPE: ClassVar[str] = "paiement.echoue"
+    SAID_BY: ClassVar[str] = "paiement"
+
+    raison: Reason
+
+
+class PaiementRembourse(Said):
+    """The answer to a cancellation: the money is back, or (null, 0) none had been taken."""
+
+    TYPE: ClassVar[str] = "paiement.rembourse"
+    SAID_BY: ClassVar[str] = "paiement"
+
+    transaction_id: Identifier | None
+    montant: AmountOrZero

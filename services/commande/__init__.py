@@ -1,0 +1,27 @@
+"""Commande: the orders, and the only one who decides about them.
+
+hears  commande.initiee                note the order, start its clock
+       stock.reservation_echouee       cancel
+       paiement.echoue                 cancel
+       paiement.effectue               create, or cancel if the client may not buy
+       commande.annulation_demandee    cancel, before or after creation
+clock  deadline passed                 cancel
+says   commande.creee                  goods held, money taken, client accepted
+       commande.annulee                everything must be undone
+owns   the tables of store.py; nobody else reads them
+"""
+
+from services.commande import store
+from services.commande.reactions import REACTIONS, TIMED
+from services.runtime import Service
+
+SERVICE = Service(
+    "commande",
+    REACTIONS,
+    tables=store.TABLES,
+    inspect=store.inspect,
+    timed=TIMED,
+    stocked_with=store.stocked_with,
+)
+
+__all__ = ["SERVICE"]

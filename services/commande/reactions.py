@@ -1,0 +1,108 @@
+"""What the order service decides about what it hears. An order changes state by compare-and-set only, so it
+has at most one creation and at most one cancellation, whatever races."""
+
+from collections.abc import Iterator
+
+from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
+from contracts.commande import CommandeAnnulee, CommandeCreee
+from contracts.paiement import PaiementEchoue, PaiementEffectue
+from contracts.stock import StockReservationEchouee
+from services.commande import rules, store
+from services.commande.store import ANNULEE, CREEE, EN_ATTENTE, INCONNUE, Client, Commande
+from services.runtime import Transaction, every, on
+
+
+def noter(heard: CommandeInitiee, tx: Transaction) -> Iterator[CommandeCreee | CommandeAnnulee]:
+    # Anything may have overtaken the order itself; what did is kept in its row, and completed here.
+    commande = tx.find(Commande, heard.commande_id)
+    if commande is None:
+        commande = Commande(heard.commande_id, INCONNUE)
+        tx.add(commande)
+    if not commande.passer((INCONNUE,), EN_ATTENTE):
+        return
+    commande.client_id, commande.montant = heard.client_id, heard.montant
+    commande.echeance, commande.cause = tx.deadline, tx.cause
+    if commande.raison:
+        yield from _annuler(commande, commande.raison, tx)
+    elif commande.payee:
+        yield from _creer(commande, tx)
+
+
+def refuser(heard: StockReservationEchouee, tx: Transaction) -> Iterator[CommandeAnnulee]:
+    # Before the order itself: kept, and the order is cancelled when it comes.
+    yield from _annuler(_connue(heard.commande_id, tx), heard.raison, tx)
+
+
+def refuser_paiement(heard: PaiementEchoue, tx: Transaction) -> Iterator[CommandeAnnulee]:
+    # Before the order itself: kept, and the order is cancelled when it comes.
+    yield from _annuler(_connue(heard.commande_id, tx), heard.raison, tx)
+
+
+def creer(heard: PaiementEffectue, tx: Transaction) -> Iterator[CommandeCreee | CommandeAnnulee]:
+    # Before the order itself: kept, and the order is created when it comes. After a cancellation: nothing;
+    # whoever took the money hears the cancellation too.
+    commande = _connue(heard.commande_id, tx)
+    commande.payee = True
+    yield from _creer(commande, tx)
+
+
+def annuler(heard: CommandeAnnulationDemandee, tx: Transaction) -> Iterator[CommandeAnnulee]:
+    # Before the order itself: kept, and the order is cancelled when it comes.
+    yield from _annuler(_connue(heard.commande_id, tx), heard.raison, tx)
+
+
+def expirer(commande: Commande, tx: Transaction) -> Iterator[CommandeAnnulee]:
+    # The state is compared again: the decision may have fallen at the instant of the deadline.
+    if commande.passer((EN_ATTENTE,), ANNULEE):
+        commande.raison = rules.DELAI_DEPASSE
+        yield CommandeAnnulee(commande_id=commande.commande_id, raison=rules.DELAI_DEPASSE)
+
+
+def _connue(commande_id: str, tx: Transaction) -> Commande:
+    commande = tx.find(Commande, commande_id)
+    if commande is None:
+        commande = Commande(commande_id, INCONNUE)
+        tx.add(commande)
+    return commande
+
+
+def _creer(commande: Commande, tx: Transaction) -> Iterator[CommandeCreee | CommandeAnnulee]:
+    if commande.etat != EN_ATTENTE or commande.client_id is None or commande.montant is None:
+        return
+    client = tx.find(Client, commande.client_id)
+    if client is None:
+        refus = None
+    else:
+        refus = rules.refus(commande.montant, bloque=client.bloque, encours=client.encours, plafond=client.plafond)
+    if refus:
+        yield from _annuler(commande, refus, tx)
+    elif commande.passer((EN_ATTENTE,), CREEE):
+        if client:
+            client.encours += commande.montant
+        yield CommandeCreee(commande_id=commande.commande_id)
+
+
+def _annuler(commande: Commande, raison: str, tx: Transaction) -> Iterator[CommandeAnnulee]:
+    if commande.etat == INCONNUE:
+        commande.raison = commande.raison or raison
+        return
+    creee = commande.etat == CREEE
+    if commande.passer((EN_ATTENTE, CREEE), ANNULEE):
+        commande.raison = raison
+        client = tx.find(Client, commande.client_id) if creee and commande.client_id else None
+        if client and commande.montant is not None:
+            client.encours -= commande.montant
+        yield CommandeAnnulee(commande_id=commande.commande_id, raison=raison)
+
+
+_READS = (store.commande, store.client)
+
+REACTIONS = (
+    on(CommandeInitiee, noter, reads=_READS),
+    on(StockReservationEchouee, refuser, reads=_READS),
+    on(PaiementEchoue, refuser_paiement, reads=_READS),
+    on(PaiementEffectue, creer, reads=_READS),
+    on(CommandeAnnulationDemandee, annuler, reads=_READS),
+)
+
+TIMED = (every(1.0, expirer, of=Commande, due=store.echues),)

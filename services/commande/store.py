@@ -1,0 +1,121 @@
+"""The order tables: orders with their state, and the clients about whom something special is known."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from sqlalchemy import Boolean, Column, Connection, Index, MetaData, Select, Table, Text, func, select
+
+from contracts.client import CommandeInitiee
+from contracts.envelope import Said
+from services.runtime import Instant, Key, Look, Money, Row
+
+TABLES = MetaData()
+
+# An order of which something was heard before the order itself.
+INCONNUE = "inconnue"
+EN_ATTENTE = "en_attente"
+CREEE = "creee"
+ANNULEE = "annulee"
+
+
+@dataclass
+class Commande(Row):
+    """An order. While it is INCONNUE, `payee` and `raison` keep what came too early."""
+
+    TABLE: ClassVar = Table(
+        "commandes",
+        TABLES,
+        Column("commande_id", Text, primary_key=True),
+        Column("etat", Text, nullable=False),
+        Column("client_id", Text),
+        Column("montant", Money),
+        Column("payee", Boolean, nullable=False),
+        Column("raison", Text),
+        Column("echeance", Instant),
+        Column("cause", Text),
+        Index("commandes_echeance", "etat", "echeance"),
+    )
+
+    commande_id: str
+    etat: str
+    client_id: str | None = None
+    montant: Decimal | None = None
+    payee: bool = False
+    raison: str | None = None
+    echeance: dt.datetime | None = None
+    cause: str | None = None
+
+    def passer(self, de: tuple[str, ...], a: str) -> bool:
+        """Compare and set: go to state `a` if the state is one of `de`; whether it did.
+
+        The row is locked since it was read, so of two decisions that race exactly one finds the state it needs.
+        """
+        if self.etat not in de:
+            return False
+        self.etat = a
+        return True
+
+
+@dataclass
+class Client(Row):
+    """A client who is blocked or has a ceiling; `encours` is what was created for it and not cancelled."""
+
+    TABLE: ClassVar = Table(
+        "clients",
+        TABLES,
+        Column("client_id", Text, primary_key=True),
+        Column("bloque", Boolean, nullable=False),
+        Column("plafond", Money),
+        Column("encours", Money, nullable=False),
+    )
+
+    client_id: str
+    bloque: bool = False
+    plafond: Decimal | None = None
+    encours: Decimal = Decimal(0)
+
+
+def commande(heard: Said, look: Look) -> Iterable[Key]:
+    return [Commande.at(heard.commande_id)]
+
+
+def client(heard: Said, look: Look) -> Iterable[Key]:
+    """The client of the order: named by the order itself, or known once the order has been read."""
+    if isinstance(heard, CommandeInitiee):
+        return [Client.at(heard.client_id)]
+    connue = look.find(Commande, heard.commande_id)
+    return [Client.at(connue.client_id)] if connue and connue.client_id else []
+
+
+def echues(now: dt.datetime) -> Select[Any]:
+    table = Commande.TABLE
+    return (
+        select(table.c.commande_id)
+        .where(table.c.etat == EN_ATTENTE, table.c.echeance <= now)
+        .order_by(table.c.echeance)
+    )
+
+
+def stocked_with(catalogue: Mapping[str, Any]) -> Iterable[Row]:
+    """`[clients]`: `bloques` is a list of clients, `plafonds` a table of amounts by client."""
+    known = catalogue.get("clients", {})
+    bloques, plafonds = set(known.get("bloques", [])), known.get("plafonds", {})
+    return [
+        Client(client_id, client_id in bloques, Decimal(plafonds[client_id]) if client_id in plafonds else None)
+        for client_id in sorted(bloques | set(plafonds))
+    ]
+
+
+def inspect(connection: Connection) -> dict[str, Any]:
+    etat = Commande.TABLE.c.etat
+    counts = connection.execute(select(etat, func.count()).group_by(etat)).tuples()
+    found: dict[str, int] = dict(counts.all())
+    counted = {
+        "en_attente": found.get(EN_ATTENTE, 0),
+        "creees": found.get(CREEE, 0),
+        "annulees": found.get(ANNULEE, 0),
+    }
+    return {"commandes": {"total": sum(counted.values()), **counted, "inconnues": found.get(INCONNUE, 0)}}

@@ -1,0 +1,17 @@
+"""Notification: what the customer is told.
+
+hears  commande.creee           send the confirmation
+       commande.annulee         send the cancellation; after a confirmation, a correction
+says   notification.envoyee     a message has left, and cannot be unsent
+owns   the tables of store.py; nobody else reads them
+asks   the mail carrier of courrier.py
+"""
+
+from services.notification import store
+from services.notification.courrier import ouvrir
+from services.notification.reactions import REACTIONS
+from services.runtime import Service
+
+SERVICE = Service("notification", REACTIONS, tables=store.TABLES, inspect=store.inspect, outside=ouvrir)
+
+__all__ = ["SERVICE"]

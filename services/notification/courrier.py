@@ -1,0 +1,123 @@
+"""The mail carrier: a protocol, a Maildir by default, SMTP when asked for."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import random
+from collections.abc import AsyncIterator
+from email.message import EmailMessage
+from email.policy import SMTPUTF8
+from email.utils import quote
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import aiosmtplib
+
+from services.runtime import DatabaseRefused, Settings
+
+SENDER = "boutique@choregraphie.invalid"
+
+
+class Courrier(Protocol):
+    """Sends a message. `cle` names it: sent again with the same key, it is the same message."""
+
+    async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
+        """Hand a message over and return its recipient. Raises OSError or the carrier's own errors."""
+
+
+def destinataire(commande_id: str, domaine: str) -> str:
+    """The relay address of an order's customer: events carry no personal address, the mail domain resolves it."""
+    plain = commande_id.isascii() and commande_id.replace("-", "").replace("_", "").isalnum()
+    return f"{commande_id}@{domaine}"[:100] if plain else f'"{quote(commande_id)}"@{domaine}'[:100]
+
+
+def message(cle: str, address: str, objet: str, texte: str) -> EmailMessage:
+    mail = EmailMessage(policy=SMTPUTF8)
+    mail["From"] = SENDER
+    mail["To"] = address
+    mail["Subject"] = objet
+    mail["Message-ID"] = f"<{_digest(cle)}@choregraphie.invalid>"
+    mail.set_content(texte)
+    return mail
+
+
+def _digest(cle: str) -> str:
+    return hashlib.sha256(cle.encode()).hexdigest()[:40]
+
+
+class Maildir:
+    """A folder of messages, one file each. Its name follows from the key, so a message is there once."""
+
+    def __init__(self, folder: Path, domaine: str) -> None:
+        self._folder = folder
+        self._domaine = domaine
+        for part in ("tmp", "new", "cur"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+
+    async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
+        address = destinataire(commande_id, self._domaine)
+        mail = message(cle, address, objet, texte)
+        await asyncio.to_thread(self._deliver, _digest(cle), mail.as_bytes())
+        return address
+
+    def _deliver(self, name: str, body: bytes) -> None:
+        if (self._folder / "new" / name).exists() or any((self._folder / "cur").glob(f"{name}*")):
+            return
+        draft = self._folder / "tmp" / name
+        with draft.open("wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(self._folder / "new" / name)
+
+
+class Smtp:
+    """A mail server. A repetition is sent again, with the same Message-ID, by which readers fold it."""
+
+    def __init__(self, host: str, port: int, domaine: str, timeout: float) -> None:
+        self._host = host
+        self._port = port
+        self._domaine = domaine
+        self._timeout = timeout
+
+    async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
+        address = destinataire(commande_id, self._domaine)
+        mail = message(cle, address, objet, texte)
+        await aiosmtplib.send(mail, hostname=self._host, port=self._port, timeout=self._timeout)
+        return address
+
+
+class CourrierCapricieux:
+    """Another carrier, with dice: it sometimes fails before the message leaves."""
+
+    def __init__(self, courrier: Courrier, failure_rate: float, dice: random.Random | None = None) -> None:
+        self._courrier = courrier
+        self._failure_rate = failure_rate
+        self._dice = dice or random.Random()  # noqa: S311 - a simulation
+
+    async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
+        if self._dice.random() < self._failure_rate:
+            raise ConnectionError("the carrier did not answer")
+        return await self._courrier.envoyer(cle, commande_id, objet, texte)
+
+
+@contextlib.asynccontextmanager
+async def ouvrir(settings: Settings) -> AsyncIterator[Courrier]:
+    """The carrier that the settings name. Raises DatabaseRefused when its folder cannot be written."""
+    courrier: Courrier
+    kind, _, rest = settings.carrier.partition(":")
+    if kind == "maildir":
+        try:
+            courrier = Maildir(Path(rest), settings.mail_domain)
+        except OSError as error:
+            raise DatabaseRefused(f"SAGA_CARRIER {rest}: {error.strerror}") from None
+    else:
+        server = urlsplit(settings.carrier)
+        courrier = Smtp(
+            server.hostname or "localhost", server.port or 25, settings.mail_domain, settings.call_timeout
+        )
+    if settings.carrier_failure_rate:
+        courrier = CourrierCapricieux(courrier, settings.carrier_failure_rate)
+    yield courrier

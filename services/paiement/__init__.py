@@ -1,0 +1,26 @@
+"""Paiement: the clients' accounts, and the card gateway.
+
+hears  stock.reserve           take the money
+       commande.annulee        give it back
+says   paiement.effectue       taken
+       paiement.echoue         unknown client, balance too low, or card refused; nothing is taken
+       paiement.rembourse      given back, or there was nothing to give back
+owns   the tables of store.py; nobody else reads them
+asks   the card gateway of passerelle.py
+"""
+
+from services.paiement import store
+from services.paiement.passerelle import ouvrir
+from services.paiement.reactions import REACTIONS
+from services.runtime import Service
+
+SERVICE = Service(
+    "paiement",
+    REACTIONS,
+    tables=store.TABLES,
+    inspect=store.inspect,
+    stocked_with=store.stocked_with,
+    outside=ouvrir,
+)
+
+__all__ = ["SERVICE"]

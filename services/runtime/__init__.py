@@ -1,0 +1,78 @@
+"""What every service runs on: from bytes to verdict, one transaction a group, nothing lost, nothing twice.
+
+This is the front door: services, the monitor and the scripts import from here and from nowhere behind it.
+"""
+
+from services.runtime.broker import connected, count, open_door, open_history
+from services.runtime.columns import Instant, Money
+from services.runtime.database import look_into, open_database, read_catalogue
+from services.runtime.door import (
+    Delivery,
+    Door,
+    Fate,
+    History,
+    HistoryEntry,
+    Outgoing,
+    Properties,
+    QueueCount,
+)
+from services.runtime.errors import (
+    BadSetting,
+    BrokerRefused,
+    BrokerTrouble,
+    ChoregraphieError,
+    DatabaseRefused,
+    DatabaseTrouble,
+    Reason,
+    UserError,
+)
+from services.runtime.logs import configure_logs
+from services.runtime.rows import Key, Row
+from services.runtime.service import Every, On, Patience, Service, every, on
+from services.runtime.settings import Settings, read_settings
+from services.runtime.supervisor import backoff, run_workers, wanted_topology
+from services.runtime.transaction import Look, Transaction
+
+__all__ = [
+    "BadSetting",
+    "BrokerRefused",
+    "BrokerTrouble",
+    "ChoregraphieError",
+    "DatabaseRefused",
+    "DatabaseTrouble",
+    "Delivery",
+    "Door",
+    "Every",
+    "Fate",
+    "History",
+    "HistoryEntry",
+    "Instant",
+    "Key",
+    "Look",
+    "Money",
+    "On",
+    "Outgoing",
+    "Patience",
+    "Properties",
+    "QueueCount",
+    "Reason",
+    "Row",
+    "Service",
+    "Settings",
+    "Transaction",
+    "UserError",
+    "backoff",
+    "configure_logs",
+    "connected",
+    "count",
+    "every",
+    "look_into",
+    "on",
+    "open_database",
+    "open_door",
+    "open_history",
+    "read_catalogue",
+    "read_settings",
+    "run_workers",
+    "wanted_topology",
+]

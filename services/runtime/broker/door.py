@@ -1,0 +1,196 @@
+"""The door to the broker, opened on RabbitMQ: consume, publish with confirms, acknowledge, batch by batch."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import aiormq
+from aiormq.abc import DeliveredMessage
+from pamqp import commands
+
+from contracts.topology import Topology, inbox
+from services.runtime.broker.session import TROUBLES, apply, connected, in_time, said
+from services.runtime.door import Delivery, Fate, Outgoing, Properties
+from services.runtime.errors import BrokerRefused, BrokerTrouble
+from services.runtime.settings import Settings
+
+CONFIRM_SECONDS = 30
+# With `multiple` confirms the client walks all that are open: windows of some hundreds stay cheap.
+PUBLISH_WINDOW = 256
+
+
+class RabbitDoor:
+    """An open session: one connection to publish, another to consume.
+
+    Under a memory or disk alarm the broker stops reading from connections that publish; on one connection,
+    acknowledgements would stop with it.
+    """
+
+    def __init__(self, publishing: Any, consuming: Any, queue: str, prefetch: int) -> None:
+        self._publishing = publishing
+        self._consuming = consuming
+        self._queue = queue
+        # The prefetch bounds this queue: the broker sends no more until something is acknowledged.
+        self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue(maxsize=prefetch + 1)
+        self._unsettled: dict[int, None] = {}
+        self._consumer_tag: str | None = None
+        self._lost: str | None = None
+        for channel in (publishing, consuming):
+            channel.closing.add_done_callback(self._on_closed)
+        consuming.on_consumer_cancel_callbacks.add(self._on_cancelled)
+
+    async def consume(self) -> None:
+        answer = await in_time(self._consuming.basic_consume(self._queue, self._on_delivery))
+        self._consumer_tag = answer.consumer_tag
+
+    def _on_delivery(self, message: DeliveredMessage) -> None:
+        # The client cancels this callback when the connection drops, so it does nothing but keep the message.
+        delivery = _delivery(message)
+        self._unsettled[delivery.tag] = None
+        self._arrived.put_nowait(delivery)
+
+    def _on_closed(self, closing: "asyncio.Future[Any]") -> None:
+        error = None if closing.cancelled() else closing.exception()
+        self._lose(said(error) if error else "the channel was closed")
+
+    def _on_cancelled(self, _: commands.Basic.Cancel) -> None:
+        self._lose("the broker cancelled the consumer: its queue is gone")
+
+    def _lose(self, why: str) -> None:
+        if self._lost is None:
+            self._lost = why
+            with contextlib.suppress(asyncio.QueueFull):
+                self._arrived.put_nowait(None)
+
+    async def deliveries(self, most: int) -> list[Delivery]:
+        first = await self._arrived.get()
+        batch = [first, *self._already_here(most - 1)]
+        if self._lost is not None:
+            # What had come will come again: nothing can be acknowledged on a lost session.
+            raise BrokerTrouble(self._lost)
+        return [delivery for delivery in batch if delivery is not None]
+
+    def _already_here(self, most: int) -> list[Delivery | None]:
+        return [self._arrived.get_nowait() for _ in range(min(most, self._arrived.qsize()))]
+
+    async def publish(self, batch: Sequence[Outgoing]) -> list[Fate]:
+        fates: list[Fate] = []
+        for window in _windows(batch):
+            fates += await asyncio.gather(*(self._publish(message) for message in window))
+        return fates
+
+    async def _publish(self, message: Outgoing) -> Fate:
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                await self._publishing.basic_publish(
+                    message.body,
+                    exchange=message.exchange,
+                    routing_key=message.routing_key,
+                    properties=_amqp(message),
+                    mandatory=True,
+                    wait=False,
+                )
+        except aiormq.exceptions.PublishError:
+            return Fate.RETURNED
+        except aiormq.exceptions.DeliveryError:
+            return Fate.REFUSED
+        except TROUBLES:
+            return Fate.UNKNOWN
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return Fate.UNKNOWN
+        return Fate.CONFIRMED
+
+    async def settle(self, tags: Sequence[int]) -> None:
+        for tag in tags:
+            self._unsettled.pop(tag, None)
+        oldest = next(iter(self._unsettled), None)
+        # Everything below the oldest delivery still in hand is settled: one frame says it for all of them.
+        together = [tag for tag in tags if oldest is None or tag < oldest]
+        with contextlib.suppress(*TROUBLES):
+            if together:
+                await self._consuming.basic_ack(max(together), multiple=True, wait=False)
+            for tag in set(tags).difference(together):
+                await self._consuming.basic_ack(tag, wait=False)
+
+    async def give_back(self, tags: Sequence[int]) -> None:
+        with contextlib.suppress(*TROUBLES):
+            for tag in tags:
+                self._unsettled.pop(tag, None)
+                await self._consuming.basic_nack(tag, requeue=True, wait=False)
+
+    async def stop_deliveries(self) -> list[Delivery]:
+        if self._consumer_tag is not None and self._lost is None:
+            with contextlib.suppress(BrokerTrouble, BrokerRefused):
+                await in_time(self._consuming.basic_cancel(self._consumer_tag), 5)
+        return [delivery for delivery in self._already_here(self._arrived.qsize()) if delivery]
+
+
+def _windows(batch: Sequence[Outgoing]) -> list[list[Outgoing]]:
+    """Cut `batch` so that no window is too wide, or holds a message id twice: returns are matched by it."""
+    windows: list[list[Outgoing]] = [[]]
+    ids: set[str | None] = set()
+    for message in batch:
+        if message.properties.message_id in ids or len(windows[-1]) == PUBLISH_WINDOW:
+            windows.append([])
+            ids = set()
+        windows[-1].append(message)
+        ids.add(message.properties.message_id)
+    return windows
+
+
+def _amqp(message: Outgoing) -> commands.Basic.Properties:
+    shown = message.properties
+    return commands.Basic.Properties(
+        content_type=shown.content_type,
+        headers=dict(message.headers),
+        delivery_mode=2,
+        correlation_id=shown.correlation_id,
+        expiration=None if message.expiration_ms is None else str(message.expiration_ms),
+        message_id=shown.message_id,
+        timestamp=shown.timestamp,
+        message_type=shown.type,
+        app_id=shown.app_id,
+    )
+
+
+def _delivery(message: DeliveredMessage) -> Delivery:
+    deliver, header = message.delivery, message.header.properties
+    assert isinstance(deliver, commands.Basic.Deliver)  # noqa: S101 - consumers get nothing else
+    return Delivery(
+        tag=deliver.delivery_tag or 0,
+        body=message.body,
+        exchange=deliver.exchange or "",
+        routing_key=deliver.routing_key or "",
+        headers=header.headers or {},
+        properties=Properties(
+            message_id=header.message_id,
+            type=header.message_type,
+            correlation_id=header.correlation_id,
+            app_id=header.app_id,
+            timestamp=header.timestamp,
+            content_type=header.content_type,
+        ),
+        redelivered=bool(deliver.redelivered),
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_door(settings: Settings, service: str, wanted: Topology) -> AsyncIterator[RabbitDoor]:
+    """A session for `service`, its topology applied or checked. Consuming begins with `consume`.
+
+    Raises BrokerRefused when the broker says no, BrokerTrouble when it is away.
+    """
+    async with (
+        connected(settings, f"{service} publishes") as publishing,
+        connected(settings, f"{service} consumes") as consuming,
+    ):
+        await apply(consuming, wanted, declare=settings.topology == "apply")
+        out = await in_time(publishing.channel(publisher_confirms=True, on_return_raises=True))
+        into = await in_time(consuming.channel(publisher_confirms=False))
+        raw = await in_time(into.get_underlay_channel())
+        await in_time(raw.basic_qos(prefetch_count=settings.prefetch))
+        yield RabbitDoor(await in_time(out.get_underlay_channel()), raw, inbox(service), settings.prefetch)

@@ -1,0 +1,122 @@
+"""Reading the history stream: from any offset, in batches, without taking anything away."""
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any, Literal
+
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import DeliveredMessage
+from pamqp import commands
+
+from contracts.topology import HISTORY, Topology
+from services.runtime.broker.session import TROUBLES, apply, connected, count, in_time, said
+from services.runtime.door import HistoryEntry, QueueCount
+from services.runtime.errors import BrokerTrouble
+from services.runtime.settings import Settings
+
+BATCH = 500
+IDLE_SECONDS = 0.5
+
+
+class RabbitHistory:
+    """An open connection to the history. Nothing is published on it, and only its own reading acknowledged."""
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        self._connection = connection
+
+    async def entries(self, start: int | Literal["first"]) -> AsyncGenerator[list[HistoryEntry], None]:
+        """Entries from `start` on, in batches; an empty one when there are none for a while.
+
+        Raises BrokerTrouble when the session is lost.
+        """
+        async with self._channel() as raw:
+            arrived: asyncio.Queue[DeliveredMessage | None] = asyncio.Queue()
+            lost: list[str] = []
+
+            def on_closed(closing: "asyncio.Future[Any]") -> None:
+                error = None if closing.cancelled() else closing.exception()
+                lost.append(said(error) if error else "the channel was closed")
+                arrived.put_nowait(None)
+
+            def on_cancelled(_: commands.Basic.Cancel) -> None:
+                lost.append("the history stream is gone")
+                arrived.put_nowait(None)
+
+            raw.closing.add_done_callback(on_closed)
+            raw.on_consumer_cancel_callbacks.add(on_cancelled)
+            # A stream refuses consumers without a prefetch, and `basic.get` altogether.
+            await in_time(raw.basic_qos(prefetch_count=2 * BATCH))
+            arguments = {"x-stream-offset": start}
+            await in_time(raw.basic_consume(HISTORY, arrived.put_nowait, arguments=arguments))
+            while True:
+                messages = await _batch(arrived)
+                if lost:
+                    raise BrokerTrouble(lost[0])
+                # The broker delivers whole chunks: entries before `start` may come first.
+                kept = [e for e in map(_entry, messages) if start == "first" or e.offset >= start]
+                yield kept
+                if messages:
+                    with contextlib.suppress(*TROUBLES):
+                        await raw.basic_ack(_tag(messages[-1]), multiple=True, wait=False)
+
+    async def first(self) -> HistoryEntry | None:
+        """The oldest entry still kept, or None when the stream is empty."""
+        async with contextlib.aclosing(self.entries("first")) as batches:
+            async for batch in batches:
+                return batch[0] if batch else None
+        return None
+
+    async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
+        """Messages and consumers of each of `queues` that exists."""
+        return await count(self._connection, queues)
+
+    @contextlib.asynccontextmanager
+    async def _channel(self) -> AsyncIterator[Any]:
+        channel = await in_time(self._connection.channel(publisher_confirms=False))
+        try:
+            yield await in_time(channel.get_underlay_channel())
+        finally:
+            with contextlib.suppress(BrokerTrouble):
+                await in_time(channel.close(), 5)
+
+
+async def _batch(arrived: "asyncio.Queue[DeliveredMessage | None]") -> list[DeliveredMessage]:
+    try:
+        async with asyncio.timeout(IDLE_SECONDS):
+            batch = [await arrived.get()]
+    except TimeoutError:
+        return []
+    batch += [arrived.get_nowait() for _ in range(min(BATCH - 1, arrived.qsize()))]
+    return [message for message in batch if message is not None]
+
+
+def _tag(message: DeliveredMessage) -> int:
+    return getattr(message.delivery, "delivery_tag", 0) or 0
+
+
+def _entry(message: DeliveredMessage) -> HistoryEntry:
+    deliver, properties = message.delivery, message.header.properties
+    headers = properties.headers or {}
+    offset = headers.get("x-stream-offset", -1)
+    timestamp = properties.timestamp
+    return HistoryEntry(
+        offset=offset if isinstance(offset, int) else -1,
+        exchange=getattr(deliver, "exchange", "") or "",
+        routing_key=getattr(deliver, "routing_key", "") or "",
+        body=message.body,
+        headers=headers,
+        timestamp=timestamp if isinstance(timestamp, dt.datetime) else None,
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_history(settings: Settings, wanted: Topology) -> AsyncIterator[RabbitHistory]:
+    """Connect to read the history; `wanted` is applied or checked first, so that a monitor may be first to start.
+
+    Raises BrokerRefused when the broker says no, BrokerTrouble when it is away.
+    """
+    async with connected(settings, "monitor reads") as connection:
+        await apply(connection, wanted, declare=settings.topology == "apply")
+        yield RabbitHistory(connection)

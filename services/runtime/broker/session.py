@@ -1,0 +1,112 @@
+"""Connections to RabbitMQ through aio-pika, each wait bounded, each error told apart.
+
+Plain `connect`, under our own supervision: aio-pika's robust connection loses consumers after a reconnect,
+rewinds a stream to its first offset and retries bad credentials for ever. Every wait has a bound, because the
+client's own timeouts do not hold while it is disconnected.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import TypeVar
+
+import aio_pika
+import aiormq
+from aio_pika.abc import AbstractConnection
+
+from contracts.topology import Topology
+from services.runtime.door import QueueCount
+from services.runtime.errors import BrokerRefused, BrokerTrouble
+from services.runtime.settings import Settings
+
+HEARTBEAT_SECONDS = 10  # a half-open link is noticed after three of them, not after three minutes
+CALL_SECONDS = 10
+
+# What the broker answers when asking again would get the same answer.
+_REFUSALS = (
+    aiormq.exceptions.AuthenticationError,
+    aiormq.exceptions.ConnectionNotAllowed,
+    aiormq.exceptions.ChannelAccessRefused,
+    aiormq.exceptions.ChannelPreconditionFailed,
+)
+TROUBLES = (OSError, TimeoutError, aiormq.exceptions.AMQPError, aiormq.exceptions.ChannelInvalidStateError)
+
+T = TypeVar("T")
+
+
+async def in_time(awaitable: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
+    """Wait at most `seconds`. Raises BrokerRefused or BrokerTrouble, whichever the client's error means."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await awaitable
+    except _REFUSALS as error:
+        raise BrokerRefused(said(error)) from error
+    except TROUBLES as error:
+        raise BrokerTrouble(said(error)) from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        # The client cancels the waits of a connection that it closes; nobody asked us to stop.
+        raise BrokerTrouble("the connection was closed") from error
+
+
+def said(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+@contextlib.asynccontextmanager
+async def connected(settings: Settings, name: str) -> AsyncIterator[AbstractConnection]:
+    """A connection called `name` in the broker's tools. Raises BrokerRefused or BrokerTrouble."""
+    connection = await in_time(
+        aio_pika.connect(
+            settings.amqp_url,
+            heartbeat=HEARTBEAT_SECONDS,
+            timeout=CALL_SECONDS,
+            client_properties={"connection_name": name},
+        ),
+        CALL_SECONDS + 1,
+    )
+    try:
+        yield connection
+    finally:
+        with contextlib.suppress(BrokerTrouble, BrokerRefused):
+            await in_time(connection.close(), 5)
+
+
+async def apply(connection: AbstractConnection, wanted: Topology, *, declare: bool) -> None:
+    """Declare `wanted`, or with `declare=False` only check that its exchanges and queues exist.
+
+    Declaring what is there already changes nothing; what is there with other arguments is refused.
+    """
+    channel = await in_time(connection.channel(publisher_confirms=False))
+    raw = await in_time(channel.get_underlay_channel())
+    for exchange in wanted.exchanges:
+        await in_time(
+            raw.exchange_declare(
+                exchange=exchange.name, exchange_type=exchange.type, durable=True, passive=not declare
+            )
+        )
+    for queue in wanted.queues:
+        await in_time(raw.queue_declare(queue.name, durable=True, passive=not declare, arguments=queue.arguments))
+    if declare:
+        for binding in wanted.bindings:
+            await in_time(raw.queue_bind(binding.queue, binding.exchange, routing_key=binding.key))
+    await in_time(channel.close())
+
+
+async def count(connection: AbstractConnection, queues: Sequence[str]) -> dict[str, QueueCount]:
+    """Messages and consumers of each of `queues` that exists, by passive declaration."""
+    found: dict[str, QueueCount] = {}
+    for name in queues:
+        # A missing queue closes its channel, so each question has its own.
+        channel = await in_time(connection.channel(publisher_confirms=False))
+        try:
+            raw = await in_time(channel.get_underlay_channel())
+            answer = await in_time(raw.queue_declare(name, passive=True))
+            found[name] = QueueCount(answer.message_count or 0, answer.consumer_count or 0)
+            await in_time(channel.close())
+        except BrokerTrouble as error:
+            if not isinstance(error.__cause__, aiormq.exceptions.ChannelNotFoundEntity):
+                raise
+    return found

@@ -1,0 +1,160 @@
+"""From bytes to verdict: the life of a delivery. Read this page first.
+
+    read          bytes → a piece of work, or a dead letter when nobody could ever make sense of them
+    deal_with     a group of work → one transaction → a result each
+    (one by one)  when a reaction of the group raises, the group is undone and each is taken alone
+    (give up)     when a reaction has exhausted its retries, its refusal is said in its place
+
+Publishing and acknowledging come after, in `worker.py`; what is published for a retry or a dead letter is made
+in `redirect.py`.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from contracts.choreography import CHOREOGRAPHY
+from contracts.envelope import MAX_BODY_BYTES, Envelope, Head, Said
+from contracts.topology import ATTEMPT_HEADER, TRACEPARENT_HEADER, events, requeue
+from services.runtime.door import Delivery
+from services.runtime.errors import ReactionFailed, Reason
+from services.runtime.inbox import body_hash
+from services.runtime.ledger import Ledger
+from services.runtime.service import On, Service
+from services.runtime.verdict import DeadLetter, Done, Retry, RetryAfter
+from services.runtime.work import Result, Work
+
+_KNOWN: dict[str, type[Said]] = {cls.TYPE: cls for cls in CHOREOGRAPHY.events}
+
+
+@dataclass
+class Reader:
+    """Reads what arrives at one service."""
+
+    service: Service
+    known: dict[str, type[Said]] = field(default_factory=lambda: dict(_KNOWN))
+    _adapters: dict[str, TypeAdapter[Any]] = field(default_factory=dict)
+
+    def read(self, delivery: Delivery) -> Work | DeadLetter:
+        """What to do about `delivery`, or why nobody ever could. Never raises for the bytes' sake."""
+        if len(delivery.body) > MAX_BODY_BYTES:
+            # Before parsing: a parser is the first thing that a huge body hurts.
+            return DeadLetter(Reason.TOO_LARGE, f"{len(delivery.body)} bytes; {MAX_BODY_BYTES} at most")
+        head = self._head(delivery.body)
+        if isinstance(head, DeadLetter):
+            return head
+        line = self.service.on(head.type)
+        if line is None:
+            return DeadLetter(Reason.UNKNOWN_TYPE, f"{self.service.name} does not hear {head.type}")
+        if head.dataschema is not None and head.dataschema != line.hears.schema_urn():
+            return DeadLetter(Reason.UNKNOWN_VERSION, f"expected {line.hears.schema_urn()}")
+        envelope = self._envelope(delivery.body, line)
+        if isinstance(envelope, DeadLetter):
+            return envelope
+        return self._wrong_sender(delivery, envelope, line) or _work(delivery, envelope, line)
+
+    def _head(self, body: bytes) -> Head | DeadLetter:
+        try:
+            return Head.model_validate_json(body)
+        except ValidationError as error:
+            kind = error.errors(include_url=False, include_input=False)[0]["type"]
+            if kind == "json_invalid":
+                return DeadLetter(Reason.UNREADABLE, "not JSON")
+            return DeadLetter(Reason.INVALID, _where(error))
+        except RecursionError:
+            return DeadLetter(Reason.UNREADABLE, "nested too deeply")
+
+    def _envelope(self, body: bytes, line: On) -> Envelope[Said] | DeadLetter:
+        adapter = self._adapters.get(line.hears.TYPE)
+        if adapter is None:
+            adapter = TypeAdapter(Envelope[line.hears])  # type: ignore[name-defined]
+            self._adapters[line.hears.TYPE] = adapter
+        try:
+            return adapter.validate_json(body)  # type: ignore[no-any-return]
+        except ValidationError as error:
+            if any("differ" in str(detail["msg"]) for detail in error.errors(include_input=False)):
+                return DeadLetter(Reason.SUBJECT_MISMATCH, "subject, correlationid and data.commande_id differ")
+            return DeadLetter(Reason.INVALID, _where(error))
+
+    def _wrong_sender(self, delivery: Delivery, envelope: Envelope[Said], line: On) -> DeadLetter | None:
+        """Only `<s>` may write to `<s>.events`, so the exchange names the sender, whatever the bytes say."""
+        if delivery.exchange == requeue(self.service.name):
+            return None  # a retry or a redrive: it was checked when it first came
+        if envelope.sender != line.hears.SAID_BY or delivery.exchange != events(envelope.sender):
+            return DeadLetter(
+                Reason.WRONG_SENDER,
+                f"{line.hears.TYPE} is said by {line.hears.SAID_BY}, and came by {delivery.exchange!r}",
+            )
+        return None
+
+
+def _where(error: ValidationError) -> str:
+    """Which field is wrong and how, without its value: it may be a secret, and it may be long."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part)[:50] for part in first["loc"]) or "envelope"
+    return f"{place}: {first['type']}"[:300]
+
+
+def _work(delivery: Delivery, envelope: Envelope[Said], line: On) -> Work:
+    traceparent = delivery.headers.get(TRACEPARENT_HEADER)
+    return Work(
+        delivery=delivery,
+        line=line,
+        event=envelope.data,
+        event_id=envelope.id,
+        body_hash=body_hash(delivery.body),
+        attempt=attempt_of(delivery),
+        traceparent=traceparent if isinstance(traceparent, str) else None,
+    )
+
+
+def attempt_of(delivery: Delivery) -> int:
+    """Which try this is: 1 for the first. Counted in our own header, and believed only on the way back.
+
+    The broker's own counters say nothing after a dead-lettering on RabbitMQ 4.
+    """
+    tried = delivery.headers.get(ATTEMPT_HEADER)
+    came_back = delivery.exchange.endswith(".requeue")
+    return tried + 1 if came_back and isinstance(tried, int) and tried > 0 else 1
+
+
+def deal_with(ledger: Ledger, group: list[Work], delays: tuple[float, ...], said: list[str]) -> list[Result]:
+    """Carry out `group` in one transaction, and mark the events `said` as said in the same.
+
+    Raises DatabaseTrouble when the database does not answer: nothing was done, and nobody is to blame.
+    """
+    failed = [work for work in group if work.failure is not None]
+    healthy = [work for work in group if work.failure is None]
+    try:
+        results = ledger.commit(healthy, said)
+    except ReactionFailed:
+        # The culprit gets its immediate second try here; the innocent are done.
+        ledger.mark_said(said)
+        results = [_alone(ledger, work, delays) for work in healthy]
+    return results + [_failed(ledger, work, delays) for work in failed]
+
+
+def _alone(ledger: Ledger, work: Work, delays: tuple[float, ...]) -> Result:
+    try:
+        return ledger.commit([work])[0]
+    except ReactionFailed as failure:
+        return _failed(ledger, replace(work, failure=failure.error), delays)
+
+
+def _failed(ledger: Ledger, work: Work, delays: tuple[float, ...]) -> Result:
+    """Retry later, or give up: the refusal and its journal entry first, then the dead letter."""
+    assert work.failure is not None  # noqa: S101 - the caller's choice
+    patience = work.line.patience
+    tries = len(delays) + 1 if patience.tries is None else patience.tries
+    policy = Retry(delays[: tries - 1], patience.never)
+    verdict = policy.after(work.failure, work.attempt)
+    if isinstance(verdict, RetryAfter) or work.line.gives_up is None:
+        return Result(work.delivery, verdict, work=work)
+    try:
+        given_up = ledger.commit([work])[0]
+    except ReactionFailed:
+        return Result(work.delivery, verdict, work=work)
+    settled = isinstance(given_up.verdict, Done) and not given_up.sayings
+    # Settled meanwhile (a repetition, or cancelled): there is nothing left to give up.
+    return given_up if settled else replace(given_up, verdict=verdict)

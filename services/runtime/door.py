@@ -1,0 +1,112 @@
+"""The door to the broker: what the runtime asks of it, batch by batch, and what passes through.
+
+`broker.py` opens the real one; a simulation or a test can open another. It is batch-shaped so that a faster
+one can be put in its place: many messages a call, one answer each.
+"""
+
+import datetime as dt
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal, Protocol
+
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """The AMQP properties that a broker's tools show. They repeat the envelope; nothing is decided from them."""
+
+    message_id: str | None = None
+    type: str | None = None
+    correlation_id: str | None = None
+    app_id: str | None = None
+    timestamp: dt.datetime | None = None
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message as it came. `tag` names it to the door that delivered it."""
+
+    tag: int
+    body: bytes
+    exchange: str
+    routing_key: str
+    headers: Mapping[str, object] = field(default_factory=dict)
+    properties: Properties = Properties()
+    redelivered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to publish: always persistent and mandatory. `expiration_ms` bounds its stay in a retry queue."""
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    properties: Properties
+    headers: Mapping[str, Scalar] = field(default_factory=dict)
+    expiration_ms: int | None = None
+
+
+class Fate(Enum):
+    """What became of a published message."""
+
+    CONFIRMED = "confirmed"
+    RETURNED = "returned"  # no queue is bound for it
+    REFUSED = "refused"  # a queue is full
+    UNKNOWN = "unknown"  # no answer in time, or the session is lost: publish again with the same id
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCount:
+    messages: int
+    consumers: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """An entry of the history stream. `exchange` is the one it was published to."""
+
+    offset: int
+    exchange: str
+    routing_key: str
+    body: bytes
+    headers: Mapping[str, object]
+    timestamp: dt.datetime | None = None
+
+
+class Door(Protocol):
+    """An open session for one service."""
+
+    async def consume(self) -> None:
+        """Begin to receive. Raises BrokerTrouble or BrokerRefused."""
+
+    async def deliveries(self, most: int) -> list[Delivery]:
+        """Wait for deliveries; at least one, at most `most`. Raises BrokerTrouble when the session is lost."""
+
+    async def publish(self, batch: Sequence[Outgoing]) -> list[Fate]:
+        """Publish and wait for the answers, in the order of `batch`. Never raises for the broker's sake."""
+
+    async def settle(self, tags: Sequence[int]) -> None:
+        """Acknowledge: these deliveries are dealt with. On a lost session it does nothing; they come again."""
+
+    async def give_back(self, tags: Sequence[int]) -> None:
+        """Return deliveries that were never started."""
+
+    async def stop_deliveries(self) -> list[Delivery]:
+        """Ask for no more, and hand over what had already come."""
+
+
+class History(Protocol):
+    """An open reader of the history stream."""
+
+    def entries(self, start: int | Literal["first"]) -> AsyncIterator[list[HistoryEntry]]:
+        """Entries from `start` on, in batches; an empty batch about twice a second when there are none."""
+
+    async def first(self) -> HistoryEntry | None:
+        """The oldest entry still kept, or None when the stream is empty."""
+
+    async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
+        """Messages and consumers of each of `queues` that exists."""

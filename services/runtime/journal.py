@@ -1,0 +1,123 @@
+"""The journal: the actions a service has carried out for an order, and whether they were undone."""
+
+import datetime as dt
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Column, Connection, Table, Text, bindparam, insert, select, update
+
+from services.runtime.columns import Instant
+from services.runtime.inbox import METADATA
+
+JOURNAL = Table(
+    "journal",
+    METADATA,
+    Column("commande_id", Text, primary_key=True),
+    Column("action", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("cause", Text),
+    Column("at", Instant, nullable=False),
+    Column("undone_at", Instant),
+    Column("undone_by", Text),
+)
+
+
+class State(StrEnum):
+    """What is known of an action for an order."""
+
+    BEGUN = "begun"  # its call outside may have happened; its outcome is not settled yet
+    DONE = "done"
+    REFUSED = "refused"
+    UNDONE = "undone"
+    TOMBSTONE = "tombstone"  # undone before it was done: whoever comes late does nothing
+
+
+@dataclass
+class Entry:
+    commande_id: str
+    action: str
+    state: State
+    data: dict[str, Any] = field(default_factory=dict)
+    cause: str | None = None
+    at: dt.datetime | None = None
+    undone_at: dt.datetime | None = None
+    undone_by: str | None = None
+
+
+class Journal:
+    """The journals of the orders of one group."""
+
+    def __init__(self, connection: Connection, *, locked: bool = True) -> None:
+        self._connection = connection
+        self._locked = locked
+        self._entries: dict[tuple[str, str], Entry] = {}
+        self._stored: dict[tuple[str, str], tuple[Any, ...]] = {}
+
+    def load(self, commande_ids: Iterable[str]) -> None:
+        query = (
+            select(JOURNAL)
+            .where(JOURNAL.c.commande_id.in_(sorted(set(commande_ids))))
+            .order_by(JOURNAL.c.commande_id, JOURNAL.c.action)
+        )
+        if self._locked:
+            query = query.with_for_update()
+        for row in self._connection.execute(query):
+            values = dict(row._mapping) | {"state": State(row.state), "data": json.loads(row.data)}
+            entry = Entry(**values)
+            self._entries[entry.commande_id, entry.action] = entry
+            self._stored[entry.commande_id, entry.action] = _columns(entry)
+
+    def entry(self, commande_id: str, action: str) -> Entry | None:
+        return self._entries.get((commande_id, action))
+
+    def settle(self, entry: Entry) -> None:
+        """The action's outcome, in place of whatever stood there."""
+        self._entries[entry.commande_id, entry.action] = entry
+
+    def undo(self, commande_id: str, action: str, by: str, now: dt.datetime) -> Entry | None:
+        """Mark an action undone and return it as it was; one not begun leaves a tombstone and returns None."""
+        entry = self.entry(commande_id, action)
+        if entry is None:
+            self.settle(Entry(commande_id, action, State.TOMBSTONE, cause=by, at=now, undone_at=now, undone_by=by))
+            return None
+        if entry.state in {State.BEGUN, State.DONE}:
+            before = Entry(**vars(entry))
+            entry.state, entry.undone_at, entry.undone_by = State.UNDONE, now, by
+            return before
+        return None
+
+    def write(self) -> None:
+        new = [e for key, e in self._entries.items() if key not in self._stored]
+        changed = [
+            e for key, e in self._entries.items() if key in self._stored and self._stored[key] != _columns(e)
+        ]
+        if new:
+            self._connection.execute(insert(JOURNAL), [_row(entry) for entry in new])
+        if changed:
+            self._connection.execute(_UPDATE, [_bound(entry) for entry in changed])
+
+
+_SETTLED = ("state", "data", "cause", "at", "undone_at", "undone_by")
+_UPDATE = (
+    update(JOURNAL)
+    .where(JOURNAL.c.commande_id == bindparam("the_order"), JOURNAL.c.action == bindparam("the_action"))
+    .values({name: bindparam(f"new_{name}") for name in _SETTLED})
+)
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    return vars(entry) | {"state": entry.state.value, "data": json.dumps(entry.data, sort_keys=True)}
+
+
+def _columns(entry: Entry) -> tuple[Any, ...]:
+    return tuple(_row(entry).values())
+
+
+def _bound(entry: Entry) -> dict[str, Any]:
+    row = _row(entry)
+    key = {"the_order": entry.commande_id, "the_action": entry.action}
+    return key | {f"new_{name}": row[name] for name in _SETTLED}

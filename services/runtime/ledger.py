@@ -1,0 +1,86 @@
+"""One transaction for a group: inbox, reactions, their rows, journal and outbox, together or not at all."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from services.runtime import outbox
+from services.runtime.database import Conflict, Database
+from services.runtime.errors import DatabaseTrouble, ReactionFailed
+from services.runtime.outbox import Saying
+from services.runtime.page import Page
+from services.runtime.service import Every, Service
+from services.runtime.transaction import Look
+from services.runtime.work import Result, Work
+
+# How often a transaction that lost against another worker's is tried before its deliveries are.
+CONFLICTS = 5
+# A tick of the clock takes this many due rows at most; the next tick takes the next.
+DUE = 200
+
+T = TypeVar("T")
+
+
+class Ledger:
+    """The books of one service. Synchronous: it runs on the worker's own database thread."""
+
+    def __init__(
+        self, service: Service, database: Database, deadline: dt.timedelta, now: Callable[[], dt.datetime]
+    ) -> None:
+        self.service = service
+        self._database = database
+        self._deadline = deadline
+        self._now = now
+
+    def commit(self, group: Sequence[Work], said: Iterable[str] = ()) -> list[Result]:
+        """Carry out `group`, and mark the events of ids `said` as said.
+
+        Raises ReactionFailed when a reaction raises (the group is undone), DatabaseTrouble when the database
+        does not answer.
+        """
+        return self._transact(lambda page: [page.carry_out(work) for work in group], group, said)
+
+    def mark_said(self, said: Iterable[str]) -> None:
+        self.commit((), said)
+
+    def begin(self, group: Sequence[Work]) -> list[Look | None]:
+        """Note that the calls of `group` are about to be made, and give each a look at its rows.
+
+        None for one whose call must not be made: its order was cancelled, or it was dealt with before. The
+        note goes first, so that a cancellation from now on knows that the call may have happened.
+        """
+        return self._transact(lambda page: [page.begin(work) for work in group], group, ())
+
+    def tick(self, line: Every) -> list[Result]:
+        """Carry out a timed reaction for each row that is due."""
+        now = self._now()
+        with self._database.begin() as connection:
+            keys = [str(key) for (key,) in connection.execute(line.due(now).limit(DUE))]
+        if not keys:
+            return []
+        return self._transact(lambda page: page.on_time(line, keys), (), ())
+
+    def unsaid(self, most: int, after: int = 0) -> tuple[list[Saying], int]:
+        """Up to `most` events decided and not said, from those numbered above `after`; and the last number."""
+        with self._database.begin() as connection:
+            return outbox.unsaid(connection, most, after)
+
+    def _transact(self, do: Callable[[Page], T], group: Sequence[Work], said: Iterable[str]) -> T:
+        for last in reversed(range(CONFLICTS)):
+            try:
+                with self._database.begin() as connection:
+                    page = Page(self.service, connection, self._now(), self._deadline)
+                    page.open(group)
+                    answer = do(page)
+                    page.write()
+                    outbox.mark_said(connection, said, page.now)
+                return answer
+            except Conflict as conflict:
+                if not last:
+                    raise ReactionFailed(conflict) from conflict
+            except (DatabaseTrouble, ReactionFailed):
+                raise
+            except Exception as error:
+                # Whatever reading, reacting or writing raised is the group's doing.
+                raise ReactionFailed(error) from error
+        raise AssertionError("unreachable")

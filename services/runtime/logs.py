@@ -1,0 +1,42 @@
+"""Structured logs: JSON lines off a terminal, readable on one. Events are past-tense dotted names."""
+
+import logging
+import sys
+from typing import Any, TextIO
+
+import structlog
+
+from services.runtime.settings import Settings
+
+# At DEBUG these two write whole message bodies.
+_TALKATIVE = ("aio_pika", "aiormq")
+
+
+def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
+    """Set the process's logging up, on `stream` (standard error by default)."""
+    out = stream or sys.stderr
+    pretty = settings.log_format == "console" or (settings.log_format == "auto" and out.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: Any = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+    tail = [renderer] if pretty else [structlog.processors.format_exc_info, renderer]
+    level = getattr(logging, settings.log_level.upper())
+    structlog.configure(
+        processors=[*shared, *tail],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail],
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    for name in _TALKATIVE:
+        # Lost connections are logged by our own supervisor, once; the client's tracebacks add nothing.
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,0 +1,167 @@
+"""The state of one group while its transaction is open: what was loaded, what was decided, what is written."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from contracts.envelope import Said, wrap
+from services.runtime import inbox, outbox
+from services.runtime.errors import Reason
+from services.runtime.inbox import Receipt
+from services.runtime.journal import Entry, Journal, State
+from services.runtime.outbox import Saying
+from services.runtime.rows import Key, Unit
+from services.runtime.service import Every, On, Reads, Service
+from services.runtime.transaction import Look, Transaction, derived_id, refusal
+from services.runtime.verdict import DeadLetter, Done
+from services.runtime.work import Result, Work
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Page:
+    """Opened on a connection, worked through delivery by delivery, written once."""
+
+    service: Service
+    connection: Connection
+    now: dt.datetime
+    deadline: dt.timedelta
+    known: dict[str, bytes] = field(default_factory=dict)
+    receipts: list[Receipt] = field(default_factory=list)
+    sayings: list[Saying] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.unit = Unit(self.connection)
+        self.journal = Journal(self.connection)
+
+    def open(self, group: Sequence[Work]) -> None:
+        """Load what the group will look at: a statement per table, and one more round for each later read."""
+        if not group:
+            return
+        self.known = inbox.known(self.connection, (work.event_id for work in group))
+        self.journal.load(work.order for work in group)
+        self._load([(work.line.reads, work.event, self._look(work)) for work in group])
+
+    def _load(self, wanted: list[tuple[tuple[Reads, ...], Any, Look]]) -> None:
+        for stage in range(max((len(reads) for reads, _, _ in wanted), default=0)):
+            keys: list[Key] = []
+            for reads, about, look in wanted:
+                if stage < len(reads):
+                    keys += reads[stage](about, look)
+            self.unit.load(keys)
+
+    def _look(self, work: Work) -> Look:
+        return Look(
+            self.unit,
+            self.journal,
+            service=self.service.name,
+            action=work.line.action,
+            order=work.order,
+            now=self.now,
+        )
+
+    def begin(self, work: Work) -> Look | None:
+        order, action = work.order, work.line.action
+        entry = self.journal.entry(order, action)
+        if work.event_id in self.known or (entry is not None and entry.state is not State.BEGUN):
+            return None
+        if entry is None:
+            self.journal.settle(Entry(order, action, State.BEGUN, cause=work.event_id, at=self.now))
+        return self._look(work)
+
+    def carry_out(self, work: Work) -> Result:
+        seen = self.known.get(work.event_id)
+        if seen is not None and seen != work.body_hash:
+            verdict = DeadLetter(Reason.ID_COLLISION, "this id came before with another body", work.attempt)
+            return Result(work.delivery, verdict, work=work)
+        if seen is not None:
+            log.info("delivery.repeated", **work.bound())
+            return Result(work.delivery, Done(), work=work)
+        sayings = self._decide(work)
+        self.known[work.event_id] = work.body_hash
+        self.receipts.append(Receipt(work.event_id, work.body_hash, work.event.TYPE, work.order))
+        return Result(work.delivery, Done(), sayings, work)
+
+    def _decide(self, work: Work) -> tuple[Saying, ...]:
+        line, order = work.line, work.order
+        entry = self.journal.entry(order, line.action)
+        if entry is not None and entry.state is not State.BEGUN:
+            # Carried out before (a second event for it), or cancelled before it came: nothing, and silence.
+            log.warning("reaction.skipped", action=line.action, journal=entry.state.value, **work.bound())
+            return ()
+        tx = self._transaction(line.action, order, work.event_id)
+        if work.failure is not None:
+            assert line.gives_up is not None  # noqa: S101 - delivery.py gives up only what can be
+            said: list[Said] = [refusal(line.gives_up, order, f"abandon après {work.attempt} essais")]
+            state = State.TOMBSTONE
+        else:
+            heard = (work.event, tx) if line.call is None else (work.event, tx, work.answer)
+            said = list(line.do(*heard))
+            state = State.REFUSED if any(type(event) is line.gives_up for event in said) else State.DONE
+            _check_undone(line, tx)
+        self.journal.settle(Entry(order, line.action, state, tx.noted, work.event_id, self.now))
+        log.info("reaction.done", action=line.action, says=[event.TYPE for event in said], **work.bound())
+        return self._say(said, line.action, work.event_id, work.traceparent)
+
+    def on_time(self, line: Every, keys: list[str]) -> list[Result]:
+        self.unit.load(line.of.at(key) for key in keys)
+        rows: list[Any] = [row for key in keys if (row := self.unit.find(line.of, key)) is not None]
+        self.journal.load(row.commande_id for row in rows)
+        pairs = [(row, self._transaction(line.action, row.commande_id, row.cause or row.key())) for row in rows]
+        self._load([(line.reads, row, tx) for row, tx in pairs])
+        results = []
+        for row, tx in pairs:
+            said = list(line.do(row, tx))
+            if said:
+                types = [event.TYPE for event in said]
+                log.info("clock.reacted", action=line.action, commande_id=row.commande_id, says=types)
+                self.journal.settle(Entry(row.commande_id, line.action, State.DONE, tx.noted, tx.cause, self.now))
+            sayings = self._say(said, line.action, tx.cause, None, caused=row.cause is not None)
+            results.append(Result(None, Done(), sayings))
+        return results
+
+    def _transaction(self, action: str, order: str, cause: str) -> Transaction:
+        return Transaction(
+            self.unit,
+            self.journal,
+            service=self.service.name,
+            action=action,
+            order=order,
+            now=self.now,
+            cause=cause,
+            deadline=self.now + self.deadline,
+        )
+
+    def _say(
+        self, events: list[Said], action: str, cause: str, traceparent: str | None, *, caused: bool = True
+    ) -> tuple[Saying, ...]:
+        """Ids, causes and times are given here and nowhere else."""
+        said = []
+        for number, event in enumerate(events):
+            event_id = derived_id(self.service.name, action, cause, event.TYPE, str(number))
+            source = f"/services/{self.service.name}"
+            envelope = wrap(
+                event, id=event_id, source=source, time=self.now, causationid=cause if caused else None
+            )
+            said.append(
+                Saying(event_id, event.TYPE, event.commande_id, envelope.to_bytes(), self.now, traceparent)
+            )
+        self.sayings += said
+        return tuple(said)
+
+    def write(self) -> None:
+        self.unit.write()
+        self.journal.write()
+        inbox.record(self.connection, self.receipts, self.now)
+        outbox.decide(self.connection, self.sayings)
+
+
+def _check_undone(line: On, tx: Transaction) -> None:
+    forgotten = {action.__name__ for action in line.undoes} - tx.undone
+    if forgotten:
+        raise AssertionError(f"{line.action} is declared to undo {', '.join(sorted(forgotten))} and did not")

@@ -1,0 +1,138 @@
+"""A service: a name, its tables, and a table of reactions. Data only; the worker brings it to life."""
+
+import datetime as dt
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, MetaData, Select
+
+from contracts.envelope import Said
+from services.runtime.rows import Key, Row
+
+if TYPE_CHECKING:
+    from services.runtime.settings import Settings
+    from services.runtime.transaction import Look
+
+React = Callable[..., Iterable[Said]]
+# Which rows a reaction will look at. A later one of a chain may look at the rows of the earlier ones.
+Reads = Callable[[Any, "Look"], Iterable[Key]]
+Call = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a reaction is tried: `tries` in all (None: as many as there are delays), never on `never`."""
+
+    tries: int | None = None
+    never: tuple[type[Exception], ...] = ()
+
+
+@dataclass(frozen=True)
+class On:
+    """A line of the table: on hearing `hears`, do `do`. Made by `on()`."""
+
+    hears: type[Said]
+    do: React
+    reads: tuple[Reads, ...] = ()
+    gives_up: type[Said] | None = None
+    undoes: tuple[React, ...] = ()
+    call: Call | None = None
+    patience: Patience = Patience()
+
+    @property
+    def action(self) -> str:
+        """Its name in the journal."""
+        return self.do.__name__
+
+    def says(self) -> frozenset[type[Said]]:
+        """The events of its return annotation: its part of the choreography."""
+        return said_by(self.do)
+
+
+@dataclass(frozen=True)
+class Every:
+    """A line of the table: every `seconds`, do `do` for each row that is `due`. Made by `every()`."""
+
+    seconds: float
+    do: React
+    of: type[Row]
+    due: Callable[[dt.datetime], Select[Any]]
+    reads: tuple[Reads, ...] = ()
+
+    @property
+    def action(self) -> str:
+        return self.do.__name__
+
+    def says(self) -> frozenset[type[Said]]:
+        return said_by(self.do)
+
+
+def said_by(do: React) -> frozenset[type[Said]]:
+    """The event classes in `Iterator[A | B]`; none for `Iterator[Never]`."""
+    (inside,) = typing.get_args(typing.get_type_hints(do)["return"])
+    if inside is typing.Never:
+        return frozenset()
+    return frozenset(typing.get_args(inside) or (inside,))
+
+
+def _chain(reads: Reads | tuple[Reads, ...]) -> tuple[Reads, ...]:
+    return reads if isinstance(reads, tuple) else (reads,)
+
+
+def on(
+    hears: type[Said],
+    do: React,
+    *,
+    reads: Reads | tuple[Reads, ...] = (),
+    gives_up: type[Said] | None = None,
+    undoes: React | tuple[React, ...] = (),
+    call: Call | None = None,
+    patience: Patience | None = None,
+) -> On:
+    """On hearing `hears`, carry out `do` once per order, in a transaction.
+
+    `reads` names the rows it will look at; of several, each may look at the rows of those before. `gives_up`
+    is the refusal said when its retries are exhausted. `undoes` names the reactions that it takes back. `call`
+    is an async function run before and outside the transaction; its answer is handed to `do`.
+    """
+    undone = undoes if isinstance(undoes, tuple) else (undoes,)
+    return On(hears, do, _chain(reads), gives_up, undone, call, patience or Patience())
+
+
+def every(
+    seconds: float,
+    do: React,
+    *,
+    of: type[Row],
+    due: Callable[[dt.datetime], Select[Any]],
+    reads: Reads | tuple[Reads, ...] = (),
+) -> Every:
+    """Every `seconds`, carry out `do` for each row of `of` whose primary key `due(now)` selects.
+
+    The row must have a `commande_id`, and a `cause`: the id of the event that it began with, or None.
+    """
+    return Every(seconds, do, of, due, _chain(reads))
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a worker needs to know of a service.
+
+    `stocked_with` turns the catalogue into the first rows of an empty database; `inspect` reads the business
+    state; `outside` opens what its calls speak to (a gateway, a carrier) for the life of the worker.
+    """
+
+    name: str
+    reactions: tuple[On, ...]
+    tables: MetaData
+    inspect: Callable[[Connection], dict[str, Any]]
+    timed: tuple[Every, ...] = ()
+    stocked_with: Callable[[Mapping[str, Any]], Iterable[Row]] = lambda catalogue: ()
+    outside: "Callable[[Settings], AbstractAsyncContextManager[Any]] | None" = None
+
+    def on(self, type_: str) -> On | None:
+        """Its reaction to events of wire type `type_`."""
+        return next((line for line in self.reactions if type_ == line.hears.TYPE), None)

@@ -1,0 +1,137 @@
+"""The environment, read once and frozen.
+
+Every program of the project knows every key, so that one environment can serve them all and a misspelt key
+is refused wherever it is first seen.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from services.runtime.errors import BadSetting
+
+PREFIX = "SAGA_"
+SHIPPED_CATALOGUE = Path(__file__).parent.parent / "catalogue.toml"
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+# Keys of the test suite live beside ours in one environment; they are not settings.
+_NOT_SETTINGS = "SAGA_TEST_"
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(float(part) for part in value.split(",") if part.strip())
+    return value
+
+
+Delays = Annotated[tuple[Annotated[float, Field(ge=0.001, le=86_400)], ...], BeforeValidator(_seconds)]
+Rate = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(BaseModel):
+    """What users set. A field `name` is read from `SAGA_NAME`, or from the file that `SAGA_NAME_FILE` names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    amqp_url: Annotated[str, Field(description="the broker")] = "amqp://guest:guest@localhost:5672/"
+    database_url: Annotated[str, Field(description="a database per service: `{service}` is replaced")] = (
+        "sqlite:///var/{service}.sqlite3"
+    )
+    catalogue: Annotated[Path, Field(description="TOML that fills empty databases at first start")] = (
+        SHIPPED_CATALOGUE
+    )
+    topology: Annotated[
+        Literal["apply", "passive"],
+        Field(description="declare exchanges and queues at start, or only check that they exist"),
+    ] = "apply"
+    retry_delays: Annotated[
+        Delays,
+        Field(min_length=1, max_length=20, description="seconds between tries; then the message is set aside"),
+    ] = (1, 5, 30, 120, 600)
+    deadline: Annotated[
+        float, Field(gt=0, le=2_592_000, description="seconds an order may wait for its decision")
+    ] = 900
+    call_timeout: Annotated[float, Field(gt=0, le=600, description="seconds a call outside may take")] = 5
+    calls: Annotated[int, Field(ge=1, le=1000, description="calls outside at once")] = 32
+    prefetch: Annotated[
+        int, Field(ge=1, le=2000, description="deliveries a worker holds; also the largest group")
+    ] = 200
+    drain: Annotated[float, Field(gt=0, le=600, description="seconds to finish work in hand at shutdown")] = 25
+    history_max_age: Annotated[
+        str, Field(pattern=r"^\d+[YMDhms]$", description="history kept: by age (`7D`, `12h`)")
+    ] = "7D"
+    history_max_bytes: Annotated[int, Field(ge=1_000_000, description="history kept: by size")] = 2_000_000_000
+    monitor_database: Annotated[Path, Field(description="the monitor's projection")] = Path("var/monitor.sqlite3")
+    stuck_after: Annotated[float, Field(gt=0, description="seconds of silence before an order is STUCK")] = 60
+    gateway_latency: Annotated[float, Field(ge=0, le=600, description="simulated card gateway: seconds")] = 0
+    gateway_refusal_rate: Annotated[Rate, Field(description="simulated card gateway: cards refused")] = 0
+    gateway_failure_rate: Annotated[Rate, Field(description="simulated card gateway: answers lost")] = 0
+    carrier: Annotated[
+        str, Field(pattern=r"^(maildir:.+|smtp://.+)$", description="`maildir:FOLDER` or `smtp://HOST:PORT`")
+    ] = "maildir:var/courrier"
+    carrier_failure_rate: Annotated[Rate, Field(description="simulated failures of the mail carrier")] = 0
+    mail_domain: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9.-]{1,100}$", description="where the customers' relay addresses live")
+    ] = "clients.invalid"
+    log_format: Annotated[Literal["auto", "console", "json"], Field(description="`auto`: JSON off a terminal")] = (
+        "auto"
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level shown")] = (
+        "info"
+    )
+
+    @field_validator("amqp_url")
+    @classmethod
+    def _safe_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"amqp", "amqps"} or not parts.hostname:
+            raise ValueError("expected amqp://user:password@host:port/vhost")
+        if not parts.username and parts.hostname not in LOOPBACK:
+            raise ValueError("names no user, and guest is only for this machine")
+        if "no_verify_ssl" in parts.query:
+            raise ValueError("turns certificate verification off; trust the authority instead")
+        return url
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, level: object) -> object:
+        return level.lower() if isinstance(level, str) else level
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings found in `environ`.
+
+    Raises BadSetting, in one line without the value (it may be a secret), when a key is unknown or unreadable.
+    """
+    given: dict[str, str] = {}
+    for key, value in environ.items():
+        if not key.startswith(PREFIX) or key.startswith(_NOT_SETTINGS):
+            continue
+        name = key.removeprefix(PREFIX).lower()
+        if name.removesuffix("_file") in Settings.model_fields and name.endswith("_file"):
+            given[name.removesuffix("_file")] = _content(key, value)
+        elif name in Settings.model_fields:
+            given[name] = value
+        else:
+            raise BadSetting(f"{key} is not a setting{_hint(name)}")
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        raise BadSetting(f"{PREFIX}{str(first['loc'][0]).upper()}: {message}") from None
+
+
+def _content(key: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise BadSetting(f"{key}: {error.strerror}") from None
+
+
+def _hint(name: str) -> str:
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    return f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""

@@ -1,0 +1,129 @@
+"""Runs workers: opens their databases, keeps a session open, begins again when it breaks, ends in order."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import os
+import random
+import signal
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+
+from contracts.topology import Retention, Topology, topology
+from services.runtime.broker import open_door
+from services.runtime.database import open_database
+from services.runtime.errors import BrokerRefused, BrokerTrouble, ChoregraphieError
+from services.runtime.ledger import Ledger
+from services.runtime.service import Service
+from services.runtime.settings import Settings
+from services.runtime.worker import Pipeline, Tools
+
+log = structlog.get_logger()
+
+LONGEST_WAIT_SECONDS = 30.0
+# A session that lasted this long was a good one: the next begins without delay.
+GOOD_SESSION_SECONDS = 10.0
+
+
+def backoff(failures: int) -> float:
+    """Seconds to wait after that many failures in a row: doubling from 0.5 to 30, spread by half each way."""
+    return min(LONGEST_WAIT_SECONDS, 0.5 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.5)  # noqa: S311
+
+
+def wanted_topology(settings: Settings) -> Topology:
+    """What the broker must hold under these settings."""
+    return topology(settings.retry_delays, Retention(settings.history_max_age, settings.history_max_bytes))
+
+
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+async def run_workers(services: Sequence[Service], settings: Settings) -> None:
+    """Run a worker of each of `services` until SIGTERM or SIGINT; a second signal leaves at once.
+
+    Raises UserError when a person must change something.
+    """
+    stopping = asyncio.Event()
+    _stop_on_signals(stopping)
+    async with contextlib.AsyncExitStack() as stack:
+        workers = [(await stack.enter_async_context(_tools(service, settings))) for service in services]
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for tools in workers:
+                    tasks.create_task(_supervise(tools, stopping))
+        except ExceptionGroup as group:
+            raise _first(group) from None
+
+
+def _stop_on_signals(stopping: asyncio.Event) -> None:
+    def stop() -> None:
+        if stopping.is_set():
+            log.warning("worker.left_at_once")
+            os._exit(1)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+@contextlib.asynccontextmanager
+async def _tools(service: Service, settings: Settings) -> AsyncIterator[Tools]:
+    # One thread per database: SQLite has one writer, and a hop between threads costs more than a statement.
+    thread = ThreadPoolExecutor(1, thread_name_prefix=f"{service.name} database")
+    database = await asyncio.get_running_loop().run_in_executor(thread, open_database, service, settings)
+    ledger = Ledger(service, database, dt.timedelta(seconds=settings.deadline), utc_now)
+    outside: Any = service.outside(settings) if service.outside else contextlib.nullcontext()
+    try:
+        async with outside as opened:
+            yield Tools(ledger, settings, thread, opened, utc_now)
+    finally:
+        await asyncio.get_running_loop().run_in_executor(thread, database.close)
+        thread.shutdown()
+
+
+async def _supervise(tools: Tools, stopping: asyncio.Event) -> None:
+    structlog.contextvars.bind_contextvars(service=tools.ledger.service.name)
+    failures, ever_open = 0, False
+    while not stopping.is_set():
+        begun = asyncio.get_running_loop().time()
+        try:
+            async with _session(tools) as door:
+                ever_open = True
+                await Pipeline(tools, door, stopping).run()
+        except (BrokerTrouble, BrokerRefused, ExceptionGroup) as error:
+            trouble = _first(error) if isinstance(error, ExceptionGroup) else error
+            if not isinstance(trouble, BrokerTrouble) and not (ever_open and isinstance(trouble, BrokerRefused)):
+                # A refusal at the first try is a mistake in the settings; later, somebody is at work there.
+                raise trouble from None
+            lasted = asyncio.get_running_loop().time() - begun
+            failures = 1 if lasted > GOOD_SESSION_SECONDS else failures + 1
+            await _wait(failures, trouble, tools.settings, stopping)
+
+
+def _session(tools: Tools) -> Any:
+    return open_door(tools.settings, tools.ledger.service.name, wanted_topology(tools.settings))
+
+
+async def _wait(failures: int, trouble: Exception, settings: Settings, stopping: asyncio.Event) -> None:
+    seconds = backoff(failures)
+    where = urlsplit(settings.amqp_url)
+    log.warning(
+        "session.lost",
+        broker=f"{where.hostname}:{where.port or 5672}",
+        error=str(trouble),
+        again_in_s=round(seconds, 1),
+    )
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+
+
+def _first(group: "ExceptionGroup[Exception]") -> Exception:
+    """The error that matters of those that ended together: ours before any other."""
+    errors = [_first(error) if isinstance(error, ExceptionGroup) else error for error in group.exceptions]
+    return next((error for error in errors if isinstance(error, ChoregraphieError)), errors[0])

@@ -1,0 +1,48 @@
+"""A delivery on its way through the runtime, and what became of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.envelope import Said
+from services.runtime.door import Delivery
+from services.runtime.outbox import Saying
+from services.runtime.service import On
+from services.runtime.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Work:
+    """A delivery that can be read, on its way to its reaction. `failure` is why it cannot be carried out."""
+
+    delivery: Delivery
+    line: On
+    event: Said
+    event_id: str
+    body_hash: bytes
+    attempt: int = 1
+    traceparent: str | None = None
+    answer: Any = None
+    failure: Exception | None = None
+
+    @property
+    def order(self) -> str:
+        return self.event.commande_id
+
+    def bound(self) -> dict[str, Any]:
+        """What every log line about this delivery carries."""
+        return {
+            "commande_id": self.order,
+            "event_id": self.event_id,
+            "event_type": self.event.TYPE,
+            "attempt": self.attempt,
+        }
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a delivery, and what is now to be said. A tick of the clock has no delivery."""
+
+    delivery: Delivery | None
+    verdict: Verdict
+    sayings: tuple[Saying, ...] = ()
+    work: Work | None = None

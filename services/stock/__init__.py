@@ -1,0 +1,18 @@
+"""Stock: what is on the shelves, and what is held for whom.
+
+hears  commande.initiee              hold the goods
+       commande.creee                what was held is sold
+       commande.annulee              put them back
+says   stock.reserve                 held
+       stock.reservation_echouee     not enough, or unknown product; nothing is held
+       stock.libere                  put back, or there was nothing to put back
+owns   the tables of store.py; nobody else reads them
+"""
+
+from services.runtime import Service
+from services.stock import store
+from services.stock.reactions import REACTIONS
+
+SERVICE = Service("stock", REACTIONS, tables=store.TABLES, inspect=store.inspect, stocked_with=store.stocked_with)
+
+__all__ = ["SERVICE"]

@@ -1,0 +1,71 @@
+"""What the stock service does about what it hears."""
+
+from collections.abc import Iterator
+from typing import Never
+
+from contracts.client import CommandeInitiee
+from contracts.commande import CommandeAnnulee, CommandeCreee
+from contracts.stock import StockLibere, StockReservationEchouee, StockReserve
+from services.runtime import Transaction, on
+from services.stock import rules, store
+from services.stock.store import Rayon, Reservation
+
+
+def reserver(heard: CommandeInitiee, tx: Transaction) -> Iterator[StockReserve | StockReservationEchouee]:
+    # Nothing comes before this but a cancellation; its tombstone keeps this from being carried out at all.
+    rayon = tx.find(Rayon, heard.produit_id)
+    manque = rules.manque(heard.quantite, rayon.disponible if rayon else None)
+    if manque or rayon is None:
+        yield StockReservationEchouee(commande_id=heard.commande_id, raison=manque or "")
+        return
+    reservation = Reservation(heard.commande_id, tx.new_id("reservation"), heard.produit_id, heard.quantite)
+    rayon.retenir(heard.quantite)
+    tx.add(reservation)
+    tx.note(reservation_id=reservation.reservation_id, produit_id=heard.produit_id, quantite=heard.quantite)
+    yield StockReserve(
+        commande_id=heard.commande_id,
+        reservation_id=reservation.reservation_id,
+        client_id=heard.client_id,
+        produit_id=heard.produit_id,
+        quantite=heard.quantite,
+        montant=heard.montant,
+    )
+
+
+def vendre(heard: CommandeCreee, tx: Transaction) -> Iterator[Never]:
+    # An order is created because its goods were held here, so the reservation is always known; one that a
+    # cancellation has already freed leaves a tombstone, and nothing is sold.
+    reservation = tx.find(Reservation, heard.commande_id)
+    if reservation and reservation.etat == "retenue":
+        rayon = tx.find(Rayon, reservation.produit_id)
+        assert rayon is not None  # noqa: S101 - shelves are never taken away
+        rayon.vendre(reservation.quantite)
+        reservation.etat = "vendue"
+        tx.note(reservation_id=reservation.reservation_id, quantite=reservation.quantite)
+    yield from ()
+
+
+def liberer(heard: CommandeAnnulee, tx: Transaction) -> Iterator[StockLibere]:
+    # A cancellation can overtake the order it cancels (the order may sit in a retry queue), and its creation:
+    # undo() then leaves a tombstone, and whoever comes late finds it and does nothing. The answer is always given.
+    tx.undo(vendre)
+    fait = tx.undo(reserver)
+    reservation = tx.find(Reservation, heard.commande_id)
+    if fait and reservation:
+        rayon = tx.find(Rayon, reservation.produit_id)
+        assert rayon is not None  # noqa: S101 - shelves are never taken away
+        rayon.reprendre(reservation.quantite, vendue=reservation.etat == "vendue")
+        reservation.etat = "liberee"
+    yield StockLibere(commande_id=heard.commande_id, reservation_id=fait["reservation_id"] if fait else None)
+
+
+REACTIONS = (
+    on(
+        CommandeInitiee,
+        reserver,
+        reads=(store.reservation, store.rayon_demande),
+        gives_up=StockReservationEchouee,
+    ),
+    on(CommandeCreee, vendre, reads=(store.reservation, store.rayon_reserve)),
+    on(CommandeAnnulee, liberer, reads=(store.reservation, store.rayon_reserve), undoes=(reserver, vendre)),
+)

@@ -1,0 +1,99 @@
+"""The stock's tables: shelves, and the reservations taken from them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sqlalchemy import CheckConstraint, Column, Connection, Integer, MetaData, Table, Text, select
+
+from contracts.client import CommandeInitiee
+from contracts.commande import CommandeAnnulee, CommandeCreee
+from services.runtime import Key, Look, Row
+
+TABLES = MetaData()
+
+
+@dataclass
+class Rayon(Row):
+    """A shelf: initial = disponible + retenu + vendu, always."""
+
+    TABLE: ClassVar = Table(
+        "rayons",
+        TABLES,
+        Column("produit_id", Text, primary_key=True),
+        Column("initial", Integer, nullable=False),
+        Column("disponible", Integer, nullable=False),
+        Column("retenu", Integer, nullable=False),
+        Column("vendu", Integer, nullable=False),
+        CheckConstraint("disponible >= 0 AND retenu >= 0 AND vendu >= 0", name="jamais_negatif"),
+        CheckConstraint("initial = disponible + retenu + vendu", name="rien_ne_se_perd"),
+    )
+
+    produit_id: str
+    initial: int
+    disponible: int
+    retenu: int = 0
+    vendu: int = 0
+
+    def retenir(self, quantite: int) -> None:
+        self.disponible -= quantite
+        self.retenu += quantite
+
+    def vendre(self, quantite: int) -> None:
+        self.retenu -= quantite
+        self.vendu += quantite
+
+    def reprendre(self, quantite: int, *, vendue: bool) -> None:
+        if vendue:
+            self.vendu -= quantite
+        else:
+            self.retenu -= quantite
+        self.disponible += quantite
+
+
+@dataclass
+class Reservation(Row):
+    """What is held for an order, or sold to it; `etat` is retenue, vendue or liberee."""
+
+    TABLE: ClassVar = Table(
+        "reservations",
+        TABLES,
+        Column("commande_id", Text, primary_key=True),
+        Column("reservation_id", Text, nullable=False, unique=True),
+        Column("produit_id", Text, nullable=False),
+        Column("quantite", Integer, nullable=False),
+        Column("etat", Text, nullable=False),
+    )
+
+    commande_id: str
+    reservation_id: str
+    produit_id: str
+    quantite: int
+    etat: str = "retenue"
+
+
+def reservation(heard: CommandeInitiee | CommandeCreee | CommandeAnnulee, look: Look) -> Iterable[Key]:
+    return [Reservation.at(heard.commande_id)]
+
+
+def rayon_demande(heard: CommandeInitiee, look: Look) -> Iterable[Key]:
+    return [Rayon.at(heard.produit_id)]
+
+
+def rayon_reserve(heard: CommandeCreee | CommandeAnnulee, look: Look) -> Iterable[Key]:
+    """The shelf of what was held: known once the reservation has been read."""
+    tenue = look.find(Reservation, heard.commande_id)
+    return [Rayon.at(tenue.produit_id)] if tenue else []
+
+
+def stocked_with(catalogue: Mapping[str, Any]) -> Iterable[Row]:
+    return [
+        Rayon(produit_id, initial=int(quantite), disponible=int(quantite))
+        for produit_id, quantite in catalogue.get("produits", {}).items()
+    ]
+
+
+def inspect(connection: Connection) -> dict[str, Any]:
+    rayons = connection.execute(select(Rayon.TABLE).order_by(Rayon.TABLE.c.produit_id))
+    counts = ("initial", "disponible", "retenu", "vendu")
+    return {"produits": {row.produit_id: {name: getattr(row, name) for name in counts} for row in rayons}}
