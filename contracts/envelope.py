@@ -76,6 +76,8 @@ class Said(BaseModel):
 
 E = TypeVar("E", bound=Said)
 
+_OPTIONAL = ("subject", "time", "dataschema", "correlationid", "causationid")
+
 
 class Head(BaseModel):
     """The part of an envelope that says how to read the rest."""
@@ -126,7 +128,9 @@ class Envelope(BaseModel, Generic[E]):
         return "client" if kind == "clients" else name.partition("/")[0]
 
     def to_bytes(self) -> bytes:
-        return self.model_dump_json(exclude_none=True).encode()
+        # An absent attribute is left out; a null in the data is said: "there was nothing to put back".
+        absent = {name for name in _OPTIONAL if getattr(self, name) is None}
+        return self.model_dump_json(exclude=absent).encode()
 
 
 def wrap(event: E, *, id: str, source: str, time: dt.datetime, causationid: str | None = None) -> "Envelope[E]":

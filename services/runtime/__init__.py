@@ -6,6 +6,7 @@ This is the front door: services, the monitor and the scripts import from here a
 from services.runtime.broker import connected, count, open_door, open_history
 from services.runtime.columns import Instant, Money
 from services.runtime.database import look_into, open_database, read_catalogue
+from services.runtime.desk import Desk, open_desk
 from services.runtime.door import (
     Delivery,
     Door,
@@ -41,6 +42,7 @@ __all__ = [
     "DatabaseRefused",
     "DatabaseTrouble",
     "Delivery",
+    "Desk",
     "Door",
     "Every",
     "Fate",
@@ -69,6 +71,7 @@ __all__ = [
     "look_into",
     "on",
     "open_database",
+    "open_desk",
     "open_door",
     "open_history",
     "read_catalogue",

@@ -9,12 +9,11 @@ Publishing and acknowledging come after, in `worker.py`; what is published for a
 in `redirect.py`.
 """
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from contracts.choreography import CHOREOGRAPHY
+from contracts.catalogue import adapter
 from contracts.envelope import MAX_BODY_BYTES, Envelope, Head, Said
 from contracts.topology import ATTEMPT_HEADER, TRACEPARENT_HEADER, events, requeue
 from services.runtime.door import Delivery
@@ -25,16 +24,12 @@ from services.runtime.service import On, Service
 from services.runtime.verdict import DeadLetter, Done, Retry, RetryAfter
 from services.runtime.work import Result, Work
 
-_KNOWN: dict[str, type[Said]] = {cls.TYPE: cls for cls in CHOREOGRAPHY.events}
 
-
-@dataclass
+@dataclass(frozen=True)
 class Reader:
     """Reads what arrives at one service."""
 
     service: Service
-    known: dict[str, type[Said]] = field(default_factory=lambda: dict(_KNOWN))
-    _adapters: dict[str, TypeAdapter[Any]] = field(default_factory=dict)
 
     def read(self, delivery: Delivery) -> Work | DeadLetter:
         """What to do about `delivery`, or why nobody ever could. Never raises for the bytes' sake."""
@@ -66,12 +61,8 @@ class Reader:
             return DeadLetter(Reason.UNREADABLE, "nested too deeply")
 
     def _envelope(self, body: bytes, line: On) -> Envelope[Said] | DeadLetter:
-        adapter = self._adapters.get(line.hears.TYPE)
-        if adapter is None:
-            adapter = TypeAdapter(Envelope[line.hears])  # type: ignore[name-defined]
-            self._adapters[line.hears.TYPE] = adapter
         try:
-            return adapter.validate_json(body)  # type: ignore[no-any-return]
+            return adapter(line.hears).validate_json(body)
         except ValidationError as error:
             if any("differ" in str(detail["msg"]) for detail in error.errors(include_input=False)):
                 return DeadLetter(Reason.SUBJECT_MISMATCH, "subject, correlationid and data.commande_id differ")
