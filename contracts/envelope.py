@@ -18,6 +18,7 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -56,6 +57,17 @@ _Money = Annotated[
 ]
 Amount = Annotated[_Money, Field(gt=0, le=1_000_000, decimal_places=2, allow_inf_nan=False)]
 AmountOrZero = Annotated[_Money, Field(ge=0, le=1_000_000, decimal_places=2, allow_inf_nan=False)]
+
+
+def _to_milliseconds(time: dt.datetime) -> str:
+    return time.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Time = Annotated[
+    AwareDatetime,
+    PlainSerializer(_to_milliseconds, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 
 
 class Said(BaseModel):
@@ -103,7 +115,7 @@ class Envelope(BaseModel, Generic[E]):
     type: Identifier
     source: Uri
     subject: Identifier | None = None
-    time: AwareDatetime | None = None
+    time: Time | None = None
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: Annotated[str, Field(max_length=200)] | None = None
     correlationid: Identifier | None = None

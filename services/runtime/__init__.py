@@ -3,9 +3,9 @@
 This is the front door: services, the monitor and the scripts import from here and from nowhere behind it.
 """
 
-from services.runtime.broker import connected, count, open_door, open_history
+from services.runtime.broker import Publisher, apply, connected, count, open_door, open_history, open_publisher
 from services.runtime.columns import Instant, Money
-from services.runtime.database import look_into, open_database, read_catalogue
+from services.runtime.database import look_into, open_database, read_catalogue, reading
 from services.runtime.desk import Desk, open_desk
 from services.runtime.door import (
     Delivery,
@@ -27,7 +27,9 @@ from services.runtime.errors import (
     Reason,
     UserError,
 )
+from services.runtime.journal import Entry, history_of, open_actions
 from services.runtime.logs import configure_logs
+from services.runtime.outbox import Saying, orders_of, said_since, unsaid
 from services.runtime.rows import Key, Row
 from services.runtime.service import Every, On, Patience, Service, every, on
 from services.runtime.settings import Settings, read_settings
@@ -44,6 +46,7 @@ __all__ = [
     "Delivery",
     "Desk",
     "Door",
+    "Entry",
     "Every",
     "Fate",
     "History",
@@ -56,26 +59,36 @@ __all__ = [
     "Outgoing",
     "Patience",
     "Properties",
+    "Publisher",
     "QueueCount",
     "Reason",
     "Row",
+    "Saying",
     "Service",
     "Settings",
     "Transaction",
     "UserError",
+    "apply",
     "backoff",
     "configure_logs",
     "connected",
     "count",
     "every",
+    "history_of",
     "look_into",
     "on",
+    "open_actions",
     "open_database",
     "open_desk",
     "open_door",
     "open_history",
+    "open_publisher",
+    "orders_of",
     "read_catalogue",
     "read_settings",
+    "reading",
     "run_workers",
+    "said_since",
+    "unsaid",
     "wanted_topology",
 ]

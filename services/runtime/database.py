@@ -1,7 +1,6 @@
-"""A service's own database: opened, checked, filled at first start; and its errors told apart."""
+"""A service's own database: opened, checked, upgraded, filled at first start; and its errors told apart."""
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import tomllib
@@ -10,37 +9,36 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy import Column, Connection, Engine, Integer, Table, Text, event, insert, select
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    NoSuchModuleError,
-    ProgrammingError,
-)
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Column, Connection, Engine, Integer, Table, Text, insert, select, update
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
+from services.runtime.engine import database_url, engine_for, hold, is_file, short, shown
 from services.runtime.errors import ChoregraphieError, DatabaseRefused, DatabaseTrouble
 from services.runtime.inbox import METADATA
 from services.runtime.journal import JOURNAL
 from services.runtime.outbox import OUTBOX
 from services.runtime.rows import Row
-from services.runtime.service import Service
+from services.runtime.service import Migration, Service
 from services.runtime.settings import Settings
 
-VERSION = 1
-BUSY_SECONDS = 5
 assert JOURNAL.metadata is OUTBOX.metadata is METADATA  # noqa: S101 - all of them must have been imported
 
+# What changed in the runtime's own tables since version 1, in order. A numbered list is plainly simpler than a
+# migration framework: a handful of tables, two databases, and no branches.
+MIGRATIONS: tuple[Migration, ...] = ()
+
 IDENTITY = Table(
-    "service", METADATA, Column("name", Text, primary_key=True), Column("version", Integer, nullable=False)
+    "service",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("runtime_version", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
 )
 
-# PostgreSQL: serialization failure, deadlock, unique violation; somebody else was faster.
-_CONFLICTS = {"40001", "40P01", "23505"}
+# PostgreSQL: serialization failure, deadlock; somebody else was faster.
+_CONFLICTS = {"40001", "40P01", "55P03"}
+# PostgreSQL: the server answered and said no (password, role, database).
+_REFUSALS = ("28", "3D", "42")
 
 
 class Conflict(ChoregraphieError):
@@ -64,15 +62,15 @@ class Database:
             with self.engine.begin() as connection:
                 yield connection
         except IntegrityError as error:
-            raise Conflict(_short(error)) from error
+            raise Conflict(short(error)) from error
         except (DataError, ProgrammingError):
             raise  # the statement is wrong, not the database
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) in _CONFLICTS:
-                raise Conflict(_short(error)) from error
-            raise DatabaseTrouble(_short(error)) from error
+                raise Conflict(short(error)) from error
+            raise DatabaseTrouble(short(error)) from error
         except sqlite3.Error as error:
-            raise DatabaseTrouble(_short(error)) from error
+            raise DatabaseTrouble(short(error)) from error
 
     def close(self) -> None:
         self.engine.dispose()
@@ -82,23 +80,23 @@ class Database:
 
 
 def open_database(service: Service, settings: Settings) -> Database:
-    """Open the database of `service`, creating and filling it at first start.
+    """Open the database of `service`, creating and filling it at first start, upgrading an older one.
 
-    Raises DatabaseRefused when it cannot be used: unwritable, held by another worker, newer, damaged.
+    Raises DatabaseRefused when it cannot be used (unwritable, held by another worker, newer, damaged), and
+    DatabaseTrouble when its server does not answer.
     """
-    url = _url(service.name, settings)
-    lock = _hold(url) if _is_file(url) else None
-    database = Database(_engine(url), lock)
+    url = database_url(service.name, settings)
+    lock = hold(url) if is_file(url) else None
+    database = Database(engine_for(url), lock)
     try:
         with database.begin() as connection:
             _check(connection)
-            METADATA.create_all(connection)
-            service.tables.create_all(connection)
-            if _is_new(connection, service):
-                _fill(connection, service, settings)
+            _prepare(connection, service, settings)
     except (DatabaseTrouble, Conflict, DBAPIError) as error:
         database.close()
-        raise DatabaseRefused(f"{_shown(url)}: {_short(error)}") from error
+        if url.get_backend_name() != "sqlite" and not _answered(error):
+            raise DatabaseTrouble(f"{shown(url)}: {short(error)}") from error
+        raise DatabaseRefused(f"{shown(url)}: {short(error)}") from error
     except BaseException:
         database.close()
         raise
@@ -107,90 +105,31 @@ def open_database(service: Service, settings: Settings) -> Database:
 
 def look_into(service: Service, settings: Settings) -> dict[str, Any]:
     """The business state of `service`, read beside a running worker. Raises DatabaseRefused."""
-    url = _url(service.name, settings)
-    if _is_file(url) and not Path(str(url.database)).exists():
-        raise DatabaseRefused(f"{_shown(url)}: there is no such database; has a worker of {service.name} run yet?")
-    engine = _engine(url, reading=True)
+    with reading(service, settings) as connection:
+        return service.inspect(connection)
+
+
+@contextlib.contextmanager
+def reading(service: Service, settings: Settings) -> Iterator[Connection]:
+    """A connection for looking, beside a running worker. Raises DatabaseRefused."""
+    url = database_url(service.name, settings)
+    if is_file(url) and not Path(str(url.database)).exists():
+        raise DatabaseRefused(f"{shown(url)}: no such database; has a worker of {service.name} run yet?")
+    engine = engine_for(url, reading=True)
     try:
         with engine.connect() as connection:
-            return service.inspect(connection)
+            yield connection
     except (DBAPIError, sqlite3.Error) as error:
-        raise DatabaseRefused(f"{_shown(url)}: {_short(error)}") from error
+        raise DatabaseRefused(f"{shown(url)}: {short(error)}") from error
     finally:
         engine.dispose()
 
 
-def _url(service: str, settings: Settings) -> URL:
-    try:
-        url = make_url(settings.database_url.replace("{service}", service))
-        url.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ImportError):
-        raise DatabaseRefused(
-            "SAGA_DATABASE_URL is not a database URL such as sqlite:///var/{service}.sqlite3"
-        ) from None
-    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
-
-
-def _is_file(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
-
-
-def _shown(url: URL) -> str:
-    return url.render_as_string(hide_password=True)
-
-
-def _short(error: BaseException) -> str:
-    origin = getattr(error, "orig", None) or error
-    return " ".join(str(origin).split())[:300]
-
-
-def _hold(url: URL) -> int:
-    """One writing process per SQLite file: held by a lock that ends with the process, however it ends."""
-    path = Path(str(url.database))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise DatabaseRefused(f"{path}: {error.strerror}") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise DatabaseRefused(
-            f"{path}: another worker has this file; for several workers of a service use PostgreSQL"
-        ) from None
-    return lock
-
-
-def _engine(url: URL, *, reading: bool = False) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_size=2, pool_pre_ping=True, connect_args=_postgresql_options(url))
-    pool = {} if _is_file(url) else {"poolclass": StaticPool}
-    engine = sa.create_engine(
-        url,
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-        **pool,
-    )
-    # The driver would begin by itself, and as a reader: two writers upgrading at once end in "locked".
-    begin = "BEGIN" if reading else "BEGIN IMMEDIATE"
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            if not reading:
-                connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
-
-
-def _postgresql_options(url: URL) -> dict[str, Any]:
-    options = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
-    return {"options": options, "connect_timeout": 5} if url.get_backend_name() == "postgresql" else {}
+def _answered(error: Exception) -> bool:
+    origin = getattr(error, "__cause__", None) or error
+    state = getattr(getattr(origin, "orig", None), "sqlstate", None)
+    refusal = "authentication failed" in str(error) or "does not exist" in str(error)
+    return refusal or (state is not None and state.startswith(_REFUSALS))
 
 
 def _check(connection: Connection) -> None:
@@ -198,18 +137,33 @@ def _check(connection: Connection) -> None:
         answer = connection.exec_driver_sql("PRAGMA quick_check").scalar()
         if answer != "ok":
             raise DatabaseRefused(f"the database is damaged: {answer}")
+    else:
+        # Several workers may start at once; one creates or upgrades, the others wait for it.
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305190)")
 
 
-def _is_new(connection: Connection, service: Service) -> bool:
+def _prepare(connection: Connection, service: Service, settings: Settings) -> None:
+    IDENTITY.create(connection, checkfirst=True)
     found = connection.execute(select(IDENTITY)).first()
+    versions = {"runtime_version": 1 + len(MIGRATIONS), "version": 1 + len(service.migrations)}
     if found is None:
-        connection.execute(insert(IDENTITY), {"name": service.name, "version": VERSION})
-        return True
+        METADATA.create_all(connection)
+        service.tables.create_all(connection)
+        connection.execute(insert(IDENTITY), {"name": service.name, **versions})
+        _fill(connection, service, settings)
+        return
     if found.name != service.name:
         raise DatabaseRefused(f"this is the database of {found.name}, not of {service.name}")
-    if found.version > VERSION:
-        raise DatabaseRefused(f"the database is of version {found.version}; this program knows {VERSION}")
-    return False
+    _upgrade(connection, found.runtime_version, MIGRATIONS)
+    _upgrade(connection, found.version, service.migrations)
+    connection.execute(update(IDENTITY).values(versions))
+
+
+def _upgrade(connection: Connection, version: int, migrations: tuple[Migration, ...]) -> None:
+    if version > 1 + len(migrations):
+        raise DatabaseRefused(f"the database is of version {version}; this program knows {1 + len(migrations)}")
+    for migrate in migrations[version - 1 :]:
+        migrate(connection)
 
 
 def _fill(connection: Connection, service: Service, settings: Settings) -> None:

@@ -21,6 +21,7 @@ from services.runtime.errors import ReactionFailed, Reason
 from services.runtime.inbox import body_hash
 from services.runtime.ledger import Ledger
 from services.runtime.service import On, Service
+from services.runtime.transaction import Look
 from services.runtime.verdict import DeadLetter, Done, Retry, RetryAfter
 from services.runtime.work import Result, Work
 
@@ -108,6 +109,19 @@ def attempt_of(delivery: Delivery) -> int:
     tried = delivery.headers.get(ATTEMPT_HEADER)
     came_back = delivery.exchange.endswith(".requeue")
     return tried + 1 if came_back and isinstance(tried, int) and tried > 0 else 1
+
+
+def begin_calls(ledger: Ledger, group: list[Work]) -> list[tuple[Work, Look | None]]:
+    """Note that the calls of `group` are about to be made: each work with its look, or None to go on without.
+
+    Raises DatabaseTrouble when the database does not answer.
+    """
+    try:
+        return list(zip(group, ledger.begin(group), strict=True))
+    except ReactionFailed as failure:
+        if len(group) == 1:
+            return [(replace(group[0], failure=failure.error), None)]
+        return [pair for work in group for pair in begin_calls(ledger, [work])]
 
 
 def deal_with(ledger: Ledger, group: list[Work], delays: tuple[float, ...], said: list[str]) -> list[Result]:

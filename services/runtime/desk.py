@@ -18,7 +18,7 @@ from contracts.topology import events
 from services.runtime.database import Database, open_database
 from services.runtime.delivery import Reader, deal_with
 from services.runtime.door import Delivery
-from services.runtime.ledger import Ledger
+from services.runtime.ledger import Ledger, Terms
 from services.runtime.service import Service
 from services.runtime.settings import Settings
 from services.runtime.verdict import DeadLetter, RetryAfter, Verdict
@@ -43,8 +43,7 @@ class Desk:
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
-        deadline = dt.timedelta(seconds=self.settings.deadline)
-        self.ledger = Ledger(self.service, self.database, deadline, lambda: self.now)
+        self.ledger = Ledger(self.service, self.database, Terms.of(self.settings), lambda: self.now)
         self.reader = Reader(self.service)
 
     def hear(self, *heard: Said | Envelope[Any], tolerate: bool = False) -> list[Said]:

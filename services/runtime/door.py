@@ -37,6 +37,12 @@ class Delivery:
     properties: Properties = Properties()
     redelivered: bool = False
 
+    @property
+    def returns(self) -> int:
+        """How often it came back unsettled. Counts for suspicion only: on RabbitMQ 4 a message inherits it."""
+        count = self.headers.get("x-delivery-count")
+        return count if isinstance(count, int) else int(self.redelivered)
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -94,6 +100,9 @@ class Door(Protocol):
 
     async def give_back(self, tags: Sequence[int]) -> None:
         """Return deliveries that were never started."""
+
+    async def is_consuming(self) -> bool:
+        """Whether the broker says that the inbox has a consumer. Raises BrokerTrouble."""
 
     async def stop_deliveries(self) -> list[Delivery]:
         """Ask for no more, and hand over what had already come."""

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Column, Connection, LargeBinary, MetaData, Table, Text, insert, select
+from sqlalchemy import Column, Connection, LargeBinary, MetaData, Table, Text, delete, insert, select
 
 from services.runtime.columns import Instant
 
@@ -41,6 +41,12 @@ def known(connection: Connection, event_ids: Iterable[str]) -> dict[str, bytes]:
     """The body hash of each of `event_ids` that has been dealt with."""
     query = select(INBOX.c.event_id, INBOX.c.body_hash).where(INBOX.c.event_id.in_(sorted(set(event_ids))))
     return {event_id: bytes(digest) for event_id, digest in connection.execute(query)}
+
+
+def purge(connection: Connection, before: dt.datetime, most: int) -> int:
+    """Forget up to `most` events dealt with before that instant; how many."""
+    old = select(INBOX.c.event_id).where(INBOX.c.dealt_with_at < before).limit(most)
+    return connection.execute(delete(INBOX).where(INBOX.c.event_id.in_(old))).rowcount
 
 
 def record(connection: Connection, receipts: Sequence[Receipt], now: dt.datetime) -> None:

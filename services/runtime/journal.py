@@ -2,12 +2,12 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, Text, bindparam, insert, select, update
+from sqlalchemy import Column, Connection, Row, Table, Text, bindparam, insert, select, update
 
 from services.runtime.columns import Instant
 from services.runtime.inbox import METADATA
@@ -26,6 +26,9 @@ JOURNAL = Table(
 )
 
 
+_ORDERS_PER_STATEMENT = 500
+
+
 class State(StrEnum):
     """What is known of an action for an order."""
 
@@ -41,9 +44,9 @@ class Entry:
     commande_id: str
     action: str
     state: State
+    at: dt.datetime
     data: dict[str, Any] = field(default_factory=dict)
     cause: str | None = None
-    at: dt.datetime | None = None
     undone_at: dt.datetime | None = None
     undone_by: str | None = None
 
@@ -66,10 +69,12 @@ class Journal:
         if self._locked:
             query = query.with_for_update()
         for row in self._connection.execute(query):
-            values = dict(row._mapping) | {"state": State(row.state), "data": json.loads(row.data)}
-            entry = Entry(**values)
+            entry = _entry(row)
             self._entries[entry.commande_id, entry.action] = entry
             self._stored[entry.commande_id, entry.action] = _columns(entry)
+
+    def entries(self) -> list[Entry]:
+        return list(self._entries.values())
 
     def entry(self, commande_id: str, action: str) -> Entry | None:
         return self._entries.get((commande_id, action))
@@ -82,7 +87,7 @@ class Journal:
         """Mark an action undone and return it as it was; one not begun leaves a tombstone and returns None."""
         entry = self.entry(commande_id, action)
         if entry is None:
-            self.settle(Entry(commande_id, action, State.TOMBSTONE, cause=by, at=now, undone_at=now, undone_by=by))
+            self.settle(Entry(commande_id, action, State.TOMBSTONE, now, cause=by, undone_at=now, undone_by=by))
             return None
         if entry.state in {State.BEGUN, State.DONE}:
             before = Entry(**vars(entry))
@@ -99,6 +104,32 @@ class Journal:
             self._connection.execute(insert(JOURNAL), [_row(entry) for entry in new])
         if changed:
             self._connection.execute(_UPDATE, [_bound(entry) for entry in changed])
+
+
+def history_of(connection: Connection, commande_id: str) -> list[Entry]:
+    """What was carried out for an order, oldest first."""
+    journal = Journal(connection, locked=False)
+    journal.load([commande_id])
+    return sorted(journal.entries(), key=lambda entry: entry.at)
+
+
+def open_actions(connection: Connection, orders: Sequence[str], actions: Iterable[str]) -> list[Entry]:
+    """Of `orders`: those of `actions` that were done (or begun) and are not undone."""
+    found: list[Entry] = []
+    for start in range(0, len(orders), _ORDERS_PER_STATEMENT):
+        query = (
+            select(JOURNAL)
+            .where(JOURNAL.c.commande_id.in_(orders[start : start + _ORDERS_PER_STATEMENT]))
+            .where(JOURNAL.c.action.in_(sorted(actions)), JOURNAL.c.state.in_([State.DONE, State.BEGUN]))
+            .order_by(JOURNAL.c.at)
+        )
+        found += [_entry(row) for row in connection.execute(query)]
+    return found
+
+
+def _entry(row: Row[Any]) -> Entry:
+    values = dict(row._mapping) | {"state": State(row.state), "data": json.loads(row.data)}
+    return Entry(**values)
 
 
 _SETTLED = ("state", "data", "cause", "at", "undone_at", "undone_by")

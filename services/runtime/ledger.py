@@ -2,14 +2,17 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
-from services.runtime import outbox
+from services.runtime import inbox, outbox
 from services.runtime.database import Conflict, Database
 from services.runtime.errors import DatabaseTrouble, ReactionFailed
+from services.runtime.failpoints import Place, passing
 from services.runtime.outbox import Saying
 from services.runtime.page import Page
 from services.runtime.service import Every, Service
+from services.runtime.settings import Settings
 from services.runtime.transaction import Look
 from services.runtime.work import Result, Work
 
@@ -17,19 +20,35 @@ from services.runtime.work import Result, Work
 CONFLICTS = 5
 # A tick of the clock takes this many due rows at most; the next tick takes the next.
 DUE = 200
+PURGED_AT_ONCE = 500
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How long an order may wait for its decision, and how long the inbox and what was said are remembered."""
+
+    deadline: dt.timedelta
+    inbox: dt.timedelta
+    outbox: dt.timedelta
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Terms":
+        return cls(
+            dt.timedelta(seconds=settings.deadline),
+            dt.timedelta(days=settings.inbox_days),
+            dt.timedelta(days=settings.outbox_days),
+        )
 
 
 class Ledger:
     """The books of one service. Synchronous: it runs on the worker's own database thread."""
 
-    def __init__(
-        self, service: Service, database: Database, deadline: dt.timedelta, now: Callable[[], dt.datetime]
-    ) -> None:
+    def __init__(self, service: Service, database: Database, terms: Terms, now: Callable[[], dt.datetime]) -> None:
         self.service = service
         self._database = database
-        self._deadline = deadline
+        self._terms = terms
         self._now = now
 
     def commit(self, group: Sequence[Work], said: Iterable[str] = ()) -> list[Result]:
@@ -60,6 +79,13 @@ class Ledger:
             return []
         return self._transact(lambda page: page.on_time(line, keys), (), ())
 
+    def purge(self) -> int:
+        """Forget a batch of what is too old to be asked about (small: it holds up nobody); how many rows."""
+        now = self._now()
+        with self._database.begin() as connection:
+            known = inbox.purge(connection, now - self._terms.inbox, PURGED_AT_ONCE)
+            return known + outbox.purge(connection, now - self._terms.outbox, PURGED_AT_ONCE)
+
     def unsaid(self, most: int, after: int = 0) -> tuple[list[Saying], int]:
         """Up to `most` events decided and not said, from those numbered above `after`; and the last number."""
         with self._database.begin() as connection:
@@ -69,11 +95,12 @@ class Ledger:
         for last in reversed(range(CONFLICTS)):
             try:
                 with self._database.begin() as connection:
-                    page = Page(self.service, connection, self._now(), self._deadline)
+                    page = Page(self.service, connection, self._now(), self._terms.deadline)
                     page.open(group)
                     answer = do(page)
                     page.write()
                     outbox.mark_said(connection, said, page.now)
+                    passing(Place.IN_TRANSACTION)
                 return answer
             except Conflict as conflict:
                 if not last:

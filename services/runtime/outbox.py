@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Integer,
     LargeBinary,
     Table,
     Text,
     bindparam,
+    delete,
     insert,
     select,
     update,
@@ -82,14 +84,30 @@ def mark_said(connection: Connection, event_ids: Iterable[str], now: dt.datetime
         connection.execute(statement, said)
 
 
+def purge(connection: Connection, before: dt.datetime, most: int) -> int:
+    """Forget up to `most` events said before that instant; how many. What was not said is kept for ever."""
+    old = select(OUTBOX.c.number).where(OUTBOX.c.said_at < before).limit(most)
+    return connection.execute(delete(OUTBOX).where(OUTBOX.c.number.in_(old))).rowcount
+
+
+def said_since(connection: Connection, since: dt.datetime, most: int, after: int) -> tuple[list[Saying], int]:
+    """Up to `most` events decided since that instant, from those numbered above `after`; and the last number."""
+    return _page(connection, OUTBOX.c.decided_at >= since, most, after)
+
+
+def orders_of(connection: Connection, type_: str) -> list[str]:
+    """The orders for which an event of that type was decided, as far as the outbox remembers."""
+    query = select(OUTBOX.c.commande_id).where(OUTBOX.c.type == type_).distinct()
+    return sorted(connection.scalars(query))
+
+
 def unsaid(connection: Connection, most: int, after: int = 0) -> tuple[list[Saying], int]:
     """Up to `most` events not yet said, oldest first, from those numbered above `after`; and the last number."""
-    query = (
-        select(OUTBOX)
-        .where(OUTBOX.c.said_at.is_(None), OUTBOX.c.number > after)
-        .order_by(OUTBOX.c.number)
-        .limit(most)
-    )
+    return _page(connection, OUTBOX.c.said_at.is_(None), most, after)
+
+
+def _page(connection: Connection, which: ColumnElement[bool], most: int, after: int) -> tuple[list[Saying], int]:
+    query = select(OUTBOX).where(which, OUTBOX.c.number > after).order_by(OUTBOX.c.number).limit(most)
     rows = connection.execute(query).all()
     sayings = [
         Saying(row.event_id, row.type, row.commande_id, bytes(row.body), row.decided_at, row.traceparent)

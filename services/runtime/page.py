@@ -71,7 +71,7 @@ class Page:
         if work.event_id in self.known or (entry is not None and entry.state is not State.BEGUN):
             return None
         if entry is None:
-            self.journal.settle(Entry(order, action, State.BEGUN, cause=work.event_id, at=self.now))
+            self.journal.settle(Entry(order, action, State.BEGUN, self.now, cause=work.event_id))
         return self._look(work)
 
     def carry_out(self, work: Work) -> Result:
@@ -104,7 +104,7 @@ class Page:
             said = list(line.do(*heard))
             state = State.REFUSED if any(type(event) is line.gives_up for event in said) else State.DONE
             _check_undone(line, tx)
-        self.journal.settle(Entry(order, line.action, state, tx.noted, work.event_id, self.now))
+        self.journal.settle(Entry(order, line.action, state, self.now, tx.noted, work.event_id))
         log.info("reaction.done", action=line.action, says=[event.TYPE for event in said], **work.bound())
         return self._say(said, line.action, work.event_id, work.traceparent)
 
@@ -120,7 +120,7 @@ class Page:
             if said:
                 types = [event.TYPE for event in said]
                 log.info("clock.reacted", action=line.action, commande_id=row.commande_id, says=types)
-                self.journal.settle(Entry(row.commande_id, line.action, State.DONE, tx.noted, tx.cause, self.now))
+                self.journal.settle(Entry(row.commande_id, line.action, State.DONE, self.now, tx.noted, tx.cause))
             sayings = self._say(said, line.action, tx.cause, None, caused=row.cause is not None)
             results.append(Result(None, Done(), sayings))
         return results

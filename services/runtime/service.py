@@ -20,6 +20,7 @@ React = Callable[..., Iterable[Said]]
 # Which rows a reaction will look at. A later one of a chain may look at the rows of the earlier ones.
 Reads = Callable[[Any, "Look"], Iterable[Key]]
 Call = Callable[..., Any]
+Migration = Callable[[Connection], None]
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ class Service:
     """What a worker needs to know of a service.
 
     `stocked_with` turns the catalogue into the first rows of an empty database; `inspect` reads the business
-    state; `outside` opens what its calls speak to (a gateway, a carrier) for the life of the worker.
+    state; `migrations` are what changed in its tables since version 1, in order; `outside` opens what its calls
+    speak to (a gateway, a carrier) for the life of the worker.
     """
 
     name: str
@@ -131,6 +133,7 @@ class Service:
     inspect: Callable[[Connection], dict[str, Any]]
     timed: tuple[Every, ...] = ()
     stocked_with: Callable[[Mapping[str, Any]], Iterable[Row]] = lambda catalogue: ()
+    migrations: tuple[Migration, ...] = ()
     outside: "Callable[[Settings], AbstractAsyncContextManager[Any]] | None" = None
 
     def on(self, type_: str) -> On | None:

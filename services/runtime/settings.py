@@ -76,6 +76,13 @@ class Settings(BaseModel):
     mail_domain: Annotated[
         str, Field(pattern=r"^[A-Za-z0-9.-]{1,100}$", description="where the customers' relay addresses live")
     ] = "clients.invalid"
+    inbox_days: Annotated[
+        float, Field(gt=0, le=3650, description="days an event dealt with is remembered; outlasts any redrive")
+    ] = 30
+    outbox_days: Annotated[
+        float, Field(gt=0, le=3650, description="days an event said is kept, to refill a broker that lost it")
+    ] = 7
+    failpoint: Annotated[str, Field(description="for tests: where a worker dies, `PLACE` or `PLACE:COUNT`")] = ""
     log_format: Annotated[Literal["auto", "console", "json"], Field(description="`auto`: JSON off a terminal")] = (
         "auto"
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import datetime as dt
 import os
 import random
 import signal
@@ -15,12 +14,15 @@ import structlog
 
 from contracts.topology import Retention, Topology, topology
 from services.runtime.broker import open_door
-from services.runtime.database import open_database
-from services.runtime.errors import BrokerRefused, BrokerTrouble, ChoregraphieError
-from services.runtime.ledger import Ledger
+from services.runtime.clock import SteadyClock
+from services.runtime.database import Database, open_database
+from services.runtime.errors import BrokerRefused, BrokerTrouble, ChoregraphieError, DatabaseTrouble
+from services.runtime.failpoints import arm
+from services.runtime.ledger import Ledger, Terms
 from services.runtime.service import Service
 from services.runtime.settings import Settings
-from services.runtime.worker import Pipeline, Tools
+from services.runtime.tools import Tools
+from services.runtime.worker import Pipeline
 
 log = structlog.get_logger()
 
@@ -39,19 +41,24 @@ def wanted_topology(settings: Settings) -> Topology:
     return topology(settings.retry_delays, Retention(settings.history_max_age, settings.history_max_bytes))
 
 
-def utc_now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
 async def run_workers(services: Sequence[Service], settings: Settings) -> None:
     """Run a worker of each of `services` until SIGTERM or SIGINT; a second signal leaves at once.
 
     Raises UserError when a person must change something.
     """
+    arm(settings.failpoint)
     stopping = asyncio.Event()
     _stop_on_signals(stopping)
+    try:
+        await _work(services, settings, stopping)
+    except DatabaseTrouble:
+        if not stopping.is_set():
+            raise
+
+
+async def _work(services: Sequence[Service], settings: Settings, stopping: asyncio.Event) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        workers = [(await stack.enter_async_context(_tools(service, settings))) for service in services]
+        workers = [(await stack.enter_async_context(_tools(service, settings, stopping))) for service in services]
         try:
             async with asyncio.TaskGroup() as tasks:
                 for tools in workers:
@@ -72,18 +79,35 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _tools(service: Service, settings: Settings) -> AsyncIterator[Tools]:
+async def _tools(service: Service, settings: Settings, stopping: asyncio.Event) -> AsyncIterator[Tools]:
     # One thread per database: SQLite has one writer, and a hop between threads costs more than a statement.
     thread = ThreadPoolExecutor(1, thread_name_prefix=f"{service.name} database")
-    database = await asyncio.get_running_loop().run_in_executor(thread, open_database, service, settings)
-    ledger = Ledger(service, database, dt.timedelta(seconds=settings.deadline), utc_now)
+    database = await _opened(service, settings, thread, stopping)
+    clock = SteadyClock()
+    ledger = Ledger(service, database, Terms.of(settings), clock.now)
     outside: Any = service.outside(settings) if service.outside else contextlib.nullcontext()
     try:
         async with outside as opened:
-            yield Tools(ledger, settings, thread, opened, utc_now)
+            yield Tools(ledger, settings, thread, opened, clock.now)
     finally:
         await asyncio.get_running_loop().run_in_executor(thread, database.close)
         thread.shutdown()
+
+
+async def _opened(
+    service: Service, settings: Settings, thread: ThreadPoolExecutor, stopping: asyncio.Event
+) -> Database:
+    failures = 0
+    while True:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(thread, open_database, service, settings)
+        except DatabaseTrouble as trouble:
+            if stopping.is_set():
+                raise
+            failures += 1
+            seconds = backoff(failures)
+            log.warning("database.away", service=service.name, error=str(trouble), again_in_s=round(seconds, 1))
+            await _pause(seconds, stopping)
 
 
 async def _supervise(tools: Tools, stopping: asyncio.Event) -> None:
@@ -118,6 +142,10 @@ async def _wait(failures: int, trouble: Exception, settings: Settings, stopping:
         error=str(trouble),
         again_in_s=round(seconds, 1),
     )
+    await _pause(seconds, stopping)
+
+
+async def _pause(seconds: float, stopping: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stopping.wait()

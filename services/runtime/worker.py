@@ -10,24 +10,21 @@ A crash anywhere repeats a message; the inbox makes the repetition harmless.
 """
 
 import asyncio
-import contextvars
 import datetime as dt
-from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 
 import structlog
 
-from services.runtime.delivery import Reader, deal_with
-from services.runtime.door import Delivery, Door, Fate, Outgoing
-from services.runtime.errors import BrokerTrouble, DatabaseTrouble
-from services.runtime.ledger import Ledger
-from services.runtime.redirect import for_another_try, set_aside
+from services.runtime.delivery import Reader, begin_calls, deal_with
+from services.runtime.door import Delivery, Door
+from services.runtime.errors import BrokerTrouble, ReactionFailed
+from services.runtime.failpoints import Place, passing
 from services.runtime.service import Every
-from services.runtime.settings import Settings
+from services.runtime.speaker import Speaker
+from services.runtime.tools import Tools
 from services.runtime.transaction import Look
-from services.runtime.verdict import DeadLetter, RetryAfter
+from services.runtime.verdict import DeadLetter
 from services.runtime.work import Result, Work
 
 log = structlog.get_logger()
@@ -36,22 +33,15 @@ log = structlog.get_logger()
 LARGEST_GROUP = 128
 # Events confirmed are marked with the next group; when there is none for this long, on their own.
 MARK_SECONDS = 0.5
-# Events another worker decided and did not live to say are said by whoever finds them.
+# Events that another worker decided and did not live to say are said by whoever finds them.
 STALE_SECONDS = 30.0
-PAUSE_SECONDS = 1.0
+# A consumer can be gone without a word (a queue deleted and made again): ask now and then.
+WATCH_SECONDS = 15.0
+PURGE_SECONDS = 60.0
+SUSPICIOUS_RETURNS = 2
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What a pipeline works with; it outlives sessions."""
-
-    ledger: Ledger
-    settings: Settings
-    thread: Executor
-    outside: Any
-    now: Callable[[], dt.datetime]
+Item = Work | Result | Every
 
 
 class Pipeline:
@@ -60,34 +50,37 @@ class Pipeline:
     def __init__(self, tools: Tools, door: Door, stopping: asyncio.Event) -> None:
         self._tools = tools
         self._ledger = tools.ledger
-        self._service = tools.ledger.service
         self._door = door
+        self._speaker = Speaker(tools, door)
         self._stopping = stopping
-        self._reader = Reader(self._service)
+        self._reader = Reader(tools.ledger.service)
         self._to_call: asyncio.Queue[Work] = asyncio.Queue()
-        self._ready: asyncio.Queue[Work | Result | Every] = asyncio.Queue()
+        self._ready: asyncio.Queue[Item] = asyncio.Queue()
         # Two groups: one being published while the next is committed.
         self._decided: asyncio.Queue[list[Result]] = asyncio.Queue(maxsize=2)
-        self._said: list[str] = []
         self._in_hand = 0
         self._quiet = asyncio.Event()
         self._calls = asyncio.Semaphore(tools.settings.calls)
 
     async def run(self) -> None:
         """Work until `stopping`, then drain. Raises BrokerTrouble when the session is lost (in a group)."""
-        await self._relay(older_than=dt.timedelta())
+        await self._speaker.relay(older_than=dt.timedelta())
         await self._door.consume()
-        log.info("worker.ready", hears=[line.hears.TYPE for line in self._service.reactions])
+        service = self._ledger.service
+        log.info("worker.ready", hears=[line.hears.TYPE for line in service.reactions])
         async with asyncio.TaskGroup() as tasks:
             stages = [
-                tasks.create_task(self._intake()),
-                tasks.create_task(self._call_stage(tasks)),
-                tasks.create_task(self._commit_stage()),
-                tasks.create_task(self._publish_stage()),
-                tasks.create_task(self._relay_stale()),
-                *(tasks.create_task(self._clock(line)) for line in self._service.timed),
+                self._intake(),
+                self._call_stage(tasks),
+                self._commit_stage(),
+                self._publish_stage(),
+                self._relay_stale(),
+                self._watch(),
+                self._purge(),
+                *(self._clock(line) for line in service.timed),
             ]
-            tasks.create_task(self._drain(stages))
+            running = [tasks.create_task(stage) for stage in stages]
+            tasks.create_task(self._drain(running))
 
     async def _intake(self) -> None:
         while True:
@@ -103,121 +96,102 @@ class Pipeline:
 
     async def _call_stage(self, tasks: asyncio.TaskGroup) -> None:
         while True:
-            group = await _some(self._to_call, LARGEST_GROUP)
-            looks = await self._patiently(self._begin, group)
-            for work, look in zip(group, looks, strict=True):
+            group = await _some(self._to_call)
+            for work, look in await self._tools.patiently(begin_calls, self._ledger, group):
                 if look is None:
                     self._ready.put_nowait(work)
                 else:
                     tasks.create_task(self._call(work, look))
 
-    def _begin(self, group: list[Work]) -> list[Look | None]:
-        return self._ledger.begin(group)
-
     async def _call(self, work: Work, look: Look) -> None:
-        assert work.line.call is not None  # noqa: S101 - only such work comes here
         async with self._calls:
-            for again in (True, False):
-                try:
-                    async with asyncio.timeout(self._tools.settings.call_timeout):
-                        answer = await work.line.call(work.event, look, self._tools.outside)
-                    work = replace(work, answer=answer)
-                    break
-                except Exception as error:  # noqa: BLE001 - whatever the outside does, the delivery is retried
-                    # The outcome is unknown; asking again with the same key is safe.
-                    log.warning("call.failed", error=type(error).__name__, again=again, **work.bound())
-                    if not again:
-                        work = replace(work, failure=error)
-        self._ready.put_nowait(work)
+            answered = await self._ask(work, look)
+            if answered.failure is not None:
+                # The outcome is unknown; asking again at once, with the same key, is safe.
+                answered = await self._ask(work, look)
+        self._ready.put_nowait(answered)
+
+    async def _ask(self, work: Work, look: Look) -> Work:
+        assert work.line.call is not None  # noqa: S101 - only such work comes here
+        passing(Place.BEFORE_CALL)
+        try:
+            async with asyncio.timeout(self._tools.settings.call_timeout):
+                answer = await work.line.call(work.event, look, self._tools.outside)
+        except Exception as error:  # noqa: BLE001 - whatever the outside does, the delivery is retried
+            log.warning("call.failed", error=type(error).__name__, **work.bound())
+            return replace(work, failure=error)
+        passing(Place.AFTER_CALL)
+        return replace(work, answer=answer)
 
     async def _commit_stage(self) -> None:
         while True:
-            ready = await self._next_group()
-            said, self._said = self._said, []
-            works = [item for item in ready if isinstance(item, Work)]
-            results = [item for item in ready if isinstance(item, Result)]
-            if works or said:
-                results += await self._patiently(deal_with, self._ledger, works, self._delays, said)
-            for line in {item for item in ready if isinstance(item, Every)}:
-                results += await self._patiently(self._ledger.tick, line)
-            if results:
-                await self._decided.put(results)
+            for group in _apart(await self._next_group()):
+                results = await self._carry_out(group)
+                if results:
+                    passing(Place.AFTER_COMMIT)
+                    await self._decided.put(results)
 
-    async def _next_group(self) -> list[Work | Result | Every]:
-        if not self._said:
-            return await _some(self._ready, LARGEST_GROUP)
+    async def _next_group(self) -> list[Item]:
+        if not self._speaker.has_confirmed:
+            return await _some(self._ready)
         try:
             async with asyncio.timeout(MARK_SECONDS):
-                return await _some(self._ready, LARGEST_GROUP)
+                return await _some(self._ready)
         except TimeoutError:
             return []
 
-    @property
-    def _delays(self) -> tuple[float, ...]:
-        return self._tools.settings.retry_delays
+    async def _carry_out(self, group: list[Item]) -> list[Result]:
+        works = [item for item in group if isinstance(item, Work)]
+        results = [item for item in group if isinstance(item, Result)]
+        said = self._speaker.take_confirmed()
+        if said:
+            passing(Place.BEFORE_MARK)
+        if works or said:
+            delays = self._tools.settings.retry_delays
+            results += await self._tools.patiently(deal_with, self._ledger, works, delays, said)
+        for line in {item for item in group if isinstance(item, Every)}:
+            results += await self._on_time(line)
+        return results
+
+    async def _on_time(self, line: Every) -> list[Result]:
+        try:
+            return await self._tools.patiently(self._ledger.tick, line)
+        except ReactionFailed as failure:
+            # There is no message to retry or to set aside; the rows stay due, and the next tick tries again.
+            log.error("clock.failed", action=line.action, error=str(failure))
+            return []
 
     async def _publish_stage(self) -> None:
         while True:
             results = await self._decided.get()
-            await self._publish([message for result in results for message in self._messages(result)])
-            await self._door.settle([r.delivery.tag for r in results if r.delivery is not None])
-            self._settled(sum(1 for r in results if r.delivery is not None))
-
-    def _messages(self, result: Result) -> list[Outgoing]:
-        """What `result` has the broker hear: its events first, then the message itself if it goes elsewhere."""
-        messages = [saying.outgoing(self._service.name) for saying in result.sayings]
-        if result.delivery is not None and isinstance(result.verdict, RetryAfter):
-            now = self._tools.now()
-            messages.append(for_another_try(result.delivery, result.verdict, self._service.name, now))
-            self._tell("message.retried", result, result.verdict, seconds=result.verdict.seconds)
-        elif result.delivery is not None and isinstance(result.verdict, DeadLetter):
-            messages.append(set_aside(result.delivery, result.verdict, self._service.name))
-            self._tell("message.dead_lettered", result, result.verdict, reason=result.verdict.reason.value)
-        return messages
-
-    def _tell(self, event: str, result: Result, verdict: RetryAfter | DeadLetter, **more: Any) -> None:
-        known = result.work.bound() if result.work else {"attempt": verdict.attempt}
-        log.warning(event, detail=verdict.detail, **more, **known)
-
-    async def _publish(self, messages: list[Outgoing]) -> None:
-        """Publish and wait for the confirms. Raises BrokerTrouble when one is missing: nothing is lost by it."""
-        fates = await self._door.publish(messages)
-        own = f"{self._service.name}.events"
-        for message, fate in zip(messages, fates, strict=True):
-            if fate is Fate.CONFIRMED and message.exchange == own and message.properties.message_id:
-                self._said.append(message.properties.message_id)
-        for message, fate in zip(messages, fates, strict=True):
-            if fate is not Fate.CONFIRMED:
-                what = f"{message.routing_key} to {message.exchange}"
-                raise BrokerTrouble(f"publishing {what}: {fate.value}")
-
-    def _settled(self, count: int) -> None:
-        self._in_hand -= count
-        if self._stopping.is_set() and not self._in_hand:
-            self._quiet.set()
+            await self._speaker.say(results)
+            tags = [result.delivery.tag for result in results if result.delivery is not None]
+            await self._door.settle(tags)
+            passing(Place.AFTER_ACK)
+            self._in_hand -= len(tags)
+            if self._stopping.is_set() and not self._in_hand:
+                self._quiet.set()
 
     async def _clock(self, line: Every) -> None:
         while True:
             self._ready.put_nowait(line)
             await asyncio.sleep(line.seconds)
 
-    async def _relay(self, older_than: dt.timedelta) -> None:
-        """Say what was decided and not said."""
-        after = 0
-        while True:
-            sayings, after = await self._patiently(self._ledger.unsaid, LARGEST_GROUP, after)
-            limit = self._tools.now() - older_than
-            due = [saying for saying in sayings if saying.decided_at <= limit]
-            if due:
-                log.info("outbox.relayed", events=len(due))
-                await self._publish([saying.outgoing(self._service.name) for saying in due])
-            if not sayings:
-                return
-
     async def _relay_stale(self) -> None:
         while True:
             await asyncio.sleep(STALE_SECONDS)
-            await self._relay(older_than=dt.timedelta(seconds=STALE_SECONDS))
+            await self._speaker.relay(older_than=dt.timedelta(seconds=STALE_SECONDS))
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if not await self._door.is_consuming():
+                raise BrokerTrouble("the inbox has no consumer, though this session is one")
+
+    async def _purge(self) -> None:
+        while True:
+            if not await self._tools.patiently(self._ledger.purge):
+                await asyncio.sleep(PURGE_SECONDS)
 
     async def _drain(self, stages: list["asyncio.Task[None]"]) -> None:
         """Once asked to stop: take nothing more, give back what was not begun, finish what was."""
@@ -232,28 +206,23 @@ class Pipeline:
                 log.warning("drain.cut_short", deliveries=self._in_hand)
         for stage in stages:
             stage.cancel()
-        if self._said:
-            await self._on_thread(self._ledger.mark_said, self._said)
+        if self._speaker.has_confirmed:
+            await self._tools.on_thread(self._ledger.mark_said, self._speaker.take_confirmed())
         log.info("worker.stopped")
 
-    async def _on_thread(self, do: Callable[..., T], *args: Any) -> T:
-        bound = contextvars.copy_context().run  # so that what is logged there names the service too
-        return await asyncio.get_running_loop().run_in_executor(self._tools.thread, bound, do, *args)
 
-    async def _patiently(self, do: Callable[..., T], *args: Any) -> T:
-        """Run `do` on the database thread, again and again while the database does not answer.
-
-        Nothing is taken from the queue meanwhile beyond the prefetch, and nothing is set aside.
-        """
-        while True:
-            try:
-                return await self._on_thread(do, *args)
-            except DatabaseTrouble as trouble:
-                log.error("database.troubled", error=str(trouble), again_in_s=PAUSE_SECONDS)
-                await asyncio.sleep(PAUSE_SECONDS)
+def _apart(group: list[Item]) -> list[list[Item]]:
+    """The group, and apart from it each delivery that came three times: if it kills us, it kills us alone."""
+    apart: list[list[Item]] = [[]]
+    for item in group:
+        if isinstance(item, Work) and item.delivery.returns >= SUSPICIOUS_RETURNS:
+            apart.append([item])
+        else:
+            apart[0].append(item)
+    return apart
 
 
-async def _some(queue: "asyncio.Queue[T]", most: int) -> list[T]:
-    """At least one, and whatever else is there already."""
+async def _some(queue: "asyncio.Queue[T]") -> list[T]:
+    """At least one, and whatever else is there already, up to the largest group."""
     first = await queue.get()
-    return [first, *(queue.get_nowait() for _ in range(min(most - 1, queue.qsize())))]
+    return [first, *(queue.get_nowait() for _ in range(min(LARGEST_GROUP - 1, queue.qsize())))]

@@ -2,6 +2,17 @@
 
 from services.runtime.broker.door import RabbitDoor, open_door
 from services.runtime.broker.history import RabbitHistory, open_history
-from services.runtime.broker.session import connected, count
+from services.runtime.broker.publishing import Publisher, open_publisher
+from services.runtime.broker.session import apply, connected, count
 
-__all__ = ["RabbitDoor", "RabbitHistory", "connected", "count", "open_door", "open_history"]
+__all__ = [
+    "Publisher",
+    "RabbitDoor",
+    "RabbitHistory",
+    "apply",
+    "connected",
+    "count",
+    "open_door",
+    "open_history",
+    "open_publisher",
+]

@@ -5,19 +5,15 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-import aiormq
 from aiormq.abc import DeliveredMessage
 from pamqp import commands
 
 from contracts.topology import Topology, inbox
+from services.runtime.broker.publishing import confirming, publish
 from services.runtime.broker.session import TROUBLES, apply, connected, in_time, said
 from services.runtime.door import Delivery, Fate, Outgoing, Properties
 from services.runtime.errors import BrokerRefused, BrokerTrouble
 from services.runtime.settings import Settings
-
-CONFIRM_SECONDS = 30
-# With `multiple` confirms the client walks all that are open: windows of some hundreds stay cheap.
-PUBLISH_WINDOW = 256
 
 
 class RabbitDoor:
@@ -75,34 +71,7 @@ class RabbitDoor:
         return [self._arrived.get_nowait() for _ in range(min(most, self._arrived.qsize()))]
 
     async def publish(self, batch: Sequence[Outgoing]) -> list[Fate]:
-        fates: list[Fate] = []
-        for window in _windows(batch):
-            fates += await asyncio.gather(*(self._publish(message) for message in window))
-        return fates
-
-    async def _publish(self, message: Outgoing) -> Fate:
-        try:
-            async with asyncio.timeout(CONFIRM_SECONDS):
-                await self._publishing.basic_publish(
-                    message.body,
-                    exchange=message.exchange,
-                    routing_key=message.routing_key,
-                    properties=_amqp(message),
-                    mandatory=True,
-                    wait=False,
-                )
-        except aiormq.exceptions.PublishError:
-            return Fate.RETURNED
-        except aiormq.exceptions.DeliveryError:
-            return Fate.REFUSED
-        except TROUBLES:
-            return Fate.UNKNOWN
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            return Fate.UNKNOWN
-        return Fate.CONFIRMED
+        return await publish(self._publishing, batch)
 
     async def settle(self, tags: Sequence[int]) -> None:
         for tag in tags:
@@ -122,39 +91,15 @@ class RabbitDoor:
                 self._unsettled.pop(tag, None)
                 await self._consuming.basic_nack(tag, requeue=True, wait=False)
 
+    async def is_consuming(self) -> bool:
+        answer = await in_time(self._consuming.queue_declare(self._queue, passive=True))
+        return bool(answer.consumer_count)
+
     async def stop_deliveries(self) -> list[Delivery]:
         if self._consumer_tag is not None and self._lost is None:
             with contextlib.suppress(BrokerTrouble, BrokerRefused):
                 await in_time(self._consuming.basic_cancel(self._consumer_tag), 5)
         return [delivery for delivery in self._already_here(self._arrived.qsize()) if delivery]
-
-
-def _windows(batch: Sequence[Outgoing]) -> list[list[Outgoing]]:
-    """Cut `batch` so that no window is too wide, or holds a message id twice: returns are matched by it."""
-    windows: list[list[Outgoing]] = [[]]
-    ids: set[str | None] = set()
-    for message in batch:
-        if message.properties.message_id in ids or len(windows[-1]) == PUBLISH_WINDOW:
-            windows.append([])
-            ids = set()
-        windows[-1].append(message)
-        ids.add(message.properties.message_id)
-    return windows
-
-
-def _amqp(message: Outgoing) -> commands.Basic.Properties:
-    shown = message.properties
-    return commands.Basic.Properties(
-        content_type=shown.content_type,
-        headers=dict(message.headers),
-        delivery_mode=2,
-        correlation_id=shown.correlation_id,
-        expiration=None if message.expiration_ms is None else str(message.expiration_ms),
-        message_id=shown.message_id,
-        timestamp=shown.timestamp,
-        message_type=shown.type,
-        app_id=shown.app_id,
-    )
 
 
 def _delivery(message: DeliveredMessage) -> Delivery:
@@ -189,8 +134,8 @@ async def open_door(settings: Settings, service: str, wanted: Topology) -> Async
         connected(settings, f"{service} consumes") as consuming,
     ):
         await apply(consuming, wanted, declare=settings.topology == "apply")
-        out = await in_time(publishing.channel(publisher_confirms=True, on_return_raises=True))
+        out = await confirming(publishing)
         into = await in_time(consuming.channel(publisher_confirms=False))
         raw = await in_time(into.get_underlay_channel())
         await in_time(raw.basic_qos(prefetch_count=settings.prefetch))
-        yield RabbitDoor(await in_time(out.get_underlay_channel()), raw, inbox(service), settings.prefetch)
+        yield RabbitDoor(out, raw, inbox(service), settings.prefetch)

@@ -32,31 +32,15 @@ class RabbitHistory:
         Raises BrokerTrouble when the session is lost.
         """
         async with self._channel() as raw:
-            arrived: asyncio.Queue[DeliveredMessage | None] = asyncio.Queue()
-            lost: list[str] = []
-
-            def on_closed(closing: "asyncio.Future[Any]") -> None:
-                error = None if closing.cancelled() else closing.exception()
-                lost.append(said(error) if error else "the channel was closed")
-                arrived.put_nowait(None)
-
-            def on_cancelled(_: commands.Basic.Cancel) -> None:
-                lost.append("the history stream is gone")
-                arrived.put_nowait(None)
-
-            raw.closing.add_done_callback(on_closed)
-            raw.on_consumer_cancel_callbacks.add(on_cancelled)
+            reading = _Reading(raw)
             # A stream refuses consumers without a prefetch, and `basic.get` altogether.
             await in_time(raw.basic_qos(prefetch_count=2 * BATCH))
             arguments = {"x-stream-offset": start}
-            await in_time(raw.basic_consume(HISTORY, arrived.put_nowait, arguments=arguments))
+            await in_time(raw.basic_consume(HISTORY, reading.on_message, arguments=arguments))
             while True:
-                messages = await _batch(arrived)
-                if lost:
-                    raise BrokerTrouble(lost[0])
+                messages = await reading.batch()
                 # The broker delivers whole chunks: entries before `start` may come first.
-                kept = [e for e in map(_entry, messages) if start == "first" or e.offset >= start]
-                yield kept
+                yield [e for e in map(_entry, messages) if start == "first" or e.offset >= start]
                 if messages:
                     with contextlib.suppress(*TROUBLES):
                         await raw.basic_ack(_tag(messages[-1]), multiple=True, wait=False)
@@ -82,14 +66,39 @@ class RabbitHistory:
                 await in_time(channel.close(), 5)
 
 
-async def _batch(arrived: "asyncio.Queue[DeliveredMessage | None]") -> list[DeliveredMessage]:
-    try:
-        async with asyncio.timeout(IDLE_SECONDS):
-            batch = [await arrived.get()]
-    except TimeoutError:
-        return []
-    batch += [arrived.get_nowait() for _ in range(min(BATCH - 1, arrived.qsize()))]
-    return [message for message in batch if message is not None]
+class _Reading:
+    """One consumer of the stream: what has arrived, and whether it is still alive."""
+
+    def __init__(self, raw: Any) -> None:
+        self._arrived: asyncio.Queue[DeliveredMessage | None] = asyncio.Queue()
+        self._lost: str | None = None
+        raw.closing.add_done_callback(self._on_closed)
+        raw.on_consumer_cancel_callbacks.add(self._on_cancelled)
+
+    def on_message(self, message: DeliveredMessage) -> None:
+        self._arrived.put_nowait(message)
+
+    def _on_closed(self, closing: "asyncio.Future[Any]") -> None:
+        error = None if closing.cancelled() else closing.exception()
+        self._lose(said(error) if error else "the channel was closed")
+
+    def _on_cancelled(self, _: commands.Basic.Cancel) -> None:
+        self._lose("the history stream is gone")
+
+    def _lose(self, why: str) -> None:
+        self._lost = self._lost or why
+        self._arrived.put_nowait(None)
+
+    async def batch(self) -> list[DeliveredMessage]:
+        """What arrives within a while. Raises BrokerTrouble when the session is lost."""
+        batch: list[DeliveredMessage | None] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_SECONDS):
+                batch.append(await self._arrived.get())
+        batch += [self._arrived.get_nowait() for _ in range(min(BATCH - 1, self._arrived.qsize()))]
+        if self._lost:
+            raise BrokerTrouble(self._lost)
+        return [message for message in batch if message is not None]
 
 
 def _tag(message: DeliveredMessage) -> int:

@@ -1,0 +1,1 @@
+"""The project's own commands; each is run from the root of the repository."""

@@ -1,0 +1,50 @@
+"""Small questions about processes and ports of this machine; standard library only."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+HOST = "127.0.0.1"
+
+
+def birth(pid: int) -> str | None:
+    """What tells a process from a later one with the same number; None when it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+    return None if stat[0] in "ZX" else f"{boot}:{stat[19]}"
+
+
+def port_is_free(port: int, patience_seconds: float = 0) -> bool:
+    """Whether it can be listened on; a process just killed may hold its own for another moment."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                if time.monotonic() >= deadline:
+                    return False
+            else:
+                return True
+        time.sleep(0.1)
+
+
+def answers(port: int, *, amqp: bool) -> bool:
+    """Whether somebody listens there and, for AMQP, opens with a Connection.Start frame."""
+    try:
+        with socket.create_connection((HOST, port), timeout=2) as link:
+            if not amqp:
+                return True
+            link.sendall(b"AMQP\x00\x00\x09\x01")
+            frame = b""
+            while len(frame) < 11 and (more := link.recv(11 - len(frame))):
+                frame += more
+            return frame[:3] == b"\x01\x00\x00" and frame[7:11] == b"\x00\x0a\x00\x0a"
+    except OSError:
+        return False

@@ -1,0 +1,45 @@
+"""Files of 250 lines or more and functions of 30 lines or more are reported: small pages stay readable."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDERS = ("contracts", "services", "saga_monitor", "scripts")
+FILE_LINES, FUNCTION_LINES = 250, 30
+
+
+def offences(path: Path) -> Iterator[str]:
+    """One sentence per file or function that is too long; a docstring counts as lines too."""
+    text = path.read_text()
+    if (lines := len(text.splitlines())) >= FILE_LINES:
+        yield f"{path}: {lines} lines, fewer than {FILE_LINES} wanted"
+    for node in ast.walk(ast.parse(text, str(path))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length >= FUNCTION_LINES:
+                place = f"{path}:{node.lineno}: {node.name}"
+                yield f"{place} has {length} lines, fewer than {FUNCTION_LINES} wanted"
+
+
+def sources(root: Path) -> Iterator[Path]:
+    for folder in FOLDERS:
+        yield from sorted((root / folder).rglob("*.py"))
+    for command in sorted((root / "scripts").iterdir()):
+        if command.is_file() and command.read_bytes().startswith(b"#!/usr/bin/env python3\n"):
+            yield command
+
+
+def main() -> int:
+    found = [offence for path in sources(Path()) for offence in offences(path)]
+    print("\n".join(found) or "every file and function is within its size")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

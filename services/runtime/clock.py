@@ -1,0 +1,48 @@
+"""A clock for deadlines: it follows the system's clock, but not its jumps."""
+
+import datetime as dt
+import time
+from collections.abc import Callable
+
+import structlog
+
+log = structlog.get_logger()
+
+# A correction smaller than this is followed; a larger one is a jump, and nobody's order is late because of it.
+LARGEST_CORRECTION = dt.timedelta(seconds=2)
+
+
+def _wall() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+class SteadyClock:
+    """`now()` never goes back, and goes on at its pace when the system's clock is set to another time.
+
+    Read from one thread at a time or from several: it keeps three plain values and no lock, and a race between
+    two readings costs at most the difference between them.
+    """
+
+    def __init__(
+        self, wall: Callable[[], dt.datetime] = _wall, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._wall = wall
+        self._monotonic = monotonic
+        self._base = wall()
+        self._since = monotonic()
+        self._last = self._base
+        self._jump_told = False
+
+    def now(self) -> dt.datetime:
+        """The instant, aware, in UTC."""
+        steady = self._base + dt.timedelta(seconds=self._monotonic() - self._since)
+        wall = self._wall()
+        if abs(wall - steady) <= LARGEST_CORRECTION:
+            self._base, self._since = wall, self._monotonic()
+            steady = wall
+            self._jump_told = False
+        elif not self._jump_told:
+            self._jump_told = True
+            log.warning("clock.jumped", by_s=round((wall - steady).total_seconds(), 1))
+        self._last = max(self._last, steady)
+        return self._last

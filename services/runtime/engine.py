@@ -1,0 +1,91 @@
+"""Database URLs, engines and the lock on a SQLite file."""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import StaticPool
+
+from services.runtime.errors import DatabaseRefused
+from services.runtime.settings import Settings
+
+BUSY_SECONDS = 5
+
+
+def database_url(service: str, settings: Settings) -> URL:
+    try:
+        url = make_url(settings.database_url.replace("{service}", service))
+        url.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ImportError):
+        raise DatabaseRefused(
+            "SAGA_DATABASE_URL is not a database URL such as sqlite:///var/{service}.sqlite3"
+        ) from None
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
+def is_file(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
+
+
+def shown(url: URL) -> str:
+    return url.render_as_string(hide_password=True)
+
+
+def short(error: BaseException) -> str:
+    origin = getattr(error, "orig", None) or error
+    return " ".join(str(origin).split())[:300]
+
+
+def hold(url: URL) -> int:
+    """One writing process per SQLite file: held by a lock that ends with the process, however it ends."""
+    path = Path(str(url.database))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise DatabaseRefused(f"{path}: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise DatabaseRefused(
+            f"{path}: another worker has this file; for several workers of a service use PostgreSQL"
+        ) from None
+    return lock
+
+
+def engine_for(url: URL, *, reading: bool = False) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_size=2, pool_pre_ping=True, connect_args=_postgresql_options(url))
+    pool = {} if is_file(url) else {"poolclass": StaticPool}
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        **pool,
+    )
+    # The driver would begin by itself, and as a reader: two writers upgrading at once end in "locked".
+    begin = "BEGIN" if reading else "BEGIN IMMEDIATE"
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            if not reading:
+                connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _postgresql_options(url: URL) -> dict[str, Any]:
+    options = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
+    return {"options": options, "connect_timeout": 5} if url.get_backend_name() == "postgresql" else {}

@@ -1,0 +1,86 @@
+"""Says what was decided: events first, then what goes elsewhere for another try or to be set aside."""
+
+import datetime as dt
+from typing import Any
+
+import structlog
+
+from contracts.topology import events
+from services.runtime.door import Door, Fate, Outgoing
+from services.runtime.errors import BrokerTrouble
+from services.runtime.failpoints import Place, passing
+from services.runtime.redirect import for_another_try, set_aside
+from services.runtime.tools import Tools
+from services.runtime.verdict import DeadLetter, RetryAfter
+from services.runtime.work import Result
+
+log = structlog.get_logger()
+
+RELAYED_AT_ONCE = 128
+
+
+class Speaker:
+    """Publishes through one session's door, and keeps the ids confirmed until they are marked."""
+
+    def __init__(self, tools: Tools, door: Door) -> None:
+        self._tools = tools
+        self._door = door
+        self._confirmed: list[str] = []
+
+    @property
+    def has_confirmed(self) -> bool:
+        return bool(self._confirmed)
+
+    def take_confirmed(self) -> list[str]:
+        """The ids confirmed since last asked: to be marked as said."""
+        taken, self._confirmed = self._confirmed, []
+        return taken
+
+    async def say(self, results: list[Result]) -> None:
+        """Publish what a group decided, and wait for every confirm. Raises BrokerTrouble when one is missing."""
+        await self._publish([message for result in results for message in self._messages(result)])
+        passing(Place.AFTER_CONFIRM)
+        if any(isinstance(result.verdict, RetryAfter) for result in results):
+            passing(Place.AFTER_RETRY_PUBLISH)
+        if any(isinstance(result.verdict, DeadLetter) for result in results):
+            passing(Place.AFTER_DEAD_LETTER_PUBLISH)
+
+    async def relay(self, older_than: dt.timedelta) -> None:
+        """Say what was decided that long ago and not said: at start, everything; later, what others left."""
+        after = 0
+        while True:
+            sayings, after = await self._tools.patiently(self._tools.ledger.unsaid, RELAYED_AT_ONCE, after)
+            limit = self._tools.now() - older_than
+            due = [saying.outgoing(self._tools.service) for saying in sayings if saying.decided_at <= limit]
+            if due:
+                log.info("outbox.relayed", events=len(due))
+                await self._publish(due)
+            if not sayings:
+                return
+
+    def _messages(self, result: Result) -> list[Outgoing]:
+        messages = [saying.outgoing(self._tools.service) for saying in result.sayings]
+        if result.delivery is not None and isinstance(result.verdict, RetryAfter):
+            now = self._tools.now()
+            messages.append(for_another_try(result.delivery, result.verdict, self._tools.service, now))
+            _tell("message.retried", result, result.verdict, seconds=result.verdict.seconds)
+        elif result.delivery is not None and isinstance(result.verdict, DeadLetter):
+            messages.append(set_aside(result.delivery, result.verdict, self._tools.service))
+            _tell("message.dead_lettered", result, result.verdict, reason=result.verdict.reason.value)
+        return messages
+
+    async def _publish(self, messages: list[Outgoing]) -> None:
+        fates = await self._door.publish(messages)
+        own = events(self._tools.service)
+        for message, fate in zip(messages, fates, strict=True):
+            if fate is Fate.CONFIRMED and message.exchange == own and message.properties.message_id:
+                self._confirmed.append(message.properties.message_id)
+        for message, fate in zip(messages, fates, strict=True):
+            if fate is not Fate.CONFIRMED:
+                # Nothing is lost by it: the outbox keeps its rows, and the delivery was not acknowledged.
+                raise BrokerTrouble(f"publishing {message.routing_key} to {message.exchange}: {fate.value}")
+
+
+def _tell(event: str, result: Result, verdict: RetryAfter | DeadLetter, **more: Any) -> None:
+    known = result.work.bound() if result.work else {"attempt": verdict.attempt}
+    log.warning(event, detail=verdict.detail, **more, **known)

@@ -1,0 +1,53 @@
+"""What a worker works with, session after session: the books, the thread they are kept on, the outside."""
+
+import asyncio
+import contextvars
+import datetime as dt
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+
+from services.runtime.errors import DatabaseTrouble
+from services.runtime.ledger import Ledger
+from services.runtime.settings import Settings
+
+log = structlog.get_logger()
+
+PAUSE_SECONDS = 1.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Tools:
+    """`outside` is what the service's calls speak to; `now` the clock of its deadlines."""
+
+    ledger: Ledger
+    settings: Settings
+    thread: Executor
+    outside: Any
+    now: Callable[[], dt.datetime]
+
+    @property
+    def service(self) -> str:
+        return self.ledger.service.name
+
+    async def on_thread(self, do: Callable[..., T], *args: Any) -> T:
+        """Run `do` on the database thread, so that the event loop never waits for a disk."""
+        bound = contextvars.copy_context().run  # what is logged there names the service too
+        return await asyncio.get_running_loop().run_in_executor(self.thread, bound, do, *args)
+
+    async def patiently(self, do: Callable[..., T], *args: Any) -> T:
+        """The same, again and again while the database does not answer.
+
+        Nothing is taken from the queue meanwhile beyond the prefetch, and nothing is set aside.
+        """
+        while True:
+            try:
+                return await self.on_thread(do, *args)
+            except DatabaseTrouble as trouble:
+                log.error("database.troubled", error=str(trouble), again_in_s=PAUSE_SECONDS)
+                await asyncio.sleep(PAUSE_SECONDS)

@@ -1,0 +1,45 @@
+"""`inspect` a service's business state, beside a running worker."""
+
+import argparse
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from services.runtime import Settings, look_into
+from services.verbs.catalogue import add_names, chosen
+
+
+def add(verbs: Any) -> None:
+    inspect = verbs.add_parser("inspect", help="show a service's business state, beside a running worker")
+    add_names(inspect)
+    inspect.add_argument("--json", action="store_true", help="for programs")
+    inspect.set_defaults(do=_inspect)
+
+
+def _inspect(options: argparse.Namespace, settings: Settings) -> int:
+    for service in chosen(options):
+        state = look_into(service, settings)
+        if options.json:
+            print(json.dumps(state, ensure_ascii=False))
+        else:
+            for title, content in state.items():
+                Console().print(_table(f"{service.name}: {title}", content))
+    return 0
+
+
+def _table(title: str, content: dict[str, Any]) -> Table:
+    """Rows of a table of tables; a flat one becomes a single row."""
+    nested = all(isinstance(value, dict) for value in content.values())
+    rows = content if nested else {"": content}
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    table = Table(title=title, title_justify="left")
+    if nested:
+        table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for key, row in rows.items():
+        cells = [str(row.get(name, "")) for name in columns]
+        table.add_row(*([key, *cells] if nested else cells), style=None)
+    return table

@@ -1,0 +1,137 @@
+"""`outbox`: list what was decided and not said; say again what was, to refill a broker that lost it."""
+
+import argparse
+import asyncio
+import datetime as dt
+import json
+import re
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from services.runtime import (
+    BrokerTrouble,
+    Fate,
+    Saying,
+    Service,
+    Settings,
+    apply,
+    connected,
+    open_publisher,
+    reading,
+    said_since,
+    unsaid,
+    wanted_topology,
+)
+from services.verbs.catalogue import add_option, chosen
+
+PAGE = 500
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def add(verbs: Any) -> None:
+    outbox = verbs.add_parser("outbox", help="events decided: those not said yet, or say again those said")
+    actions = outbox.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="what was decided and is not said yet")
+    listing.add_argument("--json", action="store_true", help="for programs")
+    add_option(listing)
+    listing.set_defaults(do=_list)
+    resend = actions.add_parser(
+        "resend",
+        help="say again everything decided since a time; receivers know repetitions by their id",
+        description="Say again everything decided since a time, to refill a broker that lost its data. The same "
+        "bytes with the same ids: whoever has dealt with an event does nothing about it again.",
+    )
+    resend.add_argument(
+        "--since", required=True, type=_since, metavar="TIME", help="`15m`, `2h`, `1d`, or ISO 8601"
+    )
+    resend.add_argument("--json", action="store_true", help="for programs")
+    add_option(resend)
+    resend.set_defaults(do=_resend)
+
+
+def _since(text: str) -> dt.datetime:
+    ago = re.fullmatch(r"(\d+)([smhd])", text)
+    if ago:
+        return dt.datetime.now(dt.UTC) - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        instant = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("expected 15m, 2h, 1d or 2026-11-22T18:47:00Z") from None
+    return instant if instant.tzinfo else instant.astimezone()
+
+
+def _list(options: argparse.Namespace, settings: Settings) -> int:
+    found: list[tuple[str, Saying]] = []
+    for service in chosen(options):
+        after = 0
+        while True:
+            with reading(service, settings) as connection:
+                page, after = unsaid(connection, PAGE, after)
+            found += [(service.name, saying) for saying in page]
+            if not page:
+                break
+    if options.json:
+        print(json.dumps([_shown(name, saying) for name, saying in found], ensure_ascii=False))
+    else:
+        Console().print(_table(found))
+    return 0
+
+
+def _shown(service: str, saying: Saying) -> dict[str, str]:
+    return {
+        "service": service,
+        "event_id": saying.event_id,
+        "type": saying.type,
+        "commande_id": saying.commande_id,
+        "decided_at": saying.decided_at.isoformat(),
+    }
+
+
+def _table(found: list[tuple[str, Saying]]) -> Table:
+    table = Table("decided at", "service", "order", "event", "id", title=f"{len(found)} not said")
+    for service, saying in found:
+        cells = (f"{saying.decided_at:%F %T}", service, saying.commande_id, saying.type, saying.event_id)
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def _resend(options: argparse.Namespace, settings: Settings) -> int:
+    counts = {}
+    with Progress(disable=not sys.stderr.isatty(), console=Console(stderr=True)) as progress:
+        for service in chosen(options):
+            task = progress.add_task(service.name, total=None)
+            counts[service.name] = asyncio.run(
+                _say_again(service, settings, options.since, lambda n, task=task: progress.advance(task, n))
+            )
+    if options.json:
+        print(json.dumps(counts))
+    else:
+        for name, number in counts.items():
+            print(f"{name}: {number} events said again")
+    return 0
+
+
+async def _say_again(service: Service, settings: Settings, since: dt.datetime, told: Any) -> int:
+    """Raises BrokerTrouble when the broker does not take one."""
+    sent, after = 0, 0
+    name = f"{service.name} says again"
+    async with connected(settings, name) as connection:
+        # A broker that lost its data lost its queues with it.
+        await apply(connection, wanted_topology(settings), declare=settings.topology == "apply")
+    async with open_publisher(settings, name) as publisher:
+        while True:
+            with reading(service, settings) as connection:
+                page, after = said_since(connection, since, PAGE, after)
+            if not page:
+                return sent
+            fates = await publisher.publish([saying.outgoing(service.name) for saying in page])
+            missing = [fate for fate in fates if fate is not Fate.CONFIRMED]
+            if missing:
+                raise BrokerTrouble(f"{service.name}: {len(missing)} events not taken ({missing[0].value})")
+            sent += len(page)
+            told(len(page))
