@@ -1,0 +1,140 @@
+"""A real broker for the whole test session: one that was given, a container, or a private node."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+from scripts.private_node import PrivateNode
+from tests.support.management import Management, ManagementError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+IMAGE = "rabbitmq:4-management"
+CREDENTIALS = "saga"  # both name and password, in a container that only this machine reaches
+
+
+class NoBrokerError(Exception):
+    """The tests have no broker to run on; the text is one sentence for a person."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where the broker is: `authority` is what stands between `amqp://` and the virtual host."""
+
+    authority: str
+    management_url: str
+    kind: str
+
+    def url(self, vhost: str) -> str:
+        return f"amqp://{self.authority}/{quote(vhost, safe='')}"
+
+    def management(self, vhost: str = "/") -> Management:
+        parts = urlsplit(f"amqp://{self.authority}")
+        return Management(
+            self.management_url, unquote(parts.username or "guest"), unquote(parts.password or "guest"), vhost
+        )
+
+
+@contextmanager
+def session_broker(environ: Mapping[str, str] = os.environ) -> Iterator[Broker]:
+    """The broker that the environment asks for, ready, and ended afterwards if it was begun here.
+
+    Raises NoBrokerError: a missing broker is a failure, never a reason to skip.
+    """
+    asked = environ.get("SAGA_TEST_BROKER", "")
+    if asked not in ("", "private", "container"):
+        raise NoBrokerError(f"SAGA_TEST_BROKER is 'private' or 'container', not {asked!r}.")
+    if url := environ.get("SAGA_TEST_AMQP_URL"):
+        source = given(url, environ.get("SAGA_TEST_MANAGEMENT_URL"))
+    elif asked == "container" or (not asked and engine_answers()):
+        source = container()
+    else:
+        source = private_node()
+    with source as broker:
+        await_management(broker)
+        yield broker
+
+
+@contextmanager
+def given(url: str, management_url: str | None) -> Iterator[Broker]:
+    parts = urlsplit(url)
+    # The virtual host of the URL is not used: every test has its own.
+    yield Broker(parts.netloc, management_url or f"http://{parts.hostname}:15672", "given")
+
+
+@contextmanager
+def private_node() -> Iterator[Broker]:
+    with tempfile.TemporaryDirectory(prefix="choregraphie-") as folder:
+        node = PrivateNode(Path(folder) / "node", f"test-{os.getpid()}")
+        try:
+            node.start()
+        except Exception as error:
+            node.stop()
+            raise NoBrokerError(f"No broker for the tests: {error}") from error
+        try:
+            yield Broker(urlsplit(node.url()).netloc, node.management(), "private")
+        finally:
+            node.stop()
+
+
+@contextmanager
+def container() -> Iterator[Broker]:
+    if not engine_answers():
+        raise NoBrokerError("SAGA_TEST_BROKER=container, and no Docker engine answers (DOCKER_HOST?).")
+    # Imported late: only this kind of broker needs it, and it reads the environment as it is imported.
+    from testcontainers.community.rabbitmq import RabbitMqContainer
+
+    box = RabbitMqContainer(IMAGE, username=CREDENTIALS, password=CREDENTIALS)
+    for port in ("5672", "15672"):
+        # Without an address Docker would listen on every interface; the package's types know no addresses.
+        box.ports[port] = ("127.0.0.1",)  # type: ignore[assignment]
+    try:
+        box.start()
+    except Exception as error:
+        box.stop()
+        raise NoBrokerError(
+            f"The container {IMAGE} did not start ({error}); SAGA_TEST_BROKER=private does without."
+        ) from error
+    try:
+        host = box.get_container_host_ip()
+        authority = f"{CREDENTIALS}:{CREDENTIALS}@{host}:{box.get_exposed_port(5672)}"
+        yield Broker(authority, f"http://{host}:{box.get_exposed_port(15672)}", "container")
+    finally:
+        box.stop()
+
+
+def engine_answers() -> bool:
+    """Ask without the docker package, which leaves sockets open when nobody answers."""
+    place = urlsplit(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
+    local = place.scheme == "unix"
+    try:
+        with socket.socket(socket.AF_UNIX if local else socket.AF_INET) as link:
+            link.settimeout(5)
+            link.connect(place.path if local else (place.hostname, place.port or 2375))
+            link.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return link.recv(12).endswith(b" 200")
+    except OSError:
+        return False
+
+
+def await_management(broker: Broker, patience_seconds: float = 60) -> None:
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            broker.management().broker_version()
+            return
+        except ManagementError as error:
+            if time.monotonic() > deadline:
+                raise NoBrokerError(
+                    f"The management plugin does not answer at {broker.management_url}: {error}"
+                ) from error
+            time.sleep(0.3)

@@ -1,0 +1,182 @@
+"""A foreign client: pika and plain bytes, no code of the project, so that it cannot share its mistakes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import pika
+from pika.exceptions import AMQPError, UnroutableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A message as it came off the wire."""
+
+    exchange: str
+    key: str
+    body: bytes
+    properties: pika.BasicProperties
+    redelivered: bool = False
+
+    @property
+    def json(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.body)
+        return content
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        return dict(self.properties.headers or {})
+
+
+class Ear:
+    """A private queue bound to exchanges; it keeps everything that it has ever heard, in order."""
+
+    def __init__(self, channel: Any, queue: str) -> None:
+        self._channel = channel
+        self._queue = queue
+        self.heard: list[Heard] = []
+
+    @property
+    def keys(self) -> list[str]:
+        return [message.key for message in self.heard]
+
+    def until(self, enough: Callable[[list[Heard]], bool], within_seconds: float = 20) -> list[Heard]:
+        """Listen until it is enough; when it never is, AssertionError says what was heard instead."""
+        deadline = time.monotonic() + within_seconds
+        while not self._drain(enough):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not enough after {within_seconds} s; heard {self.keys}")
+            self._channel.connection.sleep(0.02)
+        return self.heard
+
+    def count(self, wanted: int, within_seconds: float = 20) -> list[Heard]:
+        return self.until(lambda heard: len(heard) >= wanted, within_seconds)
+
+    def during(self, seconds: float) -> list[Heard]:
+        """Everything up to now and for this long: for saying that something does *not* come."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._drain(lambda _: False)
+            self._channel.connection.sleep(0.02)
+        return self.heard
+
+    def _drain(self, enough: Callable[[list[Heard]], bool]) -> bool:
+        while not enough(self.heard):
+            message = take(self._channel, self._queue)
+            if message is None:
+                return False
+            self.heard.append(message)
+        return True
+
+
+class Outsider:
+    """One connection; confirms are on, so that a publish that returns has arrived."""
+
+    def __init__(self, url: str) -> None:
+        parameters = pika.URLParameters(url)
+        parameters.heartbeat = 0  # a test may look away for longer than a heartbeat
+        self._connection = pika.BlockingConnection(parameters)
+        self._channel = self._connection.channel()
+        self._channel.confirm_delivery()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        # The broker may have closed it already (a test's doing), which pika notices only now.
+        with contextlib.suppress(AMQPError):
+            self._connection.close()
+
+    def publish(
+        self,
+        exchange: str,
+        key: str,
+        body: bytes | Mapping[str, Any],
+        headers: Mapping[str, Any] | None = None,
+        **properties: Any,
+    ) -> bool:
+        """Publish with only these properties, mandatory; False when it was returned as unroutable."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        wanted = pika.BasicProperties(headers=dict(headers) if headers is not None else None, **properties)
+        try:
+            self._channel.basic_publish(exchange, key, content, wanted, mandatory=True)
+        except UnroutableError:
+            return False
+        return True
+
+    def listen(self, *exchanges: str, key: str = "#") -> Ear:
+        """Hear what is said on these exchanges from now on; they must exist."""
+        channel = self._connection.channel()
+        queue = channel.queue_declare("", exclusive=True).method.queue
+        for exchange in exchanges:
+            channel.queue_bind(queue, exchange, key)
+        return Ear(channel, queue)
+
+    def declare_exchange(self, name: str) -> None:
+        self._channel.exchange_declare(name, "topic", durable=True)
+
+    def declare_queue(self, name: str, **arguments: Any) -> None:
+        self._channel.queue_declare(name, durable=True, arguments={"x-queue-type": "quorum", **arguments})
+
+    def bind(self, queue: str, exchange: str, key: str) -> None:
+        self._channel.queue_bind(queue, exchange, key)
+
+    def get(self, queue: str, within_seconds: float = 0) -> Heard | None:
+        """Take the first message, waiting this long for one."""
+        deadline = time.monotonic() + within_seconds
+        while (message := take(self._channel, queue)) is None and time.monotonic() < deadline:
+            self._connection.sleep(0.05)
+        return message
+
+    def count(self, queue: str) -> int:
+        """Messages ready to be taken, exactly and now."""
+        ready: int = self._passive(queue).message_count
+        return ready
+
+    def consumers(self, queue: str) -> int:
+        consumers: int = self._passive(queue).consumer_count
+        return consumers
+
+    def read_stream(self, queue: str, wanted: int, within_seconds: float = 20) -> list[Heard]:
+        """The first entries of a stream, which stay in it; fewer when no more come in time."""
+        channel = self._connection.channel()
+        channel.basic_qos(prefetch_count=100)
+        entries: list[Heard] = []
+        for method, properties, body in channel.consume(
+            queue, arguments={"x-stream-offset": "first"}, inactivity_timeout=within_seconds
+        ):
+            if method is None:
+                break
+            channel.basic_ack(method.delivery_tag)
+            entries.append(Heard(method.exchange, method.routing_key, body, properties))
+            if len(entries) >= wanted:
+                break
+        channel.cancel()
+        channel.close()
+        return entries
+
+    def _passive(self, queue: str) -> Any:
+        # On a channel of its own: asking for a queue that is not there closes the channel.
+        channel = self._connection.channel()
+        try:
+            return channel.queue_declare(queue, passive=True).method
+        finally:
+            if channel.is_open:
+                channel.close()
+
+
+def take(channel: Any, queue: str) -> Heard | None:
+    method, properties, body = channel.basic_get(queue, auto_ack=True)
+    if method is None:
+        return None
+    return Heard(method.exchange, method.routing_key, body, properties, method.redelivered)
