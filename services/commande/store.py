@@ -102,16 +102,18 @@ def echues(now: dt.datetime) -> Select[Any]:
 def stocked_with(catalogue: Mapping[str, Any]) -> Iterable[Row]:
     """`[clients]`: `bloques` is a list of clients, `plafonds` a table of amounts by client."""
     known = catalogue.get("clients", {})
-    bloques, plafonds = set(known.get("bloques", [])), known.get("plafonds", {})
+    bloques, plafonds = known.get("bloques", []), known.get("plafonds", {})
+    if not isinstance(bloques, list):
+        raise TypeError("clients.bloques is a list of clients")
     return [
         Client(client_id, client_id in bloques, Decimal(plafonds[client_id]) if client_id in plafonds else None)
-        for client_id in sorted(bloques | set(plafonds))
+        for client_id in sorted({*bloques, *plafonds})
     ]
 
 
 def inspect(connection: Connection) -> dict[str, Any]:
     etat = Commande.TABLE.c.etat
-    counts = connection.execute(select(etat, func.count()).group_by(etat)).tuples()
+    counts = connection.execute(select(etat, func.count()).group_by(etat))
     found: dict[str, int] = dict(counts.all())
     counted = {
         "en_attente": found.get(EN_ATTENTE, 0),

@@ -35,6 +35,6 @@ class Envoi(Row):
 
 def inspect(connection: Connection) -> dict[str, Any]:
     modele = Envoi.TABLE.c.modele
-    counts = connection.execute(select(modele, func.count()).group_by(modele)).tuples()
+    counts = connection.execute(select(modele, func.count()).group_by(modele))
     found: dict[str, int] = dict(counts.all())
     return {"messages": {name: found.get(name, 0) for name in get_args(Modele)}}

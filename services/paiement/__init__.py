@@ -10,7 +10,7 @@ asks   the card gateway of passerelle.py
 """
 
 from services.paiement import store
-from services.paiement.passerelle import ouvrir
+from services.paiement.ouverture import ouvrir
 from services.paiement.reactions import REACTIONS
 from services.runtime import Service
 

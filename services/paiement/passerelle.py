@@ -1,14 +1,10 @@
 """The card gateway: a protocol, and a simulated one with dice that are off by default."""
 
 import asyncio
-import contextlib
 import random
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
-
-from services.runtime import Settings
 
 
 @dataclass(frozen=True)
@@ -63,9 +59,3 @@ class PasserelleSimulee:
     async def _travel(self) -> None:
         if self._latency:
             await asyncio.sleep(self._latency * self._dice.uniform(0.5, 1.5))
-
-
-@contextlib.asynccontextmanager
-async def ouvrir(settings: Settings) -> AsyncIterator[Passerelle]:
-    """The gateway that the settings name."""
-    yield PasserelleSimulee(settings.gateway_latency, settings.gateway_refusal_rate, settings.gateway_failure_rate)

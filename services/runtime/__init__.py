@@ -3,7 +3,16 @@
 This is the front door: services, the monitor and the scripts import from here and from nowhere behind it.
 """
 
-from services.runtime.broker import Publisher, apply, connected, count, open_door, open_history, open_publisher
+from services.runtime.broker import (
+    Publisher,
+    apply,
+    connected,
+    count,
+    open_door,
+    open_history,
+    open_publisher,
+    remove_topology,
+)
 from services.runtime.columns import Instant, Money
 from services.runtime.database import look_into, open_database, read_catalogue, reading
 from services.runtime.desk import Desk, open_desk
@@ -86,6 +95,7 @@ __all__ = [
     "orders_of",
     "read_catalogue",
     "read_settings",
+    "remove_topology",
     "reading",
     "run_workers",
     "said_since",

@@ -18,7 +18,12 @@ class Money(TypeDecorator[Decimal]):
     cache_ok = True
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
-        return None if value is None else int((value * 100).to_integral_exact())
+        if value is None:
+            return None
+        cents = int(value * 100)
+        if cents != value * 100:
+            raise ValueError(f"{value} is not a whole number of cents")
+        return cents
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         return None if value is None else Decimal(value).scaleb(-2)

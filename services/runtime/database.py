@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Integer, Table, Text, insert, select, update
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+    StatementError,
+)
 
 from services.runtime.engine import database_url, engine_for, hold, is_file, short, shown
 from services.runtime.errors import ChoregraphieError, DatabaseRefused, DatabaseTrouble
@@ -167,11 +174,17 @@ def _upgrade(connection: Connection, version: int, migrations: tuple[Migration, 
 
 
 def _fill(connection: Connection, service: Service, settings: Settings) -> None:
-    rows: dict[type[Row], list[dict[str, Any]]] = {}
-    for row in service.stocked_with(read_catalogue(settings.catalogue)):
-        rows.setdefault(type(row), []).append(row.values())
-    for cls, values in rows.items():
-        connection.execute(insert(cls.TABLE), values)
+    try:
+        rows: dict[type[Row], list[dict[str, Any]]] = {}
+        for row in service.stocked_with(read_catalogue(settings.catalogue)):
+            rows.setdefault(type(row), []).append(row.values())
+        for cls, values in rows.items():
+            connection.execute(insert(cls.TABLE), values)
+    except (OperationalError, DatabaseRefused):
+        raise
+    except (ArithmeticError, AttributeError, TypeError, ValueError, StatementError) as error:
+        # A user wrote it: whatever in it makes no sense is theirs to change.
+        raise DatabaseRefused(f"SAGA_CATALOGUE {settings.catalogue}: {short(error)}") from error
 
 
 def read_catalogue(path: Path) -> dict[str, Any]:

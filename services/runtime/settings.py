@@ -66,6 +66,9 @@ class Settings(BaseModel):
     history_max_bytes: Annotated[int, Field(ge=1_000_000, description="history kept: by size")] = 2_000_000_000
     monitor_database: Annotated[Path, Field(description="the monitor's projection")] = Path("var/monitor.sqlite3")
     stuck_after: Annotated[float, Field(gt=0, description="seconds of silence before an order is STUCK")] = 60
+    gateway: Annotated[
+        str, Field(pattern=r"^(simulated|https?://[^\s]+)$", description="`simulated`, or the card gateway's URL")
+    ] = "simulated"
     gateway_latency: Annotated[float, Field(ge=0, le=600, description="simulated card gateway: seconds")] = 0
     gateway_refusal_rate: Annotated[Rate, Field(description="simulated card gateway: cards refused")] = 0
     gateway_failure_rate: Annotated[Rate, Field(description="simulated card gateway: answers lost")] = 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import index
 from typing import Any, ClassVar
 
 from sqlalchemy import CheckConstraint, Column, Connection, Integer, MetaData, Table, Text, select
@@ -88,7 +89,7 @@ def rayon_reserve(heard: CommandeCreee | CommandeAnnulee, look: Look) -> Iterabl
 
 def stocked_with(catalogue: Mapping[str, Any]) -> Iterable[Row]:
     return [
-        Rayon(produit_id, initial=int(quantite), disponible=int(quantite))
+        Rayon(produit_id, initial=index(quantite), disponible=index(quantite))
         for produit_id, quantite in catalogue.get("produits", {}).items()
     ]
 

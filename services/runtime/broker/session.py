@@ -15,6 +15,7 @@ import aiormq
 from aio_pika.abc import AbstractConnection
 
 from contracts.topology import Topology
+from services.runtime.broker.tolerance import install
 from services.runtime.door import QueueCount
 from services.runtime.errors import BrokerRefused, BrokerTrouble
 from services.runtime.settings import Settings
@@ -58,6 +59,7 @@ def said(error: BaseException) -> str:
 @contextlib.asynccontextmanager
 async def connected(settings: Settings, name: str) -> AsyncIterator[AbstractConnection]:
     """A connection called `name` in the broker's tools. Raises BrokerRefused or BrokerTrouble."""
+    install()
     connection = await in_time(
         aio_pika.connect(
             settings.amqp_url,

@@ -1,0 +1,25 @@
+"""Opens the card gateway that the settings name, for the life of a worker."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import httpx
+
+from services.paiement.passerelle import Passerelle, PasserelleSimulee
+from services.paiement.passerelle_http import PasserelleHttp
+from services.runtime import Settings
+
+
+@contextlib.asynccontextmanager
+async def ouvrir(settings: Settings) -> AsyncIterator[Passerelle]:
+    """The simulated gateway, or the one at the URL of `SAGA_GATEWAY`."""
+    if settings.gateway == "simulated":
+        yield PasserelleSimulee(
+            settings.gateway_latency, settings.gateway_refusal_rate, settings.gateway_failure_rate
+        )
+        return
+    limits = httpx.Limits(max_connections=settings.calls)
+    async with httpx.AsyncClient(
+        base_url=settings.gateway, timeout=settings.call_timeout, limits=limits, follow_redirects=False
+    ) as client:
+        yield PasserelleHttp(client)

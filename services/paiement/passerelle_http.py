@@ -1,0 +1,46 @@
+"""A card gateway over HTTP: two requests, both idempotent by key.
+
+    PUT    /debits/KEY   {"client_id", "montant"}   200 {"acceptee": true}, or {"acceptee": false, "raison"}
+    DELETE /debits/KEY                              204; a key never charged is refused from then on
+
+Any other answer, and none in time, leaves the outcome unknown: the runtime asks again with the same key.
+"""
+
+from decimal import Decimal
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.paiement.passerelle import Reponse
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True, hide_input_in_errors=True)
+
+    acceptee: bool
+    raison: str = Field(default="carte refusée", min_length=1, max_length=300)
+
+
+class PasserelleHttp:
+    """Asks the gateway through `client`, whose base URL and timeout are set by whoever opened it."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def debiter(self, cle: str, client_id: str, montant: Decimal) -> Reponse:
+        """Charge once per key. Raises httpx.HTTPError or pydantic.ValidationError when the outcome is unknown."""
+        wanted = {"client_id": client_id, "montant": str(montant)}
+        answer = await self._client.put(_path(cle), json=wanted)
+        answer.raise_for_status()
+        read = _Answer.model_validate_json(answer.content)
+        return Reponse(read.acceptee, "" if read.acceptee else read.raison)
+
+    async def annuler(self, cle: str) -> None:
+        """Take back the charge of that key. Raises httpx.HTTPError when it is not known to have been."""
+        answer = await self._client.delete(_path(cle))
+        answer.raise_for_status()
+
+
+def _path(cle: str) -> str:
+    return f"/debits/{quote(cle, safe='')}"

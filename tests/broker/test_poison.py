@@ -1,0 +1,84 @@
+"""Messages whose AMQP properties the client cannot decode: they cost themselves nothing, and nobody else."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from typing import Any
+
+import pytest
+from pamqp import commands, decode
+
+from services.runtime import Settings, open_door, wanted_topology
+from tests.support.outsider import Outsider
+
+DEPTH = 1500
+
+
+def nested(depth: int) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for _ in range(depth):
+        table = {"a": table}
+    return table
+
+
+POISONS: dict[str, dict[str, Any]] = {
+    "a timestamp in nanoseconds": {"timestamp": 1_790_000_000_000_000_000},
+    "the largest timestamp there is": {"timestamp": 2**64 - 1},
+    "a short string that is not UTF-8": {"message_id": b"\xff\xfe", "type": b"\xc3("},
+    "a table nested very deeply": {"headers": nested(DEPTH)},
+    "a header whose name is not UTF-8": {"headers": {b"\xff": 1}},
+}
+
+
+@pytest.fixture
+def deep_stack() -> Any:
+    """The foreign client encodes nested tables recursively; it is allowed to go that deep."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+@pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS)
+async def test_a_poisonous_property_ends_no_connection_and_the_message_arrives(
+    amqp_url: str, outsider: Outsider, poison: dict[str, Any], deep_stack: None
+) -> None:
+    settings = Settings(amqp_url=amqp_url)
+    async with open_door(settings, "stock", wanted_topology(settings)) as door:
+        outsider.publish("client.events", "commande.initiee", b"before")
+        outsider.publish("client.events", "commande.initiee", b"poison", **poison)
+        outsider.publish("client.events", "commande.initiee", b"after")
+        sys.setrecursionlimit(1000)
+        await door.consume()
+        bodies: list[bytes] = []
+        while len(bodies) < 3:
+            deliveries = await door.deliveries(10)
+            bodies += [delivery.body for delivery in deliveries]
+            await door.settle([delivery.tag for delivery in deliveries])
+    assert bodies == [b"before", b"poison", b"after"]
+
+
+def test_what_can_be_read_beside_the_poison_is_read() -> None:
+    def short(text: bytes) -> bytes:
+        return bytes([len(text)]) + text
+
+    flags = commands.Basic.Properties.flags
+    data = short(b"\xff\xfe") + struct.pack(">Q", 2**64 - 1) + short(b"stock")
+    properties = commands.Basic.Properties()
+    properties.unmarshal(flags["message_id"] | flags["timestamp"] | flags["app_id"], data)
+    assert (properties.message_id, properties.timestamp, properties.app_id) == (None, None, "stock")
+
+
+def test_the_library_still_has_the_inside_that_we_replace() -> None:
+    """When this fails, pamqp has changed: look at `services/runtime/broker/tolerance.py` before anything else."""
+    properties = commands.Basic.Properties
+    assert properties.__slots__[:3] == ["content_type", "content_encoding", "headers"]
+    assert set(properties.flags) == set(properties.__slots__)
+    assert {getattr(properties, f"_{name}") for name in properties.__slots__} == {
+        "shortstr",
+        "table",
+        "octet",
+        "timestamp",
+    }
+    assert decode.by_type(b"\x02ab", "shortstr") == (3, "ab")

@@ -1,0 +1,1 @@
+"""Each service at its desk: no broker, a real database."""

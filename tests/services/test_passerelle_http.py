@@ -1,0 +1,90 @@
+"""The HTTP card gateway: whatever the network does to the answers, a key is charged once."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import httpx
+import pydantic
+import pytest
+
+from services.paiement.ouverture import ouvrir
+from services.paiement.passerelle import Reponse
+from services.runtime import Settings
+from tests.support import gateway_server
+from tests.support.gateway_server import GatewayServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+KEY = "paiement:encaisser:CMD 1/é"
+AMOUNT = Decimal("49.99")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[GatewayServer]:
+    async with GatewayServer().running() as running:
+        yield running
+
+
+def settings(server: GatewayServer) -> Settings:
+    return Settings(gateway=server.url, call_timeout=0.5)
+
+
+async def test_a_debit_is_accepted_and_its_key_arrives_whole(server: GatewayServer) -> None:
+    async with ouvrir(settings(server)) as passerelle:
+        assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(True)
+    assert server.charged == {KEY: 1}
+
+
+async def test_a_refusal_is_an_answer_with_its_reason(server: GatewayServer) -> None:
+    server.refuses.add("CLIENT-1")
+    async with ouvrir(settings(server)) as passerelle:
+        assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(False, "carte volée")
+    assert not server.charged
+
+
+@pytest.mark.parametrize(
+    "mood",
+    [
+        gateway_server.DROP_BEFORE,
+        gateway_server.DROP_AFTER,
+        gateway_server.DELAY,
+        gateway_server.FAIL,
+        gateway_server.NONSENSE,
+    ],
+)
+async def test_an_unknown_outcome_raises_and_asking_again_with_the_key_charges_once(
+    server: GatewayServer, mood: str
+) -> None:
+    server.moods = deque([mood])
+    async with ouvrir(settings(server)) as passerelle:
+        with pytest.raises((httpx.HTTPError, pydantic.ValidationError)):
+            await passerelle.debiter(KEY, "CLIENT-1", AMOUNT)
+        assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(True)
+    assert server.charged == {KEY: 1}
+    assert server.requests == [("PUT", KEY)] * 2
+
+
+async def test_an_answer_that_comes_twice_is_taken_once(server: GatewayServer) -> None:
+    server.moods = deque([gateway_server.REPEAT])
+    async with ouvrir(settings(server)) as passerelle:
+        assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(True)
+        await passerelle.annuler("another key")
+        assert await passerelle.debiter("a third", "CLIENT-1", AMOUNT) == Reponse(True)
+    assert server.charged == {KEY: 1, "a third": 1}
+
+
+async def test_a_cancelled_key_is_not_charged_any_more(server: GatewayServer) -> None:
+    async with ouvrir(settings(server)) as passerelle:
+        await passerelle.annuler(KEY)
+        assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(False, "débit annulé")
+    assert not server.charged
+
+
+async def test_a_gateway_that_is_not_there_raises() -> None:
+    async with ouvrir(Settings(gateway="http://127.0.0.1:9", call_timeout=0.5)) as passerelle:
+        with pytest.raises(httpx.HTTPError):
+            await passerelle.debiter(KEY, "CLIENT-1", AMOUNT)
