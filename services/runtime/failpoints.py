@@ -3,8 +3,10 @@
 `SAGA_FAILPOINT=after_commit` kills the process the first time it comes by; `after_commit:3` the third time.
 """
 
+import contextlib
 import os
 import signal
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 
 from services.runtime.errors import BadSetting
@@ -25,6 +27,7 @@ class Place(StrEnum):
 
 
 _armed: dict[Place, int] = {}
+_watchers: list[Callable[[Place], None]] = []
 
 
 def arm(spec: str) -> None:
@@ -39,8 +42,20 @@ def arm(spec: str) -> None:
         raise BadSetting(f"SAGA_FAILPOINT: one of {', '.join(Place)}, and perhaps :COUNT") from None
 
 
+@contextlib.contextmanager
+def watched(watcher: Callable[[Place], None]) -> Iterator[None]:
+    """Have `watcher` told of every place passed; for a simulation, in which it raises instead of dying."""
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
 def passing(place: Place) -> None:
     """Die here, as if the power had gone, when this place is armed and its count has run out."""
+    for watcher in _watchers:
+        watcher(place)
     if place not in _armed:
         return
     _armed[place] -= 1

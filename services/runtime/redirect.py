@@ -17,22 +17,23 @@ from contracts.topology import (
     retry,
 )
 from services.runtime.door import Delivery, Outgoing, Properties, Scalar
-from services.runtime.verdict import DeadLetter, RetryAfter, jittered_ms
+from services.runtime.verdict import DeadLetter, RetryAfter
 
 # The whole table must fit one frame; a reason is for reading, not for evidence.
 _LONGEST_HEADER = 1000
 
 
-def for_another_try(delivery: Delivery, verdict: RetryAfter, service: str, now: dt.datetime) -> Outgoing:
-    """The same bytes, through the retry queue of that delay, back to this service alone."""
-    wait_ms = jittered_ms(verdict.seconds)
-    back = (now + dt.timedelta(milliseconds=wait_ms)).isoformat(timespec="milliseconds")
+def for_another_try(
+    delivery: Delivery, verdict: RetryAfter, service: str, wait_ms: int, back: dt.datetime
+) -> Outgoing:
+    """The same bytes, through the retry queue of that delay, back to this service alone at about `back`."""
+    expected = back.isoformat(timespec="milliseconds")
     return Outgoing(
         exchange=retry(service),
         routing_key=f"{delay_name(verdict.seconds)}.{_type(delivery)}",
         body=delivery.body,
         properties=_identified(delivery.properties),
-        headers=_headers(delivery, service, verdict.attempt, verdict.detail) | {NEXT_HEADER: back},
+        headers=_headers(delivery, service, verdict.attempt, verdict.detail) | {NEXT_HEADER: expected},
         expiration_ms=wait_ms,
     )
 

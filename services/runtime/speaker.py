@@ -11,7 +11,7 @@ from services.runtime.errors import BrokerTrouble
 from services.runtime.failpoints import Place, passing
 from services.runtime.redirect import for_another_try, set_aside
 from services.runtime.tools import Tools
-from services.runtime.verdict import DeadLetter, RetryAfter
+from services.runtime.verdict import DeadLetter, RetryAfter, jittered_ms
 from services.runtime.work import Result
 
 log = structlog.get_logger()
@@ -61,8 +61,9 @@ class Speaker:
     def _messages(self, result: Result) -> list[Outgoing]:
         messages = [saying.outgoing(self._tools.service) for saying in result.sayings]
         if result.delivery is not None and isinstance(result.verdict, RetryAfter):
-            now = self._tools.now()
-            messages.append(for_another_try(result.delivery, result.verdict, self._tools.service, now))
+            wait_ms = jittered_ms(result.verdict.seconds, self._tools.dice)
+            back = self._tools.now() + dt.timedelta(milliseconds=wait_ms)
+            messages.append(for_another_try(result.delivery, result.verdict, self._tools.service, wait_ms, back))
             _tell("message.retried", result, result.verdict, seconds=result.verdict.seconds)
         elif result.delivery is not None and isinstance(result.verdict, DeadLetter):
             messages.append(set_aside(result.delivery, result.verdict, self._tools.service))

@@ -3,9 +3,10 @@
 import asyncio
 import contextvars
 import datetime as dt
+import random
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
@@ -23,13 +24,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Tools:
-    """`outside` is what the service's calls speak to; `now` the clock of its deadlines."""
+    """`outside` is what the service's calls speak to; `now` the clock of its deadlines; `dice` spreads retries."""
 
     ledger: Ledger
     settings: Settings
     thread: Executor
     outside: Any
     now: Callable[[], dt.datetime]
+    dice: random.Random = field(default_factory=random.Random)
 
     @property
     def service(self) -> str:

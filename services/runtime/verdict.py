@@ -1,7 +1,6 @@
 """What is to become of a delivery, and the policy that says so. Pure."""
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.runtime.errors import Reason
@@ -54,10 +53,10 @@ def describe(error: Exception) -> str:
     return text[:300]
 
 
-def jittered_ms(seconds: float, uniform: Callable[[float, float], float] = random.uniform) -> int:
+def jittered_ms(seconds: float, dice: random.Random) -> int:
     """How long a message waits in the queue of that delay: 80 to 100 % of it.
 
     A message expires only at the head of its queue, so an expiration above the queue's own would block others,
     and one far below it would be blocked; 20 % bounds that.
     """
-    return max(1, round(seconds * 1000 * uniform(0.8, 1.0)))
+    return max(1, round(seconds * 1000 * dice.uniform(0.8, 1.0)))
