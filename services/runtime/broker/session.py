@@ -7,6 +7,7 @@ client's own timeouts do not hold while it is disconnected.
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import TypeVar
 
@@ -43,6 +44,8 @@ async def in_time(awaitable: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
     except _REFUSALS as error:
         raise BrokerRefused(said(error)) from error
     except TROUBLES as error:
+        if _untrusted(error):
+            raise BrokerRefused(f"the broker's certificate is not to be trusted: {said(error)}") from error
         raise BrokerTrouble(said(error)) from error
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
@@ -50,6 +53,13 @@ async def in_time(awaitable: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
             raise
         # The client cancels the waits of a connection that it closes; nobody asked us to stop.
         raise BrokerTrouble("the connection was closed") from error
+
+
+def _untrusted(error: BaseException | None) -> bool:
+    """Whether a certificate failed its verification, somewhere below `error`."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def said(error: BaseException) -> str:

@@ -1,0 +1,86 @@
+"""TLS to the broker: what cannot be trusted is refused in one line, and nobody falls back to clear text."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import ssl
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+from services.runtime import BrokerRefused, BrokerTrouble, Settings, connected
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+LONG_AGO = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
+
+
+class Listener:
+    """Speaks TLS with the certificate given, and keeps the first bytes that it is told in clear."""
+
+    def __init__(self) -> None:
+        self.told: list[bytes] = []
+        self.port = 0
+
+    @contextlib.asynccontextmanager
+    async def running(self, certificate: trustme.LeafCert) -> AsyncIterator[Listener]:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        certificate.configure_cert(context)
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.told.append(await reader.read(8))
+        writer.close()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> trustme.CA:
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    return ca
+
+
+def settings(port: int, tmp_path: Path, host: str = "localhost") -> Settings:
+    return Settings(amqp_url=f"amqps://u:p@{host}:{port}/?cafile={tmp_path / 'authority.pem'}")
+
+
+async def test_a_trusted_broker_is_spoken_to_inside_tls(authority: trustme.CA, tmp_path: Path) -> None:
+    async with Listener().running(authority.issue_cert("localhost")) as listener:
+        with pytest.raises(BrokerTrouble):  # it is no broker: it hangs up
+            await _connect(settings(listener.port, tmp_path))
+    assert listener.told == [b"AMQP\x00\x00\x09\x01"]
+
+
+async def test_an_expired_certificate_is_refused(authority: trustme.CA, tmp_path: Path) -> None:
+    expired = authority.issue_cert("localhost", not_before=LONG_AGO, not_after=LONG_AGO + dt.timedelta(days=1))
+    await _refused(expired, tmp_path)
+
+
+async def test_a_certificate_for_another_name_is_refused(authority: trustme.CA, tmp_path: Path) -> None:
+    await _refused(authority.issue_cert("elsewhere.invalid"), tmp_path)
+
+
+async def test_an_unknown_authority_is_refused(authority: trustme.CA, tmp_path: Path) -> None:
+    await _refused(trustme.CA().issue_cert("localhost"), tmp_path)
+
+
+async def _refused(certificate: trustme.LeafCert, tmp_path: Path) -> None:
+    async with Listener().running(certificate) as listener:
+        with pytest.raises(BrokerRefused, match="certificate"):
+            await _connect(settings(listener.port, tmp_path))
+    assert listener.told == []
+
+
+async def _connect(given: Settings) -> None:
+    async with connected(given, "test"):
+        pass
