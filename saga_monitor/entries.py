@@ -1,0 +1,197 @@
+"""From a stream entry to a record: said, retried, set aside, or ignored and counted.
+
+Nothing here raises for what an entry holds.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+
+from contracts.choreography import CHOREOGRAPHY
+from contracts.envelope import MAX_BODY_BYTES, Envelope, Head, Said
+from contracts.topology import ATTEMPT_HEADER, DETAIL_HEADER, REASON_HEADER, dlx, events, retry
+from saga_monitor.hearing import Heard
+from services.runtime import HistoryEntry
+
+_KNOWN = {said.TYPE: said for said in CHOREOGRAPHY.events}
+_ADAPTERS = {type_: TypeAdapter[Envelope[Any]](Envelope[said]) for type_, said in _KNOWN.items()}  # type: ignore[valid-type]
+_RETRIES = {retry(service): service for service in CHOREOGRAPHY.services}
+_DEAD = {dlx(service): service for service in CHOREOGRAPHY.services}
+# A dead letter made by the broker, not by a service, and the name of the commonest cause.
+_BROKERS_OWN = ("x-first-death-reason", "x-death")
+_CRASH_LOOP = "delivery_limit"
+
+
+@dataclass(frozen=True, slots=True)
+class SaidEntry:
+    """An event, by its speaker's own exchange. `at`: when, as far as can be known."""
+
+    offset: int
+    commande_id: str
+    heard: Heard
+    source: str
+    raison: str | None
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RetriedEntry:
+    """A message that `service` will try again; `attempt` tries have failed."""
+
+    offset: int
+    commande_id: str | None
+    service: str
+    event_id: str | None
+    attempt: int
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEntry:
+    """A dead letter of `service`."""
+
+    offset: int
+    commande_id: str | None
+    service: str
+    event_id: str | None
+    type: str | None
+    reason: str
+    detail: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredEntry:
+    """Counted and kept out. `why`: `unreadable`, `unknown` (type, version or exchange) or `untrusted`."""
+
+    offset: int
+    why: str
+
+
+Record = SaidEntry | RetriedEntry | DeadEntry | IgnoredEntry
+
+_Short = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class _AboutData(BaseModel):
+    commande_id: _Short
+
+
+class _About(BaseModel):
+    """What may still be read of a message that was set aside."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    id: _Short | None = None
+    type: _Short | None = None
+    data: _AboutData | None = None
+
+
+def read_entry(entry: HistoryEntry, now: dt.datetime) -> Record:
+    """What `entry` says. `now` bounds the clocks of others, and stands in where there is no time at all."""
+    if entry.exchange in _RETRIES:
+        return _retried(entry, _RETRIES[entry.exchange], now)
+    if entry.exchange in _DEAD:
+        return _dead(entry, _DEAD[entry.exchange], now)
+    return _said(entry, now)
+
+
+def _said(entry: HistoryEntry, now: dt.datetime) -> Record:
+    if len(entry.body) > MAX_BODY_BYTES:
+        return IgnoredEntry(entry.offset, "unreadable")
+    try:
+        head = Head.model_validate_json(entry.body)
+        known = _KNOWN.get(head.type)
+        if known is None or head.dataschema not in {None, known.schema_urn()}:
+            return IgnoredEntry(entry.offset, "unknown")
+        envelope = _ADAPTERS[head.type].validate_json(entry.body)
+    except (ValidationError, RecursionError):
+        return IgnoredEntry(entry.offset, "unreadable")
+    # Only a speaker may write to its exchange: whatever comes by another is forged, or from a stray client.
+    if entry.exchange != events(known.SAID_BY) or envelope.sender != known.SAID_BY:
+        return IgnoredEntry(entry.offset, "untrusted")
+    return _trusted(entry, known, envelope, now)
+
+
+def _trusted(entry: HistoryEntry, known: type[Said], envelope: Envelope[Any], now: dt.datetime) -> SaidEntry:
+    time = _utc(envelope.time) or _utc(entry.timestamp)
+    heard = Heard(
+        id=envelope.id,
+        type=known.TYPE,
+        service=known.SAID_BY,
+        time=time,
+        causationid=envelope.causationid,
+        modele=getattr(envelope.data, "modele", None),
+    )
+    return SaidEntry(
+        offset=entry.offset,
+        commande_id=envelope.commande_id,
+        heard=heard,
+        source=envelope.source,
+        raison=getattr(envelope.data, "raison", None),
+        at=min(time or now, now),
+    )
+
+
+def _retried(entry: HistoryEntry, service: str, now: dt.datetime) -> RetriedEntry:
+    about = _about(entry.body)
+    attempt = entry.headers.get(ATTEMPT_HEADER)
+    return RetriedEntry(
+        offset=entry.offset,
+        commande_id=about.data.commande_id if about.data else None,
+        service=service,
+        event_id=about.id,
+        attempt=attempt if isinstance(attempt, int) and 0 < attempt < 1_000_000 else 1,
+        at=min(_utc(entry.timestamp) or now, now),
+    )
+
+
+def _dead(entry: HistoryEntry, service: str, now: dt.datetime) -> DeadEntry:
+    about = _about(entry.body)
+    return DeadEntry(
+        offset=entry.offset,
+        commande_id=about.data.commande_id if about.data else None,
+        service=service,
+        event_id=about.id,
+        type=about.type,
+        reason=_reason(entry.headers),
+        detail=_text(entry.headers.get(DETAIL_HEADER)),
+        at=min(_utc(entry.timestamp) or now, now),
+    )
+
+
+def _reason(headers: Mapping[str, object]) -> str:
+    if any(header in headers for header in _BROKERS_OWN):
+        # The broker's headers are stripped from everything a service publishes, so it is the broker's own.
+        return _text(headers.get("x-first-death-reason")) or _CRASH_LOOP
+    return _text(headers.get(REASON_HEADER)) or _CRASH_LOOP
+
+
+def _about(body: bytes) -> _About:
+    if len(body) > MAX_BODY_BYTES:
+        return _About()
+    try:
+        return _About.model_validate_json(body)
+    except (ValidationError, RecursionError):
+        return _About()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    text = value if isinstance(value, str) else ""
+    # A lone surrogate cannot be stored.
+    return text[:500].encode(errors="replace").decode()
+
+
+def _utc(time: dt.datetime | None) -> dt.datetime | None:
+    """`time` in UTC; None where there is none, or at the ends of the calendar, where it has no UTC."""
+    if time is None:
+        return None
+    try:
+        return time.replace(tzinfo=time.tzinfo or dt.UTC).astimezone(dt.UTC)
+    except OverflowError:
+        return None

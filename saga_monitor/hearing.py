@@ -1,0 +1,136 @@
+"""Questions about the set of events heard of one order. Pure.
+
+No event is named here: what answers what comes from `CHOREOGRAPHY`.
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from contracts.choreography import CHOREOGRAPHY, EventClass, Step
+
+# Which decision a message to the customer answers, when its cause is not known.
+_DECISION_OF = {
+    "confirmation": CHOREOGRAPHY.created.TYPE,
+    "annulation": CHOREOGRAPHY.cancelled.TYPE,
+    "rectificatif": CHOREOGRAPHY.cancelled.TYPE,
+}
+
+
+def _causes() -> dict[str, set[str]]:
+    """For each type, the types it is said in answer to."""
+    causes: dict[str, set[str]] = {}
+    for reaction in CHOREOGRAPHY.reactions:
+        for said in reaction.says:
+            causes.setdefault(said.TYPE, set()).add(reaction.hears.TYPE)
+    return causes
+
+
+_CAUSES = _causes()
+_CLIENT = {event.TYPE for event in CHOREOGRAPHY.events if event.SAID_BY not in CHOREOGRAPHY.services}
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One event as the monitor keeps it. `service` is who said it: the exchange it came by."""
+
+    id: str
+    type: str
+    service: str
+    time: dt.datetime | None = None
+    causationid: str | None = None
+    modele: str | None = None
+
+
+class Hearing:
+    """A set of events of one order, whatever the order and the number of times each was heard."""
+
+    def __init__(self, events: Iterable[Heard]) -> None:
+        unique = {(event.id, event.type): event for event in events}
+        # By time, then id: when one fact has two ids, the answer must not depend on who was heard first.
+        self.events = sorted(unique.values(), key=_when)
+        self.types = {event.type for event in self.events}
+        self._types_of: dict[str, set[str]] = {}
+        for event in self.events:
+            self._types_of.setdefault(event.id, set()).add(event.type)
+
+    def said(self, said: EventClass | None) -> bool:
+        return said is not None and said.TYPE in self.types
+
+    def first(self, *wanted: EventClass | None) -> Heard | None:
+        """The first event of the first of these types that was said at all."""
+        types = [said.TYPE for said in wanted if said and self.said(said)]
+        return next((event for event in self.events if types and event.type == types[0]), None)
+
+    def ids(self, said: EventClass) -> set[str]:
+        return {event.id for event in self.events if event.type == said.TYPE}
+
+    def cause(self, event: Heard) -> Heard | None:
+        """The event that this one answers, when it says so and it was heard."""
+        id_ = event.causationid
+        return next((e for e in self.events if e.id == id_), None) if id_ else None
+
+    def answer(self, service: str, decision: EventClass) -> Heard | None:
+        """What `service` has said in answer to `decision`, or None."""
+        reaction = CHOREOGRAPHY.reaction(service, decision.TYPE)
+        types = {said.TYPE for said in reaction.says} if reaction else set()
+        return next((e for e in self.events if e.type in types and self._answers(e, decision.TYPE)), None)
+
+    def _answers(self, event: Heard, decision: str) -> bool:
+        causes = _CAUSES[event.type]
+        if len(causes) == 1:
+            return decision in causes
+        known = self._types_of.get(event.causationid or "", set()) & causes
+        return decision in known if known else _DECISION_OF.get(event.modele or "") == decision
+
+    def reached(self, step: Step) -> bool:
+        """Whether the step has succeeded: its success was heard, or an answer to it was."""
+        # An answer proves its cause, which a trimmed history may lack. A decision is never taken as proved.
+        if self.said(step.success) or step.service == CHOREOGRAPHY.decider:
+            return self.said(step.success)
+        following = (later for later in CHOREOGRAPHY.steps if later.after is step.success)
+        return any(self.refused(later) or self.reached(later) for later in following)
+
+    def refused(self, step: Step) -> bool:
+        """Whether the step has said no. The decider's no is the cancellation itself: not one of these."""
+        return self.said(step.refusal) and step.refusal is not CHOREOGRAPHY.cancelled
+
+    @cached_property
+    def refusal(self) -> bool:
+        return any(self.refused(step) for step in CHOREOGRAPHY.steps)
+
+    @cached_property
+    def a_service_spoke(self) -> bool:
+        return bool(self.types - _CLIENT)
+
+    @cached_property
+    def is_an_order(self) -> bool:
+        """A demand to cancel alone is not an order yet: nothing is awaited."""
+        return bool(self.types - {CHOREOGRAPHY.cancel_asked.TYPE})
+
+    @cached_property
+    def cancelled(self) -> bool:
+        return self.said(CHOREOGRAPHY.cancelled)
+
+    @cached_property
+    def undone(self) -> bool:
+        """Whether every undoing has been answered."""
+        return all(self.said(step.undone) for step in CHOREOGRAPHY.undoings)
+
+    @cached_property
+    def doomed(self) -> bool:
+        """Whether the order can only end cancelled, though the decision may not have been heard."""
+        asked = self.is_an_order and self.said(CHOREOGRAPHY.cancel_asked)
+        undoing = any(self.said(step.undone) for step in CHOREOGRAPHY.undoings)
+        return self.cancelled or self.refusal or asked or undoing
+
+    @cached_property
+    def started(self) -> dt.datetime | None:
+        """When the order began: its first event's time, as far as it is known."""
+        start = self.first(CHOREOGRAPHY.starts)
+        return start.time if start and start.time else next((e.time for e in self.events if e.time), None)
+
+
+def _when(event: Heard) -> tuple[bool, float, str]:
+    return event.time is None, event.time.timestamp() if event.time else 0.0, event.id

@@ -1,0 +1,6 @@
+"""Makes what others wrote safe to show: on a terminal, a control character is a command."""
+
+
+def printable(text: str) -> str:
+    """`text` with everything that has no glyph of its own written as an escape (`\\x1b`, `\\u202e`)."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

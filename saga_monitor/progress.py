@@ -1,0 +1,139 @@
+"""Where an order stands, judged from the set of events heard. Pure.
+
+The order in which they came, duplicates and clocks make no difference to the state.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from contracts.choreography import CHOREOGRAPHY, EventClass
+from saga_monitor.hearing import Heard, Hearing
+from saga_monitor.steps import StepProgress, StepState, elapsed_ms, step_progress
+
+__all__ = ["Flag", "Heard", "Progress", "SetAside", "State", "StepProgress", "StepState", "is_stuck", "judge"]
+
+
+class State(StrEnum):
+    NEW = "NEW"  # only a client has spoken
+    RUNNING = "RUNNING"  # a service has answered, nothing is decided
+    FAILED = "FAILED"  # a step has refused, the decision is awaited
+    COMPLETED = "COMPLETED"  # created, and not cancelled since
+    COMPENSATING = "COMPENSATING"  # cancelled, and some undoing has not answered
+    COMPENSATED = "COMPENSATED"  # cancelled, and every undoing has answered
+
+
+class Flag(StrEnum):
+    INTERVENTION = "INTERVENTION"  # a message was given up and its service stayed silent: a person is needed
+    STUCK = "STUCK"  # something remains, and nothing was heard for too long; this one needs a clock
+    CONTRADICTION = "CONTRADICTION"  # created twice or cancelled twice
+    REPEATED_ORDER = "REPEATED_ORDER"  # a second order came with a known id; it has no effect
+    NO_BEGINNING = "NO_BEGINNING"  # a service speaks of an order whose start is not in the history
+
+
+# The service gave the message up, or the broker threw it out of a crash loop: an answer is still awaited.
+# Every other reason says that the message was not worth acting on.
+GIVEN_UP = frozenset({"exhausted", "delivery_limit"})
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """One dead letter of an order: the event `event_id` was set aside at `service`."""
+
+    service: str
+    event_id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The judgement. `remaining`: wire types of the events still awaited. `flags`: all but STUCK.
+
+    `duration_ms` runs from the order's first event to the one that settled it: its creation or, once
+    cancelled, the last undoing's answer.
+    """
+
+    state: State
+    steps: tuple[StepProgress, ...]
+    remaining: tuple[str, ...]
+    flags: tuple[Flag, ...]
+    at_rest: bool
+    started: dt.datetime | None
+    duration_ms: int | None
+
+
+def judge(events: Iterable[Heard], set_aside: Sequence[SetAside] = ()) -> Progress:
+    """Where the order stands whose events these are. The same set, however given, has the same judgement."""
+    heard = Hearing(events)
+    state, remaining = _state(heard), tuple(_remaining(heard))
+    decided = state in {State.COMPLETED, State.COMPENSATED}
+    return Progress(
+        state=state,
+        steps=tuple(step_progress(heard, step) for step in CHOREOGRAPHY.steps),
+        remaining=remaining,
+        flags=tuple(_flags(heard, set_aside)),
+        at_rest=not remaining and (decided or not heard.is_an_order),
+        started=heard.started,
+        duration_ms=elapsed_ms(heard.started, _settled(heard, state)),
+    )
+
+
+def is_stuck(at_rest: bool, last_heard: dt.datetime, now: dt.datetime, stuck_after: float) -> bool:
+    """Whether something is awaited and nothing has been heard for more than `stuck_after` seconds."""
+    return not at_rest and (now - last_heard).total_seconds() > stuck_after
+
+
+def _state(heard: Hearing) -> State:
+    if heard.cancelled:
+        return State.COMPENSATED if heard.undone else State.COMPENSATING
+    if heard.said(CHOREOGRAPHY.created):
+        return State.COMPLETED
+    if heard.refusal:
+        return State.FAILED
+    return State.RUNNING if heard.a_service_spoke else State.NEW
+
+
+def _remaining(heard: Hearing) -> Iterator[str]:
+    if not heard.is_an_order:
+        return
+    if heard.doomed:
+        # A demand to cancel is always granted, even after the creation: all that follows is awaited.
+        if not heard.cancelled:
+            yield CHOREOGRAPHY.cancelled.TYPE
+        yield from _unanswered(heard, CHOREOGRAPHY.cancelled)
+    elif heard.said(CHOREOGRAPHY.created):
+        yield from _unanswered(heard, CHOREOGRAPHY.created)
+    else:
+        yield from (step.success.TYPE for step in CHOREOGRAPHY.steps if not heard.reached(step))
+
+
+def _unanswered(heard: Hearing, decision: EventClass) -> Iterator[str]:
+    """What the services must still say in answer to `decision`."""
+    for service in CHOREOGRAPHY.services:
+        reaction = CHOREOGRAPHY.reaction(service, decision.TYPE)
+        if reaction and reaction.says and not heard.answer(service, decision):
+            yield reaction.says[0].TYPE
+
+
+def _flags(heard: Hearing, set_aside: Sequence[SetAside]) -> Iterator[Flag]:
+    answered = {(event.service, event.causationid) for event in heard.events}
+    if any(s.reason in GIVEN_UP and (s.service, s.event_id) not in answered for s in set_aside):
+        yield Flag.INTERVENTION
+    if any(len(heard.ids(decision)) > 1 for decision in (CHOREOGRAPHY.created, CHOREOGRAPHY.cancelled)):
+        yield Flag.CONTRADICTION
+    if len(heard.ids(CHOREOGRAPHY.starts)) > 1:
+        yield Flag.REPEATED_ORDER
+    if heard.a_service_spoke and not heard.said(CHOREOGRAPHY.starts):
+        yield Flag.NO_BEGINNING
+
+
+def _settled(heard: Hearing, state: State) -> dt.datetime | None:
+    if state is State.COMPLETED:
+        created = heard.first(CHOREOGRAPHY.created)
+        return created.time if created else None
+    if state is not State.COMPENSATED:
+        return None
+    wanted = (CHOREOGRAPHY.cancelled, *(step.undone for step in CHOREOGRAPHY.undoings))
+    times = [event.time for said in wanted if (event := heard.first(said)) and event.time]
+    return max(times, default=None)

@@ -1,0 +1,83 @@
+"""How far each step of one order has come, and how long it took. Pure."""
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+
+from contracts.choreography import CHOREOGRAPHY, EventClass, Step
+from saga_monitor.hearing import Heard, Hearing
+
+
+class StepState(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    REFUSED = "refused"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+    SKIPPED = "skipped"  # never done, and not needed any more
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgress:
+    """`duration_ms`: from the event that called for the step to its answer; `undoing_ms`: so for the undoing."""
+
+    step: str
+    state: StepState
+    duration_ms: int | None = None
+    undoing_ms: int | None = None
+
+
+def step_progress(heard: Hearing, step: Step) -> StepProgress:
+    forward = _answer(heard, step)
+    back = heard.first(step.undone)
+    return StepProgress(
+        step=step.service,
+        state=_cancelled(heard, step) if heard.cancelled else _undecided(heard, step),
+        duration_ms=_took(heard, forward, step.after),
+        undoing_ms=_took(heard, back, CHOREOGRAPHY.cancelled),
+    )
+
+
+def elapsed_ms(start: dt.datetime | None, end: dt.datetime | None) -> int | None:
+    """Milliseconds between two instants, None when one is unknown, 0 when two clocks disagree."""
+    return max(0, (end - start) // dt.timedelta(milliseconds=1)) if start and end else None
+
+
+def _undecided(heard: Hearing, step: Step) -> StepState:
+    if heard.reached(step):
+        return StepState.DONE
+    if heard.refused(step):
+        return StepState.REFUSED
+    called = heard.said(step.after) or (step.service == CHOREOGRAPHY.decider and heard.doomed)
+    if called:
+        return StepState.RUNNING
+    return StepState.SKIPPED if heard.doomed else StepState.WAITING
+
+
+def _cancelled(heard: Hearing, step: Step) -> StepState:
+    if step.service == CHOREOGRAPHY.decider:
+        return StepState.UNDONE if heard.said(step.success) else StepState.REFUSED
+    answered = heard.answer(step.service, CHOREOGRAPHY.cancelled) is not None
+    if step.undone is None:
+        return StepState.DONE if answered else StepState.RUNNING
+    if not answered:
+        return StepState.UNDOING
+    if heard.refused(step):
+        return StepState.REFUSED
+    return StepState.UNDONE if heard.reached(step) else StepState.SKIPPED
+
+
+def _answer(heard: Hearing, step: Step) -> Heard | None:
+    # The last step speaks of either decision; what it says of the one it is there for comes first.
+    decisions = (CHOREOGRAPHY.created, CHOREOGRAPHY.cancelled)
+    if step.after in decisions:
+        return next((answer for d in decisions if (answer := heard.answer(step.service, d))), None)
+    return heard.first(step.success, step.refusal)
+
+
+def _took(heard: Hearing, answer: Heard | None, called_by: EventClass) -> int | None:
+    if answer is None:
+        return None
+    call = heard.cause(answer) or heard.first(called_by)
+    return elapsed_ms(call.time, answer.time) if call else None

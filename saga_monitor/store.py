@@ -1,0 +1,117 @@
+"""The projection on disk: what was heard, where each order stands, how far the stream was read.
+
+They change together, in one transaction per batch, so a killed monitor goes on exactly where it stopped.
+"""
+
+import contextlib
+import datetime as dt
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from saga_monitor.entries import Record
+from saga_monitor.projection import take_in
+from saga_monitor.schema import connect, empty, instant, moment, refused
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One entry of the stream, by which it can be recognised."""
+
+    offset: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far the stream was read, and which stream it was."""
+
+    first: Mark | None = None
+    last: Mark | None = None
+    caught_up_at: dt.datetime | None = None
+
+
+class Store:
+    """The file, open for writing. One process at a time: see `acquire`."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises DatabaseRefused when the file cannot be used."""
+        self.path = path
+        self._connection = connect(path)
+        self._lock_file: int | None = None
+        # A batch is applied on a thread of its own; closing waits for it.
+        self._busy = threading.Lock()
+
+    def acquire(self) -> bool:
+        """Become the file's writer; False while another process is. The lock ends with its process."""
+        if self._lock_file is not None:
+            return True
+        lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            return False
+        self._lock_file = lock
+        return True
+
+    def close(self) -> None:
+        with self._busy:
+            self._connection.close()
+            if self._lock_file is not None:
+                os.close(self._lock_file)
+                self._lock_file = None
+
+    def position(self) -> Position:
+        row = self._connection.execute(
+            "SELECT first_offset, first_hash, last_offset, last_hash, caught_up_at FROM position"
+        ).fetchone()
+        return Position(
+            first=None if row[0] is None else Mark(row[0], row[1]),
+            last=None if row[2] is None else Mark(row[2], row[3]),
+            caught_up_at=moment(row[4]),
+        )
+
+    def forget(self) -> None:
+        """Empty the projection: the stream is read from its first entry again."""
+        with self._transaction() as connection:
+            empty(connection)
+
+    def recognise(self, first: Mark) -> None:
+        """Keep `first` as the stream's oldest entry: what lay before it was trimmed."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE position SET first_offset=?, first_hash=?", (first.offset, first.hash))
+
+    def caught_up(self, now: dt.datetime) -> None:
+        """Note that there was nothing more to read at `now`."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE position SET caught_up_at=?", (instant(now),))
+
+    def apply(self, records: Sequence[Record], first: Mark, last: Mark) -> list[str]:
+        """Take `records` in, and the position that they end at. Returns the ids of the orders touched."""
+        with self._transaction() as connection:
+            touched = take_in(connection, records)
+            connection.execute(
+                "UPDATE position SET first_offset=coalesce(first_offset, ?),"
+                " first_hash=coalesce(first_hash, ?), last_offset=?, last_hash=?",
+                (first.offset, first.hash, last.offset, last.hash),
+            )
+        return touched
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._busy:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._connection
+                except BaseException:
+                    self._connection.execute("ROLLBACK")
+                    raise
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise refused(self.path, error) from error

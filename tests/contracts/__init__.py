@@ -1,0 +1,1 @@
+"""What is said: wire format, bounds, choreography and topology."""

@@ -1,0 +1,123 @@
+"""The CloudEvents envelope: what must be there, what may be, and what must agree."""
+
+import datetime as dt
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from contracts.catalogue import open_envelope
+from contracts.client import CommandeInitiee
+from contracts.envelope import wrap
+from contracts.paiement import PaiementRembourse
+from contracts.stock import StockLibere
+from tests.contracts.examples import example
+
+NOON = dt.datetime(2026, 1, 1, 13, 0, 0, 123456, tzinfo=dt.timezone(dt.timedelta(hours=1)))
+
+
+def read(**changes: Any) -> Any:
+    message = example("commande.initiee") | changes
+    return open_envelope(json.dumps(message).encode())
+
+
+def said(event: Any, **more: Any) -> dict[str, Any]:
+    envelope = wrap(event, id="e-1", source="/services/stock", time=NOON, **more)
+    content: dict[str, Any] = json.loads(envelope.to_bytes())
+    return content
+
+
+def test_the_least_that_a_foreign_client_must_send() -> None:
+    message = example("commande.initiee")
+    least = {name: message[name] for name in ("specversion", "id", "type", "source", "data")}
+    envelope = open_envelope(json.dumps(least).encode())
+    assert envelope.data == read().data
+    assert (envelope.subject, envelope.time, envelope.correlationid, envelope.causationid) == (None,) * 4
+
+
+@pytest.mark.parametrize("name", ["specversion", "id", "type", "source", "data"])
+def test_what_cloudevents_requires_is_required(name: str) -> None:
+    message = example("commande.initiee")
+    del message[name]
+    with pytest.raises(ValidationError, match=name):
+        open_envelope(json.dumps(message).encode())
+
+
+@pytest.mark.parametrize("name", ["subject", "correlationid"])
+def test_what_a_message_is_about_agrees_with_its_data(name: str) -> None:
+    with pytest.raises(ValidationError, match="differ"):
+        read(**{name: "CMD-0002"})
+
+
+def test_unknown_fields_are_ignored_in_the_envelope_and_in_the_data() -> None:
+    message = example("commande.initiee")
+    more = message | {"traceparent": "00-x", "sequence": 3, "data": message["data"] | {"cadeau": True}}
+    assert open_envelope(json.dumps(more).encode()) == read()
+
+
+def test_an_unknown_type_is_no_event() -> None:
+    with pytest.raises(KeyError):
+        read(type="commande.rangee")
+
+
+@pytest.mark.parametrize("time", ["2026-11-22T18:47:00", "yesterday", "", True])
+def test_a_time_says_where(time: Any) -> None:
+    with pytest.raises(ValidationError, match="time"):
+        read(time=time)
+
+
+def test_a_time_of_another_zone_is_the_same_instant() -> None:
+    assert read(time="2026-11-22T19:47:00.123+01:00").time == read(time="2026-11-22T18:47:00.123Z").time
+
+
+def test_times_are_written_in_utc_with_milliseconds() -> None:
+    assert said(StockLibere(commande_id="C", reservation_id=None))["time"] == "2026-01-01T12:00:00.123Z"
+
+
+def test_absent_attributes_are_left_out() -> None:
+    assert "causationid" not in said(StockLibere(commande_id="C", reservation_id="R"))
+    assert said(StockLibere(commande_id="C", reservation_id="R"), causationid="e-0")["causationid"] == "e-0"
+
+
+def test_a_null_in_the_data_is_said() -> None:
+    """It means that there was nothing to undo, which is an answer."""
+    nothing = said(StockLibere(commande_id="C", reservation_id=None))
+    assert nothing["data"] == {"commande_id": "C", "reservation_id": None}
+    empty = said(PaiementRembourse(commande_id="C", transaction_id=None, montant=Decimal(0)))
+    assert empty["data"] == {"commande_id": "C", "transaction_id": None, "montant": 0}
+
+
+def test_the_wrapper_repeats_the_fact() -> None:
+    event = CommandeInitiee(commande_id="C", client_id="A", produit_id="P", quantite=1, montant=Decimal("0.10"))
+    message = said(event)
+    assert (message["type"], message["subject"], message["correlationid"]) == ("commande.initiee", "C", "C")
+    assert message["dataschema"] == "urn:choregraphie:commande.initiee:1"
+    assert message["datacontenttype"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("source", "sender"),
+    [
+        ("/clients/boutique", "client"),
+        ("/clients", "client"),
+        ("/services/stock", "stock"),
+        ("/services/stock/3", "stock"),
+        ("/services", ""),
+        ("/autre/stock", "stock"),
+    ],
+)
+def test_the_source_names_the_sender(source: str, sender: str) -> None:
+    assert read(source=source).sender == sender
+
+
+def test_an_event_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        read().data.quantite = 3
+
+
+def test_an_error_does_not_show_what_it_read() -> None:
+    with pytest.raises(ValidationError) as caught:
+        read(subject="secret-4711\x00")
+    assert "4711" not in str(caught.value)

@@ -1,0 +1,176 @@
+"""A history to read without a broker: a stream in memory, and orders of every kind to put in it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+from contracts.choreography import CHOREOGRAPHY
+from contracts.envelope import wrap
+from contracts.topology import REASON_HEADER, dlx, events, retry
+from services.runtime import BrokerTrouble, HistoryEntry, QueueCount
+
+START = dt.datetime(2024, 11, 22, 18, 47, tzinfo=dt.UTC)
+KNOWN = {said.TYPE: said for said in CHOREOGRAPHY.events}
+_DATA: dict[str, dict[str, Any]] = {
+    "commande.initiee": {
+        "client_id": "CLIENT-123",
+        "produit_id": "PROD-456",
+        "quantite": 2,
+        "montant": Decimal("99.99"),
+    },
+    "commande.annulation_demandee": {"raison": "changed my mind"},
+    "stock.reserve": {
+        "reservation_id": "R-1",
+        "client_id": "CLIENT-123",
+        "produit_id": "PROD-456",
+        "quantite": 2,
+        "montant": Decimal("99.99"),
+    },
+    "stock.reservation_echouee": {"raison": "shortage"},
+    "stock.libere": {"reservation_id": None},
+    "paiement.effectue": {"transaction_id": "T-1", "montant": Decimal("99.99")},
+    "paiement.echoue": {"raison": "insufficient balance"},
+    "paiement.rembourse": {"transaction_id": None, "montant": Decimal(0)},
+    "commande.creee": {},
+    "commande.annulee": {"raison": "refused"},
+    "notification.envoyee": {"modele": "confirmation", "destinataire": "CLIENT-123"},
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing said: its type, and the type of the event that it answers. `ms` after the order's beginning."""
+
+    type: str
+    cause: str | None = None
+    ms: int = 0
+    data: Mapping[str, Any] = field(default_factory=dict)
+    id: str | None = None
+
+
+PLACED = [Line("commande.initiee")]
+HELD = [*PLACED, Line("stock.reserve", "commande.initiee", 100)]
+PAID = [*HELD, Line("paiement.effectue", "stock.reserve", 300)]
+CREATED = [*PAID, Line("commande.creee", "paiement.effectue", 350)]
+CONFIRMED = [*CREATED, Line("notification.envoyee", "commande.creee", 400, {"modele": "confirmation"})]
+SHORTAGE = [*PLACED, Line("stock.reservation_echouee", "commande.initiee", 100)]
+UNPAID = [*HELD, Line("paiement.echoue", "stock.reserve", 300)]
+
+
+def undone(cause: str | None, ms: int = 500, modele: str = "annulation") -> list[Line]:
+    """A cancellation and all its answers."""
+    return [
+        Line("commande.annulee", cause, ms),
+        Line("stock.libere", "commande.annulee", ms + 50),
+        Line("paiement.rembourse", "commande.annulee", ms + 80),
+        Line("notification.envoyee", "commande.annulee", ms + 120, {"modele": modele}, id="second"),
+    ]
+
+
+ASKED = Line("commande.annulation_demandee", None, 450)
+STORIES: dict[str, list[Line]] = {
+    "created": CONFIRMED,
+    "refused by stock": [*SHORTAGE, *undone("stock.reservation_echouee")],
+    "refused by payment": [*UNPAID, *undone("paiement.echoue")],
+    "refused at creation": [*PAID, *undone("paiement.effectue")],
+    "cancelled before creation": [*HELD, ASKED, *undone("commande.annulation_demandee")],
+    "cancelled after creation": [
+        *CONFIRMED,
+        ASKED,
+        *undone("commande.annulation_demandee", modele="rectificatif"),
+    ],
+    "deadline passed": [*HELD, *undone(None, 900_000)],
+}
+
+
+class Stream:
+    """A history stream in memory. A reader of it is a `History`."""
+
+    def __init__(self) -> None:
+        self.kept: list[HistoryEntry] = []
+        self.next = 0
+        self.away = False
+        self.sessions = 0
+        self.idle_seconds = 0.001
+        self.batch = 100
+
+    def add(
+        self,
+        body: bytes,
+        exchange: str,
+        headers: Mapping[str, object] | None = None,
+        timestamp: dt.datetime | None = None,
+    ) -> None:
+        self.kept.append(HistoryEntry(self.next, exchange, "key", body, headers or {}, timestamp))
+        self.next += 1
+
+    def tell(self, commande_id: str, lines: Sequence[Line], start: dt.datetime = START) -> None:
+        """Put `lines` in the stream, each by its speaker's exchange."""
+        for line in lines:
+            self.add(said(commande_id, line, start), events(KNOWN[line.type].SAID_BY))
+
+    def retry(self, service: str, body: bytes, headers: Mapping[str, object] | None = None) -> None:
+        self.add(body, retry(service), headers, START)
+
+    def set_aside(self, service: str, body: bytes, reason: str | None = "exhausted") -> None:
+        headers = {REASON_HEADER: reason} if reason else {"x-first-death-reason": "delivery_limit"}
+        self.add(body, dlx(service), headers, START)
+
+    def trim(self, count: int) -> None:
+        del self.kept[:count]
+
+    def recreate(self) -> None:
+        self.kept, self.next = [], 0
+
+    def opening(self) -> Callable[[], AbstractAsyncContextManager[Stream]]:
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[Stream]:
+            if self.away:
+                raise BrokerTrouble("connection refused")
+            self.sessions += 1
+            yield self
+
+        return opened
+
+    async def entries(self, start: int | Literal["first"]) -> AsyncIterator[list[HistoryEntry]]:
+        offset = 0 if start == "first" else start
+        while True:
+            if self.away:
+                raise BrokerTrouble("the channel was closed")
+            found = [entry for entry in self.kept if entry.offset >= offset][: self.batch]
+            if not found:
+                await asyncio.sleep(self.idle_seconds)
+            else:
+                offset = found[-1].offset + 1
+            yield found
+
+    async def first(self) -> HistoryEntry | None:
+        return self.kept[0] if self.kept else None
+
+    async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
+        return dict.fromkeys(queues, QueueCount(0, 1))
+
+
+def said(commande_id: str, line: Line, start: dt.datetime = START) -> bytes:
+    """The bytes of one event, as its speaker would publish it."""
+    cls = KNOWN[line.type]
+    event = cls(commande_id=commande_id, **(_DATA[line.type] | dict(line.data)))
+    source = "/clients/boutique" if cls.SAID_BY == "client" else f"/services/{cls.SAID_BY}"
+    return wrap(
+        event,
+        id=event_id(commande_id, line),
+        source=source,
+        time=start + dt.timedelta(milliseconds=line.ms),
+        causationid=event_id(commande_id, Line(line.cause)) if line.cause else None,
+    ).to_bytes()
+
+
+def event_id(commande_id: str, line: Line) -> str:
+    """The id that `said` gives: readable, and the same whenever the line is told again."""
+    return f"{commande_id}/{line.id or line.type}"[-100:]

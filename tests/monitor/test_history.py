@@ -1,0 +1,320 @@
+"""Reading the stream into the projection: once each, from where it stopped, and again when all is new."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from saga_monitor import history
+from saga_monitor.history import catch_up, follow, runs
+from saga_monitor.progress import Flag, State
+from saga_monitor.store import Store
+from services.runtime import BrokerRefused, DatabaseRefused
+from tests.monitor.conftest import SOON, Monitor
+from tests.monitor.stage import (
+    ASKED,
+    CONFIRMED,
+    CREATED,
+    HELD,
+    PAID,
+    PLACED,
+    START,
+    STORIES,
+    Line,
+    Stream,
+    said,
+    undone,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def tell_all(stream: Stream) -> None:
+    for number, lines in enumerate(STORIES.values()):
+        stream.tell(f"CMD-{number}", lines)
+    stream.add(b"garbage", "client.events")
+    stream.retry("paiement", said("CMD-0", HELD[1]))
+    stream.set_aside("paiement", said("CMD-0", HELD[1]), "invalid")
+
+
+async def test_every_kind_of_order_ends_where_it_should(stream: Stream, monitor: Monitor) -> None:
+    tell_all(stream)
+    await monitor.hear(stream)
+    states = {order.commande_id: order.state for order in monitor.queries.orders(None, 100, SOON)}
+    assert states == {f"CMD-{n}": State.COMPLETED if n == 0 else State.COMPENSATED for n in range(len(STORIES))}
+    totals = monitor.queries.totals(SOON)
+    assert totals.count("ignored.unreadable") == totals.count("retries") == totals.count("dead_letters") == 1
+    assert (totals.orders, totals.in_flight, totals.stuck) == (len(STORIES), 0, 0)
+
+
+async def test_rebuilt_from_the_stream_it_is_what_it_was_live(stream: Stream, tmp_path: Path) -> None:
+    """One monitor hears each entry as it comes, another everything at once, in batches of any size."""
+    live = Monitor(tmp_path / "live.sqlite3")
+    whole = Stream()
+    tell_all(whole)
+    for entry in whole.kept:
+        stream.kept.append(entry)
+        await live.hear(stream)
+    for batch in (1, 3, 1000):
+        rebuilt = Monitor(tmp_path / f"rebuilt-{batch}.sqlite3")
+        whole.batch = batch
+        await rebuilt.hear(whole)
+        assert rebuilt.known() == live.known()
+        assert rebuilt.queries.totals(SOON) == live.queries.totals(SOON)
+        rebuilt.close()
+    live.close()
+
+
+async def test_it_goes_on_exactly_where_it_stopped(stream: Stream, monitor: Monitor) -> None:
+    stream.tell("CMD-1", HELD)
+    await monitor.hear(stream)
+    stream.tell("CMD-1", CREATED[len(HELD) :])
+    await monitor.hear(stream)
+    await monitor.hear(stream)
+    assert monitor.queries.totals(SOON).count("events") == len(CREATED)
+    assert monitor.queries.totals(SOON).count("duplicates") == 0
+    assert monitor.notices == []
+
+
+async def test_a_batch_is_all_or_nothing(
+    stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the events and the offset, a monitor finds neither."""
+    stream.tell("CMD-1", HELD)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("killed here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("saga_monitor.projection._row", broken)
+        with pytest.raises(RuntimeError):
+            await monitor.hear(stream)
+    assert monitor.store.position().last is None
+    await monitor.hear(stream)
+    assert monitor.queries.totals(SOON).count("events") == len(HELD)
+
+
+async def test_said_twice_is_counted_once(stream: Stream, monitor: Monitor) -> None:
+    stream.tell("CMD-1", CONFIRMED)
+    stream.tell("CMD-1", CONFIRMED)
+    await monitor.hear(stream)
+    order = monitor.queries.order("CMD-1", SOON)
+    assert order is not None
+    assert (order.state, order.flags, order.at_rest) == (State.COMPLETED, (), True)
+    assert monitor.queries.totals(SOON).count("duplicates") == len(CONFIRMED)
+    assert len(monitor.queries.step_durations_ms("stock")) == 1
+
+
+@pytest.mark.parametrize("longer", [False, True])
+async def test_a_recreated_stream_is_noticed_and_read_from_its_start(
+    stream: Stream, monitor: Monitor, *, longer: bool
+) -> None:
+    """Whether the new stream is shorter or longer than what was read of the old one."""
+    stream.tell("OLD", CONFIRMED)
+    await monitor.hear(stream)
+    stream.recreate()
+    stream.tell("NEW", PLACED)
+    if longer:
+        stream.tell("NEWER", CONFIRMED + [ASKED] * 3)
+    await monitor.hear(stream)
+    assert monitor.queries.order("OLD", SOON) is None
+    assert monitor.queries.order("NEW", SOON) is not None
+    assert "starting again" in monitor.notices[0]
+
+
+async def test_an_emptied_stream_is_noticed(stream: Stream, monitor: Monitor) -> None:
+    stream.tell("OLD", CONFIRMED)
+    await monitor.hear(stream)
+    stream.recreate()
+    await monitor.hear(stream)
+    assert monitor.queries.totals(SOON).orders == 0
+    assert "empty" in monitor.notices[0]
+
+
+async def test_a_stream_that_ends_before_what_was_read_is_noticed(
+    stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream restored from an older copy: the same beginning, fewer entries."""
+    monkeypatch.setattr(history, "RECOGNITION_SECONDS", 0.05)
+    stream.tell("CMD-1", CONFIRMED)
+    await monitor.hear(stream)
+    del stream.kept[3:]
+    stream.next = 3
+    await monitor.hear(stream)
+    assert "ends before" in monitor.notices[0]
+    assert monitor.queries.totals(SOON).count("events") == 3
+
+
+async def test_a_trimmed_stream_is_the_same_stream(stream: Stream, monitor: Monitor) -> None:
+    stream.tell("CMD-1", CONFIRMED)
+    await monitor.hear(stream)
+    stream.trim(3)
+    stream.tell("CMD-2", PLACED)
+    await monitor.hear(stream)
+    assert monitor.notices == []
+    assert monitor.queries.totals(SOON).orders == 2
+    stream.trim(1)
+    await monitor.hear(stream)
+    assert monitor.notices == []
+
+
+async def test_a_stream_trimmed_past_what_was_read_is_said_to_be(stream: Stream, monitor: Monitor) -> None:
+    stream.tell("CMD-1", PLACED)
+    await monitor.hear(stream)
+    stream.tell("CMD-2", CONFIRMED)
+    stream.trim(3)
+    await monitor.hear(stream)
+    assert "trimmed" in monitor.notices[0]
+    assert monitor.queries.order("CMD-1", SOON) is None
+
+
+async def test_ten_malformed_entries_do_not_stop_it(stream: Stream, monitor: Monitor) -> None:
+    for number in range(10):
+        stream.add(bytes([number, 255]), "client.events")
+    stream.tell("CMD-1", PLACED)
+    await monitor.hear(stream)
+    assert monitor.queries.totals(SOON).ignored == 10
+    assert monitor.queries.totals(SOON).orders == 1
+
+
+async def test_a_dead_letter_given_up_raises_a_flag_that_a_redrive_ends(stream: Stream, monitor: Monitor) -> None:
+    stream.set_aside("paiement", said("CMD-1", HELD[1]), None)
+    stream.tell("CMD-1", HELD)
+    await monitor.hear(stream)
+    order = monitor.queries.order("CMD-1", SOON)
+    assert order is not None
+    assert (order.flags, order.dead_letters) == ((Flag.INTERVENTION,), 1)
+    assert monitor.queries.totals(SOON).flag(Flag.INTERVENTION) == 1
+    assert [o.commande_id for o in monitor.queries.urgent(5, SOON)] == ["CMD-1"]
+    stream.tell("CMD-1", PAID[len(HELD) :])
+    await monitor.hear(stream)
+    assert monitor.queries.totals(SOON).flag(Flag.INTERVENTION) == 0
+    assert monitor.queries.urgent(5, SOON) == []
+
+
+async def test_silence_makes_stuck_and_any_sign_ends_it(stream: Stream, monitor: Monitor) -> None:
+    stream.tell("CMD-1", HELD)
+    stream.tell("CMD-2", CONFIRMED)
+    stream.tell("CMD-3", [ASKED])
+    await monitor.hear(stream)
+    later = START + dt.timedelta(seconds=61)
+    assert monitor.queries.totals(later).stuck == 1
+    assert [o.flags for o in monitor.queries.flagged(Flag.STUCK, 5, later)] == [(Flag.STUCK,)]
+    stream.tell("CMD-1", [Line("paiement.effectue", "stock.reserve", 60_000)])
+    await monitor.hear(stream)
+    assert monitor.queries.totals(later).stuck == 0
+
+
+async def test_two_orders_may_use_the_same_event_ids(stream: Stream, monitor: Monitor) -> None:
+    """Two careless clients number their events from one."""
+    for order in ("CMD-1", "CMD-2"):
+        stream.add(said(order, PLACED[0]).replace(f"{order}/commande.initiee".encode(), b"1"), "client.events")
+    await monitor.hear(stream)
+    assert monitor.queries.totals(SOON).orders == 2
+
+
+def test_a_run_never_touches_an_order_twice(stream: Stream) -> None:
+    stream.tell("CMD-1", HELD)
+    stream.tell("CMD-2", HELD)
+    cut = [[record.offset for _, record in run] for run in runs(stream.kept, SOON)]
+    assert cut == [[0], [1, 2], [3]]
+
+
+async def test_it_waits_for_the_broker_at_start_and_after_a_loss(
+    stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "backoff", lambda _: 0.01)
+    stream.away = True
+    following = asyncio.create_task(follow(stream.opening(), monitor.store, monitor))
+    await _until(lambda: any("broker away" in link for link in monitor.links))
+    stream.tell("CMD-1", PLACED)
+    stream.away = False
+    await _until(lambda: monitor.queries.totals(SOON).orders == 1)
+    stream.away = True
+    await _until(lambda: "broker away" in monitor.links[-1])
+    stream.tell("CMD-2", undone(None)[:1])
+    stream.away = False
+    await _until(lambda: monitor.queries.totals(SOON).orders == 2)
+    assert stream.sessions == 2
+    following.cancel()
+    with suppress(asyncio.CancelledError):
+        await following
+
+
+async def test_refused_at_the_first_try_it_gives_up(monitor: Monitor) -> None:
+    def refuse() -> None:
+        raise BrokerRefused("bad password")
+
+    with pytest.raises(BrokerRefused):
+        await follow(refuse, monitor.store, monitor)  # type: ignore[arg-type]
+
+
+async def test_catching_up_falls_back_to_what_was_known(stream: Stream, tmp_path: Path) -> None:
+    stream.tell("CMD-1", PLACED)
+    store = Store(tmp_path / "m.sqlite3")
+    assert await catch_up(stream.opening(), store, 5) == []
+    stream.away = True
+    (notice,) = await catch_up(stream.opening(), store, 5)
+    assert "broker away" in notice
+    store.close()
+
+
+async def test_catching_up_beside_a_live_monitor_only_waits_for_it(stream: Stream, monitor: Monitor) -> None:
+    beside = Store(monitor.path)
+    assert not beside.acquire()
+    assert len(await catch_up(stream.opening(), beside, 0.2)) == 1
+    waiting = asyncio.create_task(catch_up(stream.opening(), beside, 5))
+    await asyncio.sleep(0.05)
+    stream.tell("CMD-1", PLACED)
+    await monitor.hear(stream)
+    assert await waiting == []
+    beside.close()
+
+
+async def test_the_file_goes_to_the_next_monitor_when_its_writer_leaves(stream: Stream, tmp_path: Path) -> None:
+    first, second = Monitor(tmp_path / "m.sqlite3"), Monitor(tmp_path / "m.sqlite3")
+    assert first.store.acquire()
+    following = asyncio.create_task(follow(stream.opening(), second.store, second))
+    await _until(lambda: any("another monitor" in link for link in second.links))
+    stream.tell("CMD-1", PLACED)
+    first.close()
+    await _until(lambda: second.queries.totals(SOON).orders == 1)
+    following.cancel()
+    with suppress(asyncio.CancelledError):
+        await following
+    second.close()
+
+
+@pytest.mark.parametrize("kind", ["text", "foreign", "older", "folder"])
+def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "file"
+    if kind == "text":
+        path.write_text("dear diary" * 100)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        with sqlite3.connect(path) as connection:
+            connection.execute("CREATE TABLE mine (x)")
+            if kind == "older":
+                connection.execute(f"PRAGMA application_id={0x43484F52}")
+        connection.close()
+    before = None if kind == "folder" else path.read_bytes()
+    with pytest.raises(DatabaseRefused) as refusal:
+        Store(path)
+    assert "\n" not in str(refusal.value)
+    assert str(path) in str(refusal.value)
+    assert kind == "folder" or path.read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
+
+
+async def _until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is awaited is in a file
+            await asyncio.sleep(0.005)
