@@ -23,7 +23,9 @@ class Reaction:
 
     `refusal` is what it says when the business answer is no, and when it has exhausted its retries.
     `undoing` marks the answer to a cancellation, which is always given. `decision` marks a reaction that
-    settles the order; like an undoing it has no refusal, so giving it up calls for a person.
+    settles the order; like an undoing it has no refusal, so giving it up calls for a person. `undoes` names
+    the events on whose hearing the same service did what this takes back. `irreversible` marks what cannot be
+    taken back, only made good: a message that has left, a parcel that is on its way.
     """
 
     service: str
@@ -32,14 +34,17 @@ class Reaction:
     refusal: EventClass | None = None
     undoing: bool = False
     decision: bool = False
+    undoes: tuple[EventClass, ...] = ()
+    irreversible: bool = False
 
 
 @dataclass(frozen=True)
 class Timed:
-    """What a service may say because time has passed, without hearing anything."""
+    """What a service may say because time has passed since it heard `after`."""
 
     service: str
     says: tuple[EventClass, ...]
+    after: EventClass
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Choreography:
+    """`final`: the last word of each branch, which nobody needs to react to."""
+
     starts: EventClass
     created: EventClass
     cancelled: EventClass
@@ -63,6 +70,7 @@ class Choreography:
     steps: tuple[Step, ...]
     reactions: tuple[Reaction, ...]
     timed: tuple[Timed, ...]
+    final: tuple[EventClass, ...] = ()
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -117,16 +125,18 @@ CHOREOGRAPHY = Choreography(
             refusal=StockReservationEchouee,
         ),
         Reaction("stock", CommandeCreee),
-        Reaction("stock", CommandeAnnulee, (StockLibere,), undoing=True),
+        Reaction("stock", CommandeAnnulee, (StockLibere,), undoing=True, undoes=(CommandeInitiee, CommandeCreee)),
         Reaction("paiement", StockReserve, (PaiementEffectue, PaiementEchoue), refusal=PaiementEchoue),
-        Reaction("paiement", CommandeAnnulee, (PaiementRembourse,), undoing=True),
+        Reaction("paiement", CommandeAnnulee, (PaiementRembourse,), undoing=True, undoes=(StockReserve,)),
         Reaction("commande", CommandeInitiee, (CommandeCreee, CommandeAnnulee), decision=True),
         Reaction("commande", StockReservationEchouee, (CommandeAnnulee,), decision=True),
         Reaction("commande", PaiementEchoue, (CommandeAnnulee,), decision=True),
         Reaction("commande", PaiementEffectue, (CommandeCreee, CommandeAnnulee), decision=True),
         Reaction("commande", CommandeAnnulationDemandee, (CommandeAnnulee,), decision=True),
-        Reaction("notification", CommandeCreee, (NotificationEnvoyee,)),
-        Reaction("notification", CommandeAnnulee, (NotificationEnvoyee,)),
+        Reaction("notification", CommandeCreee, (NotificationEnvoyee,), irreversible=True),
+        # A message that was sent cannot be unsent: after a confirmation, this one is a correction.
+        Reaction("notification", CommandeAnnulee, (NotificationEnvoyee,), undoes=(CommandeCreee,)),
     ),
-    timed=(Timed("commande", (CommandeAnnulee,)),),
+    timed=(Timed("commande", (CommandeAnnulee,), after=CommandeInitiee),),
+    final=(StockLibere, PaiementRembourse, NotificationEnvoyee),
 )

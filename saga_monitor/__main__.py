@@ -133,7 +133,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="list|show|report")
     listing = commands.add_parser("list", help="orders, the last heard of first")
     listing.add_argument(
-        "--state", type=str.upper, choices=[*State, *Flag], metavar="S", help="only in this state, or so flagged"
+        "--state",
+        type=str.upper,
+        choices=[str(name) for name in (*State, *Flag)],
+        metavar="S",
+        help="only in this state, or so flagged",
     )
     listing.add_argument("--limit", type=_positive, default=50, metavar="N", help="at most N (50)")
     listing.set_defaults(run=_list)

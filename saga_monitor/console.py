@@ -134,17 +134,16 @@ def _board(orders: Sequence[Order], width: int, now: dt.datetime) -> Table:
             "state": state_text(order.state),
             "elapsed": Text(took(_elapsed_ms(order, now))),
             "last event": safe(order.last_type),
-            "flags": _troubled(order),
+            "flags": _troubled(order, widths["flags"]),
         }
         table.add_row(*cells.values())
     return table
 
 
 def _widths(width: int) -> dict[str, int]:
-    fixed = {"step": 4, "state": 12, "elapsed": 8, "last event": 27 if width >= _WIDE else 17}
+    fixed = {"step": 4, "state": 12, "elapsed": 8, "last event": 27 if width >= _WIDE else 16}
     spare = max(20, width - sum(fixed.values()) - 6)
-    # Room for the two gravest flags side by side.
-    order = min(40, max(10, spare - (25 if width >= _WIDE else 19)))
+    order = min(40, max(10, spare - (25 if width >= _WIDE else 14)))
     return {"order": order, **fixed, "flags": max(4, spare - order)}
 
 
@@ -156,8 +155,11 @@ def step_bar(order: Order) -> Text:
     return bar
 
 
-def _troubled(order: Order) -> Text:
+def _troubled(order: Order, width: int) -> Text:
     shown = flags_text(order.flags)
+    if len(shown) > width:
+        # The gravest comes first; how many more there are is enough to go and look.
+        return flags_text([f"{order.flags[0]}+{len(order.flags) - 1}"])
     if order.dead_letters:
         shown.append(f"{' ' if shown else ''}{order.dead_letters} dead", style="red")
     if order.retries:

@@ -45,7 +45,9 @@ def state_text(state: str) -> Text:
 
 
 def flags_text(flags: Sequence[str]) -> Text:
-    return Text(" ").join(Text(flag, style="bold red" if flag in _GRAVE else "yellow") for flag in flags)
+    return Text(" ").join(
+        Text(flag, style="bold red" if flag.partition("+")[0] in _GRAVE else "yellow") for flag in flags
+    )
 
 
 def took(ms: float | None) -> str:

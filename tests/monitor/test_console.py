@@ -62,7 +62,7 @@ async def test_a_picture_tells_what_matters_at_80_by_24(stream: Stream, monitor:
     assert "STUCK 2  INTERVENTION 1" in lines[2]
     assert [line.split()[0] for line in lines[5:8]] == ["CMD-LOST", "CMD-LATE", "CMD-NOW"]
     assert "✓✓…·" in lines[5]
-    assert "INTERVENTION STUCK" in lines[5]
+    assert "INTERVENTION+1" in lines[5]
     assert "stock, paiement, commande, notification" in lines[-3]
     assert "↩ undone" in lines[-2]
 

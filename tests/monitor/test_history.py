@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-import sqlite3
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from saga_monitor import history
-from saga_monitor.history import catch_up, follow, runs
+from saga_monitor.history import runs
 from saga_monitor.progress import Flag, State
-from saga_monitor.store import Store
-from services.runtime import BrokerRefused, DatabaseRefused
 from tests.monitor.conftest import SOON, Monitor
 from tests.monitor.stage import (
     ASKED,
@@ -28,11 +23,9 @@ from tests.monitor.stage import (
     Line,
     Stream,
     said,
-    undone,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -225,96 +218,3 @@ def test_a_run_never_touches_an_order_twice(stream: Stream) -> None:
     stream.tell("CMD-2", HELD)
     cut = [[record.offset for _, record in run] for run in runs(stream.kept, SOON)]
     assert cut == [[0], [1, 2], [3]]
-
-
-async def test_it_waits_for_the_broker_at_start_and_after_a_loss(
-    stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(history, "backoff", lambda _: 0.01)
-    stream.away = True
-    following = asyncio.create_task(follow(stream.opening(), monitor.store, monitor))
-    await _until(lambda: any("broker away" in link for link in monitor.links))
-    stream.tell("CMD-1", PLACED)
-    stream.away = False
-    await _until(lambda: monitor.queries.totals(SOON).orders == 1)
-    stream.away = True
-    await _until(lambda: "broker away" in monitor.links[-1])
-    stream.tell("CMD-2", undone(None)[:1])
-    stream.away = False
-    await _until(lambda: monitor.queries.totals(SOON).orders == 2)
-    assert stream.sessions == 2
-    following.cancel()
-    with suppress(asyncio.CancelledError):
-        await following
-
-
-async def test_refused_at_the_first_try_it_gives_up(monitor: Monitor) -> None:
-    def refuse() -> None:
-        raise BrokerRefused("bad password")
-
-    with pytest.raises(BrokerRefused):
-        await follow(refuse, monitor.store, monitor)  # type: ignore[arg-type]
-
-
-async def test_catching_up_falls_back_to_what_was_known(stream: Stream, tmp_path: Path) -> None:
-    stream.tell("CMD-1", PLACED)
-    store = Store(tmp_path / "m.sqlite3")
-    assert await catch_up(stream.opening(), store, 5) == []
-    stream.away = True
-    (notice,) = await catch_up(stream.opening(), store, 5)
-    assert "broker away" in notice
-    store.close()
-
-
-async def test_catching_up_beside_a_live_monitor_only_waits_for_it(stream: Stream, monitor: Monitor) -> None:
-    beside = Store(monitor.path)
-    assert not beside.acquire()
-    assert len(await catch_up(stream.opening(), beside, 0.2)) == 1
-    waiting = asyncio.create_task(catch_up(stream.opening(), beside, 5))
-    await asyncio.sleep(0.05)
-    stream.tell("CMD-1", PLACED)
-    await monitor.hear(stream)
-    assert await waiting == []
-    beside.close()
-
-
-async def test_the_file_goes_to_the_next_monitor_when_its_writer_leaves(stream: Stream, tmp_path: Path) -> None:
-    first, second = Monitor(tmp_path / "m.sqlite3"), Monitor(tmp_path / "m.sqlite3")
-    assert first.store.acquire()
-    following = asyncio.create_task(follow(stream.opening(), second.store, second))
-    await _until(lambda: any("another monitor" in link for link in second.links))
-    stream.tell("CMD-1", PLACED)
-    first.close()
-    await _until(lambda: second.queries.totals(SOON).orders == 1)
-    following.cancel()
-    with suppress(asyncio.CancelledError):
-        await following
-    second.close()
-
-
-@pytest.mark.parametrize("kind", ["text", "foreign", "older", "folder"])
-def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "file"
-    if kind == "text":
-        path.write_text("dear diary" * 100)
-    elif kind == "folder":
-        path.mkdir()
-    else:
-        with sqlite3.connect(path) as connection:
-            connection.execute("CREATE TABLE mine (x)")
-            if kind == "older":
-                connection.execute(f"PRAGMA application_id={0x43484F52}")
-        connection.close()
-    before = None if kind == "folder" else path.read_bytes()
-    with pytest.raises(DatabaseRefused) as refusal:
-        Store(path)
-    assert "\n" not in str(refusal.value)
-    assert str(path) in str(refusal.value)
-    assert kind == "folder" or path.read_bytes() == before
-    assert [found.name for found in tmp_path.iterdir()] == ["file"]
-
-
-async def _until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is awaited is in a file
-            await asyncio.sleep(0.005)

@@ -1,0 +1,119 @@
+"""The services do what the declared choreography says, reaction by reaction, and nothing else."""
+
+import pytest
+
+from contracts.choreography import CHOREOGRAPHY, Reaction, Step
+from contracts.envelope import Said
+from services.verbs.catalogue import SERVICES
+from services.runtime import On, Service
+
+# The last word of each branch: nobody needs to react to it.
+FINAL_ANSWERS = {"notification.envoyee", "stock.libere", "paiement.rembourse"}
+LINES = [(service, line) for service in SERVICES.values() for line in service.reactions]
+
+
+def declared(service: Service, line: On) -> Reaction:
+    reaction = CHOREOGRAPHY.reaction(service.name, line.hears.TYPE)
+    assert reaction is not None, f"{service.name} hears {line.hears.TYPE}, which the choreography does not say"
+    return reaction
+
+
+def named(value: object) -> str:
+    return value.name if isinstance(value, Service) else value.hears.TYPE if isinstance(value, On) else ""
+
+
+def test_every_service_of_the_choreography_exists() -> None:
+    assert set(SERVICES) == set(CHOREOGRAPHY.services)
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=named)
+def test_a_service_hears_what_is_declared_once_each(service: Service) -> None:
+    heard = [line.hears for line in service.reactions]
+    assert len(heard) == len(set(heard))
+    assert set(heard) == {reaction.hears for reaction in CHOREOGRAPHY.heard_by(service.name)}
+
+
+@pytest.mark.parametrize(("service", "line"), LINES, ids=named)
+def test_a_reaction_says_what_is_declared(service: Service, line: On) -> None:
+    assert line.says() == frozenset(declared(service, line).says)
+
+
+@pytest.mark.parametrize(("service", "line"), LINES, ids=named)
+def test_a_reaction_gives_up_with_the_declared_refusal_or_calls_for_a_person(service: Service, line: On) -> None:
+    reaction = declared(service, line)
+    assert line.gives_up is reaction.refusal
+    if reaction.undoing or reaction.decision:
+        assert line.gives_up is None
+
+
+@pytest.mark.parametrize(("service", "line"), LINES, ids=named)
+def test_an_undoing_undoes_something_of_the_same_service(service: Service, line: On) -> None:
+    own = {other.do for other in service.reactions}
+    assert set(line.undoes) <= own - {line.do}
+    if declared(service, line).undoing:
+        assert line.undoes
+        assert line.hears is CHOREOGRAPHY.cancelled
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=named)
+def test_what_is_said_by_the_clock_is_declared(service: Service) -> None:
+    said = {event for line in service.timed for event in line.says()}
+    declared_ = {event for timed in CHOREOGRAPHY.timed if timed.service == service.name for event in timed.says}
+    assert said == declared_
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=named)
+def test_a_service_says_only_what_it_may_say(service: Service) -> None:
+    lines = [*service.reactions, *service.timed]
+    assert all(event.SAID_BY == service.name for line in lines for event in line.says())
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=named)
+def test_actions_have_names_of_their_own_in_the_journal(service: Service) -> None:
+    actions = [line.action for line in (*service.reactions, *service.timed)]
+    assert len(actions) == len(set(actions))
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=named)
+def test_the_canvas_names_every_event_heard_and_said(service: Service) -> None:
+    canvas = __import__(f"services.{service.name}", fromlist=["x"]).__doc__ or ""
+    lines = [*service.reactions, *service.timed]
+    words = {line.hears.TYPE for line in service.reactions} | {e.TYPE for line in lines for e in line.says()}
+    assert sorted(word for word in words if word not in canvas) == []
+
+
+def test_everything_said_is_heard_or_a_final_answer() -> None:
+    heard = {reaction.hears.TYPE for reaction in CHOREOGRAPHY.reactions}
+    assert {event.TYPE for event in CHOREOGRAPHY.events} - heard == FINAL_ANSWERS
+
+
+def test_everything_heard_is_said_by_somebody() -> None:
+    said = {event for reaction in CHOREOGRAPHY.reactions for event in reaction.says}
+    from_clients = {CHOREOGRAPHY.starts, CHOREOGRAPHY.cancel_asked}
+    assert {reaction.hears for reaction in CHOREOGRAPHY.reactions} <= said | from_clients
+    assert all(event.SAID_BY == "client" for event in from_clients)
+
+
+def test_every_event_class_is_in_the_choreography() -> None:
+    assert set(Said.__subclasses__()) == set(CHOREOGRAPHY.events)
+
+
+def test_one_service_decides() -> None:
+    outcomes = {CHOREOGRAPHY.created, CHOREOGRAPHY.cancelled}
+    deciding = {r.service for r in CHOREOGRAPHY.reactions if outcomes & set(r.says)}
+    deciding |= {timed.service for timed in CHOREOGRAPHY.timed if outcomes & set(timed.says)}
+    assert deciding == {CHOREOGRAPHY.decider}
+    assert {r.service for r in CHOREOGRAPHY.reactions if r.decision} == {CHOREOGRAPHY.decider}
+
+
+def test_every_step_that_can_be_undone_has_exactly_one_undoing() -> None:
+    for step in CHOREOGRAPHY.undoings:
+        undoings = [r for r in CHOREOGRAPHY.heard_by(step.service) if r.undoing]
+        assert [(r.hears, r.says) for r in undoings] == [(CHOREOGRAPHY.cancelled, (step.undone,))]
+
+
+@pytest.mark.parametrize("step", CHOREOGRAPHY.steps, ids=lambda step: step.service)
+def test_a_step_answers_what_calls_for_it(step: Step) -> None:
+    reaction = CHOREOGRAPHY.reaction(step.service, step.after.TYPE)
+    assert reaction is not None
+    assert step.success in reaction.says

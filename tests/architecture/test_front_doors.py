@@ -1,0 +1,104 @@
+"""Packages have a front door, it is honest, and nobody climbs through a window."""
+
+import ast
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOORS = [
+    "services.runtime",
+    "services.runtime.broker",
+    *(f"services.{name}" for name in ("stock", "paiement", "commande", "notification")),
+]
+BUSINESS = {"stock", "paiement", "commande", "notification"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports, as written; relative ones are not used here."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path.name}: a relative import"
+            yield node.module or ""
+
+
+def sources(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def is_python(path: Path) -> bool:
+    return path.is_file() and path.suffix in {"", ".py"} and b"python" in path.read_bytes()[:60]
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_a_front_door_is_honest(name: str) -> None:
+    door = importlib.import_module(name)
+    assert list(door.__all__) == sorted(door.__all__)
+    assert len(set(door.__all__)) == len(door.__all__)
+    assert [word for word in door.__all__ if not hasattr(door, word)] == []
+
+
+def test_the_runtime_brings_in_nothing_that_its_door_does_not_show() -> None:
+    door = importlib.import_module("services.runtime")
+    tree = ast.parse(Path(door.__file__ or "").read_bytes())
+    brought = {a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names}
+    assert brought == set(door.__all__)
+
+
+def test_nobody_imports_behind_the_front_door_of_the_runtime() -> None:
+    outside = [p for p in sources("services", "saga_monitor") if "runtime" not in p.parts]
+    outside += [path for path in sorted((ROOT / "scripts").iterdir()) if is_python(path)]
+    behind = {
+        f"{path.relative_to(ROOT)}: {module}"
+        for path in outside
+        for module in imports(path)
+        if module.startswith("services.runtime.")
+    }
+    assert behind == set()
+
+
+def test_a_service_is_imported_by_its_door_from_outside() -> None:
+    windows = {
+        f"{path.relative_to(ROOT)}: {module}"
+        for path in sources("services", "saga_monitor")
+        for module in imports(path)
+        if module.startswith("services.")
+        and module.split(".")[1] in BUSINESS
+        and len(module.split(".")) > 2
+        and module.split(".")[1] not in path.parts
+    }
+    assert windows == set()
+
+
+def test_only_the_broker_package_speaks_amqp() -> None:
+    speaking = {
+        path.relative_to(ROOT).parent.as_posix()
+        for path in sources("contracts", "services", "saga_monitor")
+        for module in imports(path)
+        if module.partition(".")[0] in {"aio_pika", "aiormq", "pamqp", "pika"}
+    }
+    assert speaking == {"services/runtime/broker"}
+
+
+def test_contracts_depend_on_pydantic_alone() -> None:
+    foreign = {
+        module.partition(".")[0] for path in sources("contracts") for module in imports(path)
+    } - sys.stdlib_module_names
+    assert foreign == {"contracts", "pydantic"}
+
+
+def test_rules_are_pure() -> None:
+    """They import the contracts' words and arithmetic, nothing that reads, writes or waits."""
+    for name in BUSINESS:
+        found = set(imports(ROOT / "services" / name / "rules.py"))
+        assert found <= {"decimal", "collections.abc"} | {m for m in found if m.startswith("contracts.")}
+
+
+def test_no_source_names_a_module_that_says_nothing() -> None:
+    names = {path.stem for path in sources("contracts", "services", "saga_monitor")}
+    assert names.isdisjoint({"utils", "common", "helpers", "manager", "misc"})

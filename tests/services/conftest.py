@@ -1,0 +1,28 @@
+"""Desks: a service, the real delivery path, a real database in a file of its own."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.runtime import Desk, Service, Settings, open_desk
+
+OpenDesk = Callable[..., Desk]
+
+
+@pytest.fixture
+def sit_down(tmp_path: Path) -> Iterator[OpenDesk]:
+    """Opens desks: `sit_down(SERVICE)`, with a catalogue's text and settings when they matter."""
+    with contextlib.ExitStack() as open_desks:
+
+        def sit(service: Service, catalogue: str = "", outside: Any = None, **more: Any) -> Desk:
+            if catalogue:
+                file = tmp_path / "catalogue.toml"
+                file.write_text(catalogue, encoding="utf-8")
+                more["catalogue"] = file
+            settings = Settings(database_url=f"sqlite:///{tmp_path}/{{service}}.sqlite3", **more)
+            return open_desks.enter_context(open_desk(service, settings, outside))
+
+        yield sit

@@ -1,0 +1,202 @@
+"""Commande at its desk: the one who decides, once."""
+
+import datetime as dt
+import itertools
+
+import pytest
+
+from contracts.commande import CommandeAnnulee, CommandeCreee
+from services.commande import SERVICE
+from services.runtime import Desk
+from tests.services.conftest import OpenDesk
+from tests.support.facts import CMD, demande, impayee, initiee, payee, sans_stock
+
+CLIENTS = '[clients]\nbloques = ["CLIENT-666"]\n[clients.plafonds]\nCLIENT-456 = 150.00\n'
+
+
+@pytest.fixture
+def desk(sit_down: OpenDesk) -> Desk:
+    return sit_down(SERVICE, CLIENTS, deadline=900)
+
+
+def etats(desk: Desk) -> tuple[int, int, int]:
+    """en_attente, creees, annulees."""
+    found = desk.inspect()["commandes"]
+    return found["en_attente"], found["creees"], found["annulees"]
+
+
+def test_an_order_is_noted_and_waits(desk: Desk) -> None:
+    assert desk.hear(initiee()) == []
+    assert etats(desk) == (1, 0, 0)
+
+
+def test_an_order_paid_is_created(desk: Desk) -> None:
+    desk.hear(initiee())
+    assert desk.hear(payee()) == [CommandeCreee(commande_id=CMD)]
+    assert etats(desk) == (0, 1, 0)
+
+
+@pytest.mark.parametrize("refusal", [sans_stock(), impayee()])
+def test_a_refusal_cancels_with_its_reason(desk: Desk, refusal: object) -> None:
+    desk.hear(initiee())
+    said = desk.hear(refusal)  # type: ignore[arg-type]
+    assert said == [CommandeAnnulee(commande_id=CMD, raison=refusal.raison)]  # type: ignore[attr-defined]
+    assert etats(desk) == (0, 0, 1)
+
+
+def test_a_blocked_client_is_refused_at_creation(desk: Desk) -> None:
+    desk.hear(initiee(client_id="CLIENT-666"))
+    assert desk.hear(payee()) == [CommandeAnnulee(commande_id=CMD, raison="client bloqué")]
+
+
+def test_the_customer_cancels_before_creation_and_a_late_payment_creates_nothing(desk: Desk) -> None:
+    desk.hear(initiee())
+    assert desk.hear(demande()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
+    assert desk.hear(payee()) == []
+    assert etats(desk) == (0, 0, 1)
+
+
+def test_the_customer_cancels_after_creation(desk: Desk) -> None:
+    desk.hear(initiee())
+    desk.hear(payee())
+    assert desk.hear(demande()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
+    assert etats(desk) == (0, 0, 1)
+
+
+def test_a_demand_before_the_order_is_kept_and_cancels_it_when_it_comes(desk: Desk) -> None:
+    assert desk.hear(demande()) == []
+    assert etats(desk) == (0, 0, 0)
+    assert desk.hear(initiee()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
+
+
+@pytest.mark.parametrize("early", [sans_stock(), impayee()])
+def test_a_refusal_before_the_order_is_kept(desk: Desk, early: object) -> None:
+    assert desk.hear(early) == []  # type: ignore[arg-type]
+    assert [type(event) for event in desk.hear(initiee())] == [CommandeAnnulee]
+
+
+def test_a_payment_before_the_order_is_kept_and_creates_it_when_it_comes(desk: Desk) -> None:
+    assert desk.hear(payee()) == []
+    assert desk.hear(initiee()) == [CommandeCreee(commande_id=CMD)]
+
+
+def test_a_payment_before_the_order_of_a_blocked_client_cancels_it(desk: Desk) -> None:
+    desk.hear(payee())
+    said = desk.hear(initiee(client_id="CLIENT-666"))
+    assert said == [CommandeAnnulee(commande_id=CMD, raison="client bloqué")]
+
+
+HEARD = {"initiee": initiee, "demande": demande, "payee": payee, "impayee": impayee, "sans_stock": sans_stock}
+CASES = [
+    order
+    for extra in [(), ("demande",), ("impayee",), ("sans_stock",), ("demande", "impayee")]
+    for order in itertools.permutations(["initiee", "payee", *extra])
+]
+
+
+@pytest.mark.parametrize("order", CASES, ids="-".join)
+@pytest.mark.parametrize("together", [True, False])
+def test_whatever_the_order_of_arrival_there_is_one_decision_of_each_kind_at_most(
+    desk: Desk, order: tuple[str, ...], together: bool
+) -> None:
+    facts = [HEARD[name]() for name in order]
+    for group in [facts] if together else [[fact] for fact in facts]:
+        desk.hear(*group)
+    cancelled = len(order) > 2
+    assert etats(desk) == ((0, 0, 1) if cancelled else (0, 1, 0))
+    assert desk.said.count("commande.annulee") == int(cancelled)
+    assert desk.said.count("commande.creee") <= 1
+    assert desk.said in (["commande.creee", "commande.annulee"], desk.said[:1])
+
+
+def test_the_deadline_cancels_what_still_waits(desk: Desk) -> None:
+    desk.hear(initiee())
+    assert desk.tick(899) == []
+    assert desk.tick(1) == [CommandeAnnulee(commande_id=CMD, raison="délai dépassé")]
+    assert desk.tick(1000) == []
+    assert etats(desk) == (0, 0, 1)
+
+
+def test_the_deadline_names_the_order_as_its_cause(desk: Desk) -> None:
+    desk.hear(desk.enveloped(initiee(), id="the-order"))
+    desk.tick(900)
+    assert [(e.type, e.causationid) for e in desk.envelopes] == [("commande.annulee", "the-order")]
+
+
+def test_a_success_at_the_instant_of_the_deadline_and_the_deadline_cannot_both_win(desk: Desk) -> None:
+    desk.hear(initiee("A"), initiee("B"))
+    desk.now += dt.timedelta(seconds=900)
+    desk.hear(payee("A"))
+    desk.tick()
+    desk.hear(payee("B"))
+    assert [(e.type, e.commande_id) for e in desk.envelopes] == [("commande.creee", "A"), ("commande.annulee", "B")]
+
+
+def test_an_order_known_only_from_its_payment_has_no_deadline_yet(desk: Desk) -> None:
+    desk.hear(payee())
+    assert desk.tick(10_000) == []
+    assert desk.hear(initiee()) == [CommandeCreee(commande_id=CMD)]
+
+
+def test_a_clock_that_goes_backward_cancels_nobody(desk: Desk) -> None:
+    desk.hear(initiee())
+    assert desk.tick(-3600) == []
+    assert etats(desk) == (1, 0, 0)
+
+
+def test_many_deadlines_pass_at_once(desk: Desk) -> None:
+    desk.hear(*(initiee(f"C-{n}") for n in range(250)))
+    desk.tick(900)
+    desk.tick(1)
+    assert desk.said.count("commande.annulee") == 250
+    assert etats(desk) == (0, 0, 250)
+
+
+def test_a_ceiling_counts_what_was_created_and_not_cancelled(desk: Desk) -> None:
+    for name in "AB":
+        desk.hear(initiee(name, client_id="CLIENT-456", montant="100.00"), payee(name))
+    assert desk.said == ["commande.creee", "commande.annulee"]
+    assert desk.envelopes[1].data.model_dump()["raison"] == "plafond dépassé : 150.00"
+
+
+def test_a_cancellation_makes_room_below_the_ceiling(desk: Desk) -> None:
+    desk.hear(initiee("A", client_id="CLIENT-456", montant="100.00"), payee("A"), demande("A"))
+    desk.hear(initiee("B", client_id="CLIENT-456", montant="150.00"), payee("B"))
+    assert desk.said == ["commande.creee", "commande.annulee", "commande.creee"]
+
+
+def test_an_order_cancelled_before_creation_makes_no_room_that_it_never_took(desk: Desk) -> None:
+    desk.hear(initiee("A", client_id="CLIENT-456", montant="100.00"), demande("A"))
+    desk.hear(initiee("B", client_id="CLIENT-456", montant="150.01"), payee("B"))
+    assert desk.said == ["commande.annulee", "commande.annulee"]
+
+
+def test_the_ceiling_holds_within_one_group(desk: Desk) -> None:
+    desk.hear(*(initiee(f"C-{n}", client_id="CLIENT-456", montant="40.00") for n in range(5)))
+    desk.hear(*(payee(f"C-{n}") for n in range(5)))
+    assert desk.said == ["commande.creee"] * 3 + ["commande.annulee"] * 2
+
+
+def test_a_repetition_decides_nothing_again(desk: Desk) -> None:
+    order, paid = desk.enveloped(initiee()), desk.enveloped(payee())
+    desk.hear(order, order, paid, paid)
+    desk.hear(order, paid)
+    assert desk.said == ["commande.creee"]
+
+
+def test_a_second_order_with_a_known_id_changes_nothing(desk: Desk) -> None:
+    desk.hear(initiee(client_id="CLIENT-123"))
+    desk.hear(initiee(client_id="CLIENT-666"))
+    assert desk.hear(payee()) == [CommandeCreee(commande_id=CMD)]
+
+
+def test_a_second_order_with_the_id_of_a_cancelled_one_stays_cancelled(desk: Desk) -> None:
+    desk.hear(initiee(), demande())
+    assert desk.hear(initiee(), payee()) == []
+    assert etats(desk) == (0, 0, 1)
+
+
+def test_the_cause_of_a_decision_is_the_event_that_settled_it(desk: Desk) -> None:
+    desk.hear(desk.enveloped(payee(), id="paid"))
+    desk.hear(desk.enveloped(initiee(), id="ordered"))
+    assert [e.causationid for e in desk.envelopes] == ["ordered"]

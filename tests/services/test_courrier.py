@@ -1,0 +1,81 @@
+"""The mail carriers: a folder, a server, and one with dice."""
+
+import random
+from pathlib import Path
+
+import aiosmtplib
+import pytest
+
+from services.notification.courrier import CourrierCapricieux, Maildir, Smtp, ouvrir
+from services.runtime import DatabaseRefused, Settings
+from tests.support.smtp_server import MailServer, mail_server
+
+LETTER = ("key-1", "CMD-1", "Votre commande CMD-1 est confirmée", "Bonjour,\n\nc'est confirmé.\n.\nFin\n")
+
+
+def smtp(server: MailServer) -> Smtp:
+    return Smtp("127.0.0.1", server.port, "clients.invalid", 5)
+
+
+async def test_a_letter_reaches_the_server_as_it_was_written() -> None:
+    async with mail_server() as server:
+        assert await smtp(server).envoyer(*LETTER) == "CMD-1@clients.invalid"
+    (letter,) = server.letters
+    assert (letter["Subject"], letter["To"]) == (LETTER[2], "CMD-1@clients.invalid")
+    assert "c'est confirmé." in letter.get_content()
+    assert "Fin" in letter.get_content()
+
+
+async def test_a_letter_sent_again_has_the_same_message_id() -> None:
+    async with mail_server() as server:
+        server.answers.append(b"")
+        with pytest.raises((aiosmtplib.SMTPException, OSError)):
+            await smtp(server).envoyer(*LETTER)
+        await smtp(server).envoyer(*LETTER)
+        await smtp(server).envoyer("key-2", *LETTER[1:])
+    first, again, other = (letter["Message-ID"] for letter in server.letters)
+    assert first == again != other
+
+
+async def test_a_server_that_says_no_is_an_error_to_be_retried() -> None:
+    async with mail_server() as server:
+        server.answers.append(b"451 later")
+        with pytest.raises(aiosmtplib.SMTPException):
+            await smtp(server).envoyer(*LETTER)
+        await smtp(server).envoyer(*LETTER)
+    assert len(server.letters) == 1
+
+
+async def test_a_server_that_is_away_is_an_error_to_be_retried() -> None:
+    async with mail_server() as server:
+        pass
+    with pytest.raises((aiosmtplib.SMTPException, OSError)):
+        await smtp(server).envoyer(*LETTER)
+
+
+async def test_the_settings_name_a_server(tmp_path: Path) -> None:
+    async with mail_server() as server:
+        async with ouvrir(Settings(carrier=f"smtp://127.0.0.1:{server.port}")) as courrier:
+            await courrier.envoyer(*LETTER)
+    assert len(server.letters) == 1
+
+
+async def test_the_settings_name_a_folder_which_is_made(tmp_path: Path) -> None:
+    async with ouvrir(Settings(carrier=f"maildir:{tmp_path}/a/b", mail_domain="chez.example")) as courrier:
+        assert await courrier.envoyer(*LETTER) == "CMD-1@chez.example"
+    assert len(list((tmp_path / "a/b/new").iterdir())) == 1
+    assert list((tmp_path / "a/b/tmp").iterdir()) == []
+
+
+async def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DatabaseRefused, match="SAGA_CARRIER"):
+        async with ouvrir(Settings(carrier=f"maildir:{tmp_path}/file/x")):
+            pass
+
+
+async def test_the_dice_fail_before_the_letter_leaves(tmp_path: Path) -> None:
+    courrier = CourrierCapricieux(Maildir(tmp_path, "clients.invalid"), 1, random.Random(1))
+    with pytest.raises(ConnectionError):
+        await courrier.envoyer(*LETTER)
+    assert list((tmp_path / "new").iterdir()) == []

@@ -1,0 +1,109 @@
+"""Nothing gets lost, whatever is heard in whatever order and however often."""
+
+import tempfile
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from services.paiement import SERVICE as PAIEMENT
+from services.paiement.store import Debit
+from services.runtime import Desk, Settings, open_desk
+from services.stock import SERVICE as STOCK
+from services.stock.store import Reservation
+from tests.support.facts import annulee, creee, initiee, reserve
+from tests.support.terminal import Terminal
+
+CATALOGUE = "[produits]\nVIS = 10\nCLOU = 3\n[comptes]\nANNE = 100.00\nBOB = 20.00\n"
+ORDERS = st.sampled_from([f"C-{n}" for n in range(6)])
+# Groups of references to events: the same one again and again, early, late or never.
+GROUPS = st.lists(
+    st.lists(st.tuples(st.sampled_from(["do", "settle", "undo"]), ORDERS), min_size=1, max_size=8), max_size=10
+)
+PRODUCTS = st.fixed_dictionaries(
+    {f"C-{n}": st.tuples(st.sampled_from(["VIS", "CLOU"]), st.integers(1, 6)) for n in range(6)}
+)
+AMOUNTS = st.fixed_dictionaries(
+    {f"C-{n}": st.tuples(st.sampled_from(["ANNE", "BOB", "EVE"]), st.integers(1, 6000)) for n in range(6)}
+)
+SLOW = settings(max_examples=60, deadline=None)
+
+
+def desk_of(service: Any, folder: str, outside: Any = None) -> Any:
+    catalogue = f"{folder}/catalogue.toml"
+    with open(catalogue, "w") as file:  # noqa: PTH123 - a folder's name is a text here
+        file.write(CATALOGUE)
+    url = f"sqlite:///{folder}/{service.name}.sqlite3"
+    return open_desk(service, Settings.model_validate({"database_url": url, "catalogue": catalogue}), outside)
+
+
+def rows(desk: Desk, table: Any) -> list[Any]:
+    with desk.database.begin() as connection:
+        return list(connection.execute(select(table)))
+
+
+@SLOW
+@given(GROUPS, PRODUCTS)
+def test_the_shelves_always_add_up(groups: Any, wanted: Any) -> None:
+    """I1: initial = available + held + sold, per product, and the reservations say the same."""
+    with tempfile.TemporaryDirectory() as folder, desk_of(STOCK, folder) as desk:
+        events = {
+            (what, name): desk.enveloped(fact)
+            for name, (produit, quantite) in wanted.items()
+            for what, fact in (
+                ("do", initiee(name, produit_id=produit, quantite=quantite)),
+                ("settle", creee(name)),
+                ("undo", annulee(name)),
+            )
+        }
+        for group in groups:
+            desk.hear(*(events[key] for key in group))
+        for produit, rayon in desk.inspect()["produits"].items():
+            kept = [r for r in rows(desk, Reservation.TABLE) if r.produit_id == produit]
+            assert rayon["initial"] == rayon["disponible"] + rayon["retenu"] + rayon["vendu"]
+            assert rayon["retenu"] == sum(r.quantite for r in kept if r.etat == "retenue")
+            assert rayon["vendu"] == sum(r.quantite for r in kept if r.etat == "vendue")
+        heard = {key for group in groups for key in group}
+        _answered(desk, heard, undone="stock.libere")
+        cancelled = {name for what, name in heard if what == "undo"}
+        assert all(r.etat == "liberee" for r in rows(desk, Reservation.TABLE) if r.commande_id in cancelled)
+
+
+@SLOW
+@given(GROUPS, AMOUNTS)
+def test_the_accounts_always_add_up(groups: Any, wanted: Any) -> None:
+    """I2: what was taken and not given back is missing from the accounts, and charged to the cards."""
+    terminal = Terminal()
+    with tempfile.TemporaryDirectory() as folder, desk_of(PAIEMENT, folder, terminal) as desk:
+        events = {
+            (what, name): desk.enveloped(fact)
+            for name, (client, cents) in wanted.items()
+            for what, fact in (
+                ("do", reserve(name, client_id=client, montant=str(Decimal(cents) / 100))),
+                ("undo", annulee(name)),
+            )
+        }
+        for group in groups:
+            desk.hear(*(events[key] for key in group if key in events))
+        debits = rows(desk, Debit.TABLE)
+        for client, compte in desk.inspect()["comptes"].items():
+            taken = sum((d.montant for d in debits if d.client_id == client and d.etat == "pris"), Decimal(0))
+            assert Decimal(str(compte["initial"])) - taken == Decimal(str(compte["solde"])) >= 0
+        heard = {key for group in groups for key in group if key in events}
+        _answered(desk, heard, undone="paiement.rembourse")
+        cancelled = {name for what, name in heard if what == "undo"}
+        assert all(d.etat == "rembourse" for d in debits if d.commande_id in cancelled)
+        charged = {key.rpartition(":")[2] for key in terminal.charged}
+        assert charged.isdisjoint(cancelled)
+        assert {d.commande_id for d in debits if d.etat == "pris"} <= charged
+
+
+def _answered(desk: Desk, heard: set[tuple[str, str]], undone: str) -> None:
+    """Every undoing is answered once, every step at most once, and nothing is said of what was not heard."""
+    answers = [e.commande_id for e in desk.envelopes if e.type == undone]
+    assert sorted(answers) == sorted(name for what, name in heard if what == "undo")
+    others = [e.commande_id for e in desk.envelopes if e.type != undone]
+    assert len(others) == len(set(others))
+    assert set(others) <= {name for what, name in heard if what == "do"}

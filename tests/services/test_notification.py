@@ -1,0 +1,151 @@
+"""Notification at its desk: told once, and a message that has left is corrected, never unsent."""
+
+import mailbox
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.notification import NotificationEnvoyee
+from services.notification import SERVICE
+from services.notification.courrier import Maildir
+from services.runtime import Desk
+from tests.services.conftest import OpenDesk
+from tests.support.facts import CMD, annulee, creee
+
+
+class Reluctant:
+    """A carrier that fails a number of times, before or after the message has left."""
+
+    def __init__(self, carrier: Maildir, failures: int, *, after: bool) -> None:
+        self._carrier = carrier
+        self._failures = failures
+        self._after = after
+
+    async def envoyer(self, *letter: str) -> str:
+        self._failures -= 1
+        if self._failures >= 0 and not self._after:
+            raise ConnectionError("the carrier did not answer")
+        address = await self._carrier.envoyer(*letter)
+        if self._failures >= 0:
+            raise TimeoutError("the carrier's answer was lost")
+        return address
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "courrier"
+
+
+@pytest.fixture
+def carrier(folder: Path) -> Maildir:
+    return Maildir(folder, "clients.invalid")
+
+
+@pytest.fixture
+def desk(sit_down: OpenDesk, carrier: Maildir) -> Desk:
+    return sit_down(SERVICE, outside=carrier)
+
+
+def letters(folder: Path) -> list[str]:
+    """The subjects of what is in the box."""
+    return sorted(str(letter["Subject"]) for letter in box(folder))
+
+
+def box(folder: Path) -> list[EmailMessage]:
+    """What is in the box, as a mail program sees it."""
+    found = mailbox.Maildir(folder, create=False)
+    return [message_from_bytes(found.get_bytes(key), policy=default) for key in found.keys()]  # noqa: SIM118
+
+
+def told(modele: Any) -> list[NotificationEnvoyee]:
+    return [NotificationEnvoyee(commande_id=CMD, modele=modele, destinataire=f"{CMD}@clients.invalid")]
+
+
+CONFIRMED = f"Votre commande {CMD} est confirmée"
+CANCELLED = f"Votre commande {CMD} est annulée"
+CORRECTED = f"Rectificatif : votre commande {CMD} est annulée"
+
+
+def test_a_creation_is_confirmed(desk: Desk, folder: Path) -> None:
+    assert desk.hear(creee()) == told("confirmation")
+    assert letters(folder) == [CONFIRMED]
+    assert desk.inspect() == {"messages": {"confirmation": 1, "annulation": 0, "rectificatif": 0}}
+
+
+def test_a_cancellation_is_told_with_its_reason(desk: Desk, folder: Path) -> None:
+    assert desk.hear(annulee(raison="délai dépassé")) == told("annulation")
+    assert letters(folder) == [CANCELLED]
+    (letter,) = box(folder)
+    assert "délai dépassé" in letter.get_content()
+
+
+def test_after_a_confirmation_a_cancellation_is_a_correction(desk: Desk, folder: Path) -> None:
+    desk.hear(creee())
+    assert desk.hear(annulee()) == told("rectificatif")
+    assert letters(folder) == [CORRECTED, CONFIRMED]
+
+
+def test_a_creation_that_comes_after_its_cancellation_sends_nothing(desk: Desk, folder: Path) -> None:
+    desk.hear(annulee())
+    assert desk.hear(creee()) == []
+    assert letters(folder) == [CANCELLED]
+
+
+def test_a_confirmation_that_may_have_left_is_corrected(sit_down: OpenDesk, carrier: Maildir, folder: Path) -> None:
+    """Its answer was lost, so nobody knows; saying too much is better than leaving a wrong promise."""
+    desk = sit_down(SERVICE, outside=Reluctant(carrier, 1, after=True))
+    desk.hear(creee(), tolerate=True)
+    assert desk.hear(annulee()) == told("rectificatif")
+    assert letters(folder) == [CORRECTED, CONFIRMED]
+
+
+def test_a_creation_and_its_cancellation_in_one_group_end_in_a_cancellation(desk: Desk, folder: Path) -> None:
+    desk.hear(creee(), annulee())
+    assert desk.said[-1] == "notification.envoyee"
+    assert letters(folder)[0] == CORRECTED
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_a_message_is_in_the_box_once_however_often_it_is_sent(
+    sit_down: OpenDesk, carrier: Maildir, folder: Path, after: bool
+) -> None:
+    desk = sit_down(SERVICE, outside=Reluctant(carrier, 3, after=after))
+    order = desk.enveloped(creee())
+    for _ in range(3):
+        assert desk.hear(order, tolerate=True) == []
+    assert desk.hear(order) == told("confirmation")
+    assert letters(folder) == [CONFIRMED]
+
+
+def test_a_message_already_read_by_a_person_is_not_delivered_again(
+    sit_down: OpenDesk, carrier: Maildir, folder: Path
+) -> None:
+    desk = sit_down(SERVICE, outside=Reluctant(carrier, 1, after=True))
+    order = desk.enveloped(creee())
+    desk.hear(order, tolerate=True)
+    (letter,) = (folder / "new").iterdir()
+    letter.rename(folder / "cur" / f"{letter.name}:2,S")
+    desk.hear(order)
+    assert letters(folder) == [CONFIRMED]
+
+
+def test_a_repetition_sends_and_says_nothing(desk: Desk, folder: Path) -> None:
+    order = desk.enveloped(creee())
+    desk.hear(order, order)
+    desk.hear(order, creee())
+    assert desk.said == ["notification.envoyee"]
+    assert letters(folder) == [CONFIRMED]
+
+
+@pytest.mark.parametrize("commande_id", ["../../x", "a b", 'q"uote', "é", "x" * 100, "a@b", "CMD\\1"])
+def test_whatever_an_order_is_called_its_message_is_a_message(
+    desk: Desk, folder: Path, commande_id: str
+) -> None:
+    (said,) = desk.hear(creee(commande_id))
+    assert isinstance(said, NotificationEnvoyee)
+    assert letters(folder) == [f"Votre commande {commande_id} est confirmée"]
+    assert len(list((folder / "new").iterdir())) == 1

@@ -1,0 +1,56 @@
+"""A mail server of a few lines, on loopback: it keeps what it is given, and can be told to be difficult."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+
+
+@dataclass
+class MailServer:
+    """`answers` are said in place of `250` to the end of a message, one each; then it is content again."""
+
+    port: int = 0
+    answers: list[bytes] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
+
+    @property
+    def letters(self) -> list[EmailMessage]:
+        return [message_from_bytes(letter, policy=default) for letter in self.raw]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 here\r\n")
+        while line := await reader.readline():
+            verb = line.split(maxsplit=1)[0].upper() if line.strip() else b""
+            if verb == b"EHLO":
+                writer.write(b"250-here\r\n250 8BITMIME\r\n")
+            elif verb == b"DATA":
+                writer.write(b"354 go on\r\n")
+                letter = await reader.readuntil(b"\r\n.\r\n")
+                answer = self.answers.pop(0) if self.answers else b"250 kept"
+                if answer.startswith(b"250") or not answer:
+                    self.raw.append(letter.removesuffix(b".\r\n"))
+                if not answer:
+                    break
+                writer.write(answer + b"\r\n")
+            elif verb == b"QUIT":
+                writer.write(b"221 bye\r\n")
+                break
+            else:
+                writer.write(b"250 fine\r\n")
+            await writer.drain()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def mail_server() -> AsyncIterator[MailServer]:
+    kept = MailServer()
+    server = await asyncio.start_server(kept.serve, "127.0.0.1", 0)
+    kept.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield kept

@@ -1,0 +1,117 @@
+"""Real worker processes, each with settings of its own, as an operator would start them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 30.0
+
+
+def environment(**settings: Any) -> dict[str, str]:
+    """This process's environment with these settings of ours (`amqp_url=…`) and no others."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
+    return kept | {f"SAGA_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def services(*arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
+    """`python -m services …`, run to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "services", *arguments],
+        cwd=ROOT,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def until(true: Callable[[], bool], what: str, within_seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait on a condition, at most so long."""
+    deadline = time.monotonic() + within_seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not after {within_seconds} s: {what}")
+        time.sleep(0.05)
+
+
+class Worker:
+    """One process that runs the worker of one service, or of several."""
+
+    def __init__(self, names: tuple[str, ...], log: Path, settings: dict[str, Any]) -> None:
+        self.names = names
+        self._log = log
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "services", "run", *names],
+                cwd=ROOT,
+                env=environment(**settings),
+                stdout=out,
+                stderr=out,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._process.poll()
+
+    def output(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Its log, which off a terminal is a JSON object a line."""
+        whole = self.output().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines() if line.get("event") == event]
+
+    def await_ready(self, times: int = 1) -> None:
+        def ready() -> bool:
+            assert self.exit_code is None, f"{self.names} left: {self.output()[-2000:]}"
+            said = [line["service"] for line in self.logged("worker.ready")]
+            return all(said.count(name) >= times for name in self.names)
+
+        until(ready, f"{self.names} ready; it said {self.output()[-2000:]}")
+
+    def pause(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def end(self, within_seconds: float = PATIENCE_SECONDS) -> int:
+        """Ask it to stop, and its exit code. TimeoutExpired when it does not."""
+        with contextlib.suppress(ProcessLookupError):
+            self.go_on()
+            self._process.terminate()
+        return self._process.wait(within_seconds)
+
+    def kill(self) -> None:
+        if self.exit_code is None:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextlib.contextmanager
+def paused(worker: Worker) -> Iterator[None]:
+    worker.pause()
+    try:
+        yield
+    finally:
+        worker.go_on()
