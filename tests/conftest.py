@@ -9,9 +9,11 @@ import pytest
 
 from tests.support.brokers import Broker, NoBrokerError, session_broker
 from tests.support.outsider import Outsider
+from tests.support.postgres import NoPostgresError, PrivatePostgres, private_postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.support.management import Management
 
@@ -24,6 +26,33 @@ def broker() -> Iterator[Broker]:
             yield ready
     except NoBrokerError as error:
         pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PrivatePostgres]:
+    """One PostgreSQL for the whole session. None to be had is a failure, for the same reason."""
+    try:
+        with private_postgres() as server:
+            yield server
+    except NoPostgresError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_for(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """The URL of an empty database for a service, of either kind: what holds on one must hold on the other."""
+    if request.param == "sqlite":
+        return lambda service: f"sqlite:///{tmp_path}/{service}.sqlite3"
+    server: PrivatePostgres = request.getfixturevalue("postgres")
+    made: dict[str, str] = {}
+
+    def create(service: str) -> str:
+        if service not in made:
+            made[service] = f"{service}_{uuid.uuid4().hex[:12]}"
+            server.create(made[service])
+        return server.url(made[service])
+
+    return create
 
 
 @pytest.fixture

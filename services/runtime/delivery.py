@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from contracts.catalogue import adapter
 from contracts.envelope import MAX_BODY_BYTES, Envelope, Head, Said
-from contracts.topology import ATTEMPT_HEADER, TRACEPARENT_HEADER, events, requeue
+from contracts.topology import ATTEMPT_HEADER, EXCHANGE_HEADER, TRACEPARENT_HEADER, events, requeue
 from services.runtime.door import Delivery
 from services.runtime.errors import ReactionFailed, Reason
 from services.runtime.inbox import body_hash
@@ -71,14 +71,24 @@ class Reader:
 
     def _wrong_sender(self, delivery: Delivery, envelope: Envelope[Said], line: On) -> DeadLetter | None:
         """Only `<s>` may write to `<s>.events`, so the exchange names the sender, whatever the bytes say."""
-        if delivery.exchange == requeue(self.service.name):
-            return None  # a retry or a redrive: it was checked when it first came
-        if envelope.sender != line.hears.SAID_BY or delivery.exchange != events(envelope.sender):
+        came_by = _first_exchange(delivery, self.service.name)
+        if came_by is None:
+            return None
+        if envelope.sender != line.hears.SAID_BY or came_by != events(envelope.sender):
             return DeadLetter(
                 Reason.WRONG_SENDER,
-                f"{line.hears.TYPE} is said by {line.hears.SAID_BY}, and came by {delivery.exchange!r}",
+                f"{line.hears.TYPE} is said by {line.hears.SAID_BY}, and came by {came_by!r}",
             )
         return None
+
+
+def _first_exchange(delivery: Delivery, service: str) -> str | None:
+    """The exchange by which a message first came. On its way back the one that we wrote down counts, so that a
+    forgery which an operator sends back is refused again; None when nothing was written down."""
+    if delivery.exchange != requeue(service):
+        return delivery.exchange
+    first = delivery.headers.get(EXCHANGE_HEADER)
+    return first if isinstance(first, str) else None
 
 
 def _where(error: ValidationError) -> str:

@@ -111,11 +111,14 @@ class Door(Protocol):
 class History(Protocol):
     """An open reader of the history stream."""
 
-    def entries(self, start: int | Literal["first"]) -> AsyncIterator[list[HistoryEntry]]:
-        """Entries from `start` on, in batches; an empty batch about twice a second when there are none."""
+    def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncIterator[list[HistoryEntry]]:
+        """Entries from `start` on, in batches; an empty batch about twice a second when there are none.
+
+        `start` is an offset, or a time: then some earlier entries may come first.
+        """
 
     async def first(self) -> HistoryEntry | None:
-        """The oldest entry still kept, or None when the stream is empty."""
+        """The oldest entry still kept, or None when the stream is empty. Raises BrokerTrouble when it is silent."""
 
     async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
         """Messages and consumers of each of `queues` that exists."""

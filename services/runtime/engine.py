@@ -21,12 +21,14 @@ BUSY_SECONDS = 5
 def database_url(service: str, settings: Settings) -> URL:
     try:
         url = make_url(settings.database_url.replace("{service}", service))
-        url.get_dialect()
+        if url.drivername == "postgresql":
+            url = url.set(drivername="postgresql+psycopg")
+        url.get_dialect().import_dbapi()
     except (ArgumentError, NoSuchModuleError, ImportError):
         raise DatabaseRefused(
             "SAGA_DATABASE_URL is not a database URL such as sqlite:///var/{service}.sqlite3"
         ) from None
-    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+    return url
 
 
 def is_file(url: URL) -> bool:

@@ -72,6 +72,10 @@ class Page:
             return None
         if entry is None:
             self.journal.settle(Entry(order, action, State.BEGUN, self.now, cause=work.event_id))
+        for undone in work.line.undoes:
+            # From now on none of it may begin: its call would race with the one that takes it back.
+            if self.journal.entry(order, undone.__name__) is None:
+                self.journal.undo(order, undone.__name__, work.event_id, self.now)
         return self._look(work)
 
     def carry_out(self, work: Work) -> Result:

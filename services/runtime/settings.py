@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
@@ -23,11 +23,19 @@ _NOT_SETTINGS = "SAGA_TEST_"
 
 def _seconds(value: object) -> object:
     if isinstance(value, str):
-        return tuple(float(part) for part in value.split(",") if part.strip())
+        try:
+            return tuple(float(part) for part in value.split(",") if part.strip())
+        except ValueError:
+            raise ValueError("expected seconds with commas between them, such as 1,5,30") from None
     return value
 
 
+def _names(value: object) -> object:
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
 Delays = Annotated[tuple[Annotated[float, Field(ge=0.001, le=86_400)], ...], BeforeValidator(_seconds)]
+Names = Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")], ...], BeforeValidator(_names)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -65,6 +73,17 @@ class Settings(BaseModel):
     ] = "7D"
     history_max_bytes: Annotated[int, Field(ge=1_000_000, description="history kept: by size")] = 2_000_000_000
     monitor_database: Annotated[Path, Field(description="the monitor's projection")] = Path("var/monitor.sqlite3")
+    monitor_host: Annotated[str, Field(min_length=1, description="the web page's address to listen at")] = "127.0.0.1"
+    monitor_port: Annotated[int, Field(ge=0, le=65_535, description="the web page's port; 0 takes a free one")] = 8787
+    monitor_token: Annotated[
+        str, Field(max_length=500, description="what the web page asks for; needed to listen beyond this machine")
+    ] = ""
+    monitor_names: Annotated[
+        Names, Field(description="names the web page may be called by, beside addresses and localhost")
+    ] = ()
+    monitor_keep_days: Annotated[
+        float, Field(gt=0, le=3650, description="days the monitor remembers an order that has ended")
+    ] = 30
     stuck_after: Annotated[float, Field(gt=0, description="seconds of silence before an order is STUCK")] = 60
     gateway: Annotated[
         str, Field(pattern=r"^(simulated|https?://[^\s]+)$", description="`simulated`, or the card gateway's URL")
@@ -99,9 +118,10 @@ class Settings(BaseModel):
         parts = urlsplit(url)
         if parts.scheme not in {"amqp", "amqps"} or not parts.hostname:
             raise ValueError("expected amqp://user:password@host:port/vhost")
+        _check_port(parts)
         if not parts.username and parts.hostname not in LOOPBACK:
             raise ValueError("names no user, and guest is only for this machine")
-        if "no_verify_ssl" in parts.query:
+        if "no_verify_ssl" in unquote(parts.query):
             raise ValueError("turns certificate verification off; trust the authority instead")
         return url
 
@@ -109,6 +129,13 @@ class Settings(BaseModel):
     @classmethod
     def _any_case(cls, level: object) -> object:
         return level.lower() if isinstance(level, str) else level
+
+
+def _check_port(parts: SplitResult) -> None:
+    try:
+        parts.port  # noqa: B018 - it is read, and checked, only now
+    except ValueError:
+        raise ValueError("the port is not a number of a port") from None
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -121,12 +148,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         if not key.startswith(PREFIX) or key.startswith(_NOT_SETTINGS):
             continue
         name = key.removeprefix(PREFIX).lower()
-        if name.removesuffix("_file") in Settings.model_fields and name.endswith("_file"):
-            given[name.removesuffix("_file")] = _content(key, value)
-        elif name in Settings.model_fields:
-            given[name] = value
-        else:
+        field = name if name in Settings.model_fields else name.removesuffix("_file")
+        if field not in Settings.model_fields:
             raise BadSetting(f"{key} is not a setting{_hint(name)}")
+        if field in given:
+            raise BadSetting(f"{PREFIX}{field.upper()} is given twice, once as a file")
+        given[field] = value if field == name else _content(key, value)
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
@@ -138,8 +165,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 def _content(key: str, path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise BadSetting(f"{key}: {error.strerror}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSetting(f"{key}: {getattr(error, 'strerror', 'not UTF-8 text')}") from None
 
 
 def _hint(name: str) -> str:

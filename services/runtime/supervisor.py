@@ -5,7 +5,7 @@ import contextlib
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from contracts.topology import Retention, Topology, topology
 from services.runtime.broker import open_door
 from services.runtime.clock import SteadyClock
 from services.runtime.database import Database, open_database
+from services.runtime.door import Door
 from services.runtime.errors import BrokerRefused, BrokerTrouble, ChoregraphieError, DatabaseTrouble
 from services.runtime.failpoints import arm
 from services.runtime.ledger import Ledger, Terms
@@ -31,9 +32,13 @@ LONGEST_WAIT_SECONDS = 30.0
 GOOD_SESSION_SECONDS = 10.0
 
 
-def backoff(failures: int) -> float:
+OpenSession = Callable[[Tools], contextlib.AbstractAsyncContextManager[Door]]
+
+
+def backoff(failures: int, dice: random.Random | None = None) -> float:
     """Seconds to wait after that many failures in a row: doubling from 0.5 to 30, spread by half each way."""
-    return min(LONGEST_WAIT_SECONDS, 0.5 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.5)  # noqa: S311
+    spread = (dice or random).uniform(0.5, 1.5)  # noqa: S311
+    return min(LONGEST_WAIT_SECONDS, 0.5 * 2.0 ** min(failures - 1, 10)) * spread
 
 
 def wanted_topology(settings: Settings) -> Topology:
@@ -62,7 +67,7 @@ async def _work(services: Sequence[Service], settings: Settings, stopping: async
         try:
             async with asyncio.TaskGroup() as tasks:
                 for tools in workers:
-                    tasks.create_task(_supervise(tools, stopping))
+                    tasks.create_task(supervise(tools, stopping, _session))
         except ExceptionGroup as group:
             raise _first(group) from None
 
@@ -110,13 +115,14 @@ async def _opened(
             await _pause(seconds, stopping)
 
 
-async def _supervise(tools: Tools, stopping: asyncio.Event) -> None:
+async def supervise(tools: Tools, stopping: asyncio.Event, open_session: OpenSession) -> None:
+    """Work through one session after another until `stopping`. Raises UserError when a person must act."""
     structlog.contextvars.bind_contextvars(service=tools.ledger.service.name)
     failures, ever_open = 0, False
     while not stopping.is_set():
         begun = asyncio.get_running_loop().time()
         try:
-            async with _session(tools) as door:
+            async with open_session(tools) as door:
                 ever_open = True
                 await Pipeline(tools, door, stopping).run()
         except (BrokerTrouble, BrokerRefused, ExceptionGroup) as error:
@@ -126,16 +132,16 @@ async def _supervise(tools: Tools, stopping: asyncio.Event) -> None:
                 raise trouble from None
             lasted = asyncio.get_running_loop().time() - begun
             failures = 1 if lasted > GOOD_SESSION_SECONDS else failures + 1
-            await _wait(failures, trouble, tools.settings, stopping)
+            await _wait(failures, trouble, tools, stopping)
 
 
-def _session(tools: Tools) -> Any:
+def _session(tools: Tools) -> contextlib.AbstractAsyncContextManager[Door]:
     return open_door(tools.settings, tools.ledger.service.name, wanted_topology(tools.settings))
 
 
-async def _wait(failures: int, trouble: Exception, settings: Settings, stopping: asyncio.Event) -> None:
-    seconds = backoff(failures)
-    where = urlsplit(settings.amqp_url)
+async def _wait(failures: int, trouble: Exception, tools: Tools, stopping: asyncio.Event) -> None:
+    seconds = backoff(failures, tools.dice)
+    where = urlsplit(tools.settings.amqp_url)
     log.warning(
         "session.lost",
         broker=f"{where.hostname}:{where.port or 5672}",

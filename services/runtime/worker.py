@@ -61,6 +61,7 @@ class Pipeline:
         self._in_hand = 0
         self._quiet = asyncio.Event()
         self._calls = asyncio.Semaphore(tools.settings.calls)
+        self._calling: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Work until `stopping`, then drain. Raises BrokerTrouble when the session is lost (in a group)."""
@@ -101,7 +102,9 @@ class Pipeline:
                 if look is None:
                     self._ready.put_nowait(work)
                 else:
-                    tasks.create_task(self._call(work, look))
+                    calling = tasks.create_task(self._call(work, look))
+                    self._calling.add(calling)
+                    calling.add_done_callback(self._calling.discard)
 
     async def _call(self, work: Work, look: Look) -> None:
         async with self._calls:
@@ -132,8 +135,7 @@ class Pipeline:
                     await self._decided.put(results)
 
     async def _next_group(self) -> list[Item]:
-        if not self._speaker.has_confirmed:
-            return await _some(self._ready)
+        # Never longer: a confirm that comes when nothing else does is marked too, or it would be said for ever.
         try:
             async with asyncio.timeout(MARK_SECONDS):
                 return await _some(self._ready)
@@ -204,8 +206,8 @@ class Pipeline:
                     await self._quiet.wait()
             except TimeoutError:
                 log.warning("drain.cut_short", deliveries=self._in_hand)
-        for stage in stages:
-            stage.cancel()
+        for task in (*stages, *self._calling):
+            task.cancel()
         if self._speaker.has_confirmed:
             await self._tools.on_thread(self._ledger.mark_said, self._speaker.take_confirmed())
         log.info("worker.stopped")

@@ -4,8 +4,8 @@ import pytest
 
 from contracts.choreography import CHOREOGRAPHY, Reaction, Step
 from contracts.envelope import Said
+from services.runtime import Every, On, Service
 from services.verbs.catalogue import SERVICES
-from services.runtime import On, Service
 
 # The last word of each branch: nobody needs to react to it.
 FINAL_ANSWERS = {"notification.envoyee", "stock.libere", "paiement.rembourse"}
@@ -57,27 +57,27 @@ def test_an_undoing_undoes_something_of_the_same_service(service: Service, line:
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=named)
 def test_what_is_said_by_the_clock_is_declared(service: Service) -> None:
-    said = {event for line in service.timed for event in line.says()}
-    declared_ = {event for timed in CHOREOGRAPHY.timed if timed.service == service.name for event in timed.says}
-    assert said == declared_
+    wanted = {event for timed in CHOREOGRAPHY.timed if timed.service == service.name for event in timed.says}
+    assert {event for line in service.timed for event in line.says()} == wanted
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=named)
 def test_a_service_says_only_what_it_may_say(service: Service) -> None:
-    lines = [*service.reactions, *service.timed]
-    assert all(event.SAID_BY == service.name for line in lines for event in line.says())
+    lines: list[On | Every] = [*service.reactions, *service.timed]
+    assert all(service.name == event.SAID_BY for line in lines for event in line.says())
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=named)
 def test_actions_have_names_of_their_own_in_the_journal(service: Service) -> None:
-    actions = [line.action for line in (*service.reactions, *service.timed)]
+    lines: list[On | Every] = [*service.reactions, *service.timed]
+    actions = [line.action for line in lines]
     assert len(actions) == len(set(actions))
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=named)
 def test_the_canvas_names_every_event_heard_and_said(service: Service) -> None:
     canvas = __import__(f"services.{service.name}", fromlist=["x"]).__doc__ or ""
-    lines = [*service.reactions, *service.timed]
+    lines: list[On | Every] = [*service.reactions, *service.timed]
     words = {line.hears.TYPE for line in service.reactions} | {e.TYPE for line in lines for e in line.says()}
     assert sorted(word for word in words if word not in canvas) == []
 

@@ -1,4 +1,4 @@
-"""Desks: a service, the real delivery path, a real database in a file of its own."""
+"""Desks: a service, the real delivery path, a real database of its own, on SQLite and on PostgreSQL."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ OpenDesk = Callable[..., Desk]
 
 
 @pytest.fixture
-def sit_down(tmp_path: Path) -> Iterator[OpenDesk]:
+def sit_down(tmp_path: Path, database_for: Callable[[str], str]) -> Iterator[OpenDesk]:
     """Opens desks: `sit_down(SERVICE)`, with a catalogue's text and settings when they matter."""
     with contextlib.ExitStack() as open_desks:
 
@@ -22,7 +22,7 @@ def sit_down(tmp_path: Path) -> Iterator[OpenDesk]:
                 file = tmp_path / "catalogue.toml"
                 file.write_text(catalogue, encoding="utf-8")
                 more["catalogue"] = file
-            settings = Settings(database_url=f"sqlite:///{tmp_path}/{{service}}.sqlite3", **more)
+            settings = Settings(database_url=database_for(service.name), **more)
             return open_desks.enter_context(open_desk(service, settings, outside))
 
         yield sit

@@ -88,7 +88,8 @@ def test_a_catalogue_that_makes_no_sense_is_refused_in_one_line(
 def test_a_catalogue_that_is_not_there_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere.toml"
     settings = Settings(database_url=f"sqlite:///{tmp_path}/s.sqlite3", catalogue=missing)
-    with pytest.raises(DatabaseRefused, match=r"SAGA_CATALOGUE .*nowhere\.toml: No such file"), open_desk(
-        STOCK, settings
+    with (
+        pytest.raises(DatabaseRefused, match=r"SAGA_CATALOGUE .*nowhere\.toml: No such file"),
+        open_desk(STOCK, settings),
     ):
         pass

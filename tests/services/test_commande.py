@@ -6,6 +6,9 @@ import itertools
 import pytest
 
 from contracts.commande import CommandeAnnulee, CommandeCreee
+from contracts.envelope import Said
+from contracts.paiement import PaiementEchoue
+from contracts.stock import StockReservationEchouee
 from services.commande import SERVICE
 from services.runtime import Desk
 from tests.services.conftest import OpenDesk
@@ -37,10 +40,10 @@ def test_an_order_paid_is_created(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("refusal", [sans_stock(), impayee()])
-def test_a_refusal_cancels_with_its_reason(desk: Desk, refusal: object) -> None:
+def test_a_refusal_cancels_with_its_reason(desk: Desk, refusal: StockReservationEchouee | PaiementEchoue) -> None:
     desk.hear(initiee())
-    said = desk.hear(refusal)  # type: ignore[arg-type]
-    assert said == [CommandeAnnulee(commande_id=CMD, raison=refusal.raison)]  # type: ignore[attr-defined]
+    said = desk.hear(refusal)
+    assert said == [CommandeAnnulee(commande_id=CMD, raison=refusal.raison)]
     assert etats(desk) == (0, 0, 1)
 
 
@@ -70,8 +73,8 @@ def test_a_demand_before_the_order_is_kept_and_cancels_it_when_it_comes(desk: De
 
 
 @pytest.mark.parametrize("early", [sans_stock(), impayee()])
-def test_a_refusal_before_the_order_is_kept(desk: Desk, early: object) -> None:
-    assert desk.hear(early) == []  # type: ignore[arg-type]
+def test_a_refusal_before_the_order_is_kept(desk: Desk, early: Said) -> None:
+    assert desk.hear(early) == []
     assert [type(event) for event in desk.hear(initiee())] == [CommandeAnnulee]
 
 
@@ -86,7 +89,13 @@ def test_a_payment_before_the_order_of_a_blocked_client_cancels_it(desk: Desk) -
     assert said == [CommandeAnnulee(commande_id=CMD, raison="client bloqué")]
 
 
-HEARD = {"initiee": initiee, "demande": demande, "payee": payee, "impayee": impayee, "sans_stock": sans_stock}
+HEARD: dict[str, Said] = {
+    "initiee": initiee(),
+    "demande": demande(),
+    "payee": payee(),
+    "impayee": impayee(),
+    "sans_stock": sans_stock(),
+}
 CASES = [
     order
     for extra in [(), ("demande",), ("impayee",), ("sans_stock",), ("demande", "impayee")]
@@ -99,7 +108,7 @@ CASES = [
 def test_whatever_the_order_of_arrival_there_is_one_decision_of_each_kind_at_most(
     desk: Desk, order: tuple[str, ...], together: bool
 ) -> None:
-    facts = [HEARD[name]() for name in order]
+    facts = [HEARD[name] for name in order]
     for group in [facts] if together else [[fact] for fact in facts]:
         desk.hear(*group)
     cancelled = len(order) > 2
@@ -129,7 +138,10 @@ def test_a_success_at_the_instant_of_the_deadline_and_the_deadline_cannot_both_w
     desk.hear(payee("A"))
     desk.tick()
     desk.hear(payee("B"))
-    assert [(e.type, e.commande_id) for e in desk.envelopes] == [("commande.creee", "A"), ("commande.annulee", "B")]
+    assert [(e.type, e.commande_id) for e in desk.envelopes] == [
+        ("commande.creee", "A"),
+        ("commande.annulee", "B"),
+    ]
 
 
 def test_an_order_known_only_from_its_payment_has_no_deadline_yet(desk: Desk) -> None:

@@ -54,9 +54,11 @@ async def test_a_server_that_is_away_is_an_error_to_be_retried() -> None:
 
 
 async def test_the_settings_name_a_server(tmp_path: Path) -> None:
-    async with mail_server() as server:
-        async with ouvrir(Settings(carrier=f"smtp://127.0.0.1:{server.port}")) as courrier:
-            await courrier.envoyer(*LETTER)
+    async with (
+        mail_server() as server,
+        ouvrir(Settings(carrier=f"smtp://127.0.0.1:{server.port}")) as courrier,
+    ):
+        await courrier.envoyer(*LETTER)
     assert len(server.letters) == 1
 
 

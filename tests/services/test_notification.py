@@ -95,7 +95,9 @@ def test_a_creation_that_comes_after_its_cancellation_sends_nothing(desk: Desk, 
     assert letters(folder) == [CANCELLED]
 
 
-def test_a_confirmation_that_may_have_left_is_corrected(sit_down: OpenDesk, carrier: Maildir, folder: Path) -> None:
+def test_a_confirmation_that_may_have_left_is_corrected(
+    sit_down: OpenDesk, carrier: Maildir, folder: Path
+) -> None:
     """Its answer was lost, so nobody knows; saying too much is better than leaving a wrong promise."""
     desk = sit_down(SERVICE, outside=Reluctant(carrier, 1, after=True))
     desk.hear(creee(), tolerate=True)
@@ -142,9 +144,7 @@ def test_a_repetition_sends_and_says_nothing(desk: Desk, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("commande_id", ["../../x", "a b", 'q"uote', "é", "x" * 100, "a@b", "CMD\\1"])
-def test_whatever_an_order_is_called_its_message_is_a_message(
-    desk: Desk, folder: Path, commande_id: str
-) -> None:
+def test_whatever_an_order_is_called_its_message_is_a_message(desk: Desk, folder: Path, commande_id: str) -> None:
     (said,) = desk.hear(creee(commande_id))
     assert isinstance(said, NotificationEnvoyee)
     assert letters(folder) == [f"Votre commande {commande_id} est confirmée"]

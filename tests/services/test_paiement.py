@@ -142,9 +142,7 @@ def test_a_charge_that_the_books_refused_is_taken_back_with_the_cancellation(
 def test_a_refund_restores_the_balance_and_the_card(desk: Desk, terminal: Terminal) -> None:
     (taken,) = desk.hear(reserve(montant="99.99"))
     assert isinstance(taken, PaiementEffectue)
-    refund = PaiementRembourse(
-        commande_id=CMD, transaction_id=taken.transaction_id, montant=Decimal("99.99")
-    )
+    refund = PaiementRembourse(commande_id=CMD, transaction_id=taken.transaction_id, montant=Decimal("99.99"))
     assert desk.hear(annulee()) == [refund]
     assert (solde(desk), terminal.charged) == (100, {})
     assert mouvements(desk) == ((1, 99.99), (1, 99.99))

@@ -4,11 +4,14 @@ import itertools
 
 import pytest
 
+from contracts.envelope import Said
 from contracts.stock import StockLibere, StockReservationEchouee, StockReserve
 from services.runtime import Desk
 from services.stock import SERVICE
 from tests.services.conftest import OpenDesk
 from tests.support.facts import CMD, annulee, creee, initiee
+
+HEARD: dict[str, Said] = {"initiee": initiee(), "creee": creee(), "annulee": annulee()}
 
 
 @pytest.fixture
@@ -106,7 +109,7 @@ def test_a_cancellation_that_overtakes_the_creation_leaves_nothing_sold(desk: De
 def test_a_cancelled_order_holds_nothing_in_whatever_order_it_is_heard(
     desk: Desk, order: tuple[str, ...], together: bool
 ) -> None:
-    facts = [{"initiee": initiee, "creee": creee, "annulee": annulee}[name]() for name in order]
+    facts = [HEARD[name] for name in order]
     for group in [facts] if together else [[fact] for fact in facts]:
         desk.hear(*group)
     assert shelf(desk) == (10, 0, 0)

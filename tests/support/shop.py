@@ -104,10 +104,13 @@ class Shop:
             self.operator.unbind(exchange, queue, key)
 
     def inspect(self, service: str) -> dict[str, Any]:
-        done = services("inspect", service, "--json", **self.settings)
+        return self.inspect_each(service)[0]
+
+    def inspect_each(self, *names: str) -> list[dict[str, Any]]:
+        """The business state of each of these services."""
+        done = services("inspect", *names, "--json", **self.settings)
         assert done.returncode == 0, done.stderr
-        state: dict[str, Any] = json.loads(done.stdout)
-        return state
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def is_about(message: Heard, commande_id: str) -> bool:

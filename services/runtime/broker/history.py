@@ -18,6 +18,11 @@ from services.runtime.settings import Settings
 
 BATCH = 500
 IDLE_SECONDS = 0.5
+# Empty answers before the stream is asked for its length, and before it is taken for broken.
+SILENCES = 2
+LONGEST_SILENCE = 20
+
+Start = int | dt.datetime | Literal["first"]
 
 
 class RabbitHistory:
@@ -26,9 +31,10 @@ class RabbitHistory:
     def __init__(self, connection: AbstractConnection) -> None:
         self._connection = connection
 
-    async def entries(self, start: int | Literal["first"]) -> AsyncGenerator[list[HistoryEntry], None]:
+    async def entries(self, start: Start) -> AsyncGenerator[list[HistoryEntry], None]:
         """Entries from `start` on, in batches; an empty one when there are none for a while.
 
+        From a time on, some earlier ones come first: the broker begins with the chunk that holds it.
         Raises BrokerTrouble when the session is lost.
         """
         async with self._channel() as raw:
@@ -40,17 +46,32 @@ class RabbitHistory:
             while True:
                 messages = await reading.batch()
                 # The broker delivers whole chunks: entries before `start` may come first.
-                yield [e for e in map(_entry, messages) if start == "first" or e.offset >= start]
+                yield [e for e in map(_entry, messages) if not isinstance(start, int) or e.offset >= start]
                 if messages:
                     with contextlib.suppress(*TROUBLES):
                         await raw.basic_ack(_tag(messages[-1]), multiple=True, wait=False)
 
     async def first(self) -> HistoryEntry | None:
-        """The oldest entry still kept, or None when the stream is empty."""
+        """The oldest entry still kept, or None when the stream is empty.
+
+        Raises BrokerTrouble when the stream holds something and delivers nothing.
+        """
         async with contextlib.aclosing(self.entries("first")) as batches:
+            silences = 0
             async for batch in batches:
-                return batch[0] if batch else None
+                if batch:
+                    return batch[0]
+                silences += 1
+                # Silence alone proves nothing: a busy broker takes its time, and its count lags behind it.
+                if silences >= SILENCES and not await self._length():
+                    return None
+                if silences > LONGEST_SILENCE:
+                    raise BrokerTrouble("the history stream holds entries and delivers none")
         return None
+
+    async def _length(self) -> int:
+        found = await self.counts([HISTORY])
+        return found[HISTORY].messages if HISTORY in found else 0
 
     async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
         """Messages and consumers of each of `queues` that exists."""

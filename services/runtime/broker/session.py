@@ -27,6 +27,7 @@ CALL_SECONDS = 10
 # What the broker answers when asking again would get the same answer.
 _REFUSALS = (
     aiormq.exceptions.AuthenticationError,
+    aiormq.exceptions.ProbableAuthenticationError,
     aiormq.exceptions.ConnectionNotAllowed,
     aiormq.exceptions.ChannelAccessRefused,
     aiormq.exceptions.ChannelPreconditionFailed,
@@ -44,6 +45,9 @@ async def in_time(awaitable: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
     except _REFUSALS as error:
         raise BrokerRefused(said(error)) from error
     except TROUBLES as error:
+        if isinstance(error, aiormq.exceptions.InvalidFrameError) and "OpenOk" in str(error):
+            # The client does not read the answer in place of open-ok; its reason is in the broker's log.
+            raise BrokerRefused("the broker does not let this user into that virtual host") from error
         if _untrusted(error):
             raise BrokerRefused(f"the broker's certificate is not to be trusted: {said(error)}") from error
         raise BrokerTrouble(said(error)) from error

@@ -1,0 +1,1 @@
+"""The runtime: from bytes to verdict, one transaction a group, nothing lost, nothing twice."""

@@ -1,0 +1,21 @@
+"""The trial service at its desk, on SQLite and on PostgreSQL."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from services.runtime import Desk, Settings, open_desk
+from tests.support.trial import TRIAL
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(database_url=f"sqlite:///{tmp_path}/{{service}}.sqlite3", retry_delays=(1, 5))
+
+
+@pytest.fixture
+def desk(settings: Settings, database_for: Callable[[str], str]) -> Iterator[Desk]:
+    wanted = settings.model_copy(update={"database_url": database_for(TRIAL.name)})
+    with open_desk(TRIAL, wanted) as ready:
+        yield ready

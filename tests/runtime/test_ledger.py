@@ -1,0 +1,240 @@
+"""One transaction a group: everything of it happens once, or none of it does."""
+
+import contextlib
+import dataclasses
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import event, select
+
+from contracts.envelope import Said
+from services.runtime import Desk
+from services.runtime.delivery import begin_calls, deal_with
+from services.runtime.desk import Raised
+from services.runtime.door import Delivery
+from services.runtime.errors import DatabaseTrouble, Reason
+from services.runtime.inbox import INBOX
+from services.runtime.journal import JOURNAL
+from services.runtime.outbox import OUTBOX
+from services.runtime.verdict import DeadLetter, Done, RetryAfter
+from services.runtime.work import Work
+from tests.support.facts import annulee, initiee
+
+
+def on_a(commande_id: str, client_id: str = "ANNE", quantite: int = 1) -> Said:
+    return initiee(commande_id, client_id=client_id, produit_id="A", quantite=quantite)
+
+
+def returned(desk: Desk, heard: Any, tried: int) -> Delivery:
+    """As it comes back from a retry queue."""
+    headers = {"x-saga-attempt": tried, "x-saga-exchange": "client.events"}
+    return dataclasses.replace(desk.delivery(heard), exchange="stock.requeue", headers=headers)
+
+
+def works(desk: Desk, *heard: Any) -> list[Work]:
+    read = [desk.reader.read(desk.delivery(fact)) for fact in heard]
+    return [work for work in read if isinstance(work, Work)]
+
+
+def rows(desk: Desk, table: Any) -> list[Any]:
+    with desk.database.begin() as connection:
+        return list(connection.execute(select(table)))
+
+
+@contextlib.contextmanager
+def statements(desk: Desk) -> Iterator[list[str]]:
+    """What is sent to the database meanwhile."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    event.listen(desk.database.engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(desk.database.engine, "before_cursor_execute", note)
+
+
+def test_a_group_costs_a_handful_of_statements_whatever_its_size(desk: Desk) -> None:
+    counts = []
+    for size in (2, 100):
+        with statements(desk) as sent:
+            desk.hear(*(on_a(f"C-{size}-{n}") for n in range(size)))
+        counts.append([statement.split()[0] for statement in sent])
+    assert counts[0] == counts[1]
+    assert len(counts[0]) <= 12
+
+
+def test_a_hot_row_is_read_once_and_written_once(desk: Desk) -> None:
+    with statements(desk) as sent:
+        desk.hear(*(on_a(f"C-{n}", quantite=2) for n in range(50)))
+    assert [statement.split()[0] for statement in sent if "compteurs" in statement] == ["SELECT", "UPDATE"]
+    assert desk.inspect()["A"] == 100
+
+
+def test_repetitions_in_one_group_count_once(desk: Desk) -> None:
+    order = desk.enveloped(on_a("C"))
+    desk.hear(order, order, order)
+    assert desk.verdicts == [Done()] * 3
+    assert (desk.inspect()["A"], desk.said) == (1, ["stock.reserve"])
+
+
+def test_the_same_id_with_another_body_is_set_aside_and_the_first_counts(desk: Desk) -> None:
+    first, other = desk.enveloped(on_a("C"), id="same"), desk.enveloped(on_a("D"), id="same")
+    desk.hear(first)
+    desk.hear(other)
+    assert [type(verdict) for verdict in desk.verdicts] == [Done, DeadLetter]
+    assert desk.verdicts[1].reason is Reason.ID_COLLISION  # type: ignore[union-attr]
+    assert desk.inspect()["A"] == 1
+
+
+def test_and_likewise_within_one_group(desk: Desk) -> None:
+    desk.hear(desk.enveloped(on_a("C"), id="same"), desk.enveloped(on_a("D"), id="same"))
+    assert [type(verdict) for verdict in desk.verdicts] == [Done, DeadLetter]
+    assert desk.inspect()["A"] == 1
+
+
+def test_one_that_breaks_does_not_hold_up_the_others(desk: Desk) -> None:
+    desk.hear(on_a("C-1"), on_a("C-2", "PANNE"), on_a("C-3"), tolerate=True)
+    assert [type(verdict) for verdict in desk.verdicts] == [Done, RetryAfter, Done]
+    assert (desk.inspect()["A"], desk.said) == (2, ["stock.reserve"] * 2)
+    assert {row.commande_id for row in rows(desk, INBOX)} == {"C-1", "C-3"}
+
+
+def test_what_breaks_leaves_nothing_behind(desk: Desk) -> None:
+    desk.hear(on_a("C", "PANNE"), tolerate=True)
+    assert desk.inspect()["A"] == 0
+    assert rows(desk, INBOX) == rows(desk, JOURNAL) == rows(desk, OUTBOX) == []
+
+
+def test_a_reaction_that_breaks_is_told_to_the_test_that_did_not_expect_it(desk: Desk) -> None:
+    with pytest.raises(Raised, match="Trouble: broken"):
+        desk.hear(on_a("C", "PANNE"))
+
+
+def test_a_row_that_reads_does_not_name_is_an_error_not_a_none(desk: Desk) -> None:
+    desk.hear(on_a("C", "AILLEURS"), tolerate=True)
+    (verdict,) = desk.verdicts
+    assert isinstance(verdict, RetryAfter)
+    assert "NotRead" in verdict.detail
+
+
+def test_the_delays_are_climbed_and_then_it_is_given_up(desk: Desk) -> None:
+    order = desk.enveloped(on_a("C", "PANNE"))
+    desk.hear(order, tolerate=True)
+    for tried in (1, 2):
+        desk.deliver(returned(desk, order, tried), tolerate=True)
+    seconds = [v.seconds if isinstance(v, RetryAfter) else v for v in desk.verdicts]
+    assert seconds[:2] == [1, 5]
+    (last,) = seconds[2:]
+    assert isinstance(last, DeadLetter)
+    assert (last.reason, last.attempt) == (Reason.EXHAUSTED, 3)
+
+
+def test_giving_up_says_the_refusal_and_leaves_a_tombstone(desk: Desk) -> None:
+    order = desk.enveloped(on_a("C", "PANNE"), id="the-order")
+    desk.deliver(returned(desk, order, 2), tolerate=True)
+    (said,) = desk.envelopes
+    assert (said.type, said.causationid) == ("stock.reservation_echouee", "the-order")
+    assert said.data.model_dump()["raison"] == "abandon après 3 essais"
+    assert [(row.action, row.state) for row in rows(desk, JOURNAL)] == [("compter", "tombstone")]
+    assert [row.event_id for row in rows(desk, INBOX)] == ["the-order"]
+    assert desk.inspect()["A"] == 0
+
+
+def test_after_giving_up_neither_a_redrive_nor_another_order_of_that_id_does_anything(desk: Desk) -> None:
+    broken = desk.enveloped(on_a("C", "PANNE"))
+    desk.deliver(returned(desk, broken, 2), tolerate=True)
+    assert desk.deliver(returned(desk, broken, 3)) == []
+    assert desk.hear(on_a("C")) == []
+    assert desk.inspect()["A"] == 0
+
+
+def test_an_error_that_no_retry_will_mend_is_given_up_at_once(desk: Desk) -> None:
+    desk.hear(on_a("C", "SANS-ESPOIR"), tolerate=True)
+    assert isinstance(desk.verdicts[0], DeadLetter)
+    assert desk.said == ["stock.reservation_echouee"]
+
+
+def test_an_undoing_that_is_given_up_says_nothing_and_can_be_redriven(desk: Desk) -> None:
+    desk.hear(on_a("C"))
+    cancel = desk.enveloped(annulee("C", raison="panne"))
+    assert desk.deliver(returned(desk, cancel, 2), tolerate=True) == []
+    assert isinstance(desk.verdicts[-1], DeadLetter)
+    assert [(row.action, row.state) for row in rows(desk, JOURNAL)] == [("compter", "done")]
+    assert [type(said).__name__ for said in desk.hear(annulee("C"))] == ["StockLibere"]
+    assert desk.inspect()["A"] == 0
+
+
+def test_one_cancelled_while_it_waited_for_its_last_try_is_not_given_up(desk: Desk) -> None:
+    """There is nothing left to refuse, and no person is needed."""
+    broken = desk.enveloped(on_a("C", "PANNE"))
+    desk.hear(broken, tolerate=True)
+    desk.hear(annulee("C"))
+    assert desk.deliver(returned(desk, broken, 2)) == []
+    assert desk.verdicts[-1] == Done()
+    assert desk.said == ["stock.libere"]
+
+
+def test_a_cancellation_in_a_group_with_what_it_cancels_undoes_it(desk: Desk) -> None:
+    desk.hear(on_a("C", quantite=3), annulee("C"))
+    assert (desk.inspect()["A"], desk.said) == (0, ["stock.reserve", "stock.libere"])
+
+
+def test_what_is_said_has_the_same_id_when_it_is_carried_out_again(desk: Desk) -> None:
+    """A transaction that was lost is repeated, perhaps by another worker: its events must be the same ones."""
+    group = works(desk, desk.enveloped(on_a("C"), id="cause"))
+    first = desk.ledger.commit(group)[0].sayings
+    _forget(desk)
+    assert [s.event_id for s in desk.ledger.commit(group)[0].sayings] == [s.event_id for s in first]
+
+
+def _forget(desk: Desk) -> None:
+    """As if all of it had been rolled back."""
+    with desk.database.begin() as connection:
+        for table in (INBOX, JOURNAL, OUTBOX):
+            connection.execute(table.delete())
+        connection.exec_driver_sql("DELETE FROM traces")
+
+
+def test_events_wait_in_the_outbox_until_they_are_marked_as_said(desk: Desk) -> None:
+    desk.hear(on_a("C-1"), on_a("C-2"))
+    sayings, last = desk.ledger.unsaid(10)
+    assert [(s.type, s.commande_id) for s in sayings] == [("stock.reserve", "C-1"), ("stock.reserve", "C-2")]
+    assert desk.ledger.unsaid(10, last) == ([], last)
+    desk.ledger.mark_said([sayings[0].event_id])
+    assert [s.event_id for s in desk.ledger.unsaid(10)[0]] == [sayings[1].event_id]
+    assert len(rows(desk, OUTBOX)) == 2
+
+
+def test_marks_are_made_in_the_transaction_of_the_next_group(desk: Desk) -> None:
+    desk.hear(on_a("C-1"))
+    ((saying,), _) = desk.ledger.unsaid(10)
+    deal_with(desk.ledger, works(desk, on_a("C-2", "PANNE"), on_a("C-3")), (1,), [saying.event_id])
+    assert [s.commande_id for s in desk.ledger.unsaid(10)[0]] == ["C-3"]
+
+
+def test_what_will_be_said_is_what_was_decided_byte_for_byte(desk: Desk) -> None:
+    desk.hear(on_a("C"))
+    ((saying,), _) = desk.ledger.unsaid(10)
+    out = saying.outgoing("stock")
+    assert out.body == saying.body == desk.envelopes[0].to_bytes()
+    assert (out.exchange, out.routing_key) == ("stock.events", "stock.reserve")
+    assert (out.properties.message_id, out.properties.correlation_id) == (saying.event_id, "C")
+
+
+def test_a_database_that_does_not_answer_is_nobodys_fault(desk: Desk) -> None:
+    group = works(desk, on_a("C"))
+
+    def locked(*_: Any) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    event.listen(desk.database.engine, "before_cursor_execute", locked)
+    with pytest.raises(DatabaseTrouble):
+        deal_with(desk.ledger, group, (1,), [])
+    event.remove(desk.database.engine, "before_cursor_execute", locked)
+    assert isinstance(deal_with(desk.ledger, group, (1,), [])[0].verdict, Done)
+    assert begin_calls(desk.ledger, []) == []

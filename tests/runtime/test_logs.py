@@ -1,0 +1,90 @@
+"""Structured logs: JSON off a terminal, and neither secrets nor bodies in any of them."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from services.runtime import Desk, Settings, configure_logs
+from tests.support.facts import initiee
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def put_back() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def logged(out: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_off_a_terminal_a_line_is_a_json_object() -> None:
+    out = io.StringIO()
+    configure_logs(Settings(), out)
+    structlog.contextvars.bind_contextvars(service="stock")
+    structlog.get_logger().info("worker.ready", hears=["commande.initiee"])
+    (line,) = logged(out)
+    expected = {"event": "worker.ready", "service": "stock", "level": "info", "hears": ["commande.initiee"]}
+    assert line.items() >= expected.items()
+    assert line["timestamp"].endswith("Z")
+
+
+def test_on_a_terminal_it_is_for_reading() -> None:
+    out = Terminal()
+    configure_logs(Settings(), out)
+    structlog.get_logger().info("worker.ready")
+    assert "worker.ready" in out.getvalue()
+    assert not out.getvalue().startswith("{")
+
+
+def test_the_format_can_be_chosen() -> None:
+    out = Terminal()
+    configure_logs(Settings(log_format="json"), out)
+    structlog.get_logger().info("worker.ready")
+    assert logged(out)
+
+
+def test_the_level_can_be_chosen() -> None:
+    out = io.StringIO()
+    configure_logs(Settings(log_level="warning"), out)
+    structlog.get_logger().info("not.shown")
+    structlog.get_logger().warning("shown")
+    assert [line["event"] for line in logged(out)] == ["shown"]
+
+
+def test_other_libraries_speak_json_too_and_the_broker_client_says_nothing() -> None:
+    """At DEBUG it would write whole bodies."""
+    out = io.StringIO()
+    configure_logs(Settings(log_level="debug"), out)
+    logging.getLogger("sqlalchemy").warning("something")
+    logging.getLogger("aio_pika").error("a body")
+    logging.getLogger("aiormq.connection").error("a body")
+    assert [line["event"] for line in logged(out)] == ["something"]
+
+
+def test_a_delivery_is_logged_by_its_ids_and_not_by_its_content(desk: Desk) -> None:
+    out = io.StringIO()
+    configure_logs(Settings(log_level="debug"), out)
+    order = desk.enveloped(initiee("C-1", client_id="secret-client", produit_id="A"), id="e-1")
+    desk.hear(order)
+    desk.hear(order)
+    done, repeated = logged(out)
+    ids = {"commande_id": "C-1", "event_id": "e-1", "event_type": "commande.initiee", "attempt": 1}
+    assert done.items() >= {"event": "reaction.done", "says": ["stock.reserve"], **ids}.items()
+    assert repeated.items() >= {"event": "delivery.repeated", **ids}.items()
+    assert "secret-client" not in out.getvalue()

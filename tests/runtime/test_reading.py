@@ -1,0 +1,208 @@
+"""From bytes to a piece of work, or to a dead letter with its reason; never to an exception."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.envelope import MAX_BODY_BYTES
+from services.commande import SERVICE as COMMANDE
+from services.runtime import Service
+from services.runtime.delivery import Reader
+from services.runtime.door import Delivery
+from services.runtime.errors import Reason
+from services.runtime.verdict import DeadLetter
+from services.runtime.work import Work
+from services.stock import SERVICE as STOCK
+from tests.contracts.examples import changed, example, with_raw
+
+TYPE = "commande.initiee"
+GOOD = json.dumps(example(TYPE)).encode()
+
+
+def read(
+    body: bytes, exchange: str = "client.events", service: Service = STOCK, **headers: Any
+) -> Work | DeadLetter:
+    """`attempt` stands for the header that counts tries."""
+    names = {"attempt": "x-saga-attempt"}
+    known = {names.get(name, name): value for name, value in headers.items()}
+    return Reader(service).read(Delivery(1, body, exchange, TYPE, known))
+
+
+def reason(body: bytes, **how: Any) -> Reason:
+    verdict = read(body, **how)
+    assert isinstance(verdict, DeadLetter), verdict
+    assert verdict.attempt == 1
+    assert 0 < len(verdict.detail) <= 300
+    assert "\n" not in verdict.detail
+    return verdict.reason
+
+
+def but(**changes: Any) -> bytes:
+    return json.dumps(example(TYPE) | changes).encode()
+
+
+def without(field: str) -> bytes:
+    message = example(TYPE)
+    del message["data"][field]
+    return json.dumps(message).encode()
+
+
+def test_what_can_be_read_becomes_work() -> None:
+    work = read(GOOD, traceparent="00-abc-def-01")
+    assert isinstance(work, Work)
+    assert (work.event_id, work.order, work.attempt) == (example(TYPE)["id"], "CMD-0001", 1)
+    assert work.line is STOCK.on(TYPE)
+    assert work.traceparent == "00-abc-def-01"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"\xef\xbb\xbf" + GOOD,
+        GOOD.decode().encode("utf-16"),
+        GOOD.replace(b"CMD-0001", "é".encode("latin-1")),
+        GOOD[:-1],
+        GOOD[:50],
+        GOOD + b"x",
+        b"commande CMD-0001, please",
+        b"<order/>",
+        gzip.compress(GOOD),
+        b"[" * 100_000,
+        b'{"a":' * 40_000,
+        bytes(range(256)),
+        with_raw(TYPE, "montant", "9" * 5000),
+    ],
+)
+def test_bytes_that_are_not_json_are_unreadable(body: bytes) -> None:
+    assert reason(body) is Reason.UNREADABLE
+
+
+@pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 300 * 1024, 10_000_000])
+def test_a_huge_body_is_not_even_parsed(size: int) -> None:
+    assert reason(b"x" * size) is Reason.TOO_LARGE
+    assert reason(GOOD + b" " * size) is Reason.TOO_LARGE
+
+
+def test_a_body_at_the_limit_is_read() -> None:
+    assert isinstance(read(GOOD + b" " * (MAX_BODY_BYTES - len(GOOD))), Work)
+
+
+@pytest.mark.parametrize("type_", ["commande.rangee", "stock.reserve", "COMMANDE.INITIEE", "commande.initiee "])
+def test_a_type_that_this_service_does_not_hear_is_unknown(type_: str) -> None:
+    assert reason(but(type=type_)) is Reason.UNKNOWN_TYPE
+
+
+@pytest.mark.parametrize("urn", ["urn:choregraphie:commande.initiee:2", "urn:x", "", "1"])
+def test_a_version_of_tomorrow_is_not_guessed_at(urn: str) -> None:
+    assert reason(but(dataschema=urn)) is Reason.UNKNOWN_VERSION
+
+
+def test_a_schema_that_is_not_named_is_the_one_we_know() -> None:
+    assert isinstance(read(but(dataschema=None)), Work)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(without(field) for field in ("client_id", "produit_id", "quantite", "montant", "commande_id")),
+        *(changed(TYPE, quantite=wrong) for wrong in (-1, 0, "2", 2.5, None, [2], True)),
+        *(changed(TYPE, montant=wrong) for wrong in (-1, 0, "2", 2.555, None)),
+        *(with_raw(TYPE, "quantite", token) for token in ("9" * 4000, "1e400", "NaN", "-Infinity")),
+        *(with_raw(TYPE, "montant", token) for token in ("9" * 4000, "1e400", "NaN", "Infinity")),
+        but(data=None),
+        but(data=[]),
+        but(data="x"),
+        but(specversion="0.3"),
+        but(specversion=1.0),
+        but(specversion=None),
+        but(id=""),
+        but(source="nowhere"),
+        but(type="a\x00b"),
+        but(datacontenttype="text/xml"),
+        b"[]",
+        b"null",
+        b"7",
+        b"{}",
+    ],
+)
+def test_json_that_is_not_this_event_is_invalid(body: bytes) -> None:
+    assert reason(body) is Reason.INVALID
+
+
+def test_a_number_of_five_thousand_digits_where_none_is_expected_does_no_harm() -> None:
+    assert isinstance(read(with_raw(TYPE, "autre", "9" * 4000)), Work)
+
+
+@pytest.mark.parametrize("change", [{"subject": "CMD-2"}, {"correlationid": "CMD-2"}])
+def test_what_it_is_about_must_agree(change: dict[str, str]) -> None:
+    assert reason(but(**change)) is Reason.SUBJECT_MISMATCH
+
+
+@pytest.mark.parametrize("exchange", ["stock.events", "commande.events", "", "amq.topic", "stock.retry"])
+def test_who_sent_it_is_told_by_the_exchange(exchange: str) -> None:
+    assert reason(GOOD, exchange=exchange) is Reason.WRONG_SENDER
+
+
+@pytest.mark.parametrize("source", ["/services/stock", "/services/commande", "/autre", "/"])
+def test_and_by_the_source(source: str) -> None:
+    assert reason(but(source=source)) is Reason.WRONG_SENDER
+
+
+def test_a_client_cannot_say_what_only_a_service_may_say() -> None:
+    paid = json.dumps(example("paiement.effectue")).encode()
+    assert isinstance(read(paid, exchange="paiement.events", service=COMMANDE), Work)
+    assert reason(paid, exchange="client.events", service=COMMANDE) is Reason.WRONG_SENDER
+    forged = json.dumps(example("paiement.effectue") | {"source": "/clients/x"}).encode()
+    assert reason(forged, exchange="client.events", service=COMMANDE) is Reason.WRONG_SENDER
+
+
+def test_a_message_on_its_way_back_was_checked_when_it_first_came() -> None:
+    assert isinstance(read(GOOD, exchange="stock.requeue"), Work)
+    assert reason(GOOD, exchange="commande.requeue") is Reason.WRONG_SENDER
+
+
+def test_tries_are_counted_on_the_way_back_only() -> None:
+    """A header that came with the first delivery is anybody's word."""
+    forged = read(GOOD, attempt=7)
+    assert isinstance(forged, Work)
+    assert forged.attempt == 1
+    returned = read(GOOD, "stock.requeue", attempt=2)
+    assert isinstance(returned, Work)
+    assert returned.attempt == 3
+
+
+@pytest.mark.parametrize("header", ["7", -1, 0, None, [1], {"a": 1}, 1.5, b"2"])
+def test_a_count_that_makes_no_sense_is_a_first_try(header: Any) -> None:
+    work = read(GOOD, "stock.requeue", attempt=header)
+    assert isinstance(work, Work)
+    assert work.attempt == 1
+
+
+def test_no_detail_shows_what_the_message_held() -> None:
+    for body in (
+        changed(TYPE, quantite="secret-4711"),
+        but(subject="secret-4711"),
+        but(specversion="secret-4711"),
+    ):
+        verdict = read(body)
+        assert isinstance(verdict, DeadLetter)
+        assert "4711" not in verdict.detail
+
+
+@given(
+    st.binary(max_size=200)
+    | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(repr).map(str.encode)
+)
+def test_whatever_the_bytes_reading_never_raises(body: bytes) -> None:
+    assert isinstance(read(body), DeadLetter)
+
+
+@given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
+def test_one_byte_changed_is_work_or_a_dead_letter(place: int, byte: int) -> None:
+    assert isinstance(read(GOOD[:place] + bytes([byte]) + GOOD[place + 1 :]), Work | DeadLetter)

@@ -1,0 +1,65 @@
+"""The unit of work: loaded for the group, changed in memory, written once."""
+
+import pytest
+
+from services.runtime import Desk
+from services.runtime.errors import NotRead
+from services.runtime.rows import Unit
+from tests.support.trial import Compteur
+
+
+def test_a_row_that_was_loaded_is_found_and_one_that_is_not_there_is_known_not_to_be(desk: Desk) -> None:
+    with desk.database.begin() as connection:
+        unit = Unit(connection)
+        unit.load([Compteur.at("A"), Compteur.at("Z")])
+        assert unit.find(Compteur, "A") == Compteur("A", 0)
+        assert unit.find(Compteur, "Z") is None
+        with pytest.raises(NotRead, match="'B'"):
+            unit.find(Compteur, "B")
+
+
+def test_loading_again_keeps_what_was_changed_meanwhile(desk: Desk) -> None:
+    with desk.database.begin() as connection:
+        unit = Unit(connection)
+        unit.load([Compteur.at("A")])
+        found = unit.find(Compteur, "A")
+        assert found is not None
+        found.valeur = 9
+        unit.load([Compteur.at("A"), Compteur.at("B")])
+        assert unit.find(Compteur, "A") is found
+
+
+def test_what_was_added_is_found_and_written(desk: Desk) -> None:
+    with desk.database.begin() as connection:
+        unit = Unit(connection)
+        unit.load([Compteur.at("Z")])
+        unit.add(Compteur("Z", 1))
+        found = unit.find(Compteur, "Z")
+        assert found is not None
+        found.valeur += 1
+        unit.write()
+    assert desk.inspect() == {"A": 0, "B": 0, "Z": 2}
+
+
+def test_what_exists_cannot_be_added(desk: Desk) -> None:
+    with desk.database.begin() as connection:
+        unit = Unit(connection)
+        unit.load([Compteur.at("A")])
+        with pytest.raises(ValueError, match="exists already"):
+            unit.add(Compteur("A"))
+        unit.add(Compteur("Z"))
+        with pytest.raises(ValueError, match="exists already"):
+            unit.add(Compteur("Z"))
+
+
+def test_more_keys_than_one_statement_takes_are_all_read(desk: Desk) -> None:
+    names = [f"N-{n:04}" for n in range(1201)]
+    with desk.database.begin() as connection:
+        unit = Unit(connection)
+        for name in names:
+            unit.add(Compteur(name, 1))
+        unit.write()
+    with desk.database.begin() as connection:
+        unit = Unit(connection)
+        unit.load(Compteur.at(name) for name in names)
+        assert all(unit.find(Compteur, name) for name in names)

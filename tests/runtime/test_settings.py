@@ -1,0 +1,133 @@
+"""The environment: read once, unknown keys refused with a hint, secrets never shown."""
+
+from pathlib import Path
+
+import pytest
+
+from services.runtime import BadSetting, Settings, read_settings
+
+
+def refused(environ: dict[str, str]) -> str:
+    with pytest.raises(BadSetting) as caught:
+        read_settings(environ)
+    assert "\n" not in str(caught.value)
+    assert "hush" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_an_empty_environment_is_the_defaults() -> None:
+    assert read_settings({}) == Settings()
+    assert Settings().retry_delays == (1, 5, 30, 120, 600)
+    assert (Settings().deadline, Settings().call_timeout) == (900, 5)
+
+
+def test_only_our_own_keys_are_read() -> None:
+    assert read_settings({"PATH": "/bin", "AMQP_URL": "x", "SAGA_TEST_BROKER": "private"}) == Settings()
+
+
+def test_values_are_read() -> None:
+    settings = read_settings(
+        {"SAGA_RETRY_DELAYS": "0.5, 2", "SAGA_DEADLINE": "60", "SAGA_LOG_LEVEL": "WARNING", "SAGA_PREFETCH": "7"}
+    )
+    assert (settings.retry_delays, settings.deadline) == ((0.5, 2), 60)
+    assert (settings.log_level, settings.prefetch) == ("warning", 7)
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("SAGA_AMPQ_URL", "SAGA_AMQP_URL"),
+        ("SAGA_DEADLINES", "SAGA_DEADLINE"),
+        ("SAGA_DATABSE_URL_FILE", ""),
+        ("SAGA_XYZZY", ""),
+    ],
+)
+def test_an_unknown_key_is_refused_with_a_hint(key: str, hint: str) -> None:
+    said = refused({key: "hush"})
+    assert key in said
+    assert hint in said
+
+
+def test_a_secret_is_read_from_a_file_without_its_newline(tmp_path: Path) -> None:
+    secret = tmp_path / "url"
+    secret.write_text("amqp://u:hush@broker.example/\n")
+    assert read_settings({"SAGA_AMQP_URL_FILE": str(secret)}).amqp_url == "amqp://u:hush@broker.example/"
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert "SAGA_AMQP_URL_FILE" in refused({"SAGA_AMQP_URL_FILE": str(tmp_path / "nothing")})
+    assert "SAGA_AMQP_URL_FILE" in refused({"SAGA_AMQP_URL_FILE": str(tmp_path)})
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "url").write_bytes(b"\xff\xfe\x00")
+    assert "SAGA_AMQP_URL_FILE" in refused({"SAGA_AMQP_URL_FILE": str(tmp_path / "url")})
+
+
+def test_the_same_setting_twice_is_refused(tmp_path: Path) -> None:
+    """Nobody could say which one counts."""
+    (tmp_path / "url").write_text("amqp://localhost/")
+    both = {"SAGA_AMQP_URL": "amqp://localhost/x", "SAGA_AMQP_URL_FILE": str(tmp_path / "url")}
+    assert "SAGA_AMQP_URL" in refused(both)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://u:hush@broker.example/",
+        "hush",
+        "",
+        "amqp://",
+        "amqp:///vhost",
+        "amqp://u:hush@broker.example:port/",
+        "amqp://u:hush@broker.example:99999/",
+        "amqp://u:hush@[broker.example/",
+    ],
+)
+def test_a_broker_url_that_makes_no_sense_is_refused_without_its_password(url: str) -> None:
+    assert "SAGA_AMQP_URL" in refused({"SAGA_AMQP_URL": url})
+
+
+@pytest.mark.parametrize("url", ["amqp://broker.example/", "amqps://broker.example/", "amqp://10.0.0.1:5672/v"])
+def test_guest_is_only_for_this_machine(url: str) -> None:
+    """A URL without a user means guest."""
+    assert "guest" in refused({"SAGA_AMQP_URL": url})
+    for here in ("localhost", "127.0.0.1", "[::1]"):
+        assert read_settings({"SAGA_AMQP_URL": f"amqp://{here}/"}).amqp_url
+
+
+@pytest.mark.parametrize("query", ["no_verify_ssl=1", "cafile=x&no_verify_ssl=0", "no%5Fverify_ssl=1"])
+def test_verification_cannot_be_turned_off(query: str) -> None:
+    assert "verification" in refused({"SAGA_AMQP_URL": f"amqps://u:hush@broker.example/?{query}"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("SAGA_RETRY_DELAYS", "hush"),
+        ("SAGA_RETRY_DELAYS", ""),
+        ("SAGA_RETRY_DELAYS", "1,0"),
+        ("SAGA_RETRY_DELAYS", "1,-5"),
+        ("SAGA_RETRY_DELAYS", "nan"),
+        ("SAGA_RETRY_DELAYS", "inf"),
+        ("SAGA_DEADLINE", "0"),
+        ("SAGA_DEADLINE", "soon"),
+        ("SAGA_DEADLINE", "nan"),
+        ("SAGA_PREFETCH", "0"),
+        ("SAGA_PREFETCH", "1.5"),
+        ("SAGA_GATEWAY_FAILURE_RATE", "1.01"),
+        ("SAGA_CARRIER", "pigeon:hush"),
+        ("SAGA_LOG_LEVEL", "loud"),
+        ("SAGA_LOG_FORMAT", "xml"),
+        ("SAGA_TOPOLOGY", "maybe"),
+        ("SAGA_HISTORY_MAX_AGE", "a week"),
+        ("SAGA_MAIL_DOMAIN", "a b"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_by_its_key(key: str, value: str) -> None:
+    assert key in refused({key: value})
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().deadline = 5  # type: ignore[misc]

@@ -1,0 +1,1 @@
+"""The whole saga, on a real broker, with real worker processes."""

@@ -1,0 +1,83 @@
+"""A door to no broker: deliveries are put in, what the runtime does with them is written down in order."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+
+from contracts.envelope import Envelope, Said
+from contracts.topology import events
+from services.runtime import BrokerTrouble, Delivery, Fate, Outgoing
+
+Deed = tuple[str, tuple[object, ...]]
+
+
+class FakeDoor:
+    """`fate` says what becomes of each message; while `answering` is not set, confirms do not come."""
+
+    def __init__(self) -> None:
+        self.fate: Callable[[Outgoing], Fate] = lambda message: Fate.CONFIRMED
+        self.answering = asyncio.Event()
+        self.answering.set()
+        self.deeds: list[Deed] = []
+        self.published: list[Outgoing] = []
+        self.settled: list[int] = []
+        self.given_back: list[int] = []
+        self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
+        self._tags = itertools.count(1)
+        self._stopped = False
+
+    def bring(self, envelope: Envelope[Said], **how: object) -> int:
+        """A message arrives; its tag."""
+        delivery = {
+            "body": envelope.to_bytes(),
+            "exchange": events(envelope.sender),
+            "routing_key": envelope.type,
+            **how,
+        }
+        tag = next(self._tags)
+        self._arrived.put_nowait(Delivery(tag, **delivery))  # type: ignore[arg-type]
+        return tag
+
+    def lose(self) -> None:
+        """The session is lost."""
+        self._arrived.put_nowait(None)
+
+    async def consume(self) -> None:
+        self.deeds.append(("consume", ()))
+
+    async def deliveries(self, most: int) -> list[Delivery]:
+        if self._stopped:
+            await asyncio.Event().wait()
+        first = await self._arrived.get()
+        found = [first, *(self._arrived.get_nowait() for _ in range(min(most - 1, self._arrived.qsize())))]
+        if None in found:
+            raise BrokerTrouble("lost, says the test")
+        return [delivery for delivery in found if delivery is not None]
+
+    async def publish(self, batch: Sequence[Outgoing]) -> list[Fate]:
+        self.deeds.append(("publish", tuple(message.routing_key for message in batch)))
+        await self.answering.wait()
+        self.published += batch
+        return [self.fate(message) for message in batch]
+
+    async def settle(self, tags: Sequence[int]) -> None:
+        self.deeds.append(("settle", tuple(tags)))
+        self.settled += tags
+
+    async def give_back(self, tags: Sequence[int]) -> None:
+        self.deeds.append(("give back", tuple(tags)))
+        self.given_back += tags
+
+    async def is_consuming(self) -> bool:
+        return True
+
+    async def stop_deliveries(self) -> list[Delivery]:
+        self._stopped = True
+        return [d for d in (self._arrived.get_nowait() for _ in range(self._arrived.qsize())) if d is not None]
+
+
+async def until(true: Callable[[], bool], within_seconds: float = 10) -> None:
+    """Wait on a condition, at most so long."""
+    async with asyncio.timeout(within_seconds):
+        while not true():  # noqa: ASYNC110 - what is waited for is anything that a test can see
+            await asyncio.sleep(0.005)

@@ -1,0 +1,64 @@
+"""A pipeline at work on a door that leads to no broker."""
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from contracts.envelope import Envelope, Said, wrap
+from services.runtime import Service, Settings, open_database
+from services.runtime.ledger import Ledger, Terms
+from services.runtime.tools import Tools
+from services.runtime.worker import Pipeline
+from tests.support.facts import initiee
+from tests.support.fake_door import FakeDoor
+from tests.support.trial import TRIAL
+
+NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+
+
+def envelope(event: Said, id: str | None = None) -> Envelope[Said]:
+    source = "/clients/test" if event.SAID_BY == "client" else f"/services/{event.SAID_BY}"
+    return wrap(event, id=id or f"e-{event.TYPE}-{event.commande_id}", source=source, time=NOON)
+
+
+def order(commande_id: str = "C", client_id: str = "ANNE") -> Envelope[Said]:
+    return envelope(initiee(commande_id, client_id=client_id, produit_id="A", quantite=1))
+
+
+class Session:
+    """A pipeline at work on a door that leads nowhere."""
+
+    def __init__(self, service: Service, settings: Settings, outside: Any = None) -> None:
+        self.database = open_database(service, settings)
+        self._thread = ThreadPoolExecutor(1)
+        ledger = Ledger(service, self.database, Terms.of(settings), lambda: NOON)
+        self.tools = Tools(ledger, settings, self._thread, outside, lambda: NOON)
+        self.stopping = asyncio.Event()
+        self.door = FakeDoor()
+        self.running = asyncio.create_task(Pipeline(self.tools, self.door, self.stopping).run())
+
+    async def stop(self, within_seconds: float = 10) -> None:
+        self.stopping.set()
+        async with asyncio.timeout(within_seconds):
+            await self.running
+
+    async def close(self) -> None:
+        self.running.cancel()
+        await asyncio.gather(self.running, return_exceptions=True)
+        self._thread.shutdown()
+        self.database.close()
+
+    def unsaid(self) -> list[str]:
+        return [saying.commande_id for saying in self.tools.ledger.unsaid(1000)[0]]
+
+
+@contextlib.asynccontextmanager
+async def session(settings: Settings, service: Service = TRIAL, outside: Any = None) -> AsyncIterator[Session]:
+    begun = Session(service, settings, outside)
+    try:
+        yield begun
+    finally:
+        await begun.close()
