@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import os
 import random
+import uuid
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from email.policy import SMTPUTF8
@@ -65,7 +66,8 @@ class Maildir:
     def _deliver(self, name: str, body: bytes) -> None:
         if (self._folder / "new" / name).exists() or any((self._folder / "cur").glob(f"{name}*")):
             return
-        draft = self._folder / "tmp" / name
+        # Two tries of one message may overlap; each has a draft of its own, and the last one in wins whole.
+        draft = self._folder / "tmp" / f"{name}.{uuid.uuid4().hex}"
         with draft.open("wb") as file:
             file.write(body)
             file.flush()
