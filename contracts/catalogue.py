@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from contracts.choreography import CHOREOGRAPHY
-from contracts.envelope import Envelope, Head, Said
+from contracts.envelope import Envelope, Head, Said, envelope_of
 
 EVENTS: dict[str, type[Said]] = {cls.TYPE: cls for cls in CHOREOGRAPHY.events}
 
@@ -14,7 +14,7 @@ EVENTS: dict[str, type[Said]] = {cls.TYPE: cls for cls in CHOREOGRAPHY.events}
 @cache
 def adapter(cls: type[Said]) -> TypeAdapter[Envelope[Any]]:
     """What reads and checks an envelope around `cls`."""
-    return TypeAdapter(Envelope[cls])  # type: ignore[valid-type]
+    return TypeAdapter(envelope_of(cls))
 
 
 def open_envelope(body: bytes) -> Envelope[Any]:

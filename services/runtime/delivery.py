@@ -88,7 +88,8 @@ def _first_exchange(delivery: Delivery, service: str) -> str | None:
     if delivery.exchange != requeue(service):
         return delivery.exchange
     first = delivery.headers.get(EXCHANGE_HEADER)
-    return first if isinstance(first, str) else None
+    # Set aside by the broker and sent back, it had no such header, and got this exchange's name on its next try.
+    return first if isinstance(first, str) and first != delivery.exchange else None
 
 
 def _where(error: ValidationError) -> str:

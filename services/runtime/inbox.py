@@ -5,7 +5,18 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Column, Connection, LargeBinary, MetaData, Table, Text, delete, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    select,
+)
 
 from services.runtime.columns import Instant
 
@@ -20,6 +31,12 @@ INBOX = Table(
     Column("commande_id", Text, nullable=False, index=True),
     Column("dealt_with_at", Instant, nullable=False, index=True),
 )
+
+# Built once: to build a statement costs as much as to send it.
+_KNOWN = select(INBOX.c.event_id, INBOX.c.body_hash).where(
+    INBOX.c.event_id.in_(bindparam("event_ids", expanding=True))
+)
+_RECORD = insert(INBOX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +56,8 @@ def body_hash(body: bytes) -> bytes:
 
 def known(connection: Connection, event_ids: Iterable[str]) -> dict[str, bytes]:
     """The body hash of each of `event_ids` that has been dealt with."""
-    query = select(INBOX.c.event_id, INBOX.c.body_hash).where(INBOX.c.event_id.in_(sorted(set(event_ids))))
-    return {event_id: bytes(digest) for event_id, digest in connection.execute(query)}
+    rows = connection.execute(_KNOWN, {"event_ids": sorted(set(event_ids))})
+    return {event_id: bytes(digest) for event_id, digest in rows}
 
 
 def purge(connection: Connection, before: dt.datetime, most: int) -> int:
@@ -61,4 +78,4 @@ def record(connection: Connection, receipts: Sequence[Receipt], now: dt.datetime
             }
             for receipt in receipts
         ]
-        connection.execute(insert(INBOX), rows)
+        connection.execute(_RECORD, rows)

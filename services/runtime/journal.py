@@ -25,7 +25,14 @@ JOURNAL = Table(
     Column("undone_by", Text),
 )
 
-
+# Built once: to build a statement costs as much as to send it.
+_LOAD = (
+    select(JOURNAL)
+    .where(JOURNAL.c.commande_id.in_(bindparam("orders", expanding=True)))
+    .order_by(JOURNAL.c.commande_id, JOURNAL.c.action)
+)
+_LOAD_LOCKED = _LOAD.with_for_update()
+_INSERT = insert(JOURNAL)
 _ORDERS_PER_STATEMENT = 500
 
 
@@ -61,14 +68,8 @@ class Journal:
         self._stored: dict[tuple[str, str], tuple[Any, ...]] = {}
 
     def load(self, commande_ids: Iterable[str]) -> None:
-        query = (
-            select(JOURNAL)
-            .where(JOURNAL.c.commande_id.in_(sorted(set(commande_ids))))
-            .order_by(JOURNAL.c.commande_id, JOURNAL.c.action)
-        )
-        if self._locked:
-            query = query.with_for_update()
-        for row in self._connection.execute(query):
+        query = _LOAD_LOCKED if self._locked else _LOAD
+        for row in self._connection.execute(query, {"orders": sorted(set(commande_ids))}):
             entry = _entry(row)
             self._entries[entry.commande_id, entry.action] = entry
             self._stored[entry.commande_id, entry.action] = _columns(entry)
@@ -101,7 +102,7 @@ class Journal:
             e for key, e in self._entries.items() if key in self._stored and self._stored[key] != _columns(e)
         ]
         if new:
-            self._connection.execute(insert(JOURNAL), [_row(entry) for entry in new])
+            self._connection.execute(_INSERT, [_row(entry) for entry in new])
         if changed:
             self._connection.execute(_UPDATE, [_bound(entry) for entry in changed])
 

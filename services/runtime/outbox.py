@@ -40,6 +40,11 @@ OUTBOX = Table(
     Column("said_at", Instant, index=True),
 )
 
+_DECIDE = insert(OUTBOX)
+_MARK_SAID = (
+    update(OUTBOX).where(OUTBOX.c.event_id == bindparam("the_id")).values(said_at=bindparam("now"))
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Saying:
@@ -73,15 +78,14 @@ def decide(connection: Connection, sayings: Sequence[Saying]) -> None:
     """Keep what has been decided, in the order decided."""
     if sayings:
         columns = ("event_id", "type", "commande_id", "body", "traceparent", "decided_at")
-        connection.execute(insert(OUTBOX), [{name: getattr(s, name) for name in columns} for s in sayings])
+        connection.execute(_DECIDE, [{name: getattr(s, name) for name in columns} for s in sayings])
 
 
 def mark_said(connection: Connection, event_ids: Iterable[str], now: dt.datetime) -> None:
     """These have been confirmed by the broker."""
     said = [{"the_id": event_id, "now": now} for event_id in sorted(event_ids)]
     if said:
-        statement = update(OUTBOX).where(OUTBOX.c.event_id == bindparam("the_id")).values(said_at=bindparam("now"))
-        connection.execute(statement, said)
+        connection.execute(_MARK_SAID, said)
 
 
 def purge(connection: Connection, before: dt.datetime, most: int) -> int:

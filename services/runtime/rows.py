@@ -8,6 +8,7 @@ want the same rows take them in the same order.
 
 from collections.abc import Iterable
 from dataclasses import fields
+from functools import cache
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from sqlalchemy import Column, Connection, Table, bindparam, insert, select, update
@@ -65,14 +66,11 @@ class Unit:
             self._load(cls, sorted(wanted[cls]))
 
     def _load(self, cls: type[R], keys: list[str]) -> None:
-        column = cls.key_column()
+        query = _select(cls, self._locked)
         for start in range(0, len(keys), _KEYS_PER_STATEMENT):
             some = keys[start : start + _KEYS_PER_STATEMENT]
-            query = select(cls.TABLE).where(column.in_(some)).order_by(column)
-            if self._locked:
-                query = query.with_for_update()
             self._rows.update(dict.fromkeys(((cls, key) for key in some), None))
-            for found in self._connection.execute(query):
+            for found in self._connection.execute(query, {"keys": some}):
                 row = cls(**found._mapping)
                 self._rows[cls, row.key()] = row
                 self._before[cls, row.key()] = row.values()
@@ -105,11 +103,25 @@ class Unit:
             elif values != self._before[key]:
                 changed.setdefault(key[0], []).append(values)
         for cls, rows in new.items():
-            self._connection.execute(insert(cls.TABLE), rows)
+            self._connection.execute(_insert(cls), rows)
         for cls, rows in changed.items():
             self._connection.execute(_update(cls), [_bound(cls, row) for row in rows])
 
 
+# Each built once: to build a statement costs as much as to send it.
+@cache
+def _select(cls: type[Row], locked: bool) -> Any:
+    column = cls.key_column()
+    query = select(cls.TABLE).where(column.in_(bindparam("keys", expanding=True))).order_by(column)
+    return query.with_for_update() if locked else query
+
+
+@cache
+def _insert(cls: type[Row]) -> Any:
+    return insert(cls.TABLE)
+
+
+@cache
 def _update(cls: type[Row]) -> Any:
     key = cls.key_column()
     rest: dict[str, Any] = {c.name: bindparam(f"new_{c.name}") for c in cls.TABLE.columns if c is not key}

@@ -73,8 +73,12 @@ class Settings(BaseModel):
     ] = "7D"
     history_max_bytes: Annotated[int, Field(ge=1_000_000, description="history kept: by size")] = 2_000_000_000
     monitor_database: Annotated[Path, Field(description="the monitor's projection")] = Path("var/monitor.sqlite3")
-    monitor_host: Annotated[str, Field(min_length=1, description="the web page's address to listen at")] = "127.0.0.1"
-    monitor_port: Annotated[int, Field(ge=0, le=65_535, description="the web page's port; 0 takes a free one")] = 8787
+    monitor_host: Annotated[str, Field(min_length=1, description="the web page's address to listen at")] = (
+        "127.0.0.1"
+    )
+    monitor_port: Annotated[int, Field(ge=0, le=65_535, description="the web page's port; 0 takes a free one")] = (
+        8787
+    )
     monitor_token: Annotated[
         str, Field(max_length=500, description="what the web page asks for; needed to listen beyond this machine")
     ] = ""
@@ -85,6 +89,25 @@ class Settings(BaseModel):
         float, Field(gt=0, le=3650, description="days the monitor remembers an order that has ended")
     ] = 30
     stuck_after: Annotated[float, Field(gt=0, description="seconds of silence before an order is STUCK")] = 60
+    alert_webhook: Annotated[
+        str, Field(pattern=r"^(https?://[^\s]+)?$", description="where alerts are posted as JSON; none by default")
+    ] = ""
+    alert_apprise: Annotated[
+        str,
+        Field(
+            max_length=5000,
+            description="Apprise URLs that alerts go to, apart by spaces; needs the extra `alerts`",
+        ),
+    ] = ""
+    alert_repeat: Annotated[
+        float, Field(ge=60, le=2_592_000, description="seconds until an alert that still stands is told again")
+    ] = 21_600
+    metrics_port: Annotated[
+        int, Field(ge=0, le=65_535, description="a worker's port for /metrics, /livez and /readyz; 0: none")
+    ] = 0
+    metrics_host: Annotated[str, Field(min_length=1, description="the address that port is opened at")] = (
+        "127.0.0.1"
+    )
     gateway: Annotated[
         str, Field(pattern=r"^(simulated|https?://[^\s]+)$", description="`simulated`, or the card gateway's URL")
     ] = "simulated"

@@ -54,6 +54,7 @@ class Speaker:
             due = [saying.outgoing(self._tools.service) for saying in sayings if saying.decided_at <= limit]
             if due:
                 log.info("outbox.relayed", events=len(due))
+                self._tools.telemetry.unsaid(len(due))
                 await self._publish(due)
             if not sayings:
                 return
@@ -71,15 +72,20 @@ class Speaker:
         return messages
 
     async def _publish(self, messages: list[Outgoing]) -> None:
-        fates = await self._door.publish(messages)
+        with self._tools.telemetry.publish():
+            fates = await self._door.publish(messages)
         own = events(self._tools.service)
-        for message, fate in zip(messages, fates, strict=True):
-            if fate is Fate.CONFIRMED and message.exchange == own and message.properties.message_id:
-                self._confirmed.append(message.properties.message_id)
+        said = [m.properties.message_id for m, fate in zip(messages, fates, strict=True) if _is_said(m, fate, own)]
+        self._confirmed += [event_id for event_id in said if event_id]
+        self._tools.telemetry.said(len(said))
         for message, fate in zip(messages, fates, strict=True):
             if fate is not Fate.CONFIRMED:
                 # Nothing is lost by it: the outbox keeps its rows, and the delivery was not acknowledged.
                 raise BrokerTrouble(f"publishing {message.routing_key} to {message.exchange}: {fate.value}")
+
+
+def _is_said(message: Outgoing, fate: Fate, own: str) -> bool:
+    return fate is Fate.CONFIRMED and message.exchange == own
 
 
 def _tell(event: str, result: Result, verdict: RetryAfter | DeadLetter, **more: Any) -> None:

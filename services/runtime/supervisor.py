@@ -7,6 +7,7 @@ import random
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from services.runtime.clock import SteadyClock
 from services.runtime.database import Database, open_database
 from services.runtime.door import Door
 from services.runtime.errors import BrokerRefused, BrokerTrouble, ChoregraphieError, DatabaseTrouble
+from services.runtime.exporter import exporting
 from services.runtime.failpoints import arm
 from services.runtime.ledger import Ledger, Terms
 from services.runtime.service import Service
@@ -63,7 +65,11 @@ async def run_workers(services: Sequence[Service], settings: Settings) -> None:
 
 async def _work(services: Sequence[Service], settings: Settings, stopping: asyncio.Event) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        workers = [(await stack.enter_async_context(_tools(service, settings, stopping))) for service in services]
+        telemetry_of = stack.enter_context(exporting(settings))
+        workers = [
+            replace(await stack.enter_async_context(_tools(s, settings, stopping)), telemetry=telemetry_of(s.name))
+            for s in services
+        ]
         try:
             async with asyncio.TaskGroup() as tasks:
                 for tools in workers:
@@ -124,7 +130,8 @@ async def supervise(tools: Tools, stopping: asyncio.Event, open_session: OpenSes
         try:
             async with open_session(tools) as door:
                 ever_open = True
-                await Pipeline(tools, door, stopping).run()
+                with tools.telemetry.session():
+                    await Pipeline(tools, door, stopping).run()
         except (BrokerTrouble, BrokerRefused, ExceptionGroup) as error:
             trouble = _first(error) if isinstance(error, ExceptionGroup) else error
             if not isinstance(trouble, BrokerTrouble) and not (ever_open and isinstance(trouble, BrokerRefused)):

@@ -14,6 +14,7 @@ import structlog
 from services.runtime.errors import DatabaseTrouble
 from services.runtime.ledger import Ledger
 from services.runtime.settings import Settings
+from services.runtime.telemetry import SILENT, Telemetry
 
 log = structlog.get_logger()
 
@@ -24,7 +25,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Tools:
-    """`outside` is what the service's calls speak to; `now` the clock of its deadlines; `dice` spreads retries."""
+    """`outside` is what the service's calls speak to; `now` the clock of its deadlines; `dice` spreads retries.
+
+    `telemetry` is told how the work goes.
+    """
 
     ledger: Ledger
     settings: Settings
@@ -32,6 +36,7 @@ class Tools:
     outside: Any
     now: Callable[[], dt.datetime]
     dice: random.Random = field(default_factory=random.Random)
+    telemetry: Telemetry = SILENT
 
     @property
     def service(self) -> str:
@@ -51,5 +56,6 @@ class Tools:
             try:
                 return await self.on_thread(do, *args)
             except DatabaseTrouble as trouble:
+                self.telemetry.database_troubled()
                 log.error("database.troubled", error=str(trouble), again_in_s=PAUSE_SECONDS)
                 await asyncio.sleep(PAUSE_SECONDS)

@@ -67,6 +67,7 @@ class Pipeline:
         """Work until `stopping`, then drain. Raises BrokerTrouble when the session is lost (in a group)."""
         await self._speaker.relay(older_than=dt.timedelta())
         await self._door.consume()
+        self._tools.telemetry.consuming()
         service = self._ledger.service
         log.info("worker.ready", hears=[line.hears.TYPE for line in service.reactions])
         async with asyncio.TaskGroup() as tasks:
@@ -118,8 +119,9 @@ class Pipeline:
         assert work.line.call is not None  # noqa: S101 - only such work comes here
         passing(Place.BEFORE_CALL)
         try:
-            async with asyncio.timeout(self._tools.settings.call_timeout):
-                answer = await work.line.call(work.event, look, self._tools.outside)
+            with self._tools.telemetry.call(work.event.TYPE):
+                async with asyncio.timeout(self._tools.settings.call_timeout):
+                    answer = await work.line.call(work.event, look, self._tools.outside)
         except Exception as error:  # noqa: BLE001 - whatever the outside does, the delivery is retried
             log.warning("call.failed", error=type(error).__name__, **work.bound())
             return replace(work, failure=error)
@@ -150,9 +152,11 @@ class Pipeline:
             passing(Place.BEFORE_MARK)
         if works or said:
             delays = self._tools.settings.retry_delays
-            results += await self._tools.patiently(deal_with, self._ledger, works, delays, said)
+            with self._tools.telemetry.commit(len(works)):
+                results += await self._tools.patiently(deal_with, self._ledger, works, delays, said)
         for line in {item for item in group if isinstance(item, Every)}:
             results += await self._on_time(line)
+        self._tools.telemetry.decided(results)
         return results
 
     async def _on_time(self, line: Every) -> list[Result]:

@@ -59,11 +59,21 @@ async def in_time(awaitable: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
         raise BrokerTrouble("the connection was closed") from error
 
 
-def _untrusted(error: BaseException | None) -> bool:
-    """Whether a certificate failed its verification, somewhere below `error`."""
-    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
-        error = error.__cause__ or error.__context__
-    return error is not None
+def _untrusted(error: BaseException) -> bool:
+    """Whether a certificate failed its verification, somewhere below `error`.
+
+    What lies below may be a ring: an error raised again can become the context of its own cause.
+    """
+    seen: set[int] = set()
+    below: list[BaseException | None] = [error]
+    while below:
+        one = below.pop()
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return True
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            below += [one.__cause__, one.__context__]
+    return False
 
 
 def said(error: BaseException) -> str:
