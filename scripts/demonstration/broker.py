@@ -1,0 +1,132 @@
+"""Where the demonstration's broker comes from: one that is given, a private node, a container."""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.choreography import CHOREOGRAPHY
+from contracts.topology import inbox
+from scripts.private_node import SERVERS, NodeError, PrivateNode
+from scripts.probes import answers
+from services.runtime import (
+    BrokerTrouble,
+    Settings,
+    UserError,
+    connected,
+    count,
+    read_settings,
+    remove_topology,
+    wanted_topology,
+)
+
+IMAGE = "rabbitmq:4-management"
+CREDENTIALS = "saga"  # both name and password, in a container that only this machine reaches
+START_SECONDS = 120
+
+
+class NoBrokerError(Exception):
+    """There is no broker to be had. The text is one line that says what would help."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A broker in use: `kind` is given, private or container; `place` is where to find it again, to end it."""
+
+    kind: str
+    url: str
+    place: str = ""
+
+
+def obtain(folder: Path, environ: Mapping[str, str]) -> Broker:
+    """A broker ready for the demonstration, or one that was given. Raises NoBrokerError.
+
+    Not to be interrupted: what is half started would be left over.
+    """
+    if environ.get("SAGA_AMQP_URL") or environ.get("SAGA_AMQP_URL_FILE"):
+        return _given(environ)
+    if any(list(Path(place).glob("rabbitmq_server-*")) for place in SERVERS):
+        return _private(folder / "rabbitmq")
+    if shutil.which("docker"):
+        return _container()
+    raise NoBrokerError("No broker: set SAGA_AMQP_URL, or install rabbitmq-server or Docker.")
+
+
+def release(broker: Broker) -> None:
+    """End it, or take away what was put there."""
+    if broker.kind == "private":
+        PrivateNode(Path(broker.place), "demo").stop(wipe=True)
+    elif broker.kind == "container":
+        _docker("rm", "--force", "--volumes", broker.place)
+    else:
+        settings = Settings(amqp_url=broker.url)
+        try:
+            asyncio.run(remove_topology(settings, wanted_topology(settings)))
+        except (UserError, BrokerTrouble) as error:
+            print(f"What was put on the broker could not be taken away: {error}", file=sys.stderr)
+
+
+def _given(environ: Mapping[str, str]) -> Broker:
+    url = {key: value for key, value in environ.items() if key.startswith("SAGA_AMQP_URL")}
+    try:
+        settings = read_settings(url)
+        taken = asyncio.run(_queues(settings))
+    except (UserError, BrokerTrouble) as error:
+        raise NoBrokerError(f"The broker of SAGA_AMQP_URL cannot be used: {error}") from error
+    if taken:
+        raise NoBrokerError(
+            f"The virtual host of SAGA_AMQP_URL has a saga in it already ({taken[0]}): give an empty one, or unset"
+            " SAGA_AMQP_URL, and the demonstration makes a broker of its own."
+        )
+    return Broker("given", settings.amqp_url)
+
+
+async def _queues(settings: Settings) -> list[str]:
+    async with connected(settings, "looks around") as connection:
+        return list(await count(connection, [inbox(service) for service in CHOREOGRAPHY.services]))
+
+
+def _private(folder: Path) -> Broker:
+    node = PrivateNode(folder, "demo")
+    try:
+        return Broker("private", node.start(START_SECONDS), str(folder))
+    except NodeError as error:
+        node.stop()
+        raise NoBrokerError(str(error)) from error
+
+
+def _container() -> Broker:
+    name = f"choregraphie-demo-{uuid.uuid4().hex[:8]}"
+    login = [f"--env=RABBITMQ_DEFAULT_{what}={CREDENTIALS}" for what in ("USER", "PASS")]
+    begun = _docker("run", "--detach", "--rm", "--name", name, "--publish", "127.0.0.1::5672", *login, IMAGE)
+    if begun.returncode != 0:
+        raise NoBrokerError(f"No container of {IMAGE} can be run: {_last_line(begun.stderr)}")
+    try:
+        port = int(_docker("port", name, "5672").stdout.split()[0].rpartition(":")[2])
+        _await(port)
+    except (TimeoutError, ValueError, IndexError) as error:
+        _docker("rm", "--force", "--volumes", name)
+        raise NoBrokerError(f"The container of {IMAGE} does not answer.") from error
+    return Broker("container", f"amqp://{CREDENTIALS}:{CREDENTIALS}@127.0.0.1:{port}/", name)
+
+
+def _await(port: int) -> None:
+    end = time.monotonic() + START_SECONDS
+    while not answers(port, amqp=True):
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.3)
+
+
+def _docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = ["docker", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["docker said nothing"])[-1][:300]

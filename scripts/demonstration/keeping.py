@@ -1,0 +1,60 @@
+"""What --keep leaves up, written down so that --stop can end exactly that."""
+
+import dataclasses
+import json
+import os
+import shlex
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts.demonstration.broker import Broker, release
+from scripts.demonstration.crew import ROOT, end
+from scripts.probes import birth
+
+RECORD = ROOT / "var" / "demo.json"
+NEXT = """\
+The demonstration stays up. Three commands to type next, in another terminal from the root of the repository:
+
+  . {settings}
+  python -m saga_monitor                         # the live console; Ctrl-C leaves it
+  python scripts/passer_commande.py --count 100  # a hundred orders
+  python -m services inspect all                 # what the services know now
+
+and, at the end:  ./scripts/demo --stop"""
+
+
+def kept() -> dict[str, Any] | None:
+    """What a --keep left up, as it was written down; None when there is nothing."""
+    try:
+        record: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return record
+
+
+def keep(folder: Path, broker: Broker, workers: Mapping[str, tuple[int, str]], environ: Mapping[str, str]) -> str:
+    """Write down what is left up. Returns what to tell the person."""
+    settings = folder / "settings"
+    # How the workers write their logs is no business of what a person types.
+    ours = {k: v for k, v in environ.items() if k.startswith("SAGA_") and k != "SAGA_LOG_FORMAT"}
+    lines = [f"export {key}={shlex.quote(value)}\n" for key, value in ours.items()]
+    path = Path(os.environ.get("VIRTUAL_ENV", ROOT / ".venv")) / "bin"
+    settings.write_text("".join([*lines, f'export PATH={shlex.quote(str(path))}:"$PATH"\n']), encoding="utf-8")
+    record = {"folder": str(folder), "broker": dataclasses.asdict(broker), "workers": dict(workers)}
+    RECORD.write_text(json.dumps(record), encoding="utf-8")
+    return NEXT.format(settings=settings.relative_to(ROOT))
+
+
+def stop() -> str:
+    """End what a --keep left up, and nothing else. Returns what to tell the person."""
+    record = kept()
+    if record is None:
+        return "No demonstration was left up."
+    # A pid may belong to another process by now: only the one born then is ours.
+    end([pid for pid, born in record["workers"].values() if birth(pid) == born])
+    release(Broker(**record["broker"]))
+    shutil.rmtree(record["folder"], ignore_errors=True)
+    RECORD.unlink(missing_ok=True)
+    return "The demonstration has ended; nothing of it is left."

@@ -1,0 +1,79 @@
+"""A copy of the repository to run commands in, and a virtual host with everything declared and nobody at work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.runtime import Settings, apply, connected, wanted_topology
+from tests.support.outsider import Outsider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tests.support.brokers import Broker
+
+ROOT = Path(__file__).parents[2]
+COMMAND = ROOT / "scripts" / "passer_commande.py"
+CODE = ("contracts", "services", "saga_monitor", "scripts")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The code in a folder of its own, so that what a command leaves in `var/` is this test's alone."""
+    copy = tmp_path / "a checkout"
+    for name in CODE:
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / ".venv").symlink_to(sys.prefix)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def silent_url(broker: Broker) -> Iterator[str]:
+    """A virtual host with every queue, and no worker on any of them."""
+    operator = broker.management(f"test-{uuid.uuid4().hex[:12]}")
+    operator.create_vhost()
+    url = broker.url(operator.vhost)
+    asyncio.run(_declare(Settings(amqp_url=url)))
+    yield url
+    operator.delete_vhost()
+
+
+async def _declare(settings: Settings) -> None:
+    async with connected(settings, "declares for tests") as connection:
+        await apply(connection, wanted_topology(settings), declare=True)
+
+
+@pytest.fixture
+def client(silent_url: str) -> Iterator[Outsider]:
+    """A foreign client on that virtual host; the inboxes are empty when it comes."""
+    with Outsider(silent_url) as outsider:
+        for queue in ("stock.inbox", "commande.inbox"):
+            while outsider.get(queue):
+                pass
+        yield outsider
+
+
+def environ(**settings: str) -> Mapping[str, str]:
+    """This process's environment with these settings and no others."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
+    return {**kept, **settings}
+
+
+def say(
+    url: str, *arguments: str, said: str | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run passer_commande.py to its end; `said` is its standard input."""
+    command = [sys.executable, str(COMMAND), *arguments]
+    where = environ(SAGA_AMQP_URL=url)
+    return subprocess.run(
+        command, env=where, cwd=cwd, input=said, capture_output=True, text=True, timeout=60, check=False
+    )

@@ -1,0 +1,188 @@
+"""The demonstration plays its part to the end, notices when something is wrong, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scripts.demonstration import kinds, verdict
+from scripts.demonstration.kinds import KINDS
+from tests.scripts.conftest import environ
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.management import Management
+
+DEMO = [sys.executable, "-m", "scripts.demonstration"]
+
+
+def processes_of(checkout: Path) -> list[str]:
+    """The command lines of the processes that run in that folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "cwd").readlink() == checkout:
+                found.append((entry / "cmdline").read_text())
+        except OSError:
+            continue
+    return found
+
+
+def nothing_is_left(checkout: Path, management: Management) -> bool:
+    left = [path.name for path in (checkout / "var").iterdir()]
+    return (left, processes_of(checkout), management.queues(), management.exchanges()) == ([], [], [], [])
+
+
+def test_every_order_ends_as_it_should_and_nothing_is_left(
+    checkout: Path, amqp_url: str, management: Management
+) -> None:
+    where = environ(SAGA_AMQP_URL=amqp_url)
+    done = subprocess.run(DEMO, cwd=checkout, env=where, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"All {len(KINDS)} orders ended as they should" in done.stdout
+    for kind in KINDS:
+        assert f"\t{kind.commande_id}\t{kind.state}\t" in done.stdout
+    assert nothing_is_left(checkout, management)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param("The broker answers", id="while the workers are started"),
+        pytest.param("CMD-HORS-DELAI", id="while the monitor is started"),
+        # It must be woken to be ended.
+        pytest.param("] paiement is paused;", id="while a worker is paused"),
+    ],
+)
+def test_an_interruption_leaves_nothing(
+    moment: str, checkout: Path, amqp_url: str, management: Management
+) -> None:
+    where = environ(SAGA_AMQP_URL=amqp_url)
+    with subprocess.Popen(DEMO, cwd=checkout, env=where, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        while moment not in running.stdout.readline():
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=60)
+    assert running.returncode == 128 + signal.SIGINT
+    assert nothing_is_left(checkout, management)
+
+
+def test_what_is_kept_can_be_used_and_stopped(checkout: Path, amqp_url: str, management: Management) -> None:
+    where = environ(SAGA_AMQP_URL=amqp_url)
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=checkout, env=where, capture_output=True, text=True, timeout=110, check=False
+        )
+
+    kept = run(*DEMO, "--keep")
+    assert kept.returncode == 0, kept.stderr
+    assert run(*DEMO, "--keep").returncode == 2
+    settings = next(line.strip() for line in kept.stdout.splitlines() if line.strip().startswith(". var/"))
+    used = run("bash", "-c", f"{settings}; python scripts/passer_commande.py && python -m saga_monitor list")
+    assert used.returncode == 0, used.stderr
+    assert f"{len(KINDS) + 1} orders" in used.stdout
+    assert run(*DEMO, "--stop").returncode == 0
+    assert nothing_is_left(checkout, management)
+
+
+def test_a_virtual_host_with_a_saga_in_it_is_left_alone(checkout: Path, silent_url: str) -> None:
+    where = environ(SAGA_AMQP_URL=silent_url)
+    done = subprocess.run(DEMO, cwd=checkout, env=where, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "has a saga in it already" in done.stderr
+    assert list((checkout / "var").iterdir()) == []
+
+
+def as_it_should_be() -> dict[str, Any]:
+    """What would be seen at the end if all went well, worked out by hand from the shipped catalogue."""
+    orders = {}
+    for kind in KINDS:
+        events = [{"type": "commande.annulee", "note": kind.raison}] if kind.raison else []
+        events += [{"type": "notification.envoyee", "note": message} for message in kind.messages]
+        orders[kind.commande_id] = {
+            "state": "COMPENSATED" if kind.raison else "COMPLETED",
+            "flags": [],
+            "remaining": [],
+            "dead_letters": 0,
+            "events": events,
+        }
+    states = ("new", "running", "failed", "compensating", "stuck", "intervention")
+    sagas = dict.fromkeys(states, 0) | {"total": 10, "completed": 4, "compensated": 6}
+    return {
+        "orders": orders,
+        "report": {"sagas": sagas, "compensations": 6, "dead_letters": {}},
+        "services": {
+            "produits": {
+                "PROD-456": {"initial": 1000, "disponible": 992, "retenu": 0, "vendu": 8},
+                "PROD-999": {"initial": 3, "disponible": 3, "retenu": 0, "vendu": 0},
+            },
+            "comptes": {
+                "CLIENT-123": {"initial": 100000.0, "solde": 99900.01},
+                "CLIENT-456": {"initial": 5000.0, "solde": 4880.6},
+                "CLIENT-999": {"initial": 20.0, "solde": 20.0},
+            },
+            "mouvements": {"debits": {"montant": 614.89}, "remboursements": {"montant": 395.5}},
+            "commandes": {"total": 10, "en_attente": 0, "creees": 4, "annulees": 6},
+            "messages": {"confirmation": 5, "annulation": 5, "rectificatif": 1},
+        },
+    }
+
+
+def mistakes(seen: dict[str, Any]) -> list[str]:
+    return verdict.mistakes(KINDS, verdict.Seen(seen["orders"], seen["report"], seen["services"]))
+
+
+def test_a_demonstration_that_went_well_has_no_mistake() -> None:
+    assert mistakes(as_it_should_be()) == []
+
+
+def _order(seen: dict[str, Any]) -> dict[str, Any]:
+    order: dict[str, Any] = seen["orders"][kinds.TOO_LATE.commande_id]
+    return order
+
+
+@pytest.mark.parametrize(
+    ("spoil", "where"),
+    [
+        (lambda seen: _order(seen).update(state="COMPENSATING"), "CMD-HORS-DELAI: state"),
+        (lambda seen: _order(seen).update(flags=["INTERVENTION"]), "CMD-HORS-DELAI: flags"),
+        (lambda seen: _order(seen).update(remaining=["stock.libere"]), "CMD-HORS-DELAI: remaining"),
+        (lambda seen: _order(seen).update(dead_letters=1), "CMD-HORS-DELAI: dead letters"),
+        (lambda seen: _order(seen)["events"].pop(), "CMD-HORS-DELAI: messages"),
+        (lambda seen: _order(seen)["events"].pop(0), "CMD-HORS-DELAI: reason"),
+        (lambda seen: seen["report"]["sagas"].update(stuck=1), "report: stuck"),
+        (lambda seen: seen["report"].update(compensations=5), "report: compensations"),
+        (lambda seen: seen["services"]["produits"]["PROD-456"].update(retenu=2), "stock, PROD-456: retenu"),
+        (lambda seen: seen["services"]["comptes"]["CLIENT-123"].update(solde=1.0), "paiement, CLIENT-123: solde"),
+        (lambda seen: seen["services"]["mouvements"]["debits"].update(montant=600), "paiement: taken"),
+        (lambda seen: seen["services"]["commandes"].update(en_attente=1), "commande: en_attente"),
+        (lambda seen: seen["services"]["messages"].update(rectificatif=0), "notification: rectificatif"),
+    ],
+)
+def test_each_thing_that_is_wrong_is_named(spoil: Callable[[dict[str, Any]], Any], where: str) -> None:
+    seen = json.loads(json.dumps(as_it_should_be()))
+    spoil(seen)
+    found = mistakes(seen)
+    assert len(found) == 1
+    assert found[0].startswith(where)
+
+
+def test_the_orders_are_of_every_kind() -> None:
+    """Every kind of end that the saga has, and no order that stands for nothing."""
+    reasons = {kind.raison for kind in KINDS}
+    assert {None, "client bloqué", "délai dépassé", "demande du client", "solde insuffisant"} < reasons
+    assert {message for kind in KINDS for message in kind.messages} == {
+        *("confirmation", "annulation", "rectificatif"),
+    }
+    assert len({kind.commande_id for kind in KINDS}) == len(KINDS)
+    assert all(dataclasses.asdict(kind)["about"] for kind in KINDS)

@@ -1,0 +1,166 @@
+"""What a customer types, and what then is on the wire."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from contracts.catalogue import open_envelope
+from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
+from tests.scripts.conftest import COMMAND, environ, say
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.outsider import Outsider
+
+GOOD = '{"client_id": "CLIENT-123", "produit_id": "PROD-456", "quantite": 1, "montant": %s}'
+
+
+def test_an_order_is_in_both_inboxes_and_its_id_on_standard_output(silent_url: str, client: Outsider) -> None:
+    order = ["--client", "CLIENT-456", "--produit", "PROD-789", "--quantite", "3", "--montant", "150.5"]
+    done = say(silent_url, *order)
+    assert done.returncode == 0
+    heard = client.get("commande.inbox", within_seconds=5)
+    assert heard is not None
+    envelope = open_envelope(heard.body)
+    fact = envelope.data
+    assert isinstance(fact, CommandeInitiee)
+    assert done.stdout == f"{fact.commande_id}\n"
+    assert (fact.client_id, fact.produit_id, fact.quantite, str(fact.montant)) == (
+        *("CLIENT-456", "PROD-789", 3, "150.5"),
+    )
+    assert (heard.exchange, heard.key, envelope.source) == (
+        *("client.events", "commande.initiee", "/clients/passer_commande"),
+    )
+    assert heard.properties.message_id == envelope.id
+    assert (heard.properties.delivery_mode, heard.properties.correlation_id) == (2, fact.commande_id)
+    same = client.get("stock.inbox", within_seconds=5)
+    assert same is not None
+    assert same.body == heard.body
+
+
+def test_nobody_at_work_is_a_notice_and_the_order_waits(silent_url: str, client: Outsider) -> None:
+    done = say(silent_url, "--commande", "CMD-WAITS")
+    assert (done.returncode, done.stdout) == (0, "CMD-WAITS\n")
+    assert "no worker of stock is running" in done.stderr
+    assert "no worker of commande is running" in done.stderr
+    assert client.count("stock.inbox") == 1
+
+
+def test_many_orders_have_ids_of_their_own(silent_url: str, client: Outsider) -> None:
+    done = say(silent_url, "--count", "3", "--commande", "CMD-MANY")
+    assert done.stdout.split() == ["CMD-MANY-1", "CMD-MANY-2", "CMD-MANY-3"]
+    anonymous = say(silent_url, "--count", "600").stdout.split()
+    assert len(set(anonymous)) == 600
+    assert client.count("stock.inbox") == 603
+
+
+def test_a_rate_is_kept(silent_url: str, client: Outsider) -> None:
+    began = time.monotonic()
+    assert say(silent_url, "--count", "30", "--rate", "20").returncode == 0
+    assert time.monotonic() - began > 1.3
+    assert client.count("stock.inbox") == 30
+
+
+def test_json_is_an_object_a_line(silent_url: str, client: Outsider) -> None:
+    done = say(silent_url, "--count", "2", "--commande", "CMD-JSON", "--json")
+    known = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(k["commande_id"], k["type"]) for k in known] == [
+        ("CMD-JSON-1", "commande.initiee"),
+        ("CMD-JSON-2", "commande.initiee"),
+    ]
+    heard = client.get("stock.inbox", within_seconds=5)
+    assert heard is not None
+    assert heard.properties.message_id == known[0]["event_id"]
+
+
+def test_a_cancellation_goes_to_the_decider_alone(silent_url: str, client: Outsider) -> None:
+    done = say(silent_url, "--annuler", "CMD-GONE", "--raison", "changé d'avis")
+    assert (done.returncode, done.stdout) == (0, "CMD-GONE\n")
+    assert "stock" not in done.stderr
+    heard = client.get("commande.inbox", within_seconds=5)
+    assert heard is not None
+    fact = open_envelope(heard.body).data
+    assert fact == CommandeAnnulationDemandee(commande_id="CMD-GONE", raison="changé d'avis")
+    assert client.count("stock.inbox") == 0
+
+
+def test_a_file_of_orders_is_said_line_by_line(silent_url: str, client: Outsider, tmp_path: Path) -> None:
+    file = tmp_path / "orders.jsonl"
+    named = GOOD.replace("{", '{"commande_id": "CMD-NAMED", ', 1)
+    file.write_text("\ufeff" + "\n\n".join([named % "0.1", GOOD % "1000000"]) + "\n", encoding="utf-8")
+    done = say(silent_url, "--file", "orders.jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] == "CMD-NAMED"
+    assert client.count("stock.inbox") == 2
+    piped = say(silent_url, "--file", "-", said=GOOD % "12.34")
+    assert piped.returncode == 0
+    assert client.count("stock.inbox") == 3
+
+
+BAD = [
+    ("nonsense", "not JSON"),
+    ("[1]", "not a JSON object"),
+    (GOOD % "NaN", "not JSON"),
+    (GOOD % "-1", "montant: input should be greater than 0"),
+    (GOOD % "1.001", "montant: decimal input should have no more than 2 decimal places"),
+    (GOOD % '"5"', "montant: an amount is a number"),
+    (GOOD.replace("quantite", "quantity") % "5", "quantite: field required"),
+    (GOOD.replace("CLIENT-123", "\\u0000") % "5", "client_id:"),
+    ("[" * 100_000, "not JSON"),
+]
+
+
+def test_a_bad_line_is_named_by_number_and_nothing_is_said(
+    silent_url: str, client: Outsider, tmp_path: Path
+) -> None:
+    file = tmp_path / "orders.jsonl"
+    file.write_text("\n".join([GOOD % "5", *(line for line, _ in BAD)]), encoding="utf-8")
+    done = say(silent_url, "--file", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    complaints = done.stderr.splitlines()
+    for number, (complaint, (_, reason)) in enumerate(zip(complaints, BAD, strict=False), start=2):
+        assert f"line {number}: {reason}" in complaint
+    assert f"nothing was said: {len(BAD)} bad lines" in complaints[-1]
+    assert client.count("stock.inbox") == 0
+    done = say(silent_url, "--file", str(file), "--skip-bad")
+    assert (done.returncode, len(done.stdout.split())) == (0, 1)
+    assert client.count("stock.inbox") == 1
+
+
+def test_an_id_that_comes_twice_in_a_file_is_a_bad_line(silent_url: str, client: Outsider) -> None:
+    line = GOOD.replace("{", '{"commande_id": "CMD-TWICE", ', 1) % "5"
+    done = say(silent_url, "--file", "-", said=f"{line}\n{line}\n")
+    assert "line 2: commande_id: the same as on line 1" in done.stderr
+    assert done.returncode == 2
+    assert client.count("stock.inbox") == 0
+
+
+def test_on_a_terminal_a_bar_shows_how_far_it_is(silent_url: str, client: Outsider) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, str(COMMAND), "--count", "60", "--rate", "100"]
+    where = environ(SAGA_AMQP_URL=silent_url, TERM="xterm")
+    with subprocess.Popen(command, env=where, stdout=subprocess.PIPE, stderr=theirs, text=True) as running:
+        os.close(theirs)
+        shown = b""
+        while chunk := _read(ours):
+            shown += chunk
+        assert running.stdout is not None
+        assert len(running.stdout.read().split()) == 60
+    os.close(ours)
+    assert b"60/60" in shown
+    assert client.count("stock.inbox") == 60
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        # Linux says so when the other end is closed.
+        return b""

@@ -1,0 +1,102 @@
+"""A mistake, or a broker that is not as it should be, is one line, and nothing is said."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.scripts.conftest import COMMAND, say
+
+if TYPE_CHECKING:
+    from tests.support.outsider import Outsider
+
+
+def one_line(done: subprocess.CompletedProcess[str], code: int) -> str:
+    """The complaint of a command that ended with `code` and did nothing else."""
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--montant", "1,5"], "montant: '1,5' is not a number"),
+        (["--montant", "nan"], "montant: input should be a finite number"),
+        (["--montant", "0"], "montant: input should be greater than 0"),
+        (["--montant", "1.005"], "montant: decimal input should have no more than 2"),
+        (["--quantite", "0"], "quantite: input should be greater than or equal to 1"),
+        (["--quantite", "two"], "--quantite"),
+        (["--client", ""], "client_id:"),
+        (["--commande", "x" * 101], "commande_id:"),
+        (["--commande", "x" * 99, "--count", "10"], "commande_id:"),
+        (["--count", "0"], "--count"),
+        (["--rate", "0"], "--rate"),
+        (["--rate", "nan"], "--rate"),
+        (["--annuler", "CMD-1", "--client", "CLIENT-123"], "--annuler does not go with --client"),
+        (["--annuler", ""], "commande_id:"),
+        (["--annuler", "CMD-1", "--raison", ""], "raison:"),
+        (["--raison", "why"], "--raison goes with --annuler"),
+        (["--file", "-", "--count", "2"], "--file does not go with --count"),
+        (["--file", "nowhere.jsonl"], "nowhere.jsonl: No such file"),
+        (["--file", "."], "Is a directory"),
+        (["--file", os.devnull], "no order in it"),
+        (["--skip-bad"], "--skip-bad goes with --file"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], complaint: str) -> None:
+    # Nobody listens there: a mistake is noticed before the broker is asked.
+    assert complaint in one_line(say("amqp://localhost:1/", *arguments), 2)
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("amqp://localhost:1/", "the broker at localhost:1 does not answer"),
+        ("http://localhost/", "SAGA_AMQP_URL: expected amqp://"),
+        ("amqp://broker.invalid/", "names no user"),
+    ],
+)
+def test_a_broker_that_cannot_be_reached_is_one_line(url: str, complaint: str) -> None:
+    assert complaint in one_line(say(url), 2)
+
+
+def test_a_broker_that_says_no_is_one_line(silent_url: str) -> None:
+    scheme, _, rest = silent_url.partition("://")
+    wrong = f"{scheme}://nobody:secret@{rest.partition('@')[2]}"
+    assert "secret" not in one_line(say(wrong), 2)
+
+
+def test_a_broker_without_the_exchange_is_said_plainly(amqp_url: str) -> None:
+    assert "there is no exchange client.events" in one_line(say(amqp_url), 1)
+
+
+def test_an_inbox_that_is_missing_is_said_plainly_although_the_history_hears(
+    amqp_url: str, outsider: Outsider
+) -> None:
+    outsider.declare_exchange("client.events")
+    outsider.declare_queue("saga.history", **{"x-queue-type": "stream"})
+    outsider.bind("saga.history", "client.events", "#")
+    outsider.declare_queue("commande.inbox")
+    assert "there is no queue stock.inbox" in one_line(say(amqp_url), 1)
+
+
+def test_a_queue_that_is_not_bound_gives_the_order_back(amqp_url: str, outsider: Outsider) -> None:
+    outsider.declare_exchange("client.events")
+    for service in ("stock", "commande"):
+        outsider.declare_queue(f"{service}.inbox")
+    done = say(amqp_url, "--commande", "CMD-BACK")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "1 of 1 returned by the broker: CMD-BACK" in done.stderr
+
+
+def test_a_python_without_the_requirements_is_told_how_to_get_them() -> None:
+    # Without site-packages, as the system's own Python is.
+    bare = [sys.executable, "-I", "-S", str(COMMAND)]
+    done = subprocess.run(bare, capture_output=True, text=True, timeout=30, check=False)
+    assert "make" in one_line(done, 1)
