@@ -46,6 +46,8 @@ IDENTITY = Table(
 _CONFLICTS = {"40001", "40P01", "55P03"}
 # PostgreSQL: the server answered and said no (password, role, database).
 _REFUSALS = ("28", "3D", "42")
+# SQLite: what another connection or a little room will end.
+_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
 
 
 class Conflict(ChoregraphieError):
@@ -90,7 +92,7 @@ def open_database(service: Service, settings: Settings) -> Database:
     """Open the database of `service`, creating and filling it at first start, upgrading an older one.
 
     Raises DatabaseRefused when it cannot be used (unwritable, held by another worker, newer, damaged), and
-    DatabaseTrouble when its server does not answer.
+    DatabaseTrouble when it does not answer now (locked for a while, a full disk, a server that is away).
     """
     url = database_url(service.name, settings)
     lock = hold(url) if is_file(url) else None
@@ -101,7 +103,7 @@ def open_database(service: Service, settings: Settings) -> Database:
             _prepare(connection, service, settings)
     except (DatabaseTrouble, Conflict, DBAPIError) as error:
         database.close()
-        if url.get_backend_name() != "sqlite" and not _answered(error):
+        if _will_pass(error, sqlite=url.get_backend_name() == "sqlite"):
             raise DatabaseTrouble(f"{shown(url)}: {short(error)}") from error
         raise DatabaseRefused(f"{shown(url)}: {short(error)}") from error
     except BaseException:
@@ -132,11 +134,15 @@ def reading(service: Service, settings: Settings) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _answered(error: Exception) -> bool:
-    origin = getattr(error, "__cause__", None) or error
-    state = getattr(getattr(origin, "orig", None), "sqlstate", None)
-    refusal = "authentication failed" in str(error) or "does not exist" in str(error)
-    return refusal or (state is not None and state.startswith(_REFUSALS))
+def _will_pass(error: Exception, *, sqlite: bool) -> bool:
+    """Whether to wait and try again: another has the file, its disk is full, or the server does not answer."""
+    cause = error.__cause__ or error
+    origin = getattr(cause, "orig", None) or cause
+    if sqlite:
+        return getattr(origin, "sqlite_errorcode", 0) & 0xFF in _PASSING
+    state = getattr(origin, "sqlstate", None)
+    refused = "authentication failed" in str(error) or "does not exist" in str(error)
+    return not refused and not (state is not None and state.startswith(_REFUSALS))
 
 
 def _check(connection: Connection) -> None:

@@ -118,7 +118,7 @@ class History(Protocol):
         """
 
     async def first(self) -> HistoryEntry | None:
-        """The oldest entry still kept, or None when the stream is empty. Raises BrokerTrouble when it is silent."""
+        """The oldest entry kept, or None when the stream is empty. Raises BrokerTrouble when it is silent."""
 
     async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
         """Messages and consumers of each of `queues` that exists."""

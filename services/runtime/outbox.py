@@ -41,9 +41,7 @@ OUTBOX = Table(
 )
 
 _DECIDE = insert(OUTBOX)
-_MARK_SAID = (
-    update(OUTBOX).where(OUTBOX.c.event_id == bindparam("the_id")).values(said_at=bindparam("now"))
-)
+_MARK_SAID = update(OUTBOX).where(OUTBOX.c.event_id == bindparam("the_id")).values(said_at=bindparam("now"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,7 @@ class Row:
 
     @classmethod
     def key_column(cls) -> Column[Any]:
-        (column,) = cls.TABLE.primary_key.columns
-        return column
+        return _key_column(cls.TABLE)
 
     def key(self) -> str:
         return str(getattr(self, self.key_column().name))
@@ -66,7 +65,7 @@ class Unit:
             self._load(cls, sorted(wanted[cls]))
 
     def _load(self, cls: type[R], keys: list[str]) -> None:
-        query = _select(cls, self._locked)
+        query = _select(cls.TABLE, self._locked)
         for start in range(0, len(keys), _KEYS_PER_STATEMENT):
             some = keys[start : start + _KEYS_PER_STATEMENT]
             self._rows.update(dict.fromkeys(((cls, key) for key in some), None))
@@ -103,29 +102,34 @@ class Unit:
             elif values != self._before[key]:
                 changed.setdefault(key[0], []).append(values)
         for cls, rows in new.items():
-            self._connection.execute(_insert(cls), rows)
+            self._connection.execute(_insert(cls.TABLE), rows)
         for cls, rows in changed.items():
-            self._connection.execute(_update(cls), [_bound(cls, row) for row in rows])
+            self._connection.execute(_update(cls.TABLE), [_bound(cls, row) for row in rows])
 
 
 # Each built once: to build a statement costs as much as to send it.
 @cache
-def _select(cls: type[Row], locked: bool) -> Any:
-    column = cls.key_column()
-    query = select(cls.TABLE).where(column.in_(bindparam("keys", expanding=True))).order_by(column)
+def _select(table: Table, locked: bool) -> Any:
+    key = _key_column(table)
+    query = select(table).where(key.in_(bindparam("keys", expanding=True))).order_by(key)
     return query.with_for_update() if locked else query
 
 
 @cache
-def _insert(cls: type[Row]) -> Any:
-    return insert(cls.TABLE)
+def _insert(table: Table) -> Any:
+    return insert(table)
 
 
 @cache
-def _update(cls: type[Row]) -> Any:
-    key = cls.key_column()
-    rest: dict[str, Any] = {c.name: bindparam(f"new_{c.name}") for c in cls.TABLE.columns if c is not key}
-    return update(cls.TABLE).where(key == bindparam("the_key")).values(rest)
+def _update(table: Table) -> Any:
+    key = _key_column(table)
+    rest: dict[str, Any] = {c.name: bindparam(f"new_{c.name}") for c in table.columns if c is not key}
+    return update(table).where(key == bindparam("the_key")).values(rest)
+
+
+def _key_column(table: Table) -> Column[Any]:
+    (column,) = table.primary_key.columns
+    return column
 
 
 def _bound(cls: type[Row], values: dict[str, Any]) -> dict[str, Any]:

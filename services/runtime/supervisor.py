@@ -39,7 +39,7 @@ OpenSession = Callable[[Tools], contextlib.AbstractAsyncContextManager[Door]]
 
 def backoff(failures: int, dice: random.Random | None = None) -> float:
     """Seconds to wait after that many failures in a row: doubling from 0.5 to 30, spread by half each way."""
-    spread = (dice or random).uniform(0.5, 1.5)  # noqa: S311
+    spread = (dice or random).uniform(0.5, 1.5)
     return min(LONGEST_WAIT_SECONDS, 0.5 * 2.0 ** min(failures - 1, 10)) * spread
 
 
