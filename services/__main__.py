@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from services.runtime import BrokerTrouble, DatabaseTrouble, UserError, read_settings
-from services.verbs import inspect, journal, outbox, run
+from services.verbs import choreography, inspect, journal, outbox, run
 
 _EXAMPLES = """\
 examples:
@@ -16,6 +16,7 @@ examples:
   python -m services inspect stock        what is on the shelves, held and sold
   python -m services journal CMD-0001     what every service did for an order
   python -m services outbox list          what was decided and not yet said
+  python -m services choreography check   is the saga sound? before it runs
 
 Settings come from the environment (SAGA_AMQP_URL, SAGA_DATABASE_URL, …); see the README.
 """
@@ -41,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for module in (run, inspect, journal, outbox):
+    for module in (run, inspect, journal, outbox, choreography):
         module.add(verbs)
     return parser
 

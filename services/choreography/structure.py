@@ -1,0 +1,150 @@
+"""The rules that can be judged from the declaration alone, without running it. Pure."""
+
+from collections.abc import Iterator
+
+from contracts.choreography import Choreography, EventClass, Reaction, Step
+from services.choreography.runs import Runs
+from services.choreography.violations import Rule, Violation
+
+
+def violations(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+    yield from _steps(choreography, runs)
+    yield from _decides(choreography, runs)
+    yield from _sender(choreography, runs)
+    yield from _heard(choreography, runs)
+    yield from _said(choreography)
+    yield from _answers(choreography, runs)
+
+
+def _steps(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+    names = [step.service for step in choreography.steps]
+    for service in dict.fromkeys(r.service for r in choreography.reactions):
+        if names.count(service) != 1:
+            what = f"{service} reacts, and has {names.count(service) or 'no'} steps; one names the service"
+            first = next(choreography.heard_by(service))
+            remedy = f'add a Step("{service}", {first.hears.__name__}, …) to the steps'
+            yield Violation(Rule.STEPS, what, service, remedy, runs.to_hearing(first))
+    for reaction in choreography.reactions:
+        if choreography.reaction(reaction.service, reaction.hears.TYPE) is not reaction:
+            what = f"{reaction.service} is declared twice to hear {reaction.hears.TYPE}: a service reacts once"
+            remedy = "make one reaction of the two"
+            yield Violation(Rule.STEPS, what, reaction.service, remedy, runs.to_hearing(reaction))
+    for step in choreography.steps:
+        for what, remedy, shown_at in _amiss(choreography, step):
+            run = runs.to_hearing(shown_at) if shown_at else ()
+            yield Violation(Rule.STEPS, what, step.service, remedy, run)
+
+
+def _amiss(choreography: Choreography, step: Step) -> Iterator[tuple[str, str, Reaction | None]]:
+    """What is wrong with a step, what would mend it, and at which reaction it shows."""
+    reaction = choreography.reaction(step.service, step.after.TYPE)
+    if reaction is None:
+        yield f"{step.service}'s step comes after {step.after.TYPE}, which it does not hear", _hear(step), None
+        return
+    for role, event in (("success", step.success), ("refusal", step.refusal)):
+        if event is not None and event not in reaction.says:
+            what = f"{step.service} hears {step.after.TYPE} and never says its step's {role}, {event.TYPE}"
+            yield what, f"add {event.__name__} to what that reaction says", reaction
+    undoing = next((r for r in choreography.heard_by(step.service) if r.undoing), None)
+    if undoing and step.undone not in undoing.says:
+        wanted = undoing.says[0].__name__ if undoing.says else "…"
+        what = f"{step.service} has an undoing, and its step does not name the answer: nobody would wait for it"
+        yield what, f"give the step undone={wanted}", undoing
+    if step.undone and not undoing:
+        what = f"{step.service}'s step is undone by {step.undone.TYPE}, and none of its reactions is that undoing"
+        yield what, undoing_of(choreography, step.service, step.undone), reaction
+
+
+def _hear(step: Step) -> str:
+    return f'add Reaction("{step.service}", {step.after.__name__}, ({step.success.__name__}, …), …)'
+
+
+def undoing_of(choreography: Choreography, service: str, answer: EventClass | None) -> str:
+    """The declaration of an undoing that is missing."""
+    cancelled = choreography.cancelled
+    done = [r.hears.__name__ for r in choreography.heard_by(service) if r.hears is not cancelled]
+    says = answer.__name__ if answer else "…"
+    undoes = "".join(f"{name}, " for name in done).rstrip()
+    return f'Reaction("{service}", {cancelled.__name__}, ({says},), undoing=True, undoes=({undoes}))'
+
+
+def _decides(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+    outcomes = {choreography.created, choreography.cancelled}
+    for reaction in choreography.reactions:
+        decided = sorted(event.TYPE for event in outcomes & set(reaction.says))
+        if reaction.service != choreography.decider and (decided or reaction.decision):
+            said = f"says {' and '.join(decided)}" if decided else "is declared a decision"
+            what = f"{reaction.service}, hearing {reaction.hears.TYPE}, {said}: {choreography.decider} decides"
+            remedy = f"say a refusal that {choreography.decider} hears, and let it decide"
+            yield Violation(Rule.DECIDES, what, reaction.service, remedy, runs.to_hearing(reaction))
+        elif decided and not reaction.decision:
+            what = f"{reaction.service}, hearing {reaction.hears.TYPE}, decides and is not declared a decision"
+            yield Violation(Rule.DECIDES, what, reaction.service, "add decision=True", runs.to_hearing(reaction))
+    for timed in choreography.timed:
+        if timed.service != choreography.decider and outcomes & set(timed.says):
+            what = f"the clock of {timed.service} decides: only that of {choreography.decider} may"
+            yield Violation(Rule.DECIDES, what, timed.service, f"let {choreography.decider}'s clock say it")
+    for outcome in (choreography.created, choreography.cancelled):
+        if not any(outcome in r.says for r in choreography.heard_by(choreography.decider)):
+            what = f"{choreography.decider}, the decider, never says {outcome.TYPE}"
+            remedy = f"add {outcome.__name__} to what one of its decisions says"
+            yield Violation(Rule.DECIDES, what, choreography.decider, remedy)
+
+
+def _sender(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+    outcomes = {choreography.created, choreography.cancelled}
+    for reaction in choreography.reactions:
+        for event in reaction.says:
+            if reaction.service != event.SAID_BY and event not in outcomes:
+                what = f"{reaction.service} says {event.TYPE}, which is {event.SAID_BY}'s to say"
+                remedy = f"say an event of {reaction.service}'s own; its exchange would refuse this one"
+                yield Violation(Rule.SENDER, what, reaction.service, remedy, runs.to_hearing(reaction))
+
+
+def _heard(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+    heard = {reaction.hears for reaction in choreography.reactions}
+    for event in choreography.events:
+        if event in heard or event in choreography.final:
+            continue
+        sayer = next((r for r in choreography.reactions if event in r.says), None)
+        what = f"{event.TYPE} is said by {event.SAID_BY}, and nobody hears it"
+        remedy = f"let a service hear it, or add {event.__name__} to final when it is the last word of its branch"
+        yield Violation(Rule.HEARD, what, event.SAID_BY, remedy, runs.to_saying(event) if sayer else ())
+
+
+def _said(choreography: Choreography) -> Iterator[Violation]:
+    said = {choreography.starts, choreography.cancel_asked}
+    said |= {event for r in choreography.reactions for event in r.says}
+    said |= {event for timed in choreography.timed for event in timed.says}
+    for reaction in choreography.reactions:
+        if reaction.hears not in said:
+            what = f"{reaction.service} hears {reaction.hears.TYPE}, and nobody says it"
+            remedy = f"let a reaction of {reaction.hears.SAID_BY} say it, or take the deaf one away"
+            yield Violation(Rule.SAID, what, reaction.service, remedy)
+
+
+def _answers(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+    for reaction in choreography.reactions:
+        if not (reaction.undoing or reaction.undoes):
+            continue
+        for what, remedy in _unsure(choreography, reaction):
+            said = f"{reaction.service}, hearing {reaction.hears.TYPE}, {what}"
+            yield Violation(Rule.ANSWERS, said, reaction.service, remedy, runs.to_hearing(reaction))
+
+
+def _unsure(choreography: Choreography, reaction: Reaction) -> Iterator[tuple[str, str]]:
+    cancelled = choreography.cancelled
+    if reaction.hears is not cancelled:
+        yield (
+            f"undoes before it knows of a cancellation, or never: {cancelled.TYPE} is what calls for it",
+            (f"let it hear {cancelled.__name__}"),
+        )
+    if len(reaction.says) != 1:
+        many = "may give several answers" if reaction.says else "undoes in silence"
+        yield f"{many}: nobody can tell from the events that it has undone", "let it say exactly one event"
+    if reaction.refusal:
+        yield "may refuse to undo", "take its refusal away: an undoing given up calls for a person"
+    own = {r.hears for r in choreography.heard_by(reaction.service)} - {reaction.hears}
+    for event in reaction.undoes:
+        if event not in own:
+            yield f"undoes {event.TYPE}, which {reaction.service} does not hear", "name events that it hears"

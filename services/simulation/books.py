@@ -1,0 +1,86 @@
+"""The services' databases, in memory: opened once a process, set back for each run, read as plain rows."""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from services.commande import SERVICE as COMMANDE
+from services.notification import SERVICE as NOTIFICATION
+from services.paiement import SERVICE as PAIEMENT
+from services.runtime import Instant, Service, Settings
+from services.runtime.database import Database, open_database
+from services.runtime.inbox import METADATA
+from services.stock import SERVICE as STOCK
+
+SERVICES = (STOCK, PAIEMENT, COMMANDE, NOTIFICATION)
+CATALOGUE = Path(__file__).parent / "catalogue.toml"
+
+Rows = list[dict[str, Any]]
+Tables = dict[str, Rows]
+
+
+class Books:
+    """One database per service. Not for two runs at once."""
+
+    def __init__(self, services: Sequence[Service] = SERVICES) -> None:
+        settings = Settings(database_url="sqlite://", catalogue=CATALOGUE)
+        self.services = {service.name: service for service in services}
+        self.databases: dict[str, Database] = {s.name: open_database(s, settings) for s in services}
+        self._files = {name: _file(database) for name, database in self.databases.items()}
+        self._fresh = {name: file.serialize() for name, file in self._files.items()}
+        self._names = {name: _tables(file) for name, file in self._files.items()}
+
+    def reset(self) -> None:
+        """As on the first day."""
+        for name, fresh in self._fresh.items():
+            self._files[name].deserialize(fresh)
+
+    def save(self, service: str) -> bytes:
+        return self._files[service].serialize()
+
+    def restore(self, service: str, saved: bytes) -> None:
+        self._files[service].deserialize(saved)
+
+    def tables(self, service: str) -> Tables:
+        """Every row of every table, as the database keeps it: amounts in cents, instants in microseconds."""
+        return {table: self._rows(service, f"SELECT * FROM {table}") for table in self._names[service]}  # noqa: S608
+
+    def instants(self, service: str) -> dict[str, frozenset[str]]:
+        """The columns of each table that hold an instant."""
+        known = [*METADATA.sorted_tables, *self.services[service].tables.sorted_tables]
+        return {t.name: frozenset(c.name for c in t.columns if isinstance(c.type, Instant)) for t in known}
+
+    def unsaid(self) -> int:
+        query = "SELECT count(*) AS n FROM outbox WHERE said_at IS NULL"
+        return sum(int(self._rows(name, query)[0]["n"]) for name in self.services)
+
+    def undecided(self) -> int:
+        """Orders that still wait for their decision."""
+        query = "SELECT count(*) AS n FROM commandes WHERE etat = 'en_attente'"
+        return int(self._rows(COMMANDE.name, query)[0]["n"])
+
+    def close(self) -> None:
+        for database in self.databases.values():
+            database.close()
+
+    def _rows(self, service: str, query: str) -> Rows:
+        cursor = self._files[service].execute(query)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _file(database: Database) -> sqlite3.Connection:
+    """The driver's connection; of an in-memory database there is exactly one."""
+    connection = database.engine.raw_connection()
+    try:
+        driver = connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - the URL says so
+        return driver
+    finally:
+        connection.close()
+
+
+def _tables(file: sqlite3.Connection) -> list[str]:
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+    return [str(name) for (name,) in file.execute(query)]

@@ -1,0 +1,143 @@
+"""A session on the model of the broker: the runtime's `Door`, which can be cut at any moment."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from services.runtime import BrokerTrouble, Delivery, Fate, Outgoing
+from services.simulation.broker import headers_of
+from services.simulation.chance import Fault
+from services.simulation.queues import Message
+
+if TYPE_CHECKING:
+    from services.simulation.network import Network
+
+
+class SimDoor:
+    """Opened by `Network.open`. `lost` is why it is no more, or None."""
+
+    def __init__(self, network: "Network", who: str, queue: str, prefetch: int) -> None:
+        self._network = network
+        self.who = who
+        self._queue = queue
+        self._prefetch = prefetch
+        self._here: list[Delivery] = []
+        # Tag to the number by which the queue knows the delivery.
+        self._unsettled: dict[int, int] = {}
+        self._tag = 0
+        self._acks = 0
+        self._waiting: asyncio.Future[None] | None = None
+        self.lost: str | None = None
+
+    async def consume(self) -> None:
+        await self._network.pause(1)
+        if self.lost is None and not self._network.up:
+            self.lost = "the broker is away"
+        if self.lost is not None:
+            raise BrokerTrouble(self.lost)
+        self._network.doors[self._queue].append(self)
+        self._network.pump(self._queue)
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._unsettled) < self._prefetch
+
+    def arrive(self, number: int, message: Message) -> None:
+        """The broker delivers."""
+        self._tag += 1
+        self._unsettled[self._tag] = number
+        self._here.append(
+            Delivery(
+                self._tag,
+                message.body,
+                message.exchange,
+                message.routing_key,
+                headers_of(message),
+                message.properties,
+                redelivered=message.count > 0,
+            )
+        )
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def deliveries(self, most: int) -> list[Delivery]:
+        while not self._here and self.lost is None:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        if self.lost is not None:
+            raise BrokerTrouble(self.lost)
+        batch, self._here = self._here[:most], self._here[most:]
+        for delivery in batch:
+            again = f" (back {delivery.returns} times)" if delivery.returns else ""
+            self._network.diary.note(
+                self.who,
+                f"takes {delivery.routing_key}{again}",
+                fro=delivery.properties.app_id or "",
+                to=self.who,
+                order=delivery.properties.correlation_id or "",
+            )
+        return batch
+
+    async def publish(self, batch: Sequence[Outgoing]) -> list[Fate]:
+        if self.lost is not None:
+            return [Fate.UNKNOWN] * len(batch)
+        fates = await self._network.publish(self.who, list(batch))
+        if self.lost is not None:
+            # The answers were on their way when the session went.
+            return [Fate.UNKNOWN] * len(batch)
+        return fates
+
+    async def settle(self, tags: Sequence[int]) -> None:
+        if self.lost is not None or not tags:
+            return
+        self._acks += 1
+        if self._network.chance.strikes(Fault.ACK_LOST, self.who, self._acks, self._network.loop.now):
+            self.cut("the session was lost with an acknowledgement on its way")
+            return
+        queue = self._network.broker.queues[self._queue]
+        for tag in tags:
+            queue.ack(self._unsettled.pop(tag))
+        self._network.pump(self._queue)
+
+    async def give_back(self, tags: Sequence[int]) -> None:
+        if self.lost is None:
+            self._return(list(tags))
+
+    async def is_consuming(self) -> bool:
+        if self.lost is not None:
+            raise BrokerTrouble(self.lost)
+        return bool(self._network.doors[self._queue])
+
+    async def stop_deliveries(self) -> list[Delivery]:
+        doors = self._network.doors[self._queue]
+        if self in doors:
+            doors.remove(self)
+        here, self._here = self._here, []
+        return here
+
+    def cut(self, why: str) -> None:
+        """The session is lost: what it held goes back to the queue, in order."""
+        if self.lost is not None:
+            return
+        self.lost = why
+        self._network.diary.note(self.who, f"loses its session: {why}")
+        doors = self._network.doors[self._queue]
+        if self in doors:
+            doors.remove(self)
+        self._return(list(self._unsettled))
+        self._here.clear()
+        self._wake()
+
+    def close(self) -> None:
+        """Leave in order: what is still unsettled goes back as well."""
+        if self.lost is None:
+            self.cut("it is closed")
+
+    def _return(self, tags: list[int]) -> None:
+        queue = self._network.broker.queues[self._queue]
+        for tag in tags:
+            queue.give_back(self._unsettled.pop(tag))
+        self._network.pump(self._queue)

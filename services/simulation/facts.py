@@ -1,0 +1,91 @@
+"""What is left when a run is over: databases, dead letters, history, the outside. Data for the oracle."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from contracts.topology import REASON_HEADER
+from services.runtime import Reason
+from services.simulation.books import Rows, Tables
+from services.simulation.plan import Act
+from services.simulation.queues import Message
+
+
+@dataclass(frozen=True)
+class Facts:
+    """`tables` by service; `dead` letters by service; `history` the messages of the stream, oldest first.
+
+    `acts` are those that the broker confirmed to the clients. `charged` is what the gateway holds, by key.
+    `remains` says what should not be there: messages in queues, hidden ones, consumers, tasks. `any_may_fail`:
+    every reaction may have been made to fail; otherwise only those that call the outside world.
+    """
+
+    tables: Mapping[str, Tables]
+    dead: Mapping[str, Sequence[Message]]
+    history: Sequence[Message]
+    acts: Sequence[Act]
+    charged: Mapping[str, Decimal]
+    remains: Sequence[str] = ()
+    any_may_fail: bool = False
+
+    def rows(self, service: str, table: str) -> Rows:
+        return self.tables[service][table]
+
+    @cached_property
+    def said(self) -> dict[str, dict[str, list[str]]]:
+        """The event ids in all outboxes: by order, then by type."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for tables in self.tables.values():
+            for row in tables["outbox"]:
+                found.setdefault(row["commande_id"], {}).setdefault(row["type"], []).append(row["event_id"])
+        return found
+
+    @cached_property
+    def inboxes(self) -> dict[str, set[str]]:
+        return {name: {row["event_id"] for row in tables["inbox"]} for name, tables in self.tables.items()}
+
+    @cached_property
+    def orders(self) -> dict[str, dict[str, Any]]:
+        """The decider's orders that have really begun."""
+        rows = self.rows("commande", "commandes")
+        return {row["commande_id"]: row for row in rows if row["etat"] != "inconnue"}
+
+    @cached_property
+    def dead_ids(self) -> dict[str, set[str]]:
+        """The event ids of the dead letters that can be read, by service."""
+        return {name: {id_ for letter in dead if (id_ := event_id(letter))} for name, dead in self.dead.items()}
+
+    @cached_property
+    def in_doubt(self) -> set[str]:
+        """The orders that need a person: something about them was given up, and lies among the dead letters."""
+        return {order_of(letter) for dead in self.dead.values() for letter in dead if is_open(letter)}
+
+
+def content(message: Message) -> dict[str, Any]:
+    """The envelope, or {} when it cannot be read."""
+    try:
+        found = json.loads(message.body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def event_id(message: Message) -> str:
+    return str(content(message).get("id", ""))
+
+
+def order_of(message: Message) -> str:
+    return str(content(message).get("data", {}).get("commande_id", ""))
+
+
+def is_open(letter: Message) -> bool:
+    """Whether somebody was to act on it and could not; the others nobody should ever read."""
+    return reason_of(letter) in {Reason.EXHAUSTED, Reason.ID_COLLISION, "delivery_limit"}
+
+
+def reason_of(letter: Message) -> str:
+    """The broker's reason, or the runtime's."""
+    return letter.deaths[0].reason if letter.deaths else str(letter.headers.get(REASON_HEADER, ""))

@@ -1,0 +1,168 @@
+"""Between the programs and the model of the broker: time on the way, sessions, and what goes wrong with both."""
+
+from asyncio import Future
+from collections import Counter
+
+from contracts.topology import HISTORY
+from services.runtime import BrokerTrouble, Fate, Outgoing
+from services.simulation.broker import Broker
+from services.simulation.chance import Chance, Fault
+from services.simulation.clock import VirtualLoop
+from services.simulation.diary import Diary
+from services.simulation.door import SimDoor
+from services.simulation.queues import Message
+
+# Everything on the way takes a whole number of these, so that what could arrive together does.
+GRID_SECONDS = 0.05
+HOPS = (1, 1, 1, 2)
+LATE_SECONDS = (0.3, 1.0, 2.5)
+AWAY_SECONDS = (0.3, 1.0)
+# A timer may fire a rounding error before its time.
+ROUNDING = 1e-6
+
+
+class Network:
+    """`up` is whether the broker answers; `in_transit` how many accepted messages have not reached a queue yet."""
+
+    def __init__(self, loop: VirtualLoop, broker: Broker, chance: Chance, diary: Diary) -> None:
+        self.loop = loop
+        self.broker = broker
+        self.chance = chance
+        self.diary = diary
+        self.up = True
+        self.in_transit = 0
+        self.sent: Counter[str] = Counter()
+        self.doors: dict[str, list[SimDoor]] = {queue: [] for queue in broker.queues}
+        self._turn = 0
+
+    async def pause(self, hops: float) -> None:
+        """Wait for that many steps of the grid, to a point of the grid."""
+        done = self.loop.create_future()
+        self.loop.call_at(self._point(hops), _end, done)
+        await done
+
+    def _point(self, hops: float) -> float:
+        return round(self.loop.now / GRID_SECONDS + hops) * GRID_SECONDS
+
+    def open(self, who: str, queue: str, prefetch: int) -> SimDoor:
+        """A session. Raises BrokerTrouble while the broker is away."""
+        if not self.up:
+            raise BrokerTrouble("the broker is away")
+        return SimDoor(self, who, queue, prefetch)
+
+    async def publish(self, who: str, batch: list[Outgoing]) -> list[Fate]:
+        """What became of each, as far as `who` can know; after an unknown one, nothing more is taken."""
+        fates: list[Fate] = []
+        for message in batch:
+            cut_off = not self.up or Fate.UNKNOWN in fates
+            fates.append(Fate.UNKNOWN if cut_off else self._publish(who, message))
+        await self.pause(self.chance.choice(HOPS, "confirm", who, len(batch), self.loop.now))
+        return fates
+
+    def _publish(self, who: str, message: Outgoing) -> Fate:
+        name = f"{message.exchange}:{message.properties.message_id or len(message.body)}"
+        self.sent[name] += 1
+        where = (who, name, self.sent[name])
+        if self.chance.strikes(Fault.PUBLISH_LOST, *where):
+            self._told(who, message, "is lost on its way to the broker")
+            return Fate.UNKNOWN
+        if self.chance.strikes(Fault.RETURNED, *where):
+            self._told(who, message, "is returned: no queue is bound")
+            return Fate.RETURNED
+        if self.chance.strikes(Fault.REFUSED, *where):
+            # One queue that is full is enough for a refusal; the others may have taken it.
+            self._told(who, message, "is refused: a queue is full")
+            if self.chance.fraction("refused by all", *where) < 0.5:
+                self.carry(message, where)
+            return Fate.REFUSED
+        if not self.carry(message, where):
+            return Fate.RETURNED
+        if self.chance.strikes(Fault.CONFIRM_LOST, *where):
+            self._told(who, message, "is taken, and its confirm is lost")
+            return Fate.UNKNOWN
+        return Fate.CONFIRMED
+
+    def carry(self, message: Outgoing, where: tuple[object, ...]) -> bool:
+        """The broker takes a message; whether a queue is bound for it."""
+        reached = self.broker.route(message.exchange, message.routing_key)
+        accepted = self.broker.accept(_kept(message))
+        for queue in reached:
+            if queue == HISTORY:
+                self.broker.now = self.loop.now
+                self.broker.put(queue, accepted)
+                continue
+            self._send(queue, accepted, self.chance.choice(HOPS, "hop", queue, *where))
+            if self.chance.strikes(Fault.TWICE, queue, *where):
+                self._send(queue, accepted, self.chance.choice(HOPS, "again", queue, *where) + 1)
+        return bool(reached)
+
+    def _send(self, queue: str, message: Message, hops: float) -> None:
+        name = (queue, message.exchange, message.properties.message_id, self.loop.now)
+        if self.chance.strikes(Fault.LATE, *name):
+            hops += self.chance.choice(LATE_SECONDS, "late", *name) / GRID_SECONDS
+        self.in_transit += 1
+        self.loop.call_at(self._point(hops), self._arrive, queue, message)
+
+    def _arrive(self, queue: str, message: Message) -> None:
+        self.in_transit -= 1
+        self.broker.now = self.loop.now
+        self.broker.put(queue, message)
+        self._watch_expiry(queue)
+        self.pump(queue)
+
+    def _watch_expiry(self, queue: str) -> None:
+        due = self.broker.queues[queue].next_expiry()
+        if due is not None:
+            self.loop.call_at(due, self._expire, queue)
+
+    def _expire(self, queue: str) -> None:
+        self.broker.now = self.loop.now
+        self.broker.queues[queue].expire(self.loop.now + ROUNDING)
+        self._watch_expiry(queue)
+        for name, doors in self.doors.items():
+            if doors:
+                self.pump(name)
+
+    def pump(self, queue: str) -> None:
+        """Deliver what is ready, turn by turn, to whoever may hold more."""
+        source = self.broker.queues[queue]
+        while len(source) and (free := [door for door in self.doors[queue] if door.has_room]):
+            self._turn += 1
+            taken = source.take()
+            assert taken is not None  # noqa: S101 - it is not empty
+            free[self._turn % len(free)].arrive(*taken)
+
+    def leave(self, who: str) -> None:
+        """The broker goes away, and every session with it. What it has confirmed, it keeps."""
+        self.up = False
+        self.diary.note(who, "goes away, with every session")
+        for door in [door for doors in self.doors.values() for door in doors]:
+            door.cut("the broker went away")
+
+    def come_back(self, who: str) -> None:
+        self.up = True
+        self.diary.note(who, "is back")
+
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way and every queue but those of dead letters is empty."""
+        working = (q for q in self.broker.queues.values() if q.dead_letter_exchange is not None)
+        return not self.in_transit and all(not len(queue) and not queue.unacked for queue in working)
+
+    def _told(self, who: str, message: Outgoing, what: str) -> None:
+        self.diary.note(who, f"{message.routing_key} {what}", order=message.properties.correlation_id or "")
+
+
+def _end(waiting: "Future[None]") -> None:
+    if not waiting.done():
+        waiting.set_result(None)
+
+
+def _kept(message: Outgoing) -> Message:
+    return Message(
+        message.body,
+        message.exchange,
+        message.routing_key,
+        dict(message.headers),
+        message.properties,
+        message.expiration_ms,
+    )

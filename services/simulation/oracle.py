@@ -1,0 +1,168 @@
+"""What must hold when all is quiet: the invariants, each a pure function over the facts.
+
+    I1 stock          I2 money         I3 termination   I4 one decision
+    I5 agreement      I6 nothing lost  I7 no double effect   I8 dead letters   I10 hygiene
+
+An order in doubt (something about it lies among the dead letters, for a person) is excused from I2, I3 and I5.
+I9 is the monitor's, which nothing here may know: a judge can be handed to the walk.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from contracts.choreography import CHOREOGRAPHY
+from contracts.topology import dlx
+from services.runtime import Reason
+from services.simulation.facts import Facts, event_id, is_open, order_of, reason_of
+
+CREATED, CANCELLED = CHOREOGRAPHY.created.TYPE, CHOREOGRAPHY.cancelled.TYPE
+# Nobody reads these, so nobody need: the clients of the plan send them on purpose.
+_UNWANTED = {
+    Reason.UNREADABLE,
+    Reason.UNKNOWN_TYPE,
+    Reason.UNKNOWN_VERSION,
+    Reason.INVALID,
+    Reason.SUBJECT_MISMATCH,
+    Reason.WRONG_SENDER,
+}
+# Only a service that asks the outside world can fail: the databases of a simulation never do.
+_CALLING = {"paiement", "notification"}
+
+
+def violations(facts: Facts) -> list[str]:
+    """Every invariant that does not hold, each with what was found instead; none: all is well."""
+    return [f"{name}: {found}" for name, check in CHECKS.items() for found in check(facts)]
+
+
+def stock(facts: Facts) -> Iterator[str]:
+    kept: Counter[tuple[str, str]] = Counter()
+    for row in facts.rows("stock", "reservations"):
+        kept[row["produit_id"], row["etat"]] += row["quantite"]
+    for row in facts.rows("stock", "rayons"):
+        product = row["produit_id"]
+        expected = (kept[product, "retenue"], kept[product, "vendue"])
+        if (row["retenu"], row["vendu"]) != expected or row["disponible"] < 0:
+            yield f"{product}: {row}, and the reservations say {expected}"
+        if row["initial"] != row["disponible"] + sum(expected):
+            yield f"{product}: {row['initial']} at first, now {row}"
+
+
+def money(facts: Facts) -> Iterator[str]:
+    taken: Counter[str] = Counter()
+    debits = {row["commande_id"]: row for row in facts.rows("paiement", "debits")}
+    for row in debits.values():
+        taken[row["client_id"]] += row["montant"] if row["etat"] == "pris" else 0
+    for row in facts.rows("paiement", "comptes"):
+        if row["initial"] - row["solde"] != taken[row["client_id"]]:
+            yield f"{row}, and {taken[row['client_id']]} was taken"
+    for key in facts.charged:
+        order = key.rpartition(":")[2]
+        if order not in facts.in_doubt and debits.get(order, {}).get("etat") != "pris":
+            yield f"{order}: the gateway holds a charge that the books do not"
+
+
+def termination(facts: Facts) -> Iterator[str]:
+    for order in sorted({act.order for act in facts.acts if act.kind in {"order", "second"}}):
+        if order not in facts.orders and order not in facts.in_doubt:
+            yield f"{order}: ordered, and the decider does not know of it"
+    for order, row in facts.orders.items():
+        if order in facts.in_doubt:
+            continue
+        said = facts.said.get(order, {})
+        wanted = {
+            "creee": (CREATED,),
+            "annulee": (CANCELLED, *(step.undone.TYPE for step in CHOREOGRAPHY.undoings if step.undone)),
+        }.get(row["etat"])
+        if wanted is None:
+            yield f"{order}: {row['etat']}, and nobody is asked to see to it"
+        elif missing := [type_ for type_ in (*wanted, "notification.envoyee") if type_ not in said]:
+            yield f"{order}: {row['etat']}, without {', '.join(missing)}"
+
+
+def one_decision(facts: Facts) -> Iterator[str]:
+    for order, said in facts.said.items():
+        for type_ in (CREATED, CANCELLED):
+            if len(set(said.get(type_, ()))) > 1:
+                yield f"{order}: {type_} was decided {len(said[type_])} times"
+    heard: dict[tuple[str, str], set[str]] = {}
+    for message in facts.history:
+        if message.routing_key in {CREATED, CANCELLED} and message.exchange == "commande.events":
+            heard.setdefault((order_of(message), message.routing_key), set()).add(event_id(message))
+    yield from (f"{order}: {len(ids)} different {key}" for (order, key), ids in heard.items() if len(ids) > 1)
+
+
+def agreement(facts: Facts) -> Iterator[str]:
+    goods = {row["commande_id"]: row["etat"] for row in facts.rows("stock", "reservations")}
+    money = {row["commande_id"]: row["etat"] for row in facts.rows("paiement", "debits")}
+    for order in sorted({*goods, *money, *facts.orders} - facts.in_doubt):
+        state = facts.orders.get(order, {}).get("etat", "unknown")
+        kept = (goods.get(order, "liberee"), money.get(order, "rembourse"))
+        if kept != (("vendue", "pris") if state == "creee" else ("liberee", "rembourse")):
+            yield f"{order}: {state}, goods {kept[0]}, money {kept[1]}"
+
+
+def nothing_lost(facts: Facts) -> Iterator[str]:
+    for service, tables in facts.tables.items():
+        for row in tables["outbox"]:
+            if row["said_at"] is None:
+                yield f"{service} never said {row['type']} of {row['commande_id']}"
+            yield from _unheard(facts, row["type"], row["event_id"], row["commande_id"])
+    for act in facts.acts:
+        if act.kind != "garbage":
+            type_ = CHOREOGRAPHY.cancel_asked.TYPE if act.kind == "cancel" else CHOREOGRAPHY.starts.TYPE
+            yield from _unheard(facts, type_, act.event, act.order)
+
+
+def _unheard(facts: Facts, type_: str, id_: str, order: str) -> Iterator[str]:
+    for service in CHOREOGRAPHY.services:
+        hears = CHOREOGRAPHY.reaction(service, type_) is not None
+        if hears and id_ not in facts.inboxes[service] | facts.dead_ids[service]:
+            yield f"{service} never heard {type_} of {order}"
+
+
+def no_double_effect(facts: Facts) -> Iterator[str]:
+    for service, tables in facts.tables.items():
+        done = Counter((row["action"], row["cause"]) for row in tables["journal"] if row["state"] == "done")
+        yield from (f"{service}: {action} twice for {cause}" for (action, cause), n in done.items() if n > 1)
+    for order, said in facts.said.items():
+        for type_, ids in said.items():
+            # A message to the customer about each decision.
+            if len(ids) > (2 if type_ == "notification.envoyee" else 1):
+                yield f"{order}: {type_} was decided {len(ids)} times"
+        for step in CHOREOGRAPHY.steps[:2]:
+            if step.refusal and {step.success.TYPE, step.refusal.TYPE} <= said.keys():
+                yield f"{order}: both {step.success.TYPE} and {step.refusal.TYPE}"
+
+
+def dead_letters(facts: Facts) -> Iterator[str]:
+    written = {message.body for message in facts.history if message.exchange not in map(dlx, facts.tables)}
+    kinds = {act.kind for act in facts.acts}
+    for service, dead in facts.dead.items():
+        for letter in dead:
+            reason, about = reason_of(letter), f"{service}: a dead letter about {order_of(letter)!r}"
+            if letter.body not in written:
+                yield f"{about} has other bytes than were ever published"
+            if not is_open(letter) and not (reason in _UNWANTED and "garbage" in kinds):
+                yield f"{about} has the reason {reason!r}"
+            if reason == Reason.EXHAUSTED and not (facts.any_may_fail or service in _CALLING):
+                yield f"{about}: {letter.headers.get('x-saga-detail')}"
+            if reason == Reason.ID_COLLISION and "collide" not in kinds:
+                yield f"{about} collides with nothing"
+
+
+def hygiene(facts: Facts) -> Iterator[str]:
+    yield from facts.remains
+
+
+CHECKS: dict[str, Callable[[Facts], Iterator[Any]]] = {
+    "I1 stock": stock,
+    "I2 money": money,
+    "I3 termination": termination,
+    "I4 one decision": one_decision,
+    "I5 agreement": agreement,
+    "I6 nothing lost": nothing_lost,
+    "I7 no double effect": no_double_effect,
+    "I8 dead letters": dead_letters,
+    "I10 hygiene": hygiene,
+}

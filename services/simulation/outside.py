@@ -1,0 +1,93 @@
+"""What the services' calls speak to, simulated: a card gateway and a mail carrier, with their faults.
+
+Both are idempotent by key, as their protocols ask. They outlive every worker.
+"""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+
+from services.simulation.chance import Chance, Fault
+from services.simulation.diary import Diary
+
+OUTAGE_SECONDS = 0.5
+_LATE_SECONDS = 60.0  # beyond any caller's patience
+_TRAVEL_SECONDS = (0.0, 0.0, 0.0, 0.05)
+
+
+@dataclass(frozen=True)
+class Reponse:
+    """The gateway's answer, in the words of `services.paiement`."""
+
+    acceptee: bool
+    raison: str = ""
+
+
+class _Remote:
+    def __init__(self, name: str, chance: Chance, diary: Diary) -> None:
+        self._name = name
+        self._chance = chance
+        self._diary = diary
+        self._asked: Counter[str] = Counter()
+
+    async def _reach(self, what: str) -> str:
+        """Travel there; the name of this try. Raises ConnectionError when it is not reached."""
+        self._asked[what] += 1
+        this = f"{what}:{self._asked[what]}"
+        if seconds := self._chance.choice(_TRAVEL_SECONDS, "travel", this):
+            await asyncio.sleep(seconds)
+        window = int(asyncio.get_running_loop().time() / OUTAGE_SECONDS)
+        away = self._chance.strikes(Fault.OUTAGE, self._name, window)
+        if away or self._chance.strikes(Fault.CALL_FAILED, this):
+            self._diary.note(self._name, f"is not reached: {what}")
+            raise ConnectionError("it did not answer")
+        return this
+
+    async def _answer(self, this: str) -> None:
+        """Travel back. Raises ConnectionError when the answer is lost."""
+        if self._chance.strikes(Fault.ANSWER_LOST, this):
+            self._diary.note(self._name, f"did it, and its answer is lost: {this}")
+            raise ConnectionError("its answer was lost")
+        if self._chance.strikes(Fault.ANSWER_LATE, this):
+            self._diary.note(self._name, f"did it, and its answer is late: {this}")
+            await asyncio.sleep(_LATE_SECONDS)
+
+
+class Gateway(_Remote):
+    """`charged`: what is charged and not taken back, by key."""
+
+    def __init__(self, chance: Chance, diary: Diary) -> None:
+        super().__init__("gateway", chance, diary)
+        self._answers: dict[str, Reponse] = {}
+        self.charged: dict[str, Decimal] = {}
+
+    async def debiter(self, cle: str, client_id: str, montant: Decimal) -> Reponse:
+        this = await self._reach(f"debit {cle}")
+        if cle not in self._answers:
+            refused = self._chance.strikes(Fault.CARD_REFUSED, cle)
+            self._answers[cle] = Reponse(not refused, "carte refusée" if refused else "")
+            if not refused:
+                self.charged[cle] = montant
+        await self._answer(this)
+        return self._answers[cle]
+
+    async def annuler(self, cle: str) -> None:
+        this = await self._reach(f"cancel {cle}")
+        self._answers[cle] = Reponse(False, "débit annulé")
+        self.charged.pop(cle, None)
+        await self._answer(this)
+
+
+class Carrier(_Remote):
+    """`sent`: the subjects of the messages that have left, by key."""
+
+    def __init__(self, chance: Chance, diary: Diary) -> None:
+        super().__init__("carrier", chance, diary)
+        self.sent: dict[str, str] = {}
+
+    async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
+        this = await self._reach(f"mail {cle}")
+        self.sent.setdefault(cle, objet)
+        await self._answer(this)
+        return f"{commande_id}@clients.invalid"

@@ -1,0 +1,150 @@
+"""A quorum queue and a stream, as RabbitMQ has them, without time of their own. Pure.
+
+Only what our topology uses: a delivery limit, a TTL, at-least-once dead-lettering. What is said here of order,
+counts and deaths is compared with a real broker by `tests/simulation/test_broker_model.py`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from services.runtime import Properties
+
+Headers = Mapping[str, Any]
+
+DELIVERY_COUNT = "x-delivery-count"
+NO_PROPERTIES = Properties()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`count`: how often it came back to this queue; `deaths`: where it was dead-lettered, the latest first."""
+
+    body: bytes
+    exchange: str
+    routing_key: str
+    headers: Headers = field(default_factory=dict)
+    properties: Properties = NO_PROPERTIES
+    expiration_ms: int | None = None
+    count: int = 0
+    deaths: tuple["Death", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """One entry of `x-death`: `count` times from that queue for that reason; the latest stands first."""
+
+    queue: str
+    reason: str
+    exchange: str
+    routing_key: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    message: Message
+    expires: float | None
+
+
+class QuorumQueue:
+    """`bury` is told of every message that dies here, with the reason; it says whether somebody took it."""
+
+    def __init__(
+        self, name: str, arguments: Mapping[str, Any], bury: Callable[["QuorumQueue", Message, str], bool]
+    ) -> None:
+        self.name = name
+        limit, ttl_ms = arguments.get("x-delivery-limit"), arguments.get("x-message-ttl")
+        self.limit: int | None = limit
+        self.ttl: float | None = None if ttl_ms is None else ttl_ms / 1000
+        self.dead_letter_exchange: str | None = arguments.get("x-dead-letter-exchange")
+        self._bury = bury
+        self._ready: deque[_Kept] = deque()
+        # What came back is delivered before what never left, in the order in which it came back.
+        self._returned: deque[_Kept] = deque()
+        self._unacked: dict[int, _Kept] = {}
+        self._number = 0
+        self.hidden: list[Message] = []  # dead, and nobody took it: counted by the broker, never seen again
+
+    def __len__(self) -> int:
+        return len(self._ready) + len(self._returned)
+
+    @property
+    def unacked(self) -> int:
+        return len(self._unacked)
+
+    @property
+    def messages(self) -> int:
+        """What the broker's tools show as `messages`: ready, unacked and hidden."""
+        return len(self) + len(self._unacked) + len(self.hidden)
+
+    def __iter__(self) -> Iterator[Message]:
+        """The messages that are ready, in the order in which they will be delivered."""
+        yield from (kept.message for kept in (*self._returned, *self._ready))
+
+    def put(self, message: Message, now: float) -> None:
+        lives = [ms / 1000 for ms in (message.expiration_ms,) if ms is not None]
+        lives += [] if self.ttl is None else [self.ttl]
+        self._ready.append(_Kept(message, now + min(lives) if lives else None))
+
+    def take(self) -> tuple[int, Message] | None:
+        """The next delivery and the number to settle it by. `redelivered` is `message.count > 0`."""
+        source = self._returned or self._ready
+        if not source:
+            return None
+        self._number += 1
+        self._unacked[self._number] = source.popleft()
+        return self._number, self._unacked[self._number].message
+
+    def ack(self, number: int) -> None:
+        del self._unacked[number]
+
+    def reject(self, number: int) -> None:
+        """Refuse for good: to the dead letters."""
+        self._die(self._unacked.pop(number).message, "rejected")
+
+    def give_back(self, number: int) -> None:
+        """Put back: rejected or nacked with `requeue`, or its session was lost. Each counts (to RabbitMQ 4.2)."""
+        kept = self._unacked.pop(number)
+        message = replace(kept.message, count=kept.message.count + 1)
+        if self.limit is not None and message.count > self.limit:
+            self._die(message, "delivery_limit")
+        else:
+            self._returned.append(_Kept(message, kept.expires))
+
+    def expire(self, now: float) -> None:
+        """Let what is too old die, from the head only: what stands behind a longer life waits."""
+        while (head := self._head()) is not None and head.expires is not None and head.expires <= now:
+            self._die((self._returned or self._ready).popleft().message, "expired")
+
+    def next_expiry(self) -> float | None:
+        head = self._head()
+        return head.expires if head else None
+
+    def _head(self) -> _Kept | None:
+        source = self._returned or self._ready
+        return source[0] if source else None
+
+    def _die(self, message: Message, reason: str) -> None:
+        if self.dead_letter_exchange is not None and not self._bury(self, message, reason):
+            self.hidden.append(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a stream."""
+
+    message: Message
+    time: float
+
+
+class Stream:
+    """Everything ever put in, in order; nothing takes anything away."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.entries: list[Entry] = []
+
+    def put(self, message: Message, now: float) -> None:
+        self.entries.append(Entry(message, now))

@@ -1,0 +1,57 @@
+"""The gateway and the carrier of the exhaustive search: they answer at once, and can be copied."""
+
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Self, TypeVar
+
+from services.simulation.outside import Reponse
+
+T = TypeVar("T")
+
+
+@dataclass
+class Outside:
+    """What the calls of one service have done outside; a gateway and a carrier in one, for whoever asks which."""
+
+    answers: dict[str, Reponse] = field(default_factory=dict)
+    charged: dict[str, Decimal] = field(default_factory=dict)
+    sent: dict[str, str] = field(default_factory=dict)
+
+    def copy(self) -> Self:
+        return type(self)(dict(self.answers), dict(self.charged), dict(self.sent))
+
+    def canon(self) -> tuple[Any, ...]:
+        answers = sorted((key, answer.acceptee, answer.raison) for key, answer in self.answers.items())
+        return tuple(answers), tuple(sorted(self.charged.items())), tuple(sorted(self.sent.items()))
+
+    def refuse_next(self, cle: str) -> bool:
+        """Have the gateway say no to that debit; whether it can, not having answered yet."""
+        if cle in self.answers or not cle.startswith("paiement:encaisser"):
+            return False
+        self.answers[cle] = Reponse(False, "carte refusée")
+        return True
+
+    async def debiter(self, cle: str, client_id: str, montant: Decimal) -> Reponse:
+        if cle not in self.answers:
+            self.answers[cle] = Reponse(True)
+            self.charged[cle] = montant
+        return self.answers[cle]
+
+    async def annuler(self, cle: str) -> None:
+        self.answers[cle] = Reponse(False, "débit annulé")
+        self.charged.pop(cle, None)
+
+    async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
+        self.sent.setdefault(cle, objet)
+        return f"{commande_id}@clients.invalid"
+
+
+def run_now(call: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits."""
+    try:
+        call.send(None)
+    except StopIteration as done:
+        answer: T = done.value
+        return answer
+    raise AssertionError("a call of the search waited")

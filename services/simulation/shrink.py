@@ -1,0 +1,69 @@
+"""Makes a failing run smaller: leaves out what its clients do and what strikes it, while it still fails alike."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from services.simulation.plan import Act, Plan
+from services.simulation.walk import Outcome
+
+T = TypeVar("T")
+Rerun = Callable[[Plan], Outcome]
+
+# Each try is a run; a failure that is still large after so many is shown as it is.
+MOST_TRIES = 400
+
+
+def shrink(failed: Outcome, rerun: Rerun, tries: int = MOST_TRIES) -> Outcome:
+    """The smallest run found that breaks one of the invariants that `failed` broke."""
+    search = _Search(failed, rerun, tries)
+    search.attempt(failed.plan.acts, failed.struck)
+    while search.left and _once(search):
+        continue
+    return search.best
+
+
+class _Search:
+    def __init__(self, failed: Outcome, rerun: Rerun, tries: int) -> None:
+        self.best = failed
+        self.left = tries
+        self._rerun = rerun
+        self._broken = _invariants(failed)
+
+    def attempt(self, acts: Sequence[Act], faults: Sequence[str]) -> bool:
+        """Whether the run with exactly these still fails; it is the best then."""
+        if not self.left:
+            return False
+        self.left -= 1
+        tried = self._rerun(replace(self.best.plan, acts=tuple(acts), faults=tuple(faults)))
+        if not self._broken & _invariants(tried):
+            return False
+        # What was asked for and did not strike is not part of the story.
+        self.best = replace(tried, plan=replace(tried.plan, faults=tried.struck))
+        return True
+
+
+def _once(search: _Search) -> bool:
+    """One pass over acts and faults; whether anything could be left out."""
+    before = (search.best.plan.acts, search.best.struck)
+    _reduce(search, lambda: search.best.plan.acts, lambda some: search.attempt(some, search.best.struck))
+    _reduce(search, lambda: search.best.struck, lambda some: search.attempt(search.best.plan.acts, some))
+    return (search.best.plan.acts, search.best.struck) != before
+
+
+def _reduce(search: _Search, current: Callable[[], Sequence[T]], attempt: Callable[[Sequence[T]], bool]) -> None:
+    """Leave out halves, then quarters, down to single ones."""
+    size = max(1, len(current()) // 2)
+    while search.left:
+        start = 0
+        while start < len(current()) and search.left:
+            items = current()
+            if not attempt([*items[:start], *items[start + size :]]):
+                start += size
+        if size == 1:
+            return
+        size //= 2
+
+
+def _invariants(outcome: Outcome) -> set[str]:
+    return {found.partition(":")[0] for found in outcome.found}

@@ -1,0 +1,277 @@
+"""One service, one delivery, every way it can go: carried out by the real code, on a database set back each time.
+
+The clock stands still, so what a service does follows from its database, what its calls have done outside, and the
+delivery. Databases that differ only in row numbers and instants are one state; each effect is worked out once.
+"""
+
+import datetime as dt
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from contracts.topology import dlx, requeue
+from services.runtime import Delivery, Outgoing, Properties, Service, Settings
+from services.runtime.delivery import Reader, begin_calls, deal_with
+from services.runtime.door import Scalar
+from services.runtime.ledger import Ledger, Terms
+from services.runtime.redirect import for_another_try, set_aside
+from services.runtime.verdict import DeadLetter, RetryAfter
+from services.runtime.work import Result, Work
+from services.simulation.books import Books, Tables
+from services.simulation.broker import Broker
+from services.simulation.clock import EPOCH
+from services.simulation.quiet import Outside, run_now
+
+DEADLINE_SECONDS = 60.0
+DELAYS = (1.0,)
+_LAST_TRY = len(DELAYS) + 1
+
+
+class Refusal(Exception):
+    """What a reaction or a call of this search raises when it is to fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message on its way to one service, or in its dead letters.
+
+    `by`: who published it first; `name`: its id; `died`: the broker set it aside, and nobody said why.
+    """
+
+    service: str
+    body: bytes
+    exchange: str
+    routing_key: str
+    by: str
+    headers: tuple[tuple[str, Scalar], ...] = ()
+    name: str = ""
+    died: bool = False
+
+    def delivery(self) -> Delivery:
+        properties = Properties(message_id=self.name, app_id=self.by)
+        return Delivery(0, self.body, self.exchange, self.routing_key, dict(self.headers), properties)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One way a step can go, and what it costs in faults.
+
+    `stays`: the delivery is there again. `down`: the worker is dead, and says what is unsaid before anything else.
+    """
+
+    what: str
+    cost: int
+    state: int
+    sent: tuple[int, ...] = ()
+    dead: tuple[int, ...] = ()
+    stays: bool = False
+    down: bool = False
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A state of a service: how to get it back, and its rows for the oracle."""
+
+    file: bytes
+    outside: Outside
+    tables: Tables
+
+
+class Stepper:
+    """The states and effects of one service. `letters` numbers the letters of all services."""
+
+    def __init__(self, service: Service, books: Books, routes: Broker, letters: "Numbers") -> None:
+        settings = Settings(database_url="sqlite://", retry_delays=DELAYS, deadline=DEADLINE_SECONDS)
+        self.name = service.name
+        self.service = service
+        self.states: list[Kept] = []
+        self._known: dict[object, int] = {}
+        self._books = books
+        self._routes = routes
+        self._letters = letters
+        self._now = EPOCH
+        self._outside = Outside()
+        database = books.databases[service.name]
+        self._ledger = Ledger(service, database, Terms.of(settings), lambda: self._now)
+        self._reader = Reader(service)
+        self._instants = books.instants(service.name)
+        self._effects: dict[tuple[int, int], tuple[Effect, ...]] = {}
+        self._restarts: dict[int, tuple[Effect, ...]] = {}
+        self._ticks: dict[int, tuple[Effect, ...]] = {}
+        self.first = self._keep()
+
+    def effects(self, state: int, letter: int) -> tuple[Effect, ...]:
+        """Every way in which taking that letter in that state can go."""
+        if (state, letter) not in self._effects:
+            self._effects[state, letter] = tuple(self._deliver(state, self._letters.of(letter)))
+        return self._effects[state, letter]
+
+    def restarts(self, state: int) -> tuple[Effect, ...]:
+        """A new worker says what the dead one left unsaid; and may die of it as well."""
+        if state not in self._restarts:
+            self._restore(state)
+            unsaid, _ = self._ledger.unsaid(100)
+            sent = self._sent([saying.outgoing(self.name) for saying in unsaid])
+            again = Effect("starts, says what was left unsaid, and dies", 1, state, sent, down=True)
+            self._ledger.mark_said([saying.event_id for saying in unsaid])
+            self._restarts[state] = (
+                Effect("starts again", 0, self._keep(), sent),
+                *([again] if sent else []),
+            )
+        return self._restarts[state]
+
+    def ticks(self, state: int) -> tuple[Effect, ...]:
+        """The clock strikes for every order that waits."""
+        if state not in self._ticks:
+            self._restore(state)
+            self._now = EPOCH + dt.timedelta(seconds=2 * DEADLINE_SECONDS)
+            results = [result for line in self.service.timed for result in self._ledger.tick(line)]
+            self._now = EPOCH
+            sent = self._sent([s.outgoing(self.name) for result in results for s in result.sayings])
+            self._ticks[state] = (
+                tuple(self._said("hears the clock strike", 1, results, sent, ())) if results else ()
+            )
+        return self._ticks[state]
+
+    def _deliver(self, state: int, letter: Letter) -> Iterator[Effect]:
+        self._restore(state)
+        delivery = letter.delivery()
+        work = self._reader.read(delivery)
+        if isinstance(work, DeadLetter):
+            yield Effect("sets it aside", 0, state, dead=self._buried(delivery, work))
+            return
+        yield from self._called(state, work) if work.line.call else self._carried(state, work, "takes it", 0)
+        dead = self._letters.number(replace(letter, exchange=dlx(self.name), died=True))
+        yield Effect("dies of it until the broker sets it aside", 1, state, dead=(dead,))
+        if not work.line.call:
+            broken = replace(work, failure=Refusal("the reaction raised"))
+            yield from self._carried(state, broken, "fails with it", 1)
+            yield from self._carried(state, replace(broken, attempt=_LAST_TRY), "gives it up", 1)
+
+    def _called(self, state: int, work: Work) -> Iterator[Effect]:
+        """The call before the transaction: made or not, its answer heard or not."""
+        ((work, look),) = begin_calls(self._ledger, [work])
+        begun = self._keep()
+        if look is None:
+            yield from self._carried(begun, work, "takes it", 0)
+            return
+        if begun != state:
+            yield Effect("dies before the call", 1, begun, stays=True, down=True)
+        assert work.line.call is not None  # noqa: S101 - the caller's choice
+        answer = run_now(work.line.call(work.event, look, self._outside))
+        asked = self._keep()
+        if asked != begun:
+            yield Effect("dies after the call", 1, asked, stays=True, down=True)
+        yield from self._carried(asked, replace(work, answer=answer), "takes it", 0)
+        for after, how in ((begun, "the call fails"), (asked, "the answer is lost"))[: 1 + (asked != begun)]:
+            failed = replace(work, failure=Refusal(how))
+            yield from self._carried(after, failed, f"{how}, it will try again", 1)
+            yield from self._carried(
+                after, replace(failed, attempt=_LAST_TRY), f"{how} to the last, it gives up", 1
+            )
+        yield from self._refused(begun, work, look)
+
+    def _refused(self, begun: int, work: Work, look: Any) -> Iterator[Effect]:
+        """The gateway may say no."""
+        assert work.line.call is not None  # noqa: S101 - the caller's choice
+        self._restore(begun)
+        if self._outside.refuse_next(look.key()):
+            answer = run_now(work.line.call(work.event, look, self._outside))
+            yield from self._carried(
+                self._keep(), replace(work, answer=answer), "takes it, and the card is refused", 1
+            )
+
+    def _carried(self, state: int, work: Work, what: str, cost: int) -> Iterator[Effect]:
+        """The transaction, and what follows it: said and acknowledged, or cut off at any point."""
+        self._restore(state)
+        (result,) = deal_with(self._ledger, [work], DELAYS, [])
+        out = [saying.outgoing(self.name) for saying in result.sayings]
+        dead: tuple[int, ...] = ()
+        if isinstance(result.verdict, RetryAfter):
+            retried = for_another_try(work.delivery, result.verdict, self.name, 1000, EPOCH)
+            yield from self._said(what, cost, [result], (self._back(work, retried),), ())
+            return
+        if isinstance(result.verdict, DeadLetter):
+            dead = self._buried(work.delivery, result.verdict)
+        yield from self._said(what, cost, [result], self._sent(out), dead)
+
+    def _said(
+        self, what: str, cost: int, results: Sequence[Result], sent: tuple[int, ...], dead: tuple[int, ...]
+    ) -> Iterator[Effect]:
+        unsaid = self._keep()
+        self._ledger.mark_said([saying.event_id for result in results for saying in result.sayings])
+        said = self._keep()
+        comes_again = results[0].delivery is not None
+        yield Effect(what, cost, said, sent, dead)
+        if comes_again:
+            yield Effect(f"{what}, and it comes again", cost + 1, said, sent, dead, stays=True)
+        if unsaid != said:
+            yield Effect(f"{what}, dies before saying so", cost + 1, unsaid, stays=comes_again, down=True)
+            yield Effect(f"{what}, says so and dies", cost + 1, unsaid, sent, dead, stays=comes_again, down=True)
+
+    def _restore(self, state: int) -> None:
+        kept = self.states[state]
+        self._books.restore(self.name, zlib.decompress(kept.file))
+        self._outside = kept.outside.copy()
+
+    def _keep(self) -> int:
+        """The number of the state as it is now."""
+        tables = self._books.tables(self.name)
+        canon = (self._outside.canon(), *(_canon(rows, self._instants[name]) for name, rows in tables.items()))
+        if canon not in self._known:
+            self._known[canon] = len(self.states)
+            file = zlib.compress(self._books.save(self.name), 1)
+            self.states.append(Kept(file, self._outside.copy(), tables))
+        return self._known[canon]
+
+    def _sent(self, outgoing: Sequence[Outgoing]) -> tuple[int, ...]:
+        return tuple(n for message in outgoing for n in self._letters.routed(message, self._routes))
+
+    def _back(self, work: Work, retried: Outgoing) -> int:
+        """A retried message comes back to this service alone."""
+        headers = tuple(sorted(retried.headers.items()))
+        name = work.event_id
+        by, key = work.line.hears.SAID_BY, retried.routing_key
+        return self._letters.number(Letter(self.name, retried.body, requeue(self.name), key, by, headers, name))
+
+    def _buried(self, delivery: Delivery, verdict: DeadLetter) -> tuple[int, ...]:
+        buried = set_aside(delivery, verdict, self.name)
+        headers = tuple(sorted(buried.headers.items()))
+        by = delivery.properties.app_id or ""
+        name = delivery.properties.message_id or ""
+        letter = Letter(self.name, buried.body, dlx(self.name), buried.routing_key, by, headers, name)
+        return (self._letters.number(letter),)
+
+
+class Numbers:
+    """Letters by number, so that states are small."""
+
+    def __init__(self) -> None:
+        self._letters: list[Letter] = []
+        self._numbers: dict[Letter, int] = {}
+
+    def of(self, number: int) -> Letter:
+        return self._letters[number]
+
+    def number(self, letter: Letter) -> int:
+        if letter not in self._numbers:
+            self._numbers[letter] = len(self._letters)
+            self._letters.append(letter)
+        return self._numbers[letter]
+
+    def routed(self, message: Outgoing, routes: Broker) -> list[int]:
+        """A copy for each inbox that is bound for it."""
+        reached = routes.route(message.exchange, message.routing_key)
+        shown, key = message.properties, message.routing_key
+        by, id_ = shown.app_id or "", shown.message_id or ""
+        names = (queue.partition(".")[0] for queue in reached if queue.endswith(".inbox"))
+        return [self.number(Letter(name, message.body, message.exchange, key, by, (), id_)) for name in names]
+
+
+def _canon(rows: Sequence[dict[str, Any]], instants: frozenset[str]) -> tuple[Any, ...]:
+    """Rows without their numbers and instants; of an instant only whether there is one."""
+    plain = (
+        tuple((k, v is not None if k in instants else v) for k, v in row.items() if k != "number") for row in rows
+    )
+    return tuple(sorted(plain, key=repr))

@@ -1,0 +1,133 @@
+"""`choreography`: check the saga before it runs, draw it, and write the documents that follow from it."""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from contracts.choreography import CHOREOGRAPHY
+from services.choreography import (
+    FORMATS,
+    Rule,
+    as_data,
+    as_json,
+    as_text,
+    diagram,
+    document,
+    documents,
+    prove,
+    schema,
+)
+from services.runtime import Settings, UserError
+from services.verbs import simulate
+from services.verbs.catalogue import SERVICES
+
+# The documents describe what is shipped, whatever this machine's environment says.
+DELAYS = Settings().retry_delays
+
+_EXAMPLES = """\
+examples:
+  python -m services choreography check                  is the saga sound, and is the code what is declared?
+  python -m services choreography check --json           the same for a program
+  python -m services choreography diagram --format svg > choreography.svg
+  python -m services choreography asyncapi --service stock
+  python -m services choreography schemas --event stock.reserve
+  python -m services choreography generate --into docs   all of the documents, where the tests compare them
+
+What is declared stands in contracts/choreography.py; docs/add-your-own-service.md adds a service to it.
+"""
+_ABOUT_CHECK = """\
+Check the declared choreography, and the services' tables of reactions against it. Every run of one order is
+explored: deliveries in any order and late, refusals, reactions that give up, cancellations and deadlines at
+any moment. A rule that is broken is shown by a shortest run that breaks it. Exit code 0: it holds, 1: it does
+not, 2: it could not be judged.
+"""
+
+
+class CannotWrite(UserError):
+    """A generated document cannot be written."""
+
+
+def add(verbs: Any) -> None:
+    choreography = verbs.add_parser(
+        "choreography",
+        help="check the saga before it runs; diagrams, AsyncAPI and JSON Schema documents",
+        description="Check the saga before it runs, draw it, and write the documents that follow from it.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = choreography.add_subparsers(required=True, metavar="ACTION")
+    _add_check(actions)
+    drawing = actions.add_parser("diagram", help="the picture of who hears what and says what, on standard output")
+    drawing.add_argument("--format", choices=FORMATS, default="mermaid", help="mermaid by default")
+    drawing.set_defaults(do=_diagram)
+    described = actions.add_parser("asyncapi", help="AsyncAPI 3.0, one document per service, as JSON")
+    described.add_argument("--service", choices=SERVICES, help="only this service's document")
+    described.set_defaults(do=_asyncapi)
+    schemas = actions.add_parser("schemas", help="JSON Schema (2020-12) of each event, envelope included")
+    types = {event.TYPE: event for event in CHOREOGRAPHY.events}
+    schemas.add_argument("--event", choices=types, metavar="TYPE", help=f"only this event: {', '.join(types)}")
+    schemas.set_defaults(do=_schemas)
+    generated = actions.add_parser("generate", help="write all of these documents into a folder")
+    generated.add_argument(
+        "--into", type=Path, required=True, metavar="FOLDER", help="`docs` for the shipped copies"
+    )
+    generated.set_defaults(do=_generate)
+    simulate.add(actions)
+
+
+def _add_check(actions: Any) -> None:
+    rules = "\n".join(f"  {rule.slug:13} {rule.sentence}" for rule in Rule)
+    check = actions.add_parser(
+        "check",
+        help="is the saga sound, and is the code what is declared? exit code 0 or 1",
+        description=_ABOUT_CHECK,
+        epilog=f"rules:\n{rules}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    check.add_argument("--json", action="store_true", help="for programs")
+    check.set_defaults(do=_check)
+
+
+def _check(options: argparse.Namespace, settings: Settings) -> int:
+    proof = prove(CHOREOGRAPHY, SERVICES)
+    print(as_json(as_data(proof)) if options.json else as_text(proof), end="" if options.json else "\n")
+    return 0 if proof.clean else 1
+
+
+def _diagram(options: argparse.Namespace, settings: Settings) -> int:
+    print(diagram(CHOREOGRAPHY, options.format), end="")
+    return 0
+
+
+def _asyncapi(options: argparse.Namespace, settings: Settings) -> int:
+    described = {
+        name: document(service, CHOREOGRAPHY, DELAYS, canvases()[name]) for name, service in SERVICES.items()
+    }
+    print(as_json(described[options.service] if options.service else described), end="")
+    return 0
+
+
+def _schemas(options: argparse.Namespace, settings: Settings) -> int:
+    found = {event.TYPE: schema(event) for event in CHOREOGRAPHY.events}
+    print(as_json(found[options.event] if options.event else found), end="")
+    return 0
+
+
+def _generate(options: argparse.Namespace, settings: Settings) -> int:
+    written = documents(CHOREOGRAPHY, SERVICES, DELAYS, canvases())
+    try:
+        for name, text in written.items():
+            path = options.into / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CannotWrite(f"{error.filename}: {error.strerror}") from None
+    print(f"{len(written)} documents written into {options.into}", file=sys.stderr)
+    return 0
+
+
+def canvases() -> dict[str, str]:
+    """The first page of each service."""
+    return {name: importlib.import_module(f"services.{name}").__doc__ or "" for name in SERVICES}

@@ -1,0 +1,1 @@
+"""The prover, the generated documents, and the chapter that adds a service."""

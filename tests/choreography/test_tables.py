@@ -1,0 +1,99 @@
+"""The services' tables against the declared choreography: each difference is refused, by name."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Never
+
+import pytest
+
+from contracts.choreography import CHOREOGRAPHY
+from contracts.commande import CommandeAnnulee, CommandeCreee
+from contracts.paiement import PaiementEchoue, PaiementEffectue
+from contracts.stock import StockReserve
+from services.choreography import Rule, Violation, as_text, prove
+from services.runtime import Service, Transaction, on
+from services.stock import SERVICE as STOCK
+from services.verbs.catalogue import SERVICES
+
+
+def vendre_a_voix_haute(heard: CommandeCreee, tx: Transaction) -> Iterator[StockReserve]:
+    yield from ()
+
+
+def ecouter(heard: PaiementEffectue, tx: Transaction) -> Iterator[Never]:
+    yield from ()
+
+
+def instead(service: str, **how: Any) -> dict[str, Service]:
+    """The shipped services, one of them changed."""
+    return SERVICES | {service: dataclasses.replace(SERVICES[service], **how)}
+
+
+def lines(service: str, hears: type[Any], **how: Any) -> dict[str, Service]:
+    """The same, with one line of its table changed."""
+    table = SERVICES[service].reactions
+    changed = tuple(dataclasses.replace(line, **how) if line.hears is hears else line for line in table)
+    return instead(service, reactions=changed)
+
+
+def refused(services: dict[str, Service]) -> list[Violation]:
+    proof = prove(CHOREOGRAPHY, services)
+    assert {violation.rule for violation in proof.violations} == {Rule.AS_DECLARED}
+    assert "REFUSED  as-declared" in as_text(proof)
+    return list(proof.violations)
+
+
+def test_a_service_that_is_declared_and_not_there() -> None:
+    (violation,) = refused({name: service for name, service in SERVICES.items() if name != "stock"})
+    assert violation.what == "stock is declared, and there is no such service"
+
+
+def test_a_service_that_is_there_and_not_declared() -> None:
+    (violation,) = refused(SERVICES | {"caisse": dataclasses.replace(STOCK, name="caisse")})
+    assert violation.what == "caisse is a service that the choreography lacks"
+
+
+def test_a_line_that_is_missing_is_shown_where_it_would_be_needed() -> None:
+    (violation,) = refused(instead("stock", reactions=STOCK.reactions[:2]))
+    assert "stock is declared to hear commande.annulee, and its table has no line for it" in violation.what
+    assert violation.run[-1].hears is CommandeAnnulee
+
+
+def test_a_line_too_many() -> None:
+    (violation,) = refused(instead("stock", reactions=(*STOCK.reactions, on(PaiementEffectue, ecouter))))
+    assert violation.what == "stock hears paiement.effectue, which the choreography does not say"
+
+
+def test_a_reaction_that_says_something_else() -> None:
+    first, *_ = refused(lines("stock", CommandeCreee, do=vendre_a_voix_haute))
+    assert first.what == "stock.vendre_a_voix_haute says stock.reserve; declared: nothing"
+
+
+def test_a_reaction_that_gives_up_in_silence() -> None:
+    (violation,) = refused(lines("paiement", StockReserve, gives_up=None))
+    assert violation.what == f"paiement.encaisser gives up with nothing; declared: {PaiementEchoue.TYPE}"
+
+
+def test_an_undoing_that_forgets_an_action() -> None:
+    undoing = next(line for line in STOCK.reactions if line.hears is CommandeAnnulee)
+    (violation,) = refused(lines("stock", CommandeAnnulee, undoes=undoing.undoes[:1]))
+    assert violation.what == (
+        "stock.liberer undoes what was done on commande.initiee; declared: commande.creee, commande.initiee"
+    )
+
+
+def test_a_clock_that_is_missing() -> None:
+    (violation,) = refused(instead("commande", timed=()))
+    assert violation.what == "commande's clock says nothing; declared: commande.annulee"
+
+
+def test_the_code_is_compared_once_the_declaration_holds() -> None:
+    """What the services should do is not known before."""
+    proof = prove(dataclasses.replace(CHOREOGRAPHY, timed=()), {})
+    assert [violation.rule for violation in proof.violations] == [Rule.DEADLINE]
+    assert proof.postponed == (Rule.AS_DECLARED,)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_shipped_service_is_as_declared(name: str) -> None:
+    assert all(violation.where != name for violation in prove(CHOREOGRAPHY, SERVICES).violations)

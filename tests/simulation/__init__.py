@@ -1,0 +1,1 @@
+"""The simulation: deterministic, at peace with what we ship, and merciless to what we do not."""

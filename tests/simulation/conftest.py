@@ -1,0 +1,19 @@
+"""The databases of the simulation: opened once, set back by every run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.simulation import Books
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def books() -> Iterator[Books]:
+    opened = Books()
+    yield opened
+    opened.close()

@@ -1,0 +1,149 @@
+"""The guards, each taken away: what the simulation must notice. Patches, undone by pytest's monkeypatch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.dialects.sqlite import insert
+
+from services.commande.store import Commande
+from services.runtime import inbox, redirect, speaker, worker
+from services.runtime.door import Fate
+from services.runtime.errors import BrokerTrouble
+from services.runtime.journal import Entry, Journal
+from services.stock import reactions as stock
+from services.stock.store import Reservation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    from services.runtime import Delivery
+
+
+def inbox_off(patch: pytest.MonkeyPatch) -> None:
+    """Nobody remembers what has been dealt with."""
+
+    def record(connection: Any, receipts: Any, now: Any) -> None:
+        rows = [
+            {
+                "event_id": r.event_id,
+                "body_hash": r.body_hash,
+                "type": r.type,
+                "commande_id": r.commande_id,
+                "dealt_with_at": now,
+            }
+            for r in receipts
+        ]
+        if rows:
+            connection.execute(insert(inbox.INBOX).on_conflict_do_nothing(), rows)
+
+    patch.setattr(inbox, "known", lambda connection, event_ids: {})
+    patch.setattr(inbox, "record", record)
+
+
+def ack_before_commit(patch: pytest.MonkeyPatch) -> None:
+    """A delivery is acknowledged as it comes."""
+
+    class Hasty(worker.Pipeline):
+        async def _intake(self) -> None:
+            door = self._door
+            deliveries = door.deliveries
+
+            async def at_once(most: int) -> list[Delivery]:
+                batch = await deliveries(most)
+                await door.settle([delivery.tag for delivery in batch])
+                return batch
+
+            async def nothing(tags: Any) -> None:
+                """It was done before."""
+
+            self._door = _Changed(door, deliveries=at_once, settle=nothing)
+            await super()._intake()
+
+    patch.setattr("services.runtime.supervisor.Pipeline", Hasty)
+
+
+class _Changed:
+    """A door with some of its methods replaced."""
+
+    def __init__(self, door: Any, **replaced: Any) -> None:
+        self._door = door
+        self._replaced = replaced
+
+    def __getattr__(self, name: str) -> Any:
+        return self._replaced.get(name) or getattr(self._door, name)
+
+
+def said_before_confirmed(patch: pytest.MonkeyPatch) -> None:
+    """An event counts as said as soon as it is handed to the network, whatever becomes of it."""
+
+    async def publish(self: Any, messages: Any) -> None:
+        fates = await self._door.publish(messages)
+        own = f"{self._tools.service}.events"
+        self._confirmed += [m.properties.message_id for m in messages if m.exchange == own]
+        if any(fate is Fate.RETURNED for fate in fates):
+            raise BrokerTrouble("returned")
+
+    patch.setattr(speaker.Speaker, "_publish", publish)
+
+
+def no_tombstone(patch: pytest.MonkeyPatch) -> None:
+    """An undoing that comes before what it undoes leaves no trace."""
+    undo = Journal.undo
+
+    def forgetful(self: Journal, commande_id: str, action: str, by: str, now: Any) -> Entry | None:
+        return undo(self, commande_id, action, by, now) if self.entry(commande_id, action) else None
+
+    patch.setattr(Journal, "undo", forgetful)
+
+
+def no_compare_and_set(patch: pytest.MonkeyPatch) -> None:
+    """An order changes its state whatever it was."""
+
+    def passer(self: Commande, de: Any, a: str) -> bool:
+        self.etat = a
+        return True
+
+    patch.setattr(Commande, "passer", passer)
+
+
+def death_headers_kept(patch: pytest.MonkeyPatch) -> None:
+    """What is sent round again carries every header it came with."""
+    headers = redirect._headers
+
+    def everything(delivery: Delivery, *more: Any) -> dict[str, Any]:
+        return {**delivery.headers, **headers(delivery, *more)}
+
+    patch.setattr(redirect, "_headers", everything)
+
+
+def silent_when_nothing_to_undo(patch: pytest.MonkeyPatch) -> None:
+    """Compensation answers only when there was something to undo."""
+
+    def quiet(react: Callable[..., Any], had: Callable[[Any, Any], bool]) -> Callable[..., Any]:
+        def react_or_not(heard: Any, tx: Any, *more: Any) -> Any:
+            said = list(react(heard, tx, *more))
+            return said if had(heard, tx) else []
+
+        react_or_not.__name__ = react.__name__
+        return react_or_not
+
+    line = next(line for line in stock.REACTIONS if line.do is stock.liberer)
+    had = lambda heard, tx: tx.find(Reservation, heard.commande_id) is not None  # noqa: E731
+    patch.setitem(line.__dict__, "do", quiet(line.do, had))
+
+
+MUTANTS = {
+    patch.__name__: patch
+    for patch in (
+        inbox_off,
+        ack_before_commit,
+        said_before_confirmed,
+        no_tombstone,
+        no_compare_and_set,
+        death_headers_kept,
+        silent_when_nothing_to_undo,
+    )
+}

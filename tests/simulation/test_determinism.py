@@ -1,0 +1,48 @@
+"""One seed is one run, exactly: in one process, in another, and when it is replayed fault by fault."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from services.simulation import Books, plan, walk
+
+SEEDS = (3, 11, 42, 313)
+ORDERS = 10
+ROOT = Path(__file__).parents[2]
+_PROGRAM = f"""
+from services.simulation import Books, plan, walk
+books = Books()
+for seed in {SEEDS}:
+    print(walk(plan(seed, {ORDERS}), books).diary.fingerprint())
+"""
+
+
+def fingerprints(hash_seed: str) -> list[str]:
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM], env=environment, capture_output=True, text=True, check=True, timeout=100
+    )
+    return done.stdout.split()
+
+
+def test_a_seed_is_the_same_run_in_every_process(books: Books) -> None:
+    here = [walk(plan(seed, ORDERS), books).diary.fingerprint() for seed in SEEDS]
+    assert fingerprints("1") == fingerprints("2") == here
+    assert len(set(here)) == len(SEEDS)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_run_is_replayed_from_the_faults_that_struck_it(seed: int, books: Books) -> None:
+    """What shrinking relies on: the seed's own faults, named, are the same run."""
+    first = walk(plan(seed, ORDERS), books)
+    again = walk(replace(first.plan, faults=first.struck), books)
+    assert again.diary.lines == first.diary.lines
+
+
+def test_what_is_left_out_does_not_change_what_is_drawn_for_the_rest() -> None:
+    few, many = plan(7, 3), plan(7, 9)
+    assert many.acts[: len(few.acts)] == few.acts

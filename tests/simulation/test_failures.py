@@ -1,0 +1,94 @@
+"""A failure is made small, told, kept in a file, and seen again from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.__main__ import main
+from services.simulation import load, plan, save, shrink, walk
+from services.simulation.story import mermaid, steps
+from tests.simulation.mutants import MUTANTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from services.simulation import Books, Outcome
+
+SEED, ORDERS = 3, 12
+
+
+@pytest.fixture
+def failure(books: Books, monkeypatch: pytest.MonkeyPatch) -> Outcome:
+    MUTANTS["said_before_confirmed"](monkeypatch)
+    return walk(plan(SEED, ORDERS), books)
+
+
+def test_a_failure_is_shrunk_and_still_fails_alike(failure: Outcome, books: Books) -> None:
+    small = shrink(failure, lambda smaller: walk(smaller, books))
+    assert small.found[0].startswith("I6")
+    assert len(small.plan.acts) <= 3 < len(failure.plan.acts)
+    assert len(small.struck) <= 3 < len(failure.struck)
+    assert walk(small.plan, books).diary.lines == small.diary.lines
+
+
+def test_a_failure_is_told_as_steps_and_as_a_diagram(failure: Outcome) -> None:
+    lines = failure.diary.lines
+    assert steps(lines)[0].startswith("  1.")
+    picture = mermaid(lines, failure.found).splitlines()
+    assert picture[0] == "sequenceDiagram"
+    assert any("->>" in line for line in picture)
+    assert "✗ I6" in picture[-1]
+    assert not any(";" in line or "#" in line for line in picture)
+
+
+def test_a_failure_is_kept_and_seen_again(failure: Outcome, books: Books, tmp_path: Path) -> None:
+    kept = replace(failure, plan=replace(failure.plan, faults=failure.struck))
+    save(kept, tmp_path / "failure.json")
+    again = walk(load(tmp_path / "failure.json"), books)
+    assert again.diary.fingerprint() == failure.diary.fingerprint()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 99}', '{"version": 1, "seed": 1}', "not json"])
+def test_what_is_no_replay_file_is_refused(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text(content)
+    assert main(["choreography", "simulate", "--replay", str(tmp_path / "file")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_replay_file_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["choreography", "simulate", "--replay", "/nowhere"]) == 2
+    assert capsys.readouterr().err == "UserError: /nowhere: No such file or directory\n"
+
+
+def test_the_command_line_says_that_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["choreography", "simulate", "--seed", "5", "--runs", "3", "--orders", "6", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["verdict"], said["runs"], said["failure"]) == ("holds", 3, None)
+    assert said["sagas"] >= 15
+    assert said["sagas_per_second"] > 0
+
+
+def test_the_command_line_shows_a_failure_and_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    MUTANTS["no_tombstone"](monkeypatch)
+    kept = str(tmp_path / "failure.json")
+    asked = ["choreography", "simulate", "--seed", "0", "--runs", "5", "--orders", "12", "--save", kept]
+    assert main(asked) == 1
+    said = capsys.readouterr()
+    assert "I5 agreement" in said.out
+    assert "sequenceDiagram" in said.out
+    assert "--replay" in said.err
+    assert main(["choreography", "simulate", "--replay", kept]) == 1
+
+
+def test_the_command_line_searches_exhaustively(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["choreography", "simulate", "--exhaustive", "--faults", "0", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [found["verdict"] for found in said] == ["holds"] * 3
