@@ -1,0 +1,1 @@
+"""Chaos: small faults, a history recorded from outside, and pure checkers that have tests of their own."""

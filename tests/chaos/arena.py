@@ -1,0 +1,152 @@
+"""Where a scenario happens: a broker, databases, workers and a client; and how it is judged in the end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pika.exceptions import AMQPError
+from sqlalchemy.exc import SQLAlchemyError
+
+from tests.chaos import recorder
+from tests.chaos.books import Books, read_books
+from tests.chaos.client import Client
+from tests.chaos.delivery_checkers import unfinished
+from tests.chaos.fleet import SERVICES, Fleet
+from tests.chaos.history import History, QueueState
+from tests.chaos.judgement import judge
+from tests.chaos.orders import CATALOGUE, EXCHANGE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from tests.chaos.orders import Saying
+    from tests.chaos.verdicts import Violation
+    from tests.support.management import Management
+
+# A broker that has lost a client without a word drops its consumers after three heartbeats of ten seconds.
+SETTLE_SECONDS = 45.0
+
+
+def sqlite_url(folder: Path) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{folder}/{{service}}.sqlite3"
+
+
+@dataclass
+class Arena:
+    """`url` is the broker's own, for the client of the recorder; workers and the client may have another."""
+
+    folder: Path
+    url: str
+    management: Management
+    database_url: str
+    each: int = 1
+    working_url: str = ""
+    program: Sequence[str] = ("services",)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    secrets: Sequence[str] = ()
+    complete: bool = True
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "catalogue.toml").write_text(CATALOGUE)
+        environment = {
+            "SAGA_AMQP_URL": self.working_url or self.url,
+            "SAGA_DATABASE_URL": self.database_url,
+            "SAGA_CATALOGUE": str(self.folder / "catalogue.toml"),
+            "SAGA_CARRIER": f"maildir:{self.folder / 'courrier'}",
+            "SAGA_RETRY_DELAYS": "0.2,0.5,1,2",
+        }
+        self.environment = environment | dict(self.settings)
+        self.fleet = Fleet(self.folder, self.environment, self.each, self.program)
+        self.client = Client(self.working_url or self.url)
+
+    def start(self, seconds: float = 60) -> None:
+        """Start every worker and wait until each inbox has its consumers."""
+        self.fleet.start_all()
+        self.await_ready(seconds)
+
+    def await_ready(self, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not self.ready():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the workers are not ready after {seconds:.0f} s")
+            time.sleep(0.2)
+
+    def ready(self) -> bool:
+        try:
+            with recorder.connection(self.url) as link:
+                for service in SERVICES:
+                    found = link.channel().queue_declare(f"{service}.inbox", passive=True)
+                    if found.method.consumer_count < self.each:
+                        return False
+        except (AMQPError, OSError):
+            return False
+        return True
+
+    def order(self, sayings: list[Saying]) -> None:
+        """Say now what is to be said about an order, without waiting between."""
+        for saying in sayings:
+            self.client.say(EXCHANGE, saying.key, saying.body, copies=saying.copies)
+
+    def await_quiet(self, seconds: float) -> list[Violation]:
+        """Wait until nothing is under way: what is still missing when the time is over (nothing: quiet)."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self.fleet.revive()
+            found = self._restless()
+            if not found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.5)
+
+    def _restless(self) -> list[Violation]:
+        if self.client.backlog:
+            return judge(History(), Books(), ["I6"])
+        try:
+            books = read_books(self.database_url)
+            letters = recorder.read_letters(self.url)
+        except (AMQPError, OSError, SQLAlchemyError):
+            return judge(History(), Books(), ["I6"])
+        past = History(published=self.client.published(), letters=letters, complete=False)
+        return [*judge(past, books, ["I3"]), *unfinished(past, books)]
+
+    def record(self, *, leaving: bool = False) -> tuple[History, Books]:
+        """The whole history and the books; with `leaving`, the workers are asked to leave first."""
+        queues = self._queues(counted=leaving)
+        workers = self.fleet.ask_to_leave() if leaving else ()
+        past = History(
+            published=self.client.published(),
+            spoken=recorder.read_stream(self.url),
+            letters=recorder.read_letters(self.url),
+            queues=queues,
+            workers=workers,
+            secrets_in_logs=self._secrets(),
+            complete=self.complete,
+        )
+        return past, read_books(self.database_url)
+
+    def _queues(self, *, counted: bool) -> tuple[QueueState, ...]:
+        """The queues once their figures agree; they lag, and a lost session's consumer stays for a while."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            queues = recorder.read_queues(self.management)
+            consumers = {queue.name: queue.consumers for queue in queues}
+            agreed = all(queue.messages == queue.ready + queue.unacked for queue in queues)
+            right = not counted or all(consumers.get(f"{service}.inbox") == self.each for service in SERVICES)
+            if (queues and agreed and right) or time.monotonic() > deadline:
+                return queues
+            time.sleep(1.0)
+
+    def _secrets(self) -> tuple[str, ...]:
+        found = []
+        for log in self.fleet.logs:
+            text = log.read_text(errors="replace")
+            found += [log.name for secret in self.secrets if secret in text]
+        return tuple(found)
+
+    def close(self) -> None:
+        self.client.close()
+        self.fleet.end()

@@ -1,0 +1,56 @@
+"""Customers: orders of every kind, all the while, at a rate; the same ones for the same seed."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from tests.chaos.orders import EXCHANGE, any_kind, make
+
+if TYPE_CHECKING:
+    from tests.chaos.client import Client
+    from tests.chaos.orders import Saying
+
+# While the broker is away orders pile up at the client; beyond this customers go elsewhere.
+MOST_WAITING = 300
+
+
+class Customers:
+    """A thread that gives the client its orders, and the cancellations when their time has come."""
+
+    def __init__(self, client: Client, rate: float, seed: int) -> None:
+        self._client = client
+        self._pause = 1.0 / rate
+        self._dice = random.Random(seed)
+        self._name = f"S{seed}"
+        self._later: list[tuple[float, int, Saying]] = []
+        self._numbers = itertools.count(1)
+        self._stopping = threading.Event()
+        self.orders = 0
+        self._thread = threading.Thread(target=self._run, name="customers", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """No more orders; the cancellations still owed are said at once."""
+        self._stopping.set()
+        self._thread.join()
+        self._say_due(float("inf"))
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._pause):
+            now = time.monotonic()
+            if self._client.backlog < MOST_WAITING:
+                self.orders += 1
+                sayings = make(any_kind(self._dice), f"{self._name}-{self.orders:06d}", self._dice)
+                for saying in sayings:
+                    heapq.heappush(self._later, (now + saying.after_seconds, next(self._numbers), saying))
+            self._say_due(now)
+
+    def _say_due(self, now: float) -> None:
+        while self._later and self._later[0][0] <= now:
+            _, _, saying = heapq.heappop(self._later)
+            self._client.say(EXCHANGE, saying.key, saying.body, copies=saying.copies)

@@ -1,0 +1,91 @@
+"""Faults of what is said: repetitions, rubbish, forgeries, and dead letters driven back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from pika.exceptions import AMQPError
+
+from tests.chaos import recorder
+from tests.chaos.orders import CANCELLED, EXCHANGE, ORDERED
+
+if TYPE_CHECKING:
+    import random
+
+    from tests.chaos.client import Client
+    from tests.chaos.stage import Stage
+
+MOST_REPEATED = 20
+
+
+class Duplicates:
+    """What was said before is said again: some of it twice, one of it fifty times."""
+
+    def start(self, stage: Stage) -> None:
+        client = stage.arena.client
+        said = [message for message in list(client.messages) if message.confirmed]
+        if said:
+            client.say_again(stage.dice.sample(said, min(MOST_REPEATED, len(said))), copies=2)
+            client.say_again([stage.dice.choice(said)], copies=50)
+
+    def stop(self, stage: Stage) -> None: ...
+
+
+class Redrive:
+    """An operator sends every dead letter back, good or bad."""
+
+    def start(self, stage: Stage) -> None:
+        with contextlib.suppress(AMQPError, OSError):  # the broker is away: nothing to drive back now
+            recorder.redrive(stage.arena.url)
+
+    def stop(self, stage: Stage) -> None: ...
+
+
+class Rubbish:
+    """What nobody can read or nobody may say, in between the orders."""
+
+    def start(self, stage: Stage) -> None:
+        throw(stage.arena.client, stage.dice)
+
+    def stop(self, stage: Stage) -> None: ...
+
+
+def throw(client: Client, dice: random.Random) -> None:
+    """One of each kind."""
+    both = ("stock", "commande")
+    for reason, body in _broken(dice).items():
+        client.say(EXCHANGE, ORDERED, body, refused=dict.fromkeys(both, reason))
+    forged = _event("commande.annulee", {"raison": "forgée"}, dice, source="/services/commande")
+    client.say(EXCHANGE, ORDERED, forged, refused={"stock": "wrong_sender", "commande": "unknown_type"})
+    paid = _event("paiement.effectue", {"transaction_id": "T", "montant": 1}, dice, source="/services/paiement")
+    client.say(EXCHANGE, CANCELLED, paid, refused={"commande": "wrong_sender"})
+
+
+def _broken(dice: random.Random) -> dict[str, bytes]:
+    data = {"client_id": "CLIENT-A", "produit_id": "PROD-1", "quantite": 1, "montant": 9.99}
+    return {
+        "unreadable": dice.randbytes(40),
+        "invalid": _event(ORDERED, data | {"quantite": -1}, dice),
+        "subject_mismatch": _event(ORDERED, data, dice, subject="SOMETHING-ELSE"),
+        "unknown_version": _event(ORDERED, data, dice, dataschema=f"urn:choregraphie:{ORDERED}:99"),
+        "too_large": _event(ORDERED, data | {"client_id": "x" * 262_144}, dice),
+    }
+
+
+def collide(client: Client, dice: random.Random) -> None:
+    """An id that was used before, with another body. Only of what has surely been dealt with."""
+    said = [m for m in client.messages if m.confirmed and not m.refused and m.key == ORDERED]
+    for message in dice.sample(said, min(3, len(said))):
+        content = json.loads(message.body)
+        content["data"]["quantite"] += 1
+        both = dict.fromkeys(("stock", "commande"), "id_collision")
+        client.say(EXCHANGE, ORDERED, json.dumps(content).encode(), refused=both)
+
+
+def _event(type_: str, data: dict[str, Any], dice: random.Random, **other: Any) -> bytes:
+    number = uuid.UUID(int=dice.getrandbits(128), version=4)
+    head = {"specversion": "1.0", "id": str(number), "type": type_, "source": "/clients/chaos"}
+    return json.dumps(head | other | {"data": {"commande_id": f"RUBBISH-{number}"} | data}).encode()

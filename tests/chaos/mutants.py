@@ -1,0 +1,120 @@
+"""The guards of the system, each removed by a patch: a suite that one of these survives proves nothing.
+
+Nothing of this is known to the services. A test patches with what it undoes afterwards; `mutant.py` patches a
+worker's process for good and then runs it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from services.commande.store import Commande
+from services.runtime import inbox, outbox, redirect, worker
+from services.runtime.journal import Journal
+from services.runtime.page import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Patch = Callable[[Any, str, Any], None]
+
+
+def inbox_off(patch: Patch) -> None:
+    """Nothing is remembered of what was dealt with."""
+    patch(inbox, "known", lambda connection, event_ids: {})
+    patch(inbox, "record", lambda connection, receipts, now: None)
+
+
+def ack_before_commit(patch: Patch) -> None:
+    """A delivery is acknowledged as soon as it is taken."""
+    begin = worker.Pipeline.__init__
+
+    def hasty(self: Any, tools: Any, door: Any, stopping: Any) -> None:
+        begin(self, tools, _Hasty(door), stopping)
+
+    patch(worker.Pipeline, "__init__", hasty)
+
+
+class _Hasty:
+    """A door that settles what it delivers."""
+
+    def __init__(self, door: Any) -> None:
+        self._door = door
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._door, name)
+
+    async def deliveries(self, most: int) -> Any:
+        taken = await self._door.deliveries(most)
+        await self._door.settle([delivery.tag for delivery in taken])
+        return taken
+
+    async def settle(self, tags: Sequence[int]) -> None: ...
+
+
+def cleared_before_confirm(patch: Patch) -> None:
+    """An event is marked as said the moment it is decided."""
+    decide = outbox.decide
+
+    def and_clear(connection: Any, sayings: Sequence[Any]) -> None:
+        decide(connection, sayings)
+        for saying in sayings:
+            outbox.mark_said(connection, [saying.event_id], saying.decided_at)
+
+    patch(outbox, "decide", and_clear)
+
+
+def tombstone_off(patch: Patch) -> None:
+    """An undoing that comes before its cause leaves nothing behind."""
+    undo = Journal.undo
+
+    def forgetful(self: Any, commande_id: str, action: str, by: str, now: Any) -> Any:
+        return undo(self, commande_id, action, by, now) if self.entry(commande_id, action) else None
+
+    patch(Journal, "undo", forgetful)
+
+
+def compare_and_set_off(patch: Patch) -> None:
+    """An order goes to any state from any other."""
+
+    def passer(self: Any, de: tuple[str, ...], a: str) -> bool:
+        self.etat = a
+        return True
+
+    patch(Commande, "passer", passer)
+
+
+def death_headers_kept(patch: Patch) -> None:
+    """What is sent round again carries every header that it came with."""
+    clean = redirect._headers
+
+    def and_the_rest(delivery: Any, *more: Any) -> Any:
+        return {**delivery.headers, **clean(delivery, *more)}
+
+    patch(redirect, "_headers", and_the_rest)
+
+
+def silent_undoing(patch: Patch) -> None:
+    """A cancellation is answered only by who had something to undo."""
+    say = Page._say
+    absent = {"stock.libere": "reservation_id", "paiement.rembourse": "transaction_id"}
+
+    def only_something(self: Any, events: list[Any], *more: Any, **named: Any) -> Any:
+        told = [e for e in events if e.TYPE not in absent or getattr(e, absent[e.TYPE]) is not None]
+        return say(self, told, *more, **named)
+
+    patch(Page, "_say", only_something)
+
+
+MUTANTS: dict[str, Callable[[Patch], None]] = {
+    mutant.__name__: mutant
+    for mutant in (
+        inbox_off,
+        ack_before_commit,
+        cleared_before_confirm,
+        tombstone_off,
+        compare_and_set_off,
+        death_headers_kept,
+        silent_undoing,
+    )
+}

@@ -1,0 +1,105 @@
+"""The faults that there are, and a schedule of them chosen by a seed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.chaos.faults_broker import BrokerKill, BrokerRestart, BrokerWipe, MemoryAlarm, QueueDeleted
+from tests.chaos.faults_database import DiskFull, Locked, PostgresKill
+from tests.chaos.faults_message import Duplicates, Redrive, Rubbish
+from tests.chaos.faults_network import Cut, Delay, Flapping, StallDown, StallUp, Throttle
+from tests.chaos.faults_process import Freeze, Kill, KillAll, Leave
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tests.chaos.stage import Fault
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How to make it, how long it may last, and how often it comes against the others."""
+
+    make: Callable[[], Fault]
+    seconds: tuple[float, float] = (0.0, 0.0)
+    weight: int = 3
+
+
+FAULTS: dict[str, Kind] = {
+    "kill": Kind(Kill, weight=8),
+    "kill_all": Kind(KillAll, weight=3),
+    "leave": Kind(Leave),
+    "freeze": Kind(Freeze, (10, 36)),
+    "broker_kill": Kind(BrokerKill, (0.5, 6)),
+    "broker_restart": Kind(BrokerRestart, (0.5, 3), weight=2),
+    "broker_wipe": Kind(BrokerWipe, (0.5, 3), weight=1),
+    "queue_deleted": Kind(QueueDeleted, (1, 3), weight=1),
+    "memory_alarm": Kind(MemoryAlarm, (5, 20), weight=2),
+    "cut": Kind(Cut, (3, 8), weight=5),
+    "stall_up": Kind(StallUp, (5, 25), weight=2),
+    "stall_down": Kind(StallDown, (5, 25), weight=2),
+    "delay": Kind(Delay, (5, 12)),
+    "throttle": Kind(Throttle, (5, 12), weight=2),
+    "flapping": Kind(Flapping, (9, 20), weight=2),
+    "db_locked": Kind(Locked, (4, 12)),
+    "disk_full": Kind(DiskFull, (4, 12)),
+    "postgres_kill": Kind(PostgresKill, (0.5, 5), weight=5),
+    "duplicates": Kind(Duplicates),
+    "redrive": Kind(Redrive, weight=2),
+    "rubbish": Kind(Rubbish),
+}
+# Two of these at once would undo each other.
+NETWORK = {"cut", "stall_up", "stall_down", "delay", "throttle", "flapping"}
+BROKER = {"broker_kill", "broker_restart", "broker_wipe", "queue_deleted", "memory_alarm"}
+# After these an operator says everything again, for which all else must work: they are not mixed with others.
+HEALED_BY_HAND = {"broker_wipe", "queue_deleted"}
+# Three in ten faults begin before the one before has ended.
+MIXED = 0.3
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A fault, when it begins (seconds from the start), how long it lasts, and the dice it throws."""
+
+    at: float
+    fault: str
+    seconds: float
+    seed: int
+
+    @property
+    def until(self) -> float:
+        return self.at + self.seconds
+
+
+def schedule(minutes: float, seed: int, faults: Iterable[str]) -> list[Turn]:
+    """The same turns for the same arguments: all `faults` once in a random order, then by their weights."""
+    dice = random.Random(seed)
+    names = sorted(faults)
+    first = dice.sample(names, len(names))
+    turns: list[Turn] = []
+    now = 3.0
+    while now < minutes * 60:
+        name = first.pop() if first else dice.choices(names, [FAULTS[name].weight for name in names])[0]
+        seconds = dice.uniform(*FAULTS[name].seconds)
+        turn = Turn(max(now, _free(turns, name)), name, seconds, dice.getrandbits(32))
+        turns.append(turn)
+        pause = dice.uniform(1.0, 4.0)
+        mixed = dice.random() < MIXED and name not in HEALED_BY_HAND
+        now = turn.at + (dice.uniform(0.5, 2.0) if mixed else seconds + pause)
+    return sorted((turn for turn in turns if turn.until <= minutes * 60 + 30), key=lambda turn: turn.at)
+
+
+def _free(turns: list[Turn], name: str) -> float:
+    """When nothing is under way that `name` would disturb."""
+    rivals = next((group for group in (NETWORK, BROKER) if name in group), {name})
+    if name in HEALED_BY_HAND:
+        rivals = set(FAULTS)
+    return max((turn.until + 2.0 for turn in turns if turn.fault in rivals), default=0.0)
+
+
+def faults_for(database: str, *, disk: bool) -> list[str]:
+    """The faults that make sense with that database; `disk` says whether a disk may be filled."""
+    without = {"postgres_kill"} if database == "sqlite" else {"disk_full"}
+    return [name for name in FAULTS if name not in without and (disk or name != "disk_full")]

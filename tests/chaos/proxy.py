@@ -1,0 +1,154 @@
+"""A TCP proxy between clients and the broker that can cut, stall, delay and throttle what passes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+import struct
+import threading
+from dataclasses import dataclass
+from enum import Enum
+
+HOST = "127.0.0.1"
+CHUNK = 16 * 1024
+# Closed with this, a connection is reset: the other side sees an error, not an end.
+RESET = struct.pack("ii", 1, 0)
+
+
+class Mode(Enum):
+    PASS = "pass"
+    CUT = "cut"  # each connection is reset after some more bytes, chosen by dice
+    STALL_UP = "stall up"  # what clients send no longer arrives; nobody is told
+    STALL_DOWN = "stall down"
+    DELAY = "delay"
+    THROTTLE = "throttle"
+    REFUSE = "refuse"  # everything is reset, and nobody gets in
+
+
+DELAY_SECONDS = 0.3
+BYTES_PER_SECOND = 10_000
+
+
+@dataclass(eq=False)
+class Link:
+    """One connection, both its ends, and how many bytes it may still carry while in CUT."""
+
+    client: asyncio.StreamWriter
+    broker: asyncio.StreamWriter
+    allowance: int = 0
+
+    def reset(self) -> None:
+        for writer in (self.client, self.broker):
+            with contextlib.suppress(OSError):
+                link = writer.get_extra_info("socket")
+                link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            writer.transport.abort()
+
+
+class Proxy:
+    """Listens on a port of its own, in a thread of its own; `target` may change its process, not its port."""
+
+    def __init__(self, target: int, seed: int = 0) -> None:
+        self._target = target
+        self._dice = random.Random(seed)
+        self._mode = Mode.PASS
+        self._links: set[Link] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.resets = 0
+        self.port = 0
+        self._loop = asyncio.new_event_loop()
+        self._opened = threading.Event()
+        self._closing = asyncio.Event()
+        self._flowing = {Mode.STALL_UP: asyncio.Event(), Mode.STALL_DOWN: asyncio.Event()}
+        self._set(Mode.PASS)
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
+        self._thread.start()
+        if not self._opened.wait(10):
+            raise TimeoutError("the proxy did not start")
+
+    def set(self, mode: Mode) -> None:
+        """From any thread. A stalled link stays stalled until it is reset or the mode changes."""
+        self._loop.call_soon_threadsafe(self._set, mode)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join(10)
+        self._loop.close()
+
+    def _set(self, mode: Mode) -> None:
+        self._mode = mode
+        for stalled, flowing in self._flowing.items():
+            (flowing.clear if stalled is mode else flowing.set)()
+        for link in list(self._links):
+            link.allowance = self._dice.randint(0, 6_000)
+            if mode is Mode.REFUSE:
+                self._reset(link)
+
+    def _reset(self, link: Link) -> None:
+        link.reset()
+        self._links.discard(link)
+        self.resets += 1
+
+    async def _serve(self) -> None:
+        server = await asyncio.start_server(self._accepted, HOST, 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._opened.set()
+        await self._closing.wait()
+        server.close()
+        for link in list(self._links):
+            link.reset()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._carry(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._mode is Mode.REFUSE:
+            writer.transport.abort()
+            return
+        try:
+            from_broker, to_broker = await asyncio.open_connection(HOST, self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        link = Link(writer, to_broker, self._dice.randint(0, 20_000))
+        self._links.add(link)
+        try:
+            ways = (
+                self._pump(link, reader, to_broker, Mode.STALL_UP),
+                self._pump(link, from_broker, writer, Mode.STALL_DOWN),
+            )
+            tasks = [self._loop.create_task(way) for way in ways]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            self._links.discard(link)
+            for end in (writer, to_broker):
+                end.transport.abort()
+
+    async def _pump(
+        self, link: Link, source: asyncio.StreamReader, sink: asyncio.StreamWriter, stalled_by: Mode
+    ) -> None:
+        while chunk := await source.read(CHUNK):
+            await self._flowing[stalled_by].wait()
+            if self._mode is Mode.DELAY:
+                await asyncio.sleep(DELAY_SECONDS)
+            elif self._mode is Mode.THROTTLE:
+                await asyncio.sleep(len(chunk) / BYTES_PER_SECOND)
+            elif self._mode is Mode.CUT:
+                link.allowance -= len(chunk)
+                if link.allowance < 0:
+                    # What was allowed still goes through: a frame may be cut in its middle.
+                    sink.write(chunk[: link.allowance])
+                    self._reset(link)
+                    return
+            sink.write(chunk)
+            await sink.drain()

@@ -1,0 +1,165 @@
+"""A chaos run: orders all the while, faults by the schedule, then quiet, then judgement."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.chaos.customers import Customers
+from tests.chaos.delivery_checkers import figures
+from tests.chaos.faults_message import collide
+from tests.chaos.judgement import CHECKERS, judge
+from tests.chaos.nemesis import FAULTS, Turn, schedule
+from tests.chaos.recorder import redrive
+from tests.chaos.verdicts import Figures, Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tests.chaos.books import Books
+    from tests.chaos.history import History
+    from tests.chaos.stage import Fault, Stage
+
+# The slowest way to quiet: a session lost to silence (33 s), an event left by another worker (30 s), a deadline.
+QUIET_SECONDS = 240.0
+DEADLINE_SECONDS = 45
+
+
+@dataclass(frozen=True)
+class Plan:
+    minutes: float
+    seed: int
+    faults: Sequence[str]
+    rate: float = 12.0
+
+
+@dataclass
+class Report:
+    """What is known at the end."""
+
+    orders: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+    kills: int = 0
+    starts: int = 0
+    exits: dict[str, int] = field(default_factory=dict)
+    resets: int = 0
+    sessions: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    figures: Figures = field(default_factory=Figures)
+    letters: dict[str, int] = field(default_factory=dict)
+    violations: list[Violation] = field(default_factory=list)
+    quiet_seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """How many violations of each invariant."""
+        found = Counter(violation.invariant for violation in self.violations)
+        return {invariant: found[invariant] for invariant in CHECKERS}
+
+
+class Run:
+    """`tell` is told what happens, a line at a time."""
+
+    def __init__(self, stage: Stage, plan: Plan, tell: Callable[[str], None]) -> None:
+        self._stage = stage
+        self._plan = plan
+        self._tell = tell
+        self._under_way: list[tuple[Turn, Fault]] = []
+        self._counted: Counter[str] = Counter()
+        self._begun = 0.0
+        self._lost = 0.0
+
+    def go(self) -> Report:
+        self._stage.arena.start()
+        self._begun = time.monotonic()
+        customers = Customers(self._stage.arena.client, self._plan.rate, self._plan.seed)
+        try:
+            self._play(customers)
+        finally:
+            customers.close()
+            self._end_turns(float("inf"))
+        return self._judge(customers.orders)
+
+    def _play(self, customers: Customers) -> None:
+        turns = schedule(self._plan.minutes, self._plan.seed, self._plan.faults)
+        while (now := self._now()) < self._plan.minutes * 60:
+            with self._untimed():
+                self._end_turns(now)
+                while turns and turns[0].at <= now:
+                    self._begin(turns.pop(0), customers.orders)
+            self._stage.arena.fleet.revive()
+            time.sleep(0.1)
+
+    def _now(self) -> float:
+        """Seconds of the schedule: while a broker starts, it stands still."""
+        return time.monotonic() - self._begun - self._lost
+
+    @contextlib.contextmanager
+    def _untimed(self) -> Iterator[None]:
+        begun = time.monotonic()
+        yield
+        self._lost += time.monotonic() - begun
+
+    def _begin(self, turn: Turn, orders: int) -> None:
+        lasting = f" for {turn.seconds:.1f} s" if turn.seconds else ""
+        waiting = self._stage.arena.client.backlog
+        self._tell(f"{turn.at:6.1f} s  {turn.fault}{lasting}  ({orders} orders, {waiting} waiting)")
+        self._stage.dice = random.Random(turn.seed)
+        fault = FAULTS[turn.fault].make()
+        fault.start(self._stage)
+        self._counted[turn.fault] += 1
+        self._under_way.append((turn, fault))
+
+    def _end_turns(self, now: float) -> None:
+        over = [pair for pair in self._under_way if pair[0].until <= now]
+        self._under_way = [pair for pair in self._under_way if pair[0].until > now]
+        for _, fault in over:
+            fault.stop(self._stage)
+
+    def _judge(self, orders: int) -> Report:
+        self._tell("no more faults; waiting until everything is quiet")
+        begun = time.monotonic()
+        restless = self._settle()
+        waited = time.monotonic() - begun
+        # Only now is it certain what has been dealt with: an id used again is refused, and letters can go round.
+        if not restless:
+            collide(self._stage.arena.client, random.Random(self._plan.seed))
+            restless = self._settle()
+            redrive(self._stage.arena.url)
+            restless = restless or self._settle()
+        past, books = self._stage.arena.record(leaving=True)
+        return self._report(orders, past, books, restless, waited)
+
+    def _settle(self) -> list[Violation]:
+        self._stage.arena.client.drain(QUIET_SECONDS)
+        return self._stage.arena.await_quiet(QUIET_SECONDS)
+
+    def _report(
+        self, orders: int, past: History, books: Books, restless: list[Violation], waited: float
+    ) -> Report:
+        fleet = self._stage.arena.fleet
+        return Report(
+            orders=orders,
+            outcomes=dict(Counter(commande.etat for commande in books.commandes.values())),
+            kills=fleet.kills,
+            starts=fleet.starts,
+            exits={str(code): n for code, n in Counter(c for s in fleet.slots for c in s.exits).items()},
+            resets=self._stage.proxy.resets,
+            sessions=self._stage.arena.client.sessions,
+            faults=dict(self._counted),
+            figures=figures(past, books),
+            letters=dict(Counter(letter.reason or f"broker: {letter.broker}" for letter in past.letters)),
+            violations=sorted(set(judge(past, books) + restless)),
+            quiet_seconds=waited,
+            notes=self._stage.notes,
+        )
+
+
+def kinds_of_faults() -> dict[str, str]:
+    """Each fault and what it does, for the help."""
+    return {name: " ".join((kind.make().__doc__ or "").split()) for name, kind in FAULTS.items()}

@@ -1,0 +1,84 @@
+"""A worker dies at each boundary of the pipeline, and nothing is lost or done twice.
+
+One set of workers for the whole file; only the one under test is killed and started again. What is judged is
+everything that has happened so far, so a later test sees the damage of an earlier one too.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.runtime.failpoints import Place
+from tests.chaos.arena import Arena, sqlite_url
+from tests.chaos.judgement import WITHOUT_PROCESSES, judge
+from tests.chaos.orders import EXCHANGE, ORDERED, make
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.brokers import Broker
+
+KINDS = ("plain", "short of stock", "poor", "blocked", "cancelled at once", "cancelled soon", "twice")
+# For the places that only a message in trouble passes: an undecodable one, a gateway that answers nobody.
+RUBBISH = b'{"specversion": "1.0", "type": "commande.initiee", "data": '
+DEAF_GATEWAY = {"SAGA_GATEWAY_FAILURE_RATE": "1", "SAGA_CALL_TIMEOUT": "2"}
+
+CASES: tuple[tuple[str, Place, dict[str, str]], ...] = (
+    ("paiement", Place.BEFORE_CALL, {}),
+    ("paiement", Place.AFTER_CALL, {}),
+    ("notification", Place.AFTER_CALL, {}),
+    ("stock", Place.IN_TRANSACTION, {}),
+    ("paiement", Place.IN_TRANSACTION, {}),
+    ("stock", Place.AFTER_COMMIT, {}),
+    ("commande", Place.AFTER_COMMIT, {}),
+    ("commande", Place.AFTER_CONFIRM, {}),
+    ("stock", Place.BEFORE_MARK, {}),
+    ("paiement", Place.AFTER_ACK, {}),
+    ("paiement", Place.AFTER_RETRY_PUBLISH, DEAF_GATEWAY),
+    ("stock", Place.AFTER_DEAD_LETTER_PUBLISH, {}),
+)
+
+
+@pytest.fixture(scope="module")
+def arena(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    folder = tmp_path_factory.mktemp("failpoints")
+    management = broker.management(f"failpoints-{uuid.uuid4().hex[:8]}")
+    management.create_vhost()
+    opened = Arena(folder, broker.url(management.vhost), management, sqlite_url(folder / "db"))
+    try:
+        opened.start()
+        yield opened
+    finally:
+        opened.close()
+        management.delete_vhost()
+
+
+def test_every_place_is_tried() -> None:
+    assert {place for _, place, _ in CASES} == set(Place)
+
+
+@pytest.mark.parametrize(("service", "place", "more"), CASES, ids=[f"{s}-{p}" for s, p, _ in CASES])
+def test_a_worker_that_dies_there_loses_nothing_and_repeats_nothing(
+    arena: Arena, service: str, place: Place, more: dict[str, str]
+) -> None:
+    (worker,) = arena.fleet.of(service)
+    arena.fleet.kill(worker)
+    arena.fleet.start(worker, SAGA_FAILPOINT=place, **more)
+    some_orders(arena, f"{service}-{place}")
+    assert arena.fleet.await_exit(worker, 30) == -signal.SIGKILL
+    arena.fleet.start(worker)
+    assert arena.await_quiet(40) == []
+    assert judge(*arena.record(), WITHOUT_PROCESSES) == []
+
+
+def some_orders(arena: Arena, name: str) -> None:
+    dice = random.Random(name)
+    for number, kind in enumerate(KINDS, 1):
+        arena.order(make(kind, f"{name}-{number}", dice))
+    body = RUBBISH + name.encode()
+    arena.client.say(EXCHANGE, ORDERED, body, refused={"stock": "unreadable", "commande": "unreadable"})

@@ -1,0 +1,78 @@
+"""What the chaos runs have found, each as the smallest test that shows it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from contracts.topology import EXCHANGE_HEADER
+from services.runtime import BrokerTrouble, DatabaseTrouble, open_database
+from services.runtime.broker.session import in_time
+from services.verbs.catalogue import SERVICES
+from tests.chaos.model import Held
+from tests.chaos.orders import ORDERED, make
+from tests.chaos.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    opened = World(tmp_path / "world")
+    yield opened
+    opened.close()
+
+
+@pytest.mark.timeout(10)
+async def test_errors_that_are_each_other_s_context_do_not_hang_the_worker() -> None:
+    first, second = ConnectionResetError("reset"), ConnectionError("lost")
+    first.__context__, second.__context__ = second, first
+
+    async def fails() -> None:
+        raise first
+
+    with pytest.raises(BrokerTrouble):
+        await in_time(fails())
+
+
+def test_a_forgery_that_an_operator_sends_back_is_set_aside_again(world: World) -> None:
+    (said,) = make("plain", "CMD-1", random.Random(1))
+    content = json.loads(said.body)
+    content["type"], content["source"] = "commande.annulee", "/services/commande"
+    content["data"] = {"commande_id": "CMD-1", "raison": "forgée"}
+    world.say(ORDERED, json.dumps(content).encode())
+    world.work("stock")
+    (letter,) = world.broker.queues["stock.dlq"]
+    assert letter.headers[EXCHANGE_HEADER] == "client.events"
+    world.broker.queues["stock.dlq"].clear()
+    world.broker.publish(Held("stock.requeue", letter.key, letter.body, letter.headers))
+    world.work("stock")
+    assert [found.reason for found in world.broker.letters() if found.service == "stock"] == ["wrong_sender"]
+
+
+def test_what_an_idle_worker_has_said_is_marked_as_said(world: World) -> None:
+    """A confirm that came while nothing else did was never marked, and its event said again every 30 s."""
+    world.say(ORDERED, make("plain", "CMD-1", random.Random(1))[0].body)
+    world.work("stock", idle_seconds=1.5)
+    _, books = world.record(services=("stock",))
+    assert [(row.type, row.said) for row in books.of("stock").outbox] == [("stock.reserve", True)]
+
+
+def test_a_file_locked_by_another_when_a_worker_starts_is_waited_for_and_not_refused(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.runtime.engine.BUSY_SECONDS", 0.1)
+    world.work("stock")
+    with contextlib.closing(sqlite3.connect(tmp_path / "world" / "stock.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DatabaseTrouble, match="locked"):
+            open_database(SERVICES["stock"], world.settings)
+        other.execute("ROLLBACK")
+    open_database(SERVICES["stock"], world.settings).close()

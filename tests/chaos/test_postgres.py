@@ -1,0 +1,24 @@
+"""The private PostgreSQL keeps what was committed, and itself to itself."""
+
+import psycopg
+import pytest
+
+from tests.support.postgres import private_postgres
+
+
+def test_what_was_committed_survives_a_power_cut() -> None:
+    with private_postgres() as server:
+        server.create("books")
+        with psycopg.connect(server.url("books"), autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept (n integer)")
+            connection.execute("INSERT INTO kept VALUES (7)")
+            server.kill()
+            with pytest.raises(psycopg.OperationalError):
+                connection.execute("SELECT n FROM kept")
+        server.start()
+        with psycopg.connect(server.url("books")) as connection:
+            assert connection.execute("SELECT n FROM kept").fetchone() == (7,)
+        server.stop()
+        server.start()
+        with psycopg.connect(server.url("books")) as connection:
+            assert connection.execute("SELECT n FROM kept").fetchone() == (7,)

@@ -1,0 +1,54 @@
+"""Two short runs of the whole thing: what `./scripts/chaos` does for many minutes, for less than one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.chaos.fleet import ROOT
+from tests.chaos.nemesis import FAULTS, schedule
+
+# Long enough for the slowest way to quiet on a machine that others use too.
+PATIENCE_SECONDS = 400
+
+
+def chaos(*arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.chaos", "--json", *arguments]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as late:
+        pytest.fail(f"no verdict after {PATIENCE_SECONDS} s: {(late.stderr or b'')[-3000:]!r}")
+    assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-3000:]
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+@pytest.mark.timeout(PATIENCE_SECONDS + 20)
+@pytest.mark.parametrize(
+    ("database", "faults"),
+    [
+        ("sqlite", ("kill", "broker_kill", "cut", "duplicates", "rubbish")),
+        ("postgresql", ("kill", "postgres_kill", "cut", "duplicates")),
+    ],
+)
+def test_nothing_is_lost_and_nothing_done_twice_while_things_break(database: str, faults: tuple[str, ...]) -> None:
+    report = chaos("--minutes", "0.35", "--seed", "7", "--database", database, "--faults", ",".join(faults))
+    assert report["violations"] == []
+    assert set(report["faults"]) == set(faults), "every fault has its turn"
+    assert report["figures"]["lost"] == report["figures"]["unexpected"] == 0
+    assert report["figures"]["received"] == report["figures"]["attempted"] > 100
+
+
+def test_a_seed_chooses_the_same_schedule_and_another_seed_another() -> None:
+    assert schedule(10, 1, FAULTS) == schedule(10, 1, reversed(list(FAULTS)))
+    assert schedule(10, 1, FAULTS) != schedule(10, 2, FAULTS)
+
+
+def test_in_ten_minutes_every_fault_has_its_turn() -> None:
+    assert {turn.fault for turn in schedule(10, 3, FAULTS)} == set(FAULTS)

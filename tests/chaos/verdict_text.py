@@ -1,0 +1,36 @@
+"""The report of a run, for a person."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.chaos.run import Report
+
+MOST_SHOWN = 20
+
+
+def written(report: Report, seed: int) -> str:
+    lines = [
+        f"orders        {report.orders}  ({_counts(report.outcomes)})",
+        f"workers       {report.kills} killed, {report.starts} started, exits {_counts(report.exits) or 'none'}",
+        f"connections   {report.resets} reset by the proxy; the client connected {report.sessions} times",
+        f"faults        {sum(report.faults.values())}  ({_counts(report.faults)})",
+        f"events        {_counts(asdict(report.figures))}",
+        f"dead letters  {sum(report.letters.values())}  ({_counts(report.letters)})",
+        f"quiet after   {report.quiet_seconds:.0f} s",
+        *(f"note          {note}" for note in report.notes),
+        *(f"{name:14}{'holds' if not n else f'VIOLATED {n} times'}" for name, n in report.verdicts.items()),
+        *(f"  {violation}" for violation in report.violations[:MOST_SHOWN]),
+    ]
+    if len(report.violations) > MOST_SHOWN:
+        lines.append(f"  and {len(report.violations) - MOST_SHOWN} more")
+    verdict = "VIOLATED" if report.violations else "every invariant holds"
+    return "\n".join([*lines, f"verdict       {verdict} (seed {seed})"])
+
+
+def _counts(found: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(found.items()))
