@@ -79,6 +79,9 @@ class Reader:
                 Reason.WRONG_SENDER,
                 f"{line.hears.TYPE} is said by {line.hears.SAID_BY}, and came by {came_by!r}",
             )
+        if delivery.exchange == came_by and delivery.routing_key != line.hears.TYPE:
+            # Under another key it reached us and perhaps not the others who hear this type.
+            return DeadLetter(Reason.INVALID, f"routing key: not {line.hears.TYPE}")
         return None
 
 

@@ -29,7 +29,11 @@ def read(
     """`attempt` stands for the header that counts tries."""
     names = {"attempt": "x-saga-attempt"}
     known = {names.get(name, name): value for name, value in headers.items()}
-    return Reader(service).read(Delivery(1, body, exchange, TYPE, known))
+    try:
+        key = json.loads(body)["type"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        key = TYPE
+    return Reader(service).read(Delivery(1, body, exchange, key, known))
 
 
 def reason(body: bytes, **how: Any) -> Reason:
@@ -206,3 +210,11 @@ def test_whatever_the_bytes_reading_never_raises(body: bytes) -> None:
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
 def test_one_byte_changed_is_work_or_a_dead_letter(place: int, byte: int) -> None:
     assert isinstance(read(GOOD[:place] + bytes([byte]) + GOOD[place + 1 :]), Work | DeadLetter)
+
+
+def test_a_type_under_another_routing_key_is_refused_since_others_who_hear_it_never_got_it() -> None:
+    verdict = Reader(STOCK).read(Delivery(1, GOOD, "client.events", "commande.annulee"))
+    assert isinstance(verdict, DeadLetter)
+    assert verdict.reason is Reason.INVALID
+    came_back = Delivery(1, GOOD, "stock.requeue", f"5.{TYPE}", {"x-saga-exchange": "client.events"})
+    assert isinstance(Reader(STOCK).read(came_back), Work)
