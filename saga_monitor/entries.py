@@ -5,14 +5,14 @@ Nothing here raises for what an entry holds.
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from contracts.choreography import CHOREOGRAPHY
 from contracts.envelope import MAX_BODY_BYTES, Envelope, Head, Said
-from contracts.topology import ATTEMPT_HEADER, DETAIL_HEADER, REASON_HEADER, dlx, events, retry
+from contracts.topology import ATTEMPT_HEADER, DETAIL_HEADER, NEXT_HEADER, REASON_HEADER, dlx, events, retry
 from saga_monitor.hearing import Heard
 from services.runtime import HistoryEntry
 
@@ -23,6 +23,7 @@ _DEAD = {dlx(service): service for service in CHOREOGRAPHY.services}
 # A dead letter made by the broker, not by a service, and the name of the commonest cause.
 _BROKERS_OWN = ("x-first-death-reason", "x-death")
 _CRASH_LOOP = "delivery_limit"
+_UNDONE = {step.undone.TYPE for step in CHOREOGRAPHY.undoings if step.undone}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class SaidEntry:
 
 @dataclass(frozen=True, slots=True)
 class RetriedEntry:
-    """A message that `service` will try again; `attempt` tries have failed."""
+    """A message that `service` will try again at `next`; `attempt` tries have failed, the last with `detail`."""
 
     offset: int
     commande_id: str | None
@@ -47,6 +48,8 @@ class RetriedEntry:
     event_id: str | None
     attempt: int
     at: dt.datetime
+    next: dt.datetime | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,18 @@ class DeadEntry:
 
 @dataclass(frozen=True, slots=True)
 class IgnoredEntry:
-    """Counted and kept out. `why`: `unreadable`, `unknown` (type, version or exchange) or `untrusted`."""
+    """Counted and kept out. `why`: `unreadable`, `unknown` (type, version or exchange) or `untrusted`.
+
+    Of what is not trusted there is more to say: the exchange it came by, what it claimed, and when it came.
+    """
 
     offset: int
     why: str
+    exchange: str | None = field(default=None, compare=False)
+    type: str = field(default="", compare=False)
+    source: str = field(default="", compare=False)
+    commande_id: str = field(default="", compare=False)
+    at: dt.datetime | None = field(default=None, compare=False)
 
 
 Record = SaidEntry | RetriedEntry | DeadEntry | IgnoredEntry
@@ -112,7 +123,8 @@ def _said(entry: HistoryEntry, now: dt.datetime) -> Record:
         return IgnoredEntry(entry.offset, "unreadable")
     # Only a speaker may write to its exchange: whatever comes by another is forged, or from a stray client.
     if entry.exchange != events(known.SAID_BY) or envelope.sender != known.SAID_BY:
-        return IgnoredEntry(entry.offset, "untrusted")
+        claims = (_text(entry.exchange), known.TYPE, envelope.source, envelope.commande_id)
+        return IgnoredEntry(entry.offset, "untrusted", *claims, now)
     return _trusted(entry, known, envelope, now)
 
 
@@ -125,6 +137,7 @@ def _trusted(entry: HistoryEntry, known: type[Said], envelope: Envelope[Any], no
         time=time,
         causationid=envelope.causationid,
         modele=getattr(envelope.data, "modele", None),
+        nothing=known.TYPE in _UNDONE and _held_nothing(envelope.data),
     )
     return SaidEntry(
         offset=entry.offset,
@@ -134,6 +147,12 @@ def _trusted(entry: HistoryEntry, known: type[Said], envelope: Envelope[Any], no
         raison=getattr(envelope.data, "raison", None),
         at=min(time or now, now),
     )
+
+
+def _held_nothing(data: Said) -> bool:
+    """Whether an undoing's answer names nothing that it has undone."""
+    named = {name: value for name, value in data if name.endswith("_id") and name != "commande_id"}
+    return bool(named) and not any(named.values())
 
 
 def _retried(entry: HistoryEntry, service: str, now: dt.datetime) -> RetriedEntry:
@@ -146,6 +165,8 @@ def _retried(entry: HistoryEntry, service: str, now: dt.datetime) -> RetriedEntr
         event_id=about.id,
         attempt=attempt if isinstance(attempt, int) and 0 < attempt < 1_000_000 else 1,
         at=min(_utc(entry.timestamp) or now, now),
+        next=_time(entry.headers.get(NEXT_HEADER)),
+        detail=_text(entry.headers.get(DETAIL_HEADER)),
     )
 
 
@@ -185,6 +206,13 @@ def _text(value: object) -> str:
     text = value if isinstance(value, str) else ""
     # A lone surrogate cannot be stored.
     return text[:500].encode(errors="replace").decode()
+
+
+def _time(value: object) -> dt.datetime | None:
+    try:
+        return _utc(dt.datetime.fromisoformat(_text(value)))
+    except ValueError:
+        return None
 
 
 def _utc(time: dt.datetime | None) -> dt.datetime | None:

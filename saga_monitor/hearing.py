@@ -19,7 +19,6 @@ _DECISION_OF = {
 
 
 def _causes() -> dict[str, set[str]]:
-    """For each type, the types it is said in answer to."""
     causes: dict[str, set[str]] = {}
     for reaction in CHOREOGRAPHY.reactions:
         for said in reaction.says:
@@ -27,13 +26,17 @@ def _causes() -> dict[str, set[str]]:
     return causes
 
 
-_CAUSES = _causes()
+# For each type, the types it may be said in answer to.
+CAUSES = _causes()
 _CLIENT = {event.TYPE for event in CHOREOGRAPHY.events if event.SAID_BY not in CHOREOGRAPHY.services}
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One event as the monitor keeps it. `service` is who said it: the exchange it came by."""
+    """One event as the monitor keeps it. `service` is who said it: the exchange it came by.
+
+    `nothing`: an undoing's answer that there was nothing to undo.
+    """
 
     id: str
     type: str
@@ -41,6 +44,7 @@ class Heard:
     time: dt.datetime | None = None
     causationid: str | None = None
     modele: str | None = None
+    nothing: bool = False
 
 
 class Hearing:
@@ -78,7 +82,7 @@ class Hearing:
         return next((e for e in self.events if e.type in types and self._answers(e, decision.TYPE)), None)
 
     def _answers(self, event: Heard, decision: str) -> bool:
-        causes = _CAUSES[event.type]
+        causes = CAUSES[event.type]
         if len(causes) == 1:
             return decision in causes
         known = self._types_of.get(event.causationid or "", set()) & causes

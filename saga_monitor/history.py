@@ -13,9 +13,14 @@ from services.runtime import BrokerRefused, BrokerTrouble, History, HistoryEntry
 
 # An entry that was read before is delivered again at once; after this long, it is not there any more.
 RECOGNITION_SECONDS = 5.0
-# An empty answer may only be a slow one: forgetting everything deserves a second question.
-QUESTIONS = 2
-WRITER_POLL_SECONDS = 0.1
+# A live monitor with nothing to read notes it twice a second: beside an idle one this is worth waiting for.
+WRITER_PAUSE_SECONDS = 1.0
+WRITER_POLL_SECONDS = 0.05
+
+# A batch as full as this one has more behind it: the end of the stream is not reached yet.
+BUSY = 100
+# What was published a moment before a short batch may still be on its way.
+_ON_ITS_WAY = dt.timedelta(milliseconds=250)
 
 Opening = Callable[[], AbstractAsyncContextManager[History]]
 
@@ -55,7 +60,7 @@ async def follow(opening: Opening, store: Store, listener: Listener) -> None:
                 async with aclosing(read(history, store, listener)) as batches:
                     async for touched in batches:
                         failures = 0
-                        listener.link("live" if touched is None else "reading")
+                        listener.link("reading" if len(touched or ()) >= BUSY else "live")
         except (BrokerTrouble, BrokerRefused) as error:
             if isinstance(error, BrokerRefused) and not ever_open:
                 raise
@@ -71,7 +76,7 @@ async def catch_up(opening: Opening, store: Store, seconds: float) -> list[str]:
     Raises BrokerRefused when the broker says no, DatabaseRefused when the file cannot be written.
     """
     if not store.acquire():
-        return await _wait_for_writer(store, seconds)
+        return await _beside_the_writer(store)
     notices = _Notices()
     try:
         async with (
@@ -122,11 +127,8 @@ async def _unread(history: History, store: Store) -> AsyncGenerator[list[History
 
 
 async def _oldest(history: History) -> Mark | None:
-    for _ in range(QUESTIONS):
-        first = await history.first()
-        if first is not None:
-            return mark(first)
-    return None
+    first = await history.first()
+    return None if first is None else mark(first)
 
 
 def _start(position: Position, oldest: Mark | None) -> int | Literal["first"]:
@@ -164,14 +166,16 @@ async def _take(store: Store, batch: list[HistoryEntry], listener: Listener) -> 
         return None
     touched: list[str] = []
     for run in runs(batch, now) if listener.each_change else [[(e, read_entry(e, now)) for e in batch]]:
-        ids = await asyncio.to_thread(_apply, store, run)
+        ids = await asyncio.to_thread(_apply, store, run, now - _ON_ITS_WAY if len(batch) < BUSY else None)
         listener.touched(ids)
         touched += ids
     return touched
 
 
-def _apply(store: Store, run: Sequence[tuple[HistoryEntry, Record]]) -> list[str]:
-    return store.apply([record for _, record in run], mark(run[0][0]), mark(run[-1][0]))
+def _apply(
+    store: Store, run: Sequence[tuple[HistoryEntry, Record]], caught_up_at: dt.datetime | None
+) -> list[str]:
+    return store.apply([record for _, record in run], mark(run[0][0]), mark(run[-1][0]), caught_up_at)
 
 
 def runs(batch: Sequence[HistoryEntry], now: dt.datetime) -> Iterator[list[tuple[HistoryEntry, Record]]]:
@@ -200,15 +204,18 @@ async def _our_turn(store: Store, listener: Listener) -> None:
         await asyncio.sleep(1)
 
 
-async def _wait_for_writer(store: Store, seconds: float) -> list[str]:
-    """Wait until the process that writes the file has found nothing more to read, after now."""
-    asked, deadline = dt.datetime.now(dt.UTC), _seconds() + seconds
-    while _seconds() < deadline:
-        caught_up_at = store.position().caught_up_at
+async def _beside_the_writer(store: Store) -> list[str]:
+    """Let an idle writer finish what was said before now; of a busy one, or one without broker, only tell."""
+    asked = dt.datetime.now(dt.UTC)
+    pause = dt.timedelta(seconds=WRITER_PAUSE_SECONDS)
+    while True:
+        caught_up_at, now = store.position().caught_up_at, dt.datetime.now(dt.UTC)
         if caught_up_at is not None and caught_up_at >= asked:
             return []
+        if caught_up_at is None or now - caught_up_at > pause or now - asked > pause:
+            since = f"since {caught_up_at:%Y-%m-%d %H:%M:%S} UTC" if caught_up_at else "yet"
+            return [f"the live monitor that writes this file has not caught up {since}: this may not be all"]
         await asyncio.sleep(WRITER_POLL_SECONDS)
-    return ["the live monitor that writes this file is still reading: this is not yet all"]
 
 
 def _seconds() -> float:

@@ -55,7 +55,9 @@ class Lines:
         silent = self._queries.silent(self._silent_until, until, PAGE, now)
         for order in silent:
             self._print(order)
-        self._silent_until = silent[-1].heard + _TICK if len(silent) == PAGE else max(until, self._silent_until)
+        self._silent_until = (
+            silent[-1].quiet_since + _TICK if len(silent) == PAGE else max(until, self._silent_until)
+        )
         self._out.flush()
 
     def _print(self, order: Order) -> None:

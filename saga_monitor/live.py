@@ -3,54 +3,101 @@
 import asyncio
 import contextlib
 import datetime as dt
+import functools
 import signal
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from rich.console import Console
-from rich.live import Live
 
-from saga_monitor.console import Screen
+from saga_monitor.anomalies import Terms, anomalies_of
+from saga_monitor.console.ear import Ear
+from saga_monitor.facts import Facts, facts, open_to_ask
 from saga_monitor.history import Listener, Opening, follow
 from saga_monitor.lines import Lines
+from saga_monitor.pruning import prune_for_ever
 from saga_monitor.queries import Queries
 from saga_monitor.store import Store
+from services.runtime import BrokerRefused, BrokerTrouble, Settings
 
-PICTURE_SECONDS = 0.25
 LINES_SECONDS = 0.5
+JUDGING_SECONDS = 5.0
+# Of a stream that is still being read, what was not read yet would look like silence.
+_UP_TO_DATE = {"live", "following"}
 
 
-async def watch(opening: Opening, database: Path, stuck_after: float, console: Console) -> None:
+async def watch(opening: Opening, settings: Settings, console: Console) -> None:
     """Show the orders until SIGINT or SIGTERM: a screen on a terminal, lines on a pipe.
 
     Raises UserError when a person must change something.
     """
-    store = Store(database)
-    queries = Queries(database, stuck_after)
+    store = Store(settings.monitor_database)
+    queries = Queries(settings.monitor_database, settings.stuck_after)
     try:
         if console.is_terminal and not console.is_dumb_terminal:
-            await _on_screen(opening, store, queries, console)
+            asking = functools.partial(open_to_ask, settings)
+            await on_screen(opening, asking, settings, store, queries, console)
         else:
-            await _on_pipe(opening, store, queries, stuck_after, console)
+            await _on_pipe(opening, store, queries, settings, console)
     finally:
         queries.close()
         store.close()
 
 
-async def _on_screen(opening: Opening, store: Store, queries: Queries, console: Console) -> None:
-    screen = Screen(queries)
-    with Live(console=console, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
+async def on_screen(
+    opening: Opening, asking: Opening, settings: Settings, store: Store, queries: Queries, console: Console
+) -> None:
+    """The console; the last totals stay on the terminal. `asking` opens a connection that declares nothing."""
+    # Drawing a screen takes a third of a second to learn, which the other verbs do not need.
+    from saga_monitor.console.app import Board
+    from saga_monitor.console.drawing import farewell
+    from saga_monitor.console.picture import Camera
 
-        async def show() -> None:
-            while True:
-                now = dt.datetime.now(dt.UTC)
-                live.update(screen.picture(console.width, console.height, now), refresh=True)
-                await asyncio.sleep(PICTURE_SECONDS)
+    ear, work = Ear(), list[asyncio.Future[None]]()
 
-        await _until_told(opening, store, screen, show)
+    def begin() -> None:
+        pruning = prune_for_ever(store, settings.monitor_keep_days)
+        for task in (follow(opening, store, ear), _judge(asking, settings, ear), pruning):
+            work.append(asyncio.ensure_future(task))
+            work[-1].add_done_callback(lambda _: app.exit())
+
+    app = Board(Camera(queries), ear, begin)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, app.exit)
+    try:
+        await app.run_async()
+        _raise_what_broke(work)
+        app.raise_what_broke()
+    finally:
+        await _stop(work)
+    for line in farewell(queries.totals(dt.datetime.now(dt.UTC))):
+        console.print(line)
 
 
-async def _on_pipe(opening: Opening, store: Store, queries: Queries, stuck_after: float, console: Console) -> None:
+async def _judge(asking: Opening, settings: Settings, ear: Ear) -> None:
+    """Keep `ear.anomalies` up to date, for ever, with what the broker says when it says anything."""
+    queries = Queries(settings.monitor_database, settings.stuck_after)
+
+    async def judge(answers: Facts | None) -> None:
+        if ear.linked[0] in _UP_TO_DATE:
+            now = dt.datetime.now(dt.UTC)
+            ear.anomalies = await asyncio.to_thread(anomalies_of, queries, answers, now, Terms.of(settings))
+
+    try:
+        while True:
+            try:
+                async with asking() as history:
+                    while True:
+                        await judge(await facts(history))
+                        await asyncio.sleep(JUDGING_SECONDS)
+            except (BrokerTrouble, BrokerRefused):
+                await judge(None)
+                await asyncio.sleep(JUDGING_SECONDS)
+    finally:
+        queries.close()
+
+
+async def _on_pipe(opening: Opening, store: Store, queries: Queries, settings: Settings, console: Console) -> None:
     lines = Lines(queries, console.file)
 
     async def show() -> None:
@@ -58,26 +105,35 @@ async def _on_pipe(opening: Opening, store: Store, queries: Queries, stuck_after
             now = dt.datetime.now(dt.UTC)
             # Another monitor may be the one that writes.
             lines.show_changes(now)
-            lines.show_stuck(now, stuck_after)
+            lines.show_stuck(now, settings.stuck_after)
             await asyncio.sleep(LINES_SECONDS)
 
-    await _until_told(opening, store, lines, show)
+    await _until_told(opening, store, lines, show, settings)
 
 
 async def _until_told(
-    opening: Opening, store: Store, listener: Listener, show: Callable[[], Awaitable[None]]
+    opening: Opening, store: Store, listener: Listener, show: Callable[[], Awaitable[None]], settings: Settings
 ) -> None:
     told = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
-    tasks = [asyncio.ensure_future(work) for work in (follow(opening, store, listener), show(), told.wait())]
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    pruning = prune_for_ever(store, settings.monitor_keep_days)
+    work = [asyncio.ensure_future(w) for w in (follow(opening, store, listener), show(), pruning, told.wait())]
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        _raise_what_broke(work)
     finally:
-        for task in tasks:
-            task.cancel()
-        with contextlib.suppress(Exception):
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await _stop(work)
+
+
+def _raise_what_broke(work: Sequence[asyncio.Future[Any]]) -> None:
+    for task in work:
+        if task.done() and not task.cancelled():
+            task.result()
+
+
+async def _stop(work: Sequence[asyncio.Future[Any]]) -> None:
+    for task in work:
+        task.cancel()
+    with contextlib.suppress(Exception):
+        await asyncio.gather(*work, return_exceptions=True)

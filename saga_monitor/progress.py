@@ -9,10 +9,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from contracts.choreography import CHOREOGRAPHY, EventClass
+from saga_monitor.faults import contradictions, not_allowed
 from saga_monitor.hearing import Heard, Hearing
 from saga_monitor.steps import StepProgress, StepState, elapsed_ms, step_progress
+from saga_monitor.troubles import GIVEN_UP, Retried, SetAside, needs_a_person
 
-__all__ = ["Flag", "Heard", "Progress", "SetAside", "State", "StepProgress", "StepState", "is_stuck", "judge"]
+__all__ = [
+    "GIVEN_UP",
+    "Flag",
+    "Heard",
+    "Progress",
+    "Retried",
+    "SetAside",
+    "State",
+    "StepProgress",
+    "StepState",
+    "is_stuck",
+    "judge",
+]
 
 
 class State(StrEnum):
@@ -25,25 +39,12 @@ class State(StrEnum):
 
 
 class Flag(StrEnum):
-    INTERVENTION = "INTERVENTION"  # a message was given up and its service stayed silent: a person is needed
+    INTERVENTION = "INTERVENTION"  # a message was given up and calls for a person: the rule is in troubles.py
     STUCK = "STUCK"  # something remains, and nothing was heard for too long; this one needs a clock
-    CONTRADICTION = "CONTRADICTION"  # created twice or cancelled twice
+    CONTRADICTION = "CONTRADICTION"  # said twice, answered in two ways, or done after its tombstone
+    NOT_ALLOWED = "NOT_ALLOWED"  # a service answered what the choreography does not let it answer so
     REPEATED_ORDER = "REPEATED_ORDER"  # a second order came with a known id; it has no effect
     NO_BEGINNING = "NO_BEGINNING"  # a service speaks of an order whose start is not in the history
-
-
-# The service gave the message up, or the broker threw it out of a crash loop: an answer is still awaited.
-# Every other reason says that the message was not worth acting on.
-GIVEN_UP = frozenset({"exhausted", "delivery_limit"})
-
-
-@dataclass(frozen=True, slots=True)
-class SetAside:
-    """One dead letter of an order: the event `event_id` was set aside at `service`."""
-
-    service: str
-    event_id: str | None
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,9 @@ class Progress:
     duration_ms: int | None
 
 
-def judge(events: Iterable[Heard], set_aside: Sequence[SetAside] = ()) -> Progress:
+def judge(
+    events: Iterable[Heard], set_aside: Sequence[SetAside] = (), retried: Sequence[Retried] = ()
+) -> Progress:
     """Where the order stands whose events these are. The same set, however given, has the same judgement."""
     heard = Hearing(events)
     state, remaining = _state(heard), tuple(_remaining(heard))
@@ -72,7 +75,7 @@ def judge(events: Iterable[Heard], set_aside: Sequence[SetAside] = ()) -> Progre
         state=state,
         steps=tuple(step_progress(heard, step) for step in CHOREOGRAPHY.steps),
         remaining=remaining,
-        flags=tuple(_flags(heard, set_aside)),
+        flags=tuple(_flags(heard, set_aside, retried)),
         at_rest=not remaining and (decided or not heard.is_an_order),
         started=heard.started,
         duration_ms=elapsed_ms(heard.started, _settled(heard, state)),
@@ -116,12 +119,13 @@ def _unanswered(heard: Hearing, decision: EventClass) -> Iterator[str]:
             yield reaction.says[0].TYPE
 
 
-def _flags(heard: Hearing, set_aside: Sequence[SetAside]) -> Iterator[Flag]:
-    answered = {(event.service, event.causationid) for event in heard.events}
-    if any(s.reason in GIVEN_UP and (s.service, s.event_id) not in answered for s in set_aside):
+def _flags(heard: Hearing, set_aside: Sequence[SetAside], retried: Sequence[Retried]) -> Iterator[Flag]:
+    if needs_a_person(heard, set_aside, retried):
         yield Flag.INTERVENTION
-    if any(len(heard.ids(decision)) > 1 for decision in (CHOREOGRAPHY.created, CHOREOGRAPHY.cancelled)):
+    if contradictions(heard):
         yield Flag.CONTRADICTION
+    if not_allowed(heard):
+        yield Flag.NOT_ALLOWED
     if len(heard.ids(CHOREOGRAPHY.starts)) > 1:
         yield Flag.REPEATED_ORDER
     if heard.a_service_spoke and not heard.said(CHOREOGRAPHY.starts):

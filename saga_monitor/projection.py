@@ -7,91 +7,71 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from saga_monitor.entries import DeadEntry, IgnoredEntry, Record, RetriedEntry, SaidEntry
-from saga_monitor.progress import Flag, Heard, Progress, SetAside, judge
-from saga_monitor.schema import instant, moment
+from saga_monitor import minutes, signs, tallies, times
+from saga_monitor.entries import IgnoredEntry, Record
+from saga_monitor.keeping import keep
+from saga_monitor.progress import Flag, Heard, Progress, Retried, SetAside, judge
+from saga_monitor.schema import ORDER_COLUMNS, instant, moment
 
 # Orders that a person should look at first, besides those that are stuck.
 _URGENT = {Flag.INTERVENTION, Flag.CONTRADICTION}
+
+# An update rather than a replacement: only the indexes of what has changed are written.
+_KEEP_ORDER = "INSERT INTO orders VALUES ({}) ON CONFLICT (number) DO UPDATE SET {}".format(  # noqa: S608
+    ", ".join("?" for _ in ORDER_COLUMNS),
+    ", ".join(f"{name} = excluded.{name}" for name in ORDER_COLUMNS[2:]),
+)
 
 
 @dataclass(slots=True)
 class _Order:
     """What is known of one order that this batch touches."""
 
+    number: int | None = None
     events: list[Heard] = field(default_factory=list)
     set_aside: list[SetAside] = field(default_factory=list)
-    retries: int = 0
-    dead_letters: int = 0
+    retried: list[Retried] = field(default_factory=list)
     heard: int = 0
+    waits_until: int = 0
     last_offset: int = 0
     last_type: str = ""
     last_event_offset: int = -1
-    was: Any = None  # state, flags, at_rest, steps, as they were
+    was: Any = None  # state, flags, at_rest, steps, remaining, started, duration_ms, as they were
 
 
 def take_in(connection: sqlite3.Connection, records: Sequence[Record]) -> list[str]:
     """Within the caller's transaction; returns the ids of the orders touched, in the order of the records."""
-    counts = _keep(connection, records)
     orders = _touched(records)
     ids = json.dumps(list(orders))
-    _load_events(connection, ids, orders)
-    _load_troubles(connection, ids, orders)
     _load_rows(connection, ids, orders)
-    rows, durations = [], []
+    numbered = _numbered(connection, orders)
+    counts = keep(connection, records, {id_: order.number or 0 for id_, order in orders.items()})
+    _load_events(connection, numbered)
+    _load_troubles(connection, ids, orders)
+    seen, took = minutes.heard_in(records), Counter[times.Took]()
+    rows = []
     for commande_id, order in orders.items():
         if order.events:
-            progress = judge(order.events, order.set_aside)
+            progress = judge(order.events, order.set_aside, order.retried)
             rows.append(_row(commande_id, order, progress))
-            durations += _durations(commande_id, order, progress)
             counts.update(_moved(order, progress))
-    connection.executemany("INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    connection.executemany("INSERT OR REPLACE INTO durations VALUES (?, ?, ?)", durations)
-    connection.executemany(
-        "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
-        [(name, value) for name, value in counts.items() if value],
-    )
+            for name, value in tallies.of_order(order.was, progress):
+                counts[name] += value
+            seen.update(_seen(order, progress))
+            took.update(_took(order, progress))
+    connection.executemany(_KEEP_ORDER, rows)
+    add(connection, counts)
+    times.keep(connection, took)
+    minutes.keep(connection, seen)
+    signs.keep(connection, records, {id_: order.events for id_, order in orders.items()})
     return list(orders)
 
 
-def _keep(connection: sqlite3.Connection, records: Sequence[Record]) -> Counter[str]:
-    counts = Counter(f"ignored.{record.why}" for record in records if isinstance(record, IgnoredEntry))
-    said = [_event_row(record) for record in records if isinstance(record, SaidEntry)]
-    before = connection.total_changes
-    connection.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", said)
-    counts["events"] = connection.total_changes - before
-    counts["duplicates"] = len(said) - counts["events"]
-    retried = [record for record in records if isinstance(record, RetriedEntry)]
+def add(connection: sqlite3.Connection, counts: Counter[str]) -> None:
+    """Move the totals, within the caller's transaction."""
     connection.executemany(
-        "INSERT OR IGNORE INTO retries VALUES (?, ?, ?, ?, ?, ?)",
-        [(r.offset, r.commande_id, r.service, r.event_id, r.attempt, instant(r.at)) for r in retried],
-    )
-    dead = [record for record in records if isinstance(record, DeadEntry)]
-    connection.executemany(
-        "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (d.offset, d.commande_id, d.service, d.event_id, d.type, d.reason, d.detail, instant(d.at))
-            for d in dead
-        ],
-    )
-    counts.update(retries=len(retried), dead_letters=len(dead))
-    counts.update(f"dead.{record.reason}" for record in dead)
-    return counts
-
-
-def _event_row(record: SaidEntry) -> tuple[object, ...]:
-    heard = record.heard
-    return (
-        record.commande_id,
-        heard.id,
-        heard.type,
-        heard.service,
-        record.source,
-        instant(heard.time),
-        heard.causationid,
-        heard.modele,
-        record.raison,
-        record.offset,
+        "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
+        [(name, value) for name, value in counts.items() if value],
     )
 
 
@@ -105,56 +85,67 @@ def _touched(records: Iterable[Record]) -> dict[str, _Order]:
     return dict(orders)
 
 
-def _load_events(connection: sqlite3.Connection, ids: str, orders: dict[str, _Order]) -> None:
+def _numbered(connection: sqlite3.Connection, orders: dict[str, _Order]) -> dict[int, _Order]:
+    """Number the orders that have none yet: in the order of their beginning, so that neighbours stay together."""
+    (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM orders").fetchone()
+    for order in orders.values():
+        if order.number is None:
+            last += 1
+            order.number = last
+    return {order.number: order for order in orders.values() if order.number is not None}
+
+
+def _load_rows(connection: sqlite3.Connection, ids: str, orders: dict[str, _Order]) -> None:
     found = connection.execute(
-        'SELECT commande_id, id, type, service, time, causationid, modele, "offset" FROM events'
-        " WHERE commande_id IN (SELECT value FROM json_each(?))",
+        "SELECT commande_id, number, heard, state, flags, at_rest, steps, remaining, started, duration_ms"
+        " FROM orders WHERE commande_id IN (SELECT value FROM json_each(?))",
         (ids,),
     )
-    for commande_id, id_, type_, service, time, causationid, modele, offset in found:
+    for commande_id, number, heard, state, flags, at_rest, steps, *rest in found:
         order = orders[commande_id]
-        order.events.append(Heard(id_, type_, service, moment(time), causationid, modele))
+        order.number, order.heard = number, max(order.heard, heard)
+        order.was = (state, json.loads(flags), at_rest, json.loads(steps), *rest)
+
+
+def _load_events(connection: sqlite3.Connection, orders: dict[int, _Order]) -> None:
+    found = connection.execute(
+        'SELECT number, id, type, service, time, causationid, modele, undid_nothing, "offset" FROM said'
+        " WHERE number IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(orders)),),
+    )
+    for number, id_, type_, service, time, causationid, modele, nothing, offset in found:
+        order = orders[number]
+        order.events.append(Heard(id_, type_, service, moment(time), causationid, modele, bool(nothing)))
         if offset > order.last_event_offset:
             order.last_event_offset, order.last_type = offset, type_
 
 
 def _load_troubles(connection: sqlite3.Connection, ids: str, orders: dict[str, _Order]) -> None:
     dead = connection.execute(
-        "SELECT commande_id, service, event_id, reason, at FROM dead_letters"
+        'SELECT commande_id, service, event_id, reason, type, "offset", at FROM dead_letters'
         " WHERE commande_id IN (SELECT value FROM json_each(?))",
         (ids,),
     )
-    for commande_id, service, event_id, reason, at in dead:
+    for commande_id, *letter, at in dead:
         order = orders[commande_id]
-        order.set_aside.append(SetAside(service, event_id, reason))
-        order.dead_letters += 1
+        order.set_aside.append(SetAside(*letter))
         order.heard = max(order.heard, at)
     retried = connection.execute(
-        "SELECT commande_id, count(*), max(at) FROM retries"
-        " WHERE commande_id IN (SELECT value FROM json_each(?)) GROUP BY commande_id",
-        (ids,),
-    )
-    for commande_id, retries, at in retried:
-        order = orders[commande_id]
-        order.retries = retries
-        order.heard = max(order.heard, at)
-
-
-def _load_rows(connection: sqlite3.Connection, ids: str, orders: dict[str, _Order]) -> None:
-    found = connection.execute(
-        "SELECT commande_id, heard, state, flags, at_rest, steps FROM orders"
+        'SELECT commande_id, service, event_id, "offset", at, next FROM retries'
         " WHERE commande_id IN (SELECT value FROM json_each(?))",
         (ids,),
     )
-    for commande_id, heard, state, flags, at_rest, steps in found:
+    for commande_id, service, event_id, offset, at, next_ in retried:
         order = orders[commande_id]
-        order.heard = max(order.heard, heard)
-        order.was = (state, json.loads(flags), at_rest, json.loads(steps))
+        order.retried.append(Retried(service, event_id, offset))
+        order.heard = max(order.heard, at)
+        order.waits_until = max(order.waits_until, next_ or 0)
 
 
 def _row(commande_id: str, order: _Order, progress: Progress) -> tuple[object, ...]:
     steps = [(step.step, step.state, step.duration_ms, step.undoing_ms) for step in progress.steps]
     return (
+        order.number,
         commande_id,
         progress.state,
         json.dumps(progress.flags),
@@ -164,29 +155,45 @@ def _row(commande_id: str, order: _Order, progress: Progress) -> tuple[object, .
         json.dumps(progress.remaining),
         instant(progress.started),
         order.heard,
+        max(order.heard, order.waits_until),
         progress.duration_ms,
         order.last_type,
         order.last_offset,
-        order.retries,
-        order.dead_letters,
+        len(order.retried),
+        len(order.set_aside),
     )
-
-
-def _durations(commande_id: str, order: _Order, progress: Progress) -> list[tuple[str, str, int]]:
-    before = {step: ms for step, _, ms, _ in order.was[3]} if order.was else {}
-    return [
-        (step.step, commande_id, step.duration_ms)
-        for step in progress.steps
-        if step.duration_ms is not None and step.duration_ms != before.get(step.step)
-    ]
 
 
 def _moved(order: _Order, progress: Progress) -> Counter[str]:
     """By how much this order moves the totals."""
-    moved = Counter([f"state.{progress.state}", "orders", *(f"flag.{flag}" for flag in progress.flags)])
-    moved["at_rest"] = int(progress.at_rest)
+    moved = counted(progress.state, progress.flags, progress.at_rest, json.dumps(progress.remaining))
     if order.was:
-        state, flags, at_rest, _ = order.was
-        moved.subtract([f"state.{state}", "orders", *(f"flag.{flag}" for flag in flags)])
-        moved["at_rest"] -= at_rest
+        state, flags, at_rest, _, remaining, *_ = order.was
+        moved.subtract(counted(state, flags, at_rest, remaining))
     return moved
+
+
+def counted(state: str, flags: Iterable[str], at_rest: bool, remaining: str) -> Counter[str]:
+    """What an order that stands so counts for in the totals."""
+    counts = Counter([f"state.{state}", "orders", *(f"flag.{flag}" for flag in flags)])
+    counts["at_rest"] = int(at_rest)
+    counts.update(minutes.awaited(at_rest, remaining))
+    return counts
+
+
+def _seen(order: _Order, progress: Progress) -> minutes.Seen:
+    """By how much this order moves the minutes."""
+    seen = Counter(minutes.part_of(progress.state, instant(progress.started), progress.duration_ms))
+    if order.was:
+        state, *_, started, duration_ms = order.was
+        seen.subtract(minutes.part_of(state, started, duration_ms))
+    return seen
+
+
+def _took(order: _Order, progress: Progress) -> Counter[times.Took]:
+    """By how much this order moves the durations."""
+    took = Counter(times.part_of([(s.step, s.duration_ms) for s in progress.steps], progress.duration_ms))
+    if order.was:
+        steps, *_, duration_ms = order.was[3:]
+        took.subtract(times.part_of([(step, ms) for step, _, ms, _ in steps], duration_ms))
+    return took

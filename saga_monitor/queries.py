@@ -3,95 +3,26 @@
 import datetime as dt
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from saga_monitor import times
+from saga_monitor.known import DeadLetter, Event, Order, Totals
 from saga_monitor.progress import Flag, State, StepProgress, StepState, is_stuck
 from saga_monitor.schema import connect, instant, moment, refused
+from saga_monitor.times import Times
+
+__all__ = ["DeadLetter", "Event", "Order", "Queries", "Totals"]
 
 _COLUMNS = (
-    "commande_id, state, flags, at_rest, steps, remaining, started, heard, duration_ms, last_type,"
+    "commande_id, state, flags, at_rest, steps, remaining, started, heard, quiet_since, duration_ms, last_type,"
     " last_offset, retries, dead_letters"
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One order's summary. `started` is None when no event had a time; `heard`: when it last gave a sign."""
-
-    commande_id: str
-    state: State
-    flags: tuple[Flag, ...]
-    at_rest: bool
-    steps: tuple[StepProgress, ...]
-    remaining: tuple[str, ...]
-    started: dt.datetime | None
-    heard: dt.datetime
-    duration_ms: int | None
-    last_type: str
-    last_offset: int
-    retries: int
-    dead_letters: int
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event of an order, as it was said. `note`: what a reader wants of its data (`raison`, `modele`)."""
-
-    id: str
-    type: str
-    source: str
-    time: dt.datetime | None
-    causationid: str | None
-    offset: int
-    note: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    service: str
-    event_id: str | None
-    type: str | None
-    reason: str
-    detail: str
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Counts over everything heard. `counts` holds the counters as kept: `events`, `ignored.unreadable`, …"""
-
-    counts: dict[str, int]
-    stuck: int
-
-    def count(self, name: str) -> int:
-        return self.counts.get(name, 0)
-
-    def state(self, state: State) -> int:
-        return self.count(f"state.{state}")
-
-    def flag(self, flag: Flag) -> int:
-        return self.stuck if flag is Flag.STUCK else self.count(f"flag.{flag}")
-
-    @property
-    def orders(self) -> int:
-        return self.count("orders")
-
-    @property
-    def in_flight(self) -> int:
-        return self.orders - self.count("at_rest")
-
-    @property
-    def ignored(self) -> int:
-        return sum(value for name, value in self.counts.items() if name.startswith("ignored."))
-
-    def named(self, prefix: str) -> dict[str, int]:
-        """The counters that begin with `prefix`, without it."""
-        found = {n.removeprefix(prefix): v for n, v in self.counts.items() if n.startswith(prefix)}
-        return dict(sorted(found.items()))
+# After every id that begins with the same characters.
+_LAST_CHARACTER = "\U0010ffff"
 
 
 class Queries:
@@ -110,7 +41,7 @@ class Queries:
         with self._asking() as connection:
             counts = dict(connection.execute("SELECT name, value FROM counters WHERE value != 0"))
             (stuck,) = connection.execute(
-                "SELECT count(*) FROM orders WHERE at_rest = 0 AND heard < ?", (self._silent_since(now),)
+                "SELECT count(*) FROM orders WHERE at_rest = 0 AND quiet_since < ?", (self._silent_since(now),)
             ).fetchone()
         return Totals(counts, stuck)
 
@@ -124,11 +55,23 @@ class Queries:
             return self._orders("ORDER BY last_offset DESC LIMIT ?", (limit,), now)
         return self._orders("WHERE state = ? ORDER BY last_offset DESC LIMIT ?", (state, limit), now)
 
+    def numbered(self, numbers: Sequence[int], now: dt.datetime) -> list[Order]:
+        """The orders of these numbers, which follow the order of their beginning."""
+        clause = "WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number"
+        return self._orders(clause, (json.dumps(numbers),), now)
+
+    def beginning_with(self, prefix: str, limit: int, now: dt.datetime) -> list[Order]:
+        """The orders whose id begins so, by their ids."""
+        span = (prefix, prefix + _LAST_CHARACTER, limit)
+        return self._orders("WHERE commande_id >= ? AND commande_id < ? ORDER BY commande_id LIMIT ?", span, now)
+
     def flagged(self, flag: Flag, limit: int, now: dt.datetime) -> list[Order]:
         """The orders with `flag`, the most recently heard first."""
         if flag is Flag.STUCK:
             silent = (self._silent_since(now), limit)
-            return self._orders("WHERE at_rest = 0 AND heard < ? ORDER BY heard DESC LIMIT ?", silent, now)
+            return self._orders(
+                "WHERE at_rest = 0 AND quiet_since < ? ORDER BY quiet_since DESC LIMIT ?", silent, now
+            )
         wanted = (f'%"{flag}"%', limit)
         return self._orders("WHERE flags != '[]' AND flags LIKE ? ORDER BY last_offset DESC LIMIT ?", wanted, now)
 
@@ -145,10 +88,15 @@ class Queries:
         return self._orders("WHERE last_offset > ? ORDER BY last_offset LIMIT ?", (after, limit), now)
 
     def silent(self, since: dt.datetime, until: dt.datetime, limit: int, now: dt.datetime) -> list[Order]:
-        """The orders that were last heard in that span and have something remaining."""
+        """The orders that fell silent in that span, and have something remaining."""
         span = (instant(since), instant(until), limit)
-        clause = "WHERE at_rest = 0 AND heard >= ? AND heard < ? ORDER BY heard LIMIT ?"
+        clause = "WHERE at_rest = 0 AND quiet_since >= ? AND quiet_since < ? ORDER BY quiet_since LIMIT ?"
         return self._orders(clause, span, now)
+
+    def retrying(self, limit: int, now: dt.datetime) -> list[Order]:
+        """The orders with a message known to wait for another try, the last to be back first."""
+        clause = "WHERE at_rest = 0 AND quiet_since >= ? ORDER BY quiet_since DESC LIMIT ?"
+        return self._orders(clause, (instant(now), limit), now)
 
     def last_offset(self) -> int:
         """The offset of the last entry read, -1 when there is none."""
@@ -175,19 +123,15 @@ class Queries:
             ).fetchall()
         return [DeadLetter(*row) for row in found]
 
-    def durations_ms(self) -> list[int]:
-        """How long each settled order took, ascending."""
+    def times(self) -> dict[str, Times]:
+        """How long settled orders took (`times.ORDER`), and each step of every order that it answered."""
         with self._asking() as connection:
-            found = connection.execute(
-                "SELECT duration_ms FROM orders WHERE duration_ms IS NOT NULL ORDER BY duration_ms"
-            )
-            return [ms for (ms,) in found]
+            return times.kept(connection)
 
-    def step_durations_ms(self, step: str) -> list[int]:
-        """How long the step took for each order that it answered, ascending."""
+    def ask(self, question: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows that answer a question of a module beside this one."""
         with self._asking() as connection:
-            found = connection.execute("SELECT ms FROM durations WHERE step = ? ORDER BY ms", (step,))
-            return [ms for (ms,) in found]
+            return connection.execute(question, values).fetchall()
 
     def _silent_since(self, now: dt.datetime) -> int | None:
         return instant(now - dt.timedelta(seconds=self._stuck_after))
@@ -199,9 +143,9 @@ class Queries:
         return [self._order(row, now) for row in found]
 
     def _order(self, row: tuple[Any, ...], now: dt.datetime) -> Order:
-        id_, state, flags, at_rest, steps, remaining, started, heard, *rest = row
-        last_heard = moment(heard) or now
-        stuck = is_stuck(bool(at_rest), last_heard, now, self._stuck_after)
+        id_, state, flags, at_rest, steps, remaining, started, heard, quiet, *rest = row
+        quiet_since = moment(quiet) or now
+        stuck = is_stuck(bool(at_rest), quiet_since, now, self._stuck_after)
         flags = [*map(Flag, json.loads(flags)), *([Flag.STUCK] if stuck else [])]
         return Order(
             id_,
@@ -211,7 +155,8 @@ class Queries:
             tuple(StepProgress(step, StepState(s), ms, back) for step, s, ms, back in json.loads(steps)),
             tuple(json.loads(remaining)),
             moment(started),
-            last_heard,
+            moment(heard) or now,
+            quiet_since,
             *rest,
         )
 

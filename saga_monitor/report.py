@@ -1,13 +1,20 @@
 """What `list`, `show` and `report` say, as values that a program can read."""
 
 import datetime as dt
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor import times
+from saga_monitor.figures import Figures, figures_of_all
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import DeadLetter, Event, Order, Queries
+from saga_monitor.times import Times
+
+# What an order has come to, by its state. A refused order ends cancelled, so it fails from the refusal on.
+SUCCEEDED = (State.COMPLETED,)
+FAILED = (State.FAILED, State.COMPENSATING, State.COMPENSATED)
+IN_PROGRESS = (State.NEW, State.RUNNING)
 
 
 def summary(order: Order) -> dict[str, Any]:
@@ -42,38 +49,53 @@ def detail(order: Order, events: Sequence[Event], dead_letters: Sequence[DeadLet
 
 
 def whole(queries: Queries, now: dt.datetime) -> dict[str, Any]:
-    """Every order together, as `report --json` has it.
+    """All orders together."""
+    return of_figures(figures_of_all(queries, now))
+
+
+def of_figures(figures: Figures) -> dict[str, Any]:
+    """Many orders together, as `report --json` has it.
 
     `compensations` counts the orders that were cancelled, whether or not there turned out to be something to
     undo. Durations are of settled orders: to the creation or, once cancelled, to the last undoing's answer.
+    Times and percentiles are kept to five significant digits.
     """
-    totals = queries.totals(now)
-    sagas = {"total": totals.orders} | {state.lower(): totals.state(state) for state in State}
-    sagas |= {"stuck": totals.flag(Flag.STUCK), "intervention": totals.flag(Flag.INTERVENTION)}
+    states, flags = figures.states, figures.flags
+    sagas = {"total": sum(states.values())} | {state.lower(): states[state] for state in State}
+    sagas |= {"stuck": flags[Flag.STUCK], "intervention": flags[Flag.INTERVENTION]}
     return {
         "sagas": sagas,
-        "compensations": totals.state(State.COMPENSATING) + totals.state(State.COMPENSATED),
-        "duration_ms": _durations(queries.durations_ms()),
-        "steps": {service: _step(queries.step_durations_ms(service)) for service in CHOREOGRAPHY.services},
-        "events": totals.count("events"),
-        "duplicates": totals.count("duplicates"),
-        "retries": totals.count("retries"),
-        "dead_letters": totals.named("dead."),
-        "ignored": totals.named("ignored."),
-        "repeated_orders": totals.flag(Flag.REPEATED_ORDER),
-        "contradictions": totals.flag(Flag.CONTRADICTION),
+        "outcomes": _outcomes(states),
+        "compensations": states[State.COMPENSATING] + states[State.COMPENSATED],
+        "duration_ms": _durations(figures.times.get(times.ORDER, Times())),
+        "steps": {service: _step(figures.times.get(service, Times())) for service in CHOREOGRAPHY.services},
+        "events": figures.events,
+        "duplicates": figures.duplicates,
+        "retries": figures.retries,
+        "dead_letters": dict(figures.dead_letters),
+        "ignored": None if figures.ignored is None else dict(figures.ignored),
+        "repeated_orders": flags[Flag.REPEATED_ORDER],
+        "contradictions": flags[Flag.CONTRADICTION],
     }
 
 
-def percentile(ascending: Sequence[int], hundredths: int) -> int | None:
-    """The nearest-rank percentile: the least value that `hundredths` % of them do not exceed; None of none."""
-    if not ascending:
-        return None
-    return ascending[max(0, math.ceil(len(ascending) * hundredths / 100) - 1)]
+def success(state: State) -> bool | None:
+    """Whether an order that stands so has succeeded; None while that is not decided."""
+    return None if state in IN_PROGRESS else state in SUCCEEDED
 
 
 def rfc3339(time: dt.datetime | None) -> str | None:
     return None if time is None else time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _outcomes(states: Mapping[State, int]) -> dict[str, float | None]:
+    """Shares are of all orders, in percent; None of none."""
+    total = sum(states.values())
+    outcomes: dict[str, float | None] = {}
+    for name, among in (("succeeded", SUCCEEDED), ("failed", FAILED), ("in_progress", IN_PROGRESS)):
+        number = sum(states[state] for state in among)
+        outcomes |= {name: number, f"{name}_percent": round(100 * number / total, 2) if total else None}
+    return outcomes
 
 
 def _event(event: Event) -> dict[str, Any]:
@@ -88,19 +110,25 @@ def _event(event: Event) -> dict[str, Any]:
     }
 
 
-def _durations(ascending: Sequence[int]) -> dict[str, float | None]:
+def _durations(took: Times) -> dict[str, float | None]:
     return {
-        "mean": _mean(ascending),
-        "p50": percentile(ascending, 50),
-        "p95": percentile(ascending, 95),
-        "p99": percentile(ascending, 99),
-        "max": ascending[-1] if ascending else None,
+        "count": took.count,
+        "total": took.total,
+        "mean": took.mean,
+        "p50": took.percentile(50),
+        "p95": took.percentile(95),
+        "p99": took.percentile(99),
+        "max": took.max,
     }
 
 
-def _step(ascending: Sequence[int]) -> dict[str, float | None]:
-    return {"count": len(ascending), "mean_ms": _mean(ascending), "p95_ms": percentile(ascending, 95)}
-
-
-def _mean(values: Sequence[int]) -> float | None:
-    return round(sum(values) / len(values), 1) if values else None
+def _step(took: Times) -> dict[str, float | None]:
+    return {
+        "count": took.count,
+        "total_ms": took.total,
+        "mean_ms": took.mean,
+        "p50_ms": took.percentile(50),
+        "p95_ms": took.percentile(95),
+        "p99_ms": took.percentile(99),
+        "max_ms": took.max,
+    }

@@ -9,8 +9,10 @@ from services.runtime import DatabaseRefused
 # "CHOR" in the file's header, so that another program's file is never written to.
 APPLICATION_ID = 0x43484F52
 # Raised with every change of the tables or of the judgement: the stream rebuilds what an older version kept.
-VERSION = 1
+VERSION = 4
 BUSY_SECONDS = 5.0
+# Room for the pages that a batch touches, whatever the size of the file; memory stays flat.
+CACHE_KIB = 16_000
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -24,17 +26,21 @@ CREATE TABLE position (
 );
 INSERT INTO position (one) VALUES (1);
 
--- In the order of one order's events, so that judging it again is one short range.
-CREATE TABLE events (
-    commande_id TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
+-- In the order of one order's events, so that judging it again is one short range; and by its number, not its
+-- id, so that orders of the same hour lie together: with random ids every event would touch a page of its own.
+CREATE TABLE said (
+    number INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
     service TEXT NOT NULL, source TEXT NOT NULL, time INTEGER, causationid TEXT,
-    modele TEXT, raison TEXT, "offset" INTEGER NOT NULL,
-    PRIMARY KEY (commande_id, id, type)
+    modele TEXT, undid_nothing INTEGER NOT NULL, raison TEXT, "offset" INTEGER NOT NULL,
+    PRIMARY KEY (number, id, type)
 ) WITHOUT ROWID;
+CREATE VIEW events AS
+    SELECT commande_id, id, type, service, source, time, causationid, modele, undid_nothing, raison, "offset"
+    FROM said JOIN orders USING (number);
 
 CREATE TABLE retries (
     "offset" INTEGER PRIMARY KEY, commande_id TEXT, service TEXT NOT NULL, event_id TEXT,
-    attempt INTEGER NOT NULL, at INTEGER NOT NULL
+    attempt INTEGER NOT NULL, at INTEGER NOT NULL, next INTEGER, detail TEXT NOT NULL
 );
 CREATE INDEX retries_of_order ON retries (commande_id);
 
@@ -43,32 +49,70 @@ CREATE TABLE dead_letters (
     reason TEXT NOT NULL, detail TEXT NOT NULL, at INTEGER NOT NULL
 );
 CREATE INDEX dead_letters_of_order ON dead_letters (commande_id);
+CREATE INDEX dead_letters_of_service ON dead_letters (service, "offset");
 
 CREATE TABLE orders (
-    commande_id TEXT PRIMARY KEY,
+    number INTEGER PRIMARY KEY, commande_id TEXT NOT NULL UNIQUE,
     state TEXT NOT NULL, flags TEXT NOT NULL, at_rest INTEGER NOT NULL, urgent INTEGER NOT NULL,
     steps TEXT NOT NULL, remaining TEXT NOT NULL,
-    started INTEGER, heard INTEGER NOT NULL, duration_ms INTEGER,
-    last_type TEXT NOT NULL, last_offset INTEGER NOT NULL,
+    started INTEGER,
+    heard INTEGER NOT NULL,                     -- when it last gave a sign
+    quiet_since INTEGER NOT NULL,               -- the same, or later: until when it was known to wait in a retry
+    duration_ms INTEGER, last_type TEXT NOT NULL, last_offset INTEGER NOT NULL,
     retries INTEGER NOT NULL, dead_letters INTEGER NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX orders_recent ON orders (last_offset);
 CREATE INDEX orders_by_state ON orders (state, last_offset);
+CREATE INDEX orders_by_state_and_id ON orders (state, commande_id);
 CREATE INDEX orders_in_flight ON orders (last_offset) WHERE at_rest = 0;
-CREATE INDEX orders_silent ON orders (heard) WHERE at_rest = 0;
-CREATE INDEX orders_flagged ON orders (last_offset) WHERE flags != '[]';
+-- The state and the flags are there so that a filter reads the index alone.
+CREATE INDEX orders_silent ON orders (quiet_since, state, commande_id) WHERE at_rest = 0;
+CREATE INDEX orders_flagged ON orders (last_offset, flags, state) WHERE flags != '[]';
 CREATE INDEX orders_urgent ON orders (last_offset) WHERE urgent = 1;
-CREATE INDEX orders_by_duration ON orders (duration_ms) WHERE duration_ms IS NOT NULL;
 
-CREATE TABLE durations (
-    step TEXT NOT NULL, commande_id TEXT NOT NULL, ms INTEGER NOT NULL, PRIMARY KEY (step, commande_id)
+-- How many orders, and how many of each step, took how long.
+CREATE TABLE times (
+    series TEXT NOT NULL, ms INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (series, ms)
 ) WITHOUT ROWID;
 
 -- Kept by difference, so that totals never count a million rows.
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+
+-- What the charts are drawn from. `minute`: whole minutes since 1970.
+CREATE TABLE minutes (
+    minute INTEGER NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (minute, name)
+) WITHOUT ROWID;
+
+-- Words that came by somebody else's exchange: the newest, for a person to look at.
+CREATE TABLE strangers (
+    "offset" INTEGER PRIMARY KEY, exchange TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL,
+    commande_id TEXT NOT NULL, at INTEGER NOT NULL
+);
+-- Pairs of speakers whose clocks put an effect before its cause, and by how much at the worst.
+CREATE TABLE skews (
+    cause TEXT NOT NULL, effect TEXT NOT NULL, worst_ms INTEGER NOT NULL, count INTEGER NOT NULL,
+    commande_id TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (cause, effect)
+) WITHOUT ROWID;
+-- When each speaker was last heard.
+CREATE TABLE voices (
+    service TEXT PRIMARY KEY, "offset" INTEGER NOT NULL, at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- The alerts that are open. Not forgotten with the rest: nobody wants to be told again.
+CREATE TABLE IF NOT EXISTS alerts (
+    key TEXT PRIMARY KEY, alert TEXT NOT NULL,
+    opened_at INTEGER NOT NULL, told_at INTEGER NOT NULL, seen_at INTEGER NOT NULL
+) WITHOUT ROWID;
 """
 
-_ALL = ("position", "events", "retries", "dead_letters", "orders", "durations", "counters")
+ORDER_COLUMNS = (
+    *("number", "commande_id", "state", "flags", "at_rest", "urgent", "steps", "remaining", "started", "heard"),
+    *("quiet_since", "duration_ms", "last_type", "last_offset", "retries", "dead_letters"),
+)
+_ALL = (
+    *("position", "said", "retries", "dead_letters", "orders", "times", "counters", "minutes"),
+    *("strangers", "skews", "voices"),
+)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -106,6 +150,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         if not _is_ours(connection, path):  # somebody else may have been faster
             _create(connection)
         connection.execute("COMMIT")
+    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
     # The stream can say everything again, so a commit need not wait for the disk.
     connection.execute("PRAGMA synchronous=NORMAL")
 
@@ -136,6 +181,7 @@ def _create(connection: sqlite3.Connection) -> None:
 
 def empty(connection: sqlite3.Connection) -> None:
     """Forget everything, within the caller's transaction."""
+    connection.execute("DROP VIEW events")
     for table in _ALL:
         connection.execute(f"DROP TABLE {table}")
     _create(connection)

@@ -78,32 +78,44 @@ class Store:
 
     def forget(self) -> None:
         """Empty the projection: the stream is read from its first entry again."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             empty(connection)
 
     def recognise(self, first: Mark) -> None:
         """Keep `first` as the stream's oldest entry: what lay before it was trimmed."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute("UPDATE position SET first_offset=?, first_hash=?", (first.offset, first.hash))
 
     def caught_up(self, now: dt.datetime) -> None:
         """Note that there was nothing more to read at `now`."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute("UPDATE position SET caught_up_at=?", (instant(now),))
 
-    def apply(self, records: Sequence[Record], first: Mark, last: Mark) -> list[str]:
-        """Take `records` in, and the position that they end at. Returns the ids of the orders touched."""
-        with self._transaction() as connection:
+    def apply(
+        self, records: Sequence[Record], first: Mark, last: Mark, caught_up_at: dt.datetime | None = None
+    ) -> list[str]:
+        """Take `records` in, and the position that they end at. Returns the ids of the orders touched.
+
+        `caught_up_at`: everything that was said before then has been read with them.
+        """
+        with self.transaction() as connection:
             touched = take_in(connection, records)
             connection.execute(
                 "UPDATE position SET first_offset=coalesce(first_offset, ?),"
-                " first_hash=coalesce(first_hash, ?), last_offset=?, last_hash=?",
-                (first.offset, first.hash, last.offset, last.hash),
+                " first_hash=coalesce(first_hash, ?), last_offset=?, last_hash=?,"
+                " caught_up_at=coalesce(?, caught_up_at)",
+                (first.offset, first.hash, last.offset, last.hash, instant(caught_up_at)),
             )
         return touched
 
+    @property
+    def writes(self) -> bool:
+        """Whether this process is the file's writer."""
+        return self._lock_file is not None
+
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing. Raises DatabaseRefused when the file cannot be written."""
         with self._busy:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")

@@ -67,7 +67,7 @@ def took(ms: float | None) -> str:
 
 
 def orders_table(orders: Sequence[Mapping[str, Any]], total: int) -> RenderableType:
-    table = _table("order", "state", "took", "last event", "heard", "flags")
+    table = columns_of("order", "state", "took", "last event", "heard", "flags")
     for order in orders:
         table.add_row(
             safe(order["commande_id"], limit=LONGEST_ID),
@@ -91,12 +91,8 @@ def order_view(order: Mapping[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-def report_view(report: Mapping[str, Any]) -> RenderableType:
-    return Group(_outcomes(report["sagas"]), _timings(report), Text(_tail(report)))
-
-
 def _steps_table(steps: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("step", "state", "took", "undone in")
+    table = columns_of("step", "state", "took", "undone in")
     for step in steps:
         glyph, style = STEP_GLYPHS[step["state"]]
         state = Text(f"{glyph} {step['state']}", style=style)
@@ -105,7 +101,7 @@ def _steps_table(steps: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _events_table(events: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("offset", "time", "event", "source", "id", "answers", "note")
+    table = columns_of("offset", "time", "event", "source", "id", "answers", "note")
     for event in events:
         table.add_row(
             str(event["offset"]),
@@ -120,7 +116,7 @@ def _events_table(events: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _dead_table(letters: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("dead letter at", "event", "reason", "detail")
+    table = columns_of("dead letter at", "event", "reason", "detail")
     for letter in letters:
         table.add_row(
             letter["service"],
@@ -131,38 +127,7 @@ def _dead_table(letters: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _outcomes(sagas: Mapping[str, int]) -> Table:
-    table = _table("orders", "number", "share")
-    total = sagas["total"]
-    table.add_row("total", str(total), "")
-    for state in State:
-        number = sagas[state.lower()]
-        table.add_row(state_text(state), str(number), f"{100 * number / total:.1f} %" if total else "–")
-    for flag in (Flag.STUCK, Flag.INTERVENTION):
-        number = sagas[flag.lower()]
-        table.add_row(Text(flag, style="bold red" if number else "dim"), str(number), "")
-    return table
-
-
-def _timings(report: Mapping[str, Any]) -> Table:
-    table = _table("time", "count", "mean", "p50", "p95", "p99", "max")
-    whole = report["duration_ms"]
-    table.add_row("whole order", "", *(took(whole[name]) for name in ("mean", "p50", "p95", "p99", "max")))
-    for name, step in report["steps"].items():
-        table.add_row(name, str(step["count"]), took(step["mean_ms"]), "", took(step["p95_ms"]), "", "")
-    return table
-
-
-def _tail(report: Mapping[str, Any]) -> str:
-    dead = ", ".join(f"{printable(reason)} {number}" for reason, number in report["dead_letters"].items())
-    ignored = ", ".join(f"{why} {number}" for why, number in report["ignored"].items())
-    return (
-        f"compensations {report['compensations']} · retries {report['retries']} · dead letters: {dead or 'none'}"
-        f" · events {report['events']}, heard twice {report['duplicates']}, ignored: {ignored or 'none'}"
-    )
-
-
-def _table(*columns: str) -> Table:
+def columns_of(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")

@@ -130,11 +130,19 @@ class Pipeline:
 
     async def _commit_stage(self) -> None:
         while True:
-            for group in _apart(await self._next_group()):
-                results = await self._carry_out(group)
-                if results:
-                    passing(Place.AFTER_COMMIT)
-                    await self._decided.put(results)
+            together, suspicious = _apart(await self._next_group())
+            await self._decide(together)
+            # One of these may be killing us, and each death counts against all that we hold. So before each, what
+            # was decided is acknowledged; and in any order, so that the innocent leave before the limit is met.
+            for item in self._tools.dice.sample(suspicious, len(suspicious)):
+                await self._decided.join()
+                await self._decide([item])
+
+    async def _decide(self, group: list[Item]) -> None:
+        results = await self._carry_out(group)
+        if results:
+            passing(Place.AFTER_COMMIT)
+            await self._decided.put(results)
 
     async def _next_group(self) -> list[Item]:
         # Never longer: a confirm that comes when nothing else does is marked too, or it would be said for ever.
@@ -175,6 +183,7 @@ class Pipeline:
             await self._door.settle(tags)
             passing(Place.AFTER_ACK)
             self._in_hand -= len(tags)
+            self._decided.task_done()
             if self._stopping.is_set() and not self._in_hand:
                 self._quiet.set()
 
@@ -217,15 +226,14 @@ class Pipeline:
         log.info("worker.stopped")
 
 
-def _apart(group: list[Item]) -> list[list[Item]]:
-    """The group, and apart from it each delivery that came three times: if it kills us, it kills us alone."""
-    apart: list[list[Item]] = [[]]
+def _apart(group: list[Item]) -> tuple[list[Item], list[Item]]:
+    """The group, and apart from it the deliveries that came three times: if one kills us, it kills us alone."""
+    together: list[Item] = []
+    suspicious: list[Item] = []
     for item in group:
-        if isinstance(item, Work) and item.delivery.returns >= SUSPICIOUS_RETURNS:
-            apart.append([item])
-        else:
-            apart[0].append(item)
-    return apart
+        often = isinstance(item, Work) and item.delivery.returns >= SUSPICIOUS_RETURNS
+        (suspicious if often else together).append(item)
+    return together, suspicious
 
 
 async def _some(queue: "asyncio.Queue[T]") -> list[T]:

@@ -15,17 +15,16 @@ class Version:
     """What differs between the versions of RabbitMQ that we run on. Sources: scripts tried on both.
 
     `believes_deaths`: an `x-death` that a client sends counts, so a message published again with it is lost
-    when it meets a queue named there. `inherits_count`: a dead letter keeps `x-delivery-count` and comes
-    redelivered at once.
+    when it meets a queue named there. Another difference is not modelled, because we never reject for good:
+    on 4.0 what a client has rejected keeps a delivery count among the dead letters, and comes redelivered at once.
     """
 
     name: str
     believes_deaths: bool
-    inherits_count: bool
 
 
-RABBIT_3_10 = Version("3.10", believes_deaths=True, inherits_count=False)
-RABBIT_4_0 = Version("4.0", believes_deaths=False, inherits_count=True)
+RABBIT_3_10 = Version("3.10", believes_deaths=True)
+RABBIT_4_0 = Version("4.0", believes_deaths=False)
 VERSIONS = (RABBIT_3_10, RABBIT_4_0)
 
 
@@ -76,10 +75,8 @@ class Broker:
 
     def accept(self, message: Message) -> Message:
         """What the broker makes of a message that a client publishes."""
-        if not self.version.believes_deaths or X_DEATH not in message.headers:
-            kept = {name: value for name, value in message.headers.items() if name != X_DEATH}
-            return replace(message, headers=kept, count=0, deaths=())
-        return replace(message, count=0, deaths=_read(message.headers[X_DEATH]))
+        believed = message.headers.get(X_DEATH) if self.version.believes_deaths else None
+        return replace(message, count=0, deaths=_read(believed or ()))
 
     def put(self, queue: str, message: Message) -> None:
         if queue in self.streams:
@@ -114,7 +111,7 @@ class Broker:
             exchange=queue.dead_letter_exchange,
             headers={**message.headers, **_shown(deaths)},
             expiration_ms=None if reason == "expired" else message.expiration_ms,
-            count=message.count if self.version.inherits_count else 0,
+            count=0,
             deaths=deaths,
         )
         reached = self.route(dead.exchange, dead.routing_key)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from saga_monitor import __main__
 from saga_monitor.history import read
 from saga_monitor.queries import Queries
 from saga_monitor.store import Store
@@ -71,3 +72,21 @@ def monitor(tmp_path: Path) -> Iterator[Monitor]:
     assert monitor.store.acquire()
     yield monitor
     monitor.close()
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, stream: Stream, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Any:
+    """The command line, reading `stream` for a broker's."""
+    for name in ("SAGA_AMQP_URL", "SAGA_STUCK_AFTER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SAGA_MONITOR_DATABASE", str(tmp_path / "deep" / "monitor.sqlite3"))
+    monkeypatch.setattr(__main__, "open_history", lambda *_: stream.opening()())
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = __main__.main(arguments)
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run

@@ -33,10 +33,10 @@ _DATA: dict[str, dict[str, Any]] = {
         "montant": Decimal("99.99"),
     },
     "stock.reservation_echouee": {"raison": "shortage"},
-    "stock.libere": {"reservation_id": None},
+    "stock.libere": {"reservation_id": "R-1"},
     "paiement.effectue": {"transaction_id": "T-1", "montant": Decimal("99.99")},
     "paiement.echoue": {"raison": "insufficient balance"},
-    "paiement.rembourse": {"transaction_id": None, "montant": Decimal(0)},
+    "paiement.rembourse": {"transaction_id": "T-1", "montant": Decimal("99.99")},
     "commande.creee": {},
     "commande.annulee": {"raison": "refused"},
     "notification.envoyee": {"modele": "confirmation", "destinataire": "CLIENT-123"},
@@ -138,8 +138,9 @@ class Stream:
 
         return opened
 
-    async def entries(self, start: int | Literal["first"]) -> AsyncIterator[list[HistoryEntry]]:
-        offset = 0 if start == "first" else start
+    async def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncIterator[list[HistoryEntry]]:
+        # From a time on, a broker may begin with any chunk before it: here with the first.
+        offset = start if isinstance(start, int) else 0
         while True:
             if self.away:
                 raise BrokerTrouble("the channel was closed")

@@ -1,111 +1,237 @@
-"""What the live monitor shows: a screen that fits, lines on a pipe, and nothing that a hostile id commands."""
+"""What the console shows: a screen that fits, keys that do what they say, nothing that a hostile id commands."""
 
 from __future__ import annotations
 
 import datetime as dt
-import io
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from rich.cells import cell_len
-from rich.console import Console
+from textual.widgets import Static, Tree
 
-from saga_monitor.console import Rates, Screen, short
-from saga_monitor.history import read
-from saga_monitor.lines import Lines
+from saga_monitor.anomalies import Anomaly, Kind
+from saga_monitor.console.app import Board
+from saga_monitor.console.drawing import cells, column_widths, short
+from saga_monitor.console.ear import Ear
+from saga_monitor.console.picture import SPARKS, Camera, Rates
+from saga_monitor.console.screens import OrderScreen
 from saga_monitor.printable import printable
-from tests.monitor.conftest import SOON, STUCK_AFTER, Monitor
-from tests.monitor.stage import CONFIRMED, HELD, PAID, PLACED, START, STORIES, Stream, said
+from tests.monitor.stage import CONFIRMED, HELD, PAID, START, STORIES, Stream, said
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator
+
+    from textual.pilot import Pilot
+
+    from tests.monitor.conftest import Monitor
 
 HOSTILE = ["[bold red]x[/]", "[/]", "\x9b2J\u202egnp", "é" * 90, ":smile:", "日本" * 20, "a\u0301\u200b\u2028"]
+SIZES = [(80, 24), (120, 40), (200, 10), (40, 8)]
 
 
-def drawn(screen: Screen, width: int, height: int, now: dt.datetime = SOON, *, color: bool = False) -> str:
-    console = Console(
-        file=io.StringIO(), width=width, height=height, force_terminal=color, no_color=not color, emoji=False
-    )
-    console.print(screen.picture(width, height, now))
-    return str(console.file.getvalue())  # type: ignore[attr-defined]
+def board(monitor: Monitor, *anomalies: Anomaly) -> Board:
+    return Board(Camera(monitor.queries), Ear(linked=("live", ""), anomalies=anomalies))
 
 
-@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (200, 10), (40, 8)])
-async def test_a_picture_fits_its_terminal(stream: Stream, monitor: Monitor, width: int, height: int) -> None:
-    for number in range(100):
+@asynccontextmanager
+async def on_terminal(app: Board, width: int, height: int) -> AsyncIterator[Pilot[None]]:
+    """The application on a terminal of that size, with its first picture."""
+    async with app.run_test(size=(width, height)) as pilot:
+        await pilot.pause()
+        await pilot.pause()
+        yield pilot
+
+
+def screen_of(app: Board) -> list[str]:
+    """The lines of the screen as a terminal has them."""
+    return ["".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()]
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+async def test_it_fits_its_terminal_whatever_it_shows(
+    stream: Stream, monitor: Monitor, width: int, height: int
+) -> None:
+    for number in range(40):
         stream.tell(f"CMD-{number:04}", list(STORIES.values())[number % len(STORIES)][: 1 + number % 9])
     for name in HOSTILE:
         stream.tell(name, HELD)
     stream.set_aside("paiement", said("CMD-0003", HELD[1]))
     await monitor.hear(stream)
-    screen = Screen(monitor.queries)
-    screen.link("broker away", "connection refused " * 20)
-    lines = drawn(screen, width, height).rstrip("\n").split("\n")
-    assert len(lines) <= height
-    assert max(cell_len(line) for line in lines) <= width
+    app = board(monitor, Anomaly(Kind.STUCK, "CMD-1", "stock", START, "held", "a long sentence " * 20))
+    app.ear.link("broker away", "connection refused " * 20)
+    async with on_terminal(app, width, height):
+        shown = screen_of(app)
+        assert len(shown) == height
+        assert {cell_len(line) for line in shown} == {width}
+        assert "broker away" in shown[0]
 
 
-async def test_a_picture_tells_what_matters_at_80_by_24(stream: Stream, monitor: Monitor) -> None:
+async def test_it_tells_what_matters_at_80_by_24(stream: Stream, monitor: Monitor) -> None:
     for number, story in enumerate(STORIES.values()):
         stream.tell(f"CMD-{number}", story)
     stream.tell("CMD-LATE", HELD)
     stream.tell("CMD-LOST", PAID)
     stream.set_aside("commande", said("CMD-LOST", PAID[2]), None)
-    stream.tell("CMD-NOW", PLACED, START + dt.timedelta(seconds=100))
+    stream.tell("CMD-NOW", HELD, dt.datetime.now(dt.UTC))
     await monitor.hear(stream)
-    screen = Screen(monitor.queries)
-    screen.link("live")
-    lines = drawn(screen, 80, 24, START + dt.timedelta(seconds=102)).split("\n")
-    assert "live · 3 in flight of 10 orders" in lines[0]
-    assert "NEW 1  RUNNING 2  FAILED 0  COMPLETED 1  COMPENSATING 0  COMPENSATED 6" in lines[1]
-    assert "STUCK 2  INTERVENTION 1" in lines[2]
-    assert [line.split()[0] for line in lines[5:8]] == ["CMD-LOST", "CMD-LATE", "CMD-NOW"]
-    assert "✓✓…·" in lines[5]
-    assert "INTERVENTION+1" in lines[5]
-    assert "stock, paiement, commande, notification" in lines[-3]
-    assert "↩ undone" in lines[-2]
+    app = board(monitor, Anomaly(Kind.STUCK, "CMD-LATE", "paiement", START, "held", "CMD-LATE waits for paiement"))
+    async with on_terminal(app, 80, 24):
+        shown = screen_of(app)
+    assert "chorégraphie live · 3 in flight of 10 orders" in shown[0]
+    assert "events/s" in shown[1]
+    assert "orders/s" in shown[1]
+    assert "NEW 0  RUNNING 3  FAILED 0  COMPLETED 1  COMPENSATING 0  COMPENSATED 6" in shown[2]
+    assert "INTERVENTION 1  STUCK 2" in shown[3]
+    assert "STUCK CMD-LATE waits for paiement" in shown[4]
+    assert "all orders · 10 shown" in shown[5]
+    assert [line.split()[0] for line in shown[7:10]] == ["CMD-LOST", "CMD-LATE", "CMD-NOW"]
+    assert "✓✓…·" in shown[7]
+    assert "INTERVENTION STUCK" in shown[7]
+    assert "→ paiement.effectue +2" in shown[9]
+    assert "q Quit" in shown[-1]
 
 
 async def test_hostile_ids_are_shown_and_not_obeyed(stream: Stream, monitor: Monitor) -> None:
     for name in HOSTILE:
         stream.tell(name, HELD)
     await monitor.hear(stream)
-    shown = drawn(Screen(monitor.queries), 200, 40)
+    app = board(monitor, Anomaly(Kind.STUCK, "[/]", "stock", START, "held", "[red]x[/] \x1b[2J"))
+    async with on_terminal(app, 200, 40) as pilot:
+        shown = "".join(screen_of(app))
+        for _ in HOSTILE:
+            await pilot.press("enter")
+            await pilot.pause()
+            shown += "".join(screen_of(app))
+            await pilot.press("escape", "down")
+        await pilot.press("a")
+        await pilot.pause()
+        shown += "".join(screen_of(app))
     assert "[bold red]x[/]" in shown
+    assert "[red]x[/] \\x1b[2J" in shown
     assert ":smile:" in shown
     assert not set(shown) & set("\x9b\u202e\u200b\u2028\x1b")
 
 
-async def test_no_colour_when_none_is_wanted(
-    stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_empty_history_has_a_screen(monitor: Monitor) -> None:
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+        await pilot.press("enter", "down", "f", "space", "a", "escape")
+        await pilot.pause()
+        assert "0 in flight of 0 orders" in screen_of(app)[0]
+
+
+async def test_the_filter_goes_round_and_escape_leads_back(stream: Stream, monitor: Monitor) -> None:
+    stream.tell("CMD-DONE", CONFIRMED)
+    stream.tell("CMD-OPEN", HELD)
+    await monitor.hear(stream)
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+        await pilot.press("f")
+        assert app.camera.filter == "in flight"
+        assert "in flight orders · 1 shown" in "".join(screen_of(app))
+        await pilot.press("F", "F", "F", "F", "F", "F", "F", "F")
+        assert app.camera.filter == "COMPENSATED"
+        await pilot.press("escape")
+        assert "all orders · 2 shown" in "".join(screen_of(app))
+
+
+async def test_a_search_narrows_while_it_is_typed(stream: Stream, monitor: Monitor) -> None:
+    for name in ("CMD-A1", "CMD-A2", "CMD-B1"):
+        stream.tell(name, HELD)
+    await monitor.hear(stream)
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+        await pilot.press("slash", *"CMD-A")
+        assert "orders beginning with CMD-A · 2 shown" in "".join(screen_of(app))
+        await pilot.press("enter", "down", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, OrderScreen)
+        assert "CMD-A2" in screen_of(app)[0]
+        await pilot.press("escape", "escape")
+        assert "all orders · 3 shown" in "".join(screen_of(app))
+
+
+async def test_a_timeline_is_a_tree_of_causes_with_what_went_wrong(stream: Stream, monitor: Monitor) -> None:
+    stream.tell("CMD-1", STORIES["cancelled after creation"])
+    stream.retry("paiement", said("CMD-1", HELD[1]))
+    stream.set_aside("paiement", said("CMD-1", HELD[1]))
+    await monitor.hear(stream)
+    app = board(monitor)
+    async with on_terminal(app, 100, 30) as pilot:
+        await pilot.press("enter")
+        await pilot.pause()
+        tree = app.screen.query_one(Tree)
+        (beginning, demand) = tree.root.children
+        assert "commande.initiee" in str(beginning.label)
+        assert "commande.annulation_demandee" in str(demand.label)
+        (held,) = beginning.children
+        assert "stock.reserve  100 ms" in str(held.label)
+        assert ["⟳" in str(leaf.label) or "☠" in str(leaf.label) for leaf in held.children] == [True, True, False]
+        assert "undone in 50 ms" in str(app.screen.query_one("#times", Static).render())
+
+
+async def test_a_pause_holds_the_picture_while_the_reading_goes_on(stream: Stream, monitor: Monitor) -> None:
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
-    monkeypatch.setenv("NO_COLOR", "1")
-    console = Console(file=io.StringIO(), force_terminal=True, width=80)
-    console.print(Screen(monitor.queries).picture(80, 24, SOON))
-    assert "\x1b[3" not in console.file.getvalue()  # type: ignore[attr-defined]
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+        await pilot.press("space")
+        stream.tell("CMD-2", HELD)
+        await monitor.hear(stream)
+        app.redraw()
+        await pilot.pause()
+        assert "PAUSED · 1 in flight of 1 orders" in screen_of(app)[0]
+        await pilot.press("space")
+        assert "live · 2 in flight of 2 orders" in screen_of(app)[0]
 
 
-def test_an_empty_history_has_a_picture(monitor: Monitor) -> None:
-    assert "no order yet" in drawn(Screen(monitor.queries), 80, 24)
+async def test_the_chosen_order_stays_chosen_when_others_come(stream: Stream, monitor: Monitor) -> None:
+    for name in ("CMD-1", "CMD-2", "CMD-3"):
+        stream.tell(name, CONFIRMED)
+    await monitor.hear(stream)
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+        await pilot.press("down")
+        stream.tell("CMD-4", CONFIRMED)
+        await monitor.hear(stream)
+        app.redraw()
+        await pilot.pause()
+        assert app.board.cursor_row == 2
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "CMD-2" in screen_of(app)[0]
 
 
-def test_the_screen_says_that_the_broker_is_away(monitor: Monitor) -> None:
-    screen = Screen(monitor.queries)
-    screen.link("broker away", "connection refused; next try in 2 s")
-    screen.notice("the stream is another")
-    shown = drawn(screen, 80, 24)
-    assert "broker away" in shown
-    assert "next try in 2 s · the stream is another" in shown
+async def test_it_follows_the_size_of_its_terminal(stream: Stream, monitor: Monitor) -> None:
+    stream.tell("CMD-1", HELD)
+    await monitor.hear(stream)
+    app = board(monitor)
+    async with on_terminal(app, 120, 30) as pilot:
+        for width, height in SIZES:
+            await pilot.resize_terminal(width, height)
+            await pilot.pause()
+            assert {cell_len(line) for line in screen_of(app)} == {width}
 
 
-def test_a_rate_is_of_the_last_seconds() -> None:
+@pytest.mark.parametrize("width", [40, 80, 200])
+async def test_a_row_keeps_to_its_columns(stream: Stream, monitor: Monitor, width: int) -> None:
+    for name in HOSTILE:
+        stream.tell(name, HELD)
+    await monitor.hear(stream)
+    now = START + dt.timedelta(days=400)
+    for order in monitor.queries.orders(None, 20, now):
+        row = cells(order, now, width)
+        for cell, columns in zip(row[2:], list(column_widths(width).values())[2:], strict=True):
+            assert cell.cell_len <= columns
+
+
+def test_a_rate_is_of_the_last_seconds_and_its_bars_of_each() -> None:
     rates = Rates()
     assert rates.per_second(100, 0) == 0
     assert rates.per_second(150, 10) == 5
     assert rates.per_second(150, 25) == 0
+    assert rates.sparkline() == "▁" * (SPARKS - 2) + "█▁"
 
 
 def test_a_count_stays_short() -> None:
@@ -114,74 +240,3 @@ def test_a_count_stays_short() -> None:
 
 def test_what_has_no_glyph_is_written_out() -> None:
     assert printable("é日\x1b[2J\n\x85\u202e\ud800") == r"é日\x1b[2J\n\x85\u202e\ud800"
-
-
-class Piped:
-    def __init__(self, monitor: Monitor) -> None:
-        self.out, self.err = io.StringIO(), io.StringIO()
-        self.lines = Lines(monitor.queries, self.out, self.err)
-
-    async def hear(self, stream: Stream, monitor: Monitor) -> None:
-        async for touched in read(stream, monitor.store, self.lines):
-            if touched is None:
-                return
-
-    @property
-    def told(self) -> Sequence[Sequence[str]]:
-        return [line.split("\t") for line in self.out.getvalue().splitlines()]
-
-
-async def test_a_pipe_gets_one_line_per_change(stream: Stream, monitor: Monitor) -> None:
-    """Even when all of an order's events come in one batch."""
-    piped = Piped(monitor)
-    stream.tell("CMD-1", CONFIRMED)
-    await piped.hear(stream, monitor)
-    assert [line[1:4] for line in piped.told] == [
-        ["CMD-1", "NEW", "commande.initiee"],
-        ["CMD-1", "RUNNING", "stock.reserve"],
-        ["CMD-1", "RUNNING", "paiement.effectue"],
-        ["CMD-1", "COMPLETED", "commande.creee"],
-        ["CMD-1", "COMPLETED", "notification.envoyee"],
-    ]
-    assert [line[4] for line in piped.told] == ["STUCK", "STUCK", "STUCK", "STUCK", "-"]
-    assert piped.told[1][0] == "2024-11-22T18:47:00.100Z"
-
-
-async def test_a_pipe_says_nothing_twice(stream: Stream, monitor: Monitor) -> None:
-    stream.tell("CMD-1", PLACED)
-    await monitor.hear(stream)
-    piped = Piped(monitor)
-    piped.lines.show_changes(SOON)
-    assert piped.told == []
-    stream.tell("CMD-2", PLACED)
-    await monitor.hear(stream)
-    piped.lines.show_changes(SOON)
-    piped.lines.show_changes(SOON)
-    assert [line[1] for line in piped.told] == ["CMD-2"]
-
-
-async def test_silence_is_a_change_told_once(stream: Stream, monitor: Monitor) -> None:
-    stream.tell("CMD-1", PLACED)
-    await monitor.hear(stream)
-    piped = Piped(monitor)
-    for seconds in (59, 61, 62, 600):
-        piped.lines.show_stuck(START + dt.timedelta(seconds=seconds), STUCK_AFTER)
-    assert [line[4] for line in piped.told] == ["STUCK"]
-
-
-async def test_a_pipe_goes_on_with_another_stream(stream: Stream, monitor: Monitor) -> None:
-    piped = Piped(monitor)
-    stream.tell("OLD", CONFIRMED)
-    await piped.hear(stream, monitor)
-    stream.recreate()
-    stream.tell("NEW", PLACED)
-    await piped.hear(stream, monitor)
-    assert piped.told[-1][1] == "NEW"
-    assert "starting again" in piped.err.getvalue()
-
-
-async def test_a_hostile_id_stays_on_its_line(stream: Stream, monitor: Monitor) -> None:
-    piped = Piped(monitor)
-    stream.tell("a\u2028b\x85c", PLACED)
-    await piped.hear(stream, monitor)
-    assert piped.told[0][1] == r"a\u2028b\x85c"

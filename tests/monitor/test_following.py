@@ -67,7 +67,8 @@ async def test_catching_up_falls_back_to_what_was_known(stream: Stream, tmp_path
 async def test_catching_up_beside_a_live_monitor_only_waits_for_it(stream: Stream, monitor: Monitor) -> None:
     beside = Store(monitor.path)
     assert not beside.acquire()
-    assert len(await catch_up(stream.opening(), beside, 0.2)) == 1
+    assert len(await catch_up(stream.opening(), beside, 5)) == 1
+    await monitor.hear(stream)
     waiting = asyncio.create_task(catch_up(stream.opening(), beside, 5))
     await asyncio.sleep(0.05)
     stream.tell("CMD-1", PLACED)

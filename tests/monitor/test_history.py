@@ -37,6 +37,14 @@ def tell_all(stream: Stream) -> None:
     stream.set_aside("paiement", said("CMD-0", HELD[1]), "invalid")
 
 
+def by_difference(monitor: Monitor) -> dict[str, int]:
+    """The totals without those of the metrics, which only grow: an order completed for a while stays in them."""
+    kept = ("state.", "flag.", "awaited.", "said.", "dead.", "ignored.")
+    names = {"orders", "at_rest", "events", "duplicates", "retries", "dead_letters"}
+    counts = monitor.queries.totals(SOON).counts
+    return {name: value for name, value in counts.items() if name in names or name.startswith(kept)}
+
+
 async def test_every_kind_of_order_ends_where_it_should(stream: Stream, monitor: Monitor) -> None:
     tell_all(stream)
     await monitor.hear(stream)
@@ -60,7 +68,8 @@ async def test_rebuilt_from_the_stream_it_is_what_it_was_live(stream: Stream, tm
         whole.batch = batch
         await rebuilt.hear(whole)
         assert rebuilt.known() == live.known()
-        assert rebuilt.queries.totals(SOON) == live.queries.totals(SOON)
+        assert by_difference(rebuilt) == by_difference(live)
+        assert rebuilt.queries.times() == live.queries.times()
         rebuilt.close()
     live.close()
 
@@ -102,7 +111,7 @@ async def test_said_twice_is_counted_once(stream: Stream, monitor: Monitor) -> N
     assert order is not None
     assert (order.state, order.flags, order.at_rest) == (State.COMPLETED, (), True)
     assert monitor.queries.totals(SOON).count("duplicates") == len(CONFIRMED)
-    assert len(monitor.queries.step_durations_ms("stock")) == 1
+    assert monitor.queries.times()["stock"].count == 1
 
 
 @pytest.mark.parametrize("longer", [False, True])

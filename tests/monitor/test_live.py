@@ -28,6 +28,7 @@ from tests.monitor.stage import CONFIRMED, HELD, KNOWN, PAID, STORIES, Line, sai
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+_COLOUR = re.compile(rb"(^|;)(3[0-8]|4[0-8]|9[0-7]|10[0-7])(;|$)")
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -174,7 +175,8 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(environment: dict[str, str], chann
     assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
     assert "✓✓…·".encode() in re.sub(rb"\x1b\[[0-9;]*m", b"", shown)
     assert b"Traceback" not in shown
-    assert b"\x1b[3" not in shown
+    # The terminal's own colours may be asked for again (39, 49), and no other.
+    assert not [code for code in re.findall(rb"\x1b\[([0-9;]*)m", shown) if _COLOUR.search(code)]
     os.close(ours)
     os.close(theirs)
 
@@ -188,3 +190,26 @@ def test_without_a_broker_it_waits_and_says_so(environment: dict[str, str], tmp_
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
     assert b"Traceback" not in err.read_bytes()
+
+
+def test_a_full_disk_is_one_line(environment: dict[str, str], channel: Any, tmp_path: Path) -> None:
+    """On a file system too small for the file, made where an ordinary user may make one."""
+    for number in range(300):
+        tell(channel, f"CMD-{number}", CONFIRMED)
+    full = tmp_path / "full"
+    full.mkdir()
+    mounted = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    mount = f"mount -t tmpfs -o size=600k tmpfs {full}"
+    if subprocess.run([*mounted, mount], capture_output=True, check=False).returncode:
+        pytest.skip("no mount namespace is allowed here")
+    ran = subprocess.run(
+        [*mounted, f"{mount} && exec {sys.executable} -m saga_monitor report"],
+        cwd=ROOT,
+        env=environment | {"SAGA_MONITOR_DATABASE": str(full / "monitor.sqlite3")},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (2, b"")
+    assert len(ran.stderr.splitlines()) == 1
+    assert b"full" in ran.stderr

@@ -1,0 +1,204 @@
+"""What is wrong, each with a sentence that says what happened and what to do: judged from the events heard.
+
+Only the orders in flight and those that are flagged are looked at, however many there are. What the broker says
+of its queues is handed in as data (`facts.py`), so that judging needs no connection.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor import evidence, faults
+from saga_monitor.evidence import Case
+from saga_monitor.facts import Facts
+from saga_monitor.progress import GIVEN_UP, State
+from saga_monitor.queries import Queries
+from saga_monitor.reasons import Dead, Known, Voice, Why, because, remedy, why
+from saga_monitor.schema import instant
+from saga_monitor.tallies import Spread
+from saga_monitor.waits import Wait, waits
+from services.runtime import Settings
+
+# What has no end of its own is shown for this long after it was last seen.
+RECENT = dt.timedelta(hours=1)
+# Fewer measures say nothing about the slowest one in a hundred.
+ENOUGH_MEASURES = 20
+
+
+class Kind(StrEnum):
+    """The gravest first."""
+
+    CONTRADICTION = "contradiction"
+    HALF_UNDONE = "half_undone"
+    STUCK = "stuck"
+    NOT_ALLOWED = "not_allowed"
+    DEAD_LETTER = "dead_letter"
+    REPEATED_ORDER = "repeated_order"
+    CLOCK_SKEW = "clock_skew"
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """`reason`: one word for a program, of a few. `sentence`: what happened, and what to do, for a person."""
+
+    kind: Kind
+    commande_id: str | None
+    service: str | None
+    since: dt.datetime | None
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`stuck_after`: the shortest silence (s) that makes an order stuck; `tries`: how many a message has."""
+
+    stuck_after: float
+    tries: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Terms":
+        return cls(settings.stuck_after, len(settings.retry_delays) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What is the same for every order."""
+
+    now: dt.datetime
+    terms: Terms
+    facts: Facts | None
+    voices: dict[str, Voice]
+    spreads: Mapping[str, Spread]
+
+    def expected(self, wait: Wait) -> dt.timedelta:
+        """How long `wait` may last: as long as 99 of 100 did before, and never less than the floor."""
+        took = self.spreads.get(f"{'undo' if wait.undoing else 'step'}.{wait.service}")
+        p99_ms = took.p99_ms() if took and took.total >= ENOUGH_MEASURES else None
+        return dt.timedelta(seconds=max(self.terms.stuck_after, (p99_ms or 0) / 1000))
+
+
+def anomalies_of(queries: Queries, facts: Facts | None, now: dt.datetime, terms: Terms) -> list[Anomaly]:
+    """Everything that is wrong now, the gravest first, of one kind the longest standing first."""
+    around = _Around(now, terms, facts, evidence.voices(queries), evidence.step_spreads(queries))
+    found = [
+        anomaly for case in evidence.cases(queries, terms.stuck_after, now) for anomaly in _of_order(case, around)
+    ]
+    found += [*_dead_letters(queries, facts, now), *_strangers(queries, now), *_skews(queries, now)]
+    return sorted(found, key=_gravest)
+
+
+def anomalies_of_order(
+    queries: Queries, commande_id: str, facts: Facts | None, now: dt.datetime, terms: Terms
+) -> list[Anomaly]:
+    """What is wrong with one order."""
+    around = _Around(now, terms, facts, evidence.voices(queries), evidence.step_spreads(queries))
+    case = evidence.case(queries, commande_id, now)
+    return sorted(_of_order(case, around), key=_gravest) if case else []
+
+
+def as_json(anomaly: Anomaly) -> dict[str, Any]:
+    since = anomaly.since
+    return {
+        "kind": anomaly.kind,
+        "commande_id": anomaly.commande_id,
+        "service": anomaly.service,
+        "since": since.isoformat(timespec="milliseconds").replace("+00:00", "Z") if since else None,
+        "reason": anomaly.reason,
+        "sentence": anomaly.sentence,
+    }
+
+
+def _gravest(anomaly: Anomaly) -> tuple[int, int, str]:
+    return list(Kind).index(anomaly.kind), instant(anomaly.since) or 0, anomaly.commande_id or ""
+
+
+def _of_order(case: Case, around: _Around) -> Iterator[Anomaly]:
+    yield from _waiting(case, around)
+    id_ = case.order.commande_id
+    for fault in faults.contradictions(case.heard):
+        text = f"{id_}: {fault.what}; compare the journal of {fault.service} with what really happened"
+        yield Anomaly(Kind.CONTRADICTION, id_, fault.service, fault.event.time, fault.reason, text)
+    for fault in faults.not_allowed(case.heard):
+        text = f"{id_}: {fault.what}; see which program speaks for {fault.service}"
+        yield Anomaly(Kind.NOT_ALLOWED, id_, fault.service, fault.event.time, fault.reason, text)
+    starts = [event for event in case.heard.events if event.type == CHOREOGRAPHY.starts.TYPE]
+    if len(starts) > 1:
+        text = f"{id_}: {len(starts)} different orders came with this id; only the first has an effect:"
+        text += " the client should order again under another"
+        yield Anomaly(Kind.REPEATED_ORDER, id_, None, starts[-1].time, "same_id", text)
+
+
+def _waiting(case: Case, around: _Around) -> Iterator[Anomaly]:
+    order = case.order
+    # A queue that is empty holds no letter of this order either: somebody sent it back, or threw it away.
+    dead = [d for d in case.dead if around.facts is None or around.facts.dead_letters(d.service)]
+    known = Known(order.heard, around.now, around.terms.tries, around.facts, case.retried, dead, around.voices)
+    late = {}
+    for wait in waits(order.state, order.at_rest, order.remaining, case.heard):
+        given_up = any(d.service == wait.service and d.reason in GIVEN_UP for d in dead)
+        if given_up or around.now - order.heard > around.expected(wait):
+            late[wait] = why(wait, known)
+    undoings = {wait: reason for wait, reason in late.items() if wait.undoing}
+    if undoings and order.state is State.COMPENSATING:
+        yield from _half_undone(case, undoings)
+    elif late:
+        wait, reason = next(iter(late.items()))
+        silent = _span(around.now - order.heard)
+        text = f"{order.commande_id} waits for {wait.awaited} of {wait.service}, silent for {silent}: "
+        text += reason.sentence
+        yield Anomaly(Kind.STUCK, order.commande_id, wait.service, order.heard, reason.reason, text)
+
+
+def _half_undone(case: Case, undoings: Mapping[Wait, Why]) -> Iterator[Anomaly]:
+    id_ = case.order.commande_id
+    for wait, reason in undoings.items():
+        since = wait.called.time if wait.called else None
+        text = f"{id_} is cancelled, and {wait.service} has not said {wait.awaited}: {reason.sentence}"
+        yield Anomaly(Kind.HALF_UNDONE, id_, wait.service, since or case.order.heard, reason.reason, text)
+
+
+def _dead_letters(queries: Queries, facts: Facts | None, now: dt.datetime) -> Iterator[Anomaly]:
+    for service in CHOREOGRAPHY.services:
+        # The newest are those still there; without the broker's word, those of the last hour.
+        count = evidence.LOOKED_AT if facts is None else facts.dead_letters(service)
+        for id_, letter in evidence.newest_dead_letters(queries, service, count) if count else ():
+            if facts is not None or letter.at > now - RECENT:
+                yield _dead_letter(id_, letter)
+
+
+def _dead_letter(commande_id: str | None, letter: Dead) -> Anomaly:
+    what = f"{letter.type or 'a message'} is in {letter.service}.dlq"
+    of = f"{commande_id}: " if commande_id else ""
+    text = f"{of}{what}: {because(letter.reason, letter.detail)}; {remedy(letter.reason, letter.service)}"
+    return Anomaly(Kind.DEAD_LETTER, commande_id, letter.service, letter.at, letter.reason, text)
+
+
+def _strangers(queries: Queries, now: dt.datetime) -> Iterator[Anomaly]:
+    for stranger in evidence.strangers(queries, now - RECENT):
+        text = (
+            f"{stranger.commande_id}: {stranger.type} from {stranger.source} came by {stranger.exchange}, which"
+            " is not its speaker's: nobody acts on it; see who may write to that exchange"
+        )
+        service = stranger.exchange.partition(".")[0]
+        service = service if service in CHOREOGRAPHY.speakers else "stranger"
+        yield Anomaly(Kind.NOT_ALLOWED, stranger.commande_id, service, stranger.at, "wrong_source", text)
+
+
+def _skews(queries: Queries, now: dt.datetime) -> Iterator[Anomaly]:
+    for skew in evidence.skews(queries, now - RECENT):
+        text = (
+            f"{skew.commande_id}: {skew.effect} says it answered {skew.cause} {skew.worst_ms / 1000:.1f} s before"
+            f" it was asked: one clock is wrong; set those of {skew.effect} and {skew.cause} by NTP"
+        )
+        yield Anomaly(Kind.CLOCK_SKEW, None, skew.effect, skew.at, f"against_{skew.cause}", text)
+
+
+def _span(time: dt.timedelta) -> str:
+    seconds = time.total_seconds()
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

@@ -1,0 +1,238 @@
+"""The application: a board of orders on a terminal, redrawn twice a second while the reading goes on beside it."""
+
+import datetime as dt
+import os
+from collections.abc import Callable
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.widgets import DataTable, Footer, Input, Static
+
+from saga_monitor.console import drawing
+from saga_monitor.console.ear import Ear
+from saga_monitor.console.looks import COLOURS, CSS
+from saga_monitor.console.picture import FILTERS, Camera, Picture, Special
+from saga_monitor.console.screens import AnomaliesScreen, HelpScreen, OrderScreen
+from services.runtime import UserError
+
+PICTURE_SECONDS = 0.5
+_ANOMALIES_SHOWN = 4
+# On a low terminal the orders come first: how high it must be for these lines to be shown.
+_NEEDED_LINES = {"rates": 14, "troubles": 10, "view": 8}
+_BOARDS_OWN = {"filter", "search", "anomalies", "pause", "help", "reset"}
+
+
+class Orders(DataTable[Text]):
+    """The board's rows, with a hint in the footer that they can be opened."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select_cursor", "Open", key_display="⏎")]
+
+
+class Board(App[None]):
+    """`begin` is called once the screen is there."""
+
+    CSS = CSS
+    TITLE = "chorégraphie"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "filter(1)", "Filter"),
+        Binding("F", "filter(-1)", show=False),
+        # At once, before what is typed right after it is given to the board.
+        Binding("slash", "search", "Search", key_display="/", priority=True),
+        Binding("a", "anomalies", "Anomalies"),
+        Binding("space,p", "pause", "Pause", key_display="space"),
+        Binding("question_mark,h", "help", "Help", key_display="?"),
+        Binding("q", "quit", "Quit"),
+        Binding("escape", "reset", show=False),
+        Binding("ctrl+c", "quit", show=False, priority=True),
+    ]
+
+    def __init__(self, camera: Camera, ear: Ear, begin: Callable[[], None] = lambda: None) -> None:
+        # Without colours of its own the terminal's are used, and those can be left out altogether.
+        super().__init__(ansi_color="NO_COLOR" in os.environ)
+        self.ansi_theme_dark = COLOURS
+        self.camera, self.ear, self._begin = camera, ear, begin
+        self.broken: UserError | None = None
+        self.paused = False
+        self._shown: Picture | None = None
+        self._rows: list[str] = []
+        self._kept: tuple[int, str | None] | None = None
+
+    def compose(self) -> ComposeResult:
+        for name in ("heading", "rates", "states", "troubles", "news"):
+            yield Static(id=name, classes="line")
+        yield Static(id="anomalies")
+        yield Static(id="view", classes="line")
+        yield Orders(id="board", cursor_type="row", zebra_stripes=False)
+        yield Input(id="search", placeholder="the beginning of an order's id; ⏎ keeps it, esc drops it")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self._close_search()
+        self._rule_columns()
+        self.set_interval(PICTURE_SECONDS, self.redraw)
+        self.call_after_refresh(self.redraw)
+        self._begin()
+
+    @property
+    def board(self) -> Orders:
+        # Not of the screen that happens to be on top.
+        return self.screen_stack[0].query_one("#board", Orders)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The board's keys do nothing while another screen is over it; a slash may be part of an id."""
+        if action == "search" and isinstance(self.focused, Input):
+            return False
+        return len(self.screen_stack) == 1 or action not in _BOARDS_OWN
+
+    def redraw(self) -> None:
+        """Take a picture and show it; paused, show the old one with the news of the link."""
+        if not self.screen_stack or not self.screen_stack[0].query("#heading"):
+            return  # the last tick, while the screen is being taken down
+        now = dt.datetime.now(dt.UTC)
+        try:
+            if self._shown is None or not self.paused:
+                self._shown = self.camera.picture(now)
+            if isinstance(self.screen, OrderScreen):
+                self.screen.redraw(now)
+        except UserError as error:
+            self.broken = error
+            self.exit()
+            return
+        picture, width = self._shown, self.size.width - 2
+        base = self.screen_stack[0]
+        for name, text in (
+            ("heading", drawing.heading(picture, self.ear.linked, paused=self.paused)),
+            ("rates", drawing.rates(picture, width)),
+            ("states", drawing.states(picture.totals)),
+            ("troubles", drawing.troubles(picture.totals)),
+            ("view", self._view(picture)),
+        ):
+            base.query_one(f"#{name}", Static).update(text)
+        for name, least in _NEEDED_LINES.items():
+            base.query_one(f"#{name}").display = self.size.height >= least
+        self._show_news(now)
+        self._fill(picture)
+
+    def raise_what_broke(self) -> None:
+        """After the end: raise what ended it, if a person did not."""
+        if self.broken is not None:
+            raise self.broken
+        if self.return_code:
+            raise SystemExit(self.return_code)
+
+    def _show_news(self, now: dt.datetime) -> None:
+        base, news = self.screen_stack[0], self.ear.news(now)
+        shown = base.query_one("#news", Static)
+        shown.display = bool(news)
+        shown.update(drawing.line(*news))
+        anomalies, found = base.query_one("#anomalies", Static), self.ear.anomalies
+        anomalies.display = bool(found) and self.size.height >= _NEEDED_LINES["rates"]
+        lines = [drawing.anomaly_line(anomaly) for anomaly in found[:_ANOMALIES_SHOWN]]
+        if len(found) > _ANOMALIES_SHOWN:
+            more = len(found) - _ANOMALIES_SHOWN + 1
+            lines[-1] = drawing.line((f"… and {more} more: press a", "bold red"))
+        anomalies.update(drawing.stacked(lines))
+
+    def _view(self, picture: Picture) -> Text:
+        camera = self.camera
+        what = f"orders beginning with {camera.search}" if camera.search else f"{camera.filter} orders"
+        return drawing.line((f"{what} · {len(picture.orders)} shown", "bold"))
+
+    def _rule_columns(self) -> None:
+        board = self.board
+        self._kept = self._kept or (board.cursor_row, self._chosen())
+        board.clear(columns=True)
+        self._rows = []
+        for name, columns in drawing.column_widths(self._width()).items():
+            board.add_column(name, width=columns, key=name)
+
+    def _width(self) -> int:
+        return max(40, self.size.width - 1)
+
+    def _fill(self, picture: Picture) -> None:
+        board, width = self.board, self._width()
+        rows = {o.commande_id: drawing.cells(o, picture.now, width) for o in picture.orders}
+        if list(rows) == self._rows:
+            for key, cells in rows.items():
+                for column, cell in zip(drawing.column_widths(width), cells, strict=True):
+                    if board.get_cell(key, column) != cell:
+                        board.update_cell(key, column, cell)
+            return
+        row, chosen = self._kept or (board.cursor_row, self._chosen())
+        self._kept = None
+        board.clear()
+        for key, cells in rows.items():
+            board.add_row(*cells, key=key)
+        self._rows = list(rows)
+        # The first row stays the first, so that what is new is seen; any other follows its order.
+        if row > 0 and self._rows:
+            row = self._rows.index(chosen) if chosen in rows else min(row, len(self._rows) - 1)
+            board.move_cursor(row=row, animate=False)
+
+    def _chosen(self) -> str | None:
+        row = self.board.cursor_row
+        return self._rows[row] if 0 <= row < len(self._rows) else None
+
+    def on_resize(self, _: Resize) -> None:
+        self._rule_columns()
+        self.call_after_refresh(self.redraw)
+
+    def action_filter(self, by: int) -> None:
+        self.camera.search = ""
+        self.camera.filter = FILTERS[(FILTERS.index(self.camera.filter) + by) % len(FILTERS)]
+        self._look_again()
+
+    def action_search(self) -> None:
+        field = self.screen_stack[0].query_one("#search", Input)
+        field.display, field.value = True, ""
+        self.set_focus(field)
+
+    @on(Input.Changed, "#search")
+    def _searched(self, event: Input.Changed) -> None:
+        self.camera.search = event.value
+        self._look_again()
+
+    @on(Input.Submitted, "#search")
+    def _found(self) -> None:
+        self._close_search()
+
+    def action_reset(self) -> None:
+        """Back to all orders."""
+        self.camera.search, self.camera.filter = "", Special.ALL
+        self._close_search()
+        self._look_again()
+
+    def _close_search(self) -> None:
+        self.screen_stack[0].query_one("#search", Input).display = False
+        self.set_focus(self.board)
+
+    def _look_again(self) -> None:
+        self.paused = False
+        self.redraw()
+
+    def action_pause(self) -> None:
+        self.paused = not self.paused
+        self.redraw()
+
+    @on(DataTable.RowSelected, "#board")
+    def _selected(self) -> None:
+        if (chosen := self._chosen()) is not None:
+            self.open_order(chosen)
+
+    def open_order(self, commande_id: str) -> None:
+        self.push_screen(OrderScreen(self.camera.queries, self.ear, commande_id))
+
+    def action_anomalies(self) -> None:
+        self.push_screen(AnomaliesScreen(self.ear.anomalies), self._opened)
+
+    def _opened(self, commande_id: str | None) -> None:
+        if commande_id:
+            self.open_order(commande_id)
+
+    def action_help(self) -> None:
+        self.push_screen(HelpScreen())

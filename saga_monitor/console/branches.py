@@ -1,0 +1,51 @@
+"""The words on the branches of a timeline: one event, one retry, one dead letter."""
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from saga_monitor.queries import DeadLetter
+from saga_monitor.tables import safe, took
+from saga_monitor.timeline import Node, Retry, Timeline
+
+_TONES = {"step": ("●", "green"), "end": ("★", "bold green"), "undoing": ("↩", "blue"), "refusal": ("✗", "red")}
+
+
+def node_text(node: Node) -> Text:
+    """`+0.4 s ● paiement.effectue 200 ms · a note`."""
+    glyph, style = _TONES[node.tone]
+    text = Text().append(_offset(node.since_start_ms), style="dim")
+    text.append(f" {glyph} ", style=style).append_text(safe(node.event.type, "bold"))
+    if node.took_ms is not None:
+        text.append(f"  {took(node.took_ms)}" if node.took_ms >= 0 else "  before its cause, by its clock")
+    if node.event.note:
+        text.append("  ").append_text(safe(node.event.note, "italic", limit=200))
+    if node.cause_unheard:
+        text.append("  its cause was not heard", style="dim")
+    return text
+
+
+def retry_text(retry: Retry) -> Text:
+    back = f"; the next at {retry.next:%H:%M:%S} UTC" if retry.next else ""
+    text = Text().append(f"⟳ {retry.service}: try {retry.attempt} failed", style="yellow")
+    return text.append_text(safe(f" ({retry.detail})" if retry.detail else "", limit=200)).append(back)
+
+
+def dead_text(letter: DeadLetter) -> Text:
+    text = Text().append(f"☠ set aside at {letter.service}: ", style="bold red")
+    text.append_text(safe(letter.reason, "red"))
+    return text.append_text(safe(f" ({letter.detail})" if letter.detail else "", limit=200))
+
+
+def after_the_tree(grown: Timeline) -> Iterator[Text]:
+    """What belongs under no event that was heard, and how much was left out."""
+    yield from map(retry_text, grown.retries)
+    yield from map(dead_text, grown.dead_letters)
+    if grown.left_out:
+        yield Text(f"… {grown.left_out} more events: `python -m saga_monitor show` has them all", style="dim")
+
+
+def _offset(ms: int | None) -> str:
+    if ms is None:
+        return f"{'no time':>9}"
+    return f"{'-' if ms < 0 else '+'}{took(abs(ms))}".rjust(9)

@@ -1,0 +1,23 @@
+"""How the board looks: its colours, and where each line stands."""
+
+from rich.terminal_theme import TerminalTheme
+
+# The names of the colours in the tables, for a dark ground: each as readable as the others, none like another.
+COLOURS = TerminalTheme(
+    (24, 26, 31),
+    (220, 223, 228),
+    [
+        *((63, 68, 81), (240, 98, 110), (140, 200, 110), (229, 192, 123)),
+        *((97, 160, 250), (214, 130, 240), (86, 190, 200), (220, 223, 228)),
+    ],
+)
+
+CSS = """
+Screen { background: $background; overflow: hidden; }
+.line { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+#anomalies { height: auto; max-height: 4; padding: 0 1; background: $error 10%;
+             text-wrap: nowrap; text-overflow: ellipsis; }
+#view { background: $panel; }
+#board { height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; background: $background; }
+#search { height: 1; border: none; padding: 0 1; }
+"""

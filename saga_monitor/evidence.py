@@ -1,0 +1,169 @@
+"""What the projection holds about trouble: the orders to look at, and what is known around each of them."""
+
+import datetime as dt
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.hearing import Heard, Hearing
+from saga_monitor.progress import Flag
+from saga_monitor.queries import Order, Queries
+from saga_monitor.reasons import Dead, Retried, Voice
+from saga_monitor.schema import instant, moment
+from saga_monitor.tallies import Spread, spread
+
+# More than a person can read; what lies beyond is counted, not looked at.
+LOOKED_AT = 500
+_BEGINNING_OF_TIME = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_FLAGGED = (Flag.CONTRADICTION, Flag.NOT_ALLOWED, Flag.REPEATED_ORDER, Flag.INTERVENTION)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One order and everything that was heard of it; of retries and dead letters, those not answered since."""
+
+    order: Order
+    heard: Hearing
+    retried: tuple[Retried, ...]
+    dead: tuple[Dead, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A word by somebody else's exchange."""
+
+    exchange: str
+    type: str
+    source: str
+    commande_id: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Skew:
+    """`effect`'s clock is behind `cause`'s by `worst_ms` or more; one order that shows it, and when last."""
+
+    cause: str
+    effect: str
+    worst_ms: int
+    commande_id: str
+    at: dt.datetime
+
+
+def cases(queries: Queries, silent_for: float, now: dt.datetime) -> list[Case]:
+    """The orders that may be in trouble: in flight and silent for that long (s), or flagged."""
+    until = now - dt.timedelta(seconds=silent_for)
+    orders = queries.silent(_BEGINNING_OF_TIME, until, LOOKED_AT, now)
+    orders += [order for order in queries.retrying(LOOKED_AT, now) if order.heard < until]
+    for flag in _FLAGGED:
+        orders += queries.flagged(flag, LOOKED_AT, now)
+    # Those that wait for another try are not silent: their next sign of life is announced.
+    orders += queries.retrying(LOOKED_AT, now)
+    return _with_evidence(queries, {order.commande_id: order for order in orders})
+
+
+def case(queries: Queries, commande_id: str, now: dt.datetime) -> Case | None:
+    """That order, troubled or not."""
+    order = queries.order(commande_id, now)
+    return _with_evidence(queries, {commande_id: order})[0] if order else None
+
+
+def voices(queries: Queries) -> dict[str, Voice]:
+    rows = queries.ask('SELECT service, "offset", at FROM voices')
+    return {service: Voice(offset, moment(at) or _BEGINNING_OF_TIME) for service, offset, at in rows}
+
+
+def strangers(queries: Queries, since: dt.datetime) -> list[Stranger]:
+    rows = queries.ask(
+        "SELECT exchange, type, source, commande_id, at FROM strangers"
+        ' WHERE at >= ? ORDER BY "offset" DESC LIMIT ?',
+        instant(since),
+        LOOKED_AT,
+    )
+    return [
+        Stranger(exchange, type_, source, id_, moment(at) or since) for exchange, type_, source, id_, at in rows
+    ]
+
+
+def skews(queries: Queries, since: dt.datetime) -> list[Skew]:
+    rows = queries.ask(
+        "SELECT cause, effect, worst_ms, commande_id, at FROM skews WHERE at >= ? ORDER BY worst_ms DESC",
+        instant(since),
+    )
+    return [Skew(cause, effect, ms, id_, moment(at) or since) for cause, effect, ms, id_, at in rows]
+
+
+def newest_dead_letters(queries: Queries, service: str, count: int) -> list[tuple[str | None, Dead]]:
+    """The newest of a service, each with its order's id when it has one."""
+    rows = queries.ask(
+        "SELECT commande_id, service, event_id, type, reason, detail, at FROM dead_letters"
+        ' WHERE service = ? ORDER BY "offset" DESC LIMIT ?',
+        service,
+        min(count, LOOKED_AT),
+    )
+    return [(row[0], _letter(row)) for row in rows]
+
+
+def step_spreads(queries: Queries) -> dict[str, Spread]:
+    """How long each step and each undoing took, by the name of its counters (`step.stock`, `undo.stock`)."""
+    rows = queries.ask("SELECT name, value FROM counters WHERE name GLOB 'step*' OR name GLOB 'undo*'")
+    names = [f"{kind}.{service}" for kind in ("step", "undo") for service in CHOREOGRAPHY.services]
+    return {name: spread(dict(rows), name) for name in names}
+
+
+def _with_evidence(queries: Queries, orders: dict[str, Order]) -> list[Case]:
+    ids = json.dumps(list(orders))
+    events = _events(queries, ids)
+    retried, dead = _retried(queries, ids), _dead(queries, ids)
+    found = []
+    for id_, order in orders.items():
+        answered = {(event.service, event.causationid) for event in events[id_]}
+        found.append(
+            Case(
+                order,
+                Hearing(events[id_]),
+                tuple(r for r in retried[id_] if (r.service, r.event_id) not in answered),
+                tuple(d for d in dead[id_] if (d.service, d.event_id) not in answered),
+            )
+        )
+    return found
+
+
+def _events(queries: Queries, ids: str) -> dict[str, list[Heard]]:
+    events: dict[str, list[Heard]] = defaultdict(list)
+    for id_, event_id, type_, service, time, cause, modele, nothing in queries.ask(
+        "SELECT commande_id, id, type, service, time, causationid, modele, undid_nothing FROM events"
+        " WHERE commande_id IN (SELECT value FROM json_each(?))",
+        ids,
+    ):
+        events[id_].append(Heard(event_id, type_, service, moment(time), cause, modele, bool(nothing)))
+    return events
+
+
+def _retried(queries: Queries, ids: str) -> dict[str, list[Retried]]:
+    found: dict[str, list[Retried]] = defaultdict(list)
+    for id_, service, event_id, attempt, next_, detail in queries.ask(
+        "SELECT commande_id, service, event_id, attempt, next, detail FROM retries"
+        ' WHERE commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset"',
+        ids,
+    ):
+        found[id_].append(Retried(service, event_id, attempt, moment(next_), detail))
+    return found
+
+
+def _dead(queries: Queries, ids: str) -> dict[str, list[Dead]]:
+    found: dict[str, list[Dead]] = defaultdict(list)
+    for row in queries.ask(
+        "SELECT commande_id, service, event_id, type, reason, detail, at FROM dead_letters"
+        ' WHERE commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset"',
+        ids,
+    ):
+        found[row[0]].append(_letter(row))
+    return found
+
+
+def _letter(row: tuple[Any, ...]) -> Dead:
+    _, service, event_id, type_, reason, detail, at = row
+    return Dead(service, event_id, type_, reason, detail, moment(at) or _BEGINNING_OF_TIME)

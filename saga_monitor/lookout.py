@@ -1,0 +1,118 @@
+"""Looks out for trouble while a monitor runs: asks the broker, judges, tells of alerts, feeds the metrics."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import threading
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from saga_monitor.alert_book import AlertBook
+from saga_monitor.alerts import Notice, standing
+from saga_monitor.anomalies import Anomaly, Terms, anomalies_of
+from saga_monitor.behind import UNKNOWN, Behind, behind
+from saga_monitor.facts import Facts, facts, open_to_ask
+from saga_monitor.queries import Queries
+from saga_monitor.receivers import Receivers, open_receivers
+from services.runtime import BrokerRefused, BrokerTrouble, DatabaseRefused, Settings
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 10.0
+CATCHING_UP_SECONDS = 2.0
+# What was not read yet looks like silence: nothing is judged by a monitor that is further behind.
+ABREAST_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the last look saw. `anomalies` are of the last look that could judge."""
+
+    at: dt.datetime | None = None
+    facts: Facts | None = None
+    behind: Behind = UNKNOWN
+    anomalies: Sequence[Anomaly] = ()
+
+
+class Lookout:
+    """Reads the file into which somebody else reads the history, and asks the broker."""
+
+    def __init__(self, settings: Settings, receivers: Receivers) -> None:
+        """Raises DatabaseRefused when the file cannot be used."""
+        self.view = View()
+        self.receivers = receivers
+        self._settings = settings
+        self._terms = Terms.of(settings)
+        self._repeat = dt.timedelta(seconds=settings.alert_repeat)
+        self._queries = Queries(settings.monitor_database, settings.stuck_after)
+        self._book = AlertBook(settings.monitor_database)
+        # A look is on a thread, and goes on when its task is cancelled; closing waits for it.
+        self._busy, self._closed = threading.Lock(), False
+
+    def close(self) -> None:
+        with self._busy:
+            self._closed = True
+            self._queries.close()
+            self._book.close()
+
+    async def run(self) -> None:
+        """Look, for ever, through every loss of the broker."""
+        while True:
+            try:
+                async with open_to_ask(self._settings) as history:
+                    while True:
+                        await self.look(await facts(history))
+                        await asyncio.sleep(LOOK_SECONDS if _abreast(self.view.behind) else CATCHING_UP_SECONDS)
+            except (BrokerTrouble, BrokerRefused):
+                await self.look(None)
+                await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self, answers: Facts | None) -> None:
+        """Judge once, knowing what the broker says, and tell of what has changed."""
+        now = dt.datetime.now(dt.UTC)
+        try:
+            self.view, notices = await asyncio.to_thread(self._look, answers, now)
+        except DatabaseRefused as error:
+            log.error("lookout.hindered", error=str(error))
+        except Exception:
+            # One order that cannot be judged must not make the watch blind to all that comes after it.
+            log.exception("lookout.failed")
+        else:
+            self.receivers.tell(notices)
+
+    def _look(self, answers: Facts | None, now: dt.datetime) -> tuple[View, list[Notice]]:
+        with self._busy:
+            return (self.view, []) if self._closed else self._judge(answers, now)
+
+    def _judge(self, answers: Facts | None, now: dt.datetime) -> tuple[View, list[Notice]]:
+        delay = behind(self._queries, answers, now)
+        if not _abreast(delay):
+            return View(now, answers, delay, self.view.anomalies), []
+        found = anomalies_of(self._queries, answers, now, self._terms)
+        notices = self._book.update(standing(found, now), now, self._repeat)
+        return View(now, answers, delay, found), notices
+
+
+def _abreast(delay: Behind) -> bool:
+    return delay.seconds is not None and delay.seconds <= ABREAST_SECONDS
+
+
+@contextlib.asynccontextmanager
+async def look_out(settings: Settings) -> AsyncIterator[Lookout]:
+    """A lookout at work, with the receivers that the settings name.
+
+    Raises BadSetting when a receiver cannot be used, DatabaseRefused when the file cannot.
+    """
+    async with open_receivers(settings) as receivers:
+        lookout = Lookout(settings, receivers)
+        tasks = [asyncio.ensure_future(work) for work in (lookout.run(), receivers.run())]
+        try:
+            yield lookout
+            await receivers.finish()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            lookout.close()

@@ -1,0 +1,197 @@
+"""What the monitor shows to Prometheus: read from its file at each scrape, so that a restart loses nothing.
+
+No order's id is a label: there are as many of them as orders.
+"""
+
+import asyncio
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.anomalies import Kind
+from saga_monitor.lookout import Lookout, View
+from saga_monitor.progress import State
+from saga_monitor.queries import Queries
+from saga_monitor.reasons import Reason
+from saga_monitor.tallies import BOUNDS_MS, OUTCOMES, Spread, spread
+
+NOT_LOOKED_AT = "not_looked_at"
+_Labelled = Iterable[tuple[tuple[str, ...], float]]
+
+
+class MonitorMetrics(Collector):
+    """`lookout`: whose view of anomalies and of the broker is shown."""
+
+    def __init__(self, queries: Queries, lookout: Lookout) -> None:
+        self._queries = queries
+        self._lookout = lookout
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing beforehand: registering must not read the file."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        totals = self._queries.totals(dt.datetime.now(dt.UTC))
+        yield from _orders(totals.counts)
+        yield from _times(totals.counts)
+        yield from _messages(totals.counts)
+        yield from _trouble(self._lookout.view, totals.stuck)
+        yield _counter(
+            "saga_alert_notices",
+            "Notices of alerts, by receiver and what became of them.",
+            ("receiver", "outcome"),
+            sorted(self._lookout.receivers.counts.items()),
+        )
+
+
+def registry(queries: Queries, lookout: Lookout) -> CollectorRegistry:
+    """A registry of its own, with nothing in it but the monitor's metrics."""
+    own = CollectorRegistry(auto_describe=False)
+    own.register(MonitorMetrics(queries, lookout))
+    return own
+
+
+def exposition(own: CollectorRegistry) -> tuple[bytes, str]:
+    """What a scrape is answered, and its content type."""
+    return generate_latest(own), CONTENT_TYPE_PLAIN_0_0_4
+
+
+class MetricsPage:
+    """The same as an ASGI application, to be mounted; GET and HEAD only."""
+
+    def __init__(self, own: CollectorRegistry) -> None:
+        self._own = own
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        allowed = scope["method"] in {"GET", "HEAD"}
+        # On a thread: the file may be slow, and the loop has other visitors.
+        body, kind = await asyncio.to_thread(exposition, self._own) if allowed else (b"", "text/plain")
+        headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200 if allowed else 405, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _orders(counts: Mapping[str, int]) -> Iterator[Metric]:
+    yield _counter("saga_orders_started", "Orders first heard of.", (), [((), counts.get("started", 0))])
+    yield _counter(
+        "saga_orders_finished",
+        "Orders that were created (completed), or cancelled and wholly undone (compensated).",
+        ("outcome",),
+        [((outcome,), counts.get(f"finished.{outcome}", 0)) for outcome in OUTCOMES.values()],
+    )
+    yield _counter("saga_compensations", "Orders that were cancelled.", (), [((), counts.get("compensations", 0))])
+    yield _gauge(
+        "saga_orders",
+        "Orders by the state that they are in.",
+        ("state",),
+        [((state.lower(),), counts.get(f"state.{state}", 0)) for state in State],
+    )
+    yield _gauge(
+        "saga_orders_in_progress",
+        "Orders under way, by the step whose answer they wait for; a cancelled one may wait for several.",
+        ("step",),
+        [((step,), counts.get(f"at_step.{step}", 0)) for step in CHOREOGRAPHY.services],
+    )
+
+
+def _times(counts: Mapping[str, int]) -> Iterator[Metric]:
+    yield _histogram(
+        "saga_order_duration_seconds",
+        "From an order's first event to its creation or, once cancelled, to the last undoing's answer.",
+        "outcome",
+        {outcome: spread(counts, f"order.{outcome}") for outcome in OUTCOMES.values()},
+    )
+    yield _histogram(
+        "saga_step_duration_seconds",
+        "From the event that calls for a step to its answer.",
+        "step",
+        {step: spread(counts, f"step.{step}") for step in CHOREOGRAPHY.services},
+    )
+    yield _histogram(
+        "saga_undoing_duration_seconds",
+        "From the cancellation to the answer that a step is undone.",
+        "step",
+        {step.service: spread(counts, f"undo.{step.service}") for step in CHOREOGRAPHY.undoings},
+    )
+
+
+def _messages(counts: Mapping[str, int]) -> Iterator[Metric]:
+    yield _counter("saga_events", "Events heard, each once.", ("type",), _named(counts, "said."))
+    yield _counter("saga_events_repeated", "Events heard again.", (), [((), counts.get("duplicates", 0))])
+    yield _counter(
+        "saga_retries", "Messages sent round for another try.", ("service",), _named(counts, "retried.")
+    )
+    yield _counter("saga_dead_letters", "Messages set aside.", ("service", "reason"), _named(counts, "dead_at."))
+    yield _counter(
+        "saga_entries_ignored", "Entries of the history kept out.", ("why",), _named(counts, "ignored.")
+    )
+
+
+def _trouble(view: View, silent: int) -> Iterator[Metric]:
+    kinds = Counter(anomaly.kind for anomaly in view.anomalies)
+    stuck = Counter(anomaly.reason for anomaly in view.anomalies if anomaly.kind is Kind.STUCK)
+    looked_at = {a.commande_id for a in view.anomalies if a.kind in {Kind.STUCK, Kind.HALF_UNDONE}}
+    yield _gauge("saga_anomalies", "What is wrong now.", ("kind",), [((kind,), kinds[kind]) for kind in Kind])
+    reasons = [((reason,), stuck[reason]) for reason in Reason]
+    beyond = max(0, silent - len(looked_at)) if view.at else 0
+    yield _gauge(
+        "saga_orders_stuck",
+        "Orders silent for longer than the step that they wait for takes, by the reason.",
+        ("reason",),
+        [*reasons, ((NOT_LOOKED_AT,), beyond)],
+    )
+    yield _gauge(
+        "saga_monitor_broker_up",
+        "Whether the broker answered when last asked.",
+        (),
+        [((), view.facts is not None)],
+    )
+    if view.behind.entries is not None:
+        yield _gauge("saga_history_lag_entries", "Entries not yet read.", (), [((), view.behind.entries)])
+    if view.behind.seconds is not None:
+        yield _gauge(
+            "saga_history_lag_seconds",
+            "Age of what was last read, 0 when all is.",
+            (),
+            [((), view.behind.seconds)],
+        )
+
+
+def _named(counts: Mapping[str, int], prefix: str) -> _Labelled:
+    found = ((name.removeprefix(prefix), value) for name, value in counts.items() if name.startswith(prefix))
+    # An event's type has a dot of its own; a service and a reason are parted by one.
+    return sorted((tuple(name.split(".", 1)) if prefix == "dead_at." else (name,), value) for name, value in found)
+
+
+def _counter(name: str, about: str, labels: tuple[str, ...], values: _Labelled) -> Metric:
+    family = CounterMetricFamily(name, about, labels=labels)
+    for of, value in values:
+        family.add_metric(of, value)
+    return family
+
+
+def _gauge(name: str, about: str, labels: tuple[str, ...], values: _Labelled) -> Metric:
+    family = GaugeMetricFamily(name, about, labels=labels)
+    for of, value in values:
+        family.add_metric(of, value)
+    return family
+
+
+def _histogram(name: str, about: str, label: str, spreads: Mapping[str, Spread]) -> Metric:
+    family = HistogramMetricFamily(name, about, labels=(label,))
+    for of, times in spreads.items():
+        buckets, below = [], 0
+        for bound, count in zip([*(str(ms / 1000) for ms in BOUNDS_MS), "+Inf"], times.counts, strict=True):
+            below += count
+            buckets.append((bound, below))
+        family.add_metric((of,), buckets, times.sum_ms / 1000)
+    return family

@@ -1,0 +1,32 @@
+"""Moments as people type them: `10m` for ten minutes ago, or a date and time."""
+
+import datetime as dt
+import re
+
+from services.runtime import UserError
+
+_AGO = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+EXAMPLES = "10m, 2h, 7d, 2026-11-22, 2026-11-22T18:47 or 2026-11-22T18:47:00+01:00"
+
+
+class BadMoment(UserError):
+    """A moment that cannot be read, or that has not come yet."""
+
+
+def moment_of(text: str, now: dt.datetime) -> dt.datetime:
+    """The moment that `text` means, in UTC; a time without an offset is in UTC, as everything shown is.
+
+    Raises BadMoment, in one line.
+    """
+    ago = _AGO.fullmatch(text)
+    try:
+        if ago:
+            return now - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        moment = dt.datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=moment.tzinfo or dt.UTC).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        raise BadMoment(f"{text[:50]!r} is not a time; expected one such as {EXAMPLES}") from None
+    if moment > now:
+        raise BadMoment(f"{text[:50]!r} has not come yet: it is {now:%Y-%m-%d %H:%M:%S} UTC")
+    return moment

@@ -1,0 +1,198 @@
+"""Who is told of alerts: the log, a webhook, and whatever Apprise knows.
+
+Each receiver has a lane: a bounded queue and a task of its own, which tries again with growing pauses. A receiver
+that is slow, flaky or gone costs its own notices, counted and said, and never anybody else's time.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
+
+import httpx
+import structlog
+
+from saga_monitor.alerts import Notice, Severity, Status
+from services.runtime import BadSetting, Settings, backoff
+
+log = structlog.get_logger()
+
+WAITING_AT_MOST = 100
+TRIES = 5
+PATIENCE_SECONDS = 10.0
+# What is still to be told when the monitor ends has so long.
+FAREWELL_SECONDS = 3.0
+
+
+class ReceiverTrouble(Exception):
+    """A notice was not taken. Its text names no address: an address may hold a secret."""
+
+    def __init__(self, why: str, *, worth_another_try: bool = True) -> None:
+        super().__init__(why)
+        self.worth_another_try = worth_another_try
+
+
+class Receiver(Protocol):
+    """Somebody to be told."""
+
+    name: str
+
+    async def tell(self, notice: Notice) -> None:
+        """Raises ReceiverTrouble when it was not taken."""
+
+
+class Webhook:
+    """Posts JSON; any 2xx is a yes."""
+
+    name = "webhook"
+
+    def __init__(self, url: str, client: httpx.AsyncClient) -> None:
+        self._url, self._client = url, client
+
+    async def tell(self, notice: Notice) -> None:
+        try:
+            answer = await self._client.post(self._url, json=notice.as_json())
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ReceiverTrouble(type(error).__name__) from error
+        if not answer.is_success:
+            # What is wrong with the request itself will be wrong again.
+            ours = 300 <= answer.status_code < 500 and answer.status_code not in {408, 425, 429}
+            raise ReceiverTrouble(f"HTTP {answer.status_code}", worth_another_try=not ours)
+
+
+class Apprise:
+    """Everything that the library of that name can reach."""
+
+    name = "apprise"
+
+    def __init__(self, urls: str) -> None:
+        """Raises BadSetting when the library is not there, or does not know an address."""
+        try:
+            # Imported late: it is an optional extra.
+            import apprise
+        except ImportError:
+            raise BadSetting("SAGA_ALERT_APPRISE needs the extra: pip install 'choregraphie[alerts]'") from None
+        self._apprise: Any = apprise.Apprise()
+        for number, url in enumerate(urls.split(), start=1):
+            if not self._apprise.add(url):
+                raise BadSetting(f"SAGA_ALERT_APPRISE: address number {number} is none that Apprise knows")
+
+    async def tell(self, notice: Notice) -> None:
+        taken = await self._apprise.async_notify(
+            body=f"{notice.alert.sentence}\n{', '.join(notice.alert.orders)}".strip(),
+            title=f"chorégraphie {notice.title}",
+            notify_type=_notify_type(notice),
+        )
+        if not taken:
+            raise ReceiverTrouble("not all of them took it")
+
+
+def _notify_type(notice: Notice) -> str:
+    if notice.status is Status.CLOSED:
+        return "success"
+    return "failure" if notice.alert.severity == Severity.CRITICAL else "warning"
+
+
+class Receivers:
+    """All of them. `counts`: notices by receiver and what became of them: `told`, `dropped`, `failed_tries`."""
+
+    def __init__(self, receivers: Sequence[Receiver]) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self._lanes = [_Lane(receiver, self.counts) for receiver in receivers]
+
+    def tell(self, notices: Sequence[Notice]) -> None:
+        """Say it in the log, and hand it to every lane; never waits."""
+        for notice in notices:
+            _to_log(notice)
+            self.counts["log", "told"] += 1
+            for lane in self._lanes:
+                lane.put(notice)
+
+    async def run(self) -> None:
+        """Deliver for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            for lane in self._lanes:
+                tasks.create_task(lane.run())
+
+    async def finish(self) -> None:
+        """Give what is still waiting a moment to be delivered; `run` must still be running."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await asyncio.gather(*(lane.join() for lane in self._lanes))
+
+
+class _Lane:
+    def __init__(self, receiver: Receiver, counts: Counter[tuple[str, str]]) -> None:
+        self._receiver, self._counts = receiver, counts
+        self._waiting: asyncio.Queue[Notice] = asyncio.Queue(WAITING_AT_MOST)
+
+    def put(self, notice: Notice) -> None:
+        try:
+            self._waiting.put_nowait(notice)
+        except asyncio.QueueFull:
+            self._dropped(notice, "too many are waiting")
+
+    async def join(self) -> None:
+        await self._waiting.join()
+
+    async def run(self) -> None:
+        while True:
+            notice = await self._waiting.get()
+            try:
+                await self._deliver(notice)
+            finally:
+                self._waiting.task_done()
+
+    async def _deliver(self, notice: Notice) -> None:
+        for tries in range(1, TRIES + 1):
+            trouble = await self._try(notice)
+            if trouble is None:
+                self._counts[self._receiver.name, "told"] += 1
+                return
+            self._counts[self._receiver.name, "failed_tries"] += 1
+            if tries == TRIES or not trouble.worth_another_try:
+                self._dropped(notice, str(trouble))
+                return
+            await asyncio.sleep(backoff(tries))
+
+    async def _try(self, notice: Notice) -> ReceiverTrouble | None:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._receiver.tell(notice)
+        except TimeoutError:
+            return ReceiverTrouble(f"no answer in {PATIENCE_SECONDS:.0f} s")
+        except ReceiverTrouble as trouble:
+            return trouble
+        except Exception as error:  # noqa: BLE001 - a plugin's fault is the plugin's; the lane goes on
+            return ReceiverTrouble(type(error).__name__)
+        return None
+
+    def _dropped(self, notice: Notice, why: str) -> None:
+        self._counts[self._receiver.name, "dropped"] += 1
+        log.error("alert.dropped", receiver=self._receiver.name, why=why, alert=notice.title)
+
+
+def _to_log(notice: Notice) -> None:
+    alert = notice.alert
+    say = log.info if notice.status is Status.CLOSED else log.warning
+    say(
+        f"alert.{notice.status}",
+        severity=str(alert.severity),
+        kind=str(alert.kind),
+        service=alert.service,
+        reason=str(alert.reason),
+        count=alert.count,
+        orders=list(alert.orders),
+        sentence=alert.sentence,
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_receivers(settings: Settings) -> AsyncIterator[Receivers]:
+    """Those that the settings name. Raises BadSetting when one cannot be used."""
+    receivers: list[Receiver] = [Apprise(settings.alert_apprise)] if settings.alert_apprise.strip() else []
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
+        if settings.alert_webhook:
+            receivers.append(Webhook(settings.alert_webhook, client))
+        yield Receivers(receivers)

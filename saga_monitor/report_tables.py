@@ -1,0 +1,89 @@
+"""The reports as tables for a person."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.printable import printable
+from saga_monitor.progress import Flag, State
+from saga_monitor.tables import LONGEST_ID, columns_of, safe, state_text, took
+
+_SUCCESS = {True: Text("yes", style="green"), False: Text("no", style="red"), None: Text("–", style="dim")}
+
+
+def whole_view(report: Mapping[str, Any]) -> RenderableType:
+    return Group(_outcomes(report), Text(), _timings(report), Text(), Text(_tail(report)))
+
+
+def each_view(reports: Sequence[Mapping[str, Any]], total: int) -> RenderableType:
+    services = CHOREOGRAPHY.services
+    table = columns_of("order", "state", "success", "took", *services, "mean", "undone", "error")
+    for one in reports:
+        table.add_row(
+            safe(one["commande_id"], limit=LONGEST_ID),
+            state_text(one["state"]),
+            _SUCCESS[one["success"]],
+            took(one["duration_ms"]),
+            *(took(one["steps_ms"].get(service)) for service in services),
+            took(one["mean_step_ms"]),
+            safe(" ".join(one["compensations"])),
+            safe(one["error"] or "", limit=80),
+        )
+    return Group(table, Text(f"{len(reports)} of {total} orders", style="dim"))
+
+
+def one_view(one: Mapping[str, Any]) -> RenderableType:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_row("order", safe(one["commande_id"], "bold"))
+    table.add_row("state", state_text(one["state"]))
+    table.add_row("success", _SUCCESS[one["success"]])
+    table.add_row("total time", took(one["duration_ms"]))
+    for service, ms in one["steps_ms"].items():
+        table.add_row(f"  {service}", took(ms))
+    table.add_row("mean of the steps", took(one["mean_step_ms"]))
+    table.add_row("compensations", safe(", ".join(one["compensations"]) or "none"))
+    table.add_row("retries", str(one["retries"]))
+    table.add_row("error", safe(one["error"] or "none", limit=500))
+    return table
+
+
+def _outcomes(report: Mapping[str, Any]) -> Table:
+    sagas, outcomes = report["sagas"], report["outcomes"]
+    table = columns_of("orders", "number", "share")
+    table.add_row(Text("total", style="bold"), str(sagas["total"]), "")
+    for name, style in (("succeeded", "bold green"), ("failed", "bold red"), ("in_progress", "bold")):
+        share = outcomes[f"{name}_percent"]
+        label = Text(name.replace("_", " "), style=style)
+        table.add_row(label, str(outcomes[name]), "–" if share is None else f"{share:.1f} %")
+    for state in State:
+        table.add_row(Text("  ").append_text(state_text(state)), str(sagas[state.lower()]), "")
+    for flag in (Flag.STUCK, Flag.INTERVENTION):
+        number = sagas[flag.lower()]
+        table.add_row(Text(f"  {flag}", style="bold red" if number else "dim"), str(number), "")
+    return table
+
+
+def _timings(report: Mapping[str, Any]) -> Table:
+    table = columns_of("time", "count", "total", "mean", "p50", "p95", "p99", "max")
+    whole = report["duration_ms"]
+    names = ("total", "mean", "p50", "p95", "p99", "max")
+    table.add_row("whole order", str(whole["count"]), *(took(whole[name]) for name in names))
+    for service, step in report["steps"].items():
+        table.add_row(f"  {service}", str(step["count"]), *(took(step[f"{name}_ms"]) for name in names))
+    return table
+
+
+def _tail(report: Mapping[str, Any]) -> str:
+    dead = ", ".join(f"{printable(reason)} {number}" for reason, number in report["dead_letters"].items())
+    said = (
+        f"compensations {report['compensations']} · retries {report['retries']} · dead letters: {dead or 'none'}"
+    )
+    said += f" · events {report['events']}"
+    if report["ignored"] is None:
+        return said
+    ignored = ", ".join(f"{why} {number}" for why, number in report["ignored"].items())
+    return f"{said}, heard twice {report['duplicates']}, ignored: {ignored or 'none'}"

@@ -1,0 +1,169 @@
+"""`serve`: follows the history like the live monitor, and shows it to browsers instead of a terminal."""
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from saga_monitor.anomalies import Terms
+from saga_monitor.history import Opening, follow
+from saga_monitor.lookout import look_out
+from saga_monitor.metrics import MetricsPage, registry
+from saga_monitor.pruning import prune_for_ever
+from saga_monitor.queries import Queries
+from saga_monitor.store import Store
+from saga_monitor.web.app import application
+from saga_monitor.web.guard import Access
+from saga_monitor.web.pulse import Pulse
+from saga_monitor.web.raw import Archive
+from saga_monitor.web.reader import Readers
+from saga_monitor.web.site import Site
+from services.runtime import BadSetting, DatabaseRefused, Settings
+
+# What is still being answered at the end has so long.
+FAREWELL_SECONDS = 3
+DATABASE_SECONDS = 5.0
+
+
+def add(commands: Any) -> None:
+    """Declare the verb `serve` and its arguments."""
+    command = commands.add_parser("serve", help="the web page, the JSON API and /metrics")
+    command.add_argument("--host", metavar="ADDRESS", help="listen there; beyond this machine a token is needed")
+    command.add_argument("--port", type=_port, metavar="N", help="8787 by default; 0 takes a free one")
+    command.add_argument("--token", help="ask for it; SAGA_MONITOR_TOKEN_FILE keeps it out of the process list")
+
+
+def with_arguments(settings: Settings, arguments: argparse.Namespace) -> Settings:
+    """The settings, with what the command line says in their place."""
+    given = {f"monitor_{name}": getattr(arguments, name) for name in ("host", "port", "token")}
+    return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
+
+
+async def serve(opening: Opening, settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM. Raises UserError when a person must change something."""
+    access = Access.at(settings.monitor_host, settings.monitor_token, settings.monitor_names)
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listening(settings.monitor_host, settings.monitor_port))
+        store = stack.enter_context(contextlib.closing(Store(settings.monitor_database)))
+        readers = stack.enter_context(contextlib.closing(Readers(settings.monitor_database, settings.stuck_after)))
+        queries = stack.enter_context(contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)))
+        pulse = Pulse(readers)
+        async with look_out(settings) as lookout:
+            site = Site(readers, pulse, Archive(opening), lookout, Terms.of(settings))
+            app = application(site, access, MetricsPage(registry(queries, lookout)))
+            print(f"saga_monitor: {address(listener)}", file=sys.stderr, flush=True)
+            async with told_to_stop() as told:
+                works = keep_up(opening, store, pulse), keep_small(store, settings.monitor_keep_days)
+                await run(app, listener, pulse, told, *works)
+
+
+async def run(
+    app: ASGIApp, listener: socket.socket, pulse: Pulse, told: asyncio.Event, *works: Coroutine[Any, Any, None]
+) -> None:
+    """Answer browsers on `listener` beside `works`, until told or until one of them fails."""
+    server = _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=FAREWELL_SECONDS,
+        )
+    )
+    serving = asyncio.ensure_future(server.serve([listener]))
+    others = [asyncio.ensure_future(work) for work in (*works, pulse.beat(), told.wait())]
+    try:
+        done, _ = await asyncio.wait([serving, *others], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in others:
+            task.cancel()
+        # Listeners would hold the server open for as long as their pages are.
+        pulse.stop()
+        server.should_exit = True
+        await asyncio.gather(serving, *others, return_exceptions=True)
+
+
+async def keep_up(opening: Opening, store: Store, pulse: Pulse) -> None:
+    """Follow the history. What the file refuses at first is a person's to mend; later it is said and retried."""
+    while True:
+        try:
+            await follow(opening, store, pulse)
+        except DatabaseRefused as error:
+            if not pulse.ever_read:
+                raise
+            pulse.link("database trouble", str(error))
+            await asyncio.sleep(DATABASE_SECONDS)
+
+
+async def keep_small(store: Store, keep_days: float) -> None:
+    """Prune for ever; a file that cannot be written now is pruned later."""
+    while True:
+        try:
+            await prune_for_ever(store, keep_days)
+        except DatabaseRefused:
+            await asyncio.sleep(DATABASE_SECONDS)
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens there. Raises BadSetting when it cannot."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise BadSetting(f"{host} is not an address to listen at ({error.strerror or error})") from None
+    with listener:
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(place)
+            listener.listen(128)
+        except OSError as error:
+            raise BadSetting(
+                f"cannot listen at {host} port {port}: {error.strerror}; --port chooses another"
+            ) from None
+        yield listener
+
+
+def address(listener: socket.socket) -> str:
+    """What to type into a browser."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+@contextlib.asynccontextmanager
+async def told_to_stop() -> AsyncIterator[asyncio.Event]:
+    """Set by SIGINT and SIGTERM."""
+    told, loop = asyncio.Event(), asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, told.set)
+    try:
+        yield told
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are ours: uvicorn raises what it has caught again at the end, and so would end the process."""
+        yield
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:9]) <= 65_535):
+        raise argparse.ArgumentTypeError("expected a port, from 0 to 65535")
+    return int(text)

@@ -1,0 +1,139 @@
+"""The history told as it was said: each entry of the stream as a line, without going through the projection."""
+
+import datetime as dt
+import json
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from rich.text import Text
+
+from saga_monitor.entries import DeadEntry, IgnoredEntry, Record, RetriedEntry, SaidEntry, read_entry
+from saga_monitor.report import rfc3339
+from saga_monitor.tables import safe
+from services.runtime import History, HistoryEntry
+
+_KINDS = {SaidEntry: "said", RetriedEntry: "retried", DeadEntry: "dead_letter", IgnoredEntry: "ignored"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which entries to tell: every event unless narrowed; `troubles`: retries, dead letters, bad entries too."""
+
+    type: str | None = None
+    commande_id: str | None = None
+    since: dt.datetime | None = None
+    troubles: bool = False
+
+    def takes(self, entry: HistoryEntry, record: Record) -> bool:
+        if isinstance(record, SaidEntry):
+            told = self.type in {None, record.heard.type} and self._since(record.heard.time)
+        elif isinstance(record, IgnoredEntry):
+            told = self.troubles and self.type is None and self._since(entry.timestamp)
+        else:
+            told = self.troubles and self.type in {None, _type(entry)} and self._since(entry.timestamp)
+        return told and self.commande_id in {None, _about(record)}
+
+    def _since(self, time: dt.datetime | None) -> bool:
+        return self.since is None or time is None or time.replace(tzinfo=time.tzinfo or dt.UTC) >= self.since
+
+
+async def tell(
+    history: History, wanted: Wanted, *, follow: bool, now: dt.datetime
+) -> AsyncGenerator[tuple[HistoryEntry, Record]]:
+    """The entries that are `wanted`: up to what is there by `now`, or without `follow`'s end.
+
+    Raises BrokerTrouble when the session is lost.
+    """
+    if not follow and await history.first() is None:
+        return
+    async with aclosing(history.entries(wanted.since or "first")) as batches:  # type: ignore[type-var]
+        async for batch in batches:
+            for entry in batch:
+                record = read_entry(entry, dt.datetime.now(dt.UTC))
+                if not follow and _after(record, now):
+                    return
+                if wanted.takes(entry, record):
+                    yield entry, record
+            if not batch and not follow:
+                return
+
+
+def _after(record: Record, now: dt.datetime) -> bool:
+    """A busy stream has no end: what is said while it is read belongs to the next reading."""
+    return isinstance(record, SaidEntry) and record.heard.time is not None and record.heard.time > now
+
+
+def as_json(entry: HistoryEntry, record: Record) -> dict[str, Any]:
+    """An entry for a program: the event as its speaker wrote it, and what the stream knows of it."""
+    told: dict[str, Any] = {
+        "offset": entry.offset,
+        "kind": _KINDS[type(record)],
+        "exchange": entry.exchange,
+        "event": _body(entry.body),
+    }
+    if isinstance(record, RetriedEntry):
+        told |= {"attempt": record.attempt, "next": rfc3339(record.next), "detail": record.detail}
+    elif isinstance(record, DeadEntry):
+        told |= {"reason": record.reason, "detail": record.detail}
+    elif isinstance(record, IgnoredEntry):
+        told |= {"why": record.why}
+    return told
+
+
+def as_line(entry: HistoryEntry, record: Record) -> Text:
+    """An entry for a person: when, what, of which order, and what it says."""
+    line = safe(_when(entry, record) or "–", "dim")
+    line.append(f"  {entry.offset:>6}  ", style="dim")
+    for text, style in _words(entry, record):
+        line.append_text(safe(text, style, limit=400)).append("  ")
+    line.rstrip()
+    return line
+
+
+def _words(entry: HistoryEntry, record: Record) -> Iterator[tuple[str, str]]:
+    if isinstance(record, SaidEntry):
+        yield f"{record.heard.type:<28}", "bold"
+        yield record.commande_id, "cyan"
+        yield _data(entry.body), ""
+    elif isinstance(record, IgnoredEntry):
+        yield f"{'ignored: ' + record.why:<28}", "yellow"
+        yield entry.exchange, ""
+    else:
+        retried = isinstance(record, RetriedEntry)
+        yield f"{f'{record.service} will retry' if retried else f'{record.service} set aside':<28}", "red"
+        yield record.commande_id or "–", "cyan"
+        tail = f"try {record.attempt} failed" if isinstance(record, RetriedEntry) else record.reason
+        yield f"{_type(entry) or 'unreadable'}: {tail}", "red"
+        yield record.detail, "dim"
+
+
+def _when(entry: HistoryEntry, record: Record) -> str | None:
+    time = record.heard.time if isinstance(record, SaidEntry) else entry.timestamp
+    return rfc3339(time.replace(tzinfo=time.tzinfo or dt.UTC)) if time else None
+
+
+def _about(record: Record) -> str | None:
+    return record.commande_id or None
+
+
+def _type(entry: HistoryEntry) -> str | None:
+    body = _body(entry.body)
+    type_ = body.get("type") if isinstance(body, dict) else None
+    return type_ if isinstance(type_, str) else None
+
+
+def _data(body: bytes) -> str:
+    """What an event says, without the order's id that stands before it."""
+    envelope = _body(body)
+    data = envelope.get("data") if isinstance(envelope, dict) else None
+    said = {name: value for name, value in data.items() if name != "commande_id"} if isinstance(data, dict) else {}
+    return ", ".join(f"{name}={value}" for name, value in said.items())
+
+
+def _body(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return body[:1000].decode(errors="backslashreplace")

@@ -1,0 +1,124 @@
+"""One order's story as a tree: each event under the one that it answers, with its retries. Pure."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.queries import DeadLetter, Event
+
+# An order has some dozen events; of one that a mad client feeds for ever, the beginning is enough.
+LONGEST = 500
+_UNDONE = {step.undone.TYPE for step in CHOREOGRAPHY.undoings if step.undone}
+_REFUSALS = {step.refusal.TYPE for step in CHOREOGRAPHY.steps if step.refusal}
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """`attempt` tries of the event `event_id` have failed at `service`; the next is at `next`."""
+
+    service: str
+    event_id: str | None
+    attempt: int
+    at: dt.datetime
+    next: dt.datetime | None
+    detail: str
+
+
+@dataclass(slots=True)
+class Node:
+    """One event. `since_start_ms` and `took_ms` (since its cause) are None where a time is missing."""
+
+    event: Event
+    since_start_ms: int | None
+    took_ms: int | None
+    cause_unheard: bool
+    retries: list[Retry] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    answers: list["Node"] = field(default_factory=list)
+
+    @property
+    def tone(self) -> str:
+        """What it means for the order: `undoing`, `refusal`, `end` or `step`."""
+        if self.event.type in _UNDONE:
+            return "undoing"
+        if self.event.type in _REFUSALS | {CHOREOGRAPHY.cancel_asked.TYPE}:
+            return "refusal"
+        return "end" if self.event.type == CHOREOGRAPHY.created.TYPE else "step"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """`beginnings`: the events that answer nothing that was heard. The rest concerns messages never heard said."""
+
+    beginnings: Sequence[Node]
+    retries: Sequence[Retry]
+    dead_letters: Sequence[DeadLetter]
+    left_out: int
+
+
+def timeline(events: Sequence[Event], retries: Sequence[Retry], dead_letters: Sequence[DeadLetter]) -> Timeline:
+    """The tree of these events, in the order of the stream under each cause."""
+    told = events[:LONGEST]
+    by_id = {event.id: event for event in reversed(told)}
+    start = next((event.time for event in told if event.time), None)
+    nodes = {id(event): _node(event, by_id.get(event.causationid or ""), start) for event in told}
+    answers: dict[int, list[Event]] = defaultdict(list)
+    for event in told:
+        cause = by_id.get(event.causationid or "")
+        if cause is not None and cause is not event:
+            answers[id(cause)].append(event)
+    beginnings = list(_beginnings(told, by_id, answers, nodes))
+    _attach(told, nodes, retries, dead_letters)
+    return Timeline(
+        beginnings,
+        [retry for retry in retries if retry.event_id not in by_id],
+        [letter for letter in dead_letters if letter.event_id not in by_id],
+        len(events) - len(told),
+    )
+
+
+def _node(event: Event, cause: Event | None, start: dt.datetime | None) -> Node:
+    took = _ms(cause.time if cause else None, event.time)
+    return Node(event, _ms(start, event.time), took, cause is None and event.causationid is not None)
+
+
+def _beginnings(
+    told: Sequence[Event], by_id: dict[str, Event], answers: dict[int, list[Event]], nodes: dict[int, Node]
+) -> Iterator[Node]:
+    placed: set[int] = set()
+    first = [event for event in told if by_id.get(event.causationid or "") in {None, event}]
+    # Two events that claim to answer each other belong to no beginning: they make one.
+    for event in (*first, *told):
+        if id(event) not in placed:
+            yield nodes[id(event)]
+            _place(event, answers, nodes, placed)
+
+
+def _place(event: Event, answers: dict[int, list[Event]], nodes: dict[int, Node], placed: set[int]) -> None:
+    placed.add(id(event))
+    waiting = [event]
+    while waiting:
+        cause = waiting.pop()
+        for answer in answers[id(cause)]:
+            if id(answer) not in placed:
+                placed.add(id(answer))
+                nodes[id(cause)].answers.append(nodes[id(answer)])
+                waiting.append(answer)
+
+
+def _attach(
+    told: Sequence[Event], nodes: dict[int, Node], retries: Sequence[Retry], dead_letters: Sequence[DeadLetter]
+) -> None:
+    first = {event.id: nodes[id(event)] for event in reversed(told)}
+    for retry in retries:
+        if retry.event_id in first:
+            first[retry.event_id].retries.append(retry)
+    for letter in dead_letters:
+        if letter.event_id in first:
+            first[letter.event_id].dead_letters.append(letter)
+
+
+def _ms(start: dt.datetime | None, end: dt.datetime | None) -> int | None:
+    return None if start is None or end is None else (end - start) // dt.timedelta(milliseconds=1)

@@ -1,0 +1,84 @@
+"""How long orders and their steps took: how many took each time, from which the mean and any percentile follow.
+
+Kept by difference like the totals, so a report over a million orders reads some hundred rows. Times are kept to
+five significant digits: above 100 s they are exact to a hundred-thousandth, below it to the millisecond.
+"""
+
+import math
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+ORDER = "order"  # the series of whole orders; every other is named after its step
+_DIGITS = 5
+
+Took = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Times:
+    """How many took how long (ms)."""
+
+    counts: Mapping[int, int] = field(default_factory=dict)
+
+    @cached_property
+    def count(self) -> int:
+        return sum(self.counts.values())
+
+    @cached_property
+    def total(self) -> int:
+        """All of them one after the other, in ms."""
+        return sum(ms * count for ms, count in self.counts.items())
+
+    @property
+    def mean(self) -> float | None:
+        return round(self.total / self.count, 1) if self.count else None
+
+    @property
+    def max(self) -> int | None:
+        return max(self.counts, default=None)
+
+    def percentile(self, hundredths: int) -> int | None:
+        """The nearest-rank percentile: the least time that `hundredths` % of them do not exceed; None of none."""
+        rank = max(1, math.ceil(self.count * hundredths / 100))
+        for ms in sorted(self.counts):
+            rank -= self.counts[ms]
+            if rank <= 0:
+                return ms
+        return None
+
+
+def part_of(steps: Iterable[tuple[str, int | None]], duration_ms: int | None) -> Iterator[Took]:
+    """What one order counts for."""
+    for series, ms in (*steps, (ORDER, duration_ms)):
+        if ms is not None:
+            yield series, rounded(ms)
+
+
+def rounded(ms: int) -> int:
+    """`ms` to five significant digits."""
+    surplus = len(str(ms)) - _DIGITS
+    return ms if surplus <= 0 else round(ms, -surplus)
+
+
+def keep(connection: sqlite3.Connection, took: Counter[Took]) -> None:
+    """Add `took`, within the caller's transaction."""
+    connection.executemany(
+        "INSERT INTO times VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        [(series, ms, count) for (series, ms), count in took.items() if count],
+    )
+
+
+def kept(connection: sqlite3.Connection) -> dict[str, Times]:
+    """Every series, of all orders."""
+    return gathered(connection.execute("SELECT series, ms, count FROM times WHERE count > 0"))
+
+
+def gathered(rows: Iterable[tuple[str, int, int]]) -> dict[str, Times]:
+    """The series of these rows: which, how long (ms), how many."""
+    series: dict[str, dict[int, int]] = {}
+    for name, ms, count in rows:
+        series.setdefault(name, {})[ms] = count
+    return {name: Times(counts) for name, counts in series.items()}

@@ -1,0 +1,92 @@
+"""What went wrong with the messages of one order, and whether it still calls for a person. Pure.
+
+A message that was given up (retries exhausted, or thrown out of a crash loop) calls for a person until one of:
+
+* its service has answered it, or has said what the message called for in answer to something else: a refusal
+  in place of the answer, a redrive, a decision taken on other grounds;
+* its service tries it again: a retry of the same message that is later in the stream than the dead letter
+  can only come of a redrive. Set aside once more, it calls again;
+* the order has since been cancelled and every undoing has answered: nothing that the message could have led
+  to is awaited any more. Not so for the cancellation itself, whose answers are.
+
+A reaction that says nothing and succeeds when it is redriven leaves no trace in the history, so its order goes
+on calling: a person sent it back, and a person knows. Every other reason of a dead letter says that the message
+was not worth acting on, and calls for nobody.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.hearing import Hearing
+
+GIVEN_UP = frozenset({"exhausted", "delivery_limit"})
+
+_BY_TYPE = {event.TYPE: event for event in CHOREOGRAPHY.events}
+# The longest delay that a retry queue may have: a clock that is further ahead is wrong.
+LONGEST_WAIT = dt.timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """One dead letter of an order: the event `event_id`, of `type`, was set aside at `service`."""
+
+    service: str
+    event_id: str | None
+    reason: str
+    type: str | None = None
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """One retry of an order: `service` will see the event `event_id` again."""
+
+    service: str
+    event_id: str | None
+    offset: int
+
+
+def needs_a_person(heard: Hearing, set_aside: Iterable[SetAside], retried: Sequence[Retried] = ()) -> bool:
+    """Whether any of these dead letters still calls for a person: the rule is this module's docstring."""
+    return any(
+        letter.reason in GIVEN_UP
+        and not _answered(heard, letter)
+        and not _sent_back(letter, retried)
+        and not _over(heard, letter)
+        for letter in set_aside
+    )
+
+
+def back_at(next: dt.datetime | None, at: dt.datetime) -> dt.datetime:
+    """Until when a message that was retried at `at` is known to wait, if it says `next`."""
+    return max(at, min(next or at, at + LONGEST_WAIT))
+
+
+def _type(heard: Hearing, letter: SetAside) -> str | None:
+    return letter.type or next((e.type for e in heard.events if e.id == letter.event_id), None)
+
+
+def _answered(heard: Hearing, letter: SetAside) -> bool:
+    if any((e.service, e.causationid) == (letter.service, letter.event_id) for e in heard.events):
+        return True
+    type_ = _type(heard, letter)
+    reaction = CHOREOGRAPHY.reaction(letter.service, type_) if type_ else None
+    if reaction is None:
+        return False
+    if reaction.decision:
+        # A decision is taken once, whichever event it answers.
+        return any(heard.said(said) for said in reaction.says)
+    return heard.answer(letter.service, _BY_TYPE[reaction.hears.TYPE]) is not None
+
+
+def _sent_back(letter: SetAside, retried: Sequence[Retried]) -> bool:
+    return letter.event_id is not None and any(
+        (r.service, r.event_id) == (letter.service, letter.event_id) and r.offset > letter.offset for r in retried
+    )
+
+
+def _over(heard: Hearing, letter: SetAside) -> bool:
+    type_ = _type(heard, letter)
+    return heard.cancelled and heard.undone and type_ not in {None, CHOREOGRAPHY.cancelled.TYPE}

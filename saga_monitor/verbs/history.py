@@ -1,0 +1,51 @@
+"""`history`: the events as they were said."""
+
+import argparse
+import asyncio
+import json
+import sys
+from contextlib import aclosing
+from typing import Any
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.moments import EXAMPLES, moment_of
+from saga_monitor.printable import printable
+from saga_monitor.telling import Wanted, as_json, as_line, tell
+from saga_monitor.verbs.session import Session, add_json
+from services.runtime import BrokerTrouble
+
+_TYPES = ", ".join(event.TYPE for event in CHOREOGRAPHY.events)
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser("history", help="the events as they were said, from the stream itself")
+    command.add_argument("--type", metavar="T", choices=_TYPES.split(", "), help=f"only this type: {_TYPES}")
+    command.add_argument("--commande", metavar="CMD", help="only of this order")
+    command.add_argument("--since", metavar="TIME", help=f"only since then: {EXAMPLES}")
+    command.add_argument("--all", action="store_true", help="retries, dead letters and bad entries as well")
+    command.add_argument("--follow", action="store_true", help="go on with what is said from now on")
+    add_json(command)
+    command.set_defaults(run=_history)
+
+
+def _history(arguments: argparse.Namespace, session: Session) -> int:
+    since = moment_of(arguments.since, session.now) if arguments.since else None
+    wanted = Wanted(arguments.type, arguments.commande, since, arguments.all)
+    try:
+        asyncio.run(_print(arguments, session, wanted))
+    except BrokerTrouble as trouble:
+        print(f"saga_monitor: broker away: {printable(str(trouble))}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _print(arguments: argparse.Namespace, session: Session, wanted: Wanted) -> None:
+    async with (
+        session.opening() as history,
+        aclosing(tell(history, wanted, follow=arguments.follow, now=session.now)) as told,
+    ):
+        async for entry, record in told:
+            if arguments.json:
+                print(json.dumps(as_json(entry, record)), flush=arguments.follow)
+            else:
+                session.console.print(as_line(entry, record), soft_wrap=True)

@@ -1,0 +1,64 @@
+"""`list` and `show`: the orders, and one of them with all that was said of it."""
+
+import argparse
+import sys
+from typing import Any
+
+from saga_monitor import report, tables
+from saga_monitor.printable import printable
+from saga_monitor.progress import Flag, State
+from saga_monitor.queries import Order, Queries
+from saga_monitor.verbs.session import Session, add_at, add_json, positive
+
+
+def add(commands: Any) -> None:
+    listing = commands.add_parser("list", help="orders, the last heard of first")
+    listing.add_argument(
+        "--state",
+        type=str.upper,
+        choices=[str(name) for name in (*State, *Flag)],
+        metavar="S",
+        help=f"only in this state ({', '.join(State)}), or so flagged ({', '.join(Flag)})",
+    )
+    listing.add_argument("--limit", type=positive, default=50, metavar="N", help="at most N (50)")
+    listing.set_defaults(run=_list)
+    showing = commands.add_parser("show", help="one order: steps, what remains, events")
+    showing.add_argument("commande_id", metavar="CMD", help="the order's id")
+    showing.set_defaults(run=_show)
+    for command in (listing, showing):
+        add_at(command)
+        add_json(command)
+
+
+def _list(arguments: argparse.Namespace, session: Session) -> int:
+    with session.queries() as queries:
+        orders = _wanted(queries, arguments, session)
+        total = queries.totals(session.now).orders
+    found = [report.summary(order) for order in orders]
+    session.say(found, tables.orders_table(found, total), for_program=arguments.json)
+    return 0
+
+
+def _wanted(queries: Queries, arguments: argparse.Namespace, session: Session) -> list[Order]:
+    state, limit = arguments.state, arguments.limit
+    if state in list(Flag):
+        return queries.flagged(Flag(state), limit, session.now)
+    return queries.orders(State(state) if state else None, limit, session.now)
+
+
+def _show(arguments: argparse.Namespace, session: Session) -> int:
+    id_ = arguments.commande_id
+    with session.queries() as queries:
+        order = queries.order(id_, session.now)
+        if order is None:
+            return unknown(id_, session)
+        shown = report.detail(order, queries.events(id_), queries.dead_letters(id_))
+    session.say(shown, tables.order_view(shown), for_program=arguments.json)
+    return 0
+
+
+def unknown(id_: str, session: Session) -> int:
+    """Say that there is no such order; the exit code."""
+    then = f" up to {report.rfc3339(session.at)}" if session.at else ""
+    print(f"saga_monitor: no order {printable(id_)} in the history{then}", file=sys.stderr)
+    return 1

@@ -1,0 +1,78 @@
+"""The same as JSON for a program, and whether this monitor lives and is ready."""
+
+import asyncio
+import datetime as dt
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+
+from saga_monitor import report
+from saga_monitor.anomalies import as_json
+from saga_monitor.web.filters import Filters, known, read_filters
+from saga_monitor.web.pages import wanted_id
+from saga_monitor.web.pulse import MOST_LISTENERS
+from saga_monitor.web.site import Site
+from services.runtime import UserError
+
+
+class Api:
+    """Each method answers one address, as `Pages` does."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def orders(self, request: Request) -> Response:
+        filters, now = read_filters(request.query_params), dt.datetime.now(dt.UTC)
+        with self._site.readers.reader() as reader:
+            page = reader.page(filters, now)
+        found = [report.summary(order) for order in page.orders]
+        return JSONResponse({"orders": found, "newer": _address(page.newer), "older": _address(page.older)})
+
+    def order(self, request: Request) -> Response:
+        id_, now = wanted_id(request), dt.datetime.now(dt.UTC)
+        with self._site.readers.reader() as reader:
+            order = reader.order(id_, now)
+            if order is None:
+                raise HTTPException(404, f"No order {id_} in the history.")
+            return JSONResponse(report.detail(order, reader.events(id_), reader.dead_letters(id_)))
+
+    def report(self, request: Request) -> Response:
+        known(request.query_params, ())
+        with self._site.readers.reader() as reader:
+            return JSONResponse(report.whole(reader, dt.datetime.now(dt.UTC)))
+
+    async def anomalies(self, request: Request) -> Response:
+        """What the lookout saw last. `broker_asked`: whether the broker could be asked for the reasons."""
+        known(request.query_params, ())
+        view = self._site.view
+        found = [as_json(anomaly) for anomaly in view.anomalies]
+        asked = view.facts is not None
+        return JSONResponse({"at": report.rfc3339(view.at), "broker_asked": asked, "anomalies": found})
+
+    async def changes(self, _: Request) -> Response:
+        """Server-sent events."""
+        if self._site.pulse.listeners >= MOST_LISTENERS:
+            raise HTTPException(503, f"{MOST_LISTENERS} pages listen already.")
+        headers = {"x-accel-buffering": "no"}
+        return StreamingResponse(self._site.pulse.changes(), media_type="text/event-stream", headers=headers)
+
+    async def lives(self, _: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    async def is_ready(self, _: Request) -> Response:
+        """Ready: what is shown is true of now."""
+        try:
+            standing = await asyncio.to_thread(self._standing)
+        except UserError:
+            return PlainTextResponse("the projection cannot be read\n", 503)
+        return PlainTextResponse(f"{standing.word}\n", 200 if standing.ready else 503)
+
+    def _standing(self) -> Any:
+        with self._site.readers.reader() as reader:
+            return self._site.standing(reader, dt.datetime.now(dt.UTC))
+
+
+def _address(filters: Filters | None) -> str | None:
+    return filters.address("/api/orders") if filters else None

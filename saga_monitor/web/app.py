@@ -1,0 +1,74 @@
+"""The application: its addresses, and what is said when something is wrong."""
+
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from saga_monitor.web.api import Api
+from saga_monitor.web.filters import BadRequestError
+from saga_monitor.web.guard import Access, Guard
+from saga_monitor.web.login import Login
+from saga_monitor.web.pages import Pages
+from saga_monitor.web.paper import HERE
+from saga_monitor.web.site import Site
+from services.runtime import UserError
+
+_TITLES = {400: "That cannot be asked", 404: "Not here", 405: "This monitor only shows", 503: "Not just now"}
+
+
+def application(site: Site, access: Access, metrics: ASGIApp | None = None) -> ASGIApp:
+    """Everything that is served; `metrics` answers at /metrics when there is one."""
+    app = Starlette(
+        routes=_routes(site, access, metrics),
+        exception_handlers={
+            HTTPException: lambda request, error: _wrong(site, request, error.status_code, error.detail),
+            BadRequestError: lambda request, error: _wrong(site, request, 400, str(error)),
+            UserError: lambda request, error: _wrong(site, request, 503, str(error)),
+            500: lambda request, _: _wrong(site, request, 500, "Something broke; the monitor's log has it."),
+        },
+    )
+    return Guard(app, access)
+
+
+def _routes(site: Site, access: Access, metrics: ASGIApp | None) -> Sequence[BaseRoute]:
+    pages, api = Pages(site), Api(site)
+    login = Login(
+        access,
+        lambda request, wanted, wrong, status: site.bare_page(
+            request, "login.html", status, next=wanted, wrong=wrong
+        ),
+    )
+    return [
+        Route("/", pages.orders),
+        Route("/orders/{id:path}", pages.order),
+        Route("/order", pages.order),
+        Route("/raw/{id:path}", pages.raw),
+        Route("/raw", pages.raw),
+        Route("/anomalies", pages.anomalies),
+        Route("/charts", pages.charts),
+        Route("/choreography", pages.choreography),
+        Route("/login", login.show, methods=["GET"]),
+        Route("/login", login.sign_in, methods=["POST"]),
+        Route("/changes", api.changes),
+        Route("/api/orders", api.orders),
+        Route("/api/orders/{id:path}", api.order),
+        Route("/api/report", api.report),
+        Route("/api/anomalies", api.anomalies),
+        Route("/livez", api.lives),
+        Route("/readyz", api.is_ready),
+        *([Route("/metrics", metrics)] if metrics else []),
+        Mount("/static", StaticFiles(directory=HERE / "static")),
+    ]
+
+
+def _wrong(site: Site, request: Request, status: int, text: str) -> Response:
+    """One clear line: as JSON to a program, as a page to a person."""
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"error": text}, status)
+    return site.bare_page(request, "wrong.html", status, title=_TITLES.get(status, "Not here"), text=text)

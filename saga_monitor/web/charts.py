@@ -1,0 +1,168 @@
+"""Rates, durations, outcomes and trouble over time, as drawings; a template writes the SVG."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from saga_monitor.minutes import percentiles
+from saga_monitor.tables import took
+from saga_monitor.web.axes import Axis, Place, Window, by_powers, plain, say_number
+
+Spans = Mapping[int, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One value a span; None where there is none. `style` names its colour and its dashes."""
+
+    name: str
+    style: str
+    values: Sequence[float | None]
+
+    @property
+    def known(self) -> list[float]:
+        return [value for value in self.values if value is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    x: float
+    y: float
+    width: float
+    height: float
+    style: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """`curves`: style and SVG path. `table`: the same values for who cannot see the drawing, headings first."""
+
+    id: str
+    title: str
+    about: str
+    curves: tuple[tuple[str, str], ...]
+    bars: tuple[Bar, ...]
+    legend: tuple[tuple[str, str, str], ...]  # style, name, a figure
+    across: tuple[Place, ...]
+    down: tuple[Place, ...]
+    table: tuple[tuple[str, ...], ...]
+    empty: bool
+
+
+def rates(spans: Spans, window: Window) -> Chart:
+    started = _each(spans, window, "started")
+    settled = _each(spans, window, "completed", "compensated")
+    series = [
+        Series("started", "one", [n / window.step for n in started]),
+        Series("settled", "two", [n / window.step for n in settled]),
+    ]
+    return _lines("rates", "Orders a minute", "started, and settled one way or the other", series, window)
+
+
+def durations(spans: Spans, window: Window) -> Chart:
+    found = [percentiles(spans.get(n, {}), (50, 95, 99)) for n in range(window.count)]
+    names = (("p50", "one"), ("p95", "two"), ("p99", "three"))
+    series = [Series(name, style, [values[i] for values in found]) for i, (name, style) in enumerate(names)]
+    about = "from the first event to the last that matters, within 9 %; logarithmic"
+    return _lines("durations", "Time to settle", about, series, window, took)
+
+
+def outcomes(spans: Spans, window: Window) -> Chart:
+    series = [
+        Series("created", "good", _each(spans, window, "completed")),
+        Series("cancelled and undone", "undoing", _each(spans, window, "compensated")),
+    ]
+    return _bars("outcomes", "Outcomes", "orders settled", series, window)
+
+
+def trouble(spans: Spans, window: Window) -> Chart:
+    series = [
+        Series("retries", "retry", _each(spans, window, "retries")),
+        Series("dead letters", "dead", _each(spans, window, "dead_letters")),
+    ]
+    return _bars("trouble", "Trouble", "messages put back to be tried again, and set aside", series, window)
+
+
+ALL = (rates, durations, outcomes, trouble)
+
+
+def _each(spans: Spans, window: Window, *names: str) -> list[float]:
+    return [sum(spans.get(n, {}).get(name, 0) for name in names) for n in range(window.count)]
+
+
+def _lines(
+    id_: str,
+    title: str,
+    about: str,
+    series: Sequence[Series],
+    window: Window,
+    say: Callable[[float], str] = say_number,
+) -> Chart:
+    known = [value for one in series for value in one.known]
+    axis = by_powers(known) if say is took else plain(known)
+    return Chart(
+        id=id_,
+        title=title,
+        about=f"{about}; by {window.span}",
+        curves=tuple((one.style, _path(one.values, axis, window)) for one in series),
+        bars=(),
+        legend=tuple((one.style, one.name, _latest(one, say)) for one in series),
+        across=axis.labels,
+        down=window.labels(),
+        table=_table(series, window, say),
+        empty=not any(known),
+    )
+
+
+def _bars(id_: str, title: str, about: str, series: Sequence[Series], window: Window) -> Chart:
+    axis = plain([sum(column) for column in zip(*(one.known for one in series), strict=True)])
+    bars: list[Bar] = []
+    for n in range(window.count):
+        below = 0.0
+        for one in series:
+            count = one.known[n]
+            if count:
+                y = axis.y(below + count)
+                height = round(axis.y(below) - y, 1)
+                bars.append(Bar(round(window.x(n) + 1, 1), y, round(window.pitch - 2, 1), height, one.style))
+            below += count
+    return Chart(
+        id=id_,
+        title=title,
+        about=f"{about}; by {window.span}",
+        curves=(),
+        bars=tuple(bars),
+        legend=tuple((one.style, one.name, say_number(sum(one.known))) for one in series),
+        across=axis.labels,
+        down=window.labels(),
+        table=_table(series, window, say_number),
+        empty=not bars,
+    )
+
+
+def _path(values: Sequence[float | None], axis: Axis, window: Window) -> str:
+    """An SVG path through the values, broken where there is none."""
+    path, drawing = [], False
+    for n, value in enumerate(values):
+        if value is None:
+            drawing = False
+            continue
+        alone = not drawing and (n + 1 == len(values) or values[n + 1] is None)
+        # A point between two gaps would have no length, and not be seen.
+        path.append(f"{'L' if drawing else 'M'}{window.x(n + 0.5)} {axis.y(value)}{'h0.01' if alone else ''}")
+        drawing = True
+    return "".join(path)
+
+
+def _latest(series: Series, say: Callable[[float], str]) -> str:
+    # The span that is not over yet would always look like a fall.
+    over = [value for value in series.values[:-1] if value is not None]
+    return say(over[-1]) if over else "–"
+
+
+def _table(series: Sequence[Series], window: Window, say: Callable[[float], str]) -> tuple[tuple[str, ...], ...]:
+    heading = ("from (UTC)", *(one.name for one in series))
+    rows = [
+        (f"{window.time(n):%d %b %H:%M}", *("–" if (v := one.values[n]) is None else say(v) for one in series))
+        for n in reversed(range(window.count))
+    ]
+    return (heading, *rows)

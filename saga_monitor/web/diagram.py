@@ -1,0 +1,166 @@
+"""Who said what to whom, as a drawing: a lane for each speaker, a row for each event, arrows to who hears it.
+
+Only places and words are computed here; a template writes the SVG.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.tables import took
+from saga_monitor.web.roles import GLYPHS, hearers, in_order, role, speaker
+from saga_monitor.web.story import Moment
+
+MOST_ROWS = 60
+_HEAD, _FOOT = 46, 14
+_STRENGTH = ("answered", "noted", "awaited")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How wide things are, in the drawing's own units. `character`: of the labels' font, on average."""
+
+    gutter: int
+    lane: int
+    row: int
+    character: float
+    narrow: bool
+
+    def x(self, lane: str) -> float:
+        return self.gutter + self.lane * (CHOREOGRAPHY.speakers.index(lane) + 0.5)
+
+    @property
+    def width(self) -> int:
+        return self.gutter + self.lane * len(CHOREOGRAPHY.speakers)
+
+
+WIDE = Size(gutter=74, lane=186, row=46, character=7.2, narrow=False)
+NARROW = Size(gutter=44, lane=63, row=50, character=6.6, narrow=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """From one lane to the next that hears, `tip` pointing -1 or 1.
+
+    `style` is of its head: `answered`, `noted` (nothing is said to it), `awaited`; `line` of what leads to it.
+    """
+
+    x1: float
+    x2: float
+    style: str
+    line: str
+    tip: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`gutter`: a word at the left; `under`: one below the line. `weight` 0 to 4: how thick the arrows are."""
+
+    y: float
+    x: float
+    role: str
+    kind: str
+    label: str
+    under: str
+    gutter: str
+    label_x: float
+    anchor: str
+    arrows: tuple[Arrow, ...]
+    weight: int = 1
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    width: int
+    height: int
+    narrow: bool
+    lanes: tuple[tuple[str, float], ...]
+    rows: tuple[Row, ...]
+    left_out: int = 0
+
+
+def of_order(moments: Sequence[Moment], size: Size, at_rest: bool) -> Drawing:
+    """The order's events as they were said. An arrow that nobody answered is awaited, until the order rests."""
+    answered = {(m.lane, m.causationid) for m in moments if m.kind == "event"}
+    rows = [_row(moment, n, answered, size, at_rest) for n, moment in enumerate(moments[:MOST_ROWS])]
+    return _drawing(rows, size, max(0, len(moments) - MOST_ROWS))
+
+
+def of_choreography(counts: Mapping[str, str], weights: Mapping[str, int], size: Size) -> Drawing:
+    """Every event there is; `counts`: what to write under each, `weights`: how thick its arrows are."""
+    rows = []
+    for n, said in enumerate(in_order()):
+        lane = speaker(said.TYPE)
+        styles = {hearer: "answered" if says else "noted" for hearer, says in hearers(said.TYPE).items()}
+        arrows = _arrows(size, lane, styles)
+        x, (label_x, anchor) = size.x(lane), _place(size.x(lane), arrows, said.TYPE, size)
+        part, under = role(said.TYPE), counts.get(said.TYPE, "")
+        label = f"{GLYPHS[part]} {said.TYPE}".strip()
+        weight = weights.get(said.TYPE, 1)
+        y = _y(n, size)
+        rows.append(Row(y, x, part, "event", label, under, "", label_x, anchor, arrows, weight, said.TYPE))
+    return _drawing(rows, size, 0)
+
+
+def _row(moment: Moment, n: int, answered: set[tuple[str, str | None]], size: Size, at_rest: bool) -> Row:
+    styles = {}
+    if moment.kind == "event":
+        for hearer, says in hearers(moment.type).items():
+            unanswered = "awaited" if says and not at_rest else "noted"
+            styles[hearer] = "answered" if (hearer, moment.id) in answered else unanswered
+    arrows, x = _arrows(size, moment.lane, styles), size.x(moment.lane)
+    words = {"event": GLYPHS.get(moment.role, ""), "retry": "↻ retry of", "dead": "■ dead letter:"}[moment.kind]
+    label = _cut(f"{words} {moment.type}".strip(), size.width - size.gutter, size)
+    label_x, anchor = _place(x, arrows, label, size)
+    room = size.width - label_x if anchor == "start" else label_x - size.gutter
+    return Row(
+        y=_y(n, size),
+        x=x,
+        role=moment.role,
+        kind=moment.kind,
+        label=label,
+        under=_cut(moment.note, room, size),
+        gutter="" if moment.since_start_ms is None else f"+{took(moment.since_start_ms)}",
+        label_x=label_x,
+        anchor=anchor,
+        arrows=arrows,
+        title=f"{moment.lane}: {moment.type} {moment.note}".strip(),
+    )
+
+
+def _arrows(size: Size, lane: str, styles: Mapping[str, str]) -> tuple[Arrow, ...]:
+    return tuple(arrow for tip in (-1, 1) for arrow in _one_way(size, size.x(lane), styles, tip))
+
+
+def _one_way(size: Size, here: float, styles: Mapping[str, str], tip: int) -> Iterator[Arrow]:
+    places = {size.x(hearer): style for hearer, style in styles.items() if (size.x(hearer) - here) * tip > 0}
+    near = sorted(places, key=lambda x: x * tip)
+    for n, x in enumerate(near):
+        # The line passes on to those beyond: it is as strong as the strongest of them.
+        line = min((places[beyond] for beyond in near[n:]), key=_STRENGTH.index)
+        yield Arrow(near[n - 1] if n else here, x, places[x], line, tip)
+
+
+def _place(x: float, arrows: Iterable[Arrow], label: str, size: Size) -> tuple[float, str]:
+    """Where a label begins, or ends: along its arrows, and within the drawing."""
+    ends = [x, *(arrow.x2 for arrow in arrows)]
+    wanted = len(label) * size.character
+    if min(ends) + 10 + wanted <= size.width:
+        return min(ends) + 10, "start"
+    return min(max(ends) + 10, size.width - 2), "end"
+
+
+def _y(n: int, size: Size) -> float:
+    return _HEAD + size.row * (n + 0.75)
+
+
+def _cut(text: str, room: float, size: Size) -> str:
+    most = max(4, int(room / size.character))
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _drawing(rows: Sequence[Row], size: Size, left_out: int) -> Drawing:
+    lanes = tuple((name, size.x(name)) for name in CHOREOGRAPHY.speakers)
+    height = _HEAD + size.row * max(1, len(rows)) + _FOOT
+    return Drawing(size.width, height, size.narrow, lanes, tuple(rows), left_out)

@@ -1,0 +1,124 @@
+"""What a list of orders is asked for, from the parameters of its address."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+from urllib.parse import urlencode
+
+from saga_monitor.progress import Flag, State
+
+IN_FLIGHT = "IN_FLIGHT"
+STATES = (IN_FLIGHT, *State)
+PAGE, LARGEST_PAGE = 50, 200
+LONGEST_ID = 100
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_NAMES = ("state", "flag", "q", "after", "before", "limit")
+
+
+class BadRequestError(Exception):
+    """A parameter cannot be used. Its text is one line that says which, and what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place between two orders of a list: the values that the list is sorted by, of the order beside it."""
+
+    direction: Literal["after", "before"]
+    values: tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """`q`: how the id begins. A search is sorted by id, STUCK by silence, all else by last sign of life."""
+
+    state: str = ""
+    flag: str = ""
+    q: str = ""
+    cursor: Cursor | None = None
+    limit: int = PAGE
+
+    @property
+    def active(self) -> bool:
+        return bool(self.state or self.flag or self.q)
+
+    def at(self, cursor: Cursor | None) -> "Filters":
+        return replace(self, cursor=cursor)
+
+    def only(self, **changed: str) -> "Filters":
+        """These filters with others in their place, from the first page on."""
+        return replace(self, cursor=None, **changed)  # type: ignore[arg-type]
+
+    def address(self, path: str = "/") -> str:
+        """The path and query that ask for this list."""
+        given = {"state": self.state, "flag": self.flag, "q": self.q}
+        if self.cursor:
+            given[self.cursor.direction] = "~".join(map(str, self.cursor.values))
+        if self.limit != PAGE:
+            given["limit"] = str(self.limit)
+        query = urlencode({name: value for name, value in given.items() if value})
+        return f"{path}?{query}" if query else path
+
+
+def read_filters(parameters: Mapping[str, str]) -> Filters:
+    """Raises BadRequestError for an unknown parameter and for a value that means nothing."""
+    known(parameters, _NAMES)
+    if "after" in parameters and "before" in parameters:
+        raise BadRequestError("after and before exclude each other")
+    plain = Filters(
+        state=chosen("state", parameters.get("state", ""), STATES),
+        flag=chosen("flag", parameters.get("flag", ""), tuple(Flag)),
+        q=_beginning(parameters.get("q", "")),
+        limit=_limit(parameters.get("limit", "")),
+    )
+    directions: tuple[Literal["after", "before"], ...] = ("after", "before")
+    for direction in directions:
+        if parameters.get(direction):
+            return plain.at(Cursor(direction, _place(direction, parameters[direction], plain)))
+    return plain
+
+
+def known(parameters: Iterable[str], names: Iterable[str]) -> None:
+    """Raises BadRequestError for a parameter that is none of `names`."""
+    allowed = tuple(names)
+    for name in parameters:
+        if name not in allowed:
+            near = difflib.get_close_matches(name, allowed, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(allowed) or 'none'}"
+            raise BadRequestError(f"{name[:LONGEST_ID]} is not a parameter{hint}")
+
+
+def chosen(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """`value` in capitals, or "" when nothing was chosen. Raises BadRequestError when it is none of `allowed`."""
+    if value.upper() not in ("", *allowed):
+        raise BadRequestError(f"{name}: expected one of {', '.join(allowed)}")
+    return value.upper()
+
+
+def _beginning(text: str) -> str:
+    found = text.strip()
+    if len(found) > LONGEST_ID:
+        raise BadRequestError(f"q: an order's id has at most {LONGEST_ID} characters")
+    # A NUL would end the text early for SQLite; a lone surrogate cannot be stored at all.
+    if "\x00" in found or any("\ud800" <= c <= "\udfff" for c in found):
+        raise BadRequestError("q: no order's id holds such a character")
+    return found
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return PAGE
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LARGEST_PAGE):
+        raise BadRequestError(f"limit: expected a whole number from 1 to {LARGEST_PAGE}")
+    return int(text[:9])
+
+
+def _place(name: str, text: str, filters: Filters) -> tuple[int | str, ...]:
+    if filters.q:
+        return (text[: LONGEST_ID + 1],)
+    parts: list[str] = text.split("~", 2) if filters.flag == Flag.STUCK else [text]
+    complete = len(parts) == (3 if filters.flag == Flag.STUCK else 1)
+    if not complete or not _NUMBER.fullmatch(parts[0]):
+        raise BadRequestError(f"{name}: not a place in this list; begin again without it")
+    return (int(parts[0]), *parts[1:])

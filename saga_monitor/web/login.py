@@ -1,0 +1,65 @@
+"""Signing in: a small form that turns the token into a cookie."""
+
+import asyncio
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from saga_monitor.web.guard import COOKIE, Access
+
+_LARGEST_FORM = 4096
+_WRONG_TOKEN_SECONDS = 0.5
+
+Form = Callable[[Request, str, str, int], Response]
+
+
+class Login:
+    """`form` makes the page from the request, where to go next, what was wrong, and the status."""
+
+    def __init__(self, access: Access, form: Form) -> None:
+        self._access = access
+        self._form = form
+        # Wrong guesses wait for each other, so that many at once are no faster than one after another.
+        self._guessing = asyncio.Lock()
+
+    async def show(self, request: Request) -> Response:
+        return self._form(request, _within(request.query_params.get("next", "/")), "", 200)
+
+    async def sign_in(self, request: Request) -> Response:
+        if _of_another_site(request):
+            return self._form(request, "/", "That form is not ours.", 403)
+        fields = await _fields(request)
+        wanted = _within(fields.get("next", "/"))
+        if not self._access.token or not self._access.opens(fields.get("token", "").encode()):
+            async with self._guessing:
+                await asyncio.sleep(_WRONG_TOKEN_SECONDS)
+            return self._form(request, wanted, "That is not the token.", 403)
+        answer = RedirectResponse(wanted, 303)
+        secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, self._access.pass_, httponly=True, samesite="strict", secure=secure)
+        return answer
+
+
+def _of_another_site(request: Request) -> bool:
+    # Our own form says "null": no-referrer hides its origin. Where a browser says more, that is asked too.
+    origin, site = request.headers.get("origin", "null"), request.headers.get("sec-fetch-site", "same-origin")
+    foreign = origin != "null" and urlsplit(origin).netloc != request.headers.get("host")
+    return foreign or site not in {"same-origin", "none"}
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LARGEST_FORM:
+            return {}
+    return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+
+
+def _within(address: str) -> str:
+    """`address` when it leads to a page of ours, else the first page."""
+    parts = urlsplit(address.replace("\\", "/"))
+    inside = address.startswith("/") and not parts.scheme and not parts.netloc and address.isprintable()
+    return address if inside else "/"

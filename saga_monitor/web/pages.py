@@ -1,0 +1,202 @@
+"""The pages: orders, one order, anomalies, charts, the choreography."""
+
+import asyncio
+import datetime as dt
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.anomalies import anomalies_of_order
+from saga_monitor.minutes import percentiles
+from saga_monitor.progress import Flag, State
+from saga_monitor.queries import Totals
+from saga_monitor.web import axes, charts, diagram, story
+from saga_monitor.web.filters import IN_FLIGHT, LONGEST_ID, STATES, known, read_filters
+from saga_monitor.web.raw import RawUnavailableError
+from saga_monitor.web.reader import Reader
+from saga_monitor.web.roles import in_order
+from saga_monitor.web.site import Site
+
+_LETTERS_SHOWN = 100
+_ANOMALIES_SHOWN = 200
+_LATELY_MINUTES = 5
+
+
+class Pages:
+    """Each method answers one address. Those without `async` run on a thread of their own."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def orders(self, request: Request) -> Response:
+        filters, now = read_filters(request.query_params), _now()
+        with self._site.readers.reader() as reader:
+            return self._site.page(
+                request,
+                "orders.html",
+                reader,
+                now=now,
+                filters=filters,
+                page=reader.page(filters, now),
+                lately=_lately(reader, now),
+                in_flight=IN_FLIGHT,
+                states=STATES,
+                tiles=tuple(State),
+                flags=tuple(Flag),
+            )
+
+    def order(self, request: Request) -> Response:
+        id_, now = wanted_id(request), _now()
+        with self._site.readers.reader() as reader:
+            order = reader.order(id_, now)
+            if order is None:
+                raise HTTPException(404, f"No order {id_} in the history.")
+            letters = reader.letters(_LETTERS_SHOWN, id_)
+            told = story.moments(order, reader.events(id_), reader.retries(id_), letters)
+            return self._site.page(
+                request,
+                "order.html",
+                reader,
+                now=now,
+                order=order,
+                headline=story.headline(order, now),
+                reason=story.reason(told),
+                remaining=story.remaining(order),
+                compensation=story.compensation(order),
+                moments=told,
+                drawings=[diagram.of_order(told, size, order.at_rest) for size in (diagram.WIDE, diagram.NARROW)],
+                anomalies=anomalies_of_order(reader, id_, self._site.view.facts, now, self._site.terms),
+            )
+
+    async def raw(self, request: Request) -> Response:
+        """The events as they were said: the only page that asks the stream itself."""
+        id_ = wanted_id(request)
+        events = await asyncio.to_thread(self._events, id_)
+        said, trouble = [], ""
+        try:
+            said = await self._site.archive.said(events)
+        except RawUnavailableError as error:
+            trouble = str(error)
+        return await asyncio.to_thread(self._raw, request, {"id": id_, "said": said, "trouble": trouble})
+
+    def _events(self, id_: str) -> list[Any]:
+        with self._site.readers.reader() as reader:
+            events = reader.events(id_)
+        if not events:
+            raise HTTPException(404, f"No order {id_} in the history.")
+        return events
+
+    def _raw(self, request: Request, values: dict[str, Any]) -> Response:
+        with self._site.readers.reader() as reader:
+            return self._site.page(request, "raw.html", reader, **values)
+
+    def anomalies(self, request: Request) -> Response:
+        known(request.query_params, ())
+        view = self._site.view
+        with self._site.readers.reader() as reader:
+            return self._site.page(
+                request,
+                "anomalies.html",
+                reader,
+                view=view,
+                found=view.anomalies[:_ANOMALIES_SHOWN],
+                more=max(0, len(view.anomalies) - _ANOMALIES_SHOWN),
+                letters=reader.letters(_LETTERS_SHOWN),
+            )
+
+    def charts(self, request: Request) -> Response:
+        known(request.query_params, ("window",))
+        now = _now()
+        window = axes.window(request.query_params.get("window") or "1h", now)
+        with self._site.readers.reader() as reader:
+            spans = reader.seen_between(window.first, window.after, window.step)
+            return self._site.page(
+                request,
+                "charts.html",
+                reader,
+                now=now,
+                window=window,
+                windows=tuple(axes.WINDOWS),
+                charts=[make(spans, window) for make in charts.ALL],
+                width=axes.WIDTH,
+                left=axes.LEFT,
+                height=axes.HEIGHT,
+            )
+
+    def choreography(self, request: Request) -> Response:
+        known(request.query_params, ())
+        now = _now()
+        with self._site.readers.reader() as reader:
+            minute = int(now.timestamp()) // 60
+            lately = reader.seen_between(minute - _LATELY_MINUTES, minute + 1, _LATELY_MINUTES + 1).get(0, {})
+            totals = reader.totals(now)
+            counts = {said.TYPE: _count(said.TYPE, totals, lately) for said in in_order()}
+            weights = _weights({said.TYPE: totals.count(f"said.{said.TYPE}") for said in in_order()})
+            sizes = (diagram.WIDE, diagram.NARROW)
+            return self._site.page(
+                request,
+                "choreography.html",
+                reader,
+                now=now,
+                drawings=[diagram.of_choreography(counts, weights, size) for size in sizes],
+                steps=CHOREOGRAPHY.steps,
+                decider=CHOREOGRAPHY.decider,
+                lately=_LATELY_MINUTES,
+                rows=[
+                    (
+                        said.TYPE,
+                        totals.count(f"said.{said.TYPE}"),
+                        lately.get(f"said.{said.TYPE}", 0),
+                        totals.count(f"awaited.{said.TYPE}"),
+                    )
+                    for said in in_order()
+                ],
+            )
+
+
+def wanted_id(request: Request) -> str:
+    """The order's id, from the path; raises HTTPException when no order can have it."""
+    id_ = request.path_params.get("id") or request.query_params.get("id", "")
+    if not 0 < len(id_) <= LONGEST_ID or "\x00" in id_ or _unstorable(id_):
+        raise HTTPException(404, "No order has such an id.")
+    return str(id_)
+
+
+def _unstorable(text: str) -> bool:
+    return any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def _lately(reader: Reader, now: dt.datetime) -> dict[str, Any]:
+    minute = int(now.timestamp()) // 60
+    seen = reader.seen_between(minute - _LATELY_MINUTES, minute, _LATELY_MINUTES).get(0, {})
+    p50, p95 = percentiles(seen, (50, 95))
+    return {
+        "minutes": _LATELY_MINUTES,
+        "started": seen.get("started", 0),
+        "settled": seen.get("completed", 0) + seen.get("compensated", 0),
+        "p50": p50,
+        "p95": p95,
+    }
+
+
+def _count(type_: str, totals: Totals, lately: dict[str, int]) -> str:
+    awaited = totals.count(f"awaited.{type_}")
+    parts = [
+        f"{totals.count(f'said.{type_}'):,}".replace(",", " "),
+        f"{n} lately" if (n := lately.get(f"said.{type_}", 0)) else "",
+        f"{awaited} awaited" if awaited else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _weights(counts: dict[str, int]) -> dict[str, int]:
+    """0 for what was never said, then 1 to 4 by its share of the most said."""
+    most = max(counts.values(), default=0) or 1
+    return {type_: (1 + min(3, round(3 * count / most)) if count else 0) for type_, count in counts.items()}
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

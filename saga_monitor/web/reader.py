@@ -1,0 +1,234 @@
+"""What the pages ask of the projection, fast at a million orders."""
+
+import datetime as dt
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from saga_monitor import minutes
+from saga_monitor.progress import Flag
+from saga_monitor.queries import Order, Queries
+from saga_monitor.schema import instant, moment
+from saga_monitor.web.filters import IN_FLIGHT, Cursor, Filters
+
+_IDLE_CONNECTIONS = 4
+_LETTERS_OF_ALL = 'SELECT commande_id, service, type, reason, detail, "offset", at FROM dead_letters'
+_LETTERS_OF_ORDER = f"{_LETTERS_OF_ALL} WHERE commande_id = ?"
+# After every id that begins with the same characters.
+_LAST_CHARACTER = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some orders of a list, and the lists before and after, if there are any."""
+
+    orders: tuple[Order, ...]
+    newer: Filters | None
+    older: Filters | None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    service: str
+    event_id: str | None
+    attempt: int
+    detail: str
+    offset: int
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SetAsideLetter:
+    """A dead letter of any order."""
+
+    commande_id: str | None
+    service: str
+    type: str | None
+    reason: str
+    detail: str
+    offset: int
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How far the projection is: the last entry's offset, and when what it knows was true."""
+
+    last_offset: int
+    as_of: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorting:
+    """`columns` in the order of an index, all in one direction; `index` is forced, for the planner may guess."""
+
+    columns: tuple[str, ...]
+    descending: bool = True
+    index: str = ""
+
+
+class Reader(Queries):
+    """`Queries`, and what only the web page asks."""
+
+    def page(self, filters: Filters, now: dt.datetime) -> Page:
+        """The orders that pass `filters`, from its cursor on."""
+        conditions, values = self._conditions(filters, now)
+        sorting, cursor = _sorting(filters), filters.cursor
+        backwards = cursor is not None and cursor.direction == "before"
+        if cursor:
+            conditions.append(_beyond(sorting, backwards))
+            values += cursor.values
+        falling = sorting.descending is not backwards
+        order = ", ".join(f"{column} {'DESC' if falling else 'ASC'}" for column in sorting.columns)
+        clause = f"{sorting.index} WHERE {' AND '.join(conditions) or '1'} ORDER BY {order} LIMIT ?"
+        found = self._orders(clause, (*values, filters.limit + 1), now)
+        more, found = len(found) > filters.limit, found[: filters.limit]
+        if backwards and not more:
+            # Near the top a short page would be shown: the first one is meant.
+            return self.page(filters.at(None), now)
+        return _page(found[::-1] if backwards else found, filters, sorting, bool(cursor), backwards or more)
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """What is asked within is answered from one state of the file, whatever is written meanwhile."""
+        with self._asking() as connection:
+            connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with self._asking() as connection:
+                connection.execute("COMMIT")
+
+    def _conditions(self, filters: Filters, now: dt.datetime) -> tuple[list[str], list[object]]:
+        asked: list[tuple[str, tuple[object, ...]]] = []
+        if filters.flag == Flag.STUCK:
+            asked.append(("at_rest = 0 AND quiet_since < ?", (self._silent_since(now),)))
+        elif filters.flag:
+            asked.append(("flags != '[]' AND flags LIKE ?", (f'%"{filters.flag}"%',)))
+        if filters.state == IN_FLIGHT:
+            asked.append(("at_rest = 0", ()))
+        elif filters.state:
+            asked.append(("state = ?", (filters.state,)))
+        if filters.q:
+            asked.append(("commande_id >= ? AND commande_id < ?", (filters.q, filters.q + _LAST_CHARACTER)))
+        return [condition for condition, _ in asked], [value for _, values in asked for value in values]
+
+    def retries(self, commande_id: str) -> list[Retry]:
+        """The order's messages that were put back to be tried again, as the stream has them."""
+        with self._asking() as connection:
+            found = connection.execute(
+                'SELECT service, event_id, attempt, detail, "offset", at FROM retries'
+                ' WHERE commande_id = ? ORDER BY "offset"',
+                (commande_id,),
+            ).fetchall()
+        return [
+            Retry(service, event_id, attempt, detail, offset, moment(at) or _NEVER)
+            for service, event_id, attempt, detail, offset, at in found
+        ]
+
+    def letters(self, limit: int, commande_id: str | None = None) -> list[SetAsideLetter]:
+        """The last dead letters, of that order or of all, the latest first."""
+        with self._asking() as connection:
+            found = connection.execute(
+                (_LETTERS_OF_ALL if commande_id is None else _LETTERS_OF_ORDER)
+                + ' ORDER BY "offset" DESC LIMIT ?',
+                (limit,) if commande_id is None else (commande_id, limit),
+            ).fetchall()
+        return [
+            SetAsideLetter(id_, service, type_, reason, detail, offset, moment(at) or _NEVER)
+            for id_, service, type_, reason, detail, offset, at in found
+        ]
+
+    def seen_between(self, first: int, after: int, step: int) -> dict[int, dict[str, int]]:
+        """See `minutes.seen_between`."""
+        with self._asking() as connection:
+            return minutes.seen_between(connection, first, after, step)
+
+    def freshness(self) -> Freshness:
+        with self._asking() as connection:
+            last, caught_up_at, heard = connection.execute(
+                "SELECT last_offset, caught_up_at, (SELECT heard FROM orders ORDER BY last_offset DESC LIMIT 1)"
+                " FROM position"
+            ).fetchone()
+        # In a busy stream there is always more to read: then what was read last says how far it is.
+        return Freshness(-1 if last is None else last, moment(max(caught_up_at or 0, heard or 0) or None))
+
+
+class Readers:
+    """Readers of one file, a few kept open: a page has one to itself while it is made."""
+
+    def __init__(self, path: Path, stuck_after: float) -> None:
+        self._path, self._stuck_after = path, stuck_after
+        self._idle: list[Reader] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def reader(self) -> Iterator[Reader]:
+        """Everything asked of it is true at one moment. Raises DatabaseRefused when the file cannot be read."""
+        with self._lock:
+            reader = self._idle.pop() if self._idle else None
+        reader = reader or Reader(self._path, self._stuck_after)
+        try:
+            with reader.at_one_moment():
+                yield reader
+        except BaseException:
+            reader.close()
+            raise
+        self._give_back(reader)
+
+    def _give_back(self, reader: Reader) -> None:
+        with self._lock:
+            if len(self._idle) < _IDLE_CONNECTIONS:
+                self._idle.append(reader)
+                return
+        reader.close()
+
+    def close(self) -> None:
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()
+
+
+def _sorting(filters: Filters) -> _Sorting:
+    index = _index(filters)
+    if filters.q:
+        return _Sorting(("commande_id",), descending=False, index=index)
+    if filters.flag == Flag.STUCK:
+        return _Sorting(("quiet_since", "state", "commande_id"), index=index)
+    return _Sorting(("last_offset",), index=index)
+
+
+def _index(filters: Filters) -> str:
+    if filters.flag:
+        return "INDEXED BY orders_silent" if filters.flag == Flag.STUCK else "INDEXED BY orders_flagged"
+    if filters.state == IN_FLIGHT:
+        # A search reads ids, which are in the one; a list goes by the last sign of life, as the other does.
+        return "INDEXED BY orders_silent" if filters.q else "INDEXED BY orders_in_flight"
+    if filters.q:
+        return "INDEXED BY orders_by_state_and_id" if filters.state else ""
+    return "INDEXED BY orders_by_state" if filters.state else "INDEXED BY orders_recent"
+
+
+def _beyond(sorting: _Sorting, backwards: bool) -> str:
+    sign = "<" if sorting.descending is not backwards else ">"
+    return f"({', '.join(sorting.columns)}) {sign} ({', '.join('?' for _ in sorting.columns)})"
+
+
+def _page(found: Sequence[Order], filters: Filters, sorting: _Sorting, begun: bool, more: bool) -> Page:
+    """`begun`: the list was entered somewhere after its beginning; `more`: it goes on after what was found."""
+
+    def beside(order: Order, direction: Literal["after", "before"]) -> Filters:
+        kept = {"quiet_since": instant(order.quiet_since) or 0}
+        return filters.at(Cursor(direction, tuple(kept.get(c, getattr(order, c)) for c in sorting.columns)))
+
+    return Page(
+        tuple(found),
+        newer=beside(found[0], "before") if found and begun else None,
+        older=beside(found[-1], "after") if found and more else None,
+    )
+
+
+_NEVER = dt.datetime.fromtimestamp(0, dt.UTC)

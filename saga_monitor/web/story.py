@@ -1,0 +1,155 @@
+"""One order in words: what remains, what was undone, and what happened when, in the order of causes."""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.progress import State, StepProgress, StepState
+from saga_monitor.queries import Event, Order
+from saga_monitor.tables import took
+from saga_monitor.web.reader import Retry, SetAsideLetter
+from saga_monitor.web.roles import role, speaker, to_say
+
+# A timeline for a person: an order with more has been spammed, and the JSON has them all.
+MOST_MOMENTS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of the timeline. `kind`: `event`, `retry`, `dead`. `after_ms`: since its cause."""
+
+    kind: str
+    offset: int
+    type: str
+    lane: str
+    role: str
+    time: dt.datetime | None = None
+    since_start_ms: float | None = None
+    cause: str | None = None
+    after_ms: float | None = None
+    note: str = ""
+    id: str | None = None
+    causationid: str | None = None
+
+
+def moments(
+    order: Order, events: Sequence[Event], retries: Iterable[Retry], letters: Iterable[SetAsideLetter]
+) -> list[Moment]:
+    """What happened, each cause before what it caused, otherwise as the stream has it."""
+    by_id = {event.id: event for event in events}
+    told = [_event(event, by_id, order.started) for event in _in_causal_order(events, by_id)]
+    beside = [_retry(retry, by_id, order.started) for retry in retries]
+    beside += [_letter(letter, order.started) for letter in letters]
+    for other in sorted(beside, key=lambda moment: moment.offset):
+        # After the last event that the stream had before it.
+        place = max((i + 1 for i, moment in enumerate(told) if moment.offset < other.offset), default=len(told))
+        told.insert(place, other)
+    return told[:MOST_MOMENTS]
+
+
+def _in_causal_order(events: Sequence[Event], by_id: dict[str, Event]) -> list[Event]:
+    placed: dict[tuple[str, str], Event] = {}
+    for event in events:
+        chain = [event]
+        # Causes may form a ring when somebody lies about them: no event is put on the chain twice.
+        while (cause := by_id.get(chain[-1].causationid or "")) is not None and cause not in chain:
+            chain.append(cause)
+        for link in reversed(chain):
+            placed.setdefault((link.id, link.type), link)
+    return list(placed.values())
+
+
+def _event(event: Event, by_id: dict[str, Event], started: dt.datetime | None) -> Moment:
+    cause = by_id.get(event.causationid or "")
+    return Moment(
+        kind="event",
+        offset=event.offset,
+        type=event.type,
+        lane=speaker(event.type, event.source),
+        role=role(event.type),
+        time=event.time,
+        since_start_ms=_ms(started, event.time),
+        cause=cause.type if cause else ("an event that was not heard" if event.causationid else None),
+        after_ms=_ms(cause.time, event.time) if cause else None,
+        note=event.note or "",
+        id=event.id,
+        causationid=event.causationid,
+    )
+
+
+def _retry(retry: Retry, by_id: dict[str, Event], started: dt.datetime | None) -> Moment:
+    event = by_id.get(retry.event_id or "")
+    tries = "1 try has" if retry.attempt == 1 else f"{retry.attempt} tries have"
+    return Moment(
+        kind="retry",
+        offset=retry.offset,
+        type=event.type if event else "an event that was not heard",
+        lane=retry.service,
+        role="retry",
+        time=retry.at,
+        since_start_ms=_ms(started, retry.at),
+        note=f"{tries} failed: {retry.detail}" if retry.detail else f"{tries} failed",
+    )
+
+
+def _letter(letter: SetAsideLetter, started: dt.datetime | None) -> Moment:
+    return Moment(
+        kind="dead",
+        offset=letter.offset,
+        type=letter.type or "an unreadable message",
+        lane=letter.service,
+        role="dead",
+        time=letter.at,
+        since_start_ms=_ms(started, letter.at),
+        note=f"{letter.reason}: {letter.detail}" if letter.detail else letter.reason,
+    )
+
+
+def _ms(start: dt.datetime | None, end: dt.datetime | None) -> float | None:
+    return (end - start).total_seconds() * 1000 if start and end else None
+
+
+def headline(order: Order, now: dt.datetime) -> str:
+    """Where the order stands, in a sentence or two."""
+    in_time = f" in {took(order.duration_ms)}" if order.duration_ms is not None else ""
+    said = {
+        State.NEW: "Placed; no service has answered yet.",
+        State.RUNNING: "Under way.",
+        State.FAILED: "A step has refused, and the decision is awaited.",
+        State.COMPLETED: f"Created{in_time}.",
+        State.COMPENSATING: "Cancelled, and being undone.",
+        State.COMPENSATED: f"Cancelled, and every service has answered for its undoing{in_time}.",
+    }[order.state]
+    if not order.remaining:
+        return f"{said} Nothing remains."
+    silence = took(max(0.0, (now - order.heard).total_seconds() * 1000))
+    return f"{said} Silent for {silence}."
+
+
+def reason(told: Sequence[Moment]) -> str:
+    """Why the order went wrong, in the words of whoever said so first; empty when nobody did."""
+    given = [m.note for part in ("refusal", "cancel") for m in told if m.role == part and m.note]
+    return given[0] if given else ""
+
+
+def remaining(order: Order) -> list[str]:
+    """What is still awaited, a sentence each."""
+    return [to_say(type_) for type_ in order.remaining]
+
+
+def compensation(order: Order) -> list[str]:
+    """How far the undoing has come, a sentence per service; empty when the order was not cancelled."""
+    if order.state not in {State.COMPENSATING, State.COMPENSATED}:
+        return []
+    undoings = {step.service for step in CHOREOGRAPHY.undoings}
+    return [_undoing(step) for step in order.steps if step.step in undoings]
+
+
+def _undoing(step: StepProgress) -> str:
+    after = f" after {took(step.undoing_ms)}" if step.undoing_ms is not None else ""
+    if step.state is StepState.UNDOING:
+        return f"{step.step}: has not answered the cancellation yet"
+    if step.state is StepState.UNDONE:
+        return f"{step.step}: undone{after}"
+    return f"{step.step}: had nothing to undo, and said so{after}"

@@ -1,0 +1,72 @@
+"""The monitor: how fast it absorbs a history, what it needs of memory, how soon it answers with many orders."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.benchmarks import absorbing, growing
+
+if TYPE_CHECKING:
+    import argparse
+
+ABOUT = __doc__
+# What is promised: events a second while catching up on one core, and seconds to answer with a page of the list.
+LEAST_EVENTS_PER_SECOND = 3000
+LONGEST_PAGE_MS = 50
+# From a hundredth of the orders to all of them, the process may not grow by more than this.
+MOST_GROWTH = 1.25
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--events", type=int, default=60_000, help="in the real stream (default: %(default)s)")
+    parser.add_argument("--orders", type=int, default=100_000, help="in the projection (default: %(default)s)")
+    parser.add_argument(
+        "--runs", type=int, default=3, help="of the stream, each from its start (default: %(default)s)"
+    )
+    parser.add_argument("--only", choices=("absorb", "grow"), help="one of the two halves")
+    parser.add_argument("--json", action="store_true", help="for a program")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    # One core, whatever the machine has.
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    figures: dict[str, Any] = {"load": os.getloadavg()}
+    with tempfile.TemporaryDirectory(prefix="choregraphie-bench-") as folder:
+        if arguments.only != "grow":
+            figures["absorb"] = absorbing.measure(Path(folder), arguments.events, arguments.runs)
+        if arguments.only != "absorb":
+            figures["grow"] = growing.measure(Path(folder), arguments.orders)
+    print(json.dumps(figures, indent=2) if arguments.json else _text(figures))
+    missed = list(_missed(figures))
+    for promise in missed:
+        print(f"missed: {promise}")
+    return 1 if missed else 0
+
+
+def _missed(figures: dict[str, Any]) -> list[str]:
+    missed = []
+    absorb, grow = figures.get("absorb"), figures.get("grow")
+    if absorb and absorb["events_per_cpu_second"]["median"] < LEAST_EVENTS_PER_SECOND:
+        missed.append(f"{LEAST_EVENTS_PER_SECOND} events a second on one core")
+    if grow and max(grow["pages_ms"].values()) > LONGEST_PAGE_MS:
+        missed.append(f"a page of the list in {LONGEST_PAGE_MS} ms")
+    if grow and grow["memory_growth"] > MOST_GROWTH:
+        missed.append(f"memory flat within a factor of {MOST_GROWTH}")
+    return missed
+
+
+def _text(figures: dict[str, Any]) -> str:
+    lines = [f"load of the machine before: {figures['load'][0]:.1f}"]
+    for half in ("absorb", "grow"):
+        lines += [f"{half}.{name}: {_value(value)}" for name, value in figures.get(half, {}).items()]
+    return "\n".join(lines)
+
+
+def _value(value: Any) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{name} {_value(inner)}" for name, inner in value.items())

@@ -1,0 +1,118 @@
+"""Alerts: opened once, repeated seldom, closed when over, told to everybody, and nobody slows anybody."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from saga_monitor.alert_book import AlertBook
+from saga_monitor.alerts import Alert, Status, standing
+from saga_monitor.anomalies import Anomaly, Kind
+from tests.monitor.stage import START
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+HOUR = dt.timedelta(hours=1)
+MINUTE = dt.timedelta(minutes=1)
+
+
+def anomaly(
+    order: str = "CMD-1", kind: Kind = Kind.STUCK, service: str = "stock", reason: str = "held"
+) -> Anomaly:
+    return Anomaly(kind, order, service, START, reason, f"{order} waits")
+
+
+def alerts(*anomalies: Anomaly, now: dt.datetime = START) -> dict[str, Alert]:
+    return standing(anomalies, now)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[AlertBook]:
+    book = AlertBook(tmp_path / "monitor.sqlite3")
+    yield book
+    book.close()
+
+
+def told(book: AlertBook, found: dict[str, Alert], now: dt.datetime) -> list[tuple[str, str]]:
+    return [(notice.status, notice.alert.key) for notice in book.update(found, now, HOUR)]
+
+
+def test_many_orders_with_one_trouble_are_one_alert() -> None:
+    (alert,) = alerts(*(anomaly(f"CMD-{n}") for n in range(900))).values()
+    assert (alert.count, len(alert.orders), alert.key) == (900, 5, "stuck/stock/held")
+    assert len(alerts(anomaly(), anomaly(service="paiement"), anomaly(reason="no_consumer"))) == 3
+
+
+@pytest.mark.parametrize(
+    "quiet",
+    [
+        anomaly(reason="retrying"),
+        anomaly(reason="queued"),
+        anomaly(kind=Kind.REPEATED_ORDER),
+    ],
+)
+def test_what_mends_itself_wakes_nobody(quiet: Anomaly) -> None:
+    assert alerts(quiet) == {}
+
+
+def test_a_contradiction_never_ends_and_fades() -> None:
+    for_ever = anomaly(kind=Kind.CONTRADICTION)
+    assert alerts(for_ever, now=START + 23 * HOUR)
+    assert not alerts(for_ever, now=START + 25 * HOUR)
+
+
+def test_an_alert_is_opened_once_repeated_seldom_and_closed_when_over(book: AlertBook) -> None:
+    found = alerts(anomaly())
+    key = "stuck/stock/held"
+    assert told(book, found, START) == [(Status.OPENED, key)]
+    assert told(book, found, START + MINUTE) == []
+    assert told(book, found, START + HOUR) == [(Status.REPEATED, key)]
+    assert told(book, found, START + HOUR + MINUTE) == []
+    assert told(book, {}, START + HOUR + 2 * MINUTE) == [(Status.CLOSED, key)]
+    assert told(book, {}, START + HOUR + 3 * MINUTE) == []
+    assert told(book, found, START + 2 * HOUR) == [(Status.OPENED, key)]
+
+
+def test_what_flickers_is_neither_closed_nor_opened_again(book: AlertBook) -> None:
+    found = alerts(anomaly())
+    told(book, found, START)
+    for second in (10, 20, 25):
+        assert told(book, {}, START + dt.timedelta(seconds=second)) == []
+    assert told(book, found, START + dt.timedelta(seconds=29)) == []
+
+
+def test_a_restart_and_a_second_monitor_tell_nobody_twice(book: AlertBook, tmp_path: Path) -> None:
+    found = alerts(anomaly())
+    assert told(book, found, START)
+    for _ in range(2):
+        other = AlertBook(tmp_path / "monitor.sqlite3")
+        assert told(other, found, START + MINUTE) == []
+        other.close()
+    assert told(book, {}, START + 5 * MINUTE) == [(Status.CLOSED, "stuck/stock/held")]
+
+
+def test_a_notice_keeps_its_id_from_the_opening_to_the_closing(book: AlertBook) -> None:
+    (opened,) = book.update(alerts(anomaly()), START, HOUR)
+    (closed,) = book.update({}, START + HOUR, HOUR)
+    assert opened.as_json()["id"] == closed.as_json()["id"] == "stuck/stock/held@2024-11-22T18:47:00.000Z"
+    assert closed.alert == opened.alert
+    assert json.loads(json.dumps(opened.as_json())) == {
+        "id": "stuck/stock/held@2024-11-22T18:47:00.000Z",
+        "status": "opened",
+        "at": "2024-11-22T18:47:00.000Z",
+        "opened_at": "2024-11-22T18:47:00.000Z",
+        "severity": "warning",
+        "kind": "stuck",
+        "service": "stock",
+        "reason": "held",
+        "count": 1,
+        "orders": ["CMD-1"],
+        "since": "2024-11-22T18:47:00.000Z",
+        "sentence": "CMD-1 waits",
+    }

@@ -1,0 +1,239 @@
+"""The monitor's metrics: true, bounded, never about one order; and every name in the deployed files exists."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
+
+from contracts.topology import HISTORY, inbox
+from saga_monitor.behind import behind
+from saga_monitor.facts import Facts
+from saga_monitor.lookout import Lookout
+from saga_monitor.metrics import MetricsPage, exposition, registry
+from saga_monitor.receivers import Receivers
+from services.runtime import QueueCount, Settings
+from services.runtime.telemetry import Meters
+from tests.monitor.stage import CONFIRMED, HELD, PLACED, STORIES, UNPAID, Line, said, undone
+from tests.monitor.test_anomalies import WELL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.monitor.conftest import Monitor
+    from tests.monitor.stage import Stream
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+DASHBOARD = json.loads((DEPLOY / "grafana" / "choregraphie.json").read_text(encoding="utf-8"))
+RULES = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def lookout(monitor: Monitor) -> Iterator[Lookout]:
+    settings = Settings(monitor_database=monitor.path, stuck_after=60)
+    lookout = Lookout(settings, Receivers([]))
+    yield lookout
+    lookout.close()
+
+
+def facts(last_offset: int, **inboxes: QueueCount) -> Facts:
+    queues = WELL | {inbox(name): count for name, count in inboxes.items()} | {HISTORY: QueueCount(1, 1)}
+    return Facts(dt.datetime.now(dt.UTC), queues, last_offset)
+
+
+def scraped(monitor: Monitor, lookout: Lookout) -> dict[str, float]:
+    """Every sample, as it is written."""
+    text = exposition(registry(monitor.queries, lookout))[0].decode()
+    found = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return found
+
+
+async def test_what_was_heard_is_counted(monitor: Monitor, stream: Stream, lookout: Lookout) -> None:
+    for number, story in enumerate(STORIES.values()):
+        stream.tell(f"CMD-{number}", story)
+    stream.tell("CMD-WAITS", HELD)
+    stream.tell("CMD-HALF", [*UNPAID, *undone("paiement.echoue")[:2]])
+    stream.retry("paiement", said("CMD-WAITS", HELD[1]))
+    stream.set_aside("stock", b"\x00", "unreadable")
+    stream.set_aside("stock", b"\x00", "any text that somebody made up")
+    stream.add(b"\x00", "client.events")
+    await monitor.hear(stream)
+    found = scraped(monitor, lookout)
+    assert found["saga_orders_started_total"] == 9
+    assert found["saga_orders_finished_total{outcome=completed}"] == 2
+    assert found["saga_orders_finished_total{outcome=compensated}"] == 6
+    assert found["saga_compensations_total"] == 7
+    assert found["saga_orders{state=compensated}"] == 6
+    assert {n: v for n, v in found.items() if n.startswith("saga_orders_in_progress")} == {
+        "saga_orders_in_progress{step=stock}": 0,
+        "saga_orders_in_progress{step=paiement}": 2,
+        "saga_orders_in_progress{step=commande}": 0,
+        "saga_orders_in_progress{step=notification}": 1,
+    }
+    assert found["saga_retries_total{service=paiement}"] == 1
+    assert found["saga_dead_letters_total{reason=unreadable,service=stock}"] == 1
+    assert found["saga_dead_letters_total{reason=other,service=stock}"] == 1
+    assert found["saga_entries_ignored_total{why=unreadable}"] == 1
+    assert found["saga_events_total{type=commande.initiee}"] == 9
+    assert not [name for name in found if "CMD-" in name]
+
+
+async def test_durations_are_histograms_in_seconds(monitor: Monitor, stream: Stream, lookout: Lookout) -> None:
+    stream.tell("CMD-1", CONFIRMED)
+    stream.tell("CMD-2", [*PLACED, Line("stock.reserve", "commande.initiee", 7_000)])
+    await monitor.hear(stream)
+    found = scraped(monitor, lookout)
+    buckets = {name: v for name, v in found.items() if name.startswith("saga_step_duration_seconds_bucket")}
+    step = "saga_step_duration_seconds_bucket{{le={},step=stock}}".format
+    assert [buckets[step(le)] for le in ("0.05", "0.1", "5.0", "10.0", "+Inf")] == [0, 1, 1, 2, 2]
+    assert found["saga_step_duration_seconds_sum{step=stock}"] == 7.1
+    assert found["saga_order_duration_seconds_count{outcome=completed}"] == 1
+    assert found["saga_order_duration_seconds_sum{outcome=completed}"] == 0.35
+
+
+async def test_counters_never_shrink_whatever_becomes_of_an_order(
+    monitor: Monitor, stream: Stream, lookout: Lookout
+) -> None:
+    before: dict[str, float] = {}
+    for line in STORIES["cancelled after creation"]:
+        stream.tell("CMD-1", [line, line])
+        await monitor.hear(stream)
+        now = {n: v for n, v in scraped(monitor, lookout).items() if re.search(r"_(total|bucket|count|sum)\b", n)}
+        assert {name for name in before if now[name] < before[name]} == set()
+        before = now
+    assert before["saga_orders_finished_total{outcome=completed}"] == 1
+    assert before["saga_orders_finished_total{outcome=compensated}"] == 1
+    assert before["saga_orders_started_total"] == 1
+
+
+async def test_the_look_outs_view_is_shown(monitor: Monitor, stream: Stream, lookout: Lookout) -> None:
+    stream.tell("CMD-1", HELD)
+    stream.tell("CMD-2", [*UNPAID, *undone("paiement.echoue")[:2]])
+    await monitor.hear(stream)
+    with capture_logs() as logs:
+        await lookout.look(facts(stream.next - 1, paiement=QueueCount(2, 0)))
+        await lookout.look(facts(stream.next - 1, paiement=QueueCount(2, 0)))
+    found = scraped(monitor, lookout)
+    assert found["saga_orders_stuck{reason=no_consumer}"] == 1
+    assert found["saga_orders_stuck{reason=not_looked_at}"] == 0
+    assert found["saga_anomalies{kind=half_undone}"] == 1
+    assert found["saga_monitor_broker_up"] == 1
+    assert (found["saga_history_lag_entries"], found["saga_history_lag_seconds"]) == (0, 0)
+    assert found["saga_alert_notices_total{outcome=told,receiver=log}"] == 2
+    assert sorted(line["kind"] for line in logs) == ["half_undone", "stuck"]
+
+
+async def test_a_monitor_that_is_behind_judges_nothing(monitor: Monitor, stream: Stream, lookout: Lookout) -> None:
+    stream.tell("CMD-1", HELD)
+    await monitor.hear(stream)
+    monitor.store.caught_up(dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5))
+    await lookout.look(facts(stream.next + 499))
+    found = scraped(monitor, lookout)
+    assert found["saga_anomalies{kind=stuck}"] == 0
+    assert found["saga_history_lag_entries"] == 500
+    assert found["saga_history_lag_seconds"] > 3600
+
+
+async def test_without_the_broker_it_says_so_and_goes_on(
+    monitor: Monitor, stream: Stream, lookout: Lookout
+) -> None:
+    stream.tell("CMD-1", HELD)
+    await monitor.hear(stream)
+    await lookout.look(None)
+    found = scraped(monitor, lookout)
+    assert found["saga_monitor_broker_up"] == 0
+    assert found["saga_orders_stuck{reason=unknown}"] == 1
+    assert "saga_history_lag_entries" not in found
+    now = dt.datetime.now(dt.UTC)
+    assert behind(monitor.queries, None, now).seconds == 0
+
+
+async def test_the_page_is_an_application_to_be_mounted(monitor: Monitor, lookout: Lookout) -> None:
+    async def visit(method: str) -> list[dict[str, Any]]:
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await MetricsPage(registry(monitor.queries, lookout))({"type": "http", "method": method}, None, send)
+        return sent
+
+    start, body = await visit("GET")
+    assert start["status"] == 200
+    assert dict(start["headers"])[b"content-type"].startswith(b"text/plain; version=0.0.4")
+    assert b"# HELP saga_orders_started_total Orders first heard of." in body["body"]
+    assert (await visit("HEAD"))[1]["body"] == b""
+    assert (await visit("POST"))[0]["status"] == 405
+
+
+def names_and_labels(monitor: Monitor, lookout: Lookout) -> tuple[set[str], set[str]]:
+    """What there is to be asked for, of the monitor and of workers."""
+    workers = CollectorRegistry()
+    meters = Meters(workers)
+    for meter in vars(meters).values():
+        meter.labels(*["x"] * len(meter._labelnames))
+    names, labels = set(), {"instance", "job", "le"}
+    for one in (workers, registry(monitor.queries, lookout)):
+        for family in one.collect():
+            kinds = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
+            names |= {f"{family.name}{ending}" for ending in kinds}
+            labels |= {label for sample in family.samples for label in sample.labels}
+    return names, labels | {"why", "receiver", "outcome", "type", "reason"}
+
+
+def expressions() -> dict[str, str]:
+    found = {rule["alert"]: rule["expr"] for group in RULES["groups"] for rule in group["rules"]}
+    for panel in DASHBOARD["panels"]:
+        for target in panel.get("targets", ()):
+            found[f"{panel['title']} {target['refId']}"] = target["expr"]
+    return found
+
+
+async def test_every_metric_that_the_files_name_exists(monitor: Monitor, lookout: Lookout) -> None:
+    await lookout.look(facts(-1))
+    names, labels = names_and_labels(monitor, lookout)
+    used: set[str] = set()
+    for where, expression in expressions().items():
+        asked = set(re.findall(r"\bsaga_[a-z_]+", expression))
+        assert asked, where
+        assert asked <= names, where
+        used |= asked
+        by = {label.strip() for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(",")}
+        by |= set(re.findall(r"([a-z_]+)(?:=|!=|=~|!~)\"", expression))
+        assert by <= labels, where
+        assert expression.count("(") == expression.count(")"), where
+    unseen = {re.sub(r"_(total|bucket|sum|count)$", "", n) for n in names} - {
+        re.sub(r"_(total|bucket|sum|count)$", "", n) for n in used
+    }
+    assert unseen == set(), "a metric that nobody looks at"
+
+
+def test_the_dashboard_can_be_imported_anywhere() -> None:
+    (variable,) = DASHBOARD["templating"]["list"]
+    assert (variable["name"], variable["type"]) == ("datasource", "datasource")
+    charts = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+    assert all(panel["datasource"]["uid"] == "${datasource}" for panel in charts)
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+    places = [(p["gridPos"]["x"], p["gridPos"]["y"]) for p in DASHBOARD["panels"]]
+    assert len(set(places)) == len(places)
+
+
+def test_every_rule_says_what_is_the_matter_and_how_grave_it_is() -> None:
+    rules = [rule for group in RULES["groups"] for rule in group["rules"]]
+    assert len({rule["alert"] for rule in rules}) == len(rules)
+    for rule in rules:
+        assert rule["labels"]["severity"] in {"warning", "critical"}
+        assert rule["annotations"]["summary"]
+        assert re.fullmatch(r"\d+[smh]", rule.get("for", "1m"))

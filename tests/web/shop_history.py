@@ -1,0 +1,60 @@
+"""Orders of every kind, as of a moment ago."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from contracts.topology import ATTEMPT_HEADER, DETAIL_HEADER, REASON_HEADER, dlx, retry
+from tests.monitor.stage import CONFIRMED, CREATED, HELD, PAID, PLACED, STORIES, UNPAID, Line, Stream, said, undone
+
+HOSTILE = {
+    "script": "<script>alert(1)</script>",
+    "image": '"><img src=x onerror=alert(1)>',
+    "template": "{{7*7}}${7*7}",
+    "right to left": "CMD-\u202e1000-DMC\u202c",
+    "long": "L" * 100,
+    "emoji": "🧾-№-été-👩‍👩‍👧",
+    "path": "../../etc/passwd?x=1#y&z",
+    "dots": "..",
+    "quotes": "'`\"&amp;<b>",
+    "style": "</style><style>*{display:none}",
+}
+
+
+def seconds(count: float) -> dt.datetime:
+    return dt.datetime.now(dt.UTC) - dt.timedelta(seconds=count)
+
+
+def every_kind(stream: Stream, *, many: int = 0) -> None:
+    """One order of each story, and of each trouble; `many` more that went well."""
+    for number in range(many):
+        stream.tell(f"CMD-1{number:04d}", CONFIRMED, seconds(1800 - number))
+    for number, (_, lines) in enumerate(STORIES.items()):
+        last = max(line.ms for line in lines) / 1000
+        stream.tell(f"CMD-{number:04d}", lines, seconds(20 - number + last))
+    stream.tell("CMD-NEW", PLACED, seconds(2))
+    stream.tell("CMD-RUNNING", HELD, seconds(3))
+    stream.tell("CMD-FAILED", UNPAID, seconds(3))
+    stream.tell("CMD-UNDOING", [*UNPAID, *undone("paiement.echoue")[:2]], seconds(3))
+    stream.tell("CMD-SILENT", PAID, seconds(400))
+    stream.tell("CMD-TWICE", [*CREATED, Line("commande.creee", "paiement.effectue", 700, id="again")], seconds(9))
+    retried(stream)
+
+
+def retried(stream: Stream) -> None:
+    """An order whose payment was tried three times, and given up."""
+    at = seconds(90)
+    stream.tell("CMD-LOST", HELD, at)
+    body = said("CMD-LOST", HELD[1], at)
+    for attempt in (1, 2):
+        headers = {ATTEMPT_HEADER: attempt, DETAIL_HEADER: "the gateway did not answer within 5 s"}
+        stream.add(body, retry("paiement"), headers, at + dt.timedelta(seconds=attempt * 5))
+    headers = {REASON_HEADER: "exhausted", DETAIL_HEADER: "the gateway did not answer within 5 s"}
+    stream.add(body, dlx("paiement"), headers, at + dt.timedelta(seconds=20))
+
+
+def hostile(stream: Stream) -> None:
+    """Orders whose ids, and whose reasons, try to be something else than text."""
+    for id_ in HOSTILE.values():
+        lines = [*PLACED, Line("stock.reservation_echouee", "commande.initiee", 100, {"raison": id_})]
+        stream.tell(id_, [*lines, *undone("stock.reservation_echouee")], seconds(5))

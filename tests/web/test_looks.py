@@ -1,0 +1,115 @@
+"""Readable in the dark and in the light, on a phone, by keyboard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.web.shop_history import hostile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Page
+
+    from tests.web.served import Served
+
+PAGES = ("/", "/anomalies", "/charts", "/choreography", "/orders/CMD-LOST", "/orders/CMD-0005", "/raw/CMD-LOST")
+
+# Every piece of text with the first opaque background behind it, as [text, contrast].
+CONTRASTS = """() => {
+    const parse = (c) => (c.match(/[\\d.]+/g) || []).map(Number);
+    const light = ([r, g, b]) => {
+        const part = (v) => ((v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+    };
+    const behind = (e) => {
+        for (; e; e = e.parentElement) {
+            const c = parse(getComputedStyle(e).backgroundColor);
+            if (c.length === 3 || c[3] === 1) return c;
+        }
+        return [255, 255, 255];
+    };
+    const found = [];
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+        const e = walk.currentNode.parentElement, style = getComputedStyle(e);
+        if (!walk.currentNode.data.trim() || !e.checkVisibility() || e.closest("title, symbol")) continue;
+        const ink = e.closest("svg") ? style.fill : style.color;
+        const [a, b] = [light(parse(ink)), light(behind(e))].sort((x, y) => y - x);
+        found.push([walk.currentNode.data.trim(), (a + 0.05) / (b + 0.05)]);
+    }
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_text_stands_out_from_what_is_behind_it(
+    site: Served, open_page: Callable[..., Page], path: str, scheme: str
+) -> None:
+    """WCAG AA: 4.5 to 1."""
+    page = open_page(site.at(path), color_scheme=scheme)
+    found: list[Any] = page.evaluate(CONTRASTS)
+    assert len(found) > 12
+    assert [(text, round(contrast, 2)) for text, contrast in found if contrast < 4.5] == []
+
+
+def test_dark_is_dark_and_light_is_light(site: Served, open_page: Callable[..., Page]) -> None:
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    assert open_page(site.url, color_scheme="light").evaluate(background) == "rgb(245, 246, 248)"
+    assert open_page(site.url, color_scheme="dark").evaluate(background) == "rgb(15, 19, 24)"
+
+
+@pytest.mark.parametrize("width", [390, 320, 768])
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_has_to_be_scrolled_sideways(
+    site: Served, open_page: Callable[..., Page], path: str, width: int
+) -> None:
+    hostile(site.stream)
+    site.read_up()
+    page = open_page(site.at(path), viewport={"width": width, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_phone_has_a_drawing_of_its_own(site: Served, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.at("/orders/CMD-0005"), viewport={"width": 390, "height": 844})
+    expect(page.locator("svg.drawing.narrow")).to_be_visible()
+    expect(page.locator("svg.drawing.wide")).to_be_hidden()
+    heights = page.locator("svg.drawing.narrow .label").evaluate_all("all => all.map(e => e.getBBox().height)")
+    assert min(heights) >= 9
+
+
+def test_the_keyboard_reaches_everything_and_is_seen(site: Served, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.url)
+    reached = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate("""() => {
+                const e = document.activeElement, style = getComputedStyle(e);
+                const seen = style.outlineStyle !== "none" && style.outlineWidth !== "0px";
+                return [e.textContent.trim() || e.name, seen];
+            }""")
+        )
+    names = [name for name, _ in reached]
+    assert names[0] == "Skip to the content"
+    for name in ("Orders", "Charts", "Choreography", "Pause", "q", "Filter", "CMD-LOST"):
+        assert any(text.startswith(name) for text in names), name
+    assert [name for name, seen in reached if not seen] == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_built_of_what_it_means(site: Served, open_page: Callable[..., Page], path: str) -> None:
+    page = open_page(site.at(path))
+    assert page.locator("html[lang=en]").count() == 1
+    assert page.locator("h1").count() == 1
+    assert page.locator("main").count() == 1
+    assert page.get_by_role("navigation", name="Pages").count() == 1
+    assert page.locator("table:not(:has(thead th[scope=col]))").count() == 0
+    assert page.locator("input:not([type=hidden]):not(label input), select:not(label select)").count() == 0
+    assert page.locator("[style], [onclick], script:not([src]), style").count() == 0
+    ids = page.locator("[id]").evaluate_all("all => all.map(e => e.id)")
+    assert len(ids) == len(set(ids))

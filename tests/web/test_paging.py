@@ -1,0 +1,119 @@
+"""Whatever the filter, the pages of a list hold each order once, in one order, both ways."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import random
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from saga_monitor.progress import Flag, State
+from saga_monitor.web.filters import IN_FLIGHT, BadRequestError, Filters, read_filters
+from saga_monitor.web.reader import Reader
+from tests.monitor.stage import START, STORIES, Stream
+from tests.web.served import read_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOW = START + dt.timedelta(hours=1)
+FILTERS = [
+    Filters(state=state, flag=flag, q=q, limit=7)
+    for state, flag, q in itertools.product(
+        ("", IN_FLIGHT, State.RUNNING, State.COMPENSATED), ("", Flag.STUCK, Flag.INTERVENTION), ("", "CMD-1")
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """Two hundred orders, many cut short, some given up; all of them said in the same second."""
+    stream, dice = Stream(), random.Random(7)
+    for number in range(200):
+        lines = dice.choice(list(STORIES.values()))
+        told = lines[: dice.choice([len(lines), 1, 2, 3])]
+        stream.tell(f"CMD-{number}", told)
+        if dice.random() < 0.3:
+            stream.set_aside("stock", stream.kept[-len(told)].body)
+    path = tmp_path_factory.mktemp("paging") / "monitor.sqlite3"
+    read_all(path, stream)
+    reader = Reader(path, 60.0)
+    yield reader
+    reader.close()
+
+
+def walk(reader: Reader, filters: Filters) -> list[list[str]]:
+    pages, wanted = [], filters
+    while True:
+        page = reader.page(wanted, NOW)
+        pages.append([order.commande_id for order in page.orders])
+        if page.older is None:
+            return pages
+        wanted = page.older
+
+
+@pytest.mark.parametrize("filters", FILTERS, ids=lambda f: f.address())
+def test_walking_down_finds_each_order_once(reader: Reader, filters: Filters) -> None:
+    found = list(itertools.chain(*walk(reader, filters)))
+    assert len(found) == len(set(found))
+    everything = reader.orders(None, 1000, NOW)
+    assert set(found) == {
+        order.commande_id
+        for order in everything
+        if (not filters.q or order.commande_id.startswith(filters.q))
+        and (not filters.flag or filters.flag in order.flags)
+        and (filters.state in {"", order.state} or (filters.state == IN_FLIGHT and not order.at_rest))
+    }
+
+
+@pytest.mark.parametrize("filters", FILTERS, ids=lambda f: f.address())
+def test_walking_back_up_shows_the_same_pages(reader: Reader, filters: Filters) -> None:
+    pages = walk(reader, filters)
+    page = reader.page(filters, NOW)
+    while page.older:
+        page = reader.page(page.older, NOW)
+    for expected in reversed(pages[:-1]):
+        assert page.newer
+        page = reader.page(page.newer, NOW)
+        assert [order.commande_id for order in page.orders] == expected
+    if page.newer is not None:
+        page = reader.page(page.newer, NOW)
+    assert page.newer is None
+
+
+@pytest.mark.parametrize("filters", FILTERS, ids=lambda f: f.address())
+def test_an_address_leads_to_the_same_list(reader: Reader, filters: Filters) -> None:
+    older = reader.page(filters, NOW).older or filters
+    again = read_filters(dict(parse_qsl(urlsplit(older.address()).query)))
+    assert reader.page(again, NOW) == reader.page(older, NOW)
+
+
+@pytest.mark.parametrize("query", [{"after": "1~2"}, {"flag": "STUCK", "after": "1~2"}, {"before": "--1"}])
+def test_a_place_in_another_list_is_refused(query: dict[str, str]) -> None:
+    with pytest.raises(BadRequestError):
+        read_filters(query)
+
+
+def test_a_place_of_another_sorting_is_refused_or_harmless(reader: Reader) -> None:
+    for query in ({"flag": "STUCK", "after": "5"}, {"after": "1~NEW~CMD"}, {"q": "CMD", "after": "zzz"}):
+        try:
+            reader.page(read_filters(query), NOW)
+        except BadRequestError:
+            continue
+
+
+@pytest.mark.parametrize("filters", FILTERS, ids=lambda f: f.address())
+def test_no_list_reads_the_whole_table(reader: Reader, filters: Filters) -> None:
+    """At a million orders that is the difference between milliseconds and seconds."""
+    asked: list[str] = []
+    reader._connection.set_trace_callback(asked.append)
+    older = reader.page(filters, NOW).older
+    if older:
+        reader.page(older, NOW)
+    reader._connection.set_trace_callback(None)
+    plans = [plan for question in asked for *_, plan in reader.ask(f"EXPLAIN QUERY PLAN {question}")]
+    assert plans
+    assert [plan for plan in plans if "orders" in plan and "INDEX" not in plan] == []
