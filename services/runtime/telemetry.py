@@ -64,41 +64,29 @@ class Meters:
     """The metrics of one process, for all its services."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        service = ("service",)
-        self.handled = Count(
-            "saga_worker_handled", "Deliveries dealt with.", ("service", "type", "outcome"), registry=registry
-        )
-        self.dead_lettered = Count(
-            "saga_worker_dead_lettered", "Deliveries set aside.", ("service", "reason"), registry=registry
-        )
-        self.batch = Histogram(
-            "saga_worker_batch_size", "Deliveries in one transaction.", service, buckets=_SIZES, registry=registry
-        )
-        self.outbox = Gauge(
-            "saga_worker_outbox_waiting", "Events decided and not confirmed.", service, registry=registry
-        )
-        self.said = Count("saga_worker_said", "Events confirmed by the broker.", service, registry=registry)
-        self.commit = Histogram(
-            "saga_worker_commit_seconds", "A group's transaction.", service, buckets=_SECONDS, registry=registry
-        )
-        self.publish = Histogram(
-            "saga_worker_publish_seconds",
-            "Publishing, to the last confirm.",
-            service,
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.call = Histogram(
-            "saga_worker_call_seconds", "Calls outside.", ("service", "type"), buckets=_SECONDS, registry=registry
-        )
-        self.call_failures = Count(
-            "saga_worker_call_failures", "Calls that failed.", ("service", "type"), registry=registry
-        )
-        self.session_up = Gauge("saga_worker_session_up", "1 while it receives.", service, registry=registry)
-        self.sessions = Count("saga_worker_sessions", "Sessions begun.", service, registry=registry)
-        self.database_troubles = Count(
-            "saga_worker_database_troubles", "Times that the database did not answer.", service, registry=registry
-        )
+        def count(name: str, about: str, *labels: str) -> Count:
+            return Count(f"saga_worker_{name}", about, ("service", *labels), registry=registry)
+
+        def gauge(name: str, about: str) -> Gauge:
+            return Gauge(f"saga_worker_{name}", about, ("service",), registry=registry)
+
+        def spread(name: str, about: str, *labels: str, buckets: Sequence[float] = _SECONDS) -> Histogram:
+            return Histogram(
+                f"saga_worker_{name}", about, ("service", *labels), buckets=buckets, registry=registry
+            )
+
+        self.handled = count("handled", "Deliveries dealt with.", "type", "outcome")
+        self.dead_lettered = count("dead_lettered", "Deliveries set aside.", "reason")
+        self.batch = spread("batch_size", "Deliveries in one transaction.", buckets=_SIZES)
+        self.outbox = gauge("outbox_waiting", "Events decided and not confirmed.")
+        self.said = count("said", "Events confirmed by the broker.")
+        self.commit = spread("commit_seconds", "A group's transaction.")
+        self.publish = spread("publish_seconds", "Publishing, to the last confirm.")
+        self.call = spread("call_seconds", "Calls outside.", "type")
+        self.call_failures = count("call_failures", "Calls that failed.", "type")
+        self.session_up = gauge("session_up", "1 while it receives.")
+        self.sessions = count("sessions", "Sessions begun.")
+        self.database_troubles = count("database_troubles", "Times that the database did not answer.")
 
 
 class Metered(Telemetry):

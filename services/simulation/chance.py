@@ -42,7 +42,7 @@ RATES: Mapping[Fault, float] = {
     Fault.CRASH: 0.02,
     Fault.KILL: 0.01,
     Fault.STOP: 0.01,
-    Fault.POISON: 0.03,
+    Fault.POISON: 0.004,
     Fault.CUT: 0.01,
     Fault.ACK_LOST: 0.03,
     Fault.CONFIRM_LOST: 0.03,

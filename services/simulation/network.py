@@ -1,5 +1,6 @@
 """Between the programs and the model of the broker: time on the way, sessions, and what goes wrong with both."""
 
+import math
 from asyncio import Future
 from collections import Counter
 
@@ -113,7 +114,8 @@ class Network:
     def _watch_expiry(self, queue: str) -> None:
         due = self.broker.queues[queue].next_expiry()
         if due is not None:
-            self.loop.call_at(due, self._expire, queue)
+            # To the grid, so that what expires at nearly the same time comes back together.
+            self.loop.call_at(math.ceil(due / GRID_SECONDS) * GRID_SECONDS, self._expire, queue)
 
     def _expire(self, queue: str) -> None:
         self.broker.now = self.loop.now

@@ -8,7 +8,7 @@ from services.simulation.broker import VERSIONS, Version
 from services.simulation.chance import Chance
 
 ACT_SECONDS = 1.0  # all acts begin within this time
-_MOMENTS = 5
+_MOMENTS = 3
 
 CLIENTS = ("CLIENT-1", "CLIENT-2", "CLIENT-PAUVRE", "CLIENT-BLOQUE", "CLIENT-PLAFOND", "CLIENT-INCONNU")
 PRODUITS = ("PROD-A", "PROD-B", "PROD-RARE", "PROD-INCONNU")
@@ -78,7 +78,7 @@ def circumstances(seed: int, services: Sequence[str]) -> Circumstances:
         version=chance.choice(VERSIONS, "version"),
         delivery_limit=chance.choice((3, 6, 20), "delivery limit"),
         workers={name: chance.choice((1, 1, 2), "workers", name) for name in services},
-        prefetch=chance.choice((3, 50, 200, 200), "prefetch"),
+        prefetch=chance.choice((5, 50, 200, 200), "prefetch"),
         deadline=chance.choice((0.6, 3.0, 8.0), "deadline"),
         retry_delays=chance.choice(((0.2,), (0.1, 0.4), (0.2, 0.5, 1.0)), "retry delays"),
         redrives=chance.choice((0, 1, 1, 2), "redrives"),
