@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from saga_monitor import serving
-from saga_monitor.live import watch
-from saga_monitor.printable import printable
-from saga_monitor.verbs import anomalies, history, orders, report
+from saga_monitor.showing.live import watch
+from saga_monitor.showing.printable import printable
+from saga_monitor.verbs import anomalies, history, orders, report, serving
 from saga_monitor.verbs.session import begin
 from services.runtime import Settings, UserError, configure_logs, open_history, read_settings, wanted_topology
 

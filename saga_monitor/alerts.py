@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from saga_monitor.anomalies import Anomaly, Kind
-from saga_monitor.reasons import Reason
+from saga_monitor.judging.reasons import Reason
 
 # An order's id is an example, for whoever wants to look.
 EXAMPLES = 5

@@ -11,15 +11,16 @@ from enum import StrEnum
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor import evidence, faults
-from saga_monitor.evidence import Case
-from saga_monitor.facts import Facts
+from saga_monitor.books import evidence
+from saga_monitor.books.evidence import Case
+from saga_monitor.books.schema import instant
+from saga_monitor.books.tallies import Spread
+from saga_monitor.judging import faults
+from saga_monitor.judging.reasons import Dead, Known, Voice, Why, because, remedy, why
+from saga_monitor.judging.waits import Wait, waits
 from saga_monitor.progress import GIVEN_UP, State
 from saga_monitor.queries import Queries
-from saga_monitor.reasons import Dead, Known, Voice, Why, because, remedy, why
-from saga_monitor.schema import instant
-from saga_monitor.tallies import Spread
-from saga_monitor.waits import Wait, waits
+from saga_monitor.reading.facts import Facts
 from services.runtime import Settings
 
 # What has no end of its own is shown for this long after it was last seen.

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Literal, Protocol
 
-from saga_monitor.entries import IgnoredEntry, Record, read_entry
+from saga_monitor.reading.entries import IgnoredEntry, Record, read_entry
 from saga_monitor.store import Mark, Position, Store
 from services.runtime import BrokerRefused, BrokerTrouble, History, HistoryEntry, backoff
 

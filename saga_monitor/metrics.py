@@ -15,12 +15,12 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.alerting.lookout import Lookout, View
 from saga_monitor.anomalies import Kind
-from saga_monitor.lookout import Lookout, View
+from saga_monitor.books.tallies import BOUNDS_MS, OUTCOMES, Spread, spread
+from saga_monitor.judging.reasons import Reason
 from saga_monitor.progress import State
 from saga_monitor.queries import Queries
-from saga_monitor.reasons import Reason
-from saga_monitor.tallies import BOUNDS_MS, OUTCOMES, Spread, spread
 
 NOT_LOOKED_AT = "not_looked_at"
 _Labelled = Iterable[tuple[tuple[str, ...], float]]

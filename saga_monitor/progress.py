@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from contracts.choreography import CHOREOGRAPHY, EventClass
-from saga_monitor.faults import contradictions, not_allowed
-from saga_monitor.hearing import Heard, Hearing
-from saga_monitor.steps import StepProgress, StepState, elapsed_ms, step_progress
-from saga_monitor.troubles import GIVEN_UP, Retried, SetAside, needs_a_person
+from saga_monitor.judging.faults import contradictions, not_allowed
+from saga_monitor.judging.hearing import Heard, Hearing
+from saga_monitor.judging.steps import StepProgress, StepState, elapsed_ms, step_progress
+from saga_monitor.judging.troubles import GIVEN_UP, Retried, SetAside, needs_a_person
 
 __all__ = [
     "GIVEN_UP",

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from saga_monitor import times
-from saga_monitor.known import DeadLetter, Event, Order, Totals
+from saga_monitor.books import times
+from saga_monitor.books.known import DeadLetter, Event, Order, Totals
+from saga_monitor.books.schema import connect, instant, moment, refused
+from saga_monitor.books.times import Times
 from saga_monitor.progress import Flag, State, StepProgress, StepState, is_stuck
-from saga_monitor.schema import connect, instant, moment, refused
-from saga_monitor.times import Times
 
 __all__ = ["DeadLetter", "Event", "Order", "Queries", "Totals"]
 

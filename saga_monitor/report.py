@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor import times
-from saga_monitor.figures import Figures, figures_of_all
+from saga_monitor.books import times
+from saga_monitor.books.figures import Figures, figures_of_all
+from saga_monitor.books.times import Times
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import DeadLetter, Event, Order, Queries
-from saga_monitor.times import Times
 
 # What an order has come to, by its state. A refused order ends cancelled, so it fails from the refusal on.
 SUCCEEDED = (State.COMPLETED,)

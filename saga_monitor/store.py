@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from saga_monitor.entries import Record
-from saga_monitor.projection import take_in
-from saga_monitor.schema import connect, empty, instant, moment, refused
+from saga_monitor.books.projection import take_in
+from saga_monitor.books.schema import connect, empty, instant, moment, refused
+from saga_monitor.reading.entries import Record
 
 
 @dataclass(frozen=True, slots=True)

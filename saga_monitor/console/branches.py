@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
+from saga_monitor.judging.timeline import Node, Retry, Timeline
 from saga_monitor.queries import DeadLetter
-from saga_monitor.tables import safe, took
-from saga_monitor.timeline import Node, Retry, Timeline
+from saga_monitor.showing.tables import safe, took
 
 _TONES = {"step": ("●", "green"), "end": ("★", "bold green"), "undoing": ("↩", "blue"), "refusal": ("✗", "red")}
 

@@ -8,10 +8,10 @@ from rich.text import Text
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.anomalies import Anomaly
 from saga_monitor.console.picture import Picture
+from saga_monitor.judging.steps import StepState
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Order, Totals
-from saga_monitor.steps import StepState
-from saga_monitor.tables import STATE_STYLES, STEP_GLYPHS, flags_text, safe, took
+from saga_monitor.showing.tables import STATE_STYLES, STEP_GLYPHS, flags_text, safe, took
 
 _LINK_STYLES = {"live": "bold green", "reading": "bold yellow", "connecting": "yellow", "following": "bold green"}
 _SAID_BY = {said.TYPE: said.SAID_BY for said in CHOREOGRAPHY.events}

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from saga_monitor.books.schema import moment
+from saga_monitor.judging.timeline import Retry
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import DeadLetter, Event, Order, Queries, Totals
-from saga_monitor.schema import moment
-from saga_monitor.timeline import Retry
 
 RATE_SECONDS = 10.0
 SPARKS = 24

@@ -19,9 +19,9 @@ from saga_monitor.anomalies import Anomaly
 from saga_monitor.console import drawing
 from saga_monitor.console.branches import after_the_tree, dead_text, node_text, retry_text
 from saga_monitor.console.picture import Story, story
+from saga_monitor.judging.timeline import Node, timeline
 from saga_monitor.queries import Queries
-from saga_monitor.tables import STATE_STYLES, STEP_GLYPHS, safe
-from saga_monitor.timeline import Node, timeline
+from saga_monitor.showing.tables import STATE_STYLES, STEP_GLYPHS, safe
 
 
 class Over(Screen[str | None]):

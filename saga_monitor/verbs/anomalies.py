@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from saga_monitor.anomaly_list import show_anomalies
+from saga_monitor.showing.anomaly_list import show_anomalies
 from saga_monitor.verbs.session import Session, add_json
 
 

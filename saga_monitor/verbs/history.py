@@ -8,9 +8,9 @@ from contextlib import aclosing
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.moments import EXAMPLES, moment_of
-from saga_monitor.printable import printable
-from saga_monitor.telling import Wanted, as_json, as_line, tell
+from saga_monitor.reading.moments import EXAMPLES, moment_of
+from saga_monitor.reading.telling import Wanted, as_json, as_line, tell
+from saga_monitor.showing.printable import printable
 from saga_monitor.verbs.session import Session, add_json
 from services.runtime import BrokerTrouble
 

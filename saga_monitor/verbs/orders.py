@@ -4,10 +4,11 @@ import argparse
 import sys
 from typing import Any
 
-from saga_monitor import report, tables
-from saga_monitor.printable import printable
+from saga_monitor import report
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Order, Queries
+from saga_monitor.showing import tables
+from saga_monitor.showing.printable import printable
 from saga_monitor.verbs.session import Session, add_at, add_json, positive
 
 

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from saga_monitor import report, report_tables
-from saga_monitor.figures import figures_of_all, figures_since
-from saga_monitor.moments import EXAMPLES, moment_of
-from saga_monitor.order_report import flat, metrics, order_report, order_reports
+from saga_monitor import report
+from saga_monitor.books.figures import figures_of_all, figures_since
 from saga_monitor.queries import Queries
+from saga_monitor.reading.moments import EXAMPLES, moment_of
+from saga_monitor.showing import report_tables
+from saga_monitor.showing.order_report import flat, metrics, order_report, order_reports
 from saga_monitor.verbs.orders import unknown
 from saga_monitor.verbs.session import Session, add_at, positive
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
+from saga_monitor.books.past import world_at
 from saga_monitor.history import Opening, catch_up
-from saga_monitor.moments import EXAMPLES, moment_of
-from saga_monitor.past import world_at
-from saga_monitor.printable import printable
 from saga_monitor.queries import Queries
+from saga_monitor.reading.moments import EXAMPLES, moment_of
+from saga_monitor.showing.printable import printable
 from saga_monitor.store import Store
 from services.runtime import Settings
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.tables import took
+from saga_monitor.showing.tables import took
 from saga_monitor.web.roles import GLYPHS, hearers, in_order, role, speaker
 from saga_monitor.web.story import Moment
 

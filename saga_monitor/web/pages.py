@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.anomalies import anomalies_of_order
-from saga_monitor.minutes import percentiles
+from saga_monitor.books.minutes import percentiles
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Totals
 from saga_monitor.web import axes, charts, diagram, story

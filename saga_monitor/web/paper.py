@@ -10,8 +10,8 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from saga_monitor.printable import printable
-from saga_monitor.tables import took
+from saga_monitor.showing.printable import printable
+from saga_monitor.showing.tables import took
 
 HERE = Path(__file__).parent
 # A browser resolves these two away before it asks.

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from saga_monitor import minutes
+from saga_monitor.books import minutes
+from saga_monitor.books.schema import instant, moment
 from saga_monitor.progress import Flag
 from saga_monitor.queries import Order, Queries
-from saga_monitor.schema import instant, moment
 from saga_monitor.web.filters import IN_FLIGHT, Cursor, Filters
 
 _IDLE_CONNECTIONS = 4

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from saga_monitor.alerting.lookout import View
 from saga_monitor.anomalies import Terms
-from saga_monitor.lookout import View
 from saga_monitor.progress import Flag
 from saga_monitor.web.paper import environment
 from saga_monitor.web.pulse import Pulse, Standing

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.progress import State, StepProgress, StepState
 from saga_monitor.queries import Event, Order
-from saga_monitor.tables import took
+from saga_monitor.showing.tables import took
 from saga_monitor.web.reader import Retry, SetAsideLetter
 from saga_monitor.web.roles import role, speaker, to_say
 

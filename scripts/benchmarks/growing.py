@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saga_monitor import report
-from saga_monitor.entries import read_entry
-from saga_monitor.figures import figures_of_all, figures_since
+from saga_monitor.books.figures import figures_of_all, figures_since
 from saga_monitor.history import mark
-from saga_monitor.order_report import order_reports
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Queries
+from saga_monitor.reading.entries import read_entry
+from saga_monitor.showing.order_report import order_reports
 from saga_monitor.store import Store
 from scripts.benchmarks.orders import entries, messages
 

@@ -10,9 +10,9 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from saga_monitor.anomalies import Anomaly, Terms, anomalies_of
-from saga_monitor.facts import ask_broker
 from saga_monitor.history import catch_up
 from saga_monitor.queries import Queries
+from saga_monitor.reading.facts import ask_broker
 from saga_monitor.store import Store
 from services.runtime import open_history, read_settings, wanted_topology
 from tests.support.workers import environment

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.alert_book import AlertBook
+from saga_monitor.alerting.alert_book import AlertBook
 from saga_monitor.alerts import Alert, Status, standing
 from saga_monitor.anomalies import Anomaly, Kind
 from tests.monitor.stage import START

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from saga_monitor import lookout as module
-from saga_monitor import schema
-from saga_monitor.lookout import Lookout, look_out
-from saga_monitor.receivers import Receivers
+from saga_monitor.alerting import lookout as module
+from saga_monitor.alerting.lookout import Lookout, look_out
+from saga_monitor.alerting.receivers import Receivers
+from saga_monitor.books import schema
 from services.runtime import Settings
 from tests.monitor.stage import HELD
 from tests.runtime.test_telemetry import free_port

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from saga_monitor import receivers
-from saga_monitor.alert_book import AlertBook
+from saga_monitor.alerting import receivers
+from saga_monitor.alerting.alert_book import AlertBook
+from saga_monitor.alerting.receivers import WAITING_AT_MOST, Apprise, Receivers, open_receivers
 from saga_monitor.alerts import standing
 from saga_monitor.anomalies import Anomaly, Kind
-from saga_monitor.receivers import WAITING_AT_MOST, Apprise, Receivers, open_receivers
 from services.runtime import BadSetting, Settings
 from tests.monitor.stage import START
 

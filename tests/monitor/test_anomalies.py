@@ -10,7 +10,7 @@ import pytest
 from contracts.choreography import CHOREOGRAPHY
 from contracts.topology import ATTEMPT_HEADER, DETAIL_HEADER, NEXT_HEADER, dlq, inbox
 from saga_monitor.anomalies import Anomaly, Kind, Terms, anomalies_of, anomalies_of_order, as_json
-from saga_monitor.facts import Facts, facts
+from saga_monitor.reading.facts import Facts, facts
 from services.runtime import QueueCount
 from tests.monitor.stage import (
     CONFIRMED,

@@ -16,7 +16,7 @@ from saga_monitor.console.drawing import cells, column_widths, short
 from saga_monitor.console.ear import Ear
 from saga_monitor.console.picture import SPARKS, Camera, Rates
 from saga_monitor.console.screens import OrderScreen
-from saga_monitor.printable import printable
+from saga_monitor.showing.printable import printable
 from tests.monitor.stage import CONFIRMED, HELD, PAID, START, STORIES, Stream, said
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contracts.choreography import CHOREOGRAPHY
 from contracts.envelope import MAX_BODY_BYTES
 from contracts.topology import ATTEMPT_HEADER, REASON_HEADER, dlx, events, retry
-from saga_monitor.entries import DeadEntry, IgnoredEntry, RetriedEntry, SaidEntry, read_entry
+from saga_monitor.reading.entries import DeadEntry, IgnoredEntry, RetriedEntry, SaidEntry, read_entry
 from services.runtime import HistoryEntry
 from tests.monitor.stage import PLACED, START, Line, said
 

@@ -95,7 +95,7 @@ async def test_a_batch_is_all_or_nothing(
         raise RuntimeError("killed here")
 
     with monkeypatch.context() as patch:
-        patch.setattr("saga_monitor.projection._row", broken)
+        patch.setattr("saga_monitor.books.projection._row", broken)
         with pytest.raises(RuntimeError):
             await monitor.hear(stream)
     assert monitor.store.position().last is None

@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 from saga_monitor.history import read
-from saga_monitor.lines import Lines
+from saga_monitor.showing.lines import Lines
 from tests.monitor.conftest import SOON, STUCK_AFTER, Monitor
 from tests.monitor.stage import CONFIRMED, PLACED, START, Stream
 

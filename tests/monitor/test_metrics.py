@@ -15,11 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from contracts.topology import HISTORY, inbox
-from saga_monitor.behind import behind
-from saga_monitor.facts import Facts
-from saga_monitor.lookout import Lookout
+from saga_monitor.alerting.lookout import Lookout
+from saga_monitor.alerting.receivers import Receivers
 from saga_monitor.metrics import MetricsPage, exposition, registry
-from saga_monitor.receivers import Receivers
+from saga_monitor.reading.behind import behind
+from saga_monitor.reading.facts import Facts
 from services.runtime import QueueCount, Settings
 from services.runtime.telemetry import Meters
 from tests.monitor.stage import CONFIRMED, HELD, PLACED, STORIES, UNPAID, Line, said, undone

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_monitor.tables import took
-from saga_monitor.times import Times, rounded
+from saga_monitor.books.times import Times, rounded
+from saga_monitor.showing.tables import took
 from tests.monitor.stage import CONFIRMED, PAID, STORIES, Line, Stream, said
 
 

@@ -151,7 +151,7 @@ def test_a_locked_file_is_one_line(
     command: Any, told: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command("list")
-    monkeypatch.setattr("saga_monitor.schema.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("saga_monitor.books.schema.BUSY_SECONDS", 0.05)
     with sqlite3.connect(tmp_path / "deep" / "monitor.sqlite3", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         told.tell("CMD-NEW", HELD)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from services.simulation import Books, Outcome
 
-SEED, ORDERS = 3, 12
+SEED, ORDERS = 4, 12
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_the_command_line_shows_a_failure_and_keeps_it(
 ) -> None:
     MUTANTS["no_tombstone"](monkeypatch)
     kept = str(tmp_path / "failure.json")
-    asked = ["choreography", "simulate", "--seed", "0", "--runs", "5", "--orders", "12", "--save", kept]
+    asked = ["choreography", "simulate", "--seed", "13", "--runs", "5", "--orders", "12", "--save", kept]
     assert main(asked) == 1
     said = capsys.readouterr()
     assert "I5 agreement" in said.out

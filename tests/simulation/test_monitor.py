@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.entries import DeadEntry, SaidEntry, read_entry
 from saga_monitor.progress import Progress, SetAside, State, judge
+from saga_monitor.reading.entries import DeadEntry, SaidEntry, read_entry
 from services.runtime import HistoryEntry
 from services.simulation import plan, walk
 from services.simulation.clock import EPOCH

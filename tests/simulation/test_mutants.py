@@ -21,11 +21,11 @@ ORDERS = 12
 FOUND = {
     "inbox_off": (1, "I7"),
     "ack_before_commit": (1, "I6"),
-    "said_before_confirmed": (3, "I6"),
-    "no_tombstone": (0, "I5"),
+    "said_before_confirmed": (4, "I6"),
+    "no_tombstone": (13, "I5"),
     "no_compare_and_set": (1, "I4"),
     # The message is lost, not only marked: RabbitMQ 3.10 hides it in the retry queue for ever.
-    "death_headers_kept": (313, "I10 hygiene: paiement.retry"),
+    "death_headers_kept": (580, "I10 hygiene: paiement.retry"),
     "silent_when_nothing_to_undo": (0, "I3"),
 }
 LIMIT = 2000

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from saga_monitor.alerting.lookout import View
 from saga_monitor.anomalies import Terms, anomalies_of
-from saga_monitor.facts import Facts
-from saga_monitor.lookout import View
-from saga_monitor.serving import address, keep_up, listening, run
+from saga_monitor.reading.facts import Facts
 from saga_monitor.store import Store
+from saga_monitor.verbs.serving import address, keep_up, listening, run
 from saga_monitor.web.app import application
 from saga_monitor.web.guard import Access
 from saga_monitor.web.pulse import Pulse

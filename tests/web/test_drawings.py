@@ -9,7 +9,7 @@ import pytest
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.progress import judge
 from saga_monitor.queries import Event, Order
-from saga_monitor.tables import took
+from saga_monitor.showing.tables import took
 from saga_monitor.web import axes, charts, diagram, story
 from saga_monitor.web.filters import BadRequestError
 from saga_monitor.web.reader import Retry

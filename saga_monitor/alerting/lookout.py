@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from saga_monitor.alert_book import AlertBook
+from saga_monitor.alerting.alert_book import AlertBook
+from saga_monitor.alerting.receivers import Receivers, open_receivers
 from saga_monitor.alerts import Notice, standing
 from saga_monitor.anomalies import Anomaly, Terms, anomalies_of
-from saga_monitor.behind import UNKNOWN, Behind, behind
-from saga_monitor.facts import Facts, facts, open_to_ask
 from saga_monitor.queries import Queries
-from saga_monitor.receivers import Receivers, open_receivers
+from saga_monitor.reading.behind import UNKNOWN, Behind, behind
+from saga_monitor.reading.facts import Facts, facts, open_to_ask
 from services.runtime import BrokerRefused, BrokerTrouble, DatabaseRefused, Settings
 
 log = structlog.get_logger()

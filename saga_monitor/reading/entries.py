@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, Vali
 from contracts.choreography import CHOREOGRAPHY
 from contracts.envelope import MAX_BODY_BYTES, Envelope, Head, Said
 from contracts.topology import ATTEMPT_HEADER, DETAIL_HEADER, NEXT_HEADER, REASON_HEADER, dlx, events, retry
-from saga_monitor.hearing import Heard
+from saga_monitor.judging.hearing import Heard
 from services.runtime import HistoryEntry
 
 _KNOWN = {said.TYPE: said for said in CHOREOGRAPHY.events}

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.books.schema import instant
 from saga_monitor.progress import StepState
 from saga_monitor.queries import Order, Queries
 from saga_monitor.report import rfc3339, success
-from saga_monitor.schema import instant
 
 PAGE = 500
 _REFUSALS = {step.refusal.TYPE for step in CHOREOGRAPHY.steps if step.refusal}

@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from saga_monitor.printable import printable
 from saga_monitor.progress import Flag, State, StepState
+from saga_monitor.showing.printable import printable
 
 STATE_STYLES: Mapping[str, str] = {
     State.NEW: "cyan",

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from contracts.topology import dlq, inbox, requeue
-from saga_monitor.facts import Facts
+from saga_monitor.judging.waits import Wait
 from saga_monitor.progress import GIVEN_UP
-from saga_monitor.waits import Wait
+from saga_monitor.reading.facts import Facts
 
 # A message that is due comes back at the head of its queue's next look, not to the millisecond.
 GRACE = dt.timedelta(seconds=5)

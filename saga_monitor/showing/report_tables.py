@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.printable import printable
 from saga_monitor.progress import Flag, State
-from saga_monitor.tables import LONGEST_ID, columns_of, safe, state_text, took
+from saga_monitor.showing.printable import printable
+from saga_monitor.showing.tables import LONGEST_ID, columns_of, safe, state_text, took
 
 _SUCCESS = {True: Text("yes", style="green"), False: Text("no", style="red"), None: Text("–", style="dim")}
 

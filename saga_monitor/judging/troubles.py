@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.hearing import Hearing
+from saga_monitor.judging.hearing import Hearing
 
 GIVEN_UP = frozenset({"exhausted", "delivery_limit"})
 

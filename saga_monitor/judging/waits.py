@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.hearing import Heard, Hearing
+from saga_monitor.books.tallies import awaited_services
+from saga_monitor.judging.hearing import Heard, Hearing
 from saga_monitor.progress import State
-from saga_monitor.tallies import awaited_services
 
 _SAID_BY = {said.TYPE: said.SAID_BY for said in CHOREOGRAPHY.events}
 _UNDONE = {step.undone.TYPE for step in CHOREOGRAPHY.undoings if step.undone}

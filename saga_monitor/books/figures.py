@@ -4,10 +4,10 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from saga_monitor.books.schema import instant
+from saga_monitor.books.times import Times, gathered, rounded
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Queries
-from saga_monitor.schema import instant
-from saga_monitor.times import Times, gathered, rounded
 
 _FLAG_SUMS = ", ".join(f"sum(flags LIKE '%\"{flag}\"%')" for flag in Flag)
 

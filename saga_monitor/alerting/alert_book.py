@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from saga_monitor.alerts import Alert, Notice, Open, Status, changes
-from saga_monitor.schema import connect, instant, moment, refused
+from saga_monitor.books.schema import connect, instant, moment, refused
 
 
 class AlertBook:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.hearing import Heard, Hearing
+from saga_monitor.books.schema import instant, moment
+from saga_monitor.books.tallies import Spread, spread
+from saga_monitor.judging.hearing import Heard, Hearing
+from saga_monitor.judging.reasons import Dead, Retried, Voice
 from saga_monitor.progress import Flag
 from saga_monitor.queries import Order, Queries
-from saga_monitor.reasons import Dead, Retried, Voice
-from saga_monitor.schema import instant, moment
-from saga_monitor.tallies import Spread, spread
 
 # More than a person can read; what lies beyond is counted, not looked at.
 LOOKED_AT = 500

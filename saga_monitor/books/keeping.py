@@ -4,10 +4,10 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from saga_monitor import tallies
-from saga_monitor.entries import DeadEntry, IgnoredEntry, Record, RetriedEntry, SaidEntry
-from saga_monitor.schema import instant
-from saga_monitor.troubles import back_at
+from saga_monitor.books import tallies
+from saga_monitor.books.schema import instant
+from saga_monitor.judging.troubles import back_at
+from saga_monitor.reading.entries import DeadEntry, IgnoredEntry, Record, RetriedEntry, SaidEntry
 
 
 def keep(connection: sqlite3.Connection, records: Sequence[Record], numbers: Mapping[str, int]) -> Counter[str]:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from saga_monitor import minutes, signs, tallies, times
-from saga_monitor.entries import IgnoredEntry, Record
-from saga_monitor.keeping import keep
+from saga_monitor.books import minutes, signs, tallies, times
+from saga_monitor.books.keeping import keep
+from saga_monitor.books.schema import ORDER_COLUMNS, instant, moment
 from saga_monitor.progress import Flag, Heard, Progress, Retried, SetAside, judge
-from saga_monitor.schema import ORDER_COLUMNS, instant, moment
+from saga_monitor.reading.entries import IgnoredEntry, Record
 
 # Orders that a person should look at first, besides those that are stuck.
 _URGENT = {Flag.INTERVENTION, Flag.CONTRADICTION}

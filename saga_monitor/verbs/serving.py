@@ -12,11 +12,11 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from saga_monitor.alerting.lookout import look_out
 from saga_monitor.anomalies import Terms
+from saga_monitor.books.pruning import prune_for_ever
 from saga_monitor.history import Opening, follow
-from saga_monitor.lookout import look_out
 from saga_monitor.metrics import MetricsPage, registry
-from saga_monitor.pruning import prune_for_ever
 from saga_monitor.queries import Queries
 from saga_monitor.store import Store
 from saga_monitor.web.app import application

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from typing import IO
 
-from saga_monitor.printable import printable
 from saga_monitor.queries import Order, Queries
 from saga_monitor.report import rfc3339
+from saga_monitor.showing.printable import printable
 
 # Orders per question, so that a long absence is not one long answer.
 PAGE = 500

@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.text import Text
 
-from saga_monitor.entries import DeadEntry, IgnoredEntry, Record, RetriedEntry, SaidEntry, read_entry
+from saga_monitor.reading.entries import DeadEntry, IgnoredEntry, Record, RetriedEntry, SaidEntry, read_entry
 from saga_monitor.report import rfc3339
-from saga_monitor.tables import safe
+from saga_monitor.showing.tables import safe
 from services.runtime import History, HistoryEntry
 
 _KINDS = {SaidEntry: "said", RetriedEntry: "retried", DeadEntry: "dead_letter", IgnoredEntry: "ignored"}

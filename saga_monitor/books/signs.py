@@ -3,9 +3,9 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from saga_monitor.entries import IgnoredEntry, Record, SaidEntry
-from saga_monitor.hearing import Heard
-from saga_monitor.schema import instant
+from saga_monitor.books.schema import instant
+from saga_monitor.judging.hearing import Heard
+from saga_monitor.reading.entries import IgnoredEntry, Record, SaidEntry
 
 # An event before its cause by less than this may be two clocks' ordinary disagreement.
 SKEW_MS = 1000

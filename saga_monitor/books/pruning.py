@@ -11,9 +11,9 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 
-from saga_monitor import minutes, times
-from saga_monitor.projection import add, counted
-from saga_monitor.schema import instant
+from saga_monitor.books import minutes, times
+from saga_monitor.books.projection import add, counted
+from saga_monitor.books.schema import instant
 from saga_monitor.store import Store
 
 PAGE = 500

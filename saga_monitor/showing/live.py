@@ -11,12 +11,12 @@ from typing import Any
 from rich.console import Console
 
 from saga_monitor.anomalies import Terms, anomalies_of
+from saga_monitor.books.pruning import prune_for_ever
 from saga_monitor.console.ear import Ear
-from saga_monitor.facts import Facts, facts, open_to_ask
 from saga_monitor.history import Listener, Opening, follow
-from saga_monitor.lines import Lines
-from saga_monitor.pruning import prune_for_ever
 from saga_monitor.queries import Queries
+from saga_monitor.reading.facts import Facts, facts, open_to_ask
+from saga_monitor.showing.lines import Lines
 from saga_monitor.store import Store
 from services.runtime import BrokerRefused, BrokerTrouble, Settings
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from contracts.choreography import CHOREOGRAPHY, EventClass, Step
-from saga_monitor.hearing import Heard, Hearing
+from saga_monitor.judging.hearing import Heard, Hearing
 
 
 class StepState(StrEnum):

@@ -3,9 +3,9 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from saga_monitor.facts import Facts
+from saga_monitor.books.schema import moment
 from saga_monitor.queries import Queries
-from saga_monitor.schema import moment
+from saga_monitor.reading.facts import Facts
 
 # The reader notes about twice a second that there is nothing more; under load it never does.
 JUST_NOW = dt.timedelta(seconds=5)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.hearing import CAUSES, Heard, Hearing
+from saga_monitor.judging.hearing import CAUSES, Heard, Hearing
 
 _DECISIONS = {CHOREOGRAPHY.created.TYPE, CHOREOGRAPHY.cancelled.TYPE}
 _TIMED = {said.TYPE: timed.after.TYPE for timed in CHOREOGRAPHY.timed for said in timed.says}

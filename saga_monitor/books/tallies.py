@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.entries import DeadEntry, Record, RetriedEntry
 from saga_monitor.progress import Progress, State, StepState
+from saga_monitor.reading.entries import DeadEntry, Record, RetriedEntry
 from services.runtime import Reason
 
 # Upper bounds of the classes of durations (ms), from a fast step to one that waits for a person.

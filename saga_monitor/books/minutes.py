@@ -10,9 +10,9 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from saga_monitor.entries import DeadEntry, Record, RetriedEntry, SaidEntry
+from saga_monitor.books.schema import instant
 from saga_monitor.progress import State
-from saga_monitor.schema import instant
+from saga_monitor.reading.entries import DeadEntry, Record, RetriedEntry, SaidEntry
 
 MINUTE_US = 60_000_000
 # A duration is kept as the eighth of a doubling that it falls in: at most 9 % off, some dozen rows a minute.

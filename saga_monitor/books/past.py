@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from saga_monitor.entries import DeadEntry, Record, RetriedEntry, SaidEntry
+from saga_monitor.books.schema import connect, instant, moment, refused
 from saga_monitor.progress import Heard
-from saga_monitor.schema import connect, instant, moment, refused
+from saga_monitor.reading.entries import DeadEntry, Record, RetriedEntry, SaidEntry
 from saga_monitor.store import Mark, Store
 
 _BATCH = 5000

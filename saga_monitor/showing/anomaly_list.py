@@ -9,9 +9,9 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from saga_monitor.anomalies import Anomaly, Terms, anomalies_of, as_json
-from saga_monitor.facts import ask_broker
 from saga_monitor.queries import Queries
-from saga_monitor.tables import safe
+from saga_monitor.reading.facts import ask_broker
+from saga_monitor.showing.tables import safe
 from services.runtime import Settings
 
 

@@ -1,0 +1,1 @@
+"""Who is told of anomalies, when, and how often."""
