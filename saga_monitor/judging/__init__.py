@@ -1,1 +1,1 @@
-"""Judgements about one order, from the set of events heard. Pure; `progress.py` and `anomalies.py` combine them."""
+"""Judgements about one order from the set of events heard. Pure; `progress.py`, `anomalies.py` combine them."""

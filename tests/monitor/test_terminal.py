@@ -11,8 +11,6 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.monitor.stage import CONFIRMED, HELD, STORIES
 from tests.monitor.test_live import ROOT, channel, environment, tell, until
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = ["channel", "environment"]
-
 
 
 class Terminal:
