@@ -24,6 +24,7 @@ from services.runtime.failpoints import arm
 from services.runtime.ledger import Ledger, Terms
 from services.runtime.service import Service
 from services.runtime.settings import Settings
+from services.runtime.stopping import pause
 from services.runtime.tools import Tools
 from services.runtime.worker import Pipeline
 
@@ -118,7 +119,7 @@ async def _opened(
             failures += 1
             seconds = backoff(failures)
             log.warning("database.away", service=service.name, error=str(trouble), again_in_s=round(seconds, 1))
-            await _pause(seconds, stopping)
+            await pause(seconds, stopping)
 
 
 async def supervise(tools: Tools, stopping: asyncio.Event, open_session: OpenSession) -> None:
@@ -155,13 +156,7 @@ async def _wait(failures: int, trouble: Exception, tools: Tools, stopping: async
         error=str(trouble),
         again_in_s=round(seconds, 1),
     )
-    await _pause(seconds, stopping)
-
-
-async def _pause(seconds: float, stopping: asyncio.Event) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
+    await pause(seconds, stopping)
 
 
 def _first(group: "ExceptionGroup[Exception]") -> Exception:

@@ -22,6 +22,7 @@ from services.runtime.errors import BrokerTrouble, ReactionFailed
 from services.runtime.failpoints import Place, passing
 from services.runtime.service import Every
 from services.runtime.speaker import Speaker
+from services.runtime.stopping import finished_before
 from services.runtime.tools import Tools
 from services.runtime.transaction import Look
 from services.runtime.verdict import DeadLetter
@@ -65,7 +66,9 @@ class Pipeline:
 
     async def run(self) -> None:
         """Work until `stopping`, then drain. Raises BrokerTrouble when the session is lost (in a group)."""
-        await self._speaker.relay(older_than=dt.timedelta())
+        # With its database away the relay waits as long as that lasts; a worker asked to stop does not.
+        if not await finished_before(self._stopping, self._speaker.relay(older_than=dt.timedelta())):
+            return
         await self._door.consume()
         self._tools.telemetry.consuming()
         service = self._ledger.service

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.runtime import BrokerTrouble, Fate, Settings, open_desk
+from services.runtime import BrokerTrouble, DatabaseTrouble, Fate, Settings, open_desk
 from tests.support.fake_door import until
 from tests.support.session import order, session
 from tests.support.trial import TRIAL
@@ -154,3 +154,16 @@ async def test_a_suspicious_delivery_is_carried_out_alone(settings: Settings) ->
         await until(lambda: sorted(s.door.settled) == tags)
         assert (tags[1],) in [what for deed, what in s.door.deeds if deed == "settle"]
         await s.stop()
+
+
+async def test_stopping_while_the_database_is_away_at_start_does_not_wait_for_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise DatabaseTrouble("the disk is full")
+
+    monkeypatch.setattr("services.runtime.ledger.Ledger.unsaid", away)
+    async with session(settings) as s:
+        await asyncio.sleep(0.1)
+        assert not s.running.done()
+        await s.stop(within_seconds=5)

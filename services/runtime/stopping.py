@@ -1,0 +1,30 @@
+"""Waiting that ends when a worker is asked to stop."""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any
+
+
+async def pause(seconds: float, stopping: asyncio.Event) -> None:
+    """Sleep, unless asked to stop."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+
+
+async def finished_before(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do `work`; when asked to stop meanwhile, leave it and return False. Raises what it raises."""
+    task = asyncio.ensure_future(work)
+    asked = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        asked.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    if task.cancelled():
+        return False
+    task.result()
+    return True
