@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+import structlog
 
 from tests.support.brokers import Broker, NoBrokerError, session_broker
 from tests.support.outsider import Outsider
@@ -16,6 +19,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.management import Management
+
+
+# A machine with other work to do generates slowly; that is no fault of what is tested.
+hypothesis.settings.register_profile(
+    "project", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("project")
+
+
+@pytest.fixture(autouse=True)
+def logs_put_back() -> Iterator[None]:
+    """A test that sets the logging up must not have the next one write to its closed stream."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,8 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import structlog
 
 from services.runtime import Desk, Settings, configure_logs
@@ -16,17 +14,6 @@ from tests.support.facts import initiee
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture(autouse=True)
-def put_back() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 def logged(out: io.StringIO) -> list[dict[str, Any]]:
@@ -88,3 +75,11 @@ def test_a_delivery_is_logged_by_its_ids_and_not_by_its_content(desk: Desk) -> N
     assert done.items() >= {"event": "reaction.done", "says": ["stock.reserve"], **ids}.items()
     assert repeated.items() >= {"event": "delivery.repeated", **ids}.items()
     assert "secret-client" not in out.getvalue()
+
+
+def test_a_log_that_nobody_takes_any_more_costs_no_delivery(desk: Desk) -> None:
+    out = io.StringIO()
+    configure_logs(Settings(), out)
+    out.close()
+    assert [type(event).TYPE for event in desk.hear(initiee(produit_id="A", quantite=1))] == ["stock.reserve"]
+    logging.getLogger("anybody").warning("and this one is lost too")
