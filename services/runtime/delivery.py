@@ -25,6 +25,8 @@ from services.runtime.transaction import Look
 from services.runtime.verdict import DeadLetter, Done, Retry, RetryAfter
 from services.runtime.work import Result, Work
 
+_FIRST_DEATH = "x-first-death-exchange"
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -72,9 +74,7 @@ class Reader:
     def _wrong_sender(self, delivery: Delivery, envelope: Envelope[Said], line: On) -> DeadLetter | None:
         """Only `<s>` may write to `<s>.events`, so the exchange names the sender, whatever the bytes say."""
         came_by = _first_exchange(delivery, self.service.name)
-        if came_by is None:
-            return None
-        if envelope.sender != line.hears.SAID_BY or came_by != events(envelope.sender):
+        if envelope.sender != line.hears.SAID_BY or came_by not in {None, events(envelope.sender)}:
             return DeadLetter(
                 Reason.WRONG_SENDER,
                 f"{line.hears.TYPE} is said by {line.hears.SAID_BY}, and came by {came_by!r}",
@@ -91,8 +91,12 @@ def _first_exchange(delivery: Delivery, service: str) -> str | None:
     if delivery.exchange != requeue(service):
         return delivery.exchange
     first = delivery.headers.get(EXCHANGE_HEADER)
+    if isinstance(first, str) and first != delivery.exchange:
+        return first
     # Set aside by the broker and sent back, it had no such header, and got this exchange's name on its next try.
-    return first if isinstance(first, str) and first != delivery.exchange else None
+    # The broker wrote down by which exchange it first came; unless it first died in a retry queue.
+    died = delivery.headers.get(_FIRST_DEATH)
+    return died if isinstance(died, str) and died.endswith(events("")) else None
 
 
 def _where(error: ValidationError) -> str:

@@ -21,9 +21,9 @@ async def finished_before(stopping: asyncio.Event, work: Coroutine[Any, Any, Non
         await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         asked.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        task.cancel()  # without effect on one that is done
+        # Waited for in every case: cancelled ourselves at the instant it failed, nobody else would hear of it.
+        await asyncio.gather(task, return_exceptions=True)
     if task.cancelled():
         return False
     task.result()

@@ -42,7 +42,7 @@ RATES: Mapping[Fault, float] = {
     Fault.CRASH: 0.02,
     Fault.KILL: 0.01,
     Fault.STOP: 0.01,
-    Fault.POISON: 0.004,
+    Fault.POISON: 0.01,
     Fault.CUT: 0.01,
     Fault.ACK_LOST: 0.03,
     Fault.CONFIRM_LOST: 0.03,
@@ -87,13 +87,10 @@ class Chance:
 
     def strikes(self, fault: Fault, *where: object) -> bool:
         """Whether `fault` happens there; in peace nothing does."""
-        if self.peace:
+        if self.peace or (self.only is None and fault not in self._kinds):
             return False
         name = ":".join(map(str, (fault, *where)))
-        if self.only is not None:
-            happens = name in self.only
-        else:
-            happens = fault in self._kinds and self.fraction(name) < RATES[fault]
+        happens = self.fraction(name) < RATES[fault] if self.only is None else name in self.only
         if happens:
             self.struck.append(name)
             self.counts[fault] += 1

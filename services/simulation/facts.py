@@ -87,5 +87,6 @@ def is_open(letter: Message) -> bool:
 
 
 def reason_of(letter: Message) -> str:
-    """The broker's reason, or the runtime's."""
-    return letter.deaths[0].reason if letter.deaths else str(letter.headers.get(REASON_HEADER, ""))
+    """The broker's reason, or the runtime's. Nothing expires into the dead letters: that is an older death."""
+    by_broker = letter.deaths and letter.deaths[0].reason != "expired"
+    return letter.deaths[0].reason if by_broker else str(letter.headers.get(REASON_HEADER, ""))

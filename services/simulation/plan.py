@@ -76,13 +76,13 @@ def circumstances(seed: int, services: Sequence[str]) -> Circumstances:
     chance = Chance(seed)
     return Circumstances(
         version=chance.choice(VERSIONS, "version"),
-        delivery_limit=chance.choice((3, 6, 20), "delivery limit"),
+        delivery_limit=chance.choice((2, 4, 20), "delivery limit"),
         workers={name: chance.choice((1, 1, 2), "workers", name) for name in services},
-        prefetch=chance.choice((5, 50, 200, 200), "prefetch"),
+        prefetch=chance.choice((8, 100, 200, 200, 200), "prefetch"),
         deadline=chance.choice((0.6, 3.0, 8.0), "deadline"),
         retry_delays=chance.choice(((0.2,), (0.1, 0.4), (0.2, 0.5, 1.0)), "retry delays"),
         redrives=chance.choice((0, 1, 1, 2), "redrives"),
-        early_redrives=chance.choice(((), (6,), (5, 9)), "early redrives"),
+        early_redrives=chance.choice(((), (6,), (4, 6, 8, 10), (3, 5, 7, 9, 11)), "early redrives"),
     )
 
 

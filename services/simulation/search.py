@@ -4,7 +4,8 @@ A state is what the services' databases and the outside hold, the messages on th
 every overtaking is tried), the dead letters, and who is down. What is left out, and why nothing is missed by it:
 
 * A message that changes nothing and says nothing (a repetition) is taken at once and alone. Its step commutes with
-  every other, and a fault at it leaves the same state with a fault fewer.
+  every other; a fault at it leaves the databases as they are and, at most, the repetition on its way once more or
+  among the dead letters, where it would only excuse its order from some of the invariants.
 * A service that nobody hears (the last of the saga) takes its messages only when all others have nothing to take.
   No step of another service reads what it does, so every run has the same end as one in which it comes last.
 * A state that was met with as many faults left or more is not met again: whatever can follow has been followed.
@@ -21,11 +22,12 @@ from services.simulation.broker import Broker
 from services.simulation.clients import message_of
 from services.simulation.diary import Line
 from services.simulation.facts import Facts
+from services.simulation.letters import Letter, Numbers
 from services.simulation.oracle import violations
 from services.simulation.plan import Act
 from services.simulation.queues import Death, Message
 from services.simulation.silence import silence
-from services.simulation.stepper import DELAYS, Effect, Letter, Numbers, Stepper
+from services.simulation.stepper import DELAYS, Effect, Stepper
 
 Bag = tuple[int, ...]
 
@@ -165,6 +167,7 @@ class Search:
             dead.remove(-2 - letter)
         services = (*state.services[:service], effect.state, *state.services[service + 1 :])
         down = state.down | 1 << service if effect.down else state.down & ~(1 << service)
+        down = state.down if letter <= -2 else down  # what an operator does starts nobody
         return State(services, tuple(sorted(letters)), tuple(sorted(dead)), down)
 
     def _judge(self, state: State) -> list[str]:

@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.topology import dlx, requeue
-from services.runtime import Delivery, Outgoing, Properties, Service, Settings
+from services.runtime import Delivery, Outgoing, Service, Settings
 from services.runtime.delivery import Reader, begin_calls, deal_with
-from services.runtime.door import Scalar
 from services.runtime.ledger import Ledger, Terms
 from services.runtime.redirect import for_another_try, set_aside
 from services.runtime.verdict import DeadLetter, RetryAfter
@@ -21,6 +20,7 @@ from services.runtime.work import Result, Work
 from services.simulation.books import Books, Tables
 from services.simulation.broker import Broker
 from services.simulation.clock import EPOCH
+from services.simulation.letters import Letter, Numbers
 from services.simulation.quiet import Outside, run_now
 
 DEADLINE_SECONDS = 60.0
@@ -30,27 +30,6 @@ _LAST_TRY = len(DELAYS) + 1
 
 class Refusal(Exception):
     """What a reaction or a call of this search raises when it is to fail."""
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A message on its way to one service, or in its dead letters.
-
-    `by`: who published it first; `name`: its id; `died`: the broker set it aside, and nobody said why.
-    """
-
-    service: str
-    body: bytes
-    exchange: str
-    routing_key: str
-    by: str
-    headers: tuple[tuple[str, Scalar], ...] = ()
-    name: str = ""
-    died: bool = False
-
-    def delivery(self) -> Delivery:
-        properties = Properties(message_id=self.name, app_id=self.by)
-        return Delivery(0, self.body, self.exchange, self.routing_key, dict(self.headers), properties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +60,7 @@ class Kept:
 class Stepper:
     """The states and effects of one service. `letters` numbers the letters of all services."""
 
-    def __init__(self, service: Service, books: Books, routes: Broker, letters: "Numbers") -> None:
+    def __init__(self, service: Service, books: Books, routes: Broker, letters: Numbers) -> None:
         settings = Settings(database_url="sqlite://", retry_delays=DELAYS, deadline=DEADLINE_SECONDS)
         self.name = service.name
         self.service = service
@@ -242,31 +221,6 @@ class Stepper:
         name = delivery.properties.message_id or ""
         letter = Letter(self.name, buried.body, dlx(self.name), buried.routing_key, by, headers, name)
         return (self._letters.number(letter),)
-
-
-class Numbers:
-    """Letters by number, so that states are small."""
-
-    def __init__(self) -> None:
-        self._letters: list[Letter] = []
-        self._numbers: dict[Letter, int] = {}
-
-    def of(self, number: int) -> Letter:
-        return self._letters[number]
-
-    def number(self, letter: Letter) -> int:
-        if letter not in self._numbers:
-            self._numbers[letter] = len(self._letters)
-            self._letters.append(letter)
-        return self._numbers[letter]
-
-    def routed(self, message: Outgoing, routes: Broker) -> list[int]:
-        """A copy for each inbox that is bound for it."""
-        reached = routes.route(message.exchange, message.routing_key)
-        shown, key = message.properties, message.routing_key
-        by, id_ = shown.app_id or "", shown.message_id or ""
-        names = (queue.partition(".")[0] for queue in reached if queue.endswith(".inbox"))
-        return [self.number(Letter(name, message.body, message.exchange, key, by, (), id_)) for name in names]
 
 
 def _canon(rows: Sequence[dict[str, Any]], instants: frozenset[str]) -> tuple[Any, ...]:

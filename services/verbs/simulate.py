@@ -54,7 +54,7 @@ def add(actions: Any) -> None:
     )
     simulating.add_argument("--seed", type=int, default=1, help="the first seed (1)")
     simulating.add_argument("--runs", type=_positive, default=100, help="how many seeds (100)")
-    simulating.add_argument("--orders", type=_positive, default=40, help="orders per run (40)")
+    simulating.add_argument("--orders", type=_positive, default=150, help="orders per run (150)")
     simulating.add_argument("--exhaustive", action="store_true", help="every interleaving of the small scopes")
     simulating.add_argument(
         "--faults", type=int, choices=range(4), default=2, help="with --exhaustive: at most (2)"

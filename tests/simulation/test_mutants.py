@@ -1,6 +1,6 @@
 """A guard taken away is missed, at the seed written here; with the guard, the same seed holds.
 
-Each seed is the first from 0 on, with so many orders a run, at which the invariant broke; the search begins there.
+Each seed is the first from 0 on, with so many orders a run, at which that was found; the search begins there.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from tests.simulation.mutants import MUTANTS
 if TYPE_CHECKING:
     from services.simulation import Books
 
-ORDERS = 12
 FOUND = {
-    "inbox_off": (1, "I7"),
-    "ack_before_commit": (1, "I6"),
-    "said_before_confirmed": (4, "I6"),
-    "no_tombstone": (13, "I5"),
-    "no_compare_and_set": (1, "I4"),
+    "inbox_off": (1, 12, "I7"),
+    "ack_before_commit": (1, 12, "I6"),
+    "said_before_confirmed": (4, 12, "I6"),
+    "no_tombstone": (13, 12, "I5"),
+    "no_compare_and_set": (1, 12, "I4"),
     # The message is lost, not only marked: RabbitMQ 3.10 hides it in the retry queue for ever.
-    "death_headers_kept": (580, "I10 hygiene: paiement.retry"),
-    "silent_when_nothing_to_undo": (0, "I3"),
+    "death_headers_kept": (77, 40, ".retry."),
+    "silent_when_nothing_to_undo": (0, 12, "I3"),
 }
 LIMIT = 2000
 # A change of the runtime shifts what happens when; the mutant is then found somewhat later.
@@ -36,24 +35,24 @@ PATIENCE = 200
 def test_every_mutant_has_its_seed() -> None:
     assert FOUND.keys() == MUTANTS.keys()
     assert len(MUTANTS) == 7
-    assert all(seed < LIMIT for seed, _ in FOUND.values())
+    assert all(seed < LIMIT for seed, _, _ in FOUND.values())
 
 
-def first_broken(books: Books, invariant: str, start: int) -> int:
+def first_broken(books: Books, start: int, orders: int, invariant: str) -> int:
     """The first seed from `start` on at which that invariant breaks."""
     for seed in range(start, min(start + PATIENCE, LIMIT)):
-        if any(found.startswith(invariant) for found in walk(plan(seed, ORDERS), books).found):
+        if any(invariant in found for found in walk(plan(seed, orders), books).found):
             return seed
     raise AssertionError(f"survives {PATIENCE} runs from seed {start} on")
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_simulation_finds_it(name: str, books: Books) -> None:
-    known, invariant = FOUND[name]
+    known, orders, invariant = FOUND[name]
     with pytest.MonkeyPatch.context() as patch:
         MUTANTS[name](patch)
-        seed = first_broken(books, invariant, known)
-    assert walk(plan(seed, ORDERS), books).found == ()
+        seed = first_broken(books, known, orders, invariant)
+    assert walk(plan(seed, orders), books).found == ()
 
 
 @pytest.mark.parametrize("name", ["no_tombstone", "no_compare_and_set", "silent_when_nothing_to_undo"])

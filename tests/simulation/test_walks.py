@@ -2,13 +2,15 @@
 
 from collections import Counter
 
+import pytest
+
 from services.simulation import Books, plan, walk
 from services.simulation.chance import Fault
 
 RUNS = 120
 ORDERS = 8
-# Each broke an invariant once, or a guard of the simulation itself.
-REGRESSIONS = ((161, 12), (17, 12), (133, 12), (153, 12))
+# A forged order that the broker set aside after a crash loop, and an operator sent back, was carried out.
+REGRESSIONS = ((35, 40),)
 
 
 def test_every_invariant_holds(books: Books) -> None:
@@ -20,9 +22,9 @@ def test_every_invariant_holds(books: Books) -> None:
     assert {fault for fault in Fault if not faults[fault]} == set(), "some faults never struck"
 
 
-def test_what_broke_once_holds(books: Books) -> None:
-    for seed, orders in REGRESSIONS:
-        assert walk(plan(seed, orders), books).found == (), f"seed {seed}"
+@pytest.mark.parametrize(("seed", "orders"), REGRESSIONS)
+def test_what_broke_once_holds(seed: int, orders: int, books: Books) -> None:
+    assert walk(plan(seed, orders), books).found == ()
 
 
 def test_orders_of_every_end_are_among_them(books: Books) -> None:

@@ -1,0 +1,40 @@
+"""Waiting that ends when a worker is asked to stop."""
+
+import asyncio
+import gc
+
+import pytest
+
+from services.runtime.stopping import finished_before
+
+
+async def test_work_that_ends_first_is_done() -> None:
+    assert await finished_before(asyncio.Event(), asyncio.sleep(0))
+
+
+async def test_work_is_left_when_asked_to_stop() -> None:
+    stopping = asyncio.Event()
+    stopping.set()
+    assert not await finished_before(stopping, asyncio.sleep(60))
+
+
+async def test_what_the_work_raises_is_raised() -> None:
+    with pytest.raises(ConnectionError):
+        await finished_before(asyncio.Event(), failing())
+
+
+async def test_cancelled_at_the_instant_that_the_work_fails_it_leaves_no_error_unheard() -> None:
+    unheard: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context["message"]))
+    waiting = asyncio.ensure_future(finished_before(asyncio.Event(), failing()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    del waiting
+    gc.collect()
+    assert unheard == []
+
+
+async def failing() -> None:
+    raise ConnectionError("lost")

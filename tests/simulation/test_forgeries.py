@@ -1,0 +1,43 @@
+"""A forgery stays one when the broker set it aside, and nobody of ours has written down where it came by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.runtime import Delivery
+from services.runtime.delivery import Reader
+from services.runtime.errors import Reason
+from services.runtime.verdict import DeadLetter
+from services.runtime.work import Work
+from services.simulation import plan
+from services.simulation.books import SERVICES
+from services.simulation.clients import message_of
+
+STOCK = Reader(SERVICES[0])
+ORDER = plan(1, 1).acts[0]
+
+
+def sent_back(what: str, headers: dict[str, object]) -> Work | DeadLetter:
+    message = message_of(replace(ORDER, what=what))
+    return STOCK.read(Delivery(1, message.body, "stock.requeue", message.routing_key, headers))
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-first-death-exchange": "client.events"}])
+def test_another_source_is_refused(headers: dict[str, object]) -> None:
+    verdict = sent_back("forged", headers)
+    assert isinstance(verdict, DeadLetter)
+    assert verdict.reason is Reason.WRONG_SENDER
+
+
+def test_another_exchange_is_refused() -> None:
+    verdict = sent_back("", {"x-first-death-exchange": "paiement.events"})
+    assert isinstance(verdict, DeadLetter)
+    assert verdict.reason is Reason.WRONG_SENDER
+
+
+@pytest.mark.parametrize("died_in", ["client.events", "stock.retry", "stock.requeue", None])
+def test_what_is_genuine_is_taken(died_in: str | None) -> None:
+    headers: dict[str, object] = {} if died_in is None else {"x-first-death-exchange": died_in}
+    assert isinstance(sent_back("", headers), Work)
