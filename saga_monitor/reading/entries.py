@@ -8,16 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from contracts.catalogue import EVENTS, adapter
 from contracts.choreography import CHOREOGRAPHY
 from contracts.envelope import MAX_BODY_BYTES, Envelope, Head, Said
 from contracts.topology import ATTEMPT_HEADER, DETAIL_HEADER, NEXT_HEADER, REASON_HEADER, dlx, events, retry
 from saga_monitor.judging.hearing import Heard
 from services.runtime import HistoryEntry
 
-_KNOWN = {said.TYPE: said for said in CHOREOGRAPHY.events}
-_ADAPTERS = {type_: TypeAdapter[Envelope[Any]](Envelope[said]) for type_, said in _KNOWN.items()}  # type: ignore[valid-type]
 _RETRIES = {retry(service): service for service in CHOREOGRAPHY.services}
 _DEAD = {dlx(service): service for service in CHOREOGRAPHY.services}
 # A dead letter made by the broker, not by a service, and the name of the commonest cause.
@@ -115,10 +114,10 @@ def _said(entry: HistoryEntry, now: dt.datetime) -> Record:
         return IgnoredEntry(entry.offset, "unreadable")
     try:
         head = Head.model_validate_json(entry.body)
-        known = _KNOWN.get(head.type)
+        known = EVENTS.get(head.type)
         if known is None or head.dataschema not in {None, known.schema_urn()}:
             return IgnoredEntry(entry.offset, "unknown")
-        envelope = _ADAPTERS[head.type].validate_json(entry.body)
+        envelope = adapter(known).validate_json(entry.body)
     except (ValidationError, RecursionError):
         return IgnoredEntry(entry.offset, "unreadable")
     # Only a speaker may write to its exchange: whatever comes by another is forged, or from a stray client.
