@@ -64,9 +64,7 @@ class Settings(BaseModel):
     ] = 900
     call_timeout: Annotated[float, Field(gt=0, le=600, description="seconds a call outside may take")] = 5
     calls: Annotated[int, Field(ge=1, le=1000, description="calls outside at once")] = 32
-    prefetch: Annotated[
-        int, Field(ge=1, le=2000, description="deliveries a worker holds at once")
-    ] = 200
+    prefetch: Annotated[int, Field(ge=1, le=2000, description="deliveries a worker holds at once")] = 200
     drain: Annotated[float, Field(gt=0, le=600, description="seconds to finish work in hand at shutdown")] = 25
     history_max_age: Annotated[
         str, Field(pattern=r"^\d+[YMDhms]$", description="history kept: by age (`7D`, `12h`)")
