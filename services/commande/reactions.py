@@ -24,7 +24,7 @@ def noter(heard: CommandeInitiee, tx: Transaction) -> Iterator[CommandeCreee | C
     commande.echeance, commande.cause = tx.deadline, tx.cause
     if commande.raison:
         yield from _annuler(commande, commande.raison, tx)
-    elif commande.payee:
+    elif commande.paye is not None:
         yield from _creer(commande, tx)
 
 
@@ -42,7 +42,7 @@ def creer(heard: PaiementEffectue, tx: Transaction) -> Iterator[CommandeCreee | 
     # Before the order itself: kept, and the order is created when it comes. After a cancellation: nothing;
     # whoever took the money hears the cancellation too.
     commande = _connue(heard.commande_id, tx)
-    commande.payee = True
+    commande.paye = heard.montant
     yield from _creer(commande, tx)
 
 
@@ -67,19 +67,25 @@ def _connue(commande_id: str, tx: Transaction) -> Commande:
 
 
 def _creer(commande: Commande, tx: Transaction) -> Iterator[CommandeCreee | CommandeAnnulee]:
-    if commande.etat != EN_ATTENTE or commande.client_id is None or commande.montant is None:
+    if commande.etat != EN_ATTENTE or commande.client_id is None:
         return
     client = tx.find(Client, commande.client_id)
-    if client is None:
-        refus = None
-    else:
-        refus = rules.refus(commande.montant, bloque=client.bloque, encours=client.encours, plafond=client.plafond)
-    if refus:
+    if refus := _refus(commande, client):
         yield from _annuler(commande, refus, tx)
     elif commande.passer((EN_ATTENTE,), CREEE):
-        if client:
+        if client and commande.montant is not None:
             client.encours += commande.montant
         yield CommandeCreee(commande_id=commande.commande_id)
+
+
+def _refus(commande: Commande, client: Client | None) -> str | None:
+    # Two orders that race under one id can arrive here in another order than at the stock: what was paid is then
+    # not what was noted.
+    if ecart := rules.ecart(commande.montant, commande.paye):
+        return ecart
+    if client is None or commande.montant is None:
+        return None
+    return rules.refus(commande.montant, bloque=client.bloque, encours=client.encours, plafond=client.plafond)
 
 
 def _annuler(commande: Commande, raison: str, tx: Transaction) -> Iterator[CommandeAnnulee]:

@@ -23,7 +23,7 @@ ANNULEE = "annulee"
 
 @dataclass
 class Commande(Row):
-    """An order. While it is INCONNUE, `payee` and `raison` keep what came too early."""
+    """An order. While it is INCONNUE, `paye` and `raison` keep what came too early."""
 
     TABLE: ClassVar = Table(
         "commandes",
@@ -32,7 +32,7 @@ class Commande(Row):
         Column("etat", Text, nullable=False),
         Column("client_id", Text),
         Column("montant", Money),
-        Column("payee", Boolean, nullable=False),
+        Column("paye", Money),
         Column("raison", Text),
         Column("echeance", Instant),
         Column("cause", Text),
@@ -43,7 +43,7 @@ class Commande(Row):
     etat: str
     client_id: str | None = None
     montant: Decimal | None = None
-    payee: bool = False
+    paye: Decimal | None = None
     raison: str | None = None
     echeance: dt.datetime | None = None
     cause: str | None = None

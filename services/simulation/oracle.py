@@ -56,6 +56,10 @@ def money(facts: Facts) -> Iterator[str]:
     for row in facts.rows("paiement", "comptes"):
         if row["initial"] - row["solde"] != taken[row["client_id"]]:
             yield f"{row}, and {taken[row['client_id']]} was taken"
+    for order, row in facts.orders.items():
+        paid = debits.get(order, {}).get("montant")
+        if row["etat"] == "creee" and order not in facts.in_doubt and row["montant"] != paid:
+            yield f"{order}: created at {row['montant']}, and {paid} was taken"
     for key in facts.charged:
         order = key.rpartition(":")[2]
         if order not in facts.in_doubt and debits.get(order, {}).get("etat") != "pris":
@@ -63,7 +67,7 @@ def money(facts: Facts) -> Iterator[str]:
 
 
 def termination(facts: Facts) -> Iterator[str]:
-    for order in sorted({act.order for act in facts.acts if act.kind in {"order", "second"}}):
+    for order in sorted({act.order for act in facts.acts if act.kind in {"order", "second", "rival"}}):
         if order not in facts.orders and order not in facts.in_doubt:
             yield f"{order}: ordered, and the decider does not know of it"
     for order, row in facts.orders.items():

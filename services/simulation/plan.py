@@ -12,6 +12,8 @@ _MOMENTS = 3
 
 CLIENTS = ("CLIENT-1", "CLIENT-2", "CLIENT-PAUVRE", "CLIENT-BLOQUE", "CLIENT-PLAFOND", "CLIENT-INCONNU")
 PRODUITS = ("PROD-A", "PROD-B", "PROD-RARE", "PROD-INCONNU")
+# How often something more is done about an order.
+_SHARES = {"cancel": 0.3, "again": 0.15, "second": 0.05, "rival": 0.05, "collide": 0.04, "garbage": 0.08}
 GARBAGE = ("not json", "no data", "unknown type", "unknown version", "other subject", "forged", "another's event")
 
 
@@ -21,7 +23,8 @@ class Act:
 
     order    a `commande.initiee` of `event` with the data      cancel   a demand to cancel
     again    the same bytes once more                           second   the same order under another event id
-    collide  another order under the same event id              garbage  what nobody could or should read
+    collide  another order under the same event id              rival    another amount under the same id
+    garbage  what nobody could or should read
     """
 
     at: float
@@ -107,7 +110,7 @@ def _acts(chance: Chance, number: int) -> Iterator[Act]:
         montant=chance.choice(("49.99", "60.00", "99.90"), "montant", order),
     )
     yield first
-    for kind, share in (("cancel", 0.3), ("again", 0.15), ("second", 0.05), ("collide", 0.04), ("garbage", 0.08)):
+    for kind, share in _SHARES.items():
         if chance.fraction(kind, order) < share:
             yield _more(chance, kind, first)
 
@@ -120,6 +123,8 @@ def _more(chance: Chance, kind: str, first: Act) -> Act:
         return replace(first, at=at, kind=kind)
     if kind == "second":
         return replace(first, at=at, kind=kind, event=f"{order}-deuxieme")
+    if kind == "rival":
+        return replace(first, at=at, kind=kind, event=f"{order}-rivale", produit="PROD-B", montant="12.34")
     if kind == "collide":
         return replace(first, at=at, kind=kind, order=f"{order}-autre")
     what, name = chance.choice(GARBAGE, "garbage of", order), f"{order}-faux"

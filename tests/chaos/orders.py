@@ -39,12 +39,16 @@ class Saying:
 
 @dataclass(frozen=True)
 class Kind:
-    """How often it comes, what is different about it, and when its customer asks to cancel (None: never)."""
+    """How often it comes, what is different about it, and when its customer asks to cancel (None: never).
+
+    `rival`: another order of another amount comes with it, under the same id.
+    """
 
     weight: int
     data: dict[str, Any]
     cancel_seconds: float | None = None
     copies: int = 1
+    rival: bool = False
 
 
 KINDS = {
@@ -60,6 +64,7 @@ KINDS = {
     "cancelled soon": Kind(2, {}, cancel_seconds=0.3),
     "cancelled late": Kind(2, {}, cancel_seconds=4.0),
     "twice": Kind(1, {}, copies=2),
+    "rivals under one id": Kind(1, {}, rival=True),
 }
 
 
@@ -74,6 +79,8 @@ def make(kind: str, commande_id: str, dice: random.Random) -> list[Saying]:
         "montant": dice.randint(200, 9999) / 100,
     } | chosen.data
     ordered = Saying(ORDERED, event(ORDERED, data, dice), 0.0, chosen.copies)
+    if chosen.rival:
+        return [ordered, Saying(ORDERED, event(ORDERED, data | {"montant": 1.23, "quantite": 4}, dice))]
     if chosen.cancel_seconds is None:
         return [ordered]
     demand = {"commande_id": commande_id, "raison": "le client a changé d'avis"}

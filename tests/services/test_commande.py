@@ -166,26 +166,26 @@ def test_many_deadlines_pass_at_once(desk: Desk) -> None:
 
 def test_a_ceiling_counts_what_was_created_and_not_cancelled(desk: Desk) -> None:
     for name in "AB":
-        desk.hear(initiee(name, client_id="CLIENT-456", montant="100.00"), payee(name))
+        desk.hear(initiee(name, client_id="CLIENT-456", montant="100.00"), payee(name, montant="100.00"))
     assert desk.said == ["commande.creee", "commande.annulee"]
     assert desk.envelopes[1].data.model_dump()["raison"] == "plafond dépassé : 150.00"
 
 
 def test_a_cancellation_makes_room_below_the_ceiling(desk: Desk) -> None:
-    desk.hear(initiee("A", client_id="CLIENT-456", montant="100.00"), payee("A"), demande("A"))
-    desk.hear(initiee("B", client_id="CLIENT-456", montant="150.00"), payee("B"))
+    desk.hear(initiee("A", client_id="CLIENT-456", montant="100.00"), payee("A", montant="100.00"), demande("A"))
+    desk.hear(initiee("B", client_id="CLIENT-456", montant="150.00"), payee("B", montant="150.00"))
     assert desk.said == ["commande.creee", "commande.annulee", "commande.creee"]
 
 
 def test_an_order_cancelled_before_creation_makes_no_room_that_it_never_took(desk: Desk) -> None:
     desk.hear(initiee("A", client_id="CLIENT-456", montant="100.00"), demande("A"))
-    desk.hear(initiee("B", client_id="CLIENT-456", montant="150.01"), payee("B"))
+    desk.hear(initiee("B", client_id="CLIENT-456", montant="150.01"), payee("B", montant="150.01"))
     assert desk.said == ["commande.annulee", "commande.annulee"]
 
 
 def test_the_ceiling_holds_within_one_group(desk: Desk) -> None:
     desk.hear(*(initiee(f"C-{n}", client_id="CLIENT-456", montant="40.00") for n in range(5)))
-    desk.hear(*(payee(f"C-{n}") for n in range(5)))
+    desk.hear(*(payee(f"C-{n}", montant="40.00") for n in range(5)))
     assert desk.said == ["commande.creee"] * 3 + ["commande.annulee"] * 2
 
 
@@ -200,6 +200,17 @@ def test_a_second_order_with_a_known_id_changes_nothing(desk: Desk) -> None:
     desk.hear(initiee(client_id="CLIENT-123"))
     desk.hear(initiee(client_id="CLIENT-666"))
     assert desk.hear(payee()) == [CommandeCreee(commande_id=CMD)]
+
+
+@pytest.mark.parametrize("paid_first", [True, False])
+def test_two_orders_racing_under_one_id_are_cancelled_when_the_other_one_was_paid(
+    desk: Desk, paid_first: bool
+) -> None:
+    facts: list[Said] = [initiee(montant="10.00"), payee(montant="99.99")]
+    desk.hear(*(reversed(facts) if paid_first else facts))
+    assert desk.said == ["commande.annulee"]
+    assert desk.envelopes[0].data.model_dump()["raison"] == "montant payé 99.99, commandé 10.00"
+    assert etats(desk) == (0, 0, 1)
 
 
 def test_a_second_order_with_the_id_of_a_cancelled_one_stays_cancelled(desk: Desk) -> None:

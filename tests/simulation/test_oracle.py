@@ -92,6 +92,7 @@ PATHOLOGICAL: dict[str, tuple[str, Callable[[Facts], Facts]]] = {
     "goods that vanish": ("I1", with_row("stock", "rayons", "PROD-A", disponible=998)),
     "an account that lost more than was taken": ("I2", with_row("paiement", "comptes", "CLIENT-1", solde=1)),
     "a charge that nobody knows of": ("I2", charged),
+    "an order that cost another sum": ("I2", with_row("commande", "commandes", BOUGHT, montant=1)),
     "an order that waits for nobody": ("I3", with_row("commande", "commandes", BOUGHT, etat="en_attente")),
     "an order that the decider forgot": ("I3", without_row("commande", "commandes", BOUGHT)),
     "an undoing without an answer": ("I3", without_row("paiement", "outbox", "paiement.rembourse")),
