@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from services.runtime import inbox, outbox
+from services.runtime import inbox, outbox, trials
 from services.runtime.database import Conflict, Database
 from services.runtime.errors import DatabaseTrouble, ReactionFailed
 from services.runtime.failpoints import Place, passing
@@ -79,12 +79,30 @@ class Ledger:
             return []
         return self._transact(lambda page: page.on_time(line, keys), (), ())
 
+    def try_one(self, suspects: Sequence[Work], untried: bool) -> Work | None:
+        """Of `suspects` the one that was tried least often, with its trial written down; of equals the first.
+
+        None when it has been tried before and it should be `untried`.
+        """
+        with self._database.begin() as connection:
+            tried = trials.counts(connection, (work.event_id for work in suspects))
+            chosen = min(suspects, key=lambda work: tried.get(work.event_id, 0))
+            if untried and chosen.event_id in tried:
+                return None
+            trials.begin(connection, chosen.event_id, self._now())
+            return chosen
+
     def purge(self) -> int:
         """Forget a batch of what is too old to be asked about (small: it holds up nobody); how many rows."""
         now = self._now()
         with self._database.begin() as connection:
-            known = inbox.purge(connection, now - self._terms.inbox, PURGED_AT_ONCE)
-            return known + outbox.purge(connection, now - self._terms.outbox, PURGED_AT_ONCE)
+            return sum(
+                (
+                    inbox.purge(connection, now - self._terms.inbox, PURGED_AT_ONCE),
+                    outbox.purge(connection, now - self._terms.outbox, PURGED_AT_ONCE),
+                    trials.purge(connection, now - self._terms.inbox, PURGED_AT_ONCE),
+                )
+            )
 
     def unsaid(self, most: int, after: int = 0) -> tuple[list[Saying], int]:
         """Up to `most` events decided and not said, from those numbered above `after`; and the last number."""

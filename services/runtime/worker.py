@@ -23,6 +23,7 @@ from services.runtime.failpoints import Place, passing
 from services.runtime.service import Every
 from services.runtime.speaker import Speaker
 from services.runtime.stopping import finished_before
+from services.runtime.suspects import Suspects
 from services.runtime.tools import Tools
 from services.runtime.transaction import Look
 from services.runtime.verdict import DeadLetter
@@ -39,7 +40,6 @@ STALE_SECONDS = 30.0
 # A consumer can be gone without a word (a queue deleted and made again): ask now and then.
 WATCH_SECONDS = 15.0
 PURGE_SECONDS = 60.0
-SUSPICIOUS_RETURNS = 2
 
 T = TypeVar("T")
 Item = Work | Result | Every
@@ -53,6 +53,7 @@ class Pipeline:
         self._ledger = tools.ledger
         self._door = door
         self._speaker = Speaker(tools, door)
+        self._suspects = Suspects(tools)
         self._stopping = stopping
         self._reader = Reader(tools.ledger.service)
         self._to_call: asyncio.Queue[Work] = asyncio.Queue()
@@ -76,6 +77,7 @@ class Pipeline:
         async with asyncio.TaskGroup() as tasks:
             stages = [
                 self._intake(),
+                self._trial_stage(),
                 self._call_stage(tasks),
                 self._commit_stage(),
                 self._publish_stage(),
@@ -94,10 +96,18 @@ class Pipeline:
                 work = self._reader.read(delivery)
                 if isinstance(work, DeadLetter):
                     self._ready.put_nowait(Result(delivery, work))
-                elif work.line.call is not None:
-                    self._to_call.put_nowait(work)
-                else:
-                    self._ready.put_nowait(work)
+                elif not self._suspects.take(work):
+                    self._go_on(work)
+
+    def _go_on(self, work: Work) -> None:
+        if work.line.call is not None:
+            self._to_call.put_nowait(work)
+        else:
+            self._ready.put_nowait(work)
+
+    async def _trial_stage(self) -> None:
+        while True:
+            self._go_on(await self._suspects.next())
 
     async def _call_stage(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -133,19 +143,10 @@ class Pipeline:
 
     async def _commit_stage(self) -> None:
         while True:
-            together, suspicious = _apart(await self._next_group())
-            await self._decide(together)
-            # One of these may be killing us, and each death counts against all that we hold. So before each, what
-            # was decided is acknowledged; and in any order, so that the innocent leave before the limit is met.
-            for item in self._tools.dice.sample(suspicious, len(suspicious)):
-                await self._decided.join()
-                await self._decide([item])
-
-    async def _decide(self, group: list[Item]) -> None:
-        results = await self._carry_out(group)
-        if results:
-            passing(Place.AFTER_COMMIT)
-            await self._decided.put(results)
+            results = await self._carry_out(await self._next_group())
+            if results:
+                passing(Place.AFTER_COMMIT)
+                await self._decided.put(results)
 
     async def _next_group(self) -> list[Item]:
         # Never longer: a confirm that comes when nothing else does is marked too, or it would be said for ever.
@@ -186,7 +187,7 @@ class Pipeline:
             await self._door.settle(tags)
             passing(Place.AFTER_ACK)
             self._in_hand -= len(tags)
-            self._decided.task_done()
+            self._suspects.settled(tags)
             if self._stopping.is_set() and not self._in_hand:
                 self._quiet.set()
 
@@ -227,16 +228,6 @@ class Pipeline:
         if self._speaker.has_confirmed:
             await self._tools.on_thread(self._ledger.mark_said, self._speaker.take_confirmed())
         log.info("worker.stopped")
-
-
-def _apart(group: list[Item]) -> tuple[list[Item], list[Item]]:
-    """The group, and apart from it the deliveries that came three times: if one kills us, it kills us alone."""
-    together: list[Item] = []
-    suspicious: list[Item] = []
-    for item in group:
-        often = isinstance(item, Work) and item.delivery.returns >= SUSPICIOUS_RETURNS
-        (suspicious if often else together).append(item)
-    return together, suspicious
 
 
 async def _some(queue: "asyncio.Queue[T]") -> list[T]:

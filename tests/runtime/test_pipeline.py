@@ -148,14 +148,6 @@ async def test_stopping_when_nothing_is_in_hand_is_immediate(settings: Settings)
         assert s.door.given_back == []
 
 
-async def test_a_suspicious_delivery_is_carried_out_alone(settings: Settings) -> None:
-    async with session(settings) as s:
-        tags = [s.door.bring(order(f"C-{n}"), headers={"x-delivery-count": 2 * (n == 1)}) for n in range(3)]
-        await until(lambda: sorted(s.door.settled) == tags)
-        assert (tags[1],) in [what for deed, what in s.door.deeds if deed == "settle"]
-        await s.stop()
-
-
 async def test_stopping_while_the_database_is_away_at_start_does_not_wait_for_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

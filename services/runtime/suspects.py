@@ -1,0 +1,68 @@
+"""Deliveries that keep coming back. One of them may be what kills the worker, and each death counts against all
+that it holds; so they are tried one at a time, and whoever was tried least comes first.
+
+A killer is tried once, and from then on the innocent go before it. They are acknowledged long before the delivery
+limit, though half a dozen killers came at once; each of those meets the limit alone.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from services.runtime.tools import Tools
+from services.runtime.work import Work
+
+log = structlog.get_logger()
+
+# A delivery returns with every session that is lost, too: once or twice is nothing unusual.
+SUSPICIOUS_RETURNS = 2
+# Who was tried before waits until whatever else a new session brings has come.
+PUT_OFF_SECONDS = 0.5
+
+
+class Suspects:
+    """The suspicious deliveries of one session."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._held: list[Work] = []
+        self._came = asyncio.Event()
+        self._put_off_until = 0.0
+        self._on_trial: int | None = None
+        self._settled = asyncio.Event()
+
+    def take(self, work: Work) -> bool:
+        """Keep `work` for a trial if it is suspicious; whether it is."""
+        if work.delivery.returns < SUSPICIOUS_RETURNS:
+            return False
+        if not self._put_off_until:
+            self._put_off_until = asyncio.get_running_loop().time() + PUT_OFF_SECONDS
+        self._held.append(work)
+        self._came.set()
+        return True
+
+    async def next(self) -> Work:
+        """The next one to try, when the one before is settled. That it is tried is on disk by then."""
+        if self._on_trial is not None:
+            await self._settled.wait()
+        await self._came.wait()
+        work = await self._choose(untried=True)
+        if work is None:
+            await asyncio.sleep(self._put_off_until - asyncio.get_running_loop().time())
+            work = await self._choose(untried=False)
+        assert work is not None  # noqa: S101 - there is one, and any will do
+        self._held.remove(work)
+        if not self._held:
+            self._came.clear()
+        self._on_trial = work.delivery.tag
+        self._settled.clear()
+        log.info("suspect.tried", returns=work.delivery.returns, **work.bound())
+        return work
+
+    def settled(self, tags: Sequence[int]) -> None:
+        if self._on_trial in tags:
+            self._settled.set()
+
+    async def _choose(self, *, untried: bool) -> Work | None:
+        return await self._tools.patiently(self._tools.ledger.try_one, tuple(self._held), untried)

@@ -1,0 +1,64 @@
+"""Deliveries that keep coming back are tried one at a time, and whoever was tried least comes first."""
+
+import datetime as dt
+
+from contracts.envelope import Envelope, Said
+from services.runtime import Desk, Settings, open_desk
+from services.runtime.work import Work
+from tests.support.fake_door import until
+from tests.support.session import order, session
+from tests.support.trial import TRIAL
+
+BACK = {"x-delivery-count": 2}
+
+
+def suspects(desk: Desk, *orders: Envelope[Said]) -> list[Work]:
+    read = [desk.reader.read(desk.delivery(envelope)) for envelope in orders]
+    return [work for work in read if isinstance(work, Work)]
+
+
+def test_the_least_tried_comes_first_and_of_equals_the_first_that_came(desk: Desk) -> None:
+    held = suspects(desk, order("C-1"), order("C-2"), order("C-3"))
+    chosen = [desk.ledger.try_one(held, False) for _ in range(4)]
+    assert [work.order for work in chosen if work] == ["C-1", "C-2", "C-3", "C-1"]
+
+
+def test_who_was_tried_before_is_put_off(desk: Desk) -> None:
+    first, second = suspects(desk, order("C-1"), order("C-2"))
+    assert desk.ledger.try_one([first], True) is first
+    assert desk.ledger.try_one([first], True) is None
+    assert desk.ledger.try_one([first, second], True) is second
+
+
+def test_trials_are_forgotten_with_the_inbox(desk: Desk) -> None:
+    (only,) = suspects(desk, order("C-1"))
+    desk.ledger.try_one([only], True)
+    desk.now += dt.timedelta(days=desk.settings.inbox_days + 1)
+    assert desk.ledger.purge() == 1
+    assert desk.ledger.try_one([only], True) is only
+
+
+async def test_a_suspect_waits_until_the_one_before_is_acknowledged(settings: Settings) -> None:
+    async with session(settings) as s:
+        s.door.answering.clear()
+        tags = [s.door.bring(order(f"C-{n}"), headers=BACK) for n in range(3)]
+        await until(lambda: ("publish", ("stock.reserve",)) in s.door.deeds)
+        innocent = s.door.bring(order("C-9"))
+        await until(lambda: "C-9" in s.unsaid())
+        assert sorted(s.unsaid()) == ["C-0", "C-9"]
+        s.door.answering.set()
+        await until(lambda: sorted(s.door.settled) == [*tags, innocent])
+        await s.stop()
+
+
+async def test_a_suspect_that_was_tried_before_has_its_turn_after_the_others(settings: Settings) -> None:
+    killer = order("C-0")
+    with open_desk(TRIAL, settings) as desk:
+        # Its trial began, and the worker died of it.
+        desk.ledger.try_one(suspects(desk, killer), True)
+    async with session(settings) as s:
+        late = s.door.bring(killer, headers=BACK)
+        others = [s.door.bring(order(f"C-{n}"), headers=BACK) for n in range(1, 4)]
+        await until(lambda: late in s.door.settled)
+        assert s.door.settled == [*others, late]
+        await s.stop()
