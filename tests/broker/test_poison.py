@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pamqp import commands, decode
 
-from services.runtime import Settings, open_door, wanted_topology
+from services.runtime import HistoryEntry, Settings, open_door, open_history, wanted_topology
 from tests.support.outsider import Outsider
 
 DEPTH = 1500
@@ -59,6 +59,26 @@ async def test_a_poisonous_property_ends_no_connection_and_the_message_arrives(
     assert bodies == [b"before", b"poison", b"after"]
 
 
+async def test_what_the_broker_writes_beside_a_poisonous_header_is_read(amqp_url: str, outsider: Outsider) -> None:
+    """The history's reader goes by the offset that the broker puts among the headers."""
+    settings, mixed = (
+        Settings(amqp_url=amqp_url),
+        {**POISONS["a header whose name is not UTF-8"]["headers"], "good": "yes"},
+    )
+    async with open_door(settings, "stock", wanted_topology(settings)):
+        outsider.publish("client.events", "commande.initiee", b"before")
+        outsider.publish("client.events", "commande.initiee", b"poison", headers=mixed)
+        outsider.publish("client.events", "commande.initiee", b"after")
+    read: list[HistoryEntry] = []
+    async with open_history(settings, wanted_topology(settings)) as history:
+        async for batch in history.entries(0):
+            read += batch
+            if len(read) >= 3:
+                break
+    assert [(entry.offset, entry.body) for entry in read] == [(0, b"before"), (1, b"poison"), (2, b"after")]
+    assert read[1].headers["good"] == "yes"
+
+
 def test_what_can_be_read_beside_the_poison_is_read() -> None:
     def short(text: bytes) -> bytes:
         return bytes([len(text)]) + text
@@ -68,6 +88,35 @@ def test_what_can_be_read_beside_the_poison_is_read() -> None:
     properties = commands.Basic.Properties()
     properties.unmarshal(flags["message_id"] | flags["timestamp"] | flags["app_id"], data)
     assert (properties.message_id, properties.timestamp, properties.app_id) == (None, None, "stock")
+
+
+def field(name: bytes, kind: bytes, value: bytes) -> bytes:
+    return bytes([len(name)]) + name + kind + value
+
+
+def test_each_field_of_a_table_that_can_be_read_is_read() -> None:
+    fields = (
+        field(b"before", b"l", struct.pack(">q", 7)),
+        field(b"\xff", b"S", struct.pack(">I", 3) + b"odd"),
+        field(b"late", b"T", struct.pack(">Q", 2**64 - 1)),
+        field(b"odd", b"?", struct.pack(">I", 2) + b"??"),
+        field(b"nothing", b"V", b""),
+        field(b"list", b"A", struct.pack(">I", 2) + b"b\x05"),
+        field(b"after", b"I", struct.pack(">i", 9)),
+    )
+    table = b"".join(fields)
+    properties = commands.Basic.Properties()
+    properties.unmarshal(properties.flags["headers"], struct.pack(">I", len(table)) + table)
+    assert properties.headers == {"before": 7, "nothing": None, "list": [5], "after": 9}
+
+
+@pytest.mark.parametrize("cut", range(1, 24))
+def test_a_table_that_ends_too_early_gives_what_came_before(cut: int) -> None:
+    table = field(b"\xff", b"t", b"\x01") + field(b"good", b"S", struct.pack(">I", 3) + b"yes")
+    part = table[:-cut] if cut < len(table) else b""
+    properties = commands.Basic.Properties()
+    properties.unmarshal(properties.flags["headers"], struct.pack(">I", len(part)) + part)
+    assert properties.headers == {}
 
 
 def test_the_library_still_has_the_inside_that_we_replace() -> None:

@@ -8,7 +8,6 @@ import dataclasses
 import json
 import os
 import random
-import secrets
 import shutil
 import signal
 import subprocess
@@ -16,26 +15,25 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from scripts.private_node import PrivateNode
+from scripts.private_node import NodeError
 from scripts.probes import HOST
 from tests.chaos.arena import Arena, sqlite_url
 from tests.chaos.fleet import ROOT
 from tests.chaos.nemesis import FAULTS, faults_for
+from tests.chaos.nodes import USER, in_container, installed
 from tests.chaos.proxy import Proxy
 from tests.chaos.run import DEADLINE_SECONDS, Plan, Report, Run, kinds_of_faults
 from tests.chaos.stage import Stage
 from tests.chaos.verdict_text import written
 from tests.support.management import Management
-from tests.support.postgres import private_postgres
+from tests.support.postgres import NoPostgresError, private_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.postgres import PrivatePostgres
 
-USER = "chaos"
 DISK_MEGABYTES = 256
 # Set for the process that has a mount namespace of its own, in which the disk of the databases may be filled.
 IN_NAMESPACE = "CHAOS_IN_NAMESPACE"
@@ -46,11 +44,17 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="scripts/chaos",
         description="Orders of every kind while things break, and a verdict on what became of them.",
-        epilog=f"faults:\n{known}\n\nexit code: 0 every invariant holds, 1 one does not (the evidence is kept)",
+        epilog=f"faults:\n{known}\n\nexit code: 0 all invariants hold, 1 not (the evidence is kept), 2 no broker",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--minutes", type=float, default=3.0, help="how long things break (default: %(default)s)")
     made.add_argument("--seed", type=int, help="the same seed, the same schedule (default: drawn, and told)")
+    made.add_argument(
+        "--broker",
+        choices=("private", "container"),
+        default="private",
+        help="the installed server, or the image of the container tests (default: %(default)s)",
+    )
     made.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     made.add_argument("--faults", default="", metavar="a,b,c", help="only these (default: all that make sense)")
     made.add_argument("--rate", type=float, default=12.0, help="orders a second (default: %(default)s)")
@@ -78,7 +82,12 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = [n for n in faults_for(asked.database, disk=with_disk) if not names or n in names]
     left_out = sorted(set(names or FAULTS) - set(chosen))
     folder = ROOT / "var" / "chaos" / f"{time.strftime('%Y%m%d-%H%M%S')}-{asked.seed}"
-    report = conduct(asked, chosen, folder, with_disk=with_disk)
+    try:
+        report = conduct(asked, chosen, folder, with_disk=with_disk)
+    except (NodeError, NoPostgresError) as error:
+        shutil.rmtree(folder)
+        say(str(error))
+        return 2
     if left_out:
         report.notes.append(f"left out here: {', '.join(left_out)}")
     return conclude(asked, report, folder)
@@ -97,27 +106,28 @@ def conclude(asked: argparse.Namespace, report: Report, folder: Path) -> int:
 
 def conduct(asked: argparse.Namespace, faults: list[str], folder: Path, *, with_disk: bool) -> Report:
     """Set the stage, run, and leave nothing running."""
-    say(f"seed {asked.seed}: {len(faults)} kinds of faults for {asked.minutes:g} minutes on {asked.database}")
+    where = f"{asked.database} and a {asked.broker} broker"
+    say(f"seed {asked.seed}: {len(faults)} kinds of faults for {asked.minutes:g} minutes on {where}")
     (folder / "db").mkdir(parents=True)
     each = asked.workers or (2 if asked.database == "postgresql" else 1)
     with contextlib.ExitStack() as stack:
         if with_disk:
             stack.enter_context(small_disk(folder))
         postgres = stack.enter_context(private_postgres()) if asked.database == "postgresql" else None
-        node, password = stack.enter_context(private_broker(folder))
-        proxy = Proxy(urlsplit(node.url()).port or 0, asked.seed)
+        node = stack.enter_context(in_container() if asked.broker == "container" else installed(folder / "broker"))
+        proxy = Proxy(node.port("amqp"), asked.seed)
         stack.callback(proxy.close)
-        credentials = f"{USER}:{password}"
+        credentials = f"{USER}:{node.password}"
         arena = Arena(
             folder,
-            f"amqp://{credentials}@{HOST}:{urlsplit(node.url()).port}/",
-            Management(node.management(), USER, password, "/"),
+            f"amqp://{credentials}@{HOST}:{node.port('amqp')}/",
+            Management(f"http://{HOST}:{node.port('management')}", USER, node.password, "/"),
             database_for(postgres, folder),
             each=each,
             working_url=f"amqp://{credentials}@{HOST}:{proxy.port}/",
             program=("tests.chaos.mutant", asked.mutant) if asked.mutant else ("services",),
             settings={"SAGA_DEADLINE": str(DEADLINE_SECONDS)},
-            secrets=[password, *([postgres.password] if postgres else [])],
+            secrets=[node.password, *([postgres.password] if postgres else [])],
         )
         stack.callback(arena.close)
         ballast = folder / "db" / "ballast" if with_disk else None
@@ -131,21 +141,6 @@ def database_for(postgres: PrivatePostgres | None, folder: Path) -> str:
     for service in ("stock", "paiement", "commande", "notification"):
         postgres.create(service)
     return postgres.url("{service}")
-
-
-@contextlib.contextmanager
-def private_broker(folder: Path) -> Iterator[tuple[PrivateNode, str]]:
-    """A node with a user of its own, who is there again after its data was wiped."""
-    node = PrivateNode(folder / "broker", f"chaos-{os.getpid()}")
-    password = secrets.token_hex(12)
-    configured = folder / "broker" / "conf.d" / "10-user.conf"
-    configured.parent.mkdir(parents=True)
-    configured.write_text(f"default_user = {USER}\ndefault_pass = {password}\n")
-    try:
-        node.start()
-        yield node, password
-    finally:
-        node.stop()
 
 
 def namespace_allowed() -> bool:

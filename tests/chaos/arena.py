@@ -16,6 +16,7 @@ from tests.chaos.delivery_checkers import unfinished
 from tests.chaos.fleet import SERVICES, Fleet
 from tests.chaos.history import History, QueueState
 from tests.chaos.judgement import judge
+from tests.chaos.observer import Observer
 from tests.chaos.orders import CATALOGUE, EXCHANGE
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Arena:
         self.environment = environment | dict(self.settings)
         self.fleet = Fleet(self.folder, self.environment, self.each, self.program)
         self.client = Client(self.working_url or self.url)
+        self.observer = Observer(self.folder, {"SAGA_AMQP_URL": self.working_url or self.url})
 
     def start(self, seconds: float = 60) -> None:
         """Start every worker and wait until each inbox has its consumers."""
@@ -114,8 +116,9 @@ class Arena:
         return [*judge(past, books, ["I3"]), *unfinished(past, books)]
 
     def record(self, *, leaving: bool = False) -> tuple[History, Books]:
-        """The whole history and the books; with `leaving`, the workers are asked to leave first."""
+        """The whole history and the books; with `leaving`, the monitor concludes, and the workers leave."""
         queues = self._queues(counted=leaving)
+        live, anew = self.observer.conclude() if leaving else (None, None)
         workers = self.fleet.ask_to_leave() if leaving else ()
         past = History(
             published=self.client.published(),
@@ -123,8 +126,12 @@ class Arena:
             letters=recorder.read_letters(self.url),
             queues=queues,
             workers=workers,
-            secrets_in_logs=self._secrets(),
+            secrets_in_logs=self._logs_with(*self.secrets),
+            # Handled errors are told within a line; one that nobody caught begins its own.
+            crashes=self._logs_with("\nTraceback (most recent call last):"),
             complete=self.complete,
+            live=live,
+            anew=anew,
         )
         return past, read_books(self.database_url)
 
@@ -140,13 +147,12 @@ class Arena:
                 return queues
             time.sleep(1.0)
 
-    def _secrets(self) -> tuple[str, ...]:
-        found = []
-        for log in self.fleet.logs:
-            text = log.read_text(errors="replace")
-            found += [log.name for secret in self.secrets if secret in text]
-        return tuple(found)
+    def _logs_with(self, *texts: str) -> tuple[str, ...]:
+        """The names of the logs in which one of `texts` stands."""
+        logs = {log.name: log.read_text(errors="replace") for log in [*self.fleet.logs, *self.observer.logs]}
+        return tuple(name for name, found in logs.items() if any(text in found for text in texts))
 
     def close(self) -> None:
         self.client.close()
+        self.observer.end()
         self.fleet.end()

@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pika
 from pika.exceptions import AMQPError, NackError, UnroutableError
@@ -23,13 +23,14 @@ PERSISTENT = 2
 
 @dataclass
 class Message:
-    """Something to say, and what became of it."""
+    """Something to say, and what became of it. `properties` are said beside the least that there must be."""
 
     exchange: str
     key: str
     body: bytes
     refused: Mapping[str, str] = field(default_factory=dict)
     copies: int = 1
+    properties: Mapping[str, Any] = field(default_factory=dict)
     tries: int = 0
     confirmed: bool = False
 
@@ -56,9 +57,16 @@ class Client:
         self._thread.start()
 
     def say(
-        self, exchange: str, key: str, body: bytes, refused: Mapping[str, str] | None = None, copies: int = 1
+        self,
+        exchange: str,
+        key: str,
+        body: bytes,
+        *,
+        refused: Mapping[str, str] | None = None,
+        copies: int = 1,
+        properties: Mapping[str, Any] | None = None,
     ) -> None:
-        message = Message(exchange, key, body, refused or {}, copies)
+        message = Message(exchange, key, body, refused or {}, copies, properties or {})
         self.messages.append(message)
         self._waiting.put(message)
 
@@ -103,7 +111,8 @@ class Client:
         while not self._stopping.is_set():
             message.tries += not message.confirmed
             try:
-                properties = pika.BasicProperties(content_type="application/json", delivery_mode=PERSISTENT)
+                plain = {"content_type": "application/json", "delivery_mode": PERSISTENT}
+                properties = pika.BasicProperties(**{**plain, **message.properties})
                 self._channel().basic_publish(message.exchange, message.key, message.body, properties, True)
             except (NackError, UnroutableError):
                 time.sleep(PAUSE_SECONDS)

@@ -141,7 +141,7 @@ def _letter(letter: Letter, bodies: set[bytes], expected: str | None) -> Iterato
 
 
 def hygiene(history: History, books: Books) -> Iterator[Violation]:
-    """I10. One consumer a worker, no leak, out in time, no secret in any log."""
+    """I10. One consumer a worker, no leak, no crash, out in time, no secret in any log."""
     if not history.workers:
         yield Violation("I10", "could not tell: no workers")
     running = Counter(worker.service for worker in history.workers)
@@ -157,8 +157,8 @@ def hygiene(history: History, books: Books) -> Iterator[Violation]:
         if worker.exit_code != 0 or worker.seconds_to_leave > LONGEST_LEAVING_SECONDS:
             left = f"exit code {worker.exit_code} after {worker.seconds_to_leave:.0f} s"
             yield Violation("I10", f"a worker of {worker.service} left badly: {left}")
-    for where in history.secrets_in_logs:
-        yield Violation("I10", f"a secret stands in {where}")
+    yield from (Violation("I10", f"a secret stands in {log}") for log in history.secrets_in_logs)
+    yield from (Violation("I10", f"a process crashed: {log}") for log in history.crashes)
 
 
 def figures(history: History, books: Books) -> Figures:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -46,9 +45,8 @@ class BrokerWipe(BrokerKill):
     """SIGKILL, and everything it held is gone: the outboxes and the clients say it all again."""
 
     def start(self, stage: Stage) -> None:
-        stage.node.kill()
+        stage.node.wipe()
         stage.arena.complete = False
-        shutil.rmtree(stage.node.directory / "data")
 
     def stop(self, stage: Stage) -> None:
         start(stage)
@@ -70,10 +68,10 @@ class MemoryAlarm:
     """The broker says that it has no memory left: whoever publishes is blocked."""
 
     def start(self, stage: Stage) -> None:
-        stage.control("set_vm_memory_high_watermark", NO_MEMORY)
+        stage.node.control("set_vm_memory_high_watermark", NO_MEMORY)
 
     def stop(self, stage: Stage) -> None:
-        stage.control("set_vm_memory_high_watermark", ENOUGH_MEMORY)
+        stage.node.control("set_vm_memory_high_watermark", ENOUGH_MEMORY)
 
 
 def start(stage: Stage) -> None:
@@ -81,7 +79,7 @@ def start(stage: Stage) -> None:
     stage.node.start()
     for _ in range(MOST_ROUNDS):
         time.sleep(CRASHES_SECONDS)
-        dead = int(stage.control("eval", RESTART_THE_DEAD))
+        dead = int(stage.node.control("eval", RESTART_THE_DEAD))
         if not dead:
             return
         stage.notes.append(f"{dead} queues had no server after the broker's start; started by hand")

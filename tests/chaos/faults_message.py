@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pika.exceptions import AMQPError
 
 from tests.chaos import recorder
-from tests.chaos.orders import CANCELLED, EXCHANGE, ORDERED
+from tests.chaos.orders import CANCELLED, EXCHANGE, ORDERED, make
 
 if TYPE_CHECKING:
     import random
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from tests.chaos.stage import Stage
 
 MOST_REPEATED = 20
+# Properties that break the client library's decoder, on orders with which nothing is wrong.
+POISONS: tuple[dict[str, Any], ...] = (
+    {"timestamp": 1_790_000_000_000_000_000},
+    {"timestamp": 2**64 - 1},
+    {"message_id": b"\xff\xfe", "type": b"\xc3("},
+    {"headers": {b"\xff": 1}},
+)
 
 
 class Duplicates:
@@ -49,6 +56,18 @@ class Rubbish:
 
     def start(self, stage: Stage) -> None:
         throw(stage.arena.client, stage.dice)
+
+    def stop(self, stage: Stage) -> None: ...
+
+
+class Poison:
+    """Good orders whose AMQP properties break the client library's decoder: they must come through."""
+
+    def start(self, stage: Stage) -> None:
+        for properties in POISONS:
+            name = f"POISON-{stage.dice.getrandbits(48):012x}"
+            for saying in make("plain", name, stage.dice):
+                stage.arena.client.say(EXCHANGE, saying.key, saying.body, properties=properties)
 
     def stop(self, stage: Stage) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Faults of the workers: killed, all killed, asked to leave, frozen past the heartbeat."""
+"""Faults of the processes: killed, all killed, asked to leave, frozen past the heartbeat."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ class KillAll:
     def start(self, stage: Stage) -> None:
         for slot in stage.arena.fleet.slots:
             stage.arena.fleet.kill(slot)
+
+    def stop(self, stage: Stage) -> None: ...
+
+
+class MonitorKill:
+    """SIGKILL of the monitor; another one goes on where that one was."""
+
+    def start(self, stage: Stage) -> None:
+        stage.arena.observer.kill()
 
     def stop(self, stage: Stage) -> None: ...
 

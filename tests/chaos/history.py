@@ -115,8 +115,21 @@ class WorkerState:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What a monitor knows: the orders with their state, and what it heard about them."""
+
+    states: Mapping[str, str] = field(default_factory=dict)
+    events: frozenset[tuple[str, str, str]] = frozenset()
+    letters: frozenset[tuple[str, str | None, str]] = frozenset()
+
+
+@dataclass(frozen=True)
 class History:
-    """Everything seen from outside. `complete`: the stream was never wiped, so it holds all that was said."""
+    """Everything seen from outside. `complete`: the stream was never wiped, so it holds all that was said.
+
+    `crashes` names the logs in which a process ended with a traceback. `live` is what the monitor knows that was
+    there all the while, `anew` what another knows that read it all in the end.
+    """
 
     published: tuple[Published, ...] = ()
     spoken: tuple[Spoken, ...] = ()
@@ -124,7 +137,10 @@ class History:
     queues: tuple[QueueState, ...] = ()
     workers: tuple[WorkerState, ...] = ()
     secrets_in_logs: tuple[str, ...] = ()
+    crashes: tuple[str, ...] = ()
     complete: bool = True
+    live: Told | None = None
+    anew: Told | None = None
 
     @property
     def genuine(self) -> tuple[Published, ...]:

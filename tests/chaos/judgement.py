@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.chaos import checkers, delivery_checkers
+from tests.chaos import checkers, delivery_checkers, monitor_checker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,10 +24,11 @@ CHECKERS: dict[str, Checker] = {
     "I6": delivery_checkers.nothing_lost,
     "I7": checkers.no_double_effect,
     "I8": delivery_checkers.dead_letters,
+    "I9": monitor_checker.monitor,
     "I10": delivery_checkers.hygiene,
 }
-# Without processes of its own, a scenario has nothing to say about hygiene.
-WITHOUT_PROCESSES = tuple(name for name in CHECKERS if name != "I10")
+# Without processes of its own, a scenario has nothing to say about hygiene, nor about a monitor.
+WITHOUT_PROCESSES = tuple(name for name in CHECKERS if name not in {"I9", "I10"})
 
 
 def judge(history: History, books: Books, invariants: Iterable[str] = tuple(CHECKERS)) -> list[Violation]:

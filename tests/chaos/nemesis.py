@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from tests.chaos.faults_broker import BrokerKill, BrokerRestart, BrokerWipe, MemoryAlarm, QueueDeleted
 from tests.chaos.faults_database import DiskFull, Locked, PostgresKill
-from tests.chaos.faults_message import Duplicates, Redrive, Rubbish
+from tests.chaos.faults_message import Duplicates, Poison, Redrive, Rubbish
 from tests.chaos.faults_network import Cut, Delay, Flapping, StallDown, StallUp, Throttle
-from tests.chaos.faults_process import Freeze, Kill, KillAll, Leave
+from tests.chaos.faults_process import Freeze, Kill, KillAll, Leave, MonitorKill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,6 +30,7 @@ class Kind:
 FAULTS: dict[str, Kind] = {
     "kill": Kind(Kill, weight=8),
     "kill_all": Kind(KillAll, weight=3),
+    "monitor_kill": Kind(MonitorKill, weight=2),
     "leave": Kind(Leave),
     "freeze": Kind(Freeze, (10, 36)),
     "broker_kill": Kind(BrokerKill, (0.5, 6)),
@@ -49,6 +50,7 @@ FAULTS: dict[str, Kind] = {
     "duplicates": Kind(Duplicates),
     "redrive": Kind(Redrive, weight=2),
     "rubbish": Kind(Rubbish),
+    "poison": Kind(Poison),
 }
 # Two of these at once would undo each other.
 NETWORK = {"cut", "stall_up", "stall_down", "delay", "throttle", "flapping"}

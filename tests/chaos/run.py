@@ -76,6 +76,7 @@ class Run:
 
     def go(self) -> Report:
         self._stage.arena.start()
+        self._stage.arena.observer.start()
         self._begun = time.monotonic()
         customers = Customers(self._stage.arena.client, self._plan.rate, self._plan.seed)
         try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.chaos.books import Books, Commande, Compte, Debit, Decided, Envoi, Rayon, Reservation, ServiceBooks
 from tests.chaos.delivery_checkers import HEARERS
-from tests.chaos.history import History, Letter, Published, QueueState, Spoken, WorkerState
+from tests.chaos.history import History, Letter, Published, QueueState, Spoken, Told, WorkerState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,6 +76,17 @@ def history() -> History:
         letters=(Letter("stock", FORGED, "invalid"),),
         queues=tuple(QueueState(f"{service}.inbox", 0, 0, 0, 1) for service in services),
         workers=tuple(WorkerState(service, 20, 80.0, 0, 1.0) for service in services),
+        live=told(),
+        anew=told(),
+    )
+
+
+def told() -> Told:
+    """What a monitor says that has heard it all."""
+    return Told(
+        {"A": "COMPLETED", "B": "COMPENSATED", "C": "COMPENSATED"},
+        frozenset((order, type_, f"{order}:{type_}") for order, type_ in everything_said()),
+        frozenset({("stock", None, "invalid")}),
     )
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from contracts.topology import EXCHANGE_HEADER
-from services.runtime import BrokerTrouble, DatabaseTrouble, open_database
-from services.runtime.broker.session import in_time
+from services.runtime import BrokerTrouble, DatabaseTrouble, Settings, open_database
+from services.runtime.broker.session import connected, in_time
 from services.verbs.catalogue import SERVICES
 from tests.chaos.model import Held
 from tests.chaos.orders import ORDERED, make
@@ -40,6 +40,14 @@ async def test_errors_that_are_each_other_s_context_do_not_hang_the_worker() -> 
 
     with pytest.raises(BrokerTrouble):
         await in_time(fails())
+
+
+async def test_a_connection_lost_before_its_channel_is_opened_is_trouble_and_no_crash(amqp_url: str) -> None:
+    async with connected(Settings(amqp_url=amqp_url), "test") as connection:
+        assert connection.transport is not None
+        await connection.transport.connection.close()
+        with pytest.raises(BrokerTrouble):
+            await in_time(connection.channel())
 
 
 def test_a_forgery_that_an_operator_sends_back_is_set_aside_again(world: World) -> None:

@@ -33,8 +33,8 @@ def chaos(*arguments: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("database", "faults"),
     [
-        ("sqlite", ("kill", "broker_kill", "cut", "duplicates", "rubbish")),
-        ("postgresql", ("kill", "postgres_kill", "cut", "duplicates")),
+        ("sqlite", ("kill", "monitor_kill", "broker_kill", "cut", "duplicates", "rubbish", "poison")),
+        ("postgresql", ("kill", "monitor_kill", "postgres_kill", "cut", "duplicates")),
     ],
 )
 def test_nothing_is_lost_and_nothing_done_twice_while_things_break(database: str, faults: tuple[str, ...]) -> None:

@@ -42,21 +42,30 @@ async def in_time(awaitable: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
     try:
         async with asyncio.timeout(seconds):
             return await awaitable
-    except _REFUSALS as error:
-        raise BrokerRefused(said(error)) from error
-    except TROUBLES as error:
-        if isinstance(error, aiormq.exceptions.InvalidFrameError) and "OpenOk" in str(error):
-            # The client does not read the answer in place of open-ok; its reason is in the broker's log.
-            raise BrokerRefused("the broker does not let this user into that virtual host") from error
-        if _untrusted(error):
-            raise BrokerRefused(f"the broker's certificate is not to be trusted: {said(error)}") from error
-        raise BrokerTrouble(said(error)) from error
+    except (*_REFUSALS, *TROUBLES) as error:
+        raise _meant(error) from error
+    except RuntimeError as error:
+        # What aiormq raises when a channel is asked of a connection that has just been lost.
+        if not str(error).endswith("closed"):
+            raise
+        raise BrokerTrouble("the connection was closed") from error
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
         # The client cancels the waits of a connection that it closes; nobody asked us to stop.
         raise BrokerTrouble("the connection was closed") from error
+
+
+def _meant(error: BaseException) -> BrokerRefused | BrokerTrouble:
+    if isinstance(error, _REFUSALS):
+        return BrokerRefused(said(error))
+    if isinstance(error, aiormq.exceptions.InvalidFrameError) and "OpenOk" in str(error):
+        # The client does not read the answer in place of open-ok; its reason is in the broker's log.
+        return BrokerRefused("the broker does not let this user into that virtual host")
+    if _untrusted(error):
+        return BrokerRefused(f"the broker's certificate is not to be trusted: {said(error)}")
+    return BrokerTrouble(said(error))
 
 
 def _untrusted(error: BaseException) -> bool:

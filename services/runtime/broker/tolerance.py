@@ -1,17 +1,37 @@
-"""Message properties that the client cannot decode cost the property, not the connection.
+"""Message properties that the client cannot decode cost themselves, not the connection.
 
 A timestamp in nanoseconds, a short string that is not UTF-8 or a table nested a thousand deep make pamqp raise
 in the frame reader. The connection then ends, the message comes again, and after twenty rounds it is dead-lettered
-together with the innocents that were in the window with it. Nothing is decided from properties, so what cannot be
-read is left out.
+together with the innocents that were in the window with it. Nothing is decided from foreign properties, so what
+cannot be read is left out; the headers beside it are kept, for the broker writes its own among them.
 """
 
+import contextlib
 import struct
 from typing import Any
 
 from pamqp import commands, decode
 
 _FIXED = {"octet": 1, "timestamp": 8}
+# How many bytes a field of a table has after its kind; the others say their length in the next four.
+_FIELDS = {
+    **dict.fromkeys((b"V", b"\x00"), 0),
+    **dict.fromkeys((b"t", b"b", b"B"), 1),
+    **dict.fromkeys((b"s", b"u"), 2),
+    **dict.fromkeys((b"I", b"i", b"f"), 4),
+    b"D": 5,
+    **dict.fromkeys((b"l", b"L", b"d", b"T"), 8),
+}
+_BROKEN = (
+    ValueError,
+    struct.error,
+    OverflowError,
+    OSError,
+    RecursionError,
+    ArithmeticError,
+    KeyError,
+    IndexError,
+)
 
 
 def install() -> None:
@@ -31,17 +51,9 @@ def _unmarshal(self: commands.Basic.Properties, flags: int, data: bytes) -> None
 def _decoded(data: bytes, kind: str) -> tuple[int, Any]:
     try:
         return decode.by_type(data, kind)
-    except (
-        ValueError,
-        struct.error,
-        OverflowError,
-        OSError,
-        RecursionError,
-        ArithmeticError,
-        KeyError,
-        IndexError,
-    ):
-        return _length(data, kind), None
+    except _BROKEN:
+        length = _length(data, kind)
+        return length, _what_can_be_read(data[4:length]) if kind == "table" else None
 
 
 def _length(data: bytes, kind: str) -> int:
@@ -51,3 +63,29 @@ def _length(data: bytes, kind: str) -> int:
     if kind == "table":
         return 4 + int(struct.unpack(">I", data[:4])[0]) if len(data) >= 4 else len(data)
     return _FIXED.get(kind, len(data))
+
+
+def _what_can_be_read(fields: bytes) -> dict[str, Any]:
+    """A table's fields, without those whose name or value cannot be decoded, up to the first without an end."""
+    found: dict[str, Any] = {}
+    while fields:
+        name, rest = fields[1 : 1 + fields[0]], fields[1 + fields[0] :]
+        length = _field_length(rest)
+        if length is None:
+            break
+        with contextlib.suppress(*_BROKEN):
+            found[name.decode()] = decode.embedded_value(rest[:length])[1]
+        fields = rest[length:]
+    return found
+
+
+def _field_length(data: bytes) -> int | None:
+    """How many bytes a field takes with its kind; None when it is cut short."""
+    kind, value = data[:1], data[1:]
+    if kind in _FIELDS:
+        length = 1 + _FIELDS[kind]
+    elif len(value) >= 4:
+        length = 5 + int(struct.unpack_from(">I", value)[0])
+    else:
+        return None
+    return length if length <= len(data) else None

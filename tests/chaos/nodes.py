@@ -1,0 +1,164 @@
+"""The broker that a nemesis breaks: the installed server as a private node, or a container of another version."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import secrets
+import shutil
+import subprocess
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from scripts.private_node import PORTS, NodeError, PrivateNode, find_server
+from scripts.probes import HOST, answers, port_is_free
+from tests.support.brokers import IMAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+USER = "chaos"
+STOP_SECONDS, START_SECONDS = 45, 120
+
+
+class Node(Protocol):
+    """A broker of one node. `password` is that of USER, who is there again after its data was wiped."""
+
+    password: str
+
+    def port(self, use: str) -> int:
+        """Where on this machine it speaks `amqp` or `management`."""
+
+    def start(self) -> object:
+        """Start it with what it has, and wait until it answers. Raises NodeError."""
+
+    def stop(self) -> None:
+        """In order, its data kept."""
+
+    def kill(self) -> None:
+        """What a power cut does, its data kept."""
+
+    def wipe(self) -> None:
+        """Kill it, and all that it held is gone."""
+
+    def control(self, *arguments: str) -> str:
+        """A command of its own tool, `rabbitmqctl`. Raises RuntimeError with its words."""
+
+
+class InstalledNode(PrivateNode):
+    """The server that is installed on this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, f"chaos-{os.getpid()}")
+        self.password = secrets.token_hex(12)
+        configured = folder / "conf.d" / "10-user.conf"
+        configured.parent.mkdir(parents=True)
+        configured.write_text(f"default_user = {USER}\ndefault_pass = {self.password}\n")
+
+    def port(self, use: str) -> int:
+        return self._port(use)
+
+    def wipe(self) -> None:
+        self.kill()
+        shutil.rmtree(self.directory / "data")
+
+    def control(self, *arguments: str) -> str:
+        environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("RABBITMQ_", "ERL_"))},
+            "HOME": str(self.directory / "home"),  # the cookie
+            "ERL_EPMD_PORT": str(self.port("epmd")),
+            "RABBITMQ_CONF_ENV_FILE": str(self.directory / "rabbitmq-env.conf"),
+        }
+        # Beside the server: the wrapper on the PATH insists on another user.
+        tool = find_server().with_name("rabbitmqctl")
+        return _told([str(tool), "-n", self.node, *arguments], arguments[0], environment)
+
+
+class ContainerNode:
+    """The image that the container tests use, in a Docker engine."""
+
+    def __init__(self) -> None:
+        self.password = secrets.token_hex(12)
+        self._name = f"chaos-{os.getpid()}"
+        free = [port for port in random.sample(PORTS, 50) if port_is_free(port)]
+        self._ports = {"amqp": free[0], "management": free[1]}
+        self._create()
+
+    def port(self, use: str) -> int:
+        return self._ports[use]
+
+    def start(self) -> None:
+        _docker("start", self._name)
+        deadline = time.monotonic() + START_SECONDS
+        # The engine's own proxy accepts before the broker does.
+        while not (answers(self._ports["amqp"], amqp=True) and answers(self._ports["management"], amqp=False)):
+            if time.monotonic() > deadline:
+                raise NodeError(
+                    f"The broker in its container does not answer: {_docker('logs', self._name)[-500:]}"
+                )
+            time.sleep(0.3)
+
+    def stop(self) -> None:
+        _docker("stop", "--time", str(STOP_SECONDS), self._name)
+
+    def kill(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it is not running
+            _docker("kill", self._name)
+
+    def wipe(self) -> None:
+        self.remove()
+        self._create()
+
+    def control(self, *arguments: str) -> str:
+        owner = ("--user", "rabbitmq", "--env", "HOME=/var/lib/rabbitmq")
+        return _docker("exec", *owner, self._name, "rabbitmqctl", *arguments)
+
+    def remove(self) -> None:
+        """Kill it, with its volume."""
+        _docker("rm", "--force", "--volumes", self._name)
+
+    def _create(self) -> None:
+        # It finds its data again by the name of its host.
+        arguments = ["--name", self._name, "--hostname", "chaos"]
+        for use, inside in (("amqp", 5672), ("management", 15672)):
+            arguments += ["--publish", f"{HOST}:{self._ports[use]}:{inside}"]
+        for name, value in (("USER", USER), ("PASS", self.password)):
+            arguments += ["--env", f"RABBITMQ_DEFAULT_{name}={value}"]
+        _docker("create", *arguments, IMAGE)
+
+
+@contextlib.contextmanager
+def installed(folder: Path) -> Iterator[Node]:
+    node = InstalledNode(folder)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop()
+
+
+@contextlib.contextmanager
+def in_container() -> Iterator[Node]:
+    """Raises NodeError when there is no engine, or no such image."""
+    try:
+        node = ContainerNode()
+    except (OSError, RuntimeError) as error:
+        raise NodeError(f"No container for the broker (is DOCKER_HOST right?): {error}") from error
+    try:
+        node.start()
+        yield node
+    finally:
+        node.remove()
+
+
+def _docker(*arguments: str) -> str:
+    return _told(["docker", *arguments], arguments[0], dict(os.environ))
+
+
+def _told(command: list[str], verb: str, environment: dict[str, str]) -> str:
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{verb}: {(done.stdout + done.stderr)[-500:]}")
+    return done.stdout

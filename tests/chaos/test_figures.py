@@ -1,0 +1,29 @@
+"""The figures of a run: what is counted as received, as lost, and only once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.chaos.delivery_checkers import figures
+from tests.chaos.history import Letter, Published
+from tests.chaos.specimens import body, books, history, without_receipt
+from tests.chaos.verdicts import Figures
+
+
+def test_an_event_whose_body_is_in_the_dead_letters_is_not_lost_and_one_with_only_its_id_is() -> None:
+    kept = without_receipt(books(), "paiement", "A:stock.reserve")
+    same = Letter("paiement", body("A", "stock.reserve"), "exhausted")
+    forged = Letter("paiement", body("A", "stock.reserve") + b" ", "id_collision")
+    pasts = {name: replace(history(), letters=(found,)) for name, found in (("same", same), ("forged", forged))}
+    assert figures(pasts["same"], kept).lost == 0
+    assert figures(pasts["forged"], kept).lost == 1
+
+
+def test_a_run_is_counted_by_distinct_events() -> None:
+    assert figures(history(), books()) == Figures(attempted=20, confirmed=20, received=20, duplicated=1)
+    late = Published("client.events", "commande.initiee", body("D", "commande.initiee"), tries=2, confirmed=False)
+    counted = figures(replace(history(), published=(*history().published, late)), books())
+    assert counted == Figures(attempted=21, confirmed=20, received=20, duplicated=1)
+    first, *rest = history().published
+    again = replace(history(), published=(replace(first, tries=3), *rest))
+    assert figures(again, books()).recovered == 1
