@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tests.chaos.books import Books, Commande, Debit, Envoi, Rayon, Reservation
-from tests.chaos.history import History, Letter, Published, QueueState, Spoken
+from tests.chaos.history import History, Letter, QueueState, Spoken
 from tests.chaos.judgement import CHECKERS, judge
 from tests.chaos.specimens import FORGED, body, books, decided, history, told, with_outbox, without_receipt
 
