@@ -55,6 +55,13 @@ def test_the_simulation_finds_it(name: str, books: Books) -> None:
     assert walk(plan(seed, orders), books).found == ()
 
 
+def test_the_search_misses_the_comparison_of_what_was_paid(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two orders under one id the one could be created and the other one paid, without any fault."""
+    monkeypatch.setattr("services.commande.rules.ecart", lambda commande, paye: None)
+    found = Search(SCOPES[3], 0, books).run().violations
+    assert any(violation.startswith("I2 ") for violation in found), found
+
+
 @pytest.mark.parametrize("name", ["no_tombstone", "no_compare_and_set", "silent_when_nothing_to_undo"])
 def test_the_search_finds_it(name: str, books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the guards that a single service keeps for itself, without a network."""
