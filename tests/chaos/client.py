@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pika
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError, NackError, UnroutableError
 
 from tests.chaos.history import Published
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 PAUSE_SECONDS = 0.3
 PERSISTENT = 2
+# A handshake that takes too long is no AMQPError to pika.
+TROUBLES = (AMQPError, AMQPConnectorException, OSError)
 
 
 @dataclass
@@ -116,7 +119,7 @@ class Client:
                 self._channel().basic_publish(message.exchange, message.key, message.body, properties, True)
             except (NackError, UnroutableError):
                 time.sleep(PAUSE_SECONDS)
-            except (AMQPError, OSError):
+            except TROUBLES:
                 self._forget()
                 time.sleep(PAUSE_SECONDS)
             else:
@@ -136,11 +139,11 @@ class Client:
         try:
             if self._connection is not None:
                 self._connection.process_data_events(0)
-        except (AMQPError, OSError):
+        except TROUBLES:
             self._forget()
 
     def _forget(self) -> None:
         if self._connection is not None:
-            with contextlib.suppress(AMQPError, OSError):
+            with contextlib.suppress(*TROUBLES):
                 self._connection.close()
         self._connection = None
