@@ -102,7 +102,10 @@ class Door(Protocol):
         """Return deliveries that were never started."""
 
     async def is_consuming(self) -> bool:
-        """Whether the broker says that the inbox has a consumer. Raises BrokerTrouble."""
+        """Whether the broker says that the inbox has a consumer.
+
+        Raises BrokerTrouble, also when a queue for retries or dead letters is gone.
+        """
 
     async def stop_deliveries(self) -> list[Delivery]:
         """Ask for no more, and hand over what had already come."""

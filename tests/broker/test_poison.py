@@ -6,6 +6,7 @@ import struct
 import sys
 from typing import Any
 
+import pika.data
 import pytest
 from pamqp import commands, decode
 
@@ -77,6 +78,33 @@ async def test_what_the_broker_writes_beside_a_poisonous_header_is_read(amqp_url
                 break
     assert [(entry.offset, entry.body) for entry in read] == [(0, b"before"), (1, b"poison"), (2, b"after")]
     assert read[1].headers["good"] == "yes"
+
+
+async def test_a_routing_key_that_is_not_utf_8_blinds_no_reader_of_the_history(
+    amqp_url: str, outsider: Outsider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays in the stream: whoever stopped there would stop there for ever."""
+    settings = Settings(amqp_url=amqp_url)
+    async with open_door(settings, "stock", wanted_topology(settings)):
+        odd, encode = "odd key", pika.data.encode_short_string
+        raw = b"\x04odd\xff"
+        monkeypatch.setattr(
+            pika.data,
+            "encode_short_string",
+            lambda pieces, value: (pieces.append(raw), len(raw))[1] if value == odd else encode(pieces, value),
+        )
+        outsider.publish("client.events", odd, b"poison")
+        outsider.publish("client.events", "commande.initiee", b"after")
+    read: list[HistoryEntry] = []
+    async with open_history(settings, wanted_topology(settings)) as history:
+        async for batch in history.entries(0):
+            read += batch
+            if len(read) >= 2:
+                break
+    assert [(entry.offset, entry.routing_key, entry.body) for entry in read] == [
+        (0, "odd?", b"poison"),
+        (1, "commande.initiee", b"after"),
+    ]
 
 
 def test_what_can_be_read_beside_the_poison_is_read() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import random
@@ -11,7 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from contracts.topology import EXCHANGE_HEADER
-from services.runtime import BrokerTrouble, DatabaseTrouble, Settings, open_database
+from services.runtime import (
+    BrokerTrouble,
+    DatabaseTrouble,
+    Settings,
+    open_database,
+    open_door,
+    wanted_topology,
+)
 from services.runtime.broker.session import connected, in_time
 from services.verbs.catalogue import SERVICES
 from tests.chaos.model import Held
@@ -21,6 +29,8 @@ from tests.chaos.world import World
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.management import Management
 
 
 @pytest.fixture
@@ -40,6 +50,47 @@ async def test_errors_that_are_each_other_s_context_do_not_hang_the_worker() -> 
 
     with pytest.raises(BrokerTrouble):
         await in_time(fails())
+
+
+async def test_a_bare_exception_of_the_client_is_a_lost_connection() -> None:
+    async def fails() -> None:
+        raise Exception
+
+    with pytest.raises(BrokerTrouble):
+        await in_time(fails())
+
+
+async def test_a_wait_that_the_client_cancels_is_trouble_also_after_a_task_group_has_failed() -> None:
+    """A failed group leaves its task marked as cancelled; the worker then took the client's doing for its own."""
+
+    async def lost() -> None:
+        raise BrokerTrouble("the first session")
+
+    async def inside() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(lost())
+            await asyncio.sleep(10)
+
+    with contextlib.suppress(ExceptionGroup):
+        await inside()
+    with pytest.raises(ExceptionGroup):
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(lost())
+    waiting = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(waiting.cancel)
+    with pytest.raises(BrokerTrouble):
+        await in_time(waiting)
+
+
+async def test_a_retry_queue_that_is_gone_ends_the_session(amqp_url: str, management: Management) -> None:
+    """The history takes what is published to it, so the broker says that all is well."""
+    settings = Settings(amqp_url=amqp_url)
+    async with open_door(settings, "stock", wanted_topology(settings)) as door:
+        await door.consume()
+        assert await door.is_consuming()
+        management.delete_queue("stock.retry.1")
+        with pytest.raises(BrokerTrouble):
+            await door.is_consuming()
 
 
 async def test_a_connection_lost_before_its_channel_is_opened_is_trouble_and_no_crash(amqp_url: str) -> None:

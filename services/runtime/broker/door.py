@@ -8,7 +8,7 @@ from typing import Any
 from aiormq.abc import DeliveredMessage
 from pamqp import commands
 
-from contracts.topology import Topology, inbox
+from contracts.topology import Topology, dlq, inbox
 from services.runtime.broker.publishing import confirming, publish
 from services.runtime.broker.session import TROUBLES, apply, connected, in_time, said
 from services.runtime.door import Delivery, Fate, Outgoing, Properties
@@ -23,10 +23,11 @@ class RabbitDoor:
     acknowledgements would stop with it.
     """
 
-    def __init__(self, publishing: Any, consuming: Any, queue: str, prefetch: int) -> None:
+    def __init__(self, publishing: Any, consuming: Any, queues: Sequence[str], prefetch: int) -> None:
+        """Of `queues`, the service's own, the first is its inbox."""
         self._publishing = publishing
         self._consuming = consuming
-        self._queue = queue
+        self._queue, *self._others = queues
         # The prefetch bounds this queue: the broker sends no more until something is acknowledged.
         self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue(maxsize=prefetch + 1)
         self._unsettled: dict[int, None] = {}
@@ -92,6 +93,9 @@ class RabbitDoor:
                 await self._consuming.basic_nack(tag, requeue=True, wait=False)
 
     async def is_consuming(self) -> bool:
+        # The history is bound to retries and dead letters too: one without its queue would be confirmed, and lost.
+        for name in self._others:
+            await in_time(self._consuming.queue_declare(name, passive=True))
         answer = await in_time(self._consuming.queue_declare(self._queue, passive=True))
         return bool(answer.consumer_count)
 
@@ -138,4 +142,7 @@ async def open_door(settings: Settings, service: str, wanted: Topology) -> Async
         into = await in_time(consuming.channel(publisher_confirms=False))
         raw = await in_time(into.get_underlay_channel())
         await in_time(raw.basic_qos(prefetch_count=settings.prefetch))
-        yield RabbitDoor(out, raw, inbox(service), settings.prefetch)
+        others = [
+            queue.name for queue in wanted.queues if queue.name.startswith((f"{service}.retry.", dlq(service)))
+        ]
+        yield RabbitDoor(out, raw, [inbox(service), *others], settings.prefetch)

@@ -9,7 +9,7 @@ import aiormq
 from aio_pika.abc import AbstractConnection
 from pamqp import commands
 
-from services.runtime.broker.session import TROUBLES, connected, count, in_time
+from services.runtime.broker.session import TROUBLES, cancellations, connected, count, in_time, is_lost
 from services.runtime.door import Fate, Outgoing, QueueCount
 from services.runtime.errors import BrokerTrouble
 from services.runtime.settings import Settings
@@ -73,6 +73,7 @@ async def publish(channel: Any, batch: Sequence[Outgoing]) -> list[Fate]:
 
 
 async def _publish(channel: Any, message: Outgoing) -> Fate:
+    before = cancellations()
     try:
         async with asyncio.timeout(CONFIRM_SECONDS):
             await channel.basic_publish(
@@ -90,8 +91,11 @@ async def _publish(channel: Any, message: Outgoing) -> Fate:
     except TROUBLES:
         return Fate.UNKNOWN
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if cancellations() > before:
+            raise
+        return Fate.UNKNOWN
+    except Exception as error:
+        if not is_lost(error):
             raise
         return Fate.UNKNOWN
     return Fate.CONFIRMED

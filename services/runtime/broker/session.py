@@ -39,22 +39,37 @@ T = TypeVar("T")
 
 async def in_time(awaitable: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
     """Wait at most `seconds`. Raises BrokerRefused or BrokerTrouble, whichever the client's error means."""
+    before = cancellations()
     try:
         async with asyncio.timeout(seconds):
             return await awaitable
     except (*_REFUSALS, *TROUBLES) as error:
         raise _meant(error) from error
-    except RuntimeError as error:
-        # What aiormq raises when a channel is asked of a connection that has just been lost.
-        if not str(error).endswith("closed"):
-            raise
-        raise BrokerTrouble("the connection was closed") from error
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if cancellations() > before:
             raise
         # The client cancels the waits of a connection that it closes; nobody asked us to stop.
         raise BrokerTrouble("the connection was closed") from error
+    except Exception as error:
+        if not is_lost(error):
+            raise
+        raise BrokerTrouble("the connection was closed") from error
+
+
+def cancellations() -> int:
+    """How often the running task was asked to stop. After a failed task group that is no longer zero."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether aiormq says with it, in an error without a kind of its own, that a connection is gone.
+
+    A bare Exception ends what was waiting when the socket closed between two frames; a RuntimeError answers
+    whoever asks a connection that has just been lost for a channel.
+    """
+    gone = isinstance(error, RuntimeError) and str(error).endswith(("closed", "not opened"))
+    return gone or type(error) is Exception
 
 
 def _meant(error: BaseException) -> BrokerRefused | BrokerTrouble:

@@ -1,16 +1,17 @@
-"""Message properties that the client cannot decode cost themselves, not the connection.
+"""Properties and routing keys that the client cannot decode cost themselves, not the connection.
 
 A timestamp in nanoseconds, a short string that is not UTF-8 or a table nested a thousand deep make pamqp raise
 in the frame reader. The connection then ends, the message comes again, and after twenty rounds it is dead-lettered
 together with the innocents that were in the window with it. Nothing is decided from foreign properties, so what
-cannot be read is left out; the headers beside it are kept, for the broker writes its own among them.
+cannot be read is left out; the headers beside it are kept, for the broker writes its own among them. A routing key
+that is not UTF-8 is worse: any client may write one, and reading a stream does not take it away.
 """
 
 import contextlib
 import struct
 from typing import Any
 
-from pamqp import commands, decode
+from pamqp import base, commands, decode
 
 _FIXED = {"octet": 1, "timestamp": 8}
 # How many bytes a field of a table has after its kind; the others say their length in the next four.
@@ -35,8 +36,26 @@ _BROKEN = (
 
 
 def install() -> None:
-    """Replace the decoder of basic properties by one that leaves out what it cannot read; once or often."""
+    """Replace the decoders of what comes with a message by some that bear what they cannot read; once or often."""
     commands.Basic.Properties.unmarshal = _unmarshal  # type: ignore[method-assign, assignment]
+    commands.Basic.Deliver.unmarshal = _unmarshal_deliver  # type: ignore[method-assign, assignment]
+
+
+def _unmarshal_deliver(self: commands.Basic.Deliver, data: bytes) -> None:
+    try:
+        base.Frame.unmarshal(self, data)
+    except UnicodeDecodeError:
+        self.consumer_tag, data = _short(data)
+        self.delivery_tag, bits = struct.unpack_from(">QB", data)
+        self.redelivered = bool(bits & 1)
+        self.exchange, data = _short(data[9:])
+        self.routing_key, _ = _short(data)
+
+
+def _short(data: bytes) -> tuple[str, bytes]:
+    """A short string, and what comes after it. No longer than it was: it may be published again."""
+    end = 1 + data[0]
+    return data[1:end].decode(errors="replace").replace("\ufffd", "?"), data[end:]
 
 
 def _unmarshal(self: commands.Basic.Properties, flags: int, data: bytes) -> None:
