@@ -22,6 +22,7 @@ SERVICE = Service(
     inspect=store.inspect,
     timed=TIMED,
     stocked_with=store.stocked_with,
+    migrations=store.MIGRATIONS,
 )
 
 __all__ = ["SERVICE"]

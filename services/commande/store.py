@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from sqlalchemy import Boolean, Column, Connection, Index, MetaData, Select, Table, Text, func, select
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    func,
+    select,
+    text,
+    update,
+)
 
 from contracts.client import CommandeInitiee
 from contracts.envelope import Said
@@ -76,6 +89,18 @@ class Client(Row):
     bloque: bool = False
     plafond: Decimal | None = None
     encours: Decimal = Decimal(0)
+
+
+def note_what_was_paid(connection: Connection) -> None:
+    """Version 2: the amount in place of a mark. Of an order not noted yet the amount paid is not known any more:
+    it waits for its deadline, and is refunded then."""
+    connection.exec_driver_sql("ALTER TABLE commandes ADD COLUMN paye BIGINT")
+    table = Commande.TABLE
+    connection.execute(update(table).where(text("payee")).values(paye=table.c.montant))
+    connection.exec_driver_sql("ALTER TABLE commandes DROP COLUMN payee")
+
+
+MIGRATIONS = (note_what_was_paid,)
 
 
 def commande(heard: Said, look: Look) -> Iterable[Key]:

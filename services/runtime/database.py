@@ -27,12 +27,13 @@ from services.runtime.outbox import OUTBOX
 from services.runtime.rows import Row
 from services.runtime.service import Migration, Service
 from services.runtime.settings import Settings
+from services.runtime.trials import TRIALS
 
-assert JOURNAL.metadata is OUTBOX.metadata is METADATA  # noqa: S101 - all of them must have been imported
+assert JOURNAL.metadata is OUTBOX.metadata is TRIALS.metadata is METADATA  # noqa: S101 - all of them must have been imported
 
 # What changed in the runtime's own tables since version 1, in order. A numbered list is plainly simpler than a
 # migration framework: a handful of tables, two databases, and no branches.
-MIGRATIONS: tuple[Migration, ...] = ()
+MIGRATIONS: tuple[Migration, ...] = (lambda connection: TRIALS.create(connection, checkfirst=True),)
 
 IDENTITY = Table(
     "service",
@@ -42,8 +43,9 @@ IDENTITY = Table(
     Column("version", Integer, nullable=False),
 )
 
-# PostgreSQL: serialization failure, deadlock; somebody else was faster.
-_CONFLICTS = {"40001", "40P01", "55P03"}
+# PostgreSQL: serialization failure, deadlock; somebody else was faster. A lock that is not had in time (55P03) is
+# trouble with the database: whoever holds it, no delivery is to blame.
+_CONFLICTS = {"40001", "40P01"}
 # PostgreSQL: the server answered and said no (password, role, database).
 _REFUSALS = ("28", "3D", "42")
 # SQLite: what another connection or a little room will end.

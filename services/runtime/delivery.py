@@ -17,7 +17,7 @@ from contracts.catalogue import adapter
 from contracts.envelope import MAX_BODY_BYTES, Envelope, Head, Said
 from contracts.topology import ATTEMPT_HEADER, EXCHANGE_HEADER, TRACEPARENT_HEADER, events, requeue
 from services.runtime.door import Delivery
-from services.runtime.errors import ReactionFailed, Reason
+from services.runtime.errors import DatabaseTrouble, ReactionFailed, Reason
 from services.runtime.inbox import body_hash
 from services.runtime.ledger import Ledger
 from services.runtime.service import On, Service
@@ -145,7 +145,8 @@ def begin_calls(ledger: Ledger, group: list[Work]) -> list[tuple[Work, Look | No
 def deal_with(ledger: Ledger, group: list[Work], delays: tuple[float, ...], said: list[str]) -> list[Result]:
     """Carry out `group` in one transaction, and mark the events `said` as said in the same.
 
-    Raises DatabaseTrouble when the database does not answer: nothing was done, and nobody is to blame.
+    Raises DatabaseTrouble when the database does not answer: nothing was done, and nobody is to blame. When it
+    stops answering half-way there are results for those that were done, and none for the rest.
     """
     failed = [work for work in group if work.failure is not None]
     healthy = [work for work in group if work.failure is None]
@@ -154,11 +155,20 @@ def deal_with(ledger: Ledger, group: list[Work], delays: tuple[float, ...], said
     except ReactionFailed:
         # The culprit gets its immediate second try here; the innocent are done.
         ledger.mark_said(said)
-        results = [_alone(ledger, work, delays) for work in healthy]
-    return results + [_failed(ledger, work, delays) for work in failed]
+        results, failed = [], healthy + failed
+    for work in failed:
+        try:
+            results.append(_alone(ledger, work, delays))
+        except DatabaseTrouble:
+            if not results:
+                raise
+            break  # what was done must go on its way: done again, it would be taken for a repetition
+    return results
 
 
 def _alone(ledger: Ledger, work: Work, delays: tuple[float, ...]) -> Result:
+    if work.failure is not None:
+        return _failed(ledger, work, delays)
     try:
         return ledger.commit([work])[0]
     except ReactionFailed as failure:

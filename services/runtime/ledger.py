@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import structlog
+
 from services.runtime import inbox, outbox, trials
 from services.runtime.database import Conflict, Database
 from services.runtime.errors import DatabaseTrouble, ReactionFailed
@@ -23,6 +25,8 @@ DUE = 200
 PURGED_AT_ONCE = 500
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,22 @@ class Ledger:
         now = self._now()
         with self._database.begin() as connection:
             keys = [str(key) for (key,) in connection.execute(line.due(now).limit(DUE))]
-        if not keys:
-            return []
+        try:
+            return self._on_time(line, keys) if keys else []
+        except ReactionFailed:
+            # One row must not keep the others waiting for ever.
+            return [result for key in keys for result in self._alone_on_time(line, key)]
+
+    def _on_time(self, line: Every, keys: list[str]) -> list[Result]:
         return self._transact(lambda page: page.on_time(line, keys), (), ())
+
+    def _alone_on_time(self, line: Every, key: str) -> list[Result]:
+        try:
+            return self._on_time(line, [key])
+        except ReactionFailed as failure:
+            # There is no message to retry or to set aside; the row stays due, and the next tick tries again.
+            log.error("clock.failed", action=line.action, row=key, error=str(failure))
+            return []
 
     def try_one(self, suspects: Sequence[Work], untried: bool) -> Work | None:
         """Of `suspects` the one that was tried least often, with its trial written down; of equals the first.
@@ -121,6 +138,8 @@ class Ledger:
                     passing(Place.IN_TRANSACTION)
                 return answer
             except Conflict as conflict:
+                if not last and not group:
+                    raise DatabaseTrouble(str(conflict)) from conflict
                 if not last:
                     raise ReactionFailed(conflict) from conflict
             except (DatabaseTrouble, ReactionFailed):

@@ -17,7 +17,7 @@ from services.runtime.outbox import Saying
 from services.runtime.rows import Key, Unit
 from services.runtime.service import Every, On, Reads, Service
 from services.runtime.transaction import Look, Transaction, derived_id, refusal
-from services.runtime.verdict import DeadLetter, Done
+from services.runtime.verdict import DeadLetter, Done, Verdict
 from services.runtime.work import Result, Work
 
 log = structlog.get_logger()
@@ -85,11 +85,22 @@ class Page:
             return Result(work.delivery, verdict, work=work)
         if seen is not None:
             log.info("delivery.repeated", **work.bound())
-            return Result(work.delivery, Done(), work=work)
+            return Result(work.delivery, self._repeated(work), work=work)
         sayings = self._decide(work)
         self.known[work.event_id] = work.body_hash
         self.receipts.append(Receipt(work.event_id, work.body_hash, work.event.TYPE, work.order))
         return Result(work.delivery, Done(), sayings, work)
+
+    def _repeated(self, work: Work) -> Verdict:
+        """Done, unless it was given up and may never have reached the dead letters: then it is set aside again.
+
+        Sent back by an operator it is not redelivered: given up, it stays without effect.
+        """
+        entry = self.journal.entry(work.order, work.line.action)
+        gave_up = entry is not None and entry.state is State.TOMBSTONE and entry.cause == work.event_id
+        if gave_up and work.delivery.redelivered:
+            return DeadLetter(Reason.EXHAUSTED, "given up before; it is set aside once more", work.attempt)
+        return Done()
 
     def _decide(self, work: Work) -> tuple[Saying, ...]:
         line, order = work.line, work.order

@@ -6,10 +6,12 @@ limit, though half a dozen killers came at once; each of those meets the limit a
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import structlog
 
+from services.runtime.door import Delivery
 from services.runtime.tools import Tools
 from services.runtime.work import Work
 
@@ -19,6 +21,8 @@ log = structlog.get_logger()
 SUSPICIOUS_RETURNS = 2
 # Who was tried before waits until whatever else a new session brings has come.
 PUT_OFF_SECONDS = 0.5
+# Who has not killed the worker by then is not waited for any longer: its call may take as long as it may.
+TRIAL_SECONDS = 1.0
 
 
 class Suspects:
@@ -43,15 +47,12 @@ class Suspects:
         return True
 
     async def next(self) -> Work:
-        """The next one to try, when the one before is settled. That it is tried is on disk by then."""
+        """The next one to try, when the one before is settled or survived. That it is tried is on disk by then."""
         if self._on_trial is not None:
-            await self._settled.wait()
-        await self._came.wait()
-        work = await self._choose(untried=True)
-        if work is None:
-            await asyncio.sleep(self._put_off_until - asyncio.get_running_loop().time())
-            work = await self._choose(untried=False)
-        assert work is not None  # noqa: S101 - there is one, and any will do
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TRIAL_SECONDS):
+                    await self._settled.wait()
+        work = await self._chosen()
         self._held.remove(work)
         if not self._held:
             self._came.clear()
@@ -64,5 +65,23 @@ class Suspects:
         if self._on_trial in tags:
             self._settled.set()
 
-    async def _choose(self, *, untried: bool) -> Work | None:
-        return await self._tools.patiently(self._tools.ledger.try_one, tuple(self._held), untried)
+    def give_up(self) -> list[Delivery]:
+        """No more trials: the deliveries that were not tried."""
+        untried = [work.delivery for work in self._held]
+        self._held.clear()
+        self._came.clear()
+        return untried
+
+    async def _chosen(self) -> Work:
+        while True:
+            await self._came.wait()
+            work = await self._least_tried(untried=True)
+            if work is None:
+                await asyncio.sleep(self._put_off_until - asyncio.get_running_loop().time())
+                work = await self._least_tried(untried=False)
+            if work is not None and work in self._held:  # it may have been given back meanwhile
+                return work
+
+    async def _least_tried(self, *, untried: bool) -> Work | None:
+        held = tuple(self._held)
+        return await self._tools.patiently(self._tools.ledger.try_one, held, untried) if held else None

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from services.runtime.database import Conflict
 from services.runtime.errors import DatabaseTrouble
 from services.runtime.ledger import Ledger
 from services.runtime.settings import Settings
@@ -48,14 +49,14 @@ class Tools:
         return await asyncio.get_running_loop().run_in_executor(self.thread, bound, do, *args)
 
     async def patiently(self, do: Callable[..., T], *args: Any) -> T:
-        """The same, again and again while the database does not answer.
+        """The same, again and again while the database does not answer, or another worker was faster.
 
         Nothing is taken from the queue meanwhile beyond the prefetch, and nothing is set aside.
         """
         while True:
             try:
                 return await self.on_thread(do, *args)
-            except DatabaseTrouble as trouble:
+            except (DatabaseTrouble, Conflict) as trouble:
                 self.telemetry.database_troubled()
                 log.error("database.troubled", error=str(trouble), again_in_s=PAUSE_SECONDS)
                 await asyncio.sleep(PAUSE_SECONDS)

@@ -18,7 +18,7 @@ import structlog
 
 from services.runtime.delivery import Reader, begin_calls, deal_with
 from services.runtime.door import Delivery, Door
-from services.runtime.errors import BrokerTrouble, ReactionFailed
+from services.runtime.errors import BrokerTrouble
 from services.runtime.failpoints import Place, passing
 from services.runtime.service import Every
 from services.runtime.speaker import Speaker
@@ -166,18 +166,12 @@ class Pipeline:
             delays = self._tools.settings.retry_delays
             with self._tools.telemetry.commit(len(works)):
                 results += await self._tools.patiently(deal_with, self._ledger, works, delays, said)
+            for work in _left(works, results):
+                self._ready.put_nowait(work)
         for line in {item for item in group if isinstance(item, Every)}:
-            results += await self._on_time(line)
+            results += await self._tools.patiently(self._ledger.tick, line)
         self._tools.telemetry.decided(results)
         return results
-
-    async def _on_time(self, line: Every) -> list[Result]:
-        try:
-            return await self._tools.patiently(self._ledger.tick, line)
-        except ReactionFailed as failure:
-            # There is no message to retry or to set aside; the rows stay due, and the next tick tries again.
-            log.error("clock.failed", action=line.action, error=str(failure))
-            return []
 
     async def _publish_stage(self) -> None:
         while True:
@@ -216,7 +210,9 @@ class Pipeline:
         """Once asked to stop: take nothing more, give back what was not begun, finish what was."""
         await self._stopping.wait()
         never_started: list[Delivery] = await self._door.stop_deliveries()
-        await self._door.give_back([delivery.tag for delivery in never_started])
+        untried = self._suspects.give_up()
+        self._in_hand -= len(untried)
+        await self._door.give_back([delivery.tag for delivery in [*never_started, *untried]])
         if self._in_hand:
             try:
                 async with asyncio.timeout(self._tools.settings.drain):
@@ -228,6 +224,12 @@ class Pipeline:
         if self._speaker.has_confirmed:
             await self._tools.on_thread(self._ledger.mark_said, self._speaker.take_confirmed())
         log.info("worker.stopped")
+
+
+def _left(works: list[Work], results: list[Result]) -> list[Work]:
+    """The works without a result: the database stopped answering half-way."""
+    dealt_with = {result.delivery.tag for result in results if result.delivery is not None}
+    return [work for work in works if work.delivery.tag not in dealt_with]
 
 
 async def _some(queue: "asyncio.Queue[T]") -> list[T]:

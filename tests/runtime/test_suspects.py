@@ -62,3 +62,27 @@ async def test_a_suspect_that_was_tried_before_has_its_turn_after_the_others(set
         await until(lambda: late in s.door.settled)
         assert s.door.settled == [*others, late]
         await s.stop()
+
+
+async def test_a_suspect_whose_call_takes_its_time_does_not_keep_the_others_waiting(settings: Settings) -> None:
+    async with session(settings) as s:
+        s.door.answering.clear()
+        for n in range(3):
+            s.door.bring(order(f"C-{n}"), headers=BACK)
+        # Nothing is settled, and the worker lives: that is enough.
+        await until(lambda: len(s.unsaid()) == 3)
+        s.door.answering.set()
+        await s.stop()
+
+
+async def test_suspects_that_were_not_tried_are_given_back_at_the_end(settings: Settings) -> None:
+    async with session(settings) as s:
+        s.door.answering.clear()
+        tags = [s.door.bring(order(f"C-{n}"), headers=BACK) for n in range(20)]
+        await until(lambda: ("publish", ("stock.reserve",)) in s.door.deeds)
+        s.stopping.set()
+        await until(lambda: bool(s.door.given_back))
+        s.door.answering.set()
+        await s.stop()
+        assert set(s.door.settled) | set(s.door.given_back) == set(tags)
+        assert len(s.door.given_back) > 10

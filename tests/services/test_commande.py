@@ -10,6 +10,7 @@ from contracts.envelope import Said
 from contracts.paiement import PaiementEchoue
 from contracts.stock import StockReservationEchouee
 from services.commande import SERVICE
+from services.commande.store import Commande
 from services.runtime import Desk
 from tests.services.conftest import OpenDesk
 from tests.support.facts import CMD, demande, impayee, initiee, payee, sans_stock
@@ -154,6 +155,25 @@ def test_a_clock_that_goes_backward_cancels_nobody(desk: Desk) -> None:
     desk.hear(initiee())
     assert desk.tick(-3600) == []
     assert etats(desk) == (1, 0, 0)
+
+
+def test_one_row_that_breaks_does_not_keep_the_other_deadlines_waiting(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passer = Commande.passer
+
+    def breaking(commande: Commande, de: tuple[str, ...], a: str) -> bool:
+        if commande.commande_id == "B" and a == "annulee":
+            raise ValueError("this one breaks")
+        return passer(commande, de, a)
+
+    desk.hear(*(initiee(name) for name in "ABC"))
+    monkeypatch.setattr(Commande, "passer", breaking)
+    desk.tick(900)
+    assert [envelope.commande_id for envelope in desk.envelopes] == ["A", "C"]
+    monkeypatch.undo()
+    desk.tick(1)
+    assert [envelope.commande_id for envelope in desk.envelopes] == ["A", "C", "B"]
 
 
 def test_many_deadlines_pass_at_once(desk: Desk) -> None:
