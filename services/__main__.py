@@ -5,8 +5,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from services.runtime import BrokerTrouble, DatabaseTrouble, UserError, read_settings
+from services.runtime import BrokerTrouble, DatabaseTrouble, UserError, read_settings, silence_the_client
 from services.verbs import choreography, inspect, journal, outbox, run
+from services.verbs.arguments import Parser
 
 _EXAMPLES = """\
 examples:
@@ -25,17 +26,18 @@ Settings come from the environment (SAGA_AMQP_URL, SAGA_DATABASE_URL, …); see 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code: 0 well, 1 no, 2 a person must change something."""
     options = _parser().parse_args(arguments)
+    silence_the_client()
     try:
         return int(options.do(options, read_settings(os.environ)))
     except (UserError, BrokerTrouble, DatabaseTrouble) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(f"services: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m services",
         description="Run and inspect the services of the saga.",
         epilog=_EXAMPLES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import uuid
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.management import Management
+
+
+def pytest_configure() -> None:
+    """Asked to end, the session ends as by Ctrl-C: what it started is stopped, the broker too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 # A machine with other work to do generates slowly; that is no fault of what is tested.

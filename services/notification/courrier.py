@@ -9,7 +9,6 @@ import uuid
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from email.policy import SMTPUTF8
-from email.utils import quote
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -19,6 +18,8 @@ import aiosmtplib
 from services.runtime import DatabaseRefused, Settings
 
 SENDER = "boutique@choregraphie.invalid"
+LONGEST_LOCAL_PART = 64  # RFC 5321, 4.5.3.1.1
+LONGEST_ADDRESS = 100  # what `notification.envoyee` has room for
 
 
 class Courrier(Protocol):
@@ -29,16 +30,20 @@ class Courrier(Protocol):
 
 
 def destinataire(commande_id: str, domaine: str) -> str:
-    """The relay address of an order's customer: events carry no personal address, the mail domain resolves it."""
+    """The relay address of an order's customer: events carry no personal address, the mail domain resolves it.
+
+    An order's id that is no local part of an address, or too long for one, is replaced by its digest.
+    """
     plain = commande_id.isascii() and commande_id.replace("-", "").replace("_", "").isalnum()
-    return f"{commande_id}@{domaine}"[:100] if plain else f'"{quote(commande_id)}"@{domaine}'[:100]
+    fits = len(commande_id) <= LONGEST_LOCAL_PART and len(f"{commande_id}@{domaine}") <= LONGEST_ADDRESS
+    return f"{commande_id if plain and fits else _digest(commande_id)[:32]}@{domaine}"
 
 
 def message(cle: str, address: str, objet: str, texte: str) -> EmailMessage:
     mail = EmailMessage(policy=SMTPUTF8)
     mail["From"] = SENDER
     mail["To"] = address
-    mail["Subject"] = objet
+    mail["Subject"] = " ".join(objet.split())  # an id may hold what counts as the end of a line
     mail["Message-ID"] = f"<{_digest(cle)}@choregraphie.invalid>"
     mail.set_content(texte)
     return mail

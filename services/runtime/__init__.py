@@ -37,7 +37,7 @@ from services.runtime.errors import (
     UserError,
 )
 from services.runtime.journal import Entry, history_of, open_actions
-from services.runtime.logs import configure_logs
+from services.runtime.logs import configure_logs, silence_the_client
 from services.runtime.outbox import Saying, orders_of, said_since, unsaid
 from services.runtime.rows import Key, Row
 from services.runtime.service import Every, On, Patience, Service, every, on
@@ -99,6 +99,7 @@ __all__ = [
     "remove_topology",
     "run_workers",
     "said_since",
+    "silence_the_client",
     "unsaid",
     "wanted_topology",
 ]

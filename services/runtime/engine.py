@@ -24,9 +24,9 @@ def database_url(service: str, settings: Settings) -> URL:
         if url.drivername == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
         url.get_dialect().import_dbapi()
-    except (ArgumentError, NoSuchModuleError, ImportError):
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError):
         raise DatabaseRefused(
-            "SAGA_DATABASE_URL is not a database URL such as sqlite:///var/{service}.sqlite3"
+            "SAGA_DATABASE_URL is no URL such as sqlite:///var/{service}.sqlite3 or postgresql://user@host/{service}"
         ) from None
     return url
 
@@ -64,11 +64,13 @@ def hold(url: URL) -> int:
 
 def engine_for(url: URL, *, reading: bool = False) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_size=2, pool_pre_ping=True, connect_args=_postgresql_options(url))
+        options = _postgresql_options(url)
+        return sa.create_engine(url, pool_size=2, pool_pre_ping=True, connect_args=options, hide_parameters=True)
     pool = {} if is_file(url) else {"poolclass": StaticPool}
     engine = sa.create_engine(
         url,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        hide_parameters=True,  # an error goes to logs and into a header, where no value of a message belongs
         **pool,
     )
     # The driver would begin by itself, and as a reader: two writers upgrading at once end in "locked".

@@ -32,9 +32,9 @@ def exporting(settings: Settings) -> Iterator[TelemetryOf]:
     exporter = Exporter(asyncio.get_running_loop())
     try:
         server, thread = start_http_server(settings.metrics_port, settings.metrics_host, exporter.registry)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         place = f"{settings.metrics_host}:{settings.metrics_port}"
-        raise BadSetting(f"SAGA_METRICS_PORT: {place}: {error.strerror or error}") from None
+        raise BadSetting(f"SAGA_METRICS_PORT: {place}: {getattr(error, 'strerror', None) or error}") from None
     server.set_app(exporter)
     try:
         yield exporter.telemetry

@@ -58,6 +58,10 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(out)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    silence_the_client()
+
+
+def silence_the_client() -> None:
+    """Lost connections are told by ourselves, once; the client's own lines and tracebacks add nothing."""
     for name in _TALKATIVE:
-        # Lost connections are logged by our own supervisor, once; the client's tracebacks add nothing.
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)

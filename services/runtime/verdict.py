@@ -50,7 +50,7 @@ class Retry:
 def describe(error: Exception) -> str:
     """An error for a header or a log: its kind and its text, one line, bounded."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text[:300]
+    return text[:300].encode(errors="replace").decode()  # half a character could not be written to the wire
 
 
 def jittered_ms(seconds: float, dice: random.Random) -> int:

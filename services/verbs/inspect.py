@@ -4,10 +4,11 @@ import argparse
 import json
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from services.runtime import Settings, look_into
+from services.verbs.arguments import console, whole
 from services.verbs.catalogue import add_names, chosen
 
 
@@ -25,7 +26,7 @@ def _inspect(options: argparse.Namespace, settings: Settings) -> int:
             print(json.dumps(state, ensure_ascii=False))
         else:
             for title, content in state.items():
-                Console().print(_table(f"{service.name}: {title}", content))
+                console().print(_table(f"{service.name}: {title}", content))
     return 0
 
 
@@ -41,5 +42,6 @@ def _table(title: str, content: dict[str, Any]) -> Table:
         table.add_column(name, justify="right")
     for key, row in rows.items():
         cells = [str(row.get(name, "")) for name in columns]
-        table.add_row(*([key, *cells] if nested else cells), style=None)
-    return table
+        # As text: an id is not markup.
+        table.add_row(*(Text(cell) for cell in ([key, *cells] if nested else cells)))
+    return whole(table)

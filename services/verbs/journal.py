@@ -5,12 +5,12 @@ import json
 import sys
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from contracts.choreography import CHOREOGRAPHY
 from services.runtime import Entry, Settings, history_of, open_actions, orders_of, reading
+from services.verbs.arguments import console, whole
 from services.verbs.catalogue import SERVICES, add_option, chosen
 
 
@@ -30,13 +30,13 @@ def add(verbs: Any) -> None:
 
 def _journal(options: argparse.Namespace, settings: Settings) -> int:
     if bool(options.commande_id) == options.open:
-        print("journal: name an order, or ask for --open", file=sys.stderr)
+        print("services: journal: name an order, or ask for --open, and not both", file=sys.stderr)
         return 2
     found = _open(options, settings) if options.open else _of_order(options, settings)
     if options.json:
         print(json.dumps([_shown(name, entry) for name, entry in found], ensure_ascii=False))
     elif found:
-        Console().print(_table(found))
+        console().print(_table(found))
     if not found and not options.open:
         print(f"no service has carried out anything for {options.commande_id}", file=sys.stderr)
         return 1
@@ -78,12 +78,12 @@ def _shown(service: str, entry: Entry) -> dict[str, Any]:
 
 
 def _table(found: list[tuple[str, Entry]]) -> Table:
-    table = Table("at", "service", "order", "action", "state", "data", "undone at")
+    table = whole(Table("at", "service", "order", "action", "state", "data", "undone at"))
     for service, entry in found:
         data = ", ".join(f"{name}={value}" for name, value in entry.data.items())
-        undone = f"{entry.undone_at:%H:%M:%S.%f}"[:-3] if entry.undone_at else ""
+        undone = f"{entry.undone_at:%F %H:%M:%S.%f}"[:-3] if entry.undone_at else ""
         cells = (
-            f"{entry.at:%H:%M:%S.%f}"[:-3],
+            f"{entry.at:%F %H:%M:%S.%f}"[:-3],
             service,
             entry.commande_id,
             entry.action,

@@ -27,6 +27,7 @@ from services.runtime import (
     unsaid,
     wanted_topology,
 )
+from services.verbs.arguments import console, whole
 from services.verbs.catalogue import add_option, chosen
 
 PAGE = 500
@@ -56,11 +57,11 @@ def add(verbs: Any) -> None:
 
 def _since(text: str) -> dt.datetime:
     ago = re.fullmatch(r"(\d+)([smhd])", text)
-    if ago:
-        return dt.datetime.now(dt.UTC) - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
+        if ago:
+            return dt.datetime.now(dt.UTC) - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         instant = dt.datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError("expected 15m, 2h, 1d or 2026-11-22T18:47:00Z") from None
     return instant if instant.tzinfo else instant.astimezone()
 
@@ -78,7 +79,7 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     if options.json:
         print(json.dumps([_shown(name, saying) for name, saying in found], ensure_ascii=False))
     else:
-        Console().print(_table(found))
+        console().print(_table(found))
     return 0
 
 
@@ -93,7 +94,7 @@ def _shown(service: str, saying: Saying) -> dict[str, str]:
 
 
 def _table(found: list[tuple[str, Saying]]) -> Table:
-    table = Table("decided at", "service", "order", "event", "id", title=f"{len(found)} not said")
+    table = whole(Table("decided at", "service", "order", "event", "id", title=f"{len(found)} not said"))
     for service, saying in found:
         cells = (f"{saying.decided_at:%F %T}", service, saying.commande_id, saying.type, saying.event_id)
         table.add_row(*(Text(cell) for cell in cells))

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import sys
 import time
 from typing import Any
@@ -15,9 +16,15 @@ def add(verbs: Any) -> None:
     run = verbs.add_parser("run", help="run a worker until SIGTERM; a second one leaves at once")
     add_names(run)
     run.set_defaults(do=_run)
-    ready = verbs.add_parser("ready", help="exit with 0 when the service's inbox has a consumer")
+    ready = verbs.add_parser(
+        "ready",
+        help="exit with 0 when the service's inbox has a consumer",
+        description="Exit code 0 when the inbox of every service named has a consumer; "
+        "1 when one has none, or the broker is away.",
+    )
     add_names(ready)
     ready.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="wait this long for it")
+    ready.add_argument("--json", action="store_true", help="for programs")
     ready.set_defaults(do=_ready)
 
 
@@ -30,18 +37,24 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
 def _ready(options: argparse.Namespace, settings: Settings) -> int:
     names = [service.name for service in chosen(options)]
     end = time.monotonic() + options.wait
-    while missing := asyncio.run(_without_consumer(names, settings)):
-        if time.monotonic() >= end:
-            print(f"not ready: {', '.join(missing)}", file=sys.stderr)
-            return 1
+    while True:
+        missing, why = asyncio.run(_without_consumer(names, settings))
+        if not missing or time.monotonic() >= end:
+            break
         time.sleep(0.2)
-    return 0
+    if options.json:
+        print(json.dumps({"ready": [name for name in names if name not in missing], "missing": missing}))
+    if missing:
+        print(f"services: not ready: {', '.join(missing)} ({why})", file=sys.stderr)
+    return 1 if missing else 0
 
 
-async def _without_consumer(names: list[str], settings: Settings) -> list[str]:
+async def _without_consumer(names: list[str], settings: Settings) -> tuple[list[str], str]:
+    """Those that nobody hears for, and why."""
     try:
         async with connected(settings, "asks who is ready") as connection:
             counts = await count(connection, [inbox(name) for name in names])
-    except BrokerTrouble:
-        return names
-    return [name for name in names if inbox(name) not in counts or not counts[inbox(name)].consumers]
+    except BrokerTrouble as trouble:
+        return names, f"the broker is away: {trouble}"
+    missing = [name for name in names if inbox(name) not in counts or not counts[inbox(name)].consumers]
+    return missing, "no worker hears the inbox"

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ the catalogue; then check every invariant. One seed is one run, exactly. A failu
 as a Mermaid sequence diagram, and kept in a file for --replay. No broker and no settings are needed.
 
 With --exhaustive: not some runs of many orders, but every order of every step of a small scope (one order; one
-order and its cancellation; two orders on the last item), with up to --faults faults.
+order and its cancellation; two orders on the last item; two under one id), with up to --faults faults.
 """
 _EXAMPLES = """\
 examples:
@@ -81,9 +82,13 @@ def _positive(text: str) -> int:
 
 
 def _simulate(options: argparse.Namespace, settings: Settings) -> int:
-    if options.exhaustive:
-        return _search(options)
-    return _replay(options) if options.replay else _walk(options)
+    try:
+        if options.exhaustive:
+            return _search(options)
+        return _replay(options) if options.replay else _walk(options)
+    except KeyboardInterrupt:
+        # At once: the coroutines of the run that is broken off would complain, one by one, of their lost loop.
+        os._exit(130)
 
 
 def _search(options: argparse.Namespace) -> int:
@@ -130,7 +135,7 @@ def _replay(options: argparse.Namespace) -> int:
     except OSError as error:
         raise UserError(f"{options.replay}: {error.strerror}") from None
     except ValueError as error:
-        raise UserError(f"{options.replay}: {error}") from None
+        raise UserError(f"{options.replay}: not the file of a failure ({error})") from None
     outcome = replay(given)
     print(json.dumps(told_of(outcome), ensure_ascii=False) if options.json else account(outcome))
     if not outcome.found:

@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"faults:\n{known}\n\nexit code: 0 all invariants hold, 1 not (the evidence is kept), 2 no broker",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--minutes", type=float, default=3.0, help="how long things break (default: %(default)s)")
+    made.add_argument("--minutes", type=positive, default=3.0, help="how long things break (default: %(default)s)")
     made.add_argument("--seed", type=int, help="the same seed, the same schedule (default: drawn, and told)")
     made.add_argument(
         "--broker",
@@ -57,12 +57,19 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     made.add_argument("--faults", default="", metavar="a,b,c", help="only these (default: all that make sense)")
-    made.add_argument("--rate", type=float, default=12.0, help="orders a second (default: %(default)s)")
+    made.add_argument("--rate", type=positive, default=12.0, help="orders a second (default: %(default)s)")
     made.add_argument("--workers", type=int, help="of each service (default: 1; 2 on postgresql)")
     made.add_argument("--mutant", metavar="NAME", help="run the workers with a guard removed: this must fail")
     made.add_argument("--keep", action="store_true", help="keep the evidence even when all is well")
     made.add_argument("--json", action="store_true", help="the report for a program; progress goes to stderr")
     return made
+
+
+def positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError("more than 0")
+    return number
 
 
 def main(arguments: list[str] | None = None) -> int:

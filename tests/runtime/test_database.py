@@ -80,7 +80,10 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, place: str) -
     assert str(tmp_path) in refused(at(f"sqlite:///{tmp_path}/{place}"))
 
 
-@pytest.mark.parametrize("url", ["nonsense", "", "sqlite", "oracle+nothing://x", "mysql://u:hush@h/d", "://"])
+@pytest.mark.parametrize(
+    "url",
+    ["nonsense", "", "sqlite", "oracle+nothing://x", "mysql://u:hush@h/d", "://", "postgresql://u:hush@h:abc/x"],
+)
 def test_a_url_that_names_no_database_we_know_is_refused_without_its_password(url: str) -> None:
     said = refused(at(url))
     assert "SAGA_DATABASE_URL" in said

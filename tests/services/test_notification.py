@@ -143,9 +143,13 @@ def test_a_repetition_sends_and_says_nothing(desk: Desk, folder: Path) -> None:
     assert letters(folder) == [CONFIRMED]
 
 
-@pytest.mark.parametrize("commande_id", ["../../x", "a b", 'q"uote', "é", "x" * 100, "a@b", "CMD\\1"])
+STRANGE = ["../../x", "a b", 'q"uote', "é", "x" * 100, "a@b", "CMD\\1", "é" * 95, "a\u2028b", "a\x85b"]
+
+
+@pytest.mark.parametrize("commande_id", STRANGE)
 def test_whatever_an_order_is_called_its_message_is_a_message(desk: Desk, folder: Path, commande_id: str) -> None:
     (said,) = desk.hear(creee(commande_id))
     assert isinstance(said, NotificationEnvoyee)
-    assert letters(folder) == [f"Votre commande {commande_id} est confirmée"]
+    assert letters(folder) == [" ".join(f"Votre commande {commande_id} est confirmée".split())]
+    assert said.destinataire.endswith("@clients.invalid"), "to another domain it would be somebody else's"
     assert len(list((folder / "new").iterdir())) == 1

@@ -10,6 +10,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import TypeVar
+from urllib.parse import unquote, urlsplit
 
 import aio_pika
 import aiormq
@@ -108,20 +109,28 @@ def said(error: BaseException) -> str:
 async def connected(settings: Settings, name: str) -> AsyncIterator[AbstractConnection]:
     """A connection called `name` in the broker's tools. Raises BrokerRefused or BrokerTrouble."""
     install()
-    connection = await in_time(
-        aio_pika.connect(
-            settings.amqp_url,
-            heartbeat=HEARTBEAT_SECONDS,
-            timeout=CALL_SECONDS,
-            client_properties={"connection_name": name},
-        ),
-        CALL_SECONDS + 1,
+    opening = aio_pika.connect(
+        settings.amqp_url,
+        heartbeat=HEARTBEAT_SECONDS,
+        timeout=CALL_SECONDS,
+        client_properties={"connection_name": name},
     )
+    try:
+        connection = await in_time(opening, CALL_SECONDS + 1)
+    except BrokerRefused as error:
+        raise BrokerRefused(f"SAGA_AMQP_URL, {_place(settings.amqp_url)}: {error}") from error
     try:
         yield connection
     finally:
         with contextlib.suppress(BrokerTrouble, BrokerRefused):
             await in_time(connection.close(), 5)
+
+
+def _place(url: str) -> str:
+    """Who connects where; never the password."""
+    parts = urlsplit(url)
+    port = parts.port or (5671 if parts.scheme == "amqps" else 5672)
+    return f"{unquote(parts.username or 'guest')} at {parts.hostname}:{port}"
 
 
 async def apply(connection: AbstractConnection, wanted: Topology, *, declare: bool) -> None:
