@@ -70,12 +70,16 @@ def test_an_unknown_setting_is_one_line_with_a_hint(own: dict[str, Any]) -> None
 def test_a_database_that_cannot_be_written_is_one_line(own: dict[str, Any], tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("not a folder")
     url = "sqlite:///" + place.replace("{tmp}", str(tmp_path)).replace("{{", "{").replace("}}", "}")
-    assert "DatabaseRefused" in one_line(services("run", "stock", **own | {"database_url": url}))
+    said = one_line(services("run", "stock", **own | {"database_url": url}))
+    assert said.startswith("services: ")
+    assert "stock.sqlite3" in said
 
 
 def test_a_file_that_is_no_database_is_one_line(own: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "stock.sqlite3").write_bytes(b"certainly not a database" * 500)
-    assert "DatabaseRefused" in one_line(services("run", "stock", **own))
+    said = one_line(services("run", "stock", **own))
+    assert said.startswith("services: sqlite:///")
+    assert "not a database" in said
 
 
 def test_a_catalogue_that_is_not_there_is_one_line(own: dict[str, Any]) -> None:
@@ -88,7 +92,7 @@ def test_a_broker_that_says_no_is_one_line(own: dict[str, Any], broker: Broker, 
     place = f"{right.hostname}:{right.port}"
     url = f"amqp://guest:hush@{place}/" if what == "credentials" else broker.url("no-such-host")
     said = one_line(services("run", "stock", **own | {"amqp_url": url}))
-    assert "BrokerRefused" in said
+    assert said.startswith("services: SAGA_AMQP_URL, ")
     assert "hush" not in said
 
 
