@@ -7,6 +7,7 @@ import functools
 import os
 import sys
 from collections.abc import Sequence
+from typing import Never
 
 from rich.console import Console
 
@@ -75,8 +76,15 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     return int(arguments.run(arguments, session))
 
 
+class _Parser(argparse.ArgumentParser):
+    """One that says what is wrong in one line."""
+
+    def error(self, message: str) -> Never:
+        self.exit(2, f"saga_monitor: {message} ({self.prog} --help explains)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m saga_monitor",
         description="Watch every order of the saga from the outside. Without a command: the live console.",
         epilog=_EPILOG,

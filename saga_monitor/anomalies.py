@@ -25,8 +25,11 @@ from services.runtime import Settings
 
 # What has no end of its own is shown for this long after it was last seen.
 RECENT = dt.timedelta(hours=1)
-# Fewer measures say nothing about the slowest one in a hundred.
-ENOUGH_MEASURES = 20
+# Of fewer measures the slowest one in a hundred is the slowest of all: one outlier would speak for the step.
+ENOUGH_MEASURES = 100
+# However slow a step was, a silence so many times `stuck_after` is shown: what was measured may hold an outage,
+# and whoever runs slow steps sets `stuck_after` to suit them.
+MOST_TIMES_STUCK_AFTER = 10
 
 
 class Kind(StrEnum):
@@ -76,10 +79,11 @@ class _Around:
     spreads: Mapping[str, Spread]
 
     def expected(self, wait: Wait) -> dt.timedelta:
-        """How long `wait` may last: as long as 99 of 100 did before, and never less than the floor."""
+        """How long `wait` may last: as long as 99 of 100 did before, within a floor and a ceiling."""
         took = self.spreads.get(f"{'undo' if wait.undoing else 'step'}.{wait.service}")
         p99_ms = took.p99_ms() if took and took.total >= ENOUGH_MEASURES else None
-        return dt.timedelta(seconds=max(self.terms.stuck_after, (p99_ms or 0) / 1000))
+        floor, ceiling = self.terms.stuck_after, self.terms.stuck_after * MOST_TIMES_STUCK_AFTER
+        return dt.timedelta(seconds=min(max(floor, (p99_ms or 0) / 1000), ceiling))
 
 
 def anomalies_of(queries: Queries, facts: Facts | None, now: dt.datetime, terms: Terms) -> list[Anomaly]:
@@ -174,7 +178,7 @@ def _dead_letters(queries: Queries, facts: Facts | None, now: dt.datetime) -> It
 def _dead_letter(commande_id: str | None, letter: Dead) -> Anomaly:
     what = f"{letter.type or 'a message'} is in {letter.service}.dlq"
     of = f"{commande_id}: " if commande_id else ""
-    text = f"{of}{what}: {because(letter.reason, letter.detail)}; {remedy(letter.reason, letter.service)}"
+    text = f"{of}{what}: {because(letter.reason, letter.detail)}; {remedy(letter)}"
     return Anomaly(Kind.DEAD_LETTER, commande_id, letter.service, letter.at, letter.reason, text)
 
 

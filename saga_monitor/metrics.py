@@ -106,7 +106,7 @@ def _orders(counts: Mapping[str, int]) -> Iterator[Metric]:
 def _times(counts: Mapping[str, int]) -> Iterator[Metric]:
     yield _histogram(
         "saga_order_duration_seconds",
-        "From an order's first event to its creation or, once cancelled, to the last undoing's answer.",
+        "From an order's beginning to its creation or, once cancelled, to the last undoing's answer.",
         "outcome",
         {outcome: spread(counts, f"order.{outcome}") for outcome in OUTCOMES.values()},
     )
@@ -138,17 +138,8 @@ def _messages(counts: Mapping[str, int]) -> Iterator[Metric]:
 
 def _trouble(view: View, silent: int) -> Iterator[Metric]:
     kinds = Counter(anomaly.kind for anomaly in view.anomalies)
-    stuck = Counter(anomaly.reason for anomaly in view.anomalies if anomaly.kind is Kind.STUCK)
-    looked_at = {a.commande_id for a in view.anomalies if a.kind in {Kind.STUCK, Kind.HALF_UNDONE}}
     yield _gauge("saga_anomalies", "What is wrong now.", ("kind",), [((kind,), kinds[kind]) for kind in Kind])
-    reasons = [((reason,), stuck[reason]) for reason in Reason]
-    beyond = max(0, silent - len(looked_at)) if view.at else 0
-    yield _gauge(
-        "saga_orders_stuck",
-        "Orders silent for longer than the step that they wait for takes, by the reason.",
-        ("reason",),
-        [*reasons, ((NOT_LOOKED_AT,), beyond)],
-    )
+    yield _stuck(view, silent)
     yield _gauge(
         "saga_monitor_broker_up",
         "Whether the broker answered when last asked.",
@@ -164,6 +155,20 @@ def _trouble(view: View, silent: int) -> Iterator[Metric]:
             (),
             [((), view.behind.seconds)],
         )
+
+
+def _stuck(view: View, silent: int) -> Metric:
+    waiting = [anomaly for anomaly in view.anomalies if anomaly.kind in {Kind.STUCK, Kind.HALF_UNDONE}]
+    # A cancelled order may wait for several undoings, and is one order all the same: the first of them counts.
+    looked_at = {anomaly.commande_id: anomaly.reason for anomaly in reversed(waiting)}
+    stuck = Counter(looked_at.values())
+    beyond = max(0, silent - len(looked_at)) if view.at else 0
+    return _gauge(
+        "saga_orders_stuck",
+        "Orders silent for longer than the step or the undoing that they wait for takes, by the reason.",
+        ("reason",),
+        [*(((reason,), stuck[reason]) for reason in Reason), ((NOT_LOOKED_AT,), beyond)],
+    )
 
 
 def _named(counts: Mapping[str, int], prefix: str) -> _Labelled:

@@ -1,6 +1,6 @@
 """Where an order stands, judged from the set of events heard. Pure.
 
-The order in which they came, duplicates and clocks make no difference to the state.
+The order in which they are heard, duplicates and clocks make no difference to the state.
 """
 
 import datetime as dt
@@ -51,8 +51,9 @@ class Flag(StrEnum):
 class Progress:
     """The judgement. `remaining`: wire types of the events still awaited. `flags`: all but STUCK.
 
-    `duration_ms` runs from the order's first event to the one that settled it: its creation or, once
-    cancelled, the last undoing's answer.
+    `duration_ms` runs from the order's beginning to the event that settled it: its creation or, once
+    cancelled, the last undoing's answer. It began when it was placed or, where the client's clock is absurd,
+    when a service first spoke of it.
     """
 
     state: State

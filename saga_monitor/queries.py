@@ -80,6 +80,17 @@ class Queries:
         urgent = self._orders("WHERE urgent = 1 ORDER BY last_offset DESC LIMIT ?", (limit,), now)
         return _unique([*urgent, *self.flagged(Flag.STUCK, limit, now)])[:limit]
 
+    def to_look_at(self, now: dt.datetime) -> int:
+        """How many orders a person should look at, each once whatever is wrong with it."""
+        silent = self._silent_since(now)
+        ((stuck, others),) = self.ask(
+            "SELECT (SELECT count(*) FROM orders WHERE at_rest = 0 AND quiet_since < ?),"
+            " (SELECT count(*) FROM orders WHERE urgent = 1 AND NOT (at_rest = 0 AND quiet_since < ?))",
+            silent,
+            silent,
+        )
+        return int(stuck + others)
+
     def in_flight(self, limit: int, now: dt.datetime) -> list[Order]:
         return self._orders("WHERE at_rest = 0 ORDER BY last_offset DESC LIMIT ?", (limit,), now)
 

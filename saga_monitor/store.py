@@ -16,6 +16,7 @@ from pathlib import Path
 from saga_monitor.books.projection import take_in
 from saga_monitor.books.schema import connect, empty, instant, moment, refused
 from saga_monitor.reading.entries import Record
+from services.runtime import DatabaseRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +48,13 @@ class Store:
         self._busy = threading.Lock()
 
     def acquire(self) -> bool:
-        """Become the file's writer; False while another process is. The lock ends with its process."""
-        if self._lock_file is not None:
-            return True
-        lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            return False
-        self._lock_file = lock
-        return True
+        """Become the file's writer; False while another process is. The lock ends with its process.
+
+        Raises DatabaseRefused when the lock beside the file cannot be used.
+        """
+        if self._lock_file is None:
+            self._lock_file = _locked(Path(f"{self.path}.lock"))
+        return self._lock_file is not None
 
     def close(self) -> None:
         with self._busy:
@@ -67,9 +64,13 @@ class Store:
                 self._lock_file = None
 
     def position(self) -> Position:
-        row = self._connection.execute(
-            "SELECT first_offset, first_hash, last_offset, last_hash, caught_up_at FROM position"
-        ).fetchone()
+        """Raises DatabaseRefused when the file cannot be read."""
+        try:
+            row = self._connection.execute(
+                "SELECT first_offset, first_hash, last_offset, last_hash, caught_up_at FROM position"
+            ).fetchone()
+        except sqlite3.Error as error:
+            raise refused(self.path, error) from error
         return Position(
             first=None if row[0] is None else Mark(row[0], row[1]),
             last=None if row[2] is None else Mark(row[2], row[3]),
@@ -121,9 +122,32 @@ class Store:
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._connection
+                    self._connection.execute("COMMIT")
                 except BaseException:
-                    self._connection.execute("ROLLBACK")
+                    # Of a full disk SQLite has rolled back by itself; a commit that failed leaves it to us.
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
                     raise
-                self._connection.execute("COMMIT")
             except sqlite3.Error as error:
                 raise refused(self.path, error) from error
+
+
+def _locked(path: Path) -> int | None:
+    """The lock's file, locked; None while another process holds it."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise _unlockable(path, error) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    except OSError as error:
+        os.close(lock)
+        raise _unlockable(path, error) from None
+    return lock
+
+
+def _unlockable(path: Path, error: OSError) -> DatabaseRefused:
+    return DatabaseRefused(f"{path}: {error.strerror}; it is the lock of the file SAGA_MONITOR_DATABASE names")

@@ -11,12 +11,18 @@ from saga_monitor.books.schema import instant, moment
 from saga_monitor.books.tallies import Spread, spread
 from saga_monitor.judging.hearing import Heard, Hearing
 from saga_monitor.judging.reasons import Dead, Retried, Voice
-from saga_monitor.progress import Flag
+from saga_monitor.judging.troubles import is_over
+from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Order, Queries
 
 # More than a person can read; what lies beyond is counted, not looked at.
 LOOKED_AT = 500
 _BEGINNING_OF_TIME = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_LETTERS = (
+    "SELECT commande_id, service, event_id, type, reason, detail, at, state"
+    " FROM dead_letters LEFT JOIN orders USING (commande_id)"
+)
+_LETTERS_OF_ORDERS = f'{_LETTERS} WHERE commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset"'  # noqa: S608 - a constant
 _FLAGGED = (Flag.CONTRADICTION, Flag.NOT_ALLOWED, Flag.REPEATED_ORDER, Flag.INTERVENTION)
 
 
@@ -98,8 +104,7 @@ def skews(queries: Queries, since: dt.datetime) -> list[Skew]:
 def newest_dead_letters(queries: Queries, service: str, count: int) -> list[tuple[str | None, Dead]]:
     """The newest of a service, each with its order's id when it has one."""
     rows = queries.ask(
-        "SELECT commande_id, service, event_id, type, reason, detail, at FROM dead_letters"
-        ' WHERE service = ? ORDER BY "offset" DESC LIMIT ?',
+        _LETTERS + ' WHERE service = ? ORDER BY "offset" DESC LIMIT ?',
         service,
         min(count, LOOKED_AT),
     )
@@ -133,12 +138,12 @@ def _with_evidence(queries: Queries, orders: dict[str, Order]) -> list[Case]:
 
 def _events(queries: Queries, ids: str) -> dict[str, list[Heard]]:
     events: dict[str, list[Heard]] = defaultdict(list)
-    for id_, event_id, type_, service, time, cause, modele, nothing in queries.ask(
-        "SELECT commande_id, id, type, service, time, causationid, modele, undid_nothing FROM events"
+    for id_, event_id, type_, service, time, cause, modele, nothing, offset in queries.ask(
+        'SELECT commande_id, id, type, service, time, causationid, modele, undid_nothing, "offset" FROM events'
         " WHERE commande_id IN (SELECT value FROM json_each(?))",
         ids,
     ):
-        events[id_].append(Heard(event_id, type_, service, moment(time), cause, modele, bool(nothing)))
+        events[id_].append(Heard(event_id, type_, service, moment(time), cause, modele, bool(nothing), offset))
     return events
 
 
@@ -155,15 +160,12 @@ def _retried(queries: Queries, ids: str) -> dict[str, list[Retried]]:
 
 def _dead(queries: Queries, ids: str) -> dict[str, list[Dead]]:
     found: dict[str, list[Dead]] = defaultdict(list)
-    for row in queries.ask(
-        "SELECT commande_id, service, event_id, type, reason, detail, at FROM dead_letters"
-        ' WHERE commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset"',
-        ids,
-    ):
+    for row in queries.ask(_LETTERS_OF_ORDERS, ids):
         found[row[0]].append(_letter(row))
     return found
 
 
 def _letter(row: tuple[Any, ...]) -> Dead:
-    _, service, event_id, type_, reason, detail, at = row
-    return Dead(service, event_id, type_, reason, detail, moment(at) or _BEGINNING_OF_TIME)
+    _, service, event_id, type_, reason, detail, at, state = row
+    over = state == State.COMPENSATED and is_over(type_)
+    return Dead(service, event_id, type_, reason, detail, moment(at) or _BEGINNING_OF_TIME, over)

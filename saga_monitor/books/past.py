@@ -55,7 +55,7 @@ def _said(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
     for id_, event_id, type_, service, source, time, cause, modele, nothing, raison, offset in found:
         before = moment(time) or before
         if before <= at:
-            heard = Heard(event_id, type_, service, moment(time), cause, modele, bool(nothing))
+            heard = Heard(event_id, type_, service, moment(time), cause, modele, bool(nothing), offset)
             yield SaidEntry(offset, id_, heard, source, raison, before)
 
 

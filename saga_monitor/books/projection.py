@@ -115,7 +115,8 @@ def _load_events(connection: sqlite3.Connection, orders: dict[int, _Order]) -> N
     )
     for number, id_, type_, service, time, causationid, modele, nothing, offset in found:
         order = orders[number]
-        order.events.append(Heard(id_, type_, service, moment(time), causationid, modele, bool(nothing)))
+        heard = Heard(id_, type_, service, moment(time), causationid, modele, bool(nothing), offset)
+        order.events.append(heard)
         if offset > order.last_event_offset:
             order.last_event_offset, order.last_type = offset, type_
 

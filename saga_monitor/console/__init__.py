@@ -4,6 +4,7 @@ picture.py     what there is to show now, asked of the projection
 drawing.py     that as lines of text, cut to the width of the terminal
 ear.py         what the reading reports, kept for the next picture
 looks.py       colours and places
+orders.py      the board's table
 app.py         the application: the board, its keys, and the reading that goes on beside it
 screens.py     one order's timeline, the anomalies, the help; branches.py the words of the timeline
 """

@@ -15,8 +15,10 @@ from textual.widgets import DataTable, Footer, Input, Static
 from saga_monitor.console import drawing
 from saga_monitor.console.ear import Ear
 from saga_monitor.console.looks import COLOURS, CSS
+from saga_monitor.console.orders import Orders
 from saga_monitor.console.picture import FILTERS, Camera, Picture, Special
 from saga_monitor.console.screens import AnomaliesScreen, HelpScreen, OrderScreen
+from saga_monitor.showing.standing import as_of
 from services.runtime import UserError
 
 PICTURE_SECONDS = 0.5
@@ -24,12 +26,6 @@ _ANOMALIES_SHOWN = 4
 # On a low terminal the orders come first: how high it must be for these lines to be shown.
 _NEEDED_LINES = {"rates": 14, "troubles": 10, "view": 8}
 _BOARDS_OWN = {"filter", "search", "anomalies", "pause", "help", "reset"}
-
-
-class Orders(DataTable[Text]):
-    """The board's rows, with a hint in the footer that they can be opened."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select_cursor", "Open", key_display="⏎")]
 
 
 class Board(App[None]):
@@ -59,21 +55,19 @@ class Board(App[None]):
         self.broken: UserError | None = None
         self.paused = False
         self._shown: Picture | None = None
-        self._rows: list[str] = []
-        self._kept: tuple[int, str | None] | None = None
 
     def compose(self) -> ComposeResult:
         for name in ("heading", "rates", "states", "troubles", "news"):
             yield Static(id=name, classes="line")
         yield Static(id="anomalies")
         yield Static(id="view", classes="line")
-        yield Orders(id="board", cursor_type="row", zebra_stripes=False)
+        yield Orders()
         yield Input(id="search", placeholder="the beginning of an order's id; ⏎ keeps it, esc drops it")
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         self._close_search()
-        self._rule_columns()
+        self.board.rule_columns(self.size.width)
         self.set_interval(PICTURE_SECONDS, self.redraw)
         self.call_after_refresh(self.redraw)
         self._begin()
@@ -95,19 +89,29 @@ class Board(App[None]):
             return  # the last tick, while the screen is being taken down
         now = dt.datetime.now(dt.UTC)
         try:
-            if self._shown is None or not self.paused:
-                self._shown = self.camera.picture(now)
-            if isinstance(self.screen, OrderScreen):
-                self.screen.redraw(now)
+            self._look(now)
         except UserError as error:
-            self.broken = error
-            self.exit()
-            return
-        picture, width = self._shown, self.size.width - 2
+            if self._shown is None:
+                self.broken = error
+                self.exit()
+                return
+            # What was known stays on the screen, and the next tick tries again.
+            self.ear.notice(str(error))
+        if self._shown is not None:
+            self._show(self._shown, now)
+
+    def _look(self, now: dt.datetime) -> None:
+        self.ear.as_of = as_of(self.camera.queries)
+        if self._shown is None or not self.paused:
+            self._shown = self.camera.picture(now)
+        if isinstance(self.screen, OrderScreen | AnomaliesScreen):
+            self.screen.redraw(now)
+
+    def _show(self, picture: Picture, now: dt.datetime) -> None:
         base = self.screen_stack[0]
         for name, text in (
-            ("heading", drawing.heading(picture, self.ear.linked, paused=self.paused)),
-            ("rates", drawing.rates(picture, width)),
+            ("heading", drawing.heading(picture, drawing.link_word(self.ear, now), paused=self.paused)),
+            ("rates", drawing.rates(picture, self.size.width - 2)),
             ("states", drawing.states(picture.totals)),
             ("troubles", drawing.troubles(picture.totals)),
             ("view", self._view(picture)),
@@ -116,7 +120,7 @@ class Board(App[None]):
         for name, least in _NEEDED_LINES.items():
             base.query_one(f"#{name}").display = self.size.height >= least
         self._show_news(now)
-        self._fill(picture)
+        self.board.fill(picture)
 
     def raise_what_broke(self) -> None:
         """After the end: raise what ended it, if a person did not."""
@@ -130,7 +134,7 @@ class Board(App[None]):
         shown = base.query_one("#news", Static)
         shown.display = bool(news)
         shown.update(drawing.line(*news))
-        anomalies, found = base.query_one("#anomalies", Static), self.ear.anomalies
+        anomalies, found = base.query_one("#anomalies", Static), self.ear.anomalies or ()
         anomalies.display = bool(found) and self.size.height >= _NEEDED_LINES["rates"]
         lines = [drawing.anomaly_line(anomaly) for anomaly in found[:_ANOMALIES_SHOWN]]
         if len(found) > _ANOMALIES_SHOWN:
@@ -143,43 +147,9 @@ class Board(App[None]):
         what = f"orders beginning with {camera.search}" if camera.search else f"{camera.filter} orders"
         return drawing.line((f"{what} · {len(picture.orders)} shown", "bold"))
 
-    def _rule_columns(self) -> None:
-        board = self.board
-        self._kept = self._kept or (board.cursor_row, self._chosen())
-        board.clear(columns=True)
-        self._rows = []
-        for name, columns in drawing.column_widths(self._width()).items():
-            board.add_column(name, width=columns, key=name)
-
-    def _width(self) -> int:
-        return max(40, self.size.width - 1)
-
-    def _fill(self, picture: Picture) -> None:
-        board, width = self.board, self._width()
-        rows = {o.commande_id: drawing.cells(o, picture.now, width) for o in picture.orders}
-        if list(rows) == self._rows:
-            for key, cells in rows.items():
-                for column, cell in zip(drawing.column_widths(width), cells, strict=True):
-                    if board.get_cell(key, column) != cell:
-                        board.update_cell(key, column, cell)
-            return
-        row, chosen = self._kept or (board.cursor_row, self._chosen())
-        self._kept = None
-        board.clear()
-        for key, cells in rows.items():
-            board.add_row(*cells, key=key)
-        self._rows = list(rows)
-        # The first row stays the first, so that what is new is seen; any other follows its order.
-        if row > 0 and self._rows:
-            row = self._rows.index(chosen) if chosen in rows else min(row, len(self._rows) - 1)
-            board.move_cursor(row=row, animate=False)
-
-    def _chosen(self) -> str | None:
-        row = self.board.cursor_row
-        return self._rows[row] if 0 <= row < len(self._rows) else None
-
-    def on_resize(self, _: Resize) -> None:
-        self._rule_columns()
+    def on_resize(self, event: Resize) -> None:
+        # The application's own size follows only after this.
+        self.board.rule_columns(event.size.width)
         self.call_after_refresh(self.redraw)
 
     def action_filter(self, by: int) -> None:
@@ -221,14 +191,14 @@ class Board(App[None]):
 
     @on(DataTable.RowSelected, "#board")
     def _selected(self) -> None:
-        if (chosen := self._chosen()) is not None:
+        if (chosen := self.board.chosen()) is not None:
             self.open_order(chosen)
 
     def open_order(self, commande_id: str) -> None:
         self.push_screen(OrderScreen(self.camera.queries, self.ear, commande_id))
 
     def action_anomalies(self) -> None:
-        self.push_screen(AnomaliesScreen(self.ear.anomalies), self._opened)
+        self.push_screen(AnomaliesScreen(self.ear), self._opened)
 
     def _opened(self, commande_id: str | None) -> None:
         if commande_id:

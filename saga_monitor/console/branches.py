@@ -27,8 +27,9 @@ def node_text(node: Node) -> Text:
 
 def retry_text(retry: Retry) -> Text:
     back = f"; the next at {retry.next:%H:%M:%S} UTC" if retry.next else ""
-    text = Text().append(f"⟳ {retry.service}: try {retry.attempt} failed", style="yellow")
-    return text.append_text(safe(f" ({retry.detail})" if retry.detail else "", limit=200)).append(back)
+    # When it comes back stands before the reason: that is long, and the end of the line is cut.
+    text = Text().append(f"⟳ {retry.service}: try {retry.attempt} failed{back}", style="yellow")
+    return text.append_text(safe(f" ({retry.detail})" if retry.detail else "", limit=200))
 
 
 def dead_text(letter: DeadLetter) -> Text:

@@ -7,10 +7,12 @@ from rich.text import Text
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.anomalies import Anomaly
+from saga_monitor.console.ear import Ear
 from saga_monitor.console.picture import Picture
 from saga_monitor.judging.steps import StepState
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Order, Totals
+from saga_monitor.showing.standing import is_fresh
 from saga_monitor.showing.tables import STATE_STYLES, STEP_GLYPHS, flags_text, safe, took
 
 _LINK_STYLES = {"live": "bold green", "reading": "bold yellow", "connecting": "yellow", "following": "bold green"}
@@ -19,12 +21,20 @@ _SAID_BY = {said.TYPE: said.SAID_BY for said in CHOREOGRAPHY.events}
 FIXED = {"steps": 5, "state": 12, "elapsed": 8}
 
 
-def heading(picture: Picture, linked: tuple[str, str], *, paused: bool) -> Text:
-    word, _ = linked
+def link_word(ear: Ear, now: dt.datetime) -> tuple[str, str]:
+    """How the link with the broker stands, in a word or a few: the same on every screen."""
+    word = ear.stands.word
+    if ear.stands.forsaken(ear.as_of, now):
+        age = f", {took((now - ear.as_of).total_seconds() * 1000)} old" if ear.as_of else ", nothing read yet"
+        return word + age, "bold red"
+    return word, _LINK_STYLES.get(word, "bold red")
+
+
+def heading(picture: Picture, link: tuple[str, str], *, paused: bool) -> Text:
     totals = picture.totals
     return line(
         ("chorégraphie ", "bold"),
-        (word, _LINK_STYLES.get(word, "bold red")),
+        link,
         (" · PAUSED" if paused else "", "bold yellow"),
         (f" · {short(totals.in_flight)} in flight of {short(totals.orders)} orders", "bold"),
         (f" · {picture.now:%H:%M:%S} UTC", "dim"),
@@ -50,19 +60,27 @@ def states(totals: Totals) -> Text:
 
 
 def troubles(totals: Totals) -> Text:
-    always = (Flag.STUCK, Flag.INTERVENTION)
-    flags = [flag for flag in Flag if flag in always or totals.flag(flag)]
-    counts = {
-        "retries": totals.count("retries"),
-        "dead letters": totals.count("dead_letters"),
-        "ignored": totals.ignored,
-    }
-    grave = [(f"{flag} {short(n)}  ", "bold red" if n else "dim") for flag in flags for n in [totals.flag(flag)]]
-    return line(*grave, *((f"{name} {short(n)}  ", "yellow" if n else "dim") for name, n in counts.items()))
+    """The figures that are not zero, the gravest first: on a narrow terminal the last ones are cut."""
+    figures = [("dead letters", totals.count("dead_letters"), "bold red")]
+    figures += [(flag, totals.flag(flag), "bold red") for flag in Flag]
+    figures += [("retries", totals.count("retries"), "yellow"), ("ignored", totals.ignored, "yellow")]
+    shown = [(f"{name} {short(n)}  ", style) for name, n, style in figures if n]
+    return line(*(shown or [("no dead letter, nothing stuck, no retry", "dim")]))
 
 
 def anomaly_line(anomaly: Anomaly) -> Text:
     return line((f"{anomaly.kind.replace('_', ' ').upper()} ", "bold red"), (anomaly.sentence, ""))
+
+
+def verdict(ear: Ear, now: dt.datetime) -> tuple[str, str]:
+    """How much is wrong; of a while ago, when it could not be judged since."""
+    if ear.anomalies is None or ear.judged_at is None:
+        return "not looked at yet", "bold yellow"
+    stale = "" if is_fresh(ear.judged_at, now) else f" at {ear.judged_at:%H:%M:%S} UTC, not looked at since"
+    count = len(ear.anomalies)
+    if count:
+        return f"{count} anomal{'y' if count == 1 else 'ies'}{stale}", "bold red"
+    return (f"nothing was wrong{stale}", "bold yellow") if stale else ("nothing is wrong", "bold green")
 
 
 def cells(order: Order, now: dt.datetime, width: int) -> list[Text]:

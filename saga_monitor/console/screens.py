@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on
@@ -18,6 +18,7 @@ from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.anomalies import Anomaly
 from saga_monitor.console import drawing
 from saga_monitor.console.branches import after_the_tree, dead_text, node_text, retry_text
+from saga_monitor.console.ear import Ear
 from saga_monitor.console.picture import Story, story
 from saga_monitor.judging.timeline import Node, timeline
 from saga_monitor.queries import Queries
@@ -39,13 +40,6 @@ class Over(Screen[str | None]):
             self.dismiss(answer)
 
 
-class Judged(Protocol):
-    """Where the anomalies are, as they were judged last."""
-
-    @property
-    def anomalies(self) -> Sequence[Anomaly]: ...
-
-
 class OrderScreen(Over):
     """The timeline of one order, kept up while it is open."""
 
@@ -56,9 +50,9 @@ class OrderScreen(Over):
     #tree { height: 1fr; padding: 0 1; background: $background; scrollbar-size-vertical: 1; }
     """
 
-    def __init__(self, queries: Queries, judged: Judged, commande_id: str) -> None:
+    def __init__(self, queries: Queries, ear: Ear, commande_id: str) -> None:
         super().__init__()
-        self._queries, self._judged, self._commande_id = queries, judged, commande_id
+        self._queries, self._ear, self._commande_id = queries, ear, commande_id
         self._heard: tuple[int, int, int] | None = None
 
     def compose(self) -> ComposeResult:
@@ -78,16 +72,16 @@ class OrderScreen(Over):
     def redraw(self, now: dt.datetime) -> None:
         """Show what is known of the order now."""
         told = story(self._queries, self._commande_id, now)
+        heading = drawing.line(drawing.link_word(self._ear, now), ("  ", ""))
         if told is None:
-            self.query_one("#order", Static).update(
-                drawing.line((f"{self._commande_id} is not in the history", "red"))
-            )
+            unknown = drawing.line((f"{self._commande_id} is not in the history", "red"))
+            self.query_one("#order", Static).update(heading.append_text(unknown))
             return
-        self.query_one("#order", Static).update(drawing.order_heading(told.order, now))
+        self.query_one("#order", Static).update(heading.append_text(drawing.order_heading(told.order, now)))
         self.query_one("#times", Static).update(drawing.step_times(told.order))
         self.query_one("#remains", Static).update(drawing.waiting_line(told.order))
         wrong = self.query_one("#wrong", Static)
-        mine = [anomaly for anomaly in self._judged.anomalies if anomaly.commande_id == self._commande_id]
+        mine = [anomaly for anomaly in self._ear.anomalies or () if anomaly.commande_id == self._commande_id]
         wrong.display = bool(mine)
         wrong.update(Text("\n").join(safe(anomaly.sentence) for anomaly in mine))
         heard = (len(told.events), len(told.retries), len(told.dead_letters))
@@ -119,41 +113,71 @@ def _add(parent: TreeNode[None], node: Node) -> None:
         waiting += [(branch, answer) for answer in reversed(one.answers)]
 
 
+class Sentence(Option):
+    """One anomaly of the list."""
+
+    def __init__(self, anomaly: Anomaly) -> None:
+        self.anomaly = anomaly
+        text = Text().append(anomaly.since.strftime("%Y-%m-%d %H:%M:%S  ") if anomaly.since else "", style="dim")
+        text.append(f"{anomaly.kind.replace('_', ' ').upper()}  ", style="bold red")
+        super().__init__(text.append_text(safe(anomaly.sentence, limit=1000)).append("\n"))
+
+
 class AnomaliesScreen(Over):
-    """Everything that is wrong, in whole sentences; opening one leads to its order."""
+    """Everything that is wrong, in whole sentences, kept up while it is open; opening one leads to its order."""
 
     CSS = "#list { height: 1fr; border: none; background: $background; } .line { height: 1; padding: 0 1; }"
 
-    def __init__(self, anomalies: Sequence[Anomaly]) -> None:
+    def __init__(self, ear: Ear) -> None:
         super().__init__()
-        self._anomalies = anomalies
+        self._ear = ear
+        self._listed: Sequence[Anomaly] = ()
 
     def compose(self) -> ComposeResult:
-        count = len(self._anomalies)
-        said = f"{count} anomal{'y' if count == 1 else 'ies'}" if count else "nothing is wrong"
-        yield Static(drawing.line((said, "bold red" if count else "bold green")), classes="line")
-        yield OptionList(*(Option(self._text(a), str(n)) for n, a in enumerate(self._anomalies)), id="list")
+        yield Static(id="verdict", classes="line")
+        yield OptionList(id="list")
         yield Footer(show_command_palette=False)
 
-    def _text(self, anomaly: Anomaly) -> Text:
-        since = anomaly.since.strftime("%Y-%m-%d %H:%M:%S  ") if anomaly.since else ""
-        text = Text().append(since, style="dim")
-        text.append(f"{anomaly.kind.replace('_', ' ').upper()}  ", style="bold red")
-        return text.append_text(safe(anomaly.sentence, limit=1000)).append("\n")
-
     def on_mount(self) -> None:
+        self.redraw(dt.datetime.now(dt.UTC))
         self.query_one("#list").focus()
+
+    def redraw(self, now: dt.datetime) -> None:
+        """Show what was judged last."""
+        said = drawing.line(drawing.link_word(self._ear, now), (" · ", ""), drawing.verdict(self._ear, now))
+        self.query_one("#verdict", Static).update(said)
+        found = tuple(self._ear.anomalies or ())
+        if found != self._listed:
+            self._list(found)
+
+    def _list(self, found: Sequence[Anomaly]) -> None:
+        shown = self.query_one(OptionList)
+        row = shown.highlighted
+        chosen = None if row is None else _name(self._listed[row])
+        shown.clear_options()
+        shown.add_options(map(Sentence, found))
+        self._listed = found
+        # Whoever has not gone down the list sees the gravest first; any other keeps what was chosen.
+        if row and found:
+            same = (number for number, anomaly in enumerate(found) if _name(anomaly) == chosen)
+            shown.highlighted = next(same, min(row, len(found) - 1))
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
-        self.leave(self._anomalies[event.option_index].commande_id)
+        # Of the option itself: the list may have been renewed since the key was pressed.
+        if isinstance(event.option, Sentence):
+            self.leave(event.option.anomaly.commande_id)
+
+
+def _name(anomaly: Anomaly) -> tuple[str, str | None, str | None]:
+    return anomaly.kind, anomaly.commande_id, anomaly.service
 
 
 _KEYS = (
     ("↑ ↓ PgUp PgDn", "choose an order"),
     ("⏎", "its timeline: every event under the one that it answers"),
     ("f F", "the next filter, the one before: in flight, troubled, a state, a flag"),
-    ("/", "search an order by the beginning of its id"),
+    ("/", "search an order by the beginning of its id, in capitals or not"),
     ("a", "everything that is wrong, and what to do about it"),
     ("space", "pause the picture; the reading goes on"),
     ("esc", "back; on the board, back to all orders"),

@@ -29,13 +29,15 @@ def _causes() -> dict[str, set[str]]:
 # For each type, the types it may be said in answer to.
 CAUSES = _causes()
 _CLIENT = {event.TYPE for event in CHOREOGRAPHY.events if event.SAID_BY not in CHOREOGRAPHY.services}
+# An order is answered in seconds; a client whose order is so much older than the answer has a wrong clock.
+LONGEST_UNANSWERED = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
     """One event as the monitor keeps it. `service` is who said it: the exchange it came by.
 
-    `nothing`: an undoing's answer that there was nothing to undo.
+    `nothing`: an undoing's answer that there was nothing to undo. `offset`: where the stream has it first.
     """
 
     id: str
@@ -45,15 +47,17 @@ class Heard:
     causationid: str | None = None
     modele: str | None = None
     nothing: bool = False
+    offset: int = 0
 
 
 class Hearing:
     """A set of events of one order, whatever the order and the number of times each was heard."""
 
     def __init__(self, events: Iterable[Heard]) -> None:
-        unique = {(event.id, event.type): event for event in events}
-        # By time, then id: when one fact has two ids, the answer must not depend on who was heard first.
-        self.events = sorted(unique.values(), key=_when)
+        # By offset, which nobody can make up as they can a clock, and never by the order of hearing: of a fact
+        # with two ids, or an event said twice, the same one comes first whoever reads in whatever order.
+        unique = {(event.id, event.type): event for event in sorted(events, key=_place, reverse=True)}
+        self.events = sorted(unique.values(), key=_place)
         self.types = {event.type for event in self.events}
         self._types_of: dict[str, set[str]] = {}
         for event in self.events:
@@ -131,10 +135,27 @@ class Hearing:
 
     @cached_property
     def started(self) -> dt.datetime | None:
-        """When the order began: its first event's time, as far as it is known."""
-        start = self.first(CHOREOGRAPHY.starts)
-        return start.time if start and start.time else next((e.time for e in self.events if e.time), None)
+        """When the order began: when it was placed or, where that cannot be true, when a service first spoke."""
+        answer = next((e.time for e in self.events if e.time and e.type not in _CLIENT), None)
+        placed = self._start.time if self._start else None
+        if placed and (answer is None or dt.timedelta() <= answer - placed <= LONGEST_UNANSWERED):
+            return placed
+        return answer or next((e.time for e in self.events if e.time), None)
+
+    @property
+    def _start(self) -> Heard | None:
+        """The order that the services acted on, for others may have come with its id; else the first of them."""
+        causes = (self.cause(event) for event in self.events if event.type not in _CLIENT)
+        answered = (cause for cause in causes if cause and cause.type == CHOREOGRAPHY.starts.TYPE)
+        return next(answered, None) or self.first(CHOREOGRAPHY.starts)
 
 
-def _when(event: Heard) -> tuple[bool, float, str]:
-    return event.time is None, event.time.timestamp() if event.time else 0.0, event.id
+def is_absurd(type_: str, asked: dt.datetime | None, answered: dt.datetime | None) -> bool:
+    """Whether the event was a client's, whose clock is so far behind that the time to the answer says nothing."""
+    if type_ not in _CLIENT or asked is None or answered is None:
+        return False
+    return answered - asked > LONGEST_UNANSWERED
+
+
+def _place(event: Heard) -> tuple[int, bool, float, str]:
+    return event.offset, event.time is None, event.time.timestamp() if event.time else 0.0, event.id

@@ -40,12 +40,15 @@ class Retried:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
+    """A dead letter. `over`: nothing that it could lead to is awaited, for its order is undone since."""
+
     service: str
     event_id: str | None
     type: str | None
     reason: str
     detail: str
     at: dt.datetime
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def _set_aside(wait: Wait, known: Known) -> Why | None:
     if letter is None:
         return None
     message = f"its {letter.type or 'message'} is in {wait.service}.dlq: {because(letter.reason, letter.detail)}"
-    return Why(Reason.SET_ASIDE, f"{message}; {remedy(letter.reason, wait.service)}")
+    return Why(Reason.SET_ASIDE, f"{message}; {remedy(letter)}")
 
 
 def _asked(wait: Wait, known: Known) -> Why | None:
@@ -147,11 +150,14 @@ def because(reason: str, detail: str) -> str:
     return f"{reason}{_detail(detail)}"
 
 
-def remedy(reason: str, service: str) -> str:
+def remedy(letter: Dead) -> str:
     """What to do about a dead letter."""
-    if reason in GIVEN_UP:
-        return f"mend the cause, then move it from {dlq(service)} back through the exchange {requeue(service)}"
-    return f"tell whoever sent it, then take it out of {dlq(service)}"
+    queue = dlq(letter.service)
+    if letter.reason not in GIVEN_UP:
+        return f"tell whoever sent it, then take it out of {queue}"
+    if letter.over:
+        return f"its order was cancelled and undone since, so it can be taken out of {queue}"
+    return f"mend the cause, then move it from {queue} back through the exchange {requeue(letter.service)}"
 
 
 def _event(wait: Wait) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from contracts.choreography import CHOREOGRAPHY, EventClass, Step
-from saga_monitor.judging.hearing import Heard, Hearing
+from saga_monitor.judging.hearing import Heard, Hearing, is_absurd
 
 
 class StepState(StrEnum):
@@ -80,4 +80,7 @@ def _took(heard: Hearing, answer: Heard | None, called_by: EventClass) -> int | 
     if answer is None:
         return None
     call = heard.cause(answer) or heard.first(called_by)
-    return elapsed_ms(call.time, answer.time) if call else None
+    # Nobody knows how long a service took to answer somebody whose clock is days behind.
+    if call is None or is_absurd(call.type, call.time, answer.time):
+        return None
+    return elapsed_ms(call.time, answer.time)

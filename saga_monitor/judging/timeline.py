@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.judging.hearing import Heard, Hearing, is_absurd
 from saga_monitor.queries import DeadLetter, Event
 
 # An order has some dozen events; of one that a mad client feeds for ever, the beginning is enough.
@@ -62,7 +63,7 @@ def timeline(events: Sequence[Event], retries: Sequence[Retry], dead_letters: Se
     """The tree of these events, in the order of the stream under each cause."""
     told = events[:LONGEST]
     by_id = {event.id: event for event in reversed(told)}
-    start = next((event.time for event in told if event.time), None)
+    start = Hearing(Heard(e.id, e.type, e.source, e.time, e.causationid, offset=e.offset) for e in told).started
     nodes = {id(event): _node(event, by_id.get(event.causationid or ""), start) for event in told}
     answers: dict[int, list[Event]] = defaultdict(list)
     for event in told:
@@ -80,7 +81,8 @@ def timeline(events: Sequence[Event], retries: Sequence[Retry], dead_letters: Se
 
 
 def _node(event: Event, cause: Event | None, start: dt.datetime | None) -> Node:
-    took = _ms(cause.time if cause else None, event.time)
+    known = cause is not None and not is_absurd(cause.type, cause.time, event.time)
+    took = _ms(cause.time, event.time) if cause and known else None
     return Node(event, _ms(start, event.time), took, cause is None and event.causationid is not None)
 
 
@@ -121,4 +123,5 @@ def _attach(
 
 
 def _ms(start: dt.datetime | None, end: dt.datetime | None) -> int | None:
-    return None if start is None or end is None else (end - start) // dt.timedelta(milliseconds=1)
+    # Two clocks may disagree, and nothing takes less than no time.
+    return None if start is None or end is None else max(0, (end - start) // dt.timedelta(milliseconds=1))

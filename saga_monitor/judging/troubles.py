@@ -87,6 +87,10 @@ def _sent_back(letter: SetAside, retried: Sequence[Retried]) -> bool:
     )
 
 
+def is_over(type_: str | None) -> bool:
+    """Whether nothing that a message of `type_` can lead to is awaited of an order cancelled and undone."""
+    return type_ not in {None, CHOREOGRAPHY.cancelled.TYPE}
+
+
 def _over(heard: Hearing, letter: SetAside) -> bool:
-    type_ = _type(heard, letter)
-    return heard.cancelled and heard.undone and type_ not in {None, CHOREOGRAPHY.cancelled.TYPE}
+    return heard.cancelled and heard.undone and is_over(_type(heard, letter))

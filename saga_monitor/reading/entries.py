@@ -137,6 +137,7 @@ def _trusted(entry: HistoryEntry, known: type[Said], envelope: Envelope[Any], no
         causationid=envelope.causationid,
         modele=getattr(envelope.data, "modele", None),
         nothing=known.TYPE in _UNDONE and _held_nothing(envelope.data),
+        offset=entry.offset,
     )
     return SaidEntry(
         offset=entry.offset,

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from contracts.choreography import CHOREOGRAPHY
 from contracts.topology import HISTORY, Topology, dlq, inbox
-from services.runtime import BrokerRefused, BrokerTrouble, History, QueueCount, Settings, open_history
+from services.runtime import (
+    BrokerRefused,
+    BrokerTrouble,
+    History,
+    HistoryEntry,
+    QueueCount,
+    Settings,
+    open_history,
+)
 
 # Asking must not mend what it asks about: nothing is declared on the way.
 _NOTHING = Topology((), (), ())
@@ -38,8 +46,12 @@ async def facts(history: History) -> Facts:
     queues = await history.counts([*_QUEUES, HISTORY])
     stream = queues.get(HISTORY)
     first = await history.first() if stream and stream.messages else None
-    last = -1 if first is None else first.offset + (stream.messages if stream else 0) - 1
-    return Facts(dt.datetime.now(dt.UTC), queues, last if stream else None)
+    return Facts(dt.datetime.now(dt.UTC), queues, last_offset(first, stream) if stream else None)
+
+
+def last_offset(first: HistoryEntry | None, stream: QueueCount | None) -> int:
+    """Of the newest entry, by the oldest and the broker's count, which lags a little; -1 of an empty stream."""
+    return -1 if first is None else first.offset + (stream.messages if stream else 0) - 1
 
 
 def open_to_ask(settings: Settings) -> AbstractAsyncContextManager[History]:

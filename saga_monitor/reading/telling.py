@@ -9,7 +9,9 @@ from typing import Any
 
 from rich.text import Text
 
+from contracts.topology import HISTORY
 from saga_monitor.reading.entries import DeadEntry, IgnoredEntry, Record, RetriedEntry, SaidEntry, read_entry
+from saga_monitor.reading.facts import last_offset
 from saga_monitor.report import rfc3339
 from saga_monitor.showing.tables import safe
 from services.runtime import History, HistoryEntry
@@ -42,17 +44,19 @@ class Wanted:
 async def tell(
     history: History, wanted: Wanted, *, follow: bool, now: dt.datetime
 ) -> AsyncGenerator[tuple[HistoryEntry, Record]]:
-    """The entries that are `wanted`: up to what is there by `now`, or without `follow`'s end.
+    """The entries that are `wanted`: up to what is there by `now`, with `follow` without end.
 
     Raises BrokerTrouble when the session is lost.
     """
-    if not follow and await history.first() is None:
+    first = None if follow else await history.first()
+    if not follow and first is None:
         return
+    last = last_offset(first, (await history.counts([HISTORY])).get(HISTORY))
     async with aclosing(history.entries(wanted.since or "first")) as batches:  # type: ignore[type-var]
         async for batch in batches:
             for entry in batch:
                 record = read_entry(entry, dt.datetime.now(dt.UTC))
-                if not follow and _after(record, now):
+                if not follow and entry.offset > last and _after(record, now):
                     return
                 if wanted.takes(entry, record):
                     yield entry, record
@@ -61,7 +65,11 @@ async def tell(
 
 
 def _after(record: Record, now: dt.datetime) -> bool:
-    """A busy stream has no end: what is said while it is read belongs to the next reading."""
+    """A busy stream has no end: what is said while it is read belongs to the next reading.
+
+    Only beyond what the broker counted at the beginning, for an event may be dated in the future; nor is that
+    count an end by itself, for it lags behind what was said.
+    """
     return isinstance(record, SaidEntry) and record.heard.time is not None and record.heard.time > now
 
 

@@ -5,9 +5,11 @@ import sys
 from collections.abc import Sequence
 from typing import IO
 
+from saga_monitor.progress import Flag
 from saga_monitor.queries import Order, Queries
 from saga_monitor.report import rfc3339
 from saga_monitor.showing.printable import printable
+from saga_monitor.showing.standing import Link, as_of
 
 # Orders per question, so that a long absence is not one long answer.
 PAGE = 500
@@ -22,30 +24,47 @@ class Lines:
         self._queries = queries
         self._out = out
         self._err = err or sys.stderr
-        self._linked = ""
+        self._stands, self._said = Link(), ""
+        self._forsaken = False
         self._shown = queries.last_offset()
         self._silent_until = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+        self.ever_read = False
 
     def link(self, word: str, detail: str = "") -> None:
-        if word != "reading" and (word != self._linked or detail):
-            said = f"{word}: {detail}" if detail else word
-            print(f"saga_monitor: {printable(said)}", file=self._err, flush=True)
-            self._linked = word
+        self._stands.change(word, detail, dt.datetime.now(dt.UTC))
+        self.ever_read = self.ever_read or word == "live"
+        said = f"{word}: {detail}" if detail else word
+        if word != "reading" and said != self._said:
+            self.notice(said)
+            self._said = said
 
     def notice(self, text: str) -> None:
         print(f"saga_monitor: {printable(text)}", file=self._err, flush=True)
 
     def touched(self, commande_ids: Sequence[str]) -> None:
+        self.ever_read = True
         self.show_changes(dt.datetime.now(dt.UTC))
 
+    def show_news(self, now: dt.datetime, stuck_after: float) -> None:
+        """Print what has changed, and once the history is caught up, who has become stuck."""
+        self.show_changes(now)
+        known = as_of(self._queries)
+        if known is not None and self._stands.ready(known, now):
+            # Nothing is known of what was said after that.
+            self.show_stuck(min(known, now), stuck_after)
+        forsaken = self._stands.forsaken(known, now)
+        if forsaken is not self._forsaken:
+            self._forsaken = forsaken
+            self.notice(f"{self._stands.word}: {self._stands.explained(known, now)}".removesuffix(": "))
+
     def show_changes(self, now: dt.datetime) -> None:
-        """Print the orders heard of since the last call."""
+        """Print the orders heard of since the last call, as they changed then: silence is not told here."""
         if self._queries.last_offset() < self._shown:
             # Another stream: what was shown before has offsets that mean nothing in this one.
             self._shown = -1
         while changed := self._queries.changed(self._shown, PAGE, now):
             for order in changed:
-                self._print(order)
+                self._print(order, [flag for flag in order.flags if flag != Flag.STUCK])
             self._shown = changed[-1].last_offset
         self._out.flush()
 
@@ -54,14 +73,14 @@ class Lines:
         until = now - dt.timedelta(seconds=stuck_after)
         silent = self._queries.silent(self._silent_until, until, PAGE, now)
         for order in silent:
-            self._print(order)
+            self._print(order, order.flags)
         self._silent_until = (
             silent[-1].quiet_since + _TICK if len(silent) == PAGE else max(until, self._silent_until)
         )
         self._out.flush()
 
-    def _print(self, order: Order) -> None:
-        fields = [order.commande_id, order.state, order.last_type, ",".join(order.flags) or "-"]
+    def _print(self, order: Order, flags: Sequence[str]) -> None:
+        fields = [order.commande_id, order.state, order.last_type, ",".join(flags) or "-"]
         print(rfc3339(order.heard), *map(printable, fields), sep="\t", file=self._out)
 
 

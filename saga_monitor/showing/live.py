@@ -10,20 +10,17 @@ from typing import Any
 
 from rich.console import Console
 
-from saga_monitor.anomalies import Terms, anomalies_of
-from saga_monitor.books.pruning import prune_for_ever
 from saga_monitor.console.ear import Ear
-from saga_monitor.history import Listener, Opening, follow
+from saga_monitor.history import Opening
 from saga_monitor.queries import Queries
-from saga_monitor.reading.facts import Facts, facts, open_to_ask
+from saga_monitor.reading.facts import open_to_ask
+from saga_monitor.showing.judge import judge
+from saga_monitor.showing.keeping_up import DATABASE_SECONDS, Witness, keep_small, keep_up
 from saga_monitor.showing.lines import Lines
 from saga_monitor.store import Store
-from services.runtime import BrokerRefused, BrokerTrouble, Settings
+from services.runtime import DatabaseRefused, Settings
 
 LINES_SECONDS = 0.5
-JUDGING_SECONDS = 5.0
-# Of a stream that is still being read, what was not read yet would look like silence.
-_UP_TO_DATE = {"live", "following"}
 
 
 async def watch(opening: Opening, settings: Settings, console: Console) -> None:
@@ -56,8 +53,8 @@ async def on_screen(
     ear, work = Ear(), list[asyncio.Future[None]]()
 
     def begin() -> None:
-        pruning = prune_for_ever(store, settings.monitor_keep_days)
-        for task in (follow(opening, store, ear), _judge(asking, settings, ear), pruning):
+        pruning = keep_small(store, settings.monitor_keep_days)
+        for task in (keep_up(opening, store, ear), judge(asking, settings, ear), pruning):
             work.append(asyncio.ensure_future(task))
             work[-1].add_done_callback(lambda _: app.exit())
 
@@ -74,51 +71,30 @@ async def on_screen(
         console.print(line)
 
 
-async def _judge(asking: Opening, settings: Settings, ear: Ear) -> None:
-    """Keep `ear.anomalies` up to date, for ever, with what the broker says when it says anything."""
-    queries = Queries(settings.monitor_database, settings.stuck_after)
-
-    async def judge(answers: Facts | None) -> None:
-        if ear.linked[0] in _UP_TO_DATE:
-            now = dt.datetime.now(dt.UTC)
-            ear.anomalies = await asyncio.to_thread(anomalies_of, queries, answers, now, Terms.of(settings))
-
-    try:
-        while True:
-            try:
-                async with asking() as history:
-                    while True:
-                        await judge(await facts(history))
-                        await asyncio.sleep(JUDGING_SECONDS)
-            except (BrokerTrouble, BrokerRefused):
-                await judge(None)
-                await asyncio.sleep(JUDGING_SECONDS)
-    finally:
-        queries.close()
-
-
 async def _on_pipe(opening: Opening, store: Store, queries: Queries, settings: Settings, console: Console) -> None:
     lines = Lines(queries, console.file)
 
     async def show() -> None:
         while True:
-            now = dt.datetime.now(dt.UTC)
-            # Another monitor may be the one that writes.
-            lines.show_changes(now)
-            lines.show_stuck(now, settings.stuck_after)
-            await asyncio.sleep(LINES_SECONDS)
+            try:
+                # Another monitor may be the one that writes.
+                lines.show_news(dt.datetime.now(dt.UTC), settings.stuck_after)
+                await asyncio.sleep(LINES_SECONDS)
+            except DatabaseRefused as error:
+                lines.link("database trouble", str(error))
+                await asyncio.sleep(DATABASE_SECONDS)
 
     await _until_told(opening, store, lines, show, settings)
 
 
 async def _until_told(
-    opening: Opening, store: Store, listener: Listener, show: Callable[[], Awaitable[None]], settings: Settings
+    opening: Opening, store: Store, witness: Witness, show: Callable[[], Awaitable[None]], settings: Settings
 ) -> None:
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    pruning = prune_for_ever(store, settings.monitor_keep_days)
-    work = [asyncio.ensure_future(w) for w in (follow(opening, store, listener), show(), pruning, told.wait())]
+    pruning = keep_small(store, settings.monitor_keep_days)
+    work = [asyncio.ensure_future(w) for w in (keep_up(opening, store, witness), show(), pruning, told.wait())]
     try:
         await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
         _raise_what_broke(work)

@@ -87,6 +87,14 @@ def flat(report: dict[str, Any]) -> dict[str, Any]:
     return rest | steps | tail
 
 
+# The columns of `flat`, which a table of no orders has too.
+COLUMNS = (
+    *("commande_id", "state", "success", "started", "duration_ms", "mean_step_ms", "retries"),
+    *(f"{service}_ms" for service in CHOREOGRAPHY.services),
+    *("compensations", "error"),
+)
+
+
 def metrics(whole: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """The report on all orders as rows of two columns: `duration_ms.p50`, 580."""
     for name, value in whole.items():

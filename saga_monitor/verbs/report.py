@@ -3,10 +3,9 @@
 import argparse
 import csv
 import datetime as dt
-import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from saga_monitor import report
@@ -14,7 +13,7 @@ from saga_monitor.books.figures import figures_of_all, figures_since
 from saga_monitor.queries import Queries
 from saga_monitor.reading.moments import EXAMPLES, moment_of
 from saga_monitor.showing import report_tables
-from saga_monitor.showing.order_report import flat, metrics, order_report, order_reports
+from saga_monitor.showing.order_report import COLUMNS, flat, metrics, order_report, order_reports
 from saga_monitor.verbs.orders import unknown
 from saga_monitor.verbs.session import Session, add_at, positive
 
@@ -64,7 +63,7 @@ def _one(arguments: argparse.Namespace, session: Session, queries: Queries) -> i
         return unknown(arguments.commande_id, session)
     one = order_report(queries, order)
     if arguments.csv:
-        _csv([flat(one)], list(flat(one)))
+        _csv([flat(one)], COLUMNS)
     else:
         session.say(one, report_tables.one_view(one), for_program=arguments.json)
     return 0
@@ -77,8 +76,7 @@ def _each(arguments: argparse.Namespace, session: Session, queries: Queries, sin
     if arguments.json:
         _json_lines(reports)
     elif arguments.csv:
-        first = next(reports, None)
-        _csv(map(flat, itertools.chain([first] if first else [], reports)), list(flat(first)) if first else [])
+        _csv(map(flat, reports), COLUMNS)
     else:
         total = queries.totals(session.now).orders
         session.console.print(report_tables.each_view(list(reports), total))
@@ -94,7 +92,7 @@ def _json_lines(reports: Iterator[dict[str, Any]]) -> None:
     sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")
 
 
-def _csv(rows: Iterable[dict[str, Any]], columns: list[str]) -> None:
+def _csv(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> None:
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)

@@ -14,10 +14,10 @@ from starlette.types import ASGIApp
 
 from saga_monitor.alerting.lookout import look_out
 from saga_monitor.anomalies import Terms
-from saga_monitor.books.pruning import prune_for_ever
-from saga_monitor.history import Opening, follow
+from saga_monitor.history import Opening
 from saga_monitor.metrics import MetricsPage, registry
 from saga_monitor.queries import Queries
+from saga_monitor.showing.keeping_up import keep_small, keep_up
 from saga_monitor.store import Store
 from saga_monitor.web.app import application
 from saga_monitor.web.guard import Access
@@ -25,11 +25,10 @@ from saga_monitor.web.pulse import Pulse
 from saga_monitor.web.raw import Archive
 from saga_monitor.web.reader import Readers
 from saga_monitor.web.site import Site
-from services.runtime import BadSetting, DatabaseRefused, Settings
+from services.runtime import BadSetting, Settings
 
 # What is still being answered at the end has so long.
 FAREWELL_SECONDS = 3
-DATABASE_SECONDS = 5.0
 
 
 def add(commands: Any) -> None:
@@ -95,35 +94,15 @@ async def run(
         await asyncio.gather(serving, *others, return_exceptions=True)
 
 
-async def keep_up(opening: Opening, store: Store, pulse: Pulse) -> None:
-    """Follow the history. What the file refuses at first is a person's to mend; later it is said and retried."""
-    while True:
-        try:
-            await follow(opening, store, pulse)
-        except DatabaseRefused as error:
-            if not pulse.ever_read:
-                raise
-            pulse.link("database trouble", str(error))
-            await asyncio.sleep(DATABASE_SECONDS)
-
-
-async def keep_small(store: Store, keep_days: float) -> None:
-    """Prune for ever; a file that cannot be written now is pruned later."""
-    while True:
-        try:
-            await prune_for_ever(store, keep_days)
-        except DatabaseRefused:
-            await asyncio.sleep(DATABASE_SECONDS)
-
-
 @contextlib.contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
     """A socket that listens there. Raises BadSetting when it cannot."""
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise BadSetting(f"{host} is not an address to listen at ({error.strerror or error})") from None
+    except (OSError, UnicodeError) as error:
+        detail = getattr(error, "strerror", None) or error
+        raise BadSetting(f"{host} is not an address to listen at ({detail})") from None
     with listener:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from saga_monitor.web.filters import BadRequestError
 from saga_monitor.web.paper import number
 
-WIDTH, HEIGHT, LEFT = 540, 200, 56
+# A phone writes larger: on the left there must be room for its "100 ms", and for a hundred thousand.
+WIDTH, HEIGHT, LEFT = 540, 200, 68
 _RIGHT, _TOP, _BOTTOM = 12, 12, 26
 # Name → minutes shown, minutes a point: 60 to 96 points whatever the window.
 WINDOWS = {"1h": (60, 1), "6h": (360, 5), "24h": (1440, 15), "7d": (10_080, 120)}

@@ -8,7 +8,6 @@ from starlette.responses import HTMLResponse, Response
 
 from saga_monitor.alerting.lookout import View
 from saga_monitor.anomalies import Terms
-from saga_monitor.progress import Flag
 from saga_monitor.web.paper import environment
 from saga_monitor.web.pulse import Pulse, Standing
 from saga_monitor.web.raw import Archive
@@ -40,11 +39,10 @@ class Site:
     def page(self, request: Request, name: str, reader: Reader, status: int = 200, **values: Any) -> Response:
         """The page `name`, with what every page shows beside its own `values`."""
         now = values.setdefault("now", dt.datetime.now(dt.UTC))
-        totals = reader.totals(now)
         values |= {
-            "totals": totals,
+            "totals": reader.totals(now),
             "standing": self.standing(reader, now),
-            "urgent": sum(totals.flag(flag) for flag in (Flag.INTERVENTION, Flag.STUCK, Flag.CONTRADICTION)),
+            "urgent": reader.to_look_at(now),
         }
         return self.bare_page(request, name, status, **values)
 

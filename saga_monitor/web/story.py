@@ -2,9 +2,10 @@
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.judging.hearing import is_absurd
 from saga_monitor.progress import State, StepProgress, StepState
 from saga_monitor.queries import Event, Order
 from saga_monitor.showing.tables import took
@@ -44,8 +45,15 @@ def moments(
     for other in sorted(beside, key=lambda moment: moment.offset):
         # After the last event that the stream had before it.
         place = max((i + 1 for i, moment in enumerate(told) if moment.offset < other.offset), default=len(told))
-        told.insert(place, other)
+        told.insert(place, _not_before(told[place - 1].time if place else None, other, order.started))
     return told[:MOST_MOMENTS]
+
+
+def _not_before(earlier: dt.datetime | None, moment: Moment, started: dt.datetime | None) -> Moment:
+    # The broker's times are whole seconds, rounded down: by them a retry would stand before what it retries.
+    if earlier is None or moment.time is None or moment.time >= earlier:
+        return moment
+    return replace(moment, time=earlier, since_start_ms=_ms(started, earlier))
 
 
 def _in_causal_order(events: Sequence[Event], by_id: dict[str, Event]) -> list[Event]:
@@ -62,6 +70,7 @@ def _in_causal_order(events: Sequence[Event], by_id: dict[str, Event]) -> list[E
 
 def _event(event: Event, by_id: dict[str, Event], started: dt.datetime | None) -> Moment:
     cause = by_id.get(event.causationid or "")
+    timed = cause is not None and not is_absurd(cause.type, cause.time, event.time)
     return Moment(
         kind="event",
         offset=event.offset,
@@ -71,7 +80,7 @@ def _event(event: Event, by_id: dict[str, Event], started: dt.datetime | None) -
         time=event.time,
         since_start_ms=_ms(started, event.time),
         cause=cause.type if cause else ("an event that was not heard" if event.causationid else None),
-        after_ms=_ms(cause.time, event.time) if cause else None,
+        after_ms=_ms(cause.time, event.time) if cause and timed else None,
         note=event.note or "",
         id=event.id,
         causationid=event.causationid,
@@ -107,7 +116,8 @@ def _letter(letter: SetAsideLetter, started: dt.datetime | None) -> Moment:
 
 
 def _ms(start: dt.datetime | None, end: dt.datetime | None) -> float | None:
-    return (end - start).total_seconds() * 1000 if start and end else None
+    # Two clocks may disagree, and nothing takes less than no time.
+    return max(0.0, (end - start).total_seconds() * 1000) if start and end else None
 
 
 def headline(order: Order, now: dt.datetime) -> str:

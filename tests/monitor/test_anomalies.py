@@ -146,6 +146,21 @@ async def test_dead_letters_are_those_that_the_queue_still_holds(monitor: Monito
     assert await wrong(monitor, stream, None, LATER + dt.timedelta(hours=2)) == []
 
 
+async def test_a_dead_letter_of_an_order_that_is_undone_since_can_be_taken_out(
+    monitor: Monitor, stream: Stream
+) -> None:
+    """But not that of the cancellation itself, whose message to the customer is still awaited."""
+    stream.tell("CMD-1", [*CONFIRMED, *undone(None)[:3]])
+    stream.set_aside("stock", said("CMD-1", CREATED[3]))
+    stream.set_aside("notification", said("CMD-1", undone(None)[0]))
+    one = QueueCount(1, 0)
+    stuck, *letters = await wrong(monitor, stream, broker(stock_dlq=one, notification_dlq=one))
+    told = {letter.service: letter.sentence for letter in letters}
+    assert told["stock"].endswith("its order was cancelled and undone since, so it can be taken out of stock.dlq")
+    assert "mend the cause, then move it from notification.dlq" in told["notification"]
+    assert "mend the cause" in stuck.sentence
+
+
 async def test_half_undone_names_the_missing_undoing_and_why(monitor: Monitor, stream: Stream) -> None:
     stream.tell("CMD-1", [*UNPAID, *undone("paiement.echoue")[:2]])
     (anomaly,) = await wrong(monitor, stream, broker(paiement_inbox=QueueCount(1, 0)))
@@ -182,18 +197,6 @@ async def test_it_is_known_whose_turn_it_is(
 ) -> None:
     stream.tell("CMD-1", lines)
     assert found(await wrong(monitor, stream, broker())) == [("stuck", service, "held")]
-
-
-async def test_a_slow_step_is_given_the_time_that_it_takes(monitor: Monitor, stream: Stream) -> None:
-    for number in range(25):
-        slow = [*HELD, Line("paiement.effectue", "stock.reserve", 200_000), *CONFIRMED[3:]]
-        stream.tell(f"CMD-{number}", slow, START - dt.timedelta(days=1))
-    stream.tell("SLOW", HELD)
-    stream.tell("FAST", PLACED)
-    anomalies = await wrong(monitor, stream, broker())
-    assert [anomaly.commande_id for anomaly in anomalies] == ["FAST"]
-    much_later = await wrong(monitor, stream, broker(), START + dt.timedelta(seconds=400))
-    assert {anomaly.commande_id for anomaly in much_later} == {"FAST", "SLOW"}
 
 
 async def test_the_gravest_comes_first_and_one_order_can_be_asked_about(monitor: Monitor, stream: Stream) -> None:

@@ -31,7 +31,9 @@ SIZES = [(80, 24), (120, 40), (200, 10), (40, 8)]
 
 
 def board(monitor: Monitor, *anomalies: Anomaly) -> Board:
-    return Board(Camera(monitor.queries), Ear(linked=("live", ""), anomalies=anomalies))
+    ear = Ear(anomalies=anomalies, judged_at=dt.datetime.now(dt.UTC))
+    ear.link("live")
+    return Board(Camera(monitor.queries), ear)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import pty
 import re
 import select
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -86,6 +87,18 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
+
+
+@contextmanager
+def locked(environment: dict[str, str]) -> Iterator[None]:
+    """Another program holds the monitor's file for itself."""
+    other = sqlite3.connect(environment["SAGA_MONITOR_DATABASE"], isolation_level=None, timeout=20)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
 
 
 def test_a_report_right_after_a_run_is_true_without_a_live_monitor(
@@ -188,6 +201,21 @@ def test_without_a_broker_it_waits_and_says_so(environment: dict[str, str], tmp_
     with err.open("wb") as errors, monitor(nowhere, subprocess.DEVNULL, errors) as process:
         until(lambda: err.read_bytes().count(b"broker away") >= 2)
         process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    assert b"Traceback" not in err.read_bytes()
+
+
+def test_a_file_locked_for_long_does_not_end_the_lines(
+    environment: dict[str, str], channel: Any, tmp_path: Path
+) -> None:
+    out, err = tmp_path / "out", tmp_path / "err"
+    with out.open("wb") as lines, err.open("wb") as errors, monitor(environment, lines, errors) as process:
+        until(lambda: b"live" in err.read_bytes())
+        with locked(environment):
+            tell(channel, "CMD-1", PAID)
+            until(lambda: b"database trouble" in err.read_bytes())
+        until(lambda: b"CMD-1" in out.read_bytes())
+        process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     assert b"Traceback" not in err.read_bytes()
 

@@ -126,13 +126,24 @@ async def test_the_look_outs_view_is_shown(monitor: Monitor, stream: Stream, loo
         await lookout.look(facts(stream.next - 1, paiement=QueueCount(2, 0)))
         await lookout.look(facts(stream.next - 1, paiement=QueueCount(2, 0)))
     found = scraped(monitor, lookout)
-    assert found["saga_orders_stuck{reason=no_consumer}"] == 1
+    assert found["saga_orders_stuck{reason=no_consumer}"] == 2
     assert found["saga_orders_stuck{reason=not_looked_at}"] == 0
     assert found["saga_anomalies{kind=half_undone}"] == 1
     assert found["saga_monitor_broker_up"] == 1
     assert (found["saga_history_lag_entries"], found["saga_history_lag_seconds"]) == (0, 0)
     assert found["saga_alert_notices_total{outcome=told,receiver=log}"] == 2
     assert sorted(line["kind"] for line in logs) == ["half_undone", "stuck"]
+
+
+async def test_an_order_that_waits_for_two_undoings_is_stuck_once(
+    monitor: Monitor, stream: Stream, lookout: Lookout
+) -> None:
+    stream.tell("CMD-1", [*UNPAID, *undone("paiement.echoue")[:1]])
+    await monitor.hear(stream)
+    await lookout.look(facts(stream.next - 1))
+    found = scraped(monitor, lookout)
+    assert found["saga_anomalies{kind=half_undone}"] == 2
+    assert sum(value for name, value in found.items() if name.startswith("saga_orders_stuck{")) == 1
 
 
 async def test_a_monitor_that_is_behind_judges_nothing(monitor: Monitor, stream: Stream, lookout: Lookout) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.monitor.stage import CONFIRMED, HELD, STORIES
-from tests.monitor.test_live import ROOT, channel, environment, tell, until
+from tests.monitor.test_live import ROOT, channel, environment, locked, tell, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,6 +134,33 @@ def test_the_broker_away_is_said_and_no_colour_is_used(environment: dict[str, st
         assert not [code for code in codes if re.search(r"(^|;)(3[0-8]|4[0-8]|9[0-7]|10[0-7])(;|$)", code)]
         window.press("C-c")
         window.awaits("left with 0", "0 orders, 0 in flight")
+
+
+def test_a_file_locked_for_long_is_said_and_the_screen_stays(environment: dict[str, str], channel: Any) -> None:
+    tell(channel, "CMD-1", HELD)
+    with terminal(environment) as window:
+        window.run()
+        window.awaits("live · 1 in flight of 1 orders")
+        with locked(environment):
+            tell(channel, "CMD-2", HELD)
+            window.awaits("database trouble", "1 in flight of 1 orders")
+        window.awaits("live · 2 in flight of 2 orders")
+        window.press("q")
+        window.awaits("left with 0")
+
+
+def test_a_console_beside_a_writer_says_that_it_follows(environment: dict[str, str], channel: Any) -> None:
+    tell(channel, "CMD-1", HELD)
+    with terminal(environment) as writer, terminal(environment, 120, 40) as reader:
+        writer.run()
+        writer.awaits("live · 1 in flight of 1 orders")
+        reader.run()
+        reader.awaits("following · 1 in flight of 1 orders", "another monitor writes this file")
+        reader.press("a")
+        reader.awaits("following · 1 anomaly", "CMD-1 waits for paiement.effectue")
+        writer.press("q")
+        writer.awaits("left with 0")
+        reader.awaits("live · 1 anomaly")
 
 
 def test_a_bad_setting_is_one_line_and_no_screen(environment: dict[str, str]) -> None:

@@ -160,3 +160,17 @@ def test_a_locked_file_is_one_line(
     other.close()
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert "locked" in err
+
+
+def test_a_lock_that_cannot_be_opened_is_one_line(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "deep" / "monitor.sqlite3.lock").mkdir(parents=True)
+    code, out, err = command("list")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "monitor.sqlite3.lock: Is a directory" in err
+
+
+def test_a_spreadsheet_of_no_orders_has_its_header(command: Any, stream: Stream) -> None:
+    empty = command("report", "--orders", "--csv")[1].splitlines()
+    stream.tell("CMD-1", HELD)
+    assert empty == command("report", "--orders", "--csv")[1].splitlines()[:1]
+    assert empty == command("report", "CMD-1", "--csv")[1].splitlines()[:1]

@@ -14,8 +14,9 @@ import httpx
 from saga_monitor.alerting.lookout import View
 from saga_monitor.anomalies import Terms, anomalies_of
 from saga_monitor.reading.facts import Facts
+from saga_monitor.showing.keeping_up import keep_up
 from saga_monitor.store import Store
-from saga_monitor.verbs.serving import address, keep_up, listening, run
+from saga_monitor.verbs.serving import address, listening, run
 from saga_monitor.web.app import application
 from saga_monitor.web.guard import Access
 from saga_monitor.web.pulse import Pulse

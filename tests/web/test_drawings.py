@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from saga_monitor.queries import Event, Order
 from saga_monitor.showing.tables import took
 from saga_monitor.web import axes, charts, diagram, story
 from saga_monitor.web.filters import BadRequestError
-from saga_monitor.web.reader import Retry
+from saga_monitor.web.reader import Retry, SetAsideLetter
 from saga_monitor.web.roles import hearers, in_order, role, to_say
 from tests.monitor.stage import START, STORIES, Line, event_id
 
@@ -89,6 +90,25 @@ def test_a_retry_stands_where_it_happened() -> None:
     assert [moment.kind for moment in told[:4]] == ["event", "retry", "event", "event"] or (
         [moment.kind for moment in told[:3]] == ["event", "event", "retry"]
     )
+
+
+def test_a_retry_is_never_shown_before_what_it_retries() -> None:
+    """The broker's times are whole seconds: half of all retries would come before the event itself."""
+    begun = replace(order(), started=START + dt.timedelta(milliseconds=557))
+    events = [event("commande.initiee", 0, "a", ms=557), event("stock.reserve", 2, "b", "a", ms=3900)]
+    retries = [Retry("stock", "a", 1, "slow", 1, START), Retry("paiement", "b", 1, "slow", 3, START)]
+    letters = [SetAsideLetter("C", "stock", "commande.initiee", "exhausted", "slow", 4, START)]
+    told = story.moments(begun, events, retries, letters)
+    assert [moment.kind for moment in told] == ["event", "retry", "event", "retry", "dead"]
+    assert [moment.since_start_ms for moment in told] == [0, 0, 3343, 3343, 3343]
+    gutters = [row.gutter for row in diagram.of_order(told, diagram.WIDE, at_rest=False).rows]
+    assert not any("-" in gutter for gutter in gutters)
+
+
+def test_a_clock_that_is_behind_shows_no_time_below_nothing() -> None:
+    early = [event("commande.initiee", 0, "a"), event("stock.reserve", 1, "b", "a", ms=-5000)]
+    told = story.moments(order(), early, [], [])
+    assert [(moment.since_start_ms, moment.after_ms) for moment in told] == [(0, None), (0, 0)]
 
 
 def test_only_what_is_called_for_is_awaited() -> None:

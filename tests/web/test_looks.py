@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.web.shop_history import hostile
+from tests.monitor.stage import PLACED, Line, undone
+from tests.web.shop_history import hostile, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +73,49 @@ def test_nothing_has_to_be_scrolled_sideways(
     site.read_up()
     page = open_page(site.at(path), viewport={"width": width, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [320, 390, 399])
+def test_the_tiles_of_a_phone_do_not_overlap(site: Served, open_page: Callable[..., Page], width: int) -> None:
+    page = open_page(site.url, viewport={"width": width, "height": 844})
+    ends = page.locator(".tile .what").evaluate_all(
+        """all => all.map(e => {
+            const words = document.createRange();
+            words.selectNodeContents(e);
+            return [words.getBoundingClientRect().right, e.closest(".tile").getBoundingClientRect().right];
+        })"""
+    )
+    assert len(ends) == 8
+    assert [words for words, tile in ends if words > tile] == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_what_stands_beside_an_axis_is_within_the_drawing(
+    site: Served, open_page: Callable[..., Page], width: int
+) -> None:
+    page = open_page(site.at("/charts"), viewport={"width": width, "height": 844})
+    lefts = page.locator(".axis[text-anchor=end]").evaluate_all("all => all.map(e => e.getBBox().x)")
+    assert "100 ms" in page.locator("#durations .axis").all_text_contents()
+    assert [left for left in lefts if left < 0] == []
+
+
+def test_on_a_wide_page_no_event_s_name_is_broken(site: Served, open_page: Callable[..., Page]) -> None:
+    """However long the note beside it is, which would take the room."""
+    reason = {"raison": "the shelf was empty when somebody looked at it " * 8}
+    refused = Line("stock.reservation_echouee", "commande.initiee", 100, reason)
+    site.stream.tell("CMD-LONG", [*PLACED, refused, *undone("stock.reservation_echouee")], seconds(5))
+    site.read_up()
+    page = open_page(site.at("/orders/CMD-LONG"))
+    cells = page.locator(".timeline .c-cause:not(.none)")
+    assert cells.count() > 0
+    lines = cells.evaluate_all(
+        """all => all.map(e => {
+            const words = document.createRange();
+            words.selectNodeContents(e);
+            return words.getClientRects().length;
+        })"""
+    )
+    assert set(lines) == {1}
 
 
 def test_a_phone_has_a_drawing_of_its_own(site: Served, open_page: Callable[..., Page]) -> None:

@@ -77,6 +77,13 @@ def test_a_flag_filters(site: Served, open_page: Callable[..., Page], flag: str,
     assert set(ids(page)) == found
 
 
+def test_the_badge_counts_an_order_once_whatever_is_wrong_with_it(
+    site: Served, open_page: Callable[..., Page]
+) -> None:
+    """CMD-LOST was given up, and is silent as well."""
+    expect(open_page(site.url).locator(".badge")).to_have_text("3")
+
+
 def test_paging_shows_every_order_once_and_leads_back(site: Served, open_page: Callable[..., Page]) -> None:
     for number in range(120):
         site.stream.tell(f"CMD-2{number:03d}", CONFIRMED, seconds(30))

@@ -1,0 +1,60 @@
+"""Keeps the console's anomalies up to date, with what the broker says when it says anything."""
+
+import asyncio
+import contextlib
+import datetime as dt
+
+from saga_monitor.anomalies import Terms, anomalies_of
+from saga_monitor.console.ear import Ear
+from saga_monitor.history import Opening
+from saga_monitor.queries import Queries
+from saga_monitor.reading.facts import Facts, facts
+from saga_monitor.showing.standing import as_of
+from services.runtime import BrokerRefused, BrokerTrouble, DatabaseRefused, History, Settings
+
+JUDGING_SECONDS = 5.0
+READY_SECONDS = 0.25
+
+
+async def judge(asking: Opening, settings: Settings, ear: Ear) -> None:
+    """Judge into `ear`, for ever, whenever the file is true of now. `asking` opens a connection to ask on."""
+    with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
+        sitting = _Judge(queries, Terms.of(settings), ear)
+        while True:
+            try:
+                async with asking() as history:
+                    while True:
+                        seconds = await sitting.look(history)
+                        await asyncio.sleep(seconds)
+            except (BrokerTrouble, BrokerRefused):
+                await sitting.look(None)
+                await asyncio.sleep(JUDGING_SECONDS)
+
+
+class _Judge:
+    def __init__(self, queries: Queries, terms: Terms, ear: Ear) -> None:
+        self._queries, self._terms, self._ear = queries, terms, ear
+
+    async def look(self, history: History | None) -> float:
+        """Judge, if the file is true of now. Returns the seconds until the next look."""
+        if not await self._ready():
+            return READY_SECONDS
+        await self._judge(await facts(history) if history else None)
+        return JUDGING_SECONDS
+
+    async def _ready(self) -> bool:
+        try:
+            known = await asyncio.to_thread(as_of, self._queries)
+        except DatabaseRefused as error:
+            self._ear.notice(str(error))
+            return False
+        return self._ear.stands.ready(known, dt.datetime.now(dt.UTC))
+
+    async def _judge(self, answers: Facts | None) -> None:
+        now = dt.datetime.now(dt.UTC)
+        try:
+            found = await asyncio.to_thread(anomalies_of, self._queries, answers, now, self._terms)
+        except DatabaseRefused as error:
+            self._ear.notice(str(error))
+        else:
+            self._ear.judged(found, now)

@@ -1,0 +1,81 @@
+"""When an order began and how long it took: by causes and by the stream, whatever clients' clocks say."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from saga_monitor.judging.timeline import timeline
+from saga_monitor.progress import judge
+from tests.monitor.conftest import SOON
+from tests.monitor.stage import CONFIRMED, HELD, PLACED, START, Line
+from tests.monitor.test_progress import heard
+
+if TYPE_CHECKING:
+    from saga_monitor.progress import Heard
+    from tests.monitor.conftest import Monitor
+    from tests.monitor.stage import Stream
+
+
+def with_offsets(*lines: Line) -> list[Heard]:
+    return [replace(event, offset=offset) for offset, event in enumerate(heard(*lines))]
+
+
+@pytest.mark.parametrize("place", [0, 1, len(CONFIRMED)])
+def test_a_second_order_with_an_old_clock_does_not_change_when_the_first_began(place: int) -> None:
+    """Wherever the stream has it: the order that stock answered is the one that began."""
+    lines = list(CONFIRMED)
+    lines.insert(place, replace(PLACED[0], id="again", ms=-150_000_000_000))
+    progress, alone = judge(with_offsets(*lines)), judge(heard(*CONFIRMED))
+    assert (progress.started, progress.duration_ms) == (START, 350)
+    assert progress.steps == alone.steps
+
+
+def test_of_two_orders_that_nobody_has_answered_the_first_in_the_stream_began() -> None:
+    again = replace(PLACED[0], id="again", ms=-60_000)
+    assert judge(with_offsets(*PLACED, again)).started == START
+    assert judge([*reversed(with_offsets(*PLACED, again))]).started == START
+
+
+@pytest.mark.parametrize("ms", [-150_000_000_000, 150_000_000_000, 101])
+def test_a_client_s_absurd_clock_spoils_no_duration(ms: int) -> None:
+    """Days before the first answer, or after it: then the first answer is the beginning."""
+    progress = judge(with_offsets(replace(PLACED[0], ms=ms), *CONFIRMED[1:]))
+    assert (progress.started, progress.duration_ms) == (START + dt.timedelta(milliseconds=100), 250)
+    assert progress.steps[0].duration_ms == (None if ms < 0 else 0)
+    assert [step.duration_ms for step in progress.steps[1:]] == [200, 50, 50]
+
+
+def test_an_event_said_again_stands_where_it_was_said_first() -> None:
+    first, *rest = with_offsets(*CONFIRMED)
+    again = replace(first, offset=99, time=START - dt.timedelta(hours=1))
+    expected = judge([first, *rest])
+    assert judge([first, *rest, again]) == judge([again, *rest, first]) == expected
+
+
+@pytest.mark.parametrize("ms", [-150_000_000_000, 150_000_000_000])
+async def test_a_client_s_absurd_clock_is_no_beginning_of_the_story(
+    monitor: Monitor, stream: Stream, ms: int
+) -> None:
+    stream.tell("CMD-1", [replace(PLACED[0], ms=ms), *CONFIRMED[1:]])
+    await monitor.hear(stream)
+    (placed,) = timeline(monitor.queries.events("CMD-1"), [], []).beginnings
+    (held,) = placed.answers
+    (paid,) = held.answers
+    assert (held.since_start_ms, held.took_ms) == (0, None if ms < 0 else 0)
+    assert (paid.since_start_ms, paid.took_ms) == (200, 200)
+
+
+async def test_a_forged_second_order_leaves_the_total_time_of_the_first(monitor: Monitor, stream: Stream) -> None:
+    """Read in any batch, and judged again when more is heard."""
+    stream.tell("CMD-1", HELD)
+    stream.tell("CMD-1", [replace(PLACED[0], id="again", ms=-150_000_000_000)])
+    await monitor.hear(stream)
+    stream.tell("CMD-1", CONFIRMED[2:])
+    await monitor.hear(stream)
+    order = monitor.queries.order("CMD-1", SOON)
+    assert order is not None
+    assert (order.started, order.duration_ms) == (START, 350)

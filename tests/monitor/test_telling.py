@@ -1,0 +1,65 @@
+"""The stream told as it was said ends where it ended when it was opened, whatever its events' clocks say."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import pytest
+
+from saga_monitor.reading.telling import Wanted, tell
+from services.runtime import QueueCount
+from tests.monitor.stage import CONFIRMED, HELD, PLACED, START, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from typing import Literal
+
+    from services.runtime import HistoryEntry
+
+NOW = START + dt.timedelta(hours=1)
+TOMORROW = START + dt.timedelta(days=1)
+
+
+class Counted(Stream):
+    """A stream whose broker counts what it holds, all but the newest `lag`."""
+
+    lag = 0
+
+    async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
+        return dict.fromkeys(queues, QueueCount(len(self.kept) - self.lag, 1))
+
+
+class Busy(Counted):
+    """A stream to which somebody adds an order of now whenever it is read."""
+
+    async def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncIterator[list[HistoryEntry]]:
+        async for batch in super().entries(start):
+            yield batch
+            self.tell(f"NEWER-{self.next}", PLACED, NOW + dt.timedelta(seconds=1))
+
+
+async def told(stream: Stream) -> list[int]:
+    return [entry.offset async for entry, _ in tell(stream, Wanted(), follow=False, now=NOW)]
+
+
+@pytest.mark.parametrize("kind", [Counted, Busy])
+async def test_an_event_dated_in_the_future_ends_nothing(kind: type[Counted]) -> None:
+    stream = kind()
+    stream.tell("FUTURE", PLACED, TOMORROW)
+    stream.tell("CMD-1", CONFIRMED)
+    assert await told(stream) == list(range(1 + len(CONFIRMED)))
+
+
+async def test_what_is_said_while_it_is_told_belongs_to_the_next_telling() -> None:
+    stream = Busy()
+    stream.tell("CMD-1", HELD)
+    stream.batch = 1
+    assert await told(stream) == [0, 1]
+
+
+async def test_what_the_broker_has_not_counted_yet_is_told_all_the_same() -> None:
+    stream = Counted()
+    stream.lag = 3
+    stream.tell("CMD-1", CONFIRMED)
+    assert await told(stream) == list(range(len(CONFIRMED)))
