@@ -15,7 +15,7 @@ from scripts.probes import birth
 
 RECORD = ROOT / "var" / "demo.json"
 NEXT = """\
-The demonstration stays up. Three commands to type next, in another terminal from the root of the repository:
+The demonstration stays up. Three things to type next, in another terminal from the root of the repository:
 
   . {settings}
   python -m saga_monitor                         # the live console; Ctrl-C leaves it

@@ -17,8 +17,8 @@ from services.runtime.work import Work
 
 log = structlog.get_logger()
 
-# A delivery returns with every session that is lost, too: once or twice is nothing unusual.
-SUSPICIOUS_RETURNS = 2
+# A delivery returns with every session that is lost, too: once or twice is nothing unusual, and each trial costs a commit.
+SUSPICIOUS_RETURNS = 3
 # Who was tried before waits until whatever else a new session brings has come.
 PUT_OFF_SECONDS = 0.5
 # Who has not killed the worker by then is not waited for any longer: its call may take as long as it may.

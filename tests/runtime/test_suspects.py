@@ -4,12 +4,13 @@ import datetime as dt
 
 from contracts.envelope import Envelope, Said
 from services.runtime import Desk, Settings, open_desk
+from services.runtime.suspects import SUSPICIOUS_RETURNS
 from services.runtime.work import Work
 from tests.support.fake_door import until
 from tests.support.session import order, session
 from tests.support.trial import TRIAL
 
-BACK = {"x-delivery-count": 2}
+BACK = {"x-delivery-count": SUSPICIOUS_RETURNS}
 
 
 def suspects(desk: Desk, *orders: Envelope[Said]) -> list[Work]:
