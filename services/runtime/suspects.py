@@ -17,7 +17,7 @@ from services.runtime.work import Work
 
 log = structlog.get_logger()
 
-# A delivery returns with every session that is lost, too: once or twice is nothing unusual, and each trial costs a commit.
+# A delivery returns with every session that is lost, too: twice is nothing unusual, and each trial costs a commit.
 SUSPICIOUS_RETURNS = 3
 # Who was tried before waits until whatever else a new session brings has come.
 PUT_OFF_SECONDS = 0.5
