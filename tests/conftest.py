@@ -39,6 +39,9 @@ def logs_put_back() -> Iterator[None]:
     """A test that sets the logging up must not have the next one write to its closed stream."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    # By default a traceback is drawn with all its local variables, which takes longer than most tests.
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, plain])
     yield
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -48,6 +48,8 @@ IDENTITY = Table(
 _CONFLICTS = {"40001", "40P01"}
 # PostgreSQL: the server answered and said no (password, role, database).
 _REFUSALS = ("28", "3D", "42")
+# PostgreSQL: a table or a right has been taken away under a worker; no delivery is to blame for it.
+_MISSING = ("42501", "42P01", "42703", "3F000")
 # SQLite: what another connection or a little room will end.
 _PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
 
@@ -74,11 +76,12 @@ class Database:
                 yield connection
         except IntegrityError as error:
             raise Conflict(short(error)) from error
-        except (DataError, ProgrammingError):
-            raise  # the statement is wrong, not the database
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) in _CONFLICTS:
+            state = str(getattr(error.orig, "sqlstate", None))
+            if state in _CONFLICTS:
                 raise Conflict(short(error)) from error
+            if isinstance(error, DataError | ProgrammingError) and not state.startswith(_MISSING):
+                raise  # the statement or its values are wrong, not the database
             raise DatabaseTrouble(short(error)) from error
         except sqlite3.Error as error:
             raise DatabaseTrouble(short(error)) from error

@@ -9,8 +9,10 @@ Publishing and acknowledging come after, in `worker.py`; what is published for a
 in `redirect.py`.
 """
 
+import re
 from dataclasses import dataclass, replace
 
+import structlog
 from pydantic import ValidationError
 
 from contracts.catalogue import adapter
@@ -22,10 +24,13 @@ from services.runtime.inbox import body_hash
 from services.runtime.ledger import Ledger
 from services.runtime.service import On, Service
 from services.runtime.transaction import Look
-from services.runtime.verdict import DeadLetter, Done, Retry, RetryAfter
+from services.runtime.verdict import DeadLetter, Retry, RetryAfter
 from services.runtime.work import Result, Work
 
+log = structlog.get_logger()
+
 _FIRST_DEATH = "x-first-death-exchange"
+_TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,6 @@ def _where(error: ValidationError) -> str:
 
 
 def _work(delivery: Delivery, envelope: Envelope[Said], line: On) -> Work:
-    traceparent = delivery.headers.get(TRACEPARENT_HEADER)
     return Work(
         delivery=delivery,
         line=line,
@@ -115,8 +119,14 @@ def _work(delivery: Delivery, envelope: Envelope[Said], line: On) -> Work:
         event_id=envelope.id,
         body_hash=body_hash(delivery.body),
         attempt=attempt_of(delivery),
-        traceparent=traceparent if isinstance(traceparent, str) else None,
+        traceparent=_trace(delivery.headers.get(TRACEPARENT_HEADER)),
     )
+
+
+def _trace(header: object) -> str | None:
+    """A traceparent as W3C Trace Context, 3.2, has it, or None: it goes on with everything that is said in answer,
+    and one that is too long, or that a database refuses, would keep all of that from being said."""
+    return header if isinstance(header, str) and _TRACEPARENT.fullmatch(header) else None
 
 
 def attempt_of(delivery: Delivery) -> int:
@@ -172,6 +182,7 @@ def _alone(ledger: Ledger, work: Work, delays: tuple[float, ...]) -> Result:
     try:
         return ledger.commit([work])[0]
     except ReactionFailed as failure:
+        log.warning("reaction.failed", action=work.line.action, exc_info=failure.error, **work.bound())
         return _failed(ledger, replace(work, failure=failure.error), delays)
 
 
@@ -186,8 +197,9 @@ def _failed(ledger: Ledger, work: Work, delays: tuple[float, ...]) -> Result:
         return Result(work.delivery, verdict, work=work)
     try:
         given_up = ledger.commit([work])[0]
-    except ReactionFailed:
+    except ReactionFailed as failure:
+        # Without the refusal the order waits for its deadline; the dead letter says that a person is needed.
+        log.error("refusal.failed", action=work.line.action, exc_info=failure.error, **work.bound())
         return Result(work.delivery, verdict, work=work)
-    settled = isinstance(given_up.verdict, Done) and not given_up.sayings
-    # Settled meanwhile (a repetition, or cancelled): there is nothing left to give up.
-    return given_up if settled else replace(given_up, verdict=verdict)
+    # Nothing said: it was settled meanwhile (a repetition, or cancelled), and there is nothing left to give up.
+    return replace(given_up, verdict=verdict) if given_up.sayings else given_up

@@ -40,8 +40,10 @@ class Delivery:
     @property
     def returns(self) -> int:
         """How often it came back unsettled. Counts for suspicion only: on RabbitMQ 4 a message inherits it."""
+        if not self.redelivered:
+            return 0  # RabbitMQ 4 passes on a count that a client has sent
         count = self.headers.get("x-delivery-count")
-        return count if isinstance(count, int) else int(self.redelivered)
+        return count if isinstance(count, int) else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,10 @@ class HistoryEntry:
 
 
 class Door(Protocol):
-    """An open session for one service."""
+    """An open session for one service. `lost` is why it is no more, or None while it lasts."""
+
+    @property
+    def lost(self) -> str | None: ...
 
     async def consume(self) -> None:
         """Begin to receive. Raises BrokerTrouble or BrokerRefused."""
@@ -104,7 +109,7 @@ class Door(Protocol):
     async def is_consuming(self) -> bool:
         """Whether the broker says that the inbox has a consumer.
 
-        Raises BrokerTrouble, also when a queue for retries or dead letters is gone.
+        Raises BrokerTrouble, also when a queue is gone that this service publishes to.
         """
 
     async def stop_deliveries(self) -> list[Delivery]:

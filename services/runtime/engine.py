@@ -41,7 +41,8 @@ def shown(url: URL) -> str:
 
 def short(error: BaseException) -> str:
     origin = getattr(error, "orig", None) or error
-    return " ".join(str(origin).split())[:300]
+    # PostgreSQL's detail names the values of the row, which belong into no log and no header.
+    return " ".join(str(origin).partition("DETAIL:")[0].split())[:300]
 
 
 def hold(url: URL) -> int:
@@ -93,4 +94,8 @@ def engine_for(url: URL, *, reading: bool = False) -> Engine:
 
 def _postgresql_options(url: URL) -> dict[str, Any]:
     options = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
-    return {"options": options, "connect_timeout": 5} if url.get_backend_name() == "postgresql" else {}
+    if url.get_backend_name() != "postgresql":
+        return {}
+    # A server that is gone without a word is noticed by the client alone: after some 25 s, as with the broker.
+    alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
+    return {"options": options, "connect_timeout": 5, **alive}

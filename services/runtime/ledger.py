@@ -22,6 +22,8 @@ from services.runtime.work import Result, Work
 CONFLICTS = 5
 # A tick of the clock takes this many due rows at most; the next tick takes the next.
 DUE = 200
+# A row whose timed reaction fails is left alone for so long, or some hundreds of them would hold up all others.
+PUT_OFF = dt.timedelta(minutes=1)
 PURGED_AT_ONCE = 500
 
 T = TypeVar("T")
@@ -54,6 +56,7 @@ class Ledger:
         self._database = database
         self._terms = terms
         self._now = now
+        self._put_off: dict[tuple[str, str], dt.datetime] = {}
 
     def commit(self, group: Sequence[Work], said: Iterable[str] = ()) -> list[Result]:
         """Carry out `group`, and mark the events of ids `said` as said.
@@ -76,14 +79,20 @@ class Ledger:
 
     def tick(self, line: Every) -> list[Result]:
         """Carry out a timed reaction for each row that is due."""
-        now = self._now()
-        with self._database.begin() as connection:
-            keys = [str(key) for (key,) in connection.execute(line.due(now).limit(DUE))]
+        keys = self._due(line)
         try:
             return self._on_time(line, keys) if keys else []
         except ReactionFailed:
             # One row must not keep the others waiting for ever.
             return [result for key in keys for result in self._alone_on_time(line, key)]
+
+    def _due(self, line: Every) -> list[str]:
+        now = self._now()
+        self._put_off = {row: until for row, until in self._put_off.items() if until > now}
+        put_off = {key for action, key in self._put_off if action == line.action}
+        with self._database.begin() as connection:
+            found = connection.execute(line.due(now).limit(DUE + len(put_off)))
+            return [str(key) for (key,) in found if str(key) not in put_off][:DUE]
 
     def _on_time(self, line: Every, keys: list[str]) -> list[Result]:
         return self._transact(lambda page: page.on_time(line, keys), (), ())
@@ -92,8 +101,11 @@ class Ledger:
         try:
             return self._on_time(line, [key])
         except ReactionFailed as failure:
-            # There is no message to retry or to set aside; the row stays due, and the next tick tries again.
-            log.error("clock.failed", action=line.action, row=key, error=str(failure))
+            # There is no message to retry or to set aside: the row stays due, and its turn comes again.
+            log.error(
+                "clock.failed", action=line.action, row=key, again_in_s=PUT_OFF.seconds, exc_info=failure.error
+            )
+            self._put_off[line.action, key] = self._now() + PUT_OFF
             return []
 
     def try_one(self, suspects: Sequence[Work], untried: bool) -> Work | None:

@@ -42,8 +42,9 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: Any = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
-    tail = [renderer] if pretty else [structlog.processors.format_exc_info, renderer]
+    # Plain tracebacks: the pretty ones show every local variable, and with them what a message holds.
+    readable = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    tail = [readable] if pretty else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     level = getattr(logging, settings.log_level.upper())
     structlog.configure(
         processors=[*shared, *tail],

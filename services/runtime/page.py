@@ -45,7 +45,8 @@ class Page:
             return
         self.known = inbox.known(self.connection, (work.event_id for work in group))
         self.journal.load(work.order for work in group)
-        self._load([(work.line.reads, work.event, self._look(work)) for work in group])
+        # What is only given up looks at no rows: to read them may be what fails.
+        self._load([(work.line.reads, work.event, self._look(work)) for work in group if work.failure is None])
 
     def _load(self, wanted: list[tuple[tuple[Reads, ...], Any, Look]]) -> None:
         for stage in range(max((len(reads) for reads, _, _ in wanted), default=0)):
@@ -79,12 +80,17 @@ class Page:
         return self._look(work)
 
     def carry_out(self, work: Work) -> Result:
+        # Bound once, for whatever the reaction or a library may log meanwhile.
+        with structlog.contextvars.bound_contextvars(**work.bound()):
+            return self._once(work)
+
+    def _once(self, work: Work) -> Result:
         seen = self.known.get(work.event_id)
         if seen is not None and seen != work.body_hash:
             verdict = DeadLetter(Reason.ID_COLLISION, "this id came before with another body", work.attempt)
             return Result(work.delivery, verdict, work=work)
         if seen is not None:
-            log.info("delivery.repeated", **work.bound())
+            log.info("delivery.repeated")
             return Result(work.delivery, self._repeated(work), work=work)
         sayings = self._decide(work)
         self.known[work.event_id] = work.body_hash
@@ -94,11 +100,11 @@ class Page:
     def _repeated(self, work: Work) -> Verdict:
         """Done, unless it was given up and may never have reached the dead letters: then it is set aside again.
 
-        Sent back by an operator it is not redelivered: given up, it stays without effect.
+        Sent back by an operator it is neither redelivered nor unsure: given up, it stays without effect.
         """
         entry = self.journal.entry(work.order, work.line.action)
         gave_up = entry is not None and entry.state is State.TOMBSTONE and entry.cause == work.event_id
-        if gave_up and work.delivery.redelivered:
+        if gave_up and (work.delivery.redelivered or work.unsure):
             return DeadLetter(Reason.EXHAUSTED, "given up before; it is set aside once more", work.attempt)
         return Done()
 
@@ -107,7 +113,7 @@ class Page:
         entry = self.journal.entry(order, line.action)
         if entry is not None and entry.state is not State.BEGUN:
             # Carried out before (a second event for it), or cancelled before it came: nothing, and silence.
-            log.warning("reaction.skipped", action=line.action, journal=entry.state.value, **work.bound())
+            log.warning("reaction.skipped", action=line.action, journal=entry.state.value)
             return ()
         tx = self._transaction(line.action, order, work.event_id)
         if work.failure is not None:
@@ -118,9 +124,9 @@ class Page:
             heard = (work.event, tx) if line.call is None else (work.event, tx, work.answer)
             said = list(line.do(*heard))
             state = State.REFUSED if any(type(event) is line.gives_up for event in said) else State.DONE
-            _check_undone(line, tx)
+            _check_undoing(line, tx, said)
         self.journal.settle(Entry(order, line.action, state, self.now, tx.noted, work.event_id))
-        log.info("reaction.done", action=line.action, says=[event.TYPE for event in said], **work.bound())
+        log.info("reaction.done", action=line.action, says=[event.TYPE for event in said])
         return self._say(said, line.action, work.event_id, work.traceparent)
 
     def on_time(self, line: Every, keys: list[str]) -> list[Result]:
@@ -176,7 +182,10 @@ class Page:
         outbox.decide(self.connection, self.sayings)
 
 
-def _check_undone(line: On, tx: Transaction) -> None:
+def _check_undoing(line: On, tx: Transaction, said: list[Said]) -> None:
+    """Whoever undoes something undoes all that it is declared to, and always answers: others wait for it."""
+    if line.undoes and not said and line.says():
+        raise AssertionError(f"{line.action} is declared to undo, and did not answer")
     forgotten = {action.__name__ for action in line.undoes} - tx.undone
     if forgotten:
         raise AssertionError(f"{line.action} is declared to undo {', '.join(sorted(forgotten))} and did not")

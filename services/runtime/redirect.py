@@ -72,7 +72,7 @@ def _first_exchange(delivery: Delivery) -> str:
     """Who sent it, kept across retries."""
     kept = delivery.headers.get(EXCHANGE_HEADER)
     came_back = delivery.exchange.endswith(".requeue")
-    return kept if came_back and isinstance(kept, str) else delivery.exchange
+    return kept[:_LONGEST_HEADER] if came_back and isinstance(kept, str) else delivery.exchange
 
 
 def _type(delivery: Delivery) -> str:

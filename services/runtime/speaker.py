@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from contracts.topology import events
-from services.runtime.door import Door, Fate, Outgoing
+from services.runtime.door import Delivery, Door, Fate, Outgoing
 from services.runtime.errors import BrokerTrouble
 from services.runtime.failpoints import Place, passing
 from services.runtime.redirect import for_another_try, set_aside
@@ -81,7 +81,8 @@ class Speaker:
         for message, fate in zip(messages, fates, strict=True):
             if fate is not Fate.CONFIRMED:
                 # Nothing is lost by it: the outbox keeps its rows, and the delivery was not acknowledged.
-                raise BrokerTrouble(f"publishing {message.routing_key} to {message.exchange}: {fate.value}")
+                why = self._door.lost or fate.value
+                raise BrokerTrouble(f"publishing {message.routing_key} to {message.exchange}: {why}")
 
 
 def _is_said(message: Outgoing, fate: Fate, own: str) -> bool:
@@ -89,5 +90,13 @@ def _is_said(message: Outgoing, fate: Fate, own: str) -> bool:
 
 
 def _tell(event: str, result: Result, verdict: RetryAfter | DeadLetter, **more: Any) -> None:
-    known = result.work.bound() if result.work else {"attempt": verdict.attempt}
+    known = result.work.bound() if result.work else _unread(result.delivery, verdict.attempt)
     log.warning(event, detail=verdict.detail, **more, **known)
+
+
+def _unread(delivery: Delivery | None, attempt: int) -> dict[str, Any]:
+    """What tells a message that could not be read from others."""
+    if delivery is None:
+        return {"attempt": attempt}
+    found = {"message_id": delivery.properties.message_id, "exchange": delivery.exchange}
+    return {"attempt": attempt, **found, "routing_key": delivery.routing_key}

@@ -33,6 +33,8 @@ log = structlog.get_logger()
 LONGEST_WAIT_SECONDS = 30.0
 # A session that lasted this long was a good one: the next begins without delay.
 GOOD_SESSION_SECONDS = 10.0
+# A database that does not close by then does not answer at all.
+CLOSE_SECONDS = 3.0
 
 
 OpenSession = Callable[[Tools], contextlib.AbstractAsyncContextManager[Door]]
@@ -102,8 +104,19 @@ async def _tools(service: Service, settings: Settings, stopping: asyncio.Event) 
         async with outside as opened:
             yield Tools(ledger, settings, thread, opened, clock.now)
     finally:
-        await asyncio.get_running_loop().run_in_executor(thread, database.close)
-        thread.shutdown()
+        await _close(service, database, thread)
+
+
+async def _close(service: Service, database: Database, thread: ThreadPoolExecutor) -> None:
+    closing = asyncio.get_running_loop().run_in_executor(thread, database.close)
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await closing
+    except TimeoutError:
+        # A statement hangs, and the interpreter would wait for its thread: a restart finds everything as it is.
+        log.error("database.hung", service=service.name)
+        os._exit(1)
+    thread.shutdown()
 
 
 async def _opened(
@@ -130,9 +143,12 @@ async def supervise(tools: Tools, stopping: asyncio.Event, open_session: OpenSes
         begun = asyncio.get_running_loop().time()
         try:
             async with open_session(tools) as door:
-                ever_open = True
+                pipeline = Pipeline(tools, door, stopping)
                 with tools.telemetry.session():
-                    await Pipeline(tools, door, stopping).run()
+                    try:
+                        await pipeline.run()
+                    finally:
+                        ever_open = ever_open or pipeline.consuming
         except (BrokerTrouble, BrokerRefused, ExceptionGroup) as error:
             trouble = _first(error) if isinstance(error, ExceptionGroup) else error
             if not isinstance(trouble, BrokerTrouble) and not (ever_open and isinstance(trouble, BrokerRefused)):

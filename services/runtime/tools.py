@@ -57,6 +57,10 @@ class Tools:
             try:
                 return await self.on_thread(do, *args)
             except (DatabaseTrouble, Conflict) as trouble:
-                self.telemetry.database_troubled()
-                log.error("database.troubled", error=str(trouble), again_in_s=PAUSE_SECONDS)
-                await asyncio.sleep(PAUSE_SECONDS)
+                await self.wait_for_the_database(trouble)
+
+    async def wait_for_the_database(self, trouble: Exception) -> None:
+        """Say that it does not answer, and leave it alone for a while."""
+        self.telemetry.database_troubled()
+        log.error("database.troubled", error=str(trouble), again_in_s=PAUSE_SECONDS)
+        await asyncio.sleep(PAUSE_SECONDS)

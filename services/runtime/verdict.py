@@ -22,7 +22,11 @@ class RetryAfter:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Set aside with its original bytes, for a person. `detail` is one line and holds no value of the message."""
+    """Set aside with its original bytes, for a person. `detail` is one line.
+
+    Of a message that cannot be used it names the field, and no value; of one that was given up it is the text of
+    the error.
+    """
 
     reason: Reason
     detail: str

@@ -12,7 +12,11 @@ from services.runtime.verdict import Verdict
 
 @dataclass(frozen=True)
 class Work:
-    """A delivery that can be read, on its way to its reaction. `failure` is why it cannot be carried out."""
+    """A delivery that can be read, on its way to its reaction.
+
+    `failure` is why it cannot be carried out. `unsure`: the database stopped answering while it was dealt with, so
+    that nobody knows whether that was committed.
+    """
 
     delivery: Delivery
     line: On
@@ -23,6 +27,7 @@ class Work:
     traceparent: str | None = None
     answer: Any = None
     failure: Exception | None = None
+    unsure: bool = False
 
     @property
     def order(self) -> str:

@@ -101,6 +101,7 @@ class ModelDoor:
         self._inbox = broker.queues[f"{service}.inbox"]
         self._tags = itertools.count(1)
         self._taken: dict[int, Held] = {}
+        self.lost: str | None = None
 
     @property
     def idle(self) -> bool:

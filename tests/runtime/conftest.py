@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime import Desk, Settings, open_desk
+from tests.support.lost_replies import LostReplies
 from tests.support.trial import TRIAL
 
 
@@ -19,3 +20,8 @@ def desk(settings: Settings, database_for: Callable[[str], str]) -> Iterator[Des
     wanted = settings.model_copy(update={"database_url": database_for(TRIAL.name)})
     with open_desk(TRIAL, wanted) as ready:
         yield ready
+
+
+@pytest.fixture
+def lost_replies(monkeypatch: pytest.MonkeyPatch) -> LostReplies:
+    return LostReplies(monkeypatch)

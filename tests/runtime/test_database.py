@@ -8,7 +8,15 @@ import pytest
 
 from services.commande import SERVICE as COMMANDE
 from services.paiement import SERVICE as PAIEMENT
-from services.runtime import DatabaseRefused, Settings, look_into, open_database, open_desk
+from services.runtime import (
+    DatabaseRefused,
+    DatabaseTrouble,
+    Desk,
+    Settings,
+    look_into,
+    open_database,
+    open_desk,
+)
 from services.stock import SERVICE as STOCK
 from tests.support.facts import initiee
 from tests.support.trial import TRIAL
@@ -124,3 +132,11 @@ def test_a_database_in_memory_is_as_good_for_a_moment() -> None:
     with open_desk(STOCK, at("sqlite://")) as desk:
         desk.hear(initiee())
         assert desk.said == ["stock.reserve"]
+
+
+def test_a_table_that_is_gone_under_a_worker_is_no_messages_fault(desk: Desk) -> None:
+    """Every message would climb the ladder for it, and be set aside."""
+    with desk.database.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE compteurs")
+    with pytest.raises(DatabaseTrouble):
+        desk.hear(initiee(produit_id="A"), tolerate=True)

@@ -2,17 +2,21 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 
-from services.runtime import Desk, Fate, Settings
+from contracts.envelope import Said
+from services.runtime import Desk, Fate, Key, Look, Settings
+from services.runtime.delivery import Reader, deal_with
 from services.runtime.errors import DatabaseTrouble, Reason
 from services.runtime.ledger import Ledger
 from services.runtime.verdict import DeadLetter, Done
 from services.runtime.work import Work
 from tests.support.fake_door import until
+from tests.support.lost_replies import LostReplies
 from tests.support.session import order, session
+from tests.support.trial import TRIAL
 
 
 def exchanges(door: object) -> list[str]:
@@ -51,6 +55,64 @@ async def test_a_database_that_stumbles_after_the_refusal_takes_no_dead_letter_w
         await until(lambda: sorted(s.door.settled) == tags)
         assert exchanges(s.door).count("stock.dlx") == 2
         await s.stop()
+
+
+async def test_a_reply_to_the_commit_of_the_refusal_that_is_lost_takes_no_dead_letter_with_it(
+    settings: Settings, lost_replies: LostReplies
+) -> None:
+    """The worker cannot know that it was committed; asked again, the books say that it was."""
+    async with session(settings) as s:
+        headers = {"x-saga-attempt": 2, "x-saga-exchange": "client.events"}
+        lost_replies.after("outbox", 1)
+        tag = s.door.bring(order(client_id="PANNE"), exchange="stock.requeue", headers=headers)
+        await until(lambda: s.door.settled == [tag])
+        assert lost_replies.lost == 1
+        assert sorted(set(exchanges(s.door))) == ["stock.dlx", "stock.events"]
+        await s.stop()
+
+
+async def test_what_a_commit_decided_whose_reply_was_lost_is_said_before_it_is_acknowledged(
+    settings: Settings, lost_replies: LostReplies
+) -> None:
+    async with session(settings) as s:
+        lost_replies.after("outbox", 1)
+        tag = s.door.bring(order())
+        await until(lambda: s.door.settled == [tag])
+        assert lost_replies.lost == 1
+        assert [deed for deed, _ in s.door.deeds if deed != "consume"][-2:] == ["publish", "settle"]
+        assert [message.routing_key for message in s.door.published] == ["stock.reserve"]
+        await s.stop()
+
+
+def test_what_its_reads_broke_on_is_refused_all_the_same(desk: Desk) -> None:
+    def broken(heard: Said, look: Look) -> Iterable[Key]:
+        raise KeyError("reads")
+
+    (line, *others) = TRIAL.reactions
+    desk.reader = Reader(
+        dataclasses.replace(TRIAL, reactions=(dataclasses.replace(line, reads=(broken,)), *others))
+    )
+    last = dataclasses.replace(
+        desk.delivery(order()),
+        exchange="stock.requeue",
+        headers={"x-saga-attempt": 2, "x-saga-exchange": "client.events"},
+    )
+    assert [type(event).TYPE for event in desk.deliver(last, tolerate=True)] == ["stock.reservation_echouee"]
+    (verdict,) = desk.verdicts
+    assert isinstance(verdict, DeadLetter)
+    assert verdict.reason is Reason.EXHAUSTED
+
+
+def test_given_up_under_an_id_that_came_before_with_another_body_it_is_a_collision(desk: Desk) -> None:
+    first = desk.enveloped(order().data, id="e-1")
+    desk.deliver(desk.delivery(first))
+    other = desk.enveloped(order(client_id="PANNE").data, id="e-1")
+    work = desk.reader.read(desk.delivery(other))
+    assert isinstance(work, Work)
+    broken = dataclasses.replace(work, failure=KeyError("the call"), attempt=3)
+    (result,) = deal_with(desk.ledger, [broken], desk.settings.retry_delays, [])
+    assert isinstance(result.verdict, DeadLetter)
+    assert result.verdict.reason is Reason.ID_COLLISION
 
 
 def test_sent_back_by_an_operator_it_stays_without_effect(desk: Desk) -> None:

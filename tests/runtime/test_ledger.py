@@ -169,6 +169,12 @@ def test_an_undoing_that_is_given_up_says_nothing_and_can_be_redriven(desk: Desk
     assert desk.inspect()["A"] == 0
 
 
+def test_an_undoing_that_does_not_answer_is_broken(desk: Desk) -> None:
+    """Others wait for its answer, and nobody could tell that it is undone."""
+    with pytest.raises(Raised, match="did not answer"):
+        desk.hear(annulee("C", raison="silence"))
+
+
 def test_one_cancelled_while_it_waited_for_its_last_try_is_not_given_up(desk: Desk) -> None:
     """There is nothing left to refuse, and no person is needed."""
     broken = desk.enveloped(on_a("C", "PANNE"))

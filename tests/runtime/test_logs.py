@@ -3,11 +3,12 @@
 import io
 import json
 import logging
-from typing import Any
+from typing import Any, Literal
 
+import pytest
 import structlog
 
-from services.runtime import Desk, Settings, configure_logs
+from services.runtime import Desk, Settings, Transaction, configure_logs
 from tests.support.facts import initiee
 
 
@@ -83,3 +84,32 @@ def test_a_log_that_nobody_takes_any_more_costs_no_delivery(desk: Desk) -> None:
     out.close()
     assert [type(event).TYPE for event in desk.hear(initiee(produit_id="A", quantite=1))] == ["stock.reserve"]
     logging.getLogger("anybody").warning("and this one is lost too")
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_reaction_that_breaks_is_told_with_its_place_and_without_what_the_message_holds(
+    desk: Desk, log_format: Literal["json", "console"]
+) -> None:
+    out = io.StringIO()
+    configure_logs(Settings(log_format=log_format), out)
+    # The row does not exist: what the reaction asserts says nothing of the order.
+    desk.hear(initiee("C-1", client_id="secret-client", produit_id="NO-SHELF"), tolerate=True)
+    text = out.getvalue()
+    assert "reaction.failed" in text
+    assert "trial.py" in text
+    assert "assert found is not None" in text
+    assert "secret-client" not in text
+
+
+def test_whatever_is_logged_while_a_delivery_is_dealt_with_names_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.StringIO()
+    configure_logs(Settings(log_format="json"), out)
+    add = Transaction.add
+    monkeypatch.setattr(
+        Transaction, "add", lambda tx, row: (logging.getLogger("library").warning("hm"), add(tx, row))
+    )
+    desk.hear(desk.enveloped(initiee("C-1", produit_id="A"), id="e-1"))
+    said = next(line for line in logged(out) if line["event"] == "hm")
+    assert said.items() >= {"commande_id": "C-1", "event_id": "e-1", "attempt": 1}.items()

@@ -21,6 +21,7 @@ from tests.contracts.examples import changed, example, with_raw
 
 TYPE = "commande.initiee"
 GOOD = json.dumps(example(TYPE)).encode()
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def read(
@@ -56,11 +57,23 @@ def without(field: str) -> bytes:
 
 
 def test_what_can_be_read_becomes_work() -> None:
-    work = read(GOOD, traceparent="00-abc-def-01")
+    work = read(GOOD, traceparent=TRACE)
     assert isinstance(work, Work)
     assert (work.event_id, work.order, work.attempt) == (example(TYPE)["id"], "CMD-0001", 1)
     assert work.line is STOCK.on(TYPE)
-    assert work.traceparent == "00-abc-def-01"
+    assert work.traceparent == TRACE
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["0" * 131_000, f"{TRACE}\x00", f"{TRACE}\n", TRACE.upper(), "00-abc-def-01", "", 7, None, ["x"]],
+    ids=lambda header: repr(header)[:20],
+)
+def test_a_trace_that_is_none_goes_no_further(header: object) -> None:
+    """It is copied onto everything said in answer: one too long for a frame would keep it unsaid for ever."""
+    work = read(GOOD, traceparent=header)
+    assert isinstance(work, Work)
+    assert work.traceparent is None
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,20 @@
 """Deliveries that keep coming back are tried one at a time, and whoever was tried least comes first."""
 
 import datetime as dt
+from typing import Any
+
+from sqlalchemy import func, select
 
 from contracts.envelope import Envelope, Said
 from services.runtime import Desk, Settings, open_desk
 from services.runtime.suspects import SUSPICIOUS_RETURNS
+from services.runtime.trials import TRIALS
 from services.runtime.work import Work
 from tests.support.fake_door import until
 from tests.support.session import order, session
 from tests.support.trial import TRIAL
 
-BACK = {"x-delivery-count": SUSPICIOUS_RETURNS}
+BACK: dict[str, Any] = {"headers": {"x-delivery-count": SUSPICIOUS_RETURNS}, "redelivered": True}
 
 
 def suspects(desk: Desk, *orders: Envelope[Said]) -> list[Work]:
@@ -42,7 +46,7 @@ def test_trials_are_forgotten_with_the_inbox(desk: Desk) -> None:
 async def test_a_suspect_waits_until_the_one_before_is_acknowledged(settings: Settings) -> None:
     async with session(settings) as s:
         s.door.answering.clear()
-        tags = [s.door.bring(order(f"C-{n}"), headers=BACK) for n in range(3)]
+        tags = [s.door.bring(order(f"C-{n}"), **BACK) for n in range(3)]
         await until(lambda: ("publish", ("stock.reserve",)) in s.door.deeds)
         innocent = s.door.bring(order("C-9"))
         await until(lambda: "C-9" in s.unsaid())
@@ -58,8 +62,8 @@ async def test_a_suspect_that_was_tried_before_has_its_turn_after_the_others(set
         # Its trial began, and the worker died of it.
         desk.ledger.try_one(suspects(desk, killer), True)
     async with session(settings) as s:
-        late = s.door.bring(killer, headers=BACK)
-        others = [s.door.bring(order(f"C-{n}"), headers=BACK) for n in range(1, 4)]
+        late = s.door.bring(killer, **BACK)
+        others = [s.door.bring(order(f"C-{n}"), **BACK) for n in range(1, 4)]
         await until(lambda: late in s.door.settled)
         assert s.door.settled == [*others, late]
         await s.stop()
@@ -69,7 +73,7 @@ async def test_a_suspect_whose_call_takes_its_time_does_not_keep_the_others_wait
     async with session(settings) as s:
         s.door.answering.clear()
         for n in range(3):
-            s.door.bring(order(f"C-{n}"), headers=BACK)
+            s.door.bring(order(f"C-{n}"), **BACK)
         # Nothing is settled, and the worker lives: that is enough.
         await until(lambda: len(s.unsaid()) == 3)
         s.door.answering.set()
@@ -79,7 +83,7 @@ async def test_a_suspect_whose_call_takes_its_time_does_not_keep_the_others_wait
 async def test_suspects_that_were_not_tried_are_given_back_at_the_end(settings: Settings) -> None:
     async with session(settings) as s:
         s.door.answering.clear()
-        tags = [s.door.bring(order(f"C-{n}"), headers=BACK) for n in range(20)]
+        tags = [s.door.bring(order(f"C-{n}"), **BACK) for n in range(20)]
         await until(lambda: ("publish", ("stock.reserve",)) in s.door.deeds)
         s.stopping.set()
         await until(lambda: bool(s.door.given_back))
@@ -87,3 +91,13 @@ async def test_suspects_that_were_not_tried_are_given_back_at_the_end(settings: 
         await s.stop()
         assert set(s.door.settled) | set(s.door.given_back) == set(tags)
         assert len(s.door.given_back) > 10
+
+
+async def test_a_count_that_a_client_has_sent_makes_nobody_suspicious(settings: Settings) -> None:
+    """RabbitMQ 4 passes it on; each trial costs a commit of its own."""
+    async with session(settings) as s:
+        tag = s.door.bring(order(), headers={"x-delivery-count": 9})
+        await until(lambda: s.door.settled == [tag])
+        with s.database.begin() as connection:
+            assert connection.execute(select(func.count()).select_from(TRIALS)).scalar_one() == 0
+        await s.stop()

@@ -25,6 +25,7 @@ class FakeDoor:
         self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
         self._tags = itertools.count(1)
         self._stopped = False
+        self.lost: str | None = None
 
     def bring(self, envelope: Envelope[Said], **how: object) -> int:
         """A message arrives; its tag."""

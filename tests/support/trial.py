@@ -82,6 +82,8 @@ def decompter(heard: CommandeAnnulee, tx: Transaction) -> Iterator[StockLibere]:
     found = tx.find(Trace, heard.commande_id)
     if heard.raison == "panne":
         raise Trouble("broken")
+    if heard.raison == "silence":
+        return
     if fait and found:
         total = tx.find(Compteur, found.nom)
         assert total is not None

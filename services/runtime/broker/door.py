@@ -8,7 +8,7 @@ from typing import Any
 from aiormq.abc import DeliveredMessage
 from pamqp import commands
 
-from contracts.topology import Topology, dlq, inbox
+from contracts.topology import Topology, dlx, events, inbox, retry
 from services.runtime.broker.publishing import confirming, publish
 from services.runtime.broker.session import TROUBLES, apply, connected, in_time, said
 from services.runtime.door import Delivery, Fate, Outgoing, Properties
@@ -24,7 +24,7 @@ class RabbitDoor:
     """
 
     def __init__(self, publishing: Any, consuming: Any, queues: Sequence[str], prefetch: int) -> None:
-        """Of `queues`, the service's own, the first is its inbox."""
+        """Of `queues` the first is the service's inbox; the others are those that what it publishes goes to."""
         self._publishing = publishing
         self._consuming = consuming
         self._queue, *self._others = queues
@@ -32,7 +32,7 @@ class RabbitDoor:
         self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue(maxsize=prefetch + 1)
         self._unsettled: dict[int, None] = {}
         self._consumer_tag: str | None = None
-        self._lost: str | None = None
+        self.lost: str | None = None
         for channel in (publishing, consuming):
             channel.closing.add_done_callback(self._on_closed)
         consuming.on_consumer_cancel_callbacks.add(self._on_cancelled)
@@ -55,17 +55,17 @@ class RabbitDoor:
         self._lose("the broker cancelled the consumer: its queue is gone")
 
     def _lose(self, why: str) -> None:
-        if self._lost is None:
-            self._lost = why
+        if self.lost is None:
+            self.lost = why
             with contextlib.suppress(asyncio.QueueFull):
                 self._arrived.put_nowait(None)
 
     async def deliveries(self, most: int) -> list[Delivery]:
         first = await self._arrived.get()
         batch = [first, *self._already_here(most - 1)]
-        if self._lost is not None:
+        if self.lost is not None:
             # What had come will come again: nothing can be acknowledged on a lost session.
-            raise BrokerTrouble(self._lost)
+            raise BrokerTrouble(self.lost)
         return [delivery for delivery in batch if delivery is not None]
 
     def _already_here(self, most: int) -> list[Delivery | None]:
@@ -93,14 +93,14 @@ class RabbitDoor:
                 await self._consuming.basic_nack(tag, requeue=True, wait=False)
 
     async def is_consuming(self) -> bool:
-        # The history is bound to retries and dead letters too: one without its queue would be confirmed, and lost.
+        # The history is bound to every exchange: what has no other queue is confirmed all the same, and lost.
         for name in self._others:
             await in_time(self._consuming.queue_declare(name, passive=True))
         answer = await in_time(self._consuming.queue_declare(self._queue, passive=True))
         return bool(answer.consumer_count)
 
     async def stop_deliveries(self) -> list[Delivery]:
-        if self._consumer_tag is not None and self._lost is None:
+        if self._consumer_tag is not None and self.lost is None:
             with contextlib.suppress(BrokerTrouble, BrokerRefused):
                 await in_time(self._consuming.basic_cancel(self._consumer_tag), 5)
         return [delivery for delivery in self._already_here(self._arrived.qsize()) if delivery]
@@ -142,7 +142,11 @@ async def open_door(settings: Settings, service: str, wanted: Topology) -> Async
         into = await in_time(consuming.channel(publisher_confirms=False))
         raw = await in_time(into.get_underlay_channel())
         await in_time(raw.basic_qos(prefetch_count=settings.prefetch))
-        others = [
-            queue.name for queue in wanted.queues if queue.name.startswith((f"{service}.retry.", dlq(service)))
-        ]
-        yield RabbitDoor(out, raw, [inbox(service), *others], settings.prefetch)
+        yield RabbitDoor(out, raw, [inbox(service), *_published_to(service, wanted)], settings.prefetch)
+
+
+def _published_to(service: str, wanted: Topology) -> list[str]:
+    """The queues that take what `service` publishes: events, retries, dead letters."""
+    own = {events(service), retry(service), dlx(service)}
+    bound = {binding.queue for binding in wanted.bindings if binding.exchange in own}
+    return sorted(bound - {inbox(service)})

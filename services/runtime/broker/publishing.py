@@ -17,6 +17,7 @@ from services.runtime.settings import Settings
 CONFIRM_SECONDS = 30
 # With `multiple` confirms the client walks all that are open: windows of some hundreds stay cheap.
 PUBLISH_WINDOW = 256
+LONGEST_SHORT_STRING = 255  # bytes; AMQP 0-9-1, 4.2.5.3
 
 
 class Publisher:
@@ -79,7 +80,7 @@ async def _publish(channel: Any, message: Outgoing) -> Fate:
             await channel.basic_publish(
                 message.body,
                 exchange=message.exchange,
-                routing_key=message.routing_key,
+                routing_key=_short(message.routing_key) or "",
                 properties=_amqp(message),
                 mandatory=True,
                 wait=False,
@@ -117,13 +118,23 @@ def _windows(batch: Sequence[Outgoing]) -> list[list[Outgoing]]:
 def _amqp(message: Outgoing) -> commands.Basic.Properties:
     shown = message.properties
     return commands.Basic.Properties(
-        content_type=shown.content_type,
+        content_type=_short(shown.content_type),
         headers=dict(message.headers),
         delivery_mode=2,
-        correlation_id=shown.correlation_id,
+        correlation_id=_short(shown.correlation_id),
         expiration=None if message.expiration_ms is None else str(message.expiration_ms),
-        message_id=shown.message_id,
+        message_id=_short(shown.message_id),
         timestamp=shown.timestamp,
-        message_type=shown.type,
-        app_id=shown.app_id,
+        message_type=_short(shown.type),
+        app_id=_short(shown.app_id),
     )
+
+
+def _short(text: str | None) -> str | None:
+    """As much of `text` as a short string holds. An order's id may be longer: it is bounded in characters.
+
+    What cannot be encoded would end every session that tries to say it, and nothing is decided from a property.
+    """
+    if text is None or len(text) * 4 <= LONGEST_SHORT_STRING:
+        return text
+    return text.encode()[:LONGEST_SHORT_STRING].decode(errors="ignore")

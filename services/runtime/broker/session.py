@@ -24,6 +24,8 @@ from services.runtime.settings import Settings
 
 HEARTBEAT_SECONDS = 10  # a half-open link is noticed after three of them, not after three minutes
 CALL_SECONDS = 10
+# A worker that is asked to leave has half a minute in all; what is not closed by then ends with the process.
+CLOSE_SECONDS = 2
 
 # What the broker answers when asking again would get the same answer.
 _REFUSALS = (
@@ -123,7 +125,7 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[AbstractConn
         yield connection
     finally:
         with contextlib.suppress(BrokerTrouble, BrokerRefused):
-            await in_time(connection.close(), 5)
+            await in_time(connection.close(), CLOSE_SECONDS)
 
 
 def _place(url: str) -> str:

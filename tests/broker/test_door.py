@@ -1,0 +1,58 @@
+"""The door to a real broker: what it can publish, and what it notices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from contracts.topology import events
+from services.runtime import (
+    BrokerTrouble,
+    Fate,
+    Outgoing,
+    Properties,
+    Settings,
+    open_door,
+    wanted_topology,
+)
+
+if TYPE_CHECKING:
+    from tests.support.management import Management
+    from tests.support.outsider import Outsider
+
+LONGEST_ID = "漢" * 100  # as many characters as an order's id may have, and more bytes than a short string
+
+
+async def test_an_order_whose_id_is_longer_than_a_short_string_is_said(amqp_url: str, outsider: Outsider) -> None:
+    """It used to end the worker, and each one after it: the event was in the outbox."""
+    settings = Settings(amqp_url=amqp_url)
+    names = Properties(message_id=LONGEST_ID, correlation_id=LONGEST_ID, type="stock.reserve")
+    async with open_door(settings, "stock", wanted_topology(settings)) as door:
+        said = Outgoing(events("stock"), "stock.reserve", b"{}", names)
+        assert await door.publish([said, said]) == [Fate.CONFIRMED, Fate.CONFIRMED]
+    heard = outsider.get("paiement.inbox", within_seconds=5)
+    assert heard is not None
+    assert heard.properties.correlation_id == "漢" * 85
+
+
+async def test_a_queue_that_its_events_go_to_is_missed_when_it_is_gone(
+    amqp_url: str, management: Management
+) -> None:
+    """The history takes what is published all the same, so the broker says that all is well."""
+    settings = Settings(amqp_url=amqp_url)
+    async with open_door(settings, "stock", wanted_topology(settings)) as door:
+        await door.consume()
+        assert await door.is_consuming()
+        management.delete_queue("paiement.inbox")
+        with pytest.raises(BrokerTrouble):
+            await door.is_consuming()
+
+
+async def test_the_broker_s_reason_is_kept_when_a_session_is_lost(amqp_url: str, outsider: Outsider) -> None:
+    settings = Settings(amqp_url=amqp_url)
+    async with open_door(settings, "stock", wanted_topology(settings)) as door:
+        assert door.lost is None
+        nowhere = Outgoing("nobody.events", "stock.reserve", b"{}", Properties(message_id="1"))
+        assert await door.publish([nowhere]) == [Fate.UNKNOWN]
+        assert "nobody.events" in (door.lost or "")

@@ -1,0 +1,75 @@
+"""Timed reactions: a row that breaks one keeps neither the clock nor the other rows waiting."""
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+from sqlalchemy import Column, MetaData, Select, Table, Text, select
+
+from contracts.commande import CommandeAnnulee
+from services.runtime import Desk, Row, Service, Settings, Transaction, every, open_desk
+from services.runtime.ledger import DUE, PUT_OFF
+
+TABLES = MetaData()
+
+
+@dataclass
+class Attente(Row):
+    TABLE: ClassVar = Table(
+        "attentes",
+        TABLES,
+        Column("commande_id", Text, primary_key=True),
+        Column("etat", Text, nullable=False),
+        Column("cause", Text),
+    )
+
+    commande_id: str
+    etat: str
+    cause: str | None = None
+
+
+def finir(attente: Attente, tx: Transaction) -> Iterator[CommandeAnnulee]:
+    if attente.etat == "cassee":
+        raise KeyError(attente.commande_id)
+    attente.etat = "finie"
+    yield CommandeAnnulee(commande_id=attente.commande_id, raison="finie")
+
+
+def due(now: dt.datetime) -> Select[Any]:
+    table = Attente.TABLE
+    return select(table.c.commande_id).where(table.c.etat != "finie").order_by(table.c.commande_id)
+
+
+def service(broken: int) -> Service:
+    rows = [*(Attente(f"A-{n:04}", "cassee") for n in range(broken)), Attente("B", "saine")]
+    return Service(
+        "commande",
+        (),
+        TABLES,
+        inspect=lambda connection: {},
+        timed=(every(1.0, finir, of=Attente, due=due),),
+        stocked_with=lambda _: rows,
+    )
+
+
+@pytest.fixture
+def crowded(settings: Settings, database_for: Callable[[str], str]) -> Iterator[Desk]:
+    wanted = settings.model_copy(update={"database_url": database_for("commande")})
+    with open_desk(service(broken=DUE), wanted) as desk:
+        yield desk
+
+
+def test_as_many_broken_rows_as_a_stroke_takes_do_not_hold_up_the_next(crowded: Desk) -> None:
+    assert crowded.tick() == []
+    assert [event.commande_id for event in crowded.tick(1)] == ["B"]
+
+
+def test_a_broken_row_has_its_turn_again(settings: Settings) -> None:
+    with open_desk(service(broken=1), settings) as desk:
+        desk.tick()
+        with desk.database.begin() as connection:
+            connection.exec_driver_sql("UPDATE attentes SET etat = 'saine' WHERE etat = 'cassee'")
+        assert desk.tick(1) == []
+        assert [event.commande_id for event in desk.tick(PUT_OFF.seconds)] == ["A-0000"]
