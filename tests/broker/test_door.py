@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from contracts.topology import events
 from services.runtime import (
+    BrokerRefused,
     BrokerTrouble,
     Fate,
     Outgoing,
@@ -56,3 +58,26 @@ async def test_the_broker_s_reason_is_kept_when_a_session_is_lost(amqp_url: str,
         nowhere = Outgoing("nobody.events", "stock.reserve", b"{}", Properties(message_id="1"))
         assert await door.publish([nowhere]) == [Fate.UNKNOWN]
         assert "nobody.events" in (door.lost or "")
+
+
+async def test_a_history_that_was_made_with_other_bounds_keeps_them_and_nobody_out(
+    amqp_url: str, management: Management
+) -> None:
+    made = Settings(amqp_url=amqp_url)
+    async with open_door(made, "stock", wanted_topology(made)):
+        pass
+    other = made.model_copy(update={"history_max_age": "1D"})
+    with structlog.testing.capture_logs() as logs:
+        async with open_door(other, "stock", wanted_topology(other)) as door:
+            await door.consume()
+            assert await door.is_consuming()
+    assert [line["event"] for line in logs] == ["history.has_other_bounds"]
+    assert management.queue("saga.history")["arguments"]["x-max-age"] == "7D"
+
+
+async def test_an_inbox_with_other_arguments_is_refused(amqp_url: str, outsider: Outsider) -> None:
+    settings = Settings(amqp_url=amqp_url)
+    outsider.declare_queue("stock.inbox")
+    with pytest.raises(BrokerRefused, match=r"stock\.inbox"):
+        async with open_door(settings, "stock", wanted_topology(settings)):
+            pass

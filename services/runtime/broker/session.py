@@ -9,14 +9,15 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import aio_pika
 import aiormq
+import structlog
 from aio_pika.abc import AbstractConnection
 
-from contracts.topology import Topology
+from contracts.topology import HISTORY, Queue, Topology
 from services.runtime.broker.tolerance import install
 from services.runtime.door import QueueCount
 from services.runtime.errors import BrokerRefused, BrokerTrouble
@@ -38,6 +39,8 @@ _REFUSALS = (
 TROUBLES = (OSError, TimeoutError, aiormq.exceptions.AMQPError, aiormq.exceptions.ChannelInvalidStateError)
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 async def in_time(awaitable: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
@@ -138,7 +141,8 @@ def _place(url: str) -> str:
 async def apply(connection: AbstractConnection, wanted: Topology, *, declare: bool) -> None:
     """Declare `wanted`, or with `declare=False` only check that its exchanges and queues exist.
 
-    Declaring what is there already changes nothing; what is there with other arguments is refused.
+    Declaring what is there already changes nothing; what is there with other arguments is refused, but for a
+    history that was made with other bounds: nothing depends on them, and only a policy changes them.
     """
     channel = await in_time(connection.channel(publisher_confirms=False))
     raw = await in_time(channel.get_underlay_channel())
@@ -149,11 +153,33 @@ async def apply(connection: AbstractConnection, wanted: Topology, *, declare: bo
             )
         )
     for queue in wanted.queues:
-        await in_time(raw.queue_declare(queue.name, durable=True, passive=not declare, arguments=queue.arguments))
+        if queue.name != HISTORY or not await _has_other_bounds(connection, queue, declare=declare):
+            await in_time(_declare(raw, queue, declare=declare))
     if declare:
         for binding in wanted.bindings:
             await in_time(raw.queue_bind(binding.queue, binding.exchange, routing_key=binding.key))
     await in_time(channel.close())
+
+
+def _declare(raw: Any, queue: Queue, *, declare: bool) -> Awaitable[Any]:
+    found: Awaitable[Any] = raw.queue_declare(
+        queue.name, durable=True, passive=not declare, arguments=queue.arguments
+    )
+    return found
+
+
+async def _has_other_bounds(connection: AbstractConnection, history: Queue, *, declare: bool) -> bool:
+    # On a channel of its own: a refusal closes it.
+    channel = await in_time(connection.channel(publisher_confirms=False))
+    try:
+        await in_time(_declare(await in_time(channel.get_underlay_channel()), history, declare=declare))
+    except BrokerRefused as error:
+        if not isinstance(error.__cause__, aiormq.exceptions.ChannelPreconditionFailed):
+            raise
+        log.warning("history.has_other_bounds", broker=str(error), remedy=f"a policy for {HISTORY}, or delete it")
+        return True
+    await in_time(channel.close())
+    return False
 
 
 async def count(connection: AbstractConnection, queues: Sequence[str]) -> dict[str, QueueCount]:
