@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 import structlog
 
-from services.runtime import Desk, Settings, Transaction, configure_logs
+from services.runtime import Desk, Row, Settings, Transaction, configure_logs
 from tests.support.facts import initiee
 
 
@@ -107,9 +107,12 @@ def test_whatever_is_logged_while_a_delivery_is_dealt_with_names_it(
     out = io.StringIO()
     configure_logs(Settings(log_format="json"), out)
     add = Transaction.add
-    monkeypatch.setattr(
-        Transaction, "add", lambda tx, row: (logging.getLogger("library").warning("hm"), add(tx, row))
-    )
+
+    def talkative(tx: Transaction, row: Row) -> None:
+        logging.getLogger("library").warning("hm")
+        add(tx, row)
+
+    monkeypatch.setattr(Transaction, "add", talkative)
     desk.hear(desk.enveloped(initiee("C-1", produit_id="A"), id="e-1"))
     said = next(line for line in logged(out) if line["event"] == "hm")
     assert said.items() >= {"commande_id": "C-1", "event_id": "e-1", "attempt": 1}.items()
