@@ -151,7 +151,14 @@ def _alert(group: list[Anomaly], severity: Severity) -> Alert:
     orders = tuple(dict.fromkeys(a.commande_id for a in group if a.commande_id))
     since = min((anomaly.since for anomaly in group if anomaly.since), default=None)
     return Alert(
-        first.kind, first.service, first.reason, severity, len(group), orders[:EXAMPLES], since, first.sentence
+        first.kind,
+        first.service,
+        first.reason,
+        severity,
+        sum(anomaly.count for anomaly in group),
+        orders[:EXAMPLES],
+        since,
+        first.sentence,
     )
 
 

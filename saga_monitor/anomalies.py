@@ -5,20 +5,20 @@ of its queues is handed in as data (`facts.py`), so that judging needs no connec
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.books import evidence
-from saga_monitor.books.evidence import Case
+from saga_monitor.books.evidence import Case, Letter
 from saga_monitor.books.schema import instant
-from saga_monitor.books.tallies import Spread
+from saga_monitor.books.tallies import Spread, bounded
 from saga_monitor.judging import faults
-from saga_monitor.judging.reasons import Dead, Known, Voice, Why, because, remedy, why
+from saga_monitor.judging.reasons import GRACE, Known, Voice, Why, because, remedy, why
 from saga_monitor.judging.waits import Wait, waits
-from saga_monitor.progress import GIVEN_UP, State
+from saga_monitor.progress import GIVEN_UP, Flag, State
 from saga_monitor.queries import Queries
 from saga_monitor.reading.facts import Facts
 from services.runtime import Settings
@@ -44,9 +44,19 @@ class Kind(StrEnum):
     CLOCK_SKEW = "clock_skew"
 
 
+_KIND_OF = {
+    Flag.CONTRADICTION: Kind.CONTRADICTION,
+    Flag.NOT_ALLOWED: Kind.NOT_ALLOWED,
+    Flag.REPEATED_ORDER: Kind.REPEATED_ORDER,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """`reason`: one word for a program, of a few. `sentence`: what happened, and what to do, for a person."""
+    """`reason`: one word for a program, of a few. `sentence`: what happened, and what to do, for a person.
+
+    `count`: how many it stands for: itself, and those like it that were not looked at.
+    """
 
     kind: Kind
     commande_id: str | None
@@ -54,6 +64,7 @@ class Anomaly:
     since: dt.datetime | None
     reason: str
     sentence: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +89,27 @@ class _Around:
     voices: dict[str, Voice]
     spreads: Mapping[str, Spread]
 
-    def expected(self, wait: Wait) -> dt.timedelta:
-        """How long `wait` may last: as long as 99 of 100 did before, within a floor and a ceiling."""
-        took = self.spreads.get(f"{'undo' if wait.undoing else 'step'}.{wait.service}")
+    def expected(self, service: str, undoing: bool) -> dt.timedelta:
+        """How long a wait may last: as long as 99 of 100 did before, within a floor and a ceiling."""
+        took = self.spreads.get(f"{'undo' if undoing else 'step'}.{service}")
         p99_ms = took.p99_ms() if took and took.total >= ENOUGH_MEASURES else None
         floor, ceiling = self.terms.stuck_after, self.terms.stuck_after * MOST_TIMES_STUCK_AFTER
         return dt.timedelta(seconds=min(max(floor, (p99_ms or 0) / 1000), ceiling))
+
+    def marks(self) -> list[dt.datetime]:
+        """The moments that part orders which wait for the same: when its time was up, who was heard since."""
+        late = {
+            self.now - self.expected(service, undo) for service in CHOREOGRAPHY.services for undo in (False, True)
+        }
+        return sorted(late | {voice.at - GRACE for voice in self.voices.values()})
 
 
 def anomalies_of(queries: Queries, facts: Facts | None, now: dt.datetime, terms: Terms) -> list[Anomaly]:
     """Everything that is wrong now, the gravest first, of one kind the longest standing first."""
     around = _Around(now, terms, facts, evidence.voices(queries), evidence.step_spreads(queries))
-    found = [
-        anomaly for case in evidence.cases(queries, terms.stuck_after, now) for anomaly in _of_order(case, around)
-    ]
+    cases = evidence.cases(queries, terms.stuck_after, now, around.marks())
+    found = [anomaly for case in cases for anomaly in _of_order(case, around)]
+    found = _counted(found, evidence.flagged_beyond(queries, cases, now))
     found += [*_dead_letters(queries, facts, now), *_strangers(queries, now), *_skews(queries, now)]
     return sorted(found, key=_gravest)
 
@@ -114,11 +132,23 @@ def as_json(anomaly: Anomaly) -> dict[str, Any]:
         "since": since.isoformat(timespec="milliseconds").replace("+00:00", "Z") if since else None,
         "reason": anomaly.reason,
         "sentence": anomaly.sentence,
+        "count": anomaly.count,
     }
 
 
 def _gravest(anomaly: Anomaly) -> tuple[int, int, str]:
     return list(Kind).index(anomaly.kind), instant(anomaly.since) or 0, anomaly.commande_id or ""
+
+
+def _counted(anomalies: Sequence[Anomaly], beyond: Mapping[Flag, int]) -> list[Anomaly]:
+    """The oldest of each kind stands for the flagged orders that were not looked at, for they are older."""
+    counted = list(anomalies)
+    for flag, kind in _KIND_OF.items():
+        mine = [number for number, anomaly in enumerate(counted) if anomaly.kind == kind]
+        if mine and beyond[flag]:
+            oldest = min(mine, key=lambda number: _gravest(counted[number]))
+            counted[oldest] = replace(counted[oldest], count=1 + beyond[flag])
+    return counted
 
 
 def _of_order(case: Case, around: _Around) -> Iterator[Anomaly]:
@@ -145,7 +175,7 @@ def _waiting(case: Case, around: _Around) -> Iterator[Anomaly]:
     late = {}
     for wait in waits(order.state, order.at_rest, order.remaining, case.heard):
         given_up = any(d.service == wait.service and d.reason in GIVEN_UP for d in dead)
-        if given_up or around.now - order.heard > around.expected(wait):
+        if given_up or around.now - order.heard > around.expected(wait.service, wait.undoing):
             late[wait] = why(wait, known)
     undoings = {wait: reason for wait, reason in late.items() if wait.undoing}
     if undoings and order.state is State.COMPENSATING:
@@ -155,7 +185,9 @@ def _waiting(case: Case, around: _Around) -> Iterator[Anomaly]:
         silent = _span(around.now - order.heard)
         text = f"{order.commande_id} waits for {wait.awaited} of {wait.service}, silent for {silent}: "
         text += reason.sentence
-        yield Anomaly(Kind.STUCK, order.commande_id, wait.service, order.heard, reason.reason, text)
+        yield Anomaly(
+            Kind.STUCK, order.commande_id, wait.service, order.heard, reason.reason, text, 1 + case.alike
+        )
 
 
 def _half_undone(case: Case, undoings: Mapping[Wait, Why]) -> Iterator[Anomaly]:
@@ -163,23 +195,27 @@ def _half_undone(case: Case, undoings: Mapping[Wait, Why]) -> Iterator[Anomaly]:
     for wait, reason in undoings.items():
         since = wait.called.time if wait.called else None
         text = f"{id_} is cancelled, and {wait.service} has not said {wait.awaited}: {reason.sentence}"
-        yield Anomaly(Kind.HALF_UNDONE, id_, wait.service, since or case.order.heard, reason.reason, text)
+        yield Anomaly(
+            Kind.HALF_UNDONE, id_, wait.service, since or case.order.heard, reason.reason, text, 1 + case.alike
+        )
 
 
 def _dead_letters(queries: Queries, facts: Facts | None, now: dt.datetime) -> Iterator[Anomaly]:
     for service in CHOREOGRAPHY.services:
         # The newest are those still there; without the broker's word, those of the last hour.
-        count = evidence.LOOKED_AT if facts is None else facts.dead_letters(service)
-        for id_, letter in evidence.newest_dead_letters(queries, service, count) if count else ():
-            if facts is not None or letter.at > now - RECENT:
-                yield _dead_letter(id_, letter)
+        if facts is None:
+            letters = evidence.newest_dead_letters(queries, service, None, now - RECENT)
+        else:
+            letters = evidence.newest_dead_letters(queries, service, facts.dead_letters(service))
+        yield from map(_dead_letter, letters)
 
 
-def _dead_letter(commande_id: str | None, letter: Dead) -> Anomaly:
-    what = f"{letter.type or 'a message'} is in {letter.service}.dlq"
-    of = f"{commande_id}: " if commande_id else ""
-    text = f"{of}{what}: {because(letter.reason, letter.detail)}; {remedy(letter)}"
-    return Anomaly(Kind.DEAD_LETTER, commande_id, letter.service, letter.at, letter.reason, text)
+def _dead_letter(letter: Letter) -> Anomaly:
+    id_, dead = letter.commande_id, letter.dead
+    what = f"{dead.type or 'a message'} is in {dead.service}.dlq"
+    of = f"{id_}: " if id_ else ""
+    text = f"{of}{what}: {because(dead.reason, dead.detail)}; {remedy(dead)}"
+    return Anomaly(Kind.DEAD_LETTER, id_, dead.service, dead.at, bounded(dead.reason), text, 1 + letter.alike)
 
 
 def _strangers(queries: Queries, now: dt.datetime) -> Iterator[Anomaly]:

@@ -6,7 +6,7 @@ No order's id is a label: there are as many of them as orders.
 import asyncio
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,13 +16,12 @@ from prometheus_client.registry import Collector
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.alerting.lookout import Lookout, View
-from saga_monitor.anomalies import Kind
+from saga_monitor.anomalies import Anomaly, Kind
 from saga_monitor.books.tallies import BOUNDS_MS, OUTCOMES, Spread, spread
 from saga_monitor.judging.reasons import Reason
 from saga_monitor.progress import State
 from saga_monitor.queries import Queries
 
-NOT_LOOKED_AT = "not_looked_at"
 _Labelled = Iterable[tuple[tuple[str, ...], float]]
 
 
@@ -42,7 +41,7 @@ class MonitorMetrics(Collector):
         yield from _orders(totals.counts)
         yield from _times(totals.counts)
         yield from _messages(totals.counts)
-        yield from _trouble(self._lookout.view, totals.stuck)
+        yield from _trouble(self._lookout.view)
         yield _counter(
             "saga_alert_notices",
             "Notices of alerts, by receiver and what became of them.",
@@ -136,10 +135,12 @@ def _messages(counts: Mapping[str, int]) -> Iterator[Metric]:
     )
 
 
-def _trouble(view: View, silent: int) -> Iterator[Metric]:
-    kinds = Counter(anomaly.kind for anomaly in view.anomalies)
+def _trouble(view: View) -> Iterator[Metric]:
+    kinds: Counter[str] = Counter()
+    for anomaly in view.anomalies:
+        kinds[anomaly.kind] += anomaly.count
     yield _gauge("saga_anomalies", "What is wrong now.", ("kind",), [((kind,), kinds[kind]) for kind in Kind])
-    yield _stuck(view, silent)
+    yield _stuck(view.anomalies)
     yield _gauge(
         "saga_monitor_broker_up",
         "Whether the broker answered when last asked.",
@@ -157,17 +158,18 @@ def _trouble(view: View, silent: int) -> Iterator[Metric]:
         )
 
 
-def _stuck(view: View, silent: int) -> Metric:
-    waiting = [anomaly for anomaly in view.anomalies if anomaly.kind in {Kind.STUCK, Kind.HALF_UNDONE}]
+def _stuck(anomalies: Sequence[Anomaly]) -> Metric:
+    waiting = [anomaly for anomaly in anomalies if anomaly.kind in {Kind.STUCK, Kind.HALF_UNDONE}]
     # A cancelled order may wait for several undoings, and is one order all the same: the first of them counts.
-    looked_at = {anomaly.commande_id: anomaly.reason for anomaly in reversed(waiting)}
-    stuck = Counter(looked_at.values())
-    beyond = max(0, silent - len(looked_at)) if view.at else 0
+    first = {anomaly.commande_id: anomaly for anomaly in reversed(waiting)}
+    stuck: Counter[str] = Counter()
+    for anomaly in first.values():
+        stuck[anomaly.reason] += anomaly.count
     return _gauge(
         "saga_orders_stuck",
         "Orders silent for longer than the step or the undoing that they wait for takes, by the reason.",
         ("reason",),
-        [*(((reason,), stuck[reason]) for reason in Reason), ((NOT_LOOKED_AT,), beyond)],
+        [((reason,), stuck[reason]) for reason in Reason],
     )
 
 

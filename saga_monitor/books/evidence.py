@@ -2,13 +2,15 @@
 
 import datetime as dt
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.books import sample
 from saga_monitor.books.schema import instant, moment
-from saga_monitor.books.tallies import Spread, spread
+from saga_monitor.books.tallies import REASONS, Spread, spread
 from saga_monitor.judging.hearing import Heard, Hearing
 from saga_monitor.judging.reasons import Dead, Retried, Voice
 from saga_monitor.judging.troubles import is_over
@@ -19,21 +21,26 @@ from saga_monitor.queries import Order, Queries
 LOOKED_AT = 500
 _BEGINNING_OF_TIME = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LETTERS = (
-    "SELECT commande_id, service, event_id, type, reason, detail, at, state"
+    'SELECT commande_id, service, event_id, type, reason, detail, at, state, "offset"'
     " FROM dead_letters LEFT JOIN orders USING (commande_id)"
 )
+_LETTERS_AT = f'{_LETTERS} WHERE "offset" IN (SELECT value FROM json_each(?)) ORDER BY "offset" DESC'  # noqa: S608 - a constant
 _LETTERS_OF_ORDERS = f'{_LETTERS} WHERE commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset"'  # noqa: S608 - a constant
 _FLAGGED = (Flag.CONTRADICTION, Flag.NOT_ALLOWED, Flag.REPEATED_ORDER, Flag.INTERVENTION)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One order and everything that was heard of it; of retries and dead letters, those not answered since."""
+    """One order and everything that was heard of it; of retries and dead letters, those not answered since.
+
+    `alike`: how many more wait just as this one does, and were not looked at.
+    """
 
     order: Order
     heard: Hearing
     retried: tuple[Retried, ...]
     dead: tuple[Dead, ...]
+    alike: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +65,38 @@ class Skew:
     at: dt.datetime
 
 
-def cases(queries: Queries, silent_for: float, now: dt.datetime) -> list[Case]:
-    """The orders that may be in trouble: in flight and silent for that long (s), or flagged."""
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter, with its order's id when it has one; it stands for so many more that are `alike`."""
+
+    commande_id: str | None
+    dead: Dead
+    alike: int
+
+
+def cases(queries: Queries, silent_for: float, now: dt.datetime, marks: Sequence[dt.datetime] = ()) -> list[Case]:
+    """The orders that may be in trouble: flagged, in flight and silent for that long (s), or known to be retried.
+
+    Of very many a few of each kind are looked at, and stand for the others: of those that wait for the same,
+    the ones last heard between two of `marks`.
+    """
+    flagged = {order.commande_id: order for flag in _FLAGGED for order in queries.flagged(flag, LOOKED_AT, now)}
     until = now - dt.timedelta(seconds=silent_for)
-    orders = queries.silent(_BEGINNING_OF_TIME, until, LOOKED_AT, now)
-    orders += [order for order in queries.retrying(LOOKED_AT, now) if order.heard < until]
-    for flag in _FLAGGED:
-        orders += queries.flagged(flag, LOOKED_AT, now)
-    # Those that wait for another try are not silent: their next sign of life is announced.
-    orders += queries.retrying(LOOKED_AT, now)
-    return _with_evidence(queries, {order.commande_id: order for order in orders})
+    alike = sample.waiting(queries, until, now, marks, flagged, LOOKED_AT)
+    return _with_evidence(queries, flagged | _orders(queries, alike, now), alike)
 
 
 def case(queries: Queries, commande_id: str, now: dt.datetime) -> Case | None:
     """That order, troubled or not."""
     order = queries.order(commande_id, now)
     return _with_evidence(queries, {commande_id: order})[0] if order else None
+
+
+def flagged_beyond(queries: Queries, looked_at: Iterable[Case], now: dt.datetime) -> dict[Flag, int]:
+    """How many flagged orders there are beside these: all of them were heard before those that were looked at."""
+    seen = Counter(flag for case in looked_at for flag in case.order.flags)
+    totals = queries.totals(now)
+    return {flag: max(0, totals.flag(flag) - seen[flag]) for flag in _FLAGGED}
 
 
 def voices(queries: Queries) -> dict[str, Voice]:
@@ -101,14 +124,13 @@ def skews(queries: Queries, since: dt.datetime) -> list[Skew]:
     return [Skew(cause, effect, ms, id_, moment(at) or since) for cause, effect, ms, id_, at in rows]
 
 
-def newest_dead_letters(queries: Queries, service: str, count: int) -> list[tuple[str | None, Dead]]:
-    """The newest of a service, each with its order's id when it has one."""
-    rows = queries.ask(
-        _LETTERS + ' WHERE service = ? ORDER BY "offset" DESC LIMIT ?',
-        service,
-        min(count, LOOKED_AT),
-    )
-    return [(row[0], _letter(row)) for row in rows]
+def newest_dead_letters(
+    queries: Queries, service: str, count: int | None, since: dt.datetime = _BEGINNING_OF_TIME
+) -> list[Letter]:
+    """The `count` newest of a service, or all since then; of very many, some of each reason."""
+    alike = sample.letters(queries, service, since, -1 if count is None else count, REASONS, LOOKED_AT)
+    rows = queries.ask(_LETTERS_AT, json.dumps(list(alike)))
+    return [Letter(row[0], _letter(row), alike[row[-1]]) for row in rows]
 
 
 def step_spreads(queries: Queries) -> dict[str, Spread]:
@@ -118,7 +140,16 @@ def step_spreads(queries: Queries) -> dict[str, Spread]:
     return {name: spread(dict(rows), name) for name in names}
 
 
-def _with_evidence(queries: Queries, orders: dict[str, Order]) -> list[Case]:
+def _orders(queries: Queries, ids: Iterable[str], now: dt.datetime) -> dict[str, Order]:
+    numbers = queries.ask(
+        "SELECT number FROM orders WHERE commande_id IN (SELECT value FROM json_each(?))", json.dumps(list(ids))
+    )
+    return {order.commande_id: order for order in queries.numbered([number for (number,) in numbers], now)}
+
+
+def _with_evidence(
+    queries: Queries, orders: Mapping[str, Order], alike: Mapping[str, int] | None = None
+) -> list[Case]:
     ids = json.dumps(list(orders))
     events = _events(queries, ids)
     retried, dead = _retried(queries, ids), _dead(queries, ids)
@@ -131,6 +162,7 @@ def _with_evidence(queries: Queries, orders: dict[str, Order]) -> list[Case]:
                 Hearing(events[id_]),
                 tuple(r for r in retried[id_] if (r.service, r.event_id) not in answered),
                 tuple(d for d in dead[id_] if (d.service, d.event_id) not in answered),
+                (alike or {}).get(id_, 0),
             )
         )
     return found
@@ -166,6 +198,6 @@ def _dead(queries: Queries, ids: str) -> dict[str, list[Dead]]:
 
 
 def _letter(row: tuple[Any, ...]) -> Dead:
-    _, service, event_id, type_, reason, detail, at, state = row
+    _, service, event_id, type_, reason, detail, at, state, _ = row
     over = state == State.COMPENSATED and is_over(type_)
     return Dead(service, event_id, type_, reason, detail, moment(at) or _BEGINNING_OF_TIME, over)

@@ -1,0 +1,87 @@
+"""A few of each kind out of very many, and how many of each there are: an outage hides nothing that is smaller."""
+
+import datetime as dt
+import json
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, TypeVar
+
+from saga_monitor.books.schema import instant
+from saga_monitor.judging.troubles import GIVEN_UP
+from saga_monitor.queries import Queries
+
+_One = TypeVar("_One", str, int)
+
+# Orders that stand alike are one kind, and of each the longest silent come first: one of every kind, then a second
+# of every kind, and so on. Counted apart from being placed: one window for both takes twice as long.
+_WAITING = """
+WITH waiting AS (
+    SELECT commande_id, quiet_since, (quiet_since >= ?2) || ' ' || {band} || state || remaining || CASE
+        WHEN dead_letters = 0 THEN ''
+        ELSE (
+            SELECT group_concat(DISTINCT service || (reason IN (SELECT value FROM json_each(?4))))
+            FROM dead_letters AS letter WHERE letter.commande_id = orders.commande_id
+        )
+    END AS kind
+    FROM orders WHERE at_rest = 0 AND (quiet_since < ?1 OR quiet_since >= ?2)
+        AND commande_id NOT IN (SELECT value FROM json_each(?3))
+), kinds AS (
+    SELECT kind, count(*) AS many FROM waiting GROUP BY kind
+), placed AS (
+    SELECT commande_id, kind, row_number() OVER (PARTITION BY kind ORDER BY quiet_since) AS place FROM waiting
+), first AS (
+    SELECT * FROM placed WHERE place <= ?5 ORDER BY place, kind LIMIT ?5
+) SELECT commande_id, kind, many - place FROM first JOIN kinds USING (kind) ORDER BY place, kind
+"""
+# The newest of a queue, by their reasons; those that no program of ours gives are one kind.
+_LETTERS = """
+WITH there AS (
+    SELECT "offset", CASE WHEN reason IN (SELECT value FROM json_each(?4)) THEN reason ELSE '' END AS kind
+    FROM dead_letters WHERE service = ?1 AND at > ?2 ORDER BY "offset" DESC LIMIT ?3
+), kinds AS (
+    SELECT kind, count(*) AS many FROM there GROUP BY kind
+), placed AS (
+    SELECT "offset", kind, row_number() OVER (PARTITION BY kind ORDER BY "offset" DESC) AS place FROM there
+), first AS (
+    SELECT * FROM placed WHERE place <= ?5 ORDER BY place, kind LIMIT ?5
+) SELECT "offset", kind, many - place FROM first JOIN kinds USING (kind) ORDER BY place, kind
+"""
+
+
+def waiting(
+    queries: Queries,
+    until: dt.datetime,
+    now: dt.datetime,
+    marks: Sequence[dt.datetime],
+    but_for: Iterable[str],
+    limit: int,
+) -> dict[str, int]:
+    """Orders silent since before `until` or known to wait for another try, and how many more each stands for.
+
+    `marks`: the moments that part orders which wait for the same. `but_for`: orders not to be counted.
+    """
+    # A number of ours and nobody's text; the moments are bound.
+    band = "(" + " + ".join(["0", *(f"(heard < ?{6 + number})" for number in range(len(marks)))]) + ")"
+    rows = queries.ask(
+        _WAITING.format(band=band),
+        instant(until),
+        instant(now),
+        json.dumps(list(but_for)),
+        json.dumps(sorted(GIVEN_UP)),
+        limit,
+        *map(instant, marks),
+    )
+    return _standing_for(rows)
+
+
+def letters(
+    queries: Queries, service: str, since: dt.datetime, count: int, reasons: Collection[str], limit: int
+) -> dict[int, int]:
+    """Of a service's `count` newest letters (-1: of all) those since then, and how many more each stands for."""
+    rows = queries.ask(_LETTERS, service, instant(since), count, json.dumps(sorted(reasons)), limit)
+    return _standing_for(rows)
+
+
+def _standing_for(rows: Sequence[tuple[Any, ...]]) -> dict[_One, int]:
+    """The last one of each kind stands for all of the kind that come after it."""
+    last = {kind: one for one, kind, _ in rows}
+    return {one: left if last[kind] == one else 0 for one, kind, left in rows}
