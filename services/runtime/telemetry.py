@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client import Counter as Count
 
+from services.runtime.errors import Reason
 from services.runtime.verdict import DeadLetter, RetryAfter, Verdict
 from services.runtime.work import Result
 
@@ -100,6 +101,8 @@ class Metered(Telemetry):
         self._commit, self._publish = meters.commit.labels(service), meters.publish.labels(service)
         self._said, self._up = meters.said.labels(service), meters.session_up.labels(service)
         self._sessions, self._troubles = meters.sessions.labels(service), meters.database_troubles.labels(service)
+        # There before the first of them: a counter that is born at one has not grown, whoever watches its growth.
+        self._dead_lettered = {reason: meters.dead_lettered.labels(service, reason.value) for reason in Reason}
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -123,11 +126,12 @@ class Metered(Telemetry):
 
     @contextmanager
     def call(self, type_: str) -> Iterator[None]:
+        failures = self._meters.call_failures.labels(self._service, type_)
         with self._meters.call.labels(self._service, type_).time():
             try:
                 yield
             except Exception:
-                self._meters.call_failures.labels(self._service, type_).inc()
+                failures.inc()
                 raise
 
     def publish(self) -> AbstractContextManager[None]:
@@ -140,7 +144,7 @@ class Metered(Telemetry):
             self._meters.handled.labels(self._service, type_, outcome).inc(count)
         for result in dealt_with:
             if isinstance(result.verdict, DeadLetter):
-                self._meters.dead_lettered.labels(self._service, result.verdict.reason.value).inc()
+                self._dead_lettered[result.verdict.reason].inc()
 
     def unsaid(self, events: int) -> None:
         self._outbox.inc(events)

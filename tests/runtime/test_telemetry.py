@@ -82,6 +82,15 @@ def test_each_delivery_is_counted_by_what_became_of_it(registry: CollectorRegist
     assert value(registry, "saga_worker_dead_lettered_total", reason="unreadable") == 1
 
 
+def test_what_never_happened_is_nought(registry: CollectorRegistry, telemetry: Metered) -> None:
+    letters = {
+        reason: value(registry, "saga_worker_dead_lettered_total", reason=reason.value) for reason in Reason
+    }
+    assert letters == dict.fromkeys(Reason, 0)
+    with telemetry.call("stock.reserve"):
+        assert value(registry, "saga_worker_call_failures_total", type="stock.reserve") == 0
+
+
 def test_a_session_is_up_while_it_receives_and_is_read_anew_by_the_next(
     registry: CollectorRegistry, telemetry: Metered
 ) -> None:
