@@ -1,6 +1,11 @@
 """What the monitor shows to Prometheus: read from its file at each scrape, so that a restart loses nothing.
 
-No order's id is a label: there are as many of them as orders.
+When the file is deleted, or emptied because the stream was made anew, what it counts begins at nought again:
+Prometheus takes that for a restart, and what is read again for new growth. Notices of alerts are counted since the
+process began. No order's id is a label: there are as many of them as orders.
+
+Whatever can be counted is there from the first scrape on. A counter that is born with its first trouble has not
+grown by it, and no rule on its growth would fire.
 """
 
 import asyncio
@@ -17,11 +22,12 @@ from prometheus_client.registry import Collector
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.alerting.lookout import Lookout, View
 from saga_monitor.anomalies import Anomaly, Kind
-from saga_monitor.books.tallies import BOUNDS_MS, OUTCOMES, Spread, spread
+from saga_monitor.books.tallies import BOUNDS_MS, OUTCOMES, REASONS, Spread, bounded, spread
 from saga_monitor.judging.reasons import Reason
 from saga_monitor.progress import State
 from saga_monitor.queries import Queries
 
+_WHYS = ("unreadable", "unknown", "untrusted")
 _Labelled = Iterable[tuple[tuple[str, ...], float]]
 
 
@@ -46,7 +52,7 @@ class MonitorMetrics(Collector):
             "saga_alert_notices",
             "Notices of alerts, by receiver and what became of them.",
             ("receiver", "outcome"),
-            sorted(self._lookout.receivers.counts.items()),
+            sorted(self._lookout.receivers.counted().items()),
         )
 
 
@@ -124,14 +130,20 @@ def _times(counts: Mapping[str, int]) -> Iterator[Metric]:
 
 
 def _messages(counts: Mapping[str, int]) -> Iterator[Metric]:
-    yield _counter("saga_events", "Events heard, each once.", ("type",), _named(counts, "said."))
+    types = [(said.TYPE,) for said in CHOREOGRAPHY.events]
+    yield _counter("saga_events", "Events heard, each once.", ("type",), _named(counts, "said.", types))
     yield _counter("saga_events_repeated", "Events heard again.", (), [((), counts.get("duplicates", 0))])
+    services = [(service,) for service in CHOREOGRAPHY.services]
     yield _counter(
-        "saga_retries", "Messages sent round for another try.", ("service",), _named(counts, "retried.")
+        "saga_retries", "Messages sent round for another try.", ("service",), _named(counts, "retried.", services)
     )
-    yield _counter("saga_dead_letters", "Messages set aside.", ("service", "reason"), _named(counts, "dead_at."))
+    letters = [(service, reason) for service in CHOREOGRAPHY.services for reason in (*REASONS, bounded(""))]
     yield _counter(
-        "saga_entries_ignored", "Entries of the history kept out.", ("why",), _named(counts, "ignored.")
+        "saga_dead_letters", "Messages set aside.", ("service", "reason"), _named(counts, "dead_at.", letters)
+    )
+    whys = [(why,) for why in _WHYS]
+    yield _counter(
+        "saga_entries_ignored", "Entries of the history kept out.", ("why",), _named(counts, "ignored.", whys)
     )
 
 
@@ -173,10 +185,15 @@ def _stuck(anomalies: Sequence[Anomaly]) -> Metric:
     )
 
 
-def _named(counts: Mapping[str, int], prefix: str) -> _Labelled:
-    found = ((name.removeprefix(prefix), value) for name, value in counts.items() if name.startswith(prefix))
-    # An event's type has a dot of its own; a service and a reason are parted by one.
-    return sorted((tuple(name.split(".", 1)) if prefix == "dead_at." else (name,), value) for name, value in found)
+def _named(counts: Mapping[str, int], prefix: str, known: Iterable[tuple[str, ...]]) -> _Labelled:
+    """The counters that begin with `prefix`, by their labels; nought for the `known` that were never counted."""
+    found: dict[tuple[str, ...], float] = dict.fromkeys(known, 0)
+    for name, value in counts.items():
+        if name.startswith(prefix):
+            of = name.removeprefix(prefix)
+            # An event's type has a dot of its own; a service and a reason are parted by one.
+            found[tuple(of.split(".", 1)) if prefix == "dead_at." else (of,)] = value
+    return sorted(found.items())
 
 
 def _counter(name: str, about: str, labels: tuple[str, ...], values: _Labelled) -> Metric:

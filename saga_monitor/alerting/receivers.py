@@ -18,6 +18,7 @@ from services.runtime import BadSetting, Settings, backoff
 
 log = structlog.get_logger()
 
+OUTCOMES = ("told", "dropped", "failed_tries")
 WAITING_AT_MOST = 100
 TRIES = 5
 PATIENCE_SECONDS = 10.0
@@ -101,6 +102,11 @@ class Receivers:
         self.counts: Counter[tuple[str, str]] = Counter()
         self._lanes = [_Lane(receiver, self.counts) for receiver in receivers]
 
+    def counted(self) -> dict[tuple[str, str], int]:
+        """`counts`, and nought for what has not happened yet."""
+        all_of_them = [(lane.name, outcome) for lane in self._lanes for outcome in OUTCOMES]
+        return {("log", "told"): 0, **dict.fromkeys(all_of_them, 0), **self.counts}
+
     def tell(self, notices: Sequence[Notice]) -> None:
         """Say it in the log, and hand it to every lane; never waits."""
         for notice in notices:
@@ -124,6 +130,7 @@ class Receivers:
 
 class _Lane:
     def __init__(self, receiver: Receiver, counts: Counter[tuple[str, str]]) -> None:
+        self.name = receiver.name
         self._receiver, self._counts = receiver, counts
         self._waiting: asyncio.Queue[Notice] = asyncio.Queue(WAITING_AT_MOST)
 
@@ -148,9 +155,9 @@ class _Lane:
         for tries in range(1, TRIES + 1):
             trouble = await self._try(notice)
             if trouble is None:
-                self._counts[self._receiver.name, "told"] += 1
+                self._counts[self.name, "told"] += 1
                 return
-            self._counts[self._receiver.name, "failed_tries"] += 1
+            self._counts[self.name, "failed_tries"] += 1
             if tries == TRIES or not trouble.worth_another_try:
                 self._dropped(notice, str(trouble))
                 return
@@ -169,8 +176,8 @@ class _Lane:
         return None
 
     def _dropped(self, notice: Notice, why: str) -> None:
-        self._counts[self._receiver.name, "dropped"] += 1
-        log.error("alert.dropped", receiver=self._receiver.name, why=why, alert=notice.title)
+        self._counts[self.name, "dropped"] += 1
+        log.error("alert.dropped", receiver=self.name, why=why, alert=notice.title)
 
 
 def _to_log(notice: Notice) -> None:

@@ -1,20 +1,17 @@
-"""The monitor's metrics: true, bounded, never about one order; and every name in the deployed files exists."""
+"""The monitor's metrics: true, bounded, never about one order, and there from the first scrape on."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
-from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
+from contracts.choreography import CHOREOGRAPHY
 from contracts.topology import HISTORY, dlq, inbox
 from saga_monitor.alerting.lookout import Lookout
 from saga_monitor.alerting.receivers import Receivers
@@ -22,20 +19,16 @@ from saga_monitor.books import evidence
 from saga_monitor.metrics import MetricsPage, exposition, registry
 from saga_monitor.reading.behind import behind
 from saga_monitor.reading.facts import Facts
-from services.runtime import QueueCount, Settings
-from services.runtime.telemetry import Meters
+from services.runtime import QueueCount, Reason, Settings
 from tests.monitor.stage import CONFIRMED, HELD, PLACED, STORIES, UNPAID, Line, said, undone
 from tests.monitor.test_anomalies import WELL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from saga_monitor.alerts import Notice
     from tests.monitor.conftest import Monitor
     from tests.monitor.stage import Stream
-
-DEPLOY = Path(__file__).parents[2] / "deploy"
-DASHBOARD = json.loads((DEPLOY / "grafana" / "choregraphie.json").read_text(encoding="utf-8"))
-RULES = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -90,6 +83,31 @@ async def test_what_was_heard_is_counted(monitor: Monitor, stream: Stream, looko
     assert found["saga_entries_ignored_total{why=unreadable}"] == 1
     assert found["saga_events_total{type=commande.initiee}"] == 9
     assert not [name for name in found if "CMD-" in name]
+
+
+async def test_what_never_happened_is_nought_so_that_its_first_time_is_an_increase(monitor: Monitor) -> None:
+    """A counter that is born at one has never grown, and no rule on its growth fires."""
+
+    class Hook:
+        name = "webhook"
+
+        async def tell(self, notice: Notice) -> None:
+            """Never asked to."""
+
+    watched = Lookout(Settings(monitor_database=monitor.path), Receivers([Hook()]))
+    found = scraped(monitor, watched)
+    watched.close()
+    reasons = {*(reason.value for reason in Reason), "delivery_limit", "other"}
+    for service in CHOREOGRAPHY.services:
+        assert found[f"saga_retries_total{{service={service}}}"] == 0
+        letters = {f"saga_dead_letters_total{{reason={reason},service={service}}}" for reason in reasons}
+        assert {found[name] for name in letters} == {0}
+    for outcome in ("told", "dropped", "failed_tries"):
+        assert found[f"saga_alert_notices_total{{outcome={outcome},receiver=webhook}}"] == 0
+    assert found["saga_alert_notices_total{outcome=told,receiver=log}"] == 0
+    whys = ("unreadable", "unknown", "untrusted")
+    assert {found[f"saga_entries_ignored_total{{why={why}}}"] for why in whys} == {0}
+    assert found["saga_events_total{type=commande.initiee}"] == 0
 
 
 async def test_durations_are_histograms_in_seconds(monitor: Monitor, stream: Stream, lookout: Lookout) -> None:
@@ -207,64 +225,3 @@ async def test_the_page_is_an_application_to_be_mounted(monitor: Monitor, lookou
     assert b"# HELP saga_orders_started_total Orders first heard of." in body["body"]
     assert (await visit("HEAD"))[1]["body"] == b""
     assert (await visit("POST"))[0]["status"] == 405
-
-
-def names_and_labels(monitor: Monitor, lookout: Lookout) -> tuple[set[str], set[str]]:
-    """What there is to be asked for, of the monitor and of workers."""
-    workers = CollectorRegistry()
-    meters = Meters(workers)
-    for meter in vars(meters).values():
-        meter.labels(*["x"] * len(meter._labelnames))
-    names, labels = set(), {"instance", "job", "le"}
-    for one in (workers, registry(monitor.queries, lookout)):
-        for family in one.collect():
-            kinds = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
-            names |= {f"{family.name}{ending}" for ending in kinds}
-            labels |= {label for sample in family.samples for label in sample.labels}
-    return names, labels | {"why", "receiver", "outcome", "type", "reason"}
-
-
-def expressions() -> dict[str, str]:
-    found = {rule["alert"]: rule["expr"] for group in RULES["groups"] for rule in group["rules"]}
-    for panel in DASHBOARD["panels"]:
-        for target in panel.get("targets", ()):
-            found[f"{panel['title']} {target['refId']}"] = target["expr"]
-    return found
-
-
-async def test_every_metric_that_the_files_name_exists(monitor: Monitor, lookout: Lookout) -> None:
-    await lookout.look(facts(-1))
-    names, labels = names_and_labels(monitor, lookout)
-    used: set[str] = set()
-    for where, expression in expressions().items():
-        asked = set(re.findall(r"\bsaga_[a-z_]+", expression))
-        assert asked, where
-        assert asked <= names, where
-        used |= asked
-        by = {label.strip() for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(",")}
-        by |= set(re.findall(r"([a-z_]+)(?:=|!=|=~|!~)\"", expression))
-        assert by <= labels, where
-        assert expression.count("(") == expression.count(")"), where
-    unseen = {re.sub(r"_(total|bucket|sum|count)$", "", n) for n in names} - {
-        re.sub(r"_(total|bucket|sum|count)$", "", n) for n in used
-    }
-    assert unseen == set(), "a metric that nobody looks at"
-
-
-def test_the_dashboard_can_be_imported_anywhere() -> None:
-    (variable,) = DASHBOARD["templating"]["list"]
-    assert (variable["name"], variable["type"]) == ("datasource", "datasource")
-    charts = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-    assert all(panel["datasource"]["uid"] == "${datasource}" for panel in charts)
-    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
-    places = [(p["gridPos"]["x"], p["gridPos"]["y"]) for p in DASHBOARD["panels"]]
-    assert len(set(places)) == len(places)
-
-
-def test_every_rule_says_what_is_the_matter_and_how_grave_it_is() -> None:
-    rules = [rule for group in RULES["groups"] for rule in group["rules"]]
-    assert len({rule["alert"] for rule in rules}) == len(rules)
-    for rule in rules:
-        assert rule["labels"]["severity"] in {"warning", "critical"}
-        assert rule["annotations"]["summary"]
-        assert re.fullmatch(r"\d+[smh]", rule.get("for", "1m"))
