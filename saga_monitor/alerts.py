@@ -6,8 +6,8 @@ is one message, not ten thousand.
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -18,6 +18,8 @@ from saga_monitor.judging.reasons import Reason
 EXAMPLES = 5
 # What flickers is not over: it must be away for so long.
 AWAY = dt.timedelta(seconds=30)
+# One order that became a thousand is another trouble: it is told again when it is so many times what was told.
+GROWN = 10
 
 
 class Severity(StrEnum):
@@ -27,24 +29,30 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Anomalies of `kind` are alerts, but for these reasons; `fades`: how long one matters that never ends."""
+    """Anomalies of `kind` are alerts, but for these reasons; `fades`: how long one matters that never ends.
+
+    `asks`: what the broker says decides whether and why there is one.
+    """
 
     kind: Kind
     severity: Severity
     but_for: frozenset[str] = frozenset()
     fades: dt.timedelta | None = None
+    asks: bool = False
 
 
 _A_DAY = dt.timedelta(days=1)
 RULES = (
+    Rule(Kind.BLIND, Severity.CRITICAL),
     Rule(Kind.CONTRADICTION, Severity.CRITICAL, fades=_A_DAY),
-    Rule(Kind.HALF_UNDONE, Severity.CRITICAL, but_for=frozenset({Reason.RETRYING})),
+    Rule(Kind.HALF_UNDONE, Severity.CRITICAL, but_for=frozenset({Reason.RETRYING}), asks=True),
     # What waits for its next try, or its turn, is late and on its way; nobody need get up for it.
-    Rule(Kind.STUCK, Severity.WARNING, but_for=frozenset({Reason.RETRYING, Reason.QUEUED})),
-    Rule(Kind.DEAD_LETTER, Severity.WARNING),
+    Rule(Kind.STUCK, Severity.WARNING, but_for=frozenset({Reason.RETRYING, Reason.QUEUED}), asks=True),
+    Rule(Kind.DEAD_LETTER, Severity.WARNING, asks=True),
     Rule(Kind.NOT_ALLOWED, Severity.WARNING, fades=_A_DAY),
     Rule(Kind.CLOCK_SKEW, Severity.WARNING),
 )
+ALL_KINDS = frozenset(rule.kind for rule in RULES)
 
 
 class Status(StrEnum):
@@ -73,12 +81,18 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """An alert as it was last seen, when it was opened, and when somebody was last told."""
+    """An alert as it was last seen, when it was opened, and when what was last told.
+
+    `owed`: until when each receiver has to take that; then it is told again.
+    """
 
     alert: Alert
     opened_at: dt.datetime
     told_at: dt.datetime
     seen_at: dt.datetime
+    told_count: int
+    status: Status = Status.OPENED
+    owed: Mapping[str, dt.datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +105,21 @@ class Notice:
     at: dt.datetime
 
     @property
+    def id(self) -> str:
+        """The same from the opening to the closing, and whenever it is told again."""
+        return f"{self.alert.key}@{_text(self.opened_at)}"
+
+    @property
     def title(self) -> str:
         alert = self.alert
         place = f" at {alert.service}" if alert.service else ""
         return f"[{self.status}] {alert.kind}{place}: {alert.reason} ({alert.count})"
 
     def as_json(self) -> dict[str, Any]:
-        """What the webhook is sent. `id` is the same from the opening to the closing."""
+        """What the webhook is sent."""
         alert = self.alert
         return {
-            "id": f"{alert.key}@{_text(self.opened_at)}",
+            "id": self.id,
             "status": self.status,
             "at": _text(self.at),
             "opened_at": _text(self.opened_at),
@@ -127,18 +146,33 @@ def standing(anomalies: Iterable[Anomaly], now: dt.datetime) -> dict[str, Alert]
     return {alert.key: alert for alert in alerts}
 
 
+def judged(*, abreast: bool, asked: bool) -> frozenset[str]:
+    """The kinds of which a look can tell that they have begun or are over.
+
+    By a monitor that is not `abreast` of the history nothing can be told but that. Without the broker's word what
+    it decides is neither begun nor over: whoever was told why an order is stuck is not told that nobody knows.
+    """
+    if not abreast:
+        return frozenset({Kind.BLIND})
+    return ALL_KINDS if asked else frozenset(rule.kind for rule in RULES if not rule.asks)
+
+
 def changes(
-    opened: Mapping[str, Open], alerts: Mapping[str, Alert], now: dt.datetime, repeat: dt.timedelta
+    opened: Mapping[str, Open],
+    alerts: Mapping[str, Alert],
+    now: dt.datetime,
+    repeat: dt.timedelta,
+    kinds: Collection[str] = ALL_KINDS,
 ) -> Iterator[Notice]:
-    """What is new, what is told again, what is over."""
+    """What is new, what is told again, what is over; of these `kinds`."""
     for key, alert in alerts.items():
         before = opened.get(key)
         if before is None:
             yield Notice(Status.OPENED, alert, now, now)
-        elif now - before.told_at >= repeat:
+        elif now - before.told_at >= repeat or alert.count >= GROWN * before.told_count:
             yield Notice(Status.REPEATED, alert, before.opened_at, now)
     for key, before in opened.items():
-        if key not in alerts and now - before.seen_at >= AWAY:
+        if key not in alerts and before.alert.kind in kinds and now - before.seen_at >= AWAY:
             yield Notice(Status.CLOSED, before.alert, before.opened_at, now)
 
 

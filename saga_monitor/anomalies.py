@@ -35,6 +35,7 @@ MOST_TIMES_STUCK_AFTER = 10
 class Kind(StrEnum):
     """The gravest first."""
 
+    BLIND = "blind"  # of the monitor itself (alerting/sight.py): what follows may be old
     CONTRADICTION = "contradiction"
     HALF_UNDONE = "half_undone"
     STUCK = "stuck"

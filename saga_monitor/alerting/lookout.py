@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from saga_monitor.alerting.alert_book import AlertBook
+from saga_monitor.alerting.alert_book import AlertBook, Told
 from saga_monitor.alerting.receivers import Receivers, open_receivers
-from saga_monitor.alerts import Notice, standing
+from saga_monitor.alerting.sight import Sight
+from saga_monitor.alerts import Notice, judged, standing
 from saga_monitor.anomalies import Anomaly, Terms, anomalies_of
 from saga_monitor.queries import Queries
 from saga_monitor.reading.behind import UNKNOWN, Behind, behind
@@ -28,7 +29,7 @@ ABREAST_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the last look saw. `anomalies` are of the last look that could judge."""
+    """What the last look saw. `anomalies` are of the last look that could judge; that none can now is one too."""
 
     at: dt.datetime | None = None
     facts: Facts | None = None
@@ -47,7 +48,8 @@ class Lookout:
         self._terms = Terms.of(settings)
         self._repeat = dt.timedelta(seconds=settings.alert_repeat)
         self._queries = Queries(settings.monitor_database, settings.stuck_after)
-        self._book = AlertBook(settings.monitor_database)
+        self._book = AlertBook(settings.monitor_database, receivers.names)
+        self._sight, self._found = Sight(), list[Anomaly]()
         # A look is on a thread, and goes on when its task is cancelled; closing waits for it.
         self._busy, self._closed = threading.Lock(), False
 
@@ -69,11 +71,11 @@ class Lookout:
                 await self.look(None)
                 await asyncio.sleep(LOOK_SECONDS)
 
-    async def look(self, answers: Facts | None) -> None:
-        """Judge once, knowing what the broker says, and tell of what has changed."""
-        now = dt.datetime.now(dt.UTC)
+    async def look(self, answers: Facts | None, now: dt.datetime | None = None) -> None:
+        """Judge once, knowing what the broker says, and tell of what has changed; as of `now` when it is said."""
+        now = now or dt.datetime.now(dt.UTC)
         try:
-            self.view, notices = await asyncio.to_thread(self._look, answers, now)
+            self.view, notices, again = await asyncio.to_thread(self._look, answers, now)
         except DatabaseRefused as error:
             log.error("lookout.hindered", error=str(error))
         except Exception:
@@ -81,18 +83,27 @@ class Lookout:
             log.exception("lookout.failed")
         else:
             self.receivers.tell(notices)
+            self.receivers.tell_again(again)
 
-    def _look(self, answers: Facts | None, now: dt.datetime) -> tuple[View, list[Notice]]:
+    def note_taken(self) -> None:
+        """Note what receivers have taken since the last look. Raises DatabaseRefused."""
         with self._busy:
-            return (self.view, []) if self._closed else self._judge(answers, now)
+            self._book.owed(self.receivers.taken(), dt.datetime.now(dt.UTC))
 
-    def _judge(self, answers: Facts | None, now: dt.datetime) -> tuple[View, list[Notice]]:
+    def _look(self, answers: Facts | None, now: dt.datetime) -> tuple[View, list[Notice], list[Told]]:
+        with self._busy:
+            return (self.view, [], []) if self._closed else self._judge(answers, now)
+
+    def _judge(self, answers: Facts | None, now: dt.datetime) -> tuple[View, list[Notice], list[Told]]:
         delay = behind(self._queries, answers, now)
-        if not _abreast(delay):
-            return View(now, answers, delay, self.view.anomalies), []
-        found = anomalies_of(self._queries, answers, now, self._terms)
-        notices = self._book.update(standing(found, now), now, self._repeat)
-        return View(now, answers, delay, found), notices
+        abreast = _abreast(delay)
+        if abreast:
+            self._found = anomalies_of(self._queries, answers, now, self._terms)
+        found = [*self._sight.look(answers, abreast=abreast, now=now), *self._found]
+        kinds = judged(abreast=abreast, asked=answers is not None)
+        again = self._book.owed(self.receivers.taken(), now)
+        notices = self._book.update(standing(found, now), now, self._repeat, kinds)
+        return View(now, answers, delay, found), notices, again
 
 
 def _abreast(delay: Behind) -> bool:
@@ -111,6 +122,8 @@ async def look_out(settings: Settings) -> AsyncIterator[Lookout]:
         try:
             yield lookout
             await receivers.finish()
+            with contextlib.suppress(DatabaseRefused):
+                await asyncio.to_thread(lookout.note_taken)
         finally:
             for task in tasks:
                 task.cancel()

@@ -1,12 +1,13 @@
 """Who is told of alerts: the log, a webhook, and whatever Apprise knows.
 
 Each receiver has a lane: a bounded queue and a task of its own, which tries again with growing pauses. A receiver
-that is slow, flaky or gone costs its own notices, counted and said, and never anybody else's time.
+that is slow, flaky or gone never costs anybody else's time. What it does not take is counted and said, and told to
+it again some minutes later, for as long as it matters: by the book (`alert_book.py`), which hears what was taken.
 """
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
@@ -100,7 +101,13 @@ class Receivers:
 
     def __init__(self, receivers: Sequence[Receiver]) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
-        self._lanes = [_Lane(receiver, self.counts) for receiver in receivers]
+        self.names = [receiver.name for receiver in receivers]
+        self._taken: deque[tuple[str, Notice]] = deque()
+        self._lanes = [_Lane(receiver, self.counts, self._taken) for receiver in receivers]
+
+    def taken(self) -> list[tuple[str, Notice]]:
+        """What was taken since this was last asked, and by whom."""
+        return [self._taken.popleft() for _ in range(len(self._taken))]
 
     def counted(self) -> dict[tuple[str, str], int]:
         """`counts`, and nought for what has not happened yet."""
@@ -114,6 +121,13 @@ class Receivers:
             self.counts["log", "told"] += 1
             for lane in self._lanes:
                 lane.put(notice)
+
+    def tell_again(self, owed: Sequence[tuple[str, Notice]]) -> None:
+        """Hand each to the lane of the one who has not taken it; the log and the others know."""
+        for name, notice in owed:
+            for lane in self._lanes:
+                if lane.name == name:
+                    lane.put(notice)
 
     async def run(self) -> None:
         """Deliver for ever."""
@@ -129,14 +143,21 @@ class Receivers:
 
 
 class _Lane:
-    def __init__(self, receiver: Receiver, counts: Counter[tuple[str, str]]) -> None:
+    def __init__(
+        self, receiver: Receiver, counts: Counter[tuple[str, str]], taken: deque[tuple[str, Notice]]
+    ) -> None:
         self.name = receiver.name
+        self._taken = taken
+        self._in_hand: set[tuple[str, Status]] = set()
         self._receiver, self._counts = receiver, counts
         self._waiting: asyncio.Queue[Notice] = asyncio.Queue(WAITING_AT_MOST)
 
     def put(self, notice: Notice) -> None:
+        if (notice.id, notice.status) in self._in_hand:
+            return  # told again while it waits: once is enough
         try:
             self._waiting.put_nowait(notice)
+            self._in_hand.add((notice.id, notice.status))
         except asyncio.QueueFull:
             self._dropped(notice, "too many are waiting")
 
@@ -149,6 +170,7 @@ class _Lane:
             try:
                 await self._deliver(notice)
             finally:
+                self._in_hand.discard((notice.id, notice.status))
                 self._waiting.task_done()
 
     async def _deliver(self, notice: Notice) -> None:
@@ -156,6 +178,7 @@ class _Lane:
             trouble = await self._try(notice)
             if trouble is None:
                 self._counts[self.name, "told"] += 1
+                self._taken.append((self.name, notice))
                 return
             self._counts[self.name, "failed_tries"] += 1
             if tries == TRIES or not trouble.worth_another_try:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from saga_monitor.alerting.alert_book import AlertBook
-from saga_monitor.alerts import Alert, Status, standing
+from saga_monitor.alerts import ALL_KINDS, Alert, Status, judged, standing
 from saga_monitor.anomalies import Anomaly, Kind
 from tests.monitor.stage import START
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 
@@ -39,8 +39,10 @@ def book(tmp_path: Path) -> Iterator[AlertBook]:
     book.close()
 
 
-def told(book: AlertBook, found: dict[str, Alert], now: dt.datetime) -> list[tuple[str, str]]:
-    return [(notice.status, notice.alert.key) for notice in book.update(found, now, HOUR)]
+def told(
+    book: AlertBook, found: dict[str, Alert], now: dt.datetime, kinds: Collection[str] = ALL_KINDS
+) -> list[tuple[str, str]]:
+    return [(notice.status, notice.alert.key) for notice in book.update(found, now, HOUR, kinds)]
 
 
 def test_many_orders_with_one_trouble_are_one_alert() -> None:
@@ -95,6 +97,34 @@ def test_a_restart_and_a_second_monitor_tell_nobody_twice(book: AlertBook, tmp_p
         assert told(other, found, START + MINUTE) == []
         other.close()
     assert told(book, {}, START + 5 * MINUTE) == [(Status.CLOSED, "stuck/stock/held")]
+
+
+def test_one_order_that_became_a_thousand_is_told_again_at_once(book: AlertBook) -> None:
+    def grown(count: int) -> dict[str, Alert]:
+        return alerts(*(anomaly(f"CMD-{n}") for n in range(count)))
+
+    key = "stuck/stock/held"
+    told(book, grown(1), START)
+    assert told(book, grown(9), START + MINUTE) == []
+    assert told(book, grown(1001), START + 2 * MINUTE) == [(Status.REPEATED, key)]
+    assert told(book, grown(1002), START + 3 * MINUTE) == []
+    assert told(book, grown(1001), START + 62 * MINUTE) == [(Status.REPEATED, key)]
+
+
+def test_what_was_not_judged_is_neither_opened_nor_repeated_nor_closed(book: AlertBook) -> None:
+    stuck, contradiction = anomaly(), anomaly(kind=Kind.CONTRADICTION, reason="said_twice")
+    told(book, alerts(stuck, contradiction), START)
+    blind = judged(abreast=True, asked=False)
+    others = alerts(anomaly(reason="unknown"), anomaly(kind=Kind.DEAD_LETTER, reason="invalid"))
+    for minute in range(1, 90, 5):
+        kinds = [key for _, key in told(book, others, START + minute * MINUTE, blind)]
+        assert kinds == (["contradiction/stock/said_twice"] if minute == 1 else [])
+    assert told(book, alerts(stuck), START + 89 * MINUTE) == [(Status.REPEATED, "stuck/stock/held")]
+    assert told(book, {}, START + 90 * MINUTE) == [(Status.CLOSED, "stuck/stock/held")]
+
+
+def test_by_a_monitor_that_is_behind_only_its_blindness_is_told() -> None:
+    assert judged(abreast=False, asked=True) == {Kind.BLIND}
 
 
 def test_a_notice_keeps_its_id_from_the_opening_to_the_closing(book: AlertBook) -> None:

@@ -132,6 +132,15 @@ async def test_a_notice_that_is_never_taken_is_dropped_and_said(book: AlertBook,
     assert "secret-token" not in repr(logs)
 
 
+async def test_what_waits_in_a_lane_is_not_put_there_again(book: AlertBook) -> None:
+    async with hooked(lambda _: 200) as (hook, opened):
+        told = notices(book)
+        opened.tell(told)
+        opened.tell_again([("webhook", notice) for notice in told])
+        await opened.finish()
+        assert len(hook.taken) == 1
+
+
 async def test_a_receiver_that_never_answers_slows_nobody_and_its_queue_is_bounded(
     book: AlertBook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
