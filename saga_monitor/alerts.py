@@ -5,17 +5,15 @@ is one message, not ten thousand.
 """
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from saga_monitor.anomalies import Anomaly, Kind
+from saga_monitor.groups import grouped
 from saga_monitor.judging.reasons import Reason
 
-# An order's id is an example, for whoever wants to look.
-EXAMPLES = 5
 # What flickers is not over: it must be away for so long.
 AWAY = dt.timedelta(seconds=30)
 # One order that became a thousand is another trouble: it is told again when it is so many times what was told.
@@ -137,12 +135,11 @@ class Notice:
 def standing(anomalies: Iterable[Anomaly], now: dt.datetime) -> dict[str, Alert]:
     """The alerts that these anomalies call for now, by key."""
     rules = {rule.kind: rule for rule in RULES}
-    groups: dict[tuple[Kind, str | None, str], list[Anomaly]] = defaultdict(list)
-    for anomaly in anomalies:
-        rule = rules.get(anomaly.kind)
-        if rule and anomaly.reason not in rule.but_for and not _faded(anomaly, rule, now):
-            groups[anomaly.kind, anomaly.service, anomaly.reason].append(anomaly)
-    alerts = [_alert(group, rules[kind].severity) for (kind, _, _), group in groups.items()]
+    called_for = [a for a in anomalies if a.kind in rules and _matters(a, rules[a.kind], now)]
+    alerts = [
+        Alert(g.kind, g.service, g.reason, rules[g.kind].severity, g.count, g.orders, g.since, g.sentence)
+        for g in grouped(called_for)
+    ]
     return {alert.key: alert for alert in alerts}
 
 
@@ -176,24 +173,9 @@ def changes(
             yield Notice(Status.CLOSED, before.alert, before.opened_at, now)
 
 
-def _faded(anomaly: Anomaly, rule: Rule, now: dt.datetime) -> bool:
-    return bool(rule.fades and anomaly.since and now - anomaly.since > rule.fades)
-
-
-def _alert(group: list[Anomaly], severity: Severity) -> Alert:
-    first = group[0]
-    orders = tuple(dict.fromkeys(a.commande_id for a in group if a.commande_id))
-    since = min((anomaly.since for anomaly in group if anomaly.since), default=None)
-    return Alert(
-        first.kind,
-        first.service,
-        first.reason,
-        severity,
-        sum(anomaly.count for anomaly in group),
-        orders[:EXAMPLES],
-        since,
-        first.sentence,
-    )
+def _matters(anomaly: Anomaly, rule: Rule, now: dt.datetime) -> bool:
+    faded = rule.fades and anomaly.since and now - anomaly.since > rule.fades
+    return anomaly.reason not in rule.but_for and not faded
 
 
 def _text(time: dt.datetime | None) -> str | None:

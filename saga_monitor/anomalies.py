@@ -16,8 +16,9 @@ from saga_monitor.books.evidence import Case, Letter
 from saga_monitor.books.schema import instant
 from saga_monitor.books.tallies import Spread, bounded
 from saga_monitor.judging import faults
-from saga_monitor.judging.reasons import GRACE, Known, Voice, Why, because, remedy, why
+from saga_monitor.judging.reasons import GRACE, Known, Voice, Why, remedy, why
 from saga_monitor.judging.waits import Wait, waits
+from saga_monitor.judging.words import because
 from saga_monitor.progress import GIVEN_UP, Flag, State
 from saga_monitor.queries import Queries
 from saga_monitor.reading.facts import Facts

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from contracts.topology import dlq, inbox, requeue
 from saga_monitor.judging.waits import Wait
+from saga_monitor.judging.words import because
 from saga_monitor.progress import GIVEN_UP
 from saga_monitor.reading.facts import Facts
 
@@ -143,11 +144,6 @@ def _nowhere(wait: Wait, known: Known) -> Why:
         f"its worker is there and {inbox(wait.service)} is empty, so it holds the message or never had it:"
         f" look at the log of {wait.service}, and restart it",
     )
-
-
-def because(reason: str, detail: str) -> str:
-    """A dead letter's reason for a person."""
-    return f"{reason}{_detail(detail)}"
 
 
 def remedy(letter: Dead) -> str:

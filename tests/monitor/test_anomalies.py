@@ -122,8 +122,10 @@ async def test_a_message_given_up_is_named_at_once(monitor: Monitor, stream: Str
     soon = START + dt.timedelta(seconds=1)
     stuck, letter = await wrong(monitor, stream, broker(paiement_dlq=QueueCount(1, 0)), soon)
     assert found([stuck, letter]) == [("stuck", "paiement", "set_aside"), ("dead_letter", "paiement", "exhausted")]
-    assert "its stock.reserve is in paiement.dlq: exhausted; mend the cause" in stuck.sentence
-    assert letter.sentence.startswith("CMD-1: stock.reserve is in paiement.dlq: exhausted; mend the cause, then")
+    assert "its stock.reserve is in paiement.dlq: every try failed; mend the cause" in stuck.sentence
+    assert letter.sentence.startswith(
+        "CMD-1: stock.reserve is in paiement.dlq: every try failed; mend the cause, then"
+    )
 
 
 async def test_a_dead_letter_that_was_sent_back_or_thrown_away_explains_nothing(

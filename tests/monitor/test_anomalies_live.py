@@ -119,7 +119,7 @@ def test_clocks_that_differ(scene: Scene) -> None:
 def test_a_dead_letter_of_no_order(scene: Scene) -> None:
     assert scene.shop.outsider.publish("client.events", "commande.initiee", b"not JSON")
     sentence = scene.named(None, "dead_letter", "stock", "unreadable")
-    assert "is in stock.dlq: unreadable (not JSON); tell whoever sent it" in sentence
+    assert "is in stock.dlq: it cannot be read (not JSON); tell whoever sent it" in sentence
     for service in ("stock", "commande"):
         assert scene.shop.outsider.get(f"{service}.dlq", within_seconds=10)
     assert [a for a in scene.wrong() if a.kind == "dead_letter"] == []
@@ -186,7 +186,7 @@ def test_half_undone_because_the_undoing_was_set_aside(scene: Scene) -> None:
     scene.shop.told(order, "commande.annulee", "stock.libere")
     sentence = scene.named(order, "half_undone", "paiement", "set_aside")
     assert "is cancelled, and paiement has not said paiement.rembourse: its commande.annulee is in pai" in sentence
-    assert "exhausted (ConnectionError" in sentence
+    assert "every try failed (ConnectionError" in sentence
     assert "from paiement.dlq back through the exchange paiement.requeue" in sentence
     letters = {
         a.sentence.split(" is in ")[0] for a in scene.wrong() if (a.kind, a.commande_id) == ("dead_letter", order)

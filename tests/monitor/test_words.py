@@ -1,0 +1,73 @@
+"""A dead letter's reason is said in words that need no knowledge of our code, nor of our libraries."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.books.tallies import REASONS
+from saga_monitor.judging.words import because
+from services.runtime import Delivery, Reason
+from services.runtime.delivery import Reader
+from services.runtime.verdict import DeadLetter
+from services.stock import SERVICE
+from tests.monitor.stage import PLACED, said
+
+GOOD: dict[str, Any] = json.loads(said("CMD-1", PLACED[0]))
+
+
+def refused(body: bytes) -> DeadLetter:
+    """As a worker of stock refuses it."""
+    verdict = Reader(SERVICE).read(Delivery(1, body, "client.events", CHOREOGRAPHY.starts.TYPE))
+    assert isinstance(verdict, DeadLetter)
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"quantite": 0}, "data.quantite is too small"),
+        ({"quantite": "two"}, "data.quantite is not a whole number"),
+        ({"quantite": None}, "data.quantite is not a whole number"),
+        ({"montant": 1.999}, "data.montant has too many decimals"),
+        ({"montant": 1e9}, "data.montant is too large"),
+        ({"montant": "much"}, "data.montant is wrong"),
+        ({"client_id": "x" * 101}, "data.client_id is too long"),
+        ({"client_id": ""}, "data.client_id is too short"),
+        ({"client_id": 5}, "data.client_id is not a text"),
+        ({"produit_id": "\n"}, "data.produit_id holds a character that it may not"),
+    ],
+)
+def test_a_wrong_field_is_said_plainly(wrong: dict[str, Any], words: str) -> None:
+    letter = refused(json.dumps(GOOD | {"data": GOOD["data"] | wrong}).encode())
+    assert because(letter.reason, letter.detail) == f"it is not as its type must be ({words})"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"[]", "it is not as its type must be (the message is not a JSON object)"),
+        (json.dumps(GOOD | {"data": 7}).encode(), "it is not as its type must be (its data is not a JSON object)"),
+        (b"{}", "it is not as its type must be (specversion is missing)"),
+        (json.dumps(GOOD | {"time": "noon"}).encode(), "it is not as its type must be (time is not a time)"),
+        (b"{", "it cannot be read (not JSON)"),
+        (json.dumps(GOOD | {"subject": "CMD-2"}).encode(), "it speaks of more than one order (subject, "),
+    ],
+)
+def test_a_wrong_message_is_said_plainly(body: bytes, words: str) -> None:
+    letter = refused(body)
+    assert because(letter.reason, letter.detail).startswith(words)
+
+
+def test_every_reason_that_a_program_of_ours_gives_has_words_of_its_own() -> None:
+    told = {because(reason, "") for reason in REASONS}
+    assert len(told) == len(REASONS)
+    assert not [words for words in told if "_" in words or words in set(Reason)]
+    assert because("made up", "by somebody") == "made up (by somebody)"
+
+
+def test_what_an_error_says_is_left_as_it_is() -> None:
+    assert because("exhausted", "ConnectionError: gateway") == "every try failed (ConnectionError: gateway)"
