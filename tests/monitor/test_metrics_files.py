@@ -123,3 +123,12 @@ def test_every_rule_says_what_is_the_matter_and_how_grave_it_is() -> None:
         assert rule["labels"]["severity"] in {"warning", "critical"}
         assert rule["annotations"]["summary"]
         assert re.fullmatch(r"\d+[smh]", rule.get("for", "1m"))
+
+
+def test_the_rules_own_tests_are_of_rules_on_growth_and_begin_at_nought() -> None:
+    """`promtool`, which carries them out, is not among what the tests need; what they suppose is held here."""
+    file = yaml.safe_load((DEPLOY / "prometheus" / "alerts_test.yml").read_text(encoding="utf-8"))
+    (test,) = file["tests"]
+    assert all(series["values"].startswith("0x") for series in test["input_series"])
+    tried = {case["alertname"] for case in test["alert_rule_test"]}
+    assert tried == {name for name, expression in RULES_BY_NAME.items() if GROWTH.search(expression)}
