@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from saga_monitor.books import times
+from saga_monitor.books.indexes import has
 from saga_monitor.books.known import DeadLetter, Event, Order, Totals
 from saga_monitor.books.schema import connect, instant, moment, refused
 from saga_monitor.books.times import Times
@@ -37,13 +38,11 @@ class Queries:
     def close(self) -> None:
         self._connection.close()
 
-    def totals(self, now: dt.datetime) -> Totals:
+    def totals(self, now: dt.datetime, most: int | None = None) -> Totals:
+        """`most`: of the stuck orders, no more are counted."""
         with self._asking() as connection:
             counts = dict(connection.execute("SELECT name, value FROM counters WHERE value != 0"))
-            (stuck,) = connection.execute(
-                "SELECT count(*) FROM orders WHERE at_rest = 0 AND quiet_since < ?", (self._silent_since(now),)
-            ).fetchone()
-        return Totals(counts, stuck)
+        return Totals(counts, self._stuck(now, most))
 
     def order(self, commande_id: str, now: dt.datetime) -> Order | None:
         """The order with that id, or None."""
@@ -72,24 +71,32 @@ class Queries:
             return self._orders(
                 "WHERE at_rest = 0 AND quiet_since < ? ORDER BY quiet_since DESC LIMIT ?", silent, now
             )
-        wanted = (f'%"{flag}"%', limit)
-        return self._orders("WHERE flags != '[]' AND flags LIKE ? ORDER BY last_offset DESC LIMIT ?", wanted, now)
+        return self._orders(f"WHERE {has(flag)} ORDER BY last_offset DESC LIMIT ?", (limit,), now)
 
     def urgent(self, limit: int, now: dt.datetime) -> list[Order]:
         """The orders that a person should look at: given up, contradictory, then stuck."""
         urgent = self._orders("WHERE urgent = 1 ORDER BY last_offset DESC LIMIT ?", (limit,), now)
         return _unique([*urgent, *self.flagged(Flag.STUCK, limit, now)])[:limit]
 
-    def to_look_at(self, now: dt.datetime) -> int:
-        """How many orders a person should look at, each once whatever is wrong with it."""
-        silent = self._silent_since(now)
-        ((stuck, others),) = self.ask(
-            "SELECT (SELECT count(*) FROM orders WHERE at_rest = 0 AND quiet_since < ?),"
-            " (SELECT count(*) FROM orders WHERE urgent = 1 AND NOT (at_rest = 0 AND quiet_since < ?))",
-            silent,
-            silent,
+    def to_look_at(self, now: dt.datetime, most: int) -> int:
+        """How many orders a person should look at, each once whatever is wrong with it; at most that many."""
+        left = most - self._stuck(now, most)
+        # Those passed over are stuck, and so no more than were counted: this ends soon, whatever is wrong.
+        ((others,),) = self.ask(
+            "SELECT count(*) FROM (SELECT 1 FROM orders INDEXED BY orders_urgent"
+            " WHERE urgent = 1 AND NOT (at_rest = 0 AND quiet_since < ?) LIMIT ?)",
+            self._silent_since(now),
+            left,
         )
-        return int(stuck + others)
+        return most - left + int(others)
+
+    def _stuck(self, now: dt.datetime, most: int | None) -> int:
+        ((stuck,),) = self.ask(
+            "SELECT count(*) FROM (SELECT 1 FROM orders WHERE at_rest = 0 AND quiet_since < ? LIMIT ?)",
+            self._silent_since(now),
+            -1 if most is None else most,
+        )
+        return int(stuck)
 
     def in_flight(self, limit: int, now: dt.datetime) -> list[Order]:
         return self._orders("WHERE at_rest = 0 ORDER BY last_offset DESC LIMIT ?", (limit,), now)

@@ -4,12 +4,15 @@ import datetime as dt
 import sqlite3
 from pathlib import Path
 
+from saga_monitor.books.indexes import index, index_again
 from services.runtime import DatabaseRefused
 
 # "CHOR" in the file's header, so that another program's file is never written to.
 APPLICATION_ID = 0x43484F52
 # Raised with every change of the tables or of the judgement: the stream rebuilds what an older version kept.
-VERSION = 5
+VERSION = 6
+# Its tables and judgement were these, its indexes others: such a file is indexed again, and goes on.
+_INDEXED_OTHERWISE = 5
 BUSY_SECONDS = 5.0
 # Room for the pages that a batch touches, whatever the size of the file; memory stays flat.
 CACHE_KIB = 16_000
@@ -51,6 +54,7 @@ CREATE TABLE dead_letters (
 CREATE INDEX dead_letters_of_order ON dead_letters (commande_id);
 CREATE INDEX dead_letters_of_service ON dead_letters (service, "offset");
 
+-- Its indexes: indexes.py.
 CREATE TABLE orders (
     number INTEGER PRIMARY KEY, commande_id TEXT NOT NULL UNIQUE,
     state TEXT NOT NULL, flags TEXT NOT NULL, at_rest INTEGER NOT NULL, urgent INTEGER NOT NULL,
@@ -61,14 +65,6 @@ CREATE TABLE orders (
     duration_ms INTEGER, last_type TEXT NOT NULL, last_offset INTEGER NOT NULL,
     retries INTEGER NOT NULL, dead_letters INTEGER NOT NULL
 );
-CREATE INDEX orders_recent ON orders (last_offset);
-CREATE INDEX orders_by_state ON orders (state, last_offset);
-CREATE INDEX orders_by_state_and_id ON orders (state, commande_id);
-CREATE INDEX orders_in_flight ON orders (last_offset) WHERE at_rest = 0;
--- The state and the flags are there so that a filter reads the index alone.
-CREATE INDEX orders_silent ON orders (quiet_since, state, commande_id) WHERE at_rest = 0;
-CREATE INDEX orders_flagged ON orders (last_offset, flags, state) WHERE flags != '[]';
-CREATE INDEX orders_urgent ON orders (last_offset) WHERE urgent = 1;
 
 -- How many orders, and how many of each step, took how long.
 CREATE TABLE times (
@@ -144,37 +140,42 @@ def refused(path: Path, error: sqlite3.Error) -> DatabaseRefused:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # Before anything is changed: a foreign file must be left as it was found.
-    if not _is_ours(connection, path):
+    if _version(connection, path) != VERSION:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("BEGIN IMMEDIATE")
-        if not _is_ours(connection, path):  # somebody else may have been faster
+        found = _version(connection, path)  # somebody else may have been faster
+        if found is None:
             _create(connection)
+        elif found != VERSION:
+            index_again(connection)
+            connection.execute(f"PRAGMA user_version={VERSION}")
         connection.execute("COMMIT")
     connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
     # The stream can say everything again, so a commit need not wait for the disk.
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
-def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
-    """True when it is, False when the file is new. Raises DatabaseRefused for any other."""
+def _version(connection: sqlite3.Connection, path: Path) -> int | None:
+    """Which of those that can be used, None when the file is new. Raises DatabaseRefused for any other."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application == APPLICATION_ID and version == VERSION:
-        return True
+    if application == APPLICATION_ID and version in {VERSION, _INDEXED_OTHERWISE}:
+        return int(version)
     if application == APPLICATION_ID:
         raise DatabaseRefused(
             f"{path}: written by another version of the monitor; delete it, the stream rebuilds it"
         )
     if tables or application or version:
         raise DatabaseRefused(f"{path}: not a monitor's file; choose another with SAGA_MONITOR_DATABASE")
-    return False
+    return None
 
 
 def _create(connection: sqlite3.Connection) -> None:
     for statement in _TABLES.split(";\n"):
         if statement.strip():
             connection.execute(statement)
+    index(connection)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={VERSION}")
 

@@ -117,8 +117,8 @@ def _limit(text: str) -> int:
 def _place(name: str, text: str, filters: Filters) -> tuple[int | str, ...]:
     if filters.q:
         return (text[: LONGEST_ID + 1],)
-    parts: list[str] = text.split("~", 2) if filters.flag == Flag.STUCK else [text]
-    complete = len(parts) == (3 if filters.flag == Flag.STUCK else 1)
+    parts: list[str] = text.split("~", 1) if filters.flag == Flag.STUCK else [text]
+    complete = len(parts) == (2 if filters.flag == Flag.STUCK else 1)
     if not complete or not _NUMBER.fullmatch(parts[0]):
         raise BadRequestError(f"{name}: not a place in this list; begin again without it")
     return (int(parts[0]), *parts[1:])

@@ -1,6 +1,7 @@
 """What the templates are written on: everything that is put in is made printable, then escaped."""
 
 import datetime as dt
+import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from markupsafe import Markup
 
 from saga_monitor.showing.printable import printable
 from saga_monitor.showing.tables import took
+from saga_monitor.web.reader import MOST_COUNTED
 
 HERE = Path(__file__).parent
 # A browser resolves these two away before it asks.
@@ -34,6 +36,7 @@ def environment() -> Environment:
         "clock": clock,
         "iso": _iso,
         "number": number,
+        "counted": counted,
         "order_path": order_path,
         "pretty": pretty,
         "ago": ago,
@@ -53,6 +56,7 @@ def _shown(value: Any) -> Any:
     return value
 
 
+@functools.cache
 def icon(name: str) -> Markup:
     """A drawing of the sprite in the page; it says nothing that the text beside it does not."""
     return Markup('<svg class="icon" aria-hidden="true"><use href="#i-{}"/></svg>').format(name)
@@ -80,6 +84,11 @@ def _iso(time: dt.datetime | None) -> str:
 def number(value: int) -> Markup:
     # A no-break thin space, as in French; it has no glyph, and would be written out if it were not markup.
     return Markup("\u202f").join(f"{value:,}".split(","))
+
+
+def counted(value: int) -> Markup:
+    """A number of orders that was counted no further than `MOST_COUNTED`."""
+    return number(MOST_COUNTED) + "+" if value > MOST_COUNTED else number(value)
 
 
 def order_path(commande_id: str) -> str:

@@ -11,7 +11,7 @@ from saga_monitor.anomalies import Terms
 from saga_monitor.web.paper import environment
 from saga_monitor.web.pulse import Pulse, Standing
 from saga_monitor.web.raw import Archive
-from saga_monitor.web.reader import Reader, Readers
+from saga_monitor.web.reader import MOST_COUNTED, Reader, Readers
 
 PAGES = (("/", "Orders"), ("/anomalies", "Anomalies"), ("/charts", "Charts"), ("/choreography", "Choreography"))
 
@@ -40,9 +40,10 @@ class Site:
         """The page `name`, with what every page shows beside its own `values`."""
         now = values.setdefault("now", dt.datetime.now(dt.UTC))
         values |= {
-            "totals": reader.totals(now),
+            # One more than is said, so that "+" is said of what there is more of.
+            "totals": reader.totals(now, MOST_COUNTED + 1),
             "standing": self.standing(reader, now),
-            "urgent": reader.to_look_at(now),
+            "urgent": reader.to_look_at(now, MOST_COUNTED + 1),
         }
         return self.bare_page(request, name, status, **values)
 

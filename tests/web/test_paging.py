@@ -13,7 +13,7 @@ import pytest
 from saga_monitor.progress import Flag, State
 from saga_monitor.web.filters import IN_FLIGHT, BadRequestError, Filters, read_filters
 from saga_monitor.web.reader import Reader
-from tests.monitor.stage import START, STORIES, Stream
+from tests.monitor.stage import CONFIRMED, HELD, START, STORIES, Line, Stream
 from tests.web.served import read_all
 
 if TYPE_CHECKING:
@@ -25,6 +25,17 @@ FILTERS = [
     for state, flag, q in itertools.product(
         ("", IN_FLIGHT, State.RUNNING, State.COMPENSATED), ("", Flag.STUCK, Flag.INTERVENTION), ("", "CMD-1")
     )
+]
+
+FREQUENT = [
+    *(
+        Filters(state=state, flag=flag, q=q, limit=7)
+        for state in ("", IN_FLIGHT, State.RUNNING)
+        for flag in ("", Flag.STUCK, Flag.INTERVENTION)
+        for q in ("", "CMD-1")
+    ),
+    Filters(flag=Flag.CONTRADICTION, limit=7),
+    Filters(flag=Flag.CONTRADICTION, q="CMD-", limit=7),
 ]
 
 
@@ -39,6 +50,24 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         if dice.random() < 0.3:
             stream.set_aside("stock", stream.kept[-len(told)].body)
     path = tmp_path_factory.mktemp("paging") / "monitor.sqlite3"
+    read_all(path, stream)
+    reader = Reader(path, 60.0)
+    yield reader
+    reader.close()
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """Two thousand orders, most of them silent or given up, and one that contradicts itself."""
+    stream = Stream()
+    stream.batch = 2000
+    for number in range(2000):
+        at_rest = number % 4 == 0
+        stream.tell(f"CMD-{number}", CONFIRMED if at_rest else HELD)
+        if number % 2 == 0:
+            stream.set_aside("commande", stream.kept[-1].body)
+    stream.tell("CMD-TWICE", [*CONFIRMED, Line("commande.creee", "paiement.effectue", 700, id="again")])
+    path = tmp_path_factory.mktemp("many") / "monitor.sqlite3"
     read_all(path, stream)
     reader = Reader(path, 60.0)
     yield reader
@@ -91,7 +120,7 @@ def test_an_address_leads_to_the_same_list(reader: Reader, filters: Filters) -> 
     assert reader.page(again, NOW) == reader.page(older, NOW)
 
 
-@pytest.mark.parametrize("query", [{"after": "1~2"}, {"flag": "STUCK", "after": "1~2"}, {"before": "--1"}])
+@pytest.mark.parametrize("query", [{"after": "1~2"}, {"flag": "STUCK", "after": "1"}, {"before": "--1"}])
 def test_a_place_in_another_list_is_refused(query: dict[str, str]) -> None:
     with pytest.raises(BadRequestError):
         read_filters(query)
@@ -117,3 +146,26 @@ def test_no_list_reads_the_whole_table(reader: Reader, filters: Filters) -> None
     plans = [plan for question in asked for *_, plan in reader.ask(f"EXPLAIN QUERY PLAN {question}")]
     assert plans
     assert [plan for plan in plans if "orders" in plan and "INDEX" not in plan] == []
+    # A list that is sorted after it was found has been read to its end, however little of it is shown.
+    assert [plan for plan in plans if "B-TREE" in plan] == []
+
+
+@pytest.mark.parametrize("filters", FREQUENT, ids=lambda f: f.address())
+def test_a_filter_looks_at_little_more_than_it_shows(many: Reader, filters: Filters) -> None:
+    """In steps of SQLite's machine, so that no machine's speed matters: reading a whole index takes thousands."""
+    steps = itertools.count()
+    many._connection.set_progress_handler(lambda: next(steps) < 0, 1)
+    found = many.page(filters, NOW).orders
+    many._connection.set_progress_handler(None, 1)
+    assert found
+    assert next(steps) < 1000
+
+
+def test_what_a_person_should_look_at_is_counted_once_and_no_further_than_asked(many: Reader) -> None:
+    everything = many.orders(None, 10_000, NOW)
+    urgent = {Flag.STUCK, Flag.INTERVENTION, Flag.CONTRADICTION}
+    wanted = sum(bool(urgent.intersection(order.flags)) for order in everything)
+    assert many.to_look_at(NOW, 10_000) == wanted > 1000
+    assert many.to_look_at(NOW, 700) == 700
+    assert many.totals(NOW, 500).stuck == 500
+    assert many.totals(NOW).stuck == sum(Flag.STUCK in order.flags for order in everything)
