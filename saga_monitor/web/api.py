@@ -7,12 +7,13 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from saga_monitor import report
 from saga_monitor.anomalies import as_json
 from saga_monitor.web.filters import Filters, known, read_filters
 from saga_monitor.web.pages import wanted_id
-from saga_monitor.web.pulse import MOST_LISTENERS
+from saga_monitor.web.pulse import MOST_LISTENERS, Pulse
 from saga_monitor.web.site import Site
 from services.runtime import UserError
 
@@ -53,10 +54,7 @@ class Api:
 
     async def changes(self, _: Request) -> Response:
         """Server-sent events."""
-        if self._site.pulse.listeners >= MOST_LISTENERS:
-            raise HTTPException(503, f"{MOST_LISTENERS} pages listen already.")
-        headers = {"x-accel-buffering": "no"}
-        return StreamingResponse(self._site.pulse.changes(), media_type="text/event-stream", headers=headers)
+        return _Changes(self._site.pulse)
 
     async def lives(self, _: Request) -> Response:
         return PlainTextResponse("alive\n")
@@ -72,6 +70,23 @@ class Api:
     def _standing(self) -> Any:
         with self._site.readers.reader() as reader:
             return self._site.standing(reader, dt.datetime.now(dt.UTC))
+
+
+class _Changes(StreamingResponse):
+    """Takes its place among the listeners before it says a word, and leaves it however it ends."""
+
+    def __init__(self, pulse: Pulse) -> None:
+        headers = {"x-accel-buffering": "no"}
+        super().__init__(pulse.changes(), media_type="text/event-stream", headers=headers)
+        self._pulse = pulse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._pulse.listening() as heard:
+            if heard:
+                await super().__call__(scope, receive, send)
+            else:
+                full = PlainTextResponse(f"{MOST_LISTENERS} pages listen already.\n", 503)
+                await full(scope, receive, send)
 
 
 def _address(filters: Filters | None) -> str | None:

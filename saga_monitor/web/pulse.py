@@ -3,7 +3,8 @@
 import asyncio
 import datetime as dt
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from saga_monitor.web.reader import Freshness, Readers
@@ -93,22 +94,30 @@ class Pulse:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def changes(self) -> AsyncIterator[bytes]:
-        """Server-sent events: how things stand now, then each time that they change."""
+    @contextmanager
+    def listening(self) -> Iterator[bool]:
+        """A place among the listeners as long as the block lasts; False when all are taken."""
+        if self.listeners >= MOST_LISTENERS:
+            yield False
+            return
         self.listeners += 1
         try:
-            yield b"retry: 2000\n\n"
-            while not self.stopping:
-                waiting = self._changed
-                if self._told:
-                    yield _event(*self._told)
-                while not waiting.is_set() and not self.stopping:
-                    try:
-                        await asyncio.wait_for(waiting.wait(), COMMENT_SECONDS)
-                    except TimeoutError:
-                        yield b": still here\n\n"
+            yield True
         finally:
             self.listeners -= 1
+
+    async def changes(self) -> AsyncIterator[bytes]:
+        """Server-sent events: how things stand now, then each time that they change."""
+        yield b"retry: 2000\n\n"
+        while not self.stopping:
+            waiting = self._changed
+            if self._told:
+                yield _event(*self._told)
+            while not waiting.is_set() and not self.stopping:
+                try:
+                    await asyncio.wait_for(waiting.wait(), COMMENT_SECONDS)
+                except TimeoutError:
+                    yield b": still here\n\n"
 
 
 def _event(word: object, detail: object = "", notice: object = "", last_offset: object = None) -> bytes:

@@ -38,7 +38,8 @@ class Archive:
     async def said(self, events: Sequence[Event]) -> list[RawEvent]:
         """Raises RawUnavailableError."""
         try:
-            async with asyncio.timeout(SECONDS), self._turn, self._opening() as history:
+            # The time runs from this visitor's turn on: the one before may have needed all of its own.
+            async with self._turn, asyncio.timeout(SECONDS), self._opening() as history:
                 return await _read(history, events[:MOST_EVENTS])
         except TimeoutError:
             raise RawUnavailableError(f"the stream did not answer within {SECONDS:.0f} s") from None

@@ -27,7 +27,7 @@ from services.runtime import QueueCount
 from tests.monitor.conftest import Monitor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from starlette.types import ASGIApp
@@ -55,21 +55,26 @@ class Watch:
 class Served:
     """`url` ends with a slash. `stream` may be told more at any time."""
 
-    def __init__(self, url: str, stream: Stream, readers: Readers, watch: Watch) -> None:
-        self.url, self.stream, self.readers, self.watch = url, stream, readers, watch
+    def __init__(self, url: str, stream: Stream, readers: Readers, watch: Watch, pulse: Pulse) -> None:
+        self.url, self.stream, self.readers, self.watch, self.pulse = url, stream, readers, watch, pulse
 
     def at(self, path: str) -> str:
         return self.url.rstrip("/") + path
 
     def read_up(self) -> None:
         """Wait until everything in the stream is in the file, and the monitor knows that there is no more."""
-        end = time.monotonic() + 20
         wanted = self.stream.next - 1
-        while True:
+
+        def is_read() -> bool:
             with self.readers.reader() as reader:
                 ready = httpx.get(self.at("/readyz"), headers={"host": "localhost"}).status_code == 200
-                if reader.last_offset() >= wanted and ready:
-                    return
+                return reader.last_offset() >= wanted and ready
+
+        self.until(is_read)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 20
+        while not condition():
             assert time.monotonic() < end, "waited in vain"
             time.sleep(0.05)
 
@@ -91,12 +96,12 @@ def served(
     """Serve at a free port of this machine, on a thread, as long as the block lasts."""
     readers = Readers(path, STUCK_AFTER)
     store = Store(path)
-    watch = Watch(readers)
+    watch, pulse = Watch(readers), Pulse(readers)
     with listening("127.0.0.1", 0) as listener:
         began, stop = threading.Event(), []
 
         async def main() -> None:
-            pulse, told = Pulse(readers), asyncio.Event()
+            told = asyncio.Event()
             stop.append((asyncio.get_running_loop(), told))
             site = Site(readers, pulse, Archive(stream.opening()), watch, TERMS)
             app = application(site, access or Access(), metrics)
@@ -107,7 +112,7 @@ def served(
         thread.start()
         assert began.wait(10)
         try:
-            yield Served(address(listener), stream, readers, watch)
+            yield Served(address(listener), stream, readers, watch, pulse)
         finally:
             loop, told = stop[0]
             loop.call_soon_threadsafe(told.set)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import httpx
 from playwright.sync_api import expect
 
 from saga_monitor.web.guard import Access
+from saga_monitor.web.pulse import MOST_LISTENERS
 from tests.monitor.stage import CONFIRMED, HELD, PAID, Stream
 from tests.web.served import served
 from tests.web.shop_history import seconds
@@ -80,6 +84,33 @@ def test_a_monitor_that_is_gone_is_said_on_the_page(
         expect(page.get_by_role("link", name="CMD-1")).to_be_visible()
     expect(page.get_by_text("The monitor does not answer.")).to_be_visible(timeout=15_000)
     expect(page.get_by_role("link", name="CMD-1")).to_be_visible()
+
+
+def test_no_more_listen_than_may_however_they_come(tmp_path: Path, stream: Stream) -> None:
+    """All at once, as after a restart: each asks before any has been answered."""
+
+    async def come(url: str) -> list[int]:
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(timeout=30, limits=limits) as client, contextlib.AsyncExitStack() as stack:
+            asked = [stack.enter_async_context(client.stream("GET", url)) for _ in range(MOST_LISTENERS + 20)]
+            return sorted(answer.status_code for answer in await asyncio.gather(*asked))
+
+    with served(tmp_path / "monitor.sqlite3", stream) as site:
+        for _ in range(2):  # those who have left have made room
+            with ThreadPoolExecutor(1) as thread:
+                statuses = thread.submit(asyncio.run, come(site.at("/changes"))).result()
+            assert statuses == [200] * MOST_LISTENERS + [503] * 20
+            site.until(lambda: site.pulse.listeners == 0)
+
+
+def test_a_raw_page_that_is_left_open_asks_the_stream_once(site: Served, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.at("/raw/CMD-RUNNING"))
+    expect(page.locator("pre")).to_have_count(2)
+    sessions = site.stream.sessions
+    with page.expect_response(lambda answer: "/orders/CMD-RUNNING" in answer.url):
+        site.stream.tell("CMD-FRESH", HELD, seconds(1))
+    assert site.stream.sessions == sessions
+    expect(page.locator("pre")).to_have_count(2)
 
 
 def test_leaving_listeners_are_let_go_and_the_server_ends(tmp_path: Path, stream: Stream) -> None:
