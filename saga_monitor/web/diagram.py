@@ -18,12 +18,16 @@ _STRENGTH = ("answered", "noted", "awaited")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How wide things are, in the drawing's own units. `character`: of the labels' font, on average."""
+    """How wide things are, in the drawing's own units.
+
+    `character`: of the labels' font, on average; `letter`: of the lanes' names, in the widest of usual fonts.
+    """
 
     gutter: int
     lane: int
     row: int
     character: float
+    letter: float
     narrow: bool
 
     def x(self, lane: str) -> float:
@@ -34,8 +38,8 @@ class Size:
         return self.gutter + self.lane * len(CHOREOGRAPHY.speakers)
 
 
-WIDE = Size(gutter=74, lane=186, row=46, character=7.2, narrow=False)
-NARROW = Size(gutter=44, lane=63, row=50, character=6.6, narrow=True)
+WIDE = Size(gutter=80, lane=184, row=46, character=7.2, letter=9.5, narrow=False)
+NARROW = Size(gutter=62, lane=59, row=50, character=6.6, letter=7.4, narrow=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,24 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Lane:
+    """A speaker's line at `x`, its name in the middle of `name_x`."""
+
+    name: str
+    x: float
+    name_x: float
+    name_y: float
+
+
+@dataclass(frozen=True, slots=True)
 class Drawing:
+    """`gutter_x`: where the words at the left end."""
+
     width: int
     height: int
     narrow: bool
-    lanes: tuple[tuple[str, float], ...]
+    gutter_x: int
+    lanes: tuple[Lane, ...]
     rows: tuple[Row, ...]
     left_out: int = 0
 
@@ -161,6 +178,13 @@ def _cut(text: str, room: float, size: Size) -> str:
 
 
 def _drawing(rows: Sequence[Row], size: Size, left_out: int) -> Drawing:
-    lanes = tuple((name, size.x(name)) for name in CHOREOGRAPHY.speakers)
+    lanes = tuple(_lane(n, name, size) for n, name in enumerate(CHOREOGRAPHY.speakers))
     height = _HEAD + size.row * max(1, len(rows)) + _FOOT
-    return Drawing(size.width, height, size.narrow, lanes, tuple(rows), left_out)
+    return Drawing(size.width, height, size.narrow, size.gutter - 8, lanes, tuple(rows), left_out)
+
+
+def _lane(n: int, name: str, size: Size) -> Lane:
+    x = size.x(name)
+    # Where lanes are narrower than their names, every other name stands lower; none leaves the drawing.
+    lower = size.narrow and n % 2 == 1
+    return Lane(name, x, min(x, size.width - 2 - len(name) * size.letter / 2), 32 if lower else 18)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,6 +45,14 @@ CONTRASTS = """() => {
     }
     return found;
 }"""
+
+
+# On how many lines each element's words stand.
+LINES = """all => all.map(e => {
+    const words = document.createRange();
+    words.selectNodeContents(e);
+    return new Set([...words.getClientRects()].map(r => Math.round(r.bottom / 8))).size;
+})"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -99,6 +108,36 @@ def test_what_stands_beside_an_axis_is_within_the_drawing(
     assert [left for left in lefts if left < 0] == []
 
 
+BOXES = """(all) => all.map(e => {
+    const frame = e.closest("svg").viewBox.baseVal, box = e.getBBox();
+    return [e.textContent, box.x, box.x + box.width, box.y, box.y + box.height, frame.width];
+})"""
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize("path", ["/choreography", "/orders/CMD-LOST", "/orders/CMD-0005", "/orders/CMD-0006"])
+def test_no_name_in_a_drawing_covers_another_or_leaves_it(
+    site: Served, open_page: Callable[..., Page], path: str, width: int
+) -> None:
+    page = open_page(site.at(path), viewport={"width": width, "height": 844})
+    drawing = "svg.drawing.narrow" if width < 800 else "svg.drawing.wide"
+    names: list[Any] = page.locator(f"{drawing} .lane-name").evaluate_all(BOXES)
+    times: list[Any] = page.locator(f"{drawing} .gutter").evaluate_all(BOXES)
+    assert len(names) == 5
+    assert bool(times) is path.startswith("/orders")
+    assert [word for word, left, right, *_, most in names + times if left < 0 or right > most] == []
+    for (one, _, right, top, bottom, _), (other, left, _, upper, lower, _) in itertools.combinations(names, 2):
+        assert right < left or bottom <= upper or lower <= top, (one, other)
+
+
+@pytest.mark.parametrize("path", ["/choreography", "/orders/CMD-0005", "/"])
+def test_a_phone_breaks_no_event_s_name(site: Served, open_page: Callable[..., Page], path: str) -> None:
+    page = open_page(site.at(path), viewport={"width": 390, "height": 844})
+    names = page.locator("main tbody th.event, main tbody td.c-last")
+    assert names.count() > 0
+    assert set(names.evaluate_all(LINES)) == {1}
+
+
 def test_on_a_wide_page_no_event_s_name_is_broken(site: Served, open_page: Callable[..., Page]) -> None:
     """However long the note beside it is, which would take the room."""
     reason = {"raison": "the shelf was empty when somebody looked at it " * 8}
@@ -108,14 +147,7 @@ def test_on_a_wide_page_no_event_s_name_is_broken(site: Served, open_page: Calla
     page = open_page(site.at("/orders/CMD-LONG"))
     cells = page.locator(".timeline .c-cause:not(.none)")
     assert cells.count() > 0
-    lines = cells.evaluate_all(
-        """all => all.map(e => {
-            const words = document.createRange();
-            words.selectNodeContents(e);
-            return words.getClientRects().length;
-        })"""
-    )
-    assert set(lines) == {1}
+    assert set(cells.evaluate_all(LINES)) == {1}
 
 
 def test_a_phone_has_a_drawing_of_its_own(site: Served, open_page: Callable[..., Page]) -> None:
