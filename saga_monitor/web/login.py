@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from saga_monitor.web.guard import COOKIE, Access
+from saga_monitor.web.guard import COOKIE, Access, is_loopback
 
 _LARGEST_FORM = 4096
 _WRONG_TOKEN_SECONDS = 0.5
@@ -37,9 +37,14 @@ class Login:
                 await asyncio.sleep(_WRONG_TOKEN_SECONDS)
             return self._form(request, wanted, "That is not the token.", 403)
         answer = RedirectResponse(wanted, 303)
-        secure = request.url.scheme == "https"
-        answer.set_cookie(COOKIE, self._access.pass_, httponly=True, samesite="strict", secure=secure)
+        answer.set_cookie(COOKIE, self._access.pass_, httponly=True, samesite="strict", secure=_encrypted(request))
         return answer
+
+
+def _encrypted(request: Request) -> bool:
+    """Whether a browser speaks TLS to a proxy on this machine; of another machine's word nothing is believed."""
+    near = request.client is not None and is_loopback(request.client.host)
+    return near and request.headers.get("x-forwarded-proto", "").lower() == "https"
 
 
 def _of_another_site(request: Request) -> bool:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from playwright.sync_api import expect
+from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from saga_monitor.web.guard import COOKIE, Access
+from saga_monitor.web.login import Login
 from services.runtime import BadSetting
 from tests.web.served import served
 
@@ -106,6 +112,31 @@ def test_a_person_signs_in_with_a_form(closed: Served, open_page: Callable[..., 
     (cookie,) = page.context.cookies()
     assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == (COOKIE, True, "Strict")
     assert TOKEN not in cookie["value"]
+
+
+@pytest.mark.parametrize(("told", "secure"), [("https", True), ("http", False), ("", False)])
+def test_behind_a_proxy_that_speaks_tls_the_cookie_goes_by_tls_alone(
+    closed: Served, told: str, *, secure: bool
+) -> None:
+    answer = httpx.post(closed.at("/login"), data={"token": TOKEN}, headers={"x-forwarded-proto": told})
+    assert ("; Secure" in answer.headers["set-cookie"]) is secure
+
+
+async def signed_in_from(client: str) -> str:
+    access = Access.at("127.0.0.1", TOKEN, ())
+    login = Login(access, lambda *_: PlainTextResponse("the form"))
+    app = Starlette(routes=[Route("/login", login.sign_in, methods=["POST"])])
+    transport = httpx.ASGITransport(app=app, client=(client, 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as asks:
+        answer = await asks.post("/login", data={"token": TOKEN}, headers={"x-forwarded-proto": "https"})
+    return answer.headers["set-cookie"]
+
+
+@pytest.mark.parametrize(("client", "secure"), [("::1", True), ("192.0.2.7", False)])
+def test_only_a_proxy_on_this_machine_is_believed(client: str, *, secure: bool) -> None:
+    with ThreadPoolExecutor(1) as thread:  # a browser's loop may be this thread's
+        cookie = thread.submit(asyncio.run, signed_in_from(client)).result()
+    assert ("; Secure" in cookie) is secure
 
 
 @pytest.mark.parametrize(
