@@ -1,6 +1,6 @@
 """Rates, durations, outcomes and trouble over time, as drawings; a template writes the SVG."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from saga_monitor.books.minutes import percentiles
@@ -33,15 +33,27 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    x: float
+    y: float
+    style: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
-    """`curves`: style and SVG path. `table`: the same values for who cannot see the drawing, headings first."""
+    """`curves`: style and SVG path; `points`: values between two gaps.
+
+    `table`: the same values for who cannot see the drawing, headings first.
+    """
 
     id: str
     title: str
     about: str
     curves: tuple[tuple[str, str], ...]
+    points: tuple[Point, ...]
     bars: tuple[Bar, ...]
     legend: tuple[tuple[str, str, str], ...]  # style, name, a figure
+    legend_of: str  # what the figures are of
     across: tuple[Place, ...]
     down: tuple[Place, ...]
     table: tuple[tuple[str, ...], ...]
@@ -104,8 +116,10 @@ def _lines(
         title=title,
         about=f"{about}; by {window.span}",
         curves=tuple((one.style, _path(one.values, axis, window)) for one in series),
+        points=tuple(point for one in series for point in _alone(one, axis, window)),
         bars=(),
         legend=tuple((one.style, one.name, _latest(one, say)) for one in series),
+        legend_of=f"the last whole {window.span}",
         across=axis.labels,
         down=window.labels(),
         table=_table(series, window, say),
@@ -130,8 +144,10 @@ def _bars(id_: str, title: str, about: str, series: Sequence[Series], window: Wi
         title=title,
         about=f"{about}; by {window.span}",
         curves=(),
+        points=(),
         bars=tuple(bars),
         legend=tuple((one.style, one.name, say_number(sum(one.known))) for one in series),
+        legend_of=f"the whole {window.name}",
         across=axis.labels,
         down=window.labels(),
         table=_table(series, window, say_number),
@@ -146,11 +162,17 @@ def _path(values: Sequence[float | None], axis: Axis, window: Window) -> str:
         if value is None:
             drawing = False
             continue
-        alone = not drawing and (n + 1 == len(values) or values[n + 1] is None)
-        # A point between two gaps would have no length, and not be seen.
-        path.append(f"{'L' if drawing else 'M'}{window.x(n + 0.5)} {axis.y(value)}{'h0.01' if alone else ''}")
+        path.append(f"{'L' if drawing else 'M'}{window.x(n + 0.5)} {axis.y(value)}")
         drawing = True
     return "".join(path)
+
+
+def _alone(series: Series, axis: Axis, window: Window) -> Iterator[Point]:
+    """The values between two gaps: a path through one has no length, and would not be seen."""
+    around = (None, *series.values, None)
+    for n, value in enumerate(series.values):
+        if value is not None and around[n] is None and around[n + 2] is None:
+            yield Point(window.x(n + 0.5), axis.y(value), series.style)
 
 
 def _latest(series: Series, say: Callable[[float], str]) -> str:

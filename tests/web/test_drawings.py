@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.books import minutes
 from saga_monitor.progress import judge
 from saga_monitor.queries import Event, Order
 from saga_monitor.showing.tables import took
@@ -141,6 +142,27 @@ def test_a_chart_of_nothing_divides_nothing_by_zero(make: object, name: str) -> 
 def test_an_unknown_window_is_refused() -> None:
     with pytest.raises(BadRequestError, match="expected one of 1h"):
         axes.window("2h", NOW)
+
+
+def test_a_minute_between_two_empty_ones_is_a_point_that_can_be_seen() -> None:
+    window = axes.window("1h", NOW)
+    took_100_ms = {f"took.{minutes.bucket(100)}": 3}
+    chart = charts.durations({10: took_100_ms, 20: took_100_ms, 21: took_100_ms, 59: took_100_ms}, window)
+    assert {point.x for point in chart.points} == {window.x(10.5), window.x(59.5)}
+    assert len(chart.points) == 2 * 3
+    # The line is where there are two beside each other.
+    assert all(path.count("L") == 1 for _, path in chart.curves)
+
+
+def test_a_legend_says_what_its_figures_are_of() -> None:
+    window = axes.window("6h", NOW)
+    found = {chart.id: chart.legend_of for chart in (make({}, window) for make in charts.ALL)}
+    assert found == {
+        "rates": "the last whole 5 minutes",
+        "durations": "the last whole 5 minutes",
+        "outcomes": "the whole 6h",
+        "trouble": "the whole 6h",
+    }
 
 
 @pytest.mark.parametrize("values", [[0.4], [350, 900_000], [10**12], [1, 1], [0]])
