@@ -1,6 +1,7 @@
 """The application: its addresses, and what is said when something is wrong."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,6 +20,7 @@ from saga_monitor.web.paper import HERE
 from saga_monitor.web.site import Site
 from services.runtime import UserError
 
+_FOR_PROGRAMS = "/api/orders, /api/orders/{id}, /api/report and /api/anomalies"
 _TITLES = {400: "That cannot be asked", 404: "Not here", 405: "This monitor only shows", 503: "Not just now"}
 
 
@@ -69,6 +71,9 @@ def _routes(site: Site, access: Access, metrics: ASGIApp | None) -> Sequence[Bas
 
 def _wrong(site: Site, request: Request, status: int, text: str) -> Response:
     """One clear line: as JSON to a program, as a page to a person."""
-    if request.url.path.startswith("/api/"):
+    program = request.url.path.startswith("/api/")
+    if status == 404 and text == HTTPStatus.NOT_FOUND.phrase:
+        text = f"There is no such address; there are {_FOR_PROGRAMS}." if program else "There is no such page."
+    if program:
         return JSONResponse({"error": text}, status)
     return site.bare_page(request, "wrong.html", status, title=_TITLES.get(status, "Not here"), text=text)

@@ -122,6 +122,8 @@ def _ms(start: dt.datetime | None, end: dt.datetime | None) -> float | None:
 
 def headline(order: Order, now: dt.datetime) -> str:
     """Where the order stands, in a sentence or two."""
+    if order.state is State.NEW and order.at_rest:
+        return "A cancellation was asked for; as far as is known, the order was never placed. Nothing remains."
     in_time = f" in {took(order.duration_ms)}" if order.duration_ms is not None else ""
     said = {
         State.NEW: "Placed; no service has answered yet.",

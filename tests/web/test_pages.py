@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from saga_monitor.web.reader import Reader
 from services.runtime import DatabaseRefused
-from tests.monitor.stage import CONFIRMED
+from tests.monitor.stage import ASKED, CONFIRMED
 from tests.web.shop_history import seconds
 
 if TYPE_CHECKING:
@@ -182,6 +182,32 @@ def test_charts_have_the_same_values_in_a_table(site: Served, open_page: Callabl
     cells = page.locator("#outcomes tbody td:nth-of-type(2)").all_inner_texts()
     # Cancelled and undone: six stories, one of which was settled by its deadline.
     assert sum(map(int, cells)) == 6
+
+
+def test_a_demand_to_cancel_what_was_never_placed_says_so(site: Served, open_page: Callable[..., Page]) -> None:
+    site.stream.tell("CMD-ASKED", [ASKED], seconds(1))
+    site.read_up()
+    page = open_page(site.at("/?state=NEW"))
+    row = page.get_by_role("row").filter(has_text="CMD-ASKED")
+    expect(row).to_contain_text("nothing: never placed")
+    row.get_by_role("link").click()
+    expect(page.get_by_role("main")).to_contain_text("the order was never placed")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/orders/CMD-NOPE", "404"), ("/?stat=1", "400"), ("/nothing", "404")]
+)
+def test_where_something_is_wrong_the_way_to_the_pages_is_there(
+    site: Served, open_page: Callable[..., Page], path: str, status: str
+) -> None:
+    page = open_page(site.at(path), expected=(status,))
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Charts").click()
+    expect(page.get_by_role("heading", name="Charts")).to_be_visible()
+
+
+def test_an_address_that_no_program_can_ask_says_which_there_are(site: Served) -> None:
+    answer = httpx.get(site.at("/api/order"))
+    assert (answer.status_code, "/api/orders/{id}" in answer.json()["error"]) == (404, True)
 
 
 def test_an_unknown_order_and_a_bad_parameter_are_one_clear_line(
