@@ -64,14 +64,15 @@ def test_what_is_typed_is_not_taken_away(site: Served, open_page: Callable[..., 
 
 
 def test_pause_holds_the_page_still(site: Served, open_page: Callable[..., Page]) -> None:
-    page = open_page(site.url)
+    """While a page beside it moves, twice: so long would no other page have held still."""
+    page, beside = open_page(site.url), open_page(site.url)
     page.get_by_role("button", name="Pause").click()
-    site.stream.tell("CMD-FRESH", HELD, seconds(1))
-    site.read_up()
-    page.wait_for_timeout(1500)  # long enough for a page that does not hold still
+    for id_ in ("CMD-FRESH", "CMD-SECOND"):
+        site.stream.tell(id_, HELD, seconds(1))
+        expect(beside.get_by_role("link", name=id_)).to_be_visible(timeout=15_000)
     expect(page.get_by_role("link", name="CMD-FRESH")).to_have_count(0)
     page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_role("link", name="CMD-FRESH")).to_be_visible(timeout=5000)
+    expect(page.get_by_role("link", name="CMD-SECOND")).to_be_visible(timeout=15_000)
 
 
 def test_a_monitor_that_is_gone_is_said_on_the_page(
