@@ -18,6 +18,8 @@ from saga_monitor.web.filters import IN_FLIGHT, Cursor, Filters
 # A page says "10 000+" rather than count on: with very many orders in trouble, counting would be most of its time.
 MOST_COUNTED = 10_000
 _IDLE_CONNECTIONS = 4
+# As many pages as are made at once have a reader each: great caches would add up, and the system has its own.
+_CACHE_KIB = 2000
 _LETTERS_OF_ALL = 'SELECT commande_id, service, type, reason, detail, "offset", at FROM dead_letters'
 _LETTERS_OF_ORDER = f"{_LETTERS_OF_ALL} WHERE commande_id = ?"
 # After every id that begins with the same characters.
@@ -75,6 +77,11 @@ class _Sorting:
 
 class Reader(Queries):
     """`Queries`, and what only the web page asks."""
+
+    def __init__(self, path: Path, stuck_after: float) -> None:
+        """Raises DatabaseRefused when the file cannot be used."""
+        super().__init__(path, stuck_after)
+        self.ask(f"PRAGMA cache_size=-{_CACHE_KIB}")
 
     def page(self, filters: Filters, now: dt.datetime) -> Page:
         """The orders that pass `filters`, from its cursor on."""
