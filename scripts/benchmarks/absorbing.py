@@ -1,4 +1,4 @@
-"""How fast the monitor catches up with a real stream, through aio-pika, on a private broker."""
+"""How fast `saga_monitor serve` catches up with a real stream, through aio-pika, on a private broker."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import itertools
 import statistics
 import time
 import uuid
-from contextlib import aclosing
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from saga_monitor.history import read
-from saga_monitor.store import Store
-from scripts.benchmarks.orders import Message, messages
+from saga_monitor.queries import Queries
+from scripts.benchmarks.orders import Message, each_order
+from scripts.benchmarks.served import STUCK_AFTER, Served
 from scripts.private_node import PrivateNode
 from services.runtime import (
     Outgoing,
@@ -32,43 +32,31 @@ if TYPE_CHECKING:
 _PUBLISHED_AT_ONCE = 500
 
 
-class _Nobody:
-    """A listener without a screen."""
-
-    each_change = False
-
-    def link(self, word: str, detail: str = "") -> None:
-        """Nobody watches."""
-
-    def notice(self, text: str) -> None:
-        """Nobody watches."""
-
-    def touched(self, commande_ids: Sequence[str]) -> None:
-        """Nobody watches."""
-
-
 def measure(folder: Path, events: int, runs: int) -> dict[str, Any]:
-    """Fill a stream, then read it `runs` times into a new file each. Rates are of events a second."""
+    """Fill a stream, then read it `runs` times into a new file each. Rates are of events a second.
+
+    The monitor is on one core with all its parts at work; the broker has the others.
+    """
     node = PrivateNode(folder / "node", "bench")
     node.start()
     try:
-        settings = read_settings({"SAGA_AMQP_URL": node.url()})
-        asyncio.run(_fill(settings, events))
-        taken = [asyncio.run(_absorb(settings, folder / f"run-{n}.sqlite3", events)) for n in range(runs)]
+        asyncio.run(_fill(read_settings({"SAGA_AMQP_URL": node.url()}), events))
+        rates = [_absorb(node.url(), folder / f"run-{n}.sqlite3", events) for n in range(runs)]
     finally:
         node.stop(wipe=True)
     return {
         "events": events,
         "runs": runs,
-        "events_per_second": _spread([events / wall for wall, _ in taken]),
-        "events_per_cpu_second": _spread([events / cpu for _, cpu in taken]),
+        "events_per_second": _spread([wall for wall, _ in rates]),
+        "events_per_cpu_second": _spread([cpu for _, cpu in rates]),
     }
 
 
 async def _fill(settings: Settings, events: int) -> None:
     async with open_history(settings, wanted_topology(settings)):
         pass  # the topology is there from here on
-    told = itertools.islice(messages(events, dt.datetime.now(dt.UTC), dt.timedelta(milliseconds=5)), events)
+    orders = each_order(events, dt.datetime.now(dt.UTC), dt.timedelta(milliseconds=5))
+    told = itertools.islice(itertools.chain.from_iterable(orders), events)
     async with open_publisher(settings, "bench publishes") as publisher:
         while batch := list(itertools.islice(told, _PUBLISHED_AT_ONCE)):
             await publisher.publish([_outgoing(message) for message in batch])
@@ -80,23 +68,15 @@ def _outgoing(message: Message) -> Outgoing:
     return Outgoing(message.exchange, message.type, message.body, properties)
 
 
-async def _absorb(settings: Settings, path: Path, events: int) -> tuple[float, float]:
-    """Seconds on the clock and of this process, until all is in the file."""
-    store, heard = Store(path), 0
-    store.acquire()
-    wall, cpu = time.perf_counter(), time.process_time()
-    async with (
-        open_history(settings, wanted_topology(settings)) as history,
-        aclosing(read(history, store, _Nobody())) as batches,
-    ):
-        async for _ in batches:
-            last = store.position().last
-            heard = last.offset + 1 if last else 0
-            if heard >= events:
-                break
-    taken = time.perf_counter() - wall, time.process_time() - cpu
-    store.close()
-    return taken
+def _absorb(url: str, path: Path, events: int) -> tuple[float, float]:
+    """Events a second on the clock and of the monitor's processor time, from its first batch to its last."""
+    with closing(Served(path, "saga_monitor", "serve", one_core=True, amqp_url=url)) as served:
+        with closing(Queries(path, STUCK_AFTER)) as queries:
+            served.until(0)
+            first, wall, cpu = queries.last_offset(), time.perf_counter(), served.cpu_seconds()
+        served.until(events - 1)
+        read = events - 1 - first
+        return read / (time.perf_counter() - wall), read / (served.cpu_seconds() - cpu)
 
 
 def _spread(rates: Sequence[float]) -> dict[str, int]:

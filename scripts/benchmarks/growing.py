@@ -1,114 +1,121 @@
-"""What the monitor needs of memory and time as the orders become many: a synthetic history, no broker."""
+"""What the monitor needs of memory and time as the orders become many: a synthetic history, no broker.
+
+A `saga_monitor serve` reads it with all its parts at work, and its pages are asked for as a browser would. Of a
+hundred orders six stay in flight and fall silent, two of those were given up, and one more contradicts itself.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import itertools
-import resource
 import statistics
 import sys
 import time
-from pathlib import Path
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from saga_monitor import report
 from saga_monitor.books.figures import figures_of_all, figures_since
-from saga_monitor.history import mark
-from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Queries
-from saga_monitor.reading.entries import read_entry
 from saga_monitor.showing.order_report import order_reports
-from saga_monitor.store import Store
-from scripts.benchmarks.orders import entries, messages
+from scripts.benchmarks.orders import TROUBLED, Message, each_order
+from scripts.benchmarks.served import STUCK_AFTER, Served
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-_BATCH = 500
-_STUCK_AFTER = 60.0
-_ASKED = 20
+# The oldest are silent for a minute even in a small history.
+_AGE = dt.timedelta(minutes=3)
 _APART = dt.timedelta(milliseconds=20)
+_ASKED = 40
+_BATCH = 500
+_NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
+# The list as it opens, and each of its filters, alone and with others.
+LISTS = (
+    *("/", "/?state=IN_FLIGHT", "/?state=RUNNING", "/?state=COMPENSATED"),
+    *("/?flag=STUCK", "/?flag=INTERVENTION", "/?flag=CONTRADICTION", "/?q=CMD-7f"),
+    *("/?flag=STUCK&q=CMD-7f", "/?flag=INTERVENTION&q=CMD-7f", "/?state=RUNNING&flag=INTERVENTION&q=CMD-7f"),
+    *("/?state=IN_FLIGHT&q=CMD-7f", "/?state=COMPENSATING&flag=STUCK", "/?state=NEW&flag=STUCK"),
+)
+_OTHERS = ("/anomalies", "/charts", "/choreography")
 
 
 def measure(folder: Path, orders: int) -> dict[str, Any]:
-    """Fill a file with `orders`, tenth by tenth; then ask it what the screens ask."""
+    """Let a monitor read `orders`, asking for its pages at a hundredth, at a tenth and at the end."""
     path = folder / "grown.sqlite3"
-    begun = dt.datetime.now(dt.UTC) - orders * _APART
-    figures = _fill(path, orders, begun)
-    queries = Queries(path, _STUCK_AFTER)
-    try:
-        figures |= _answers(queries, begun)
-    finally:
-        queries.close()
+    begun = dt.datetime.now(dt.UTC) - orders * _APART - _AGE
+    with closing(Served(path, "scripts.benchmarks.fed", one_core=False, amqp_url=_NOWHERE)) as served:
+        figures = _feed(served, orders, begun)
+    with closing(Queries(path, STUCK_AFTER)) as queries:
+        figures |= _reports(queries, begun)
     return figures | {"file_mb": round(path.stat().st_size / 1e6)}
 
 
-def _fill(path: Path, orders: int, begun: dt.datetime) -> dict[str, Any]:
-    store = Store(path)
-    store.acquire()
-    told, now = entries(messages(orders, begun, _APART)), dt.datetime.now(dt.UTC)
-    memory, rates, taken = dict[int, int](), list[int](), 0
-    marks = [orders // 100, *(orders * tenth // 10 for tenth in range(1, 11))]
-    cpu, before = time.process_time(), 0
-    while batch := list(itertools.islice(told, _BATCH)):
-        store.apply([read_entry(entry, now) for entry in batch], mark(batch[0]), mark(batch[-1]))
-        taken += len(batch)
-        # Five events an order, and one in ten has six.
-        if marks and taken >= marks[0] * 5.1:
-            rates.append(round((taken - before) / (time.process_time() - cpu)))
-            cpu, before = time.process_time(), taken
-            memory[marks.pop(0)] = _memory_mb()
-            print(f"  {list(memory)[-1]} orders: {rates[-1]} events/s of CPU, {_memory_mb()} MB", file=sys.stderr)
-    store.close()
+def _feed(served: Served, orders: int, begun: dt.datetime) -> dict[str, Any]:
+    told, sent = each_order(orders, begun, _APART, TROUBLED), 0
+    memory, rates, pages = dict[int, int](), dict[int, int](), dict[str, Any]()
+    marks = sorted({max(1, orders // 100), max(1, orders // 10), orders})
+    for before, mark in itertools.pairwise([0, *marks]):
+        cpu, first = served.cpu_seconds(), sent
+        sent += _send(served, itertools.islice(told, mark - before))
+        served.until(sent - 1)
+        rates[mark] = round((sent - first) / max(0.01, served.cpu_seconds() - cpu))
+        pages = {page: _spread_ms(served, page) for page in (*LISTS, *_OTHERS)}
+        memory[mark] = served.memory_mb()
+        slowest = max(pages[page]["p95"] for page in LISTS)
+        print(
+            f"  {mark} orders: {rates[mark]} events/s of CPU, {memory[mark]} MB, lists within {slowest} ms",
+            file=sys.stderr,
+        )
     return {
         "orders": orders,
-        "events": taken,
+        "events": sent,
         "memory_mb_at": memory,
-        "memory_growth": round(list(memory.values())[-1] / memory[orders // 100], 2),
-        "events_per_cpu_second_first_and_last": {"first": rates[0], "last": rates[-1]},
+        "memory_growth": round(memory[orders] / memory[marks[0]], 2),
+        "events_per_cpu_second_at": rates,
+        "lists_ms": {page: pages[page] for page in LISTS},
+        "other_pages_ms": {page: pages[page] for page in _OTHERS},
     }
 
 
-def _answers(queries: Queries, begun: dt.datetime) -> dict[str, Any]:
+def _send(served: Served, told: Iterator[list[Message]]) -> int:
+    """Write to the monitor as fast as it reads; how many messages."""
+    sent, all_told = 0, itertools.chain.from_iterable(told)
+    while batch := list(itertools.islice(all_told, _BATCH)):
+        served.pipe.write(b"".join(message.line for message in batch) + b"\n")
+        sent += len(batch)
+    served.pipe.flush()
+    return sent
+
+
+def _spread_ms(served: Served, page: str) -> dict[str, float]:
+    taken = sorted(served.get_ms(page) for _ in range(_ASKED))
+    return {"median": round(statistics.median(taken), 1), "p95": round(taken[_ASKED * 95 // 100 - 1], 1)}
+
+
+def _reports(queries: Queries, begun: dt.datetime) -> dict[str, Any]:
     now = dt.datetime.now(dt.UTC)
-    pages: dict[str, Callable[[], object]] = {
-        "newest": lambda: queries.orders(None, 50, now),
-        "by_state": lambda: queries.orders(State.COMPENSATED, 50, now),
-        "by_flag": lambda: queries.flagged(Flag.INTERVENTION, 50, now),
-        "search": lambda: queries.beginning_with("CMD-7f", 50, now),
-        "totals": lambda: queries.totals(now),
-    }
-    ids = [order.commande_id for order in queries.orders(None, _ASKED, now)]
+    (order, *_) = queries.orders(None, 1, now)
     reports: dict[str, Callable[[], object]] = {
         "of_all": lambda: report.of_figures(figures_of_all(queries, now)),
-        "since_the_beginning": lambda: report.of_figures(figures_since(queries, begun, now, _STUCK_AFTER)),
+        "since_the_beginning": lambda: report.of_figures(figures_since(queries, begun, now, STUCK_AFTER)),
         "of_1000_orders": lambda: list(order_reports(queries, now, None, 1000)),
-        "one_order": lambda: (queries.order(ids[0], now), queries.events(ids[0])),
+        "one_order": lambda: (queries.order(order.commande_id, now), queries.events(order.commande_id)),
     }
+    totals = queries.totals(now)
     return {
-        "pages_ms": {name: _slowest_ms(ask, _ASKED) for name, ask in pages.items()},
+        "in_flight": totals.in_flight,
+        "stuck": totals.stuck,
+        "flagged": totals.named("flag."),
         "reports_ms": {name: _median_ms(ask, 3) for name, ask in reports.items()},
     }
 
 
-def _times_ms(ask: Callable[[], object], times: int) -> list[float]:
+def _median_ms(ask: Callable[[], object], times: int) -> float:
     taken = []
     for _ in range(times):
         start = time.perf_counter()
         ask()
         taken.append((time.perf_counter() - start) * 1000)
-    return taken
-
-
-def _slowest_ms(ask: Callable[[], object], times: int) -> float:
-    return round(max(_times_ms(ask, times)), 1)
-
-
-def _median_ms(ask: Callable[[], object], times: int) -> float:
-    return round(statistics.median(_times_ms(ask, times)), 1)
-
-
-def _memory_mb() -> int:
-    """What the process holds now, not what it held at most."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() // 1_000_000
+    return round(statistics.median(taken), 1)

@@ -17,13 +17,13 @@ ABOUT = __doc__
 # What is promised: events a second while catching up on one core, and seconds to answer with a page of the list.
 LEAST_EVENTS_PER_SECOND = 3000
 LONGEST_PAGE_MS = 50
-# From a hundredth of the orders to all of them, the process may not grow by more than this.
+# From a hundredth of the orders to all of them, the process that serves may not grow by more than this.
 MOST_GROWTH = 1.25
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", type=int, default=60_000, help="in the real stream (default: %(default)s)")
-    parser.add_argument("--orders", type=int, default=100_000, help="in the projection (default: %(default)s)")
+    parser.add_argument("--orders", type=int, default=1_000_000, help="in the projection (default: %(default)s)")
     parser.add_argument(
         "--runs", type=int, default=3, help="of the stream, each from its start (default: %(default)s)"
     )
@@ -32,8 +32,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    # One core, whatever the machine has.
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     figures: dict[str, Any] = {"load": os.getloadavg()}
     with tempfile.TemporaryDirectory(prefix="choregraphie-bench-") as folder:
         if arguments.only != "grow":
@@ -41,22 +39,23 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.only != "absorb":
             figures["grow"] = growing.measure(Path(folder), arguments.orders)
     print(json.dumps(figures, indent=2) if arguments.json else _text(figures))
-    missed = list(_missed(figures))
-    for promise in missed:
+    broken = missed(figures)
+    for promise in broken:
         print(f"missed: {promise}")
-    return 1 if missed else 0
+    return 1 if broken else 0
 
 
-def _missed(figures: dict[str, Any]) -> list[str]:
-    missed = []
+def missed(figures: dict[str, Any]) -> list[str]:
+    """What was promised and not kept."""
+    broken = []
     absorb, grow = figures.get("absorb"), figures.get("grow")
-    if absorb and absorb["events_per_cpu_second"]["median"] < LEAST_EVENTS_PER_SECOND:
-        missed.append(f"{LEAST_EVENTS_PER_SECOND} events a second on one core")
-    if grow and max(grow["pages_ms"].values()) > LONGEST_PAGE_MS:
-        missed.append(f"a page of the list in {LONGEST_PAGE_MS} ms")
+    if absorb and absorb["events_per_second"]["median"] < LEAST_EVENTS_PER_SECOND:
+        broken.append(f"{LEAST_EVENTS_PER_SECOND} events a second on one core")
+    if grow and max(page["p95"] for page in grow["lists_ms"].values()) > LONGEST_PAGE_MS:
+        broken.append(f"19 of 20 pages of the list, however filtered, in {LONGEST_PAGE_MS} ms")
     if grow and grow["memory_growth"] > MOST_GROWTH:
-        missed.append(f"memory flat within a factor of {MOST_GROWTH}")
-    return missed
+        broken.append(f"memory flat within a factor of {MOST_GROWTH}")
+    return broken
 
 
 def _text(figures: dict[str, Any]) -> str:

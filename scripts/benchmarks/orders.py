@@ -1,4 +1,4 @@
-"""Orders for a benchmark: whole stories made from the contracts' example messages, as entries of a history."""
+"""Orders for a benchmark: stories made from the contracts' example messages."""
 
 from __future__ import annotations
 
@@ -10,53 +10,95 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.choreography import CHOREOGRAPHY
-from contracts.topology import events
+from contracts.topology import REASON_HEADER, dlx, events
 from services.runtime import HistoryEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _EXAMPLES = Path(__file__).resolve().parent.parent.parent / "contracts" / "examples"
 _SAID_BY = {event.TYPE: event.SAID_BY for event in CHOREOGRAPHY.events}
-_UNDONE = [
+# What is said, in answer to what, and how long (ms) after what was said before it.
+Steps = list[tuple[str, str | None, int]]
+
+
+@dataclass(frozen=True)
+class Story:
+    """`given_up_by`: the service that has set aside what was said last."""
+
+    steps: Steps
+    given_up_by: str = ""
+
+
+_UNDONE: Steps = [
     ("stock.libere", "commande.annulee", 50),
     ("paiement.rembourse", "commande.annulee", 80),
     ("notification.envoyee", "commande.annulee", 120),
 ]
-_CREATED = [
+_CREATED: Steps = [
     ("commande.initiee", None, 0),
     ("stock.reserve", "commande.initiee", 20),
     ("paiement.effectue", "stock.reserve", 30),
     ("commande.creee", "paiement.effectue", 10),
     ("notification.envoyee", "commande.creee", 15),
 ]
-_REFUSED = [
+_REFUSED: Steps = [
     ("commande.initiee", None, 0),
     ("stock.reservation_echouee", "commande.initiee", 20),
     ("commande.annulee", "stock.reservation_echouee", 10),
     *_UNDONE,
 ]
-# Of ten orders, nine are created and one is refused. The delays (ms) are since the event before it.
-_STORIES = [_CREATED] * 9 + [_REFUSED]
+# Of ten orders, nine are created and one is refused.
+WELL = [*[Story(_CREATED)] * 9, Story(_REFUSED)]
+# Of a hundred, six are cut short, two of them because payment gave up, and one more contradicts itself.
+TROUBLED = [
+    *(*WELL * 9, *WELL[:3], Story([*_CREATED, ("commande.creee", "paiement.effectue", 40)])),
+    *(Story(_CREATED[:1]), Story(_CREATED[:2]), Story(_CREATED[:3]), Story(_CREATED[:4])),
+    *[Story(_CREATED[:2], given_up_by="paiement")] * 2,
+]
 
 
 @dataclass(frozen=True)
 class Message:
+    """`reason`: why it was set aside, when it was."""
+
     exchange: str
     type: str
     body: bytes
+    reason: str = ""
+
+    @classmethod
+    def of(cls, line: bytes) -> Message:
+        """The message that `line` was written for."""
+        exchange, type_, reason, body = line.rstrip(b"\n").split(b"\t", 3)
+        return cls(exchange.decode(), type_.decode(), body, reason.decode())
+
+    @property
+    def line(self) -> bytes:
+        # JSON without indentation holds neither a tab nor a line break.
+        return b"\t".join([self.exchange.encode(), self.type.encode(), self.reason.encode(), self.body]) + b"\n"
+
+    def entry(self, offset: int) -> HistoryEntry:
+        """The same, as the stream would deliver it."""
+        headers = {REASON_HEADER: self.reason} if self.reason else {}
+        return HistoryEntry(offset, self.exchange, self.type, self.body, headers, None)
 
 
-def messages(orders: int, start: dt.datetime, apart: dt.timedelta) -> Iterator[Message]:
-    """`orders` orders with random ids, each begun `apart` from the one before; delays vary by order."""
+def each_order(
+    orders: int, start: dt.datetime, apart: dt.timedelta, stories: Sequence[Story] = WELL
+) -> Iterator[list[Message]]:
+    """What is said of each of `orders` orders with random ids, each begun `apart` from the one before.
+
+    Delays vary by order.
+    """
     templates = {path.stem: json.loads(path.read_text()) for path in _EXAMPLES.glob("*.json")}
     for number in range(orders):
-        yield from _order(number, start + number * apart, templates)
+        yield list(_order(number, start + number * apart, templates, stories[number % len(stories)]))
 
 
-def _order(number: int, begun: dt.datetime, templates: dict[str, Any]) -> Iterator[Message]:
+def _order(number: int, begun: dt.datetime, templates: dict[str, Any], story: Story) -> Iterator[Message]:
     id_, time, ids = f"CMD-{uuid.uuid4().hex}", begun, dict[str, str]()
-    for type_, cause, ms in _STORIES[number % len(_STORIES)]:
+    for type_, cause, ms in story.steps:
         time += dt.timedelta(milliseconds=ms * (1 + number % 50 / 10))
         ids[type_] = uuid.uuid4().hex
         envelope = templates[type_] | {
@@ -70,10 +112,7 @@ def _order(number: int, begun: dt.datetime, templates: dict[str, Any]) -> Iterat
             envelope["causationid"] = ids[cause]
         else:
             envelope.pop("causationid", None)
-        yield Message(events(_SAID_BY[type_]), type_, json.dumps(envelope).encode())
-
-
-def entries(told: Iterator[Message]) -> Iterator[HistoryEntry]:
-    """The same, as the stream would deliver them."""
-    for offset, message in enumerate(told):
-        yield HistoryEntry(offset, message.exchange, message.type, message.body, {}, None)
+        last = Message(events(_SAID_BY[type_]), type_, json.dumps(envelope).encode())
+        yield last
+    if story.given_up_by:
+        yield Message(dlx(story.given_up_by), last.type, last.body, "exhausted")

@@ -1,0 +1,62 @@
+"""`saga_monitor serve` as it is, but for its history: that comes through standard input, a line a message.
+
+An empty line ends a batch, as large as those that a broker's history hands over at once. Once the pipe has an end,
+the history has none: as with a broker, there is just nothing more for now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+from contextlib import asynccontextmanager
+from typing import IO, TYPE_CHECKING, cast
+
+from saga_monitor.verbs.serving import serve
+from scripts.benchmarks.orders import Message
+from services.runtime import configure_logs, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from services.runtime import History, HistoryEntry
+
+_IDLE_SECONDS = 0.5
+
+
+class Fed:
+    """A history that can be read once, from its first entry. The pipe holds back whoever writes it."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._offset = 0
+        self._ahead = self._next()
+
+    async def first(self) -> HistoryEntry | None:
+        return self._ahead[0] if self._ahead else None
+
+    async def entries(self, _: object) -> AsyncIterator[list[HistoryEntry]]:
+        yield self._ahead
+        while batch := await asyncio.to_thread(self._next):
+            yield batch
+        while True:
+            yield []
+            await asyncio.sleep(_IDLE_SECONDS)
+
+    def _next(self) -> list[HistoryEntry]:
+        lines = list(itertools.takewhile(bytes.strip, self._pipe))
+        self._offset += len(lines)
+        first = self._offset - len(lines)
+        return [Message.of(line).entry(first + n) for n, line in enumerate(lines)]
+
+
+@asynccontextmanager
+async def _opening() -> AsyncIterator[History]:
+    yield cast("History", await asyncio.to_thread(Fed, sys.stdin.buffer))
+
+
+if __name__ == "__main__":
+    settings = read_settings(os.environ)
+    configure_logs(settings)
+    asyncio.run(serve(_opening, settings))

@@ -1,0 +1,53 @@
+"""The benchmark measures what it says, and judges by what was promised. Its figures are nobody's concern here."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from scripts.benchmarks import growing, monitor
+from tests.scripts.conftest import ROOT, environ
+
+KEPT: dict[str, Any] = {
+    "absorb": {"events_per_second": {"median": 3000}, "events_per_cpu_second": {"median": 1}},
+    "grow": {"memory_growth": 1.0, "lists_ms": {"/": {"median": 49, "p95": 50}}},
+}
+
+
+def test_a_small_history_is_read_and_every_page_is_asked_for() -> None:
+    command = [sys.executable, "scripts/bench", "monitor", "--only", "grow", "--orders", "200", "--json"]
+    ran = subprocess.run(
+        command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=240, check=False
+    )
+    figures, _ = json.JSONDecoder().raw_decode(ran.stdout)
+    grown = figures["grow"]
+    assert ran.returncode == (1 if "missed: " in ran.stdout else 0), ran.stderr
+    # Of a hundred: nine refused, one created twice, four cut short and two given up.
+    assert grown["events"] == 2 * (84 * 5 + 9 * 6 + 6 + (1 + 2 + 3 + 4) + 2 * 3)
+    assert (grown["in_flight"], grown["stuck"]) == (12, 12)
+    assert (grown["flagged"]["INTERVENTION"], grown["flagged"]["CONTRADICTION"]) == (4, 2)
+    assert set(grown["lists_ms"]) == set(growing.LISTS)
+    assert set(grown["memory_mb_at"]) == {"2", "20", "200"}
+
+
+def test_what_was_promised_and_kept_is_not_missed() -> None:
+    assert monitor.missed(KEPT) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("absorb", "events_per_second", {"median": 2999}),
+        ("grow", "memory_growth", 1.26),
+        ("grow", "lists_ms", {"/": {"median": 1, "p95": 1}, "/?flag=STUCK": {"median": 1, "p95": 50.1}}),
+    ],
+)
+def test_each_promise_is_judged(part: str, name: str, value: object) -> None:
+    figures = copy.deepcopy(KEPT)
+    figures[part][name] = value
+    assert len(monitor.missed(figures)) == 1
