@@ -158,10 +158,10 @@ def test_a_legend_says_what_its_figures_are_of() -> None:
     window = axes.window("6h", NOW)
     found = {chart.id: chart.legend_of for chart in (make({}, window) for make in charts.ALL)}
     assert found == {
-        "rates": "the last whole 5 minutes",
-        "durations": "the last whole 5 minutes",
-        "outcomes": "the whole 6h",
-        "trouble": "the whole 6h",
+        "rates": "of the last whole 5 minutes",
+        "durations": "of the last 5 minutes that had any",
+        "outcomes": "of the whole 6h",
+        "trouble": "of the whole 6h",
     }
 
 
