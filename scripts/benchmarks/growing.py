@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 # The oldest are silent for a minute even in a small history.
 _AGE = dt.timedelta(minutes=3)
 _APART = dt.timedelta(milliseconds=20)
-_ASKED = 40
 _BATCH = 500
 _NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
 # The list as it opens, and each of its filters, alone and with others.
@@ -41,18 +40,18 @@ LISTS = (
 _OTHERS = ("/anomalies", "/charts", "/choreography")
 
 
-def measure(folder: Path, orders: int) -> dict[str, Any]:
-    """Let a monitor read `orders`, asking for its pages at a hundredth, at a tenth and at the end."""
+def measure(folder: Path, orders: int, asked: int) -> dict[str, Any]:
+    """Let a monitor read `orders`, asking for each page so often at a hundredth, at a tenth and at the end."""
     path = folder / "grown.sqlite3"
     begun = dt.datetime.now(dt.UTC) - orders * _APART - _AGE
     with closing(Served(path, "scripts.benchmarks.fed", one_core=False, amqp_url=_NOWHERE)) as served:
-        figures = _feed(served, orders, begun)
+        figures = _feed(served, orders, begun, asked)
     with closing(Queries(path, STUCK_AFTER)) as queries:
         figures |= _reports(queries, begun)
     return figures | {"file_mb": round(path.stat().st_size / 1e6)}
 
 
-def _feed(served: Served, orders: int, begun: dt.datetime) -> dict[str, Any]:
+def _feed(served: Served, orders: int, begun: dt.datetime, asked: int) -> dict[str, Any]:
     told, sent = each_order(orders, begun, _APART, TROUBLED), 0
     memory, rates, pages = dict[int, int](), dict[int, int](), dict[str, Any]()
     marks = sorted({max(1, orders // 100), max(1, orders // 10), orders})
@@ -61,7 +60,7 @@ def _feed(served: Served, orders: int, begun: dt.datetime) -> dict[str, Any]:
         sent += _send(served, itertools.islice(told, mark - before))
         served.until(sent - 1)
         rates[mark] = round((sent - first) / max(0.01, served.cpu_seconds() - cpu))
-        pages = {page: _spread_ms(served, page) for page in (*LISTS, *_OTHERS)}
+        pages = {page: _spread_ms(served, page, asked) for page in (*LISTS, *_OTHERS)}
         memory[mark] = served.memory_mb()
         slowest = max(pages[page]["p95"] for page in LISTS)
         print(
@@ -89,9 +88,9 @@ def _send(served: Served, told: Iterator[list[Message]]) -> int:
     return sent
 
 
-def _spread_ms(served: Served, page: str) -> dict[str, float]:
-    taken = sorted(served.get_ms(page) for _ in range(_ASKED))
-    return {"median": round(statistics.median(taken), 1), "p95": round(taken[_ASKED * 95 // 100 - 1], 1)}
+def _spread_ms(served: Served, page: str, asked: int) -> dict[str, float]:
+    taken = sorted(served.get_ms(page) for _ in range(asked))
+    return {"median": round(statistics.median(taken), 1), "p95": round(taken[(asked * 95 - 1) // 100], 1)}
 
 
 def _reports(queries: Queries, begun: dt.datetime) -> dict[str, Any]:

@@ -24,6 +24,7 @@ MOST_GROWTH = 1.25
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", type=int, default=60_000, help="in the real stream (default: %(default)s)")
     parser.add_argument("--orders", type=int, default=1_000_000, help="in the projection (default: %(default)s)")
+    parser.add_argument("--asked", type=int, default=40, help="times for each page (default: %(default)s)")
     parser.add_argument(
         "--runs", type=int, default=3, help="of the stream, each from its start (default: %(default)s)"
     )
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.only != "grow":
             figures["absorb"] = absorbing.measure(Path(folder), arguments.events, arguments.runs)
         if arguments.only != "absorb":
-            figures["grow"] = growing.measure(Path(folder), arguments.orders)
+            figures["grow"] = growing.measure(Path(folder), arguments.orders, arguments.asked)
     print(json.dumps(figures, indent=2) if arguments.json else _text(figures))
     broken = missed(figures)
     for promise in broken:

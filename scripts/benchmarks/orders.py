@@ -80,8 +80,11 @@ class Message:
 
     def entry(self, offset: int) -> HistoryEntry:
         """The same, as the stream would deliver it."""
-        headers = {REASON_HEADER: self.reason} if self.reason else {}
-        return HistoryEntry(offset, self.exchange, self.type, self.body, headers, None)
+        if not self.reason:
+            return HistoryEntry(offset, self.exchange, self.type, self.body, {}, None)
+        # Set aside as soon as it was said: without a time of the broker's it would be a sign of life now.
+        at = dt.datetime.fromisoformat(json.loads(self.body)["time"])
+        return HistoryEntry(offset, self.exchange, self.type, self.body, {REASON_HEADER: self.reason}, at)
 
 
 def each_order(

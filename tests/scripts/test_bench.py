@@ -20,9 +20,9 @@ KEPT: dict[str, Any] = {
 
 
 def test_a_small_history_is_read_and_every_page_is_asked_for() -> None:
-    command = [sys.executable, "scripts/bench", "monitor", "--only", "grow", "--orders", "200", "--json"]
+    command = [sys.executable, "scripts/bench", "monitor", "--only=grow", "--orders=200", "--asked=2", "--json"]
     ran = subprocess.run(
-        command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=240, check=False
+        command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=110, check=False
     )
     figures, _ = json.JSONDecoder().raw_decode(ran.stdout)
     grown = figures["grow"]
