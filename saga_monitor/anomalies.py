@@ -15,7 +15,7 @@ from saga_monitor.books import evidence
 from saga_monitor.books.evidence import Case, Letter
 from saga_monitor.books.schema import instant
 from saga_monitor.books.tallies import Spread, bounded
-from saga_monitor.judging import faults
+from saga_monitor.judging import clocks, faults
 from saga_monitor.judging.reasons import GRACE, Known, Voice, Why, remedy, why
 from saga_monitor.judging.waits import Wait, waits
 from saga_monitor.judging.words import because
@@ -233,10 +233,7 @@ def _strangers(queries: Queries, now: dt.datetime) -> Iterator[Anomaly]:
 
 def _skews(queries: Queries, now: dt.datetime) -> Iterator[Anomaly]:
     for skew in evidence.skews(queries, now - RECENT):
-        text = (
-            f"{skew.commande_id}: {skew.effect} says it answered {skew.cause} {skew.worst_ms / 1000:.1f} s before"
-            f" it was asked: one clock is wrong; set those of {skew.effect} and {skew.cause} by NTP"
-        )
+        text = clocks.sentence(skew.commande_id, skew.cause, skew.effect, skew.worst_ms)
         yield Anomaly(Kind.CLOCK_SKEW, None, skew.effect, skew.at, f"against_{skew.cause}", text)
 
 

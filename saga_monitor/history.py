@@ -3,20 +3,23 @@
 import asyncio
 import datetime as dt
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from saga_monitor.reading.entries import IgnoredEntry, Record, read_entry
+from contracts.topology import HISTORY
+from saga_monitor.reading.dating import Dating
+from saga_monitor.reading.entries import IgnoredEntry, Record, read_next
+from saga_monitor.reading.facts import last_offset
 from saga_monitor.store import Mark, Position, Store
 from services.runtime import BrokerRefused, BrokerTrouble, History, HistoryEntry, backoff
 
 # An entry that was read before is delivered again at once; after this long, it is not there any more.
 RECOGNITION_SECONDS = 5.0
-# A live monitor with nothing to read notes it twice a second: beside an idle one this is worth waiting for.
-WRITER_PAUSE_SECONDS = 1.0
-WRITER_POLL_SECONDS = 0.05
-
+# Empty answers in a row before a stream that should go on is taken for broken: the broker's count of it may be
+# seconds old, and a busy broker takes its time.
+LONGEST_SILENCE = 20
 # A batch as full as this one has more behind it: the end of the stream is not reached yet.
 BUSY = 100
 # What was published a moment before a short batch may still be on its way.
@@ -60,7 +63,7 @@ async def follow(opening: Opening, store: Store, listener: Listener) -> None:
                 async with aclosing(read(history, store, listener)) as batches:
                     async for touched in batches:
                         failures = 0
-                        listener.link("reading" if len(touched or ()) >= BUSY else "live")
+                        listener.link("live" if touched is None or 0 < len(touched) < BUSY else "reading")
         except (BrokerTrouble, BrokerRefused) as error:
             if isinstance(error, BrokerRefused) and not ever_open:
                 raise
@@ -70,28 +73,36 @@ async def follow(opening: Opening, store: Store, listener: Listener) -> None:
             await asyncio.sleep(seconds)
 
 
-async def catch_up(opening: Opening, store: Store, seconds: float) -> list[str]:
-    """Read what there is to read now, within `seconds`. Returns what a reader of the result should know.
+@dataclass
+class _Reading:
+    """One reading of the stream: how far it has come, and whether that was ever the stream's end.
 
-    Raises BrokerRefused when the broker says no, DatabaseRefused when the file cannot be written.
+    `oldest`: the first entry that the stream holds; `last`: the offset that was read last.
     """
-    if not store.acquire():
-        return await _beside_the_writer(store)
-    notices = _Notices()
-    try:
-        async with (
-            asyncio.timeout(seconds),
-            opening() as history,
-            aclosing(read(history, store, notices)) as batches,
-        ):
-            async for touched in batches:
-                if touched is None:
-                    break
-    except TimeoutError:
-        notices.notice(f"there was more to read than {seconds:.0f} s allow: this is not yet all")
-    except BrokerTrouble as error:
-        notices.notice(f"broker away ({error}): this is what was known before")
-    return notices.said
+
+    history: History
+    store: Store
+    position: Position
+    oldest: Mark | None
+    dating: Dating
+    last: int = -1
+    abreast: bool = False
+    silences: int = 0
+
+    async def look(self, batch: Sequence[HistoryEntry]) -> None:
+        """Take note of `batch`. Raises BrokerTrouble when the stream should go on, and has not for long."""
+        self.last = batch[-1].offset if batch else self.last
+        self.silences = 0 if batch else self.silences + 1
+        if not self.abreast and len(batch) < BUSY:
+            # A short batch, or none, is not the end: a slow broker pauses in the middle.
+            self.abreast = self.last >= await self.end()
+            if not self.abreast and self.silences > LONGEST_SILENCE:
+                raise BrokerTrouble(f"the history stream goes on after entry {self.last}, and delivers nothing")
+
+    async def end(self) -> int:
+        """The offset of the stream's last entry, as far as the broker has counted."""
+        counted = (await self.history.counts([HISTORY])).get(HISTORY)
+        return last_offset(self.oldest, counted)
 
 
 async def read(history: History, store: Store, listener: Listener) -> AsyncGenerator[list[str] | None]:
@@ -101,34 +112,53 @@ async def read(history: History, store: Store, listener: Listener) -> AsyncGener
     """
     while True:
         try:
-            async with aclosing(_unread(history, store)) as batches:
+            reading = await _begin(history, store)
+            async with aclosing(_unread(reading)) as batches:
                 async for batch in batches:
-                    yield await _take(store, batch, listener)
+                    yield await _take(reading, batch, listener)
         except StreamChangedError as error:
             await asyncio.to_thread(store.forget)
             listener.notice(f"{error}: starting again from its first entry")
 
 
-async def _unread(history: History, store: Store) -> AsyncGenerator[list[HistoryEntry]]:
+async def _begin(history: History, store: Store) -> _Reading:
+    position, first = store.position(), await history.first()
+    last = -1 if position.last is None else position.last.offset
+    dating = Dating(_now(), position.caught_up_at)
+    return _Reading(history, store, position, None if first is None else mark(first), dating, last)
+
+
+async def _unread(reading: _Reading) -> AsyncGenerator[list[HistoryEntry]]:
     """The entries after the stored position. Raises StreamChangedError when it means nothing in this stream."""
-    position, oldest = store.position(), await _oldest(history)
+    position, oldest = reading.position, reading.oldest
     start = _start(position, oldest)
-    recognised = oldest is None
-    deadline = _seconds() + RECOGNITION_SECONDS
-    async with aclosing(history.entries(start)) as batches:  # type: ignore[type-var]
+    recognised = position.last is None or oldest is None
+    deadline, doubts = _seconds() + RECOGNITION_SECONDS, 0
+    async with aclosing(reading.history.entries(start)) as batches:  # type: ignore[type-var]
         async for batch in batches:
             if recognised:
                 yield batch
             elif batch:
-                yield _recognise(store, position, oldest, batch)
                 recognised = True
-            elif _seconds() > deadline and position.last is not None:
-                raise StreamChangedError("the stream ends before what was read of it")
+                if unread := _recognise(reading, batch):
+                    yield unread
+            elif _seconds() > deadline:
+                doubts += 1
+                await _doubt(reading, doubts)
+                deadline = _seconds() + RECOGNITION_SECONDS
 
 
-async def _oldest(history: History) -> Mark | None:
-    first = await history.first()
-    return None if first is None else mark(first)
+async def _doubt(reading: _Reading, doubts: int) -> None:
+    """What was read last does not come. Raises StreamChangedError once it is sure that it is not there any more.
+
+    Silence alone proves nothing, and everything would be forgotten for it: the broker is asked, and asked again,
+    for of a stream that it has just opened it may have counted a part only.
+    """
+    end = await reading.end()
+    if reading.oldest is None or end < reading.oldest.offset or end >= reading.last:
+        raise BrokerTrouble(f"the history stream holds entry {reading.last}, and does not deliver it")
+    if doubts > 1:
+        raise StreamChangedError("the stream ends before what was read of it")
 
 
 def _start(position: Position, oldest: Mark | None) -> int | Literal["first"]:
@@ -146,30 +176,39 @@ def _start(position: Position, oldest: Mark | None) -> int | Literal["first"]:
     return position.last.offset
 
 
-def _recognise(
-    store: Store, position: Position, oldest: Mark | None, batch: list[HistoryEntry]
-) -> list[HistoryEntry]:
+def _recognise(reading: _Reading, batch: list[HistoryEntry]) -> list[HistoryEntry]:
     """The part of `batch` that was not read before."""
-    if position.last is None:
-        return batch
-    if mark(batch[0]) != position.last:
+    if mark(batch[0]) != reading.position.last:
         raise StreamChangedError("the stream holds something else where the last entry was read")
-    if oldest is not None and oldest != position.first:
-        store.recognise(oldest)
+    if reading.oldest is not None and reading.oldest != reading.position.first:
+        reading.store.recognise(reading.oldest)
+    read_next(batch[0], reading.dating)
     return batch[1:]
 
 
-async def _take(store: Store, batch: list[HistoryEntry], listener: Listener) -> list[str] | None:
-    now = dt.datetime.now(dt.UTC)
+async def _take(reading: _Reading, batch: list[HistoryEntry], listener: Listener) -> list[str] | None:
+    store, dating, now = reading.store, reading.dating, _now()
+    await reading.look(batch)
     if not batch:
-        await asyncio.to_thread(store.caught_up, now)
-        return None
+        return await _pause(reading, now)
+    dating.now = now
+    entries = [(entry, read_next(entry, dating)) for entry in batch]
+    caught_up_at = now - _ON_ITS_WAY if reading.abreast and len(batch) < BUSY else None
     touched: list[str] = []
-    for run in runs(batch, now) if listener.each_change else [[(e, read_entry(e, now)) for e in batch]]:
-        ids = await asyncio.to_thread(_apply, store, run, now - _ON_ITS_WAY if len(batch) < BUSY else None)
+    for run in runs(entries) if listener.each_change else [entries]:
+        ids = await asyncio.to_thread(_apply, store, run, caught_up_at)
         listener.touched(ids)
         touched += ids
+    dating.since = caught_up_at or dating.since
     return touched
+
+
+async def _pause(reading: _Reading, now: dt.datetime) -> list[str] | None:
+    if not reading.abreast:
+        return []
+    await asyncio.to_thread(reading.store.caught_up, now)
+    reading.dating.since = now
+    return None
 
 
 def _apply(
@@ -178,12 +217,11 @@ def _apply(
     return store.apply([record for _, record in run], mark(run[0][0]), mark(run[-1][0]), caught_up_at)
 
 
-def runs(batch: Sequence[HistoryEntry], now: dt.datetime) -> Iterator[list[tuple[HistoryEntry, Record]]]:
-    """Cut `batch` so that no run touches an order twice."""
+def runs(entries: Iterable[tuple[HistoryEntry, Record]]) -> Iterator[list[tuple[HistoryEntry, Record]]]:
+    """Cut `entries` so that no run touches an order twice."""
     run: list[tuple[HistoryEntry, Record]] = []
     seen: set[str | None] = set()
-    for entry in batch:
-        record = read_entry(entry, now)
+    for entry, record in entries:
         commande_id = None if isinstance(record, IgnoredEntry) else record.commande_id
         if commande_id in seen:
             yield run
@@ -204,35 +242,9 @@ async def _our_turn(store: Store, listener: Listener) -> None:
         await asyncio.sleep(1)
 
 
-async def _beside_the_writer(store: Store) -> list[str]:
-    """Let an idle writer finish what was said before now; of a busy one, or one without broker, only tell."""
-    asked = dt.datetime.now(dt.UTC)
-    pause = dt.timedelta(seconds=WRITER_PAUSE_SECONDS)
-    while True:
-        caught_up_at, now = store.position().caught_up_at, dt.datetime.now(dt.UTC)
-        if caught_up_at is not None and caught_up_at >= asked:
-            return []
-        if caught_up_at is None or now - caught_up_at > pause or now - asked > pause:
-            since = f"since {caught_up_at:%Y-%m-%d %H:%M:%S} UTC" if caught_up_at else "yet"
-            return [f"the live monitor that writes this file has not caught up {since}: this may not be all"]
-        await asyncio.sleep(WRITER_POLL_SECONDS)
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 def _seconds() -> float:
     return asyncio.get_running_loop().time()
-
-
-class _Notices:
-    each_change = False
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def link(self, word: str, detail: str = "") -> None:
-        """Nobody watches."""
-
-    def notice(self, text: str) -> None:
-        self.said.append(text)
-
-    def touched(self, commande_ids: Sequence[str]) -> None:
-        """Nobody watches."""

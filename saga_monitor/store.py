@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from saga_monitor.books.projection import take_in
@@ -36,6 +37,13 @@ class Position:
     caught_up_at: dt.datetime | None = None
 
 
+class Writer(StrEnum):
+    """Who writes a file: something that stays, or a command that is done soon."""
+
+    MONITOR = "monitor"
+    COMMAND = "command"
+
+
 class Store:
     """The file, open for writing. One process at a time: see `acquire`."""
 
@@ -47,14 +55,25 @@ class Store:
         # A batch is applied on a thread of its own; closing waits for it.
         self._busy = threading.Lock()
 
-    def acquire(self) -> bool:
+    def acquire(self, as_: Writer = Writer.MONITOR) -> bool:
         """Become the file's writer; False while another process is. The lock ends with its process.
 
         Raises DatabaseRefused when the lock beside the file cannot be used.
         """
         if self._lock_file is None:
-            self._lock_file = _locked(Path(f"{self.path}.lock"))
+            self._lock_file = _locked(self._lock, as_)
         return self._lock_file is not None
+
+    def writer(self) -> Writer:
+        """What the file's writer is, or was last: asked while another process is."""
+        try:
+            return Writer(self._lock.read_text())
+        except (OSError, ValueError):
+            return Writer.MONITOR
+
+    @property
+    def _lock(self) -> Path:
+        return Path(f"{self.path}.lock")
 
     def close(self) -> None:
         with self._busy:
@@ -132,7 +151,7 @@ class Store:
                 raise refused(self.path, error) from error
 
 
-def _locked(path: Path) -> int | None:
+def _locked(path: Path, as_: Writer) -> int | None:
     """The lock's file, locked; None while another process holds it."""
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -146,6 +165,10 @@ def _locked(path: Path) -> int | None:
     except OSError as error:
         os.close(lock)
         raise _unlockable(path, error) from None
+    # On a full disk the word is missing: it is for those who wait, and the lock holds without it.
+    with contextlib.suppress(OSError):
+        os.ftruncate(lock, 0)
+        os.write(lock, as_.encode())
     return lock
 
 

@@ -1,14 +1,16 @@
 """Keeps what tells of trouble beside the orders: strangers' words, clocks that differ, who was heard when."""
 
+import datetime as dt
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from saga_monitor.books.schema import instant
+from saga_monitor.judging.clocks import CLIENT, MONITOR, SKEW_MS, differing
 from saga_monitor.judging.hearing import Heard
 from saga_monitor.reading.entries import IgnoredEntry, Record, SaidEntry
 
-# An event before its cause by less than this may be two clocks' ordinary disagreement.
-SKEW_MS = 1000
+# What a client says is on its way for less, or its clock is behind.
+LONGEST_UNDERWAY = dt.timedelta(minutes=1)
 # Anybody may write rubbish for ever; the newest is enough to find out who.
 STRANGERS_KEPT = 1000
 
@@ -16,7 +18,7 @@ STRANGERS_KEPT = 1000
 def keep(connection: sqlite3.Connection, records: Sequence[Record], known: Mapping[str, Sequence[Heard]]) -> None:
     """Take `records` in, within the caller's transaction; `known`: the events of the orders they touch."""
     said = [record for record in records if isinstance(record, SaidEntry)]
-    _keep_strangers(connection, [r for r in records if isinstance(r, IgnoredEntry) and r.exchange is not None])
+    _keep_strangers(connection, [r for r in records if isinstance(r, IgnoredEntry) and r.why == "untrusted"])
     connection.executemany(
         "INSERT INTO skews VALUES (?, ?, ?, 1, ?, ?) ON CONFLICT DO UPDATE SET"
         " worst_ms = max(worst_ms, excluded.worst_ms), count = count + 1,"
@@ -46,12 +48,31 @@ def _keep_strangers(connection: sqlite3.Connection, strangers: Sequence[IgnoredE
 
 def _skews(said: Iterable[SaidEntry], known: Mapping[str, Sequence[Heard]]) -> Iterator[tuple[object, ...]]:
     for record in said:
-        event, events = record.heard, known.get(record.commande_id, ())
-        # Either may come first: a retry or a redrive makes an effect overtake another order's cause.
-        pairs = [(other, event) for other in events if other.id == event.causationid]
-        pairs += [(event, other) for other in events if other.causationid == event.id]
-        for cause, effect in pairs:
-            if cause.time and effect.time and cause.service != effect.service:
-                ms = int((cause.time - effect.time).total_seconds() * 1000)
-                if ms > SKEW_MS:
-                    yield cause.service, effect.service, ms, record.commande_id, instant(record.at)
+        events = known.get(record.commande_id, ())
+        found = [*_against_ours(record, events)]
+        for other in events:
+            # Either may come first: a retry or a redrive makes an effect overtake another order's cause.
+            if other.id == record.heard.causationid:
+                found += differing(other, record.heard)
+            if other.causationid == record.heard.id:
+                found += differing(record.heard, other)
+        for ahead, behind, ms in found:
+            yield ahead, behind, ms, record.commande_id, instant(record.at)
+
+
+def _against_ours(record: SaidEntry, known: Sequence[Heard]) -> Iterator[tuple[str, str, int]]:
+    heard = record.heard
+    late = record.at - heard.time if heard.time else dt.timedelta()
+    if (ms := _ms(record.ahead)) > SKEW_MS:
+        yield heard.service, MONITOR, ms
+    # Services keep what they say while the broker is away, and a client may say the same again: no clock's fault.
+    elif heard.service == CLIENT and late > LONGEST_UNDERWAY and not _said_before(record, known):
+        yield MONITOR, heard.service, _ms(late)
+
+
+def _said_before(record: SaidEntry, known: Sequence[Heard]) -> bool:
+    return any(other.id == record.heard.id and other.offset < record.offset for other in known)
+
+
+def _ms(time: dt.timedelta) -> int:
+    return int(time.total_seconds() * 1000)

@@ -14,7 +14,8 @@ from contracts.catalogue import EVENTS, adapter
 from contracts.choreography import CHOREOGRAPHY
 from contracts.envelope import MAX_BODY_BYTES, Envelope, Head, Said
 from contracts.topology import ATTEMPT_HEADER, DETAIL_HEADER, NEXT_HEADER, REASON_HEADER, dlx, events, retry
-from saga_monitor.judging.hearing import Heard
+from saga_monitor.judging.hearing import LONGEST_UNANSWERED, Heard
+from saga_monitor.reading.dating import Dating
 from services.runtime import HistoryEntry
 
 _RETRIES = {retry(service): service for service in CHOREOGRAPHY.services}
@@ -27,7 +28,10 @@ _UNDONE = {step.undone.TYPE for step in CHOREOGRAPHY.undoings if step.undone}
 
 @dataclass(frozen=True, slots=True)
 class SaidEntry:
-    """An event, by its speaker's own exchange. `at`: when, as far as can be known."""
+    """An event, by its speaker's own exchange. `at`: when, as far as can be known.
+
+    `ahead`: by how much its speaker's clock was ahead of ours when it was read.
+    """
 
     offset: int
     commande_id: str
@@ -35,6 +39,7 @@ class SaidEntry:
     source: str
     raison: str | None
     at: dt.datetime
+    ahead: dt.timedelta = dt.timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,9 @@ class DeadEntry:
 
 @dataclass(frozen=True, slots=True)
 class IgnoredEntry:
-    """Counted and kept out. `why`: `unreadable`, `unknown` (type, version or exchange) or `untrusted`.
+    """Counted and kept out. `why`: `unreadable`, `unknown` (type or version) or `untrusted`.
 
-    Of what is not trusted there is more to say: the exchange it came by, what it claimed, and when it came.
+    Of what can be read there is more to say: the exchange it came by, what it claims, and when it came.
     """
 
     offset: int
@@ -97,38 +102,56 @@ class _About(BaseModel):
 
     id: _Short | None = None
     type: _Short | None = None
+    source: Any = None
     data: _AboutData | None = None
 
 
 def read_entry(entry: HistoryEntry, now: dt.datetime) -> Record:
-    """What `entry` says. `now` bounds the clocks of others, and stands in where there is no time at all."""
+    """What `entry` says, by itself. `now` bounds the clocks of others, and stands in where there is no time."""
+    return read_next(entry, Dating(now))
+
+
+def read_next(entry: HistoryEntry, dating: Dating) -> Record:
+    """What `entry` says, the next of a reading that is dated so."""
     if entry.exchange in _RETRIES:
-        return _retried(entry, _RETRIES[entry.exchange], now)
+        return _retried(entry, _RETRIES[entry.exchange], dating)
     if entry.exchange in _DEAD:
-        return _dead(entry, _DEAD[entry.exchange], now)
-    return _said(entry, now)
+        return _dead(entry, _DEAD[entry.exchange], dating)
+    return _said(entry, dating)
 
 
-def _said(entry: HistoryEntry, now: dt.datetime) -> Record:
+def _said(entry: HistoryEntry, dating: Dating) -> Record:
     if len(entry.body) > MAX_BODY_BYTES:
         return IgnoredEntry(entry.offset, "unreadable")
     try:
         head = Head.model_validate_json(entry.body)
         known = EVENTS.get(head.type)
         if known is None or head.dataschema not in {None, known.schema_urn()}:
-            return IgnoredEntry(entry.offset, "unknown")
+            return _unknown(entry, head, dating)
         envelope = adapter(known).validate_json(entry.body)
     except (ValidationError, RecursionError):
         return IgnoredEntry(entry.offset, "unreadable")
     # Only a speaker may write to its exchange: whatever comes by another is forged, or from a stray client.
     if entry.exchange != events(known.SAID_BY) or envelope.sender != known.SAID_BY:
         claims = (_text(entry.exchange), known.TYPE, envelope.source, envelope.commande_id)
-        return IgnoredEntry(entry.offset, "untrusted", *claims, now)
-    return _trusted(entry, known, envelope, now)
+        return IgnoredEntry(entry.offset, "untrusted", *claims, dating.of(None))
+    return _trusted(entry, known, envelope, dating)
 
 
-def _trusted(entry: HistoryEntry, known: type[Said], envelope: Envelope[Any], now: dt.datetime) -> SaidEntry:
+def _unknown(entry: HistoryEntry, head: Head, dating: Dating) -> IgnoredEntry:
+    about, at = _about(entry.body), dating.of(_utc(entry.timestamp))
+    commande_id = about.data.commande_id if about.data else ""
+    return IgnoredEntry(
+        entry.offset, "unknown", _text(entry.exchange), head.type, _text(about.source), commande_id, at
+    )
+
+
+def _trusted(entry: HistoryEntry, known: type[Said], envelope: Envelope[Any], dating: Dating) -> SaidEntry:
     time = _utc(envelope.time) or _utc(entry.timestamp)
+    ahead = max(dt.timedelta(), time - dating.now) if time else dt.timedelta()
+    if ahead > LONGEST_UNANSWERED:
+        # No measure of anything, and only our own clock can tell.
+        time = None
     heard = Heard(
         id=envelope.id,
         type=known.TYPE,
@@ -145,7 +168,8 @@ def _trusted(entry: HistoryEntry, known: type[Said], envelope: Envelope[Any], no
         heard=heard,
         source=envelope.source,
         raison=getattr(envelope.data, "raison", None),
-        at=min(time or now, now),
+        at=dating.of(time),
+        ahead=ahead,
     )
 
 
@@ -155,7 +179,7 @@ def _held_nothing(data: Said) -> bool:
     return bool(named) and not any(named.values())
 
 
-def _retried(entry: HistoryEntry, service: str, now: dt.datetime) -> RetriedEntry:
+def _retried(entry: HistoryEntry, service: str, dating: Dating) -> RetriedEntry:
     about = _about(entry.body)
     attempt = entry.headers.get(ATTEMPT_HEADER)
     return RetriedEntry(
@@ -164,13 +188,13 @@ def _retried(entry: HistoryEntry, service: str, now: dt.datetime) -> RetriedEntr
         service=service,
         event_id=about.id,
         attempt=attempt if isinstance(attempt, int) and 0 < attempt < 1_000_000 else 1,
-        at=min(_utc(entry.timestamp) or now, now),
+        at=dating.of(_utc(entry.timestamp)),
         next=_time(entry.headers.get(NEXT_HEADER)),
         detail=_text(entry.headers.get(DETAIL_HEADER)),
     )
 
 
-def _dead(entry: HistoryEntry, service: str, now: dt.datetime) -> DeadEntry:
+def _dead(entry: HistoryEntry, service: str, dating: Dating) -> DeadEntry:
     about = _about(entry.body)
     return DeadEntry(
         offset=entry.offset,
@@ -180,7 +204,7 @@ def _dead(entry: HistoryEntry, service: str, now: dt.datetime) -> DeadEntry:
         type=about.type,
         reason=_reason(entry.headers),
         detail=_text(entry.headers.get(DETAIL_HEADER)),
-        at=min(_utc(entry.timestamp) or now, now),
+        at=dating.of(_utc(entry.timestamp)),
     )
 
 

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 from contracts.choreography import CHOREOGRAPHY
 from contracts.topology import HISTORY, Topology, dlq, inbox
@@ -11,7 +12,6 @@ from services.runtime import (
     BrokerRefused,
     BrokerTrouble,
     History,
-    HistoryEntry,
     QueueCount,
     Settings,
     open_history,
@@ -49,7 +49,12 @@ async def facts(history: History) -> Facts:
     return Facts(dt.datetime.now(dt.UTC), queues, last_offset(first, stream) if stream else None)
 
 
-def last_offset(first: HistoryEntry | None, stream: QueueCount | None) -> int:
+class _Placed(Protocol):
+    @property
+    def offset(self) -> int: ...
+
+
+def last_offset(first: _Placed | None, stream: QueueCount | None) -> int:
     """Of the newest entry, by the oldest and the broker's count, which lags a little; -1 of an empty stream."""
     return -1 if first is None else first.offset + (stream.messages if stream else 0) - 1
 

@@ -13,7 +13,8 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from saga_monitor.books.past import world_at
-from saga_monitor.history import Opening, catch_up
+from saga_monitor.catching_up import catch_up
+from saga_monitor.history import Opening
 from saga_monitor.queries import Queries
 from saga_monitor.reading.moments import EXAMPLES, moment_of
 from saga_monitor.showing.printable import printable

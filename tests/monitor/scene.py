@@ -10,7 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from saga_monitor.anomalies import Anomaly, Terms, anomalies_of
-from saga_monitor.history import catch_up
+from saga_monitor.catching_up import catch_up
 from saga_monitor.queries import Queries
 from saga_monitor.reading.facts import ask_broker
 from saga_monitor.store import Store

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from contracts.choreography import CHOREOGRAPHY
 from contracts.envelope import wrap
-from contracts.topology import REASON_HEADER, dlx, events, retry
+from contracts.topology import HISTORY, REASON_HEADER, dlx, events, retry
 from services.runtime import BrokerTrouble, HistoryEntry, QueueCount
 
 START = dt.datetime(2024, 11, 22, 18, 47, tzinfo=dt.UTC)
@@ -98,6 +98,8 @@ class Stream:
         self.away = False
         self.sessions = 0
         self.idle_seconds = 0.001
+        self.withheld = 0  # how many of the newest are there, and are not delivered
+        self.pauses = 0  # empty answers before each batch, as of a broker that takes its time
         self.batch = 100
 
     def add(
@@ -141,10 +143,18 @@ class Stream:
     async def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncIterator[list[HistoryEntry]]:
         # From a time on, a broker may begin with any chunk before it: here with the first.
         offset = start if isinstance(start, int) else 0
+        pauses = self.pauses
         while True:
             if self.away:
                 raise BrokerTrouble("the channel was closed")
-            found = [entry for entry in self.kept if entry.offset >= offset][: self.batch]
+            if pauses:
+                pauses -= 1
+                await asyncio.sleep(self.idle_seconds)
+                yield []
+                continue
+            pauses = self.pauses
+            shown = self.kept[: len(self.kept) - self.withheld]
+            found = [entry for entry in shown if entry.offset >= offset][: self.batch]
             if not found:
                 await asyncio.sleep(self.idle_seconds)
             else:
@@ -155,7 +165,7 @@ class Stream:
         return self.kept[0] if self.kept else None
 
     async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
-        return dict.fromkeys(queues, QueueCount(0, 1))
+        return {queue: QueueCount(len(self.kept) if queue == HISTORY else 0, 1) for queue in queues}
 
 
 def said(commande_id: str, line: Line, start: dt.datetime = START) -> bytes:

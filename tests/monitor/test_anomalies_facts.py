@@ -115,7 +115,7 @@ async def test_clocks_that_differ_are_named_by_pair_and_only_beyond_a_second(
 async def test_a_skewed_pair_is_found_whichever_of_the_two_is_heard_first(
     monitor: Monitor, stream: Stream
 ) -> None:
+    stream.batch = 1
     stream.tell("CMD-1", [Line("paiement.effectue", "stock.reserve", -4900)])
-    await monitor.hear(stream)
     stream.tell("CMD-1", [*HELD, *CONFIRMED[3:]])
     assert found(await wrong(monitor, stream, broker())) == [("clock_skew", "paiement", "against_stock")]

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from saga_monitor import history
-from saga_monitor.history import catch_up, follow
-from saga_monitor.store import Store
+from saga_monitor.catching_up import catch_up
+from saga_monitor.history import follow
+from saga_monitor.store import Store, Writer
 from services.runtime import BrokerRefused, DatabaseRefused
 from tests.monitor.conftest import SOON, Monitor
 from tests.monitor.stage import (
+    CONFIRMED,
     PLACED,
     Stream,
     undone,
@@ -62,6 +64,43 @@ async def test_catching_up_falls_back_to_what_was_known(stream: Stream, tmp_path
     (notice,) = await catch_up(stream.opening(), store, 5)
     assert "broker away" in notice
     store.close()
+
+
+async def test_catching_up_ends_at_the_end_and_not_at_the_first_silence(stream: Stream, tmp_path: Path) -> None:
+    """From the beginning, and from where it stopped."""
+    stream.pauses, stream.batch = 3, 2
+    monitor = Monitor(tmp_path / "m.sqlite3")
+    for number in (1, 2):
+        stream.tell(f"CMD-{number}", CONFIRMED)
+        assert await catch_up(stream.opening(), monitor.store, 5) == []
+        assert monitor.queries.totals(SOON).count("events") == number * len(CONFIRMED)
+    monitor.close()
+
+
+async def test_a_stream_that_stops_in_the_middle_is_said_to(stream: Stream, tmp_path: Path) -> None:
+    stream.tell("CMD-1", CONFIRMED)
+    monitor, whole = Monitor(tmp_path / "m.sqlite3"), stream.kept
+    stream.withheld = 2
+    (notice,) = await catch_up(stream.opening(), monitor.store, 5)
+    assert f"goes on after entry {len(whole) - 3}" in notice
+    assert monitor.queries.totals(SOON).count("events") == len(whole) - 2
+    monitor.close()
+
+
+async def test_catching_up_waits_for_another_command(stream: Stream, tmp_path: Path) -> None:
+    """Which leaves soon; if it does not, it is not taken for a monitor."""
+    stream.tell("CMD-1", PLACED)
+    first, second = Store(tmp_path / "m.sqlite3"), Monitor(tmp_path / "m.sqlite3")
+    assert first.acquire(Writer.COMMAND)
+    (notice,) = await catch_up(stream.opening(), second.store, 0.1)
+    assert notice.startswith("another command")
+    waiting = asyncio.create_task(catch_up(stream.opening(), second.store, 5))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    first.close()
+    assert await waiting == []
+    assert second.queries.totals(SOON).orders == 1
+    second.close()
 
 
 async def test_catching_up_beside_a_live_monitor_only_waits_for_it(stream: Stream, monitor: Monitor) -> None:

@@ -10,6 +10,8 @@ import pytest
 from saga_monitor import history
 from saga_monitor.history import runs
 from saga_monitor.progress import Flag, State
+from saga_monitor.reading.entries import SaidEntry, read_entry
+from services.runtime import BrokerTrouble
 from tests.monitor.conftest import SOON, Monitor
 from tests.monitor.stage import (
     ASKED,
@@ -30,11 +32,11 @@ if TYPE_CHECKING:
 
 
 def tell_all(stream: Stream) -> None:
-    for number, lines in enumerate(STORIES.values()):
-        stream.tell(f"CMD-{number}", lines)
     stream.add(b"garbage", "client.events")
     stream.retry("paiement", said("CMD-0", HELD[1]))
     stream.set_aside("paiement", said("CMD-0", HELD[1]), "invalid")
+    for number, lines in enumerate(STORIES.values()):
+        stream.tell(f"CMD-{number}", lines)
 
 
 def by_difference(monitor: Monitor) -> dict[str, int]:
@@ -55,14 +57,21 @@ async def test_every_kind_of_order_ends_where_it_should(stream: Stream, monitor:
     assert (totals.orders, totals.in_flight, totals.stuck) == (len(STORIES), 0, 0)
 
 
-async def test_rebuilt_from_the_stream_it_is_what_it_was_live(stream: Stream, tmp_path: Path) -> None:
+async def test_rebuilt_from_the_stream_it_is_what_it_was_live(
+    stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One monitor hears each entry as it comes, another everything at once, in batches of any size."""
     live = Monitor(tmp_path / "live.sqlite3")
     whole = Stream()
     tell_all(whole)
-    for entry in whole.kept:
-        stream.kept.append(entry)
-        await live.hear(stream)
+    clock = START
+    with monkeypatch.context() as patch:
+        patch.setattr(history, "_now", lambda: clock)
+        for entry in whole.kept:
+            record = read_entry(entry, SOON + dt.timedelta(hours=1))
+            clock = max(clock, record.at) if isinstance(record, SaidEntry) else clock
+            stream.kept.append(entry)
+            await live.hear(stream)
     for batch in (1, 3, 1000):
         rebuilt = Monitor(tmp_path / f"rebuilt-{batch}.sqlite3")
         whole.batch = batch
@@ -154,6 +163,21 @@ async def test_a_stream_that_ends_before_what_was_read_is_noticed(
     assert monitor.queries.totals(SOON).count("events") == 3
 
 
+async def test_silence_forgets_nothing(stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long what was read last does not come: the broker says that it is there."""
+    monkeypatch.setattr(history, "RECOGNITION_SECONDS", 0.02)
+    stream.tell("CMD-1", CONFIRMED)
+    await monitor.hear(stream)
+    stream.withheld = len(CONFIRMED)
+    with pytest.raises(BrokerTrouble):
+        await monitor.hear(stream)
+    assert monitor.queries.totals(SOON).orders == 1
+    stream.withheld = 0
+    stream.tell("CMD-2", CONFIRMED)
+    await monitor.hear(stream)
+    assert (monitor.queries.totals(SOON).orders, monitor.notices) == (2, [])
+
+
 async def test_a_trimmed_stream_is_the_same_stream(stream: Stream, monitor: Monitor) -> None:
     stream.tell("CMD-1", CONFIRMED)
     await monitor.hear(stream)
@@ -225,5 +249,8 @@ async def test_two_orders_may_use_the_same_event_ids(stream: Stream, monitor: Mo
 def test_a_run_never_touches_an_order_twice(stream: Stream) -> None:
     stream.tell("CMD-1", HELD)
     stream.tell("CMD-2", HELD)
-    cut = [[record.offset for _, record in run] for run in runs(stream.kept, SOON)]
+    cut = [
+        [record.offset for _, record in run]
+        for run in runs((entry, read_entry(entry, SOON)) for entry in stream.kept)
+    ]
     assert cut == [[0], [1, 2], [3]]
