@@ -1,10 +1,12 @@
 """What a report is made of: counts and times, of all orders or of those that began after some moment."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from saga_monitor.books.schema import instant
+from saga_monitor.books.tallies import bounded
 from saga_monitor.books.times import Times, gathered, rounded
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Queries
@@ -51,14 +53,18 @@ def figures_since(queries: Queries, since: dt.datetime, now: dt.datetime, stuck_
         times=_times_since(queries, since),
         events=queries.ask("SELECT count(*) FROM said JOIN orders USING (number) WHERE started >= ?", first)[0][0],
         retries=sum(retries for *_, retries in rows),
-        dead_letters=dict(
-            queries.ask(
-                "SELECT reason, count(*) FROM dead_letters JOIN orders USING (commande_id)"
-                " WHERE started >= ? GROUP BY reason ORDER BY reason",
-                first,
-            )
-        ),
+        dead_letters=_dead_letters_since(queries, since),
     )
+
+
+def _dead_letters_since(queries: Queries, since: dt.datetime) -> dict[str, int]:
+    counts = Counter[str]()
+    for reason, count in queries.ask(
+        "SELECT reason, count(*) FROM dead_letters JOIN orders USING (commande_id) WHERE started >= ? GROUP BY 1",
+        instant(since),
+    ):
+        counts[bounded(reason)] += count
+    return dict(sorted(counts.items()))
 
 
 def _flags_since(queries: Queries, since: dt.datetime, now: dt.datetime, stuck_after: float) -> dict[Flag, int]:

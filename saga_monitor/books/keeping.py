@@ -83,4 +83,6 @@ def _keep_dead(connection: sqlite3.Connection, dead: Sequence[DeadEntry]) -> Cou
             for d in dead
         ],
     )
-    return Counter({"dead_letters": len(dead)}) + Counter(f"dead.{record.reason}" for record in dead)
+    return Counter({"dead_letters": len(dead)}) + Counter(
+        f"dead.{tallies.bounded(record.reason)}" for record in dead
+    )

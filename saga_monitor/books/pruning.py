@@ -11,7 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 
-from saga_monitor.books import minutes, times
+from saga_monitor.books import minutes, tallies, times
 from saga_monitor.books.projection import add, counted
 from saga_monitor.books.schema import instant
 from saga_monitor.store import Store
@@ -100,5 +100,5 @@ def _words(connection: sqlite3.Connection, numbers: str, ids: str) -> Counter[st
         for word, count in connection.execute(question.format("SELECT value FROM json_each(?)"), (values,)):
             counts[total] += count
             if prefix:
-                counts[f"{prefix}{word}"] += count
+                counts[f"{prefix}{tallies.bounded(word) if prefix == 'dead.' else word}"] += count
     return counts

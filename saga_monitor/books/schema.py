@@ -116,6 +116,8 @@ def connect(path: Path) -> sqlite3.Connection:
 
     Raises DatabaseRefused when it cannot be opened, is another program's, or of another version.
     """
+    if path.exists() and not path.is_file():
+        raise DatabaseRefused(f"{path}: not a file; SAGA_MONITOR_DATABASE names the monitor's file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)

@@ -48,6 +48,8 @@ class Board(App[None]):
     ]
 
     def __init__(self, camera: Camera, ear: Ear, begin: Callable[[], None] = lambda: None) -> None:
+        if not os.environ.get("NO_COLOR"):
+            os.environ.pop("NO_COLOR", None)  # set to nothing is not set (no-color.org); Textual takes it for set
         # Without colours of its own the terminal's are used, and those can be left out altogether.
         super().__init__(ansi_color="NO_COLOR" in os.environ)
         self.ansi_theme_dark = COLOURS

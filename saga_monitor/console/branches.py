@@ -17,7 +17,7 @@ def node_text(node: Node) -> Text:
     text = Text().append(_offset(node.since_start_ms), style="dim")
     text.append(f" {glyph} ", style=style).append_text(safe(node.event.type, "bold"))
     if node.took_ms is not None:
-        text.append(f"  {took(node.took_ms)}" if node.took_ms >= 0 else "  before its cause, by its clock")
+        text.append(f"  {took(node.took_ms)}")
     if node.event.note:
         text.append("  ").append_text(safe(node.event.note, "italic", limit=200))
     if node.cause_unheard:
@@ -49,4 +49,4 @@ def after_the_tree(grown: Timeline) -> Iterator[Text]:
 def _offset(ms: int | None) -> str:
     if ms is None:
         return f"{'no time':>9}"
-    return f"{'-' if ms < 0 else '+'}{took(abs(ms))}".rjust(9)
+    return f"+{took(ms)}".rjust(9)

@@ -188,10 +188,14 @@ _KEYS = (
 class HelpScreen(ModalScreen[str | None], Over):
     """What the keys do and the signs mean. Any key leads back."""
 
+    # A box and its margins leave nothing of a small terminal.
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide")]  # noqa: RUF012 - declared so by Screen
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (12, "-high")]  # noqa: RUF012 - declared so by Screen
     CSS = """
     HelpScreen { align: center middle; }
     #help { width: auto; max-width: 90%; height: auto; max-height: 95%; padding: 1 2; border: round $primary;
             background: $surface; }
+    HelpScreen.-narrow #help, HelpScreen.-low #help { max-width: 100%; max-height: 100%; padding: 0; border: none; }
     """
 
     def compose(self) -> ComposeResult:

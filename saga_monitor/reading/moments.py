@@ -6,12 +6,13 @@ import re
 from services.runtime import UserError
 
 _AGO = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
+_EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 EXAMPLES = "10m, 2h, 7d, 2026-11-22, 2026-11-22T18:47 or 2026-11-22T18:47:00+01:00"
 
 
 class BadMoment(UserError):
-    """A moment that cannot be read, or that has not come yet."""
+    """A moment that cannot be read, that has not come yet, or of before anything could be said."""
 
 
 def moment_of(text: str, now: dt.datetime) -> dt.datetime:
@@ -22,11 +23,14 @@ def moment_of(text: str, now: dt.datetime) -> dt.datetime:
     ago = _AGO.fullmatch(text)
     try:
         if ago:
-            return now - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        moment = dt.datetime.fromisoformat(text)
-        moment = moment.replace(tzinfo=moment.tzinfo or dt.UTC).astimezone(dt.UTC)
+            moment = now - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        else:
+            moment = dt.datetime.fromisoformat(text)
+            moment = moment.replace(tzinfo=moment.tzinfo or dt.UTC).astimezone(dt.UTC)
     except (ValueError, OverflowError):
         raise BadMoment(f"{text[:50]!r} is not a time; expected one such as {EXAMPLES}") from None
+    if moment < _EARLIEST:
+        raise BadMoment(f"{text[:50]!r} is before 1970, and nothing was said then")
     if moment > now:
         raise BadMoment(f"{text[:50]!r} has not come yet: it is {now:%Y-%m-%d %H:%M:%S} UTC")
     return moment

@@ -56,5 +56,7 @@ class _Judge:
             found = await asyncio.to_thread(anomalies_of, self._queries, answers, now, self._terms)
         except DatabaseRefused as error:
             self._ear.notice(str(error))
+        except Exception as error:  # noqa: BLE001 - one strange order must not end the console
+            self._ear.notice(f"what is wrong could not be judged: {type(error).__name__}: {error}")
         else:
             self._ear.judged(found, now)

@@ -51,7 +51,7 @@ def flags_text(flags: Sequence[str]) -> Text:
 
 
 def took(ms: float | None) -> str:
-    """A duration for a person: `420 ms`, `1.5 s`, `3m 12s`, `2h 05m`, `3d 4h`."""
+    """A duration for a person, in eight characters at most: `420 ms`, `1.5 s`, `3m 12s`, `2h 05m`, `3d 4h`."""
     if ms is None:
         return "–"
     seconds = ms / 1000
@@ -63,7 +63,10 @@ def took(ms: float | None) -> str:
     if minutes < 60:
         return f"{minutes}m {rest:02}s"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02}m" if hours < 24 else f"{hours // 24}d {hours % 24}h"
+    if hours < 24:
+        return f"{hours}h {minutes:02}m"
+    days, hours = divmod(hours, 24)
+    return f"{days}d {hours}h" if days < 100 else f"{days}d"
 
 
 def orders_table(orders: Sequence[Mapping[str, Any]], total: int) -> RenderableType:

@@ -16,9 +16,14 @@ from saga_monitor.showing import report_tables
 from saga_monitor.showing.order_report import COLUMNS, flat, metrics, order_report, order_reports
 from saga_monitor.verbs.orders import unknown
 from saga_monitor.verbs.session import Session, add_at, positive
+from services.runtime import UserError
 
 # More lines than that nobody reads on a terminal; a program gets them all.
 _LINES = 1000
+
+
+class Unused(UserError):
+    """An argument that does not go with the others."""
 
 
 def add(commands: Any) -> None:
@@ -35,6 +40,7 @@ def add(commands: Any) -> None:
 
 
 def _report(arguments: argparse.Namespace, session: Session) -> int:
+    _refuse_unused(arguments)
     since = moment_of(arguments.since, session.now) if arguments.since else None
     with session.queries() as queries:
         if arguments.commande_id is not None:
@@ -42,6 +48,16 @@ def _report(arguments: argparse.Namespace, session: Session) -> int:
         if arguments.orders:
             return _each(arguments, session, queries, since)
         return _whole(arguments, session, queries, since)
+
+
+def _refuse_unused(arguments: argparse.Namespace) -> None:
+    """Raises Unused, in one line, when an argument would change nothing."""
+    given = {"--orders": arguments.orders, "--since": arguments.since, "--limit": arguments.limit}
+    unused = [name for name, value in given.items() if value]
+    if arguments.commande_id is not None and unused:
+        raise Unused(f"a report on one order takes no {' or '.join(unused)}")
+    if arguments.limit and not arguments.orders:
+        raise Unused("--limit is of the lines of --orders")
 
 
 def _whole(arguments: argparse.Namespace, session: Session, queries: Queries, since: dt.datetime | None) -> int:

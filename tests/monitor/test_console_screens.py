@@ -53,6 +53,26 @@ async def test_the_columns_follow_every_size(stream: Stream, monitor: Monitor) -
             assert cells[0].cell_len == min(44, columns[0])
 
 
+@pytest.mark.parametrize("size", [(22, 24), (22, 5), (80, 24), (80, 5)])
+async def test_the_help_is_read_at_any_size(monitor: Monitor, size: tuple[int, int]) -> None:
+    app = board(monitor)
+    async with on_terminal(app, *size) as pilot:
+        await pilot.press("question_mark")
+        text = " ".join((await shown(app, pilot)).replace("│", " ").split())
+        assert "choose an order" in text
+
+
+@pytest.mark.parametrize(("value", "coloured"), [(None, True), ("", True), ("1", False)])
+def test_no_colour_is_asked_for_with_a_value(
+    monitor: Monitor, monkeypatch: pytest.MonkeyPatch, value: str | None, *, coloured: bool
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if value is not None:
+        monkeypatch.setenv("NO_COLOR", value)
+    app = board(monitor)
+    assert (not app.no_color, not app.ansi_color) == (coloured, coloured)
+
+
 async def test_nothing_is_called_well_before_it_was_judged(monitor: Monitor) -> None:
     app = board(monitor)
     app.ear.anomalies = app.ear.judged_at = None

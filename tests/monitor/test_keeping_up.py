@@ -137,3 +137,22 @@ async def test_a_file_that_cannot_be_judged_is_a_notice(
         await until(lambda: bool(ear.news(dt.datetime.now(dt.UTC))))
         assert not task.done()
     assert ear.news(dt.datetime.now(dt.UTC)) == [("database is locked", "bold yellow")]
+
+
+async def test_an_order_that_cannot_be_judged_does_not_end_the_console(
+    stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def puzzled(*_: object) -> None:
+        raise ZeroDivisionError("of a strange order")
+
+    monkeypatch.setattr(judging, "JUDGING_SECONDS", 0.01)
+    monkeypatch.setattr(judging, "anomalies_of", puzzled)
+    settings = read_settings({"SAGA_MONITOR_DATABASE": str(monitor.path)})
+    ear = Ear()
+    ear.link("live")
+    monitor.store.caught_up(dt.datetime.now(dt.UTC))
+    async with beside(judge(stream.opening(), settings, ear)) as task:
+        await until(lambda: bool(ear.news(dt.datetime.now(dt.UTC))))
+        assert not task.done()
+        ((news, _),) = ear.news(dt.datetime.now(dt.UTC))
+        assert news == "what is wrong could not be judged: ZeroDivisionError: of a strange order"

@@ -11,8 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saga_monitor.books.times import Times, rounded
+from saga_monitor.console.drawing import FIXED
 from saga_monitor.showing.tables import took
 from tests.monitor.stage import CONFIRMED, PAID, STORIES, Line, Stream, said
+
+
+@given(st.integers(0, 10**12))
+def test_a_duration_fits_its_column(ms: int) -> None:
+    assert len(took(ms)) <= FIXED["elapsed"]
+
+
+def test_a_reason_that_nobody_knows_is_counted_as_other(stream: Stream, command: Any) -> None:
+    """Anybody may write a header; the totals have as many names as there are reasons."""
+    stream.tell("CMD-1", PAID)
+    for number in range(3):
+        stream.set_aside("stock", said("CMD-1", PAID[0]), f"made up {number}")
+    for since in ([], ["--since", "2024-01-01"]):
+        assert json.loads(command("report", "--json", *since)[1])["dead_letters"] == {"other": 3}
 
 
 def test_an_empty_history_is_reported_without_a_division(command: Any) -> None:

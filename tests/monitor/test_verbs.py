@@ -92,9 +92,23 @@ def test_the_world_is_shown_as_it_was(command: Any, told: Stream) -> None:
         assert later[same] == now[same]
 
 
-@pytest.mark.parametrize("time", ["yesterday", "", "25:00", "2999-01-01", "9999999d", "0001-01-01T00:00+23:00"])
+@pytest.mark.parametrize(
+    "time",
+    [
+        "yesterday",
+        "",
+        "25:00",
+        "2999-01-01",
+        "9999999d",
+        "0001-01-01T00:00+23:00",
+        "0001-01-01",
+        "1900-01-01",
+        "30000d",
+    ],
+)
 def test_a_bad_time_is_one_line(command: Any, time: str) -> None:
-    for arguments in (["list", f"--at={time or '?'}"], ["report", f"--since={time or '?'}"]):
+    at, since = f"--at={time or '?'}", f"--since={time or '?'}"
+    for arguments in (["list", at], ["report", since], ["history", since]):
         code, out, err = command(*arguments)
         assert (code, out, len(err.splitlines())) == (2, "", 1)
 
@@ -117,6 +131,15 @@ def test_each_order_is_reported(command: Any, told: Stream) -> None:
     assert "insufficient balance" in command("report", "--orders")[1]
     assert "mean of the steps" in command("report", "CMD-2")[1]
     assert command("report", "CMD-9")[0] == 1
+
+
+@pytest.mark.parametrize(
+    "unused", [["CMD-0", "--orders"], ["CMD-0", "--since", "1h"], ["CMD-0", "--limit", "1"], ["--limit", "1"]]
+)
+def test_an_argument_that_would_do_nothing_is_refused(command: Any, told: Stream, unused: list[str]) -> None:
+    code, out, err = command("report", *unused)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert unused[-2 if len(unused) > 2 else 0 if unused[0] == "--limit" else 1] in err
 
 
 def test_a_formula_in_a_spreadsheet_is_text(command: Any, stream: Stream) -> None:
@@ -160,6 +183,13 @@ def test_a_locked_file_is_one_line(
     other.close()
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert "locked" in err
+
+
+def test_a_file_that_is_no_file_is_one_line(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAGA_MONITOR_DATABASE", "/dev/null")
+    code, out, err = command("list")
+    assert (code, out) == (2, "")
+    assert err.startswith("saga_monitor: /dev/null: not a file")
 
 
 def test_a_lock_that_cannot_be_opened_is_one_line(command: Any, tmp_path: Path) -> None:
