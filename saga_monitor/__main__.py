@@ -96,9 +96,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `main`, for which whoever reads has seen enough: rich would make an error of it."""
+        raise BrokenPipeError
+
+
 def _console() -> Console:
     terminal = sys.stdout.isatty()
-    return Console(width=None if terminal else _PIPE_WIDTH, highlight=False, emoji=False)
+    return _Console(width=None if terminal else _PIPE_WIDTH, highlight=False, emoji=False)
 
 
 # A module of `verbs` each: its `add` declares the verb, and says what to run with the arguments and a session.

@@ -11,15 +11,12 @@ from typing import Literal, Protocol
 from contracts.topology import HISTORY
 from saga_monitor.reading.dating import Dating
 from saga_monitor.reading.entries import IgnoredEntry, Record, read_next
-from saga_monitor.reading.facts import last_offset
+from saga_monitor.reading.facts import LONGEST_SILENCE, last_offset
 from saga_monitor.store import Mark, Position, Store
 from services.runtime import BrokerRefused, BrokerTrouble, History, HistoryEntry, backoff
 
 # An entry that was read before is delivered again at once; after this long, it is not there any more.
 RECOGNITION_SECONDS = 5.0
-# Empty answers in a row before a stream that should go on is taken for broken: the broker's count of it may be
-# seconds old, and a busy broker takes its time.
-LONGEST_SILENCE = 20
 # A batch as full as this one has more behind it: the end of the stream is not reached yet.
 BUSY = 100
 # What was published a moment before a short batch may still be on its way.

@@ -8,6 +8,7 @@ from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.books import times
 from saga_monitor.books.figures import Figures, figures_of_all
 from saga_monitor.books.times import Times
+from saga_monitor.books.unknown import Unknown
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import DeadLetter, Event, Order, Queries
 
@@ -33,7 +34,9 @@ def summary(order: Order) -> dict[str, Any]:
     }
 
 
-def detail(order: Order, events: Sequence[Event], dead_letters: Sequence[DeadLetter]) -> dict[str, Any]:
+def detail(
+    order: Order, events: Sequence[Event], dead_letters: Sequence[DeadLetter], unknown: Sequence[Unknown] = ()
+) -> dict[str, Any]:
     """One order with its steps and all that was said of it, as `show --json` has it."""
     return summary(order) | {
         "steps": [
@@ -41,6 +44,9 @@ def detail(order: Order, events: Sequence[Event], dead_letters: Sequence[DeadLet
             for s in order.steps
         ],
         "events": [_event(event) for event in events],
+        "unknown_events": [
+            {"type": u.type, "source": u.source, "time": rfc3339(u.time), "offset": u.offset} for u in unknown
+        ],
         "dead_letters_set_aside": [
             {"service": d.service, "event_id": d.event_id, "type": d.type, "reason": d.reason, "detail": d.detail}
             for d in dead_letters

@@ -84,6 +84,11 @@ CREATE TABLE strangers (
     "offset" INTEGER PRIMARY KEY, exchange TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL,
     commande_id TEXT NOT NULL, at INTEGER NOT NULL
 );
+-- Events of types and versions that the choreography does not know: the newest, each with its order.
+CREATE TABLE unknown (
+    "offset" INTEGER PRIMARY KEY, commande_id TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL, time INTEGER
+);
+CREATE INDEX unknown_of_order ON unknown (commande_id);
 -- Pairs of speakers whose clocks put an effect before its cause, and by how much at the worst.
 CREATE TABLE skews (
     cause TEXT NOT NULL, effect TEXT NOT NULL, worst_ms INTEGER NOT NULL, count INTEGER NOT NULL,
@@ -107,7 +112,7 @@ ORDER_COLUMNS = (
 )
 _ALL = (
     *("position", "said", "retries", "dead_letters", "orders", "times", "counters", "minutes"),
-    *("strangers", "skews", "voices"),
+    *("strangers", "unknown", "skews", "voices"),
 )
 
 

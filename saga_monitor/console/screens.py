@@ -195,7 +195,9 @@ class HelpScreen(ModalScreen[str | None], Over):
     HelpScreen { align: center middle; }
     #help { width: auto; max-width: 90%; height: auto; max-height: 95%; padding: 1 2; border: round $primary;
             background: $surface; }
-    HelpScreen.-narrow #help, HelpScreen.-low #help { max-width: 100%; max-height: 100%; padding: 0; border: none; }
+    HelpScreen.-narrow #help, HelpScreen.-low #help {
+        max-width: 100%; max-height: 100%; padding: 0; border: none;
+    }
     """
 
     def compose(self) -> ComposeResult:

@@ -6,9 +6,9 @@ Nothing here raises for what an entry holds.
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import ValidationError
 
 from contracts.catalogue import EVENTS, adapter
 from contracts.choreography import CHOREOGRAPHY
@@ -16,6 +16,7 @@ from contracts.envelope import MAX_BODY_BYTES, Envelope, Head, Said
 from contracts.topology import ATTEMPT_HEADER, DETAIL_HEADER, NEXT_HEADER, REASON_HEADER, dlx, events, retry
 from saga_monitor.judging.hearing import LONGEST_UNANSWERED, Heard
 from saga_monitor.reading.dating import Dating
+from saga_monitor.reading.leftovers import about, text, time_of, utc
 from services.runtime import HistoryEntry
 
 _RETRIES = {retry(service): service for service in CHOREOGRAPHY.services}
@@ -23,6 +24,8 @@ _DEAD = {dlx(service): service for service in CHOREOGRAPHY.services}
 # A dead letter made by the broker, not by a service, and the name of the commonest cause.
 _BROKERS_OWN = ("x-first-death-reason", "x-death")
 _CRASH_LOOP = "delivery_limit"
+# Why an event of a type or version outside the choreography is kept out.
+UNKNOWN = "unknown"
 _UNDONE = {step.undone.TYPE for step in CHOREOGRAPHY.undoings if step.undone}
 
 
@@ -74,7 +77,7 @@ class DeadEntry:
 class IgnoredEntry:
     """Counted and kept out. `why`: `unreadable`, `unknown` (type or version) or `untrusted`.
 
-    Of what can be read there is more to say: the exchange it came by, what it claims, and when it came.
+    Of what can be read there is more to say: the exchange it came by, what it claims, and when it came (`at`).
     """
 
     offset: int
@@ -84,26 +87,10 @@ class IgnoredEntry:
     source: str = field(default="", compare=False)
     commande_id: str = field(default="", compare=False)
     at: dt.datetime | None = field(default=None, compare=False)
+    time: dt.datetime | None = field(default=None, compare=False)
 
 
 Record = SaidEntry | RetriedEntry | DeadEntry | IgnoredEntry
-
-_Short = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-
-
-class _AboutData(BaseModel):
-    commande_id: _Short
-
-
-class _About(BaseModel):
-    """What may still be read of a message that was set aside."""
-
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-
-    id: _Short | None = None
-    type: _Short | None = None
-    source: Any = None
-    data: _AboutData | None = None
 
 
 def read_entry(entry: HistoryEntry, now: dt.datetime) -> Record:
@@ -133,21 +120,21 @@ def _said(entry: HistoryEntry, dating: Dating) -> Record:
         return IgnoredEntry(entry.offset, "unreadable")
     # Only a speaker may write to its exchange: whatever comes by another is forged, or from a stray client.
     if entry.exchange != events(known.SAID_BY) or envelope.sender != known.SAID_BY:
-        claims = (_text(entry.exchange), known.TYPE, envelope.source, envelope.commande_id)
+        claims = (text(entry.exchange), known.TYPE, envelope.source, envelope.commande_id)
         return IgnoredEntry(entry.offset, "untrusted", *claims, dating.of(None))
     return _trusted(entry, known, envelope, dating)
 
 
 def _unknown(entry: HistoryEntry, head: Head, dating: Dating) -> IgnoredEntry:
-    about, at = _about(entry.body), dating.of(_utc(entry.timestamp))
-    commande_id = about.data.commande_id if about.data else ""
-    return IgnoredEntry(
-        entry.offset, "unknown", _text(entry.exchange), head.type, _text(about.source), commande_id, at
-    )
+    left = about(entry.body)
+    time = time_of(left.time) or utc(entry.timestamp)
+    commande_id = left.data.commande_id if left.data else ""
+    claims = (text(entry.exchange), head.type, text(left.source), commande_id)
+    return IgnoredEntry(entry.offset, UNKNOWN, *claims, dating.of(time), time)
 
 
 def _trusted(entry: HistoryEntry, known: type[Said], envelope: Envelope[Any], dating: Dating) -> SaidEntry:
-    time = _utc(envelope.time) or _utc(entry.timestamp)
+    time = utc(envelope.time) or utc(entry.timestamp)
     ahead = max(dt.timedelta(), time - dating.now) if time else dt.timedelta()
     if ahead > LONGEST_UNANSWERED:
         # No measure of anything, and only our own clock can tell.
@@ -180,70 +167,36 @@ def _held_nothing(data: Said) -> bool:
 
 
 def _retried(entry: HistoryEntry, service: str, dating: Dating) -> RetriedEntry:
-    about = _about(entry.body)
+    left = about(entry.body)
     attempt = entry.headers.get(ATTEMPT_HEADER)
     return RetriedEntry(
         offset=entry.offset,
-        commande_id=about.data.commande_id if about.data else None,
+        commande_id=left.data.commande_id if left.data else None,
         service=service,
-        event_id=about.id,
+        event_id=left.id,
         attempt=attempt if isinstance(attempt, int) and 0 < attempt < 1_000_000 else 1,
-        at=dating.of(_utc(entry.timestamp)),
-        next=_time(entry.headers.get(NEXT_HEADER)),
-        detail=_text(entry.headers.get(DETAIL_HEADER)),
+        at=dating.of(utc(entry.timestamp)),
+        next=time_of(entry.headers.get(NEXT_HEADER)),
+        detail=text(entry.headers.get(DETAIL_HEADER)),
     )
 
 
 def _dead(entry: HistoryEntry, service: str, dating: Dating) -> DeadEntry:
-    about = _about(entry.body)
+    left = about(entry.body)
     return DeadEntry(
         offset=entry.offset,
-        commande_id=about.data.commande_id if about.data else None,
+        commande_id=left.data.commande_id if left.data else None,
         service=service,
-        event_id=about.id,
-        type=about.type,
+        event_id=left.id,
+        type=left.type,
         reason=_reason(entry.headers),
-        detail=_text(entry.headers.get(DETAIL_HEADER)),
-        at=dating.of(_utc(entry.timestamp)),
+        detail=text(entry.headers.get(DETAIL_HEADER)),
+        at=dating.of(utc(entry.timestamp)),
     )
 
 
 def _reason(headers: Mapping[str, object]) -> str:
     if any(header in headers for header in _BROKERS_OWN):
         # The broker's headers are stripped from everything a service publishes, so it is the broker's own.
-        return _text(headers.get("x-first-death-reason")) or _CRASH_LOOP
-    return _text(headers.get(REASON_HEADER)) or _CRASH_LOOP
-
-
-def _about(body: bytes) -> _About:
-    if len(body) > MAX_BODY_BYTES:
-        return _About()
-    try:
-        return _About.model_validate_json(body)
-    except (ValidationError, RecursionError):
-        return _About()
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        value = value.decode(errors="replace")
-    text = value if isinstance(value, str) else ""
-    # A lone surrogate cannot be stored.
-    return text[:500].encode(errors="replace").decode()
-
-
-def _time(value: object) -> dt.datetime | None:
-    try:
-        return _utc(dt.datetime.fromisoformat(_text(value)))
-    except ValueError:
-        return None
-
-
-def _utc(time: dt.datetime | None) -> dt.datetime | None:
-    """`time` in UTC; None where there is none, or at the ends of the calendar, where it has no UTC."""
-    if time is None:
-        return None
-    try:
-        return time.replace(tzinfo=time.tzinfo or dt.UTC).astimezone(dt.UTC)
-    except OverflowError:
-        return None
+        return text(headers.get("x-first-death-reason")) or _CRASH_LOOP
+    return text(headers.get(REASON_HEADER)) or _CRASH_LOOP

@@ -19,6 +19,9 @@ from services.runtime import (
 
 # Asking must not mend what it asks about: nothing is declared on the way.
 _NOTHING = Topology((), (), ())
+# Empty answers in a row before a stream that should go on is taken for broken: the broker's count of it may be
+# seconds old, and a busy broker takes its time.
+LONGEST_SILENCE = 20
 _QUEUES = tuple(name(service) for service in CHOREOGRAPHY.services for name in (inbox, dlq))
 
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -10,18 +10,32 @@ from typing import Any
 from rich.text import Text
 
 from contracts.topology import HISTORY
-from saga_monitor.reading.entries import DeadEntry, IgnoredEntry, Record, RetriedEntry, SaidEntry, read_entry
-from saga_monitor.reading.facts import last_offset
+from saga_monitor.reading.entries import (
+    UNKNOWN,
+    DeadEntry,
+    IgnoredEntry,
+    Record,
+    RetriedEntry,
+    SaidEntry,
+    read_entry,
+)
+from saga_monitor.reading.facts import LONGEST_SILENCE, last_offset
 from saga_monitor.report import rfc3339
 from saga_monitor.showing.tables import safe
-from services.runtime import History, HistoryEntry
+from services.runtime import BrokerTrouble, History, HistoryEntry
 
 _KINDS = {SaidEntry: "said", RetriedEntry: "retried", DeadEntry: "dead_letter", IgnoredEntry: "ignored"}
+# One silence after the last entry that the broker has counted is the end; before it, or where it cannot be told
+# how much there is to come, more than one.
+_SILENCES = 2
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which entries to tell: every event unless narrowed; `troubles`: retries, dead letters, bad entries too."""
+    """Which entries to tell: every event unless narrowed; `troubles`: retries, dead letters, bad entries too.
+
+    An event of a type or version that the choreography does not know was said all the same.
+    """
 
     type: str | None = None
     commande_id: str | None = None
@@ -31,6 +45,8 @@ class Wanted:
     def takes(self, entry: HistoryEntry, record: Record) -> bool:
         if isinstance(record, SaidEntry):
             told = self.type in {None, record.heard.type} and self._since(record.heard.time)
+        elif isinstance(record, IgnoredEntry) and record.why == UNKNOWN:
+            told = self.type in {None, record.type} and self._since(record.time)
         elif isinstance(record, IgnoredEntry):
             told = self.troubles and self.type is None and self._since(entry.timestamp)
         else:
@@ -48,20 +64,60 @@ async def tell(
 
     Raises BrokerTrouble when the session is lost.
     """
-    first = None if follow else await history.first()
-    if not follow and first is None:
+    ending = _Ending(history, wanted.since is not None)
+    if not follow and not await ending.counted():
         return
-    last = last_offset(first, (await history.counts([HISTORY])).get(HISTORY))
     async with aclosing(history.entries(wanted.since or "first")) as batches:  # type: ignore[type-var]
         async for batch in batches:
             for entry in batch:
                 record = read_entry(entry, dt.datetime.now(dt.UTC))
-                if not follow and entry.offset > last and _after(record, now):
+                if not follow and entry.offset > ending.last and _after(record, now):
                     return
                 if wanted.takes(entry, record):
                     yield entry, record
-            if not batch and not follow:
+            if not follow and await ending.reached(batch):
                 return
+
+
+@dataclass
+class _Ending:
+    """Finds the end of the stream: by the broker's count, which lags, and a silence after that.
+
+    `open`: from a time on there may be nothing to come. `last`: the newest offset counted; `seen`: read.
+    """
+
+    history: History
+    open: bool
+    last: int = -1
+    seen: int = -1
+    silences: int = 0
+
+    async def counted(self) -> bool:
+        """Count anew; False when the stream is empty."""
+        first = await self.history.first()
+        self.last = last_offset(first, (await self.history.counts([HISTORY])).get(HISTORY))
+        return first is not None
+
+    async def reached(self, batch: Sequence[HistoryEntry]) -> bool:
+        """Whether `batch` ends it. Raises BrokerTrouble when the stream should go on, and has not for long."""
+        if batch:
+            self.seen, self.silences = batch[-1].offset, 0
+            return False
+        self.silences += 1
+        if self.silences >= _SILENCES and self.seen < self.last:
+            await self.counted()
+            if self.seen < 0 and self.open and await self._delivers():
+                return True
+        if self.silences > LONGEST_SILENCE and self.seen < self.last:
+            raise BrokerTrouble(f"the history stream goes on after entry {self.seen}, and delivers nothing")
+        return self.seen >= self.last
+
+    async def _delivers(self) -> bool:
+        """Whether the newest entry comes at once: then there was none to tell before it."""
+        async with aclosing(self.history.entries(self.last)) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                return bool(batch)
+        return False
 
 
 def _after(record: Record, now: dt.datetime) -> bool:
@@ -75,9 +131,10 @@ def _after(record: Record, now: dt.datetime) -> bool:
 
 def as_json(entry: HistoryEntry, record: Record) -> dict[str, Any]:
     """An entry for a program: the event as its speaker wrote it, and what the stream knows of it."""
+    known = not isinstance(record, IgnoredEntry) or record.why != UNKNOWN
     told: dict[str, Any] = {
         "offset": entry.offset,
-        "kind": _KINDS[type(record)],
+        "kind": _KINDS[type(record)] if known else UNKNOWN,
         "exchange": entry.exchange,
         "event": _body(entry.body),
     }
@@ -105,6 +162,11 @@ def _words(entry: HistoryEntry, record: Record) -> Iterator[tuple[str, str]]:
         yield f"{record.heard.type:<28}", "bold"
         yield record.commande_id, "cyan"
         yield _data(entry.body), ""
+    elif isinstance(record, IgnoredEntry) and record.why == UNKNOWN:
+        yield f"{record.type:<28}", "bold"
+        yield record.commande_id or "–", "cyan"
+        yield _data(entry.body), ""
+        yield "not of this choreography", "yellow"
     elif isinstance(record, IgnoredEntry):
         yield f"{'ignored: ' + record.why:<28}", "yellow"
         yield entry.exchange, ""
@@ -118,7 +180,11 @@ def _words(entry: HistoryEntry, record: Record) -> Iterator[tuple[str, str]]:
 
 
 def _when(entry: HistoryEntry, record: Record) -> str | None:
-    time = record.heard.time if isinstance(record, SaidEntry) else entry.timestamp
+    time = entry.timestamp
+    if isinstance(record, SaidEntry):
+        time = record.heard.time
+    elif isinstance(record, IgnoredEntry):
+        time = record.time or time
     return rfc3339(time.replace(tzinfo=time.tzinfo or dt.UTC)) if time else None
 
 

@@ -89,6 +89,8 @@ def order_view(order: Mapping[str, Any]) -> RenderableType:
     remaining = ", ".join(order["remaining"]) or "nothing"
     facts = f"took {took(order['duration_ms'])} · retries {order['retries']} · remaining: {remaining}"
     parts: list[RenderableType] = [head, Text(facts), _steps_table(order["steps"]), _events_table(order["events"])]
+    if order["unknown_events"]:
+        parts.append(_unknown_table(order["unknown_events"]))
     if order["dead_letters_set_aside"]:
         parts.append(_dead_table(order["dead_letters_set_aside"]))
     return Group(*parts)
@@ -115,6 +117,14 @@ def _events_table(events: Sequence[Mapping[str, Any]]) -> Table:
             safe(event["causationid"] or "–", "dim", LONGEST_ID),
             safe(event["note"] or "", limit=80),
         )
+    return table
+
+
+def _unknown_table(events: Sequence[Mapping[str, Any]]) -> Table:
+    table = columns_of("offset", "time", "not of this choreography", "source")
+    for event in events:
+        source = safe(event["source"], limit=LONGEST_ID)
+        table.add_row(str(event["offset"]), safe(event["time"] or "–"), safe(event["type"], "yellow"), source)
     return table
 
 

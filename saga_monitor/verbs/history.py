@@ -5,6 +5,7 @@ import asyncio
 import json
 import sys
 from contextlib import aclosing
+from difflib import get_close_matches
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
@@ -14,12 +15,12 @@ from saga_monitor.showing.printable import printable
 from saga_monitor.verbs.session import Session, add_json
 from services.runtime import BrokerTrouble
 
-_TYPES = ", ".join(event.TYPE for event in CHOREOGRAPHY.events)
+_TYPES = [event.TYPE for event in CHOREOGRAPHY.events]
 
 
 def add(commands: Any) -> None:
     command = commands.add_parser("history", help="the events as they were said, from the stream itself")
-    command.add_argument("--type", metavar="T", choices=_TYPES.split(", "), help=f"only this type: {_TYPES}")
+    command.add_argument("--type", metavar="T", help=f"only this type: {', '.join(_TYPES)}, or an unknown one")
     command.add_argument("--commande", metavar="CMD", help="only of this order")
     command.add_argument("--since", metavar="TIME", help=f"only since then: {EXAMPLES}")
     command.add_argument("--all", action="store_true", help="retries, dead letters and bad entries as well")
@@ -31,6 +32,9 @@ def add(commands: Any) -> None:
 def _history(arguments: argparse.Namespace, session: Session) -> int:
     since = moment_of(arguments.since, session.now) if arguments.since else None
     wanted = Wanted(arguments.type, arguments.commande, since, arguments.all)
+    if arguments.type and arguments.type not in _TYPES:
+        close = "".join(f"; {known} is" for known in get_close_matches(arguments.type, _TYPES, 1))
+        print(f"saga_monitor: {printable(arguments.type)} is not in the choreography{close}", file=sys.stderr)
     try:
         asyncio.run(_print(arguments, session, wanted))
     except BrokerTrouble as trouble:

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from saga_monitor import report
+from saga_monitor.books.unknown import unknown_of
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Order, Queries
 from saga_monitor.showing import tables
@@ -53,7 +54,7 @@ def _show(arguments: argparse.Namespace, session: Session) -> int:
         order = queries.order(id_, session.now)
         if order is None:
             return unknown(id_, session)
-        shown = report.detail(order, queries.events(id_), queries.dead_letters(id_))
+        shown = report.detail(order, queries.events(id_), queries.dead_letters(id_), unknown_of(queries, id_))
     session.say(shown, tables.order_view(shown), for_program=arguments.json)
     return 0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from saga_monitor.reading.telling import Wanted, tell
-from services.runtime import QueueCount
+from services.runtime import BrokerTrouble, QueueCount
 from tests.monitor.stage import CONFIRMED, HELD, PLACED, START, Stream
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Busy(Counted):
             self.tell(f"NEWER-{self.next}", PLACED, NOW + dt.timedelta(seconds=1))
 
 
-async def told(stream: Stream) -> list[int]:
-    return [entry.offset async for entry, _ in tell(stream, Wanted(), follow=False, now=NOW)]
+async def told(stream: Stream, since: dt.datetime | None = None) -> list[int]:
+    return [entry.offset async for entry, _ in tell(stream, Wanted(since=since), follow=False, now=NOW)]
 
 
 @pytest.mark.parametrize("kind", [Counted, Busy])
@@ -63,3 +63,35 @@ async def test_what_the_broker_has_not_counted_yet_is_told_all_the_same() -> Non
     stream.lag = 3
     stream.tell("CMD-1", CONFIRMED)
     assert await told(stream) == list(range(len(CONFIRMED)))
+
+
+@pytest.mark.parametrize("since", [None, START])
+async def test_a_silence_in_the_middle_is_not_the_end(since: dt.datetime | None) -> None:
+    stream = Counted()
+    stream.pauses, stream.batch = 3, 2
+    stream.tell("CMD-1", CONFIRMED)
+    assert await told(stream, since) == list(range(len(CONFIRMED)))
+
+
+async def test_a_stream_that_stops_in_the_middle_is_said_to() -> None:
+    stream = Counted()
+    stream.tell("CMD-1", CONFIRMED)
+    stream.withheld = 2
+    with pytest.raises(BrokerTrouble, match="goes on after entry 2"):
+        await told(stream)
+
+
+class Late(Counted):
+    """A stream that has nothing from a time on, as a real one may."""
+
+    def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncIterator[list[HistoryEntry]]:
+        return super().entries(self.next if isinstance(start, dt.datetime) else start)
+
+
+async def test_nothing_since_a_time_is_an_answer() -> None:
+    stream = Late()
+    stream.tell("CMD-1", CONFIRMED)
+    assert await told(stream, NOW) == []
+    stream.withheld = 1
+    with pytest.raises(BrokerTrouble):
+        await told(stream, NOW)

@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import json
+import os
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,31 @@ def test_the_history_is_narrowed(command: Any, told: Stream) -> None:
     assert len(lines_of(command("history", "--json", "--since", "2024-11-22T19:00")[1])) == 4
     everything = lines_of(command("history", "--json", "--all")[1])
     assert sum(entry["kind"] == "ignored" for entry in everything) == 10
+
+
+def test_an_event_that_nobody_knows_is_told_and_kept(command: Any, told: Stream) -> None:
+    """Of a newer service, or of a client's own making: not judged, and not lost."""
+    envelope = json.loads(told.kept[0].body)
+    told.add(json.dumps(envelope | {"type": "commande.emballee"}).encode(), "client.events")
+    (entry,) = lines_of(command("history", "--json")[1])[-1:]
+    assert (entry["kind"], entry["event"]["type"]) == ("unknown", "commande.emballee")
+    code, out, err = command("history", "--type", "commande.emballee")
+    assert (code, err) == (0, "saga_monitor: commande.emballee is not in the choreography; commande.annulee is\n")
+    assert "commande.emballee" in out
+    assert out.splitlines() == command("history", "--commande", "CMD-0")[1].splitlines()[-1:]
+    (kept,) = json.loads(command("show", "CMD-0", "--json")[1])["unknown_events"]
+    assert (kept["type"], kept["offset"]) == ("commande.emballee", entry["offset"])
+    assert "commande.emballee" in command("show", "CMD-0")[1]
+    assert json.loads(command("report", "--json")[1])["ignored"]["unknown"] == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(command: Any, told: Stream, monkeypatch: Any) -> None:
+    """`history | head`: the pipe is closed while the table is written."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "w", buffering=1) as closed:
+        monkeypatch.setattr("sys.stdout", closed)
+        assert command("history")[0] == 0
 
 
 def test_a_hostile_word_stays_on_its_line(command: Any, stream: Stream) -> None:

@@ -1,0 +1,60 @@
+"""What may still be read of a message when the rest of it is bad, or is not for us. Nothing here raises."""
+
+import datetime as dt
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from contracts.envelope import MAX_BODY_BYTES
+
+_Short = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class _AboutData(BaseModel):
+    commande_id: _Short
+
+
+class About(BaseModel):
+    """What may still be read of a message that was set aside."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    id: _Short | None = None
+    type: _Short | None = None
+    source: Any = None
+    time: Any = None
+    data: _AboutData | None = None
+
+
+def about(body: bytes) -> About:
+    if len(body) > MAX_BODY_BYTES:
+        return About()
+    try:
+        return About.model_validate_json(body)
+    except (ValidationError, RecursionError):
+        return About()
+
+
+def text(value: object) -> str:
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    text = value if isinstance(value, str) else ""
+    # A lone surrogate cannot be stored.
+    return text[:500].encode(errors="replace").decode()
+
+
+def time_of(value: object) -> dt.datetime | None:
+    try:
+        return utc(dt.datetime.fromisoformat(text(value)))
+    except ValueError:
+        return None
+
+
+def utc(time: dt.datetime | None) -> dt.datetime | None:
+    """`time` in UTC; None where there is none, or at the ends of the calendar, where it has no UTC."""
+    if time is None:
+        return None
+    try:
+        return time.replace(tzinfo=time.tzinfo or dt.UTC).astimezone(dt.UTC)
+    except OverflowError:
+        return None
