@@ -7,19 +7,32 @@ Any other answer, and none in time, leaves the outcome unknown: the runtime asks
 """
 
 from decimal import Decimal
+from typing import Annotated
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from services.paiement.passerelle import Reponse
+
+REFUSED = "carte refusée"
+LONGEST_REASON = 300
+
+
+def _sayable(raison: object) -> str:
+    """A reason as an event may carry it: one line of printable text, bounded, never empty."""
+    # The refusal is what counts. Were its wording to make the answer unreadable, a card plainly refused would be
+    # asked for again until the order needs a person.
+    text = raison if isinstance(raison, str) else ""
+    printable = "".join(c for c in text if c.isprintable() or c.isspace())
+    return " ".join(printable.split())[:LONGEST_REASON].rstrip() or REFUSED
 
 
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, hide_input_in_errors=True)
 
     acceptee: bool
-    raison: str = Field(default="carte refusée", min_length=1, max_length=300)
+    raison: Annotated[str, BeforeValidator(_sayable)] = REFUSED
 
 
 class PasserelleHttp:

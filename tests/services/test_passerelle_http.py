@@ -10,6 +10,7 @@ import httpx
 import pydantic
 import pytest
 
+from contracts.paiement import PaiementEchoue
 from services.paiement.ouverture import ouvrir
 from services.paiement.passerelle import Reponse
 from services.runtime import Settings
@@ -44,6 +45,27 @@ async def test_a_refusal_is_an_answer_with_its_reason(server: GatewayServer) -> 
     async with ouvrir(settings(server)) as passerelle:
         assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(False, "carte volée")
     assert not server.charged
+
+
+@pytest.mark.parametrize(
+    ("raison", "said"),
+    [
+        ("declined\nsee issuer", "declined see issuer"),
+        ("  \t declined \u200b\u2028 ", "declined"),
+        ("\x1b[2Jdeclined\x9b\u202e", "[2Jdeclined"),
+        ("é" * 299 + " é", "é" * 299),
+        ("é" * 1000, "é" * 300),
+        *((nothing, "carte refusée") for nothing in ("", " ", "\x00", None, 51, ["no"])),
+    ],
+)
+async def test_a_refusal_stays_one_whatever_its_reason_looks_like(
+    server: GatewayServer, raison: object, said: str
+) -> None:
+    server.refuses.add("CLIENT-1")
+    server.raison = raison
+    async with ouvrir(settings(server)) as passerelle:
+        assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(False, said)
+    assert PaiementEchoue(commande_id="C", raison=said).raison == said
 
 
 @pytest.mark.parametrize(

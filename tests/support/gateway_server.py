@@ -23,10 +23,14 @@ NONSENSE = "answers something else"
 
 @dataclass
 class GatewayServer:
-    """`moods` says how the next requests are treated, one each; after them it is well-behaved."""
+    """`moods` says how the next requests are treated, one each; after them it is well-behaved.
+
+    A client that it `refuses` is told `raison`.
+    """
 
     moods: deque[str] = field(default_factory=deque)
     refuses: set[str] = field(default_factory=set)
+    raison: object = "carte volée"
     charged: dict[str, int] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
     requests: list[tuple[str, str]] = field(default_factory=list)
@@ -86,7 +90,7 @@ class GatewayServer:
         if key in self.cancelled:
             return json.dumps({"acceptee": False, "raison": "débit annulé"}).encode()
         if json.loads(body)["client_id"] in self.refuses:
-            return json.dumps({"acceptee": False, "raison": "carte volée"}).encode()
+            return json.dumps({"acceptee": False, "raison": self.raison}).encode()
         self.charged.setdefault(key, 0)
         self.charged[key] = 1  # a key that was charged is not charged again
         return json.dumps({"acceptee": True}).encode()
