@@ -1,11 +1,12 @@
 """The simulated card gateway: idempotent by key, whatever its dice say."""
 
 import random
+import tracemalloc
 from decimal import Decimal
 
 import pytest
 
-from services.paiement.passerelle import PasserelleSimulee, Reponse
+from services.paiement.passerelle import CANCELLED_KEPT, PasserelleSimulee, Reponse
 
 
 def gateway(refusal_rate: float = 0, failure_rate: float = 0, seed: int = 1) -> PasserelleSimulee:
@@ -21,6 +22,32 @@ async def test_the_first_answer_to_a_key_stays() -> None:
     first = {key: await passerelle.debiter(key, "C", Decimal(1)) for key in map(str, range(50))}
     assert {reponse.acceptee for reponse in first.values()} == {True, False}
     assert {key: await passerelle.debiter(key, "C", Decimal(1)) for key in first} == first
+
+
+async def test_another_worker_s_gateway_gives_a_key_the_same_answer() -> None:
+    here, there = gateway(refusal_rate=0.5, seed=1), gateway(refusal_rate=0.5, seed=2)
+    for key in map(str, range(50)):
+        assert await here.debiter(key, "C", Decimal(1)) == await there.debiter(key, "C", Decimal(1))
+
+
+async def test_charges_leave_nothing_in_memory() -> None:
+    passerelle = gateway(refusal_rate=0.5)
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            await passerelle.debiter(f"paiement:encaisser:CMD-{number:08}", "C", Decimal(1))
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert left < 100_000
+
+
+async def test_only_the_last_cancellations_are_remembered() -> None:
+    passerelle = gateway()
+    for number in range(CANCELLED_KEPT + 1):
+        await passerelle.annuler(str(number))
+    answers = {n: await passerelle.debiter(str(n), "C", Decimal(1)) for n in (0, 1, CANCELLED_KEPT)}
+    assert {n: reponse.acceptee for n, reponse in answers.items()} == {0: True, 1: False, CANCELLED_KEPT: False}
 
 
 async def test_a_failure_tells_nothing_about_the_charge() -> None:
