@@ -28,12 +28,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     silence_the_client()
     try:
-        return int(options.do(options, read_settings(os.environ)))
+        code = int(options.do(options, read_settings(os.environ)))
+        sys.stdout.flush()
+        return code
     except (UserError, BrokerTrouble, DatabaseTrouble) as error:
         print(f"services: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        # What is left to write has nowhere to go, and the interpreter must not try.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 0  # whoever read our output has seen enough
+        print(f"services: standard output: {error.strerror}", file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -19,8 +19,13 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"services: {message} ({self.prog} --help explains)\n")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would leave with exit code 1; what this means is for `main` to say
+
+
 def console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, emoji=False)
+    return _Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, emoji=False)
 
 
 def whole(table: Table) -> Table:
