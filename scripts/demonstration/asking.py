@@ -37,7 +37,7 @@ def _seen(environ: Mapping[str, str], kinds: Sequence[Kind]) -> Seen:
         shown = pool.map(lambda kind: _json(environ, "saga_monitor", "show", kind.commande_id, "--json")[0], kinds)
         orders = {kind.commande_id: order for kind, order in zip(kinds, shown, strict=True)}
     services: dict[str, Any] = {}
-    for state in _json(environ, "services", "inspect", "all", "--json"):
+    for state in _json(environ, "services", "inspect", "all", "--json")[0].values():
         services |= state
     return Seen(orders, _json(environ, "saga_monitor", "report", "--json")[0], services)
 

@@ -5,8 +5,10 @@ import argparse
 from services.commande import SERVICE as COMMANDE
 from services.notification import SERVICE as NOTIFICATION
 from services.paiement import SERVICE as PAIEMENT
-from services.runtime import Service
+from services.runtime import BadSetting, Service, Settings
 from services.stock import SERVICE as STOCK
+
+_IN_MEMORY = {"sqlite://", "sqlite:///:memory:"}
 
 SERVICES = {service.name: service for service in (STOCK, PAIEMENT, COMMANDE, NOTIFICATION)}
 
@@ -25,6 +27,15 @@ def add_option(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen(options: argparse.Namespace) -> list[Service]:
-    """The services that the command line names."""
+    """The services that the command line names, each once."""
     names = options.services or ["all"]
-    return list(SERVICES.values()) if "all" in names else [SERVICES[name] for name in names]
+    return [SERVICES[name] for name in (SERVICES if "all" in names else dict.fromkeys(names))]
+
+
+def with_databases(options: argparse.Namespace, settings: Settings) -> list[Service]:
+    """The same, for a verb that opens their databases. Raises BadSetting when they would have to share one."""
+    services = chosen(options)
+    url = settings.database_url
+    if len(services) > 1 and "{service}" not in url and url not in _IN_MEMORY:
+        raise BadSetting("SAGA_DATABASE_URL: {service} is missing; each service has a database of its own")
+    return services

@@ -59,22 +59,29 @@ def add(verbs: Any) -> None:
     )
     actions = choreography.add_subparsers(required=True, metavar="ACTION")
     _add_check(actions)
-    drawing = actions.add_parser("diagram", help="the picture of who hears what and says what, on standard output")
+    drawing = _described(actions, "diagram", "the picture of who hears what and says what, on standard output")
     drawing.add_argument("--format", choices=FORMATS, default="mermaid", help="mermaid by default")
     drawing.set_defaults(do=_diagram)
-    described = actions.add_parser("asyncapi", help="AsyncAPI 3.0, one document per service, as JSON")
+    described = _described(actions, "asyncapi", "AsyncAPI 3.0, one document per service, as JSON")
     described.add_argument("--service", choices=SERVICES, help="only this service's document")
     described.set_defaults(do=_asyncapi)
-    schemas = actions.add_parser("schemas", help="JSON Schema (2020-12) of each event, envelope included")
+    schemas = _described(actions, "schemas", "JSON Schema (2020-12) of each event, envelope included")
     types = {event.TYPE: event for event in CHOREOGRAPHY.events}
     schemas.add_argument("--event", choices=types, metavar="TYPE", help=f"only this event: {', '.join(types)}")
     schemas.set_defaults(do=_schemas)
-    generated = actions.add_parser("generate", help="write all of these documents into a folder")
+    generated = _described(actions, "generate", "write all of these documents into a folder")
     generated.add_argument(
         "--into", type=Path, required=True, metavar="FOLDER", help="`docs` for the shipped copies"
     )
     generated.set_defaults(do=_generate)
     simulate.add(actions)
+
+
+def _described(actions: Any, name: str, what: str) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = actions.add_parser(
+        name, help=what, description=f"{what[0].upper()}{what[1:]}."
+    )
+    return added
 
 
 def _add_check(actions: Any) -> None:

@@ -9,24 +9,32 @@ from rich.text import Text
 
 from services.runtime import Settings, look_into
 from services.verbs.arguments import console, whole
-from services.verbs.catalogue import add_names, chosen
+from services.verbs.catalogue import add_names, with_databases
 
 
 def add(verbs: Any) -> None:
-    inspect = verbs.add_parser("inspect", help="show a service's business state, beside a running worker")
+    inspect = verbs.add_parser(
+        "inspect",
+        help="show a service's business state, beside a running worker",
+        description="The business state of a service, read beside a running worker: products available, held and "
+        "sold; accounts and movements; orders by state; messages sent.",
+    )
     add_names(inspect)
-    inspect.add_argument("--json", action="store_true", help="for programs")
+    inspect.add_argument(
+        "--json", action="store_true", help="for programs; of several services, one document keyed by service"
+    )
     inspect.set_defaults(do=_inspect)
 
 
 def _inspect(options: argparse.Namespace, settings: Settings) -> int:
-    for service in chosen(options):
-        state = look_into(service, settings)
-        if options.json:
-            print(json.dumps(state, ensure_ascii=False))
-        else:
-            for title, content in state.items():
-                console().print(_table(f"{service.name}: {title}", content))
+    states = {service.name: look_into(service, settings) for service in with_databases(options, settings)}
+    if options.json:
+        (first, *others) = states.values()
+        print(json.dumps(states if others else first, ensure_ascii=False))
+        return 0
+    for name, state in states.items():
+        for title, content in state.items():
+            console().print(_table(f"{name}: {title}", content))
     return 0
 
 

@@ -28,16 +28,25 @@ from services.runtime import (
     wanted_topology,
 )
 from services.verbs.arguments import console, whole
-from services.verbs.catalogue import add_option, chosen
+from services.verbs.catalogue import add_option, with_databases
 
 PAGE = 500
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def add(verbs: Any) -> None:
-    outbox = verbs.add_parser("outbox", help="events decided: those not said yet, or say again those said")
+    outbox = verbs.add_parser(
+        "outbox",
+        help="events decided: those not said yet, or say again those said",
+        description="The events that the services decided: list those not said yet, or say again those said.",
+    )
     actions = outbox.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="what was decided and is not said yet")
+    listing = actions.add_parser(
+        "list",
+        help="what was decided and is not said yet",
+        description="What was decided and is not said yet, oldest first. A worker that has the broker leaves none "
+        "for long; what stays was returned, refused, or has no worker.",
+    )
     listing.add_argument("--json", action="store_true", help="for programs")
     add_option(listing)
     listing.set_defaults(do=_list)
@@ -68,7 +77,7 @@ def _since(text: str) -> dt.datetime:
 
 def _list(options: argparse.Namespace, settings: Settings) -> int:
     found: list[tuple[str, Saying]] = []
-    for service in chosen(options):
+    for service in with_databases(options, settings):
         after = 0
         while True:
             with reading(service, settings) as connection:
@@ -104,7 +113,7 @@ def _table(found: list[tuple[str, Saying]]) -> Table:
 def _resend(options: argparse.Namespace, settings: Settings) -> int:
     counts = {}
     with Progress(disable=not sys.stderr.isatty(), console=Console(stderr=True)) as progress:
-        for service in chosen(options):
+        for service in with_databases(options, settings):
             task = progress.add_task(service.name, total=None)
             counts[service.name] = asyncio.run(
                 _say_again(service, settings, options.since, lambda n, task=task: progress.advance(task, n))

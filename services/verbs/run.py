@@ -9,11 +9,17 @@ from typing import Any
 
 from contracts.topology import inbox
 from services.runtime import BrokerTrouble, Settings, configure_logs, connected, count, run_workers
-from services.verbs.catalogue import add_names, chosen
+from services.verbs.catalogue import add_names, chosen, with_databases
 
 
 def add(verbs: Any) -> None:
-    run = verbs.add_parser("run", help="run a worker until SIGTERM; a second one leaves at once")
+    run = verbs.add_parser(
+        "run",
+        help="run a worker until SIGTERM; a second one leaves at once",
+        description="Run a worker of each service named, all in this process. Logs go to standard error. SIGTERM "
+        "(or Ctrl-C) lets it finish what it has in hand, in SAGA_DRAIN seconds at most; a second one leaves at "
+        "once.",
+    )
     add_names(run)
     run.set_defaults(do=_run)
     ready = verbs.add_parser(
@@ -29,8 +35,13 @@ def add(verbs: Any) -> None:
 
 
 def _run(options: argparse.Namespace, settings: Settings) -> int:
+    services = with_databases(options, settings)
     configure_logs(settings)
-    asyncio.run(run_workers(chosen(options), settings))
+    try:
+        asyncio.run(run_workers(services, settings))
+    except OSError as error:
+        # A worker writes nothing on standard output: this is a fault of ours, and not of whoever reads us.
+        raise RuntimeError("the worker broke") from error
     return 0
 
 

@@ -1,14 +1,22 @@
 """The operator's verbs: one line about a mistake, and tables that say everything on a pipe too."""
 
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from services.__main__ import main
+from services.__main__ import _parser, main
 from services.runtime import Settings, open_desk
 from services.stock import SERVICE as STOCK
+from services.verbs.catalogue import SERVICES
 from tests.support.facts import initiee
 
+ROOT = Path(__file__).parents[2]
 Captured = pytest.CaptureFixture[str]
 
 
@@ -78,3 +86,78 @@ def test_nobody_is_ready_when_the_broker_is_away_and_that_is_said(
     assert said.out == '{"ready": [], "missing": ["stock"]}\n'
     (line,) = said.err.splitlines()
     assert line.startswith("services: not ready: stock (the broker is away: ")
+
+
+def verbs(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parser of every command, those of their actions too."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from verbs(inner)
+
+
+def test_every_verb_s_help_explains() -> None:
+    assert [verb.prog for verb in verbs(_parser()) if not verb.description] == []
+
+
+@pytest.fixture
+def all_databases(database: Settings) -> Settings:
+    for service in SERVICES.values():
+        with open_desk(service, database):
+            pass
+    return database
+
+
+@pytest.mark.usefixtures("all_databases")
+def test_several_services_are_one_document_keyed_by_service(capsys: Captured) -> None:
+    assert main(["inspect", "all", "--json"]) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert list(whole) == list(SERVICES)
+    for again in (["stock"], ["stock", "stock"]):
+        assert main(["inspect", *again, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == whole["stock"]
+
+
+@pytest.mark.parametrize(
+    "verb", [["run", "stock", "paiement"], ["inspect", "all"], ["outbox", "list"]], ids=" ".join
+)
+def test_services_that_would_share_a_database_are_told_what_the_url_lacks(
+    verb: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SAGA_DATABASE_URL", f"sqlite:///{tmp_path}/one.sqlite3")
+    assert main(verb) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("services: SAGA_DATABASE_URL: {service} is missing")
+
+
+def into(output: int, *command: str) -> tuple[int, str]:
+    """The exit code and the standard error of a command whose standard output is `output`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "services", *command],
+        cwd=ROOT,
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.usefixtures("all_databases")
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["table", "json"])
+def test_a_reader_that_has_seen_enough_is_no_trouble(form: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        assert into(writing, "inspect", "all", *form) == (0, "")
+    finally:
+        os.close(writing)
+
+
+@pytest.mark.usefixtures("all_databases")
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["table", "json"])
+def test_an_output_that_is_full_is_one_line_and_exit_code_2(form: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        code, said = into(full.fileno(), "inspect", "all", *form)
+    assert (code, said) == (2, "services: standard output: No space left on device\n")

@@ -110,7 +110,8 @@ class Shop:
         """The business state of each of these services."""
         done = services("inspect", *names, "--json", **self.settings)
         assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        found = json.loads(done.stdout)
+        return [found[name] for name in names] if len(names) > 1 else [found]
 
 
 def is_about(message: Heard, commande_id: str) -> bool:
