@@ -26,12 +26,14 @@ from pydantic import (
 MAX_BODY_BYTES = 256 * 1024
 CONTENT_TYPE = "application/cloudevents+json"
 
-# Control characters have no business in an identifier or a reason, and NUL cannot be stored in PostgreSQL.
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+# Control characters have no business in an identifier or a reason: NUL cannot be stored in PostgreSQL, U+009B
+# drives a terminal as ESC does. Nor has what turns the direction of writing: it shows another text than there is.
+_UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+_PRINTABLE = rf"^[^{_UNPRINTABLE}]+$"
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_PRINTABLE)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_PRINTABLE)]
-Uri = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^/[^\x00-\x20\x7f]*$")]
+Uri = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=rf"^/[^ {_UNPRINTABLE}]*$")]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 
 

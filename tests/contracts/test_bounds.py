@@ -14,6 +14,12 @@ FIXED = {"modele"}
 HEAD = {"id": 100, "type": 100, "source": 200, "subject": 100, "correlationid": 100, "causationid": 100}
 
 
+# Codes that drive a terminal, ends of lines, and what makes a text read otherwise than it is written.
+UNPRINTABLE = [
+    *("\x00", "a\x00b", "a\nb", "a\n", "\x1b[2J", "a\x7f", "\x9b2J", "a\x80", "a\x9f", "a\x85b"),
+    *("a\u2028", "\u2029a", "\u202aa", "a\u202eb", "\u2066a", "a\u2069"),
+]
+
 # Every text field of every event.
 TEXTS = [
     (type_, name)
@@ -41,7 +47,7 @@ def test_a_text_has_a_longest(type_: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("type_", "name"), TEXTS)
-@pytest.mark.parametrize("text", ["", "\x00", "a\x00b", "a\nb", "a\n", "\x1b[2J", "a\x7f", 7, None, ["a"], {}])
+@pytest.mark.parametrize("text", ["", *UNPRINTABLE, 7, None, ["a"], {}])
 def test_a_text_is_text_without_control_characters(type_: str, name: str, text: Any) -> None:
     if text is None and (type_, name) in NULLABLE:
         assert getattr(open_envelope(about(type_, name, None)).data, name) is None
@@ -52,9 +58,15 @@ def test_a_text_is_text_without_control_characters(type_: str, name: str, text: 
 
 @pytest.mark.parametrize(("name", "longest"), HEAD.items())
 def test_the_envelope_is_bounded_too(name: str, longest: int) -> None:
-    for text in ("/" + "x" * longest, "", "/a\x00", "/a\n", 5):
+    for text in ("/" + "x" * longest, "", *(f"/{text}" for text in UNPRINTABLE), 5):
         with pytest.raises((ValidationError, KeyError)):
             open_envelope(json.dumps(example("commande.creee") | {name: text}).encode())
+
+
+@pytest.mark.parametrize(("type_", "name"), TEXTS)
+@pytest.mark.parametrize("text", ["l’été à Paris", "商品", "بضاعة", "नमस्ते", "🛒👩\u200d🔧", "a\xa0b", "\xa0"])
+def test_a_text_may_be_of_any_script(type_: str, name: str, text: str) -> None:
+    assert getattr(open_envelope(about(type_, name, text)).data, name) == text
 
 
 @pytest.mark.parametrize("source", ["clients/boutique", "//x y", "boutique", "/a b", "http://x"])

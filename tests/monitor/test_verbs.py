@@ -81,9 +81,9 @@ def test_a_reader_that_has_seen_enough_is_no_error(command: Any, told: Stream, m
 
 
 def test_a_hostile_word_stays_on_its_line(command: Any, stream: Stream) -> None:
-    stream.tell("a\x9b2J[/]\u2028", HELD)
+    stream.tell("a\u200f2J[/]\u200b", HELD)
     shown = command("history")[1]
-    assert "a\\x9b2J[/]\\u2028" in shown
+    assert "a\\u200f2J[/]\\u200b" in shown
     assert len(shown.splitlines()) == len(HELD)
 
 

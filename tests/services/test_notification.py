@@ -143,7 +143,7 @@ def test_a_repetition_sends_and_says_nothing(desk: Desk, folder: Path) -> None:
     assert letters(folder) == [CONFIRMED]
 
 
-STRANGE = ["../../x", "a b", 'q"uote', "é", "x" * 100, "a@b", "CMD\\1", "é" * 95, "a\u2028b", "a\x85b"]
+STRANGE = ["../../x", "a b", 'q"uote', "é", "x" * 100, "a@b", "CMD\\1", "é" * 95, "a\xa0b", "a\u200bb"]
 
 
 @pytest.mark.parametrize("commande_id", STRANGE)

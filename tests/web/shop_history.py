@@ -11,7 +11,7 @@ HOSTILE = {
     "script": "<script>alert(1)</script>",
     "image": '"><img src=x onerror=alert(1)>',
     "template": "{{7*7}}${7*7}",
-    "right to left": "CMD-\u202e1000-DMC\u202c",
+    "right to left": "CMD-\u200f1000-DMC\u200e",
     "long": "L" * 100,
     "emoji": "🧾-№-été-👩‍👩‍👧",
     "path": "../../etc/passwd?x=1#y&z",
