@@ -40,11 +40,11 @@ class Reaction:
 
 @dataclass(frozen=True)
 class Timed:
-    """What a service may say because time has passed since it heard `after`."""
+    """What a service may say because time has passed since it first heard one of `after`."""
 
     service: str
     says: tuple[EventClass, ...]
-    after: EventClass
+    after: tuple[EventClass, ...]
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,14 @@ CHOREOGRAPHY = Choreography(
         # A message that was sent cannot be unsent: after a confirmation, this one is a correction.
         Reaction("notification", CommandeAnnulee, (NotificationEnvoyee,), undoes=(CommandeCreee,)),
     ),
-    timed=(Timed("commande", (CommandeAnnulee,), after=CommandeInitiee),),
+    timed=(
+        # Any of these tells of an order that must end; the order itself may be lost on its way to the decider. A
+        # demand to cancel tells of none: its sender may name what was never ordered.
+        Timed(
+            "commande",
+            (CommandeAnnulee,),
+            after=(CommandeInitiee, StockReservationEchouee, PaiementEchoue, PaiementEffectue),
+        ),
+    ),
     final=(StockLibere, PaiementRembourse, NotificationEnvoyee),
 )

@@ -11,7 +11,7 @@ from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.judging.hearing import CAUSES, Heard, Hearing
 
 _DECISIONS = {CHOREOGRAPHY.created.TYPE, CHOREOGRAPHY.cancelled.TYPE}
-_TIMED = {said.TYPE: timed.after.TYPE for timed in CHOREOGRAPHY.timed for said in timed.says}
+_TIMED = {(said.TYPE, after.TYPE) for timed in CHOREOGRAPHY.timed for said in timed.says for after in timed.after}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def not_allowed(heard: Hearing) -> list[Fault]:
 
 
 def _may(event: Heard, cause: Heard) -> bool:
-    return cause.type in CAUSES.get(event.type, ()) or cause.type == _TIMED.get(event.type)
+    return cause.type in CAUSES.get(event.type, ()) or (event.type, cause.type) in _TIMED
 
 
 def _said_twice(heard: Hearing) -> Iterator[Fault]:

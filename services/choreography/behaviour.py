@@ -174,7 +174,10 @@ def _deadline(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
     decider = choreography.decider
     what = f"{decider} waits, and no clock of its own ends the wait when the answer never comes"
     cancelled, starts = choreography.cancelled.__name__, choreography.starts.__name__
-    remedy = f'add Timed("{decider}", ({cancelled},), after={starts}), and let {decider} hear {starts}'
+    heard = (r.hears for r in choreography.heard_by(decider) if r.decision)
+    telling = [event for event in heard if event is not choreography.cancel_asked]
+    after = ", ".join(event.__name__ for event in dict.fromkeys((choreography.starts, *telling)))
+    remedy = f'add Timed("{decider}", ({cancelled},), after=({after})), and let {decider} hear {starts}'
     yield Violation(Rule.DEADLINE, what, decider, remedy, runs.to(state))
 
 
@@ -185,7 +188,8 @@ def _waits_for_ever(choreography: Choreography, runs: Runs, state: State, at_end
     decisive = {choreography.created, choreography.cancelled}
     if any(decisive & set(timed.says) for timed in model.clocks(state)):
         return False
-    return model.knows(state) or not model.takes_note or (at_end and not state.dead)
+    waits = model.knows(state) or model.told_by_a_service(state) or not model.takes_note
+    return waits or (at_end and not state.dead)
 
 
 def _ends(choreography: Choreography, runs: Runs) -> Iterator[Violation]:

@@ -85,6 +85,8 @@ class Model:
         ready = next((s.after for s in choreography.steps if s.service == choreography.decider), None)
         self._knows = self.bits(r for r in self._decisions if r.hears is choreography.starts)
         self._ready = self.bits(r for r in self._decisions if r.hears is ready)
+        clients = (choreography.starts, choreography.cancel_asked)
+        self._told = self.bits(r for r in self._decisions if r.hears not in clients)
         self._dooms = self.bits(r for r in self._decisions if self.dooms(r))
         self._created = self._event_bits.get(choreography.created, 0)
         self._cancelled = self._event_bits.get(choreography.cancelled, 0)
@@ -116,6 +118,10 @@ class Model:
     def knows(self, state: State) -> bool:
         """Whether the decider has taken note of the order."""
         return bool(self._knows & state.settled & ~state.dead)
+
+    def told_by_a_service(self, state: State) -> bool:
+        """Whether the decider has heard of the order from somebody who works on it; a client may name any."""
+        return bool(self._told & state.settled & ~state.dead)
 
     @property
     def takes_note(self) -> bool:
@@ -209,4 +215,4 @@ class Model:
 
 
 def _starts(reaction: Reaction, timed: Timed) -> bool:
-    return (reaction.service, reaction.hears) == (timed.service, timed.after)
+    return reaction.service == timed.service and reaction.hears in timed.after

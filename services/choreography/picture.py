@@ -58,7 +58,8 @@ def picture(choreography: Choreography) -> Picture:
     """Events where they are said, clocks where they run, notes where an event is heard and nothing said.
 
     What the decider may say on hearing the order itself is left out: it does so only when something has
-    overtaken the order, and the arrows from what did are there.
+    overtaken the order, and the arrows from what did are there. So is what starts a clock that the order itself
+    starts: it does so only when it has overtaken the order.
     """
     nodes = [_event(event, choreography) for event in choreography.events]
     nodes += [Node(_clock(timed.service), timed.service, "deadline", Kind.CLOCK) for timed in choreography.timed]
@@ -89,7 +90,9 @@ def _kind(event: EventClass, choreography: Choreography) -> Kind:
 
 def _arrows(choreography: Choreography) -> Iterator[tuple[str, str]]:
     for timed in choreography.timed:
-        yield _key(timed.after), _clock(timed.service)
+        starts = choreography.starts
+        for event in (starts,) if starts in timed.after else timed.after:
+            yield _key(event), _clock(timed.service)
         for event in timed.says:
             yield _clock(timed.service), _key(event)
     for reaction in choreography.reactions:

@@ -5,7 +5,7 @@ hears  commande.initiee                note the order, start its clock
        paiement.echoue                 cancel
        paiement.effectue               create, or cancel if the client may not buy
        commande.annulation_demandee    cancel, before or after creation
-clock  deadline passed                 cancel
+clock  deadline passed                 cancel, also an order that only a service has spoken of
 says   commande.creee                  goods held, money taken, client accepted
        commande.annulee                everything must be undone
 owns   the tables of store.py; nobody else reads them

@@ -29,33 +29,35 @@ def noter(heard: CommandeInitiee, tx: Transaction) -> Iterator[CommandeCreee | C
 
 
 def refuser(heard: StockReservationEchouee, tx: Transaction) -> Iterator[CommandeAnnulee]:
-    # Before the order itself: kept, and the order is cancelled when it comes.
-    yield from _annuler(_connue(heard.commande_id, tx), heard.raison, tx)
+    # Before the order itself: kept, and the order is cancelled when it comes, or when its time is up.
+    yield from _annuler(_en_cours(heard.commande_id, tx), heard.raison, tx)
 
 
 def refuser_paiement(heard: PaiementEchoue, tx: Transaction) -> Iterator[CommandeAnnulee]:
-    # Before the order itself: kept, and the order is cancelled when it comes.
-    yield from _annuler(_connue(heard.commande_id, tx), heard.raison, tx)
+    # Before the order itself: kept, and the order is cancelled when it comes, or when its time is up.
+    yield from _annuler(_en_cours(heard.commande_id, tx), heard.raison, tx)
 
 
 def creer(heard: PaiementEffectue, tx: Transaction) -> Iterator[CommandeCreee | CommandeAnnulee]:
-    # Before the order itself: kept, and the order is created when it comes. After a cancellation: nothing;
-    # whoever took the money hears the cancellation too.
-    commande = _connue(heard.commande_id, tx)
+    # Before the order itself: kept, and the order is created when it comes, or cancelled when its time is up.
+    # After a cancellation: nothing; whoever took the money hears the cancellation too.
+    commande = _en_cours(heard.commande_id, tx)
     commande.paye = heard.montant
     yield from _creer(commande, tx)
 
 
 def annuler(heard: CommandeAnnulationDemandee, tx: Transaction) -> Iterator[CommandeAnnulee]:
-    # Before the order itself: kept, and the order is cancelled when it comes.
+    # Before the order itself: kept, and the order is cancelled when it comes. It has no deadline: whoever asks may
+    # name what was never ordered.
     yield from _annuler(_connue(heard.commande_id, tx), heard.raison, tx)
 
 
 def expirer(commande: Commande, tx: Transaction) -> Iterator[CommandeAnnulee]:
-    # The state is compared again: the decision may have fallen at the instant of the deadline.
-    if commande.passer((EN_ATTENTE,), ANNULEE):
-        commande.raison = rules.DELAI_DEPASSE
-        yield CommandeAnnulee(commande_id=commande.commande_id, raison=rules.DELAI_DEPASSE)
+    # The state is compared again: the decision may have fallen at the instant of the deadline. An order that comes
+    # after that finds itself cancelled.
+    if commande.passer((INCONNUE, EN_ATTENTE), ANNULEE):
+        commande.raison = commande.raison or rules.DELAI_DEPASSE
+        yield CommandeAnnulee(commande_id=commande.commande_id, raison=commande.raison)
 
 
 def _connue(commande_id: str, tx: Transaction) -> Commande:
@@ -63,6 +65,15 @@ def _connue(commande_id: str, tx: Transaction) -> Commande:
     if commande is None:
         commande = Commande(commande_id, INCONNUE)
         tx.add(commande)
+    return commande
+
+
+def _en_cours(commande_id: str, tx: Transaction) -> Commande:
+    """An order that a service has worked on. It may never come here itself, and what was done for it must then be
+    undone: its clock starts now."""
+    commande = _connue(commande_id, tx)
+    if commande.etat == INCONNUE and commande.echeance is None:
+        commande.echeance, commande.cause = tx.deadline, tx.cause
     return commande
 
 

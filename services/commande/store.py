@@ -36,7 +36,10 @@ ANNULEE = "annulee"
 
 @dataclass
 class Commande(Row):
-    """An order. While it is INCONNUE, `paye` and `raison` keep what came too early."""
+    """An order. While it is INCONNUE, `paye` and `raison` keep what came too early.
+
+    `echeance`: when it is cancelled if nothing is decided; `cause`: the event that started that clock.
+    """
 
     TABLE: ClassVar = Table(
         "commandes",
@@ -100,7 +103,26 @@ def note_what_was_paid(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE commandes DROP COLUMN payee")
 
 
-MIGRATIONS = (note_what_was_paid,)
+def end_what_never_came(connection: Connection) -> None:
+    """Version 3: orders that only a service has spoken of get a deadline, 900 s after its first word.
+
+    The journal knows when that was, and which event it was.
+    """
+    connection.exec_driver_sql(
+        """
+        WITH spoken AS (
+            SELECT commande_id, cause, at, row_number() OVER (PARTITION BY commande_id ORDER BY at, action) AS nth
+            FROM journal WHERE action IN ('creer', 'refuser', 'refuser_paiement')
+        ), first_word AS (SELECT commande_id, cause, at FROM spoken WHERE nth = 1)
+        UPDATE commandes SET
+            echeance = (SELECT f.at + 900000000 FROM first_word f WHERE f.commande_id = commandes.commande_id),
+            cause = (SELECT f.cause FROM first_word f WHERE f.commande_id = commandes.commande_id)
+        WHERE etat = 'inconnue'
+        """
+    )
+
+
+MIGRATIONS = (note_what_was_paid, end_what_never_came)
 
 
 def commande(heard: Said, look: Look) -> Iterable[Key]:
@@ -119,7 +141,7 @@ def echues(now: dt.datetime) -> Select[Any]:
     table = Commande.TABLE
     return (
         select(table.c.commande_id)
-        .where(table.c.etat == EN_ATTENTE, table.c.echeance <= now)
+        .where(table.c.etat.in_((INCONNUE, EN_ATTENTE)), table.c.echeance <= now)
         .order_by(table.c.echeance)
     )
 

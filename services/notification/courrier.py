@@ -43,7 +43,7 @@ def message(cle: str, address: str, objet: str, texte: str) -> EmailMessage:
     mail = EmailMessage(policy=SMTPUTF8)
     mail["From"] = SENDER
     mail["To"] = address
-    mail["Subject"] = " ".join(objet.split())  # an id may hold what counts as the end of a line
+    mail["Subject"] = " ".join(objet.split())  # a header is one line, whatever is in the id
     mail["Message-ID"] = f"<{_digest(cle)}@choregraphie.invalid>"
     mail.set_content(texte)
     return mail

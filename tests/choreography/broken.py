@@ -159,9 +159,16 @@ def _run() -> Iterator[Broken]:
     yield Broken(
         "a clock that waits for the payment",
         Rule.DEADLINE,
-        replace(CHOREOGRAPHY, timed=(Timed("commande", (CommandeAnnulee,), after=PaiementEffectue),)),
+        replace(CHOREOGRAPHY, timed=(Timed("commande", (CommandeAnnulee,), after=(PaiementEffectue,)),)),
         "no clock of its own",
         2,
+    )
+    yield Broken(
+        "a clock that only the order itself starts",
+        Rule.DEADLINE,
+        replace(CHOREOGRAPHY, timed=(Timed("commande", (CommandeAnnulee,), after=(CommandeInitiee,)),)),
+        "no clock of its own",
+        3,
     )
     parcel = Reaction(
         "expedition", StockReserve, (ExpeditionPartie, REFUSED_PARCEL), refusal=REFUSED_PARCEL, irreversible=True

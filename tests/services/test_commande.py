@@ -145,10 +145,53 @@ def test_a_success_at_the_instant_of_the_deadline_and_the_deadline_cannot_both_w
     ]
 
 
-def test_an_order_known_only_from_its_payment_has_no_deadline_yet(desk: Desk) -> None:
-    desk.hear(payee())
+@pytest.mark.parametrize(
+    ("heard", "raison"),
+    [(payee(), "délai dépassé"), (impayee(), "solde insuffisant"), (sans_stock(), "stock insuffisant")],
+)
+def test_an_order_known_only_from_a_service_is_cancelled_at_its_deadline(
+    desk: Desk, heard: Said, raison: str
+) -> None:
+    """Its own event may be lost for good: what others did for it must be undone all the same."""
+    desk.hear(desk.enveloped(heard, id="the-first-word"))
+    assert desk.tick(899) == []
+    assert desk.tick(1) == [CommandeAnnulee(commande_id=CMD, raison=raison)]
+    assert desk.envelopes[0].causationid == "the-first-word"
+    assert desk.tick(1000) == []
+    assert etats(desk) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("heard", [payee(), impayee(), sans_stock()])
+def test_an_order_that_comes_after_the_deadline_of_what_overtook_it_stays_cancelled(
+    desk: Desk, heard: Said
+) -> None:
+    desk.hear(heard)
+    desk.tick(900)
+    assert desk.hear(initiee()) == []
     assert desk.tick(10_000) == []
+    assert etats(desk) == (0, 0, 1)
+
+
+def test_an_order_that_comes_in_time_after_its_payment_is_created(desk: Desk) -> None:
+    desk.hear(payee())
+    assert desk.tick(899) == []
     assert desk.hear(initiee()) == [CommandeCreee(commande_id=CMD)]
+    assert desk.tick(10_000) == []
+
+
+def test_the_first_word_of_a_service_starts_the_clock_and_the_others_do_not_put_it_off(desk: Desk) -> None:
+    desk.hear(demande())
+    desk.hear(desk.enveloped(payee(), id="the-first-word"))
+    desk.tick(600)
+    desk.hear(impayee())
+    assert desk.tick(300) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
+    assert desk.envelopes[0].causationid == "the-first-word"
+
+
+def test_a_demand_alone_proves_no_order_and_has_no_deadline(desk: Desk) -> None:
+    desk.hear(demande())
+    assert desk.tick(10_000) == []
+    assert desk.hear(initiee()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
 
 
 def test_a_clock_that_goes_backward_cancels_nobody(desk: Desk) -> None:
