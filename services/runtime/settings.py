@@ -9,11 +9,20 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from services.runtime.errors import BadSetting
+from services.runtime.urls import check_certificates, server_of
 
 PREFIX = "SAGA_"
 SHIPPED_CATALOGUE = Path(__file__).parent.parent / "catalogue.toml"
@@ -133,49 +142,41 @@ class Settings(BaseModel):
     @field_validator("amqp_url")
     @classmethod
     def _safe_url(cls, url: str) -> str:
-        parts = _server(url, ("amqp", "amqps"), "amqp://user:password@host:port/vhost")
+        parts = server_of(url, ("amqp", "amqps"), "amqp://user:password@host:port/vhost")
         if not parts.username and parts.hostname not in LOOPBACK:
             raise ValueError("names no user, and guest is only for this machine")
         if "no_verify_ssl" in unquote(parts.query):
             raise ValueError("turns certificate verification off; trust the authority instead")
-        for name, value in parse_qsl(parts.query):
-            if name in {"cafile", "certfile", "keyfile"} and not Path(value).is_file():
-                raise ValueError(f"{name}: there is no such file")
+        check_certificates(dict(parse_qsl(parts.query)))
         return url
 
     @field_validator("gateway")
     @classmethod
     def _gateway(cls, gateway: str) -> str:
         if gateway != "simulated":
-            _server(gateway, ("http", "https"), "`simulated` or https://host/path")
+            server_of(gateway, ("http", "https"), "`simulated` or https://host/path")
         return gateway
 
     @field_validator("carrier")
     @classmethod
     def _carrier(cls, carrier: str) -> str:
         if not re.fullmatch("maildir:.+", carrier):
-            _server(carrier, ("smtp",), "maildir:FOLDER or smtp://host:port")
+            server_of(carrier, ("smtp",), "maildir:FOLDER or smtp://host:port")
         return carrier
+
+    @model_validator(mode="after")
+    def _remembers_long_enough(self) -> "Settings":
+        # An event that comes again after it was forgotten would have its effect twice.
+        if self.inbox_days < self.outbox_days:
+            raise ValueError("SAGA_INBOX_DAYS: less than SAGA_OUTBOX_DAYS, from which events may be said again")
+        if self.inbox_days * 86_400 <= sum(self.retry_delays):
+            raise ValueError("SAGA_INBOX_DAYS: not longer than all of SAGA_RETRY_DELAYS together")
+        return self
 
     @field_validator("log_level", mode="before")
     @classmethod
     def _any_case(cls, level: object) -> object:
         return level.lower() if isinstance(level, str) else level
-
-
-def _server(url: str, schemes: tuple[str, ...], example: str) -> SplitResult:
-    """The parts of a URL that names a server. Raises ValueError with one line for a person."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ValueError(f"expected {example}") from None
-    if parts.scheme not in schemes or not parts.hostname or " " in url:
-        raise ValueError(f"expected {example}")
-    try:
-        parts.port  # noqa: B018 - it is read, and checked, only now
-    except ValueError:
-        raise ValueError("the port is not a number of a port") from None
-    return parts
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -199,7 +200,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
-        raise BadSetting(f"{PREFIX}{str(first['loc'][0]).upper()}: {message}") from None
+        # What is wrong between several settings names them itself.
+        where = f"{PREFIX}{str(first['loc'][0]).upper()}: " if first["loc"] else ""
+        raise BadSetting(f"{where}{message}") from None
 
 
 def _content(key: str, path: str) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import trustme
 
 from services.runtime import BadSetting, Settings, read_settings
 
@@ -131,6 +132,59 @@ def test_verification_cannot_be_turned_off(query: str) -> None:
 )
 def test_a_value_that_makes_no_sense_is_refused_by_its_key(key: str, value: str) -> None:
     assert key in refused({key: value})
+
+
+@pytest.mark.parametrize(
+    ("days", "delays"),
+    [("0.00001", "1,5"), ("6.9", "1,5"), ("7", ",".join(["86400"] * 7)), ("10", ",".join(["86400"] * 20))],
+)
+def test_the_inbox_outlasts_whatever_may_still_come_again(days: str, delays: str) -> None:
+    """An event forgotten too early would have its effect twice."""
+    said = refused({"SAGA_INBOX_DAYS": days, "SAGA_RETRY_DELAYS": delays})
+    assert said.startswith("SAGA_INBOX_DAYS: ")
+
+
+def test_an_inbox_may_be_as_short_as_the_outbox() -> None:
+    short = {"SAGA_INBOX_DAYS": "0.5", "SAGA_OUTBOX_DAYS": "0.5"}
+    assert read_settings(short).inbox_days == 0.5
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """`ca.pem`, `cert.pem`, `key.pem`, another one's `other.pem`, and `none.pem` that is no certificate."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    own, other = authority.issue_cert("localhost"), authority.issue_cert("localhost")
+    own.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    own.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    other.private_key_pem.write_to_path(str(tmp_path / "other.pem"))
+    (tmp_path / "none.pem").write_text("hush")
+    return tmp_path
+
+
+URL = "amqps://u:hush@broker.example/"
+
+
+@pytest.mark.parametrize(
+    ("query", "at_fault"),
+    [
+        ("cafile={0}/none.pem", "cafile"),
+        ("cafile={0}/key.pem", "cafile"),
+        ("cafile={0}/ca.pem&certfile={0}/none.pem", "certfile"),
+        ("certfile={0}/cert.pem", "certfile"),
+        ("certfile={0}/cert.pem&keyfile={0}/none.pem", "keyfile"),
+        ("certfile={0}/cert.pem&keyfile={0}/other.pem", "keyfile"),
+    ],
+)
+def test_a_file_that_is_no_certificate_or_no_key_is_refused(certificates: Path, query: str, at_fault: str) -> None:
+    said = refused({"SAGA_AMQP_URL": f"{URL}?{query.format(certificates)}"})
+    assert said.startswith("SAGA_AMQP_URL: ")
+    assert at_fault in said
+
+
+def test_certificates_that_can_be_used_are_accepted(certificates: Path) -> None:
+    query = f"cafile={certificates}/ca.pem&certfile={certificates}/cert.pem&keyfile={certificates}/key.pem"
+    assert read_settings({"SAGA_AMQP_URL": f"{URL}?{query}"}).amqp_url.endswith(query)
 
 
 def test_settings_cannot_be_changed_afterwards() -> None:
