@@ -60,7 +60,9 @@ def delivering(*reactions: Reaction, **how: Any) -> Choreography:
     said = {event for r in reactions for event in r.says}
     heard = {r.hears for r in base.reactions}
     final = (*base.final, *sorted(said - heard - set(base.final), key=lambda event: event.TYPE))
-    return replace(base, steps=(*base.steps, Step("expedition", **described)), final=final)
+    telling = tuple(r.hears for r in reactions if r.decision)
+    timed = tuple(replace(clock, after=(*clock.after, *telling)) for clock in base.timed)
+    return replace(base, steps=(*base.steps, Step("expedition", **described)), timed=timed, final=final)
 
 
 RECALLED = Reaction("expedition", CommandeAnnulee, (ExpeditionRappelee,), undoing=True, undoes=(CommandeCreee,))
