@@ -53,7 +53,6 @@ class Client:
         self._waiting: queue.Queue[Message] = queue.Queue()
         self._connection: pika.BlockingConnection | None = None
         self._stopping = threading.Event()
-        self._busy = False
         self.messages: list[Message] = []
         self.sessions = 0
         self._thread = threading.Thread(target=self._run, name="client", daemon=True)
@@ -81,7 +80,8 @@ class Client:
 
     @property
     def backlog(self) -> int:
-        return self._waiting.qsize() + self._busy
+        """How many messages are not dealt with, the one being said among them."""
+        return self._waiting.unfinished_tasks
 
     def drain(self, seconds: float) -> bool:
         """Wait until everything has been confirmed; whether it was."""
@@ -104,10 +104,9 @@ class Client:
             except queue.Empty:
                 self._idle()
                 continue
-            self._busy = True
             for _ in range(message.copies):
                 self._insist(message)
-            self._busy = False
+            self._waiting.task_done()
         self._forget()
 
     def _insist(self, message: Message) -> None:
