@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pika.exceptions import AMQPError
 
-from tests.chaos import recorder
 from tests.chaos.orders import CANCELLED, EXCHANGE, ORDERED, make
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class Redrive:
 
     def start(self, stage: Stage) -> None:
         with contextlib.suppress(AMQPError, OSError):  # the broker is away: nothing to drive back now
-            recorder.redrive(stage.arena.url)
+            stage.arena.redrive()
 
     def stop(self, stage: Stage) -> None: ...
 

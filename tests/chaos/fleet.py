@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.chaos.history import WorkerState
+from tests.chaos.history import Departure, WorkerState
+from tests.chaos.process import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,11 +29,10 @@ class Slot:
 
     service: str
     number: int
-    process: subprocess.Popen[bytes] | None = None
+    process: Worker | None = None
     frozen: bool = False
     held: bool = False  # not to be revived for now
     ended: float = 0.0
-    exits: list[int] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -56,8 +55,17 @@ class Fleet:
         self._environment = kept | {"SAGA_LOG_FORMAT": "json"} | dict(environment)
         self._program = list(program)
         self.slots = [Slot(service, number) for service in SERVICES for number in range(1, each + 1)]
+        self._started: list[Worker] = []
         self.kills = 0
-        self.starts = 0
+
+    @property
+    def starts(self) -> int:
+        return len(self._started)
+
+    @property
+    def departures(self) -> tuple[Departure, ...]:
+        """Every worker that has ended so far."""
+        return tuple(gone for worker in self._started if (gone := worker.departure()) is not None)
 
     @property
     def logs(self) -> list[Path]:
@@ -69,18 +77,10 @@ class Fleet:
     def start(self, slot: Slot, **more: str) -> None:
         command = [sys.executable, "-m", *self._program, "run", slot.service]
         with (self._logs / f"{slot.name}.log").open("ab") as log:
-            slot.process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=self._environment | more,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            slot.process = Worker(slot.service, command, ROOT, self._environment | more, log)
+        self._started.append(slot.process)
         slot.held = slot.frozen = False
         slot.ended = 0.0
-        self.starts += 1
 
     def start_all(self) -> None:
         for slot in self.slots:
@@ -95,12 +95,12 @@ class Fleet:
 
     def freeze(self, slot: Slot) -> None:
         if slot.process is not None and slot.alive:
-            slot.process.send_signal(signal.SIGSTOP)
+            slot.process.freeze()
             slot.frozen = True
 
     def thaw(self, slot: Slot) -> None:
         if slot.process is not None and slot.alive:
-            slot.process.send_signal(signal.SIGCONT)
+            slot.process.thaw()
         slot.frozen = False
 
     def await_exit(self, slot: Slot, seconds: float) -> int | None:
@@ -118,7 +118,6 @@ class Fleet:
                 continue
             if not slot.ended:
                 slot.ended = time.monotonic()
-                slot.exits.append(slot.process.returncode)
             elif time.monotonic() - slot.ended >= REVIVE_SECONDS:
                 self.start(slot)
 
@@ -145,10 +144,10 @@ class Fleet:
                 slot.process.wait(10)
 
 
-def _weight(pid: int) -> tuple[int, float]:
-    """Descriptors held, and megabytes of memory."""
+def _weight(pid: int) -> tuple[int | None, float | None]:
+    """Descriptors held, and megabytes of memory; None where the system does not say."""
     with contextlib.suppress(OSError):
         descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         return descriptors, pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-    return 0, 0.0
+    return None, None

@@ -47,7 +47,8 @@ class ModelBroker:
     def publish(self, message: Held) -> None:
         for queue in self._routed(message.exchange, message.key):
             if queue == HISTORY:
-                self.spoken.append(Spoken(message.exchange, message.key, message.body))
+                reason = message.headers.get("x-saga-reason")
+                self.spoken.append(Spoken(message.exchange, message.key, message.body, reason))
             else:
                 self.queues[queue].append(message)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -86,7 +87,9 @@ class Observer:
 def read_file(path: Path) -> Told:
     """What stands in a monitor's file."""
     with closing(sqlite3.connect(path)) as connection:
-        states = dict(connection.execute("SELECT commande_id, state FROM orders"))
+        orders = list(connection.execute("SELECT commande_id, state, flags FROM orders"))
         events = frozenset(connection.execute("SELECT commande_id, type, id FROM events"))
         letters = connection.execute("SELECT service, event_id, reason FROM dead_letters")
-        return Told(states, events, frozenset(letters))
+        states = {commande_id: state for commande_id, state, _ in orders}
+        flags = {commande_id: frozenset(json.loads(text)) for commande_id, _, text in orders}
+        return Told(states, events, frozenset(letters), flags)

@@ -9,18 +9,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.chaos.books import Books, read_books
 from tests.chaos.customers import Customers
-from tests.chaos.delivery_checkers import figures
 from tests.chaos.faults_message import collide
-from tests.chaos.judgement import CHECKERS, judge
+from tests.chaos.figures import figures
+from tests.chaos.judgement import CHECKERS, judge, partly
 from tests.chaos.nemesis import FAULTS, Turn, schedule
-from tests.chaos.recorder import redrive
 from tests.chaos.verdicts import Figures, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tests.chaos.books import Books
     from tests.chaos.history import History
     from tests.chaos.stage import Fault, Stage
 
@@ -39,7 +38,7 @@ class Plan:
 
 @dataclass
 class Report:
-    """What is known at the end."""
+    """What is known at the end. `partly`: what could be judged only in part, and what was left out."""
 
     orders: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
@@ -52,6 +51,7 @@ class Report:
     figures: Figures = field(default_factory=Figures)
     letters: dict[str, int] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
+    partly: dict[str, str] = field(default_factory=dict)
     quiet_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
 
@@ -73,10 +73,20 @@ class Run:
         self._counted: Counter[str] = Counter()
         self._begun = 0.0
         self._lost = 0.0
+        self._broken: list[Violation] = []
 
     def go(self) -> Report:
-        self._stage.arena.start()
-        self._stage.arena.observer.start()
+        """A run that cannot go on is judged by what there is: whatever failed is a violation of its own."""
+        orders = 0
+        with self._told_of("the workers and the monitor did not start"):
+            self._stage.arena.start()
+            self._stage.arena.observer.start()
+        if not self._broken:
+            orders = self._trouble()
+        return self._judge(orders)
+
+    def _trouble(self) -> int:
+        """Orders and faults, until the time is over; how many orders."""
         self._begun = time.monotonic()
         customers = Customers(self._stage.arena.client, self._plan.rate, self._plan.seed)
         try:
@@ -84,11 +94,21 @@ class Run:
         finally:
             customers.close()
             self._end_turns(float("inf"))
-        return self._judge(customers.orders)
+        return customers.orders
+
+    @contextlib.contextmanager
+    def _told_of(self, what: str) -> Iterator[None]:
+        """Nothing that fails ends a run without a verdict: the evidence would be lost with it."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a verdict is owed, whatever broke
+            text = f"{what}: {type(error).__name__}: {error}"
+            self._broken.append(Violation("run", text))
+            self._tell(text)
 
     def _play(self, customers: Customers) -> None:
         turns = schedule(self._plan.minutes, self._plan.seed, self._plan.faults)
-        while (now := self._now()) < self._plan.minutes * 60:
+        while (now := self._now()) < self._plan.minutes * 60 and not self._broken:
             with self._untimed():
                 self._end_turns(now)
                 while turns and turns[0].at <= now:
@@ -112,29 +132,43 @@ class Run:
         self._tell(f"{turn.at:6.1f} s  {turn.fault}{lasting}  ({orders} orders, {waiting} waiting)")
         self._stage.dice = random.Random(turn.seed)
         fault = FAULTS[turn.fault].make()
-        fault.start(self._stage)
+        with self._told_of(f"{turn.fault} did not begin"):
+            fault.start(self._stage)
         self._counted[turn.fault] += 1
         self._under_way.append((turn, fault))
 
     def _end_turns(self, now: float) -> None:
         over = [pair for pair in self._under_way if pair[0].until <= now]
         self._under_way = [pair for pair in self._under_way if pair[0].until > now]
-        for _, fault in over:
-            fault.stop(self._stage)
+        for turn, fault in over:
+            with self._told_of(f"{turn.fault} did not end"):
+                fault.stop(self._stage)
 
     def _judge(self, orders: int) -> Report:
         self._tell("no more faults; waiting until everything is quiet")
         begun = time.monotonic()
-        restless = self._settle()
+        restless: list[Violation] = []
+        if not self._broken:
+            restless = self._settle()
         waited = time.monotonic() - begun
         # Only now is it certain what has been dealt with: an id used again is refused, and letters can go round.
-        if not restless:
-            collide(self._stage.arena.client, random.Random(self._plan.seed))
-            restless = self._settle()
-            redrive(self._stage.arena.url)
-            restless = restless or self._settle()
-        past, books = self._stage.arena.record(leaving=True)
+        if not restless and not self._broken:
+            with self._told_of("the dead letters were not sent back"):
+                collide(self._stage.arena.client, random.Random(self._plan.seed))
+                restless = self._settle()
+                self._stage.arena.redrive()
+                restless = restless or self._settle()
+        past, books = self._recorded()
         return self._report(orders, past, books, restless, waited)
+
+    def _recorded(self) -> tuple[History, Books]:
+        """The whole of it, or, when that cannot be had, what the client and the databases say."""
+        with self._told_of("what happened could not be recorded"):
+            return self._stage.arena.record(leaving=True)
+        books = Books()
+        with self._told_of("the databases could not be read"):
+            books = read_books(self._stage.arena.database_url)
+        return self._stage.arena.without_the_broker(), books
 
     def _settle(self) -> list[Violation]:
         self._stage.arena.client.drain(QUIET_SECONDS)
@@ -149,13 +183,15 @@ class Run:
             outcomes=dict(Counter(commande.etat for commande in books.commandes.values())),
             kills=fleet.kills,
             starts=fleet.starts,
-            exits={str(code): n for code, n in Counter(c for s in fleet.slots for c in s.exits).items()},
+            exits={str(code): n for code, n in Counter(gone.code for gone in past.departures).items()},
             resets=self._stage.proxy.resets,
             sessions=self._stage.arena.client.sessions,
             faults=dict(self._counted),
             figures=figures(past, books),
             letters=dict(Counter(letter.reason or f"broker: {letter.broker}" for letter in past.letters)),
-            violations=sorted(set(judge(past, books) + restless)),
+            # What broke the run explains the rest.
+            violations=[*self._broken, *sorted({*judge(past, books), *restless})],
+            partly=partly(past, books),
             quiet_seconds=waited,
             notes=self._stage.notes,
         )

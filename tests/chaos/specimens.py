@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from tests.chaos.books import Books, Commande, Compte, Debit, Decided, Envoi, Rayon, Reservation, ServiceBooks
 from tests.chaos.delivery_checkers import HEARERS
-from tests.chaos.history import History, Letter, Published, QueueState, Spoken, Told, WorkerState
+from tests.chaos.history import (
+    Charge,
+    History,
+    Letter,
+    Link,
+    Mail,
+    Published,
+    QueueState,
+    Spoken,
+    Told,
+    WorkerState,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,10 +85,21 @@ def history() -> History:
         published=tuple(published),
         spoken=(*spoken, Spoken("client.events", "commande.initiee", FORGED), spoken[0]),
         letters=(Letter("stock", FORGED, "invalid"),),
-        queues=tuple(QueueState(f"{service}.inbox", 0, 0, 0, 1) for service in services),
+        queues=(
+            *(QueueState(f"{service}.inbox", 0, 0, 0, 1) for service in services),
+            *(QueueState(f"{service}.dlq", 0, 0, 0, 0) for service in services),
+        ),
         workers=tuple(WorkerState(service, 20, 80.0, 0, 1.0) for service in services),
+        mails=(
+            Mail("A", "confirmation"),
+            Mail("B", "confirmation"),
+            Mail("B", "rectificatif"),
+            Mail("C", "annulation"),
+        ),
+        charges=(Charge("K:A", "A", Decimal("9.99")), Charge("K:B", "B", Decimal("5.00"), taken_back=True)),
         live=told(),
         anew=told(),
+        links=(Link(0, ("saga.history",)),),
     )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KINDS = ("plain", "short of stock", "poor", "blocked", "cancelled at once", "cancelled soon", "twice")
 # For the places that only a message in trouble passes: an undecodable one, a gateway that answers nobody.
 RUBBISH = b'{"specversion": "1.0", "type": "commande.initiee", "data": '
-DEAF_GATEWAY = {"SAGA_GATEWAY_FAILURE_RATE": "1", "SAGA_CALL_TIMEOUT": "2"}
+DEAF_GATEWAY = {"SAGA_GATEWAY": "simulated", "SAGA_GATEWAY_FAILURE_RATE": "1", "SAGA_CALL_TIMEOUT": "2"}
 
 CASES: tuple[tuple[str, Place, dict[str, str]], ...] = (
     ("paiement", Place.BEFORE_CALL, {}),

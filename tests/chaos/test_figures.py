@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.chaos.delivery_checkers import figures
+from tests.chaos.figures import figures
 from tests.chaos.history import Letter, Published
 from tests.chaos.specimens import body, books, history, without_receipt
 from tests.chaos.verdicts import Figures

@@ -78,7 +78,7 @@ def a_dead_letter_sent_back_with_everything_on_it_and_tried_twice(world: World) 
     inbox = world.broker.queues["paiement.inbox"]
     deaths = [{"queue": "paiement.inbox", "reason": "delivery_limit"}]
     inbox.append(replace(inbox.popleft(), exchange="paiement.requeue", headers={"x-death": deaths}))
-    world.work("paiement", gateway_failure_rate=1.0)
+    world.work("paiement", gateway="simulated", gateway_failure_rate=1.0)
 
 
 def an_order_refused_before_there_is_anything_to_undo(world: World) -> None:

@@ -23,13 +23,21 @@ def written(report: Report, seed: int) -> str:
         f"dead letters  {sum(report.letters.values())}  ({_counts(report.letters)})",
         f"quiet after   {report.quiet_seconds:.0f} s",
         *(f"note          {note}" for note in report.notes),
-        *(f"{name:14}{'holds' if not n else f'VIOLATED {n} times'}" for name, n in report.verdicts.items()),
+        *(f"{name:14}{_verdict(report, name, n)}" for name, n in report.verdicts.items()),
         *(f"  {violation}" for violation in report.violations[:MOST_SHOWN]),
     ]
     if len(report.violations) > MOST_SHOWN:
         lines.append(f"  and {len(report.violations) - MOST_SHOWN} more")
-    verdict = "VIOLATED" if report.violations else "every invariant holds"
+    holds = "every invariant holds" + (", some judged in part" if report.partly else "")
+    verdict = "VIOLATED" if report.violations else holds
     return "\n".join([*lines, f"verdict       {verdict} (seed {seed})"])
+
+
+def _verdict(report: Report, invariant: str, violations: int) -> str:
+    if violations:
+        return f"VIOLATED {violations} times"
+    left_out = report.partly.get(invariant)
+    return f"partly judged, and holds so far: {left_out}" if left_out else "holds"
 
 
 def _counts(found: Mapping[str, int]) -> str:

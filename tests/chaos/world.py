@@ -19,6 +19,8 @@ from services.runtime.tools import Tools
 from services.runtime.worker import Pipeline
 from services.verbs.catalogue import SERVICES
 from tests.chaos.books import Books, read_books
+from tests.chaos.carrier import read_mails
+from tests.chaos.gateway import Gateway
 from tests.chaos.history import History, Published
 from tests.chaos.model import Held, ModelBroker, ModelDoor
 from tests.chaos.orders import CATALOGUE, EXCHANGE
@@ -39,12 +41,14 @@ class PowerCut(BaseException):
 class World:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._gateway = Gateway()
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "catalogue.toml").write_text(CATALOGUE)
         self.settings = Settings(
             database_url=f"sqlite:///{folder}/{{service}}.sqlite3",
             catalogue=folder / "catalogue.toml",
             carrier=f"maildir:{folder}/courrier",
+            gateway=self._gateway.url,
             retry_delays=(0.2, 0.5),
             call_timeout=2,
         )
@@ -88,11 +92,14 @@ class World:
             spoken=tuple(self.broker.spoken),
             letters=self.broker.letters(),
             queues=self.broker.states(),
+            mails=read_mails(self._folder / "courrier"),
+            charges=self._gateway.charges(),
         )
         return past, read_books(self.settings.database_url, services)
 
     def close(self) -> None:
         self._thread.shutdown()
+        self._gateway.close()
 
     async def _work(self, name: str, settings: Settings, idle_seconds: float | None) -> None:
         service = SERVICES[name]

@@ -73,6 +73,14 @@ class Management:
     def connections(self) -> Rows:
         return self._rows(f"vhosts/{self._vhost}/connections")
 
+    def channels(self) -> Rows:
+        """Each with `connection_details` and, once it has done something, `message_stats`."""
+        return self._rows(f"vhosts/{self._vhost}/channels")
+
+    def consumers(self) -> Rows:
+        """Each with `queue` and `channel_details`."""
+        return self._rows(f"consumers/{self._vhost}")
+
     def close_connections(self, name_contains: str = "", *, at_least: int = 1, within_seconds: float = 15) -> int:
         """Close those whose own name contains the text, once so many are listed (5 s late); how many."""
         deadline = time.monotonic() + within_seconds
