@@ -6,12 +6,19 @@ worker's process for good and then runs it.
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from services.commande.store import Commande
-from services.runtime import inbox, outbox, redirect, worker
+from services.runtime import DatabaseTrouble, inbox, outbox, redirect, worker
+from services.runtime.delivery import deal_with
+from services.runtime.errors import Reason
 from services.runtime.journal import Journal
 from services.runtime.page import Page
+from services.runtime.tools import Tools
+from services.runtime.transaction import Look
+from services.runtime.verdict import DeadLetter
+from services.runtime.work import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,6 +113,32 @@ def silent_undoing(patch: Patch) -> None:
     patch(Page, "_say", only_something)
 
 
+def messages_blamed(patch: Patch) -> None:
+    """A database that does not answer is taken for a fault of the messages in hand."""
+    patiently = Tools.patiently
+
+    async def blaming(self: Any, do: Any, *args: Any) -> Any:
+        if do is not deal_with:
+            return await patiently(self, do, *args)
+        try:
+            return await self.on_thread(do, *args)
+        except DatabaseTrouble as trouble:
+            return [Result(w.delivery, DeadLetter(Reason.EXHAUSTED, str(trouble)), work=w) for w in args[1]]
+
+    patch(Tools, "patiently", blaming)
+
+
+def keys_made_anew(patch: Patch) -> None:
+    """A call that is made again has another idempotency key."""
+    key = Look.key
+
+    def another(self: Any, action: Any = None) -> str:
+        service, name, order = key(self, action).split(":", 2)
+        return f"{service}:{name}-{uuid.uuid4().hex}:{order}"
+
+    patch(Look, "key", another)
+
+
 MUTANTS: dict[str, Callable[[Patch], None]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -116,5 +149,7 @@ MUTANTS: dict[str, Callable[[Patch], None]] = {
         compare_and_set_off,
         death_headers_kept,
         silent_undoing,
+        messages_blamed,
+        keys_made_anew,
     )
 }

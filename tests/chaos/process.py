@@ -40,7 +40,8 @@ class Worker(subprocess.Popen[bytes]):
         self._killed = FAILPOINT in environment
         self._frozen_since: float | None = None
         self._frozen_seconds = 0.0
-        threading.Thread(target=self._note_the_end, name=f"{service} ends", daemon=True).start()
+        self._watching = threading.Thread(target=self._note_the_end, name=f"{service} ends", daemon=True)
+        self._watching.start()
 
     def terminate(self) -> None:
         if self.poll() is None:
@@ -67,8 +68,9 @@ class Worker(subprocess.Popen[bytes]):
         code = self.poll()
         if code is None:
             return None
+        self._watching.join()
         first = self._asked[0] if self._asked else self._begun
-        took = max(0.0, self._ended - first - self._frozen_seconds) if self._asked and self._ended else 0.0
+        took = max(0.0, self._ended - first - self._frozen_seconds) if self._asked else 0.0
         return Departure(self.service, code, len(self._asked), self._killed, first - self._begun, took)
 
     def _note_the_end(self) -> None:

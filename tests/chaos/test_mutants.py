@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from services.runtime import DatabaseTrouble
 from services.runtime.failpoints import Place
+from services.runtime.ledger import Ledger
 from tests.chaos.judgement import WITHOUT_PROCESSES, judge
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.orders import CANCELLED, ORDERED, make
 from tests.chaos.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from services.runtime.work import Result, Work
 
 
 @pytest.fixture
@@ -85,6 +89,31 @@ def an_order_refused_before_there_is_anything_to_undo(world: World) -> None:
     order(world, "short of stock")
 
 
+def a_database_that_does_not_answer_at_first(world: World) -> None:
+    order(world)
+    commit = Ledger.commit
+    refused: list[Sequence[Work]] = []
+
+    def troubled(self: Ledger, group: Sequence[Work], said: Iterable[str] = ()) -> list[Result]:
+        if group and not refused:
+            refused.append(group)
+            raise DatabaseTrouble("locked")
+        return commit(self, group, said)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ledger, "commit", troubled)
+        world.work("stock")
+
+
+def power_cuts_after_the_charge_and_after_the_mail(world: World) -> None:
+    order(world)
+    world.work("stock")
+    world.work("paiement", dies_at=Place.AFTER_CALL)
+    world.work("paiement")
+    world.work("commande")
+    world.work("notification", dies_at=Place.AFTER_CALL)
+
+
 CASES: dict[str, tuple[Callable[[World], None], set[str]]] = {
     "inbox_off": (an_id_used_again_for_another_order, {"I8"}),
     "ack_before_commit": (a_power_cut_in_the_transaction, {"I3", "I6"}),
@@ -93,6 +122,8 @@ CASES: dict[str, tuple[Callable[[World], None], set[str]]] = {
     "compare_and_set_off": (a_demand_to_cancel_an_order_that_is_refused, {"I4"}),
     "death_headers_kept": (a_dead_letter_sent_back_with_everything_on_it_and_tried_twice, {"I3", "I8"}),
     "silent_undoing": (an_order_refused_before_there_is_anything_to_undo, {"I3"}),
+    "messages_blamed": (a_database_that_does_not_answer_at_first, {"I8"}),
+    "keys_made_anew": (power_cuts_after_the_charge_and_after_the_mail, {"I2", "I7"}),
 }
 
 
