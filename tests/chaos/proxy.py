@@ -69,8 +69,17 @@ class Proxy:
             raise TimeoutError("the proxy did not start")
 
     def set(self, mode: Mode) -> None:
-        """From any thread. A stalled link stays stalled until it is reset or the mode changes."""
-        self._loop.call_soon_threadsafe(self._set, mode)
+        """From any thread; in force when it returns. A stalled link stays stalled until it is reset or the mode
+        changes."""
+        in_force = threading.Event()
+
+        def change() -> None:
+            self._set(mode)
+            in_force.set()
+
+        self._loop.call_soon_threadsafe(change)
+        if not in_force.wait(10):
+            raise TimeoutError("the proxy does not answer")
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._closing.set)

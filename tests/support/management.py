@@ -70,6 +70,20 @@ class Management:
     def delete_queue(self, name: str) -> None:
         self._ask("DELETE", f"queues/{self._vhost}/{quote(name, safe='')}")
 
+    def delete_exchange(self, name: str) -> None:
+        self._ask("DELETE", f"exchanges/{self._vhost}/{quote(name, safe='')}")
+
+    @contextmanager
+    def policy(self, pattern: str, **definition: Any) -> Iterator[None]:
+        """What an operator wants of the queues whose name matches; gone afterwards."""
+        place = f"policies/{self._vhost}/p-{uuid.uuid4().hex[:8]}"
+        content = {"pattern": pattern, "apply-to": "queues", "definition": definition}
+        self._ask("PUT", place, content)
+        try:
+            yield
+        finally:
+            self._ask("DELETE", place)
+
     def connections(self) -> Rows:
         return self._rows(f"vhosts/{self._vhost}/connections")
 
@@ -122,7 +136,7 @@ class Management:
         rows: Rows = self._ask("GET", path)
         return rows
 
-    def _ask(self, method: str, path: str, body: dict[str, str] | None = None, *, missing_ok: bool = False) -> Any:
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, *, missing_ok: bool = False) -> Any:
         request = urllib.request.Request(
             f"{self._base}/{path}",
             method=method,

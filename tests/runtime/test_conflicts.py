@@ -1,0 +1,208 @@
+"""Two workers of a service on one PostgreSQL: whoever loses a race begins again, and sees what the other did."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from sqlalchemy import event, select
+
+from services.runtime import Settings, inbox, open_desk
+from services.runtime.database import Conflict, Database
+from services.runtime.delivery import deal_with
+from services.runtime.journal import JOURNAL
+from services.runtime.verdict import Done, RetryAfter
+from services.runtime.work import Work
+from tests.support.facts import annulee, initiee
+from tests.support.trial import TRIAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from services.runtime import Desk
+    from tests.support.postgres import PrivatePostgres
+
+
+@pytest.fixture
+def url(postgres: PrivatePostgres) -> str:
+    name = f"conflicts_{uuid.uuid4().hex[:12]}"
+    postgres.create(name)
+    return postgres.url(name)
+
+
+@pytest.fixture
+def pair(url: str) -> Iterator[tuple[Desk, Desk]]:
+    settings = Settings(database_url=url)
+    with open_desk(TRIAL, settings) as one, open_desk(TRIAL, settings) as other:
+        yield one, other
+
+
+@pytest.fixture
+def conflicts(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """The state, as PostgreSQL names it, of each transaction that lost against another."""
+    lost: list[str | None] = []
+    begin = Database.begin
+
+    @contextlib.contextmanager
+    def noting(self: Database) -> Iterator[Any]:
+        try:
+            with begin(self) as connection:
+                yield connection
+        except Conflict as conflict:
+            lost.append(getattr(getattr(conflict.__cause__, "orig", None), "sqlstate", None))
+            raise
+
+    monkeypatch.setattr(Database, "begin", noting)
+    return lost
+
+
+def work(desk: Desk, heard: Any) -> Work:
+    read = desk.reader.read(desk.delivery(heard))
+    assert isinstance(read, Work)
+    return read
+
+
+def order(desk: Desk, commande_id: str, produit_id: str = "A") -> Work:
+    return work(
+        desk, desk.enveloped(initiee(commande_id, produit_id=produit_id, quantite=1), id=f"id-{commande_id}")
+    )
+
+
+@contextlib.contextmanager
+def before(desk: Desk, statement: str, do: Callable[[], object]) -> Iterator[None]:
+    """Do that once, just before `desk` sends its first statement that begins so."""
+    done = False
+
+    def look(_connection: Any, _cursor: Any, sent: str, *_: Any) -> None:
+        nonlocal done
+        if not done and sent.startswith(statement):
+            done = True
+            do()
+
+    event.listen(desk.database.engine, "before_cursor_execute", look)
+    yield
+    event.remove(desk.database.engine, "before_cursor_execute", look)
+    assert done, f"nothing began with {statement!r}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "statement", "lost"),
+    [("an order", "SELECT compteurs", []), ("a cancellation", "INSERT INTO journal", ["23505"])],
+)
+def test_one_message_dealt_with_by_two_workers_at_once_has_one_effect(
+    pair: tuple[Desk, Desk], conflicts: list[str | None], kind: str, statement: str, lost: list[str | None]
+) -> None:
+    one, other = pair
+    group = [order(one, "C") if kind == "an order" else work(one, annulee("C"))]
+    with before(one, statement, lambda: other.ledger.commit(group)):
+        (result,) = deal_with(one.ledger, group, (1,), [])
+    assert (result.verdict, result.sayings, conflicts) == (Done(), (), lost)
+    assert one.inspect()["A"] == (kind == "an order")
+    assert [saying.commande_id for saying in one.ledger.unsaid(10)[0]] == ["C"]
+
+
+def test_an_order_and_its_cancellation_in_two_workers_at_once_leave_nothing_held(
+    pair: tuple[Desk, Desk], conflicts: list[str | None]
+) -> None:
+    """Both find no entry in the journal: the one that comes second finds the other's tombstone after all."""
+    one, other = pair
+    cancelled = [work(other, annulee("C"))]
+    with before(one, "SELECT compteurs", lambda: other.ledger.commit(cancelled)):
+        (result,) = deal_with(one.ledger, [order(one, "C")], (1,), [])
+    assert (result.verdict, result.sayings, conflicts) == (Done(), (), ["23505"])
+    assert one.inspect()["A"] == 0
+    with one.database.begin() as connection:
+        states = connection.scalars(select(JOURNAL.c.state).where(JOURNAL.c.action == "compter"))
+        assert list(states) == ["tombstone"]
+
+
+def test_a_serialization_failure_is_tried_again(
+    url: str, postgres: PrivatePostgres, conflicts: list[str | None]
+) -> None:
+    """As on a server whose transactions are serializable unless they say otherwise."""
+    name = url.rpartition("/")[2]
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as operator:
+        operator.execute(f'ALTER DATABASE "{name}" SET default_transaction_isolation = serializable')
+    with (
+        open_desk(TRIAL, Settings(database_url=url)) as one,
+        open_desk(TRIAL, Settings(database_url=url)) as other,
+    ):
+        mine, others = [order(one, "C-1")], [order(other, "C-2")]
+        with before(one, "SELECT compteurs", lambda: other.ledger.commit(others)):
+            (result,) = deal_with(one.ledger, mine, (1,), [])
+        assert (result.verdict, conflicts) == (Done(), ["40001"])
+        assert [saying.type for saying in result.sayings] == ["stock.reserve"]
+        assert one.inspect()["A"] == 2
+
+
+def test_a_deadlock_is_tried_again(url: str, postgres: PrivatePostgres, conflicts: list[str | None]) -> None:
+    """Workers lock in the order of the keys and never meet so; an operator at the prompt does not."""
+    name = url.rpartition("/")[2]
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as operator:
+        operator.execute(f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '2s'")
+    with (
+        open_desk(TRIAL, Settings(database_url=url)) as desk,
+        psycopg.connect(postgres.url(name)) as operator,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        # Whoever waits that long first looks for a ring, and is the one to give way.
+        operator.execute("SET deadlock_timeout = '60s'")
+        operator.execute("UPDATE compteurs SET valeur = valeur + 10 WHERE nom = 'B'")
+        group = [order(desk, "C-1", "A"), order(desk, "C-2", "B")]
+        doing = thread.submit(deal_with, desk.ledger, group, (1,), [])
+        until_somebody_waits(postgres.url(name))
+        operator.execute("UPDATE compteurs SET valeur = valeur + 10 WHERE nom = 'A'")
+        operator.commit()
+        assert [result.verdict for result in doing.result(30)] == [Done(), Done()]
+        assert conflicts == ["40P01"]
+        assert desk.inspect() == {"A": 11, "B": 11}
+
+
+def until_somebody_waits(url: str) -> None:
+    deadline = time.monotonic() + 30
+    with psycopg.connect(url, autocommit=True) as connection:
+        while not connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchall():
+            assert time.monotonic() < deadline, "nobody waits for a lock"
+            time.sleep(0.01)
+
+
+def test_many_orders_on_one_row_in_two_workers_are_all_counted(
+    pair: tuple[Desk, Desk], conflicts: list[str | None]
+) -> None:
+    """Some of them come to both."""
+    together = threading.Barrier(2)
+    orders = [order(pair[0], f"C-{number}") for number in range(40)]
+
+    def deal(desk: Desk, mine: list[Work]) -> list[Any]:
+        together.wait(10)
+        return [deal_with(desk.ledger, [one], (1,), [])[0].verdict for one in mine]
+
+    with ThreadPoolExecutor(2) as threads:
+        dealt = list(threads.map(deal, pair, (orders[:25], orders[15:])))
+    assert {*dealt[0], *dealt[1]} == {Done()}
+    assert pair[0].inspect()["A"] == len(pair[0].ledger.unsaid(100)[0]) == 40
+    assert set(conflicts) <= {"23505"}
+
+
+def test_one_that_loses_every_time_waits_and_is_tried_later(
+    pair: tuple[Desk, Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = pair
+    record = inbox.record
+
+    def slower(connection: Any, receipts: Any, now: Any) -> None:
+        if receipts:
+            raise Conflict("somebody was faster")
+        record(connection, receipts, now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox, "record", slower)
+        (result,) = deal_with(one.ledger, [order(one, "C")], (1,), [])
+    assert isinstance(result.verdict, RetryAfter)
+    assert one.inspect()["A"] == 0
