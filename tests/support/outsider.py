@@ -138,6 +138,14 @@ class Outsider:
             self._connection.sleep(0.05)
         return message
 
+    def refuse(self, queue: str, times: int) -> None:
+        """Take the first message and put it back, so many times."""
+        for _ in range(times):
+            method = None
+            while method is None:
+                method, _, _ = self._channel.basic_get(queue)
+            self._channel.basic_reject(method.delivery_tag, requeue=True)
+
     def count(self, queue: str) -> int:
         """Messages ready to be taken, exactly and now."""
         ready: int = self._passive(queue).message_count

@@ -95,6 +95,9 @@ class Worker:
     def go_on(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
     def end(self, within_seconds: float = PATIENCE_SECONDS) -> int:
         """Ask it to stop, and its exit code. TimeoutExpired when it does not."""
         with contextlib.suppress(ProcessLookupError):

@@ -1,0 +1,38 @@
+"""A second SIGTERM does not wait for what is under way; whatever that was comes again, and is done once."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from tests.support.workers import services, until
+
+if TYPE_CHECKING:
+    from tests.support.shop import Shop
+
+
+def test_a_second_sigterm_leaves_at_once_and_loses_nothing(closed_shop: Shop) -> None:
+    shop = closed_shop
+    slow = shop.start("paiement", gateway_latency=60, call_timeout=60)
+    shop.start("stock", "commande", "notification").await_ready()
+    slow.await_ready()
+    shop.ear = shop.outsider.listen("client.events", "stock.events", "commande.events")
+    order = shop.order()
+    shop.told(order, "stock.reserve")
+    until(lambda: "begun" in under_way(shop, order), "the call is under way")
+    slow.signal(signal.SIGTERM)
+    until(lambda: shop.outsider.consumers("paiement.inbox") == 0, "it takes no more")
+    assert slow.exit_code is None
+    slow.signal(signal.SIGTERM)
+    until(lambda: slow.exit_code is not None, "it has left")
+    assert slow.exit_code == 1
+    assert slow.logged("worker.left_at_once")
+    assert "Traceback" not in slow.output()
+    shop.start("paiement").await_ready()
+    shop.told(order, "commande.creee")
+    assert shop.inspect("paiement")["mouvements"]["debits"]["nombre"] == 1
+    assert shop.outsider.count("paiement.dlq") == 0
+
+
+def under_way(shop: Shop, order: str) -> str:
+    return services("journal", order, "--service", "paiement", "--json", **shop.settings).stdout
