@@ -1,0 +1,121 @@
+"""Databases as the first version left them, recorded then: each service takes up its own and goes on where it was.
+
+`version-1` holds a dump of each, of SQLite and of PostgreSQL, made by the program of then after these events:
+
+    stock          WAITS, SOLD and UNDONE ordered (2, 1, 3); SOLD created; UNDONE cancelled; EARLY cancelled
+    paiement       PAID and UNDONE taken (10, 20); UNDONE cancelled; EARLY cancelled
+    commande       WAITS, PAID and UNDONE ordered; PAID paid; EARLY paid; UNDONE cancelled by its customer
+    notification   SOLD and UNDONE created; UNDONE cancelled; EARLY cancelled
+
+The last event of each was decided and not yet said.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from services.paiement.passerelle import PasserelleSimulee
+from services.runtime import Desk, Settings, open_desk
+from services.runtime.database import MIGRATIONS
+from services.verbs.catalogue import SERVICES
+from tests.services.test_stores import Post
+from tests.support.facts import annulee, creee, initiee, payee, reserve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from contracts.envelope import Said
+    from tests.support.postgres import PrivatePostgres
+
+RECORDED = Path(__file__).with_name("version-1")
+OUTSIDE: dict[str, Any] = {"paiement": PasserelleSimulee(0, 0, 0), "notification": Post()}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Settings]:
+    """The settings with which a service finds its old database."""
+
+    def restore(service: str) -> Settings:
+        dump = (RECORDED / f"{service}.{request.param}.sql").read_text()
+        if request.param == "sqlite":
+            file = tmp_path / f"{service}.sqlite3"
+            with closing(sqlite3.connect(file)) as connection:
+                connection.executescript(dump)
+            return Settings(database_url=f"sqlite:///{file}")
+        server: PrivatePostgres = request.getfixturevalue("postgres")
+        name = f"old_{service}_{uuid.uuid4().hex[:8]}"
+        server.create(name)
+        with psycopg.connect(server.url(name)) as connection:
+            connection.execute(dump.encode())
+        return Settings(database_url=server.url(name))
+
+    return restore
+
+
+def hear(desk: Desk, *heard: Said) -> list[Said]:
+    """Under ids that were not used then."""
+    return desk.hear(*(desk.enveloped(event, id=f"new-{event.TYPE}-{event.commande_id}") for event in heard))
+
+
+def stock_goes_on(desk: Desk) -> None:
+    shelf = {"initial": 1000, "disponible": 997, "retenu": 2, "vendu": 1}
+    assert desk.inspect()["produits"]["PROD-456"] == shelf
+    assert hear(desk, initiee("EARLY")) == []
+    hear(desk, creee("WAITS"), annulee("SOLD"), annulee("UNDONE"))
+    assert desk.said == ["stock.libere"]
+    assert desk.inspect()["produits"]["PROD-456"] == {"initial": 1000, "disponible": 998, "retenu": 0, "vendu": 2}
+
+
+def paiement_goes_on(desk: Desk) -> None:
+    assert desk.inspect()["comptes"]["CLIENT-123"]["solde"] == 99_990
+    assert hear(desk, reserve("EARLY")) == []
+    hear(desk, annulee("PAID"), annulee("UNDONE"))
+    assert desk.said == ["paiement.rembourse"]
+    assert desk.inspect()["comptes"]["CLIENT-123"]["solde"] == 100_000
+
+
+def commande_goes_on(desk: Desk) -> None:
+    counted = {"total": 3, "en_attente": 1, "creees": 1, "annulees": 1, "inconnues": 1}
+    assert desk.inspect()["commandes"] == counted
+    hear(desk, payee("WAITS"), payee("UNDONE"))
+    # Nobody knows any more what was paid for EARLY before it came: it waits for its deadline.
+    hear(desk, initiee("EARLY"))
+    assert desk.said == ["commande.creee"]
+    desk.tick(10_000)
+    assert [(e.type, e.commande_id) for e in desk.envelopes[1:]] == [("commande.annulee", "EARLY")]
+
+
+def notification_goes_on(desk: Desk) -> None:
+    assert desk.inspect()["messages"] == {"confirmation": 2, "annulation": 1, "rectificatif": 1}
+    assert hear(desk, creee("EARLY")) == []
+    hear(desk, annulee("SOLD"))
+    assert [dict(envelope.data)["modele"] for envelope in desk.envelopes] == ["rectificatif"]
+
+
+GOES_ON: dict[str, tuple[Callable[[Desk], None], str]] = {
+    "stock": (stock_goes_on, "EARLY"),
+    "paiement": (paiement_goes_on, "EARLY"),
+    "commande": (commande_goes_on, "UNDONE"),
+    "notification": (notification_goes_on, "EARLY"),
+}
+
+
+@pytest.mark.parametrize("service", GOES_ON)
+def test_it_takes_up_its_old_database_and_goes_on(recorded: Callable[[str], Settings], service: str) -> None:
+    settings = recorded(service)
+    goes_on, last = GOES_ON[service]
+    with open_desk(SERVICES[service], settings, OUTSIDE.get(service)) as desk:
+        with desk.database.begin() as connection:
+            found = connection.execute(text("SELECT version, runtime_version FROM service")).one()
+        assert tuple(found) == (1 + len(SERVICES[service].migrations), 1 + len(MIGRATIONS))
+        assert [saying.commande_id for saying in desk.ledger.unsaid(10)[0]] == [last]
+        assert desk.ledger.purge() == 0
+        goes_on(desk)
