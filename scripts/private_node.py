@@ -223,9 +223,11 @@ class PrivateNode:
                 child.wait()
 
     def _alive(self, role: str) -> bool:
-        self._children = [child for child in self._children if child.poll() is None]
         pid, born = self._record().get(role) or (0, None)
-        return bool(pid) and born is not None and birth(pid) == born
+        alive = bool(pid) and born is not None and birth(pid) == born
+        # Only now: one that ended in between is gone, and must not be left unasked for its exit code.
+        self._children = [child for child in self._children if child.poll() is None]
+        return alive
 
     def _port(self, use: str) -> int:
         return int(self._record().get("ports", {}).get(use, 0))

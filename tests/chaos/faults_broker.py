@@ -1,4 +1,4 @@
-"""Faults of the broker: killed, restarted, wiped, out of memory, a queue deleted under the workers."""
+"""Faults of the broker: killed, restarted, wiped, frozen, out of memory, a queue deleted under the workers."""
 
 from __future__ import annotations
 
@@ -51,6 +51,16 @@ class BrokerWipe(BrokerKill):
     def stop(self, stage: Stage) -> None:
         start(stage)
         say_it_all_again(stage)
+
+
+class BrokerFreeze:
+    """SIGSTOP past the heartbeat, then SIGCONT: its clients have given it up meanwhile, and it them."""
+
+    def start(self, stage: Stage) -> None:
+        stage.node.freeze()
+
+    def stop(self, stage: Stage) -> None:
+        stage.node.thaw()
 
 
 class QueueDeleted:

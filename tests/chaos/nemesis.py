@@ -6,7 +6,14 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.chaos.faults_broker import BrokerKill, BrokerRestart, BrokerWipe, MemoryAlarm, QueueDeleted
+from tests.chaos.faults_broker import (
+    BrokerFreeze,
+    BrokerKill,
+    BrokerRestart,
+    BrokerWipe,
+    MemoryAlarm,
+    QueueDeleted,
+)
 from tests.chaos.faults_database import DiskFull, Locked, PostgresKill
 from tests.chaos.faults_message import Duplicates, Poison, Redrive, Rubbish
 from tests.chaos.faults_network import Cut, Delay, Flapping, StallDown, StallUp, Throttle
@@ -27,25 +34,27 @@ class Kind:
     weight: int = 3
 
 
+# A silence is noticed after three heartbeats of ten seconds: what is shorter than that tests nothing of it.
 FAULTS: dict[str, Kind] = {
     "kill": Kind(Kill, weight=8),
     "kill_all": Kind(KillAll, weight=3),
     "monitor_kill": Kind(MonitorKill, weight=2),
     "leave": Kind(Leave),
-    "freeze": Kind(Freeze, (10, 36)),
+    "freeze": Kind(Freeze, (35, 45)),
     "broker_kill": Kind(BrokerKill, (0.5, 6)),
     "broker_restart": Kind(BrokerRestart, (0.5, 3), weight=2),
     "broker_wipe": Kind(BrokerWipe, (0.5, 3), weight=1),
     "queue_deleted": Kind(QueueDeleted, (1, 3), weight=1),
-    "memory_alarm": Kind(MemoryAlarm, (5, 20), weight=2),
+    "memory_alarm": Kind(MemoryAlarm, (30, 30), weight=2),
+    "broker_freeze": Kind(BrokerFreeze, (45, 45), weight=1),
     "cut": Kind(Cut, (3, 8), weight=5),
-    "stall_up": Kind(StallUp, (5, 25), weight=2),
-    "stall_down": Kind(StallDown, (5, 25), weight=2),
+    "stall_up": Kind(StallUp, (35, 50), weight=2),
+    "stall_down": Kind(StallDown, (35, 50), weight=2),
     "delay": Kind(Delay, (5, 12)),
     "throttle": Kind(Throttle, (5, 12), weight=2),
-    "flapping": Kind(Flapping, (9, 20), weight=2),
-    "db_locked": Kind(Locked, (4, 12)),
-    "disk_full": Kind(DiskFull, (4, 12)),
+    "flapping": Kind(Flapping, (60, 60), weight=1),
+    "db_locked": Kind(Locked, (10, 12)),
+    "disk_full": Kind(DiskFull, (10, 12)),
     "postgres_kill": Kind(PostgresKill, (0.5, 5), weight=5),
     "duplicates": Kind(Duplicates),
     "redrive": Kind(Redrive, weight=2),
@@ -54,7 +63,7 @@ FAULTS: dict[str, Kind] = {
 }
 # Two of these at once would undo each other.
 NETWORK = {"cut", "stall_up", "stall_down", "delay", "throttle", "flapping"}
-BROKER = {"broker_kill", "broker_restart", "broker_wipe", "queue_deleted", "memory_alarm"}
+BROKER = {"broker_kill", "broker_restart", "broker_wipe", "broker_freeze", "queue_deleted", "memory_alarm"}
 # After these an operator says everything again, for which all else must work: they are not mixed with others.
 HEALED_BY_HAND = {"broker_wipe", "queue_deleted"}
 # Three in ten faults begin before the one before has ended.

@@ -7,6 +7,7 @@ import os
 import random
 import secrets
 import shutil
+import signal
 import subprocess
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -43,6 +44,12 @@ class Node(Protocol):
     def wipe(self) -> None:
         """Kill it, and all that it held is gone."""
 
+    def freeze(self) -> None:
+        """All of it stands still; its connections stay, and say nothing."""
+
+    def thaw(self) -> None:
+        """It goes on as if nothing had been."""
+
     def control(self, *arguments: str) -> str:
         """A command of its own tool, `rabbitmqctl`. Raises RuntimeError with its words."""
 
@@ -63,6 +70,12 @@ class InstalledNode(PrivateNode):
     def wipe(self) -> None:
         self.kill()
         shutil.rmtree(self.directory / "data")
+
+    def freeze(self) -> None:
+        os.kill(self.status()["pid"], signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self._record()["server"][0], signal.SIGCONT)
 
     def control(self, *arguments: str) -> str:
         environment = {
@@ -110,6 +123,12 @@ class ContainerNode:
     def wipe(self) -> None:
         self.remove()
         self._create()
+
+    def freeze(self) -> None:
+        _docker("pause", self._name)
+
+    def thaw(self) -> None:
+        _docker("unpause", self._name)
 
     def control(self, *arguments: str) -> str:
         owner = ("--user", "rabbitmq", "--env", "HOME=/var/lib/rabbitmq")

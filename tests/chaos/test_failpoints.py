@@ -15,6 +15,7 @@ import pytest
 
 from services.runtime.failpoints import Place
 from tests.chaos.arena import Arena, sqlite_url
+from tests.chaos.fleet import SERVICES
 from tests.chaos.judgement import WITHOUT_PROCESSES, judge
 from tests.chaos.orders import EXCHANGE, ORDERED, make
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.brokers import Broker
+    from tests.support.postgres import PrivatePostgres
 
 KINDS = ("plain", "short of stock", "poor", "blocked", "cancelled at once", "cancelled soon", "twice")
 # For the places that only a message in trouble passes: an undecodable one, a gateway that answers nobody.
@@ -44,12 +46,21 @@ CASES: tuple[tuple[str, Place, dict[str, str]], ...] = (
 )
 
 
-@pytest.fixture(scope="module")
-def arena(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def arena(
+    request: pytest.FixtureRequest, broker: Broker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Arena]:
     folder = tmp_path_factory.mktemp("failpoints")
-    management = broker.management(f"failpoints-{uuid.uuid4().hex[:8]}")
+    name = f"failpoints-{uuid.uuid4().hex[:8]}"
+    management = broker.management(name)
     management.create_vhost()
-    opened = Arena(folder, broker.url(management.vhost), management, sqlite_url(folder / "db"))
+    database = sqlite_url(folder / "db")
+    if request.param == "postgresql":
+        server: PrivatePostgres = request.getfixturevalue("postgres")
+        for service in SERVICES:
+            server.create(f"{name}-{service}")
+        database = server.url(f"{name}-{{service}}")
+    opened = Arena(folder, broker.url(management.vhost), management, database)
     try:
         opened.start()
         yield opened
