@@ -26,7 +26,7 @@ from services.paiement.passerelle import PasserelleSimulee
 from services.runtime import Desk, Settings, open_desk
 from services.runtime.database import MIGRATIONS
 from services.verbs.catalogue import SERVICES
-from tests.services.test_stores import Post
+from tests.services.stores import Post
 from tests.support.facts import annulee, creee, initiee, payee, reserve
 
 if TYPE_CHECKING:

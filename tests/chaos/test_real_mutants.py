@@ -1,0 +1,58 @@
+"""Workers without a guard, on a real broker and real databases: the checkers notice there, too."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.chaos.arena import Arena, sqlite_url
+from tests.chaos.faults_message import collide
+from tests.chaos.fleet import SERVICES
+from tests.chaos.judgement import WITHOUT_PROCESSES, judge
+from tests.chaos.orders import make
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.brokers import Broker
+    from tests.support.postgres import PrivatePostgres
+
+# What they would do with an undoing that nobody answers is to wait for it: not for long.
+QUIET_SECONDS = 10
+
+
+@pytest.mark.parametrize(
+    ("mutant", "database", "invariant"),
+    [("inbox_off", "postgresql", "I8"), ("silent_undoing", "sqlite", "I3")],
+)
+def test_a_guard_taken_away_is_missed(
+    mutant: str, database: str, invariant: str, broker: Broker, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    name = f"mutant-{uuid.uuid4().hex[:8]}"
+    management = broker.management(name)
+    management.create_vhost()
+    url = sqlite_url(tmp_path / "db")
+    if database == "postgresql":
+        server: PrivatePostgres = request.getfixturevalue("postgres")
+        for service in SERVICES:
+            server.create(f"{name}-{service}")
+        url = server.url(f"{name}-{{service}}")
+    program = ("tests.chaos.mutant", mutant)
+    arena = Arena(tmp_path / "arena", broker.url(management.vhost), management, url, program=program)
+    try:
+        arena.start()
+        for kind in ("plain", "short of stock"):
+            arena.order(make(kind, f"{mutant}-{kind.partition(' ')[0]}", random.Random(kind)))
+        arena.client.drain(QUIET_SECONDS)
+        arena.await_quiet(QUIET_SECONDS)
+        collide(arena.client, random.Random(1))
+        arena.client.drain(QUIET_SECONDS)
+        arena.await_quiet(QUIET_SECONDS)
+        found = {violation.invariant for violation in judge(*arena.record(), WITHOUT_PROCESSES)}
+        assert invariant in found
+    finally:
+        arena.close()
+        management.delete_vhost()

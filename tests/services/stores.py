@@ -1,0 +1,200 @@
+"""Each service's store as a state machine that says what the right answer is, and how the books must add up."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from services.commande import SERVICE as COMMANDE
+from services.notification import SERVICE as NOTIFICATION
+from services.notification.courrier import Courrier
+from services.paiement import SERVICE as PAIEMENT
+from services.paiement.passerelle import PasserelleSimulee
+from services.runtime import Service, Settings, open_desk
+from services.runtime.errors import Reason
+from services.runtime.verdict import DeadLetter
+from services.stock import SERVICE as STOCK
+from tests.contracts.examples import example
+
+ORDERS = st.sampled_from(["A", "B", "C", "D", "E", "F"])
+# With `scarce.toml` some of it runs out, and some of it was never there.
+SCARCE = Path(__file__).with_name("scarce.toml")
+PRODUCTS = st.sampled_from(["PROD-456", "PROD-456", "PROD-789", "PROD-000"])
+CLIENTS = st.sampled_from(["CLIENT-123", "CLIENT-123", "CLIENT-456", "CLIENT-666", "CLIENT-999", "CLIENT-000"])
+AMOUNTS = st.sampled_from(["5.00", "9.99", "25.00"])
+CONTENTS = st.fixed_dictionaries(
+    {"produit_id": PRODUCTS, "client_id": CLIENTS, "quantite": st.integers(1, 3), "montant": AMOUNTS}
+)
+
+
+class Post(Courrier):
+    """A carrier that keeps nothing."""
+
+    async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
+        return f"{commande_id}@clients.invalid"
+
+
+class Store(RuleBasedStateMachine):
+    """Hears what its service hears, about a few orders; deliveries come again, ids are used again, time passes."""
+
+    service: Service
+    most_of_a_kind = 1
+
+    def __init__(self, database_url: str) -> None:
+        super().__init__()
+        settings = Settings(database_url=database_url, deadline=60, catalogue=SCARCE)
+        self.opened = open_desk(self.service, settings, self.outside())
+        self.desk = self.opened.__enter__()
+        self.past: list[Any] = []
+        self.heard: dict[str, set[str]] = {}
+        self.books = self.desk.inspect()
+
+    def outside(self) -> Any:
+        return None
+
+    @rule(order=ORDERS, which=st.integers(0, 10), content=CONTENTS)
+    def hears(self, order: str, which: int, content: dict[str, Any]) -> None:
+        hears = self.service.reactions[which % len(self.service.reactions)].hears
+        data = example(hears.TYPE)["data"]
+        data |= {name: value for name, value in content.items() if name in data} | {"commande_id": order}
+        data |= {"montant": float(data["montant"])} if "montant" in data else {}
+        event = hears.model_validate_json(json.dumps(data))
+        before = self.books
+        self.past.append(self.desk.delivery(event))
+        self.said_in_answer(event, before, [said.TYPE for said in self.desk.deliver(self.past[-1])])
+        self.heard.setdefault(hears.TYPE, set()).add(order)
+
+    @rule(which=st.integers(0, 50))
+    def hears_again(self, which: int) -> None:
+        if self.past:
+            assert self.desk.deliver(self.past[which % len(self.past)]) == []
+
+    @rule(which=st.integers(0, 50))
+    def hears_an_id_again_with_another_body(self, which: int) -> None:
+        if not self.past:
+            return
+        known = self.past[which % len(self.past)]
+        content = json.loads(known.body)
+        content["data"]["commande_id"] = content["subject"] = content["correlationid"] = "Z"
+        assert self.desk.deliver(replace(known, body=json.dumps(content).encode())) == []
+        verdict = self.desk.verdicts[-1]
+        assert isinstance(verdict, DeadLetter) and verdict.reason is Reason.ID_COLLISION, verdict
+
+    @rule(seconds=st.sampled_from([1, 90]))
+    def time_passes(self, seconds: int) -> None:
+        self.desk.tick(seconds)
+
+    @invariant()
+    def nothing_is_said_twice(self) -> None:
+        said = Counter((envelope.type, envelope.commande_id) for envelope in self.desk.envelopes)
+        assert all(number <= self.most_of_a_kind for number in said.values()), said
+
+    @invariant()
+    def the_books_add_up(self) -> None:
+        self.books = self.desk.inspect()
+        self.add_up(self.books)
+
+    def add_up(self, books: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def said_in_answer(self, heard: Any, before: dict[str, Any], said: list[str]) -> None:
+        """Whether that was the right answer, given the books as they stood."""
+
+    def is_new(self, heard: Any) -> bool:
+        """Neither said of that order before, nor the order cancelled."""
+        return not {heard.TYPE, "commande.annulee"} & {
+            t for t, orders in self.heard.items() if heard.commande_id in orders
+        }
+
+    def standing(self, type_: str) -> list[Any]:
+        """What was said of that type about orders that were never cancelled."""
+        cancelled = self.heard.get("commande.annulee", set())
+        return [e.data for e in self.desk.envelopes if e.type == type_ and e.commande_id not in cancelled]
+
+    def answered(self, undone: str) -> None:
+        """Every cancellation heard has its one answer, whether there was something to undo or not."""
+        answers = {envelope.commande_id for envelope in self.desk.envelopes if envelope.type == undone}
+        assert answers == self.heard.get("commande.annulee", set())
+
+    def teardown(self) -> None:
+        self.opened.__exit__(None, None, None)
+
+
+class StockStore(Store):
+    service = STOCK
+
+    def said_in_answer(self, heard: Any, before: dict[str, Any], said: list[str]) -> None:
+        if heard.TYPE == "commande.initiee":
+            shelf = before["produits"].get(heard.produit_id, {"disponible": 0})
+            answer = "stock.reserve" if heard.quantite <= shelf["disponible"] else "stock.reservation_echouee"
+            assert said == ([answer] if self.is_new(heard) else [])
+
+    def add_up(self, books: dict[str, Any]) -> None:
+        held: Counter[str] = Counter()
+        for reserved in self.standing("stock.reserve"):
+            held[reserved.produit_id] += reserved.quantite
+        for name, shelf in books["produits"].items():
+            assert shelf["initial"] == shelf["disponible"] + shelf["retenu"] + shelf["vendu"]
+            assert min(shelf.values()) >= 0
+            assert shelf["retenu"] + shelf["vendu"] == held[name]
+        self.answered("stock.libere")
+
+
+class PaiementStore(Store):
+    service = PAIEMENT
+
+    def outside(self) -> PasserelleSimulee:
+        return PasserelleSimulee(0, 0, 0)
+
+    def said_in_answer(self, heard: Any, before: dict[str, Any], said: list[str]) -> None:
+        if heard.TYPE == "stock.reserve":
+            account = before["comptes"].get(heard.client_id, {"solde": 0})
+            answer = "paiement.effectue" if heard.montant <= Decimal(str(account["solde"])) else "paiement.echoue"
+            assert said == ([answer] if self.is_new(heard) else [])
+
+    def add_up(self, books: dict[str, Any]) -> None:
+        moved = {name: Decimal(str(m["montant"])) for name, m in books["mouvements"].items()}
+        spent = sum(Decimal(str(c["initial"])) - Decimal(str(c["solde"])) for c in books["comptes"].values())
+        taken = sum(paid.montant for paid in self.standing("paiement.effectue"))
+        assert spent == moved["debits"] - moved["remboursements"] == taken
+        assert all(account["solde"] >= 0 for account in books["comptes"].values())
+        self.answered("paiement.rembourse")
+
+
+class CommandeStore(Store):
+    service = COMMANDE
+
+    def add_up(self, books: dict[str, Any]) -> None:
+        said = Counter(envelope.type for envelope in self.desk.envelopes)
+        assert books["commandes"]["annulees"] == said["commande.annulee"]
+        assert books["commandes"]["creees"] <= said["commande.creee"]
+        assert books["commandes"]["total"] == len(self.heard.get("commande.initiee", set()))
+
+
+class NotificationStore(Store):
+    service = NOTIFICATION
+    most_of_a_kind = 2
+
+    def outside(self) -> Post:
+        return Post()
+
+    def said_in_answer(self, heard: Any, before: dict[str, Any], said: list[str]) -> None:
+        if not self.is_new(heard):
+            assert said == []
+            return
+        confirmed = heard.commande_id in self.heard.get("commande.creee", set())
+        late = "rectificatif" if confirmed else "annulation"
+        wanted = late if heard.TYPE == "commande.annulee" else "confirmation"
+        assert [dict(self.desk.envelopes[-1].data)["modele"], *said] == [wanted, "notification.envoyee"]
+
+    def add_up(self, books: dict[str, Any]) -> None:
+        said = Counter(dict(envelope.data)["modele"] for envelope in self.desk.envelopes)
+        assert {name: number for name, number in books["messages"].items() if number} == said
+
+
+STORES: tuple[type[Store], ...] = (StockStore, PaiementStore, CommandeStore, NotificationStore)
