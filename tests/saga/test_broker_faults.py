@@ -169,8 +169,9 @@ def test_a_half_open_connection_is_noticed_whichever_way_it_is_dead(closed_shop:
         up.set(Mode.STALL_UP)
         down.set(Mode.STALL_DOWN)
         shop.ear = shop.outsider.listen(*(f"{speaker}.events" for speaker in SPEAKERS))
-        order = shop.order()
+        # Nothing is said meanwhile: a confirm that does not come would be noticed without any heartbeat.
         until(lambda: bool(lost(stock) and lost(paiement)), "both silences are noticed", within_seconds=60)
+        order = shop.order()
         up.set(Mode.PASS)
         down.set(Mode.PASS)
         until_said(shop, order, "commande.creee")
