@@ -11,12 +11,25 @@ HOST = "127.0.0.1"
 
 def birth(pid: int) -> str | None:
     """What tells a process from a later one with the same number; None when it is gone."""
+    stat = _stat(pid)
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return None
-    return None if stat[0] in "ZX" else f"{boot}:{stat[19]}"
+    return None if not stat or stat[0] in "ZX" else f"{boot}:{stat[19]}"
+
+
+def stopped(pid: int) -> bool:
+    """Whether it has been stopped (SIGSTOP, Ctrl-Z), and waits to be woken."""
+    return _stat(pid)[:1] == ["T"]
+
+
+def _stat(pid: int) -> list[str]:
+    """The kernel's line about a process, from its state on; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def port_is_free(port: int, patience_seconds: float = 0) -> bool:

@@ -1,5 +1,7 @@
-"""Asks the monitor and the services, by their commands, what they know at the end."""
+"""Asks the monitor and the services what they know at the end."""
 
+import contextlib
+import datetime as dt
 import json
 import subprocess
 import sys
@@ -8,48 +10,49 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from saga_monitor.books.figures import figures_of_all
+from saga_monitor.queries import Queries
+from saga_monitor.report import detail, of_figures
 from scripts.demonstration.crew import ROOT, DemoError
 from scripts.demonstration.kinds import Kind
 from scripts.demonstration.verdict import Seen, mistakes
+from services.runtime import Settings
 
 # An order is created before stock has noted that its goods are sold: that one is not answered by an event.
 SETTLING_SECONDS = 10
 
 
-def ask(environ: Mapping[str, str], kinds: Sequence[Kind]) -> tuple[Seen, list[str]]:
+def ask(settings: Settings, environ: Mapping[str, str], kinds: Sequence[Kind]) -> tuple[Seen, list[str]]:
     """What is known now, and what is wrong with it; asked again while the last things settle."""
     end = time.monotonic() + SETTLING_SECONDS
     while True:
-        seen = _seen(environ, kinds)
+        seen = _seen(settings, environ, kinds)
         wrong = mistakes(kinds, seen)
         if not wrong or time.monotonic() > end:
             return seen, wrong
         time.sleep(0.5)
 
 
-def report(environ: Mapping[str, str]) -> str:
-    """The global report, as a person sees it."""
-    return _run(environ, "saga_monitor", "report")
+def _seen(settings: Settings, environ: Mapping[str, str], kinds: Sequence[Kind]) -> Seen:
+    with ThreadPoolExecutor() as pool:
+        inspected = pool.submit(_run, environ, "services", "inspect", "all", "--json")
+        # It reads the history up to its end, for the figures and the orders too.
+        shown = _run(environ, "saga_monitor", "report")
+        services: dict[str, Any] = {}
+        for state in json.loads(inspected.result()).values():
+            services |= state
+    with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
+        now = dt.datetime.now(dt.UTC)
+        orders = {kind.commande_id: _order(queries, kind.commande_id, now) for kind in kinds}
+        return Seen(orders, of_figures(figures_of_all(queries, now)), services, shown)
 
 
-def _seen(environ: Mapping[str, str], kinds: Sequence[Kind]) -> Seen:
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        shown = pool.map(lambda kind: _json(environ, "saga_monitor", "show", kind.commande_id, "--json")[0], kinds)
-        orders = {kind.commande_id: order for kind, order in zip(kinds, shown, strict=True)}
-    services: dict[str, Any] = {}
-    for state in _json(environ, "services", "inspect", "all", "--json")[0].values():
-        services |= state
-    return Seen(orders, _json(environ, "saga_monitor", "report", "--json")[0], services)
-
-
-def _json(environ: Mapping[str, str], *command: str) -> list[dict[str, Any]]:
-    """The JSON values that a command prints, one after the other."""
-    text, decoder, values = _run(environ, *command), json.JSONDecoder(), []
-    while text := text.lstrip():
-        value, end = decoder.raw_decode(text)
-        values.append(value)
-        text = text[end:]
-    return values
+def _order(queries: Queries, id_: str, now: dt.datetime) -> dict[str, Any]:
+    """What `show --json` says of an order, without a process for each."""
+    order = queries.order(id_, now)
+    if order is None:
+        raise DemoError(f"the monitor does not know {id_} any more")
+    return detail(order, queries.events(id_), queries.dead_letters(id_))
 
 
 def _run(environ: Mapping[str, str], *command: str) -> str:

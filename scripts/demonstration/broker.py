@@ -12,6 +12,7 @@ from pathlib import Path
 
 from contracts.choreography import CHOREOGRAPHY
 from contracts.topology import inbox
+from scripts.demonstration.crew import ROOT
 from scripts.private_node import SERVERS, NodeError, PrivateNode
 from scripts.probes import answers
 from services.runtime import (
@@ -28,6 +29,9 @@ from services.runtime import (
 IMAGE = "rabbitmq:4-management"
 CREDENTIALS = "saga"  # both name and password, in a container that only this machine reaches
 START_SECONDS = 120
+# An engine may be there and say nothing; what it runs it may have to fetch first.
+ANSWER_SECONDS = 10
+PULL_SECONDS = 300
 
 
 class NoBrokerError(Exception):
@@ -50,11 +54,15 @@ def obtain(folder: Path, environ: Mapping[str, str]) -> Broker:
     """
     if environ.get("SAGA_AMQP_URL") or environ.get("SAGA_AMQP_URL_FILE"):
         return _given(environ)
-    if any(list(Path(place).glob("rabbitmq_server-*")) for place in SERVERS):
-        return _private(folder / "rabbitmq")
-    if shutil.which("docker"):
-        return _container()
-    raise NoBrokerError("No broker: set SAGA_AMQP_URL, or install rabbitmq-server or Docker.")
+    if not _server_is_there():
+        refused = None
+        if _engine_answers():
+            try:
+                return _container()
+            except NoBrokerError as error:
+                refused = error
+        _install(refused)
+    return _private(folder / "rabbitmq")
 
 
 def release(broker: Broker) -> None:
@@ -91,6 +99,26 @@ async def _queues(settings: Settings) -> list[str]:
         return list(await count(connection, [inbox(service) for service in CHOREOGRAPHY.services]))
 
 
+def _server_is_there() -> bool:
+    return any(list(Path(place).glob("rabbitmq_server-*")) for place in SERVERS)
+
+
+def _install(refused: NoBrokerError | None) -> None:
+    """Install a server from Debian where that is allowed. Raises NoBrokerError."""
+    if not fresh_machine("can_install"):
+        raise refused or NoBrokerError("No broker: set SAGA_AMQP_URL, or install rabbitmq-server or Docker.")
+    if refused:
+        print(f"{refused} A server of this machine's own, then.", file=sys.stderr)
+    if not fresh_machine("install_packages rabbitmq-server") or not _server_is_there():
+        raise NoBrokerError("No broker: rabbitmq-server could not be installed (see above).")
+
+
+def fresh_machine(step: str) -> bool:
+    """Whether a step of `scripts/environment` went well."""
+    command = ["bash", "-c", f". scripts/environment; {step}"]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0  # noqa: S603 - our own steps
+
+
 def _private(folder: Path) -> Broker:
     node = PrivateNode(folder, "demo")
     try:
@@ -105,7 +133,8 @@ def _container() -> Broker:
     login = [f"--env=RABBITMQ_DEFAULT_{what}={CREDENTIALS}" for what in ("USER", "PASS")]
     begun = _docker("run", "--detach", "--rm", "--name", name, "--publish", "127.0.0.1::5672", *login, IMAGE)
     if begun.returncode != 0:
-        raise NoBrokerError(f"No container of {IMAGE} can be run: {_last_line(begun.stderr)}")
+        _docker("rm", "--force", "--volumes", name)
+        raise NoBrokerError(f"No container of {IMAGE} can be run: {_last_line(begun.stderr)}.")
     try:
         port = int(_docker("port", name, "5672").stdout.split()[0].rpartition(":")[2])
         _await(port)
@@ -123,10 +152,19 @@ def _await(port: int) -> None:
         time.sleep(0.3)
 
 
-def _docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
+def _engine_answers() -> bool:
+    return bool(shutil.which("docker")) and _docker("info", patience_seconds=ANSWER_SECONDS).returncode == 0
+
+
+def _docker(*arguments: str, patience_seconds: float = PULL_SECONDS) -> "subprocess.CompletedProcess[str]":
     command = ["docker", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
+    try:
+        return subprocess.run(  # noqa: S603 - our own arguments
+            command, capture_output=True, text=True, check=False, timeout=patience_seconds
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 124, "", f"no answer within {patience_seconds:.0f} s")
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["docker said nothing"])[-1][:300]
+    return (text.strip().splitlines() or ["docker said nothing"])[-1][:300].rstrip(".")

@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.demonstration.interruption import held
-from scripts.probes import birth
+from scripts.demonstration.interruption import Interrupted, held
+from scripts.probes import birth, stopped
 
 ROOT = Path(__file__).resolve().parents[2]
 END_SECONDS = 15
@@ -27,6 +27,7 @@ class Crew:
         self._logs = logs
         self._environ = dict(environ)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._shown: set[str] = set()
         logs.mkdir(parents=True, exist_ok=True)
 
     def work(self, service: str, **environ: str) -> None:
@@ -45,6 +46,7 @@ class Crew:
     def show(self, name: str, *module: str) -> None:
         """Start a program that shows itself where the demonstration is shown."""
         command = [sys.executable, "-m", *module]
+        self._shown.add(name)
         with held():
             self._running[name] = subprocess.Popen(command, cwd=ROOT, env=self._environ)  # noqa: S603 - ours
 
@@ -55,19 +57,26 @@ class Crew:
         self._running[service].send_signal(signal.SIGCONT)
 
     def check(self) -> None:
-        """Raises DemoError when one has ended by itself."""
+        """Raises DemoError when one has ended by itself, Interrupted when a person has left what is shown."""
         for name, process in self._running.items():
-            if process.poll() is not None:
-                raise DemoError(f"{name} has ended ({process.returncode}): {self._last_words(name)}")
+            code = process.poll()
+            # On a screen of its own a Ctrl-C is a key, and reaches nobody else.
+            if code == 0 and name in self._shown:
+                raise Interrupted(signal.SIGINT)
+            if code is not None:
+                raise DemoError(f"{name} has ended ({code}): {self._last_words(name)}")
 
     def end(self, *names: str) -> None:
         """End these, or all of them: asked first, then not asked."""
-        chosen = names or tuple(self._running)
-        end([self._running.pop(name).pid for name in chosen if name in self._running])
+        chosen = [name for name in names or tuple(self._running) if name in self._running]
+        end([_known(self._running[name]) for name in chosen])
+        for name in chosen:
+            # Only now: whoever interrupts this ends all of them, these too.
+            del self._running[name]
 
     def leave(self) -> dict[str, tuple[int, str]]:
         """Let them run on: the pid of each, and what tells it from a later process of that number."""
-        return {name: (process.pid, birth(process.pid) or "") for name, process in self._running.items()}
+        return {name: _known(process) for name, process in self._running.items()}
 
     def _last_words(self, name: str) -> str:
         with contextlib.suppress(OSError):
@@ -76,26 +85,36 @@ class Crew:
         return "it said nothing"
 
 
-def end(pids: list[int]) -> None:
-    """End processes in order: those paused are woken first, for a stopped one hears nothing."""
-    for pid in pids:
-        _tell(pid, signal.SIGCONT)
-        _tell(pid, signal.SIGTERM)
+def end(processes: Sequence[tuple[int, str]]) -> None:
+    """End processes, each a pid and its `birth`: a later process of that number is somebody else's."""
+    for pid, born in processes:
+        _tell(pid, born, signal.SIGTERM)
     deadline = time.monotonic() + END_SECONDS
-    while any(_alive(pid) for pid in pids) and time.monotonic() < deadline:
+    while living := [(pid, born) for pid, born in processes if _alive(pid, born)]:
+        if time.monotonic() > deadline:
+            break
+        for pid, born in living:
+            # A stopped one hears nothing until it is woken. One that runs must not be: a screen that is told to go
+            # on takes the terminal a second time, and gives back what it found then.
+            if stopped(pid):
+                _tell(pid, born, signal.SIGCONT)
         time.sleep(0.05)
-    for pid in pids:
-        _tell(pid, signal.SIGKILL)
+    for pid, born in processes:
+        _tell(pid, born, signal.SIGKILL)
 
 
-def _tell(pid: int, number: signal.Signals) -> None:
-    if _alive(pid):
+def _known(process: "subprocess.Popen[bytes]") -> tuple[int, str]:
+    return process.pid, birth(process.pid) or ""
+
+
+def _tell(pid: int, born: str, number: signal.Signals) -> None:
+    if _alive(pid, born):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
 
 
-def _alive(pid: int) -> bool:
+def _alive(pid: int, born: str) -> bool:
     # One of ours that has ended stays in the process table until it is asked for.
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-    return birth(pid) is not None
+    return birth(pid) == born

@@ -36,8 +36,9 @@ def held() -> Iterator[None]:
         yield
     finally:
         _held -= 1
-    if _waiting and not _held:
-        raise Interrupted(_waiting.pop())
+        # Also when the block has failed: the interruption may be why.
+        if _waiting and not _held:
+            raise Interrupted(_waiting.pop())
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

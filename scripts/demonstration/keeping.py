@@ -1,37 +1,28 @@
 """What --keep leaves up, written down so that --stop can end exactly that."""
 
 import dataclasses
-import json
 import os
 import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from scripts.demonstration.broker import Broker, release
 from scripts.demonstration.crew import ROOT, end
-from scripts.probes import birth
+from scripts.demonstration.record import NOTHING_KEPT, forget, kept, note
 
-RECORD = ROOT / "var" / "demo.json"
 NEXT = """\
-The demonstration stays up. Three things to type next, in another terminal from the root of the repository:
+The demonstration stays up. First, in another terminal, from the root of the repository, its settings:
 
   . {settings}
+
+Then three commands to try:
+
   python -m saga_monitor                         # the live console; Ctrl-C leaves it
   python scripts/passer_commande.py --count 100  # a hundred orders
   python -m services inspect all                 # what the services know now
 
 and, at the end:  ./scripts/demo --stop"""
-
-
-def kept() -> dict[str, Any] | None:
-    """What a --keep left up, as it was written down; None when there is nothing."""
-    try:
-        record: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    return record
 
 
 def keep(folder: Path, broker: Broker, workers: Mapping[str, tuple[int, str]], environ: Mapping[str, str]) -> str:
@@ -42,8 +33,7 @@ def keep(folder: Path, broker: Broker, workers: Mapping[str, tuple[int, str]], e
     lines = [f"export {key}={shlex.quote(value)}\n" for key, value in ours.items()]
     path = Path(os.environ.get("VIRTUAL_ENV", ROOT / ".venv")) / "bin"
     settings.write_text("".join([*lines, f'export PATH={shlex.quote(str(path))}:"$PATH"\n']), encoding="utf-8")
-    record = {"folder": str(folder), "broker": dataclasses.asdict(broker), "workers": dict(workers)}
-    RECORD.write_text(json.dumps(record), encoding="utf-8")
+    note({"folder": str(folder), "broker": dataclasses.asdict(broker), "workers": dict(workers)})
     return NEXT.format(settings=settings.relative_to(ROOT))
 
 
@@ -51,10 +41,9 @@ def stop() -> str:
     """End what a --keep left up, and nothing else. Returns what to tell the person."""
     record = kept()
     if record is None:
-        return "No demonstration was left up."
-    # A pid may belong to another process by now: only the one born then is ours.
-    end([pid for pid, born in record["workers"].values() if birth(pid) == born])
+        return NOTHING_KEPT
+    end([(pid, born) for pid, born in record["workers"].values()])
     release(Broker(**record["broker"]))
     shutil.rmtree(record["folder"], ignore_errors=True)
-    RECORD.unlink(missing_ok=True)
+    forget()
     return "The demonstration has ended; nothing of it is left."

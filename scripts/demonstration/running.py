@@ -1,15 +1,16 @@
 """The order of things: broker, workers, console, orders, verdict, and the end in every case."""
 
-import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.demonstration import acts, asking, keeping
+from scripts.demonstration import acts, asking, keeping, record
+from scripts.demonstration.arguments import GO_ON, answer, parse
+from scripts.demonstration.board import Board
 from scripts.demonstration.broker import Broker, NoBrokerError, obtain, release
 from scripts.demonstration.crew import ROOT, Crew, DemoError
 from scripts.demonstration.interruption import Interrupted, held, ignore, listen
@@ -17,35 +18,16 @@ from scripts.demonstration.kinds import KINDS
 from scripts.demonstration.showing import screen, show_orders, show_plan
 from services.runtime import UserError, read_settings
 
-_MONITOR = "saga_monitor"
-_ABOUT = """\
-It makes a broker for itself: a private node of the installed rabbitmq-server, or a container. With SAGA_AMQP_URL
-it uses that one; its virtual host must be empty, and is empty again afterwards.
-
-exit codes: 0 every order ended as it should, 1 one did not, 2 there is no broker to be had
-"""
-# On a terminal: long enough to see the last change.
-LOOK_SECONDS = 2
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/demo",
-        description="Four workers, a broker, an order of every kind, the monitor's console, a report.",
-        epilog=_ABOUT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--keep", action="store_true", help="leave it up, and say what to type next")
-    what.add_argument("--stop", action="store_true", help="end what --keep left up")
-    options = parser.parse_args(arguments)
+    options = parse(arguments)
+    code = answer(options)
+    if code != GO_ON:
+        return code
     if options.stop:
         print(keeping.stop())
         return 0
-    if options.keep and keeping.kept():
-        print("A demonstration is up already: './scripts/demo --stop' ends it.", file=sys.stderr)
-        return 2
     listen()
     return Demonstration(keep=options.keep).run()
 
@@ -56,12 +38,11 @@ class Demonstration:
     def __init__(self, *, keep: bool) -> None:
         self._keep = keep
         self._console = screen()
-        self._began = time.monotonic()
+        self._board = Board(self._console)
         (ROOT / "var").mkdir(exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="demo-", dir=ROOT / "var"))
         self._broker: Broker | None = None
         self._crew: Crew | None = None
-        self._narrates = True
 
     def run(self) -> int:
         code = 1
@@ -71,70 +52,59 @@ class Demonstration:
             print(error, file=sys.stderr)
             code = 2
         except (DemoError, UserError) as error:
-            self._quiet_console()
+            ignore()
+            self._board.close()
             print(f"demo: {error}", file=sys.stderr)
         except BrokenPipeError:
-            # Nobody reads any more; what is left to say has nowhere to go.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _nobody_reads()
+            code = 128 + signal.SIGPIPE
         except Interrupted as interrupted:
             code = 128 + int(interrupted.args[0])
         finally:
             if code or not self._keep:
-                self._end(keep_logs=code == 1)
+                self._end(interrupted=code > 128, keep_logs=code == 1)
         return code
 
     def _play(self) -> int:
-        self._say("A broker ...")
+        self._board.say("A broker ...")
         with held():
             self._broker = obtain(self._folder, os.environ)
         environ = self._environ(self._broker)
         self._crew = Crew(self._folder / "log", environ)
         settings = read_settings({key: value for key, value in environ.items() if key.startswith("SAGA_")})
-        stage = acts.Stage(self._crew, settings, environ, self._say)
-        self._say(f"The broker answers ({self._broker.kind}). Four workers ...")
+        stage = acts.Stage(self._crew, settings, environ, self._board.say)
+        self._board.say(f"The broker answers ({self._broker.kind}). Four workers ...")
         acts.open_shop(stage)
-        self._say(f"They hear. Now {len(KINDS)} orders; on the left their ids:")
+        self._board.say(f"They hear. Now {len(KINDS)} orders; on the left their ids:")
         show_plan(self._console, KINDS)
-        self._open_console()
+        sys.stdout.flush()
+        self._board.open(self._crew)
         acts.play(stage)
-        self._say("Every order has ended; now the monitor and the services are asked")
-        seen, wrong = asking.ask(environ, KINDS)
-        self._quiet_console()
-        self._console.print()
+        self._board.look()
+        self._board.close()
+        self._judge(stage)
+        if self._keep:
+            print(self._leave(stage), flush=True)
+        return 0
+
+    def _judge(self, stage: acts.Stage) -> None:
+        self._board.say("Every order has ended. The monitor and the services are asked what they know ...")
+        seen, wrong = asking.ask(stage.settings, stage.environ, KINDS)
+        print()
         show_orders(self._console, KINDS, seen)
-        print(f"\n{asking.report(environ)}")
+        cancelled = sum(1 for kind in KINDS if kind.raison)
+        print(f"\n{cancelled} of the {len(KINDS)} were meant to be refused or cancelled. The monitor's report:\n")
+        print(seen.shown)
         if wrong:
             raise DemoError("\n  ".join(["not as it should be:", *wrong]))
         print(f"All {len(KINDS)} orders ended as they should: states, reasons, stock, money and messages agree.")
-        if self._keep:
-            print(self._leave(stage))
-        return 0
+        self._board.say(f"That took {self._board.seconds():.0f} s.")
 
     def _environ(self, broker: Broker) -> Mapping[str, str]:
         # What a person has set for their own saga has no place in this one.
         others = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
         log = {"SAGA_LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"}
         return {**others, **log, **acts.known_to(self._folder), "SAGA_AMQP_URL": broker.url}
-
-    def _say(self, text: str) -> None:
-        if self._narrates:
-            print(f"[{time.monotonic() - self._began:4.1f} s] {text}", flush=True)
-
-    def _open_console(self) -> None:
-        assert self._crew is not None  # noqa: S101 - the workers are there
-        sys.stdout.flush()
-        # The console has the terminal to itself; on a pipe its lines and ours alternate.
-        self._narrates = not self._console.is_terminal
-        if self._console.is_terminal:
-            time.sleep(LOOK_SECONDS)
-        self._crew.show(_MONITOR, _MONITOR)
-
-    def _quiet_console(self) -> None:
-        if self._crew is not None:
-            if self._console.is_terminal and not self._narrates:
-                time.sleep(LOOK_SECONDS)
-            self._crew.end(_MONITOR)
-        self._narrates = True
 
     def _leave(self, stage: acts.Stage) -> str:
         assert self._broker is not None  # noqa: S101 - it has been used
@@ -144,15 +114,32 @@ class Demonstration:
         acts.await_workers(stage, ["commande"])
         return keeping.keep(self._folder, self._broker, stage.crew.leave(), stage.environ)
 
-    def _end(self, *, keep_logs: bool) -> None:
+    def _end(self, *, interrupted: bool, keep_logs: bool) -> None:
         ignore()
+        self._tell("Interrupted: everything is ended ..." if interrupted else "")
         if self._crew is not None:
             self._crew.end()
         if self._broker is not None:
             release(self._broker)
+        if self._keep:
+            record.forget()
         if keep_logs and self._crew is not None:
             print(f"The workers' logs are in {self._folder.relative_to(ROOT) / 'log'}.", file=sys.stderr)
         else:
             shutil.rmtree(self._folder, ignore_errors=True)
         if self._broker is not None:
-            self._say("Nothing is left running.")
+            self._tell("Nothing is left running.")
+
+    def _tell(self, text: str) -> None:
+        """What is still to be told, and this, wherever it may go."""
+        try:
+            self._board.close()
+            if text:
+                self._board.say(text)
+        except OSError:
+            # A closed pipe, a terminal that was hung up: the end must not trip over it.
+            _nobody_reads()
+
+
+def _nobody_reads() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

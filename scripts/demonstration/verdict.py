@@ -11,11 +11,15 @@ from scripts.demonstration.kinds import Kind
 
 @dataclass(frozen=True)
 class Seen:
-    """What was asked at the end: `show --json` of each order, `report --json`, and `inspect all --json` as one."""
+    """What was asked at the end: `show --json` of each order, `report --json`, and `inspect all --json` as one.
+
+    `shown` is the report as a person sees it.
+    """
 
     orders: Mapping[str, Mapping[str, Any]]
     report: Mapping[str, Any]
     services: Mapping[str, Any]
+    shown: str = ""
 
 
 def mistakes(kinds: Sequence[Kind], seen: Seen) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a fresh machine lacks is made or installed, and an interruption leaves nothing that the next run stumbles over."""
+"""What a fresh machine lacks is made or installed, and what is interrupted is in nobody's way afterwards."""
 
 from __future__ import annotations
 
