@@ -9,13 +9,21 @@ import sys
 from collections.abc import Sequence
 from typing import Never
 
-from rich.console import Console
+try:
+    from rich.console import Console
 
-from saga_monitor.showing.live import watch
-from saga_monitor.showing.printable import printable
-from saga_monitor.verbs import anomalies, history, orders, report, serving
-from saga_monitor.verbs.session import begin
-from services.runtime import Settings, UserError, configure_logs, open_history, read_settings, wanted_topology
+    from saga_monitor.showing.live import watch
+    from saga_monitor.showing.printable import printable
+    from saga_monitor.verbs import anomalies, history, orders, report, serving
+    from saga_monitor.verbs.session import begin
+    from services.runtime import Settings, UserError, configure_logs, open_history, read_settings, wanted_topology
+except ModuleNotFoundError as missing:
+    print(
+        f"saga_monitor: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual"
+        " environment, '. .venv/bin/activate' enters it",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 # Off a terminal nothing need be cut: whoever reads the lines may want to search them.
 _PIPE_WIDTH = 250

@@ -1,7 +1,10 @@
 """How the scripts read their command lines: a mistake is one line. Standard library only."""
 
 import argparse
-from typing import Never
+from collections.abc import Callable
+from typing import Never, TypeVar
+
+N = TypeVar("N", int, float)
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,3 +22,19 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Never:
         """Leave with exit code 2."""
         self.exit(2, f"{self.prog}: {message} (--help explains)\n")
+
+
+def whole(text: str) -> int:
+    """A whole number as a person writes it: Python itself would read 1_0 as ten."""
+    return _read(int, text, "whole number")
+
+
+def number(text: str) -> float:
+    return _read(float, text, "number")
+
+
+def _read(kind: Callable[[str], N], text: str, name: str) -> N:
+    try:
+        return kind(text.replace("_", "?"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a {name}") from None

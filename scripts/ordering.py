@@ -53,7 +53,8 @@ def numbered(first: CommandeInitiee, given: str | None, count: int) -> Iterator[
 def amount(text: str) -> Decimal:
     """Raises WrongOrderError."""
     try:
-        return Decimal(text)
+        # Python would read 1_000 as a thousand; who typed it may have meant anything.
+        return Decimal(text.replace("_", "?"))
     except InvalidOperation:
         raise WrongOrderError(f"montant: {text[:40]!r} is not a number (write 99.99)") from None
 

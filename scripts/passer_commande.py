@@ -21,6 +21,7 @@ try:
 
     from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
     from contracts.envelope import Said
+    from scripts.arguments import number, whole
     from scripts.ordering import (
         WrongOrderError,
         amount,
@@ -33,10 +34,12 @@ try:
     from scripts.saying import BrokerAwayError, NobodyListensError, Spoken, say
     from services.runtime import Fate, Settings, UserError, configure_logs, read_settings
 except ModuleNotFoundError as missing:
-    sys.exit(
+    print(
         f"passer_commande: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual"
-        " environment, '. .venv/bin/activate' enters it"
+        " environment, '. .venv/bin/activate' enters it",
+        file=sys.stderr,
     )
+    sys.exit(2)
 
 _EXAMPLES = """\
 examples:
@@ -50,7 +53,7 @@ examples:
 The ids of the orders go to standard output, one a line, as soon as the broker has them for good; with --json,
 one object a line. The broker is the one that SAGA_AMQP_URL names.
 
-exit codes: 0 said, 1 it reached nobody, 2 something must be changed (said in one line)
+exit codes: 0 said, 1 it reached nobody or not all of it was said, 2 something must be changed (said in one line)
 """
 _ORDER: dict[str, Any] = {"client": "CLIENT-123", "produit": "PROD-456", "quantite": 2, "montant": "99.99"}
 # Bad lines are named one by one up to here; beyond, their number says enough.
@@ -70,6 +73,14 @@ class Sayings:
 class Outcome:
     said: int = 0
     failed: dict[Fate, list[str]] = field(default_factory=dict)
+
+    def notes(self, spoken: Spoken) -> bool:
+        """Whether it was said; counted either way."""
+        if spoken.fate is Fate.CONFIRMED:
+            self.said += 1
+        else:
+            self.failed.setdefault(spoken.fate, []).append(spoken.commande_id)
+        return spoken.fate is Fate.CONFIRMED
 
 
 class _Parser(argparse.ArgumentParser):
@@ -93,10 +104,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; the interpreter must not try to flush what is left.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def complain(text: str) -> None:
@@ -114,14 +121,14 @@ def _parser() -> argparse.ArgumentParser:
     order = parser.add_argument_group("the order")
     order.add_argument("--client", metavar="ID", help=f"who orders ({_ORDER['client']})")
     order.add_argument("--produit", metavar="ID", help=f"what ({_ORDER['produit']})")
-    order.add_argument("--quantite", type=int, metavar="N", help=f"how many ({_ORDER['quantite']})")
+    order.add_argument("--quantite", type=whole, metavar="N", help=f"how many ({_ORDER['quantite']})")
     order.add_argument("--montant", metavar="M", help=f"for how much ({_ORDER['montant']})")
     order.add_argument("--commande", metavar="ID", help="the order's id (made anew; with --count, ID-1, ID-2, …)")
     many = parser.add_argument_group("many orders")
-    many.add_argument("--count", type=int, metavar="N", help="that many orders of the same")
+    many.add_argument("--count", type=whole, metavar="N", help="that many orders of the same")
     many.add_argument("--file", metavar="FILE", help="the orders of a file, - for standard input")
     many.add_argument("--skip-bad", action="store_true", help="with --file: say the good lines all the same")
-    many.add_argument("--rate", type=float, metavar="R", help="at most R orders a second")
+    many.add_argument("--rate", type=number, metavar="R", help="at most R orders a second")
     other = parser.add_argument_group("instead of an order")
     other.add_argument("--annuler", metavar="CMD", help="ask for the order CMD to be cancelled")
     other.add_argument("--raison", metavar="TEXT", help="why (demande du client)")
@@ -186,26 +193,35 @@ def _from_file(name: str, *, skip_bad: bool) -> Sayings:
 
 async def _say(settings: Settings, sayings: Sayings, options: argparse.Namespace) -> int:
     outcome = Outcome()
+    try:
+        await _speak(settings, sayings, options, outcome)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not try to flush what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if outcome.said < sayings.total:
+            complain(f"nobody reads the ids any more: {outcome.said} of {sayings.total} were said")
+            return 1
+    for fate, ids in outcome.failed.items():
+        complain(f"{len(ids)} of {sayings.total} {fate.value} by the broker: {', '.join(ids[:5])}")
+    return 1 if outcome.failed else 0
+
+
+async def _speak(settings: Settings, sayings: Sayings, options: argparse.Namespace, outcome: Outcome) -> None:
     with _progress(sayings.total) as advance:
         async with aclosing(say(settings, sayings.cls, sayings.events, options.rate)) as told:
             async for item in told:
                 if isinstance(item, str):
                     complain(item)
                     continue
-                for spoken in item:
-                    _note(spoken, outcome, as_json=options.json)
+                # Before the first of them is printed: that may be impossible, and then they are said all the same.
+                confirmed = [spoken for spoken in item if outcome.notes(spoken)]
+                for spoken in confirmed:
+                    _show(spoken, as_json=options.json)
                 sys.stdout.flush()
                 advance(len(item))
-    for fate, ids in outcome.failed.items():
-        complain(f"{len(ids)} of {sayings.total} {fate.value} by the broker: {', '.join(ids[:5])}")
-    return 1 if outcome.failed else 0
 
 
-def _note(spoken: Spoken, outcome: Outcome, *, as_json: bool) -> None:
-    if spoken.fate is not Fate.CONFIRMED:
-        outcome.failed.setdefault(spoken.fate, []).append(spoken.commande_id)
-        return
-    outcome.said += 1
+def _show(spoken: Spoken, *, as_json: bool) -> None:
     known = {"commande_id": spoken.commande_id, "event_id": spoken.event_id, "type": spoken.outgoing.routing_key}
     print(json.dumps(known, ensure_ascii=False) if as_json else spoken.commande_id)
 

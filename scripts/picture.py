@@ -13,9 +13,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from contracts.choreography import CHOREOGRAPHY, Choreography, EventClass  # noqa: E402
-from scripts.layout import layout  # noqa: E402
-from scripts.settings_table import settings_table  # noqa: E402
+try:
+    from contracts.choreography import CHOREOGRAPHY, Choreography, EventClass
+    from scripts.layout import layout
+    from scripts.settings_table import settings_table
+except ModuleNotFoundError as missing:
+    print(
+        f"picture: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual environment,"
+        " '. .venv/bin/activate' enters it",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 README = ROOT / "README.md"
 

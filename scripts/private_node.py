@@ -45,11 +45,8 @@ class NodeError(Exception):
 
 def find_server() -> Path:
     """The server's own start script: the wrapper in /usr/sbin insists on another user."""
-    found = [
-        script
-        for folder in SERVERS
-        for script in sorted(Path(folder).glob("rabbitmq_server-*/sbin/rabbitmq-server"))
-    ]
+    pattern = "rabbitmq_server-*/sbin/rabbitmq-server"
+    found = [script for folder in SERVERS for script in sorted(Path(folder).glob(pattern))]
     if not found:
         raise NodeError("No RabbitMQ server is installed: run 'apt-get install rabbitmq-server' first.")
     return found[-1]
@@ -57,10 +54,9 @@ def find_server() -> Path:
 
 def find_epmd() -> Path:
     """Erlang's name service, started apart so that its process is known and can be ended."""
-    candidates = [Path(p) for p in (shutil.which("epmd"), "/usr/lib/erlang/bin/epmd") if p]
-    for candidate in candidates:
-        if candidate.exists():
-            return candidate
+    for candidate in (shutil.which("epmd"), "/usr/lib/erlang/bin/epmd"):
+        if candidate and Path(candidate).exists():
+            return Path(candidate)
     raise NodeError("Erlang's epmd was not found: run 'apt-get install erlang-base' first.")
 
 
@@ -79,9 +75,16 @@ class PrivateNode:
     def start(self, timeout_seconds: float = 120) -> str:
         """Start the node unless it runs, wait until it speaks AMQP, and give its URL."""
         with self._lock():
-            if not self._alive("server"):
-                self._launch()
-            self._await_answer(time.monotonic() + timeout_seconds)
+            ran = self._alive("server")
+            try:
+                if not ran:
+                    self._launch()
+                self._await_answer(time.monotonic() + timeout_seconds)
+            except BaseException:
+                # Half started, it would be taken for one that runs.
+                for role in () if ran else ("server", "epmd"):
+                    self._end(role, 5)
+                raise
         return self.url()
 
     def stop(self, *, wipe: bool = False, timeout_seconds: float = 45) -> None:
@@ -200,7 +203,6 @@ class PrivateNode:
     def _await_answer(self, deadline: float) -> None:
         while not (answers(self._port("amqp"), amqp=True) and answers(self._port("management"), amqp=False)):
             if not self._alive("server"):
-                self._end("epmd", 5)
                 raise NodeError(f"The private RabbitMQ ended while starting: see {self.directory / 'log'}.")
             if time.monotonic() > deadline:
                 raise NodeError(f"The private RabbitMQ does not answer: see {self.directory / 'log'}.")

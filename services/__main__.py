@@ -5,9 +5,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from services.runtime import BrokerTrouble, DatabaseTrouble, UserError, read_settings, silence_the_client
-from services.verbs import choreography, inspect, journal, outbox, run
-from services.verbs.arguments import Parser
+try:
+    from services.runtime import BrokerTrouble, DatabaseTrouble, UserError, read_settings, silence_the_client
+    from services.verbs import choreography, inspect, journal, outbox, run
+    from services.verbs.arguments import Parser
+except ModuleNotFoundError as missing:
+    print(
+        f"services: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual environment,"
+        " '. .venv/bin/activate' enters it",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 _EXAMPLES = """\
 examples:

@@ -95,6 +95,33 @@ def test_what_is_kept_can_be_used_and_stopped(checkout: Path, amqp_url: str, man
     assert nothing_is_left(checkout, management)
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("arguments", "moment"),
+    [
+        pytest.param([], "A broker ...", id="at the beginning"),
+        # It was up already, and what to type next has reached nobody.
+        pytest.param(["--keep"], "That took", id="when it is to be kept"),
+    ],
+)
+def test_a_reader_who_has_seen_enough_leaves_nothing(
+    arguments: list[str], moment: str, checkout: Path, amqp_url: str, management: Management
+) -> None:
+    where = environ(SAGA_AMQP_URL=amqp_url)
+    command = [*DEMO, *arguments]
+    with subprocess.Popen(
+        command, cwd=checkout, env=where, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        while moment not in running.stdout.readline():
+            assert running.poll() is None
+        running.stdout.close()
+        assert running.stderr is not None
+        assert running.stderr.read() == ""
+    assert running.returncode > 128
+    assert nothing_is_left(checkout, management)
+
+
 def test_a_virtual_host_with_a_saga_in_it_is_left_alone(checkout: Path, silent_url: str) -> None:
     where = environ(SAGA_AMQP_URL=silent_url)
     done = subprocess.run(DEMO, cwd=checkout, env=where, capture_output=True, text=True, timeout=60, check=False)

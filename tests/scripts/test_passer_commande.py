@@ -142,6 +142,22 @@ def test_an_id_that_comes_twice_in_a_file_is_a_bad_line(silent_url: str, client:
     assert client.count("stock.inbox") == 0
 
 
+def test_a_reader_who_has_seen_enough_is_told_what_was_said(silent_url: str, client: Outsider) -> None:
+    command = [sys.executable, str(COMMAND), "--count", "2000", "--rate", "50"]
+    where = environ(SAGA_AMQP_URL=silent_url)
+    with subprocess.Popen(
+        command, env=where, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline()
+        running.stdout.close()
+        assert running.stderr is not None
+        complaint = running.stderr.read().splitlines()[-1]
+    assert running.returncode == 1
+    said = client.count("stock.inbox")
+    assert complaint == f"passer_commande: nobody reads the ids any more: {said} of 2000 were said"
+
+
 def test_on_a_terminal_a_bar_shows_how_far_it_is(silent_url: str, client: Outsider) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, str(COMMAND), "--count", "60", "--rate", "100"]

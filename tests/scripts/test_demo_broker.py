@@ -1,0 +1,75 @@
+"""Which broker the demonstration takes, where there is no server yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.demonstration import broker
+from scripts.demonstration.broker import Broker, NoBrokerError, obtain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CANNOT_PULL = 'if [ "$1" = run ]; then echo "Error: registry unreachable." >&2; exit 125; fi'
+SILENT = 'if [ "$1" = info ]; then exec sleep 60; fi; echo "$1" >>"$0.asked"'
+
+
+class Machine:
+    """One without a server, with a docker that is a script, on which packages can be installed or not."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.may_install = True
+        self.steps: list[str] = []
+        monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+        monkeypatch.setattr(broker, "SERVERS", (str(folder / "servers"),))
+        monkeypatch.setattr(broker, "ANSWER_SECONDS", 0.5)
+        monkeypatch.setattr(broker, "fresh_machine", self._step)
+        monkeypatch.setattr(broker, "_private", lambda folder: Broker("private", "", str(folder)))
+
+    def docker(self, script: str) -> None:
+        command = self.folder / "docker"
+        command.write_text(f"#!/bin/sh\n{script}\n")
+        command.chmod(0o755)
+
+    def _step(self, step: str) -> bool:
+        self.steps.append(step)
+        if self.may_install and step.startswith("install_packages"):
+            (self.folder / "servers" / "rabbitmq_server-1").mkdir(parents=True)
+        return self.may_install
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("docker", ["exit 1", CANNOT_PULL, SILENT])
+def test_an_engine_that_will_not_do_is_done_without(docker: str, machine: Machine, tmp_path: Path) -> None:
+    machine.docker(docker)
+    assert obtain(tmp_path, {}).kind == "private"
+    assert machine.steps == ["can_install", "install_packages rabbitmq-server"]
+
+
+def test_an_engine_that_cannot_pull_is_the_reason_where_nothing_can_be_installed(
+    machine: Machine, tmp_path: Path
+) -> None:
+    machine.docker(CANNOT_PULL)
+    machine.may_install = False
+    with pytest.raises(NoBrokerError, match=r"No container of .* can be run: Error: registry unreachable\.$"):
+        obtain(tmp_path, {})
+
+
+def test_without_anything_one_sentence_says_what_would_help(machine: Machine, tmp_path: Path) -> None:
+    machine.docker("exit 1")
+    machine.may_install = False
+    with pytest.raises(NoBrokerError, match="set SAGA_AMQP_URL, or install rabbitmq-server or Docker"):
+        obtain(tmp_path, {})
+
+
+def test_a_server_that_is_there_is_asked_for_nothing(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "servers" / "rabbitmq_server-1").mkdir(parents=True)
+    assert obtain(tmp_path, {}).kind == "private"
+    assert machine.steps == []
