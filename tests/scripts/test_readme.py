@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.picture import README, picture, with_parts
+from scripts.private_node import PrivateNode
 from tests.scripts.conftest import ROOT, environ
 
 if TYPE_CHECKING:
@@ -26,18 +27,16 @@ TEXT = README.read_text(encoding="utf-8")
 WALK = dict(re.findall(r"<!-- walk: ([a-z ]+) -->\n```sh\n(.*?)```", TEXT, re.DOTALL))
 TABLE = TEXT.partition("## Commands")[2].partition("## Settings")[0]
 COMMANDS = re.findall(r"^\| `([^`]+)` \|", TABLE, re.MULTILINE)
-# Stands where scripts/rabbitmq does, which has its own tests: the broker of this session serves.
-BROKER = '#!/bin/sh\n[ "$1" != start ] || echo "$TEST_URL"\n'
 
 
 class Terminal:
     """A shell in which a person has typed the first two lines of the walk-through."""
 
-    def __init__(self, checkout: Path, url: str) -> None:
+    def __init__(self, checkout: Path) -> None:
         self._shell = subprocess.Popen(
             ["bash"],
             cwd=checkout,
-            env=environ(TEST_URL=url),
+            env=environ(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -91,15 +90,16 @@ class Terminal:
 
 
 @pytest.fixture
-def terminals(checkout: Path, amqp_url: str) -> Iterator[list[Terminal]]:
-    (checkout / "scripts" / "rabbitmq").write_text(BROKER)
-    three = [Terminal(checkout, amqp_url) for _ in range(3)]
+def terminals(checkout: Path) -> Iterator[list[Terminal]]:
+    three = [Terminal(checkout) for _ in range(3)]
     yield three
     for terminal in three:
         terminal.kill()
+    PrivateNode(checkout / "var" / "rabbitmq" / "choregraphie").stop()
 
 
-def test_the_walk_through_works_as_printed(terminals: list[Terminal]) -> None:
+@pytest.mark.timeout(300)
+def test_the_walk_through_works_as_printed(terminals: list[Terminal], checkout: Path) -> None:
     workers, monitor, customer = terminals
     workers.type(WALK["workers"] + "echo they are ready\n")
     workers.shows("they are ready")
@@ -117,6 +117,7 @@ def test_the_walk_through_works_as_printed(terminals: list[Terminal]) -> None:
     monitor.interrupt()
     workers.type(WALK["end"])
     assert "Traceback" not in workers.leave() + monitor.leave() + seen
+    assert not PrivateNode(checkout / "var" / "rabbitmq" / "choregraphie").running()
 
 
 def test_the_walk_through_has_all_its_parts() -> None:
