@@ -89,18 +89,26 @@ def end(processes: Sequence[tuple[int, str]]) -> None:
     """End processes, each a pid and its `birth`: a later process of that number is somebody else's."""
     for pid, born in processes:
         _tell(pid, born, signal.SIGTERM)
-    deadline = time.monotonic() + END_SECONDS
-    while living := [(pid, born) for pid, born in processes if _alive(pid, born)]:
+    if _await(processes, END_SECONDS):
+        return
+    for pid, born in processes:
+        _tell(pid, born, signal.SIGKILL)
+    _await(processes, END_SECONDS)
+
+
+def _await(processes: Sequence[tuple[int, str]], patience_seconds: float) -> bool:
+    """Whether all of them have ended, waited for."""
+    deadline = time.monotonic() + patience_seconds
+    while living := [known for known in processes if _alive(*known)]:
         if time.monotonic() > deadline:
-            break
+            return False
         for pid, born in living:
             # A stopped one hears nothing until it is woken. One that runs must not be: a screen that is told to go
             # on takes the terminal a second time, and gives back what it found then.
             if stopped(pid):
                 _tell(pid, born, signal.SIGCONT)
         time.sleep(0.05)
-    for pid, born in processes:
-        _tell(pid, born, signal.SIGKILL)
+    return True
 
 
 def _known(process: "subprocess.Popen[bytes]") -> tuple[int, str]:

@@ -103,7 +103,7 @@ def test_leaving_the_console_ends_all_of_it(
     window.shows_its_console()
     window.type(key)
     code, told = window.leave()
-    assert code == 128 + signal.SIGINT
+    assert code == 128 + signal.SIGINT, told
     assert "orders at once" in told
     assert "Nothing is left running." in told
     assert "demo:" not in told
@@ -115,7 +115,7 @@ def test_asked_to_end_it_gives_the_screen_back(window: Window, checkout: Path, m
     window.shows_its_console()
     window.running.send_signal(signal.SIGTERM)
     code, told = window.leave()
-    assert code == 128 + signal.SIGTERM
+    assert code == 128 + signal.SIGTERM, told
     assert "Nothing is left running." in told
     assert nothing_is_left(checkout, management)
 
