@@ -1,19 +1,15 @@
 """The services' databases, in memory: opened once a process, set back for each run, read as plain rows."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from services.commande import SERVICE as COMMANDE
-from services.notification import SERVICE as NOTIFICATION
-from services.paiement import SERVICE as PAIEMENT
+from contracts.choreography import CHOREOGRAPHY
 from services.runtime import Instant, Service, Settings
 from services.runtime.database import Database, open_database
 from services.runtime.inbox import METADATA
-from services.stock import SERVICE as STOCK
 
-SERVICES = (STOCK, PAIEMENT, COMMANDE, NOTIFICATION)
 CATALOGUE = Path(__file__).parent / "catalogue.toml"
 
 Rows = list[dict[str, Any]]
@@ -21,12 +17,12 @@ Tables = dict[str, Rows]
 
 
 class Books:
-    """One database per service. Not for two runs at once."""
+    """One database for each of `services`, which are all that there are. Not for two runs at once."""
 
-    def __init__(self, services: Sequence[Service] = SERVICES) -> None:
+    def __init__(self, services: Iterable[Service]) -> None:
         settings = Settings(database_url="sqlite://", catalogue=CATALOGUE)
         self.services = {service.name: service for service in services}
-        self.databases: dict[str, Database] = {s.name: open_database(s, settings) for s in services}
+        self.databases: dict[str, Database] = {s.name: open_database(s, settings) for s in self.services.values()}
         self._files = {name: _file(database) for name, database in self.databases.items()}
         self._fresh = {name: file.serialize() for name, file in self._files.items()}
         self._names = {name: _tables(file) for name, file in self._files.items()}
@@ -58,7 +54,7 @@ class Books:
     def undecided(self) -> int:
         """Orders that still wait for their decision."""
         query = "SELECT count(*) AS n FROM commandes WHERE etat = 'en_attente'"
-        return int(self._rows(COMMANDE.name, query)[0]["n"])
+        return int(self._rows(CHOREOGRAPHY.decider, query)[0]["n"])
 
     def close(self) -> None:
         for database in self.databases.values():

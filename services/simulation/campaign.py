@@ -3,11 +3,12 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from services.runtime import Service
 from services.simulation.books import Books
 from services.simulation.chance import Fault
 from services.simulation.plan import Plan, plan
@@ -42,10 +43,14 @@ class Campaign:
 
 
 def simulate(
-    first: int, runs: int, orders: int, told: Callable[[Campaign], None] = lambda so_far: None
+    services: Iterable[Service],
+    first: int,
+    runs: int,
+    orders: int,
+    told: Callable[[Campaign], None] = lambda so_far: None,
 ) -> Campaign:
-    """Run the seeds from `first` on until one fails; `told` hears of each."""
-    books, campaign = Books(), Campaign()
+    """Run `services` on the seeds from `first` on until one fails; `told` hears of each."""
+    books, campaign = Books(services), Campaign()
     try:
         for seed in range(first, first + runs):
             began = time.perf_counter()
@@ -62,9 +67,9 @@ def simulate(
     return campaign
 
 
-def replay(given: Plan) -> Outcome:
+def replay(services: Iterable[Service], given: Plan) -> Outcome:
     """Carry one plan out."""
-    books = Books()
+    books = Books(services)
     try:
         return walk(given, books)
     finally:

@@ -1,10 +1,11 @@
 """The small scopes that are searched exhaustively."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from services.runtime import Service
 from services.simulation.books import Books
 from services.simulation.plan import Act
 from services.simulation.search import Found, Scope, Search
@@ -28,9 +29,16 @@ SCOPES = (
 )
 
 
-def search_all(faults: int, told: Callable[[Found, float], None] = lambda found, seconds: None) -> list[Found]:
-    """Search every scope with up to `faults` faults; `told` hears of each, with the seconds it took."""
-    books, found = Books(), []
+def search_all(
+    services: Iterable[Service],
+    faults: int,
+    told: Callable[[Found, float], None] = lambda found, seconds: None,
+) -> list[Found]:
+    """Search every scope of the saga of `services` with up to `faults` faults.
+
+    `told` hears of each, with the seconds it took.
+    """
+    books, found = Books(services), []
     try:
         for scope in SCOPES:
             began = time.perf_counter()

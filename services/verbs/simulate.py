@@ -24,6 +24,7 @@ from services.simulation import (
     simulate,
     told_of,
 )
+from services.verbs.catalogue import SERVICES
 
 DEFAULT_REPLAY = Path("simulation-failure.json")
 
@@ -92,7 +93,9 @@ def _simulate(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _search(options: argparse.Namespace) -> int:
-    everything = search_all(options.faults, lambda *told: None if options.json else _tell(options.faults, *told))
+    everything = search_all(
+        SERVICES.values(), options.faults, lambda *told: None if options.json else _tell(options.faults, *told)
+    )
     told = [as_told(found) for found in everything]
     broken = [found for found in told if found["found"]]
     if options.json:
@@ -116,7 +119,11 @@ def _walk(options: argparse.Namespace) -> int:
     with Progress(disable=not sys.stderr.isatty(), console=Console(stderr=True)) as progress:
         task = progress.add_task("simulating", total=options.runs)
         campaign = simulate(
-            options.seed, options.runs, options.orders, lambda so_far: progress.update(task, completed=so_far.runs)
+            SERVICES.values(),
+            options.seed,
+            options.runs,
+            options.orders,
+            lambda so_far: progress.update(task, completed=so_far.runs),
         )
     print(json.dumps(as_data(campaign), ensure_ascii=False) if options.json else as_text(campaign))
     if campaign.failure is None:
@@ -136,7 +143,7 @@ def _replay(options: argparse.Namespace) -> int:
         raise UserError(f"{options.replay}: {error.strerror}") from None
     except ValueError as error:
         raise UserError(f"{options.replay}: not the file of a failure ({error})") from None
-    outcome = replay(given)
+    outcome = replay(SERVICES.values(), given)
     print(json.dumps(told_of(outcome), ensure_ascii=False) if options.json else account(outcome))
     if not outcome.found:
         print("every invariant holds", file=sys.stderr)

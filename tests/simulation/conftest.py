@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from services.simulation import Books
+from services.verbs.catalogue import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +15,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def books() -> Iterator[Books]:
-    opened = Books()
+    opened = Books(SERVICES.values())
     yield opened
     opened.close()

@@ -15,7 +15,8 @@ ORDERS = 10
 ROOT = Path(__file__).parents[2]
 _PROGRAM = f"""
 from services.simulation import Books, plan, walk
-books = Books()
+from services.verbs.catalogue import SERVICES
+books = Books(SERVICES.values())
 for seed in {SEEDS}:
     print(walk(plan(seed, {ORDERS}), books).diary.fingerprint())
 """
