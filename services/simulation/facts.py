@@ -1,7 +1,7 @@
 """What is left when a run is over: databases, dead letters, history, the outside. Data for the oracle."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -10,6 +10,7 @@ from typing import Any
 from contracts.topology import REASON_HEADER
 from services.runtime import Reason
 from services.simulation.books import Rows, Tables
+from services.simulation.outside import Mail
 from services.simulation.plan import Act
 from services.simulation.queues import Message
 
@@ -18,9 +19,9 @@ from services.simulation.queues import Message
 class Facts:
     """`tables` by service; `dead` letters by service; `history` the messages of the stream, oldest first.
 
-    `acts` are those that the broker confirmed to the clients. `charged` is what the gateway holds, by key.
-    `remains` says what should not be there: messages in queues, hidden ones, consumers, tasks. `any_may_fail`:
-    every reaction may have been made to fail; otherwise only those that call the outside world.
+    `acts` are those that the broker confirmed to the clients. `charged` is what the gateway holds, and
+    `sent` what has left with the carrier, by key. `remains` says what should not be there: messages in queues,
+    hidden ones, consumers, tasks. `may_fail`: the services of which a reaction may have failed to the last try.
     """
 
     tables: Mapping[str, Tables]
@@ -28,8 +29,9 @@ class Facts:
     history: Sequence[Message]
     acts: Sequence[Act]
     charged: Mapping[str, Decimal]
+    sent: Mapping[str, Mail]
+    may_fail: Collection[str]
     remains: Sequence[str] = ()
-    any_may_fail: bool = False
 
     def rows(self, service: str, table: str) -> Rows:
         return self.tables[service][table]
@@ -41,6 +43,14 @@ class Facts:
         for tables in self.tables.values():
             for row in tables["outbox"]:
                 found.setdefault(row["commande_id"], {}).setdefault(row["type"], []).append(row["event_id"])
+        return found
+
+    @cached_property
+    def told(self) -> dict[str, dict[str, str]]:
+        """What the customers were told, by the books: by order, the kind of letter by its key."""
+        found: dict[str, dict[str, str]] = {}
+        for row in self.rows("notification", "envois"):
+            found.setdefault(row["commande_id"], {})[row["cle"]] = row["modele"]
         return found
 
     @cached_property

@@ -8,7 +8,7 @@ I9 is the monitor's, which nothing here may know: a judge can be handed to the w
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
@@ -26,8 +26,14 @@ _UNWANTED = {
     Reason.SUBJECT_MISMATCH,
     Reason.WRONG_SENDER,
 }
-# Only a service that asks the outside world can fail: the databases of a simulation never do.
-_CALLING = {"paiement", "notification"}
+CONFIRMED, CORRECTED, SORRY = "confirmation", "rectificatif", "annulation"
+# What the customer of an order may have been told: of one created; created and cancelled; cancelled only. A
+# confirmation that may or may not have left, its outcome never noted, counts as sent.
+_TOLD: dict[tuple[bool, bool], set[tuple[str, ...]]] = {
+    (True, False): {(CONFIRMED,)},
+    (True, True): {(CONFIRMED, CORRECTED), (CORRECTED,), (SORRY,)},
+    (False, True): {(SORRY,)},
+}
 
 
 def violations(facts: Facts) -> list[str]:
@@ -60,10 +66,18 @@ def money(facts: Facts) -> Iterator[str]:
         paid = debits.get(order, {}).get("montant")
         if row["etat"] == "creee" and order not in facts.in_doubt and row["montant"] != paid:
             yield f"{order}: created at {row['montant']}, and {paid} was taken"
-    for key in facts.charged:
-        order = key.rpartition(":")[2]
-        if order not in facts.in_doubt and debits.get(order, {}).get("etat") != "pris":
-            yield f"{order}: the gateway holds a charge that the books do not"
+    yield from _charges(facts, {order: row["montant"] for order, row in debits.items() if row["etat"] == "pris"})
+
+
+def _charges(facts: Facts, booked: Mapping[str, int]) -> Iterator[str]:
+    """The gateway holds what the books say that it does, to the cent, and nothing else."""
+    held: dict[str, list[int]] = {}
+    for key, amount in facts.charged.items():
+        held.setdefault(key.rpartition(":")[2], []).append(int(amount * 100))
+    for order in sorted({*booked, *held} - facts.in_doubt):
+        expected = [booked[order]] if order in booked else []
+        if held.get(order, []) != expected:
+            yield f"{order}: the gateway holds {held.get(order, [])}, and the books say {expected}"
 
 
 def termination(facts: Facts) -> Iterator[str]:
@@ -82,6 +96,19 @@ def termination(facts: Facts) -> Iterator[str]:
             yield f"{order}: {row['etat']}, and nobody is asked to see to it"
         elif missing := [type_ for type_ in (*wanted, "notification.envoyee") if type_ not in said]:
             yield f"{order}: {row['etat']}, without {', '.join(missing)}"
+        yield from _told(facts, order, row["etat"] == "annulee")
+
+
+def _told(facts: Facts, order: str, cancelled: bool) -> Iterator[str]:
+    """The customer was told what became of the order, and by letters that have really left."""
+    told = facts.told.get(order, {})
+    models = tuple(sorted(told.values()))
+    created = CREATED in facts.said.get(order, {})
+    became = [word for word, so in (("created", created), ("cancelled", cancelled)) if so]
+    if models not in _TOLD.get((created, cancelled), ()):
+        yield f"{order}: {' and '.join(became) or 'undecided'}, and the customer was told {models}"
+    if unsent := sorted(told.keys() - facts.sent.keys()):
+        yield f"{order}: the carrier never saw {', '.join(unsent)}"
 
 
 def one_decision(facts: Facts) -> Iterator[str]:
@@ -137,6 +164,19 @@ def no_double_effect(facts: Facts) -> Iterator[str]:
         for step in CHOREOGRAPHY.steps[:2]:
             if step.refusal and {step.success.TYPE, step.refusal.TYPE} <= said.keys():
                 yield f"{order}: both {step.success.TYPE} and {step.refusal.TYPE}"
+    yield from _letters(facts)
+
+
+def _letters(facts: Facts) -> Iterator[str]:
+    """A letter left once for each that was noted; and one more only if it was corrected before it was noted."""
+    left: dict[str, set[str]] = {}
+    for key, mail in facts.sent.items():
+        left.setdefault(mail.order, set()).add(key)
+    for order in sorted(left.keys() - facts.in_doubt):
+        told = facts.told.get(order, {})
+        more = left[order] - told.keys()
+        if len(more) > (1 if list(told.values()) == [CORRECTED] else 0):
+            yield f"{order}: also sent, and nobody noted it: {', '.join(sorted(more))}"
 
 
 def dead_letters(facts: Facts) -> Iterator[str]:
@@ -149,7 +189,7 @@ def dead_letters(facts: Facts) -> Iterator[str]:
                 yield f"{about} has other bytes than were ever published"
             if not is_open(letter) and not (reason in _UNWANTED and "garbage" in kinds):
                 yield f"{about} has the reason {reason!r}"
-            if reason == Reason.EXHAUSTED and not (facts.any_may_fail or service in _CALLING):
+            if reason == Reason.EXHAUSTED and service not in facts.may_fail:
                 yield f"{about}: {letter.headers.get('x-saga-detail')}"
             if reason == Reason.ID_COLLISION and "collide" not in kinds:
                 yield f"{about} collides with nothing"

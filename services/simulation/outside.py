@@ -24,6 +24,14 @@ class Reponse:
     raison: str = ""
 
 
+@dataclass(frozen=True)
+class Mail:
+    """A message that has left."""
+
+    order: str
+    objet: str
+
+
 class _Remote:
     def __init__(self, name: str, chance: Chance, diary: Diary) -> None:
         self._name = name
@@ -80,14 +88,14 @@ class Gateway(_Remote):
 
 
 class Carrier(_Remote):
-    """`sent`: the subjects of the messages that have left, by key."""
+    """`sent`: the messages that have left, by key."""
 
     def __init__(self, chance: Chance, diary: Diary) -> None:
         super().__init__("carrier", chance, diary)
-        self.sent: dict[str, str] = {}
+        self.sent: dict[str, Mail] = {}
 
     async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
         this = await self._reach(f"mail {cle}")
-        self.sent.setdefault(cle, objet)
+        self.sent.setdefault(cle, Mail(commande_id, objet))
         await self._answer(this)
         return f"{commande_id}@clients.invalid"

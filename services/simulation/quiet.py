@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Self, TypeVar
 
-from services.simulation.outside import Reponse
+from services.simulation.outside import Mail, Reponse
 
 T = TypeVar("T")
 
@@ -16,14 +16,18 @@ class Outside:
 
     answers: dict[str, Reponse] = field(default_factory=dict)
     charged: dict[str, Decimal] = field(default_factory=dict)
-    sent: dict[str, str] = field(default_factory=dict)
+    sent: dict[str, Mail] = field(default_factory=dict)
 
     def copy(self) -> Self:
         return type(self)(dict(self.answers), dict(self.charged), dict(self.sent))
 
     def canon(self) -> tuple[Any, ...]:
         answers = sorted((key, answer.acceptee, answer.raison) for key, answer in self.answers.items())
-        return tuple(answers), tuple(sorted(self.charged.items())), tuple(sorted(self.sent.items()))
+        return (
+            tuple(answers),
+            tuple(sorted(self.charged.items())),
+            tuple(sorted((key, mail.order, mail.objet) for key, mail in self.sent.items())),
+        )
 
     def refuse_next(self, cle: str) -> bool:
         """Have the gateway say no to that debit; whether it can, not having answered yet."""
@@ -43,7 +47,7 @@ class Outside:
         self.charged.pop(cle, None)
 
     async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
-        self.sent.setdefault(cle, objet)
+        self.sent.setdefault(cle, Mail(commande_id, objet))
         return f"{commande_id}@clients.invalid"
 
 

@@ -193,7 +193,8 @@ class Search:
             history=[*first, *said],
             acts=self._scope.acts,
             charged=kept["paiement"].outside.charged,
-            any_may_fail=True,
+            sent=kept["notification"].outside.sent,
+            may_fail=kept.keys(),
         )
 
     def _path(self, state: State) -> list[Line]:

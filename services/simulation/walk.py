@@ -145,6 +145,9 @@ class _World:
             history=[entry.message for entry in model.streams[HISTORY].entries],
             acts=self.clients.confirmed,
             charged=dict(self.gateway.charged),
+            sent=dict(self.carrier.sent),
+            # Only a service that asks the outside world can fail: the databases of a simulation never do.
+            may_fail=[name for name, s in self.books.services.items() if any(line.call for line in s.reactions)],
             remains=remains,
         )
 

@@ -12,10 +12,10 @@ from services.runtime.errors import Reason
 from services.runtime.verdict import DeadLetter
 from services.runtime.work import Work
 from services.simulation import plan
-from services.simulation.books import SERVICES
 from services.simulation.clients import message_of
+from services.stock import SERVICE
 
-STOCK = Reader(SERVICES[0])
+STOCK = Reader(SERVICE)
 ORDER = plan(1, 1).acts[0]
 
 

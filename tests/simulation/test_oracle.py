@@ -81,6 +81,20 @@ def charged(facts: Facts) -> Facts:
     return replace(facts, charged={**facts.charged, f"paiement:encaisser:{CANCELLED}": Decimal("49.99")})
 
 
+def charged_otherwise(facts: Facts) -> Facts:
+    return replace(facts, charged={key: amount * 100 for key, amount in facts.charged.items()})
+
+
+def charged_under_two_keys(facts: Facts) -> Facts:
+    more = {f"paiement:encore:{BOUGHT}": amount for amount in facts.charged.values()}
+    return replace(facts, charged={**facts.charged, **more})
+
+
+def sent_again(facts: Facts) -> Facts:
+    more = {f"{key}:encore": mail for key, mail in facts.sent.items() if mail.order == BOUGHT}
+    return replace(facts, sent={**facts.sent, **more})
+
+
 def other_creation_heard(facts: Facts) -> Facts:
     (said,) = (message for message in facts.history if message.routing_key == "commande.annulee")
     other = replace(said, body=said.body.replace(b'"id":"', b'"id":"x'))
@@ -92,11 +106,20 @@ PATHOLOGICAL: dict[str, tuple[str, Callable[[Facts], Facts]]] = {
     "goods that vanish": ("I1", with_row("stock", "rayons", "PROD-A", disponible=998)),
     "an account that lost more than was taken": ("I2", with_row("paiement", "comptes", "CLIENT-1", solde=1)),
     "a charge that nobody knows of": ("I2", charged),
+    "a debit of which the gateway knows nothing": ("I2", lambda facts: replace(facts, charged={})),
+    "another charge than the debit": ("I2", charged_otherwise),
+    "two charges for one debit": ("I2", charged_under_two_keys),
     "an order that cost another sum": ("I2", with_row("commande", "commandes", BOUGHT, montant=1)),
     "an order that waits for nobody": ("I3", with_row("commande", "commandes", BOUGHT, etat="en_attente")),
     "an order that the decider forgot": ("I3", without_row("commande", "commandes", BOUGHT)),
     "an undoing without an answer": ("I3", without_row("paiement", "outbox", "paiement.rembourse")),
     "a customer who is not told": ("I3", without_row("notification", "outbox", BOUGHT)),
+    "a letter that was noted and never left": ("I3", lambda facts: replace(facts, sent={})),
+    "no correction of what was confirmed": ("I3", without_row("notification", "envois", "rectificatif")),
+    "a cancellation where a correction is due": (
+        "I3",
+        with_row("notification", "envois", "rectificatif", modele="annulation"),
+    ),
     "two decisions": ("I4", twice("commande", "outbox", "commande.creee", event_id="another")),
     "two decisions heard": ("I4", other_creation_heard),
     "goods kept for a cancelled order": ("I5", with_row("stock", "reservations", CANCELLED, etat="retenue")),
@@ -109,6 +132,7 @@ PATHOLOGICAL: dict[str, tuple[str, Callable[[Facts], Facts]]] = {
         "I7",
         twice("stock", "outbox", "stock.reserve", type="stock.reservation_echouee", event_id="another"),
     ),
+    "a letter that left twice": ("I7", sent_again),
     "a dead letter of other bytes": (
         "I8",
         dead("paiement", Message(b"{}", "paiement.dlx", "x", {REASON_HEADER: "exhausted"})),

@@ -1,0 +1,107 @@
+"""What the services do outside, spoilt in one way at a time: what the simulation must notice as well."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from services.notification import reactions as notification
+from services.paiement import reactions as paiement
+from services.paiement.passerelle import Reponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+
+def _line(table: tuple[Any, ...], do: Callable[..., Any]) -> dict[str, Any]:
+    """The fields of a line of a table, to be changed."""
+    fields: dict[str, Any] = next(line for line in table if line.do is do).__dict__
+    return fields
+
+
+def gateway_never_asked(patch: pytest.MonkeyPatch) -> None:
+    """A debit is booked, and no card charged."""
+
+    async def debiter(heard: Any, look: Any, passerelle: Any) -> Reponse:
+        return Reponse(acceptee=True)
+
+    patch.setitem(_line(paiement.REACTIONS, paiement.encaisser), "call", debiter)
+
+
+def charged_a_hundredfold(patch: pytest.MonkeyPatch) -> None:
+    """Cents for euros."""
+
+    async def debiter(heard: Any, look: Any, passerelle: Any) -> Any:
+        return await paiement.debiter(heard.model_copy(update={"montant": heard.montant * 100}), look, passerelle)
+
+    patch.setitem(_line(paiement.REACTIONS, paiement.encaisser), "call", debiter)
+
+
+class _Nobody:
+    async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
+        return f"{commande_id}@clients.invalid"
+
+
+def mail_never_sent(patch: pytest.MonkeyPatch) -> None:
+    """The letter is noted and said, and stays here."""
+
+    async def envoyer(heard: Any, look: Any, courrier: Any) -> Any:
+        return await notification.envoyer_confirmation(heard, look, _Nobody())
+
+    patch.setitem(_line(notification.REACTIONS, notification.confirmer), "call", envoyer)
+
+
+def a_key_of_each_try(patch: pytest.MonkeyPatch) -> None:
+    """Tried again, a letter is another letter."""
+    tries = itertools.count()
+
+    class Forgetful:
+        def __init__(self, courrier: Any) -> None:
+            self._courrier = courrier
+
+        async def envoyer(self, cle: str, *letter: str) -> str:
+            said: str = await self._courrier.envoyer(f"{cle}:{next(tries)}", *letter)
+            return said
+
+    async def envoyer(heard: Any, look: Any, courrier: Any) -> Any:
+        return await notification.envoyer_confirmation(heard, look, Forgetful(courrier))
+
+    patch.setitem(_line(notification.REACTIONS, notification.confirmer), "call", envoyer)
+
+
+def no_correction(patch: pytest.MonkeyPatch) -> None:
+    """After a confirmation comes a plain cancellation."""
+    patch.setattr("services.notification.rules.modele_annulation", lambda *, confirmee: "annulation")
+
+
+def silent_after_a_confirmation(patch: pytest.MonkeyPatch) -> None:
+    """After a confirmation nothing comes at all."""
+
+    async def envoyer(heard: Any, look: Any, courrier: Any) -> Any:
+        if look.begun(notification.confirmer):
+            return None
+        return await notification.envoyer_annulation(heard, look, courrier)
+
+    def prevenir(heard: Any, tx: Any, parti: Any) -> Any:
+        if parti is not None:
+            yield from notification.prevenir(heard, tx, parti)
+        tx.undo(notification.confirmer)
+
+    line = _line(notification.REACTIONS, notification.prevenir)
+    patch.setitem(line, "call", envoyer)
+    patch.setitem(line, "do", prevenir)
+
+
+OUTSIDE = {
+    patch.__name__: patch
+    for patch in (
+        gateway_never_asked,
+        charged_a_hundredfold,
+        mail_never_sent,
+        a_key_of_each_try,
+        no_correction,
+        silent_after_a_confirmation,
+    )
+}
