@@ -30,6 +30,7 @@ def _reachable(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
     reached = _reached(choreography, runs)
     for reaction in choreography.reactions:
         if reaction in reached:
+            yield from _sayable(runs, reaction)
             continue
         sayers = sorted({r.service for r in choreography.reactions if reaction.hears in r.says})
         what = (
@@ -39,6 +40,16 @@ def _reachable(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
         yield Violation(
             Rule.REACHABLE, what, reaction.service, f"let something that happens lead to {reaction.hears.TYPE}"
         )
+
+
+def _sayable(runs: Runs, reaction: Reaction) -> Iterator[Violation]:
+    """Each event that a reaction is declared to say is said by it in some run."""
+    service, hears = reaction.service, reaction.hears
+    said = {move.says for move in runs.seen if (move.service, move.hears) == (service, hears)}
+    for event in (event for event in reaction.says if event not in said):
+        what = f"{service}, hearing {hears.TYPE}, is declared to say {event.TYPE}, and no run gets there"
+        remedy = f"take {event.__name__} away from what that reaction says"
+        yield Violation(Rule.REACHABLE, what, service, remedy, runs.to_hearing(reaction))
 
 
 def _cycle(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
@@ -73,7 +84,7 @@ def _back_to(first: Reaction, among: set[Reaction]) -> tuple[Reaction, ...]:
 
 def _gives_up(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
     for reaction in choreography.reactions:
-        if reaction.refusal or reaction.decision or reaction.undoes:
+        if reaction.refusal or reaction.decision or reaction.undoes or _notes(choreography, reaction):
             continue
         state = runs.nearest(_given_up_undecided(runs, reaction))
         if state is not None:
@@ -91,14 +102,19 @@ def _given_up_undecided(runs: Runs, reaction: Reaction) -> Callable[[State], boo
 
 
 def _forward(choreography: Choreography) -> Iterator[Reaction]:
-    """The reactions that do something before a cancellation is known, decisions and undoings apart."""
+    """The reactions that do something before a cancellation is known, undoings apart."""
     before = {choreography.starts, choreography.cancel_asked}
     while True:
         reacting = [r for r in choreography.reactions if r.hears in before]
         said: set[EventClass] = {event for r in reacting for event in r.says} - {choreography.cancelled}
         if said <= before:
-            return (r for r in reacting if not (r.decision or r.undoes))
+            return (r for r in reacting if not (r.undoes or _notes(choreography, r)))
         before |= said
+
+
+def _notes(choreography: Choreography, reaction: Reaction) -> bool:
+    """The decider only takes note: whatever becomes of that, the order's state is its own to decide."""
+    return reaction.service == choreography.decider and not (reaction.says or reaction.decision)
 
 
 def _taken_back(choreography: Choreography, reaction: Reaction) -> bool:
@@ -112,7 +128,7 @@ def _taken_back(choreography: Choreography, reaction: Reaction) -> bool:
 def _undone(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
     for reaction in _forward(choreography):
         too_early = reaction.irreversible and _before_creation(choreography, runs, reaction)
-        if _taken_back(choreography, reaction) or too_early:
+        if reaction.decision or too_early or _taken_back(choreography, reaction):
             continue
         state = runs.nearest(_left_behind(choreography, runs, reaction))
         if state is not None:
@@ -185,8 +201,7 @@ def _waits_for_ever(choreography: Choreography, runs: Runs, state: State, at_end
     model = runs.model
     if model.decided(state):
         return False
-    decisive = {choreography.created, choreography.cancelled}
-    if any(decisive & set(timed.says) for timed in model.clocks(state)):
+    if any(choreography.cancelled in timed.says for timed in model.clocks(state)):
         return False
     waits = model.knows(state) or model.told_by_a_service(state) or not model.takes_note
     return waits or (at_end and not state.dead)

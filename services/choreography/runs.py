@@ -19,11 +19,13 @@ class TooLarge(UserError):
 
 @dataclass
 class Runs:
-    """What was explored. `ends` are the states in which nothing is on its way and no clock runs."""
+    """What was explored. `ends` are the states in which nothing is on its way and no clock runs; `seen`, the
+    moves that occur."""
 
     model: Model
     came_by: dict[State, tuple[Move, State | None]] = field(default_factory=dict)
     ends: list[State] = field(default_factory=list)
+    seen: set[Move] = field(default_factory=set)
     moves: int = 0
     orderings: int = 0
 
@@ -83,6 +85,7 @@ def _next_level(runs: Runs, level: dict[State, int]) -> dict[State, int]:
             runs.orderings += orderings
         for move, after in model.moves(state):
             runs.moves += 1
+            runs.seen.add(move)
             if after not in runs.came_by:
                 runs.came_by[after] = (move, state)
             further[after] = further.get(after, 0) + orderings

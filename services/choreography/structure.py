@@ -1,5 +1,6 @@
 """The rules that can be judged from the declaration alone, without running it. Pure."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from contracts.choreography import Choreography, EventClass, Reaction, Step
@@ -24,11 +25,11 @@ def _steps(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
             first = next(choreography.heard_by(service))
             remedy = f'add a Step("{service}", {first.hears.__name__}, …) to the steps'
             yield Violation(Rule.STEPS, what, service, remedy, runs.to_hearing(first))
-    for reaction in choreography.reactions:
-        if choreography.reaction(reaction.service, reaction.hears.TYPE) is not reaction:
-            what = f"{reaction.service} is declared twice to hear {reaction.hears.TYPE}: a service reacts once"
-            remedy = "make one reaction of the two"
-            yield Violation(Rule.STEPS, what, reaction.service, remedy, runs.to_hearing(reaction))
+    for (service, hears), times in Counter((r.service, r.hears) for r in choreography.reactions).items():
+        reaction = choreography.reaction(service, hears.TYPE)
+        if reaction is not None and times > 1:
+            what = f"{service} is declared {times} times to hear {hears.TYPE}: a service reacts once"
+            yield Violation(Rule.STEPS, what, service, "make one reaction of them", runs.to_hearing(reaction))
     for step in choreography.steps:
         for what, remedy, shown_at in _amiss(choreography, step):
             run = runs.to_hearing(shown_at) if shown_at else ()
@@ -45,6 +46,12 @@ def _amiss(choreography: Choreography, step: Step) -> Iterator[tuple[str, str, R
         if event is not None and event not in reaction.says:
             what = f"{step.service} hears {step.after.TYPE} and never says its step's {role}, {event.TYPE}"
             yield what, f"add {event.__name__} to what that reaction says", reaction
+    if reaction.refusal is not None and step.refusal is not reaction.refusal:
+        what = (
+            f"{step.service} may answer {step.after.TYPE} with {reaction.refusal.TYPE}, and its step names another"
+        )
+        what += " refusal" if step.refusal else " end: no refusal"
+        yield what, f"give the step refusal={reaction.refusal.__name__}", reaction
     undoing = next((r for r in choreography.heard_by(step.service) if r.undoing), None)
     if undoing and step.undone not in undoing.says:
         wanted = undoing.says[0].__name__ if undoing.says else "…"
@@ -80,15 +87,41 @@ def _decides(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
         elif decided and not reaction.decision:
             what = f"{reaction.service}, hearing {reaction.hears.TYPE}, decides and is not declared a decision"
             yield Violation(Rule.DECIDES, what, reaction.service, "add decision=True", runs.to_hearing(reaction))
-    for timed in choreography.timed:
-        if timed.service != choreography.decider and outcomes & set(timed.says):
-            what = f"the clock of {timed.service} decides: only that of {choreography.decider} may"
-            yield Violation(Rule.DECIDES, what, timed.service, f"let {choreography.decider}'s clock say it")
+    yield from _decides_by_clock(choreography)
+    yield from _heeds_refusals(choreography, runs)
     for outcome in (choreography.created, choreography.cancelled):
         if not any(outcome in r.says for r in choreography.heard_by(choreography.decider)):
             what = f"{choreography.decider}, the decider, never says {outcome.TYPE}"
             remedy = f"add {outcome.__name__} to what one of its decisions says"
             yield Violation(Rule.DECIDES, what, choreography.decider, remedy)
+
+
+def _decides_by_clock(choreography: Choreography) -> Iterator[Violation]:
+    created, cancelled = choreography.created, choreography.cancelled
+    for timed in choreography.timed:
+        if timed.service != choreography.decider and {created, cancelled} & set(timed.says):
+            what = f"the clock of {timed.service} decides: only that of {choreography.decider} may"
+            yield Violation(Rule.DECIDES, what, timed.service, f"let {choreography.decider}'s clock say it")
+        elif created in timed.says:
+            what = (
+                f"the clock of {timed.service} says {created.TYPE}: that time has passed can only cancel an order"
+            )
+            yield Violation(Rule.DECIDES, what, timed.service, f"let it say {cancelled.__name__}")
+
+
+def _refusals(choreography: Choreography) -> set[EventClass]:
+    """Every business no; the decider's own is the cancellation, which is no refusal to anybody else."""
+    said = {r.refusal for r in choreography.reactions} | {step.refusal for step in choreography.steps}
+    return {event for event in said if event is not None} - {choreography.cancelled}
+
+
+def _heeds_refusals(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+    refusals, cancelled = _refusals(choreography), choreography.cancelled
+    for reaction in choreography.heard_by(choreography.decider):
+        if reaction.hears in refusals and cancelled not in reaction.says:
+            what = f"{reaction.service} hears {reaction.hears.TYPE}, a refusal, and never cancels for it"
+            remedy = f"let it say {cancelled.__name__}, as a decision"
+            yield Violation(Rule.DECIDES, what, reaction.service, remedy, runs.to_hearing(reaction))
 
 
 def _sender(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
@@ -99,17 +132,26 @@ def _sender(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
                 what = f"{reaction.service} says {event.TYPE}, which is {event.SAID_BY}'s to say"
                 remedy = f"say an event of {reaction.service}'s own; its exchange would refuse this one"
                 yield Violation(Rule.SENDER, what, reaction.service, remedy, runs.to_hearing(reaction))
+    for timed in choreography.timed:
+        for event in set(timed.says) - outcomes:
+            if timed.service != event.SAID_BY:
+                what = f"the clock of {timed.service} says {event.TYPE}, which is {event.SAID_BY}'s to say"
+                yield Violation(Rule.SENDER, what, timed.service, f"say an event of {timed.service}'s own")
 
 
 def _heard(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
     heard = {reaction.hears for reaction in choreography.reactions}
-    for event in choreography.events:
-        if event in heard or event in choreography.final:
+    refusals = _refusals(choreography)
+    asked = choreography.starts, choreography.cancel_asked
+    for event in dict.fromkeys((*asked, *choreography.events)):
+        final = event in choreography.final and event not in refusals
+        if event in heard or final:
             continue
-        sayer = next((r for r in choreography.reactions if event in r.says), None)
         what = f"{event.TYPE} is said by {event.SAID_BY}, and nobody hears it"
         remedy = f"let a service hear it, or add {event.__name__} to final when it is the last word of its branch"
-        yield Violation(Rule.HEARD, what, event.SAID_BY, remedy, runs.to_saying(event) if sayer else ())
+        if event in refusals or event in asked:
+            remedy = f"let {choreography.decider} hear it, and decide"
+        yield Violation(Rule.HEARD, what, event.SAID_BY, remedy, runs.to_saying(event))
 
 
 def _said(choreography: Choreography) -> Iterator[Violation]:
@@ -121,6 +163,10 @@ def _said(choreography: Choreography) -> Iterator[Violation]:
             what = f"{reaction.service} hears {reaction.hears.TYPE}, and nobody says it"
             remedy = f"let a reaction of {reaction.hears.SAID_BY} say it, or take the deaf one away"
             yield Violation(Rule.SAID, what, reaction.service, remedy)
+    for event in choreography.final:
+        if event not in said:
+            what = f"{event.TYPE} is declared final, and nobody says it"
+            yield Violation(Rule.SAID, what, event.SAID_BY, "let its service say it, or take it out of final")
 
 
 def _answers(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
@@ -144,7 +190,17 @@ def _unsure(choreography: Choreography, reaction: Reaction) -> Iterator[tuple[st
         yield f"{many}: nobody can tell from the events that it has undone", "let it say exactly one event"
     if reaction.refusal:
         yield "may refuse to undo", "take its refusal away: an undoing given up calls for a person"
+    if not reaction.undoing and (back := list(_taken_back(choreography, reaction))):
+        what = f"takes back what was done on {', '.join(back)}, and nobody would wait for its answer"
+        yield what, "declare it undoing=True, and name its answer as undone=… of its step"
     own = {r.hears for r in choreography.heard_by(reaction.service)} - {reaction.hears}
     for event in reaction.undoes:
         if event not in own:
             yield f"undoes {event.TYPE}, which {reaction.service} does not hear", "name events that it hears"
+
+
+def _taken_back(choreography: Choreography, undoing: Reaction) -> Iterator[str]:
+    """What `undoing` really takes back; what cannot be is made good by a later word, and nobody waits for that."""
+    for reaction in choreography.heard_by(undoing.service):
+        if reaction.hears in undoing.undoes and not reaction.irreversible:
+            yield reaction.hears.TYPE

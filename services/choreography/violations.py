@@ -10,12 +10,15 @@ class Rule(Enum):
     """A short name that stays, and the rule in one sentence."""
 
     STEPS = "steps", "Each service has one step, and its reactions say that step's success, refusal and undoing."
-    DECIDES = "decides", "Exactly one service decides: it alone says that an order is created or cancelled."
+    DECIDES = (
+        "decides",
+        "Exactly one service decides that an order is created or cancelled; a refusal that it hears cancels.",
+    )
     SENDER = "sender", "A service says only its own events."
-    HEARD = "heard", "Every event said is heard by somebody, or declared final."
-    SAID = "said", "Every event heard is said by somebody."
+    HEARD = "heard", "Every event said is heard by somebody, or declared final; a refusal is never final."
+    SAID = "said", "Every event heard or declared final is said by somebody."
     ANSWERS = "answers", "An undoing hears the cancellation itself and always gives the same answer."
-    REACHABLE = "reachable", "Every reaction can be reached."
+    REACHABLE = "reachable", "Every reaction can be reached, and every event that it is declared to say."
     CYCLE = "cycle", "No answer leads back to what it answers: a reaction is carried out once an order."
     GIVES_UP = "gives-up", "A reaction that can give up before the decision has a refusal to say."
     UNDONE = "undone", "Whatever may have been carried out for a cancelled order is undone by whoever did it."

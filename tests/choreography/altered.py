@@ -35,7 +35,8 @@ REFUSED, REFUSED_PARCEL = StockReservationEchouee, ExpeditionRatee
 
 def without(service: str, hears: EventClass, base: Choreography = CHOREOGRAPHY) -> Choreography:
     kept = tuple(r for r in base.reactions if (r.service, r.hears) != (service, hears))
-    return replace(base, reactions=kept)
+    said = {event for r in kept for event in r.says}
+    return replace(base, reactions=kept, final=tuple(event for event in base.final if event in said))
 
 
 def changed(service: str, on: EventClass, base: Choreography = CHOREOGRAPHY, **how: Any) -> Choreography:
@@ -96,4 +97,9 @@ def sound() -> Iterator[tuple[str, Choreography]]:
     )
 
 
-SOUND = dict(sound())
+def listening() -> Choreography:
+    """The decider takes note of something that it does not decide by."""
+    return plus(Reaction("commande", StockReserve))
+
+
+SOUND = {**dict(sound()), "a decider that takes note": listening()}

@@ -1,14 +1,14 @@
 """Choreographies that are broken on purpose, each in one way, made from the shipped one."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from contracts.choreography import CHOREOGRAPHY, Choreography, Reaction, Step, Timed
 from contracts.client import CommandeInitiee
 from contracts.commande import CommandeAnnulee, CommandeCreee
 from contracts.notification import NotificationEnvoyee
 from contracts.paiement import PaiementEchoue, PaiementEffectue
-from contracts.stock import StockLibere, StockReservationEchouee, StockReserve
+from contracts.stock import StockReservationEchouee, StockReserve
 from services.choreography import Rule
 from tests.choreography.altered import (
     CANCELS,
@@ -24,108 +24,7 @@ from tests.choreography.altered import (
     step,
     without,
 )
-
-
-@dataclass(frozen=True)
-class Broken:
-    """`says` is part of the sentence by which it is refused; `length` that of its shortest counter-example (None:
-    it grows with every service that has something to say before the end)."""
-
-    name: str
-    rule: Rule
-    choreography: Choreography
-    says: str
-    length: int | None
-
-
-def _declared() -> Iterator[Broken]:
-    """What the declaration itself shows."""
-    yield Broken(
-        "a step with another's refusal",
-        Rule.STEPS,
-        step("paiement", refusal=StockReservationEchouee),
-        "never says its step's refusal, stock.reservation_echouee",
-        3,
-    )
-    yield Broken(
-        "an undoing that the step does not name",
-        Rule.STEPS,
-        step("stock", undone=None),
-        "nobody would wait for it",
-        4,
-    )
-    yield Broken(
-        "a service without a step",
-        Rule.STEPS,
-        plus(
-            Reaction("expedition", CommandeCreee, (ExpeditionPartie,)),
-            base=replace(CHOREOGRAPHY, final=(*CHOREOGRAPHY.final, ExpeditionPartie)),
-        ),
-        "expedition reacts, and has no steps",
-        6,
-    )
-    yield Broken(
-        "a second decider",
-        Rule.DECIDES,
-        changed("paiement", StockReserve, says=(PaiementEffectue, PaiementEchoue, CommandeAnnulee)),
-        "paiement, hearing stock.reserve, says commande.annulee: commande decides",
-        3,
-    )
-    yield Broken(
-        "a decision that is not declared one",
-        Rule.DECIDES,
-        changed("commande", PaiementEchoue, decision=False),
-        "decides and is not declared a decision",
-        4,
-    )
-    yield Broken(
-        "a service that says another's event",
-        Rule.SENDER,
-        changed("stock", CommandeCreee, says=(NotificationEnvoyee,)),
-        "stock says notification.envoyee, which is notification's to say",
-        6,
-    )
-    yield Broken(
-        "a refusal that nobody hears",
-        Rule.HEARD,
-        without("commande", PaiementEchoue),
-        "paiement.echoue is said by paiement, and nobody hears it",
-        3,
-    )
-    yield Broken(
-        "a refusal that nobody says",
-        Rule.SAID,
-        step(
-            "paiement",
-            changed("paiement", StockReserve, says=(PaiementEffectue,), refusal=None),
-            refusal=None,
-        ),
-        "commande hears paiement.echoue, and nobody says it",
-        0,
-    )
-    yield Broken(
-        "an undoing that may refuse",
-        Rule.ANSWERS,
-        changed("stock", CommandeAnnulee, refusal=StockLibere),
-        "may refuse to undo",
-        4,
-    )
-    yield Broken(
-        "a correction in silence",
-        Rule.ANSWERS,
-        changed("notification", CommandeAnnulee, says=()),
-        "undoes in silence",
-        4,
-    )
-    yield Broken(
-        "an undoing that waits for another undoing",
-        Rule.ANSWERS,
-        changed(
-            "paiement", CommandeAnnulee, replace(CHOREOGRAPHY, final=CHOREOGRAPHY.final[1:]), hears=StockLibere
-        ),
-        "commande.annulee is what calls for it",
-        5,
-    )
+from tests.choreography.declared import DECLARED, Broken
 
 
 def _run() -> Iterator[Broken]:
@@ -150,6 +49,20 @@ def _run() -> Iterator[Broken]:
         Rule.GIVES_UP,
         changed("stock", CommandeInitiee, refusal=None),
         "stock, hearing commande.initiee, can give up before the decision",
+        2,
+    )
+    yield Broken(
+        "a creation that no run comes to",
+        Rule.REACHABLE,
+        changed("commande", StockReservationEchouee, says=(CommandeCreee, CommandeAnnulee)),
+        "hearing stock.reservation_echouee, is declared to say commande.creee, and no run gets there",
+        3,
+    )
+    yield Broken(
+        "a decision that cannot be taken back",
+        Rule.IRREVERSIBLE,
+        changed("commande", CommandeInitiee, irreversible=True),
+        "what commande does on commande.initiee cannot be taken back",
         2,
     )
     yield Broken("no deadline", Rule.DEADLINE, replace(CHOREOGRAPHY, timed=()), "no clock of its own", 2)
@@ -181,10 +94,17 @@ def _run() -> Iterator[Broken]:
         3,
     )
     late = Reaction("expedition", CommandeCreee, (ExpeditionPartie, REFUSED_PARCEL), refusal=REFUSED_PARCEL)
-    yield Broken(
-        "a refusal after the creation that nobody heeds",
-        Rule.ENDS,
+    told = Reaction("notification", REFUSED_PARCEL, (NotificationEnvoyee,), irreversible=True)
+    corrected = changed(
+        "notification",
+        CommandeAnnulee,
         delivering(late, RECALLED, undone=ExpeditionRappelee, refusal=REFUSED_PARCEL),
+        undoes=(CommandeCreee, REFUSED_PARCEL),
+    )
+    yield Broken(
+        "a refusal after the creation that the decider does not heed",
+        Rule.ENDS,
+        plus(told, base=corrected),
         "the order ends created, and expedition.partie is never said",
         None,
     )
@@ -236,4 +156,4 @@ def _waiting_for_each_other() -> Choreography:
     return replace(base, steps=(*base.steps, Step("facturation", ExpeditionPartie, FactureEmise)))
 
 
-BROKEN = (*_declared(), *_run(), *_left_behind())
+BROKEN = (*DECLARED, *_run(), *_left_behind())

@@ -13,7 +13,8 @@ from services.choreography.runs import Run, Runs, explore
 from services.choreography.telling import sentence
 from services.verbs.catalogue import SERVICES
 from tests.choreography.altered import SOUND, changed
-from tests.choreography.broken import BROKEN, Broken
+from tests.choreography.broken import BROKEN
+from tests.choreography.declared import Broken
 
 
 @pytest.fixture(scope="module")
