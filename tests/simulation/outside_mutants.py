@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from services.notification import reactions as notification
 from services.paiement import reactions as paiement
 from services.paiement.passerelle import Reponse
+from services.runtime.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +96,16 @@ def silent_after_a_confirmation(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(line, "do", prevenir)
 
 
+def no_tombstone_before_the_call(patch: pytest.MonkeyPatch) -> None:
+    """An undoing leaves its tombstones with its own entry only, when its call is over."""
+    begin = Page.begin
+
+    def later(self: Page, work: Any) -> Any:
+        return begin(self, replace(work, line=replace(work.line, undoes=())))
+
+    patch.setattr(Page, "begin", later)
+
+
 OUTSIDE = {
     patch.__name__: patch
     for patch in (
@@ -103,5 +115,6 @@ OUTSIDE = {
         a_key_of_each_try,
         no_correction,
         silent_after_a_confirmation,
+        no_tombstone_before_the_call,
     )
 }

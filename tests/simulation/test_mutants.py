@@ -36,6 +36,8 @@ FOUND_OUTSIDE = {
     "a_key_of_each_try": (0, 12, "I7"),
     "no_correction": (0, 12, "I3"),
     "silent_after_a_confirmation": (0, 12, "I3"),
+    # An annulation is on its way when its order's confirmation leaves.
+    "no_tombstone_before_the_call": (176, 12, "I7"),
 }
 LIMIT = 2000
 
