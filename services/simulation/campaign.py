@@ -11,6 +11,7 @@ from typing import Any
 from services.runtime import Service
 from services.simulation.books import Books
 from services.simulation.chance import Fault
+from services.simulation.clients import message_of
 from services.simulation.plan import Plan, plan
 from services.simulation.shrink import shrink
 from services.simulation.story import mermaid, steps
@@ -48,8 +49,10 @@ def simulate(
     runs: int,
     orders: int,
     told: Callable[[Campaign], None] = lambda so_far: None,
+    broken: Callable[[Outcome], None] = lambda failure: None,
 ) -> Campaign:
-    """Run `services` on the seeds from `first` on until one fails; `told` hears of each."""
+    """Run `services` on the seeds from `first` on until one fails; `told` hears of each, and `broken` of the
+    failure before it is made smaller, which can take long."""
     books, campaign = Books(services), Campaign()
     try:
         for seed in range(first, first + runs):
@@ -59,6 +62,7 @@ def simulate(
             campaign.add(outcome)
             if outcome.found:
                 campaign.seed = seed
+                broken(outcome)
                 campaign.failure = shrink(outcome, lambda smaller: walk(smaller, books))
                 break
             told(campaign)
@@ -88,9 +92,15 @@ def load(path: Path) -> Plan:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] != REPLAY_VERSION:
             raise ValueError(f"version {content['version']}; this program reads {REPLAY_VERSION}")
-        return Plan.from_json(content)
-    except (KeyError, TypeError) as error:
+        given = Plan.from_json(content)
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a replay file: {error}") from None
+    for number, act in enumerate(given.acts, start=1):
+        try:
+            message_of(act)
+        except (ArithmeticError, ValueError):
+            raise ValueError(f"act {number}: no client can say that: {act.montant!r} for {act.quantite}") from None
+    return given
 
 
 def as_data(campaign: Campaign) -> dict[str, Any]:

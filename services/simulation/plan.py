@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from services.simulation.broker import VERSIONS, Version
-from services.simulation.chance import Chance
+from services.simulation.chance import Chance, Fault
 
 ACT_SECONDS = 1.0  # all acts begin within this time
 _MOMENTS = 3
@@ -51,10 +51,31 @@ class Plan:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
-        """Raises KeyError or TypeError when it is not a plan."""
+        """Raises KeyError, TypeError or ValueError when it is not a plan."""
         faults = content["faults"]
-        acts = tuple(Act(**act) for act in content["acts"])
-        return cls(int(content["seed"]), acts, None if faults is None else tuple(faults))
+        acts = tuple(_act(number, act) for number, act in enumerate(content["acts"], start=1))
+        return cls(int(content["seed"]), acts, None if faults is None else tuple(map(_fault, faults)))
+
+
+_FIELDS: dict[str, tuple[type, ...]] = {"at": (int, float), "quantite": (int,)}
+
+
+def _act(number: int, content: dict[str, Any]) -> Act:
+    act = Act(**content)
+    for name, value in asdict(act).items():
+        if not isinstance(value, _FIELDS.get(name, (str,))):
+            raise ValueError(f"act {number}: {name} is {value!r}")
+    if act.kind not in {"order", *_SHARES}:
+        raise ValueError(f"act {number}: no such kind: {act.kind!r}")
+    if act.what not in {"", *GARBAGE}:
+        raise ValueError(f"act {number}: no such garbage: {act.what!r}")
+    return act
+
+
+def _fault(name: str) -> str:
+    if name.partition(":")[0] not in set(Fault):
+        raise ValueError(f"no such fault: {name!r}")
+    return name
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from services.runtime import Settings, UserError
 from services.simulation import (
     Found,
+    Outcome,
     account,
     as_data,
     as_text,
@@ -46,6 +47,16 @@ exit code: 0 every invariant holds, 1 one does not, 2 a bad argument
 """
 
 
+_OPTIONS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "seed": (1, ("random runs",)),
+    "runs": (100, ("random runs",)),
+    "orders": (150, ("random runs",)),
+    "save": (DEFAULT_REPLAY, ("random runs",)),
+    "faults": (2, ("--exhaustive",)),
+    "replay": (None, ("--replay",)),
+}
+
+
 def add(actions: Any) -> None:
     simulating = actions.add_parser(
         "simulate",
@@ -54,20 +65,17 @@ def add(actions: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    simulating.add_argument("--seed", type=int, default=1, help="the first seed (1)")
-    simulating.add_argument("--runs", type=_positive, default=100, help="how many seeds (100)")
-    simulating.add_argument("--orders", type=_positive, default=150, help="orders per run (150)")
+    simulating.add_argument("--seed", type=int, help="the first seed (1)")
+    simulating.add_argument("--runs", type=_positive, help="how many seeds (100)")
+    simulating.add_argument("--orders", type=_positive, help="orders per run (150)")
     simulating.add_argument("--exhaustive", action="store_true", help="every interleaving of the small scopes")
-    simulating.add_argument(
-        "--faults", type=int, choices=range(4), default=2, help="with --exhaustive: at most (2)"
-    )
+    simulating.add_argument("--faults", type=int, choices=range(4), help="with --exhaustive: at most (2)")
     simulating.add_argument(
         "--replay", type=Path, metavar="FILE", help="one run again, from the file of a failure"
     )
     simulating.add_argument(
         "--save",
         type=Path,
-        default=DEFAULT_REPLAY,
         metavar="FILE",
         help=f"where a failure is kept ({DEFAULT_REPLAY})",
     )
@@ -76,13 +84,23 @@ def add(actions: Any) -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
+    if not (text.isascii() and text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"a whole number of at least 1, not {text!r}")
+    return int(text)
+
+
+def _settle(options: argparse.Namespace) -> None:
+    """Fill in what was not given. Raises UserError for an option that would have no effect."""
+    way = "--exhaustive" if options.exhaustive else "--replay" if options.replay else "random runs"
+    for name, (default, ways) in _OPTIONS.items():
+        if getattr(options, name) is None:
+            setattr(options, name, default)
+        elif way not in ways:
+            raise UserError(f"--{name} has no effect with {way}")
 
 
 def _simulate(options: argparse.Namespace, settings: Settings) -> int:
+    _settle(options)
     try:
         if options.exhaustive:
             return _search(options)
@@ -124,16 +142,28 @@ def _walk(options: argparse.Namespace) -> int:
             options.runs,
             options.orders,
             lambda so_far: progress.update(task, completed=so_far.runs),
+            lambda failure: _keep_first(failure, options.save),
         )
     print(json.dumps(as_data(campaign), ensure_ascii=False) if options.json else as_text(campaign))
     if campaign.failure is None:
         return 0
-    try:
-        save(campaign.failure, options.save)
-    except OSError as error:
-        raise UserError(f"{options.save}: {error.strerror}") from None
+    _save(campaign.failure, options.save)
     print(f"to see it again: python -m services choreography simulate --replay {options.save}", file=sys.stderr)
     return 1
+
+
+def _keep_first(failure: Outcome, path: Path) -> None:
+    """Whoever loses patience with the shrinking has the seed and the file."""
+    _save(failure, path)
+    print(f"seed {failure.plan.seed} breaks {failure.found[0]}", file=sys.stderr)
+    print(f"kept in {path}; now making it smaller", file=sys.stderr)
+
+
+def _save(failure: Outcome, path: Path) -> None:
+    try:
+        save(failure, path)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -145,6 +175,8 @@ def _replay(options: argparse.Namespace) -> int:
         raise UserError(f"{options.replay}: not the file of a failure ({error})") from None
     outcome = replay(SERVICES.values(), given)
     print(json.dumps(told_of(outcome), ensure_ascii=False) if options.json else account(outcome))
+    for name in sorted(set(given.faults or ()) - set(outcome.struck)):
+        print(f"did not strike: {name}", file=sys.stderr)
     if not outcome.found:
         print("every invariant holds", file=sys.stderr)
     return 1 if outcome.found else 0

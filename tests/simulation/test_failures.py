@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,6 +61,79 @@ def test_what_is_no_replay_file_is_refused(
     (tmp_path / "file").write_text(content)
     assert main(["choreography", "simulate", "--replay", str(tmp_path / "file")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def replayed(acts: list[dict[str, object]], faults: list[str], file: Path) -> int:
+    file.write_text(json.dumps({"version": 1, "seed": 5, "acts": acts, "faults": faults}))
+    return main(["choreography", "simulate", "--replay", str(file)])
+
+
+ACT = asdict(plan(5, 1).acts[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "faults"),
+    [
+        ({"montant": "abc"}, []),
+        ({"montant": 3}, []),
+        ({"quantite": 0}, []),
+        ({"kind": "dance"}, []),
+        ({"kind": "garbage", "what": "nonsense"}, []),
+        ({"more": 1}, []),
+        ({}, ["earthquake:stock-1:3"]),
+    ],
+    ids=str,
+)
+def test_a_replay_file_that_asks_for_nonsense_is_one_line(
+    changes: dict[str, object], faults: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert replayed([ACT | changes], faults, tmp_path / "file") == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_fault_that_does_not_strike_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert replayed([ACT], ["crash:after_commit:nobody-9:3"], tmp_path / "file") == 0
+    assert "did not strike: crash:after_commit:nobody-9:3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--exhaustive", "--runs", "2"],
+        ["--exhaustive", "--seed", "1"],
+        ["--exhaustive", "--replay", "file"],
+        ["--replay", "file", "--runs", "2"],
+        ["--faults", "1"],
+    ],
+    ids=" ".join,
+)
+def test_an_option_without_effect_is_refused(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["choreography", "simulate", *given]) == 2
+    assert "has no effect" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", ["abc", "0", "-1", "1.5"])
+def test_a_number_of_runs_that_is_none_says_what_is_wanted(
+    number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["choreography", "simulate", f"--runs={number}"])
+    assert "a whole number of at least 1" in capsys.readouterr().err
+
+
+def test_a_failure_is_kept_before_it_is_made_smaller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def impatience(*given: object) -> None:
+        raise RuntimeError("somebody pressed Ctrl-C")
+
+    MUTANTS["no_tombstone"](monkeypatch)
+    monkeypatch.setattr("services.simulation.campaign.shrink", impatience)
+    kept = tmp_path / "failure.json"
+    with pytest.raises(RuntimeError):
+        main(["choreography", "simulate", "--seed", "0", "--runs", "1", "--orders", "12", "--save", str(kept)])
+    assert "seed 0 breaks I" in capsys.readouterr().err
+    assert load(kept).seed == 0
 
 
 def test_a_replay_file_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
