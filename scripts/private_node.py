@@ -219,10 +219,6 @@ class PrivateNode:
             os.kill(self._record()[role][0], signal.SIGKILL)
         while self._alive(role):
             time.sleep(0.05)
-        # One that ended between two looks is dead and not yet reaped.
-        for child in self._children:
-            if child.pid == (self._record().get(role) or (0, None))[0]:
-                child.wait()
 
     def _alive(self, role: str) -> bool:
         pid, born = self._record().get(role) or (0, None)

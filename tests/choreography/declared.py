@@ -180,7 +180,7 @@ def _unheeded() -> Iterator[Broken]:
     yield Broken(
         "a clock that creates",
         Rule.DECIDES,
-        replace(CHOREOGRAPHY, timed=(Timed("commande", (CommandeCreee,), after=CommandeInitiee),)),
+        replace(CHOREOGRAPHY, timed=(Timed("commande", (CommandeCreee,), after=(CommandeInitiee,)),)),
         "that time has passed can only cancel",
         0,
     )
@@ -188,7 +188,7 @@ def _unheeded() -> Iterator[Broken]:
         "a clock that says another's event",
         Rule.SENDER,
         replace(
-            CHOREOGRAPHY, timed=(*CHOREOGRAPHY.timed, Timed("stock", (PaiementEchoue,), after=CommandeInitiee))
+            CHOREOGRAPHY, timed=(*CHOREOGRAPHY.timed, Timed("stock", (PaiementEchoue,), after=(CommandeInitiee,)))
         ),
         "the clock of stock says paiement.echoue, which is paiement's to say",
         0,
