@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scripts.installed_server import NodeError, find_epmd, find_server
 from scripts.probes import HOST, answers, birth, port_is_free
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 # Below the ephemeral range, so that no outgoing connection takes a port while the node is stopped,
 # and clear of the ports of a system RabbitMQ (4369, 5672, 15672, 25672, 35672).
 PORTS = range(26000, 32000)
-SERVERS = ("/usr/lib/rabbitmq/lib", "/opt/rabbitmq", "/usr/local/lib/rabbitmq/lib")
 CONFIGURATION = """\
 management.tcp.ip = 127.0.0.1
 management.tcp.port = {management}
@@ -37,27 +37,6 @@ disk_free_limit.absolute = 50MB
 # The write-ahead log of quorum queues is held in memory too: 512 MiB unless told otherwise.
 raft.wal_max_size_bytes = 67108864
 """
-
-
-class NodeError(Exception):
-    """The private node cannot do what was asked; the text is one sentence for a person."""
-
-
-def find_server() -> Path:
-    """The server's own start script: the wrapper in /usr/sbin insists on another user."""
-    pattern = "rabbitmq_server-*/sbin/rabbitmq-server"
-    found = [script for folder in SERVERS for script in sorted(Path(folder).glob(pattern))]
-    if not found:
-        raise NodeError("No RabbitMQ server is installed: run 'apt-get install rabbitmq-server' first.")
-    return found[-1]
-
-
-def find_epmd() -> Path:
-    """Erlang's name service, started apart so that its process is known and can be ended."""
-    for candidate in (shutil.which("epmd"), "/usr/lib/erlang/bin/epmd"):
-        if candidate and Path(candidate).exists():
-            return Path(candidate)
-    raise NodeError("Erlang's epmd was not found: run 'apt-get install erlang-base' first.")
 
 
 class PrivateNode:

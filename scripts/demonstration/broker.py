@@ -13,7 +13,8 @@ from pathlib import Path
 from contracts.choreography import CHOREOGRAPHY
 from contracts.topology import inbox
 from scripts.demonstration.crew import ROOT
-from scripts.private_node import SERVERS, NodeError, PrivateNode
+from scripts.installed_server import SERVERS, NodeError
+from scripts.private_node import PrivateNode
 from scripts.probes import answers
 from services.runtime import (
     BrokerTrouble,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts import private_node
-from scripts.private_node import NodeError, PrivateNode
+from scripts.installed_server import NodeError
+from scripts.private_node import PrivateNode
 from tests.support.outsider import Outsider
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from scripts.private_node import PORTS, NodeError, PrivateNode, find_server
+from scripts.installed_server import NodeError, find_server
+from scripts.private_node import PORTS, PrivateNode
 from scripts.probes import HOST, answers, port_is_free
 from tests.support.brokers import IMAGE
 

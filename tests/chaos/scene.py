@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scripts.private_node import NodeError
+from scripts.installed_server import NodeError
 from scripts.probes import HOST
 from tests.chaos.arena import Arena, sqlite_url
 from tests.chaos.nodes import USER, in_container, installed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scripts.private_node import NodeError
+from scripts.installed_server import NodeError
 from tests.chaos import __main__ as chaos
 from tests.chaos import scene
 from tests.chaos.run import Plan, Report, Run
