@@ -220,7 +220,8 @@ class History:
             for entry in self.spoken
             if entry.exchange.endswith(".dlx")
         )
-        found = (*self.letters, *self.sent_back, *remembered)
+        # The stream first: of two accounts of one letter the later stays, and a queue's has the detail.
+        found = (*remembered, *self.sent_back, *self.letters)
         return tuple({(each.service, each.body, each.reason, each.broker): each for each in found}.values())
 
     @cached_property
