@@ -20,6 +20,7 @@ SERVICE = Service(
     REACTIONS,
     tables=store.TABLES,
     inspect=store.inspect,
+    cancelled=store.annulees,
     timed=TIMED,
     stocked_with=store.stocked_with,
     migrations=store.MIGRATIONS,

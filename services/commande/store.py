@@ -168,3 +168,10 @@ def inspect(connection: Connection) -> dict[str, Any]:
         "annulees": found.get(ANNULEE, 0),
     }
     return {"commandes": {"total": sum(counted.values()), **counted, "inconnues": found.get(INCONNUE, 0)}}
+
+
+def annulees(connection: Connection) -> list[str]:
+    """The orders cancelled, ever."""
+    table = Commande.TABLE
+    query = select(table.c.commande_id).where(table.c.etat == ANNULEE).order_by(table.c.commande_id)
+    return list(connection.scalars(query))

@@ -25,7 +25,11 @@ Migration = Callable[[Connection], None]
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a reaction is tried: `tries` in all (None: as many as there are delays), never on `never`."""
+    """How long a reaction is tried: at first, and after each delay of the ladder; `tries` cuts that short.
+
+    There are never more than the settings have delays, and one. An error of `never` is not tried after any delay;
+    like any other it is tried a second time at once, when the group that it broke is taken one by one.
+    """
 
     tries: int | None = None
     never: tuple[type[Exception], ...] = ()
@@ -97,7 +101,8 @@ def on(
 
     `reads` names the rows it will look at; of several, each may look at the rows of those before. `gives_up`
     is the refusal said when its retries are exhausted. `undoes` names the reactions that it takes back. `call`
-    is an async function run before and outside the transaction; its answer is handed to `do`.
+    is an async function run before and outside the transaction; its answer is handed to `do`. `patience` is for a
+    reaction that should be given up sooner than the settings say.
     """
     undone = undoes if isinstance(undoes, tuple) else (undoes,)
     return On(hears, do, _chain(reads), gives_up, undone, call, patience or Patience())
@@ -124,7 +129,8 @@ class Service:
 
     `stocked_with` turns the catalogue into the first rows of an empty database; `inspect` reads the business
     state; `migrations` are what changed in its tables since version 1, in order; `outside` opens what its calls
-    speak to (a gateway, a carrier) for the life of the worker.
+    speak to (a gateway, a carrier) for the life of the worker; `cancelled`, of the one that decides, names the
+    orders that it has cancelled.
     """
 
     name: str
@@ -135,6 +141,7 @@ class Service:
     stocked_with: Callable[[Mapping[str, Any]], Iterable[Row]] = lambda catalogue: ()
     migrations: tuple[Migration, ...] = ()
     outside: "Callable[[Settings], AbstractAsyncContextManager[Any]] | None" = None
+    cancelled: Callable[[Connection], list[str]] = lambda connection: []
 
     def on(self, type_: str) -> On | None:
         """Its reaction to events of wire type `type_`."""

@@ -3,15 +3,19 @@
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy import Connection
 
 from contracts.choreography import CHOREOGRAPHY
-from services.runtime import Entry, Settings, history_of, open_actions, orders_of, reading
+from services.runtime import DatabaseRefused, Entry, Service, Settings, history_of, open_actions, reading
 from services.verbs.arguments import console, whole
-from services.verbs.catalogue import SERVICES, add_option, chosen
+from services.verbs.catalogue import SERVICES, add_option, with_databases
+
+Entries = Callable[[Service, Connection], list[Entry]]
 
 
 def add(verbs: Any) -> None:
@@ -19,7 +23,8 @@ def add(verbs: Any) -> None:
         "journal",
         help="the actions carried out for an order, service by service",
         description="The actions carried out for an order, with their data, and whether they were undone. "
-        "With --open: the actions done and not undone of cancelled orders; there should be none.",
+        "With --open: the actions done and not undone of cancelled orders; there should be none. Exit code 1 when "
+        "nothing was carried out for the order, or something is open; 2 when that cannot be told.",
     )
     journal.add_argument("commande_id", nargs="?", metavar="CMD", help="the order")
     journal.add_argument("--open", action="store_true", help="actions done and not undone of cancelled orders")
@@ -32,35 +37,54 @@ def _journal(options: argparse.Namespace, settings: Settings) -> int:
     if bool(options.commande_id) == options.open:
         print("services: journal: name an order, or ask for --open, and not both", file=sys.stderr)
         return 2
-    found = _open(options, settings) if options.open else _of_order(options, settings)
+    entries = (
+        _open(settings) if options.open else lambda _, connection: history_of(connection, options.commande_id)
+    )
+    services = with_databases(options, settings)
+    found, unread = _read(services, entries, settings)
     if options.json:
         print(json.dumps([_shown(name, entry) for name, entry in found], ensure_ascii=False))
     elif found:
         console().print(_table(found))
-    if not found and not options.open:
+    for refused in unread:
+        print(f"services: {refused}", file=sys.stderr)
+    if not found and not unread and not options.open:
         print(f"no service has carried out anything for {options.commande_id}", file=sys.stderr)
-        return 1
-    return 0
+    return _code(bool(found), bool(unread), as_hoped=bool(found) != options.open)
 
 
-def _of_order(options: argparse.Namespace, settings: Settings) -> list[tuple[str, Entry]]:
-    found = []
-    for service in chosen(options):
-        with reading(service, settings) as connection:
-            found += [(service.name, entry) for entry in history_of(connection, options.commande_id)]
-    return sorted(found, key=lambda pair: pair[1].at)
+def _code(found: bool, unread: bool, *, as_hoped: bool) -> int:
+    """What was not found may be where nobody could look."""
+    if unread and not found:
+        return 2
+    return 0 if as_hoped else 1
 
 
-def _open(options: argparse.Namespace, settings: Settings) -> list[tuple[str, Entry]]:
-    """The decider knows the cancelled orders, as far back as its outbox remembers; each service, what it did."""
-    with reading(SERVICES[CHOREOGRAPHY.decider], settings) as connection:
-        orders = orders_of(connection, CHOREOGRAPHY.cancelled.TYPE)
-    found = []
-    for service in chosen(options):
+def _read(
+    services: list[Service], entries: Entries, settings: Settings
+) -> tuple[list[tuple[str, Entry]], list[DatabaseRefused]]:
+    """The entries of each service, oldest first; and why those could not be read that could not."""
+    found, unread = [], []
+    for service in services:
+        try:
+            with reading(service, settings) as connection:
+                found += [(service.name, entry) for entry in entries(service, connection)]
+        except DatabaseRefused as refused:
+            unread.append(refused)
+    return sorted(found, key=lambda pair: pair[1].at), unread
+
+
+def _open(settings: Settings) -> Entries:
+    """The decider knows the cancelled orders; each service, what it did and has not undone."""
+    decider = SERVICES[CHOREOGRAPHY.decider]
+    with reading(decider, settings) as connection:
+        orders = decider.cancelled(connection)
+
+    def entries(service: Service, connection: Connection) -> list[Entry]:
         undoable = {action.__name__ for line in service.reactions for action in line.undoes}
-        with reading(service, settings) as connection:
-            found += [(service.name, entry) for entry in open_actions(connection, orders, undoable)]
-    return found
+        return open_actions(connection, orders, undoable)
+
+    return entries
 
 
 def _shown(service: str, entry: Entry) -> dict[str, Any]:

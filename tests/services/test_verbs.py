@@ -1,6 +1,7 @@
 """The operator's verbs: one line about a mistake, and tables that say everything on a pipe too."""
 
 import argparse
+import datetime as dt
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ from services.__main__ import _parser, main
 from services.runtime import Settings, open_desk
 from services.stock import SERVICE as STOCK
 from services.verbs.catalogue import SERVICES
-from tests.support.facts import initiee
+from tests.support.facts import annulee, demande, initiee
 
 ROOT = Path(__file__).parents[2]
 Captured = pytest.CaptureFixture[str]
@@ -75,6 +76,47 @@ def test_an_id_is_never_markup_and_never_cut(
     assert produit in capsys.readouterr().out
     assert main(["journal", order, "--service", "stock"]) == 0
     assert order in capsys.readouterr().out.replace("\n", "")
+
+
+def cancelled_and_still_held(database: Settings) -> None:
+    with open_desk(SERVICES["commande"], database) as desk:
+        desk.hear(initiee("A"), demande("A"))
+        desk.now += dt.timedelta(days=400)
+        desk.ledger.mark_said(envelope.id for envelope in desk.envelopes)
+        desk.now += dt.timedelta(days=400)
+        assert desk.ledger.purge() > 0
+    with open_desk(STOCK, database) as desk:
+        desk.hear(initiee("A"), initiee("B"))
+
+
+def test_what_a_cancelled_order_still_holds_is_open_however_long_ago_it_was(
+    database: Settings, capsys: Captured
+) -> None:
+    cancelled_and_still_held(database)
+    capsys.readouterr()
+    assert main(["journal", "--open", "--service", "stock", "--json"]) == 1
+    entries = json.loads(capsys.readouterr().out)
+    assert [(entry["commande_id"], entry["action"]) for entry in entries] == [("A", "reserver")]
+    with open_desk(STOCK, database) as desk:
+        desk.hear(desk.enveloped(annulee("A"), id="the-cancellation"))
+    assert main(["journal", "--open", "--service", "stock"]) == 0
+
+
+def test_a_journal_shows_what_there_is_and_says_which_database_is_missing(
+    database: Settings, capsys: Captured
+) -> None:
+    cancelled_and_still_held(database)
+    capsys.readouterr()
+    assert main(["journal", "A", "--json"]) == 0
+    said = capsys.readouterr()
+    assert {entry["service"] for entry in json.loads(said.out)} == {"stock", "commande"}
+    paiement, notification = said.err.splitlines()
+    assert "paiement.sqlite3: no such database" in paiement
+    assert "notification.sqlite3: no such database" in notification
+    assert main(["journal", "A", "--service", "paiement"]) == 2, "it may be there that something was done"
+    with open_desk(STOCK, database) as desk:
+        desk.hear(desk.enveloped(annulee("A"), id="the-cancellation"))
+    assert main(["journal", "--open"]) == 2, "it may be there that something is open"
 
 
 def test_nobody_is_ready_when_the_broker_is_away_and_that_is_said(
