@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import aiosmtplib
 
-from services.runtime import DatabaseRefused, Settings
+from services.runtime import BadSetting, Settings
 
 SENDER = "boutique@choregraphie.invalid"
 LONGEST_LOCAL_PART = 64  # RFC 5321, 4.5.3.1.1
@@ -112,14 +112,14 @@ class CourrierCapricieux:
 
 @contextlib.asynccontextmanager
 async def ouvrir(settings: Settings) -> AsyncIterator[Courrier]:
-    """The carrier that the settings name. Raises DatabaseRefused when its folder cannot be written."""
+    """The carrier that the settings name. Raises BadSetting when its folder cannot be written."""
     courrier: Courrier
     kind, _, rest = settings.carrier.partition(":")
     if kind == "maildir":
         try:
             courrier = Maildir(Path(rest), settings.mail_domain)
         except OSError as error:
-            raise DatabaseRefused(f"SAGA_CARRIER {rest}: {error.strerror}") from None
+            raise BadSetting(f"SAGA_CARRIER {rest}: {error.strerror}") from None
     else:
         server = urlsplit(settings.carrier)
         courrier = Smtp(

@@ -33,7 +33,9 @@ def sources(*folders: str) -> list[Path]:
 
 
 def is_python(path: Path) -> bool:
-    return path.is_file() and path.suffix in {"", ".py"} and b"python" in path.read_bytes()[:60]
+    """Modules, and commands without a suffix that begin by naming the interpreter."""
+    named = path.is_file() and not path.suffix and b"python" in path.read_bytes()[:60]
+    return path.suffix == ".py" or named
 
 
 @pytest.mark.parametrize("name", DOORS)
@@ -55,7 +57,7 @@ def test_nobody_imports_behind_the_front_door_of_the_runtime() -> None:
     # The simulation takes the runtime apart and puts it together again on a clock and a broker of its own.
     inside = {"runtime", "simulation"}
     outside = [p for p in sources("services", "saga_monitor") if inside.isdisjoint(p.parts)]
-    outside += [path for path in sorted((ROOT / "scripts").iterdir()) if is_python(path)]
+    outside += [path for path in sorted((ROOT / "scripts").rglob("*")) if is_python(path)]
     behind = {
         f"{path.relative_to(ROOT)}: {module}"
         for path in outside

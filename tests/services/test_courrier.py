@@ -7,7 +7,7 @@ import aiosmtplib
 import pytest
 
 from services.notification.courrier import CourrierCapricieux, Maildir, Smtp, ouvrir
-from services.runtime import DatabaseRefused, Settings
+from services.runtime import BadSetting, Settings
 from tests.support.smtp_server import MailServer, mail_server
 
 LETTER = ("key-1", "CMD-1", "Votre commande CMD-1 est confirmée", "Bonjour,\n\nc'est confirmé.\n.\nFin\n")
@@ -71,7 +71,7 @@ async def test_the_settings_name_a_folder_which_is_made(tmp_path: Path) -> None:
 
 async def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DatabaseRefused, match="SAGA_CARRIER"):
+    with pytest.raises(BadSetting, match="SAGA_CARRIER"):
         async with ouvrir(Settings(carrier=f"maildir:{tmp_path}/file/x")):
             pass
 
