@@ -63,7 +63,7 @@ class Found:
 
 
 class Search:
-    """`faults`: how many may happen in one run."""
+    """`faults`: how many may happen in one run. `ended`: the services' states and the dead letters at each end."""
 
     def __init__(self, scope: Scope, faults: int, books: Books) -> None:
         books.reset()
@@ -76,6 +76,7 @@ class Search:
         self._last = [number for name, number in self._index.items() if not _is_heard(name)]
         self._left: dict[State, int] = {}
         self._from: dict[State, tuple[State, int, int, str]] = {}
+        self.ended: set[tuple[tuple[int, ...], Bag]] = set()
         self._judged: dict[tuple[tuple[int, ...], Bag], list[str]] = {}
 
     def run(self) -> Found:
@@ -105,6 +106,7 @@ class Search:
         """Follow every step from `state`; whether nothing is wrong with it."""
         if not state.letters and not state.down:
             found.ends += 1
+            self.ended.add((state.services, state.dead))
             broken = self._judge(state)
             if broken:
                 found.violations, found.path, found.states = broken, self._path(state), len(self._left)
@@ -122,7 +124,7 @@ class Search:
         return True
 
     def _steps(self, state: State) -> Iterator[tuple[int, int, Effect]]:
-        """Each: the service, the number of the letter taken (-1: none), and how it goes."""
+        """Each: the service, the number of the letter taken (-1: none), and how it goes; reduced as said above."""
         by_service = self._deliverable(state)
         for service, letter in by_service:
             effects = self._steppers[service].effects(state.services[service], letter)
@@ -133,7 +135,13 @@ class Search:
         busy = [pair for pair in by_service if pair[0] not in self._last]
         downs = [n for n in range(len(self._steppers)) if state.down >> n & 1]
         others_rest = not busy and all(n in self._last for n in downs)
-        for service, letter in by_service if others_rest else busy:
+        yield from self._every(state, by_service if others_rest else busy, downs)
+
+    def _every(
+        self, state: State, taken: list[tuple[int, int]], downs: list[int]
+    ) -> Iterator[tuple[int, int, Effect]]:
+        """Every way in which one of `taken` can go, and whatever happens by itself."""
+        for service, letter in taken:
             for effect in self._steppers[service].effects(state.services[service], letter):
                 yield service, letter, effect
         for service in downs:

@@ -50,11 +50,12 @@ class Effect:
 
 @dataclass(frozen=True)
 class Kept:
-    """A state of a service: how to get it back, and its rows for the oracle."""
+    """A state of a service: how to get it back, and its rows for the oracle; `canon` is all that counts."""
 
     file: bytes
     outside: Outside
     tables: Tables
+    canon: object
 
 
 class Stepper:
@@ -201,7 +202,7 @@ class Stepper:
         if canon not in self._known:
             self._known[canon] = len(self.states)
             file = zlib.compress(self._books.save(self.name), 1)
-            self.states.append(Kept(file, self._outside.copy(), tables))
+            self.states.append(Kept(file, self._outside.copy(), tables, canon))
         return self._known[canon]
 
     def _sent(self, outgoing: Sequence[Outgoing]) -> tuple[int, ...]:

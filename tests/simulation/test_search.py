@@ -8,17 +8,51 @@ import pytest
 
 from services.simulation import Search
 from services.simulation.scopes import SCOPES
+from services.simulation.search import State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from services.simulation import Books, Scope
+    from services.simulation.stepper import Effect
 
 
-@pytest.mark.parametrize(("scope", "faults"), [(SCOPES[0], 2), (SCOPES[1], 1), (SCOPES[2], 0)], ids=str)
+@pytest.mark.parametrize(
+    ("scope", "faults"), [(SCOPES[0], 2), (SCOPES[1], 1), (SCOPES[2], 0), (SCOPES[3], 1)], ids=str
+)
 def test_every_end_is_well(scope: Scope, faults: int, books: Books) -> None:
     found = Search(scope, faults, books).run()
     assert not found.violations
     assert found.ends > 1
     assert found.states > 100 * faults
+
+
+class Unreduced(Search):
+    """Every order of every step, without exception."""
+
+    def _steps(self, state: State) -> Iterator[tuple[int, int, Effect]]:
+        downs = [number for number in range(len(self._steppers)) if state.down >> number & 1]
+        yield from self._every(state, self._deliverable(state), downs)
+
+
+def told(search: Search) -> set[tuple[object, ...]]:
+    """What each end looks like, whatever numbers the search gave it."""
+    return {
+        (
+            tuple(s.states[n].canon for s, n in zip(search._steppers, services, strict=True)),
+            tuple(sorted(repr(search._letters.of(letter)) for letter in dead)),
+        )
+        for services, dead in search.ended
+    }
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("scope", "faults"), [(SCOPES[0], 0), (SCOPES[0], 1), (SCOPES[1], 0), (SCOPES[3], 0)])
+def test_what_is_left_out_leads_to_no_other_end(scope: Scope, faults: int, books: Books) -> None:
+    reduced, whole = Search(scope, faults, books), Unreduced(scope, faults, books)
+    few, many = reduced.run(), whole.run()
+    assert told(reduced) == told(whole)
+    assert few.states < many.states
 
 
 def test_more_faults_lead_to_more_states(books: Books) -> None:
