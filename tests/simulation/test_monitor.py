@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from saga_monitor.history import mark, runs
 from saga_monitor.progress import Progress, SetAside, State, judge
+from saga_monitor.queries import Queries
 from saga_monitor.reading.entries import DeadEntry, SaidEntry, read_entry
+from saga_monitor.store import Store
 from services.runtime import HistoryEntry
 from services.simulation import plan, walk
 from services.simulation.clock import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from saga_monitor.books.known import Order
     from services.simulation import Books, Facts
 
 STATES = {"creee": State.COMPLETED, "annulee": State.COMPENSATED}
@@ -57,6 +62,38 @@ def disagreements(facts: Facts) -> list[str]:
 def test_the_monitor_agrees_with_the_databases(books: Books) -> None:
     for seed in range(60):
         assert walk(plan(seed, 8), books, disagreements).found == (), f"seed {seed}"
+
+
+def shown(history: Sequence[HistoryEntry], path: Path) -> dict[str, tuple[object, ...]]:
+    """What the monitor's own projection, on its disk, says of each order once it has read all of that."""
+    store, queries = Store(path), Queries(path, 60.0)
+    try:
+        for run in runs(history, EPOCH):
+            store.apply([record for _, record in run], mark(run[0][0]), mark(run[-1][0]))
+        return {order.commande_id: _said_of(order, queries) for order in queries.orders(None, 1000, EPOCH)}
+    finally:
+        queries.close()
+        store.close()
+
+
+def _said_of(order: Order, queries: Queries) -> tuple[object, ...]:
+    """All that does not depend on where in the stream, and how often, something stands."""
+    events = {(e.id, e.type, e.source, e.causationid, e.note) for e in queries.events(order.commande_id)}
+    dead = {(d.service, d.event_id, d.reason) for d in queries.dead_letters(order.commande_id)}
+    return order.state, set(order.flags), order.at_rest, order.steps, set(order.remaining), events, dead
+
+
+@pytest.mark.parametrize("seed", [1, 5, 23])
+def test_the_projection_is_the_same_in_whatever_order_it_is_told(seed: int, books: Books, tmp_path: Path) -> None:
+    facts = walk(plan(seed, 12), books).facts
+    history = entries(facts)
+    straight, dice = shown(history, tmp_path / "straight"), random.Random(seed)
+    for turn in range(3):
+        told = history + dice.choices(history, k=len(history) // 2)
+        dice.shuffle(told)
+        assert shown(told, tmp_path / f"shuffled-{turn}") == straight
+    ended = {order: STATES[row["etat"]] for order, row in facts.orders.items() if order not in facts.in_doubt}
+    assert {order: straight[order][0] for order in ended} == ended
 
 
 @pytest.mark.parametrize("seed", [1, 5, 23])
