@@ -38,7 +38,7 @@ from services.runtime.errors import (
 )
 from services.runtime.journal import Entry, history_of, open_actions
 from services.runtime.logs import configure_logs, silence_the_client
-from services.runtime.outbox import Saying, orders_of, said_since, unsaid
+from services.runtime.outbox import Saying, last_number, said_since, unsaid
 from services.runtime.rows import Key, Row
 from services.runtime.service import Every, On, Patience, Service, every, on
 from services.runtime.settings import Settings, read_settings
@@ -84,6 +84,7 @@ __all__ = [
     "count",
     "every",
     "history_of",
+    "last_number",
     "look_into",
     "on",
     "open_actions",
@@ -92,7 +93,6 @@ __all__ = [
     "open_door",
     "open_history",
     "open_publisher",
-    "orders_of",
     "read_catalogue",
     "read_settings",
     "reading",

@@ -133,10 +133,15 @@ class Ledger:
                 )
             )
 
-    def unsaid(self, most: int, after: int = 0) -> tuple[list[Saying], int]:
-        """Up to `most` events decided and not said, from those numbered above `after`; and the last number."""
+    def unsaid(self, most: int, after: int = 0, up_to: int | None = None) -> tuple[list[Saying], int]:
+        """Up to `most` events decided and not said, numbered above `after` and up to `up_to`; the last number."""
         with self._database.begin() as connection:
-            return outbox.unsaid(connection, most, after)
+            return outbox.unsaid(connection, most, after, up_to)
+
+    def last_decided(self) -> int:
+        """The number of the event decided last."""
+        with self._database.begin() as connection:
+            return outbox.last_number(connection)
 
     def _transact(self, do: Callable[[Page], T], group: Sequence[Work], said: Iterable[str]) -> T:
         for last in reversed(range(CONFLICTS)):

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     delete,
+    func,
     insert,
     select,
     update,
@@ -41,6 +42,7 @@ OUTBOX = Table(
 )
 
 _DECIDE = insert(OUTBOX)
+_LAST = select(func.max(OUTBOX.c.number))
 _MARK_SAID = update(OUTBOX).where(OUTBOX.c.event_id == bindparam("the_id")).values(said_at=bindparam("now"))
 
 
@@ -92,24 +94,30 @@ def purge(connection: Connection, before: dt.datetime, most: int) -> int:
     return connection.execute(delete(OUTBOX).where(OUTBOX.c.number.in_(old))).rowcount
 
 
-def said_since(connection: Connection, since: dt.datetime, most: int, after: int) -> tuple[list[Saying], int]:
-    """Up to `most` events decided since that instant, from those numbered above `after`; and the last number."""
-    return _page(connection, OUTBOX.c.decided_at >= since, most, after)
+def last_number(connection: Connection) -> int:
+    """The number of the event decided last: who pages up to it comes to an end, whatever is decided meanwhile."""
+    return connection.execute(_LAST).scalar_one() or 0
 
 
-def orders_of(connection: Connection, type_: str) -> list[str]:
-    """The orders for which an event of that type was decided, as far as the outbox remembers."""
-    query = select(OUTBOX.c.commande_id).where(OUTBOX.c.type == type_).distinct()
-    return sorted(connection.scalars(query))
+def said_since(
+    connection: Connection, since: dt.datetime, most: int, after: int, up_to: int
+) -> tuple[list[Saying], int]:
+    """Up to `most` events decided since that instant, numbered from `after` (not) to `up_to`; the last number."""
+    return _page(connection, OUTBOX.c.decided_at >= since, most, after, up_to)
 
 
-def unsaid(connection: Connection, most: int, after: int = 0) -> tuple[list[Saying], int]:
-    """Up to `most` events not yet said, oldest first, from those numbered above `after`; and the last number."""
-    return _page(connection, OUTBOX.c.said_at.is_(None), most, after)
+def unsaid(
+    connection: Connection, most: int, after: int = 0, up_to: int | None = None
+) -> tuple[list[Saying], int]:
+    """Up to `most` events not yet said, oldest first, numbered from `after` (not) to `up_to`; the last number."""
+    return _page(connection, OUTBOX.c.said_at.is_(None), most, after, up_to)
 
 
-def _page(connection: Connection, which: ColumnElement[bool], most: int, after: int) -> tuple[list[Saying], int]:
+def _page(
+    connection: Connection, which: ColumnElement[bool], most: int, after: int, up_to: int | None
+) -> tuple[list[Saying], int]:
     query = select(OUTBOX).where(which, OUTBOX.c.number > after).order_by(OUTBOX.c.number).limit(most)
+    query = query if up_to is None else query.where(OUTBOX.c.number <= up_to)
     rows = connection.execute(query).all()
     sayings = [
         Saying(row.event_id, row.type, row.commande_id, bytes(row.body), row.decided_at, row.traceparent)

@@ -47,9 +47,10 @@ class Speaker:
 
     async def relay(self, older_than: dt.timedelta) -> None:
         """Say what was decided that long ago and not said: at start, everything; later, what others left."""
-        after = 0
+        # Up to what there is now: where other workers decide all the while, there would be no end of it.
+        after, last = 0, await self._tools.patiently(self._tools.ledger.last_decided)
         while True:
-            sayings, after = await self._tools.patiently(self._tools.ledger.unsaid, RELAYED_AT_ONCE, after)
+            sayings, after = await self._tools.patiently(self._tools.ledger.unsaid, RELAYED_AT_ONCE, after, last)
             limit = self._tools.now() - older_than
             due = [saying.outgoing(self._tools.service) for saying in sayings if saying.decided_at <= limit]
             if due:

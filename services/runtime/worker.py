@@ -157,7 +157,7 @@ class Pipeline:
         while True:
             results = await self._decided.get()
             await self._speaker.say(results)
-            if any(result.work is not None and result.work.unsure for result in results):
+            if any(result.work is not None and result.work.unsure and not result.sayings for result in results):
                 # What a commit decided whose reply was lost is in the outbox, and in no result.
                 await self._speaker.relay(older_than=dt.timedelta())
             tags = [result.delivery.tag for result in results if result.delivery is not None]

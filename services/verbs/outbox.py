@@ -21,6 +21,7 @@ from services.runtime import (
     Settings,
     apply,
     connected,
+    last_number,
     open_publisher,
     reading,
     said_since,
@@ -134,9 +135,11 @@ async def _say_again(service: Service, settings: Settings, since: dt.datetime, t
         # A broker that lost its data lost its queues with it.
         await apply(connection, wanted_topology(settings), declare=settings.topology == "apply")
     async with open_publisher(settings, name) as publisher:
+        with reading(service, settings) as connection:
+            last = last_number(connection)
         while True:
             with reading(service, settings) as connection:
-                page, after = said_since(connection, since, PAGE, after)
+                page, after = said_since(connection, since, PAGE, after, last)
             if not page:
                 return sent
             fates = await publisher.publish([saying.outgoing(service.name) for saying in page])

@@ -68,7 +68,7 @@ def shown(history: Sequence[HistoryEntry], path: Path) -> dict[str, tuple[object
     """What the monitor's own projection, on its disk, says of each order once it has read all of that."""
     store, queries = Store(path), Queries(path, 60.0)
     try:
-        for run in runs(history, EPOCH):
+        for run in runs((entry, read_entry(entry, EPOCH)) for entry in history):
             store.apply([record for _, record in run], mark(run[0][0]), mark(run[-1][0]))
         return {order.commande_id: _said_of(order, queries) for order in queries.orders(None, 1000, EPOCH)}
     finally:

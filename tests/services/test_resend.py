@@ -1,0 +1,33 @@
+"""`outbox resend` and the relay at start come to an end, though others decide all the while."""
+
+import datetime as dt
+
+from services.runtime import Desk, last_number, said_since
+from services.runtime.outbox import unsaid
+from services.stock import SERVICE
+from tests.services.conftest import OpenDesk
+from tests.support.facts import initiee
+
+
+def orders(desk: Desk, *names: str) -> None:
+    desk.hear(*(initiee(name, produit_id="PROD-456", quantite=1) for name in names))
+
+
+def test_what_is_decided_after_one_began_to_say_again_is_left_to_those_who_decide(sit_down: OpenDesk) -> None:
+    desk = sit_down(SERVICE)
+    orders(desk, "C-1", "C-2")
+    with desk.database.begin() as connection:
+        last = last_number(connection)
+    orders(desk, "C-3")
+    with desk.database.begin() as connection:
+        for page in (said_since(connection, _EVER, 10, 0, last), unsaid(connection, 10, 0, last)):
+            assert [saying.commande_id for saying in page[0]] == ["C-1", "C-2"]
+        assert said_since(connection, _EVER, 10, last, last) == ([], last)
+
+
+def test_an_empty_outbox_has_no_last_number(sit_down: OpenDesk) -> None:
+    with sit_down(SERVICE).database.begin() as connection:
+        assert last_number(connection) == 0
+
+
+_EVER = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
