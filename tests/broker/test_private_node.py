@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts import private_node
+from scripts import installed_server
 from scripts.installed_server import NodeError
 from scripts.private_node import PrivateNode
 from tests.support.outsider import Outsider
@@ -68,7 +68,7 @@ def test_the_command_starts_once_tells_and_stops(node: PrivateNode) -> None:
 def test_without_a_server_one_sentence_says_what_to_install(
     node: PrivateNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(private_node, "SERVERS", ("/nowhere",))
+    monkeypatch.setattr(installed_server, "SERVERS", ("/nowhere",))
     with pytest.raises(NodeError, match="apt-get install rabbitmq-server"):
         node.start()
 

@@ -15,10 +15,10 @@ from services.runtime.delivery import deal_with
 from services.runtime.errors import Reason
 from services.runtime.journal import Journal
 from services.runtime.page import Page
-from services.runtime.tools import Tools
 from services.runtime.transaction import Look
 from services.runtime.verdict import DeadLetter
-from services.runtime.work import Result
+from services.runtime.work import Result, Work
+from services.runtime.worker import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -115,17 +115,15 @@ def silent_undoing(patch: Patch) -> None:
 
 def messages_blamed(patch: Patch) -> None:
     """A database that does not answer is taken for a fault of the messages in hand."""
-    patiently = Tools.patiently
 
-    async def blaming(self: Any, do: Any, *args: Any) -> Any:
-        if do is not deal_with:
-            return await patiently(self, do, *args)
+    async def blaming(self: Any, works: list[Work], said: list[str]) -> list[Result]:
+        delays = self._tools.settings.retry_delays
         try:
-            return await self.on_thread(do, *args)
+            return list(await self._tools.on_thread(deal_with, self._ledger, works, delays, said))
         except DatabaseTrouble as trouble:
-            return [Result(w.delivery, DeadLetter(Reason.EXHAUSTED, str(trouble)), work=w) for w in args[1]]
+            return [Result(w.delivery, DeadLetter(Reason.EXHAUSTED, str(trouble)), work=w) for w in works]
 
-    patch(Tools, "patiently", blaming)
+    patch(Pipeline, "_deal_with", blaming)
 
 
 def keys_made_anew(patch: Patch) -> None:

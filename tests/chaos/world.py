@@ -11,9 +11,9 @@ import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from services.runtime import Settings, ledger, speaker, supervisor, worker
+from services.runtime import Settings, supervisor
 from services.runtime.database import open_database
-from services.runtime.failpoints import Place
+from services.runtime.failpoints import Place, watched
 from services.runtime.ledger import Ledger, Terms
 from services.runtime.tools import Tools
 from services.runtime.worker import Pipeline
@@ -26,7 +26,7 @@ from tests.chaos.model import Held, ModelBroker, ModelDoor
 from tests.chaos.orders import CATALOGUE, EXCHANGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 # A scenario that has not come to rest by then never will.
@@ -136,19 +136,9 @@ async def _session(tools: Tools, door: ModelDoor, idle_seconds: float | None) ->
         await running
 
 
-@contextlib.contextmanager
-def _deadly(place: Place | None) -> Iterator[None]:
-    modules: tuple[Any, ...] = (ledger, speaker, worker)
-    before = [module.passing for module in modules]
-
+def _deadly(place: Place | None) -> contextlib.AbstractContextManager[None]:
     def passing(at: Place) -> None:
         if at is place:
             raise PowerCut(at)
 
-    try:
-        for module in modules:
-            module.passing = passing
-        yield
-    finally:
-        for module, original in zip(modules, before, strict=True):
-            module.passing = original
+    return watched(passing)
