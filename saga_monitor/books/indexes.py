@@ -36,14 +36,6 @@ def index(connection: sqlite3.Connection) -> None:
         connection.execute(f"CREATE INDEX {definition}")
 
 
-def index_again(connection: sqlite3.Connection) -> None:
-    """Make them all in the place of another version's, within the caller's transaction."""
-    question = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'orders' AND sql IS NOT NULL"
-    for (name,) in connection.execute(question).fetchall():
-        connection.execute(f"DROP INDEX {name}")
-    index(connection)
-
-
 def _of_flags() -> Iterator[str]:
     # A flag may be rare among many orders with another: each has its own. STUCK is not kept: it needs a clock.
     for flag in (flag for flag in Flag if flag is not Flag.STUCK):

@@ -4,15 +4,13 @@ import datetime as dt
 import sqlite3
 from pathlib import Path
 
-from saga_monitor.books.indexes import index, index_again
+from saga_monitor.books.indexes import index
 from services.runtime import DatabaseRefused
 
 # "CHOR" in the file's header, so that another program's file is never written to.
 APPLICATION_ID = 0x43484F52
 # Raised with every change of the tables or of the judgement: the stream rebuilds what an older version kept.
-VERSION = 6
-# Its tables and judgement were these, its indexes others: such a file is indexed again, and goes on.
-_INDEXED_OTHERWISE = 5
+VERSION = 7
 BUSY_SECONDS = 5.0
 # Room for the pages that a batch touches, whatever the size of the file; memory stays flat.
 CACHE_KIB = 16_000
@@ -147,15 +145,11 @@ def refused(path: Path, error: sqlite3.Error) -> DatabaseRefused:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # Before anything is changed: a foreign file must be left as it was found.
-    if _version(connection, path) != VERSION:
+    if _version(connection, path) is None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("BEGIN IMMEDIATE")
-        found = _version(connection, path)  # somebody else may have been faster
-        if found is None:
+        if _version(connection, path) is None:  # somebody else may have been faster
             _create(connection)
-        elif found != VERSION:
-            index_again(connection)
-            connection.execute(f"PRAGMA user_version={VERSION}")
         connection.execute("COMMIT")
     connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
     # The stream can say everything again, so a commit need not wait for the disk.
@@ -163,12 +157,12 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int | None:
-    """Which of those that can be used, None when the file is new. Raises DatabaseRefused for any other."""
+    """Ours, or None when the file is new. Raises DatabaseRefused for any other."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application == APPLICATION_ID and version in {VERSION, _INDEXED_OTHERWISE}:
-        return int(version)
+    if application == APPLICATION_ID and version == VERSION:
+        return VERSION
     if application == APPLICATION_ID:
         raise DatabaseRefused(
             f"{path}: written by another version of the monitor; delete it, the stream rebuilds it"
