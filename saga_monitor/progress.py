@@ -41,7 +41,7 @@ class State(StrEnum):
 class Flag(StrEnum):
     INTERVENTION = "INTERVENTION"  # a message was given up and calls for a person: the rule is in troubles.py
     STUCK = "STUCK"  # something remains, and nothing was heard for too long; this one needs a clock
-    CONTRADICTION = "CONTRADICTION"  # said twice, answered in two ways, or done after its tombstone
+    CONTRADICTION = "CONTRADICTION"  # facts that cannot all be true: faults.py has them
     NOT_ALLOWED = "NOT_ALLOWED"  # a service answered what the choreography does not let it answer so
     REPEATED_ORDER = "REPEATED_ORDER"  # a second order came with a known id; it has no effect
     NO_BEGINNING = "NO_BEGINNING"  # a service speaks of an order whose start is not in the history

@@ -7,10 +7,24 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from contracts.choreography import CHOREOGRAPHY
+from contracts.choreography import CHOREOGRAPHY, Step
 from saga_monitor.judging.hearing import CAUSES, Heard, Hearing
 
 _DECISIONS = {CHOREOGRAPHY.created.TYPE, CHOREOGRAPHY.cancelled.TYPE}
+
+
+def _before_creation() -> Iterator[Step]:
+    """The steps that must have succeeded before an order is created, the last first."""
+    called_by = next(step.after for step in CHOREOGRAPHY.steps if step.success is CHOREOGRAPHY.created)
+    while before := next((step for step in CHOREOGRAPHY.steps if step.success is called_by), None):
+        yield before
+        called_by = before.after
+
+
+_BEFORE_CREATION = tuple(_before_creation())
+# An order that is cancelled in answer to one of these had not been created: a demand or a refusal of a step that
+# the creation does not need can also end one that was.
+_STILL_OPEN = {CHOREOGRAPHY.starts.TYPE, *(step.success.TYPE for step in _BEFORE_CREATION)}
 _TIMED = {(said.TYPE, after.TYPE) for timed in CHOREOGRAPHY.timed for said in timed.says for after in timed.after}
 
 
@@ -26,7 +40,13 @@ class Fault:
 
 def contradictions(heard: Hearing) -> list[Fault]:
     """Facts that cannot both be true of one order."""
-    return [*_said_twice(heard), *_two_answers(heard), *_after_its_tombstone(heard)]
+    return [
+        *_said_twice(heard),
+        *_two_answers(heard),
+        *_created_though_refused(heard),
+        *_no_such_decision(heard),
+        *_after_its_tombstone(heard),
+    ]
 
 
 def not_allowed(heard: Hearing) -> list[Fault]:
@@ -66,15 +86,63 @@ def _two_answers(heard: Hearing) -> Iterator[Fault]:
     for event in heard.events:
         if event.causationid and event.service in CHOREOGRAPHY.services:
             by_cause[event.service, event.causationid][event.type] = event
+    told = set()
     for (service, _), answers in by_cause.items():
         if len(answers) > 1:
-            words = " and ".join(sorted(answers))
-            yield Fault(
-                service,
-                "two_answers",
-                f"{service} said both {words} in answer to one event",
-                list(answers.values())[-1],
-            )
+            told.add(service)
+            yield _both(service, list(answers.values()), "in answer to one event")
+    for step in CHOREOGRAPHY.steps:
+        answers = {e.type: e for e in heard.events if step.refusal and e.type in _ends(step)}
+        if len(answers) > 1 and step.service not in told and _exclude(heard, step):
+            yield _both(step.service, list(answers.values()), "of one order")
+
+
+def _ends(step: Step) -> set[str]:
+    return {said.TYPE for said in (step.success, step.refusal) if said}
+
+
+def _exclude(heard: Hearing, step: Step) -> bool:
+    """Whether the step's success and its refusal cannot both be true: an order created may be cancelled later."""
+    if step.refusal is not CHOREOGRAPHY.cancelled:
+        return True
+    causes = (heard.cause(event) for event in heard.events if event.type == CHOREOGRAPHY.cancelled.TYPE)
+    return any(cause and cause.type in _STILL_OPEN for cause in causes)
+
+
+def _both(service: str, answers: list[Heard], how: str) -> Fault:
+    words = " and ".join(sorted(answer.type for answer in answers))
+    return Fault(service, "two_answers", f"{service} said both {words} {how}", answers[-1])
+
+
+def _created_though_refused(heard: Hearing) -> Iterator[Fault]:
+    created = heard.first(CHOREOGRAPHY.created)
+    refused = [step for step in _BEFORE_CREATION if heard.refused(step) and not heard.said(step.success)]
+    for step in refused if created else ():
+        decider, no = CHOREOGRAPHY.decider, heard.first(step.refusal)
+        if created and no:
+            what = f"{decider} said {created.type}, and {step.service} had said {no.type}"
+            yield Fault(decider, "created_though_refused", what, max(created, no, key=lambda e: e.offset))
+
+
+def _no_such_decision(heard: Hearing) -> Iterator[Fault]:
+    """An answer to a decision that was never said, of an order about which another was said.
+
+    Of one that nothing was decided about, the decision may be on its way; of one without its beginning, trimmed.
+    """
+    if not heard.said(CHOREOGRAPHY.starts):
+        return
+    for never, said in (
+        (CHOREOGRAPHY.created, CHOREOGRAPHY.cancelled),
+        (CHOREOGRAPHY.cancelled, CHOREOGRAPHY.created),
+    ):
+        if heard.said(never) or not heard.said(said):
+            continue
+        for event in heard.answers(never):
+            # An answer to something else that was heard is not allowed, and said to be.
+            if heard.cause(event) is None:
+                which = f"{event.service} said {event.type}, which answers {never.TYPE}"
+                what = f"{which}, and {CHOREOGRAPHY.decider} never said that"
+                yield Fault(event.service, "no_such_decision", what, event)
 
 
 def _after_its_tombstone(heard: Hearing) -> Iterator[Fault]:

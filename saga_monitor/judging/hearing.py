@@ -85,6 +85,11 @@ class Hearing:
         types = {said.TYPE for said in reaction.says} if reaction else set()
         return next((e for e in self.events if e.type in types and self._answers(e, decision.TYPE)), None)
 
+    def answers(self, decision: EventClass) -> list[Heard]:
+        """Everything that was said in answer to `decision`, whoever says it."""
+        types = {said.TYPE for r in CHOREOGRAPHY.reactions if r.hears is decision for said in r.says}
+        return [e for e in self.events if e.type in types and self._answers(e, decision.TYPE)]
+
     def _answers(self, event: Heard, decision: str) -> bool:
         causes = CAUSES[event.type]
         if len(causes) == 1:

@@ -11,8 +11,10 @@ import pytest
 from contracts.topology import events
 from saga_monitor.anomalies import Kind
 from tests.monitor.stage import (
+    ASKED,
     CONFIRMED,
     HELD,
+    PAID,
     PLACED,
     STORIES,
     Line,
@@ -43,6 +45,26 @@ NOTHING = {"reservation_id": None}
             "two_answers",
             "paiement said both paiement.echoue and paiement.effectue in answer to one event",
         ),
+        (
+            [*HELD, Line("stock.reservation_echouee", None, 200), *undone("stock.reservation_echouee")],
+            "two_answers",
+            "stock said both stock.reservation_echouee and stock.reserve of one order",
+        ),
+        (
+            [*PAID, *undone("commande.initiee"), Line("commande.creee", "paiement.effectue", 900), CONFIRMED[-1]],
+            "two_answers",
+            "commande said both commande.annulee and commande.creee of one order",
+        ),
+        (
+            [*STORIES["refused by payment"], Line("commande.creee", "commande.initiee", 900), CONFIRMED[-1]],
+            "created_though_refused",
+            "commande said commande.creee, and paiement had said paiement.echoue",
+        ),
+        (
+            [*STORIES["refused by payment"], Line("notification.envoyee", None, 900, CONFIRMED[-1].data)],
+            "no_such_decision",
+            "notification said notification.envoyee, which answers commande.creee, and commande never said that",
+        ),
     ],
 )
 async def test_contradictions(
@@ -52,6 +74,26 @@ async def test_contradictions(
     (anomaly,) = await wrong(monitor, stream, broker())
     assert (anomaly.kind, anomaly.reason) == (Kind.CONTRADICTION, reason)
     assert f"CMD-1: {words}; compare the journal of" in anomaly.sentence
+
+
+async def test_an_undoing_of_an_order_that_was_created_and_never_cancelled(
+    monitor: Monitor, stream: Stream
+) -> None:
+    stream.tell("CMD-1", [*CONFIRMED, Line("stock.libere", None, 500)])
+    stream.tell("UNDECIDED", [*HELD, Line("stock.libere", None, 500)])
+    found_ = await wrong(monitor, stream, broker())
+    assert [(a.commande_id, a.reason) for a in found_ if a.kind == Kind.CONTRADICTION] == [
+        ("CMD-1", "no_such_decision")
+    ]
+
+
+async def test_a_cancellation_on_demand_may_come_before_or_after_a_creation(
+    monitor: Monitor, stream: Stream
+) -> None:
+    """Two workers of the decider need not be heard in the order of what they decided."""
+    cancelled = undone("commande.annulation_demandee", modele="rectificatif")
+    stream.tell("CMD-1", [*PAID, ASKED, *cancelled, *CONFIRMED[3:]])
+    assert await wrong(monitor, stream, broker()) == []
 
 
 @pytest.mark.parametrize("late_first", [False, True])
