@@ -44,8 +44,14 @@ RULES = (
     Rule(Kind.BLIND, Severity.CRITICAL),
     Rule(Kind.CONTRADICTION, Severity.CRITICAL, fades=_A_DAY),
     Rule(Kind.HALF_UNDONE, Severity.CRITICAL, but_for=frozenset({Reason.RETRYING}), asks=True),
-    # What waits for its next try, or its turn, is late and on its way; nobody need get up for it.
-    Rule(Kind.STUCK, Severity.WARNING, but_for=frozenset({Reason.RETRYING, Reason.QUEUED}), asks=True),
+    # What waits for its next try, or its turn, is late and on its way; nobody need get up for it. Nor for what
+    # may have ended before the history begins.
+    Rule(
+        Kind.STUCK,
+        Severity.WARNING,
+        but_for=frozenset({Reason.RETRYING, Reason.QUEUED, Reason.NO_BEGINNING}),
+        asks=True,
+    ),
     Rule(Kind.DEAD_LETTER, Severity.WARNING, asks=True),
     Rule(Kind.NOT_ALLOWED, Severity.WARNING, fades=_A_DAY),
     Rule(Kind.CLOCK_SKEW, Severity.WARNING),

@@ -13,6 +13,7 @@ from typing import Any
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.books import evidence
 from saga_monitor.books.evidence import Case, Letter
+from saga_monitor.books.sample import Marks
 from saga_monitor.books.schema import instant
 from saga_monitor.books.tallies import Spread, bounded
 from saga_monitor.judging import clocks, faults
@@ -98,12 +99,14 @@ class _Around:
         floor, ceiling = self.terms.stuck_after, self.terms.stuck_after * MOST_TIMES_STUCK_AFTER
         return dt.timedelta(seconds=min(max(floor, (p99_ms or 0) / 1000), ceiling))
 
-    def marks(self) -> list[dt.datetime]:
-        """The moments that part orders which wait for the same: when its time was up, who was heard since."""
+    def marks(self) -> Marks:
+        """What parts orders that wait for the same: whether their time is up, who was heard since."""
         late = {
             self.now - self.expected(service, undo) for service in CHOREOGRAPHY.services for undo in (False, True)
         }
-        return sorted(late | {voice.at - GRACE for voice in self.voices.values()})
+        voices = self.voices.values()
+        moments = sorted(late | {voice.at - GRACE for voice in voices})
+        return Marks(moments, sorted(voice.offset for voice in voices))
 
 
 def anomalies_of(queries: Queries, facts: Facts | None, now: dt.datetime, terms: Terms) -> list[Anomaly]:
@@ -173,7 +176,13 @@ def _waiting(case: Case, around: _Around) -> Iterator[Anomaly]:
     order = case.order
     # A queue that is empty holds no letter of this order either: somebody sent it back, or threw it away.
     dead = [d for d in case.dead if around.facts is None or around.facts.dead_letters(d.service)]
-    known = Known(order.heard, around.now, around.terms.tries, around.facts, case.retried, dead, around.voices)
+    known = Known(
+        order.commande_id,
+        order.heard,
+        order.last_offset,
+        *(around.now, around.terms.tries, around.facts),
+        *(case.retried, dead, around.voices),
+    )
     late = {}
     for wait in waits(order.state, order.at_rest, order.remaining, case.heard):
         given_up = any(d.service == wait.service and d.reason in GIVEN_UP for d in dead)

@@ -3,12 +3,13 @@
 import datetime as dt
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.books import sample
+from saga_monitor.books.sample import Marks
 from saga_monitor.books.schema import instant, moment
 from saga_monitor.books.tallies import REASONS, Spread, spread
 from saga_monitor.judging.hearing import Heard, Hearing
@@ -74,11 +75,11 @@ class Letter:
     alike: int
 
 
-def cases(queries: Queries, silent_for: float, now: dt.datetime, marks: Sequence[dt.datetime] = ()) -> list[Case]:
+def cases(queries: Queries, silent_for: float, now: dt.datetime, marks: Marks) -> list[Case]:
     """The orders that may be in trouble: flagged, in flight and silent for that long (s), or known to be retried.
 
     Of very many a few of each kind are looked at, and stand for the others: of those that wait for the same,
-    the ones last heard between two of `marks`.
+    the ones that `marks` do not part.
     """
     flagged = {order.commande_id: order for flag in _FLAGGED for order in queries.flagged(flag, LOOKED_AT, now)}
     until = now - dt.timedelta(seconds=silent_for)

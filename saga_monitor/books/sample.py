@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from saga_monitor.books.schema import instant
@@ -15,7 +16,7 @@ _One = TypeVar("_One", str, int)
 # of every kind, and so on. Counted apart from being placed: one window for both takes twice as long.
 _WAITING = """
 WITH waiting AS (
-    SELECT commande_id, quiet_since, (quiet_since >= ?2) || ' ' || {band} || state || remaining || CASE
+    SELECT commande_id, quiet_since, (quiet_since >= ?2) || ' ' || {bands}state || remaining || CASE
         WHEN dead_letters = 0 THEN ''
         ELSE (
             SELECT group_concat(DISTINCT service || (reason IN (SELECT value FROM json_each(?4))))
@@ -47,28 +48,39 @@ WITH there AS (
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What parts orders that wait for the same: the moments and the offsets between which each was last heard."""
+
+    moments: Sequence[dt.datetime] = ()
+    offsets: Sequence[int] = ()
+
+
 def waiting(
     queries: Queries,
     until: dt.datetime,
     now: dt.datetime,
-    marks: Sequence[dt.datetime],
+    marks: Marks,
     but_for: Iterable[str],
     limit: int,
 ) -> dict[str, int]:
     """Orders silent since before `until` or known to wait for another try, and how many more each stands for.
 
-    `marks`: the moments that part orders which wait for the same. `but_for`: orders not to be counted.
+    `but_for`: orders not to be counted.
     """
-    # A number of ours and nobody's text; the moments are bound.
-    band = "(" + " + ".join(["0", *(f"(heard < ?{6 + number})" for number in range(len(marks)))]) + ")"
+    # Numbers of ours and nobody's text; the marks are bound.
+    bands = _band("heard", 6, len(marks.moments)) + _band(
+        "last_offset", 6 + len(marks.moments), len(marks.offsets)
+    )
     rows = queries.ask(
-        _WAITING.format(band=band),
+        _WAITING.format(bands=bands),
         instant(until),
         instant(now),
         json.dumps(list(but_for)),
         json.dumps(sorted(GIVEN_UP)),
         limit,
-        *map(instant, marks),
+        *map(instant, marks.moments),
+        *marks.offsets,
     )
     return _standing_for(rows)
 
@@ -79,6 +91,11 @@ def letters(
     """Of a service's `count` newest letters (-1: of all) those since then, and how many more each stands for."""
     rows = queries.ask(_LETTERS, service, instant(since), count, json.dumps(sorted(reasons)), limit)
     return _standing_for(rows)
+
+
+def _band(column: str, first: int, many: int) -> str:
+    """In SQL, how many of the values bound from `first` on are beyond the column's."""
+    return f"({' + '.join(['0', *(f'({column} < ?{first + number})' for number in range(many))])}) || ' ' || "
 
 
 def _standing_for(rows: Sequence[tuple[Any, ...]]) -> dict[_One, int]:

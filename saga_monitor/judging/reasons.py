@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from contracts.choreography import CHOREOGRAPHY
 from contracts.topology import dlq, inbox, requeue
+from saga_monitor.judging.hearing import Heard
 from saga_monitor.judging.waits import Wait
 from saga_monitor.judging.words import because
 from saga_monitor.progress import GIVEN_UP
@@ -13,6 +15,8 @@ from saga_monitor.reading.facts import Facts
 
 # A message that is due comes back at the head of its queue's next look, not to the millisecond.
 GRACE = dt.timedelta(seconds=5)
+# How far back to look for what has no time of its own, before its order was last heard of.
+_LONG_BEFORE = dt.timedelta(hours=1)
 
 
 class Reason(StrEnum):
@@ -25,6 +29,9 @@ class Reason(StrEnum):
     QUEUED = "queued"  # the worker is there, and others are before it
     HELD = "held"  # the worker is there, has nothing before it, and says nothing
     NEVER_CAME = "never_came"  # the worker answers others, and this event is nowhere
+    NO_BEGINNING = (
+        "no_beginning"  # what calls for the answer is not in the history, so the answer may not be either
+    )
     UNKNOWN = "unknown"  # the broker could not be asked
 
 
@@ -62,9 +69,14 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known around one order. `heard`: when it last gave a sign; `tries`: how many a message has."""
+    """What is known around one order. `heard`, `last_offset`: when it last gave a sign, and where in the stream.
 
+    `tries`: how many a message has.
+    """
+
+    commande_id: str
     heard: dt.datetime
+    last_offset: int
     now: dt.datetime
     tries: int
     facts: Facts | None
@@ -83,7 +95,14 @@ class Why:
 
 def why(wait: Wait, known: Known) -> Why:
     """Why `wait` lasts: the first explanation that holds, the surest first."""
-    return _set_aside(wait, known) or _asked(wait, known) or _on_its_way(wait, known)
+    if wait.called is None:
+        return _set_aside(wait, known) or _retrying(wait, known) or _no_beginning(known)
+    return (
+        _set_aside(wait, known)
+        or _asked(wait, wait.called, known)
+        or _retrying(wait, known)
+        or _on_its_way(wait, wait.called, known)
+    )
 
 
 def _set_aside(wait: Wait, known: Known) -> Why | None:
@@ -96,54 +115,62 @@ def _set_aside(wait: Wait, known: Known) -> Why | None:
     return Why(Reason.SET_ASIDE, f"{message}; {remedy(letter)}")
 
 
-def _asked(wait: Wait, known: Known) -> Why | None:
+def _asked(wait: Wait, called: Heard, known: Known) -> Why | None:
     """What the broker knows of the inbox."""
     if known.facts is None:
         return None
     queue, service = known.facts.inbox(wait.service), wait.service
     if queue is None:
-        lost = "the queue {} does not exist, so nobody was bound to {}: restart a worker, which declares it, "
-        text = lost.format(inbox(service), _event(wait)) + "then `python -m services outbox resend --since 1h`"
-        return Why(Reason.NO_QUEUE, text)
+        text = (
+            f"the queue {inbox(service)} does not exist, so nobody was bound to {called.type}: restart a worker,"
+        )
+        return Why(Reason.NO_QUEUE, f"{text} which declares it, then {_said_again(called, known)}")
     if not queue.consumers:
         text = f"{inbox(service)} has no consumer and {_messages(queue.messages)}"
         return Why(Reason.NO_CONSUMER, f"{text}: start a worker with `python -m services run {service}`")
     return None
 
 
-def _on_its_way(wait: Wait, known: Known) -> Why:
+def _retrying(wait: Wait, known: Known) -> Why | None:
     retried = [one for one in known.retried if one.service == wait.service]
     last = retried[-1] if retried else None
-    if last and last.next and last.next + GRACE > known.now:
-        text = (
-            f"try {last.attempt} of {known.tries} failed{_detail(last.detail)}; the next is at {_clock(last.next)}"
-        )
-        return Why(Reason.RETRYING, f"{text}: wait, or mend what {wait.service} needs")
+    if last is None or last.next is None or last.next + GRACE <= known.now:
+        return None
+    tried = f"try {last.attempt} of {known.tries} failed{_detail(last.detail)}; the next is at {_clock(last.next)}"
+    return Why(Reason.RETRYING, f"{tried}: wait, or mend what {wait.service} needs")
+
+
+def _on_its_way(wait: Wait, called: Heard, known: Known) -> Why:
     if known.facts is None:
         return Why(Reason.UNKNOWN, "the broker could not be asked why: see whether it runs")
-    queue = known.facts.inbox(wait.service)
+    queue, service = known.facts.inbox(wait.service), wait.service
     if queue and queue.messages:
-        return Why(
-            Reason.QUEUED,
-            f"its worker is there, with {_messages(queue.messages)} before it: wait, or start another worker",
-        )
-    return _nowhere(wait, known)
+        before = f"its worker is there, with {_messages(queue.messages)} before it"
+        return Why(Reason.QUEUED, f"{before}: wait, or start another worker")
+    voice = known.voices.get(service)
+    # Later in the stream, for clocks differ; and by a while, for the worker may have had others in hand.
+    if voice and voice.offset > known.last_offset and voice.at > known.heard + GRACE:
+        text = f"{service} answers other orders and {called.type} is in none of its queues, so it never came:"
+        text += f" restart its worker, which binds {inbox(service)} again, then"
+        return Why(Reason.NEVER_CAME, f"{text} {_said_again(called, known)}")
+    text = f"its worker is there and {inbox(service)} is empty, so it holds the message or never had it:"
+    text += f" look at the log of {service}, and restart it; if it stays silent,"
+    return Why(Reason.HELD, f"{text} {_said_again(called, known)}")
 
 
-def _nowhere(wait: Wait, known: Known) -> Why:
-    voice = known.voices.get(wait.service)
-    if voice and voice.at > known.heard + GRACE:
-        return Why(
-            Reason.NEVER_CAME,
-            f"{wait.service} answers other orders and {_event(wait)} is in none of its queues, so it never came:"
-            f" restart its worker, which binds {inbox(wait.service)} again,"
-            " then `python -m services outbox resend --since 1h`",
-        )
+def _no_beginning(known: Known) -> Why:
+    text = "what calls for it is not in the history, which was trimmed or lost, so it may have been said before:"
     return Why(
-        Reason.HELD,
-        f"its worker is there and {inbox(wait.service)} is empty, so it holds the message or never had it:"
-        f" look at the log of {wait.service}, and restart it",
+        Reason.NO_BEGINNING, f"{text} `python -m services journal {known.commande_id}` tells what was done for it"
     )
+
+
+def _said_again(called: Heard, known: Known) -> str:
+    """How a message that was lost is sent once more: an outbox has only what its service has decided."""
+    if called.service not in CHOREOGRAPHY.services:
+        return f"the client must send {called.type} again, with the same event id"
+    since = (called.time or known.heard - _LONG_BEFORE).astimezone(dt.UTC)
+    return f"`python -m services outbox resend --service {called.service} --since {since:%Y-%m-%dT%H:%M:%SZ}`"
 
 
 def remedy(letter: Dead) -> str:
@@ -154,10 +181,6 @@ def remedy(letter: Dead) -> str:
     if letter.over:
         return f"its order was cancelled and undone since, so it can be taken out of {queue}"
     return f"mend the cause, then move it from {queue} back through the exchange {requeue(letter.service)}"
-
-
-def _event(wait: Wait) -> str:
-    return wait.called.type if wait.called else f"what calls for {wait.awaited}"
 
 
 def _detail(detail: str) -> str:

@@ -39,11 +39,8 @@ def _called(service: str, awaited: str, state: State, heard: Hearing) -> Heard |
         answering = CHOREOGRAPHY.reaction(service, decisions[0].TYPE)
         if answering and awaited in {said.TYPE for said in answering.says}:
             return heard.first(decisions[0])
-    causes = [
-        reaction.hears
-        for reaction in CHOREOGRAPHY.heard_by(service)
-        if awaited in {said.TYPE for said in reaction.says}
-    ]
-    # The beginning is the least telling of several causes: it was heard first, and answered by others.
-    causes.sort(key=lambda said: said is CHOREOGRAPHY.starts)
-    return heard.first(*causes)
+    causes = [r for r in CHOREOGRAPHY.heard_by(service) if awaited in {said.TYPE for said in r.says}]
+    # The beginning is the least telling of several causes: it was heard first, and answered by others. The most
+    # telling is one that has no other answer.
+    causes.sort(key=lambda reaction: (reaction.hears is CHOREOGRAPHY.starts, len(reaction.says)))
+    return heard.first(*(reaction.hears for reaction in causes))

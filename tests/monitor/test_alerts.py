@@ -56,6 +56,7 @@ def test_many_orders_with_one_trouble_are_one_alert() -> None:
     [
         anomaly(reason="retrying"),
         anomaly(reason="queued"),
+        anomaly(reason="no_beginning"),
         anomaly(kind=Kind.REPEATED_ORDER),
     ],
 )

@@ -67,6 +67,18 @@ async def test_orders_that_wait_for_the_same_and_are_judged_differently_are_coun
     }
 
 
+async def test_orders_asked_after_a_service_with_a_clock_ahead_was_heard_are_held(
+    monitor: Monitor, stream: Stream
+) -> None:
+    tell_many(stream, MANY, HELD, START - dt.timedelta(minutes=10), "BEFORE")
+    stream.tell("ANSWERED", CONFIRMED, START)
+    tell_many(stream, MANY, HELD, START - dt.timedelta(minutes=10), "AFTER")
+    assert counted(await wrong(monitor, stream, broker())) == {
+        ("stuck", "paiement", "never_came"): MANY,
+        ("stuck", "paiement", "held"): MANY,
+    }
+
+
 async def test_those_that_wait_for_another_try_are_told_from_those_that_do_not(
     monitor: Monitor, stream: Stream
 ) -> None:
