@@ -1,7 +1,9 @@
 """Forgets the orders that ended long ago, so that the file does not grow for ever.
 
-What has not ended stays, however old: somebody must look at it. The totals and the report are of what is kept.
-A late word about a forgotten order makes it known again, without its beginning, and is flagged so.
+What has not ended stays, however old: somebody must look at it. An undecided order without its beginning may have
+ended before the history begins: it goes like one that has, unless a message of it was given up. The totals and the
+report are of what is kept. A late word about a forgotten order makes it known again, without its beginning, and is
+flagged so.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ from collections.abc import Sequence
 from saga_monitor.books import minutes, tallies, times
 from saga_monitor.books.projection import add, counted
 from saga_monitor.books.schema import instant
+from saga_monitor.progress import Flag, State
 from saga_monitor.store import Store
 
 PAGE = 500
@@ -55,7 +58,7 @@ def forget(connection: sqlite3.Connection, before: int, after: int) -> int | Non
         (after, PAGE),
     ).fetchall()
     old = [row for row in found if row[-1] < before]
-    ended = [row for row in old if row[4]]
+    ended = [row for row in old if row[4] or _may_have_ended(State(row[2]), json.loads(row[3]))]
     if ended:
         _forget_orders(connection, ended)
     if not old or len(found) < PAGE:
@@ -67,11 +70,18 @@ def forget(connection: sqlite3.Connection, before: int, after: int) -> int | Non
     return int(found[-1][-2])
 
 
+def _may_have_ended(state: State, flags: Sequence[str]) -> bool:
+    undecided = state in {State.NEW, State.RUNNING, State.FAILED}
+    return undecided and Flag.NO_BEGINNING in flags and Flag.INTERVENTION not in flags
+
+
 def _forget_orders(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> None:
     numbers, ids = json.dumps([row[0] for row in rows]), json.dumps([row[1] for row in rows])
     counts, took = Counter[str](), Counter[times.Took]()
     for _, _, state, flags, at_rest, remaining, steps, duration_ms, *_ in rows:
         counts.subtract(counted(str(state), json.loads(str(flags)), bool(at_rest), str(remaining)))
+        turn = tallies.awaited_services(State(str(state)), bool(at_rest), json.loads(str(remaining)))
+        counts.subtract(f"at_step.{service}" for service in turn)
         parts = [(step, ms) for step, _, ms, _ in json.loads(str(steps))]
         took.subtract(times.part_of(parts, duration_ms if isinstance(duration_ms, int) else None))
     counts.subtract(_words(connection, numbers, ids))

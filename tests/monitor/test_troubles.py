@@ -92,3 +92,25 @@ async def test_what_ended_long_ago_is_forgotten_with_its_counts(stream: Stream, 
     assert monitor.queries.times()["order"].count == 1
     await monitor.hear(stream)
     assert monitor.notices == []
+
+
+async def test_what_is_left_of_a_trimmed_order_is_forgotten_but_not_a_missing_undoing(
+    stream: Stream, monitor: Monitor
+) -> None:
+    """Nobody can tell whether the one ended before the history begins; the other has not."""
+    stream.tell("TAIL", CONFIRMED[-1:])
+    stream.tell("UNDONE", undone(None)[1:2])
+    stream.tell("HALF", undone(None)[:2])
+    stream.tell("LOST", PAID[-1:])
+    stream.set_aside("commande", said("LOST", PAID[-1]))
+    await monitor.hear(stream)
+    prune(monitor.store, START + dt.timedelta(days=30))
+    now = START + dt.timedelta(days=31)
+    assert {o.commande_id for o in monitor.queries.orders(None, 10, now)} == {"HALF", "LOST"}
+    totals = monitor.queries.totals(now)
+    assert {name: n for name, n in totals.named("at_step.").items() if n} == {
+        "commande": 1,
+        "notification": 1,
+        "paiement": 1,
+    }
+    assert (totals.orders, totals.in_flight, totals.flag(Flag.NO_BEGINNING)) == (2, 2, 2)
