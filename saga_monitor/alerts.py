@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from saga_monitor.anomalies import Anomaly, Kind
+from saga_monitor.anomalies import FADES, Anomaly, Kind
 from saga_monitor.groups import grouped
 from saga_monitor.judging.reasons import Reason
 
@@ -39,10 +39,9 @@ class Rule:
     asks: bool = False
 
 
-_A_DAY = dt.timedelta(days=1)
 RULES = (
     Rule(Kind.BLIND, Severity.CRITICAL),
-    Rule(Kind.CONTRADICTION, Severity.CRITICAL, fades=_A_DAY),
+    Rule(Kind.CONTRADICTION, Severity.CRITICAL, fades=FADES),
     Rule(Kind.HALF_UNDONE, Severity.CRITICAL, but_for=frozenset({Reason.RETRYING}), asks=True),
     # What waits for its next try, or its turn, is late and on its way; nobody need get up for it. Nor for what
     # may have ended before the history begins.
@@ -53,7 +52,7 @@ RULES = (
         asks=True,
     ),
     Rule(Kind.DEAD_LETTER, Severity.WARNING, asks=True),
-    Rule(Kind.NOT_ALLOWED, Severity.WARNING, fades=_A_DAY),
+    Rule(Kind.NOT_ALLOWED, Severity.WARNING, fades=FADES),
     Rule(Kind.CLOCK_SKEW, Severity.WARNING),
 )
 ALL_KINDS = frozenset(rule.kind for rule in RULES)

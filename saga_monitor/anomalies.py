@@ -27,6 +27,8 @@ from services.runtime import Settings
 
 # What has no end of its own is shown for this long after it was last seen.
 RECENT = dt.timedelta(hours=1)
+# A fact that nothing ends, since it was said; for whoever asks about its order, there is no end of it.
+FADES = dt.timedelta(days=1)
 # Of fewer measures the slowest one in a hundred is the slowest of all: one outlier would speak for the step.
 ENOUGH_MEASURES = 100
 # However slow a step was, a silence so many times `stuck_after` is shown: what was measured may hold an outage,
@@ -113,8 +115,8 @@ def anomalies_of(queries: Queries, facts: Facts | None, now: dt.datetime, terms:
     """Everything that is wrong now, the gravest first, of one kind the longest standing first."""
     around = _Around(now, terms, facts, evidence.voices(queries), evidence.step_spreads(queries))
     cases = evidence.cases(queries, terms.stuck_after, now, around.marks())
-    found = [anomaly for case in cases for anomaly in _of_order(case, around)]
-    found = _counted(found, evidence.flagged_beyond(queries, cases, now))
+    found = [anomaly for case in cases for anomaly in _of_order(case, around) if not _faded(anomaly, now)]
+    found = _counted(found, evidence.flagged_beyond(queries, cases, now - FADES))
     found += [*_dead_letters(queries, facts, now), *_strangers(queries, now), *_skews(queries, now)]
     return sorted(found, key=_gravest)
 
@@ -145,6 +147,10 @@ def _gravest(anomaly: Anomaly) -> tuple[int, int, str]:
     return list(Kind).index(anomaly.kind), instant(anomaly.since) or 0, anomaly.commande_id or ""
 
 
+def _faded(anomaly: Anomaly, now: dt.datetime) -> bool:
+    return anomaly.kind in _KIND_OF.values() and anomaly.since is not None and now - anomaly.since > FADES
+
+
 def _counted(anomalies: Sequence[Anomaly], beyond: Mapping[Flag, int]) -> list[Anomaly]:
     """The oldest of each kind stands for the flagged orders that were not looked at, for they are older."""
     counted = list(anomalies)
@@ -161,15 +167,17 @@ def _of_order(case: Case, around: _Around) -> Iterator[Anomaly]:
     id_ = case.order.commande_id
     for fault in faults.contradictions(case.heard):
         text = f"{id_}: {fault.what}; compare the journal of {fault.service} with what really happened"
-        yield Anomaly(Kind.CONTRADICTION, id_, fault.service, fault.event.time, fault.reason, text)
+        since = fault.event.time or case.order.heard
+        yield Anomaly(Kind.CONTRADICTION, id_, fault.service, since, fault.reason, text)
     for fault in faults.not_allowed(case.heard):
         text = f"{id_}: {fault.what}; see which program speaks for {fault.service}"
-        yield Anomaly(Kind.NOT_ALLOWED, id_, fault.service, fault.event.time, fault.reason, text)
+        since = fault.event.time or case.order.heard
+        yield Anomaly(Kind.NOT_ALLOWED, id_, fault.service, since, fault.reason, text)
     starts = [event for event in case.heard.events if event.type == CHOREOGRAPHY.starts.TYPE]
     if len(starts) > 1:
         text = f"{id_}: {len(starts)} different orders came with this id; only the first has an effect:"
         text += " the client should order again under another"
-        yield Anomaly(Kind.REPEATED_ORDER, id_, None, starts[-1].time, "same_id", text)
+        yield Anomaly(Kind.REPEATED_ORDER, id_, None, starts[-1].time or case.order.heard, "same_id", text)
 
 
 def _waiting(case: Case, around: _Around) -> Iterator[Anomaly]:

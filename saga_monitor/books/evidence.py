@@ -2,13 +2,14 @@
 
 import datetime as dt
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.books import sample
+from saga_monitor.books.indexes import has
 from saga_monitor.books.sample import Marks
 from saga_monitor.books.schema import instant, moment
 from saga_monitor.books.tallies import REASONS, Spread, spread
@@ -93,11 +94,23 @@ def case(queries: Queries, commande_id: str, now: dt.datetime) -> Case | None:
     return _with_evidence(queries, {commande_id: order})[0] if order else None
 
 
-def flagged_beyond(queries: Queries, looked_at: Iterable[Case], now: dt.datetime) -> dict[Flag, int]:
-    """How many flagged orders there are beside these: all of them were heard before those that were looked at."""
-    seen = Counter(flag for case in looked_at for flag in case.order.flags)
-    totals = queries.totals(now)
-    return {flag: max(0, totals.flag(flag) - seen[flag]) for flag in _FLAGGED}
+def flagged_beyond(queries: Queries, looked_at: Iterable[Case], since: dt.datetime) -> dict[Flag, int]:
+    """How many flagged orders were heard since then beside these: all of them before those that were looked at."""
+    seen: dict[Flag, list[Order]] = {flag: [] for flag in _FLAGGED}
+    for case in looked_at:
+        for flag in seen.keys() & set(case.order.flags):
+            seen[flag].append(case.order)
+    return {
+        flag: _heard_before(queries, flag, min(order.last_offset for order in orders), since)
+        if len(orders) >= LOOKED_AT
+        else 0
+        for flag, orders in seen.items()
+    }
+
+
+def _heard_before(queries: Queries, flag: Flag, offset: int, since: dt.datetime) -> int:
+    question = f"SELECT count(*) FROM orders WHERE {has(flag)} AND last_offset < ? AND heard >= ?"  # noqa: S608
+    return int(queries.ask(question, offset, instant(since))[0][0])
 
 
 def voices(queries: Queries) -> dict[str, Voice]:

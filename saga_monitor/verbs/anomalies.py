@@ -8,7 +8,14 @@ from saga_monitor.verbs.session import Session, add_json
 
 
 def add(commands: Any) -> None:
-    command = commands.add_parser("anomalies", help="what is wrong and what to do; exit code 1 when anything is")
+    command = commands.add_parser(
+        "anomalies",
+        help="what is wrong and what to do; exit code 1 when anything is",
+        description="What is wrong now, why, and what to do about it; exit code 1 when anything is. A"
+        " contradiction, an event that is not allowed and an order's id used twice stay true for ever: they are"
+        " shown for a day after they were said. Clocks that differ and words by somebody else's exchange are shown"
+        " for an hour.",
+    )
     add_json(command)
     command.set_defaults(run=_anomalies)
 

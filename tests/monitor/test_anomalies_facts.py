@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from contracts.topology import events
-from saga_monitor.anomalies import Kind
+from saga_monitor.anomalies import Kind, anomalies_of_order
 from tests.monitor.stage import (
     ASKED,
     CONFIRMED,
     HELD,
     PAID,
     PLACED,
+    START,
     STORIES,
     Line,
     said,
     undone,
 )
-from tests.monitor.test_anomalies import LATER, broker, found, wrong
+from tests.monitor.test_anomalies import LATER, TERMS, broker, found, wrong
 
 if TYPE_CHECKING:
     from tests.monitor.conftest import Monitor
@@ -140,6 +141,24 @@ async def test_a_repeated_order(monitor: Monitor, stream: Stream) -> None:
     stream.tell("CMD-1", [*CONFIRMED, replace(PLACED[0], id="again", ms=5000)])
     (anomaly,) = await wrong(monitor, stream, broker())
     assert (anomaly.kind, anomaly.reason) == (Kind.REPEATED_ORDER, "same_id")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [*CONFIRMED, Line("commande.creee", id="2")],
+        [*PLACED, Line("paiement.effectue", "commande.initiee", 20), *CONFIRMED[1:2], *CONFIRMED[3:]],
+        [*CONFIRMED, replace(PLACED[0], id="again", ms=5000)],
+    ],
+)
+async def test_a_fact_that_nothing_ends_is_shown_for_a_day_and_after_that_with_its_order(
+    monitor: Monitor, stream: Stream, lines: list[Line]
+) -> None:
+    stream.tell("CMD-1", lines)
+    (fresh,) = await wrong(monitor, stream, broker(), START + dt.timedelta(hours=23))
+    later = START + dt.timedelta(hours=25)
+    assert await wrong(monitor, stream, broker(), later) == []
+    assert anomalies_of_order(monitor.queries, "CMD-1", broker(), later, TERMS) == [fresh]
 
 
 async def test_clocks_that_differ_are_named_by_pair_and_only_beyond_a_second(

@@ -116,6 +116,9 @@ async def test_more_contradictions_than_are_looked_at_are_counted(
     found = await wrong(monitor, stream, broker())
     assert [anomaly.kind for anomaly in found] == [Kind.CONTRADICTION] * 5
     assert counted(found) == {("contradiction", "commande", "said_twice"): 12}
+    stream.tell("TODAY", [*CONFIRMED, Line("commande.creee", id="2")], START + dt.timedelta(hours=20))
+    found = await wrong(monitor, stream, broker(), START + dt.timedelta(hours=30))
+    assert counted(found)["contradiction", "commande", "said_twice"] == 1
 
 
 async def test_a_reason_that_somebody_made_up_names_no_alert_of_its_own(monitor: Monitor, stream: Stream) -> None:
