@@ -10,7 +10,7 @@ from typing import Any
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.books import sample
 from saga_monitor.books.indexes import has
-from saga_monitor.books.sample import Marks
+from saga_monitor.books.sample import NOT_SENT_BACK, Marks
 from saga_monitor.books.schema import instant, moment
 from saga_monitor.books.tallies import REASONS, Spread, spread
 from saga_monitor.judging.hearing import Heard, Hearing
@@ -24,16 +24,20 @@ LOOKED_AT = 500
 _BEGINNING_OF_TIME = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LETTERS = (
     'SELECT commande_id, service, event_id, type, reason, detail, at, state, "offset"'
-    " FROM dead_letters LEFT JOIN orders USING (commande_id)"
+    " FROM dead_letters AS letter LEFT JOIN orders USING (commande_id)"
 )
 _LETTERS_AT = f'{_LETTERS} WHERE "offset" IN (SELECT value FROM json_each(?)) ORDER BY "offset" DESC'  # noqa: S608 - a constant
-_LETTERS_OF_ORDERS = f'{_LETTERS} WHERE commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset"'  # noqa: S608 - a constant
+_LETTERS_OF_ORDERS = (
+    f"{_LETTERS} WHERE commande_id IN (SELECT value FROM json_each(?)) AND {NOT_SENT_BACK}"  # noqa: S608 - constants
+    ' ORDER BY "offset"'
+)
 _FLAGGED = (Flag.CONTRADICTION, Flag.NOT_ALLOWED, Flag.REPEATED_ORDER, Flag.INTERVENTION)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One order and everything that was heard of it; of retries and dead letters, those not answered since.
+    """One order and everything that was heard of it; of retries and dead letters, those not answered since, nor
+    sent back.
 
     `alike`: how many more wait just as this one does, and were not looked at.
     """

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.books.schema import instant
 from saga_monitor.judging.troubles import GIVEN_UP
 from saga_monitor.queries import Queries
@@ -33,11 +34,32 @@ WITH waiting AS (
     SELECT * FROM placed WHERE place <= ?5 ORDER BY place, kind LIMIT ?5
 ) SELECT commande_id, kind, many - place FROM first JOIN kinds USING (kind) ORDER BY place, kind
 """
+_REFUSALS = {reaction.refusal.TYPE for reaction in CHOREOGRAPHY.reactions if reaction.refusal}
+# Nothing shows that a `letter` was sent back: its message was not tried again since, nor given up once more, nor
+# answered. A refusal is no such answer: it is said in place of one when the message is set aside.
+_SINCE = 'later.service = letter.service AND later."offset" > letter."offset" AND later.{id} = letter.event_id'
+# The index is named: the planner may take the one by service, and walk through a whole outage for each letter.
+NOT_SENT_BACK = """
+NOT EXISTS (
+    SELECT 1 FROM retries AS later WHERE later.commande_id = letter.commande_id AND {same}
+) AND NOT EXISTS (
+    SELECT 1 FROM dead_letters AS later INDEXED BY dead_letters_of_order
+    WHERE later.commande_id = letter.commande_id AND {same} AND later.reason IN ({given_up})
+) AND NOT EXISTS (
+    SELECT 1 FROM events AS later
+    WHERE later.commande_id = letter.commande_id AND {answer} AND later.type NOT IN ({refusals})
+)
+""".format(  # noqa: S608 - words of ours and nobody's text
+    same=_SINCE.format(id="event_id"),
+    answer=_SINCE.format(id="causationid"),
+    given_up=", ".join(f"'{reason}'" for reason in sorted(GIVEN_UP)),
+    refusals=", ".join(f"'{type_}'" for type_ in sorted(_REFUSALS)),
+)
 # The newest of a queue, by their reasons; those that no program of ours gives are one kind.
-_LETTERS = """
+_LETTERS = f"""
 WITH there AS (
     SELECT "offset", CASE WHEN reason IN (SELECT value FROM json_each(?4)) THEN reason ELSE '' END AS kind
-    FROM dead_letters WHERE service = ?1 AND at > ?2 ORDER BY "offset" DESC LIMIT ?3
+    FROM dead_letters AS letter WHERE service = ?1 AND at > ?2 AND {NOT_SENT_BACK} ORDER BY "offset" DESC LIMIT ?3
 ), kinds AS (
     SELECT kind, count(*) AS many FROM there GROUP BY kind
 ), placed AS (
@@ -45,7 +67,7 @@ WITH there AS (
 ), first AS (
     SELECT * FROM placed WHERE place <= ?5 ORDER BY place, kind LIMIT ?5
 ) SELECT "offset", kind, many - place FROM first JOIN kinds USING (kind) ORDER BY place, kind
-"""
+"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,33 @@ async def test_dead_letters_are_those_that_the_queue_still_holds(monitor: Monito
     assert await wrong(monitor, stream, None, LATER + dt.timedelta(hours=2)) == []
 
 
+async def test_a_dead_letter_that_was_sent_back_is_not_the_one_that_is_left(
+    monitor: Monitor, stream: Stream
+) -> None:
+    """Three were sent back since: one is tried again, one is answered, one was set aside again."""
+    for number in range(4):
+        stream.tell(f"CMD-{number}", HELD)
+    for number in (0, 3, 1, 2):
+        stream.set_aside("paiement", said(f"CMD-{number}", HELD[1]))
+    stream.retry("paiement", said("CMD-1", HELD[1]))
+    stream.tell("CMD-2", CONFIRMED[2:])
+    stream.set_aside("paiement", said("CMD-3", HELD[1]))
+    anomalies = await wrong(monitor, stream, broker(paiement_dlq=QueueCount(2, 0)), START)
+    letters = [anomaly.commande_id for anomaly in anomalies if anomaly.kind == Kind.DEAD_LETTER]
+    assert sorted(map(str, letters)) == ["CMD-0", "CMD-3"]
+    assert {anomaly.commande_id for anomaly in anomalies if anomaly.reason == "set_aside"} == {"CMD-0", "CMD-3"}
+
+
+async def test_a_refusal_said_in_place_of_the_answer_takes_no_letter_out_of_its_queue(
+    monitor: Monitor, stream: Stream
+) -> None:
+    stream.set_aside("paiement", said("CMD-1", HELD[1]))
+    stream.tell("CMD-1", STORIES["refused by payment"])
+    assert found(await wrong(monitor, stream, broker(paiement_dlq=QueueCount(1, 0)))) == [
+        ("dead_letter", "paiement", "exhausted")
+    ]
+
+
 async def test_a_dead_letter_of_an_order_that_is_undone_since_can_be_taken_out(
     monitor: Monitor, stream: Stream
 ) -> None:
