@@ -41,7 +41,8 @@ _EPILOG = """examples:
 
 The monitor is passive: it reads the stream saga.history and publishes nothing. What it knows is kept in the
 file that SAGA_MONITOR_DATABASE names (var/monitor.sqlite3); delete it, and the stream rebuilds it.
-SAGA_AMQP_URL names the broker, SAGA_STUCK_AFTER the seconds of silence after which an order is STUCK,
+SAGA_AMQP_URL names the broker, SAGA_STUCK_AFTER the seconds of silence after which an order is STUCK (what is
+wrong gives a slow step the time that it takes, up to ten times as long: `anomalies --help`),
 SAGA_MONITOR_KEEP_DAYS the days that an order is remembered after its end. Times are in UTC.
 
 exit codes: 0 all well, 1 no such order or something is wrong, 2 something must be changed (said in one line)

@@ -16,7 +16,7 @@ from saga_monitor.books.evidence import Case, Letter
 from saga_monitor.books.sample import Marks
 from saga_monitor.books.schema import instant
 from saga_monitor.books.tallies import Spread, bounded
-from saga_monitor.judging import clocks, faults
+from saga_monitor.judging import clocks, faults, patience
 from saga_monitor.judging.reasons import GRACE, Known, Voice, Why, remedy, why
 from saga_monitor.judging.waits import Wait, waits
 from saga_monitor.judging.words import because
@@ -29,11 +29,6 @@ from services.runtime import Settings
 RECENT = dt.timedelta(hours=1)
 # A fact that nothing ends, since it was said; for whoever asks about its order, there is no end of it.
 FADES = dt.timedelta(days=1)
-# Of fewer measures the slowest one in a hundred is the slowest of all: one outlier would speak for the step.
-ENOUGH_MEASURES = 100
-# However slow a step was, a silence so many times `stuck_after` is shown: what was measured may hold an outage,
-# and whoever runs slow steps sets `stuck_after` to suit them.
-MOST_TIMES_STUCK_AFTER = 10
 
 
 class Kind(StrEnum):
@@ -42,7 +37,7 @@ class Kind(StrEnum):
     BLIND = "blind"  # of the monitor itself (alerting/sight.py): what follows may be old
     CONTRADICTION = "contradiction"
     HALF_UNDONE = "half_undone"
-    STUCK = "stuck"
+    STUCK = "stuck"  # silent for longer than its step takes: fewer than have the flag, which knows the floor alone
     NOT_ALLOWED = "not_allowed"
     DEAD_LETTER = "dead_letter"
     REPEATED_ORDER = "repeated_order"
@@ -95,11 +90,8 @@ class _Around:
     spreads: Mapping[str, Spread]
 
     def expected(self, service: str, undoing: bool) -> dt.timedelta:
-        """How long a wait may last: as long as 99 of 100 did before, within a floor and a ceiling."""
-        took = self.spreads.get(f"{'undo' if undoing else 'step'}.{service}")
-        p99_ms = took.p99_ms() if took and took.total >= ENOUGH_MEASURES else None
-        floor, ceiling = self.terms.stuck_after, self.terms.stuck_after * MOST_TIMES_STUCK_AFTER
-        return dt.timedelta(seconds=min(max(floor, (p99_ms or 0) / 1000), ceiling))
+        """How long a wait may last: see `patience`."""
+        return patience.expected(self.spreads, service, undoing, self.terms.stuck_after)
 
     def marks(self) -> Marks:
         """What parts orders that wait for the same: whether their time is up, who was heard since."""
@@ -164,20 +156,18 @@ def _counted(anomalies: Sequence[Anomaly], beyond: Mapping[Flag, int]) -> list[A
 
 def _of_order(case: Case, around: _Around) -> Iterator[Anomaly]:
     yield from _waiting(case, around)
-    id_ = case.order.commande_id
+    id_, heard = case.order.commande_id, case.order.heard
     for fault in faults.contradictions(case.heard):
         text = f"{id_}: {fault.what}; compare the journal of {fault.service} with what really happened"
-        since = fault.event.time or case.order.heard
-        yield Anomaly(Kind.CONTRADICTION, id_, fault.service, since, fault.reason, text)
+        yield Anomaly(Kind.CONTRADICTION, id_, fault.service, fault.event.time or heard, fault.reason, text)
     for fault in faults.not_allowed(case.heard):
         text = f"{id_}: {fault.what}; see which program speaks for {fault.service}"
-        since = fault.event.time or case.order.heard
-        yield Anomaly(Kind.NOT_ALLOWED, id_, fault.service, since, fault.reason, text)
+        yield Anomaly(Kind.NOT_ALLOWED, id_, fault.service, fault.event.time or heard, fault.reason, text)
     starts = [event for event in case.heard.events if event.type == CHOREOGRAPHY.starts.TYPE]
     if len(starts) > 1:
         text = f"{id_}: {len(starts)} different orders came with this id; only the first has an effect:"
         text += " the client should order again under another"
-        yield Anomaly(Kind.REPEATED_ORDER, id_, None, starts[-1].time or case.order.heard, "same_id", text)
+        yield Anomaly(Kind.REPEATED_ORDER, id_, None, starts[-1].time or heard, "same_id", text)
 
 
 def _waiting(case: Case, around: _Around) -> Iterator[Anomaly]:
@@ -185,10 +175,7 @@ def _waiting(case: Case, around: _Around) -> Iterator[Anomaly]:
     # A queue that is empty holds no letter of this order either: somebody sent it back, or threw it away.
     dead = [d for d in case.dead if around.facts is None or around.facts.dead_letters(d.service)]
     known = Known(
-        order.commande_id,
-        order.heard,
-        order.last_offset,
-        *(around.now, around.terms.tries, around.facts),
+        *(order.commande_id, order.heard, order.last_offset, around.now, around.terms.tries, around.facts),
         *(case.retried, dead, around.voices),
     )
     late = {}

@@ -40,7 +40,9 @@ class State(StrEnum):
 
 class Flag(StrEnum):
     INTERVENTION = "INTERVENTION"  # a message was given up and calls for a person: the rule is in troubles.py
-    STUCK = "STUCK"  # something remains, and nothing was heard for too long; this one needs a clock
+    # Something remains, and nothing was heard for `stuck_after`; this one needs a clock. What is to be done about
+    # it, and whether the step is one that takes longer, anomalies.py tells.
+    STUCK = "STUCK"
     CONTRADICTION = "CONTRADICTION"  # facts that cannot all be true: faults.py has them
     NOT_ALLOWED = "NOT_ALLOWED"  # a service answered what the choreography does not let it answer so
     REPEATED_ORDER = "REPEATED_ORDER"  # a second order came with a known id; it has no effect

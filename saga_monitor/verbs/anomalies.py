@@ -11,8 +11,10 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "anomalies",
         help="what is wrong and what to do; exit code 1 when anything is",
-        description="What is wrong now, why, and what to do about it; exit code 1 when anything is. A"
-        " contradiction, an event that is not allowed and an order's id used twice stay true for ever: they are"
+        description="What is wrong now, why, and what to do about it; exit code 1 when anything is. An"
+        " order is stuck here when it is silent for longer than 99 of 100 took at its step, and at least for"
+        " SAGA_STUCK_AFTER: of a slow step that is later than its flag STUCK, which is for SAGA_STUCK_AFTER alone."
+        " A contradiction, an event that is not allowed and an order's id used twice stay true for ever: they are"
         " shown for a day after they were said. Clocks that differ and words by somebody else's exchange are shown"
         " for an hour.",
     )

@@ -18,6 +18,8 @@ from services.runtime import open_history, read_settings, wanted_topology
 from tests.support.workers import environment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.shop import Shop
 
 # Whatever is silent for longer is looked at; the steps themselves take less.
@@ -65,10 +67,19 @@ class Scene:
             assert time.monotonic() < deadline, totals
         queries.close()
 
-    def named(self, order: str | None, kind: str, service: str | None, reason: str, saying: str = "") -> str:
-        """Look until this anomaly is named, and its sentence, which must say that."""
+    def named(
+        self,
+        order: str | None,
+        kind: str,
+        service: str | None,
+        reason: str,
+        saying: str = "",
+        before: Callable[[], object] = lambda: None,
+    ) -> str:
+        """Look until this anomaly is named, and its sentence, which must say that; `before` each look, do this."""
         deadline = time.monotonic() + 25
         while True:
+            before()
             found = self.wrong()
             for one in found:
                 named = (one.commande_id, one.kind, one.service, one.reason) == (order, kind, service, reason)

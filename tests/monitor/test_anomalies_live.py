@@ -6,12 +6,11 @@ import datetime as dt
 import json
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.monitor.scene import STUCK_AFTER, Scene
+from tests.monitor.scene import Scene
 from tests.support.shop import SERVICES, shop
 from tests.support.workers import ROOT, paused
 
@@ -158,18 +157,19 @@ def test_an_inbox_without_a_worker(scene: Scene) -> None:
 def test_nobody_was_bound_and_it_never_came(scene: Scene) -> None:
     assert scene.shop.workers["stock"].end() == 0
     scene.shop.operator.delete_queue("stock.inbox")
-    order = scene.timed_order(dt.datetime.now(dt.UTC))
-    # Reading makes the queue again, empty: what was said meanwhile stays lost until somebody says it again. So the
-    # first look must find the order silent for long enough.
-    time.sleep(STUCK_AFTER + 0.5)
+    order, bought = scene.shop.new_id(), {"client_id": "CLIENT-123", "produit_id": "PROD-456", "quantite": 1}
+    message = {"commande_id": order, **bought, "montant": 5}
+    event_id = scene.shop.publish("commande.initiee", message)
+    # Reading makes the queue again, empty: what was said meanwhile stays lost until somebody says it again.
     assert "the queue stock.inbox does not exist, so nobody was bound to commande.initiee" in scene.named(
-        order, "stuck", "stock", "no_queue"
+        order, "stuck", "stock", "no_queue", before=lambda: scene.shop.operator.delete_queue("stock.inbox")
     )
     scene.shop.start("stock")
-    time.sleep(5)
-    done(scene)
-    sentence = scene.named(order, "stuck", "stock", "never_came")
+    sentence = scene.named(order, "stuck", "stock", "never_came", before=lambda: done(scene))
     assert "stock answers other orders and commande.initiee is in none of its queues" in sentence
+    assert sentence.endswith("the client must send commande.initiee again, with the same event id")
+    scene.shop.publish("commande.initiee", message, id=event_id)
+    scene.shop.told(order, *END)
 
 
 def test_a_message_that_waits_for_its_next_try(scene: Scene) -> None:
