@@ -48,6 +48,7 @@ class PrivateNode:
         self.directory = directory.resolve()
         self.name = name
         self.node = f"{name}@localhost"
+        self.may_listen_on = PORTS
         self._record_file = self.directory / "node.json"
         self._children: list[subprocess.Popen[bytes]] = []
 
@@ -159,7 +160,7 @@ class PrivateNode:
                 continue
             ports[use] = next(
                 port
-                for port in random.sample(PORTS, len(PORTS))
+                for port in random.sample(self.may_listen_on, len(self.may_listen_on))
                 if port not in ports.values() and port_is_free(port)
             )
         self._note(ports=ports)

@@ -1,4 +1,7 @@
-"""A TCP proxy between clients and the broker that can cut, stall, delay and throttle what passes."""
+"""A TCP proxy between clients and the broker that can cut, stall, delay and throttle what passes.
+
+In front of several nodes it is what a load balancer is: who comes is led to one that answers.
+"""
 
 from __future__ import annotations
 
@@ -48,10 +51,10 @@ class Link:
 
 
 class Proxy:
-    """Listens on a port of its own, in a thread of its own; `target` may change its process, not its port."""
+    """Listens on a port of its own, in a thread of its own; a target may change its process, not its port."""
 
-    def __init__(self, target: int, seed: int = 0) -> None:
-        self._target = target
+    def __init__(self, *targets: int, seed: int = 0) -> None:
+        self._targets = list(targets)
         self._dice = random.Random(seed)
         self._mode = Mode.PASS
         self._links: set[Link] = set()
@@ -80,6 +83,11 @@ class Proxy:
         self._loop.call_soon_threadsafe(change)
         if not in_force.wait(10):
             raise TimeoutError("the proxy does not answer")
+
+    @property
+    def leads_to(self) -> int:
+        """The target that answered last; it is asked first."""
+        return self._targets[0]
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._closing.set)
@@ -121,11 +129,11 @@ class Proxy:
         if self._mode is Mode.REFUSE:
             writer.transport.abort()
             return
-        try:
-            from_broker, to_broker = await asyncio.open_connection(HOST, self._target)
-        except OSError:
+        opened = await self._open()
+        if opened is None:
             writer.transport.abort()
             return
+        from_broker, to_broker = opened
         link = Link(writer, to_broker, self._dice.randint(0, 20_000))
         self._links.add(link)
         try:
@@ -142,6 +150,14 @@ class Proxy:
             self._links.discard(link)
             for end in (writer, to_broker):
                 end.transport.abort()
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        for target in list(self._targets):
+            with contextlib.suppress(OSError):
+                opened = await asyncio.open_connection(HOST, target)
+                self._targets = [target, *(other for other in self._targets if other != target)]
+                return opened
+        return None
 
     async def _pump(
         self, link: Link, source: asyncio.StreamReader, sink: asyncio.StreamWriter, stalled_by: Mode

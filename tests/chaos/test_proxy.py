@@ -89,6 +89,23 @@ def test_a_cut_resets_in_the_middle_of_what_is_said(proxy: Proxy) -> None:
     assert proxy.resets == 1
 
 
+def test_who_comes_is_led_to_one_that_answers_and_the_next_one_there_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as dead:
+        nobody = dead.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_echo, args=(server,), daemon=True).start()
+        alive = server.getsockname()[1]
+        balancing = Proxy(nobody, alive)
+        try:
+            assert balancing.leads_to == nobody
+            with opened(balancing) as link:
+                link.sendall(b"bonjour")
+                assert link.recv(100) == b"bonjour"
+            assert balancing.leads_to == alive
+        finally:
+            balancing.close()
+
+
 def test_a_proxy_that_refuses_lets_nobody_in_and_throws_out_who_is(proxy: Proxy) -> None:
     with opened(proxy) as link:
         link.sendall(b"bonjour")
