@@ -41,9 +41,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, help="the same seed, the same schedule (default: drawn, and told)")
     made.add_argument(
         "--broker",
-        choices=("private", "container"),
+        choices=("private", "container", "cluster"),
         default="private",
-        help="the installed server, or the image of the container tests (default: %(default)s)",
+        help="the installed server, the image of the container tests, or three of the installed server as one "
+        "(default: %(default)s)",
     )
     made.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     made.add_argument("--faults", default="", metavar="a,b,c", help="only these (default: all that make sense)")
@@ -87,9 +88,10 @@ def main(arguments: list[str] | None = None) -> int:
         command = ["unshare", "--mount", sys.executable, "-m", "tests.chaos", *(arguments or sys.argv[1:])]
         os.execvp("unshare", [*command, "--seed", str(asked.seed)])
     with_disk = disk and bool(os.environ.get(IN_NAMESPACE))
-    chosen = [n for n in faults_for(asked.database, disk=with_disk) if not names or n in names]
+    chosen = [n for n in faults_for(asked.database, asked.broker, disk=with_disk) if not names or n in names]
     if not chosen:
-        parser().error(f"not possible here with {asked.database}: {', '.join(names)}")
+        where = f"{asked.database} and a {asked.broker} broker"
+        parser().error(f"not possible here with {where}: {', '.join(names)}")
     left_out = sorted(set(names or FAULTS) - set(chosen))
     folder = ROOT / "var" / "chaos" / f"{time.strftime('%Y%m%d-%H%M%S')}-{asked.seed}"
     wanted = Wanted(asked.database, asked.broker, asked.workers, asked.mutant, asked.seed, with_disk)

@@ -1,4 +1,7 @@
-"""Faults of the broker: killed, restarted, wiped, frozen, out of memory, a queue deleted under the workers."""
+"""Faults of the broker: killed, restarted, wiped, frozen, out of memory, a queue deleted under the workers.
+
+On a cluster they are those of its first node, except for the kill of a leader, whichever node that is.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ RESTART_THE_DEAD = (
     "[ra:restart_server(quorum_queues, {Name, node()}) || Name <- Dead], length(Dead)."
 )
 CRASHES_SECONDS = 2.0
+LED = "stock.inbox"
 MOST_ROUNDS = 6
 
 
@@ -61,6 +65,24 @@ class BrokerFreeze:
 
     def stop(self, stage: Stage) -> None:
         stage.node.thaw()
+
+
+class LeaderKill:
+    """SIGKILL of the node of a cluster that leads the stock's inbox; the others go on, and it comes back."""
+
+    def start(self, stage: Stage) -> None:
+        if stage.cluster is None:
+            return
+        # With a copy missing, the death of one node more is another fault: nobody would have a majority.
+        stage.cluster.await_whole()
+        leader = stage.cluster.leader_of(LED)
+        workers = "the workers' own" if stage.proxy.leads_to == leader.port("amqp") else "not the workers'"
+        leader.kill()
+        stage.notes.append(f"killed the node that led {LED}, {workers}")
+
+    def stop(self, stage: Stage) -> None:
+        if stage.cluster is not None:
+            stage.cluster.start()
 
 
 class QueueDeleted:

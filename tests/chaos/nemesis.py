@@ -11,6 +11,7 @@ from tests.chaos.faults_broker import (
     BrokerKill,
     BrokerRestart,
     BrokerWipe,
+    LeaderKill,
     MemoryAlarm,
     QueueDeleted,
 )
@@ -47,6 +48,7 @@ FAULTS: dict[str, Kind] = {
     "queue_deleted": Kind(QueueDeleted, (1, 3), weight=1),
     "memory_alarm": Kind(MemoryAlarm, (30, 30), weight=2),
     "broker_freeze": Kind(BrokerFreeze, (45, 45), weight=1),
+    "leader_kill": Kind(LeaderKill, (12, 18), weight=4),
     "cut": Kind(Cut, (3, 8), weight=5),
     "stall_up": Kind(StallUp, (35, 50), weight=2),
     "stall_down": Kind(StallDown, (35, 50), weight=2),
@@ -63,7 +65,17 @@ FAULTS: dict[str, Kind] = {
 }
 # Two of these at once would undo each other.
 NETWORK = {"cut", "stall_up", "stall_down", "delay", "throttle", "flapping"}
-BROKER = {"broker_kill", "broker_restart", "broker_wipe", "broker_freeze", "queue_deleted", "memory_alarm"}
+OF_A_CLUSTER = {"leader_kill"}
+BROKER = OF_A_CLUSTER | {
+    "broker_kill",
+    "broker_restart",
+    "broker_wipe",
+    "broker_freeze",
+    "queue_deleted",
+    "memory_alarm",
+}
+# A node of a cluster that has lost its memory, or has been thought dead, needs an operator.
+OF_A_BROKER_ALONE = {"broker_wipe", "broker_freeze"}
 # After these an operator says everything again, for which all else must work: they are not mixed with others.
 HEALED_BY_HAND = {"broker_wipe", "queue_deleted"}
 # Three in ten faults begin before the one before has ended.
@@ -110,7 +122,8 @@ def _free(turns: list[Turn], name: str) -> float:
     return max((turn.until + 2.0 for turn in turns if turn.fault in rivals), default=0.0)
 
 
-def faults_for(database: str, *, disk: bool) -> list[str]:
-    """The faults that make sense with that database; `disk` says whether a disk may be filled."""
+def faults_for(database: str, broker: str, *, disk: bool) -> list[str]:
+    """The faults that make sense with these; `disk` says whether a disk may be filled."""
     without = {"postgres_kill"} if database == "sqlite" else {"disk_full"}
+    without |= OF_A_BROKER_ALONE if broker == "cluster" else OF_A_CLUSTER
     return [name for name in FAULTS if name not in without and (disk or name != "disk_full")]

@@ -58,9 +58,9 @@ class Node(Protocol):
 class InstalledNode(PrivateNode):
     """The server that is installed on this machine."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, f"chaos-{os.getpid()}")
-        self.password = secrets.token_hex(12)
+    def __init__(self, folder: Path, name: str = "chaos", password: str = "") -> None:
+        super().__init__(folder, f"{name}-{os.getpid()}")
+        self.password = password or secrets.token_hex(12)
         configured = folder / "conf.d" / "10-user.conf"
         configured.parent.mkdir(parents=True)
         configured.write_text(f"default_user = {USER}\ndefault_pass = {self.password}\n")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from scripts.installed_server import NodeError
 from scripts.probes import HOST
 from tests.chaos.arena import Arena, sqlite_url
+from tests.chaos.cluster import three_nodes
 from tests.chaos.nodes import USER, in_container, installed
 from tests.chaos.proxy import Proxy
 from tests.chaos.run import DEADLINE_SECONDS, Run
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.chaos.cluster import Cluster
     from tests.chaos.nodes import Node
     from tests.chaos.run import Plan, Report
     from tests.support.postgres import PrivatePostgres
@@ -86,13 +88,22 @@ def _set(wanted: Wanted, folder: Path, stack: contextlib.ExitStack) -> Stage:
     if wanted.disk:
         stack.enter_context(small_disk(folder))
     postgres = stack.enter_context(private_postgres()) if wanted.database == "postgresql" else None
-    node = stack.enter_context(in_container() if wanted.broker == "container" else installed(folder / "broker"))
-    proxy = Proxy(node.port("amqp"), wanted.seed)
+    node, cluster = _broker(wanted, folder, stack)
+    nodes = cluster.members if cluster else [node]
+    proxy = Proxy(*(one.port("amqp") for one in nodes), seed=wanted.seed)
     stack.callback(proxy.close)
     arena = _arena(wanted, folder, node, proxy, postgres)
     stack.callback(arena.close)
     ballast = folder / "db" / "ballast" if wanted.disk else None
-    return Stage(arena, node, proxy, random.Random(wanted.seed), postgres, ballast)
+    return Stage(arena, node, proxy, random.Random(wanted.seed), postgres, ballast, cluster)
+
+
+def _broker(wanted: Wanted, folder: Path, stack: contextlib.ExitStack) -> tuple[Node, Cluster | None]:
+    if wanted.broker == "cluster":
+        cluster = stack.enter_context(three_nodes(folder / "broker"))
+        return cluster.members[0], cluster
+    kind = in_container() if wanted.broker == "container" else installed(folder / "broker")
+    return stack.enter_context(kind), None
 
 
 def _arena(wanted: Wanted, folder: Path, node: Node, proxy: Proxy, postgres: PrivatePostgres | None) -> Arena:

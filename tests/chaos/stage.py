@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.chaos.arena import Arena
+    from tests.chaos.cluster import Cluster
     from tests.chaos.nodes import Node
     from tests.chaos.proxy import Proxy
     from tests.support.postgres import PrivatePostgres
@@ -25,7 +26,10 @@ TOPOLOGY_SETTLES_SECONDS = 3.0
 
 @dataclass
 class Stage:
-    """`ballast` is where the disk of the databases can be filled, or None where it cannot."""
+    """`ballast` is where the disk of the databases can be filled, or None where it cannot.
+
+    `cluster`: of which `node` is the first; None when it is alone.
+    """
 
     arena: Arena
     node: Node
@@ -33,6 +37,7 @@ class Stage:
     dice: random.Random
     postgres: PrivatePostgres | None = None
     ballast: Path | None = None
+    cluster: Cluster | None = None
     notes: list[str] = field(default_factory=list)
 
     def operate(self, *verb: str) -> None:

@@ -24,8 +24,10 @@ PLAN = Plan(0.1, 1, ["kill"])
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--faults", "postgres_kill"], "not possible here with sqlite: postgres_kill"),
-        (["--faults", "disk_full", "--database", "postgresql"], "not possible here with postgresql: disk_full"),
+        (["--faults", "postgres_kill"], "not possible here with sqlite and a private broker: postgres_kill"),
+        (["--faults", "disk_full", "--database", "postgresql"], "with postgresql and a private broker: disk_full"),
+        (["--faults", "leader_kill"], "with sqlite and a private broker: leader_kill"),
+        (["--faults", "broker_wipe", "--broker", "cluster"], "with sqlite and a cluster broker: broker_wipe"),
         (["--faults", "earthquake"], "unknown faults: earthquake"),
         (["--workers", "2"], "a SQLite file has one worker"),
         (["--workers", "-1"], "from 1 to"),

@@ -43,6 +43,10 @@ class Management:
     def delete_vhost(self) -> None:
         self._ask("DELETE", f"vhosts/{self._vhost}")
 
+    def nodes(self) -> Rows:
+        """The whole broker's, each with `name` and `running`."""
+        return self._rows("nodes")
+
     def queues(self) -> Rows:
         """Each with `name`, `type`, `durable`, `arguments`."""
         return self._rows(f"queues/{self._vhost}")
