@@ -15,16 +15,27 @@ class Version:
     """What differs between the versions of RabbitMQ that we run on. Sources: scripts tried on both.
 
     `believes_deaths`: an `x-death` that a client sends counts, so a message published again with it is lost
-    when it meets a queue named there. Another difference is not modelled, because we never reject for good:
-    on 4.0 what a client has rejected keeps a delivery count among the dead letters, and comes redelivered at once.
+    when it meets a queue named there.
+    `passes_delivery_count`: an `x-delivery-count` that a client sends is shown to `basic.get` until the broker
+    counts itself; a consumer sees it either way.
+    `streams_keep_tables`: a dead letter's `x-death` is in the history too; else its `x-first-death-*` alone.
+    `dead_start_anew`: a dead letter comes first without a count and not `redelivered`. Where it does not, what a
+    client has rejected comes with both, which is not modelled: we never reject for good.
     """
 
     name: str
     believes_deaths: bool
+    passes_delivery_count: bool
+    streams_keep_tables: bool
+    dead_start_anew: bool
 
 
-RABBIT_3_10 = Version("3.10", believes_deaths=True)
-RABBIT_4_0 = Version("4.0", believes_deaths=False)
+RABBIT_3_10 = Version(
+    "3.10", believes_deaths=True, passes_delivery_count=False, streams_keep_tables=False, dead_start_anew=True
+)
+RABBIT_4_0 = Version(
+    "4.0", believes_deaths=False, passes_delivery_count=True, streams_keep_tables=True, dead_start_anew=False
+)
 VERSIONS = (RABBIT_3_10, RABBIT_4_0)
 
 
@@ -50,20 +61,30 @@ class Broker:
     ) -> None:
         self.version = version
         self.now = 0.0
-        self.exchanges = {exchange.name for exchange in topology.exchanges}
+        self.exchanges: set[str] = set()
         self.queues: dict[str, QuorumQueue] = {}
         self.streams: dict[str, Stream] = {}
-        for queue in topology.queues:
-            self._declare(queue.name, queue.arguments, delivery_limit)
-        self._bindings = [(b.exchange, b.key, b.queue) for b in topology.bindings]
+        self._limit = delivery_limit
+        self._bindings: list[tuple[str, str, str]] = []
         self._routes: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.declare(topology)
 
-    def _declare(self, name: str, arguments: Mapping[str, Any], limit: int | None) -> None:
+    def declare(self, topology: Topology) -> None:
+        """What is not there yet is made; what is there keeps what it holds."""
+        self.exchanges |= {exchange.name for exchange in topology.exchanges}
+        for queue in topology.queues:
+            if queue.name not in self.queues and queue.name not in self.streams:
+                self._declare(queue.name, queue.arguments)
+        wanted = [(b.exchange, b.key, b.queue) for b in topology.bindings]
+        self._bindings = list(dict.fromkeys([*self._bindings, *wanted]))
+        self._routes.clear()
+
+    def _declare(self, name: str, arguments: Mapping[str, Any]) -> None:
         if arguments.get("x-queue-type") == "stream":
             self.streams[name] = Stream(name)
             return
-        if limit is not None and "x-dead-letter-exchange" in arguments:
-            arguments = {**arguments, "x-delivery-limit": limit}
+        if self._limit is not None and "x-dead-letter-exchange" in arguments:
+            arguments = {**arguments, "x-delivery-limit": self._limit}
         self.queues[name] = QuorumQueue(name, arguments, self._bury)
 
     def route(self, exchange: str, key: str) -> tuple[str, ...]:
@@ -80,9 +101,16 @@ class Broker:
 
     def put(self, queue: str, message: Message) -> None:
         if queue in self.streams:
-            self.streams[queue].put(message, self.now)
+            self.streams[queue].put(self._shelved(message), self.now)
         else:
             self.queues[queue].put(message, self.now)
+
+    def _shelved(self, message: Message) -> Message:
+        """What of `message` a stream keeps."""
+        if self.version.streams_keep_tables:
+            return message
+        scalars = {name: value for name, value in message.headers.items() if not isinstance(value, list | dict)}
+        return replace(message, headers=scalars)
 
     def publish(self, message: Message) -> tuple[str, ...]:
         """Accept a client's message and put it everywhere at once; where it went."""

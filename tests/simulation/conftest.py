@@ -12,6 +12,9 @@ from services.verbs.catalogue import SERVICES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# What differs between the two brokers is shown, as in a test of its own.
+pytest.register_assert_rewrite("tests.simulation.script")
+
 
 @pytest.fixture(scope="module")
 def books() -> Iterator[Books]:

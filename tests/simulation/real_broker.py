@@ -1,186 +1,150 @@
-"""A real broker and the model of it, driven by the same script: one face for both."""
+"""A real broker as a script drives it: sessions, consumers with a prefetch, and a reader of the history."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pika
+from pika.exceptions import UnroutableError
 
-from services.runtime import Properties
-from services.simulation.broker import Broker, headers_of
-from services.simulation.queues import Message
+from tests.simulation.seen import Seen, by_rabbitmq
 
 if TYPE_CHECKING:
-    from contracts.topology import Topology
+    from collections.abc import Callable
 
-# What our runtime looks at, or what decides where a message goes.
-DEATHS = ("x-first-death-queue", "x-first-death-reason", "x-first-death-exchange")
+    from contracts.topology import Queue, Topology
+
+# What the history is read by; more than a script can say.
+_WINDOW = 200
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A delivery, as far as our runtime relies on it."""
+class Arrival:
+    """A delivery to a session of `worker`, with all the headers it came with."""
 
-    body: bytes
-    exchange: str
-    routing_key: str
-    redelivered: bool
-    returns: int
-    message_id: str | None
-    first_death: tuple[object, ...]
-    deaths: tuple[tuple[str, str, int], ...]
-
-
-class Face(Protocol):
-    def publish(
-        self, exchange: str, key: str, body: bytes, headers: dict[str, Any], life_ms: int | None
-    ) -> None: ...
-
-    def take(self, queue: str) -> tuple[Seen, dict[str, Any]] | None: ...
-
-    def settle(self, how: str, place: int) -> None: ...
-
-    def lose_session(self) -> None: ...
-
-    def rest(self) -> None: ...
-
-    def counts(self) -> dict[str, int]: ...
-
-
-def seen(message: Message) -> Seen:
-    headers = headers_of(message)
-    return Seen(
-        message.body,
-        message.exchange,
-        message.routing_key,
-        message.count > 0,
-        headers.get("x-delivery-count") or 0,
-        message.properties.message_id,
-        tuple(headers.get(name) for name in DEATHS),
-        _deaths(headers),
-    )
-
-
-def _deaths(headers: dict[str, Any]) -> tuple[tuple[str, str, int], ...]:
-    return tuple((death["queue"], death["reason"], death["count"]) for death in headers.get("x-death") or ())
-
-
-class Model:
-    """The model, whose time passes only when it rests."""
-
-    def __init__(self, broker: Broker) -> None:
-        self.broker = broker
-        self._held: list[tuple[str, int]] = []
-
-    def publish(self, exchange: str, key: str, body: bytes, headers: dict[str, Any], life_ms: int | None) -> None:
-        name = Properties(message_id=body.decode())
-        self.broker.publish(Message(body, exchange, key, headers, name, life_ms))
-
-    def take(self, queue: str) -> tuple[Seen, dict[str, Any]] | None:
-        taken = self.broker.queues[queue].take()
-        if taken is None:
-            return None
-        number, message = taken
-        self._held.append((queue, number))
-        return seen(message), headers_of(message)
-
-    def settle(self, how: str, place: int) -> None:
-        queue, number = self._held.pop(place)
-        source = self.broker.queues[queue]
-        {"ack": source.ack, "reject": source.reject, "requeue": source.give_back, "nack": source.give_back}[how](
-            number
-        )
-
-    def lose_session(self) -> None:
-        held, self._held = self._held, []
-        for queue, number in held:
-            self.broker.queues[queue].give_back(number)
-
-    def rest(self) -> None:
-        while (due := self.broker.next_expiry()) is not None:
-            self.broker.expire(due)
-
-    def counts(self) -> dict[str, int]:
-        return {name: len(queue) for name, queue in self.broker.queues.items()}
+    worker: str
+    queue: str
+    tag: int
+    seen: Seen
+    headers: dict[str, Any]
 
 
 class Real:
-    """The broker at `url`, with the same topology; `model` says when it has come to rest."""
+    """`workers` each have a session of their own. `arrivals`: since somebody last emptied it; `entries`: all."""
 
-    def __init__(self, connection: pika.BlockingConnection, topology: Topology, model: Model) -> None:
+    def __init__(self, connection: pika.BlockingConnection, workers: tuple[str, ...]) -> None:
+        self.arrivals: list[Arrival] = []
+        self.entries: dict[str, list[Seen]] = {}
         self._connection = connection
-        self._publishing = connection.channel()
-        self._publishing.confirm_delivery()
-        self._taking = connection.channel()
-        self._topology = topology
-        self._model = model
-        self._held: list[int] = []
-        for exchange in topology.exchanges:
-            self._publishing.exchange_declare(exchange.name, exchange.type, durable=True)
-        for queue in topology.queues:
-            self._publishing.queue_declare(queue.name, durable=True, arguments=queue.arguments)
-        for binding in topology.bindings:
-            self._publishing.queue_bind(binding.queue, binding.exchange, binding.key)
+        self._control = connection.channel()
+        self._control.confirm_delivery()
+        self._reading = connection.channel()
+        self._reading.basic_qos(prefetch_count=_WINDOW)
+        self._sessions = {worker: connection.channel() for worker in workers}
+        self._consumers: dict[tuple[str, str], str] = {}
+        self._queues: list[str] = []
+        self._exchanges: list[str] = []
 
-    def publish(self, exchange: str, key: str, body: bytes, headers: dict[str, Any], life_ms: int | None) -> None:
+    def declare(self, part: Topology) -> None:
+        for exchange in part.exchanges:
+            self._control.exchange_declare(exchange.name, exchange.type, durable=True)
+            self._exchanges.append(exchange.name)
+        for queue in part.queues:
+            self._control.queue_declare(queue.name, durable=True, arguments=queue.arguments)
+            self._known(queue)
+        for binding in part.bindings:
+            self._control.queue_bind(binding.queue, binding.exchange, binding.key)
+
+    def _known(self, queue: Queue) -> None:
+        if queue.arguments["x-queue-type"] != "stream":
+            if queue.name not in self._queues:
+                self._queues.append(queue.name)
+        elif queue.name not in self.entries:
+            self.entries[queue.name] = []
+            first = {"x-stream-offset": "first"}
+            self._reading.basic_consume(queue.name, partial(self._read, queue.name), arguments=first)
+
+    def _read(self, stream: str, channel: Any, method: Any, properties: pika.BasicProperties, body: bytes) -> None:
+        self.entries[stream].append(by_rabbitmq(method, properties, body))
+        channel.basic_ack(method.delivery_tag)
+
+    def publish(self, exchange: str, key: str, body: bytes, headers: dict[str, Any], life_ms: int | None) -> bool:
+        """Whether a queue was bound for it."""
         life = None if life_ms is None else str(life_ms)
         properties = pika.BasicProperties(
             delivery_mode=2, message_id=body.decode(), headers=headers, expiration=life
         )
-        self._publishing.basic_publish(exchange, key, body, properties, mandatory=True)
+        try:
+            self._control.basic_publish(exchange, key, body, properties, mandatory=True)
+        except UnroutableError:
+            return False
+        return True
 
-    def take(self, queue: str) -> tuple[Seen, dict[str, Any]] | None:
-        method, properties, body = self._taking.basic_get(queue)
-        if method is None:
-            return None
-        self._held.append(method.delivery_tag)
-        headers = properties.headers or {}
-        found = Seen(
-            body,
-            method.exchange,
-            method.routing_key,
-            method.redelivered,
-            headers.get("x-delivery-count") or 0,
-            properties.message_id,
-            tuple(headers.get(name) for name in DEATHS),
-            _deaths(headers),
-        )
-        return found, headers
+    def consume(self, worker: str, queue: str, prefetch: int) -> None:
+        session = self._sessions[worker]
+        session.basic_qos(prefetch_count=prefetch)
+        self._consumers[worker, queue] = session.basic_consume(queue, partial(self._arrive, worker, queue))
 
-    def settle(self, how: str, place: int) -> None:
-        tag = self._held.pop(place)
+    def _arrive(
+        self, worker: str, queue: str, _: Any, method: Any, properties: pika.BasicProperties, body: bytes
+    ) -> None:
+        seen = by_rabbitmq(method, properties, body)
+        self.arrivals.append(Arrival(worker, queue, method.delivery_tag, seen, properties.headers or {}))
+
+    def cancel(self, worker: str, queue: str) -> None:
+        self._sessions[worker].basic_cancel(self._consumers.pop((worker, queue)))
+
+    def take(self, worker: str, queue: str) -> None:
+        session = self._sessions[worker]
+        method, properties, body = session.basic_get(queue)
+        if method is not None:
+            self._arrive(worker, queue, session, method, properties, body)
+
+    def settle(self, how: str, worker: str, tag: int) -> None:
+        session = self._sessions[worker]
         if how == "ack":
-            self._taking.basic_ack(tag)
+            session.basic_ack(tag)
         elif how == "nack":
-            self._taking.basic_nack(tag, requeue=True)
+            session.basic_nack(tag, requeue=True)
         else:
-            self._taking.basic_reject(tag, requeue=how == "requeue")
+            session.basic_reject(tag, requeue=how == "requeue")
 
-    def lose_session(self) -> None:
-        self._taking.close()
-        self._taking = self._connection.channel()
-        self._held.clear()
+    def lose(self, worker: str) -> None:
+        self._sessions[worker].close()
+        self._sessions[worker] = self._connection.channel()
+        self._consumers = {who: tag for who, tag in self._consumers.items() if who[0] != worker}
 
-    def rest(self, within_seconds: float = 5) -> None:
-        """Wait until it holds what the model holds; what it holds then is compared by whoever asked."""
+    def rest(self, is_at_rest: Callable[[], bool], within_seconds: float = 5) -> None:
+        """Wait until two looks running find it at rest; what is there then is compared by whoever asked."""
         end = time.monotonic() + within_seconds
-        while self.counts() != self._model.counts() and time.monotonic() < end:
-            self._connection.sleep(0.01)
+        calm = 0
+        while calm < 2 and time.monotonic() < end:
+            self._connection.process_data_events(time_limit=0.002)
+            calm = calm + 1 if is_at_rest() else 0
 
     def counts(self) -> dict[str, int]:
+        """How many are ready in each queue."""
         return {
-            queue.name: self._publishing.queue_declare(queue.name, passive=True).method.message_count
-            for queue in self._topology.queues
+            name: self._control.queue_declare(name, passive=True).method.message_count for name in self._queues
         }
 
+    def arrived(self) -> dict[str, int]:
+        """How many came from each queue since the arrivals were emptied, and how many from each stream at all."""
+        streams = {name: len(entries) for name, entries in self.entries.items()}
+        return streams | {name: sum(found.queue == name for found in self.arrivals) for name in self._queues}
+
     def close(self) -> None:
-        for channel in (self._taking, self._publishing):
-            if channel.is_open and channel is self._taking:
-                channel.close()
-        for queue in self._topology.queues:
-            self._publishing.queue_delete(queue.name)
-        for exchange in self._topology.exchanges:
-            self._publishing.exchange_delete(exchange.name)
-        self._publishing.close()
+        for stream in self.entries:
+            self._control.queue_delete(stream)
+        # Pika returns what it has not handed over yet, and a stream closes the connection for that.
+        self._connection.process_data_events(time_limit=0)
+        for channel in (*self._sessions.values(), self._reading):
+            channel.close()
+        for queue in self._queues:
+            self._control.queue_delete(queue)
+        for exchange in self._exchanges:
+            self._control.exchange_delete(exchange)
+        self._control.close()

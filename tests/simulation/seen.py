@@ -1,0 +1,67 @@
+"""What our runtime and our monitor rely on in a delivery and in an entry of the history, from either broker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from contracts.topology import TRACEPARENT_HEADER
+from services.simulation.broker import X_DEATH, Version, headers_of
+from services.simulation.queues import DELIVERY_COUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pika
+
+    from services.simulation.queues import Message
+
+_FIRST_DEATH = ("x-first-death-queue", "x-first-death-reason", "x-first-death-exchange")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One delivery. `ours`: the headers that we set ourselves."""
+
+    body: bytes
+    exchange: str
+    routing_key: str
+    message_id: str | None
+    redelivered: bool
+    count: int
+    first_death: tuple[object, ...]
+    deaths: tuple[tuple[str, str, int], ...]
+    ours: tuple[tuple[str, object], ...]
+
+    def comparable(self, version: Version) -> Seen:
+        """Without what is declared to differ and is not modelled."""
+        rejected = any(reason == "rejected" for _, reason, _ in self.deaths)
+        return replace(self, redelivered=False, count=0) if rejected and not version.dead_start_anew else self
+
+
+def by_model(message: Message) -> Seen:
+    name = message.properties.message_id
+    return _seen(
+        message.body, (message.exchange, message.routing_key), name, message.count > 0, headers_of(message)
+    )
+
+
+def by_rabbitmq(method: Any, properties: pika.BasicProperties, body: bytes) -> Seen:
+    place = (method.exchange, method.routing_key)
+    return _seen(body, place, properties.message_id, bool(method.redelivered), properties.headers or {})
+
+
+def _seen(
+    body: bytes, place: tuple[str, str], name: str | None, redelivered: bool, headers: Mapping[str, Any]
+) -> Seen:
+    deaths = tuple((death["queue"], death["reason"], death["count"]) for death in headers.get(X_DEATH) or ())
+    return Seen(
+        body,
+        *place,
+        name,
+        redelivered,
+        headers.get(DELIVERY_COUNT) or 0,
+        tuple(headers.get(name) for name in _FIRST_DEATH),
+        deaths,
+        tuple(sorted((k, v) for k, v in headers.items() if k.startswith("x-saga-") or k == TRACEPARENT_HEADER)),
+    )
