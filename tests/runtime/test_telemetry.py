@@ -47,12 +47,13 @@ def get(port: int, path: str = "/metrics") -> tuple[int, str]:
 
 
 def samples(text: str) -> dict[tuple[str, str], float]:
-    """The value of each sample, by its name and its labels but for `service` and `le`."""
+    """The value of each sample, by its name and its labels but for `service` and `le`; totals are of all services."""
     found: dict[tuple[str, str], float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             labels = [value for name, value in sorted(sample.labels.items()) if name not in {"service", "le"}]
-            found[sample.name, ",".join(labels)] = sample.value
+            key = sample.name, ",".join(labels)
+            found[key] = sample.value + (found.get(key, 0) if sample.name.endswith("_total") else 0)
     return found
 
 
