@@ -47,7 +47,7 @@ def get(port: int, path: str = "/metrics") -> tuple[int, str]:
 
 
 def samples(text: str) -> dict[tuple[str, str], float]:
-    """The value of each sample, by its name and its labels but for `service` and `le`; totals are of all services."""
+    """The value of each sample, by its name and its labels but for `service` and `le`; totals: of all services."""
     found: dict[tuple[str, str], float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -173,7 +173,8 @@ def test_workers_in_one_process_share_a_port_and_count_what_they_do(closed_shop:
     closed_shop.open()
     closed_shop.told(closed_shop.order(), "notification.envoyee")
     closed_shop.outsider.publish("client.events", "commande.initiee", b"not JSON")
-    assert closed_shop.outsider.get("stock.dlq", within_seconds=20)
+    for dlq in ("stock.dlq", "commande.dlq"):
+        assert closed_shop.outsider.get(dlq, within_seconds=20)
     assert get(port, "/livez") == (200, "ok\n")
     assert get(port, "/readyz") == (200, "ok\n")
     status, text = get(port)
@@ -181,8 +182,8 @@ def test_workers_in_one_process_share_a_port_and_count_what_they_do(closed_shop:
     assert "CMD-" not in text
     found = samples(text)
     assert found["saga_worker_handled_total", "done,stock.reserve"] == 1
-    assert found["saga_worker_handled_total", "dead_lettered,unread"] == 1
-    assert found["saga_worker_dead_lettered_total", "unreadable"] == 1
+    assert found["saga_worker_handled_total", "dead_lettered,unread"] == 2
+    assert found["saga_worker_dead_lettered_total", "unreadable"] == 2
     assert found["saga_worker_call_seconds_count", "stock.reserve"] == 1
     assert found["saga_worker_outbox_waiting", ""] == 0
     assert found["saga_worker_session_up", ""] == 1
