@@ -199,6 +199,10 @@ class PrivateNode:
             os.kill(self._record()[role][0], signal.SIGKILL)
         while self._alive(role):
             time.sleep(0.05)
+        # A process can look dead while its last threads still end: it is ours to ask for its exit code.
+        for child in self._children:
+            if child.pid == (self._record().get(role) or [0])[0]:
+                child.wait()
 
     def _alive(self, role: str) -> bool:
         pid, born = self._record().get(role) or (0, None)
