@@ -15,8 +15,8 @@ from tests.chaos.scene import Wanted, conduct
 if TYPE_CHECKING:
     from pathlib import Path
 
-# With this seed one kill, and the node is away for sixteen of the seconds in which orders come.
-MINUTES, SEED = 0.35, 14
+# With this seed one kill, and orders come for twelve seconds while the node is away.
+MINUTES, SEED = 0.25, 14
 # Two starts of nodes, and the slowest way to quiet, on a machine that others use too.
 PATIENCE_SECONDS = 400
 
