@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from saga_monitor.anomalies import Kind
 from saga_monitor.judging.patience import ENOUGH_MEASURES
 from tests.monitor.stage import CONFIRMED, HELD, PLACED, START, Line
 from tests.monitor.test_anomalies import broker, wrong
@@ -23,7 +24,7 @@ def paid_after(stream: Stream, seconds: int, count: int) -> None:
 
 async def stuck(monitor: Monitor, stream: Stream, after_seconds: int) -> set[str | None]:
     found = await wrong(monitor, stream, broker(), START + dt.timedelta(seconds=after_seconds))
-    return {anomaly.commande_id for anomaly in found}
+    return {anomaly.commande_id for anomaly in found if anomaly.kind == Kind.STUCK}
 
 
 async def test_a_slow_step_is_given_the_time_that_it_takes(monitor: Monitor, stream: Stream) -> None:
