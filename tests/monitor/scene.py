@@ -74,18 +74,18 @@ class Scene:
         service: str | None,
         reason: str,
         saying: str = "",
-        before: Callable[[], object] = lambda: None,
+        otherwise: Callable[[], object] = lambda: None,
     ) -> str:
-        """Look until this anomaly is named, and its sentence, which must say that; `before` each look, do this."""
+        """The sentence of this anomaly, which must say that; after each look that misses it do `otherwise`."""
         deadline = time.monotonic() + 25
         while True:
-            before()
             found = self.wrong()
             for one in found:
                 named = (one.commande_id, one.kind, one.service, one.reason) == (order, kind, service, reason)
                 if named and saying in one.sentence:
                     return one.sentence
             assert time.monotonic() < deadline, [(a.commande_id, a.kind, a.service, a.reason) for a in found]
+            otherwise()
             time.sleep(0.2)
 
     def restart(self, service: str, **settings: Any) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.monitor.scene import Scene
-from tests.support.shop import SERVICES, shop
+from tests.support.shop import SERVICES, is_about, shop
 from tests.support.workers import ROOT, paused
 
 if TYPE_CHECKING:
@@ -162,14 +162,14 @@ def test_nobody_was_bound_and_it_never_came(scene: Scene) -> None:
     event_id = scene.shop.publish("commande.initiee", message)
     # Reading makes the queue again, empty: what was said meanwhile stays lost until somebody says it again.
     assert "the queue stock.inbox does not exist, so nobody was bound to commande.initiee" in scene.named(
-        order, "stuck", "stock", "no_queue", before=lambda: scene.shop.operator.delete_queue("stock.inbox")
+        order, "stuck", "stock", "no_queue", otherwise=lambda: scene.shop.operator.delete_queue("stock.inbox")
     )
     scene.shop.start("stock")
-    sentence = scene.named(order, "stuck", "stock", "never_came", before=lambda: done(scene))
+    sentence = scene.named(order, "stuck", "stock", "never_came", otherwise=lambda: done(scene))
     assert "stock answers other orders and commande.initiee is in none of its queues" in sentence
     assert sentence.endswith("the client must send commande.initiee again, with the same event id")
     scene.shop.publish("commande.initiee", message, id=event_id)
-    scene.shop.told(order, *END)
+    scene.shop.ear.until(lambda heard: {*END} <= {one.key for one in heard if is_about(one, order)}, 20)
 
 
 def test_a_message_that_waits_for_its_next_try(scene: Scene) -> None:
