@@ -18,7 +18,8 @@ class Version:
     when it meets a queue named there.
     `passes_delivery_count`: an `x-delivery-count` that a client sends is shown to `basic.get` until the broker
     counts itself; a consumer sees it either way.
-    `streams_keep_tables`: a dead letter's `x-death` is in the history too; else its `x-first-death-*` alone.
+    `streams_keep_deaths`: the `x-death` that the broker wrote is in a stream too, else its
+    `x-first-death-*` alone.
     `dead_start_anew`: a dead letter comes first without a count and not `redelivered`. Where it does not, what a
     client has rejected comes with both, which is not modelled: we never reject for good.
     """
@@ -26,15 +27,15 @@ class Version:
     name: str
     believes_deaths: bool
     passes_delivery_count: bool
-    streams_keep_tables: bool
+    streams_keep_deaths: bool
     dead_start_anew: bool
 
 
 RABBIT_3_10 = Version(
-    "3.10", believes_deaths=True, passes_delivery_count=False, streams_keep_tables=False, dead_start_anew=True
+    "3.10", believes_deaths=True, passes_delivery_count=False, streams_keep_deaths=False, dead_start_anew=True
 )
 RABBIT_4_0 = Version(
-    "4.0", believes_deaths=False, passes_delivery_count=True, streams_keep_tables=True, dead_start_anew=False
+    "4.0", believes_deaths=False, passes_delivery_count=True, streams_keep_deaths=True, dead_start_anew=False
 )
 VERSIONS = (RABBIT_3_10, RABBIT_4_0)
 
@@ -107,10 +108,10 @@ class Broker:
 
     def _shelved(self, message: Message) -> Message:
         """What of `message` a stream keeps."""
-        if self.version.streams_keep_tables:
-            return message
         scalars = {name: value for name, value in message.headers.items() if not isinstance(value, list | dict)}
-        return replace(message, headers=scalars)
+        # A client's tables are lost on either; the broker's own is written anew.
+        own = _shown(message.deaths) if self.version.streams_keep_deaths and message.deaths else {}
+        return replace(message, headers=scalars | own)
 
     def publish(self, message: Message) -> tuple[str, ...]:
         """Accept a client's message and put it everywhere at once; where it went."""
