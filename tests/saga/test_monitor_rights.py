@@ -26,6 +26,7 @@ def test_with_the_right_to_read_the_history_alone_it_knows_everything(
         settings = {
             "amqp_url": f"amqp://{login}@{place}/{open_shop.operator.vhost}",
             "topology": "passive",
+            "retry_delays": open_shop.settings["retry_delays"],
             "monitor_database": str(tmp_path / "monitor.sqlite3"),
         }
         command = [sys.executable, "-m", "saga_monitor", "show", order, "--json"]
