@@ -13,12 +13,13 @@ import sys
 from contextlib import asynccontextmanager
 from typing import IO, TYPE_CHECKING, cast
 
+from contracts.topology import HISTORY
 from saga_monitor.verbs.serving import serve
 from scripts.benchmarks.orders import Message
-from services.runtime import configure_logs, read_settings
+from services.runtime import QueueCount, configure_logs, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from services.runtime import History, HistoryEntry
 
@@ -31,10 +32,15 @@ class Fed:
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe = pipe
         self._offset = 0
+        self._ended = False
         self._ahead = self._next()
 
     async def first(self) -> HistoryEntry | None:
         return self._ahead[0] if self._ahead else None
+
+    async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
+        """Of the history what has come so far and, until the pipe has an end, one more; no other queue."""
+        return {HISTORY: QueueCount(self._offset + (not self._ended), 0)} if HISTORY in queues else {}
 
     async def entries(self, _: object) -> AsyncIterator[list[HistoryEntry]]:
         yield self._ahead
@@ -47,6 +53,7 @@ class Fed:
     def _next(self) -> list[HistoryEntry]:
         lines = list(itertools.takewhile(bytes.strip, self._pipe))
         self._offset += len(lines)
+        self._ended = not lines
         first = self._offset - len(lines)
         return [Message.of(line).entry(first + n) for n, line in enumerate(lines)]
 
