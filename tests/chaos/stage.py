@@ -46,7 +46,7 @@ class Stage:
         environment = kept | self.arena.environment | {"SAGA_AMQP_URL": self.arena.url}
         command = [sys.executable, "-m", "services", *verb]
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
         if done.returncode:
             raise RuntimeError(f"{' '.join(verb)}: {done.stderr[-500:]}")
