@@ -110,8 +110,13 @@ def _decides_by_clock(choreography: Choreography) -> Iterator[Violation]:
 
 
 def _refusals(choreography: Choreography) -> set[EventClass]:
-    """Every business no; the decider's own is the cancellation, which is no refusal to anybody else."""
-    said = {r.refusal for r in choreography.reactions} | {step.refusal for step in choreography.steps}
+    """Every business no; the decider's own is the cancellation, which is no refusal to anybody else.
+
+    That an undoing has none is another rule's concern.
+    """
+    said = {r.refusal for r in choreography.reactions if not r.undoing} | {
+        step.refusal for step in choreography.steps
+    }
     return {event for event in said if event is not None} - {choreography.cancelled}
 
 

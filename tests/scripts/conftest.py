@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import uuid
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 COMMAND = ROOT / "scripts" / "passer_commande.py"
 CODE = ("contracts", "services", "saga_monitor", "scripts")
+
+
+@pytest.fixture(autouse=True)
+def hang_up_is_heard() -> Iterator[None]:
+    """What is begun by `nohup` ignores a hang-up, and so does all that it begins: these tests are about those who
+    do not."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
