@@ -106,7 +106,8 @@ class Board(App[None]):
         self.ear.as_of = as_of(self.camera.queries)
         if self._shown is None or not self.paused:
             self._shown = self.camera.picture(now)
-        if isinstance(self.screen, OrderScreen | AnomaliesScreen):
+        # One that has just been opened has nothing to show it on yet; it draws itself when it has.
+        if isinstance(self.screen, OrderScreen | AnomaliesScreen) and self.screen.is_mounted:
             self.screen.redraw(now)
 
     def _show(self, picture: Picture, now: dt.datetime) -> None:

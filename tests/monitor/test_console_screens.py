@@ -11,7 +11,7 @@ from saga_monitor.anomalies import Anomaly, Kind
 from saga_monitor.books.known import Totals
 from saga_monitor.console.branches import retry_text
 from saga_monitor.console.drawing import column_widths, troubles
-from saga_monitor.console.screens import OrderScreen
+from saga_monitor.console.screens import AnomaliesScreen, OrderScreen
 from saga_monitor.judging.timeline import Retry
 from services.runtime import DatabaseRefused
 from tests.monitor.stage import HELD, START, Stream
@@ -81,6 +81,14 @@ async def test_nothing_is_called_well_before_it_was_judged(monitor: Monitor) -> 
         assert "live · not looked at yet" in await shown(app, pilot)
         app.ear.judged([], now())
         assert "live · nothing is wrong" in await shown(app, pilot)
+
+
+async def test_a_tick_while_a_screen_is_being_opened_ends_nothing(monitor: Monitor) -> None:
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+        app.push_screen(AnomaliesScreen(app.ear))
+        app.redraw()
+        assert "live" in await shown(app, pilot)
 
 
 async def test_a_judgement_of_a_while_ago_is_called_so(monitor: Monitor) -> None:
