@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 def test_a_second_sigterm_leaves_at_once_and_loses_nothing(closed_shop: Shop) -> None:
     shop = closed_shop
-    # It would wait for its call far longer than this test takes to ask it a second time.
-    slow = shop.start("paiement", gateway_latency=60, call_timeout=60, drain=300)
+    slow = shop.start("paiement", gateway_latency=60, call_timeout=60)
     shop.start("stock", "commande", "notification").await_ready()
     slow.await_ready()
     shop.ear = shop.outsider.listen("client.events", "stock.events", "commande.events")
