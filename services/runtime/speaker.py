@@ -20,7 +20,7 @@ RELAYED_AT_ONCE = 128
 
 
 class Speaker:
-    """Publishes through one session's door, and keeps the ids confirmed until they are marked."""
+    """Publishes through one session's door, and keeps the ids confirmed until they are marked as said."""
 
     def __init__(self, tools: Tools, door: Door) -> None:
         self._tools = tools
@@ -28,13 +28,13 @@ class Speaker:
         self._confirmed: list[str] = []
 
     @property
-    def has_confirmed(self) -> bool:
-        return bool(self._confirmed)
+    def unmarked(self) -> list[str]:
+        """The ids confirmed and not known to be marked, the oldest first."""
+        return [*self._confirmed]
 
-    def take_confirmed(self) -> list[str]:
-        """The ids confirmed since last asked: to be marked as said."""
-        taken, self._confirmed = self._confirmed, []
-        return taken
+    def marked(self, unmarked: list[str]) -> None:
+        """What `unmarked` gave is marked. Until then it is kept: who leaves half-way marks it once more."""
+        del self._confirmed[: len(unmarked)]
 
     async def say(self, results: list[Result]) -> None:
         """Publish what a group decided, and wait for every confirm. Raises BrokerTrouble when one is missing."""

@@ -128,7 +128,7 @@ class Pipeline:
     async def _carry_out(self, group: list[Item]) -> list[Result]:
         works = [item for item in group if isinstance(item, Work)]
         results = [item for item in group if isinstance(item, Result)]
-        said = self._speaker.take_confirmed()
+        said = self._speaker.unmarked
         if said:
             passing(Place.BEFORE_MARK)
         if works or said:
@@ -149,6 +149,7 @@ class Pipeline:
                 works = _unsure(works)
                 await self._tools.wait_for_the_database(trouble)
                 continue
+            self._speaker.marked(said)
             for work in _unsure(_left(works, results)):
                 self._ready.put_nowait(work)
             return results
@@ -207,11 +208,11 @@ class Pipeline:
                 log.warning("drain.cut_short", deliveries=self._in_hand)
         for task in (*stages, *self._calls.under_way):
             task.cancel()
-        if self._speaker.has_confirmed:
+        if unmarked := self._speaker.unmarked:
             # Not waited for without a bound: a mark that is not made is an event said once more.
             with contextlib.suppress(TimeoutError, DatabaseTrouble):
                 async with asyncio.timeout(MARKED_SECONDS):
-                    await self._tools.on_thread(self._ledger.mark_said, self._speaker.take_confirmed())
+                    await self._tools.on_thread(self._ledger.mark_said, unmarked)
         log.info("worker.stopped")
 
 

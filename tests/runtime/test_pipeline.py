@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from services.runtime import BrokerTrouble, DatabaseTrouble, Fate, Settings, open_desk
+from services.runtime.worker import MARK_SECONDS
 from tests.support.fake_door import until
 from tests.support.session import order, session
 from tests.support.trial import TRIAL
@@ -66,6 +67,18 @@ async def test_events_confirmed_are_marked_when_nothing_else_comes(settings: Set
         await until(lambda: bool(s.door.settled))
         await until(lambda: s.unsaid() == [])
         await s.stop()
+
+
+async def test_who_leaves_before_the_mark_is_made_makes_it_all_the_same(settings: Settings) -> None:
+    async with session(settings) as s:
+        tag = s.door.bring(order())
+        await until(lambda: s.door.settled == [tag])
+        with s.database_busy():
+            await asyncio.sleep(2 * MARK_SECONDS)  # the turn of the mark has come, and it waits
+            s.stopping.set()
+            await asyncio.sleep(0.1)
+        await s.stop()
+        assert s.unsaid() == []
 
 
 async def test_many_are_committed_published_and_acknowledged_together(settings: Settings) -> None:

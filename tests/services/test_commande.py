@@ -12,6 +12,7 @@ from contracts.stock import StockReservationEchouee
 from services.commande import SERVICE
 from services.commande.store import Commande
 from services.runtime import Desk
+from services.runtime.ledger import PUT_OFF
 from tests.services.conftest import OpenDesk
 from tests.support.facts import CMD, demande, impayee, initiee, payee, sans_stock
 
@@ -215,7 +216,7 @@ def test_one_row_that_breaks_does_not_keep_the_other_deadlines_waiting(
     desk.tick(900)
     assert [envelope.commande_id for envelope in desk.envelopes] == ["A", "C"]
     monkeypatch.undo()
-    desk.tick(1)
+    desk.tick(PUT_OFF.seconds)
     assert [envelope.commande_id for envelope in desk.envelopes] == ["A", "C", "B"]
 
 

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -50,6 +51,16 @@ class Session:
         await asyncio.gather(self.running, return_exceptions=True)
         self._thread.shutdown()
         self.database.close()
+
+    @contextlib.contextmanager
+    def database_busy(self) -> Iterator[None]:
+        """Meanwhile the database thread has something else to do."""
+        done = threading.Event()
+        self._thread.submit(done.wait)
+        try:
+            yield
+        finally:
+            done.set()
 
     def unsaid(self) -> list[str]:
         return [saying.commande_id for saying in self.tools.ledger.unsaid(1000)[0]]
