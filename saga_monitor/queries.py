@@ -111,11 +111,6 @@ class Queries:
         clause = "WHERE at_rest = 0 AND quiet_since >= ? AND quiet_since < ? ORDER BY quiet_since LIMIT ?"
         return self._orders(clause, span, now)
 
-    def retrying(self, limit: int, now: dt.datetime) -> list[Order]:
-        """The orders with a message known to wait for another try, the last to be back first."""
-        clause = "WHERE at_rest = 0 AND quiet_since >= ? ORDER BY quiet_since DESC LIMIT ?"
-        return self._orders(clause, (instant(now), limit), now)
-
     def last_offset(self) -> int:
         """The offset of the last entry read, -1 when there is none."""
         with self._asking() as connection:

@@ -14,6 +14,14 @@ from saga_monitor.showing.tables import LONGEST_ID, columns_of, safe, state_text
 
 _SUCCESS = {True: Text("yes", style="green"), False: Text("no", style="red"), None: Text("–", style="dim")}
 
+# An order without success was cancelled, whether it is FAILED (nothing to undo) or COMPENSATED: another word than
+# the state's, which counts some of them.
+_OUTCOMES = (
+    ("succeeded", "succeeded", "bold green"),
+    ("failed", "cancelled", "bold red"),
+    ("in_progress", "in progress", "bold"),
+)
+
 
 def whole_view(report: Mapping[str, Any]) -> RenderableType:
     return Group(_outcomes(report), Text(), _timings(report), Text(), Text(_tail(report)))
@@ -55,10 +63,9 @@ def _outcomes(report: Mapping[str, Any]) -> Table:
     sagas, outcomes = report["sagas"], report["outcomes"]
     table = columns_of("orders", "number", "share")
     table.add_row(Text("total", style="bold"), str(sagas["total"]), "")
-    for name, style in (("succeeded", "bold green"), ("failed", "bold red"), ("in_progress", "bold")):
+    for name, label, style in _OUTCOMES:
         share = outcomes[f"{name}_percent"]
-        label = Text(name.replace("_", " "), style=style)
-        table.add_row(label, str(outcomes[name]), "–" if share is None else f"{share:.1f} %")
+        table.add_row(Text(label, style=style), str(outcomes[name]), "–" if share is None else f"{share:.1f} %")
     for state in State:
         table.add_row(Text("  ").append_text(state_text(state)), str(sagas[state.lower()]), "")
     for flag in (Flag.STUCK, Flag.INTERVENTION):

@@ -21,7 +21,6 @@ from saga_monitor.web.roles import in_order
 from saga_monitor.web.site import Site
 
 _LETTERS_SHOWN = 100
-_ANOMALIES_SHOWN = 200
 _LATELY_MINUTES = 5
 
 
@@ -102,8 +101,6 @@ class Pages:
                 "anomalies.html",
                 reader,
                 view=view,
-                found=view.anomalies[:_ANOMALIES_SHOWN],
-                more=max(0, len(view.anomalies) - _ANOMALIES_SHOWN),
                 letters=reader.letters(_LETTERS_SHOWN),
             )
 
