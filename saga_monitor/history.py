@@ -8,10 +8,9 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from contracts.topology import HISTORY
 from saga_monitor.reading.dating import Dating
 from saga_monitor.reading.entries import IgnoredEntry, Record, read_next
-from saga_monitor.reading.facts import LONGEST_SILENCE, last_offset
+from saga_monitor.reading.facts import LONGEST_SILENCE
 from saga_monitor.store import Mark, Position, Store
 from services.runtime import BrokerRefused, BrokerTrouble, History, HistoryEntry, backoff
 
@@ -97,9 +96,9 @@ class _Reading:
                 raise BrokerTrouble(f"the history stream goes on after entry {self.last}, and delivers nothing")
 
     async def end(self) -> int:
-        """The offset of the stream's last entry, as far as the broker has counted."""
-        counted = (await self.history.counts([HISTORY])).get(HISTORY)
-        return last_offset(self.oldest, counted)
+        """The offset of the stream's last entry."""
+        newest = await self.history.last() if self.oldest else None
+        return newest.offset if newest else -1
 
 
 async def read(history: History, store: Store, listener: Listener) -> AsyncGenerator[list[str] | None]:

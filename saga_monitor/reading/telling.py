@@ -9,7 +9,6 @@ from typing import Any
 
 from rich.text import Text
 
-from contracts.topology import HISTORY
 from saga_monitor.reading.entries import (
     UNKNOWN,
     DeadEntry,
@@ -19,13 +18,13 @@ from saga_monitor.reading.entries import (
     SaidEntry,
     read_entry,
 )
-from saga_monitor.reading.facts import LONGEST_SILENCE, last_offset
+from saga_monitor.reading.facts import LONGEST_SILENCE
 from saga_monitor.report import rfc3339
 from saga_monitor.showing.tables import safe
 from services.runtime import BrokerTrouble, History, HistoryEntry
 
 _KINDS = {SaidEntry: "said", RetriedEntry: "retried", DeadEntry: "dead_letter", IgnoredEntry: "ignored"}
-# One silence after the last entry that the broker has counted is the end; before it, or where it cannot be told
+# One silence after the newest entry that there was is the end; before it, or where it cannot be told
 # how much there is to come, more than one.
 _SILENCES = 2
 
@@ -65,7 +64,7 @@ async def tell(
     Raises BrokerTrouble when the session is lost.
     """
     ending = _Ending(history, wanted.since is not None)
-    if not follow and not await ending.counted():
+    if not follow and not await ending.asked():
         return
     async with aclosing(history.entries(wanted.since or "first")) as batches:  # type: ignore[type-var]
         async for batch in batches:
@@ -81,9 +80,9 @@ async def tell(
 
 @dataclass
 class _Ending:
-    """Finds the end of the stream: by the broker's count, which lags, and a silence after that.
+    """Finds the end of the stream: the newest entry that there was, and a silence after it.
 
-    `open`: from a time on there may be nothing to come. `last`: the newest offset counted; `seen`: read.
+    `open`: from a time on there may be nothing to come. `last`: the newest offset there was; `seen`: read.
     """
 
     history: History
@@ -92,11 +91,11 @@ class _Ending:
     seen: int = -1
     silences: int = 0
 
-    async def counted(self) -> bool:
-        """Count anew; False when the stream is empty."""
-        first = await self.history.first()
-        self.last = last_offset(first, (await self.history.counts([HISTORY])).get(HISTORY))
-        return first is not None
+    async def asked(self) -> bool:
+        """Ask anew where the stream ends; False when it is empty."""
+        newest = await self.history.last()
+        self.last = newest.offset if newest else -1
+        return newest is not None
 
     async def reached(self, batch: Sequence[HistoryEntry]) -> bool:
         """Whether `batch` ends it. Raises BrokerTrouble when the stream should go on, and has not for long."""
@@ -105,7 +104,7 @@ class _Ending:
             return False
         self.silences += 1
         if self.silences >= _SILENCES and self.seen < self.last:
-            await self.counted()
+            await self.asked()
             if self.seen < 0 and self.open and await self._delivers():
                 return True
         if self.silences > LONGEST_SILENCE and self.seen < self.last:

@@ -11,6 +11,7 @@ import itertools
 import os
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, cast
 
 from contracts.topology import HISTORY
@@ -37,6 +38,10 @@ class Fed:
 
     async def first(self) -> HistoryEntry | None:
         return self._ahead[0] if self._ahead else None
+
+    async def last(self) -> HistoryEntry | None:
+        """Of what has come so far the last and, until the pipe has an end, one after it."""
+        return replace(self._ahead[0], offset=self._offset - self._ended) if self._ahead else None
 
     async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
         """Of the history what has come so far and, until the pipe has an end, one more; no other queue."""

@@ -128,5 +128,8 @@ class History(Protocol):
     async def first(self) -> HistoryEntry | None:
         """The oldest entry kept, or None when the stream is empty. Raises BrokerTrouble when it is silent."""
 
+    async def last(self) -> HistoryEntry | None:
+        """The newest entry, or None when the stream is empty. Raises BrokerTrouble when it is silent."""
+
     async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
         """Messages and consumers of each of `queues` that exists."""

@@ -99,6 +99,7 @@ class Stream:
         self.sessions = 0
         self.idle_seconds = 0.001
         self.withheld = 0  # how many of the newest are there, and are not delivered
+        self.lag = 0  # how many of the newest the broker has not counted yet
         self.pauses = 0  # empty answers before each batch, as of a broker that takes its time
         self.batch = 100
 
@@ -164,8 +165,12 @@ class Stream:
     async def first(self) -> HistoryEntry | None:
         return self.kept[0] if self.kept else None
 
+    async def last(self) -> HistoryEntry | None:
+        return self.kept[-1] if self.kept else None
+
     async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
-        return {queue: QueueCount(len(self.kept) if queue == HISTORY else 0, 1) for queue in queues}
+        counted = max(0, len(self.kept) - self.lag)
+        return {queue: QueueCount(counted if queue == HISTORY else 0, 1) for queue in queues}
 
 
 def said(commande_id: str, line: Line, start: dt.datetime = START) -> bytes:

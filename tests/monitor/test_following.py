@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -15,12 +16,7 @@ from saga_monitor.history import follow
 from saga_monitor.store import Store, Writer
 from services.runtime import BrokerRefused, DatabaseRefused
 from tests.monitor.conftest import SOON, Monitor
-from tests.monitor.stage import (
-    CONFIRMED,
-    PLACED,
-    Stream,
-    undone,
-)
+from tests.monitor.stage import CONFIRMED, PLACED, START, Stream, undone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +71,18 @@ async def test_catching_up_ends_at_the_end_and_not_at_the_first_silence(stream: 
         assert await catch_up(stream.opening(), monitor.store, 5) == []
         assert monitor.queries.totals(SOON).count("events") == number * len(CONFIRMED)
     monitor.close()
+
+
+async def test_an_old_history_keeps_its_dates_though_the_broker_has_not_counted_it_yet(
+    stream: Stream, monitor: Monitor
+) -> None:
+    """A batch that is not full is no end, and what comes after it is not new."""
+    stream.tell("CMD-1", CONFIRMED)
+    stream.batch, stream.lag = 2, len(CONFIRMED)
+    await monitor.hear(stream)
+    order = monitor.queries.order("CMD-1", SOON)
+    assert order
+    assert (order.started, order.heard) == (START, START + dt.timedelta(milliseconds=CONFIRMED[-1].ms))
 
 
 async def test_a_stream_that_stops_in_the_middle_is_said_to(stream: Stream, tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from saga_monitor.reading.telling import Wanted, tell
-from services.runtime import BrokerTrouble, QueueCount
+from services.runtime import BrokerTrouble
 from tests.monitor.stage import CONFIRMED, HELD, PLACED, START, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
     from typing import Literal
 
     from services.runtime import HistoryEntry
@@ -21,16 +21,7 @@ NOW = START + dt.timedelta(hours=1)
 TOMORROW = START + dt.timedelta(days=1)
 
 
-class Counted(Stream):
-    """A stream whose broker counts what it holds, all but the newest `lag`."""
-
-    lag = 0
-
-    async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
-        return dict.fromkeys(queues, QueueCount(len(self.kept) - self.lag, 1))
-
-
-class Busy(Counted):
+class Busy(Stream):
     """A stream to which somebody adds an order of now whenever it is read."""
 
     async def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncIterator[list[HistoryEntry]]:
@@ -43,8 +34,8 @@ async def told(stream: Stream, since: dt.datetime | None = None) -> list[int]:
     return [entry.offset async for entry, _ in tell(stream, Wanted(since=since), follow=False, now=NOW)]
 
 
-@pytest.mark.parametrize("kind", [Counted, Busy])
-async def test_an_event_dated_in_the_future_ends_nothing(kind: type[Counted]) -> None:
+@pytest.mark.parametrize("kind", [Stream, Busy])
+async def test_an_event_dated_in_the_future_ends_nothing(kind: type[Stream]) -> None:
     stream = kind()
     stream.tell("FUTURE", PLACED, TOMORROW)
     stream.tell("CMD-1", CONFIRMED)
@@ -59,7 +50,7 @@ async def test_what_is_said_while_it_is_told_belongs_to_the_next_telling() -> No
 
 
 async def test_what_the_broker_has_not_counted_yet_is_told_all_the_same() -> None:
-    stream = Counted()
+    stream = Stream()
     stream.lag = 3
     stream.tell("CMD-1", CONFIRMED)
     assert await told(stream) == list(range(len(CONFIRMED)))
@@ -67,21 +58,21 @@ async def test_what_the_broker_has_not_counted_yet_is_told_all_the_same() -> Non
 
 @pytest.mark.parametrize("since", [None, START])
 async def test_a_silence_in_the_middle_is_not_the_end(since: dt.datetime | None) -> None:
-    stream = Counted()
+    stream = Stream()
     stream.pauses, stream.batch = 3, 2
     stream.tell("CMD-1", CONFIRMED)
     assert await told(stream, since) == list(range(len(CONFIRMED)))
 
 
 async def test_a_stream_that_stops_in_the_middle_is_said_to() -> None:
-    stream = Counted()
+    stream = Stream()
     stream.tell("CMD-1", CONFIRMED)
     stream.withheld = 2
     with pytest.raises(BrokerTrouble, match="goes on after entry 2"):
         await told(stream)
 
 
-class Late(Counted):
+class Late(Stream):
     """A stream that has nothing from a time on, as a real one may."""
 
     def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncIterator[list[HistoryEntry]]:

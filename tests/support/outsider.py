@@ -77,14 +77,15 @@ class Ear:
 
 
 class Outsider:
-    """One connection; confirms are on, so that a publish that returns has arrived."""
+    """One connection; with `confirms` a publish that returns has arrived."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, confirms: bool = True) -> None:
         parameters = pika.URLParameters(url)
         parameters.heartbeat = 0  # a test may look away for longer than a heartbeat
         self._connection = pika.BlockingConnection(parameters)
         self._channel = self._connection.channel()
-        self._channel.confirm_delivery()
+        if confirms:
+            self._channel.confirm_delivery()
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""Reading the history stream: from any offset, in batches, without taking anything away."""
+"""Reading the history stream: from any offset, in batches, without taking anything away; and where it ends."""
 
 import asyncio
 import contextlib
@@ -21,8 +21,11 @@ IDLE_SECONDS = 0.5
 # Empty answers before the stream is asked for its length, and before it is taken for broken.
 SILENCES = 2
 LONGEST_SILENCE = 20
+# The last chunk comes without a pause; while more is published it never ends, and what came so far will do.
+CHUNK_PAUSE_SECONDS = 0.1
+CHUNK_SECONDS = 1.0
 
-Start = int | dt.datetime | Literal["first"]
+Start = int | dt.datetime | Literal["first", "last"]
 
 
 class RabbitHistory:
@@ -37,37 +40,48 @@ class RabbitHistory:
         From a time on, some earlier ones come first: the broker begins with the chunk that holds it.
         Raises BrokerTrouble when the session is lost.
         """
-        async with self._channel() as raw:
-            reading = _Reading(raw)
-            # A stream refuses consumers without a prefetch, and `basic.get` altogether.
-            await in_time(raw.basic_qos(prefetch_count=2 * BATCH))
-            arguments = {"x-stream-offset": start}
-            await in_time(raw.basic_consume(HISTORY, reading.on_message, arguments=arguments))
+        async with self._reading(start) as reading:
             while True:
                 messages = await reading.batch()
                 # The broker delivers whole chunks: entries before `start` may come first.
                 yield [e for e in map(_entry, messages) if not isinstance(start, int) or e.offset >= start]
-                if messages:
-                    with contextlib.suppress(*TROUBLES):
-                        await raw.basic_ack(_tag(messages[-1]), multiple=True, wait=False)
+                await reading.acknowledge(messages)
 
     async def first(self) -> HistoryEntry | None:
         """The oldest entry still kept, or None when the stream is empty.
 
         Raises BrokerTrouble when the stream holds something and delivers nothing.
         """
-        async with contextlib.aclosing(self.entries("first")) as batches:
-            silences = 0
-            async for batch in batches:
-                if batch:
-                    return batch[0]
-                silences += 1
-                # Silence alone proves nothing: a busy broker takes its time, and its count lags behind it.
-                if silences >= SILENCES and not await self._length():
-                    return None
-                if silences > LONGEST_SILENCE:
-                    raise BrokerTrouble("the history stream holds entries and delivers none")
-        return None
+        async with self._reading("first") as reading:
+            begun = await self._beginning(reading)
+            return _entry(begun[0]) if begun else None
+
+    async def last(self) -> HistoryEntry | None:
+        """The newest entry, or None when the stream is empty. The broker's count may be seconds old; this is not.
+
+        Raises BrokerTrouble when the stream holds something and delivers nothing.
+        """
+        # The broker begins with the last chunk that it has written, and delivers all of it.
+        async with self._reading("last") as reading:
+            messages = newest = await self._beginning(reading)
+            deadline = asyncio.get_running_loop().time() + CHUNK_SECONDS
+            while messages and asyncio.get_running_loop().time() < deadline:
+                await reading.acknowledge(messages)
+                messages = await reading.batch(CHUNK_PAUSE_SECONDS)
+                newest = messages or newest
+            return _entry(newest[-1]) if newest else None
+
+    async def _beginning(self, reading: "_Reading") -> list[DeliveredMessage]:
+        """What comes first; nothing when the stream is empty."""
+        silences = 0
+        while not (messages := await reading.batch()):
+            silences += 1
+            # Silence alone proves nothing: a busy broker takes its time, and its count lags behind it.
+            if silences >= SILENCES and not await self._length():
+                return []
+            if silences > LONGEST_SILENCE:
+                raise BrokerTrouble("the history stream holds entries and delivers none")
+        return messages
 
     async def _length(self) -> int:
         found = await self.counts([HISTORY])
@@ -78,10 +92,16 @@ class RabbitHistory:
         return await count(self._connection, queues)
 
     @contextlib.asynccontextmanager
-    async def _channel(self) -> AsyncIterator[Any]:
+    async def _reading(self, start: Start) -> AsyncIterator["_Reading"]:
         channel = await in_time(self._connection.channel(publisher_confirms=False))
         try:
-            yield await in_time(channel.get_underlay_channel())
+            raw = await in_time(channel.get_underlay_channel())
+            reading = _Reading(raw)
+            # A stream refuses consumers without a prefetch, and `basic.get` altogether.
+            await in_time(raw.basic_qos(prefetch_count=2 * BATCH))
+            where: dict[str, Any] = {"x-stream-offset": start}
+            await in_time(raw.basic_consume(HISTORY, reading.on_message, arguments=where))
+            yield reading
         finally:
             with contextlib.suppress(BrokerTrouble):
                 await in_time(channel.close(), 5)
@@ -91,6 +111,7 @@ class _Reading:
     """One consumer of the stream: what has arrived, and whether it is still alive."""
 
     def __init__(self, raw: Any) -> None:
+        self._raw = raw
         self._arrived: asyncio.Queue[DeliveredMessage | None] = asyncio.Queue()
         self._lost: str | None = None
         raw.closing.add_done_callback(self._on_closed)
@@ -110,16 +131,22 @@ class _Reading:
         self._lost = self._lost or why
         self._arrived.put_nowait(None)
 
-    async def batch(self) -> list[DeliveredMessage]:
-        """What arrives within a while. Raises BrokerTrouble when the session is lost."""
+    async def batch(self, seconds: float = IDLE_SECONDS) -> list[DeliveredMessage]:
+        """What arrives within `seconds`. Raises BrokerTrouble when the session is lost."""
         batch: list[DeliveredMessage | None] = []
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(IDLE_SECONDS):
+            async with asyncio.timeout(seconds):
                 batch.append(await self._arrived.get())
         batch += [self._arrived.get_nowait() for _ in range(min(BATCH - 1, self._arrived.qsize()))]
         if self._lost:
             raise BrokerTrouble(self._lost)
         return [message for message in batch if message is not None]
+
+    async def acknowledge(self, messages: Sequence[DeliveredMessage]) -> None:
+        """Let as many more come. The stream keeps them all the same."""
+        if messages:
+            with contextlib.suppress(*TROUBLES):
+                await self._raw.basic_ack(_tag(messages[-1]), multiple=True, wait=False)
 
 
 def _tag(message: DeliveredMessage) -> int:

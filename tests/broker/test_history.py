@@ -1,0 +1,31 @@
+"""The history stream on a real broker: where it begins and ends."""
+
+from __future__ import annotations
+
+from services.runtime import Settings, open_history, wanted_topology
+from tests.support.outsider import Outsider
+
+# More than a consumer is sent without acknowledging.
+MANY = 3000
+
+
+async def test_the_newest_entry_is_known_at_once(amqp_url: str, outsider: Outsider) -> None:
+    settings = Settings(amqp_url=amqp_url)
+    async with open_history(settings, wanted_topology(settings)) as history:
+        assert (await history.first(), await history.last()) == (None, None)
+        for number in range(2):
+            outsider.publish("client.events", "commande.initiee", b"%d" % number)
+            first, last = await history.first(), await history.last()
+            assert first and (first.offset, first.body) == (0, b"0")
+            assert last and (last.offset, last.body) == (number, b"%d" % number)
+
+
+async def test_the_newest_entry_of_a_large_chunk_is_the_newest(amqp_url: str) -> None:
+    settings = Settings(amqp_url=amqp_url)
+    async with open_history(settings, wanted_topology(settings)) as history:
+        with Outsider(amqp_url, confirms=False) as hasty:
+            for _ in range(MANY):
+                hasty.publish("client.events", "commande.initiee", b"{}")
+        while (last := await history.last()) is None or last.offset < MANY - 1:
+            pass
+        assert last.offset == MANY - 1
