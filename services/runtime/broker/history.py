@@ -95,7 +95,7 @@ class RabbitHistory:
     async def _reading(self, start: Start) -> AsyncIterator["_Reading"]:
         channel = await in_time(self._connection.channel(publisher_confirms=False))
         try:
-            raw = await in_time(channel.get_underlay_channel())
+            raw: Any = await in_time(channel.get_underlay_channel())
             reading = _Reading(raw)
             # A stream refuses consumers without a prefetch, and `basic.get` altogether.
             await in_time(raw.basic_qos(prefetch_count=2 * BATCH))
