@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """Asked to end, the session ends as by Ctrl-C: what it started is stopped, the broker too."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Asked to end, the session ends as by Ctrl-C: what it started is stopped, the broker too.
+
+    Begun by a shell in the background it would ignore Ctrl-C, and so would every program that it tests.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 # A machine with other work to do generates slowly; that is no fault of what is tested.

@@ -1,7 +1,8 @@
 """What the demonstration shows a person at its end: a line per order, and what was wrong."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +14,10 @@ from scripts.demonstration.verdict import Seen, messages, reason, wrong_with
 
 # Off a terminal nothing need be cut.
 _PIPE_WIDTH = 180
+_WIDE = 140
+_STEPS = tuple(step.service for step in CHOREOGRAPHY.steps)
+_COLUMNS = ("order", "what happens to it", "state", "took", *_STEPS, "reason", "messages", "")
+_WIDE_ONLY = {"what happens to it", *_STEPS}
 
 
 def screen() -> Console:
@@ -20,25 +25,30 @@ def screen() -> Console:
 
 
 def show_orders(console: Console, kinds: Sequence[Kind], seen: Seen) -> None:
+    """A row per order. A narrow terminal goes without what the plan has said and `list` and `show` tell."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    steps = [step.service for step in CHOREOGRAPHY.steps]
-    for name in ("order", "what happens to it", "state", "took", *steps, "reason", "messages", ""):
-        table.add_column(name, overflow="fold")
+    shown = [name for name in _COLUMNS if console.width >= _WIDE or name not in _WIDE_ONLY]
+    for name in shown:
+        # Sentences are folded, and never an id: somebody may want to copy it.
+        table.add_column(name, overflow="fold", no_wrap=name in {"order", "state"})
     for kind in kinds:
-        order = seen.orders[kind.commande_id]
-        wrong = any(wrong_with(kind, order))
-        states = {step["step"]: step["state"] for step in order["steps"]}
-        table.add_row(
-            Text(kind.commande_id),
-            Text(kind.about),
-            Text(order["state"], style="green" if order["state"] == "COMPLETED" else "blue"),
-            Text(f"{(order['duration_ms'] or 0) / 1000:.1f} s"),
-            *(Text(states.get(step, "")) for step in steps),
-            Text(reason(order) or ""),
-            Text(", ".join(messages(order))),
-            Text("✗" if wrong else "✓", style="bold red" if wrong else "green"),
-        )
+        row = _row(kind, seen.orders[kind.commande_id])
+        table.add_row(*(row[name] for name in shown))
     console.print(table)
+
+
+def _row(kind: Kind, order: Mapping[str, Any]) -> dict[str, Text]:
+    wrong = any(wrong_with(kind, order))
+    return {
+        "order": Text(kind.commande_id),
+        "what happens to it": Text(kind.about),
+        "state": Text(order["state"], style="green" if order["state"] == "COMPLETED" else "blue"),
+        "took": Text(f"{(order['duration_ms'] or 0) / 1000:.1f} s"),
+        **{step["step"]: Text(step["state"]) for step in order["steps"]},
+        "reason": Text(reason(order) or ""),
+        "messages": Text(", ".join(messages(order))),
+        "": Text("✗" if wrong else "✓", style="bold red" if wrong else "green"),
+    }
 
 
 def show_plan(console: Console, kinds: Sequence[Kind]) -> None:

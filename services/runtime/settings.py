@@ -96,7 +96,14 @@ class Settings(BaseModel):
     monitor_keep_days: Annotated[
         float, Field(gt=0, le=3650, description="days the monitor remembers an order that has ended")
     ] = 30
-    stuck_after: Annotated[float, Field(gt=0, description="seconds of silence before an order is STUCK")] = 60
+    stuck_after: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="seconds of silence before an order is STUCK; `anomalies` allows a step that was slow"
+            " before up to ten times that",
+        ),
+    ] = 60
     alert_webhook: Annotated[
         str, Field(pattern=r"^(https?://[^\s]+)?$", description="where alerts are posted as JSON; none by default")
     ] = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import signal
 import subprocess
@@ -11,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 
+from contracts.choreography import CHOREOGRAPHY
 from scripts.demonstration import kinds, verdict
 from scripts.demonstration.kinds import KINDS
+from scripts.demonstration.showing import show_orders
 from tests.scripts.conftest import environ
 
 if TYPE_CHECKING:
@@ -142,6 +146,8 @@ def as_it_should_be() -> dict[str, Any]:
             "remaining": [],
             "dead_letters": 0,
             "events": events,
+            "steps": [{"step": step.service, "state": "compensated"} for step in CHOREOGRAPHY.steps],
+            "duration_ms": 12_345.6,
         }
     states = ("new", "running", "failed", "compensating", "stuck", "intervention")
     sagas = dict.fromkeys(states, 0) | {"total": 10, "completed": 4, "compensated": 6}
@@ -167,6 +173,15 @@ def as_it_should_be() -> dict[str, Any]:
 
 def mistakes(seen: dict[str, Any]) -> list[str]:
     return verdict.mistakes(KINDS, verdict.Seen(seen["orders"], seen["report"], seen["services"]))
+
+
+@pytest.mark.parametrize("width", [80, 150, 180])
+def test_an_id_can_be_copied_from_the_table_however_narrow_it_is(width: int) -> None:
+    seen = verdict.Seen(**as_it_should_be())
+    console = Console(file=io.StringIO(), width=width)
+    show_orders(console, KINDS, seen)
+    assert isinstance(console.file, io.StringIO)
+    assert all(f"{kind.commande_id} " in console.file.getvalue() for kind in KINDS)
 
 
 def test_a_demonstration_that_went_well_has_no_mistake() -> None:
