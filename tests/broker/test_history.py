@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from services.runtime import Settings, open_history, wanted_topology
 from tests.support.outsider import Outsider
+
+if TYPE_CHECKING:
+    import pytest
 
 # More than a consumer is sent without acknowledging.
 MANY = 3000
@@ -18,6 +23,17 @@ async def test_the_newest_entry_is_known_at_once(amqp_url: str, outsider: Outsid
             first, last = await history.first(), await history.last()
             assert first and (first.offset, first.body) == (0, b"0")
             assert last and (last.offset, last.body) == (number, b"%d" % number)
+
+
+async def test_a_stream_that_has_just_got_its_first_entry_is_not_taken_for_empty(
+    amqp_url: str, outsider: Outsider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a process so busy that its time to wait is up before it has looked at what came."""
+    monkeypatch.setattr("services.runtime.broker.history.IDLE_SECONDS", 0)
+    settings = Settings(amqp_url=amqp_url)
+    async with open_history(settings, wanted_topology(settings)) as history:
+        outsider.publish("client.events", "commande.initiee", b"{}")
+        assert await history.first() is not None
 
 
 async def test_the_newest_entry_of_a_large_chunk_is_the_newest(amqp_url: str) -> None:

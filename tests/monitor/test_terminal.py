@@ -106,7 +106,7 @@ def test_it_pauses_helps_resizes_and_leaves_its_totals(environment: dict[str, st
     tell(channel, "CMD-LATE", HELD)
     with terminal(environment) as window:
         window.run()
-        window.awaits("live · 1 in flight of 1 orders")
+        window.awaits("live · 1 in flight of 1 orders", "STUCK CMD-LATE")
         window.press("?")
         window.awaits("its timeline", "↩ undone")
         window.press("x")

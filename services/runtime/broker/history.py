@@ -21,6 +21,8 @@ IDLE_SECONDS = 0.5
 # Empty answers before the stream is asked for its length, and before it is taken for broken.
 SILENCES = 2
 LONGEST_SILENCE = 20
+# What the broker sent before an answer is there soon after it.
+ANSWERED_SECONDS = 0.1
 # The last chunk comes without a pause; while more is published it never ends, and what came so far will do.
 CHUNK_PAUSE_SECONDS = 0.1
 CHUNK_SECONDS = 1.0
@@ -42,7 +44,7 @@ class RabbitHistory:
         """
         async with self._reading(start) as reading:
             while True:
-                messages = await reading.batch()
+                messages = await reading.batch(IDLE_SECONDS)
                 # The broker delivers whole chunks: entries before `start` may come first.
                 yield [e for e in map(_entry, messages) if not isinstance(start, int) or e.offset >= start]
                 await reading.acknowledge(messages)
@@ -74,11 +76,12 @@ class RabbitHistory:
     async def _beginning(self, reading: "_Reading") -> list[DeliveredMessage]:
         """What comes first; nothing when the stream is empty."""
         silences = 0
-        while not (messages := await reading.batch()):
+        while not (messages := await reading.batch(IDLE_SECONDS)):
             silences += 1
-            # Silence alone proves nothing: a busy broker takes its time, and its count lags behind it.
+            # Silence alone proves nothing: a busy broker takes its time, and a busy process finds its own time up
+            # before it has looked at what came. The count alone neither: it may be seconds old.
             if silences >= SILENCES and not await self._length():
-                return []
+                return await reading.batch(ANSWERED_SECONDS)
             if silences > LONGEST_SILENCE:
                 raise BrokerTrouble("the history stream holds entries and delivers none")
         return messages
@@ -131,7 +134,7 @@ class _Reading:
         self._lost = self._lost or why
         self._arrived.put_nowait(None)
 
-    async def batch(self, seconds: float = IDLE_SECONDS) -> list[DeliveredMessage]:
+    async def batch(self, seconds: float) -> list[DeliveredMessage]:
         """What arrives within `seconds`. Raises BrokerTrouble when the session is lost."""
         batch: list[DeliveredMessage | None] = []
         with contextlib.suppress(TimeoutError):
