@@ -65,14 +65,14 @@ class Journal:
         self._connection = connection
         self._locked = locked
         self._entries: dict[tuple[str, str], Entry] = {}
-        self._stored: dict[tuple[str, str], tuple[Any, ...]] = {}
+        self._stored: dict[tuple[str, str], dict[str, Any]] = {}
 
     def load(self, commande_ids: Iterable[str]) -> None:
         query = _LOAD_LOCKED if self._locked else _LOAD
         for row in self._connection.execute(query, {"orders": sorted(set(commande_ids))}):
             entry = _entry(row)
             self._entries[entry.commande_id, entry.action] = entry
-            self._stored[entry.commande_id, entry.action] = _columns(entry)
+            self._stored[entry.commande_id, entry.action] = dict(row._mapping)
 
     def entries(self) -> list[Entry]:
         return list(self._entries.values())
@@ -97,14 +97,13 @@ class Journal:
         return None
 
     def write(self) -> None:
-        new = [e for key, e in self._entries.items() if key not in self._stored]
-        changed = [
-            e for key, e in self._entries.items() if key in self._stored and self._stored[key] != _columns(e)
-        ]
+        rows = {key: _row(entry) for key, entry in self._entries.items()}
+        new = [row for key, row in rows.items() if key not in self._stored]
+        changed = [row for key, row in rows.items() if key in self._stored and self._stored[key] != row]
         if new:
-            self._connection.execute(_INSERT, [_row(entry) for entry in new])
+            self._connection.execute(_INSERT, new)
         if changed:
-            self._connection.execute(_UPDATE, [_bound(entry) for entry in changed])
+            self._connection.execute(_UPDATE, [_bound(row) for row in changed])
 
 
 def history_of(connection: Connection, commande_id: str) -> list[Entry]:
@@ -145,11 +144,6 @@ def _row(entry: Entry) -> dict[str, Any]:
     return vars(entry) | {"state": entry.state.value, "data": json.dumps(entry.data, sort_keys=True)}
 
 
-def _columns(entry: Entry) -> tuple[Any, ...]:
-    return tuple(_row(entry).values())
-
-
-def _bound(entry: Entry) -> dict[str, Any]:
-    row = _row(entry)
-    key = {"the_order": entry.commande_id, "the_action": entry.action}
+def _bound(row: dict[str, Any]) -> dict[str, Any]:
+    key = {"the_order": row["commande_id"], "the_action": row["action"]}
     return key | {f"new_{name}": row[name] for name in _SETTLED}
