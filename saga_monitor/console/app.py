@@ -1,5 +1,6 @@
 """The application: a board of orders on a terminal, redrawn twice a second while the reading goes on beside it."""
 
+import contextlib
 import datetime as dt
 import os
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from rich.text import Text
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.widgets import DataTable, Footer, Input, Static
 
@@ -106,9 +108,10 @@ class Board(App[None]):
         self.ear.as_of = as_of(self.camera.queries)
         if self._shown is None or not self.paused:
             self._shown = self.camera.picture(now)
-        # One that has just been opened has nothing to show it on yet; it draws itself when it has.
-        if isinstance(self.screen, OrderScreen | AnomaliesScreen) and self.screen.is_mounted:
-            self.screen.redraw(now)
+        if isinstance(self.screen, OrderScreen | AnomaliesScreen):
+            # One that is being opened, or taken down, has not all of its parts; opened, it draws itself.
+            with contextlib.suppress(NoMatches):
+                self.screen.redraw(now)
 
     def _show(self, picture: Picture, now: dt.datetime) -> None:
         base = self.screen_stack[0]

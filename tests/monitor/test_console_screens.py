@@ -91,6 +91,16 @@ async def test_a_tick_while_a_screen_is_being_opened_ends_nothing(monitor: Monit
         assert "live" in await shown(app, pilot)
 
 
+async def test_a_tick_while_a_screen_is_taken_down_ends_nothing(monitor: Monitor) -> None:
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+        await pilot.press("a")
+        await app.screen.query("#verdict").remove()
+        app.redraw()
+        await pilot.press("escape")
+        assert "live" in await shown(app, pilot)
+
+
 async def test_a_judgement_of_a_while_ago_is_called_so(monitor: Monitor) -> None:
     app = board(monitor)
     async with on_terminal(app, 80, 24) as pilot:

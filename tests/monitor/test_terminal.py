@@ -117,7 +117,9 @@ def test_it_pauses_helps_resizes_and_leaves_its_totals(environment: dict[str, st
         window.press("Escape")
         window.awaits("all orders · 2 shown", "CMD-NEW")
         window.resize(130, 40)
-        until(lambda: max(map(len, window.screen().splitlines())) > 100)
+        end = time.monotonic() + 20
+        while max(map(len, window.screen().splitlines())) <= 100:
+            assert time.monotonic() < end, window.screen()
         window.press("q")
         left = window.awaits("left with 0")
     assert "2 orders, 1 in flight" in left

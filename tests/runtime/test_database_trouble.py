@@ -153,6 +153,7 @@ def test_a_commit_whose_answer_is_lost_is_carried_out_once(postgres: PrivatePost
         group = [work(desk)]
         with at_commit(desk, lambda: answer_lost(proxy, postgres, desk)), pytest.raises(DatabaseTrouble):
             deal_with(desk.ledger, group, (1,), [])
+        proxy.set(Mode.PASS)
         assert desk.inspect()["A"] == 1, "the server did commit"
         (result,) = deal_with(desk.ledger, group, (1,), [])
         assert (result.verdict, result.sayings) == (Done(), ())
@@ -212,7 +213,6 @@ def answer_lost(proxy: Proxy, postgres: PrivatePostgres, desk: Desk) -> None:
             while not connection.execute("SELECT 1 FROM inbox").fetchall():
                 pass
         refused(proxy)
-        proxy.set(Mode.PASS)
 
     threading.Thread(target=reset_after_commit, daemon=True).start()
 
