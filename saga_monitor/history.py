@@ -73,7 +73,8 @@ async def follow(opening: Opening, store: Store, listener: Listener) -> None:
 class _Reading:
     """One reading of the stream: how far it has come, and whether that was ever the stream's end.
 
-    `oldest`: the first entry that the stream holds; `last`: the offset that was read last.
+    `oldest`: the first entry that the stream holds; `last`: the offset that was read last; `goal`: where the
+    stream ended when the reading first seemed to have come to its end.
     """
 
     history: History
@@ -82,6 +83,7 @@ class _Reading:
     oldest: Mark | None
     dating: Dating
     last: int = -1
+    goal: int | None = None
     abreast: bool = False
     silences: int = 0
 
@@ -89,9 +91,11 @@ class _Reading:
         """Take note of `batch`. Raises BrokerTrouble when the stream should go on, and has not for long."""
         self.last = batch[-1].offset if batch else self.last
         self.silences = 0 if batch else self.silences + 1
-        if not self.abreast and len(batch) < BUSY:
-            # A short batch, or none, is not the end: a slow broker pauses in the middle.
-            self.abreast = self.last >= await self.end()
+        if not self.abreast and (self.goal is not None or len(batch) < BUSY):
+            # A short batch, or none, is not the end: a slow broker pauses in the middle. Asked once: the end of a
+            # stream to which somebody always adds is never reached.
+            self.goal = await self.end() if self.goal is None else self.goal
+            self.abreast = self.last >= self.goal
             if not self.abreast and self.silences > LONGEST_SILENCE:
                 raise BrokerTrouble(f"the history stream goes on after entry {self.last}, and delivers nothing")
 

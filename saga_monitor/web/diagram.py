@@ -187,4 +187,4 @@ def _lane(n: int, name: str, size: Size) -> Lane:
     x = size.x(name)
     # Where lanes are narrower than their names, every other name stands lower; none leaves the drawing.
     lower = size.narrow and n % 2 == 1
-    return Lane(name, x, min(x, size.width - 2 - len(name) * size.letter / 2), 32 if lower else 18)
+    return Lane(name, x, min(x, size.width - 2 - len(name) * size.letter / 2), 34 if lower else 18)

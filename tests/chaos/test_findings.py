@@ -9,6 +9,7 @@ import random
 import sqlite3
 from typing import TYPE_CHECKING
 
+import aiormq
 import pytest
 
 from contracts.topology import EXCHANGE_HEADER
@@ -27,8 +28,9 @@ from tests.chaos.orders import ORDERED, make
 from tests.chaos.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
+    from typing import Any
 
     from tests.support.management import Management
 
@@ -80,6 +82,34 @@ async def test_a_wait_that_the_client_cancels_is_trouble_also_after_a_task_group
     asyncio.get_running_loop().call_soon(waiting.cancel)
     with pytest.raises(BrokerTrouble):
         await in_time(waiting)
+
+
+async def answers_all_the_same() -> str:
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        return "the answer had come already"
+    raise AssertionError
+
+
+async def fails_instead() -> str:
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        raise aiormq.exceptions.ChannelInvalidStateError("closed by RPC timeout") from None
+    raise AssertionError
+
+
+@pytest.mark.parametrize("client", [answers_all_the_same, fails_instead])
+async def test_who_is_asked_to_stop_stops_whatever_the_client_makes_of_it(
+    client: Callable[[], Coroutine[Any, Any, str]],
+) -> None:
+    """A console that was left went on reading for ever, and its process with it."""
+    waiting = asyncio.create_task(in_time(client()))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
 
 
 async def test_a_retry_queue_that_is_gone_ends_the_session(amqp_url: str, management: Management) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from services.runtime import HistoryEntry
+
 
 async def test_it_waits_for_the_broker_at_start_and_after_a_loss(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
@@ -83,6 +85,24 @@ async def test_an_old_history_keeps_its_dates_though_the_broker_has_not_counted_
     order = monitor.queries.order("CMD-1", SOON)
     assert order
     assert (order.started, order.heard) == (START, START + dt.timedelta(milliseconds=CONFIRMED[-1].ms))
+
+
+class Restless(Stream):
+    """A stream to which somebody adds an order while it is asked where it ends."""
+
+    async def last(self) -> HistoryEntry | None:
+        newest = await super().last()
+        self.tell(f"NEWER-{self.next}", PLACED)
+        return newest and self.kept[-1]
+
+
+async def test_the_end_of_a_stream_that_always_grows_is_where_it_was_when_it_was_asked(tmp_path: Path) -> None:
+    stream = Restless()
+    stream.tell("CMD-1", CONFIRMED)
+    store = Store(tmp_path / "m.sqlite3")
+    assert await catch_up(stream.opening(), store, 5) == []
+    assert stream.next == len(CONFIRMED) + 1
+    store.close()
 
 
 async def test_a_stream_that_stops_in_the_middle_is_said_to(stream: Stream, tmp_path: Path) -> None:

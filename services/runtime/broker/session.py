@@ -44,22 +44,26 @@ log = structlog.get_logger()
 
 
 async def in_time(awaitable: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
-    """Wait at most `seconds`. Raises BrokerRefused or BrokerTrouble, whichever the client's error means."""
+    """Wait at most `seconds`. Raises BrokerRefused or BrokerTrouble, whichever the client's error means.
+
+    Asked to stop meanwhile, the task stops, whatever the client makes of it: it may answer, or fail, all the same.
+    """
     before = cancellations()
     try:
         async with asyncio.timeout(seconds):
-            return await awaitable
-    except (*_REFUSALS, *TROUBLES) as error:
-        raise _meant(error) from error
-    except asyncio.CancelledError as error:
+            answer = await awaitable
+    except (Exception, asyncio.CancelledError) as error:
         if cancellations() > before:
-            raise
+            raise asyncio.CancelledError from error
+        if isinstance(error, (*_REFUSALS, *TROUBLES)):
+            raise _meant(error) from error
         # The client cancels the waits of a connection that it closes; nobody asked us to stop.
-        raise BrokerTrouble("the connection was closed") from error
-    except Exception as error:
-        if not is_lost(error):
-            raise
-        raise BrokerTrouble("the connection was closed") from error
+        if isinstance(error, asyncio.CancelledError) or is_lost(error):
+            raise BrokerTrouble("the connection was closed") from error
+        raise
+    if cancellations() > before:
+        raise asyncio.CancelledError
+    return answer
 
 
 def cancellations() -> int:
