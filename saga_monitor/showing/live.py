@@ -1,7 +1,6 @@
 """The live monitor: one task follows the stream into the store, another shows what is there."""
 
 import asyncio
-import contextlib
 import datetime as dt
 import functools
 import signal
@@ -109,7 +108,10 @@ def _raise_what_broke(work: Sequence[asyncio.Future[Any]]) -> None:
 
 
 async def _stop(work: Sequence[asyncio.Future[Any]]) -> None:
-    for task in work:
-        task.cancel()
-    with contextlib.suppress(Exception):
-        await asyncio.gather(*work, return_exceptions=True)
+    pending = set(work)
+    while pending:
+        # Again and again: a library may take what was meant for the task for its own.
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1)
+    await asyncio.gather(*work, return_exceptions=True)

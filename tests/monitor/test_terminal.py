@@ -26,7 +26,9 @@ class Terminal:
 
     def __init__(self, width: int, height: int, environment: dict[str, str]) -> None:
         self._server = f"test-{uuid.uuid4().hex[:8]}"
-        self._environment = {key: value for key, value in environment.items() if not key.startswith("TMUX")}
+        # Who started the tests may have a terminal too, and its size is not this one's.
+        others = ("TMUX", "COLUMNS", "LINES")
+        self._environment = {key: value for key, value in environment.items() if not key.startswith(others)}
         self._run("-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), "sleep 600")
         self._run("set", "-g", "remain-on-exit", "on")
 

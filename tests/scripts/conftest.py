@@ -73,8 +73,9 @@ def client(silent_url: str) -> Iterator[Outsider]:
 
 
 def environ(**settings: str) -> Mapping[str, str]:
-    """This process's environment with these settings and no others."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
+    """This process's environment with these settings and no others, and with no terminal's size."""
+    others = ("SAGA_", "COLUMNS", "LINES")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(others)}
     return {**kept, **settings}
 
 
