@@ -92,7 +92,7 @@ class _Reading:
         self.last = batch[-1].offset if batch else self.last
         self.silences = 0 if batch else self.silences + 1
         if not self.abreast and (self.goal is not None or len(batch) < BUSY):
-            # A short batch is not the end: a slow broker pauses. Asked once: one that grows never comes to its end.
+            # A short batch is not the end: a slow broker pauses. Asked once: one that grows has no end.
             self.goal = await self.end() if self.goal is None else self.goal
             self.abreast = self.last >= self.goal
             if not self.abreast and self.silences > LONGEST_SILENCE:
