@@ -1,7 +1,7 @@
 """`saga_monitor serve` as it is, but for its history: that comes through standard input, a line a message.
 
 An empty line ends a batch, as large as those that a broker's history hands over at once. Once the pipe has an end,
-the history has none: as with a broker, there is just nothing more for now.
+the history has none: there is just nothing more for now.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from services.runtime import History, HistoryEntry
 
-_IDLE_SECONDS = 0.5
-
 
 class Fed:
     """A history that can be read once, from its first entry. The pipe holds back whoever writes it."""
@@ -40,8 +38,8 @@ class Fed:
         return self._ahead[0] if self._ahead else None
 
     async def last(self) -> HistoryEntry | None:
-        """Of what has come so far the last and, until the pipe has an end, one after it."""
-        return replace(self._ahead[0], offset=self._offset - self._ended) if self._ahead else None
+        """Far away: where the pipe has its end is not known, and what comes is as old as it says."""
+        return replace(self._ahead[0], offset=sys.maxsize) if self._ahead else None
 
     async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
         """Of the history what has come so far and, until the pipe has an end, one more; no other queue."""
@@ -51,9 +49,7 @@ class Fed:
         yield self._ahead
         while batch := await asyncio.to_thread(self._next):
             yield batch
-        while True:
-            yield []
-            await asyncio.sleep(_IDLE_SECONDS)
+        await asyncio.Event().wait()
 
     def _next(self) -> list[HistoryEntry]:
         lines = list(itertools.takewhile(bytes.strip, self._pipe))
