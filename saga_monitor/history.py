@@ -133,7 +133,7 @@ async def _unread(reading: _Reading) -> AsyncGenerator[list[HistoryEntry]]:
     start = _start(position, oldest)
     recognised = position.last is None or oldest is None
     deadline, doubts = _seconds() + RECOGNITION_SECONDS, 0
-    async with aclosing(reading.history.entries(start)) as batches:  # type: ignore[type-var]
+    async with aclosing(reading.history.entries(start)) as batches:
         async for batch in batches:
             if recognised:
                 yield batch

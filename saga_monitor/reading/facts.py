@@ -4,7 +4,6 @@ import datetime as dt
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
 
 from contracts.choreography import CHOREOGRAPHY
 from contracts.topology import HISTORY, Topology, dlq, inbox
@@ -29,7 +28,8 @@ _QUEUES = tuple(name(service) for service in CHOREOGRAPHY.services for name in (
 class Facts:
     """The answers of one moment. A queue that is not in `queues` does not exist.
 
-    `last_offset`: of the stream's newest entry, -1 when it is empty, None when there is no stream.
+    `last_offset`: of the stream's newest entry, by the broker's count, which lags a little; -1 when it is empty,
+    None when there is no stream.
     """
 
     at: dt.datetime
@@ -49,17 +49,8 @@ async def facts(history: History) -> Facts:
     queues = await history.counts([*_QUEUES, HISTORY])
     stream = queues.get(HISTORY)
     first = await history.first() if stream and stream.messages else None
-    return Facts(dt.datetime.now(dt.UTC), queues, last_offset(first, stream) if stream else None)
-
-
-class _Placed(Protocol):
-    @property
-    def offset(self) -> int: ...
-
-
-def last_offset(first: _Placed | None, stream: QueueCount | None) -> int:
-    """Of the newest entry, by the oldest and the broker's count, which lags a little; -1 of an empty stream."""
-    return -1 if first is None else first.offset + (stream.messages if stream else 0) - 1
+    last = first.offset + stream.messages - 1 if stream and first else -1
+    return Facts(dt.datetime.now(dt.UTC), queues, last if stream else None)
 
 
 def open_to_ask(settings: Settings) -> AbstractAsyncContextManager[History]:

@@ -66,7 +66,7 @@ async def tell(
     ending = _Ending(history, wanted.since is not None)
     if not follow and not await ending.asked():
         return
-    async with aclosing(history.entries(wanted.since or "first")) as batches:  # type: ignore[type-var]
+    async with aclosing(history.entries(wanted.since or "first")) as batches:
         async for batch in batches:
             for entry in batch:
                 record = read_entry(entry, dt.datetime.now(dt.UTC))
@@ -113,7 +113,7 @@ class _Ending:
 
     async def _delivers(self) -> bool:
         """Whether the newest entry comes at once: then there was none to tell before it."""
-        async with aclosing(self.history.entries(self.last)) as batches:  # type: ignore[type-var]
+        async with aclosing(self.history.entries(self.last)) as batches:
             async for batch in batches:
                 return bool(batch)
         return False

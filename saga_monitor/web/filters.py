@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from saga_monitor.progress import Flag, State
@@ -46,9 +46,9 @@ class Filters:
     def at(self, cursor: Cursor | None) -> "Filters":
         return replace(self, cursor=cursor)
 
-    def only(self, **changed: str) -> "Filters":
+    def only(self, **changed: Any) -> "Filters":
         """These filters with others in their place, from the first page on."""
-        return replace(self, cursor=None, **changed)  # type: ignore[arg-type]
+        return replace(self, cursor=None, **changed)
 
     def address(self, path: str = "/") -> str:
         """The path and query that ask for this list."""

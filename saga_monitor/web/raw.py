@@ -58,7 +58,7 @@ async def _read(history: History, events: Sequence[Event]) -> list[RawEvent]:
 
 
 async def _batch(history: History, offset: int, wanted: dict[int, Event], found: dict[int, RawEvent]) -> None:
-    async with aclosing(history.entries(offset)) as batches:  # type: ignore[type-var]
+    async with aclosing(history.entries(offset)) as batches:
         async for batch in batches:
             for entry in batch:
                 event = wanted.get(entry.offset)

@@ -20,7 +20,7 @@ from scripts.benchmarks.orders import Message
 from services.runtime import QueueCount, configure_logs, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from services.runtime import History, HistoryEntry
 
@@ -45,7 +45,7 @@ class Fed:
         """Of the history what has come so far and, until the pipe has an end, one more; no other queue."""
         return {HISTORY: QueueCount(self._offset + (not self._ended), 0)} if HISTORY in queues else {}
 
-    async def entries(self, _: object) -> AsyncIterator[list[HistoryEntry]]:
+    async def entries(self, _: object) -> AsyncGenerator[list[HistoryEntry]]:
         yield self._ahead
         while batch := await asyncio.to_thread(self._next):
             yield batch

@@ -60,8 +60,7 @@ def _cycle(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
         if not ring or frozenset(ring) in told:
             continue
         told.add(frozenset(ring))
-        bits = runs.model.bits(ring)
-        state = runs.nearest(lambda state, bits=bits: state.settled & bits == bits)  # type: ignore[misc]
+        state = runs.settling(ring)
         path = " → ".join(r.hears.TYPE for r in (*ring, first))
         what = f"{path}: the second time round, {first.service} has reacted already and stays silent"
         remedy = "say another event the second time, or refuse"

@@ -116,8 +116,8 @@ def _bundles(shown: Picture, column: dict[str, int], ys: dict[str, float]) -> di
         targets.setdefault((source, shown.by_key[target].kind), []).append(ys[target])
     found: dict[int, list[Bundle]] = {}
     for (source, kind), heights in targets.items():
-        reaches = max(heights, key=lambda y, source=source: abs(y - ys[source]))  # type: ignore[misc]
-        bundle = Bundle(source, kind, reaches, abs(reaches - ys[source]))
+        far, reaches = max((abs(y - ys[source]), y) for y in heights)
+        bundle = Bundle(source, kind, reaches, far)
         found.setdefault(column[source], []).append(bundle)
     return {n: sorted(bundles, key=lambda bundle: -bundle.far) for n, bundles in found.items()}
 

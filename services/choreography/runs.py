@@ -1,6 +1,6 @@
 """Every abstract run of one order, breadth first, with the shortest way to each state. Pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from contracts.choreography import Choreography, EventClass, Reaction
@@ -49,9 +49,13 @@ class Runs:
 
     def to_hearing(self, reaction: Reaction) -> Run:
         """A shortest run at whose end `reaction` is dealt with; empty when there is none."""
-        bit = self.model.bits([reaction])
-        found = self.nearest(lambda state: bool(state.settled & bit))
+        found = self.settling([reaction])
         return self.to(found) if found else ()
+
+    def settling(self, reactions: Sequence[Reaction]) -> State | None:
+        """The state nearest to the beginning in which all of `reactions` are dealt with."""
+        bits = self.model.bits(reactions)
+        return self.nearest(lambda state: state.settled & bits == bits)
 
     def to_saying(self, event: EventClass) -> Run:
         """A shortest run at whose end `event` is said; empty when there is none."""

@@ -5,7 +5,7 @@ one can be put in its place: many messages a call, one answer each.
 """
 
 import datetime as dt
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, Protocol
@@ -119,7 +119,7 @@ class Door(Protocol):
 class History(Protocol):
     """An open reader of the history stream."""
 
-    def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncIterator[list[HistoryEntry]]:
+    def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncGenerator[list[HistoryEntry]]:
         """Entries from `start` on, in batches; an empty batch about twice a second when there are none.
 
         `start` is an offset, or a time: then some earlier entries may come first.

@@ -40,6 +40,7 @@ class Row:
         return str(getattr(self, self.key_column().name))
 
     def values(self) -> dict[str, Any]:
+        # Whoever derives from this is a dataclass, as `dataclass_transform` tells a checker; this itself is none.
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
 

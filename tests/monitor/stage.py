@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -141,7 +141,7 @@ class Stream:
 
         return opened
 
-    async def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncIterator[list[HistoryEntry]]:
+    async def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncGenerator[list[HistoryEntry]]:
         # From a time on, a broker may begin with any chunk before it: here with the first.
         offset = start if isinstance(start, int) else 0
         pauses = self.pauses

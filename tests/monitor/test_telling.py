@@ -12,7 +12,7 @@ from services.runtime import BrokerTrouble
 from tests.monitor.stage import CONFIRMED, HELD, PLACED, START, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from typing import Literal
 
     from services.runtime import HistoryEntry
@@ -24,7 +24,7 @@ TOMORROW = START + dt.timedelta(days=1)
 class Busy(Stream):
     """A stream to which somebody adds an order of now whenever it is read."""
 
-    async def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncIterator[list[HistoryEntry]]:
+    async def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncGenerator[list[HistoryEntry]]:
         async for batch in super().entries(start):
             yield batch
             self.tell(f"NEWER-{self.next}", PLACED, NOW + dt.timedelta(seconds=1))
@@ -75,7 +75,7 @@ async def test_a_stream_that_stops_in_the_middle_is_said_to() -> None:
 class Late(Stream):
     """A stream that has nothing from a time on, as a real one may."""
 
-    def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncIterator[list[HistoryEntry]]:
+    def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncGenerator[list[HistoryEntry]]:
         return super().entries(self.next if isinstance(start, dt.datetime) else start)
 
 
