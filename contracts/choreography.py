@@ -6,6 +6,7 @@ services' reactions are all computed from `CHOREOGRAPHY`; nothing about the orde
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 from contracts.commande import CommandeAnnulee, CommandeCreee
@@ -72,17 +73,17 @@ class Choreography:
     timed: tuple[Timed, ...]
     final: tuple[EventClass, ...] = ()
 
-    @property
+    @cached_property
     def services(self) -> tuple[str, ...]:
         """Every service, in the order of the steps."""
         return tuple(step.service for step in self.steps)
 
-    @property
+    @cached_property
     def speakers(self) -> tuple[str, ...]:
         """Everyone who has an exchange: the client first, then the services."""
         return ("client", *self.services)
 
-    @property
+    @cached_property
     def events(self) -> tuple[EventClass, ...]:
         """Every event that is heard or said, each once, in order of appearance."""
         seen: dict[EventClass, None] = {}
@@ -97,9 +98,13 @@ class Choreography:
 
     def reaction(self, service: str, type_: str) -> Reaction | None:
         """What `service` does on hearing an event of wire type `type_`, or None."""
-        return next((r for r in self.heard_by(service) if type_ == r.hears.TYPE), None)
+        return self._reactions.get((service, type_))
 
-    @property
+    @cached_property
+    def _reactions(self) -> dict[tuple[str, str], Reaction]:
+        return {(r.service, r.hears.TYPE): r for r in reversed(self.reactions)}
+
+    @cached_property
     def undoings(self) -> tuple[Step, ...]:
         """The steps that must answer a cancellation, and by what."""
         return tuple(step for step in self.steps if step.undone)

@@ -92,13 +92,11 @@ def _two_answers(heard: Hearing) -> Iterator[Fault]:
             told.add(service)
             yield _both(service, list(answers.values()), "in answer to one event")
     for step in CHOREOGRAPHY.steps:
-        answers = {e.type: e for e in heard.events if step.refusal and e.type in _ends(step)}
-        if len(answers) > 1 and step.service not in told and _exclude(heard, step):
+        ends = (step.success, step.refusal)
+        if step.service not in told and all(map(heard.said, ends)) and _exclude(heard, step):
+            types = {said.TYPE for said in ends if said}
+            answers = {e.type: e for e in heard.events if e.type in types}
             yield _both(step.service, list(answers.values()), "of one order")
-
-
-def _ends(step: Step) -> set[str]:
-    return {said.TYPE for said in (step.success, step.refusal) if said}
 
 
 def _exclude(heard: Hearing, step: Step) -> bool:

@@ -58,26 +58,28 @@ class Hearing:
         # with two ids, or an event said twice, the same one comes first whoever reads in whatever order.
         unique = {(event.id, event.type): event for event in sorted(events, key=_place, reverse=True)}
         self.events = sorted(unique.values(), key=_place)
-        self.types = {event.type for event in self.events}
         self._types_of: dict[str, set[str]] = {}
+        self._first: dict[str, Heard] = {}
+        self._first_of_id: dict[str, Heard] = {}
         for event in self.events:
             self._types_of.setdefault(event.id, set()).add(event.type)
+            self._first.setdefault(event.type, event)
+            self._first_of_id.setdefault(event.id, event)
+        self.types = self._first.keys()
 
     def said(self, said: EventClass | None) -> bool:
         return said is not None and said.TYPE in self.types
 
     def first(self, *wanted: EventClass | None) -> Heard | None:
         """The first event of the first of these types that was said at all."""
-        types = [said.TYPE for said in wanted if said and self.said(said)]
-        return next((event for event in self.events if types and event.type == types[0]), None)
+        return next((self._first[said.TYPE] for said in wanted if said and said.TYPE in self._first), None)
 
     def ids(self, said: EventClass) -> set[str]:
         return {event.id for event in self.events if event.type == said.TYPE}
 
     def cause(self, event: Heard) -> Heard | None:
         """The event that this one answers, when it says so and it was heard."""
-        id_ = event.causationid
-        return next((e for e in self.events if e.id == id_), None) if id_ else None
+        return self._first_of_id.get(event.causationid) if event.causationid else None
 
     def answer(self, service: str, decision: EventClass) -> Heard | None:
         """What `service` has said in answer to `decision`, or None."""

@@ -139,14 +139,15 @@ def _trusted(entry: HistoryEntry, known: type[Said], envelope: Envelope[Any], da
     if ahead > LONGEST_UNANSWERED:
         # No measure of anything, and only our own clock can tell.
         time = None
+    data = vars(envelope.data)
     heard = Heard(
         id=envelope.id,
         type=known.TYPE,
         service=known.SAID_BY,
         time=time,
         causationid=envelope.causationid,
-        modele=getattr(envelope.data, "modele", None),
-        nothing=known.TYPE in _UNDONE and _held_nothing(envelope.data),
+        modele=data.get("modele"),
+        nothing=known.TYPE in _UNDONE and _held_nothing(data),
         offset=entry.offset,
     )
     return SaidEntry(
@@ -154,15 +155,15 @@ def _trusted(entry: HistoryEntry, known: type[Said], envelope: Envelope[Any], da
         commande_id=envelope.commande_id,
         heard=heard,
         source=envelope.source,
-        raison=getattr(envelope.data, "raison", None),
+        raison=data.get("raison"),
         at=dating.of(time),
         ahead=ahead,
     )
 
 
-def _held_nothing(data: Said) -> bool:
+def _held_nothing(data: Mapping[str, object]) -> bool:
     """Whether an undoing's answer names nothing that it has undone."""
-    named = {name: value for name, value in data if name.endswith("_id") and name != "commande_id"}
+    named = {name: value for name, value in data.items() if name.endswith("_id") and name != "commande_id"}
     return bool(named) and not any(named.values())
 
 

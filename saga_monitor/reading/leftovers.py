@@ -55,6 +55,6 @@ def utc(time: dt.datetime | None) -> dt.datetime | None:
     if time is None:
         return None
     try:
-        return time.replace(tzinfo=time.tzinfo or dt.UTC).astimezone(dt.UTC)
+        return time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
     except OverflowError:
         return None

@@ -26,6 +26,9 @@ ANSWERED_SECONDS = 0.1
 # The last chunk comes without a pause; while more is published it never ends, and what came so far will do.
 CHUNK_PAUSE_SECONDS = 0.1
 CHUNK_SECONDS = 1.0
+# While entries keep coming a batch waits for them, so that what is done once per batch is done seldom.
+GATHER_TICK_SECONDS = 0.01
+GATHER_SECONDS = 0.2
 
 Start = int | dt.datetime | Literal["first", "last"]
 
@@ -45,9 +48,10 @@ class RabbitHistory:
         async with self._reading(start) as reading:
             while True:
                 messages = await reading.batch(IDLE_SECONDS)
+                # At once: more is on its way while these are taken in, and a stream keeps what is acknowledged.
+                await reading.acknowledge(messages)
                 # The broker delivers whole chunks: entries before `start` may come first.
                 yield [e for e in map(_entry, messages) if not isinstance(start, int) or e.offset >= start]
-                await reading.acknowledge(messages)
 
     async def first(self) -> HistoryEntry | None:
         """The oldest entry still kept, or None when the stream is empty.
@@ -66,8 +70,8 @@ class RabbitHistory:
         # The broker begins with the last chunk that it has written, and delivers all of it.
         async with self._reading("last") as reading:
             messages = newest = await self._beginning(reading)
-            deadline = asyncio.get_running_loop().time() + CHUNK_SECONDS
-            while messages and asyncio.get_running_loop().time() < deadline:
+            deadline = _seconds() + CHUNK_SECONDS
+            while messages and _seconds() < deadline:
                 await reading.acknowledge(messages)
                 messages = await reading.batch(CHUNK_PAUSE_SECONDS)
                 newest = messages or newest
@@ -140,16 +144,29 @@ class _Reading:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 batch.append(await self._arrived.get())
+        if batch:
+            await self._gather()
         batch += [self._arrived.get_nowait() for _ in range(min(BATCH - 1, self._arrived.qsize()))]
         if self._lost:
             raise BrokerTrouble(self._lost)
         return [message for message in batch if message is not None]
+
+    async def _gather(self) -> None:
+        """Wait while more keeps arriving, until a batch is full or GATHER_SECONDS have passed."""
+        deadline, waiting = _seconds() + GATHER_SECONDS, -1
+        while waiting < self._arrived.qsize() < BATCH - 1 and _seconds() < deadline and not self._lost:
+            waiting = self._arrived.qsize()
+            await asyncio.sleep(GATHER_TICK_SECONDS)
 
     async def acknowledge(self, messages: Sequence[DeliveredMessage]) -> None:
         """Let as many more come. The stream keeps them all the same."""
         if messages:
             with contextlib.suppress(*TROUBLES):
                 await self._raw.basic_ack(_tag(messages[-1]), multiple=True, wait=False)
+
+
+def _seconds() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _tag(message: DeliveredMessage) -> int:

@@ -1,0 +1,47 @@
+"""What comes together from the history is taken together: whatever is done once per batch is done seldom."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from services.runtime.broker.history import BATCH, GATHER_SECONDS, _Reading
+from services.runtime.errors import BrokerTrouble
+
+# A reader that is quicker than the broker would find them one by one.
+APART_SECONDS = 0.002
+
+
+@pytest.fixture
+async def reading() -> _Reading:
+    raw: Any = MagicMock()
+    return _Reading(raw)
+
+
+def _arrive(reading: _Reading, messages: list[Any]) -> None:
+    """They come one after the other; what they are does not matter here."""
+    for number, message in enumerate(messages):
+        asyncio.get_running_loop().call_later(number * APART_SECONDS, reading.on_message, message)
+
+
+async def test_entries_that_keep_coming_are_one_batch(reading: _Reading) -> None:
+    messages: list[Any] = list(range(int(GATHER_SECONDS / APART_SECONDS / 2)))
+    _arrive(reading, messages)
+    assert await reading.batch(60) == messages
+
+
+async def test_no_batch_is_larger_than_the_largest(reading: _Reading) -> None:
+    messages: list[Any] = list(range(BATCH + 1))
+    for message in messages:
+        reading.on_message(message)
+    assert [len(await reading.batch(60)), len(await reading.batch(60))] == [BATCH, 1]
+
+
+async def test_a_session_that_is_lost_meanwhile_is_not_waited_for(reading: _Reading) -> None:
+    _arrive(reading, [0, 1])
+    reading._on_cancelled(MagicMock())
+    with pytest.raises(BrokerTrouble, match="gone"):
+        await reading.batch(60)
