@@ -3,8 +3,6 @@
 import asyncio
 import datetime as dt
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -109,13 +107,8 @@ def _too_late(stage: Stage, queries: Queries) -> None:
 
 
 def _order(stage: Stage, *arguments: str) -> None:
-    command = [sys.executable, str(ROOT / "scripts" / "passer_commande.py"), *arguments]
     stage.say("$ python scripts/passer_commande.py " + " ".join(_shown(arguments)))
-    done = subprocess.run(  # noqa: S603 - our own program
-        command, env=dict(stage.environ), capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise DemoError(f"passer_commande.py ended with {done.returncode}: {done.stderr.strip()}")
+    stage.crew.run("passer_commande.py", str(ROOT / "scripts" / "passer_commande.py"), *arguments)
 
 
 def _shown(arguments: Iterable[str]) -> list[str]:

@@ -34,13 +34,15 @@ def ask(settings: Settings, environ: Mapping[str, str], kinds: Sequence[Kind]) -
 
 
 def _seen(settings: Settings, environ: Mapping[str, str], kinds: Sequence[Kind]) -> Seen:
+    # A signal reaches the main thread alone: an interruption forgets none of these, the pool waits for them.
     with ThreadPoolExecutor() as pool:
         inspected = pool.submit(_run, environ, "services", "inspect", "all", "--json")
         # It reads the history up to its end, for the figures and the orders too.
-        shown = _run(environ, "saga_monitor", "report")
+        reported = pool.submit(_run, environ, "saga_monitor", "report")
         services: dict[str, Any] = {}
         for state in json.loads(inspected.result()).values():
             services |= state
+        shown = reported.result()
     with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
         now = dt.datetime.now(dt.UTC)
         orders = {kind.commande_id: _order(queries, kind.commande_id, now) for kind in kinds}

@@ -50,6 +50,20 @@ class Crew:
         with held():
             self._running[name] = subprocess.Popen(command, cwd=ROOT, env=self._environ)  # noqa: S603 - ours
 
+    def run(self, name: str, *command: str) -> None:
+        """Run a program of ours to its end. Raises DemoError when it fails.
+
+        It is one of the crew meanwhile: whoever is interrupted while it runs ends it with the others.
+        """
+        with held(), (self._logs / f"{name}.log").open("wb") as log:
+            self._running[name] = running = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, *command], env=self._environ, stdout=log, stderr=log
+            )
+        code = running.wait()
+        del self._running[name]
+        if code:
+            raise DemoError(f"{name} ended with {code}: {self._last_words(name)}")
+
     def pause(self, service: str) -> None:
         self._running[service].send_signal(signal.SIGSTOP)
 

@@ -40,9 +40,9 @@ def processes_of(checkout: Path) -> list[str]:
     return found
 
 
-def nothing_is_left(checkout: Path, management: Management) -> bool:
+def assert_nothing_is_left(checkout: Path, management: Management) -> None:
     left = [path.name for path in (checkout / "var").iterdir()]
-    return (left, processes_of(checkout), management.queues(), management.exchanges()) == ([], [], [], [])
+    assert (left, processes_of(checkout), management.queues(), management.exchanges()) == ([], [], [], [])
 
 
 def test_every_order_ends_as_it_should_and_nothing_is_left(
@@ -54,7 +54,7 @@ def test_every_order_ends_as_it_should_and_nothing_is_left(
     assert f"All {len(KINDS)} orders ended as they should" in done.stdout
     for kind in KINDS:
         assert f"\t{kind.commande_id}\t{kind.state}\t" in done.stdout
-    assert nothing_is_left(checkout, management)
+    assert_nothing_is_left(checkout, management)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_an_interruption_leaves_nothing(
         running.send_signal(signal.SIGINT)
         running.communicate(timeout=60)
     assert running.returncode == 128 + signal.SIGINT
-    assert nothing_is_left(checkout, management)
+    assert_nothing_is_left(checkout, management)
 
 
 def test_what_is_kept_can_be_used_and_stopped(checkout: Path, amqp_url: str, management: Management) -> None:
@@ -96,7 +96,7 @@ def test_what_is_kept_can_be_used_and_stopped(checkout: Path, amqp_url: str, man
     assert used.returncode == 0, used.stderr
     assert f"{len(KINDS) + 1} orders" in used.stdout
     assert run(*DEMO, "--stop").returncode == 0
-    assert nothing_is_left(checkout, management)
+    assert_nothing_is_left(checkout, management)
 
 
 @pytest.mark.timeout(300)
@@ -123,7 +123,7 @@ def test_a_reader_who_has_seen_enough_leaves_nothing(
         assert running.stderr is not None
         assert "Traceback" not in running.stderr.read()
     assert running.returncode > 128
-    assert nothing_is_left(checkout, management)
+    assert_nothing_is_left(checkout, management)
 
 
 def test_a_virtual_host_with_a_saga_in_it_is_left_alone(checkout: Path, silent_url: str) -> None:

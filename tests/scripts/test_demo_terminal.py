@@ -18,7 +18,7 @@ import pytest
 
 from scripts.demonstration.kinds import KINDS
 from tests.scripts.conftest import environ
-from tests.scripts.test_demo import DEMO, nothing_is_left, processes_of
+from tests.scripts.test_demo import DEMO, assert_nothing_is_left, processes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +107,7 @@ def test_leaving_the_console_ends_all_of_it(
     assert "orders at once" in told
     assert "Nothing is left running." in told
     assert "demo:" not in told
-    assert nothing_is_left(checkout, management)
+    assert_nothing_is_left(checkout, management)
 
 
 @pytest.mark.timeout(300)
@@ -117,14 +117,14 @@ def test_asked_to_end_it_gives_the_screen_back(window: Window, checkout: Path, m
     code, told = window.leave()
     assert code == 128 + signal.SIGTERM, told
     assert "Nothing is left running." in told
-    assert nothing_is_left(checkout, management)
+    assert_nothing_is_left(checkout, management)
 
 
 @pytest.mark.timeout(300)
 def test_a_terminal_that_is_closed_leaves_nothing(window: Window, checkout: Path, management: Management) -> None:
     window.shows_its_console()
     window.hang_up()
-    assert nothing_is_left(checkout, management)
+    assert_nothing_is_left(checkout, management)
 
 
 @pytest.mark.timeout(600)
