@@ -65,10 +65,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 0 if arguments.command is None else 130
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; the interpreter must not try to flush what is left.
+    except OSError as error:
+        # What is left to write has nowhere to go, and the interpreter must not try.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if isinstance(error, BrokenPipeError):
+            return 0  # whoever read our output has seen enough
+        print(f"saga_monitor: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
+        return 2
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -195,11 +195,13 @@ async def _say(settings: Settings, sayings: Sayings, options: argparse.Namespace
     outcome = Outcome()
     try:
         await _speak(settings, sayings, options, outcome)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; the interpreter must not try to flush what is left.
+    except OSError as error:
+        # What is left to write has nowhere to go, and the interpreter must not try.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if outcome.said < sayings.total:
-            complain(f"nobody reads the ids any more: {outcome.said} of {sayings.total} were said")
+        enough = isinstance(error, BrokenPipeError)
+        why = "nobody reads the ids any more" if enough else f"the ids cannot be written ({error.strerror})"
+        if not enough or outcome.said < sayings.total:
+            complain(f"{why}: {outcome.said} of {sayings.total} were said")
             return 1
     for fate, ids in outcome.failed.items():
         complain(f"{len(ids)} of {sayings.total} {fate.value} by the broker: {', '.join(ids[:5])}")

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return 0  # whoever read our output has seen enough
-        print(f"services: standard output: {error.strerror}", file=sys.stderr)
+        print(f"services: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
         return 2
 
 

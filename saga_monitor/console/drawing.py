@@ -96,7 +96,8 @@ def cells(order: Order, now: dt.datetime, width: int) -> list[Text]:
 def column_widths(width: int) -> dict[str, int]:
     """The columns of the board; there is one blank between two of them."""
     spare = max(24, width - sum(FIXED.values()) - 2 * (len(FIXED) + 2))
-    order = min(40, max(10, spare * 2 // 5))
+    # On 80 columns: an id of 19 characters, and all of `→ notification.envoyee`.
+    order = min(40, max(10, spare * 4 // 9))
     return {"order": order, **FIXED, "waits for": max(10, spare - order)}
 
 

@@ -8,15 +8,13 @@ import io
 import json
 import os
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contracts.topology import ATTEMPT_HEADER, NEXT_HEADER
 from tests.monitor.stage import CONFIRMED, HELD, PAID, START, STORIES, Stream, said
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -78,6 +76,18 @@ def test_a_reader_that_has_seen_enough_is_no_error(command: Any, told: Stream, m
     with os.fdopen(theirs, "w", buffering=1) as closed:
         monkeypatch.setattr("sys.stdout", closed)
         assert command("history")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["report", "--json"], ["report", "--orders", "--csv"], ["history"]]
+)
+def test_an_output_that_is_full_is_one_line(
+    command: Any, told: Stream, monkeypatch: Any, arguments: list[str]
+) -> None:
+    with Path("/dev/full").open("w", buffering=1) as full:
+        monkeypatch.setattr("sys.stdout", full)
+        code, _, err = command(*arguments)
+    assert (code, err) == (2, "saga_monitor: standard output: No space left on device\n")
 
 
 def test_a_hostile_word_stays_on_its_line(command: Any, stream: Stream) -> None:

@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contracts.catalogue import open_envelope
@@ -15,8 +16,6 @@ from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 from tests.scripts.conftest import COMMAND, environ, say
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.outsider import Outsider
 
 GOOD = '{"client_id": "CLIENT-123", "produit_id": "PROD-456", "quantite": 1, "montant": %s}'
@@ -180,3 +179,20 @@ def _read(terminal: int) -> bytes:
     except OSError:
         # Linux says so when the other end is closed.
         return b""
+
+
+def test_an_output_that_is_full_is_told_with_what_was_said(silent_url: str, client: Outsider) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, str(COMMAND)],
+            env=environ(SAGA_AMQP_URL=silent_url),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    complaint = done.stderr.splitlines()[-1]
+    assert done.returncode == 1
+    assert client.count("stock.inbox") == 1
+    why = "the ids cannot be written (No space left on device)"
+    assert complaint == f"passer_commande: {why}: 1 of 1 were said"
