@@ -12,7 +12,7 @@ from tests.monitor.stage import PLACED, Line, undone
 from tests.web.shop_history import hostile, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Locator, Page
 
@@ -68,16 +68,23 @@ def lines_of(found: Locator) -> set[int]:
     return lines
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+def at_widths(page: Page, *widths: int) -> Iterator[int]:
+    """Each of these, once the page is that wide."""
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 844})
+        yield width
+
+
 @pytest.mark.parametrize("path", PAGES)
-def test_text_stands_out_from_what_is_behind_it(
-    site: Served, open_page: Callable[..., Page], path: str, scheme: str
-) -> None:
+def test_text_stands_out_from_what_is_behind_it(site: Served, open_page: Callable[..., Page], path: str) -> None:
     """WCAG AA: 4.5 to 1."""
-    page = open_page(site.at(path), color_scheme=scheme)
-    found: list[Any] = page.evaluate(CONTRASTS)
-    assert len(found) > 12
-    assert [(text, round(contrast, 2)) for text, contrast in found if contrast < 4.5] == []
+    page = open_page(site.at(path))
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found: list[Any] = page.evaluate(CONTRASTS)
+        assert len(found) > 12
+        faint = [(text, round(contrast, 2)) for text, contrast in found if contrast < 4.5]
+        assert (scheme, faint) == (scheme, [])
 
 
 def test_dark_is_dark_and_light_is_light(site: Served, open_page: Callable[..., Page]) -> None:
@@ -86,39 +93,35 @@ def test_dark_is_dark_and_light_is_light(site: Served, open_page: Callable[..., 
     assert open_page(site.url, color_scheme="dark").evaluate(background) == "rgb(15, 19, 24)"
 
 
-@pytest.mark.parametrize("width", [390, 320, 768])
 @pytest.mark.parametrize("path", PAGES)
-def test_nothing_has_to_be_scrolled_sideways(
-    site: Served, open_page: Callable[..., Page], path: str, width: int
-) -> None:
+def test_nothing_has_to_be_scrolled_sideways(site: Served, open_page: Callable[..., Page], path: str) -> None:
     hostile(site.stream)
     site.read_up()
-    page = open_page(site.at(path), viewport={"width": width, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page = open_page(site.at(path))
+    for width in at_widths(page, 768, 390, 320):
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("width", [320, 390, 399])
-def test_the_tiles_of_a_phone_do_not_overlap(site: Served, open_page: Callable[..., Page], width: int) -> None:
-    page = open_page(site.url, viewport={"width": width, "height": 844})
-    ends = page.locator(".tile .what").evaluate_all(
-        """all => all.map(e => {
-            const words = document.createRange();
-            words.selectNodeContents(e);
-            return [words.getBoundingClientRect().right, e.closest(".tile").getBoundingClientRect().right];
-        })"""
-    )
-    assert len(ends) == 8
-    assert [words for words, tile in ends if words > tile] == []
+def test_the_tiles_of_a_phone_do_not_overlap(site: Served, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.url)
+    for width in at_widths(page, 399, 390, 320):
+        ends = page.locator(".tile .what").evaluate_all(
+            """all => all.map(e => {
+                const words = document.createRange();
+                words.selectNodeContents(e);
+                return [words.getBoundingClientRect().right, e.closest(".tile").getBoundingClientRect().right];
+            })"""
+        )
+        assert len(ends) == 8
+        assert (width, [words for words, tile in ends if words > tile]) == (width, [])
 
 
-@pytest.mark.parametrize("width", [320, 390, 1280])
-def test_what_stands_beside_an_axis_is_within_the_drawing(
-    site: Served, open_page: Callable[..., Page], width: int
-) -> None:
-    page = open_page(site.at("/charts"), viewport={"width": width, "height": 844})
-    lefts = page.locator(".axis[text-anchor=end]").evaluate_all("all => all.map(e => e.getBBox().x)")
+def test_what_stands_beside_an_axis_is_within_the_drawing(site: Served, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.at("/charts"))
     assert "100 ms" in page.locator("#durations .axis").all_text_contents()
-    assert [left for left in lefts if left < 0] == []
+    for width in at_widths(page, 1280, 390, 320):
+        lefts = page.locator(".axis[text-anchor=end]").evaluate_all("all => all.map(e => e.getBBox().x)")
+        assert (width, [left for left in lefts if left < 0]) == (width, [])
 
 
 BOXES = """(all) => all.map(e => {
@@ -127,20 +130,21 @@ BOXES = """(all) => all.map(e => {
 })"""
 
 
-@pytest.mark.parametrize("width", [320, 390, 1280])
 @pytest.mark.parametrize("path", ["/choreography", "/orders/CMD-LOST", "/orders/CMD-0005", "/orders/CMD-0006"])
 def test_no_name_in_a_drawing_covers_another_or_leaves_it(
-    site: Served, open_page: Callable[..., Page], path: str, width: int
+    site: Served, open_page: Callable[..., Page], path: str
 ) -> None:
-    page = open_page(site.at(path), viewport={"width": width, "height": 844})
-    drawing = "svg.drawing.narrow" if width < 800 else "svg.drawing.wide"
-    names: list[Any] = page.locator(f"{drawing} .lane-name").evaluate_all(BOXES)
-    times: list[Any] = page.locator(f"{drawing} .gutter").evaluate_all(BOXES)
-    assert len(names) == 5
-    assert bool(times) is path.startswith("/orders")
-    assert [word for word, left, right, *_, most in names + times if left < 0 or right > most] == []
-    for (one, _, right, top, bottom, _), (other, left, _, upper, lower, _) in itertools.combinations(names, 2):
-        assert right < left or bottom <= upper or lower <= top, (one, other)
+    page = open_page(site.at(path))
+    for width in at_widths(page, 1280, 390, 320):
+        drawing = "svg.drawing.narrow" if width < 800 else "svg.drawing.wide"
+        names: list[Any] = page.locator(f"{drawing} .lane-name").evaluate_all(BOXES)
+        times: list[Any] = page.locator(f"{drawing} .gutter").evaluate_all(BOXES)
+        assert len(names) == 5
+        assert bool(times) is path.startswith("/orders")
+        outside = [word for word, left, right, *_, most in names + times if left < 0 or right > most]
+        assert (width, outside) == (width, [])
+        for (one, _, right, top, bottom, _), (other, left, _, upper, lower, _) in itertools.combinations(names, 2):
+            assert right < left or bottom <= upper or lower <= top, (width, one, other)
 
 
 @pytest.mark.parametrize("path", ["/choreography", "/orders/CMD-0005", "/"])
