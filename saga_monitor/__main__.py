@@ -16,7 +16,15 @@ try:
     from saga_monitor.showing.printable import printable
     from saga_monitor.verbs import anomalies, history, orders, report, serving
     from saga_monitor.verbs.session import begin
-    from services.runtime import Settings, UserError, configure_logs, open_history, read_settings, wanted_topology
+    from services.runtime import (
+        Settings,
+        UserError,
+        configure_logs,
+        open_history,
+        output_lost,
+        read_settings,
+        wanted_topology,
+    )
 except ModuleNotFoundError as missing:
     print(
         f"saga_monitor: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual"
@@ -66,12 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0 if arguments.command is None else 130
     except OSError as error:
-        # What is left to write has nowhere to go, and the interpreter must not try.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            return 0  # whoever read our output has seen enough
-        print(f"saga_monitor: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
-        return 2
+        return output_lost("saga_monitor", error)
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -6,7 +6,14 @@ import sys
 from collections.abc import Sequence
 
 try:
-    from services.runtime import BrokerTrouble, DatabaseTrouble, UserError, read_settings, silence_the_client
+    from services.runtime import (
+        BrokerTrouble,
+        DatabaseTrouble,
+        UserError,
+        output_lost,
+        read_settings,
+        silence_the_client,
+    )
     from services.verbs import choreography, inspect, journal, outbox, run
     from services.verbs.arguments import Parser
 except ModuleNotFoundError as missing:
@@ -45,12 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        # What is left to write has nowhere to go, and the interpreter must not try.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            return 0  # whoever read our output has seen enough
-        print(f"services: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
-        return 2
+        return output_lost("services", error)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -39,6 +39,7 @@ from services.runtime.errors import (
 from services.runtime.journal import Entry, history_of, open_actions
 from services.runtime.logs import configure_logs, silence_the_client
 from services.runtime.outbox import Saying, last_number, said_since, unsaid
+from services.runtime.output import output_lost
 from services.runtime.rows import Key, Row
 from services.runtime.service import Every, On, Patience, Service, every, on
 from services.runtime.settings import Settings, read_settings
@@ -93,6 +94,7 @@ __all__ = [
     "open_door",
     "open_history",
     "open_publisher",
+    "output_lost",
     "read_catalogue",
     "read_settings",
     "reading",

@@ -9,7 +9,7 @@ want the same rows take them in the same order.
 from collections.abc import Iterable
 from dataclasses import fields
 from functools import cache
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
 
 from sqlalchemy import Column, Connection, Table, bindparam, insert, select, update
 
@@ -78,7 +78,8 @@ class Unit:
     def find(self, cls: type[R], key: str) -> R | None:
         """The row, or None when there is none. Raises NotRead when nobody asked for it to be loaded."""
         try:
-            return self._rows[cls, key]  # type: ignore[return-value]
+            # A key names the class of its row.
+            return cast("R | None", self._rows[cls, key])
         except KeyError:
             raise NotRead(f"{cls.__name__} {key!r} is not among the rows that `reads` names") from None
 

@@ -8,8 +8,10 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 EPOCH = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 
 
@@ -49,11 +51,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """The virtual time as an aware instant, to the millisecond as on the wire."""
         return EPOCH + dt.timedelta(milliseconds=round(self.now * 1000))
 
-    def run_in_executor(  # type: ignore[override]
-        self, executor: Executor | None, func: Callable[..., Any], *args: Any
-    ) -> "asyncio.Future[Any]":
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> "asyncio.Future[T]":
         """Run `func` here and now: a hop to a thread would put its place in the order in the system's hands."""
-        future = self.create_future()
+        future: asyncio.Future[T] = self.create_future()
         try:
             future.set_result(func(*args))
         except Exception as error:  # noqa: BLE001 - as an executor does: whatever it raises is handed over

@@ -227,5 +227,5 @@ class History:
     @cached_property
     def heard(self) -> frozenset[str]:
         """The ids of the events that the stream holds."""
-        ids = {entry.facts.event_id for entry in self.spoken if entry.exchange.endswith(".events")}
-        return frozenset(ids - {None})  # type: ignore[arg-type]
+        said = (entry.facts.event_id for entry in self.spoken if entry.exchange.endswith(".events"))
+        return frozenset(event_id for event_id in said if event_id is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 
 from tests.chaos.books import Books, Commande, Rayon
 from tests.chaos.history import Departure, History
@@ -39,20 +40,20 @@ def said_by(service: str, *more: str, without: str = "") -> Books:
     return with_outbox(books(), service, [*rows, *made])
 
 
-def letter(**changes: object) -> History:
-    found = replace(history().letters[0], **changes)  # type: ignore[arg-type]
+def letter(**changes: Any) -> History:
+    found = replace(history().letters[0], **changes)
     return replace(history(), letters=(found,))
 
 
-def worker(**changes: object) -> History:
+def worker(**changes: Any) -> History:
     first, *rest = history().workers
-    return replace(history(), workers=(replace(first, **changes), *rest))  # type: ignore[arg-type]
+    return replace(history(), workers=(replace(first, **changes), *rest))
 
 
-def queue(**changes: object) -> History:
+def queue(**changes: Any) -> History:
     first, *rest = history().queues
-    return replace(history(), queues=(replace(first, **changes), *rest))  # type: ignore[arg-type]
+    return replace(history(), queues=(replace(first, **changes), *rest))
 
 
-def gone(code: int, **more: object) -> History:
-    return replace(history(), departures=(Departure("stock", code, **more),))  # type: ignore[arg-type]
+def gone(code: int, **more: Any) -> History:
+    return replace(history(), departures=(Departure("stock", code, **more),))

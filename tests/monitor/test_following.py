@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import sqlite3
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 import pytest
 
@@ -47,11 +47,11 @@ async def test_it_waits_for_the_broker_at_start_and_after_a_loss(
 
 
 async def test_refused_at_the_first_try_it_gives_up(monitor: Monitor) -> None:
-    def refuse() -> None:
+    def refuse() -> Never:
         raise BrokerRefused("bad password")
 
     with pytest.raises(BrokerRefused):
-        await follow(refuse, monitor.store, monitor)  # type: ignore[arg-type]
+        await follow(refuse, monitor.store, monitor)
 
 
 async def test_catching_up_falls_back_to_what_was_known(stream: Stream, tmp_path: Path) -> None:
