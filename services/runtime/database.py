@@ -11,15 +11,12 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Integer, Table, Text, insert, select, update
 from sqlalchemy.exc import (
-    DataError,
     DBAPIError,
-    IntegrityError,
     OperationalError,
-    ProgrammingError,
     StatementError,
 )
 
-from services.runtime.engine import database_url, engine_for, hold, is_file, short, shown
+from services.runtime.engine import begin, database_url, engine_for, hold, is_file, short, shown
 from services.runtime.errors import ChoregraphieError, DatabaseRefused, DatabaseTrouble
 from services.runtime.inbox import METADATA
 from services.runtime.journal import JOURNAL
@@ -59,11 +56,14 @@ class Conflict(ChoregraphieError):
 
 
 class Database:
-    """An open database. Close it to let another worker have the file."""
+    """An open database, for one thread at a time. Close it to let another worker have the file."""
 
     def __init__(self, engine: Engine, lock: int | None = None) -> None:
         self.engine = engine
         self._lock = lock
+        self._kept: Connection | None = None
+        # Every driver has the errors of PEP 249 under these names.
+        self._driver: Any = engine.dialect.dbapi
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -72,21 +72,39 @@ class Database:
         Raises Conflict when it lost against another, DatabaseTrouble when the database does not answer.
         """
         try:
-            with self.engine.begin() as connection:
+            with self._transaction() as connection:
                 yield connection
-        except IntegrityError as error:
-            raise Conflict(short(error)) from error
         except DBAPIError as error:
-            state = str(getattr(error.orig, "sqlstate", None))
-            if state in _CONFLICTS:
-                raise Conflict(short(error)) from error
-            if isinstance(error, DataError | ProgrammingError) and not state.startswith(_MISSING):
-                raise  # the statement or its values are wrong, not the database
-            raise DatabaseTrouble(short(error)) from error
-        except sqlite3.Error as error:
-            raise DatabaseTrouble(short(error)) from error
+            raise self._meaning(error, error.orig) from error
+        except self._driver.Error as error:
+            raise self._meaning(error, error) from error
+
+    def _transaction(self) -> contextlib.AbstractContextManager[Connection]:
+        # A server may be gone since the last time: the pool asks first. A file is there, and takes less time than
+        # the pool.
+        return self._on_kept() if self.engine.dialect.name == "sqlite" else self.engine.begin()
+
+    @contextlib.contextmanager
+    def _on_kept(self) -> Iterator[Connection]:
+        if self._kept is None:
+            self._kept = self.engine.connect()
+        with self._kept.begin():
+            begin(self._kept, writing=True)
+            yield self._kept
+
+    def _meaning(self, error: Exception, origin: Any) -> Exception:
+        """What an error of the driver, or SQLAlchemy's around it, says to whoever holds the work."""
+        state = str(getattr(origin, "sqlstate", None))
+        if isinstance(origin, self._driver.IntegrityError) or state in _CONFLICTS:
+            return Conflict(short(error))
+        wrong = isinstance(origin, self._driver.DataError | self._driver.ProgrammingError)
+        if wrong and not state.startswith(_MISSING):
+            return error  # the statement or its values are wrong, not the database
+        return DatabaseTrouble(short(error))
 
     def close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
         self.engine.dispose()
         if self._lock is not None:
             os.close(self._lock)

@@ -14,6 +14,7 @@ from sqlalchemy.pool import StaticPool
 
 from services.runtime.errors import DatabaseRefused
 from services.runtime.settings import Settings
+from services.runtime.statements import cursor_of
 
 BUSY_SECONDS = 5
 
@@ -74,22 +75,23 @@ def engine_for(url: URL, *, reading: bool = False) -> Engine:
         hide_parameters=True,  # an error goes to logs and into a header, where no value of a message belongs
         **pool,
     )
-    # The driver would begin by itself, and as a reader: two writers upgrading at once end in "locked".
-    begin = "BEGIN" if reading else "BEGIN IMMEDIATE"
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None
+        connection.isolation_level = None  # the driver would begin by itself, and as a reader
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             if not reading:
                 connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # Past SQLAlchemy, for which this would be a statement like any other: it costs as much as one.
-        connection.connection.cursor().execute(begin)
-
+    if reading:
+        event.listen(engine, "begin", lambda connection: begin(connection, writing=False))
     return engine
+
+
+def begin(connection: Connection, *, writing: bool) -> None:
+    """Begin on SQLite. A writer does so as one: two readers who want to write both end in "locked"."""
+    # Past SQLAlchemy, for which this would be a statement like any other: it costs as much as one.
+    cursor_of(connection).execute("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
 def _postgresql_options(url: URL) -> dict[str, Any]:

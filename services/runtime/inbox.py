@@ -5,20 +5,10 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    bindparam,
-    delete,
-    insert,
-    select,
-)
+from sqlalchemy import Column, Connection, LargeBinary, MetaData, Table, Text, bindparam, delete, insert, select
 
 from services.runtime.columns import Instant
+from services.runtime.statements import Lookup, Prepared
 
 METADATA = MetaData()
 
@@ -32,11 +22,10 @@ INBOX = Table(
     Column("dealt_with_at", Instant, nullable=False, index=True),
 )
 
-# Built once: to build a statement costs as much as to send it.
-_KNOWN = select(INBOX.c.event_id, INBOX.c.body_hash).where(
-    INBOX.c.event_id.in_(bindparam("event_ids", expanding=True))
-)
-_RECORD = insert(INBOX)
+_KNOWN = Lookup(select(INBOX.c.event_id, INBOX.c.body_hash), INBOX.c.event_id)
+_RECORD = Prepared(insert(INBOX), [column.name for column in INBOX.columns])
+_OLD = select(INBOX.c.event_id).where(INBOX.c.dealt_with_at < bindparam("before")).limit(bindparam("most"))
+_PURGE = Prepared(delete(INBOX).where(INBOX.c.event_id.in_(_OLD)), ["before", "most"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +45,13 @@ def body_hash(body: bytes) -> bytes:
 
 def known(connection: Connection, event_ids: Iterable[str]) -> dict[str, bytes]:
     """The body hash of each of `event_ids` that has been dealt with."""
-    rows = connection.execute(_KNOWN, {"event_ids": sorted(set(event_ids))})
-    return {event_id: bytes(digest) for event_id, digest in rows}
+    return {event_id: bytes(digest) for event_id, digest in _KNOWN.rows(connection, sorted(set(event_ids)))}
 
 
 def purge(connection: Connection, before: dt.datetime, most: int) -> int:
     """Forget up to `most` events dealt with before that instant; how many."""
-    old = select(INBOX.c.event_id).where(INBOX.c.dealt_with_at < before).limit(most)
-    return connection.execute(delete(INBOX).where(INBOX.c.event_id.in_(old))).rowcount
+    return _PURGE.run(connection, before, most)
 
 
 def record(connection: Connection, receipts: Sequence[Receipt], now: dt.datetime) -> None:
-    if receipts:
-        rows = [
-            {
-                "event_id": receipt.event_id,
-                "body_hash": receipt.body_hash,
-                "type": receipt.type,
-                "commande_id": receipt.commande_id,
-                "dealt_with_at": now,
-            }
-            for receipt in receipts
-        ]
-        connection.execute(_RECORD, rows)
+    _RECORD.each(connection, [(r.event_id, r.body_hash, r.type, r.commande_id, now) for r in receipts])

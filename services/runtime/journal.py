@@ -3,14 +3,15 @@
 import datetime as dt
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Table, Text, bindparam, insert, select, update
+from sqlalchemy import Column, Connection, Table, Text, bindparam, insert, select, update
 
 from services.runtime.columns import Instant
 from services.runtime.inbox import METADATA
+from services.runtime.statements import Lookup, Prepared
 
 JOURNAL = Table(
     "journal",
@@ -25,15 +26,20 @@ JOURNAL = Table(
     Column("undone_by", Text),
 )
 
-# Built once: to build a statement costs as much as to send it.
-_LOAD = (
-    select(JOURNAL)
-    .where(JOURNAL.c.commande_id.in_(bindparam("orders", expanding=True)))
-    .order_by(JOURNAL.c.commande_id, JOURNAL.c.action)
-)
-_LOAD_LOCKED = _LOAD.with_for_update()
-_INSERT = insert(JOURNAL)
+_SETTLED = ("state", "at", "data", "cause", "undone_at", "undone_by")
+_COLUMNS = ("commande_id", "action", *_SETTLED)
+_ALL = select(*(JOURNAL.c[name] for name in _COLUMNS))
+_IN_ORDER = _ALL.order_by(JOURNAL.c.commande_id, JOURNAL.c.action)
+_LOAD = Lookup(_IN_ORDER, JOURNAL.c.commande_id)
+_LOAD_LOCKED = Lookup(_IN_ORDER.with_for_update(), JOURNAL.c.commande_id)
+_INSERT = Prepared(insert(JOURNAL), _COLUMNS)
 _ORDERS_PER_STATEMENT = 500
+_UPDATE = Prepared(
+    update(JOURNAL)
+    .where(JOURNAL.c.commande_id == bindparam("the_order"), JOURNAL.c.action == bindparam("the_action"))
+    .values({name: bindparam(f"new_{name}") for name in _SETTLED}),
+    ["the_order", "the_action", *(f"new_{name}" for name in _SETTLED)],
+)
 
 
 class State(StrEnum):
@@ -46,7 +52,10 @@ class State(StrEnum):
     TOMBSTONE = "tombstone"  # undone before it was done: whoever comes late does nothing
 
 
-@dataclass
+_STATES = {state.value: state for state in State}
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     commande_id: str
     action: str
@@ -63,16 +72,15 @@ class Journal:
 
     def __init__(self, connection: Connection, *, locked: bool = True) -> None:
         self._connection = connection
-        self._locked = locked
+        self._load = _LOAD_LOCKED if locked else _LOAD
         self._entries: dict[tuple[str, str], Entry] = {}
-        self._stored: dict[tuple[str, str], dict[str, Any]] = {}
+        self._new: set[tuple[str, str]] = set()
+        self._changed: set[tuple[str, str]] = set()
 
     def load(self, commande_ids: Iterable[str]) -> None:
-        query = _LOAD_LOCKED if self._locked else _LOAD
-        for row in self._connection.execute(query, {"orders": sorted(set(commande_ids))}):
+        for row in self._load.rows(self._connection, sorted(set(commande_ids))):
             entry = _entry(row)
             self._entries[entry.commande_id, entry.action] = entry
-            self._stored[entry.commande_id, entry.action] = dict(row._mapping)
 
     def entries(self) -> list[Entry]:
         return list(self._entries.values())
@@ -82,7 +90,12 @@ class Journal:
 
     def settle(self, entry: Entry) -> None:
         """The action's outcome, in place of whatever stood there."""
-        self._entries[entry.commande_id, entry.action] = entry
+        key = (entry.commande_id, entry.action)
+        if key not in self._entries:
+            self._new.add(key)
+        elif key not in self._new:
+            self._changed.add(key)
+        self._entries[key] = entry
 
     def undo(self, commande_id: str, action: str, by: str, now: dt.datetime) -> Entry | None:
         """Mark an action undone and return it as it was; one not begun leaves a tombstone and returns None."""
@@ -91,19 +104,15 @@ class Journal:
             self.settle(Entry(commande_id, action, State.TOMBSTONE, now, cause=by, undone_at=now, undone_by=by))
             return None
         if entry.state in {State.BEGUN, State.DONE}:
-            before = Entry(**vars(entry))
-            entry.state, entry.undone_at, entry.undone_by = State.UNDONE, now, by
-            return before
+            self.settle(replace(entry, state=State.UNDONE, undone_at=now, undone_by=by))
+            return entry
         return None
 
     def write(self) -> None:
-        rows = {key: _row(entry) for key, entry in self._entries.items()}
-        new = [row for key, row in rows.items() if key not in self._stored]
-        changed = [row for key, row in rows.items() if key in self._stored and self._stored[key] != row]
-        if new:
-            self._connection.execute(_INSERT, new)
-        if changed:
-            self._connection.execute(_UPDATE, [_bound(row) for row in changed])
+        """Send what is new and what was settled anew, in key order."""
+        _INSERT.each(self._connection, [_row(self._entries[key]) for key in sorted(self._new)])
+        changed = (_row(self._entries[key]) for key in sorted(self._changed))
+        _UPDATE.each(self._connection, list(changed))
 
 
 def history_of(connection: Connection, commande_id: str) -> list[Entry]:
@@ -115,35 +124,25 @@ def history_of(connection: Connection, commande_id: str) -> list[Entry]:
 
 def open_actions(connection: Connection, orders: Sequence[str], actions: Iterable[str]) -> list[Entry]:
     """Of `orders`: those of `actions` that were done (or begun) and are not undone."""
+    undoable = _ALL.where(JOURNAL.c.action.in_(sorted(actions)), JOURNAL.c.state.in_([State.DONE, State.BEGUN]))
     found: list[Entry] = []
     for start in range(0, len(orders), _ORDERS_PER_STATEMENT):
-        query = (
-            select(JOURNAL)
-            .where(JOURNAL.c.commande_id.in_(orders[start : start + _ORDERS_PER_STATEMENT]))
-            .where(JOURNAL.c.action.in_(sorted(actions)), JOURNAL.c.state.in_([State.DONE, State.BEGUN]))
-            .order_by(JOURNAL.c.at)
-        )
-        found += [_entry(row) for row in connection.execute(query)]
+        some = orders[start : start + _ORDERS_PER_STATEMENT]
+        query = undoable.where(JOURNAL.c.commande_id.in_(some)).order_by(JOURNAL.c.at)
+        found += [_entry(tuple(row)) for row in connection.execute(query)]
     return found
 
 
-def _entry(row: Row[Any]) -> Entry:
-    values = dict(row._mapping) | {"state": State(row.state), "data": json.loads(row.data)}
-    return Entry(**values)
+def _entry(row: Sequence[Any]) -> Entry:
+    commande_id, action, state, at, data, cause, undone_at, undone_by = row
+    noted = json.loads(data) if data != _NOTHING else {}
+    return Entry(commande_id, action, _STATES[state], at, noted, cause, undone_at, undone_by)
 
 
-_SETTLED = ("state", "data", "cause", "at", "undone_at", "undone_by")
-_UPDATE = (
-    update(JOURNAL)
-    .where(JOURNAL.c.commande_id == bindparam("the_order"), JOURNAL.c.action == bindparam("the_action"))
-    .values({name: bindparam(f"new_{name}") for name in _SETTLED})
-)
+_NOTHING = "{}"
 
 
-def _row(entry: Entry) -> dict[str, Any]:
-    return vars(entry) | {"state": entry.state.value, "data": json.dumps(entry.data, sort_keys=True)}
-
-
-def _bound(row: dict[str, Any]) -> dict[str, Any]:
-    key = {"the_order": row["commande_id"], "the_action": row["action"]}
-    return key | {f"new_{name}": row[name] for name in _SETTLED}
+def _row(entry: Entry) -> tuple[Any, ...]:
+    data = json.dumps(entry.data, sort_keys=True) if entry.data else _NOTHING
+    e = entry
+    return (e.commande_id, e.action, e.state.value, e.at, data, e.cause, e.undone_at, e.undone_by)

@@ -3,6 +3,8 @@
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -26,6 +28,7 @@ from contracts.topology import TRACEPARENT_HEADER, events
 from services.runtime.columns import Instant
 from services.runtime.door import Outgoing, Properties
 from services.runtime.inbox import METADATA
+from services.runtime.statements import Prepared
 
 OUTBOX = Table(
     "outbox",
@@ -41,9 +44,32 @@ OUTBOX = Table(
     Column("said_at", Instant, index=True),
 )
 
-_DECIDE = insert(OUTBOX)
-_LAST = select(func.max(OUTBOX.c.number))
-_MARK_SAID = update(OUTBOX).where(OUTBOX.c.event_id == bindparam("the_id")).values(said_at=bindparam("now"))
+_SAYING = ("event_id", "type", "commande_id", "body", "decided_at", "traceparent")
+_DECIDE = Prepared(insert(OUTBOX).inline(), _SAYING)
+_LAST = Prepared(select(func.max(OUTBOX.c.number)), [])
+_MARK_SAID = Prepared(
+    update(OUTBOX).where(OUTBOX.c.event_id == bindparam("the_id")).values(said_at=bindparam("now")),
+    ["the_id", "now"],
+)
+_OLD = select(OUTBOX.c.number).where(OUTBOX.c.said_at < bindparam("before")).limit(bindparam("most"))
+_PURGE = Prepared(delete(OUTBOX).where(OUTBOX.c.number.in_(_OLD)), ["before", "most"])
+
+
+def _page_of(which: ColumnElement[bool], *parameters: str) -> Prepared:
+    """The events of which `which` is true, a page at a time, in the order in which they were decided."""
+    query = (
+        select(OUTBOX.c.number, *(OUTBOX.c[name] for name in _SAYING))
+        .where(which, OUTBOX.c.number > bindparam("after"), OUTBOX.c.number <= bindparam("up_to"))
+        .order_by(OUTBOX.c.number)
+        .limit(bindparam("most"))
+    )
+    return Prepared(query, [*parameters, "after", "up_to", "most"])
+
+
+_UNSAID = _page_of(OUTBOX.c.said_at.is_(None))
+_SAID_SINCE = _page_of(OUTBOX.c.decided_at >= bindparam("since"), "since")
+# More than any table has rows.
+_NO_END = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,51 +102,45 @@ class Saying:
 
 def decide(connection: Connection, sayings: Sequence[Saying]) -> None:
     """Keep what has been decided, in the order decided."""
-    if sayings:
-        columns = ("event_id", "type", "commande_id", "body", "traceparent", "decided_at")
-        connection.execute(_DECIDE, [{name: getattr(s, name) for name in columns} for s in sayings])
+    _DECIDE.each(connection, [_values(saying) for saying in sayings])
+
+
+_values = attrgetter(*_SAYING)
 
 
 def mark_said(connection: Connection, event_ids: Iterable[str], now: dt.datetime) -> None:
     """These have been confirmed by the broker."""
-    said = [{"the_id": event_id, "now": now} for event_id in sorted(event_ids)]
-    if said:
-        connection.execute(_MARK_SAID, said)
+    _MARK_SAID.each(connection, [(event_id, now) for event_id in sorted(event_ids)])
 
 
 def purge(connection: Connection, before: dt.datetime, most: int) -> int:
     """Forget up to `most` events said before that instant; how many. What was not said is kept for ever."""
-    old = select(OUTBOX.c.number).where(OUTBOX.c.said_at < before).limit(most)
-    return connection.execute(delete(OUTBOX).where(OUTBOX.c.number.in_(old))).rowcount
+    return _PURGE.run(connection, before, most)
 
 
 def last_number(connection: Connection) -> int:
     """The number of the event decided last: who pages up to it comes to an end, whatever is decided meanwhile."""
-    return connection.execute(_LAST).scalar_one() or 0
+    ((number,),) = _LAST.rows(connection)
+    return number or 0
 
 
 def said_since(
     connection: Connection, since: dt.datetime, most: int, after: int, up_to: int
 ) -> tuple[list[Saying], int]:
     """Up to `most` events decided since that instant, numbered from `after` (not) to `up_to`; the last number."""
-    return _page(connection, OUTBOX.c.decided_at >= since, most, after, up_to)
+    return _sayings(_SAID_SINCE.rows(connection, since, after, up_to, most), after)
 
 
 def unsaid(
     connection: Connection, most: int, after: int = 0, up_to: int | None = None
 ) -> tuple[list[Saying], int]:
     """Up to `most` events not yet said, oldest first, numbered from `after` (not) to `up_to`; the last number."""
-    return _page(connection, OUTBOX.c.said_at.is_(None), most, after, up_to)
+    return _sayings(_UNSAID.rows(connection, after, _NO_END if up_to is None else up_to, most), after)
 
 
-def _page(
-    connection: Connection, which: ColumnElement[bool], most: int, after: int, up_to: int | None
-) -> tuple[list[Saying], int]:
-    query = select(OUTBOX).where(which, OUTBOX.c.number > after).order_by(OUTBOX.c.number).limit(most)
-    query = query if up_to is None else query.where(OUTBOX.c.number <= up_to)
-    rows = connection.execute(query).all()
+def _sayings(rows: Sequence[Sequence[Any]], after: int) -> tuple[list[Saying], int]:
     sayings = [
-        Saying(row.event_id, row.type, row.commande_id, bytes(row.body), row.decided_at, row.traceparent)
-        for row in rows
+        Saying(event_id, type_, commande_id, bytes(body), decided_at, traceparent)
+        for _, event_id, type_, commande_id, body, decided_at, traceparent in rows
     ]
-    return sayings, rows[-1].number if rows else after
+    return sayings, rows[-1][0] if rows else after

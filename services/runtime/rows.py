@@ -6,17 +6,15 @@ statements whatever its size, a row that many of its messages touch is written o
 want the same rows take them in the same order.
 """
 
-from collections.abc import Iterable
-from dataclasses import fields
-from functools import cache
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
 
-from sqlalchemy import Column, Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from services.runtime.errors import NotRead
-
-# SQLite takes 32 766 variables a statement, and a statement's plan is cached by its length.
-_KEYS_PER_STATEMENT = 500
+from services.runtime.statements import Lookup, Prepared
 
 Key = tuple["type[Row]", str]
 
@@ -32,16 +30,12 @@ class Row:
         """Names the row of that primary key, for `reads`."""
         return cls, key
 
-    @classmethod
-    def key_column(cls) -> Column[Any]:
-        return _key_column(cls.TABLE)
-
     def key(self) -> str:
-        return str(getattr(self, self.key_column().name))
+        return str(getattr(self, _shape(type(self)).key))
 
     def values(self) -> dict[str, Any]:
-        # Whoever derives from this is a dataclass, as `dataclass_transform` tells a checker; this itself is none.
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        shape = _shape(type(self))
+        return dict(zip(shape.names, shape.values(self), strict=True))
 
 
 R = TypeVar("R", bound=Row)
@@ -54,7 +48,7 @@ class Unit:
         self._connection = connection
         self._locked = locked
         self._rows: dict[Key, Row | None] = {}
-        self._before: dict[Key, dict[str, Any]] = {}
+        self._before: dict[Key, tuple[Any, ...]] = {}
 
     def load(self, keys: Iterable[Key]) -> None:
         """Read the rows of `keys` that are not here yet; one that does not exist is known not to."""
@@ -66,14 +60,14 @@ class Unit:
             self._load(cls, sorted(wanted[cls]))
 
     def _load(self, cls: type[R], keys: list[str]) -> None:
-        query = _select(cls.TABLE, self._locked)
-        for start in range(0, len(keys), _KEYS_PER_STATEMENT):
-            some = keys[start : start + _KEYS_PER_STATEMENT]
-            self._rows.update(dict.fromkeys(((cls, key) for key in some), None))
-            for found in self._connection.execute(query, {"keys": some}):
-                row = cls(**found._mapping)
-                self._rows[cls, row.key()] = row
-                self._before[cls, row.key()] = row.values()
+        shape = _shape(cls)
+        query = shape.select_locked if self._locked else shape.select
+        self._rows.update(dict.fromkeys(((cls, key) for key in keys), None))
+        for values in query.rows(self._connection, keys):
+            row = cls(*values)
+            key = (cls, row.key())
+            self._rows[key] = row
+            self._before[key] = tuple(values)
 
     def find(self, cls: type[R], key: str) -> R | None:
         """The row, or None when there is none. Raises NotRead when nobody asked for it to be loaded."""
@@ -92,48 +86,63 @@ class Unit:
 
     def write(self) -> None:
         """Send what is new and what changed, table by table, in key order."""
-        new: dict[type[Row], list[dict[str, Any]]] = {}
-        changed: dict[type[Row], list[dict[str, Any]]] = {}
-        for key in sorted(self._rows, key=lambda key: (key[0].TABLE.name, key[1])):
-            row = self._rows[key]
-            if row is None:
-                continue
-            values = row.values()
-            if key not in self._before:
-                new.setdefault(key[0], []).append(values)
-            elif values != self._before[key]:
-                changed.setdefault(key[0], []).append(values)
-        for cls, rows in new.items():
-            self._connection.execute(_insert(cls.TABLE), rows)
-        for cls, rows in changed.items():
-            self._connection.execute(_update(cls.TABLE), [_bound(cls, row) for row in rows])
+        touched = [(key, row) for key, row in self._rows.items() if row is not None and self._differs(key, row)]
+        touched.sort(key=lambda pair: (pair[0][0].TABLE.name, pair[0][1]))
+        for cls in dict.fromkeys(cls for (cls, _), _ in touched):
+            shape = _shape(cls)
+            new = [shape.values(row) for key, row in touched if key[0] is cls and key not in self._before]
+            changed = [shape.values(row) for key, row in touched if key[0] is cls and key in self._before]
+            shape.insert.each(self._connection, new)
+            shape.update.each(self._connection, [(values[shape.place], *values) for values in changed])
+
+    def _differs(self, key: Key, row: Row) -> bool:
+        return self._before.get(key) != _shape(key[0]).values(row)
 
 
-# Each built once: to build a statement costs as much as to send it.
-@cache
-def _select(table: Table, locked: bool) -> Any:
-    key = _key_column(table)
-    query = select(table).where(key.in_(bindparam("keys", expanding=True))).order_by(key)
-    return query.with_for_update() if locked else query
+@dataclass(frozen=True)
+class _Shape:
+    """How the rows of a class are read and written. `key` is the name of its primary key, `place` its position."""
+
+    names: tuple[str, ...]
+    key: str
+    place: int
+    values: Callable[[Row], tuple[Any, ...]]
+    select: Lookup
+    select_locked: Lookup
+    insert: Prepared
+    update: Prepared
 
 
-@cache
-def _insert(table: Table) -> Any:
-    return insert(table)
+_SHAPES: dict[type[Row], _Shape] = {}
 
 
-@cache
-def _update(table: Table) -> Any:
-    key = _key_column(table)
-    rest: dict[str, Any] = {c.name: bindparam(f"new_{c.name}") for c in table.columns if c is not key}
-    return update(table).where(key == bindparam("the_key")).values(rest)
+def _shape(cls: type[Row]) -> _Shape:
+    if cls not in _SHAPES:
+        _SHAPES[cls] = _shape_of(cls)
+    return _SHAPES[cls]
 
 
-def _key_column(table: Table) -> Column[Any]:
-    (column,) = table.primary_key.columns
-    return column
+def _shape_of(cls: type[Row]) -> _Shape:
+    # Whoever derives from Row is a dataclass, as `dataclass_transform` tells a checker; Row itself is none.
+    names = tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
+    table = cls.TABLE
+    (key,) = table.primary_key.columns
+    query = select(*(table.c[name] for name in names)).order_by(key)
+    new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
+    change = update(table).where(key == bindparam("the_key")).values(new)
+    return _Shape(
+        names=names,
+        key=key.name,
+        place=names.index(key.name),
+        values=_getter(names),
+        select=Lookup(query, key),
+        select_locked=Lookup(query.with_for_update(), key),
+        insert=Prepared(insert(table).inline(), names),
+        update=Prepared(change, ["the_key", *(f"new_{name}" for name in names)]),
+    )
 
 
-def _bound(cls: type[Row], values: dict[str, Any]) -> dict[str, Any]:
-    key = cls.key_column().name
-    return {"the_key": values[key]} | {f"new_{name}": v for name, v in values.items() if name != key}
+def _getter(names: tuple[str, ...]) -> Callable[[Row], tuple[Any, ...]]:
+    if len(names) == 1:
+        return lambda row: (getattr(row, names[0]),)
+    return attrgetter(*names)

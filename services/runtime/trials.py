@@ -19,6 +19,7 @@ from sqlalchemy import (
 
 from services.runtime.columns import Instant
 from services.runtime.inbox import METADATA
+from services.runtime.statements import Lookup, Prepared
 
 TRIALS = Table(
     "trials",
@@ -29,25 +30,21 @@ TRIALS = Table(
     Column("begun_at", Instant, nullable=False, index=True),
 )
 
-_COUNT = (
-    select(TRIALS.c.event_id, func.count().label("trials"))
-    .where(TRIALS.c.event_id.in_(bindparam("event_ids", expanding=True)))
-    .group_by(TRIALS.c.event_id)
-)
-_BEGIN = insert(TRIALS)
+_COUNT = Lookup(select(TRIALS.c.event_id, func.count()).group_by(TRIALS.c.event_id), TRIALS.c.event_id)
+_BEGIN = Prepared(insert(TRIALS).inline(), ["event_id", "begun_at"])
+_OLD = select(TRIALS.c.number).where(TRIALS.c.begun_at < bindparam("before")).limit(bindparam("most"))
+_PURGE = Prepared(delete(TRIALS).where(TRIALS.c.number.in_(_OLD)), ["before", "most"])
 
 
 def counts(connection: Connection, event_ids: Iterable[str]) -> dict[str, int]:
     """How many trials each of `event_ids` has had; those without any are left out."""
-    found = connection.execute(_COUNT, {"event_ids": sorted(set(event_ids))})
-    return {row.event_id: row.trials for row in found}
+    return dict(_COUNT.rows(connection, sorted(set(event_ids))))
 
 
 def begin(connection: Connection, event_id: str, now: dt.datetime) -> None:
-    connection.execute(_BEGIN, {"event_id": event_id, "begun_at": now})
+    _BEGIN.run(connection, event_id, now)
 
 
 def purge(connection: Connection, before: dt.datetime, most: int) -> int:
     """Forget up to `most` trials begun before that instant; how many."""
-    old = select(TRIALS.c.number).where(TRIALS.c.begun_at < before).limit(most)
-    return connection.execute(delete(TRIALS).where(TRIALS.c.number.in_(old))).rowcount
+    return _PURGE.run(connection, before, most)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from services.runtime import Settings, inbox, open_desk
 from services.runtime.database import Conflict, Database
@@ -20,6 +20,7 @@ from services.runtime.journal import JOURNAL
 from services.runtime.verdict import Done, RetryAfter
 from services.runtime.work import Work
 from tests.support.facts import annulee, initiee
+from tests.support.statements import watching
 from tests.support.trial import TRIAL
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def conflicts(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
             with begin(self) as connection:
                 yield connection
         except Conflict as conflict:
-            lost.append(getattr(getattr(conflict.__cause__, "orig", None), "sqlstate", None))
+            cause = conflict.__cause__
+            lost.append(getattr(getattr(cause, "orig", cause), "sqlstate", None))
             raise
 
     monkeypatch.setattr(Database, "begin", noting)
@@ -79,15 +81,14 @@ def before(desk: Desk, statement: str, do: Callable[[], object]) -> Iterator[Non
     """Do that once, just before `desk` sends its first statement that begins so."""
     done = False
 
-    def look(_connection: Any, _cursor: Any, sent: str, *_: Any) -> None:
+    def look(sent: str) -> None:
         nonlocal done
         if not done and sent.startswith(statement):
             done = True
             do()
 
-    event.listen(desk.database.engine, "before_cursor_execute", look)
-    yield
-    event.remove(desk.database.engine, "before_cursor_execute", look)
+    with watching(desk.database, look):
+        yield
     assert done, f"nothing began with {statement!r}"
 
 

@@ -27,6 +27,8 @@ from tests.support.trial import TRIAL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sqlalchemy import Connection
+
     from services.runtime import Desk
     from tests.support.postgres import PrivatePostgres
 
@@ -47,10 +49,10 @@ def pragma(at_work: Session, begin: str, end: str) -> Iterator[None]:
     """SQLite itself says no: its own error, not one made up."""
     wanted = [begin]
 
-    def ask(connection: Any, *_: Any) -> None:
-        connection.execute(f"PRAGMA {wanted[0]}")
+    def ask(connection: Connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA {wanted[0]}")
 
-    event.listen(at_work.database.engine, "checkout", ask)
+    event.listen(at_work.database.engine, "begin", ask)
     yield
     wanted[0] = end
 

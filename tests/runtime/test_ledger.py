@@ -2,12 +2,11 @@
 
 import contextlib
 import dataclasses
-import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from contracts.envelope import Said
 from services.runtime import Desk
@@ -21,6 +20,7 @@ from services.runtime.outbox import OUTBOX
 from services.runtime.verdict import DeadLetter, Done, RetryAfter
 from services.runtime.work import Work
 from tests.support.facts import annulee, initiee
+from tests.support.statements import watching
 
 
 def on_a(commande_id: str, client_id: str = "ANNE", quantite: int = 1) -> Said:
@@ -47,15 +47,8 @@ def rows(desk: Desk, table: Any) -> list[Any]:
 def statements(desk: Desk) -> Iterator[list[str]]:
     """What is sent to the database meanwhile."""
     sent: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    event.listen(desk.database.engine, "before_cursor_execute", note)
-    try:
+    with watching(desk.database, sent.append):
         yield sent
-    finally:
-        event.remove(desk.database.engine, "before_cursor_execute", note)
 
 
 def test_a_group_costs_a_handful_of_statements_whatever_its_size(desk: Desk) -> None:
@@ -235,12 +228,12 @@ def test_what_will_be_said_is_what_was_decided_byte_for_byte(desk: Desk) -> None
 def test_a_database_that_does_not_answer_is_nobodys_fault(desk: Desk) -> None:
     group = works(desk, on_a("C"))
 
-    def locked(*_: Any) -> None:
-        raise sqlite3.OperationalError("database is locked")
+    driver: Any = desk.database.engine.dialect.dbapi
 
-    event.listen(desk.database.engine, "before_cursor_execute", locked)
-    with pytest.raises(DatabaseTrouble):
+    def locked(_: str) -> None:
+        raise driver.OperationalError("database is locked")
+
+    with watching(desk.database, locked), pytest.raises(DatabaseTrouble):
         deal_with(desk.ledger, group, (1,), [])
-    event.remove(desk.database.engine, "before_cursor_execute", locked)
     assert isinstance(deal_with(desk.ledger, group, (1,), [])[0].verdict, Done)
     assert begin_calls(desk.ledger, []) == []

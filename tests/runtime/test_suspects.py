@@ -98,6 +98,6 @@ async def test_a_count_that_a_client_has_sent_makes_nobody_suspicious(settings: 
     async with session(settings) as s:
         tag = s.door.bring(order(), headers={"x-delivery-count": 9})
         await until(lambda: s.door.settled == [tag])
-        with s.database.begin() as connection:
+        with s.looking() as connection:
             assert connection.execute(select(func.count()).select_from(TRIALS)).scalar_one() == 0
         await s.stop()

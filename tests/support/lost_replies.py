@@ -4,10 +4,12 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
+from services.runtime import statements
 from services.runtime.database import Database
 from services.runtime.errors import DatabaseTrouble
+from tests.support.statements import Watched
 
 
 class LostReplies:
@@ -17,24 +19,27 @@ class LostReplies:
         self.lost = 0
         self._table = ""
         self._left = 0
-        begin = Database.begin
+        wrote: set[Connection] = set()
+        begin, cursor_of = Database.begin, statements.cursor_of
+
+        def watched(connection: Connection) -> Watched:
+            def look(statement: str) -> None:
+                if statement.startswith(f"INSERT INTO {self._table} "):
+                    wrote.add(connection)
+
+            return Watched(cursor_of(connection), look)
 
         @contextlib.contextmanager
         def losing(database: Database) -> Iterator[Connection]:
-            wrote = False
-
-            def look(_: object, __: object, statement: str, *___: object) -> None:
-                nonlocal wrote
-                wrote = wrote or statement.startswith(f"INSERT INTO {self._table} ")
-
             with begin(database) as connection:
-                event.listen(connection, "before_cursor_execute", look)
+                wrote.discard(connection)
                 yield connection
-            if wrote and self._left:
+            if connection in wrote and self._left:
                 self._left -= 1
                 self.lost += 1
                 raise DatabaseTrouble("the reply to COMMIT was lost")
 
+        monkeypatch.setattr(statements, "cursor_of", watched)
         monkeypatch.setattr(Database, "begin", losing)
 
     def after(self, table: str, times: int) -> None:

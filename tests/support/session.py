@@ -8,8 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from sqlalchemy import Connection
+
 from contracts.envelope import Envelope, Said, wrap
-from services.runtime import Service, Settings, open_database
+from services.runtime import Service, Settings, open_database, outbox
+from services.runtime.database import reading
 from services.runtime.ledger import Ledger, Terms
 from services.runtime.tools import Tools
 from services.runtime.worker import Pipeline
@@ -62,8 +65,13 @@ class Session:
         finally:
             done.set()
 
+    def looking(self) -> contextlib.AbstractContextManager[Connection]:
+        """A look into the database beside the worker, whose thread has the other connection."""
+        return reading(self.tools.ledger.service, self.tools.settings)
+
     def unsaid(self) -> list[str]:
-        return [saying.commande_id for saying in self.tools.ledger.unsaid(1000)[0]]
+        with self.looking() as connection:
+            return [saying.commande_id for saying in outbox.unsaid(connection, 1000)[0]]
 
 
 @contextlib.asynccontextmanager

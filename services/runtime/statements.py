@@ -1,0 +1,149 @@
+"""Statements of the delivery path: written with SQLAlchemy, compiled once, and given to the driver as they are.
+
+SQLAlchemy knows the dialects and converts the values. To have it send each statement as well takes three times as
+long as SQLite needs to carry it out, and a delivery costs half a dozen of them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ClauseElement, ColumnElement, Connection, Dialect, Select, bindparam
+from sqlalchemy.types import TypeEngine
+
+Convert = Callable[[Any], Any]
+Values = Sequence[Any]
+
+
+class Prepared:
+    """A statement whose parameters are called `parameters`, in the order in which their values will be given."""
+
+    def __init__(self, statement: ClauseElement, parameters: Sequence[str]) -> None:
+        self._statement = statement
+        self._parameters = tuple(parameters)
+        self._on: dict[str, _Compiled] = {}
+
+    def rows(self, connection: Connection, *values: Any) -> list[Any]:
+        """What a query finds. Raises the driver's own errors, as all here do."""
+        ready = self._ready(connection)
+        cursor = cursor_of(connection)
+        cursor.execute(ready.text, ready.bind(values))
+        found: list[Any] = cursor.fetchall()
+        cursor.close()
+        return ready.read(found)
+
+    def run(self, connection: Connection, *values: Any) -> int:
+        """Carry it out; how many rows that touched."""
+        ready = self._ready(connection)
+        cursor = cursor_of(connection)
+        cursor.execute(ready.text, ready.bind(values))
+        touched: int = cursor.rowcount
+        cursor.close()
+        return touched
+
+    def each(self, connection: Connection, rows: Sequence[Values]) -> None:
+        """Carry it out once for each of `rows`, of which there may be none."""
+        if not rows:
+            return
+        ready = self._ready(connection)
+        cursor = cursor_of(connection)
+        cursor.executemany(ready.text, [ready.bind(row) for row in rows])
+        cursor.close()
+
+    def _ready(self, connection: Connection) -> "_Compiled":
+        name = connection.dialect.name
+        if name not in self._on:
+            self._on[name] = _compiled(self._statement, self._parameters, connection.dialect)
+        return self._on[name]
+
+
+class Lookup:
+    """A query for the rows in which `column` is one of any number of texts, in the order of the query.
+
+    A statement is compiled, and planned, anew for each number of its parameters; so there are some for powers of
+    two only, and the last text is given as often as it takes.
+    """
+
+    def __init__(self, query: Select[Any], column: ColumnElement[str]) -> None:
+        self._query = query
+        self._column = column
+        self._by_size: dict[int, Prepared] = {}
+
+    def rows(self, connection: Connection, keys: Sequence[str]) -> list[Any]:
+        """The rows of `keys`, sorted and each once: beyond 512, the rows of the first 512 come first."""
+        found: list[Any] = []
+        for start in range(0, len(keys), _LARGEST):
+            some = keys[start : start + _LARGEST]
+            size = 1 << (len(some) - 1).bit_length()
+            found += self._for(size).rows(connection, *some, *[some[-1]] * (size - len(some)))
+        return found
+
+    def _for(self, size: int) -> Prepared:
+        if size not in self._by_size:
+            names = [f"key_{number}" for number in range(size)]
+            query = self._query.where(self._column.in_([bindparam(name) for name in names]))
+            self._by_size[size] = Prepared(query, names)
+        return self._by_size[size]
+
+
+# SQLite takes 32 766 variables a statement.
+_LARGEST = 512
+
+
+def cursor_of(connection: Connection) -> Any:
+    """The driver's own cursor, inside the transaction of `connection`."""
+    return connection.connection.cursor()
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A statement on one dialect: its text, and what turns values into what the driver takes and gives.
+
+    `constants`: the values that the statement brings along; they come after those that are given. `order`: the
+    places of all in the text, or None where it names its parameters.
+    """
+
+    text: str
+    names: tuple[str, ...]
+    constants: tuple[Any, ...]
+    order: tuple[int, ...] | None
+    binds: tuple[tuple[int, Convert], ...]
+    reads: tuple[tuple[int, Convert], ...]
+
+    def bind(self, given: Values) -> Any:
+        values = [*given, *self.constants]
+        for place, convert in self.binds:
+            values[place] = convert(values[place])
+        if self.order is None:
+            return dict(zip(self.names, values, strict=True))
+        return [values[place] for place in self.order]
+
+    def read(self, rows: list[Any]) -> list[Any]:
+        return [self._read(row) for row in rows] if self.reads else rows
+
+    def _read(self, row: Values) -> Values:
+        values = list(row)
+        for place, convert in self.reads:
+            values[place] = convert(values[place])
+        return values
+
+
+def _compiled(statement: ClauseElement, parameters: tuple[str, ...], dialect: Dialect) -> _Compiled:
+    compiled: Any = statement.compile(dialect=dialect, column_keys=list(parameters))
+    own = tuple(name for name in compiled.params if name not in parameters)
+    names = (*parameters, *own)
+    converters = [_dialects(compiled.binds[name].type, dialect).bind_processor(dialect) for name in names]
+    columns = statement.selected_columns if isinstance(statement, Select) else ()
+    readers = [_dialects(column.type, dialect).result_processor(dialect, None) for column in columns]
+    return _Compiled(
+        text=str(compiled),
+        names=names,
+        constants=tuple(compiled.params[name] for name in own),
+        order=None if compiled.positiontup is None else tuple(map(names.index, compiled.positiontup)),
+        binds=tuple((place, convert) for place, convert in enumerate(converters) if convert),
+        reads=tuple((place, convert) for place, convert in enumerate(readers) if convert),
+    )
+
+
+def _dialects(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    return type_.dialect_impl(dialect)

@@ -1,0 +1,99 @@
+"""Statements that go past SQLAlchemy: its dialects and its conversions, the driver's execution."""
+
+import datetime as dt
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    select,
+)
+
+from services.runtime import Desk, Instant, Money
+from services.runtime.statements import Lookup, Prepared
+from tests.support.statements import watching
+
+THINGS = Table(
+    "things",
+    MetaData(),
+    Column("name", Text, primary_key=True),
+    Column("worth", Money),
+    Column("at", Instant),
+    Column("bytes", LargeBinary),
+    Column("sold", Boolean),
+    Column("many", Integer),
+)
+# Given in another order than the table has them.
+NAMES = ("many", "name", "sold", "bytes", "at", "worth")
+INSERT = Prepared(insert(THINGS), NAMES)
+FIND = Lookup(select(*(THINGS.c[name] for name in NAMES)).order_by(THINGS.c.name), THINGS.c.name)
+NOON = dt.datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def connection(desk: Desk) -> Iterator[Connection]:
+    with desk.database.begin() as connection:
+        THINGS.create(connection)
+        yield connection
+
+
+def test_values_come_back_as_they_went(connection: Connection) -> None:
+    rows = [
+        (3, "A", True, b"\x00\xff", NOON, Decimal("12.30")),
+        (None, "B", None, None, None, None),
+    ]
+    INSERT.each(connection, rows)
+    assert [tuple(row) for row in FIND.rows(connection, ["A", "B"])] == rows
+    # As SQLAlchemy itself sees them.
+    assert [tuple(row) for row in connection.execute(select(THINGS).order_by(THINGS.c.name))] == [
+        ("A", Decimal("12.30"), NOON, b"\x00\xff", True, 3),
+        ("B", None, None, None, None, None),
+    ]
+
+
+def test_a_value_that_its_type_refuses_is_refused(connection: Connection) -> None:
+    with pytest.raises(ValueError, match="whole number of cents"):
+        INSERT.each(connection, [(1, "A", True, b"", NOON, Decimal("0.001"))])
+
+
+def test_nothing_is_sent_for_no_rows_and_no_keys(desk: Desk, connection: Connection) -> None:
+    def none(statement: str) -> None:
+        raise AssertionError(statement)
+
+    with watching(desk.database, none):
+        INSERT.each(connection, [])
+        assert FIND.rows(connection, []) == []
+
+
+def test_what_the_statement_brings_along_is_sent_with_what_is_given(connection: Connection) -> None:
+    INSERT.each(connection, [(n, f"T-{n}", n % 2 == 0, None, None, None) for n in range(6)])
+    unsold = delete(THINGS).where(THINGS.c.sold == False, THINGS.c.many >= bindparam("least"))  # noqa: E712
+    assert Prepared(unsold, ["least"]).run(connection, 3) == 2
+    assert [row[1] for row in FIND.rows(connection, [f"T-{n}" for n in range(6)])] == ["T-0", "T-1", "T-2", "T-4"]
+
+
+@pytest.mark.parametrize("wanted", [1, 2, 3, 5, 511, 512, 513, 1201])
+def test_any_number_of_keys_finds_each_row_once_and_in_order(connection: Connection, wanted: int) -> None:
+    INSERT.each(connection, [(n, f"N-{n:04}", None, None, None, None) for n in range(1300)])
+    found = FIND.rows(connection, [f"N-{n:04}" for n in range(50, 50 + wanted)])
+    assert [row[0] for row in found] == list(range(50, min(50 + wanted, 1300)))
+
+
+def test_all_sizes_share_a_few_statements(desk: Desk, connection: Connection) -> None:
+    sent: list[str] = []
+    with watching(desk.database, sent.append):
+        for size in range(1, 200):
+            FIND.rows(connection, [f"N-{n}" for n in range(size)])
+    assert len(sent) == 199
+    assert len(set(sent)) == 9  # 1, 2, 4, … 256
