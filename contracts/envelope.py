@@ -53,13 +53,18 @@ def _to_number(amount: Decimal) -> float:
     return float(amount)
 
 
-_Money = Annotated[
-    Decimal,
-    BeforeValidator(_from_number),
-    PlainSerializer(_to_number, return_type=float, when_used="json"),
-]
-Amount = Annotated[_Money, Field(gt=0, le=1_000_000, decimal_places=2, allow_inf_nan=False)]
-AmountOrZero = Annotated[_Money, Field(ge=0, le=1_000_000, decimal_places=2, allow_inf_nan=False)]
+def _shown(least: str) -> WithJsonSchema:
+    return WithJsonSchema({least: 0, "maximum": _LARGEST, "type": "number", "description": "at most 2 decimals"})
+
+
+_LARGEST = 1_000_000
+# Around the bounds: inside them, each bound would be checked by a Python function of its own.
+_READ = BeforeValidator(_from_number)
+_WRITTEN = PlainSerializer(_to_number, return_type=float, when_used="json")
+_POSITIVE = Field(gt=0, le=_LARGEST, decimal_places=2, allow_inf_nan=False)
+_NOT_NEGATIVE = Field(ge=0, le=_LARGEST, decimal_places=2, allow_inf_nan=False)
+Amount = Annotated[Decimal, _POSITIVE, _READ, _WRITTEN, _shown("exclusiveMinimum")]
+AmountOrZero = Annotated[Decimal, _NOT_NEGATIVE, _READ, _WRITTEN, _shown("minimum")]
 
 
 def _to_milliseconds(time: dt.datetime) -> str:
@@ -127,8 +132,8 @@ class Envelope(BaseModel, Generic[E]):
 
     @model_validator(mode="after")
     def _speaks_of_one_order(self) -> "Envelope[E]":
-        about = {self.subject, self.correlationid, self.data.commande_id} - {None}
-        if len(about) > 1:
+        about = (None, self.data.commande_id)
+        if self.subject not in about or self.correlationid not in about:
             raise ValueError("subject, correlationid and data.commande_id differ")
         return self
 

@@ -7,9 +7,6 @@ from contracts.choreography import EventClass
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-# What pydantic calls the bounds of an amount, and what JSON Schema calls them.
-_BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
-
 
 def schema(event: EventClass) -> dict[str, Any]:
     """The whole message of `event`, envelope and data. Self-contained: it refers to nothing."""
@@ -36,21 +33,19 @@ def _source(event: EventClass) -> str:
 
 
 def _clean(part: Any, definitions: dict[str, Any]) -> Any:
-    """References followed, generated titles left out, bounds under their own names."""
+    """References followed, generated titles left out."""
     if isinstance(part, list):
         return [_clean(item, definitions) for item in part]
     if not isinstance(part, dict):
         return part
     if "$ref" in part:
         return _clean(definitions[part["$ref"].rpartition("/")[2]], definitions)
-    if "decimal_places" in part:
-        part = part | {"description": f"at most {part['decimal_places']} decimals"}
     return {
-        _BOUNDS.get(name, name): {key: _clean(value, definitions) for key, value in inner.items()}
+        name: {key: _clean(value, definitions) for key, value in inner.items()}
         if name == "properties"
         else _clean(inner, definitions)
         for name, inner in part.items()
-        if name not in {"title", "$defs", "decimal_places"}
+        if name not in {"title", "$defs"}
     }
 
 

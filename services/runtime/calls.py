@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 import structlog
 
@@ -58,6 +57,6 @@ class Calls:
                     answer = await work.line.call(work.event, look, self._tools.outside)
         except Exception as error:  # noqa: BLE001 - whatever the outside does, the delivery is retried
             log.warning("call.failed", error=type(error).__name__)
-            return replace(work, failure=error)
+            return work._replace(failure=error)
         passing(Place.AFTER_CALL)
-        return replace(work, answer=answer)
+        return work._replace(answer=answer)

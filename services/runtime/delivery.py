@@ -10,7 +10,7 @@ in `redirect.py`.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 from pydantic import ValidationError
@@ -148,7 +148,7 @@ def begin_calls(ledger: Ledger, group: list[Work]) -> list[tuple[Work, Look | No
         return list(zip(group, ledger.begin(group), strict=True))
     except ReactionFailed as failure:
         if len(group) == 1:
-            return [(replace(group[0], failure=failure.error), None)]
+            return [(group[0]._replace(failure=failure.error), None)]
         return [pair for work in group for pair in begin_calls(ledger, [work])]
 
 
@@ -183,7 +183,7 @@ def _alone(ledger: Ledger, work: Work, delays: tuple[float, ...]) -> Result:
         return ledger.commit([work])[0]
     except ReactionFailed as failure:
         log.warning("reaction.failed", action=work.line.action, exc_info=failure.error, **work.bound())
-        return _failed(ledger, replace(work, failure=failure.error), delays)
+        return _failed(ledger, work._replace(failure=failure.error), delays)
 
 
 def _failed(ledger: Ledger, work: Work, delays: tuple[float, ...]) -> Result:
@@ -202,4 +202,4 @@ def _failed(ledger: Ledger, work: Work, delays: tuple[float, ...]) -> Result:
         log.error("refusal.failed", action=work.line.action, exc_info=failure.error, **work.bound())
         return Result(work.delivery, verdict, work=work)
     # Nothing said: it was settled meanwhile (a repetition, or cancelled), and there is nothing left to give up.
-    return replace(given_up, verdict=verdict) if given_up.sayings else given_up
+    return given_up._replace(verdict=verdict) if given_up.sayings else given_up

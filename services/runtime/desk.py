@@ -9,7 +9,7 @@ import contextlib
 import datetime as dt
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.catalogue import open_envelope
@@ -95,9 +95,9 @@ class Desk:
         if look is None or work.line.call is None:
             return work
         try:
-            return replace(work, answer=asyncio.run(work.line.call(work.event, look, self.outside)))
+            return work._replace(answer=asyncio.run(work.line.call(work.event, look, self.outside)))
         except Exception as error:  # noqa: BLE001 - as the worker does: the delivery is retried
-            return replace(work, failure=error)
+            return work._replace(failure=error)
 
     def _keep(self, results: list[Result]) -> list[Said]:
         self.verdicts += [result.verdict for result in results]

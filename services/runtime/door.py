@@ -6,15 +6,16 @@ one can be put in its place: many messages a call, one answer each.
 
 import datetime as dt
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol
 
 Scalar = str | int | float | bool
+NO_HEADERS: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Properties:
+class Properties(NamedTuple):
     """The AMQP properties that a broker's tools show. They repeat the envelope; nothing is decided from them."""
 
     message_id: str | None = None
@@ -25,15 +26,14 @@ class Properties:
     content_type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A message as it came. `tag` names it to the door that delivered it."""
 
     tag: int
     body: bytes
     exchange: str
     routing_key: str
-    headers: Mapping[str, object] = field(default_factory=dict)
+    headers: Mapping[str, object] = NO_HEADERS
     properties: Properties = Properties()
     redelivered: bool = False
 
@@ -46,15 +46,14 @@ class Delivery:
         return count if isinstance(count, int) else 1
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A message to publish: always persistent and mandatory. `expiration_ms` bounds its stay in a retry queue."""
 
     exchange: str
     routing_key: str
     body: bytes
     properties: Properties
-    headers: Mapping[str, Scalar] = field(default_factory=dict)
+    headers: Mapping[str, Scalar] = NO_HEADERS
     expiration_ms: int | None = None
 
 

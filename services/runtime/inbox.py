@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Column, Connection, LargeBinary, MetaData, Table, Text, bindparam, delete, insert, select
 
@@ -28,8 +28,7 @@ _OLD = select(INBOX.c.event_id).where(INBOX.c.dealt_with_at < bindparam("before"
 _PURGE = Prepared(delete(INBOX).where(INBOX.c.event_id.in_(_OLD)), ["before", "most"])
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """The trace of an event dealt with."""
 
     event_id: str

@@ -3,9 +3,8 @@
 import datetime as dt
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, Table, Text, bindparam, insert, select, update
 
@@ -53,15 +52,18 @@ class State(StrEnum):
 
 
 _STATES = {state.value: state for state in State}
+# The states of what was carried out, or may have been, and is not undone.
+UNDOABLE = (State.BEGUN, State.DONE)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
+    """What stands in the journal of an order about an action. A tuple: hundreds are read for each group."""
+
     commande_id: str
     action: str
     state: State
     at: dt.datetime
-    data: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any]
     cause: str | None = None
     undone_at: dt.datetime | None = None
     undone_by: str | None = None
@@ -101,10 +103,10 @@ class Journal:
         """Mark an action undone and return it as it was; one not begun leaves a tombstone and returns None."""
         entry = self.entry(commande_id, action)
         if entry is None:
-            self.settle(Entry(commande_id, action, State.TOMBSTONE, now, cause=by, undone_at=now, undone_by=by))
+            self.settle(Entry(commande_id, action, State.TOMBSTONE, now, {}, by, undone_at=now, undone_by=by))
             return None
-        if entry.state in {State.BEGUN, State.DONE}:
-            self.settle(replace(entry, state=State.UNDONE, undone_at=now, undone_by=by))
+        if entry.state in UNDOABLE:
+            self.settle(entry._replace(state=State.UNDONE, undone_at=now, undone_by=by))
             return entry
         return None
 
@@ -124,7 +126,7 @@ def history_of(connection: Connection, commande_id: str) -> list[Entry]:
 
 def open_actions(connection: Connection, orders: Sequence[str], actions: Iterable[str]) -> list[Entry]:
     """Of `orders`: those of `actions` that were done (or begun) and are not undone."""
-    undoable = _ALL.where(JOURNAL.c.action.in_(sorted(actions)), JOURNAL.c.state.in_([State.DONE, State.BEGUN]))
+    undoable = _ALL.where(JOURNAL.c.action.in_(sorted(actions)), JOURNAL.c.state.in_(UNDOABLE))
     found: list[Entry] = []
     for start in range(0, len(orders), _ORDERS_PER_STATEMENT):
         some = orders[start : start + _ORDERS_PER_STATEMENT]
@@ -135,7 +137,7 @@ def open_actions(connection: Connection, orders: Sequence[str], actions: Iterabl
 
 def _entry(row: Sequence[Any]) -> Entry:
     commande_id, action, state, at, data, cause, undone_at, undone_by = row
-    noted = json.loads(data) if data != _NOTHING else {}
+    noted = {} if data == _NOTHING else json.loads(data)
     return Entry(commande_id, action, _STATES[state], at, noted, cause, undone_at, undone_by)
 
 
@@ -144,5 +146,4 @@ _NOTHING = "{}"
 
 def _row(entry: Entry) -> tuple[Any, ...]:
     data = json.dumps(entry.data, sort_keys=True) if entry.data else _NOTHING
-    e = entry
-    return (e.commande_id, e.action, e.state.value, e.at, data, e.cause, e.undone_at, e.undone_by)
+    return (entry.commande_id, entry.action, entry.state.value, entry.at, data, *entry[5:])

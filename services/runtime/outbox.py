@@ -2,9 +2,8 @@
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -72,8 +71,7 @@ _SAID_SINCE = _page_of(OUTBOX.c.decided_at >= bindparam("since"), "since")
 _NO_END = 2**62
 
 
-@dataclass(frozen=True, slots=True)
-class Saying:
+class Saying(NamedTuple):
     """An event decided, as it will be said: these bytes and no others, however often."""
 
     event_id: str

@@ -38,6 +38,7 @@ class Page:
     def __post_init__(self) -> None:
         self.unit = Unit(self.connection)
         self.journal = Journal(self.connection)
+        self._log = log.bind()  # found once for the group, not for each line
 
     def open(self, group: Sequence[Work]) -> None:
         """Load what the group will look at: a statement per table, and one more round for each later read."""
@@ -72,7 +73,7 @@ class Page:
         if work.event_id in self.known or (entry is not None and entry.state is not State.BEGUN):
             return None
         if entry is None:
-            self.journal.settle(Entry(order, action, State.BEGUN, self.now, cause=work.event_id))
+            self.journal.settle(Entry(order, action, State.BEGUN, self.now, {}, cause=work.event_id))
         for undone in work.line.undoes:
             # From now on none of it may begin: its call would race with the one that takes it back.
             if self.journal.entry(order, undone.__name__) is None:
@@ -81,8 +82,11 @@ class Page:
 
     def carry_out(self, work: Work) -> Result:
         # Bound once, for whatever the reaction or a library may log meanwhile.
-        with structlog.contextvars.bound_contextvars(**work.bound()):
+        bound = structlog.contextvars.bind_contextvars(**work.bound())
+        try:
             return self._once(work)
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)
 
     def _once(self, work: Work) -> Result:
         seen = self.known.get(work.event_id)
@@ -90,7 +94,7 @@ class Page:
             verdict = DeadLetter(Reason.ID_COLLISION, "this id came before with another body", work.attempt)
             return Result(work.delivery, verdict, work=work)
         if seen is not None:
-            log.info("delivery.repeated")
+            self._log.info("delivery.repeated")
             return Result(work.delivery, self._repeated(work), work=work)
         sayings = self._decide(work)
         self.known[work.event_id] = work.body_hash
@@ -113,7 +117,7 @@ class Page:
         entry = self.journal.entry(order, line.action)
         if entry is not None and entry.state is not State.BEGUN:
             # Carried out before (a second event for it), or cancelled before it came: nothing, and silence.
-            log.warning("reaction.skipped", action=line.action, journal=entry.state.value)
+            self._log.warning("reaction.skipped", action=line.action, journal=entry.state.value)
             return ()
         tx = self._transaction(line.action, order, work.event_id)
         if work.failure is not None:
@@ -126,7 +130,7 @@ class Page:
             state = State.REFUSED if any(type(event) is line.gives_up for event in said) else State.DONE
             _check_undoing(line, tx, said)
         self.journal.settle(Entry(order, line.action, state, self.now, tx.noted, work.event_id))
-        log.info("reaction.done", action=line.action, says=[event.TYPE for event in said])
+        self._log.info("reaction.done", action=line.action, says=[event.TYPE for event in said])
         return self._say(said, line.action, work.event_id, work.traceparent)
 
     def on_time(self, line: Every, keys: list[str]) -> list[Result]:
@@ -140,7 +144,7 @@ class Page:
             said = list(line.do(row, tx))
             if said:
                 types = [event.TYPE for event in said]
-                log.info("clock.reacted", action=line.action, commande_id=row.commande_id, says=types)
+                self._log.info("clock.reacted", action=line.action, commande_id=row.commande_id, says=types)
                 self.journal.settle(Entry(row.commande_id, line.action, State.DONE, self.now, tx.noted, tx.cause))
             sayings = self._say(said, line.action, tx.cause, None, caused=row.cause is not None)
             results.append(Result(None, Done(), sayings))

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import uuid
-from dataclasses import replace
 
 from contracts.topology import (
     ATTEMPT_HEADER,
@@ -83,4 +82,4 @@ def _type(delivery: Delivery) -> str:
 
 def _identified(properties: Properties) -> Properties:
     """Returned messages are matched by message id, so one that came without gets one for the way."""
-    return properties if properties.message_id else replace(properties, message_id=str(uuid.uuid4()))
+    return properties if properties.message_id else properties._replace(message_id=str(uuid.uuid4()))

@@ -64,9 +64,8 @@ class Unit:
         query = shape.select_locked if self._locked else shape.select
         self._rows.update(dict.fromkeys(((cls, key) for key in keys), None))
         for values in query.rows(self._connection, keys):
-            row = cls(*values)
-            key = (cls, row.key())
-            self._rows[key] = row
+            key = (cls, str(values[shape.place]))
+            self._rows[key] = cls(*values)
             self._before[key] = tuple(values)
 
     def find(self, cls: type[R], key: str) -> R | None:

@@ -5,6 +5,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, MetaData, Select
@@ -47,7 +48,7 @@ class On:
     call: Call | None = None
     patience: Patience = Patience()
 
-    @property
+    @cached_property
     def action(self) -> str:
         """Its name in the journal."""
         return self.do.__name__
@@ -67,7 +68,7 @@ class Every:
     due: Callable[[dt.datetime], Select[Any]]
     reads: tuple[Reads, ...] = ()
 
-    @property
+    @cached_property
     def action(self) -> str:
         return self.do.__name__
 
@@ -145,4 +146,8 @@ class Service:
 
     def on(self, type_: str) -> On | None:
         """Its reaction to events of wire type `type_`."""
-        return next((line for line in self.reactions if type_ == line.hears.TYPE), None)
+        return self._by_type.get(type_)
+
+    @cached_property
+    def _by_type(self) -> dict[str, On]:
+        return {line.hears.TYPE: line for line in reversed(self.reactions)}

@@ -100,7 +100,7 @@ class _Compiled:
     """A statement on one dialect: its text, and what turns values into what the driver takes and gives.
 
     `constants`: the values that the statement brings along; they come after those that are given. `order`: the
-    places of all in the text, or None where it names its parameters.
+    places of all in the text; empty when they stand as they are given, None where the text names them.
     """
 
     text: str
@@ -116,7 +116,7 @@ class _Compiled:
             values[place] = convert(values[place])
         if self.order is None:
             return dict(zip(self.names, values, strict=True))
-        return [values[place] for place in self.order]
+        return [values[place] for place in self.order] if self.order else values
 
     def read(self, rows: list[Any]) -> list[Any]:
         return [self._read(row) for row in rows] if self.reads else rows
@@ -139,10 +139,16 @@ def _compiled(statement: ClauseElement, parameters: tuple[str, ...], dialect: Di
         text=str(compiled),
         names=names,
         constants=tuple(compiled.params[name] for name in own),
-        order=None if compiled.positiontup is None else tuple(map(names.index, compiled.positiontup)),
+        order=_order(names, compiled.positiontup),
         binds=tuple((place, convert) for place, convert in enumerate(converters) if convert),
         reads=tuple((place, convert) for place, convert in enumerate(readers) if convert),
     )
+
+
+def _order(names: tuple[str, ...], in_text: list[str] | None) -> tuple[int, ...] | None:
+    if in_text is None:
+        return None
+    return () if tuple(in_text) == names else tuple(map(names.index, in_text))
 
 
 def _dialects(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:

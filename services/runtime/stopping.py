@@ -23,7 +23,8 @@ async def finished_before(stopping: asyncio.Event, work: Coroutine[Any, Any, Non
         asked.cancel()
         task.cancel()  # without effect on one that is done
         # Waited for in every case: cancelled ourselves at the instant it failed, nobody else would hear of it.
-        await asyncio.gather(task, return_exceptions=True)
+        if not task.done():
+            await asyncio.gather(task, return_exceptions=True)
     if task.cancelled():
         return False
     task.result()

@@ -79,6 +79,9 @@ async def _work(services: Sequence[Service], settings: Settings, stopping: async
                     tasks.create_task(supervise(tools, stopping, _session))
         except ExceptionGroup as group:
             raise _first(group) from None
+        if not stopping.is_set():
+            # A task that was cancelled does not trouble its group, and the program would end as if all were well.
+            raise AssertionError("a worker ended, and nobody had asked it to")
 
 
 def _stop_on_signals(stopping: asyncio.Event) -> None:
@@ -138,25 +141,37 @@ async def _opened(
 async def supervise(tools: Tools, stopping: asyncio.Event, open_session: OpenSession) -> None:
     """Work through one session after another until `stopping`. Raises UserError when a person must act."""
     structlog.contextvars.bind_contextvars(service=tools.ledger.service.name)
-    failures, ever_open = 0, False
+    failures, ever_open = 0, asyncio.Event()
     while not stopping.is_set():
         begun = asyncio.get_running_loop().time()
         try:
-            async with open_session(tools) as door:
-                pipeline = Pipeline(tools, door, stopping)
-                with tools.telemetry.session():
-                    try:
-                        await pipeline.run()
-                    finally:
-                        ever_open = ever_open or pipeline.consuming
+            # A task of its own: whoever has run a task group that failed counts as cancelled from then on (Python
+            # before 3.13), and on 3.11.2, which is Debian 12's, none of its timeouts ends as one any more.
+            await asyncio.create_task(_serve(tools, stopping, open_session, ever_open))
         except (BrokerTrouble, BrokerRefused, ExceptionGroup) as error:
             trouble = _first(error) if isinstance(error, ExceptionGroup) else error
-            if not isinstance(trouble, BrokerTrouble) and not (ever_open and isinstance(trouble, BrokerRefused)):
+            if not isinstance(trouble, BrokerTrouble) and not (
+                ever_open.is_set() and isinstance(trouble, BrokerRefused)
+            ):
                 # A refusal at the first try is a mistake in the settings; later, somebody is at work there.
                 raise trouble from None
             lasted = asyncio.get_running_loop().time() - begun
             failures = 1 if lasted > GOOD_SESSION_SECONDS else failures + 1
             await _wait(failures, trouble, tools, stopping)
+
+
+async def _serve(
+    tools: Tools, stopping: asyncio.Event, open_session: OpenSession, ever_open: asyncio.Event
+) -> None:
+    """One session, from its beginning to its end."""
+    async with open_session(tools) as door:
+        pipeline = Pipeline(tools, door, stopping)
+        with tools.telemetry.session():
+            try:
+                await pipeline.run()
+            finally:
+                if pipeline.consuming:
+                    ever_open.set()
 
 
 def _session(tools: Tools) -> contextlib.AbstractAsyncContextManager[Door]:

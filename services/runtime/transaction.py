@@ -1,20 +1,26 @@
 """What a reaction sees of the database: rows and its order's journal, in memory; never a statement."""
 
 import datetime as dt
+import hashlib
 import uuid
 from typing import Any
 
 from contracts.envelope import Said
-from services.runtime.journal import Journal, State
+from services.runtime.journal import UNDOABLE, Journal, State
 from services.runtime.rows import R, Row, Unit
 from services.runtime.service import React
 
-_NAMESPACE = uuid.UUID("6f0f3a1e-6c8e-5d0a-9b7e-3f5f0d3c1a52")
+_NAMESPACE = uuid.UUID("6f0f3a1e-6c8e-5d0a-9b7e-3f5f0d3c1a52").bytes
 
 
 def derived_id(*parts: str) -> str:
-    """An id that follows from `parts` alone, so that carrying something out again says the same ids."""
-    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
+    """An id that follows from `parts` alone, so that carrying something out again says the same ids.
+
+    A UUID of version 5 (RFC 9562, 5.5), written without the object in between, which takes most of the time.
+    """
+    digest = hashlib.sha1(_NAMESPACE + "\x1f".join(parts).encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
 class Look:
@@ -37,7 +43,7 @@ class Look:
     def begun(self, action: React) -> bool:
         """Whether `action` has been carried out for this order, or may have been (its call may be under way)."""
         entry = self._journal.entry(self._order, action.__name__)
-        return entry is not None and entry.state in {State.BEGUN, State.DONE}
+        return entry is not None and entry.state in UNDOABLE
 
     def key(self, action: React | None = None) -> str:
         """The idempotency key of `action` for this order; of the action under way by default."""

@@ -1,7 +1,6 @@
 """A delivery on its way through the runtime, and what became of it."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.envelope import Said
 from services.runtime.door import Delivery
@@ -10,8 +9,7 @@ from services.runtime.service import On
 from services.runtime.verdict import Verdict
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """A delivery that can be read, on its way to its reaction.
 
     `failure` is why it cannot be carried out. `unsure`: the database stopped answering while it was dealt with, so
@@ -43,8 +41,7 @@ class Work:
         }
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What became of a delivery, and what is now to be said. A tick of the clock has no delivery."""
 
     delivery: Delivery | None

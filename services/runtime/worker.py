@@ -12,7 +12,6 @@ A crash anywhere repeats a message; the inbox makes the repetition harmless.
 import asyncio
 import contextlib
 import datetime as dt
-from dataclasses import replace
 
 import structlog
 
@@ -218,7 +217,7 @@ class Pipeline:
 
 def _unsure(works: list[Work]) -> list[Work]:
     """The reply to a commit may have been lost with the database: these may have been dealt with."""
-    return [replace(work, unsure=True) for work in works]
+    return [work._replace(unsure=True) for work in works]
 
 
 def _left(works: list[Work], results: list[Result]) -> list[Work]:

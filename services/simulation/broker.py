@@ -98,7 +98,10 @@ class Broker:
     def accept(self, message: Message) -> Message:
         """What the broker makes of a message that a client publishes."""
         believed = message.headers.get(X_DEATH) if self.version.believes_deaths else None
-        return replace(message, count=0, deaths=_read(believed or ()))
+        deaths = _read(believed) if believed else ()
+        if not message.count and message.deaths == deaths:
+            return message
+        return replace(message, count=0, deaths=deaths)
 
     def put(self, queue: str, message: Message) -> None:
         if queue in self.streams:
@@ -108,6 +111,8 @@ class Broker:
 
     def _shelved(self, message: Message) -> Message:
         """What of `message` a stream keeps."""
+        if not message.headers and not message.deaths:
+            return message
         scalars = {name: value for name, value in message.headers.items() if not isinstance(value, list | dict)}
         # A client's tables are lost on either; the broker's own is written anew.
         own = _shown(message.deaths) if self.version.streams_keep_deaths and message.deaths else {}

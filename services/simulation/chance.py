@@ -17,6 +17,9 @@ T = TypeVar("T")
 class Fault(StrEnum):
     """What can be done to a run."""
 
+    # An enumeration's own is a Python function, and asked for some hundred times an order.
+    __hash__ = str.__hash__
+
     CRASH = "crash"  # a worker dies at a named place of the pipeline
     KILL = "kill"  # a worker dies at any moment
     STOP = "stop"  # SIGTERM, and a new worker after it
@@ -67,15 +70,20 @@ class Chance:
         self.seed = seed
         self.only = None if only is None else frozenset(only)
         # A run with every kind of fault at once hides what two of them do together: each has half of the kinds.
-        self._kinds = {fault for fault in Fault if self.fraction("kind", fault) < 0.5}
+        self._kinds = {fault for fault in Fault if only is not None or self.fraction("kind", fault) < 0.5}
         self.struck: list[str] = []
         self.counts: Counter[Fault] = Counter()
-        self.peace = False
+
+    def make_peace(self) -> None:
+        """From now on nothing happens."""
+        self._kinds.clear()
 
     def fraction(self, *name: object) -> float:
         """A number in [0, 1) that follows from the seed and `name`."""
-        text = ":".join(map(str, (self.seed, *name)))
-        digest = hashlib.blake2b(text.encode(), digest_size=7).digest()
+        return self._fraction(":".join(map(str, name)))
+
+    def _fraction(self, name: str) -> float:
+        digest = hashlib.blake2b(f"{self.seed}:{name}".encode(), digest_size=7).digest()
         return int.from_bytes(digest, "big") / (1 << 56)
 
     def choice(self, options: Sequence[T], *name: object) -> T:
@@ -86,11 +94,11 @@ class Chance:
         return random.Random(f"{self.seed}:{name}")  # noqa: S311 - a simulation
 
     def strikes(self, fault: Fault, *where: object) -> bool:
-        """Whether `fault` happens there; in peace nothing does."""
-        if self.peace or (self.only is None and fault not in self._kinds):
+        """Whether `fault` happens there."""
+        if fault not in self._kinds:
             return False
         name = ":".join(map(str, (fault, *where)))
-        happens = self.fraction(name) < RATES[fault] if self.only is None else name in self.only
+        happens = self._fraction(name) < RATES[fault] if self.only is None else name in self.only
         if happens:
             self.struck.append(name)
             self.counts[fault] += 1

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -112,5 +111,5 @@ def was_given_up(message: Message) -> bool:
 def _outgoing(message: Message, service: str) -> Outgoing:
     type_ = message.properties.type or message.routing_key
     headers = {name: value for name, value in message.headers.items() if name != ATTEMPT_HEADER}
-    properties = replace(message.properties, message_id=message.properties.message_id or "redriven")
+    properties = message.properties._replace(message_id=message.properties.message_id or "redriven")
     return Outgoing(requeue(service), type_, message.body, properties, headers)

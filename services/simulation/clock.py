@@ -6,7 +6,7 @@ no socket, no second thread, no wall clock.
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -32,6 +32,22 @@ class _Jump:
         return []
 
 
+class _Task(asyncio.Task[T]):
+    """A task with a number, by which sets keep it: a task group cancels its tasks in the order of a set, and by
+    their addresses that would be another one on every machine."""
+
+    number: int
+
+    def __new__(cls, _: Coroutine[Any, Any, T], *, loop: "VirtualLoop", **more: Any) -> "_Task[T]":
+        task = super().__new__(cls)
+        loop.tasks += 1
+        task.number = loop.tasks
+        return task
+
+    def __hash__(self) -> int:
+        return self.number
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """`now` is the time in seconds since the loop began; `troubles` is what a real loop would have logged."""
 
@@ -42,7 +58,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         # What a selector-based loop has under these names; BaseEventLoop works with both.
         self._selector = _Jump(self)
         self._clock_resolution = 1e-9
+        self.tasks = 0
         self.set_exception_handler(self._note)
+        self.set_task_factory(lambda _, work, **more: _Task(work, loop=self, **more))
 
     def time(self) -> float:
         return self.now

@@ -66,8 +66,8 @@ class Worker:
             self._lives += 1
             self._process = asyncio.create_task(self._serve())
             await asyncio.wait({self._process})
-            self._dead = True
-            self._judge(self._process)
+            killed, self._dead = self._dead, True
+            self._judge(self._process, killed)
             if not self._over:
                 hops = self._network.chance.choice(_RESTART_HOPS, "restart", self.name, self._lives)
                 await self._network.pause(hops)
@@ -77,12 +77,12 @@ class Worker:
         self._ledger.worker = self
         await supervise(self._tools, self._stopping, self._session)
 
-    def _judge(self, process: "asyncio.Task[None]") -> None:
-        if process.cancelled():
-            return
-        error = process.exception()
+    def _judge(self, process: "asyncio.Task[None]", killed: bool) -> None:
+        error = None if process.cancelled() else process.exception()
         if error is not None and not any(isinstance(leaf, Died) for leaf in _leaves(error)):
             self.fallen.append(f"{self.name}: {type(error).__name__}: {error}")
+        elif not killed and (process.cancelled() or not self._stopping.is_set()):
+            self.fallen.append(f"{self.name} ended, and nobody had asked it to")
 
     @contextlib.asynccontextmanager
     async def _session(self, tools: Tools) -> AsyncIterator[SimDoor]:

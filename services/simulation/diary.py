@@ -3,11 +3,11 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """At `time` seconds `who` met with `what`. `fro` and `to` are set where a message changed hands."""
 
     time: float
@@ -33,5 +33,5 @@ class Diary:
 
     def fingerprint(self) -> str:
         """The same for two runs exactly when everything happened alike in both."""
-        text = json.dumps([list(asdict(line).values()) for line in self.lines], ensure_ascii=False)
+        text = json.dumps(self.lines, ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

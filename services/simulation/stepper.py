@@ -125,9 +125,9 @@ class Stepper:
         dead = self._letters.number(replace(letter, exchange=dlx(self.name), died=True))
         yield Effect("dies of it until the broker sets it aside", 1, state, dead=(dead,))
         if not work.line.call:
-            broken = replace(work, failure=Refusal("the reaction raised"))
+            broken = work._replace(failure=Refusal("the reaction raised"))
             yield from self._carried(state, broken, "fails with it", 1)
-            yield from self._carried(state, replace(broken, attempt=_LAST_TRY), "gives it up", 1)
+            yield from self._carried(state, broken._replace(attempt=_LAST_TRY), "gives it up", 1)
 
     def _called(self, state: int, work: Work) -> Iterator[Effect]:
         """The call before the transaction: made or not, its answer heard or not."""
@@ -143,12 +143,12 @@ class Stepper:
         asked = self._keep()
         if asked != begun:
             yield Effect("dies after the call", 1, asked, stays=True, down=True)
-        yield from self._carried(asked, replace(work, answer=answer), "takes it", 0)
+        yield from self._carried(asked, work._replace(answer=answer), "takes it", 0)
         for after, how in ((begun, "the call fails"), (asked, "the answer is lost"))[: 1 + (asked != begun)]:
-            failed = replace(work, failure=Refusal(how))
+            failed = work._replace(failure=Refusal(how))
             yield from self._carried(after, failed, f"{how}, it will try again", 1)
             yield from self._carried(
-                after, replace(failed, attempt=_LAST_TRY), f"{how} to the last, it gives up", 1
+                after, failed._replace(attempt=_LAST_TRY), f"{how} to the last, it gives up", 1
             )
         yield from self._refused(begun, work, look)
 
@@ -159,7 +159,7 @@ class Stepper:
         if self._outside.refuse_next(look.key()):
             answer = run_now(work.line.call(work.event, look, self._outside))
             yield from self._carried(
-                self._keep(), replace(work, answer=answer), "takes it, and the card is refused", 1
+                self._keep(), work._replace(answer=answer), "takes it, and the card is refused", 1
             )
 
     def _carried(self, state: int, work: Work, what: str, cost: int) -> Iterator[Effect]:

@@ -16,6 +16,7 @@ from services.simulation.clock import VirtualLoop
 from services.simulation.crew import LEAVE_SECONDS, Worker, employ, pass_by
 from services.simulation.diary import Diary
 from services.simulation.facts import Facts
+from services.simulation.garbage import left_until_the_end
 from services.simulation.network import AWAY_SECONDS, GRID_SECONDS, Network
 from services.simulation.oracle import violations
 from services.simulation.outside import Carrier, Gateway
@@ -83,8 +84,9 @@ class _World:
         lives = [asyncio.create_task(worker.live()) for worker in self.crew]
         saying = [asyncio.create_task(self.clients.carry_out(act)) for act in self.plan.acts]
         await self._nemesis()
-        self.chance.peace = True
-        await asyncio.gather(*saying)
+        self.chance.make_peace()
+        for act in saying:
+            await act
         quiet = await self._until_quiet()
         if self.given.redrives and await self.operator.redrive(list(self.books.services), self.given.redrives):
             quiet = await self._until_quiet() and quiet
@@ -155,7 +157,7 @@ class _World:
 def walk(plan: Plan, books: Books, judge: Judge | None = None) -> Outcome:
     """Carry `plan` out. `judge` may find more than the oracle, in the same facts."""
     books.reset()
-    with silence(), watched(pass_by):
+    with left_until_the_end(), silence(), watched(pass_by):
         world = _World(plan, books)
         try:
             remains = world.loop.run_until_complete(world.run())

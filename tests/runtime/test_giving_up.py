@@ -92,10 +92,8 @@ def test_what_its_reads_broke_on_is_refused_all_the_same(desk: Desk) -> None:
     desk.reader = Reader(
         dataclasses.replace(TRIAL, reactions=(dataclasses.replace(line, reads=(broken,)), *others))
     )
-    last = dataclasses.replace(
-        desk.delivery(order()),
-        exchange="stock.requeue",
-        headers={"x-saga-attempt": 2, "x-saga-exchange": "client.events"},
+    last = desk.delivery(order())._replace(
+        exchange="stock.requeue", headers={"x-saga-attempt": 2, "x-saga-exchange": "client.events"}
     )
     assert [type(event).TYPE for event in desk.deliver(last, tolerate=True)] == ["stock.reservation_echouee"]
     (verdict,) = desk.verdicts
@@ -109,7 +107,7 @@ def test_given_up_under_an_id_that_came_before_with_another_body_it_is_a_collisi
     other = desk.enveloped(order(client_id="PANNE").data, id="e-1")
     work = desk.reader.read(desk.delivery(other))
     assert isinstance(work, Work)
-    broken = dataclasses.replace(work, failure=KeyError("the call"), attempt=3)
+    broken = work._replace(failure=KeyError("the call"), attempt=3)
     (result,) = deal_with(desk.ledger, [broken], desk.settings.retry_delays, [])
     assert isinstance(result.verdict, DeadLetter)
     assert result.verdict.reason is Reason.ID_COLLISION
@@ -118,7 +116,7 @@ def test_given_up_under_an_id_that_came_before_with_another_body_it_is_a_collisi
 def test_sent_back_by_an_operator_it_stays_without_effect(desk: Desk) -> None:
     broken = desk.enveloped(order("C", "SANS-ESPOIR").data)
     desk.deliver(desk.delivery(broken), tolerate=True)
-    back = dataclasses.replace(desk.delivery(broken), exchange="stock.requeue")
+    back = desk.delivery(broken)._replace(exchange="stock.requeue")
     assert desk.deliver(back) == []
     assert [getattr(verdict, "reason", verdict) for verdict in desk.verdicts] == [Reason.EXHAUSTED, Done()]
     assert isinstance(desk.verdicts[0], DeadLetter)

@@ -1,7 +1,6 @@
 """One transaction a group: everything of it happens once, or none of it does."""
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,7 +29,7 @@ def on_a(commande_id: str, client_id: str = "ANNE", quantite: int = 1) -> Said:
 def returned(desk: Desk, heard: Any, tried: int) -> Delivery:
     """As it comes back from a retry queue."""
     headers = {"x-saga-attempt": tried, "x-saga-exchange": "client.events"}
-    return dataclasses.replace(desk.delivery(heard), exchange="stock.requeue", headers=headers)
+    return desk.delivery(heard)._replace(exchange="stock.requeue", headers=headers)
 
 
 def works(desk: Desk, *heard: Any) -> list[Work]:

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -81,7 +80,7 @@ class Store(RuleBasedStateMachine):
         known = self.past[which % len(self.past)]
         content = json.loads(known.body)
         content["data"]["commande_id"] = content["subject"] = content["correlationid"] = "Z"
-        assert self.desk.deliver(replace(known, body=json.dumps(content).encode())) == []
+        assert self.desk.deliver(known._replace(body=json.dumps(content).encode())) == []
         verdict = self.desk.verdicts[-1]
         assert isinstance(verdict, DeadLetter) and verdict.reason is Reason.ID_COLLISION, verdict
 

@@ -1,6 +1,5 @@
 """Paiement at its desk: taken once, given back once, and nobody below zero."""
 
-import dataclasses
 from decimal import Decimal
 from typing import Any
 
@@ -116,7 +115,7 @@ def test_a_debit_given_up_is_a_refusal_and_a_late_retry_does_nothing(sit_down: O
 
 
 def _again(desk: Desk, envelope: Any, how: dict[str, Any]) -> Any:
-    return dataclasses.replace(desk.delivery(envelope), **how)
+    return desk.delivery(envelope)._replace(**how)
 
 
 def test_a_balance_raced_within_one_group_is_judged_when_the_money_is_taken(

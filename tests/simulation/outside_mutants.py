@@ -103,7 +103,7 @@ def no_tombstone_before_the_call(patch: pytest.MonkeyPatch) -> None:
     begin = Page.begin
 
     def later(self: Page, work: Any) -> Any:
-        return begin(self, replace(work, line=replace(work.line, undoes=())))
+        return begin(self, work._replace(line=replace(work.line, undoes=())))
 
     patch.setattr(Page, "begin", later)
 

@@ -11,7 +11,14 @@ import pytest
 
 from services.simulation import Books, Outcome, plan, walk
 
-SEEDS = (3, 11, 42, 313)
+# Seed by seed what the run did and left behind, digested: the same for every Python and every machine. Whoever
+# changes what a run does puts the new digest here, which the failing test shows.
+SEEDS = {
+    3: "acd0bb29c9fc83a37dd073bca546b3b3",
+    11: "f03c0074506736f8d6ffd78ba36d27ad",
+    42: "89dad66b7155ffad71232056d70b6d26",
+    313: "cac34a61cf828907d589fd8f4cb07a7b",
+}
 ORDERS = 10
 ROOT = Path(__file__).parents[2]
 _PROGRAM = f"""
@@ -19,7 +26,7 @@ from services.simulation import Books, plan, walk
 from services.verbs.catalogue import SERVICES
 from tests.simulation.test_determinism import everything
 books = Books(SERVICES.values())
-for seed in {SEEDS}:
+for seed in {[*SEEDS]}:
     print(everything(walk(plan(seed, {ORDERS}), books)))
 """
 
@@ -44,6 +51,10 @@ def test_a_seed_is_the_same_run_in_every_process(books: Books) -> None:
     here = [everything(walk(plan(seed, ORDERS), books)) for seed in SEEDS]
     assert fingerprints("1") == fingerprints("2") == here
     assert len(set(here)) == len(SEEDS)
+
+
+def test_a_seed_is_the_same_run_on_every_machine(books: Books) -> None:
+    assert {seed: everything(walk(plan(seed, ORDERS), books)) for seed in SEEDS} == SEEDS
 
 
 @pytest.mark.parametrize("seed", SEEDS)

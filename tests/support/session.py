@@ -32,6 +32,19 @@ def order(commande_id: str = "C", client_id: str = "ANNE") -> Envelope[Said]:
     return envelope(initiee(commande_id, client_id=client_id, produit_id="A", quantite=1))
 
 
+@contextlib.contextmanager
+def at_hand(service: Service, settings: Settings) -> Iterator[Tools]:
+    """What a worker of `service` works with."""
+    database, thread = open_database(service, settings), ThreadPoolExecutor(1)
+    try:
+        yield Tools(
+            Ledger(service, database, Terms.of(settings), lambda: NOON), settings, thread, None, lambda: NOON
+        )
+    finally:
+        thread.shutdown()
+        database.close()
+
+
 class Session:
     """A pipeline at work on a door that leads nowhere."""
 

@@ -1,0 +1,31 @@
+"""A worker has one reason to end by itself: it was asked to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from services.runtime.supervisor import supervise
+from services.simulation import crew, plan, walk
+
+if TYPE_CHECKING:
+    from services.simulation import Books
+
+
+@pytest.mark.parametrize("how", ["cancelled", "returned"])
+def test_a_worker_that_ends_unasked_is_found(books: Books, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """As on Python 3.11.2, on which the first timeout after a lost session was taken for a cancellation."""
+
+    async def short_lived(tools: Any, stopping: asyncio.Event, open_session: Any) -> None:
+        serving = asyncio.create_task(supervise(tools, stopping, open_session))
+        await asyncio.wait({serving}, timeout=1)
+        serving.cancel()
+        await asyncio.wait({serving})
+        if how == "cancelled":
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(crew, "supervise", short_lived)
+    found = walk(plan(2, 3), books).found
+    assert any("ended, and nobody had asked it to" in one for one in found)
