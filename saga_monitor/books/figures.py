@@ -86,9 +86,10 @@ def _flags_since(queries: Queries, since: dt.datetime, now: dt.datetime, stuck_a
 def _times_since(queries: Queries, since: dt.datetime) -> dict[str, Times]:
     rows = queries.ask(
         "SELECT 'order', duration_ms, count(*) FROM orders"
-        " WHERE started >= :since AND duration_ms IS NOT NULL GROUP BY 2"
+        " WHERE started >= ? AND duration_ms IS NOT NULL GROUP BY 2"
         " UNION ALL SELECT json_extract(step.value, '$[0]'), json_extract(step.value, '$[2]') AS ms, count(*)"
-        " FROM orders, json_each(steps) AS step WHERE started >= :since AND ms IS NOT NULL GROUP BY 1, 2",
+        " FROM orders, json_each(steps) AS step WHERE started >= ? AND ms IS NOT NULL GROUP BY 1, 2",
+        instant(since),
         instant(since),
     )
     counts: dict[tuple[str, int], int] = {}

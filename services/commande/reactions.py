@@ -122,4 +122,4 @@ REACTIONS = (
     on(CommandeAnnulationDemandee, annuler, reads=_READS),
 )
 
-TIMED = (every(1.0, expirer, of=Commande, due=store.echues),)
+TIMED = (every(1.0, expirer, of=Commande, due=store.ECHUES),)

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Connection,
     Index,
     MetaData,
-    Select,
     Table,
     Text,
     func,
@@ -23,7 +22,7 @@ from sqlalchemy import (
 
 from contracts.client import CommandeInitiee
 from contracts.envelope import Said
-from services.runtime import Instant, Key, Look, Money, Row
+from services.runtime import NOW, Instant, Key, Look, Money, Row
 
 TABLES = MetaData()
 
@@ -137,13 +136,11 @@ def client(heard: Said, look: Look) -> Iterable[Key]:
     return [Client.at(connue.client_id)] if connue and connue.client_id else []
 
 
-def echues(now: dt.datetime) -> Select[Any]:
-    table = Commande.TABLE
-    return (
-        select(table.c.commande_id)
-        .where(table.c.etat.in_((INCONNUE, EN_ATTENTE)), table.c.echeance <= now)
-        .order_by(table.c.echeance)
-    )
+ECHUES = (
+    select(Commande.TABLE.c.commande_id)
+    .where(Commande.TABLE.c.etat.in_((INCONNUE, EN_ATTENTE)), Commande.TABLE.c.echeance <= NOW)
+    .order_by(Commande.TABLE.c.echeance)
+)
 
 
 def stocked_with(catalogue: Mapping[str, Any]) -> Iterable[Row]:

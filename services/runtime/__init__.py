@@ -41,12 +41,13 @@ from services.runtime.logs import configure_logs, silence_the_client
 from services.runtime.outbox import Saying, last_number, said_since, unsaid
 from services.runtime.output import output_lost
 from services.runtime.rows import Key, Row
-from services.runtime.service import Every, On, Patience, Service, every, on
+from services.runtime.service import NOW, Every, On, Patience, Service, every, on
 from services.runtime.settings import Settings, read_settings
 from services.runtime.supervisor import backoff, run_workers, wanted_topology
 from services.runtime.transaction import Look, Transaction
 
 __all__ = [
+    "NOW",
     "BadSetting",
     "BrokerRefused",
     "BrokerTrouble",

@@ -32,7 +32,6 @@ _IN_ORDER = _ALL.order_by(JOURNAL.c.commande_id, JOURNAL.c.action)
 _LOAD = Lookup(_IN_ORDER, JOURNAL.c.commande_id)
 _LOAD_LOCKED = Lookup(_IN_ORDER.with_for_update(), JOURNAL.c.commande_id)
 _INSERT = Prepared(insert(JOURNAL), _COLUMNS)
-_ORDERS_PER_STATEMENT = 500
 _UPDATE = Prepared(
     update(JOURNAL)
     .where(JOURNAL.c.commande_id == bindparam("the_order"), JOURNAL.c.action == bindparam("the_action"))
@@ -127,12 +126,8 @@ def history_of(connection: Connection, commande_id: str) -> list[Entry]:
 def open_actions(connection: Connection, orders: Sequence[str], actions: Iterable[str]) -> list[Entry]:
     """Of `orders`: those of `actions` that were done (or begun) and are not undone."""
     undoable = _ALL.where(JOURNAL.c.action.in_(sorted(actions)), JOURNAL.c.state.in_(UNDOABLE))
-    found: list[Entry] = []
-    for start in range(0, len(orders), _ORDERS_PER_STATEMENT):
-        some = orders[start : start + _ORDERS_PER_STATEMENT]
-        query = undoable.where(JOURNAL.c.commande_id.in_(some)).order_by(JOURNAL.c.at)
-        found += [_entry(tuple(row)) for row in connection.execute(query)]
-    return found
+    found = Lookup(undoable.order_by(JOURNAL.c.at), JOURNAL.c.commande_id)
+    return [_entry(row) for row in found.rows(connection, sorted(set(orders)))]
 
 
 def _entry(row: Sequence[Any]) -> Entry:

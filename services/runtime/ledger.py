@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
+from sqlalchemy import bindparam
 
 from services.runtime import inbox, outbox, trials
 from services.runtime.database import Conflict, Database
@@ -15,6 +16,7 @@ from services.runtime.outbox import Saying
 from services.runtime.page import Page
 from services.runtime.service import Every, Service
 from services.runtime.settings import Settings
+from services.runtime.statements import Prepared
 from services.runtime.transaction import Look
 from services.runtime.work import Result, Work
 
@@ -56,6 +58,9 @@ class Ledger:
         self._database = database
         self._terms = terms
         self._now = now
+        self._whose_turn = {
+            line: Prepared(line.due.limit(bindparam("most")), ["now", "most"]) for line in service.timed
+        }
         self._put_off: dict[tuple[str, str], dt.datetime] = {}
 
     def commit(self, group: Sequence[Work], said: Iterable[str] = ()) -> list[Result]:
@@ -91,7 +96,7 @@ class Ledger:
         self._put_off = {row: until for row, until in self._put_off.items() if until > now}
         put_off = {key for action, key in self._put_off if action == line.action}
         with self._database.begin() as connection:
-            found = connection.execute(line.due(now).limit(DUE + len(put_off)))
+            found = self._whose_turn[line].rows(connection, now, DUE + len(put_off))
             return [str(key) for (key,) in found if str(key) not in put_off][:DUE]
 
     def _on_time(self, line: Every, keys: list[str]) -> list[Result]:
@@ -109,12 +114,12 @@ class Ledger:
             return []
 
     def try_one(self, suspects: Sequence[Work], untried: bool) -> Work | None:
-        """Of `suspects` the one that was tried least often, with its trial written down; of equals the first.
+        """Of `suspects` one that was never tried, else the one that was longest ago; its trial is written down.
 
         None when it has been tried before and it should be `untried`.
         """
         with self._database.begin() as connection:
-            tried = trials.counts(connection, (work.event_id for work in suspects))
+            tried = trials.last(connection, (work.event_id for work in suspects))
             chosen = min(suspects, key=lambda work: tried.get(work.event_id, 0))
             if untried and chosen.event_id in tried:
                 return None

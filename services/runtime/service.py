@@ -1,6 +1,5 @@
 """A service: a name, its tables, and a table of reactions. Data only; the worker brings it to life."""
 
-import datetime as dt
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -8,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, MetaData, Select
+from sqlalchemy import Connection, MetaData, Select, bindparam
 
 from contracts.envelope import Said
+from services.runtime.columns import Instant
 from services.runtime.rows import Key, Row
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ React = Callable[..., Iterable[Said]]
 Reads = Callable[[Any, "Look"], Iterable[Key]]
 Call = Callable[..., Any]
 Migration = Callable[[Connection], None]
+
+
+# The instant of the stroke, for the query of a timed reaction.
+NOW = bindparam("now", type_=Instant)
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Every:
     seconds: float
     do: React
     of: type[Row]
-    due: Callable[[dt.datetime], Select[Any]]
+    due: Select[Any]
     reads: tuple[Reads, ...] = ()
 
     @cached_property
@@ -114,10 +118,12 @@ def every(
     do: React,
     *,
     of: type[Row],
-    due: Callable[[dt.datetime], Select[Any]],
+    due: Select[Any],
     reads: Reads | tuple[Reads, ...] = (),
 ) -> Every:
-    """Every `seconds`, carry out `do` for each row of `of` whose primary key `due(now)` selects.
+    """Every `seconds`, carry out `do` for each row of `of` whose primary key `due` selects.
+
+    `due` has the instant of the stroke as its parameter `NOW`.
 
     The row must have a `commande_id`, and a `cause`: the id of the event that it began with, or None.
     """

@@ -4,12 +4,11 @@ SQLAlchemy knows the dialects and converts the values. To have it send each stat
 long as SQLite needs to carry it out, and a delivery costs half a dozen of them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ClauseElement, ColumnElement, Connection, Dialect, Select, bindparam
-from sqlalchemy.types import TypeEngine
 
 Convert = Callable[[Any], Any]
 Values = Sequence[Any]
@@ -130,26 +129,35 @@ class _Compiled:
 
 def _compiled(statement: ClauseElement, parameters: tuple[str, ...], dialect: Dialect) -> _Compiled:
     compiled: Any = statement.compile(dialect=dialect, column_keys=list(parameters))
-    own = tuple(name for name in compiled.params if name not in parameters)
-    names = (*parameters, *own)
-    converters = [_dialects(compiled.binds[name].type, dialect).bind_processor(dialect) for name in names]
+    # With the statement's own lists written out.
+    whole = compiled.construct_expanded_state(dict.fromkeys(parameters))
+    types = {name: parameter.type for name, parameter in compiled.binds.items()}
+    types |= {name: types[of] for of, names in whole.parameter_expansion.items() for name in names}
+    own = tuple(name for name in whole.parameters if name not in parameters)
+    converts = {
+        name: type_.dialect_impl(dialect).bind_processor(dialect) or _same for name, type_ in types.items()
+    }
     columns = statement.selected_columns if isinstance(statement, Select) else ()
-    readers = [_dialects(column.type, dialect).result_processor(dialect, None) for column in columns]
+    readers = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
     return _Compiled(
-        text=str(compiled),
-        names=names,
-        constants=tuple(compiled.params[name] for name in own),
-        order=_order(names, compiled.positiontup),
-        binds=tuple((place, convert) for place, convert in enumerate(converters) if convert),
-        reads=tuple((place, convert) for place, convert in enumerate(readers) if convert),
+        text=whole.statement,
+        names=(*parameters, *own),
+        constants=tuple(converts[name](whole.parameters[name]) for name in own),
+        order=_order((*parameters, *own), whole.positiontup),
+        binds=_those({place: converts.get(name) for place, name in enumerate(parameters)}),
+        reads=_those(dict(enumerate(readers))),
     )
+
+
+def _those(converts: Mapping[int, Convert | None]) -> tuple[tuple[int, Convert], ...]:
+    return tuple((place, convert) for place, convert in converts.items() if convert and convert is not _same)
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _order(names: tuple[str, ...], in_text: list[str] | None) -> tuple[int, ...] | None:
     if in_text is None:
         return None
     return () if tuple(in_text) == names else tuple(map(names.index, in_text))
-
-
-def _dialects(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
-    return type_.dialect_impl(dialect)

@@ -1,4 +1,4 @@
-"""How often a suspicious delivery was tried: written down before each try, for whoever comes after a death."""
+"""When a suspicious delivery was tried: written down before each try, for whoever comes after a death."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -30,15 +30,15 @@ TRIALS = Table(
     Column("begun_at", Instant, nullable=False, index=True),
 )
 
-_COUNT = Lookup(select(TRIALS.c.event_id, func.count()).group_by(TRIALS.c.event_id), TRIALS.c.event_id)
+_LAST = Lookup(select(TRIALS.c.event_id, func.max(TRIALS.c.number)).group_by(TRIALS.c.event_id), TRIALS.c.event_id)
 _BEGIN = Prepared(insert(TRIALS).inline(), ["event_id", "begun_at"])
 _OLD = select(TRIALS.c.number).where(TRIALS.c.begun_at < bindparam("before")).limit(bindparam("most"))
 _PURGE = Prepared(delete(TRIALS).where(TRIALS.c.number.in_(_OLD)), ["before", "most"])
 
 
-def counts(connection: Connection, event_ids: Iterable[str]) -> dict[str, int]:
-    """How many trials each of `event_ids` has had; those without any are left out."""
-    return dict(_COUNT.rows(connection, sorted(set(event_ids))))
+def last(connection: Connection, event_ids: Iterable[str]) -> dict[str, int]:
+    """The number of the last trial of each of `event_ids`; those never tried are left out."""
+    return dict(_LAST.rows(connection, sorted(set(event_ids))))
 
 
 def begin(connection: Connection, event_id: str, now: dt.datetime) -> None:

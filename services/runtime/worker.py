@@ -107,7 +107,8 @@ class Pipeline:
 
     async def _trial_stage(self) -> None:
         while True:
-            self._go_on(await self._suspects.next())
+            for work in await self._suspects.next():
+                self._go_on(work)
 
     async def _commit_stage(self) -> None:
         while True:

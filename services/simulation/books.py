@@ -48,17 +48,20 @@ class Books:
         return {t.name: frozenset(c.name for c in t.columns if isinstance(c.type, Instant)) for t in known}
 
     def unsaid(self) -> int:
-        query = "SELECT count(*) AS n FROM outbox WHERE said_at IS NULL"
-        return sum(int(self._rows(name, query)[0]["n"]) for name in self.services)
+        query = "SELECT count(*) FROM outbox WHERE said_at IS NULL"
+        return sum(self._count(name, query) for name in self.services)
 
     def undecided(self) -> int:
         """Orders that still wait for their decision."""
-        query = "SELECT count(*) AS n FROM commandes WHERE etat = 'en_attente'"
-        return int(self._rows(CHOREOGRAPHY.decider, query)[0]["n"])
+        return self._count(CHOREOGRAPHY.decider, "SELECT count(*) FROM commandes WHERE etat = 'en_attente'")
 
     def close(self) -> None:
         for database in self.databases.values():
             database.close()
+
+    def _count(self, service: str, query: str) -> int:
+        (count,) = self._files[service].execute(query).fetchone()
+        return int(count)
 
     def _rows(self, service: str, query: str) -> Rows:
         cursor = self._files[service].execute(query)

@@ -5,31 +5,23 @@ no socket, no second thread, no wall clock.
 """
 
 import asyncio
+import contextvars
 import datetime as dt
+import heapq
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+# Two times that differ by less are one: what should be a sum may be a rounding error off.
+_RESOLUTION = 1e-9
 EPOCH = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 
 
 class Deadlock(Exception):
     """Nothing is ready and no timer is set: whoever still waits would wait for ever."""
-
-
-class _Jump:
-    """Stands where a selector would: instead of waiting for `timeout`, it lets that time have passed."""
-
-    def __init__(self, loop: "VirtualLoop") -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> list[Any]:
-        if timeout is None:
-            raise Deadlock("everybody waits and no timer is set")
-        self._loop.now += max(0.0, timeout)
-        return []
 
 
 class _Task(asyncio.Task[T]):
@@ -49,16 +41,22 @@ class _Task(asyncio.Task[T]):
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """`now` is the time in seconds since the loop began; `troubles` is what a real loop would have logged."""
+    """`now` is the time in seconds since the loop began; `troubles` is what a real loop would have logged.
+
+    What strikes at one instant does so in the order in which it was set.
+    """
+
+    # What BaseEventLoop keeps under these names.
+    _ready: deque[asyncio.Handle]
+    _stopping: bool
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
         self.troubles: list[str] = []
-        # What a selector-based loop has under these names; BaseEventLoop works with both.
-        self._selector = _Jump(self)
-        self._clock_resolution = 1e-9
         self.tasks = 0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._set = 0
         self.set_exception_handler(self._note)
         self.set_task_factory(lambda _, work, **more: _Task(work, loop=self, **more))
 
@@ -85,8 +83,36 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if "never retrieved" not in str(context.get("message")):
             self.troubles.append(f"{context.get('message')}: {context.get('exception')!r}")
 
-    def _process_events(self, event_list: list[Any]) -> None:
-        """There are none."""
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self._set += 1
+        heapq.heappush(self._timers, (when, self._set, timer))
+        return timer
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """It is left where it is, and passed over when its time comes."""
+
+    def _run_once(self) -> None:
+        """Run what is ready, in order; when nothing is, the clock jumps, where BaseEventLoop would wait."""
+        timers, ready = self._timers, self._ready
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)
+        if not ready and not self._stopping:
+            if not timers:
+                raise Deadlock("everybody waits and no timer is set")
+            self.now = max(self.now, timers[0][0])
+        while timers and timers[0][0] <= self.now + _RESOLUTION:
+            ready.append(heapq.heappop(timers)[2])
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle.cancelled():
+                handle._run()
 
     def _write_to_self(self) -> None:
         """Nobody has to be woken: nothing here blocks."""

@@ -1,4 +1,4 @@
-"""Deliveries that keep coming back are tried one at a time, and whoever was tried least comes first."""
+"""Deliveries that keep coming back are tried one at a time, and whoever was tried longest ago comes first."""
 
 import datetime as dt
 from typing import Any
@@ -22,10 +22,20 @@ def suspects(desk: Desk, *orders: Envelope[Said]) -> list[Work]:
     return [work for work in read if isinstance(work, Work)]
 
 
-def test_the_least_tried_comes_first_and_of_equals_the_first_that_came(desk: Desk) -> None:
+def test_who_was_never_tried_comes_first_and_of_these_the_first_that_came(desk: Desk) -> None:
     held = suspects(desk, order("C-1"), order("C-2"), order("C-3"))
     chosen = [desk.ledger.try_one(held, False) for _ in range(4)]
     assert [work.order for work in chosen if work] == ["C-1", "C-2", "C-3", "C-1"]
+
+
+def test_who_was_tried_longest_ago_comes_next_however_often_that_was(desk: Desk) -> None:
+    """An innocent whose trials were cut short by something else had to wait until the killers had had as many."""
+    innocent, killer, another = suspects(desk, order("C-1"), order("C-2"), order("C-3"))
+    for _ in range(2):
+        desk.ledger.try_one([innocent], False)
+    for one in (killer, another):
+        desk.ledger.try_one([one], False)
+    assert desk.ledger.try_one([another, killer, innocent], False) is innocent
 
 
 def test_who_was_tried_before_is_put_off(desk: Desk) -> None:
@@ -53,6 +63,32 @@ async def test_a_suspect_waits_until_the_one_before_is_acknowledged(settings: Se
         assert sorted(s.unsaid()) == ["C-0", "C-9"]
         s.door.answering.set()
         await until(lambda: sorted(s.door.settled) == [*tags, innocent])
+        await s.stop()
+
+
+async def test_copies_of_an_event_are_tried_together(settings: Settings) -> None:
+    async with session(settings) as s:
+        first = s.door.bring(order("C-0"), **BACK)
+        other = s.door.bring(order("C-1"), **BACK)
+        copy = s.door.bring(order("C-0"), **BACK)
+        await until(lambda: len(s.door.settled) == 3)
+        assert s.door.settled == [first, copy, other]
+        await s.stop()
+
+
+async def test_beside_a_suspect_one_return_is_enough_to_be_one(settings: Settings) -> None:
+    async with session(settings) as s:
+        s.door.answering.clear()
+        s.door.bring(order("C-0"), headers={"x-delivery-count": 1}, redelivered=True)
+        await until(lambda: s.unsaid() == ["C-0"])  # alone, once is nothing
+        s.door.bring(order("C-1"), **BACK)
+        await until(lambda: "C-1" in s.unsaid())
+        s.door.bring(order("C-2"), headers={"x-delivery-count": 1}, redelivered=True)
+        innocent = s.door.bring(order("C-3"))
+        await until(lambda: "C-3" in s.unsaid())
+        assert "C-2" not in s.unsaid()
+        s.door.answering.set()
+        await until(lambda: innocent in s.door.settled and len(s.door.settled) == 4)
         await s.stop()
 
 

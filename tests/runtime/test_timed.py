@@ -1,12 +1,11 @@
 """Timed reactions: a row that breaks one keeps neither the clock nor the other rows waiting."""
 
-import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
-from sqlalchemy import Column, MetaData, Select, Table, Text, select
+from sqlalchemy import Column, MetaData, Table, Text, select
 
 from contracts.commande import CommandeAnnulee
 from services.runtime import Desk, Row, Service, Settings, Transaction, every, open_desk
@@ -37,9 +36,8 @@ def finir(attente: Attente, tx: Transaction) -> Iterator[CommandeAnnulee]:
     yield CommandeAnnulee(commande_id=attente.commande_id, raison="finie")
 
 
-def due(now: dt.datetime) -> Select[Any]:
-    table = Attente.TABLE
-    return select(table.c.commande_id).where(table.c.etat != "finie").order_by(table.c.commande_id)
+_ROWS = Attente.TABLE.c
+DUE_ROWS = select(_ROWS.commande_id).where(_ROWS.etat != "finie").order_by(_ROWS.commande_id)
 
 
 def service(broken: int) -> Service:
@@ -49,7 +47,7 @@ def service(broken: int) -> Service:
         (),
         TABLES,
         inspect=lambda connection: {},
-        timed=(every(1.0, finir, of=Attente, due=due),),
+        timed=(every(1.0, finir, of=Attente, due=DUE_ROWS),),
         stocked_with=lambda _: rows,
     )
 

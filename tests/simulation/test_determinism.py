@@ -14,10 +14,10 @@ from services.simulation import Books, Outcome, plan, walk
 # Seed by seed what the run did and left behind, digested: the same for every Python and every machine. Whoever
 # changes what a run does puts the new digest here, which the failing test shows.
 SEEDS = {
-    3: "acd0bb29c9fc83a37dd073bca546b3b3",
-    11: "f03c0074506736f8d6ffd78ba36d27ad",
-    42: "89dad66b7155ffad71232056d70b6d26",
-    313: "cac34a61cf828907d589fd8f4cb07a7b",
+    3: "ab81a5a3c32605f324a808e5ab56e941",
+    11: "b85eeb43d83a57f96ff6f2ceb6c35cc7",
+    42: "a69da0a51b1beb42c962ef50b46a481d",
+    313: "2428cc198229bbcc4f99ac9ed8b5c97a",
 }
 ORDERS = 10
 ROOT = Path(__file__).parents[2]

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 FOUND = {
     "inbox_off": (1, 12, "I7"),
-    "ack_before_commit": (2, 12, "I6"),
+    "ack_before_commit": (0, 12, "I6"),
     "said_before_confirmed": (4, 12, "I6"),
-    "no_tombstone": (0, 12, "I5"),
+    "no_tombstone": (12, 12, "I5"),
     "no_compare_and_set": (1, 12, "I4"),
     # The message is lost, not only marked: RabbitMQ 3.10 hides it in the retry queue for ever.
     "death_headers_kept": (77, 40, ".retry."),

@@ -19,7 +19,8 @@ FEW = ("poison:stock:CMD-01-initiee", "poison:commande:CMD-02-initiee", "poison:
 MANY = tuple(f"poison:{service}:CMD-{n:02}-initiee" for service in ("stock", "commande") for n in range(3, 9))
 
 
-@pytest.mark.parametrize("seed", range(8))
+# The last four took innocents with them: see below.
+@pytest.mark.parametrize("seed", [*range(8), 63, 81, 82, 104])
 @pytest.mark.parametrize("killers", [FEW, MANY], ids=["few", "many"])
 def test_the_innocent_do_not_die_with_it(
     seed: int, killers: tuple[str, ...], books: Books, monkeypatch: pytest.MonkeyPatch
@@ -27,7 +28,10 @@ def test_the_innocent_do_not_die_with_it(
     """Each death of a worker counts against everything that it holds, up to the delivery limit.
 
     Before suspicious deliveries were tried one at a time, all that was held together with the killer went to the
-    dead letters with it; before the least tried went first, some did when there were two killers.
+    dead letters with it; before the least tried went first, some did when there were two killers; before
+    the one tried longest ago did, one whose trials had been cut short waited for two rounds of six killers; and
+    while each of these had to kill four times to be suspicious, or copies of an event were tried each on its own,
+    that was too often for the others.
     """
     assert dead_by_limit(plan(seed, 20), killers, books, monkeypatch) == set(killers)
 
