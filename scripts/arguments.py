@@ -29,6 +29,14 @@ def whole(text: str) -> int:
     return _read(int, text, "whole number")
 
 
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    found = whole(text)
+    if found < 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is less than 1")
+    return found
+
+
 def number(text: str) -> float:
     return _read(float, text, "number")
 

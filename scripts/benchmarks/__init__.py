@@ -4,4 +4,4 @@
 its name is asked for, so that one may need what the others do not.
 """
 
-NAMES = ("monitor",)
+NAMES = ("monitor", "simulator")

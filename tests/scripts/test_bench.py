@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scripts.benchmarks import growing, monitor
+from scripts.benchmarks import growing, monitor, simulator
 from tests.scripts.conftest import ROOT, environ
 
 KEPT: dict[str, Any] = {
@@ -51,3 +51,20 @@ def test_each_promise_is_judged(part: str, name: str, value: object) -> None:
     figures = copy.deepcopy(KEPT)
     figures[part][name] = value
     assert len(monitor.missed(figures)) == 1
+
+
+def test_the_simulator_is_measured_several_times_on_the_same_seeds() -> None:
+    command = [sys.executable, "scripts/bench", "simulator", "--runs=1", "--times=2", "--json"]
+    ran = subprocess.run(
+        command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=110, check=False
+    )
+    figures = json.loads(ran.stdout)
+    assert ran.returncode == (1 if "missed: " in ran.stderr else 0), ran.stderr
+    assert (figures["sagas"] > 140, figures["faults"] > 0, len(figures["each"])) == (True, True, 2)
+    spread = figures["sagas_per_second"]
+    assert 0 < spread["least"] <= spread["median"] <= spread["most"]
+
+
+@pytest.mark.parametrize(("median", "missed"), [(200, 0), (199, 1)])
+def test_the_simulators_promise_is_judged(median: int, missed: int) -> None:
+    assert len(simulator.missed({"sagas_per_second": {"median": median}})) == missed

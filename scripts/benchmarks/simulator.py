@@ -1,0 +1,95 @@
+"""The simulator: how many sagas a second it carries out, with faults, on one core."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.arguments import positive
+
+if TYPE_CHECKING:
+    import argparse
+
+ABOUT = __doc__
+ROOT = Path(__file__).resolve().parents[2]
+# What is promised of `choreography simulate`, in its own figure.
+LEAST_SAGAS_PER_SECOND = 200
+# A machine's speed drifts: beside each figure stands how long this many additions took just before it.
+_ADDITIONS = 5_000_000
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runs", type=positive, default=15, help="seeds in each measurement (default: %(default)s)"
+    )
+    parser.add_argument("--times", type=positive, default=5, help="measurements (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="for a program")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    figures = measure(arguments.runs, arguments.times)
+    print(json.dumps(figures, indent=2) if arguments.json else _text(figures))
+    broken = missed(figures)
+    for promise in broken:
+        print(f"missed: {promise}", file=sys.stderr if arguments.json else sys.stdout)
+    return 1 if broken else 0
+
+
+def measure(runs: int, times: int) -> dict[str, Any]:
+    """`times` measurements of the same `runs` seeds, each in a process of its own."""
+    load, each = os.getloadavg(), []
+    for number in range(1, times + 1):
+        print(f"measurement {number} of {times}", file=sys.stderr)
+        additions = _seconds_for_additions()
+        done = _simulate(runs)
+        each.append({"sagas_per_second": done["sagas_per_second"], "additions_s": round(additions, 2)})
+    rates = [one["sagas_per_second"] for one in each]
+    spread = {"median": statistics.median(rates), "least": min(rates), "most": max(rates)}
+    return {
+        "load": load,
+        "sagas": done["sagas"],
+        "faults": sum(done["faults"].values()),
+        "sagas_per_second": spread,
+        "each": each,
+    }
+
+
+def missed(figures: dict[str, Any]) -> list[str]:
+    """What was promised and not kept."""
+    kept = figures["sagas_per_second"]["median"] >= LEAST_SAGAS_PER_SECOND
+    return [] if kept else [f"{LEAST_SAGAS_PER_SECOND} sagas a second on one core"]
+
+
+def _simulate(runs: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "services", "choreography", "simulate", "--seed", "1", "--json"]
+    done = subprocess.run(  # noqa: S603 - our own
+        [*command, "--runs", str(runs)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+def _seconds_for_additions() -> float:
+    began = time.perf_counter()
+    for number in range(_ADDITIONS):
+        number + 1
+    return time.perf_counter() - began
+
+
+def _text(figures: dict[str, Any]) -> str:
+    spread = figures["sagas_per_second"]
+    each = (f"{one['sagas_per_second']} ({one['additions_s']} s)" for one in figures["each"])
+    return "\n".join(
+        [
+            f"load of the machine before: {figures['load'][0]:.1f}",
+            f"sagas: {figures['sagas']}, with {figures['faults']} faults, in each measurement",
+            f"sagas per second: median {spread['median']}, {spread['least']} to {spread['most']}",
+            f"each, and the time of {_ADDITIONS:,} additions before it: {', '.join(each)}",
+        ]
+    )
