@@ -74,10 +74,11 @@ class Database:
         try:
             with self._transaction() as connection:
                 yield connection
-        except DBAPIError as error:
-            raise self._meaning(error, error.orig) from error
-        except self._driver.Error as error:
-            raise self._meaning(error, error) from error
+        except (DBAPIError, self._driver.Error) as error:
+            meaning = self._meaning(error)
+            if meaning is None:
+                raise
+            raise meaning from error
 
     def _transaction(self) -> contextlib.AbstractContextManager[Connection]:
         # A server may be gone since the last time: the pool asks first. A file is there, and takes less time than
@@ -92,15 +93,15 @@ class Database:
             begin(self._kept, writing=True)
             yield self._kept
 
-    def _meaning(self, error: Exception, origin: Any) -> Exception:
-        """What an error of the driver, or SQLAlchemy's around it, says to whoever holds the work."""
+    def _meaning(self, error: Exception) -> Conflict | DatabaseTrouble | None:
+        """What an error of the driver, or SQLAlchemy's around it, says to whoever holds the work. None: that the
+        statement or its values are wrong, and not the database."""
+        origin = getattr(error, "orig", error)
         state = str(getattr(origin, "sqlstate", None))
         if isinstance(origin, self._driver.IntegrityError) or state in _CONFLICTS:
             return Conflict(short(error))
         wrong = isinstance(origin, self._driver.DataError | self._driver.ProgrammingError)
-        if wrong and not state.startswith(_MISSING):
-            return error  # the statement or its values are wrong, not the database
-        return DatabaseTrouble(short(error))
+        return None if wrong and not state.startswith(_MISSING) else DatabaseTrouble(short(error))
 
     def close(self) -> None:
         if self._kept is not None:

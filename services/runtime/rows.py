@@ -127,7 +127,7 @@ def _shape_of(cls: type[Row]) -> _Shape:
     table = cls.TABLE
     (key,) = table.primary_key.columns
     query = select(*(table.c[name] for name in names)).order_by(key)
-    new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
+    new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names if name != key.name}
     change = update(table).where(key == bindparam("the_key")).values(new)
     return _Shape(
         names=names,
