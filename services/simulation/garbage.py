@@ -3,6 +3,14 @@
 import contextlib
 import gc
 from collections.abc import Iterator
+from functools import cache
+
+
+@cache
+def _keep_what_there_is() -> None:
+    """What was there before the first run (programs, tables, statements) is no garbage of any: pass it over."""
+    gc.collect()
+    gc.freeze()
 
 
 @contextlib.contextmanager
@@ -11,11 +19,10 @@ def left_until_the_end() -> Iterator[None]:
     if not gc.isenabled():
         yield
         return
+    _keep_what_there_is()
     gc.disable()
-    gc.freeze()  # what was there before is no garbage of the run
     try:
         yield
     finally:
-        gc.collect()
-        gc.unfreeze()
         gc.enable()
+        gc.collect()

@@ -156,13 +156,17 @@ class _World:
 
 def walk(plan: Plan, books: Books, judge: Judge | None = None) -> Outcome:
     """Carry `plan` out. `judge` may find more than the oracle, in the same facts."""
-    books.reset()
     with left_until_the_end(), silence(), watched(pass_by):
-        world = _World(plan, books)
-        try:
-            remains = world.loop.run_until_complete(world.run())
-        finally:
-            world.loop.close()
+        return _walk(plan, books, judge)
+
+
+def _walk(plan: Plan, books: Books, judge: Judge | None) -> Outcome:
+    books.reset()
+    world = _World(plan, books)
+    try:
+        remains = world.loop.run_until_complete(world.run())
+    finally:
+        world.loop.close()
     facts = world.facts(remains)
     found = [*violations(facts), *(judge(facts) if judge else ())]
     return Outcome(
