@@ -137,8 +137,9 @@ def _entry(row: Sequence[Any]) -> Entry:
 
 
 _NOTHING = "{}"
+_written = json.JSONEncoder(sort_keys=True).encode  # json.dumps would make one for each entry
 
 
 def _row(entry: Entry) -> tuple[Any, ...]:
-    data = json.dumps(entry.data, sort_keys=True) if entry.data else _NOTHING
+    data = _written(entry.data) if entry.data else _NOTHING
     return (entry.commande_id, entry.action, entry.state.value, entry.at, data, *entry[5:])

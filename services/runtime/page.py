@@ -47,7 +47,8 @@ class Page:
         self.known = inbox.known(self.connection, (work.event_id for work in group))
         self.journal.load(work.order for work in group)
         # What is only given up looks at no rows: to read them may be what fails.
-        self._load([(work.line.reads, work.event, self._look(work)) for work in group if work.failure is None])
+        reading = [work for work in group if work.failure is None and work.line.reads]
+        self._load([(work.line.reads, work.event, self._look(work)) for work in reading])
 
     def _load(self, wanted: list[tuple[tuple[Reads, ...], Any, Look]]) -> None:
         for stage in range(max((len(reads) for reads, _, _ in wanted), default=0)):
