@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scripts.arguments import positive
 from scripts.benchmarks import absorbing, growing
 
 if TYPE_CHECKING:
@@ -22,11 +23,15 @@ MOST_GROWTH = 1.25
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--events", type=int, default=60_000, help="in the real stream (default: %(default)s)")
-    parser.add_argument("--orders", type=int, default=1_000_000, help="in the projection (default: %(default)s)")
-    parser.add_argument("--asked", type=int, default=40, help="times for each page (default: %(default)s)")
     parser.add_argument(
-        "--runs", type=int, default=3, help="of the stream, each from its start (default: %(default)s)"
+        "--events", type=positive, default=60_000, help="in the real stream (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--orders", type=positive, default=1_000_000, help="in the projection (default: %(default)s)"
+    )
+    parser.add_argument("--asked", type=positive, default=40, help="times for each page (default: %(default)s)")
+    parser.add_argument(
+        "--runs", type=positive, default=3, help="of the stream, each from its start (default: %(default)s)"
     )
     parser.add_argument("--only", choices=("absorb", "grow"), help="one of the two halves")
     parser.add_argument("--json", action="store_true", help="for a program")

@@ -10,11 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Integer, Table, Text, insert, select, update
-from sqlalchemy.exc import (
-    DBAPIError,
-    OperationalError,
-    StatementError,
-)
+from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 
 from services.runtime.engine import begin, database_url, engine_for, hold, is_file, short, shown
 from services.runtime.errors import ChoregraphieError, DatabaseRefused, DatabaseTrouble

@@ -41,7 +41,9 @@ class Suspects:
 
     def take(self, work: Work) -> bool:
         """Keep `work` for a trial if it is suspicious; whether it is."""
-        if work.delivery.returns < (RETURNS_BESIDE_SUSPECTS if self._put_off_until else SUSPICIOUS_RETURNS):
+        if work.delivery.returns < (
+            RETURNS_BESIDE_SUSPECTS if self._held or self._on_trial else SUSPICIOUS_RETURNS
+        ):
             return False
         if not self._put_off_until:
             self._put_off_until = asyncio.get_running_loop().time() + PUT_OFF_SECONDS

@@ -13,14 +13,14 @@ from services.runtime.errors import DatabaseTrouble, Reason
 from services.runtime.ledger import Ledger
 from services.runtime.verdict import DeadLetter, Done
 from services.runtime.work import Work
-from tests.support.fake_door import until
+from tests.support.fake_door import FakeDoor, until
 from tests.support.lost_replies import LostReplies
 from tests.support.session import order, session
 from tests.support.trial import TRIAL
 
 
-def exchanges(door: object) -> list[str]:
-    return [message.exchange for message in door.published]  # type: ignore[attr-defined]
+def exchanges(door: FakeDoor) -> list[str]:
+    return [message.exchange for message in door.published]
 
 
 async def test_a_dead_letter_that_was_not_confirmed_is_published_when_the_message_comes_again(

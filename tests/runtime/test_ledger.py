@@ -78,8 +78,10 @@ def test_the_same_id_with_another_body_is_set_aside_and_the_first_counts(desk: D
     first, other = desk.enveloped(on_a("C"), id="same"), desk.enveloped(on_a("D"), id="same")
     desk.hear(first)
     desk.hear(other)
-    assert [type(verdict) for verdict in desk.verdicts] == [Done, DeadLetter]
-    assert desk.verdicts[1].reason is Reason.ID_COLLISION  # type: ignore[union-attr]
+    done, refused = desk.verdicts
+    assert isinstance(done, Done)
+    assert isinstance(refused, DeadLetter)
+    assert refused.reason is Reason.ID_COLLISION
     assert desk.inspect()["A"] == 1
 
 

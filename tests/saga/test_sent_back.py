@@ -70,8 +70,8 @@ def test_copies_asked_for_in_headers_reach_nobody_and_are_not_kept(open_shop: Sh
     copies: dict[str, Any] = {"CC": keys, "BCC": keys}
     order = open_shop.new_id()
     usual = {"client_id": "CLIENT-123", "produit_id": "PROD-456", "quantite": 1, "montant": 1}
-    event = {"specversion": "1.0", "id": f"copies-{order}", "type": "commande.initiee", "source": "/clients/x"}
-    event["data"] = {"commande_id": order, **usual}  # type: ignore[assignment]
+    head = {"specversion": "1.0", "id": f"copies-{order}", "type": "commande.initiee", "source": "/clients/x"}
+    event = {**head, "data": {"commande_id": order, **usual}}
     before = open_shop.inspect("stock")["produits"]["PROD-456"]["disponible"]
     assert open_shop.outsider.publish("client.events", "commande.initiee", event, copies)
     assert set(open_shop.told(order, *END)) == {*END, "commande.initiee"}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.support.outsider import Heard
     from tests.support.shop import Shop
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "specversion": "1.0",
     "id": "bad-1",
     "type": "commande.initiee",
@@ -32,7 +32,7 @@ def but(**changes: Any) -> bytes:
 
 
 def with_data(**changes: Any) -> bytes:
-    return but(data=GOOD["data"] | changes)  # type: ignore[operator]
+    return but(data=GOOD["data"] | changes)
 
 
 TROUBLE = {

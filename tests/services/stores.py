@@ -99,6 +99,7 @@ class Store(RuleBasedStateMachine):
         self.add_up(self.books)
 
     def add_up(self, books: dict[str, Any]) -> None:
+        """What must be true of the business state: each store knows its own."""
         raise NotImplementedError
 
     def said_in_answer(self, heard: Any, before: dict[str, Any], said: list[str]) -> None:

@@ -20,11 +20,8 @@ from tests.simulation.mutants import MUTANTS
 def play(store: type[Store], empty: Callable[[], str], **bounded: Any) -> None:
     """Each run on a database of its own, whose URL is given by `empty`."""
 
-    class Fresh(store):  # type: ignore[misc, valid-type]
-        def __init__(self) -> None:
-            super().__init__(empty())
-
-    run_state_machine_as_test(Fresh, settings=bounds(**{"max_examples": 25, "stateful_step_count": 20} | bounded))
+    fresh = type(store.__name__, (store,), {"__init__": lambda self: store.__init__(self, empty())})
+    run_state_machine_as_test(fresh, settings=bounds(**{"max_examples": 25, "stateful_step_count": 20} | bounded))
 
 
 @pytest.mark.parametrize("store", STORES)

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 from scripts.private_node import PrivateNode
@@ -94,9 +94,9 @@ def container() -> Iterator[Broker]:
     from testcontainers.community.rabbitmq import RabbitMqContainer
 
     box = RabbitMqContainer(IMAGE, username=CREDENTIALS, password=CREDENTIALS)
-    for port in ("5672", "15672"):
-        # Without an address Docker would listen on every interface; the package's types know no addresses.
-        box.ports[port] = ("127.0.0.1",)  # type: ignore[assignment]
+    # Without an address Docker would listen on every interface; the package's types know no addresses.
+    ports: dict[str, Any] = box.ports
+    ports |= dict.fromkeys(("5672", "15672"), ("127.0.0.1",))
     try:
         box.start()
     except Exception as error:
