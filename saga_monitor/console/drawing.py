@@ -96,8 +96,8 @@ def cells(order: Order, now: dt.datetime, width: int) -> list[Text]:
 def column_widths(width: int) -> dict[str, int]:
     """The columns of the board; there is one blank between two of them."""
     spare = max(24, width - sum(FIXED.values()) - 2 * (len(FIXED) + 2))
-    # On 80 columns: an id of 19 characters, and all of `→ notification.envoyee`.
-    order = min(40, max(10, spare * 4 // 9))
+    # On 80 columns: an id as `passer_commande.py` makes them (20), and all of `→ notification.envoyee` (22).
+    order = min(40, max(10, spare * 5 // 11))
     return {"order": order, **FIXED, "waits for": max(10, spare - order)}
 
 

@@ -228,6 +228,12 @@ async def test_a_row_keeps_to_its_columns(stream: Stream, monitor: Monitor, widt
             assert cell.cell_len <= columns
 
 
+def test_on_80_columns_an_id_of_our_own_script_and_the_longest_event_are_whole() -> None:
+    widths = column_widths(79)
+    assert widths["order"] >= len("CMD-65B0CCC543E14A4E")
+    assert widths["waits for"] >= len("→ notification.envoyee")
+
+
 def test_a_rate_is_of_the_last_seconds_and_its_bars_of_each() -> None:
     rates = Rates()
     assert rates.per_second(100, 0) == 0
