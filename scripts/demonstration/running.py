@@ -16,12 +16,13 @@ from scripts.demonstration.crew import ROOT, Crew, DemoError
 from scripts.demonstration.interruption import Interrupted, held, ignore, listen
 from scripts.demonstration.kinds import KINDS
 from scripts.demonstration.showing import screen, show_orders, show_plan
-from services.runtime import UserError, read_settings
+from services.runtime import UserError, read_settings, silence_the_client
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns its exit code."""
     options = parse(arguments)
+    silence_the_client()
     code = answer(options)
     if code != GO_ON:
         return code

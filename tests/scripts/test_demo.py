@@ -134,6 +134,15 @@ def test_a_virtual_host_with_a_saga_in_it_is_left_alone(checkout: Path, silent_u
     assert list((checkout / "var").iterdir()) == []
 
 
+def test_a_broker_that_is_away_is_one_line(checkout: Path) -> None:
+    """The client's log used to add one of its own."""
+    where = environ(SAGA_AMQP_URL="amqp://guest:guest@127.0.0.1:1/")
+    done = subprocess.run(DEMO, cwd=checkout, env=where, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("The broker of SAGA_AMQP_URL cannot be used: ")
+
+
 def as_it_should_be() -> dict[str, Any]:
     """What would be seen at the end if all went well, worked out by hand from the shipped catalogue."""
     orders = {}
