@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.chaos.books import Books, read_books
 from tests.chaos.customers import Customers
+from tests.chaos.faults_broker import restart_the_dead
 from tests.chaos.faults_message import collide
 from tests.chaos.figures import figures
 from tests.chaos.judgement import CHECKERS, judge, partly
@@ -149,6 +150,8 @@ class Run:
         begun = time.monotonic()
         restless: list[Violation] = []
         if not self._broken:
+            with self._told_of("the queues could not be looked at"):
+                restart_the_dead(self._stage)
             restless = self._settle()
         waited = time.monotonic() - begun
         # Only now is it certain what has been dealt with: an id used again is refused, and letters can go round.

@@ -1,0 +1,84 @@
+"""A queue whose server did not survive the broker's start is brought back by hand, and the run says so."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scripts.probes import HOST
+from tests.chaos import faults_broker, recorder
+from tests.chaos.nodes import USER, InstalledNode, installed
+from tests.support.management import Management
+from tests.support.workers import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.chaos.history import QueueState
+
+QUEUE = "stock.retry.600"
+SERVER = f"'%2F_{QUEUE}'"
+# Its supervisor gives it up at the third crash within five seconds.
+TAKE_AWAY = (
+    "F = fun(F) -> case whereis(" + SERVER + ") of undefined -> gone; "
+    "Pid -> exit(Pid, kill), timer:sleep(500), F(F) end end, F(F)."
+)
+
+
+class Looked:
+    """A node of which each look finds so many queues dead."""
+
+    def __init__(self, *dead: int) -> None:
+        self._dead = list(dead)
+
+    def start(self) -> None:
+        pass
+
+    def control(self, *_: str) -> str:
+        return f"{self._dead.pop(0)}\n"
+
+
+def stage_of(node: Any) -> Any:
+    return SimpleNamespace(node=node, notes=[])
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults_broker, "CRASHES_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_queue_that_dies_after_the_first_look_is_found_by_the_next() -> None:
+    stage = stage_of(Looked(0, 1, 0, 0))
+    faults_broker.start(stage)
+    assert stage.notes == ["1 queues had no server after the broker's start; started by hand"]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_queues_that_stay_dead_are_an_error() -> None:
+    with pytest.raises(RuntimeError, match="without a server"):
+        faults_broker.start(stage_of(Looked(*[1] * 50)))
+
+
+def test_a_queue_without_a_server_says_what_it_holds_once_it_has_one_again(tmp_path: Path) -> None:
+    with installed(tmp_path / "broker") as node:
+        assert isinstance(node, InstalledNode)
+        management = Management(f"http://{HOST}:{node.port('management')}", USER, node.password, "/")
+        with recorder.connection(f"amqp://{USER}:{node.password}@{HOST}:{node.port('amqp')}/") as link:
+            link.channel().queue_declare(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
+
+        def seen() -> QueueState:
+            (queue,) = recorder.read_queues(management)
+            return queue
+
+        node.stop()
+        node.start()
+        node.control("eval", TAKE_AWAY)
+        assert not seen().counted
+        stage = stage_of(node)
+        assert faults_broker.restart_the_dead(stage) == 1
+        assert len(stage.notes) == 1
+        until(lambda: seen().counted, "what it holds")
+        assert faults_broker.restart_the_dead(stage) == 0
