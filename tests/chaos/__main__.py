@@ -13,6 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from scripts.arguments import Parser, number, whole
 from tests.chaos.fleet import ROOT
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.nemesis import FAULTS, faults_for
@@ -29,16 +30,15 @@ IN_NAMESPACE = "CHAOS_IN_NAMESPACE"
 MOST_WORKERS = 8
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     known = "\n".join(f"  {name:15}{what}" for name, what in kinds_of_faults().items())
-    made = argparse.ArgumentParser(
-        prog="scripts/chaos",
-        description="Orders of every kind while things break, and a verdict on what became of them.",
-        epilog=f"faults:\n{known}\n\nexit code: 0 all invariants hold, 1 not (the evidence is kept), 2 no broker",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    made = Parser(
+        "scripts/chaos",
+        "Orders of every kind while things break, and a verdict on what became of them.",
+        f"faults:\n{known}\n\nexit code: 0 all invariants hold, 1 not (the evidence is kept), 2 no broker",
     )
     made.add_argument("--minutes", type=positive, default=3.0, help="how long things break (default: %(default)s)")
-    made.add_argument("--seed", type=int, help="the same seed, the same schedule (default: drawn, and told)")
+    made.add_argument("--seed", type=whole, help="the same seed, the same schedule (default: drawn, and told)")
     made.add_argument(
         "--broker",
         choices=("private", "container", "cluster"),
@@ -62,17 +62,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
+    found = number(text)
+    if not 0 < found < float("inf"):
         raise argparse.ArgumentTypeError("more than 0")
-    return number
+    return found
 
 
 def number_of_workers(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= MOST_WORKERS:
+    found = whole(text)
+    if not 1 <= found <= MOST_WORKERS:
         raise argparse.ArgumentTypeError(f"from 1 to {MOST_WORKERS}")
-    return number
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:

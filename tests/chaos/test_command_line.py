@@ -32,7 +32,7 @@ PLAN = Plan(0.1, 1, ["kill"])
         (["--workers", "2"], "a SQLite file has one worker"),
         (["--workers", "-1"], "from 1 to"),
         (["--workers", "0", "--database", "postgresql"], "from 1 to"),
-        (["--workers", "many"], "invalid"),
+        (["--workers", "many"], "'many' is not a whole number"),
         (["--mutant", "nonsense"], "invalid choice: 'nonsense'"),
         (["--minutes", "0"], "more than 0"),
         (["--rate", "nan"], "more than 0"),
@@ -44,7 +44,9 @@ def test_what_makes_no_sense_is_refused_in_one_line(
     with pytest.raises(SystemExit) as end:
         chaos.main([*arguments, "--seed", "1"])
     assert end.value.code == 2
-    assert said in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
 
 
 def test_a_disk_that_cannot_be_filled_is_no_run(

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from contracts.envelope import Envelope, Said
 from contracts.topology import events
@@ -27,16 +28,16 @@ class FakeDoor:
         self._stopped = False
         self.lost: str | None = None
 
-    def bring(self, envelope: Envelope[Said], **how: object) -> int:
+    def bring(self, envelope: Envelope[Said], **how: Any) -> int:
         """A message arrives; its tag."""
-        delivery = {
+        delivery: dict[str, Any] = {
             "body": envelope.to_bytes(),
             "exchange": events(envelope.sender),
             "routing_key": envelope.type,
             **how,
         }
         tag = next(self._tags)
-        self._arrived.put_nowait(Delivery(tag, **delivery))  # type: ignore[arg-type]
+        self._arrived.put_nowait(Delivery(tag, **delivery))
         return tag
 
     def lose(self) -> None:

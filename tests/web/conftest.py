@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -57,8 +57,8 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open an address in a context of its own; what the page must not do is asserted at the end."""
     contexts, wrong = [], []
 
-    def opened(url: str, *, expected: tuple[str, ...] = (), **how: object) -> Page:
-        context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | how))  # type: ignore[arg-type]
+    def opened(url: str, *, expected: tuple[str, ...] = (), **how: Any) -> Page:
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | how))
         contexts.append(context)
         own = url.split("/")[2]
         page = context.new_page()

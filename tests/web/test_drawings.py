@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +18,11 @@ from saga_monitor.web.filters import BadRequestError
 from saga_monitor.web.reader import Retry, SetAsideLetter
 from saga_monitor.web.roles import hearers, in_order, role, to_say
 from tests.monitor.stage import START, STORIES, Line, event_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from contracts.envelope import Said
 
 NOW = START + dt.timedelta(seconds=30)
 SIZES = [diagram.WIDE, diagram.NARROW]
@@ -121,8 +127,8 @@ def test_only_what_is_called_for_is_awaited() -> None:
 
 
 @pytest.mark.parametrize("said", CHOREOGRAPHY.events, ids=lambda said: said.TYPE)
-def test_every_event_of_the_choreography_has_its_place(said: type) -> None:
-    type_ = said.TYPE  # type: ignore[attr-defined]
+def test_every_event_of_the_choreography_has_its_place(said: type[Said]) -> None:
+    type_ = said.TYPE
     assert role(type_) != "unknown"
     assert set(hearers(type_)) == {r.service for r in CHOREOGRAPHY.reactions if r.hears is said}
     assert type_ in to_say(type_)
@@ -131,9 +137,9 @@ def test_every_event_of_the_choreography_has_its_place(said: type) -> None:
 
 @pytest.mark.parametrize("name", axes.WINDOWS)
 @pytest.mark.parametrize("make", charts.ALL)
-def test_a_chart_of_nothing_divides_nothing_by_zero(make: object, name: str) -> None:
+def test_a_chart_of_nothing_divides_nothing_by_zero(make: Callable[..., charts.Chart], name: str) -> None:
     window = axes.window(name, NOW)
-    chart = make({}, window)  # type: ignore[operator]
+    chart = make({}, window)
     assert chart.empty
     assert len(chart.table) == window.count + 1
     assert window.time(window.count) > NOW >= window.time(window.count - 1)
