@@ -1,16 +1,19 @@
 """The worker's port: `/metrics` for Prometheus, `/livez` and `/readyz` for whoever restarts it or routes to it.
 
-Served on threads of its own. One port for the process, however many services it runs.
+Served on a thread of its own. One port for the process, however many services it runs.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 
-from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
 
+from services.runtime.connections import listen
 from services.runtime.errors import BadSetting
+from services.runtime.http_port import Answer, answering
 from services.runtime.settings import Settings
 from services.runtime.telemetry import SILENT, Metered, Meters, Telemetry
 
@@ -29,64 +32,63 @@ def exporting(settings: Settings) -> Iterator[TelemetryOf]:
     if not settings.metrics_port:
         yield lambda _: SILENT
         return
-    exporter = Exporter(asyncio.get_running_loop())
     try:
-        server, thread = start_http_server(settings.metrics_port, settings.metrics_host, exporter.registry)
+        listener = listen(settings.metrics_host, settings.metrics_port)
     except (OSError, UnicodeError) as error:
         place = f"{settings.metrics_host}:{settings.metrics_port}"
         raise BadSetting(f"SAGA_METRICS_PORT: {place}: {getattr(error, 'strerror', None) or error}") from None
-    server.set_app(exporter)
-    try:
+    exporter = Exporter(asyncio.get_running_loop())
+    with answering(listener, exporter.answer):
         yield exporter.telemetry
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class Exporter:
-    """A WSGI application over one registry."""
+    """What each path is answered. `loop` is the worker's, on another thread than the answers."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._loop = loop
+        self._turn: asyncio.Event | None = None
         self._meters = Meters(self.registry)
-        self._metrics: Any = make_wsgi_app(self.registry)
         self._services: dict[str, Metered] = {}
 
     def telemetry(self, service: str) -> Telemetry:
         return self._services.setdefault(service, Metered(service, self._meters))
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
+    async def answer(self, path: str, accept: str) -> Answer:
         if path == "/metrics":
-            answer: Iterable[bytes] = self._metrics(environ, start_response)
-            return answer
+            encode, content_type = choose_encoder(accept)
+            return Answer(200, encode(self.registry), content_type)
         if path == "/livez":
-            return _say(start_response, "200 OK" if self._lives() else "503 Service Unavailable", "")
+            return _say(200) if await self._lives() else _say(503)
         if path == "/readyz":
-            waiting = sorted(name for name, service in self._services.items() if not service.ready)
-            status = "503 Service Unavailable" if waiting or not self._services else "200 OK"
-            return _say(start_response, status, f"not receiving: {', '.join(waiting)}" if waiting else "")
-        return _say(start_response, "404 Not Found", "/metrics, /livez, /readyz")
+            waiting = sorted(name for name, service in list(self._services.items()) if not service.ready)
+            status = 503 if waiting or not self._services else 200
+            return _say(status, f"not receiving: {', '.join(waiting)}" if waiting else "")
+        return _say(404, "/metrics, /livez, /readyz")
 
-    def _lives(self) -> bool:
-        async def come_round() -> None:
-            """Only the coming counts."""
-
-        going = come_round()
+    async def _lives(self) -> bool:
+        # Whoever asks while the loop is stuck waits for the same turn: otherwise it would keep every question.
+        if self._turn is None or self._turn.is_set():
+            turn = asyncio.Event()
+            try:
+                self._loop.call_soon_threadsafe(_tell, asyncio.get_running_loop(), turn)
+            except RuntimeError:  # the loop is closed
+                return False
+            self._turn = turn
         try:
-            asyncio.run_coroutine_threadsafe(going, self._loop).result(LOOP_SECONDS)
-        except RuntimeError:  # the loop is closed
-            going.close()
-            return False
+            async with asyncio.timeout(LOOP_SECONDS):
+                await self._turn.wait()
         except TimeoutError:
             return False
         return True
 
 
-def _say(start_response: Any, status: str, text: str) -> Iterable[bytes]:
-    body = f"{text or status[4:].lower()}\n".encode()
-    start_response(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))])
-    return [body]
+def _tell(loop: asyncio.AbstractEventLoop, turn: asyncio.Event) -> None:
+    with contextlib.suppress(RuntimeError):  # the port is closed already
+        loop.call_soon_threadsafe(turn.set)
+
+
+def _say(status: int, text: str = "") -> Answer:
+    return Answer(status, f"{text or HTTPStatus(status).phrase.lower()}\n".encode())

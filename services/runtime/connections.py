@@ -1,0 +1,105 @@
+"""The connections of a port that anybody can reach: how many are open at once, and which of them end early.
+
+A client may connect and send nothing, send a byte a second, or never read its answer. Each of these holds a
+descriptor of the process. So a port takes a bounded share of them, and at the bound a new client takes the place of
+the oldest one that is waited for.
+"""
+
+import asyncio
+import resource
+import socket
+from collections.abc import Callable, Iterator
+from typing import NoReturn, Protocol
+
+import structlog
+
+log = structlog.get_logger()
+
+# Without a descriptor left, a listener stays readable: trying again without a pause would use a whole core.
+ACCEPT_PAUSE_SECONDS = 1.0
+# Fewer would let two clients keep everybody else out.
+_FEWEST = 4
+
+
+class Connection(Protocol):
+    """One client."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether its client is to act: to complete a request, or to read the answer."""
+
+    def abort(self) -> None:
+        """Close it at once, whatever was still to be sent."""
+
+
+class Connections:
+    """Those that are open, the oldest first; at most `limit` of them."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._open: dict[Connection, None] = {}
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(tuple(self._open))
+
+    def add(self, connection: Connection) -> bool:
+        """Take it in, in the place of the oldest waiting one when all are taken; False when nobody waits."""
+        if len(self._open) >= self.limit and not self.abort_oldest():
+            return False
+        self._open[connection] = None
+        return True
+
+    def remove(self, connection: Connection) -> None:
+        """It is closed; nothing happens when it was not among them."""
+        self._open.pop(connection, None)
+
+    def abort_oldest(self) -> bool:
+        """Close the oldest one that waits for its client; False when there is none."""
+        for connection in self._open:
+            if connection.waiting:
+                del self._open[connection]
+                connection.abort()
+                return True
+        return False
+
+
+def limit_for(most: int, share: int) -> int:
+    """At most `most` connections, and at most one `share`-th of the descriptors that this process may open."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most if descriptors == resource.RLIM_INFINITY else max(_FEWEST, min(most, descriptors // share))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises OSError or UnicodeError when it cannot."""
+    family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(128)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+async def accept(
+    listener: socket.socket, connections: Connections, take: Callable[[socket.socket], object]
+) -> NoReturn:
+    """Hand every new client to `take`, for ever. Out of descriptors or memory, it pauses and says so once."""
+    loop, failing = asyncio.get_running_loop(), False
+    while True:
+        try:
+            accepted, _ = await loop.sock_accept(listener)
+        except ConnectionError:
+            continue  # the client has gone before it was accepted
+        except OSError as error:
+            if not failing:
+                log.warning("port.accept_failed", error=error.strerror, address=str(listener.getsockname()))
+            failing = True
+            connections.abort_oldest()
+            await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
+        else:
+            failing = False
+            take(accepted)

@@ -1,0 +1,75 @@
+"""HTTP clients that hold a connection open: half a request, a byte at a time, an answer that is never read."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HALF = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Half:"
+
+
+def connected(port: int, sent: bytes = HALF) -> socket.socket:
+    """A connection on which `sent` has been sent."""
+    client = socket.create_connection(("127.0.0.1", port), timeout=20)
+    with contextlib.suppress(OSError):  # it may have been closed already
+        client.sendall(sent)
+    return client
+
+
+@contextlib.contextmanager
+def held(port: int, count: int, sent: bytes = HALF) -> Iterator[list[socket.socket]]:
+    """So many connections, each with `sent`, for as long as the block lasts."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(connected(port, sent)) for _ in range(count)]
+
+
+def is_closed(client: socket.socket) -> bool:
+    """Whether the server has closed it; waits for the socket's timeout. What it had answered is read over."""
+    try:
+        while client.recv(65_536):
+            pass
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def dripping(port: int, head: bytes = HALF, seconds: float = 0.2) -> Iterator[threading.Event]:
+    """A client that sends one byte more every `seconds`; the event is set when the server has cut it off."""
+    cut, over = threading.Event(), threading.Event()
+
+    def drip() -> None:
+        with connected(port, head) as client:
+            while not over.wait(seconds):
+                try:
+                    client.sendall(b"x")
+                except OSError:
+                    cut.set()
+                    return
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        yield cut
+    finally:
+        over.set()
+        thread.join()
+
+
+def descriptors(pid: int) -> int:
+    """How many a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
