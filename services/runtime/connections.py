@@ -1,7 +1,7 @@
 """The connections of a port that anybody can reach: how many are open at once, and which of them end early.
 
 A client may connect and send nothing, send a byte a second, or never read its answer. Each of these holds a
-descriptor of the process. So a port takes a bounded share of them, and at the bound a new client takes the place of
+descriptor of the process. So a port takes a bounded share of them. At the bound, a new client takes the place of
 the oldest one that is waited for.
 """
 
