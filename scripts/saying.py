@@ -6,7 +6,6 @@ import itertools
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from contracts.choreography import CHOREOGRAPHY
 from contracts.envelope import CONTENT_TYPE, Said, wrap
@@ -19,6 +18,7 @@ from services.runtime import (
     Publisher,
     Settings,
     backoff,
+    broker_address,
     open_publisher,
 )
 
@@ -136,5 +136,4 @@ def _known(batch: Sequence[Spoken], fates: Sequence[Fate]) -> tuple[list[Spoken]
 
 
 def _away(settings: Settings, error: Exception) -> str:
-    where = urlsplit(settings.amqp_url)
-    return f"the broker at {where.hostname}:{where.port or 5672} does not answer: {error}"
+    return f"the broker at {broker_address(settings.amqp_url).place} does not answer: {error}"

@@ -3,11 +3,14 @@
 This is the front door: services, the monitor and the scripts import from here and from nowhere behind it.
 """
 
+from services.runtime.amqp_url import broker_address
 from services.runtime.broker import (
     Publisher,
     apply,
+    bindings_of,
     connected,
     count,
+    missing_bindings,
     open_door,
     open_history,
     open_publisher,
@@ -81,6 +84,8 @@ __all__ = [
     "UserError",
     "apply",
     "backoff",
+    "bindings_of",
+    "broker_address",
     "configure_logs",
     "connected",
     "count",
@@ -88,6 +93,7 @@ __all__ = [
     "history_of",
     "last_number",
     "look_into",
+    "missing_bindings",
     "on",
     "open_actions",
     "open_database",

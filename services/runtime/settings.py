@@ -5,13 +5,12 @@ is refused wherever it is first seen.
 """
 
 import difflib
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import parse_qsl, unquote
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,12 +20,12 @@ from pydantic import (
     model_validator,
 )
 
+from services.runtime.amqp_url import check_broker_url
 from services.runtime.errors import BadSetting
-from services.runtime.urls import check_certificates, server_of
+from services.runtime.urls import check_carrier, check_gateway, check_management, check_webhook
 
 PREFIX = "SAGA_"
 SHIPPED_CATALOGUE = Path(__file__).parent.parent / "catalogue.toml"
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # Keys of the test suite live beside ours in one environment; they are not settings.
 _NOT_SETTINGS = "SAGA_TEST_"
 
@@ -54,7 +53,14 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    amqp_url: Annotated[str, Field(description="the broker")] = "amqp://guest:guest@localhost:5672/"
+    amqp_url: Annotated[str, AfterValidator(check_broker_url), Field(description="the broker")] = (
+        "amqp://guest:guest@localhost:5672/"
+    )
+    management_url: Annotated[
+        str,
+        AfterValidator(check_management),
+        Field(description="RabbitMQ's management, `https://user:password@host:15671`, asked for lost bindings"),
+    ] = ""
     database_url: Annotated[str, Field(description="a database per service: `{service}` is replaced")] = (
         "sqlite:///var/{service}.sqlite3"
     )
@@ -105,7 +111,9 @@ class Settings(BaseModel):
         ),
     ] = 60
     alert_webhook: Annotated[
-        str, Field(pattern=r"^(https?://[^\s]+)?$", description="where alerts are posted as JSON; none by default")
+        str,
+        AfterValidator(check_webhook),
+        Field(description="where alerts are posted as JSON; none by default"),
     ] = ""
     alert_apprise: Annotated[
         str,
@@ -123,11 +131,15 @@ class Settings(BaseModel):
     metrics_host: Annotated[str, Field(min_length=1, description="the address that port is opened at")] = (
         "127.0.0.1"
     )
-    gateway: Annotated[str, Field(description="`simulated`, or the card gateway's URL")] = "simulated"
+    gateway: Annotated[
+        str, AfterValidator(check_gateway), Field(description="`simulated`, or the card gateway's URL")
+    ] = "simulated"
     gateway_latency: Annotated[float, Field(ge=0, le=600, description="simulated card gateway: seconds")] = 0
     gateway_refusal_rate: Annotated[Rate, Field(description="simulated card gateway: cards refused")] = 0
     gateway_failure_rate: Annotated[Rate, Field(description="simulated card gateway: answers lost")] = 0
-    carrier: Annotated[str, Field(description="`maildir:FOLDER` or `smtp://HOST:PORT`")] = "maildir:var/courrier"
+    carrier: Annotated[
+        str, AfterValidator(check_carrier), Field(description="`maildir:FOLDER` or `smtp://HOST:PORT`")
+    ] = "maildir:var/courrier"
     carrier_failure_rate: Annotated[Rate, Field(description="simulated failures of the mail carrier")] = 0
     mail_domain: Annotated[
         str, Field(pattern=r"^[A-Za-z0-9.-]{1,64}$", description="where the customers' relay addresses live")
@@ -145,31 +157,6 @@ class Settings(BaseModel):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level shown")] = (
         "info"
     )
-
-    @field_validator("amqp_url")
-    @classmethod
-    def _safe_url(cls, url: str) -> str:
-        parts = server_of(url, ("amqp", "amqps"), "amqp://user:password@host:port/vhost")
-        if not parts.username and parts.hostname not in LOOPBACK:
-            raise ValueError("names no user, and guest is only for this machine")
-        if "no_verify_ssl" in unquote(parts.query):
-            raise ValueError("turns certificate verification off; trust the authority instead")
-        check_certificates(dict(parse_qsl(parts.query)))
-        return url
-
-    @field_validator("gateway")
-    @classmethod
-    def _gateway(cls, gateway: str) -> str:
-        if gateway != "simulated":
-            server_of(gateway, ("http", "https"), "`simulated` or https://host/path")
-        return gateway
-
-    @field_validator("carrier")
-    @classmethod
-    def _carrier(cls, carrier: str) -> str:
-        if not re.fullmatch("maildir:.+", carrier):
-            server_of(carrier, ("smtp",), "maildir:FOLDER or smtp://host:port")
-        return carrier
 
     @model_validator(mode="after")
     def _remembers_long_enough(self) -> "Settings":

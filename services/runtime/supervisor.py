@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 
 from contracts.topology import Retention, Topology, topology
+from services.runtime.amqp_url import broker_address
 from services.runtime.broker import open_door
 from services.runtime.clock import SteadyClock
 from services.runtime.database import Database, open_database
@@ -180,10 +180,9 @@ def _session(tools: Tools) -> contextlib.AbstractAsyncContextManager[Door]:
 
 async def _wait(failures: int, trouble: Exception, tools: Tools, stopping: asyncio.Event) -> None:
     seconds = backoff(failures, tools.dice)
-    where = urlsplit(tools.settings.amqp_url)
     log.warning(
         "session.lost",
-        broker=f"{where.hostname}:{where.port or 5672}",
+        broker=broker_address(tools.settings.amqp_url).place,
         error=str(trouble),
         again_in_s=round(seconds, 1),
     )

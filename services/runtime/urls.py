@@ -1,41 +1,78 @@
-"""Servers that a setting names by a URL, and the certificates that it brings; mistakes are told in one line."""
+"""Servers that a setting names by a URL: every part of the URL is used, or refused in one line."""
 
-import ssl
-from collections.abc import Mapping
-from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+import re
+from urllib.parse import SplitResult, unquote, urlsplit
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NAME = re.compile(r"[\w.-]{1,253}")
+# Parts of a URL that not every setting has a use for.
+USER, PATH, QUERY = "user", "path", "query"
 
 
-def server_of(url: str, schemes: tuple[str, ...], example: str) -> SplitResult:
-    """The parts of a URL that names a server. Raises ValueError with one line for a person."""
+def server_of(url: str, schemes: tuple[str, ...], example: str, uses: tuple[str, ...] = ()) -> SplitResult:
+    """The parts of a URL that names one server. `uses`: those of USER, PATH and QUERY that the caller reads.
+
+    Raises ValueError, in one line that holds no part of the URL: it may be a secret.
+    """
     try:
         parts = urlsplit(url)
     except ValueError:
         raise ValueError(f"expected {example}") from None
-    if parts.scheme not in schemes or not parts.hostname or " " in url:
+    if parts.scheme not in schemes or not parts.hostname or _UNPRINTABLE.search(url):
         raise ValueError(f"expected {example}")
-    try:
-        parts.port  # noqa: B018 - it is read, and checked, only now
-    except ValueError:
-        raise ValueError("the port is not a number of a port") from None
+    _check_place(parts, example)
+    given = {USER: "@" in parts.netloc, PATH: parts.path not in {"", "/"}, QUERY: bool(parts.query)}
+    if unused := [part for part, is_given in given.items() if is_given and part not in uses]:
+        raise ValueError(f"has a {unused[0]}, which is not used; expected {example}")
+    if "#" in url:
+        raise ValueError("has a fragment, which is not used; a # in a password is written %23")
+    if _CONTROL.search(unquote(parts.username or "") + unquote(parts.password or "")):
+        raise ValueError("the user or the password holds a control character")
     return parts
 
 
-def check_certificates(query: Mapping[str, str]) -> None:
-    """Use the certificates that a URL names, once. Raises ValueError.
-
-    Whoever opens a session could not tell a file that is of no use from a broker that is away.
-    """
-    for name in ("cafile", "certfile", "keyfile"):
-        if name in query and not Path(query[name]).is_file():
-            raise ValueError(f"{name}: there is no such file")
-    certificate, key = query.get("certfile"), query.get("keyfile")
-    at_fault = "cafile: no certificate of an authority"
+def _check_place(parts: SplitResult, example: str) -> None:
+    place = parts.netloc.rpartition("@")[2]
+    if "," in place or ";" in place:
+        raise ValueError("names several servers, and only one can be used")
+    if not place.startswith("[") and not _NAME.fullmatch(parts.hostname or ""):
+        raise ValueError(f"expected {example}")
     try:
-        context = ssl.create_default_context(cafile=query.get("cafile"))
-        if certificate:
-            at_fault = f"{'certfile and keyfile' if key else 'certfile'}: no certificate with its key"
-            # A password is given so that nobody is asked for one.
-            context.load_cert_chain(certificate, key, password="")
-    except OSError:
-        raise ValueError(at_fault) from None
+        port = parts.port
+    except ValueError:
+        raise ValueError("the port is not a number of a port") from None
+    if port == 0 or place.endswith(":"):
+        raise ValueError("the port is not a number of a port")
+
+
+def check_gateway(gateway: str) -> str:
+    """`simulated`, or an HTTP URL. Raises ValueError."""
+    if gateway != "simulated":
+        server_of(gateway, ("http", "https"), "`simulated` or https://host/path", (USER, PATH))
+    return gateway
+
+
+def check_carrier(carrier: str) -> str:
+    """`maildir:FOLDER`, or a mail server. Raises ValueError."""
+    if not re.fullmatch("maildir:.+", carrier):
+        server_of(carrier, ("smtp",), "maildir:FOLDER or smtp://host:port")
+    return carrier
+
+
+def check_webhook(url: str) -> str:
+    """Nothing, or an HTTP URL. Raises ValueError."""
+    if url:
+        server_of(url, ("http", "https"), "https://host/path", (USER, PATH, QUERY))
+    return url
+
+
+def check_management(url: str) -> str:
+    """Nothing, or the URL of RabbitMQ's management with a user. Raises ValueError."""
+    if url:
+        parts = server_of(url, ("http", "https"), "https://user:password@host:15671", (USER, PATH))
+        if not parts.username:
+            raise ValueError("names no user; expected https://user:password@host:15671")
+    return url

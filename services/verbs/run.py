@@ -8,7 +8,17 @@ import time
 from typing import Any
 
 from contracts.topology import inbox
-from services.runtime import BrokerTrouble, Settings, configure_logs, connected, count, run_workers
+from services.runtime import (
+    BrokerTrouble,
+    Settings,
+    bindings_of,
+    configure_logs,
+    connected,
+    count,
+    missing_bindings,
+    run_workers,
+    wanted_topology,
+)
 from services.verbs.catalogue import add_names, chosen, with_databases
 
 
@@ -25,8 +35,9 @@ def add(verbs: Any) -> None:
     ready = verbs.add_parser(
         "ready",
         help="exit with 0 when the service's inbox has a consumer",
-        description="Exit code 0 when the inbox of every service named has a consumer; "
-        "1 when one has none, or the broker is away.",
+        description="Exit code 0 when the inbox of every service named has a consumer and, where "
+        "SAGA_MANAGEMENT_URL is set, every binding that it depends on is there; "
+        "1 when not, or the broker is away.",
     )
     add_names(ready)
     ready.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="wait this long for it")
@@ -49,23 +60,43 @@ def _ready(options: argparse.Namespace, settings: Settings) -> int:
     names = [service.name for service in chosen(options)]
     end = time.monotonic() + options.wait
     while True:
-        missing, why = asyncio.run(_without_consumer(names, settings))
-        if not missing or time.monotonic() >= end:
+        waiting = asyncio.run(_not_ready(names, settings))
+        if not waiting or time.monotonic() >= end:
             break
         time.sleep(0.2)
     if options.json:
-        print(json.dumps({"ready": [name for name in names if name not in missing], "missing": missing}))
-    if missing:
-        print(f"services: not ready: {', '.join(missing)} ({why})", file=sys.stderr)
-    return 1 if missing else 0
+        ready = [name for name in names if name not in waiting]
+        print(json.dumps({"ready": ready, "missing": [name for name in names if name in waiting]}))
+    by_reason: dict[str, list[str]] = {}
+    for name, why in waiting.items():
+        by_reason.setdefault(why, []).append(name)
+    for why, those in by_reason.items():
+        print(f"services: not ready: {', '.join(those)} ({why})", file=sys.stderr)
+    return 1 if waiting else 0
 
 
-async def _without_consumer(names: list[str], settings: Settings) -> tuple[list[str], str]:
-    """Those that nobody hears for, and why."""
+async def _not_ready(names: list[str], settings: Settings) -> dict[str, str]:
+    """Those that do not receive what they must, each with the reason."""
     try:
         async with connected(settings, "asks who is ready") as connection:
             counts = await count(connection, [inbox(name) for name in names])
     except BrokerTrouble as trouble:
-        return names, f"the broker is away: {trouble}"
-    missing = [name for name in names if inbox(name) not in counts or not counts[inbox(name)].consumers]
-    return missing, "no worker hears the inbox"
+        return dict.fromkeys(names, f"the broker is away: {trouble}")
+    unheard = [name for name in names if inbox(name) not in counts or not counts[inbox(name)].consumers]
+    return await _unbound(names, settings) | dict.fromkeys(unheard, "no worker hears the inbox")
+
+
+async def _unbound(names: list[str], settings: Settings) -> dict[str, str]:
+    """Those whose bindings are not all there, as far as anybody can be asked."""
+    wanted = wanted_topology(settings)
+    try:
+        missing = await missing_bindings(settings, wanted)
+    except BrokerTrouble as trouble:
+        return dict.fromkeys(names, f"its bindings are not known: {trouble}")
+    found: dict[str, str] = {}
+    for name in names:
+        mine = [binding for binding in bindings_of(name, wanted) if binding in missing]
+        if mine:
+            shown = [f"{one.exchange} to {one.queue} by {one.key}" for one in mine]
+            found[name] = f"bindings are missing: {', '.join(shown)}"
+    return found

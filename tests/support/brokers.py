@@ -37,6 +37,12 @@ class Broker:
     def url(self, vhost: str) -> str:
         return f"amqp://{self.authority}/{quote(vhost, safe='')}"
 
+    @property
+    def management_login_url(self) -> str:
+        """The management's URL with the user and the password in it, as a setting has it."""
+        scheme, _, place = self.management_url.partition("://")
+        return f"{scheme}://{self.authority.rpartition('@')[0]}@{place.rpartition('@')[2]}"
+
     def management(self, vhost: str = "/") -> Management:
         parts = urlsplit(f"amqp://{self.authority}")
         return Management(

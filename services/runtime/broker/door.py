@@ -9,6 +9,7 @@ from aiormq.abc import DeliveredMessage
 from pamqp import commands
 
 from contracts.topology import Topology, dlx, events, inbox, retry
+from services.runtime.broker.bindings import BindingWatch
 from services.runtime.broker.publishing import confirming, publish
 from services.runtime.broker.session import TROUBLES, apply, connected, in_time, said
 from services.runtime.door import Delivery, Fate, Outgoing, Properties
@@ -49,12 +50,13 @@ class RabbitDoor:
 
     def _on_closed(self, closing: "asyncio.Future[Any]") -> None:
         error = None if closing.cancelled() else closing.exception()
-        self._lose(said(error) if error else "the channel was closed")
+        self.lose(said(error) if error else "the channel was closed")
 
     def _on_cancelled(self, _: commands.Basic.Cancel) -> None:
-        self._lose("the broker cancelled the consumer: its queue is gone")
+        self.lose("the broker cancelled the consumer: its queue is gone")
 
-    def _lose(self, why: str) -> None:
+    def lose(self, why: str) -> None:
+        """End the session for that reason: whoever waits for deliveries hears of it."""
         if self.lost is None:
             self.lost = why
             with contextlib.suppress(asyncio.QueueFull):
@@ -137,12 +139,34 @@ async def open_door(settings: Settings, service: str, wanted: Topology) -> Async
         connected(settings, f"{service} publishes") as publishing,
         connected(settings, f"{service} consumes") as consuming,
     ):
+        watch = BindingWatch(consuming, settings, service, wanted)
+        await watch.look_before_applying()
         await apply(consuming, wanted, declare=settings.topology == "apply")
         out = await confirming(publishing)
         into = await in_time(consuming.channel(publisher_confirms=False))
         raw = await in_time(into.get_underlay_channel())
         await in_time(raw.basic_qos(prefetch_count=settings.prefetch))
-        yield RabbitDoor(out, raw, [inbox(service), *_published_to(service, wanted)], settings.prefetch)
+        door = RabbitDoor(out, raw, [inbox(service), *_published_to(service, wanted)], settings.prefetch)
+        async with _beside(watch, door):
+            yield door
+
+
+@contextlib.asynccontextmanager
+async def _beside(watch: BindingWatch, door: RabbitDoor) -> AsyncIterator[None]:
+    """Watch the bindings while the session lasts. What it depends on and is gone ends the session."""
+
+    async def run() -> None:
+        try:
+            await watch.run()
+        except BrokerTrouble as trouble:
+            door.lose(str(trouble))
+
+    task = asyncio.create_task(run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _published_to(service: str, wanted: Topology) -> list[str]:

@@ -10,7 +10,6 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import aio_pika
 import aiormq
@@ -18,12 +17,12 @@ import structlog
 from aio_pika.abc import AbstractConnection
 
 from contracts.topology import HISTORY, Queue, Topology
+from services.runtime.amqp_url import broker_address
 from services.runtime.broker.tolerance import install
 from services.runtime.door import QueueCount
 from services.runtime.errors import BrokerRefused, BrokerTrouble
 from services.runtime.settings import Settings
 
-HEARTBEAT_SECONDS = 10  # a half-open link is noticed after three of them, not after three minutes
 CALL_SECONDS = 10
 # A worker that is asked to leave has half a minute in all; what is not closed by then ends with the process.
 CLOSE_SECONDS = 2
@@ -118,28 +117,23 @@ def said(error: BaseException) -> str:
 async def connected(settings: Settings, name: str) -> AsyncIterator[AbstractConnection]:
     """A connection called `name` in the broker's tools. Raises BrokerRefused or BrokerTrouble."""
     install()
+    address = broker_address(settings.amqp_url)
     opening = aio_pika.connect(
-        settings.amqp_url,
-        heartbeat=HEARTBEAT_SECONDS,
-        timeout=CALL_SECONDS,
-        client_properties={"connection_name": name},
+        address.url,
+        heartbeat=address.heartbeat_seconds,
+        timeout=address.connect_seconds,
+        client_properties={"connection_name": f"{address.name} {name}".strip()},
+        **address.options,
     )
     try:
-        connection = await in_time(opening, CALL_SECONDS + 1)
+        connection = await in_time(opening, address.connect_seconds + 1)
     except BrokerRefused as error:
-        raise BrokerRefused(f"SAGA_AMQP_URL, {_place(settings.amqp_url)}: {error}") from error
+        raise BrokerRefused(f"SAGA_AMQP_URL, {address.user} at {address.place}: {error}") from error
     try:
         yield connection
     finally:
         with contextlib.suppress(BrokerTrouble, BrokerRefused):
             await in_time(connection.close(), CLOSE_SECONDS)
-
-
-def _place(url: str) -> str:
-    """Who connects where; never the password."""
-    parts = urlsplit(url)
-    port = parts.port or (5671 if parts.scheme == "amqps" else 5672)
-    return f"{unquote(parts.username or 'guest')} at {parts.hostname}:{port}"
 
 
 async def apply(connection: AbstractConnection, wanted: Topology, *, declare: bool) -> None:
