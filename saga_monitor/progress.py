@@ -129,7 +129,7 @@ def _flags(heard: Hearing, set_aside: Sequence[SetAside], retried: Sequence[Retr
         yield Flag.CONTRADICTION
     if not_allowed(heard):
         yield Flag.NOT_ALLOWED
-    if len(heard.ids(CHOREOGRAPHY.starts)) > 1:
+    if len(heard.identities(CHOREOGRAPHY.starts)) > 1:
         yield Flag.REPEATED_ORDER
     if heard.a_service_spoke and not heard.said(CHOREOGRAPHY.starts):
         yield Flag.NO_BEGINNING

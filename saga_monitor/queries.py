@@ -130,7 +130,7 @@ class Queries:
     def dead_letters(self, commande_id: str) -> list[DeadLetter]:
         with self._asking() as connection:
             found = connection.execute(
-                'SELECT service, event_id, type, reason, detail, "offset" FROM dead_letters'
+                'SELECT service, event_id, type, reason, detail, "offset", source FROM dead_letters'
                 ' WHERE commande_id = ? ORDER BY "offset"',
                 (commande_id,),
             ).fetchall()

@@ -48,7 +48,14 @@ def detail(
             {"type": u.type, "source": u.source, "time": rfc3339(u.time), "offset": u.offset} for u in unknown
         ],
         "dead_letters_set_aside": [
-            {"service": d.service, "event_id": d.event_id, "type": d.type, "reason": d.reason, "detail": d.detail}
+            {
+                "service": d.service,
+                "event_id": d.event_id,
+                "source": d.source,
+                "type": d.type,
+                "reason": d.reason,
+                "detail": d.detail,
+            }
             for d in dead_letters
         ],
     }

@@ -15,7 +15,7 @@ from saga_monitor.books.schema import instant, moment
 from saga_monitor.books.tallies import REASONS, Spread, spread
 from saga_monitor.judging.hearing import Heard, Hearing
 from saga_monitor.judging.reasons import Dead, Retried, Voice
-from saga_monitor.judging.troubles import is_over
+from saga_monitor.judging.troubles import answered, is_among, is_over
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Order, Queries
 
@@ -23,7 +23,7 @@ from saga_monitor.queries import Order, Queries
 LOOKED_AT = 500
 _BEGINNING_OF_TIME = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LETTERS = (
-    'SELECT commande_id, service, event_id, type, reason, detail, at, state, "offset"'
+    'SELECT commande_id, service, event_id, type, reason, detail, at, source, state, "offset"'
     " FROM dead_letters AS letter LEFT JOIN orders USING (commande_id)"
 )
 _LETTERS_AT = f'{_LETTERS} WHERE "offset" IN (SELECT value FROM json_each(?)) ORDER BY "offset" DESC'  # noqa: S608 - a constant
@@ -173,13 +173,14 @@ def _with_evidence(
     retried, dead = _retried(queries, ids), _dead(queries, ids)
     found = []
     for id_, order in orders.items():
-        answered = {(event.service, event.causationid) for event in events[id_]}
+        heard = Hearing(events[id_])
+        over = answered(heard)
         found.append(
             Case(
                 order,
-                Hearing(events[id_]),
-                tuple(r for r in retried[id_] if (r.service, r.event_id) not in answered),
-                tuple(d for d in dead[id_] if (d.service, d.event_id) not in answered),
+                heard,
+                tuple(one for one in retried[id_] if not is_among(over, one)),
+                tuple(one for one in dead[id_] if not is_among(over, one)),
                 (alike or {}).get(id_, 0),
             )
         )
@@ -188,23 +189,26 @@ def _with_evidence(
 
 def _events(queries: Queries, ids: str) -> dict[str, list[Heard]]:
     events: dict[str, list[Heard]] = defaultdict(list)
-    for id_, event_id, type_, service, time, cause, modele, nothing, offset in queries.ask(
-        'SELECT commande_id, id, type, service, time, causationid, modele, undid_nothing, "offset" FROM events'
+    for id_, event_id, type_, service, time, cause, modele, nothing, offset, source in queries.ask(
+        "SELECT commande_id, id, type, service, time, causationid, modele, undid_nothing,"
+        ' "offset", source FROM events'
         " WHERE commande_id IN (SELECT value FROM json_each(?))",
         ids,
     ):
-        events[id_].append(Heard(event_id, type_, service, moment(time), cause, modele, bool(nothing), offset))
+        events[id_].append(
+            Heard(event_id, type_, service, moment(time), cause, modele, bool(nothing), offset, source)
+        )
     return events
 
 
 def _retried(queries: Queries, ids: str) -> dict[str, list[Retried]]:
     found: dict[str, list[Retried]] = defaultdict(list)
-    for id_, service, event_id, attempt, next_, detail in queries.ask(
-        "SELECT commande_id, service, event_id, attempt, next, detail FROM retries"
+    for id_, service, event_id, attempt, next_, detail, source in queries.ask(
+        "SELECT commande_id, service, event_id, attempt, next, detail, source FROM retries"
         ' WHERE commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset"',
         ids,
     ):
-        found[id_].append(Retried(service, event_id, attempt, moment(next_), detail))
+        found[id_].append(Retried(service, event_id, attempt, moment(next_), detail, source))
     return found
 
 
@@ -216,6 +220,7 @@ def _dead(queries: Queries, ids: str) -> dict[str, list[Dead]]:
 
 
 def _letter(row: tuple[Any, ...]) -> Dead:
-    _, service, event_id, type_, reason, detail, at, state, _ = row
+    _, service, event_id, type_, reason, detail, at, source, state, _ = row
     over = state == State.COMPENSATED and is_over(type_)
-    return Dead(service, event_id, type_, reason, detail, moment(at) or _BEGINNING_OF_TIME, over)
+    then = moment(at) or _BEGINNING_OF_TIME
+    return Dead(service, event_id, type_, reason, detail, then, over, source)

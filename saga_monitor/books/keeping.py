@@ -62,9 +62,19 @@ def _event_row(record: SaidEntry, number: int) -> tuple[object, ...]:
 
 def _keep_retried(connection: sqlite3.Connection, retried: Sequence[RetriedEntry]) -> Counter[str]:
     connection.executemany(
-        "INSERT OR IGNORE INTO retries VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO retries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (r.offset, r.commande_id, r.service, r.event_id, r.attempt, instant(r.at), _next(r), r.detail)
+            (
+                r.offset,
+                r.commande_id,
+                r.service,
+                r.event_id,
+                r.attempt,
+                instant(r.at),
+                _next(r),
+                r.detail,
+                r.source,
+            )
             for r in retried
         ],
     )
@@ -77,9 +87,9 @@ def _next(record: RetriedEntry) -> int | None:
 
 def _keep_dead(connection: sqlite3.Connection, dead: Sequence[DeadEntry]) -> Counter[str]:
     connection.executemany(
-        "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (d.offset, d.commande_id, d.service, d.event_id, d.type, d.reason, d.detail, instant(d.at))
+            (d.offset, d.commande_id, d.service, d.event_id, d.type, d.reason, d.detail, instant(d.at), d.source)
             for d in dead
         ],
     )

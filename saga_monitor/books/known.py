@@ -50,6 +50,7 @@ class DeadLetter:
     reason: str
     detail: str
     offset: int
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

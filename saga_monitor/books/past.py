@@ -55,26 +55,27 @@ def _said(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
     for id_, event_id, type_, service, source, time, cause, modele, nothing, raison, offset in found:
         before = moment(time) or before
         if before <= at:
-            heard = Heard(event_id, type_, service, moment(time), cause, modele, bool(nothing), offset)
+            heard = Heard(event_id, type_, service, moment(time), cause, modele, bool(nothing), offset, source)
             yield SaidEntry(offset, id_, heard, source, raison, before)
 
 
 def _retried(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
     found = connection.execute(
-        'SELECT "offset", commande_id, service, event_id, attempt, at, next, detail FROM retries'
+        'SELECT "offset", commande_id, service, event_id, attempt, at, next, detail, source FROM retries'
         ' WHERE at <= ? ORDER BY "offset"',
         (instant(at),),
     )
-    for offset, id_, service, event_id, attempt, then, next_, detail in found:
+    for offset, id_, service, event_id, attempt, then, next_, detail, source in found:
         said_at = moment(then) or _LONG_AGO
-        yield RetriedEntry(offset, id_, service, event_id, attempt, said_at, moment(next_), detail)
+        yield RetriedEntry(offset, id_, service, event_id, attempt, said_at, moment(next_), detail, source)
 
 
 def _dead(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
     found = connection.execute(
-        'SELECT "offset", commande_id, service, event_id, type, reason, detail, at FROM dead_letters'
+        'SELECT "offset", commande_id, service, event_id, type, reason, detail, at, source FROM dead_letters'
         ' WHERE at <= ? ORDER BY "offset"',
         (instant(at),),
     )
-    for offset, id_, service, event_id, type_, reason, detail, then in found:
-        yield DeadEntry(offset, id_, service, event_id, type_, reason, detail, moment(then) or _LONG_AGO)
+    for offset, id_, service, event_id, type_, reason, detail, then, source in found:
+        set_aside_at = moment(then) or _LONG_AGO
+        yield DeadEntry(offset, id_, service, event_id, type_, reason, detail, set_aside_at, source)

@@ -111,13 +111,13 @@ def _load_rows(connection: sqlite3.Connection, ids: str, orders: dict[str, _Orde
 
 def _load_events(connection: sqlite3.Connection, orders: dict[int, _Order]) -> None:
     found = connection.execute(
-        'SELECT number, id, type, service, time, causationid, modele, undid_nothing, "offset" FROM said'
+        'SELECT number, id, type, service, time, causationid, modele, undid_nothing, "offset", source FROM said'
         " WHERE number IN (SELECT value FROM json_each(?))",
         (json.dumps(list(orders)),),
     )
-    for number, id_, type_, service, time, causationid, modele, nothing, offset in found:
+    for number, id_, type_, service, time, causationid, modele, nothing, offset, source in found:
         order = orders[number]
-        heard = Heard(id_, type_, service, moment(time), causationid, modele, bool(nothing), offset)
+        heard = Heard(id_, type_, service, moment(time), causationid, modele, bool(nothing), offset, source)
         order.events.append(heard)
         if offset > order.last_event_offset:
             order.last_event_offset, order.last_type = offset, type_
@@ -125,7 +125,7 @@ def _load_events(connection: sqlite3.Connection, orders: dict[int, _Order]) -> N
 
 def _load_troubles(connection: sqlite3.Connection, ids: str, orders: dict[str, _Order]) -> None:
     dead = connection.execute(
-        'SELECT commande_id, service, event_id, reason, type, "offset", at FROM dead_letters'
+        'SELECT commande_id, service, event_id, reason, type, "offset", source, at FROM dead_letters'
         " WHERE commande_id IN (SELECT value FROM json_each(?))",
         (ids,),
     )
@@ -134,13 +134,13 @@ def _load_troubles(connection: sqlite3.Connection, ids: str, orders: dict[str, _
         order.set_aside.append(SetAside(*letter))
         order.heard = max(order.heard, at)
     retried = connection.execute(
-        'SELECT commande_id, service, event_id, "offset", at, next FROM retries'
+        'SELECT commande_id, service, event_id, "offset", source, at, next FROM retries'
         " WHERE commande_id IN (SELECT value FROM json_each(?))",
         (ids,),
     )
-    for commande_id, service, event_id, offset, at, next_ in retried:
+    for commande_id, service, event_id, offset, source, at, next_ in retried:
         order = orders[commande_id]
-        order.retried.append(Retried(service, event_id, offset))
+        order.retried.append(Retried(service, event_id, offset, source))
         order.heard = max(order.heard, at)
         order.waits_until = max(order.waits_until, next_ or 0)
 

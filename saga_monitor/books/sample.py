@@ -38,6 +38,7 @@ _REFUSALS = {reaction.refusal.TYPE for reaction in CHOREOGRAPHY.reactions if rea
 # Nothing shows that a `letter` was sent back: its message was not tried again since, nor given up once more, nor
 # answered. A refusal is no such answer: it is said in place of one when the message is set aside.
 _SINCE = 'later.service = letter.service AND later."offset" > letter."offset" AND later.{id} = letter.event_id'
+_SAME = " AND later.source = letter.source"
 # The index is named: the planner may take the one by service, and walk through a whole outage for each letter.
 NOT_SENT_BACK = """
 NOT EXISTS (
@@ -50,7 +51,7 @@ NOT EXISTS (
     WHERE later.commande_id = letter.commande_id AND {answer} AND later.type NOT IN ({refusals})
 )
 """.format(  # noqa: S608 - words of ours and nobody's text
-    same=_SINCE.format(id="event_id"),
+    same=_SINCE.format(id="event_id") + _SAME,
     answer=_SINCE.format(id="causationid"),
     given_up=", ".join(f"'{reason}'" for reason in sorted(GIVEN_UP)),
     refusals=", ".join(f"'{type_}'" for type_ in sorted(_REFUSALS)),

@@ -10,7 +10,7 @@ from services.runtime import DatabaseRefused
 # "CHOR" in the file's header, so that another program's file is never written to.
 APPLICATION_ID = 0x43484F52
 # Raised with every change of the tables or of the judgement: the stream rebuilds what an older version kept.
-VERSION = 7
+VERSION = 8
 BUSY_SECONDS = 5.0
 # Room for the pages that a batch touches, whatever the size of the file; memory stays flat.
 CACHE_KIB = 16_000
@@ -33,7 +33,7 @@ CREATE TABLE said (
     number INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
     service TEXT NOT NULL, source TEXT NOT NULL, time INTEGER, causationid TEXT,
     modele TEXT, undid_nothing INTEGER NOT NULL, raison TEXT, "offset" INTEGER NOT NULL,
-    PRIMARY KEY (number, id, type)
+    PRIMARY KEY (number, id, source, type)      -- an id is unique with its source alone
 ) WITHOUT ROWID;
 CREATE VIEW events AS
     SELECT commande_id, id, type, service, source, time, causationid, modele, undid_nothing, raison, "offset"
@@ -41,13 +41,13 @@ CREATE VIEW events AS
 
 CREATE TABLE retries (
     "offset" INTEGER PRIMARY KEY, commande_id TEXT, service TEXT NOT NULL, event_id TEXT,
-    attempt INTEGER NOT NULL, at INTEGER NOT NULL, next INTEGER, detail TEXT NOT NULL
+    attempt INTEGER NOT NULL, at INTEGER NOT NULL, next INTEGER, detail TEXT NOT NULL, source TEXT NOT NULL
 );
 CREATE INDEX retries_of_order ON retries (commande_id);
 
 CREATE TABLE dead_letters (
     "offset" INTEGER PRIMARY KEY, commande_id TEXT, service TEXT NOT NULL, event_id TEXT, type TEXT,
-    reason TEXT NOT NULL, detail TEXT NOT NULL, at INTEGER NOT NULL
+    reason TEXT NOT NULL, detail TEXT NOT NULL, at INTEGER NOT NULL, source TEXT NOT NULL
 );
 CREATE INDEX dead_letters_of_order ON dead_letters (commande_id);
 CREATE INDEX dead_letters_of_service ON dead_letters (service, "offset");

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from saga_monitor.books.schema import instant
+from saga_monitor.judging.causes import may_answer
 from saga_monitor.judging.clocks import CLIENT, MONITOR, SKEW_MS, differing
 from saga_monitor.judging.hearing import Heard
 from saga_monitor.reading.entries import IgnoredEntry, Record, SaidEntry
@@ -52,9 +53,9 @@ def _skews(said: Iterable[SaidEntry], known: Mapping[str, Sequence[Heard]]) -> I
         found = [*_against_ours(record, events)]
         for other in events:
             # Either may come first: a retry or a redrive makes an effect overtake another order's cause.
-            if other.id == record.heard.causationid:
+            if _causes(other, record.heard):
                 found += differing(other, record.heard)
-            if other.causationid == record.heard.id:
+            if _causes(record.heard, other):
                 found += differing(record.heard, other)
         for ahead, behind, ms in found:
             yield ahead, behind, ms, record.commande_id, instant(record.at)
@@ -70,8 +71,12 @@ def _against_ours(record: SaidEntry, known: Sequence[Heard]) -> Iterator[tuple[s
         yield MONITOR, heard.service, _ms(late)
 
 
+def _causes(cause: Heard, effect: Heard) -> bool:
+    return effect.causationid == cause.id and may_answer(effect.type, cause.type)
+
+
 def _said_before(record: SaidEntry, known: Sequence[Heard]) -> bool:
-    return any(other.id == record.heard.id and other.offset < record.offset for other in known)
+    return any(other.identity == record.heard.identity and other.offset < record.offset for other in known)
 
 
 def _ms(time: dt.timedelta) -> int:

@@ -137,11 +137,12 @@ def story(queries: Queries, commande_id: str, now: dt.datetime) -> Story | None:
     if order is None:
         return None
     rows = queries.ask(
-        'SELECT service, event_id, attempt, at, next, detail FROM retries WHERE commande_id = ? ORDER BY "offset"',
+        "SELECT service, event_id, attempt, at, next, detail, source FROM retries"
+        ' WHERE commande_id = ? ORDER BY "offset"',
         commande_id,
     )
     retries = [
-        Retry(service, event_id, attempt, moment(at) or _NEVER, moment(next_), detail)
-        for service, event_id, attempt, at, next_, detail in rows
+        Retry(service, event_id, attempt, moment(at) or _NEVER, moment(next_), detail, source)
+        for service, event_id, attempt, at, next_, detail, source in rows
     ]
     return Story(order, queries.events(commande_id), retries, queries.dead_letters(commande_id))

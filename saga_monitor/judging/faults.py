@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from contracts.choreography import CHOREOGRAPHY, Step
-from saga_monitor.judging.hearing import CAUSES, Heard, Hearing
+from saga_monitor.judging.causes import CAUSES, may_answer
+from saga_monitor.judging.hearing import Heard, Hearing
 
 _DECISIONS = {CHOREOGRAPHY.created.TYPE, CHOREOGRAPHY.cancelled.TYPE}
 
@@ -25,7 +26,6 @@ _BEFORE_CREATION = tuple(_before_creation())
 # An order that is cancelled in answer to one of these had not been created: a demand or a refusal of a step that
 # the creation does not need can also end one that was.
 _STILL_OPEN = {CHOREOGRAPHY.starts.TYPE, *(step.success.TYPE for step in _BEFORE_CREATION)}
-_TIMED = {(said.TYPE, after.TYPE) for timed in CHOREOGRAPHY.timed for said in timed.says for after in timed.after}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +59,20 @@ def not_allowed(heard: Hearing) -> list[Fault]:
             event,
         )
         for event in heard.events
-        if event.service in CHOREOGRAPHY.services and (cause := heard.cause(event)) and not _may(event, cause)
+        if event.service in CHOREOGRAPHY.services
+        and (cause := heard.cause(event))
+        and not may_answer(event.type, cause.type)
     ]
 
 
-def _may(event: Heard, cause: Heard) -> bool:
-    return cause.type in CAUSES.get(event.type, ()) or (event.type, cause.type) in _TIMED
-
-
 def _said_twice(heard: Hearing) -> Iterator[Fault]:
-    by_fact: dict[tuple[str, str | None], dict[str, Heard]] = defaultdict(dict)
+    by_fact: dict[tuple[str, str | None], dict[tuple[str, str], Heard]] = defaultdict(dict)
     for event in heard.events:
         if event.service in CHOREOGRAPHY.services:
             # A message may answer either decision; everything else is said once in an order's life.
             several = len(CAUSES.get(event.type, ())) > 1 and event.type not in _DECISIONS
             # One without a cause may answer the other decision: then nothing can be said of it.
-            by_fact[event.type, (event.causationid or event.id) if several else None][event.id] = event
+            by_fact[event.type, (event.causationid or event.id) if several else None][event.identity] = event
     for (type_, _), events in by_fact.items():
         if len(events) > 1:
             last = list(events.values())[-1]
@@ -84,7 +82,8 @@ def _said_twice(heard: Hearing) -> Iterator[Fault]:
 def _two_answers(heard: Hearing) -> Iterator[Fault]:
     by_cause: dict[tuple[str, str], dict[str, Heard]] = defaultdict(dict)
     for event in heard.events:
-        if event.causationid and event.service in CHOREOGRAPHY.services:
+        # Of an id that two clients have used, nobody can tell whose event was answered.
+        if event.causationid and event.service in CHOREOGRAPHY.services and len(_named(heard, event)) < 2:
             by_cause[event.service, event.causationid][event.type] = event
     told = set()
     for (service, _), answers in by_cause.items():
@@ -103,8 +102,12 @@ def _exclude(heard: Hearing, step: Step) -> bool:
     """Whether the step's success and its refusal cannot both be true: an order created may be cancelled later."""
     if step.refusal is not CHOREOGRAPHY.cancelled:
         return True
-    causes = (heard.cause(event) for event in heard.events if event.type == CHOREOGRAPHY.cancelled.TYPE)
-    return any(cause and cause.type in _STILL_OPEN for cause in causes)
+    possible = (heard.causes.possible(e) for e in heard.events if e.type == CHOREOGRAPHY.cancelled.TYPE)
+    return any(causes and all(cause.type in _STILL_OPEN for cause in causes) for causes in possible)
+
+
+def _named(heard: Hearing, event: Heard) -> list[Heard]:
+    return heard.causes.named(event.causationid)
 
 
 def _both(service: str, answers: list[Heard], how: str) -> Fault:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from contracts.choreography import CHOREOGRAPHY, EventClass, Step
+from saga_monitor.judging.causes import CAUSES, Causes
 
 # Which decision a message to the customer answers, when its cause is not known.
 _DECISION_OF = {
@@ -18,16 +19,6 @@ _DECISION_OF = {
 }
 
 
-def _causes() -> dict[str, set[str]]:
-    causes: dict[str, set[str]] = {}
-    for reaction in CHOREOGRAPHY.reactions:
-        for said in reaction.says:
-            causes.setdefault(said.TYPE, set()).add(reaction.hears.TYPE)
-    return causes
-
-
-# For each type, the types it may be said in answer to.
-CAUSES = _causes()
 _CLIENT = {event.TYPE for event in CHOREOGRAPHY.events if event.SAID_BY not in CHOREOGRAPHY.services}
 # An order is answered in seconds; a client whose order is so much older than the answer has a wrong clock.
 LONGEST_UNANSWERED = dt.timedelta(days=1)
@@ -35,7 +26,8 @@ LONGEST_UNANSWERED = dt.timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One event as the monitor keeps it. `service` is who said it: the exchange it came by.
+    """One event as the monitor keeps it. `service` is who said it: the exchange it came by. `source` and `id`
+    together name it.
 
     `nothing`: an undoing's answer that there was nothing to undo. `offset`: where the stream has it first.
     """
@@ -48,6 +40,11 @@ class Heard:
     modele: str | None = None
     nothing: bool = False
     offset: int = 0
+    source: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        return self.source, self.id
 
 
 class Hearing:
@@ -56,16 +53,15 @@ class Hearing:
     def __init__(self, events: Iterable[Heard]) -> None:
         # By offset, which nobody can make up as they can a clock, and never by the order of hearing: of a fact
         # with two ids, or an event said twice, the same one comes first whoever reads in whatever order.
-        unique = {(event.id, event.type): event for event in sorted(events, key=_place, reverse=True)}
+        unique = {(event.identity, event.type): event for event in sorted(events, key=_place, reverse=True)}
         self.events = sorted(unique.values(), key=_place)
         self._types_of: dict[str, set[str]] = {}
         self._first: dict[str, Heard] = {}
-        self._first_of_id: dict[str, Heard] = {}
         for event in self.events:
             self._types_of.setdefault(event.id, set()).add(event.type)
             self._first.setdefault(event.type, event)
-            self._first_of_id.setdefault(event.id, event)
         self.types = self._first.keys()
+        self.causes = Causes(self.events)
 
     def said(self, said: EventClass | None) -> bool:
         return said is not None and said.TYPE in self.types
@@ -74,12 +70,12 @@ class Hearing:
         """The first event of the first of these types that was said at all."""
         return next((self._first[said.TYPE] for said in wanted if said and said.TYPE in self._first), None)
 
-    def ids(self, said: EventClass) -> set[str]:
-        return {event.id for event in self.events if event.type == said.TYPE}
+    def identities(self, said: EventClass) -> set[tuple[str, str]]:
+        return {event.identity for event in self.events if event.type == said.TYPE}
 
     def cause(self, event: Heard) -> Heard | None:
         """The event that this one answers, when it says so and it was heard."""
-        return self._first_of_id.get(event.causationid) if event.causationid else None
+        return self.causes.of(event)
 
     def answer(self, service: str, decision: EventClass) -> Heard | None:
         """What `service` has said in answer to `decision`, or None."""
@@ -164,5 +160,5 @@ def is_absurd(type_: str, asked: dt.datetime | None, answered: dt.datetime | Non
     return answered - asked > LONGEST_UNANSWERED
 
 
-def _place(event: Heard) -> tuple[int, bool, float, str]:
-    return event.offset, event.time is None, event.time.timestamp() if event.time else 0.0, event.id
+def _place(event: Heard) -> tuple[int, bool, float, str, str]:
+    return event.offset, event.time is None, event.time.timestamp() if event.time else 0.0, event.id, event.source

@@ -44,6 +44,7 @@ class Retried:
     attempt: int
     next: dt.datetime | None
     detail: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Dead:
     detail: str
     at: dt.datetime
     over: bool = False
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,8 @@ def why(wait: Wait, known: Known) -> Why:
 
 def _set_aside(wait: Wait, known: Known) -> Why | None:
     mine = [letter for letter in known.dead if letter.service == wait.service]
-    called = wait.called.id if wait.called else None
-    letter = next((letter for letter in mine if letter.event_id == called), mine[-1] if mine else None)
+    called = wait.called.identity if wait.called else None
+    letter = next((one for one in mine if (one.source, one.event_id) == called), mine[-1] if mine else None)
     if letter is None:
         return None
     message = f"its {letter.type or 'message'} is in {wait.service}.dlq: {because(letter.reason, letter.detail)}"

@@ -2,11 +2,13 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.judging.causes import Causes
 from saga_monitor.judging.hearing import Heard, Hearing, is_absurd
+from saga_monitor.judging.troubles import Message
 from saga_monitor.queries import DeadLetter, Event
 
 # An order has some dozen events; of one that a mad client feeds for ever, the beginning is enough.
@@ -17,7 +19,7 @@ _REFUSALS = {step.refusal.TYPE for step in CHOREOGRAPHY.steps if step.refusal}
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """`attempt` tries of the event `event_id` have failed at `service`; the next is at `next`."""
+    """`attempt` tries of the event `event_id` of `source` have failed at `service`; the next is at `next`."""
 
     service: str
     event_id: str | None
@@ -25,6 +27,7 @@ class Retry:
     at: dt.datetime
     next: dt.datetime | None
     detail: str
+    source: str = ""
 
 
 @dataclass(slots=True)
@@ -62,22 +65,38 @@ class Timeline:
 def timeline(events: Sequence[Event], retries: Sequence[Retry], dead_letters: Sequence[DeadLetter]) -> Timeline:
     """The tree of these events, in the order of the stream under each cause."""
     told = events[:LONGEST]
-    by_id = {event.id: event for event in reversed(told)}
-    start = Hearing(Heard(e.id, e.type, e.source, e.time, e.causationid, offset=e.offset) for e in told).started
-    nodes = {id(event): _node(event, by_id.get(event.causationid or ""), start) for event in told}
+    causes = Causes(told)
+    start = Hearing(map(_heard, told)).started
+    nodes = {id(event): _node(event, causes.of(event), start) for event in told}
     answers: dict[int, list[Event]] = defaultdict(list)
     for event in told:
-        cause = by_id.get(event.causationid or "")
+        cause = causes.of(event)
         if cause is not None and cause is not event:
             answers[id(cause)].append(event)
-    beginnings = list(_beginnings(told, by_id, answers, nodes))
-    _attach(told, nodes, retries, dead_letters)
+    beginnings = list(_beginnings(told, causes, answers, nodes))
+    first = {(event.source, event.id): nodes[id(event)] for event in reversed(told)}
+    for retry in retries:
+        if (node := _of(first, retry)) is not None:
+            node.retries.append(retry)
+    for letter in dead_letters:
+        if (node := _of(first, letter)) is not None:
+            node.dead_letters.append(letter)
     return Timeline(
         beginnings,
-        [retry for retry in retries if retry.event_id not in by_id],
-        [letter for letter in dead_letters if letter.event_id not in by_id],
+        [retry for retry in retries if _of(first, retry) is None],
+        [letter for letter in dead_letters if _of(first, letter) is None],
         len(events) - len(told),
     )
+
+
+def _heard(event: Event) -> Heard:
+    time, cause = event.time, event.causationid
+    return Heard(event.id, event.type, event.source, time, cause, offset=event.offset, source=event.source)
+
+
+def _of(first: Mapping[tuple[str, str], Node], message: Message) -> Node | None:
+    """The event that `message` was made of."""
+    return first.get((message.source, message.event_id or ""))
 
 
 def _node(event: Event, cause: Event | None, start: dt.datetime | None) -> Node:
@@ -87,10 +106,10 @@ def _node(event: Event, cause: Event | None, start: dt.datetime | None) -> Node:
 
 
 def _beginnings(
-    told: Sequence[Event], by_id: dict[str, Event], answers: dict[int, list[Event]], nodes: dict[int, Node]
+    told: Sequence[Event], causes: Causes[Event], answers: dict[int, list[Event]], nodes: dict[int, Node]
 ) -> Iterator[Node]:
     placed: set[int] = set()
-    first = [event for event in told if by_id.get(event.causationid or "") in {None, event}]
+    first = [event for event in told if causes.of(event) in {None, event}]
     # Two events that claim to answer each other belong to no beginning: they make one.
     for event in (*first, *told):
         if id(event) not in placed:
@@ -108,18 +127,6 @@ def _place(event: Event, answers: dict[int, list[Event]], nodes: dict[int, Node]
                 placed.add(id(answer))
                 nodes[id(cause)].answers.append(nodes[id(answer)])
                 waiting.append(answer)
-
-
-def _attach(
-    told: Sequence[Event], nodes: dict[int, Node], retries: Sequence[Retry], dead_letters: Sequence[DeadLetter]
-) -> None:
-    first = {event.id: nodes[id(event)] for event in reversed(told)}
-    for retry in retries:
-        if retry.event_id in first:
-            first[retry.event_id].retries.append(retry)
-    for letter in dead_letters:
-        if letter.event_id in first:
-            first[letter.event_id].dead_letters.append(letter)
 
 
 def _ms(start: dt.datetime | None, end: dt.datetime | None) -> int | None:

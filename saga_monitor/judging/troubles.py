@@ -15,11 +15,12 @@ was not worth acting on, and calls for nobody.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.judging.hearing import Hearing
+from saga_monitor.judging.hearing import Heard, Hearing
 
 GIVEN_UP = frozenset({"exhausted", "delivery_limit"})
 
@@ -28,24 +29,37 @@ _BY_TYPE = {event.TYPE: event for event in CHOREOGRAPHY.events}
 LONGEST_WAIT = dt.timedelta(days=1)
 
 
+class Message(Protocol):
+    """A message that a service had: of the event that `source` and `event_id` name."""
+
+    @property
+    def service(self) -> str: ...
+    @property
+    def event_id(self) -> str | None: ...
+    @property
+    def source(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """One dead letter of an order: the event `event_id`, of `type`, was set aside at `service`."""
+    """One dead letter of an order: the event `event_id` of `source`, of `type`, was set aside at `service`."""
 
     service: str
     event_id: str | None
     reason: str
     type: str | None = None
     offset: int = 0
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """One retry of an order: `service` will see the event `event_id` again."""
+    """One retry of an order: `service` will see the event `event_id` of `source` again."""
 
     service: str
     event_id: str | None
     offset: int
+    source: str = ""
 
 
 def needs_a_person(heard: Hearing, set_aside: Iterable[SetAside], retried: Sequence[Retried] = ()) -> bool:
@@ -65,11 +79,15 @@ def back_at(next: dt.datetime | None, at: dt.datetime) -> dt.datetime:
 
 
 def _type(heard: Hearing, letter: SetAside) -> str | None:
-    return letter.type or next((e.type for e in heard.events if e.id == letter.event_id), None)
+    return letter.type or next((e.type for e in heard.events if _is_of(letter, e)), None)
+
+
+def _is_of(letter: SetAside, event: Heard) -> bool:
+    return event.identity == (letter.source, letter.event_id)
 
 
 def _answered(heard: Hearing, letter: SetAside) -> bool:
-    if any((e.service, e.causationid) == (letter.service, letter.event_id) for e in heard.events):
+    if is_among(answered(heard), letter):
         return True
     type_ = _type(heard, letter)
     reaction = CHOREOGRAPHY.reaction(letter.service, type_) if type_ else None
@@ -81,9 +99,28 @@ def _answered(heard: Hearing, letter: SetAside) -> bool:
     return heard.answer(letter.service, _BY_TYPE[reaction.hears.TYPE]) is not None
 
 
+def answered(heard: Hearing) -> set[tuple[str, str, str | None]]:
+    """What was answered: service, id and source of the event, the source None when the event was not heard."""
+    found: set[tuple[str, str, str | None]] = set()
+    for event in heard.events:
+        if event.causationid:
+            possible = heard.causes.possible(event)
+            sources = [cause.source for cause in possible] if possible else [None]
+            found |= {(event.service, event.causationid, source) for source in sources}
+    return found
+
+
+def is_among(answered: Collection[tuple[str, str, str | None]], message: "Message") -> bool:
+    """Whether `message` is one of those that were answered."""
+    event_id = message.event_id or ""
+    return any((message.service, event_id, source) in answered for source in (message.source, None))
+
+
 def _sent_back(letter: SetAside, retried: Sequence[Retried]) -> bool:
     return letter.event_id is not None and any(
-        (r.service, r.event_id) == (letter.service, letter.event_id) and r.offset > letter.offset for r in retried
+        (r.service, r.event_id, r.source) == (letter.service, letter.event_id, letter.source)
+        and r.offset > letter.offset
+        for r in retried
     )
 
 

@@ -57,6 +57,7 @@ class RetriedEntry:
     at: dt.datetime
     next: dt.datetime | None = None
     detail: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class DeadEntry:
     reason: str
     detail: str
     at: dt.datetime
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ def _trusted(entry: HistoryEntry, known: type[Said], envelope: Envelope[Any], da
         modele=data.get("modele"),
         nothing=known.TYPE in _UNDONE and _held_nothing(data),
         offset=entry.offset,
+        source=envelope.source,
     )
     return SaidEntry(
         offset=entry.offset,
@@ -179,6 +182,7 @@ def _retried(entry: HistoryEntry, service: str, dating: Dating) -> RetriedEntry:
         at=dating.of(utc(entry.timestamp)),
         next=time_of(entry.headers.get(NEXT_HEADER)),
         detail=text(entry.headers.get(DETAIL_HEADER)),
+        source=text(left.source),
     )
 
 
@@ -193,6 +197,7 @@ def _dead(entry: HistoryEntry, service: str, dating: Dating) -> DeadEntry:
         reason=_reason(entry.headers),
         detail=text(entry.headers.get(DETAIL_HEADER)),
         at=dating.of(utc(entry.timestamp)),
+        source=text(left.source),
     )
 
 

@@ -99,7 +99,7 @@ class Drawing:
 
 def of_order(moments: Sequence[Moment], size: Size, at_rest: bool) -> Drawing:
     """The order's events as they were said. An arrow that nobody answered is awaited, until the order rests."""
-    answered = {(m.lane, m.causationid) for m in moments if m.kind == "event"}
+    answered = {(m.lane, m.causationid, m.cause) for m in moments if m.kind == "event"}
     rows = [_row(moment, n, answered, size, at_rest) for n, moment in enumerate(moments[:MOST_ROWS])]
     return _drawing(rows, size, max(0, len(moments) - MOST_ROWS))
 
@@ -120,12 +120,14 @@ def of_choreography(counts: Mapping[str, str], weights: Mapping[str, int], size:
     return _drawing(rows, size, 0)
 
 
-def _row(moment: Moment, n: int, answered: set[tuple[str, str | None]], size: Size, at_rest: bool) -> Row:
+def _row(
+    moment: Moment, n: int, answered: set[tuple[str, str | None, str | None]], size: Size, at_rest: bool
+) -> Row:
     styles = {}
     if moment.kind == "event":
         for hearer, says in hearers(moment.type).items():
             unanswered = "awaited" if says and not at_rest else "noted"
-            styles[hearer] = "answered" if (hearer, moment.id) in answered else unanswered
+            styles[hearer] = "answered" if (hearer, moment.id, moment.type) in answered else unanswered
     arrows, x = _arrows(size, moment.lane, styles), size.x(moment.lane)
     words = {"event": GLYPHS.get(moment.role, ""), "retry": "↻ retry of", "dead": "■ dead letter:"}[moment.kind]
     label = _cut(f"{words} {moment.type}".strip(), size.width - size.gutter, size)

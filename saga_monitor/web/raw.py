@@ -72,7 +72,7 @@ def _shown(event: Event, exchange: str, body: bytes) -> RawEvent:
         said = json.loads(body)
     except (ValueError, RecursionError):
         said = None
-    if not isinstance(said, dict) or said.get("id") != event.id:
+    if not isinstance(said, dict) or (said.get("source"), said.get("id")) != (event.source, event.id):
         # Another stream has taken the place of the one that was read.
         return RawEvent(event.offset, event.type, None, None)
     return RawEvent(event.offset, event.type, exchange, json.dumps(said, indent=2, ensure_ascii=False))

@@ -43,6 +43,7 @@ class Retry:
     detail: str
     offset: int
     at: dt.datetime
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +131,13 @@ class Reader(Queries):
         """The order's messages that were put back to be tried again, as the stream has them."""
         with self._asking() as connection:
             found = connection.execute(
-                'SELECT service, event_id, attempt, detail, "offset", at FROM retries'
+                'SELECT service, event_id, attempt, detail, "offset", at, source FROM retries'
                 ' WHERE commande_id = ? ORDER BY "offset"',
                 (commande_id,),
             ).fetchall()
         return [
-            Retry(service, event_id, attempt, detail, offset, moment(at) or _NEVER)
-            for service, event_id, attempt, detail, offset, at in found
+            Retry(service, event_id, attempt, detail, offset, moment(at) or _NEVER, source)
+            for service, event_id, attempt, detail, offset, at, source in found
         ]
 
     def letters(self, limit: int, commande_id: str | None = None) -> list[SetAsideLetter]:

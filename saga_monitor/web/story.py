@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.judging.causes import Causes
 from saga_monitor.judging.hearing import is_absurd
 from saga_monitor.progress import State, StepProgress, StepState
 from saga_monitor.queries import Event, Order
@@ -38,9 +39,9 @@ def moments(
     order: Order, events: Sequence[Event], retries: Iterable[Retry], letters: Iterable[SetAsideLetter]
 ) -> list[Moment]:
     """What happened, each cause before what it caused, otherwise as the stream has it."""
-    by_id = {event.id: event for event in events}
-    told = [_event(event, by_id, order.started) for event in _in_causal_order(events, by_id)]
-    beside = [_retry(retry, by_id, order.started) for retry in retries]
+    causes, named = Causes(events), {(event.source, event.id): event for event in events}
+    told = [_event(event, causes, order.started) for event in _in_causal_order(events, causes)]
+    beside = [_retry(retry, named.get((retry.source, retry.event_id or "")), order.started) for retry in retries]
     beside += [_letter(letter, order.started) for letter in letters]
     for other in sorted(beside, key=lambda moment: moment.offset):
         # After the last event that the stream had before it.
@@ -56,20 +57,20 @@ def _not_before(earlier: dt.datetime | None, moment: Moment, started: dt.datetim
     return replace(moment, time=earlier, since_start_ms=_ms(started, earlier))
 
 
-def _in_causal_order(events: Sequence[Event], by_id: dict[str, Event]) -> list[Event]:
-    placed: dict[tuple[str, str], Event] = {}
+def _in_causal_order(events: Sequence[Event], causes: Causes[Event]) -> list[Event]:
+    placed: dict[tuple[str, str, str], Event] = {}
     for event in events:
         chain = [event]
         # Causes may form a ring when somebody lies about them: no event is put on the chain twice.
-        while (cause := by_id.get(chain[-1].causationid or "")) is not None and cause not in chain:
+        while (cause := causes.of(chain[-1])) is not None and cause not in chain:
             chain.append(cause)
         for link in reversed(chain):
-            placed.setdefault((link.id, link.type), link)
+            placed.setdefault((link.source, link.id, link.type), link)
     return list(placed.values())
 
 
-def _event(event: Event, by_id: dict[str, Event], started: dt.datetime | None) -> Moment:
-    cause = by_id.get(event.causationid or "")
+def _event(event: Event, causes: Causes[Event], started: dt.datetime | None) -> Moment:
+    cause = causes.of(event)
     timed = cause is not None and not is_absurd(cause.type, cause.time, event.time)
     return Moment(
         kind="event",
@@ -87,8 +88,7 @@ def _event(event: Event, by_id: dict[str, Event], started: dt.datetime | None) -
     )
 
 
-def _retry(retry: Retry, by_id: dict[str, Event], started: dt.datetime | None) -> Moment:
-    event = by_id.get(retry.event_id or "")
+def _retry(retry: Retry, event: Event | None, started: dt.datetime | None) -> Moment:
     tries = "1 try has" if retry.attempt == 1 else f"{retry.attempt} tries have"
     return Moment(
         kind="retry",

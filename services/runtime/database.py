@@ -16,6 +16,7 @@ from services.runtime.engine import begin, database_url, engine_for, hold, is_fi
 from services.runtime.errors import ChoregraphieError, DatabaseRefused, DatabaseTrouble
 from services.runtime.inbox import METADATA
 from services.runtime.journal import JOURNAL
+from services.runtime.migrations import MIGRATIONS
 from services.runtime.outbox import OUTBOX
 from services.runtime.rows import Row
 from services.runtime.service import Migration, Service
@@ -23,10 +24,6 @@ from services.runtime.settings import Settings
 from services.runtime.trials import TRIALS
 
 assert JOURNAL.metadata is OUTBOX.metadata is TRIALS.metadata is METADATA  # noqa: S101 - all of them must have been imported
-
-# What changed in the runtime's own tables since version 1, in order. A numbered list is plainly simpler than a
-# migration framework: a handful of tables, two databases, and no branches.
-MIGRATIONS: tuple[Migration, ...] = (lambda connection: TRIALS.create(connection, checkfirst=True),)
 
 IDENTITY = Table(
     "service",

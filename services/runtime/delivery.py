@@ -20,7 +20,7 @@ from contracts.envelope import MAX_BODY_BYTES, Envelope, Head, Said
 from contracts.topology import ATTEMPT_HEADER, EXCHANGE_HEADER, TRACEPARENT_HEADER, events, requeue
 from services.runtime.door import Delivery
 from services.runtime.errors import DatabaseTrouble, ReactionFailed, Reason
-from services.runtime.inbox import body_hash
+from services.runtime.inbox import EventIdentity, body_hash
 from services.runtime.ledger import Ledger
 from services.runtime.service import On, Service
 from services.runtime.transaction import Look
@@ -116,7 +116,7 @@ def _work(delivery: Delivery, envelope: Envelope[Said], line: On) -> Work:
         delivery=delivery,
         line=line,
         event=envelope.data,
-        event_id=envelope.id,
+        identity=EventIdentity(envelope.source, envelope.id),
         body_hash=body_hash(delivery.body),
         attempt=attempt_of(delivery),
         traceparent=_trace(delivery.headers.get(TRACEPARENT_HEADER)),

@@ -23,9 +23,11 @@ JOURNAL = Table(
     Column("at", Instant, nullable=False),
     Column("undone_at", Instant),
     Column("undone_by", Text),
+    # The source of `cause`, which is an id; none in the rows of a version that did not keep it.
+    Column("cause_source", Text),
 )
 
-_SETTLED = ("state", "at", "data", "cause", "undone_at", "undone_by")
+_SETTLED = ("state", "at", "data", "cause", "undone_at", "undone_by", "cause_source")
 _COLUMNS = ("commande_id", "action", *_SETTLED)
 _ALL = select(*(JOURNAL.c[name] for name in _COLUMNS))
 _IN_ORDER = _ALL.order_by(JOURNAL.c.commande_id, JOURNAL.c.action)
@@ -66,6 +68,7 @@ class Entry(NamedTuple):
     cause: str | None = None
     undone_at: dt.datetime | None = None
     undone_by: str | None = None
+    cause_source: str | None = None
 
 
 class Journal:
@@ -131,9 +134,9 @@ def open_actions(connection: Connection, orders: Sequence[str], actions: Iterabl
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    commande_id, action, state, at, data, cause, undone_at, undone_by = row
+    commande_id, action, state, at, data, *rest = row
     noted = {} if data == _NOTHING else json.loads(data)
-    return Entry(commande_id, action, _STATES[state], at, noted, cause, undone_at, undone_by)
+    return Entry(commande_id, action, _STATES[state], at, noted, *rest)
 
 
 _NOTHING = "{}"

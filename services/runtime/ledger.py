@@ -119,11 +119,11 @@ class Ledger:
         None when it has been tried before and it should be `untried`.
         """
         with self._database.begin() as connection:
-            tried = trials.last(connection, (work.event_id for work in suspects))
-            chosen = min(suspects, key=lambda work: tried.get(work.event_id, 0))
-            if untried and chosen.event_id in tried:
+            tried = trials.last(connection, (work.identity for work in suspects))
+            chosen = min(suspects, key=lambda work: tried.get(work.identity, 0))
+            if untried and chosen.identity in tried:
                 return None
-            trials.begin(connection, chosen.event_id, self._now())
+            trials.begin(connection, chosen.identity, self._now())
             return chosen
 
     def purge(self) -> int:

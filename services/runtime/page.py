@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 from contracts.envelope import Said, wrap
 from services.runtime import inbox, outbox
 from services.runtime.errors import Reason
-from services.runtime.inbox import Receipt
+from services.runtime.inbox import EventIdentity, Receipt
 from services.runtime.journal import Entry, Journal, State
 from services.runtime.outbox import Saying
 from services.runtime.rows import Key, Unit
 from services.runtime.service import Every, On, Reads, Service
-from services.runtime.transaction import Look, Transaction, derived_id, refusal
+from services.runtime.transaction import Look, Transaction, refusal
 from services.runtime.verdict import DeadLetter, Done, Verdict
 from services.runtime.work import Result, Work
 
@@ -31,7 +31,7 @@ class Page:
     connection: Connection
     now: dt.datetime
     deadline: dt.timedelta
-    known: dict[str, bytes] = field(default_factory=dict)
+    known: dict[EventIdentity, bytes] = field(default_factory=dict)
     receipts: list[Receipt] = field(default_factory=list)
     sayings: list[Saying] = field(default_factory=list)
 
@@ -44,7 +44,7 @@ class Page:
         """Load what the group will look at: a statement per table, and one more round for each later read."""
         if not group:
             return
-        self.known = inbox.known(self.connection, (work.event_id for work in group))
+        self.known = inbox.known(self.connection, (work.identity for work in group))
         self.journal.load(work.order for work in group)
         # What is only given up looks at no rows: to read them may be what fails.
         reading = [work for work in group if work.failure is None and work.line.reads]
@@ -71,14 +71,14 @@ class Page:
     def begin(self, work: Work) -> Look | None:
         order, action = work.order, work.line.action
         entry = self.journal.entry(order, action)
-        if work.event_id in self.known or (entry is not None and entry.state is not State.BEGUN):
+        if self._seen(work) is not None or (entry is not None and entry.state is not State.BEGUN):
             return None
         if entry is None:
-            self.journal.settle(Entry(order, action, State.BEGUN, self.now, {}, cause=work.event_id))
+            self.journal.settle(self._entry(work, State.BEGUN, {}))
         for undone in work.line.undoes:
             # From now on none of it may begin: its call would race with the one that takes it back.
             if self.journal.entry(order, undone.__name__) is None:
-                self.journal.undo(order, undone.__name__, work.event_id, self.now)
+                self.journal.undo(order, undone.__name__, work.identity.id, self.now)
         return self._look(work)
 
     def carry_out(self, work: Work) -> Result:
@@ -90,16 +90,17 @@ class Page:
             structlog.contextvars.reset_contextvars(**bound)
 
     def _once(self, work: Work) -> Result:
-        seen = self.known.get(work.event_id)
+        seen = self._seen(work)
         if seen is not None and seen != work.body_hash:
-            verdict = DeadLetter(Reason.ID_COLLISION, "this id came before with another body", work.attempt)
+            detail = "this id came before from the same source with another body"
+            verdict = DeadLetter(Reason.ID_COLLISION, detail, work.attempt)
             return Result(work.delivery, verdict, work=work)
         if seen is not None:
             self._log.info("delivery.repeated")
             return Result(work.delivery, self._repeated(work), work=work)
         sayings = self._decide(work)
-        self.known[work.event_id] = work.body_hash
-        self.receipts.append(Receipt(work.event_id, work.body_hash, work.event.TYPE, work.order))
+        self.known[work.identity] = work.body_hash
+        self.receipts.append(Receipt(work.identity, work.body_hash, work.event.TYPE, work.order))
         return Result(work.delivery, Done(), sayings, work)
 
     def _repeated(self, work: Work) -> Verdict:
@@ -108,7 +109,7 @@ class Page:
         Sent back by an operator it is neither redelivered nor unsure: given up, it stays without effect.
         """
         entry = self.journal.entry(work.order, work.line.action)
-        gave_up = entry is not None and entry.state is State.TOMBSTONE and entry.cause == work.event_id
+        gave_up = entry is not None and _gave_up(entry, work.identity)
         if gave_up and (work.delivery.redelivered or work.unsure):
             return DeadLetter(Reason.EXHAUSTED, "given up before; it is set aside once more", work.attempt)
         return Done()
@@ -120,7 +121,7 @@ class Page:
             # Carried out before (a second event for it), or cancelled before it came: nothing, and silence.
             self._log.warning("reaction.skipped", action=line.action, journal=entry.state.value)
             return ()
-        tx = self._transaction(line.action, order, work.event_id)
+        tx = self._transaction(line.action, order, work.identity.id, work.identity)
         if work.failure is not None:
             assert line.gives_up is not None  # noqa: S101 - delivery.py gives up only what can be
             said: list[Said] = [refusal(line.gives_up, order, f"abandon après {work.attempt} essais")]
@@ -130,15 +131,15 @@ class Page:
             said = list(line.do(*heard))
             state = State.REFUSED if any(type(event) is line.gives_up for event in said) else State.DONE
             _check_undoing(line, tx, said)
-        self.journal.settle(Entry(order, line.action, state, self.now, tx.noted, work.event_id))
+        self.journal.settle(self._entry(work, state, tx.noted))
         self._log.info("reaction.done", action=line.action, says=[event.TYPE for event in said])
-        return self._say(said, line.action, work.event_id, work.traceparent)
+        return self._say(said, tx, work.identity.id, work.traceparent)
 
     def on_time(self, line: Every, keys: list[str]) -> list[Result]:
         self.unit.load(line.of.at(key) for key in keys)
         rows: list[Any] = [row for key in keys if (row := self.unit.find(line.of, key)) is not None]
         self.journal.load(row.commande_id for row in rows)
-        pairs = [(row, self._transaction(line.action, row.commande_id, row.cause or row.key())) for row in rows]
+        pairs = [(row, self._timed_transaction(line.action, row)) for row in rows]
         self._load([(line.reads, row, tx) for row, tx in pairs])
         results = []
         for row, tx in pairs:
@@ -147,11 +148,16 @@ class Page:
                 types = [event.TYPE for event in said]
                 self._log.info("clock.reacted", action=line.action, commande_id=row.commande_id, says=types)
                 self.journal.settle(Entry(row.commande_id, line.action, State.DONE, self.now, tx.noted, tx.cause))
-            sayings = self._say(said, line.action, tx.cause, None, caused=row.cause is not None)
+            sayings = self._say(said, tx, row.cause, None)
             results.append(Result(None, Done(), sayings))
         return results
 
-    def _transaction(self, action: str, order: str, cause: str) -> Transaction:
+    def _timed_transaction(self, action: str, row: Any) -> Transaction:
+        # Two rows may have begun with the same id from two sources: what is said of them has ids of its own.
+        cause = row.cause or row.key()
+        return self._transaction(action, row.commande_id, cause, (row.key(), cause))
+
+    def _transaction(self, action: str, order: str, cause: str, origin: tuple[str, ...]) -> Transaction:
         return Transaction(
             self.unit,
             self.journal,
@@ -160,31 +166,43 @@ class Page:
             order=order,
             now=self.now,
             cause=cause,
+            origin=origin,
             deadline=self.now + self.deadline,
         )
 
     def _say(
-        self, events: list[Said], action: str, cause: str, traceparent: str | None, *, caused: bool = True
+        self, events: list[Said], tx: Transaction, cause: str | None, traceparent: str | None
     ) -> tuple[Saying, ...]:
         """Ids, causes and times are given here and nowhere else."""
         said = []
         for number, event in enumerate(events):
-            event_id = derived_id(self.service.name, action, cause, event.TYPE, str(number))
+            event_id = tx.derive(event.TYPE, str(number))
             source = f"/services/{self.service.name}"
-            envelope = wrap(
-                event, id=event_id, source=source, time=self.now, causationid=cause if caused else None
-            )
+            envelope = wrap(event, id=event_id, source=source, time=self.now, causationid=cause)
             said.append(
                 Saying(event_id, event.TYPE, event.commande_id, envelope.to_bytes(), self.now, traceparent)
             )
         self.sayings += said
         return tuple(said)
 
+    def _seen(self, work: Work) -> bytes | None:
+        return inbox.seen(self.known, work.identity, work.body_hash)
+
+    def _entry(self, work: Work, state: State, noted: dict[str, Any]) -> Entry:
+        source, event_id = work.identity
+        return Entry(work.order, work.line.action, state, self.now, noted, event_id, cause_source=source)
+
     def write(self) -> None:
         self.unit.write()
         self.journal.write()
         inbox.record(self.connection, self.receipts, self.now)
         outbox.decide(self.connection, self.sayings)
+
+
+def _gave_up(entry: Entry, event: EventIdentity) -> bool:
+    """Whether `entry` says that `event` was given up. A tombstone that an undoing left says who undid it."""
+    given_up = entry.state is State.TOMBSTONE and entry.undone_by is None
+    return given_up and entry.cause == event.id and entry.cause_source in {None, event.source}
 
 
 def _check_undoing(line: On, tx: Transaction, said: list[Said]) -> None:

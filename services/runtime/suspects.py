@@ -61,8 +61,8 @@ class Suspects:
                 async with asyncio.timeout(TRIAL_SECONDS):
                     await self._settled.wait()
         chosen = await self._chosen()
-        tried = [work for work in self._held if work.event_id == chosen.event_id]
-        self._held = [work for work in self._held if work.event_id != chosen.event_id]
+        tried = [work for work in self._held if work.identity == chosen.identity]
+        self._held = [work for work in self._held if work.identity != chosen.identity]
         if not self._held:
             self._came.clear()
         self._on_trial = {work.delivery.tag for work in tried}

@@ -52,11 +52,17 @@ class Look:
 
 
 class Transaction(Look):
-    """What a reaction writes with. `deadline` is when an order begun now must be settled by."""
+    """What a reaction writes with. `deadline` is when an order begun now must be settled by.
 
-    def __init__(self, *args: Any, cause: str, deadline: dt.datetime, **more: Any) -> None:
+    The ids that it gives follow from the action and from `origin`: the source and the id of the event heard.
+    """
+
+    def __init__(
+        self, *args: Any, cause: str, origin: tuple[str, ...], deadline: dt.datetime, **more: Any
+    ) -> None:
         super().__init__(*args, **more)
         self._cause = cause
+        self._origin = origin
         self.deadline = deadline
         self.noted: dict[str, Any] = {}
         self.undone: set[str] = set()
@@ -85,7 +91,11 @@ class Transaction(Look):
 
     def new_id(self, kind: str) -> str:
         """An id for something that this action makes; the same each time the action is carried out again."""
-        return derived_id(self._service, self._action, self._cause, kind)
+        return self.derive(kind)
+
+    def derive(self, *parts: str) -> str:
+        """The id of what `parts` tell apart among all that this action makes."""
+        return derived_id(self._service, self._action, *self._origin, *parts)
 
 
 def refusal(cls: type[Said], commande_id: str, raison: str) -> Said:

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from services.runtime.columns import Instant
-from services.runtime.inbox import METADATA
+from services.runtime.inbox import METADATA, EventIdentity
 from services.runtime.statements import Lookup, Prepared
 
 TRIALS = Table(
@@ -27,22 +27,26 @@ TRIALS = Table(
     # SQLite only numbers a plain INTEGER by itself.
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("event_id", Text, nullable=False, index=True),
+    # Empty in the rows of a version that did not keep it.
+    Column("source", Text, nullable=False, server_default=""),
     Column("begun_at", Instant, nullable=False, index=True),
 )
 
-_LAST = Lookup(select(TRIALS.c.event_id, func.max(TRIALS.c.number)).group_by(TRIALS.c.event_id), TRIALS.c.event_id)
-_BEGIN = Prepared(insert(TRIALS).inline(), ["event_id", "begun_at"])
+_NAME = (TRIALS.c.source, TRIALS.c.event_id)
+_LAST = Lookup(select(*_NAME, func.max(TRIALS.c.number)).group_by(*_NAME), TRIALS.c.event_id)
+_BEGIN = Prepared(insert(TRIALS).inline(), ["source", "event_id", "begun_at"])
 _OLD = select(TRIALS.c.number).where(TRIALS.c.begun_at < bindparam("before")).limit(bindparam("most"))
 _PURGE = Prepared(delete(TRIALS).where(TRIALS.c.number.in_(_OLD)), ["before", "most"])
 
 
-def last(connection: Connection, event_ids: Iterable[str]) -> dict[str, int]:
-    """The number of the last trial of each of `event_ids`; those never tried are left out."""
-    return dict(_LAST.rows(connection, sorted(set(event_ids))))
+def last(connection: Connection, events: Iterable[EventIdentity]) -> dict[EventIdentity, int]:
+    """The number of the last trial of each of `events`; those never tried are left out."""
+    rows = _LAST.rows(connection, sorted({event.id for event in events}))
+    return {EventIdentity(source, event_id): number for source, event_id, number in rows}
 
 
-def begin(connection: Connection, event_id: str, now: dt.datetime) -> None:
-    _BEGIN.run(connection, event_id, now)
+def begin(connection: Connection, event: EventIdentity, now: dt.datetime) -> None:
+    _BEGIN.run(connection, event.source, event.id, now)
 
 
 def purge(connection: Connection, before: dt.datetime, most: int) -> int:

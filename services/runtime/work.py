@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from contracts.envelope import Said
 from services.runtime.door import Delivery
+from services.runtime.inbox import EventIdentity
 from services.runtime.outbox import Saying
 from services.runtime.service import On
 from services.runtime.verdict import Verdict
@@ -19,7 +20,7 @@ class Work(NamedTuple):
     delivery: Delivery
     line: On
     event: Said
-    event_id: str
+    identity: EventIdentity
     body_hash: bytes
     attempt: int = 1
     traceparent: str | None = None
@@ -35,7 +36,7 @@ class Work(NamedTuple):
         """What every log line about this delivery carries."""
         return {
             "commande_id": self.order,
-            "event_id": self.event_id,
+            "event_id": self.identity.id,
             "event_type": self.event.TYPE,
             "attempt": self.attempt,
         }

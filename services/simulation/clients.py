@@ -15,7 +15,6 @@ from services.simulation.network import GRID_SECONDS, Network
 from services.simulation.plan import Act
 from services.simulation.queues import Message
 
-_SOURCE = "/clients/simulation"
 _AGAIN_HOPS = 4
 
 
@@ -32,7 +31,7 @@ def message_of(act: Act) -> Outgoing:
             quantite=act.quantite,
             montant=Decimal(act.montant),
         )
-    body = wrap(said, id=act.event, source=_SOURCE, time=EPOCH).to_bytes()
+    body = wrap(said, id=act.event, source=act.source, time=EPOCH).to_bytes()
     properties = Properties(message_id=act.event, type=said.TYPE, correlation_id=act.order, app_id="client")
     return Outgoing(events("client"), said.TYPE, _spoilt(act.what, body), properties)
 

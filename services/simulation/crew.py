@@ -106,7 +106,7 @@ class Worker:
     def takes(self, group: Sequence[Work]) -> None:
         """Some messages kill whoever works on them, until somebody has mended the program and sent them back."""
         for work in group:
-            name = (self._tools.service, work.event_id)
+            name = (self._tools.service, work.identity.id)
             came_back = work.delivery.exchange == requeue(self._tools.service)
             if not came_back and self._network.chance.strikes(Fault.POISON, *name):
                 self.die(f"is killed by {work.event.TYPE} of {work.order}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from contracts.topology import REASON_HEADER
 from services.runtime import Reason
+from services.runtime.inbox import EventIdentity
 from services.simulation.books import Rows, Tables
 from services.simulation.outside import Mail
 from services.simulation.plan import Act
@@ -54,8 +55,12 @@ class Facts:
         return found
 
     @cached_property
-    def inboxes(self) -> dict[str, set[str]]:
-        return {name: {row["event_id"] for row in tables["inbox"]} for name, tables in self.tables.items()}
+    def inboxes(self) -> dict[str, set[EventIdentity]]:
+        """The events that each service has dealt with."""
+        return {
+            name: {EventIdentity(row["source"], row["event_id"]) for row in tables["inbox"]}
+            for name, tables in self.tables.items()
+        }
 
     @cached_property
     def orders(self) -> dict[str, dict[str, Any]]:
@@ -64,9 +69,9 @@ class Facts:
         return {row["commande_id"]: row for row in rows if row["etat"] != "inconnue"}
 
     @cached_property
-    def dead_ids(self) -> dict[str, set[str]]:
-        """The event ids of the dead letters that can be read, by service."""
-        return {name: {id_ for letter in dead if (id_ := event_id(letter))} for name, dead in self.dead.items()}
+    def dead_events(self) -> dict[str, set[EventIdentity]]:
+        """The events among the dead letters, by service."""
+        return {name: {identity(letter) for letter in dead} for name, dead in self.dead.items()}
 
     @cached_property
     def in_doubt(self) -> set[str]:
@@ -83,8 +88,10 @@ def content(message: Message) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def event_id(message: Message) -> str:
-    return str(content(message).get("id", ""))
+def identity(message: Message) -> EventIdentity:
+    """What names the event; of bytes that cannot be read, nothing does."""
+    found = content(message)
+    return EventIdentity(str(found.get("source", "")), str(found.get("id", "")))
 
 
 def order_of(message: Message) -> str:

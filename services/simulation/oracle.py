@@ -14,7 +14,8 @@ from typing import Any
 from contracts.choreography import CHOREOGRAPHY
 from contracts.topology import dlx
 from services.runtime import Reason
-from services.simulation.facts import Facts, event_id, is_open, order_of, reason_of
+from services.runtime.inbox import EventIdentity
+from services.simulation.facts import Facts, identity, is_open, order_of, reason_of
 
 CREATED, CANCELLED = CHOREOGRAPHY.created.TYPE, CHOREOGRAPHY.cancelled.TYPE
 # Nobody reads these, so nobody need: the clients of the plan send them on purpose.
@@ -81,7 +82,7 @@ def _charges(facts: Facts, booked: Mapping[str, int]) -> Iterator[str]:
 
 
 def termination(facts: Facts) -> Iterator[str]:
-    for order in sorted({act.order for act in facts.acts if act.kind in {"order", "second", "rival"}}):
+    for order in sorted({act.order for act in facts.acts if act.kind in {"order", "second", "rival", "namesake"}}):
         if order not in facts.orders and order not in facts.in_doubt:
             yield f"{order}: ordered, and the decider does not know of it"
     for order, row in facts.orders.items():
@@ -116,10 +117,10 @@ def one_decision(facts: Facts) -> Iterator[str]:
         for type_ in (CREATED, CANCELLED):
             if len(set(said.get(type_, ()))) > 1:
                 yield f"{order}: {type_} was decided {len(said[type_])} times"
-    heard: dict[tuple[str, str], set[str]] = {}
+    heard: dict[tuple[str, str], set[EventIdentity]] = {}
     for message in facts.history:
         if message.routing_key in {CREATED, CANCELLED} and message.exchange == "commande.events":
-            heard.setdefault((order_of(message), message.routing_key), set()).add(event_id(message))
+            heard.setdefault((order_of(message), message.routing_key), set()).add(identity(message))
     yield from (f"{order}: {len(ids)} different {key}" for (order, key), ids in heard.items() if len(ids) > 1)
 
 
@@ -138,24 +139,30 @@ def nothing_lost(facts: Facts) -> Iterator[str]:
         for row in tables["outbox"]:
             if row["said_at"] is None:
                 yield f"{service} never said {row['type']} of {row['commande_id']}"
-            yield from _unheard(facts, row["type"], row["event_id"], row["commande_id"])
+            event = EventIdentity(f"/services/{service}", row["event_id"])
+            yield from _unheard(facts, row["type"], event, row["commande_id"])
     for act in facts.acts:
         if act.kind != "garbage":
             type_ = CHOREOGRAPHY.cancel_asked.TYPE if act.kind == "cancel" else CHOREOGRAPHY.starts.TYPE
-            yield from _unheard(facts, type_, act.event, act.order)
+            yield from _unheard(facts, type_, EventIdentity(act.source, act.event), act.order)
 
 
-def _unheard(facts: Facts, type_: str, id_: str, order: str) -> Iterator[str]:
+def _unheard(facts: Facts, type_: str, event: EventIdentity, order: str) -> Iterator[str]:
     for service in CHOREOGRAPHY.services:
         hears = CHOREOGRAPHY.reaction(service, type_) is not None
-        if hears and id_ not in facts.inboxes[service] | facts.dead_ids[service]:
+        if hears and event not in facts.inboxes[service] | facts.dead_events[service]:
             yield f"{service} never heard {type_} of {order}"
 
 
 def no_double_effect(facts: Facts) -> Iterator[str]:
     for service, tables in facts.tables.items():
-        done = Counter((row["action"], row["cause"]) for row in tables["journal"] if row["state"] == "done")
-        yield from (f"{service}: {action} twice for {cause}" for (action, cause), n in done.items() if n > 1)
+        # What the clock does has no source: its cause is the one that its order began with.
+        done = Counter(
+            (row["action"], row["cause_source"] or row["commande_id"], row["cause"])
+            for row in tables["journal"]
+            if row["state"] == "done"
+        )
+        yield from (f"{service}: {action} twice for {cause}" for (action, _, cause), n in done.items() if n > 1)
     for order, said in facts.said.items():
         for type_, ids in said.items():
             # A message to the customer about each decision.

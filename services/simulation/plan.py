@@ -13,8 +13,19 @@ _MOMENTS = 3
 CLIENTS = ("CLIENT-1", "CLIENT-2", "CLIENT-PAUVRE", "CLIENT-BLOQUE", "CLIENT-PLAFOND", "CLIENT-INCONNU")
 PRODUITS = ("PROD-A", "PROD-B", "PROD-RARE", "PROD-INCONNU")
 # How often something more is done about an order.
-_SHARES = {"cancel": 0.3, "again": 0.15, "second": 0.05, "rival": 0.05, "collide": 0.04, "garbage": 0.08}
+_SHARES = {
+    "cancel": 0.3,
+    "again": 0.15,
+    "second": 0.05,
+    "rival": 0.05,
+    "collide": 0.04,
+    "namesake": 0.05,
+    "garbage": 0.08,
+}
 GARBAGE = ("not json", "no data", "unknown type", "unknown version", "other subject", "forged", "another's event")
+
+CLIENT_SOURCE = "/clients/simulation"
+OTHER_SOURCE = "/clients/simulation/autre"
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,7 @@ class Act:
     order    a `commande.initiee` of `event` with the data      cancel   a demand to cancel
     again    the same bytes once more                           second   the same order under another event id
     collide  another order under the same event id              rival    another amount under the same id
-    garbage  what nobody could or should read
+    namesake another client's order under the same event id     garbage  what nobody could or should read
     """
 
     at: float
@@ -36,6 +47,7 @@ class Act:
     quantite: int = 0
     montant: str = ""
     what: str = ""
+    source: str = CLIENT_SOURCE
 
 
 @dataclass(frozen=True)
@@ -140,16 +152,17 @@ def _more(chance: Chance, kind: str, first: Act) -> Act:
     at, order = _moment(chance, kind, first.order), first.order
     if kind == "cancel":
         return Act(at, kind, order, f"{order}-annulation")
-    if kind == "again":
-        return replace(first, at=at, kind=kind)
-    if kind == "second":
-        return replace(first, at=at, kind=kind, event=f"{order}-deuxieme")
-    if kind == "rival":
-        return replace(first, at=at, kind=kind, event=f"{order}-rivale", produit="PROD-B", montant="12.34")
-    if kind == "collide":
-        return replace(first, at=at, kind=kind, order=f"{order}-autre")
-    what, name = chance.choice(GARBAGE, "garbage of", order), f"{order}-faux"
-    return replace(first, at=at, kind=kind, order=name, event=name, what=what)
+    if kind == "garbage":
+        what, name = chance.choice(GARBAGE, "garbage of", order), f"{order}-faux"
+        return replace(first, at=at, kind=kind, order=name, event=name, what=what)
+    changes: dict[str, dict[str, Any]] = {
+        "again": {},
+        "second": {"event": f"{order}-deuxieme"},
+        "rival": {"event": f"{order}-rivale", "produit": "PROD-B", "montant": "12.34"},
+        "collide": {"order": f"{order}-autre"},
+        "namesake": {"order": f"{order}-homonyme", "source": OTHER_SOURCE},
+    }
+    return replace(first, at=at, kind=kind, **changes[kind])
 
 
 def _moment(chance: Chance, *name: object) -> float:

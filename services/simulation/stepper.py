@@ -211,7 +211,7 @@ class Stepper:
     def _back(self, work: Work, retried: Outgoing) -> int:
         """A retried message comes back to this service alone."""
         headers = tuple(sorted(retried.headers.items()))
-        name = work.event_id
+        name = work.identity.id
         by, key = work.line.hears.SAID_BY, retried.routing_key
         return self._letters.number(Letter(self.name, retried.body, requeue(self.name), key, by, headers, name))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from tests.chaos.history import Facts, read
+from tests.chaos.history import Facts, named, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ SERVICES = ("stock", "paiement", "commande", "notification")
 
 @dataclass(frozen=True)
 class Decided:
-    """A row of an outbox."""
+    """A row of an outbox. `identity`: what names the event, as in `Facts`."""
 
-    event_id: str
+    identity: str
     type: str
     commande_id: str
     body: bytes
@@ -36,7 +36,7 @@ class Decided:
 class ServiceBooks:
     """What the runtime keeps for a service. `journal`: (order, action) → state."""
 
-    inbox: Mapping[str, str] = field(default_factory=dict)  # event id → order
+    inbox: Mapping[str, str] = field(default_factory=dict)  # what names the event → order
     outbox: tuple[Decided, ...] = ()
     journal: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
@@ -129,17 +129,22 @@ def _rows(connection: sa.Connection, query: str) -> list[Any]:
 def _kept(connection: sa.Connection) -> ServiceBooks:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN")
-    inbox = {row.event_id: row.commande_id for row in _rows(connection, "SELECT event_id, commande_id FROM inbox")}
+    dealt_with = _rows(connection, "SELECT event_id, source, commande_id FROM inbox")
+    inbox = {named(row.event_id, row.source) or "": row.commande_id for row in dealt_with}
     outbox = _rows(connection, "SELECT event_id, type, commande_id, body, said_at FROM outbox ORDER BY number")
     journal = _rows(connection, "SELECT commande_id, action, state FROM journal")
     return ServiceBooks(
         inbox,
         tuple(
-            Decided(row.event_id, row.type, row.commande_id, bytes(row.body), row.said_at is not None)
+            Decided(_named(row), row.type, row.commande_id, bytes(row.body), row.said_at is not None)
             for row in outbox
         ),
         {(row.commande_id, row.action): row.state for row in journal},
     )
+
+
+def _named(row: Any) -> str:
+    return read(bytes(row.body)).identity or str(row.event_id)
 
 
 def _stock(connection: sa.Connection) -> dict[str, Any]:

@@ -85,11 +85,11 @@ def one_decision(history: History, books: Books) -> Iterator[Violation]:
     exchange = f"{CHOREOGRAPHY.decider}.events"
     decided: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in books.of(CHOREOGRAPHY.decider).outbox:
-        decided[row.type, row.commande_id].add(row.event_id)
+        decided[row.type, row.commande_id].add(row.identity)
     for spoken in history.spoken:
         facts = spoken.facts
-        if spoken.exchange == exchange and facts.type and facts.commande_id and facts.event_id:
-            decided[facts.type, facts.commande_id].add(facts.event_id)
+        if spoken.exchange == exchange and facts.type and facts.commande_id and facts.identity:
+            decided[facts.type, facts.commande_id].add(facts.identity)
     if not decided:
         yield Violation("I4", "could not tell: nothing was decided")
     for (type_, order), ids in decided.items():

@@ -28,7 +28,7 @@ HEARERS: dict[str, frozenset[str]] = {
 class Wanted:
     """An event that somebody wanted to say: a client, or a service that decided it."""
 
-    event_id: str
+    identity: str
     type: str
     commande_id: str | None
     body: bytes
@@ -37,13 +37,13 @@ class Wanted:
 
 
 def wanted(history: History, books: Books) -> dict[str, Wanted]:
-    """Every genuine event by id."""
+    """Every genuine event, by what names it."""
     found: dict[str, Wanted] = {}
     for message in history.genuine:
         facts = message.facts
-        if facts.event_id and facts.type:
-            found[facts.event_id] = Wanted(
-                facts.event_id,
+        if facts.identity and facts.type:
+            found[facts.identity] = Wanted(
+                facts.identity,
                 facts.type,
                 facts.commande_id,
                 message.body,
@@ -52,8 +52,8 @@ def wanted(history: History, books: Books) -> dict[str, Wanted]:
             )
     for kept in books.services.values():
         for row in kept.outbox:
-            found[row.event_id] = Wanted(
-                row.event_id, row.type, row.commande_id, row.body, row.said, retried=False
+            found[row.identity] = Wanted(
+                row.identity, row.type, row.commande_id, row.body, row.said, retried=False
             )
     return found
 
@@ -66,7 +66,7 @@ def missing(history: History, books: Books) -> Iterator[tuple[Wanted, str]]:
         set_aside[letter.service].add(letter.body)
     for event in wanted(history, books).values():
         for service in HEARERS.get(event.type, frozenset()):
-            if event.event_id not in books.of(service).inbox and event.body not in set_aside[service]:
+            if event.identity not in books.of(service).inbox and event.body not in set_aside[service]:
                 yield event, service
 
 
@@ -88,16 +88,16 @@ def unsettled(history: History, books: Books) -> Iterator[Violation]:
     """The part of I6 that time can still mend."""
     unsaid = [(name, row) for name, kept in books.services.items() for row in kept.outbox if not row.said]
     for name, row in unsaid:
-        yield Violation("I6", f"{name}: {row.type} {row.event_id} of {row.commande_id} was never said")
+        yield Violation("I6", f"{name}: {row.type} {row.identity} of {row.commande_id} was never said")
     for event, service in missing(history, books):
         if event.confirmed:
-            yield Violation("I6", f"{service} never heard {event.type} {event.event_id}")
+            yield Violation("I6", f"{service} never heard {event.type} {event.identity}")
 
 
 def _untold(history: History, events: Iterable[Wanted]) -> Iterator[Violation]:
     for event in events:
-        if event.confirmed and event.event_id not in history.heard:
-            yield Violation("I6", f"the history never heard {event.type} {event.event_id}")
+        if event.confirmed and event.identity not in history.heard:
+            yield Violation("I6", f"the history never heard {event.type} {event.identity}")
 
 
 def unexpected(history: History, books: Books) -> list[str]:
@@ -105,9 +105,9 @@ def unexpected(history: History, books: Books) -> list[str]:
     events = wanted(history, books)
     junk = {message.body for message in history.published}
     found = {
-        f"{entry.key} {entry.facts.event_id}"
+        f"{entry.key} {entry.facts.identity}"
         for entry in history.spoken
-        if entry.exchange.endswith(".events") and entry.body not in junk and entry.facts.event_id not in events
+        if entry.exchange.endswith(".events") and entry.body not in junk and entry.facts.identity not in events
     }
     for service, kept in books.services.items():
         found |= {f"{event_id}, which {service} heard" for event_id in kept.inbox if event_id not in events}
@@ -141,7 +141,7 @@ def not_set_aside(history: History) -> Iterator[Violation]:
 def _letter(
     letter: Letter, bodies: set[bytes], expected: str | None, allowed: frozenset[str]
 ) -> Iterator[Violation]:
-    shown = f"a dead letter of {letter.service} ({letter.facts.event_id or letter.body[:40]!r})"
+    shown = f"a dead letter of {letter.service} ({letter.facts.identity or letter.body[:40]!r})"
     if letter.body not in bodies:
         yield Violation("I8", f"{shown} has other bytes than anything that was said")
     reason = letter.reason or letter.broker

@@ -80,7 +80,8 @@ def no_double_effect(history: History, books: Books) -> Iterator[Violation]:
         natural: Counter[str] = Counter()
         for row in kept.outbox:
             facts = row.facts
-            causes[f"{row.type} in answer to {facts.cause}"] += 1
+            # Two clients may use one id: what answers each is told apart by the order that it is about.
+            causes[f"{row.type} in answer to {facts.cause} for {row.commande_id}"] += 1
             natural[f"{row.type} {facts.data.get('modele', '')} for {row.commande_id}"] += 1
         for what, number in [*causes.items(), *natural.items()]:
             if number > 1:

@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 def figures(history: History, books: Books) -> Figures:
     """Counted by distinct events: the meaning and the source of each figure is told with `Figures`."""
     events = wanted(history, books)
-    absent = {event.event_id for event, _ in missing(history, books)}
+    absent = {event.identity for event, _ in missing(history, books)}
     # What the live monitor heard stood in the stream, though that may have lost it since.
     streamed = history.heard | {event_id for _, _, event_id in (history.live.events if history.live else ())}
     received = {
         event_id
         for event_id, e in events.items()
-        if event_id not in absent and (HEARERS[e.type] or e.event_id in streamed)
+        if event_id not in absent and (HEARERS[e.type] or e.identity in streamed)
     }
     inboxes = {event_id for kept in books.services.values() for event_id in kept.inbox}
-    copies = Counter(e.facts.event_id or e.body for e in history.spoken if e.exchange.endswith(".events"))
+    copies = Counter(e.facts.identity or e.body for e in history.spoken if e.exchange.endswith(".events"))
     return Figures(
         attempted=len(events),
         confirmed=len(events.keys() & (streamed | inboxes)),
         received=len(received),
         duplicated=sum(number - 1 for number in copies.values()),
-        recovered=sum(event.retried and event.event_id in received for event in events.values()),
-        lost=sum(event.confirmed and event.event_id not in received for event in events.values()),
+        recovered=sum(event.retried and event.identity in received for event in events.values()),
+        lost=sum(event.confirmed and event.identity not in received for event in events.values()),
         unexpected=len(unexpected(history, books)),
     )

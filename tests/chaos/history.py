@@ -20,9 +20,9 @@ EXHAUSTED = "exhausted"
 
 @dataclass(frozen=True)
 class Facts:
-    """What a body says about itself; all None when it is not an event."""
+    """What a body says about itself; all None when it is not an event. `identity`: see `named`."""
 
-    event_id: str | None = None
+    identity: str | None = None
     type: str | None = None
     commande_id: str | None = None
     cause: str | None = None
@@ -39,12 +39,17 @@ def read(body: bytes) -> Facts:
         return Facts()
     data = content["data"]
     return Facts(
-        _text(content.get("id")),
+        named(_text(content.get("id")), _text(content.get("source"))),
         _text(content.get("type")),
         _text(data.get("commande_id")),
         _text(content.get("causationid")),
         data,
     )
+
+
+def named(id: str | None, source: str | None) -> str | None:
+    """What names one event among all: its id, which is unique with its source alone. No source has a space."""
+    return f"{id} of {source}" if id and source else id
 
 
 def _text(value: object) -> str | None:
@@ -226,6 +231,6 @@ class History:
 
     @cached_property
     def heard(self) -> frozenset[str]:
-        """The ids of the events that the stream holds."""
-        said = (entry.facts.event_id for entry in self.spoken if entry.exchange.endswith(".events"))
-        return frozenset(event_id for event_id in said if event_id is not None)
+        """What names the events that the stream holds."""
+        said = (entry.facts.identity for entry in self.spoken if entry.exchange.endswith(".events"))
+        return frozenset(identity for identity in said if identity is not None)

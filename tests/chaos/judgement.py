@@ -40,7 +40,7 @@ def partly(history: History, books: Books) -> dict[str, str]:
     """The invariants that could be judged only in part, each with what was left out."""
     if history.complete:
         return {}
-    events = [e for e in delivery_checkers.wanted(history, books).values() if e.event_id not in history.heard]
+    events = [e for e in delivery_checkers.wanted(history, books).values() if e.identity not in history.heard]
     orders = monitor_checker.unjudged(history, books)
     left_out = {"I6": (len(events), "events"), "I9": (len(orders), "orders")}
     gone = "of which the stream no longer holds everything"

@@ -40,7 +40,7 @@ def monitor(history: History, books: Books) -> Iterator[Violation]:
 
 def unjudged(history: History, books: Books) -> frozenset[str]:
     """The orders of which the stream does not hold every event: of them a monitor cannot say all."""
-    absent = {event for event in wanted(history, books).values() if event.event_id not in history.heard}
+    absent = {event for event in wanted(history, books).values() if event.identity not in history.heard}
     lost = {event.commande_id for event in absent}
     told = {(entry.exchange, entry.body) for entry in history.spoken}
     letters = {x.facts.commande_id for x in history.letters if (f"{x.service}.dlx", x.body) not in told}

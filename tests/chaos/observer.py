@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from tests.chaos.fleet import ROOT
-from tests.chaos.history import Told
+from tests.chaos.history import Told, named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +88,12 @@ def read_file(path: Path) -> Told:
     """What stands in a monitor's file."""
     with closing(sqlite3.connect(path)) as connection:
         orders = list(connection.execute("SELECT commande_id, state, flags FROM orders"))
-        events = frozenset(connection.execute("SELECT commande_id, type, id FROM events"))
+        events = frozenset(
+            (str(commande_id), str(type_), named(id_, source) or "")
+            for commande_id, type_, id_, source in connection.execute(
+                "SELECT commande_id, type, id, source FROM events"
+            )
+        )
         letters = connection.execute("SELECT service, event_id, reason FROM dead_letters")
         states = {commande_id: state for commande_id, state, _ in orders}
         flags = {commande_id: frozenset(json.loads(text)) for commande_id, _, text in orders}

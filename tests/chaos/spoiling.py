@@ -35,7 +35,7 @@ def order(number: str, etat: str) -> Books:
 
 
 def said_by(service: str, *more: str, without: str = "") -> Books:
-    rows = [row for row in books().of(service).outbox if row.event_id != without]
+    rows = [row for row in books().of(service).outbox if row.identity != without]
     made = [decided(*event_id.split(":"), event_id=event_id + "'") for event_id in more]
     return with_outbox(books(), service, [*rows, *made])
 

@@ -47,7 +47,7 @@ def test_a_stream_that_lost_its_last_entries_may_say_less_to_a_new_monitor() -> 
 
 def test_what_the_stream_has_lost_is_told_and_not_taken_for_judged() -> None:
     assert partly(history(), books()) == {}
-    spoken = tuple(s for s in history().spoken if s.facts.event_id != "A:commande.creee")
+    spoken = tuple(s for s in history().spoken if s.facts.identity != "A:commande.creee")
     past = replace(history(), spoken=spoken, complete=False)
     silent = replace(told(), states={**told().states, "A": "RUNNING"})
     assert judge(replace(past, live=silent, anew=silent), books(), ["I9"]) == []

@@ -24,7 +24,7 @@ async def test_a_visitor_s_time_at_the_stream_begins_with_his_turn(
     """The one before takes all that is allowed, and is told so; that is not the next one's fault."""
     monkeypatch.setattr(raw, "SECONDS", 0.2)
     stream.tell("CMD-1", HELD)
-    event = Event("CMD-1/commande.initiee", "commande.initiee", "/x/y", None, None, 0, None)
+    event = Event("CMD-1/commande.initiee", "commande.initiee", "/clients/boutique", None, None, 0, None)
     slow = asyncio.Event()
 
     @contextlib.asynccontextmanager

@@ -59,7 +59,8 @@ def without(field: str) -> bytes:
 def test_what_can_be_read_becomes_work() -> None:
     work = read(GOOD, traceparent=TRACE)
     assert isinstance(work, Work)
-    assert (work.event_id, work.order, work.attempt) == (example(TYPE)["id"], "CMD-0001", 1)
+    assert work.identity == (example(TYPE)["source"], example(TYPE)["id"])
+    assert (work.order, work.attempt) == ("CMD-0001", 1)
     assert work.line is STOCK.on(TYPE)
     assert work.traceparent == TRACE
 

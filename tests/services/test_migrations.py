@@ -2,17 +2,41 @@
 
 import datetime as dt
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import Connection, inspect, text
 
 from contracts.commande import CommandeAnnulee, CommandeCreee
+from contracts.envelope import Envelope, wrap
 from services.commande import SERVICE
 from services.runtime import Desk, Settings, open_desk
-from services.runtime.database import MIGRATIONS
+from services.runtime.migrations import MIGRATIONS
+from services.runtime.verdict import DeadLetter, Done
 from tests.support.facts import demande, impayee, initiee, payee, sans_stock
 
 # What each version of the order service's tables, and of the runtime's, had in place of what is there now.
 BACK_TO_2 = ("UPDATE service SET version = 2",)
+WITHOUT_SOURCES = {
+    "sqlite": (
+        "CREATE TABLE before (event_id TEXT NOT NULL PRIMARY KEY, body_hash BLOB NOT NULL, type TEXT NOT NULL,"
+        " commande_id TEXT NOT NULL, dealt_with_at BIGINT NOT NULL)",
+        "INSERT INTO before SELECT event_id, body_hash, type, commande_id, dealt_with_at FROM inbox",
+        "DROP TABLE inbox",
+        "ALTER TABLE before RENAME TO inbox",
+        "CREATE INDEX ix_inbox_commande_id ON inbox (commande_id)",
+        "CREATE INDEX ix_inbox_dealt_with_at ON inbox (dealt_with_at)",
+    ),
+    "postgresql": (
+        "ALTER TABLE inbox DROP CONSTRAINT inbox_pkey",
+        "ALTER TABLE inbox DROP COLUMN source",
+        "ALTER TABLE inbox ADD PRIMARY KEY (event_id)",
+    ),
+}
+BACK_TO_RUNTIME_2 = (
+    "ALTER TABLE journal DROP COLUMN cause_source",
+    "ALTER TABLE trials DROP COLUMN source",
+    "UPDATE service SET runtime_version = 2",
+)
 BACK_TO_1 = (
     "DROP TABLE trials",
     "ALTER TABLE commandes DROP COLUMN paye",
@@ -22,7 +46,12 @@ BACK_TO_1 = (
 
 
 def as_version_1(desk: Desk, *statements: str) -> None:
+    as_runtime_2(desk)
     run(desk, *BACK_TO_1, *statements)
+
+
+def as_runtime_2(desk: Desk) -> None:
+    run(desk, *WITHOUT_SOURCES[desk.database.engine.dialect.name], *BACK_TO_RUNTIME_2)
 
 
 def run(desk: Desk, *statements: str) -> None:
@@ -77,3 +106,55 @@ def test_an_upgraded_database_has_room_for_trials(database_for: Callable[[str], 
         as_version_1(desk)
     with open_desk(SERVICE, settings) as desk:
         assert desk.ledger.purge() == 0
+
+
+def ordered(desk: Desk, source: str, commande_id: str, **more: Any) -> Envelope[Any]:
+    """An order with the event id "1", as every client's first one."""
+    return wrap(initiee(commande_id, **more), id="1", source=source, time=desk.now)
+
+
+def test_what_was_dealt_with_before_sources_were_kept_is_recognised(database_for: Callable[[str], str]) -> None:
+    settings = Settings(database_url=database_for("commande"))
+    with open_desk(SERVICE, settings) as desk:
+        before = desk.delivery(ordered(desk, "/clients/alpha", "A"))
+        desk.deliver(before, desk.delivery(desk.enveloped(payee("A"), id="paid")))
+        as_runtime_2(desk)
+    with open_desk(SERVICE, settings) as desk:
+        with desk.database.begin() as connection:
+            assert versions(connection) == (1 + len(SERVICE.migrations), 1 + len(MIGRATIONS))
+            # Only the inbox must recognise it.
+            connection.execute(text("DELETE FROM journal"))
+            connection.execute(text("DELETE FROM commandes"))
+        assert desk.deliver(before) == []
+        assert desk.verdicts == [Done()]
+        assert desk.inspect()["commandes"]["total"] == 0
+
+
+def test_an_id_used_before_sources_were_kept_keeps_no_other_client_out(database_for: Callable[[str], str]) -> None:
+    settings = Settings(database_url=database_for("commande"))
+    with open_desk(SERVICE, settings) as desk:
+        desk.hear(ordered(desk, "/clients/alpha", "A"))
+        as_runtime_2(desk)
+    with open_desk(SERVICE, settings) as desk:
+        desk.hear(ordered(desk, "/clients/beta", "B"))
+        assert desk.verdicts == [Done()]
+        assert desk.inspect()["commandes"]["total"] == 2
+        # From now on it is known with its source.
+        desk.hear(ordered(desk, "/clients/beta", "B", montant="1"))
+        assert isinstance(desk.verdicts[-1], DeadLetter)
+
+
+def test_a_worker_of_the_version_before_may_still_write(database_for: Callable[[str], str]) -> None:
+    settings = Settings(database_url=database_for("commande"))
+    with open_desk(SERVICE, settings) as desk:
+        desk.hear(ordered(desk, "/clients/alpha", "A"))
+        as_runtime_2(desk)
+    with open_desk(SERVICE, settings) as desk:
+        run(
+            desk,
+            "INSERT INTO inbox (event_id, body_hash, type, commande_id, dealt_with_at)"
+            " SELECT 'by-an-older-worker', body_hash, type, commande_id, dealt_with_at FROM inbox",
+            "INSERT INTO trials (event_id, begun_at) VALUES ('by-an-older-worker', 1)",
+            "INSERT INTO journal (commande_id, action, state, data, at) VALUES ('B', 'noter', 'done', '{}', 1)",
+        )
+        assert desk.hear(ordered(desk, "/clients/beta", "B")) == []

@@ -24,7 +24,7 @@ from sqlalchemy import text
 
 from services.paiement.passerelle import PasserelleSimulee
 from services.runtime import Desk, Settings, open_desk
-from services.runtime.database import MIGRATIONS
+from services.runtime.migrations import MIGRATIONS
 from services.verbs.catalogue import SERVICES
 from tests.services.stores import Post
 from tests.support.facts import annulee, creee, initiee, payee, reserve

@@ -28,7 +28,8 @@ def inbox_off(patch: pytest.MonkeyPatch) -> None:
     def record(connection: Any, receipts: Any, now: Any) -> None:
         rows = [
             {
-                "event_id": r.event_id,
+                "event_id": r.identity.id,
+                "source": r.identity.source,
                 "body_hash": r.body_hash,
                 "type": r.type,
                 "commande_id": r.commande_id,

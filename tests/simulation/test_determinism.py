@@ -14,10 +14,10 @@ from services.simulation import Books, Outcome, plan, walk
 # Seed by seed what the run did and left behind, digested: the same for every Python and every machine. Whoever
 # changes what a run does puts the new digest here, which the failing test shows.
 SEEDS = {
-    3: "ab81a5a3c32605f324a808e5ab56e941",
-    11: "b85eeb43d83a57f96ff6f2ceb6c35cc7",
-    42: "a69da0a51b1beb42c962ef50b46a481d",
-    313: "2428cc198229bbcc4f99ac9ed8b5c97a",
+    3: "acf263c83749940bfed98dee6211f950",
+    11: "9b8f9aa3949b34ac8b20d89a84aaa64d",
+    42: "7ce5b41f340a33f703240dc5355b622d",
+    313: "3f551e0d7e28bb6175094681e433358e",
 }
 ORDERS = 10
 ROOT = Path(__file__).parents[2]

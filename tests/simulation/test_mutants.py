@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 FOUND = {
     "inbox_off": (1, 12, "I7"),
-    "ack_before_commit": (0, 12, "I6"),
-    "said_before_confirmed": (4, 12, "I6"),
-    "no_tombstone": (12, 12, "I5"),
-    "no_compare_and_set": (1, 12, "I4"),
+    "ack_before_commit": (4, 12, "I6"),
+    "said_before_confirmed": (0, 12, "I6"),
+    "no_tombstone": (13, 12, "I5"),
+    "no_compare_and_set": (0, 12, "I4"),
     # The message is lost, not only marked: RabbitMQ 3.10 hides it in the retry queue for ever.
     "death_headers_kept": (77, 40, ".retry."),
     "silent_when_nothing_to_undo": (0, 12, "I3"),
@@ -34,10 +34,10 @@ FOUND_OUTSIDE = {
     "charged_a_hundredfold": (0, 12, "I2"),
     "mail_never_sent": (0, 12, "I3"),
     "a_key_of_each_try": (0, 12, "I7"),
-    "no_correction": (0, 12, "I3"),
-    "silent_after_a_confirmation": (0, 12, "I3"),
+    "no_correction": (1, 12, "I3"),
+    "silent_after_a_confirmation": (1, 12, "I3"),
     # An annulation is on its way when its order's confirmation leaves.
-    "no_tombstone_before_the_call": (176, 12, "I7"),
+    "no_tombstone_before_the_call": (1445, 12, "I7"),
 }
 LIMIT = 2000
 

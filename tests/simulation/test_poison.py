@@ -10,7 +10,7 @@ import pytest
 
 from contracts.topology import WORK_DELIVERY_LIMIT
 from services.simulation import Plan, plan, walk
-from services.simulation.facts import event_id, reason_of
+from services.simulation.facts import identity, reason_of
 
 if TYPE_CHECKING:
     from services.simulation import Books
@@ -59,7 +59,7 @@ def dead_by_limit(
     outcome = walk(replace(planned, faults=killers), books)
     assert outcome.found == ()
     return {
-        f"poison:{service}:{event_id(letter)}"
+        f"poison:{service}:{identity(letter).id}"
         for service, letters in outcome.facts.dead.items()
         for letter in letters
         if reason_of(letter) == "delivery_limit"
