@@ -23,7 +23,6 @@ try:
         open_history,
         output_lost,
         read_settings,
-        wanted_topology,
     )
 except ModuleNotFoundError as missing:
     print(
@@ -53,7 +52,8 @@ SAGA_AMQP_URL names the broker, SAGA_STUCK_AFTER the seconds of silence after wh
 wrong gives a slow step the time that it takes, up to ten times as long: `anomalies --help`),
 SAGA_MONITOR_KEEP_DAYS the days that an order is remembered after its end. Times are in UTC.
 
-exit codes: 0 all well, 1 no such order or something is wrong, 2 something must be changed (said in one line)
+exit codes: 0 all well; 1 no such order, something is wrong, or the answer may be old (the broker is away: its rows
+are shown all the same, with their age); 2 something must be changed (said in one line)
 """
 
 
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> int:
-    opening = functools.partial(open_history, settings, wanted_topology(settings))
+    opening = functools.partial(open_history, settings)
     console = _console()
     configure_logs(settings)
     if arguments.command is None:
@@ -88,7 +88,7 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
         asyncio.run(serving.serve(opening, serving.with_arguments(settings, arguments)))
         return 0
     session = begin(arguments, settings, opening, console, dt.datetime.now(dt.UTC))
-    return int(arguments.run(arguments, session))
+    return session.exit_code(int(arguments.run(arguments, session)))
 
 
 class _Parser(argparse.ArgumentParser):

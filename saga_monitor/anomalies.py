@@ -7,7 +7,6 @@ of its queues is handed in as data (`facts.py`), so that judging needs no connec
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
@@ -16,32 +15,21 @@ from saga_monitor.books.evidence import Case, Letter
 from saga_monitor.books.sample import Marks
 from saga_monitor.books.schema import instant
 from saga_monitor.books.tallies import Spread, bounded
+from saga_monitor.broker_anomalies import queue_anomalies, untold_letters
+from saga_monitor.history_anomalies import history_anomalies
 from saga_monitor.judging import clocks, faults, patience
+from saga_monitor.judging.anomaly import RECENT, Anomaly, Kind, Terms
 from saga_monitor.judging.reasons import GRACE, Known, Voice, Why, remedy, why
 from saga_monitor.judging.waits import Wait, waits
-from saga_monitor.judging.words import because
+from saga_monitor.judging.words import because, span
 from saga_monitor.progress import GIVEN_UP, Flag, State
 from saga_monitor.queries import Queries
 from saga_monitor.reading.facts import Facts
-from services.runtime import Settings
 
-# What has no end of its own is shown for this long after it was last seen.
-RECENT = dt.timedelta(hours=1)
+__all__ = ["FADES", "RECENT", "Anomaly", "Kind", "Terms", "anomalies_of", "anomalies_of_order", "as_json"]
+
 # A fact that nothing ends, since it was said; for whoever asks about its order, there is no end of it.
 FADES = dt.timedelta(days=1)
-
-
-class Kind(StrEnum):
-    """The gravest first."""
-
-    BLIND = "blind"  # of the monitor itself (alerting/sight.py): what follows may be old
-    CONTRADICTION = "contradiction"
-    HALF_UNDONE = "half_undone"
-    STUCK = "stuck"  # silent for longer than its step takes: fewer than have the flag, which knows the floor alone
-    NOT_ALLOWED = "not_allowed"
-    DEAD_LETTER = "dead_letter"
-    REPEATED_ORDER = "repeated_order"
-    CLOCK_SKEW = "clock_skew"
 
 
 _KIND_OF = {
@@ -49,34 +37,6 @@ _KIND_OF = {
     Flag.NOT_ALLOWED: Kind.NOT_ALLOWED,
     Flag.REPEATED_ORDER: Kind.REPEATED_ORDER,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Anomaly:
-    """`reason`: one word for a program, of a few. `sentence`: what happened, and what to do, for a person.
-
-    `count`: how many it stands for: itself, and those like it that were not looked at.
-    """
-
-    kind: Kind
-    commande_id: str | None
-    service: str | None
-    since: dt.datetime | None
-    reason: str
-    sentence: str
-    count: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """`stuck_after`: the shortest silence (s) that makes an order stuck; `tries`: how many a message has."""
-
-    stuck_after: float
-    tries: int
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Terms":
-        return cls(settings.stuck_after, len(settings.retry_delays) + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +69,10 @@ def anomalies_of(queries: Queries, facts: Facts | None, now: dt.datetime, terms:
     cases = evidence.cases(queries, terms.stuck_after, now, around.marks())
     found = [anomaly for case in cases for anomaly in _of_order(case, around) if not _faded(anomaly, now)]
     found = _counted(found, evidence.flagged_beyond(queries, cases, now - FADES))
+    if facts is not None:
+        found += list(queue_anomalies(queries, facts, found))
     found += [*_dead_letters(queries, facts, now), *_strangers(queries, now), *_skews(queries, now)]
+    found += history_anomalies(queries, facts, now, terms)
     return sorted(found, key=_gravest)
 
 
@@ -188,7 +151,7 @@ def _waiting(case: Case, around: _Around) -> Iterator[Anomaly]:
         yield from _half_undone(case, undoings)
     elif late:
         wait, reason = next(iter(late.items()))
-        silent = _span(around.now - order.heard)
+        silent = span(around.now - order.heard)
         text = f"{order.commande_id} waits for {wait.awaited} of {wait.service}, silent for {silent}: "
         text += reason.sentence
         yield Anomaly(
@@ -213,6 +176,7 @@ def _dead_letters(queries: Queries, facts: Facts | None, now: dt.datetime) -> It
             letters = evidence.newest_dead_letters(queries, service, None, now - RECENT)
         else:
             letters = evidence.newest_dead_letters(queries, service, facts.dead_letters(service))
+            yield from untold_letters(service, facts, sum(1 + letter.alike for letter in letters))
         yield from map(_dead_letter, letters)
 
 
@@ -239,10 +203,3 @@ def _skews(queries: Queries, now: dt.datetime) -> Iterator[Anomaly]:
     for skew in evidence.skews(queries, now - RECENT):
         text = clocks.sentence(skew.commande_id, skew.cause, skew.effect, skew.worst_ms)
         yield Anomaly(Kind.CLOCK_SKEW, None, skew.effect, skew.at, f"against_{skew.cause}", text)
-
-
-def _span(time: dt.timedelta) -> str:
-    seconds = time.total_seconds()
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

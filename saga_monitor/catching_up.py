@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from saga_monitor.history import Opening, read
 from saga_monitor.store import Store, Writer
-from services.runtime import BrokerTrouble
+from services.runtime import BrokerTrouble, HistoryMissing
 
 # A live monitor with nothing to read notes it twice a second: beside an idle one this is worth waiting for.
 WRITER_PAUSE_SECONDS = 1.0
@@ -30,8 +30,10 @@ async def catch_up(opening: Opening, store: Store, seconds: float) -> list[str]:
                         break
     except TimeoutError:
         notices.notice(_unfinished(store, seconds))
+    except HistoryMissing as error:
+        notices.notice(str(error))
     except BrokerTrouble as error:
-        notices.notice(f"broker away ({error}): this is what was known before")
+        notices.notice(f"broker away ({error})")
     return notices.said
 
 

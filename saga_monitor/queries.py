@@ -112,10 +112,14 @@ class Queries:
         return self._orders(clause, span, now)
 
     def last_offset(self) -> int:
-        """The offset of the last entry read, -1 when there is none."""
+        """The number of the last entry read, -1 when there is none."""
         with self._asking() as connection:
-            (last,) = connection.execute("SELECT last_offset FROM position").fetchone()
-        return -1 if last is None else int(last)
+            (last,) = connection.execute("SELECT coalesce(last_offset, -1) + shift FROM position").fetchone()
+        return int(last)
+
+    def shift(self) -> int:
+        """What is added to an offset of the stream for its number in the file: 0 until a stream is replaced."""
+        return int(self.ask("SELECT shift FROM position")[0][0])
 
     def events(self, commande_id: str) -> list[Event]:
         """The order's events, as the stream has them."""

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from saga_monitor.books.gaps import Gap, Loss, keep_gap
 from saga_monitor.books.projection import take_in
-from saga_monitor.books.schema import connect, empty, instant, moment, refused
+from saga_monitor.books.schema import connect, instant, moment, refused
 from saga_monitor.reading.entries import Record
 from services.runtime import DatabaseRefused
 
@@ -30,11 +31,17 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far the stream was read, and which stream it was."""
+    """How far the stream was read, and which stream it was.
+
+    `as_of`: when what is known was true. `shift`: what the file adds to an offset of this stream; of a stream of
+    which nothing was read yet, the number of the next entry.
+    """
 
     first: Mark | None = None
     last: Mark | None = None
     caught_up_at: dt.datetime | None = None
+    as_of: dt.datetime | None = None
+    shift: int = 0
 
 
 class Writer(StrEnum):
@@ -86,7 +93,8 @@ class Store:
         """Raises DatabaseRefused when the file cannot be read."""
         try:
             row = self._connection.execute(
-                "SELECT first_offset, first_hash, last_offset, last_hash, caught_up_at FROM position"
+                "SELECT first_offset, first_hash, last_offset, last_hash, caught_up_at, shift,"
+                " (SELECT heard FROM orders ORDER BY last_offset DESC LIMIT 1) FROM position"
             ).fetchone()
         except sqlite3.Error as error:
             raise refused(self.path, error) from error
@@ -94,12 +102,19 @@ class Store:
             first=None if row[0] is None else Mark(row[0], row[1]),
             last=None if row[2] is None else Mark(row[2], row[3]),
             caught_up_at=moment(row[4]),
+            as_of=moment(max(row[4] or 0, row[6] or 0) or None),
+            shift=row[5],
         )
 
-    def forget(self) -> None:
-        """Empty the projection: the stream is read from its first entry again."""
+    def leave_stream(self, now: dt.datetime) -> None:
+        """Keep what is known, and read the stream that took the place of the one that was read from its start."""
+        position = self.position()
         with self.transaction() as connection:
-            empty(connection)
+            connection.execute(
+                "UPDATE position SET shift=shift + last_offset + 1, first_offset=NULL, first_hash=NULL,"
+                " last_offset=NULL, last_hash=NULL, caught_up_at=NULL"
+            )
+            keep_gap(connection, Gap(now, Loss.REPLACED, None, 0, position.as_of, None))
 
     def recognise(self, first: Mark) -> None:
         """Keep `first` as the stream's oldest entry: what lay before it was trimmed."""
@@ -112,19 +127,32 @@ class Store:
             connection.execute("UPDATE position SET caught_up_at=?", (instant(now),))
 
     def apply(
-        self, records: Sequence[Record], first: Mark, last: Mark, caught_up_at: dt.datetime | None = None
+        self,
+        records: Sequence[Record],
+        first: Mark,
+        last: Mark,
+        caught_up_at: dt.datetime | None = None,
+        *,
+        shift: int = 0,
+        gap: Gap | None = None,
     ) -> list[str]:
         """Take `records` in, and the position that they end at. Returns the ids of the orders touched.
 
-        `caught_up_at`: everything that was said before then has been read with them.
+        `caught_up_at`: everything that was said before then has been read with them. `gap`: what is missing
+        before them.
         """
         with self.transaction() as connection:
             touched = take_in(connection, records)
+            if gap is not None:
+                keep_gap(connection, gap)
             connection.execute(
                 "UPDATE position SET first_offset=coalesce(first_offset, ?),"
                 " first_hash=coalesce(first_hash, ?), last_offset=?, last_hash=?,"
-                " caught_up_at=coalesce(?, caught_up_at)",
-                (first.offset, first.hash, last.offset, last.hash, instant(caught_up_at)),
+                " caught_up_at=coalesce(?, caught_up_at), shift=?, began_at=coalesce(began_at, ?)",
+                (
+                    *(first.offset, first.hash, last.offset, last.hash),
+                    *(instant(caught_up_at), shift, first.offset + shift),
+                ),
             )
         return touched
 

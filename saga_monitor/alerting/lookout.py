@@ -71,7 +71,7 @@ class Lookout:
             try:
                 async with open_to_ask(self._settings) as history:
                     while True:
-                        await self.look(await facts(history))
+                        await self.look(await facts(history, self._settings.retry_delays))
                         await asyncio.sleep(LOOK_SECONDS if _abreast(self.view.behind) else CATCHING_UP_SECONDS)
             except (BrokerTrouble, BrokerRefused):
                 await self.look(None)
@@ -105,7 +105,7 @@ class Lookout:
         abreast = _abreast(delay)
         if abreast:
             self._found = anomalies_of(self._queries, answers, now, self._terms)
-        found = [*self._sight.look(answers, abreast=abreast, now=now), *self._found]
+        found = [*self._sight.look(answered=answers is not None, abreast=abreast, now=now), *self._found]
         kinds = judged(abreast=abreast, asked=answers is not None)
         again = self._book.owed(self.receivers.taken(), now)
         notices = self._book.update(standing(found, now), now, self._repeat, kinds)

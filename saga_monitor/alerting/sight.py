@@ -3,7 +3,6 @@
 import datetime as dt
 
 from saga_monitor.anomalies import Anomaly, Kind
-from saga_monitor.reading.facts import Facts
 
 # A broker that restarts is away for less, and nobody need get up for it.
 NO_ANSWER_FOR = dt.timedelta(minutes=1)
@@ -18,12 +17,12 @@ class Sight:
         self._answered: dt.datetime | None = None
         self._abreast: dt.datetime | None = None
 
-    def look(self, answers: Facts | None, *, abreast: bool, now: dt.datetime) -> list[Anomaly]:
+    def look(self, *, answered: bool, abreast: bool, now: dt.datetime) -> list[Anomaly]:
         """What is wrong with the sight after this look: nothing, or one anomaly."""
-        if answers is not None or self._answered is None:
+        if answered or self._answered is None:
             self._answered = now
         # While the broker is away nothing can be read: that is said once, and not as being behind.
-        if abreast or answers is None or self._abreast is None:
+        if abreast or not answered or self._abreast is None:
             self._abreast = now
         if now - self._answered >= NO_ANSWER_FOR:
             return [_blind("no_answer", self._answered, f"the broker has not answered since {_AT}: {_ASK}")]
@@ -43,3 +42,18 @@ _WAIT = f"wait, or see what else this machine is doing; {_UNSEEN}"
 def _blind(reason: str, since: dt.datetime, sentence: str) -> Anomaly:
     text = f"the monitor is blind, for {sentence.format(since)}"
     return Anomaly(Kind.BLIND, None, None, since, reason, text)
+
+
+def unseen(*, answered: bool, fresh: bool, as_of: dt.datetime | None, now: dt.datetime) -> list[Anomaly]:
+    """What a single answer cannot know: the queues, when the broker was not `answered`; the newest events."""
+    found = []
+    if not answered:
+        text = "the broker does not answer, so what its queues hold is not known: see whether it runs and whether"
+        found.append(
+            Anomaly(Kind.BLIND, None, None, as_of or now, "no_answer", f"{text} SAGA_AMQP_URL leads to it")
+        )
+    if not fresh:
+        since = f"since {as_of:%Y-%m-%d %H:%M:%S} UTC" if as_of else "yet: nothing was ever read"
+        text = f"the history has not been read to its end {since}; what was said after that is not known"
+        found.append(Anomaly(Kind.BLIND, None, None, as_of, "behind", text))
+    return found

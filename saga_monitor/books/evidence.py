@@ -151,6 +151,17 @@ def newest_dead_letters(
     return [Letter(row[0], _letter(row), alike[row[-1]]) for row in rows]
 
 
+def retries_under_way(queries: Queries, service: str, since: dt.datetime) -> int:
+    """How many of a service's messages may wait for another try: of the newest retries, those due since then."""
+    ((known,),) = queries.ask(
+        'SELECT count(*) FROM (SELECT * FROM retries ORDER BY "offset" DESC LIMIT 10000)'
+        " WHERE service = ? AND max(coalesce(next, at), at) >= ?",
+        service,
+        instant(since),
+    )
+    return int(known)
+
+
 def step_spreads(queries: Queries) -> dict[str, Spread]:
     """How long each step and each undoing took, by the name of its counters (`step.stock`, `undo.stock`)."""
     rows = queries.ask("SELECT name, value FROM counters WHERE name GLOB 'step*' OR name GLOB 'undo*'")

@@ -23,7 +23,9 @@ CREATE TABLE position (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     first_offset INTEGER, first_hash BLOB,      -- the oldest entry seen: which stream this is
     last_offset INTEGER, last_hash BLOB,        -- the last entry dealt with
-    caught_up_at INTEGER                        -- when the live monitor last found nothing more to read
+    caught_up_at INTEGER,                       -- when the live monitor last found nothing more to read
+    shift INTEGER NOT NULL DEFAULT 0,           -- added to this stream's offsets: another was read before it
+    began_at INTEGER                            -- the number of the first entry that was ever read
 );
 INSERT INTO position (one) VALUES (1);
 
@@ -84,7 +86,8 @@ CREATE TABLE strangers (
 );
 -- Events of types and versions that the choreography does not know: the newest, each with its order.
 CREATE TABLE unknown (
-    "offset" INTEGER PRIMARY KEY, commande_id TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL, time INTEGER
+    "offset" INTEGER PRIMARY KEY, commande_id TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL,
+    time INTEGER, at INTEGER
 );
 CREATE INDEX unknown_of_order ON unknown (commande_id);
 -- Pairs of speakers whose clocks put an effect before its cause, and by how much at the worst.
@@ -92,6 +95,11 @@ CREATE TABLE skews (
     cause TEXT NOT NULL, effect TEXT NOT NULL, worst_ms INTEGER NOT NULL, count INTEGER NOT NULL,
     commande_id TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (cause, effect)
 ) WITHOUT ROWID;
+-- What the stream lost before it was read: see gaps.py. "offset" is the stream's own.
+CREATE TABLE gaps (
+    number INTEGER PRIMARY KEY, noticed_at INTEGER NOT NULL, loss TEXT NOT NULL, lost INTEGER,
+    "offset" INTEGER NOT NULL, after INTEGER, until INTEGER, acknowledged INTEGER NOT NULL DEFAULT 0
+);
 -- When each speaker was last heard.
 CREATE TABLE voices (
     service TEXT PRIMARY KEY, "offset" INTEGER NOT NULL, at INTEGER NOT NULL
@@ -107,10 +115,6 @@ CREATE TABLE IF NOT EXISTS alerts (
 ORDER_COLUMNS = (
     *("number", "commande_id", "state", "flags", "at_rest", "urgent", "steps", "remaining", "started", "heard"),
     *("quiet_since", "duration_ms", "last_type", "last_offset", "retries", "dead_letters"),
-)
-_ALL = (
-    *("position", "said", "retries", "dead_letters", "orders", "times", "counters", "minutes"),
-    *("strangers", "unknown", "skews", "voices"),
 )
 
 
@@ -179,14 +183,6 @@ def _create(connection: sqlite3.Connection) -> None:
     index(connection)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={VERSION}")
-
-
-def empty(connection: sqlite3.Connection) -> None:
-    """Forget everything, within the caller's transaction."""
-    connection.execute("DROP VIEW events")
-    for table in _ALL:
-        connection.execute(f"DROP TABLE {table}")
-    _create(connection)
 
 
 def instant(time: dt.datetime | None) -> int | None:

@@ -29,14 +29,28 @@ def keep_unknown(connection: sqlite3.Connection, records: Sequence[Record]) -> N
     if not unknown:
         return
     connection.executemany(
-        "INSERT OR IGNORE INTO unknown VALUES (?, ?, ?, ?, ?)",
-        [(one.offset, one.commande_id, one.type, one.source, instant(one.time)) for one in unknown],
+        "INSERT OR IGNORE INTO unknown VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (one.offset, one.commande_id, one.type, one.source, instant(one.time), instant(one.at))
+            for one in unknown
+        ],
     )
     connection.execute(
         'DELETE FROM unknown WHERE "offset" <= (SELECT "offset" FROM unknown ORDER BY "offset" DESC'
         " LIMIT 1 OFFSET ?)",
         (UNKNOWN_KEPT,),
     )
+
+
+def unknown_since(queries: Queries, since: dt.datetime, least: int) -> list[tuple[str, str, int, dt.datetime]]:
+    """Types and speakers of whom at least so many came since then: how many, and when the first of them came."""
+    found = queries.ask(
+        "SELECT type, source, count(*), min(at) FROM unknown WHERE at >= ? GROUP BY type, source"
+        " HAVING count(*) >= ? ORDER BY count(*) DESC LIMIT 10",
+        instant(since),
+        least,
+    )
+    return [(type_, source, count, moment(at) or since) for type_, source, count, at in found]
 
 
 def unknown_of(queries: Queries, commande_id: str) -> list[Unknown]:

@@ -74,7 +74,7 @@ def anomaly_line(anomaly: Anomaly) -> Text:
 
 def verdict(ear: Ear, now: dt.datetime) -> tuple[str, str]:
     """How much is wrong; of a while ago, when it could not be judged since."""
-    if ear.anomalies is None or ear.judged_at is None:
+    if ear.anomalies is None or (ear.judged_at is None and not ear.anomalies):
         return "not looked at yet", "bold yellow"
     stale = "" if is_fresh(ear.judged_at, now) else f" at {ear.judged_at:%H:%M:%S} UTC, not looked at since"
     count = len(ear.anomalies)

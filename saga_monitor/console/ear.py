@@ -36,8 +36,8 @@ class Ear:
         """The next picture asks the store."""
         self.ever_read = True
 
-    def judged(self, anomalies: Sequence[Anomaly], now: dt.datetime) -> None:
-        """Take in what is wrong at `now`."""
+    def judged(self, anomalies: Sequence[Anomaly], now: dt.datetime | None) -> None:
+        """Take in what is wrong, judged at `now`; None: nothing could be judged yet."""
         self.anomalies, self.judged_at = anomalies, now
 
     def news(self, now: dt.datetime) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Why a message is a dead letter, in words for a person who does not read our code. Pure."""
 
+import datetime as dt
 import re
 
 _BECAUSE = {
@@ -61,3 +62,11 @@ def _plain(detail: str) -> str:
         return detail
     place, wrong = told.groups()
     return f"{_PLACES.get(place, place)} {_WRONG.get(wrong, 'is wrong')}"
+
+
+def span(time: dt.timedelta) -> str:
+    """A time as a person says it: to the second below two minutes, to the hour above two hours."""
+    seconds = time.total_seconds()
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

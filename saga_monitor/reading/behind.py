@@ -25,8 +25,9 @@ UNKNOWN = Behind(None, None)
 def behind(queries: Queries, answers: Facts | None, now: dt.datetime) -> Behind:
     """How far the file that `queries` read is behind the stream that `answers` tell of."""
     (read, caught_up_at), *_ = queries.ask("SELECT last_offset, caught_up_at FROM position")
-    last = answers.last_offset if answers else None
-    entries = None if last is None else max(0, last - (-1 if read is None else int(read)))
+    last, first = (answers.last_offset, answers.first_offset or 0) if answers else (None, 0)
+    # What the stream dropped is not to be read any more.
+    entries = None if last is None else max(0, last - max(first - 1, -1 if read is None else int(read)))
     caught_up = moment(caught_up_at)
     if entries == 0 or (caught_up is not None and now - caught_up < JUST_NOW):
         return Behind(entries, 0.0)

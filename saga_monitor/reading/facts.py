@@ -1,12 +1,13 @@
-"""What the broker says when it is asked: who consumes, how much waits, how long the stream is."""
+"""What the broker says when it is asked: who consumes, how much waits, what the stream holds."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from contracts.choreography import CHOREOGRAPHY
-from contracts.topology import HISTORY, Topology, dlq, inbox
+from contracts.topology import HISTORY, dlq, inbox, retry, retry_queue
+from saga_monitor.reading.leftovers import said_at
 from services.runtime import (
     BrokerRefused,
     BrokerTrouble,
@@ -16,8 +17,6 @@ from services.runtime import (
     open_history,
 )
 
-# Asking must not mend what it asks about: nothing is declared on the way.
-_NOTHING = Topology((), (), ())
 # Empty answers in a row before a stream that should go on is taken for broken: the broker's count of it may be
 # seconds old, and a busy broker takes its time.
 LONGEST_SILENCE = 20
@@ -26,15 +25,20 @@ _QUEUES = tuple(name(service) for service in CHOREOGRAPHY.services for name in (
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The answers of one moment. A queue that is not in `queues` does not exist.
+    """The answers of one moment. `asked`: the queues that were asked for; one that is neither in `queues` nor in
+    `unknown` does not exist. `unknown`: those that the broker refuses to count.
 
     `last_offset`: of the stream's newest entry, by the broker's count, which lags a little; -1 when it is empty,
-    None when there is no stream.
+    None when there is no stream. `first_offset`, `first_at`: of its oldest, when it holds one that is dated.
     """
 
     at: dt.datetime
     queues: Mapping[str, QueueCount]
     last_offset: int | None = None
+    asked: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+    first_offset: int | None = None
+    first_at: dt.datetime | None = None
 
     def inbox(self, service: str) -> QueueCount | None:
         return self.queues.get(inbox(service))
@@ -43,25 +47,47 @@ class Facts:
         found = self.queues.get(dlq(service))
         return found.messages if found else 0
 
+    def retry_queues(self, service: str) -> list[str]:
+        """Those of its queues for another try that were asked for, by name."""
+        return sorted(name for name in self.asked if name.startswith(f"{retry(service)}."))
 
-async def facts(history: History) -> Facts:
-    """Ask, through an open history. Raises BrokerTrouble when the broker is away."""
-    queues = await history.counts([*_QUEUES, HISTORY])
-    stream = queues.get(HISTORY)
+    def lacks(self, queue: str) -> bool:
+        """Whether the broker said that there is no such queue."""
+        return queue in self.asked and queue not in self.queues and queue not in self.unknown
+
+
+async def facts(history: History, delays: Sequence[float] = ()) -> Facts:
+    """Ask, through an open history; `delays`: the seconds between tries, which name the queues for another one.
+
+    Raises BrokerTrouble when the broker is away.
+    """
+    retries = [retry_queue(service, seconds) for service in CHOREOGRAPHY.services for seconds in delays]
+    asked = frozenset({*_QUEUES, *retries, HISTORY})
+    answers = await history.counts(sorted(asked))
+    counted = {name: count for name, count in answers.items() if count is not None}
+    stream = counted.get(HISTORY)
     first = await history.first() if stream and stream.messages else None
     last = first.offset + stream.messages - 1 if stream and first else -1
-    return Facts(dt.datetime.now(dt.UTC), queues, last if stream else None)
+    return Facts(
+        dt.datetime.now(dt.UTC),
+        counted,
+        last if stream else None,
+        asked,
+        frozenset(answers.keys() - counted.keys()),
+        first.offset if first else None,
+        said_at(first) if first else None,
+    )
 
 
 def open_to_ask(settings: Settings) -> AbstractAsyncContextManager[History]:
     """A connection to ask on. Raises BrokerTrouble or BrokerRefused when there is none to be had."""
-    return open_history(settings, _NOTHING)
+    return open_history(settings)
 
 
 async def ask_broker(settings: Settings) -> Facts | None:
     """Ask, on a connection of its own; None when the broker does not answer or refuses to."""
     try:
         async with open_to_ask(settings) as history:
-            return await facts(history)
+            return await facts(history, settings.retry_delays)
     except (BrokerTrouble, BrokerRefused):
         return None

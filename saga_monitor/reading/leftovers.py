@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from contracts.envelope import MAX_BODY_BYTES
+from services.runtime import HistoryEntry
 
 _Short = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
@@ -58,3 +59,8 @@ def utc(time: dt.datetime | None) -> dt.datetime | None:
         return time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
     except OverflowError:
         return None
+
+
+def said_at(entry: HistoryEntry) -> dt.datetime | None:
+    """When an entry says that it was said: by its properties, else by its own words."""
+    return utc(entry.timestamp) or time_of(about(entry.body).time)

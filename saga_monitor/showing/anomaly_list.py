@@ -3,32 +3,47 @@
 import asyncio
 import datetime as dt
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from saga_monitor.alerting.sight import unseen
 from saga_monitor.anomalies import Anomaly, Terms, anomalies_of, as_json
 from saga_monitor.queries import Queries
 from saga_monitor.reading.facts import ask_broker
+from saga_monitor.showing.standing import Freshness
 from saga_monitor.showing.tables import safe
 from services.runtime import Settings
 
 
-def show_anomalies(settings: Settings, read_up: Callable[[], None], *, for_program: bool, console: Console) -> int:
+class Asking(Protocol):
+    """Who asks: see `verbs/session.py`."""
+
+    settings: Settings
+    console: Console
+
+    def read_up(self) -> Freshness:
+        """Read what there is to read."""
+
+
+def show_anomalies(asking: Asking, *, for_program: bool) -> int:
     """Ask the broker, read what there is to read, and say what is wrong. Returns 1 when something is."""
-    # Asked first: whoever reads the history declares what is missing, and a missing queue explains much.
+    settings = asking.settings
+    # Asked first: what the queues hold by then, the history has told.
     facts = asyncio.run(ask_broker(settings))
-    read_up()
-    queries = Queries(settings.monitor_database, settings.stuck_after)
+    freshness = asking.read_up()
+    queries, now = Queries(settings.monitor_database, settings.stuck_after), dt.datetime.now(dt.UTC)
     try:
-        found = anomalies_of(queries, facts, dt.datetime.now(dt.UTC), Terms.of(settings))
+        judged = anomalies_of(queries, facts, now, Terms.of(settings))
     finally:
         queries.close()
+    found = [*unseen(answered=facts is not None, fresh=freshness.fresh, as_of=freshness.as_of, now=now), *judged]
     if for_program:
         print(json.dumps([as_json(anomaly) for anomaly in found], indent=2))
     else:
-        console.print(_view(found), soft_wrap=True)
+        asking.console.print(_view(found), soft_wrap=True)
     return 1 if found else 0
 
 

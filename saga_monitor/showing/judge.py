@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import datetime as dt
 
-from saga_monitor.anomalies import Terms, anomalies_of
+from saga_monitor.alerting.sight import Sight
+from saga_monitor.anomalies import Anomaly, Terms, anomalies_of
 from saga_monitor.console.ear import Ear
 from saga_monitor.history import Opening
 from saga_monitor.queries import Queries
@@ -19,7 +20,7 @@ READY_SECONDS = 0.25
 async def judge(asking: Opening, settings: Settings, ear: Ear) -> None:
     """Judge into `ear`, for ever, whenever the file is true of now. `asking` opens a connection to ask on."""
     with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
-        sitting = _Judge(queries, Terms.of(settings), ear)
+        sitting = _Judge(queries, settings, ear)
         while True:
             try:
                 async with asking() as history:
@@ -32,15 +33,22 @@ async def judge(asking: Opening, settings: Settings, ear: Ear) -> None:
 
 
 class _Judge:
-    def __init__(self, queries: Queries, terms: Terms, ear: Ear) -> None:
-        self._queries, self._terms, self._ear = queries, terms, ear
+    def __init__(self, queries: Queries, settings: Settings, ear: Ear) -> None:
+        self._queries, self._ear = queries, ear
+        self._terms, self._delays = Terms.of(settings), settings.retry_delays
+        self._sight, self._found = Sight(), list[Anomaly]()
+        self._judged_at: dt.datetime | None = None
 
     async def look(self, history: History | None) -> float:
         """Judge, if the file is true of now. Returns the seconds until the next look."""
-        if not await self._ready():
-            return READY_SECONDS
-        await self._judge(await facts(history) if history else None)
-        return JUDGING_SECONDS
+        ready, now = await self._ready(), dt.datetime.now(dt.UTC)
+        blind = self._sight.look(answered=history is not None, abreast=ready, now=now)
+        if ready:
+            await self._judge(await facts(history, self._delays) if history else None)
+        if ready or blind:
+            # What was wrong when it could last be judged stays on the screen, below the reason why it may be old.
+            self._ear.judged([*blind, *self._found], self._judged_at)
+        return JUDGING_SECONDS if ready else READY_SECONDS
 
     async def _ready(self) -> bool:
         try:
@@ -53,10 +61,10 @@ class _Judge:
     async def _judge(self, answers: Facts | None) -> None:
         now = dt.datetime.now(dt.UTC)
         try:
-            found = await asyncio.to_thread(anomalies_of, self._queries, answers, now, self._terms)
+            self._found = await asyncio.to_thread(anomalies_of, self._queries, answers, now, self._terms)
         except DatabaseRefused as error:
             self._ear.notice(str(error))
         except Exception as error:  # noqa: BLE001 - one strange order must not end the console
             self._ear.notice(f"what is wrong could not be judged: {type(error).__name__}: {error}")
         else:
-            self._ear.judged(found, now)
+            self._judged_at = now

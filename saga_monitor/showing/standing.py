@@ -2,14 +2,28 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 from saga_monitor.books.schema import moment
 from saga_monitor.queries import Queries
+from saga_monitor.report import rfc3339
 
 # A reader notes twice a second that there is nothing more; the web page allows as much (web/pulse.py).
 FRESH = dt.timedelta(seconds=15)
 _NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
 _KEPT_UP = {"live", "reading", "following"}
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """When what is known was last true, and whether that is as new as what is asked about."""
+
+    as_of: dt.datetime | None
+    fresh: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """What every answer to a program holds: `as_of` only where it is not the moment that was asked about."""
+        return {"fresh": True} if self.fresh else {"fresh": False, "as_of": rfc3339(self.as_of)}
 
 
 @dataclass

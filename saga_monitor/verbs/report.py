@@ -90,7 +90,7 @@ def _each(arguments: argparse.Namespace, session: Session, queries: Queries, sin
     limit = arguments.limit or (None if for_program else _LINES)
     reports = order_reports(queries, session.now, since, limit)
     if arguments.json:
-        _json_lines(reports)
+        _json_lines(one | session.stamp for one in reports)
     elif arguments.csv:
         _csv(map(flat, reports), COLUMNS)
     else:

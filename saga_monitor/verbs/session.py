@@ -15,30 +15,42 @@ from rich.console import Console, RenderableType
 from saga_monitor.books.past import world_at
 from saga_monitor.catching_up import catch_up
 from saga_monitor.history import Opening
+from saga_monitor.judging.words import span
 from saga_monitor.queries import Queries
 from saga_monitor.reading.moments import EXAMPLES, moment_of
 from saga_monitor.showing.printable import printable
+from saga_monitor.showing.standing import Freshness
 from saga_monitor.store import Store
 from services.runtime import Settings
 
 CATCH_UP_SECONDS = 15.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Session:
-    """`at`: the earlier time that is asked about; `now` is that time then."""
+    """`at`: the earlier time that is asked about; `now` is that time then. `freshness`: None until it has read."""
 
     settings: Settings
     opening: Opening
     console: Console
     now: dt.datetime
     at: dt.datetime | None = None
+    freshness: Freshness | None = None
 
-    def read_up(self) -> None:
+    def read_up(self) -> Freshness:
         """Read what there is to read, and say what the reader of the answer should know."""
+        asked = dt.datetime.now(dt.UTC)
         with closing(Store(self.settings.monitor_database)) as store:
-            for notice in asyncio.run(catch_up(self.opening, store, CATCH_UP_SECONDS)):
-                print(f"saga_monitor: {printable(notice)}", file=sys.stderr)
+            notices = asyncio.run(catch_up(self.opening, store, CATCH_UP_SECONDS))
+            position = store.position()
+        wanted = min(asked, self.at or asked)
+        fresh = position.caught_up_at is not None and position.caught_up_at >= wanted
+        self.freshness = Freshness(position.as_of, fresh)
+        if not fresh:
+            notices[-1:] = ["; ".join([*notices[-1:], _age(position.as_of, asked)])]
+        for notice in notices:
+            print(f"saga_monitor: {printable(notice)}", file=sys.stderr)
+        return self.freshness
 
     @contextmanager
     def queries(self) -> Iterator[Queries]:
@@ -50,11 +62,28 @@ class Session:
                 path = stack.enter_context(world_at(path, self.at))
             yield stack.enter_context(closing(Queries(path, self.settings.stuck_after)))
 
+    def exit_code(self, code: int) -> int:
+        """`code`, but never success for an answer that may be old."""
+        return code or int(self.freshness is not None and not self.freshness.fresh)
+
+    @property
+    def stamp(self) -> dict[str, Any]:
+        """How fresh an answer is, for a program."""
+        return self.freshness.as_json() if self.freshness else {}
+
     def say(self, value: Any, view: RenderableType, *, for_program: bool) -> None:
+        """To a program, each object with how fresh it is."""
         if for_program:
-            print(json.dumps(value, indent=2))
+            stamped = [row | self.stamp for row in value] if isinstance(value, list) else value | self.stamp
+            print(json.dumps(stamped, indent=2))
         else:
             self.console.print(view)
+
+
+def _age(as_of: dt.datetime | None, now: dt.datetime) -> str:
+    if as_of is None:
+        return "nothing has been read yet: what follows is not known"
+    return f"what follows was true at {as_of:%Y-%m-%d %H:%M:%S} UTC, {span(now - as_of)} ago"
 
 
 def begin(

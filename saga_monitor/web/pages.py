@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -83,7 +84,8 @@ class Pages:
 
     def _events(self, id_: str) -> list[Any]:
         with self._site.readers.reader() as reader:
-            events = reader.events(id_)
+            shift = reader.shift()
+            events = [replace(event, offset=event.offset - shift) for event in reader.events(id_)]
         if not events:
             raise HTTPException(404, f"No order {id_} in the history.")
         return events

@@ -161,11 +161,11 @@ class Reader(Queries):
     def freshness(self) -> Freshness:
         with self._asking() as connection:
             last, caught_up_at, heard = connection.execute(
-                "SELECT last_offset, caught_up_at, (SELECT heard FROM orders ORDER BY last_offset DESC LIMIT 1)"
-                " FROM position"
+                "SELECT coalesce(last_offset, -1) + shift, caught_up_at,"
+                " (SELECT heard FROM orders ORDER BY last_offset DESC LIMIT 1) FROM position"
             ).fetchone()
         # In a busy stream there is always more to read: then what was read last says how far it is.
-        return Freshness(-1 if last is None else last, moment(max(caught_up_at or 0, heard or 0) or None))
+        return Freshness(last, moment(max(caught_up_at or 0, heard or 0) or None))
 
 
 class Readers:

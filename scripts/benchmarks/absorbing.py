@@ -19,7 +19,8 @@ from services.runtime import (
     Outgoing,
     Properties,
     Settings,
-    open_history,
+    apply,
+    connected,
     open_publisher,
     read_settings,
     wanted_topology,
@@ -53,8 +54,8 @@ def measure(folder: Path, events: int, runs: int) -> dict[str, Any]:
 
 
 async def _fill(settings: Settings, events: int) -> None:
-    async with open_history(settings, wanted_topology(settings)):
-        pass  # the topology is there from here on
+    async with connected(settings, "bench declares") as connection:
+        await apply(connection, wanted_topology(settings), declare=True)
     orders = each_order(events, dt.datetime.now(dt.UTC), dt.timedelta(milliseconds=5))
     told = itertools.islice(itertools.chain.from_iterable(orders), events)
     async with open_publisher(settings, "bench publishes") as publisher:

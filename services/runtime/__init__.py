@@ -36,6 +36,7 @@ from services.runtime.errors import (
     ChoregraphieError,
     DatabaseRefused,
     DatabaseTrouble,
+    HistoryMissing,
     Reason,
     UserError,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "Fate",
     "History",
     "HistoryEntry",
+    "HistoryMissing",
     "Instant",
     "Key",
     "Look",

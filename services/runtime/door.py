@@ -130,5 +130,5 @@ class History(Protocol):
     async def last(self) -> HistoryEntry | None:
         """The newest entry, or None when the stream is empty. Raises BrokerTrouble when it is silent."""
 
-    async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
-        """Messages and consumers of each of `queues` that exists."""
+    async def counts(self, queues: Sequence[str]) -> Mapping[str, QueueCount | None]:
+        """Messages and consumers of each of `queues` that exists; None where the broker refuses to count."""

@@ -6,6 +6,7 @@ ChoregraphieError
 │   ├── BrokerRefused      credentials, virtual host, permissions
 │   └── DatabaseRefused    unwritable, held by another worker, of a newer version, damaged
 ├── BrokerTrouble          the session is lost or the broker is away; begin again
+│   └── HistoryMissing     the broker is there, and has no history stream yet
 ├── DatabaseTrouble        the database does not answer now; wait and try again, nobody's fault
 ├── ReactionFailed         a reaction raised; carries the delivery and the cause
 └── NotRead                a reaction looked at a row that its `reads` did not name
@@ -36,6 +37,10 @@ class DatabaseRefused(UserError):
 
 class BrokerTrouble(ChoregraphieError):
     """The broker is away or the session with it is lost; the next one may work."""
+
+
+class HistoryMissing(BrokerTrouble):
+    """The broker has no history stream: nobody has made it yet, or it was deleted. A worker makes it."""
 
 
 class DatabaseTrouble(ChoregraphieError):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.runtime import Settings, open_history, wanted_topology
+from services.runtime import Settings, open_history
 from tests.support.outsider import Outsider
+from tests.support.topology import declare_topology
 
 if TYPE_CHECKING:
     import pytest
@@ -16,7 +17,8 @@ MANY = 3000
 
 async def test_the_newest_entry_is_known_at_once(amqp_url: str, outsider: Outsider) -> None:
     settings = Settings(amqp_url=amqp_url)
-    async with open_history(settings, wanted_topology(settings)) as history:
+    await declare_topology(settings)
+    async with open_history(settings) as history:
         assert (await history.first(), await history.last()) == (None, None)
         for number in range(2):
             outsider.publish("client.events", "commande.initiee", b"%d" % number)
@@ -31,14 +33,16 @@ async def test_a_stream_that_has_just_got_its_first_entry_is_not_taken_for_empty
     """By a process so busy that its time to wait is up before it has looked at what came."""
     monkeypatch.setattr("services.runtime.broker.history.IDLE_SECONDS", 0)
     settings = Settings(amqp_url=amqp_url)
-    async with open_history(settings, wanted_topology(settings)) as history:
+    await declare_topology(settings)
+    async with open_history(settings) as history:
         outsider.publish("client.events", "commande.initiee", b"{}")
         assert await history.first() is not None
 
 
 async def test_the_newest_entry_of_a_large_chunk_is_the_newest(amqp_url: str) -> None:
     settings = Settings(amqp_url=amqp_url)
-    async with open_history(settings, wanted_topology(settings)) as history:
+    await declare_topology(settings)
+    async with open_history(settings) as history:
         with Outsider(amqp_url, confirms=False) as hasty:
             for _ in range(MANY):
                 hasty.publish("client.events", "commande.initiee", b"{}")

@@ -14,7 +14,7 @@ from saga_monitor.catching_up import catch_up
 from saga_monitor.queries import Queries
 from saga_monitor.reading.facts import ask_broker
 from saga_monitor.store import Store
-from services.runtime import open_history, read_settings, wanted_topology
+from services.runtime import open_history, read_settings
 from tests.support.workers import environment
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ class Scene:
         self._settings = read_settings(self.environment)
 
     def wrong(self) -> list[Anomaly]:
-        """What is wrong now. The broker is asked first: reading declares what is missing."""
+        """What is wrong now."""
         settings = self._settings
         facts = asyncio.run(ask_broker(settings))
         store = Store(settings.monitor_database)
         try:
-            opening = functools.partial(open_history, settings, wanted_topology(settings))
+            opening = functools.partial(open_history, settings)
             assert asyncio.run(catch_up(opening, store, 20)) == []
         finally:
             store.close()

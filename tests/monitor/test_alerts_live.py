@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from services.runtime import open_history, read_settings, wanted_topology
+from services.runtime import read_settings
 from tests.monitor.stage import HELD, KNOWN, said
 from tests.runtime.test_telemetry import free_port
+from tests.support.topology import declare_topology
 from tests.support.workers import ROOT, environment, until
 
 if TYPE_CHECKING:
@@ -88,8 +89,7 @@ async def test_a_stuck_order_is_told_once_and_a_killed_monitor_does_not_tell_it_
             alert_webhook=url,
         )
         settings = read_settings(environ)
-        async with open_history(settings, wanted_topology(settings)):
-            pass
+        await declare_topology(settings)
         start = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)
         for line in HELD:
             exchange = f"{KNOWN[line.type].SAID_BY}.events"

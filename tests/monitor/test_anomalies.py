@@ -142,7 +142,12 @@ async def test_dead_letters_are_those_that_the_queue_still_holds(monitor: Monito
     stream.set_aside("stock", said("CMD-1", PLACED[0]), "invalid")
     one = await wrong(monitor, stream, broker(stock_dlq=QueueCount(1, 0)))
     assert found(one) == [("dead_letter", "stock", "invalid")]
-    assert len(await wrong(monitor, stream, broker(stock_dlq=QueueCount(9, 0)))) == 2
+    more = await wrong(monitor, stream, broker(stock_dlq=QueueCount(9, 0)))
+    assert [(anomaly.reason, anomaly.count) for anomaly in more] == [
+        ("unreadable", 1),
+        ("invalid", 1),
+        ("not_in_history", 7),
+    ]
     assert await wrong(monitor, stream, broker()) == []
     assert len(await wrong(monitor, stream, None)) == 2
     assert await wrong(monitor, stream, None, LATER + dt.timedelta(hours=2)) == []

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from saga_monitor.anomalies import Kind
 from saga_monitor.judging.patience import ENOUGH_MEASURES
+from tests.monitor.conftest import Monitor
 from tests.monitor.stage import CONFIRMED, HELD, PLACED, START, Line
 from tests.monitor.test_anomalies import broker, wrong
 
 if TYPE_CHECKING:
-    from tests.monitor.conftest import Monitor
+    from pathlib import Path
+
     from tests.monitor.stage import Stream
 
 
@@ -35,14 +37,17 @@ async def test_a_slow_step_is_given_the_time_that_it_takes(monitor: Monitor, str
     assert await stuck(monitor, stream, 400) == {"FAST", "SLOW"}
 
 
-async def test_one_outlier_among_few_or_many_mutes_nothing(monitor: Monitor, stream: Stream) -> None:
+async def test_one_outlier_among_few_or_many_mutes_nothing(
+    monitor: Monitor, stream: Stream, tmp_path: Path
+) -> None:
     paid_after(stream, 80_000, 1)
     paid_after(stream, 1, 30)
     stream.tell("WAITS", HELD)
     assert await stuck(monitor, stream, 100) == {"WAITS"}
     paid_after(stream, 2, ENOUGH_MEASURES)
-    monitor.store.forget()  # said now, orders of days ago would be those of a wrong clock
-    assert await stuck(monitor, stream, 100) == {"WAITS"}
+    anew = Monitor(tmp_path / "anew.sqlite3")  # said now, orders of days ago would be those of a wrong clock
+    assert await stuck(anew, stream, 100) == {"WAITS"}
+    anew.close()
 
 
 async def test_an_outage_in_the_measures_mutes_nothing_for_ever(monitor: Monitor, stream: Stream) -> None:

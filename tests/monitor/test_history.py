@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor import history
+from saga_monitor import history, resuming
+from saga_monitor.books.gaps import Gap, Loss, standing_gaps
 from saga_monitor.history import runs
 from saga_monitor.progress import Flag, State
 from saga_monitor.reading.entries import SaidEntry, read_entry
@@ -135,9 +136,26 @@ async def test_a_recreated_stream_is_noticed_and_read_from_its_start(
     if longer:
         stream.tell("NEWER", CONFIRMED + [ASKED] * 3)
     await monitor.hear(stream)
-    assert monitor.queries.order("OLD", SOON) is None
-    assert monitor.queries.order("NEW", SOON) is not None
+    assert [order.commande_id for order in monitor.queries.orders(None, 9, SOON)][-2:] == ["NEW", "OLD"]
+    assert monitor.queries.totals(SOON).state(State.COMPLETED) == 1 + longer
     assert "starting again" in monitor.notices[0]
+    assert [gap.loss for gap in gaps(monitor)] == [Loss.REPLACED]
+    stream.tell("LATER", PLACED)
+    await monitor.hear(stream)
+    assert monitor.queries.orders(None, 1, SOON)[0].commande_id == "LATER"
+    assert len(monitor.notices) == 1
+
+
+def gaps(monitor: Monitor) -> list[Gap]:
+    return standing_gaps(monitor.queries, START)
+
+
+async def test_dead_letters_of_two_streams_at_the_same_offset_are_two(stream: Stream, monitor: Monitor) -> None:
+    for number in (1, 2):
+        stream.set_aside("paiement", said(f"CMD-{number}", HELD[1]))
+        await monitor.hear(stream)
+        stream.recreate()
+    assert monitor.queries.totals(SOON).count("dead_letters") == 2
 
 
 async def test_an_emptied_stream_is_noticed(stream: Stream, monitor: Monitor) -> None:
@@ -145,27 +163,31 @@ async def test_an_emptied_stream_is_noticed(stream: Stream, monitor: Monitor) ->
     await monitor.hear(stream)
     stream.recreate()
     await monitor.hear(stream)
-    assert monitor.queries.totals(SOON).orders == 0
+    assert monitor.queries.totals(SOON).orders == 1
     assert "empty" in monitor.notices[0]
+    stream.tell("NEW", CONFIRMED)
+    await monitor.hear(stream)
+    assert (monitor.queries.totals(SOON).orders, len(gaps(monitor))) == (2, 1)
 
 
 async def test_a_stream_that_ends_before_what_was_read_is_noticed(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stream restored from an older copy: the same beginning, fewer entries."""
-    monkeypatch.setattr(history, "RECOGNITION_SECONDS", 0.05)
+    monkeypatch.setattr(resuming, "RECOGNITION_SECONDS", 0.05)
     stream.tell("CMD-1", CONFIRMED)
     await monitor.hear(stream)
     del stream.kept[3:]
     stream.next = 3
     await monitor.hear(stream)
     assert "ends before" in monitor.notices[0]
-    assert monitor.queries.totals(SOON).count("events") == 3
+    assert monitor.queries.totals(SOON).count("events") == len(CONFIRMED)
+    assert [gap.loss for gap in gaps(monitor)] == [Loss.REPLACED]
 
 
 async def test_silence_forgets_nothing(stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long what was read last does not come: the broker says that it is there."""
-    monkeypatch.setattr(history, "RECOGNITION_SECONDS", 0.02)
+    monkeypatch.setattr(resuming, "RECOGNITION_SECONDS", 0.02)
     stream.tell("CMD-1", CONFIRMED)
     await monitor.hear(stream)
     stream.withheld = len(CONFIRMED)
@@ -198,7 +220,50 @@ async def test_a_stream_trimmed_past_what_was_read_is_said_to_be(stream: Stream,
     stream.trim(3)
     await monitor.hear(stream)
     assert "trimmed" in monitor.notices[0]
-    assert monitor.queries.order("CMD-1", SOON) is None
+    assert monitor.queries.order("CMD-1", SOON) is not None
+    (gap,) = gaps(monitor)
+    assert (gap.loss, gap.lost, gap.offset) == (Loss.TRIMMED, 2, 3)
+    assert gap.until == START + dt.timedelta(milliseconds=CONFIRMED[2].ms)
+    assert "2 events were lost unread" in monitor.notices[0]
+    await monitor.hear(stream)
+    assert len(gaps(monitor)) == len(monitor.notices) == 1
+
+
+async def test_of_a_stream_trimmed_up_to_what_was_read_nothing_is_lost(stream: Stream, monitor: Monitor) -> None:
+    stream.tell("CMD-1", CONFIRMED)
+    await monitor.hear(stream)
+    stream.trim(len(CONFIRMED))
+    stream.tell("CMD-2", PLACED)
+    await monitor.hear(stream)
+    assert (monitor.queries.totals(SOON).orders, gaps(monitor), monitor.notices) == (2, [], [])
+
+
+async def test_one_event_lost_unread_is_one_event_lost(stream: Stream, monitor: Monitor) -> None:
+    stream.tell("CMD-1", PLACED)
+    await monitor.hear(stream)
+    stream.tell("CMD-2", CONFIRMED)
+    stream.trim(2)
+    await monitor.hear(stream)
+    assert [gap.lost for gap in gaps(monitor)] == [1]
+
+
+async def test_a_new_file_says_that_the_stream_has_lost_its_beginning(stream: Stream, monitor: Monitor) -> None:
+    stream.tell("CMD-1", CONFIRMED)
+    stream.trim(2)
+    await monitor.hear(stream)
+    (gap,) = gaps(monitor)
+    assert (gap.loss, gap.lost, gap.offset) == (Loss.BEGINNING, None, 2)
+    assert "begins at entry 2" in monitor.notices[0]
+
+
+async def test_entries_dropped_under_a_slow_reader_are_lost(stream: Stream, monitor: Monitor) -> None:
+    """The connection lasts, and the stream drops what was not read yet; a single offset is the broker's own."""
+    stream.tell("CMD-1", CONFIRMED)
+    stream.tell("CMD-2", CONFIRMED)
+    del stream.kept[1]
+    del stream.kept[3:6]
+    await monitor.hear(stream)
+    assert [(gap.loss, gap.lost) for gap in gaps(monitor)] == [(Loss.TRIMMED, 3)]
 
 
 async def test_ten_malformed_entries_do_not_stop_it(stream: Stream, monitor: Monitor) -> None:

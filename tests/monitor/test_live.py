@@ -23,8 +23,9 @@ import pika
 import pytest
 
 from contracts.topology import REASON_HEADER, events
-from services.runtime import open_history, read_settings, wanted_topology
+from services.runtime import read_settings
 from tests.monitor.stage import CONFIRMED, HELD, KNOWN, PAID, STORIES, Line, said
+from tests.support.topology import declare_topology, declare_topology_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,8 +44,7 @@ def environment(amqp_url: str, tmp_path: Path) -> dict[str, str]:
 async def channel(environment: dict[str, str]) -> Any:
     """A foreign client's channel, on a broker that has its topology."""
     settings = read_settings(environment)
-    async with open_history(settings, wanted_topology(settings)):
-        pass
+    await declare_topology(settings)
     connection = pika.BlockingConnection(pika.URLParameters(environment["SAGA_AMQP_URL"]))
     yield connection.channel()
     connection.close()
@@ -159,14 +159,15 @@ def test_a_stream_deleted_under_it_is_noticed(environment: dict[str, str], chann
     with out.open("wb") as lines, err.open("wb") as errors, monitor(environment, lines, errors) as process:
         until(lambda: b"CMD-OLD" in out.read_bytes() and b"live" in err.read_bytes())
         channel.queue_delete("saga.history")
-        until(lambda: b"broker away" in err.read_bytes())
+        until(lambda: b"no history" in err.read_bytes())
+        declare_topology_at(environment["SAGA_AMQP_URL"])
         until(lambda: err.read_bytes().count(b"live") > 1, 40)
         tell(channel, "CMD-NEW", PAID)
         until(lambda: b"CMD-NEW" in out.read_bytes())
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     assert b"starting again from its first entry" in err.read_bytes()
-    assert command(environment, "report")["sagas"]["total"] == 1
+    assert command(environment, "report")["sagas"]["total"] == 2
 
 
 def test_ctrl_c_leaves_the_terminal_as_it_was(environment: dict[str, str], channel: Any) -> None:

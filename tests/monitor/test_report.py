@@ -119,8 +119,9 @@ def test_with_the_broker_away_what_was_known_is_still_told(command: Any, stream:
     assert command("list")[0] == 0
     stream.away = True
     code, out, err = command("show", "CMD-1", "--json")
-    assert (code, json.loads(out)["state"]) == (0, "COMPLETED")
+    assert (code, json.loads(out)["state"], json.loads(out)["fresh"]) == (1, "COMPLETED", False)
     assert "broker away" in err
+    assert "what follows was true at" in err
     assert len(err.splitlines()) == 1
 
 

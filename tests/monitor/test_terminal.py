@@ -161,10 +161,10 @@ def test_a_console_beside_a_writer_says_that_it_follows(environment: dict[str, s
         reader.run()
         reader.awaits("following · 1 in flight of 1 orders", "another monitor writes this file")
         reader.press("a")
-        reader.awaits("following · 1 anomaly", "CMD-1 waits for paiement.effectue")
+        reader.awaits("following · 3 anomalies", "CMD-1 waits for paiement.effectue")
         writer.press("q")
         writer.awaits("left with 0")
-        reader.awaits("live · 1 anomaly")
+        reader.awaits("live · 3 anomalies")
 
 
 def test_a_bad_setting_is_one_line_and_no_screen(environment: dict[str, str]) -> None:

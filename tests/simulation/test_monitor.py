@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.history import mark, runs
+from saga_monitor.history import runs
 from saga_monitor.progress import Progress, SetAside, State, judge
 from saga_monitor.queries import Queries
 from saga_monitor.reading.entries import DeadEntry, SaidEntry, read_entry
+from saga_monitor.resuming import mark
 from saga_monitor.store import Store
 from services.runtime import HistoryEntry
 from services.simulation import plan, walk

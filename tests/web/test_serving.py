@@ -20,6 +20,7 @@ from playwright.sync_api import expect
 
 from contracts.topology import events
 from tests.monitor.stage import CONFIRMED, HELD, KNOWN, STORIES, said
+from tests.support.topology import declare_topology_at
 from tests.web.shop_history import seconds
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def tell(outsider: Outsider, commande_id: str, lines: Sequence[Line]) -> None:
 def test_orders_on_a_real_broker_appear_in_a_real_browser(
     tmp_path: Path, amqp_url: str, outsider: Outsider, open_page: Callable[..., Page]
 ) -> None:
+    declare_topology_at(amqp_url)
     with running(environment(tmp_path, amqp_url)) as (url, _):
         until_ready(url)
         page = open_page(url)

@@ -6,14 +6,15 @@ import datetime as dt
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, Literal
 
+import aiormq
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import DeliveredMessage
 from pamqp import commands
 
-from contracts.topology import HISTORY, Topology
-from services.runtime.broker.session import TROUBLES, apply, connected, count, in_time, said
+from contracts.topology import HISTORY
+from services.runtime.broker.session import TROUBLES, connected, count_allowed, in_time, said
 from services.runtime.door import HistoryEntry, QueueCount
-from services.runtime.errors import BrokerTrouble
+from services.runtime.errors import BrokerTrouble, HistoryMissing
 from services.runtime.settings import Settings
 
 BATCH = 500
@@ -91,12 +92,12 @@ class RabbitHistory:
         return messages
 
     async def _length(self) -> int:
-        found = await self.counts([HISTORY])
-        return found[HISTORY].messages if HISTORY in found else 0
+        found = (await self.counts([HISTORY])).get(HISTORY)
+        return found.messages if found else 0
 
-    async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
-        """Messages and consumers of each of `queues` that exists."""
-        return await count(self._connection, queues)
+    async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount | None]:
+        """Messages and consumers of each of `queues` that exists; None where the broker refuses to count."""
+        return await count_allowed(self._connection, queues)
 
     @contextlib.asynccontextmanager
     async def _reading(self, start: Start) -> AsyncIterator["_Reading"]:
@@ -107,11 +108,23 @@ class RabbitHistory:
             # A stream refuses consumers without a prefetch, and `basic.get` altogether.
             await in_time(raw.basic_qos(prefetch_count=2 * BATCH))
             where: dict[str, Any] = {"x-stream-offset": start}
-            await in_time(raw.basic_consume(HISTORY, reading.on_message, arguments=where))
+            await _consume(raw, reading, where)
             yield reading
         finally:
             with contextlib.suppress(BrokerTrouble):
                 await in_time(channel.close(), 5)
+
+
+async def _consume(raw: Any, reading: "_Reading", arguments: dict[str, Any]) -> None:
+    """Raises HistoryMissing when there is no stream to read."""
+    try:
+        await in_time(raw.basic_consume(HISTORY, reading.on_message, arguments=arguments))
+    except BrokerTrouble as error:
+        if isinstance(error.__cause__, aiormq.exceptions.ChannelNotFoundEntity):
+            raise HistoryMissing(
+                f"the broker has no stream {HISTORY}: a worker makes it when it starts"
+            ) from error.__cause__
+        raise
 
 
 class _Reading:
@@ -189,11 +202,10 @@ def _entry(message: DeliveredMessage) -> HistoryEntry:
 
 
 @contextlib.asynccontextmanager
-async def open_history(settings: Settings, wanted: Topology) -> AsyncIterator[RabbitHistory]:
-    """Connect to read the history; `wanted` is applied or checked first, so that a monitor may be first to start.
+async def open_history(settings: Settings) -> AsyncIterator[RabbitHistory]:
+    """Connect to read the history. Nothing is declared or bound: a reader needs no right but to read.
 
     Raises BrokerRefused when the broker says no, BrokerTrouble when it is away.
     """
     async with connected(settings, "monitor reads") as connection:
-        await apply(connection, wanted, declare=settings.topology == "apply")
         yield RabbitHistory(connection)

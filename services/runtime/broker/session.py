@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import aio_pika
 import aiormq
 import structlog
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from contracts.topology import HISTORY, Queue, Topology
 from services.runtime.amqp_url import broker_address
@@ -182,16 +182,31 @@ async def _has_other_bounds(connection: AbstractConnection, history: Queue, *, d
 
 async def count(connection: AbstractConnection, queues: Sequence[str]) -> dict[str, QueueCount]:
     """Messages and consumers of each of `queues` that exists, by passive declaration."""
-    found: dict[str, QueueCount] = {}
+    answers = await count_allowed(connection, queues)
+    for name, answer in answers.items():
+        if answer is None:
+            raise BrokerTrouble(f"the broker does not let {name} be counted")
+    return {name: answer for name, answer in answers.items() if answer is not None}
+
+
+async def count_allowed(connection: AbstractConnection, queues: Sequence[str]) -> dict[str, QueueCount | None]:
+    """The same; None for a queue that exists and that the broker refuses to count."""
+    found: dict[str, QueueCount | None] = {}
+    channel: AbstractChannel | None = None
     for name in queues:
-        # A missing queue closes its channel, so each question has its own.
-        channel = await in_time(connection.channel(publisher_confirms=False))
+        if channel is None:
+            channel = await in_time(connection.channel(publisher_confirms=False))
         try:
             raw = await in_time(channel.get_underlay_channel())
             answer = await in_time(raw.queue_declare(name, passive=True))
             found[name] = QueueCount(answer.message_count or 0, answer.consumer_count or 0)
-            await in_time(channel.close())
-        except BrokerTrouble as error:
-            if not isinstance(error.__cause__, aiormq.exceptions.ChannelNotFoundEntity):
+        except (BrokerTrouble, BrokerRefused) as error:
+            if not isinstance(error.__cause__, aiormq.exceptions.ChannelClosed):
                 raise
+            # Whatever was wrong with this one, it closed the channel: the next question has another.
+            channel = None
+            if not isinstance(error.__cause__, aiormq.exceptions.ChannelNotFoundEntity):
+                found[name] = None
+    if channel is not None:
+        await in_time(channel.close())
     return found

@@ -1,0 +1,97 @@
+"""What is wrong with the broker's queues, whatever the history tells: counted by the broker itself."""
+
+import datetime as dt
+from collections.abc import Collection, Iterator
+
+from contracts.choreography import CHOREOGRAPHY
+from contracts.topology import dlq, inbox, retry
+from saga_monitor.books import evidence
+from saga_monitor.judging.anomaly import Anomaly, Kind
+from saga_monitor.judging.reasons import Reason
+from saga_monitor.queries import Queries
+from saga_monitor.reading.facts import Facts
+
+# A message comes back a little later than it says, from a queue that others stand before it in.
+LATE_AT_MOST = dt.timedelta(minutes=5)
+
+
+def queue_anomalies(queries: Queries, facts: Facts, found: Collection[Anomaly]) -> Iterator[Anomaly]:
+    """What the queues hold or lack, as far as `found`, the anomalies of orders, does not say it already."""
+    told = {anomaly.service for anomaly in found if anomaly.reason in {Reason.NO_CONSUMER, Reason.NO_QUEUE}}
+    for service in CHOREOGRAPHY.services:
+        if service not in told:
+            yield from _inbox(service, facts)
+        yield from _retries(queries, service, facts)
+    yield from _missing(facts, told)
+    yield from _not_counted(facts)
+
+
+def _inbox(service: str, facts: Facts) -> Iterator[Anomaly]:
+    queue = facts.inbox(service)
+    if queue and queue.messages and not queue.consumers:
+        text = f"{inbox(service)} has no consumer and {_messages(queue.messages)}: start a worker with"
+        text += f" `python -m services run {service}`"
+        yield _queue(service, facts, "no_consumer", text, queue.messages)
+
+
+def _retries(queries: Queries, service: str, facts: Facts) -> Iterator[Anomaly]:
+    waiting = sum(facts.queues[name].messages for name in facts.retry_queues(service) if name in facts.queues)
+    if not waiting:
+        return
+    untold = waiting - evidence.retries_under_way(queries, service, facts.at - LATE_AT_MOST)
+    if untold > 0:
+        text = (
+            f"{_messages(waiting)} in the queues {retry(service)}.* for another try, and the history tells nothing"
+        )
+        text += f" of {untold}: see the log of {service}; what cannot be done ends in {dlq(service)}"
+        yield _queue(service, facts, "retrying", text, untold)
+
+
+def _missing(facts: Facts, told: Collection[str | None]) -> Iterator[Anomaly]:
+    if facts.asked and not facts.queues and not facts.unknown:
+        text = "none of the saga's queues exists on this broker: start the workers, which declare them, or see"
+        text += " whether SAGA_AMQP_URL names the right broker and virtual host"
+        yield _queue(None, facts, "missing", text)
+        return
+    for service in CHOREOGRAPHY.services:
+        missing = [name for name in (inbox(service), dlq(service)) if facts.lacks(name)]
+        if service in told:
+            missing = [name for name in missing if name != inbox(service)]
+        ladder = facts.retry_queues(service)
+        # Where none of them exists, the workers were given other delays than this monitor.
+        if any(name in facts.queues for name in ladder):
+            missing += [name for name in ladder if facts.lacks(name)]
+        if missing:
+            text = (
+                f"{', '.join(missing)} {'does' if len(missing) == 1 else 'do'} not exist, or the node that holds"
+            )
+            text += (
+                f" them is down: what is sent there is lost; restart the worker of {service}, which declares them"
+            )
+            yield _queue(service, facts, "missing", text, len(missing))
+
+
+def _not_counted(facts: Facts) -> Iterator[Anomaly]:
+    if facts.unknown:
+        text = (
+            f"the broker does not let this monitor count {', '.join(sorted(facts.unknown))}: what they hold is not"
+        )
+        text += " known; see who holds them, and which rights this user has"
+        yield Anomaly(Kind.BLIND, None, None, facts.at, "not_counted", text)
+
+
+def untold_letters(service: str, facts: Facts, told: int) -> Iterator[Anomaly]:
+    """The dead letters that stand in the queue, and of which the history told nothing that was read."""
+    held = facts.dead_letters(service)
+    if held > told:
+        text = f"{_messages(held)} in {dlq(service)}, and the history tells nothing of {held - told}:"
+        text += " look at them with the broker's own tools; each has its reason in the header x-saga-reason"
+        yield Anomaly(Kind.DEAD_LETTER, None, service, facts.at, "not_in_history", text, held - told)
+
+
+def _queue(service: str | None, facts: Facts, reason: str, text: str, count: int = 1) -> Anomaly:
+    return Anomaly(Kind.QUEUE, None, service, facts.at, reason, text, count)
+
+
+def _messages(count: int) -> str:
+    return f"{count} message{'' if count == 1 else 's'}"

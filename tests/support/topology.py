@@ -1,0 +1,22 @@
+"""The broker's topology as a worker makes it, for tests that start no worker."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from services.runtime import Settings, apply, connected, wanted_topology
+
+
+async def declare_topology(settings: Settings) -> None:
+    """Declare every exchange, queue and binding that `settings` ask for."""
+    async with connected(settings, "a test declares") as connection:
+        await apply(connection, wanted_topology(settings), declare=True)
+
+
+def declare_topology_at(amqp_url: str, **settings: Any) -> None:
+    """The same for a test that is no coroutine; on a thread, for a browser's driver may run a loop on this one."""
+    wanted = Settings(amqp_url=amqp_url, **settings)
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, declare_topology(wanted)).result()
