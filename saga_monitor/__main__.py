@@ -14,7 +14,7 @@ try:
 
     from saga_monitor.showing.live import watch
     from saga_monitor.showing.printable import printable
-    from saga_monitor.verbs import anomalies, history, orders, report, serving
+    from saga_monitor.verbs import anomalies, history, letters, orders, report, serving
     from saga_monitor.verbs.session import begin
     from services.runtime import (
         Settings,
@@ -44,6 +44,7 @@ _EPILOG = """examples:
   python -m saga_monitor report --orders --csv  each order, for a spreadsheet
   python -m saga_monitor history --follow       the events as they are said
   python -m saga_monitor anomalies              what is wrong, why, and what to do about it
+  python -m saga_monitor letter 1207            a dead letter: its bytes, why it was set aside, what to do
   python -m saga_monitor serve                  the web page, at http://127.0.0.1:8787/
 
 The monitor is passive: it reads the stream saga.history and publishes nothing. What it knows is kept in the
@@ -123,7 +124,14 @@ def _console() -> Console:
 
 
 # A module of `verbs` each: its `add` declares the verb, and says what to run with the arguments and a session.
-VERBS = {"list|show": orders, "report": report, "history": history, "anomalies": anomalies, "serve": serving}
+VERBS = {
+    "list|show": orders,
+    "report": report,
+    "history": history,
+    "anomalies": anomalies,
+    "letter": letters,
+    "serve": serving,
+}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ of its queues is handed in as data (`facts.py`), so that judging needs no connec
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
@@ -87,15 +87,8 @@ def anomalies_of_order(
 
 def as_json(anomaly: Anomaly) -> dict[str, Any]:
     since = anomaly.since
-    return {
-        "kind": anomaly.kind,
-        "commande_id": anomaly.commande_id,
-        "service": anomaly.service,
-        "since": since.isoformat(timespec="milliseconds").replace("+00:00", "Z") if since else None,
-        "reason": anomaly.reason,
-        "sentence": anomaly.sentence,
-        "count": anomaly.count,
-    }
+    said = since.isoformat(timespec="milliseconds").replace("+00:00", "Z") if since else None
+    return asdict(anomaly) | {"since": said}
 
 
 def _gravest(anomaly: Anomaly) -> tuple[int, int, str]:
@@ -185,7 +178,11 @@ def _dead_letter(letter: Letter) -> Anomaly:
     what = f"{dead.type or 'a message'} is in {dead.service}.dlq"
     of = f"{id_}: " if id_ else ""
     text = f"{of}{what}: {because(dead.reason, dead.detail)}; {remedy(dead)}"
-    return Anomaly(Kind.DEAD_LETTER, id_, dead.service, dead.at, bounded(dead.reason), text, 1 + letter.alike)
+    return Anomaly(
+        *(Kind.DEAD_LETTER, id_, dead.service, dead.at, bounded(dead.reason), text),
+        count=1 + letter.alike,
+        letter=letter.offset,
+    )
 
 
 def _strangers(queries: Queries, now: dt.datetime) -> Iterator[Anomaly]:

@@ -13,7 +13,10 @@ EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`count`: of everything that is wrong so, looked at or not. `sentence` is the first one's."""
+    """`count`: of everything that is wrong so, looked at or not. `sentence` is the first one's.
+
+    `letters`: the offsets of dead letters, as examples too.
+    """
 
     kind: Kind
     service: str | None
@@ -22,6 +25,7 @@ class Group:
     orders: tuple[str, ...]
     since: dt.datetime | None
     sentence: str
+    letters: tuple[int, ...] = ()
 
 
 def grouped(anomalies: Iterable[Anomaly]) -> list[Group]:
@@ -37,4 +41,5 @@ def _group(anomalies: list[Anomaly]) -> Group:
     orders = tuple(dict.fromkeys(a.commande_id for a in anomalies if a.commande_id))[:EXAMPLES]
     since = min((anomaly.since for anomaly in anomalies if anomaly.since), default=None)
     count = sum(anomaly.count for anomaly in anomalies)
-    return Group(first.kind, first.service, first.reason, count, orders, since, first.sentence)
+    letters = tuple(a.letter for a in anomalies if a.letter is not None)[:EXAMPLES]
+    return Group(first.kind, first.service, first.reason, count, orders, since, first.sentence, letters)

@@ -55,6 +55,7 @@ def detail(
                 "type": d.type,
                 "reason": d.reason,
                 "detail": d.detail,
+                "offset": d.offset,
             }
             for d in dead_letters
         ],

@@ -78,6 +78,7 @@ class Letter:
     commande_id: str | None
     dead: Dead
     alike: int
+    offset: int
 
 
 def cases(queries: Queries, silent_for: float, now: dt.datetime, marks: Marks) -> list[Case]:
@@ -148,7 +149,7 @@ def newest_dead_letters(
     """The `count` newest of a service, or all since then; of very many, some of each reason."""
     alike = sample.letters(queries, service, since, -1 if count is None else count, REASONS, LOOKED_AT)
     rows = queries.ask(_LETTERS_AT, json.dumps(list(alike)))
-    return [Letter(row[0], _letter(row), alike[row[-1]]) for row in rows]
+    return [Letter(row[0], _letter(row), alike[row[-1]], row[-1]) for row in rows]
 
 
 def retries_under_way(queries: Queries, service: str, since: dt.datetime) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from saga_monitor.books import minutes, signs, tallies, times
 from saga_monitor.books.keeping import keep
+from saga_monitor.books.letters import keep_copies
 from saga_monitor.books.schema import ORDER_COLUMNS, instant, moment
 from saga_monitor.books.unknown import keep_unknown
 from saga_monitor.progress import Flag, Heard, Progress, Retried, SetAside, judge
@@ -65,6 +66,7 @@ def take_in(connection: sqlite3.Connection, records: Sequence[Record]) -> list[s
     times.keep(connection, took)
     minutes.keep(connection, seen)
     keep_unknown(connection, records)
+    keep_copies(connection, records)
     signs.keep(connection, records, {id_: order.events for id_, order in orders.items()})
     return list(orders)
 

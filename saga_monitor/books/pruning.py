@@ -13,7 +13,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 
-from saga_monitor.books import minutes, tallies, times
+from saga_monitor.books import letters, minutes, tallies, times
 from saga_monitor.books.projection import add, counted
 from saga_monitor.books.schema import instant
 from saga_monitor.progress import Flag, State
@@ -66,6 +66,7 @@ def forget(connection: sqlite3.Connection, before: int, after: int) -> int | Non
         for table in ("retries", "dead_letters"):
             # Unreadable ones belong to no order.
             connection.execute(f"DELETE FROM {table} WHERE commande_id IS NULL AND at < ?", (before,))  # noqa: S608
+        letters.forget_copies(connection)
         return None
     return int(found[-1][-2])
 

@@ -10,7 +10,7 @@ from services.runtime import DatabaseRefused
 # "CHOR" in the file's header, so that another program's file is never written to.
 APPLICATION_ID = 0x43484F52
 # Raised with every change of the tables or of the judgement: the stream rebuilds what an older version kept.
-VERSION = 8
+VERSION = 9
 BUSY_SECONDS = 5.0
 # Room for the pages that a batch touches, whatever the size of the file; memory stays flat.
 CACHE_KIB = 16_000
@@ -53,6 +53,12 @@ CREATE TABLE dead_letters (
 );
 CREATE INDEX dead_letters_of_order ON dead_letters (commande_id);
 CREATE INDEX dead_letters_of_service ON dead_letters (service, "offset");
+
+-- The first bytes of the newest dead letters, and their headers as JSON.
+CREATE TABLE copies (
+    "offset" INTEGER PRIMARY KEY, body BLOB NOT NULL, size INTEGER NOT NULL, headers TEXT NOT NULL,
+    routing_key TEXT NOT NULL
+);
 
 -- Its indexes: indexes.py.
 CREATE TABLE orders (

@@ -30,7 +30,8 @@ class Kind(StrEnum):
 class Anomaly:
     """`reason`: one word for a program, of a few. `sentence`: what happened, and what to do, for a person.
 
-    `count`: how many it stands for: itself, and those like it that were not looked at.
+    `count`: how many it stands for: itself, and those like it that were not looked at. `letter`: of a dead letter,
+    its number in the file.
     """
 
     kind: Kind
@@ -40,6 +41,7 @@ class Anomaly:
     reason: str
     sentence: str
     count: int = 1
+    letter: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

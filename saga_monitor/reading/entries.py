@@ -16,7 +16,7 @@ from contracts.envelope import MAX_BODY_BYTES, Envelope, Head, Said
 from contracts.topology import ATTEMPT_HEADER, DETAIL_HEADER, NEXT_HEADER, REASON_HEADER, dlx, events, retry
 from saga_monitor.judging.hearing import LONGEST_UNANSWERED, Heard
 from saga_monitor.reading.dating import Dating
-from saga_monitor.reading.leftovers import about, text, time_of, utc
+from saga_monitor.reading.leftovers import Message, about, message, text, time_of, utc
 from services.runtime import HistoryEntry
 
 _RETRIES = {retry(service): service for service in CHOREOGRAPHY.services}
@@ -62,7 +62,7 @@ class RetriedEntry:
 
 @dataclass(frozen=True, slots=True)
 class DeadEntry:
-    """A dead letter of `service`."""
+    """A dead letter of `service`. `message`: what is kept of it as it was sent."""
 
     offset: int
     commande_id: str | None
@@ -73,6 +73,7 @@ class DeadEntry:
     detail: str
     at: dt.datetime
     source: str = ""
+    message: Message | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,7 @@ def _dead(entry: HistoryEntry, service: str, dating: Dating) -> DeadEntry:
         detail=text(entry.headers.get(DETAIL_HEADER)),
         at=dating.of(utc(entry.timestamp)),
         source=text(left.source),
+        message=message(entry),
     )
 
 

@@ -1,12 +1,18 @@
 """What may still be read of a message when the rest of it is bad, or is not for us. Nothing here raises."""
 
 import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from contracts.envelope import MAX_BODY_BYTES
 from services.runtime import HistoryEntry
+
+# What is kept of a message that was set aside.
+START_BYTES = 4096
+MOST_HEADERS = 50
 
 _Short = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
@@ -25,6 +31,29 @@ class About(BaseModel):
     source: Any = None
     time: Any = None
     data: _AboutData | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The first bytes of a message, how many it has in all, and its headers as JSON has them."""
+
+    start: bytes
+    size: int
+    headers: Mapping[str, Any]
+    routing_key: str
+
+
+def message(entry: HistoryEntry) -> Message:
+    """What is kept of `entry` as it was sent."""
+    names = sorted(entry.headers)[:MOST_HEADERS]
+    headers = {text(name): _header(entry.headers[name]) for name in names}
+    return Message(entry.body[:START_BYTES], len(entry.body), headers, text(entry.routing_key))
+
+
+def _header(value: object) -> Any:
+    if isinstance(value, bool | int) or value is None:
+        return value
+    return text(value) if isinstance(value, str | bytes) else text(str(value))
 
 
 def about(body: bytes) -> About:

@@ -5,11 +5,14 @@ import sys
 from typing import Any
 
 from saga_monitor import report
+from saga_monitor.books.letters import mentions
 from saga_monitor.books.unknown import unknown_of
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Order, Queries
 from saga_monitor.showing import tables
+from saga_monitor.showing.letters import mentions_json
 from saga_monitor.showing.printable import printable
+from saga_monitor.verbs.letters import mentions_view
 from saga_monitor.verbs.session import Session, add_at, add_json, positive
 
 
@@ -53,10 +56,19 @@ def _show(arguments: argparse.Namespace, session: Session) -> int:
     with session.queries() as queries:
         order = queries.order(id_, session.now)
         if order is None:
-            return unknown(id_, session)
+            return _without_order(queries, arguments, session)
         shown = report.detail(order, queries.events(id_), queries.dead_letters(id_), unknown_of(queries, id_))
     session.say(shown, tables.order_view(shown), for_program=arguments.json)
     return 0
+
+
+def _without_order(queries: Queries, arguments: argparse.Namespace, session: Session) -> int:
+    """Say that there is no such order, and show what was heard of its id; the exit code."""
+    found = mentions(queries, arguments.commande_id)
+    if found:
+        shown = mentions_json(arguments.commande_id, found)
+        session.say(shown, mentions_view(arguments.commande_id, found), for_program=arguments.json)
+    return unknown(arguments.commande_id, session)
 
 
 def unknown(id_: str, session: Session) -> int:

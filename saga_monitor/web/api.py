@@ -11,6 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from saga_monitor import report
 from saga_monitor.anomalies import as_json
+from saga_monitor.books.letters import mentions
+from saga_monitor.showing.letters import mentions_json
 from saga_monitor.web.filters import Filters, known, read_filters
 from saga_monitor.web.pages import wanted_id
 from saga_monitor.web.pulse import MOST_LISTENERS, Pulse
@@ -36,6 +38,8 @@ class Api:
         with self._site.readers.reader() as reader:
             order = reader.order(id_, now)
             if order is None:
+                if found := mentions(reader, id_):
+                    return JSONResponse(mentions_json(id_, found))
                 raise HTTPException(404, f"No order {id_} in the history.")
             return JSONResponse(report.detail(order, reader.events(id_), reader.dead_letters(id_)))
 

@@ -14,13 +14,14 @@ from starlette.types import ASGIApp
 from saga_monitor.web.api import Api
 from saga_monitor.web.filters import BadRequestError
 from saga_monitor.web.guard import Access, Guard
+from saga_monitor.web.letter_pages import LetterPages
 from saga_monitor.web.login import Login
 from saga_monitor.web.pages import Pages
 from saga_monitor.web.paper import HERE
 from saga_monitor.web.site import Site
 from services.runtime import UserError
 
-_FOR_PROGRAMS = "/api/orders, /api/orders/{id}, /api/report and /api/anomalies"
+_FOR_PROGRAMS = "/api/orders, /api/orders/{id}, /api/letters/{offset}, /api/report and /api/anomalies"
 _TITLES = {400: "That cannot be asked", 404: "Not here", 405: "This monitor only shows", 503: "Not just now"}
 
 
@@ -39,7 +40,6 @@ def application(site: Site, access: Access, metrics: ASGIApp | None = None) -> A
 
 
 def _routes(site: Site, access: Access, metrics: ASGIApp | None) -> Sequence[BaseRoute]:
-    pages, api = Pages(site), Api(site)
     login = Login(
         access,
         lambda request, wanted, wrong, status: site.bare_page(
@@ -47,25 +47,42 @@ def _routes(site: Site, access: Access, metrics: ASGIApp | None) -> Sequence[Bas
         ),
     )
     return [
+        *_pages(site),
+        Route("/login", login.show, methods=["GET"]),
+        Route("/login", login.sign_in, methods=["POST"]),
+        *_for_programs(site),
+        *([Route("/metrics", metrics)] if metrics else []),
+        Mount("/static", StaticFiles(directory=HERE / "static")),
+    ]
+
+
+def _pages(site: Site) -> Sequence[BaseRoute]:
+    pages, letters = Pages(site), LetterPages(site)
+    return [
         Route("/", pages.orders),
         Route("/orders/{id:path}", pages.order),
         Route("/order", pages.order),
         Route("/raw/{id:path}", pages.raw),
         Route("/raw", pages.raw),
+        Route("/letters/{offset:int}", letters.page),
         Route("/anomalies", pages.anomalies),
         Route("/charts", pages.charts),
         Route("/choreography", pages.choreography),
-        Route("/login", login.show, methods=["GET"]),
-        Route("/login", login.sign_in, methods=["POST"]),
+    ]
+
+
+def _for_programs(site: Site) -> Sequence[BaseRoute]:
+    api, letters = Api(site), LetterPages(site)
+    return [
         Route("/changes", api.changes),
         Route("/api/orders", api.orders),
         Route("/api/orders/{id:path}", api.order),
+        Route("/api/order", api.order),
+        Route("/api/letters/{offset:int}", letters.api),
         Route("/api/report", api.report),
         Route("/api/anomalies", api.anomalies),
         Route("/livez", api.lives),
         Route("/readyz", api.is_ready),
-        *([Route("/metrics", metrics)] if metrics else []),
-        Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
 
 

@@ -11,11 +11,13 @@ from starlette.responses import Response
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.anomalies import anomalies_of_order
+from saga_monitor.books.letters import mentions
 from saga_monitor.books.minutes import percentiles
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Totals
 from saga_monitor.web import axes, charts, diagram, story
 from saga_monitor.web.filters import IN_FLIGHT, LONGEST_ID, STATES, known, read_filters
+from saga_monitor.web.letter_pages import key_page
 from saga_monitor.web.raw import RawUnavailableError
 from saga_monitor.web.reader import Reader
 from saga_monitor.web.roles import in_order
@@ -53,6 +55,9 @@ class Pages:
         with self._site.readers.reader() as reader:
             order = reader.order(id_, now)
             if order is None:
+                # A link may come from a message that began no order.
+                if found := mentions(reader, id_):
+                    return key_page(self._site, request, reader, id_, found)
                 raise HTTPException(404, f"No order {id_} in the history.")
             letters = reader.letters(_LETTERS_SHOWN, id_)
             told = story.moments(order, reader.events(id_), reader.retries(id_), letters)
@@ -158,7 +163,9 @@ class Pages:
 
 def wanted_id(request: Request) -> str:
     """The order's id, from the path; raises HTTPException when no order can have it."""
-    id_ = request.path_params.get("id") or request.query_params.get("id", "")
+    id_ = request.path_params.get("id") or request.query_params.get("id")
+    if id_ is None:
+        raise HTTPException(404)
     if not 0 < len(id_) <= LONGEST_ID or "\x00" in id_ or _unstorable(id_):
         raise HTTPException(404, "No order has such an id.")
     return str(id_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 from contracts.topology import ATTEMPT_HEADER, DETAIL_HEADER, REASON_HEADER, dlx, retry
 from tests.monitor.stage import CONFIRMED, CREATED, HELD, PAID, PLACED, STORIES, UNPAID, Line, Stream, said, undone
@@ -58,3 +59,24 @@ def hostile(stream: Stream) -> None:
     for id_ in HOSTILE.values():
         lines = [*PLACED, Line("stock.reservation_echouee", "commande.initiee", 100, {"raison": id_})]
         stream.tell(id_, [*lines, *undone("stock.reservation_echouee")], seconds(5))
+
+
+def without_an_order(stream: Stream) -> None:
+    """Messages that began no order: set aside, of an unknown type, by another exchange; most with hostile keys."""
+    for id_ in (*HOSTILE.values(), "%2e%2e", ".", "a?b#c%20d", "CMD-\u202e1", "é" * 100, "-5", "L" * 101):
+        body = {"specversion": "1.0", "id": f"e-{id_}"[:100], "type": "commande.initiee", "source": "/clients/web"}
+        about = {**body, "data": {"commande_id": f"bad {id_}"[:100], "montant": -5}}
+        invalid = {REASON_HEADER: "invalid", DETAIL_HEADER: f"data.montant: greater_than {id_}"}
+        stream.add(json.dumps(about).encode(), dlx("stock"), invalid, seconds(30))
+        unknown = {**about, "type": f"{id_}"[:100], "data": {"commande_id": f"unknown {id_}"[:100]}}
+        stream.add(json.dumps(unknown).encode(), "client.events", {}, seconds(20))
+        forged = said(f"forged {id_}"[:100], PLACED[0], seconds(10)) if id_.isprintable() else b"{}"
+        stream.add(forged, "stock.events", {}, seconds(10))
+    for bytes_ in (b"", b"\x00\xff\xfe<script>", b"not JSON", b"x" * 300_000, "é".encode() * 3000):
+        headers: dict[str, object] = {
+            REASON_HEADER: "unreadable",
+            "x-<b>": "<script>alert(1)</script>",
+            "x-bytes": b"\xff",
+        }
+        stream.add(bytes_, dlx("paiement"), headers, seconds(15))
+    stream.add(said("CMD-SEEN-IN-A-RETRY", PLACED[0]), retry("stock"), {ATTEMPT_HEADER: 1}, seconds(10))

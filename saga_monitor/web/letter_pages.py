@@ -1,0 +1,66 @@
+"""The pages of what has no order: a dead letter with its bytes, and a key of which only such things were heard."""
+
+import datetime as dt
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from saga_monitor.books.letters import Letter, Mentions, letter_at
+from saga_monitor.showing import letters
+from saga_monitor.web.filters import known
+from saga_monitor.web.reader import Reader
+from saga_monitor.web.site import Site
+
+# The largest offset that the file can hold.
+_LAST_OFFSET = 2**63 - 1
+
+
+class LetterPages:
+    """Each method answers one address, on a thread of its own."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def page(self, request: Request) -> Response:
+        known(request.query_params, ())
+        now = dt.datetime.now(dt.UTC)
+        with self._site.readers.reader() as reader:
+            letter = wanted_letter(request, reader)
+            order = reader.order(letter.commande_id, now) if letter.commande_id else None
+            return self._site.page(
+                request,
+                "letter.html",
+                reader,
+                now=now,
+                letter=letter,
+                why=letters.why(letter),
+                advice=letters.advice(letter, order),
+                commands=list(letters.commands(letter, order)),
+                headers=letters.headers(letter),
+                body=letters.body(letter),
+            )
+
+    def api(self, request: Request) -> Response:
+        known(request.query_params, ())
+        now = dt.datetime.now(dt.UTC)
+        with self._site.readers.reader() as reader:
+            letter = wanted_letter(request, reader)
+            order = reader.order(letter.commande_id, now) if letter.commande_id else None
+        return JSONResponse(
+            letters.as_json(letter) | {"why": letters.why(letter), "do": letters.advice(letter, order)}
+        )
+
+
+def key_page(site: Site, request: Request, reader: Reader, key: str, found: Mentions) -> Response:
+    """What was heard of a key that has no order."""
+    return site.page(request, "key.html", reader, key=key, found=found)
+
+
+def wanted_letter(request: Request, reader: Reader) -> Letter:
+    """The letter at the offset of the path; raises HTTPException when there is none."""
+    offset = request.path_params["offset"]
+    letter = letter_at(reader, offset) if offset <= _LAST_OFFSET else None
+    if letter is None:
+        raise HTTPException(404, f"No dead letter is known at offset {offset}: it was forgotten, or never was.")
+    return letter
