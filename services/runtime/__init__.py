@@ -29,6 +29,7 @@ from services.runtime.door import (
     Properties,
     QueueCount,
 )
+from services.runtime.engine import is_of_each_service
 from services.runtime.errors import (
     BadSetting,
     BrokerRefused,
@@ -93,6 +94,7 @@ __all__ = [
     "count",
     "every",
     "history_of",
+    "is_of_each_service",
     "last_number",
     "look_into",
     "missing_bindings",

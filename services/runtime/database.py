@@ -1,7 +1,6 @@
 """A service's own database: opened, checked, upgraded, filled at first start; and its errors told apart."""
 
 import contextlib
-import os
 import sqlite3
 import tomllib
 from collections.abc import Iterator
@@ -9,18 +8,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Integer, Table, Text, insert, select, update
+from sqlalchemy import Column, Connection, Engine, Integer, Table, Text, func, insert, select, update
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 
-from services.runtime.engine import begin, database_url, engine_for, hold, is_file, short, shown
+from services.runtime.connect_errors import is_refusal
+from services.runtime.engine import begin, database_url, engine_for, is_file, short, shown
 from services.runtime.errors import ChoregraphieError, DatabaseRefused, DatabaseTrouble
 from services.runtime.inbox import METADATA
 from services.runtime.journal import JOURNAL
 from services.runtime.migrations import MIGRATIONS
 from services.runtime.outbox import OUTBOX
+from services.runtime.postgresql import connection_parameters, schemas_of
 from services.runtime.rows import Row
 from services.runtime.service import Migration, Service
 from services.runtime.settings import Settings
+from services.runtime.sqlite_file import HeldFile
 from services.runtime.trials import TRIALS
 
 assert JOURNAL.metadata is OUTBOX.metadata is TRIALS.metadata is METADATA  # noqa: S101 - all of them must have been imported
@@ -36,10 +38,9 @@ IDENTITY = Table(
 # PostgreSQL: serialization failure, deadlock; somebody else was faster. A lock that is not had in time (55P03) is
 # trouble with the database: whoever holds it, no delivery is to blame.
 _CONFLICTS = {"40001", "40P01"}
-# PostgreSQL: the server answered and said no (password, role, database).
-_REFUSALS = ("28", "3D", "42")
 # PostgreSQL: a table or a right has been taken away under a worker; no delivery is to blame for it.
 _MISSING = ("42501", "42P01", "42703", "3F000")
+_TAKEN = "another worker has this file; for several workers of a service use PostgreSQL"
 # SQLite: what another connection or a little room will end.
 _PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
 
@@ -51,23 +52,24 @@ class Conflict(ChoregraphieError):
 class Database:
     """An open database, for one thread at a time. Close it to let another worker have the file."""
 
-    def __init__(self, engine: Engine, lock: int | None = None) -> None:
+    def __init__(self, engine: Engine, file: HeldFile | None = None) -> None:
         self.engine = engine
-        self._lock = lock
+        self._file = file
         self._kept: Connection | None = None
         # Every driver has the errors of PEP 249 under these names.
-        self._driver: Any = engine.dialect.dbapi
+        self.driver: Any = engine.dialect.dbapi
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[Connection]:
         """A transaction, committed at the end of the block.
 
-        Raises Conflict when it lost against another, DatabaseTrouble when the database does not answer.
+        Raises Conflict when it lost against another, DatabaseTrouble when the database does not answer,
+        DatabaseRefused when its file has been taken away.
         """
         try:
             with self._transaction() as connection:
                 yield connection
-        except (DBAPIError, self._driver.Error) as error:
+        except (DBAPIError, self.driver.Error) as error:
             meaning = self._meaning(error)
             if meaning is None:
                 raise
@@ -85,24 +87,27 @@ class Database:
         with self._kept.begin():
             begin(self._kept, writing=True)
             yield self._kept
+            # Before the commit: what is not committed is delivered again.
+            if self._file is not None:
+                self._file.check()
 
     def _meaning(self, error: Exception) -> Conflict | DatabaseTrouble | None:
         """What an error of the driver, or SQLAlchemy's around it, says to whoever holds the work. None: that the
         statement or its values are wrong, and not the database."""
         origin = getattr(error, "orig", error)
         state = str(getattr(origin, "sqlstate", None))
-        if isinstance(origin, self._driver.IntegrityError) or state in _CONFLICTS:
+        if isinstance(origin, self.driver.IntegrityError) or state in _CONFLICTS:
             return Conflict(short(error))
-        wrong = isinstance(origin, self._driver.DataError | self._driver.ProgrammingError)
+        wrong = isinstance(origin, self.driver.DataError | self.driver.ProgrammingError)
         return None if wrong and not state.startswith(_MISSING) else DatabaseTrouble(short(error))
 
     def close(self) -> None:
         if self._kept is not None:
             self._kept.close()
         self.engine.dispose()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        if self._file is not None:
+            self._file.release()
+            self._file = None
 
 
 def open_database(service: Service, settings: Settings) -> Database:
@@ -112,15 +117,15 @@ def open_database(service: Service, settings: Settings) -> Database:
     DatabaseTrouble when it does not answer now (locked for a while, a full disk, a server that is away).
     """
     url = database_url(service.name, settings)
-    lock = hold(url) if is_file(url) else None
-    database = Database(engine_for(url), lock)
+    file = HeldFile(Path(str(url.database)), _TAKEN) if is_file(url) else None
+    database = Database(engine_for(url), file)
     try:
         with database.begin() as connection:
-            _check(connection)
+            _check(connection, schemas_of(url))
             _prepare(connection, service, settings)
-    except (DatabaseTrouble, Conflict, DBAPIError) as error:
+    except (DatabaseTrouble, Conflict, DBAPIError, database.driver.Error) as error:
         database.close()
-        if _will_pass(error, sqlite=url.get_backend_name() == "sqlite"):
+        if _will_pass(error, database.engine):
             raise DatabaseTrouble(f"{shown(url)}: {short(error)}") from error
         raise DatabaseRefused(f"{shown(url)}: {short(error)}") from error
     except BaseException:
@@ -145,31 +150,33 @@ def reading(service: Service, settings: Settings) -> Iterator[Connection]:
     try:
         with engine.connect() as connection:
             yield connection
-    except (DBAPIError, sqlite3.Error) as error:
+    except (DBAPIError, engine.dialect.loaded_dbapi.Error) as error:
         raise DatabaseRefused(f"{shown(url)}: {short(error)}") from error
     finally:
         engine.dispose()
 
 
-def _will_pass(error: Exception, *, sqlite: bool) -> bool:
+def _will_pass(error: Exception, engine: Engine) -> bool:
     """Whether to wait and try again: another has the file, its disk is full, or the server does not answer."""
     cause = error.__cause__ or error
     origin = getattr(cause, "orig", None) or cause
-    if sqlite:
+    if engine.dialect.name == "sqlite":
         return getattr(origin, "sqlite_errorcode", 0) & 0xFF in _PASSING
-    state = getattr(origin, "sqlstate", None)
-    refused = "authentication failed" in str(error) or "does not exist" in str(error)
-    return not refused and not (state is not None and state.startswith(_REFUSALS))
+    return not is_refusal(origin, connection_parameters(engine))
 
 
-def _check(connection: Connection) -> None:
+def _check(connection: Connection, schemas: list[str]) -> None:
     if connection.dialect.name == "sqlite":
         answer = connection.exec_driver_sql("PRAGMA quick_check").scalar()
         if answer != "ok":
             raise DatabaseRefused(f"the database is damaged: {answer}")
-    else:
-        # Several workers may start at once; one creates or upgrades, the others wait for it.
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305190)")
+        return
+    # Several workers may start at once; one creates or upgrades, the others wait for it.
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305190)")
+    for schema in schemas:
+        # The server passes over a schema that is missing, and would make the tables in the next one.
+        if connection.execute(select(func.to_regnamespace(func.quote_ident(schema)))).scalar() is None:
+            raise DatabaseRefused(f"SAGA_DATABASE_URL: search_path: this database has no schema {schema}")
 
 
 def _prepare(connection: Connection, service: Service, settings: Settings) -> None:

@@ -1,10 +1,9 @@
-"""Database URLs, engines and the lock on a SQLite file."""
+"""Database URLs: read, checked, and opened as engines. What a URL asks for is given or refused, never dropped."""
 
-import fcntl
-import os
+import re
 import sqlite3
-from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
@@ -13,23 +12,66 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import StaticPool
 
 from services.runtime.errors import DatabaseRefused
+from services.runtime.postgresql import check_parameters, postgresql_engine
 from services.runtime.settings import Settings
 from services.runtime.statements import cursor_of
 
 BUSY_SECONDS = 5
+_BACKENDS = {"sqlite": "pysqlite", "postgresql": "psycopg"}
+# As it is written, or as a browser or a library would write it in a URL.
+_SERVICE = re.compile(r"\{service\}|%7bservice%7d", re.IGNORECASE)
 
 
 def database_url(service: str, settings: Settings) -> URL:
+    """The URL of the service's own database. Raises DatabaseRefused when it cannot be used as it stands."""
+    text = _SERVICE.sub(service, settings.database_url)
     try:
-        url = make_url(settings.database_url.replace("{service}", service))
+        url = make_url(text)
         if url.drivername == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
         url.get_dialect().import_dbapi()
+        usable = _BACKENDS.get(url.get_backend_name()) == url.get_driver_name()
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError):
+        usable = False
+    if not usable:
         raise DatabaseRefused(
             "SAGA_DATABASE_URL is no URL such as sqlite:///var/{service}.sqlite3 or postgresql://user@host/{service}"
         ) from None
+    _check_query(text, url)
+    if url.get_backend_name() == "sqlite":
+        _check_sqlite(url)
+    else:
+        check_parameters(url)
     return url
+
+
+def is_of_each_service(url: str) -> bool:
+    """Whether the URL names another database, or another schema, for every service."""
+    return bool(_SERVICE.search(url))
+
+
+def _check_query(text: str, url: URL) -> None:
+    """Refuse what SQLAlchemy leaves out without a word: a parameter that has no value."""
+    query = (text.rpartition("@")[2] if url.username else text).partition("?")[2]
+    for part in query.split("&") if query else ():
+        name, sign, value = part.partition("=")
+        if not (name and sign and value):
+            raise DatabaseRefused(f"SAGA_DATABASE_URL: {name or 'a parameter'} has no value")
+    given = dict(parse_qsl(query))
+    if query and given.keys() != url.query.keys():
+        raise DatabaseRefused("SAGA_DATABASE_URL: the parameters after ? cannot be read")
+
+
+def _check_sqlite(url: URL) -> None:
+    if url.host or url.username or url.port:
+        raise DatabaseRefused("SAGA_DATABASE_URL: SQLite has no host; write sqlite:///folder/{service}.sqlite3")
+    if str(url.database).startswith("file:"):
+        raise DatabaseRefused("SAGA_DATABASE_URL: name SQLite's file by a path, not by file:")
+    for name, value in url.query.items():
+        if name != "timeout":
+            raise DatabaseRefused(f"SAGA_DATABASE_URL: {name} is no parameter of SQLite here; only timeout is")
+        if not re.fullmatch(r"\d{1,4}(\.\d+)?", str(value)):
+            raise DatabaseRefused("SAGA_DATABASE_URL: timeout: expected a number of seconds")
 
 
 def is_file(url: URL) -> bool:
@@ -42,38 +84,25 @@ def shown(url: URL) -> str:
 
 def short(error: BaseException) -> str:
     origin = getattr(error, "orig", None) or error
-    # PostgreSQL's detail names the values of the row, which belong into no log and no header.
-    return " ".join(str(origin).partition("DETAIL:")[0].split())[:300]
-
-
-def hold(url: URL) -> int:
-    """One writing process per SQLite file: held by a lock that ends with the process, however it ends."""
-    path = Path(str(url.database))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise DatabaseRefused(f"{path}: {error.strerror}") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise DatabaseRefused(
-            f"{path}: another worker has this file; for several workers of a service use PostgreSQL"
-        ) from None
-    return lock
+    diagnosis = getattr(origin, "diag", None)
+    # The server's own sentence alone: PostgreSQL's detail names the values of the row, which belong into no log
+    # and no header.
+    text = getattr(diagnosis, "message_primary", None) or str(origin)
+    return " ".join(text.split())[:300]
 
 
 def engine_for(url: URL, *, reading: bool = False) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        options = _postgresql_options(url)
-        return sa.create_engine(url, pool_size=2, pool_pre_ping=True, connect_args=options, hide_parameters=True)
-    pool = {} if is_file(url) else {"poolclass": StaticPool}
+    return _sqlite_engine(url, reading=reading) if url.get_backend_name() == "sqlite" else postgresql_engine(url)
+
+
+def _sqlite_engine(url: URL, *, reading: bool) -> Engine:
+    options: dict[str, Any] = {} if is_file(url) else {"poolclass": StaticPool}
+    busy = float(str(url.query.get("timeout", BUSY_SECONDS)))
     engine = sa.create_engine(
         url,
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        connect_args={"timeout": busy, "check_same_thread": False},
         hide_parameters=True,  # an error goes to logs and into a header, where no value of a message belongs
-        **pool,
+        **options,
     )
 
     @event.listens_for(engine, "connect")
@@ -92,12 +121,3 @@ def begin(connection: Connection, *, writing: bool) -> None:
     """Begin on SQLite. A writer does so as one: two readers who want to write both end in "locked"."""
     # Past SQLAlchemy, for which this would be a statement like any other: it costs as much as one.
     cursor_of(connection).execute("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
-def _postgresql_options(url: URL) -> dict[str, Any]:
-    options = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
-    if url.get_backend_name() != "postgresql":
-        return {}
-    # A server that is gone without a word is noticed by the client alone: after some 25 s, as with the broker.
-    alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
-    return {"options": options, "connect_timeout": 5, **alive}

@@ -4,7 +4,7 @@ ChoregraphieError
 ├── UserError              a person must change something; shown as one line, exit code 2
 │   ├── BadSetting
 │   ├── BrokerRefused      credentials, virtual host, permissions
-│   └── DatabaseRefused    unwritable, held by another worker, of a newer version, damaged
+│   └── DatabaseRefused    unwritable, held by another worker, of a newer version, damaged, refused by its server
 ├── BrokerTrouble          the session is lost or the broker is away; begin again
 │   └── HistoryMissing     the broker is there, and has no history stream yet
 ├── DatabaseTrouble        the database does not answer now; wait and try again, nobody's fault

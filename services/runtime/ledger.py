@@ -10,7 +10,7 @@ from sqlalchemy import bindparam
 
 from services.runtime import inbox, outbox, trials
 from services.runtime.database import Conflict, Database
-from services.runtime.errors import DatabaseTrouble, ReactionFailed
+from services.runtime.errors import DatabaseRefused, DatabaseTrouble, ReactionFailed
 from services.runtime.failpoints import Place, passing
 from services.runtime.outbox import Saying
 from services.runtime.page import Page
@@ -71,8 +71,15 @@ class Ledger:
         """
         return self._transact(lambda page: [page.carry_out(work) for work in group], group, said)
 
-    def mark_said(self, said: Iterable[str]) -> None:
-        self.commit((), said)
+    def mark_said(self, said: Sequence[str]) -> None:
+        """Mark the events of ids `said` as said, or say why not: they will be said once more, which harms nobody.
+
+        Raises DatabaseTrouble when the database does not answer.
+        """
+        try:
+            self.commit((), said)
+        except ReactionFailed as failure:
+            log.error("outbox.marking_failed", events=len(said), exc_info=failure.error)
 
     def begin(self, group: Sequence[Work]) -> list[Look | None]:
         """Note that the calls of `group` are about to be made, and give each a look at its rows.
@@ -164,7 +171,7 @@ class Ledger:
                     raise DatabaseTrouble(str(conflict)) from conflict
                 if not last:
                     raise ReactionFailed(conflict) from conflict
-            except (DatabaseTrouble, ReactionFailed):
+            except (DatabaseTrouble, DatabaseRefused, ReactionFailed):
                 raise
             except Exception as error:
                 # Whatever reading, reacting or writing raised is the group's doing.

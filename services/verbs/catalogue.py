@@ -5,7 +5,7 @@ import argparse
 from services.commande import SERVICE as COMMANDE
 from services.notification import SERVICE as NOTIFICATION
 from services.paiement import SERVICE as PAIEMENT
-from services.runtime import BadSetting, Service, Settings
+from services.runtime import BadSetting, Service, Settings, is_of_each_service
 from services.stock import SERVICE as STOCK
 
 _IN_MEMORY = {"sqlite://", "sqlite:///:memory:"}
@@ -36,6 +36,6 @@ def with_databases(options: argparse.Namespace, settings: Settings) -> list[Serv
     """The same, for a verb that opens their databases. Raises BadSetting when they would have to share one."""
     services = chosen(options)
     url = settings.database_url
-    if len(services) > 1 and "{service}" not in url and url not in _IN_MEMORY:
+    if len(services) > 1 and not is_of_each_service(url) and url not in _IN_MEMORY:
         raise BadSetting("SAGA_DATABASE_URL: {service} is missing; each service has a database of its own")
     return services

@@ -7,6 +7,7 @@ import pytest
 
 from services.runtime import Desk, Settings, open_desk
 from tests.support.lost_replies import LostReplies
+from tests.support.postgres import PrivatePostgres, private_postgres
 from tests.support.trial import TRIAL
 
 
@@ -25,3 +26,10 @@ def desk(settings: Settings, database_for: Callable[[str], str]) -> Iterator[Des
 @pytest.fixture
 def lost_replies(monkeypatch: pytest.MonkeyPatch) -> LostReplies:
     return LostReplies(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def french_postgres() -> Iterator[PrivatePostgres]:
+    """A server whose messages are in French."""
+    with private_postgres(lc_messages="fr_FR.UTF-8") as server:
+        yield server

@@ -82,7 +82,7 @@ def cancelled_and_still_held(database: Settings) -> None:
     with open_desk(SERVICES["commande"], database) as desk:
         desk.hear(initiee("A"), demande("A"))
         desk.now += dt.timedelta(days=400)
-        desk.ledger.mark_said(envelope.id for envelope in desk.envelopes)
+        desk.ledger.mark_said([envelope.id for envelope in desk.envelopes])
         desk.now += dt.timedelta(days=400)
         assert desk.ledger.purge() > 0
     with open_desk(STOCK, database) as desk:

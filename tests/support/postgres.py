@@ -52,8 +52,10 @@ def find_program(name: str) -> Path:
 class PrivatePostgres:
     """One cluster in `folder`; the data stays when the server is stopped or killed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self._folder = folder
+        self._settings = SETTINGS | settings
+        self._locales = _french_locale(folder) if "fr" in settings.get("lc_messages", "") else {}
         self._data = folder / "data"
         self._password = secrets.token_hex(12)
         self._port = next(port for port in random.sample(PORTS, len(PORTS)) if port_is_free(port))
@@ -62,6 +64,10 @@ class PrivatePostgres:
     @property
     def password(self) -> str:
         return self._password
+
+    @property
+    def port(self) -> int:
+        return self._port
 
     def url(self, database: str) -> str:
         """The URL of a database; `{service}` in its name is left for the services to replace."""
@@ -76,10 +82,16 @@ class PrivatePostgres:
         if not self._data.exists():
             self._initialise()
         command = [str(find_program("postgres")), "-D", str(self._data), "-p", str(self._port)]
-        command += [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        command += [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         with (self._folder / "log").open("ab") as log:
             self._server = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder, **_unprivileged()
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                env=os.environ | self._locales,
+                **unprivileged(),
             )
         self._await(time.monotonic() + timeout_seconds)
 
@@ -108,7 +120,7 @@ class PrivatePostgres:
     def _initialise(self) -> None:
         secret = self._folder / "password"
         secret.write_text(self._password)
-        if "user" in (who := _unprivileged()):
+        if "user" in (who := unprivileged()):
             for path in (self._folder, secret):
                 shutil.chown(path, who["user"], who["group"])
         command = [str(find_program("initdb")), "-D", str(self._data), "-U", USER, f"--pwfile={secret}"]
@@ -130,7 +142,7 @@ class PrivatePostgres:
                 time.sleep(0.1)
 
 
-def _unprivileged() -> dict[str, Any]:
+def unprivileged() -> dict[str, Any]:
     """PostgreSQL refuses to run as root: then it runs as its own user, or as nobody."""
     if os.geteuid():
         return {}
@@ -139,6 +151,17 @@ def _unprivileged() -> dict[str, Any]:
             user = pwd.getpwnam(name)
             return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     return {}
+
+
+def _french_locale(folder: Path) -> dict[str, str]:
+    """The locale that the server's French needs, made in `folder`, and the environment to find it by."""
+    locales = folder / "locales"
+    locales.mkdir()
+    command = ["localedef", "-i", "fr_FR", "-f", "UTF-8", str(locales / "fr_FR.UTF-8")]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not (locales / "fr_FR.UTF-8").exists():
+        raise NoPostgresError(f"localedef made no French locale: {made.stderr[-500:]}")
+    return {"LOCPATH": str(locales)}
 
 
 def _children_of(parent: int) -> list[int]:
@@ -152,10 +175,13 @@ def _children_of(parent: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def private_postgres(folder: Path | None = None) -> Iterator[PrivatePostgres]:
-    """A running cluster, gone afterwards; in `folder` (which must let its user in) or a temporary one."""
+def private_postgres(folder: Path | None = None, **settings: str) -> Iterator[PrivatePostgres]:
+    """A running cluster, gone afterwards; in `folder` (which must let its user in) or a temporary one.
+
+    `settings`: of the server, beside those of every test.
+    """
     with tempfile.TemporaryDirectory(prefix="choregraphie-pg-", dir=folder) as place:
-        server = PrivatePostgres(Path(place))
+        server = PrivatePostgres(Path(place), **settings)
         server.start()
         try:
             yield server
