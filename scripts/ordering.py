@@ -1,6 +1,7 @@
 """What a customer says, made from arguments or from a file of orders, and checked before anything is said."""
 
 import json
+import shlex
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -104,3 +105,10 @@ def _checked(cls: type[S], said: dict[str, Any]) -> S:
         place = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ").lower()
         raise WrongOrderError(f"{place}: {message}") from None
+
+
+def demanded(commande_id: str) -> str:
+    """What whoever has asked to cancel an order should know."""
+    # A demand is an event like any other: it may overtake its order, and nobody answers one without an order.
+    shown = f"python -m saga_monitor show {shlex.quote(commande_id)}"
+    return f"the demand is published; it has no effect unless there is an order {commande_id}: `{shown}` tells"

@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +16,6 @@ from typing import Any, NoReturn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 try:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
     from contracts.envelope import Said
     from scripts.arguments import number, whole
@@ -27,10 +24,12 @@ try:
         amount,
         annulation,
         commande,
+        demanded,
         new_commande_id,
         numbered,
         read_orders,
     )
+    from scripts.progress import progress
     from scripts.saying import BrokerAwayError, NobodyListensError, Spoken, say
     from services.runtime import Fate, Settings, UserError, configure_logs, read_settings
 except ModuleNotFoundError as missing:
@@ -52,6 +51,9 @@ examples:
 
 The ids of the orders go to standard output, one a line, as soon as the broker has them for good; with --json,
 one object a line. The broker is the one that SAGA_AMQP_URL names.
+
+A demand to cancel is published whether or not there is such an order, for it may overtake it. Without one it has
+no effect, and is forgotten in the end.
 
 exit codes: 0 said, 1 it reached nobody or not all of it was said, 2 something must be changed (said in one line)
 """
@@ -203,13 +205,15 @@ async def _say(settings: Settings, sayings: Sayings, options: argparse.Namespace
         if not enough or outcome.said < sayings.total:
             complain(f"{why}: {outcome.said} of {sayings.total} were said")
             return 1
+    if options.annuler is not None and outcome.said:
+        complain(demanded(options.annuler))
     for fate, ids in outcome.failed.items():
         complain(f"{len(ids)} of {sayings.total} {fate.value} by the broker: {', '.join(ids[:5])}")
     return 1 if outcome.failed else 0
 
 
 async def _speak(settings: Settings, sayings: Sayings, options: argparse.Namespace, outcome: Outcome) -> None:
-    with _progress(sayings.total) as advance:
+    with progress(sayings.total) as advance:
         async with aclosing(say(settings, sayings.cls, sayings.events, options.rate)) as told:
             async for item in told:
                 if isinstance(item, str):
@@ -226,21 +230,6 @@ async def _speak(settings: Settings, sayings: Sayings, options: argparse.Namespa
 def _show(spoken: Spoken, *, as_json: bool) -> None:
     known = {"commande_id": spoken.commande_id, "event_id": spoken.event_id, "type": spoken.outgoing.routing_key}
     print(json.dumps(known, ensure_ascii=False) if as_json else spoken.commande_id)
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], object]]:
-    """What to call with how many more are done: a bar on a terminal when there are many, else nothing."""
-    console = Console(stderr=True)
-    if total == 1 or not console.is_terminal:
-        yield int
-        return
-    columns = (TextColumn("orders"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # The ids go above the bar when they go to the same terminal, and to where they are sent otherwise.
-    bar = Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty())
-    with bar:
-        task = bar.add_task("orders", total=total)
-        yield lambda more: bar.advance(task, more)
 
 
 if __name__ == "__main__":

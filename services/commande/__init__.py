@@ -5,14 +5,15 @@ hears  commande.initiee                note the order, start its clock
        paiement.echoue                 cancel
        paiement.effectue               create, or cancel if the client may not buy
        commande.annulation_demandee    cancel, before or after creation
-clock  deadline passed                 cancel, also an order that only a service has spoken of
+clock  deadline passed                 cancel, also an order that only a service has spoken of; what only a demand
+                                       to cancel has spoken of is forgotten, SAGA_INBOX_DAYS later
 says   commande.creee                  goods held, money taken, client accepted
        commande.annulee                everything must be undone
 owns   the tables of store.py; nobody else reads them
 """
 
 from services.commande import store
-from services.commande.reactions import REACTIONS, TIMED
+from services.commande.reactions import FORGETS, REACTIONS, TIMED
 from services.runtime import Service
 
 SERVICE = Service(
@@ -22,6 +23,7 @@ SERVICE = Service(
     inspect=store.inspect,
     cancelled=store.annulees,
     timed=TIMED,
+    forgets=FORGETS,
     stocked_with=store.stocked_with,
     migrations=store.MIGRATIONS,
 )

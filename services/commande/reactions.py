@@ -9,7 +9,7 @@ from contracts.paiement import PaiementEchoue, PaiementEffectue
 from contracts.stock import StockReservationEchouee
 from services.commande import rules, store
 from services.commande.store import ANNULEE, CREEE, EN_ATTENTE, INCONNUE, Client, Commande
-from services.runtime import Transaction, every, on
+from services.runtime import Forget, Transaction, every, on
 
 
 def noter(heard: CommandeInitiee, tx: Transaction) -> Iterator[CommandeCreee | CommandeAnnulee]:
@@ -22,6 +22,7 @@ def noter(heard: CommandeInitiee, tx: Transaction) -> Iterator[CommandeCreee | C
         return
     commande.client_id, commande.montant = heard.client_id, heard.montant
     commande.echeance, commande.cause = tx.deadline, tx.cause
+    commande.echeance_demande = None
     if commande.raison:
         yield from _annuler(commande, commande.raison, tx)
     elif commande.paye is not None:
@@ -47,9 +48,12 @@ def creer(heard: PaiementEffectue, tx: Transaction) -> Iterator[CommandeCreee | 
 
 
 def annuler(heard: CommandeAnnulationDemandee, tx: Transaction) -> Iterator[CommandeAnnulee]:
-    # Before the order itself: kept, and the order is cancelled when it comes. It has no deadline: whoever asks may
-    # name what was never ordered.
-    yield from _annuler(_connue(heard.commande_id, tx), heard.raison, tx)
+    # Before the order itself: kept, and the order is cancelled when it comes. The deadline cancels nothing, for
+    # whoever asks may name what was never ordered; that is forgotten once no order can come any more.
+    commande = _connue(heard.commande_id, tx)
+    if commande.etat == INCONNUE and commande.echeance is None:
+        commande.echeance_demande = tx.deadline
+    yield from _annuler(commande, heard.raison, tx)
 
 
 def expirer(commande: Commande, tx: Transaction) -> Iterator[CommandeAnnulee]:
@@ -74,6 +78,7 @@ def _en_cours(commande_id: str, tx: Transaction) -> Commande:
     commande = _connue(commande_id, tx)
     if commande.etat == INCONNUE and commande.echeance is None:
         commande.echeance, commande.cause = tx.deadline, tx.cause
+        commande.echeance_demande = None
     return commande
 
 
@@ -123,3 +128,5 @@ REACTIONS = (
 )
 
 TIMED = (every(1.0, expirer, of=Commande, due=store.ECHUES),)
+
+FORGETS = (Forget(Commande, store.JAMAIS_COMMANDEES),)

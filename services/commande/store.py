@@ -37,7 +37,8 @@ ANNULEE = "annulee"
 class Commande(Row):
     """An order. While it is INCONNUE, `paye` and `raison` keep what came too early.
 
-    `echeance`: when it is cancelled if nothing is decided; `cause`: the event that started that clock.
+    `echeance`: when it is cancelled if nothing is decided; `cause`: the event that started that clock. Of what
+    only a demand to cancel has spoken of, `echeance_demande` is until when that waits for the order.
     """
 
     TABLE: ClassVar = Table(
@@ -51,7 +52,15 @@ class Commande(Row):
         Column("raison", Text),
         Column("echeance", Instant),
         Column("cause", Text),
+        Column("echeance_demande", Instant),
         Index("commandes_echeance", "etat", "echeance"),
+        # Of few rows at a time: the others have none.
+        Index(
+            "commandes_echeance_demande",
+            "echeance_demande",
+            sqlite_where=text("echeance_demande IS NOT NULL"),
+            postgresql_where=text("echeance_demande IS NOT NULL"),
+        ),
     )
 
     commande_id: str
@@ -62,6 +71,7 @@ class Commande(Row):
     raison: str | None = None
     echeance: dt.datetime | None = None
     cause: str | None = None
+    echeance_demande: dt.datetime | None = None
 
     def passer(self, de: tuple[str, ...], a: str) -> bool:
         """Compare and set: go to state `a` if the state is one of `de`; whether it did.
@@ -121,7 +131,25 @@ def end_what_never_came(connection: Connection) -> None:
     )
 
 
-MIGRATIONS = (note_what_was_paid, end_what_never_came)
+def end_what_was_never_ordered(connection: Connection) -> None:
+    """Version 4: demands to cancel what was never ordered wait for it until 900 s after they came."""
+    connection.exec_driver_sql("ALTER TABLE commandes ADD COLUMN echeance_demande BIGINT")
+    connection.exec_driver_sql(
+        "CREATE INDEX commandes_echeance_demande ON commandes (echeance_demande)"
+        " WHERE echeance_demande IS NOT NULL"
+    )
+    connection.exec_driver_sql(
+        """
+        UPDATE commandes SET echeance_demande = (
+            SELECT j.at + 900000000 FROM journal j
+            WHERE j.commande_id = commandes.commande_id AND j.action = 'annuler'
+        )
+        WHERE etat = 'inconnue' AND echeance IS NULL
+        """
+    )
+
+
+MIGRATIONS = (note_what_was_paid, end_what_never_came, end_what_was_never_ordered)
 
 
 def commande(heard: Said, look: Look) -> Iterable[Key]:
@@ -140,6 +168,14 @@ ECHUES = (
     select(Commande.TABLE.c.commande_id)
     .where(Commande.TABLE.c.etat.in_((INCONNUE, EN_ATTENTE)), Commande.TABLE.c.echeance <= NOW)
     .order_by(Commande.TABLE.c.echeance)
+)
+
+
+# What only demands to cancel have spoken of, and whose order cannot come any more.
+JAMAIS_COMMANDEES = (
+    select(Commande.TABLE.c.commande_id)
+    .where(Commande.TABLE.c.etat == INCONNUE, Commande.TABLE.c.echeance_demande < NOW)
+    .order_by(Commande.TABLE.c.echeance_demande)
 )
 
 

@@ -46,7 +46,7 @@ from services.runtime.logs import configure_logs, silence_the_client
 from services.runtime.outbox import Saying, last_number, said_since, unsaid
 from services.runtime.output import output_lost
 from services.runtime.rows import Key, Row
-from services.runtime.service import NOW, Every, On, Patience, Service, every, on
+from services.runtime.service import NOW, Every, Forget, On, Patience, Service, every, on
 from services.runtime.settings import Settings, read_settings
 from services.runtime.supervisor import backoff, run_workers, wanted_topology
 from services.runtime.transaction import Look, Transaction
@@ -65,6 +65,7 @@ __all__ = [
     "Entry",
     "Every",
     "Fate",
+    "Forget",
     "History",
     "HistoryEntry",
     "HistoryMissing",

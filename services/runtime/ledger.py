@@ -12,6 +12,7 @@ from services.runtime import inbox, outbox, trials
 from services.runtime.database import Conflict, Database
 from services.runtime.errors import DatabaseRefused, DatabaseTrouble, ReactionFailed
 from services.runtime.failpoints import Place, passing
+from services.runtime.forgetting import Forgetting
 from services.runtime.outbox import Saying
 from services.runtime.page import Page
 from services.runtime.service import Every, Service
@@ -62,6 +63,7 @@ class Ledger:
             line: Prepared(line.due.limit(bindparam("most")), ["now", "most"]) for line in service.timed
         }
         self._put_off: dict[tuple[str, str], dt.datetime] = {}
+        self._forgetting = [Forgetting(line) for line in service.forgets]
 
     def commit(self, group: Sequence[Work], said: Iterable[str] = ()) -> list[Result]:
         """Carry out `group`, and mark the events of ids `said` as said.
@@ -136,12 +138,14 @@ class Ledger:
     def purge(self) -> int:
         """Forget a batch of what is too old to be asked about (small: it holds up nobody); how many rows."""
         now = self._now()
+        old = now - self._terms.inbox
         with self._database.begin() as connection:
             return sum(
                 (
-                    inbox.purge(connection, now - self._terms.inbox, PURGED_AT_ONCE),
+                    inbox.purge(connection, old, PURGED_AT_ONCE),
                     outbox.purge(connection, now - self._terms.outbox, PURGED_AT_ONCE),
-                    trials.purge(connection, now - self._terms.inbox, PURGED_AT_ONCE),
+                    trials.purge(connection, old, PURGED_AT_ONCE),
+                    *(each.batch(connection, old, PURGED_AT_ONCE) for each in self._forgetting),
                 )
             )
 

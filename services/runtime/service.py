@@ -80,6 +80,17 @@ class Every:
         return said_by(self.do)
 
 
+@dataclass(frozen=True)
+class Forget:
+    """A line of the table: the rows of `of` whose `commande_id` is `due` were no orders, and are forgotten.
+
+    `due` has as its parameter `NOW` the instant before which whatever may still come is too old to come.
+    """
+
+    of: type[Row]
+    due: Select[Any]
+
+
 def said_by(do: React) -> frozenset[type[Said]]:
     """The event classes in `Iterator[A | B]`; none for `Iterator[Never]`."""
     (inside,) = typing.get_args(typing.get_type_hints(do)["return"])
@@ -137,7 +148,7 @@ class Service:
     `stocked_with` turns the catalogue into the first rows of an empty database; `inspect` reads the business
     state; `migrations` are what changed in its tables since version 1, in order; `outside` opens what its calls
     speak to (a gateway, a carrier) for the life of the worker; `cancelled`, of the one that decides, names the
-    orders that it has cancelled.
+    orders that it has cancelled; `forgets` names what is kept of orders that never were.
     """
 
     name: str
@@ -145,6 +156,7 @@ class Service:
     tables: MetaData
     inspect: Callable[[Connection], dict[str, Any]]
     timed: tuple[Every, ...] = ()
+    forgets: tuple[Forget, ...] = ()
     stocked_with: Callable[[Mapping[str, Any]], Iterable[Row]] = lambda catalogue: ()
     migrations: tuple[Migration, ...] = ()
     outside: "Callable[[Settings], AbstractAsyncContextManager[Any]] | None" = None

@@ -5,6 +5,7 @@ is refused wherever it is first seen.
 """
 
 import difflib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -43,6 +44,14 @@ def _names(value: object) -> object:
     return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
 
+def age_seconds(max_age: str) -> int:
+    """A stream's age as RabbitMQ reads it (`unit_value_in_ms` in rabbit_amqqueue.erl), in seconds."""
+    return int(max_age[:-1]) * _AGE_UNITS[max_age[-1]]
+
+
+_AGE_UNITS = {"Y": 365 * 86_400, "M": 30 * 86_400, "D": 86_400, "h": 3600, "m": 60, "s": 1}
+# What an order's last message may need beside its retries: queues, restarts.
+SPARE_SECONDS = 60
 Delays = Annotated[tuple[Annotated[float, Field(ge=0.001, le=86_400)], ...], BeforeValidator(_seconds)]
 Names = Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")], ...], BeforeValidator(_names)]
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -83,7 +92,10 @@ class Settings(BaseModel):
     prefetch: Annotated[int, Field(ge=1, le=2000, description="deliveries a worker holds at once")] = 200
     drain: Annotated[float, Field(gt=0, le=600, description="seconds to finish work in hand at shutdown")] = 25
     history_max_age: Annotated[
-        str, Field(pattern=r"^\d+[YMDhms]$", description="history kept: by age (`7D`, `12h`)")
+        str,
+        Field(
+            pattern=r"^\d+[YMDhms]$", description="history kept: by age (`7D`, `12h`); longer than an order lives"
+        ),
     ] = "7D"
     history_max_bytes: Annotated[int, Field(ge=1_000_000, description="history kept: by size")] = 2_000_000_000
     monitor_database: Annotated[Path, Field(description="the monitor's projection")] = Path("var/monitor.sqlite3")
@@ -145,7 +157,13 @@ class Settings(BaseModel):
         str, Field(pattern=r"^[A-Za-z0-9.-]{1,64}$", description="where the customers' relay addresses live")
     ] = "clients.invalid"
     inbox_days: Annotated[
-        float, Field(gt=0, le=3650, description="days an event dealt with is remembered; outlasts any redrive")
+        float,
+        Field(
+            gt=0,
+            le=3650,
+            description="days an event dealt with is remembered, and a demand to cancel what was never ordered;"
+            " outlasts any redrive",
+        ),
     ] = 30
     outbox_days: Annotated[
         float, Field(gt=0, le=3650, description="days an event said is kept, to refill a broker that lost it")
@@ -165,6 +183,18 @@ class Settings(BaseModel):
             raise ValueError("SAGA_INBOX_DAYS: less than SAGA_OUTBOX_DAYS, from which events may be said again")
         if self.inbox_days * 86_400 <= sum(self.retry_delays):
             raise ValueError("SAGA_INBOX_DAYS: not longer than all of SAGA_RETRY_DELAYS together")
+        return self
+
+    @model_validator(mode="after")
+    def _keeps_whole_orders(self) -> "Settings":
+        # A monitor that begins anew would know orders under way only by their end, or not at all.
+        tries = len(self.retry_delays) + 1
+        needed = self.deadline + sum(self.retry_delays) + 2 * tries * self.call_timeout + SPARE_SECONDS
+        if age_seconds(self.history_max_age) < needed:
+            raise ValueError(
+                "SAGA_HISTORY_MAX_AGE: shorter than an order may take, which is SAGA_DEADLINE, all of"
+                f" SAGA_RETRY_DELAYS and the calls between them: at least {math.ceil(needed)}s"
+            )
         return self
 
     @field_validator("log_level", mode="before")

@@ -7,6 +7,7 @@ import pytest
 import trustme
 
 from services.runtime import BadSetting, Settings, read_settings
+from services.runtime.settings import age_seconds
 
 
 def refused(environ: dict[str, str]) -> str:
@@ -143,6 +144,33 @@ def test_the_inbox_outlasts_whatever_may_still_come_again(days: str, delays: str
     """An event forgotten too early would have its effect twice."""
     said = refused({"SAGA_INBOX_DAYS": days, "SAGA_RETRY_DELAYS": delays})
     assert said.startswith("SAGA_INBOX_DAYS: ")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"SAGA_HISTORY_MAX_AGE": "29m"},
+        {"SAGA_HISTORY_MAX_AGE": "1600s"},
+        {"SAGA_HISTORY_MAX_AGE": "0Y"},
+        {"SAGA_HISTORY_MAX_AGE": "1D", "SAGA_DEADLINE": "86400"},
+        {"SAGA_DEADLINE": "604800"},
+        {"SAGA_RETRY_DELAYS": ",".join(["86400"] * 7)},
+        {"SAGA_HISTORY_MAX_AGE": "30m", "SAGA_CALL_TIMEOUT": "60"},
+    ],
+)
+def test_a_history_kept_for_less_time_than_an_order_lives_is_refused(given: dict[str, str]) -> None:
+    said = refused(given)
+    assert said.startswith("SAGA_HISTORY_MAX_AGE: shorter than an order may take")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("age", "seconds"),
+    [("1Y", 31_536_000), ("1M", 2_592_000), ("7D", 604_800), ("12h", 43_200), ("30m", 1800), ("1800s", 1800)],
+)
+def test_every_unit_of_the_broker_s_is_read(age: str, seconds: int) -> None:
+    """As in RabbitMQ's documentation of streams: Y, M, D, h, m, s."""
+    assert age_seconds(read_settings({"SAGA_HISTORY_MAX_AGE": age}).history_max_age) == seconds
 
 
 def test_an_inbox_may_be_as_short_as_the_outbox() -> None:

@@ -83,6 +83,10 @@ def test_a_cancellation_goes_to_the_decider_alone(silent_url: str, client: Outsi
     done = say(silent_url, "--annuler", "CMD-GONE", "--raison", "changé d'avis")
     assert (done.returncode, done.stdout) == (0, "CMD-GONE\n")
     assert "stock" not in done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "passer_commande: the demand is published; it has no effect unless there is an order CMD-GONE:"
+        " `python -m saga_monitor show CMD-GONE` tells"
+    )
     heard = client.get("commande.inbox", within_seconds=5)
     assert heard is not None
     fact = open_envelope(heard.body).data

@@ -15,7 +15,12 @@ from services.runtime.verdict import DeadLetter, Done
 from tests.support.facts import demande, impayee, initiee, payee, sans_stock
 
 # What each version of the order service's tables, and of the runtime's, had in place of what is there now.
-BACK_TO_2 = ("UPDATE service SET version = 2",)
+BACK_TO_3 = (
+    "DROP INDEX commandes_echeance_demande",
+    "ALTER TABLE commandes DROP COLUMN echeance_demande",
+    "UPDATE service SET version = 3",
+)
+BACK_TO_2 = (*BACK_TO_3, "UPDATE service SET version = 2")
 WITHOUT_SOURCES = {
     "sqlite": (
         "CREATE TABLE before (event_id TEXT NOT NULL PRIMARY KEY, body_hash BLOB NOT NULL, type TEXT NOT NULL,"
@@ -38,6 +43,7 @@ BACK_TO_RUNTIME_2 = (
     "UPDATE service SET runtime_version = 2",
 )
 BACK_TO_1 = (
+    *BACK_TO_2,
     "DROP TABLE trials",
     "ALTER TABLE commandes DROP COLUMN paye",
     "ALTER TABLE commandes ADD COLUMN payee BOOLEAN NOT NULL DEFAULT false",
@@ -98,6 +104,23 @@ def test_orders_of_the_second_version_that_never_came_get_a_deadline(database_fo
         assert desk.envelopes[0].causationid == "the-first-word"
         assert desk.tick(1) == [CommandeAnnulee(commande_id="REFUSED", raison="stock insuffisant")]
         assert desk.tick(10_000) == []
+
+
+def test_demands_of_the_third_version_to_cancel_what_was_never_ordered_end(
+    database_for: Callable[[str], str],
+) -> None:
+    settings = Settings(database_url=database_for("commande"))
+    with open_desk(SERVICE, settings) as desk:
+        desk.hear(demande("ASKED"), demande("SPOKEN"), sans_stock("SPOKEN"))
+        run(desk, *BACK_TO_3)
+    with open_desk(SERVICE, settings) as desk:
+        desk.now += dt.timedelta(days=30, seconds=901)
+        while desk.ledger.purge():
+            pass
+        with desk.database.begin() as connection:
+            left = connection.scalars(text("SELECT commande_id FROM commandes")).all()
+            entries = connection.scalars(text("SELECT DISTINCT commande_id FROM journal")).all()
+        assert (left, entries) == (["SPOKEN"], ["SPOKEN"])
 
 
 def test_an_upgraded_database_has_room_for_trials(database_for: Callable[[str], str]) -> None:

@@ -14,10 +14,10 @@ from services.simulation import Books, Outcome, plan, walk
 # Seed by seed what the run did and left behind, digested: the same for every Python and every machine. Whoever
 # changes what a run does puts the new digest here, which the failing test shows.
 SEEDS = {
-    3: "acf263c83749940bfed98dee6211f950",
-    11: "9b8f9aa3949b34ac8b20d89a84aaa64d",
-    42: "7ce5b41f340a33f703240dc5355b622d",
-    313: "3f551e0d7e28bb6175094681e433358e",
+    3: "213f1c53753cd5425336e51dcbf673e7",
+    11: "8ce5da011525a9227f313956cbab5275",
+    42: "abbc9873c780e3527159627c1253ea8c",
+    313: "158433225a9356429fd272930e372877",
 }
 ORDERS = 10
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,113 @@
+"""Whoever may write can name orders that never were: nothing of those stays for ever."""
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import func, select
+
+from contracts.commande import CommandeAnnulee
+from contracts.envelope import Said
+from services.commande import SERVICE
+from services.commande.store import TABLES, Client, Commande
+from services.runtime import Desk, Settings, open_desk
+from services.runtime.inbox import METADATA
+from tests.support.facts import CMD, demande, initiee, payee, sans_stock
+from tests.support.postgres import PrivatePostgres
+
+RETENTION = dt.timedelta(days=30)
+DEADLINE = dt.timedelta(seconds=900)
+ALWAYS_THERE = {"service", Client.TABLE.name}
+
+
+@pytest.fixture
+def desk(database_for: Callable[[str], str]) -> Iterator[Desk]:
+    with open_desk(SERVICE, Settings(database_url=database_for("commande"))) as opened:
+        yield opened
+
+
+def purge(desk: Desk) -> int:
+    """Until there is nothing more to forget, as a worker does; how many rows."""
+    rows = 0
+    while more := desk.ledger.purge():
+        rows += more
+    return rows
+
+
+def rows(desk: Desk) -> dict[str, int]:
+    """How many rows there are of each table that has any."""
+    tables = [*METADATA.sorted_tables, *TABLES.sorted_tables]
+    with desk.database.begin() as connection:
+        counts = {t.name: connection.execute(select(func.count()).select_from(t)).scalar_one() for t in tables}
+    return {name: count for name, count in counts.items() if count and name not in ALWAYS_THERE}
+
+
+def test_demands_to_cancel_what_was_never_ordered_leave_nothing(desk: Desk) -> None:
+    for start in range(0, 2000, 200):
+        desk.hear(*(demande(f"NEVER-{number}") for number in range(start, start + 200)))
+    assert rows(desk) == {"inbox": 2000, "journal": 2000, "commandes": 2000}
+    desk.tick(1)
+    desk.now += DEADLINE + RETENTION
+    purge(desk)
+    assert rows(desk) == {}
+    assert desk.said == []
+
+
+def test_a_demand_cancels_its_order_until_that_can_come_no_more(desk: Desk) -> None:
+    """The order may wait among the dead letters until somebody sends it back."""
+    desk.hear(demande())
+    desk.now += RETENTION + DEADLINE - dt.timedelta(seconds=1)
+    purge(desk)
+    assert desk.hear(initiee()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
+
+
+def test_what_is_forgotten_was_never_there(desk: Desk) -> None:
+    desk.hear(demande())
+    desk.now += RETENTION + DEADLINE + dt.timedelta(seconds=1)
+    purge(desk)
+    assert desk.hear(initiee()) == []
+    assert desk.inspect()["commandes"]["en_attente"] == 1
+    assert [type(said) for said in desk.hear(demande())] == [CommandeAnnulee]
+
+
+@pytest.mark.parametrize("spoken", [(sans_stock(), demande()), (demande(), payee()), (demande(), initiee())])
+def test_what_a_service_or_the_order_itself_has_spoken_of_is_an_order(
+    desk: Desk, spoken: tuple[Said, ...]
+) -> None:
+    for event in spoken:
+        desk.hear(event)
+    desk.tick(DEADLINE.total_seconds())
+    assert desk.inspect()["commandes"]["annulees"] == 1
+    desk.now += 2 * RETENTION
+    purge(desk)
+    assert desk.inspect()["commandes"] == {
+        "total": 1,
+        "en_attente": 0,
+        "creees": 0,
+        "annulees": 1,
+        "inconnues": 0,
+    }
+    # And a second order with its id has no effect.
+    assert desk.hear(initiee()) == []
+
+
+def test_demands_do_not_keep_the_clock_from_the_orders_that_are_due(desk: Desk) -> None:
+    desk.hear(*(demande(f"NEVER-{number}") for number in range(500)), initiee())
+    assert desk.tick(DEADLINE.total_seconds()) == [CommandeAnnulee(commande_id=CMD, raison="délai dépassé")]
+
+
+def test_who_forgets_leaves_alone_what_another_worker_has_in_hand(postgres: PrivatePostgres) -> None:
+    name = f"growth_{uuid.uuid4().hex[:8]}"
+    postgres.create(name)
+    settings = Settings(database_url=postgres.url(name))
+    with open_desk(SERVICE, settings) as desk, open_desk(SERVICE, settings) as other:
+        desk.hear(demande())
+        desk.now += RETENTION + DEADLINE + dt.timedelta(seconds=1)
+        with other.database.begin() as connection:
+            taken = select(Commande.TABLE).where(Commande.TABLE.c.commande_id == CMD).with_for_update()
+            connection.execute(taken).one()
+            purge(desk)
+        assert rows(desk)["commandes"] == 1
+        purge(desk)
+        assert rows(desk) == {}
