@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
@@ -14,6 +14,10 @@ from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 from contracts.envelope import MAX_BODY_BYTES, Said
 
 S = TypeVar("S", bound=Said)
+
+# Every order of a file is checked before the first is said, so all of them are held at once.
+MOST_LINES = 1_000_000
+LONGEST_LINE_BYTES = 64 * 1024 * 1024
 
 
 class WrongOrderError(Exception):
@@ -58,6 +62,26 @@ def amount(text: str) -> Decimal:
         return Decimal(text.replace("_", "?"))
     except InvalidOperation:
         raise WrongOrderError(f"montant: {text[:40]!r} is not a number (write 99.99)") from None
+
+
+def lines_of(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of `file`; one that is too long for any order comes cut, one byte longer than the longest.
+
+    Raises WrongOrderError at a line of more than `LONGEST_LINE_BYTES`, and after `MOST_LINES`.
+    """
+    for _ in range(MOST_LINES):
+        line = file.readline(MAX_BODY_BYTES + 1)
+        if not line:
+            return
+        yield line
+        read = len(line)
+        while len(line) > MAX_BODY_BYTES and not line.endswith(b"\n"):
+            line = file.readline(MAX_BODY_BYTES + 1)
+            read += len(line)
+            if read > LONGEST_LINE_BYTES:
+                raise WrongOrderError(f"a line of over {LONGEST_LINE_BYTES} bytes; this is no file of orders")
+    if file.read(1):
+        raise WrongOrderError(f"more than {MOST_LINES} lines; split the file")
 
 
 def read_orders(lines: Iterable[bytes]) -> tuple[list[CommandeInitiee], list[BadLine]]:

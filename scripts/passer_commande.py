@@ -25,6 +25,7 @@ try:
         annulation,
         commande,
         demanded,
+        lines_of,
         new_commande_id,
         numbered,
         read_orders,
@@ -178,8 +179,8 @@ def _from_options(options: argparse.Namespace) -> Sayings:
 
 def _from_file(name: str, *, skip_bad: bool) -> Sayings:
     try:
-        with contextlib.nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as lines:
-            orders, bad = read_orders(lines)
+        with contextlib.nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
+            orders, bad = read_orders(lines_of(file))
     except OSError as error:
         raise WrongOrderError(f"{name}: {error.strerror}") from None
     for line in bad[:_MOST_COMPLAINTS]:

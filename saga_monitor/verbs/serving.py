@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from saga_monitor.alerting.lookout import look_out
@@ -21,14 +20,12 @@ from saga_monitor.showing.keeping_up import keep_small, keep_up
 from saga_monitor.store import Store
 from saga_monitor.web.app import application
 from saga_monitor.web.guard import Access
-from saga_monitor.web.pulse import Pulse
+from saga_monitor.web.pulse import MOST_LISTENERS, Pulse
 from saga_monitor.web.raw import Archive
 from saga_monitor.web.reader import Readers
+from saga_monitor.web.server import Server, most_connections
 from saga_monitor.web.site import Site
-from services.runtime import BadSetting, Settings
-
-# What is still being answered at the end has so long.
-FAREWELL_SECONDS = 3
+from services.runtime import BadSetting, Settings, listen
 
 
 def add(commands: Any) -> None:
@@ -53,10 +50,11 @@ async def serve(opening: Opening, settings: Settings) -> None:
         store = stack.enter_context(contextlib.closing(Store(settings.monitor_database)))
         readers = stack.enter_context(contextlib.closing(Readers(settings.monitor_database, settings.stuck_after)))
         queries = stack.enter_context(contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)))
-        pulse = Pulse(readers)
+        # Pages that listen hold a connection each, and leave room for everybody else.
+        pulse = Pulse(readers, min(MOST_LISTENERS, most_connections() // 2))
         async with look_out(settings) as lookout:
             site = Site(readers, pulse, Archive(opening), lookout, Terms.of(settings))
-            app = application(site, access, MetricsPage(registry(queries, lookout)))
+            app = application(site, access, MetricsPage(registry(queries, lookout)), most_connections() // 4)
             print(f"saga_monitor: {address(listener)}", file=sys.stderr, flush=True)
             async with told_to_stop() as told:
                 works = keep_up(opening, store, pulse), keep_small(store, settings.monitor_keep_days)
@@ -67,18 +65,7 @@ async def run(
     app: ASGIApp, listener: socket.socket, pulse: Pulse, told: asyncio.Event, *works: Coroutine[Any, Any, None]
 ) -> None:
     """Answer browsers on `listener` beside `works`, until told or until one of them fails."""
-    server = _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            lifespan="off",
-            ws="none",
-            timeout_graceful_shutdown=FAREWELL_SECONDS,
-        )
-    )
+    server = Server(app)
     serving = asyncio.ensure_future(server.serve([listener]))
     others = [asyncio.ensure_future(work) for work in (*works, pulse.beat(), told.wait())]
     try:
@@ -98,20 +85,15 @@ async def run(
 def listening(host: str, port: int) -> Iterator[socket.socket]:
     """A socket that listens there. Raises BadSetting when it cannot."""
     try:
-        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError) as error:
+        listener = listen(host, port)
+    except (socket.gaierror, UnicodeError) as error:
         detail = getattr(error, "strerror", None) or error
         raise BadSetting(f"{host} is not an address to listen at ({detail})") from None
+    except OSError as error:
+        raise BadSetting(
+            f"cannot listen at {host} port {port}: {error.strerror}; --port chooses another"
+        ) from None
     with listener:
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(place)
-            listener.listen(128)
-        except OSError as error:
-            raise BadSetting(
-                f"cannot listen at {host} port {port}: {error.strerror}; --port chooses another"
-            ) from None
         yield listener
 
 
@@ -133,13 +115,6 @@ async def told_to_stop() -> AsyncIterator[asyncio.Event]:
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are ours: uvicorn raises what it has caught again at the end, and so would end the process."""
-        yield
 
 
 def _port(text: str) -> int:

@@ -15,7 +15,7 @@ from saga_monitor.books.letters import mentions
 from saga_monitor.showing.letters import mentions_json
 from saga_monitor.web.filters import Filters, known, read_filters
 from saga_monitor.web.pages import wanted_id
-from saga_monitor.web.pulse import MOST_LISTENERS, Pulse
+from saga_monitor.web.pulse import Pulse
 from saga_monitor.web.site import Site
 from services.runtime import UserError
 
@@ -89,7 +89,7 @@ class _Changes(StreamingResponse):
             if heard:
                 await super().__call__(scope, receive, send)
             else:
-                full = PlainTextResponse(f"{MOST_LISTENERS} pages listen already.\n", 503)
+                full = PlainTextResponse(f"{self._pulse.most_listeners} pages listen already.\n", 503)
                 await full(scope, receive, send)
 
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from saga_monitor.web.api import Api
 from saga_monitor.web.filters import BadRequestError
-from saga_monitor.web.guard import Access, Guard
+from saga_monitor.web.guard import MOST_AT_ONCE, Access, Guard
 from saga_monitor.web.letter_pages import LetterPages
 from saga_monitor.web.login import Login
 from saga_monitor.web.pages import Pages
@@ -25,8 +25,10 @@ _FOR_PROGRAMS = "/api/orders, /api/orders/{id}, /api/letters/{offset}, /api/repo
 _TITLES = {400: "That cannot be asked", 404: "Not here", 405: "This monitor only shows", 503: "Not just now"}
 
 
-def application(site: Site, access: Access, metrics: ASGIApp | None = None) -> ASGIApp:
-    """Everything that is served; `metrics` answers at /metrics when there is one."""
+def application(
+    site: Site, access: Access, metrics: ASGIApp | None = None, at_once: int = MOST_AT_ONCE
+) -> ASGIApp:
+    """Everything that is served, to `at_once` at once; `metrics` answers at /metrics when there is one."""
     app = Starlette(
         routes=_routes(site, access, metrics),
         exception_handlers={
@@ -36,7 +38,7 @@ def application(site: Site, access: Access, metrics: ASGIApp | None = None) -> A
             500: lambda request, _: _wrong(site, request, 500, "Something broke; the monitor's log has it."),
         },
     )
-    return Guard(app, access)
+    return Guard(app, access, at_once)
 
 
 def _routes(site: Site, access: Access, metrics: ASGIApp | None) -> Sequence[BaseRoute]:

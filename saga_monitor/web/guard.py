@@ -1,4 +1,4 @@
-"""Who may look: the Host names that are answered, the token, and the headers that every answer carries."""
+"""Who may look: the Host names that are answered, the token, how many at once; and the headers of every answer."""
 
 import hashlib
 import hmac
@@ -17,6 +17,10 @@ from services.runtime import BadSetting
 COOKIE = "chor_monitor"
 # Whether it lives is no secret, and whoever signs in needs the form and its looks.
 _OPEN = ("/livez", "/readyz", "/login", "/static/")
+# These are cheap, or have a bound of their own.
+_NOT_COUNTED = ("/livez", "/readyz", "/login", "/changes")
+LARGEST_HEAD_BYTES = 16 * 1024
+MOST_AT_ONCE = 50
 HEADERS = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -70,11 +74,13 @@ class Access:
 
 
 class Guard:
-    """Stands before the whole application."""
+    """Stands before the whole application; at most `at_once` requests are in it, beside those that are cheap."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, at_once: int = MOST_AT_ONCE) -> None:
         self._app = app
         self._access = access
+        self._at_once = at_once
+        self._inside = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -90,20 +96,41 @@ class Guard:
                 headers.setdefault("cache-control", "no-cache" if kept else "no-store")
             await send(message)
 
-        await (self._refusal(scope) or self._app)(scope, receive, dressed)
+        counted = scope["path"] not in _NOT_COUNTED
+        self._inside += counted
+        try:
+            await (self._refusal(scope) or self._app)(scope, receive, dressed)
+        finally:
+            self._inside -= counted
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers, path = Headers(scope=scope), scope["path"]
+        if _size(scope) > LARGEST_HEAD_BYTES:
+            return PlainTextResponse(
+                f"The address and the headers are longer than {LARGEST_HEAD_BYTES} bytes.\n", 431
+            )
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._access.answers_to(hosts[0]):
             text = "This page is not served under that name. SAGA_MONITOR_NAMES lists the names that it has.\n"
             return PlainTextResponse(text, 421)
         if path.startswith(_OPEN) or self._access.lets_in(headers, HTTPConnection(scope).cookies):
-            return None
+            return self._too_many()
         if scope["method"] in {"GET", "HEAD"} and "text/html" in headers.get("accept", ""):
             return RedirectResponse(f"/login?next={quote(_asked(scope), safe='/')}", 303)
         text = "A token is needed: Authorization: Bearer TOKEN, or sign in at /login.\n"
         return PlainTextResponse(text, 401, {"www-authenticate": "Bearer"})
+
+    def _too_many(self) -> Response | None:
+        if self._inside <= self._at_once:
+            return None
+        text = f"{self._at_once} requests are being answered already; try again.\n"
+        return PlainTextResponse(text, 503, {"retry-after": "1"})
+
+
+def _size(scope: Scope) -> int:
+    """Of a request's head, in bytes."""
+    headers = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+    return headers + len(scope.get("raw_path") or b"") + len(scope["query_string"])
 
 
 def _asked(scope: Scope) -> str:

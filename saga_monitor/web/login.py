@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from saga_monitor.web.guard import COOKIE, Access, is_loopback
 
 _LARGEST_FORM = 4096
 _WRONG_TOKEN_SECONDS = 0.5
+# Beyond these, a wrong guess is refused at once, and does not hold its connection.
+_MOST_GUESSES = 5
 
 Form = Callable[[Request, str, str, int], Response]
 
@@ -23,6 +25,7 @@ class Login:
         self._form = form
         # Wrong guesses wait for each other, so that many at once are no faster than one after another.
         self._guessing = asyncio.Lock()
+        self._guesses = 0
 
     async def show(self, request: Request) -> Response:
         return self._form(request, _within(request.query_params.get("next", "/")), "", 200)
@@ -33,12 +36,21 @@ class Login:
         fields = await _fields(request)
         wanted = _within(fields.get("next", "/"))
         if not self._access.token or not self._access.opens(fields.get("token", "").encode()):
-            async with self._guessing:
-                await asyncio.sleep(_WRONG_TOKEN_SECONDS)
+            if self._guesses >= _MOST_GUESSES:
+                return self._form(request, wanted, "Too many wrong tokens at once; try again.", 429)
+            await self._delay()
             return self._form(request, wanted, "That is not the token.", 403)
         answer = RedirectResponse(wanted, 303)
         answer.set_cookie(COOKIE, self._access.pass_, httponly=True, samesite="strict", secure=_encrypted(request))
         return answer
+
+    async def _delay(self) -> None:
+        self._guesses += 1
+        try:
+            async with self._guessing:
+                await asyncio.sleep(_WRONG_TOKEN_SECONDS)
+        finally:
+            self._guesses -= 1
 
 
 def _encrypted(request: Request) -> bool:
@@ -56,10 +68,13 @@ def _of_another_site(request: Request) -> bool:
 
 async def _fields(request: Request) -> dict[str, str]:
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST_FORM:
-            return {}
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LARGEST_FORM:
+                return {}
+    except ClientDisconnect:
+        return {}  # it has gone, or was too slow
     return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
 
 

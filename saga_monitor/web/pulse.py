@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import json
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ BEAT_SECONDS = 0.5
 COMMENT_SECONDS = 15.0
 # Each holds a connection open: beyond this, a page shows itself without.
 MOST_LISTENERS = 100
+# A listener that is gone without a word leaves its place then; a page that is still there asks again by itself.
+LONGEST_LISTENING_SECONDS = 900.0
 FRESH_SECONDS = 15.0
 
 
@@ -35,8 +38,9 @@ class Pulse:
 
     each_change = False
 
-    def __init__(self, readers: Readers) -> None:
+    def __init__(self, readers: Readers, most_listeners: int = MOST_LISTENERS) -> None:
         self._readers = readers
+        self.most_listeners = most_listeners
         self._link = ("connecting", "")
         self._notice = ""
         self._changed = asyncio.Event()
@@ -97,7 +101,7 @@ class Pulse:
     @contextmanager
     def listening(self) -> Iterator[bool]:
         """A place among the listeners as long as the block lasts; False when all are taken."""
-        if self.listeners >= MOST_LISTENERS:
+        if self.listeners >= self.most_listeners:
             yield False
             return
         self.listeners += 1
@@ -109,11 +113,12 @@ class Pulse:
     async def changes(self) -> AsyncIterator[bytes]:
         """Server-sent events: how things stand now, then each time that they change."""
         yield b"retry: 2000\n\n"
-        while not self.stopping:
+        end = time.monotonic() + LONGEST_LISTENING_SECONDS
+        while not self.stopping and time.monotonic() < end:
             waiting = self._changed
             if self._told:
                 yield _event(*self._told)
-            while not waiting.is_set() and not self.stopping:
+            while not waiting.is_set() and not self.stopping and time.monotonic() < end:
                 try:
                     await asyncio.wait_for(waiting.wait(), COMMENT_SECONDS)
                 except TimeoutError:

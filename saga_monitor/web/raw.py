@@ -12,6 +12,7 @@ from services.runtime import BrokerRefused, BrokerTrouble, History
 
 SECONDS = 6.0
 MOST_EVENTS = 100
+_MOST_WAITING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,13 @@ class Archive:
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
         self._turn = asyncio.Lock()
+        self._inside = 0
 
     async def said(self, events: Sequence[Event]) -> list[RawEvent]:
         """Raises RawUnavailableError."""
+        if self._inside > _MOST_WAITING:
+            raise RawUnavailableError("others are reading it; try again")
+        self._inside += 1
         try:
             # The time runs from this visitor's turn on: the one before may have needed all of its own.
             async with self._turn, asyncio.timeout(SECONDS), self._opening() as history:
@@ -45,6 +50,8 @@ class Archive:
             raise RawUnavailableError(f"the stream did not answer within {SECONDS:.0f} s") from None
         except (BrokerTrouble, BrokerRefused) as error:
             raise RawUnavailableError(f"the broker is away ({error})") from None
+        finally:
+            self._inside -= 1
 
 
 async def _read(history: History, events: Sequence[Event]) -> list[RawEvent]:

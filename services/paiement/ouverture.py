@@ -20,6 +20,11 @@ async def ouvrir(settings: Settings) -> AsyncIterator[Passerelle]:
         return
     limits = httpx.Limits(max_connections=settings.calls)
     async with httpx.AsyncClient(
-        base_url=settings.gateway, timeout=settings.call_timeout, limits=limits, follow_redirects=False
+        base_url=settings.gateway,
+        timeout=settings.call_timeout,
+        limits=limits,
+        follow_redirects=False,
+        # Its answers are a line; what is not compressed cannot be small on the way and large here.
+        headers={"accept-encoding": "identity"},
     ) as client:
         yield PasserelleHttp(client)

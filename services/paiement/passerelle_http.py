@@ -14,6 +14,7 @@ import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from services.paiement.passerelle import Reponse
+from services.runtime import read_answer
 
 REFUSED = "carte refusée"
 LONGEST_REASON = 300
@@ -42,17 +43,21 @@ class PasserelleHttp:
         self._client = client
 
     async def debiter(self, cle: str, client_id: str, montant: Decimal) -> Reponse:
-        """Charge once per key. Raises httpx.HTTPError or pydantic.ValidationError when the outcome is unknown."""
+        """Charge once per key.
+
+        Raises httpx.HTTPError, AnswerUnreadable or pydantic.ValidationError when the outcome is unknown.
+        """
         wanted = {"client_id": client_id, "montant": str(montant)}
-        answer = await self._client.put(_path(cle), json=wanted)
-        answer.raise_for_status()
-        read = _Answer.model_validate_json(answer.content)
+        async with self._client.stream("PUT", _path(cle), json=wanted) as answer:
+            answer.raise_for_status()
+            read = _Answer.model_validate_json(await read_answer(answer))
         return Reponse(read.acceptee, "" if read.acceptee else read.raison)
 
     async def annuler(self, cle: str) -> None:
-        """Take back the charge of that key. Raises httpx.HTTPError when it is not known to have been."""
-        answer = await self._client.delete(_path(cle))
-        answer.raise_for_status()
+        """Take back the charge of that key. Raises as `debiter` when it is not known to be."""
+        async with self._client.stream("DELETE", _path(cle)) as answer:
+            answer.raise_for_status()
+            await read_answer(answer)  # it says nothing, but read to its end the connection can be used again
 
 
 def _path(cle: str) -> str:

@@ -4,6 +4,7 @@ This is the front door: services, the monitor and the scripts import from here a
 """
 
 from services.runtime.amqp_url import broker_address
+from services.runtime.answers import AnswerUnreadable, read_answer
 from services.runtime.broker import (
     Publisher,
     apply,
@@ -17,6 +18,7 @@ from services.runtime.broker import (
     remove_topology,
 )
 from services.runtime.columns import Instant, Money
+from services.runtime.connections import Connections, accept, limit_for, listen, reset_on_close
 from services.runtime.database import look_into, open_database, read_catalogue, reading
 from services.runtime.desk import Desk, open_desk
 from services.runtime.door import (
@@ -53,10 +55,12 @@ from services.runtime.transaction import Look, Transaction
 
 __all__ = [
     "NOW",
+    "AnswerUnreadable",
     "BadSetting",
     "BrokerRefused",
     "BrokerTrouble",
     "ChoregraphieError",
+    "Connections",
     "DatabaseRefused",
     "DatabaseTrouble",
     "Delivery",
@@ -86,6 +90,7 @@ __all__ = [
     "Settings",
     "Transaction",
     "UserError",
+    "accept",
     "apply",
     "backoff",
     "bindings_of",
@@ -97,6 +102,8 @@ __all__ = [
     "history_of",
     "is_of_each_service",
     "last_number",
+    "limit_for",
+    "listen",
     "look_into",
     "missing_bindings",
     "on",
@@ -107,10 +114,12 @@ __all__ = [
     "open_history",
     "open_publisher",
     "output_lost",
+    "read_answer",
     "read_catalogue",
     "read_settings",
     "reading",
     "remove_topology",
+    "reset_on_close",
     "run_workers",
     "said_since",
     "silence_the_client",

@@ -2,14 +2,15 @@
 
 A client may connect and send nothing, send a byte a second, or never read its answer. Each of these holds a
 descriptor of the process. So a port takes a bounded share of them. At the bound, a new client takes the place of
-the oldest one that is waited for.
+the oldest one that is waited for, and so an outsider cannot keep a probe out.
 """
 
 import asyncio
 import resource
 import socket
-from collections.abc import Callable, Iterator
-from typing import NoReturn, Protocol
+import struct
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 import structlog
 
@@ -32,35 +33,36 @@ class Connection(Protocol):
         """Close it at once, whatever was still to be sent."""
 
 
-class Connections:
+C = TypeVar("C", bound=Connection)
+
+
+class Connections(Generic[C]):
     """Those that are open, the oldest first; at most `limit` of them."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._open: dict[Connection, None] = {}
+        self._open: dict[C, None] = {}
 
-    def __iter__(self) -> Iterator[Connection]:
+    def __iter__(self) -> Iterator[C]:
         return iter(tuple(self._open))
 
-    def add(self, connection: Connection) -> bool:
-        """Take it in, in the place of the oldest waiting one when all are taken; False when nobody waits."""
-        if len(self._open) >= self.limit and not self.abort_oldest():
-            return False
+    def add(self, connection: C) -> None:
+        """Take it in; at the limit, another one is closed for it."""
+        if len(self._open) >= self.limit:
+            self.abort_one()
         self._open[connection] = None
-        return True
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: C) -> None:
         """It is closed; nothing happens when it was not among them."""
         self._open.pop(connection, None)
 
-    def abort_oldest(self) -> bool:
-        """Close the oldest one that waits for its client; False when there is none."""
-        for connection in self._open:
-            if connection.waiting:
-                del self._open[connection]
-                connection.abort()
-                return True
-        return False
+    def abort_one(self) -> None:
+        """Close the oldest one that waits for its client; when none does, the oldest one."""
+        waiting = (connection for connection in self._open if connection.waiting)
+        chosen = next(waiting, None) or next(iter(self._open), None)
+        if chosen is not None:
+            del self._open[chosen]
+            chosen.abort()
 
 
 def limit_for(most: int, share: int) -> int:
@@ -84,8 +86,13 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def reset_on_close(client: socket.socket, reset: bool) -> None:
+    """Whether closing it drops what was not sent yet, and tells the client so; otherwise that is still sent."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", int(reset), 0))
+
+
 async def accept(
-    listener: socket.socket, connections: Connections, take: Callable[[socket.socket], object]
+    listener: socket.socket, connections: Connections[Any], take: Callable[[socket.socket], Awaitable[object]]
 ) -> NoReturn:
     """Hand every new client to `take`, for ever. Out of descriptors or memory, it pauses and says so once."""
     loop, failing = asyncio.get_running_loop(), False
@@ -98,8 +105,10 @@ async def accept(
             if not failing:
                 log.warning("port.accept_failed", error=error.strerror, address=str(listener.getsockname()))
             failing = True
-            connections.abort_oldest()
+            connections.abort_one()
             await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
         else:
             failing = False
-            take(accepted)
+            await take(accepted)
+            # While clients wait to be accepted nothing above has paused, and what was aborted is not closed yet.
+            await asyncio.sleep(0)

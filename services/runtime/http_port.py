@@ -7,7 +7,6 @@ bounded, whatever clients do. It answers while the process's main loop is busy o
 import asyncio
 import contextlib
 import socket
-import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from http import HTTPStatus
 import h11
 import structlog
 
-from services.runtime.connections import Connections, accept, limit_for
+from services.runtime.connections import Connections, accept, limit_for, reset_on_close
 
 log = structlog.get_logger()
 
@@ -65,18 +64,17 @@ def _run(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
 
 
 async def _serve(listener: socket.socket, application: Application) -> None:
-    connections = Connections(limit_for(MOST_CONNECTIONS, SHARE_OF_DESCRIPTORS))
+    connections: Connections[_Connection] = Connections(limit_for(MOST_CONNECTIONS, SHARE_OF_DESCRIPTORS))
     tasks: set[asyncio.Task[None]] = set()
 
-    def take(client: socket.socket) -> None:
+    async def take(client: socket.socket) -> None:
         connection = _Connection(client, application)
         task = connection.task
         tasks.add(task)
         task.add_done_callback(tasks.discard)
         task.add_done_callback(lambda _: connections.remove(connection))
         task.add_done_callback(lambda _: client.close())
-        if not connections.add(connection):
-            connection.abort()
+        connections.add(connection)
 
     try:
         await accept(listener, connections, take)
@@ -145,11 +143,6 @@ class _Connection:
         head = h11.Response(status_code=answer.status, headers=headers, reason=HTTPStatus(answer.status).phrase)
         body = answer.body if self._body_wanted else b""
         return (self._http.send(head) or b"") + body
-
-
-def reset_on_close(client: socket.socket, reset: bool) -> None:
-    """Whether closing it drops what was not sent yet, and tells the client so; otherwise that is still sent."""
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", int(reset), 0))
 
 
 def _plain(status: int) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import json
 import sys
@@ -209,6 +210,26 @@ async def test_apprise_carries_it_anywhere(book: AlertBook) -> None:
         await Apprise(f"json://127.0.0.1:{port}/alerts").tell(notice)
     assert hook.taken[0]["title"] == "chorégraphie [opened] stuck at stock: r0 (1)"
     assert hook.taken[0]["message"].startswith("CMD-1 waits")
+
+
+async def test_a_webhook_whose_answer_has_no_end_has_taken_it(book: AlertBook) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"400\r\n" + b" " * 1024 + b"\r\n")
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, open_receivers(Settings(alert_webhook=url)) as opened:
+        running = asyncio.create_task(opened.run())
+        opened.tell(notices(book))
+        await until(lambda: opened.counts["webhook", "told"] == 1)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_without_the_extra_it_is_one_line_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import resource
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -145,8 +145,13 @@ async def test_without_a_descriptor_left_it_pauses_and_says_so_once(monkeypatch:
     monkeypatch.setattr(connections, "ACCEPT_PAUSE_SECONDS", 0.1)
     with capture_logs() as logs, connections.listen("127.0.0.1", 0) as listener:
         taken: list[socket.socket] = []
+
+        async def take(client: socket.socket) -> None:
+            taken.append(client)
+
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-        accepting = asyncio.create_task(connections.accept(listener, connections.Connections(4), taken.append))
+        open_ones: connections.Connections[Any] = connections.Connections(4)
+        accepting = asyncio.create_task(connections.accept(listener, open_ones, take))
         with connected(listener.getsockname()[1]), connected(listener.getsockname()[1]):
             resource.setrlimit(resource.RLIMIT_NOFILE, (3, limit[1]))
             try:

@@ -48,6 +48,7 @@ def one_line(done: subprocess.CompletedProcess[str], code: int) -> str:
         (["--file", "nowhere.jsonl"], "nowhere.jsonl: No such file"),
         (["--file", "."], "Is a directory"),
         (["--file", os.devnull], "no order in it"),
+        (["--file", "/dev/zero"], "this is no file of orders"),
         (["--skip-bad"], "--skip-bad goes with --file"),
         (["--nonsense"], "--nonsense"),
     ],

@@ -13,7 +13,7 @@ import pytest
 from contracts.paiement import PaiementEchoue
 from services.paiement.ouverture import ouvrir
 from services.paiement.passerelle import Reponse
-from services.runtime import Settings
+from services.runtime import AnswerUnreadable, Settings
 from tests.support import gateway_server
 from tests.support.gateway_server import GatewayServer
 
@@ -76,6 +76,9 @@ async def test_a_refusal_stays_one_whatever_its_reason_looks_like(
         gateway_server.DELAY,
         gateway_server.FAIL,
         gateway_server.NONSENSE,
+        gateway_server.ENDLESS,
+        gateway_server.BOMB,
+        gateway_server.REDIRECT,
     ],
 )
 async def test_an_unknown_outcome_raises_and_asking_again_with_the_key_charges_once(
@@ -83,11 +86,25 @@ async def test_an_unknown_outcome_raises_and_asking_again_with_the_key_charges_o
 ) -> None:
     server.moods = deque([mood])
     async with ouvrir(settings(server)) as passerelle:
-        with pytest.raises((httpx.HTTPError, pydantic.ValidationError)):
+        with pytest.raises((httpx.HTTPError, AnswerUnreadable, pydantic.ValidationError)):
             await passerelle.debiter(KEY, "CLIENT-1", AMOUNT)
         assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(True)
     assert server.charged == {KEY: 1}
     assert server.requests == [("PUT", KEY)] * 2
+
+
+async def test_what_is_longer_than_any_answer_is_not_kept(server: GatewayServer) -> None:
+    server.moods = deque([gateway_server.ENDLESS, gateway_server.BOMB])
+    async with ouvrir(settings(server)) as passerelle:
+        for _ in range(2):
+            with pytest.raises(AnswerUnreadable, match=r"^the answer is longer than 65536 bytes$"):
+                await passerelle.debiter(KEY, "CLIENT-1", AMOUNT)
+
+
+async def test_an_answer_in_gzip_is_read_all_the_same(server: GatewayServer) -> None:
+    server.moods = deque([gateway_server.ZIPPED])
+    async with ouvrir(settings(server)) as passerelle:
+        assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(True)
 
 
 async def test_an_answer_that_comes_twice_is_taken_once(server: GatewayServer) -> None:

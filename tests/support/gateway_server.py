@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 from collections import deque
 from dataclasses import dataclass, field
@@ -19,6 +20,10 @@ DELAY = "charges and answers too late"
 REPEAT = "answers twice"
 FAIL = "answers 503"
 NONSENSE = "answers something else"
+ENDLESS = "charges, and its answer has no end"
+BOMB = "charges, and its answer is small until it is decompressed"
+ZIPPED = "answers in gzip, whatever was asked for"
+REDIRECT = "sends the request elsewhere"
 
 
 @dataclass
@@ -73,15 +78,17 @@ class GatewayServer:
         mood = self.moods.popleft() if self.moods else ""
         if mood == DROP_BEFORE:
             return False
-        if mood == FAIL:
-            writer.write(_response(503, b""))
+        if mood in {FAIL, REDIRECT}:
+            writer.write(_response(503 if mood == FAIL else 307, b"", "location: /elsewhere\r\n"))
             return True
         content = self._charge(key, body) if method == "PUT" else self._cancel(key)
         if mood == DROP_AFTER:
             return False
         if mood == DELAY:
             await asyncio.sleep(self.delay_seconds)
-        response = _response(200, b"<html>") if mood == NONSENSE else _response(200, content)
+        if mood == ENDLESS:
+            await _endless(writer)
+        response = _mooded(mood, content)
         writer.write(response * (2 if mood == REPEAT else 1))
         await writer.drain()
         return mood != REPEAT
@@ -109,5 +116,22 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, str, bytes]:
     return method, unquote(path.removeprefix("/debits/")), body
 
 
-def _response(status: int, body: bytes) -> bytes:
-    return f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+async def _endless(writer: asyncio.StreamWriter) -> None:
+    """Quickly at first, until nobody reads it any more."""
+    writer.write(b"HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n")
+    while True:
+        writer.write(b"400\r\n" + b" " * 1024 + b"\r\n")
+        await writer.drain()
+
+
+def _mooded(mood: str, content: bytes) -> bytes:
+    if mood == NONSENSE:
+        return _response(200, b"<html>")
+    if mood not in {BOMB, ZIPPED}:
+        return _response(200, content)
+    body = gzip.compress(content + b" " * (100_000_000 if mood == BOMB else 0))
+    return _response(200, body, "content-encoding: gzip\r\n")
+
+
+def _response(status: int, body: bytes, headers: str = "") -> bytes:
+    return f"HTTP/1.1 {status} X\r\n{headers}content-length: {len(body)}\r\n\r\n".encode() + body
