@@ -61,7 +61,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Choreography:
-    """`final`: the last word of each branch, which nobody needs to react to."""
+    """`final`: the last word of each branch, which nobody needs to react to.
+
+    `searched`: the data fields by whose values a person looks for an order, beside its key.
+    """
 
     starts: EventClass
     created: EventClass
@@ -72,6 +75,7 @@ class Choreography:
     reactions: tuple[Reaction, ...]
     timed: tuple[Timed, ...]
     final: tuple[EventClass, ...] = ()
+    searched: tuple[str, ...] = ()
 
     @cached_property
     def services(self) -> tuple[str, ...]:
@@ -152,4 +156,5 @@ CHOREOGRAPHY = Choreography(
         ),
     ),
     final=(StockLibere, PaiementRembourse, NotificationEnvoyee),
+    searched=("client_id", "produit_id", "raison", "destinataire", "reservation_id", "transaction_id"),
 )

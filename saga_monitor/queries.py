@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from saga_monitor.books import times
+from saga_monitor.books.finding import FEW_OF, FIRST, Condition, Only, Place, numbers_of
 from saga_monitor.books.indexes import has
 from saga_monitor.books.known import DeadLetter, Event, Order, Totals
 from saga_monitor.books.schema import connect, instant, moment, refused
+from saga_monitor.books.search import sought
 from saga_monitor.books.times import Times
 from saga_monitor.progress import Flag, State, StepProgress, StepState, is_stuck
 
@@ -19,11 +21,8 @@ __all__ = ["DeadLetter", "Event", "Order", "Queries", "Totals"]
 
 _COLUMNS = (
     "commande_id, state, flags, at_rest, steps, remaining, started, heard, quiet_since, duration_ms, last_type,"
-    " last_offset, retries, dead_letters"
+    " last_offset, retries, dead_letters, number"
 )
-
-# After every id that begins with the same characters.
-_LAST_CHARACTER = "\U0010ffff"
 
 
 class Queries:
@@ -59,10 +58,46 @@ class Queries:
         clause = "WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number"
         return self._orders(clause, (json.dumps(numbers),), now)
 
-    def beginning_with(self, prefix: str, limit: int, now: dt.datetime) -> list[Order]:
-        """The orders whose id begins so, by their ids."""
-        span = (prefix, prefix + _LAST_CHARACTER, limit)
-        return self._orders("WHERE commande_id >= ? AND commande_id < ? ORDER BY commande_id LIMIT ?", span, now)
+    def found(self, text: str, only: Only, limit: int, now: dt.datetime, place: Place = FIRST) -> list[Order]:
+        """The orders that `text` finds, of those that pass `only`: the last to begin first, from `place` on.
+
+        It finds a part of the key or of a data field that the choreography names, in capitals or not, and the
+        orders that began on a day: `2026-11-28`, `today`, `yesterday`.
+        """
+        wanted = sought(text, now)
+        if wanted is None:
+            return []
+        with self._asking() as connection:
+            condition, few = self._condition(only, now), self._few(only, now)
+            numbers = numbers_of(connection, wanted, condition, few, place, limit)
+        orders = {order.commande_id: order for order in self.numbered(numbers, now)}
+        return list(orders.values()) if place.backwards else list(orders.values())[::-1]
+
+    def _condition(self, only: Only, now: dt.datetime) -> Condition:
+        """What of an order `only` asks, in SQL."""
+        asked: list[tuple[str, tuple[object, ...]]] = []
+        if only.flag is Flag.STUCK:
+            asked.append(("at_rest = 0 AND quiet_since < ?", (self._silent_since(now),)))
+        elif only.flag:
+            asked.append((has(only.flag), ()))
+        if only.in_flight:
+            asked.append(("at_rest = 0", ()))
+        if only.state:
+            asked.append(("state = ?", (only.state,)))
+        return Condition([sql for sql, _ in asked], [value for _, values in asked for value in values])
+
+    def _few(self, only: Only, now: dt.datetime) -> bool:
+        """Whether so few orders pass `only` that they are looked through rather than what a text finds."""
+        names = [f"state.{only.state}"] if only.state else []
+        names += [f"flag.{only.flag}"] if only.flag and only.flag is not Flag.STUCK else []
+        most = self._counter("orders") // FEW_OF
+        counts = [self._counter(name) for name in names]
+        counts += [self._counter("orders") - self._counter("at_rest")] if only.in_flight else []
+        counts += [self._stuck(now, most + 1)] if only.flag is Flag.STUCK else []
+        return bool(counts) and min(counts) <= most
+
+    def _counter(self, name: str) -> int:
+        return int(sum(value for (value,) in self.ask("SELECT value FROM counters WHERE name = ?", name)))
 
     def flagged(self, flag: Flag, limit: int, now: dt.datetime) -> list[Order]:
         """The orders with `flag`, the most recently heard first."""

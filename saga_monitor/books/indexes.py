@@ -1,6 +1,6 @@
 """By what the orders are found: an index for every list that a screen shows, so that none reads the whole table.
 
-Only the first three hold every order; the others hold what is in flight, is urgent, or has a flag. The columns
+Only the first two hold every order; the others hold what is in flight, is urgent, or has a flag. The columns
 after those that a list is sorted by are there so that a filter and a count read the index alone.
 """
 
@@ -12,9 +12,7 @@ from saga_monitor.progress import Flag
 _INDEXES = (
     "orders_recent ON orders (last_offset)",
     "orders_by_state ON orders (state, last_offset)",
-    "orders_by_state_and_id ON orders (state, commande_id)",
     "orders_in_flight ON orders (last_offset) WHERE at_rest = 0",
-    "orders_in_flight_by_id ON orders (commande_id, quiet_since, state) WHERE at_rest = 0",
     "orders_silent ON orders (quiet_since, commande_id, state) WHERE at_rest = 0",
     "orders_urgent ON orders (last_offset, at_rest, quiet_since) WHERE urgent = 1",
 )
@@ -25,9 +23,9 @@ def has(flag: Flag) -> str:
     return f"""instr(flags, '"{flag}"') > 0"""
 
 
-def of_flag(flag: Flag, *, by_id: bool) -> str:
-    """The index of the orders with `flag`, by id or by last sign of life."""
-    return f"orders_{flag.lower()}_by_id" if by_id else f"orders_{flag.lower()}"
+def of_flag(flag: Flag) -> str:
+    """The index of the orders with `flag`, by last sign of life."""
+    return f"orders_{flag.lower()}"
 
 
 def index(connection: sqlite3.Connection) -> None:
@@ -39,5 +37,4 @@ def index(connection: sqlite3.Connection) -> None:
 def _of_flags() -> Iterator[str]:
     # A flag may be rare among many orders with another: each has its own. STUCK is not kept: it needs a clock.
     for flag in (flag for flag in Flag if flag is not Flag.STUCK):
-        yield f"{of_flag(flag, by_id=False)} ON orders (last_offset, state, at_rest) WHERE {has(flag)}"
-        yield f"{of_flag(flag, by_id=True)} ON orders (commande_id, state, at_rest) WHERE {has(flag)}"
+        yield f"{of_flag(flag)} ON orders (last_offset, state, at_rest) WHERE {has(flag)}"

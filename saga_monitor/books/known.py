@@ -1,7 +1,7 @@
 """What the projection answers with: orders, their events, their dead letters, the totals."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from saga_monitor.progress import Flag, State, StepProgress
 
@@ -27,6 +27,7 @@ class Order:
     last_offset: int
     retries: int
     dead_letters: int
+    number: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

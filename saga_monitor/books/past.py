@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from saga_monitor.books.schema import connect, instant, moment, refused
+from saga_monitor.books.search import values_in
 from saga_monitor.progress import Heard
 from saga_monitor.reading.entries import DeadEntry, Record, RetriedEntry, SaidEntry
 from saga_monitor.store import Mark, Store
@@ -48,15 +49,17 @@ def _records(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record
 
 def _said(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
     found = connection.execute(
-        'SELECT commande_id, id, type, service, source, time, causationid, modele, undid_nothing, raison, "offset"'
-        ' FROM events ORDER BY "offset"'
+        "SELECT commande_id, id, type, service, source, time, causationid, modele, undid_nothing, raison,"
+        ' "offset", (SELECT text FROM search WHERE search.rowid = number) FROM said JOIN orders USING (number)'
+        ' ORDER BY "offset"'
     )
     before = _LONG_AGO
-    for id_, event_id, type_, service, source, time, cause, modele, nothing, raison, offset in found:
+    for id_, event_id, type_, service, source, time, cause, modele, nothing, raison, offset, text in found:
         before = moment(time) or before
         if before <= at:
             heard = Heard(event_id, type_, service, moment(time), cause, modele, bool(nothing), offset, source)
-            yield SaidEntry(offset, id_, heard, source, raison, before)
+            # Not kept event by event: an order is found by what was named of it up to now.
+            yield SaidEntry(offset, id_, heard, source, raison, before, named=values_in(text or ""))
 
 
 def _retried(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:

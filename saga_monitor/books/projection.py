@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from saga_monitor.books import minutes, signs, tallies, times
+from saga_monitor.books import minutes, search, signs, tallies, times
 from saga_monitor.books.keeping import keep
 from saga_monitor.books.letters import keep_copies
-from saga_monitor.books.schema import ORDER_COLUMNS, instant, moment
+from saga_monitor.books.schema import EPOCH, ORDER_COLUMNS, instant, moment
 from saga_monitor.books.unknown import keep_unknown
 from saga_monitor.progress import Flag, Heard, Progress, Retried, SetAside, judge
-from saga_monitor.reading.entries import IgnoredEntry, Record
+from saga_monitor.reading.entries import IgnoredEntry, Record, SaidEntry
 
 # Orders that a person should look at first, besides those that are stuck.
 _URGENT = {Flag.INTERVENTION, Flag.CONTRADICTION}
@@ -38,6 +38,7 @@ class _Order:
     last_offset: int = 0
     last_type: str = ""
     last_event_offset: int = -1
+    named: list[str] = field(default_factory=list)
     was: Any = None  # state, flags, at_rest, steps, remaining, started, duration_ms, as they were
 
 
@@ -51,7 +52,7 @@ def take_in(connection: sqlite3.Connection, records: Sequence[Record]) -> list[s
     _load_events(connection, numbered)
     _load_troubles(connection, ids, orders)
     seen, took = minutes.heard_in(records), Counter[times.Took]()
-    rows = []
+    rows, found = [], {}
     for commande_id, order in orders.items():
         if order.events:
             progress = judge(order.events, order.set_aside, order.retried)
@@ -61,14 +62,22 @@ def take_in(connection: sqlite3.Connection, records: Sequence[Record]) -> list[s
                 counts[name] += value
             seen.update(_seen(order, progress))
             took.update(_took(order, progress))
+            began = progress.started or moment(order.heard) or EPOCH
+            found[order.number or 0] = search.Findable(commande_id, began.date(), tuple(order.named))
     connection.executemany(_KEEP_ORDER, rows)
     add(connection, counts)
     times.keep(connection, took)
     minutes.keep(connection, seen)
+    search.keep(connection, found)
+    _keep_beside(connection, records, orders)
+    return list(orders)
+
+
+def _keep_beside(connection: sqlite3.Connection, records: Sequence[Record], orders: dict[str, _Order]) -> None:
+    """Keep what is told beside the orders."""
     keep_unknown(connection, records)
     keep_copies(connection, records)
     signs.keep(connection, records, {id_: order.events for id_, order in orders.items()})
-    return list(orders)
 
 
 def add(connection: sqlite3.Connection, counts: Counter[str]) -> None:
@@ -86,6 +95,7 @@ def _touched(records: Iterable[Record]) -> dict[str, _Order]:
             order = orders[record.commande_id]
             order.last_offset = record.offset
             order.heard = max(order.heard, instant(record.at) or 0)
+            order.named += record.named if isinstance(record, SaidEntry) else ()
     return dict(orders)
 
 

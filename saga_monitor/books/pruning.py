@@ -13,7 +13,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 
-from saga_monitor.books import letters, minutes, tallies, times
+from saga_monitor.books import letters, minutes, search, tallies, times
 from saga_monitor.books.projection import add, counted
 from saga_monitor.books.schema import instant
 from saga_monitor.progress import Flag, State
@@ -90,6 +90,7 @@ def _forget_orders(connection: sqlite3.Connection, rows: Sequence[tuple[object, 
     times.keep(connection, took)
     connection.execute("DELETE FROM said WHERE number IN (SELECT value FROM json_each(?))", (numbers,))
     connection.execute("DELETE FROM orders WHERE number IN (SELECT value FROM json_each(?))", (numbers,))
+    search.forget(connection, json.loads(numbers))
     for table in ("retries", "dead_letters"):
         question = f"DELETE FROM {table} WHERE commande_id IN (SELECT value FROM json_each(?))"  # noqa: S608
         connection.execute(question, (ids,))

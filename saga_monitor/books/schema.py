@@ -4,18 +4,19 @@ import datetime as dt
 import sqlite3
 from pathlib import Path
 
+from saga_monitor.books import search
 from saga_monitor.books.indexes import index
 from services.runtime import DatabaseRefused
 
 # "CHOR" in the file's header, so that another program's file is never written to.
 APPLICATION_ID = 0x43484F52
 # Raised with every change of the tables or of the judgement: the stream rebuilds what an older version kept.
-VERSION = 9
+VERSION = 10
 BUSY_SECONDS = 5.0
 # Room for the pages that a batch touches, whatever the size of the file; memory stays flat.
 CACHE_KIB = 16_000
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 _TABLES = """
@@ -187,14 +188,15 @@ def _create(connection: sqlite3.Connection) -> None:
         if statement.strip():
             connection.execute(statement)
     index(connection)
+    search.create(connection)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={VERSION}")
 
 
 def instant(time: dt.datetime | None) -> int | None:
     """How the file keeps a time: microseconds since 1970, UTC."""
-    return None if time is None else (time - _EPOCH) // _MICROSECOND
+    return None if time is None else (time - EPOCH) // _MICROSECOND
 
 
 def moment(kept: int | None) -> dt.datetime | None:
-    return None if kept is None else _EPOCH + kept * _MICROSECOND
+    return None if kept is None else EPOCH + kept * _MICROSECOND

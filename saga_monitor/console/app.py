@@ -14,6 +14,7 @@ from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.widgets import DataTable, Footer, Input, Static
 
+from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.console import drawing
 from saga_monitor.console.ear import Ear
 from saga_monitor.console.looks import COLOURS, CSS
@@ -27,6 +28,7 @@ PICTURE_SECONDS = 0.5
 _ANOMALIES_SHOWN = 4
 # On a low terminal the orders come first: how high it must be for these lines to be shown.
 _NEEDED_LINES = {"rates": 14, "troubles": 10, "view": 8}
+_SEARCH = f"part of an id, {', '.join(CHOREOGRAPHY.searched[:3])}, …; or a day: today; ⏎ keeps it, esc drops it"
 _BOARDS_OWN = {"filter", "search", "anomalies", "pause", "help", "reset"}
 
 
@@ -66,7 +68,7 @@ class Board(App[None]):
         yield Static(id="anomalies")
         yield Static(id="view", classes="line")
         yield Orders()
-        yield Input(id="search", placeholder="the beginning of an order's id; ⏎ keeps it, esc drops it")
+        yield Input(id="search", placeholder=_SEARCH)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -150,7 +152,7 @@ class Board(App[None]):
 
     def _view(self, picture: Picture) -> Text:
         camera = self.camera
-        what = f"orders beginning with {camera.search}" if camera.search else f"{camera.filter} orders"
+        what = f"orders found by {camera.search}" if camera.search else f"{camera.filter} orders"
         return drawing.line((f"{what} · {len(picture.orders)} shown", "bold"))
 
     def on_resize(self, event: Resize) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from saga_monitor.books.finding import Only
 from saga_monitor.books.schema import moment
 from saga_monitor.judging.timeline import Retry
 from saga_monitor.progress import Flag, State
@@ -95,7 +96,7 @@ class Camera:
 
     def _chosen(self, now: dt.datetime) -> Sequence[Order]:
         if self.search:
-            return self._found(now)
+            return self.queries.found(self.search, Only(), MOST_ORDERS, now)
         if isinstance(self.filter, State):
             return self.queries.orders(self.filter, MOST_ORDERS, now)
         if isinstance(self.filter, Flag):
@@ -105,12 +106,6 @@ class Camera:
         if self.filter is Special.TROUBLED:
             return self.queries.urgent(MOST_ORDERS, now)
         return self._all(now)
-
-    def _found(self, now: dt.datetime) -> Sequence[Order]:
-        # Ids are all in capitals or all in small letters: each spelling is a short range of an index.
-        spellings = sorted({self.search, self.search.upper(), self.search.lower()})
-        ranges = (self.queries.beginning_with(spelling, MOST_ORDERS, now) for spelling in spellings)
-        return [order for found in ranges for order in found][:MOST_ORDERS]
 
     def _all(self, now: dt.datetime) -> Sequence[Order]:
         # A third at most for what is wrong, so that what goes well can still be followed.

@@ -177,7 +177,7 @@ _KEYS = (
     ("↑ ↓ PgUp PgDn", "choose an order"),
     ("⏎", "its timeline: every event under the one that it answers"),
     ("f F", "the next filter, the one before: in flight, troubled, a state, a flag"),
-    ("/", "search an order by the beginning of its id, in capitals or not"),
+    ("/", "search: part of an id, a client, a reason, …, in capitals or not; or a day"),
     ("a", "everything that is wrong, and what to do about it"),
     ("space", "pause the picture; the reading goes on"),
     ("esc", "back; on the board, back to all orders"),

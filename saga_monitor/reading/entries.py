@@ -33,7 +33,8 @@ _UNDONE = {step.undone.TYPE for step in CHOREOGRAPHY.undoings if step.undone}
 class SaidEntry:
     """An event, by its speaker's own exchange. `at`: when, as far as can be known.
 
-    `ahead`: by how much its speaker's clock was ahead of ours when it was read.
+    `ahead`: by how much its speaker's clock was ahead of ours when it was read. `named`: the values of the data
+    fields by which an order is found.
     """
 
     offset: int
@@ -43,6 +44,7 @@ class SaidEntry:
     raison: str | None
     at: dt.datetime
     ahead: dt.timedelta = dt.timedelta()
+    named: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ def _trusted(entry: HistoryEntry, known: type[Said], envelope: Envelope[Any], da
         raison=data.get("raison"),
         at=dating.of(time),
         ahead=ahead,
+        named=tuple(str(data[name]) for name in CHOREOGRAPHY.searched if data.get(name)),
     )
 
 

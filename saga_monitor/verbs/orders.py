@@ -4,7 +4,9 @@ import argparse
 import sys
 from typing import Any
 
+from contracts.choreography import CHOREOGRAPHY
 from saga_monitor import report
+from saga_monitor.books.finding import Only
 from saga_monitor.books.letters import mentions
 from saga_monitor.books.unknown import unknown_of
 from saga_monitor.progress import Flag, State
@@ -13,7 +15,12 @@ from saga_monitor.showing import tables
 from saga_monitor.showing.letters import mentions_json
 from saga_monitor.showing.printable import printable
 from saga_monitor.verbs.letters import mentions_view
-from saga_monitor.verbs.session import Session, add_at, add_json, positive
+from saga_monitor.verbs.session import Session, add_at, add_json, positive, searchable
+
+_SEARCH = (
+    f"only those found by TEXT: any part of the id, of {', '.join(CHOREOGRAPHY.searched)}, in capitals or not;"
+    " or a day on which they began: 2026-11-28, today, yesterday; the last to begin first"
+)
 
 
 def add(commands: Any) -> None:
@@ -25,6 +32,7 @@ def add(commands: Any) -> None:
         metavar="S",
         help=f"only in this state ({', '.join(State)}), or so flagged ({', '.join(Flag)})",
     )
+    listing.add_argument("--search", type=searchable, metavar="TEXT", help=_SEARCH)
     listing.add_argument("--limit", type=positive, default=50, metavar="N", help="at most N (50)")
     listing.set_defaults(run=_list)
     showing = commands.add_parser("show", help="one order: steps, what remains, events")
@@ -46,6 +54,10 @@ def _list(arguments: argparse.Namespace, session: Session) -> int:
 
 def _wanted(queries: Queries, arguments: argparse.Namespace, session: Session) -> list[Order]:
     state, limit = arguments.state, arguments.limit
+    if arguments.search:
+        flag = Flag(state) if state in list(Flag) else None
+        only = Only(State(state) if state and not flag else None, flag)
+        return queries.found(arguments.search, only, limit, session.now)
     if state in list(Flag):
         return queries.flagged(Flag(state), limit, session.now)
     return queries.orders(State(state) if state else None, limit, session.now)

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from saga_monitor.books.past import world_at
+from saga_monitor.books.search import LONGEST_SEARCH
 from saga_monitor.catching_up import catch_up
 from saga_monitor.history import Opening
 from saga_monitor.judging.words import span
@@ -107,3 +108,10 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= 10_000_000:
         raise argparse.ArgumentTypeError("expected a whole number from 1 to 10000000")
     return int(text)
+
+
+def searchable(text: str) -> str:
+    found = text.strip()
+    if not 0 < len(found) <= LONGEST_SEARCH:
+        raise argparse.ArgumentTypeError(f"expected a text of at most {LONGEST_SEARCH} characters")
+    return found

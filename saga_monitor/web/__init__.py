@@ -6,7 +6,7 @@ pages.py       the pages: orders, one order, anomalies, charts, the choreography
 api.py         the same as JSON, and whether this monitor lives and is ready
 pulse.py       how the reading stands, and server-sent events when something has changed
 reader.py      what the pages ask of the projection, fast at a million orders
-filters.py     what a list is asked for: state, flag, beginning of an id, place in the list
+filters.py     what a list is asked for: state, flag, a search, place in the list
 story.py       one order in words: what remains, what was undone, what happened when
 diagram.py     who said what to whom, as a drawing: of one order, and of the choreography
 charts.py      rates, durations and outcomes over time, as drawings

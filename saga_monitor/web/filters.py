@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlencode
 
+from saga_monitor.books.finding import Only
+from saga_monitor.books.search import LONGEST_SEARCH
 from saga_monitor.progress import Flag, State
 
 IN_FLIGHT = "IN_FLIGHT"
@@ -31,7 +33,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """`q`: how the id begins. A search is sorted by id, STUCK by silence, all else by last sign of life."""
+    """`q`: a text to search for. A search is by beginning, STUCK by silence, all else by last sign of life."""
 
     state: str = ""
     flag: str = ""
@@ -42,6 +44,13 @@ class Filters:
     @property
     def active(self) -> bool:
         return bool(self.state or self.flag or self.q)
+
+    @property
+    def only_orders(self) -> Only:
+        """Which orders are listed."""
+        in_flight = self.state == IN_FLIGHT
+        state = State(self.state) if self.state and not in_flight else None
+        return Only(state, Flag(self.flag) if self.flag else None, in_flight)
 
     def at(self, cursor: Cursor | None) -> "Filters":
         return replace(self, cursor=cursor)
@@ -69,7 +78,7 @@ def read_filters(parameters: Mapping[str, str]) -> Filters:
     plain = Filters(
         state=chosen("state", parameters.get("state", ""), STATES),
         flag=chosen("flag", parameters.get("flag", ""), tuple(Flag)),
-        q=_beginning(parameters.get("q", "")),
+        q=_search(parameters.get("q", "")),
         limit=_limit(parameters.get("limit", "")),
     )
     directions: tuple[Literal["after", "before"], ...] = ("after", "before")
@@ -96,10 +105,10 @@ def chosen(name: str, value: str, allowed: tuple[str, ...]) -> str:
     return value.upper()
 
 
-def _beginning(text: str) -> str:
+def _search(text: str) -> str:
     found = text.strip()
-    if len(found) > LONGEST_ID:
-        raise BadRequestError(f"q: an order's id has at most {LONGEST_ID} characters")
+    if len(found) > LONGEST_SEARCH:
+        raise BadRequestError(f"q: a search has at most {LONGEST_SEARCH} characters")
     # A NUL would end the text early for SQLite; a lone surrogate cannot be stored at all.
     if "\x00" in found or any("\ud800" <= c <= "\udfff" for c in found):
         raise BadRequestError("q: no order's id holds such a character")
@@ -115,10 +124,9 @@ def _limit(text: str) -> int:
 
 
 def _place(name: str, text: str, filters: Filters) -> tuple[int | str, ...]:
-    if filters.q:
-        return (text[: LONGEST_ID + 1],)
-    parts: list[str] = text.split("~", 1) if filters.flag == Flag.STUCK else [text]
-    complete = len(parts) == (2 if filters.flag == Flag.STUCK else 1)
+    by_silence = filters.flag == Flag.STUCK and not filters.q
+    parts: list[str] = text.split("~", 1) if by_silence else [text]
+    complete = len(parts) == (2 if by_silence else 1)
     if not complete or not _NUMBER.fullmatch(parts[0]):
         raise BadRequestError(f"{name}: not a place in this list; begin again without it")
     return (int(parts[0]), *parts[1:])

@@ -48,6 +48,7 @@ class Pages:
                 states=STATES,
                 tiles=tuple(State),
                 flags=tuple(Flag),
+                searched=CHOREOGRAPHY.searched,
             )
 
     def order(self, request: Request) -> Response:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from saga_monitor.books import minutes
-from saga_monitor.books.indexes import has, of_flag
+from saga_monitor.books.finding import FIRST, Place
+from saga_monitor.books.indexes import of_flag
 from saga_monitor.books.schema import instant, moment
 from saga_monitor.progress import Flag
 from saga_monitor.queries import Order, Queries
@@ -22,8 +23,6 @@ _IDLE_CONNECTIONS = 4
 _CACHE_KIB = 2000
 _LETTERS_OF_ALL = 'SELECT commande_id, service, type, reason, detail, "offset", at FROM dead_letters'
 _LETTERS_OF_ORDER = f"{_LETTERS_OF_ALL} WHERE commande_id = ?"
-# After every id that begins with the same characters.
-_LAST_CHARACTER = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +75,10 @@ class _Sorting:
     index: str = ""
 
 
+# A search lists the orders by number.
+_BY_NUMBER = _Sorting(("number",))
+
+
 class Reader(Queries):
     """`Queries`, and what only the web page asks."""
 
@@ -86,7 +89,10 @@ class Reader(Queries):
 
     def page(self, filters: Filters, now: dt.datetime) -> Page:
         """The orders that pass `filters`, from its cursor on."""
-        conditions, values = self._conditions(filters, now)
+        if filters.q:
+            return self._searched(filters, now)
+        condition = self._condition(filters.only_orders, now)
+        conditions, values = list(condition.terms), list(condition.values)
         sorting, cursor = _sorting(filters), filters.cursor
         backwards = cursor is not None and cursor.direction == "before"
         if cursor:
@@ -113,19 +119,15 @@ class Reader(Queries):
             with self._asking() as connection:
                 connection.execute("COMMIT")
 
-    def _conditions(self, filters: Filters, now: dt.datetime) -> tuple[list[str], list[object]]:
-        asked: list[tuple[str, tuple[object, ...]]] = []
-        if filters.flag == Flag.STUCK:
-            asked.append(("at_rest = 0 AND quiet_since < ?", (self._silent_since(now),)))
-        elif filters.flag:
-            asked.append((has(Flag(filters.flag)), ()))
-        if filters.state == IN_FLIGHT:
-            asked.append(("at_rest = 0", ()))
-        elif filters.state:
-            asked.append(("state = ?", (filters.state,)))
-        if filters.q:
-            asked.append(("commande_id >= ? AND commande_id < ?", (filters.q, filters.q + _LAST_CHARACTER)))
-        return [condition for condition, _ in asked], [value for _, values in asked for value in values]
+    def _searched(self, filters: Filters, now: dt.datetime) -> Page:
+        cursor = filters.cursor
+        backwards = cursor is not None and cursor.direction == "before"
+        place = Place(int(cursor.values[0]), backwards) if cursor else FIRST
+        found = self.found(filters.q, filters.only_orders, filters.limit + 1, now, place)
+        more, found = len(found) > filters.limit, found[: filters.limit]
+        if backwards and not more:
+            return self.page(filters.at(None), now)
+        return _page(found[::-1] if backwards else found, filters, _BY_NUMBER, bool(cursor), backwards or more)
 
     def retries(self, commande_id: str) -> list[Retry]:
         """The order's messages that were put back to be tried again, as the stream has them."""
@@ -204,26 +206,21 @@ class Readers:
 
 
 def _sorting(filters: Filters) -> _Sorting:
-    index = f"INDEXED BY {_index(filters)}" if _index(filters) else ""
-    if filters.q:
-        return _Sorting(("commande_id",), descending=False, index=index)
+    index = f"INDEXED BY {_index(filters)}"
     if filters.flag == Flag.STUCK:
         return _Sorting(("quiet_since", "commande_id"), index=index)
     return _Sorting(("last_offset",), index=index)
 
 
 def _index(filters: Filters) -> str:
-    """The one that is sorted as the list is. Of all orders by id: the ids' own, which has no name."""
-    by_id = bool(filters.q)
+    """The one that is sorted as the list is."""
     if filters.flag and filters.flag != Flag.STUCK:
-        return of_flag(Flag(filters.flag), by_id=by_id)
+        return of_flag(Flag(filters.flag))
     if filters.flag:
-        return "orders_in_flight_by_id" if by_id else "orders_silent"
+        return "orders_silent"
     if filters.state == IN_FLIGHT:
-        return "orders_in_flight_by_id" if by_id else "orders_in_flight"
-    if filters.state:
-        return "orders_by_state_and_id" if by_id else "orders_by_state"
-    return "" if by_id else "orders_recent"
+        return "orders_in_flight"
+    return "orders_by_state" if filters.state else "orders_recent"
 
 
 def _beyond(sorting: _Sorting, backwards: bool) -> str:

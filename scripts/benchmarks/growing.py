@@ -35,6 +35,7 @@ LISTS = (
     *("/", "/?state=IN_FLIGHT", "/?state=RUNNING", "/?state=COMPENSATED"),
     *("/?flag=STUCK", "/?flag=INTERVENTION", "/?flag=CONTRADICTION", "/?q=CMD-7f"),
     *("/?flag=STUCK&q=CMD-7f", "/?flag=INTERVENTION&q=CMD-7f", "/?state=RUNNING&flag=INTERVENTION&q=CMD-7f"),
+    *("/?q=f3a", "/?q=client", "/?q=today", "/?q=no+such+text", "/?q=7", "/?state=COMPENSATED&q=client"),
     *("/?state=IN_FLIGHT&q=CMD-7f", "/?state=COMPENSATING&flag=STUCK", "/?state=NEW&flag=STUCK"),
 )
 _OTHERS = ("/anomalies", "/charts", "/choreography")

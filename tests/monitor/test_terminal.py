@@ -94,7 +94,7 @@ def test_a_person_finds_an_order_and_reads_its_story(environment: dict[str, str]
         window.awaits("all orders · 8 shown")
         window.press("/")
         window.type("CMD-5")
-        window.awaits("orders beginning with CMD-5 · 1 shown")
+        window.awaits("orders found by CMD-5 · 1 shown")
         window.press("Enter")
         window.awaits("q Quit")
         window.press("Enter")

@@ -92,7 +92,7 @@ def test_walking_down_finds_each_order_once(reader: Reader, filters: Filters) ->
     assert set(found) == {
         order.commande_id
         for order in everything
-        if (not filters.q or order.commande_id.startswith(filters.q))
+        if filters.q in order.commande_id
         and (not filters.flag or filters.flag in order.flags)
         and (filters.state in {"", order.state} or (filters.state == IN_FLIGHT and not order.at_rest))
     }
@@ -143,9 +143,12 @@ def test_no_list_reads_the_whole_table(reader: Reader, filters: Filters) -> None
     if older:
         reader.page(older, NOW)
     reader._connection.set_trace_callback(None)
-    plans = [plan for question in asked for *_, plan in reader.ask(f"EXPLAIN QUERY PLAN {question}")]
+    # What FTS5 asks of its own tables is traced as a comment.
+    ours = [question for question in asked if not question.startswith("--")]
+    plans = [plan for question in ours for *_, plan in reader.ask(f"EXPLAIN QUERY PLAN {question}")]
     assert plans
-    assert [plan for plan in plans if "orders" in plan and "INDEX" not in plan] == []
+    by_index = ("INDEX", "USING INTEGER PRIMARY KEY")
+    assert [plan for plan in plans if "orders" in plan and not any(how in plan for how in by_index)] == []
     # A list that is sorted after it was found has been read to its end, however little of it is shown.
     assert [plan for plan in plans if "B-TREE" in plan] == []
 
@@ -158,7 +161,8 @@ def test_a_filter_looks_at_little_more_than_it_shows(many: Reader, filters: Filt
     found = many.page(filters, NOW).orders
     many._connection.set_progress_handler(None, 1)
     assert found
-    assert next(steps) < 1000
+    # A search looks into the tables of its index of trigrams for each order beside.
+    assert next(steps) < (2000 if filters.q else 1000)
 
 
 def test_what_a_person_should_look_at_is_counted_once_and_no_further_than_asked(many: Reader) -> None:
