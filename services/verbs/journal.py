@@ -95,6 +95,7 @@ def _shown(service: str, entry: Entry) -> dict[str, Any]:
         "state": entry.state.value,
         "data": entry.data,
         "cause": entry.cause,
+        "cause_source": entry.cause_source,
         "at": entry.at.isoformat(),
         "undone_at": entry.undone_at.isoformat() if entry.undone_at else None,
         "undone_by": entry.undone_by,
