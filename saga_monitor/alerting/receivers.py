@@ -7,6 +7,9 @@ it again some minutes later, for as long as it matters: by the book (`alert_book
 
 import asyncio
 import contextlib
+import json
+import subprocess
+import sys
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
@@ -77,19 +80,34 @@ class Apprise:
             import apprise
         except ImportError:
             raise BadSetting("SAGA_ALERT_APPRISE needs the extra: pip install 'choregraphie[alerts]'") from None
-        self._apprise: Any = apprise.Apprise()
-        for number, url in enumerate(urls.split(), start=1):
-            if not self._apprise.add(url):
+        self._urls = urls.split()
+        for number, url in enumerate(self._urls, start=1):
+            if not apprise.Apprise().add(url):
                 raise BadSetting(f"SAGA_ALERT_APPRISE: address number {number} is none that Apprise knows")
 
     async def tell(self, notice: Notice) -> None:
-        taken = await self._apprise.async_notify(
-            body=f"{notice.alert.sentence}\n{', '.join(notice.alert.orders)}".strip(),
-            title=f"chorégraphie {notice.title}",
-            notify_type=_notify_type(notice),
+        # In a process of its own: Apprise reads whatever a server answers to its end, on a thread nobody can stop.
+        command = (sys.executable, "-m", "saga_monitor.alerting.apprise_process")
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        if not taken:
+        try:
+            # By standard input: an address may hold a secret, and a command line is everybody's to read.
+            await process.communicate(json.dumps(self._message(notice)).encode())
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode != 0:
             raise ReceiverTrouble("not all of them took it")
+
+    def _message(self, notice: Notice) -> dict[str, Any]:
+        return {
+            "urls": self._urls,
+            "body": f"{notice.alert.sentence}\n{', '.join(notice.alert.orders)}".strip(),
+            "title": f"chorégraphie {notice.title}",
+            "notify_type": _notify_type(notice),
+        }
 
 
 def _notify_type(notice: Notice) -> str:

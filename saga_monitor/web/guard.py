@@ -20,6 +20,8 @@ _OPEN = ("/livez", "/readyz", "/login", "/static/")
 # These are cheap, or have a bound of their own.
 _NOT_COUNTED = ("/livez", "/readyz", "/login", "/changes")
 LARGEST_HEAD_BYTES = 16 * 1024
+# Ours are much shorter, and Python refuses to read a number of more than 4300 digits.
+LONGEST_PATH = 2000
 MOST_AT_ONCE = 50
 HEADERS = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -109,6 +111,8 @@ class Guard:
             return PlainTextResponse(
                 f"The address and the headers are longer than {LARGEST_HEAD_BYTES} bytes.\n", 431
             )
+        if len(path) > LONGEST_PATH:
+            return PlainTextResponse(f"No page has an address of more than {LONGEST_PATH} characters.\n", 414)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._access.answers_to(hosts[0]):
             text = "This page is not served under that name. SAGA_MONITOR_NAMES lists the names that it has.\n"

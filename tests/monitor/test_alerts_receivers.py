@@ -212,17 +212,20 @@ async def test_apprise_carries_it_anywhere(book: AlertBook) -> None:
     assert hook.taken[0]["message"].startswith("CMD-1 waits")
 
 
-async def test_a_webhook_whose_answer_has_no_end_has_taken_it(book: AlertBook) -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n")
-        with contextlib.suppress(ConnectionError):
-            while True:
-                writer.write(b"400\r\n" + b" " * 1024 + b"\r\n")
-                await writer.drain()
-        writer.close()
+async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers 200, and a body that has no end."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n")
+    with contextlib.suppress(ConnectionError):
+        while True:
+            writer.write(b"400\r\n" + b" " * 1024 + b"\r\n")
+            await writer.drain()
+            await asyncio.sleep(0)
+    writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+
+async def test_a_webhook_whose_answer_has_no_end_has_taken_it(book: AlertBook) -> None:
+    server = await asyncio.start_server(endless, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     async with server, open_receivers(Settings(alert_webhook=url)) as opened:
         running = asyncio.create_task(opened.run())
@@ -230,6 +233,26 @@ async def test_a_webhook_whose_answer_has_no_end_has_taken_it(book: AlertBook) -
         await until(lambda: opened.counts["webhook", "told"] == 1)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+@APPRISES_OWN
+async def test_an_answer_to_apprise_that_has_no_end_is_given_up_and_nothing_is_left_of_it(book: AlertBook) -> None:
+    open_now: set[asyncio.Task[Any] | None] = set()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_now.add(asyncio.current_task())
+        await endless(reader, writer)
+        open_now.remove(asyncio.current_task())
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    address = f"json://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server:
+        telling = asyncio.create_task(Apprise(address).tell(notices(book)[0]))
+        await until(lambda: bool(open_now))
+        telling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await telling
+        await until(lambda: not open_now)
 
 
 async def test_without_the_extra_it_is_one_line_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

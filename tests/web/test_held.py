@@ -108,6 +108,7 @@ def test_what_is_not_read_is_cut_off(port: int, monkeypatch: pytest.MonkeyPatch)
         (b"\x16\x03\x01\x00garbage\r\n\r\n", 400),
         (request("/", "X: " + "y" * 20_000), 431),
         (request("/" + "y" * 20_000), 431),
+        (request("/letters/" + "9" * 5000), 414),
         (request("/?q=" + "y" * 20_000), 431),
         (request("/", "Cookie: " + "a=b; " * 5000), 431),
         (request("/", *["X: y"] * 5000), 431),
