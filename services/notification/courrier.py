@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import os
 import random
+import time
 import uuid
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
@@ -19,6 +20,7 @@ from services.runtime import BadSetting, Settings
 
 SENDER = "boutique@choregraphie.invalid"
 LONGEST_LOCAL_PART = 64  # RFC 5321, 4.5.3.1.1
+DRAFT_SECONDS = 36 * 3600  # "maildir", D. J. Bernstein: a file in tmp is given up after 36 hours
 LONGEST_ADDRESS = 100  # what `notification.envoyee` has room for
 
 
@@ -61,6 +63,7 @@ class Maildir:
         self._domaine = domaine
         for part in ("tmp", "new", "cur"):
             (folder / part).mkdir(parents=True, exist_ok=True)
+        self._delete_old_drafts()
 
     async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
         address = destinataire(commande_id, self._domaine)
@@ -73,11 +76,23 @@ class Maildir:
             return
         # Two tries of one message may overlap; each has a draft of its own, and the last one in wins whole.
         draft = self._folder / "tmp" / f"{name}.{uuid.uuid4().hex}"
-        with draft.open("wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(self._folder / "new" / name)
+        try:
+            with draft.open("wb") as file:
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.rename(self._folder / "new" / name)
+        except BaseException:
+            # On a full disk each try would leave another draft.
+            draft.unlink(missing_ok=True)
+            raise
+
+    def _delete_old_drafts(self) -> None:
+        """Delete what workers left that died while they wrote."""
+        for draft in (self._folder / "tmp").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another worker may start at the same time
+                if draft.is_file() and time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
+                    draft.unlink()
 
 
 class Smtp:

@@ -1,5 +1,7 @@
 """The mail carriers: a folder, a server, and one with dice."""
 
+import errno
+import os
 import random
 from pathlib import Path
 
@@ -81,3 +83,27 @@ async def test_the_dice_fail_before_the_letter_leaves(tmp_path: Path) -> None:
     with pytest.raises(ConnectionError):
         await courrier.envoyer(*LETTER)
     assert list((tmp_path / "new").iterdir()) == []
+
+
+async def test_a_letter_that_cannot_be_written_leaves_no_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    courrier = Maildir(tmp_path, "clients.invalid")
+    monkeypatch.setattr("os.fsync", full)
+    for _ in range(3):
+        with pytest.raises(OSError, match="No space"):
+            await courrier.envoyer(*LETTER)
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+async def test_drafts_of_workers_that_died_are_deleted_when_they_are_old(tmp_path: Path) -> None:
+    Maildir(tmp_path, "clients.invalid")
+    old, young = tmp_path / "tmp" / "old", tmp_path / "tmp" / "young"
+    for draft in (old, young):
+        draft.write_text("half a let")
+    os.utime(old, (0, 0))
+    Maildir(tmp_path, "clients.invalid")
+    assert list((tmp_path / "tmp").iterdir()) == [young]

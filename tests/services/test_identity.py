@@ -1,0 +1,40 @@
+"""Orders that began under one event id, from two clients, are two orders to every service."""
+
+from typing import Any
+
+from contracts.envelope import Envelope, wrap
+from services.commande import SERVICE as COMMANDE
+from services.runtime import Desk
+from services.stock import SERVICE as STOCK
+from tests.services.conftest import OpenDesk
+from tests.support.facts import demande, initiee
+
+STOCKED = "[produits]\nPROD-456 = 10\n"
+
+
+def ordered(desk: Desk, client: str) -> Envelope[Any]:
+    return wrap(initiee(f"C-{client}", quantite=2), id="1", source=f"/clients/{client}", time=desk.now)
+
+
+def test_both_are_cancelled_at_their_deadline(sit_down: OpenDesk) -> None:
+    desk = sit_down(COMMANDE, deadline=900)
+    desk.hear(ordered(desk, "alpha"), ordered(desk, "beta"))
+    assert {said.commande_id for said in desk.tick(900)} == {"C-alpha", "C-beta"}
+    assert len({envelope.id for envelope in desk.envelopes}) == 2
+    assert {envelope.causationid for envelope in desk.envelopes} == {"1"}
+
+
+def test_both_have_goods_of_their_own(sit_down: OpenDesk) -> None:
+    desk = sit_down(STOCK, STOCKED)
+    held = desk.hear(ordered(desk, "alpha"), ordered(desk, "beta"))
+    assert len({said.model_dump()["reservation_id"] for said in held}) == 2
+    assert desk.inspect()["produits"]["PROD-456"]["retenu"] == 4
+
+
+def test_one_is_cancelled_by_a_demand_under_the_id_of_both(sit_down: OpenDesk) -> None:
+    desk = sit_down(COMMANDE)
+    demand = wrap(demande("C-alpha"), id="1", source="/clients/gamma", time=desk.now)
+    desk.hear(ordered(desk, "alpha"), ordered(desk, "beta"), demand)
+    assert [(envelope.type, envelope.commande_id) for envelope in desk.envelopes] == [
+        ("commande.annulee", "C-alpha")
+    ]
