@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -99,6 +100,20 @@ async def test_what_is_longer_than_any_answer_is_not_kept(server: GatewayServer)
         for _ in range(2):
             with pytest.raises(AnswerUnreadable, match=r"^the answer is longer than 65536 bytes$"):
                 await passerelle.debiter(KEY, "CLIENT-1", AMOUNT)
+
+
+async def test_an_answer_that_comes_by_the_byte_ends_with_the_call_and_leaves_no_connection(
+    server: GatewayServer,
+) -> None:
+    """More often than there are connections. The runtime bounds a call in total, as is done here."""
+    few = Settings(gateway=server.url, call_timeout=0.5, calls=2)
+    server.moods = deque([gateway_server.DRIP] * 3)
+    async with ouvrir(few) as passerelle:
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(few.call_timeout):
+                    await passerelle.debiter(KEY, "CLIENT-1", AMOUNT)
+        assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(True)
 
 
 async def test_an_answer_in_gzip_is_read_all_the_same(server: GatewayServer) -> None:

@@ -21,6 +21,7 @@ REPEAT = "answers twice"
 FAIL = "answers 503"
 NONSENSE = "answers something else"
 ENDLESS = "charges, and its answer has no end"
+DRIP = "charges, and its answer comes a byte at a time and has no end"
 BOMB = "charges, and its answer is small until it is decompressed"
 ZIPPED = "answers in gzip, whatever was asked for"
 REDIRECT = "sends the request elsewhere"
@@ -86,8 +87,8 @@ class GatewayServer:
             return False
         if mood == DELAY:
             await asyncio.sleep(self.delay_seconds)
-        if mood == ENDLESS:
-            await _endless(writer)
+        if mood in {ENDLESS, DRIP}:
+            await _endless(writer, *((1, 0.1) if mood == DRIP else (1024, 0)))
         response = _mooded(mood, content)
         writer.write(response * (2 if mood == REPEAT else 1))
         await writer.drain()
@@ -116,12 +117,13 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, str, bytes]:
     return method, unquote(path.removeprefix("/debits/")), body
 
 
-async def _endless(writer: asyncio.StreamWriter) -> None:
-    """Quickly at first, until nobody reads it any more."""
+async def _endless(writer: asyncio.StreamWriter, length: int, pause_seconds: float) -> None:
+    """Pieces of such a length for ever, until nobody reads them any more."""
     writer.write(b"HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n")
     while True:
-        writer.write(b"400\r\n" + b" " * 1024 + b"\r\n")
+        writer.write(b"%x\r\n%s\r\n" % (length, b" " * length))
         await writer.drain()
+        await asyncio.sleep(pause_seconds)
 
 
 def _mooded(mood: str, content: bytes) -> bytes:
