@@ -40,7 +40,7 @@ Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 def _from_number(value: Any, info: ValidationInfo) -> Any:
     """On the wire an amount is a number; in Python it is a Decimal, and never a float."""
     if isinstance(value, bool) or not isinstance(value, Decimal | int | float):
-        raise ValueError("an amount is a number")
+        return None  # refused as no decimal: a text would be read as one
     if isinstance(value, float):
         if info.mode != "json":
             raise ValueError("an amount is a Decimal, never a float")

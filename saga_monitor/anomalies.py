@@ -21,10 +21,11 @@ from saga_monitor.judging import clocks, faults, patience
 from saga_monitor.judging.anomaly import RECENT, Anomaly, Kind, Terms
 from saga_monitor.judging.reasons import GRACE, Known, Voice, Why, remedy, why
 from saga_monitor.judging.waits import Wait, waits
-from saga_monitor.judging.words import because, span
+from saga_monitor.judging.words import because
 from saga_monitor.progress import GIVEN_UP, Flag, State
 from saga_monitor.queries import Queries
 from saga_monitor.reading.facts import Facts
+from services.runtime import format_duration
 
 __all__ = ["FADES", "RECENT", "Anomaly", "Kind", "Terms", "anomalies_of", "anomalies_of_order", "as_json"]
 
@@ -144,7 +145,7 @@ def _waiting(case: Case, around: _Around) -> Iterator[Anomaly]:
         yield from _half_undone(case, undoings)
     elif late:
         wait, reason = next(iter(late.items()))
-        silent = span(around.now - order.heard)
+        silent = format_duration((around.now - order.heard).total_seconds() * 1000)
         text = f"{order.commande_id} waits for {wait.awaited} of {wait.service}, silent for {silent}: "
         text += reason.sentence
         yield Anomaly(

@@ -28,6 +28,11 @@ class Group:
     letters: tuple[int, ...] = ()
 
 
+def how_many(anomalies: Iterable[Anomaly]) -> int:
+    """How many things are wrong: the one number that every screen, command and metric shows."""
+    return sum(anomaly.count for anomaly in anomalies)
+
+
 def grouped(anomalies: Iterable[Anomaly]) -> list[Group]:
     """In the order of the first of each."""
     groups: dict[tuple[Kind, str | None, str], list[Anomaly]] = defaultdict(list)
@@ -40,6 +45,7 @@ def _group(anomalies: list[Anomaly]) -> Group:
     first = anomalies[0]
     orders = tuple(dict.fromkeys(a.commande_id for a in anomalies if a.commande_id))[:EXAMPLES]
     since = min((anomaly.since for anomaly in anomalies if anomaly.since), default=None)
-    count = sum(anomaly.count for anomaly in anomalies)
     letters = tuple(a.letter for a in anomalies if a.letter is not None)[:EXAMPLES]
-    return Group(first.kind, first.service, first.reason, count, orders, since, first.sentence, letters)
+    return Group(
+        first.kind, first.service, first.reason, how_many(anomalies), orders, since, first.sentence, letters
+    )

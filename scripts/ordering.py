@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 from contracts.envelope import MAX_BODY_BYTES, Said
+from contracts.problems import first_problem
 
 S = TypeVar("S", bound=Said)
 
@@ -125,10 +126,7 @@ def _checked(cls: type[S], said: dict[str, Any]) -> S:
     try:
         return cls.model_validate(said)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ").lower()
-        raise WrongOrderError(f"{place}: {message}") from None
+        raise WrongOrderError(first_problem(error)) from None
 
 
 def demanded(commande_id: str) -> str:

@@ -14,7 +14,7 @@ from saga_monitor.alerting.receivers import Receivers, open_receivers
 from saga_monitor.alerting.sight import Sight
 from saga_monitor.alerts import Notice, judged, standing
 from saga_monitor.anomalies import Anomaly, Terms, anomalies_of
-from saga_monitor.groups import Group, grouped
+from saga_monitor.groups import Group, grouped, how_many
 from saga_monitor.queries import Queries
 from saga_monitor.reading.behind import UNKNOWN, Behind, behind
 from saga_monitor.reading.facts import Facts, facts, open_to_ask
@@ -41,6 +41,11 @@ class View:
     def groups(self) -> list[Group]:
         """The anomalies as a person reads them, and as alerts tell them."""
         return grouped(self.anomalies)
+
+    @property
+    def wrong(self) -> int:
+        """How many things are wrong."""
+        return how_many(self.anomalies)
 
 
 class Lookout:

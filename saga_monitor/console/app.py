@@ -21,8 +21,9 @@ from saga_monitor.console.looks import COLOURS, CSS
 from saga_monitor.console.orders import Orders
 from saga_monitor.console.picture import FILTERS, Camera, Picture, Special
 from saga_monitor.console.screens import AnomaliesScreen, HelpScreen, OrderScreen
+from saga_monitor.groups import how_many
 from saga_monitor.showing.standing import as_of
-from services.runtime import UserError
+from services.runtime import UserError, format_count
 
 PICTURE_SECONDS = 0.5
 _ANOMALIES_SHOWN = 4
@@ -146,8 +147,8 @@ class Board(App[None]):
         anomalies.display = bool(found) and self.size.height >= _NEEDED_LINES["rates"]
         lines = [drawing.anomaly_line(anomaly) for anomaly in found[:_ANOMALIES_SHOWN]]
         if len(found) > _ANOMALIES_SHOWN:
-            more = len(found) - _ANOMALIES_SHOWN + 1
-            lines[-1] = drawing.line((f"… and {more} more: press a", "bold red"))
+            more = how_many(found[_ANOMALIES_SHOWN - 1 :])
+            lines[-1] = drawing.line((f"… and {format_count(more)} more: press a", "bold red"))
         anomalies.update(drawing.stacked(lines))
 
     def _view(self, picture: Picture) -> Text:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from saga_monitor.judging.timeline import Node, Retry, Timeline
+from saga_monitor.judging.words import because
 from saga_monitor.queries import DeadLetter
 from saga_monitor.showing.tables import safe, took
 
@@ -34,8 +35,7 @@ def retry_text(retry: Retry) -> Text:
 
 def dead_text(letter: DeadLetter) -> Text:
     text = Text().append(f"☠ set aside at {letter.service}: ", style="bold red")
-    text.append_text(safe(letter.reason, "red"))
-    return text.append_text(safe(f" ({letter.detail})" if letter.detail else "", limit=200))
+    return text.append_text(safe(because(letter.reason, letter.detail), limit=250))
 
 
 def after_the_tree(grown: Timeline) -> Iterator[Text]:

@@ -12,8 +12,10 @@ from saga_monitor.console.picture import Picture
 from saga_monitor.judging.steps import StepState
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Order, Totals
+from saga_monitor.showing.anomaly_words import anomalies_in_words, whole_sentence
 from saga_monitor.showing.standing import is_fresh
 from saga_monitor.showing.tables import STATE_STYLES, STEP_GLYPHS, flags_text, safe, took
+from services.runtime import format_count
 
 _LINK_STYLES = {"live": "bold green", "reading": "bold yellow", "connecting": "yellow", "following": "bold green"}
 _SAID_BY = {said.TYPE: said.SAID_BY for said in CHOREOGRAPHY.events}
@@ -61,7 +63,7 @@ def states(totals: Totals) -> Text:
 
 def troubles(totals: Totals) -> Text:
     """The figures that are not zero, the gravest first: on a narrow terminal the last ones are cut."""
-    figures = [("dead letters", totals.count("dead_letters"), "bold red")]
+    figures = [("dead letters ever", totals.count("dead_letters"), "bold red")]
     figures += [(flag, totals.flag(flag), "bold red") for flag in Flag]
     figures += [("retries", totals.count("retries"), "yellow"), ("ignored", totals.ignored, "yellow")]
     shown = [(f"{name} {short(n)}  ", style) for name, n, style in figures if n]
@@ -69,7 +71,7 @@ def troubles(totals: Totals) -> Text:
 
 
 def anomaly_line(anomaly: Anomaly) -> Text:
-    return line((f"{anomaly.kind.replace('_', ' ').upper()} ", "bold red"), (anomaly.sentence, ""))
+    return line((f"{anomaly.kind.replace('_', ' ').upper()} ", "bold red"), (whole_sentence(anomaly), ""))
 
 
 def verdict(ear: Ear, now: dt.datetime) -> tuple[str, str]:
@@ -77,9 +79,8 @@ def verdict(ear: Ear, now: dt.datetime) -> tuple[str, str]:
     if ear.anomalies is None or (ear.judged_at is None and not ear.anomalies):
         return "not looked at yet", "bold yellow"
     stale = "" if is_fresh(ear.judged_at, now) else f" at {ear.judged_at:%H:%M:%S} UTC, not looked at since"
-    count = len(ear.anomalies)
-    if count:
-        return f"{count} anomal{'y' if count == 1 else 'ies'}{stale}", "bold red"
+    if ear.anomalies:
+        return f"{anomalies_in_words(ear.anomalies)}{stale}", "bold red"
     return (f"nothing was wrong{stale}", "bold yellow") if stale else ("nothing is wrong", "bold green")
 
 
@@ -168,9 +169,9 @@ def farewell(totals: Totals) -> Sequence[Text]:
 
 
 def short(number: int) -> str:
-    """A count in at most six characters: `99999`, `250k`, `1.2M`."""
+    """A count in at most six characters: `99,999`, `250k`, `1.2M`."""
     if number < 100_000:
-        return str(number)
+        return format_count(number)
     return f"{number // 1000}k" if number < 1_000_000 else f"{number / 1_000_000:.1f}M"
 
 

@@ -22,6 +22,7 @@ from saga_monitor.console.ear import Ear
 from saga_monitor.console.picture import Story, story
 from saga_monitor.judging.timeline import Node, timeline
 from saga_monitor.queries import Queries
+from saga_monitor.showing.anomaly_words import whole_sentence
 from saga_monitor.showing.tables import STATE_STYLES, STEP_GLYPHS, safe
 
 
@@ -83,7 +84,7 @@ class OrderScreen(Over):
         wrong = self.query_one("#wrong", Static)
         mine = [anomaly for anomaly in self._ear.anomalies or () if anomaly.commande_id == self._commande_id]
         wrong.display = bool(mine)
-        wrong.update(Text("\n").join(safe(anomaly.sentence) for anomaly in mine))
+        wrong.update(Text("\n").join(safe(whole_sentence(anomaly)) for anomaly in mine))
         heard = (len(told.events), len(told.retries), len(told.dead_letters))
         if heard != self._heard:
             self._heard = heard
@@ -120,7 +121,7 @@ class Sentence(Option):
         self.anomaly = anomaly
         text = Text().append(anomaly.since.strftime("%Y-%m-%d %H:%M:%S  ") if anomaly.since else "", style="dim")
         text.append(f"{anomaly.kind.replace('_', ' ').upper()}  ", style="bold red")
-        super().__init__(text.append_text(safe(anomaly.sentence, limit=1000)).append("\n"))
+        super().__init__(text.append_text(safe(whole_sentence(anomaly), limit=1000)).append("\n"))
 
 
 class AnomaliesScreen(Over):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from saga_monitor.judging.hearing import Heard, is_absurd
+from services.runtime import format_duration
 
 # The monitor's own clock, where it is one of the two.
 MONITOR = "monitor"
@@ -24,13 +25,13 @@ def differing(cause: Heard, effect: Heard) -> Iterator[tuple[str, str, int]]:
 
 def sentence(commande_id: str, ahead: str, behind: str, worst_ms: int) -> str:
     """What `commande_id` shows of the clocks of `ahead` and `behind`, and what to do."""
-    seconds = f"{worst_ms / 1000:.1f} s"
+    apart = format_duration(worst_ms)
     if behind == MONITOR:
-        said = f"what {ahead} says is dated {seconds} later than it was read"
+        said = f"what {ahead} says is dated {apart} later than it was read"
     elif ahead == MONITOR:
-        said = f"what {behind} says is dated {seconds} before it came"
+        said = f"what {behind} says is dated {apart} before it came"
     elif behind == CLIENT:
-        said = f"what {behind} says is dated {seconds} before {ahead} answered it"
+        said = f"what {behind} says is dated {apart} before {ahead} answered it"
     else:
-        said = f"{behind} says it answered {ahead} {seconds} before it was asked"
+        said = f"{behind} says it answered {ahead} {apart} before it was asked"
     return f"{commande_id}: {said}: one clock is wrong; set those of {behind} and {ahead} by NTP"

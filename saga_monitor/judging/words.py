@@ -3,6 +3,8 @@
 import datetime as dt
 import re
 
+from services.runtime import format_duration
+
 _BECAUSE = {
     "exhausted": "every try failed",
     "delivery_limit": "it came again and again and was never settled",
@@ -65,8 +67,5 @@ def _plain(detail: str) -> str:
 
 
 def span(time: dt.timedelta) -> str:
-    """A time as a person says it: to the second below two minutes, to the hour above two hours."""
-    seconds = time.total_seconds()
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+    """A time as every screen shows it."""
+    return format_duration(time.total_seconds() * 1000)

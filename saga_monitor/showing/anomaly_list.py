@@ -13,6 +13,7 @@ from saga_monitor.alerting.sight import unseen
 from saga_monitor.anomalies import Anomaly, Terms, anomalies_of, as_json
 from saga_monitor.queries import Queries
 from saga_monitor.reading.facts import ask_broker
+from saga_monitor.showing.anomaly_words import anomalies_in_words, whole_sentence
 from saga_monitor.showing.standing import Freshness
 from saga_monitor.showing.tables import safe
 from services.runtime import Settings
@@ -50,12 +51,12 @@ def show_anomalies(asking: Asking, *, for_program: bool) -> int:
 def _view(found: Sequence[Anomaly]) -> RenderableType:
     if not found:
         return Text("nothing is wrong", style="green")
-    return Group(*(_line(anomaly) for anomaly in found))
+    return Group(*map(_line, found), Text(anomalies_in_words(found), style="bold"))
 
 
 def _line(anomaly: Anomaly) -> Text:
     since = anomaly.since.strftime("%Y-%m-%d %H:%M:%SZ") if anomaly.since else "-"
     line = Text(f"{since}  ", style="dim")
-    line.append(f"{anomaly.kind:<15}", style="bold red")
-    line.append_text(safe(anomaly.sentence, limit=1000))
+    line.append(f"{anomaly.kind.replace('_', ' '):<15}", style="bold red")
+    line.append_text(safe(whole_sentence(anomaly), limit=1000))
     return line

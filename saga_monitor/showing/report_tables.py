@@ -11,6 +11,7 @@ from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.progress import Flag, State
 from saga_monitor.showing.printable import printable
 from saga_monitor.showing.tables import LONGEST_ID, columns_of, safe, state_text, took
+from services.runtime import format_count
 
 _SUCCESS = {True: Text("yes", style="green"), False: Text("no", style="red"), None: Text("–", style="dim")}
 
@@ -41,7 +42,7 @@ def each_view(reports: Sequence[Mapping[str, Any]], total: int) -> RenderableTyp
             safe(" ".join(one["compensations"])),
             safe(one["error"] or "", limit=80),
         )
-    return Group(table, Text(f"{len(reports)} of {total} orders", style="dim"))
+    return Group(table, Text(f"{format_count(len(reports))} of {format_count(total)} orders", style="dim"))
 
 
 def one_view(one: Mapping[str, Any]) -> RenderableType:
@@ -54,7 +55,7 @@ def one_view(one: Mapping[str, Any]) -> RenderableType:
         table.add_row(f"  {service}", took(ms))
     table.add_row("mean of the steps", took(one["mean_step_ms"]))
     table.add_row("compensations", safe(", ".join(one["compensations"]) or "none"))
-    table.add_row("retries", str(one["retries"]))
+    table.add_row("retries", format_count(one["retries"]))
     table.add_row("error", safe(one["error"] or "none", limit=500))
     return table
 
@@ -62,15 +63,17 @@ def one_view(one: Mapping[str, Any]) -> RenderableType:
 def _outcomes(report: Mapping[str, Any]) -> Table:
     sagas, outcomes = report["sagas"], report["outcomes"]
     table = columns_of("orders", "number", "share")
-    table.add_row(Text("total", style="bold"), str(sagas["total"]), "")
+    table.add_row(Text("total", style="bold"), format_count(sagas["total"]), "")
     for name, label, style in _OUTCOMES:
         share = outcomes[f"{name}_percent"]
-        table.add_row(Text(label, style=style), str(outcomes[name]), "–" if share is None else f"{share:.1f} %")
+        table.add_row(
+            Text(label, style=style), format_count(outcomes[name]), "–" if share is None else f"{share:.1f} %"
+        )
     for state in State:
-        table.add_row(Text("  ").append_text(state_text(state)), str(sagas[state.lower()]), "")
+        table.add_row(Text("  ").append_text(state_text(state)), format_count(sagas[state.lower()]), "")
     for flag in (Flag.STUCK, Flag.INTERVENTION):
         number = sagas[flag.lower()]
-        table.add_row(Text(f"  {flag}", style="bold red" if number else "dim"), str(number), "")
+        table.add_row(Text(f"  {flag}", style="bold red" if number else "dim"), format_count(number), "")
     return table
 
 
@@ -78,19 +81,23 @@ def _timings(report: Mapping[str, Any]) -> Table:
     table = columns_of("time", "count", "total", "mean", "p50", "p95", "p99", "max")
     whole = report["duration_ms"]
     names = ("total", "mean", "p50", "p95", "p99", "max")
-    table.add_row("whole order", str(whole["count"]), *(took(whole[name]) for name in names))
+    table.add_row("whole order", format_count(whole["count"]), *(took(whole[name]) for name in names))
     for service, step in report["steps"].items():
-        table.add_row(f"  {service}", str(step["count"]), *(took(step[f"{name}_ms"]) for name in names))
+        table.add_row(f"  {service}", format_count(step["count"]), *(took(step[f"{name}_ms"]) for name in names))
     return table
 
 
 def _tail(report: Mapping[str, Any]) -> str:
-    dead = ", ".join(f"{printable(reason)} {number}" for reason, number in report["dead_letters"].items())
-    said = (
-        f"compensations {report['compensations']} · retries {report['retries']} · dead letters: {dead or 'none'}"
+    dead = ", ".join(
+        f"{printable(reason).replace('_', ' ')} {format_count(number)}"
+        for reason, number in report["dead_letters"].items()
     )
-    said += f" · events {report['events']}"
+    said = (
+        f"compensations {format_count(report['compensations'])} · retries {format_count(report['retries'])}"
+        f" · dead letters: {dead or 'none'}"
+    )
+    said += f" · events {format_count(report['events'])}"
     if report["ignored"] is None:
         return said
-    ignored = ", ".join(f"{why} {number}" for why, number in report["ignored"].items())
-    return f"{said}, heard twice {report['duplicates']}, ignored: {ignored or 'none'}"
+    ignored = ", ".join(f"{why} {format_count(number)}" for why, number in report["ignored"].items())
+    return f"{said}, heard twice {format_count(report['duplicates'])}, ignored: {ignored or 'none'}"

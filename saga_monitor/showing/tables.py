@@ -12,6 +12,7 @@ from rich.text import Text
 
 from saga_monitor.progress import Flag, State, StepState
 from saga_monitor.showing.printable import printable
+from services.runtime import format_count, format_duration
 
 STATE_STYLES: Mapping[str, str] = {
     State.NEW: "cyan",
@@ -51,22 +52,8 @@ def flags_text(flags: Sequence[str]) -> Text:
 
 
 def took(ms: float | None) -> str:
-    """A duration for a person, in eight characters at most: `420 ms`, `1.5 s`, `3m 12s`, `2h 05m`, `3d 4h`."""
-    if ms is None:
-        return "–"
-    seconds = ms / 1000
-    if seconds < 1:
-        return f"{ms:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}m {rest:02}s"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours}h {minutes:02}m"
-    days, hours = divmod(hours, 24)
-    return f"{days}d {hours}h" if days < 100 else f"{days}d"
+    """A duration for a person."""
+    return format_duration(ms)
 
 
 def orders_table(orders: Sequence[Mapping[str, Any]], total: int) -> RenderableType:
@@ -80,7 +67,7 @@ def orders_table(orders: Sequence[Mapping[str, Any]], total: int) -> RenderableT
             safe(order["last_heard"]),
             flags_text(order["flags"]),
         )
-    return Group(table, Text(f"{len(orders)} of {total} orders", style="dim"))
+    return Group(table, Text(f"{format_count(len(orders))} of {format_count(total)} orders", style="dim"))
 
 
 def order_view(order: Mapping[str, Any]) -> RenderableType:

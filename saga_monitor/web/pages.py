@@ -15,6 +15,7 @@ from saga_monitor.books.letters import mentions
 from saga_monitor.books.minutes import percentiles
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Totals
+from saga_monitor.reading.facts import Facts
 from saga_monitor.web import axes, charts, diagram, story
 from saga_monitor.web.filters import IN_FLIGHT, LONGEST_ID, STATES, known, read_filters
 from saga_monitor.web.letter_pages import key_page
@@ -22,6 +23,7 @@ from saga_monitor.web.raw import RawUnavailableError
 from saga_monitor.web.reader import Reader
 from saga_monitor.web.roles import in_order
 from saga_monitor.web.site import Site
+from services.runtime import format_count
 
 _LETTERS_SHOWN = 100
 _LATELY_MINUTES = 5
@@ -109,6 +111,7 @@ class Pages:
                 "anomalies.html",
                 reader,
                 view=view,
+                queued_letters=_queued_letters(view.facts),
                 letters=reader.letters(_LETTERS_SHOWN),
             )
 
@@ -162,6 +165,10 @@ class Pages:
             )
 
 
+def _queued_letters(facts: Facts | None) -> int:
+    return sum(facts.dead_letters(service) for service in CHOREOGRAPHY.services) if facts else 0
+
+
 def wanted_id(request: Request) -> str:
     """The order's id, from the path; raises HTTPException when no order can have it."""
     id_ = request.path_params.get("id") or request.query_params.get("id")
@@ -192,7 +199,7 @@ def _lately(reader: Reader, now: dt.datetime) -> dict[str, Any]:
 def _count(type_: str, totals: Totals, lately: dict[str, int]) -> str:
     awaited = totals.count(f"awaited.{type_}")
     parts = [
-        f"{totals.count(f'said.{type_}'):,}".replace(",", " "),
+        format_count(totals.count(f"said.{type_}")),
         f"{n} lately" if (n := lately.get(f"said.{type_}", 0)) else "",
         f"{awaited} awaited" if awaited else "",
     ]

@@ -11,9 +11,11 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from saga_monitor.judging.words import because
 from saga_monitor.showing.printable import printable
 from saga_monitor.showing.tables import took
 from saga_monitor.web.reader import MOST_COUNTED
+from services.runtime import format_count
 
 HERE = Path(__file__).parent
 # A browser resolves these two away before it asks.
@@ -41,6 +43,7 @@ def environment() -> Environment:
         "pretty": pretty,
         "ago": ago,
         "with_code": with_code,
+        "because": because,
     }
     made.globals["icon"] = icon
     for name in made.list_templates():
@@ -82,8 +85,7 @@ def _iso(time: dt.datetime | None) -> str:
 
 
 def number(value: int) -> Markup:
-    # A no-break thin space, as in French; it has no glyph, and would be written out if it were not markup.
-    return Markup("\u202f").join(f"{value:,}".split(","))
+    return Markup(format_count(value))  # noqa: S704 - digits and commas
 
 
 def counted(value: int) -> Markup:

@@ -16,7 +16,7 @@ from saga_monitor.progress import Flag
 from saga_monitor.queries import Order, Queries
 from saga_monitor.web.filters import IN_FLIGHT, Cursor, Filters
 
-# A page says "10 000+" rather than count on: with very many orders in trouble, counting would be most of its time.
+# A page says "10,000+" rather than count on: with very many orders in trouble, counting would be most of its time.
 MOST_COUNTED = 10_000
 _IDLE_CONNECTIONS = 4
 # As many pages as are made at once have a reader each: great caches would add up, and the system has its own.

@@ -43,7 +43,7 @@ class Site:
             # One more than is said, so that "+" is said of what there is more of.
             "totals": reader.totals(now, MOST_COUNTED + 1),
             "standing": self.standing(reader, now),
-            "urgent": reader.to_look_at(now, MOST_COUNTED + 1),
+            "wrong": self.view.wrong,
         }
         return self.bare_page(request, name, status, **values)
 

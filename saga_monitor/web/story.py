@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.judging.causes import Causes
 from saga_monitor.judging.hearing import is_absurd
+from saga_monitor.judging.words import because
 from saga_monitor.progress import State, StepProgress, StepState
 from saga_monitor.queries import Event, Order
 from saga_monitor.showing.tables import took
@@ -111,7 +112,7 @@ def _letter(letter: SetAsideLetter, started: dt.datetime | None) -> Moment:
         role="dead",
         time=letter.at,
         since_start_ms=_ms(started, letter.at),
-        note=f"{letter.reason}: {letter.detail}" if letter.detail else letter.reason,
+        note=because(letter.reason, letter.detail),
     )
 
 

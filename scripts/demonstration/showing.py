@@ -11,6 +11,7 @@ from rich.text import Text
 from contracts.choreography import CHOREOGRAPHY
 from scripts.demonstration.kinds import Kind
 from scripts.demonstration.verdict import Seen, messages, reason, wrong_with
+from services.runtime import format_duration
 
 # Off a terminal nothing need be cut.
 _PIPE_WIDTH = 180
@@ -43,7 +44,7 @@ def _row(kind: Kind, order: Mapping[str, Any]) -> dict[str, Text]:
         "order": Text(kind.commande_id),
         "what happens to it": Text(kind.about),
         "state": Text(order["state"], style="green" if order["state"] == "COMPLETED" else "blue"),
-        "took": Text(f"{(order['duration_ms'] or 0) / 1000:.1f} s"),
+        "took": Text(format_duration(order["duration_ms"])),
         **{step["step"]: Text(step["state"]) for step in order["steps"]},
         "reason": Text(reason(order) or ""),
         "messages": Text(", ".join(messages(order))),

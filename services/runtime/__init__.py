@@ -43,6 +43,7 @@ from services.runtime.errors import (
     Reason,
     UserError,
 )
+from services.runtime.formats import format_amount, format_count, format_duration
 from services.runtime.journal import Entry, history_of, open_actions
 from services.runtime.logs import configure_logs, silence_the_client
 from services.runtime.outbox import Saying, last_number, said_since, unsaid
@@ -99,6 +100,9 @@ __all__ = [
     "connected",
     "count",
     "every",
+    "format_amount",
+    "format_count",
+    "format_duration",
     "history_of",
     "is_of_each_service",
     "last_number",

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from contracts.catalogue import adapter
 from contracts.envelope import MAX_BODY_BYTES, Envelope, Head, Said
+from contracts.problems import first_problem
 from contracts.topology import ATTEMPT_HEADER, EXCHANGE_HEADER, TRACEPARENT_HEADER, events, requeue
 from services.runtime.door import Delivery
 from services.runtime.errors import DatabaseTrouble, ReactionFailed, Reason
@@ -64,7 +65,7 @@ class Reader:
             kind = error.errors(include_url=False, include_input=False)[0]["type"]
             if kind == "json_invalid":
                 return DeadLetter(Reason.UNREADABLE, "not JSON")
-            return DeadLetter(Reason.INVALID, _where(error))
+            return DeadLetter(Reason.INVALID, first_problem(error))
         except RecursionError:
             return DeadLetter(Reason.UNREADABLE, "nested too deeply")
 
@@ -74,7 +75,7 @@ class Reader:
         except ValidationError as error:
             if any("differ" in str(detail["msg"]) for detail in error.errors(include_input=False)):
                 return DeadLetter(Reason.SUBJECT_MISMATCH, "subject, correlationid and data.commande_id differ")
-            return DeadLetter(Reason.INVALID, _where(error))
+            return DeadLetter(Reason.INVALID, first_problem(error))
 
     def _wrong_sender(self, delivery: Delivery, envelope: Envelope[Said], line: On) -> DeadLetter | None:
         """Only `<s>` may write to `<s>.events`, so the exchange names the sender, whatever the bytes say."""
@@ -102,13 +103,6 @@ def _first_exchange(delivery: Delivery, service: str) -> str | None:
     # The broker wrote down by which exchange it first came; unless it first died in a retry queue.
     died = delivery.headers.get(_FIRST_DEATH)
     return died if isinstance(died, str) and died.endswith(events("")) else None
-
-
-def _where(error: ValidationError) -> str:
-    """Which field is wrong and how, without its value: it may be a secret, and it may be long."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(str(part)[:50] for part in first["loc"]) or "envelope"
-    return f"{place}: {first['type']}"[:300]
 
 
 def _work(delivery: Delivery, envelope: Envelope[Said], line: On) -> Work:

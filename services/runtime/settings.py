@@ -224,6 +224,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "string_pattern_mismatch":
+            # A regular expression tells a person nothing; the setting's description shows what it takes.
+            field_name = str(first["loc"][0])
+            message = f"not of the right form; it is for {Settings.model_fields[field_name].description}"
         # What is wrong between several settings names them itself.
         where = f"{PREFIX}{str(first['loc'][0]).upper()}: " if first["loc"] else ""
         raise BadSetting(f"{where}{message}") from None

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from services.runtime import Settings, look_into
+from services.runtime import Settings, format_amount, format_count, look_into
 from services.verbs.arguments import console, whole
 from services.verbs.catalogue import add_names, with_databases
 
@@ -49,7 +49,14 @@ def _table(title: str, content: dict[str, Any]) -> Table:
     for name in columns:
         table.add_column(name, justify="right")
     for key, row in rows.items():
-        cells = [str(row.get(name, "")) for name in columns]
+        cells = [_cell(row.get(name, "")) for name in columns]
         # As text: an id is not markup.
         table.add_row(*(Text(cell) for cell in ([key, *cells] if nested else cells)))
     return whole(table)
+
+
+def _cell(value: object) -> str:
+    # A service's state has whole numbers for what it counts, and fractions for amounts alone.
+    if isinstance(value, float):
+        return format_amount(value)
+    return format_count(value) if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -21,6 +21,7 @@ from services.runtime import (
     Settings,
     apply,
     connected,
+    format_count,
     last_number,
     open_publisher,
     reading,
@@ -104,7 +105,9 @@ def _shown(service: str, saying: Saying) -> dict[str, str]:
 
 
 def _table(found: list[tuple[str, Saying]]) -> Table:
-    table = whole(Table("decided at", "service", "order", "event", "id", title=f"{len(found)} not said"))
+    table = whole(
+        Table("decided at", "service", "order", "event", "id", title=f"{format_count(len(found))} not said")
+    )
     for service, saying in found:
         cells = (f"{saying.decided_at:%F %T}", service, saying.commande_id, saying.type, saying.event_id)
         table.add_row(*(Text(cell) for cell in cells))
@@ -123,7 +126,7 @@ def _resend(options: argparse.Namespace, settings: Settings) -> int:
         print(json.dumps(counts))
     else:
         for name, number in counts.items():
-            print(f"{name}: {number} events said again")
+            print(f"{name}: {format_count(number)} event{'' if number == 1 else 's'} said again")
     return 0
 
 

@@ -84,7 +84,7 @@ async def test_a_stuck_order_says_why(
     assert (anomaly.kind, anomaly.commande_id, anomaly.service) == (Kind.STUCK, "CMD-1", "paiement")
     assert anomaly.reason == reason
     assert anomaly.since == START + dt.timedelta(milliseconds=100)
-    assert "CMD-1 waits for paiement.effectue of paiement, silent for 100 s: " in anomaly.sentence
+    assert "CMD-1 waits for paiement.effectue of paiement, silent for 1m 40s: " in anomaly.sentence
     assert words in anomaly.sentence
 
 

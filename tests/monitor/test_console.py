@@ -243,7 +243,7 @@ def test_a_rate_is_of_the_last_seconds_and_its_bars_of_each() -> None:
 
 
 def test_a_count_stays_short() -> None:
-    assert [short(n) for n in (0, 99_999, 250_000, 1_250_000)] == ["0", "99999", "250k", "1.2M"]
+    assert [short(n) for n in (0, 99_999, 250_000, 1_250_000)] == ["0", "99,999", "250k", "1.2M"]
 
 
 def test_what_has_no_glyph_is_written_out() -> None:

@@ -202,8 +202,8 @@ async def test_a_search_does_not_mind_capitals(stream: Stream, monitor: Monitor,
 def test_the_troubles_leave_out_zeros_and_fit_80_columns() -> None:
     counts = {"dead_letters": 99_999, "retries": 250_000, "flag.INTERVENTION": 12_345}
     assert troubles(Totals(counts, 0)).plain.split("  ")[:3] == [
-        "dead letters 99999",
-        "INTERVENTION 12345",
+        "dead letters ever 99,999",
+        "INTERVENTION 12,345",
         "retries 250k",
     ]
     assert "dead letter" in troubles(Totals({}, 0)).plain

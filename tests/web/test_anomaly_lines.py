@@ -37,5 +37,5 @@ def test_an_outage_is_one_line_however_many_orders_it_holds(stream: Stream, tmp_
     assert "STUCKheld\ncommande\n" in later
     assert "CMD-LATER waits for commande.creee" in later
     assert "DEAD LETTERunreadable\nstock20 times\na message is in stock.dlq: it cannot be read;" in letters
-    assert "701 orders need a look in all" in re.sub(r"<[^>]*>", "", page)
-    assert '<span class="badge" title="orders that need a look">701</span>' in page
+    assert "721 anomalies in 3 lines" in re.sub(r"<[^>]*>", "", page)
+    assert '<span class="badge" title="anomalies">721</span>' in page

@@ -77,11 +77,13 @@ def test_a_flag_filters(site: Served, open_page: Callable[..., Page], flag: str,
     assert set(ids(page)) == found
 
 
-def test_the_badge_counts_an_order_once_whatever_is_wrong_with_it(
+def test_the_badge_the_page_the_api_and_the_metrics_count_the_same_anomalies(
     site: Served, open_page: Callable[..., Page]
 ) -> None:
-    """CMD-LOST was given up, and is silent as well."""
-    expect(open_page(site.url).locator(".badge")).to_have_text("3")
+    told = httpx.get(site.at("/api/anomalies")).json()["anomalies"]
+    number = sum(anomaly["count"] for anomaly in told)
+    expect(open_page(site.at("/anomalies")).locator(".badge")).to_have_text(str(number))
+    expect(open_page(site.at("/anomalies")).locator(".lead").nth(1)).to_contain_text(f"{number} anomalies in ")
 
 
 def test_paging_shows_every_order_once_and_leads_back(site: Served, open_page: Callable[..., Page]) -> None:

@@ -1,0 +1,33 @@
+"""How a person reads durations, counts and amounts: one form on every screen. Programs get the values."""
+
+from decimal import Decimal
+
+
+def format_duration(ms: float | None) -> str:
+    """In eight characters at most: `420 ms`, `1.5 s`, `3m 12s`, `2h 05m`, `3d 4h`; a dash when it is not known."""
+    if ms is None:
+        return "–"
+    seconds = ms / 1000
+    # Compared as they are shown: 59.96 s is a minute, 999.6 ms a second.
+    if round(ms) < 1000:
+        return f"{ms:.0f} ms"
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m {rest:02}s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}h {minutes:02}m"
+    days, hours = divmod(hours, 24)
+    return f"{days:,}d {hours}h" if days < 100 else f"{days:,}d"
+
+
+def format_count(number: int) -> str:
+    """`12,345`."""
+    return f"{number:,}"
+
+
+def format_amount(amount: Decimal | float) -> str:
+    """An amount with its two decimals: `4,880.60`."""
+    return f"{amount:,.2f}"
