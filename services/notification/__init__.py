@@ -8,10 +8,12 @@ asks   the mail carrier of courrier.py
 """
 
 from services.notification import store
-from services.notification.courrier import ouvrir
+from services.notification.courrier import ouvrir, verifier
 from services.notification.reactions import REACTIONS
 from services.runtime import Service
 
-SERVICE = Service("notification", REACTIONS, tables=store.TABLES, inspect=store.inspect, outside=ouvrir)
+SERVICE = Service(
+    "notification", REACTIONS, tables=store.TABLES, inspect=store.inspect, outside=ouvrir, check=verifier
+)
 
 __all__ = ["SERVICE"]

@@ -7,7 +7,7 @@ import os
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from email.message import EmailMessage
 from email.policy import SMTPUTF8
 from pathlib import Path
@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 
 import aiosmtplib
 
-from services.runtime import BadSetting, Settings
+from services.runtime import BadSetting, ResourceShortage, Settings
 
 SENDER = "boutique@choregraphie.invalid"
 LONGEST_LOCAL_PART = 64  # RFC 5321, 4.5.3.1.1
 DRAFT_SECONDS = 36 * 3600  # "maildir", D. J. Bernstein: a file in tmp is given up after 36 hours
+LARGEST_MESSAGE_BYTES = 16_384  # an order's message is far smaller
 LONGEST_ADDRESS = 100  # what `notification.envoyee` has room for
 
 
@@ -28,7 +29,10 @@ class Courrier(Protocol):
     """Sends a message. `cle` names it: sent again with the same key, it is the same message."""
 
     async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
-        """Hand a message over and return its recipient. Raises OSError or the carrier's own errors."""
+        """Hand a message over and return its recipient.
+
+        Raises ResourceShortage when the fault is this process's own, else OSError or the carrier's own errors.
+        """
 
 
 def destinataire(commande_id: str, domaine: str) -> str:
@@ -68,8 +72,29 @@ class Maildir:
     async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
         address = destinataire(commande_id, self._domaine)
         mail = message(cle, address, objet, texte)
-        await asyncio.to_thread(self._deliver, _digest(cle), mail.as_bytes())
+        with self._own():
+            await asyncio.to_thread(self._deliver, _digest(cle), mail.as_bytes())
         return address
+
+    async def verifier(self) -> None:
+        with self._own():
+            await asyncio.to_thread(self._try)
+
+    @contextlib.contextmanager
+    def _own(self) -> Iterator[None]:
+        """The folder is this process's own: whatever keeps it from being written, no message is to blame."""
+        try:
+            yield
+        except OSError as error:
+            raise ResourceShortage(f"a mail folder that can be written ({self._folder})", str(error)) from error
+
+    def _try(self) -> None:
+        for part in ("tmp", "new"):
+            trial = self._folder / part / f".{uuid.uuid4().hex}"
+            try:
+                _write(trial, b"\n" * LARGEST_MESSAGE_BYTES)
+            finally:
+                trial.unlink(missing_ok=True)
 
     def _deliver(self, name: str, body: bytes) -> None:
         if (self._folder / "new" / name).exists() or any((self._folder / "cur").glob(f"{name}*")):
@@ -77,14 +102,12 @@ class Maildir:
         # Two tries of one message may overlap; each has a draft of its own, and the last one in wins whole.
         draft = self._folder / "tmp" / f"{name}.{uuid.uuid4().hex}"
         try:
-            with draft.open("wb") as file:
-                file.write(body)
-                file.flush()
-                os.fsync(file.fileno())
+            _write(draft, body)
             draft.rename(self._folder / "new" / name)
         except BaseException:
-            # On a full disk each try would leave another draft.
-            draft.unlink(missing_ok=True)
+            # On a full disk each try would leave another draft; there may be none to remove, or no folder.
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
             raise
 
     def _delete_old_drafts(self) -> None:
@@ -93,6 +116,13 @@ class Maildir:
             with contextlib.suppress(FileNotFoundError):  # another worker may start at the same time
                 if draft.is_file() and time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
                     draft.unlink()
+
+
+def _write(path: Path, body: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 class Smtp:
@@ -124,6 +154,9 @@ class CourrierCapricieux:
             raise ConnectionError("the carrier did not answer")
         return await self._courrier.envoyer(cle, commande_id, objet, texte)
 
+    async def verifier(self) -> None:
+        await verifier(self._courrier)
+
 
 @contextlib.asynccontextmanager
 async def ouvrir(settings: Settings) -> AsyncIterator[Courrier]:
@@ -143,3 +176,9 @@ async def ouvrir(settings: Settings) -> AsyncIterator[Courrier]:
     if settings.carrier_failure_rate:
         courrier = CourrierCapricieux(courrier, settings.carrier_failure_rate)
     yield courrier
+
+
+async def verifier(courrier: Courrier) -> None:
+    """Try what of the carrier is this process's own. Raises ResourceShortage when it could not take a message."""
+    if isinstance(courrier, Maildir | CourrierCapricieux):
+        await courrier.verifier()

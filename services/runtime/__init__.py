@@ -41,6 +41,7 @@ from services.runtime.errors import (
     DatabaseTrouble,
     HistoryMissing,
     Reason,
+    ResourceShortage,
     UserError,
 )
 from services.runtime.formats import format_amount, format_count, format_duration
@@ -85,6 +86,7 @@ __all__ = [
     "Publisher",
     "QueueCount",
     "Reason",
+    "ResourceShortage",
     "Row",
     "Saying",
     "Service",

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
+from services.runtime.attribution import Party, attribute
 from services.runtime.delivery import begin_calls
+from services.runtime.errors import ResourceShortage
 from services.runtime.failpoints import Place, passing
 from services.runtime.queues import some
-from services.runtime.tools import Tools
+from services.runtime.tools import CALLS, Tools
 from services.runtime.transaction import Look
 from services.runtime.work import Work
 
@@ -49,14 +52,45 @@ class Calls:
         self._hand_on(answered)
 
     async def _ask(self, work: Work, look: Look) -> Work:
-        assert work.line.call is not None  # noqa: S101 - only such work comes here
         passing(Place.BEFORE_CALL)
         try:
-            with self._tools.telemetry.call(work.event.TYPE):
-                async with asyncio.timeout(self._tools.settings.call_timeout):
-                    answer = await work.line.call(work.event, look, self._tools.outside)
+            answer = await self._with_resources(work, look)
         except Exception as error:  # noqa: BLE001 - whatever the outside does, the delivery is retried
             log.warning("call.failed", error=type(error).__name__)
             return work._replace(failure=error)
         passing(Place.AFTER_CALL)
         return work._replace(answer=answer)
+
+    async def _with_resources(self, work: Work, look: Look) -> Any:
+        """The answer to the call of `work`. What fails for want of the worker's own resources is no try."""
+        assert work.line.call is not None  # noqa: S101 - only such work comes here
+        waited = False
+        while True:
+            try:
+                with self._tools.telemetry.call(work.event.TYPE):
+                    async with asyncio.timeout(self._tools.settings.call_timeout):
+                        answer = await work.line.call(work.event, look, self._tools.outside)
+            except Exception as error:
+                short = self._own_shortage(error)
+                if short is None:
+                    raise
+            else:
+                if waited:
+                    self._tools.goes_on(CALLS)
+                return answer
+            waited = True
+            await self._tools.wait_for_resources(CALLS, short)
+
+    def _own_shortage(self, error: Exception) -> Exception | None:
+        """Why the worker itself is to blame for `error`, if it is.
+
+        A name that cannot be resolved may mean that the file with the names could not be opened, so the resources
+        are checked, whatever the error says.
+        """
+        if attribute(error, calling=True).party is Party.WORKER:
+            return error
+        try:
+            self._tools.check_resources()
+        except ResourceShortage as short:
+            return short
+        return None

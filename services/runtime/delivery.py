@@ -19,8 +19,9 @@ from contracts.catalogue import adapter
 from contracts.envelope import MAX_BODY_BYTES, Envelope, Head, Said
 from contracts.problems import first_problem
 from contracts.topology import ATTEMPT_HEADER, EXCHANGE_HEADER, TRACEPARENT_HEADER, events, requeue
+from services.runtime.attribution import shortage
 from services.runtime.door import Delivery
-from services.runtime.errors import DatabaseTrouble, ReactionFailed, Reason
+from services.runtime.errors import DatabaseTrouble, ReactionFailed, Reason, ResourceShortage
 from services.runtime.inbox import EventIdentity, body_hash
 from services.runtime.ledger import Ledger
 from services.runtime.service import On, Service
@@ -41,7 +42,16 @@ class Reader:
     service: Service
 
     def read(self, delivery: Delivery) -> Work | DeadLetter:
-        """What to do about `delivery`, or why nobody ever could. Never raises for the bytes' sake."""
+        """What to do about `delivery`, or why nobody ever could. Raises ResourceShortage, and nothing else."""
+        try:
+            return self._read(delivery)
+        except Exception as error:
+            if (short := shortage(error)) is not None:
+                raise short from error
+            log.error("message.unreadable", exc_info=error, message_id=delivery.properties.message_id)
+            return DeadLetter(Reason.UNREADABLE, f"reading it failed: {type(error).__name__}")
+
+    def _read(self, delivery: Delivery) -> Work | DeadLetter:
         if len(delivery.body) > MAX_BODY_BYTES:
             # Before parsing: a parser is the first thing that a huge body hurts.
             return DeadLetter(Reason.TOO_LARGE, f"{len(delivery.body)} bytes; {MAX_BODY_BYTES} at most")
@@ -136,7 +146,7 @@ def attempt_of(delivery: Delivery) -> int:
 def begin_calls(ledger: Ledger, group: list[Work]) -> list[tuple[Work, Look | None]]:
     """Note that the calls of `group` are about to be made: each work with its look, or None to go on without.
 
-    Raises DatabaseTrouble when the database does not answer.
+    Raises DatabaseTrouble when the database does not answer, ResourceShortage when the worker itself cannot.
     """
     try:
         return list(zip(group, ledger.begin(group), strict=True))
@@ -149,8 +159,9 @@ def begin_calls(ledger: Ledger, group: list[Work]) -> list[tuple[Work, Look | No
 def deal_with(ledger: Ledger, group: list[Work], delays: tuple[float, ...], said: list[str]) -> list[Result]:
     """Carry out `group` in one transaction, and mark the events `said` as said in the same.
 
-    Raises DatabaseTrouble when the database does not answer: nothing was done, and nobody is to blame. When it
-    stops answering half-way there are results for those that were done, and none for the rest.
+    Raises DatabaseTrouble when the database does not answer, and ResourceShortage when the worker's own resources
+    do not suffice: nothing was done, and no delivery is to blame. When that comes half-way there are results for
+    those that were done, and none for the rest.
     """
     failed = [work for work in group if work.failure is not None]
     healthy = [work for work in group if work.failure is None]
@@ -163,7 +174,7 @@ def deal_with(ledger: Ledger, group: list[Work], delays: tuple[float, ...], said
     for work in failed:
         try:
             results.append(_alone(ledger, work, delays))
-        except DatabaseTrouble:
+        except (DatabaseTrouble, ResourceShortage):
             if not results:
                 raise
             break  # what was done must go on its way: done again, it would be taken for a repetition

@@ -8,6 +8,7 @@ ChoregraphieError
 ├── BrokerTrouble          the session is lost or the broker is away; begin again
 │   └── HistoryMissing     the broker is there, and has no history stream yet
 ├── DatabaseTrouble        the database does not answer now; wait and try again, nobody's fault
+├── ResourceShortage       the worker is short of descriptors, memory, threads or disk; wait, nobody's fault
 ├── ReactionFailed         a reaction raised; carries the delivery and the cause
 └── NotRead                a reaction looked at a row that its `reads` did not name
 """
@@ -45,6 +46,17 @@ class HistoryMissing(BrokerTrouble):
 
 class DatabaseTrouble(ChoregraphieError):
     """The database does not answer now. No delivery is to blame, so none is retried or set aside for it."""
+
+
+class ResourceShortage(ChoregraphieError):
+    """The worker has too little of its own resources. No delivery is to blame, so none is retried or set aside.
+
+    `lacking` names the resource in a few words: file descriptors, disk space.
+    """
+
+    def __init__(self, lacking: str, detail: str = "") -> None:
+        super().__init__(f"short of {lacking}{': ' if detail else ''}{' '.join(detail.split())[:300]}")
+        self.lacking = lacking
 
 
 class ReactionFailed(ChoregraphieError):

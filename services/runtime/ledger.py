@@ -9,8 +9,9 @@ import structlog
 from sqlalchemy import bindparam
 
 from services.runtime import inbox, outbox, trials
+from services.runtime.attribution import shortage
 from services.runtime.database import Conflict, Database
-from services.runtime.errors import DatabaseRefused, DatabaseTrouble, ReactionFailed
+from services.runtime.errors import DatabaseRefused, DatabaseTrouble, ReactionFailed, ResourceShortage
 from services.runtime.failpoints import Place, passing
 from services.runtime.forgetting import Forgetting
 from services.runtime.outbox import Saying
@@ -20,6 +21,7 @@ from services.runtime.settings import Settings
 from services.runtime.statements import Prepared
 from services.runtime.transaction import Look
 from services.runtime.work import Result, Work
+from services.runtime.writability import check_writable
 
 # How often a transaction that lost against another worker's is tried before its deliveries are.
 CONFLICTS = 5
@@ -69,7 +71,7 @@ class Ledger:
         """Carry out `group`, and mark the events of ids `said` as said.
 
         Raises ReactionFailed when a reaction raises (the group is undone), DatabaseTrouble when the database
-        does not answer.
+        does not answer, ResourceShortage when the worker's own resources do not suffice.
         """
         return self._transact(lambda page: [page.carry_out(work) for work in group], group, said)
 
@@ -135,6 +137,10 @@ class Ledger:
             trials.begin(connection, chosen.identity, self._now())
             return chosen
 
+    def check_writable(self) -> None:
+        """Raises DatabaseTrouble, Conflict or ResourceShortage when the database takes no commit now."""
+        check_writable(self._database)
+
     def purge(self) -> int:
         """Forget a batch of what is too old to be asked about (small: it holds up nobody); how many rows."""
         now = self._now()
@@ -175,9 +181,11 @@ class Ledger:
                     raise DatabaseTrouble(str(conflict)) from conflict
                 if not last:
                     raise ReactionFailed(conflict) from conflict
-            except (DatabaseTrouble, DatabaseRefused, ReactionFailed):
+            except (DatabaseTrouble, DatabaseRefused, ReactionFailed, ResourceShortage):
                 raise
             except Exception as error:
+                if (short := shortage(error)) is not None:
+                    raise short from error
                 # Whatever reading, reacting or writing raised is the group's doing.
                 raise ReactionFailed(error) from error
         raise AssertionError("unreachable")

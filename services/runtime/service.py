@@ -1,7 +1,7 @@
 """A service: a name, its tables, and a table of reactions. Data only; the worker brings it to life."""
 
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -147,8 +147,10 @@ class Service:
 
     `stocked_with` turns the catalogue into the first rows of an empty database; `inspect` reads the business
     state; `migrations` are what changed in its tables since version 1, in order; `outside` opens what its calls
-    speak to (a gateway, a carrier) for the life of the worker; `cancelled`, of the one that decides, names the
-    orders that it has cancelled; `forgets` names what is kept of orders that never were.
+    speak to (a gateway, a carrier) for the life of the worker; `check` tries whatever of that is the
+    worker's own (a folder), and raises ResourceShortage when calls could not work because of it; `cancelled`, of
+    the one that decides, names the orders that it has cancelled; `forgets` names what is kept of orders that never
+    were.
     """
 
     name: str
@@ -160,6 +162,7 @@ class Service:
     stocked_with: Callable[[Mapping[str, Any]], Iterable[Row]] = lambda catalogue: ()
     migrations: tuple[Migration, ...] = ()
     outside: "Callable[[Settings], AbstractAsyncContextManager[Any]] | None" = None
+    check: Callable[[Any], Awaitable[None]] | None = None
     cancelled: Callable[[Connection], list[str]] = lambda connection: []
 
     def on(self, type_: str) -> On | None:

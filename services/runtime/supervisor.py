@@ -14,18 +14,27 @@ import structlog
 
 from contracts.topology import Retention, Topology, topology
 from services.runtime.amqp_url import broker_address
+from services.runtime.attribution import shortage
 from services.runtime.broker import open_door
 from services.runtime.clock import SteadyClock
 from services.runtime.database import Database, open_database
 from services.runtime.door import Door
-from services.runtime.errors import BrokerRefused, BrokerTrouble, ChoregraphieError, DatabaseTrouble
+from services.runtime.errors import (
+    BrokerRefused,
+    BrokerTrouble,
+    ChoregraphieError,
+    DatabaseTrouble,
+    ResourceShortage,
+    UserError,
+)
 from services.runtime.exporter import exporting
 from services.runtime.failpoints import arm
 from services.runtime.ledger import Ledger, Terms
+from services.runtime.resources import check_resources
 from services.runtime.service import Service
 from services.runtime.settings import Settings
 from services.runtime.stopping import pause
-from services.runtime.tools import Tools
+from services.runtime.tools import SESSION, Tools
 from services.runtime.worker import Pipeline
 
 log = structlog.get_logger()
@@ -105,7 +114,7 @@ async def _tools(service: Service, settings: Settings, stopping: asyncio.Event) 
     outside: Any = service.outside(settings) if service.outside else contextlib.nullcontext()
     try:
         async with outside as opened:
-            yield Tools(ledger, settings, thread, opened, clock.now)
+            yield Tools(ledger, settings, thread, opened, clock.now, check_resources=check_resources)
     finally:
         await _close(service, database, thread)
 
@@ -129,8 +138,8 @@ async def _opened(
     while True:
         try:
             return await asyncio.get_running_loop().run_in_executor(thread, open_database, service, settings)
-        except DatabaseTrouble as trouble:
-            if stopping.is_set():
+        except Exception as trouble:
+            if stopping.is_set() or not (isinstance(trouble, DatabaseTrouble) or shortage(trouble)):
                 raise
             failures += 1
             seconds = backoff(failures)
@@ -148,16 +157,36 @@ async def supervise(tools: Tools, stopping: asyncio.Event, open_session: OpenSes
             # A task of its own: whoever has run a task group that failed counts as cancelled from then on (Python
             # before 3.13), and on 3.11.2, which is Debian 12's, none of its timeouts ends as one any more.
             await asyncio.create_task(_serve(tools, stopping, open_session, ever_open))
-        except (BrokerTrouble, BrokerRefused, ExceptionGroup) as error:
+        except Exception as error:  # noqa: BLE001 - what will not pass is raised below
             trouble = _first(error) if isinstance(error, ExceptionGroup) else error
-            if not isinstance(trouble, BrokerTrouble) and not (
-                ever_open.is_set() and isinstance(trouble, BrokerRefused)
-            ):
-                # A refusal at the first try is a mistake in the settings; later, somebody is at work there.
+            if not _will_pass(trouble, error, ever_open=ever_open.is_set()):
                 raise trouble from None
+            if (short := own_shortage(error, tools)) is not None:
+                tools.shortages.begin(SESSION, tools.telemetry, short)
             lasted = asyncio.get_running_loop().time() - begun
             failures = 1 if lasted > GOOD_SESSION_SECONDS else failures + 1
             await _wait(failures, trouble, tools, stopping)
+
+
+def _will_pass(trouble: Exception, whole: Exception, *, ever_open: bool) -> bool:
+    """Whether another session may do better: the broker is away, or the worker was short of something."""
+    if isinstance(trouble, BrokerRefused):
+        # A refusal at the first try is a mistake in the settings; later, somebody is at work there.
+        return ever_open
+    if isinstance(trouble, BrokerTrouble):
+        return True
+    return not isinstance(trouble, UserError) and shortage(whole) is not None
+
+
+def own_shortage(error: Exception, tools: Tools) -> ResourceShortage | None:
+    """What the worker itself was short of when a session ended with `error`, if that is why."""
+    short = shortage(error)
+    if short is None:
+        try:
+            tools.check_resources()
+        except ResourceShortage as lacking:
+            return lacking
+    return short
 
 
 async def _serve(

@@ -57,6 +57,12 @@ class Telemetry:
     def database_troubled(self) -> None:
         """The database did not answer."""
 
+    def blocked(self, stage: str) -> None:
+        """That stage waits for something that the worker itself needs."""
+
+    def unblocked(self, stage: str) -> None:
+        """That stage waits no longer."""
+
 
 SILENT = Telemetry()
 
@@ -87,20 +93,23 @@ class Meters:
         self.call_failures = count("call_failures", "Calls that failed.", "type")
         self.session_up = gauge("session_up", "1 while it receives.")
         self.sessions = count("sessions", "Sessions begun.")
+        self.blocked = gauge("blocked", "Stages that wait for a database or a resource of the worker itself.")
         self.database_troubles = count("database_troubles", "Times that the database did not answer.")
 
 
 class Metered(Telemetry):
-    """The hooks of one service, counted in `meters`. `ready`: it has a session, and receives."""
+    """The hooks of one service, counted in `meters`."""
 
     def __init__(self, service: str, meters: Meters) -> None:
-        self.ready = False
+        self._receives = False
+        self._stages_blocked: frozenset[str] = frozenset()
         self._service, self._meters = service, meters
         # Made once: looking a child up costs more than counting.
         self._batch, self._outbox = meters.batch.labels(service), meters.outbox.labels(service)
         self._commit, self._publish = meters.commit.labels(service), meters.publish.labels(service)
         self._said, self._up = meters.said.labels(service), meters.session_up.labels(service)
         self._sessions, self._troubles = meters.sessions.labels(service), meters.database_troubles.labels(service)
+        self._blocked = meters.blocked.labels(service)
         # There before the first of them: a counter that is born at one has not grown, whoever watches its growth.
         self._dead_lettered = {reason: meters.dead_lettered.labels(service, reason.value) for reason in Reason}
 
@@ -112,11 +121,16 @@ class Metered(Telemetry):
         try:
             yield
         finally:
-            self.ready = False
+            self._receives = False
             self._up.set(0)
 
+    @property
+    def ready(self) -> bool:
+        """It has a session, receives, and can work on what it receives. Asked from other threads."""
+        return self._receives and not self._stages_blocked
+
     def consuming(self) -> None:
-        self.ready = True
+        self._receives = True
         self._up.set(1)
 
     def commit(self, works: int) -> AbstractContextManager[None]:
@@ -155,6 +169,14 @@ class Metered(Telemetry):
 
     def database_troubled(self) -> None:
         self._troubles.inc()
+
+    def blocked(self, stage: str) -> None:
+        self._stages_blocked |= {stage}
+        self._blocked.set(len(self._stages_blocked))
+
+    def unblocked(self, stage: str) -> None:
+        self._stages_blocked -= {stage}
+        self._blocked.set(len(self._stages_blocked))
 
 
 def _type(result: Result) -> str:

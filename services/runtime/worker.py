@@ -18,14 +18,14 @@ import structlog
 from services.runtime.calls import Calls
 from services.runtime.delivery import Reader, deal_with
 from services.runtime.door import Delivery, Door
-from services.runtime.errors import BrokerTrouble, DatabaseTrouble
+from services.runtime.errors import BrokerTrouble, DatabaseTrouble, ResourceShortage
 from services.runtime.failpoints import Place, passing
 from services.runtime.queues import LARGEST_GROUP, some
 from services.runtime.service import Every
 from services.runtime.speaker import Speaker
 from services.runtime.stopping import finished_before
 from services.runtime.suspects import Suspects
-from services.runtime.tools import Tools
+from services.runtime.tools import DATABASE, INTAKE, Tools
 from services.runtime.verdict import DeadLetter
 from services.runtime.work import Result, Work
 
@@ -66,8 +66,8 @@ class Pipeline:
 
     async def run(self) -> None:
         """Work until `stopping`, then drain. Raises BrokerTrouble when the session is lost (in a group)."""
-        # With its database away the relay waits as long as that lasts; a worker asked to stop does not.
-        if not await finished_before(self._stopping, self._speaker.relay(older_than=dt.timedelta())):
+        # Both wait as long as the database is away; a worker asked to stop does not.
+        if not await finished_before(self._stopping, self._before_consuming()):
             return
         await self._door.consume()
         self.consuming = True
@@ -89,15 +89,32 @@ class Pipeline:
             running = [tasks.create_task(stage) for stage in stages]
             tasks.create_task(self._drain(running))
 
+    async def _before_consuming(self) -> None:
+        await self._speaker.relay(older_than=dt.timedelta())
+        await self._tools.until_able()
+
     async def _intake(self) -> None:
         while True:
             for delivery in await self._door.deliveries(LARGEST_GROUP):
                 self._in_hand += 1
-                work = self._reader.read(delivery)
+                work = await self._read(delivery)
                 if isinstance(work, DeadLetter):
                     self._ready.put_nowait(Result(delivery, work))
                 elif not self._suspects.take(work):
                     self._go_on(work)
+
+    async def _read(self, delivery: Delivery) -> Work | DeadLetter:
+        waited = False
+        while True:
+            try:
+                work = self._reader.read(delivery)
+            except ResourceShortage as short:
+                waited = True
+                await self._tools.wait_for_resources(INTAKE, short)
+            else:
+                if waited:
+                    self._tools.goes_on(INTAKE)
+                return work
 
     def _go_on(self, work: Work) -> None:
         if work.line.call is not None:
@@ -142,13 +159,16 @@ class Pipeline:
 
     async def _deal_with(self, works: list[Work], said: list[str]) -> list[Result]:
         delays = self._tools.settings.retry_delays
+        waited = False
         while True:
             try:
                 results = await self._tools.on_thread(deal_with, self._ledger, works, delays, said)
-            except DatabaseTrouble as trouble:
-                works = _unsure(works)
+            except (DatabaseTrouble, ResourceShortage) as trouble:
+                works, waited = _unsure(works), True
                 await self._tools.wait_for_the_database(trouble)
                 continue
+            if waited:
+                self._tools.goes_on(DATABASE)
             self._speaker.marked(said)
             for work in _unsure(_left(works, results)):
                 self._ready.put_nowait(work)
@@ -210,7 +230,7 @@ class Pipeline:
             task.cancel()
         if unmarked := self._speaker.unmarked:
             # Not waited for without a bound: a mark that is not made is an event said once more.
-            with contextlib.suppress(TimeoutError, DatabaseTrouble):
+            with contextlib.suppress(TimeoutError, DatabaseTrouble, ResourceShortage):
                 async with asyncio.timeout(MARKED_SECONDS):
                     await self._tools.on_thread(self._ledger.mark_said, unmarked)
         log.info("worker.stopped")

@@ -48,11 +48,12 @@ def at_hand(service: Service, settings: Settings) -> Iterator[Tools]:
 class Session:
     """A pipeline at work on a door that leads nowhere."""
 
-    def __init__(self, service: Service, settings: Settings, outside: Any = None) -> None:
+    def __init__(self, service: Service, settings: Settings, outside: Any = None, **more: Any) -> None:
+        """`more` is for `Tools`: a telemetry, a check of resources."""
         self.database = open_database(service, settings)
         self._thread = ThreadPoolExecutor(1)
         ledger = Ledger(service, self.database, Terms.of(settings), lambda: NOON)
-        self.tools = Tools(ledger, settings, self._thread, outside, lambda: NOON)
+        self.tools = Tools(ledger, settings, self._thread, outside, lambda: NOON, **more)
         self.stopping = asyncio.Event()
         self.door = FakeDoor()
         self.running = asyncio.create_task(Pipeline(self.tools, self.door, self.stopping).run())
