@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from typing import Never
 
 try:
-    from rich.console import Console
-
     from saga_monitor.showing.live import watch
     from saga_monitor.showing.printable import printable
     from saga_monitor.verbs import anomalies, history, letters, orders, report, serving
@@ -24,6 +22,7 @@ try:
         output_lost,
         read_settings,
     )
+    from services.tables import console_of
 except ModuleNotFoundError as missing:
     print(
         f"saga_monitor: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual"
@@ -31,9 +30,6 @@ except ModuleNotFoundError as missing:
         file=sys.stderr,
     )
     sys.exit(2)
-
-# Off a terminal nothing need be cut: whoever reads the lines may want to search them.
-_PIPE_WIDTH = 250
 
 _EPILOG = """examples:
   python -m saga_monitor                        the live console; on a pipe, one line per change of an order
@@ -80,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     opening = functools.partial(open_history, settings)
-    console = _console()
+    console = console_of(wide=getattr(arguments, "wide", False))
     configure_logs(settings)
     if arguments.command is None:
         asyncio.run(watch(opening, settings, console))
@@ -110,17 +106,6 @@ def _parser() -> argparse.ArgumentParser:
     for verb in VERBS.values():
         verb.add(commands)
     return parser
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Leave it to `main`, for which whoever reads has seen enough: rich would make an error of it."""
-        raise BrokenPipeError
-
-
-def _console() -> Console:
-    terminal = sys.stdout.isatty()
-    return _Console(width=None if terminal else _PIPE_WIDTH, highlight=False, emoji=False)
 
 
 # A module of `verbs` each: its `add` declares the verb, and says what to run with the arguments and a session.

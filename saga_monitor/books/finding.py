@@ -10,6 +10,9 @@ from saga_monitor.progress import Flag, State
 # Where fewer than one in so many orders pass a filter, they are looked through; else the finds of the index are.
 FEW_OF = 200
 
+# A text of one or two characters has no trigram: it is looked for in so many of the orders, the last to begin.
+SHORT_LOOKS_AT = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class Only:
@@ -46,8 +49,12 @@ def numbers_of(
     if few:
         return _of_few(connection, wanted, only, place, limit)
     terms, values = [wanted.condition, *only.terms], [*wanted.texts, *only.values]
-    if wanted.match and is_indexed(connection):
-        terms, values = ["search MATCH ?", *terms], [wanted.match, *values]
+    if is_indexed(connection):
+        if wanted.match:
+            terms, values = ["search MATCH ?", *terms], [wanted.match, *values]
+        else:
+            terms.append("search.rowid > (SELECT max(number) FROM orders) - ?")
+            values.append(SHORT_LOOKS_AT)
     if place.number is not None:
         terms.append(f"search.rowid {'>' if place.backwards else '<'} ?")
         values.append(place.number)

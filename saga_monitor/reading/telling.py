@@ -7,6 +7,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from saga_monitor.reading.entries import (
@@ -154,6 +156,16 @@ def as_line(entry: HistoryEntry, record: Record) -> Text:
         line.append_text(safe(text, style, limit=400)).append("  ")
     line.rstrip()
     return line
+
+
+def as_paragraph(entry: HistoryEntry, record: Record) -> RenderableType:
+    """The same for a narrow terminal: under when and what, the rest wraps between words."""
+    when, (what, *rest) = (
+        _when(entry, record) or "–",
+        [safe(text.strip(), style) for text, style in _words(entry, record)],
+    )
+    head = safe(when, "dim").append(f"  {entry.offset:>6}  ", style="dim").append_text(what)
+    return Group(head, Padding(Text("  ").join(text for text in rest if text), (0, 0, 0, 4)))
 
 
 def _words(entry: HistoryEntry, record: Record) -> Iterator[tuple[str, str]]:

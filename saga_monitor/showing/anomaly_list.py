@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from saga_monitor.alerting.sight import unseen
@@ -17,6 +18,7 @@ from saga_monitor.showing.anomaly_words import anomalies_in_words, whole_sentenc
 from saga_monitor.showing.standing import Freshness
 from saga_monitor.showing.tables import safe
 from services.runtime import Settings
+from services.tables import is_bounded
 
 
 class Asking(Protocol):
@@ -44,19 +46,33 @@ def show_anomalies(asking: Asking, *, for_program: bool) -> int:
     if for_program:
         print(json.dumps([as_json(anomaly) for anomaly in found], indent=2))
     else:
-        asking.console.print(_view(found), soft_wrap=True)
+        full = not is_bounded(asking.console)
+        asking.console.print(_view(found, full=full), soft_wrap=full)
     return 1 if found else 0
 
 
-def _view(found: Sequence[Anomaly]) -> RenderableType:
+def _view(found: Sequence[Anomaly], *, full: bool) -> RenderableType:
+    """`full`: a line each, however long."""
     if not found:
         return Text("nothing is wrong", style="green")
-    return Group(*map(_line, found), Text(anomalies_in_words(found), style="bold"))
+    shown = (_line(anomaly) if full else _paragraph(anomaly) for anomaly in found)
+    return Group(*shown, Text(anomalies_in_words(found), style="bold"))
 
 
 def _line(anomaly: Anomaly) -> Text:
-    since = anomaly.since.strftime("%Y-%m-%d %H:%M:%SZ") if anomaly.since else "-"
-    line = Text(f"{since}  ", style="dim")
+    line = Text(f"{_since(anomaly)}  ", style="dim")
     line.append(f"{anomaly.kind.replace('_', ' '):<15}", style="bold red")
     line.append_text(safe(whole_sentence(anomaly), limit=1000))
     return line
+
+
+def _paragraph(anomaly: Anomaly) -> RenderableType:
+    """What it is and since when, and under that the sentence, wrapped between words."""
+    head = Text(anomaly.kind.replace("_", " ").upper(), style="bold red").append(
+        f"  {_since(anomaly)}", style="dim"
+    )
+    return Group(head, Padding(safe(whole_sentence(anomaly), limit=1000), (0, 0, 1, 4)))
+
+
+def _since(anomaly: Anomaly) -> str:
+    return anomaly.since.strftime("%Y-%m-%d %H:%M:%SZ") if anomaly.since else "-"

@@ -10,8 +10,9 @@ from rich.text import Text
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.progress import Flag, State
 from saga_monitor.showing.printable import printable
-from saga_monitor.showing.tables import LONGEST_ID, columns_of, safe, state_text, took
+from saga_monitor.showing.tables import safe, state_text, took
 from services.runtime import format_count
+from services.tables import Column, Fitted
 
 _SUCCESS = {True: Text("yes", style="green"), False: Text("no", style="red"), None: Text("–", style="dim")}
 
@@ -30,17 +31,26 @@ def whole_view(report: Mapping[str, Any]) -> RenderableType:
 
 def each_view(reports: Sequence[Mapping[str, Any]], total: int) -> RenderableType:
     services = CHOREOGRAPHY.services
-    table = columns_of("order", "state", "success", "took", *services, "mean", "undone", "error")
+    table = Fitted(
+        Column("order"),
+        Column("state"),
+        Column("success", goes=4),
+        Column("took", goes=1),
+        *(Column(service, goes=5) for service in services),
+        Column("mean", goes=6),
+        Column("undone", goes=3),
+        Column("error", goes=2, wraps=True),
+    )
     for one in reports:
         table.add_row(
-            safe(one["commande_id"], limit=LONGEST_ID),
+            safe(one["commande_id"]),
             state_text(one["state"]),
             _SUCCESS[one["success"]],
             took(one["duration_ms"]),
             *(took(one["steps_ms"].get(service)) for service in services),
             took(one["mean_step_ms"]),
             safe(" ".join(one["compensations"])),
-            safe(one["error"] or "", limit=80),
+            safe(one["error"] or ""),
         )
     return Group(table, Text(f"{format_count(len(reports))} of {format_count(total)} orders", style="dim"))
 
@@ -60,9 +70,9 @@ def one_view(one: Mapping[str, Any]) -> RenderableType:
     return table
 
 
-def _outcomes(report: Mapping[str, Any]) -> Table:
+def _outcomes(report: Mapping[str, Any]) -> RenderableType:
     sagas, outcomes = report["sagas"], report["outcomes"]
-    table = columns_of("orders", "number", "share")
+    table = Fitted(Column("orders"), Column("number"), Column("share"))
     table.add_row(Text("total", style="bold"), format_count(sagas["total"]), "")
     for name, label, style in _OUTCOMES:
         share = outcomes[f"{name}_percent"]
@@ -77,8 +87,17 @@ def _outcomes(report: Mapping[str, Any]) -> Table:
     return table
 
 
-def _timings(report: Mapping[str, Any]) -> Table:
-    table = columns_of("time", "count", "total", "mean", "p50", "p95", "p99", "max")
+def _timings(report: Mapping[str, Any]) -> RenderableType:
+    table = Fitted(
+        Column("time"),
+        Column("count", goes=1),
+        Column("total", goes=5),
+        Column("mean"),
+        Column("p50", goes=4),
+        Column("p95", goes=2),
+        Column("p99", goes=3),
+        Column("max"),
+    )
     whole = report["duration_ms"]
     names = ("total", "mean", "p50", "p95", "p99", "max")
     table.add_row("whole order", format_count(whole["count"]), *(took(whole[name]) for name in names))

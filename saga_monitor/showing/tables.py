@@ -3,16 +3,18 @@
 What others wrote goes in as `Text`, never as markup, and made printable first: an order id may be hostile.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from saga_monitor.progress import Flag, State, StepState
-from saga_monitor.showing.printable import printable
+from saga_monitor.showing.events import every_event, timeline_table
+from saga_monitor.showing.safe_text import safe as safe
 from services.runtime import format_count, format_duration
+from services.tables import Column, Fitted
 
 STATE_STYLES: Mapping[str, str] = {
     State.NEW: "cyan",
@@ -32,13 +34,6 @@ STEP_GLYPHS: Mapping[str, tuple[str, str]] = {
     StepState.SKIPPED: ("-", "dim"),
 }
 _GRAVE = {Flag.INTERVENTION, Flag.STUCK, Flag.CONTRADICTION}
-LONGEST_ID = 40
-
-
-def safe(text: object, style: str = "", limit: int | None = None) -> Text:
-    """`text` as it may be shown, cut to `limit` characters."""
-    shown = printable(str(text))
-    return Text(shown if limit is None or len(shown) <= limit else shown[: limit - 1] + "…", style=style)
 
 
 def state_text(state: str) -> Text:
@@ -56,79 +51,84 @@ def took(ms: float | None) -> str:
     return format_duration(ms)
 
 
-def orders_table(orders: Sequence[Mapping[str, Any]], total: int) -> RenderableType:
-    table = columns_of("order", "state", "took", "last event", "heard", "flags")
+def orders_table(
+    orders: Sequence[Mapping[str, Any]], total: int, now: dt.datetime, *, full: bool
+) -> RenderableType:
+    """`full`: nothing is shortened."""
+    table = Fitted(
+        Column("order"),
+        Column("state"),
+        Column("took", goes=2),
+        Column("last event", goes=3),
+        Column("heard" if full else "heard, ago", goes=1),
+        Column("flags", wraps=True),
+    )
     for order in orders:
+        heard = order["last_heard"]
         table.add_row(
-            safe(order["commande_id"], limit=LONGEST_ID),
+            safe(order["commande_id"]),
             state_text(order["state"]),
             took(order["duration_ms"]),
             safe(order["last_event"]),
-            safe(order["last_heard"]),
+            safe(heard if full else took(max(0.0, (now - _time(heard or "")).total_seconds() * 1000))),
             flags_text(order["flags"]),
         )
     return Group(table, Text(f"{format_count(len(orders))} of {format_count(total)} orders", style="dim"))
 
 
-def order_view(order: Mapping[str, Any]) -> RenderableType:
+def _time(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text)
+
+
+def order_view(order: Mapping[str, Any], *, full: bool) -> RenderableType:
+    """`full`: nothing is shortened."""
     head = Text.assemble(safe(order["commande_id"], "bold"), "  ", state_text(order["state"]))
     head.append("  ").append_text(flags_text(order["flags"]))
     remaining = ", ".join(order["remaining"]) or "nothing"
     facts = f"took {took(order['duration_ms'])} · retries {order['retries']} · remaining: {remaining}"
-    parts: list[RenderableType] = [head, Text(facts), _steps_table(order["steps"]), _events_table(order["events"])]
+    began = f"began {order['started']}" if order["started"] else "it is not known when it began"
+    parts: list[RenderableType] = [head, Text(facts), Text(began), Text(), _steps_table(order["steps"]), Text()]
+    parts.append(every_event(order["events"]) if full else timeline_table(order["events"], order["started"]))
     if order["unknown_events"]:
-        parts.append(_unknown_table(order["unknown_events"]))
+        parts += [Text(), _unknown_table(order["unknown_events"])]
     if order["dead_letters_set_aside"]:
-        parts.append(_dead_table(order["dead_letters_set_aside"]))
+        parts += [Text(), _dead_table(order["dead_letters_set_aside"], full=full)]
     return Group(*parts)
 
 
-def _steps_table(steps: Sequence[Mapping[str, Any]]) -> Table:
-    table = columns_of("step", "state", "took", "undone in")
+def _steps_table(steps: Sequence[Mapping[str, Any]]) -> RenderableType:
+    table = Fitted(Column("step"), Column("state"), Column("took"), Column("undone in", goes=1))
     for step in steps:
         glyph, style = STEP_GLYPHS[step["state"]]
         state = Text(f"{glyph} {step['state']}", style=style)
-        table.add_row(step["step"], state, took(step["duration_ms"]), took(step["undoing_ms"]))
+        undone = took(step["undoing_ms"]) if step["undoing_ms"] is not None else ""
+        table.add_row(step["step"], state, took(step["duration_ms"]), undone)
     return table
 
 
-def _events_table(events: Sequence[Mapping[str, Any]]) -> Table:
-    table = columns_of("offset", "time", "event", "source", "id", "answers", "note")
+def _unknown_table(events: Sequence[Mapping[str, Any]]) -> RenderableType:
+    table = Fitted(
+        Column("offset", goes=1),
+        Column("time", goes=2),
+        Column("not of this choreography"),
+        Column("source", wraps=True),
+    )
     for event in events:
-        table.add_row(
-            str(event["offset"]),
-            safe(event["time"] or "–"),
-            safe(event["type"]),
-            safe(event["source"], limit=LONGEST_ID),
-            safe(event["id"], "dim", LONGEST_ID),
-            safe(event["causationid"] or "–", "dim", LONGEST_ID),
-            safe(event["note"] or "", limit=80),
-        )
+        row = (str(event["offset"]), event["time"] or "–", safe(event["type"], "yellow"), safe(event["source"]))
+        table.add_row(*(cell if isinstance(cell, Text) else safe(cell) for cell in row))
     return table
 
 
-def _unknown_table(events: Sequence[Mapping[str, Any]]) -> Table:
-    table = columns_of("offset", "time", "not of this choreography", "source")
-    for event in events:
-        source = safe(event["source"], limit=LONGEST_ID)
-        table.add_row(str(event["offset"]), safe(event["time"] or "–"), safe(event["type"], "yellow"), source)
-    return table
-
-
-def _dead_table(letters: Sequence[Mapping[str, Any]]) -> Table:
-    table = columns_of("dead letter at", "event", "reason", "detail")
+def _dead_table(letters: Sequence[Mapping[str, Any]], *, full: bool) -> RenderableType:
+    table = Fitted(
+        Column("letter"), Column("set aside at"), Column("event"), Column("reason"), Column("detail", wraps=True)
+    )
     for letter in letters:
         table.add_row(
+            str(letter["offset"]),
             letter["service"],
             safe(letter["type"] or "–"),
             safe(letter["reason"], "red"),
-            safe(letter["detail"], limit=80),
+            safe(letter["detail"], limit=None if full else 120),
         )
-    return table
-
-
-def columns_of(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+    return Group(table, Text("`python -m saga_monitor letter N` shows a letter whole", style="dim"))

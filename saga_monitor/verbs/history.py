@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.reading.moments import EXAMPLES, moment_of
-from saga_monitor.reading.telling import Wanted, as_json, as_line, tell
+from saga_monitor.reading.telling import Wanted, as_json, as_line, as_paragraph, tell
 from saga_monitor.showing.printable import printable
 from saga_monitor.verbs.session import Session, add_json
 from services.runtime import BrokerTrouble
@@ -52,4 +52,5 @@ async def _print(arguments: argparse.Namespace, session: Session, wanted: Wanted
             if arguments.json:
                 print(json.dumps(as_json(entry, record)), flush=arguments.follow)
             else:
-                session.console.print(as_line(entry, record), soft_wrap=True)
+                shown = as_line(entry, record) if session.full else as_paragraph(entry, record)
+                session.console.print(shown, soft_wrap=session.full)

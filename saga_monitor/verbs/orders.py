@@ -15,7 +15,7 @@ from saga_monitor.showing import tables
 from saga_monitor.showing.letters import mentions_json
 from saga_monitor.showing.printable import printable
 from saga_monitor.verbs.letters import mentions_view
-from saga_monitor.verbs.session import Session, add_at, add_json, positive, searchable
+from saga_monitor.verbs.session import Session, add_at, add_json, add_wide, positive, searchable
 
 _SEARCH = (
     f"only those found by TEXT: any part of the id, of {', '.join(CHOREOGRAPHY.searched)}, in capitals or not;"
@@ -41,6 +41,7 @@ def add(commands: Any) -> None:
     for command in (listing, showing):
         add_at(command)
         add_json(command)
+        add_wide(command)
 
 
 def _list(arguments: argparse.Namespace, session: Session) -> int:
@@ -48,7 +49,9 @@ def _list(arguments: argparse.Namespace, session: Session) -> int:
         orders = _wanted(queries, arguments, session)
         total = queries.totals(session.now).orders
     found = [report.summary(order) for order in orders]
-    session.say(found, tables.orders_table(found, total), for_program=arguments.json)
+    session.say(
+        found, tables.orders_table(found, total, session.now, full=session.full), for_program=arguments.json
+    )
     return 0
 
 
@@ -70,7 +73,7 @@ def _show(arguments: argparse.Namespace, session: Session) -> int:
         if order is None:
             return _without_order(queries, arguments, session)
         shown = report.detail(order, queries.events(id_), queries.dead_letters(id_), unknown_of(queries, id_))
-    session.say(shown, tables.order_view(shown), for_program=arguments.json)
+    session.say(shown, tables.order_view(shown, full=session.full), for_program=arguments.json)
     return 0
 
 

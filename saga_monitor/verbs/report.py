@@ -15,7 +15,7 @@ from saga_monitor.reading.moments import EXAMPLES, moment_of
 from saga_monitor.showing import report_tables
 from saga_monitor.showing.order_report import COLUMNS, flat, metrics, order_report, order_reports
 from saga_monitor.verbs.orders import unknown
-from saga_monitor.verbs.session import Session, add_at, positive
+from saga_monitor.verbs.session import Session, add_at, add_wide, positive
 from services.runtime import UserError
 
 # More lines than that nobody reads on a terminal; a program gets them all.
@@ -33,6 +33,7 @@ def add(commands: Any) -> None:
     command.add_argument("--since", metavar="TIME", help=f"only orders that began since then: {EXAMPLES}")
     command.add_argument("--limit", type=positive, metavar="N", help=f"lines at most ({_LINES} as a table)")
     add_at(command)
+    add_wide(command)
     shape = command.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="for a program")
     shape.add_argument("--csv", action="store_true", help="for a spreadsheet")

@@ -23,6 +23,7 @@ from saga_monitor.showing.printable import printable
 from saga_monitor.showing.standing import Freshness
 from saga_monitor.store import Store
 from services.runtime import Settings
+from services.tables import is_bounded
 
 CATCH_UP_SECONDS = 15.0
 
@@ -72,6 +73,11 @@ class Session:
         """How fresh an answer is, for a program."""
         return self.freshness.as_json() if self.freshness else {}
 
+    @property
+    def full(self) -> bool:
+        """Whether nothing must be shortened: on a pipe, or because a person asked for it."""
+        return not is_bounded(self.console)
+
     def say(self, value: Any, view: RenderableType, *, for_program: bool) -> None:
         """To a program, each object with how fresh it is."""
         if for_program:
@@ -98,6 +104,10 @@ def begin(
 
 def add_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="for a program")
+
+
+def add_wide(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--wide", action="store_true", help="every column, and ids and times in full")
 
 
 def add_at(command: argparse.ArgumentParser) -> None:

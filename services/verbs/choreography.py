@@ -20,6 +20,7 @@ from services.choreography import (
     schema,
 )
 from services.runtime import Settings, UserError
+from services.tables import folded
 from services.verbs import simulate
 from services.verbs.catalogue import SERVICES
 
@@ -99,7 +100,10 @@ def _add_check(actions: Any) -> None:
 
 def _check(options: argparse.Namespace, settings: Settings) -> int:
     proof = prove(CHOREOGRAPHY, SERVICES)
-    print(as_json(as_data(proof)) if options.json else as_text(proof), end="" if options.json else "\n")
+    if options.json:
+        print(as_json(as_data(proof)), end="")
+    else:
+        print(folded(as_text(proof)))
     return 0 if proof.clean else 1
 
 

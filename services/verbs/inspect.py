@@ -4,11 +4,11 @@ import argparse
 import json
 from typing import Any
 
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from services.runtime import Settings, format_amount, format_count, look_into
-from services.verbs.arguments import console, whole
+from services.tables import Column, Fitted, console_of
 from services.verbs.catalogue import add_names, with_databases
 
 
@@ -34,25 +34,21 @@ def _inspect(options: argparse.Namespace, settings: Settings) -> int:
         return 0
     for name, state in states.items():
         for title, content in state.items():
-            console().print(_table(f"{name}: {title}", content))
+            console_of().print(_table(f"{name}: {title}", content))
     return 0
 
 
-def _table(title: str, content: dict[str, Any]) -> Table:
+def _table(title: str, content: dict[str, Any]) -> RenderableType:
     """Rows of a table of tables; a flat one becomes a single row."""
     nested = all(isinstance(value, dict) for value in content.values())
     rows = content if nested else {"": content}
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
-    table = Table(title=title, title_justify="left")
-    if nested:
-        table.add_column("")
-    for name in columns:
-        table.add_column(name, justify="right")
+    keys = [Column("")] if nested else []
+    table = Fitted(*keys, *(Column(name, right=True) for name in columns))
     for key, row in rows.items():
         cells = [_cell(row.get(name, "")) for name in columns]
-        # As text: an id is not markup.
-        table.add_row(*(Text(cell) for cell in ([key, *cells] if nested else cells)))
-    return whole(table)
+        table.add_row(*([key, *cells] if nested else cells))
+    return Group(Text(title, style="italic"), table, Text())
 
 
 def _cell(value: object) -> str:

@@ -1,18 +1,21 @@
 """`journal`: what was carried out for an order, and what was undone; or what is still to be undone."""
 
 import argparse
+import datetime as dt
 import json
 import sys
+import uuid
 from collections.abc import Callable
 from typing import Any
 
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 from sqlalchemy import Connection
 
 from contracts.choreography import CHOREOGRAPHY
 from services.runtime import DatabaseRefused, Entry, Service, Settings, history_of, open_actions, reading
-from services.verbs.arguments import console, whole
+from services.tables import Column, Fitted, after, console_of, is_bounded, short_ids
+from services.verbs.arguments import add_wide
 from services.verbs.catalogue import SERVICES, add_option, with_databases
 
 Entries = Callable[[Service, Connection], list[Entry]]
@@ -29,6 +32,7 @@ def add(verbs: Any) -> None:
     journal.add_argument("commande_id", nargs="?", metavar="CMD", help="the order")
     journal.add_argument("--open", action="store_true", help="actions done and not undone of cancelled orders")
     journal.add_argument("--json", action="store_true", help="for programs")
+    add_wide(journal)
     add_option(journal)
     journal.set_defaults(do=_journal)
 
@@ -45,7 +49,8 @@ def _journal(options: argparse.Namespace, settings: Settings) -> int:
     if options.json:
         print(json.dumps([_shown(name, entry) for name, entry in found], ensure_ascii=False))
     elif found:
-        console().print(_table(found))
+        console = console_of(wide=options.wide)
+        console.print(_view(found, full=not is_bounded(console)))
     for refused in unread:
         print(f"services: {refused}", file=sys.stderr)
     if not found and not unread and not options.open:
@@ -102,19 +107,45 @@ def _shown(service: str, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _table(found: list[tuple[str, Entry]]) -> Table:
-    table = whole(Table("at", "service", "order", "action", "state", "data", "undone at"))
+def _view(found: list[tuple[str, Entry]], *, full: bool) -> RenderableType:
+    """Times count from the first action of the order; of several orders, and in full, they are the clock's."""
+    orders = list(dict.fromkeys(entry.commande_id for _, entry in found))
+    if full or len(orders) > 1:
+        return _table(found, _clock, {}, Column("order"))
+    first = found[0][1].at
+    values = (value for _, entry in found for value in entry.data.values())
+    ids = short_ids(value for value in values if _is_uuid(value))
+    head = Text.assemble((orders[0], "bold"), f"  from {first:%F %T} UTC on")
+    return Group(head, Text(), _table(found, lambda at: after(at, first), ids))
+
+
+def _table(
+    found: list[tuple[str, Entry]], when: Callable[[dt.datetime], str], ids: dict[str, str], *order: Column
+) -> Fitted:
+    data = Column("data", wraps=True, goes=0 if order else 1)
+    table = Fitted(
+        Column("at", right=not order),
+        Column("service"),
+        *order,
+        Column("action"),
+        Column("state"),
+        Column("undone at", goes=2),
+        data,
+    )
     for service, entry in found:
-        data = ", ".join(f"{name}={value}" for name, value in entry.data.items())
-        undone = f"{entry.undone_at:%F %H:%M:%S.%f}"[:-3] if entry.undone_at else ""
-        cells = (
-            f"{entry.at:%F %H:%M:%S.%f}"[:-3],
-            service,
-            entry.commande_id,
-            entry.action,
-            entry.state,
-            data,
-            undone,
-        )
-        table.add_row(*(Text(cell) for cell in cells))  # as text: an order's id is not markup
+        said = ", ".join(f"{name}={ids.get(value, value)}" for name, value in entry.data.items())
+        keys = [entry.commande_id] if order else []
+        undone = when(entry.undone_at) if entry.undone_at else ""
+        table.add_row(when(entry.at), service, *keys, entry.action, entry.state, undone, said)
     return table
+
+
+def _clock(time: dt.datetime) -> str:
+    return f"{time:%F %H:%M:%S.%f}"[:-3]
+
+
+def _is_uuid(value: object) -> bool:
+    try:
+        return len(str(value)) == 36 and bool(uuid.UUID(str(value)))
+    except ValueError:
+        return False

@@ -8,9 +8,8 @@ import re
 import sys
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.progress import Progress
-from rich.table import Table
 from rich.text import Text
 
 from services.runtime import (
@@ -22,6 +21,7 @@ from services.runtime import (
     apply,
     connected,
     format_count,
+    format_duration,
     last_number,
     open_publisher,
     reading,
@@ -29,7 +29,8 @@ from services.runtime import (
     unsaid,
     wanted_topology,
 )
-from services.verbs.arguments import console, whole
+from services.tables import Column, Fitted, console_of, is_bounded, short_ids
+from services.verbs.arguments import add_wide
 from services.verbs.catalogue import add_option, with_databases
 
 PAGE = 500
@@ -50,6 +51,7 @@ def add(verbs: Any) -> None:
         "for long; what stays was returned, refused, or has no worker.",
     )
     listing.add_argument("--json", action="store_true", help="for programs")
+    add_wide(listing)
     add_option(listing)
     listing.set_defaults(do=_list)
     resend = actions.add_parser(
@@ -90,7 +92,8 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     if options.json:
         print(json.dumps([_shown(name, saying) for name, saying in found], ensure_ascii=False))
     else:
-        console().print(_table(found))
+        console = console_of(wide=options.wide)
+        console.print(_view(found, full=not is_bounded(console)))
     return 0
 
 
@@ -104,14 +107,17 @@ def _shown(service: str, saying: Saying) -> dict[str, str]:
     }
 
 
-def _table(found: list[tuple[str, Saying]]) -> Table:
-    table = whole(
-        Table("decided at", "service", "order", "event", "id", title=f"{format_count(len(found))} not said")
-    )
+def _view(found: list[tuple[str, Saying]], *, full: bool) -> RenderableType:
+    now = dt.datetime.now(dt.UTC)
+    ids = {} if full else short_ids(saying.event_id for _, saying in found)
+    decided = Column("decided at" if full else "decided, ago")
+    table = Fitted(Column("order"), Column("event"), Column("service", goes=2), decided, Column("id", goes=1))
     for service, saying in found:
-        cells = (f"{saying.decided_at:%F %T}", service, saying.commande_id, saying.type, saying.event_id)
-        table.add_row(*(Text(cell) for cell in cells))
-    return table
+        ago = format_duration(max(0.0, (now - saying.decided_at).total_seconds() * 1000))
+        when = f"{saying.decided_at:%F %T}" if full else ago
+        event_id = ids.get(saying.event_id, saying.event_id)
+        table.add_row(saying.commande_id, saying.type, service, when, event_id)
+    return Group(Text(f"{format_count(len(found))} not said", style="bold"), table)
 
 
 def _resend(options: argparse.Namespace, settings: Settings) -> int:
