@@ -6,24 +6,31 @@ only the runtime and the monitor see envelopes.
 """
 
 import datetime as dt
+import math
 from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
+    PlainValidator,
     StringConstraints,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
+
+from contracts.media_types import is_json, is_utf8
+from contracts.rfc3339 import NoTimeError, NoZoneError, read_time
 
 MAX_BODY_BYTES = 256 * 1024
+# The kind of the error when a message is about more than one order.
+ABOUT_DIFFERS = "about_differs"
 CONTENT_TYPE = "application/cloudevents+json"
 
 # Control characters have no business in an identifier or a reason: NUL cannot be stored in PostgreSQL, U+009B
@@ -34,7 +41,13 @@ _PRINTABLE = rf"^[^{_UNPRINTABLE}]+$"
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_PRINTABLE)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_PRINTABLE)]
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=rf"^/[^ {_UNPRINTABLE}]*$")]
-Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+
+
+def _whole(value: Any, info: ValidationInfo) -> Any:
+    """JSON has one kind of number: 2.0 is an integer (JSON Schema 2020-12, validation, 6.1.1)."""
+    number = isinstance(value, Decimal) or (isinstance(value, float) and info.mode == "json")
+    whole = number and math.isfinite(value) and abs(value) <= _LARGEST and value == int(value)
+    return int(value) if whole else value
 
 
 def _from_number(value: Any, info: ValidationInfo) -> Any:
@@ -44,8 +57,8 @@ def _from_number(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, float):
         if info.mode != "json":
             raise ValueError("an amount is a Decimal, never a float")
-        return Decimal(repr(value))
-    return value
+        value = Decimal(repr(value))
+    return value or Decimal(0)  # -0.0 is nothing, and no amount of its own
 
 
 def _to_number(amount: Decimal) -> float:
@@ -58,6 +71,7 @@ def _shown(least: str) -> WithJsonSchema:
 
 
 _LARGEST = 1_000_000
+Quantity = Annotated[int, Field(strict=True, ge=1, le=_LARGEST), BeforeValidator(_whole)]
 # Around the bounds: inside them, each bound would be checked by a Python function of its own.
 _READ = BeforeValidator(_from_number)
 _WRITTEN = PlainSerializer(_to_number, return_type=float, when_used="json")
@@ -71,10 +85,49 @@ def _to_milliseconds(time: dt.datetime) -> str:
     return time.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _from_rfc3339(value: Any) -> dt.datetime:
+    if isinstance(value, dt.datetime):
+        if value.tzinfo is not None:
+            return value
+        value = value.isoformat()
+    try:
+        return read_time(value if isinstance(value, str) else "")
+    except NoZoneError as error:
+        raise PydanticCustomError("timezone_aware", "{why}", {"why": str(error)}) from None
+    except NoTimeError as error:
+        raise PydanticCustomError("rfc3339_time", "{why}", {"why": str(error)}) from None
+
+
 Time = Annotated[
-    AwareDatetime,
+    dt.datetime,
+    PlainValidator(_from_rfc3339),
     PlainSerializer(_to_milliseconds, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+def _json_media_type(value: Any) -> str:
+    """What names JSON is read, whatever its parameters; what we write is always the same.
+
+    A null is an attribute that is not set (CloudEvents 1.0.2, JSON format, 2.2).
+    """
+    if value is not None and not (isinstance(value, str) and is_json(value)):
+        raise PydanticCustomError("json_media_type", "expected application/json")
+    if value is not None and not is_utf8(value):
+        raise PydanticCustomError("utf8_charset", "expected the charset utf-8")
+    return JSON
+
+
+def _no_binary(value: Any) -> None:
+    if value is not None:
+        raise PydanticCustomError("binary_data", "expected JSON in data")
+
+
+JSON = "application/json"
+JsonMediaType = Annotated[
+    str,
+    PlainValidator(_json_media_type),
+    WithJsonSchema({"const": JSON, "type": "string"}),
 ]
 
 
@@ -107,6 +160,7 @@ class Head(BaseModel):
     specversion: Literal["1.0"]
     type: Identifier
     dataschema: Annotated[str, Field(max_length=200)] | None = None
+    data_base64: Annotated[None, PlainValidator(_no_binary)] = None
 
 
 class Envelope(BaseModel, Generic[E]):
@@ -124,7 +178,7 @@ class Envelope(BaseModel, Generic[E]):
     source: Uri
     subject: Identifier | None = None
     time: Time | None = None
-    datacontenttype: Literal["application/json"] = "application/json"
+    datacontenttype: JsonMediaType = JSON
     dataschema: Annotated[str, Field(max_length=200)] | None = None
     correlationid: Identifier | None = None
     causationid: Identifier | None = None
@@ -134,7 +188,7 @@ class Envelope(BaseModel, Generic[E]):
     def _speaks_of_one_order(self) -> "Envelope[E]":
         about = (None, self.data.commande_id)
         if self.subject not in about or self.correlationid not in about:
-            raise ValueError("subject, correlationid and data.commande_id differ")
+            raise PydanticCustomError(ABOUT_DIFFERS, "subject, correlationid and data.commande_id differ")
         return self
 
     @property

@@ -36,6 +36,10 @@ _SENTENCES = {
     "datetime_parsing": "must be a time such as 2026-11-22T18:47:00Z",
     "datetime_from_date_parsing": "must be a time such as 2026-11-22T18:47:00Z",
     "datetime_object_invalid": "must be a time such as 2026-11-22T18:47:00Z",
+    "rfc3339_time": "must be a time such as 2026-11-22T18:47:00Z",
+    "json_media_type": "must be application/json",
+    "utf8_charset": "must name no other charset than utf-8",
+    "binary_data": "is not read: the data of an event is JSON, in data",
     "timezone_aware": "must be a time with its zone, such as 2026-11-22T18:47:00Z",
 }
 _OTHERWISE = "is not valid"

@@ -21,7 +21,7 @@ _BECAUSE = {
     "maxlen": "its queue was full",
 }
 # What a worker says of a field: where it is, and the reader's own name for what is wrong (`delivery.py`).
-_FIELD = re.compile(r"([^\s:]+): ([a-z]+(?:_[a-z]+)*)")
+_FIELD = re.compile(r"([^\s:]+): ([a-z0-9]+(?:_[a-z0-9]+)*)")
 _PLACES = {"envelope": "the message", "data": "its data"}
 _WRONG = {
     "missing": "is missing",
@@ -45,10 +45,14 @@ _WRONG = {
     "decimal_max_places": "has too many decimals",
     "decimal_max_digits": "has too many digits",
     "decimal_whole_digits": "has too many digits",
+    "rfc3339_time": "is not a time",
     "datetime_type": "is not a time",
     "datetime_parsing": "is not a time",
     "datetime_from_date_parsing": "is not a time",
     "timezone_aware": "is a time without a zone",
+    "json_media_type": "is not JSON",
+    "utf8_charset": "names another charset than UTF-8",
+    "binary_data": "is not read: an event's data is JSON",
 }
 
 

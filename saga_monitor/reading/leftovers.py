@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from contracts.envelope import MAX_BODY_BYTES
+from contracts.rfc3339 import read_time
 from services.runtime import HistoryEntry
 
 # What is kept of a message that was set aside.
@@ -75,7 +76,7 @@ def text(value: object) -> str:
 
 def time_of(value: object) -> dt.datetime | None:
     try:
-        return utc(dt.datetime.fromisoformat(text(value)))
+        return utc(read_time(text(value), dt.UTC))
     except ValueError:
         return None
 

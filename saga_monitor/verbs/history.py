@@ -9,11 +9,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.reading.moments import EXAMPLES, moment_of
 from saga_monitor.reading.telling import Wanted, as_json, as_line, as_paragraph, tell
 from saga_monitor.showing.printable import printable
 from saga_monitor.verbs.session import Session, add_json
-from services.runtime import BrokerTrouble
+from services.runtime import TIME_EXAMPLES, BrokerTrouble, moment_of
 
 _TYPES = [event.TYPE for event in CHOREOGRAPHY.events]
 
@@ -22,7 +21,7 @@ def add(commands: Any) -> None:
     command = commands.add_parser("history", help="the events as they were said, from the stream itself")
     command.add_argument("--type", metavar="T", help=f"only this type: {', '.join(_TYPES)}, or an unknown one")
     command.add_argument("--commande", metavar="CMD", help="only of this order")
-    command.add_argument("--since", metavar="TIME", help=f"only since then: {EXAMPLES}")
+    command.add_argument("--since", metavar="TIME", help=f"only since then: {TIME_EXAMPLES}")
     command.add_argument("--all", action="store_true", help="retries, dead letters and bad entries as well")
     command.add_argument("--follow", action="store_true", help="go on with what is said from now on")
     add_json(command)

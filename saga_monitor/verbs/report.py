@@ -11,12 +11,11 @@ from typing import Any
 from saga_monitor import report
 from saga_monitor.books.figures import figures_of_all, figures_since
 from saga_monitor.queries import Queries
-from saga_monitor.reading.moments import EXAMPLES, moment_of
 from saga_monitor.showing import report_tables
 from saga_monitor.showing.order_report import COLUMNS, flat, metrics, order_report, order_reports
 from saga_monitor.verbs.orders import unknown
 from saga_monitor.verbs.session import Session, add_at, add_wide, positive
-from services.runtime import UserError
+from services.runtime import TIME_EXAMPLES, UserError, moment_of
 
 # More lines than that nobody reads on a terminal; a program gets them all.
 _LINES = 1000
@@ -30,7 +29,7 @@ def add(commands: Any) -> None:
     command = commands.add_parser("report", help="outcomes and times: of all orders, of each, or of one")
     command.add_argument("commande_id", metavar="CMD", nargs="?", help="only this order")
     command.add_argument("--orders", action="store_true", help="one line per order")
-    command.add_argument("--since", metavar="TIME", help=f"only orders that began since then: {EXAMPLES}")
+    command.add_argument("--since", metavar="TIME", help=f"only orders that began since then: {TIME_EXAMPLES}")
     command.add_argument("--limit", type=positive, metavar="N", help=f"lines at most ({_LINES} as a table)")
     add_at(command)
     add_wide(command)

@@ -18,11 +18,10 @@ from saga_monitor.catching_up import catch_up
 from saga_monitor.history import Opening
 from saga_monitor.judging.words import span
 from saga_monitor.queries import Queries
-from saga_monitor.reading.moments import EXAMPLES, moment_of
 from saga_monitor.showing.printable import printable
 from saga_monitor.showing.standing import Freshness
 from saga_monitor.store import Store
-from services.runtime import Settings
+from services.runtime import TIME_EXAMPLES, Settings, moment_of
 from services.tables import is_bounded
 
 CATCH_UP_SECONDS = 15.0
@@ -111,7 +110,9 @@ def add_wide(command: argparse.ArgumentParser) -> None:
 
 
 def add_at(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--at", metavar="TIME", help=f"the state of the world at an earlier time: {EXAMPLES}")
+    command.add_argument(
+        "--at", metavar="TIME", help=f"the state of the world at an earlier time: {TIME_EXAMPLES}"
+    )
 
 
 def positive(text: str) -> int:

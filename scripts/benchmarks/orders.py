@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.choreography import CHOREOGRAPHY
+from contracts.rfc3339 import read_time
 from contracts.topology import REASON_HEADER, dlx, events
 from services.runtime import HistoryEntry
 
@@ -83,7 +84,7 @@ class Message:
         if not self.reason:
             return HistoryEntry(offset, self.exchange, self.type, self.body, {}, None)
         # Set aside as soon as it was said: without a time of the broker's it would be a sign of life now.
-        at = dt.datetime.fromisoformat(json.loads(self.body)["time"])
+        at = read_time(json.loads(self.body)["time"])
         return HistoryEntry(offset, self.exchange, self.type, self.body, {REASON_HEADER: self.reason}, at)
 
 

@@ -53,11 +53,14 @@ from services.runtime.rows import Key, Row
 from services.runtime.service import NOW, Every, Forget, On, Patience, Service, every, on
 from services.runtime.settings import Settings, read_settings
 from services.runtime.supervisor import backoff, run_workers, wanted_topology
+from services.runtime.time_arguments import TIME_EXAMPLES, BadMoment, moment_of
 from services.runtime.transaction import Look, Transaction
 
 __all__ = [
     "NOW",
+    "TIME_EXAMPLES",
     "AnswerUnreadable",
+    "BadMoment",
     "BadSetting",
     "BrokerRefused",
     "BrokerTrouble",
@@ -112,6 +115,7 @@ __all__ = [
     "listen",
     "look_into",
     "missing_bindings",
+    "moment_of",
     "on",
     "open_actions",
     "open_database",

@@ -16,11 +16,12 @@ import structlog
 from pydantic import ValidationError
 
 from contracts.catalogue import adapter
-from contracts.envelope import MAX_BODY_BYTES, Envelope, Head, Said
+from contracts.envelope import ABOUT_DIFFERS, MAX_BODY_BYTES, Envelope, Head, Said
+from contracts.media_types import charset, is_utf8
 from contracts.problems import first_problem
 from contracts.topology import ATTEMPT_HEADER, EXCHANGE_HEADER, TRACEPARENT_HEADER, events, requeue
 from services.runtime.attribution import shortage
-from services.runtime.door import Delivery
+from services.runtime.door import Delivery, Properties
 from services.runtime.errors import DatabaseTrouble, ReactionFailed, Reason, ResourceShortage
 from services.runtime.inbox import EventIdentity, body_hash
 from services.runtime.ledger import Ledger
@@ -55,7 +56,7 @@ class Reader:
         if len(delivery.body) > MAX_BODY_BYTES:
             # Before parsing: a parser is the first thing that a huge body hurts.
             return DeadLetter(Reason.TOO_LARGE, f"{len(delivery.body)} bytes; {MAX_BODY_BYTES} at most")
-        head = self._head(delivery.body)
+        head = self._head(delivery)
         if isinstance(head, DeadLetter):
             return head
         line = self.service.on(head.type)
@@ -68,13 +69,13 @@ class Reader:
             return envelope
         return self._wrong_sender(delivery, envelope, line) or _work(delivery, envelope, line)
 
-    def _head(self, body: bytes) -> Head | DeadLetter:
+    def _head(self, delivery: Delivery) -> Head | DeadLetter:
         try:
-            return Head.model_validate_json(body)
+            return Head.model_validate_json(delivery.body)
         except ValidationError as error:
             kind = error.errors(include_url=False, include_input=False)[0]["type"]
             if kind == "json_invalid":
-                return DeadLetter(Reason.UNREADABLE, "not JSON")
+                return DeadLetter(Reason.UNREADABLE, f"not JSON{_encoding(delivery.properties)}")
             return DeadLetter(Reason.INVALID, first_problem(error))
         except RecursionError:
             return DeadLetter(Reason.UNREADABLE, "nested too deeply")
@@ -83,7 +84,7 @@ class Reader:
         try:
             return adapter(line.hears).validate_json(body)
         except ValidationError as error:
-            if any("differ" in str(detail["msg"]) for detail in error.errors(include_input=False)):
+            if any(detail["type"] == ABOUT_DIFFERS for detail in error.errors(include_input=False)):
                 return DeadLetter(Reason.SUBJECT_MISMATCH, "subject, correlationid and data.commande_id differ")
             return DeadLetter(Reason.INVALID, first_problem(error))
 
@@ -113,6 +114,21 @@ def _first_exchange(delivery: Delivery, service: str) -> str | None:
     # The broker wrote down by which exchange it first came; unless it first died in a retry queue.
     died = delivery.headers.get(_FIRST_DEATH)
     return died if isinstance(died, str) and died.endswith(events("")) else None
+
+
+def _encoding(properties: Properties) -> str:
+    """What the sender says of a body that is not JSON as it stands. A body is read as it is, never decompressed:
+    a small one can become endless."""
+    encoding = (properties.content_encoding or "").strip().lower()
+    if encoding not in {"", "identity", "utf-8", "utf8"}:
+        return f": its content encoding is {_shown(encoding)}, and none is read"
+    content_type = properties.content_type or ""
+    return "" if is_utf8(content_type) else f": its charset is {_shown(charset(content_type) or '')}, not UTF-8"
+
+
+def _shown(word: str) -> str:
+    """What a stranger wrote, as far as it may stand in a line."""
+    return word if re.fullmatch(r"[\w.+-]{1,40}", word, re.ASCII) else "not one that is known"
 
 
 def _work(delivery: Delivery, envelope: Envelope[Said], line: On) -> Work:

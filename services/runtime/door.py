@@ -24,6 +24,7 @@ class Properties(NamedTuple):
     app_id: str | None = None
     timestamp: dt.datetime | None = None
     content_type: str | None = None
+    content_encoding: str | None = None
 
 
 class Delivery(NamedTuple):

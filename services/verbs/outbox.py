@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import datetime as dt
 import json
-import re
 import sys
 from typing import Any
 
@@ -13,6 +12,8 @@ from rich.progress import Progress
 from rich.text import Text
 
 from services.runtime import (
+    TIME_EXAMPLES,
+    BadMoment,
     BrokerTrouble,
     Fate,
     Saying,
@@ -23,6 +24,7 @@ from services.runtime import (
     format_count,
     format_duration,
     last_number,
+    moment_of,
     open_publisher,
     reading,
     said_since,
@@ -34,7 +36,6 @@ from services.verbs.arguments import add_wide
 from services.verbs.catalogue import add_option, with_databases
 
 PAGE = 500
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def add(verbs: Any) -> None:
@@ -60,23 +61,17 @@ def add(verbs: Any) -> None:
         description="Say again everything decided since a time, to refill a broker that lost its data. The same "
         "bytes with the same ids: whoever has dealt with an event does nothing about it again.",
     )
-    resend.add_argument(
-        "--since", required=True, type=_since, metavar="TIME", help="`15m`, `2h`, `1d`, or ISO 8601"
-    )
+    resend.add_argument("--since", required=True, type=_since, metavar="TIME", help=TIME_EXAMPLES)
     resend.add_argument("--json", action="store_true", help="for programs")
     add_option(resend)
     resend.set_defaults(do=_resend)
 
 
 def _since(text: str) -> dt.datetime:
-    ago = re.fullmatch(r"(\d+)([smhd])", text)
     try:
-        if ago:
-            return dt.datetime.now(dt.UTC) - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        instant = dt.datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError("expected 15m, 2h, 1d or 2026-11-22T18:47:00Z") from None
-    return instant if instant.tzinfo else instant.astimezone()
+        return moment_of(text, dt.datetime.now(dt.UTC))
+    except BadMoment as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _list(options: argparse.Namespace, settings: Settings) -> int:

@@ -60,6 +60,13 @@ def test_however_an_amount_is_written_it_is_that_amount(token: str) -> None:
     assert open_envelope(with_raw("paiement.effectue", "montant", token)).data.montant == Decimal(token)
 
 
+@pytest.mark.parametrize("token", ["0", "-0", "0.0", "-0.0", "0e5"])
+def test_nothing_has_no_sign(token: str) -> None:
+    read = open_envelope(with_raw("paiement.rembourse", "montant", token))
+    assert (read.data.montant, read.data.montant.is_signed()) == (0, False)
+    assert b'"montant":0' in read.to_bytes()
+
+
 def test_nothing_is_an_amount_only_where_nothing_may_have_been_taken() -> None:
     assert PaiementRembourse(commande_id="C", transaction_id=None, montant=Decimal(0)).montant == 0
     for type_ in ("commande.initiee", "stock.reserve", "paiement.effectue"):

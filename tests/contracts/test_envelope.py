@@ -72,6 +72,118 @@ def test_a_time_of_another_zone_is_the_same_instant() -> None:
     assert read(time="2026-11-22T19:47:00.123+01:00").time == read(time="2026-11-22T18:47:00.123Z").time
 
 
+@pytest.mark.parametrize(
+    ("time", "instant"),
+    [
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999999+00:00"),
+        ("2016-12-31T23:59:60.25Z", "2016-12-31T23:59:59.999999+00:00"),
+        ("2017-01-01T00:59:60+01:00", "2016-12-31T23:59:59.999999+00:00"),
+        ("2016-12-31T15:59:60-08:00", "2016-12-31T23:59:59.999999+00:00"),
+        ("2026-01-01T12:30:60Z", "2026-01-01T12:30:59.999999+00:00"),
+        ("9999-12-31T23:59:60Z", "9999-12-31T23:59:59.999999+00:00"),
+        ("2026-11-22t18:47:00z", "2026-11-22T18:47:00+00:00"),
+        ("2026-11-22 18:47:00Z", "2026-11-22T18:47:00+00:00"),
+        ("2026-11-22T18:47:00-00:00", "2026-11-22T18:47:00+00:00"),
+        ("2026-11-22T18:47:00.1234567899Z", "2026-11-22T18:47:00.123456+00:00"),
+        ("2026-11-22T18:47:00.5+05:45", "2026-11-22T13:02:00.500000+00:00"),
+        ("2024-02-29T00:00:00+23:59", "2024-02-28T00:01:00+00:00"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+00:00"),
+    ],
+)
+def test_a_time_is_read_as_rfc_3339_has_it(time: str, instant: str) -> None:
+    assert read(time=time).time == dt.datetime.fromisoformat(instant)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        *("2026-11-22T18:47:61Z", "2026-11-22T24:00:00Z", "2026-11-22T18:60:00Z", "2026-02-29T00:00:00Z"),
+        *("2026-11-22T18:47Z", "2026-11-22", "20261122T184700Z", "2026-W47-7T18:47:00Z", "2026-11-22T18:47:00,5Z"),
+        *(
+            "2026-11-22T18:47:00.Z",
+            "2026-11-22T18:47:00+0100",
+            "2026-11-22T18:47:00+24:00",
+            "0000-01-01T00:00:00Z",
+        ),
+        *(
+            "2026-11-22T18:47:00Z ",
+            "٢٠٢٦-11-22T18:47:00Z",
+            f"2026-11-22T18:47:00.{'1' * 100}Z",
+            1763837220,
+            1.5,
+            [],
+        ),
+    ],
+)
+def test_what_rfc_3339_does_not_know_is_no_time(time: Any) -> None:
+    with pytest.raises(ValidationError) as caught:
+        read(time=time)
+    (error,) = caught.value.errors()
+    assert (error["loc"], error["type"]) == (("time",), "rfc3339_time")
+
+
+def test_a_time_without_an_offset_is_refused_for_that() -> None:
+    with pytest.raises(ValidationError) as caught:
+        read(time="2026-11-22T18:47:00")
+    assert caught.value.errors()[0]["type"] == "timezone_aware"
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        'application/json;charset="UTF-8"',
+        " application/json ; charset=utf-8 ",
+        "application/json; charset=UTF8; version=1",
+        "application/json;",
+        'application/json; profile="a;b\\"c"',
+        "application/vnd.boutique+json",
+        "application/ld+JSON; charset=utf-8",
+        "text/json",
+        None,
+    ],
+)
+def test_a_media_type_is_compared_as_one(media_type: str | None) -> None:
+    """And what is written is always the same."""
+    envelope = read(datacontenttype=media_type)
+    assert envelope == read()
+    assert json.loads(envelope.to_bytes())["datacontenttype"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "kind"),
+    [
+        ("application/json; charset=iso-8859-1", "utf8_charset"),
+        ('application/json; charset="utf-16"', "utf8_charset"),
+        ("application/json; charset=latin1; charset=utf-8", "utf8_charset"),
+        ("application/xml", "json_media_type"),
+        ("application/jsonp", "json_media_type"),
+        ("json", "json_media_type"),
+        ("application/", "json_media_type"),
+        ("application/json, text/html", "json_media_type"),
+        ("application/json; charset", "json_media_type"),
+        ('application/json; charset="utf-8', "json_media_type"),
+        ("application/json;" + " x=y;" * 100, "json_media_type"),
+        ("", "json_media_type"),
+        (7, "json_media_type"),
+    ],
+)
+def test_what_is_not_json_in_utf_8_is_refused_for_that(media_type: Any, kind: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        read(datacontenttype=media_type)
+    (error,) = caught.value.errors()
+    assert (error["loc"], error["type"]) == (("datacontenttype",), kind)
+
+
+def test_binary_data_is_refused_for_that() -> None:
+    with pytest.raises(ValidationError) as caught:
+        read(data_base64="aGVsbG8=")
+    (error,) = caught.value.errors()
+    assert (error["loc"], error["type"]) == (("data_base64",), "binary_data")
+    assert read(data_base64=None) == read()
+
+
 def test_times_are_written_in_utc_with_milliseconds() -> None:
     assert said(StockLibere(commande_id="C", reservation_id=None))["time"] == "2026-01-01T12:00:00.123Z"
 

@@ -12,8 +12,9 @@ from contracts.envelope import MAX_BODY_BYTES
 from services.commande import SERVICE as COMMANDE
 from services.runtime import Service
 from services.runtime.delivery import Reader
-from services.runtime.door import Delivery
+from services.runtime.door import Delivery, Properties
 from services.runtime.errors import Reason
+from services.runtime.redirect import set_aside
 from services.runtime.verdict import DeadLetter
 from services.runtime.work import Work
 from services.stock import SERVICE as STOCK
@@ -54,6 +55,45 @@ def without(field: str) -> bytes:
     message = example(TYPE)
     del message["data"][field]
     return json.dumps(message).encode()
+
+
+@pytest.mark.parametrize(
+    ("properties", "detail"),
+    [
+        ({"content_encoding": "gzip"}, "not JSON: its content encoding is gzip, and none is read"),
+        ({"content_encoding": " GZIP "}, "not JSON: its content encoding is gzip, and none is read"),
+        ({"content_encoding": "deflate\n" * 9}, "not JSON: its content encoding is not one that is known,"),
+        ({"content_encoding": "utf-8"}, "not JSON"),
+        ({"content_encoding": "identity", "content_type": "application/json"}, "not JSON"),
+        (
+            {"content_type": 'application/json; charset="ISO-8859-1"'},
+            "not JSON: its charset is iso-8859-1, not UTF-8",
+        ),
+        ({"content_type": "application/cloudevents+json; charset=UTF-8"}, "not JSON"),
+        ({}, "not JSON"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_what_its_sender_says_of_it(
+    properties: dict[str, Any], detail: str
+) -> None:
+    delivery = Delivery(1, gzip.compress(GOOD), "client.events", TYPE, properties=Properties(**properties))
+    verdict = Reader(STOCK).read(delivery)
+    assert isinstance(verdict, DeadLetter)
+    assert verdict.reason is Reason.UNREADABLE
+    assert verdict.detail.startswith(detail)
+    assert (
+        set_aside(delivery, verdict, "stock").properties.content_encoding == delivery.properties.content_encoding
+    )
+
+
+def test_what_can_be_read_needs_no_right_content_type() -> None:
+    for properties in (
+        Properties(content_encoding="gzip"),
+        Properties(content_type="text/plain; charset=latin-1"),
+    ):
+        assert isinstance(
+            Reader(STOCK).read(Delivery(1, GOOD, "client.events", TYPE, properties=properties)), Work
+        )
 
 
 def test_what_can_be_read_becomes_work() -> None:

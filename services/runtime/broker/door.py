@@ -124,6 +124,7 @@ def _delivery(message: DeliveredMessage) -> Delivery:
             app_id=header.app_id,
             timestamp=header.timestamp,
             content_type=header.content_type,
+            content_encoding=header.content_encoding,
         ),
         redelivered=bool(deliver.redelivered),
     )

@@ -119,6 +119,7 @@ def _amqp(message: Outgoing) -> commands.Basic.Properties:
     shown = message.properties
     return commands.Basic.Properties(
         content_type=_short(shown.content_type),
+        content_encoding=_short(shown.content_encoding),
         headers=dict(message.headers),
         delivery_mode=2,
         correlation_id=_short(shown.correlation_id),
