@@ -4,7 +4,7 @@ The order in which they are heard, duplicates and clocks make no difference to t
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +13,7 @@ from saga_monitor.judging.faults import contradictions, not_allowed
 from saga_monitor.judging.hearing import Heard, Hearing
 from saga_monitor.judging.steps import StepProgress, StepState, elapsed_ms, step_progress
 from saga_monitor.judging.troubles import GIVEN_UP, Retried, SetAside, needs_a_person
+from saga_monitor.judging.trusted import without_wrong_clocks
 
 __all__ = [
     "GIVEN_UP",
@@ -55,7 +56,7 @@ class Progress:
 
     `duration_ms` runs from the order's beginning to the event that settled it: its creation or, once
     cancelled, the last undoing's answer. It began when it was placed or, where the client's clock is absurd,
-    when a service first spoke of it.
+    when a service first spoke of it. What a wrong clock has a part in (trusted.py) is None.
     """
 
     state: State
@@ -71,17 +72,17 @@ def judge(
     events: Iterable[Heard], set_aside: Sequence[SetAside] = (), retried: Sequence[Retried] = ()
 ) -> Progress:
     """Where the order stands whose events these are. The same set, however given, has the same judgement."""
-    heard = Hearing(events)
+    heard, wrong = without_wrong_clocks(Hearing(events))
     state, remaining = _state(heard), tuple(_remaining(heard))
     decided = state in {State.COMPLETED, State.COMPENSATED}
     return Progress(
         state=state,
-        steps=tuple(step_progress(heard, step) for step in CHOREOGRAPHY.steps),
+        steps=tuple(step_progress(heard, step, wrong) for step in CHOREOGRAPHY.steps),
         remaining=remaining,
         flags=tuple(_flags(heard, set_aside, retried)),
         at_rest=not remaining and (decided or not heard.is_an_order),
         started=heard.started,
-        duration_ms=elapsed_ms(heard.started, _settled(heard, state)),
+        duration_ms=elapsed_ms(heard.started, _settled(heard, state, wrong)),
     )
 
 
@@ -135,12 +136,15 @@ def _flags(heard: Hearing, set_aside: Sequence[SetAside], retried: Sequence[Retr
         yield Flag.NO_BEGINNING
 
 
-def _settled(heard: Hearing, state: State) -> dt.datetime | None:
+def _settled(heard: Hearing, state: State, wrong: Collection[str]) -> dt.datetime | None:
     if state is State.COMPLETED:
         created = heard.first(CHOREOGRAPHY.created)
         return created.time if created else None
     if state is not State.COMPENSATED:
         return None
     wanted = (CHOREOGRAPHY.cancelled, *(step.undone for step in CHOREOGRAPHY.undoings))
-    times = [event.time for said in wanted if (event := heard.first(said)) and event.time]
+    last = [event for said in wanted if (event := heard.first(said))]
+    if any(event.service in wrong for event in last):
+        return None  # it may be the one that settled the order
+    times = [event.time for event in last if event.time]
     return max(times, default=None)

@@ -204,7 +204,10 @@ class Queries:
             State(state),
             tuple(sorted(flags, key=list(Flag).index)),
             bool(at_rest),
-            tuple(StepProgress(step, StepState(s), ms, back) for step, s, ms, back in json.loads(steps)),
+            tuple(
+                StepProgress(step, StepState(s), ms, back, bool(left_out))
+                for step, s, ms, back, left_out in json.loads(steps)
+            ),
             tuple(json.loads(remaining)),
             moment(started),
             moment(heard) or now,

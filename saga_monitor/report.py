@@ -72,6 +72,7 @@ def of_figures(figures: Figures) -> dict[str, Any]:
 
     `compensations` counts the orders that were cancelled, whether or not there turned out to be something to
     undo. Durations are of settled orders: to the creation or, once cancelled, to the last undoing's answer.
+    `times_left_out` counts, by step and for whole orders, the times that a wrong clock has a part in.
     Times and percentiles are kept to five significant digits.
     """
     states, flags = figures.states, figures.flags
@@ -83,6 +84,7 @@ def of_figures(figures: Figures) -> dict[str, Any]:
         "compensations": states[State.COMPENSATING] + states[State.COMPENSATED],
         "duration_ms": _durations(figures.times.get(times.ORDER, Times())),
         "steps": {service: _step(figures.times.get(service, Times())) for service in CHOREOGRAPHY.services},
+        "times_left_out": dict(figures.left_out),
         "events": figures.events,
         "duplicates": figures.duplicates,
         "retries": figures.retries,

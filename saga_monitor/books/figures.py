@@ -1,12 +1,13 @@
 """What a report is made of: counts and times, of all orders or of those that began after some moment."""
 
 import datetime as dt
+import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from saga_monitor.books.schema import instant
-from saga_monitor.books.tallies import bounded
+from saga_monitor.books.tallies import bounded, left_out
 from saga_monitor.books.times import Times, gathered, rounded
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Queries
@@ -24,6 +25,7 @@ class Figures:
     events: int
     retries: int
     dead_letters: Mapping[str, int]
+    left_out: Mapping[str, int] = field(default_factory=dict)
     duplicates: int | None = None
     ignored: Mapping[str, int] | None = None
 
@@ -38,6 +40,7 @@ def figures_of_all(queries: Queries, now: dt.datetime) -> Figures:
         events=totals.count("events"),
         retries=totals.count("retries"),
         dead_letters={reason: n for reason, n in totals.named("dead.").items() if n},
+        left_out={series: n for series, n in totals.named("left_out.").items() if n},
         duplicates=totals.count("duplicates"),
         ignored=totals.named("ignored."),
     )
@@ -54,7 +57,18 @@ def figures_since(queries: Queries, since: dt.datetime, now: dt.datetime, stuck_
         events=queries.ask("SELECT count(*) FROM said JOIN orders USING (number) WHERE started >= ?", first)[0][0],
         retries=sum(retries for *_, retries in rows),
         dead_letters=_dead_letters_since(queries, since),
+        left_out=_left_out_since(queries, since),
     )
+
+
+def _left_out_since(queries: Queries, since: dt.datetime) -> dict[str, int]:
+    counts = Counter[str]()
+    for steps, state, duration_ms in queries.ask(
+        "SELECT steps, state, duration_ms FROM orders WHERE started >= ? AND instr(steps, 'true') > 0",
+        instant(since),
+    ):
+        counts.update(left_out(json.loads(steps), state, duration_ms))
+    return {name.removeprefix("left_out."): number for name, number in sorted(counts.items())}
 
 
 def _dead_letters_since(queries: Queries, since: dt.datetime) -> dict[str, int]:

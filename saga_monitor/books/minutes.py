@@ -40,10 +40,12 @@ def part_of(state: str, started_us: int | None, duration_ms: int | None) -> Iter
     if started_us is None:
         return
     yield started_us // MINUTE_US, "started"
-    if duration_ms is not None and state in _OUTCOMES:
-        settled = (started_us + duration_ms * 1000) // MINUTE_US
+    if state in _OUTCOMES:
+        # Where a wrong clock hides when it was settled, it counts in the minute in which it began.
+        settled = (started_us + (duration_ms or 0) * 1000) // MINUTE_US
         yield settled, _OUTCOMES[State(state)]
-        yield settled, f"{_TOOK}{bucket(duration_ms)}"
+        if duration_ms is not None:
+            yield settled, f"{_TOOK}{bucket(duration_ms)}"
 
 
 def keep(connection: sqlite3.Connection, seen: Seen) -> None:

@@ -158,7 +158,6 @@ def _load_troubles(connection: sqlite3.Connection, ids: str, orders: dict[str, _
 
 
 def _row(commande_id: str, order: _Order, progress: Progress) -> tuple[object, ...]:
-    steps = [(step.step, step.state, step.duration_ms, step.undoing_ms) for step in progress.steps]
     return (
         order.number,
         commande_id,
@@ -166,7 +165,7 @@ def _row(commande_id: str, order: _Order, progress: Progress) -> tuple[object, .
         json.dumps(progress.flags),
         progress.at_rest,
         bool(_URGENT.intersection(progress.flags)),
-        json.dumps(steps),
+        json.dumps(steps_of(progress)),
         json.dumps(progress.remaining),
         instant(progress.started),
         order.heard,
@@ -183,9 +182,16 @@ def _moved(order: _Order, progress: Progress) -> Counter[str]:
     """By how much this order moves the totals."""
     moved = counted(progress.state, progress.flags, progress.at_rest, json.dumps(progress.remaining))
     if order.was:
-        state, flags, at_rest, _, remaining, *_ = order.was
+        state, flags, at_rest, steps, remaining, _, duration_ms = order.was
         moved.subtract(counted(state, flags, at_rest, remaining))
+        moved.subtract(tallies.left_out(steps, state, duration_ms))
+    moved.update(tallies.left_out(steps_of(progress), progress.state, progress.duration_ms))
     return moved
+
+
+def steps_of(progress: Progress) -> list[tuple[Any, ...]]:
+    """The steps as the file keeps them."""
+    return [(s.step, s.state, s.duration_ms, s.undoing_ms, s.left_out) for s in progress.steps]
 
 
 def counted(state: str, flags: Iterable[str], at_rest: bool, remaining: str) -> Counter[str]:
@@ -210,5 +216,5 @@ def _took(order: _Order, progress: Progress) -> Counter[times.Took]:
     took = Counter(times.part_of([(s.step, s.duration_ms) for s in progress.steps], progress.duration_ms))
     if order.was:
         steps, *_, duration_ms = order.was[3:]
-        took.subtract(times.part_of([(step, ms) for step, _, ms, _ in steps], duration_ms))
+        took.subtract(times.part_of([(step, ms) for step, _, ms, *_ in steps], duration_ms))
     return took

@@ -83,7 +83,12 @@ def _forget_orders(connection: sqlite3.Connection, rows: Sequence[tuple[object, 
         counts.subtract(counted(str(state), json.loads(str(flags)), bool(at_rest), str(remaining)))
         turn = tallies.awaited_services(State(str(state)), bool(at_rest), json.loads(str(remaining)))
         counts.subtract(f"at_step.{service}" for service in turn)
-        parts = [(step, ms) for step, _, ms, _ in json.loads(str(steps))]
+        counts.subtract(
+            tallies.left_out(
+                json.loads(str(steps)), str(state), duration_ms if isinstance(duration_ms, int) else None
+            )
+        )
+        parts = [(step, ms) for step, _, ms, *_ in json.loads(str(steps))]
         took.subtract(times.part_of(parts, duration_ms if isinstance(duration_ms, int) else None))
     counts.subtract(_words(connection, numbers, ids))
     add(connection, counts)

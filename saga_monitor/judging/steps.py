@@ -1,6 +1,7 @@
 """How far each step of one order has come, and how long it took. Pure."""
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,22 +21,29 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepProgress:
-    """`duration_ms`: from the event that called for the step to its answer; `undoing_ms`: so for the undoing."""
+    """`duration_ms`: from the event that called for the step to its answer; `undoing_ms`: so for the undoing.
+
+    `left_out`: the step has answered, and a wrong clock keeps its time from being known.
+    """
 
     step: str
     state: StepState
     duration_ms: int | None = None
     undoing_ms: int | None = None
+    left_out: bool = False
 
 
-def step_progress(heard: Hearing, step: Step) -> StepProgress:
+def step_progress(heard: Hearing, step: Step, wrong: Collection[str] = ()) -> StepProgress:
+    """`wrong`: the speakers whose clocks are wrong; their events have no time in `heard`."""
     forward = _answer(heard, step)
     back = heard.first(step.undone)
+    duration_ms = _took(heard, forward, step.after)
     return StepProgress(
         step=step.service,
         state=_cancelled(heard, step) if heard.cancelled else _undecided(heard, step),
-        duration_ms=_took(heard, forward, step.after),
+        duration_ms=duration_ms,
         undoing_ms=_took(heard, back, CHOREOGRAPHY.cancelled),
+        left_out=duration_ms is None and _by_a_wrong_clock(heard, forward, step.after, wrong),
     )
 
 
@@ -74,6 +82,11 @@ def _answer(heard: Hearing, step: Step) -> Heard | None:
     if step.after in decisions:
         return next((answer for d in decisions if (answer := heard.answer(step.service, d))), None)
     return heard.first(step.success, step.refusal)
+
+
+def _by_a_wrong_clock(heard: Hearing, answer: Heard | None, called_by: EventClass, wrong: Collection[str]) -> bool:
+    call = (heard.cause(answer) or heard.first(called_by)) if answer else None
+    return any(event is not None and event.service in wrong for event in (answer, call))
 
 
 def _took(heard: Hearing, answer: Heard | None, called_by: EventClass) -> int | None:

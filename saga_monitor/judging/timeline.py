@@ -2,13 +2,14 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.judging.causes import Causes
 from saga_monitor.judging.hearing import Heard, Hearing, is_absurd
 from saga_monitor.judging.troubles import Message
+from saga_monitor.judging.trusted import without_wrong_clocks, wrong_clocks
 from saga_monitor.queries import DeadLetter, Event
 
 # An order has some dozen events; of one that a mad client feeds for ever, the beginning is enough.
@@ -66,8 +67,9 @@ def timeline(events: Sequence[Event], retries: Sequence[Retry], dead_letters: Se
     """The tree of these events, in the order of the stream under each cause."""
     told = events[:LONGEST]
     causes = Causes(told)
-    start = Hearing(map(_heard, told)).started
-    nodes = {id(event): _node(event, causes.of(event), start) for event in told}
+    trusted, wrong = without_wrong_clocks(Hearing(map(_heard, told)))
+    start = trusted.started
+    nodes = {id(event): _node(event, causes.of(event), start, wrong) for event in told}
     answers: dict[int, list[Event]] = defaultdict(list)
     for event in told:
         cause = causes.of(event)
@@ -99,10 +101,17 @@ def _of(first: Mapping[tuple[str, str], Node], message: Message) -> Node | None:
     return first.get((message.source, message.event_id or ""))
 
 
-def _node(event: Event, cause: Event | None, start: dt.datetime | None) -> Node:
+def wrong_sources(events: Sequence[Event]) -> frozenset[str]:
+    """The speakers of these events whose clocks are wrong: their times measure nothing."""
+    return wrong_clocks(Hearing(map(_heard, events[:LONGEST])))
+
+
+def _node(event: Event, cause: Event | None, start: dt.datetime | None, wrong: Collection[str]) -> Node:
     known = cause is not None and not is_absurd(cause.type, cause.time, event.time)
-    took = _ms(cause.time, event.time) if cause and known else None
-    return Node(event, _ms(start, event.time), took, cause is None and event.causationid is not None)
+    measured = known and cause is not None and not {cause.source, event.source}.intersection(wrong)
+    took = _ms(cause.time, event.time) if cause and measured else None
+    since = None if event.source in wrong else _ms(start, event.time)
+    return Node(event, since, took, cause is None and event.causationid is not None)
 
 
 def _beginnings(

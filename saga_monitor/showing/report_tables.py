@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.books import times
 from saga_monitor.progress import Flag, State
 from saga_monitor.showing.printable import printable
 from saga_monitor.showing.tables import safe, state_text, took
@@ -26,7 +27,18 @@ _OUTCOMES = (
 
 
 def whole_view(report: Mapping[str, Any]) -> RenderableType:
-    return Group(_outcomes(report), Text(), _timings(report), Text(), Text(_tail(report)))
+    parts: list[RenderableType] = [_outcomes(report), Text(), _timings(report)]
+    if left_out := report["times_left_out"]:
+        parts.append(Text(_left_out(left_out), style="yellow"))
+    return Group(*parts, Text(), Text(_tail(report)))
+
+
+def _left_out(left_out: Mapping[str, int]) -> str:
+    named = ", ".join(
+        f"{'whole order' if name == times.ORDER else name} {format_count(number)}"
+        for name, number in left_out.items()
+    )
+    return f"left out, for a clock that they depend on is wrong (`anomalies` says whose): {named}"
 
 
 def each_view(reports: Sequence[Mapping[str, Any]], total: int) -> RenderableType:

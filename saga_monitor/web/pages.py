@@ -72,6 +72,8 @@ class Pages:
                 order=order,
                 headline=story.headline(order, now),
                 reason=story.reason(told),
+                reason_by=story.reason_by(told),
+                step_words={step.step: story.step_word(order, step) for step in order.steps},
                 remaining=story.remaining(order),
                 compensation=story.compensation(order),
                 moments=told,

@@ -1,12 +1,13 @@
 """One order in words: what remains, what was undone, and what happened when, in the order of causes."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.judging.causes import Causes
 from saga_monitor.judging.hearing import is_absurd
+from saga_monitor.judging.timeline import wrong_sources
 from saga_monitor.judging.words import because
 from saga_monitor.progress import State, StepProgress, StepState
 from saga_monitor.queries import Event, Order
@@ -41,7 +42,8 @@ def moments(
 ) -> list[Moment]:
     """What happened, each cause before what it caused, otherwise as the stream has it."""
     causes, named = Causes(events), {(event.source, event.id): event for event in events}
-    told = [_event(event, causes, order.started) for event in _in_causal_order(events, causes)]
+    wrong = wrong_sources(events)
+    told = [_event(event, causes, order.started, wrong) for event in _in_causal_order(events, causes)]
     beside = [_retry(retry, named.get((retry.source, retry.event_id or "")), order.started) for retry in retries]
     beside += [_letter(letter, order.started) for letter in letters]
     for other in sorted(beside, key=lambda moment: moment.offset):
@@ -70,9 +72,10 @@ def _in_causal_order(events: Sequence[Event], causes: Causes[Event]) -> list[Eve
     return list(placed.values())
 
 
-def _event(event: Event, causes: Causes[Event], started: dt.datetime | None) -> Moment:
+def _event(event: Event, causes: Causes[Event], started: dt.datetime | None, wrong: Collection[str]) -> Moment:
     cause = causes.of(event)
     timed = cause is not None and not is_absurd(cause.type, cause.time, event.time)
+    timed = timed and cause is not None and not {cause.source, event.source}.intersection(wrong)
     return Moment(
         kind="event",
         offset=event.offset,
@@ -80,7 +83,7 @@ def _event(event: Event, causes: Causes[Event], started: dt.datetime | None) -> 
         lane=speaker(event.type, event.source),
         role=role(event.type),
         time=event.time,
-        since_start_ms=_ms(started, event.time),
+        since_start_ms=None if event.source in wrong else _ms(started, event.time),
         cause=cause.type if cause else ("an event that was not heard" if event.causationid else None),
         after_ms=_ms(cause.time, event.time) if cause and timed else None,
         note=event.note or "",
@@ -125,14 +128,14 @@ def headline(order: Order, now: dt.datetime) -> str:
     """Where the order stands, in a sentence or two."""
     if order.state is State.NEW and order.at_rest:
         return "A cancellation was asked for; as far as is known, the order was never placed. Nothing remains."
-    in_time = f" in {took(order.duration_ms)}" if order.duration_ms is not None else ""
+    in_time = _in_time(order)
     said = {
         State.NEW: "Placed; no service has answered yet.",
         State.RUNNING: "Under way.",
         State.FAILED: "A step has refused, and the decision is awaited.",
         State.COMPLETED: f"Created{in_time}.",
         State.COMPENSATING: "Cancelled, and being undone.",
-        State.COMPENSATED: f"Cancelled, and every service has answered for its undoing{in_time}.",
+        State.COMPENSATED: f"Cancelled, and every service has answered the cancellation{in_time}.",
     }[order.state]
     if not order.remaining:
         return f"{said} Nothing remains."
@@ -140,10 +143,38 @@ def headline(order: Order, now: dt.datetime) -> str:
     return f"{said} Silent for {silence}."
 
 
+def _in_time(order: Order) -> str:
+    """Of an order created, its whole time; of one cancelled, from the cancellation to the last answer."""
+    if order.state is not State.COMPENSATED:
+        return f" in {took(order.duration_ms)}" if order.duration_ms is not None else ""
+    undoings = {step.service for step in CHOREOGRAPHY.undoings}
+    answers = [step.undoing_ms for step in order.steps if step.step in undoings]
+    known = [ms for ms in answers if ms is not None]
+    return f" within {took(max(known))}" if known and len(known) == len(answers) else ""
+
+
+def step_word(order: Order, step: StepProgress) -> str:
+    """The state of a step in a word that says who did what: the decider cancels, and refuses nobody's order."""
+    decides = step.step == CHOREOGRAPHY.decider
+    if not decides or order.state not in {State.COMPENSATING, State.COMPENSATED}:
+        return str(step.state)
+    return "created, then cancelled" if step.state is StepState.UNDONE else "cancelled the order"
+
+
 def reason(told: Sequence[Moment]) -> str:
     """Why the order went wrong, in the words of whoever said so first; empty when nobody did."""
-    given = [m.note for part in ("refusal", "cancel") for m in told if m.role == part and m.note]
-    return given[0] if given else ""
+    given = _given(told)
+    return given[0].note if given else ""
+
+
+def reason_by(told: Sequence[Moment]) -> str:
+    """Who gave the reason; empty when nobody did."""
+    given = _given(told)
+    return given[0].lane if given else ""
+
+
+def _given(told: Sequence[Moment]) -> list[Moment]:
+    return [m for part in ("refusal", "cancel") for m in told if m.role == part and m.note]
 
 
 def remaining(order: Order) -> list[str]:

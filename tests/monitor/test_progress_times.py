@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from saga_monitor import report
 from saga_monitor.judging.timeline import timeline
 from saga_monitor.progress import judge
 from tests.monitor.conftest import SOON
@@ -45,7 +46,7 @@ def test_a_client_s_absurd_clock_spoils_no_duration(ms: int) -> None:
     """Days before the first answer, or after it: then the first answer is the beginning."""
     progress = judge(with_offsets(replace(PLACED[0], ms=ms), *CONFIRMED[1:]))
     assert (progress.started, progress.duration_ms) == (START + dt.timedelta(milliseconds=100), 250)
-    assert progress.steps[0].duration_ms == (None if ms < 0 else 0)
+    assert progress.steps[0].duration_ms == (0 if ms == 101 else None)
     assert [step.duration_ms for step in progress.steps[1:]] == [200, 50, 50]
 
 
@@ -80,3 +81,28 @@ async def test_a_forged_second_order_leaves_the_total_time_of_the_first(monitor:
     order = monitor.queries.order("CMD-1", SOON)
     assert order is not None
     assert (order.started, order.duration_ms) == (START, 350)
+
+
+@pytest.mark.parametrize("skew", [3 * 86_400_000, -3 * 86_400_000, 5_000, -5_000])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_wrong_clock_measures_nothing_and_spoils_no_other_time(number: int, skew: int) -> None:
+    """Stock's or paiement's clock, ahead and behind: the steps that it has a part in are left out, no others."""
+    lines = [replace(line, ms=line.ms + skew) if n == number else line for n, line in enumerate(CONFIRMED)]
+    right, progress = judge(with_offsets(*CONFIRMED)), judge(with_offsets(*lines))
+    spoilt = {number - 1, number}
+    assert [step.duration_ms for step in progress.steps] == [
+        None if n in spoilt else step.duration_ms for n, step in enumerate(right.steps)
+    ]
+    assert [step.left_out for step in progress.steps] == [n in spoilt for n in range(4)]
+    assert (progress.state, progress.started, progress.duration_ms) == (right.state, START, 350)
+
+
+async def test_the_report_says_how_many_times_a_wrong_clock_left_out(stream: Stream, monitor: Monitor) -> None:
+    lines = [replace(line, ms=line.ms - 7_200_000) if n == 2 else line for n, line in enumerate(CONFIRMED)]
+    stream.tell("CMD-WRONG", lines)
+    stream.tell("CMD-RIGHT", CONFIRMED)
+    await monitor.hear(stream)
+    whole = report.whole(monitor.queries, SOON)
+    assert whole["times_left_out"] == {"commande": 1, "paiement": 1}
+    assert (whole["steps"]["paiement"]["count"], whole["steps"]["paiement"]["max_ms"]) == (1, 200)
+    assert whole["duration_ms"]["count"] == 2
