@@ -29,7 +29,7 @@ class Severity(StrEnum):
 class Rule:
     """Anomalies of `kind` are alerts, but for these reasons; `fades`: how long one matters that never ends.
 
-    `asks`: what the broker says decides whether and why there is one.
+    `asks`: what the broker says decides whether and why there is one. `lasts`: how long it must stand.
     """
 
     kind: Kind
@@ -37,6 +37,7 @@ class Rule:
     but_for: frozenset[str] = frozenset()
     fades: dt.timedelta | None = None
     asks: bool = False
+    lasts: dt.timedelta = dt.timedelta()
 
 
 RULES = (
@@ -51,7 +52,11 @@ RULES = (
         but_for=frozenset({Reason.RETRYING, Reason.QUEUED, Reason.NO_BEGINNING}),
         asks=True,
     ),
+    # A worker that is restarted is away for less.
+    Rule(Kind.QUEUE, Severity.WARNING, asks=True, lasts=dt.timedelta(minutes=1)),
     Rule(Kind.DEAD_LETTER, Severity.WARNING, asks=True),
+    Rule(Kind.LOST_HISTORY, Severity.WARNING),
+    Rule(Kind.UNKNOWN_EVENTS, Severity.WARNING),
     Rule(Kind.NOT_ALLOWED, Severity.WARNING, fades=FADES),
     Rule(Kind.CLOCK_SKEW, Severity.WARNING),
 )
@@ -180,7 +185,8 @@ def changes(
 
 def _matters(anomaly: Anomaly, rule: Rule, now: dt.datetime) -> bool:
     faded = rule.fades and anomaly.since and now - anomaly.since > rule.fades
-    return anomaly.reason not in rule.but_for and not faded
+    young = anomaly.since is not None and now - anomaly.since < rule.lasts
+    return anomaly.reason not in rule.but_for and not faded and not young
 
 
 def _text(time: dt.datetime | None) -> str | None:

@@ -1,10 +1,11 @@
 """What is wrong with the broker's queues, whatever the history tells: counted by the broker itself."""
 
 import datetime as dt
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from contracts.choreography import CHOREOGRAPHY
-from contracts.topology import dlq, inbox, retry
+from contracts.topology import HISTORY, dlq, events, inbox, retry
 from saga_monitor.books import evidence
 from saga_monitor.judging.anomaly import Anomaly, Kind
 from saga_monitor.judging.reasons import Reason
@@ -23,6 +24,7 @@ def queue_anomalies(queries: Queries, facts: Facts, found: Collection[Anomaly]) 
             yield from _inbox(service, facts)
         yield from _retries(queries, service, facts)
     yield from _missing(facts, told)
+    yield from _unbound(facts)
     yield from _not_counted(facts)
 
 
@@ -71,6 +73,25 @@ def _missing(facts: Facts, told: Collection[str | None]) -> Iterator[Anomaly]:
             yield _queue(service, facts, "missing", text, len(missing))
 
 
+def _unbound(facts: Facts) -> Iterator[Anomaly]:
+    for queue in dict.fromkeys(binding.queue for binding in facts.unbound):
+        lost = [binding for binding in facts.unbound if binding.queue == queue]
+        to = ", ".join(f"{binding.exchange} ({binding.key})" for binding in lost)
+        text = f"{queue} is not bound to {to}: the broker confirms what is said there, and does not deliver it to"
+        if queue == HISTORY:
+            text += " the history, so nobody hears it here; restart a worker, which binds it again"
+            yield Anomaly(Kind.BLIND, None, None, facts.at, "unbound", text)
+            continue
+        service = queue.partition(".")[0]
+        text += f" {service}; restart the worker of {service}, which binds it again"
+        said = [s for s in CHOREOGRAPHY.services if any(binding.exchange == events(s) for binding in lost)]
+        for speaker in said:
+            text += f", then `python -m services outbox resend --service {speaker} --since TIME`"
+        if said:
+            text += f", with a TIME before it was lost: it was seen at {facts.at:%Y-%m-%dT%H:%M:%SZ}"
+        yield _queue(service, facts, "unbound", text, len(lost))
+
+
 def _not_counted(facts: Facts) -> Iterator[Anomaly]:
     if facts.unknown:
         text = (
@@ -78,6 +99,9 @@ def _not_counted(facts: Facts) -> Iterator[Anomaly]:
         )
         text += " known; see who holds them, and which rights this user has"
         yield Anomaly(Kind.BLIND, None, None, facts.at, "not_counted", text)
+    if facts.unasked:
+        text = f"{facts.unasked}: whether every queue is bound is not known; see SAGA_MANAGEMENT_URL"
+        yield Anomaly(Kind.BLIND, None, None, facts.at, "bindings_not_known", text)
 
 
 def untold_letters(service: str, facts: Facts, told: int) -> Iterator[Anomaly]:
@@ -95,3 +119,22 @@ def _queue(service: str | None, facts: Facts, reason: str, text: str, count: int
 
 def _messages(count: int) -> str:
     return f"{count} message{'' if count == 1 else 's'}"
+
+
+class FirstSeen:
+    """Since when a monitor that stays sees what the broker does not date."""
+
+    def __init__(self) -> None:
+        self._since: dict[tuple[Kind, str | None, str], dt.datetime] = {}
+
+    def dated(self, found: Sequence[Anomaly], now: dt.datetime) -> list[Anomaly]:
+        """`found`, the state of queues dated from when it was first seen so. What is over is forgotten."""
+        keys = {(a.kind, a.service, a.reason) for a in found if _is_of_queues(a)}
+        self._since = {key: self._since.get(key, now) for key in keys}
+        return [
+            replace(a, since=self._since[a.kind, a.service, a.reason]) if _is_of_queues(a) else a for a in found
+        ]
+
+
+def _is_of_queues(anomaly: Anomaly) -> bool:
+    return anomaly.kind is Kind.QUEUE or anomaly.reason == "not_in_history"

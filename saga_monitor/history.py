@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Protocol
 
 from saga_monitor.books.gaps import Gap
+from saga_monitor.books.identity import FileChanged
 from saga_monitor.judging.losses import what_was_lost
 from saga_monitor.reading.entries import IgnoredEntry, Record, read_next
 from saga_monitor.resuming import BUSY, Reading, StreamReplacedError, begin, mark, unread
@@ -41,9 +42,9 @@ async def follow(opening: Opening, store: Store, listener: Listener) -> None:
     it. Raises BrokerRefused when the broker says no at the first try, DatabaseRefused when the file cannot be
     written.
     """
-    await _our_turn(store, listener)
     failures, ever_read = 0, False
     while True:
+        await _our_turn(store, listener)
         try:
             async with opening() as history:
                 listener.link("reading")
@@ -51,6 +52,10 @@ async def follow(opening: Opening, store: Store, listener: Listener) -> None:
                     async for touched in batches:
                         failures, ever_read = 0, True
                         listener.link("live" if touched is None or 0 < len(touched) < BUSY else "reading")
+        except FileChanged as error:
+            listener.link("database trouble", str(error))
+            meant = await asyncio.to_thread(store.renew, error.change)
+            listener.notice(f"{error}: {meant}")
         except (BrokerTrouble, BrokerRefused) as error:
             if isinstance(error, BrokerRefused) and not ever_read:
                 raise

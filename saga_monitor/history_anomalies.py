@@ -13,7 +13,7 @@ from saga_monitor.queries import Queries
 from saga_monitor.reading.facts import Facts
 
 # A client's slip is in `report`; so many of them are somebody's program.
-MANY_UNKNOWN = 100
+MANY_UNKNOWN = 10
 
 
 def history_anomalies(queries: Queries, facts: Facts | None, now: dt.datetime, terms: Terms) -> Iterator[Anomaly]:

@@ -26,6 +26,7 @@ from saga_monitor.books.tallies import BOUNDS_MS, OUTCOMES, REASONS, Spread, bou
 from saga_monitor.judging.reasons import Reason
 from saga_monitor.progress import State
 from saga_monitor.queries import Queries
+from saga_monitor.showing.standing import as_of
 
 _WHYS = ("unreadable", "unknown", "untrusted")
 _Labelled = Iterable[tuple[tuple[str, ...], float]]
@@ -48,6 +49,7 @@ class MonitorMetrics(Collector):
         yield from _times(totals.counts)
         yield from _messages(totals.counts)
         yield from _trouble(self._lookout.view)
+        yield from _freshness(self._lookout.view, as_of(self._queries))
         yield _counter(
             "saga_alert_notices",
             "Notices of alerts, by receiver and what became of them.",
@@ -168,6 +170,22 @@ def _trouble(view: View) -> Iterator[Metric]:
             (),
             [((), view.behind.seconds)],
         )
+
+
+def _freshness(view: View, known: dt.datetime | None) -> Iterator[Metric]:
+    """Without these the other gauges would look like news while nothing can be read."""
+    yield _gauge(
+        "saga_monitor_known",
+        "Whether the last look could judge what is wrong: 0 means that saga_anomalies may be old.",
+        (),
+        [((), view.known)],
+    )
+    yield _gauge(
+        "saga_monitor_as_of_timestamp_seconds",
+        "When what is shown was last true, in seconds since 1970; 0 while nothing was ever read.",
+        (),
+        [((), known.timestamp() if known else 0)],
+    )
 
 
 def _stuck(anomalies: Sequence[Anomaly]) -> Metric:

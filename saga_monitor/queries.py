@@ -10,6 +10,7 @@ from typing import Any
 
 from saga_monitor.books import times
 from saga_monitor.books.finding import FEW_OF, FIRST, Condition, Only, Place, numbers_of
+from saga_monitor.books.identity import Change, FileChanged, Identity, reopened
 from saga_monitor.books.indexes import has
 from saga_monitor.books.known import DeadLetter, Event, Order, Totals
 from saga_monitor.books.schema import connect, instant, moment, refused
@@ -32,7 +33,7 @@ class Queries:
         """Raises DatabaseRefused when the file cannot be used."""
         self._path = path
         self._stuck_after = stuck_after
-        self._connection = connect(path)
+        self._connection, self._identity = connect(path), Identity(path)
 
     def close(self) -> None:
         self._connection.close()
@@ -215,8 +216,23 @@ class Queries:
             *rest,
         )
 
+    def _renew(self) -> None:
+        """Go on in the file that is there now. Raises DatabaseRefused."""
+        if self._connection.in_transaction:
+            return
+        change = self._identity.change()
+        if change is Change.DAMAGED:
+            raise FileChanged(self._path, change)
+        if change is not None:
+            self._connection, self._identity = reopened(self._path, self._connection, self._identity)
+            self._opened()
+
+    def _opened(self) -> None:
+        """What is to be set on a new connection."""
+
     @contextmanager
     def _asking(self) -> Iterator[sqlite3.Connection]:
+        self._renew()
         try:
             yield self._connection
         except sqlite3.Error as error:

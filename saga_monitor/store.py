@@ -5,18 +5,18 @@ They change together, in one transaction per batch, so a killed monitor goes on 
 
 import contextlib
 import datetime as dt
-import fcntl
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from saga_monitor.books.gaps import Gap, Loss, keep_gap
+from saga_monitor.books.identity import Change, FileChanged, Identity, is_damage, reopened, rescue
 from saga_monitor.books.projection import take_in
 from saga_monitor.books.schema import connect, instant, moment, refused
+from saga_monitor.file_lock import Writer, is_at, locked
 from saga_monitor.reading.entries import Record
 from services.runtime import DatabaseRefused
 
@@ -44,11 +44,7 @@ class Position:
     shift: int = 0
 
 
-class Writer(StrEnum):
-    """Who writes a file: something that stays, or a command that is done soon."""
-
-    MONITOR = "monitor"
-    COMMAND = "command"
+__all__ = ["Mark", "Position", "Store", "Writer"]
 
 
 class Store:
@@ -57,7 +53,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         """Raises DatabaseRefused when the file cannot be used."""
         self.path = path
-        self._connection = connect(path)
+        self._connection, self._identity = connect(path), Identity(path)
         self._lock_file: int | None = None
         # A batch is applied on a thread of its own; closing waits for it.
         self._busy = threading.Lock()
@@ -68,7 +64,7 @@ class Store:
         Raises DatabaseRefused when the lock beside the file cannot be used.
         """
         if self._lock_file is None:
-            self._lock_file = _locked(self._lock, as_)
+            self._lock_file = locked(self._lock, as_)
         return self._lock_file is not None
 
     def writer(self) -> Writer:
@@ -80,17 +76,52 @@ class Store:
 
     @property
     def _lock(self) -> Path:
-        return Path(f"{self.path}.lock")
+        # Two paths that lead to one file have one lock.
+        return Path(f"{self.path.resolve()}.lock")
 
     def close(self) -> None:
         with self._busy:
             self._connection.close()
-            if self._lock_file is not None:
-                os.close(self._lock_file)
-                self._lock_file = None
+            self._unlock()
+
+    def renew(self, change: Change) -> str:
+        """Open the file again after `change`; returns what that means, for a person.
+
+        What was damaged is copied as far as it is whole, else begun anew. The lock is to be acquired again.
+        Raises DatabaseRefused when that cannot be done.
+        """
+        with self._busy:
+            try:
+                whole = change is not Change.DAMAGED or rescue(self._connection, self.path)
+            except (OSError, sqlite3.Error) as error:
+                raise DatabaseRefused(f"{self.path} {change.value}, and cannot be mended: {error}") from error
+            if change is not Change.UNLOCKED:
+                found = reopened(self.path, self._connection, self._identity)
+                self._connection, self._identity = found
+            self._unlock()
+        if change is Change.DAMAGED:
+            aside = f"the damaged one is kept as {self.path}.damaged"
+            return f"what it held was saved; {aside}" if whole else f"it is built anew from the stream; {aside}"
+        if change is Change.UNLOCKED:
+            return "it is locked again, or another monitor writes it now"
+        return "it is built anew from the stream"
+
+    def _unlock(self) -> None:
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    def _check(self) -> None:
+        """Raises FileChanged."""
+        change = self._identity.change()
+        if change is None and self._lock_file is not None and not is_at(self._lock_file, self._lock):
+            change = Change.UNLOCKED
+        if change is not None:
+            raise FileChanged(self.path, change)
 
     def position(self) -> Position:
         """Raises DatabaseRefused when the file cannot be read."""
+        self._check()
         try:
             row = self._connection.execute(
                 "SELECT first_offset, first_hash, last_offset, last_hash, caught_up_at, shift,"
@@ -105,6 +136,13 @@ class Store:
             as_of=moment(max(row[4] or 0, row[6] or 0) or None),
             shift=row[5],
         )
+
+    def gaps(self) -> int:
+        """How often something was lost before it was read. Raises DatabaseRefused when the file cannot be read."""
+        try:
+            return int(self._connection.execute("SELECT count(*) FROM gaps").fetchone()[0])
+        except sqlite3.Error as error:
+            raise refused(self.path, error) from error
 
     def leave_stream(self, now: dt.datetime) -> None:
         """Keep what is known, and read the stream that took the place of the one that was read from its start."""
@@ -165,6 +203,7 @@ class Store:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing. Raises DatabaseRefused when the file cannot be written."""
         with self._busy:
+            self._check()
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
@@ -176,29 +215,6 @@ class Store:
                         self._connection.execute("ROLLBACK")
                     raise
             except sqlite3.Error as error:
+                if is_damage(error):
+                    raise FileChanged(self.path, Change.DAMAGED) from error
                 raise refused(self.path, error) from error
-
-
-def _locked(path: Path, as_: Writer) -> int | None:
-    """The lock's file, locked; None while another process holds it."""
-    try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise _unlockable(path, error) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return None
-    except OSError as error:
-        os.close(lock)
-        raise _unlockable(path, error) from None
-    # On a full disk the word is missing: it is for those who wait, and the lock holds without it.
-    with contextlib.suppress(OSError):
-        os.ftruncate(lock, 0)
-        os.write(lock, as_.encode())
-    return lock
-
-
-def _unlockable(path: Path, error: OSError) -> DatabaseRefused:
-    return DatabaseRefused(f"{path}: {error.strerror}; it is the lock of the file SAGA_MONITOR_DATABASE names")

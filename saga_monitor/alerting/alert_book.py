@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from saga_monitor.alerts import ALL_KINDS, Alert, Notice, Open, Status, changes
+from saga_monitor.books.identity import Change, FileChanged, Identity, reopened
 from saga_monitor.books.schema import connect, instant, moment, refused
 
 # A notice that its receiver has not taken by then is told to it again; its tries take less.
@@ -26,7 +27,7 @@ class AlertBook:
     def __init__(self, path: Path, receivers: Sequence[str] = ()) -> None:
         """Raises DatabaseRefused when the file cannot be used."""
         self._path, self._receivers = path, receivers
-        self._connection = connect(path)
+        self._connection, self._identity = connect(path), Identity(path)
 
     def close(self) -> None:
         self._connection.close()
@@ -96,9 +97,18 @@ class AlertBook:
         rows = self._connection.execute("SELECT key, alert, opened_at, told_at, seen_at FROM alerts").fetchall()
         return {key: _from_json(text, *map(_at, times)) for key, text, *times in rows}
 
+    def _renew(self) -> None:
+        """Go on in the file that is there now. Raises DatabaseRefused."""
+        change = self._identity.change()
+        if change is Change.DAMAGED:
+            raise FileChanged(self._path, change)
+        if change is not None:
+            self._connection, self._identity = reopened(self._path, self._connection, self._identity)
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Two monitors may share the file: reading and noting are one transaction."""
+        self._renew()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             try:

@@ -5,7 +5,7 @@ import contextlib
 import datetime as dt
 import threading
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -14,6 +14,7 @@ from saga_monitor.alerting.receivers import Receivers, open_receivers
 from saga_monitor.alerting.sight import Sight
 from saga_monitor.alerts import Notice, judged, standing
 from saga_monitor.anomalies import Anomaly, Terms, anomalies_of
+from saga_monitor.broker_anomalies import FirstSeen
 from saga_monitor.groups import Group, grouped, how_many
 from saga_monitor.queries import Queries
 from saga_monitor.reading.behind import UNKNOWN, Behind, behind
@@ -30,12 +31,16 @@ ABREAST_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the last look saw. `anomalies` are of the last look that could judge; that none can now is one too."""
+    """What the last look saw. `anomalies` are of the last look that could judge; that none can now is one too.
+
+    `known`: whether this look could judge, and the broker answered.
+    """
 
     at: dt.datetime | None = None
     facts: Facts | None = None
     behind: Behind = UNKNOWN
     anomalies: Sequence[Anomaly] = ()
+    known: bool = False
 
     @property
     def groups(self) -> list[Group]:
@@ -60,7 +65,7 @@ class Lookout:
         self._repeat = dt.timedelta(seconds=settings.alert_repeat)
         self._queries = Queries(settings.monitor_database, settings.stuck_after)
         self._book = AlertBook(settings.monitor_database, receivers.names)
-        self._sight, self._found = Sight(), list[Anomaly]()
+        self._sight, self._first_seen, self._found = Sight(), FirstSeen(), list[Anomaly]()
         # A look is on a thread, and goes on when its task is cancelled; closing waits for it.
         self._busy, self._closed = threading.Lock(), False
 
@@ -76,7 +81,7 @@ class Lookout:
             try:
                 async with open_to_ask(self._settings) as history:
                     while True:
-                        await self.look(await facts(history, self._settings.retry_delays))
+                        await self.look(await facts(history, self._settings))
                         await asyncio.sleep(LOOK_SECONDS if _abreast(self.view.behind) else CATCHING_UP_SECONDS)
             except (BrokerTrouble, BrokerRefused):
                 await self.look(None)
@@ -88,9 +93,11 @@ class Lookout:
         try:
             self.view, notices, again = await asyncio.to_thread(self._look, answers, now)
         except DatabaseRefused as error:
+            self.view = replace(self.view, known=False)
             log.error("lookout.hindered", error=str(error))
         except Exception:
             # One order that cannot be judged must not make the watch blind to all that comes after it.
+            self.view = replace(self.view, known=False)
             log.exception("lookout.failed")
         else:
             self.receivers.tell(notices)
@@ -109,12 +116,13 @@ class Lookout:
         delay = behind(self._queries, answers, now)
         abreast = _abreast(delay)
         if abreast:
-            self._found = anomalies_of(self._queries, answers, now, self._terms)
-        found = [*self._sight.look(answered=answers is not None, abreast=abreast, now=now), *self._found]
+            found = anomalies_of(self._queries, answers, now, self._terms)
+            self._found = self._first_seen.dated(found, now) if answers else found
+        seen = [*self._sight.look(answered=answers is not None, abreast=abreast, now=now), *self._found]
         kinds = judged(abreast=abreast, asked=answers is not None)
         again = self._book.owed(self.receivers.taken(), now)
-        notices = self._book.update(standing(found, now), now, self._repeat, kinds)
-        return View(now, answers, delay, found), notices, again
+        notices = self._book.update(standing(seen, now), now, self._repeat, kinds)
+        return View(now, answers, delay, seen, known=abreast and answers is not None), notices, again
 
 
 def _abreast(delay: Behind) -> bool:

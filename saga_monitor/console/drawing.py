@@ -18,6 +18,7 @@ from saga_monitor.showing.tables import STATE_STYLES, STEP_GLYPHS, flags_text, s
 from services.runtime import format_count
 
 _LINK_STYLES = {"live": "bold green", "reading": "bold yellow", "connecting": "yellow", "following": "bold green"}
+_LOST = {"broker away", "no history", "database trouble"}
 _SAID_BY = {said.TYPE: said.SAID_BY for said in CHOREOGRAPHY.events}
 # The board's columns but the last, which takes what is left.
 FIXED = {"steps": 5, "state": 12, "elapsed": 8}
@@ -26,7 +27,7 @@ FIXED = {"steps": 5, "state": 12, "elapsed": 8}
 def link_word(ear: Ear, now: dt.datetime) -> tuple[str, str]:
     """How the link with the broker stands, in a word or a few: the same on every screen."""
     word = ear.stands.word
-    if ear.stands.forsaken(ear.as_of, now):
+    if ear.stands.forsaken(ear.as_of, now) or (word in _LOST and not is_fresh(ear.as_of, now)):
         age = f", {took((now - ear.as_of).total_seconds() * 1000)} old" if ear.as_of else ", nothing read yet"
         return word + age, "bold red"
     return word, _LINK_STYLES.get(word, "bold red")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from contracts.choreography import CHOREOGRAPHY
-from contracts.topology import dlq, inbox, requeue
+from contracts.topology import dlq, events, inbox, requeue
 from saga_monitor.judging.hearing import Heard
 from saga_monitor.judging.waits import Wait
 from saga_monitor.judging.words import because
@@ -153,11 +153,16 @@ def _on_its_way(wait: Wait, called: Heard, known: Known) -> Why:
     # Later in the stream, for clocks differ; and by a while, for the worker may have had others in hand.
     if voice and voice.offset > known.last_offset and voice.at > known.heard + GRACE:
         text = f"{service} answers other orders and {called.type} is in none of its queues, so it never came:"
-        text += f" restart its worker, which binds {inbox(service)} again, then"
+        text += f" most likely {_unbound(service, called)}; restart its worker, which binds it again, then"
         return Why(Reason.NEVER_CAME, f"{text} {_said_again(called, known)}")
     text = f"its worker is there and {inbox(service)} is empty, so it holds the message or never had it:"
-    text += f" look at the log of {service}, and restart it; if it stays silent,"
+    text += f" it may be that {_unbound(service, called)}; look at the log of {service} and restart it, which also"
+    text += " binds it again; if it stays silent,"
     return Why(Reason.HELD, f"{text} {_said_again(called, known)}")
+
+
+def _unbound(service: str, called: Heard) -> str:
+    return f"{inbox(service)} is not bound to {events(called.service)} for {called.type}"
 
 
 def _no_beginning(known: Known) -> Why:

@@ -1,12 +1,12 @@
 """What the broker says when it is asked: who consumes, how much waits, what the stream holds."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from contracts.choreography import CHOREOGRAPHY
-from contracts.topology import HISTORY, dlq, inbox, retry, retry_queue
+from contracts.topology import HISTORY, Binding, dlq, inbox, retry, retry_queue
 from saga_monitor.reading.leftovers import said_at
 from services.runtime import (
     BrokerRefused,
@@ -14,7 +14,9 @@ from services.runtime import (
     History,
     QueueCount,
     Settings,
+    missing_bindings,
     open_history,
+    wanted_topology,
 )
 
 # Empty answers in a row before a stream that should go on is taken for broken: the broker's count of it may be
@@ -30,6 +32,8 @@ class Facts:
 
     `last_offset`: of the stream's newest entry, by the broker's count, which lags a little; -1 when it is empty,
     None when there is no stream. `first_offset`, `first_at`: of its oldest, when it holds one that is dated.
+    `unbound`: the bindings that are missing, as far as the broker's management may be asked; `unasked`: why it
+    could not be.
     """
 
     at: dt.datetime
@@ -39,6 +43,8 @@ class Facts:
     unknown: frozenset[str] = frozenset()
     first_offset: int | None = None
     first_at: dt.datetime | None = None
+    unbound: tuple[Binding, ...] = ()
+    unasked: str = ""
 
     def inbox(self, service: str) -> QueueCount | None:
         return self.queues.get(inbox(service))
@@ -56,11 +62,12 @@ class Facts:
         return queue in self.asked and queue not in self.queues and queue not in self.unknown
 
 
-async def facts(history: History, delays: Sequence[float] = ()) -> Facts:
-    """Ask, through an open history; `delays`: the seconds between tries, which name the queues for another one.
+async def facts(history: History, settings: Settings | None = None) -> Facts:
+    """Ask, through an open history; the `settings` name the queues for another try, and the broker's management.
 
     Raises BrokerTrouble when the broker is away.
     """
+    delays = settings.retry_delays if settings else ()
     retries = [retry_queue(service, seconds) for service in CHOREOGRAPHY.services for seconds in delays]
     asked = frozenset({*_QUEUES, *retries, HISTORY})
     answers = await history.counts(sorted(asked))
@@ -68,6 +75,7 @@ async def facts(history: History, delays: Sequence[float] = ()) -> Facts:
     stream = counted.get(HISTORY)
     first = await history.first() if stream and stream.messages else None
     last = first.offset + stream.messages - 1 if stream and first else -1
+    unbound, unasked = await _unbound(settings, counted) if settings else ((), "")
     return Facts(
         dt.datetime.now(dt.UTC),
         counted,
@@ -76,7 +84,18 @@ async def facts(history: History, delays: Sequence[float] = ()) -> Facts:
         frozenset(answers.keys() - counted.keys()),
         first.offset if first else None,
         said_at(first) if first else None,
+        unbound,
+        unasked,
     )
+
+
+async def _unbound(settings: Settings, queues: Mapping[str, QueueCount]) -> tuple[tuple[Binding, ...], str]:
+    """The bindings that are missing of `queues`, those that exist; else why that is not known."""
+    try:
+        missing = await missing_bindings(settings, wanted_topology(settings))
+    except (BrokerTrouble, BrokerRefused) as error:
+        return (), str(error)
+    return tuple(binding for binding in missing if binding.queue in queues), ""
 
 
 def open_to_ask(settings: Settings) -> AbstractAsyncContextManager[History]:
@@ -88,6 +107,6 @@ async def ask_broker(settings: Settings) -> Facts | None:
     """Ask, on a connection of its own; None when the broker does not answer or refuses to."""
     try:
         async with open_to_ask(settings) as history:
-            return await facts(history, settings.retry_delays)
+            return await facts(history, settings)
     except (BrokerTrouble, BrokerRefused):
         return None

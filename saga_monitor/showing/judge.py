@@ -6,6 +6,7 @@ import datetime as dt
 
 from saga_monitor.alerting.sight import Sight
 from saga_monitor.anomalies import Anomaly, Terms, anomalies_of
+from saga_monitor.broker_anomalies import FirstSeen
 from saga_monitor.console.ear import Ear
 from saga_monitor.history import Opening
 from saga_monitor.queries import Queries
@@ -35,8 +36,9 @@ async def judge(asking: Opening, settings: Settings, ear: Ear) -> None:
 class _Judge:
     def __init__(self, queries: Queries, settings: Settings, ear: Ear) -> None:
         self._queries, self._ear = queries, ear
-        self._terms, self._delays = Terms.of(settings), settings.retry_delays
+        self._terms, self._settings = Terms.of(settings), settings
         self._sight, self._found = Sight(), list[Anomaly]()
+        self._first_seen = FirstSeen()
         self._judged_at: dt.datetime | None = None
 
     async def look(self, history: History | None) -> float:
@@ -44,7 +46,7 @@ class _Judge:
         ready, now = await self._ready(), dt.datetime.now(dt.UTC)
         blind = self._sight.look(answered=history is not None, abreast=ready, now=now)
         if ready:
-            await self._judge(await facts(history, self._delays) if history else None)
+            await self._judge(await facts(history, self._settings) if history else None)
         if ready or blind:
             # What was wrong when it could last be judged stays on the screen, below the reason why it may be old.
             self._ear.judged([*blind, *self._found], self._judged_at)
@@ -61,7 +63,8 @@ class _Judge:
     async def _judge(self, answers: Facts | None) -> None:
         now = dt.datetime.now(dt.UTC)
         try:
-            self._found = await asyncio.to_thread(anomalies_of, self._queries, answers, now, self._terms)
+            found = await asyncio.to_thread(anomalies_of, self._queries, answers, now, self._terms)
+            self._found = self._first_seen.dated(found, now) if answers else found
         except DatabaseRefused as error:
             self._ear.notice(str(error))
         except Exception as error:  # noqa: BLE001 - one strange order must not end the console

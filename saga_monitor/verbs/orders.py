@@ -72,6 +72,7 @@ def _show(arguments: argparse.Namespace, session: Session) -> int:
         order = queries.order(id_, session.now)
         if order is None:
             return _without_order(queries, arguments, session)
+        _say_what_is_gone(queries, order, session)
         shown = report.detail(order, queries.events(id_), queries.dead_letters(id_), unknown_of(queries, id_))
     session.say(shown, tables.order_view(shown, full=session.full), for_program=arguments.json)
     return 0
@@ -86,8 +87,22 @@ def _without_order(queries: Queries, arguments: argparse.Namespace, session: Ses
     return unknown(arguments.commande_id, session)
 
 
+def _say_what_is_gone(queries: Queries, order: Order, session: Session) -> None:
+    """Of an order whose events the stream does not hold any more, its raw events cannot be read again."""
+    begins = session.history_begins_at or 0
+    gone = sum(event.offset < begins for event in queries.events(order.commande_id))
+    if gone:
+        what = "what was said of it is" if order.last_offset < begins else f"{gone} of its events are"
+        text = f"{printable(order.commande_id)}: {what} not in the history any more"
+        print(f"saga_monitor: {text}; this is what the monitor had read", file=sys.stderr)
+
+
 def unknown(id_: str, session: Session) -> int:
-    """Say that there is no such order; the exit code."""
+    """Say that there is no such order, or that it cannot be known; the exit code."""
     then = f" up to {report.rfc3339(session.at)}" if session.at else ""
+    if session.freshness and not session.freshness.fresh:
+        then = " as far as it was read: it may be beyond"
+    elif session.gaps:
+        then = f"{then}: it may be among what was lost unread, see `python -m saga_monitor anomalies`"
     print(f"saga_monitor: no order {printable(id_)} in the history{then}", file=sys.stderr)
     return 1

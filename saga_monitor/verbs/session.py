@@ -29,7 +29,10 @@ CATCH_UP_SECONDS = 15.0
 
 @dataclass
 class Session:
-    """`at`: the earlier time that is asked about; `now` is that time then. `freshness`: None until it has read."""
+    """`at`: the earlier time that is asked about; `now` is that time then. `freshness`: None until it has read.
+
+    `history_begins_at`: the number of the stream's oldest entry; `gaps`: how often something was lost unread.
+    """
 
     settings: Settings
     opening: Opening
@@ -37,16 +40,19 @@ class Session:
     now: dt.datetime
     at: dt.datetime | None = None
     freshness: Freshness | None = None
+    history_begins_at: int | None = None
+    gaps: int = 0
 
     def read_up(self) -> Freshness:
         """Read what there is to read, and say what the reader of the answer should know."""
         asked = dt.datetime.now(dt.UTC)
         with closing(Store(self.settings.monitor_database)) as store:
             notices = asyncio.run(catch_up(self.opening, store, CATCH_UP_SECONDS))
-            position = store.position()
+            position, self.gaps = store.position(), store.gaps()
         wanted = min(asked, self.at or asked)
         fresh = position.caught_up_at is not None and position.caught_up_at >= wanted
         self.freshness = Freshness(position.as_of, fresh)
+        self.history_begins_at = None if position.first is None else position.first.offset + position.shift
         if not fresh:
             notices[-1:] = ["; ".join([*notices[-1:], _age(position.as_of, asked)])]
         for notice in notices:

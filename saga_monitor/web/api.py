@@ -49,12 +49,15 @@ class Api:
             return JSONResponse(report.whole(reader, dt.datetime.now(dt.UTC)))
 
     async def anomalies(self, request: Request) -> Response:
-        """What the lookout saw last. `broker_asked`: whether the broker could be asked for the reasons."""
+        """What the lookout saw last. `broker_asked`: whether the broker could be asked for the reasons; `known`:
+        whether it could judge at all, without which an empty list says nothing.
+        """
         known(request.query_params, ())
         view = self._site.view
         found = [as_json(anomaly) for anomaly in view.anomalies]
         asked = view.facts is not None
-        return JSONResponse({"at": report.rfc3339(view.at), "broker_asked": asked, "anomalies": found})
+        about = {"at": report.rfc3339(view.at), "broker_asked": asked, "known": view.known}
+        return JSONResponse({**about, "anomalies": found})
 
     async def changes(self, _: Request) -> Response:
         """Server-sent events."""
@@ -69,7 +72,10 @@ class Api:
             standing = await asyncio.to_thread(self._standing)
         except UserError:
             return PlainTextResponse("the projection cannot be read\n", 503)
-        return PlainTextResponse(f"{standing.word}\n", 200 if standing.ready else 503)
+        if standing.ready:
+            return PlainTextResponse(f"{standing.word}\n")
+        as_of = report.rfc3339(standing.as_of) or "no time yet"
+        return PlainTextResponse(f"{standing.word}; what is shown was true at {as_of}\n", 503)
 
     def _standing(self) -> Any:
         with self._site.readers.reader() as reader:

@@ -85,7 +85,10 @@ class Reader(Queries):
     def __init__(self, path: Path, stuck_after: float) -> None:
         """Raises DatabaseRefused when the file cannot be used."""
         super().__init__(path, stuck_after)
-        self.ask(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        self._opened()
+
+    def _opened(self) -> None:
+        self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
 
     def page(self, filters: Filters, now: dt.datetime) -> Page:
         """The orders that pass `filters`, from its cursor on."""

@@ -12,6 +12,7 @@ from contracts.topology import ATTEMPT_HEADER, DETAIL_HEADER, NEXT_HEADER, dlq, 
 from saga_monitor.anomalies import Anomaly, Kind, Terms, anomalies_of, anomalies_of_order, as_json
 from saga_monitor.reading.facts import Facts, facts
 from services.runtime import QueueCount
+from tests.monitor.conftest import SOON
 from tests.monitor.stage import (
     CONFIRMED,
     CREATED,
@@ -250,3 +251,15 @@ async def test_the_broker_is_asked_about_every_inbox_and_dead_letter_queue(strea
     answers = await facts(stream)
     assert set(answers.queues) > set(WELL)
     assert answers.last_offset is not None
+
+
+async def test_a_history_that_keeps_less_than_an_order_lives_is_said(monitor: Monitor, stream: Stream) -> None:
+    """Of a stream that was seen to lose its head; one that is young keeps all that it was told."""
+    stream.tell("CMD-1", CONFIRMED)
+    stream.set_aside("stock", b"first", "unreadable")
+    stream.tell("CMD-2", HELD)
+    assert found(await wrong(monitor, stream, await facts(stream), SOON)) == []
+    stream.trim(len(CONFIRMED))
+    trimmed = await wrong(monitor, stream, await facts(stream), SOON)
+    assert found(trimmed) == [("lost_history", None, "kept_too_short")]
+    assert "is needed" in trimmed[0].sentence

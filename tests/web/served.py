@@ -49,7 +49,9 @@ class Watch:
         now = dt.datetime.now(dt.UTC)
         facts = None if queues is None else Facts(now, queues)
         with self._readers.reader() as reader:
-            self.view = View(now, facts, anomalies=anomalies_of(reader, facts, now, TERMS))
+            self.view = View(
+                now, facts, anomalies=anomalies_of(reader, facts, now, TERMS), known=queues is not None
+            )
 
 
 class Served:
