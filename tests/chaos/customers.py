@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import json
 import random
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.chaos.orders import EXCHANGE, any_kind, make
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 # While the broker is away orders pile up at the client; beyond this customers go elsewhere.
 MOST_WAITING = 300
+# Two shops that know nothing of one another: each numbers its events from one.
+SHOPS = ("/clients/chaos/nord", "/clients/chaos/sud")
 
 
 class Customers:
@@ -29,6 +33,7 @@ class Customers:
         self._name = f"S{seed}"
         self._later: list[tuple[float, int, Saying]] = []
         self._numbers = itertools.count(1)
+        self._ids = {shop: itertools.count(1) for shop in SHOPS}
         self._stopping = threading.Event()
         self.orders = 0
         self._thread = threading.Thread(target=self._run, name="customers", daemon=True)
@@ -46,11 +51,19 @@ class Customers:
             if self._client.backlog < MOST_WAITING:
                 self.orders += 1
                 sayings = make(any_kind(self._dice), f"{self._name}-{self.orders:06d}", self._dice)
+                shop = SHOPS[self.orders % len(SHOPS)]
                 for saying in sayings:
-                    heapq.heappush(self._later, (now + saying.after_seconds, next(self._numbers), saying))
+                    said = replace(saying, body=_of_shop(saying.body, shop, next(self._ids[shop])))
+                    heapq.heappush(self._later, (now + said.after_seconds, next(self._numbers), said))
             self._say_due(now)
 
     def _say_due(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:
             _, _, saying = heapq.heappop(self._later)
             self._client.say(EXCHANGE, saying.key, saying.body, copies=saying.copies)
+
+
+def _of_shop(body: bytes, shop: str, number: int) -> bytes:
+    """The same event, as the `number`th that this shop says."""
+    content = json.loads(body) | {"source": shop, "id": str(number)}
+    return json.dumps(content, ensure_ascii=False).encode()
