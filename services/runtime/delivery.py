@@ -182,7 +182,9 @@ def deal_with(ledger: Ledger, group: list[Work], delays: tuple[float, ...], said
     failed = [work for work in group if work.failure is not None]
     healthy = [work for work in group if work.failure is None]
     try:
-        results = ledger.commit(healthy, said)
+        results = ledger.commit(healthy, said) if healthy else []
+        if not healthy:
+            ledger.mark_said(said)
     except ReactionFailed:
         # The culprit gets its immediate second try here; the innocent are done.
         ledger.mark_said(said)

@@ -82,8 +82,11 @@ class Ledger:
         """
         try:
             self.commit((), said)
-        except ReactionFailed as failure:
-            log.error("outbox.marking_failed", events=len(said), exc_info=failure.error)
+        except (ReactionFailed, DatabaseTrouble) as failure:
+            cause = failure.__cause__
+            if isinstance(failure, DatabaseTrouble) and not isinstance(cause, Conflict):
+                raise
+            log.error("outbox.marking_failed", events=len(said), exc_info=cause)
 
     def begin(self, group: Sequence[Work]) -> list[Look | None]:
         """Note that the calls of `group` are about to be made, and give each a look at its rows.
