@@ -19,6 +19,7 @@ try:
         UserError,
         configure_logs,
         open_history,
+        open_streams,
         output_lost,
         read_settings,
     )
@@ -120,4 +121,5 @@ VERBS = {
 
 
 if __name__ == "__main__":
+    open_streams()
     sys.exit(main())

@@ -32,7 +32,7 @@ try:
     )
     from scripts.progress import progress
     from scripts.saying import BrokerAwayError, NobodyListensError, Spoken, say
-    from services.runtime import Fate, Settings, UserError, configure_logs, read_settings
+    from services.runtime import Fate, Settings, UserError, configure_logs, open_streams, read_settings
 except ModuleNotFoundError as missing:
     print(
         f"passer_commande: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual"
@@ -234,4 +234,5 @@ def _show(spoken: Spoken, *, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     sys.exit(main())

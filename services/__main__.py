@@ -10,6 +10,7 @@ try:
         BrokerTrouble,
         DatabaseTrouble,
         UserError,
+        open_streams,
         output_lost,
         read_settings,
         silence_the_client,
@@ -69,4 +70,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    open_streams()
     sys.exit(main())

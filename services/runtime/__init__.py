@@ -48,7 +48,7 @@ from services.runtime.formats import format_amount, format_count, format_duratio
 from services.runtime.journal import Entry, history_of, open_actions
 from services.runtime.logs import configure_logs, silence_the_client
 from services.runtime.outbox import Saying, last_number, said_since, unsaid
-from services.runtime.output import output_lost
+from services.runtime.output import open_streams, output_lost
 from services.runtime.rows import Key, Row
 from services.runtime.service import NOW, Every, Forget, On, Patience, Service, every, on
 from services.runtime.settings import Settings, read_settings
@@ -123,6 +123,7 @@ __all__ = [
     "open_door",
     "open_history",
     "open_publisher",
+    "open_streams",
     "output_lost",
     "read_answer",
     "read_catalogue",

@@ -1,41 +1,21 @@
 """Structured logs: JSON lines off a terminal, readable on one. Events are past-tense dotted names."""
 
-import contextlib
-import io
 import logging
 import sys
 from typing import Any, TextIO, cast
 
 import structlog
 
+from services.runtime.output import PatientStream
 from services.runtime.settings import Settings
 
 # At DEBUG these two write whole message bodies.
 _TALKATIVE = ("aio_pika", "aiormq")
 
 
-class _Patient(io.TextIOBase):
-    """Writes to `stream` as long as that works. A log that nobody takes any more must not cost a delivery."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        with contextlib.suppress(OSError, ValueError):
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self._stream.flush()
-
-    def isatty(self) -> bool:
-        return self._stream.isatty()
-
-
 def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     """Set the process's logging up, on `stream` (standard error by default)."""
-    out = _Patient(stream or sys.stderr)
+    out = PatientStream(stream or sys.stderr)
     pretty = settings.log_format == "console" or (settings.log_format == "auto" and out.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
