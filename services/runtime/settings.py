@@ -223,7 +223,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         return Settings.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
+        # Our own ValueErrors as they were raised: pydantic puts words before them.
+        message = str(first.get("ctx", {}).get("error", first["msg"]))
         if first["type"] == "string_pattern_mismatch":
             # A regular expression tells a person nothing; the setting's description shows what it takes.
             field_name = str(first["loc"][0])
