@@ -82,10 +82,10 @@ class Maildir:
 
     @contextlib.contextmanager
     def _own(self) -> Iterator[None]:
-        """The folder is this process's own: whatever keeps it from being written, no message is to blame."""
+        """The folder is this process's own: one that is gone or closed to it is no fault of a message."""
         try:
             yield
-        except OSError as error:
+        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
             raise ResourceShortage(f"a mail folder that can be written ({self._folder})", str(error)) from error
 
     def _try(self) -> None:
