@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.support.workers import ROOT, environment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.brokers import Broker
@@ -21,25 +23,64 @@ def test_with_the_right_to_read_the_history_alone_it_knows_everything(
 ) -> None:
     order = open_shop.order()
     open_shop.told(order, "commande.creee", "notification.envoyee")
-    with open_shop.operator.identity(read=r"^saga\.history$") as login:
+    with reader(open_shop, broker, tmp_path) as settings:
+        done = monitor("show", order, "--json", **settings)
+        assert done.returncode == 0, done.stderr
+        shown = json.loads(done.stdout)
+        assert order in json.dumps(shown)
+        assert {"commande.creee", "notification.envoyee"} <= set(json.dumps(shown).replace('"', " ").split())
+        for verb in ("list", "report", "history"):
+            assert monitor(verb, **settings).returncode == 0
+
+
+def test_with_that_right_alone_it_counts_the_queues_too_and_changes_nothing(
+    open_shop: Shop, broker: Broker, tmp_path: Path
+) -> None:
+    """Whatever its settings say of the topology: what is missing stays missing, and is said."""
+    open_shop.operator.unbind("commande.events", "saga.history", "#")
+    try:
+        with reader(open_shop, broker, tmp_path, topology="apply") as settings:
+            before = open_shop.operator.bindings()
+            done = monitor("anomalies", "--json", **settings, management_url=broker.management_login_url)
+            assert open_shop.operator.bindings() == before
+    finally:
+        open_shop.outsider.bind("saga.history", "commande.events", "#")
+    wrong = {(one["kind"], one["reason"]) for one in json.loads(done.stdout)}
+    assert ("blind", "unbound") in wrong
+    assert not wrong & {("blind", "not_counted"), ("blind", "no_answer"), ("queue", "missing")}
+    assert done.returncode == 1
+
+
+def test_without_any_right_it_says_so_and_nothing_else(open_shop: Shop, broker: Broker, tmp_path: Path) -> None:
+    with reader(open_shop, broker, tmp_path, read="^$") as settings:
+        for verb in ("list", "anomalies", "report"):
+            done = monitor(verb, **settings)
+            assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), verb
+            assert "access to queue 'saga.history'" in done.stderr
+
+
+@contextlib.contextmanager
+def reader(
+    shop: Shop, broker: Broker, folder: Path, *, read: str = r"^saga\.history$", topology: str = "passive"
+) -> Iterator[dict[str, Any]]:
+    """The settings of a monitor whose user has the right to read that, and no other."""
+    with shop.operator.identity(read=read) as login:
         place = broker.authority.rpartition("@")[2]
-        settings = {
-            "amqp_url": f"amqp://{login}@{place}/{open_shop.operator.vhost}",
-            "topology": "passive",
-            "retry_delays": open_shop.settings["retry_delays"],
-            "monitor_database": str(tmp_path / "monitor.sqlite3"),
+        yield {
+            "amqp_url": f"amqp://{login}@{place}/{shop.operator.vhost}",
+            "topology": topology,
+            "retry_delays": shop.settings["retry_delays"],
+            "monitor_database": folder / "monitor.sqlite3",
         }
-        command = [sys.executable, "-m", "saga_monitor", "show", order, "--json"]
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment(**settings),
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr
-    shown = json.loads(done.stdout)
-    assert order in json.dumps(shown)
-    assert {"commande.creee", "notification.envoyee"} <= set(json.dumps(shown).replace('"', " ").split())
+
+
+def monitor(*arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "saga_monitor", *arguments],
+        cwd=ROOT,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
