@@ -12,7 +12,7 @@ from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.reading.telling import Wanted, as_json, as_line, as_paragraph, tell
 from saga_monitor.showing.printable import printable
 from saga_monitor.verbs.session import Session, add_json
-from services.runtime import TIME_EXAMPLES, BrokerTrouble, moment_of
+from services.runtime import TIME_EXAMPLES, BrokerTrouble, HistoryMissing, moment_of
 
 _TYPES = [event.TYPE for event in CHOREOGRAPHY.events]
 
@@ -36,6 +36,9 @@ def _history(arguments: argparse.Namespace, session: Session) -> int:
         print(f"saga_monitor: {printable(arguments.type)} is not in the choreography{close}", file=sys.stderr)
     try:
         asyncio.run(_print(arguments, session, wanted))
+    except HistoryMissing as missing:
+        print(f"saga_monitor: {printable(str(missing))}", file=sys.stderr)
+        return 2
     except BrokerTrouble as trouble:
         print(f"saga_monitor: broker away: {printable(str(trouble))}", file=sys.stderr)
         return 2
