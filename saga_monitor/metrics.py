@@ -26,6 +26,7 @@ from saga_monitor.books.tallies import BOUNDS_MS, OUTCOMES, REASONS, Spread, bou
 from saga_monitor.judging.reasons import Reason
 from saga_monitor.progress import State
 from saga_monitor.queries import Queries
+from saga_monitor.report import PLACED_STATES
 from saga_monitor.showing.standing import as_of
 
 _WHYS = ("unreadable", "unknown", "untrusted")
@@ -100,7 +101,13 @@ def _orders(counts: Mapping[str, int]) -> Iterator[Metric]:
         "saga_orders",
         "Orders by the state that they are in.",
         ("state",),
-        [((state.lower(),), counts.get(f"state.{state}", 0)) for state in State],
+        [((state.lower(),), counts.get(f"state.{state}", 0)) for state in PLACED_STATES],
+    )
+    yield _gauge(
+        "saga_unknown_orders",
+        "Demands to cancel orders that nobody has placed.",
+        (),
+        [((), counts.get(f"state.{State.UNKNOWN}", 0))],
     )
     yield _gauge(
         "saga_orders_in_progress",

@@ -31,12 +31,13 @@ __all__ = [
 
 
 class State(StrEnum):
-    NEW = "NEW"  # only a client has spoken
+    NEW = "NEW"  # placed, and no service has answered
     RUNNING = "RUNNING"  # a service has answered, nothing is decided
     FAILED = "FAILED"  # a step has refused, the decision is awaited
     COMPLETED = "COMPLETED"  # created, and not cancelled since
     COMPENSATING = "COMPENSATING"  # cancelled, and some undoing has not answered
     COMPENSATED = "COMPENSATED"  # cancelled, and every undoing has answered
+    UNKNOWN = "UNKNOWN"  # a demand to cancel what nobody has placed: no order, as far as is known
 
 
 class Flag(StrEnum):
@@ -98,6 +99,8 @@ def _state(heard: Hearing) -> State:
         return State.COMPLETED
     if heard.refusal:
         return State.FAILED
+    if not heard.is_an_order:
+        return State.UNKNOWN
     return State.RUNNING if heard.a_service_spoke else State.NEW
 
 

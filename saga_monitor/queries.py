@@ -11,7 +11,7 @@ from typing import Any
 from saga_monitor.books import times
 from saga_monitor.books.finding import FEW_OF, FIRST, Condition, Only, Place, numbers_of
 from saga_monitor.books.identity import Change, FileChanged, Identity, reopened
-from saga_monitor.books.indexes import has
+from saga_monitor.books.indexes import PLACED, has
 from saga_monitor.books.known import DeadLetter, Event, Order, Totals
 from saga_monitor.books.schema import connect, instant, moment, refused
 from saga_monitor.books.search import sought
@@ -49,9 +49,11 @@ class Queries:
         return next(iter(self._orders("WHERE commande_id = ?", (commande_id,), now)), None)
 
     def orders(self, state: State | None, limit: int, now: dt.datetime) -> list[Order]:
-        """The most recently heard first."""
+        """The most recently heard first; of no `state`, all that were placed."""
         if state is None:
-            return self._orders("ORDER BY last_offset DESC LIMIT ?", (limit,), now)
+            return self._orders(
+                f"INDEXED BY orders_placed WHERE {PLACED} ORDER BY last_offset DESC LIMIT ?", (limit,), now
+            )
         return self._orders("WHERE state = ? ORDER BY last_offset DESC LIMIT ?", (state, limit), now)
 
     def numbered(self, numbers: Sequence[int], now: dt.datetime) -> list[Order]:

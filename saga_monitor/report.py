@@ -16,6 +16,8 @@ from saga_monitor.queries import DeadLetter, Event, Order, Queries
 SUCCEEDED = (State.COMPLETED,)
 FAILED = (State.FAILED, State.COMPENSATING, State.COMPENSATED)
 IN_PROGRESS = (State.NEW, State.RUNNING)
+# What is counted as an order: a demand to cancel what nobody has placed is none.
+PLACED_STATES = tuple(state for state in State if state is not State.UNKNOWN)
 
 
 def summary(order: Order) -> dict[str, Any]:
@@ -76,10 +78,13 @@ def of_figures(figures: Figures) -> dict[str, Any]:
     Times and percentiles are kept to five significant digits.
     """
     states, flags = figures.states, figures.flags
-    sagas = {"total": sum(states.values())} | {state.lower(): states[state] for state in State}
+    sagas = {"total": sum(states[state] for state in PLACED_STATES)} | {
+        s.lower(): states[s] for s in PLACED_STATES
+    }
     sagas |= {"stuck": flags[Flag.STUCK], "intervention": flags[Flag.INTERVENTION]}
     return {
         "sagas": sagas,
+        "unknown_orders": states[State.UNKNOWN],
         "outcomes": _outcomes(states),
         "compensations": states[State.COMPENSATING] + states[State.COMPENSATED],
         "duration_ms": _durations(figures.times.get(times.ORDER, Times())),
@@ -97,7 +102,7 @@ def of_figures(figures: Figures) -> dict[str, Any]:
 
 def success(state: State) -> bool | None:
     """Whether an order that stands so has succeeded; None while that is not decided."""
-    return None if state in IN_PROGRESS else state in SUCCEEDED
+    return None if state in {*IN_PROGRESS, State.UNKNOWN} else state in SUCCEEDED
 
 
 def rfc3339(time: dt.datetime | None) -> str | None:
@@ -106,7 +111,7 @@ def rfc3339(time: dt.datetime | None) -> str | None:
 
 def _outcomes(states: Mapping[State, int]) -> dict[str, float | None]:
     """Shares are of all orders, in percent; None of none."""
-    total = sum(states.values())
+    total = sum(states[state] for state in PLACED_STATES)
     outcomes: dict[str, float | None] = {}
     for name, among in (("succeeded", SUCCEEDED), ("failed", FAILED), ("in_progress", IN_PROGRESS)):
         number = sum(states[state] for state in among)

@@ -1,16 +1,20 @@
 """By what the orders are found: an index for every list that a screen shows, so that none reads the whole table.
 
-Only the first two hold every order; the others hold what is in flight, is urgent, or has a flag. The columns
+Only the first three hold every order; the others hold what is in flight, is urgent, or has a flag. The columns
 after those that a list is sorted by are there so that a filter and a count read the index alone.
 """
 
 import sqlite3
 from collections.abc import Iterator
 
-from saga_monitor.progress import Flag
+from saga_monitor.progress import Flag, State
+
+# The orders but for demands to cancel what nobody has placed: anybody may make those without end.
+PLACED = f"state != '{State.UNKNOWN}'"
 
 _INDEXES = (
     "orders_recent ON orders (last_offset)",
+    f"orders_placed ON orders (last_offset) WHERE {PLACED}",
     "orders_by_state ON orders (state, last_offset)",
     "orders_in_flight ON orders (last_offset) WHERE at_rest = 0",
     "orders_silent ON orders (quiet_since, commande_id, state) WHERE at_rest = 0",

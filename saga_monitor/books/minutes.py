@@ -37,7 +37,7 @@ def heard_in(records: Iterable[Record]) -> Seen:
 
 def part_of(state: str, started_us: int | None, duration_ms: int | None) -> Iterator[tuple[int, str]]:
     """What an order that stands so counts for."""
-    if started_us is None:
+    if started_us is None or state == State.UNKNOWN:
         return
     yield started_us // MINUTE_US, "started"
     if state in _OUTCOMES:

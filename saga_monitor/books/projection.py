@@ -12,7 +12,7 @@ from saga_monitor.books.keeping import keep
 from saga_monitor.books.letters import keep_copies
 from saga_monitor.books.schema import EPOCH, ORDER_COLUMNS, instant, moment
 from saga_monitor.books.unknown import keep_unknown
-from saga_monitor.progress import Flag, Heard, Progress, Retried, SetAside, judge
+from saga_monitor.progress import Flag, Heard, Progress, Retried, SetAside, State, judge
 from saga_monitor.reading.entries import IgnoredEntry, Record, SaidEntry
 
 # Orders that a person should look at first, besides those that are stuck.
@@ -196,6 +196,8 @@ def steps_of(progress: Progress) -> list[tuple[Any, ...]]:
 
 def counted(state: str, flags: Iterable[str], at_rest: bool, remaining: str) -> Counter[str]:
     """What an order that stands so counts for in the totals."""
+    if state == State.UNKNOWN:
+        return Counter([f"state.{state}"])  # counted apart: it is no order
     counts = Counter([f"state.{state}", "orders", *(f"flag.{flag}" for flag in flags)])
     counts["at_rest"] = int(at_rest)
     counts.update(minutes.awaited(at_rest, remaining))

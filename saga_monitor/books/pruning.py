@@ -20,6 +20,8 @@ from saga_monitor.progress import Flag, State
 from saga_monitor.store import Store
 
 PAGE = 500
+# Anybody may ask to cancel orders that there never were, without end; the newest are enough to find out who.
+UNKNOWN_KEPT = 10_000
 # Small steps with pauses: a batch of the stream never waits for a great cleaning.
 _PAUSE_SECONDS = 0.05
 _ROUND_SECONDS = 600.0
@@ -33,6 +35,10 @@ async def prune_for_ever(store: Store, keep_days: float) -> None:
             after: int | None = -1
             while after is not None:
                 after = await asyncio.to_thread(_step, store, before, after)
+                await asyncio.sleep(_PAUSE_SECONDS)
+            more = True
+            while more:
+                more = await asyncio.to_thread(bound_unknown, store)
                 await asyncio.sleep(_PAUSE_SECONDS)
         await asyncio.sleep(_ROUND_SECONDS)
 
@@ -64,11 +70,31 @@ def forget(connection: sqlite3.Connection, before: int, after: int) -> int | Non
     if not old or len(found) < PAGE:
         connection.execute("DELETE FROM minutes WHERE minute < ?", (before // minutes.MINUTE_US,))
         for table in ("retries", "dead_letters"):
-            # Unreadable ones belong to no order.
-            connection.execute(f"DELETE FROM {table} WHERE commande_id IS NULL AND at < ?", (before,))  # noqa: S608
+            # Unreadable ones belong to no order, and anybody can name one that there is not.
+            connection.execute(
+                f"DELETE FROM {table} WHERE at < ? AND (commande_id IS NULL OR NOT EXISTS"  # noqa: S608
+                f" (SELECT 1 FROM orders WHERE orders.commande_id = {table}.commande_id))",
+                (before,),
+            )
         letters.forget_copies(connection)
         return None
     return int(found[-1][-2])
+
+
+def bound_unknown(store: Store) -> bool:
+    """Forget a page of the oldest demands to cancel what nobody has placed; False when few enough are left."""
+    with store.transaction() as connection:
+        ((kept,),) = connection.execute(
+            "SELECT coalesce(sum(value), 0) FROM counters WHERE name = ?", (f"state.{State.UNKNOWN}",)
+        ).fetchall()
+        rows = connection.execute(
+            "SELECT number, commande_id, state, flags, at_rest, remaining, steps, duration_ms, last_offset, heard"
+            " FROM orders WHERE state = ? ORDER BY last_offset LIMIT ?",
+            (State.UNKNOWN, max(0, min(PAGE, kept - UNKNOWN_KEPT))),
+        ).fetchall()
+        if rows:
+            _forget_orders(connection, rows)
+    return bool(rows)
 
 
 def _may_have_ended(state: State, flags: Sequence[str]) -> bool:

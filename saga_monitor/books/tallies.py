@@ -61,7 +61,7 @@ def of_records(records: Iterable[Record]) -> Counter[str]:
 
 def of_order(was: Sequence[Any] | None, progress: Progress) -> Iterator[tuple[str, int]]:
     """What an order adds that was judged so, before (as the file keeps it) and now."""
-    if not was:
+    if progress.state is not State.UNKNOWN and (not was or was[0] == State.UNKNOWN):
         yield "started", 1
     for name in awaited_services(progress.state, progress.at_rest, progress.remaining):
         yield f"at_step.{name}", 1

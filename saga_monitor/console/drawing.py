@@ -12,6 +12,7 @@ from saga_monitor.console.picture import Picture
 from saga_monitor.judging.steps import StepState
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Order, Totals
+from saga_monitor.report import PLACED_STATES
 from saga_monitor.showing.anomaly_words import anomalies_in_words, whole_sentence
 from saga_monitor.showing.standing import is_fresh
 from saga_monitor.showing.tables import STATE_STYLES, STEP_GLYPHS, flags_text, safe, took
@@ -58,8 +59,15 @@ def rates(picture: Picture, width: int) -> Text:
 
 
 def states(totals: Totals) -> Text:
-    shown = ((f"{state} ", f"{short(totals.state(state))}  ", STATE_STYLES[state]) for state in State)
+    shown = (
+        (f"{state} ", f"{short(totals.state(state))}  ", STATE_STYLES[state]) for state in _shown_states(totals)
+    )
     return line(*(part for name, n, style in shown for part in ((name, "dim"), (n, f"bold {style}"))))
+
+
+def _shown_states(totals: Totals) -> list[State]:
+    """What is no order stands last, and only when there is any."""
+    return [*PLACED_STATES, *([State.UNKNOWN] if totals.state(State.UNKNOWN) else [])]
 
 
 def troubles(totals: Totals) -> Text:

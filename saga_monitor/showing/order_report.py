@@ -6,12 +6,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.books.indexes import PLACED
 from saga_monitor.books.schema import instant
 from saga_monitor.progress import StepState
 from saga_monitor.queries import Order, Queries
 from saga_monitor.report import rfc3339, success
 
 PAGE = 500
+_PLACED_SINCE = (
+    f"SELECT number FROM orders WHERE number > ? AND coalesce(started, 0) >= ? AND {PLACED}"  # noqa: S608 - a constant
+    " ORDER BY number LIMIT ?"
+)
 _REFUSALS = {step.refusal.TYPE for step in CHOREOGRAPHY.steps if step.refusal}
 
 
@@ -24,7 +29,7 @@ def order_reports(
         numbers = [
             number
             for (number,) in queries.ask(
-                "SELECT number FROM orders WHERE number > ? AND coalesce(started, 0) >= ? ORDER BY number LIMIT ?",
+                _PLACED_SINCE,
                 after,
                 instant(since) or 0,
                 PAGE if left is None else min(PAGE, left),

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.books import times
-from saga_monitor.progress import Flag, State
+from saga_monitor.progress import Flag
+from saga_monitor.report import PLACED_STATES
 from saga_monitor.showing.printable import printable
 from saga_monitor.showing.tables import safe, state_text, took
 from services.runtime import format_count
@@ -91,8 +92,11 @@ def _outcomes(report: Mapping[str, Any]) -> RenderableType:
         table.add_row(
             Text(label, style=style), format_count(outcomes[name]), "–" if share is None else f"{share:.1f} %"
         )
-    for state in State:
+    for state in PLACED_STATES:
         table.add_row(Text("  ").append_text(state_text(state)), format_count(sagas[state.lower()]), "")
+    if unknown := report["unknown_orders"]:
+        # Apart from the orders, and in no total.
+        table.add_row(Text("cancelled, never placed", style="dim"), format_count(unknown), "")
     for flag in (Flag.STUCK, Flag.INTERVENTION):
         number = sagas[flag.lower()]
         table.add_row(Text(f"  {flag}", style="bold red" if number else "dim"), format_count(number), "")

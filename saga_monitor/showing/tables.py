@@ -17,6 +17,7 @@ from services.runtime import format_count, format_duration
 from services.tables import Column, Fitted
 
 STATE_STYLES: Mapping[str, str] = {
+    State.UNKNOWN: "dim",
     State.NEW: "cyan",
     State.RUNNING: "yellow",
     State.FAILED: "red",

@@ -16,6 +16,7 @@ from saga_monitor.books.minutes import percentiles
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Totals
 from saga_monitor.reading.facts import Facts
+from saga_monitor.report import PLACED_STATES
 from saga_monitor.web import axes, charts, diagram, story
 from saga_monitor.web.filters import IN_FLIGHT, LONGEST_ID, STATES, known, read_filters
 from saga_monitor.web.letter_pages import key_page
@@ -48,7 +49,7 @@ class Pages:
                 lately=_lately(reader, now),
                 in_flight=IN_FLIGHT,
                 states=STATES,
-                tiles=tuple(State),
+                tiles=_tiles(reader.totals(now, 1)),
                 flags=tuple(Flag),
                 searched=CHOREOGRAPHY.searched,
             )
@@ -165,6 +166,11 @@ class Pages:
                     for said in in_order()
                 ],
             )
+
+
+def _tiles(totals: Totals) -> tuple[State, ...]:
+    """What is no order stands last, and only when there is any."""
+    return (*PLACED_STATES, *([State.UNKNOWN] if totals.state(State.UNKNOWN) else []))
 
 
 def _queued_letters(facts: Facts | None) -> int:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from saga_monitor.books import minutes
 from saga_monitor.books.finding import FIRST, Place
-from saga_monitor.books.indexes import of_flag
+from saga_monitor.books.indexes import PLACED, of_flag
 from saga_monitor.books.schema import instant, moment
 from saga_monitor.progress import Flag
 from saga_monitor.queries import Order, Queries
@@ -96,6 +96,7 @@ class Reader(Queries):
             return self._searched(filters, now)
         condition = self._condition(filters.only_orders, now)
         conditions, values = list(condition.terms), list(condition.values)
+        conditions += [] if filters.state or filters.flag else [PLACED]
         sorting, cursor = _sorting(filters), filters.cursor
         backwards = cursor is not None and cursor.direction == "before"
         if cursor:
@@ -223,7 +224,7 @@ def _index(filters: Filters) -> str:
         return "orders_silent"
     if filters.state == IN_FLIGHT:
         return "orders_in_flight"
-    return "orders_by_state" if filters.state else "orders_recent"
+    return "orders_by_state" if filters.state else "orders_placed"
 
 
 def _beyond(sorting: _Sorting, backwards: bool) -> str:

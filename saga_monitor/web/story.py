@@ -126,8 +126,8 @@ def _ms(start: dt.datetime | None, end: dt.datetime | None) -> float | None:
 
 def headline(order: Order, now: dt.datetime) -> str:
     """Where the order stands, in a sentence or two."""
-    if order.state is State.NEW and order.at_rest:
-        return "A cancellation was asked for; as far as is known, the order was never placed. Nothing remains."
+    if order.state is State.UNKNOWN:
+        return "Unknown order: a cancellation was asked for, and nobody has placed the order. Nothing is awaited."
     in_time = _in_time(order)
     said = {
         State.NEW: "Placed; no service has answered yet.",

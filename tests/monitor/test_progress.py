@@ -96,7 +96,7 @@ def steps(*lines: Line) -> str:
         (STORIES["refused at creation"], State.COMPENSATED, (), "undone undone refused done"),
         (STORIES["cancelled after creation"], State.COMPENSATED, (), "undone undone undone done"),
         (STORIES["deadline passed"], State.COMPENSATED, (), "undone skipped refused done"),
-        ([ASKED], State.NEW, (), "waiting waiting waiting waiting"),
+        ([ASKED], State.UNKNOWN, (), "waiting waiting waiting waiting"),
         ([ASKED, *PLACED], State.NEW, ("commande.annulee", *UNDOING), "running skipped running skipped"),
         ([ASKED, *CONFIRMED], State.COMPLETED, ("commande.annulee", *UNDOING), "done done done done"),
     ],

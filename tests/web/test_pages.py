@@ -189,11 +189,13 @@ def test_charts_have_the_same_values_in_a_table(site: Served, open_page: Callabl
 def test_a_demand_to_cancel_what_was_never_placed_says_so(site: Served, open_page: Callable[..., Page]) -> None:
     site.stream.tell("CMD-ASKED", [ASKED], seconds(1))
     site.read_up()
-    page = open_page(site.at("/?state=NEW"))
+    page = open_page(site.at("/?state=UNKNOWN"))
     row = page.get_by_role("row").filter(has_text="CMD-ASKED")
     expect(row).to_contain_text("nothing: never placed")
     row.get_by_role("link").click()
-    expect(page.get_by_role("main")).to_contain_text("the order was never placed")
+    expect(page.get_by_role("main")).to_contain_text(
+        "Unknown order: a cancellation was asked for, and nobody has placed the order."
+    )
 
 
 @pytest.mark.parametrize(
