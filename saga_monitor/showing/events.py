@@ -2,12 +2,25 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import RenderableType
 
+from saga_monitor.judging.causes import Causes
 from saga_monitor.showing.safe_text import safe
 from services.tables import Column, Fitted, after, short_ids
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What of an event says which event it answers. `offset`: its place among those of its order."""
+
+    number: int
+    id: str
+    type: str
+    causationid: str | None
+    offset: int
 
 
 def timeline_table(events: Sequence[Mapping[str, Any]], started: str | None) -> RenderableType:
@@ -22,12 +35,14 @@ def timeline_table(events: Sequence[Mapping[str, Any]], started: str | None) -> 
         Column("note", wraps=True),
         Column("id", goes=1),
     )
-    for number, event in enumerate(events, 1):
+    rows = [_Row(n, event["id"], event["type"], event["causationid"], n) for n, event in enumerate(events, 1)]
+    causes = Causes(rows)
+    for row, event in zip(rows, events, strict=True):
         table.add_row(
-            str(number),
+            str(row.number),
             after(_time(event["time"]), start),
             safe(event["type"]),
-            safe(_answered(event, events)),
+            safe(_answered(row, causes)),
             safe(event["note"] or ""),
             safe(ids[event["id"]], "dim"),
         )
@@ -45,11 +60,11 @@ def every_event(events: Sequence[Mapping[str, Any]]) -> RenderableType:
     return table
 
 
-def _answered(event: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> str:
-    if event["causationid"] is None:
+def _answered(row: _Row, causes: Causes[_Row]) -> str:
+    if row.causationid is None:
         return ""
-    causes = [number for number, other in enumerate(events, 1) if other["id"] == event["causationid"]]
-    return f"#{causes[0]}" if causes else "not heard"
+    cause = causes.of(row)
+    return f"#{cause.number}" if cause else "not heard"
 
 
 def _time(text: str | None) -> dt.datetime | None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from contracts.topology import events
+from rich.console import Console
+
+from contracts.topology import events as events_of
 from saga_monitor.books import evidence
 from saga_monitor.books.past import world_at
 from saga_monitor.console.picture import story
 from saga_monitor.judging.timeline import timeline
 from saga_monitor.progress import Flag, State
+from saga_monitor.showing.events import timeline_table
 from saga_monitor.web.raw import Archive
 from saga_monitor.web.story import moments
 from tests.monitor.conftest import SOON, Monitor
@@ -33,7 +36,7 @@ def counted(commande_id: str, line: Line, source: str = "") -> bytes:
 
 def tell(stream: Stream, commande_id: str, lines: Sequence[Line]) -> None:
     for line in lines:
-        stream.add(counted(commande_id, line), events(KNOWN[line.type].SAID_BY))
+        stream.add(counted(commande_id, line), events_of(KNOWN[line.type].SAID_BY))
 
 
 async def test_an_order_and_its_cancellation_may_have_one_id(stream: Stream, monitor: Monitor) -> None:
@@ -123,3 +126,20 @@ async def test_the_past_knows_them_apart_too(stream: Stream, monitor: Monitor) -
             assert then.queries.dead_letters("CMD-1") == monitor.queries.dead_letters("CMD-1")
         finally:
             then.close()
+
+
+async def test_show_names_the_event_that_was_answered(stream: Stream, monitor: Monitor) -> None:
+    tell(stream, "CMD-1", CANCELLED)
+    await monitor.hear(stream)
+    events = [
+        {"id": e.id, "type": e.type, "causationid": e.causationid, "time": None, "note": None, "source": e.source}
+        for e in monitor.queries.events("CMD-1")
+    ]
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(timeline_table(events, None))
+    lines = shown.get().splitlines()
+    (reserved,) = (line for line in lines if "stock.reserve" in line)
+    (cancelled,) = (line for line in lines if "commande.annulee" in line)
+    assert "#1" in reserved
+    assert "#3" in cancelled

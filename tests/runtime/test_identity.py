@@ -144,4 +144,4 @@ def test_an_event_without_a_source_is_refused(desk: Desk) -> None:
     desk.deliver(desk.delivery(an_order("C-2"))._replace(body=body))
     (refused,) = desk.verdicts
     assert isinstance(refused, DeadLetter)
-    assert (refused.reason, refused.detail) == (Reason.INVALID, "source: missing")
+    assert (refused.reason, refused.detail) == (Reason.INVALID, "source is missing")
