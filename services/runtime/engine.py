@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import StaticPool
 
 from services.runtime.errors import DatabaseRefused
-from services.runtime.postgresql import check_parameters, postgresql_engine
+from services.runtime.postgresql import check_parameters, postgresql_engine, secrets
 from services.runtime.settings import Settings
 from services.runtime.statements import cursor_of
 
@@ -79,6 +79,9 @@ def is_file(url: URL) -> bool:
 
 
 def shown(url: URL) -> str:
+    """The URL without its secrets, wherever it has them."""
+    if url.get_backend_name() == "postgresql":
+        url = url.update_query_dict({name: "hidden" for name in url.query if name in secrets()})
     return url.render_as_string(hide_password=True)
 
 

@@ -53,6 +53,11 @@ def check_parameters(url: URL) -> None:
     options_of(url)
 
 
+def secrets() -> set[str]:
+    """The connection parameters that nobody may see: those that libpq itself shows as stars."""
+    return {option.keyword.decode() for option in pq.Conninfo.get_defaults() if option.dispchar == b"*"}
+
+
 def options_of(url: URL) -> dict[str, str]:
     """The settings that the parameter `options` gives, by name. Raises DatabaseRefused for any other switch."""
     found = {}

@@ -206,6 +206,8 @@ class Pipeline:
             await asyncio.sleep(WATCH_SECONDS)
             if not await self._door.is_consuming():
                 raise BrokerTrouble("the inbox has no consumer, though this session is one")
+            # An idle worker asks its database too, which is how it notices that the file was taken away.
+            await self._tools.patiently(self._ledger.last_decided)
 
     async def _purge(self) -> None:
         while True:

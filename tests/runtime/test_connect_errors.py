@@ -115,6 +115,12 @@ def test_a_server_that_speaks_french_refuses(french_postgres: PrivatePostgres) -
     assert "n'existe pas" in refused(french_postgres.url("no_such_database"))
 
 
+@pytest.mark.parametrize("parameter", ["password", "sslpassword"])
+def test_a_secret_among_the_parameters_is_not_told(postgres: PrivatePostgres, parameter: str) -> None:
+    said = refused(f"{postgres.url('no_such_database')}?{parameter}=hush")
+    assert "hush" not in said
+
+
 def test_nobody_at_the_port_is_away(postgres: PrivatePostgres) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

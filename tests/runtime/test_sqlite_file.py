@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.runtime import DatabaseRefused, Settings, open_database, open_desk
+from services.runtime import DatabaseRefused, Settings, open_database, open_desk, worker
 from services.stock import SERVICE as STOCK
 from tests.support.facts import initiee
 from tests.support.fake_door import until
@@ -145,6 +145,15 @@ async def test_a_worker_does_not_go_on_in_a_file_that_was_taken_away(
         assert isinstance(error, DatabaseRefused)
         assert "removed or replaced" in str(error)
         assert (at_work.door.published, at_work.door.settled) == ([], [])
+
+
+async def test_an_idle_worker_notices_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "WATCH_SECONDS", 0.1)
+    async with session(at(tmp_path / "stock.sqlite3")) as at_work:
+        await until(lambda: ("consume", ()) in at_work.door.deeds)
+        (tmp_path / "stock.sqlite3").unlink()
+        await until(at_work.running.done)
+        assert [type(error) for error in leaves(at_work.running.exception())] == [DatabaseRefused]
 
 
 def leaves(error: BaseException | None) -> list[BaseException | None]:
