@@ -15,12 +15,17 @@ from textual.events import Resize
 from textual.widgets import DataTable, Footer, Input, Static
 
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.anomalies import Anomaly
 from saga_monitor.console import drawing
 from saga_monitor.console.ear import Ear
+from saga_monitor.console.help import HelpScreen
 from saga_monitor.console.looks import COLOURS, CSS
 from saga_monitor.console.orders import Orders
+from saga_monitor.console.over import copy
 from saga_monitor.console.picture import FILTERS, Camera, Picture, Special
-from saga_monitor.console.screens import AnomaliesScreen, HelpScreen, OrderScreen
+from saga_monitor.console.screens import AnomaliesScreen, OrderScreen
+from saga_monitor.console.sorting import Sorting
+from saga_monitor.console.text_screen import TextScreen, anomaly_text
 from saga_monitor.groups import how_many
 from saga_monitor.showing.standing import as_of
 from services.runtime import UserError, format_count
@@ -30,7 +35,7 @@ _ANOMALIES_SHOWN = 4
 # On a low terminal the orders come first: how high it must be for these lines to be shown.
 _NEEDED_LINES = {"rates": 14, "troubles": 10, "view": 8}
 _SEARCH = f"part of an id, {', '.join(CHOREOGRAPHY.searched[:3])}, …; or a day: today; ⏎ keeps it, esc drops it"
-_BOARDS_OWN = {"filter", "search", "anomalies", "pause", "help", "reset"}
+_BOARDS_OWN = {"filter", "search", "anomalies", "pause", "help", "reset", "sort", "sort_back", "copy"}
 
 
 class Board(App[None]):
@@ -47,6 +52,9 @@ class Board(App[None]):
         Binding("a", "anomalies", "Anomalies"),
         Binding("space,p", "pause", "Pause", key_display="space"),
         Binding("question_mark,h", "help", "Help", key_display="?"),
+        Binding("s", "sort", show=False),
+        Binding("S", "sort_back", show=False),
+        Binding("y", "copy", show=False),
         Binding("q", "quit", "Quit"),
         Binding("escape", "reset", show=False),
         Binding("ctrl+c", "quit", show=False, priority=True),
@@ -154,7 +162,7 @@ class Board(App[None]):
     def _view(self, picture: Picture) -> Text:
         camera = self.camera
         what = f"orders found by {camera.search}" if camera.search else f"{camera.filter} orders"
-        return drawing.line((f"{what} · {len(picture.orders)} shown", "bold"))
+        return drawing.line((f"{what} · {len(picture.orders)} shown{camera.sorting}", "bold"))
 
     def on_resize(self, event: Resize) -> None:
         # The application's own size follows only after this.
@@ -178,11 +186,15 @@ class Board(App[None]):
 
     @on(Input.Submitted, "#search")
     def _found(self) -> None:
-        self._close_search()
+        if self.screen_stack[0].query_one("#search", Input).display:
+            self._close_search()
+        else:
+            # Typed before the field had let go of the keys: it is for the order that was found.
+            self._selected()
 
     def action_reset(self) -> None:
         """Back to all orders."""
-        self.camera.search, self.camera.filter = "", Special.ALL
+        self.camera.search, self.camera.filter, self.camera.sorting = "", Special.ALL, Sorting()
         self._close_search()
         self._look_again()
 
@@ -190,8 +202,20 @@ class Board(App[None]):
         self.screen_stack[0].query_one("#search", Input).display = False
         self.set_focus(self.board)
 
+    def action_sort(self) -> None:
+        self.camera.sorting = self.camera.sorting.next()
+        self._look_again()
+
+    def action_sort_back(self) -> None:
+        self.camera.sorting = self.camera.sorting.reversed()
+        self._look_again()
+
+    def action_copy(self) -> None:
+        copy(self.screen, self.board.chosen())
+
     def _look_again(self) -> None:
         self.paused = False
+        self.board.start_over()
         self.redraw()
 
     def action_pause(self) -> None:
@@ -209,9 +233,15 @@ class Board(App[None]):
     def action_anomalies(self) -> None:
         self.push_screen(AnomaliesScreen(self.ear), self._opened)
 
-    def _opened(self, commande_id: str | None) -> None:
-        if commande_id:
-            self.open_order(commande_id)
+    def _opened(self, anomaly: Anomaly | None) -> None:
+        if anomaly is None:
+            return
+        queries, key = self.camera.queries, anomaly.commande_id
+        # A dead letter of an order is a part of its story; where no order began, it is all that there is.
+        if key and queries.order(key, dt.datetime.now(dt.UTC)) is not None:
+            self.open_order(key)
+        else:
+            self.push_screen(TextScreen(anomaly_text(queries, anomaly), key))
 
     def action_help(self) -> None:
         self.push_screen(HelpScreen())

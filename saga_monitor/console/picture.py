@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from saga_monitor.books.finding import Only
 from saga_monitor.books.schema import moment
+from saga_monitor.console.sorting import Sorting
 from saga_monitor.judging.timeline import Retry
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import DeadLetter, Event, Order, Queries, Totals
@@ -82,6 +83,7 @@ class Camera:
     queries: Queries
     filter: Filter = Special.ALL
     search: str = ""
+    sorting: Sorting = field(default_factory=Sorting)
     _events: Rates = field(default_factory=Rates)
     _orders: Rates = field(default_factory=Rates)
 
@@ -92,7 +94,7 @@ class Camera:
             self._orders.per_second(totals.orders, seconds),
         )
         sparks = (self._events.sparkline(), self._orders.sparkline())
-        return Picture(now, totals, self._chosen(now), rates, sparks)
+        return Picture(now, totals, self.sorting.of(self._chosen(now), now), rates, sparks)
 
     def _chosen(self, now: dt.datetime) -> Sequence[Order]:
         if self.search:

@@ -8,37 +8,21 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.events import Key
-from textual.screen import ModalScreen, Screen
 from textual.widgets import Footer, OptionList, Static, Tree
 from textual.widgets.option_list import Option
 from textual.widgets.tree import TreeNode
 
-from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.anomalies import Anomaly
 from saga_monitor.console import drawing
 from saga_monitor.console.branches import after_the_tree, dead_text, node_text, retry_text
 from saga_monitor.console.ear import Ear
+from saga_monitor.console.over import Over
 from saga_monitor.console.picture import Story, story
+from saga_monitor.console.text_screen import TextScreen, letter_text
 from saga_monitor.judging.timeline import Node, timeline
 from saga_monitor.queries import Queries
 from saga_monitor.showing.anomaly_words import whole_sentence
-from saga_monitor.showing.tables import STATE_STYLES, STEP_GLYPHS, safe
-
-
-class Over(Screen[str | None]):
-    """A screen over the board, which a person leaves once: keys typed after that are not for it any more."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,backspace", "leave", "Back", key_display="esc")]
-    _left = False
-
-    def action_leave(self) -> None:
-        self.leave(None)
-
-    def leave(self, answer: str | None) -> None:
-        if not self._left:
-            self._left = True
-            self.dismiss(answer)
+from saga_monitor.showing.tables import safe
 
 
 class OrderScreen(Over):
@@ -50,10 +34,17 @@ class OrderScreen(Over):
     #wrong { height: auto; max-height: 6; padding: 0 1; color: $text-error; }
     #tree { height: 1fr; padding: 0 1; background: $background; scrollbar-size-vertical: 1; }
     """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "tree('cursor_down')", show=False),
+        Binding("k", "tree('cursor_up')", show=False),
+        Binding("g,home", "tree('scroll_home')", show=False),
+        Binding("G,end", "tree('scroll_end')", show=False),
+    ]
 
     def __init__(self, queries: Queries, ear: Ear, commande_id: str) -> None:
         super().__init__()
         self._queries, self._ear, self._commande_id = queries, ear, commande_id
+        self.copied = commande_id
         self._heard: tuple[int, int, int] | None = None
 
     def compose(self) -> ComposeResult:
@@ -61,7 +52,7 @@ class OrderScreen(Over):
         yield Static(id="times", classes="line")
         yield Static(id="remains", classes="line")
         yield Static(id="wrong")
-        tree: Tree[None] = Tree("events", id="tree")
+        tree: Tree[int] = Tree("events", id="tree")
         tree.show_root, tree.guide_depth = False, 2
         yield tree
         yield Footer(show_command_palette=False)
@@ -69,6 +60,20 @@ class OrderScreen(Over):
     def on_mount(self) -> None:
         self.redraw(dt.datetime.now(dt.UTC))
         self.query_one("#tree").focus()
+
+    def action_tree(self, how: str) -> None:
+        """Move in the tree; to its first line or its last one."""
+        tree = self.query_one("#tree", Tree)
+        if how.startswith("cursor"):
+            getattr(tree, f"action_{how}")()
+        else:
+            tree.cursor_line = 0 if how == "scroll_home" else tree.last_line
+
+    @on(Tree.NodeSelected)
+    def _selected(self, event: Tree.NodeSelected[int]) -> None:
+        """A dead letter is opened."""
+        if event.node.data is not None and (text := letter_text(self._queries, event.node.data)):
+            self.app.push_screen(TextScreen(text, self._commande_id))
 
     def redraw(self, now: dt.datetime) -> None:
         """Show what is known of the order now."""
@@ -101,7 +106,7 @@ class OrderScreen(Over):
         tree.root.expand_all()
 
 
-def _add(parent: TreeNode[None], node: Node) -> None:
+def _add(parent: TreeNode[int], node: Node) -> None:
     """`node` with all that follows from it; a chain of answers as long as one likes."""
     waiting = [(parent, node)]
     while waiting:
@@ -110,7 +115,7 @@ def _add(parent: TreeNode[None], node: Node) -> None:
         for retry in one.retries:
             branch.add_leaf(retry_text(retry))
         for letter in one.dead_letters:
-            branch.add_leaf(dead_text(letter))
+            branch.add_leaf(dead_text(letter), data=letter.offset)
         waiting += [(branch, answer) for answer in reversed(one.answers)]
 
 
@@ -124,8 +129,17 @@ class Sentence(Option):
         super().__init__(text.append_text(safe(whole_sentence(anomaly), limit=1000)).append("\n"))
 
 
+class AnomalyList(OptionList):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", show=False),
+        Binding("k", "cursor_up", show=False),
+        Binding("g", "first", show=False),
+        Binding("G", "last", show=False),
+    ]
+
+
 class AnomaliesScreen(Over):
-    """Everything that is wrong, in whole sentences, kept up while it is open; opening one leads to its order."""
+    """Everything that is wrong, in whole sentences, kept up while it is open; one opens its order or message."""
 
     CSS = "#list { height: 1fr; border: none; background: $background; } .line { height: 1; padding: 0 1; }"
 
@@ -136,7 +150,7 @@ class AnomaliesScreen(Over):
 
     def compose(self) -> ComposeResult:
         yield Static(id="verdict", classes="line")
-        yield OptionList(id="list")
+        yield AnomalyList(id="list")
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -162,61 +176,15 @@ class AnomaliesScreen(Over):
         if row and found:
             same = (number for number, anomaly in enumerate(found) if _name(anomaly) == chosen)
             shown.highlighted = next(same, min(row, len(found) - 1))
+        elif found:
+            shown.highlighted = 0
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
         # Of the option itself: the list may have been renewed since the key was pressed.
         if isinstance(event.option, Sentence):
-            self.leave(event.option.anomaly.commande_id)
+            self.leave(event.option.anomaly)
 
 
 def _name(anomaly: Anomaly) -> tuple[str, str | None, str | None]:
     return anomaly.kind, anomaly.commande_id, anomaly.service
-
-
-_KEYS = (
-    ("↑ ↓ PgUp PgDn", "choose an order"),
-    ("⏎", "its timeline: every event under the one that it answers"),
-    ("f F", "the next filter, the one before: in flight, troubled, a state, a flag"),
-    ("/", "search: part of an id, a client, a reason, …, in capitals or not; or a day"),
-    ("a", "everything that is wrong, and what to do about it"),
-    ("space", "pause the picture; the reading goes on"),
-    ("esc", "back; on the board, back to all orders"),
-    ("q", "quit; the last totals stay on the terminal"),
-)
-
-
-class HelpScreen(ModalScreen[str | None], Over):
-    """What the keys do and the signs mean. Any key leads back."""
-
-    # A box and its margins leave nothing of a small terminal.
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide")]  # noqa: RUF012 - declared so by Screen
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (12, "-high")]  # noqa: RUF012 - declared so by Screen
-    CSS = """
-    HelpScreen { align: center middle; }
-    #help { width: auto; max-width: 90%; height: auto; max-height: 95%; padding: 1 2; border: round $primary;
-            background: $surface; }
-    HelpScreen.-narrow #help, HelpScreen.-low #help {
-        max-width: 100%; max-height: 100%; padding: 0; border: none;
-    }
-    """
-
-    def compose(self) -> ComposeResult:
-        yield Static(self._text(), id="help")
-
-    def _text(self) -> Text:
-        text = Text()
-        for key, what in _KEYS:
-            text.append(f"{key:>14}  ", style="bold cyan").append(f"{what}\n")
-        text.append("\nsteps  ", style="dim").append(", ".join(CHOREOGRAPHY.services)).append("\n       ")
-        for number, (state, (glyph, style)) in enumerate(STEP_GLYPHS.items()):
-            text.append(f"{glyph} {state}   ", style=style)
-            text.append("\n       " if number == 3 else "")
-        text.append("\nstates ", style="dim")
-        for state, style in STATE_STYLES.items():
-            text.append(f"{state} ", style=style)
-        return text
-
-    def on_key(self, event: Key) -> None:
-        event.stop()
-        self.leave(None)

@@ -12,9 +12,9 @@ from saga_monitor.books.unknown import unknown_of
 from saga_monitor.progress import Flag, State
 from saga_monitor.queries import Order, Queries
 from saga_monitor.showing import tables
+from saga_monitor.showing.letter_text import mentions_view
 from saga_monitor.showing.letters import mentions_json
 from saga_monitor.showing.printable import printable
-from saga_monitor.verbs.letters import mentions_view
 from saga_monitor.verbs.session import Session, add_at, add_json, add_wide, positive, searchable
 
 _SEARCH = (

@@ -116,7 +116,7 @@ async def test_the_anomalies_are_kept_up_while_they_are_read(stream: Stream, mon
     await monitor.hear(stream)
     app = board(monitor, anomaly("CMD-1"), anomaly("CMD-2"))
     async with on_terminal(app, 80, 24) as pilot:
-        await pilot.press("a", "down", "down")
+        await pilot.press("a", "down")
         app.ear.judged([anomaly("CMD-0", Kind.CONTRADICTION), anomaly("CMD-1"), anomaly("CMD-2")], now())
         assert "3 anomalies" in await shown(app, pilot)
         assert "CONTRADICTION  CMD-0 waits for stock" in await shown(app, pilot)
