@@ -5,12 +5,15 @@ import json
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
+from pydantic.fields import FieldInfo
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from contracts.catalogue import EVENTS
 from saga_monitor.reading.entries import (
     UNKNOWN,
     DeadEntry,
@@ -23,7 +26,7 @@ from saga_monitor.reading.entries import (
 from saga_monitor.reading.facts import LONGEST_SILENCE
 from saga_monitor.report import rfc3339
 from saga_monitor.showing.tables import safe
-from services.runtime import BrokerTrouble, History, HistoryEntry
+from services.runtime import BrokerTrouble, History, HistoryEntry, format_amount
 
 _KINDS = {SaidEntry: "said", RetriedEntry: "retried", DeadEntry: "dead_letter", IgnoredEntry: "ignored"}
 # One silence after the newest entry that there was is the end; before it, or where it cannot be told
@@ -214,7 +217,17 @@ def _data(body: bytes) -> str:
     envelope = _body(body)
     data = envelope.get("data") if isinstance(envelope, dict) else None
     said = {name: value for name, value in data.items() if name != "commande_id"} if isinstance(data, dict) else {}
-    return ", ".join(f"{name}={value}" for name, value in said.items())
+    known = EVENTS.get(envelope["type"]) if said and isinstance(envelope.get("type"), str) else None
+    fields = known.model_fields if known else {}
+    return ", ".join(f"{name}={_value(value, fields.get(name))}" for name, value in said.items())
+
+
+def _value(value: Any, field: FieldInfo | None) -> str:
+    """A value of an event's data; an amount as amounts are shown everywhere."""
+    if value is None:
+        return "none"
+    is_amount = field is not None and field.annotation is Decimal
+    return format_amount(value) if is_amount and isinstance(value, int | float) else str(value)
 
 
 def _body(body: bytes) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import RenderableType
 
 from saga_monitor.judging.causes import Causes
+from saga_monitor.judging.hearing import Heard, Hearing
+from saga_monitor.judging.trusted import wrong_clocks
 from saga_monitor.showing.safe_text import safe
 from services.tables import Column, Fitted, after, short_ids
 
@@ -36,11 +38,11 @@ def timeline_table(events: Sequence[Mapping[str, Any]], started: str | None) -> 
         Column("id", goes=1),
     )
     rows = [_Row(n, event["id"], event["type"], event["causationid"], n) for n, event in enumerate(events, 1)]
-    causes = Causes(rows)
+    causes, wrong = Causes(rows), _wrong_sources(events)
     for row, event in zip(rows, events, strict=True):
         table.add_row(
             str(row.number),
-            after(_time(event["time"]), start),
+            "clock wrong" if event["source"] in wrong else after(_time(event["time"]), start),
             safe(event["type"]),
             safe(_answered(row, causes)),
             safe(event["note"] or ""),
@@ -58,6 +60,23 @@ def every_event(events: Sequence[Mapping[str, Any]]) -> RenderableType:
         more = (event["causationid"], event["note"] or "")
         table.add_row(*(safe("–" if value is None else value) for value in (*values, *more)))
     return table
+
+
+def _wrong_sources(events: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """The sources whose clocks the events show to be wrong: nobody knows how long after the start they spoke."""
+    return wrong_clocks(Hearing(map(_heard, events)))
+
+
+def _heard(event: Mapping[str, Any]) -> Heard:
+    return Heard(
+        id=event["id"],
+        type=event["type"],
+        service=event["source"],
+        time=_time(event["time"]),
+        causationid=event["causationid"],
+        offset=event["offset"],
+        source=event["source"],
+    )
 
 
 def _answered(row: _Row, causes: Causes[_Row]) -> str:

@@ -86,6 +86,8 @@ def order_view(order: Mapping[str, Any], *, full: bool) -> RenderableType:
     head = Text.assemble(safe(order["commande_id"], "bold"), "  ", state_text(order["state"]))
     head.append("  ").append_text(flags_text(order["flags"]))
     remaining = ", ".join(order["remaining"]) or "nothing"
+    if order["state"] == State.UNKNOWN:
+        remaining = "nothing: a cancellation was asked for, and nobody has placed the order"
     facts = f"took {took(order['duration_ms'])} · retries {order['retries']} · remaining: {remaining}"
     began = f"began {order['started']}" if order["started"] else "it is not known when it began"
     parts: list[RenderableType] = [head, Text(facts), Text(began), Text(), _steps_table(order["steps"]), Text()]
