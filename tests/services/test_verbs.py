@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from services.__main__ import _parser, main
 from services.runtime import Settings, open_desk
 from services.stock import SERVICE as STOCK
+from services.verbs import journal
 from services.verbs.catalogue import SERVICES
 from tests.support.facts import annulee, demande, initiee
 
@@ -203,3 +205,20 @@ def test_an_output_that_is_full_is_one_line_and_exit_code_2(form: tuple[str, ...
     with Path("/dev/full").open("w") as full:
         code, said = into(full.fileno(), "inspect", "all", *form)
     assert (code, said) == (2, "services: standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_journal_fits_its_terminal(database: Settings, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times count from the first action, and an id of the data is cut to what tells it from the others."""
+    order = "CMD-65B0CCC543E14A4E"
+    with open_desk(STOCK, database) as desk:
+        desk.hear(initiee(order), annulee(order))
+    shown = Console(width=width, highlight=False)
+    monkeypatch.setattr(journal, "console_of", lambda **_: shown)
+    with shown.capture() as captured:
+        assert main(["journal", order, "--service", "stock"]) == 0
+    lines = captured.get().splitlines()
+    assert lines[0].startswith(order)
+    assert max(len(line.rstrip()) for line in lines) <= width
+    held = next(line for line in lines if "reserver" in line)
+    assert held.split()[:4] == ["+0", "ms", "stock", "reserver"]
