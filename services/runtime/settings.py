@@ -23,7 +23,7 @@ from pydantic import (
 
 from services.runtime.amqp_url import check_broker_url
 from services.runtime.errors import BadSetting
-from services.runtime.urls import check_carrier, check_gateway, check_management, check_webhook
+from services.runtime.urls import check_carrier, check_gateway, check_management, check_path, check_webhook
 
 PREFIX = "SAGA_"
 SHIPPED_CATALOGUE = Path(__file__).parent.parent / "catalogue.toml"
@@ -98,7 +98,9 @@ class Settings(BaseModel):
         ),
     ] = "7D"
     history_max_bytes: Annotated[int, Field(ge=1_000_000, description="history kept: by size")] = 2_000_000_000
-    monitor_database: Annotated[Path, Field(description="the monitor's projection")] = Path("var/monitor.sqlite3")
+    monitor_database: Annotated[
+        Path, BeforeValidator(check_path), Field(description="the monitor's projection")
+    ] = Path("var/monitor.sqlite3")
     monitor_host: Annotated[str, Field(min_length=1, description="the web page's address to listen at")] = (
         "127.0.0.1"
     )

@@ -76,3 +76,10 @@ def check_management(url: str) -> str:
         if not parts.username:
             raise ValueError("names no user; expected https://user:password@host:15671")
     return url
+
+
+def check_path(path: object) -> object:
+    """The path of a file as it is given. Raises ValueError when it is a URL: that would become a folder's name."""
+    if re.match("[a-z][a-z0-9+.-]*:/", str(path)):
+        raise ValueError("expected the path of a file, such as var/monitor.sqlite3, and no URL")
+    return path

@@ -220,3 +220,12 @@ def test_settings_cannot_be_changed_afterwards() -> None:
     settings: Any = Settings()  # a checker would refuse it too
     with pytest.raises(ValueError, match="frozen"):
         settings.deadline = 5
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///var/monitor.sqlite3", "postgresql://saga:hush@h/monitor", "file:/x.sqlite3"]
+)
+def test_the_monitors_file_is_named_by_a_path(url: str) -> None:
+    with pytest.raises(BadSetting, match="SAGA_MONITOR_DATABASE: expected the path of a file") as caught:
+        read_settings({"SAGA_MONITOR_DATABASE": url})
+    assert "hush" not in str(caught.value)
