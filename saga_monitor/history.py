@@ -12,7 +12,17 @@ from saga_monitor.judging.losses import what_was_lost
 from saga_monitor.reading.entries import IgnoredEntry, Record, read_next
 from saga_monitor.resuming import BUSY, Reading, StreamReplacedError, begin, mark, unread
 from saga_monitor.store import Store
-from services.runtime import BrokerRefused, BrokerTrouble, History, HistoryEntry, HistoryMissing, backoff
+from services.runtime import (
+    LONGEST_PAUSE_SECONDS,
+    BrokerRefused,
+    BrokerTrouble,
+    History,
+    HistoryEntry,
+    HistoryMissing,
+    LoginRefused,
+    RefusedLogin,
+    backoff,
+)
 
 # What was published a moment before a short batch may still be on its way.
 _ON_ITS_WAY = dt.timedelta(milliseconds=250)
@@ -42,7 +52,7 @@ async def follow(opening: Opening, store: Store, listener: Listener) -> None:
     it. Raises BrokerRefused when the broker says no at the first try, DatabaseRefused when the file cannot be
     written.
     """
-    failures, ever_read = 0, False
+    failures, ever_read, refused = 0, False, RefusedLogin()
     while True:
         await _our_turn(store, listener)
         try:
@@ -60,10 +70,18 @@ async def follow(opening: Opening, store: Store, listener: Listener) -> None:
             if isinstance(error, BrokerRefused) and not ever_read:
                 raise
             failures += 1
-            seconds = backoff(failures)
+            seconds = _pause_after(error, failures, refused)
             word = "no history" if isinstance(error, HistoryMissing) else "broker away"
             listener.link(word, f"{error}; next try in {seconds:.0f} s")
             await asyncio.sleep(seconds)
+
+
+def _pause_after(error: Exception, failures: int, refused: RefusedLogin) -> float:
+    """Seconds until the next try. Raises LoginRefused when the login has been refused for long."""
+    if isinstance(error, LoginRefused):
+        refused.note(error)
+        return min(backoff(failures), LONGEST_PAUSE_SECONDS)
+    return backoff(failures)
 
 
 async def read(history: History, store: Store, listener: Listener) -> AsyncGenerator[list[str] | None]:

@@ -136,4 +136,4 @@ def _known(batch: Sequence[Spoken], fates: Sequence[Fate]) -> tuple[list[Spoken]
 
 
 def _away(settings: Settings, error: Exception) -> str:
-    return f"the broker at {broker_address(settings.amqp_url).place} does not answer: {error}"
+    return f"the broker at {broker_address(settings.current('amqp_url')).place} does not answer: {error}"

@@ -1,8 +1,7 @@
 """Who is told of alerts: the log, a webhook, and whatever Apprise knows.
 
 Each receiver has a lane: a bounded queue and a task of its own, which tries again with growing pauses. A receiver
-that is slow, flaky or gone never costs anybody else's time. What it does not take is counted and said, and told to
-it again some minutes later, for as long as it matters: by the book (`alert_book.py`), which hears what was taken.
+that is slow, flaky or gone costs nobody else's time. What it does not take is counted, and told again later.
 """
 
 import asyncio
@@ -48,12 +47,12 @@ class Receiver(Protocol):
 
 
 class Webhook:
-    """Posts JSON; any 2xx is a yes."""
+    """Posts JSON; any 2xx is a yes. A refused address is read again from the file that `settings` have it from."""
 
     name = "webhook"
 
-    def __init__(self, url: str, client: httpx.AsyncClient) -> None:
-        self._url, self._client = url, client
+    def __init__(self, url: str, client: httpx.AsyncClient, settings: Settings | None = None) -> None:
+        self._url, self._client, self._settings = url, client, settings
 
     async def tell(self, notice: Notice) -> None:
         try:
@@ -65,6 +64,8 @@ class Webhook:
         if not 200 <= status < 300:
             # What is wrong with the request itself will be wrong again.
             ours = 300 <= status < 500 and status not in {408, 425, 429}
+            if ours and self._settings and self._settings.read_again("alert_webhook"):
+                self._url, ours = self._settings.current("alert_webhook"), False
             raise ReceiverTrouble(f"HTTP {status}", worth_another_try=not ours)
 
 
@@ -244,5 +245,5 @@ async def open_receivers(settings: Settings) -> AsyncIterator[Receivers]:
     receivers: list[Receiver] = [Apprise(settings.alert_apprise)] if settings.alert_apprise.strip() else []
     async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         if settings.alert_webhook:
-            receivers.append(Webhook(settings.alert_webhook, client))
+            receivers.append(Webhook(settings.alert_webhook, client, settings))
         yield Receivers(receivers)

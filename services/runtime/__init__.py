@@ -40,6 +40,7 @@ from services.runtime.errors import (
     DatabaseRefused,
     DatabaseTrouble,
     HistoryMissing,
+    LoginRefused,
     Reason,
     ResourceShortage,
     UserError,
@@ -49,6 +50,7 @@ from services.runtime.journal import Entry, history_of, open_actions
 from services.runtime.logs import configure_logs, silence_the_client
 from services.runtime.outbox import Saying, last_number, said_since, unsaid
 from services.runtime.output import open_streams, output_lost
+from services.runtime.refusals import LONGEST_PAUSE_SECONDS, RefusedLogin
 from services.runtime.rows import Key, Row
 from services.runtime.service import NOW, Every, Forget, On, Patience, Service, every, on
 from services.runtime.settings import Settings, read_settings
@@ -57,6 +59,7 @@ from services.runtime.time_arguments import TIME_EXAMPLES, BadMoment, moment_of
 from services.runtime.transaction import Look, Transaction
 
 __all__ = [
+    "LONGEST_PAUSE_SECONDS",
     "NOW",
     "TIME_EXAMPLES",
     "AnswerUnreadable",
@@ -80,6 +83,7 @@ __all__ = [
     "HistoryMissing",
     "Instant",
     "Key",
+    "LoginRefused",
     "Look",
     "Money",
     "On",
@@ -89,6 +93,7 @@ __all__ = [
     "Publisher",
     "QueueCount",
     "Reason",
+    "RefusedLogin",
     "ResourceShortage",
     "Row",
     "Saying",

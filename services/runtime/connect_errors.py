@@ -18,6 +18,7 @@ from psycopg.errors import ConnectionTimeout
 # Wrong user or password, database, schema; a right, an object or a setting that is missing; a bad value; a setting
 # that a session cannot change; a feature that the server has not. Source: PostgreSQL's manual, appendix A.
 _REFUSALS = ("28", "3D", "3F", "42", "22", "55P02", "0A")
+_LOGIN = "28"
 # What PgBouncer says for every refusal of its own, and also for a server behind it that is only starting.
 _POOLER = "08P01"
 # Not of the server: libpq gave up after its answer to the request for TLS, or itself refused to authenticate.
@@ -45,6 +46,14 @@ def is_refusal(error: BaseException, parameters: Mapping[str, Any]) -> bool:
         return str(state).startswith(_REFUSALS)
     # Of another class, the driver itself made nothing of the parameters.
     return not isinstance(error, OperationalError) or _refuses(conninfo.make_conninfo("", **parameters).encode())
+
+
+def refuses_login(error: BaseException, parameters: Mapping[str, Any]) -> bool:
+    """Whether the server refuses the user or the password. May take some seconds, in which it connects again."""
+    state = getattr(error, "sqlstate", None)
+    if state is None and isinstance(error, OperationalError) and not isinstance(error, ConnectionTimeout):
+        state = _answer(conninfo.make_conninfo("", **parameters).encode())
+    return str(state).startswith(_LOGIN)
 
 
 def _refuses(where: bytes) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Engine, Integer, Table, Text, func, insert, select, update
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 
-from services.runtime.connect_errors import is_refusal
+from services.runtime.connect_errors import is_refusal, refuses_login
 from services.runtime.engine import begin, database_url, engine_for, is_file, short, shown
 from services.runtime.errors import ChoregraphieError, DatabaseRefused, DatabaseTrouble
 from services.runtime.inbox import METADATA
@@ -101,6 +101,13 @@ class Database:
         wrong = isinstance(origin, self.driver.DataError | self.driver.ProgrammingError)
         return None if wrong and not state.startswith(_MISSING) else DatabaseTrouble(short(error))
 
+    def refuses_login(self, trouble: Exception) -> bool:
+        """Whether `trouble` is that the server refuses the user or the password. May connect once more."""
+        origin = getattr(trouble.__cause__, "orig", None) or trouble.__cause__
+        if origin is None or self.engine.dialect.name == "sqlite":
+            return False
+        return refuses_login(origin, connection_parameters(self.engine))
+
     def close(self) -> None:
         if self._kept is not None:
             self._kept.close()
@@ -118,7 +125,10 @@ def open_database(service: Service, settings: Settings) -> Database:
     """
     url = database_url(service.name, settings)
     file = HeldFile(Path(str(url.database)), _TAKEN) if is_file(url) else None
-    database = Database(engine_for(url), file)
+    engine = engine_for(
+        url, newer=lambda: database_url(service.name, settings) if settings.read_again("database_url") else None
+    )
+    database = Database(engine, file)
     try:
         with database.begin() as connection:
             _check(connection, schemas_of(url))

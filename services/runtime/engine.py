@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import StaticPool
 
 from services.runtime.errors import DatabaseRefused
-from services.runtime.postgresql import check_parameters, postgresql_engine, secrets
+from services.runtime.postgresql import Newer, check_parameters, postgresql_engine, secrets
 from services.runtime.settings import Settings
 from services.runtime.statements import cursor_of
 
@@ -24,7 +24,7 @@ _SERVICE = re.compile(r"\{service\}|%7bservice%7d", re.IGNORECASE)
 
 def database_url(service: str, settings: Settings) -> URL:
     """The URL of the service's own database. Raises DatabaseRefused when it cannot be used as it stands."""
-    text = _SERVICE.sub(service, settings.database_url)
+    text = _SERVICE.sub(service, settings.current("database_url"))
     try:
         url = make_url(text)
         if url.drivername == "postgresql":
@@ -94,8 +94,11 @@ def short(error: BaseException) -> str:
     return " ".join(text.split())[:300]
 
 
-def engine_for(url: URL, *, reading: bool = False) -> Engine:
-    return _sqlite_engine(url, reading=reading) if url.get_backend_name() == "sqlite" else postgresql_engine(url)
+def engine_for(url: URL, *, reading: bool = False, newer: Newer = lambda: None) -> Engine:
+    """`newer`: asked for another URL when a server refuses a connection."""
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url, reading=reading)
+    return postgresql_engine(url, newer)
 
 
 def _sqlite_engine(url: URL, *, reading: bool) -> Engine:

@@ -4,6 +4,7 @@ ChoregraphieError
 ├── UserError              a person must change something; shown as one line, exit code 2
 │   ├── BadSetting
 │   ├── BrokerRefused      credentials, virtual host, permissions
+│   │   └── LoginRefused   credentials alone
 │   └── DatabaseRefused    unwritable, held by another worker, of a newer version, damaged, refused by its server
 ├── BrokerTrouble          the session is lost or the broker is away; begin again
 │   └── HistoryMissing     the broker is there, and has no history stream yet
@@ -30,6 +31,10 @@ class BadSetting(UserError):
 
 class BrokerRefused(UserError):
     """The broker answered and said no; trying again would get the same answer."""
+
+
+class LoginRefused(BrokerRefused):
+    """The broker does not know this user with this password, or this way to log in."""
 
 
 class DatabaseRefused(UserError):

@@ -67,6 +67,10 @@ class Ledger:
         self._put_off: dict[tuple[str, str], dt.datetime] = {}
         self._forgetting = [Forgetting(line) for line in service.forgets]
 
+    def refuses_login(self, trouble: Exception) -> bool:
+        """Whether `trouble` is that the database's server refuses the user or the password."""
+        return self._database.refuses_login(trouble)
+
     def commit(self, group: Sequence[Work], said: Iterable[str] = ()) -> list[Result]:
         """Carry out `group`, and mark the events of ids `said` as said.
 

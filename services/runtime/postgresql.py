@@ -6,6 +6,7 @@ the startup parameter `options`, and in its transaction mode every transaction m
 
 import os
 import re
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -33,6 +34,9 @@ _TRANSACTION = {
 _NUMBERS = {"keepalives", "port", *_CONNECTION}
 # One switch of `options`, as the server reads it: it ends at white space that has no backslash before it.
 _SWITCH = re.compile(r"(?:-c\s*|--)([A-Za-z_][\w.-]*)=((?:\\.|[^\\\s])*)(?:\s+|$)", re.DOTALL)
+
+
+Newer = Callable[[], URL | None]
 
 
 def check_parameters(url: URL) -> None:
@@ -77,8 +81,11 @@ def schemas_of(url: URL) -> list[str]:
     return [name.strip('"') if name.startswith('"') else name.lower() for name in names if name.strip('"')]
 
 
-def postgresql_engine(url: URL) -> Engine:
-    """An engine whose connections and transactions are set up as `url` asks, with bounds where it is silent."""
+def postgresql_engine(url: URL, newer: Newer) -> Engine:
+    """An engine whose connections and transactions are set up as `url` asks, with bounds where it is silent.
+
+    When a connection is refused, `newer` is asked for another URL, whose user and password are used from then on.
+    """
     engine = sa.create_engine(
         url.difference_update_query(["options"]),
         pool_size=2,
@@ -87,7 +94,7 @@ def postgresql_engine(url: URL) -> Engine:
         connect_args={**_usual(url), "client_encoding": "UTF8", "autocommit": True},
     )
     opening = _opening({**_TRANSACTION, **options_of(url)})
-    event.listen(engine, "do_connect", _connect)
+    event.listen(engine, "do_connect", _connecting(engine, newer))
     event.listen(engine, "begin", lambda connection: _begin(connection, opening))
     return engine
 
@@ -99,6 +106,22 @@ def connection_parameters(engine: Engine) -> dict[str, Any]:
     return {name: value for name, value in {**given, **_usual(engine.url)}.items() if name in known}
 
 
+def _connecting(engine: Engine, newer: Newer) -> Callable[..., object]:
+    def connect(dialect: Any, _record: object, args: Any, parameters: dict[str, Any]) -> object:
+        try:
+            return _connect(args, parameters)
+        except psycopg.OperationalError:
+            url = newer()
+            if url is None:
+                raise
+            engine.url = url.difference_update_query(["options"])
+            _, given = dialect.create_connect_args(engine.url)
+            parameters.update({name: given[name] for name in ("user", "password") if name in given})
+            return _connect(args, parameters)
+
+    return connect
+
+
 def _usual(url: URL) -> dict[str, str]:
     """Our own bounds, where neither the URL nor libpq's environment has others."""
     variables = {option.keyword.decode(): option.envvar for option in pq.Conninfo.get_defaults()}
@@ -106,7 +129,7 @@ def _usual(url: URL) -> dict[str, str]:
     return {name: value for name, value in _CONNECTION.items() if name not in asked | url.query.keys()}
 
 
-def _connect(_dialect: object, _record: object, args: Any, parameters: Any) -> "psycopg.Connection[Any]":
+def _connect(args: Any, parameters: Any) -> "psycopg.Connection[Any]":
     connection = psycopg.connect(*args, **parameters)
     try:
         _look_at(connection)

@@ -12,7 +12,6 @@ from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -23,6 +22,7 @@ from pydantic import (
 
 from services.runtime.amqp_url import check_broker_url
 from services.runtime.errors import BadSetting
+from services.runtime.secret_files import ReadFromFiles, content_of
 from services.runtime.urls import check_carrier, check_gateway, check_management, check_path, check_webhook
 
 PREFIX = "SAGA_"
@@ -57,7 +57,7 @@ Names = Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")
 Rate = Annotated[float, Field(ge=0, le=1)]
 
 
-class Settings(BaseModel):
+class Settings(ReadFromFiles):
     """What users set. A field `name` is read from `SAGA_NAME`, or from the file that `SAGA_NAME_FILE` names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -211,6 +211,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     Raises BadSetting, in one line without the value (it may be a secret), when a key is unknown or unreadable.
     """
     given: dict[str, str] = {}
+    files: dict[str, tuple[str, str]] = {}
     for key, value in environ.items():
         if not key.startswith(PREFIX) or key.startswith(_NOT_SETTINGS):
             continue
@@ -220,27 +221,26 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             raise BadSetting(f"{key} is not a setting{_hint(name)}")
         if field in given:
             raise BadSetting(f"{PREFIX}{field.upper()} is given twice, once as a file")
-        given[field] = value if field == name else _content(key, value)
+        given[field] = value if field == name else content_of(key, value)
+        files |= {} if field == name else {field: (key, value)}
     try:
-        return Settings.model_validate(given)
+        settings = Settings.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        # Our own ValueErrors as they were raised: pydantic puts words before them.
-        message = str(first.get("ctx", {}).get("error", first["msg"]))
-        if first["type"] == "string_pattern_mismatch":
-            # A regular expression tells a person nothing; the setting's description shows what it takes.
-            field_name = str(first["loc"][0])
-            message = f"not of the right form; it is for {Settings.model_fields[field_name].description}"
-        # What is wrong between several settings names them itself.
-        where = f"{PREFIX}{str(first['loc'][0]).upper()}: " if first["loc"] else ""
-        raise BadSetting(f"{where}{message}") from None
+        raise _bad(error) from None
+    settings.come_from(files)
+    return settings
 
 
-def _content(key: str, path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSetting(f"{key}: {getattr(error, 'strerror', 'not UTF-8 text')}") from None
+def _bad(error: ValidationError) -> BadSetting:
+    first = error.errors()[0]
+    # Our own ValueErrors as they were raised: pydantic puts words before them.
+    message = str(first.get("ctx", {}).get("error", first["msg"]))
+    if first["type"] == "string_pattern_mismatch":
+        # A regular expression tells a person nothing; the setting's description shows what it takes.
+        message = f"not of the right form; it is for {Settings.model_fields[str(first['loc'][0])].description}"
+    # What is wrong between several settings names them itself.
+    where = f"{PREFIX}{str(first['loc'][0]).upper()}: " if first["loc"] else ""
+    return BadSetting(f"{where}{message}")
 
 
 def _hint(name: str) -> str:

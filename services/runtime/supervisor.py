@@ -24,12 +24,14 @@ from services.runtime.errors import (
     BrokerTrouble,
     ChoregraphieError,
     DatabaseTrouble,
+    LoginRefused,
     ResourceShortage,
     UserError,
 )
 from services.runtime.exporter import exporting
 from services.runtime.failpoints import arm
 from services.runtime.ledger import Ledger, Terms
+from services.runtime.refusals import LONGEST_PAUSE_SECONDS, RefusedLogin
 from services.runtime.resources import check_resources
 from services.runtime.service import Service
 from services.runtime.settings import Settings
@@ -150,7 +152,7 @@ async def _opened(
 async def supervise(tools: Tools, stopping: asyncio.Event, open_session: OpenSession) -> None:
     """Work through one session after another until `stopping`. Raises UserError when a person must act."""
     structlog.contextvars.bind_contextvars(service=tools.ledger.service.name)
-    failures, ever_open = 0, asyncio.Event()
+    failures, ever_open, refused = 0, asyncio.Event(), RefusedLogin()
     while not stopping.is_set():
         begun = asyncio.get_running_loop().time()
         try:
@@ -161,6 +163,8 @@ async def supervise(tools: Tools, stopping: asyncio.Event, open_session: OpenSes
             trouble = _first(error) if isinstance(error, ExceptionGroup) else error
             if not _will_pass(trouble, error, ever_open=ever_open.is_set()):
                 raise trouble from None
+            if isinstance(trouble, LoginRefused):
+                refused.note(trouble)
             if (short := own_shortage(error, tools)) is not None:
                 tools.shortages.begin(SESSION, tools.telemetry, short)
             lasted = asyncio.get_running_loop().time() - begun
@@ -209,9 +213,11 @@ def _session(tools: Tools) -> contextlib.AbstractAsyncContextManager[Door]:
 
 async def _wait(failures: int, trouble: Exception, tools: Tools, stopping: asyncio.Event) -> None:
     seconds = backoff(failures, tools.dice)
+    if isinstance(trouble, LoginRefused):
+        seconds = min(seconds, LONGEST_PAUSE_SECONDS)
     log.warning(
         "session.lost",
-        broker=broker_address(tools.settings.amqp_url).place,
+        broker=broker_address(tools.settings.current("amqp_url")).place,
         error=str(trouble),
         again_in_s=round(seconds, 1),
     )

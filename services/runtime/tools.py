@@ -13,8 +13,9 @@ import structlog
 
 from services.runtime.attribution import shortage
 from services.runtime.database import Conflict
-from services.runtime.errors import ChoregraphieError, DatabaseTrouble, ResourceShortage
+from services.runtime.errors import ChoregraphieError, DatabaseRefused, DatabaseTrouble, ResourceShortage
 from services.runtime.ledger import Ledger
+from services.runtime.refusals import RefusedLogin
 from services.runtime.settings import Settings
 from services.runtime.shortages import Shortages
 from services.runtime.telemetry import SILENT, Telemetry
@@ -43,6 +44,7 @@ class Tools:
     now: Callable[[], dt.datetime]
     dice: random.Random = field(default_factory=random.Random)
     telemetry: Telemetry = SILENT
+    refused: RefusedLogin = field(default_factory=RefusedLogin)
     check_resources: Callable[[], None] = lambda: None
     shortages: Shortages = field(default_factory=Shortages)
 
@@ -112,7 +114,12 @@ class Tools:
         self.telemetry.database_troubled()
         self.shortages.begin(DATABASE, self.telemetry)
         log.error("database.troubled", error=str(trouble), again_in_s=PAUSE_SECONDS)
+        if self.settings.database_url.startswith("postgresql") and await self._login_refused(trouble):
+            self.refused.note(DatabaseRefused(f"SAGA_DATABASE_URL: {trouble}"))
         await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _login_refused(self, trouble: Exception) -> bool:
+        return await self.on_thread(self.ledger.refuses_login, trouble)
 
     async def wait_for_resources(self, stage: str, error: Exception) -> None:
         """Say once what is lacking, and wait a while. Raises `error` when it is not the worker's own."""

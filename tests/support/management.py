@@ -132,6 +132,10 @@ class Management:
         finally:
             self._ask("DELETE", f"users/{name}")
 
+    def set_password(self, user: str, password: str) -> None:
+        """Connections that are open stay open."""
+        self._ask("PUT", f"users/{quote(user, safe='')}", {"password": password, "tags": ""})
+
     @property
     def _vhost(self) -> str:
         return quote(self.vhost, safe="")

@@ -77,6 +77,15 @@ class PrivatePostgres:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(database)))
 
+    def change_password(self, database: str, password: str) -> None:
+        """The user has another password, and the connections to `database` are closed."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            role, secret = psycopg.sql.Identifier(USER), psycopg.sql.Literal(password)
+            connection.execute(psycopg.sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, secret))
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (database,)
+            )
+
     def start(self, timeout_seconds: float = 60) -> None:
         """Start the server and wait until it lets somebody in. Raises NoPostgresError."""
         if not self._data.exists():

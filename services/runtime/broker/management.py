@@ -10,7 +10,7 @@ import httpx
 
 from contracts.topology import Binding, Topology
 from services.runtime.amqp_url import broker_address
-from services.runtime.errors import BrokerRefused, BrokerTrouble
+from services.runtime.errors import BrokerTrouble, LoginRefused
 from services.runtime.settings import Settings
 
 ANSWER_SECONDS = 5.0
@@ -26,12 +26,19 @@ async def missing_bindings(settings: Settings, wanted: Topology) -> tuple[Bindin
     """
     if not settings.management_url:
         return ()
-    live = _bindings(await _ask(settings, f"bindings/{quote(broker_address(settings.amqp_url).vhost, safe='')}"))
+    path = f"bindings/{quote(broker_address(settings.current('amqp_url')).vhost, safe='')}"
+    try:
+        rows = await _ask(settings, path)
+    except LoginRefused:
+        if not settings.read_again("management_url"):
+            raise
+        rows = await _ask(settings, path)
+    live = _bindings(rows)
     return tuple(binding for binding in wanted.bindings if binding not in live)
 
 
 async def _ask(settings: Settings, path: str) -> Any:
-    url = f"{settings.management_url.rstrip('/')}/api/{path}"
+    url = f"{settings.current('management_url').rstrip('/')}/api/{path}"
     try:
         async with (
             asyncio.timeout(ANSWER_SECONDS),
@@ -48,7 +55,7 @@ async def _ask(settings: Settings, path: str) -> Any:
 
 def _check_status(status: int) -> None:
     if status in {401, 403}:
-        raise BrokerRefused(
+        raise LoginRefused(
             f"SAGA_MANAGEMENT_URL: HTTP {status}; the user needs its password and the tag management"
         )
     if status != 200:

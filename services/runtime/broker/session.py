@@ -20,7 +20,7 @@ from contracts.topology import HISTORY, Queue, Topology
 from services.runtime.amqp_url import broker_address
 from services.runtime.broker.tolerance import install
 from services.runtime.door import QueueCount
-from services.runtime.errors import BrokerRefused, BrokerTrouble
+from services.runtime.errors import BrokerRefused, BrokerTrouble, LoginRefused
 from services.runtime.settings import Settings
 
 CALL_SECONDS = 10
@@ -28,9 +28,12 @@ CALL_SECONDS = 10
 CLOSE_SECONDS = 2
 
 # What the broker answers when asking again would get the same answer.
-_REFUSALS = (
+_LOGIN_REFUSALS = (
     aiormq.exceptions.AuthenticationError,
     aiormq.exceptions.ProbableAuthenticationError,
+)
+_REFUSALS = (
+    *_LOGIN_REFUSALS,
     aiormq.exceptions.ConnectionNotAllowed,
     aiormq.exceptions.ChannelAccessRefused,
     aiormq.exceptions.ChannelPreconditionFailed,
@@ -82,6 +85,8 @@ def is_lost(error: Exception) -> bool:
 
 
 def _meant(error: BaseException) -> BrokerRefused | BrokerTrouble:
+    if isinstance(error, _LOGIN_REFUSALS):
+        return LoginRefused(said(error))
     if isinstance(error, _REFUSALS):
         return BrokerRefused(said(error))
     if isinstance(error, aiormq.exceptions.InvalidFrameError) and "OpenOk" in str(error):
@@ -117,7 +122,22 @@ def said(error: BaseException) -> str:
 async def connected(settings: Settings, name: str) -> AsyncIterator[AbstractConnection]:
     """A connection called `name` in the broker's tools. Raises BrokerRefused or BrokerTrouble."""
     install()
-    address = broker_address(settings.amqp_url)
+    try:
+        connection = await _connect(settings, name)
+    except LoginRefused:
+        # The password may have been changed: its file says the new one.
+        if not settings.read_again("amqp_url"):
+            raise
+        connection = await _connect(settings, name)
+    try:
+        yield connection
+    finally:
+        with contextlib.suppress(BrokerTrouble, BrokerRefused):
+            await in_time(connection.close(), CLOSE_SECONDS)
+
+
+async def _connect(settings: Settings, name: str) -> AbstractConnection:
+    address = broker_address(settings.current("amqp_url"))
     opening = aio_pika.connect(
         address.url,
         heartbeat=address.heartbeat_seconds,
@@ -126,14 +146,9 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[AbstractConn
         **address.options,
     )
     try:
-        connection = await in_time(opening, address.connect_seconds + 1)
+        return await in_time(opening, address.connect_seconds + 1)
     except BrokerRefused as error:
-        raise BrokerRefused(f"SAGA_AMQP_URL, {address.user} at {address.place}: {error}") from error
-    try:
-        yield connection
-    finally:
-        with contextlib.suppress(BrokerTrouble, BrokerRefused):
-            await in_time(connection.close(), CLOSE_SECONDS)
+        raise type(error)(f"SAGA_AMQP_URL, {address.user} at {address.place}: {error}") from error
 
 
 async def apply(connection: AbstractConnection, wanted: Topology, *, declare: bool) -> None:
