@@ -12,15 +12,15 @@ from saga_monitor.console.over import Over
 from saga_monitor.showing.tables import STATE_STYLES, STEP_GLYPHS
 
 _KEYS = (
-    ("↑ ↓ j k", "choose an order; PgUp PgDn by pages, g Home the first, G End the last"),
-    ("⏎", "its timeline: every event under the one that it answers"),
-    ("f F", "the next filter, the one before: in flight, troubled, a state, a flag"),
-    ("/", "search: part of an id, a client, a reason, …, in capitals or not; or a day"),
-    ("s S", "sort by the next column; in the other direction"),
+    ("↑ ↓ j k", "choose an order; PgUp PgDn, g Home, G End"),
+    ("⏎", "its timeline: each event under its cause"),
+    ("f F", "the next filter: a state, a flag; the one before"),
+    ("/", "search: an id, a client, a reason, …; or a day"),
+    ("s S", "sort by the next column; the other way round"),
     ("y", "copy the order's id"),
-    ("a", "everything that is wrong; ⏎ opens its order or its message"),
+    ("a", "what is wrong; ⏎ opens its order or message"),
     ("space", "pause the picture; the reading goes on"),
-    ("esc", "back; on the board, back to all orders, without search and sorting"),
+    ("esc", "back; on the board, back to all orders"),
     ("q", "quit; the last totals stay on the terminal"),
 )
 
