@@ -111,11 +111,11 @@ BAD = [
     ("nonsense", "not JSON"),
     ("[1]", "not a JSON object"),
     (GOOD % "NaN", "not JSON"),
-    (GOOD % "-1", "montant: input should be greater than 0"),
-    (GOOD % "1.001", "montant: decimal input should have no more than 2 decimal places"),
-    (GOOD % '"5"', "montant: an amount is a number"),
-    (GOOD.replace("quantite", "quantity") % "5", "quantite: field required"),
-    (GOOD.replace("CLIENT-123", "\\u0000") % "5", "client_id:"),
+    (GOOD % "-1", "montant must be greater than 0"),
+    (GOOD % "1.001", "montant must have at most 2 decimals"),
+    (GOOD % '"5"', "montant must be a number"),
+    (GOOD.replace("quantite", "quantity") % "5", "quantite is missing"),
+    (GOOD.replace("CLIENT-123", "\\u0000") % "5", "client_id holds a character that is not allowed"),
     ("[" * 100_000, "not JSON"),
 ]
 
