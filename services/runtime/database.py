@@ -40,6 +40,9 @@ IDENTITY = Table(
 _CONFLICTS = {"40001", "40P01"}
 # PostgreSQL: a table or a right has been taken away under a worker; no delivery is to blame for it.
 _MISSING = ("42501", "42P01", "42703", "3F000")
+# PostgreSQL: the statement or its values are at fault, whatever class the driver gives the error: a feature that is not
+# there, too many values, an exception that a trigger or a function raised, a limit of the program (appendix A).
+_OF_THE_STATEMENT = ("0A", "21", "22", "2F", "38", "39", "44", "54", "P0")
 _TAKEN = "another worker has this file; for several workers of a service use PostgreSQL"
 # SQLite: what another connection or a little room will end.
 _PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
@@ -99,6 +102,7 @@ class Database:
         if isinstance(origin, self.driver.IntegrityError) or state in _CONFLICTS:
             return Conflict(short(error))
         wrong = isinstance(origin, self.driver.DataError | self.driver.ProgrammingError)
+        wrong = wrong or state.startswith(_OF_THE_STATEMENT)
         return None if wrong and not state.startswith(_MISSING) else DatabaseTrouble(short(error))
 
     def refuses_login(self, trouble: Exception) -> bool:
