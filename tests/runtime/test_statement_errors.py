@@ -21,7 +21,9 @@ SQLSTATES = ["P0001", "54000", "0A000"]
 
 
 @pytest.mark.parametrize("sqlstate", SQLSTATES)
-def test_one_message_is_tried_again_and_the_others_are_carried_out(postgres: PrivatePostgres, sqlstate: str) -> None:
+def test_one_message_is_tried_again_and_the_others_are_carried_out(
+    postgres: PrivatePostgres, sqlstate: str
+) -> None:
     name = f"statement_{uuid.uuid4().hex[:12]}"
     postgres.create(name)
     settings = Settings(database_url=postgres.url(name))
