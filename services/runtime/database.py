@@ -40,8 +40,8 @@ IDENTITY = Table(
 _CONFLICTS = {"40001", "40P01"}
 # PostgreSQL: a table or a right has been taken away under a worker; no delivery is to blame for it.
 _MISSING = ("42501", "42P01", "42703", "3F000")
-# PostgreSQL: the statement or its values are at fault, whatever class the driver gives the error: a feature that is not
-# there, too many values, an exception that a trigger or a function raised, a limit of the program (appendix A).
+# PostgreSQL: the statement or its values are at fault, whatever class the driver gives the error: an unsupported
+# feature, an exception that a trigger or a function raised, a limit of the program (appendix A of its manual).
 _OF_THE_STATEMENT = ("0A", "21", "22", "2F", "38", "39", "44", "54", "P0")
 _TAKEN = "another worker has this file; for several workers of a service use PostgreSQL"
 # SQLite: what another connection or a little room will end.
