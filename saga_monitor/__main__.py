@@ -7,6 +7,7 @@ import functools
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Never
 
 try:
@@ -80,7 +81,7 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     console = console_of(wide=getattr(arguments, "wide", False))
     configure_logs(settings)
     if arguments.command is None:
-        asyncio.run(watch(opening, settings, console))
+        asyncio.run(watch(opening, settings, console, arguments.caption_file))
         return 0
     if arguments.command == "serve":
         asyncio.run(serving.serve(opening, serving.with_arguments(settings, arguments)))
@@ -102,6 +103,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Watch every order of the saga from the outside. Without a command: the live console.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--caption-file",
+        type=Path,
+        metavar="FILE",
+        help="the live console shows the text of this file on its first lines",
     )
     commands = parser.add_subparsers(dest="command", metavar="|".join(VERBS))
     for verb in VERBS.values():

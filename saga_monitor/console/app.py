@@ -17,7 +17,9 @@ from textual.widgets import DataTable, Footer, Input, Static
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.anomalies import Anomaly
 from saga_monitor.console import drawing
+from saga_monitor.console.caption import Caption
 from saga_monitor.console.ear import Ear
+from saga_monitor.console.first_anomalies import first_anomalies
 from saga_monitor.console.help import HelpScreen
 from saga_monitor.console.looks import COLOURS, CSS
 from saga_monitor.console.orders import Orders
@@ -26,12 +28,10 @@ from saga_monitor.console.picture import FILTERS, Camera, Picture, Special
 from saga_monitor.console.screens import AnomaliesScreen, OrderScreen
 from saga_monitor.console.sorting import Sorting
 from saga_monitor.console.text_screen import TextScreen, anomaly_text
-from saga_monitor.groups import how_many
 from saga_monitor.showing.standing import as_of
-from services.runtime import UserError, format_count
+from services.runtime import UserError
 
 PICTURE_SECONDS = 0.5
-_ANOMALIES_SHOWN = 4
 # On a low terminal the orders come first: how high it must be for these lines to be shown.
 _NEEDED_LINES = {"rates": 14, "troubles": 10, "view": 8}
 _SEARCH = f"part of an id, {', '.join(CHOREOGRAPHY.searched[:3])}, …; or a day: today; ⏎ keeps it, esc drops it"
@@ -39,7 +39,7 @@ _BOARDS_OWN = {"filter", "search", "anomalies", "pause", "help", "reset", "sort"
 
 
 class Board(App[None]):
-    """`begin` is called once the screen is there."""
+    """`begin` is called once the screen is there; `caption` gives the text above it, if any."""
 
     CSS = CSS
     TITLE = "chorégraphie"
@@ -60,18 +60,21 @@ class Board(App[None]):
         Binding("ctrl+c", "quit", show=False, priority=True),
     ]
 
-    def __init__(self, camera: Camera, ear: Ear, begin: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, camera: Camera, ear: Ear, begin: Callable[[], None] = lambda: None, caption: Callable[[], str] = str
+    ) -> None:
         if not os.environ.get("NO_COLOR"):
             os.environ.pop("NO_COLOR", None)  # set to nothing is not set (no-color.org); Textual takes it for set
         # Without colours of its own the terminal's are used, and those can be left out altogether.
         super().__init__(ansi_color="NO_COLOR" in os.environ)
         self.ansi_theme_dark = COLOURS
-        self.camera, self.ear, self._begin = camera, ear, begin
+        self.camera, self.ear, self._begin, self._caption = camera, ear, begin, caption
         self.broken: UserError | None = None
         self.paused = False
         self._shown: Picture | None = None
 
     def compose(self) -> ComposeResult:
+        yield Caption(self._caption)
         for name in ("heading", "rates", "states", "troubles", "news"):
             yield Static(id=name, classes="line")
         yield Static(id="anomalies")
@@ -126,6 +129,7 @@ class Board(App[None]):
 
     def _show(self, picture: Picture, now: dt.datetime) -> None:
         base = self.screen_stack[0]
+        base.query_one(Caption).redraw()
         for name, text in (
             ("heading", drawing.heading(picture, drawing.link_word(self.ear, now), paused=self.paused)),
             ("rates", drawing.rates(picture, self.size.width - 2)),
@@ -153,11 +157,7 @@ class Board(App[None]):
         shown.update(drawing.line(*news))
         anomalies, found = base.query_one("#anomalies", Static), self.ear.anomalies or ()
         anomalies.display = bool(found) and self.size.height >= _NEEDED_LINES["rates"]
-        lines = [drawing.anomaly_line(anomaly) for anomaly in found[:_ANOMALIES_SHOWN]]
-        if len(found) > _ANOMALIES_SHOWN:
-            more = how_many(found[_ANOMALIES_SHOWN - 1 :])
-            lines[-1] = drawing.line((f"… and {format_count(more)} more: press a", "bold red"))
-        anomalies.update(drawing.stacked(lines))
+        anomalies.update(first_anomalies(found))
 
     def _view(self, picture: Picture) -> Text:
         camera = self.camera

@@ -14,6 +14,7 @@ COLOURS = TerminalTheme(
 
 CSS = """
 Screen { background: $background; overflow: hidden; }
+#caption { height: auto; max-height: 2; padding: 0 1; background: $primary 40%; text-style: bold; }
 .line { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
 #anomalies { height: auto; max-height: 4; padding: 0 1; background: $error 10%;
              text-wrap: nowrap; text-overflow: ellipsis; }

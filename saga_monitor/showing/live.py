@@ -5,6 +5,7 @@ import datetime as dt
 import functools
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -22,9 +23,10 @@ from services.runtime import DatabaseRefused, Settings
 LINES_SECONDS = 0.5
 
 
-async def watch(opening: Opening, settings: Settings, console: Console) -> None:
+async def watch(opening: Opening, settings: Settings, console: Console, caption_file: Path | None = None) -> None:
     """Show the orders until SIGINT or SIGTERM: a screen on a terminal, lines on a pipe.
 
+    The screen shows the text of `caption_file` above the orders.
     Raises UserError when a person must change something.
     """
     store = Store(settings.monitor_database)
@@ -32,7 +34,8 @@ async def watch(opening: Opening, settings: Settings, console: Console) -> None:
     try:
         if console.is_terminal and not console.is_dumb_terminal:
             asking = functools.partial(open_to_ask, settings)
-            await on_screen(opening, asking, settings, store, queries, console)
+            caption = functools.partial(_text_of, caption_file) if caption_file else str
+            await on_screen(opening, asking, settings, store, queries, console, caption)
         else:
             await _on_pipe(opening, store, queries, settings, console)
     finally:
@@ -41,7 +44,13 @@ async def watch(opening: Opening, settings: Settings, console: Console) -> None:
 
 
 async def on_screen(
-    opening: Opening, asking: Opening, settings: Settings, store: Store, queries: Queries, console: Console
+    opening: Opening,
+    asking: Opening,
+    settings: Settings,
+    store: Store,
+    queries: Queries,
+    console: Console,
+    caption: Callable[[], str] = str,
 ) -> None:
     """The console; the last totals stay on the terminal. `asking` opens a connection that declares nothing."""
     # Drawing a screen takes a third of a second to learn, which the other verbs do not need.
@@ -57,7 +66,7 @@ async def on_screen(
             work.append(asyncio.ensure_future(task))
             work[-1].add_done_callback(lambda _: app.exit())
 
-    app = Board(Camera(queries), ear, begin)
+    app = Board(Camera(queries), ear, begin, caption)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, app.exit)
     try:
@@ -68,6 +77,14 @@ async def on_screen(
         await _stop(work)
     for line in farewell(queries.totals(dt.datetime.now(dt.UTC))):
         console.print(line)
+
+
+def _text_of(caption_file: Path) -> str:
+    """The caption as it is written now; none while the file is missing or cannot be read."""
+    try:
+        return caption_file.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
 
 
 async def _on_pipe(opening: Opening, store: Store, queries: Queries, settings: Settings, console: Console) -> None:

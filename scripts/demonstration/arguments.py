@@ -10,7 +10,8 @@ from scripts.demonstration.record import NOTHING_KEPT, kept
 _ABOUT = """\
 It makes a broker for itself: a private node of the installed rabbitmq-server, or a container; without either,
 rabbitmq-server is installed from Debian where that is allowed. With SAGA_AMQP_URL it uses that one; its virtual
-host must be empty, and is empty again afterwards. On a terminal, q and Ctrl-C end it.
+host must be empty, and is empty again afterwards. A private node is killed and started again with orders under
+way; another broker is left alone. It takes less than a minute. On a terminal, q and Ctrl-C end it.
 
 exit codes: 0 every order ended as it should, 1 one did not, 2 something must be changed (no broker to be had)
 """
@@ -21,11 +22,11 @@ GO_ON = 3
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="scripts/demo",
-        description="Four workers, a broker, an order of every kind, the monitor's console, a report.",
+        description="Four workers, a broker, orders of every kind, a worker and the broker killed, a report.",
         epilog=_ABOUT,
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--keep", action="store_true", help="leave it up, and say what to type next")
+    what.add_argument("--keep", action="store_true", help="leave it up, with the web page")
     what.add_argument("--stop", action="store_true", help="end what --keep left up")
     return parser.parse_args(arguments)
 

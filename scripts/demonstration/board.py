@@ -6,6 +6,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 
@@ -14,6 +15,7 @@ from scripts.demonstration.crew import Crew
 _MONITOR = "saga_monitor"
 # On a terminal: long enough to read what comes before the console, and to see the last change in it.
 LOOK_SECONDS = 2
+READ_SECONDS = 1.5
 
 
 class Board:
@@ -23,7 +25,8 @@ class Board:
     On a pipe its lines and these alternate.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, caption_file: Path) -> None:
+        self._caption_file = caption_file
         self._screen = console.is_terminal
         self._began = time.monotonic()
         self._watched: contextlib.ExitStack | None = None
@@ -36,18 +39,31 @@ class Board:
         else:
             print(line, flush=True)
 
+    def explain(self, text: str) -> None:
+        """Say what happens now, and on a terminal leave time to read it above the orders."""
+        self._caption(text)
+        self.say(text)
+        if self._screen:
+            time.sleep(READ_SECONDS)
+
+    def _caption(self, text: str) -> None:
+        # Whole or not at all: the console reads it twice a second.
+        fresh = self._caption_file.with_suffix(".new")
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(self._caption_file)
+
     def seconds(self) -> float:
         return time.monotonic() - self._began
 
     def open(self, crew: Crew) -> None:
         """Start the console."""
         if self._screen:
-            self.say("The monitor's console comes now; what was done is told after it. To end all of this: q")
+            self.say("The monitor's console comes now; its first line says what happens. To end all of this: q")
             time.sleep(LOOK_SECONDS)
         self._watched = contextlib.ExitStack()
         self._watched.enter_context(terminal_given_back())
         self._watched.callback(crew.end, _MONITOR)
-        crew.show(_MONITOR, _MONITOR)
+        crew.show(_MONITOR, _MONITOR, "--caption-file", str(self._caption_file))
 
     def look(self) -> None:
         """Leave time for the last change to be seen."""

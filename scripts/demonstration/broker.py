@@ -66,6 +66,26 @@ def obtain(folder: Path, environ: Mapping[str, str]) -> Broker:
     return _private(folder / "rabbitmq")
 
 
+def may_be_killed(broker: Broker) -> bool:
+    """Whether it is the demonstration's own process: one that was lent is left alone."""
+    return broker.kind == "private"
+
+
+def kill(broker: Broker) -> None:
+    """Kill the private node as a power cut does."""
+    PrivateNode(Path(broker.place), "demo").kill()
+
+
+def start_again(broker: Broker) -> None:
+    """Start the killed node on its data and its port. Raises NoBrokerError."""
+    try:
+        url = PrivateNode(Path(broker.place), "demo").start(START_SECONDS)
+    except NodeError as error:
+        raise NoBrokerError(str(error)) from error
+    if url != broker.url:
+        raise NoBrokerError("Another program has taken the port of the demonstration's broker: run it again.")
+
+
 def release(broker: Broker) -> None:
     """End it, or take away what was put there."""
     if broker.kind == "private":

@@ -43,6 +43,21 @@ class Crew:
                 start_new_session=True,  # a Ctrl-C is for the demonstration, which ends its workers in order
             )
 
+    def serve(self, name: str, *module: str) -> Path:
+        """Start a program of ours that stays up; returns the file that it writes to."""
+        path = self._logs / f"{name}.log"
+        with held(), path.open("wb") as log:
+            self._running[name] = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-m", *module],
+                cwd=ROOT,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return path
+
     def show(self, name: str, *module: str) -> None:
         """Start a program that shows itself where the demonstration is shown."""
         command = [sys.executable, "-m", *module]
@@ -69,6 +84,13 @@ class Crew:
 
     def resume(self, service: str) -> None:
         self._running[service].send_signal(signal.SIGCONT)
+
+    def kill(self, service: str) -> None:
+        """Kill a worker as a crash does: it is told nothing, and finishes nothing."""
+        with held():
+            self._running[service].kill()
+            self._running[service].wait()
+            del self._running[service]
 
     def check(self) -> None:
         """Raises DemoError when one has ended by itself, Interrupted when a person has left what is shown."""

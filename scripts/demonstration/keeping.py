@@ -16,6 +16,10 @@ The demonstration stays up. First, in another terminal, from the root of the rep
 
   . {settings}
 
+The web page of the monitor, to open in a browser:
+
+  {page}
+
 Then three commands to try:
 
   python -m saga_monitor                         # the live console; Ctrl-C leaves it
@@ -25,7 +29,9 @@ Then three commands to try:
 and, at the end:  ./scripts/demo --stop"""
 
 
-def keep(folder: Path, broker: Broker, workers: Mapping[str, tuple[int, str]], environ: Mapping[str, str]) -> str:
+def keep(
+    folder: Path, broker: Broker, workers: Mapping[str, tuple[int, str]], environ: Mapping[str, str], page: str
+) -> str:
     """Write down what is left up. Returns what to tell the person."""
     settings = folder / "settings"
     # How the workers write their logs is no business of what a person types.
@@ -34,7 +40,7 @@ def keep(folder: Path, broker: Broker, workers: Mapping[str, tuple[int, str]], e
     path = Path(os.environ.get("VIRTUAL_ENV", ROOT / ".venv")) / "bin"
     settings.write_text("".join([*lines, f'export PATH={shlex.quote(str(path))}:"$PATH"\n']), encoding="utf-8")
     note({"folder": str(folder), "broker": dataclasses.asdict(broker), "workers": dict(workers)})
-    return NEXT.format(settings=settings.relative_to(ROOT))
+    return NEXT.format(settings=settings.relative_to(ROOT), page=page)
 
 
 def stop() -> str:

@@ -98,5 +98,27 @@ OTHERS = tuple(
     for n in (1, 2, 3)
 )
 
+
+def _under_way(name: str) -> tuple[Kind, ...]:
+    return tuple(
+        Kind(
+            f"CMD-{name}-{n}",
+            "everything goes well, though something is killed meanwhile",
+            "CLIENT-456",
+            "PROD-456",
+            1,
+            Decimal("19.90"),
+            messages=CONFIRMED,
+        )
+        for n in range(1, 7)
+    )
+
+
+# Under way while a worker is killed, and while the broker is.
+WORKER_KILLED = _under_way("WORKER")
+BROKER_KILLED = _under_way("BROKER")
+UNDER_WAY = (*WORKER_KILLED, *BROKER_KILLED)
+
 AT_ONCE = (CREATED, OUT_OF_STOCK, TOO_POOR, BLOCKED, CANCELLED_AFTER, *OTHERS)
 KINDS = (*AT_ONCE, CANCELLED_BEFORE, TOO_LATE)
+ALL = (*KINDS, *UNDER_WAY)

@@ -12,10 +12,13 @@ from scripts.demonstration import acts, asking, keeping, record
 from scripts.demonstration.arguments import GO_ON, answer, parse
 from scripts.demonstration.board import Board
 from scripts.demonstration.broker import Broker, NoBrokerError, obtain, release
+from scripts.demonstration.counting import count, sentence
 from scripts.demonstration.crew import ROOT, Crew, DemoError
 from scripts.demonstration.interruption import Interrupted, held, ignore, listen
-from scripts.demonstration.kinds import KINDS
-from scripts.demonstration.showing import screen, show_orders, show_plan
+from scripts.demonstration.kinds import ALL, KINDS, UNDER_WAY
+from scripts.demonstration.showing import screen, show_orders, show_plan, show_under_way
+from scripts.demonstration.steps import Stage, await_workers
+from scripts.demonstration.web_page import serve_page
 from services.runtime import UserError, read_settings, silence_the_client
 
 
@@ -39,9 +42,9 @@ class Demonstration:
     def __init__(self, *, keep: bool) -> None:
         self._keep = keep
         self._console = screen()
-        self._board = Board(self._console)
         (ROOT / "var").mkdir(exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="demo-", dir=ROOT / "var"))
+        self._board = Board(self._console, self._folder / "caption")
         self._broker: Broker | None = None
         self._crew: Crew | None = None
 
@@ -73,11 +76,12 @@ class Demonstration:
         environ = self._environ(self._broker)
         self._crew = Crew(self._folder / "log", environ)
         settings = read_settings({key: value for key, value in environ.items() if key.startswith("SAGA_")})
-        stage = acts.Stage(self._crew, settings, environ, self._board.say)
+        stage = Stage(self._crew, settings, environ, self._board.say, self._board.explain, self._broker)
         self._board.say(f"The broker answers ({self._broker.kind}). Four workers ...")
         acts.open_shop(stage)
-        self._board.say(f"They hear. Now {len(KINDS)} orders; on the left their ids:")
+        self._board.say(f"They hear. Now {len(ALL)} orders, of which one of every kind:")
         show_plan(self._console, KINDS)
+        show_under_way(self._console, UNDER_WAY)
         sys.stdout.flush()
         self._board.open(self._crew)
         acts.play(stage)
@@ -88,17 +92,21 @@ class Demonstration:
             print(self._leave(stage), flush=True)
         return 0
 
-    def _judge(self, stage: acts.Stage) -> None:
+    def _judge(self, stage: Stage) -> None:
         self._board.say("Every order has ended. The monitor and the services are asked what they know ...")
-        seen, wrong = asking.ask(stage.settings, stage.environ, KINDS)
+        seen, wrong = asking.ask(stage.settings, stage.environ, ALL)
         print()
         show_orders(self._console, KINDS, seen)
-        cancelled = sum(1 for kind in KINDS if kind.raison)
-        print(f"\n{cancelled} of the {len(KINDS)} were meant to be refused or cancelled. The monitor's report:\n")
+        cancelled = sum(1 for kind in ALL if kind.raison)
+        print(f"\n{cancelled} of the {len(ALL)} were meant to be refused or cancelled. The monitor's report:\n")
         print(seen.shown)
         if wrong:
             raise DemoError("\n  ".join(["not as it should be:", *wrong]))
-        print(f"All {len(KINDS)} orders ended as they should: states, reasons, stock, money and messages agree.")
+        print(f"All {len(ALL)} orders ended as they should: states, reasons, stock, money and messages agree.")
+        counted = count(self._folder, ALL, seen)
+        print(sentence(counted))
+        if counted.lost or counted.twice:
+            raise DemoError(f"lost: {list(counted.lost)}; carried out twice: {list(counted.twice)}")
         self._board.say(f"That took {self._board.seconds():.0f} s.")
 
     def _environ(self, broker: Broker) -> Mapping[str, str]:
@@ -107,13 +115,14 @@ class Demonstration:
         log = {"SAGA_LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"}
         return {**others, **log, **acts.known_to(self._folder), "SAGA_AMQP_URL": broker.url}
 
-    def _leave(self, stage: acts.Stage) -> str:
+    def _leave(self, stage: Stage) -> str:
         assert self._broker is not None  # noqa: S101 - it has been used
         # Its deadline was for the demonstration.
         stage.crew.end("commande")
         stage.crew.work("commande")
-        acts.await_workers(stage, ["commande"])
-        return keeping.keep(self._folder, self._broker, stage.crew.leave(), stage.environ)
+        await_workers(stage, ["commande"])
+        page = serve_page(stage)
+        return keeping.keep(self._folder, self._broker, stage.crew.leave(), stage.environ, page)
 
     def _end(self, *, interrupted: bool, keep_logs: bool) -> None:
         ignore()

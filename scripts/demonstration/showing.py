@@ -55,3 +55,8 @@ def _row(kind: Kind, order: Mapping[str, Any]) -> dict[str, Text]:
 def show_plan(console: Console, kinds: Sequence[Kind]) -> None:
     for kind in kinds:
         console.print(Text(f"  {kind.commande_id:<20} {kind.about}"))
+
+
+def show_under_way(console: Console, kinds: Sequence[Kind]) -> None:
+    """One line for the orders during which something is killed."""
+    console.print(Text(f"  and {len(kinds)} more, under way while a worker and the broker are killed"))

@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from contracts.choreography import CHOREOGRAPHY
 from scripts.demonstration import kinds, verdict
-from scripts.demonstration.kinds import KINDS
+from scripts.demonstration.kinds import ALL, KINDS
 from scripts.demonstration.showing import show_orders
 from tests.scripts.conftest import environ
 
@@ -51,7 +52,12 @@ def test_every_order_ends_as_it_should_and_nothing_is_left(
     where = environ(SAGA_AMQP_URL=amqp_url)
     done = subprocess.run(DEMO, cwd=checkout, env=where, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"All {len(KINDS)} orders ended as they should" in done.stdout
+    assert f"All {len(ALL)} orders ended as they should" in done.stdout
+    assert f"{len(ALL)} orders, 0 lost, 0 carried out twice (counted in the 4 databases" in done.stdout
+    assert "WORKER KILLED" in done.stdout
+    # It was lent: whoever lent it wants it back alive.
+    assert "BROKER KILLED" not in done.stdout
+    assert "is not killed" in done.stdout
     for kind in KINDS:
         assert f"\t{kind.commande_id}\t{kind.state}\t" in done.stdout
     assert_nothing_is_left(checkout, management)
@@ -92,9 +98,12 @@ def test_what_is_kept_can_be_used_and_stopped(checkout: Path, amqp_url: str, man
     assert kept.returncode == 0, kept.stderr
     assert run(*DEMO, "--keep").returncode == 2
     settings = next(line.strip() for line in kept.stdout.splitlines() if line.strip().startswith(". var/"))
+    page = next(line.strip() for line in kept.stdout.splitlines() if line.strip().startswith("http://"))
+    with urllib.request.urlopen(page, timeout=20) as answer:
+        assert b"CMD-CREEE" in answer.read()
     used = run("bash", "-c", f"{settings}; python scripts/passer_commande.py && python -m saga_monitor list")
     assert used.returncode == 0, used.stderr
-    assert f"{len(KINDS) + 1} orders" in used.stdout
+    assert f"{len(ALL) + 1} orders" in used.stdout
     assert run(*DEMO, "--stop").returncode == 0
     assert_nothing_is_left(checkout, management)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.demonstration.kinds import KINDS
+from scripts.demonstration.kinds import ALL, KINDS
 from tests.scripts.conftest import environ
 from tests.scripts.test_demo import DEMO, assert_nothing_is_left, processes_of
 
@@ -139,7 +139,12 @@ def test_a_person_without_a_broker_sees_all_of_it(checkout: Path) -> None:
         assert what in told
     for kind in KINDS:
         assert kind.commande_id in told
-    assert f"All {len(KINDS)} orders ended as they should" in told
+    assert f"All {len(ALL)} orders ended as they should" in told
+    assert f"{len(ALL)} orders, 0 lost, 0 carried out twice" in told
+    console = window.shown.partition(SCREEN_TAKEN)[2].partition(SCREEN_GIVEN_BACK)[0].decode(errors="replace")
+    for caption in ("CMD-RUPTURE: out of stock", "WORKER KILLED", "BROKER KILLED", "The broker is back"):
+        assert caption in console
+    assert "broker away" in console
     assert "That took" in told
     assert b"The broker answers (private)" in window.shown
     assert (list((checkout / "var").iterdir()), processes_of(checkout)) == ([], [])

@@ -1,0 +1,39 @@
+"""The demonstration counts what was lost and what was done twice; it does not claim it."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING
+
+from scripts.demonstration import verdict
+from scripts.demonstration.counting import count, sentence
+from scripts.demonstration.kinds import KINDS
+from tests.scripts.test_demo import as_it_should_be
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_what_is_lost_or_done_twice_is_counted(tmp_path: Path) -> None:
+    tables = {
+        "stock": "CREATE TABLE outbox (commande_id, type)",
+        "paiement": "CREATE TABLE outbox (commande_id, type)",
+        "commande": "CREATE TABLE outbox (commande_id, type); CREATE TABLE commandes (commande_id, etat)",
+        "notification": "CREATE TABLE outbox (commande_id, type); CREATE TABLE envois (commande_id, modele)",
+    }
+    for service, script in tables.items():
+        with contextlib.closing(sqlite3.connect(tmp_path / f"{service}.sqlite3")) as connection:
+            connection.executescript(script)
+    seen = verdict.Seen(as_it_should_be()["orders"], {}, {})
+    with contextlib.closing(sqlite3.connect(tmp_path / "commande.sqlite3")) as connection, connection:
+        ended = [(kind.commande_id, "creee") for kind in KINDS[1:]]
+        connection.executemany("INSERT INTO commandes VALUES (?, ?)", ended)
+        connection.execute("INSERT INTO commandes VALUES (?, 'en_attente')", (KINDS[0].commande_id,))
+    with contextlib.closing(sqlite3.connect(tmp_path / "paiement.sqlite3")) as connection, connection:
+        twice = [(KINDS[1].commande_id, "paiement.effectue")] * 2
+        connection.executemany("INSERT INTO outbox VALUES (?, ?)", twice)
+    counted = count(tmp_path, KINDS, seen)
+    assert counted.lost == (KINDS[0].commande_id,)
+    assert counted.twice == (KINDS[1].commande_id,)
+    assert sentence(counted).startswith("10 orders, 1 lost, 1 carried out twice")
