@@ -6,7 +6,7 @@ import functools
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -19,6 +19,9 @@ from saga_monitor.showing.keeping_up import DATABASE_SECONDS, Witness, keep_smal
 from saga_monitor.showing.lines import Lines
 from saga_monitor.store import Store
 from services.runtime import DatabaseRefused, Settings
+
+if TYPE_CHECKING:
+    from saga_monitor.console.app import Board
 
 LINES_SECONDS = 0.5
 
@@ -33,9 +36,7 @@ async def watch(opening: Opening, settings: Settings, console: Console, caption_
     queries = Queries(settings.monitor_database, settings.stuck_after)
     try:
         if console.is_terminal and not console.is_dumb_terminal:
-            asking = functools.partial(open_to_ask, settings)
-            caption = functools.partial(_text_of, caption_file) if caption_file else str
-            await on_screen(opening, asking, settings, store, queries, console, caption)
+            await on_screen(opening, settings, store, queries, console, caption_file)
         else:
             await _on_pipe(opening, store, queries, settings, console)
     finally:
@@ -45,20 +46,20 @@ async def watch(opening: Opening, settings: Settings, console: Console, caption_
 
 async def on_screen(
     opening: Opening,
-    asking: Opening,
     settings: Settings,
     store: Store,
     queries: Queries,
     console: Console,
-    caption: Callable[[], str] = str,
+    caption_file: Path | None,
 ) -> None:
-    """The console; the last totals stay on the terminal. `asking` opens a connection that declares nothing."""
+    """The console; the last totals stay on the terminal. What it asks the broker for declares nothing."""
     # Drawing a screen takes a third of a second to learn, which the other verbs do not need.
     from saga_monitor.console.app import Board
     from saga_monitor.console.drawing import farewell
     from saga_monitor.console.picture import Camera
 
     ear, work = Ear(), list[asyncio.Future[None]]()
+    asking = functools.partial(open_to_ask, settings)
 
     def begin() -> None:
         pruning = keep_small(store, settings.monitor_keep_days)
@@ -66,7 +67,13 @@ async def on_screen(
             work.append(asyncio.ensure_future(task))
             work[-1].add_done_callback(lambda _: app.exit())
 
-    app = Board(Camera(queries), ear, begin, caption)
+    app = Board(Camera(queries), ear, begin, functools.partial(_text_of, caption_file))
+    await _run_to_its_end(app, work)
+    for line in farewell(queries.totals(dt.datetime.now(dt.UTC))):
+        console.print(line)
+
+
+async def _run_to_its_end(app: "Board", work: Sequence[asyncio.Future[None]]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, app.exit)
     try:
@@ -75,12 +82,12 @@ async def on_screen(
         app.raise_what_broke()
     finally:
         await _stop(work)
-    for line in farewell(queries.totals(dt.datetime.now(dt.UTC))):
-        console.print(line)
 
 
-def _text_of(caption_file: Path) -> str:
-    """The caption as it is written now; none while the file is missing or cannot be read."""
+def _text_of(caption_file: Path | None) -> str:
+    """The caption as it is written now; empty while there is no such file or it cannot be read."""
+    if caption_file is None:
+        return ""
     try:
         return caption_file.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
