@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.arguments import positive
 from scripts.benchmarks import absorbing, growing
+from scripts.phases import phases
 
 if TYPE_CHECKING:
     import argparse
@@ -39,16 +40,31 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     figures: dict[str, Any] = {"load": os.getloadavg()}
-    with tempfile.TemporaryDirectory(prefix="choregraphie-bench-") as folder:
-        if arguments.only != "grow":
+    absorbs, grows = arguments.only != "grow", arguments.only != "absorb"
+    with (
+        tempfile.TemporaryDirectory(prefix="choregraphie-bench-") as folder,
+        phases("bench monitor", _seconds(arguments)) as told,
+    ):
+        if absorbs:
+            told.begin(f"absorb: {arguments.events} events from a real stream, {arguments.runs} times")
             figures["absorb"] = absorbing.measure(Path(folder), arguments.events, arguments.runs)
-        if arguments.only != "absorb":
+        if grows:
+            told.begin(
+                f"grow: {arguments.orders} orders in the projection, then every page {arguments.asked} times"
+            )
             figures["grow"] = growing.measure(Path(folder), arguments.orders, arguments.asked)
     print(json.dumps(figures, indent=2) if arguments.json else _text(figures))
     broken = missed(figures)
     for promise in broken:
         print(f"missed: {promise}")
     return 1 if broken else 0
+
+
+def _seconds(arguments: argparse.Namespace) -> float:
+    """An estimate: a broker 10 s, 3000 events a second, 5000 orders a second."""
+    absorb = 10 + arguments.events * (arguments.runs + 1) / LEAST_EVENTS_PER_SECOND
+    grow = 5 + arguments.orders / 5000
+    return (absorb if arguments.only != "grow" else 0) + (grow if arguments.only != "absorb" else 0)
 
 
 def missed(figures: dict[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import services.simulation  # noqa: F401 - what is measured: where its packages are missing, the bench installs them
 from scripts.arguments import positive
+from scripts.phases import Phases, phases
 
 if TYPE_CHECKING:
     import argparse
@@ -34,7 +35,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    figures = measure(arguments.runs, arguments.times)
+    # A seed takes about half a second, a process a second to start.
+    seconds = arguments.times * (1.5 + arguments.runs * 0.5)
+    with phases("bench simulator", seconds) as told:
+        figures = measure(arguments.runs, arguments.times, told)
     print(json.dumps(figures, indent=2) if arguments.json else _text(figures))
     broken = missed(figures)
     for promise in broken:
@@ -42,11 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if broken else 0
 
 
-def measure(runs: int, times: int) -> dict[str, Any]:
+def measure(runs: int, times: int, told: Phases) -> dict[str, Any]:
     """`times` measurements of the same `runs` seeds, each in a process of its own."""
     load, each = os.getloadavg(), []
     for number in range(1, times + 1):
-        print(f"measurement {number} of {times}", file=sys.stderr)
+        told.begin(f"measurement {number} of {times}")
         additions = _seconds_for_additions()
         done = _simulate(runs)
         each.append({"sagas_per_second": done["sagas_per_second"], "additions_s": round(additions, 2)})

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from scripts.arguments import Parser, number, whole
+from scripts.phases import phases
 from tests.chaos.fleet import ROOT
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.nemesis import FAULTS, faults_for
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # Set for the process that has a mount namespace of its own, in which the disk of the databases may be filled.
 IN_NAMESPACE = "CHAOS_IN_NAMESPACE"
+# Beside the faults: the start (25 s), the calm until every retry has run (70 s), the verdict and the end (20 s).
+BESIDE_SECONDS = 115
 # More would only wait for one another on the machines that this runs on.
 MOST_WORKERS = 8
 
@@ -37,7 +40,12 @@ def parser() -> Parser:
         "Orders of every kind while things break, and a verdict on what became of them.",
         f"faults:\n{known}\n\nexit code: 0 all invariants hold, 1 not (the evidence is kept), 2 no broker",
     )
-    made.add_argument("--minutes", type=positive, default=3.0, help="how long things break (default: %(default)s)")
+    made.add_argument(
+        "--minutes",
+        type=positive,
+        default=3.0,
+        help="how long things break (default: %(default)s); start, calm and verdict take about 2 more",
+    )
     made.add_argument("--seed", type=whole, help="the same seed, the same schedule (default: drawn, and told)")
     made.add_argument(
         "--broker",
@@ -96,7 +104,9 @@ def main(arguments: list[str] | None = None) -> int:
     folder = ROOT / "var" / "chaos" / f"{time.strftime('%Y%m%d-%H%M%S')}-{asked.seed}"
     wanted = Wanted(asked.database, asked.broker, asked.workers, asked.mutant, asked.seed, with_disk)
     try:
-        report = conduct(wanted, Plan(asked.minutes, asked.seed, chosen, asked.rate), folder, say)
+        with phases(f"chaos, seed {asked.seed}", asked.minutes * 60 + BESIDE_SECONDS) as told:
+            told.begin("the broker, the workers and the monitor start")
+            report = conduct(wanted, Plan(asked.minutes, asked.seed, chosen, asked.rate), folder, told.begin)
     except NoStageError as error:
         shutil.rmtree(folder)
         say(str(error))

@@ -27,6 +27,19 @@ CHECKERS: dict[str, Checker] = {
     "I9": monitor_checker.monitor,
     "I10": hygiene_checker.hygiene,
 }
+# In the words of somebody who has not read the catalogue of faults.
+MEANINGS = {
+    "I1": "stock: what is on the shelves plus held plus sold is what there was",
+    "I2": "money: a created order has cost its price once, every other order nothing",
+    "I3": "end: every order is created, or cancelled and wholly undone, or visibly needs a person",
+    "I4": "one decision: no order is created twice or cancelled twice",
+    "I5": "agreement: stock, paiement and commande say the same of every order",
+    "I6": "nothing lost: every event was published, and reached every service that needs it",
+    "I7": "nothing twice: a message that came twice had one effect",
+    "I8": "dead letters: exactly the messages that had to be set aside are, with their reason",
+    "I9": "monitor: what it says is what the databases say, live and read again from the start",
+    "I10": "processes: no crash, no leak, no secret in a log, every worker ends in time",
+}
 # Without processes of its own, a scenario has nothing to say about hygiene, nor about a monitor.
 WITHOUT_PROCESSES = tuple(name for name in CHECKERS if name not in {"I9", "I10"})
 

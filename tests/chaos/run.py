@@ -88,6 +88,7 @@ class Run:
 
     def _trouble(self) -> int:
         """Orders and faults, until the time is over; how many orders."""
+        self._tell(f"orders and faults, for {self._plan.minutes:g} min of schedule")
         self._begun = time.monotonic()
         customers = Customers(self._stage.arena.client, self._plan.rate, self._plan.seed)
         try:
@@ -146,7 +147,7 @@ class Run:
                 fault.stop(self._stage)
 
     def _judge(self, orders: int) -> Report:
-        self._tell("no more faults; waiting until everything is quiet")
+        self._tell("no more faults; waiting until everything is quiet (calm)")
         begun = time.monotonic()
         restless: list[Violation] = []
         if not self._broken:
@@ -166,6 +167,7 @@ class Run:
 
     def _recorded(self) -> tuple[History, Books]:
         """The whole of it, or, when that cannot be had, what the client and the databases say."""
+        self._tell("the verdict: databases, history and monitor are read and compared")
         with self._told_of("what happened could not be recorded"):
             return self._stage.arena.record(leaving=True)
         books = Books()

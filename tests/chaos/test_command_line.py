@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,11 @@ import pytest
 from scripts.installed_server import NodeError
 from tests.chaos import __main__ as chaos
 from tests.chaos import scene
+from tests.chaos.judgement import CHECKERS, MEANINGS
 from tests.chaos.run import Plan, Report, Run
 from tests.chaos.scene import NoStageError, Wanted, conduct
 from tests.chaos.specimens import history
+from tests.chaos.verdict_text import written
 from tests.chaos.verdicts import Violation
 
 if TYPE_CHECKING:
@@ -117,3 +120,31 @@ def test_the_evidence_of_a_broken_run_is_kept(
     monkeypatch.setattr(chaos, "conduct", conducted)
     assert chaos.main(["--faults", "kill", "--seed", "1"]) == int(broken)
     assert folders[0].exists() == broken
+
+
+def test_each_invariant_is_said_in_plain_words() -> None:
+    lines = written(Report(), 1).splitlines()
+    assert set(MEANINGS) == set(CHECKERS)
+    for name, meaning in MEANINGS.items():
+        assert any(line.startswith(f"{name} ") and line.endswith(f"holds ({meaning})") for line in lines)
+
+
+def test_how_long_it_takes_is_said_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def conducted(wanted: Wanted, plan: Plan, folder: Path, tell: Any) -> Report:
+        folder.mkdir(parents=True)
+        tell("no more faults")
+        return Report()
+
+    monkeypatch.setattr(chaos, "ROOT", tmp_path)
+    monkeypatch.setattr(chaos, "conduct", conducted)
+    chaos.main(["--faults", "kill", "--seed", "1", "--minutes", "0.5", "--json"])
+    out, error = capsys.readouterr()
+    first, *told = error.splitlines()
+    assert "about 2 min 20 s in all" in first
+    assert [line.partition("] ")[2] for line in told] == [
+        "the broker, the workers and the monitor start",
+        "no more faults",
+    ]
+    assert json.loads(out)["seed"] == 1

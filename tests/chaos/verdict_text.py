@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from tests.chaos.judgement import MEANINGS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,7 +25,7 @@ def written(report: Report, seed: int) -> str:
         f"dead letters  {sum(report.letters.values())}  ({_counts(report.letters)})",
         f"quiet after   {report.quiet_seconds:.0f} s",
         *(f"note          {note}" for note in report.notes),
-        *(f"{name:14}{_verdict(report, name, n)}" for name, n in report.verdicts.items()),
+        *(f"{name:14}{_verdict(report, name, n)} ({MEANINGS[name]})" for name, n in report.verdicts.items()),
         *(f"  {violation}" for violation in report.violations[:MOST_SHOWN]),
     ]
     if len(report.violations) > MOST_SHOWN:
