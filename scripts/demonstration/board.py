@@ -15,7 +15,7 @@ from scripts.demonstration.crew import Crew
 _MONITOR = "saga_monitor"
 # On a terminal: long enough to read what comes before the console, and to see the last change in it.
 LOOK_SECONDS = 2
-READ_SECONDS = 1.5
+READ_SECONDS = 1.3
 
 
 class Board:

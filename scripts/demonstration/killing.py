@@ -33,7 +33,7 @@ def kill_the_broker(stage: Stage, queries: Queries) -> None:
     with held():
         broker.kill(stage.broker)
         stage.crew.resume("paiement")
-        stage.explain(f"BROKER KILLED with {len(BROKER_KILLED)} orders under way. Look at the line below")
+        stage.explain(f"BROKER KILLED with {len(BROKER_KILLED)} orders under way. Look below: broker away")
         broker.start_again(stage.broker)
     stage.explain("The broker is started again on its data: workers and monitor connect again by themselves")
     await_workers(stage, ["paiement"])

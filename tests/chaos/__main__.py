@@ -104,7 +104,10 @@ def main(arguments: list[str] | None = None) -> int:
     folder = ROOT / "var" / "chaos" / f"{time.strftime('%Y%m%d-%H%M%S')}-{asked.seed}"
     wanted = Wanted(asked.database, asked.broker, asked.workers, asked.mutant, asked.seed, with_disk)
     try:
-        with phases(f"chaos, seed {asked.seed}", asked.minutes * 60 + BESIDE_SECONDS) as told:
+        with phases(
+            f"chaos, seed {asked.seed} (faults, calm, verdict; less when the faults drawn are light)",
+            asked.minutes * 60 + BESIDE_SECONDS,
+        ) as told:
             told.begin("the broker, the workers and the monitor start")
             report = conduct(wanted, Plan(asked.minutes, asked.seed, chosen, asked.rate), folder, told.begin)
     except NoStageError as error:
