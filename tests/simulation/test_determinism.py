@@ -14,10 +14,10 @@ from services.simulation import Books, Outcome, plan, walk
 # Seed by seed what the run did and left behind, digested: the same for every Python and every machine. Whoever
 # changes what a run does puts the new digest here, which the failing test shows.
 SEEDS = {
-    3: "213f1c53753cd5425336e51dcbf673e7",
-    11: "8ce5da011525a9227f313956cbab5275",
-    42: "abbc9873c780e3527159627c1253ea8c",
-    313: "158433225a9356429fd272930e372877",
+    3: "680c1634f97cf5039a5aa906945fd1e5",
+    11: "1ad7526f9c9a41c8bb6c2f04d873c0a5",
+    42: "3cebf3639dd0e0d41fcd09cacc3d7a8d",
+    313: "e1255add64e0df8b2daa95d69b003f56",
 }
 ORDERS = 10
 ROOT = Path(__file__).parents[2]
