@@ -85,6 +85,8 @@ class Queries:
             asked.append((has(only.flag), ()))
         if only.in_flight:
             asked.append(("at_rest = 0", ()))
+        if only.troubled:
+            asked.append(("(urgent = 1 OR at_rest = 0 AND quiet_since < ?)", (self._silent_since(now),)))
         if only.state:
             asked.append(("state = ?", (only.state,)))
         return Condition([sql for sql, _ in asked], [value for _, values in asked for value in values])

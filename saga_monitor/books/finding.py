@@ -16,11 +16,12 @@ SHORT_LOOKS_AT = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Only:
-    """Which orders are wanted: in that state, with that flag, or of which something is awaited."""
+    """Which orders are wanted: in that state, with that flag, awaiting something, or for a person to look at."""
 
     state: State | None = None
     flag: Flag | None = None
     in_flight: bool = False
+    troubled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

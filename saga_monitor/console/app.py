@@ -14,7 +14,6 @@ from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.widgets import DataTable, Footer, Input, Static
 
-from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.anomalies import Anomaly
 from saga_monitor.console import drawing
 from saga_monitor.console.caption import Caption
@@ -24,8 +23,9 @@ from saga_monitor.console.help import HelpScreen
 from saga_monitor.console.looks import COLOURS, CSS
 from saga_monitor.console.orders import Orders
 from saga_monitor.console.over import copy
-from saga_monitor.console.picture import FILTERS, Camera, Picture, Special
+from saga_monitor.console.picture import FILTERS, MOST_ORDERS, Camera, Picture, Special
 from saga_monitor.console.screens import AnomaliesScreen, OrderScreen
+from saga_monitor.console.search_field import SearchField
 from saga_monitor.console.sorting import Sorting
 from saga_monitor.console.text_screen import TextScreen, anomaly_text
 from saga_monitor.showing.standing import as_of
@@ -34,7 +34,6 @@ from services.runtime import UserError
 PICTURE_SECONDS = 0.5
 # On a low terminal the orders come first: how high it must be for these lines to be shown.
 _NEEDED_LINES = {"rates": 14, "troubles": 10, "view": 8}
-_SEARCH = f"part of an id, {', '.join(CHOREOGRAPHY.searched[:3])}, …; or a day: today; ⏎ keeps it, esc drops it"
 _BOARDS_OWN = {"filter", "search", "anomalies", "pause", "help", "reset", "sort", "sort_back", "copy"}
 
 
@@ -80,7 +79,7 @@ class Board(App[None]):
         yield Static(id="anomalies")
         yield Static(id="view", classes="line")
         yield Orders()
-        yield Input(id="search", placeholder=_SEARCH)
+        yield SearchField(self._find)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -161,8 +160,13 @@ class Board(App[None]):
 
     def _view(self, picture: Picture) -> Text:
         camera = self.camera
-        what = f"orders found by {camera.search}" if camera.search else f"{camera.filter} orders"
-        return drawing.line((f"{what} · {len(picture.orders)} shown{camera.sorting}", "bold"))
+        searched = f" found by {camera.search}" if camera.search else ""
+        filtered = "" if searched and camera.filter is Special.ALL else f"{camera.filter} "
+        # What is sorted is what is shown: of more orders the first ones of the filter.
+        many = len(picture.orders) >= MOST_ORDERS
+        sorting = f"{camera.sorting}{' (of these)' if many else ''}" if camera.sorting.column else ""
+        shown = f"{'the first ' if many else ''}{len(picture.orders)} shown"
+        return drawing.line((f"{filtered}orders{searched} · {shown}{sorting}", "bold"))
 
     def on_resize(self, event: Resize) -> None:
         # The application's own size follows only after this.
@@ -170,27 +174,21 @@ class Board(App[None]):
         self.call_after_refresh(self.redraw)
 
     def action_filter(self, by: int) -> None:
-        self.camera.search = ""
         self.camera.filter = FILTERS[(FILTERS.index(self.camera.filter) + by) % len(FILTERS)]
         self._look_again()
 
     def action_search(self) -> None:
-        field = self.screen_stack[0].query_one("#search", Input)
-        field.display, field.value = True, ""
-        self.set_focus(field)
+        self.screen_stack[0].query_one(SearchField).open()
 
     @on(Input.Changed, "#search")
-    def _searched(self, event: Input.Changed) -> None:
-        self.camera.search = event.value
-        self._look_again()
+    def _typed(self, event: Input.Changed) -> None:
+        if event.input.display:
+            self._find(event.input.value)
 
-    @on(Input.Submitted, "#search")
-    def _found(self) -> None:
-        if self.screen_stack[0].query_one("#search", Input).display:
-            self._close_search()
-        else:
-            # Typed before the field had let go of the keys: it is for the order that was found.
-            self._selected()
+    def _find(self, text: str) -> None:
+        if text != self.camera.search:
+            self.camera.search = text
+            self._look_again()
 
     def action_reset(self) -> None:
         """Back to all orders."""
@@ -199,8 +197,7 @@ class Board(App[None]):
         self._look_again()
 
     def _close_search(self) -> None:
-        self.screen_stack[0].query_one("#search", Input).display = False
-        self.set_focus(self.board)
+        self.screen_stack[0].query_one(SearchField).close()
 
     def action_sort(self) -> None:
         self.camera.sorting = self.camera.sorting.next()

@@ -98,7 +98,7 @@ class Camera:
 
     def _chosen(self, now: dt.datetime) -> Sequence[Order]:
         if self.search:
-            return self.queries.found(self.search, Only(), MOST_ORDERS, now)
+            return self.queries.found(self.search, _only(self.filter), MOST_ORDERS, now)
         if isinstance(self.filter, State):
             return self.queries.orders(self.filter, MOST_ORDERS, now)
         if isinstance(self.filter, Flag):
@@ -116,6 +116,14 @@ class Camera:
             for order in more:
                 chosen.setdefault(order.commande_id, order)
         return list(chosen.values())[:MOST_ORDERS]
+
+
+def _only(chosen: Filter) -> Only:
+    if isinstance(chosen, State):
+        return Only(state=chosen)
+    if isinstance(chosen, Flag):
+        return Only(flag=chosen)
+    return Only(in_flight=chosen is Special.IN_FLIGHT, troubled=chosen is Special.TROUBLED)
 
 
 @dataclass(frozen=True)

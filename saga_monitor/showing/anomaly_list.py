@@ -47,11 +47,11 @@ def show_anomalies(asking: Asking, *, for_program: bool) -> int:
         print(json.dumps([as_json(anomaly) for anomaly in found], indent=2))
     else:
         full = not is_bounded(asking.console)
-        asking.console.print(_view(found, full=full), soft_wrap=full)
+        asking.console.print(anomaly_view(found, full=full), soft_wrap=full)
     return 1 if found else 0
 
 
-def _view(found: Sequence[Anomaly], *, full: bool) -> RenderableType:
+def anomaly_view(found: Sequence[Anomaly], *, full: bool) -> RenderableType:
     """`full`: a line each, however long."""
     if not found:
         return Text("nothing is wrong", style="green")
@@ -62,7 +62,7 @@ def _view(found: Sequence[Anomaly], *, full: bool) -> RenderableType:
 def _line(anomaly: Anomaly) -> Text:
     line = Text(f"{_since(anomaly)}  ", style="dim")
     line.append(f"{anomaly.kind.replace('_', ' '):<15}", style="bold red")
-    line.append_text(safe(whole_sentence(anomaly), limit=1000))
+    line.append_text(safe(_sentence(anomaly), limit=1000))
     return line
 
 
@@ -71,7 +71,12 @@ def _paragraph(anomaly: Anomaly) -> RenderableType:
     head = Text(anomaly.kind.replace("_", " ").upper(), style="bold red").append(
         f"  {_since(anomaly)}", style="dim"
     )
-    return Group(head, Padding(safe(whole_sentence(anomaly), limit=1000), (0, 0, 1, 4)))
+    return Group(head, Padding(safe(_sentence(anomaly), limit=1000), (0, 0, 1, 4)))
+
+
+def _sentence(anomaly: Anomaly) -> str:
+    shows = f" (`python -m saga_monitor letter {anomaly.letter}` shows it)" if anomaly.letter is not None else ""
+    return f"{whole_sentence(anomaly)}{shows}"
 
 
 def _since(anomaly: Anomaly) -> str:

@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "letter",
         help="one dead letter: its bytes, its headers, why it was set aside, what to do",
-        description="One dead letter, by its offset in the stream, which `show` and `anomalies --json` tell.",
+        description="One dead letter, by its offset in the stream, which `show` and `anomalies` tell.",
     )
     command.add_argument("offset", metavar="OFFSET", type=_offset, help="its offset in the stream")
     add_json(command)

@@ -19,7 +19,8 @@ from saga_monitor.verbs.session import Session, add_at, add_json, add_wide, posi
 
 _SEARCH = (
     f"only those found by TEXT: any part of the id, of {', '.join(CHOREOGRAPHY.searched)}, in capitals or not;"
-    " or a day on which they began: 2026-11-28, today, yesterday; the last to begin first"
+    " or a day on which they began: 2026-11-28, today, yesterday; the last to begin first; with"
+    " --at also by what was said of them since"
 )
 
 

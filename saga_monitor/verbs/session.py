@@ -130,5 +130,5 @@ def positive(text: str) -> int:
 def searchable(text: str) -> str:
     found = text.strip()
     if not 0 < len(found) <= LONGEST_SEARCH:
-        raise argparse.ArgumentTypeError(f"expected a text of at most {LONGEST_SEARCH} characters")
+        raise argparse.ArgumentTypeError(f"expected a text of 1 to {LONGEST_SEARCH} characters")
     return found

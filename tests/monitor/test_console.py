@@ -132,7 +132,7 @@ async def test_the_filter_goes_round_and_escape_leads_back(stream: Stream, monit
         await pilot.press("f")
         assert app.camera.filter == "in flight"
         assert "in flight orders · 1 shown" in "".join(screen_of(app))
-        await pilot.press("F", "F", "F", "F", "F", "F", "F", "F")
+        await pilot.press(*["F"] * 9)
         assert app.camera.filter == "COMPENSATED"
         await pilot.press("escape")
         assert "all orders · 2 shown" in "".join(screen_of(app))

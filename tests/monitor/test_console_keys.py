@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from textual.events import Key
 
 from contracts.topology import DETAIL_HEADER, REASON_HEADER, dlx
 from saga_monitor.anomalies import Anomaly, Kind
@@ -85,6 +86,70 @@ async def test_escape_clears_search_sorting_and_filter(stream: Stream, monitor: 
         assert "all orders · 63 shown " in "".join(screen_of(app))
         await pilot.press("slash", *"CMD-1", "enter", "escape")
         assert "all orders · 63 shown " in "".join(screen_of(app))
+
+
+@pytest.mark.parametrize(
+    ("presses", "filtered", "found"),
+    [
+        (1, "in flight", 3),
+        (2, "troubled", 3),
+        (3, "NEW", 0),
+        (4, "RUNNING", 3),
+        (9, "UNKNOWN", 0),
+        (11, "STUCK", 3),
+    ],
+)
+async def test_a_filter_keeps_the_search(
+    stream: Stream, monitor: Monitor, presses: int, filtered: str, found: int
+) -> None:
+    await many(stream, monitor)
+    stream.tell("CMD-SILENT", HELD)
+    await monitor.hear(stream)
+    app = board(monitor)
+    async with on_terminal(app, 100, 24) as pilot:
+        await pilot.press("slash", *"stock", "enter", *["f"] * presses)
+        assert f"{filtered} orders found by stock · {found} shown" in "".join(screen_of(app))
+        assert all("CMD-STOCK" in row for row in listed(app))
+        await pilot.press(*["F"] * presses)
+        assert "orders found by stock · 3 shown" in "".join(screen_of(app))
+
+
+@pytest.mark.parametrize(
+    ("keys", "search", "row"),
+    [
+        (["enter", "j", "j"], "cmd-0", 2),
+        (["enter", "G"], "cmd-0", 9),
+        (["enter", "s", "down"], "cmd-0", 1),
+        (["escape", "j"], "", 1),
+    ],
+)
+async def test_keys_right_after_the_search_are_the_boards(
+    stream: Stream, monitor: Monitor, keys: list[str], search: str, row: int
+) -> None:
+    await many(stream, monitor)
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+        # All at once, as a terminal hands over what was typed while the program was busy.
+        await pilot.press("slash")
+        for key in (*"cmd-0", *keys):
+            app.post_message(Key("minus" if key == "-" else key, key if len(key) == 1 else None))
+        await pilot.pause()
+        assert app.camera.search == search
+        assert app.board.cursor_row == row
+        assert app.focused is app.board
+
+
+async def test_of_very_many_orders_the_board_says_what_it_sorts(stream: Stream, monitor: Monitor) -> None:
+    for number in range(301):
+        stream.tell(f"CMD-{number:03}", CONFIRMED[:1], START)
+    await monitor.hear(stream)
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+        assert "all orders · the first 300 shown " in "".join(screen_of(app))
+        await pilot.press("s")
+        assert "all orders · the first 300 shown · by order ▲ (of these) " in "".join(screen_of(app))
+        await pilot.press("slash", *"cmd-00")
+        assert "orders found by cmd-00 · 10 shown · by order ▲ " in "".join(screen_of(app))
 
 
 async def test_the_board_is_sorted_by_each_column_both_ways(stream: Stream, monitor: Monitor) -> None:

@@ -6,14 +6,17 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from rich.console import Console
+
 from contracts.topology import DETAIL_HEADER, REASON_HEADER, dlx
+from saga_monitor.anomalies import Anomaly, Kind
 from saga_monitor.books import letters
+from saga_monitor.showing.anomaly_list import anomaly_view
 from tests.monitor.stage import HELD, START, said
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from tests.monitor.stage import Stream
 
@@ -58,6 +61,19 @@ def test_an_id_without_an_order_shows_what_was_heard_of_it(command: Any, stream:
     assert f"python -m saga_monitor letter {offset}" in out
     shown = json.loads(command("show", "--json", "--", "-CMD '1'")[1])
     assert (shown["state"], [one["offset"] for one in shown["dead_letters"]]) == (None, [offset])
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_the_list_of_what_is_wrong_says_how_to_see_each_letter(full: bool) -> None:
+    found = [Anomaly(Kind.DEAD_LETTER, None, "stock", START, "unreadable", "set aside", letter=n) for n in (7, 8)]
+    found.append(Anomaly(Kind.STUCK, "CMD-1", "stock", START, "unknown", "it waits"))
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(anomaly_view(found, full=full))
+    shown = " ".join(capture.get().split())
+    for offset in (7, 8):
+        assert f"set aside (`python -m saga_monitor letter {offset}` shows it)" in shown
+    assert shown.count("monitor letter ") == 2
 
 
 def test_an_offset_without_a_letter_is_one_line(command: Any, stream: Stream) -> None:
