@@ -4,7 +4,6 @@
 With --check it writes nothing, and says what is not as the code has it.
 """
 
-import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 try:
     from contracts.choreography import CHOREOGRAPHY, Choreography, EventClass
+    from scripts.arguments import Parser
     from scripts.layout import layout
     from scripts.settings_table import settings_table
 except ModuleNotFoundError as missing:
@@ -89,7 +89,7 @@ def with_parts(text: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("scripts/picture.py", __doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when something differs")
     options = parser.parse_args(arguments)
     now = README.read_text(encoding="utf-8")

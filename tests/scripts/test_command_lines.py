@@ -55,6 +55,12 @@ def test_a_mistake_is_one_line_and_makes_nothing(command: list[str], fresh: Path
     assert not (fresh / "var").exists()
 
 
+def test_a_mistake_to_the_generator_of_the_readme_is_one_line(checkout: Path) -> None:
+    done = run(checkout, [sys.executable, "scripts/picture.py", "--chek"])
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert done.stderr.startswith("scripts/picture.py: ")
+
+
 @pytest.mark.parametrize("command", ["demo", "test", "check", "lock", "rabbitmq", "bench"])
 def test_help_is_free(command: str, fresh: Path) -> None:
     done = run(fresh, [f"scripts/{command}", "--help"])
