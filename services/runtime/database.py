@@ -19,6 +19,7 @@ from services.runtime.journal import JOURNAL
 from services.runtime.migrations import MIGRATIONS
 from services.runtime.outbox import OUTBOX
 from services.runtime.postgresql import connection_parameters, schemas_of
+from services.runtime.resources import is_short
 from services.runtime.rows import Row
 from services.runtime.service import Migration, Service
 from services.runtime.settings import Settings
@@ -45,7 +46,7 @@ _MISSING = ("42501", "42P01", "42703", "3F000")
 _OF_THE_STATEMENT = ("0A", "21", "22", "2F", "38", "39", "44", "54", "P0")
 _TAKEN = "another worker has this file; for several workers of a service use PostgreSQL"
 # SQLite: what another connection or a little room will end.
-_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
+_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
 
 
 class Conflict(ChoregraphieError):
@@ -175,7 +176,8 @@ def _will_pass(error: Exception, engine: Engine) -> bool:
     cause = error.__cause__ or error
     origin = getattr(cause, "orig", None) or cause
     if engine.dialect.name == "sqlite":
-        return getattr(origin, "sqlite_errorcode", 0) & 0xFF in _PASSING
+        # SQLite cannot open a file that the process has no descriptor for, and gives no reason.
+        return getattr(origin, "sqlite_errorcode", 0) & 0xFF in _PASSING or is_short()
     return not is_refusal(origin, connection_parameters(engine))
 
 

@@ -32,6 +32,15 @@ def check_resources() -> None:
         raise found from error
 
 
+def is_short() -> bool:
+    """Whether this process has less than work needs at least."""
+    try:
+        check_resources()
+    except ResourceShortage:
+        return True
+    return False
+
+
 def check_disk(folder: Path) -> None:
     """Raises ResourceShortage when the disk of `folder` has next to no room, OSError when it cannot be asked."""
     found = os.statvfs(folder)

@@ -8,14 +8,27 @@ has closed it, and a file that this process holds already is known by its number
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import threading
 from pathlib import Path
 
-from services.runtime.errors import DatabaseRefused
+from services.runtime.errors import DatabaseRefused, DatabaseTrouble
 
 _Identity = tuple[int, int]
+
+# What this process or the machine has too little of at the moment. A disk that can only be read needs a person.
+_PASSING = {
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENOLCK,
+    errno.EINTR,
+    errno.EAGAIN,
+}
 
 _held: set[_Identity] = set()
 _holding = threading.Lock()
@@ -24,7 +37,8 @@ _holding = threading.Lock()
 class HeldFile:
     """The file of a database at `path`, made with its folder when there is none, and held until `release`.
 
-    Raises DatabaseRefused when somebody else holds it (`taken` says what to do), or it cannot be opened.
+    Raises DatabaseRefused when somebody else holds it (`taken` says what to do), or it cannot be opened, and
+    DatabaseTrouble when descriptors, memory or disk do not suffice now.
     """
 
     def __init__(self, path: Path, taken: str) -> None:
@@ -37,7 +51,8 @@ class HeldFile:
             with _holding:
                 self._descriptor, self._identity = _hold(path.absolute(), f"{path}: {taken}")
         except OSError as error:
-            raise DatabaseRefused(f"{path}: {error.strerror}") from None
+            kind = DatabaseTrouble if error.errno in _PASSING else DatabaseRefused
+            raise kind(f"{path}: {error.strerror}") from None
 
     def check(self) -> None:
         """Raises DatabaseRefused when the file, or SQLite's log beside it, is no longer the one that was opened.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from services.runtime import DatabaseRefused, Settings, open_database, open_desk, worker
+from services.runtime import DatabaseRefused, DatabaseTrouble, Settings, open_database, open_desk, worker
 from services.stock import SERVICE as STOCK
 from tests.support.facts import initiee
 from tests.support.fake_door import until
@@ -161,3 +163,31 @@ def leaves(error: BaseException | None) -> list[BaseException | None]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for part in error.exceptions for leaf in leaves(part)]
     return [error]
+
+
+def descriptors_left() -> list[int]:
+    """All descriptors that this process can still open."""
+    taken = []
+    with contextlib.suppress(OSError):
+        while True:
+            taken.append(os.open(os.devnull, os.O_RDONLY))
+    return taken
+
+
+@pytest.mark.parametrize("spare", [0, 1, 2])
+def test_a_database_waits_for_descriptors(spare: int, tmp_path: Path) -> None:
+    """Neither our own descriptor nor those of SQLite: what the process lacks now is no mistake in a setting."""
+    settings = at(tmp_path / "databases" / "stock.sqlite3")
+    open_database(STOCK, settings).close()
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limit)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, limit[1]))
+        taken = descriptors_left()
+        for _ in range(spare):
+            os.close(taken.pop())
+        for descriptor in taken:
+            stack.callback(os.close, descriptor)
+        with pytest.raises(DatabaseTrouble):
+            open_database(STOCK, settings)
+    open_database(STOCK, settings).close()
