@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import math
 import sys
 import time
 from typing import Any
@@ -40,9 +41,19 @@ def add(verbs: Any) -> None:
         "1 when not, or the broker is away.",
     )
     add_names(ready)
-    ready.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="wait this long for it")
+    ready.add_argument("--wait", type=_seconds, default=0, metavar="SECONDS", help="wait this long for it")
     ready.add_argument("--json", action="store_true", help="for programs")
     ready.set_defaults(do=_ready)
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number of seconds, such as 30")
+    return found
 
 
 def _run(options: argparse.Namespace, settings: Settings) -> int:

@@ -55,6 +55,13 @@ def test_a_mistake_is_one_line_and_makes_nothing(command: list[str], fresh: Path
     assert not (fresh / "var").exists()
 
 
+@pytest.mark.parametrize("seconds", ["soon", "nan", "inf", "-1", ""])
+def test_ready_waits_for_a_number_of_seconds(seconds: str, checkout: Path) -> None:
+    done = run(checkout, [sys.executable, "-m", "services", "ready", "stock", f"--wait={seconds}"])
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert "is not a number of seconds, such as 30" in done.stderr
+
+
 def test_a_mistake_to_the_generator_of_the_readme_is_one_line(checkout: Path) -> None:
     done = run(checkout, [sys.executable, "scripts/picture.py", "--chek"])
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
