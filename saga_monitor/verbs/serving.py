@@ -38,13 +38,22 @@ def add(commands: Any) -> None:
 
 def with_arguments(settings: Settings, arguments: argparse.Namespace) -> Settings:
     """The settings, with what the command line says in their place."""
-    given = {f"monitor_{name}": getattr(arguments, name) for name in ("host", "port", "token")}
-    return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
+    said = {f"monitor_{name}": getattr(arguments, name) for name in ("host", "port", "token")}
+    given = {name: value for name, value in said.items() if value is not None}
+    return settings.model_copy(update=given).without_files(given)
+
+
+def newer_token(settings: Settings) -> str:
+    """The token that its file holds now, when it is another one; else empty."""
+    found = settings.read_again("monitor_token")
+    return str(settings.current("monitor_token")) if found else ""
 
 
 async def serve(opening: Opening, settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises UserError when a person must change something."""
-    access = Access.at(settings.monitor_host, settings.monitor_token, settings.monitor_names)
+    access = Access.at(
+        settings.monitor_host, settings.monitor_token, settings.monitor_names, lambda: newer_token(settings)
+    )
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listening(settings.monitor_host, settings.monitor_port))
         store = stack.enter_context(contextlib.closing(Store(settings.monitor_database)))

@@ -3,7 +3,8 @@
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -23,6 +24,8 @@ LARGEST_HEAD_BYTES = 16 * 1024
 # Ours are much shorter, and Python refuses to read a number of more than 4300 digits.
 LONGEST_PATH = 2000
 MOST_AT_ONCE = 50
+# The file of the token is read again when a token is refused, but no more often than that.
+READ_AGAIN_SECONDS = 1.0
 HEADERS = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -34,22 +37,27 @@ HEADERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Access:
-    """`names`: by which the page may be called, beside addresses and localhost. An empty token asks for none."""
+    """`names`: by which the page may be called, beside addresses and localhost. An empty token asks for none.
+
+    `newer` reads the token again. An empty answer leaves the token as it is.
+    """
 
     token: str = ""
     names: frozenset[str] = frozenset()
+    newer: Callable[[], str] = str
+    read_at: float = float("-inf")
 
     @classmethod
-    def at(cls, host: str, token: str, names: Iterable[str]) -> "Access":
+    def at(cls, host: str, token: str, names: Iterable[str], newer: Callable[[], str] = str) -> "Access":
         """Raises BadSetting when others could come to `host` without a token."""
         if not token and not is_loopback(host):
             raise BadSetting(
                 f"listening at {host} lets others in: set a token (--token or SAGA_MONITOR_TOKEN_FILE),"
                 " or listen at 127.0.0.1"
             )
-        return cls(token, frozenset(name.lower() for name in (*names, host)))
+        return cls(token, frozenset(name.lower() for name in (*names, host)), newer)
 
     def answers_to(self, host: str) -> bool:
         """Whether a request with this Host header is meant for us.
@@ -66,7 +74,16 @@ class Access:
 
     def opens(self, given: bytes) -> bool:
         """Whether `given` is the token in UTF-8, in a time that does not tell how much of it is right."""
-        return _same(given, self.token.encode())
+        return _same(given, self.token.encode()) or (self._renewed() and _same(given, self.token.encode()))
+
+    def _renewed(self) -> bool:
+        """Whether the token is another one now."""
+        now, before = time.monotonic(), self.token
+        if now - self.read_at < READ_AGAIN_SECONDS:
+            return False
+        self.read_at = now
+        self.token = self.newer() or before
+        return self.token != before
 
     def lets_in(self, headers: Headers, cookies: Mapping[str, str]) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")

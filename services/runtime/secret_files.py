@@ -1,7 +1,8 @@
 """Settings that are kept in files, as secrets are: read at the start, and again when what they hold is refused."""
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import structlog
 from pydantic import BaseModel, PrivateAttr, ValidationError
@@ -32,6 +33,12 @@ class ReadFromFiles(BaseModel):
     def come_from(self, files: dict[str, tuple[str, str]]) -> None:
         """Remember for each field the key and the path of its file."""
         self._keys.update(files)
+
+    def without_files(self, names: Collection[str]) -> Self:
+        """A copy in which the fields `names` stay as they are, whatever their files say."""
+        copy = self.model_copy()
+        copy._keys = {name: file for name, file in self._keys.items() if name not in names}
+        return copy
 
     def current(self, name: str) -> Any:
         """The value of a field, as its file was read last."""
