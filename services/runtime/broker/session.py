@@ -136,12 +136,28 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[AbstractConn
             await in_time(connection.close(), CLOSE_SECONDS)
 
 
+class _ClosedOnFailure(aio_pika.Connection):
+    """Closes itself when it cannot be opened.
+
+    Otherwise the client closes it when it is collected, and Python warns on stderr when no loop runs there.
+    """
+
+    async def connect(self, timeout: float | None = None) -> None:
+        """Raises what the client raises."""
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            await self.close()
+            raise
+
+
 async def _connect(settings: Settings, name: str) -> AbstractConnection:
     address = broker_address(settings.current("amqp_url"))
     opening = aio_pika.connect(
         address.url,
         heartbeat=address.heartbeat_seconds,
         timeout=address.connect_seconds,
+        connection_class=_ClosedOnFailure,
         client_properties={"connection_name": f"{address.name} {name}".strip()},
         **address.options,
     )

@@ -1,0 +1,35 @@
+"""A connection that could not be opened leaves nothing behind that warns on stderr."""
+
+import subprocess
+import sys
+
+# A thread without a loop, as the one of the database is, collects what the client left. A process of its own,
+# because pytest keeps the records of the log, and with them the connection.
+PROGRAM = """
+import asyncio, gc, socket
+from services.runtime import BrokerTrouble, read_settings
+from services.runtime.broker.session import connected
+
+async def attempt():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    kept = []
+    try:
+        async with connected(read_settings({"SAGA_AMQP_URL": f"amqp://u:p@127.0.0.1:{port}/"}), "test"):
+            pass
+    except BrokerTrouble as error:
+        kept.append(error)
+    print(len(kept))
+    await asyncio.to_thread(lambda: (kept.clear(), gc.collect()))
+
+gc.disable()
+asyncio.run(attempt())
+"""
+
+
+def test_a_connection_that_failed_is_closed_before_it_is_collected() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-W", "always::RuntimeWarning", "-c", PROGRAM], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "1\n"
+    assert "never awaited" not in ended.stderr
