@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import sqlite3
 from contextlib import suppress
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, Any, Never
 
 import pytest
 
@@ -14,7 +14,7 @@ from saga_monitor import history
 from saga_monitor.catching_up import catch_up
 from saga_monitor.history import follow
 from saga_monitor.store import Store, Writer
-from services.runtime import BrokerRefused, DatabaseRefused
+from services.runtime import BrokerRefused, DatabaseRefused, LoginRefused, refusals
 from tests.monitor.conftest import SOON, Monitor
 from tests.monitor.stage import CONFIRMED, PLACED, START, Stream, undone
 
@@ -52,6 +52,27 @@ async def test_refused_at_the_first_try_it_gives_up(monitor: Monitor) -> None:
 
     with pytest.raises(BrokerRefused):
         await follow(refuse, monitor.store, monitor)
+
+
+async def test_a_login_that_was_good_and_stays_refused_ends_it(
+    stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "backoff", lambda _: 0.01)
+    monkeypatch.setattr(refusals, "REFUSED_SECONDS", 0.1)
+    good, refused = stream.opening(), False
+
+    def opening() -> Any:
+        if refused:
+            raise LoginRefused("bad password")
+        return good()
+
+    following = asyncio.create_task(follow(opening, monitor.store, monitor))
+    stream.tell("CMD-1", PLACED)
+    await _until(lambda: monitor.queries.totals(SOON).orders == 1)
+    refused = stream.away = True
+    with pytest.raises(LoginRefused, match="bad password; refused for"):
+        await asyncio.wait_for(following, 10)
+    assert "broker away" in monitor.links[-1]
 
 
 async def test_catching_up_falls_back_to_what_was_known(stream: Stream, tmp_path: Path) -> None:

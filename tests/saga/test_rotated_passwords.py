@@ -56,8 +56,9 @@ def test_a_worker_whose_password_stays_refused_ends_and_says_why(closed_shop: Sh
         shop.operator.set_password(user, "neu-4711")
         shop.operator.close_connections("stock", at_least=2)
         until(lambda: worker.exit_code is not None, "it ends", within_seconds=150)
-        last = worker.output().splitlines()[-1]
+        *before, last = worker.output().splitlines()
     assert worker.exit_code == 2
+    assert [line for line in before if not line.startswith("{")] == []
     assert last.startswith("services: SAGA_AMQP_URL, ")
     assert "refused for 60 s" in last
 
