@@ -14,11 +14,12 @@ RUN groupadd --gid 10001 saga \
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
+COPY choregraphie choregraphie
 COPY contracts contracts
 COPY services services
 COPY saga_monitor saga_monitor
 COPY scripts scripts
-RUN python -m compileall -q contracts services saga_monitor
+RUN python -m compileall -q choregraphie contracts services saga_monitor
 USER 10001:10001
 ENTRYPOINT ["python", "-m", "services"]
 CMD ["--help"]

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from contracts.envelope import Reason, Said
+from choregraphie.saga.envelope import Reason, Said
 
 
 class CommandeCreee(Said):

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from contracts.envelope import Identifier, Said
+from choregraphie.saga.envelope import Identifier, Said
 
 Modele = Literal["confirmation", "annulation", "rectificatif"]
 

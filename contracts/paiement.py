@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from contracts.envelope import Amount, AmountOrZero, Identifier, Reason, Said
+from choregraphie.saga.envelope import Amount, AmountOrZero, Identifier, Reason, Said
 
 
 class PaiementEffectue(Said):

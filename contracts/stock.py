@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from contracts.envelope import Amount, Identifier, Quantity, Reason, Said
+from choregraphie.saga.envelope import Amount, Identifier, Quantity, Reason, Said
 
 
 class StockReserve(Said):

@@ -11,20 +11,15 @@ from pathlib import Path
 from typing import Never
 
 try:
-    from saga_monitor.showing.live import watch
-    from saga_monitor.showing.printable import printable
-    from saga_monitor.verbs import anomalies, history, letters, orders, report, serving
-    from saga_monitor.verbs.session import begin
-    from services.runtime import (
-        Settings,
-        UserError,
-        configure_logs,
-        open_history,
-        open_streams,
-        output_lost,
-        read_settings,
-    )
-    from services.tables import console_of
+    from choregraphie import Settings, UserError, read_settings
+    from choregraphie.broker import open_history
+    from choregraphie.logs import configure_logs
+    from choregraphie.process.stdout_errors import open_streams, output_lost
+    from choregraphie.terminal.tables import console_of
+    from saga_monitor.cli import anomalies, history, letters, orders, report, serve
+    from saga_monitor.cli.context import begin
+    from saga_monitor.cli.watch import watch
+    from saga_monitor.text.sanitize import printable
 except ModuleNotFoundError as missing:
     print(
         f"saga_monitor: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual"
@@ -84,7 +79,7 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
         asyncio.run(watch(opening, settings, console, arguments.caption_file))
         return 0
     if arguments.command == "serve":
-        asyncio.run(serving.serve(opening, serving.with_arguments(settings, arguments)))
+        asyncio.run(serve.serve(opening, serve.with_arguments(settings, arguments)))
         return 0
     session = begin(arguments, settings, opening, console, dt.datetime.now(dt.UTC))
     return session.exit_code(int(arguments.run(arguments, session)))
@@ -123,7 +118,7 @@ VERBS = {
     "history": history,
     "anomalies": anomalies,
     "letter": letters,
-    "serve": serving,
+    "serve": serve,
 }
 
 

@@ -20,14 +20,14 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.alerting.lookout import Lookout, View
-from saga_monitor.anomalies import Anomaly, Kind
-from saga_monitor.books.tallies import BOUNDS_MS, OUTCOMES, REASONS, Spread, bounded, spread
-from saga_monitor.judging.reasons import Reason
-from saga_monitor.progress import State
-from saga_monitor.queries import Queries
-from saga_monitor.report import PLACED_STATES
-from saga_monitor.showing.standing import as_of
+from saga_monitor.alerting.watcher import Lookout, View
+from saga_monitor.analysis.saga_state import State
+from saga_monitor.diagnosis.anomalies import Anomaly, Kind
+from saga_monitor.diagnosis.causes import Reason
+from saga_monitor.projection.counters import BOUNDS_MS, OUTCOMES, REASONS, Spread, bounded, spread
+from saga_monitor.projection.queries import Queries
+from saga_monitor.reports.report import PLACED_STATES
+from saga_monitor.text.freshness import as_of
 
 _WHYS = ("unreadable", "unknown", "untrusted")
 _Labelled = Iterable[tuple[tuple[str, ...], float]]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("contracts", "services", "saga_monitor", "scripts")
+FOLDERS = ("choregraphie", "contracts", "services", "saga_monitor", "scripts")
 LONGEST = 115
 WIDTH = 28
 

@@ -10,9 +10,9 @@ from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
+from choregraphie.saga.envelope import MAX_BODY_BYTES, Said
+from choregraphie.saga.problems import first_problem
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
-from contracts.envelope import MAX_BODY_BYTES, Said
-from contracts.problems import first_problem
 
 S = TypeVar("S", bound=Said)
 

@@ -16,8 +16,12 @@ from typing import Any, NoReturn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 try:
+    from choregraphie import Settings, UserError, read_settings
+    from choregraphie.logs import configure_logs
+    from choregraphie.messaging import Fate
+    from choregraphie.process.stdout_errors import open_streams
+    from choregraphie.saga.envelope import Said
     from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
-    from contracts.envelope import Said
     from scripts.arguments import number, whole
     from scripts.ordering import (
         WrongOrderError,
@@ -32,7 +36,6 @@ try:
     )
     from scripts.progress import progress
     from scripts.saying import BrokerAwayError, NobodyListensError, Spoken, say
-    from services.runtime import Fate, Settings, UserError, configure_logs, open_streams, read_settings
 except ModuleNotFoundError as missing:
     print(
         f"passer_commande: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual"

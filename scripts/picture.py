@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 try:
-    from contracts.choreography import CHOREOGRAPHY, Choreography, EventClass
+    from choregraphie.saga.choreography import Choreography, EventClass
+    from contracts.choreography import CHOREOGRAPHY
     from scripts.arguments import Parser
     from scripts.layout import layout
     from scripts.settings_table import settings_table

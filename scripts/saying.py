@@ -7,20 +7,14 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
+from choregraphie import BrokerTrouble, Settings
+from choregraphie.amqp_url import broker_address
+from choregraphie.broker import Publisher, open_publisher
+from choregraphie.messaging import Fate, Outgoing, Properties
+from choregraphie.pipeline import backoff
+from choregraphie.saga.envelope import CONTENT_TYPE, Said, wrap
+from choregraphie.saga.topology import events, inbox
 from contracts.choreography import CHOREOGRAPHY
-from contracts.envelope import CONTENT_TYPE, Said, wrap
-from contracts.topology import events, inbox
-from services.runtime import (
-    BrokerTrouble,
-    Fate,
-    Outgoing,
-    Properties,
-    Publisher,
-    Settings,
-    backoff,
-    broker_address,
-    open_publisher,
-)
 
 SOURCE = "/clients/passer_commande"
 BATCH = 256

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from services.runtime import Settings
+from choregraphie import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,22 +1,12 @@
-"""The operator's door to the services: run workers, look at their state and books, say again what was said."""
+"""The command line of the order saga: `python -m services`."""
 
-import argparse
-import os
 import sys
 from collections.abc import Sequence
 
 try:
-    from services.runtime import (
-        BrokerTrouble,
-        DatabaseTrouble,
-        UserError,
-        open_streams,
-        output_lost,
-        read_settings,
-        silence_the_client,
-    )
-    from services.verbs import choreography, inspect, journal, outbox, run
-    from services.verbs.arguments import Parser
+    from choregraphie.cli.main import main as run_command_line
+    from choregraphie.process.stdout_errors import open_streams
+    from services.application import APP
 except ModuleNotFoundError as missing:
     print(
         f"services: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual environment,"
@@ -25,48 +15,10 @@ except ModuleNotFoundError as missing:
     )
     sys.exit(2)
 
-_EXAMPLES = """\
-examples:
-  python -m services run stock            a worker of one service
-  python -m services run all              all of them in one process
-  python -m services ready stock --wait 30
-  python -m services inspect stock        what is on the shelves, held and sold
-  python -m services journal CMD-0001     what every service did for an order
-  python -m services outbox list          what was decided and not yet said
-  python -m services choreography check   is the saga sound? before it runs
-
-Settings come from the environment (SAGA_AMQP_URL, SAGA_DATABASE_URL, …); see the README.
-"""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code: 0 well, 1 no, 2 a person must change something."""
-    options = _parser().parse_args(arguments)
-    silence_the_client()
-    try:
-        code = int(options.do(options, read_settings(os.environ)))
-        sys.stdout.flush()
-        return code
-    except (UserError, BrokerTrouble, DatabaseTrouble) as error:
-        print(f"services: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    except OSError as error:
-        return output_lost("services", error)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="python -m services",
-        description="Run and inspect the services of the saga.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for module in (run, inspect, journal, outbox, choreography):
-        module.add(verbs)
-    return parser
+    """Run the command line; the exit code: 0 success, 1 negative result, 2 usage or configuration error."""
+    return run_command_line(APP, arguments)
 
 
 if __name__ == "__main__":

@@ -14,22 +14,22 @@ from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.widgets import DataTable, Footer, Input, Static
 
-from saga_monitor.anomalies import Anomaly
-from saga_monitor.console import drawing
+from choregraphie import UserError
+from saga_monitor.console import rendering
 from saga_monitor.console.caption import Caption
-from saga_monitor.console.ear import Ear
 from saga_monitor.console.first_anomalies import first_anomalies
 from saga_monitor.console.help import HelpScreen
-from saga_monitor.console.looks import COLOURS, CSS
-from saga_monitor.console.orders import Orders
+from saga_monitor.console.order_table import Orders
 from saga_monitor.console.over import copy
-from saga_monitor.console.picture import FILTERS, MOST_ORDERS, Camera, Picture, Special
 from saga_monitor.console.screens import AnomaliesScreen, OrderScreen
 from saga_monitor.console.search_field import SearchField
+from saga_monitor.console.snapshot import FILTERS, MOST_ORDERS, Camera, Picture, Special
 from saga_monitor.console.sorting import Sorting
+from saga_monitor.console.status import Ear
 from saga_monitor.console.text_screen import TextScreen, anomaly_text
-from saga_monitor.showing.standing import as_of
-from services.runtime import UserError
+from saga_monitor.console.theme import COLOURS, CSS
+from saga_monitor.diagnosis.anomalies import Anomaly
+from saga_monitor.text.freshness import as_of
 
 PICTURE_SECONDS = 0.5
 # On a low terminal the orders come first: how high it must be for these lines to be shown.
@@ -130,10 +130,10 @@ class Board(App[None]):
         base = self.screen_stack[0]
         base.query_one(Caption).redraw()
         for name, text in (
-            ("heading", drawing.heading(picture, drawing.link_word(self.ear, now), paused=self.paused)),
-            ("rates", drawing.rates(picture, self.size.width - 2)),
-            ("states", drawing.states(picture.totals)),
-            ("troubles", drawing.troubles(picture.totals)),
+            ("heading", rendering.heading(picture, rendering.link_word(self.ear, now), paused=self.paused)),
+            ("rates", rendering.rates(picture, self.size.width - 2)),
+            ("states", rendering.states(picture.totals)),
+            ("troubles", rendering.troubles(picture.totals)),
             ("view", self._view(picture)),
         ):
             base.query_one(f"#{name}", Static).update(text)
@@ -153,7 +153,7 @@ class Board(App[None]):
         base, news = self.screen_stack[0], self.ear.news(now)
         shown = base.query_one("#news", Static)
         shown.display = bool(news)
-        shown.update(drawing.line(*news))
+        shown.update(rendering.line(*news))
         anomalies, found = base.query_one("#anomalies", Static), self.ear.anomalies or ()
         anomalies.display = bool(found) and self.size.height >= _NEEDED_LINES["rates"]
         anomalies.update(first_anomalies(found))
@@ -166,7 +166,7 @@ class Board(App[None]):
         many = len(picture.orders) >= MOST_ORDERS
         sorting = f"{camera.sorting}{' (of these)' if many else ''}" if camera.sorting.column else ""
         shown = f"{'the first ' if many else ''}{len(picture.orders)} shown"
-        return drawing.line((f"{filtered}orders{searched} · {shown}{sorting}", "bold"))
+        return rendering.line((f"{filtered}orders{searched} · {shown}{sorting}", "bold"))
 
     def on_resize(self, event: Resize) -> None:
         # The application's own size follows only after this.

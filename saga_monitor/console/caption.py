@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from textual.widgets import Static
 
-from saga_monitor.showing.tables import safe
+from saga_monitor.text.tables import safe
 
 
 class Caption(Static):

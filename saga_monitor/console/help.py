@@ -7,9 +7,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.anomalies import Anomaly
 from saga_monitor.console.over import Over
-from saga_monitor.showing.tables import STATE_STYLES, STEP_GLYPHS
+from saga_monitor.diagnosis.anomalies import Anomaly
+from saga_monitor.text.tables import STATE_STYLES, STEP_GLYPHS
 
 _KEYS = (
     ("↑ ↓ j k", "choose an order; PgUp PgDn, g Home, G End"),

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from saga_monitor.anomalies import Anomaly
+from saga_monitor.diagnosis.anomalies import Anomaly
 
 
 class Over(Screen[Anomaly | None]):

@@ -12,17 +12,17 @@ from textual.widgets import Footer, OptionList, Static, Tree
 from textual.widgets.option_list import Option
 from textual.widgets.tree import TreeNode
 
-from saga_monitor.anomalies import Anomaly
-from saga_monitor.console import drawing
-from saga_monitor.console.branches import after_the_tree, dead_text, node_text, retry_text
-from saga_monitor.console.ear import Ear
+from saga_monitor.console import rendering
 from saga_monitor.console.over import Over
-from saga_monitor.console.picture import Story, story
+from saga_monitor.console.snapshot import Story, story
+from saga_monitor.console.status import Ear
 from saga_monitor.console.text_screen import TextScreen, letter_text
-from saga_monitor.judging.timeline import Node, timeline
-from saga_monitor.queries import Queries
-from saga_monitor.showing.anomaly_words import whole_sentence
-from saga_monitor.showing.tables import safe
+from saga_monitor.console.timeline_text import after_the_tree, dead_text, node_text, retry_text
+from saga_monitor.diagnosis.anomalies import Anomaly
+from saga_monitor.projection.queries import Queries
+from saga_monitor.reports.timeline import Node, timeline
+from saga_monitor.text.anomaly_words import whole_sentence
+from saga_monitor.text.tables import safe
 
 
 class OrderScreen(Over):
@@ -78,14 +78,14 @@ class OrderScreen(Over):
     def redraw(self, now: dt.datetime) -> None:
         """Show what is known of the order now."""
         told = story(self._queries, self._commande_id, now)
-        heading = drawing.line(drawing.link_word(self._ear, now), ("  ", ""))
+        heading = rendering.line(rendering.link_word(self._ear, now), ("  ", ""))
         if told is None:
-            unknown = drawing.line((f"{self._commande_id} is not in the history", "red"))
+            unknown = rendering.line((f"{self._commande_id} is not in the history", "red"))
             self.query_one("#order", Static).update(heading.append_text(unknown))
             return
-        self.query_one("#order", Static).update(heading.append_text(drawing.order_heading(told.order, now)))
-        self.query_one("#times", Static).update(drawing.step_times(told.order))
-        self.query_one("#remains", Static).update(drawing.waiting_line(told.order))
+        self.query_one("#order", Static).update(heading.append_text(rendering.order_heading(told.order, now)))
+        self.query_one("#times", Static).update(rendering.step_times(told.order))
+        self.query_one("#remains", Static).update(rendering.waiting_line(told.order))
         wrong = self.query_one("#wrong", Static)
         mine = [anomaly for anomaly in self._ear.anomalies or () if anomaly.commande_id == self._commande_id]
         wrong.display = bool(mine)
@@ -159,7 +159,7 @@ class AnomaliesScreen(Over):
 
     def redraw(self, now: dt.datetime) -> None:
         """Show what was judged last."""
-        said = drawing.line(drawing.link_word(self._ear, now), (" · ", ""), drawing.verdict(self._ear, now))
+        said = rendering.line(rendering.link_word(self._ear, now), (" · ", ""), rendering.verdict(self._ear, now))
         self.query_one("#verdict", Static).update(said)
         found = tuple(self._ear.anomalies or ())
         if found != self._listed:

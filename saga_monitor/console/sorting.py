@@ -4,8 +4,8 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from saga_monitor.progress import State
-from saga_monitor.queries import Order
+from saga_monitor.analysis.saga_state import State
+from saga_monitor.projection.queries import Order
 
 _STATES = list(State)
 _Key = Callable[[Order, dt.datetime], tuple[int | float | str, ...]]

@@ -9,12 +9,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Footer, Static
 
-from saga_monitor.anomalies import Anomaly
-from saga_monitor.books.letters import letter_at, mentions
 from saga_monitor.console.over import Over
-from saga_monitor.queries import Queries
-from saga_monitor.showing.letter_text import letter_view, mentions_view
-from saga_monitor.showing.safe_text import safe
+from saga_monitor.diagnosis.anomalies import Anomaly
+from saga_monitor.projection.dead_letters import letter_at, mentions
+from saga_monitor.projection.queries import Queries
+from saga_monitor.text.dead_letter_text import letter_view, mentions_view
+from saga_monitor.text.safe_text import safe
 
 
 class TextScreen(Over):

@@ -9,15 +9,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from saga_monitor import report
-from saga_monitor.anomalies import as_json
-from saga_monitor.books.letters import mentions
-from saga_monitor.showing.letters import mentions_json
+from choregraphie import UserError
+from saga_monitor.diagnosis.anomalies import as_json
+from saga_monitor.projection.dead_letters import mentions
+from saga_monitor.reports import report
+from saga_monitor.text.dead_letter_page import mentions_json
+from saga_monitor.web.context import Site
 from saga_monitor.web.filters import Filters, known, read_filters
+from saga_monitor.web.live_updates import Pulse
 from saga_monitor.web.pages import wanted_id
-from saga_monitor.web.pulse import Pulse
-from saga_monitor.web.site import Site
-from services.runtime import UserError
 
 
 class Api:

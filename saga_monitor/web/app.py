@@ -11,15 +11,15 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from choregraphie import UserError
+from saga_monitor.web.access import MOST_AT_ONCE, Access, Guard
 from saga_monitor.web.api import Api
+from saga_monitor.web.context import Site
 from saga_monitor.web.filters import BadRequestError
-from saga_monitor.web.guard import MOST_AT_ONCE, Access, Guard
 from saga_monitor.web.letter_pages import LetterPages
 from saga_monitor.web.login import Login
 from saga_monitor.web.pages import Pages
-from saga_monitor.web.paper import HERE
-from saga_monitor.web.site import Site
-from services.runtime import UserError
+from saga_monitor.web.templating import HERE
 
 _FOR_PROGRAMS = "/api/orders, /api/orders/{id}, /api/letters/{offset}, /api/report and /api/anomalies"
 _TITLES = {400: "That cannot be asked", 404: "Not here", 405: "This monitor only shows", 503: "Not just now"}

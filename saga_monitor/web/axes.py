@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from saga_monitor.web.filters import BadRequestError
-from saga_monitor.web.paper import number
+from saga_monitor.web.templating import number
 
 # A phone writes larger: on the left there must be room for its "100 ms", and for a hundred thousand.
 WIDTH, HEIGHT, LEFT = 540, 200, 68

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from saga_monitor.books.minutes import percentiles
-from saga_monitor.showing.tables import took
+from saga_monitor.projection.time_series import percentiles
+from saga_monitor.text.tables import took
 from saga_monitor.web.axes import Axis, Place, Window, by_powers, plain, say_number
 
 Spans = Mapping[int, Mapping[str, int]]

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.showing.tables import took
-from saga_monitor.web.roles import GLYPHS, hearers, in_order, role, speaker
-from saga_monitor.web.story import Moment
+from saga_monitor.text.tables import took
+from saga_monitor.web.event_roles import GLYPHS, hearers, in_order, role, speaker
+from saga_monitor.web.narrative import Moment
 
 MOST_ROWS = 60
 _HEAD, _FOOT = 46, 14

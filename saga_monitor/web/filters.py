@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-from saga_monitor.books.finding import Only
-from saga_monitor.books.search import LONGEST_SEARCH
-from saga_monitor.progress import Flag, State
+from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.projection.search import LONGEST_SEARCH
+from saga_monitor.projection.search_query import Only
 
 IN_FLIGHT = "IN_FLIGHT"
 STATES = (IN_FLIGHT, *State)

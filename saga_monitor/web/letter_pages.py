@@ -6,11 +6,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from saga_monitor.books.letters import Letter, Mentions, letter_at
-from saga_monitor.showing import letters
+from saga_monitor.projection.dead_letters import Letter, Mentions, letter_at
+from saga_monitor.text import dead_letter_page
+from saga_monitor.web.context import Site
 from saga_monitor.web.filters import known
 from saga_monitor.web.reader import Reader
-from saga_monitor.web.site import Site
 
 # The largest offset that the file can hold.
 _LAST_OFFSET = 2**63 - 1
@@ -34,11 +34,11 @@ class LetterPages:
                 reader,
                 now=now,
                 letter=letter,
-                why=letters.why(letter),
-                advice=letters.advice(letter, order),
-                commands=list(letters.commands(letter, order)),
-                headers=letters.headers(letter),
-                body=letters.body(letter),
+                why=dead_letter_page.why(letter),
+                advice=dead_letter_page.advice(letter, order),
+                commands=list(dead_letter_page.commands(letter, order)),
+                headers=dead_letter_page.headers(letter),
+                body=dead_letter_page.body(letter),
             )
 
     def api(self, request: Request) -> Response:
@@ -48,7 +48,8 @@ class LetterPages:
             letter = wanted_letter(request, reader)
             order = reader.order(letter.commande_id, now) if letter.commande_id else None
         return JSONResponse(
-            letters.as_json(letter) | {"why": letters.why(letter), "do": letters.advice(letter, order)}
+            dead_letter_page.as_json(letter)
+            | {"why": dead_letter_page.why(letter), "do": dead_letter_page.advice(letter, order)}
         )
 
 

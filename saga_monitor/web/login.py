@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
-from saga_monitor.web.guard import COOKIE, Access, is_loopback
+from saga_monitor.web.access import COOKIE, Access, is_loopback
 
 _LARGEST_FORM = 4096
 _WRONG_TOKEN_SECONDS = 0.5

@@ -9,22 +9,22 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from choregraphie.terminal.formats import format_count
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.anomalies import anomalies_of_order
-from saga_monitor.books.letters import mentions
-from saga_monitor.books.minutes import percentiles
-from saga_monitor.progress import Flag, State
-from saga_monitor.queries import Totals
-from saga_monitor.reading.facts import Facts
-from saga_monitor.report import PLACED_STATES
-from saga_monitor.web import axes, charts, diagram, story
+from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.diagnosis.anomalies import anomalies_of_order
+from saga_monitor.projection.dead_letters import mentions
+from saga_monitor.projection.queries import Totals
+from saga_monitor.projection.time_series import percentiles
+from saga_monitor.records.broker_status import Facts
+from saga_monitor.reports.report import PLACED_STATES
+from saga_monitor.web import axes, charts, diagram, narrative
+from saga_monitor.web.context import Site
+from saga_monitor.web.event_roles import in_order
 from saga_monitor.web.filters import IN_FLIGHT, LONGEST_ID, STATES, known, read_filters
 from saga_monitor.web.letter_pages import key_page
-from saga_monitor.web.raw import RawUnavailableError
+from saga_monitor.web.raw_events import RawUnavailableError
 from saga_monitor.web.reader import Reader
-from saga_monitor.web.roles import in_order
-from saga_monitor.web.site import Site
-from services.runtime import format_count
 
 _LETTERS_SHOWN = 100
 _LATELY_MINUTES = 5
@@ -64,19 +64,19 @@ class Pages:
                     return key_page(self._site, request, reader, id_, found)
                 raise HTTPException(404, f"No order {id_} in the history.")
             letters = reader.letters(_LETTERS_SHOWN, id_)
-            told = story.moments(order, reader.events(id_), reader.retries(id_), letters)
+            told = narrative.moments(order, reader.events(id_), reader.retries(id_), letters)
             return self._site.page(
                 request,
                 "order.html",
                 reader,
                 now=now,
                 order=order,
-                headline=story.headline(order, now),
-                reason=story.reason(told),
-                reason_by=story.reason_by(told),
-                step_words={step.step: story.step_word(order, step) for step in order.steps},
-                remaining=story.remaining(order),
-                compensation=story.compensation(order),
+                headline=narrative.headline(order, now),
+                reason=narrative.reason(told),
+                reason_by=narrative.reason_by(told),
+                step_words={step.step: narrative.step_word(order, step) for step in order.steps},
+                remaining=narrative.remaining(order),
+                compensation=narrative.compensation(order),
                 moments=told,
                 drawings=[diagram.of_order(told, size, order.at_rest) for size in (diagram.WIDE, diagram.NARROW)],
                 anomalies=anomalies_of_order(reader, id_, self._site.view.facts, now, self._site.terms),

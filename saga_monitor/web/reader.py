@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from saga_monitor.books import minutes
-from saga_monitor.books.finding import FIRST, Place
-from saga_monitor.books.indexes import PLACED, of_flag
-from saga_monitor.books.schema import instant, moment
-from saga_monitor.progress import Flag
-from saga_monitor.queries import Order, Queries
+from saga_monitor.analysis.saga_state import Flag
+from saga_monitor.projection import time_series
+from saga_monitor.projection.indexes import PLACED, of_flag
+from saga_monitor.projection.queries import Order, Queries
+from saga_monitor.projection.schema import instant, moment
+from saga_monitor.projection.search_query import FIRST, Place
 from saga_monitor.web.filters import IN_FLIGHT, Cursor, Filters
 
 # A page says "10,000+" rather than count on: with very many orders in trouble, counting would be most of its time.
@@ -162,7 +162,7 @@ class Reader(Queries):
     def seen_between(self, first: int, after: int, step: int) -> dict[int, dict[str, int]]:
         """See `minutes.seen_between`."""
         with self._asking() as connection:
-            return minutes.seen_between(connection, first, after, step)
+            return time_series.seen_between(connection, first, after, step)
 
     def freshness(self) -> Freshness:
         with self._asking() as connection:

@@ -14,7 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from services.runtime import Connections, accept, limit_for, reset_on_close
+from choregraphie.process.connections import Connections, accept, limit_for, reset_on_close
 
 MOST_CONNECTIONS = 200
 # The connections take at most a fifth of the process's descriptors: pages, files and the broker need some as well.

@@ -11,20 +11,15 @@ import uuid
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from saga_monitor.queries import Queries
+from choregraphie import Settings, read_settings
+from choregraphie.application import declared_topology
+from choregraphie.broker import apply, connected, open_publisher
+from choregraphie.messaging import Outgoing, Properties
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.projection.queries import Queries
 from scripts.benchmarks.orders import Message, each_order
 from scripts.benchmarks.served import STUCK_AFTER, Served
 from scripts.private_node import PrivateNode
-from services.runtime import (
-    Outgoing,
-    Properties,
-    Settings,
-    apply,
-    connected,
-    open_publisher,
-    read_settings,
-    wanted_topology,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +50,7 @@ def measure(folder: Path, events: int, runs: int) -> dict[str, Any]:
 
 async def _fill(settings: Settings, events: int) -> None:
     async with connected(settings, "bench declares") as connection:
-        await apply(connection, wanted_topology(settings), declare=True)
+        await apply(connection, declared_topology(CHOREOGRAPHY, settings), declare=True)
     orders = each_order(events, dt.datetime.now(dt.UTC), dt.timedelta(milliseconds=5))
     told = itertools.islice(itertools.chain.from_iterable(orders), events)
     async with open_publisher(settings, "bench publishes") as publisher:

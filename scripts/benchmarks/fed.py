@@ -14,15 +14,17 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, cast
 
-from contracts.topology import HISTORY
-from saga_monitor.verbs.serving import serve
+from choregraphie import read_settings
+from choregraphie.logs import configure_logs
+from choregraphie.messaging import QueueCount
+from choregraphie.saga.topology import HISTORY
+from saga_monitor.cli.serve import serve
 from scripts.benchmarks.orders import Message
-from services.runtime import QueueCount, configure_logs, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-    from services.runtime import History, HistoryEntry
+    from choregraphie.messaging import History, HistoryEntry
 
 
 class Fed:

@@ -14,10 +14,10 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from saga_monitor import report
-from saga_monitor.books.figures import figures_of_all, figures_since
-from saga_monitor.queries import Queries
-from saga_monitor.showing.order_report import order_reports
+from saga_monitor.projection.aggregates import figures_of_all, figures_since
+from saga_monitor.projection.queries import Queries
+from saga_monitor.reports import report
+from saga_monitor.reports.order_report import order_reports
 from scripts.benchmarks.orders import TROUBLED, Message, each_order
 from scripts.benchmarks.served import STUCK_AFTER, Served
 

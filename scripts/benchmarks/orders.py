@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from choregraphie.messaging import HistoryEntry
+from choregraphie.saga.rfc3339 import read_time
+from choregraphie.saga.topology import REASON_HEADER, dlx, events
 from contracts.choreography import CHOREOGRAPHY
-from contracts.rfc3339 import read_time
-from contracts.topology import REASON_HEADER, dlx, events
-from services.runtime import HistoryEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
-from saga_monitor.queries import Queries
+from saga_monitor.projection.queries import Queries
 
 if TYPE_CHECKING:
     pass

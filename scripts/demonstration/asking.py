@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from saga_monitor.books.figures import figures_of_all
-from saga_monitor.queries import Queries
-from saga_monitor.report import detail, of_figures
+from choregraphie import Settings
+from saga_monitor.projection.aggregates import figures_of_all
+from saga_monitor.projection.queries import Queries
+from saga_monitor.reports.report import detail, of_figures
 from scripts.demonstration.crew import ROOT, DemoError
 from scripts.demonstration.kinds import Kind
 from scripts.demonstration.verdict import Seen, mistakes
-from services.runtime import Settings
 
 # An order is created before stock has noted that its goods are sold: that one is not answered by an event.
 SETTLING_SECONDS = 10

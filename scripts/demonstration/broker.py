@@ -10,22 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from choregraphie import BrokerTrouble, Settings, UserError, read_settings
+from choregraphie.application import declared_topology
+from choregraphie.broker import connected, count, remove_topology
+from choregraphie.saga.topology import inbox
 from contracts.choreography import CHOREOGRAPHY
-from contracts.topology import inbox
 from scripts.demonstration.crew import ROOT
 from scripts.installed_server import SERVERS, NodeError
 from scripts.private_node import PrivateNode
 from scripts.probes import answers
-from services.runtime import (
-    BrokerTrouble,
-    Settings,
-    UserError,
-    connected,
-    count,
-    read_settings,
-    remove_topology,
-    wanted_topology,
-)
 
 IMAGE = "rabbitmq:4-management"
 CREDENTIALS = "saga"  # both name and password, in a container that only this machine reaches
@@ -95,7 +88,7 @@ def release(broker: Broker) -> None:
     else:
         settings = Settings(amqp_url=broker.url)
         try:
-            asyncio.run(remove_topology(settings, wanted_topology(settings)))
+            asyncio.run(remove_topology(settings, declared_topology(CHOREOGRAPHY, settings)))
         except (UserError, BrokerTrouble) as error:
             print(f"What was put on the broker could not be taken away: {error}", file=sys.stderr)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from saga_monitor.queries import Queries
+from saga_monitor.projection.queries import Queries
 from scripts.demonstration import broker
 from scripts.demonstration.interruption import held
 from scripts.demonstration.kinds import BROKER_KILLED, WORKER_KILLED, Kind

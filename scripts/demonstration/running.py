@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from choregraphie import UserError, read_settings
+from choregraphie.logs import silence_the_client
 from scripts.demonstration import acts, asking, keeping, record
 from scripts.demonstration.arguments import GO_ON, answer, parse
 from scripts.demonstration.board import Board
@@ -19,7 +21,6 @@ from scripts.demonstration.kinds import ALL, KINDS, UNDER_WAY
 from scripts.demonstration.showing import screen, show_orders, show_plan, show_under_way
 from scripts.demonstration.steps import Stage, await_workers
 from scripts.demonstration.web_page import serve_page
-from services.runtime import UserError, read_settings, silence_the_client
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

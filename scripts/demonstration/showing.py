@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from choregraphie.terminal.formats import format_duration
 from contracts.choreography import CHOREOGRAPHY
 from scripts.demonstration.kinds import Kind
 from scripts.demonstration.verdict import Seen, messages, reason, wrong_with
-from services.runtime import format_duration
 
 # Off a terminal nothing need be cut.
 _PIPE_WIDTH = 180

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from contracts.topology import inbox
-from saga_monitor.queries import Order, Queries
+from choregraphie import BrokerTrouble, Settings
+from choregraphie.broker import connected, count
+from choregraphie.saga.topology import inbox
+from saga_monitor.projection.queries import Order, Queries
 from scripts.demonstration.broker import Broker
 from scripts.demonstration.crew import ROOT, Crew, DemoError
 from scripts.demonstration.kinds import Kind
-from services.runtime import BrokerTrouble, Settings, connected, count
 
 PATIENCE_SECONDS = 60
 POLL_SECONDS = 0.1

@@ -12,9 +12,9 @@ says   commande.creee                  goods held, money taken, client accepted
 owns   the tables of store.py; nobody else reads them
 """
 
+from choregraphie import Service
 from services.commande import store
 from services.commande.reactions import FORGETS, REACTIONS, TIMED
-from services.runtime import Service
 
 SERVICE = Service(
     "commande",

@@ -3,13 +3,13 @@ has at most one creation and at most one cancellation, whatever races."""
 
 from collections.abc import Iterator
 
+from choregraphie import Forget, Transaction, every, on
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 from contracts.commande import CommandeAnnulee, CommandeCreee
 from contracts.paiement import PaiementEchoue, PaiementEffectue
 from contracts.stock import StockReservationEchouee
 from services.commande import rules, store
 from services.commande.store import ANNULEE, CREEE, EN_ATTENTE, INCONNUE, Client, Commande
-from services.runtime import Forget, Transaction, every, on
 
 
 def noter(heard: CommandeInitiee, tx: Transaction) -> Iterator[CommandeCreee | CommandeAnnulee]:

@@ -20,9 +20,9 @@ from sqlalchemy import (
     update,
 )
 
+from choregraphie import NOW, Instant, Key, Look, Money, Row
+from choregraphie.saga.envelope import Said
 from contracts.client import CommandeInitiee
-from contracts.envelope import Said
-from services.runtime import NOW, Instant, Key, Look, Money, Row
 
 TABLES = MetaData()
 

@@ -7,10 +7,10 @@ owns   the tables of store.py; nobody else reads them
 asks   the mail carrier of courrier.py
 """
 
+from choregraphie import Service
 from services.notification import store
 from services.notification.courrier import ouvrir, verifier
 from services.notification.reactions import REACTIONS
-from services.runtime import Service
 
 SERVICE = Service(
     "notification", REACTIONS, tables=store.TABLES, inspect=store.inspect, outside=ouvrir, check=verifier

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import aiosmtplib
 
-from services.runtime import BadSetting, ResourceShortage, Settings
+from choregraphie import BadSetting, ResourceShortage, Settings
 
 SENDER = "boutique@choregraphie.invalid"
 LONGEST_LOCAL_PART = 64  # RFC 5321, 4.5.3.1.1

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from choregraphie import Look, Transaction, on
 from contracts.commande import CommandeAnnulee, CommandeCreee
 from contracts.notification import Modele, NotificationEnvoyee
 from services.notification import rules
 from services.notification.courrier import Courrier
 from services.notification.store import Envoi
-from services.runtime import Look, Transaction, on
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any, ClassVar, get_args
 
 from sqlalchemy import Column, Connection, MetaData, Table, Text, func, select
 
+from choregraphie import Instant, Row
 from contracts.notification import Modele
-from services.runtime import Instant, Row
 
 TABLES = MetaData()
 

@@ -9,10 +9,10 @@ owns   the tables of store.py; nobody else reads them
 asks   the card gateway of passerelle.py
 """
 
+from choregraphie import Service
 from services.paiement import store
 from services.paiement.ouverture import ouvrir
 from services.paiement.reactions import REACTIONS
-from services.runtime import Service
 
 SERVICE = Service(
     "paiement",

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import httpx
 
+from choregraphie import Settings
 from services.paiement.passerelle import Passerelle, PasserelleSimulee
 from services.paiement.passerelle_http import PasserelleHttp
-from services.runtime import Settings
 
 
 @contextlib.asynccontextmanager

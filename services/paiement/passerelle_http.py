@@ -13,8 +13,8 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from choregraphie import read_answer
 from services.paiement.passerelle import Reponse
-from services.runtime import read_answer
 
 REFUSED = "carte refusée"
 LONGEST_REASON = 300

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
+from choregraphie import Look, Transaction, on
 from contracts.commande import CommandeAnnulee
 from contracts.paiement import PaiementEchoue, PaiementEffectue, PaiementRembourse
 from contracts.stock import StockReserve
 from services.paiement import rules, store
 from services.paiement.passerelle import Passerelle, Reponse
 from services.paiement.store import Compte, Debit
-from services.runtime import Look, Transaction, on
 
 
 async def debiter(heard: StockReserve, look: Look, passerelle: Passerelle) -> Reponse | None:

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from sqlalchemy import CheckConstraint, Column, Connection, MetaData, Table, Text, func, select
 
+from choregraphie import Key, Look, Money, Row
 from contracts.commande import CommandeAnnulee
 from contracts.stock import StockReserve
-from services.runtime import Key, Look, Money, Row
 
 TABLES = MetaData()
 

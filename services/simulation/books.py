@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from choregraphie import Instant, Service, Settings
+from choregraphie.storage.database import Database, open_database
+from choregraphie.storage.inbox import METADATA
 from contracts.choreography import CHOREOGRAPHY
-from services.runtime import Instant, Service, Settings
-from services.runtime.database import Database, open_database
-from services.runtime.inbox import METADATA
 
 CATALOGUE = Path(__file__).parent / "catalogue.toml"
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contracts.topology import Topology
+from choregraphie.saga.topology import Topology
 from services.simulation.queues import DELIVERY_COUNT, Death, Message, QuorumQueue, Stream
 
 X_DEATH = "x-death"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from services.runtime import Service
+from choregraphie import Service
 from services.simulation.books import Books
 from services.simulation.chance import Fault
 from services.simulation.clients import message_of

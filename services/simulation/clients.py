@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from choregraphie import Reason
+from choregraphie.messaging import Fate, Outgoing, Properties
+from choregraphie.saga.envelope import Said, wrap
+from choregraphie.saga.topology import ATTEMPT_HEADER, dlq, events, requeue
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
-from contracts.envelope import Said, wrap
-from contracts.topology import ATTEMPT_HEADER, dlq, events, requeue
-from services.runtime import Fate, Outgoing, Properties, Reason
 from services.simulation.clock import EPOCH
 from services.simulation.facts import reason_of
 from services.simulation.network import GRID_SECONDS, Network

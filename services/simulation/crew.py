@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
-from contracts.topology import inbox, requeue
-from services.runtime import Service, Settings
-from services.runtime.failpoints import Place
-from services.runtime.ledger import Ledger, Terms
-from services.runtime.supervisor import supervise
-from services.runtime.tools import Tools
-from services.runtime.work import Result, Work
+from choregraphie import Service, Settings
+from choregraphie.failpoints import Place
+from choregraphie.pipeline.context import Tools
+from choregraphie.pipeline.supervisor import supervise
+from choregraphie.saga.topology import inbox, requeue
+from choregraphie.storage.invocation import Result, Work
+from choregraphie.storage.store import Ledger, Terms
 from services.simulation.books import Books
 from services.simulation.chance import Fault
 from services.simulation.door import SimDoor

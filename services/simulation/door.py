@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from services.runtime import BrokerTrouble, Delivery, Fate, Outgoing
+from choregraphie import BrokerTrouble
+from choregraphie.messaging import Delivery, Fate, Outgoing
 from services.simulation.broker import headers_of
 from services.simulation.chance import Fault
 from services.simulation.queues import Message

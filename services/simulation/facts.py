@@ -7,9 +7,9 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from contracts.topology import REASON_HEADER
-from services.runtime import Reason
-from services.runtime.inbox import EventIdentity
+from choregraphie import Reason
+from choregraphie.saga.topology import REASON_HEADER
+from choregraphie.storage.inbox import EventIdentity
 from services.simulation.books import Rows, Tables
 from services.simulation.outside import Mail
 from services.simulation.plan import Act

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.runtime import Delivery, Outgoing, Properties
-from services.runtime.door import Scalar
+from choregraphie.messaging import Delivery, Outgoing, Properties, Scalar
 from services.simulation.broker import Broker
 
 

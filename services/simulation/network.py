@@ -4,8 +4,9 @@ import math
 from asyncio import Future
 from collections import Counter
 
-from contracts.topology import HISTORY
-from services.runtime import BrokerTrouble, Fate, Outgoing
+from choregraphie import BrokerTrouble
+from choregraphie.messaging import Fate, Outgoing
+from choregraphie.saga.topology import HISTORY
 from services.simulation.broker import Broker
 from services.simulation.chance import Chance, Fault
 from services.simulation.clock import VirtualLoop

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from choregraphie import Reason
+from choregraphie.saga.topology import dlx
+from choregraphie.storage.inbox import EventIdentity
 from contracts.choreography import CHOREOGRAPHY
-from contracts.topology import dlx
-from services.runtime import Reason
-from services.runtime.inbox import EventIdentity
 from services.simulation.facts import Facts, identity, is_open, order_of, reason_of
 
 CREATED, CANCELLED = CHOREOGRAPHY.created.TYPE, CHOREOGRAPHY.cancelled.TYPE

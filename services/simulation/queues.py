@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from services.runtime import Properties
+from choregraphie.messaging import Properties
 
 Headers = Mapping[str, Any]
 

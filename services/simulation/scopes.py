@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from services.runtime import Service
+from choregraphie import Service
 from services.simulation.books import Books
 from services.simulation.plan import Act
 from services.simulation.search import Found, Scope, Search

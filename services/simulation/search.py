@@ -22,8 +22,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from choregraphie.saga.topology import events, requeue, topology
 from contracts.choreography import CHOREOGRAPHY
-from contracts.topology import events, requeue, topology
 from services.simulation.books import Books
 from services.simulation.broker import Broker
 from services.simulation.clients import message_of
@@ -77,7 +77,7 @@ class Search:
         self._scope = scope
         self._faults = faults
         self._letters = Numbers()
-        self._routes = Broker(topology(DELAYS))
+        self._routes = Broker(topology(CHOREOGRAPHY, DELAYS))
         self._steppers = [Stepper(s, books, self._routes, self._letters) for s in books.services.values()]
         self._index = {stepper.name: number for number, stepper in enumerate(self._steppers)}
         self._last = [number for name, number in self._index.items() if not _is_heard(name)]

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contracts.topology import dlx, requeue
-from services.runtime import Delivery, Outgoing, Service, Settings
-from services.runtime.delivery import Reader, begin_calls, deal_with
-from services.runtime.ledger import Ledger, Terms
-from services.runtime.redirect import for_another_try, set_aside
-from services.runtime.verdict import DeadLetter, RetryAfter
-from services.runtime.work import Result, Work
+from choregraphie import Service, Settings
+from choregraphie.messaging import Delivery, Outgoing
+from choregraphie.pipeline.delivery import Reader, begin_calls, deal_with
+from choregraphie.pipeline.republish import for_another_try, set_aside
+from choregraphie.saga.topology import dlx, requeue
+from choregraphie.service.verdict import DeadLetter, RetryAfter
+from choregraphie.storage.invocation import Result, Work
+from choregraphie.storage.store import Ledger, Terms
 from services.simulation.books import Books, Tables
 from services.simulation.broker import Broker
 from services.simulation.clock import EPOCH

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from contracts.topology import HISTORY, dlq, topology
-from services.runtime import Settings
-from services.runtime.failpoints import watched
+from choregraphie import Settings
+from choregraphie.failpoints import watched
+from choregraphie.saga.topology import HISTORY, dlq, topology
+from contracts.choreography import CHOREOGRAPHY
 from services.simulation.books import CATALOGUE, Books
 from services.simulation.broker import Broker
 from services.simulation.chance import Chance, Fault
@@ -64,7 +65,9 @@ class _World:
             prefetch=self.given.prefetch,
             call_timeout=0.3,
         )
-        model = Broker(topology(self.given.retry_delays), self.given.version, self.given.delivery_limit)
+        model = Broker(
+            topology(CHOREOGRAPHY, self.given.retry_delays), self.given.version, self.given.delivery_limit
+        )
         self.network = Network(self.loop, model, self.chance, self.diary)
         self.gateway, self.carrier = Gateway(self.chance, self.diary), Carrier(self.chance, self.diary)
         self.clients, self.operator = Clients(self.network), Operator(self.network)

@@ -9,7 +9,7 @@ says   stock.reserve                 held
 owns   the tables of store.py; nobody else reads them
 """
 
-from services.runtime import Service
+from choregraphie import Service
 from services.stock import store
 from services.stock.reactions import REACTIONS
 

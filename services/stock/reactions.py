@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Never
 
+from choregraphie import Transaction, on
 from contracts.client import CommandeInitiee
 from contracts.commande import CommandeAnnulee, CommandeCreee
 from contracts.stock import StockLibere, StockReservationEchouee, StockReserve
-from services.runtime import Transaction, on
 from services.stock import rules, store
 from services.stock.store import Rayon, Reservation
 

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from sqlalchemy import CheckConstraint, Column, Connection, Integer, MetaData, Table, Text, select
 
+from choregraphie import Key, Look, Row
 from contracts.client import CommandeInitiee
 from contracts.commande import CommandeAnnulee, CommandeCreee
-from services.runtime import Key, Look, Row
 
 TABLES = MetaData()
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from contracts.choreography import CHOREOGRAPHY, Reaction, Step
-from contracts.envelope import Said
-from services.runtime import Every, On, Service
-from services.verbs.catalogue import SERVICES
+from choregraphie import Every, On, Service
+from choregraphie.saga.choreography import Reaction, Step
+from choregraphie.saga.envelope import Said
+from contracts.choreography import CHOREOGRAPHY
+from services.application import SERVICES
 
 # The last word of each branch: nobody needs to react to it.
 FINAL_ANSWERS = {"notification.envoyee", "stock.libere", "paiement.rembourse"}

@@ -10,8 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOORS = [
-    "services.runtime",
-    "services.runtime.broker",
+    "choregraphie",
+    "choregraphie.broker",
+    "choregraphie.pipeline",
+    "choregraphie.prover",
+    "choregraphie.storage",
+    "choregraphie.testing",
     "services.simulation",
     *(f"services.{name}" for name in ("stock", "paiement", "commande", "notification")),
 ]
@@ -46,23 +50,21 @@ def test_a_front_door_is_honest(name: str) -> None:
     assert [word for word in door.__all__ if not hasattr(door, word)] == []
 
 
-def test_the_runtime_brings_in_nothing_that_its_door_does_not_show() -> None:
-    door = importlib.import_module("services.runtime")
+@pytest.mark.parametrize("name", [door for door in DOORS if door.startswith("choregraphie")])
+def test_a_front_door_imports_nothing_that_it_does_not_show(name: str) -> None:
+    door = importlib.import_module(name)
     tree = ast.parse(Path(door.__file__ or "").read_bytes())
-    brought = {a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names}
-    assert brought == set(door.__all__)
+    imported = {a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names}
+    assert imported == set(door.__all__)
 
 
-def test_nobody_imports_behind_the_front_door_of_the_runtime() -> None:
-    # The simulation takes the runtime apart and puts it together again on a clock and a broker of its own.
-    inside = {"runtime", "simulation"}
-    outside = [p for p in sources("services", "saga_monitor") if inside.isdisjoint(p.parts)]
-    outside += [path for path in sorted((ROOT / "scripts").rglob("*")) if is_python(path)]
+def test_a_service_is_written_with_the_front_door_of_the_engine_alone() -> None:
     behind = {
         f"{path.relative_to(ROOT)}: {module}"
-        for path in outside
+        for name in BUSINESS
+        for path in sources(f"services/{name}")
         for module in imports(path)
-        if module.startswith("services.runtime.")
+        if module.startswith("choregraphie.") and not module.startswith("choregraphie.saga.")
     }
     assert behind == set()
 
@@ -71,6 +73,7 @@ def test_a_service_is_imported_by_its_door_from_outside() -> None:
     windows = {
         f"{path.relative_to(ROOT)}: {module}"
         for path in sources("services", "saga_monitor")
+        if path.name != "application.py"
         for module in imports(path)
         if module.startswith("services.")
         and module.split(".")[1] in BUSINESS
@@ -83,11 +86,11 @@ def test_a_service_is_imported_by_its_door_from_outside() -> None:
 def test_only_the_broker_package_speaks_amqp() -> None:
     speaking = {
         path.relative_to(ROOT).parent.as_posix()
-        for path in sources("contracts", "services", "saga_monitor")
+        for path in sources("choregraphie", "contracts", "services", "saga_monitor")
         for module in imports(path)
         if module.partition(".")[0] in {"aio_pika", "aiormq", "pamqp", "pika"}
     }
-    assert speaking == {"services/runtime/broker"}
+    assert speaking == {"choregraphie/broker"}
 
 
 def test_contracts_depend_on_pydantic_alone() -> None:
@@ -102,9 +105,11 @@ def test_rules_are_pure() -> None:
     """They import the contracts' words and arithmetic, nothing that reads, writes or waits."""
     for name in BUSINESS:
         found = set(imports(ROOT / "services" / name / "rules.py"))
-        assert found <= {"decimal", "collections.abc"} | {m for m in found if m.startswith("contracts.")}
+        assert found <= {"decimal", "collections.abc"} | {
+            m for m in found if m.startswith(("choregraphie.saga.", "contracts."))
+        }
 
 
 def test_no_source_names_a_module_that_says_nothing() -> None:
-    names = {path.stem for path in sources("contracts", "services", "saga_monitor")}
+    names = {path.stem for path in sources("choregraphie", "contracts", "services", "saga_monitor")}
     assert names.isdisjoint({"utils", "common", "helpers", "manager", "misc"})

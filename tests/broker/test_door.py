@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from contracts.topology import events
-from services.runtime import (
-    BrokerRefused,
-    BrokerTrouble,
-    Fate,
-    Outgoing,
-    Properties,
-    Settings,
-    open_door,
-    wanted_topology,
-)
+from choregraphie import BrokerRefused, BrokerTrouble, Settings
+from choregraphie.application import declared_topology
+from choregraphie.broker import open_door
+from choregraphie.messaging import Fate, Outgoing, Properties
+from choregraphie.saga.topology import events
+from contracts.choreography import CHOREOGRAPHY
 
 if TYPE_CHECKING:
     from tests.support.management import Management
@@ -30,7 +25,7 @@ async def test_an_order_whose_id_is_longer_than_a_short_string_is_said(amqp_url:
     """It used to end the worker, and each one after it: the event was in the outbox."""
     settings = Settings(amqp_url=amqp_url)
     names = Properties(message_id=LONGEST_ID, correlation_id=LONGEST_ID, type="stock.reserve")
-    async with open_door(settings, "stock", wanted_topology(settings)) as door:
+    async with open_door(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
         said = Outgoing(events("stock"), "stock.reserve", b"{}", names)
         assert await door.publish([said, said]) == [Fate.CONFIRMED, Fate.CONFIRMED]
     heard = outsider.get("paiement.inbox", within_seconds=5)
@@ -43,7 +38,7 @@ async def test_a_queue_that_its_events_go_to_is_missed_when_it_is_gone(
 ) -> None:
     """The history takes what is published all the same, so the broker says that all is well."""
     settings = Settings(amqp_url=amqp_url)
-    async with open_door(settings, "stock", wanted_topology(settings)) as door:
+    async with open_door(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
         await door.consume()
         assert await door.is_consuming()
         management.delete_queue("paiement.inbox")
@@ -53,7 +48,7 @@ async def test_a_queue_that_its_events_go_to_is_missed_when_it_is_gone(
 
 async def test_the_broker_s_reason_is_kept_when_a_session_is_lost(amqp_url: str, outsider: Outsider) -> None:
     settings = Settings(amqp_url=amqp_url)
-    async with open_door(settings, "stock", wanted_topology(settings)) as door:
+    async with open_door(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
         assert door.lost is None
         nowhere = Outgoing("nobody.events", "stock.reserve", b"{}", Properties(message_id="1"))
         assert await door.publish([nowhere]) == [Fate.UNKNOWN]
@@ -64,11 +59,11 @@ async def test_a_history_that_was_made_with_other_bounds_keeps_them_and_nobody_o
     amqp_url: str, management: Management
 ) -> None:
     made = Settings(amqp_url=amqp_url)
-    async with open_door(made, "stock", wanted_topology(made)):
+    async with open_door(made, "stock", declared_topology(CHOREOGRAPHY, made)):
         pass
     other = made.model_copy(update={"history_max_age": "1D"})
     with structlog.testing.capture_logs() as logs:
-        async with open_door(other, "stock", wanted_topology(other)) as door:
+        async with open_door(other, "stock", declared_topology(CHOREOGRAPHY, other)) as door:
             await door.consume()
             assert await door.is_consuming()
     assert [line["event"] for line in logs] == ["history.has_other_bounds"]
@@ -79,5 +74,5 @@ async def test_an_inbox_with_other_arguments_is_refused(amqp_url: str, outsider:
     settings = Settings(amqp_url=amqp_url)
     outsider.declare_queue("stock.inbox")
     with pytest.raises(BrokerRefused, match=r"stock\.inbox"):
-        async with open_door(settings, "stock", wanted_topology(settings)):
+        async with open_door(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
             pass

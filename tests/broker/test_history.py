@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.runtime import Settings, open_history
+from choregraphie import Settings
+from choregraphie.broker import open_history
 from tests.support.outsider import Outsider
 from tests.support.topology import declare_topology
 
@@ -31,7 +32,7 @@ async def test_a_stream_that_has_just_got_its_first_entry_is_not_taken_for_empty
     amqp_url: str, outsider: Outsider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a process so busy that its time to wait is up before it has looked at what came."""
-    monkeypatch.setattr("services.runtime.broker.history.IDLE_SECONDS", 0)
+    monkeypatch.setattr("choregraphie.broker.stream.IDLE_SECONDS", 0)
     settings = Settings(amqp_url=amqp_url)
     await declare_topology(settings)
     async with open_history(settings) as history:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from services.runtime import BrokerRefused, BrokerTrouble, Settings, connected
+from choregraphie import BrokerRefused, BrokerTrouble, Settings
+from choregraphie.broker import connected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

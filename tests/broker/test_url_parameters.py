@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-from services.runtime import BrokerTrouble, Settings, connected
+from choregraphie import BrokerTrouble, Settings
+from choregraphie.broker import connected
 from tests.support.workers import until
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from contracts.topology import HISTORY
-from services.runtime import Delivery, Fate, Outgoing, Properties
+from choregraphie.messaging import Delivery, Fate, Outgoing, Properties
+from choregraphie.saga.topology import HISTORY
 from tests.chaos.history import Letter, QueueState, Spoken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from contracts.topology import Topology
+    from choregraphie.saga.topology import Topology
 
 DEATHS = "x-death"
 

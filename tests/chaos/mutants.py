@@ -9,16 +9,19 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from choregraphie import DatabaseTrouble
+from choregraphie.errors import Reason
+from choregraphie.pipeline import pipeline as worker
+from choregraphie.pipeline import republish as redirect
+from choregraphie.pipeline.delivery import deal_with
+from choregraphie.pipeline.pipeline import Pipeline
+from choregraphie.service.transaction import Look
+from choregraphie.service.verdict import DeadLetter
+from choregraphie.storage import inbox, outbox
+from choregraphie.storage.batch import Page
+from choregraphie.storage.invocation import Result, Work
+from choregraphie.storage.journal import Journal
 from services.commande.store import Commande
-from services.runtime import DatabaseTrouble, inbox, outbox, redirect, worker
-from services.runtime.delivery import deal_with
-from services.runtime.errors import Reason
-from services.runtime.journal import Journal
-from services.runtime.page import Page
-from services.runtime.transaction import Look
-from services.runtime.verdict import DeadLetter
-from services.runtime.work import Result, Work
-from services.runtime.worker import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.runtime.failpoints import Place
+from choregraphie.failpoints import Place
 from tests.chaos.arena import Arena, sqlite_url
 from tests.chaos.fleet import SERVICES
 from tests.chaos.judgement import WITHOUT_PROCESSES, judge

@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING
 import aiormq
 import pytest
 
-from contracts.topology import EXCHANGE_HEADER
-from services.runtime import (
-    BrokerTrouble,
-    DatabaseTrouble,
-    Settings,
-    open_database,
-    open_door,
-    wanted_topology,
-)
-from services.runtime.broker.session import connected, in_time
-from services.verbs.catalogue import SERVICES
+from choregraphie import BrokerTrouble, DatabaseTrouble, Settings
+from choregraphie.application import declared_topology
+from choregraphie.broker import open_door
+from choregraphie.broker.connection import connected, in_time
+from choregraphie.saga.topology import EXCHANGE_HEADER
+from choregraphie.storage import open_database
+from contracts.choreography import CHOREOGRAPHY
+from services.application import SERVICES
 from tests.chaos.model import Held
 from tests.chaos.orders import ORDERED, make
 from tests.chaos.world import World
@@ -115,7 +112,7 @@ async def test_who_is_asked_to_stop_stops_whatever_the_client_makes_of_it(
 async def test_a_retry_queue_that_is_gone_ends_the_session(amqp_url: str, management: Management) -> None:
     """The history takes what is published to it, so the broker says that all is well."""
     settings = Settings(amqp_url=amqp_url)
-    async with open_door(settings, "stock", wanted_topology(settings)) as door:
+    async with open_door(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
         await door.consume()
         assert await door.is_consuming()
         management.delete_queue("stock.retry.1")
@@ -157,7 +154,7 @@ def test_what_an_idle_worker_has_said_is_marked_as_said(world: World) -> None:
 def test_a_file_locked_by_another_when_a_worker_starts_is_waited_for_and_not_refused(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.runtime.engine.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("choregraphie.storage.engine.BUSY_SECONDS", 0.1)
     world.work("stock")
     with contextlib.closing(sqlite3.connect(tmp_path / "world" / "stock.sqlite3", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

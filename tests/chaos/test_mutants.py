@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.runtime import DatabaseTrouble
-from services.runtime.failpoints import Place
-from services.runtime.ledger import Ledger
+from choregraphie import DatabaseTrouble
+from choregraphie.failpoints import Place
+from choregraphie.storage.store import Ledger
 from tests.chaos.judgement import WITHOUT_PROCESSES, judge
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.orders import CANCELLED, ORDERED, make
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from services.runtime.work import Result, Work
+    from choregraphie.storage.invocation import Result, Work
 
 
 @pytest.fixture

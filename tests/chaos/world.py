@@ -11,13 +11,15 @@ import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from services.runtime import Settings, supervisor
-from services.runtime.database import open_database
-from services.runtime.failpoints import Place, watched
-from services.runtime.ledger import Ledger, Terms
-from services.runtime.tools import Tools
-from services.runtime.worker import Pipeline
-from services.verbs.catalogue import SERVICES
+from choregraphie import Settings
+from choregraphie.application import declared_topology
+from choregraphie.failpoints import Place, watched
+from choregraphie.pipeline.context import Tools
+from choregraphie.pipeline.pipeline import Pipeline
+from choregraphie.storage.database import open_database
+from choregraphie.storage.store import Ledger, Terms
+from contracts.choreography import CHOREOGRAPHY
+from services.application import SERVICES
 from tests.chaos.books import Books, read_books
 from tests.chaos.carrier import read_mails
 from tests.chaos.gateway import Gateway
@@ -52,7 +54,7 @@ class World:
             retry_delays=(0.2, 0.5),
             call_timeout=2,
         )
-        self.broker = ModelBroker(supervisor.wanted_topology(self.settings))
+        self.broker = ModelBroker(declared_topology(CHOREOGRAPHY, self.settings))
         self.published: list[Published] = []
         self._thread = ThreadPoolExecutor(1)
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from contracts.choreography import CHOREOGRAPHY, Choreography, EventClass, Reaction, Step
+from choregraphie.saga.choreography import Choreography, EventClass, Reaction, Step
+from contracts.choreography import CHOREOGRAPHY
 from contracts.commande import CommandeAnnulee, CommandeCreee
 from contracts.notification import NotificationEnvoyee
 from contracts.stock import StockReservationEchouee, StockReserve

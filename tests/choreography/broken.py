@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from contracts.choreography import CHOREOGRAPHY, Choreography, Reaction, Step, Timed
+from choregraphie.prover import Rule
+from choregraphie.saga.choreography import Choreography, Reaction, Step, Timed
+from contracts.choreography import CHOREOGRAPHY
 from contracts.client import CommandeInitiee
 from contracts.commande import CommandeAnnulee, CommandeCreee
 from contracts.notification import NotificationEnvoyee
 from contracts.paiement import PaiementEchoue, PaiementEffectue
 from contracts.stock import StockReservationEchouee, StockReserve
-from services.choreography import Rule
 from tests.choreography.altered import (
     CANCELS,
     RECALLED,

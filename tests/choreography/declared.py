@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from contracts.choreography import CHOREOGRAPHY, Choreography, Reaction, Timed
+from choregraphie.prover import Rule
+from choregraphie.saga.choreography import Choreography, Reaction, Timed
+from contracts.choreography import CHOREOGRAPHY
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 from contracts.commande import CommandeAnnulee, CommandeCreee
 from contracts.notification import NotificationEnvoyee
 from contracts.paiement import PaiementEchoue, PaiementEffectue
 from contracts.stock import StockLibere, StockReservationEchouee, StockReserve
-from services.choreography import Rule
 from tests.choreography.altered import (
     ExpeditionPartie,
     changed,

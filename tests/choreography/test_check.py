@@ -5,13 +5,14 @@ import json
 
 import pytest
 
-from contracts.choreography import CHOREOGRAPHY, Choreography
+from choregraphie.prover import Rule, TooLarge, as_data, as_text, prove
+from choregraphie.prover.state_space import Run, Runs, explore
+from choregraphie.prover.trace_text import sentence
+from choregraphie.prover.transitions import Doing, Move, State
+from choregraphie.saga.choreography import Choreography
+from contracts.choreography import CHOREOGRAPHY
 from contracts.commande import CommandeAnnulee
-from services.choreography import Rule, TooLarge, as_data, as_text, prove
-from services.choreography.moves import Doing, Move, State
-from services.choreography.runs import Run, Runs, explore
-from services.choreography.telling import sentence
-from services.verbs.catalogue import SERVICES
+from services.application import SERVICES
 from tests.choreography.altered import SOUND, changed
 from tests.choreography.broken import BROKEN
 from tests.choreography.declared import Broken

@@ -10,18 +10,19 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from contracts.choreography import CHOREOGRAPHY, Choreography
-from contracts.topology import topology
-from services.choreography import documents
-from services.choreography.layout import BOX, Drawing, lay_out
-from services.choreography.picture import columns, picture
-from services.verbs.catalogue import SERVICES
-from services.verbs.choreography import DELAYS, canvases
+from choregraphie.cli.choreography import DELAYS, canvases
+from choregraphie.prover import documents
+from choregraphie.prover.graph import columns, picture
+from choregraphie.prover.layout import BOX, Drawing, lay_out
+from choregraphie.saga.choreography import Choreography
+from choregraphie.saga.topology import topology
+from contracts.choreography import CHOREOGRAPHY
+from services.application import APP, SERVICES
 from tests.choreography.altered import SOUND
 from tests.choreography.broken import BROKEN
 
 ROOT = Path(__file__).parents[2]
-GENERATED = documents(CHOREOGRAPHY, SERVICES, DELAYS, canvases())
+GENERATED = documents(CHOREOGRAPHY, SERVICES, DELAYS, canvases(APP))
 OFFICIAL = json.loads((Path(__file__).parent / "asyncapi-3.0.0" / "schema.json").read_text(encoding="utf-8"))
 ASYNCAPI = {name: json.loads(GENERATED[f"asyncapi/{name}.json"]) for name in SERVICES}
 SCHEMAS = {event.TYPE: json.loads(GENERATED[f"schemas/{event.TYPE}.json"]) for event in CHOREOGRAPHY.events}
@@ -63,7 +64,7 @@ def test_every_reference_leads_somewhere(name: str) -> None:
 
 @pytest.mark.parametrize("name", ASYNCAPI)
 def test_an_asyncapi_document_names_what_the_broker_holds(name: str) -> None:
-    held = topology(DELAYS)
+    held = topology(CHOREOGRAPHY, DELAYS)
     exchanges, queues = {e.name for e in held.exchanges}, {q.name for q in held.queues}
     document = ASYNCAPI[name]
     assert {c["bindings"]["amqp"]["exchange"]["name"] for c in document["channels"].values()} <= exchanges

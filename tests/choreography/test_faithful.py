@@ -10,12 +10,14 @@ from contextlib import ExitStack
 
 import pytest
 
-from contracts.choreography import CHOREOGRAPHY, EventClass
-from contracts.envelope import Said
-from services.choreography.moves import Doing, Model, Move, State
-from services.choreography.runs import explore
-from services.runtime import Desk, Settings, open_desk
-from services.verbs.catalogue import SERVICES
+from choregraphie import Settings
+from choregraphie.prover.state_space import explore
+from choregraphie.prover.transitions import Doing, Model, Move, State
+from choregraphie.saga.choreography import EventClass
+from choregraphie.saga.envelope import Said
+from choregraphie.testing import Desk, open_desk
+from contracts.choreography import CHOREOGRAPHY
+from services.application import SERVICES
 from tests.support.facts import demande, initiee
 
 CATALOGUE = """\

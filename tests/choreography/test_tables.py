@@ -6,14 +6,14 @@ from typing import Any, Never
 
 import pytest
 
+from choregraphie import Service, Transaction, on
+from choregraphie.prover import Rule, Violation, as_text, prove
 from contracts.choreography import CHOREOGRAPHY
 from contracts.commande import CommandeAnnulee, CommandeCreee
 from contracts.paiement import PaiementEchoue, PaiementEffectue
 from contracts.stock import StockReserve
-from services.choreography import Rule, Violation, as_text, prove
-from services.runtime import Service, Transaction, on
+from services.application import SERVICES
 from services.stock import SERVICE as STOCK
-from services.verbs.catalogue import SERVICES
 
 
 def vendre_a_voix_haute(heard: CommandeCreee, tx: Transaction) -> Iterator[StockReserve]:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from choregraphie.cli import choreography as verb
+from choregraphie.prover import Rule
 from contracts.choreography import CHOREOGRAPHY
 from services.__main__ import main
-from services.choreography import Rule
-from services.verbs import choreography as verb
-from services.verbs.catalogue import SERVICES
+from services.application import SERVICES
 from tests.choreography.broken import BROKEN
 
 Captured = pytest.CaptureFixture[str]

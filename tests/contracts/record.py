@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from contracts.catalogue import EVENTS, adapter
+from choregraphie.saga.registry import adapter
+from contracts.registry import EVENTS
 
 SCHEMAS = Path(__file__).parent / "schemas"
 

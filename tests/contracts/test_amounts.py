@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.catalogue import open_envelope
 from contracts.paiement import PaiementEffectue, PaiementRembourse
+from contracts.registry import open_envelope
 from tests.contracts.examples import changed, example, with_raw
 
 CARRIERS = ["commande.initiee", "stock.reserve", "paiement.effectue", "paiement.rembourse"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from contracts.catalogue import EVENTS, open_envelope
+from contracts.registry import EVENTS, open_envelope
 from tests.contracts.examples import changed, example, with_raw
 
 LONGEST = {"raison": 500}

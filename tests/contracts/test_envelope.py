@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from contracts.catalogue import open_envelope
+from choregraphie.saga.envelope import wrap
 from contracts.client import CommandeInitiee
-from contracts.envelope import wrap
 from contracts.paiement import PaiementRembourse
+from contracts.registry import open_envelope
 from contracts.stock import StockLibere
 from tests.contracts.examples import example
 

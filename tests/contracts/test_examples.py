@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from contracts.catalogue import EVENTS, open_envelope
-from contracts.envelope import MAX_BODY_BYTES
+from choregraphie.saga.envelope import MAX_BODY_BYTES
+from contracts.registry import EVENTS, open_envelope
 from tests.contracts.examples import FOLDER, example
 from tests.contracts.record import recorded, schema
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from contracts.catalogue import EVENTS
+from choregraphie.saga.topology import HISTORY, Queue, Retention, delay_name, retry_queue, topology
 from contracts.choreography import CHOREOGRAPHY
-from contracts.topology import HISTORY, Queue, Retention, delay_name, retry_queue, topology
+from contracts.registry import EVENTS
 
 SERVICES = ("stock", "paiement", "commande", "notification")
 DELAYS = (1.0, 5.0, 0.25)
-WANTED = topology(DELAYS)
+WANTED = topology(CHOREOGRAPHY, DELAYS)
 QUEUES = {queue.name: queue for queue in WANTED.queues}
 BINDINGS = {(binding.exchange, binding.key, binding.queue) for binding in WANTED.bindings}
 
@@ -110,7 +110,7 @@ def test_the_history_hears_everything_said_retried_and_set_aside() -> None:
 
 
 def test_the_history_is_bounded_by_age_and_size_in_segments_small_against_it() -> None:
-    arguments = topology(DELAYS, Retention("12h", 300_000_000)).queues[-1].arguments
+    arguments = topology(CHOREOGRAPHY, DELAYS, Retention("12h", 300_000_000)).queues[-1].arguments
     assert arguments == {
         "x-queue-type": "stream",
         "x-max-age": "12h",

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from saga_monitor import __main__
-from saga_monitor.history import read
-from saga_monitor.queries import Queries
-from saga_monitor.store import Store
+from saga_monitor.projection.queries import Queries
+from saga_monitor.projection.store import Store
+from saga_monitor.stream.follower import read
 from tests.monitor.stage import START, Stream
 
 if TYPE_CHECKING:

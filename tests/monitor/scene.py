@@ -9,12 +9,13 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from saga_monitor.anomalies import Anomaly, Terms, anomalies_of
-from saga_monitor.catching_up import catch_up
-from saga_monitor.queries import Queries
-from saga_monitor.reading.facts import ask_broker
-from saga_monitor.store import Store
-from services.runtime import open_history, read_settings
+from choregraphie import read_settings
+from choregraphie.broker import open_history
+from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of
+from saga_monitor.projection.queries import Queries
+from saga_monitor.projection.store import Store
+from saga_monitor.records.broker_status import ask_broker
+from saga_monitor.stream.catch_up import catch_up
 from tests.support.workers import environment
 
 if TYPE_CHECKING:

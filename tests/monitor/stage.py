@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from choregraphie import BrokerTrouble
+from choregraphie.messaging import HistoryEntry, QueueCount
+from choregraphie.saga.envelope import wrap
+from choregraphie.saga.topology import HISTORY, REASON_HEADER, dlx, events, retry
 from contracts.choreography import CHOREOGRAPHY
-from contracts.envelope import wrap
-from contracts.topology import HISTORY, REASON_HEADER, dlx, events, retry
-from services.runtime import BrokerTrouble, HistoryEntry, QueueCount
 
 START = dt.datetime(2024, 11, 22, 18, 47, tzinfo=dt.UTC)
 KNOWN = {said.TYPE: said for said in CHOREOGRAPHY.events}

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.alerting.alert_book import AlertBook
-from saga_monitor.alerts import ALL_KINDS, Alert, Status, judged, standing
-from saga_monitor.anomalies import Anomaly, Kind
+from saga_monitor.alerting.rules import ALL_KINDS, Alert, Status, judged, standing
+from saga_monitor.alerting.store import AlertBook
+from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.monitor.stage import START
 
 if TYPE_CHECKING:

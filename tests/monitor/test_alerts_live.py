@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from services.runtime import read_settings
+from choregraphie import read_settings
 from tests.monitor.stage import HELD, KNOWN, said
 from tests.runtime.test_telemetry import free_port
 from tests.support.topology import declare_topology

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from saga_monitor.alerting import lookout as module
-from saga_monitor.alerting.lookout import Lookout, look_out
-from saga_monitor.alerting.receivers import Receivers
-from saga_monitor.books import schema
-from services.runtime import QueueCount, Settings
+from choregraphie import Settings
+from choregraphie.messaging import QueueCount
+from saga_monitor.alerting import watcher as module
+from saga_monitor.alerting.notifiers import Receivers
+from saga_monitor.alerting.watcher import Lookout, look_out
+from saga_monitor.projection import schema
 from tests.monitor.stage import HELD, START
 from tests.monitor.test_anomalies import broker
 from tests.runtime.test_telemetry import free_port
@@ -23,7 +24,7 @@ from tests.runtime.test_telemetry import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from saga_monitor.reading.facts import Facts
+    from saga_monitor.records.broker_status import Facts
     from tests.monitor.conftest import Monitor
     from tests.monitor.stage import Stream
 

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from saga_monitor.alerting import receivers
-from saga_monitor.alerting.alert_book import TAKEN_WITHIN, AlertBook
-from saga_monitor.alerting.receivers import Receivers, Webhook
-from saga_monitor.alerts import Alert, Notice, Status, standing
+from saga_monitor.alerting import notifiers
+from saga_monitor.alerting.notifiers import Receivers, Webhook
+from saga_monitor.alerting.rules import Alert, Notice, Status, standing
+from saga_monitor.alerting.store import TAKEN_WITHIN, AlertBook
 from tests.monitor.stage import START
 from tests.monitor.test_alerts_receivers import Hook, anomaly, until
 
@@ -68,7 +68,7 @@ def test_a_closing_is_owed_too_though_the_alert_be_open_again(tmp_path: Path) ->
 async def test_what_was_dropped_is_told_again_to_whoever_dropped_it_and_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receivers, "backoff", lambda _: 0.01)
+    monkeypatch.setattr(notifiers, "backoff", lambda _: 0.01)
 
     class Quick:
         name = "quick"

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from saga_monitor.alerting import receivers
-from saga_monitor.alerting.alert_book import AlertBook
-from saga_monitor.alerting.receivers import WAITING_AT_MOST, Apprise, Receivers, open_receivers
-from saga_monitor.alerts import standing
-from saga_monitor.anomalies import Anomaly, Kind
-from services.runtime import BadSetting, Settings
+from choregraphie import BadSetting, Settings
+from saga_monitor.alerting import notifiers
+from saga_monitor.alerting.notifiers import WAITING_AT_MOST, Apprise, Receivers, open_receivers
+from saga_monitor.alerting.rules import standing
+from saga_monitor.alerting.store import AlertBook
+from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.monitor.stage import START
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
-    from saga_monitor.alerts import Notice
+    from saga_monitor.alerting.rules import Notice
 
 HOUR = dt.timedelta(hours=1)
 # It imports every plugin that it has when it is first asked for one.
@@ -88,7 +88,7 @@ async def hooked(
 
 @pytest.fixture(autouse=True)
 def no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receivers, "backoff", lambda _: 0.01)
+    monkeypatch.setattr(notifiers, "backoff", lambda _: 0.01)
 
 
 def notices(book: AlertBook, count: int = 1) -> Sequence[Notice]:
@@ -145,8 +145,8 @@ async def test_what_waits_in_a_lane_is_not_put_there_again(book: AlertBook) -> N
 async def test_a_receiver_that_never_answers_slows_nobody_and_its_queue_is_bounded(
     book: AlertBook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receivers, "PATIENCE_SECONDS", 0.2)
-    monkeypatch.setattr(receivers, "TRIES", 1)
+    monkeypatch.setattr(notifiers, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(notifiers, "TRIES", 1)
     async with hooked(lambda _: 30.0) as (hook, opened):
         begun = asyncio.get_running_loop().time()
         opened.tell(notices(book, WAITING_AT_MOST + 50))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from choregraphie.messaging import QueueCount
+from choregraphie.saga.topology import ATTEMPT_HEADER, DETAIL_HEADER, NEXT_HEADER, dlq, inbox
 from contracts.choreography import CHOREOGRAPHY
-from contracts.topology import ATTEMPT_HEADER, DETAIL_HEADER, NEXT_HEADER, dlq, inbox
-from saga_monitor.anomalies import Anomaly, Kind, Terms, anomalies_of, anomalies_of_order, as_json
-from saga_monitor.reading.facts import Facts, facts
-from services.runtime import QueueCount
+from saga_monitor.diagnosis.anomalies import Anomaly, Kind, Terms, anomalies_of, anomalies_of_order, as_json
+from saga_monitor.records.broker_status import Facts, facts
 from tests.monitor.conftest import SOON
 from tests.monitor.stage import (
     CONFIRMED,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from contracts.topology import events
-from saga_monitor.anomalies import Kind, anomalies_of_order
+from choregraphie.saga.topology import events
+from saga_monitor.diagnosis.anomalies import Kind, anomalies_of_order
 from tests.monitor.stage import (
     ASKED,
     CONFIRMED,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from contracts.topology import NEXT_HEADER
-from saga_monitor.alerts import standing
-from saga_monitor.anomalies import Anomaly, Kind
-from saga_monitor.books import evidence
-from services.runtime import QueueCount
+from choregraphie.messaging import QueueCount
+from choregraphie.saga.topology import NEXT_HEADER
+from saga_monitor.alerting.rules import standing
+from saga_monitor.diagnosis import case_queries
+from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.monitor.stage import CONFIRMED, HELD, PAID, START, Line, said
 from tests.monitor.test_anomalies import LATER, broker, wrong
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.monitor.conftest import Monitor
     from tests.monitor.stage import Stream
 
-MANY = evidence.LOOKED_AT + 100
+MANY = case_queries.LOOKED_AT + 100
 
 
 def counted(anomalies: Iterable[Anomaly]) -> dict[tuple[str, str | None, str], int]:
@@ -44,7 +44,7 @@ async def test_a_later_trouble_is_seen_behind_an_outage_and_both_are_counted_who
     tell_many(stream, 50, PAID, START, "LATER")
     found = await wrong(monitor, stream, broker(paiement_inbox=QueueCount(MANY, 0)))
     assert counted(found) == {("stuck", "paiement", "no_consumer"): MANY, ("stuck", "commande", "held"): 50}
-    assert len(found) == evidence.LOOKED_AT
+    assert len(found) == case_queries.LOOKED_AT
     alerts = standing(found, LATER)
     assert {key: alert.count for key, alert in alerts.items()} == {
         "stuck/paiement/no_consumer": MANY,
@@ -105,13 +105,13 @@ async def test_a_flood_of_dead_letters_hides_no_other_reason(
         ("dead_letter", "stock", "unreadable"): MANY,
         ("dead_letter", "stock", "wrong_sender"): 1,
     }
-    assert len(found) <= evidence.LOOKED_AT
+    assert len(found) <= case_queries.LOOKED_AT
 
 
 async def test_more_contradictions_than_are_looked_at_are_counted(
     monitor: Monitor, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evidence, "LOOKED_AT", 5)
+    monkeypatch.setattr(case_queries, "LOOKED_AT", 5)
     tell_many(stream, 12, [*CONFIRMED, Line("commande.creee", id="2")], START)
     found = await wrong(monitor, stream, broker())
     assert [anomaly.kind for anomaly in found] == [Kind.CONTRADICTION] * 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from saga_monitor.anomalies import Kind
-from saga_monitor.judging.patience import ENOUGH_MEASURES
+from saga_monitor.diagnosis.anomalies import Kind
+from saga_monitor.diagnosis.timeouts import ENOUGH_MEASURES
 from tests.monitor.conftest import Monitor
 from tests.monitor.stage import CONFIRMED, HELD, PLACED, START, Line
 from tests.monitor.test_anomalies import broker, wrong

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from saga_monitor.queries import Event
-from saga_monitor.web import raw
+from saga_monitor.projection.queries import Event
+from saga_monitor.web import raw_events
 from tests.monitor.stage import HELD
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ async def test_a_visitor_s_time_at_the_stream_begins_with_his_turn(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one before takes all that is allowed, and is told so; that is not the next one's fault."""
-    monkeypatch.setattr(raw, "SECONDS", 0.2)
+    monkeypatch.setattr(raw_events, "SECONDS", 0.2)
     stream.tell("CMD-1", HELD)
     event = Event("CMD-1/commande.initiee", "commande.initiee", "/clients/boutique", None, None, 0, None)
     slow = asyncio.Event()
@@ -34,10 +34,10 @@ async def test_a_visitor_s_time_at_the_stream_begins_with_his_turn(
             await asyncio.Event().wait()
         yield stream
 
-    archive = raw.Archive(opened)
+    archive = raw_events.Archive(opened)
     first = asyncio.ensure_future(archive.said([event]))
     await slow.wait()
     second = await archive.said([event])
-    with pytest.raises(raw.RawUnavailableError):
+    with pytest.raises(raw_events.RawUnavailableError):
         await first
     assert second[0].text is not None

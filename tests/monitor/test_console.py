@@ -10,13 +10,13 @@ import pytest
 from rich.cells import cell_len
 from textual.widgets import Static, Tree
 
-from saga_monitor.anomalies import Anomaly, Kind
 from saga_monitor.console.app import Board
-from saga_monitor.console.drawing import cells, column_widths, short
-from saga_monitor.console.ear import Ear
-from saga_monitor.console.picture import SPARKS, Camera, Rates
+from saga_monitor.console.rendering import cells, column_widths, short
 from saga_monitor.console.screens import OrderScreen
-from saga_monitor.showing.printable import printable
+from saga_monitor.console.snapshot import SPARKS, Camera, Rates
+from saga_monitor.console.status import Ear
+from saga_monitor.diagnosis.anomalies import Anomaly, Kind
+from saga_monitor.text.sanitize import printable
 from tests.monitor.stage import CONFIRMED, HELD, PAID, START, STORIES, Stream, said
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from saga_monitor.console.app import Board
-from saga_monitor.console.ear import Ear
-from saga_monitor.console.picture import Camera
+from saga_monitor.console.snapshot import Camera
+from saga_monitor.console.status import Ear
 from tests.monitor.stage import HELD
 from tests.monitor.test_console import SIZES, on_terminal, screen_of
 

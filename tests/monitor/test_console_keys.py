@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from textual.events import Key
 
-from contracts.topology import DETAIL_HEADER, REASON_HEADER, dlx
-from saga_monitor.anomalies import Anomaly, Kind
+from choregraphie.saga.topology import DETAIL_HEADER, REASON_HEADER, dlx
 from saga_monitor.console.screens import OrderScreen
 from saga_monitor.console.text_screen import TextScreen
+from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.monitor.stage import CONFIRMED, HELD, START, STORIES, Stream, said
 from tests.monitor.test_console import board, on_terminal, screen_of
 from tests.monitor.test_live import channel, environment, tell

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.anomalies import Anomaly, Kind
-from saga_monitor.books.known import Totals
-from saga_monitor.console.branches import retry_text
-from saga_monitor.console.drawing import column_widths, troubles
+from choregraphie import DatabaseRefused
+from saga_monitor.console.rendering import column_widths, troubles
 from saga_monitor.console.screens import AnomaliesScreen, OrderScreen
-from saga_monitor.judging.timeline import Retry
-from services.runtime import DatabaseRefused
+from saga_monitor.console.timeline_text import retry_text
+from saga_monitor.diagnosis.anomalies import Anomaly, Kind
+from saga_monitor.projection.models import Totals
+from saga_monitor.reports.timeline import Retry
 from tests.monitor.stage import HELD, START, Stream
 from tests.monitor.test_console import board, on_terminal, screen_of
 

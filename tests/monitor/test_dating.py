@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from contracts.topology import events
-from saga_monitor.progress import Flag
-from saga_monitor.reading.dating import Dating
+from choregraphie.saga.topology import events
+from saga_monitor.analysis.saga_state import Flag
+from saga_monitor.records.timestamps import Dating
 from tests.monitor.conftest import STUCK_AFTER, Monitor
 from tests.monitor.stage import HELD, KNOWN, PLACED, START, UNPAID, Line, Stream, said, undone
 

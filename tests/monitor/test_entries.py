@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from choregraphie.messaging import HistoryEntry
+from choregraphie.saga.envelope import MAX_BODY_BYTES
+from choregraphie.saga.topology import ATTEMPT_HEADER, REASON_HEADER, dlx, events, retry
 from contracts.choreography import CHOREOGRAPHY
-from contracts.envelope import MAX_BODY_BYTES
-from contracts.topology import ATTEMPT_HEADER, REASON_HEADER, dlx, events, retry
-from saga_monitor.reading.entries import DeadEntry, IgnoredEntry, RetriedEntry, SaidEntry, read_entry
-from services.runtime import HistoryEntry
+from saga_monitor.records.parser import DeadEntry, IgnoredEntry, RetriedEntry, SaidEntry, read_entry
 from tests.monitor.stage import PLACED, START, Line, said
 
 if TYPE_CHECKING:

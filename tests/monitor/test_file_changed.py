@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.history import follow
-from saga_monitor.showing.keeping_up import keep_up
+from saga_monitor.stream.follower import follow
+from saga_monitor.stream.maintenance import keep_up
 from tests.monitor.conftest import SOON, Monitor
 from tests.monitor.stage import CONFIRMED, PLACED, Stream
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Never
 
 import pytest
 
-from saga_monitor import history
-from saga_monitor.catching_up import catch_up
-from saga_monitor.history import follow
-from saga_monitor.store import Store, Writer
-from services.runtime import BrokerRefused, DatabaseRefused, LoginRefused, refusals
+from choregraphie import BrokerRefused, DatabaseRefused, LoginRefused
+from choregraphie.pipeline import refusals
+from saga_monitor.projection.store import Store, Writer
+from saga_monitor.stream import follower
+from saga_monitor.stream.catch_up import catch_up
+from saga_monitor.stream.follower import follow
 from tests.monitor.conftest import SOON, Monitor
 from tests.monitor.stage import CONFIRMED, PLACED, START, Stream, undone
 
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from services.runtime import HistoryEntry
+    from choregraphie.messaging import HistoryEntry
 
 
 async def test_it_waits_for_the_broker_at_start_and_after_a_loss(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "backoff", lambda _: 0.01)
+    monkeypatch.setattr(follower, "backoff", lambda _: 0.01)
     stream.away = True
     following = asyncio.create_task(follow(stream.opening(), monitor.store, monitor))
     await _until(lambda: any("broker away" in link for link in monitor.links))
@@ -57,7 +58,7 @@ async def test_refused_at_the_first_try_it_gives_up(monitor: Monitor) -> None:
 async def test_a_login_that_was_good_and_stays_refused_ends_it(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "backoff", lambda _: 0.01)
+    monkeypatch.setattr(follower, "backoff", lambda _: 0.01)
     monkeypatch.setattr(refusals, "REFUSED_SECONDS", 0.1)
     good, refused = stream.opening(), False
 

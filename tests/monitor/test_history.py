@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor import history, resuming
-from saga_monitor.books.gaps import Gap, Loss, standing_gaps
-from saga_monitor.history import runs
-from saga_monitor.progress import Flag, State
-from saga_monitor.reading.entries import SaidEntry, read_entry
-from services.runtime import BrokerTrouble
+from choregraphie import BrokerTrouble
+from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.projection.gaps import Gap, Loss, standing_gaps
+from saga_monitor.records.parser import SaidEntry, read_entry
+from saga_monitor.stream import follower, resuming
+from saga_monitor.stream.follower import runs
 from tests.monitor.conftest import SOON, Monitor
 from tests.monitor.stage import (
     ASKED,
@@ -67,7 +67,7 @@ async def test_rebuilt_from_the_stream_it_is_what_it_was_live(
     tell_all(whole)
     clock = START
     with monkeypatch.context() as patch:
-        patch.setattr(history, "_now", lambda: clock)
+        patch.setattr(follower, "_now", lambda: clock)
         for entry in whole.kept:
             record = read_entry(entry, SOON + dt.timedelta(hours=1))
             clock = max(clock, record.at) if isinstance(record, SaidEntry) else clock
@@ -105,7 +105,7 @@ async def test_a_batch_is_all_or_nothing(
         raise RuntimeError("killed here")
 
     with monkeypatch.context() as patch:
-        patch.setattr("saga_monitor.books.projection._row", broken)
+        patch.setattr("saga_monitor.projection.projection._row", broken)
         with pytest.raises(RuntimeError):
             await monitor.hear(stream)
     assert monitor.store.position().last is None

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from contracts.topology import events as events_of
-from saga_monitor.books import evidence
-from saga_monitor.books.past import world_at
-from saga_monitor.console.picture import story
-from saga_monitor.judging.timeline import timeline
-from saga_monitor.progress import Flag, State
-from saga_monitor.showing.events import timeline_table
-from saga_monitor.web.raw import Archive
-from saga_monitor.web.story import moments
+from choregraphie.saga.topology import events as events_of
+from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.console.snapshot import story
+from saga_monitor.diagnosis import case_queries
+from saga_monitor.projection.snapshot import world_at
+from saga_monitor.reports.timeline import timeline
+from saga_monitor.text.event_tables import timeline_table
+from saga_monitor.web.narrative import moments
+from saga_monitor.web.raw_events import Archive
 from tests.monitor.conftest import SOON, Monitor
 from tests.monitor.stage import ASKED, CONFIRMED, HELD, KNOWN, PLACED, Line, Stream, said, undone
 
@@ -100,7 +100,7 @@ async def test_what_is_set_aside_of_one_client_is_not_another_s(stream: Stream, 
     placed, asked = timeline(found.events, found.retries, found.dead_letters).beginnings
     assert (len(placed.retries), len(placed.dead_letters)) == (1, 0)
     assert (len(asked.retries), len(asked.dead_letters)) == (1, 1)
-    case = evidence.case(monitor.queries, "CMD-1", SOON)
+    case = case_queries.case(monitor.queries, "CMD-1", SOON)
     assert case is not None
     assert [letter.source for letter in case.dead] == [BETA]
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.console.ear import Ear
-from saga_monitor.queries import Queries
-from saga_monitor.showing import judge as judging
-from saga_monitor.showing import keeping_up
-from saga_monitor.showing.judge import judge
-from saga_monitor.showing.keeping_up import keep_small, keep_up
-from saga_monitor.store import Store
-from services.runtime import DatabaseRefused, read_settings
+from choregraphie import DatabaseRefused, read_settings
+from saga_monitor.console import anomaly_loop as judging
+from saga_monitor.console.anomaly_loop import judge
+from saga_monitor.console.status import Ear
+from saga_monitor.projection.queries import Queries
+from saga_monitor.projection.store import Store
+from saga_monitor.stream import maintenance
+from saga_monitor.stream.maintenance import keep_small, keep_up
 from tests.monitor.conftest import STUCK_AFTER, Monitor
 from tests.monitor.stage import CONFIRMED, HELD, Stream
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Of a file for which nobody waits long."""
-    monkeypatch.setattr("saga_monitor.books.schema.BUSY_SECONDS", 0.02)
-    monkeypatch.setattr(keeping_up, "DATABASE_SECONDS", 0.02)
+    monkeypatch.setattr("saga_monitor.projection.schema.BUSY_SECONDS", 0.02)
+    monkeypatch.setattr(maintenance, "DATABASE_SECONDS", 0.02)
     return tmp_path / "monitor.sqlite3"
 
 

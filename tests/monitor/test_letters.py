@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from contracts.topology import DETAIL_HEADER, REASON_HEADER, dlx
-from saga_monitor.anomalies import Anomaly, Kind
-from saga_monitor.books import letters
-from saga_monitor.showing.anomaly_list import anomaly_view
+from choregraphie.saga.topology import DETAIL_HEADER, REASON_HEADER, dlx
+from saga_monitor.diagnosis.anomalies import Anomaly, Kind
+from saga_monitor.projection import dead_letters
+from saga_monitor.text.anomaly_list import anomaly_view
 from tests.monitor.stage import HELD, START, said
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def test_an_offset_without_a_letter_is_one_line(command: Any, stream: Stream) ->
 def test_only_the_newest_copies_are_kept(
     command: Any, stream: Stream, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(letters, "COPIES_KEPT", 3)
+    monkeypatch.setattr(dead_letters, "COPIES_KEPT", 3)
     for number in range(10):
         set_aside(stream, b"x" * 100_000 + bytes([number]))
     assert "its bytes are not kept here any more" in command("letter", "6")[1]

@@ -6,8 +6,8 @@ import datetime as dt
 import io
 from typing import TYPE_CHECKING
 
-from saga_monitor.history import read
-from saga_monitor.showing.lines import Lines
+from saga_monitor.stream.follower import read
+from saga_monitor.text.plain import Lines
 from tests.monitor.conftest import SOON, STUCK_AFTER, Monitor
 from tests.monitor.stage import CONFIRMED, PLACED, START, Stream
 

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import pika
 import pytest
 
-from contracts.topology import REASON_HEADER, events
-from services.runtime import read_settings
+from choregraphie import read_settings
+from choregraphie.saga.topology import REASON_HEADER, events
 from tests.monitor.stage import CONFIRMED, HELD, KNOWN, PAID, STORIES, Line, said
 from tests.support.topology import declare_topology, declare_topology_at
 

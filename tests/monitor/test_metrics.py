@@ -11,22 +11,23 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
+from choregraphie import Reason, Settings
+from choregraphie.messaging import QueueCount
+from choregraphie.saga.topology import HISTORY, dlq, inbox
 from contracts.choreography import CHOREOGRAPHY
-from contracts.topology import HISTORY, dlq, inbox
-from saga_monitor.alerting.lookout import Lookout
-from saga_monitor.alerting.receivers import Receivers
-from saga_monitor.books import evidence
+from saga_monitor.alerting.notifiers import Receivers
+from saga_monitor.alerting.watcher import Lookout
+from saga_monitor.diagnosis import case_queries
+from saga_monitor.diagnosis.lag import behind
 from saga_monitor.metrics import MetricsPage, exposition, registry
-from saga_monitor.reading.behind import behind
-from saga_monitor.reading.facts import Facts
-from services.runtime import QueueCount, Reason, Settings
+from saga_monitor.records.broker_status import Facts
 from tests.monitor.stage import CONFIRMED, HELD, PLACED, STORIES, UNPAID, Line, said, undone
 from tests.monitor.test_anomalies import WELL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from saga_monitor.alerts import Notice
+    from saga_monitor.alerting.rules import Notice
     from tests.monitor.conftest import Monitor
     from tests.monitor.stage import Stream
 
@@ -158,7 +159,7 @@ async def test_the_look_outs_view_is_shown(monitor: Monitor, stream: Stream, loo
 async def test_the_view_is_counted_whole_though_some_are_looked_at(
     monitor: Monitor, stream: Stream, lookout: Lookout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evidence, "LOOKED_AT", 5)
+    monkeypatch.setattr(case_queries, "LOOKED_AT", 5)
     for number in range(20):
         stream.tell(f"CMD-{number}", HELD if number else PLACED)
         stream.set_aside("stock", f"not JSON {number}".encode(), "unreadable")

@@ -11,17 +11,17 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from saga_monitor.alerting.lookout import Lookout
-from saga_monitor.alerting.receivers import Receivers
+from choregraphie import Settings
+from choregraphie.telemetry.metrics import Metered, Meters
+from saga_monitor.alerting.notifiers import Receivers
+from saga_monitor.alerting.watcher import Lookout
 from saga_monitor.metrics import registry
-from services.runtime import Settings
-from services.runtime.telemetry import Metered, Meters
 from tests.monitor.test_metrics import facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from saga_monitor.alerts import Notice
+    from saga_monitor.alerting.rules import Notice
     from tests.monitor.conftest import Monitor
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -15,7 +15,7 @@ import httpx
 import pika
 import pytest
 
-from contracts.topology import REASON_HEADER, dlq, dlx, events
+from choregraphie.saga.topology import REASON_HEADER, dlq, dlx, events
 from tests.monitor.stage import CONFIRMED, HELD, KNOWN, said
 from tests.runtime.test_telemetry import free_port
 from tests.support.outsider import Outsider

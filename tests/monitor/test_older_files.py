@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.books.schema import VERSION
+from choregraphie import DatabaseRefused
+from saga_monitor.projection.schema import VERSION
 from saga_monitor.web.reader import Reader
-from services.runtime import DatabaseRefused
 from tests.monitor.conftest import Monitor
 
 if TYPE_CHECKING:

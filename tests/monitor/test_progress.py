@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_monitor.progress import Flag, Heard, SetAside, State, is_stuck, judge
+from saga_monitor.analysis.saga_state import Flag, Heard, SetAside, State, is_stuck, judge
 from tests.monitor.stage import (
     ASKED,
     CONFIRMED,

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor import report
-from saga_monitor.judging.timeline import timeline
-from saga_monitor.progress import judge
+from saga_monitor.analysis.saga_state import judge
+from saga_monitor.reports import report
+from saga_monitor.reports.timeline import timeline
 from tests.monitor.conftest import SOON
 from tests.monitor.stage import CONFIRMED, HELD, PLACED, START, Line
 from tests.monitor.test_progress import heard
 
 if TYPE_CHECKING:
-    from saga_monitor.progress import Heard
+    from saga_monitor.analysis.saga_state import Heard
     from tests.monitor.conftest import Monitor
     from tests.monitor.stage import Stream
 

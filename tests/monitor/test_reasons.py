@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.runtime import QueueCount
+from choregraphie.messaging import QueueCount
 from tests.monitor.stage import ASKED, CONFIRMED, HELD, PAID, PLACED, START, STORIES, UNPAID, Line, undone
 from tests.monitor.test_anomalies import LATER, broker, found, wrong
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_monitor.books.times import Times, rounded
-from saga_monitor.console.drawing import FIXED
-from saga_monitor.showing.tables import took
+from saga_monitor.console.rendering import FIXED
+from saga_monitor.projection.durations import Times, rounded
+from saga_monitor.text.tables import took
 from tests.monitor.stage import CONFIRMED, PAID, STORIES, Line, Stream, said
 
 

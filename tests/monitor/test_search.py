@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.books import search
-from saga_monitor.books.finding import Only
-from saga_monitor.books.pruning import prune
-from saga_monitor.console.picture import Camera
-from saga_monitor.progress import Flag, State
+from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.console.snapshot import Camera
+from saga_monitor.projection import search
+from saga_monitor.projection.retention import prune
+from saga_monitor.projection.search_query import Only
 from saga_monitor.web.filters import Filters
 from saga_monitor.web.reader import Reader
 from tests.monitor.conftest import Monitor

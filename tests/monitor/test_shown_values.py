@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from saga_monitor import report
-from saga_monitor.reading.telling import _data
-from saga_monitor.showing.events import timeline_table
+from saga_monitor.reports import report
+from saga_monitor.text.event_tables import timeline_table
+from saga_monitor.text.history_listing import _data
 from tests.monitor.conftest import SOON
 from tests.monitor.stage import CONFIRMED, said
 

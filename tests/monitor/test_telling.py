@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.reading.telling import Wanted, tell
-from services.runtime import BrokerTrouble
+from choregraphie import BrokerTrouble
+from saga_monitor.text.history_listing import Wanted, tell
 from tests.monitor.stage import CONFIRMED, HELD, PLACED, START, Stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from typing import Literal
 
-    from services.runtime import HistoryEntry
+    from choregraphie.messaging import HistoryEntry
 
 NOW = START + dt.timedelta(hours=1)
 TOMORROW = START + dt.timedelta(days=1)

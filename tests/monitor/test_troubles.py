@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from contracts.topology import NEXT_HEADER
-from saga_monitor.books.pruning import prune
-from saga_monitor.judging.troubles import LONGEST_WAIT, Retried, SetAside, back_at
-from saga_monitor.progress import Flag, judge
+from choregraphie.saga.topology import NEXT_HEADER
+from saga_monitor.analysis.interventions import LONGEST_WAIT, Retried, SetAside, back_at
+from saga_monitor.analysis.saga_state import Flag, judge
+from saga_monitor.projection.retention import prune
 from tests.monitor.stage import CONFIRMED, CREATED, HELD, PAID, PLACED, START, STORIES, Line, Stream, said, undone
 from tests.monitor.test_progress import heard
 

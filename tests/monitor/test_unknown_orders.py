@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from saga_monitor import report
-from saga_monitor.books import pruning
-from saga_monitor.progress import State
+from saga_monitor.analysis.saga_state import State
+from saga_monitor.projection import retention
+from saga_monitor.reports import report
 from tests.monitor.conftest import SOON
 from tests.monitor.stage import CONFIRMED, Line
 
@@ -49,12 +49,12 @@ async def test_an_order_that_comes_after_the_demand_to_cancel_it_is_an_order(
 async def test_a_flood_of_demands_keeps_the_newest(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "UNKNOWN_KEPT", 30)
+    monkeypatch.setattr(retention, "UNKNOWN_KEPT", 30)
     stream.tell("CMD-1", CONFIRMED)
     for number in range(700):
         stream.tell(f"X-{number:03}", [ASKED])
     await monitor.hear(stream)
-    while pruning.bound_unknown(monitor.store):
+    while retention.bound_unknown(monitor.store):
         pass
     assert monitor.queries.totals(SOON).state(State.UNKNOWN) == 30
     assert len(monitor.queries.orders(State.UNKNOWN, 1000, SOON)) == 30
@@ -69,5 +69,5 @@ async def test_dead_letters_and_retries_of_orders_that_there_never_were_are_forg
     stream.set_aside("stock", b'{"id": "1", "type": "x", "data": {"commande_id": "JUNK"}}', "invalid")
     await monitor.hear(stream)
     assert monitor.queries.dead_letters("JUNK")
-    pruning.prune(monitor.store, SOON)
+    retention.prune(monitor.store, SOON)
     assert not monitor.queries.dead_letters("JUNK")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from contracts.topology import ATTEMPT_HEADER, NEXT_HEADER
+from choregraphie.saga.topology import ATTEMPT_HEADER, NEXT_HEADER
 from tests.monitor.stage import CONFIRMED, HELD, PAID, START, STORIES, Stream, said
 
 
@@ -210,7 +210,7 @@ def test_a_locked_file_is_one_line(
     command: Any, told: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command("list")
-    monkeypatch.setattr("saga_monitor.books.schema.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("saga_monitor.projection.schema.BUSY_SECONDS", 0.05)
     with sqlite3.connect(tmp_path / "deep" / "monitor.sqlite3", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         told.tell("CMD-NEW", HELD)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.alerting import receivers
-from saga_monitor.alerting.alert_book import AlertBook
-from saga_monitor.alerting.receivers import open_receivers
-from saga_monitor.alerts import standing
-from saga_monitor.anomalies import Anomaly, Kind
-from services.runtime import read_settings
+from choregraphie import read_settings
+from saga_monitor.alerting import notifiers
+from saga_monitor.alerting.notifiers import open_receivers
+from saga_monitor.alerting.rules import standing
+from saga_monitor.alerting.store import AlertBook
+from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.monitor.stage import START
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 async def test_a_refused_address_is_read_again_from_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr(receivers, "backoff", lambda _: 0.01)
+    monkeypatch.setattr(notifiers, "backoff", lambda _: 0.01)
     paths: list[bytes] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

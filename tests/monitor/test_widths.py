@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from saga_monitor.showing.events import every_event, timeline_table
-from services.tables import UNBOUNDED, Column, Fitted, short_ids
+from choregraphie.terminal.tables import UNBOUNDED, Column, Fitted, short_ids
+from saga_monitor.text.event_tables import every_event, timeline_table
 from tests.monitor.stage import STORIES, Line, Stream, event_id, undone
 from tests.monitor.test_live import channel, environment, tell
 from tests.monitor.test_terminal import terminal

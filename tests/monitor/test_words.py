@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from choregraphie import Reason
+from choregraphie.messaging import Delivery
+from choregraphie.pipeline.delivery import Reader
+from choregraphie.service.verdict import DeadLetter
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.books.tallies import REASONS
-from saga_monitor.judging.words import because
-from services.runtime import Delivery, Reason
-from services.runtime.delivery import Reader
-from services.runtime.verdict import DeadLetter
+from saga_monitor.diagnosis.wording import because
+from saga_monitor.projection.counters import REASONS
 from services.stock import SERVICE
 from tests.monitor.stage import PLACED, said
 

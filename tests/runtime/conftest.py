@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime import Desk, Settings, open_desk
+from choregraphie import Settings
+from choregraphie.testing import Desk, open_desk
 from tests.support.lost_replies import LostReplies
 from tests.support.postgres import PrivatePostgres, private_postgres
 from tests.support.trial import TRIAL

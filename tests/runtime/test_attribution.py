@@ -18,8 +18,8 @@ import httpx
 import psycopg
 import pytest
 
-from services.runtime import BrokerTrouble, DatabaseTrouble, ResourceShortage
-from services.runtime.attribution import Party, attribute, shortage
+from choregraphie import BrokerTrouble, DatabaseTrouble, ResourceShortage
+from choregraphie.process.attribution import Party, attribute, shortage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,8 +177,8 @@ def test_errors_that_are_each_others_cause_are_looked_at_once() -> None:
 
 LIMITED = """
 import resource, sys
-from services.runtime import ResourceShortage
-from services.runtime.resources import check_resources
+from choregraphie import ResourceShortage
+from choregraphie.process.resources import check_resources
 check_resources()
 limit, value = int(sys.argv[1]), int(sys.argv[2])
 resource.setrlimit(limit, (value, value))

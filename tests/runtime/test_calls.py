@@ -2,8 +2,8 @@
 
 import asyncio
 
+from choregraphie import Settings
 from services.notification import SERVICE as NOTIFICATION
-from services.runtime import Settings
 from tests.support.facts import annulee, creee
 from tests.support.fake_door import until
 from tests.support.session import envelope, session

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 from structlog.testing import capture_logs
 
+from choregraphie import Settings
+from choregraphie.pipeline.clock import SteadyClock
+from choregraphie.storage.store import Ledger, Terms
+from choregraphie.testing import open_desk
 from services.commande import SERVICE as COMMANDE
-from services.runtime import Settings, open_desk
-from services.runtime.clock import SteadyClock
-from services.runtime.ledger import Ledger, Terms
 from tests.support.facts import initiee
 from tests.support.session import NOON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from services.runtime import Desk
+    from choregraphie.testing import Desk
 
 HOUR = dt.timedelta(hours=1)
 

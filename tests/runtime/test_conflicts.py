@@ -13,12 +13,14 @@ import psycopg
 import pytest
 from sqlalchemy import select
 
-from services.runtime import Settings, inbox, open_desk
-from services.runtime.database import Conflict, Database
-from services.runtime.delivery import deal_with
-from services.runtime.journal import JOURNAL
-from services.runtime.verdict import Done, RetryAfter
-from services.runtime.work import Work
+from choregraphie import Settings
+from choregraphie.pipeline.delivery import deal_with
+from choregraphie.service.verdict import Done, RetryAfter
+from choregraphie.storage import inbox
+from choregraphie.storage.database import Conflict, Database
+from choregraphie.storage.invocation import Work
+from choregraphie.storage.journal import JOURNAL
+from choregraphie.testing import open_desk
 from tests.support.facts import annulee, initiee
 from tests.support.statements import watching
 from tests.support.trial import TRIAL
@@ -26,7 +28,7 @@ from tests.support.trial import TRIAL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from services.runtime import Desk
+    from choregraphie.testing import Desk
     from tests.support.postgres import PrivatePostgres
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.runtime import DatabaseRefused, DatabaseTrouble, Settings, open_database
+from choregraphie import DatabaseRefused, DatabaseTrouble, Settings
+from choregraphie.storage import open_database
 from services.stock import SERVICE as STOCK
 from tests.support.pgbouncer import private_pgbouncer
 

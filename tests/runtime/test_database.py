@@ -6,17 +6,11 @@ from typing import Any
 
 import pytest
 
+from choregraphie import DatabaseRefused, DatabaseTrouble, Settings
+from choregraphie.storage import look_into, open_database
+from choregraphie.testing import Desk, open_desk
 from services.commande import SERVICE as COMMANDE
 from services.paiement import SERVICE as PAIEMENT
-from services.runtime import (
-    DatabaseRefused,
-    DatabaseTrouble,
-    Desk,
-    Settings,
-    look_into,
-    open_database,
-    open_desk,
-)
 from services.stock import SERVICE as STOCK
 from tests.support.facts import initiee
 from tests.support.trial import TRIAL

@@ -13,11 +13,14 @@ from psycopg import sql
 from sqlalchemy import event, make_url
 from structlog.testing import capture_logs
 
-from services.runtime import Settings, engine, open_desk, tools
-from services.runtime.delivery import deal_with
-from services.runtime.errors import DatabaseTrouble
-from services.runtime.verdict import Done
-from services.runtime.work import Work
+from choregraphie import Settings
+from choregraphie.errors import DatabaseTrouble
+from choregraphie.pipeline import context as tools
+from choregraphie.pipeline.delivery import deal_with
+from choregraphie.service.verdict import Done
+from choregraphie.storage import engine
+from choregraphie.storage.invocation import Work
+from choregraphie.testing import open_desk
 from tests.chaos.proxy import Mode, Proxy
 from tests.support.facts import initiee
 from tests.support.fake_door import until
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from services.runtime import Desk
+    from choregraphie.testing import Desk
     from tests.support.postgres import PrivatePostgres
 
     Trouble = Callable[[Session], contextlib.AbstractContextManager[None]]

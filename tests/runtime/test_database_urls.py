@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from choregraphie import DatabaseRefused, Settings
+from choregraphie.storage import look_into, open_database
+from choregraphie.storage.database import Database
+from choregraphie.testing import open_desk
 from services.commande import SERVICE as COMMANDE
-from services.runtime import DatabaseRefused, Settings, look_into, open_database, open_desk
-from services.runtime.database import Database
 from services.stock import SERVICE as STOCK
 from tests.support.facts import initiee
 

@@ -7,8 +7,8 @@ import sys
 # because pytest keeps the records of the log, and with them the connection.
 PROGRAM = """
 import asyncio, gc, socket
-from services.runtime import BrokerTrouble, read_settings
-from services.runtime.broker.session import connected
+from choregraphie import BrokerTrouble, read_settings
+from choregraphie.broker.connection import connected
 
 async def attempt():
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from contracts.envelope import Said
-from services.runtime import Desk, Fate, Key, Look, Settings
-from services.runtime.delivery import Reader, deal_with
-from services.runtime.errors import DatabaseTrouble, Reason
-from services.runtime.ledger import Ledger
-from services.runtime.verdict import DeadLetter, Done
-from services.runtime.work import Work
+from choregraphie import Key, Look, Settings
+from choregraphie.errors import DatabaseTrouble, Reason
+from choregraphie.messaging import Fate
+from choregraphie.pipeline.delivery import Reader, deal_with
+from choregraphie.saga.envelope import Said
+from choregraphie.service.verdict import DeadLetter, Done
+from choregraphie.storage.invocation import Work
+from choregraphie.storage.store import Ledger
+from choregraphie.testing import Desk
 from tests.support.fake_door import FakeDoor, until
 from tests.support.lost_replies import LostReplies
 from tests.support.session import order, session

@@ -8,8 +8,8 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from services.runtime.broker.history import BATCH, GATHER_SECONDS, _Reading
-from services.runtime.errors import BrokerTrouble
+from choregraphie.broker.stream import BATCH, GATHER_SECONDS, _Reading
+from choregraphie.errors import BrokerTrouble
 
 # A reader that is quicker than the broker would find them one by one.
 APART_SECONDS = 0.002

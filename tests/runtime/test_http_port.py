@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from services.runtime import Settings, connections, http_port
-from services.runtime.exporter import exporting
-from services.runtime.http_port import MOST_CONNECTIONS, Answer, answering
+from choregraphie import Settings
+from choregraphie.process import connections
+from choregraphie.telemetry import http_port
+from choregraphie.telemetry.http_port import MOST_CONNECTIONS, Answer, answering
+from choregraphie.telemetry.metrics_server import exporting
 from tests.runtime.test_telemetry import free_port, get
 from tests.support.shop import shop
 from tests.support.slow_clients import HALF, connected, descriptors, dripping, held, is_closed
@@ -114,7 +116,7 @@ def test_a_question_about_the_head_alone_is_answered_without_a_body(port: int) -
 
 
 async def test_a_stuck_loop_is_told_however_often_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.runtime.exporter.LOOP_SECONDS", 0.3)
+    monkeypatch.setattr("choregraphie.telemetry.metrics_server.LOOP_SECONDS", 0.3)
     port = free_port()
     with exporting(Settings(metrics_port=port)):
         assert asked(port, GET).startswith(b"HTTP/1.1 503 ")  # this loop is the one that waits here

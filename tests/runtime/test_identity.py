@@ -5,14 +5,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from contracts.envelope import Envelope, Said, wrap
-from services.runtime import Desk, Settings
-from services.runtime.errors import Reason
-from services.runtime.inbox import INBOX
-from services.runtime.journal import JOURNAL
-from services.runtime.suspects import SUSPICIOUS_RETURNS
-from services.runtime.verdict import DeadLetter, Done
-from services.runtime.work import Work
+from choregraphie import Settings
+from choregraphie.errors import Reason
+from choregraphie.pipeline.poison import SUSPICIOUS_RETURNS
+from choregraphie.saga.envelope import Envelope, Said, wrap
+from choregraphie.service.verdict import DeadLetter, Done
+from choregraphie.storage.inbox import INBOX
+from choregraphie.storage.invocation import Work
+from choregraphie.storage.journal import JOURNAL
+from choregraphie.testing import Desk
 from tests.support.facts import annulee, initiee
 from tests.support.fake_door import until
 from tests.support.session import NOON, session

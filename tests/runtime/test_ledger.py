@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from contracts.envelope import Said
-from services.runtime import Desk
-from services.runtime.delivery import begin_calls, deal_with
-from services.runtime.desk import Raised
-from services.runtime.door import Delivery
-from services.runtime.errors import DatabaseTrouble, Reason
-from services.runtime.inbox import INBOX
-from services.runtime.journal import JOURNAL
-from services.runtime.outbox import OUTBOX
-from services.runtime.verdict import DeadLetter, Done, RetryAfter
-from services.runtime.work import Work
+from choregraphie.errors import DatabaseTrouble, Reason
+from choregraphie.messaging import Delivery
+from choregraphie.pipeline.delivery import begin_calls, deal_with
+from choregraphie.saga.envelope import Said
+from choregraphie.service.verdict import DeadLetter, Done, RetryAfter
+from choregraphie.storage.inbox import INBOX
+from choregraphie.storage.invocation import Work
+from choregraphie.storage.journal import JOURNAL
+from choregraphie.storage.outbox import OUTBOX
+from choregraphie.testing import Desk
+from choregraphie.testing.harness import Raised
 from tests.support.facts import annulee, initiee
 from tests.support.statements import watching
 

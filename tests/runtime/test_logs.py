@@ -8,7 +8,9 @@ from typing import Any, Literal
 import pytest
 import structlog
 
-from services.runtime import Desk, Row, Settings, Transaction, configure_logs
+from choregraphie import Row, Settings, Transaction
+from choregraphie.logs import configure_logs
+from choregraphie.testing import Desk
 from tests.support.facts import initiee
 
 

@@ -10,10 +10,12 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from services.runtime import Settings, open_desk, worker
-from services.runtime.delivery import deal_with
-from services.runtime.verdict import Done
-from services.runtime.work import Work
+from choregraphie import Settings
+from choregraphie.pipeline import pipeline as worker
+from choregraphie.pipeline.delivery import deal_with
+from choregraphie.service.verdict import Done
+from choregraphie.storage.invocation import Work
+from choregraphie.testing import open_desk
 from tests.support.facts import initiee
 from tests.support.fake_door import until
 from tests.support.session import order, session

@@ -13,12 +13,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from choregraphie import ResourceShortage
+from choregraphie.pipeline import context as tools
+from choregraphie.pipeline import supervisor
+from choregraphie.pipeline.delivery import Reader
+from choregraphie.pipeline.supervisor import supervise
+from choregraphie.storage.batch import Page
+from choregraphie.telemetry.metrics import Metered, Meters
 from services.notification import SERVICE as NOTIFICATION
-from services.runtime import ResourceShortage, supervisor, tools
-from services.runtime.delivery import Reader
-from services.runtime.page import Page
-from services.runtime.supervisor import supervise
-from services.runtime.telemetry import Metered, Meters
 from tests.support.facts import creee
 from tests.support.fake_door import FakeDoor, until
 from tests.support.session import Session, at_hand, envelope, order, session
@@ -27,8 +29,8 @@ from tests.support.trial import TRIAL
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from services.runtime import Settings
-    from services.runtime.tools import Tools
+    from choregraphie import Settings
+    from choregraphie.pipeline.context import Tools
 
 # More than any message is tried.
 MANY_TIMES = 12

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
-from services.runtime import BrokerTrouble, DatabaseTrouble, Fate, Settings, open_desk
-from services.runtime.worker import MARK_SECONDS
+from choregraphie import BrokerTrouble, DatabaseTrouble, Settings
+from choregraphie.messaging import Fate
+from choregraphie.pipeline.pipeline import MARK_SECONDS
+from choregraphie.testing import open_desk
 from tests.support.fake_door import until
 from tests.support.session import order, session
 from tests.support.trial import TRIAL
@@ -167,7 +169,7 @@ async def test_stopping_while_the_database_is_away_at_start_does_not_wait_for_it
     def away(*_: object) -> None:
         raise DatabaseTrouble("the disk is full")
 
-    monkeypatch.setattr("services.runtime.ledger.Ledger.unsaid", away)
+    monkeypatch.setattr("choregraphie.storage.store.Ledger.unsaid", away)
     async with session(settings) as s:
         await asyncio.sleep(0.1)
         assert not s.running.done()

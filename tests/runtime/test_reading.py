@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.envelope import MAX_BODY_BYTES
+from choregraphie import Service
+from choregraphie.errors import Reason
+from choregraphie.messaging import Delivery, Properties
+from choregraphie.pipeline.delivery import Reader
+from choregraphie.pipeline.republish import set_aside
+from choregraphie.saga.envelope import MAX_BODY_BYTES
+from choregraphie.service.verdict import DeadLetter
+from choregraphie.storage.invocation import Work
 from services.commande import SERVICE as COMMANDE
-from services.runtime import Service
-from services.runtime.delivery import Reader
-from services.runtime.door import Delivery, Properties
-from services.runtime.errors import Reason
-from services.runtime.redirect import set_aside
-from services.runtime.verdict import DeadLetter
-from services.runtime.work import Work
 from services.stock import SERVICE as STOCK
 from tests.contracts.examples import changed, example, with_raw
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.runtime import Desk
-from services.runtime.errors import NotRead
-from services.runtime.rows import Unit
+from choregraphie.errors import NotRead
+from choregraphie.storage.unit_of_work import Unit
+from choregraphie.testing import Desk
 from tests.support.trial import Compteur
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime import read_settings
+from choregraphie import read_settings
 
 
 def test_a_file_that_has_changed_is_taken_up_by_every_copy(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import trustme
 
-from services.runtime import BadSetting, Settings, read_settings
-from services.runtime.settings import age_seconds
+from choregraphie import BadSetting, Settings, read_settings
+from choregraphie.settings import age_seconds
 
 
 def refused(environ: dict[str, str]) -> str:

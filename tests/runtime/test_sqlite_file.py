@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.runtime import DatabaseRefused, DatabaseTrouble, Settings, open_database, open_desk, worker
+from choregraphie import DatabaseRefused, DatabaseTrouble, Settings
+from choregraphie.pipeline import pipeline as worker
+from choregraphie.storage import open_database
+from choregraphie.testing import open_desk
 from services.stock import SERVICE as STOCK
 from tests.support.facts import initiee
 from tests.support.fake_door import until

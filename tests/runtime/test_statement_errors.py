@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from services.runtime import Settings, open_desk
-from services.runtime.verdict import Done, RetryAfter
+from choregraphie import Settings
+from choregraphie.service.verdict import Done, RetryAfter
+from choregraphie.testing import open_desk
 from tests.support.facts import initiee
 from tests.support.trial import TRIAL
 

@@ -20,8 +20,9 @@ from sqlalchemy import (
     select,
 )
 
-from services.runtime import Desk, Instant, Money
-from services.runtime.statements import Lookup, Prepared
+from choregraphie import Instant, Money
+from choregraphie.storage.statements import Lookup, Prepared
+from choregraphie.testing import Desk
 from tests.support.statements import watching
 
 THINGS = Table(

@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from services.runtime.stopping import finished_before
+from choregraphie.pipeline.shutdown import finished_before
 
 
 async def test_work_that_ends_first_is_done() -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.runtime import supervisor
-from services.runtime.supervisor import supervise
+from choregraphie.pipeline import supervisor
+from choregraphie.pipeline.supervisor import supervise
+from choregraphie.saga.topology import Topology
 from tests.support.fake_door import FakeDoor, until
 from tests.support.session import at_hand
 from tests.support.trial import TRIAL
@@ -17,8 +18,8 @@ from tests.support.trial import TRIAL
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from services.runtime import Settings
-    from services.runtime.tools import Tools
+    from choregraphie import Settings
+    from choregraphie.pipeline.context import Tools
 
 
 async def test_a_lost_session_leaves_no_cancellation_behind(
@@ -53,4 +54,4 @@ async def test_a_worker_that_ends_unasked_does_not_pass_for_one_that_was_asked(
 
     monkeypatch.setattr(supervisor, "supervise", cancelled)
     with pytest.raises(AssertionError, match="nobody had asked"):
-        await supervisor.run_workers([TRIAL], settings)
+        await supervisor.run_workers([TRIAL], Topology((), (), ()), settings)

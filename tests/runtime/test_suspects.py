@@ -5,11 +5,12 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from contracts.envelope import Envelope, Said
-from services.runtime import Desk, Settings, open_desk
-from services.runtime.suspects import SUSPICIOUS_RETURNS
-from services.runtime.trials import TRIALS
-from services.runtime.work import Work
+from choregraphie import Settings
+from choregraphie.pipeline.poison import SUSPICIOUS_RETURNS
+from choregraphie.saga.envelope import Envelope, Said
+from choregraphie.storage.invocation import Work
+from choregraphie.storage.poison_log import TRIALS
+from choregraphie.testing import Desk, open_desk
 from tests.support.fake_door import until
 from tests.support.session import order, session
 from tests.support.trial import TRIAL

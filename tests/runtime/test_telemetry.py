@@ -13,12 +13,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.runtime import BadSetting, Delivery, Settings
-from services.runtime.errors import Reason
-from services.runtime.exporter import exporting
-from services.runtime.telemetry import SILENT, Metered, Meters
-from services.runtime.verdict import DeadLetter, Done, RetryAfter
-from services.runtime.work import Result
+from choregraphie import BadSetting, Settings
+from choregraphie.errors import Reason
+from choregraphie.messaging import Delivery
+from choregraphie.service.verdict import DeadLetter, Done, RetryAfter
+from choregraphie.storage.invocation import Result
+from choregraphie.telemetry.metrics import SILENT, Metered, Meters
+from choregraphie.telemetry.metrics_server import exporting
 from tests.support.shop import Shop, shop
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from typing import ClassVar
 import pytest
 from sqlalchemy import Column, MetaData, Table, Text, select
 
+from choregraphie import Row, Service, Settings, Transaction, every
+from choregraphie.storage.store import DUE, PUT_OFF
+from choregraphie.testing import Desk, open_desk
 from contracts.commande import CommandeAnnulee
-from services.runtime import Desk, Row, Service, Settings, Transaction, every, open_desk
-from services.runtime.ledger import DUE, PUT_OFF
 
 TABLES = MetaData()
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime import BadSetting, broker_address, read_settings
+from choregraphie import BadSetting, read_settings
+from choregraphie.amqp_url import broker_address
 
 BROKER = "amqp://u:hush@broker.example"
 

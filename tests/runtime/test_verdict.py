@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from services.runtime.door import Delivery, Outgoing, Properties
-from services.runtime.errors import Reason
-from services.runtime.redirect import for_another_try, set_aside
-from services.runtime.verdict import DeadLetter, Retry, RetryAfter, describe, jittered_ms
+from choregraphie.errors import Reason
+from choregraphie.messaging import Delivery, Outgoing, Properties
+from choregraphie.pipeline.republish import for_another_try, set_aside
+from choregraphie.service.verdict import DeadLetter, Retry, RetryAfter, describe, jittered_ms
 
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 BODY = b'{"anything": "at all"}'

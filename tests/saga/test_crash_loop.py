@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from contracts.topology import WORK_DELIVERY_LIMIT
+from choregraphie.saga.topology import WORK_DELIVERY_LIMIT
 from tests.support.crash_loop import KILLER
 from tests.support.workers import ROOT, environment
 

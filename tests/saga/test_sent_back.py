@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from contracts.topology import WORK_DELIVERY_LIMIT
+from choregraphie.saga.topology import WORK_DELIVERY_LIMIT
 
 if TYPE_CHECKING:
     from tests.support.outsider import Heard

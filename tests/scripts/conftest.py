@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.runtime import Settings, apply, connected, wanted_topology
+from choregraphie import Settings
+from choregraphie.application import declared_topology
+from choregraphie.broker import apply, connected
+from contracts.choreography import CHOREOGRAPHY
 from tests.support.outsider import Outsider
 
 if TYPE_CHECKING:
@@ -59,7 +62,7 @@ def silent_url(broker: Broker) -> Iterator[str]:
 
 async def _declare(settings: Settings) -> None:
     async with connected(settings, "declares for tests") as connection:
-        await apply(connection, wanted_topology(settings), declare=True)
+        await apply(connection, declared_topology(CHOREOGRAPHY, settings), declare=True)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.catalogue import open_envelope
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
+from contracts.registry import open_envelope
 from tests.scripts.conftest import COMMAND, environ, say
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.runtime import Desk, Service, Settings, open_desk
+from choregraphie import Service, Settings
+from choregraphie.testing import Desk, open_desk
 
 OpenDesk = Callable[..., Desk]
 

@@ -9,14 +9,15 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from choregraphie import Service, Settings
+from choregraphie.errors import Reason
+from choregraphie.service.verdict import DeadLetter
+from choregraphie.testing import open_desk
 from services.commande import SERVICE as COMMANDE
 from services.notification import SERVICE as NOTIFICATION
 from services.notification.courrier import Courrier
 from services.paiement import SERVICE as PAIEMENT
 from services.paiement.passerelle import PasserelleSimulee
-from services.runtime import Service, Settings, open_desk
-from services.runtime.errors import Reason
-from services.runtime.verdict import DeadLetter
 from services.stock import SERVICE as STOCK
 from tests.contracts.examples import example
 

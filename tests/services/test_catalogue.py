@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from choregraphie import DatabaseRefused, Service, Settings
+from choregraphie.testing import open_desk
 from services.commande import SERVICE as COMMANDE
 from services.notification import SERVICE as NOTIFICATION
 from services.paiement import SERVICE as PAIEMENT
-from services.runtime import DatabaseRefused, Service, Settings, open_desk
 from services.stock import SERVICE as STOCK
 from tests.services.conftest import OpenDesk
 from tests.support.facts import initiee, payee

@@ -5,14 +5,14 @@ import itertools
 
 import pytest
 
+from choregraphie.saga.envelope import Said
+from choregraphie.storage.store import PUT_OFF
+from choregraphie.testing import Desk
 from contracts.commande import CommandeAnnulee, CommandeCreee
-from contracts.envelope import Said
 from contracts.paiement import PaiementEchoue
 from contracts.stock import StockReservationEchouee
 from services.commande import SERVICE
 from services.commande.store import Commande
-from services.runtime import Desk
-from services.runtime.ledger import PUT_OFF
 from tests.services.conftest import OpenDesk
 from tests.support.facts import CMD, demande, impayee, initiee, payee, sans_stock
 

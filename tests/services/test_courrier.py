@@ -8,8 +8,8 @@ from pathlib import Path
 import aiosmtplib
 import pytest
 
+from choregraphie import BadSetting, Settings
 from services.notification.courrier import CourrierCapricieux, Maildir, Smtp, ouvrir
-from services.runtime import BadSetting, Settings
 from tests.support.smtp_server import MailServer, mail_server
 
 LETTER = ("key-1", "CMD-1", "Votre commande CMD-1 est confirmée", "Bonjour,\n\nc'est confirmé.\n.\nFin\n")

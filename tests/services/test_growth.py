@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import func, select
 
+from choregraphie import Settings
+from choregraphie.saga.envelope import Said
+from choregraphie.storage.inbox import METADATA
+from choregraphie.testing import Desk, open_desk
 from contracts.commande import CommandeAnnulee
-from contracts.envelope import Said
 from services.commande import SERVICE
 from services.commande.store import TABLES, Client, Commande
-from services.runtime import Desk, Settings, open_desk
-from services.runtime.inbox import METADATA
 from tests.support.facts import CMD, demande, initiee, payee, sans_stock
 from tests.support.postgres import PrivatePostgres
 

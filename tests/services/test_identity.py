@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from contracts.envelope import Envelope, wrap
+from choregraphie.saga.envelope import Envelope, wrap
+from choregraphie.testing import Desk
 from services.commande import SERVICE as COMMANDE
-from services.runtime import Desk
 from services.stock import SERVICE as STOCK
 from tests.services.conftest import OpenDesk
 from tests.support.facts import demande, initiee

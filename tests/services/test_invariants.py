@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from choregraphie import Settings
+from choregraphie.testing import Desk, open_desk
 from services.paiement import SERVICE as PAIEMENT
 from services.paiement.store import Debit
-from services.runtime import Desk, Settings, open_desk
 from services.stock import SERVICE as STOCK
 from services.stock.store import Reservation
 from tests.support.facts import annulee, creee, initiee, reserve

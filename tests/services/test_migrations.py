@@ -6,12 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection, inspect, text
 
+from choregraphie import Settings
+from choregraphie.saga.envelope import Envelope, wrap
+from choregraphie.service.verdict import DeadLetter, Done
+from choregraphie.storage.migrations import MIGRATIONS
+from choregraphie.testing import Desk, open_desk
 from contracts.commande import CommandeAnnulee, CommandeCreee
-from contracts.envelope import Envelope, wrap
 from services.commande import SERVICE
-from services.runtime import Desk, Settings, open_desk
-from services.runtime.migrations import MIGRATIONS
-from services.runtime.verdict import DeadLetter, Done
 from tests.support.facts import demande, impayee, initiee, payee, sans_stock
 
 # What each version of the order service's tables, and of the runtime's, had in place of what is there now.

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from choregraphie.testing import Desk
 from contracts.notification import NotificationEnvoyee
 from services.notification import SERVICE
 from services.notification.courrier import Maildir
-from services.runtime import Desk
 from tests.services.conftest import OpenDesk
 from tests.support.facts import CMD, annulee, creee
 

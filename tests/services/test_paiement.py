@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from choregraphie.testing import Desk
 from contracts.paiement import PaiementEchoue, PaiementEffectue, PaiementRembourse
 from services.paiement import SERVICE
-from services.runtime import Desk
 from tests.services.conftest import OpenDesk
 from tests.support.facts import CMD, annulee, reserve
 from tests.support.terminal import Terminal

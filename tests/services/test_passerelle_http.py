@@ -11,10 +11,10 @@ import httpx
 import pydantic
 import pytest
 
+from choregraphie import AnswerUnreadable, Settings
 from contracts.paiement import PaiementEchoue
 from services.paiement.ouverture import ouvrir
 from services.paiement.passerelle import Reponse
-from services.runtime import AnswerUnreadable, Settings
 from tests.support import gateway_server
 from tests.support.gateway_server import GatewayServer
 

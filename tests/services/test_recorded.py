@@ -22,17 +22,18 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from choregraphie import Settings
+from choregraphie.storage.migrations import MIGRATIONS
+from choregraphie.testing import Desk, open_desk
+from services.application import SERVICES
 from services.paiement.passerelle import PasserelleSimulee
-from services.runtime import Desk, Settings, open_desk
-from services.runtime.migrations import MIGRATIONS
-from services.verbs.catalogue import SERVICES
 from tests.services.stores import Post
 from tests.support.facts import annulee, creee, initiee, payee, reserve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contracts.envelope import Said
+    from choregraphie.saga.envelope import Said
     from tests.support.postgres import PrivatePostgres
 
 RECORDED = Path(__file__).with_name("version-1")

@@ -2,8 +2,9 @@
 
 import datetime as dt
 
-from services.runtime import Desk, last_number, said_since
-from services.runtime.outbox import unsaid
+from choregraphie.storage import last_number, said_since
+from choregraphie.storage.outbox import unsaid
+from choregraphie.testing import Desk
 from services.stock import SERVICE
 from tests.services.conftest import OpenDesk
 from tests.support.facts import initiee

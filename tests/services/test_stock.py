@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from contracts.envelope import Said
+from choregraphie.saga.envelope import Said
+from choregraphie.testing import Desk
 from contracts.stock import StockLibere, StockReservationEchouee, StockReserve
-from services.runtime import Desk
 from services.stock import SERVICE
 from tests.services.conftest import OpenDesk
 from tests.support.facts import CMD, annulee, creee, initiee

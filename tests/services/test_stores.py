@@ -9,8 +9,8 @@ from hypothesis import Phase
 from hypothesis import settings as bounds
 from hypothesis.stateful import run_state_machine_as_test
 
+from choregraphie import Look
 from services.paiement import rules as paiement_rules
-from services.runtime import Look
 from services.stock import rules as stock_rules
 from tests.chaos import mutants as chaos
 from tests.services.stores import STORES, CommandeStore, NotificationStore, PaiementStore, StockStore, Store

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from services.__main__ import _parser, main
-from services.runtime import Settings, open_desk
+from choregraphie import Settings
+from choregraphie.cli import journal
+from choregraphie.cli.main import _parser
+from choregraphie.testing import open_desk
+from services.__main__ import main
+from services.application import APP, SERVICES
 from services.stock import SERVICE as STOCK
-from services.verbs import journal
-from services.verbs.catalogue import SERVICES
 from tests.support.facts import annulee, demande, initiee
 
 ROOT = Path(__file__).parents[2]
@@ -142,7 +144,7 @@ def verbs(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
 
 
 def test_every_verb_s_help_explains() -> None:
-    assert [verb.prog for verb in verbs(_parser()) if not verb.description] == []
+    assert [verb.prog for verb in verbs(_parser(APP)) if not verb.description] == []
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from services.application import SERVICES
 from services.simulation import Books
-from services.verbs.catalogue import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

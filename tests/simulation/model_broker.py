@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from services.runtime import Properties
+from choregraphie.messaging import Properties
 from services.simulation.queues import DELIVERY_COUNT, Message
 
 if TYPE_CHECKING:
-    from contracts.topology import Topology
+    from choregraphie.saga.topology import Topology
     from services.simulation.broker import Broker
 
 

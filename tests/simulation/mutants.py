@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects.sqlite import insert
 
+from choregraphie.errors import BrokerTrouble
+from choregraphie.messaging import Fate
+from choregraphie.pipeline import outbox_publisher as speaker
+from choregraphie.pipeline import pipeline as worker
+from choregraphie.pipeline import republish as redirect
+from choregraphie.service.action import Entry
+from choregraphie.storage import inbox
+from choregraphie.storage.journal import Journal
 from services.commande.store import Commande
-from services.runtime import inbox, redirect, speaker, worker
-from services.runtime.door import Fate
-from services.runtime.errors import BrokerTrouble
-from services.runtime.journal import Entry, Journal
 from services.stock import reactions as stock
 from services.stock.store import Reservation
 
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from services.runtime import Delivery
+    from choregraphie.messaging import Delivery
 
 
 def inbox_off(patch: pytest.MonkeyPatch) -> None:
@@ -63,7 +67,7 @@ def ack_before_commit(patch: pytest.MonkeyPatch) -> None:
             self._door = _Changed(door, deliveries=at_once, settle=nothing)
             await super()._intake()
 
-    patch.setattr("services.runtime.supervisor.Pipeline", Hasty)
+    patch.setattr("choregraphie.pipeline.supervisor.Pipeline", Hasty)
 
 
 class _Changed:
@@ -135,7 +139,7 @@ def silent_when_nothing_to_undo(patch: pytest.MonkeyPatch) -> None:
     had = lambda heard, tx: tx.find(Reservation, heard.commande_id) is not None  # noqa: E731
     patch.setitem(line.__dict__, "do", quiet(line.do, had))
     # The runtime takes an undoing without an answer for broken; that guard goes with it.
-    patch.setattr("services.runtime.page._check_undoing", lambda line, tx, said: None)
+    patch.setattr("choregraphie.storage.batch._check_undoing", lambda line, tx, said: None)
 
 
 MUTANTS = {

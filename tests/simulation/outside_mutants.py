@@ -6,10 +6,10 @@ import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from choregraphie.storage.batch import Page
 from services.notification import reactions as notification
 from services.paiement import reactions as paiement
 from services.paiement.passerelle import Reponse
-from services.runtime.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ def silent_after_a_confirmation(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(line, "call", envoyer)
     patch.setitem(line, "do", prevenir)
     # The runtime takes an undoing without an answer for broken; that guard goes with it.
-    patch.setattr("services.runtime.page._check_undoing", lambda line, tx, said: None)
+    patch.setattr("choregraphie.storage.batch._check_undoing", lambda line, tx, said: None)
 
 
 def no_tombstone_before_the_call(patch: pytest.MonkeyPatch) -> None:

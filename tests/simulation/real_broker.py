@@ -15,7 +15,7 @@ from tests.simulation.seen import Seen, by_rabbitmq
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contracts.topology import Queue, Topology
+    from choregraphie.saga.topology import Queue, Topology
 
 # What the history is read by; more than a script can say.
 _WINDOW = 200

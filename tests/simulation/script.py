@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from contracts.topology import (
+from choregraphie.saga.topology import (
     ATTEMPT_HEADER,
     EXCHANGE_HEADER,
     REASON_HEADER,
@@ -29,7 +29,7 @@ from tests.simulation.seen import by_model
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from contracts.topology import Topology
+    from choregraphie.saga.topology import Topology
     from tests.simulation.model_broker import Leaving, Model
     from tests.simulation.real_broker import Arrival, Real
 

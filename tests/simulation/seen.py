@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from contracts.topology import TRACEPARENT_HEADER
+from choregraphie.saga.topology import TRACEPARENT_HEADER
 from services.simulation.broker import X_DEATH, Version, headers_of
 from services.simulation.queues import DELIVERY_COUNT
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from contracts.topology import HISTORY, Queue, Topology, delay_name, events, topology
+from choregraphie.saga.topology import HISTORY, Queue, Topology, delay_name, events, topology
+from contracts.choreography import CHOREOGRAPHY
 from services.simulation.broker import RABBIT_3_10, RABBIT_4_0, Broker, Version, matches
 from tests.simulation.model_broker import Model
 from tests.simulation.real_broker import Real
@@ -30,7 +31,7 @@ DELAY_SECONDS = 0.03
 LIFE_MS = 25
 SERVICES = ("stock", "paiement")
 SPEAKERS = ("client", "commande", "stock")
-WHOLE = topology((DELAY_SECONDS,))
+WHOLE = topology(CHOREOGRAPHY, (DELAY_SECONDS,))
 
 
 def _exchanges() -> Topology:

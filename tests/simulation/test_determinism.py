@@ -23,7 +23,7 @@ ORDERS = 10
 ROOT = Path(__file__).parents[2]
 _PROGRAM = f"""
 from services.simulation import Books, plan, walk
-from services.verbs.catalogue import SERVICES
+from services.application import SERVICES
 from tests.simulation.test_determinism import everything
 books = Books(SERVICES.values())
 for seed in {[*SEEDS]}:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from services.runtime.supervisor import supervise
+from choregraphie.pipeline.supervisor import supervise
 from services.simulation import crew, plan, walk
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from services.runtime import Delivery
-from services.runtime.delivery import Reader
-from services.runtime.errors import Reason
-from services.runtime.verdict import DeadLetter
-from services.runtime.work import Work
+from choregraphie.errors import Reason
+from choregraphie.messaging import Delivery
+from choregraphie.pipeline.delivery import Reader
+from choregraphie.service.verdict import DeadLetter
+from choregraphie.storage.invocation import Work
 from services.simulation import plan
 from services.simulation.clients import message_of
 from services.stock import SERVICE

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.history import runs
-from saga_monitor.progress import Progress, SetAside, State, judge
-from saga_monitor.queries import Queries
-from saga_monitor.reading.entries import DeadEntry, SaidEntry, read_entry
-from saga_monitor.resuming import mark
-from saga_monitor.store import Store
-from services.runtime import HistoryEntry
+from choregraphie.messaging import HistoryEntry
+from saga_monitor.analysis.saga_state import Progress, SetAside, State, judge
+from saga_monitor.projection.queries import Queries
+from saga_monitor.projection.store import Store
+from saga_monitor.records.parser import DeadEntry, SaidEntry, read_entry
+from saga_monitor.stream.follower import runs
+from saga_monitor.stream.resuming import mark
 from services.simulation import plan, walk
 from services.simulation.clock import EPOCH
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from saga_monitor.books.known import Order
+    from saga_monitor.projection.models import Order
     from services.simulation import Books, Facts
 
 STATES = {"creee": State.COMPLETED, "annulee": State.COMPENSATED}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contracts.topology import REASON_HEADER
+from choregraphie.saga.topology import REASON_HEADER
 from services.simulation import Facts, Plan, plan, walk
 from services.simulation.oracle import violations
 from services.simulation.plan import Act

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from contracts.topology import WORK_DELIVERY_LIMIT
+from choregraphie.saga.topology import WORK_DELIVERY_LIMIT
 from services.simulation import Plan, plan, walk
 from services.simulation.facts import identity, reason_of
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.client import CommandeInitiee
 from services.__main__ import main
-from services.verbs.catalogue import SERVICES
+from services.application import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,10 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from contracts.envelope import Envelope, Said
-from contracts.topology import events
-from services.runtime import BrokerTrouble, Delivery, Fate, Outgoing
+from choregraphie import BrokerTrouble
+from choregraphie.messaging import Delivery, Fate, Outgoing
+from choregraphie.saga.envelope import Envelope, Said
+from choregraphie.saga.topology import events
 
 Deed = tuple[str, tuple[object, ...]]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection
 
-from services.runtime import statements
-from services.runtime.database import Database
-from services.runtime.errors import DatabaseTrouble
+from choregraphie.errors import DatabaseTrouble
+from choregraphie.storage import statements
+from choregraphie.storage.database import Database
 from tests.support.statements import Watched
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from contracts.envelope import Envelope, Said, wrap
-from services.runtime import Service, Settings, open_database, outbox
-from services.runtime.database import reading
-from services.runtime.ledger import Ledger, Terms
-from services.runtime.tools import Tools
-from services.runtime.worker import Pipeline
+from choregraphie import Service, Settings
+from choregraphie.pipeline.context import Tools
+from choregraphie.pipeline.pipeline import Pipeline
+from choregraphie.saga.envelope import Envelope, Said, wrap
+from choregraphie.storage import open_database, outbox
+from choregraphie.storage.database import reading
+from choregraphie.storage.store import Ledger, Terms
 from tests.support.facts import initiee
 from tests.support.fake_door import FakeDoor
 from tests.support.trial import TRIAL

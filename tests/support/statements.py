@@ -8,14 +8,14 @@ from unittest import mock
 
 from sqlalchemy import event
 
-from services.runtime import engine, statements
+from choregraphie.storage import engine, statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection
 
-    from services.runtime.database import Database
+    from choregraphie.storage.database import Database
 
 
 @contextlib.contextmanager

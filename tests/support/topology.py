@@ -6,13 +6,16 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from services.runtime import Settings, apply, connected, wanted_topology
+from choregraphie import Settings
+from choregraphie.application import declared_topology
+from choregraphie.broker import apply, connected
+from contracts.choreography import CHOREOGRAPHY
 
 
 async def declare_topology(settings: Settings) -> None:
     """Declare every exchange, queue and binding that `settings` ask for."""
     async with connected(settings, "a test declares") as connection:
-        await apply(connection, wanted_topology(settings), declare=True)
+        await apply(connection, declared_topology(CHOREOGRAPHY, settings), declare=True)
 
 
 def declare_topology_at(amqp_url: str, **settings: Any) -> None:

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, select
 
+from choregraphie import Key, Look, Patience, Row, Service, Transaction, on
 from contracts.client import CommandeInitiee
 from contracts.commande import CommandeAnnulee
 from contracts.stock import StockLibere, StockReservationEchouee, StockReserve
-from services.runtime import Key, Look, Patience, Row, Service, Transaction, on
 
 TABLES = MetaData()
 

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from saga_monitor.alerting.lookout import View
-from saga_monitor.anomalies import Terms, anomalies_of
-from saga_monitor.reading.facts import Facts
-from saga_monitor.showing.keeping_up import keep_up
-from saga_monitor.store import Store
-from saga_monitor.verbs.serving import address, listening, run
+from choregraphie.messaging import QueueCount
+from saga_monitor.alerting.watcher import View
+from saga_monitor.cli.serve import address, listening, run
+from saga_monitor.diagnosis.anomalies import Terms, anomalies_of
+from saga_monitor.projection.store import Store
+from saga_monitor.records.broker_status import Facts
+from saga_monitor.stream.maintenance import keep_up
+from saga_monitor.web.access import Access
 from saga_monitor.web.app import application
-from saga_monitor.web.guard import Access
-from saga_monitor.web.pulse import Pulse
-from saga_monitor.web.raw import Archive
+from saga_monitor.web.context import Site
+from saga_monitor.web.live_updates import Pulse
+from saga_monitor.web.raw_events import Archive
 from saga_monitor.web.reader import Readers
-from saga_monitor.web.site import Site
-from services.runtime import QueueCount
 from tests.monitor.conftest import Monitor
 
 if TYPE_CHECKING:

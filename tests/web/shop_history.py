@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 
-from contracts.topology import ATTEMPT_HEADER, DETAIL_HEADER, REASON_HEADER, dlx, retry
+from choregraphie.saga.topology import ATTEMPT_HEADER, DETAIL_HEADER, REASON_HEADER, dlx, retry
 from tests.monitor.stage import CONFIRMED, CREATED, HELD, PAID, PLACED, STORIES, UNPAID, Line, Stream, said, undone
 
 HOSTILE = {

@@ -14,9 +14,9 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from saga_monitor.web.guard import COOKIE, Access
+from choregraphie import BadSetting
+from saga_monitor.web.access import COOKIE, Access
 from saga_monitor.web.login import Login
-from services.runtime import BadSetting
 from tests.web.served import served
 
 if TYPE_CHECKING:

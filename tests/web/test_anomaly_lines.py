@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from services.runtime import QueueCount
+from choregraphie.messaging import QueueCount
 from tests.monitor.stage import HELD, PAID
 from tests.monitor.test_anomalies import WELL
 from tests.web.served import served

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.books import minutes
-from saga_monitor.progress import judge
-from saga_monitor.queries import Event, Order
-from saga_monitor.showing.tables import took
-from saga_monitor.web import axes, charts, diagram, story
+from saga_monitor.analysis.saga_state import judge
+from saga_monitor.projection import time_series
+from saga_monitor.projection.queries import Event, Order
+from saga_monitor.text.tables import took
+from saga_monitor.web import axes, charts, diagram, narrative
+from saga_monitor.web.event_roles import hearers, in_order, role, to_say
 from saga_monitor.web.filters import BadRequestError
 from saga_monitor.web.reader import Retry, SetAsideLetter
-from saga_monitor.web.roles import hearers, in_order, role, to_say
 from tests.monitor.stage import START, STORIES, Line, event_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contracts.envelope import Said
+    from choregraphie.saga.envelope import Said
 
 NOW = START + dt.timedelta(seconds=30)
 SIZES = [diagram.WIDE, diagram.NARROW]
@@ -48,7 +48,7 @@ def order(*, at_rest: bool = True) -> Order:
 @pytest.mark.parametrize("name", STORIES)
 def test_every_event_has_a_row_within_the_drawing(name: str, size: diagram.Size) -> None:
     events = events_of(STORIES[name])
-    drawing = diagram.of_order(story.moments(order(), events, [], []), size, at_rest=True)
+    drawing = diagram.of_order(narrative.moments(order(), events, [], []), size, at_rest=True)
     assert len(drawing.rows) == len(events)
     for row in drawing.rows:
         wide = len(row.label) * size.character
@@ -61,7 +61,7 @@ def test_every_event_has_a_row_within_the_drawing(name: str, size: diagram.Size)
 
 def test_a_cause_that_came_late_is_drawn_first() -> None:
     late = [event("stock.reserve", 5, "b", "a", 100), event("commande.initiee", 9, "a")]
-    told = story.moments(order(), late, [], [])
+    told = narrative.moments(order(), late, [], [])
     assert [moment.type for moment in told] == ["commande.initiee", "stock.reserve"]
     assert told[1].after_ms == 100
 
@@ -76,7 +76,7 @@ def test_lies_about_causes_are_drawn_as_they_are() -> None:
         event("stock.libere", 4, "e", "nobody"),
         event("something.else", 5, "f"),
     ]
-    told = story.moments(order(), ring, [], [])
+    told = narrative.moments(order(), ring, [], [])
     assert len(told) == len(ring)
     assert told[-2].cause == "an event that was not heard"
     assert told[-1].role == "unknown"
@@ -85,15 +85,17 @@ def test_lies_about_causes_are_drawn_as_they_are() -> None:
 
 def test_a_long_story_is_cut_and_says_so() -> None:
     spam = [event("commande.initiee", n, f"e{n}") for n in range(1000)]
-    told = story.moments(order(), spam, [], [])
-    assert len(told) == story.MOST_MOMENTS
-    assert diagram.of_order(told, diagram.WIDE, at_rest=True).left_out == story.MOST_MOMENTS - diagram.MOST_ROWS
+    told = narrative.moments(order(), spam, [], [])
+    assert len(told) == narrative.MOST_MOMENTS
+    assert (
+        diagram.of_order(told, diagram.WIDE, at_rest=True).left_out == narrative.MOST_MOMENTS - diagram.MOST_ROWS
+    )
 
 
 def test_a_retry_stands_where_it_happened() -> None:
     events = events_of(STORIES["created"])
     again = Retry("paiement", events[1].id, 1, "slow", 1, START + dt.timedelta(seconds=1))
-    told = story.moments(order(), events, [again], [])
+    told = narrative.moments(order(), events, [again], [])
     assert [moment.kind for moment in told[:4]] == ["event", "retry", "event", "event"] or (
         [moment.kind for moment in told[:3]] == ["event", "event", "retry"]
     )
@@ -105,7 +107,7 @@ def test_a_retry_is_never_shown_before_what_it_retries() -> None:
     events = [event("commande.initiee", 0, "a", ms=557), event("stock.reserve", 2, "b", "a", ms=3900)]
     retries = [Retry("stock", "a", 1, "slow", 1, START), Retry("paiement", "b", 1, "slow", 3, START)]
     letters = [SetAsideLetter("C", "stock", "commande.initiee", "exhausted", "slow", 4, START)]
-    told = story.moments(begun, events, retries, letters)
+    told = narrative.moments(begun, events, retries, letters)
     assert [moment.kind for moment in told] == ["event", "retry", "event", "retry", "dead"]
     assert [moment.since_start_ms for moment in told] == [0, 0, 3343, 3343, 3343]
     gutters = [row.gutter for row in diagram.of_order(told, diagram.WIDE, at_rest=False).rows]
@@ -114,12 +116,12 @@ def test_a_retry_is_never_shown_before_what_it_retries() -> None:
 
 def test_a_clock_that_is_behind_shows_no_time_below_nothing() -> None:
     early = [event("commande.initiee", 0, "a"), event("stock.reserve", 1, "b", "a", ms=-5000)]
-    told = story.moments(order(), early, [], [])
+    told = narrative.moments(order(), early, [], [])
     assert [(moment.since_start_ms, moment.after_ms) for moment in told] == [(0, None), (0, 0)]
 
 
 def test_only_what_is_called_for_is_awaited() -> None:
-    told = story.moments(order(), events_of(STORIES["created"])[:1], [], [])
+    told = narrative.moments(order(), events_of(STORIES["created"])[:1], [], [])
     (row,) = diagram.of_order(told, diagram.WIDE, at_rest=False).rows
     assert [arrow.style for arrow in row.arrows] == ["awaited", "noted"]
     (row,) = diagram.of_order(told, diagram.WIDE, at_rest=True).rows
@@ -152,7 +154,7 @@ def test_an_unknown_window_is_refused() -> None:
 
 def test_a_minute_between_two_empty_ones_is_a_point_that_can_be_seen() -> None:
     window = axes.window("1h", NOW)
-    took_100_ms = {f"took.{minutes.bucket(100)}": 3}
+    took_100_ms = {f"took.{time_series.bucket(100)}": 3}
     chart = charts.durations({10: took_100_ms, 20: took_100_ms, 21: took_100_ms, 59: took_100_ms}, window)
     assert {point.x for point in chart.points} == {window.x(10.5), window.x(59.5)}
     assert len(chart.points) == 2 * 3

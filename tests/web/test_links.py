@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from contracts.topology import DETAIL_HEADER, REASON_HEADER, dlx
+from choregraphie.saga.topology import DETAIL_HEADER, REASON_HEADER, dlx
 from tests.web.shop_history import hostile, seconds, without_an_order
 
 if TYPE_CHECKING:

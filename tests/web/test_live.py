@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import httpx
 from playwright.sync_api import expect
 
-from saga_monitor.web.guard import Access
-from saga_monitor.web.pulse import MOST_LISTENERS
+from saga_monitor.web.access import Access
+from saga_monitor.web.live_updates import MOST_LISTENERS
 from tests.monitor.stage import CONFIRMED, HELD, PAID, Stream
 from tests.web.served import served
 from tests.web.shop_history import seconds

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.books.minutes import bucket, bucket_ms, percentiles
+from saga_monitor.projection.time_series import bucket, bucket_ms, percentiles
 from saga_monitor.web.reader import Reader
 from tests.monitor.stage import START, STORIES, Stream
 from tests.web.served import read_all

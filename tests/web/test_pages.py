@@ -9,8 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from choregraphie import DatabaseRefused
 from saga_monitor.web.reader import Reader
-from services.runtime import DatabaseRefused
 from tests.monitor.stage import ASKED, CONFIRMED
 from tests.web.shop_history import seconds
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from saga_monitor.progress import Flag, State
+from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.web.filters import IN_FLIGHT, BadRequestError, Filters, read_filters
 from saga_monitor.web.reader import Reader
 from tests.monitor.stage import CONFIRMED, HELD, START, STORIES, Line, Stream

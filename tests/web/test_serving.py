@@ -18,7 +18,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from contracts.topology import events
+from choregraphie.saga.topology import events
 from tests.monitor.stage import CONFIRMED, HELD, KNOWN, STORIES, said
 from tests.support.topology import declare_topology_at
 from tests.web.shop_history import seconds

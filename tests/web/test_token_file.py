@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from saga_monitor.verbs.serving import newer_token, with_arguments
-from saga_monitor.web import guard
-from saga_monitor.web.guard import Access
-from services.runtime import read_settings
+from choregraphie import read_settings
+from saga_monitor.cli.serve import newer_token, with_arguments
+from saga_monitor.web import access as guard
+from saga_monitor.web.access import Access
 from tests.web.served import served
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from services.runtime import Settings
+    from choregraphie import Settings
     from tests.monitor.stage import Stream
     from tests.web.served import Served
 

@@ -1,0 +1,45 @@
+"""An application: the saga, the services that carry it out, and what the command line needs to know of it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from choregraphie.saga.choreography import Choreography
+from choregraphie.saga.topology import Retention, Topology, topology
+from choregraphie.service.service import Service
+from choregraphie.settings import Settings
+
+
+def declared_topology(choreography: Choreography, settings: Settings) -> Topology:
+    """What the broker must hold for `choreography` under these settings."""
+    retention = Retention(settings.history_max_age, settings.history_max_bytes)
+    return topology(choreography, settings.retry_delays, retention)
+
+
+@dataclass(frozen=True)
+class Application:
+    """A choreography and the services that carry it out, handed to the engine's command line.
+
+    `package` is where each service lives as a module of its name; its docstring is the service's canvas.
+    `more_actions` add an action of the application's own to the verb `choreography`.
+    """
+
+    name: str
+    package: str
+    choreography: Choreography
+    declared: tuple[Service, ...]
+    more_actions: tuple[Callable[[Any], None], ...] = ()
+
+    @cached_property
+    def services(self) -> dict[str, Service]:
+        """The services by name, in the order in which they were declared."""
+        return {service.name: service for service in self.declared}
+
+    def chosen(self, names: Iterable[str]) -> list[Service]:
+        """The services of these names, each once; `all` stands for every one of them."""
+        wanted = list(names)
+        return [self.services[name] for name in (self.services if "all" in wanted else dict.fromkeys(wanted))]
+
+    def topology(self, settings: Settings) -> Topology:
+        return declared_topology(self.choreography, settings)

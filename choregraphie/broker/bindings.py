@@ -1,0 +1,135 @@
+"""Watches the bindings that a running worker depends on: puts them back, or says which are lost.
+
+An event whose binding is gone is confirmed all the same, for the history hears it: no publisher can notice.
+AMQP 0-9-1 has no question for a binding, but binding again changes nothing where it is there. Where
+SAGA_MANAGEMENT_URL is set, the management says which were missing, and for how long at most.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aio_pika.abc import AbstractConnection
+
+from choregraphie.broker.connection import in_time
+from choregraphie.broker.management import missing_bindings
+from choregraphie.errors import BrokerRefused, BrokerTrouble
+from choregraphie.saga.topology import HISTORY, Binding, Topology, dlq, dlx, events, inbox, requeue, retry
+from choregraphie.settings import Settings
+
+log = structlog.get_logger()
+
+WATCH_SECONDS = 5.0
+
+
+def bindings_of(service: str, wanted: Topology) -> tuple[Binding, ...]:
+    """What `service` depends on: what it hears and publishes, its retries and dead letters, and the history of the
+    clients, whom no worker speaks for."""
+    exchanges = {name(service) for name in (events, retry, requeue, dlx)}
+    queues = {inbox(service), dlq(service)}
+    return tuple(
+        binding
+        for binding in wanted.bindings
+        if binding.exchange in exchanges
+        or binding.queue in queues
+        or (binding.exchange == events("client") and binding.queue == HISTORY)
+    )
+
+
+@dataclass
+class BindingWatch:
+    """Looks after the bindings of `service` on one connection."""
+
+    connection: AbstractConnection
+    settings: Settings
+    service: str
+    wanted: Topology
+    _complete_at: dt.datetime | None = None
+    _logged: dict[str, object] = field(default_factory=dict)
+
+    async def look_before_applying(self) -> None:
+        """Say what is missing when a session begins: declaring the topology puts it back without a word.
+
+        Where all of it is missing, the broker is new and nothing was lost.
+        """
+        missing = await self._missing()
+        if missing and len(missing) < len(bindings_of(self.service, self.wanted)):
+            self._log_missing(missing)
+
+    async def run(self) -> None:
+        """Look, for ever. Raises BrokerTrouble when an exchange or a queue is gone, or the connection."""
+        while True:
+            self._complete_at = self._complete_at or dt.datetime.now(dt.UTC)
+            await asyncio.sleep(WATCH_SECONDS)
+            await self.look()
+
+    async def look(self) -> None:
+        """Ask which bindings are missing, put them back where that is allowed, and say what was found."""
+        asked_at = dt.datetime.now(dt.UTC)
+        missing = await self._missing()
+        if missing and self._is_news("missing", missing):
+            self._log_missing(missing)
+        restored = self.settings.topology == "apply" and await self._bind()
+        if missing and restored:
+            for binding in missing:
+                log.warning("binding.restored", **_shown(binding), lost=_consequence(binding, self._complete_at))
+        if restored or missing == ():
+            self._complete_at = asked_at
+            self._logged.pop("missing", None)
+
+    async def _missing(self) -> tuple[Binding, ...] | None:
+        """None when nobody can be asked."""
+        if not self.settings.management_url:
+            return None
+        try:
+            missing = await missing_bindings(self.settings, self.wanted)
+        except (BrokerTrouble, BrokerRefused) as error:
+            if self._is_news("management", str(error)):
+                log.warning("management.not_asked", error=str(error), consequence="lost bindings are not noticed")
+            return None
+        self._logged.pop("management", None)
+        mine = {*bindings_of(self.service, self.wanted)}
+        return tuple(binding for binding in missing if binding in mine)
+
+    def _log_missing(self, missing: Sequence[Binding]) -> None:
+        for binding in missing:
+            log.error("binding.missing", **_shown(binding), lost=_consequence(binding, self._complete_at))
+
+    async def _bind(self) -> bool:
+        # On a channel of its own: a refusal closes it, and the consumer must not end with it.
+        channel = await in_time(self.connection.channel(publisher_confirms=False))
+        raw = await in_time(channel.get_underlay_channel())
+        try:
+            for binding in bindings_of(self.service, self.wanted):
+                await in_time(raw.queue_bind(binding.queue, binding.exchange, routing_key=binding.key))
+        except BrokerRefused as error:
+            if self._is_news("refused", str(error)):
+                log.warning("binding.refused", error=str(error))
+            return False
+        await in_time(channel.close())
+        return True
+
+    def _is_news(self, about: str, what: object) -> bool:
+        """Whether this was not the last that was logged about it."""
+        before, self._logged[about] = self._logged.get(about), what
+        return before != what
+
+
+def _shown(binding: Binding) -> dict[str, Any]:
+    return {"exchange": binding.exchange, "queue": binding.queue, "key": binding.key}
+
+
+def _consequence(binding: Binding, complete_at: dt.datetime | None) -> str:
+    """What a person should know and do."""
+    speaker = binding.exchange.removesuffix(".events")
+    when = f"{complete_at:%Y-%m-%dT%H:%M:%SZ}" if complete_at else "TIME"
+    since = f"since {when}" if complete_at else "before this worker began"
+    said = f"messages published {since} may not have reached {binding.queue}"
+    if speaker == binding.exchange:
+        return said
+    if speaker == "client":
+        return f"{said}; its clients publish again what was not answered"
+    return f"{said}; 'python -m services outbox resend --service {speaker} --since {when}' says them again"

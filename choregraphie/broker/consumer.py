@@ -1,0 +1,177 @@
+"""The door to the broker, opened on RabbitMQ: consume, publish with confirms, acknowledge, batch by batch."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from aiormq.abc import DeliveredMessage
+from pamqp import commands
+
+from choregraphie.broker.bindings import BindingWatch
+from choregraphie.broker.connection import TROUBLES, apply, connected, in_time, said
+from choregraphie.broker.publisher import confirming, publish
+from choregraphie.errors import BrokerRefused, BrokerTrouble
+from choregraphie.messaging import Delivery, Fate, Outgoing, Properties
+from choregraphie.saga.topology import Topology, dlx, events, inbox, retry
+from choregraphie.settings import Settings
+
+
+class RabbitDoor:
+    """An open session: one connection to publish, another to consume.
+
+    Under a memory or disk alarm the broker stops reading from connections that publish; on one connection,
+    acknowledgements would stop with it.
+    """
+
+    def __init__(self, publishing: Any, consuming: Any, queues: Sequence[str], prefetch: int) -> None:
+        """Of `queues` the first is the service's inbox; the others are those that what it publishes goes to."""
+        self._publishing = publishing
+        self._consuming = consuming
+        self._queue, *self._others = queues
+        # The prefetch bounds this queue: the broker sends no more until something is acknowledged.
+        self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue(maxsize=prefetch + 1)
+        self._unsettled: dict[int, None] = {}
+        self._consumer_tag: str | None = None
+        self.lost: str | None = None
+        for channel in (publishing, consuming):
+            channel.closing.add_done_callback(self._on_closed)
+        consuming.on_consumer_cancel_callbacks.add(self._on_cancelled)
+
+    async def consume(self) -> None:
+        answer = await in_time(self._consuming.basic_consume(self._queue, self._on_delivery))
+        self._consumer_tag = answer.consumer_tag
+
+    def _on_delivery(self, message: DeliveredMessage) -> None:
+        # The client cancels this callback when the connection drops, so it does nothing but keep the message.
+        delivery = _delivery(message)
+        self._unsettled[delivery.tag] = None
+        self._arrived.put_nowait(delivery)
+
+    def _on_closed(self, closing: "asyncio.Future[Any]") -> None:
+        error = None if closing.cancelled() else closing.exception()
+        self.lose(said(error) if error else "the channel was closed")
+
+    def _on_cancelled(self, _: commands.Basic.Cancel) -> None:
+        self.lose("the broker cancelled the consumer: its queue is gone")
+
+    def lose(self, why: str) -> None:
+        """End the session for that reason: whoever waits for deliveries hears of it."""
+        if self.lost is None:
+            self.lost = why
+            with contextlib.suppress(asyncio.QueueFull):
+                self._arrived.put_nowait(None)
+
+    async def deliveries(self, most: int) -> list[Delivery]:
+        first = await self._arrived.get()
+        batch = [first, *self._already_here(most - 1)]
+        if self.lost is not None:
+            # What had come will come again: nothing can be acknowledged on a lost session.
+            raise BrokerTrouble(self.lost)
+        return [delivery for delivery in batch if delivery is not None]
+
+    def _already_here(self, most: int) -> list[Delivery | None]:
+        return [self._arrived.get_nowait() for _ in range(min(most, self._arrived.qsize()))]
+
+    async def publish(self, batch: Sequence[Outgoing]) -> list[Fate]:
+        return await publish(self._publishing, batch)
+
+    async def settle(self, tags: Sequence[int]) -> None:
+        for tag in tags:
+            self._unsettled.pop(tag, None)
+        oldest = next(iter(self._unsettled), None)
+        # Everything below the oldest delivery still in hand is settled: one frame says it for all of them.
+        together = [tag for tag in tags if oldest is None or tag < oldest]
+        with contextlib.suppress(*TROUBLES):
+            if together:
+                await self._consuming.basic_ack(max(together), multiple=True, wait=False)
+            for tag in set(tags).difference(together):
+                await self._consuming.basic_ack(tag, wait=False)
+
+    async def give_back(self, tags: Sequence[int]) -> None:
+        with contextlib.suppress(*TROUBLES):
+            for tag in tags:
+                self._unsettled.pop(tag, None)
+                await self._consuming.basic_nack(tag, requeue=True, wait=False)
+
+    async def is_consuming(self) -> bool:
+        # The history is bound to every exchange: what has no other queue is confirmed all the same, and lost.
+        for name in self._others:
+            await in_time(self._consuming.queue_declare(name, passive=True))
+        answer = await in_time(self._consuming.queue_declare(self._queue, passive=True))
+        return bool(answer.consumer_count)
+
+    async def stop_deliveries(self) -> list[Delivery]:
+        if self._consumer_tag is not None and self.lost is None:
+            with contextlib.suppress(BrokerTrouble, BrokerRefused):
+                await in_time(self._consuming.basic_cancel(self._consumer_tag), 5)
+        return [delivery for delivery in self._already_here(self._arrived.qsize()) if delivery]
+
+
+def _delivery(message: DeliveredMessage) -> Delivery:
+    deliver, header = message.delivery, message.header.properties
+    assert isinstance(deliver, commands.Basic.Deliver)  # noqa: S101 - consumers get nothing else
+    return Delivery(
+        tag=deliver.delivery_tag or 0,
+        body=message.body,
+        exchange=deliver.exchange or "",
+        routing_key=deliver.routing_key or "",
+        headers=header.headers or {},
+        properties=Properties(
+            message_id=header.message_id,
+            type=header.message_type,
+            correlation_id=header.correlation_id,
+            app_id=header.app_id,
+            timestamp=header.timestamp,
+            content_type=header.content_type,
+            content_encoding=header.content_encoding,
+        ),
+        redelivered=bool(deliver.redelivered),
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_door(settings: Settings, service: str, wanted: Topology) -> AsyncIterator[RabbitDoor]:
+    """A session for `service`, its topology applied or checked. Consuming begins with `consume`.
+
+    Raises BrokerRefused when the broker says no, BrokerTrouble when it is away.
+    """
+    async with (
+        connected(settings, f"{service} publishes") as publishing,
+        connected(settings, f"{service} consumes") as consuming,
+    ):
+        watch = BindingWatch(consuming, settings, service, wanted)
+        await watch.look_before_applying()
+        await apply(consuming, wanted, declare=settings.topology == "apply")
+        out = await confirming(publishing)
+        into = await in_time(consuming.channel(publisher_confirms=False))
+        raw = await in_time(into.get_underlay_channel())
+        await in_time(raw.basic_qos(prefetch_count=settings.prefetch))
+        door = RabbitDoor(out, raw, [inbox(service), *_published_to(service, wanted)], settings.prefetch)
+        async with _beside(watch, door):
+            yield door
+
+
+@contextlib.asynccontextmanager
+async def _beside(watch: BindingWatch, door: RabbitDoor) -> AsyncIterator[None]:
+    """Watch the bindings while the session lasts. What it depends on and is gone ends the session."""
+
+    async def run() -> None:
+        try:
+            await watch.run()
+        except BrokerTrouble as trouble:
+            door.lose(str(trouble))
+
+    task = asyncio.create_task(run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _published_to(service: str, wanted: Topology) -> list[str]:
+    """The queues that take what `service` publishes: events, retries, dead letters."""
+    own = {events(service), retry(service), dlx(service)}
+    bound = {binding.queue for binding in wanted.bindings if binding.exchange in own}
+    return sorted(bound - {inbox(service)})

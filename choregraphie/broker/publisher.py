@@ -1,0 +1,141 @@
+"""Publishing with confirms: what a door and a client that only publishes have in common."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import aiormq
+from aio_pika.abc import AbstractConnection
+from pamqp import commands
+
+from choregraphie.broker.connection import TROUBLES, cancellations, connected, count, in_time, is_lost
+from choregraphie.errors import BrokerTrouble
+from choregraphie.messaging import Fate, Outgoing, QueueCount
+from choregraphie.settings import Settings
+
+CONFIRM_SECONDS = 30
+# With `multiple` confirms the client walks all that are open: windows of some hundreds stay cheap.
+PUBLISH_WINDOW = 256
+LONGEST_SHORT_STRING = 255  # bytes; AMQP 0-9-1, 4.2.5.3
+
+
+class Publisher:
+    """An open connection of somebody who only publishes."""
+
+    def __init__(self, connection: AbstractConnection, publishing: Any) -> None:
+        self._connection = connection
+        self._publishing = publishing
+
+    async def publish(self, batch: Sequence[Outgoing]) -> list[Fate]:
+        """Publish and wait for the answers, in the order of `batch`. Never raises for the broker's sake."""
+        return await publish(self._publishing, batch)
+
+    async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
+        """Messages and consumers of each of `queues` that exists."""
+        return await count(self._connection, queues)
+
+    async def has_exchange(self, name: str) -> bool:
+        # A missing exchange closes its channel, so the question has one of its own.
+        channel = await in_time(self._connection.channel(publisher_confirms=False))
+        raw = await in_time(channel.get_underlay_channel())
+        try:
+            await in_time(raw.exchange_declare(exchange=name, passive=True))
+        except BrokerTrouble as error:
+            if not isinstance(error.__cause__, aiormq.exceptions.ChannelNotFoundEntity):
+                raise
+            return False
+        await in_time(channel.close())
+        return True
+
+
+@contextlib.asynccontextmanager
+async def open_publisher(settings: Settings, name: str) -> AsyncIterator[Publisher]:
+    """A connection called `name` to publish on. It declares nothing.
+
+    Raises BrokerRefused when the broker says no, BrokerTrouble when it is away.
+    """
+    async with connected(settings, name) as connection:
+        yield Publisher(connection, await confirming(connection))
+
+
+async def confirming(connection: AbstractConnection) -> Any:
+    """A channel of `connection` on which every publish is answered."""
+    channel = await in_time(connection.channel(publisher_confirms=True, on_return_raises=True))
+    return await in_time(channel.get_underlay_channel())
+
+
+async def publish(channel: Any, batch: Sequence[Outgoing]) -> list[Fate]:
+    """Publish on a confirming channel; what became of each, in the order of `batch`."""
+    fates: list[Fate] = []
+    for window in _windows(batch):
+        fates += await asyncio.gather(*(_publish(channel, message) for message in window))
+    return fates
+
+
+async def _publish(channel: Any, message: Outgoing) -> Fate:
+    before = cancellations()
+    try:
+        async with asyncio.timeout(CONFIRM_SECONDS):
+            await channel.basic_publish(
+                message.body,
+                exchange=message.exchange,
+                routing_key=_short(message.routing_key) or "",
+                properties=_amqp(message),
+                mandatory=True,
+                wait=False,
+            )
+    except aiormq.exceptions.PublishError:
+        return Fate.RETURNED
+    except aiormq.exceptions.DeliveryError:
+        return Fate.REFUSED
+    except TROUBLES:
+        return Fate.UNKNOWN
+    except asyncio.CancelledError:
+        if cancellations() > before:
+            raise
+        return Fate.UNKNOWN
+    except Exception as error:
+        if not is_lost(error):
+            raise
+        return Fate.UNKNOWN
+    return Fate.CONFIRMED
+
+
+def _windows(batch: Sequence[Outgoing]) -> list[list[Outgoing]]:
+    """Cut `batch` so that no window is too wide, or holds a message id twice: returns are matched by it."""
+    windows: list[list[Outgoing]] = [[]]
+    ids: set[str | None] = set()
+    for message in batch:
+        if message.properties.message_id in ids or len(windows[-1]) == PUBLISH_WINDOW:
+            windows.append([])
+            ids = set()
+        windows[-1].append(message)
+        ids.add(message.properties.message_id)
+    return windows
+
+
+def _amqp(message: Outgoing) -> commands.Basic.Properties:
+    shown = message.properties
+    return commands.Basic.Properties(
+        content_type=_short(shown.content_type),
+        content_encoding=_short(shown.content_encoding),
+        headers=dict(message.headers),
+        delivery_mode=2,
+        correlation_id=_short(shown.correlation_id),
+        expiration=None if message.expiration_ms is None else str(message.expiration_ms),
+        message_id=_short(shown.message_id),
+        timestamp=shown.timestamp,
+        message_type=_short(shown.type),
+        app_id=_short(shown.app_id),
+    )
+
+
+def _short(text: str | None) -> str | None:
+    """As much of `text` as a short string holds. An order's id may be longer: it is bounded in characters.
+
+    What cannot be encoded would end every session that tries to say it, and nothing is decided from a property.
+    """
+    if text is None or len(text) * 4 <= LONGEST_SHORT_STRING:
+        return text
+    return text.encode()[:LONGEST_SHORT_STRING].decode(errors="ignore")

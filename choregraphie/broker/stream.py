@@ -1,0 +1,221 @@
+"""Reading the history stream: from any offset, in batches, without taking anything away; and where it ends."""
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any, Literal
+
+import aiormq
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import DeliveredMessage
+from pamqp import commands
+
+from choregraphie.broker.connection import TROUBLES, connected, count_allowed, in_time, said
+from choregraphie.errors import BrokerTrouble, HistoryMissing
+from choregraphie.messaging import HistoryEntry, QueueCount
+from choregraphie.saga.topology import HISTORY
+from choregraphie.settings import Settings
+
+BATCH = 500
+IDLE_SECONDS = 0.5
+# Empty answers before the stream is asked for its length, and before it is taken for broken.
+SILENCES = 2
+LONGEST_SILENCE = 20
+# A consumer that begins while the broker drops the first segment is given nothing; the next one is.
+READINGS = 4
+# What the broker sent before an answer is there soon after it.
+ANSWERED_SECONDS = 0.1
+# The last chunk comes without a pause; while more is published it never ends, and what came so far will do.
+CHUNK_PAUSE_SECONDS = 0.1
+CHUNK_SECONDS = 1.0
+# While entries keep coming a batch waits for them, so that what is done once per batch is done seldom.
+GATHER_TICK_SECONDS = 0.01
+GATHER_SECONDS = 0.2
+
+Start = int | dt.datetime | Literal["first", "last"]
+
+
+class RabbitHistory:
+    """An open connection to the history. Nothing is published on it, and only its own reading acknowledged."""
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        self._connection = connection
+
+    async def entries(self, start: Start) -> AsyncGenerator[list[HistoryEntry], None]:
+        """Entries from `start` on, in batches; an empty one when there are none for a while.
+
+        From a time on, some earlier ones come first: the broker begins with the chunk that holds it.
+        Raises BrokerTrouble when the session is lost.
+        """
+        async with self._reading(start) as reading:
+            while True:
+                messages = await reading.batch(IDLE_SECONDS)
+                # At once: more is on its way while these are taken in, and a stream keeps what is acknowledged.
+                await reading.acknowledge(messages)
+                # The broker delivers whole chunks: entries before `start` may come first.
+                yield [e for e in map(_entry, messages) if not isinstance(start, int) or e.offset >= start]
+
+    async def first(self) -> HistoryEntry | None:
+        """The oldest entry still kept, or None when the stream is empty.
+
+        Raises BrokerTrouble when the stream holds something and delivers nothing.
+        """
+        for _ in range(READINGS - 1):
+            with contextlib.suppress(BrokerTrouble):
+                return await self._first(LONGEST_SILENCE // READINGS)
+        return await self._first(LONGEST_SILENCE)
+
+    async def _first(self, silences: int) -> HistoryEntry | None:
+        async with self._reading("first") as reading:
+            begun = await self._beginning(reading, silences)
+            return _entry(begun[0]) if begun else None
+
+    async def last(self) -> HistoryEntry | None:
+        """The newest entry, or None when the stream is empty. The broker's count may be seconds old; this is not.
+
+        Raises BrokerTrouble when the stream holds something and delivers nothing.
+        """
+        # The broker begins with the last chunk that it has written, and delivers all of it.
+        async with self._reading("last") as reading:
+            messages = newest = await self._beginning(reading)
+            deadline = _seconds() + CHUNK_SECONDS
+            while messages and _seconds() < deadline:
+                await reading.acknowledge(messages)
+                messages = await reading.batch(CHUNK_PAUSE_SECONDS)
+                newest = messages or newest
+            return _entry(newest[-1]) if newest else None
+
+    async def _beginning(
+        self, reading: "_Reading", longest_silence: int = LONGEST_SILENCE
+    ) -> list[DeliveredMessage]:
+        """What comes first; nothing when the stream is empty."""
+        silences = 0
+        while not (messages := await reading.batch(IDLE_SECONDS)):
+            silences += 1
+            # Silence alone proves nothing: a busy broker takes its time, and a busy process finds its own time up
+            # before it has looked at what came. The count alone neither: it may be seconds old.
+            if silences >= SILENCES and not await self._length():
+                return await reading.batch(ANSWERED_SECONDS)
+            if silences > longest_silence:
+                raise BrokerTrouble("the history stream holds entries and delivers none")
+        return messages
+
+    async def _length(self) -> int:
+        found = (await self.counts([HISTORY])).get(HISTORY)
+        return found.messages if found else 0
+
+    async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount | None]:
+        """Messages and consumers of each of `queues` that exists; None where the broker refuses to count."""
+        return await count_allowed(self._connection, queues)
+
+    @contextlib.asynccontextmanager
+    async def _reading(self, start: Start) -> AsyncIterator["_Reading"]:
+        channel = await in_time(self._connection.channel(publisher_confirms=False))
+        try:
+            raw: Any = await in_time(channel.get_underlay_channel())
+            reading = _Reading(raw)
+            # A stream refuses consumers without a prefetch, and `basic.get` altogether.
+            await in_time(raw.basic_qos(prefetch_count=2 * BATCH))
+            where: dict[str, Any] = {"x-stream-offset": start}
+            await _consume(raw, reading, where)
+            yield reading
+        finally:
+            with contextlib.suppress(BrokerTrouble):
+                await in_time(channel.close(), 5)
+
+
+async def _consume(raw: Any, reading: "_Reading", arguments: dict[str, Any]) -> None:
+    """Raises HistoryMissing when there is no stream to read."""
+    try:
+        await in_time(raw.basic_consume(HISTORY, reading.on_message, arguments=arguments))
+    except BrokerTrouble as error:
+        if isinstance(error.__cause__, aiormq.exceptions.ChannelNotFoundEntity):
+            raise HistoryMissing(
+                f"the broker has no stream {HISTORY}: a worker makes it when it starts"
+            ) from error.__cause__
+        raise
+
+
+class _Reading:
+    """One consumer of the stream: what has arrived, and whether it is still alive."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._arrived: asyncio.Queue[DeliveredMessage | None] = asyncio.Queue()
+        self._lost: str | None = None
+        raw.closing.add_done_callback(self._on_closed)
+        raw.on_consumer_cancel_callbacks.add(self._on_cancelled)
+
+    def on_message(self, message: DeliveredMessage) -> None:
+        self._arrived.put_nowait(message)
+
+    def _on_closed(self, closing: "asyncio.Future[Any]") -> None:
+        error = None if closing.cancelled() else closing.exception()
+        self._lose(said(error) if error else "the channel was closed")
+
+    def _on_cancelled(self, _: commands.Basic.Cancel) -> None:
+        self._lose("the history stream is gone")
+
+    def _lose(self, why: str) -> None:
+        self._lost = self._lost or why
+        self._arrived.put_nowait(None)
+
+    async def batch(self, seconds: float) -> list[DeliveredMessage]:
+        """What arrives within `seconds`. Raises BrokerTrouble when the session is lost."""
+        batch: list[DeliveredMessage | None] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                batch.append(await self._arrived.get())
+        if batch:
+            await self._gather()
+        batch += [self._arrived.get_nowait() for _ in range(min(BATCH - 1, self._arrived.qsize()))]
+        if self._lost:
+            raise BrokerTrouble(self._lost)
+        return [message for message in batch if message is not None]
+
+    async def _gather(self) -> None:
+        """Wait while more keeps arriving, until a batch is full or GATHER_SECONDS have passed."""
+        deadline, waiting = _seconds() + GATHER_SECONDS, -1
+        while waiting < self._arrived.qsize() < BATCH - 1 and _seconds() < deadline and not self._lost:
+            waiting = self._arrived.qsize()
+            await asyncio.sleep(GATHER_TICK_SECONDS)
+
+    async def acknowledge(self, messages: Sequence[DeliveredMessage]) -> None:
+        """Let as many more come. The stream keeps them all the same."""
+        if messages:
+            with contextlib.suppress(*TROUBLES):
+                await self._raw.basic_ack(_tag(messages[-1]), multiple=True, wait=False)
+
+
+def _seconds() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _tag(message: DeliveredMessage) -> int:
+    return getattr(message.delivery, "delivery_tag", 0) or 0
+
+
+def _entry(message: DeliveredMessage) -> HistoryEntry:
+    deliver, properties = message.delivery, message.header.properties
+    headers = properties.headers or {}
+    offset = headers.get("x-stream-offset", -1)
+    timestamp = properties.timestamp
+    return HistoryEntry(
+        offset=offset if isinstance(offset, int) else -1,
+        exchange=getattr(deliver, "exchange", "") or "",
+        routing_key=getattr(deliver, "routing_key", "") or "",
+        body=message.body,
+        headers=headers,
+        timestamp=timestamp if isinstance(timestamp, dt.datetime) else None,
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_history(settings: Settings) -> AsyncIterator[RabbitHistory]:
+    """Connect to read the history. Nothing is declared or bound: a reader needs no right but to read.
+
+    Raises BrokerRefused when the broker says no, BrokerTrouble when it is away.
+    """
+    async with connected(settings, "monitor reads") as connection:
+        yield RabbitHistory(connection)

@@ -1,0 +1,61 @@
+"""`inspect` a service's business state, beside a running worker."""
+
+import argparse
+import json
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from choregraphie.application import Application
+from choregraphie.cli.selection import add_names, with_databases
+from choregraphie.settings import Settings
+from choregraphie.storage.database import look_into
+from choregraphie.terminal.formats import format_amount, format_count
+from choregraphie.terminal.tables import Column, Fitted, console_of
+
+
+def add(verbs: Any, application: Application) -> None:
+    inspect = verbs.add_parser(
+        "inspect",
+        help="show a service's business state, beside a running worker",
+        description="The business state of a service, read beside a running worker: products available, held and "
+        "sold; accounts and movements; orders by state; messages sent.",
+    )
+    add_names(inspect, application)
+    inspect.add_argument(
+        "--json", action="store_true", help="for programs; of several services, one document keyed by service"
+    )
+    inspect.set_defaults(do=_inspect)
+
+
+def _inspect(options: argparse.Namespace, settings: Settings) -> int:
+    states = {service.name: look_into(service, settings) for service in with_databases(options, settings)}
+    if options.json:
+        (first, *others) = states.values()
+        print(json.dumps(states if others else first, ensure_ascii=False))
+        return 0
+    for name, state in states.items():
+        for title, content in state.items():
+            console_of().print(_table(f"{name}: {title}", content))
+    return 0
+
+
+def _table(title: str, content: dict[str, Any]) -> RenderableType:
+    """Rows of a table of tables; a flat one becomes a single row."""
+    nested = all(isinstance(value, dict) for value in content.values())
+    rows = content if nested else {"": content}
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    keys = [Column("")] if nested else []
+    table = Fitted(*keys, *(Column(name, right=True) for name in columns))
+    for key, row in rows.items():
+        cells = [_cell(row.get(name, "")) for name in columns]
+        table.add_row(*([key, *cells] if nested else cells))
+    return Group(Text(title, style="italic"), table, Text())
+
+
+def _cell(value: object) -> str:
+    # A service's state has whole numbers for what it counts, and fractions for amounts alone.
+    if isinstance(value, float):
+        return format_amount(value)
+    return format_count(value) if isinstance(value, int) and not isinstance(value, bool) else str(value)

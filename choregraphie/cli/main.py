@@ -1,0 +1,57 @@
+"""The command line of an application: run workers, look at their state, publish again what was said."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from choregraphie import BrokerTrouble, DatabaseTrouble, UserError, read_settings
+from choregraphie.application import Application
+from choregraphie.cli import choreography, inspect, journal, outbox, run
+from choregraphie.cli.parser import Parser
+from choregraphie.logs import silence_the_client
+from choregraphie.process.stdout_errors import output_lost
+
+_EXAMPLES = """\
+examples:
+  python -m services run stock            a worker of one service
+  python -m services run all              all of them in one process
+  python -m services ready stock --wait 30
+  python -m services inspect stock        what is on the shelves, held and sold
+  python -m services journal CMD-0001     what every service did for an order
+  python -m services outbox list          what was decided and not yet said
+  python -m services choreography check   is the saga sound? before it runs
+
+Settings come from the environment (SAGA_AMQP_URL, SAGA_DATABASE_URL, …); see the README.
+"""
+
+
+def main(application: Application, arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code: 0 well, 1 no, 2 a person must change something."""
+    options = _parser(application).parse_args(arguments)
+    silence_the_client()
+    try:
+        code = int(options.do(options, read_settings(os.environ)))
+        sys.stdout.flush()
+        return code
+    except (UserError, BrokerTrouble, DatabaseTrouble) as error:
+        print(f"services: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        return output_lost("services", error)
+
+
+def _parser(application: Application) -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="python -m services",
+        description="Run and inspect the services of the saga.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    for module in (run, inspect, journal, outbox, choreography):
+        module.add(verbs, application)
+    parser.set_defaults(application=application)
+    return parser

@@ -1,0 +1,148 @@
+"""`outbox`: list what was decided and not said; say again what was, to refill a broker that lost it."""
+
+import argparse
+import asyncio
+import datetime as dt
+import json
+import sys
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.progress import Progress
+from rich.text import Text
+
+from choregraphie.application import Application
+from choregraphie.broker import apply, connected, open_publisher
+from choregraphie.cli.parser import add_wide
+from choregraphie.cli.selection import add_option, with_databases
+from choregraphie.errors import BrokerTrouble
+from choregraphie.messaging import Fate
+from choregraphie.saga.topology import Topology
+from choregraphie.service.service import Service
+from choregraphie.settings import Settings
+from choregraphie.storage.database import reading
+from choregraphie.storage.outbox import Saying, last_number, said_since, unsaid
+from choregraphie.terminal.formats import format_count, format_duration
+from choregraphie.terminal.tables import Column, Fitted, console_of, is_bounded, short_ids
+from choregraphie.terminal.time_arguments import TIME_EXAMPLES, BadMoment, moment_of
+
+PAGE = 500
+
+
+def add(verbs: Any, application: Application) -> None:
+    outbox = verbs.add_parser(
+        "outbox",
+        help="events decided: those not said yet, or say again those said",
+        description="The events that the services decided: list those not said yet, or say again those said.",
+    )
+    actions = outbox.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser(
+        "list",
+        help="what was decided and is not said yet",
+        description="What was decided and is not said yet, oldest first. A worker that has the broker leaves none "
+        "for long; what stays was returned, refused, or has no worker.",
+    )
+    listing.add_argument("--json", action="store_true", help="for programs")
+    add_wide(listing)
+    add_option(listing, application)
+    listing.set_defaults(do=_list)
+    resend = actions.add_parser(
+        "resend",
+        help="say again everything decided since a time; receivers know repetitions by their id",
+        description="Say again everything decided since a time, to refill a broker that lost its data. The same "
+        "bytes with the same ids: whoever has dealt with an event does nothing about it again.",
+    )
+    resend.add_argument("--since", required=True, type=_since, metavar="TIME", help=TIME_EXAMPLES)
+    resend.add_argument("--json", action="store_true", help="for programs")
+    add_option(resend, application)
+    resend.set_defaults(do=_resend)
+
+
+def _since(text: str) -> dt.datetime:
+    try:
+        return moment_of(text, dt.datetime.now(dt.UTC))
+    except BadMoment as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _list(options: argparse.Namespace, settings: Settings) -> int:
+    found: list[tuple[str, Saying]] = []
+    for service in with_databases(options, settings):
+        after = 0
+        while True:
+            with reading(service, settings) as connection:
+                page, after = unsaid(connection, PAGE, after)
+            found += [(service.name, saying) for saying in page]
+            if not page:
+                break
+    if options.json:
+        print(json.dumps([_shown(name, saying) for name, saying in found], ensure_ascii=False))
+    else:
+        console = console_of(wide=options.wide)
+        console.print(_view(found, full=not is_bounded(console)))
+    return 0
+
+
+def _shown(service: str, saying: Saying) -> dict[str, str]:
+    return {
+        "service": service,
+        "event_id": saying.event_id,
+        "type": saying.type,
+        "commande_id": saying.commande_id,
+        "decided_at": saying.decided_at.isoformat(),
+    }
+
+
+def _view(found: list[tuple[str, Saying]], *, full: bool) -> RenderableType:
+    now = dt.datetime.now(dt.UTC)
+    ids = {} if full else short_ids(saying.event_id for _, saying in found)
+    decided = Column("decided at" if full else "decided, ago")
+    table = Fitted(Column("order"), Column("event"), Column("service", goes=2), decided, Column("id", goes=1))
+    for service, saying in found:
+        ago = format_duration(max(0.0, (now - saying.decided_at).total_seconds() * 1000))
+        when = f"{saying.decided_at:%F %T}" if full else ago
+        event_id = ids.get(saying.event_id, saying.event_id)
+        table.add_row(saying.commande_id, saying.type, service, when, event_id)
+    return Group(Text(f"{format_count(len(found))} not said", style="bold"), table)
+
+
+def _resend(options: argparse.Namespace, settings: Settings) -> int:
+    counts = {}
+    wanted = options.application.topology(settings)
+    with Progress(disable=not sys.stderr.isatty(), console=Console(stderr=True)) as progress:
+        for service in with_databases(options, settings):
+            task = progress.add_task(service.name, total=None)
+            counts[service.name] = asyncio.run(
+                _say_again(
+                    service, settings, wanted, options.since, lambda n, task=task: progress.advance(task, n)
+                )
+            )
+    if options.json:
+        print(json.dumps(counts))
+    else:
+        for name, number in counts.items():
+            print(f"{name}: {format_count(number)} event{'' if number == 1 else 's'} said again")
+    return 0
+
+
+async def _say_again(service: Service, settings: Settings, wanted: Topology, since: dt.datetime, told: Any) -> int:
+    """Raises BrokerTrouble when the broker does not take one."""
+    sent, after = 0, 0
+    name = f"{service.name} says again"
+    async with connected(settings, name) as connection:
+        # A broker that lost its data lost its queues with it.
+        await apply(connection, wanted, declare=settings.topology == "apply")
+    async with open_publisher(settings, name) as publisher:
+        with reading(service, settings) as connection:
+            last = last_number(connection)
+        while True:
+            with reading(service, settings) as connection:
+                page, after = said_since(connection, since, PAGE, after, last)
+            if not page:
+                return sent
+            fates = await publisher.publish([saying.outgoing(service.name) for saying in page])
+            missing = [fate for fate in fates if fate is not Fate.CONFIRMED]
+            if missing:
+                raise BrokerTrouble(f"{service.name}: {len(missing)} events not taken ({missing[0].value})")
+            sent += len(page)
+            told(len(page))

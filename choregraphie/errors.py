@@ -1,0 +1,90 @@
+"""Everything that can go wrong, as one shallow tree.
+
+ChoregraphieError
+├── UserError              a person must change something; shown as one line, exit code 2
+│   ├── BadSetting
+│   ├── BrokerRefused      credentials, virtual host, permissions
+│   │   └── LoginRefused   credentials alone
+│   └── DatabaseRefused    unwritable, held by another worker, of a newer version, damaged, refused by its server
+├── BrokerTrouble          the session is lost or the broker is away; begin again
+│   └── HistoryMissing     the broker is there, and has no history stream yet
+├── DatabaseTrouble        the database does not answer now; wait and try again, nobody's fault
+├── ResourceShortage       the worker is short of descriptors, memory, threads or disk; wait, nobody's fault
+├── ReactionFailed         a reaction raised; carries the delivery and the cause
+└── NotRead                a reaction looked at a row that its `reads` did not name
+"""
+
+from enum import StrEnum
+
+
+class ChoregraphieError(Exception):
+    """Base of every error of this project."""
+
+
+class UserError(ChoregraphieError):
+    """A person must change something. Its text is one line that says what."""
+
+
+class BadSetting(UserError):
+    """A setting is unknown, missing or cannot be read."""
+
+
+class BrokerRefused(UserError):
+    """The broker answered and said no; trying again would get the same answer."""
+
+
+class LoginRefused(BrokerRefused):
+    """The broker does not know this user with this password, or this way to log in."""
+
+
+class DatabaseRefused(UserError):
+    """The database cannot be used as it is."""
+
+
+class BrokerTrouble(ChoregraphieError):
+    """The broker is away or the session with it is lost; the next one may work."""
+
+
+class HistoryMissing(BrokerTrouble):
+    """The broker has no history stream: nobody has made it yet, or it was deleted. A worker makes it."""
+
+
+class DatabaseTrouble(ChoregraphieError):
+    """The database does not answer now. No delivery is to blame, so none is retried or set aside for it."""
+
+
+class ResourceShortage(ChoregraphieError):
+    """The worker has too little of its own resources. No delivery is to blame, so none is retried or set aside.
+
+    `lacking` names the resource in a few words: file descriptors, disk space.
+    """
+
+    def __init__(self, lacking: str, detail: str = "") -> None:
+        super().__init__(f"short of {lacking}{': ' if detail else ''}{' '.join(detail.split())[:300]}")
+        self.lacking = lacking
+
+
+class ReactionFailed(ChoregraphieError):
+    """A reaction raised `error`; its group has been undone."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.error = error
+
+
+class NotRead(ChoregraphieError):
+    """A reaction looked at a row that its `reads` did not name: a fault in the service's table."""
+
+
+class Reason(StrEnum):
+    """Why a message is a dead letter. On the wire in `choregraphie.saga.topology.REASON_HEADER`."""
+
+    TOO_LARGE = "too_large"
+    UNREADABLE = "unreadable"
+    UNKNOWN_TYPE = "unknown_type"
+    UNKNOWN_VERSION = "unknown_version"
+    INVALID = "invalid"
+    SUBJECT_MISMATCH = "subject_mismatch"
+    WRONG_SENDER = "wrong_sender"
+    ID_COLLISION = "id_collision"
+    EXHAUSTED = "exhausted"

@@ -1,0 +1,63 @@
+"""Named places where a worker can be made to die, for tests of what happens then. Off unless a setting names one.
+
+`SAGA_FAILPOINT=after_commit` kills the process the first time it comes by; `after_commit:3` the third time.
+"""
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+
+from choregraphie.errors import BadSetting
+
+
+class Place(StrEnum):
+    """Every boundary of the pipeline, in the order a delivery meets them."""
+
+    BEFORE_CALL = "before_call"
+    AFTER_CALL = "after_call"
+    IN_TRANSACTION = "in_transaction"
+    AFTER_COMMIT = "after_commit"
+    AFTER_CONFIRM = "after_confirm"
+    AFTER_RETRY_PUBLISH = "after_retry_publish"
+    AFTER_DEAD_LETTER_PUBLISH = "after_dead_letter_publish"
+    BEFORE_MARK = "before_mark"
+    AFTER_ACK = "after_ack"
+
+
+_armed: dict[Place, int] = {}
+_watchers: list[Callable[[Place], None]] = []
+
+
+def arm(spec: str) -> None:
+    """Arm the place that `spec` names (`place` or `place:count`); an empty one disarms all. Raises BadSetting."""
+    _armed.clear()
+    if not spec:
+        return
+    name, _, count = spec.partition(":")
+    try:
+        _armed[Place(name)] = int(count or 1)
+    except ValueError:
+        raise BadSetting(f"SAGA_FAILPOINT: one of {', '.join(Place)}, and perhaps :COUNT") from None
+
+
+@contextlib.contextmanager
+def watched(watcher: Callable[[Place], None]) -> Iterator[None]:
+    """Have `watcher` told of every place passed; for a simulation, in which it raises instead of dying."""
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
+def passing(place: Place) -> None:
+    """Die here, as if the power had gone, when this place is armed and its count has run out."""
+    for watcher in _watchers:
+        watcher(place)
+    if place not in _armed:
+        return
+    _armed[place] -= 1
+    if _armed[place] <= 0:
+        os.kill(os.getpid(), signal.SIGKILL)

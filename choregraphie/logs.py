@@ -1,0 +1,48 @@
+"""Structured logs: JSON lines off a terminal, readable on one. Events are past-tense dotted names."""
+
+import logging
+import sys
+from typing import Any, TextIO, cast
+
+import structlog
+
+from choregraphie.process.stdout_errors import PatientStream
+from choregraphie.settings import Settings
+
+# At DEBUG these two write whole message bodies.
+_TALKATIVE = ("aio_pika", "aiormq")
+
+
+def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
+    """Set the process's logging up, on `stream` (standard error by default)."""
+    out = PatientStream(stream or sys.stderr)
+    pretty = settings.log_format == "console" or (settings.log_format == "auto" and out.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    # Plain tracebacks: the pretty ones show every local variable, and with them what a message holds.
+    readable = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    tail = [readable] if pretty else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    level = getattr(logging, settings.log_level.upper())
+    structlog.configure(
+        processors=[*shared, *tail],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", out)),
+        cache_logger_on_first_use=False,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail],
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    silence_the_client()
+
+
+def silence_the_client() -> None:
+    """Lost connections are told by ourselves, once; the client's own lines and tracebacks add nothing."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -1,0 +1,11 @@
+"""From bytes to verdict: decode, call, commit, publish, acknowledge."""
+
+from choregraphie.pipeline.refusals import LONGEST_PAUSE_SECONDS, RefusedLogin
+from choregraphie.pipeline.supervisor import backoff, run_workers
+
+__all__ = [
+    "LONGEST_PAUSE_SECONDS",
+    "RefusedLogin",
+    "backoff",
+    "run_workers",
+]

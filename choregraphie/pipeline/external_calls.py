@@ -1,0 +1,96 @@
+"""The call stage of one session: reactions that need the outside world ask it, before any transaction."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from choregraphie.errors import ResourceShortage
+from choregraphie.failpoints import Place, passing
+from choregraphie.pipeline.batching import some
+from choregraphie.pipeline.context import CALLS, Tools
+from choregraphie.pipeline.delivery import begin_calls
+from choregraphie.process.attribution import Party, attribute
+from choregraphie.service.transaction import Look
+from choregraphie.storage.invocation import Work
+
+log = structlog.get_logger()
+
+
+class Calls:
+    """Each work taken is handed on with its answer, or with why there is none."""
+
+    def __init__(self, tools: Tools, hand_on: Callable[[Work], None]) -> None:
+        self._tools = tools
+        self._hand_on = hand_on
+        self._waiting: asyncio.Queue[Work] = asyncio.Queue()
+        self._at_once = asyncio.Semaphore(tools.settings.calls)
+        self.under_way: set[asyncio.Task[None]] = set()
+
+    def take(self, work: Work) -> None:
+        self._waiting.put_nowait(work)
+
+    async def stage(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            group = await some(self._waiting)
+            for work, look in await self._tools.patiently(begin_calls, self._tools.ledger, group):
+                if look is None:
+                    self._hand_on(work)
+                else:
+                    calling = tasks.create_task(self._call(work, look))
+                    self.under_way.add(calling)
+                    calling.add_done_callback(self.under_way.discard)
+
+    async def _call(self, work: Work, look: Look) -> None:
+        structlog.contextvars.bind_contextvars(**work.bound())  # the task is this delivery's alone
+        async with self._at_once:
+            answered = await self._ask(work, look)
+            if answered.failure is not None:
+                # The outcome is unknown; asking again at once, with the same key, is safe.
+                answered = await self._ask(work, look)
+        self._hand_on(answered)
+
+    async def _ask(self, work: Work, look: Look) -> Work:
+        passing(Place.BEFORE_CALL)
+        try:
+            answer = await self._with_resources(work, look)
+        except Exception as error:  # noqa: BLE001 - whatever the outside does, the delivery is retried
+            log.warning("call.failed", error=type(error).__name__)
+            return work._replace(failure=error)
+        passing(Place.AFTER_CALL)
+        return work._replace(answer=answer)
+
+    async def _with_resources(self, work: Work, look: Look) -> Any:
+        """The answer to the call of `work`. What fails for want of the worker's own resources is no try."""
+        assert work.line.call is not None  # noqa: S101 - only such work comes here
+        waited = False
+        while True:
+            try:
+                with self._tools.telemetry.call(work.event.TYPE):
+                    async with asyncio.timeout(self._tools.settings.call_timeout):
+                        answer = await work.line.call(work.event, look, self._tools.outside)
+            except Exception as error:
+                short = self._own_shortage(error)
+                if short is None:
+                    raise
+            else:
+                if waited:
+                    self._tools.goes_on(CALLS)
+                return answer
+            waited = True
+            await self._tools.wait_for_resources(CALLS, short)
+
+    def _own_shortage(self, error: Exception) -> Exception | None:
+        """Why the worker itself is to blame for `error`, if it is.
+
+        A name that cannot be resolved may mean that the file with the names could not be opened, so the resources
+        are checked, whatever the error says.
+        """
+        if attribute(error, calling=True).party is Party.WORKER:
+            return error
+        try:
+            self._tools.check_resources()
+        except ResourceShortage as short:
+            return short
+        return None

@@ -1,0 +1,103 @@
+"""Says what was decided: events first, then what goes elsewhere for another try or to be set aside."""
+
+import datetime as dt
+from typing import Any
+
+import structlog
+
+from choregraphie.errors import BrokerTrouble
+from choregraphie.failpoints import Place, passing
+from choregraphie.messaging import Delivery, Door, Fate, Outgoing
+from choregraphie.pipeline.context import Tools
+from choregraphie.pipeline.republish import for_another_try, set_aside
+from choregraphie.saga.topology import events
+from choregraphie.service.verdict import DeadLetter, RetryAfter, jittered_ms
+from choregraphie.storage.invocation import Result
+
+log = structlog.get_logger()
+
+RELAYED_AT_ONCE = 128
+
+
+class Speaker:
+    """Publishes through one session's door, and keeps the ids confirmed until they are marked as said."""
+
+    def __init__(self, tools: Tools, door: Door) -> None:
+        self._tools = tools
+        self._door = door
+        self._confirmed: list[str] = []
+
+    @property
+    def unmarked(self) -> list[str]:
+        """The ids confirmed and not known to be marked, the oldest first."""
+        return [*self._confirmed]
+
+    def marked(self, unmarked: list[str]) -> None:
+        """What `unmarked` gave is marked. Until then it is kept: who leaves half-way marks it once more."""
+        del self._confirmed[: len(unmarked)]
+
+    async def say(self, results: list[Result]) -> None:
+        """Publish what a group decided, and wait for every confirm. Raises BrokerTrouble when one is missing."""
+        await self._publish([message for result in results for message in self._messages(result)])
+        passing(Place.AFTER_CONFIRM)
+        if any(isinstance(result.verdict, RetryAfter) for result in results):
+            passing(Place.AFTER_RETRY_PUBLISH)
+        if any(isinstance(result.verdict, DeadLetter) for result in results):
+            passing(Place.AFTER_DEAD_LETTER_PUBLISH)
+
+    async def relay(self, older_than: dt.timedelta) -> None:
+        """Say what was decided that long ago and not said: at start, everything; later, what others left."""
+        # Up to what there is now: where other workers decide all the while, there would be no end of it.
+        after, last = 0, await self._tools.patiently(self._tools.ledger.last_decided)
+        while True:
+            sayings, after = await self._tools.patiently(self._tools.ledger.unsaid, RELAYED_AT_ONCE, after, last)
+            limit = self._tools.now() - older_than
+            due = [saying.outgoing(self._tools.service) for saying in sayings if saying.decided_at <= limit]
+            if due:
+                log.info("outbox.relayed", events=len(due))
+                self._tools.telemetry.unsaid(len(due))
+                await self._publish(due)
+            if not sayings:
+                return
+
+    def _messages(self, result: Result) -> list[Outgoing]:
+        messages = [saying.outgoing(self._tools.service) for saying in result.sayings]
+        if result.delivery is not None and isinstance(result.verdict, RetryAfter):
+            wait_ms = jittered_ms(result.verdict.seconds, self._tools.dice)
+            back = self._tools.now() + dt.timedelta(milliseconds=wait_ms)
+            messages.append(for_another_try(result.delivery, result.verdict, self._tools.service, wait_ms, back))
+            _tell("message.retried", result, result.verdict, seconds=result.verdict.seconds)
+        elif result.delivery is not None and isinstance(result.verdict, DeadLetter):
+            messages.append(set_aside(result.delivery, result.verdict, self._tools.service))
+            _tell("message.dead_lettered", result, result.verdict, reason=result.verdict.reason.value)
+        return messages
+
+    async def _publish(self, messages: list[Outgoing]) -> None:
+        with self._tools.telemetry.publish():
+            fates = await self._door.publish(messages)
+        own = events(self._tools.service)
+        said = [m.properties.message_id for m, fate in zip(messages, fates, strict=True) if _is_said(m, fate, own)]
+        self._confirmed += [event_id for event_id in said if event_id]
+        self._tools.telemetry.said(len(said))
+        for message, fate in zip(messages, fates, strict=True):
+            if fate is not Fate.CONFIRMED:
+                # Nothing is lost by it: the outbox keeps its rows, and the delivery was not acknowledged.
+                why = self._door.lost or fate.value
+                raise BrokerTrouble(f"publishing {message.routing_key} to {message.exchange}: {why}")
+
+
+def _is_said(message: Outgoing, fate: Fate, own: str) -> bool:
+    return fate is Fate.CONFIRMED and message.exchange == own
+
+
+def _tell(event: str, result: Result, verdict: RetryAfter | DeadLetter, **more: Any) -> None:
+    known = result.work.bound() if result.work else _unread(result.delivery, verdict.attempt)
+    log.warning(event, detail=verdict.detail, **more, **known)
+
+
+def _unread(delivery: Delivery | None, attempt: int) -> dict[str, Any]:
+    """What tells a message that could not be read from others."""
+    if delivery is None:
+        return {"attempt": attempt}
+    found = {"message_id": delivery.properties.message_id, "exchange": delivery.exchange}
+    return {"attempt": attempt, **found, "routing_key": delivery.routing_key}

@@ -1,0 +1,249 @@
+"""The pipeline of one session: intake → call → commit → publish → ack.
+
+    intake    deliveries are read; what nobody could read goes straight on, to be set aside
+    call      reactions that need the outside world ask it, concurrently, before any transaction
+    commit    whatever is ready is carried out in one transaction, on the database thread
+    publish   what was decided is said, and confirmed; retries and dead letters likewise
+    ack       only then is a delivery acknowledged
+
+A crash anywhere repeats a message; the inbox makes the repetition harmless.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+
+import structlog
+
+from choregraphie.errors import BrokerTrouble, DatabaseTrouble, ResourceShortage
+from choregraphie.failpoints import Place, passing
+from choregraphie.messaging import Delivery, Door
+from choregraphie.pipeline.batching import LARGEST_GROUP, some
+from choregraphie.pipeline.context import DATABASE, INTAKE, Tools
+from choregraphie.pipeline.delivery import Reader, deal_with
+from choregraphie.pipeline.external_calls import Calls
+from choregraphie.pipeline.outbox_publisher import Speaker
+from choregraphie.pipeline.poison import Suspects
+from choregraphie.pipeline.shutdown import finished_before
+from choregraphie.service.service import Every
+from choregraphie.service.verdict import DeadLetter
+from choregraphie.storage.invocation import Result, Work
+
+log = structlog.get_logger()
+
+# Events confirmed are marked with the next group; when there is none for this long, on their own.
+MARK_SECONDS = 0.5
+# The last mark before leaving is waited for so long.
+MARKED_SECONDS = 2.0
+# Events that another worker decided and did not live to say are said by whoever finds them.
+STALE_SECONDS = 30.0
+# A consumer can be gone without a word (a queue deleted and made again): ask now and then.
+WATCH_SECONDS = 15.0
+PURGE_SECONDS = 60.0
+
+Item = Work | Result | Every
+
+
+class Pipeline:
+    """One session of one service. `stopping` is set to end it in order; `consuming` says whether it ever began."""
+
+    def __init__(self, tools: Tools, door: Door, stopping: asyncio.Event) -> None:
+        self._tools = tools
+        self._ledger = tools.ledger
+        self._door = door
+        self._speaker = Speaker(tools, door)
+        self._suspects = Suspects(tools)
+        self._stopping = stopping
+        self._reader = Reader(tools.ledger.service)
+        self._ready: asyncio.Queue[Item] = asyncio.Queue()
+        # Two groups: one being published while the next is committed.
+        self._decided: asyncio.Queue[list[Result]] = asyncio.Queue(maxsize=2)
+        self._in_hand = 0
+        self._quiet = asyncio.Event()
+        self.consuming = False
+        self._calls = Calls(tools, self._ready.put_nowait)
+        self._struck: set[Every] = set()
+
+    async def run(self) -> None:
+        """Work until `stopping`, then drain. Raises BrokerTrouble when the session is lost (in a group)."""
+        # Both wait as long as the database is away; a worker asked to stop does not.
+        if not await finished_before(self._stopping, self._before_consuming()):
+            return
+        await self._door.consume()
+        self.consuming = True
+        self._tools.telemetry.consuming()
+        service = self._ledger.service
+        log.info("worker.ready", hears=[line.hears.TYPE for line in service.reactions])
+        async with asyncio.TaskGroup() as tasks:
+            stages = [
+                self._intake(),
+                self._trial_stage(),
+                self._calls.stage(tasks),
+                self._commit_stage(),
+                self._publish_stage(),
+                self._relay_stale(),
+                self._watch(),
+                self._purge(),
+                *(self._clock(line) for line in service.timed),
+            ]
+            running = [tasks.create_task(stage) for stage in stages]
+            tasks.create_task(self._drain(running))
+
+    async def _before_consuming(self) -> None:
+        await self._speaker.relay(older_than=dt.timedelta())
+        await self._tools.until_able()
+
+    async def _intake(self) -> None:
+        while True:
+            for delivery in await self._door.deliveries(LARGEST_GROUP):
+                self._in_hand += 1
+                work = await self._read(delivery)
+                if isinstance(work, DeadLetter):
+                    self._ready.put_nowait(Result(delivery, work))
+                elif not self._suspects.take(work):
+                    self._go_on(work)
+
+    async def _read(self, delivery: Delivery) -> Work | DeadLetter:
+        waited = False
+        while True:
+            try:
+                work = self._reader.read(delivery)
+            except ResourceShortage as short:
+                waited = True
+                await self._tools.wait_for_resources(INTAKE, short)
+            else:
+                if waited:
+                    self._tools.goes_on(INTAKE)
+                return work
+
+    def _go_on(self, work: Work) -> None:
+        if work.line.call is not None:
+            self._calls.take(work)
+        else:
+            self._ready.put_nowait(work)
+
+    async def _trial_stage(self) -> None:
+        while True:
+            for work in await self._suspects.next():
+                self._go_on(work)
+
+    async def _commit_stage(self) -> None:
+        while True:
+            results = await self._carry_out(await self._next_group())
+            if results:
+                passing(Place.AFTER_COMMIT)
+                await self._decided.put(results)
+
+    async def _next_group(self) -> list[Item]:
+        # Never longer: a confirm that comes when nothing else does is marked too, or it would be said for ever.
+        try:
+            async with asyncio.timeout(MARK_SECONDS):
+                return await some(self._ready)
+        except TimeoutError:
+            return []
+
+    async def _carry_out(self, group: list[Item]) -> list[Result]:
+        works = [item for item in group if isinstance(item, Work)]
+        results = [item for item in group if isinstance(item, Result)]
+        said = self._speaker.unmarked
+        if said:
+            passing(Place.BEFORE_MARK)
+        if works or said:
+            with self._tools.telemetry.commit(len(works)):
+                results += await self._deal_with(works, said)
+        for line in [item for item in group if isinstance(item, Every)]:
+            self._struck.discard(line)
+            results += await self._tools.patiently(self._ledger.tick, line)
+        self._tools.telemetry.decided(results)
+        return results
+
+    async def _deal_with(self, works: list[Work], said: list[str]) -> list[Result]:
+        delays = self._tools.settings.retry_delays
+        waited = False
+        while True:
+            try:
+                results = await self._tools.on_thread(deal_with, self._ledger, works, delays, said)
+            except (DatabaseTrouble, ResourceShortage) as trouble:
+                works, waited = _unsure(works), True
+                await self._tools.wait_for_the_database(trouble)
+                continue
+            if waited:
+                self._tools.goes_on(DATABASE)
+            self._speaker.marked(said)
+            for work in _unsure(_left(works, results)):
+                self._ready.put_nowait(work)
+            return results
+
+    async def _publish_stage(self) -> None:
+        while True:
+            results = await self._decided.get()
+            await self._speaker.say(results)
+            if any(result.work is not None and result.work.unsure and not result.sayings for result in results):
+                # What a commit decided whose reply was lost is in the outbox, and in no result.
+                await self._speaker.relay(older_than=dt.timedelta())
+            tags = [result.delivery.tag for result in results if result.delivery is not None]
+            await self._door.settle(tags)
+            passing(Place.AFTER_ACK)
+            self._in_hand -= len(tags)
+            self._suspects.settled(tags)
+            if self._stopping.is_set() and not self._in_hand:
+                self._quiet.set()
+
+    async def _clock(self, line: Every) -> None:
+        while True:
+            if line not in self._struck:  # while the database is away, one stroke stands for all
+                self._struck.add(line)
+                self._ready.put_nowait(line)
+            await asyncio.sleep(line.seconds)
+
+    async def _relay_stale(self) -> None:
+        while True:
+            await asyncio.sleep(STALE_SECONDS)
+            await self._speaker.relay(older_than=dt.timedelta(seconds=STALE_SECONDS))
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if not await self._door.is_consuming():
+                raise BrokerTrouble("the inbox has no consumer, though this session is one")
+            # An idle worker asks its database too, which is how it notices that the file was taken away.
+            await self._tools.patiently(self._ledger.last_decided)
+
+    async def _purge(self) -> None:
+        while True:
+            if not await self._tools.patiently(self._ledger.purge):
+                await asyncio.sleep(PURGE_SECONDS)
+
+    async def _drain(self, stages: list["asyncio.Task[None]"]) -> None:
+        """Once asked to stop: take nothing more, give back what was not begun, finish what was."""
+        await self._stopping.wait()
+        end = asyncio.get_running_loop().time() + self._tools.settings.drain
+        never_started: list[Delivery] = await self._door.stop_deliveries()
+        untried = self._suspects.give_up()
+        self._in_hand -= len(untried)
+        await self._door.give_back([delivery.tag for delivery in [*never_started, *untried]])
+        if self._in_hand:
+            try:
+                async with asyncio.timeout_at(end):
+                    await self._quiet.wait()
+            except TimeoutError:
+                log.warning("drain.cut_short", deliveries=self._in_hand)
+        for task in (*stages, *self._calls.under_way):
+            task.cancel()
+        if unmarked := self._speaker.unmarked:
+            # Not waited for without a bound: a mark that is not made is an event said once more.
+            with contextlib.suppress(TimeoutError, DatabaseTrouble, ResourceShortage):
+                async with asyncio.timeout(MARKED_SECONDS):
+                    await self._tools.on_thread(self._ledger.mark_said, unmarked)
+        log.info("worker.stopped")
+
+
+def _unsure(works: list[Work]) -> list[Work]:
+    """The reply to a commit may have been lost with the database: these may have been dealt with."""
+    return [work._replace(unsure=True) for work in works]
+
+
+def _left(works: list[Work], results: list[Result]) -> list[Work]:
+    """The works without a result: the database stopped answering half-way."""
+    dealt_with = {result.delivery.tag for result in results if result.delivery is not None}
+    return [work for work in works if work.delivery.tag not in dealt_with]

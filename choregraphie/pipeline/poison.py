@@ -1,0 +1,97 @@
+"""Deliveries that keep coming back. One of them may be what kills the worker, and each death counts against all
+that it holds; so they are tried one at a time, and whoever was tried longest ago comes first.
+
+A killer is tried once, and from then on the innocent go before it; also one that was on trial when something else
+killed the worker. They are acknowledged long before the delivery limit, though half a dozen killers came at once;
+each of those meets the limit alone.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+import structlog
+
+from choregraphie.messaging import Delivery
+from choregraphie.pipeline.context import Tools
+from choregraphie.storage.invocation import Work
+
+log = structlog.get_logger()
+
+# A delivery returns with every session that is lost, too: twice is nothing unusual, and each trial costs a commit.
+SUSPICIOUS_RETURNS = 3
+# Where something kills the workers, once is: a second killer would take as many deaths to be noticed as the first.
+RETURNS_BESIDE_SUSPECTS = 1
+# Who was tried before waits until whatever else a new session brings has come.
+PUT_OFF_SECONDS = 0.5
+# Who has not killed the worker by then is not waited for any longer: its call may take as long as it may.
+TRIAL_SECONDS = 1.0
+
+
+class Suspects:
+    """The suspicious deliveries of one session."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._held: list[Work] = []
+        self._came = asyncio.Event()
+        self._put_off_until = 0.0
+        self._on_trial: set[int] = set()
+        self._settled = asyncio.Event()
+
+    def take(self, work: Work) -> bool:
+        """Keep `work` for a trial if it is suspicious; whether it is."""
+        if work.delivery.returns < (
+            RETURNS_BESIDE_SUSPECTS if self._held or self._on_trial else SUSPICIOUS_RETURNS
+        ):
+            return False
+        if not self._put_off_until:
+            self._put_off_until = asyncio.get_running_loop().time() + PUT_OFF_SECONDS
+        self._held.append(work)
+        self._came.set()
+        return True
+
+    async def next(self) -> list[Work]:
+        """The next event to try, with all its copies: they are as good or as bad as each other.
+
+        It comes when the one before is settled, or has not killed anybody; that it is tried is on disk by then.
+        """
+        if self._on_trial:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TRIAL_SECONDS):
+                    await self._settled.wait()
+        chosen = await self._chosen()
+        tried = [work for work in self._held if work.identity == chosen.identity]
+        self._held = [work for work in self._held if work.identity != chosen.identity]
+        if not self._held:
+            self._came.clear()
+        self._on_trial = {work.delivery.tag for work in tried}
+        self._settled.clear()
+        log.info("suspect.tried", returns=chosen.delivery.returns, **chosen.bound())
+        return tried
+
+    def settled(self, tags: Sequence[int]) -> None:
+        self._on_trial.difference_update(tags)
+        if not self._on_trial:
+            self._settled.set()
+
+    def give_up(self) -> list[Delivery]:
+        """No more trials: the deliveries that were not tried."""
+        untried = [work.delivery for work in self._held]
+        self._held.clear()
+        self._came.clear()
+        return untried
+
+    async def _chosen(self) -> Work:
+        while True:
+            await self._came.wait()
+            work = await self._least_tried(untried=True)
+            if work is None:
+                await asyncio.sleep(self._put_off_until - asyncio.get_running_loop().time())
+                work = await self._least_tried(untried=False)
+            if work is not None and work in self._held:  # it may have been given back meanwhile
+                return work
+
+    async def _least_tried(self, *, untried: bool) -> Work | None:
+        held = tuple(self._held)
+        return await self._tools.patiently(self._tools.ledger.try_one, held, untried) if held else None

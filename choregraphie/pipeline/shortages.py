@@ -1,0 +1,33 @@
+"""What keeps a worker from working at the moment, and in which stage; each is logged when it begins and ends."""
+
+import structlog
+
+from choregraphie.errors import ResourceShortage
+from choregraphie.telemetry.metrics import Telemetry
+
+log = structlog.get_logger()
+
+
+class Shortages:
+    """The stages of one service that wait for something the worker needs. While there is one, it is not ready."""
+
+    def __init__(self) -> None:
+        self._lacking: dict[str, str] = {}
+
+    def begin(self, stage: str, telemetry: Telemetry, shortage: ResourceShortage | None = None) -> None:
+        """`stage` waits. A `shortage` is logged once until it ends, and when it becomes another."""
+        telemetry.blocked(stage)
+        lacking = shortage.lacking if shortage else ""
+        if lacking and self._lacking.get(stage) != lacking:
+            log.error("worker.short_of_resources", stage=stage, lacking=lacking, error=str(shortage))
+        self._lacking[stage] = lacking
+
+    def end(self, stage: str, telemetry: Telemetry) -> None:
+        """`stage` goes on."""
+        telemetry.unblocked(stage)
+        if lacked := self._lacking.pop(stage, ""):
+            log.info("worker.had_resources_again", stage=stage, lacked=lacked)
+
+    def end_all(self, telemetry: Telemetry) -> None:
+        for stage in [*self._lacking]:
+            self.end(stage, telemetry)

@@ -1,0 +1,145 @@
+"""Whose failure an exception is: the message's, the outside's, or the worker's own. Pure.
+
+Only a failure of the message or of the outside counts as a try. A worker that is short of its own resources would
+fail with any message, so it waits. Decided by class, errno, SQLSTATE and SQLite's result code, never by words.
+"""
+
+import errno
+import sqlite3
+import ssl
+import threading
+from collections.abc import Iterator
+from enum import StrEnum
+from socket import EAI_MEMORY, gaierror
+from typing import NamedTuple
+
+from choregraphie.errors import DatabaseTrouble, ResourceShortage, UserError
+
+
+class Party(StrEnum):
+    MESSAGE = "message"
+    OUTSIDE = "outside"
+    WORKER = "worker"
+
+
+class Attribution(NamedTuple):
+    """`lacking`: what the worker has too little of, when the failure is its own."""
+
+    party: Party
+    lacking: str = ""
+
+
+# Errors of the system that say nothing about a message or about who is asked: errno(3).
+_LACKING = {
+    errno.EMFILE: "file descriptors",
+    errno.ENFILE: "file descriptors",
+    errno.ENOMEM: "memory",
+    errno.ENOBUFS: "memory",
+    errno.EAGAIN: "processes or threads",  # of fork(2); a socket's own never leaves the event loop
+    errno.ENOSPC: "disk space",
+    errno.EDQUOT: "disk space",
+    errno.EFBIG: "disk space",  # RLIMIT_FSIZE
+    errno.EROFS: "a disk that can be written",
+    errno.EIO: "a disk that works",
+    errno.EREMOTEIO: "a disk that works",
+    errno.ESTALE: "a disk that works",
+    errno.EUCLEAN: "a disk that works",
+    errno.ENOLCK: "file locks",
+}
+# SQLite's primary result codes: https://www.sqlite.org/rescode.html
+_SQLITE = {
+    sqlite3.SQLITE_FULL: "disk space",
+    sqlite3.SQLITE_IOERR: "a disk that works",
+    sqlite3.SQLITE_READONLY: "a database that can be written",
+    sqlite3.SQLITE_CANTOPEN: "a database that can be opened",
+    sqlite3.SQLITE_NOMEM: "memory",
+    sqlite3.SQLITE_BUSY: "a database that is not locked",
+    sqlite3.SQLITE_LOCKED: "a database that is not locked",
+}
+# PostgreSQL's manual, appendix A: read-only transaction, insufficient resources, operator intervention, system
+# error, connection exception.
+_POSTGRESQL = {
+    "25006": "a database that can be written",
+    "53": "resources of the database server",
+    "57P": "a database server that is up",
+    "58": "a database server that works",
+    "08": "a database server that is up",
+}
+
+
+def attribute(error: BaseException, *, calling: bool = False) -> Attribution:
+    """Whose failure `error` is, with all that lies below it: its causes, its context, the parts of a group.
+
+    `calling`: it was raised while the outside was asked, so that what is not the worker's own is the outside's.
+    """
+    outside = calling
+    for one in _below(error):
+        if lacking := _lacking(one):
+            return Attribution(Party.WORKER, lacking)
+        outside = outside or isinstance(one, OSError)
+    return Attribution(Party.OUTSIDE if outside else Party.MESSAGE)
+
+
+def shortage(error: BaseException) -> ResourceShortage | None:
+    """`error` as a ResourceShortage when it is the worker's own failure and may pass, else None."""
+    if isinstance(error, UserError):
+        return None
+    found = next((one for one in _below(error) if isinstance(one, ResourceShortage)), None)
+    if found is not None:
+        return found
+    party, lacking = attribute(error)
+    if party is not Party.WORKER:
+        return None
+    return ResourceShortage(lacking, f"{type(error).__name__}: {error}")
+
+
+def _below(error: BaseException) -> Iterator[BaseException]:
+    # What lies below may be a ring: an error raised again can become the context of its own cause.
+    seen: set[int] = set()
+    below: list[BaseException | None] = [error]
+    while below:
+        one = below.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        if isinstance(one, BaseExceptionGroup):
+            below += one.exceptions
+        below += [one.__cause__, None if one.__suppress_context__ else one.__context__]
+
+
+def _lacking(error: BaseException) -> str:
+    if isinstance(error, ResourceShortage):
+        return error.lacking
+    if isinstance(error, DatabaseTrouble):
+        return "a database that answers"
+    if isinstance(error, MemoryError):
+        return "memory"
+    if isinstance(error, RuntimeError):
+        return "processes or threads" if _was_raised_by_thread_start(error) else ""
+    return _of_the_system(error) if isinstance(error, OSError) else _of_a_database(error)
+
+
+def _of_the_system(error: OSError) -> str:
+    if isinstance(error, gaierror):  # its numbers are those of getaddrinfo(3)
+        return "memory" if error.errno == EAI_MEMORY else ""
+    if isinstance(error, ssl.SSLError):  # its numbers are those of OpenSSL
+        return ""
+    return _LACKING.get(error.errno or 0, "")
+
+
+def _of_a_database(error: BaseException) -> str:
+    if isinstance(error, sqlite3.Error):
+        return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
+    state = getattr(error, "sqlstate", None)
+    if not isinstance(state, str):
+        return ""
+    return next((lacking for start, lacking in _POSTGRESQL.items() if state.startswith(start)), "")
+
+
+def _was_raised_by_thread_start(error: RuntimeError) -> bool:
+    """Whether the system had no thread left: that error has no kind of its own, but one place that raises it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code is threading.Thread.start.__code__

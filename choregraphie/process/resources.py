@@ -1,0 +1,54 @@
+"""Whether this process has resources to spare: file descriptors, memory, threads, disk space."""
+
+import contextlib
+import errno
+import mmap
+import os
+import threading
+from pathlib import Path
+
+from choregraphie.errors import ResourceShortage
+from choregraphie.process.attribution import shortage
+
+# What a session and its calls open at once, at least: two connections to the broker, a database's file with its
+# journal, a connection of a call and the files that look its name up.
+SPARE_DESCRIPTORS = 8
+SPARE_MEMORY_BYTES = 8 * 1024 * 1024
+SPARE_DISK_BYTES = 256 * 1024
+
+
+def check_resources() -> None:
+    """Take what work needs at least, and give it back. Raises ResourceShortage when it cannot be had."""
+    try:
+        _take_descriptors()
+        mmap.mmap(-1, SPARE_MEMORY_BYTES).close()
+        thread = threading.Thread(target=int, name="resource check")
+        thread.start()
+        thread.join()
+    except Exception as error:
+        found = shortage(error)
+        if found is None:
+            raise
+        raise found from error
+
+
+def is_short() -> bool:
+    """Whether this process has less than work needs at least."""
+    try:
+        check_resources()
+    except ResourceShortage:
+        return True
+    return False
+
+
+def check_disk(folder: Path) -> None:
+    """Raises ResourceShortage when the disk of `folder` has next to no room, OSError when it cannot be asked."""
+    found = os.statvfs(folder)
+    if found.f_bavail * found.f_frsize < SPARE_DISK_BYTES and found.f_blocks:
+        raise ResourceShortage("disk space", f"{folder}: {os.strerror(errno.ENOSPC)}")
+
+
+def _take_descriptors() -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(SPARE_DESCRIPTORS):
+            stack.callback(os.close, os.open(os.devnull, os.O_RDONLY))

@@ -1,0 +1,132 @@
+"""An AsyncAPI 3.0 document per service: what it hears and says, and what becomes of what fails. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from choregraphie.prover.schemas import schema
+from choregraphie.saga.choreography import Choreography, EventClass
+from choregraphie.saga.envelope import CONTENT_TYPE
+from choregraphie.saga.topology import (
+    DETAIL_HEADER,
+    REASON_HEADER,
+    TRACEPARENT_HEADER,
+    dlq,
+    dlx,
+    events,
+    inbox,
+    requeue,
+    retry_queue,
+)
+from choregraphie.service.service import On, Service
+
+BINDING = "0.3.0"
+
+
+def document(
+    service: Service, choreography: Choreography, delays: Sequence[float], description: str
+) -> dict[str, Any]:
+    """The document of `service`, whose retries wait `delays` (seconds); `description` is its canvas."""
+    heard = [line.hears for line in service.reactions]
+    said = _said(service, choreography)
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": service.name,
+            "version": "1",
+            "description": description.strip(),
+            "license": {"name": "MIT"},
+        },
+        "defaultContentType": CONTENT_TYPE,
+        "channels": {event.TYPE: _channel(event) for event in dict.fromkeys((*heard, *said))},
+        "operations": {
+            **{f"hear_{_word(line.hears)}": _hear(service, line, delays) for line in service.reactions},
+            **{f"say_{_word(event)}": _say(event) for event in said},
+        },
+        "components": {"messages": {e.TYPE: _message(e) for e in dict.fromkeys((*heard, *said))}},
+    }
+
+
+def _said(service: Service, choreography: Choreography) -> list[EventClass]:
+    said = {event for line in service.reactions for event in line.says()}
+    said |= {event for line in service.timed for event in line.says()}
+    return [event for event in choreography.events if event in said]
+
+
+def _word(event: EventClass) -> str:
+    return event.TYPE.replace(".", "_")
+
+
+def _channel(event: EventClass) -> dict[str, Any]:
+    exchange = {"name": events(event.SAID_BY), "type": "topic", "durable": True, "autoDelete": False}
+    return {
+        "address": event.TYPE,
+        "description": f"What {event.SAID_BY} says: only {event.SAID_BY} may write to this exchange.",
+        "messages": {event.TYPE: {"$ref": f"#/components/messages/{event.TYPE}"}},
+        "bindings": {"amqp": {"is": "routingKey", "exchange": exchange, "bindingVersion": BINDING}},
+    }
+
+
+def _message(event: EventClass) -> dict[str, Any]:
+    traced = {"type": "string", "description": "W3C trace context"}
+    return {
+        "name": event.TYPE,
+        "title": event.TYPE,
+        "summary": " ".join((event.__doc__ or "").split()),
+        "contentType": CONTENT_TYPE,
+        "headers": {"type": "object", "properties": {TRACEPARENT_HEADER: traced}},
+        "correlationId": {
+            "location": "$message.payload#/correlationid",
+            "description": "the order, as in data.commande_id",
+        },
+        "payload": {name: part for name, part in schema(event).items() if name not in {"$schema", "$id"}},
+        "bindings": {"amqp": {"messageType": event.TYPE, "bindingVersion": BINDING}},
+    }
+
+
+def _hear(service: Service, line: On, delays: Sequence[float]) -> dict[str, Any]:
+    return {
+        "action": "receive",
+        "channel": _reference(line.hears),
+        "summary": f"{service.name}.{line.action}",
+        "messages": [_reference(line.hears, "messages")],
+        "bindings": {"amqp": {"ack": True, "bindingVersion": BINDING}},
+        "x-queue": inbox(service.name),
+        "x-says": sorted(event.TYPE for event in line.says()),
+        "x-undoes": sorted(other.hears.TYPE for other in service.reactions if other.do in line.undoes),
+        "x-retry": _retry(service, line, delays),
+        "x-deadLetter": {
+            "exchange": dlx(service.name),
+            "queue": dlq(service.name),
+            "headers": [REASON_HEADER, DETAIL_HEADER],
+            "says": line.gives_up.TYPE if line.gives_up else None,
+            "needsAPerson": line.gives_up is None,
+        },
+    }
+
+
+def _retry(service: Service, line: On, delays: Sequence[float]) -> dict[str, Any]:
+    tries = len(delays) + 1 if line.patience.tries is None else line.patience.tries
+    waits = list(delays[: tries - 1])
+    return {
+        "tries": tries,
+        "delaysInSeconds": waits,
+        "queues": [retry_queue(service.name, seconds) for seconds in waits],
+        "returnsBy": requeue(service.name),
+        "neverOn": sorted(error.__name__ for error in line.patience.never),
+    }
+
+
+def _say(event: EventClass) -> dict[str, Any]:
+    amqp = {"deliveryMode": 2, "mandatory": True, "timestamp": True, "bindingVersion": BINDING}
+    return {
+        "action": "send",
+        "channel": _reference(event),
+        "summary": " ".join((event.__doc__ or "").split()),
+        "messages": [_reference(event, "messages")],
+        "bindings": {"amqp": amqp},
+    }
+
+
+def _reference(event: EventClass, *inside: str) -> dict[str, str]:
+    parts = ("channels", event.TYPE, *(part for name in inside for part in (name, event.TYPE)))
+    return {"$ref": "#/" + "/".join(parts)}

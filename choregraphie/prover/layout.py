@@ -1,0 +1,150 @@
+"""Where everything of the picture goes: columns by cause, lanes by speaker, arrows at right angles. Pure.
+
+An arrow leaves its source to the right, runs up or down in the channel beside its source's column, and then
+along its target's row. A row is a target's own from its nearest source to itself, so no arrow crosses a box.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from choregraphie.prover.graph import Kind, Node, Picture, columns, in_lane
+
+ROW, BOX, LANE_PAD = 44.0, 28.0, 14.0
+LANE_TITLE, GLYPH, BOX_PAD, WIRE_GAP, MARGIN = 118.0, 7.0, 11.0, 9.0, 16.0
+
+
+@dataclass(frozen=True)
+class Box:
+    node: Node
+    x: float
+    y: float
+    width: float
+
+    @property
+    def middle(self) -> float:
+        return self.y + BOX / 2
+
+
+@dataclass(frozen=True)
+class Lane:
+    name: str
+    y: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Wire:
+    """An arrow's corners, from its source to its target."""
+
+    kind: Kind
+    corners: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    width: float
+    height: float
+    lanes: tuple[Lane, ...]
+    boxes: tuple[Box, ...]
+    wires: tuple[Wire, ...]
+
+
+def lay_out(shown: Picture) -> Drawing:
+    column = columns(shown)
+    rows = _rows(shown, column)
+    lanes = _lanes(shown, rows)
+    top = {lane.name: lane.y + LANE_PAD + (ROW - BOX) / 2 for lane in lanes}
+    ys = {node.key: top[node.lane] + rows[node.key] * ROW for node in shown.nodes}
+    bundles = _bundles(shown, column, ys)
+    lefts, widths, width = _across(shown, column, bundles)
+    boxes = {
+        node.key: Box(node, lefts[column[node.key]], ys[node.key], widths[column[node.key]])
+        for node in shown.nodes
+    }
+    wires = tuple(_wires(shown, boxes, column, bundles))
+    height = lanes[-1].y + lanes[-1].height if lanes else 0
+    return Drawing(width, height, lanes, tuple(boxes.values()), wires)
+
+
+def _rows(shown: Picture, column: dict[str, int]) -> dict[str, int]:
+    """Each node's row in its lane: the first one that nobody uses between its nearest source and itself."""
+    rows: dict[str, int] = {}
+    for lane in shown.lanes:
+        taken: list[list[range]] = []
+        for node in sorted(in_lane(shown.nodes, lane), key=lambda node: column[node.key]):
+            need = _needed(node.key, shown, column)
+            row = next((n for n, used in enumerate(taken) if not any(_meet(need, u) for u in used)), len(taken))
+            if row == len(taken):
+                taken.append([])
+            taken[row].append(need)
+            rows[node.key] = row
+    return rows
+
+
+def _needed(key: str, shown: Picture, column: dict[str, int]) -> range:
+    sources = [column[source] + 1 for source, target in shown.arrows if target == key]
+    return range(min([*sources, column[key]]), column[key] + 1)
+
+
+def _meet(one: range, other: range) -> bool:
+    return one.start < other.stop and other.start < one.stop
+
+
+def _lanes(shown: Picture, rows: dict[str, int]) -> tuple[Lane, ...]:
+    lanes, y = [], 0.0
+    for name in shown.lanes:
+        count = 1 + max((rows[node.key] for node in in_lane(shown.nodes, name)), default=0)
+        lanes.append(Lane(name, y, count * ROW + 2 * LANE_PAD))
+        y += lanes[-1].height
+    return tuple(lanes)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What leaves one source for targets of one kind: it runs together, and apart from everything else."""
+
+    source: str
+    kind: Kind
+    reaches: float  # the height of its farthest target
+    far: float  # how far that is, up or down
+
+
+def _bundles(shown: Picture, column: dict[str, int], ys: dict[str, float]) -> dict[int, list[Bundle]]:
+    """By channel, from left to right. What has farthest to go keeps left, so that few arrows cross."""
+    targets: dict[tuple[str, Kind], list[float]] = {}
+    for source, target in shown.arrows:
+        targets.setdefault((source, shown.by_key[target].kind), []).append(ys[target])
+    found: dict[int, list[Bundle]] = {}
+    for (source, kind), heights in targets.items():
+        far, reaches = max((abs(y - ys[source]), y) for y in heights)
+        bundle = Bundle(source, kind, reaches, far)
+        found.setdefault(column[source], []).append(bundle)
+    return {n: sorted(bundles, key=lambda bundle: -bundle.far) for n, bundles in found.items()}
+
+
+def _across(
+    shown: Picture, column: dict[str, int], bundles: dict[int, list[Bundle]]
+) -> tuple[list[float], list[float], float]:
+    """Where each column begins, how wide it is, and how wide everything is."""
+    lefts, widths, x = [], [], LANE_TITLE
+    for n in range(1 + max(column.values(), default=0)):
+        labels = [len(node.label) for node in shown.nodes if column[node.key] == n]
+        widths.append(max(labels, default=0) * GLYPH + 2 * BOX_PAD)
+        lefts.append(x)
+        x += widths[n] + 2 * MARGIN + len(bundles.get(n, ())) * WIRE_GAP
+    return lefts, widths, x
+
+
+def _wires(
+    shown: Picture, boxes: dict[str, Box], column: dict[str, int], bundles: dict[int, list[Bundle]]
+) -> Iterator[Wire]:
+    for source, target in shown.arrows:
+        start, end = boxes[source], boxes[target]
+        channel = bundles[column[source]]
+        bundle = next(b for b in channel if (b.source, b.kind) == (source, end.node.kind))
+        x = start.x + start.width + MARGIN + (channel.index(bundle) + 0.5) * WIRE_GAP
+        # Kinds leave their source a little apart, so that a trunk has one colour.
+        own = sorted((b for b in channel if b.source == source), key=lambda b: b.reaches)
+        y = start.middle + (own.index(bundle) - (len(own) - 1) / 2) * WIRE_GAP
+        corners = ((start.x + start.width, y), (x, y), (x, end.middle), (end.x, end.middle))
+        yield Wire(end.node.kind, corners)

@@ -1,0 +1,211 @@
+"""The rules that can be judged from the declaration alone, without running it. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from choregraphie.prover.rules import Rule, Violation
+from choregraphie.prover.state_space import Runs
+from choregraphie.saga.choreography import Choreography, EventClass, Reaction, Step
+
+
+def violations(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+    yield from _steps(choreography, runs)
+    yield from _decides(choreography, runs)
+    yield from _sender(choreography, runs)
+    yield from _heard(choreography, runs)
+    yield from _said(choreography)
+    yield from _answers(choreography, runs)
+
+
+def _steps(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+    names = [step.service for step in choreography.steps]
+    for service in dict.fromkeys(r.service for r in choreography.reactions):
+        if names.count(service) != 1:
+            what = f"{service} reacts, and has {names.count(service) or 'no'} steps; one names the service"
+            first = next(choreography.heard_by(service))
+            remedy = f'add a Step("{service}", {first.hears.__name__}, …) to the steps'
+            yield Violation(Rule.STEPS, what, service, remedy, runs.to_hearing(first))
+    for (service, hears), times in Counter((r.service, r.hears) for r in choreography.reactions).items():
+        reaction = choreography.reaction(service, hears.TYPE)
+        if reaction is not None and times > 1:
+            what = f"{service} is declared {times} times to hear {hears.TYPE}: a service reacts once"
+            yield Violation(Rule.STEPS, what, service, "make one reaction of them", runs.to_hearing(reaction))
+    for step in choreography.steps:
+        for what, remedy, shown_at in _amiss(choreography, step):
+            run = runs.to_hearing(shown_at) if shown_at else ()
+            yield Violation(Rule.STEPS, what, step.service, remedy, run)
+
+
+def _amiss(choreography: Choreography, step: Step) -> Iterator[tuple[str, str, Reaction | None]]:
+    """What is wrong with a step, what would mend it, and at which reaction it shows."""
+    reaction = choreography.reaction(step.service, step.after.TYPE)
+    if reaction is None:
+        yield f"{step.service}'s step comes after {step.after.TYPE}, which it does not hear", _hear(step), None
+        return
+    for role, event in (("success", step.success), ("refusal", step.refusal)):
+        if event is not None and event not in reaction.says:
+            what = f"{step.service} hears {step.after.TYPE} and never says its step's {role}, {event.TYPE}"
+            yield what, f"add {event.__name__} to what that reaction says", reaction
+    if reaction.refusal is not None and step.refusal is not reaction.refusal:
+        what = (
+            f"{step.service} may answer {step.after.TYPE} with {reaction.refusal.TYPE}, and its step names another"
+        )
+        what += " refusal" if step.refusal else " end: no refusal"
+        yield what, f"give the step refusal={reaction.refusal.__name__}", reaction
+    undoing = next((r for r in choreography.heard_by(step.service) if r.undoing), None)
+    if undoing and step.undone not in undoing.says:
+        wanted = undoing.says[0].__name__ if undoing.says else "…"
+        what = f"{step.service} has an undoing, and its step does not name the answer: nobody would wait for it"
+        yield what, f"give the step undone={wanted}", undoing
+    if step.undone and not undoing:
+        what = f"{step.service}'s step is undone by {step.undone.TYPE}, and none of its reactions is that undoing"
+        yield what, undoing_of(choreography, step.service, step.undone), reaction
+
+
+def _hear(step: Step) -> str:
+    return f'add Reaction("{step.service}", {step.after.__name__}, ({step.success.__name__}, …), …)'
+
+
+def undoing_of(choreography: Choreography, service: str, answer: EventClass | None) -> str:
+    """The declaration of an undoing that is missing."""
+    cancelled = choreography.cancelled
+    done = [r.hears.__name__ for r in choreography.heard_by(service) if r.hears is not cancelled]
+    says = answer.__name__ if answer else "…"
+    undoes = "".join(f"{name}, " for name in done).rstrip()
+    return f'Reaction("{service}", {cancelled.__name__}, ({says},), undoing=True, undoes=({undoes}))'
+
+
+def _decides(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+    outcomes = {choreography.created, choreography.cancelled}
+    for reaction in choreography.reactions:
+        decided = sorted(event.TYPE for event in outcomes & set(reaction.says))
+        if reaction.service != choreography.decider and (decided or reaction.decision):
+            said = f"says {' and '.join(decided)}" if decided else "is declared a decision"
+            what = f"{reaction.service}, hearing {reaction.hears.TYPE}, {said}: {choreography.decider} decides"
+            remedy = f"say a refusal that {choreography.decider} hears, and let it decide"
+            yield Violation(Rule.DECIDES, what, reaction.service, remedy, runs.to_hearing(reaction))
+        elif decided and not reaction.decision:
+            what = f"{reaction.service}, hearing {reaction.hears.TYPE}, decides and is not declared a decision"
+            yield Violation(Rule.DECIDES, what, reaction.service, "add decision=True", runs.to_hearing(reaction))
+    yield from _decides_by_clock(choreography)
+    yield from _heeds_refusals(choreography, runs)
+    for outcome in (choreography.created, choreography.cancelled):
+        if not any(outcome in r.says for r in choreography.heard_by(choreography.decider)):
+            what = f"{choreography.decider}, the decider, never says {outcome.TYPE}"
+            remedy = f"add {outcome.__name__} to what one of its decisions says"
+            yield Violation(Rule.DECIDES, what, choreography.decider, remedy)
+
+
+def _decides_by_clock(choreography: Choreography) -> Iterator[Violation]:
+    created, cancelled = choreography.created, choreography.cancelled
+    for timed in choreography.timed:
+        if timed.service != choreography.decider and {created, cancelled} & set(timed.says):
+            what = f"the clock of {timed.service} decides: only that of {choreography.decider} may"
+            yield Violation(Rule.DECIDES, what, timed.service, f"let {choreography.decider}'s clock say it")
+        elif created in timed.says:
+            what = (
+                f"the clock of {timed.service} says {created.TYPE}: that time has passed can only cancel an order"
+            )
+            yield Violation(Rule.DECIDES, what, timed.service, f"let it say {cancelled.__name__}")
+
+
+def _refusals(choreography: Choreography) -> set[EventClass]:
+    """Every business no; the decider's own is the cancellation, which is no refusal to anybody else.
+
+    That an undoing has none is another rule's concern.
+    """
+    said = {r.refusal for r in choreography.reactions if not r.undoing} | {
+        step.refusal for step in choreography.steps
+    }
+    return {event for event in said if event is not None} - {choreography.cancelled}
+
+
+def _heeds_refusals(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+    refusals, cancelled = _refusals(choreography), choreography.cancelled
+    for reaction in choreography.heard_by(choreography.decider):
+        if reaction.hears in refusals and cancelled not in reaction.says:
+            what = f"{reaction.service} hears {reaction.hears.TYPE}, a refusal, and never cancels for it"
+            remedy = f"let it say {cancelled.__name__}, as a decision"
+            yield Violation(Rule.DECIDES, what, reaction.service, remedy, runs.to_hearing(reaction))
+
+
+def _sender(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+    outcomes = {choreography.created, choreography.cancelled}
+    for reaction in choreography.reactions:
+        for event in reaction.says:
+            if reaction.service != event.SAID_BY and event not in outcomes:
+                what = f"{reaction.service} says {event.TYPE}, which is {event.SAID_BY}'s to say"
+                remedy = f"say an event of {reaction.service}'s own; its exchange would refuse this one"
+                yield Violation(Rule.SENDER, what, reaction.service, remedy, runs.to_hearing(reaction))
+    for timed in choreography.timed:
+        for event in set(timed.says) - outcomes:
+            if timed.service != event.SAID_BY:
+                what = f"the clock of {timed.service} says {event.TYPE}, which is {event.SAID_BY}'s to say"
+                yield Violation(Rule.SENDER, what, timed.service, f"say an event of {timed.service}'s own")
+
+
+def _heard(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+    heard = {reaction.hears for reaction in choreography.reactions}
+    refusals = _refusals(choreography)
+    asked = choreography.starts, choreography.cancel_asked
+    for event in dict.fromkeys((*asked, *choreography.events)):
+        final = event in choreography.final and event not in refusals
+        if event in heard or final:
+            continue
+        what = f"{event.TYPE} is said by {event.SAID_BY}, and nobody hears it"
+        remedy = f"let a service hear it, or add {event.__name__} to final when it is the last word of its branch"
+        if event in refusals or event in asked:
+            remedy = f"let {choreography.decider} hear it, and decide"
+        yield Violation(Rule.HEARD, what, event.SAID_BY, remedy, runs.to_saying(event))
+
+
+def _said(choreography: Choreography) -> Iterator[Violation]:
+    said = {choreography.starts, choreography.cancel_asked}
+    said |= {event for r in choreography.reactions for event in r.says}
+    said |= {event for timed in choreography.timed for event in timed.says}
+    for reaction in choreography.reactions:
+        if reaction.hears not in said:
+            what = f"{reaction.service} hears {reaction.hears.TYPE}, and nobody says it"
+            remedy = f"let a reaction of {reaction.hears.SAID_BY} say it, or take the deaf one away"
+            yield Violation(Rule.SAID, what, reaction.service, remedy)
+    for event in choreography.final:
+        if event not in said:
+            what = f"{event.TYPE} is declared final, and nobody says it"
+            yield Violation(Rule.SAID, what, event.SAID_BY, "let its service say it, or take it out of final")
+
+
+def _answers(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+    for reaction in choreography.reactions:
+        if not (reaction.undoing or reaction.undoes):
+            continue
+        for what, remedy in _unsure(choreography, reaction):
+            said = f"{reaction.service}, hearing {reaction.hears.TYPE}, {what}"
+            yield Violation(Rule.ANSWERS, said, reaction.service, remedy, runs.to_hearing(reaction))
+
+
+def _unsure(choreography: Choreography, reaction: Reaction) -> Iterator[tuple[str, str]]:
+    cancelled = choreography.cancelled
+    if reaction.hears is not cancelled:
+        yield (
+            f"undoes before it knows of a cancellation, or never: {cancelled.TYPE} is what calls for it",
+            (f"let it hear {cancelled.__name__}"),
+        )
+    if len(reaction.says) != 1:
+        many = "may give several answers" if reaction.says else "undoes in silence"
+        yield f"{many}: nobody can tell from the events that it has undone", "let it say exactly one event"
+    if reaction.refusal:
+        yield "may refuse to undo", "take its refusal away: an undoing given up calls for a person"
+    if not reaction.undoing and (back := list(_taken_back(choreography, reaction))):
+        what = f"takes back what was done on {', '.join(back)}, and nobody would wait for its answer"
+        yield what, "declare it undoing=True, and name its answer as undone=… of its step"
+    own = {r.hears for r in choreography.heard_by(reaction.service)} - {reaction.hears}
+    for event in reaction.undoes:
+        if event not in own:
+            yield f"undoes {event.TYPE}, which {reaction.service} does not hear", "name events that it hears"
+
+
+def _taken_back(choreography: Choreography, undoing: Reaction) -> Iterator[str]:
+    """What `undoing` really takes back; what cannot be is made good by a later word, and nobody waits for that."""
+    for reaction in choreography.heard_by(undoing.service):
+        if reaction.hears in undoing.undoes and not reaction.irreversible:
+            yield reaction.hears.TYPE

@@ -1,0 +1,63 @@
+"""Settings that are kept in files, as secrets are: read at the start, and again when what they hold is refused."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+from pydantic import BaseModel, PrivateAttr, ValidationError
+
+from choregraphie.errors import BadSetting
+
+log = structlog.get_logger()
+
+
+def content_of(key: str, path: str) -> str:
+    """The setting `key` as its file holds it. Raises BadSetting."""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSetting(f"{key}: {getattr(error, 'strerror', 'not UTF-8 text')}") from None
+
+
+class ReadFromFiles(BaseModel):
+    """A frozen model some of whose values come from files, by the name of the field.
+
+    The fields stay as they were at the start. `current` is what a secret is now, for whoever opens a connection;
+    all copies of the settings share it.
+    """
+
+    _keys: dict[str, tuple[str, str]] = PrivateAttr(default_factory=dict)
+    _newer: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def come_from(self, files: dict[str, tuple[str, str]]) -> None:
+        """Remember for each field the key and the path of its file."""
+        self._keys.update(files)
+
+    def without_files(self, names: Collection[str]) -> Self:
+        """A copy in which the fields `names` stay as they are, whatever their files say."""
+        copy = self.model_copy()
+        copy._keys = {name: file for name, file in self._keys.items() if name not in names}
+        return copy
+
+    def current(self, name: str) -> Any:
+        """The value of a field, as its file was read last."""
+        return self._newer.get(name, getattr(self, name))
+
+    def read_again(self, name: str) -> bool:
+        """Read the file of a field again. True when it holds another value than before, one that can be used."""
+        if name not in self._keys:
+            return False
+        key, path = self._keys[name]
+        try:
+            value = content_of(key, path)
+            type(self).model_validate({name: value})
+        except (BadSetting, ValidationError) as error:
+            why = str(error) if isinstance(error, BadSetting) else f"{key}: cannot be used as it is now"
+            log.warning("secret.not_read_again", error=why)
+            return False
+        if value == self.current(name):
+            return False
+        self._newer[name] = value
+        log.info("secret.read_again", setting=key)
+        return True

@@ -1,0 +1,173 @@
+"""A service: a name, its tables, and a table of reactions. Data only; the worker brings it to life."""
+
+import typing
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, MetaData, Select, bindparam
+
+from choregraphie.saga.envelope import Said
+from choregraphie.service.column_types import Instant
+from choregraphie.service.rows import Key, Row
+from choregraphie.service.transaction import Look, React
+
+if TYPE_CHECKING:
+    from choregraphie.settings import Settings
+
+# Which rows a reaction will look at. A later one of a chain may look at the rows of the earlier ones.
+Reads = Callable[[Any, Look], Iterable[Key]]
+Call = Callable[..., Any]
+Migration = Callable[[Connection], None]
+
+
+# The instant of the stroke, for the query of a timed reaction.
+NOW = bindparam("now", type_=Instant)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a reaction is tried: at first, and after each delay of the ladder; `tries` cuts that short.
+
+    There are never more than the settings have delays, and one. An error of `never` is not tried after any delay;
+    like any other it is tried a second time at once, when the group that it broke is taken one by one.
+    """
+
+    tries: int | None = None
+    never: tuple[type[Exception], ...] = ()
+
+
+@dataclass(frozen=True)
+class On:
+    """A line of the table: on hearing `hears`, do `do`. Made by `on()`."""
+
+    hears: type[Said]
+    do: React
+    reads: tuple[Reads, ...] = ()
+    gives_up: type[Said] | None = None
+    undoes: tuple[React, ...] = ()
+    call: Call | None = None
+    patience: Patience = Patience()
+
+    @cached_property
+    def action(self) -> str:
+        """Its name in the journal."""
+        return self.do.__name__
+
+    def says(self) -> frozenset[type[Said]]:
+        """The events of its return annotation: its part of the choreography."""
+        return said_by(self.do)
+
+
+@dataclass(frozen=True)
+class Every:
+    """A line of the table: every `seconds`, do `do` for each row that is `due`. Made by `every()`."""
+
+    seconds: float
+    do: React
+    of: type[Row]
+    due: Select[Any]
+    reads: tuple[Reads, ...] = ()
+
+    @cached_property
+    def action(self) -> str:
+        return self.do.__name__
+
+    def says(self) -> frozenset[type[Said]]:
+        return said_by(self.do)
+
+
+@dataclass(frozen=True)
+class Forget:
+    """A line of the table: the rows of `of` whose `commande_id` is `due` were no orders, and are forgotten.
+
+    `due` has as its parameter `NOW` the instant before which whatever may still come is too old to come.
+    """
+
+    of: type[Row]
+    due: Select[Any]
+
+
+def said_by(do: React) -> frozenset[type[Said]]:
+    """The event classes in `Iterator[A | B]`; none for `Iterator[Never]`."""
+    (inside,) = typing.get_args(typing.get_type_hints(do)["return"])
+    if inside is typing.Never:
+        return frozenset()
+    return frozenset(typing.get_args(inside) or (inside,))
+
+
+def _chain(reads: Reads | tuple[Reads, ...]) -> tuple[Reads, ...]:
+    return reads if isinstance(reads, tuple) else (reads,)
+
+
+def on(
+    hears: type[Said],
+    do: React,
+    *,
+    reads: Reads | tuple[Reads, ...] = (),
+    gives_up: type[Said] | None = None,
+    undoes: React | tuple[React, ...] = (),
+    call: Call | None = None,
+    patience: Patience | None = None,
+) -> On:
+    """On hearing `hears`, carry out `do` once per order, in a transaction.
+
+    `reads` names the rows it will look at; of several, each may look at the rows of those before. `gives_up`
+    is the refusal said when its retries are exhausted. `undoes` names the reactions that it takes back. `call`
+    is an async function run before and outside the transaction; its answer is handed to `do`. `patience` is for a
+    reaction that should be given up sooner than the settings say.
+    """
+    undone = undoes if isinstance(undoes, tuple) else (undoes,)
+    return On(hears, do, _chain(reads), gives_up, undone, call, patience or Patience())
+
+
+def every(
+    seconds: float,
+    do: React,
+    *,
+    of: type[Row],
+    due: Select[Any],
+    reads: Reads | tuple[Reads, ...] = (),
+) -> Every:
+    """Every `seconds`, carry out `do` for each row of `of` whose primary key `due` selects.
+
+    `due` has the instant of the stroke as its parameter `NOW`.
+
+    The row must have a `commande_id`, and a `cause`: the id of the event that it began with, or None.
+    """
+    return Every(seconds, do, of, due, _chain(reads))
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a worker needs to know of a service.
+
+    `stocked_with` turns the catalogue into the first rows of an empty database; `inspect` reads the business
+    state; `migrations` are what changed in its tables since version 1, in order; `outside` opens what its calls
+    speak to (a gateway, a carrier) for the life of the worker; `check` tries whatever of that is the
+    worker's own (a folder), and raises ResourceShortage when calls could not work because of it; `cancelled`, of
+    the one that decides, names the orders that it has cancelled; `forgets` names what is kept of orders that never
+    were.
+    """
+
+    name: str
+    reactions: tuple[On, ...]
+    tables: MetaData
+    inspect: Callable[[Connection], dict[str, Any]]
+    timed: tuple[Every, ...] = ()
+    forgets: tuple[Forget, ...] = ()
+    stocked_with: Callable[[Mapping[str, Any]], Iterable[Row]] = lambda catalogue: ()
+    migrations: tuple[Migration, ...] = ()
+    outside: "Callable[[Settings], AbstractAsyncContextManager[Any]] | None" = None
+    check: Callable[[Any], Awaitable[None]] | None = None
+    cancelled: Callable[[Connection], list[str]] = lambda connection: []
+
+    def on(self, type_: str) -> On | None:
+        """Its reaction to events of wire type `type_`."""
+        return self._by_type.get(type_)
+
+    @cached_property
+    def _by_type(self) -> dict[str, On]:
+        return {line.hears.TYPE: line for line in reversed(self.reactions)}

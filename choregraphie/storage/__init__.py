@@ -1,0 +1,22 @@
+"""A service's own database: tables, unit of work, and the transaction of a batch."""
+
+from choregraphie.service.action import Entry
+from choregraphie.storage.database import look_into, open_database, read_catalogue, reading
+from choregraphie.storage.engine import is_of_each_service
+from choregraphie.storage.journal import history_of, open_actions
+from choregraphie.storage.outbox import Saying, last_number, said_since, unsaid
+
+__all__ = [
+    "Entry",
+    "Saying",
+    "history_of",
+    "is_of_each_service",
+    "last_number",
+    "look_into",
+    "open_actions",
+    "open_database",
+    "read_catalogue",
+    "reading",
+    "said_since",
+    "unsaid",
+]

@@ -1,0 +1,129 @@
+"""Database URLs: read, checked, and opened as engines. What a URL asks for is given or refused, never dropped."""
+
+import re
+import sqlite3
+from typing import Any
+from urllib.parse import parse_qsl
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import StaticPool
+
+from choregraphie.errors import DatabaseRefused
+from choregraphie.settings import Settings
+from choregraphie.storage.postgresql import Newer, check_parameters, postgresql_engine, secrets
+from choregraphie.storage.statements import cursor_of
+
+BUSY_SECONDS = 5
+_BACKENDS = {"sqlite": "pysqlite", "postgresql": "psycopg"}
+# As it is written, or as a browser or a library would write it in a URL.
+_SERVICE = re.compile(r"\{service\}|%7bservice%7d", re.IGNORECASE)
+
+
+def database_url(service: str, settings: Settings) -> URL:
+    """The URL of the service's own database. Raises DatabaseRefused when it cannot be used as it stands."""
+    text = _SERVICE.sub(service, settings.current("database_url"))
+    try:
+        url = make_url(text)
+        if url.drivername == "postgresql":
+            url = url.set(drivername="postgresql+psycopg")
+        url.get_dialect().import_dbapi()
+        usable = _BACKENDS.get(url.get_backend_name()) == url.get_driver_name()
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError):
+        usable = False
+    if not usable:
+        raise DatabaseRefused(
+            "SAGA_DATABASE_URL is no URL such as sqlite:///var/{service}.sqlite3 or postgresql://user@host/{service}"
+        ) from None
+    _check_query(text, url)
+    if url.get_backend_name() == "sqlite":
+        _check_sqlite(url)
+    else:
+        check_parameters(url)
+    return url
+
+
+def is_of_each_service(url: str) -> bool:
+    """Whether the URL names another database, or another schema, for every service."""
+    return bool(_SERVICE.search(url))
+
+
+def _check_query(text: str, url: URL) -> None:
+    """Refuse what SQLAlchemy leaves out without a word: a parameter that has no value."""
+    query = (text.rpartition("@")[2] if url.username else text).partition("?")[2]
+    for part in query.split("&") if query else ():
+        name, sign, value = part.partition("=")
+        if not (name and sign and value):
+            raise DatabaseRefused(f"SAGA_DATABASE_URL: {name or 'a parameter'} has no value")
+    given = dict(parse_qsl(query))
+    if query and given.keys() != url.query.keys():
+        raise DatabaseRefused("SAGA_DATABASE_URL: the parameters after ? cannot be read")
+
+
+def _check_sqlite(url: URL) -> None:
+    if url.host or url.username or url.port:
+        raise DatabaseRefused("SAGA_DATABASE_URL: SQLite has no host; write sqlite:///folder/{service}.sqlite3")
+    if str(url.database).startswith("file:"):
+        raise DatabaseRefused("SAGA_DATABASE_URL: name SQLite's file by a path, not by file:")
+    for name, value in url.query.items():
+        if name != "timeout":
+            raise DatabaseRefused(f"SAGA_DATABASE_URL: {name} is no parameter of SQLite here; only timeout is")
+        if not re.fullmatch(r"\d{1,4}(\.\d+)?", str(value)):
+            raise DatabaseRefused("SAGA_DATABASE_URL: timeout: expected a number of seconds")
+
+
+def is_file(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
+
+
+def shown(url: URL) -> str:
+    """The URL without its secrets, wherever it has them."""
+    if url.get_backend_name() == "postgresql":
+        url = url.update_query_dict({name: "hidden" for name in url.query if name in secrets()})
+    return url.render_as_string(hide_password=True)
+
+
+def short(error: BaseException) -> str:
+    origin = getattr(error, "orig", None) or error
+    diagnosis = getattr(origin, "diag", None)
+    # The server's own sentence alone: PostgreSQL's detail names the values of the row, which belong into no log
+    # and no header.
+    text = getattr(diagnosis, "message_primary", None) or str(origin)
+    return " ".join(text.split())[:300]
+
+
+def engine_for(url: URL, *, reading: bool = False, newer: Newer = lambda: None) -> Engine:
+    """`newer`: asked for another URL when a server refuses a connection."""
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url, reading=reading)
+    return postgresql_engine(url, newer)
+
+
+def _sqlite_engine(url: URL, *, reading: bool) -> Engine:
+    options: dict[str, Any] = {} if is_file(url) else {"poolclass": StaticPool}
+    busy = float(str(url.query.get("timeout", BUSY_SECONDS)))
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": busy, "check_same_thread": False},
+        hide_parameters=True,  # an error goes to logs and into a header, where no value of a message belongs
+        **options,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # the driver would begin by itself, and as a reader
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            if not reading:
+                connection.execute(f"PRAGMA {pragma}")
+
+    if reading:
+        event.listen(engine, "begin", lambda connection: begin(connection, writing=False))
+    return engine
+
+
+def begin(connection: Connection, *, writing: bool) -> None:
+    """Begin on SQLite. A writer does so as one: two readers who want to write both end in "locked"."""
+    # Past SQLAlchemy, for which this would be a statement like any other: it costs as much as one.
+    cursor_of(connection).execute("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -1,0 +1,51 @@
+"""A delivery on its way through the runtime, and what became of it."""
+
+from typing import Any, NamedTuple
+
+from choregraphie.messaging import Delivery
+from choregraphie.saga.envelope import Said
+from choregraphie.service.service import On
+from choregraphie.service.verdict import Verdict
+from choregraphie.storage.inbox import EventIdentity
+from choregraphie.storage.outbox import Saying
+
+
+class Work(NamedTuple):
+    """A delivery that can be read, on its way to its reaction.
+
+    `failure` is why it cannot be carried out. `unsure`: the database stopped answering while it was dealt with, so
+    that nobody knows whether that was committed.
+    """
+
+    delivery: Delivery
+    line: On
+    event: Said
+    identity: EventIdentity
+    body_hash: bytes
+    attempt: int = 1
+    traceparent: str | None = None
+    answer: Any = None
+    failure: Exception | None = None
+    unsure: bool = False
+
+    @property
+    def order(self) -> str:
+        return self.event.commande_id
+
+    def bound(self) -> dict[str, Any]:
+        """What every log line about this delivery carries."""
+        return {
+            "commande_id": self.order,
+            "event_id": self.identity.id,
+            "event_type": self.event.TYPE,
+            "attempt": self.attempt,
+        }
+
+
+class Result(NamedTuple):
+    """What became of a delivery, and what is now to be said. A tick of the clock has no delivery."""
+
+    delivery: Delivery | None
+    verdict: Verdict
+    sayings: tuple[Saying, ...] = ()
+    work: Work | None = None

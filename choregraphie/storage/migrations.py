@@ -1,0 +1,46 @@
+"""What changed in the runtime's own tables since version 1.
+
+A numbered list is plainly simpler than a migration framework: a handful of tables, two databases, and no branches.
+Workers of the version before may still run on a PostgreSQL that is upgraded: what they write must stay valid.
+"""
+
+from sqlalchemy import Connection, inspect
+
+from choregraphie.service.service import Migration
+from choregraphie.storage.inbox import INBOX
+from choregraphie.storage.poison_log import TRIALS
+
+
+def add_trials(connection: Connection) -> None:
+    """Version 2."""
+    TRIALS.create(connection, checkfirst=True)
+
+
+def keep_sources(connection: Connection) -> None:
+    """Version 3: an event is known by its source and its id. Of what was dealt with before, no source was kept."""
+    if connection.dialect.name == "sqlite":
+        _copy_inbox(connection)
+    else:
+        # A new primary key reads every row, which takes longer than a statement of a delivery may.
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql("ALTER TABLE inbox ADD COLUMN source TEXT NOT NULL DEFAULT ''")
+        connection.exec_driver_sql("ALTER TABLE inbox DROP CONSTRAINT inbox_pkey")
+        connection.exec_driver_sql("ALTER TABLE inbox ADD PRIMARY KEY (event_id, source)")
+    connection.exec_driver_sql("ALTER TABLE journal ADD COLUMN cause_source TEXT")
+    # The table that version 2 adds to a database of version 1 has the column already.
+    if "source" not in {column["name"] for column in inspect(connection).get_columns("trials")}:
+        connection.exec_driver_sql("ALTER TABLE trials ADD COLUMN source TEXT NOT NULL DEFAULT ''")
+
+
+def _copy_inbox(connection: Connection) -> None:
+    """SQLite cannot change the primary key of a table."""
+    connection.exec_driver_sql("ALTER TABLE inbox RENAME TO inbox_by_id")
+    for index in INBOX.indexes:
+        connection.exec_driver_sql(f"DROP INDEX {index.name}")
+    INBOX.create(connection)
+    columns = "event_id, body_hash, type, commande_id, dealt_with_at"
+    connection.exec_driver_sql(f"INSERT INTO inbox ({columns}) SELECT {columns} FROM inbox_by_id")  # noqa: S608
+    connection.exec_driver_sql("DROP TABLE inbox_by_id")
+
+
+MIGRATIONS: tuple[Migration, ...] = (add_trials, keep_sources)

@@ -1,0 +1,144 @@
+"""The outbox: events decided, perhaps not yet said; kept a while after, so that a broker can be refilled."""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from choregraphie.messaging import Outgoing, Properties
+from choregraphie.saga.envelope import CONTENT_TYPE
+from choregraphie.saga.topology import TRACEPARENT_HEADER, events
+from choregraphie.service.column_types import Instant
+from choregraphie.storage.inbox import METADATA
+from choregraphie.storage.statements import Prepared
+
+OUTBOX = Table(
+    "outbox",
+    METADATA,
+    # Rows are said in this order at start. SQLite only numbers a plain INTEGER by itself.
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("event_id", Text, nullable=False, unique=True),
+    Column("type", Text, nullable=False),
+    Column("commande_id", Text, nullable=False, index=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("traceparent", Text),
+    Column("decided_at", Instant, nullable=False),
+    Column("said_at", Instant, index=True),
+)
+
+_SAYING = ("event_id", "type", "commande_id", "body", "decided_at", "traceparent")
+_DECIDE = Prepared(insert(OUTBOX).inline(), _SAYING)
+_LAST = Prepared(select(func.max(OUTBOX.c.number)), [])
+_MARK_SAID = Prepared(
+    update(OUTBOX).where(OUTBOX.c.event_id == bindparam("the_id")).values(said_at=bindparam("now")),
+    ["the_id", "now"],
+)
+_OLD = select(OUTBOX.c.number).where(OUTBOX.c.said_at < bindparam("before")).limit(bindparam("most"))
+_PURGE = Prepared(delete(OUTBOX).where(OUTBOX.c.number.in_(_OLD)), ["before", "most"])
+
+
+def _page_of(which: ColumnElement[bool], *parameters: str) -> Prepared:
+    """The events of which `which` is true, a page at a time, in the order in which they were decided."""
+    query = (
+        select(OUTBOX.c.number, *(OUTBOX.c[name] for name in _SAYING))
+        .where(which, OUTBOX.c.number > bindparam("after"), OUTBOX.c.number <= bindparam("up_to"))
+        .order_by(OUTBOX.c.number)
+        .limit(bindparam("most"))
+    )
+    return Prepared(query, [*parameters, "after", "up_to", "most"])
+
+
+_UNSAID = _page_of(OUTBOX.c.said_at.is_(None))
+_SAID_SINCE = _page_of(OUTBOX.c.decided_at >= bindparam("since"), "since")
+# More than any table has rows.
+_NO_END = 2**62
+
+
+class Saying(NamedTuple):
+    """An event decided, as it will be said: these bytes and no others, however often."""
+
+    event_id: str
+    type: str
+    commande_id: str
+    body: bytes
+    decided_at: dt.datetime
+    traceparent: str | None = None
+
+    def outgoing(self, service: str) -> Outgoing:
+        return Outgoing(
+            exchange=events(service),
+            routing_key=self.type,
+            body=self.body,
+            properties=Properties(
+                message_id=self.event_id,
+                type=self.type,
+                correlation_id=self.commande_id,
+                app_id=service,
+                timestamp=self.decided_at,
+                content_type=CONTENT_TYPE,
+            ),
+            headers={TRACEPARENT_HEADER: self.traceparent} if self.traceparent else {},
+        )
+
+
+def decide(connection: Connection, sayings: Sequence[Saying]) -> None:
+    """Keep what has been decided, in the order decided."""
+    _DECIDE.each(connection, [_values(saying) for saying in sayings])
+
+
+_values = attrgetter(*_SAYING)
+
+
+def mark_said(connection: Connection, event_ids: Iterable[str], now: dt.datetime) -> None:
+    """These have been confirmed by the broker."""
+    _MARK_SAID.each(connection, [(event_id, now) for event_id in sorted(event_ids)])
+
+
+def purge(connection: Connection, before: dt.datetime, most: int) -> int:
+    """Forget up to `most` events said before that instant; how many. What was not said is kept for ever."""
+    return _PURGE.run(connection, before, most)
+
+
+def last_number(connection: Connection) -> int:
+    """The number of the event decided last: who pages up to it comes to an end, whatever is decided meanwhile."""
+    ((number,),) = _LAST.rows(connection)
+    return number or 0
+
+
+def said_since(
+    connection: Connection, since: dt.datetime, most: int, after: int, up_to: int
+) -> tuple[list[Saying], int]:
+    """Up to `most` events decided since that instant, numbered from `after` (not) to `up_to`; the last number."""
+    return _sayings(_SAID_SINCE.rows(connection, since, after, up_to, most), after)
+
+
+def unsaid(
+    connection: Connection, most: int, after: int = 0, up_to: int | None = None
+) -> tuple[list[Saying], int]:
+    """Up to `most` events not yet said, oldest first, numbered from `after` (not) to `up_to`; the last number."""
+    return _sayings(_UNSAID.rows(connection, after, _NO_END if up_to is None else up_to, most), after)
+
+
+def _sayings(rows: Sequence[Sequence[Any]], after: int) -> tuple[list[Saying], int]:
+    sayings = [
+        Saying(event_id, type_, commande_id, bytes(body), decided_at, traceparent)
+        for _, event_id, type_, commande_id, body, decided_at, traceparent in rows
+    ]
+    return sayings, rows[-1][0] if rows else after

@@ -1,0 +1,103 @@
+"""A SQLite database's file: one writing process has it, and that process notices when the file is taken away.
+
+The lock is a flock on the database's own inode: it holds by whatever path another process comes, and nobody can
+remove it. SQLite's own locks are POSIX locks, which a flock does not touch on a local file system. But closing
+*any* descriptor of a file drops all POSIX locks that the process has on it, also those of SQLite ("How To Corrupt
+An SQLite Database File", 2.2). So this descriptor is opened before SQLite opens the file and closed after SQLite
+has closed it, and a file that this process holds already is known by its number and never opened a second time.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import threading
+from pathlib import Path
+
+from choregraphie.errors import DatabaseRefused, DatabaseTrouble
+
+_Identity = tuple[int, int]
+
+# What this process or the machine has too little of at the moment. A disk that can only be read needs a person.
+_PASSING = {
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENOLCK,
+    errno.EINTR,
+    errno.EAGAIN,
+}
+
+_held: set[_Identity] = set()
+_holding = threading.Lock()
+
+
+class HeldFile:
+    """The file of a database at `path`, made with its folder when there is none, and held until `release`.
+
+    Raises DatabaseRefused when somebody else holds it (`taken` says what to do), or it cannot be opened, and
+    DatabaseTrouble when descriptors, memory or disk do not suffice now.
+    """
+
+    def __init__(self, path: Path, taken: str) -> None:
+        self._path = path
+        # With a name of its own, since the working directory may change.
+        self._log = Path(f"{path.absolute()}-wal")
+        self._log_identity: _Identity | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _holding:
+                self._descriptor, self._identity = _hold(path.absolute(), f"{path}: {taken}")
+        except OSError as error:
+            kind = DatabaseTrouble if error.errno in _PASSING else DatabaseRefused
+            raise kind(f"{path}: {error.strerror}") from None
+
+    def check(self) -> None:
+        """Raises DatabaseRefused when the file, or SQLite's log beside it, is no longer the one that was opened.
+
+        What is written to a file that has lost its name is lost with the process.
+        """
+        log = _identity_of(self._log)
+        self._log_identity = self._log_identity or log
+        if _identity_of(self._path.absolute()) != self._identity or log != self._log_identity:
+            raise DatabaseRefused(
+                f"{self._path}: removed or replaced while it was in use; put it back, with its -wal file, or start"
+                " again with what is there now"
+            )
+
+    def release(self) -> None:
+        """Let another process have it. Only after SQLite has closed the file."""
+        with _holding:
+            os.close(self._descriptor)
+            _held.discard(self._identity)
+
+
+def _hold(path: Path, taken: str) -> tuple[int, _Identity]:
+    if _identity_of(path) in _held:
+        raise DatabaseRefused(taken)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        state = os.fstat(descriptor)
+        if state.st_nlink > 1:
+            # SQLite names its log after the path: what a process that died had committed would not be found.
+            raise DatabaseRefused(f"{path}: has {state.st_nlink} names (hard links); a database must have one")
+    except BlockingIOError:
+        os.close(descriptor)
+        raise DatabaseRefused(taken) from None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    identity = (state.st_dev, state.st_ino)
+    _held.add(identity)
+    return descriptor, identity
+
+
+def _identity_of(path: Path) -> _Identity | None:
+    """What tells a file from every other one of this machine; None when there is none at `path`."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        state = path.stat()
+        return state.st_dev, state.st_ino
+    return None

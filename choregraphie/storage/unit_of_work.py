@@ -1,0 +1,110 @@
+"""The unit of work: rows loaded for a whole group, changed in memory, written together.
+
+A reaction sends no statement. Rows wanted by a group are read with one statement per table, locked in key
+order; what changed or is new is written with one statement per table. So a group costs a handful of
+statements whatever its size, a row that many of its messages touch is written once, and two workers that
+want the same rows take them in the same order.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from choregraphie.errors import NotRead
+from choregraphie.service.rows import Key, R, Row, Shape, shape_of
+from choregraphie.storage.statements import Lookup, Prepared
+
+
+class Unit:
+    """The rows of one group. `locked=False` is for a look that writes nothing."""
+
+    def __init__(self, connection: Connection, *, locked: bool = True) -> None:
+        self._connection = connection
+        self._locked = locked
+        self._rows: dict[Key, Row | None] = {}
+        self._before: dict[Key, tuple[Any, ...]] = {}
+
+    def load(self, keys: Iterable[Key]) -> None:
+        """Read the rows of `keys` that are not here yet; one that does not exist is known not to."""
+        wanted: dict[type[Row], set[str]] = {}
+        for key in keys:
+            if key not in self._rows:
+                wanted.setdefault(key[0], set()).add(key[1])
+        for cls in sorted(wanted, key=lambda cls: cls.TABLE.name):
+            self._load(cls, sorted(wanted[cls]))
+
+    def _load(self, cls: type[R], keys: list[str]) -> None:
+        statements = _statements_of(cls)
+        query = statements.select_locked if self._locked else statements.select
+        self._rows.update(dict.fromkeys(((cls, key) for key in keys), None))
+        for values in query.rows(self._connection, keys):
+            key = (cls, str(values[statements.shape.place]))
+            self._rows[key] = cls(*values)
+            self._before[key] = tuple(values)
+
+    def find(self, cls: type[R], key: str) -> R | None:
+        """The row, or None when there is none. Raises NotRead when nobody asked for it to be loaded."""
+        try:
+            # A key names the class of its row.
+            return cast("R | None", self._rows[cls, key])
+        except KeyError:
+            raise NotRead(f"{cls.__name__} {key!r} is not among the rows that `reads` names") from None
+
+    def add(self, row: Row) -> None:
+        """A new row. Raises ValueError when it exists."""
+        key = (type(row), row.key())
+        if self._rows.get(key) is not None:
+            raise ValueError(f"{type(row).__name__} {row.key()!r} exists already")
+        self._rows[key] = row
+
+    def write(self) -> None:
+        """Send what is new and what changed, table by table, in key order."""
+        touched = [(key, row) for key, row in self._rows.items() if row is not None and self._differs(key, row)]
+        touched.sort(key=lambda pair: (pair[0][0].TABLE.name, pair[0][1]))
+        for cls in dict.fromkeys(cls for (cls, _), _ in touched):
+            statements = _statements_of(cls)
+            shape = statements.shape
+            new = [shape.values(row) for key, row in touched if key[0] is cls and key not in self._before]
+            changed = [shape.values(row) for key, row in touched if key[0] is cls and key in self._before]
+            statements.insert.each(self._connection, new)
+            statements.update.each(self._connection, [(values[shape.place], *values) for values in changed])
+
+    def _differs(self, key: Key, row: Row) -> bool:
+        return self._before.get(key) != shape_of(key[0]).values(row)
+
+
+@dataclass(frozen=True)
+class _Statements:
+    """How the rows of a class are read and written."""
+
+    shape: Shape
+    select: Lookup
+    select_locked: Lookup
+    insert: Prepared
+    update: Prepared
+
+
+_STATEMENTS: dict[type[Row], _Statements] = {}
+
+
+def _statements_of(cls: type[Row]) -> _Statements:
+    if cls not in _STATEMENTS:
+        _STATEMENTS[cls] = _make_statements(cls)
+    return _STATEMENTS[cls]
+
+
+def _make_statements(cls: type[Row]) -> _Statements:
+    shape, table = shape_of(cls), cls.TABLE
+    key = table.c[shape.key]
+    query = select(*(table.c[name] for name in shape.names)).order_by(key)
+    new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in shape.names if name != shape.key}
+    change = update(table).where(key == bindparam("the_key")).values(new)
+    return _Statements(
+        shape=shape,
+        select=Lookup(query, key),
+        select_locked=Lookup(query.with_for_update(), key),
+        insert=Prepared(insert(table).inline(), shape.names),
+        update=Prepared(change, ["the_key", *(f"new_{name}" for name in shape.names)]),
+    )

@@ -1,0 +1,37 @@
+"""Whether a service's database takes a commit now. Tried, because a database that answers may only be readable."""
+
+from pathlib import Path
+
+from sqlalchemy import Insert, Table, false, insert, select, update
+
+from choregraphie.process.resources import check_disk
+from choregraphie.storage.database import IDENTITY, Database
+from choregraphie.storage.engine import is_file
+from choregraphie.storage.inbox import INBOX
+from choregraphie.storage.journal import JOURNAL
+from choregraphie.storage.outbox import OUTBOX
+from choregraphie.storage.poison_log import TRIALS
+
+
+def _insert_nothing(table: Table) -> Insert:
+    return insert(table).from_select([*table.columns], select(table).where(false()))
+
+
+# Every delivery writes to these. To insert no row finds out whether they are there, locked, and may be written.
+_NOTHING = [_insert_nothing(table) for table in (INBOX, JOURNAL, OUTBOX, TRIALS)]
+# A row is written and committed: a full disk or a read-only server refuses nothing less.
+_SAME = update(IDENTITY).values(version=IDENTITY.c.version)
+
+
+def check_writable(database: Database) -> None:
+    """Write and commit without changing anything.
+
+    Raises DatabaseTrouble or Conflict when that fails, ResourceShortage when the disk has next to no room.
+    """
+    with database.begin() as connection:
+        for statement in _NOTHING:
+            connection.execute(statement)
+        connection.execute(_SAME)
+    url = database.engine.url
+    if is_file(url):
+        check_disk(Path(str(url.database)).absolute().parent)

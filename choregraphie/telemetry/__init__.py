@@ -1,0 +1,1 @@
+"""Metrics of a worker, and the port that serves them."""

@@ -1,0 +1,189 @@
+"""What a worker tells of itself while it works: to nobody by default, to Prometheus when a port is set.
+
+The pipeline calls these few hooks and reads no clock for them, so a worker that nobody watches pays nothing and a
+simulated one stays the same from run to run.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import Counter as Count
+
+from choregraphie.errors import Reason
+from choregraphie.service.verdict import DeadLetter, RetryAfter, Verdict
+from choregraphie.storage.invocation import Result
+
+_NOTHING = contextlib.nullcontext()
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+# What could not be read has no type of ours, and its own must not become a label.
+_UNREAD = "unread"
+
+
+class Telemetry:
+    """The hooks; each does nothing."""
+
+    def session(self) -> AbstractContextManager[None]:
+        """Around a session with the broker."""
+        return _NOTHING
+
+    def consuming(self) -> None:
+        """The session has begun to receive."""
+
+    def commit(self, works: int) -> AbstractContextManager[None]:
+        """Around the transaction of a group of so many deliveries."""
+        return _NOTHING
+
+    def call(self, type_: str) -> AbstractContextManager[None]:
+        """Around a call outside for an event of that type; what it raises is a failure."""
+        return _NOTHING
+
+    def publish(self) -> AbstractContextManager[None]:
+        """Around publishing, until the last confirm."""
+        return _NOTHING
+
+    def decided(self, results: Sequence[Result]) -> None:
+        """What became of these deliveries is committed, and what they say is in the outbox."""
+
+    def unsaid(self, events: int) -> None:
+        """So many events were found in the outbox, decided before and not said."""
+
+    def said(self, events: int) -> None:
+        """So many events are confirmed."""
+
+    def database_troubled(self) -> None:
+        """The database did not answer."""
+
+    def blocked(self, stage: str) -> None:
+        """That stage waits for something that the worker itself needs."""
+
+    def unblocked(self, stage: str) -> None:
+        """That stage waits no longer."""
+
+
+SILENT = Telemetry()
+
+
+class Meters:
+    """The metrics of one process, for all its services."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def count(name: str, about: str, *labels: str) -> Count:
+            return Count(f"saga_worker_{name}", about, ("service", *labels), registry=registry)
+
+        def gauge(name: str, about: str) -> Gauge:
+            return Gauge(f"saga_worker_{name}", about, ("service",), registry=registry)
+
+        def spread(name: str, about: str, *labels: str, buckets: Sequence[float] = _SECONDS) -> Histogram:
+            return Histogram(
+                f"saga_worker_{name}", about, ("service", *labels), buckets=buckets, registry=registry
+            )
+
+        self.handled = count("handled", "Deliveries dealt with.", "type", "outcome")
+        self.dead_lettered = count("dead_lettered", "Deliveries set aside.", "reason")
+        self.batch = spread("batch_size", "Deliveries in one transaction.", buckets=_SIZES)
+        self.outbox = gauge("outbox_waiting", "Events decided and not confirmed.")
+        self.said = count("said", "Events confirmed by the broker.")
+        self.commit = spread("commit_seconds", "A group's transaction.")
+        self.publish = spread("publish_seconds", "Publishing, to the last confirm.")
+        self.call = spread("call_seconds", "Calls outside.", "type")
+        self.call_failures = count("call_failures", "Calls that failed.", "type")
+        self.session_up = gauge("session_up", "1 while it receives.")
+        self.sessions = count("sessions", "Sessions begun.")
+        self.blocked = gauge("blocked", "Stages that wait for a database or a resource of the worker itself.")
+        self.database_troubles = count("database_troubles", "Times that the database did not answer.")
+
+
+class Metered(Telemetry):
+    """The hooks of one service, counted in `meters`."""
+
+    def __init__(self, service: str, meters: Meters) -> None:
+        self._receives = False
+        self._stages_blocked: frozenset[str] = frozenset()
+        self._service, self._meters = service, meters
+        # Made once: looking a child up costs more than counting.
+        self._batch, self._outbox = meters.batch.labels(service), meters.outbox.labels(service)
+        self._commit, self._publish = meters.commit.labels(service), meters.publish.labels(service)
+        self._said, self._up = meters.said.labels(service), meters.session_up.labels(service)
+        self._sessions, self._troubles = meters.sessions.labels(service), meters.database_troubles.labels(service)
+        self._blocked = meters.blocked.labels(service)
+        # There before the first of them: a counter that is born at one has not grown, whoever watches its growth.
+        self._dead_lettered = {reason: meters.dead_lettered.labels(service, reason.value) for reason in Reason}
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        self._sessions.inc()
+        # The outbox is read anew at every start: what was counted before may have been said by somebody else.
+        self._outbox.set(0)
+        try:
+            yield
+        finally:
+            self._receives = False
+            self._up.set(0)
+
+    @property
+    def ready(self) -> bool:
+        """It has a session, receives, and can work on what it receives. Asked from other threads."""
+        return self._receives and not self._stages_blocked
+
+    def consuming(self) -> None:
+        self._receives = True
+        self._up.set(1)
+
+    def commit(self, works: int) -> AbstractContextManager[None]:
+        if works:
+            self._batch.observe(works)
+        return self._commit.time()
+
+    @contextmanager
+    def call(self, type_: str) -> Iterator[None]:
+        failures = self._meters.call_failures.labels(self._service, type_)
+        with self._meters.call.labels(self._service, type_).time():
+            try:
+                yield
+            except Exception:
+                failures.inc()
+                raise
+
+    def publish(self) -> AbstractContextManager[None]:
+        return self._publish.time()
+
+    def decided(self, results: Sequence[Result]) -> None:
+        self._outbox.inc(sum(len(result.sayings) for result in results))
+        dealt_with = [result for result in results if result.delivery is not None]
+        for (type_, outcome), count in Counter((_type(r), _outcome(r.verdict)) for r in dealt_with).items():
+            self._meters.handled.labels(self._service, type_, outcome).inc(count)
+        for result in dealt_with:
+            if isinstance(result.verdict, DeadLetter):
+                self._dead_lettered[result.verdict.reason].inc()
+
+    def unsaid(self, events: int) -> None:
+        self._outbox.inc(events)
+
+    def said(self, events: int) -> None:
+        self._said.inc(events)
+        self._outbox.dec(events)
+
+    def database_troubled(self) -> None:
+        self._troubles.inc()
+
+    def blocked(self, stage: str) -> None:
+        self._stages_blocked |= {stage}
+        self._blocked.set(len(self._stages_blocked))
+
+    def unblocked(self, stage: str) -> None:
+        self._stages_blocked -= {stage}
+        self._blocked.set(len(self._stages_blocked))
+
+
+def _type(result: Result) -> str:
+    return result.work.event.TYPE if result.work else _UNREAD
+
+
+def _outcome(verdict: Verdict) -> str:
+    if isinstance(verdict, RetryAfter):
+        return "retried"
+    return "dead_lettered" if isinstance(verdict, DeadLetter) else "done"

@@ -1,0 +1,94 @@
+"""The worker's port: `/metrics` for Prometheus, `/livez` and `/readyz` for whoever restarts it or routes to it.
+
+Served on a thread of its own. One port for the process, however many services it runs.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from choregraphie.errors import BadSetting
+from choregraphie.process.connections import listen
+from choregraphie.settings import Settings
+from choregraphie.telemetry.http_port import Answer, answering
+from choregraphie.telemetry.metrics import SILENT, Metered, Meters, Telemetry
+
+# A loop that does not come round in this time is stuck in something that it should not do.
+LOOP_SECONDS = 5.0
+
+TelemetryOf = Callable[[str], Telemetry]
+
+
+@contextlib.contextmanager
+def exporting(settings: Settings) -> Iterator[TelemetryOf]:
+    """Serve the metrics while work goes on, and give each service its hooks; from within a running loop.
+
+    Raises BadSetting when the port cannot be opened.
+    """
+    if not settings.metrics_port:
+        yield lambda _: SILENT
+        return
+    try:
+        listener = listen(settings.metrics_host, settings.metrics_port)
+    except (OSError, UnicodeError) as error:
+        place = f"{settings.metrics_host}:{settings.metrics_port}"
+        raise BadSetting(f"SAGA_METRICS_PORT: {place}: {getattr(error, 'strerror', None) or error}") from None
+    exporter = Exporter(asyncio.get_running_loop())
+    with answering(listener, exporter.answer):
+        yield exporter.telemetry
+
+
+class Exporter:
+    """What each path is answered. `loop` is the worker's, on another thread than the answers."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._loop = loop
+        self._turn: asyncio.Event | None = None
+        self._meters = Meters(self.registry)
+        self._services: dict[str, Metered] = {}
+
+    def telemetry(self, service: str) -> Telemetry:
+        return self._services.setdefault(service, Metered(service, self._meters))
+
+    async def answer(self, path: str, accept: str) -> Answer:
+        if path == "/metrics":
+            encode, content_type = choose_encoder(accept)
+            return Answer(200, encode(self.registry), content_type)
+        if path == "/livez":
+            return _say(200) if await self._lives() else _say(503)
+        if path == "/readyz":
+            waiting = sorted(name for name, service in list(self._services.items()) if not service.ready)
+            status = 503 if waiting or not self._services else 200
+            return _say(status, f"not receiving: {', '.join(waiting)}" if waiting else "")
+        return _say(404, "/metrics, /livez, /readyz")
+
+    async def _lives(self) -> bool:
+        # Whoever asks while the loop is stuck waits for the same turn: otherwise it would keep every question.
+        if self._turn is None or self._turn.is_set():
+            turn = asyncio.Event()
+            try:
+                self._loop.call_soon_threadsafe(_tell, asyncio.get_running_loop(), turn)
+            except RuntimeError:  # the loop is closed
+                return False
+            self._turn = turn
+        try:
+            async with asyncio.timeout(LOOP_SECONDS):
+                await self._turn.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+def _tell(loop: asyncio.AbstractEventLoop, turn: asyncio.Event) -> None:
+    with contextlib.suppress(RuntimeError):  # the port is closed already
+        loop.call_soon_threadsafe(turn.set)
+
+
+def _say(status: int, text: str = "") -> Answer:
+    return Answer(status, f"{text or HTTPStatus(status).phrase.lower()}\n".encode())

@@ -1,0 +1,1 @@
+"""What command lines show and read: durations, counts, tables, times."""

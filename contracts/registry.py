@@ -1,0 +1,14 @@
+"""Every event of the order saga, by wire type; and reading any of them from bytes."""
+
+from typing import Any
+
+from choregraphie.saga import registry
+from choregraphie.saga.envelope import Envelope, Said
+from contracts.choreography import CHOREOGRAPHY
+
+EVENTS: dict[str, type[Said]] = {cls.TYPE: cls for cls in CHOREOGRAPHY.events}
+
+
+def open_envelope(body: bytes) -> Envelope[Any]:
+    """Read any event of the saga. Raises pydantic.ValidationError, or KeyError when its type is unknown."""
+    return registry.open_envelope(body, EVENTS)

@@ -1,0 +1,193 @@
+"""Which anomalies are worth waking somebody for, and when: opened once, repeated seldom, closed when over. Pure.
+
+Anomalies of one kind, at one service, for one reason are one alert, however many orders they concern: an outage
+is one message, not ten thousand.
+"""
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from saga_monitor.diagnosis.anomalies import FADES, Anomaly, Kind
+from saga_monitor.diagnosis.causes import Reason
+from saga_monitor.diagnosis.grouping import grouped
+
+# What flickers is not over: it must be away for so long.
+AWAY = dt.timedelta(seconds=30)
+# One order that became a thousand is another trouble: it is told again when it is so many times what was told.
+GROWN = 10
+
+
+class Severity(StrEnum):
+    CRITICAL = "critical"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Anomalies of `kind` are alerts, but for these reasons; `fades`: how long one matters that never ends.
+
+    `asks`: what the broker says decides whether and why there is one. `lasts`: how long it must stand.
+    """
+
+    kind: Kind
+    severity: Severity
+    but_for: frozenset[str] = frozenset()
+    fades: dt.timedelta | None = None
+    asks: bool = False
+    lasts: dt.timedelta = dt.timedelta()
+
+
+RULES = (
+    Rule(Kind.BLIND, Severity.CRITICAL),
+    Rule(Kind.CONTRADICTION, Severity.CRITICAL, fades=FADES),
+    Rule(Kind.HALF_UNDONE, Severity.CRITICAL, but_for=frozenset({Reason.RETRYING}), asks=True),
+    # What waits for its next try, or its turn, is late and on its way; nobody need get up for it. Nor for what
+    # may have ended before the history begins.
+    Rule(
+        Kind.STUCK,
+        Severity.WARNING,
+        but_for=frozenset({Reason.RETRYING, Reason.QUEUED, Reason.NO_BEGINNING}),
+        asks=True,
+    ),
+    # A worker that is restarted is away for less.
+    Rule(Kind.QUEUE, Severity.WARNING, asks=True, lasts=dt.timedelta(minutes=1)),
+    Rule(Kind.DEAD_LETTER, Severity.WARNING, asks=True),
+    Rule(Kind.LOST_HISTORY, Severity.WARNING),
+    Rule(Kind.UNKNOWN_EVENTS, Severity.WARNING),
+    Rule(Kind.NOT_ALLOWED, Severity.WARNING, fades=FADES),
+    Rule(Kind.CLOCK_SKEW, Severity.WARNING),
+)
+ALL_KINDS = frozenset(rule.kind for rule in RULES)
+
+
+class Status(StrEnum):
+    OPENED = "opened"
+    REPEATED = "repeated"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """All anomalies of one kind, service and reason. `sentence` is the first one's."""
+
+    kind: str
+    service: str | None
+    reason: str
+    severity: str
+    count: int
+    orders: tuple[str, ...]
+    since: dt.datetime | None
+    sentence: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}/{self.service or '-'}/{self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An alert as it was last seen, when it was opened, and when what was last told.
+
+    `owed`: until when each receiver has to take that; then it is told again.
+    """
+
+    alert: Alert
+    opened_at: dt.datetime
+    told_at: dt.datetime
+    seen_at: dt.datetime
+    told_count: int
+    status: Status = Status.OPENED
+    owed: Mapping[str, dt.datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What receivers are told."""
+
+    status: Status
+    alert: Alert
+    opened_at: dt.datetime
+    at: dt.datetime
+
+    @property
+    def id(self) -> str:
+        """The same from the opening to the closing, and whenever it is told again."""
+        return f"{self.alert.key}@{_text(self.opened_at)}"
+
+    @property
+    def title(self) -> str:
+        alert = self.alert
+        place = f" at {alert.service}" if alert.service else ""
+        return f"[{self.status}] {alert.kind}{place}: {alert.reason} ({alert.count})"
+
+    def as_json(self) -> dict[str, Any]:
+        """What the webhook is sent."""
+        alert = self.alert
+        return {
+            "id": self.id,
+            "status": self.status,
+            "at": _text(self.at),
+            "opened_at": _text(self.opened_at),
+            "severity": alert.severity,
+            "kind": alert.kind,
+            "service": alert.service,
+            "reason": alert.reason,
+            "count": alert.count,
+            "orders": list(alert.orders),
+            "since": _text(alert.since),
+            "sentence": alert.sentence,
+        }
+
+
+def standing(anomalies: Iterable[Anomaly], now: dt.datetime) -> dict[str, Alert]:
+    """The alerts that these anomalies call for now, by key."""
+    rules = {rule.kind: rule for rule in RULES}
+    called_for = [a for a in anomalies if a.kind in rules and _matters(a, rules[a.kind], now)]
+    alerts = [
+        Alert(g.kind, g.service, g.reason, rules[g.kind].severity, g.count, g.orders, g.since, g.sentence)
+        for g in grouped(called_for)
+    ]
+    return {alert.key: alert for alert in alerts}
+
+
+def judged(*, abreast: bool, asked: bool) -> frozenset[str]:
+    """The kinds of which a look can tell that they have begun or are over.
+
+    By a monitor that is not `abreast` of the history nothing can be told but that. Without the broker's word what
+    it decides is neither begun nor over: whoever was told why an order is stuck is not told that nobody knows.
+    """
+    if not abreast:
+        return frozenset({Kind.BLIND})
+    return ALL_KINDS if asked else frozenset(rule.kind for rule in RULES if not rule.asks)
+
+
+def changes(
+    opened: Mapping[str, Open],
+    alerts: Mapping[str, Alert],
+    now: dt.datetime,
+    repeat: dt.timedelta,
+    kinds: Collection[str] = ALL_KINDS,
+) -> Iterator[Notice]:
+    """What is new, what is told again, what is over; of these `kinds`."""
+    for key, alert in alerts.items():
+        before = opened.get(key)
+        if before is None:
+            yield Notice(Status.OPENED, alert, now, now)
+        elif now - before.told_at >= repeat or alert.count >= GROWN * before.told_count:
+            yield Notice(Status.REPEATED, alert, before.opened_at, now)
+    for key, before in opened.items():
+        if key not in alerts and before.alert.kind in kinds and now - before.seen_at >= AWAY:
+            yield Notice(Status.CLOSED, before.alert, before.opened_at, now)
+
+
+def _matters(anomaly: Anomaly, rule: Rule, now: dt.datetime) -> bool:
+    faded = rule.fades and anomaly.since and now - anomaly.since > rule.fades
+    young = anomaly.since is not None and now - anomaly.since < rule.lasts
+    return anomaly.reason not in rule.but_for and not faded and not young
+
+
+def _text(time: dt.datetime | None) -> str | None:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z") if time else None

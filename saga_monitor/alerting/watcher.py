@@ -1,0 +1,150 @@
+"""Looks out for trouble while a monitor runs: asks the broker, judges, tells of alerts, feeds the metrics."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import threading
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from choregraphie import BrokerRefused, BrokerTrouble, DatabaseRefused, Settings
+from saga_monitor.alerting.notifiers import Receivers, open_receivers
+from saga_monitor.alerting.rules import Notice, judged, standing
+from saga_monitor.alerting.store import AlertBook, Told
+from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of
+from saga_monitor.diagnosis.broker_anomalies import FirstSeen
+from saga_monitor.diagnosis.grouping import Group, grouped, how_many
+from saga_monitor.diagnosis.lag import UNKNOWN, Behind, behind
+from saga_monitor.diagnosis.self_check import Sight
+from saga_monitor.projection.queries import Queries
+from saga_monitor.records.broker_status import Facts, facts, open_to_ask
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 10.0
+CATCHING_UP_SECONDS = 2.0
+# What was not read yet looks like silence: nothing is judged by a monitor that is further behind.
+ABREAST_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the last look saw. `anomalies` are of the last look that could judge; that none can now is one too.
+
+    `known`: whether this look could judge, and the broker answered.
+    """
+
+    at: dt.datetime | None = None
+    facts: Facts | None = None
+    behind: Behind = UNKNOWN
+    anomalies: Sequence[Anomaly] = ()
+    known: bool = False
+
+    @property
+    def groups(self) -> list[Group]:
+        """The anomalies as a person reads them, and as alerts tell them."""
+        return grouped(self.anomalies)
+
+    @property
+    def wrong(self) -> int:
+        """How many things are wrong."""
+        return how_many(self.anomalies)
+
+
+class Lookout:
+    """Reads the file into which somebody else reads the history, and asks the broker."""
+
+    def __init__(self, settings: Settings, receivers: Receivers) -> None:
+        """Raises DatabaseRefused when the file cannot be used."""
+        self.view = View()
+        self.receivers = receivers
+        self._settings = settings
+        self._terms = Terms.of(settings)
+        self._repeat = dt.timedelta(seconds=settings.alert_repeat)
+        self._queries = Queries(settings.monitor_database, settings.stuck_after)
+        self._book = AlertBook(settings.monitor_database, receivers.names)
+        self._sight, self._first_seen, self._found = Sight(), FirstSeen(), list[Anomaly]()
+        # A look is on a thread, and goes on when its task is cancelled; closing waits for it.
+        self._busy, self._closed = threading.Lock(), False
+
+    def close(self) -> None:
+        with self._busy:
+            self._closed = True
+            self._queries.close()
+            self._book.close()
+
+    async def run(self) -> None:
+        """Look, for ever, through every loss of the broker."""
+        while True:
+            try:
+                async with open_to_ask(self._settings) as history:
+                    while True:
+                        await self.look(await facts(history, self._settings))
+                        await asyncio.sleep(LOOK_SECONDS if _abreast(self.view.behind) else CATCHING_UP_SECONDS)
+            except (BrokerTrouble, BrokerRefused):
+                await self.look(None)
+                await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self, answers: Facts | None, now: dt.datetime | None = None) -> None:
+        """Judge once, knowing what the broker says, and tell of what has changed; as of `now` when it is said."""
+        now = now or dt.datetime.now(dt.UTC)
+        try:
+            self.view, notices, again = await asyncio.to_thread(self._look, answers, now)
+        except DatabaseRefused as error:
+            self.view = replace(self.view, known=False)
+            log.error("lookout.hindered", error=str(error))
+        except Exception:
+            # One order that cannot be judged must not make the watch blind to all that comes after it.
+            self.view = replace(self.view, known=False)
+            log.exception("lookout.failed")
+        else:
+            self.receivers.tell(notices)
+            self.receivers.tell_again(again)
+
+    def note_taken(self) -> None:
+        """Note what receivers have taken since the last look. Raises DatabaseRefused."""
+        with self._busy:
+            self._book.owed(self.receivers.taken(), dt.datetime.now(dt.UTC))
+
+    def _look(self, answers: Facts | None, now: dt.datetime) -> tuple[View, list[Notice], list[Told]]:
+        with self._busy:
+            return (self.view, [], []) if self._closed else self._judge(answers, now)
+
+    def _judge(self, answers: Facts | None, now: dt.datetime) -> tuple[View, list[Notice], list[Told]]:
+        delay = behind(self._queries, answers, now)
+        abreast = _abreast(delay)
+        if abreast:
+            found = anomalies_of(self._queries, answers, now, self._terms)
+            self._found = self._first_seen.dated(found, now) if answers else found
+        seen = [*self._sight.look(answered=answers is not None, abreast=abreast, now=now), *self._found]
+        kinds = judged(abreast=abreast, asked=answers is not None)
+        again = self._book.owed(self.receivers.taken(), now)
+        notices = self._book.update(standing(seen, now), now, self._repeat, kinds)
+        return View(now, answers, delay, seen, known=abreast and answers is not None), notices, again
+
+
+def _abreast(delay: Behind) -> bool:
+    return delay.seconds is not None and delay.seconds <= ABREAST_SECONDS
+
+
+@contextlib.asynccontextmanager
+async def look_out(settings: Settings) -> AsyncIterator[Lookout]:
+    """A lookout at work, with the receivers that the settings name.
+
+    Raises BadSetting when a receiver cannot be used, DatabaseRefused when the file cannot.
+    """
+    async with open_receivers(settings) as receivers:
+        lookout = Lookout(settings, receivers)
+        tasks = [asyncio.ensure_future(work) for work in (lookout.run(), receivers.run())]
+        try:
+            yield lookout
+            await receivers.finish()
+            with contextlib.suppress(DatabaseRefused):
+                await asyncio.to_thread(lookout.note_taken)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            lookout.close()

@@ -1,0 +1,1 @@
+"""What the events of one saga instance mean; pure functions over what was heard."""

@@ -1,0 +1,154 @@
+"""Where an order stands, judged from the set of events heard. Pure.
+
+The order in which they are heard, duplicates and clocks make no difference to the state.
+"""
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from choregraphie.saga.choreography import EventClass
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.contradictions import contradictions, not_allowed
+from saga_monitor.analysis.events_of_saga import Heard, Hearing
+from saga_monitor.analysis.interventions import GIVEN_UP, Retried, SetAside, needs_a_person
+from saga_monitor.analysis.steps import StepProgress, StepState, elapsed_ms, step_progress
+from saga_monitor.analysis.trusted_clocks import without_wrong_clocks
+
+__all__ = [
+    "GIVEN_UP",
+    "Flag",
+    "Heard",
+    "Progress",
+    "Retried",
+    "SetAside",
+    "State",
+    "StepProgress",
+    "StepState",
+    "is_stuck",
+    "judge",
+]
+
+
+class State(StrEnum):
+    NEW = "NEW"  # placed, and no service has answered
+    RUNNING = "RUNNING"  # a service has answered, nothing is decided
+    FAILED = "FAILED"  # a step has refused, the decision is awaited
+    COMPLETED = "COMPLETED"  # created, and not cancelled since
+    COMPENSATING = "COMPENSATING"  # cancelled, and some undoing has not answered
+    COMPENSATED = "COMPENSATED"  # cancelled, and every undoing has answered
+    UNKNOWN = "UNKNOWN"  # a demand to cancel what nobody has placed: no order, as far as is known
+
+
+class Flag(StrEnum):
+    INTERVENTION = "INTERVENTION"  # a message was given up and calls for a person: the rule is in troubles.py
+    # Something remains, and nothing was heard for `stuck_after`; this one needs a clock. What is to be done about
+    # it, and whether the step is one that takes longer, anomalies.py tells.
+    STUCK = "STUCK"
+    CONTRADICTION = "CONTRADICTION"  # facts that cannot all be true: faults.py has them
+    NOT_ALLOWED = "NOT_ALLOWED"  # a service answered what the choreography does not let it answer so
+    REPEATED_ORDER = "REPEATED_ORDER"  # a second order came with a known id; it has no effect
+    NO_BEGINNING = "NO_BEGINNING"  # a service speaks of an order whose start is not in the history
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The judgement. `remaining`: wire types of the events still awaited. `flags`: all but STUCK.
+
+    `duration_ms` runs from the order's beginning to the event that settled it: its creation or, once
+    cancelled, the last undoing's answer. It began when it was placed or, where the client's clock is absurd,
+    when a service first spoke of it. What a wrong clock has a part in (trusted.py) is None.
+    """
+
+    state: State
+    steps: tuple[StepProgress, ...]
+    remaining: tuple[str, ...]
+    flags: tuple[Flag, ...]
+    at_rest: bool
+    started: dt.datetime | None
+    duration_ms: int | None
+
+
+def judge(
+    events: Iterable[Heard], set_aside: Sequence[SetAside] = (), retried: Sequence[Retried] = ()
+) -> Progress:
+    """Where the order stands whose events these are. The same set, however given, has the same judgement."""
+    heard, wrong = without_wrong_clocks(Hearing(events))
+    state, remaining = _state(heard), tuple(_remaining(heard))
+    decided = state in {State.COMPLETED, State.COMPENSATED}
+    return Progress(
+        state=state,
+        steps=tuple(step_progress(heard, step, wrong) for step in CHOREOGRAPHY.steps),
+        remaining=remaining,
+        flags=tuple(_flags(heard, set_aside, retried)),
+        at_rest=not remaining and (decided or not heard.is_an_order),
+        started=heard.started,
+        duration_ms=elapsed_ms(heard.started, _settled(heard, state, wrong)),
+    )
+
+
+def is_stuck(at_rest: bool, last_heard: dt.datetime, now: dt.datetime, stuck_after: float) -> bool:
+    """Whether something is awaited and nothing has been heard for more than `stuck_after` seconds."""
+    return not at_rest and (now - last_heard).total_seconds() > stuck_after
+
+
+def _state(heard: Hearing) -> State:
+    if heard.cancelled:
+        return State.COMPENSATED if heard.undone else State.COMPENSATING
+    if heard.said(CHOREOGRAPHY.created):
+        return State.COMPLETED
+    if heard.refusal:
+        return State.FAILED
+    if not heard.is_an_order:
+        return State.UNKNOWN
+    return State.RUNNING if heard.a_service_spoke else State.NEW
+
+
+def _remaining(heard: Hearing) -> Iterator[str]:
+    if not heard.is_an_order:
+        return
+    if heard.doomed:
+        # A demand to cancel is always granted, even after the creation: all that follows is awaited.
+        if not heard.cancelled:
+            yield CHOREOGRAPHY.cancelled.TYPE
+        yield from _unanswered(heard, CHOREOGRAPHY.cancelled)
+    elif heard.said(CHOREOGRAPHY.created):
+        yield from _unanswered(heard, CHOREOGRAPHY.created)
+    else:
+        yield from (step.success.TYPE for step in CHOREOGRAPHY.steps if not heard.reached(step))
+
+
+def _unanswered(heard: Hearing, decision: EventClass) -> Iterator[str]:
+    """What the services must still say in answer to `decision`."""
+    for service in CHOREOGRAPHY.services:
+        reaction = CHOREOGRAPHY.reaction(service, decision.TYPE)
+        if reaction and reaction.says and not heard.answer(service, decision):
+            yield reaction.says[0].TYPE
+
+
+def _flags(heard: Hearing, set_aside: Sequence[SetAside], retried: Sequence[Retried]) -> Iterator[Flag]:
+    if needs_a_person(heard, set_aside, retried):
+        yield Flag.INTERVENTION
+    if contradictions(heard):
+        yield Flag.CONTRADICTION
+    if not_allowed(heard):
+        yield Flag.NOT_ALLOWED
+    if len(heard.identities(CHOREOGRAPHY.starts)) > 1:
+        yield Flag.REPEATED_ORDER
+    if heard.a_service_spoke and not heard.said(CHOREOGRAPHY.starts):
+        yield Flag.NO_BEGINNING
+
+
+def _settled(heard: Hearing, state: State, wrong: Collection[str]) -> dt.datetime | None:
+    if state is State.COMPLETED:
+        created = heard.first(CHOREOGRAPHY.created)
+        return created.time if created else None
+    if state is not State.COMPENSATED:
+        return None
+    wanted = (CHOREOGRAPHY.cancelled, *(step.undone for step in CHOREOGRAPHY.undoings))
+    last = [event for said in wanted if (event := heard.first(said))]
+    if any(event.service in wrong for event in last):
+        return None  # it may be the one that settled the order
+    times = [event.time for event in last if event.time]
+    return max(times, default=None)

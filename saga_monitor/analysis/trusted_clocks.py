@@ -1,0 +1,69 @@
+"""Which speakers' clocks are wrong, as the events of one order show it: a wrong clock measures nothing. Pure.
+
+An event that is dated before one that it answers, directly or through others, proves that one of their two clocks
+is wrong. Which one: the fewest speakers whose clocks explain every such pair and, among as few, those without whom
+the rest of the order took the least time. Where two explanations are as good, neither clock is believed.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from saga_monitor.analysis.events_of_saga import Heard, Hearing
+
+# Clocks that are set by NTP differ by less. Below it, an answer that seems to come before its cause took no time.
+ORDINARY_MS = 100
+# An order has some dozen events; of one that is fed for ever, the beginning shows whose clock is wrong.
+_LOOKED_AT = 200
+
+
+def without_wrong_clocks(heard: Hearing) -> tuple[Hearing, frozenset[str]]:
+    """The same events, without the times of the speakers whose clocks are wrong; and who these speakers are."""
+    wrong = wrong_clocks(heard)
+    if not wrong:
+        return heard, wrong
+    return Hearing(replace(e, time=None) if e.service in wrong else e for e in heard.events), wrong
+
+
+def wrong_clocks(heard: Hearing) -> frozenset[str]:
+    """The speakers whose clocks these events show to be wrong."""
+    events = heard.events[:_LOOKED_AT]
+    if not any((cause := heard.cause(event)) and _before(event, cause) for event in events):
+        return frozenset()
+    pairs = {pair for event in events for pair in _contradicting(event, heard)}
+    speakers = sorted({speaker for pair in pairs for speaker in pair})
+    for size in range(1, len(speakers) + 1):
+        found = [
+            set(some) for some in itertools.combinations(speakers, size) if all(pair & {*some} for pair in pairs)
+        ]
+        if found:
+            return _likeliest(found, events)
+    return frozenset()
+
+
+def _likeliest(found: Sequence[set[str]], events: Sequence[Heard]) -> frozenset[str]:
+    spans = [(_span_ms(events, wrong), sorted(wrong)) for wrong in found]
+    least = min(span for span, _ in spans)
+    # A wrong clock that stays in makes the order seem longer by all that it is off.
+    return frozenset(name for span, wrong in spans if span <= 2 * least + ORDINARY_MS for name in wrong)
+
+
+def _span_ms(events: Sequence[Heard], wrong: set[str]) -> float:
+    times = [event.time for event in events if event.time and event.service not in wrong]
+    return (max(times) - min(times)).total_seconds() * 1000 if times else 0.0
+
+
+def _contradicting(event: Heard, heard: Hearing) -> Iterator[frozenset[str]]:
+    """The speaker with each of those whom it answers, however far back, and says to have answered before."""
+    cause, seen = heard.cause(event), {event.id}
+    while cause is not None and cause.id not in seen:
+        if _before(event, cause):
+            yield frozenset({event.service, cause.service})
+        seen.add(cause.id)
+        cause = heard.cause(cause)
+
+
+def _before(effect: Heard, cause: Heard) -> bool:
+    if effect.time is None or cause.time is None or effect.service == cause.service:
+        return False
+    return (cause.time - effect.time).total_seconds() * 1000 > ORDINARY_MS

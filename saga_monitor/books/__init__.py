@@ -1,1 +1,0 @@
-"""The projection's tables: how they are kept, what is kept in them, and what they answer."""

@@ -1,0 +1,135 @@
+"""What every verb is given: the settings, the way to the broker, where to write, and the projection to ask."""
+
+import argparse
+import asyncio
+import datetime as dt
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from choregraphie import Settings
+from choregraphie.terminal.tables import is_bounded
+from choregraphie.terminal.time_arguments import TIME_EXAMPLES, moment_of
+from saga_monitor.diagnosis.wording import span
+from saga_monitor.projection.queries import Queries
+from saga_monitor.projection.search import LONGEST_SEARCH
+from saga_monitor.projection.snapshot import world_at
+from saga_monitor.projection.store import Store
+from saga_monitor.stream.catch_up import catch_up
+from saga_monitor.stream.follower import Opening
+from saga_monitor.text.freshness import Freshness
+from saga_monitor.text.sanitize import printable
+
+CATCH_UP_SECONDS = 15.0
+
+
+@dataclass
+class Session:
+    """`at`: the earlier time that is asked about; `now` is that time then. `freshness`: None until it has read.
+
+    `history_begins_at`: the number of the stream's oldest entry; `gaps`: how often something was lost unread.
+    """
+
+    settings: Settings
+    opening: Opening
+    console: Console
+    now: dt.datetime
+    at: dt.datetime | None = None
+    freshness: Freshness | None = None
+    history_begins_at: int | None = None
+    gaps: int = 0
+
+    def read_up(self) -> Freshness:
+        """Read what there is to read, and say what the reader of the answer should know."""
+        asked = dt.datetime.now(dt.UTC)
+        with closing(Store(self.settings.monitor_database)) as store:
+            notices = asyncio.run(catch_up(self.opening, store, CATCH_UP_SECONDS))
+            position, self.gaps = store.position(), store.gaps()
+        wanted = min(asked, self.at or asked)
+        fresh = position.caught_up_at is not None and position.caught_up_at >= wanted
+        self.freshness = Freshness(position.as_of, fresh)
+        self.history_begins_at = None if position.first is None else position.first.offset + position.shift
+        if not fresh:
+            notices[-1:] = ["; ".join([*notices[-1:], _age(position.as_of, asked)])]
+        for notice in notices:
+            print(f"saga_monitor: {printable(notice)}", file=sys.stderr)
+        return self.freshness
+
+    @contextmanager
+    def queries(self) -> Iterator[Queries]:
+        """What is known now, or was at `at`. Raises DatabaseRefused."""
+        self.read_up()
+        with ExitStack() as stack:
+            path = self.settings.monitor_database
+            if self.at is not None:
+                path = stack.enter_context(world_at(path, self.at))
+            yield stack.enter_context(closing(Queries(path, self.settings.stuck_after)))
+
+    def exit_code(self, code: int) -> int:
+        """`code`, but never success for an answer that may be old."""
+        return code or int(self.freshness is not None and not self.freshness.fresh)
+
+    @property
+    def stamp(self) -> dict[str, Any]:
+        """How fresh an answer is, for a program."""
+        return self.freshness.as_json() if self.freshness else {}
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing must be shortened: on a pipe, or because a person asked for it."""
+        return not is_bounded(self.console)
+
+    def say(self, value: Any, view: RenderableType, *, for_program: bool) -> None:
+        """To a program, each object with how fresh it is."""
+        if for_program:
+            stamped = [row | self.stamp for row in value] if isinstance(value, list) else value | self.stamp
+            print(json.dumps(stamped, indent=2))
+        else:
+            self.console.print(view)
+
+
+def _age(as_of: dt.datetime | None, now: dt.datetime) -> str:
+    if as_of is None:
+        return "nothing has been read yet: what follows is not known"
+    return f"what follows was true at {as_of:%Y-%m-%d %H:%M:%S} UTC, {span(now - as_of)} ago"
+
+
+def begin(
+    arguments: argparse.Namespace, settings: Settings, opening: Opening, console: Console, now: dt.datetime
+) -> Session:
+    """Raises BadMoment when `--at` is no time."""
+    text = getattr(arguments, "at", None)
+    at = moment_of(text, now) if text else None
+    return Session(settings, opening, console, at or now, at)
+
+
+def add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="for a program")
+
+
+def add_wide(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--wide", action="store_true", help="every column, and ids and times in full")
+
+
+def add_at(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--at", metavar="TIME", help=f"the state of the world at an earlier time: {TIME_EXAMPLES}"
+    )
+
+
+def positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= 10_000_000:
+        raise argparse.ArgumentTypeError("expected a whole number from 1 to 10000000")
+    return int(text)
+
+
+def searchable(text: str) -> str:
+    found = text.strip()
+    if not 0 < len(found) <= LONGEST_SEARCH:
+        raise argparse.ArgumentTypeError(f"expected a text of 1 to {LONGEST_SEARCH} characters")
+    return found

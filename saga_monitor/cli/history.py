@@ -1,0 +1,59 @@
+"""`history`: the events as they were said."""
+
+import argparse
+import asyncio
+import json
+import sys
+from contextlib import aclosing
+from difflib import get_close_matches
+from typing import Any
+
+from choregraphie import BrokerTrouble, HistoryMissing
+from choregraphie.terminal.time_arguments import TIME_EXAMPLES, moment_of
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.cli.context import Session, add_json
+from saga_monitor.text.history_listing import Wanted, as_json, as_line, as_paragraph, tell
+from saga_monitor.text.sanitize import printable
+
+_TYPES = [event.TYPE for event in CHOREOGRAPHY.events]
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser("history", help="the events as they were said, from the stream itself")
+    command.add_argument("--type", metavar="T", help=f"only this type: {', '.join(_TYPES)}, or an unknown one")
+    command.add_argument("--commande", metavar="CMD", help="only of this order")
+    command.add_argument("--since", metavar="TIME", help=f"only since then: {TIME_EXAMPLES}")
+    command.add_argument("--all", action="store_true", help="retries, dead letters and bad entries as well")
+    command.add_argument("--follow", action="store_true", help="go on with what is said from now on")
+    add_json(command)
+    command.set_defaults(run=_history)
+
+
+def _history(arguments: argparse.Namespace, session: Session) -> int:
+    since = moment_of(arguments.since, session.now) if arguments.since else None
+    wanted = Wanted(arguments.type, arguments.commande, since, arguments.all)
+    if arguments.type and arguments.type not in _TYPES:
+        close = "".join(f"; {known} is" for known in get_close_matches(arguments.type, _TYPES, 1))
+        print(f"saga_monitor: {printable(arguments.type)} is not in the choreography{close}", file=sys.stderr)
+    try:
+        asyncio.run(_print(arguments, session, wanted))
+    except HistoryMissing as missing:
+        print(f"saga_monitor: {printable(str(missing))}", file=sys.stderr)
+        return 2
+    except BrokerTrouble as trouble:
+        print(f"saga_monitor: broker away: {printable(str(trouble))}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _print(arguments: argparse.Namespace, session: Session, wanted: Wanted) -> None:
+    async with (
+        session.opening() as history,
+        aclosing(tell(history, wanted, follow=arguments.follow, now=session.now)) as told,
+    ):
+        async for entry, record in told:
+            if arguments.json:
+                print(json.dumps(as_json(entry, record)), flush=arguments.follow)
+            else:
+                shown = as_line(entry, record) if session.full else as_paragraph(entry, record)
+                session.console.print(shown, soft_wrap=session.full)

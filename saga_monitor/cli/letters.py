@@ -1,0 +1,45 @@
+"""`letter`: one dead letter, with its bytes, its headers, why it was set aside and what to do."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from saga_monitor.cli.context import Session, add_json
+from saga_monitor.projection.dead_letters import letter_at
+from saga_monitor.text import dead_letter_page
+from saga_monitor.text.dead_letter_text import letter_view
+
+_LAST_OFFSET = 2**63 - 1
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser(
+        "letter",
+        help="one dead letter: its bytes, its headers, why it was set aside, what to do",
+        description="One dead letter, by its offset in the stream, which `show` and `anomalies` tell.",
+    )
+    command.add_argument("offset", metavar="OFFSET", type=_offset, help="its offset in the stream")
+    add_json(command)
+    command.set_defaults(run=_letter)
+
+
+def _offset(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text[:20]) > _LAST_OFFSET:
+        raise argparse.ArgumentTypeError("expected a whole number, such as 1207")
+    return int(text)
+
+
+def _letter(arguments: argparse.Namespace, session: Session) -> int:
+    with session.queries() as queries:
+        letter = letter_at(queries, arguments.offset)
+        order = queries.order(letter.commande_id, session.now) if letter and letter.commande_id else None
+    if letter is None:
+        print(f"saga_monitor: no dead letter at offset {arguments.offset} of the history", file=sys.stderr)
+        return 1
+    if arguments.json:
+        about = {"why": dead_letter_page.why(letter), "do": dead_letter_page.advice(letter, order)}
+        print(json.dumps(dead_letter_page.as_json(letter) | about, indent=2))
+    else:
+        session.console.print(letter_view(letter, order), soft_wrap=True)
+    return 0

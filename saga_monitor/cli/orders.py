@@ -1,0 +1,109 @@
+"""`list` and `show`: the orders, and one of them with all that was said of it."""
+
+import argparse
+import sys
+from typing import Any
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.cli.context import Session, add_at, add_json, add_wide, positive, searchable
+from saga_monitor.projection.dead_letters import mentions
+from saga_monitor.projection.queries import Order, Queries
+from saga_monitor.projection.search_query import Only
+from saga_monitor.projection.unknown_events import unknown_of
+from saga_monitor.reports import report
+from saga_monitor.text import tables
+from saga_monitor.text.dead_letter_page import mentions_json
+from saga_monitor.text.dead_letter_text import mentions_view
+from saga_monitor.text.sanitize import printable
+
+_SEARCH = (
+    f"only those found by TEXT: any part of the id, of {', '.join(CHOREOGRAPHY.searched)}, in capitals or not;"
+    " or a day on which they began: 2026-11-28, today, yesterday; the last to begin first; with"
+    " --at also by what was said of them since"
+)
+
+
+def add(commands: Any) -> None:
+    listing = commands.add_parser("list", help="orders, the last heard of first")
+    listing.add_argument(
+        "--state",
+        type=str.upper,
+        choices=[str(name) for name in (*State, *Flag)],
+        metavar="S",
+        help=f"only in this state ({', '.join(State)}), or so flagged ({', '.join(Flag)})",
+    )
+    listing.add_argument("--search", type=searchable, metavar="TEXT", help=_SEARCH)
+    listing.add_argument("--limit", type=positive, default=50, metavar="N", help="at most N (50)")
+    listing.set_defaults(run=_list)
+    showing = commands.add_parser("show", help="one order: steps, what remains, events")
+    showing.add_argument("commande_id", metavar="CMD", help="the order's id")
+    showing.set_defaults(run=_show)
+    for command in (listing, showing):
+        add_at(command)
+        add_json(command)
+        add_wide(command)
+
+
+def _list(arguments: argparse.Namespace, session: Session) -> int:
+    with session.queries() as queries:
+        orders = _wanted(queries, arguments, session)
+        total = queries.totals(session.now).orders
+    found = [report.summary(order) for order in orders]
+    session.say(
+        found, tables.orders_table(found, total, session.now, full=session.full), for_program=arguments.json
+    )
+    return 0
+
+
+def _wanted(queries: Queries, arguments: argparse.Namespace, session: Session) -> list[Order]:
+    state, limit = arguments.state, arguments.limit
+    if arguments.search:
+        flag = Flag(state) if state in list(Flag) else None
+        only = Only(State(state) if state and not flag else None, flag)
+        return queries.found(arguments.search, only, limit, session.now)
+    if state in list(Flag):
+        return queries.flagged(Flag(state), limit, session.now)
+    return queries.orders(State(state) if state else None, limit, session.now)
+
+
+def _show(arguments: argparse.Namespace, session: Session) -> int:
+    id_ = arguments.commande_id
+    with session.queries() as queries:
+        order = queries.order(id_, session.now)
+        if order is None:
+            return _without_order(queries, arguments, session)
+        _say_what_is_gone(queries, order, session)
+        shown = report.detail(order, queries.events(id_), queries.dead_letters(id_), unknown_of(queries, id_))
+    session.say(shown, tables.order_view(shown, full=session.full), for_program=arguments.json)
+    return 0
+
+
+def _without_order(queries: Queries, arguments: argparse.Namespace, session: Session) -> int:
+    """Say that there is no such order, and show what was heard of its id; the exit code."""
+    found = mentions(queries, arguments.commande_id)
+    if found:
+        shown = mentions_json(arguments.commande_id, found)
+        session.say(shown, mentions_view(arguments.commande_id, found), for_program=arguments.json)
+    return unknown(arguments.commande_id, session)
+
+
+def _say_what_is_gone(queries: Queries, order: Order, session: Session) -> None:
+    """Of an order whose events the stream does not hold any more, its raw events cannot be read again."""
+    begins = session.history_begins_at or 0
+    gone = sum(event.offset < begins for event in queries.events(order.commande_id))
+    if gone:
+        what = "what was said of it is" if order.last_offset < begins else f"{gone} of its events are"
+        text = f"{printable(order.commande_id)}: {what} not in the history any more"
+        print(f"saga_monitor: {text}; this is what the monitor had read", file=sys.stderr)
+
+
+def unknown(id_: str, session: Session) -> int:
+    """Say that there is no such order, or that it cannot be known; the exit code."""
+    then = f" up to {report.rfc3339(session.at)}" if session.at else ""
+    if session.freshness and not session.freshness.fresh:
+        then = " as far as it was read: it may be beyond"
+    elif session.gaps:
+        then = f"{then}: it may be among what was lost unread, see `python -m saga_monitor anomalies`"
+    print(f"saga_monitor: no order {printable(id_)} in the history{then}", file=sys.stderr)
+    return 1

@@ -1,0 +1,120 @@
+"""`report`: all orders together, each order on a line, or one order."""
+
+import argparse
+import csv
+import datetime as dt
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from choregraphie import UserError
+from choregraphie.terminal.time_arguments import TIME_EXAMPLES, moment_of
+from saga_monitor.cli.context import Session, add_at, add_wide, positive
+from saga_monitor.cli.orders import unknown
+from saga_monitor.projection.aggregates import figures_of_all, figures_since
+from saga_monitor.projection.queries import Queries
+from saga_monitor.reports import report
+from saga_monitor.reports.order_report import COLUMNS, flat, metrics, order_report, order_reports
+from saga_monitor.text import report_tables
+
+# More lines than that nobody reads on a terminal; a program gets them all.
+_LINES = 1000
+
+
+class Unused(UserError):
+    """An argument that does not go with the others."""
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser("report", help="outcomes and times: of all orders, of each, or of one")
+    command.add_argument("commande_id", metavar="CMD", nargs="?", help="only this order")
+    command.add_argument("--orders", action="store_true", help="one line per order")
+    command.add_argument("--since", metavar="TIME", help=f"only orders that began since then: {TIME_EXAMPLES}")
+    command.add_argument("--limit", type=positive, metavar="N", help=f"lines at most ({_LINES} as a table)")
+    add_at(command)
+    add_wide(command)
+    shape = command.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="for a program")
+    shape.add_argument("--csv", action="store_true", help="for a spreadsheet")
+    command.set_defaults(run=_report)
+
+
+def _report(arguments: argparse.Namespace, session: Session) -> int:
+    _refuse_unused(arguments)
+    since = moment_of(arguments.since, session.now) if arguments.since else None
+    with session.queries() as queries:
+        if arguments.commande_id is not None:
+            return _one(arguments, session, queries)
+        if arguments.orders:
+            return _each(arguments, session, queries, since)
+        return _whole(arguments, session, queries, since)
+
+
+def _refuse_unused(arguments: argparse.Namespace) -> None:
+    """Raises Unused, in one line, when an argument would change nothing."""
+    given = {"--orders": arguments.orders, "--since": arguments.since, "--limit": arguments.limit}
+    unused = [name for name, value in given.items() if value]
+    if arguments.commande_id is not None and unused:
+        raise Unused(f"a report on one order takes no {' or '.join(unused)}")
+    if arguments.limit and not arguments.orders:
+        raise Unused("--limit is of the lines of --orders")
+
+
+def _whole(arguments: argparse.Namespace, session: Session, queries: Queries, since: dt.datetime | None) -> int:
+    if since is None:
+        figures = figures_of_all(queries, session.now)
+    else:
+        figures = figures_since(queries, since, session.now, session.settings.stuck_after)
+    whole = report.of_figures(figures)
+    if arguments.csv:
+        _csv(({"figure": name, "value": value} for name, value in metrics(whole)), ["figure", "value"])
+    else:
+        session.say(whole, report_tables.whole_view(whole), for_program=arguments.json)
+    return 0
+
+
+def _one(arguments: argparse.Namespace, session: Session, queries: Queries) -> int:
+    order = queries.order(arguments.commande_id, session.now)
+    if order is None:
+        return unknown(arguments.commande_id, session)
+    one = order_report(queries, order)
+    if arguments.csv:
+        _csv([flat(one)], COLUMNS)
+    else:
+        session.say(one, report_tables.one_view(one), for_program=arguments.json)
+    return 0
+
+
+def _each(arguments: argparse.Namespace, session: Session, queries: Queries, since: dt.datetime | None) -> int:
+    for_program = arguments.json or arguments.csv
+    limit = arguments.limit or (None if for_program else _LINES)
+    reports = order_reports(queries, session.now, since, limit)
+    if arguments.json:
+        _json_lines(one | session.stamp for one in reports)
+    elif arguments.csv:
+        _csv(map(flat, reports), COLUMNS)
+    else:
+        total = queries.totals(session.now).orders
+        session.console.print(report_tables.each_view(list(reports), total))
+    return 0
+
+
+def _json_lines(reports: Iterator[dict[str, Any]]) -> None:
+    """One array, an order a line: a million of them are never one string."""
+    separator = "[\n"
+    for one in reports:
+        sys.stdout.write(separator + json.dumps(one))
+        separator = ",\n"
+    sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def _csv(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> None:
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    # What others wrote must not become a formula in whoever opens this.
+    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value

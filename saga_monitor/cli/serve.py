@@ -1,0 +1,133 @@
+"""`serve`: follows the history like the live monitor, and shows it to browsers instead of a terminal."""
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from choregraphie import BadSetting, Settings
+from choregraphie.process.connections import listen
+from saga_monitor.alerting.watcher import look_out
+from saga_monitor.diagnosis.anomalies import Terms
+from saga_monitor.metrics import MetricsPage, registry
+from saga_monitor.projection.queries import Queries
+from saga_monitor.projection.store import Store
+from saga_monitor.stream.follower import Opening
+from saga_monitor.stream.maintenance import keep_small, keep_up
+from saga_monitor.web.access import Access
+from saga_monitor.web.app import application
+from saga_monitor.web.context import Site
+from saga_monitor.web.live_updates import MOST_LISTENERS, Pulse
+from saga_monitor.web.raw_events import Archive
+from saga_monitor.web.reader import Readers
+from saga_monitor.web.server import Server, most_connections
+
+
+def add(commands: Any) -> None:
+    """Declare the verb `serve` and its arguments."""
+    command = commands.add_parser("serve", help="the web page, the JSON API and /metrics")
+    command.add_argument("--host", metavar="ADDRESS", help="listen there; beyond this machine a token is needed")
+    command.add_argument("--port", type=_port, metavar="N", help="8787 by default; 0 takes a free one")
+    command.add_argument("--token", help="ask for it; SAGA_MONITOR_TOKEN_FILE keeps it out of the process list")
+
+
+def with_arguments(settings: Settings, arguments: argparse.Namespace) -> Settings:
+    """The settings, with what the command line says in their place."""
+    said = {f"monitor_{name}": getattr(arguments, name) for name in ("host", "port", "token")}
+    given = {name: value for name, value in said.items() if value is not None}
+    return settings.model_copy(update=given).without_files(given)
+
+
+def newer_token(settings: Settings) -> str:
+    """The token that its file holds now, when it is another one; else empty."""
+    found = settings.read_again("monitor_token")
+    return str(settings.current("monitor_token")) if found else ""
+
+
+async def serve(opening: Opening, settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM. Raises UserError when a person must change something."""
+    access = Access.at(
+        settings.monitor_host, settings.monitor_token, settings.monitor_names, lambda: newer_token(settings)
+    )
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listening(settings.monitor_host, settings.monitor_port))
+        store = stack.enter_context(contextlib.closing(Store(settings.monitor_database)))
+        readers = stack.enter_context(contextlib.closing(Readers(settings.monitor_database, settings.stuck_after)))
+        queries = stack.enter_context(contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)))
+        # Pages that listen hold a connection each, and leave room for everybody else.
+        pulse = Pulse(readers, min(MOST_LISTENERS, most_connections() // 2))
+        async with look_out(settings) as lookout:
+            site = Site(readers, pulse, Archive(opening), lookout, Terms.of(settings))
+            app = application(site, access, MetricsPage(registry(queries, lookout)), most_connections() // 4)
+            print(f"saga_monitor: {address(listener)}", file=sys.stderr, flush=True)
+            async with told_to_stop() as told:
+                works = keep_up(opening, store, pulse), keep_small(store, settings.monitor_keep_days)
+                await run(app, listener, pulse, told, *works)
+
+
+async def run(
+    app: ASGIApp, listener: socket.socket, pulse: Pulse, told: asyncio.Event, *works: Coroutine[Any, Any, None]
+) -> None:
+    """Answer browsers on `listener` beside `works`, until told or until one of them fails."""
+    server = Server(app)
+    serving = asyncio.ensure_future(server.serve([listener]))
+    others = [asyncio.ensure_future(work) for work in (*works, pulse.beat(), told.wait())]
+    try:
+        done, _ = await asyncio.wait([serving, *others], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in others:
+            task.cancel()
+        # Listeners would hold the server open for as long as their pages are.
+        pulse.stop()
+        server.should_exit = True
+        await asyncio.gather(serving, *others, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens there. Raises BadSetting when it cannot."""
+    try:
+        listener = listen(host, port)
+    except (socket.gaierror, UnicodeError) as error:
+        detail = getattr(error, "strerror", None) or error
+        raise BadSetting(f"{host} is not an address to listen at ({detail})") from None
+    except OSError as error:
+        raise BadSetting(
+            f"cannot listen at {host} port {port}: {error.strerror}; --port chooses another"
+        ) from None
+    with listener:
+        yield listener
+
+
+def address(listener: socket.socket) -> str:
+    """What to type into a browser."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+@contextlib.asynccontextmanager
+async def told_to_stop() -> AsyncIterator[asyncio.Event]:
+    """Set by SIGINT and SIGTERM."""
+    told, loop = asyncio.Event(), asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, told.set)
+    try:
+        yield told
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:9]) <= 65_535):
+        raise argparse.ArgumentTypeError("expected a port, from 0 to 65535")
+    return int(text)

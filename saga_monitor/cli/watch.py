@@ -1,0 +1,141 @@
+"""The live monitor: one task follows the stream into the store, another shows what is there."""
+
+import asyncio
+import datetime as dt
+import functools
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from choregraphie import DatabaseRefused, Settings
+from saga_monitor.console.anomaly_loop import judge
+from saga_monitor.console.status import Ear
+from saga_monitor.projection.queries import Queries
+from saga_monitor.projection.store import Store
+from saga_monitor.records.broker_status import open_to_ask
+from saga_monitor.stream.follower import Opening
+from saga_monitor.stream.maintenance import DATABASE_SECONDS, Witness, keep_small, keep_up
+from saga_monitor.text.plain import Lines
+
+if TYPE_CHECKING:
+    from saga_monitor.console.app import Board
+
+LINES_SECONDS = 0.5
+
+
+async def watch(opening: Opening, settings: Settings, console: Console, caption_file: Path | None = None) -> None:
+    """Show the orders until SIGINT or SIGTERM: a screen on a terminal, lines on a pipe.
+
+    The screen shows the text of `caption_file` above the orders.
+    Raises UserError when a person must change something.
+    """
+    store = Store(settings.monitor_database)
+    queries = Queries(settings.monitor_database, settings.stuck_after)
+    try:
+        if console.is_terminal and not console.is_dumb_terminal:
+            await on_screen(opening, settings, store, queries, console, caption_file)
+        else:
+            await _on_pipe(opening, store, queries, settings, console)
+    finally:
+        queries.close()
+        store.close()
+
+
+async def on_screen(
+    opening: Opening,
+    settings: Settings,
+    store: Store,
+    queries: Queries,
+    console: Console,
+    caption_file: Path | None,
+) -> None:
+    """The console; the last totals stay on the terminal. What it asks the broker for declares nothing."""
+    # Drawing a screen takes a third of a second to learn, which the other verbs do not need.
+    from saga_monitor.console.app import Board
+    from saga_monitor.console.rendering import farewell
+    from saga_monitor.console.snapshot import Camera
+
+    ear, work = Ear(), list[asyncio.Future[None]]()
+    asking = functools.partial(open_to_ask, settings)
+
+    def begin() -> None:
+        pruning = keep_small(store, settings.monitor_keep_days)
+        for task in (keep_up(opening, store, ear), judge(asking, settings, ear), pruning):
+            work.append(asyncio.ensure_future(task))
+            work[-1].add_done_callback(lambda _: app.exit())
+
+    app = Board(Camera(queries), ear, begin, functools.partial(_text_of, caption_file))
+    await _run_to_its_end(app, work)
+    for line in farewell(queries.totals(dt.datetime.now(dt.UTC))):
+        console.print(line)
+
+
+async def _run_to_its_end(app: "Board", work: Sequence[asyncio.Future[None]]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, app.exit)
+    try:
+        await app.run_async()
+        _raise_what_broke(work)
+        app.raise_what_broke()
+    finally:
+        await _stop(work)
+
+
+def _text_of(caption_file: Path | None) -> str:
+    """The caption as it is written now; empty while there is no such file or it cannot be read."""
+    if caption_file is None:
+        return ""
+    try:
+        return caption_file.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+async def _on_pipe(opening: Opening, store: Store, queries: Queries, settings: Settings, console: Console) -> None:
+    lines = Lines(queries, console.file)
+
+    async def show() -> None:
+        while True:
+            try:
+                # Another monitor may be the one that writes.
+                lines.show_news(dt.datetime.now(dt.UTC), settings.stuck_after)
+                await asyncio.sleep(LINES_SECONDS)
+            except DatabaseRefused as error:
+                lines.link("database trouble", str(error))
+                await asyncio.sleep(DATABASE_SECONDS)
+
+    await _until_told(opening, store, lines, show, settings)
+
+
+async def _until_told(
+    opening: Opening, store: Store, witness: Witness, show: Callable[[], Awaitable[None]], settings: Settings
+) -> None:
+    told = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    pruning = keep_small(store, settings.monitor_keep_days)
+    work = [asyncio.ensure_future(w) for w in (keep_up(opening, store, witness), show(), pruning, told.wait())]
+    try:
+        await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        _raise_what_broke(work)
+    finally:
+        await _stop(work)
+
+
+def _raise_what_broke(work: Sequence[asyncio.Future[Any]]) -> None:
+    for task in work:
+        if task.done() and not task.cancelled():
+            task.result()
+
+
+async def _stop(work: Sequence[asyncio.Future[Any]]) -> None:
+    pending = set(work)
+    while pending:
+        # Again and again: a library may take what was meant for the task for its own.
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1)
+    await asyncio.gather(*work, return_exceptions=True)

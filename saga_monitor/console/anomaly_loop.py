@@ -1,0 +1,74 @@
+"""Keeps the console's anomalies up to date, with what the broker says when it says anything."""
+
+import asyncio
+import contextlib
+import datetime as dt
+
+from choregraphie import BrokerRefused, BrokerTrouble, DatabaseRefused, Settings
+from choregraphie.messaging import History
+from saga_monitor.console.status import Ear
+from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of
+from saga_monitor.diagnosis.broker_anomalies import FirstSeen
+from saga_monitor.diagnosis.self_check import Sight
+from saga_monitor.projection.queries import Queries
+from saga_monitor.records.broker_status import Facts, facts
+from saga_monitor.stream.follower import Opening
+from saga_monitor.text.freshness import as_of
+
+JUDGING_SECONDS = 5.0
+READY_SECONDS = 0.25
+
+
+async def judge(asking: Opening, settings: Settings, ear: Ear) -> None:
+    """Judge into `ear`, for ever, whenever the file is true of now. `asking` opens a connection to ask on."""
+    with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
+        sitting = _Judge(queries, settings, ear)
+        while True:
+            try:
+                async with asking() as history:
+                    while True:
+                        seconds = await sitting.look(history)
+                        await asyncio.sleep(seconds)
+            except (BrokerTrouble, BrokerRefused):
+                await sitting.look(None)
+                await asyncio.sleep(JUDGING_SECONDS)
+
+
+class _Judge:
+    def __init__(self, queries: Queries, settings: Settings, ear: Ear) -> None:
+        self._queries, self._ear = queries, ear
+        self._terms, self._settings = Terms.of(settings), settings
+        self._sight, self._found = Sight(), list[Anomaly]()
+        self._first_seen = FirstSeen()
+        self._judged_at: dt.datetime | None = None
+
+    async def look(self, history: History | None) -> float:
+        """Judge, if the file is true of now. Returns the seconds until the next look."""
+        ready, now = await self._ready(), dt.datetime.now(dt.UTC)
+        blind = self._sight.look(answered=history is not None, abreast=ready, now=now)
+        if ready:
+            await self._judge(await facts(history, self._settings) if history else None)
+        if ready or blind:
+            # What was wrong when it could last be judged stays on the screen, below the reason why it may be old.
+            self._ear.judged([*blind, *self._found], self._judged_at)
+        return JUDGING_SECONDS if ready else READY_SECONDS
+
+    async def _ready(self) -> bool:
+        try:
+            known = await asyncio.to_thread(as_of, self._queries)
+        except DatabaseRefused as error:
+            self._ear.notice(str(error))
+            return False
+        return self._ear.stands.ready(known, dt.datetime.now(dt.UTC))
+
+    async def _judge(self, answers: Facts | None) -> None:
+        now = dt.datetime.now(dt.UTC)
+        try:
+            found = await asyncio.to_thread(anomalies_of, self._queries, answers, now, self._terms)
+            self._found = self._first_seen.dated(found, now) if answers else found
+        except DatabaseRefused as error:
+            self._ear.notice(str(error))
+        except Exception as error:  # noqa: BLE001 - one strange order must not end the console
+            self._ear.notice(f"what is wrong could not be judged: {type(error).__name__}: {error}")
+        else:
+            self._judged_at = now

@@ -1,0 +1,210 @@
+"""The picture as lines of text. Each is one line, cut to the width there is, and made safe to show."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from choregraphie.terminal.formats import format_count
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.analysis.steps import StepState
+from saga_monitor.console.snapshot import Picture
+from saga_monitor.console.status import Ear
+from saga_monitor.diagnosis.anomalies import Anomaly
+from saga_monitor.projection.queries import Order, Totals
+from saga_monitor.reports.report import PLACED_STATES
+from saga_monitor.text.anomaly_words import anomalies_in_words, whole_sentence
+from saga_monitor.text.freshness import is_fresh
+from saga_monitor.text.tables import STATE_STYLES, STEP_GLYPHS, flags_text, safe, took
+
+_LINK_STYLES = {"live": "bold green", "reading": "bold yellow", "connecting": "yellow", "following": "bold green"}
+_LOST = {"broker away", "no history", "database trouble"}
+_SAID_BY = {said.TYPE: said.SAID_BY for said in CHOREOGRAPHY.events}
+# The board's columns but the last, which takes what is left.
+FIXED = {"steps": 5, "state": 12, "elapsed": 8}
+
+
+def link_word(ear: Ear, now: dt.datetime) -> tuple[str, str]:
+    """How the link with the broker stands, in a word or a few: the same on every screen."""
+    word = ear.stands.word
+    if ear.stands.forsaken(ear.as_of, now) or (word in _LOST and not is_fresh(ear.as_of, now)):
+        age = f", {took((now - ear.as_of).total_seconds() * 1000)} old" if ear.as_of else ", nothing read yet"
+        return word + age, "bold red"
+    return word, _LINK_STYLES.get(word, "bold red")
+
+
+def heading(picture: Picture, link: tuple[str, str], *, paused: bool) -> Text:
+    totals = picture.totals
+    return line(
+        ("chorégraphie ", "bold"),
+        link,
+        (" · PAUSED" if paused else "", "bold yellow"),
+        (f" · {short(totals.in_flight)} in flight of {short(totals.orders)} orders", "bold"),
+        (f" · {picture.now:%H:%M:%S} UTC", "dim"),
+    )
+
+
+def rates(picture: Picture, width: int) -> Text:
+    events, orders = picture.rates
+    event_bars, order_bars = picture.sparks
+    # Two rows of bars and their figures, whatever is left for the bars.
+    fit = min(len(event_bars), max(0, (width - 34) // 2))
+    return line(
+        (event_bars[len(event_bars) - fit :], "cyan"),
+        (f" {_rate(events)} events/s   ", ""),
+        (order_bars[len(order_bars) - fit :], "magenta"),
+        (f" {_rate(orders)} orders/s", ""),
+    )
+
+
+def states(totals: Totals) -> Text:
+    shown = (
+        (f"{state} ", f"{short(totals.state(state))}  ", STATE_STYLES[state]) for state in _shown_states(totals)
+    )
+    return line(*(part for name, n, style in shown for part in ((name, "dim"), (n, f"bold {style}"))))
+
+
+def _shown_states(totals: Totals) -> list[State]:
+    """What is no order stands last, and only when there is any."""
+    return [*PLACED_STATES, *([State.UNKNOWN] if totals.state(State.UNKNOWN) else [])]
+
+
+def troubles(totals: Totals) -> Text:
+    """The figures that are not zero, the gravest first: on a narrow terminal the last ones are cut."""
+    figures = [("dead letters ever", totals.count("dead_letters"), "bold red")]
+    figures += [(flag, totals.flag(flag), "bold red") for flag in Flag]
+    figures += [("retries", totals.count("retries"), "yellow"), ("ignored", totals.ignored, "yellow")]
+    shown = [(f"{name} {short(n)}  ", style) for name, n, style in figures if n]
+    return line(*(shown or [("no dead letter, nothing stuck, no retry", "dim")]))
+
+
+def anomaly_line(anomaly: Anomaly) -> Text:
+    return line((f"{anomaly.kind.replace('_', ' ').upper()} ", "bold red"), (whole_sentence(anomaly), ""))
+
+
+def verdict(ear: Ear, now: dt.datetime) -> tuple[str, str]:
+    """How much is wrong; of a while ago, when it could not be judged since."""
+    if ear.anomalies is None or (ear.judged_at is None and not ear.anomalies):
+        return "not looked at yet", "bold yellow"
+    stale = "" if is_fresh(ear.judged_at, now) else f" at {ear.judged_at:%H:%M:%S} UTC, not looked at since"
+    if ear.anomalies:
+        return f"{anomalies_in_words(ear.anomalies)}{stale}", "bold red"
+    return (f"nothing was wrong{stale}", "bold yellow") if stale else ("nothing is wrong", "bold green")
+
+
+def cells(order: Order, now: dt.datetime, width: int) -> list[Text]:
+    """One row of the board, `width` columns in all."""
+    widths = column_widths(width)
+    state = Text(order.state, style=STATE_STYLES[order.state])
+    elapsed = Text(took(_elapsed_ms(order, now)), justify="right")
+    rest = _what_next(order, now)
+    rest.truncate(widths["waits for"], overflow="ellipsis")
+    return [safe(order.commande_id, limit=widths["order"]), step_bar(order), state, elapsed, rest]
+
+
+def column_widths(width: int) -> dict[str, int]:
+    """The columns of the board; there is one blank between two of them."""
+    spare = max(24, width - sum(FIXED.values()) - 2 * (len(FIXED) + 2))
+    # On 80 columns: an id as `passer_commande.py` makes them (20), and all of `→ notification.envoyee` (22).
+    order = min(40, max(10, spare * 5 // 11))
+    return {"order": order, **FIXED, "waits for": max(10, spare - order)}
+
+
+def step_bar(order: Order) -> Text:
+    """One glyph per step, in the order of the choreography."""
+    bar = Text()
+    for step in order.steps:
+        bar.append(*STEP_GLYPHS[step.state])
+    return bar
+
+
+def _what_next(order: Order, now: dt.datetime) -> Text:
+    """What is wrong, then what the order waits for or how it ended."""
+    shown = flags_text(order.flags)
+    for text, style in _hints(order, now):
+        shown.append("  " if shown else "").append_text(safe(text, style))
+    return shown
+
+
+def _hints(order: Order, now: dt.datetime) -> list[tuple[str, str]]:
+    hints = []
+    if not order.at_rest and order.quiet_since > now:
+        hints.append((f"retry in {took((order.quiet_since - now).total_seconds() * 1000)}", "yellow"))
+    if order.at_rest:
+        ago = took(max(0.0, (now - order.heard).total_seconds()) * 1000)
+        hints.append((f"{ago} ago", "dim"))
+    elif order.remaining:
+        more = f" +{len(order.remaining) - 1}" if len(order.remaining) > 1 else ""
+        hints.append((f"→ {order.remaining[0]}{more}", ""))
+    troubles = [(f"{order.dead_letters} dead", "red")] if order.dead_letters else []
+    troubles += [(f"{order.retries} retried", "yellow")] if order.retries else []
+    return hints[:-1] + troubles + hints[-1:] if order.at_rest else hints + troubles
+
+
+def order_heading(order: Order, now: dt.datetime) -> Text:
+    shown = line((order.commande_id, "bold"), ("  ", ""), (order.state, f"bold {STATE_STYLES[order.state]}"))
+    shown.append("  ").append_text(step_bar(order)).append(f"  {took(_elapsed_ms(order, now))}  ")
+    return shown.append_text(flags_text(order.flags))
+
+
+def step_times(order: Order) -> Text:
+    """Each step by name, with its state and what it took."""
+    shown = line()
+    for step in order.steps:
+        glyph, style = STEP_GLYPHS[step.state]
+        shown.append(f"{glyph} {step.step}", style=style)
+        shown.append(f" {took(step.duration_ms)}" if step.duration_ms is not None else "", style="bold")
+        shown.append(f" (undone in {took(step.undoing_ms)})" if _undone(step.state, step.undoing_ms) else "")
+        shown.append("   ")
+    return shown
+
+
+def waiting_line(order: Order) -> Text:
+    """What is still awaited, and of whom."""
+    if not order.remaining:
+        return line(("nothing remains", "dim"))
+    awaited = ", ".join(f"{type_} ({_SAID_BY.get(type_, '?')})" for type_ in order.remaining)
+    return line(("remains  ", "dim"), (awaited, "yellow"))
+
+
+def farewell(totals: Totals) -> Sequence[Text]:
+    """What stays on the terminal after the screen has gone."""
+    return [
+        line((f"{short(totals.orders)} orders, {short(totals.in_flight)} in flight", "bold")),
+        states(totals),
+        troubles(totals),
+    ]
+
+
+def short(number: int) -> str:
+    """A count in at most six characters: `99,999`, `250k`, `1.2M`."""
+    if number < 100_000:
+        return format_count(number)
+    return f"{number // 1000}k" if number < 1_000_000 else f"{number / 1_000_000:.1f}M"
+
+
+def stacked(lines: Sequence[Text]) -> Text:
+    """Several lines, each cut to the width there is."""
+    return Text("\n", no_wrap=True, overflow="ellipsis", end="").join(lines)
+
+
+def line(*parts: tuple[str, str]) -> Text:
+    shown = Text(no_wrap=True, overflow="ellipsis", end="")
+    for text, style in parts:
+        shown.append_text(safe(text, style))
+    return shown
+
+
+def _undone(state: StepState, undoing_ms: int | None) -> bool:
+    return state is StepState.UNDONE and undoing_ms is not None
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:5.1f}" if rate < 1000 else f"{rate / 1000:4.1f}k"
+
+
+def _elapsed_ms(order: Order, now: dt.datetime) -> float | None:
+    if order.duration_ms is not None:
+        return order.duration_ms
+    return max(0.0, (now - order.started).total_seconds() * 1000) if order.started else None

@@ -1,0 +1,153 @@
+"""What there is to show now, asked of the projection: the totals, how fast they grow, and the chosen orders."""
+
+import datetime as dt
+import itertools
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.console.sorting import Sorting
+from saga_monitor.projection.queries import DeadLetter, Event, Order, Queries, Totals
+from saga_monitor.projection.schema import moment
+from saga_monitor.projection.search_query import Only
+from saga_monitor.reports.timeline import Retry
+
+RATE_SECONDS = 10.0
+SPARKS = 24
+MOST_ORDERS = 300
+
+_BARS = "▁▂▃▄▅▆▇█"
+_NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
+
+
+class Special(StrEnum):
+    """Filters that are neither a state nor a flag."""
+
+    ALL = "all"
+    IN_FLIGHT = "in flight"
+    TROUBLED = "troubled"
+
+
+Filter = Special | State | Flag
+FILTERS: tuple[Filter, ...] = (*Special, *State, *Flag)
+
+
+@dataclass
+class Rates:
+    """How fast a total grows: now, over the last seconds, and as a row of bars, one a second."""
+
+    _seen: deque[tuple[float, int]] = field(default_factory=deque)
+    _bars: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=SPARKS + 1))
+
+    def per_second(self, total: int, seconds: float) -> float:
+        """The rate now that the total is `total`, at `seconds` of any clock that only goes forward."""
+        self._seen.append((seconds, total))
+        while len(self._seen) > 2 and seconds - self._seen[0][0] > RATE_SECONDS:
+            self._seen.popleft()
+        if self._bars and self._bars[-1][0] == int(seconds):
+            self._bars[-1] = (int(seconds), total)
+        else:
+            self._bars.append((int(seconds), total))
+        then, before = self._seen[0]
+        return max(0, total - before) / (seconds - then) if seconds > then else 0.0
+
+    def sparkline(self) -> str:
+        """One bar a second, the highest for the highest of them."""
+        points = list(self._bars)
+        grown = [
+            max(0, after - before) / max(1, then - earlier)
+            for (earlier, before), (then, after) in itertools.pairwise(points)
+        ]
+        most = max(grown, default=0)
+        bars = "".join(_BARS[round(rate / most * (len(_BARS) - 1))] if most else _BARS[0] for rate in grown)
+        return bars.rjust(SPARKS, _BARS[0])
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One moment. `rates` and `sparks`: of events, then of orders begun."""
+
+    now: dt.datetime
+    totals: Totals
+    orders: Sequence[Order]
+    rates: tuple[float, float]
+    sparks: tuple[str, str]
+
+
+@dataclass
+class Camera:
+    """Takes one picture after the other. Asking takes some milliseconds, whatever the size of the file."""
+
+    queries: Queries
+    filter: Filter = Special.ALL
+    search: str = ""
+    sorting: Sorting = field(default_factory=Sorting)
+    _events: Rates = field(default_factory=Rates)
+    _orders: Rates = field(default_factory=Rates)
+
+    def picture(self, now: dt.datetime) -> Picture:
+        totals, seconds = self.queries.totals(now), now.timestamp()
+        rates = (
+            self._events.per_second(totals.count("events"), seconds),
+            self._orders.per_second(totals.orders, seconds),
+        )
+        sparks = (self._events.sparkline(), self._orders.sparkline())
+        return Picture(now, totals, self.sorting.of(self._chosen(now), now), rates, sparks)
+
+    def _chosen(self, now: dt.datetime) -> Sequence[Order]:
+        if self.search:
+            return self.queries.found(self.search, _only(self.filter), MOST_ORDERS, now)
+        if isinstance(self.filter, State):
+            return self.queries.orders(self.filter, MOST_ORDERS, now)
+        if isinstance(self.filter, Flag):
+            return self.queries.flagged(self.filter, MOST_ORDERS, now)
+        if self.filter is Special.IN_FLIGHT:
+            return self.queries.in_flight(MOST_ORDERS, now)
+        if self.filter is Special.TROUBLED:
+            return self.queries.urgent(MOST_ORDERS, now)
+        return self._all(now)
+
+    def _all(self, now: dt.datetime) -> Sequence[Order]:
+        # A third at most for what is wrong, so that what goes well can still be followed.
+        chosen = {order.commande_id: order for order in self.queries.urgent(MOST_ORDERS // 3, now)}
+        for more in (self.queries.in_flight(MOST_ORDERS, now), self.queries.orders(None, MOST_ORDERS, now)):
+            for order in more:
+                chosen.setdefault(order.commande_id, order)
+        return list(chosen.values())[:MOST_ORDERS]
+
+
+def _only(chosen: Filter) -> Only:
+    if isinstance(chosen, State):
+        return Only(state=chosen)
+    if isinstance(chosen, Flag):
+        return Only(flag=chosen)
+    return Only(in_flight=chosen is Special.IN_FLIGHT, troubled=chosen is Special.TROUBLED)
+
+
+@dataclass(frozen=True)
+class Story:
+    """One order and all that was heard of it."""
+
+    order: Order
+    events: Sequence[Event]
+    retries: Sequence[Retry]
+    dead_letters: Sequence[DeadLetter]
+
+
+def story(queries: Queries, commande_id: str, now: dt.datetime) -> Story | None:
+    """The order of that id, or None."""
+    order = queries.order(commande_id, now)
+    if order is None:
+        return None
+    rows = queries.ask(
+        "SELECT service, event_id, attempt, at, next, detail, source FROM retries"
+        ' WHERE commande_id = ? ORDER BY "offset"',
+        commande_id,
+    )
+    retries = [
+        Retry(service, event_id, attempt, moment(at) or _NEVER, moment(next_), detail, source)
+        for service, event_id, attempt, at, next_, detail, source in rows
+    ]
+    return Story(order, queries.events(commande_id), retries, queries.dead_letters(commande_id))

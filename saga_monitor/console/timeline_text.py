@@ -1,0 +1,52 @@
+"""The words on the branches of a timeline: one event, one retry, one dead letter."""
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from saga_monitor.diagnosis.wording import because
+from saga_monitor.projection.queries import DeadLetter
+from saga_monitor.reports.timeline import Node, Retry, Timeline
+from saga_monitor.text.tables import safe, took
+
+_TONES = {"step": ("●", "green"), "end": ("★", "bold green"), "undoing": ("↩", "blue"), "refusal": ("✗", "red")}
+
+
+def node_text(node: Node) -> Text:
+    """`+0.4 s ● paiement.effectue 200 ms · a note`."""
+    glyph, style = _TONES[node.tone]
+    text = Text().append(_offset(node.since_start_ms), style="dim")
+    text.append(f" {glyph} ", style=style).append_text(safe(node.event.type, "bold"))
+    if node.took_ms is not None:
+        text.append(f"  {took(node.took_ms)}")
+    if node.event.note:
+        text.append("  ").append_text(safe(node.event.note, "italic", limit=200))
+    if node.cause_unheard:
+        text.append("  its cause was not heard", style="dim")
+    return text
+
+
+def retry_text(retry: Retry) -> Text:
+    back = f"; the next at {retry.next:%H:%M:%S} UTC" if retry.next else ""
+    # When it comes back stands before the reason: that is long, and the end of the line is cut.
+    text = Text().append(f"⟳ {retry.service}: try {retry.attempt} failed{back}", style="yellow")
+    return text.append_text(safe(f" ({retry.detail})" if retry.detail else "", limit=200))
+
+
+def dead_text(letter: DeadLetter) -> Text:
+    text = Text().append(f"☠ set aside at {letter.service}: ", style="bold red")
+    return text.append_text(safe(because(letter.reason, letter.detail), limit=250))
+
+
+def after_the_tree(grown: Timeline) -> Iterator[Text]:
+    """What belongs under no event that was heard, and how much was left out."""
+    yield from map(retry_text, grown.retries)
+    yield from map(dead_text, grown.dead_letters)
+    if grown.left_out:
+        yield Text(f"… {grown.left_out} more events: `python -m saga_monitor show` has them all", style="dim")
+
+
+def _offset(ms: int | None) -> str:
+    if ms is None:
+        return f"{'no time':>9}"
+    return f"+{took(ms)}".rjust(9)

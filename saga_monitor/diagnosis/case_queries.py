@@ -1,0 +1,238 @@
+"""What the projection holds about trouble: the orders to look at, and what is known around each of them."""
+
+import datetime as dt
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.events_of_saga import Heard, Hearing
+from saga_monitor.analysis.interventions import answered, is_among, is_over
+from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.diagnosis.causes import Dead, Retried, Voice
+from saga_monitor.projection import sampling
+from saga_monitor.projection.counters import REASONS, Spread, spread
+from saga_monitor.projection.indexes import has
+from saga_monitor.projection.queries import Order, Queries
+from saga_monitor.projection.sampling import NOT_SENT_BACK, Marks
+from saga_monitor.projection.schema import instant, moment
+
+# More than a person can read; what lies beyond is counted, not looked at.
+LOOKED_AT = 500
+_BEGINNING_OF_TIME = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_LETTERS = (
+    'SELECT commande_id, service, event_id, type, reason, detail, at, source, state, "offset"'
+    " FROM dead_letters AS letter LEFT JOIN orders USING (commande_id)"
+)
+_LETTERS_AT = f'{_LETTERS} WHERE "offset" IN (SELECT value FROM json_each(?)) ORDER BY "offset" DESC'  # noqa: S608 - a constant
+_LETTERS_OF_ORDERS = (
+    f"{_LETTERS} WHERE commande_id IN (SELECT value FROM json_each(?)) AND {NOT_SENT_BACK}"  # noqa: S608 - constants
+    ' ORDER BY "offset"'
+)
+_FLAGGED = (Flag.CONTRADICTION, Flag.NOT_ALLOWED, Flag.REPEATED_ORDER, Flag.INTERVENTION)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One order and everything that was heard of it; of retries and dead letters, those not answered since, nor
+    sent back.
+
+    `alike`: how many more wait just as this one does, and were not looked at.
+    """
+
+    order: Order
+    heard: Hearing
+    retried: tuple[Retried, ...]
+    dead: tuple[Dead, ...]
+    alike: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A word by somebody else's exchange."""
+
+    exchange: str
+    type: str
+    source: str
+    commande_id: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Skew:
+    """`effect`'s clock is behind `cause`'s by `worst_ms` or more; one order that shows it, and when last."""
+
+    cause: str
+    effect: str
+    worst_ms: int
+    commande_id: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter, with its order's id when it has one; it stands for so many more that are `alike`."""
+
+    commande_id: str | None
+    dead: Dead
+    alike: int
+    offset: int
+
+
+def cases(queries: Queries, silent_for: float, now: dt.datetime, marks: Marks) -> list[Case]:
+    """The orders that may be in trouble: flagged, in flight and silent for that long (s), or known to be retried.
+
+    Of very many a few of each kind are looked at, and stand for the others: of those that wait for the same,
+    the ones that `marks` do not part.
+    """
+    flagged = {order.commande_id: order for flag in _FLAGGED for order in queries.flagged(flag, LOOKED_AT, now)}
+    until = now - dt.timedelta(seconds=silent_for)
+    alike = sampling.waiting(queries, until, now, marks, flagged, LOOKED_AT)
+    return _with_evidence(queries, flagged | _orders(queries, alike, now), alike)
+
+
+def case(queries: Queries, commande_id: str, now: dt.datetime) -> Case | None:
+    """That order, troubled or not."""
+    order = queries.order(commande_id, now)
+    return _with_evidence(queries, {commande_id: order})[0] if order else None
+
+
+def flagged_beyond(queries: Queries, looked_at: Iterable[Case], since: dt.datetime) -> dict[Flag, int]:
+    """How many flagged orders were heard since then beside these: all of them before those that were looked at."""
+    seen: dict[Flag, list[Order]] = {flag: [] for flag in _FLAGGED}
+    for case in looked_at:
+        for flag in seen.keys() & set(case.order.flags):
+            seen[flag].append(case.order)
+    return {
+        flag: _heard_before(queries, flag, min(order.last_offset for order in orders), since)
+        if len(orders) >= LOOKED_AT
+        else 0
+        for flag, orders in seen.items()
+    }
+
+
+def _heard_before(queries: Queries, flag: Flag, offset: int, since: dt.datetime) -> int:
+    question = f"SELECT count(*) FROM orders WHERE {has(flag)} AND last_offset < ? AND heard >= ?"  # noqa: S608
+    return int(queries.ask(question, offset, instant(since))[0][0])
+
+
+def voices(queries: Queries) -> dict[str, Voice]:
+    rows = queries.ask('SELECT service, "offset", at FROM voices')
+    return {service: Voice(offset, moment(at) or _BEGINNING_OF_TIME) for service, offset, at in rows}
+
+
+def strangers(queries: Queries, since: dt.datetime) -> list[Stranger]:
+    rows = queries.ask(
+        "SELECT exchange, type, source, commande_id, at FROM strangers"
+        ' WHERE at >= ? ORDER BY "offset" DESC LIMIT ?',
+        instant(since),
+        LOOKED_AT,
+    )
+    return [
+        Stranger(exchange, type_, source, id_, moment(at) or since) for exchange, type_, source, id_, at in rows
+    ]
+
+
+def skews(queries: Queries, since: dt.datetime) -> list[Skew]:
+    rows = queries.ask(
+        "SELECT cause, effect, worst_ms, commande_id, at FROM skews WHERE at >= ? ORDER BY worst_ms DESC",
+        instant(since),
+    )
+    return [Skew(cause, effect, ms, id_, moment(at) or since) for cause, effect, ms, id_, at in rows]
+
+
+def newest_dead_letters(
+    queries: Queries, service: str, count: int | None, since: dt.datetime = _BEGINNING_OF_TIME
+) -> list[Letter]:
+    """The `count` newest of a service, or all since then; of very many, some of each reason."""
+    alike = sampling.letters(queries, service, since, -1 if count is None else count, REASONS, LOOKED_AT)
+    rows = queries.ask(_LETTERS_AT, json.dumps(list(alike)))
+    return [Letter(row[0], _letter(row), alike[row[-1]], row[-1]) for row in rows]
+
+
+def retries_under_way(queries: Queries, service: str, since: dt.datetime) -> int:
+    """How many of a service's messages may wait for another try: of the newest retries, those due since then."""
+    ((known,),) = queries.ask(
+        'SELECT count(*) FROM (SELECT * FROM retries ORDER BY "offset" DESC LIMIT 10000)'
+        " WHERE service = ? AND max(coalesce(next, at), at) >= ?",
+        service,
+        instant(since),
+    )
+    return int(known)
+
+
+def step_spreads(queries: Queries) -> dict[str, Spread]:
+    """How long each step and each undoing took, by the name of its counters (`step.stock`, `undo.stock`)."""
+    rows = queries.ask("SELECT name, value FROM counters WHERE name GLOB 'step*' OR name GLOB 'undo*'")
+    names = [f"{kind}.{service}" for kind in ("step", "undo") for service in CHOREOGRAPHY.services]
+    return {name: spread(dict(rows), name) for name in names}
+
+
+def _orders(queries: Queries, ids: Iterable[str], now: dt.datetime) -> dict[str, Order]:
+    numbers = queries.ask(
+        "SELECT number FROM orders WHERE commande_id IN (SELECT value FROM json_each(?))", json.dumps(list(ids))
+    )
+    return {order.commande_id: order for order in queries.numbered([number for (number,) in numbers], now)}
+
+
+def _with_evidence(
+    queries: Queries, orders: Mapping[str, Order], alike: Mapping[str, int] | None = None
+) -> list[Case]:
+    ids = json.dumps(list(orders))
+    events = _events(queries, ids)
+    retried, dead = _retried(queries, ids), _dead(queries, ids)
+    found = []
+    for id_, order in orders.items():
+        heard = Hearing(events[id_])
+        over = answered(heard)
+        found.append(
+            Case(
+                order,
+                heard,
+                tuple(one for one in retried[id_] if not is_among(over, one)),
+                tuple(one for one in dead[id_] if not is_among(over, one)),
+                (alike or {}).get(id_, 0),
+            )
+        )
+    return found
+
+
+def _events(queries: Queries, ids: str) -> dict[str, list[Heard]]:
+    events: dict[str, list[Heard]] = defaultdict(list)
+    for id_, event_id, type_, service, time, cause, modele, nothing, offset, source in queries.ask(
+        "SELECT commande_id, id, type, service, time, causationid, modele, undid_nothing,"
+        ' "offset", source FROM events'
+        " WHERE commande_id IN (SELECT value FROM json_each(?))",
+        ids,
+    ):
+        events[id_].append(
+            Heard(event_id, type_, service, moment(time), cause, modele, bool(nothing), offset, source)
+        )
+    return events
+
+
+def _retried(queries: Queries, ids: str) -> dict[str, list[Retried]]:
+    found: dict[str, list[Retried]] = defaultdict(list)
+    for id_, service, event_id, attempt, next_, detail, source in queries.ask(
+        "SELECT commande_id, service, event_id, attempt, next, detail, source FROM retries"
+        ' WHERE commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset"',
+        ids,
+    ):
+        found[id_].append(Retried(service, event_id, attempt, moment(next_), detail, source))
+    return found
+
+
+def _dead(queries: Queries, ids: str) -> dict[str, list[Dead]]:
+    found: dict[str, list[Dead]] = defaultdict(list)
+    for row in queries.ask(_LETTERS_OF_ORDERS, ids):
+        found[row[0]].append(_letter(row))
+    return found
+
+
+def _letter(row: tuple[Any, ...]) -> Dead:
+    _, service, event_id, type_, reason, detail, at, source, state, _ = row
+    over = state == State.COMPENSATED and is_over(type_)
+    then = moment(at) or _BEGINNING_OF_TIME
+    return Dead(service, event_id, type_, reason, detail, then, over, source)

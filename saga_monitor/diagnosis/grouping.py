@@ -1,0 +1,51 @@
+"""Anomalies of one kind, at one service, for one reason, taken together: an outage is one line, not thousands."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from saga_monitor.diagnosis.anomalies import Anomaly, Kind
+
+# An order's id is an example, for whoever wants to look.
+EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`count`: of everything that is wrong so, looked at or not. `sentence` is the first one's.
+
+    `letters`: the offsets of dead letters, as examples too.
+    """
+
+    kind: Kind
+    service: str | None
+    reason: str
+    count: int
+    orders: tuple[str, ...]
+    since: dt.datetime | None
+    sentence: str
+    letters: tuple[int, ...] = ()
+
+
+def how_many(anomalies: Iterable[Anomaly]) -> int:
+    """How many things are wrong: the one number that every screen, command and metric shows."""
+    return sum(anomaly.count for anomaly in anomalies)
+
+
+def grouped(anomalies: Iterable[Anomaly]) -> list[Group]:
+    """In the order of the first of each."""
+    groups: dict[tuple[Kind, str | None, str], list[Anomaly]] = defaultdict(list)
+    for anomaly in anomalies:
+        groups[anomaly.kind, anomaly.service, anomaly.reason].append(anomaly)
+    return [_group(group) for group in groups.values()]
+
+
+def _group(anomalies: list[Anomaly]) -> Group:
+    first = anomalies[0]
+    orders = tuple(dict.fromkeys(a.commande_id for a in anomalies if a.commande_id))[:EXAMPLES]
+    since = min((anomaly.since for anomaly in anomalies if anomaly.since), default=None)
+    letters = tuple(a.letter for a in anomalies if a.letter is not None)[:EXAMPLES]
+    return Group(
+        first.kind, first.service, first.reason, how_many(anomalies), orders, since, first.sentence, letters
+    )

@@ -1,0 +1,46 @@
+"""What an order waits for: which service must say what, in answer to which event. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.events_of_saga import Heard, Hearing
+from saga_monitor.analysis.saga_state import State
+from saga_monitor.projection.counters import awaited_services
+
+_SAID_BY = {said.TYPE: said.SAID_BY for said in CHOREOGRAPHY.events}
+_UNDONE = {step.undone.TYPE for step in CHOREOGRAPHY.undoings if step.undone}
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """`service` has not said `awaited`. `called`: the event that asks it to, when that was heard."""
+
+    service: str
+    awaited: str
+    called: Heard | None
+    undoing: bool
+
+
+def waits(state: State, at_rest: bool, remaining: Sequence[str], heard: Hearing) -> list[Wait]:
+    """What the order waits for now: one answer until the decision, after it all that are missing."""
+    found = []
+    for service in awaited_services(state, at_rest, remaining):
+        awaited = next(type_ for type_ in remaining if _SAID_BY.get(type_) == service)
+        found.append(Wait(service, awaited, _called(service, awaited, state, heard), awaited in _UNDONE))
+    return found
+
+
+def _called(service: str, awaited: str, state: State, heard: Hearing) -> Heard | None:
+    decisions = [CHOREOGRAPHY.cancelled, CHOREOGRAPHY.created]
+    if state is State.COMPLETED and not heard.doomed:
+        decisions.reverse()
+    if heard.said(decisions[0]) and awaited not in {decision.TYPE for decision in decisions}:
+        answering = CHOREOGRAPHY.reaction(service, decisions[0].TYPE)
+        if answering and awaited in {said.TYPE for said in answering.says}:
+            return heard.first(decisions[0])
+    causes = [r for r in CHOREOGRAPHY.heard_by(service) if awaited in {said.TYPE for said in r.says}]
+    # The beginning is the least telling of several causes: it was heard first, and answered by others. The most
+    # telling is one that has no other answer.
+    causes.sort(key=lambda reaction: (reaction.hears is CHOREOGRAPHY.starts, len(reaction.says)))
+    return heard.first(*(reaction.hears for reaction in causes))

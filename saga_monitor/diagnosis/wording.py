@@ -1,0 +1,75 @@
+"""Why a message is a dead letter, in words for a person who does not read our code. Pure."""
+
+import datetime as dt
+import re
+
+from choregraphie.terminal.formats import format_duration
+
+_BECAUSE = {
+    "exhausted": "every try failed",
+    "delivery_limit": "it came again and again and was never settled",
+    "unreadable": "it cannot be read",
+    "invalid": "it is not as its type must be",
+    "unknown_type": "its type is not heard there",
+    "unknown_version": "its version is not known there",
+    "subject_mismatch": "it speaks of more than one order",
+    "wrong_sender": "it came from somebody who may not say it",
+    "id_collision": "its id is that of another message",
+    "too_large": "it is too large",
+    "rejected": "it was refused",
+    "expired": "it waited for too long",
+    "maxlen": "its queue was full",
+}
+# What a worker says of a field: where it is, and the reader's own name for what is wrong (`delivery.py`).
+_FIELD = re.compile(r"([^\s:]+): ([a-z0-9]+(?:_[a-z0-9]+)*)")
+_PLACES = {"envelope": "the message", "data": "its data"}
+_WRONG = {
+    "missing": "is missing",
+    "model_type": "is not a JSON object",
+    "model_attributes_type": "is not a JSON object",
+    "string_type": "is not a text",
+    "string_too_short": "is too short",
+    "string_too_long": "is too long",
+    "string_pattern_mismatch": "holds a character that it may not",
+    "literal_error": "is none of the values that it may have",
+    "int_type": "is not a whole number",
+    "int_parsing": "is not a whole number",
+    "int_from_float": "is not a whole number",
+    "greater_than": "is too small",
+    "greater_than_equal": "is too small",
+    "less_than": "is too large",
+    "less_than_equal": "is too large",
+    "finite_number": "is not a number",
+    "decimal_type": "is not a number",
+    "decimal_parsing": "is not a number",
+    "decimal_max_places": "has too many decimals",
+    "decimal_max_digits": "has too many digits",
+    "decimal_whole_digits": "has too many digits",
+    "rfc3339_time": "is not a time",
+    "datetime_type": "is not a time",
+    "datetime_parsing": "is not a time",
+    "datetime_from_date_parsing": "is not a time",
+    "timezone_aware": "is a time without a zone",
+    "json_media_type": "is not JSON",
+    "utf8_charset": "names another charset than UTF-8",
+    "binary_data": "is not read: an event's data is JSON",
+}
+
+
+def because(reason: str, detail: str) -> str:
+    """A dead letter's reason, with its detail; one that no program of ours gives stands for itself."""
+    more = _plain(detail[:200]) if reason == "invalid" else detail[:200]
+    return f"{_BECAUSE.get(reason, reason)}{f' ({more})' if more else ''}"
+
+
+def _plain(detail: str) -> str:
+    told = _FIELD.fullmatch(detail)
+    if told is None:
+        return detail
+    place, wrong = told.groups()
+    return f"{_PLACES.get(place, place)} {_WRONG.get(wrong, 'is wrong')}"
+
+
+def span(time: dt.timedelta) -> str:
+    """A time as every screen shows it."""
+    return format_duration(time.total_seconds() * 1000)

@@ -1,0 +1,1 @@
+"""The monitor's database: the history written into tables, and the queries over them."""

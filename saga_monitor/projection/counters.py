@@ -1,0 +1,129 @@
+"""Totals for the metrics: most of them only grow, whatever an order comes to later. Pure."""
+
+import json
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from choregraphie import Reason
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.saga_state import Progress, State, StepState
+from saga_monitor.records.parser import DeadEntry, Record, RetriedEntry
+
+# Upper bounds of the classes of durations (ms), from a fast step to one that waits for a person.
+BOUNDS_MS = (
+    *(5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000),
+    *(300_000, 900_000, 3_600_000, 21_600_000, 86_400_000),
+)
+
+OUTCOMES = {State.COMPLETED: "completed", State.COMPENSATED: "compensated"}
+_UNDECIDED = {State.NEW, State.RUNNING, State.FAILED}
+_CREATED = {StepState.DONE, StepState.UNDONE}
+_CANCELLED = {State.COMPENSATING, State.COMPENSATED}
+# A reason is a label of a metric, and what a header says must not make new ones without end.
+REASONS = frozenset({*(reason.value for reason in Reason), "delivery_limit", "rejected", "expired", "maxlen"})
+_SAID_BY = {said.TYPE: said.SAID_BY for said in CHOREOGRAPHY.events}
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Durations by class: how many fell in each of `BOUNDS_MS` and beyond, and their sum (ms)."""
+
+    counts: tuple[int, ...]
+    sum_ms: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts)
+
+    def p99_ms(self) -> int | None:
+        """The bound that 99 % of them do not exceed; None of none, the last bound for those beyond all."""
+        rank = self.total - self.total // 100
+        for bound, count in zip(BOUNDS_MS, self.counts, strict=False):
+            rank -= count
+            if rank <= 0:
+                return bound if self.total else None
+        return BOUNDS_MS[-1]
+
+
+def of_records(records: Iterable[Record]) -> Counter[str]:
+    """What these entries add."""
+    tally: Counter[str] = Counter()
+    for record in records:
+        if isinstance(record, RetriedEntry):
+            tally[f"retried.{record.service}"] += 1
+        elif isinstance(record, DeadEntry):
+            tally[f"dead_at.{record.service}.{bounded(record.reason)}"] += 1
+    return tally
+
+
+def of_order(was: Sequence[Any] | None, progress: Progress) -> Iterator[tuple[str, int]]:
+    """What an order adds that was judged so, before (as the file keeps it) and now."""
+    if progress.state is not State.UNKNOWN and (not was or was[0] == State.UNKNOWN):
+        yield "started", 1
+    for name in awaited_services(progress.state, progress.at_rest, progress.remaining):
+        yield f"at_step.{name}", 1
+    if was:
+        for name in awaited_services(State(was[0]), bool(was[2]), json.loads(was[4])):
+            yield f"at_step.{name}", -1
+    state_was, steps_was = (was[0], was[3]) if was else (None, [])
+    yield from _steps_took({step: (ms, back) for step, _, ms, back, _ in steps_was}, progress)
+    yield from _ended(state_was, {step: state for step, state, *_ in steps_was}, progress)
+
+
+def _steps_took(
+    before: Mapping[str, tuple[int | None, int | None]], progress: Progress
+) -> Iterator[tuple[str, int]]:
+    for step in progress.steps:
+        ms, back = before.get(step.step, (None, None))
+        yield from _took("step", step.step, ms, step.duration_ms)
+        yield from _took("undo", step.step, back, step.undoing_ms)
+
+
+def _ended(state_was: str | None, steps_was: Mapping[str, str], progress: Progress) -> Iterator[tuple[str, int]]:
+    created = any(step.step == CHOREOGRAPHY.decider and step.state in _CREATED for step in progress.steps)
+    if created and steps_was.get(CHOREOGRAPHY.decider) not in _CREATED:
+        yield "finished.completed", 1
+    if progress.state is State.COMPENSATED and state_was != State.COMPENSATED:
+        yield "finished.compensated", 1
+    if progress.state in _CANCELLED and state_was not in _CANCELLED:
+        yield "compensations", 1
+    if progress.state != state_was and progress.state in OUTCOMES:
+        yield from _took("order", OUTCOMES[progress.state], None, progress.duration_ms)
+
+
+def left_out(steps: Iterable[Sequence[Any]], state: str, duration_ms: int | None) -> Counter[str]:
+    """How many times of one order a wrong clock keeps from being known; `steps` as the file keeps them."""
+    counts = Counter(f"left_out.{step[0]}" for step in steps if step[-1])
+    if counts and duration_ms is None and state in OUTCOMES:
+        counts["left_out.order"] += 1
+    return counts
+
+
+def awaited_services(state: State, at_rest: bool, remaining: Sequence[str]) -> list[str]:
+    """The services whose turn it is: one until the decision, after it all that have not answered it."""
+    if at_rest:
+        return []
+    now = remaining[:1] if state in _UNDECIDED or CHOREOGRAPHY.cancelled.TYPE in remaining[:1] else remaining
+    return list(dict.fromkeys(_SAID_BY[type_] for type_ in now if type_ in _SAID_BY))
+
+
+def spread(counts: Mapping[str, int], name: str) -> Spread:
+    """The durations kept under `name` (`step.stock`, `undo.stock`, `order.completed`) among the counters."""
+    kind, _, of = name.partition(".")
+    found = tuple(counts.get(f"{name}.{number}", 0) for number in range(len(BOUNDS_MS) + 1))
+    return Spread(found, counts.get(f"{kind}_sum.{of}", 0))
+
+
+def bounded(reason: str) -> str:
+    return reason if reason in REASONS else "other"
+
+
+def _took(kind: str, name: str, before: int | None, ms: int | None) -> Iterator[tuple[str, int]]:
+    # Counted once, when it is first known: a total that shrinks would look like a restart.
+    if before is None and ms is not None:
+        # The first bound that is not below it; past the last, the class of all that took longer.
+        yield f"{kind}.{name}.{bisect_left(BOUNDS_MS, ms)}", 1
+        yield f"{kind}_sum.{name}", ms

@@ -1,0 +1,48 @@
+"""The lock beside the monitor's file: one process writes it at a time, whatever the path that leads to it."""
+
+import contextlib
+import fcntl
+import os
+from enum import StrEnum
+from pathlib import Path
+
+from choregraphie import DatabaseRefused
+
+
+class Writer(StrEnum):
+    """Who writes a file: something that stays, or a command that is done soon."""
+
+    MONITOR = "monitor"
+    COMMAND = "command"
+
+
+def locked(path: Path, as_: Writer) -> int | None:
+    """The lock's file, locked; None while another process holds it."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise _unlockable(path, error) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    except OSError as error:
+        os.close(lock)
+        raise _unlockable(path, error) from None
+    # On a full disk the word is missing: it is for those who wait, and the lock holds without it.
+    with contextlib.suppress(OSError):
+        os.ftruncate(lock, 0)
+        os.write(lock, as_.encode())
+    return lock
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
+def _unlockable(path: Path, error: OSError) -> DatabaseRefused:
+    return DatabaseRefused(f"{path}: {error.strerror}; it is the lock of the file SAGA_MONITOR_DATABASE names")

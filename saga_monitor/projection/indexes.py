@@ -1,0 +1,44 @@
+"""By what the orders are found: an index for every list that a screen shows, so that none reads the whole table.
+
+Only the first three hold every order; the others hold what is in flight, is urgent, or has a flag. The columns
+after those that a list is sorted by are there so that a filter and a count read the index alone.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+
+from saga_monitor.analysis.saga_state import Flag, State
+
+# The orders but for demands to cancel what nobody has placed: anybody may make those without end.
+PLACED = f"state != '{State.UNKNOWN}'"
+
+_INDEXES = (
+    "orders_recent ON orders (last_offset)",
+    f"orders_placed ON orders (last_offset) WHERE {PLACED}",
+    "orders_by_state ON orders (state, last_offset)",
+    "orders_in_flight ON orders (last_offset) WHERE at_rest = 0",
+    "orders_silent ON orders (quiet_since, commande_id, state) WHERE at_rest = 0",
+    "orders_urgent ON orders (last_offset, at_rest, quiet_since) WHERE urgent = 1",
+)
+
+
+def has(flag: Flag) -> str:
+    """The condition, in SQL, that an order was judged to have `flag`: word for word that of the flag's indexes."""
+    return f"""instr(flags, '"{flag}"') > 0"""
+
+
+def of_flag(flag: Flag) -> str:
+    """The index of the orders with `flag`, by last sign of life."""
+    return f"orders_{flag.lower()}"
+
+
+def index(connection: sqlite3.Connection) -> None:
+    """Make them all, within the caller's transaction."""
+    for definition in (*_INDEXES, *_of_flags()):
+        connection.execute(f"CREATE INDEX {definition}")
+
+
+def _of_flags() -> Iterator[str]:
+    # A flag may be rare among many orders with another: each has its own. STUCK is not kept: it needs a clock.
+    for flag in (flag for flag in Flag if flag is not Flag.STUCK):
+        yield f"{of_flag(flag)} ON orders (last_offset, state, at_rest) WHERE {has(flag)}"

@@ -1,0 +1,222 @@
+"""Takes records into the tables: keeps them, judges again the orders they touch, and moves the totals."""
+
+import json
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from saga_monitor.analysis.saga_state import Flag, Heard, Progress, Retried, SetAside, State, judge
+from saga_monitor.projection import counters, durations, search, signals, time_series
+from saga_monitor.projection.dead_letters import keep_copies
+from saga_monitor.projection.schema import EPOCH, ORDER_COLUMNS, instant, moment
+from saga_monitor.projection.unknown_events import keep_unknown
+from saga_monitor.projection.writer import keep
+from saga_monitor.records.parser import IgnoredEntry, Record, SaidEntry
+
+# Orders that a person should look at first, besides those that are stuck.
+_URGENT = {Flag.INTERVENTION, Flag.CONTRADICTION}
+
+# An update rather than a replacement: only the indexes of what has changed are written.
+_KEEP_ORDER = "INSERT INTO orders VALUES ({}) ON CONFLICT (number) DO UPDATE SET {}".format(  # noqa: S608
+    ", ".join("?" for _ in ORDER_COLUMNS),
+    ", ".join(f"{name} = excluded.{name}" for name in ORDER_COLUMNS[2:]),
+)
+
+
+@dataclass(slots=True)
+class _Order:
+    """What is known of one order that this batch touches."""
+
+    number: int | None = None
+    events: list[Heard] = field(default_factory=list)
+    set_aside: list[SetAside] = field(default_factory=list)
+    retried: list[Retried] = field(default_factory=list)
+    heard: int = 0
+    waits_until: int = 0
+    last_offset: int = 0
+    last_type: str = ""
+    last_event_offset: int = -1
+    named: list[str] = field(default_factory=list)
+    was: Any = None  # state, flags, at_rest, steps, remaining, started, duration_ms, as they were
+
+
+def take_in(connection: sqlite3.Connection, records: Sequence[Record]) -> list[str]:
+    """Within the caller's transaction; returns the ids of the orders touched, in the order of the records."""
+    orders = _touched(records)
+    ids = json.dumps(list(orders))
+    _load_rows(connection, ids, orders)
+    numbered = _numbered(connection, orders)
+    counts = keep(connection, records, {id_: order.number or 0 for id_, order in orders.items()})
+    _load_events(connection, numbered)
+    _load_troubles(connection, ids, orders)
+    seen, took = time_series.heard_in(records), Counter[durations.Took]()
+    rows, found = [], {}
+    for commande_id, order in orders.items():
+        if order.events:
+            progress = judge(order.events, order.set_aside, order.retried)
+            rows.append(_row(commande_id, order, progress))
+            counts.update(_moved(order, progress))
+            for name, value in counters.of_order(order.was, progress):
+                counts[name] += value
+            seen.update(_seen(order, progress))
+            took.update(_took(order, progress))
+            began = progress.started or moment(order.heard) or EPOCH
+            found[order.number or 0] = search.Findable(commande_id, began.date(), tuple(order.named))
+    connection.executemany(_KEEP_ORDER, rows)
+    add(connection, counts)
+    durations.keep(connection, took)
+    time_series.keep(connection, seen)
+    search.keep(connection, found)
+    _keep_beside(connection, records, orders)
+    return list(orders)
+
+
+def _keep_beside(connection: sqlite3.Connection, records: Sequence[Record], orders: dict[str, _Order]) -> None:
+    """Keep what is told beside the orders."""
+    keep_unknown(connection, records)
+    keep_copies(connection, records)
+    signals.keep(connection, records, {id_: order.events for id_, order in orders.items()})
+
+
+def add(connection: sqlite3.Connection, counts: Counter[str]) -> None:
+    """Move the totals, within the caller's transaction."""
+    connection.executemany(
+        "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
+        [(name, value) for name, value in counts.items() if value],
+    )
+
+
+def _touched(records: Iterable[Record]) -> dict[str, _Order]:
+    orders: dict[str, _Order] = defaultdict(_Order)
+    for record in records:
+        if not isinstance(record, IgnoredEntry) and record.commande_id is not None:
+            order = orders[record.commande_id]
+            order.last_offset = record.offset
+            order.heard = max(order.heard, instant(record.at) or 0)
+            order.named += record.named if isinstance(record, SaidEntry) else ()
+    return dict(orders)
+
+
+def _numbered(connection: sqlite3.Connection, orders: dict[str, _Order]) -> dict[int, _Order]:
+    """Number the orders that have none yet: in the order of their beginning, so that neighbours stay together."""
+    (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM orders").fetchone()
+    for order in orders.values():
+        if order.number is None:
+            last += 1
+            order.number = last
+    return {order.number: order for order in orders.values() if order.number is not None}
+
+
+def _load_rows(connection: sqlite3.Connection, ids: str, orders: dict[str, _Order]) -> None:
+    found = connection.execute(
+        "SELECT commande_id, number, heard, state, flags, at_rest, steps, remaining, started, duration_ms"
+        " FROM orders WHERE commande_id IN (SELECT value FROM json_each(?))",
+        (ids,),
+    )
+    for commande_id, number, heard, state, flags, at_rest, steps, *rest in found:
+        order = orders[commande_id]
+        order.number, order.heard = number, max(order.heard, heard)
+        order.was = (state, json.loads(flags), at_rest, json.loads(steps), *rest)
+
+
+def _load_events(connection: sqlite3.Connection, orders: dict[int, _Order]) -> None:
+    found = connection.execute(
+        'SELECT number, id, type, service, time, causationid, modele, undid_nothing, "offset", source FROM said'
+        " WHERE number IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(orders)),),
+    )
+    for number, id_, type_, service, time, causationid, modele, nothing, offset, source in found:
+        order = orders[number]
+        heard = Heard(id_, type_, service, moment(time), causationid, modele, bool(nothing), offset, source)
+        order.events.append(heard)
+        if offset > order.last_event_offset:
+            order.last_event_offset, order.last_type = offset, type_
+
+
+def _load_troubles(connection: sqlite3.Connection, ids: str, orders: dict[str, _Order]) -> None:
+    dead = connection.execute(
+        'SELECT commande_id, service, event_id, reason, type, "offset", source, at FROM dead_letters'
+        " WHERE commande_id IN (SELECT value FROM json_each(?))",
+        (ids,),
+    )
+    for commande_id, *letter, at in dead:
+        order = orders[commande_id]
+        order.set_aside.append(SetAside(*letter))
+        order.heard = max(order.heard, at)
+    retried = connection.execute(
+        'SELECT commande_id, service, event_id, "offset", source, at, next FROM retries'
+        " WHERE commande_id IN (SELECT value FROM json_each(?))",
+        (ids,),
+    )
+    for commande_id, service, event_id, offset, source, at, next_ in retried:
+        order = orders[commande_id]
+        order.retried.append(Retried(service, event_id, offset, source))
+        order.heard = max(order.heard, at)
+        order.waits_until = max(order.waits_until, next_ or 0)
+
+
+def _row(commande_id: str, order: _Order, progress: Progress) -> tuple[object, ...]:
+    return (
+        order.number,
+        commande_id,
+        progress.state,
+        json.dumps(progress.flags),
+        progress.at_rest,
+        bool(_URGENT.intersection(progress.flags)),
+        json.dumps(steps_of(progress)),
+        json.dumps(progress.remaining),
+        instant(progress.started),
+        order.heard,
+        max(order.heard, order.waits_until),
+        progress.duration_ms,
+        order.last_type,
+        order.last_offset,
+        len(order.retried),
+        len(order.set_aside),
+    )
+
+
+def _moved(order: _Order, progress: Progress) -> Counter[str]:
+    """By how much this order moves the totals."""
+    moved = counted(progress.state, progress.flags, progress.at_rest, json.dumps(progress.remaining))
+    if order.was:
+        state, flags, at_rest, steps, remaining, _, duration_ms = order.was
+        moved.subtract(counted(state, flags, at_rest, remaining))
+        moved.subtract(counters.left_out(steps, state, duration_ms))
+    moved.update(counters.left_out(steps_of(progress), progress.state, progress.duration_ms))
+    return moved
+
+
+def steps_of(progress: Progress) -> list[tuple[Any, ...]]:
+    """The steps as the file keeps them."""
+    return [(s.step, s.state, s.duration_ms, s.undoing_ms, s.left_out) for s in progress.steps]
+
+
+def counted(state: str, flags: Iterable[str], at_rest: bool, remaining: str) -> Counter[str]:
+    """What an order that stands so counts for in the totals."""
+    if state == State.UNKNOWN:
+        return Counter([f"state.{state}"])  # counted apart: it is no order
+    counts = Counter([f"state.{state}", "orders", *(f"flag.{flag}" for flag in flags)])
+    counts["at_rest"] = int(at_rest)
+    counts.update(time_series.awaited(at_rest, remaining))
+    return counts
+
+
+def _seen(order: _Order, progress: Progress) -> time_series.Seen:
+    """By how much this order moves the minutes."""
+    seen = Counter(time_series.part_of(progress.state, instant(progress.started), progress.duration_ms))
+    if order.was:
+        state, *_, started, duration_ms = order.was
+        seen.subtract(time_series.part_of(state, started, duration_ms))
+    return seen
+
+
+def _took(order: _Order, progress: Progress) -> Counter[durations.Took]:
+    """By how much this order moves the durations."""
+    took = Counter(durations.part_of([(s.step, s.duration_ms) for s in progress.steps], progress.duration_ms))
+    if order.was:
+        steps, *_, duration_ms = order.was[3:]
+        took.subtract(durations.part_of([(step, ms) for step, _, ms, *_ in steps], duration_ms))
+    return took

@@ -1,0 +1,127 @@
+"""A few of each kind out of very many, and how many of each there are: an outage hides nothing that is smaller."""
+
+import datetime as dt
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.interventions import GIVEN_UP
+from saga_monitor.projection.queries import Queries
+from saga_monitor.projection.schema import instant
+
+_One = TypeVar("_One", str, int)
+
+# Orders that stand alike are one kind, and of each the longest silent come first: one of every kind, then a second
+# of every kind, and so on. Counted apart from being placed: one window for both takes twice as long.
+_WAITING = """
+WITH waiting AS (
+    SELECT commande_id, quiet_since, (quiet_since >= ?2) || ' ' || {bands}state || remaining || CASE
+        WHEN dead_letters = 0 THEN ''
+        ELSE (
+            SELECT group_concat(DISTINCT service || (reason IN (SELECT value FROM json_each(?4))))
+            FROM dead_letters AS letter WHERE letter.commande_id = orders.commande_id
+        )
+    END AS kind
+    FROM orders WHERE at_rest = 0 AND (quiet_since < ?1 OR quiet_since >= ?2)
+        AND commande_id NOT IN (SELECT value FROM json_each(?3))
+), kinds AS (
+    SELECT kind, count(*) AS many FROM waiting GROUP BY kind
+), placed AS (
+    SELECT commande_id, kind, row_number() OVER (PARTITION BY kind ORDER BY quiet_since) AS place FROM waiting
+), first AS (
+    SELECT * FROM placed WHERE place <= ?5 ORDER BY place, kind LIMIT ?5
+) SELECT commande_id, kind, many - place FROM first JOIN kinds USING (kind) ORDER BY place, kind
+"""
+_REFUSALS = {reaction.refusal.TYPE for reaction in CHOREOGRAPHY.reactions if reaction.refusal}
+# Nothing shows that a `letter` was sent back: its message was not tried again since, nor given up once more, nor
+# answered. A refusal is no such answer: it is said in place of one when the message is set aside.
+_SINCE = 'later.service = letter.service AND later."offset" > letter."offset" AND later.{id} = letter.event_id'
+_SAME = " AND later.source = letter.source"
+# The index is named: the planner may take the one by service, and walk through a whole outage for each letter.
+NOT_SENT_BACK = """
+NOT EXISTS (
+    SELECT 1 FROM retries AS later WHERE later.commande_id = letter.commande_id AND {same}
+) AND NOT EXISTS (
+    SELECT 1 FROM dead_letters AS later INDEXED BY dead_letters_of_order
+    WHERE later.commande_id = letter.commande_id AND {same} AND later.reason IN ({given_up})
+) AND NOT EXISTS (
+    SELECT 1 FROM events AS later
+    WHERE later.commande_id = letter.commande_id AND {answer} AND later.type NOT IN ({refusals})
+)
+""".format(  # noqa: S608 - words of ours and nobody's text
+    same=_SINCE.format(id="event_id") + _SAME,
+    answer=_SINCE.format(id="causationid"),
+    given_up=", ".join(f"'{reason}'" for reason in sorted(GIVEN_UP)),
+    refusals=", ".join(f"'{type_}'" for type_ in sorted(_REFUSALS)),
+)
+# The newest of a queue, by their reasons; those that no program of ours gives are one kind.
+_LETTERS = f"""
+WITH there AS (
+    SELECT "offset", CASE WHEN reason IN (SELECT value FROM json_each(?4)) THEN reason ELSE '' END AS kind
+    FROM dead_letters AS letter WHERE service = ?1 AND at > ?2 AND {NOT_SENT_BACK} ORDER BY "offset" DESC LIMIT ?3
+), kinds AS (
+    SELECT kind, count(*) AS many FROM there GROUP BY kind
+), placed AS (
+    SELECT "offset", kind, row_number() OVER (PARTITION BY kind ORDER BY "offset" DESC) AS place FROM there
+), first AS (
+    SELECT * FROM placed WHERE place <= ?5 ORDER BY place, kind LIMIT ?5
+) SELECT "offset", kind, many - place FROM first JOIN kinds USING (kind) ORDER BY place, kind
+"""  # noqa: S608 - constants
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What parts orders that wait for the same: the moments and the offsets between which each was last heard."""
+
+    moments: Sequence[dt.datetime] = ()
+    offsets: Sequence[int] = ()
+
+
+def waiting(
+    queries: Queries,
+    until: dt.datetime,
+    now: dt.datetime,
+    marks: Marks,
+    but_for: Iterable[str],
+    limit: int,
+) -> dict[str, int]:
+    """Orders silent since before `until` or known to wait for another try, and how many more each stands for.
+
+    `but_for`: orders not to be counted.
+    """
+    # Numbers of ours and nobody's text; the marks are bound.
+    bands = _band("heard", 6, len(marks.moments)) + _band(
+        "last_offset", 6 + len(marks.moments), len(marks.offsets)
+    )
+    rows = queries.ask(
+        _WAITING.format(bands=bands),
+        instant(until),
+        instant(now),
+        json.dumps(list(but_for)),
+        json.dumps(sorted(GIVEN_UP)),
+        limit,
+        *map(instant, marks.moments),
+        *marks.offsets,
+    )
+    return _standing_for(rows)
+
+
+def letters(
+    queries: Queries, service: str, since: dt.datetime, count: int, reasons: Collection[str], limit: int
+) -> dict[int, int]:
+    """Of a service's `count` newest letters (-1: of all) those since then, and how many more each stands for."""
+    rows = queries.ask(_LETTERS, service, instant(since), count, json.dumps(sorted(reasons)), limit)
+    return _standing_for(rows)
+
+
+def _band(column: str, first: int, many: int) -> str:
+    """In SQL, how many of the values bound from `first` on are beyond the column's."""
+    return f"({' + '.join(['0', *(f'({column} < ?{first + number})' for number in range(many))])}) || ' ' || "
+
+
+def _standing_for(rows: Sequence[tuple[Any, ...]]) -> dict[_One, int]:
+    """The last one of each kind stands for all of the kind that come after it."""
+    last = {kind: one for one, kind, _ in rows}
+    return {one: left if last[kind] == one else 0 for one, kind, left in rows}

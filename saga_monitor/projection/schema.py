@@ -1,0 +1,202 @@
+"""The monitor's file: its tables, how it is opened, and how it is known for what it is."""
+
+import datetime as dt
+import sqlite3
+from pathlib import Path
+
+from choregraphie import DatabaseRefused
+from saga_monitor.projection import search
+from saga_monitor.projection.indexes import index
+
+# "CHOR" in the file's header, so that another program's file is never written to.
+APPLICATION_ID = 0x43484F52
+# Raised with every change of the tables or of the judgement: the stream rebuilds what an older version kept.
+VERSION = 12
+BUSY_SECONDS = 5.0
+# Room for the pages that a batch touches, whatever the size of the file; memory stays flat.
+CACHE_KIB = 16_000
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+
+_TABLES = """
+CREATE TABLE position (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    first_offset INTEGER, first_hash BLOB,      -- the oldest entry seen: which stream this is
+    last_offset INTEGER, last_hash BLOB,        -- the last entry dealt with
+    caught_up_at INTEGER,                       -- when the live monitor last found nothing more to read
+    shift INTEGER NOT NULL DEFAULT 0,           -- added to this stream's offsets: another was read before it
+    began_at INTEGER                            -- the number of the first entry that was ever read
+);
+INSERT INTO position (one) VALUES (1);
+
+-- In the order of one order's events, so that judging it again is one short range; and by its number, not its
+-- id, so that orders of the same hour lie together: with random ids every event would touch a page of its own.
+CREATE TABLE said (
+    number INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
+    service TEXT NOT NULL, source TEXT NOT NULL, time INTEGER, causationid TEXT,
+    modele TEXT, undid_nothing INTEGER NOT NULL, raison TEXT, "offset" INTEGER NOT NULL,
+    PRIMARY KEY (number, id, source, type)      -- an id is unique with its source alone
+) WITHOUT ROWID;
+CREATE VIEW events AS
+    SELECT commande_id, id, type, service, source, time, causationid, modele, undid_nothing, raison, "offset"
+    FROM said JOIN orders USING (number);
+
+CREATE TABLE retries (
+    "offset" INTEGER PRIMARY KEY, commande_id TEXT, service TEXT NOT NULL, event_id TEXT,
+    attempt INTEGER NOT NULL, at INTEGER NOT NULL, next INTEGER, detail TEXT NOT NULL, source TEXT NOT NULL
+);
+CREATE INDEX retries_of_order ON retries (commande_id);
+
+CREATE TABLE dead_letters (
+    "offset" INTEGER PRIMARY KEY, commande_id TEXT, service TEXT NOT NULL, event_id TEXT, type TEXT,
+    reason TEXT NOT NULL, detail TEXT NOT NULL, at INTEGER NOT NULL, source TEXT NOT NULL
+);
+CREATE INDEX dead_letters_of_order ON dead_letters (commande_id);
+CREATE INDEX dead_letters_of_service ON dead_letters (service, "offset");
+
+-- The first bytes of the newest dead letters, and their headers as JSON.
+CREATE TABLE copies (
+    "offset" INTEGER PRIMARY KEY, body BLOB NOT NULL, size INTEGER NOT NULL, headers TEXT NOT NULL,
+    routing_key TEXT NOT NULL
+);
+
+-- Its indexes: indexes.py.
+CREATE TABLE orders (
+    number INTEGER PRIMARY KEY, commande_id TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL, flags TEXT NOT NULL, at_rest INTEGER NOT NULL, urgent INTEGER NOT NULL,
+    steps TEXT NOT NULL, remaining TEXT NOT NULL,
+    started INTEGER,
+    heard INTEGER NOT NULL,                     -- when it last gave a sign
+    quiet_since INTEGER NOT NULL,               -- the same, or later: until when it was known to wait in a retry
+    duration_ms INTEGER, last_type TEXT NOT NULL, last_offset INTEGER NOT NULL,
+    retries INTEGER NOT NULL, dead_letters INTEGER NOT NULL
+);
+
+-- How many orders, and how many of each step, took how long.
+CREATE TABLE times (
+    series TEXT NOT NULL, ms INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (series, ms)
+) WITHOUT ROWID;
+
+-- Kept by difference, so that totals never count a million rows.
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+
+-- What the charts are drawn from. `minute`: whole minutes since 1970.
+CREATE TABLE minutes (
+    minute INTEGER NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (minute, name)
+) WITHOUT ROWID;
+
+-- Words that came by somebody else's exchange: the newest, for a person to look at.
+CREATE TABLE strangers (
+    "offset" INTEGER PRIMARY KEY, exchange TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL,
+    commande_id TEXT NOT NULL, at INTEGER NOT NULL
+);
+-- Events of types and versions that the choreography does not know: the newest, each with its order.
+CREATE TABLE unknown (
+    "offset" INTEGER PRIMARY KEY, commande_id TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL,
+    time INTEGER, at INTEGER
+);
+CREATE INDEX unknown_of_order ON unknown (commande_id);
+-- Pairs of speakers whose clocks put an effect before its cause, and by how much at the worst.
+CREATE TABLE skews (
+    cause TEXT NOT NULL, effect TEXT NOT NULL, worst_ms INTEGER NOT NULL, count INTEGER NOT NULL,
+    commande_id TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (cause, effect)
+) WITHOUT ROWID;
+-- What the stream lost before it was read: see gaps.py. "offset" is the stream's own.
+CREATE TABLE gaps (
+    number INTEGER PRIMARY KEY, noticed_at INTEGER NOT NULL, loss TEXT NOT NULL, lost INTEGER,
+    "offset" INTEGER NOT NULL, after INTEGER, until INTEGER, acknowledged INTEGER NOT NULL DEFAULT 0
+);
+-- When each speaker was last heard.
+CREATE TABLE voices (
+    service TEXT PRIMARY KEY, "offset" INTEGER NOT NULL, at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- The alerts that are open. Not forgotten with the rest: nobody wants to be told again.
+CREATE TABLE IF NOT EXISTS alerts (
+    key TEXT PRIMARY KEY, alert TEXT NOT NULL,
+    opened_at INTEGER NOT NULL, told_at INTEGER NOT NULL, seen_at INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+ORDER_COLUMNS = (
+    *("number", "commande_id", "state", "flags", "at_rest", "urgent", "steps", "remaining", "started", "heard"),
+    *("quiet_since", "duration_ms", "last_type", "last_offset", "retries", "dead_letters"),
+)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file at `path`, made with its folder when there is none.
+
+    Raises DatabaseRefused when it cannot be opened, is another program's, or of another version.
+    """
+    if path.exists() and not path.is_file():
+        raise DatabaseRefused(f"{path}: not a file; SAGA_MONITOR_DATABASE names the monitor's file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    except OSError as error:
+        raise DatabaseRefused(f"{path}: {error.strerror}") from None
+    except sqlite3.Error as error:
+        raise refused(path, error) from None
+    try:
+        _prepare(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise refused(path, error) from None
+    except DatabaseRefused:
+        connection.close()
+        raise
+    return connection
+
+
+def refused(path: Path, error: sqlite3.Error) -> DatabaseRefused:
+    return DatabaseRefused(f"{path}: {error}; SAGA_MONITOR_DATABASE names the monitor's file")
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    # Before anything is changed: a foreign file must be left as it was found.
+    if _version(connection, path) is None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        if _version(connection, path) is None:  # somebody else may have been faster
+            _create(connection)
+        connection.execute("COMMIT")
+    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    # The stream can say everything again, so a commit need not wait for the disk.
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int | None:
+    """Ours, or None when the file is new. Raises DatabaseRefused for any other."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application == APPLICATION_ID and version == VERSION:
+        return VERSION
+    if application == APPLICATION_ID:
+        raise DatabaseRefused(
+            f"{path}: written by another version of the monitor; delete it, the stream rebuilds it"
+        )
+    if tables or application or version:
+        raise DatabaseRefused(f"{path}: not a monitor's file; choose another with SAGA_MONITOR_DATABASE")
+    return None
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    for statement in _TABLES.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+    index(connection)
+    search.create(connection)
+    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version={VERSION}")
+
+
+def instant(time: dt.datetime | None) -> int | None:
+    """How the file keeps a time: microseconds since 1970, UTC."""
+    return None if time is None else (time - EPOCH) // _MICROSECOND
+
+
+def moment(kept: int | None) -> dt.datetime | None:
+    return None if kept is None else EPOCH + kept * _MICROSECOND

@@ -1,0 +1,84 @@
+"""The world at an earlier time: what had been said up to then, judged again in a file of its own.
+
+An event belongs to the past by its own time; one without a time was said after whatever stands before it in the
+stream. What a bad entry was worth ignoring for is not dated, so the past has no such counts; and of orders that
+have been pruned it knows nothing.
+"""
+
+import datetime as dt
+import heapq
+import itertools
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from saga_monitor.analysis.saga_state import Heard
+from saga_monitor.projection.schema import connect, instant, moment, refused
+from saga_monitor.projection.search import values_in
+from saga_monitor.projection.store import Mark, Store
+from saga_monitor.records.parser import DeadEntry, Record, RetriedEntry, SaidEntry
+
+_BATCH = 5000
+_LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@contextmanager
+def world_at(database: Path, at: dt.datetime) -> Iterator[Path]:
+    """A projection of what the one in `database` holds that was said up to `at`. It lasts as long as the block.
+
+    Raises DatabaseRefused when either cannot be used.
+    """
+    with tempfile.TemporaryDirectory(prefix="choregraphie-") as folder:
+        path = Path(folder) / "past.sqlite3"
+        with closing(Store(path)) as store, closing(connect(database)) as connection:
+            records = _records(connection, at)
+            try:
+                while batch := list(itertools.islice(records, _BATCH)):
+                    store.apply(batch, Mark(batch[0].offset, b""), Mark(batch[-1].offset, b""))
+            except sqlite3.Error as error:
+                raise refused(database, error) from error
+        yield path
+
+
+def _records(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
+    tables = (_said(connection, at), _retried(connection, at), _dead(connection, at))
+    return heapq.merge(*tables, key=lambda record: record.offset)
+
+
+def _said(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
+    found = connection.execute(
+        "SELECT commande_id, id, type, service, source, time, causationid, modele, undid_nothing, raison,"
+        ' "offset", (SELECT text FROM search WHERE search.rowid = number) FROM said JOIN orders USING (number)'
+        ' ORDER BY "offset"'
+    )
+    before = _LONG_AGO
+    for id_, event_id, type_, service, source, time, cause, modele, nothing, raison, offset, text in found:
+        before = moment(time) or before
+        if before <= at:
+            heard = Heard(event_id, type_, service, moment(time), cause, modele, bool(nothing), offset, source)
+            # Not kept event by event: an order is found by what was named of it up to now.
+            yield SaidEntry(offset, id_, heard, source, raison, before, named=values_in(text or ""))
+
+
+def _retried(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
+    found = connection.execute(
+        'SELECT "offset", commande_id, service, event_id, attempt, at, next, detail, source FROM retries'
+        ' WHERE at <= ? ORDER BY "offset"',
+        (instant(at),),
+    )
+    for offset, id_, service, event_id, attempt, then, next_, detail, source in found:
+        said_at = moment(then) or _LONG_AGO
+        yield RetriedEntry(offset, id_, service, event_id, attempt, said_at, moment(next_), detail, source)
+
+
+def _dead(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
+    found = connection.execute(
+        'SELECT "offset", commande_id, service, event_id, type, reason, detail, at, source FROM dead_letters'
+        ' WHERE at <= ? ORDER BY "offset"',
+        (instant(at),),
+    )
+    for offset, id_, service, event_id, type_, reason, detail, then, source in found:
+        set_aside_at = moment(then) or _LONG_AGO
+        yield DeadEntry(offset, id_, service, event_id, type_, reason, detail, set_aside_at, source)

@@ -1,0 +1,220 @@
+"""The projection on disk: what was heard, where each order stands, how far the stream was read.
+
+They change together, in one transaction per batch, so a killed monitor goes on exactly where it stopped.
+"""
+
+import contextlib
+import datetime as dt
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from choregraphie import DatabaseRefused
+from saga_monitor.projection.file_identity import Change, FileChanged, Identity, is_damage, reopened, rescue
+from saga_monitor.projection.file_lock import Writer, is_at, locked
+from saga_monitor.projection.gaps import Gap, Loss, keep_gap
+from saga_monitor.projection.projection import take_in
+from saga_monitor.projection.schema import connect, instant, moment, refused
+from saga_monitor.records.parser import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One entry of the stream, by which it can be recognised."""
+
+    offset: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far the stream was read, and which stream it was.
+
+    `as_of`: when what is known was true. `shift`: what the file adds to an offset of this stream; of a stream of
+    which nothing was read yet, the number of the next entry.
+    """
+
+    first: Mark | None = None
+    last: Mark | None = None
+    caught_up_at: dt.datetime | None = None
+    as_of: dt.datetime | None = None
+    shift: int = 0
+
+
+__all__ = ["Mark", "Position", "Store", "Writer"]
+
+
+class Store:
+    """The file, open for writing. One process at a time: see `acquire`."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises DatabaseRefused when the file cannot be used."""
+        self.path = path
+        self._connection, self._identity = connect(path), Identity(path)
+        self._lock_file: int | None = None
+        # A batch is applied on a thread of its own; closing waits for it.
+        self._busy = threading.Lock()
+
+    def acquire(self, as_: Writer = Writer.MONITOR) -> bool:
+        """Become the file's writer; False while another process is. The lock ends with its process.
+
+        Raises DatabaseRefused when the lock beside the file cannot be used.
+        """
+        if self._lock_file is None:
+            self._lock_file = locked(self._lock, as_)
+        return self._lock_file is not None
+
+    def writer(self) -> Writer:
+        """What the file's writer is, or was last: asked while another process is."""
+        try:
+            return Writer(self._lock.read_text())
+        except (OSError, ValueError):
+            return Writer.MONITOR
+
+    @property
+    def _lock(self) -> Path:
+        # Two paths that lead to one file have one lock.
+        return Path(f"{self.path.resolve()}.lock")
+
+    def close(self) -> None:
+        with self._busy:
+            self._connection.close()
+            self._unlock()
+
+    def renew(self, change: Change) -> str:
+        """Open the file again after `change`; returns what that means, for a person.
+
+        What was damaged is copied as far as it is whole, else begun anew. The lock is to be acquired again.
+        Raises DatabaseRefused when that cannot be done.
+        """
+        with self._busy:
+            try:
+                whole = change is not Change.DAMAGED or rescue(self._connection, self.path)
+            except (OSError, sqlite3.Error) as error:
+                raise DatabaseRefused(f"{self.path} {change.value}, and cannot be mended: {error}") from error
+            if change is not Change.UNLOCKED:
+                found = reopened(self.path, self._connection, self._identity)
+                self._connection, self._identity = found
+            self._unlock()
+        if change is Change.DAMAGED:
+            aside = f"the damaged one is kept as {self.path}.damaged"
+            return f"what it held was saved; {aside}" if whole else f"it is built anew from the stream; {aside}"
+        if change is Change.UNLOCKED:
+            return "it is locked again, or another monitor writes it now"
+        return "it is built anew from the stream"
+
+    def _unlock(self) -> None:
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    def _check(self) -> None:
+        """Raises FileChanged."""
+        change = self._identity.change()
+        if change is None and self._lock_file is not None and not is_at(self._lock_file, self._lock):
+            change = Change.UNLOCKED
+        if change is not None:
+            raise FileChanged(self.path, change)
+
+    def position(self) -> Position:
+        """Raises DatabaseRefused when the file cannot be read."""
+        self._check()
+        try:
+            row = self._connection.execute(
+                "SELECT first_offset, first_hash, last_offset, last_hash, caught_up_at, shift,"
+                " (SELECT heard FROM orders ORDER BY last_offset DESC LIMIT 1) FROM position"
+            ).fetchone()
+        except sqlite3.Error as error:
+            raise refused(self.path, error) from error
+        return Position(
+            first=None if row[0] is None else Mark(row[0], row[1]),
+            last=None if row[2] is None else Mark(row[2], row[3]),
+            caught_up_at=moment(row[4]),
+            as_of=moment(max(row[4] or 0, row[6] or 0) or None),
+            shift=row[5],
+        )
+
+    def gaps(self) -> int:
+        """How often something was lost before it was read. Raises DatabaseRefused when the file cannot be read."""
+        try:
+            return int(self._connection.execute("SELECT count(*) FROM gaps").fetchone()[0])
+        except sqlite3.Error as error:
+            raise refused(self.path, error) from error
+
+    def leave_stream(self, now: dt.datetime) -> None:
+        """Keep what is known, and read the stream that took the place of the one that was read from its start."""
+        position = self.position()
+        with self.transaction() as connection:
+            connection.execute(
+                "UPDATE position SET shift=shift + last_offset + 1, first_offset=NULL, first_hash=NULL,"
+                " last_offset=NULL, last_hash=NULL, caught_up_at=NULL"
+            )
+            keep_gap(connection, Gap(now, Loss.REPLACED, None, 0, position.as_of, None))
+
+    def recognise(self, first: Mark) -> None:
+        """Keep `first` as the stream's oldest entry: what lay before it was trimmed."""
+        with self.transaction() as connection:
+            connection.execute("UPDATE position SET first_offset=?, first_hash=?", (first.offset, first.hash))
+
+    def caught_up(self, now: dt.datetime) -> None:
+        """Note that there was nothing more to read at `now`."""
+        with self.transaction() as connection:
+            connection.execute("UPDATE position SET caught_up_at=?", (instant(now),))
+
+    def apply(
+        self,
+        records: Sequence[Record],
+        first: Mark,
+        last: Mark,
+        caught_up_at: dt.datetime | None = None,
+        *,
+        shift: int = 0,
+        gap: Gap | None = None,
+    ) -> list[str]:
+        """Take `records` in, and the position that they end at. Returns the ids of the orders touched.
+
+        `caught_up_at`: everything that was said before then has been read with them. `gap`: what is missing
+        before them.
+        """
+        with self.transaction() as connection:
+            touched = take_in(connection, records)
+            if gap is not None:
+                keep_gap(connection, gap)
+            connection.execute(
+                "UPDATE position SET first_offset=coalesce(first_offset, ?),"
+                " first_hash=coalesce(first_hash, ?), last_offset=?, last_hash=?,"
+                " caught_up_at=coalesce(?, caught_up_at), shift=?, began_at=coalesce(began_at, ?)",
+                (
+                    *(first.offset, first.hash, last.offset, last.hash),
+                    *(instant(caught_up_at), shift, first.offset + shift),
+                ),
+            )
+        return touched
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process is the file's writer."""
+        return self._lock_file is not None
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing. Raises DatabaseRefused when the file cannot be written."""
+        with self._busy:
+            self._check()
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._connection
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    # Of a full disk SQLite has rolled back by itself; a commit that failed leaves it to us.
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                if is_damage(error):
+                    raise FileChanged(self.path, Change.DAMAGED) from error
+                raise refused(self.path, error) from error

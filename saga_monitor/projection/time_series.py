@@ -1,0 +1,100 @@
+"""What each minute saw: orders started and settled, how long they took, events, retries, dead letters.
+
+An order's part in it is kept by difference, like the totals: when it is judged again, what it counted for before
+is taken back, so the charts of a rebuilt projection are the same as those of one that grew.
+"""
+
+import json
+import math
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from saga_monitor.analysis.saga_state import State
+from saga_monitor.projection.schema import instant
+from saga_monitor.records.parser import DeadEntry, Record, RetriedEntry, SaidEntry
+
+MINUTE_US = 60_000_000
+# A duration is kept as the eighth of a doubling that it falls in: at most 9 % off, some dozen rows a minute.
+_PER_DOUBLING = 8
+_TOOK = "took."
+_OUTCOMES = {State.COMPLETED: "completed", State.COMPENSATED: "compensated"}
+
+Seen = Counter[tuple[int, str]]
+
+
+def heard_in(records: Iterable[Record]) -> Seen:
+    """What these entries add, each in the minute it tells of."""
+    names = {SaidEntry: "said", RetriedEntry: "retries", DeadEntry: "dead_letters"}
+    return Counter(
+        ((instant(record.at) or 0) // MINUTE_US, f"said.{record.heard.type}")
+        if isinstance(record, SaidEntry)
+        else ((instant(record.at) or 0) // MINUTE_US, names[type(record)])
+        for record in records
+        if isinstance(record, SaidEntry | RetriedEntry | DeadEntry)
+    )
+
+
+def part_of(state: str, started_us: int | None, duration_ms: int | None) -> Iterator[tuple[int, str]]:
+    """What an order that stands so counts for."""
+    if started_us is None or state == State.UNKNOWN:
+        return
+    yield started_us // MINUTE_US, "started"
+    if state in _OUTCOMES:
+        # Where a wrong clock hides when it was settled, it counts in the minute in which it began.
+        settled = (started_us + (duration_ms or 0) * 1000) // MINUTE_US
+        yield settled, _OUTCOMES[State(state)]
+        if duration_ms is not None:
+            yield settled, f"{_TOOK}{bucket(duration_ms)}"
+
+
+def keep(connection: sqlite3.Connection, seen: Seen) -> None:
+    """Add `seen` within the caller's transaction."""
+    connection.executemany(
+        "INSERT INTO minutes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
+        [(minute, name, value) for (minute, name), value in seen.items() if value],
+    )
+
+
+def seen_between(connection: sqlite3.Connection, first: int, after: int, step: int) -> dict[int, dict[str, int]]:
+    """From minute `first` to before minute `after`, by spans of `step` minutes: each span's counts by name."""
+    found = connection.execute(
+        "SELECT (minute - :first) / :step, name, sum(value) FROM minutes"
+        " WHERE minute >= :first AND minute < :after GROUP BY 1, 2",
+        {"first": first, "after": after, "step": step},
+    )
+    spans: dict[int, dict[str, int]] = {}
+    for span, name, value in found:
+        spans.setdefault(span, {})[name] = value
+    return spans
+
+
+def bucket(ms: int) -> int:
+    """Which class of durations `ms` belongs to."""
+    return round(_PER_DOUBLING * math.log2(max(ms, 0) + 1))
+
+
+def bucket_ms(number: int) -> float:
+    """The duration that stands for a class."""
+    return float(2 ** (number / _PER_DOUBLING) - 1)
+
+
+def percentiles(counts: Mapping[str, int], hundredths: Sequence[int]) -> list[float | None]:
+    """The percentiles (ms) of the durations among one span's `counts`; None where nothing settled."""
+    took = sorted((int(name.removeprefix(_TOOK)), n) for name, n in counts.items() if name.startswith(_TOOK))
+    total = sum(n for _, n in took)
+    return [_at(took, math.ceil(total * hundredth / 100)) for hundredth in hundredths]
+
+
+def _at(took: Sequence[tuple[int, int]], rank: int) -> float | None:
+    for number, count in took:
+        rank -= count
+        if rank <= 0:
+            return bucket_ms(number)
+    return None
+
+
+def awaited(at_rest: bool, remaining: str) -> Iterator[str]:
+    """The counters of what an order waits for, from its `remaining` as the file keeps it."""
+    if not at_rest:
+        yield from (f"awaited.{type_}" for type_ in json.loads(remaining))

@@ -1,0 +1,98 @@
+"""Keeps what was heard in the tables, each thing once, and counts what was new."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from saga_monitor.analysis.interventions import back_at
+from saga_monitor.projection import counters
+from saga_monitor.projection.schema import instant
+from saga_monitor.records.parser import DeadEntry, IgnoredEntry, Record, RetriedEntry, SaidEntry
+
+
+def keep(connection: sqlite3.Connection, records: Sequence[Record], numbers: Mapping[str, int]) -> Counter[str]:
+    """Within the caller's transaction; `numbers`: of every order that an event is about."""
+    counts = Counter(f"ignored.{record.why}" for record in records if isinstance(record, IgnoredEntry))
+    counts.update(counters.of_records(records))
+    counts.update(_keep_said(connection, [r for r in records if isinstance(r, SaidEntry)], numbers))
+    counts.update(_keep_retried(connection, [r for r in records if isinstance(r, RetriedEntry)]))
+    counts.update(_keep_dead(connection, [r for r in records if isinstance(r, DeadEntry)]))
+    return counts
+
+
+def _keep_said(
+    connection: sqlite3.Connection, said: Sequence[SaidEntry], numbers: Mapping[str, int]
+) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for type_, records in _by_type(said):
+        before = connection.total_changes
+        connection.executemany(
+            "INSERT OR IGNORE INTO said VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_event_row(record, numbers[record.commande_id]) for record in records],
+        )
+        counts[f"said.{type_}"] = connection.total_changes - before
+    counts["events"] = counts.total()
+    counts["duplicates"] = len(said) - counts["events"]
+    return counts
+
+
+def _by_type(said: Iterable[SaidEntry]) -> Iterable[tuple[str, list[SaidEntry]]]:
+    groups: dict[str, list[SaidEntry]] = {}
+    for record in said:
+        groups.setdefault(record.heard.type, []).append(record)
+    return groups.items()
+
+
+def _event_row(record: SaidEntry, number: int) -> tuple[object, ...]:
+    heard = record.heard
+    return (
+        number,
+        heard.id,
+        heard.type,
+        heard.service,
+        record.source,
+        instant(heard.time),
+        heard.causationid,
+        heard.modele,
+        heard.nothing,
+        record.raison,
+        record.offset,
+    )
+
+
+def _keep_retried(connection: sqlite3.Connection, retried: Sequence[RetriedEntry]) -> Counter[str]:
+    connection.executemany(
+        "INSERT OR IGNORE INTO retries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                r.offset,
+                r.commande_id,
+                r.service,
+                r.event_id,
+                r.attempt,
+                instant(r.at),
+                _next(r),
+                r.detail,
+                r.source,
+            )
+            for r in retried
+        ],
+    )
+    return Counter({"retries": len(retried)})
+
+
+def _next(record: RetriedEntry) -> int | None:
+    return None if record.next is None else instant(back_at(record.next, record.at))
+
+
+def _keep_dead(connection: sqlite3.Connection, dead: Sequence[DeadEntry]) -> Counter[str]:
+    connection.executemany(
+        "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (d.offset, d.commande_id, d.service, d.event_id, d.type, d.reason, d.detail, instant(d.at), d.source)
+            for d in dead
+        ],
+    )
+    return Counter({"dead_letters": len(dead)}) + Counter(
+        f"dead.{counters.bounded(record.reason)}" for record in dead
+    )

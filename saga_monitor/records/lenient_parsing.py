@@ -1,0 +1,96 @@
+"""What may still be read of a message when the rest of it is bad, or is not for us. Nothing here raises."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from choregraphie.messaging import HistoryEntry
+from choregraphie.saga.envelope import MAX_BODY_BYTES
+from choregraphie.saga.rfc3339 import read_time
+
+# What is kept of a message that was set aside.
+START_BYTES = 4096
+MOST_HEADERS = 50
+
+_Short = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class _AboutData(BaseModel):
+    commande_id: _Short
+
+
+class About(BaseModel):
+    """What may still be read of a message that was set aside."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    id: _Short | None = None
+    type: _Short | None = None
+    source: Any = None
+    time: Any = None
+    data: _AboutData | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The first bytes of a message, how many it has in all, and its headers as JSON has them."""
+
+    start: bytes
+    size: int
+    headers: Mapping[str, Any]
+    routing_key: str
+
+
+def message(entry: HistoryEntry) -> Message:
+    """What is kept of `entry` as it was sent."""
+    names = sorted(entry.headers)[:MOST_HEADERS]
+    headers = {text(name): _header(entry.headers[name]) for name in names}
+    return Message(entry.body[:START_BYTES], len(entry.body), headers, text(entry.routing_key))
+
+
+def _header(value: object) -> Any:
+    if isinstance(value, bool | int) or value is None:
+        return value
+    return text(value) if isinstance(value, str | bytes) else text(str(value))
+
+
+def about(body: bytes) -> About:
+    if len(body) > MAX_BODY_BYTES:
+        return About()
+    try:
+        return About.model_validate_json(body)
+    except (ValidationError, RecursionError):
+        return About()
+
+
+def text(value: object) -> str:
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    text = value if isinstance(value, str) else ""
+    # A lone surrogate cannot be stored.
+    return text[:500].encode(errors="replace").decode()
+
+
+def time_of(value: object) -> dt.datetime | None:
+    try:
+        return utc(read_time(text(value), dt.UTC))
+    except ValueError:
+        return None
+
+
+def utc(time: dt.datetime | None) -> dt.datetime | None:
+    """`time` in UTC; None where there is none, or at the ends of the calendar, where it has no UTC."""
+    if time is None:
+        return None
+    try:
+        return time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
+    except OverflowError:
+        return None
+
+
+def said_at(entry: HistoryEntry) -> dt.datetime | None:
+    """When an entry says that it was said: by its properties, else by its own words."""
+    return utc(entry.timestamp) or time_of(about(entry.body).time)

@@ -1,0 +1,222 @@
+"""From a stream entry to a record: said, retried, set aside, or ignored and counted.
+
+Nothing here raises for what an entry holds.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from choregraphie.messaging import HistoryEntry
+from choregraphie.saga.envelope import MAX_BODY_BYTES, Envelope, Head, Said
+from choregraphie.saga.registry import adapter
+from choregraphie.saga.topology import (
+    ATTEMPT_HEADER,
+    DETAIL_HEADER,
+    NEXT_HEADER,
+    REASON_HEADER,
+    dlx,
+    events,
+    retry,
+)
+from contracts.choreography import CHOREOGRAPHY
+from contracts.registry import EVENTS
+from saga_monitor.analysis.events_of_saga import LONGEST_UNANSWERED, Heard
+from saga_monitor.records.lenient_parsing import Message, about, message, text, time_of, utc
+from saga_monitor.records.timestamps import Dating
+
+_RETRIES = {retry(service): service for service in CHOREOGRAPHY.services}
+_DEAD = {dlx(service): service for service in CHOREOGRAPHY.services}
+# A dead letter made by the broker, not by a service, and the name of the commonest cause.
+_BROKERS_OWN = ("x-first-death-reason", "x-death")
+_CRASH_LOOP = "delivery_limit"
+# Why an event of a type or version outside the choreography is kept out.
+UNKNOWN = "unknown"
+_UNDONE = {step.undone.TYPE for step in CHOREOGRAPHY.undoings if step.undone}
+
+
+@dataclass(frozen=True, slots=True)
+class SaidEntry:
+    """An event, by its speaker's own exchange. `at`: when, as far as can be known.
+
+    `ahead`: by how much its speaker's clock was ahead of ours when it was read. `named`: the values of the data
+    fields by which an order is found.
+    """
+
+    offset: int
+    commande_id: str
+    heard: Heard
+    source: str
+    raison: str | None
+    at: dt.datetime
+    ahead: dt.timedelta = dt.timedelta()
+    named: tuple[str, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RetriedEntry:
+    """A message that `service` will try again at `next`; `attempt` tries have failed, the last with `detail`."""
+
+    offset: int
+    commande_id: str | None
+    service: str
+    event_id: str | None
+    attempt: int
+    at: dt.datetime
+    next: dt.datetime | None = None
+    detail: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEntry:
+    """A dead letter of `service`. `message`: what is kept of it as it was sent."""
+
+    offset: int
+    commande_id: str | None
+    service: str
+    event_id: str | None
+    type: str | None
+    reason: str
+    detail: str
+    at: dt.datetime
+    source: str = ""
+    message: Message | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredEntry:
+    """Counted and kept out. `why`: `unreadable`, `unknown` (type or version) or `untrusted`.
+
+    Of what can be read there is more to say: the exchange it came by, what it claims, and when it came (`at`).
+    """
+
+    offset: int
+    why: str
+    exchange: str | None = field(default=None, compare=False)
+    type: str = field(default="", compare=False)
+    source: str = field(default="", compare=False)
+    commande_id: str = field(default="", compare=False)
+    at: dt.datetime | None = field(default=None, compare=False)
+    time: dt.datetime | None = field(default=None, compare=False)
+
+
+Record = SaidEntry | RetriedEntry | DeadEntry | IgnoredEntry
+
+
+def read_entry(entry: HistoryEntry, now: dt.datetime) -> Record:
+    """What `entry` says, by itself. `now` bounds the clocks of others, and stands in where there is no time."""
+    return read_next(entry, Dating(now))
+
+
+def read_next(entry: HistoryEntry, dating: Dating) -> Record:
+    """What `entry` says, the next of a reading that is dated so."""
+    if entry.exchange in _RETRIES:
+        return _retried(entry, _RETRIES[entry.exchange], dating)
+    if entry.exchange in _DEAD:
+        return _dead(entry, _DEAD[entry.exchange], dating)
+    return _said(entry, dating)
+
+
+def _said(entry: HistoryEntry, dating: Dating) -> Record:
+    if len(entry.body) > MAX_BODY_BYTES:
+        return IgnoredEntry(entry.offset, "unreadable")
+    try:
+        head = Head.model_validate_json(entry.body)
+        known = EVENTS.get(head.type)
+        if known is None or head.dataschema not in {None, known.schema_urn()}:
+            return _unknown(entry, head, dating)
+        envelope = adapter(known).validate_json(entry.body)
+    except (ValidationError, RecursionError):
+        return IgnoredEntry(entry.offset, "unreadable")
+    # Only a speaker may write to its exchange: whatever comes by another is forged, or from a stray client.
+    if entry.exchange != events(known.SAID_BY) or envelope.sender != known.SAID_BY:
+        claims = (text(entry.exchange), known.TYPE, envelope.source, envelope.commande_id)
+        return IgnoredEntry(entry.offset, "untrusted", *claims, dating.of(None))
+    return _trusted(entry, known, envelope, dating)
+
+
+def _unknown(entry: HistoryEntry, head: Head, dating: Dating) -> IgnoredEntry:
+    left = about(entry.body)
+    time = time_of(left.time) or utc(entry.timestamp)
+    commande_id = left.data.commande_id if left.data else ""
+    claims = (text(entry.exchange), head.type, text(left.source), commande_id)
+    return IgnoredEntry(entry.offset, UNKNOWN, *claims, dating.of(time), time)
+
+
+def _trusted(entry: HistoryEntry, known: type[Said], envelope: Envelope[Any], dating: Dating) -> SaidEntry:
+    time = utc(envelope.time) or utc(entry.timestamp)
+    ahead = max(dt.timedelta(), time - dating.now) if time else dt.timedelta()
+    if ahead > LONGEST_UNANSWERED:
+        # No measure of anything, and only our own clock can tell.
+        time = None
+    data = vars(envelope.data)
+    heard = Heard(
+        id=envelope.id,
+        type=known.TYPE,
+        service=known.SAID_BY,
+        time=time,
+        causationid=envelope.causationid,
+        modele=data.get("modele"),
+        nothing=known.TYPE in _UNDONE and _held_nothing(data),
+        offset=entry.offset,
+        source=envelope.source,
+    )
+    return SaidEntry(
+        offset=entry.offset,
+        commande_id=envelope.commande_id,
+        heard=heard,
+        source=envelope.source,
+        raison=data.get("raison"),
+        at=dating.of(time),
+        ahead=ahead,
+        named=tuple(str(data[name]) for name in CHOREOGRAPHY.searched if data.get(name)),
+    )
+
+
+def _held_nothing(data: Mapping[str, object]) -> bool:
+    """Whether an undoing's answer names nothing that it has undone."""
+    named = {name: value for name, value in data.items() if name.endswith("_id") and name != "commande_id"}
+    return bool(named) and not any(named.values())
+
+
+def _retried(entry: HistoryEntry, service: str, dating: Dating) -> RetriedEntry:
+    left = about(entry.body)
+    attempt = entry.headers.get(ATTEMPT_HEADER)
+    return RetriedEntry(
+        offset=entry.offset,
+        commande_id=left.data.commande_id if left.data else None,
+        service=service,
+        event_id=left.id,
+        attempt=attempt if isinstance(attempt, int) and 0 < attempt < 1_000_000 else 1,
+        at=dating.of(utc(entry.timestamp)),
+        next=time_of(entry.headers.get(NEXT_HEADER)),
+        detail=text(entry.headers.get(DETAIL_HEADER)),
+        source=text(left.source),
+    )
+
+
+def _dead(entry: HistoryEntry, service: str, dating: Dating) -> DeadEntry:
+    left = about(entry.body)
+    return DeadEntry(
+        offset=entry.offset,
+        commande_id=left.data.commande_id if left.data else None,
+        service=service,
+        event_id=left.id,
+        type=left.type,
+        reason=_reason(entry.headers),
+        detail=text(entry.headers.get(DETAIL_HEADER)),
+        at=dating.of(utc(entry.timestamp)),
+        source=text(left.source),
+        message=message(entry),
+    )
+
+
+def _reason(headers: Mapping[str, object]) -> str:
+    if any(header in headers for header in _BROKERS_OWN):
+        # The broker's headers are stripped from everything a service publishes, so it is the broker's own.
+        return text(headers.get("x-first-death-reason")) or _CRASH_LOOP
+    return text(headers.get(REASON_HEADER)) or _CRASH_LOOP

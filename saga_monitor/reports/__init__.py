@@ -1,0 +1,1 @@
+"""Reports over one saga instance or all of them, as data."""

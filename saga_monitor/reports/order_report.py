@@ -1,0 +1,109 @@
+"""The report on each order: how it ended, how long it and its steps took, what was undone, what went wrong."""
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.saga_state import StepState
+from saga_monitor.projection.indexes import PLACED
+from saga_monitor.projection.queries import Order, Queries
+from saga_monitor.projection.schema import instant
+from saga_monitor.reports.report import rfc3339, success
+
+PAGE = 500
+_PLACED_SINCE = (
+    f"SELECT number FROM orders WHERE number > ? AND coalesce(started, 0) >= ? AND {PLACED}"  # noqa: S608 - a constant
+    " ORDER BY number LIMIT ?"
+)
+_REFUSALS = {step.refusal.TYPE for step in CHOREOGRAPHY.steps if step.refusal}
+
+
+def order_reports(
+    queries: Queries, now: dt.datetime, since: dt.datetime | None = None, limit: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """One after the other in the order of their beginning; a million of them are never held at once."""
+    after, left = 0, limit
+    while left is None or left > 0:
+        numbers = [
+            number
+            for (number,) in queries.ask(
+                _PLACED_SINCE,
+                after,
+                instant(since) or 0,
+                PAGE if left is None else min(PAGE, left),
+            )
+        ]
+        if not numbers:
+            return
+        yield from _reports(queries, queries.numbered(numbers, now))
+        after, left = numbers[-1], None if left is None else left - len(numbers)
+
+
+def order_report(queries: Queries, order: Order) -> dict[str, Any]:
+    return next(_reports(queries, [order]))
+
+
+def _reports(queries: Queries, orders: Sequence[Order]) -> Iterator[dict[str, Any]]:
+    errors = _errors(queries, [order.commande_id for order in orders])
+    for order in orders:
+        steps = {step.step: step.duration_ms for step in order.steps}
+        known = [ms for ms in steps.values() if ms is not None]
+        yield {
+            "commande_id": order.commande_id,
+            "state": order.state,
+            "success": success(order.state),
+            "started": rfc3339(order.started),
+            "duration_ms": order.duration_ms,
+            "steps_ms": steps,
+            "mean_step_ms": round(sum(known) / len(known), 1) if known else None,
+            "compensations": [step.step for step in order.steps if step.state is StepState.UNDONE],
+            "retries": order.retries,
+            "error": errors.get(order.commande_id),
+        }
+
+
+def _errors(queries: Queries, ids: Sequence[str]) -> dict[str, str]:
+    """What went wrong: the first refusal's reason, else why it was cancelled, else why a message was set aside."""
+    wanted = json.dumps(ids)
+    errors: dict[str, str] = dict(
+        queries.ask(
+            "SELECT commande_id, service || ': ' || reason || iif(detail = '', '', ' (' || detail || ')')"
+            ' FROM dead_letters WHERE commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset" DESC',
+            wanted,
+        )
+    )
+    said = queries.ask(
+        "SELECT commande_id, type, raison FROM events WHERE raison IS NOT NULL"
+        ' AND commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset" DESC',
+        wanted,
+    )
+    errors |= {id_: raison for id_, type_, raison in said if type_ == CHOREOGRAPHY.cancelled.TYPE}
+    errors |= {id_: raison for id_, type_, raison in said if type_ in _REFUSALS - {CHOREOGRAPHY.cancelled.TYPE}}
+    return errors
+
+
+def flat(report: dict[str, Any]) -> dict[str, Any]:
+    """The same as one row of a table: a column per step, words with spaces between them."""
+    steps = {f"{step}_ms": ms for step, ms in report["steps_ms"].items()}
+    rest = {name: value for name, value in report.items() if name not in {"steps_ms", "compensations", "error"}}
+    tail = {"compensations": " ".join(report["compensations"]), "error": report["error"]}
+    return rest | steps | tail
+
+
+# The columns of `flat`, which a table of no orders has too.
+COLUMNS = (
+    *("commande_id", "state", "success", "started", "duration_ms", "mean_step_ms", "retries"),
+    *(f"{service}_ms" for service in CHOREOGRAPHY.services),
+    *("compensations", "error"),
+)
+
+
+def metrics(whole: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The report on all orders as rows of two columns: `duration_ms.p50`, 580."""
+    for name, value in whole.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}.{inner}", found) for inner, found in metrics(value))
+        else:
+            yield name, value

@@ -1,0 +1,155 @@
+"""What `list`, `show` and `report` say, as values that a program can read."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.projection import durations
+from saga_monitor.projection.aggregates import Figures, figures_of_all
+from saga_monitor.projection.durations import Times
+from saga_monitor.projection.queries import DeadLetter, Event, Order, Queries
+from saga_monitor.projection.unknown_events import Unknown
+
+# What an order has come to, by its state. A refused order ends cancelled, so it fails from the refusal on.
+SUCCEEDED = (State.COMPLETED,)
+FAILED = (State.FAILED, State.COMPENSATING, State.COMPENSATED)
+IN_PROGRESS = (State.NEW, State.RUNNING)
+# What is counted as an order: a demand to cancel what nobody has placed is none.
+PLACED_STATES = tuple(state for state in State if state is not State.UNKNOWN)
+
+
+def summary(order: Order) -> dict[str, Any]:
+    """One order, as `list --json` has it."""
+    return {
+        "commande_id": order.commande_id,
+        "state": order.state,
+        "flags": list(order.flags),
+        "remaining": list(order.remaining),
+        "started": rfc3339(order.started),
+        "last_heard": rfc3339(order.heard),
+        "last_event": order.last_type,
+        "duration_ms": order.duration_ms,
+        "retries": order.retries,
+        "dead_letters": order.dead_letters,
+    }
+
+
+def detail(
+    order: Order, events: Sequence[Event], dead_letters: Sequence[DeadLetter], unknown: Sequence[Unknown] = ()
+) -> dict[str, Any]:
+    """One order with its steps and all that was said of it, as `show --json` has it."""
+    return summary(order) | {
+        "steps": [
+            {"step": s.step, "state": s.state, "duration_ms": s.duration_ms, "undoing_ms": s.undoing_ms}
+            for s in order.steps
+        ],
+        "events": [_event(event) for event in events],
+        "unknown_events": [
+            {"type": u.type, "source": u.source, "time": rfc3339(u.time), "offset": u.offset} for u in unknown
+        ],
+        "dead_letters_set_aside": [
+            {
+                "service": d.service,
+                "event_id": d.event_id,
+                "source": d.source,
+                "type": d.type,
+                "reason": d.reason,
+                "detail": d.detail,
+                "offset": d.offset,
+            }
+            for d in dead_letters
+        ],
+    }
+
+
+def whole(queries: Queries, now: dt.datetime) -> dict[str, Any]:
+    """All orders together."""
+    return of_figures(figures_of_all(queries, now))
+
+
+def of_figures(figures: Figures) -> dict[str, Any]:
+    """Many orders together, as `report --json` has it.
+
+    `compensations` counts the orders that were cancelled, whether or not there turned out to be something to
+    undo. Durations are of settled orders: to the creation or, once cancelled, to the last undoing's answer.
+    `times_left_out` counts, by step and for whole orders, the times that a wrong clock has a part in.
+    Times and percentiles are kept to five significant digits.
+    """
+    states, flags = figures.states, figures.flags
+    sagas = {"total": sum(states[state] for state in PLACED_STATES)} | {
+        s.lower(): states[s] for s in PLACED_STATES
+    }
+    sagas |= {"stuck": flags[Flag.STUCK], "intervention": flags[Flag.INTERVENTION]}
+    return {
+        "sagas": sagas,
+        "unknown_orders": states[State.UNKNOWN],
+        "outcomes": _outcomes(states),
+        "compensations": states[State.COMPENSATING] + states[State.COMPENSATED],
+        "duration_ms": _durations(figures.times.get(durations.ORDER, Times())),
+        "steps": {service: _step(figures.times.get(service, Times())) for service in CHOREOGRAPHY.services},
+        "times_left_out": dict(figures.left_out),
+        "events": figures.events,
+        "duplicates": figures.duplicates,
+        "retries": figures.retries,
+        "dead_letters": dict(figures.dead_letters),
+        "ignored": None if figures.ignored is None else dict(figures.ignored),
+        "repeated_orders": flags[Flag.REPEATED_ORDER],
+        "contradictions": flags[Flag.CONTRADICTION],
+    }
+
+
+def success(state: State) -> bool | None:
+    """Whether an order that stands so has succeeded; None while that is not decided."""
+    return None if state in {*IN_PROGRESS, State.UNKNOWN} else state in SUCCEEDED
+
+
+def rfc3339(time: dt.datetime | None) -> str | None:
+    return None if time is None else time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _outcomes(states: Mapping[State, int]) -> dict[str, float | None]:
+    """Shares are of all orders, in percent; None of none."""
+    total = sum(states[state] for state in PLACED_STATES)
+    outcomes: dict[str, float | None] = {}
+    for name, among in (("succeeded", SUCCEEDED), ("failed", FAILED), ("in_progress", IN_PROGRESS)):
+        number = sum(states[state] for state in among)
+        outcomes |= {name: number, f"{name}_percent": round(100 * number / total, 2) if total else None}
+    return outcomes
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "type": event.type,
+        "source": event.source,
+        "time": rfc3339(event.time),
+        "causationid": event.causationid,
+        "offset": event.offset,
+        "note": event.note,
+    }
+
+
+def _durations(took: Times) -> dict[str, float | None]:
+    return {
+        "count": took.count,
+        "total": took.total,
+        "mean": took.mean,
+        "p50": took.percentile(50),
+        "p95": took.percentile(95),
+        "p99": took.percentile(99),
+        "max": took.max,
+    }
+
+
+def _step(took: Times) -> dict[str, float | None]:
+    return {
+        "count": took.count,
+        "total_ms": took.total,
+        "mean_ms": took.mean,
+        "p50_ms": took.percentile(50),
+        "p95_ms": took.percentile(95),
+        "p99_ms": took.percentile(99),
+        "max_ms": took.max,
+    }

@@ -1,0 +1,143 @@
+"""One order's story as a tree: each event under the one that it answers, with its retries. Pure."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.causation import Causes
+from saga_monitor.analysis.events_of_saga import Heard, Hearing, is_absurd
+from saga_monitor.analysis.interventions import Message
+from saga_monitor.analysis.trusted_clocks import without_wrong_clocks, wrong_clocks
+from saga_monitor.projection.queries import DeadLetter, Event
+
+# An order has some dozen events; of one that a mad client feeds for ever, the beginning is enough.
+LONGEST = 500
+_UNDONE = {step.undone.TYPE for step in CHOREOGRAPHY.undoings if step.undone}
+_REFUSALS = {step.refusal.TYPE for step in CHOREOGRAPHY.steps if step.refusal}
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """`attempt` tries of the event `event_id` of `source` have failed at `service`; the next is at `next`."""
+
+    service: str
+    event_id: str | None
+    attempt: int
+    at: dt.datetime
+    next: dt.datetime | None
+    detail: str
+    source: str = ""
+
+
+@dataclass(slots=True)
+class Node:
+    """One event. `since_start_ms` and `took_ms` (since its cause) are None where a time is missing."""
+
+    event: Event
+    since_start_ms: int | None
+    took_ms: int | None
+    cause_unheard: bool
+    retries: list[Retry] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    answers: list["Node"] = field(default_factory=list)
+
+    @property
+    def tone(self) -> str:
+        """What it means for the order: `undoing`, `refusal`, `end` or `step`."""
+        if self.event.type in _UNDONE:
+            return "undoing"
+        if self.event.type in _REFUSALS | {CHOREOGRAPHY.cancel_asked.TYPE}:
+            return "refusal"
+        return "end" if self.event.type == CHOREOGRAPHY.created.TYPE else "step"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """`beginnings`: the events that answer nothing that was heard. The rest concerns messages never heard said."""
+
+    beginnings: Sequence[Node]
+    retries: Sequence[Retry]
+    dead_letters: Sequence[DeadLetter]
+    left_out: int
+
+
+def timeline(events: Sequence[Event], retries: Sequence[Retry], dead_letters: Sequence[DeadLetter]) -> Timeline:
+    """The tree of these events, in the order of the stream under each cause."""
+    told = events[:LONGEST]
+    causes = Causes(told)
+    trusted, wrong = without_wrong_clocks(Hearing(map(_heard, told)))
+    start = trusted.started
+    nodes = {id(event): _node(event, causes.of(event), start, wrong) for event in told}
+    answers: dict[int, list[Event]] = defaultdict(list)
+    for event in told:
+        cause = causes.of(event)
+        if cause is not None and cause is not event:
+            answers[id(cause)].append(event)
+    beginnings = list(_beginnings(told, causes, answers, nodes))
+    first = {(event.source, event.id): nodes[id(event)] for event in reversed(told)}
+    for retry in retries:
+        if (node := _of(first, retry)) is not None:
+            node.retries.append(retry)
+    for letter in dead_letters:
+        if (node := _of(first, letter)) is not None:
+            node.dead_letters.append(letter)
+    return Timeline(
+        beginnings,
+        [retry for retry in retries if _of(first, retry) is None],
+        [letter for letter in dead_letters if _of(first, letter) is None],
+        len(events) - len(told),
+    )
+
+
+def _heard(event: Event) -> Heard:
+    time, cause = event.time, event.causationid
+    return Heard(event.id, event.type, event.source, time, cause, offset=event.offset, source=event.source)
+
+
+def _of(first: Mapping[tuple[str, str], Node], message: Message) -> Node | None:
+    """The event that `message` was made of."""
+    return first.get((message.source, message.event_id or ""))
+
+
+def wrong_sources(events: Sequence[Event]) -> frozenset[str]:
+    """The speakers of these events whose clocks are wrong: their times measure nothing."""
+    return wrong_clocks(Hearing(map(_heard, events[:LONGEST])))
+
+
+def _node(event: Event, cause: Event | None, start: dt.datetime | None, wrong: Collection[str]) -> Node:
+    known = cause is not None and not is_absurd(cause.type, cause.time, event.time)
+    measured = known and cause is not None and not {cause.source, event.source}.intersection(wrong)
+    took = _ms(cause.time, event.time) if cause and measured else None
+    since = None if event.source in wrong else _ms(start, event.time)
+    return Node(event, since, took, cause is None and event.causationid is not None)
+
+
+def _beginnings(
+    told: Sequence[Event], causes: Causes[Event], answers: dict[int, list[Event]], nodes: dict[int, Node]
+) -> Iterator[Node]:
+    placed: set[int] = set()
+    first = [event for event in told if causes.of(event) in {None, event}]
+    # Two events that claim to answer each other belong to no beginning: they make one.
+    for event in (*first, *told):
+        if id(event) not in placed:
+            yield nodes[id(event)]
+            _place(event, answers, nodes, placed)
+
+
+def _place(event: Event, answers: dict[int, list[Event]], nodes: dict[int, Node], placed: set[int]) -> None:
+    placed.add(id(event))
+    waiting = [event]
+    while waiting:
+        cause = waiting.pop()
+        for answer in answers[id(cause)]:
+            if id(answer) not in placed:
+                placed.add(id(answer))
+                nodes[id(cause)].answers.append(nodes[id(answer)])
+                waiting.append(answer)
+
+
+def _ms(start: dt.datetime | None, end: dt.datetime | None) -> int | None:
+    # Two clocks may disagree, and nothing takes less than no time.
+    return None if start is None or end is None else max(0, (end - start) // dt.timedelta(milliseconds=1))

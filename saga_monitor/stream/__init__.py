@@ -1,0 +1,1 @@
+"""Following the history stream into the projection."""

@@ -1,0 +1,82 @@
+"""Reads what there is to read now, for an answer that is asked once; beside another writer, waits for that one."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from contextlib import aclosing
+
+from choregraphie import BrokerTrouble, HistoryMissing
+from saga_monitor.projection.store import Store, Writer
+from saga_monitor.stream.follower import Opening, read
+
+# A live monitor with nothing to read notes it twice a second: beside an idle one this is worth waiting for.
+WRITER_PAUSE_SECONDS = 1.0
+WRITER_POLL_SECONDS = 0.05
+
+
+async def catch_up(opening: Opening, store: Store, seconds: float) -> list[str]:
+    """Read what there is to read now, within `seconds`. Returns what a reader of the result should know.
+
+    Raises BrokerRefused when the broker says no, DatabaseRefused when the file cannot be written.
+    """
+    notices = _Notices()
+    try:
+        async with asyncio.timeout(seconds):
+            if not await _our_turn(store):
+                return await _beside_the_monitor(store)
+            async with opening() as history, aclosing(read(history, store, notices)) as batches:
+                async for touched in batches:
+                    if touched is None:
+                        break
+    except TimeoutError:
+        notices.notice(_unfinished(store, seconds))
+    except HistoryMissing as error:
+        notices.notice(str(error))
+    except BrokerTrouble as error:
+        notices.notice(f"broker away ({error})")
+    return notices.said
+
+
+async def _our_turn(store: Store) -> bool:
+    """Become the file's writer, after other commands that are at it; False while a live monitor is."""
+    while not store.acquire(Writer.COMMAND):
+        if store.writer() is not Writer.COMMAND:
+            return False
+        await asyncio.sleep(WRITER_POLL_SECONDS)
+    return True
+
+
+def _unfinished(store: Store, seconds: float) -> str:
+    if store.writes:
+        return f"there was more to read than {seconds:.0f} s allow: this is not yet all"
+    return f"another command has been reading into this file for {seconds:.0f} s: this may not be all"
+
+
+async def _beside_the_monitor(store: Store) -> list[str]:
+    """Let an idle writer finish what was said before now; of a busy one, or one without broker, only tell."""
+    asked = dt.datetime.now(dt.UTC)
+    pause = dt.timedelta(seconds=WRITER_PAUSE_SECONDS)
+    while True:
+        caught_up_at, now = store.position().caught_up_at, dt.datetime.now(dt.UTC)
+        if caught_up_at is not None and caught_up_at >= asked:
+            return []
+        if caught_up_at is None or now - caught_up_at > pause or now - asked > pause:
+            since = f"since {caught_up_at:%Y-%m-%d %H:%M:%S} UTC" if caught_up_at else "yet"
+            return [f"the live monitor that writes this file has not caught up {since}: this may not be all"]
+        await asyncio.sleep(WRITER_POLL_SECONDS)
+
+
+class _Notices:
+    each_change = False
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def link(self, word: str, detail: str = "") -> None:
+        """Nobody watches."""
+
+    def notice(self, text: str) -> None:
+        self.said.append(text)
+
+    def touched(self, commande_ids: Sequence[str]) -> None:
+        """Nobody watches."""

@@ -1,0 +1,160 @@
+"""Follows the history stream into the store: from where it stopped, or from the start of another stream."""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Protocol
+
+from choregraphie import BrokerRefused, BrokerTrouble, HistoryMissing, LoginRefused
+from choregraphie.messaging import History, HistoryEntry
+from choregraphie.pipeline import LONGEST_PAUSE_SECONDS, RefusedLogin, backoff
+from saga_monitor.projection.file_identity import FileChanged
+from saga_monitor.projection.gaps import Gap
+from saga_monitor.projection.losses import what_was_lost
+from saga_monitor.projection.store import Store
+from saga_monitor.records.parser import IgnoredEntry, Record, read_next
+from saga_monitor.stream.resuming import BUSY, Reading, StreamReplacedError, begin, mark, unread
+
+# What was published a moment before a short batch may still be on its way.
+_ON_ITS_WAY = dt.timedelta(milliseconds=250)
+
+Opening = Callable[[], AbstractAsyncContextManager[History]]
+
+
+class Listener(Protocol):
+    """Somebody who shows what the monitor does. `each_change`: told of an order once per entry, not per batch."""
+
+    each_change: bool
+
+    def link(self, word: str, detail: str = "") -> None:
+        """How the link with the broker stands now: `live`, `reading`, … and what there is to say about it."""
+
+    def notice(self, text: str) -> None:
+        """Something a person should know, said once."""
+
+    def touched(self, commande_ids: Sequence[str]) -> None:
+        """These orders have changed, and the change is stored."""
+
+
+async def follow(opening: Opening, store: Store, listener: Listener) -> None:
+    """Keep `store` up with the stream, for ever, through every loss of the broker.
+
+    While another process writes the file, waits for it to leave; while there is no stream, for a worker that makes
+    it. Raises BrokerRefused when the broker says no at the first try, DatabaseRefused when the file cannot be
+    written.
+    """
+    failures, ever_read, refused = 0, False, RefusedLogin()
+    while True:
+        await _our_turn(store, listener)
+        try:
+            async with opening() as history:
+                listener.link("reading")
+                async with aclosing(read(history, store, listener)) as batches:
+                    async for touched in batches:
+                        failures, ever_read = 0, True
+                        listener.link("live" if touched is None or 0 < len(touched) < BUSY else "reading")
+        except FileChanged as error:
+            listener.link("database trouble", str(error))
+            meant = await asyncio.to_thread(store.renew, error.change)
+            listener.notice(f"{error}: {meant}")
+        except (BrokerTrouble, BrokerRefused) as error:
+            if isinstance(error, BrokerRefused) and not ever_read:
+                raise
+            failures += 1
+            seconds = _pause_after(error, failures, refused)
+            word = "no history" if isinstance(error, HistoryMissing) else "broker away"
+            listener.link(word, f"{error}; next try in {seconds:.0f} s")
+            await asyncio.sleep(seconds)
+
+
+def _pause_after(error: Exception, failures: int, refused: RefusedLogin) -> float:
+    """Seconds until the next try. Raises LoginRefused when the login has been refused for long."""
+    if isinstance(error, LoginRefused):
+        refused.note(error)
+        return min(backoff(failures), LONGEST_PAUSE_SECONDS)
+    return backoff(failures)
+
+
+async def read(history: History, store: Store, listener: Listener) -> AsyncGenerator[list[str] | None]:
+    """Read into `store` for ever. Yields the orders each batch touched, None when there is no more for now.
+
+    Raises BrokerTrouble when the session is lost.
+    """
+    while True:
+        try:
+            reading = await begin(history, store)
+            async with aclosing(unread(reading)) as batches:
+                async for batch in batches:
+                    yield await _take(reading, batch, listener)
+        except StreamReplacedError as error:
+            await asyncio.to_thread(store.leave_stream, _now())
+            listener.notice(f"{error}: starting again from its first entry; what was known before is kept")
+
+
+async def _take(reading: Reading, batch: list[HistoryEntry], listener: Listener) -> list[str] | None:
+    dating, now = reading.dating, _now()
+    gap = reading.lost_before(batch, now) if batch else None
+    await reading.look(batch)
+    if not batch:
+        return await _pause(reading, now)
+    dating.now = now
+    entries = [
+        (entry, read_next(numbered, dating))
+        for entry, numbered in zip(batch, reading.numbered(batch), strict=True)
+    ]
+    caught_up_at = now - _ON_ITS_WAY if reading.abreast and len(batch) < BUSY else None
+    touched: list[str] = []
+    for run in runs(entries) if listener.each_change else [entries]:
+        ids = await asyncio.to_thread(_apply, reading, run, caught_up_at, gap)
+        if gap is not None:
+            listener.notice(what_was_lost(gap))
+        gap = None
+        listener.touched(ids)
+        touched += ids
+    dating.since = caught_up_at or dating.since
+    return touched
+
+
+async def _pause(reading: Reading, now: dt.datetime) -> list[str] | None:
+    if not reading.abreast:
+        return []
+    await asyncio.to_thread(reading.store.caught_up, now)
+    reading.dating.since = now
+    return None
+
+
+def _apply(
+    reading: Reading,
+    run: Sequence[tuple[HistoryEntry, Record]],
+    caught_up_at: dt.datetime | None,
+    gap: Gap | None,
+) -> list[str]:
+    records = [record for _, record in run]
+    first, last = mark(run[0][0]), mark(run[-1][0])
+    return reading.store.apply(records, first, last, caught_up_at, shift=reading.shift, gap=gap)
+
+
+def runs(entries: Iterable[tuple[HistoryEntry, Record]]) -> Iterator[list[tuple[HistoryEntry, Record]]]:
+    """Cut `entries` so that no run touches an order twice."""
+    run: list[tuple[HistoryEntry, Record]] = []
+    seen: set[str | None] = set()
+    for entry, record in entries:
+        commande_id = None if isinstance(record, IgnoredEntry) else record.commande_id
+        if commande_id in seen:
+            yield run
+            run, seen = [], set()
+        run.append((entry, record))
+        seen |= {commande_id} - {None}
+    if run:
+        yield run
+
+
+async def _our_turn(store: Store, listener: Listener) -> None:
+    while not store.acquire():
+        listener.link("following", "another monitor writes this file; this one shows it")
+        await asyncio.sleep(1)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

@@ -1,0 +1,172 @@
+"""Where the reading of the stream goes on: after what was read, after what was lost unread, in another stream."""
+
+import asyncio
+import datetime as dt
+import hashlib
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal
+
+from choregraphie import BrokerTrouble
+from choregraphie.messaging import History, HistoryEntry
+from saga_monitor.projection.gaps import Gap, Loss
+from saga_monitor.projection.store import Mark, Position, Store
+from saga_monitor.records.broker_status import LONGEST_SILENCE
+from saga_monitor.records.lenient_parsing import said_at
+from saga_monitor.records.parser import read_next
+from saga_monitor.records.timestamps import Dating
+
+# An entry that was read before is delivered again at once; after this long, it is not there any more.
+RECOGNITION_SECONDS = 5.0
+# A batch as full as this one has more behind it: the end of the stream is not reached yet.
+BUSY = 100
+# The broker itself uses up an offset where a new segment begins, when a client tracks its position in the stream.
+BROKERS_OWN = 1
+
+
+class StreamReplacedError(Exception):
+    """The stream is not the one that was read before. Its text says how it was noticed."""
+
+
+@dataclass
+class Reading:
+    """One reading of the stream: how far it has come, and whether that was ever the stream's end.
+
+    `oldest`: the first entry that the stream holds; `last`: the offset that was read last; `goal`: where the
+    stream ended when the reading first seemed to have come to its end. `shift` is added to an offset of this
+    stream: of one that took the place of another, entries are numbered after all that was read before. `trimmed`:
+    the entry that was read last is not in the stream any more.
+    """
+
+    history: History
+    store: Store
+    position: Position
+    oldest: HistoryEntry | None
+    dating: Dating
+    last: int = -1
+    shift: int = 0
+    trimmed: bool = False
+    goal: int | None = None
+    abreast: bool = False
+    silences: int = 0
+
+    def numbered(self, batch: Sequence[HistoryEntry]) -> Sequence[HistoryEntry]:
+        """`batch`, its offsets as the file keeps them."""
+        return [replace(entry, offset=entry.offset + self.shift) for entry in batch] if self.shift else batch
+
+    def lost_before(self, batch: Sequence[HistoryEntry], now: dt.datetime) -> Gap | None:
+        """What is missing before and between the entries of `batch`."""
+        before = self.last
+        if before < 0 and self.position.last is None:
+            if (gap := self._began(batch[0], now)) is not None:
+                return gap
+            before = batch[0].offset - 1
+        offsets = [before, *(entry.offset for entry in batch)]
+        holes = [after - before - 1 for before, after in pairwise(offsets)]
+        least, self.trimmed = (0 if self.trimmed else BROKERS_OWN), False
+        lost = sum(hole for hole in holes if hole > least)
+        if not lost:
+            return None
+        known = self.dating.since or self.position.as_of
+        return Gap(now, Loss.TRIMMED, lost, batch[0].offset, known, said_at(batch[0]))
+
+    def _began(self, first: HistoryEntry, now: dt.datetime) -> Gap | None:
+        if self.position.shift:
+            self.shift = self.position.shift - first.offset
+            return None
+        # A stream may begin elsewhere than at 0 (RabbitMQ 4.4), so how many there were cannot be told.
+        return Gap(now, Loss.BEGINNING, None, first.offset, None, said_at(first)) if first.offset else None
+
+    async def look(self, batch: Sequence[HistoryEntry]) -> None:
+        """Take note of `batch`. Raises BrokerTrouble when the stream should go on, and has not for long."""
+        self.last = batch[-1].offset if batch else self.last
+        self.silences = 0 if batch else self.silences + 1
+        if not self.abreast and (self.goal is not None or len(batch) < BUSY):
+            # A short batch is not the end: a slow broker pauses. Asked once: one that grows has no end.
+            self.goal = await self.end() if self.goal is None else self.goal
+            self.abreast = self.last >= self.goal
+            if not self.abreast and self.silences > LONGEST_SILENCE:
+                raise BrokerTrouble(f"the history stream goes on after entry {self.last}, and delivers nothing")
+
+    async def end(self) -> int:
+        """The offset of the stream's last entry."""
+        newest = await self.history.last() if self.oldest else None
+        return newest.offset if newest else -1
+
+
+async def begin(history: History, store: Store) -> Reading:
+    position, oldest = store.position(), await history.first()
+    last = -1 if position.last is None else position.last.offset
+    dating = Dating(dt.datetime.now(dt.UTC), position.caught_up_at)
+    return Reading(history, store, position, oldest, dating, last, position.shift if position.last else 0)
+
+
+async def unread(reading: Reading) -> AsyncGenerator[list[HistoryEntry]]:
+    """The entries after the stored position. Raises StreamReplacedError when it means nothing in this stream."""
+    start = _start(reading)
+    recognised = start != reading.last or reading.oldest is None
+    deadline, doubts = _seconds() + RECOGNITION_SECONDS, 0
+    async with aclosing(reading.history.entries(start)) as batches:
+        async for batch in batches:
+            if recognised:
+                yield batch
+            elif batch:
+                recognised = True
+                if new := _recognise(reading, batch):
+                    yield new
+            elif _seconds() > deadline:
+                doubts += 1
+                await _doubt(reading, doubts)
+                deadline = _seconds() + RECOGNITION_SECONDS
+
+
+async def _doubt(reading: Reading, doubts: int) -> None:
+    """What was read last does not come. Raises StreamReplacedError once it is sure that it is not there any more.
+
+    Silence alone proves nothing: the broker is asked, and asked again, for of a stream that it has just opened it
+    may have counted a part only.
+    """
+    end = await reading.end()
+    if reading.oldest is None or end < reading.oldest.offset or end >= reading.last:
+        raise BrokerTrouble(f"the history stream holds entry {reading.last}, and does not deliver it")
+    if doubts > 1:
+        raise StreamReplacedError("the stream ends before what was read of it")
+
+
+def _start(reading: Reading) -> int | Literal["first"]:
+    """Where to read from: the last entry that was read, to see whether it is still the same; else the next."""
+    position, oldest = reading.position, reading.oldest
+    if position.last is None or position.first is None:
+        return "first"
+    if oldest is None:
+        raise StreamReplacedError("the stream is empty, and was not")
+    if oldest.offset > position.last.offset:
+        # What was read last is not there any more. What is missing is noted with the first batch.
+        reading.store.recognise(mark(oldest))
+        reading.trimmed = True
+        return oldest.offset
+    if oldest.offset < position.first.offset or (
+        oldest.offset == position.first.offset and mark(oldest) != position.first
+    ):
+        raise StreamReplacedError("the stream begins otherwise than before")
+    return position.last.offset
+
+
+def _recognise(reading: Reading, batch: list[HistoryEntry]) -> list[HistoryEntry]:
+    """The part of `batch` that was not read before."""
+    if mark(batch[0]) != reading.position.last:
+        raise StreamReplacedError("the stream holds something else where the last entry was read")
+    if reading.oldest is not None and mark(reading.oldest) != reading.position.first:
+        reading.store.recognise(mark(reading.oldest))
+    read_next(batch[0], reading.dating)
+    return batch[1:]
+
+
+def mark(entry: HistoryEntry) -> Mark:
+    return Mark(entry.offset, hashlib.sha256(entry.body).digest())
+
+
+def _seconds() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,83 @@
+"""The verb `anomalies`: what is wrong now, as sentences or for a program."""
+
+import asyncio
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from choregraphie import Settings
+from choregraphie.terminal.tables import is_bounded
+from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of, as_json
+from saga_monitor.diagnosis.self_check import unseen
+from saga_monitor.projection.queries import Queries
+from saga_monitor.records.broker_status import ask_broker
+from saga_monitor.text.anomaly_words import anomalies_in_words, whole_sentence
+from saga_monitor.text.freshness import Freshness
+from saga_monitor.text.tables import safe
+
+
+class Asking(Protocol):
+    """Who asks: see `verbs/session.py`."""
+
+    settings: Settings
+    console: Console
+
+    def read_up(self) -> Freshness:
+        """Read what there is to read."""
+
+
+def show_anomalies(asking: Asking, *, for_program: bool) -> int:
+    """Ask the broker, read what there is to read, and say what is wrong. Returns 1 when something is."""
+    settings = asking.settings
+    # Asked first: what the queues hold by then, the history has told.
+    facts = asyncio.run(ask_broker(settings))
+    freshness = asking.read_up()
+    queries, now = Queries(settings.monitor_database, settings.stuck_after), dt.datetime.now(dt.UTC)
+    try:
+        judged = anomalies_of(queries, facts, now, Terms.of(settings))
+    finally:
+        queries.close()
+    found = [*unseen(answered=facts is not None, fresh=freshness.fresh, as_of=freshness.as_of, now=now), *judged]
+    if for_program:
+        print(json.dumps([as_json(anomaly) for anomaly in found], indent=2))
+    else:
+        full = not is_bounded(asking.console)
+        asking.console.print(anomaly_view(found, full=full), soft_wrap=full)
+    return 1 if found else 0
+
+
+def anomaly_view(found: Sequence[Anomaly], *, full: bool) -> RenderableType:
+    """`full`: a line each, however long."""
+    if not found:
+        return Text("nothing is wrong", style="green")
+    shown = (_line(anomaly) if full else _paragraph(anomaly) for anomaly in found)
+    return Group(*shown, Text(anomalies_in_words(found), style="bold"))
+
+
+def _line(anomaly: Anomaly) -> Text:
+    line = Text(f"{_since(anomaly)}  ", style="dim")
+    line.append(f"{anomaly.kind.replace('_', ' '):<15}", style="bold red")
+    line.append_text(safe(_sentence(anomaly), limit=1000))
+    return line
+
+
+def _paragraph(anomaly: Anomaly) -> RenderableType:
+    """What it is and since when, and under that the sentence, wrapped between words."""
+    head = Text(anomaly.kind.replace("_", " ").upper(), style="bold red").append(
+        f"  {_since(anomaly)}", style="dim"
+    )
+    return Group(head, Padding(safe(_sentence(anomaly), limit=1000), (0, 0, 1, 4)))
+
+
+def _sentence(anomaly: Anomaly) -> str:
+    shows = f" (`python -m saga_monitor letter {anomaly.letter}` shows it)" if anomaly.letter is not None else ""
+    return f"{whole_sentence(anomaly)}{shows}"
+
+
+def _since(anomaly: Anomaly) -> str:
+    return anomaly.since.strftime("%Y-%m-%d %H:%M:%SZ") if anomaly.since else "-"

@@ -1,0 +1,19 @@
+"""How many anomalies there are and what each is, in the words that every screen shares."""
+
+from collections.abc import Iterable
+
+from choregraphie.terminal.formats import format_count
+from saga_monitor.diagnosis.anomalies import Anomaly
+from saga_monitor.diagnosis.grouping import how_many
+
+
+def anomalies_in_words(anomalies: Iterable[Anomaly]) -> str:
+    """`1 anomaly`, `2,340 anomalies`."""
+    number = how_many(anomalies)
+    return f"{format_count(number)} anomal{'y' if number == 1 else 'ies'}"
+
+
+def whole_sentence(anomaly: Anomaly) -> str:
+    """The sentence, with how many others it stands for."""
+    others = anomaly.count - 1
+    return f"{anomaly.sentence} (and {format_count(others)} more like it)" if others else anomaly.sentence

@@ -1,0 +1,149 @@
+"""A dead letter for a person: why it was set aside, what to do, the commands to type, its headers, its bytes."""
+
+import base64
+import codecs
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from choregraphie.saga.topology import dlq
+from saga_monitor.analysis.interventions import GIVEN_UP, is_over
+from saga_monitor.analysis.saga_state import State
+from saga_monitor.diagnosis.causes import Dead, remedy
+from saga_monitor.diagnosis.wording import because
+from saga_monitor.projection.dead_letters import Letter, Mentions
+from saga_monitor.projection.queries import Order
+from saga_monitor.reports.report import rfc3339
+from saga_monitor.text.sanitize import printable
+
+_ROW = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to type, and what it shows."""
+
+    line: str
+    shows: str
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """`about`: how many bytes, and how they are shown. `lines` are printable; none when no copy is kept."""
+
+    about: str
+    lines: tuple[str, ...]
+
+
+def why(letter: Letter) -> str:
+    """Why it was set aside, in a sentence."""
+    return f"{letter.service} set {letter.type or 'a message'} aside: {because(letter.reason, letter.detail)}."
+
+
+def advice(letter: Letter, order: Order | None) -> str:
+    """What to do about it, in a sentence; `order`: the one that it is about, if there is one."""
+    over = order is not None and order.state is State.COMPENSATED and is_over(letter.type)
+    dead = Dead(letter.service, letter.event_id, letter.type, letter.reason, letter.detail, letter.at, over)
+    text = remedy(dead)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def commands(letter: Letter, order: Order | None) -> Iterator[Command]:
+    """What to type to find out more."""
+    if order is not None and letter.commande_id:
+        yield Command(f"python -m saga_monitor show {_argument(letter.commande_id)}", "the order, step by step")
+        journal = f"python -m services journal {_argument(letter.commande_id)}"
+        yield Command(journal, "what each service did for it, and what was undone")
+    if letter.commande_id:
+        history = f"python -m saga_monitor history --all --commande={_quoted(letter.commande_id)}"
+        yield Command(history, "everything that was said of it, with the retries")
+    if letter.reason in GIVEN_UP:
+        yield Command(f"python -m services ready {letter.service}", "whether a worker of the service is there")
+        yield Command(f"python -m services inspect {letter.service}", "what the service knows")
+    else:
+        yield Command("python -m services choreography schemas", "what each type of event must look like")
+    yield Command(
+        f"python -m saga_monitor letter {letter.offset}", f"this message; it lies in {dlq(letter.service)}"
+    )
+
+
+def body(letter: Letter) -> Body:
+    """The bytes as text where they are text, else in hexadecimal."""
+    if letter.body is None:
+        return Body("its bytes are not kept here any more; the command `history --all` reads the stream", ())
+    kept = len(letter.body)
+    size = f"{letter.size} byte{'' if letter.size == 1 else 's'}"
+    size += f", of which the first {kept} are shown" if kept < letter.size else ""
+    text = _text(letter.body, complete=kept == letter.size)
+    if text is None:
+        return Body(f"{size}, in hexadecimal: they are not UTF-8 text", tuple(_hexadecimal(letter.body)))
+    return Body(size, tuple(printable(line) for line in text.split("\n")) if text else ())
+
+
+def headers(letter: Letter) -> Sequence[tuple[str, str]]:
+    """Its headers, by name."""
+    return [(printable(name), printable(str(value))) for name, value in letter.headers.items()]
+
+
+def as_json(letter: Letter) -> dict[str, Any]:
+    """`body_base64`: the bytes that are kept, of `size` in all; null when none are."""
+    kept = None if letter.body is None else base64.b64encode(letter.body).decode("ascii")
+    return {
+        "offset": letter.offset,
+        "commande_id": letter.commande_id,
+        "service": letter.service,
+        "event_id": letter.event_id,
+        "type": letter.type,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "at": rfc3339(letter.at),
+        "size": letter.size,
+        "headers": dict(letter.headers),
+        "routing_key": letter.routing_key,
+        "body_base64": kept,
+    }
+
+
+def mentions_json(key: str, found: Mentions) -> dict[str, Any]:
+    """What was heard of a key that has no order, for a program: an order that is in no state."""
+    return {
+        "commande_id": key,
+        "state": None,
+        "retries": found.retries,
+        "dead_letters": [as_json(letter) for letter in found.letters],
+        "unknown_events": [
+            {"type": u.type, "source": u.source, "time": rfc3339(u.time), "offset": u.offset}
+            for u in found.unknown
+        ],
+        "refused_events": [
+            {"type": r.type, "source": r.source, "exchange": r.exchange, "at": rfc3339(r.at)}
+            for r in found.refused
+        ],
+    }
+
+
+def _text(start: bytes, *, complete: bool) -> str | None:
+    try:
+        # Where the copy ends, a character may be cut in two.
+        return codecs.getincrementaldecoder("utf-8")().decode(start, final=complete)
+    except UnicodeDecodeError:
+        return None
+
+
+def _hexadecimal(data: bytes) -> Iterator[str]:
+    for place in range(0, len(data), _ROW):
+        row = data[place : place + _ROW]
+        shown = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+        yield f"{place:06x}  {row.hex(' '):<{3 * _ROW - 1}}  {shown}"
+
+
+def _argument(text: str) -> str:
+    return f"-- {_quoted(text)}" if text.startswith("-") else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """`text` as a shell takes it for one word; what has no glyph is written as bash reads it between $''."""
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + printable(text.replace("\\", "\\\\").replace("'", "\\'")) + "'"

@@ -1,0 +1,90 @@
+"""The events of an order as tables: in few columns for a terminal, with every value for a program."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import RenderableType
+
+from choregraphie.terminal.tables import Column, Fitted, after, short_ids
+from saga_monitor.analysis.causation import Causes
+from saga_monitor.analysis.events_of_saga import Heard, Hearing
+from saga_monitor.analysis.trusted_clocks import wrong_clocks
+from saga_monitor.text.safe_text import safe
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What of an event says which event it answers. `offset`: its place among those of its order."""
+
+    number: int
+    id: str
+    type: str
+    causationid: str | None
+    offset: int
+
+
+def timeline_table(events: Sequence[Mapping[str, Any]], started: str | None) -> RenderableType:
+    """Each event by a number, which those that answer it name."""
+    start = _time(started) or next((time for event in events if (time := _time(event["time"]))), None)
+    ids = short_ids(event["id"] for event in events)
+    table = Fitted(
+        Column("#", right=True),
+        Column("at", right=True),
+        Column("event"),
+        Column("answers"),
+        Column("note", wraps=True),
+        Column("id", goes=1),
+    )
+    rows = [_Row(n, event["id"], event["type"], event["causationid"], n) for n, event in enumerate(events, 1)]
+    causes, wrong = Causes(rows), _wrong_sources(events)
+    for row, event in zip(rows, events, strict=True):
+        table.add_row(
+            str(row.number),
+            "clock wrong" if event["source"] in wrong else after(_time(event["time"]), start),
+            safe(event["type"]),
+            safe(_answered(row, causes)),
+            safe(event["note"] or ""),
+            safe(ids[event["id"]], "dim"),
+        )
+    return table
+
+
+def every_event(events: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Each event with all that is kept of it."""
+    names = ("offset", "time", "event", "source", "id", "answers", "note")
+    table = Fitted(*(Column(name) for name in names))
+    for event in events:
+        values = (event["offset"], event["time"], event["type"], event["source"], event["id"])
+        more = (event["causationid"], event["note"] or "")
+        table.add_row(*(safe("–" if value is None else value) for value in (*values, *more)))
+    return table
+
+
+def _wrong_sources(events: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """The sources whose clocks the events show to be wrong: nobody knows how long after the start they spoke."""
+    return wrong_clocks(Hearing(map(_heard, events)))
+
+
+def _heard(event: Mapping[str, Any]) -> Heard:
+    return Heard(
+        id=event["id"],
+        type=event["type"],
+        service=event["source"],
+        time=_time(event["time"]),
+        causationid=event["causationid"],
+        offset=event["offset"],
+        source=event["source"],
+    )
+
+
+def _answered(row: _Row, causes: Causes[_Row]) -> str:
+    if row.causationid is None:
+        return ""
+    cause = causes.of(row)
+    return f"#{cause.number}" if cause else "not heard"
+
+
+def _time(text: str | None) -> dt.datetime | None:
+    return dt.datetime.fromisoformat(text) if text else None

@@ -1,0 +1,69 @@
+"""How the reading stands: the word of the link with the broker, and whether what the file holds is true of now."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from saga_monitor.projection.queries import Queries
+from saga_monitor.projection.schema import moment
+from saga_monitor.reports.report import rfc3339
+
+# A reader notes twice a second that there is nothing more; the web page allows as much (web/pulse.py).
+FRESH = dt.timedelta(seconds=15)
+_NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
+_KEPT_UP = {"live", "reading", "following"}
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """When what is known was last true, and whether that is as new as what is asked about."""
+
+    as_of: dt.datetime | None
+    fresh: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """What every answer to a program holds: `as_of` only where it is not the moment that was asked about."""
+        return {"fresh": True} if self.fresh else {"fresh": False, "as_of": rfc3339(self.as_of)}
+
+
+@dataclass
+class Link:
+    """What the reading said last of the broker. `since`: when a reading began that has not been lost since."""
+
+    word: str = "connecting"
+    detail: str = ""
+    since: dt.datetime = _NEVER
+
+    def change(self, word: str, detail: str, now: dt.datetime) -> None:
+        """Take in what the reading reports."""
+        if word in _KEPT_UP and self.word not in _KEPT_UP:
+            self.since = now
+        self.word, self.detail = word, detail
+
+    def ready(self, as_of: dt.datetime | None, now: dt.datetime) -> bool:
+        """Whether the file is true of now: of what was not read yet, silence would mean nothing."""
+        return self.word in _KEPT_UP and as_of is not None and as_of >= self.since and is_fresh(as_of, now)
+
+    def forsaken(self, as_of: dt.datetime | None, now: dt.datetime) -> bool:
+        """Whether this monitor only follows another that has not caught up for a while."""
+        return self.word == "following" and not is_fresh(as_of, now)
+
+    def explained(self, as_of: dt.datetime | None, now: dt.datetime) -> str:
+        """The word in a sentence, as far as there is more to say."""
+        if not self.forsaken(as_of, now):
+            return self.detail
+        since = f"since {as_of:%Y-%m-%d %H:%M:%S} UTC" if as_of else "yet"
+        return f"the monitor that writes this file has not caught up {since}: its broker may be away"
+
+
+def is_fresh(as_of: dt.datetime | None, now: dt.datetime) -> bool:
+    return as_of is not None and now - as_of < FRESH
+
+
+def as_of(queries: Queries) -> dt.datetime | None:
+    """When what the file holds was true; None when nothing was read yet. Raises DatabaseRefused."""
+    ((caught_up_at, heard),) = queries.ask(
+        "SELECT caught_up_at, (SELECT heard FROM orders ORDER BY last_offset DESC LIMIT 1) FROM position"
+    )
+    # In a busy stream there is always more to read: then what was read last says how far it is.
+    return moment(max(caught_up_at or 0, heard or 0) or None)

@@ -1,0 +1,87 @@
+"""The live monitor on a pipe: one line per change of an order, flushed."""
+
+import datetime as dt
+import sys
+from collections.abc import Sequence
+from typing import IO
+
+from saga_monitor.analysis.saga_state import Flag
+from saga_monitor.projection.queries import Order, Queries
+from saga_monitor.reports.report import rfc3339
+from saga_monitor.text.freshness import Link, as_of
+from saga_monitor.text.sanitize import printable
+
+# Orders per question, so that a long absence is not one long answer.
+PAGE = 500
+
+
+class Lines:
+    """Prints `time id state last-event flags`, fields apart by tabs, and is what the reading reports to."""
+
+    each_change = True
+
+    def __init__(self, queries: Queries, out: IO[str], err: IO[str] | None = None) -> None:
+        self._queries = queries
+        self._out = out
+        self._err = err or sys.stderr
+        self._stands, self._said = Link(), ""
+        self._forsaken = False
+        self._shown = queries.last_offset()
+        self._silent_until = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+        self.ever_read = False
+
+    def link(self, word: str, detail: str = "") -> None:
+        self._stands.change(word, detail, dt.datetime.now(dt.UTC))
+        self.ever_read = self.ever_read or word == "live"
+        said = f"{word}: {detail}" if detail else word
+        if word != "reading" and said != self._said:
+            self.notice(said)
+            self._said = said
+
+    def notice(self, text: str) -> None:
+        print(f"saga_monitor: {printable(text)}", file=self._err, flush=True)
+
+    def touched(self, commande_ids: Sequence[str]) -> None:
+        self.ever_read = True
+        self.show_changes(dt.datetime.now(dt.UTC))
+
+    def show_news(self, now: dt.datetime, stuck_after: float) -> None:
+        """Print what has changed, and once the history is caught up, who has become stuck."""
+        self.show_changes(now)
+        known = as_of(self._queries)
+        if known is not None and self._stands.ready(known, now):
+            # Nothing is known of what was said after that.
+            self.show_stuck(min(known, now), stuck_after)
+        forsaken = self._stands.forsaken(known, now)
+        if forsaken is not self._forsaken:
+            self._forsaken = forsaken
+            self.notice(f"{self._stands.word}: {self._stands.explained(known, now)}".removesuffix(": "))
+
+    def show_changes(self, now: dt.datetime) -> None:
+        """Print the orders heard of since the last call, as they changed then: silence is not told here."""
+        if self._queries.last_offset() < self._shown:
+            # Another stream: what was shown before has offsets that mean nothing in this one.
+            self._shown = -1
+        while changed := self._queries.changed(self._shown, PAGE, now):
+            for order in changed:
+                self._print(order, [flag for flag in order.flags if flag != Flag.STUCK])
+            self._shown = changed[-1].last_offset
+        self._out.flush()
+
+    def show_stuck(self, now: dt.datetime, stuck_after: float) -> None:
+        """Print the orders that have become stuck since the last call: silence is a change too."""
+        until = now - dt.timedelta(seconds=stuck_after)
+        silent = self._queries.silent(self._silent_until, until, PAGE, now)
+        for order in silent:
+            self._print(order, order.flags)
+        self._silent_until = (
+            silent[-1].quiet_since + _TICK if len(silent) == PAGE else max(until, self._silent_until)
+        )
+        self._out.flush()
+
+    def _print(self, order: Order, flags: Sequence[str]) -> None:
+        fields = [order.commande_id, order.state, order.last_type, ",".join(flags) or "-"]
+        print(rfc3339(order.heard), *map(printable, fields), sep="\t", file=self._out)
+
+
+_TICK = dt.timedelta(microseconds=1)

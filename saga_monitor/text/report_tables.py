@@ -1,0 +1,138 @@
+"""The reports as tables for a person."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from choregraphie.terminal.formats import format_count
+from choregraphie.terminal.tables import Column, Fitted
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.saga_state import Flag
+from saga_monitor.projection import durations
+from saga_monitor.reports.report import PLACED_STATES
+from saga_monitor.text.sanitize import printable
+from saga_monitor.text.tables import safe, state_text, took
+
+_SUCCESS = {True: Text("yes", style="green"), False: Text("no", style="red"), None: Text("–", style="dim")}
+
+# An order without success was cancelled, whether it is FAILED (nothing to undo) or COMPENSATED: another word than
+# the state's, which counts some of them.
+_OUTCOMES = (
+    ("succeeded", "succeeded", "bold green"),
+    ("failed", "cancelled", "bold red"),
+    ("in_progress", "in progress", "bold"),
+)
+
+
+def whole_view(report: Mapping[str, Any]) -> RenderableType:
+    parts: list[RenderableType] = [_outcomes(report), Text(), _timings(report)]
+    if left_out := report["times_left_out"]:
+        parts.append(Text(_left_out(left_out), style="yellow"))
+    return Group(*parts, Text(), Text(_tail(report)))
+
+
+def _left_out(left_out: Mapping[str, int]) -> str:
+    named = ", ".join(
+        f"{'whole order' if name == durations.ORDER else name} {format_count(number)}"
+        for name, number in left_out.items()
+    )
+    return f"left out, for a clock that they depend on is wrong (`anomalies` says whose): {named}"
+
+
+def each_view(reports: Sequence[Mapping[str, Any]], total: int) -> RenderableType:
+    services = CHOREOGRAPHY.services
+    table = Fitted(
+        Column("order"),
+        Column("state"),
+        Column("success", goes=4),
+        Column("took", goes=1),
+        *(Column(service, goes=5) for service in services),
+        Column("mean", goes=6),
+        Column("undone", goes=3),
+        Column("error", goes=2, wraps=True),
+    )
+    for one in reports:
+        table.add_row(
+            safe(one["commande_id"]),
+            state_text(one["state"]),
+            _SUCCESS[one["success"]],
+            took(one["duration_ms"]),
+            *(took(one["steps_ms"].get(service)) for service in services),
+            took(one["mean_step_ms"]),
+            safe(" ".join(one["compensations"])),
+            safe(one["error"] or ""),
+        )
+    return Group(table, Text(f"{format_count(len(reports))} of {format_count(total)} orders", style="dim"))
+
+
+def one_view(one: Mapping[str, Any]) -> RenderableType:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_row("order", safe(one["commande_id"], "bold"))
+    table.add_row("state", state_text(one["state"]))
+    table.add_row("success", _SUCCESS[one["success"]])
+    table.add_row("total time", took(one["duration_ms"]))
+    for service, ms in one["steps_ms"].items():
+        table.add_row(f"  {service}", took(ms))
+    table.add_row("mean of the steps", took(one["mean_step_ms"]))
+    table.add_row("compensations", safe(", ".join(one["compensations"]) or "none"))
+    table.add_row("retries", format_count(one["retries"]))
+    table.add_row("error", safe(one["error"] or "none", limit=500))
+    return table
+
+
+def _outcomes(report: Mapping[str, Any]) -> RenderableType:
+    sagas, outcomes = report["sagas"], report["outcomes"]
+    table = Fitted(Column("orders"), Column("number"), Column("share"))
+    table.add_row(Text("total", style="bold"), format_count(sagas["total"]), "")
+    for name, label, style in _OUTCOMES:
+        share = outcomes[f"{name}_percent"]
+        table.add_row(
+            Text(label, style=style), format_count(outcomes[name]), "–" if share is None else f"{share:.1f} %"
+        )
+    for state in PLACED_STATES:
+        table.add_row(Text("  ").append_text(state_text(state)), format_count(sagas[state.lower()]), "")
+    if unknown := report["unknown_orders"]:
+        # Apart from the orders, and in no total.
+        table.add_row(Text("cancelled, never placed", style="dim"), format_count(unknown), "")
+    for flag in (Flag.STUCK, Flag.INTERVENTION):
+        number = sagas[flag.lower()]
+        table.add_row(Text(f"  {flag}", style="bold red" if number else "dim"), format_count(number), "")
+    return table
+
+
+def _timings(report: Mapping[str, Any]) -> RenderableType:
+    table = Fitted(
+        Column("time"),
+        Column("count", goes=1),
+        Column("total", goes=5),
+        Column("mean"),
+        Column("p50", goes=4),
+        Column("p95", goes=2),
+        Column("p99", goes=3),
+        Column("max"),
+    )
+    whole = report["duration_ms"]
+    names = ("total", "mean", "p50", "p95", "p99", "max")
+    table.add_row("whole order", format_count(whole["count"]), *(took(whole[name]) for name in names))
+    for service, step in report["steps"].items():
+        table.add_row(f"  {service}", format_count(step["count"]), *(took(step[f"{name}_ms"]) for name in names))
+    return table
+
+
+def _tail(report: Mapping[str, Any]) -> str:
+    dead = ", ".join(
+        f"{printable(reason).replace('_', ' ')} {format_count(number)}"
+        for reason, number in report["dead_letters"].items()
+    )
+    said = (
+        f"compensations {format_count(report['compensations'])} · retries {format_count(report['retries'])}"
+        f" · dead letters: {dead or 'none'}"
+    )
+    said += f" · events {format_count(report['events'])}"
+    if report["ignored"] is None:
+        return said
+    ignored = ", ".join(f"{why} {format_count(number)}" for why, number in report["ignored"].items())
+    return f"{said}, heard twice {format_count(report['duplicates'])}, ignored: {ignored or 'none'}"

@@ -1,0 +1,56 @@
+"""What every page of one monitor shares: its readers, the pulse, what the lookout sees, the templates."""
+
+import datetime as dt
+from typing import Any, Protocol
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from saga_monitor.alerting.watcher import View
+from saga_monitor.diagnosis.anomalies import Terms
+from saga_monitor.web.live_updates import Pulse, Standing
+from saga_monitor.web.raw_events import Archive
+from saga_monitor.web.reader import MOST_COUNTED, Reader, Readers
+from saga_monitor.web.templating import environment
+
+PAGES = (("/", "Orders"), ("/anomalies", "Anomalies"), ("/charts", "Charts"), ("/choreography", "Choreography"))
+
+
+class Watch(Protocol):
+    """Whoever looks out for anomalies: a `Lookout`."""
+
+    view: View
+
+
+class Site:
+    """Pages are made on threads, each with a reader of its own."""
+
+    def __init__(self, readers: Readers, pulse: Pulse, archive: Archive, watch: Watch, terms: Terms) -> None:
+        self.readers, self.pulse, self.archive = readers, pulse, archive
+        self.terms = terms
+        self._watch = watch
+        self._templates = environment()
+
+    @property
+    def view(self) -> View:
+        """What the lookout saw last, some seconds ago: no visitor makes it look again."""
+        return self._watch.view
+
+    def page(self, request: Request, name: str, reader: Reader, status: int = 200, **values: Any) -> Response:
+        """The page `name`, with what every page shows beside its own `values`."""
+        now = values.setdefault("now", dt.datetime.now(dt.UTC))
+        values |= {
+            # One more than is said, so that "+" is said of what there is more of.
+            "totals": reader.totals(now, MOST_COUNTED + 1),
+            "standing": self.standing(reader, now),
+            "wrong": self.view.wrong,
+        }
+        return self.bare_page(request, name, status, **values)
+
+    def bare_page(self, request: Request, name: str, status: int = 200, **values: Any) -> Response:
+        """A page that asks nothing of the projection."""
+        values |= {"pages": PAGES, "path": request.url.path}
+        return HTMLResponse(self._templates.get_template(name).render(values), status)
+
+    def standing(self, reader: Reader, now: dt.datetime) -> Standing:
+        return self.pulse.standing(reader.freshness(), now)

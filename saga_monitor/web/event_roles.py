@@ -1,0 +1,70 @@
+"""What part each event plays, from the choreography: on the way forward, a refusal, a cancellation, an undoing."""
+
+from choregraphie.saga.choreography import EventClass
+from choregraphie.saga.envelope import Said
+from contracts.choreography import CHOREOGRAPHY
+
+KNOWN: dict[str, EventClass] = {said.TYPE: said for said in CHOREOGRAPHY.events}
+
+# Each has a glyph beside its colour: what is said must not hang on a colour alone.
+GLYPHS = {"forward": "", "good": "✓", "refusal": "✕", "cancel": "⊘", "undoing": "↺", "unknown": "?"}
+
+
+def _roles() -> dict[EventClass, str]:
+    refusals = {step.refusal for step in CHOREOGRAPHY.steps if step.refusal}
+    roles = dict.fromkeys(CHOREOGRAPHY.events, "forward") | dict.fromkeys(refusals, "refusal")
+    roles |= {step.undone: "undoing" for step in CHOREOGRAPHY.undoings if step.undone}
+    cancels = dict.fromkeys((CHOREOGRAPHY.cancelled, CHOREOGRAPHY.cancel_asked), "cancel")
+    return {**roles, **cancels, CHOREOGRAPHY.created: "good"}
+
+
+_ROLES = {said.TYPE: role for said, role in _roles().items()}
+
+
+def role(type_: str) -> str:
+    """One of the keys of `GLYPHS`."""
+    return _ROLES.get(type_, "unknown")
+
+
+def speaker(type_: str, source: str = "") -> str:
+    """Who says events of this type: the lane they are drawn in. A stranger's are put with the clients'."""
+    known = KNOWN.get(type_)
+    name = known.SAID_BY if known else source.rpartition("/")[2]
+    return name if name in CHOREOGRAPHY.speakers else "client"
+
+
+def hearers(type_: str) -> dict[str, bool]:
+    """The services that hear events of this type, and whether it calls for their answer.
+
+    The decider takes note of an order's start, and could decide there and then; nobody waits for that.
+    """
+    known = KNOWN.get(type_)
+    called = {step.service for step in CHOREOGRAPHY.steps if step.after is known}
+    if known is CHOREOGRAPHY.cancelled:
+        called |= set(CHOREOGRAPHY.services)
+    elif role(type_) in {"refusal", "cancel"}:
+        called.add(CHOREOGRAPHY.decider)
+    return {r.service: bool(r.says) and r.service in called for r in CHOREOGRAPHY.reactions if r.hears is known}
+
+
+def in_order() -> list[type[Said]]:
+    """Every event, the way forward first, then what cancels, then what undoes."""
+    found: dict[EventClass, None] = {CHOREOGRAPHY.starts: None}
+    for step in CHOREOGRAPHY.steps:
+        refusal = step.refusal if step.refusal is not CHOREOGRAPHY.cancelled else None
+        found.update(dict.fromkeys(said for said in (step.success, refusal) if said))
+    found.update(dict.fromkeys((CHOREOGRAPHY.cancel_asked, CHOREOGRAPHY.cancelled)))
+    return list({**found, **dict.fromkeys(CHOREOGRAPHY.events)})
+
+
+def to_say(type_: str) -> str:
+    """What is awaited, as a sentence: `paiement is to say paiement.effectue, or …`."""
+    for step in CHOREOGRAPHY.steps:
+        if step.undone and type_ == step.undone.TYPE:
+            return f"{step.service} is to answer the cancellation: {type_}"
+        if type_ == step.success.TYPE:
+            refusal = f", or {step.refusal.TYPE} when it refuses" if step.refusal else ""
+            return f"{step.service} is to say {type_}{refusal}"
+    if type_ == CHOREOGRAPHY.cancelled.TYPE:
+        return f"{CHOREOGRAPHY.decider} is to cancel the order: {type_}"
+    return f"{speaker(type_)} is to say {type_}"

@@ -1,0 +1,131 @@
+"""How the reading of the history stands, and server-sent events for who wants to know when something changes."""
+
+import asyncio
+import datetime as dt
+import json
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from choregraphie import UserError
+from saga_monitor.web.reader import Freshness, Readers
+
+BEAT_SECONDS = 0.5
+# Proxies and browsers drop a connection on which nothing comes for long.
+COMMENT_SECONDS = 15.0
+# Each holds a connection open: beyond this, a page shows itself without.
+MOST_LISTENERS = 100
+# A listener that is gone without a word leaves its place then; a page that is still there asks again by itself.
+LONGEST_LISTENING_SECONDS = 900.0
+FRESH_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`word`: `live`, `catching up`, `connecting`, `broker away`, … `ready`: what is shown is true of now."""
+
+    word: str
+    detail: str
+    ready: bool
+    as_of: dt.datetime | None
+    last_offset: int
+    notice: str = ""
+
+
+class Pulse:
+    """What the reading reports to; it looks at the file too, for another process may be the one that writes."""
+
+    each_change = False
+
+    def __init__(self, readers: Readers, most_listeners: int = MOST_LISTENERS) -> None:
+        self._readers = readers
+        self.most_listeners = most_listeners
+        self._link = ("connecting", "")
+        self._notice = ""
+        self._changed = asyncio.Event()
+        self._told: tuple[object, ...] = ()
+        self.listeners = 0
+        self.stopping = False
+        self.ever_read = False
+
+    def link(self, word: str, detail: str = "") -> None:
+        self._link = (word, detail)
+        self.ever_read = self.ever_read or word == "live"
+
+    def notice(self, text: str) -> None:
+        self._notice = text
+
+    def touched(self, commande_ids: Sequence[str]) -> None:
+        """The next beat sees that the file has grown."""
+
+    def standing(self, freshness: Freshness, now: dt.datetime) -> Standing:
+        word, detail = self._link
+        age = (now - freshness.as_of).total_seconds() if freshness.as_of else None
+        fresh = age is not None and age < FRESH_SECONDS
+        ready = fresh and word in {"live", "reading", "following"}
+        if word in {"live", "reading", "following"}:
+            word = "live" if ready else "catching up"
+        return Standing(word, detail, ready, freshness.as_of, freshness.last_offset, self._notice)
+
+    def stop(self) -> None:
+        """Let every listener go."""
+        self.stopping = True
+        self._beat()
+
+    async def beat(self) -> None:
+        """Look at the file for ever, and wake the listeners when it has grown or the link has changed."""
+        while True:
+            try:
+                freshness = await asyncio.to_thread(self._freshness)
+            except UserError as error:
+                self._tell("database", str(error))
+            else:
+                standing = self.standing(freshness, dt.datetime.now(dt.UTC))
+                self._tell(standing.word, standing.detail, standing.notice, standing.last_offset)
+            await asyncio.sleep(BEAT_SECONDS)
+
+    def _freshness(self) -> Freshness:
+        with self._readers.reader() as reader:
+            return reader.freshness()
+
+    def _tell(self, *told: object) -> None:
+        if told != self._told:
+            self._told = told
+            self._beat()
+
+    def _beat(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    @contextmanager
+    def listening(self) -> Iterator[bool]:
+        """A place among the listeners as long as the block lasts; False when all are taken."""
+        if self.listeners >= self.most_listeners:
+            yield False
+            return
+        self.listeners += 1
+        try:
+            yield True
+        finally:
+            self.listeners -= 1
+
+    async def changes(self) -> AsyncIterator[bytes]:
+        """Server-sent events: how things stand now, then each time that they change."""
+        yield b"retry: 2000\n\n"
+        end = time.monotonic() + LONGEST_LISTENING_SECONDS
+        while not self.stopping and time.monotonic() < end:
+            waiting = self._changed
+            if self._told:
+                yield _event(*self._told)
+            while not waiting.is_set() and not self.stopping and time.monotonic() < end:
+                try:
+                    await asyncio.wait_for(waiting.wait(), COMMENT_SECONDS)
+                except TimeoutError:
+                    yield b": still here\n\n"
+
+
+def _event(word: object, detail: object = "", notice: object = "", last_offset: object = None) -> bytes:
+    # JSON holds no line break, so nobody's words can end an event early.
+    said = json.dumps({"link": word, "detail": detail, "notice": notice, "last_offset": last_offset})
+    return f"event: changed\ndata: {said}\n\n".encode()

@@ -1,0 +1,199 @@
+"""One order in words: what remains, what was undone, and what happened when, in the order of causes."""
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.causation import Causes
+from saga_monitor.analysis.events_of_saga import is_absurd
+from saga_monitor.analysis.saga_state import State, StepProgress, StepState
+from saga_monitor.diagnosis.wording import because
+from saga_monitor.projection.queries import Event, Order
+from saga_monitor.reports.timeline import wrong_sources
+from saga_monitor.text.tables import took
+from saga_monitor.web.event_roles import role, speaker, to_say
+from saga_monitor.web.reader import Retry, SetAsideLetter
+
+# A timeline for a person: an order with more has been spammed, and the JSON has them all.
+MOST_MOMENTS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of the timeline. `kind`: `event`, `retry`, `dead`. `after_ms`: since its cause."""
+
+    kind: str
+    offset: int
+    type: str
+    lane: str
+    role: str
+    time: dt.datetime | None = None
+    since_start_ms: float | None = None
+    cause: str | None = None
+    after_ms: float | None = None
+    note: str = ""
+    id: str | None = None
+    causationid: str | None = None
+
+
+def moments(
+    order: Order, events: Sequence[Event], retries: Iterable[Retry], letters: Iterable[SetAsideLetter]
+) -> list[Moment]:
+    """What happened, each cause before what it caused, otherwise as the stream has it."""
+    causes, named = Causes(events), {(event.source, event.id): event for event in events}
+    wrong = wrong_sources(events)
+    told = [_event(event, causes, order.started, wrong) for event in _in_causal_order(events, causes)]
+    beside = [_retry(retry, named.get((retry.source, retry.event_id or "")), order.started) for retry in retries]
+    beside += [_letter(letter, order.started) for letter in letters]
+    for other in sorted(beside, key=lambda moment: moment.offset):
+        # After the last event that the stream had before it.
+        place = max((i + 1 for i, moment in enumerate(told) if moment.offset < other.offset), default=len(told))
+        told.insert(place, _not_before(told[place - 1].time if place else None, other, order.started))
+    return told[:MOST_MOMENTS]
+
+
+def _not_before(earlier: dt.datetime | None, moment: Moment, started: dt.datetime | None) -> Moment:
+    # The broker's times are whole seconds, rounded down: by them a retry would stand before what it retries.
+    if earlier is None or moment.time is None or moment.time >= earlier:
+        return moment
+    return replace(moment, time=earlier, since_start_ms=_ms(started, earlier))
+
+
+def _in_causal_order(events: Sequence[Event], causes: Causes[Event]) -> list[Event]:
+    placed: dict[tuple[str, str, str], Event] = {}
+    for event in events:
+        chain = [event]
+        # Causes may form a ring when somebody lies about them: no event is put on the chain twice.
+        while (cause := causes.of(chain[-1])) is not None and cause not in chain:
+            chain.append(cause)
+        for link in reversed(chain):
+            placed.setdefault((link.source, link.id, link.type), link)
+    return list(placed.values())
+
+
+def _event(event: Event, causes: Causes[Event], started: dt.datetime | None, wrong: Collection[str]) -> Moment:
+    cause = causes.of(event)
+    timed = cause is not None and not is_absurd(cause.type, cause.time, event.time)
+    timed = timed and cause is not None and not {cause.source, event.source}.intersection(wrong)
+    return Moment(
+        kind="event",
+        offset=event.offset,
+        type=event.type,
+        lane=speaker(event.type, event.source),
+        role=role(event.type),
+        time=event.time,
+        since_start_ms=None if event.source in wrong else _ms(started, event.time),
+        cause=cause.type if cause else ("an event that was not heard" if event.causationid else None),
+        after_ms=_ms(cause.time, event.time) if cause and timed else None,
+        note=event.note or "",
+        id=event.id,
+        causationid=event.causationid,
+    )
+
+
+def _retry(retry: Retry, event: Event | None, started: dt.datetime | None) -> Moment:
+    tries = "1 try has" if retry.attempt == 1 else f"{retry.attempt} tries have"
+    return Moment(
+        kind="retry",
+        offset=retry.offset,
+        type=event.type if event else "an event that was not heard",
+        lane=retry.service,
+        role="retry",
+        time=retry.at,
+        since_start_ms=_ms(started, retry.at),
+        note=f"{tries} failed: {retry.detail}" if retry.detail else f"{tries} failed",
+    )
+
+
+def _letter(letter: SetAsideLetter, started: dt.datetime | None) -> Moment:
+    return Moment(
+        kind="dead",
+        offset=letter.offset,
+        type=letter.type or "an unreadable message",
+        lane=letter.service,
+        role="dead",
+        time=letter.at,
+        since_start_ms=_ms(started, letter.at),
+        note=because(letter.reason, letter.detail),
+    )
+
+
+def _ms(start: dt.datetime | None, end: dt.datetime | None) -> float | None:
+    # Two clocks may disagree, and nothing takes less than no time.
+    return max(0.0, (end - start).total_seconds() * 1000) if start and end else None
+
+
+def headline(order: Order, now: dt.datetime) -> str:
+    """Where the order stands, in a sentence or two."""
+    if order.state is State.UNKNOWN:
+        return "Unknown order: a cancellation was asked for, and nobody has placed the order. Nothing is awaited."
+    in_time = _in_time(order)
+    said = {
+        State.NEW: "Placed; no service has answered yet.",
+        State.RUNNING: "Under way.",
+        State.FAILED: "A step has refused, and the decision is awaited.",
+        State.COMPLETED: f"Created{in_time}.",
+        State.COMPENSATING: "Cancelled, and being undone.",
+        State.COMPENSATED: f"Cancelled, and every service has answered the cancellation{in_time}.",
+    }[order.state]
+    if not order.remaining:
+        return f"{said} Nothing remains."
+    silence = took(max(0.0, (now - order.heard).total_seconds() * 1000))
+    return f"{said} Silent for {silence}."
+
+
+def _in_time(order: Order) -> str:
+    """Of an order created, its whole time; of one cancelled, from the cancellation to the last answer."""
+    if order.state is not State.COMPENSATED:
+        return f" in {took(order.duration_ms)}" if order.duration_ms is not None else ""
+    undoings = {step.service for step in CHOREOGRAPHY.undoings}
+    answers = [step.undoing_ms for step in order.steps if step.step in undoings]
+    known = [ms for ms in answers if ms is not None]
+    return f" within {took(max(known))}" if known and len(known) == len(answers) else ""
+
+
+def step_word(order: Order, step: StepProgress) -> str:
+    """The state of a step in a word that says who did what: the decider cancels, and refuses nobody's order."""
+    decides = step.step == CHOREOGRAPHY.decider
+    if not decides or order.state not in {State.COMPENSATING, State.COMPENSATED}:
+        return str(step.state)
+    return "created, then cancelled" if step.state is StepState.UNDONE else "cancelled the order"
+
+
+def reason(told: Sequence[Moment]) -> str:
+    """Why the order went wrong, in the words of whoever said so first; empty when nobody did."""
+    given = _given(told)
+    return given[0].note if given else ""
+
+
+def reason_by(told: Sequence[Moment]) -> str:
+    """Who gave the reason; empty when nobody did."""
+    given = _given(told)
+    return given[0].lane if given else ""
+
+
+def _given(told: Sequence[Moment]) -> list[Moment]:
+    return [m for part in ("refusal", "cancel") for m in told if m.role == part and m.note]
+
+
+def remaining(order: Order) -> list[str]:
+    """What is still awaited, a sentence each."""
+    return [to_say(type_) for type_ in order.remaining]
+
+
+def compensation(order: Order) -> list[str]:
+    """How far the undoing has come, a sentence per service; empty when the order was not cancelled."""
+    if order.state not in {State.COMPENSATING, State.COMPENSATED}:
+        return []
+    undoings = {step.service for step in CHOREOGRAPHY.undoings}
+    return [_undoing(step) for step in order.steps if step.step in undoings]
+
+
+def _undoing(step: StepProgress) -> str:
+    after = f" after {took(step.undoing_ms)}" if step.undoing_ms is not None else ""
+    if step.state is StepState.UNDOING:
+        return f"{step.step}: has not answered the cancellation yet"
+    if step.state is StepState.UNDONE:
+        return f"{step.step}: undone{after}"
+    return f"{step.step}: had nothing to undo, and said so{after}"

@@ -1,0 +1,86 @@
+"""The events of an order exactly as they were said: read again from the stream, which alone keeps the bytes."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from choregraphie import BrokerRefused, BrokerTrouble
+from choregraphie.messaging import History
+from saga_monitor.projection.queries import Event
+from saga_monitor.stream.follower import Opening
+
+SECONDS = 6.0
+MOST_EVENTS = 100
+_MOST_WAITING = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RawEvent:
+    """`text`: pretty JSON; None when the stream has not kept the entry, or holds another in its place."""
+
+    offset: int
+    type: str
+    exchange: str | None
+    text: str | None
+
+
+class RawUnavailableError(Exception):
+    """The stream cannot be read now. Its text says why, in one line."""
+
+
+class Archive:
+    """Reads single entries of the stream. One reader at a time, so that no visitor can burden the broker."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._turn = asyncio.Lock()
+        self._inside = 0
+
+    async def said(self, events: Sequence[Event]) -> list[RawEvent]:
+        """Raises RawUnavailableError."""
+        if self._inside > _MOST_WAITING:
+            raise RawUnavailableError("others are reading it; try again")
+        self._inside += 1
+        try:
+            # The time runs from this visitor's turn on: the one before may have needed all of its own.
+            async with self._turn, asyncio.timeout(SECONDS), self._opening() as history:
+                return await _read(history, events[:MOST_EVENTS])
+        except TimeoutError:
+            raise RawUnavailableError(f"the stream did not answer within {SECONDS:.0f} s") from None
+        except (BrokerTrouble, BrokerRefused) as error:
+            raise RawUnavailableError(f"the broker is away ({error})") from None
+        finally:
+            self._inside -= 1
+
+
+async def _read(history: History, events: Sequence[Event]) -> list[RawEvent]:
+    first = await history.first()
+    found: dict[int, RawEvent] = {}
+    for event in events:
+        if event.offset not in found and first is not None and event.offset >= first.offset:
+            # Events of one order lie close together: what came with one is looked through for the others.
+            await _batch(history, event.offset, {e.offset: e for e in events}, found)
+    return [found.get(event.offset, RawEvent(event.offset, event.type, None, None)) for event in events]
+
+
+async def _batch(history: History, offset: int, wanted: dict[int, Event], found: dict[int, RawEvent]) -> None:
+    async with aclosing(history.entries(offset)) as batches:
+        async for batch in batches:
+            for entry in batch:
+                event = wanted.get(entry.offset)
+                if event is not None:
+                    found[entry.offset] = _shown(event, entry.exchange, entry.body)
+            return
+
+
+def _shown(event: Event, exchange: str, body: bytes) -> RawEvent:
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict) or (said.get("source"), said.get("id")) != (event.source, event.id):
+        # Another stream has taken the place of the one that was read.
+        return RawEvent(event.offset, event.type, None, None)
+    return RawEvent(event.offset, event.type, exchange, json.dumps(said, indent=2, ensure_ascii=False))

@@ -1,0 +1,115 @@
+"""What the templates are written on: everything that is put in is made printable, then escaped."""
+
+import datetime as dt
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from choregraphie.terminal.formats import format_count
+from saga_monitor.diagnosis.wording import because
+from saga_monitor.text.sanitize import printable
+from saga_monitor.text.tables import took
+from saga_monitor.web.reader import MOST_COUNTED
+
+HERE = Path(__file__).parent
+# A browser resolves these two away before it asks.
+_NOT_IN_A_PATH = {".", ".."}
+
+
+def environment() -> Environment:
+    """The templates. A name that was not given is an error, not an empty place."""
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters |= {
+        "took": took,
+        "clock": clock,
+        "iso": _iso,
+        "number": number,
+        "counted": counted,
+        "order_path": order_path,
+        "pretty": pretty,
+        "ago": ago,
+        "with_code": with_code,
+        "because": because,
+    }
+    made.globals["icon"] = icon
+    for name in made.list_templates():
+        # Compiled now, so that the first visitor does not wait for it.
+        made.get_template(name)
+    return made
+
+
+def _shown(value: Any) -> Any:
+    """A text without anything that could rearrange the page: what has no glyph of its own is written out."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return printable(value)
+    return value
+
+
+@functools.cache
+def icon(name: str) -> Markup:
+    """A drawing of the sprite in the page; it says nothing that the text beside it does not."""
+    return Markup('<svg class="icon" aria-hidden="true"><use href="#i-{}"/></svg>').format(name)
+
+
+def clock(time: dt.datetime | None, now: dt.datetime) -> str:
+    """The time of day; with the day before it when that is not today's."""
+    if time is None:
+        return "–"
+    return f"{time:%H:%M:%S}" if time.date() == now.date() else f"{time:%Y-%m-%d %H:%M:%S}"
+
+
+def ago(time: dt.datetime | None, now: dt.datetime) -> str:
+    """How long before now, short."""
+    if time is None:
+        return "–"
+    seconds = max(0, int((now - time).total_seconds()))
+    return "now" if seconds < 1 else took(seconds // 1 * 1000).replace(".0", "")
+
+
+def _iso(time: dt.datetime | None) -> str:
+    return "" if time is None else time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def number(value: int) -> Markup:
+    return Markup(format_count(value))  # noqa: S704 - digits and commas
+
+
+def counted(value: int) -> Markup:
+    """A number of orders that was counted no further than `MOST_COUNTED`."""
+    return number(MOST_COUNTED) + "+" if value > MOST_COUNTED else number(value)
+
+
+def order_path(commande_id: str) -> str:
+    """Where an order's page is, whatever its id holds."""
+    quoted = quote(commande_id, safe="")
+    return f"/order?id={quoted}" if commande_id in _NOT_IN_A_PATH else f"/orders/{quoted}"
+
+
+def with_code(sentence: str) -> Markup:
+    """A sentence in which a command stands between backticks."""
+    parts = [printable(part) for part in sentence.split("`")]
+    # An odd one is somebody's word, not ours.
+    if len(parts) % 2 == 0:
+        return Markup("`").join(parts)
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(part) if n % 2 else part for n, part in enumerate(parts))
+
+
+def pretty(value: Mapping[str, Any] | str) -> Markup:
+    """JSON on several lines; each is made printable and escaped."""
+    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    return Markup("\n").join(printable(line) for line in text.split("\n"))

@@ -1,0 +1,18 @@
+"""The order saga as an application: its choreography, its services, its simulation."""
+
+from choregraphie.application import Application
+from contracts.choreography import CHOREOGRAPHY
+from services import simulate
+from services.commande import SERVICE as COMMANDE
+from services.notification import SERVICE as NOTIFICATION
+from services.paiement import SERVICE as PAIEMENT
+from services.stock import SERVICE as STOCK
+
+APP = Application(
+    name="services",
+    package="services",
+    choreography=CHOREOGRAPHY,
+    declared=(STOCK, PAIEMENT, COMMANDE, NOTIFICATION),
+    more_actions=(simulate.add,),
+)
+SERVICES = APP.services
