@@ -3,10 +3,10 @@
 from choregraphie.errors import (
     BadSetting,
     BrokerRefused,
-    BrokerTrouble,
+    BrokerUnavailable,
     ChoregraphieError,
     DatabaseRefused,
-    DatabaseTrouble,
+    DatabaseUnavailable,
     HistoryMissing,
     LoginRefused,
     Reason,
@@ -16,8 +16,8 @@ from choregraphie.errors import (
 from choregraphie.http_answers import AnswerUnreadable, read_answer
 from choregraphie.service.column_types import Instant, Money
 from choregraphie.service.rows import Key, Row
-from choregraphie.service.service import NOW, Every, Forget, On, Patience, Service, every, on
-from choregraphie.service.transaction import Look, Transaction
+from choregraphie.service.service import NOW, Forget, Handler, RetryOverride, Schedule, Service, every, on
+from choregraphie.service.transaction import ReadView, Transaction
 from choregraphie.settings import Settings, read_settings
 
 __all__ = [
@@ -25,23 +25,23 @@ __all__ = [
     "AnswerUnreadable",
     "BadSetting",
     "BrokerRefused",
-    "BrokerTrouble",
+    "BrokerUnavailable",
     "ChoregraphieError",
     "DatabaseRefused",
-    "DatabaseTrouble",
-    "Every",
+    "DatabaseUnavailable",
     "Forget",
+    "Handler",
     "HistoryMissing",
     "Instant",
     "Key",
     "LoginRefused",
-    "Look",
     "Money",
-    "On",
-    "Patience",
+    "ReadView",
     "Reason",
     "ResourceShortage",
+    "RetryOverride",
     "Row",
+    "Schedule",
     "Service",
     "Settings",
     "Transaction",

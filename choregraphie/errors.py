@@ -41,15 +41,15 @@ class DatabaseRefused(UserError):
     """The database cannot be used as it is."""
 
 
-class BrokerTrouble(ChoregraphieError):
+class BrokerUnavailable(ChoregraphieError):
     """The broker is away or the session with it is lost; the next one may work."""
 
 
-class HistoryMissing(BrokerTrouble):
+class HistoryMissing(BrokerUnavailable):
     """The broker has no history stream: nobody has made it yet, or it was deleted. A worker makes it."""
 
 
-class DatabaseTrouble(ChoregraphieError):
+class DatabaseUnavailable(ChoregraphieError):
     """The database does not answer now. No delivery is to blame, so none is retried or set aside for it."""
 
 
@@ -72,7 +72,7 @@ class ReactionFailed(ChoregraphieError):
         self.error = error
 
 
-class NotRead(ChoregraphieError):
+class RowNotDeclared(ChoregraphieError):
     """A reaction looked at a row that its `reads` did not name: a fault in the service's table."""
 
 

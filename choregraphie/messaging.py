@@ -58,7 +58,7 @@ class Outgoing(NamedTuple):
     expiration_ms: int | None = None
 
 
-class Fate(Enum):
+class PublishOutcome(Enum):
     """What became of a published message."""
 
     CONFIRMED = "confirmed"
@@ -85,7 +85,7 @@ class HistoryEntry:
     timestamp: dt.datetime | None = None
 
 
-class Door(Protocol):
+class BrokerSession(Protocol):
     """An open session for one service. `lost` is why it is no more, or None while it lasts."""
 
     @property
@@ -97,7 +97,7 @@ class Door(Protocol):
     async def deliveries(self, most: int) -> list[Delivery]:
         """Wait for deliveries; at least one, at most `most`. Raises BrokerTrouble when the session is lost."""
 
-    async def publish(self, batch: Sequence[Outgoing]) -> list[Fate]:
+    async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
         """Publish and wait for the answers, in the order of `batch`. Never raises for the broker's sake."""
 
     async def settle(self, tags: Sequence[int]) -> None:

@@ -4,7 +4,7 @@ The topology's bindings, the monitor's idea of what remains, the picture in the 
 services' reactions are all computed from `CHOREOGRAPHY`; nothing about the order of events stands elsewhere.
 """
 
-from choregraphie.saga.choreography import Choreography, Reaction, Step, Timed
+from choregraphie.saga.choreography import Choreography, Deadline, Reaction, Step
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 from contracts.commande import CommandeAnnulee, CommandeCreee
 from contracts.notification import NotificationEnvoyee
@@ -46,7 +46,7 @@ CHOREOGRAPHY = Choreography(
     timed=(
         # Any of these tells of an order that must end; the order itself may be lost on its way to the decider. A
         # demand to cancel tells of none: its sender may name what was never ordered.
-        Timed(
+        Deadline(
             "commande",
             (CommandeAnnulee,),
             after=(CommandeInitiee, StockReservationEchouee, PaiementEchoue, PaiementEffectue),

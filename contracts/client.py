@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-from choregraphie.saga.envelope import Amount, Identifier, Quantity, Reason, Said
+from choregraphie.saga.envelope import Amount, Event, Identifier, Quantity, Reason
 
 
-class CommandeInitiee(Said):
+class CommandeInitiee(Event):
     """A customer orders: the first event of a saga."""
 
     TYPE: ClassVar[str] = "commande.initiee"
@@ -17,7 +17,7 @@ class CommandeInitiee(Said):
     montant: Amount
 
 
-class CommandeAnnulationDemandee(Said):
+class CommandeAnnulationDemandee(Event):
     """The customer wants the order cancelled, whether or not it has been created yet."""
 
     TYPE: ClassVar[str] = "commande.annulation_demandee"

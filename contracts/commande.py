@@ -2,17 +2,17 @@
 
 from typing import ClassVar
 
-from choregraphie.saga.envelope import Reason, Said
+from choregraphie.saga.envelope import Event, Reason
 
 
-class CommandeCreee(Said):
+class CommandeCreee(Event):
     """The order exists: goods held, money taken, client accepted."""
 
     TYPE: ClassVar[str] = "commande.creee"
     SAID_BY: ClassVar[str] = "commande"
 
 
-class CommandeAnnulee(Said):
+class CommandeAnnulee(Event):
     """The order is cancelled; every compensating service must answer."""
 
     TYPE: ClassVar[str] = "commande.annulee"

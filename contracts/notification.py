@@ -2,12 +2,12 @@
 
 from typing import ClassVar, Literal
 
-from choregraphie.saga.envelope import Identifier, Said
+from choregraphie.saga.envelope import Event, Identifier
 
 Modele = Literal["confirmation", "annulation", "rectificatif"]
 
 
-class NotificationEnvoyee(Said):
+class NotificationEnvoyee(Event):
     """A message has left for the customer."""
 
     TYPE: ClassVar[str] = "notification.envoyee"

@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-from choregraphie.saga.envelope import Amount, AmountOrZero, Identifier, Reason, Said
+from choregraphie.saga.envelope import Amount, AmountOrZero, Event, Identifier, Reason
 
 
-class PaiementEffectue(Said):
+class PaiementEffectue(Event):
     """The money has been taken."""
 
     TYPE: ClassVar[str] = "paiement.effectue"
@@ -15,7 +15,7 @@ class PaiementEffectue(Said):
     montant: Amount
 
 
-class PaiementEchoue(Said):
+class PaiementEchoue(Event):
     """No money has been taken: unknown client, insufficient balance, refused card, or the service gave up."""
 
     TYPE: ClassVar[str] = "paiement.echoue"
@@ -24,7 +24,7 @@ class PaiementEchoue(Said):
     raison: Reason
 
 
-class PaiementRembourse(Said):
+class PaiementRembourse(Event):
     """The answer to a cancellation: the money is back, or (null, 0) none had been taken."""
 
     TYPE: ClassVar[str] = "paiement.rembourse"

@@ -3,10 +3,10 @@
 from typing import Any
 
 from choregraphie.saga import registry
-from choregraphie.saga.envelope import Envelope, Said
+from choregraphie.saga.envelope import Envelope, Event
 from contracts.choreography import CHOREOGRAPHY
 
-EVENTS: dict[str, type[Said]] = {cls.TYPE: cls for cls in CHOREOGRAPHY.events}
+EVENTS: dict[str, type[Event]] = {cls.TYPE: cls for cls in CHOREOGRAPHY.events}
 
 
 def open_envelope(body: bytes) -> Envelope[Any]:

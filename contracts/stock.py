@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-from choregraphie.saga.envelope import Amount, Identifier, Quantity, Reason, Said
+from choregraphie.saga.envelope import Amount, Event, Identifier, Quantity, Reason
 
 
-class StockReserve(Said):
+class StockReserve(Event):
     """The goods are held for this order."""
 
     TYPE: ClassVar[str] = "stock.reserve"
@@ -18,7 +18,7 @@ class StockReserve(Said):
     montant: Amount
 
 
-class StockReservationEchouee(Said):
+class StockReservationEchouee(Event):
     """Nothing is held: unknown product, shortage, or the service gave up."""
 
     TYPE: ClassVar[str] = "stock.reservation_echouee"
@@ -27,7 +27,7 @@ class StockReservationEchouee(Said):
     raison: Reason
 
 
-class StockLibere(Said):
+class StockLibere(Event):
     """The answer to a cancellation: what was held or sold is back, or (null) there was nothing."""
 
     TYPE: ClassVar[str] = "stock.libere"

@@ -20,7 +20,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.alerting.watcher import Lookout, View
+from saga_monitor.alerting.watcher import AlertWatcher, View
 from saga_monitor.analysis.saga_state import State
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from saga_monitor.diagnosis.causes import Reason
@@ -36,7 +36,7 @@ _Labelled = Iterable[tuple[tuple[str, ...], float]]
 class MonitorMetrics(Collector):
     """`lookout`: whose view of anomalies and of the broker is shown."""
 
-    def __init__(self, queries: Queries, lookout: Lookout) -> None:
+    def __init__(self, queries: Queries, lookout: AlertWatcher) -> None:
         self._queries = queries
         self._lookout = lookout
 
@@ -59,7 +59,7 @@ class MonitorMetrics(Collector):
         )
 
 
-def registry(queries: Queries, lookout: Lookout) -> CollectorRegistry:
+def registry(queries: Queries, lookout: AlertWatcher) -> CollectorRegistry:
     """A registry of its own, with nothing in it but the monitor's metrics."""
     own = CollectorRegistry(auto_describe=False)
     own.register(MonitorMetrics(queries, lookout))

@@ -10,11 +10,11 @@ from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
-from choregraphie.saga.envelope import MAX_BODY_BYTES, Said
+from choregraphie.saga.envelope import MAX_BODY_BYTES, Event
 from choregraphie.saga.problems import first_problem
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 
-S = TypeVar("S", bound=Said)
+S = TypeVar("S", bound=Event)
 
 # Every order of a file is checked before the first is said, so all of them are held at once.
 MOST_LINES = 1_000_000

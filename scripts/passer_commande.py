@@ -18,9 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 try:
     from choregraphie import Settings, UserError, read_settings
     from choregraphie.logs import configure_logs
-    from choregraphie.messaging import Fate
+    from choregraphie.messaging import PublishOutcome
     from choregraphie.process.stdout_errors import open_streams
-    from choregraphie.saga.envelope import Said
+    from choregraphie.saga.envelope import Event
     from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
     from scripts.arguments import number, whole
     from scripts.ordering import (
@@ -70,23 +70,23 @@ _MOST_COMPLAINTS = 20
 class Sayings:
     """What is to be said: every event of one type, and how many they are."""
 
-    cls: type[Said]
-    events: Iterable[Said]
+    cls: type[Event]
+    events: Iterable[Event]
     total: int
 
 
 @dataclass
 class Outcome:
     said: int = 0
-    failed: dict[Fate, list[str]] = field(default_factory=dict)
+    failed: dict[PublishOutcome, list[str]] = field(default_factory=dict)
 
     def notes(self, spoken: Spoken) -> bool:
         """Whether it was said; counted either way."""
-        if spoken.fate is Fate.CONFIRMED:
+        if spoken.fate is PublishOutcome.CONFIRMED:
             self.said += 1
         else:
             self.failed.setdefault(spoken.fate, []).append(spoken.commande_id)
-        return spoken.fate is Fate.CONFIRMED
+        return spoken.fate is PublishOutcome.CONFIRMED
 
 
 class _Parser(argparse.ArgumentParser):

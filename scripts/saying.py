@@ -7,12 +7,12 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
-from choregraphie import BrokerTrouble, Settings
+from choregraphie import BrokerUnavailable, Settings
 from choregraphie.amqp_url import broker_address
 from choregraphie.broker import Publisher, open_publisher
-from choregraphie.messaging import Fate, Outgoing, Properties
+from choregraphie.messaging import Outgoing, Properties, PublishOutcome
 from choregraphie.pipeline import backoff
-from choregraphie.saga.envelope import CONTENT_TYPE, Said, wrap
+from choregraphie.saga.envelope import CONTENT_TYPE, Event, wrap
 from choregraphie.saga.topology import events, inbox
 from contracts.choreography import CHOREOGRAPHY
 
@@ -37,7 +37,7 @@ class Spoken:
 
     commande_id: str
     outgoing: Outgoing
-    fate: Fate = Fate.UNKNOWN
+    fate: PublishOutcome = PublishOutcome.UNKNOWN
 
     @property
     def event_id(self) -> str:
@@ -45,7 +45,7 @@ class Spoken:
 
 
 async def say(
-    settings: Settings, cls: type[Said], said: Iterable[Said], rate: float | None
+    settings: Settings, cls: type[Event], said: Iterable[Event], rate: float | None
 ) -> AsyncGenerator[list[Spoken] | str, None]:
     """Say every event of `said`, all of type `cls`. Yields a notice for the person, or a batch with its fates.
 
@@ -64,16 +64,16 @@ async def say(
                     known, waiting = _known(waiting, fates)
                     yield known
                     if waiting:
-                        raise BrokerTrouble("the session was lost")
+                        raise BrokerUnavailable("the session was lost")
                 return
-        except BrokerTrouble as error:
+        except BrokerUnavailable as error:
             if session == SESSIONS or not waiting:
                 raise BrokerAwayError(_away(settings, error)) from error
             # The same events under the same ids: whoever heard one already takes no notice of the second.
             await asyncio.sleep(backoff(session))
 
 
-async def _idle(publisher: Publisher, cls: type[Said]) -> list[str]:
+async def _idle(publisher: Publisher, cls: type[Event]) -> list[str]:
     """The services that must hear `cls` and have no worker now. Raises NobodyListensError.
 
     The history hears everything, so the broker returns nothing as unroutable: the inboxes are asked for.
@@ -93,7 +93,7 @@ async def _idle(publisher: Publisher, cls: type[Said]) -> list[str]:
     return [service for service in hearers if not counts[inbox(service)].consumers]
 
 
-async def _paced(said: Iterable[Said], rate: float | None) -> AsyncIterator[list[Spoken]]:
+async def _paced(said: Iterable[Event], rate: float | None) -> AsyncIterator[list[Spoken]]:
     size = BATCH if rate is None else max(1, min(BATCH, round(rate * TICK_SECONDS)))
     remaining = iter(said)
     clock = asyncio.get_running_loop().time
@@ -105,7 +105,7 @@ async def _paced(said: Iterable[Said], rate: float | None) -> AsyncIterator[list
             due += len(batch) / rate
 
 
-def _spoken(event: Said) -> Spoken:
+def _spoken(event: Event) -> Spoken:
     now = dt.datetime.now(dt.UTC)
     envelope = wrap(event, id=str(uuid.uuid4()), source=SOURCE, time=now)
     properties = Properties(
@@ -120,12 +120,12 @@ def _spoken(event: Said) -> Spoken:
     return Spoken(event.commande_id, message)
 
 
-def _known(batch: Sequence[Spoken], fates: Sequence[Fate]) -> tuple[list[Spoken], list[Spoken]]:
+def _known(batch: Sequence[Spoken], fates: Sequence[PublishOutcome]) -> tuple[list[Spoken], list[Spoken]]:
     """Those of `batch` whose fate is known, and those to be said again."""
     told = [Spoken(s.commande_id, s.outgoing, fate) for s, fate in zip(batch, fates, strict=True)]
     return (
-        [spoken for spoken in told if spoken.fate is not Fate.UNKNOWN],
-        [spoken for spoken in told if spoken.fate is Fate.UNKNOWN],
+        [spoken for spoken in told if spoken.fate is not PublishOutcome.UNKNOWN],
+        [spoken for spoken in told if spoken.fate is PublishOutcome.UNKNOWN],
     )
 
 

@@ -1,8 +1,8 @@
 """RabbitMQ through aio-pika: the only package that speaks AMQP."""
 
 from choregraphie.broker.bindings import bindings_of
-from choregraphie.broker.connection import apply, connected, count
-from choregraphie.broker.consumer import RabbitDoor, open_door
+from choregraphie.broker.connection import apply_topology, connected, count_queues
+from choregraphie.broker.consumer import RabbitSession, open_session
 from choregraphie.broker.management import missing_bindings
 from choregraphie.broker.publisher import Publisher, open_publisher
 from choregraphie.broker.removal import remove_topology
@@ -10,15 +10,15 @@ from choregraphie.broker.stream import RabbitHistory, open_history
 
 __all__ = [
     "Publisher",
-    "RabbitDoor",
     "RabbitHistory",
-    "apply",
+    "RabbitSession",
+    "apply_topology",
     "bindings_of",
     "connected",
-    "count",
+    "count_queues",
     "missing_bindings",
-    "open_door",
     "open_history",
     "open_publisher",
+    "open_session",
     "remove_topology",
 ]

@@ -16,7 +16,7 @@ from aio_pika.abc import AbstractConnection
 
 from choregraphie.broker.connection import in_time
 from choregraphie.broker.management import missing_bindings
-from choregraphie.errors import BrokerRefused, BrokerTrouble
+from choregraphie.errors import BrokerRefused, BrokerUnavailable
 from choregraphie.saga.topology import HISTORY, Binding, Topology, dlq, dlx, events, inbox, requeue, retry
 from choregraphie.settings import Settings
 
@@ -86,7 +86,7 @@ class BindingWatch:
             return None
         try:
             missing = await missing_bindings(self.settings, self.wanted)
-        except (BrokerTrouble, BrokerRefused) as error:
+        except (BrokerUnavailable, BrokerRefused) as error:
             if self._is_news("management", str(error)):
                 log.warning("management.not_asked", error=str(error), consequence="lost bindings are not noticed")
             return None

@@ -18,7 +18,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from choregraphie.amqp_url import broker_address
 from choregraphie.broker.lenient_decoding import install
-from choregraphie.errors import BrokerRefused, BrokerTrouble, LoginRefused
+from choregraphie.errors import BrokerRefused, BrokerUnavailable, LoginRefused
 from choregraphie.messaging import QueueCount
 from choregraphie.saga.topology import HISTORY, Queue, Topology
 from choregraphie.settings import Settings
@@ -61,7 +61,7 @@ async def in_time(awaitable: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
             raise _meant(error) from error
         # The client cancels the waits of a connection that it closes; nobody asked us to stop.
         if isinstance(error, asyncio.CancelledError) or is_lost(error):
-            raise BrokerTrouble("the connection was closed") from error
+            raise BrokerUnavailable("the connection was closed") from error
         raise
     if cancellations() > before:
         raise asyncio.CancelledError
@@ -84,17 +84,17 @@ def is_lost(error: Exception) -> bool:
     return gone or type(error) is Exception
 
 
-def _meant(error: BaseException) -> BrokerRefused | BrokerTrouble:
+def _meant(error: BaseException) -> BrokerRefused | BrokerUnavailable:
     if isinstance(error, _LOGIN_REFUSALS):
-        return LoginRefused(said(error))
+        return LoginRefused(error_text(error))
     if isinstance(error, _REFUSALS):
-        return BrokerRefused(said(error))
+        return BrokerRefused(error_text(error))
     if isinstance(error, aiormq.exceptions.InvalidFrameError) and "OpenOk" in str(error):
         # The client does not read the answer in place of open-ok; its reason is in the broker's log.
         return BrokerRefused("the broker does not let this user into that virtual host")
     if _untrusted(error):
-        return BrokerRefused(f"the broker's certificate is not to be trusted: {said(error)}")
-    return BrokerTrouble(said(error))
+        return BrokerRefused(f"the broker's certificate is not to be trusted: {error_text(error)}")
+    return BrokerUnavailable(error_text(error))
 
 
 def _untrusted(error: BaseException) -> bool:
@@ -114,7 +114,7 @@ def _untrusted(error: BaseException) -> bool:
     return False
 
 
-def said(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
@@ -132,7 +132,7 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[AbstractConn
     try:
         yield connection
     finally:
-        with contextlib.suppress(BrokerTrouble, BrokerRefused):
+        with contextlib.suppress(BrokerUnavailable, BrokerRefused):
             await in_time(connection.close(), CLOSE_SECONDS)
 
 
@@ -167,7 +167,7 @@ async def _connect(settings: Settings, name: str) -> AbstractConnection:
         raise type(error)(f"SAGA_AMQP_URL, {address.user} at {address.place}: {error}") from error
 
 
-async def apply(connection: AbstractConnection, wanted: Topology, *, declare: bool) -> None:
+async def apply_topology(connection: AbstractConnection, wanted: Topology, *, declare: bool) -> None:
     """Declare `wanted`, or with `declare=False` only check that its exchanges and queues exist.
 
     Declaring what is there already changes nothing; what is there with other arguments is refused, but for a
@@ -211,12 +211,12 @@ async def _has_other_bounds(connection: AbstractConnection, history: Queue, *, d
     return False
 
 
-async def count(connection: AbstractConnection, queues: Sequence[str]) -> dict[str, QueueCount]:
+async def count_queues(connection: AbstractConnection, queues: Sequence[str]) -> dict[str, QueueCount]:
     """Messages and consumers of each of `queues` that exists, by passive declaration."""
     answers = await count_allowed(connection, queues)
     for name, answer in answers.items():
         if answer is None:
-            raise BrokerTrouble(f"the broker does not let {name} be counted")
+            raise BrokerUnavailable(f"the broker does not let {name} be counted")
     return {name: answer for name, answer in answers.items() if answer is not None}
 
 
@@ -231,7 +231,7 @@ async def count_allowed(connection: AbstractConnection, queues: Sequence[str]) -
             raw = await in_time(channel.get_underlay_channel())
             answer = await in_time(raw.queue_declare(name, passive=True))
             found[name] = QueueCount(answer.message_count or 0, answer.consumer_count or 0)
-        except (BrokerTrouble, BrokerRefused) as error:
+        except (BrokerUnavailable, BrokerRefused) as error:
             if not isinstance(error.__cause__, aiormq.exceptions.ChannelClosed):
                 raise
             # Whatever was wrong with this one, it closed the channel: the next question has another.

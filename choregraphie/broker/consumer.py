@@ -9,15 +9,15 @@ from aiormq.abc import DeliveredMessage
 from pamqp import commands
 
 from choregraphie.broker.bindings import BindingWatch
-from choregraphie.broker.connection import TROUBLES, apply, connected, in_time, said
+from choregraphie.broker.connection import TROUBLES, apply_topology, connected, error_text, in_time
 from choregraphie.broker.publisher import confirming, publish
-from choregraphie.errors import BrokerRefused, BrokerTrouble
-from choregraphie.messaging import Delivery, Fate, Outgoing, Properties
+from choregraphie.errors import BrokerRefused, BrokerUnavailable
+from choregraphie.messaging import Delivery, Outgoing, Properties, PublishOutcome
 from choregraphie.saga.topology import Topology, dlx, events, inbox, retry
 from choregraphie.settings import Settings
 
 
-class RabbitDoor:
+class RabbitSession:
     """An open session: one connection to publish, another to consume.
 
     Under a memory or disk alarm the broker stops reading from connections that publish; on one connection,
@@ -50,7 +50,7 @@ class RabbitDoor:
 
     def _on_closed(self, closing: "asyncio.Future[Any]") -> None:
         error = None if closing.cancelled() else closing.exception()
-        self.lose(said(error) if error else "the channel was closed")
+        self.lose(error_text(error) if error else "the channel was closed")
 
     def _on_cancelled(self, _: commands.Basic.Cancel) -> None:
         self.lose("the broker cancelled the consumer: its queue is gone")
@@ -67,13 +67,13 @@ class RabbitDoor:
         batch = [first, *self._already_here(most - 1)]
         if self.lost is not None:
             # What had come will come again: nothing can be acknowledged on a lost session.
-            raise BrokerTrouble(self.lost)
+            raise BrokerUnavailable(self.lost)
         return [delivery for delivery in batch if delivery is not None]
 
     def _already_here(self, most: int) -> list[Delivery | None]:
         return [self._arrived.get_nowait() for _ in range(min(most, self._arrived.qsize()))]
 
-    async def publish(self, batch: Sequence[Outgoing]) -> list[Fate]:
+    async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
         return await publish(self._publishing, batch)
 
     async def settle(self, tags: Sequence[int]) -> None:
@@ -103,7 +103,7 @@ class RabbitDoor:
 
     async def stop_deliveries(self) -> list[Delivery]:
         if self._consumer_tag is not None and self.lost is None:
-            with contextlib.suppress(BrokerTrouble, BrokerRefused):
+            with contextlib.suppress(BrokerUnavailable, BrokerRefused):
                 await in_time(self._consuming.basic_cancel(self._consumer_tag), 5)
         return [delivery for delivery in self._already_here(self._arrived.qsize()) if delivery]
 
@@ -131,7 +131,7 @@ def _delivery(message: DeliveredMessage) -> Delivery:
 
 
 @contextlib.asynccontextmanager
-async def open_door(settings: Settings, service: str, wanted: Topology) -> AsyncIterator[RabbitDoor]:
+async def open_session(settings: Settings, service: str, wanted: Topology) -> AsyncIterator[RabbitSession]:
     """A session for `service`, its topology applied or checked. Consuming begins with `consume`.
 
     Raises BrokerRefused when the broker says no, BrokerTrouble when it is away.
@@ -142,24 +142,24 @@ async def open_door(settings: Settings, service: str, wanted: Topology) -> Async
     ):
         watch = BindingWatch(consuming, settings, service, wanted)
         await watch.look_before_applying()
-        await apply(consuming, wanted, declare=settings.topology == "apply")
+        await apply_topology(consuming, wanted, declare=settings.topology == "apply")
         out = await confirming(publishing)
         into = await in_time(consuming.channel(publisher_confirms=False))
         raw = await in_time(into.get_underlay_channel())
         await in_time(raw.basic_qos(prefetch_count=settings.prefetch))
-        door = RabbitDoor(out, raw, [inbox(service), *_published_to(service, wanted)], settings.prefetch)
+        door = RabbitSession(out, raw, [inbox(service), *_published_to(service, wanted)], settings.prefetch)
         async with _beside(watch, door):
             yield door
 
 
 @contextlib.asynccontextmanager
-async def _beside(watch: BindingWatch, door: RabbitDoor) -> AsyncIterator[None]:
+async def _beside(watch: BindingWatch, door: RabbitSession) -> AsyncIterator[None]:
     """Watch the bindings while the session lasts. What it depends on and is gone ends the session."""
 
     async def run() -> None:
         try:
             await watch.run()
-        except BrokerTrouble as trouble:
+        except BrokerUnavailable as trouble:
             door.lose(str(trouble))
 
     task = asyncio.create_task(run())

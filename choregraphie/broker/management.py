@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from choregraphie.amqp_url import broker_address
-from choregraphie.errors import BrokerTrouble, LoginRefused
+from choregraphie.errors import BrokerUnavailable, LoginRefused
 from choregraphie.saga.topology import Binding, Topology
 from choregraphie.settings import Settings
 
@@ -48,9 +48,9 @@ async def _ask(settings: Settings, path: str) -> Any:
             _check_status(answer.status_code)
             return json.loads(await _content(answer))
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-        raise BrokerTrouble(f"the management does not answer: {type(error).__name__}") from error
+        raise BrokerUnavailable(f"the management does not answer: {type(error).__name__}") from error
     except (ValueError, RecursionError) as error:
-        raise BrokerTrouble("the management answers no JSON") from error
+        raise BrokerUnavailable("the management answers no JSON") from error
 
 
 def _check_status(status: int) -> None:
@@ -59,7 +59,7 @@ def _check_status(status: int) -> None:
             f"SAGA_MANAGEMENT_URL: HTTP {status}; the user needs its password and the tag management"
         )
     if status != 200:
-        raise BrokerTrouble(f"the management answers HTTP {status}")
+        raise BrokerUnavailable(f"the management answers HTTP {status}")
 
 
 async def _content(answer: httpx.Response) -> bytes:
@@ -67,13 +67,13 @@ async def _content(answer: httpx.Response) -> bytes:
     async for part in answer.aiter_bytes():
         content += part
         if len(content) > LARGEST_ANSWER_BYTES:
-            raise BrokerTrouble(f"the management answers more than {LARGEST_ANSWER_BYTES} bytes")
+            raise BrokerUnavailable(f"the management answers more than {LARGEST_ANSWER_BYTES} bytes")
     return bytes(content)
 
 
 def _bindings(rows: Any) -> frozenset[Binding]:
     if not isinstance(rows, list):
-        raise BrokerTrouble("the management answers no list of bindings")
+        raise BrokerUnavailable("the management answers no list of bindings")
     return frozenset(_to_queues(row for row in rows if isinstance(row, dict)))
 
 

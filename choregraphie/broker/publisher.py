@@ -9,9 +9,9 @@ import aiormq
 from aio_pika.abc import AbstractConnection
 from pamqp import commands
 
-from choregraphie.broker.connection import TROUBLES, cancellations, connected, count, in_time, is_lost
-from choregraphie.errors import BrokerTrouble
-from choregraphie.messaging import Fate, Outgoing, QueueCount
+from choregraphie.broker.connection import TROUBLES, cancellations, connected, count_queues, in_time, is_lost
+from choregraphie.errors import BrokerUnavailable
+from choregraphie.messaging import Outgoing, PublishOutcome, QueueCount
 from choregraphie.settings import Settings
 
 CONFIRM_SECONDS = 30
@@ -27,13 +27,13 @@ class Publisher:
         self._connection = connection
         self._publishing = publishing
 
-    async def publish(self, batch: Sequence[Outgoing]) -> list[Fate]:
+    async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
         """Publish and wait for the answers, in the order of `batch`. Never raises for the broker's sake."""
         return await publish(self._publishing, batch)
 
     async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
         """Messages and consumers of each of `queues` that exists."""
-        return await count(self._connection, queues)
+        return await count_queues(self._connection, queues)
 
     async def has_exchange(self, name: str) -> bool:
         # A missing exchange closes its channel, so the question has one of its own.
@@ -41,7 +41,7 @@ class Publisher:
         raw = await in_time(channel.get_underlay_channel())
         try:
             await in_time(raw.exchange_declare(exchange=name, passive=True))
-        except BrokerTrouble as error:
+        except BrokerUnavailable as error:
             if not isinstance(error.__cause__, aiormq.exceptions.ChannelNotFoundEntity):
                 raise
             return False
@@ -65,15 +65,15 @@ async def confirming(connection: AbstractConnection) -> Any:
     return await in_time(channel.get_underlay_channel())
 
 
-async def publish(channel: Any, batch: Sequence[Outgoing]) -> list[Fate]:
+async def publish(channel: Any, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
     """Publish on a confirming channel; what became of each, in the order of `batch`."""
-    fates: list[Fate] = []
+    fates: list[PublishOutcome] = []
     for window in _windows(batch):
         fates += await asyncio.gather(*(_publish(channel, message) for message in window))
     return fates
 
 
-async def _publish(channel: Any, message: Outgoing) -> Fate:
+async def _publish(channel: Any, message: Outgoing) -> PublishOutcome:
     before = cancellations()
     try:
         async with asyncio.timeout(CONFIRM_SECONDS):
@@ -86,20 +86,20 @@ async def _publish(channel: Any, message: Outgoing) -> Fate:
                 wait=False,
             )
     except aiormq.exceptions.PublishError:
-        return Fate.RETURNED
+        return PublishOutcome.RETURNED
     except aiormq.exceptions.DeliveryError:
-        return Fate.REFUSED
+        return PublishOutcome.REFUSED
     except TROUBLES:
-        return Fate.UNKNOWN
+        return PublishOutcome.UNKNOWN
     except asyncio.CancelledError:
         if cancellations() > before:
             raise
-        return Fate.UNKNOWN
+        return PublishOutcome.UNKNOWN
     except Exception as error:
         if not is_lost(error):
             raise
-        return Fate.UNKNOWN
-    return Fate.CONFIRMED
+        return PublishOutcome.UNKNOWN
+    return PublishOutcome.CONFIRMED
 
 
 def _windows(batch: Sequence[Outgoing]) -> list[list[Outgoing]]:

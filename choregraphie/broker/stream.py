@@ -11,8 +11,8 @@ from aio_pika.abc import AbstractConnection
 from aiormq.abc import DeliveredMessage
 from pamqp import commands
 
-from choregraphie.broker.connection import TROUBLES, connected, count_allowed, in_time, said
-from choregraphie.errors import BrokerTrouble, HistoryMissing
+from choregraphie.broker.connection import TROUBLES, connected, count_allowed, error_text, in_time
+from choregraphie.errors import BrokerUnavailable, HistoryMissing
 from choregraphie.messaging import HistoryEntry, QueueCount
 from choregraphie.saga.topology import HISTORY
 from choregraphie.settings import Settings
@@ -62,7 +62,7 @@ class RabbitHistory:
         Raises BrokerTrouble when the stream holds something and delivers nothing.
         """
         for _ in range(READINGS - 1):
-            with contextlib.suppress(BrokerTrouble):
+            with contextlib.suppress(BrokerUnavailable):
                 return await self._first(LONGEST_SILENCE // READINGS)
         return await self._first(LONGEST_SILENCE)
 
@@ -98,7 +98,7 @@ class RabbitHistory:
             if silences >= SILENCES and not await self._length():
                 return await reading.batch(ANSWERED_SECONDS)
             if silences > longest_silence:
-                raise BrokerTrouble("the history stream holds entries and delivers none")
+                raise BrokerUnavailable("the history stream holds entries and delivers none")
         return messages
 
     async def _length(self) -> int:
@@ -121,7 +121,7 @@ class RabbitHistory:
             await _consume(raw, reading, where)
             yield reading
         finally:
-            with contextlib.suppress(BrokerTrouble):
+            with contextlib.suppress(BrokerUnavailable):
                 await in_time(channel.close(), 5)
 
 
@@ -129,7 +129,7 @@ async def _consume(raw: Any, reading: "_Reading", arguments: dict[str, Any]) -> 
     """Raises HistoryMissing when there is no stream to read."""
     try:
         await in_time(raw.basic_consume(HISTORY, reading.on_message, arguments=arguments))
-    except BrokerTrouble as error:
+    except BrokerUnavailable as error:
         if isinstance(error.__cause__, aiormq.exceptions.ChannelNotFoundEntity):
             raise HistoryMissing(
                 f"the broker has no stream {HISTORY}: a worker makes it when it starts"
@@ -152,7 +152,7 @@ class _Reading:
 
     def _on_closed(self, closing: "asyncio.Future[Any]") -> None:
         error = None if closing.cancelled() else closing.exception()
-        self._lose(said(error) if error else "the channel was closed")
+        self._lose(error_text(error) if error else "the channel was closed")
 
     def _on_cancelled(self, _: commands.Basic.Cancel) -> None:
         self._lose("the history stream is gone")
@@ -171,7 +171,7 @@ class _Reading:
             await self._gather()
         batch += [self._arrived.get_nowait() for _ in range(min(BATCH - 1, self._arrived.qsize()))]
         if self._lost:
-            raise BrokerTrouble(self._lost)
+            raise BrokerUnavailable(self._lost)
         return [message for message in batch if message is not None]
 
     async def _gather(self) -> None:

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from choregraphie import BrokerTrouble, DatabaseTrouble, UserError, read_settings
+from choregraphie import BrokerUnavailable, DatabaseUnavailable, UserError, read_settings
 from choregraphie.application import Application
 from choregraphie.cli import choreography, inspect, journal, outbox, run
 from choregraphie.cli.parser import Parser
@@ -34,7 +34,7 @@ def main(application: Application, arguments: Sequence[str] | None = None) -> in
         code = int(options.do(options, read_settings(os.environ)))
         sys.stdout.flush()
         return code
-    except (UserError, BrokerTrouble, DatabaseTrouble) as error:
+    except (UserError, BrokerUnavailable, DatabaseUnavailable) as error:
         print(f"services: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

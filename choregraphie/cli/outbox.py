@@ -12,16 +12,16 @@ from rich.progress import Progress
 from rich.text import Text
 
 from choregraphie.application import Application
-from choregraphie.broker import apply, connected, open_publisher
+from choregraphie.broker import apply_topology, connected, open_publisher
 from choregraphie.cli.parser import add_wide
 from choregraphie.cli.selection import add_option, with_databases
-from choregraphie.errors import BrokerTrouble
-from choregraphie.messaging import Fate
+from choregraphie.errors import BrokerUnavailable
+from choregraphie.messaging import PublishOutcome
 from choregraphie.saga.topology import Topology
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage.database import reading
-from choregraphie.storage.outbox import Saying, last_number, said_since, unsaid
+from choregraphie.storage.outbox import OutboxEvent, decided_since, last_number, pending_events
 from choregraphie.terminal.formats import format_count, format_duration
 from choregraphie.terminal.tables import Column, Fitted, console_of, is_bounded, short_ids
 from choregraphie.terminal.time_arguments import TIME_EXAMPLES, BadMoment, moment_of
@@ -66,12 +66,12 @@ def _since(text: str) -> dt.datetime:
 
 
 def _list(options: argparse.Namespace, settings: Settings) -> int:
-    found: list[tuple[str, Saying]] = []
+    found: list[tuple[str, OutboxEvent]] = []
     for service in with_databases(options, settings):
         after = 0
         while True:
             with reading(service, settings) as connection:
-                page, after = unsaid(connection, PAGE, after)
+                page, after = pending_events(connection, PAGE, after)
             found += [(service.name, saying) for saying in page]
             if not page:
                 break
@@ -83,7 +83,7 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _shown(service: str, saying: Saying) -> dict[str, str]:
+def _shown(service: str, saying: OutboxEvent) -> dict[str, str]:
     return {
         "service": service,
         "event_id": saying.event_id,
@@ -93,7 +93,7 @@ def _shown(service: str, saying: Saying) -> dict[str, str]:
     }
 
 
-def _view(found: list[tuple[str, Saying]], *, full: bool) -> RenderableType:
+def _view(found: list[tuple[str, OutboxEvent]], *, full: bool) -> RenderableType:
     now = dt.datetime.now(dt.UTC)
     ids = {} if full else short_ids(saying.event_id for _, saying in found)
     decided = Column("decided at" if full else "decided, ago")
@@ -131,18 +131,18 @@ async def _say_again(service: Service, settings: Settings, wanted: Topology, sin
     name = f"{service.name} says again"
     async with connected(settings, name) as connection:
         # A broker that lost its data lost its queues with it.
-        await apply(connection, wanted, declare=settings.topology == "apply")
+        await apply_topology(connection, wanted, declare=settings.topology == "apply")
     async with open_publisher(settings, name) as publisher:
         with reading(service, settings) as connection:
             last = last_number(connection)
         while True:
             with reading(service, settings) as connection:
-                page, after = said_since(connection, since, PAGE, after, last)
+                page, after = decided_since(connection, since, PAGE, after, last)
             if not page:
                 return sent
             fates = await publisher.publish([saying.outgoing(service.name) for saying in page])
-            missing = [fate for fate in fates if fate is not Fate.CONFIRMED]
+            missing = [fate for fate in fates if fate is not PublishOutcome.CONFIRMED]
             if missing:
-                raise BrokerTrouble(f"{service.name}: {len(missing)} events not taken ({missing[0].value})")
+                raise BrokerUnavailable(f"{service.name}: {len(missing)} events not taken ({missing[0].value})")
             sent += len(page)
             told(len(page))

@@ -9,9 +9,9 @@ import time
 from typing import Any
 
 from choregraphie.application import Application
-from choregraphie.broker import bindings_of, connected, count, missing_bindings
+from choregraphie.broker import bindings_of, connected, count_queues, missing_bindings
 from choregraphie.cli.selection import add_names, chosen, with_databases
-from choregraphie.errors import BrokerTrouble
+from choregraphie.errors import BrokerUnavailable
 from choregraphie.logs import configure_logs
 from choregraphie.pipeline.supervisor import run_workers
 from choregraphie.saga.topology import Topology, inbox
@@ -85,8 +85,8 @@ async def _not_ready(names: list[str], wanted: Topology, settings: Settings) -> 
     """Those that do not receive what they must, each with the reason."""
     try:
         async with connected(settings, "asks who is ready") as connection:
-            counts = await count(connection, [inbox(name) for name in names])
-    except BrokerTrouble as trouble:
+            counts = await count_queues(connection, [inbox(name) for name in names])
+    except BrokerUnavailable as trouble:
         return dict.fromkeys(names, f"the broker is away: {trouble}")
     unheard = [name for name in names if inbox(name) not in counts or not counts[inbox(name)].consumers]
     return await _unbound(names, wanted, settings) | dict.fromkeys(unheard, "no worker hears the inbox")
@@ -96,7 +96,7 @@ async def _unbound(names: list[str], wanted: Topology, settings: Settings) -> di
     """Those whose bindings are not all there, as far as anybody can be asked."""
     try:
         missing = await missing_bindings(settings, wanted)
-    except BrokerTrouble as trouble:
+    except BrokerUnavailable as trouble:
         return dict.fromkeys(names, f"its bindings are not known: {trouble}")
     found: dict[str, str] = {}
     for name in names:

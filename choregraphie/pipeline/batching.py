@@ -9,7 +9,7 @@ LARGEST_GROUP = 128
 T = TypeVar("T")
 
 
-async def some(queue: "asyncio.Queue[T]") -> list[T]:
+async def take_batch(queue: "asyncio.Queue[T]") -> list[T]:
     """At least one, and whatever else is there already, up to the largest group."""
     first = await queue.get()
     return [first, *(queue.get_nowait() for _ in range(min(LARGEST_GROUP - 1, queue.qsize())))]

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 import structlog
 
-from choregraphie.errors import ChoregraphieError, DatabaseRefused, DatabaseTrouble, ResourceShortage
+from choregraphie.errors import ChoregraphieError, DatabaseRefused, DatabaseUnavailable, ResourceShortage
 from choregraphie.pipeline.refusals import RefusedLogin
 from choregraphie.pipeline.shortages import Shortages
 from choregraphie.process.attribution import shortage
 from choregraphie.settings import Settings
 from choregraphie.storage.database import Conflict
-from choregraphie.storage.store import Ledger
+from choregraphie.storage.store import Store
 from choregraphie.telemetry.metrics import SILENT, Telemetry
 
 log = structlog.get_logger()
@@ -30,14 +30,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Tools:
+class WorkerContext:
     """`outside` is what the service's calls speak to; `now` the clock of its deadlines; `dice` spreads retries.
 
     `telemetry` is told how the work goes. `check_resources` raises ResourceShortage when this process has too
     little of something to go on.
     """
 
-    ledger: Ledger
+    ledger: Store
     settings: Settings
     thread: Executor
     outside: Any
@@ -76,7 +76,7 @@ class Tools:
         while True:
             try:
                 answer = await self.on_thread(do, *args)
-            except (DatabaseTrouble, Conflict, ResourceShortage) as trouble:
+            except (DatabaseUnavailable, Conflict, ResourceShortage) as trouble:
                 waited = True
                 await self.wait_for_the_database(trouble)
             else:

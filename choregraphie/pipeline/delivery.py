@@ -15,20 +15,20 @@ from dataclasses import dataclass
 import structlog
 from pydantic import ValidationError
 
-from choregraphie.errors import DatabaseTrouble, ReactionFailed, Reason, ResourceShortage
+from choregraphie.errors import DatabaseUnavailable, ReactionFailed, Reason, ResourceShortage
 from choregraphie.messaging import Delivery, Properties
 from choregraphie.process.attribution import shortage
-from choregraphie.saga.envelope import ABOUT_DIFFERS, MAX_BODY_BYTES, Envelope, Head, Said
+from choregraphie.saga.envelope import ABOUT_DIFFERS, MAX_BODY_BYTES, Envelope, EnvelopeHeader, Event
 from choregraphie.saga.media_types import charset, is_utf8
 from choregraphie.saga.problems import first_problem
 from choregraphie.saga.registry import adapter
 from choregraphie.saga.topology import ATTEMPT_HEADER, EXCHANGE_HEADER, TRACEPARENT_HEADER, events, requeue
-from choregraphie.service.service import On, Service
-from choregraphie.service.transaction import Look
-from choregraphie.service.verdict import DeadLetter, Retry, RetryAfter
+from choregraphie.service.service import Handler, Service
+from choregraphie.service.transaction import ReadView
+from choregraphie.service.verdict import DeadLetter, RetryAfter, RetryPolicy
 from choregraphie.storage.inbox import EventIdentity, body_hash
-from choregraphie.storage.invocation import Result, Work
-from choregraphie.storage.store import Ledger
+from choregraphie.storage.invocation import Invocation, Result
+from choregraphie.storage.store import Store
 
 log = structlog.get_logger()
 
@@ -37,12 +37,12 @@ _TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True)
-class Reader:
+class Decoder:
     """Reads what arrives at one service."""
 
     service: Service
 
-    def read(self, delivery: Delivery) -> Work | DeadLetter:
+    def read(self, delivery: Delivery) -> Invocation | DeadLetter:
         """What to do about `delivery`, or why nobody ever could. Raises ResourceShortage, and nothing else."""
         try:
             return self._read(delivery)
@@ -52,7 +52,7 @@ class Reader:
             log.error("message.unreadable", exc_info=error, message_id=delivery.properties.message_id)
             return DeadLetter(Reason.UNREADABLE, f"reading it failed: {type(error).__name__}")
 
-    def _read(self, delivery: Delivery) -> Work | DeadLetter:
+    def _read(self, delivery: Delivery) -> Invocation | DeadLetter:
         if len(delivery.body) > MAX_BODY_BYTES:
             # Before parsing: a parser is the first thing that a huge body hurts.
             return DeadLetter(Reason.TOO_LARGE, f"{len(delivery.body)} bytes; {MAX_BODY_BYTES} at most")
@@ -69,9 +69,9 @@ class Reader:
             return envelope
         return self._wrong_sender(delivery, envelope, line) or _work(delivery, envelope, line)
 
-    def _head(self, delivery: Delivery) -> Head | DeadLetter:
+    def _head(self, delivery: Delivery) -> EnvelopeHeader | DeadLetter:
         try:
-            return Head.model_validate_json(delivery.body)
+            return EnvelopeHeader.model_validate_json(delivery.body)
         except ValidationError as error:
             kind = error.errors(include_url=False, include_input=False)[0]["type"]
             if kind == "json_invalid":
@@ -80,7 +80,7 @@ class Reader:
         except RecursionError:
             return DeadLetter(Reason.UNREADABLE, "nested too deeply")
 
-    def _envelope(self, body: bytes, line: On) -> Envelope[Said] | DeadLetter:
+    def _envelope(self, body: bytes, line: Handler) -> Envelope[Event] | DeadLetter:
         try:
             return adapter(line.hears).validate_json(body)
         except ValidationError as error:
@@ -88,7 +88,7 @@ class Reader:
                 return DeadLetter(Reason.SUBJECT_MISMATCH, "subject, correlationid and data.commande_id differ")
             return DeadLetter(Reason.INVALID, first_problem(error))
 
-    def _wrong_sender(self, delivery: Delivery, envelope: Envelope[Said], line: On) -> DeadLetter | None:
+    def _wrong_sender(self, delivery: Delivery, envelope: Envelope[Event], line: Handler) -> DeadLetter | None:
         """Only `<s>` may write to `<s>.events`, so the exchange names the sender, whatever the bytes say."""
         came_by = _first_exchange(delivery, self.service.name)
         if envelope.sender != line.hears.SAID_BY or came_by not in {None, events(envelope.sender)}:
@@ -131,8 +131,8 @@ def _shown(word: str) -> str:
     return word if re.fullmatch(r"[\w.+-]{1,40}", word, re.ASCII) else "not one that is known"
 
 
-def _work(delivery: Delivery, envelope: Envelope[Said], line: On) -> Work:
-    return Work(
+def _work(delivery: Delivery, envelope: Envelope[Event], line: Handler) -> Invocation:
+    return Invocation(
         delivery=delivery,
         line=line,
         event=envelope.data,
@@ -159,7 +159,7 @@ def attempt_of(delivery: Delivery) -> int:
     return tried + 1 if came_back and isinstance(tried, int) and tried > 0 else 1
 
 
-def begin_calls(ledger: Ledger, group: list[Work]) -> list[tuple[Work, Look | None]]:
+def begin_calls(ledger: Store, group: list[Invocation]) -> list[tuple[Invocation, ReadView | None]]:
     """Note that the calls of `group` are about to be made: each work with its look, or None to go on without.
 
     Raises DatabaseTrouble when the database does not answer, ResourceShortage when the worker itself cannot.
@@ -172,7 +172,7 @@ def begin_calls(ledger: Ledger, group: list[Work]) -> list[tuple[Work, Look | No
         return [pair for work in group for pair in begin_calls(ledger, [work])]
 
 
-def deal_with(ledger: Ledger, group: list[Work], delays: tuple[float, ...], said: list[str]) -> list[Result]:
+def execute(ledger: Store, group: list[Invocation], delays: tuple[float, ...], said: list[str]) -> list[Result]:
     """Carry out `group` in one transaction, and mark the events `said` as said in the same.
 
     Raises DatabaseTrouble when the database does not answer, and ResourceShortage when the worker's own resources
@@ -192,14 +192,14 @@ def deal_with(ledger: Ledger, group: list[Work], delays: tuple[float, ...], said
     for work in failed:
         try:
             results.append(_alone(ledger, work, delays))
-        except (DatabaseTrouble, ResourceShortage):
+        except (DatabaseUnavailable, ResourceShortage):
             if not results:
                 raise
             break  # what was done must go on its way: done again, it would be taken for a repetition
     return results
 
 
-def _alone(ledger: Ledger, work: Work, delays: tuple[float, ...]) -> Result:
+def _alone(ledger: Store, work: Invocation, delays: tuple[float, ...]) -> Result:
     if work.failure is not None:
         return _failed(ledger, work, delays)
     try:
@@ -209,12 +209,12 @@ def _alone(ledger: Ledger, work: Work, delays: tuple[float, ...]) -> Result:
         return _failed(ledger, work._replace(failure=failure.error), delays)
 
 
-def _failed(ledger: Ledger, work: Work, delays: tuple[float, ...]) -> Result:
+def _failed(ledger: Store, work: Invocation, delays: tuple[float, ...]) -> Result:
     """Retry later, or give up: the refusal and its journal entry first, then the dead letter."""
     assert work.failure is not None  # noqa: S101 - the caller's choice
     patience = work.line.patience
     tries = len(delays) + 1 if patience.tries is None else patience.tries
-    policy = Retry(delays[: tries - 1], patience.never)
+    policy = RetryPolicy(delays[: tries - 1], patience.never)
     verdict = policy.after(work.failure, work.attempt)
     if isinstance(verdict, RetryAfter) or work.line.gives_up is None:
         return Result(work.delivery, verdict, work=work)

@@ -8,32 +8,32 @@ import structlog
 
 from choregraphie.errors import ResourceShortage
 from choregraphie.failpoints import Place, passing
-from choregraphie.pipeline.batching import some
-from choregraphie.pipeline.context import CALLS, Tools
+from choregraphie.pipeline.batching import take_batch
+from choregraphie.pipeline.context import CALLS, WorkerContext
 from choregraphie.pipeline.delivery import begin_calls
 from choregraphie.process.attribution import Party, attribute
-from choregraphie.service.transaction import Look
-from choregraphie.storage.invocation import Work
+from choregraphie.service.transaction import ReadView
+from choregraphie.storage.invocation import Invocation
 
 log = structlog.get_logger()
 
 
-class Calls:
+class ExternalCalls:
     """Each work taken is handed on with its answer, or with why there is none."""
 
-    def __init__(self, tools: Tools, hand_on: Callable[[Work], None]) -> None:
+    def __init__(self, tools: WorkerContext, hand_on: Callable[[Invocation], None]) -> None:
         self._tools = tools
         self._hand_on = hand_on
-        self._waiting: asyncio.Queue[Work] = asyncio.Queue()
+        self._waiting: asyncio.Queue[Invocation] = asyncio.Queue()
         self._at_once = asyncio.Semaphore(tools.settings.calls)
         self.under_way: set[asyncio.Task[None]] = set()
 
-    def take(self, work: Work) -> None:
+    def take(self, work: Invocation) -> None:
         self._waiting.put_nowait(work)
 
     async def stage(self, tasks: asyncio.TaskGroup) -> None:
         while True:
-            group = await some(self._waiting)
+            group = await take_batch(self._waiting)
             for work, look in await self._tools.patiently(begin_calls, self._tools.ledger, group):
                 if look is None:
                     self._hand_on(work)
@@ -42,7 +42,7 @@ class Calls:
                     self.under_way.add(calling)
                     calling.add_done_callback(self.under_way.discard)
 
-    async def _call(self, work: Work, look: Look) -> None:
+    async def _call(self, work: Invocation, look: ReadView) -> None:
         structlog.contextvars.bind_contextvars(**work.bound())  # the task is this delivery's alone
         async with self._at_once:
             answered = await self._ask(work, look)
@@ -51,7 +51,7 @@ class Calls:
                 answered = await self._ask(work, look)
         self._hand_on(answered)
 
-    async def _ask(self, work: Work, look: Look) -> Work:
+    async def _ask(self, work: Invocation, look: ReadView) -> Invocation:
         passing(Place.BEFORE_CALL)
         try:
             answer = await self._with_resources(work, look)
@@ -61,7 +61,7 @@ class Calls:
         passing(Place.AFTER_CALL)
         return work._replace(answer=answer)
 
-    async def _with_resources(self, work: Work, look: Look) -> Any:
+    async def _with_resources(self, work: Invocation, look: ReadView) -> Any:
         """The answer to the call of `work`. What fails for want of the worker's own resources is no try."""
         assert work.line.call is not None  # noqa: S101 - only such work comes here
         waited = False

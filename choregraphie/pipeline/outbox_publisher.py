@@ -5,10 +5,10 @@ from typing import Any
 
 import structlog
 
-from choregraphie.errors import BrokerTrouble
+from choregraphie.errors import BrokerUnavailable
 from choregraphie.failpoints import Place, passing
-from choregraphie.messaging import Delivery, Door, Fate, Outgoing
-from choregraphie.pipeline.context import Tools
+from choregraphie.messaging import BrokerSession, Delivery, Outgoing, PublishOutcome
+from choregraphie.pipeline.context import WorkerContext
 from choregraphie.pipeline.republish import for_another_try, set_aside
 from choregraphie.saga.topology import events
 from choregraphie.service.verdict import DeadLetter, RetryAfter, jittered_ms
@@ -19,10 +19,10 @@ log = structlog.get_logger()
 RELAYED_AT_ONCE = 128
 
 
-class Speaker:
+class OutboxPublisher:
     """Publishes through one session's door, and keeps the ids confirmed until they are marked as said."""
 
-    def __init__(self, tools: Tools, door: Door) -> None:
+    def __init__(self, tools: WorkerContext, door: BrokerSession) -> None:
         self._tools = tools
         self._door = door
         self._confirmed: list[str] = []
@@ -80,14 +80,14 @@ class Speaker:
         self._confirmed += [event_id for event_id in said if event_id]
         self._tools.telemetry.said(len(said))
         for message, fate in zip(messages, fates, strict=True):
-            if fate is not Fate.CONFIRMED:
+            if fate is not PublishOutcome.CONFIRMED:
                 # Nothing is lost by it: the outbox keeps its rows, and the delivery was not acknowledged.
                 why = self._door.lost or fate.value
-                raise BrokerTrouble(f"publishing {message.routing_key} to {message.exchange}: {why}")
+                raise BrokerUnavailable(f"publishing {message.routing_key} to {message.exchange}: {why}")
 
 
-def _is_said(message: Outgoing, fate: Fate, own: str) -> bool:
-    return fate is Fate.CONFIRMED and message.exchange == own
+def _is_said(message: Outgoing, fate: PublishOutcome, own: str) -> bool:
+    return fate is PublishOutcome.CONFIRMED and message.exchange == own
 
 
 def _tell(event: str, result: Result, verdict: RetryAfter | DeadLetter, **more: Any) -> None:

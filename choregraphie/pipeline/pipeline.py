@@ -15,19 +15,19 @@ import datetime as dt
 
 import structlog
 
-from choregraphie.errors import BrokerTrouble, DatabaseTrouble, ResourceShortage
+from choregraphie.errors import BrokerUnavailable, DatabaseUnavailable, ResourceShortage
 from choregraphie.failpoints import Place, passing
-from choregraphie.messaging import Delivery, Door
-from choregraphie.pipeline.batching import LARGEST_GROUP, some
-from choregraphie.pipeline.context import DATABASE, INTAKE, Tools
-from choregraphie.pipeline.delivery import Reader, deal_with
-from choregraphie.pipeline.external_calls import Calls
-from choregraphie.pipeline.outbox_publisher import Speaker
-from choregraphie.pipeline.poison import Suspects
+from choregraphie.messaging import BrokerSession, Delivery
+from choregraphie.pipeline.batching import LARGEST_GROUP, take_batch
+from choregraphie.pipeline.context import DATABASE, INTAKE, WorkerContext
+from choregraphie.pipeline.delivery import Decoder, execute
+from choregraphie.pipeline.external_calls import ExternalCalls
+from choregraphie.pipeline.outbox_publisher import OutboxPublisher
+from choregraphie.pipeline.poison import PoisonTrials
 from choregraphie.pipeline.shutdown import finished_before
-from choregraphie.service.service import Every
+from choregraphie.service.service import Schedule
 from choregraphie.service.verdict import DeadLetter
-from choregraphie.storage.invocation import Result, Work
+from choregraphie.storage.invocation import Invocation, Result
 
 log = structlog.get_logger()
 
@@ -41,28 +41,28 @@ STALE_SECONDS = 30.0
 WATCH_SECONDS = 15.0
 PURGE_SECONDS = 60.0
 
-Item = Work | Result | Every
+Item = Invocation | Result | Schedule
 
 
 class Pipeline:
     """One session of one service. `stopping` is set to end it in order; `consuming` says whether it ever began."""
 
-    def __init__(self, tools: Tools, door: Door, stopping: asyncio.Event) -> None:
+    def __init__(self, tools: WorkerContext, door: BrokerSession, stopping: asyncio.Event) -> None:
         self._tools = tools
         self._ledger = tools.ledger
         self._door = door
-        self._speaker = Speaker(tools, door)
-        self._suspects = Suspects(tools)
+        self._speaker = OutboxPublisher(tools, door)
+        self._suspects = PoisonTrials(tools)
         self._stopping = stopping
-        self._reader = Reader(tools.ledger.service)
+        self._reader = Decoder(tools.ledger.service)
         self._ready: asyncio.Queue[Item] = asyncio.Queue()
         # Two groups: one being published while the next is committed.
         self._decided: asyncio.Queue[list[Result]] = asyncio.Queue(maxsize=2)
         self._in_hand = 0
         self._quiet = asyncio.Event()
         self.consuming = False
-        self._calls = Calls(tools, self._ready.put_nowait)
-        self._struck: set[Every] = set()
+        self._calls = ExternalCalls(tools, self._ready.put_nowait)
+        self._struck: set[Schedule] = set()
 
     async def run(self) -> None:
         """Work until `stopping`, then drain. Raises BrokerTrouble when the session is lost (in a group)."""
@@ -103,7 +103,7 @@ class Pipeline:
                 elif not self._suspects.take(work):
                     self._go_on(work)
 
-    async def _read(self, delivery: Delivery) -> Work | DeadLetter:
+    async def _read(self, delivery: Delivery) -> Invocation | DeadLetter:
         waited = False
         while True:
             try:
@@ -116,7 +116,7 @@ class Pipeline:
                     self._tools.goes_on(INTAKE)
                 return work
 
-    def _go_on(self, work: Work) -> None:
+    def _go_on(self, work: Invocation) -> None:
         if work.line.call is not None:
             self._calls.take(work)
         else:
@@ -138,12 +138,12 @@ class Pipeline:
         # Never longer: a confirm that comes when nothing else does is marked too, or it would be said for ever.
         try:
             async with asyncio.timeout(MARK_SECONDS):
-                return await some(self._ready)
+                return await take_batch(self._ready)
         except TimeoutError:
             return []
 
     async def _carry_out(self, group: list[Item]) -> list[Result]:
-        works = [item for item in group if isinstance(item, Work)]
+        works = [item for item in group if isinstance(item, Invocation)]
         results = [item for item in group if isinstance(item, Result)]
         said = self._speaker.unmarked
         if said:
@@ -151,19 +151,19 @@ class Pipeline:
         if works or said:
             with self._tools.telemetry.commit(len(works)):
                 results += await self._deal_with(works, said)
-        for line in [item for item in group if isinstance(item, Every)]:
+        for line in [item for item in group if isinstance(item, Schedule)]:
             self._struck.discard(line)
             results += await self._tools.patiently(self._ledger.tick, line)
         self._tools.telemetry.decided(results)
         return results
 
-    async def _deal_with(self, works: list[Work], said: list[str]) -> list[Result]:
+    async def _deal_with(self, works: list[Invocation], said: list[str]) -> list[Result]:
         delays = self._tools.settings.retry_delays
         waited = False
         while True:
             try:
-                results = await self._tools.on_thread(deal_with, self._ledger, works, delays, said)
-            except (DatabaseTrouble, ResourceShortage) as trouble:
+                results = await self._tools.on_thread(execute, self._ledger, works, delays, said)
+            except (DatabaseUnavailable, ResourceShortage) as trouble:
                 works, waited = _unsure(works), True
                 await self._tools.wait_for_the_database(trouble)
                 continue
@@ -189,7 +189,7 @@ class Pipeline:
             if self._stopping.is_set() and not self._in_hand:
                 self._quiet.set()
 
-    async def _clock(self, line: Every) -> None:
+    async def _clock(self, line: Schedule) -> None:
         while True:
             if line not in self._struck:  # while the database is away, one stroke stands for all
                 self._struck.add(line)
@@ -205,7 +205,7 @@ class Pipeline:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             if not await self._door.is_consuming():
-                raise BrokerTrouble("the inbox has no consumer, though this session is one")
+                raise BrokerUnavailable("the inbox has no consumer, though this session is one")
             # An idle worker asks its database too, which is how it notices that the file was taken away.
             await self._tools.patiently(self._ledger.last_decided)
 
@@ -232,18 +232,18 @@ class Pipeline:
             task.cancel()
         if unmarked := self._speaker.unmarked:
             # Not waited for without a bound: a mark that is not made is an event said once more.
-            with contextlib.suppress(TimeoutError, DatabaseTrouble, ResourceShortage):
+            with contextlib.suppress(TimeoutError, DatabaseUnavailable, ResourceShortage):
                 async with asyncio.timeout(MARKED_SECONDS):
                     await self._tools.on_thread(self._ledger.mark_said, unmarked)
         log.info("worker.stopped")
 
 
-def _unsure(works: list[Work]) -> list[Work]:
+def _unsure(works: list[Invocation]) -> list[Invocation]:
     """The reply to a commit may have been lost with the database: these may have been dealt with."""
     return [work._replace(unsure=True) for work in works]
 
 
-def _left(works: list[Work], results: list[Result]) -> list[Work]:
+def _left(works: list[Invocation], results: list[Result]) -> list[Invocation]:
     """The works without a result: the database stopped answering half-way."""
     dealt_with = {result.delivery.tag for result in results if result.delivery is not None}
     return [work for work in works if work.delivery.tag not in dealt_with]

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import structlog
 
 from choregraphie.messaging import Delivery
-from choregraphie.pipeline.context import Tools
-from choregraphie.storage.invocation import Work
+from choregraphie.pipeline.context import WorkerContext
+from choregraphie.storage.invocation import Invocation
 
 log = structlog.get_logger()
 
@@ -28,18 +28,18 @@ PUT_OFF_SECONDS = 0.5
 TRIAL_SECONDS = 1.0
 
 
-class Suspects:
+class PoisonTrials:
     """The suspicious deliveries of one session."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: WorkerContext) -> None:
         self._tools = tools
-        self._held: list[Work] = []
+        self._held: list[Invocation] = []
         self._came = asyncio.Event()
         self._put_off_until = 0.0
         self._on_trial: set[int] = set()
         self._settled = asyncio.Event()
 
-    def take(self, work: Work) -> bool:
+    def take(self, work: Invocation) -> bool:
         """Keep `work` for a trial if it is suspicious; whether it is."""
         if work.delivery.returns < (
             RETURNS_BESIDE_SUSPECTS if self._held or self._on_trial else SUSPICIOUS_RETURNS
@@ -51,7 +51,7 @@ class Suspects:
         self._came.set()
         return True
 
-    async def next(self) -> list[Work]:
+    async def next(self) -> list[Invocation]:
         """The next event to try, with all its copies: they are as good or as bad as each other.
 
         It comes when the one before is settled, or has not killed anybody; that it is tried is on disk by then.
@@ -82,7 +82,7 @@ class Suspects:
         self._came.clear()
         return untried
 
-    async def _chosen(self) -> Work:
+    async def _chosen(self) -> Invocation:
         while True:
             await self._came.wait()
             work = await self._least_tried(untried=True)
@@ -92,6 +92,6 @@ class Suspects:
             if work is not None and work in self._held:  # it may have been given back meanwhile
                 return work
 
-    async def _least_tried(self, *, untried: bool) -> Work | None:
+    async def _least_tried(self, *, untried: bool) -> Invocation | None:
         held = tuple(self._held)
         return await self._tools.patiently(self._tools.ledger.try_one, held, untried) if held else None

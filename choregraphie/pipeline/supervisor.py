@@ -13,20 +13,20 @@ from typing import Any
 import structlog
 
 from choregraphie.amqp_url import broker_address
-from choregraphie.broker import open_door
+from choregraphie.broker import open_session
 from choregraphie.errors import (
     BrokerRefused,
-    BrokerTrouble,
+    BrokerUnavailable,
     ChoregraphieError,
-    DatabaseTrouble,
+    DatabaseUnavailable,
     LoginRefused,
     ResourceShortage,
     UserError,
 )
 from choregraphie.failpoints import arm
-from choregraphie.messaging import Door
+from choregraphie.messaging import BrokerSession
 from choregraphie.pipeline.clock import SteadyClock
-from choregraphie.pipeline.context import SESSION, Tools
+from choregraphie.pipeline.context import SESSION, WorkerContext
 from choregraphie.pipeline.pipeline import Pipeline
 from choregraphie.pipeline.refusals import LONGEST_PAUSE_SECONDS, RefusedLogin
 from choregraphie.pipeline.shutdown import pause
@@ -36,7 +36,7 @@ from choregraphie.saga.topology import Topology
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage.database import Database, open_database
-from choregraphie.storage.store import Ledger, Terms
+from choregraphie.storage.store import Store, StoreLimits
 from choregraphie.telemetry.metrics_server import exporting
 
 log = structlog.get_logger()
@@ -48,7 +48,7 @@ GOOD_SESSION_SECONDS = 10.0
 CLOSE_SECONDS = 3.0
 
 
-OpenSession = Callable[[Tools], contextlib.AbstractAsyncContextManager[Door]]
+OpenSession = Callable[[WorkerContext], contextlib.AbstractAsyncContextManager[BrokerSession]]
 
 
 def backoff(failures: int, dice: random.Random | None = None) -> float:
@@ -69,7 +69,7 @@ async def run_workers(services: Sequence[Service], wanted: Topology, settings: S
     _stop_on_signals(stopping)
     try:
         await _work(services, wanted, settings, stopping)
-    except DatabaseTrouble:
+    except DatabaseUnavailable:
         if not stopping.is_set():
             raise
 
@@ -77,8 +77,8 @@ async def run_workers(services: Sequence[Service], wanted: Topology, settings: S
 async def _work(
     services: Sequence[Service], wanted: Topology, settings: Settings, stopping: asyncio.Event
 ) -> None:
-    def begin_session(tools: Tools) -> contextlib.AbstractAsyncContextManager[Door]:
-        return open_door(settings, tools.service, wanted)
+    def begin_session(tools: WorkerContext) -> contextlib.AbstractAsyncContextManager[BrokerSession]:
+        return open_session(settings, tools.service, wanted)
 
     async with contextlib.AsyncExitStack() as stack:
         telemetry_of = stack.enter_context(exporting(settings))
@@ -109,16 +109,16 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _tools(service: Service, settings: Settings, stopping: asyncio.Event) -> AsyncIterator[Tools]:
+async def _tools(service: Service, settings: Settings, stopping: asyncio.Event) -> AsyncIterator[WorkerContext]:
     # One thread per database: SQLite has one writer, and a hop between threads costs more than a statement.
     thread = ThreadPoolExecutor(1, thread_name_prefix=f"{service.name} database")
     database = await _opened(service, settings, thread, stopping)
     clock = SteadyClock()
-    ledger = Ledger(service, database, Terms.of(settings), clock.now)
+    ledger = Store(service, database, StoreLimits.of(settings), clock.now)
     outside: Any = service.outside(settings) if service.outside else contextlib.nullcontext()
     try:
         async with outside as opened:
-            yield Tools(ledger, settings, thread, opened, clock.now, check_resources=check_resources)
+            yield WorkerContext(ledger, settings, thread, opened, clock.now, check_resources=check_resources)
     finally:
         await _close(service, database, thread)
 
@@ -143,7 +143,7 @@ async def _opened(
         try:
             return await asyncio.get_running_loop().run_in_executor(thread, open_database, service, settings)
         except Exception as trouble:
-            if stopping.is_set() or not (isinstance(trouble, DatabaseTrouble) or shortage(trouble)):
+            if stopping.is_set() or not (isinstance(trouble, DatabaseUnavailable) or shortage(trouble)):
                 raise
             failures += 1
             seconds = backoff(failures)
@@ -151,7 +151,7 @@ async def _opened(
             await pause(seconds, stopping)
 
 
-async def supervise(tools: Tools, stopping: asyncio.Event, open_session: OpenSession) -> None:
+async def supervise(tools: WorkerContext, stopping: asyncio.Event, open_session: OpenSession) -> None:
     """Work through one session after another until `stopping`. Raises UserError when a person must act."""
     structlog.contextvars.bind_contextvars(service=tools.ledger.service.name)
     failures, ever_open, refused = 0, asyncio.Event(), RefusedLogin()
@@ -179,12 +179,12 @@ def _will_pass(trouble: Exception, whole: Exception, *, ever_open: bool) -> bool
     if isinstance(trouble, BrokerRefused):
         # A refusal at the first try is a mistake in the settings; later, somebody is at work there.
         return ever_open
-    if isinstance(trouble, BrokerTrouble):
+    if isinstance(trouble, BrokerUnavailable):
         return True
     return not isinstance(trouble, UserError) and shortage(whole) is not None
 
 
-def own_shortage(error: Exception, tools: Tools) -> ResourceShortage | None:
+def own_shortage(error: Exception, tools: WorkerContext) -> ResourceShortage | None:
     """What the worker itself was short of when a session ended with `error`, if that is why."""
     short = shortage(error)
     if short is None:
@@ -196,7 +196,7 @@ def own_shortage(error: Exception, tools: Tools) -> ResourceShortage | None:
 
 
 async def _serve(
-    tools: Tools, stopping: asyncio.Event, open_session: OpenSession, ever_open: asyncio.Event
+    tools: WorkerContext, stopping: asyncio.Event, open_session: OpenSession, ever_open: asyncio.Event
 ) -> None:
     """One session, from its beginning to its end."""
     async with open_session(tools) as door:
@@ -209,7 +209,7 @@ async def _serve(
                     ever_open.set()
 
 
-async def _wait(failures: int, trouble: Exception, tools: Tools, stopping: asyncio.Event) -> None:
+async def _wait(failures: int, trouble: Exception, tools: WorkerContext, stopping: asyncio.Event) -> None:
     seconds = backoff(failures, tools.dice)
     if isinstance(trouble, LoginRefused):
         seconds = min(seconds, LONGEST_PAUSE_SECONDS)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from socket import EAI_MEMORY, gaierror
 from typing import NamedTuple
 
-from choregraphie.errors import DatabaseTrouble, ResourceShortage, UserError
+from choregraphie.errors import DatabaseUnavailable, ResourceShortage, UserError
 
 
 class Party(StrEnum):
@@ -111,7 +111,7 @@ def _below(error: BaseException) -> Iterator[BaseException]:
 def _lacking(error: BaseException) -> str:
     if isinstance(error, ResourceShortage):
         return error.lacking
-    if isinstance(error, DatabaseTrouble):
+    if isinstance(error, DatabaseUnavailable):
         return "a database that answers"
     if isinstance(error, MemoryError):
         return "memory"

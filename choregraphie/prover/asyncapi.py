@@ -17,7 +17,7 @@ from choregraphie.saga.topology import (
     requeue,
     retry_queue,
 )
-from choregraphie.service.service import On, Service
+from choregraphie.service.service import Handler, Service
 
 BINDING = "0.3.0"
 
@@ -83,7 +83,7 @@ def _message(event: EventClass) -> dict[str, Any]:
     }
 
 
-def _hear(service: Service, line: On, delays: Sequence[float]) -> dict[str, Any]:
+def _hear(service: Service, line: Handler, delays: Sequence[float]) -> dict[str, Any]:
     return {
         "action": "receive",
         "channel": _reference(line.hears),
@@ -104,7 +104,7 @@ def _hear(service: Service, line: On, delays: Sequence[float]) -> dict[str, Any]
     }
 
 
-def _retry(service: Service, line: On, delays: Sequence[float]) -> dict[str, Any]:
+def _retry(service: Service, line: Handler, delays: Sequence[float]) -> dict[str, Any]:
     tries = len(delays) + 1 if line.patience.tries is None else line.patience.tries
     waits = list(delays[: tries - 1])
     return {

@@ -7,7 +7,7 @@ from choregraphie.prover import conformance as tables
 from choregraphie.prover import run_rules as behaviour
 from choregraphie.prover import static_rules as structure
 from choregraphie.prover.rules import Rule, Violation
-from choregraphie.prover.state_space import Runs, explore
+from choregraphie.prover.state_space import StateSpace, explore
 from choregraphie.saga.choreography import Choreography
 from choregraphie.service.service import Service
 
@@ -29,7 +29,7 @@ class Proof:
     """What was found. `postponed` are the rules not judged: they make sense once the others hold."""
 
     choreography: Choreography
-    runs: Runs
+    runs: StateSpace
     checked: tuple[Rule, ...]
     postponed: tuple[Rule, ...]
     violations: tuple[Violation, ...]

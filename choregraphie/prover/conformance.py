@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from choregraphie.prover.rules import Rule, Violation
-from choregraphie.prover.state_space import Runs
+from choregraphie.prover.state_space import StateSpace
 from choregraphie.saga.choreography import Choreography, EventClass, Reaction
-from choregraphie.service.service import On, Service
+from choregraphie.service.service import Handler, Service
 
 
-def violations(choreography: Choreography, runs: Runs, services: Mapping[str, Service]) -> Iterator[Violation]:
+def violations(
+    choreography: Choreography, runs: StateSpace, services: Mapping[str, Service]
+) -> Iterator[Violation]:
     for name in choreography.services:
         if name not in services:
             remedy = f"write services/{name} and add it to choregraphie/cli/selection.py"
@@ -22,7 +24,7 @@ def violations(choreography: Choreography, runs: Runs, services: Mapping[str, Se
         yield from _clock(choreography, service)
 
 
-def _lines(choreography: Choreography, runs: Runs, service: Service) -> Iterator[Violation]:
+def _lines(choreography: Choreography, runs: StateSpace, service: Service) -> Iterator[Violation]:
     heard = [line.hears for line in service.reactions]
     for reaction in choreography.heard_by(service.name):
         if reaction.hears not in heard:
@@ -45,7 +47,7 @@ def _lines(choreography: Choreography, runs: Runs, service: Service) -> Iterator
 Events = frozenset[EventClass]
 
 
-def _differences(service: Service, line: On, declared: Reaction) -> Iterator[tuple[str, Events, Events]]:
+def _differences(service: Service, line: Handler, declared: Reaction) -> Iterator[tuple[str, Events, Events]]:
     refusal = _set(declared.refusal)
     undone = frozenset(other.hears for other in service.reactions if other.do in line.undoes)
     for word, code, wanted in (

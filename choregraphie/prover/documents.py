@@ -6,7 +6,7 @@ from typing import Any
 
 from choregraphie.prover import asyncapi
 from choregraphie.prover import formats as graphs
-from choregraphie.prover.graph import Picture, picture
+from choregraphie.prover.graph import Graph, picture
 from choregraphie.prover.schemas import schema
 from choregraphie.prover.svg import svg
 from choregraphie.saga.choreography import Choreography
@@ -18,7 +18,7 @@ _ENDINGS = {"mermaid": "mmd", "dot": "dot", "svg": "svg"}
 
 def diagram(choreography: Choreography, format_: str) -> str:
     """The picture in one of FORMATS."""
-    shown: Picture = picture(choreography)
+    shown: Graph = picture(choreography)
     return FORMATS[format_](shown)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from choregraphie.prover.graph import Kind, Node, Picture, in_lane
+from choregraphie.prover.graph import Graph, Kind, Node, in_lane
 
 # Readable on a light and on a dark page: mid-tones for the lines, the page's own colour inside.
 COLOURS = {
@@ -16,11 +16,11 @@ COLOURS = {
 }
 
 
-def mermaid(shown: Picture) -> str:
+def mermaid(shown: Graph) -> str:
     return "\n".join(_mermaid(shown)) + "\n"
 
 
-def _mermaid(shown: Picture) -> Iterator[str]:
+def _mermaid(shown: Graph) -> Iterator[str]:
     yield "flowchart LR"
     for lane in shown.lanes:
         yield f'    subgraph lane_{lane}["{_lane_title(lane, shown)}"]'
@@ -40,15 +40,15 @@ def _mermaid_node(node: Node) -> str:
     return f"{node.key}([{node.label}])" if node.kind in {Kind.CLOCK, Kind.NOTE} else f"{node.key}[{node.label}]"
 
 
-def _lane_title(lane: str, shown: Picture) -> str:
+def _lane_title(lane: str, shown: Graph) -> str:
     return f"{lane}, decides" if lane == shown.decider else lane
 
 
-def dot(shown: Picture) -> str:
+def dot(shown: Graph) -> str:
     return "\n".join(_dot(shown)) + "\n"
 
 
-def _dot(shown: Picture) -> Iterator[str]:
+def _dot(shown: Graph) -> Iterator[str]:
     yield "digraph choreography {"
     yield '    graph [rankdir=LR, bgcolor="transparent", fontname="sans-serif"];'
     yield '    graph [fontcolor="#7a8594", color="#7a8594"];'

@@ -41,7 +41,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Graph:
     """`arrows` are pairs of keys; `lanes` in order; `decider` is the lane that decides."""
 
     lanes: tuple[str, ...]
@@ -54,7 +54,7 @@ class Picture:
         return {node.key: node for node in self.nodes}
 
 
-def picture(choreography: Choreography) -> Picture:
+def picture(choreography: Choreography) -> Graph:
     """Events where they are said, clocks where they run, notes where an event is heard and nothing said.
 
     What the decider may say on hearing the order itself is left out: it does so only when something has
@@ -71,7 +71,7 @@ def picture(choreography: Choreography) -> Picture:
     arrows = tuple(dict.fromkeys(_arrows(choreography)))
     # A declaration that is not finished yet may lack a step, and is drawn all the same.
     lanes = tuple(dict.fromkeys((*choreography.speakers, *(node.lane for node in nodes))))
-    return Picture(lanes, choreography.decider, tuple(dict.fromkeys(nodes)), arrows)
+    return Graph(lanes, choreography.decider, tuple(dict.fromkeys(nodes)), arrows)
 
 
 def _event(event: EventClass, choreography: Choreography) -> Node:
@@ -116,7 +116,7 @@ def _note(reaction: Reaction) -> str:
     return f"{reaction.service}_notes_{_key(reaction.hears)}"
 
 
-def columns(shown: Picture) -> dict[str, int]:
+def columns(shown: Graph) -> dict[str, int]:
     """How many arrows away from a beginning each node is at most; an arrow that closes a ring is left out."""
     found: dict[str, int] = {}
     causes: dict[str, list[str]] = {node.key: [] for node in shown.nodes}

@@ -7,7 +7,7 @@ along its target's row. A row is a target's own from its nearest source to itsel
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from choregraphie.prover.graph import Kind, Node, Picture, columns, in_lane
+from choregraphie.prover.graph import Graph, Kind, Node, columns, in_lane
 
 ROW, BOX, LANE_PAD = 44.0, 28.0, 14.0
 LANE_TITLE, GLYPH, BOX_PAD, WIRE_GAP, MARGIN = 118.0, 7.0, 11.0, 9.0, 16.0
@@ -49,7 +49,7 @@ class Drawing:
     wires: tuple[Wire, ...]
 
 
-def lay_out(shown: Picture) -> Drawing:
+def lay_out(shown: Graph) -> Drawing:
     column = columns(shown)
     rows = _rows(shown, column)
     lanes = _lanes(shown, rows)
@@ -66,7 +66,7 @@ def lay_out(shown: Picture) -> Drawing:
     return Drawing(width, height, lanes, tuple(boxes.values()), wires)
 
 
-def _rows(shown: Picture, column: dict[str, int]) -> dict[str, int]:
+def _rows(shown: Graph, column: dict[str, int]) -> dict[str, int]:
     """Each node's row in its lane: the first one that nobody uses between its nearest source and itself."""
     rows: dict[str, int] = {}
     for lane in shown.lanes:
@@ -81,7 +81,7 @@ def _rows(shown: Picture, column: dict[str, int]) -> dict[str, int]:
     return rows
 
 
-def _needed(key: str, shown: Picture, column: dict[str, int]) -> range:
+def _needed(key: str, shown: Graph, column: dict[str, int]) -> range:
     sources = [column[source] + 1 for source, target in shown.arrows if target == key]
     return range(min([*sources, column[key]]), column[key] + 1)
 
@@ -90,7 +90,7 @@ def _meet(one: range, other: range) -> bool:
     return one.start < other.stop and other.start < one.stop
 
 
-def _lanes(shown: Picture, rows: dict[str, int]) -> tuple[Lane, ...]:
+def _lanes(shown: Graph, rows: dict[str, int]) -> tuple[Lane, ...]:
     lanes, y = [], 0.0
     for name in shown.lanes:
         count = 1 + max((rows[node.key] for node in in_lane(shown.nodes, name)), default=0)
@@ -109,7 +109,7 @@ class Bundle:
     far: float  # how far that is, up or down
 
 
-def _bundles(shown: Picture, column: dict[str, int], ys: dict[str, float]) -> dict[int, list[Bundle]]:
+def _bundles(shown: Graph, column: dict[str, int], ys: dict[str, float]) -> dict[int, list[Bundle]]:
     """By channel, from left to right. What has farthest to go keeps left, so that few arrows cross."""
     targets: dict[tuple[str, Kind], list[float]] = {}
     for source, target in shown.arrows:
@@ -123,7 +123,7 @@ def _bundles(shown: Picture, column: dict[str, int], ys: dict[str, float]) -> di
 
 
 def _across(
-    shown: Picture, column: dict[str, int], bundles: dict[int, list[Bundle]]
+    shown: Graph, column: dict[str, int], bundles: dict[int, list[Bundle]]
 ) -> tuple[list[float], list[float], float]:
     """Where each column begins, how wide it is, and how wide everything is."""
     lefts, widths, x = [], [], LANE_TITLE
@@ -136,7 +136,7 @@ def _across(
 
 
 def _wires(
-    shown: Picture, boxes: dict[str, Box], column: dict[str, int], bundles: dict[int, list[Bundle]]
+    shown: Graph, boxes: dict[str, Box], column: dict[str, int], bundles: dict[int, list[Bundle]]
 ) -> Iterator[Wire]:
     for source, target in shown.arrows:
         start, end = boxes[source], boxes[target]

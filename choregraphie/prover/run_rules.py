@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 
 from choregraphie.prover.rules import Rule, Violation
-from choregraphie.prover.state_space import Runs
+from choregraphie.prover.state_space import StateSpace
 from choregraphie.prover.static_rules import undoing_of
 from choregraphie.prover.transitions import State
 from choregraphie.saga.choreography import Choreography, EventClass, Reaction, Step
 
 
-def violations(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+def violations(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
     yield from _reachable(choreography, runs)
     yield from _cycle(choreography, runs)
     yield from _gives_up(choreography, runs)
@@ -19,14 +19,14 @@ def violations(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
     yield from _ends(choreography, runs)
 
 
-def _reached(choreography: Choreography, runs: Runs) -> set[Reaction]:
+def _reached(choreography: Choreography, runs: StateSpace) -> set[Reaction]:
     settled = 0
     for state in runs.states:
         settled |= state.settled
     return set(runs.model.of(settled))
 
 
-def _reachable(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+def _reachable(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
     reached = _reached(choreography, runs)
     for reaction in choreography.reactions:
         if reaction in reached:
@@ -42,7 +42,7 @@ def _reachable(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
         )
 
 
-def _sayable(runs: Runs, reaction: Reaction) -> Iterator[Violation]:
+def _sayable(runs: StateSpace, reaction: Reaction) -> Iterator[Violation]:
     """Each event that a reaction is declared to say is said by it in some run."""
     service, hears = reaction.service, reaction.hears
     said = {move.says for move in runs.seen if (move.service, move.hears) == (service, hears)}
@@ -52,7 +52,7 @@ def _sayable(runs: Runs, reaction: Reaction) -> Iterator[Violation]:
         yield Violation(Rule.REACHABLE, what, service, remedy, runs.to_hearing(reaction))
 
 
-def _cycle(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+def _cycle(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
     reached = _reached(choreography, runs)
     told: set[frozenset[Reaction]] = set()
     for first in (r for r in choreography.reactions if r in reached):
@@ -81,7 +81,7 @@ def _back_to(first: Reaction, among: set[Reaction]) -> tuple[Reaction, ...]:
     return ()
 
 
-def _gives_up(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+def _gives_up(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
     for reaction in choreography.reactions:
         if reaction.refusal or reaction.decision or reaction.undoes or _notes(choreography, reaction):
             continue
@@ -95,7 +95,7 @@ def _gives_up(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
             yield Violation(Rule.GIVES_UP, what, reaction.service, remedy, runs.to(state))
 
 
-def _given_up_undecided(runs: Runs, reaction: Reaction) -> Callable[[State], bool]:
+def _given_up_undecided(runs: StateSpace, reaction: Reaction) -> Callable[[State], bool]:
     bit = runs.model.bits([reaction])
     return lambda state: bool(state.dead & bit) and not runs.model.decided(state)
 
@@ -124,7 +124,7 @@ def _taken_back(choreography: Choreography, reaction: Reaction) -> bool:
     )
 
 
-def _undone(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+def _undone(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
     for reaction in _forward(choreography):
         too_early = reaction.irreversible and _before_creation(choreography, runs, reaction)
         if reaction.decision or too_early or _taken_back(choreography, reaction):
@@ -134,7 +134,7 @@ def _undone(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
             yield _left(choreography, reaction, runs, state)
 
 
-def _left_behind(choreography: Choreography, runs: Runs, reaction: Reaction) -> Callable[[State], bool]:
+def _left_behind(choreography: Choreography, runs: StateSpace, reaction: Reaction) -> Callable[[State], bool]:
     """Carried out, or perhaps; the order cancelled; and its service, if it hears that, has heard it."""
     bit = runs.model.bits([reaction])
     hears = choreography.reaction(reaction.service, choreography.cancelled.TYPE)
@@ -147,7 +147,7 @@ def _left_behind(choreography: Choreography, runs: Runs, reaction: Reaction) -> 
     )
 
 
-def _left(choreography: Choreography, reaction: Reaction, runs: Runs, state: State) -> Violation:
+def _left(choreography: Choreography, reaction: Reaction, runs: StateSpace, state: State) -> Violation:
     service, cancelled = reaction.service, choreography.cancelled
     hears = choreography.reaction(service, cancelled.TYPE)
     done = f"what {service} does on {reaction.hears.TYPE}"
@@ -162,12 +162,12 @@ def _left(choreography: Choreography, reaction: Reaction, runs: Runs, state: Sta
     return Violation(Rule.UNDONE, what, service, remedy, runs.to(state))
 
 
-def _before_creation(choreography: Choreography, runs: Runs, reaction: Reaction) -> State | None:
+def _before_creation(choreography: Choreography, runs: StateSpace, reaction: Reaction) -> State | None:
     bit = runs.model.bits([reaction])
     return runs.nearest(lambda s: bool(s.carried & bit) and not runs.model.said(s, choreography.created))
 
 
-def _irreversible(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+def _irreversible(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
     for reaction in _forward(choreography):
         state = _before_creation(choreography, runs, reaction) if reaction.irreversible else None
         if state is None or _taken_back(choreography, reaction):
@@ -181,7 +181,7 @@ def _irreversible(choreography: Choreography, runs: Runs) -> Iterator[Violation]
         yield Violation(Rule.IRREVERSIBLE, what, reaction.service, remedy, runs.to(state))
 
 
-def _deadline(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+def _deadline(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
     ends = set(runs.ends)
     state = runs.nearest(lambda s: _waits_for_ever(choreography, runs, s, s in ends))
     if state is None:
@@ -196,7 +196,7 @@ def _deadline(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
     yield Violation(Rule.DEADLINE, what, decider, remedy, runs.to(state))
 
 
-def _waits_for_ever(choreography: Choreography, runs: Runs, state: State, at_end: bool) -> bool:
+def _waits_for_ever(choreography: Choreography, runs: StateSpace, state: State, at_end: bool) -> bool:
     model = runs.model
     if model.decided(state):
         return False
@@ -206,7 +206,7 @@ def _waits_for_ever(choreography: Choreography, runs: Runs, state: State, at_end
     return waits or (at_end and not state.dead)
 
 
-def _ends(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+def _ends(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
     if runs.nearest(lambda state: runs.model.said(state, choreography.created)) is None:
         what = f"no run ends in {choreography.created.TYPE}"
         remedy = f"let {choreography.decider} hear what its step comes after"
@@ -223,7 +223,7 @@ def _ends(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
 
 
 def _unfinished(
-    choreography: Choreography, runs: Runs, step: Step
+    choreography: Choreography, runs: StateSpace, step: Step
 ) -> Iterator[tuple[str, str, Callable[[State], bool]]]:
     """How a run can end, and with nobody called for, before `step` has said its last word."""
     said = runs.model.said

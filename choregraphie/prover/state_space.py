@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from choregraphie.errors import UserError
-from choregraphie.prover.transitions import Model, Move, State
+from choregraphie.prover.transitions import Model, State, Transition
 from choregraphie.saga.choreography import Choreography, EventClass, Reaction
 
-Run = tuple[Move, ...]
+Run = tuple[Transition, ...]
 
 # A minute's walk; the shipped choreography has some thousands.
 MOST_STATES = 2_000_000
@@ -18,14 +18,14 @@ class TooLarge(UserError):
 
 
 @dataclass
-class Runs:
+class StateSpace:
     """What was explored. `ends` are the states in which nothing is on its way and no clock runs; `seen`, the
     moves that occur."""
 
     model: Model
-    came_by: dict[State, tuple[Move, State | None]] = field(default_factory=dict)
+    came_by: dict[State, tuple[Transition, State | None]] = field(default_factory=dict)
     ends: list[State] = field(default_factory=list)
-    seen: set[Move] = field(default_factory=set)
+    seen: set[Transition] = field(default_factory=set)
     moves: int = 0
     orderings: int = 0
 
@@ -36,7 +36,7 @@ class Runs:
 
     def to(self, state: State) -> Run:
         """A shortest run that leads to `state`."""
-        moves: list[Move] = []
+        moves: list[Transition] = []
         at: State | None = state
         while at is not None:
             move, at = self.came_by[at]
@@ -63,13 +63,13 @@ class Runs:
         return self.to(found) if found else ()
 
 
-def explore(choreography: Choreography, most: int = MOST_STATES) -> Runs:
+def explore(choreography: Choreography, most: int = MOST_STATES) -> StateSpace:
     """Walk through everything that can happen, level by level; a level is one move further.
 
     Raises TooLarge when there are more than `most` states.
     """
     model = Model(choreography)
-    runs = Runs(model)
+    runs = StateSpace(model)
     move, first = model.begin()
     runs.came_by[first] = (move, None)
     level = {first: 1}
@@ -80,7 +80,7 @@ def explore(choreography: Choreography, most: int = MOST_STATES) -> Runs:
     return runs
 
 
-def _next_level(runs: Runs, level: dict[State, int]) -> dict[State, int]:
+def _next_level(runs: StateSpace, level: dict[State, int]) -> dict[State, int]:
     """The states one move further, each with the number of orderings that lead to it."""
     model, further = runs.model, dict[State, int]()
     for state, orderings in level.items():

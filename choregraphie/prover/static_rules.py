@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from choregraphie.prover.rules import Rule, Violation
-from choregraphie.prover.state_space import Runs
+from choregraphie.prover.state_space import StateSpace
 from choregraphie.saga.choreography import Choreography, EventClass, Reaction, Step
 
 
-def violations(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+def violations(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
     yield from _steps(choreography, runs)
     yield from _decides(choreography, runs)
     yield from _sender(choreography, runs)
@@ -17,7 +17,7 @@ def violations(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
     yield from _answers(choreography, runs)
 
 
-def _steps(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+def _steps(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
     names = [step.service for step in choreography.steps]
     for service in dict.fromkeys(r.service for r in choreography.reactions):
         if names.count(service) != 1:
@@ -75,7 +75,7 @@ def undoing_of(choreography: Choreography, service: str, answer: EventClass | No
     return f'Reaction("{service}", {cancelled.__name__}, ({says},), undoing=True, undoes=({undoes}))'
 
 
-def _decides(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+def _decides(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
     outcomes = {choreography.created, choreography.cancelled}
     for reaction in choreography.reactions:
         decided = sorted(event.TYPE for event in outcomes & set(reaction.says))
@@ -120,7 +120,7 @@ def _refusals(choreography: Choreography) -> set[EventClass]:
     return {event for event in said if event is not None} - {choreography.cancelled}
 
 
-def _heeds_refusals(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+def _heeds_refusals(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
     refusals, cancelled = _refusals(choreography), choreography.cancelled
     for reaction in choreography.heard_by(choreography.decider):
         if reaction.hears in refusals and cancelled not in reaction.says:
@@ -129,7 +129,7 @@ def _heeds_refusals(choreography: Choreography, runs: Runs) -> Iterator[Violatio
             yield Violation(Rule.DECIDES, what, reaction.service, remedy, runs.to_hearing(reaction))
 
 
-def _sender(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+def _sender(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
     outcomes = {choreography.created, choreography.cancelled}
     for reaction in choreography.reactions:
         for event in reaction.says:
@@ -144,7 +144,7 @@ def _sender(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
                 yield Violation(Rule.SENDER, what, timed.service, f"say an event of {timed.service}'s own")
 
 
-def _heard(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+def _heard(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
     heard = {reaction.hears for reaction in choreography.reactions}
     refusals = _refusals(choreography)
     asked = choreography.starts, choreography.cancel_asked
@@ -174,7 +174,7 @@ def _said(choreography: Choreography) -> Iterator[Violation]:
             yield Violation(Rule.SAID, what, event.SAID_BY, "let its service say it, or take it out of final")
 
 
-def _answers(choreography: Choreography, runs: Runs) -> Iterator[Violation]:
+def _answers(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
     for reaction in choreography.reactions:
         if not (reaction.undoing or reaction.undoes):
             continue

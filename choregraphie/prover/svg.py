@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from choregraphie.prover.graph import KINDS, Kind, Picture
+from choregraphie.prover.graph import KINDS, Graph, Kind
 from choregraphie.prover.layout import BOX, Box, Drawing, Lane, Wire, lay_out
 
 LEGEND_HEIGHT, SWATCH, LEGEND_TEXT = 40.0, 22.0, 5.6
@@ -29,11 +29,11 @@ _DARK = {
 }
 
 
-def svg(shown: Picture) -> str:
+def svg(shown: Graph) -> str:
     return "\n".join(_document(shown, lay_out(shown))) + "\n"
 
 
-def _document(shown: Picture, drawing: Drawing) -> Iterator[str]:
+def _document(shown: Graph, drawing: Drawing) -> Iterator[str]:
     width, height = drawing.width, drawing.height + LEGEND_HEIGHT
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
@@ -51,7 +51,7 @@ def _document(shown: Picture, drawing: Drawing) -> Iterator[str]:
     yield "</svg>"
 
 
-def _in_words(shown: Picture) -> str:
+def _in_words(shown: Graph) -> str:
     label = {node.key: f"{node.lane} {node.label}" for node in shown.nodes}
     label |= {node.key: node.label for node in shown.nodes if "." in node.label}
     return "; ".join(f"{label[source]} leads to {label[target]}" for source, target in shown.arrows)
@@ -86,7 +86,7 @@ def _head(kind: Kind) -> str:
     )
 
 
-def _lane(lane: Lane, number: int, shown: Picture, width: float) -> str:
+def _lane(lane: Lane, number: int, shown: Graph, width: float) -> str:
     middle = lane.y + lane.height / 2
     band = f'  <rect class="band" x="0" y="{lane.y:g}" width="{width:g}" height="{lane.height:g}"/>\n'
     decides = f'\n  <text class="small" x="16" y="{middle + 21:g}">decides</text>'
@@ -125,7 +125,7 @@ def _box(box: Box) -> str:
     )
 
 
-def _legend(shown: Picture, drawing: Drawing) -> Iterator[str]:
+def _legend(shown: Graph, drawing: Drawing) -> Iterator[str]:
     """Wrapped when the picture is narrow."""
     there = {node.kind for node in shown.nodes}
     x, y = 16.0, drawing.height + 20

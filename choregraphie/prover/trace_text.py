@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from choregraphie.prover.rules import Violation
 from choregraphie.prover.state_space import Run
-from choregraphie.prover.transitions import Doing, Move
+from choregraphie.prover.transitions import Doing, Transition
 from choregraphie.saga.choreography import Choreography
 
 
-def sentence(move: Move, choreography: Choreography) -> str:
+def sentence(move: Transition, choreography: Choreography) -> str:
     """One move, as a sentence without its number."""
     heard = move.hears.TYPE if move.hears else ""
     said = move.says.TYPE if move.says else ""
@@ -25,7 +25,7 @@ def sentence(move: Move, choreography: Choreography) -> str:
     }[move.doing]
 
 
-def _why_it_waits(move: Move, choreography: Choreography) -> str:
+def _why_it_waits(move: Transition, choreography: Choreography) -> str:
     return "and waits" if move.hears is choreography.starts else "keeps it, and decides nothing"
 
 
@@ -45,13 +45,13 @@ def mermaid(violation: Violation, choreography: Choreography) -> str:
     return "\n".join(lines)
 
 
-def _named(move: Move) -> Iterator[str]:
+def _named(move: Transition) -> Iterator[str]:
     yield move.service
     if move.hears:
         yield move.hears.SAID_BY
 
 
-def _drawn(move: Move) -> Iterator[str]:
+def _drawn(move: Transition) -> Iterator[str]:
     if move.hears and move.service != move.hears.SAID_BY:
         # A call that the hearer gives up or comes too late for ends in a cross.
         lost = move.doing in {Doing.GIVES_UP, Doing.SET_ASIDE, Doing.SKIPS}

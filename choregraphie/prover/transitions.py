@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from choregraphie.saga.choreography import Choreography, EventClass, Reaction, Timed
+from choregraphie.saga.choreography import Choreography, Deadline, EventClass, Reaction
 
 
 class Doing(StrEnum):
@@ -27,7 +27,7 @@ class Doing(StrEnum):
     STRIKES = "strikes"  # the clock
 
 
-class Move(NamedTuple):
+class Transition(NamedTuple):
     """`service` hears `hears` (None: the client speaks, or the clock strikes) and says `says`, or nothing."""
 
     service: str
@@ -128,9 +128,9 @@ class Model:
         """Whether the decider hears the order itself at all."""
         return bool(self._knows)
 
-    def begin(self) -> tuple[Move, State]:
+    def begin(self) -> tuple[Transition, State]:
         starts = self.choreography.starts
-        return Move("client", None, Doing.SPEAKS, starts), State(said=self._event_bits[starts])
+        return Transition("client", None, Doing.SPEAKS, starts), State(said=self._event_bits[starts])
 
     def quiet(self, state: State) -> bool:
         """Whether nothing is on its way and no clock runs."""
@@ -140,7 +140,7 @@ class Model:
         """The reactions whose event was said and has not been dealt with."""
         return [line for line in self._lines if state.said & line.heard and not state.settled & line.bit]
 
-    def clocks(self, state: State) -> Iterator[Timed]:
+    def clocks(self, state: State) -> Iterator[Deadline]:
         """The clocks that run: their event was heard by their service, and nothing is decided."""
         if self.decided(state):
             return
@@ -149,30 +149,30 @@ class Model:
             if after & heard and not state.struck & bit:
                 yield timed
 
-    def moves(self, state: State) -> Iterator[tuple[Move, State]]:
+    def moves(self, state: State) -> Iterator[tuple[Transition, State]]:
         """Everything that can happen next. Each move settles, strikes or asks for good, so every run ends."""
         for line in self._awaited(state):
             yield from self._deal_with(line, state)
         for timed in self.clocks(state):
             struck = state._replace(struck=state.struck | self._clocks[timed][0])
             for event in timed.says:
-                yield Move(timed.service, None, Doing.STRIKES, event), self._saying(struck, event)
+                yield Transition(timed.service, None, Doing.STRIKES, event), self._saying(struck, event)
         asked = self.choreography.cancel_asked
         if not self.said(state, asked):
-            yield Move("client", None, Doing.SPEAKS, asked), self._saying(state, asked)
+            yield Transition("client", None, Doing.SPEAKS, asked), self._saying(state, asked)
 
     def _saying(self, state: State, event: EventClass | None) -> State:
         return state._replace(said=state.said | self._event_bits[event]) if event else state
 
-    def _deal_with(self, line: _Line, before: State) -> Iterator[tuple[Move, State]]:
+    def _deal_with(self, line: _Line, before: State) -> Iterator[tuple[Transition, State]]:
         reaction = line.reaction
         state = before._replace(settled=before.settled | line.bit)
         if before.undone & line.bit:
-            yield Move(reaction.service, reaction.hears, Doing.SKIPS), state
+            yield Transition(reaction.service, reaction.hears, Doing.SKIPS), state
             return
         act = self._decide if self.decides(reaction) else self._carry_out
         for doing, says, after in (*act(line, state), *self._give_up(line, state)):
-            yield Move(reaction.service, reaction.hears, doing, says), self._saying(after, says)
+            yield Transition(reaction.service, reaction.hears, doing, says), self._saying(after, says)
 
     def _carry_out(self, line: _Line, state: State) -> Iterator[Outcome]:
         done = state._replace(carried=state.carried | line.bit, undone=state.undone | line.undoes)
@@ -214,5 +214,5 @@ class Model:
         return (created, cancelled) if heard & self._ready else ()
 
 
-def _starts(reaction: Reaction, timed: Timed) -> bool:
+def _starts(reaction: Reaction, timed: Deadline) -> bool:
     return reaction.service == timed.service and reaction.hears in timed.after

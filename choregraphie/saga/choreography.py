@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from choregraphie.saga.envelope import Said
+from choregraphie.saga.envelope import Event
 
-EventClass = type[Said]
+EventClass = type[Event]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Reaction:
 
 
 @dataclass(frozen=True)
-class Timed:
+class Deadline:
     """What a service may say because time has passed since it first heard one of `after`."""
 
     service: str
@@ -64,7 +64,7 @@ class Choreography:
     decider: str
     steps: tuple[Step, ...]
     reactions: tuple[Reaction, ...]
-    timed: tuple[Timed, ...]
+    timed: tuple[Deadline, ...]
     final: tuple[EventClass, ...] = ()
     searched: tuple[str, ...] = ()
 

@@ -131,7 +131,7 @@ JsonMediaType = Annotated[
 ]
 
 
-class Said(BaseModel):
+class Event(BaseModel):
     """A fact about one order. Each subclass names its wire type, who says it, and its schema's version."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -147,12 +147,12 @@ class Said(BaseModel):
         return f"urn:choregraphie:{cls.TYPE}:{cls.VERSION}"
 
 
-E = TypeVar("E", bound=Said)
+E = TypeVar("E", bound=Event)
 
 _OPTIONAL = ("subject", "time", "dataschema", "correlationid", "causationid")
 
 
-class Head(BaseModel):
+class EnvelopeHeader(BaseModel):
     """The part of an envelope that says how to read the rest."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -208,7 +208,7 @@ class Envelope(BaseModel, Generic[E]):
 
 
 @cache
-def envelope_of(cls: type[Said]) -> "type[Envelope[Any]]":
+def envelope_of(cls: type[Event]) -> "type[Envelope[Any]]":
     """The envelope's class around `cls`, kept for good.
 
     Pydantic remembers a generic's class only as long as somebody holds it, and making it again takes 4 ms.

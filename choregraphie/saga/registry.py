@@ -6,18 +6,18 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from choregraphie.saga.envelope import Envelope, Head, Said, envelope_of
+from choregraphie.saga.envelope import Envelope, EnvelopeHeader, Event, envelope_of
 
 
 @cache
-def adapter(cls: type[Said]) -> TypeAdapter[Envelope[Any]]:
+def adapter(cls: type[Event]) -> TypeAdapter[Envelope[Any]]:
     """What reads and checks an envelope around `cls`."""
     return TypeAdapter(envelope_of(cls))
 
 
-def open_envelope(body: bytes, types: Mapping[str, type[Said]]) -> Envelope[Any]:
+def open_envelope(body: bytes, types: Mapping[str, type[Event]]) -> Envelope[Any]:
     """Read an event of one of `types`, which are named by wire type.
 
     Raises pydantic.ValidationError, or KeyError when its type is not among them.
     """
-    return adapter(types[Head.model_validate_json(body).type]).validate_json(body)
+    return adapter(types[EnvelopeHeader.model_validate_json(body).type]).validate_json(body)

@@ -2,20 +2,20 @@
 
 from choregraphie.service.column_types import Instant, Money
 from choregraphie.service.rows import Key, Row
-from choregraphie.service.service import NOW, Every, Forget, On, Patience, Service, every, on
-from choregraphie.service.transaction import Look, Transaction
+from choregraphie.service.service import NOW, Forget, Handler, RetryOverride, Schedule, Service, every, on
+from choregraphie.service.transaction import ReadView, Transaction
 
 __all__ = [
     "NOW",
-    "Every",
     "Forget",
+    "Handler",
     "Instant",
     "Key",
-    "Look",
     "Money",
-    "On",
-    "Patience",
+    "ReadView",
+    "RetryOverride",
     "Row",
+    "Schedule",
     "Service",
     "Transaction",
     "every",

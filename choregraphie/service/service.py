@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, MetaData, Select, bindparam
 
-from choregraphie.saga.envelope import Said
+from choregraphie.saga.envelope import Event
 from choregraphie.service.column_types import Instant
 from choregraphie.service.rows import Key, Row
-from choregraphie.service.transaction import Look, React
+from choregraphie.service.transaction import React, ReadView
 
 if TYPE_CHECKING:
     from choregraphie.settings import Settings
 
 # Which rows a reaction will look at. A later one of a chain may look at the rows of the earlier ones.
-Reads = Callable[[Any, Look], Iterable[Key]]
+Reads = Callable[[Any, ReadView], Iterable[Key]]
 Call = Callable[..., Any]
 Migration = Callable[[Connection], None]
 
@@ -28,7 +28,7 @@ NOW = bindparam("now", type_=Instant)
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryOverride:
     """How long a reaction is tried: at first, and after each delay of the ladder; `tries` cuts that short.
 
     There are never more than the settings have delays, and one. An error of `never` is not tried after any delay;
@@ -40,29 +40,29 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class On:
+class Handler:
     """A line of the table: on hearing `hears`, do `do`. Made by `on()`."""
 
-    hears: type[Said]
+    hears: type[Event]
     do: React
     reads: tuple[Reads, ...] = ()
-    gives_up: type[Said] | None = None
+    gives_up: type[Event] | None = None
     undoes: tuple[React, ...] = ()
     call: Call | None = None
-    patience: Patience = Patience()
+    patience: RetryOverride = RetryOverride()
 
     @cached_property
     def action(self) -> str:
         """Its name in the journal."""
         return self.do.__name__
 
-    def says(self) -> frozenset[type[Said]]:
+    def says(self) -> frozenset[type[Event]]:
         """The events of its return annotation: its part of the choreography."""
         return said_by(self.do)
 
 
 @dataclass(frozen=True)
-class Every:
+class Schedule:
     """A line of the table: every `seconds`, do `do` for each row that is `due`. Made by `every()`."""
 
     seconds: float
@@ -75,7 +75,7 @@ class Every:
     def action(self) -> str:
         return self.do.__name__
 
-    def says(self) -> frozenset[type[Said]]:
+    def says(self) -> frozenset[type[Event]]:
         return said_by(self.do)
 
 
@@ -90,7 +90,7 @@ class Forget:
     due: Select[Any]
 
 
-def said_by(do: React) -> frozenset[type[Said]]:
+def said_by(do: React) -> frozenset[type[Event]]:
     """The event classes in `Iterator[A | B]`; none for `Iterator[Never]`."""
     (inside,) = typing.get_args(typing.get_type_hints(do)["return"])
     if inside is typing.Never:
@@ -103,15 +103,15 @@ def _chain(reads: Reads | tuple[Reads, ...]) -> tuple[Reads, ...]:
 
 
 def on(
-    hears: type[Said],
+    hears: type[Event],
     do: React,
     *,
     reads: Reads | tuple[Reads, ...] = (),
-    gives_up: type[Said] | None = None,
+    gives_up: type[Event] | None = None,
     undoes: React | tuple[React, ...] = (),
     call: Call | None = None,
-    patience: Patience | None = None,
-) -> On:
+    patience: RetryOverride | None = None,
+) -> Handler:
     """On hearing `hears`, carry out `do` once per order, in a transaction.
 
     `reads` names the rows it will look at; of several, each may look at the rows of those before. `gives_up`
@@ -120,7 +120,7 @@ def on(
     reaction that should be given up sooner than the settings say.
     """
     undone = undoes if isinstance(undoes, tuple) else (undoes,)
-    return On(hears, do, _chain(reads), gives_up, undone, call, patience or Patience())
+    return Handler(hears, do, _chain(reads), gives_up, undone, call, patience or RetryOverride())
 
 
 def every(
@@ -130,14 +130,14 @@ def every(
     of: type[Row],
     due: Select[Any],
     reads: Reads | tuple[Reads, ...] = (),
-) -> Every:
+) -> Schedule:
     """Every `seconds`, carry out `do` for each row of `of` whose primary key `due` selects.
 
     `due` has the instant of the stroke as its parameter `NOW`.
 
     The row must have a `commande_id`, and a `cause`: the id of the event that it began with, or None.
     """
-    return Every(seconds, do, of, due, _chain(reads))
+    return Schedule(seconds, do, of, due, _chain(reads))
 
 
 @dataclass(frozen=True)
@@ -153,10 +153,10 @@ class Service:
     """
 
     name: str
-    reactions: tuple[On, ...]
+    reactions: tuple[Handler, ...]
     tables: MetaData
     inspect: Callable[[Connection], dict[str, Any]]
-    timed: tuple[Every, ...] = ()
+    timed: tuple[Schedule, ...] = ()
     forgets: tuple[Forget, ...] = ()
     stocked_with: Callable[[Mapping[str, Any]], Iterable[Row]] = lambda catalogue: ()
     migrations: tuple[Migration, ...] = ()
@@ -164,10 +164,10 @@ class Service:
     check: Callable[[Any], Awaitable[None]] | None = None
     cancelled: Callable[[Connection], list[str]] = lambda connection: []
 
-    def on(self, type_: str) -> On | None:
+    def on(self, type_: str) -> Handler | None:
         """Its reaction to events of wire type `type_`."""
         return self._by_type.get(type_)
 
     @cached_property
-    def _by_type(self) -> dict[str, On]:
+    def _by_type(self) -> dict[str, Handler]:
         return {line.hears.TYPE: line for line in reversed(self.reactions)}

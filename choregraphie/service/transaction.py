@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from choregraphie.saga.envelope import Said
+from choregraphie.saga.envelope import Event
 from choregraphie.service.action import UNDOABLE, Entry, State
 from choregraphie.service.rows import R, Row
 
-React = Callable[..., Iterable[Said]]
+React = Callable[..., Iterable[Event]]
 
 _NAMESPACE = uuid.UUID("6f0f3a1e-6c8e-5d0a-9b7e-3f5f0d3c1a52").bytes
 
@@ -41,7 +41,7 @@ class Actions(Protocol):
     def undo(self, commande_id: str, action: str, by: str, now: dt.datetime) -> Entry | None: ...
 
 
-class Look:
+class ReadView:
     """A view of the rows and of one order's journal. `now` is the instant of the transaction."""
 
     def __init__(
@@ -69,7 +69,7 @@ class Look:
         return f"{self._service}:{name}:{self._order}"
 
 
-class Transaction(Look):
+class Transaction(ReadView):
     """What a reaction writes with. `deadline` is when an order begun now must be settled by.
 
     The ids that it gives follow from the action and from `origin`: the source and the id of the event heard.
@@ -116,6 +116,6 @@ class Transaction(Look):
         return derived_id(self._service, self._action, *self._origin, *parts)
 
 
-def refusal(cls: type[Said], commande_id: str, raison: str) -> Said:
+def refusal(cls: type[Event], commande_id: str, raison: str) -> Event:
     """A refusal said because a step was given up; every refusal has a `raison`."""
     return cls.model_validate({"commande_id": commande_id, "raison": raison})

@@ -37,7 +37,7 @@ Verdict = Done | RetryAfter | DeadLetter
 
 
 @dataclass(frozen=True)
-class Retry:
+class RetryPolicy:
     """The retry policy of a reaction: the delays of the ladder (seconds), and the errors it is no use on."""
 
     delays: tuple[float, ...]

@@ -9,24 +9,24 @@ import structlog
 from sqlalchemy import Connection
 
 from choregraphie.errors import Reason
-from choregraphie.saga.envelope import Said, wrap
+from choregraphie.saga.envelope import Event, wrap
 from choregraphie.service.action import Entry, State
 from choregraphie.service.rows import Key
-from choregraphie.service.service import Every, On, Reads, Service
-from choregraphie.service.transaction import Look, Transaction, refusal
+from choregraphie.service.service import Handler, Reads, Schedule, Service
+from choregraphie.service.transaction import ReadView, Transaction, refusal
 from choregraphie.service.verdict import DeadLetter, Done, Verdict
 from choregraphie.storage import inbox, outbox
 from choregraphie.storage.inbox import EventIdentity, Receipt
-from choregraphie.storage.invocation import Result, Work
+from choregraphie.storage.invocation import Invocation, Result
 from choregraphie.storage.journal import Journal
-from choregraphie.storage.outbox import Saying
-from choregraphie.storage.unit_of_work import Unit
+from choregraphie.storage.outbox import OutboxEvent
+from choregraphie.storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger()
 
 
 @dataclass
-class Page:
+class Batch:
     """Opened on a connection, worked through delivery by delivery, written once."""
 
     service: Service
@@ -35,14 +35,14 @@ class Page:
     deadline: dt.timedelta
     known: dict[EventIdentity, bytes] = field(default_factory=dict)
     receipts: list[Receipt] = field(default_factory=list)
-    sayings: list[Saying] = field(default_factory=list)
+    sayings: list[OutboxEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.unit = Unit(self.connection)
+        self.unit = UnitOfWork(self.connection)
         self.journal = Journal(self.connection)
         self._log = log.bind()  # found once for the group, not for each line
 
-    def open(self, group: Sequence[Work]) -> None:
+    def open(self, group: Sequence[Invocation]) -> None:
         """Load what the group will look at: a statement per table, and one more round for each later read."""
         if not group:
             return
@@ -52,7 +52,7 @@ class Page:
         reading = [work for work in group if work.failure is None and work.line.reads]
         self._load([(work.line.reads, work.event, self._look(work)) for work in reading])
 
-    def _load(self, wanted: list[tuple[tuple[Reads, ...], Any, Look]]) -> None:
+    def _load(self, wanted: list[tuple[tuple[Reads, ...], Any, ReadView]]) -> None:
         for stage in range(max((len(reads) for reads, _, _ in wanted), default=0)):
             keys: list[Key] = []
             for reads, about, look in wanted:
@@ -60,8 +60,8 @@ class Page:
                     keys += reads[stage](about, look)
             self.unit.load(keys)
 
-    def _look(self, work: Work) -> Look:
-        return Look(
+    def _look(self, work: Invocation) -> ReadView:
+        return ReadView(
             self.unit,
             self.journal,
             service=self.service.name,
@@ -70,7 +70,7 @@ class Page:
             now=self.now,
         )
 
-    def begin(self, work: Work) -> Look | None:
+    def begin(self, work: Invocation) -> ReadView | None:
         order, action = work.order, work.line.action
         entry = self.journal.entry(order, action)
         if self._seen(work) is not None or (entry is not None and entry.state is not State.BEGUN):
@@ -83,7 +83,7 @@ class Page:
                 self.journal.undo(order, undone.__name__, work.identity.id, self.now)
         return self._look(work)
 
-    def carry_out(self, work: Work) -> Result:
+    def carry_out(self, work: Invocation) -> Result:
         # Bound once, for whatever the reaction or a library may log meanwhile.
         bound = structlog.contextvars.bind_contextvars(**work.bound())
         try:
@@ -91,7 +91,7 @@ class Page:
         finally:
             structlog.contextvars.reset_contextvars(**bound)
 
-    def _once(self, work: Work) -> Result:
+    def _once(self, work: Invocation) -> Result:
         seen = self._seen(work)
         if seen is not None and seen != work.body_hash:
             detail = "this id came before from the same source with another body"
@@ -105,7 +105,7 @@ class Page:
         self.receipts.append(Receipt(work.identity, work.body_hash, work.event.TYPE, work.order))
         return Result(work.delivery, Done(), sayings, work)
 
-    def _repeated(self, work: Work) -> Verdict:
+    def _repeated(self, work: Invocation) -> Verdict:
         """Done, unless it was given up and may never have reached the dead letters: then it is set aside again.
 
         Sent back by an operator it is neither redelivered nor unsure: given up, it stays without effect.
@@ -116,7 +116,7 @@ class Page:
             return DeadLetter(Reason.EXHAUSTED, "given up before; it is set aside once more", work.attempt)
         return Done()
 
-    def _decide(self, work: Work) -> tuple[Saying, ...]:
+    def _decide(self, work: Invocation) -> tuple[OutboxEvent, ...]:
         line, order = work.line, work.order
         entry = self.journal.entry(order, line.action)
         if entry is not None and entry.state is not State.BEGUN:
@@ -126,7 +126,7 @@ class Page:
         tx = self._transaction(line.action, order, work.identity.id, work.identity)
         if work.failure is not None:
             assert line.gives_up is not None  # noqa: S101 - delivery.py gives up only what can be
-            said: list[Said] = [refusal(line.gives_up, order, f"abandon après {work.attempt} essais")]
+            said: list[Event] = [refusal(line.gives_up, order, f"abandon après {work.attempt} essais")]
             state = State.TOMBSTONE
         else:
             heard = (work.event, tx) if line.call is None else (work.event, tx, work.answer)
@@ -137,7 +137,7 @@ class Page:
         self._log.info("reaction.done", action=line.action, says=[event.TYPE for event in said])
         return self._say(said, tx, work.identity.id, work.traceparent)
 
-    def on_time(self, line: Every, keys: list[str]) -> list[Result]:
+    def on_time(self, line: Schedule, keys: list[str]) -> list[Result]:
         self.unit.load(line.of.at(key) for key in keys)
         rows: list[Any] = [row for key in keys if (row := self.unit.find(line.of, key)) is not None]
         self.journal.load(row.commande_id for row in rows)
@@ -173,8 +173,8 @@ class Page:
         )
 
     def _say(
-        self, events: list[Said], tx: Transaction, cause: str | None, traceparent: str | None
-    ) -> tuple[Saying, ...]:
+        self, events: list[Event], tx: Transaction, cause: str | None, traceparent: str | None
+    ) -> tuple[OutboxEvent, ...]:
         """Ids, causes and times are given here and nowhere else."""
         said = []
         for number, event in enumerate(events):
@@ -182,15 +182,15 @@ class Page:
             source = f"/services/{self.service.name}"
             envelope = wrap(event, id=event_id, source=source, time=self.now, causationid=cause)
             said.append(
-                Saying(event_id, event.TYPE, event.commande_id, envelope.to_bytes(), self.now, traceparent)
+                OutboxEvent(event_id, event.TYPE, event.commande_id, envelope.to_bytes(), self.now, traceparent)
             )
         self.sayings += said
         return tuple(said)
 
-    def _seen(self, work: Work) -> bytes | None:
+    def _seen(self, work: Invocation) -> bytes | None:
         return inbox.seen(self.known, work.identity, work.body_hash)
 
-    def _entry(self, work: Work, state: State, noted: dict[str, Any]) -> Entry:
+    def _entry(self, work: Invocation, state: State, noted: dict[str, Any]) -> Entry:
         source, event_id = work.identity
         return Entry(work.order, work.line.action, state, self.now, noted, event_id, cause_source=source)
 
@@ -207,7 +207,7 @@ def _gave_up(entry: Entry, event: EventIdentity) -> bool:
     return given_up and entry.cause == event.id and entry.cause_source in {None, event.source}
 
 
-def _check_undoing(line: On, tx: Transaction, said: list[Said]) -> None:
+def _check_undoing(line: Handler, tx: Transaction, said: list[Event]) -> None:
     """Whoever undoes something undoes all that it is declared to, and always answers: others wait for it."""
     if line.undoes and not said and line.says():
         raise AssertionError(f"{line.action} is declared to undo, and did not answer")

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Engine, Integer, Table, Text, func, insert, select, update
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 
-from choregraphie.errors import ChoregraphieError, DatabaseRefused, DatabaseTrouble
+from choregraphie.errors import ChoregraphieError, DatabaseRefused, DatabaseUnavailable
 from choregraphie.process.resources import is_short
 from choregraphie.service.rows import Row
 from choregraphie.service.service import Migration, Service
@@ -95,7 +95,7 @@ class Database:
             if self._file is not None:
                 self._file.check()
 
-    def _meaning(self, error: Exception) -> Conflict | DatabaseTrouble | None:
+    def _meaning(self, error: Exception) -> Conflict | DatabaseUnavailable | None:
         """What an error of the driver, or SQLAlchemy's around it, says to whoever holds the work. None: that the
         statement or its values are wrong, and not the database."""
         origin = getattr(error, "orig", error)
@@ -104,7 +104,7 @@ class Database:
             return Conflict(short(error))
         wrong = isinstance(origin, self.driver.DataError | self.driver.ProgrammingError)
         wrong = wrong or state.startswith(_OF_THE_STATEMENT)
-        return None if wrong and not state.startswith(_MISSING) else DatabaseTrouble(short(error))
+        return None if wrong and not state.startswith(_MISSING) else DatabaseUnavailable(short(error))
 
     def refuses_login(self, trouble: Exception) -> bool:
         """Whether `trouble` is that the server refuses the user or the password. May connect once more."""
@@ -138,10 +138,10 @@ def open_database(service: Service, settings: Settings) -> Database:
         with database.begin() as connection:
             _check(connection, schemas_of(url))
             _prepare(connection, service, settings)
-    except (DatabaseTrouble, Conflict, DBAPIError, database.driver.Error) as error:
+    except (DatabaseUnavailable, Conflict, DBAPIError, database.driver.Error) as error:
         database.close()
         if _will_pass(error, database.engine):
-            raise DatabaseTrouble(f"{shown(url)}: {short(error)}") from error
+            raise DatabaseUnavailable(f"{shown(url)}: {short(error)}") from error
         raise DatabaseRefused(f"{shown(url)}: {short(error)}") from error
     except BaseException:
         database.close()

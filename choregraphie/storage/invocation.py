@@ -3,14 +3,14 @@
 from typing import Any, NamedTuple
 
 from choregraphie.messaging import Delivery
-from choregraphie.saga.envelope import Said
-from choregraphie.service.service import On
+from choregraphie.saga.envelope import Event
+from choregraphie.service.service import Handler
 from choregraphie.service.verdict import Verdict
 from choregraphie.storage.inbox import EventIdentity
-from choregraphie.storage.outbox import Saying
+from choregraphie.storage.outbox import OutboxEvent
 
 
-class Work(NamedTuple):
+class Invocation(NamedTuple):
     """A delivery that can be read, on its way to its reaction.
 
     `failure` is why it cannot be carried out. `unsure`: the database stopped answering while it was dealt with, so
@@ -18,8 +18,8 @@ class Work(NamedTuple):
     """
 
     delivery: Delivery
-    line: On
-    event: Said
+    line: Handler
+    event: Event
     identity: EventIdentity
     body_hash: bytes
     attempt: int = 1
@@ -47,5 +47,5 @@ class Result(NamedTuple):
 
     delivery: Delivery | None
     verdict: Verdict
-    sayings: tuple[Saying, ...] = ()
-    work: Work | None = None
+    sayings: tuple[OutboxEvent, ...] = ()
+    work: Invocation | None = None

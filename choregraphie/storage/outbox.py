@@ -71,7 +71,7 @@ _SAID_SINCE = _page_of(OUTBOX.c.decided_at >= bindparam("since"), "since")
 _NO_END = 2**62
 
 
-class Saying(NamedTuple):
+class OutboxEvent(NamedTuple):
     """An event decided, as it will be said: these bytes and no others, however often."""
 
     event_id: str
@@ -98,7 +98,7 @@ class Saying(NamedTuple):
         )
 
 
-def decide(connection: Connection, sayings: Sequence[Saying]) -> None:
+def decide(connection: Connection, sayings: Sequence[OutboxEvent]) -> None:
     """Keep what has been decided, in the order decided."""
     _DECIDE.each(connection, [_values(saying) for saying in sayings])
 
@@ -106,7 +106,7 @@ def decide(connection: Connection, sayings: Sequence[Saying]) -> None:
 _values = attrgetter(*_SAYING)
 
 
-def mark_said(connection: Connection, event_ids: Iterable[str], now: dt.datetime) -> None:
+def mark_published(connection: Connection, event_ids: Iterable[str], now: dt.datetime) -> None:
     """These have been confirmed by the broker."""
     _MARK_SAID.each(connection, [(event_id, now) for event_id in sorted(event_ids)])
 
@@ -122,23 +122,23 @@ def last_number(connection: Connection) -> int:
     return number or 0
 
 
-def said_since(
+def decided_since(
     connection: Connection, since: dt.datetime, most: int, after: int, up_to: int
-) -> tuple[list[Saying], int]:
+) -> tuple[list[OutboxEvent], int]:
     """Up to `most` events decided since that instant, numbered from `after` (not) to `up_to`; the last number."""
     return _sayings(_SAID_SINCE.rows(connection, since, after, up_to, most), after)
 
 
-def unsaid(
+def pending_events(
     connection: Connection, most: int, after: int = 0, up_to: int | None = None
-) -> tuple[list[Saying], int]:
+) -> tuple[list[OutboxEvent], int]:
     """Up to `most` events not yet said, oldest first, numbered from `after` (not) to `up_to`; the last number."""
     return _sayings(_UNSAID.rows(connection, after, _NO_END if up_to is None else up_to, most), after)
 
 
-def _sayings(rows: Sequence[Sequence[Any]], after: int) -> tuple[list[Saying], int]:
+def _sayings(rows: Sequence[Sequence[Any]], after: int) -> tuple[list[OutboxEvent], int]:
     sayings = [
-        Saying(event_id, type_, commande_id, bytes(body), decided_at, traceparent)
+        OutboxEvent(event_id, type_, commande_id, bytes(body), decided_at, traceparent)
         for _, event_id, type_, commande_id, body, decided_at, traceparent in rows
     ]
     return sayings, rows[-1][0] if rows else after

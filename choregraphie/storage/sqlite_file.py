@@ -14,7 +14,7 @@ import os
 import threading
 from pathlib import Path
 
-from choregraphie.errors import DatabaseRefused, DatabaseTrouble
+from choregraphie.errors import DatabaseRefused, DatabaseUnavailable
 
 _Identity = tuple[int, int]
 
@@ -51,7 +51,7 @@ class HeldFile:
             with _holding:
                 self._descriptor, self._identity = _hold(path.absolute(), f"{path}: {taken}")
         except OSError as error:
-            kind = DatabaseTrouble if error.errno in _PASSING else DatabaseRefused
+            kind = DatabaseUnavailable if error.errno in _PASSING else DatabaseRefused
             raise kind(f"{path}: {error.strerror}") from None
 
     def check(self) -> None:

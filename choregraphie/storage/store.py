@@ -8,18 +8,18 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import bindparam
 
-from choregraphie.errors import DatabaseRefused, DatabaseTrouble, ReactionFailed, ResourceShortage
+from choregraphie.errors import DatabaseRefused, DatabaseUnavailable, ReactionFailed, ResourceShortage
 from choregraphie.failpoints import Place, passing
 from choregraphie.process.attribution import shortage
-from choregraphie.service.service import Every, Service
-from choregraphie.service.transaction import Look
+from choregraphie.service.service import Schedule, Service
+from choregraphie.service.transaction import ReadView
 from choregraphie.settings import Settings
 from choregraphie.storage import inbox, outbox
 from choregraphie.storage import poison_log as trials
-from choregraphie.storage.batch import Page
+from choregraphie.storage.batch import Batch
 from choregraphie.storage.database import Conflict, Database
-from choregraphie.storage.invocation import Result, Work
-from choregraphie.storage.outbox import Saying
+from choregraphie.storage.invocation import Invocation, Result
+from choregraphie.storage.outbox import OutboxEvent
 from choregraphie.storage.retention import Forgetting
 from choregraphie.storage.statements import Prepared
 from choregraphie.storage.writability import check_writable
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Terms:
+class StoreLimits:
     """How long an order may wait for its decision, and how long the inbox and what was said are remembered."""
 
     deadline: dt.timedelta
@@ -46,7 +46,7 @@ class Terms:
     outbox: dt.timedelta
 
     @classmethod
-    def of(cls, settings: Settings) -> "Terms":
+    def of(cls, settings: Settings) -> "StoreLimits":
         return cls(
             dt.timedelta(seconds=settings.deadline),
             dt.timedelta(days=settings.inbox_days),
@@ -54,10 +54,12 @@ class Terms:
         )
 
 
-class Ledger:
+class Store:
     """The books of one service. Synchronous: it runs on the worker's own database thread."""
 
-    def __init__(self, service: Service, database: Database, terms: Terms, now: Callable[[], dt.datetime]) -> None:
+    def __init__(
+        self, service: Service, database: Database, terms: StoreLimits, now: Callable[[], dt.datetime]
+    ) -> None:
         self.service = service
         self._database = database
         self._terms = terms
@@ -72,7 +74,7 @@ class Ledger:
         """Whether `trouble` is that the database's server refuses the user or the password."""
         return self._database.refuses_login(trouble)
 
-    def commit(self, group: Sequence[Work], said: Iterable[str] = ()) -> list[Result]:
+    def commit(self, group: Sequence[Invocation], said: Iterable[str] = ()) -> list[Result]:
         """Carry out `group`, and mark the events of ids `said` as said.
 
         Raises ReactionFailed when a reaction raises (the group is undone), DatabaseTrouble when the database
@@ -87,13 +89,13 @@ class Ledger:
         """
         try:
             self.commit((), said)
-        except (ReactionFailed, DatabaseTrouble) as failure:
+        except (ReactionFailed, DatabaseUnavailable) as failure:
             cause = failure.__cause__
-            if isinstance(failure, DatabaseTrouble) and not isinstance(cause, Conflict):
+            if isinstance(failure, DatabaseUnavailable) and not isinstance(cause, Conflict):
                 raise
             log.error("outbox.marking_failed", events=len(said), exc_info=cause)
 
-    def begin(self, group: Sequence[Work]) -> list[Look | None]:
+    def begin(self, group: Sequence[Invocation]) -> list[ReadView | None]:
         """Note that the calls of `group` are about to be made, and give each a look at its rows.
 
         None for one whose call must not be made: its order was cancelled, or it was dealt with before. The
@@ -101,7 +103,7 @@ class Ledger:
         """
         return self._transact(lambda page: [page.begin(work) for work in group], group, ())
 
-    def tick(self, line: Every) -> list[Result]:
+    def tick(self, line: Schedule) -> list[Result]:
         """Carry out a timed reaction for each row that is due."""
         keys = self._due(line)
         try:
@@ -110,7 +112,7 @@ class Ledger:
             # One row must not keep the others waiting for ever.
             return [result for key in keys for result in self._alone_on_time(line, key)]
 
-    def _due(self, line: Every) -> list[str]:
+    def _due(self, line: Schedule) -> list[str]:
         now = self._now()
         self._put_off = {row: until for row, until in self._put_off.items() if until > now}
         put_off = {key for action, key in self._put_off if action == line.action}
@@ -118,10 +120,10 @@ class Ledger:
             found = self._whose_turn[line].rows(connection, now, DUE + len(put_off))
             return [str(key) for (key,) in found if str(key) not in put_off][:DUE]
 
-    def _on_time(self, line: Every, keys: list[str]) -> list[Result]:
+    def _on_time(self, line: Schedule, keys: list[str]) -> list[Result]:
         return self._transact(lambda page: page.on_time(line, keys), (), ())
 
-    def _alone_on_time(self, line: Every, key: str) -> list[Result]:
+    def _alone_on_time(self, line: Schedule, key: str) -> list[Result]:
         try:
             return self._on_time(line, [key])
         except ReactionFailed as failure:
@@ -132,7 +134,7 @@ class Ledger:
             self._put_off[line.action, key] = self._now() + PUT_OFF
             return []
 
-    def try_one(self, suspects: Sequence[Work], untried: bool) -> Work | None:
+    def try_one(self, suspects: Sequence[Invocation], untried: bool) -> Invocation | None:
         """Of `suspects` one that was never tried, else the one that was longest ago; its trial is written down.
 
         None when it has been tried before and it should be `untried`.
@@ -163,33 +165,33 @@ class Ledger:
                 )
             )
 
-    def unsaid(self, most: int, after: int = 0, up_to: int | None = None) -> tuple[list[Saying], int]:
+    def unsaid(self, most: int, after: int = 0, up_to: int | None = None) -> tuple[list[OutboxEvent], int]:
         """Up to `most` events decided and not said, numbered above `after` and up to `up_to`; the last number."""
         with self._database.begin() as connection:
-            return outbox.unsaid(connection, most, after, up_to)
+            return outbox.pending_events(connection, most, after, up_to)
 
     def last_decided(self) -> int:
         """The number of the event decided last."""
         with self._database.begin() as connection:
             return outbox.last_number(connection)
 
-    def _transact(self, do: Callable[[Page], T], group: Sequence[Work], said: Iterable[str]) -> T:
+    def _transact(self, do: Callable[[Batch], T], group: Sequence[Invocation], said: Iterable[str]) -> T:
         for last in reversed(range(CONFLICTS)):
             try:
                 with self._database.begin() as connection:
-                    page = Page(self.service, connection, self._now(), self._terms.deadline)
+                    page = Batch(self.service, connection, self._now(), self._terms.deadline)
                     page.open(group)
                     answer = do(page)
                     page.write()
-                    outbox.mark_said(connection, said, page.now)
+                    outbox.mark_published(connection, said, page.now)
                     passing(Place.IN_TRANSACTION)
                 return answer
             except Conflict as conflict:
                 if not last and not group:
-                    raise DatabaseTrouble(str(conflict)) from conflict
+                    raise DatabaseUnavailable(str(conflict)) from conflict
                 if not last:
                     raise ReactionFailed(conflict) from conflict
-            except (DatabaseTrouble, DatabaseRefused, ReactionFailed, ResourceShortage):
+            except (DatabaseUnavailable, DatabaseRefused, ReactionFailed, ResourceShortage):
                 raise
             except Exception as error:
                 if (short := shortage(error)) is not None:

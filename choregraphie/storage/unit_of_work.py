@@ -12,12 +12,12 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from choregraphie.errors import NotRead
+from choregraphie.errors import RowNotDeclared
 from choregraphie.service.rows import Key, R, Row, Shape, shape_of
 from choregraphie.storage.statements import Lookup, Prepared
 
 
-class Unit:
+class UnitOfWork:
     """The rows of one group. `locked=False` is for a look that writes nothing."""
 
     def __init__(self, connection: Connection, *, locked: bool = True) -> None:
@@ -50,7 +50,7 @@ class Unit:
             # A key names the class of its row.
             return cast("R | None", self._rows[cls, key])
         except KeyError:
-            raise NotRead(f"{cls.__name__} {key!r} is not among the rows that `reads` names") from None
+            raise RowNotDeclared(f"{cls.__name__} {key!r} is not among the rows that `reads` names") from None
 
     def add(self, row: Row) -> None:
         """A new row. Raises ValueError when it exists."""

@@ -67,7 +67,7 @@ class Telemetry:
 SILENT = Telemetry()
 
 
-class Meters:
+class Instruments:
     """The metrics of one process, for all its services."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -97,10 +97,10 @@ class Meters:
         self.database_troubles = count("database_troubles", "Times that the database did not answer.")
 
 
-class Metered(Telemetry):
+class ServiceMetrics(Telemetry):
     """The hooks of one service, counted in `meters`."""
 
-    def __init__(self, service: str, meters: Meters) -> None:
+    def __init__(self, service: str, meters: Instruments) -> None:
         self._receives = False
         self._stages_blocked: frozenset[str] = frozenset()
         self._service, self._meters = service, meters

@@ -15,7 +15,7 @@ from choregraphie.errors import BadSetting
 from choregraphie.process.connections import listen
 from choregraphie.settings import Settings
 from choregraphie.telemetry.http_port import Answer, answering
-from choregraphie.telemetry.metrics import SILENT, Metered, Meters, Telemetry
+from choregraphie.telemetry.metrics import SILENT, Instruments, ServiceMetrics, Telemetry
 
 # A loop that does not come round in this time is stuck in something that it should not do.
 LOOP_SECONDS = 5.0
@@ -50,11 +50,11 @@ class Exporter:
         ProcessCollector(registry=self.registry)
         self._loop = loop
         self._turn: asyncio.Event | None = None
-        self._meters = Meters(self.registry)
-        self._services: dict[str, Metered] = {}
+        self._meters = Instruments(self.registry)
+        self._services: dict[str, ServiceMetrics] = {}
 
     def telemetry(self, service: str) -> Telemetry:
-        return self._services.setdefault(service, Metered(service, self._meters))
+        return self._services.setdefault(service, ServiceMetrics(service, self._meters))
 
     async def answer(self, path: str, accept: str) -> Answer:
         if path == "/metrics":

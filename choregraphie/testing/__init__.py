@@ -1,8 +1,8 @@
 """What a service's tests are written with: the delivery path and a database, no broker."""
 
-from choregraphie.testing.harness import Desk, open_desk
+from choregraphie.testing.harness import ServiceHarness, open_harness
 
 __all__ = [
-    "Desk",
-    "open_desk",
+    "ServiceHarness",
+    "open_harness",
 ]

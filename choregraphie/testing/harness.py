@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from choregraphie.messaging import Delivery
-from choregraphie.pipeline.delivery import Reader, deal_with
-from choregraphie.saga.envelope import Envelope, Said, wrap
+from choregraphie.pipeline.delivery import Decoder, execute
+from choregraphie.saga.envelope import Envelope, Event, wrap
 from choregraphie.saga.registry import open_envelope
 from choregraphie.saga.topology import events
-from choregraphie.service.service import Every, On, Service
+from choregraphie.service.service import Handler, Schedule, Service
 from choregraphie.service.verdict import DeadLetter, RetryAfter, Verdict
 from choregraphie.settings import Settings
 from choregraphie.storage.database import Database, open_database
-from choregraphie.storage.invocation import Result, Work
-from choregraphie.storage.store import Ledger, Terms
+from choregraphie.storage.invocation import Invocation, Result
+from choregraphie.storage.store import Store, StoreLimits
 
 
 class Raised(AssertionError):
@@ -30,7 +30,7 @@ class Raised(AssertionError):
 
 
 @dataclass
-class Desk:
+class ServiceHarness:
     """One service, its database, a clock that only the test moves, and what was said so far."""
 
     service: Service
@@ -38,42 +38,42 @@ class Desk:
     database: Database
     outside: Any = None
     now: dt.datetime = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
-    envelopes: list[Envelope[Said]] = field(default_factory=list)
+    envelopes: list[Envelope[Event]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.service, self.database, Terms.of(self.settings), lambda: self.now)
-        self.reader = Reader(self.service)
-        lines: list[On | Every] = [*self.service.reactions, *self.service.timed]
+        self.ledger = Store(self.service, self.database, StoreLimits.of(self.settings), lambda: self.now)
+        self.reader = Decoder(self.service)
+        lines: list[Handler | Schedule] = [*self.service.reactions, *self.service.timed]
         self._says = {cls.TYPE: cls for line in lines for cls in line.says()}
 
-    def hear(self, *heard: Said | Envelope[Any], tolerate: bool = False) -> list[Said]:
+    def hear(self, *heard: Event | Envelope[Any], tolerate: bool = False) -> list[Event]:
         """Deliver events, together, as one group; what is said in answer. With `tolerate`, failures too."""
         return self.deliver(*(self.delivery(event) for event in heard), tolerate=tolerate)
 
-    def deliver(self, *deliveries: Delivery, tolerate: bool = False) -> list[Said]:
+    def deliver(self, *deliveries: Delivery, tolerate: bool = False) -> list[Event]:
         """The same with raw deliveries."""
         read = [(delivery, self.reader.read(delivery)) for delivery in deliveries]
         refused = [Result(delivery, bad) for delivery, bad in read if isinstance(bad, DeadLetter)]
-        works = self._called([work for _, work in read if isinstance(work, Work)])
-        results = refused + deal_with(self.ledger, works, self.settings.retry_delays, [])
+        works = self._called([work for _, work in read if isinstance(work, Invocation)])
+        results = refused + execute(self.ledger, works, self.settings.retry_delays, [])
         if not tolerate:
             _nothing_raised(results)
         return self._keep(results)
 
-    def tick(self, seconds: float = 0) -> list[Said]:
+    def tick(self, seconds: float = 0) -> list[Event]:
         """Let time pass, then run the timed reactions."""
         self.now += dt.timedelta(seconds=seconds)
         return self._keep([result for line in self.service.timed for result in self.ledger.tick(line)])
 
-    def delivery(self, heard: Said | Envelope[Any]) -> Delivery:
+    def delivery(self, heard: Event | Envelope[Any]) -> Delivery:
         """How an event would arrive; one without an envelope gets a new id."""
         envelope = heard if isinstance(heard, Envelope) else self.enveloped(heard)
         number = next(self._numbers)
         return Delivery(number, envelope.to_bytes(), events(envelope.sender), envelope.type)
 
-    def enveloped(self, event: Said, id: str | None = None) -> Envelope[Any]:
+    def enveloped(self, event: Event, id: str | None = None) -> Envelope[Any]:
         speaker = event.SAID_BY
         source = "/clients/desk" if speaker == "client" else f"/services/{speaker}"
         return wrap(event, id=id or f"desk-{next(self._numbers)}", source=source, time=self.now)
@@ -88,12 +88,12 @@ class Desk:
         with self.database.begin() as connection:
             return self.service.inspect(connection)
 
-    def _called(self, works: list[Work]) -> list[Work]:
+    def _called(self, works: list[Invocation]) -> list[Invocation]:
         looks = self.ledger.begin([work for work in works if work.line.call])
         pending = iter(looks)
         return [self._call(work, next(pending)) if work.line.call else work for work in works]
 
-    def _call(self, work: Work, look: Any) -> Work:
+    def _call(self, work: Invocation, look: Any) -> Invocation:
         if look is None or work.line.call is None:
             return work
         try:
@@ -101,7 +101,7 @@ class Desk:
         except Exception as error:  # noqa: BLE001 - as the worker does: the delivery is retried
             return work._replace(failure=error)
 
-    def _keep(self, results: list[Result]) -> list[Said]:
+    def _keep(self, results: list[Result]) -> list[Event]:
         self.verdicts += [result.verdict for result in results]
         new = [open_envelope(saying.body, self._says) for result in results for saying in result.sayings]
         self.envelopes += new
@@ -115,10 +115,10 @@ def _nothing_raised(results: list[Result]) -> None:
 
 
 @contextlib.contextmanager
-def open_desk(service: Service, settings: Settings, outside: Any = None) -> Iterator[Desk]:
+def open_harness(service: Service, settings: Settings, outside: Any = None) -> Iterator[ServiceHarness]:
     """A desk on the database that `settings` name."""
     database = open_database(service, settings)
     try:
-        yield Desk(service, settings, database, outside)
+        yield ServiceHarness(service, settings, database, outside)
     finally:
         database.close()

@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 10.0
 FAREWELL_SECONDS = 3.0
 
 
-class ReceiverTrouble(Exception):
+class NotifierUnavailable(Exception):
     """A notice was not taken. Its text names no address: an address may hold a secret."""
 
     def __init__(self, why: str, *, worth_another_try: bool = True) -> None:
@@ -38,7 +38,7 @@ class ReceiverTrouble(Exception):
         self.worth_another_try = worth_another_try
 
 
-class Receiver(Protocol):
+class Notifier(Protocol):
     """Somebody to be told."""
 
     name: str
@@ -61,13 +61,13 @@ class Webhook:
             async with self._client.stream("POST", self._url, json=notice.as_json()) as answer:
                 status = answer.status_code
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ReceiverTrouble(type(error).__name__) from error
+            raise NotifierUnavailable(type(error).__name__) from error
         if not 200 <= status < 300:
             # What is wrong with the request itself will be wrong again.
             ours = 300 <= status < 500 and status not in {408, 425, 429}
             if ours and self._settings and self._settings.read_again("alert_webhook"):
                 self._url, ours = self._settings.current("alert_webhook"), False
-            raise ReceiverTrouble(f"HTTP {status}", worth_another_try=not ours)
+            raise NotifierUnavailable(f"HTTP {status}", worth_another_try=not ours)
 
 
 class Apprise:
@@ -101,7 +101,7 @@ class Apprise:
                 process.kill()
                 await process.wait()
         if process.returncode != 0:
-            raise ReceiverTrouble("not all of them took it")
+            raise NotifierUnavailable("not all of them took it")
 
     def _message(self, notice: Notice) -> dict[str, Any]:
         return {
@@ -118,10 +118,10 @@ def _notify_type(notice: Notice) -> str:
     return "failure" if notice.alert.severity == Severity.CRITICAL else "warning"
 
 
-class Receivers:
+class Notifiers:
     """All of them. `counts`: notices by receiver and what became of them: `told`, `dropped`, `failed_tries`."""
 
-    def __init__(self, receivers: Sequence[Receiver]) -> None:
+    def __init__(self, receivers: Sequence[Notifier]) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
         self.names = [receiver.name for receiver in receivers]
         self._taken: deque[tuple[str, Notice]] = deque()
@@ -166,7 +166,7 @@ class Receivers:
 
 class _Lane:
     def __init__(
-        self, receiver: Receiver, counts: Counter[tuple[str, str]], taken: deque[tuple[str, Notice]]
+        self, receiver: Notifier, counts: Counter[tuple[str, str]], taken: deque[tuple[str, Notice]]
     ) -> None:
         self.name = receiver.name
         self._taken = taken
@@ -208,16 +208,16 @@ class _Lane:
                 return
             await asyncio.sleep(backoff(tries))
 
-    async def _try(self, notice: Notice) -> ReceiverTrouble | None:
+    async def _try(self, notice: Notice) -> NotifierUnavailable | None:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._receiver.tell(notice)
         except TimeoutError:
-            return ReceiverTrouble(f"no answer in {PATIENCE_SECONDS:.0f} s")
-        except ReceiverTrouble as trouble:
+            return NotifierUnavailable(f"no answer in {PATIENCE_SECONDS:.0f} s")
+        except NotifierUnavailable as trouble:
             return trouble
         except Exception as error:  # noqa: BLE001 - a plugin's fault is the plugin's; the lane goes on
-            return ReceiverTrouble(type(error).__name__)
+            return NotifierUnavailable(type(error).__name__)
         return None
 
     def _dropped(self, notice: Notice, why: str) -> None:
@@ -241,10 +241,10 @@ def _to_log(notice: Notice) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_receivers(settings: Settings) -> AsyncIterator[Receivers]:
+async def open_notifiers(settings: Settings) -> AsyncIterator[Notifiers]:
     """Those that the settings name. Raises BadSetting when one cannot be used."""
-    receivers: list[Receiver] = [Apprise(settings.alert_apprise)] if settings.alert_apprise.strip() else []
+    receivers: list[Notifier] = [Apprise(settings.alert_apprise)] if settings.alert_apprise.strip() else []
     async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         if settings.alert_webhook:
             receivers.append(Webhook(settings.alert_webhook, client, settings))
-        yield Receivers(receivers)
+        yield Notifiers(receivers)

@@ -21,7 +21,7 @@ OWED_AT_MOST = dt.timedelta(days=1)
 Told = tuple[str, Notice]
 
 
-class AlertBook:
+class AlertStore:
     """A connection of its own to the file at `path`. `receivers`: the names of those who must take all notices."""
 
     def __init__(self, path: Path, receivers: Sequence[str] = ()) -> None:

@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from choregraphie import BrokerRefused, BrokerTrouble, DatabaseRefused, Settings
-from saga_monitor.alerting.notifiers import Receivers, open_receivers
+from choregraphie import BrokerRefused, BrokerUnavailable, DatabaseRefused, Settings
+from saga_monitor.alerting.notifiers import Notifiers, open_notifiers
 from saga_monitor.alerting.rules import Notice, judged, standing
-from saga_monitor.alerting.store import AlertBook, Told
+from saga_monitor.alerting.store import AlertStore, Told
 from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of
 from saga_monitor.diagnosis.broker_anomalies import FirstSeen
 from saga_monitor.diagnosis.grouping import Group, grouped, how_many
-from saga_monitor.diagnosis.lag import UNKNOWN, Behind, behind
-from saga_monitor.diagnosis.self_check import Sight
+from saga_monitor.diagnosis.lag import UNKNOWN, Lag, behind
+from saga_monitor.diagnosis.self_check import SelfCheck
 from saga_monitor.projection.queries import Queries
-from saga_monitor.records.broker_status import Facts, facts, open_to_ask
+from saga_monitor.records.broker_status import BrokerStatus, facts, open_to_ask
 
 log = structlog.get_logger()
 
@@ -37,8 +37,8 @@ class View:
     """
 
     at: dt.datetime | None = None
-    facts: Facts | None = None
-    behind: Behind = UNKNOWN
+    facts: BrokerStatus | None = None
+    behind: Lag = UNKNOWN
     anomalies: Sequence[Anomaly] = ()
     known: bool = False
 
@@ -53,10 +53,10 @@ class View:
         return how_many(self.anomalies)
 
 
-class Lookout:
+class AlertWatcher:
     """Reads the file into which somebody else reads the history, and asks the broker."""
 
-    def __init__(self, settings: Settings, receivers: Receivers) -> None:
+    def __init__(self, settings: Settings, receivers: Notifiers) -> None:
         """Raises DatabaseRefused when the file cannot be used."""
         self.view = View()
         self.receivers = receivers
@@ -64,8 +64,8 @@ class Lookout:
         self._terms = Terms.of(settings)
         self._repeat = dt.timedelta(seconds=settings.alert_repeat)
         self._queries = Queries(settings.monitor_database, settings.stuck_after)
-        self._book = AlertBook(settings.monitor_database, receivers.names)
-        self._sight, self._first_seen, self._found = Sight(), FirstSeen(), list[Anomaly]()
+        self._book = AlertStore(settings.monitor_database, receivers.names)
+        self._sight, self._first_seen, self._found = SelfCheck(), FirstSeen(), list[Anomaly]()
         # A look is on a thread, and goes on when its task is cancelled; closing waits for it.
         self._busy, self._closed = threading.Lock(), False
 
@@ -83,11 +83,11 @@ class Lookout:
                     while True:
                         await self.look(await facts(history, self._settings))
                         await asyncio.sleep(LOOK_SECONDS if _abreast(self.view.behind) else CATCHING_UP_SECONDS)
-            except (BrokerTrouble, BrokerRefused):
+            except (BrokerUnavailable, BrokerRefused):
                 await self.look(None)
                 await asyncio.sleep(LOOK_SECONDS)
 
-    async def look(self, answers: Facts | None, now: dt.datetime | None = None) -> None:
+    async def look(self, answers: BrokerStatus | None, now: dt.datetime | None = None) -> None:
         """Judge once, knowing what the broker says, and tell of what has changed; as of `now` when it is said."""
         now = now or dt.datetime.now(dt.UTC)
         try:
@@ -108,11 +108,11 @@ class Lookout:
         with self._busy:
             self._book.owed(self.receivers.taken(), dt.datetime.now(dt.UTC))
 
-    def _look(self, answers: Facts | None, now: dt.datetime) -> tuple[View, list[Notice], list[Told]]:
+    def _look(self, answers: BrokerStatus | None, now: dt.datetime) -> tuple[View, list[Notice], list[Told]]:
         with self._busy:
             return (self.view, [], []) if self._closed else self._judge(answers, now)
 
-    def _judge(self, answers: Facts | None, now: dt.datetime) -> tuple[View, list[Notice], list[Told]]:
+    def _judge(self, answers: BrokerStatus | None, now: dt.datetime) -> tuple[View, list[Notice], list[Told]]:
         delay = behind(self._queries, answers, now)
         abreast = _abreast(delay)
         if abreast:
@@ -125,18 +125,18 @@ class Lookout:
         return View(now, answers, delay, seen, known=abreast and answers is not None), notices, again
 
 
-def _abreast(delay: Behind) -> bool:
+def _abreast(delay: Lag) -> bool:
     return delay.seconds is not None and delay.seconds <= ABREAST_SECONDS
 
 
 @contextlib.asynccontextmanager
-async def look_out(settings: Settings) -> AsyncIterator[Lookout]:
+async def look_out(settings: Settings) -> AsyncIterator[AlertWatcher]:
     """A lookout at work, with the receivers that the settings name.
 
     Raises BadSetting when a receiver cannot be used, DatabaseRefused when the file cannot.
     """
-    async with open_receivers(settings) as receivers:
-        lookout = Lookout(settings, receivers)
+    async with open_notifiers(settings) as receivers:
+        lookout = AlertWatcher(settings, receivers)
         tasks = [asyncio.ensure_future(work) for work in (lookout.run(), receivers.run())]
         try:
             yield lookout

@@ -30,7 +30,7 @@ _STILL_OPEN = {CHOREOGRAPHY.starts.TYPE, *(step.success.TYPE for step in _BEFORE
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Contradiction:
     """What is wrong, whose doing it is, and the event that shows it; `what` is the sentence's beginning."""
 
     service: str
@@ -39,7 +39,7 @@ class Fault:
     event: Heard
 
 
-def contradictions(heard: Hearing) -> list[Fault]:
+def contradictions(heard: Hearing) -> list[Contradiction]:
     """Facts that cannot both be true of one order."""
     return [
         *_said_twice(heard),
@@ -50,10 +50,10 @@ def contradictions(heard: Hearing) -> list[Fault]:
     ]
 
 
-def not_allowed(heard: Hearing) -> list[Fault]:
+def not_allowed(heard: Hearing) -> list[Contradiction]:
     """Events in answer to something that the choreography does not let them answer."""
     return [
-        Fault(
+        Contradiction(
             event.service,
             "wrong_cause",
             f"{event.service} said {event.type} in answer to {cause.type}, which the choreography does not allow",
@@ -66,7 +66,7 @@ def not_allowed(heard: Hearing) -> list[Fault]:
     ]
 
 
-def _said_twice(heard: Hearing) -> Iterator[Fault]:
+def _said_twice(heard: Hearing) -> Iterator[Contradiction]:
     by_fact: dict[tuple[str, str | None], dict[tuple[str, str], Heard]] = defaultdict(dict)
     for event in heard.events:
         if event.service in CHOREOGRAPHY.services:
@@ -77,10 +77,12 @@ def _said_twice(heard: Hearing) -> Iterator[Fault]:
     for (type_, _), events in by_fact.items():
         if len(events) > 1:
             last = list(events.values())[-1]
-            yield Fault(last.service, "said_twice", f"{last.service} said {type_} {_times(len(events))}", last)
+            yield Contradiction(
+                last.service, "said_twice", f"{last.service} said {type_} {_times(len(events))}", last
+            )
 
 
-def _two_answers(heard: Hearing) -> Iterator[Fault]:
+def _two_answers(heard: Hearing) -> Iterator[Contradiction]:
     by_cause: dict[tuple[str, str], dict[str, Heard]] = defaultdict(dict)
     for event in heard.events:
         # Of an id that two clients have used, nobody can tell whose event was answered.
@@ -111,22 +113,22 @@ def _named(heard: Hearing, event: Heard) -> list[Heard]:
     return heard.causes.named(event.causationid)
 
 
-def _both(service: str, answers: list[Heard], how: str) -> Fault:
+def _both(service: str, answers: list[Heard], how: str) -> Contradiction:
     words = " and ".join(sorted(answer.type for answer in answers))
-    return Fault(service, "two_answers", f"{service} said both {words} {how}", answers[-1])
+    return Contradiction(service, "two_answers", f"{service} said both {words} {how}", answers[-1])
 
 
-def _created_though_refused(heard: Hearing) -> Iterator[Fault]:
+def _created_though_refused(heard: Hearing) -> Iterator[Contradiction]:
     created = heard.first(CHOREOGRAPHY.created)
     refused = [step for step in _BEFORE_CREATION if heard.refused(step) and not heard.said(step.success)]
     for step in refused if created else ():
         decider, no = CHOREOGRAPHY.decider, heard.first(step.refusal)
         if created and no:
             what = f"{decider} said {created.type}, and {step.service} had said {no.type}"
-            yield Fault(decider, "created_though_refused", what, max(created, no, key=lambda e: e.offset))
+            yield Contradiction(decider, "created_though_refused", what, max(created, no, key=lambda e: e.offset))
 
 
-def _no_such_decision(heard: Hearing) -> Iterator[Fault]:
+def _no_such_decision(heard: Hearing) -> Iterator[Contradiction]:
     """An answer to a decision that was never said, of an order about which another was said.
 
     Of one that nothing was decided about, the decision may be on its way; of one without its beginning, trimmed.
@@ -144,17 +146,17 @@ def _no_such_decision(heard: Hearing) -> Iterator[Fault]:
             if heard.cause(event) is None:
                 which = f"{event.service} said {event.type}, which answers {never.TYPE}"
                 what = f"{which}, and {CHOREOGRAPHY.decider} never said that"
-                yield Fault(event.service, "no_such_decision", what, event)
+                yield Contradiction(event.service, "no_such_decision", what, event)
 
 
-def _after_its_tombstone(heard: Hearing) -> Iterator[Fault]:
+def _after_its_tombstone(heard: Hearing) -> Iterator[Contradiction]:
     """Nothing had been done when the undoing was answered, and yet it is said to be done: it came later."""
     for step in CHOREOGRAPHY.undoings:
         empty = next((e for e in heard.events if step.undone and e.type == step.undone.TYPE and e.nothing), None)
         done = heard.first(step.success) if empty else None
         if empty and done:
             what = f"{step.service} answered {empty.type} with nothing to undo, and yet says {done.type}"
-            yield Fault(step.service, "after_tombstone", what, done)
+            yield Contradiction(step.service, "after_tombstone", what, done)
 
 
 def _times(count: int) -> str:

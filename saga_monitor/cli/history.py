@@ -8,7 +8,7 @@ from contextlib import aclosing
 from difflib import get_close_matches
 from typing import Any
 
-from choregraphie import BrokerTrouble, HistoryMissing
+from choregraphie import BrokerUnavailable, HistoryMissing
 from choregraphie.terminal.time_arguments import TIME_EXAMPLES, moment_of
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.cli.context import Session, add_json
@@ -40,7 +40,7 @@ def _history(arguments: argparse.Namespace, session: Session) -> int:
     except HistoryMissing as missing:
         print(f"saga_monitor: {printable(str(missing))}", file=sys.stderr)
         return 2
-    except BrokerTrouble as trouble:
+    except BrokerUnavailable as trouble:
         print(f"saga_monitor: broker away: {printable(str(trouble))}", file=sys.stderr)
         return 2
     return 0

@@ -22,8 +22,8 @@ from saga_monitor.stream.follower import Opening
 from saga_monitor.stream.maintenance import keep_small, keep_up
 from saga_monitor.web.access import Access
 from saga_monitor.web.app import application
-from saga_monitor.web.context import Site
-from saga_monitor.web.live_updates import MOST_LISTENERS, Pulse
+from saga_monitor.web.context import WebContext
+from saga_monitor.web.live_updates import MOST_LISTENERS, LiveUpdates
 from saga_monitor.web.raw_events import Archive
 from saga_monitor.web.reader import Readers
 from saga_monitor.web.server import Server, most_connections
@@ -61,9 +61,9 @@ async def serve(opening: Opening, settings: Settings) -> None:
         readers = stack.enter_context(contextlib.closing(Readers(settings.monitor_database, settings.stuck_after)))
         queries = stack.enter_context(contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)))
         # Pages that listen hold a connection each, and leave room for everybody else.
-        pulse = Pulse(readers, min(MOST_LISTENERS, most_connections() // 2))
+        pulse = LiveUpdates(readers, min(MOST_LISTENERS, most_connections() // 2))
         async with look_out(settings) as lookout:
-            site = Site(readers, pulse, Archive(opening), lookout, Terms.of(settings))
+            site = WebContext(readers, pulse, Archive(opening), lookout, Terms.of(settings))
             app = application(site, access, MetricsPage(registry(queries, lookout)), most_connections() // 4)
             print(f"saga_monitor: {address(listener)}", file=sys.stderr, flush=True)
             async with told_to_stop() as told:
@@ -72,7 +72,11 @@ async def serve(opening: Opening, settings: Settings) -> None:
 
 
 async def run(
-    app: ASGIApp, listener: socket.socket, pulse: Pulse, told: asyncio.Event, *works: Coroutine[Any, Any, None]
+    app: ASGIApp,
+    listener: socket.socket,
+    pulse: LiveUpdates,
+    told: asyncio.Event,
+    *works: Coroutine[Any, Any, None],
 ) -> None:
     """Answer browsers on `listener` beside `works`, until told or until one of them fails."""
     server = Server(app)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from choregraphie import DatabaseRefused, Settings
 from saga_monitor.console.anomaly_loop import judge
-from saga_monitor.console.status import Ear
+from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
 from saga_monitor.records.broker_status import open_to_ask
@@ -21,7 +21,7 @@ from saga_monitor.stream.maintenance import DATABASE_SECONDS, Witness, keep_smal
 from saga_monitor.text.plain import Lines
 
 if TYPE_CHECKING:
-    from saga_monitor.console.app import Board
+    from saga_monitor.console.app import ConsoleApp
 
 LINES_SECONDS = 0.5
 
@@ -54,11 +54,11 @@ async def on_screen(
 ) -> None:
     """The console; the last totals stay on the terminal. What it asks the broker for declares nothing."""
     # Drawing a screen takes a third of a second to learn, which the other verbs do not need.
-    from saga_monitor.console.app import Board
+    from saga_monitor.console.app import ConsoleApp
     from saga_monitor.console.rendering import farewell
-    from saga_monitor.console.snapshot import Camera
+    from saga_monitor.console.snapshot import SnapshotReader
 
-    ear, work = Ear(), list[asyncio.Future[None]]()
+    ear, work = ConsoleStatus(), list[asyncio.Future[None]]()
     asking = functools.partial(open_to_ask, settings)
 
     def begin() -> None:
@@ -67,13 +67,13 @@ async def on_screen(
             work.append(asyncio.ensure_future(task))
             work[-1].add_done_callback(lambda _: app.exit())
 
-    app = Board(Camera(queries), ear, begin, functools.partial(_text_of, caption_file))
+    app = ConsoleApp(SnapshotReader(queries), ear, begin, functools.partial(_text_of, caption_file))
     await _run_to_its_end(app, work)
     for line in farewell(queries.totals(dt.datetime.now(dt.UTC))):
         console.print(line)
 
 
-async def _run_to_its_end(app: "Board", work: Sequence[asyncio.Future[None]]) -> None:
+async def _run_to_its_end(app: "ConsoleApp", work: Sequence[asyncio.Future[None]]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, app.exit)
     try:

@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import datetime as dt
 
-from choregraphie import BrokerRefused, BrokerTrouble, DatabaseRefused, Settings
+from choregraphie import BrokerRefused, BrokerUnavailable, DatabaseRefused, Settings
 from choregraphie.messaging import History
-from saga_monitor.console.status import Ear
+from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of
 from saga_monitor.diagnosis.broker_anomalies import FirstSeen
-from saga_monitor.diagnosis.self_check import Sight
+from saga_monitor.diagnosis.self_check import SelfCheck
 from saga_monitor.projection.queries import Queries
-from saga_monitor.records.broker_status import Facts, facts
+from saga_monitor.records.broker_status import BrokerStatus, facts
 from saga_monitor.stream.follower import Opening
 from saga_monitor.text.freshness import as_of
 
@@ -19,7 +19,7 @@ JUDGING_SECONDS = 5.0
 READY_SECONDS = 0.25
 
 
-async def judge(asking: Opening, settings: Settings, ear: Ear) -> None:
+async def judge(asking: Opening, settings: Settings, ear: ConsoleStatus) -> None:
     """Judge into `ear`, for ever, whenever the file is true of now. `asking` opens a connection to ask on."""
     with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
         sitting = _Judge(queries, settings, ear)
@@ -29,16 +29,16 @@ async def judge(asking: Opening, settings: Settings, ear: Ear) -> None:
                     while True:
                         seconds = await sitting.look(history)
                         await asyncio.sleep(seconds)
-            except (BrokerTrouble, BrokerRefused):
+            except (BrokerUnavailable, BrokerRefused):
                 await sitting.look(None)
                 await asyncio.sleep(JUDGING_SECONDS)
 
 
 class _Judge:
-    def __init__(self, queries: Queries, settings: Settings, ear: Ear) -> None:
+    def __init__(self, queries: Queries, settings: Settings, ear: ConsoleStatus) -> None:
         self._queries, self._ear = queries, ear
         self._terms, self._settings = Terms.of(settings), settings
-        self._sight, self._found = Sight(), list[Anomaly]()
+        self._sight, self._found = SelfCheck(), list[Anomaly]()
         self._first_seen = FirstSeen()
         self._judged_at: dt.datetime | None = None
 
@@ -61,7 +61,7 @@ class _Judge:
             return False
         return self._ear.stands.ready(known, dt.datetime.now(dt.UTC))
 
-    async def _judge(self, answers: Facts | None) -> None:
+    async def _judge(self, answers: BrokerStatus | None) -> None:
         now = dt.datetime.now(dt.UTC)
         try:
             found = await asyncio.to_thread(anomalies_of, self._queries, answers, now, self._terms)

@@ -23,9 +23,9 @@ from saga_monitor.console.order_table import Orders
 from saga_monitor.console.over import copy
 from saga_monitor.console.screens import AnomaliesScreen, OrderScreen
 from saga_monitor.console.search_field import SearchField
-from saga_monitor.console.snapshot import FILTERS, MOST_ORDERS, Camera, Picture, Special
+from saga_monitor.console.snapshot import FILTERS, MOST_ORDERS, Snapshot, SnapshotReader, Special
 from saga_monitor.console.sorting import Sorting
-from saga_monitor.console.status import Ear
+from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.console.text_screen import TextScreen, anomaly_text
 from saga_monitor.console.theme import COLOURS, CSS
 from saga_monitor.diagnosis.anomalies import Anomaly
@@ -37,7 +37,7 @@ _NEEDED_LINES = {"rates": 14, "troubles": 10, "view": 8}
 _BOARDS_OWN = {"filter", "search", "anomalies", "pause", "help", "reset", "sort", "sort_back", "copy"}
 
 
-class Board(App[None]):
+class ConsoleApp(App[None]):
     """`begin` is called once the screen is there; `caption` gives the text above it, if any."""
 
     CSS = CSS
@@ -60,7 +60,11 @@ class Board(App[None]):
     ]
 
     def __init__(
-        self, camera: Camera, ear: Ear, begin: Callable[[], None] = lambda: None, caption: Callable[[], str] = str
+        self,
+        camera: SnapshotReader,
+        ear: ConsoleStatus,
+        begin: Callable[[], None] = lambda: None,
+        caption: Callable[[], str] = str,
     ) -> None:
         if not os.environ.get("NO_COLOR"):
             os.environ.pop("NO_COLOR", None)  # set to nothing is not set (no-color.org); Textual takes it for set
@@ -70,7 +74,7 @@ class Board(App[None]):
         self.camera, self.ear, self._begin, self._caption = camera, ear, begin, caption
         self.broken: UserError | None = None
         self.paused = False
-        self._shown: Picture | None = None
+        self._shown: Snapshot | None = None
 
     def compose(self) -> ComposeResult:
         yield Caption(self._caption)
@@ -126,7 +130,7 @@ class Board(App[None]):
             with contextlib.suppress(NoMatches):
                 self.screen.redraw(now)
 
-    def _show(self, picture: Picture, now: dt.datetime) -> None:
+    def _show(self, picture: Snapshot, now: dt.datetime) -> None:
         base = self.screen_stack[0]
         base.query_one(Caption).redraw()
         for name, text in (
@@ -158,7 +162,7 @@ class Board(App[None]):
         anomalies.display = bool(found) and self.size.height >= _NEEDED_LINES["rates"]
         anomalies.update(first_anomalies(found))
 
-    def _view(self, picture: Picture) -> Text:
+    def _view(self, picture: Snapshot) -> Text:
         camera = self.camera
         searched = f" found by {camera.search}" if camera.search else ""
         filtered = "" if searched and camera.filter is Special.ALL else f"{camera.filter} "

@@ -8,7 +8,7 @@ from textual.events import Key
 from textual.widgets import DataTable
 
 from saga_monitor.console import rendering
-from saga_monitor.console.snapshot import Picture
+from saga_monitor.console.snapshot import Snapshot
 
 _TO_THE_TOP = {"g", "home"}
 _MOVES = {"up", "down", "j", "k", "pageup", "pagedown", "G", "end", *_TO_THE_TOP}
@@ -50,7 +50,7 @@ class Orders(DataTable[Text]):
         for name, columns in rendering.column_widths(self._across).items():
             self.add_column(name, width=columns, key=name)
 
-    def fill(self, picture: Picture) -> None:
+    def fill(self, picture: Snapshot) -> None:
         """Show the orders of `picture`, touching only the cells that have changed when they are the same ones."""
         rows = {o.commande_id: rendering.cells(o, picture.now, self._across) for o in picture.orders}
         if list(rows) == self._listed:

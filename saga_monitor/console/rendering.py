@@ -9,8 +9,8 @@ from choregraphie.terminal.formats import format_count
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.analysis.steps import StepState
-from saga_monitor.console.snapshot import Picture
-from saga_monitor.console.status import Ear
+from saga_monitor.console.snapshot import Snapshot
+from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.diagnosis.anomalies import Anomaly
 from saga_monitor.projection.queries import Order, Totals
 from saga_monitor.reports.report import PLACED_STATES
@@ -25,7 +25,7 @@ _SAID_BY = {said.TYPE: said.SAID_BY for said in CHOREOGRAPHY.events}
 FIXED = {"steps": 5, "state": 12, "elapsed": 8}
 
 
-def link_word(ear: Ear, now: dt.datetime) -> tuple[str, str]:
+def link_word(ear: ConsoleStatus, now: dt.datetime) -> tuple[str, str]:
     """How the link with the broker stands, in a word or a few: the same on every screen."""
     word = ear.stands.word
     if ear.stands.forsaken(ear.as_of, now) or (word in _LOST and not is_fresh(ear.as_of, now)):
@@ -34,7 +34,7 @@ def link_word(ear: Ear, now: dt.datetime) -> tuple[str, str]:
     return word, _LINK_STYLES.get(word, "bold red")
 
 
-def heading(picture: Picture, link: tuple[str, str], *, paused: bool) -> Text:
+def heading(picture: Snapshot, link: tuple[str, str], *, paused: bool) -> Text:
     totals = picture.totals
     return line(
         ("chorégraphie ", "bold"),
@@ -45,7 +45,7 @@ def heading(picture: Picture, link: tuple[str, str], *, paused: bool) -> Text:
     )
 
 
-def rates(picture: Picture, width: int) -> Text:
+def rates(picture: Snapshot, width: int) -> Text:
     events, orders = picture.rates
     event_bars, order_bars = picture.sparks
     # Two rows of bars and their figures, whatever is left for the bars.
@@ -83,7 +83,7 @@ def anomaly_line(anomaly: Anomaly) -> Text:
     return line((f"{anomaly.kind.replace('_', ' ').upper()} ", "bold red"), (whole_sentence(anomaly), ""))
 
 
-def verdict(ear: Ear, now: dt.datetime) -> tuple[str, str]:
+def verdict(ear: ConsoleStatus, now: dt.datetime) -> tuple[str, str]:
     """How much is wrong; of a while ago, when it could not be judged since."""
     if ear.anomalies is None or (ear.judged_at is None and not ear.anomalies):
         return "not looked at yet", "bold yellow"

@@ -15,7 +15,7 @@ from textual.widgets.tree import TreeNode
 from saga_monitor.console import rendering
 from saga_monitor.console.over import Over
 from saga_monitor.console.snapshot import Story, story
-from saga_monitor.console.status import Ear
+from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.console.text_screen import TextScreen, letter_text
 from saga_monitor.console.timeline_text import after_the_tree, dead_text, node_text, retry_text
 from saga_monitor.diagnosis.anomalies import Anomaly
@@ -41,7 +41,7 @@ class OrderScreen(Over):
         Binding("G,end", "tree('scroll_end')", show=False),
     ]
 
-    def __init__(self, queries: Queries, ear: Ear, commande_id: str) -> None:
+    def __init__(self, queries: Queries, ear: ConsoleStatus, commande_id: str) -> None:
         super().__init__()
         self._queries, self._ear, self._commande_id = queries, ear, commande_id
         self.copied = commande_id
@@ -143,7 +143,7 @@ class AnomaliesScreen(Over):
 
     CSS = "#list { height: 1fr; border: none; background: $background; } .line { height: 1; padding: 0 1; }"
 
-    def __init__(self, ear: Ear) -> None:
+    def __init__(self, ear: ConsoleStatus) -> None:
         super().__init__()
         self._ear = ear
         self._listed: Sequence[Anomaly] = ()

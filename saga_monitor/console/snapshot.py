@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.console.sorting import Sorting
-from saga_monitor.projection.queries import DeadLetter, Event, Order, Queries, Totals
+from saga_monitor.projection.queries import DeadLetter, Order, Queries, RecordedEvent, Totals
 from saga_monitor.projection.schema import moment
 from saga_monitor.projection.search_query import Only
 from saga_monitor.reports.timeline import Retry
@@ -66,7 +66,7 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Snapshot:
     """One moment. `rates` and `sparks`: of events, then of orders begun."""
 
     now: dt.datetime
@@ -77,7 +77,7 @@ class Picture:
 
 
 @dataclass
-class Camera:
+class SnapshotReader:
     """Takes one picture after the other. Asking takes some milliseconds, whatever the size of the file."""
 
     queries: Queries
@@ -87,14 +87,14 @@ class Camera:
     _events: Rates = field(default_factory=Rates)
     _orders: Rates = field(default_factory=Rates)
 
-    def picture(self, now: dt.datetime) -> Picture:
+    def picture(self, now: dt.datetime) -> Snapshot:
         totals, seconds = self.queries.totals(now), now.timestamp()
         rates = (
             self._events.per_second(totals.count("events"), seconds),
             self._orders.per_second(totals.orders, seconds),
         )
         sparks = (self._events.sparkline(), self._orders.sparkline())
-        return Picture(now, totals, self.sorting.of(self._chosen(now), now), rates, sparks)
+        return Snapshot(now, totals, self.sorting.of(self._chosen(now), now), rates, sparks)
 
     def _chosen(self, now: dt.datetime) -> Sequence[Order]:
         if self.search:
@@ -131,7 +131,7 @@ class Story:
     """One order and all that was heard of it."""
 
     order: Order
-    events: Sequence[Event]
+    events: Sequence[RecordedEvent]
     retries: Sequence[Retry]
     dead_letters: Sequence[DeadLetter]
 

@@ -11,7 +11,7 @@ NOTICE_SECONDS = 60.0
 
 
 @dataclass
-class Ear:
+class ConsoleStatus:
     """The listener that the reading reports to.
 
     `anomalies`: None until they were judged, at `judged_at`. `as_of`: when what the file holds was true.

@@ -19,13 +19,13 @@ from saga_monitor.diagnosis.broker_anomalies import queue_anomalies, untold_lett
 from saga_monitor.diagnosis.case_queries import Case, Letter
 from saga_monitor.diagnosis.causes import GRACE, Known, Voice, Why, remedy, why
 from saga_monitor.diagnosis.history_anomalies import history_anomalies
-from saga_monitor.diagnosis.pending import Wait, waits
+from saga_monitor.diagnosis.pending import PendingStep, waits
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection.counters import Spread, bounded
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.sampling import Marks
 from saga_monitor.projection.schema import instant
-from saga_monitor.records.broker_status import Facts
+from saga_monitor.records.broker_status import BrokerStatus
 
 __all__ = ["FADES", "RECENT", "Anomaly", "Kind", "Terms", "anomalies_of", "anomalies_of_order", "as_json"]
 
@@ -46,7 +46,7 @@ class _Around:
 
     now: dt.datetime
     terms: Terms
-    facts: Facts | None
+    facts: BrokerStatus | None
     voices: dict[str, Voice]
     spreads: Mapping[str, Spread]
 
@@ -64,7 +64,7 @@ class _Around:
         return Marks(moments, sorted(voice.offset for voice in voices))
 
 
-def anomalies_of(queries: Queries, facts: Facts | None, now: dt.datetime, terms: Terms) -> list[Anomaly]:
+def anomalies_of(queries: Queries, facts: BrokerStatus | None, now: dt.datetime, terms: Terms) -> list[Anomaly]:
     """Everything that is wrong now, the gravest first, of one kind the longest standing first."""
     around = _Around(now, terms, facts, case_queries.voices(queries), case_queries.step_spreads(queries))
     cases = case_queries.cases(queries, terms.stuck_after, now, around.marks())
@@ -78,7 +78,7 @@ def anomalies_of(queries: Queries, facts: Facts | None, now: dt.datetime, terms:
 
 
 def anomalies_of_order(
-    queries: Queries, commande_id: str, facts: Facts | None, now: dt.datetime, terms: Terms
+    queries: Queries, commande_id: str, facts: BrokerStatus | None, now: dt.datetime, terms: Terms
 ) -> list[Anomaly]:
     """What is wrong with one order."""
     around = _Around(now, terms, facts, case_queries.voices(queries), case_queries.step_spreads(queries))
@@ -153,7 +153,7 @@ def _waiting(case: Case, around: _Around) -> Iterator[Anomaly]:
         )
 
 
-def _half_undone(case: Case, undoings: Mapping[Wait, Why]) -> Iterator[Anomaly]:
+def _half_undone(case: Case, undoings: Mapping[PendingStep, Why]) -> Iterator[Anomaly]:
     id_ = case.order.commande_id
     for wait, reason in undoings.items():
         since = wait.called.time if wait.called else None
@@ -163,7 +163,7 @@ def _half_undone(case: Case, undoings: Mapping[Wait, Why]) -> Iterator[Anomaly]:
         )
 
 
-def _dead_letters(queries: Queries, facts: Facts | None, now: dt.datetime) -> Iterator[Anomaly]:
+def _dead_letters(queries: Queries, facts: BrokerStatus | None, now: dt.datetime) -> Iterator[Anomaly]:
     for service in CHOREOGRAPHY.services:
         # The newest are those still there; without the broker's word, those of the last hour.
         if facts is None:

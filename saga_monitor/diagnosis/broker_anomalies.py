@@ -10,13 +10,13 @@ from saga_monitor.analysis.anomaly import Anomaly, Kind
 from saga_monitor.diagnosis import case_queries
 from saga_monitor.diagnosis.causes import Reason
 from saga_monitor.projection.queries import Queries
-from saga_monitor.records.broker_status import Facts
+from saga_monitor.records.broker_status import BrokerStatus
 
 # A message comes back a little later than it says, from a queue that others stand before it in.
 LATE_AT_MOST = dt.timedelta(minutes=5)
 
 
-def queue_anomalies(queries: Queries, facts: Facts, found: Collection[Anomaly]) -> Iterator[Anomaly]:
+def queue_anomalies(queries: Queries, facts: BrokerStatus, found: Collection[Anomaly]) -> Iterator[Anomaly]:
     """What the queues hold or lack, as far as `found`, the anomalies of orders, does not say it already."""
     told = {anomaly.service for anomaly in found if anomaly.reason in {Reason.NO_CONSUMER, Reason.NO_QUEUE}}
     for service in CHOREOGRAPHY.services:
@@ -28,7 +28,7 @@ def queue_anomalies(queries: Queries, facts: Facts, found: Collection[Anomaly]) 
     yield from _not_counted(facts)
 
 
-def _inbox(service: str, facts: Facts) -> Iterator[Anomaly]:
+def _inbox(service: str, facts: BrokerStatus) -> Iterator[Anomaly]:
     queue = facts.inbox(service)
     if queue and queue.messages and not queue.consumers:
         text = f"{inbox(service)} has no consumer and {_messages(queue.messages)}: start a worker with"
@@ -36,7 +36,7 @@ def _inbox(service: str, facts: Facts) -> Iterator[Anomaly]:
         yield _queue(service, facts, "no_consumer", text, queue.messages)
 
 
-def _retries(queries: Queries, service: str, facts: Facts) -> Iterator[Anomaly]:
+def _retries(queries: Queries, service: str, facts: BrokerStatus) -> Iterator[Anomaly]:
     waiting = sum(facts.queues[name].messages for name in facts.retry_queues(service) if name in facts.queues)
     if not waiting:
         return
@@ -49,7 +49,7 @@ def _retries(queries: Queries, service: str, facts: Facts) -> Iterator[Anomaly]:
         yield _queue(service, facts, "retrying", text, untold)
 
 
-def _missing(facts: Facts, told: Collection[str | None]) -> Iterator[Anomaly]:
+def _missing(facts: BrokerStatus, told: Collection[str | None]) -> Iterator[Anomaly]:
     if facts.asked and not facts.queues and not facts.unknown:
         text = "none of the saga's queues exists on this broker: start the workers, which declare them, or see"
         text += " whether SAGA_AMQP_URL names the right broker and virtual host"
@@ -73,7 +73,7 @@ def _missing(facts: Facts, told: Collection[str | None]) -> Iterator[Anomaly]:
             yield _queue(service, facts, "missing", text, len(missing))
 
 
-def _unbound(facts: Facts) -> Iterator[Anomaly]:
+def _unbound(facts: BrokerStatus) -> Iterator[Anomaly]:
     for queue in dict.fromkeys(binding.queue for binding in facts.unbound):
         lost = [binding for binding in facts.unbound if binding.queue == queue]
         to = ", ".join(f"{binding.exchange} ({binding.key})" for binding in lost)
@@ -92,7 +92,7 @@ def _unbound(facts: Facts) -> Iterator[Anomaly]:
         yield _queue(service, facts, "unbound", text, len(lost))
 
 
-def _not_counted(facts: Facts) -> Iterator[Anomaly]:
+def _not_counted(facts: BrokerStatus) -> Iterator[Anomaly]:
     if facts.unknown:
         text = (
             f"the broker does not let this monitor count {', '.join(sorted(facts.unknown))}: what they hold is not"
@@ -104,7 +104,7 @@ def _not_counted(facts: Facts) -> Iterator[Anomaly]:
         yield Anomaly(Kind.BLIND, None, None, facts.at, "bindings_not_known", text)
 
 
-def untold_letters(service: str, facts: Facts, told: int) -> Iterator[Anomaly]:
+def untold_letters(service: str, facts: BrokerStatus, told: int) -> Iterator[Anomaly]:
     """The dead letters that stand in the queue, and of which the history told nothing that was read."""
     held = facts.dead_letters(service)
     if held > told:
@@ -113,7 +113,7 @@ def untold_letters(service: str, facts: Facts, told: int) -> Iterator[Anomaly]:
         yield Anomaly(Kind.DEAD_LETTER, None, service, facts.at, "not_in_history", text, held - told)
 
 
-def _queue(service: str | None, facts: Facts, reason: str, text: str, count: int = 1) -> Anomaly:
+def _queue(service: str | None, facts: BrokerStatus, reason: str, text: str, count: int = 1) -> Anomaly:
     return Anomaly(Kind.QUEUE, None, service, facts.at, reason, text, count)
 
 

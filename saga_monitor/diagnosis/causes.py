@@ -9,9 +9,9 @@ from choregraphie.saga.topology import dlq, events, inbox, requeue
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.events_of_saga import Heard
 from saga_monitor.analysis.saga_state import GIVEN_UP
-from saga_monitor.diagnosis.pending import Wait
+from saga_monitor.diagnosis.pending import PendingStep
 from saga_monitor.diagnosis.wording import because
-from saga_monitor.records.broker_status import Facts
+from saga_monitor.records.broker_status import BrokerStatus
 
 # A message that is due comes back at the head of its queue's next look, not to the millisecond.
 GRACE = dt.timedelta(seconds=5)
@@ -81,7 +81,7 @@ class Known:
     last_offset: int
     now: dt.datetime
     tries: int
-    facts: Facts | None
+    facts: BrokerStatus | None
     retried: Sequence[Retried] = ()
     dead: Sequence[Dead] = ()
     voices: dict[str, Voice] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class Why:
     sentence: str
 
 
-def why(wait: Wait, known: Known) -> Why:
+def why(wait: PendingStep, known: Known) -> Why:
     """Why `wait` lasts: the first explanation that holds, the surest first."""
     if wait.called is None:
         return _set_aside(wait, known) or _retrying(wait, known) or _no_beginning(known)
@@ -107,7 +107,7 @@ def why(wait: Wait, known: Known) -> Why:
     )
 
 
-def _set_aside(wait: Wait, known: Known) -> Why | None:
+def _set_aside(wait: PendingStep, known: Known) -> Why | None:
     mine = [letter for letter in known.dead if letter.service == wait.service]
     called = wait.called.identity if wait.called else None
     letter = next((one for one in mine if (one.source, one.event_id) == called), mine[-1] if mine else None)
@@ -117,7 +117,7 @@ def _set_aside(wait: Wait, known: Known) -> Why | None:
     return Why(Reason.SET_ASIDE, f"{message}; {remedy(letter)}")
 
 
-def _asked(wait: Wait, called: Heard, known: Known) -> Why | None:
+def _asked(wait: PendingStep, called: Heard, known: Known) -> Why | None:
     """What the broker knows of the inbox."""
     if known.facts is None:
         return None
@@ -133,7 +133,7 @@ def _asked(wait: Wait, called: Heard, known: Known) -> Why | None:
     return None
 
 
-def _retrying(wait: Wait, known: Known) -> Why | None:
+def _retrying(wait: PendingStep, known: Known) -> Why | None:
     retried = [one for one in known.retried if one.service == wait.service]
     last = retried[-1] if retried else None
     if last is None or last.next is None or last.next + GRACE <= known.now:
@@ -142,7 +142,7 @@ def _retrying(wait: Wait, known: Known) -> Why | None:
     return Why(Reason.RETRYING, f"{tried}: wait, or mend what {wait.service} needs")
 
 
-def _on_its_way(wait: Wait, called: Heard, known: Known) -> Why:
+def _on_its_way(wait: PendingStep, called: Heard, known: Known) -> Why:
     if known.facts is None:
         return Why(Reason.UNKNOWN, "the broker could not be asked why: see whether it runs")
     queue, service = known.facts.inbox(wait.service), wait.service

@@ -10,13 +10,15 @@ from saga_monitor.projection.gaps import standing_gaps
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import moment
 from saga_monitor.projection.unknown_events import unknown_since
-from saga_monitor.records.broker_status import Facts
+from saga_monitor.records.broker_status import BrokerStatus
 
 # A client's slip is in `report`; so many of them are somebody's program.
 MANY_UNKNOWN = 10
 
 
-def history_anomalies(queries: Queries, facts: Facts | None, now: dt.datetime, terms: Terms) -> Iterator[Anomaly]:
+def history_anomalies(
+    queries: Queries, facts: BrokerStatus | None, now: dt.datetime, terms: Terms
+) -> Iterator[Anomaly]:
     """What was lost unread, what the stream keeps too short, and events in bulk that nobody knows."""
     for gap in standing_gaps(queries, now - terms.keep):
         text = f"{losses.what_was_lost(gap)}; {losses.remedy(gap)}"
@@ -34,13 +36,13 @@ def history_anomalies(queries: Queries, facts: Facts | None, now: dt.datetime, t
         yield Anomaly(Kind.UNKNOWN_EVENTS, None, None, at, "unknown_type", text, count)
 
 
-def _no_stream(facts: Facts) -> Iterator[Anomaly]:
+def _no_stream(facts: BrokerStatus) -> Iterator[Anomaly]:
     if facts.queues and facts.lacks(HISTORY):
         text = f"the broker has no stream {HISTORY}, so nothing can be heard: restart a worker, which declares it"
         yield Anomaly(Kind.BLIND, None, None, facts.at, "no_history", text)
 
 
-def _too_short(queries: Queries, facts: Facts, now: dt.datetime, terms: Terms) -> Iterator[Anomaly]:
+def _too_short(queries: Queries, facts: BrokerStatus, now: dt.datetime, terms: Terms) -> Iterator[Anomaly]:
     """Judged of a stream that was seen to lose its head; one that is young keeps all that it was told."""
     if facts.first_at is None or facts.first_offset is None:
         return

@@ -13,7 +13,7 @@ _UNDONE = {step.undone.TYPE for step in CHOREOGRAPHY.undoings if step.undone}
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class PendingStep:
     """`service` has not said `awaited`. `called`: the event that asks it to, when that was heard."""
 
     service: str
@@ -22,12 +22,12 @@ class Wait:
     undoing: bool
 
 
-def waits(state: State, at_rest: bool, remaining: Sequence[str], heard: Hearing) -> list[Wait]:
+def waits(state: State, at_rest: bool, remaining: Sequence[str], heard: Hearing) -> list[PendingStep]:
     """What the order waits for now: one answer until the decision, after it all that are missing."""
     found = []
     for service in awaited_services(state, at_rest, remaining):
         awaited = next(type_ for type_ in remaining if _SAID_BY.get(type_) == service)
-        found.append(Wait(service, awaited, _called(service, awaited, state, heard), awaited in _UNDONE))
+        found.append(PendingStep(service, awaited, _called(service, awaited, state, heard), awaited in _UNDONE))
     return found
 
 

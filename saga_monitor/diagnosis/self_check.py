@@ -10,7 +10,7 @@ NO_ANSWER_FOR = dt.timedelta(minutes=1)
 BEHIND_FOR = dt.timedelta(minutes=5)
 
 
-class Sight:
+class SelfCheck:
     """Remembers when the monitor saw last. Both times begin with the first look."""
 
     def __init__(self) -> None:

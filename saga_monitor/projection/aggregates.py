@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.projection.counters import bounded, left_out
-from saga_monitor.projection.durations import Times, gathered, rounded
+from saga_monitor.projection.durations import Durations, gathered, rounded
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import instant
 
@@ -16,12 +16,12 @@ _FLAG_SUMS = ", ".join(f"sum(flags LIKE '%\"{flag}\"%')" for flag in Flag)
 
 
 @dataclass(frozen=True)
-class Figures:
+class Aggregates:
     """`duplicates` and `ignored` are None where they cannot be told: they belong to no order and to no time."""
 
     states: Mapping[State, int]
     flags: Mapping[Flag, int]
-    times: Mapping[str, Times]
+    times: Mapping[str, Durations]
     events: int
     retries: int
     dead_letters: Mapping[str, int]
@@ -30,10 +30,10 @@ class Figures:
     ignored: Mapping[str, int] | None = None
 
 
-def figures_of_all(queries: Queries, now: dt.datetime) -> Figures:
+def figures_of_all(queries: Queries, now: dt.datetime) -> Aggregates:
     """From the totals: as fast for a million orders as for ten."""
     totals = queries.totals(now)
-    return Figures(
+    return Aggregates(
         states={state: totals.state(state) for state in State},
         flags={flag: totals.flag(flag) for flag in Flag},
         times=queries.times(),
@@ -46,11 +46,11 @@ def figures_of_all(queries: Queries, now: dt.datetime) -> Figures:
     )
 
 
-def figures_since(queries: Queries, since: dt.datetime, now: dt.datetime, stuck_after: float) -> Figures:
+def figures_since(queries: Queries, since: dt.datetime, now: dt.datetime, stuck_after: float) -> Aggregates:
     """Of the orders that began at `since` or later: everything about them, whenever it was said."""
     first = instant(since)
     rows = queries.ask("SELECT state, count(*), sum(retries) FROM orders WHERE started >= ? GROUP BY state", first)
-    return Figures(
+    return Aggregates(
         states=dict.fromkeys(State, 0) | {State(state): count for state, count, _ in rows},
         flags=_flags_since(queries, since, now, stuck_after),
         times=_times_since(queries, since),
@@ -97,7 +97,7 @@ def _flags_since(queries: Queries, since: dt.datetime, now: dt.datetime, stuck_a
     return flags | {Flag.STUCK: stuck}
 
 
-def _times_since(queries: Queries, since: dt.datetime) -> dict[str, Times]:
+def _times_since(queries: Queries, since: dt.datetime) -> dict[str, Durations]:
     rows = queries.ask(
         "SELECT 'order', duration_ms, count(*) FROM orders"
         " WHERE started >= ? AND duration_ms IS NOT NULL GROUP BY 2"

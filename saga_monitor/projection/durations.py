@@ -18,7 +18,7 @@ Took = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class Times:
+class Durations:
     """How many took how long (ms)."""
 
     counts: Mapping[int, int] = field(default_factory=dict)
@@ -71,14 +71,14 @@ def keep(connection: sqlite3.Connection, took: Counter[Took]) -> None:
     )
 
 
-def kept(connection: sqlite3.Connection) -> dict[str, Times]:
+def kept(connection: sqlite3.Connection) -> dict[str, Durations]:
     """Every series, of all orders."""
     return gathered(connection.execute("SELECT series, ms, count FROM times WHERE count > 0"))
 
 
-def gathered(rows: Iterable[tuple[str, int, int]]) -> dict[str, Times]:
+def gathered(rows: Iterable[tuple[str, int, int]]) -> dict[str, Durations]:
     """The series of these rows: which, how long (ms), how many."""
     series: dict[str, dict[int, int]] = {}
     for name, ms, count in rows:
         series.setdefault(name, {})[ms] = count
-    return {name: Times(counts) for name, counts in series.items()}
+    return {name: Durations(counts) for name, counts in series.items()}

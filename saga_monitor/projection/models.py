@@ -31,7 +31,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class RecordedEvent:
     """One event of an order, as it was said. `note`: what a reader wants of its data (`raison`, `modele`)."""
 
     id: str

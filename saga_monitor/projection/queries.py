@@ -10,15 +10,15 @@ from typing import Any
 
 from saga_monitor.analysis.saga_state import Flag, State, StepProgress, StepState, is_stuck
 from saga_monitor.projection import durations
-from saga_monitor.projection.durations import Times
+from saga_monitor.projection.durations import Durations
 from saga_monitor.projection.file_identity import Change, FileChanged, Identity, reopened
 from saga_monitor.projection.indexes import PLACED, has
-from saga_monitor.projection.models import DeadLetter, Event, Order, Totals
+from saga_monitor.projection.models import DeadLetter, Order, RecordedEvent, Totals
 from saga_monitor.projection.schema import connect, instant, moment, refused
 from saga_monitor.projection.search import sought
 from saga_monitor.projection.search_query import FEW_OF, FIRST, Condition, Only, Place, numbers_of
 
-__all__ = ["DeadLetter", "Event", "Order", "Queries", "Totals"]
+__all__ = ["DeadLetter", "Order", "Queries", "RecordedEvent", "Totals"]
 
 _COLUMNS = (
     "commande_id, state, flags, at_rest, steps, remaining, started, heard, quiet_since, duration_ms, last_type,"
@@ -161,7 +161,7 @@ class Queries:
         """What is added to an offset of the stream for its number in the file: 0 until a stream is replaced."""
         return int(self.ask("SELECT shift FROM position")[0][0])
 
-    def events(self, commande_id: str) -> list[Event]:
+    def events(self, commande_id: str) -> list[RecordedEvent]:
         """The order's events, as the stream has them."""
         with self._asking() as connection:
             found = connection.execute(
@@ -169,7 +169,9 @@ class Queries:
                 ' WHERE commande_id = ? ORDER BY "offset"',
                 (commande_id,),
             ).fetchall()
-        return [Event(id_, type_, source, moment(time), *rest) for id_, type_, source, time, *rest in found]
+        return [
+            RecordedEvent(id_, type_, source, moment(time), *rest) for id_, type_, source, time, *rest in found
+        ]
 
     def dead_letters(self, commande_id: str) -> list[DeadLetter]:
         with self._asking() as connection:
@@ -180,7 +182,7 @@ class Queries:
             ).fetchall()
         return [DeadLetter(*row) for row in found]
 
-    def times(self) -> dict[str, Times]:
+    def times(self) -> dict[str, Durations]:
         """How long settled orders took (`times.ORDER`), and each step of every order that it answered."""
         with self._asking() as connection:
             return durations.kept(connection)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from choregraphie import BrokerRefused, BrokerTrouble, Settings
+from choregraphie import BrokerRefused, BrokerUnavailable, Settings
 from choregraphie.application import declared_topology
 from choregraphie.broker import missing_bindings, open_history
 from choregraphie.messaging import History, QueueCount
@@ -20,7 +20,7 @@ _QUEUES = tuple(name(service) for service in CHOREOGRAPHY.services for name in (
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class BrokerStatus:
     """The answers of one moment. `asked`: the queues that were asked for; one that is neither in `queues` nor in
     `unknown` does not exist. `unknown`: those that the broker refuses to count.
 
@@ -56,7 +56,7 @@ class Facts:
         return queue in self.asked and queue not in self.queues and queue not in self.unknown
 
 
-async def facts(history: History, settings: Settings | None = None) -> Facts:
+async def facts(history: History, settings: Settings | None = None) -> BrokerStatus:
     """Ask, through an open history; the `settings` name the queues for another try, and the broker's management.
 
     Raises BrokerTrouble when the broker is away.
@@ -70,7 +70,7 @@ async def facts(history: History, settings: Settings | None = None) -> Facts:
     first = await history.first() if stream and stream.messages else None
     last = first.offset + stream.messages - 1 if stream and first else -1
     unbound, unasked = await _unbound(settings, counted) if settings else ((), "")
-    return Facts(
+    return BrokerStatus(
         dt.datetime.now(dt.UTC),
         counted,
         last if stream else None,
@@ -87,7 +87,7 @@ async def _unbound(settings: Settings, queues: Mapping[str, QueueCount]) -> tupl
     """The bindings that are missing of `queues`, those that exist; else why that is not known."""
     try:
         missing = await missing_bindings(settings, declared_topology(CHOREOGRAPHY, settings))
-    except (BrokerTrouble, BrokerRefused) as error:
+    except (BrokerUnavailable, BrokerRefused) as error:
         return (), str(error)
     return tuple(binding for binding in missing if binding.queue in queues), ""
 
@@ -97,10 +97,10 @@ def open_to_ask(settings: Settings) -> AbstractAsyncContextManager[History]:
     return open_history(settings)
 
 
-async def ask_broker(settings: Settings) -> Facts | None:
+async def ask_broker(settings: Settings) -> BrokerStatus | None:
     """Ask, on a connection of its own; None when the broker does not answer or refuses to."""
     try:
         async with open_to_ask(settings) as history:
             return await facts(history, settings)
-    except (BrokerTrouble, BrokerRefused):
+    except (BrokerUnavailable, BrokerRefused):
         return None

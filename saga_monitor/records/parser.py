@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from choregraphie.messaging import HistoryEntry
-from choregraphie.saga.envelope import MAX_BODY_BYTES, Envelope, Head, Said
+from choregraphie.saga.envelope import MAX_BODY_BYTES, Envelope, EnvelopeHeader, Event
 from choregraphie.saga.registry import adapter
 from choregraphie.saga.topology import (
     ATTEMPT_HEADER,
@@ -125,7 +125,7 @@ def _said(entry: HistoryEntry, dating: Dating) -> Record:
     if len(entry.body) > MAX_BODY_BYTES:
         return IgnoredEntry(entry.offset, "unreadable")
     try:
-        head = Head.model_validate_json(entry.body)
+        head = EnvelopeHeader.model_validate_json(entry.body)
         known = EVENTS.get(head.type)
         if known is None or head.dataschema not in {None, known.schema_urn()}:
             return _unknown(entry, head, dating)
@@ -139,7 +139,7 @@ def _said(entry: HistoryEntry, dating: Dating) -> Record:
     return _trusted(entry, known, envelope, dating)
 
 
-def _unknown(entry: HistoryEntry, head: Head, dating: Dating) -> IgnoredEntry:
+def _unknown(entry: HistoryEntry, head: EnvelopeHeader, dating: Dating) -> IgnoredEntry:
     left = about(entry.body)
     time = time_of(left.time) or utc(entry.timestamp)
     commande_id = left.data.commande_id if left.data else ""
@@ -147,7 +147,7 @@ def _unknown(entry: HistoryEntry, head: Head, dating: Dating) -> IgnoredEntry:
     return IgnoredEntry(entry.offset, UNKNOWN, *claims, dating.of(time), time)
 
 
-def _trusted(entry: HistoryEntry, known: type[Said], envelope: Envelope[Any], dating: Dating) -> SaidEntry:
+def _trusted(entry: HistoryEntry, known: type[Event], envelope: Envelope[Any], dating: Dating) -> SaidEntry:
     time = utc(envelope.time) or utc(entry.timestamp)
     ahead = max(dt.timedelta(), time - dating.now) if time else dt.timedelta()
     if ahead > LONGEST_UNANSWERED:

@@ -7,9 +7,9 @@ from typing import Any
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.projection import durations
-from saga_monitor.projection.aggregates import Figures, figures_of_all
-from saga_monitor.projection.durations import Times
-from saga_monitor.projection.queries import DeadLetter, Event, Order, Queries
+from saga_monitor.projection.aggregates import Aggregates, figures_of_all
+from saga_monitor.projection.durations import Durations
+from saga_monitor.projection.queries import DeadLetter, Order, Queries, RecordedEvent
 from saga_monitor.projection.unknown_events import Unknown
 
 # What an order has come to, by its state. A refused order ends cancelled, so it fails from the refusal on.
@@ -37,7 +37,10 @@ def summary(order: Order) -> dict[str, Any]:
 
 
 def detail(
-    order: Order, events: Sequence[Event], dead_letters: Sequence[DeadLetter], unknown: Sequence[Unknown] = ()
+    order: Order,
+    events: Sequence[RecordedEvent],
+    dead_letters: Sequence[DeadLetter],
+    unknown: Sequence[Unknown] = (),
 ) -> dict[str, Any]:
     """One order with its steps and all that was said of it, as `show --json` has it."""
     return summary(order) | {
@@ -69,7 +72,7 @@ def whole(queries: Queries, now: dt.datetime) -> dict[str, Any]:
     return of_figures(figures_of_all(queries, now))
 
 
-def of_figures(figures: Figures) -> dict[str, Any]:
+def of_figures(figures: Aggregates) -> dict[str, Any]:
     """Many orders together, as `report --json` has it.
 
     `compensations` counts the orders that were cancelled, whether or not there turned out to be something to
@@ -87,8 +90,8 @@ def of_figures(figures: Figures) -> dict[str, Any]:
         "unknown_orders": states[State.UNKNOWN],
         "outcomes": _outcomes(states),
         "compensations": states[State.COMPENSATING] + states[State.COMPENSATED],
-        "duration_ms": _durations(figures.times.get(durations.ORDER, Times())),
-        "steps": {service: _step(figures.times.get(service, Times())) for service in CHOREOGRAPHY.services},
+        "duration_ms": _durations(figures.times.get(durations.ORDER, Durations())),
+        "steps": {service: _step(figures.times.get(service, Durations())) for service in CHOREOGRAPHY.services},
         "times_left_out": dict(figures.left_out),
         "events": figures.events,
         "duplicates": figures.duplicates,
@@ -119,7 +122,7 @@ def _outcomes(states: Mapping[State, int]) -> dict[str, float | None]:
     return outcomes
 
 
-def _event(event: Event) -> dict[str, Any]:
+def _event(event: RecordedEvent) -> dict[str, Any]:
     return {
         "id": event.id,
         "type": event.type,
@@ -131,7 +134,7 @@ def _event(event: Event) -> dict[str, Any]:
     }
 
 
-def _durations(took: Times) -> dict[str, float | None]:
+def _durations(took: Durations) -> dict[str, float | None]:
     return {
         "count": took.count,
         "total": took.total,
@@ -143,7 +146,7 @@ def _durations(took: Times) -> dict[str, float | None]:
     }
 
 
-def _step(took: Times) -> dict[str, float | None]:
+def _step(took: Durations) -> dict[str, float | None]:
     return {
         "count": took.count,
         "total_ms": took.total,

@@ -10,7 +10,7 @@ from saga_monitor.analysis.causation import Causes
 from saga_monitor.analysis.events_of_saga import Heard, Hearing, is_absurd
 from saga_monitor.analysis.interventions import Message
 from saga_monitor.analysis.trusted_clocks import without_wrong_clocks, wrong_clocks
-from saga_monitor.projection.queries import DeadLetter, Event
+from saga_monitor.projection.queries import DeadLetter, RecordedEvent
 
 # An order has some dozen events; of one that a mad client feeds for ever, the beginning is enough.
 LONGEST = 500
@@ -35,7 +35,7 @@ class Retry:
 class Node:
     """One event. `since_start_ms` and `took_ms` (since its cause) are None where a time is missing."""
 
-    event: Event
+    event: RecordedEvent
     since_start_ms: int | None
     took_ms: int | None
     cause_unheard: bool
@@ -63,14 +63,16 @@ class Timeline:
     left_out: int
 
 
-def timeline(events: Sequence[Event], retries: Sequence[Retry], dead_letters: Sequence[DeadLetter]) -> Timeline:
+def timeline(
+    events: Sequence[RecordedEvent], retries: Sequence[Retry], dead_letters: Sequence[DeadLetter]
+) -> Timeline:
     """The tree of these events, in the order of the stream under each cause."""
     told = events[:LONGEST]
     causes = Causes(told)
     trusted, wrong = without_wrong_clocks(Hearing(map(_heard, told)))
     start = trusted.started
     nodes = {id(event): _node(event, causes.of(event), start, wrong) for event in told}
-    answers: dict[int, list[Event]] = defaultdict(list)
+    answers: dict[int, list[RecordedEvent]] = defaultdict(list)
     for event in told:
         cause = causes.of(event)
         if cause is not None and cause is not event:
@@ -91,7 +93,7 @@ def timeline(events: Sequence[Event], retries: Sequence[Retry], dead_letters: Se
     )
 
 
-def _heard(event: Event) -> Heard:
+def _heard(event: RecordedEvent) -> Heard:
     time, cause = event.time, event.causationid
     return Heard(event.id, event.type, event.source, time, cause, offset=event.offset, source=event.source)
 
@@ -101,12 +103,14 @@ def _of(first: Mapping[tuple[str, str], Node], message: Message) -> Node | None:
     return first.get((message.source, message.event_id or ""))
 
 
-def wrong_sources(events: Sequence[Event]) -> frozenset[str]:
+def wrong_sources(events: Sequence[RecordedEvent]) -> frozenset[str]:
     """The speakers of these events whose clocks are wrong: their times measure nothing."""
     return wrong_clocks(Hearing(map(_heard, events[:LONGEST])))
 
 
-def _node(event: Event, cause: Event | None, start: dt.datetime | None, wrong: Collection[str]) -> Node:
+def _node(
+    event: RecordedEvent, cause: RecordedEvent | None, start: dt.datetime | None, wrong: Collection[str]
+) -> Node:
     known = cause is not None and not is_absurd(cause.type, cause.time, event.time)
     measured = known and cause is not None and not {cause.source, event.source}.intersection(wrong)
     took = _ms(cause.time, event.time) if cause and measured else None
@@ -115,7 +119,10 @@ def _node(event: Event, cause: Event | None, start: dt.datetime | None, wrong: C
 
 
 def _beginnings(
-    told: Sequence[Event], causes: Causes[Event], answers: dict[int, list[Event]], nodes: dict[int, Node]
+    told: Sequence[RecordedEvent],
+    causes: Causes[RecordedEvent],
+    answers: dict[int, list[RecordedEvent]],
+    nodes: dict[int, Node],
 ) -> Iterator[Node]:
     placed: set[int] = set()
     first = [event for event in told if causes.of(event) in {None, event}]
@@ -126,7 +133,9 @@ def _beginnings(
             _place(event, answers, nodes, placed)
 
 
-def _place(event: Event, answers: dict[int, list[Event]], nodes: dict[int, Node], placed: set[int]) -> None:
+def _place(
+    event: RecordedEvent, answers: dict[int, list[RecordedEvent]], nodes: dict[int, Node], placed: set[int]
+) -> None:
     placed.add(id(event))
     waiting = [event]
     while waiting:

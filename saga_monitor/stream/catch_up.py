@@ -5,7 +5,7 @@ import datetime as dt
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from choregraphie import BrokerTrouble, HistoryMissing
+from choregraphie import BrokerUnavailable, HistoryMissing
 from saga_monitor.projection.store import Store, Writer
 from saga_monitor.stream.follower import Opening, read
 
@@ -32,7 +32,7 @@ async def catch_up(opening: Opening, store: Store, seconds: float) -> list[str]:
         notices.notice(_unfinished(store, seconds))
     except HistoryMissing as error:
         notices.notice(str(error))
-    except BrokerTrouble as error:
+    except BrokerUnavailable as error:
         notices.notice(f"broker away ({error})")
     return notices.said
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequen
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Protocol
 
-from choregraphie import BrokerRefused, BrokerTrouble, HistoryMissing, LoginRefused
+from choregraphie import BrokerRefused, BrokerUnavailable, HistoryMissing, LoginRefused
 from choregraphie.messaging import History, HistoryEntry
 from choregraphie.pipeline import LONGEST_PAUSE_SECONDS, RefusedLogin, backoff
 from saga_monitor.projection.file_identity import FileChanged
@@ -58,7 +58,7 @@ async def follow(opening: Opening, store: Store, listener: Listener) -> None:
             listener.link("database trouble", str(error))
             meant = await asyncio.to_thread(store.renew, error.change)
             listener.notice(f"{error}: {meant}")
-        except (BrokerTrouble, BrokerRefused) as error:
+        except (BrokerUnavailable, BrokerRefused) as error:
             if isinstance(error, BrokerRefused) and not ever_read:
                 raise
             failures += 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-from choregraphie import BrokerTrouble
+from choregraphie import BrokerUnavailable
 from choregraphie.messaging import History, HistoryEntry
 from saga_monitor.projection.gaps import Gap, Loss
 from saga_monitor.projection.store import Mark, Position, Store
@@ -88,7 +88,9 @@ class Reading:
             self.goal = await self.end() if self.goal is None else self.goal
             self.abreast = self.last >= self.goal
             if not self.abreast and self.silences > LONGEST_SILENCE:
-                raise BrokerTrouble(f"the history stream goes on after entry {self.last}, and delivers nothing")
+                raise BrokerUnavailable(
+                    f"the history stream goes on after entry {self.last}, and delivers nothing"
+                )
 
     async def end(self) -> int:
         """The offset of the stream's last entry."""
@@ -130,7 +132,7 @@ async def _doubt(reading: Reading, doubts: int) -> None:
     """
     end = await reading.end()
     if reading.oldest is None or end < reading.oldest.offset or end >= reading.last:
-        raise BrokerTrouble(f"the history stream holds entry {reading.last}, and does not deliver it")
+        raise BrokerUnavailable(f"the history stream holds entry {reading.last}, and does not deliver it")
     if doubts > 1:
         raise StreamReplacedError("the stream ends before what was read of it")
 

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from choregraphie import BrokerTrouble
+from choregraphie import BrokerUnavailable
 from choregraphie.messaging import History, HistoryEntry
 from choregraphie.terminal.formats import format_amount
 from contracts.registry import EVENTS
@@ -115,7 +115,7 @@ class _Ending:
             if self.seen < 0 and self.open and await self._delivers():
                 return True
         if self.silences > LONGEST_SILENCE and self.seen < self.last:
-            raise BrokerTrouble(f"the history stream goes on after entry {self.seen}, and delivers nothing")
+            raise BrokerUnavailable(f"the history stream goes on after entry {self.seen}, and delivers nothing")
         return self.seen >= self.last
 
     async def _delivers(self) -> bool:

@@ -14,16 +14,16 @@ from saga_monitor.diagnosis.anomalies import as_json
 from saga_monitor.projection.dead_letters import mentions
 from saga_monitor.reports import report
 from saga_monitor.text.dead_letter_page import mentions_json
-from saga_monitor.web.context import Site
+from saga_monitor.web.context import WebContext
 from saga_monitor.web.filters import Filters, known, read_filters
-from saga_monitor.web.live_updates import Pulse
+from saga_monitor.web.live_updates import LiveUpdates
 from saga_monitor.web.pages import wanted_id
 
 
 class Api:
     """Each method answers one address, as `Pages` does."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: WebContext) -> None:
         self._site = site
 
     def orders(self, request: Request) -> Response:
@@ -85,7 +85,7 @@ class Api:
 class _Changes(StreamingResponse):
     """Takes its place among the listeners before it says a word, and leaves it however it ends."""
 
-    def __init__(self, pulse: Pulse) -> None:
+    def __init__(self, pulse: LiveUpdates) -> None:
         headers = {"x-accel-buffering": "no"}
         super().__init__(pulse.changes(), media_type="text/event-stream", headers=headers)
         self._pulse = pulse

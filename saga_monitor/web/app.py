@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from choregraphie import UserError
 from saga_monitor.web.access import MOST_AT_ONCE, Access, Guard
 from saga_monitor.web.api import Api
-from saga_monitor.web.context import Site
+from saga_monitor.web.context import WebContext
 from saga_monitor.web.filters import BadRequestError
 from saga_monitor.web.letter_pages import LetterPages
 from saga_monitor.web.login import Login
@@ -26,7 +26,7 @@ _TITLES = {400: "That cannot be asked", 404: "Not here", 405: "This monitor only
 
 
 def application(
-    site: Site, access: Access, metrics: ASGIApp | None = None, at_once: int = MOST_AT_ONCE
+    site: WebContext, access: Access, metrics: ASGIApp | None = None, at_once: int = MOST_AT_ONCE
 ) -> ASGIApp:
     """Everything that is served, to `at_once` at once; `metrics` answers at /metrics when there is one."""
     app = Starlette(
@@ -41,7 +41,7 @@ def application(
     return Guard(app, access, at_once)
 
 
-def _routes(site: Site, access: Access, metrics: ASGIApp | None) -> Sequence[BaseRoute]:
+def _routes(site: WebContext, access: Access, metrics: ASGIApp | None) -> Sequence[BaseRoute]:
     login = Login(
         access,
         lambda request, wanted, wrong, status: site.bare_page(
@@ -58,7 +58,7 @@ def _routes(site: Site, access: Access, metrics: ASGIApp | None) -> Sequence[Bas
     ]
 
 
-def _pages(site: Site) -> Sequence[BaseRoute]:
+def _pages(site: WebContext) -> Sequence[BaseRoute]:
     pages, letters = Pages(site), LetterPages(site)
     return [
         Route("/", pages.orders),
@@ -73,7 +73,7 @@ def _pages(site: Site) -> Sequence[BaseRoute]:
     ]
 
 
-def _for_programs(site: Site) -> Sequence[BaseRoute]:
+def _for_programs(site: WebContext) -> Sequence[BaseRoute]:
     api, letters = Api(site), LetterPages(site)
     return [
         Route("/changes", api.changes),
@@ -88,7 +88,7 @@ def _for_programs(site: Site) -> Sequence[BaseRoute]:
     ]
 
 
-def _wrong(site: Site, request: Request, status: int, text: str) -> Response:
+def _wrong(site: WebContext, request: Request, status: int, text: str) -> Response:
     """One clear line: as JSON to a program, as a page to a person."""
     program = request.url.path.startswith("/api/")
     if status == 404 and text == HTTPStatus.NOT_FOUND.phrase:

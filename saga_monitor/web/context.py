@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, Response
 
 from saga_monitor.alerting.watcher import View
 from saga_monitor.diagnosis.anomalies import Terms
-from saga_monitor.web.live_updates import Pulse, Standing
+from saga_monitor.web.live_updates import LiveUpdates, Standing
 from saga_monitor.web.raw_events import Archive
 from saga_monitor.web.reader import MOST_COUNTED, Reader, Readers
 from saga_monitor.web.templating import environment
@@ -22,10 +22,10 @@ class Watch(Protocol):
     view: View
 
 
-class Site:
+class WebContext:
     """Pages are made on threads, each with a reader of its own."""
 
-    def __init__(self, readers: Readers, pulse: Pulse, archive: Archive, watch: Watch, terms: Terms) -> None:
+    def __init__(self, readers: Readers, pulse: LiveUpdates, archive: Archive, watch: Watch, terms: Terms) -> None:
         self.readers, self.pulse, self.archive = readers, pulse, archive
         self.terms = terms
         self._watch = watch

@@ -1,7 +1,7 @@
 """What part each event plays, from the choreography: on the way forward, a refusal, a cancellation, an undoing."""
 
 from choregraphie.saga.choreography import EventClass
-from choregraphie.saga.envelope import Said
+from choregraphie.saga.envelope import Event
 from contracts.choreography import CHOREOGRAPHY
 
 KNOWN: dict[str, EventClass] = {said.TYPE: said for said in CHOREOGRAPHY.events}
@@ -47,7 +47,7 @@ def hearers(type_: str) -> dict[str, bool]:
     return {r.service: bool(r.says) and r.service in called for r in CHOREOGRAPHY.reactions if r.hears is known}
 
 
-def in_order() -> list[type[Said]]:
+def in_order() -> list[type[Event]]:
     """Every event, the way forward first, then what cancels, then what undoes."""
     found: dict[EventClass, None] = {CHOREOGRAPHY.starts: None}
     for step in CHOREOGRAPHY.steps:

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from saga_monitor.projection.dead_letters import Letter, Mentions, letter_at
 from saga_monitor.text import dead_letter_page
-from saga_monitor.web.context import Site
+from saga_monitor.web.context import WebContext
 from saga_monitor.web.filters import known
 from saga_monitor.web.reader import Reader
 
@@ -19,7 +19,7 @@ _LAST_OFFSET = 2**63 - 1
 class LetterPages:
     """Each method answers one address, on a thread of its own."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: WebContext) -> None:
         self._site = site
 
     def page(self, request: Request) -> Response:
@@ -53,7 +53,7 @@ class LetterPages:
         )
 
 
-def key_page(site: Site, request: Request, reader: Reader, key: str, found: Mentions) -> Response:
+def key_page(site: WebContext, request: Request, reader: Reader, key: str, found: Mentions) -> Response:
     """What was heard of a key that has no order."""
     return site.page(request, "key.html", reader, key=key, found=found)
 

@@ -33,7 +33,7 @@ class Standing:
     notice: str = ""
 
 
-class Pulse:
+class LiveUpdates:
     """What the reading reports to; it looks at the file too, for another process may be the one that writes."""
 
     each_change = False

@@ -9,7 +9,7 @@ from saga_monitor.analysis.causation import Causes
 from saga_monitor.analysis.events_of_saga import is_absurd
 from saga_monitor.analysis.saga_state import State, StepProgress, StepState
 from saga_monitor.diagnosis.wording import because
-from saga_monitor.projection.queries import Event, Order
+from saga_monitor.projection.queries import Order, RecordedEvent
 from saga_monitor.reports.timeline import wrong_sources
 from saga_monitor.text.tables import took
 from saga_monitor.web.event_roles import role, speaker, to_say
@@ -38,7 +38,7 @@ class Moment:
 
 
 def moments(
-    order: Order, events: Sequence[Event], retries: Iterable[Retry], letters: Iterable[SetAsideLetter]
+    order: Order, events: Sequence[RecordedEvent], retries: Iterable[Retry], letters: Iterable[SetAsideLetter]
 ) -> list[Moment]:
     """What happened, each cause before what it caused, otherwise as the stream has it."""
     causes, named = Causes(events), {(event.source, event.id): event for event in events}
@@ -60,8 +60,8 @@ def _not_before(earlier: dt.datetime | None, moment: Moment, started: dt.datetim
     return replace(moment, time=earlier, since_start_ms=_ms(started, earlier))
 
 
-def _in_causal_order(events: Sequence[Event], causes: Causes[Event]) -> list[Event]:
-    placed: dict[tuple[str, str, str], Event] = {}
+def _in_causal_order(events: Sequence[RecordedEvent], causes: Causes[RecordedEvent]) -> list[RecordedEvent]:
+    placed: dict[tuple[str, str, str], RecordedEvent] = {}
     for event in events:
         chain = [event]
         # Causes may form a ring when somebody lies about them: no event is put on the chain twice.
@@ -72,7 +72,9 @@ def _in_causal_order(events: Sequence[Event], causes: Causes[Event]) -> list[Eve
     return list(placed.values())
 
 
-def _event(event: Event, causes: Causes[Event], started: dt.datetime | None, wrong: Collection[str]) -> Moment:
+def _event(
+    event: RecordedEvent, causes: Causes[RecordedEvent], started: dt.datetime | None, wrong: Collection[str]
+) -> Moment:
     cause = causes.of(event)
     timed = cause is not None and not is_absurd(cause.type, cause.time, event.time)
     timed = timed and cause is not None and not {cause.source, event.source}.intersection(wrong)
@@ -92,7 +94,7 @@ def _event(event: Event, causes: Causes[Event], started: dt.datetime | None, wro
     )
 
 
-def _retry(retry: Retry, event: Event | None, started: dt.datetime | None) -> Moment:
+def _retry(retry: Retry, event: RecordedEvent | None, started: dt.datetime | None) -> Moment:
     tries = "1 try has" if retry.attempt == 1 else f"{retry.attempt} tries have"
     return Moment(
         kind="retry",

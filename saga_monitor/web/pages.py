@@ -16,10 +16,10 @@ from saga_monitor.diagnosis.anomalies import anomalies_of_order
 from saga_monitor.projection.dead_letters import mentions
 from saga_monitor.projection.queries import Totals
 from saga_monitor.projection.time_series import percentiles
-from saga_monitor.records.broker_status import Facts
+from saga_monitor.records.broker_status import BrokerStatus
 from saga_monitor.reports.report import PLACED_STATES
 from saga_monitor.web import axes, charts, diagram, narrative
-from saga_monitor.web.context import Site
+from saga_monitor.web.context import WebContext
 from saga_monitor.web.event_roles import in_order
 from saga_monitor.web.filters import IN_FLIGHT, LONGEST_ID, STATES, known, read_filters
 from saga_monitor.web.letter_pages import key_page
@@ -33,7 +33,7 @@ _LATELY_MINUTES = 5
 class Pages:
     """Each method answers one address. Those without `async` run on a thread of their own."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: WebContext) -> None:
         self._site = site
 
     def orders(self, request: Request) -> Response:
@@ -173,7 +173,7 @@ def _tiles(totals: Totals) -> tuple[State, ...]:
     return (*PLACED_STATES, *([State.UNKNOWN] if totals.state(State.UNKNOWN) else []))
 
 
-def _queued_letters(facts: Facts | None) -> int:
+def _queued_letters(facts: BrokerStatus | None) -> int:
     return sum(facts.dead_letters(service) for service in CHOREOGRAPHY.services) if facts else 0
 
 

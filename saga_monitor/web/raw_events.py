@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from choregraphie import BrokerRefused, BrokerTrouble
+from choregraphie import BrokerRefused, BrokerUnavailable
 from choregraphie.messaging import History
-from saga_monitor.projection.queries import Event
+from saga_monitor.projection.queries import RecordedEvent
 from saga_monitor.stream.follower import Opening
 
 SECONDS = 6.0
@@ -38,7 +38,7 @@ class Archive:
         self._turn = asyncio.Lock()
         self._inside = 0
 
-    async def said(self, events: Sequence[Event]) -> list[RawEvent]:
+    async def said(self, events: Sequence[RecordedEvent]) -> list[RawEvent]:
         """Raises RawUnavailableError."""
         if self._inside > _MOST_WAITING:
             raise RawUnavailableError("others are reading it; try again")
@@ -49,13 +49,13 @@ class Archive:
                 return await _read(history, events[:MOST_EVENTS])
         except TimeoutError:
             raise RawUnavailableError(f"the stream did not answer within {SECONDS:.0f} s") from None
-        except (BrokerTrouble, BrokerRefused) as error:
+        except (BrokerUnavailable, BrokerRefused) as error:
             raise RawUnavailableError(f"the broker is away ({error})") from None
         finally:
             self._inside -= 1
 
 
-async def _read(history: History, events: Sequence[Event]) -> list[RawEvent]:
+async def _read(history: History, events: Sequence[RecordedEvent]) -> list[RawEvent]:
     first = await history.first()
     found: dict[int, RawEvent] = {}
     for event in events:
@@ -65,7 +65,9 @@ async def _read(history: History, events: Sequence[Event]) -> list[RawEvent]:
     return [found.get(event.offset, RawEvent(event.offset, event.type, None, None)) for event in events]
 
 
-async def _batch(history: History, offset: int, wanted: dict[int, Event], found: dict[int, RawEvent]) -> None:
+async def _batch(
+    history: History, offset: int, wanted: dict[int, RecordedEvent], found: dict[int, RawEvent]
+) -> None:
     async with aclosing(history.entries(offset)) as batches:
         async for batch in batches:
             for entry in batch:
@@ -75,7 +77,7 @@ async def _batch(history: History, offset: int, wanted: dict[int, Event], found:
             return
 
 
-def _shown(event: Event, exchange: str, body: bytes) -> RawEvent:
+def _shown(event: RecordedEvent, exchange: str, body: bytes) -> RawEvent:
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from choregraphie import Settings, read_settings
 from choregraphie.application import declared_topology
-from choregraphie.broker import apply, connected, open_publisher
+from choregraphie.broker import apply_topology, connected, open_publisher
 from choregraphie.messaging import Outgoing, Properties
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.projection.queries import Queries
@@ -50,7 +50,7 @@ def measure(folder: Path, events: int, runs: int) -> dict[str, Any]:
 
 async def _fill(settings: Settings, events: int) -> None:
     async with connected(settings, "bench declares") as connection:
-        await apply(connection, declared_topology(CHOREOGRAPHY, settings), declare=True)
+        await apply_topology(connection, declared_topology(CHOREOGRAPHY, settings), declare=True)
     orders = each_order(events, dt.datetime.now(dt.UTC), dt.timedelta(milliseconds=5))
     told = itertools.islice(itertools.chain.from_iterable(orders), events)
     async with open_publisher(settings, "bench publishes") as publisher:

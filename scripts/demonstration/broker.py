@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from choregraphie import BrokerTrouble, Settings, UserError, read_settings
+from choregraphie import BrokerUnavailable, Settings, UserError, read_settings
 from choregraphie.application import declared_topology
-from choregraphie.broker import connected, count, remove_topology
+from choregraphie.broker import connected, count_queues, remove_topology
 from choregraphie.saga.topology import inbox
 from contracts.choreography import CHOREOGRAPHY
 from scripts.demonstration.crew import ROOT
@@ -89,7 +89,7 @@ def release(broker: Broker) -> None:
         settings = Settings(amqp_url=broker.url)
         try:
             asyncio.run(remove_topology(settings, declared_topology(CHOREOGRAPHY, settings)))
-        except (UserError, BrokerTrouble) as error:
+        except (UserError, BrokerUnavailable) as error:
             print(f"What was put on the broker could not be taken away: {error}", file=sys.stderr)
 
 
@@ -98,7 +98,7 @@ def _given(environ: Mapping[str, str]) -> Broker:
     try:
         settings = read_settings(url)
         taken = asyncio.run(_queues(settings))
-    except (UserError, BrokerTrouble) as error:
+    except (UserError, BrokerUnavailable) as error:
         raise NoBrokerError(f"The broker of SAGA_AMQP_URL cannot be used: {error}") from error
     if taken:
         raise NoBrokerError(
@@ -110,7 +110,7 @@ def _given(environ: Mapping[str, str]) -> Broker:
 
 async def _queues(settings: Settings) -> list[str]:
     async with connected(settings, "looks around") as connection:
-        return list(await count(connection, [inbox(service) for service in CHOREOGRAPHY.services]))
+        return list(await count_queues(connection, [inbox(service) for service in CHOREOGRAPHY.services]))
 
 
 def _server_is_there() -> bool:

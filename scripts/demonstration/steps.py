@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from choregraphie import BrokerTrouble, Settings
-from choregraphie.broker import connected, count
+from choregraphie import BrokerUnavailable, Settings
+from choregraphie.broker import connected, count_queues
 from choregraphie.saga.topology import inbox
 from saga_monitor.projection.queries import Order, Queries
 from scripts.demonstration.broker import Broker
@@ -48,8 +48,8 @@ def await_workers(stage: Stage, services: Sequence[str]) -> None:
 async def _all_hear(settings: Settings, services: Sequence[str]) -> bool:
     try:
         async with connected(settings, "waits for the workers") as connection:
-            counts = await count(connection, [inbox(service) for service in services])
-    except BrokerTrouble:
+            counts = await count_queues(connection, [inbox(service) for service in services])
+    except BrokerUnavailable:
         return False
     return len(counts) == len(services) and all(found.consumers for found in counts.values())
 

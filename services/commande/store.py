@@ -20,8 +20,8 @@ from sqlalchemy import (
     update,
 )
 
-from choregraphie import NOW, Instant, Key, Look, Money, Row
-from choregraphie.saga.envelope import Said
+from choregraphie import NOW, Instant, Key, Money, ReadView, Row
+from choregraphie.saga.envelope import Event
 from contracts.client import CommandeInitiee
 
 TABLES = MetaData()
@@ -152,11 +152,11 @@ def end_what_was_never_ordered(connection: Connection) -> None:
 MIGRATIONS = (note_what_was_paid, end_what_never_came, end_what_was_never_ordered)
 
 
-def commande(heard: Said, look: Look) -> Iterable[Key]:
+def commande(heard: Event, look: ReadView) -> Iterable[Key]:
     return [Commande.at(heard.commande_id)]
 
 
-def client(heard: Said, look: Look) -> Iterable[Key]:
+def client(heard: Event, look: ReadView) -> Iterable[Key]:
     """The client of the order: named by the order itself, or known once the order has been read."""
     if isinstance(heard, CommandeInitiee):
         return [Client.at(heard.client_id)]

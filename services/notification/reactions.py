@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from choregraphie import Look, Transaction, on
+from choregraphie import ReadView, Transaction, on
 from contracts.commande import CommandeAnnulee, CommandeCreee
 from contracts.notification import Modele, NotificationEnvoyee
 from services.notification import rules
@@ -19,17 +19,17 @@ class Parti:
     destinataire: str
 
 
-async def envoyer_confirmation(heard: CommandeCreee, look: Look, courrier: Courrier) -> Parti:
+async def envoyer_confirmation(heard: CommandeCreee, look: ReadView, courrier: Courrier) -> Parti:
     return await _envoyer("confirmation", "", heard.commande_id, look, courrier)
 
 
-async def envoyer_annulation(heard: CommandeAnnulee, look: Look, courrier: Courrier) -> Parti:
+async def envoyer_annulation(heard: CommandeAnnulee, look: ReadView, courrier: Courrier) -> Parti:
     # A confirmation under way counts as sent: nobody can tell whether it has left.
     modele = rules.modele_annulation(confirmee=look.begun(confirmer))
     return await _envoyer(modele, heard.raison, heard.commande_id, look, courrier)
 
 
-async def _envoyer(modele: Modele, raison: str, commande_id: str, look: Look, courrier: Courrier) -> Parti:
+async def _envoyer(modele: Modele, raison: str, commande_id: str, look: ReadView, courrier: Courrier) -> Parti:
     objet, texte = rules.objet(modele, commande_id), rules.texte(modele, commande_id, raison)
     return Parti(modele, await courrier.envoyer(look.key(), commande_id, objet, texte))
 

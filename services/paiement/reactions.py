@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
-from choregraphie import Look, Transaction, on
+from choregraphie import ReadView, Transaction, on
 from contracts.commande import CommandeAnnulee
 from contracts.paiement import PaiementEchoue, PaiementEffectue, PaiementRembourse
 from contracts.stock import StockReserve
@@ -12,7 +12,7 @@ from services.paiement.passerelle import Passerelle, Reponse
 from services.paiement.store import Compte, Debit
 
 
-async def debiter(heard: StockReserve, look: Look, passerelle: Passerelle) -> Reponse | None:
+async def debiter(heard: StockReserve, look: ReadView, passerelle: Passerelle) -> Reponse | None:
     """Ask the gateway, unless our own books already say no."""
     compte = look.find(Compte, heard.client_id)
     if rules.refus(heard.montant, compte.solde if compte else None):
@@ -42,7 +42,7 @@ def encaisser(
     )
 
 
-async def recrediter(heard: CommandeAnnulee, look: Look, passerelle: Passerelle) -> None:
+async def recrediter(heard: CommandeAnnulee, look: ReadView, passerelle: Passerelle) -> None:
     """Take the charge back, whether or not we know of one: its answer may have been lost."""
     await passerelle.annuler(look.key(encaisser))
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import CheckConstraint, Column, Connection, MetaData, Table, Text, func, select
 
-from choregraphie import Key, Look, Money, Row
+from choregraphie import Key, Money, ReadView, Row
 from contracts.commande import CommandeAnnulee
 from contracts.stock import StockReserve
 
@@ -53,15 +53,15 @@ class Debit(Row):
     etat: str = "pris"
 
 
-def debit(heard: StockReserve | CommandeAnnulee, look: Look) -> Iterable[Key]:
+def debit(heard: StockReserve | CommandeAnnulee, look: ReadView) -> Iterable[Key]:
     return [Debit.at(heard.commande_id)]
 
 
-def compte_demande(heard: StockReserve, look: Look) -> Iterable[Key]:
+def compte_demande(heard: StockReserve, look: ReadView) -> Iterable[Key]:
     return [Compte.at(heard.client_id)]
 
 
-def compte_debite(heard: CommandeAnnulee, look: Look) -> Iterable[Key]:
+def compte_debite(heard: CommandeAnnulee, look: ReadView) -> Iterable[Key]:
     """The account that was debited: known once the debit has been read."""
     pris = look.find(Debit, heard.commande_id)
     return [Compte.at(pris.client_id)] if pris else []

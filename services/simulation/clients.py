@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from choregraphie import Reason
-from choregraphie.messaging import Fate, Outgoing, Properties
-from choregraphie.saga.envelope import Said, wrap
+from choregraphie.messaging import Outgoing, Properties, PublishOutcome
+from choregraphie.saga.envelope import Event, wrap
 from choregraphie.saga.topology import ATTEMPT_HEADER, dlq, events, requeue
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 from services.simulation.clock import EPOCH
@@ -21,7 +21,7 @@ _AGAIN_HOPS = 4
 
 def message_of(act: Act) -> Outgoing:
     """The message that `act` publishes."""
-    said: Said
+    said: Event
     if act.kind == "cancel":
         said = CommandeAnnulationDemandee(commande_id=act.order, raison="changement d'avis")
     else:
@@ -64,7 +64,7 @@ class Clients:
         """Say it at its time, again and again until it is confirmed."""
         await self._network.pause(act.at / GRID_SECONDS)
         self._network.diary.note("client", f"says {act.kind} {act.what}".strip(), order=act.order)
-        while await self._network.publish("client", [message_of(act)]) != [Fate.CONFIRMED]:
+        while await self._network.publish("client", [message_of(act)]) != [PublishOutcome.CONFIRMED]:
             await self._network.pause(_AGAIN_HOPS)
         self.confirmed.append(act)
 
@@ -99,7 +99,7 @@ class Operator:
     async def _put_back(self, message: Message, service: str) -> None:
         back = _outgoing(message, service)
         self._network.diary.note("operator", f"puts {back.routing_key} back to {service}")
-        while await self._network.publish("operator", [back]) != [Fate.CONFIRMED]:
+        while await self._network.publish("operator", [back]) != [PublishOutcome.CONFIRMED]:
             await self._network.pause(_AGAIN_HOPS)
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from choregraphie import Service, Settings
 from choregraphie.failpoints import Place
-from choregraphie.pipeline.context import Tools
+from choregraphie.pipeline.context import WorkerContext
 from choregraphie.pipeline.supervisor import supervise
 from choregraphie.saga.topology import inbox, requeue
-from choregraphie.storage.invocation import Result, Work
-from choregraphie.storage.store import Ledger, Terms
+from choregraphie.storage.invocation import Invocation, Result
+from choregraphie.storage.store import Store, StoreLimits
 from services.simulation.books import Books
 from services.simulation.chance import Fault
 from services.simulation.door import SimDoor
@@ -41,7 +41,7 @@ def pass_by(place: Place) -> None:
 class Worker:
     """A process that is started again whenever it ends. `fallen` says what ended it that should not have."""
 
-    def __init__(self, name: str, tools: Tools, network: Network, ledger: "_Watched") -> None:
+    def __init__(self, name: str, tools: WorkerContext, network: Network, ledger: "_Watched") -> None:
         self.name = name
         self.fallen: list[str] = []
         self._tools = tools
@@ -85,7 +85,7 @@ class Worker:
             self.fallen.append(f"{self.name} ended, and nobody had asked it to")
 
     @contextlib.asynccontextmanager
-    async def _session(self, tools: Tools) -> AsyncIterator[SimDoor]:
+    async def _session(self, tools: WorkerContext) -> AsyncIterator[SimDoor]:
         if self._dead:
             # A task group whose parent is cancelled while a child fails shows only the failure (Python < 3.13).
             raise Died(self.name)
@@ -103,7 +103,7 @@ class Worker:
             self.die(f"dies {place.value.replace('_', ' ')}")
             raise Died(self.name)
 
-    def takes(self, group: Sequence[Work]) -> None:
+    def takes(self, group: Sequence[Invocation]) -> None:
         """Some messages kill whoever works on them, until somebody has mended the program and sent them back."""
         for work in group:
             name = (self._tools.service, work.identity.id)
@@ -139,12 +139,12 @@ class Worker:
         self.stop()
 
 
-class _Watched(Ledger):
+class _Watched(Store):
     """The real books, whose worker may be killed by what is written in them."""
 
     worker: Worker | None = None
 
-    def commit(self, group: Sequence[Work], said: Iterable[str] = ()) -> list[Result]:
+    def commit(self, group: Sequence[Invocation], said: Iterable[str] = ()) -> list[Result]:
         if self.worker is not None:
             self.worker.takes(group)
         return super().commit(group, said)
@@ -155,9 +155,9 @@ def employ(
 ) -> Worker:
     """A worker that shares its service's database with the service's other workers."""
     loop = network.loop
-    ledger = _Watched(service, books.databases[service.name], Terms.of(settings), loop.instant)
+    ledger = _Watched(service, books.databases[service.name], StoreLimits.of(settings), loop.instant)
     nobody: Any = None  # the loop runs what it is given in place of a thread
-    tools = Tools(ledger, settings, nobody, outside, loop.instant, network.chance.dice(name))
+    tools = WorkerContext(ledger, settings, nobody, outside, loop.instant, network.chance.dice(name))
     return Worker(name, tools, network, ledger)
 
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from choregraphie import BrokerTrouble
-from choregraphie.messaging import Delivery, Fate, Outgoing
+from choregraphie import BrokerUnavailable
+from choregraphie.messaging import Delivery, Outgoing, PublishOutcome
 from services.simulation.broker import headers_of
 from services.simulation.chance import Fault
 from services.simulation.queues import Message
@@ -35,7 +35,7 @@ class SimDoor:
         if self.lost is None and not self._network.up:
             self.lost = "the broker is away"
         if self.lost is not None:
-            raise BrokerTrouble(self.lost)
+            raise BrokerUnavailable(self.lost)
         self._network.doors[self._queue].append(self)
         self._network.pump(self._queue)
 
@@ -69,7 +69,7 @@ class SimDoor:
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
         if self.lost is not None:
-            raise BrokerTrouble(self.lost)
+            raise BrokerUnavailable(self.lost)
         batch, self._here = self._here[:most], self._here[most:]
         for delivery in batch:
             again = f" (back {delivery.returns} times)" if delivery.returns else ""
@@ -82,13 +82,13 @@ class SimDoor:
             )
         return batch
 
-    async def publish(self, batch: Sequence[Outgoing]) -> list[Fate]:
+    async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
         if self.lost is not None:
-            return [Fate.UNKNOWN] * len(batch)
+            return [PublishOutcome.UNKNOWN] * len(batch)
         fates = await self._network.publish(self.who, list(batch))
         if self.lost is not None:
             # The answers were on their way when the session went.
-            return [Fate.UNKNOWN] * len(batch)
+            return [PublishOutcome.UNKNOWN] * len(batch)
         return fates
 
     async def settle(self, tags: Sequence[int]) -> None:
@@ -109,7 +109,7 @@ class SimDoor:
 
     async def is_consuming(self) -> bool:
         if self.lost is not None:
-            raise BrokerTrouble(self.lost)
+            raise BrokerUnavailable(self.lost)
         return bool(self._network.doors[self._queue])
 
     async def stop_deliveries(self) -> list[Delivery]:

@@ -4,8 +4,8 @@ import math
 from asyncio import Future
 from collections import Counter
 
-from choregraphie import BrokerTrouble
-from choregraphie.messaging import Fate, Outgoing
+from choregraphie import BrokerUnavailable
+from choregraphie.messaging import Outgoing, PublishOutcome
 from choregraphie.saga.topology import HISTORY
 from services.simulation.broker import Broker
 from services.simulation.chance import Chance, Fault
@@ -49,40 +49,40 @@ class Network:
     def open(self, who: str, queue: str, prefetch: int) -> SimDoor:
         """A session. Raises BrokerTrouble while the broker is away."""
         if not self.up:
-            raise BrokerTrouble("the broker is away")
+            raise BrokerUnavailable("the broker is away")
         return SimDoor(self, who, queue, prefetch)
 
-    async def publish(self, who: str, batch: list[Outgoing]) -> list[Fate]:
+    async def publish(self, who: str, batch: list[Outgoing]) -> list[PublishOutcome]:
         """What became of each, as far as `who` can know; after an unknown one, nothing more is taken."""
-        fates: list[Fate] = []
+        fates: list[PublishOutcome] = []
         for message in batch:
-            cut_off = not self.up or Fate.UNKNOWN in fates
-            fates.append(Fate.UNKNOWN if cut_off else self._publish(who, message))
+            cut_off = not self.up or PublishOutcome.UNKNOWN in fates
+            fates.append(PublishOutcome.UNKNOWN if cut_off else self._publish(who, message))
         await self.pause(self.chance.choice(HOPS, "confirm", who, len(batch), self.loop.now))
         return fates
 
-    def _publish(self, who: str, message: Outgoing) -> Fate:
+    def _publish(self, who: str, message: Outgoing) -> PublishOutcome:
         name = f"{message.exchange}:{message.properties.message_id or len(message.body)}"
         self.sent[name] += 1
         where = (who, name, self.sent[name])
         if self.chance.strikes(Fault.PUBLISH_LOST, *where):
             self._told(who, message, "is lost on its way to the broker")
-            return Fate.UNKNOWN
+            return PublishOutcome.UNKNOWN
         if self.chance.strikes(Fault.RETURNED, *where):
             self._told(who, message, "is returned: no queue is bound")
-            return Fate.RETURNED
+            return PublishOutcome.RETURNED
         if self.chance.strikes(Fault.REFUSED, *where):
             # One queue that is full is enough for a refusal; the others may have taken it.
             self._told(who, message, "is refused: a queue is full")
             if self.chance.fraction("refused by all", *where) < 0.5:
                 self.carry(message, where)
-            return Fate.REFUSED
+            return PublishOutcome.REFUSED
         if not self.carry(message, where):
-            return Fate.RETURNED
+            return PublishOutcome.RETURNED
         if self.chance.strikes(Fault.CONFIRM_LOST, *where):
             self._told(who, message, "is taken, and its confirm is lost")
-            return Fate.UNKNOWN
-        return Fate.CONFIRMED
+            return PublishOutcome.UNKNOWN
+        return PublishOutcome.CONFIRMED
 
     def carry(self, message: Outgoing, where: tuple[object, ...]) -> bool:
         """The broker takes a message; whether a queue is bound for it."""

@@ -12,12 +12,12 @@ from typing import Any
 
 from choregraphie import Service, Settings
 from choregraphie.messaging import Delivery, Outgoing
-from choregraphie.pipeline.delivery import Reader, begin_calls, deal_with
+from choregraphie.pipeline.delivery import Decoder, begin_calls, execute
 from choregraphie.pipeline.republish import for_another_try, set_aside
 from choregraphie.saga.topology import dlx, requeue
 from choregraphie.service.verdict import DeadLetter, RetryAfter
-from choregraphie.storage.invocation import Result, Work
-from choregraphie.storage.store import Ledger, Terms
+from choregraphie.storage.invocation import Invocation, Result
+from choregraphie.storage.store import Store, StoreLimits
 from services.simulation.books import Books, Tables
 from services.simulation.broker import Broker
 from services.simulation.clock import EPOCH
@@ -74,8 +74,8 @@ class Stepper:
         self._now = EPOCH
         self._outside = Outside()
         database = books.databases[service.name]
-        self._ledger = Ledger(service, database, Terms.of(settings), lambda: self._now)
-        self._reader = Reader(service)
+        self._ledger = Store(service, database, StoreLimits.of(settings), lambda: self._now)
+        self._reader = Decoder(service)
         self._instants = books.instants(service.name)
         self._effects: dict[tuple[int, int], tuple[Effect, ...]] = {}
         self._restarts: dict[int, tuple[Effect, ...]] = {}
@@ -130,7 +130,7 @@ class Stepper:
             yield from self._carried(state, broken, "fails with it", 1)
             yield from self._carried(state, broken._replace(attempt=_LAST_TRY), "gives it up", 1)
 
-    def _called(self, state: int, work: Work) -> Iterator[Effect]:
+    def _called(self, state: int, work: Invocation) -> Iterator[Effect]:
         """The call before the transaction: made or not, its answer heard or not."""
         ((work, look),) = begin_calls(self._ledger, [work])
         begun = self._keep()
@@ -153,7 +153,7 @@ class Stepper:
             )
         yield from self._refused(begun, work, look)
 
-    def _refused(self, begun: int, work: Work, look: Any) -> Iterator[Effect]:
+    def _refused(self, begun: int, work: Invocation, look: Any) -> Iterator[Effect]:
         """The gateway may say no."""
         assert work.line.call is not None  # noqa: S101 - the caller's choice
         self._restore(begun)
@@ -163,10 +163,10 @@ class Stepper:
                 self._keep(), work._replace(answer=answer), "takes it, and the card is refused", 1
             )
 
-    def _carried(self, state: int, work: Work, what: str, cost: int) -> Iterator[Effect]:
+    def _carried(self, state: int, work: Invocation, what: str, cost: int) -> Iterator[Effect]:
         """The transaction, and what follows it: said and acknowledged, or cut off at any point."""
         self._restore(state)
-        (result,) = deal_with(self._ledger, [work], DELAYS, [])
+        (result,) = execute(self._ledger, [work], DELAYS, [])
         out = [saying.outgoing(self.name) for saying in result.sayings]
         dead: tuple[int, ...] = ()
         if isinstance(result.verdict, RetryAfter):
@@ -209,7 +209,7 @@ class Stepper:
     def _sent(self, outgoing: Sequence[Outgoing]) -> tuple[int, ...]:
         return tuple(n for message in outgoing for n in self._letters.routed(message, self._routes))
 
-    def _back(self, work: Work, retried: Outgoing) -> int:
+    def _back(self, work: Invocation, retried: Outgoing) -> int:
         """A retried message comes back to this service alone."""
         headers = tuple(sorted(retried.headers.items()))
         name = work.identity.id

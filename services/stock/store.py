@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import CheckConstraint, Column, Connection, Integer, MetaData, Table, Text, select
 
-from choregraphie import Key, Look, Row
+from choregraphie import Key, ReadView, Row
 from contracts.client import CommandeInitiee
 from contracts.commande import CommandeAnnulee, CommandeCreee
 
@@ -73,15 +73,15 @@ class Reservation(Row):
     etat: str = "retenue"
 
 
-def reservation(heard: CommandeInitiee | CommandeCreee | CommandeAnnulee, look: Look) -> Iterable[Key]:
+def reservation(heard: CommandeInitiee | CommandeCreee | CommandeAnnulee, look: ReadView) -> Iterable[Key]:
     return [Reservation.at(heard.commande_id)]
 
 
-def rayon_demande(heard: CommandeInitiee, look: Look) -> Iterable[Key]:
+def rayon_demande(heard: CommandeInitiee, look: ReadView) -> Iterable[Key]:
     return [Rayon.at(heard.produit_id)]
 
 
-def rayon_reserve(heard: CommandeCreee | CommandeAnnulee, look: Look) -> Iterable[Key]:
+def rayon_reserve(heard: CommandeCreee | CommandeAnnulee, look: ReadView) -> Iterable[Key]:
     """The shelf of what was held: known once the reservation has been read."""
     tenue = look.find(Reservation, heard.commande_id)
     return [Rayon.at(tenue.produit_id)] if tenue else []

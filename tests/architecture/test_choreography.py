@@ -2,9 +2,9 @@
 
 import pytest
 
-from choregraphie import Every, On, Service
+from choregraphie import Handler, Schedule, Service
 from choregraphie.saga.choreography import Reaction, Step
-from choregraphie.saga.envelope import Said
+from choregraphie.saga.envelope import Event
 from contracts.choreography import CHOREOGRAPHY
 from services.application import SERVICES
 
@@ -13,14 +13,14 @@ FINAL_ANSWERS = {"notification.envoyee", "stock.libere", "paiement.rembourse"}
 LINES = [(service, line) for service in SERVICES.values() for line in service.reactions]
 
 
-def declared(service: Service, line: On) -> Reaction:
+def declared(service: Service, line: Handler) -> Reaction:
     reaction = CHOREOGRAPHY.reaction(service.name, line.hears.TYPE)
     assert reaction is not None, f"{service.name} hears {line.hears.TYPE}, which the choreography does not say"
     return reaction
 
 
 def named(value: object) -> str:
-    return value.name if isinstance(value, Service) else value.hears.TYPE if isinstance(value, On) else ""
+    return value.name if isinstance(value, Service) else value.hears.TYPE if isinstance(value, Handler) else ""
 
 
 def test_every_service_of_the_choreography_exists() -> None:
@@ -35,12 +35,14 @@ def test_a_service_hears_what_is_declared_once_each(service: Service) -> None:
 
 
 @pytest.mark.parametrize(("service", "line"), LINES, ids=named)
-def test_a_reaction_says_what_is_declared(service: Service, line: On) -> None:
+def test_a_reaction_says_what_is_declared(service: Service, line: Handler) -> None:
     assert line.says() == frozenset(declared(service, line).says)
 
 
 @pytest.mark.parametrize(("service", "line"), LINES, ids=named)
-def test_a_reaction_gives_up_with_the_declared_refusal_or_calls_for_a_person(service: Service, line: On) -> None:
+def test_a_reaction_gives_up_with_the_declared_refusal_or_calls_for_a_person(
+    service: Service, line: Handler
+) -> None:
     reaction = declared(service, line)
     assert line.gives_up is reaction.refusal
     if reaction.undoing or reaction.decision:
@@ -48,7 +50,7 @@ def test_a_reaction_gives_up_with_the_declared_refusal_or_calls_for_a_person(ser
 
 
 @pytest.mark.parametrize(("service", "line"), LINES, ids=named)
-def test_an_undoing_undoes_something_of_the_same_service(service: Service, line: On) -> None:
+def test_an_undoing_undoes_something_of_the_same_service(service: Service, line: Handler) -> None:
     own = {other.do for other in service.reactions}
     assert set(line.undoes) <= own - {line.do}
     if declared(service, line).undoing:
@@ -64,13 +66,13 @@ def test_what_is_said_by_the_clock_is_declared(service: Service) -> None:
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=named)
 def test_a_service_says_only_what_it_may_say(service: Service) -> None:
-    lines: list[On | Every] = [*service.reactions, *service.timed]
+    lines: list[Handler | Schedule] = [*service.reactions, *service.timed]
     assert all(service.name == event.SAID_BY for line in lines for event in line.says())
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=named)
 def test_actions_have_names_of_their_own_in_the_journal(service: Service) -> None:
-    lines: list[On | Every] = [*service.reactions, *service.timed]
+    lines: list[Handler | Schedule] = [*service.reactions, *service.timed]
     actions = [line.action for line in lines]
     assert len(actions) == len(set(actions))
 
@@ -78,7 +80,7 @@ def test_actions_have_names_of_their_own_in_the_journal(service: Service) -> Non
 @pytest.mark.parametrize("service", SERVICES.values(), ids=named)
 def test_the_canvas_names_every_event_heard_and_said(service: Service) -> None:
     canvas = __import__(f"services.{service.name}", fromlist=["x"]).__doc__ or ""
-    lines: list[On | Every] = [*service.reactions, *service.timed]
+    lines: list[Handler | Schedule] = [*service.reactions, *service.timed]
     words = {line.hears.TYPE for line in service.reactions} | {e.TYPE for line in lines for e in line.says()}
     assert sorted(word for word in words if word not in canvas) == []
 
@@ -96,7 +98,7 @@ def test_everything_heard_is_said_by_somebody() -> None:
 
 
 def test_every_event_class_is_in_the_choreography() -> None:
-    assert set(Said.__subclasses__()) == set(CHOREOGRAPHY.events)
+    assert set(Event.__subclasses__()) == set(CHOREOGRAPHY.events)
 
 
 def test_one_service_decides() -> None:

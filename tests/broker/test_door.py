@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from choregraphie import BrokerRefused, BrokerTrouble, Settings
+from choregraphie import BrokerRefused, BrokerUnavailable, Settings
 from choregraphie.application import declared_topology
-from choregraphie.broker import open_door
-from choregraphie.messaging import Fate, Outgoing, Properties
+from choregraphie.broker import open_session
+from choregraphie.messaging import Outgoing, Properties, PublishOutcome
 from choregraphie.saga.topology import events
 from contracts.choreography import CHOREOGRAPHY
 
@@ -25,9 +25,9 @@ async def test_an_order_whose_id_is_longer_than_a_short_string_is_said(amqp_url:
     """It used to end the worker, and each one after it: the event was in the outbox."""
     settings = Settings(amqp_url=amqp_url)
     names = Properties(message_id=LONGEST_ID, correlation_id=LONGEST_ID, type="stock.reserve")
-    async with open_door(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
         said = Outgoing(events("stock"), "stock.reserve", b"{}", names)
-        assert await door.publish([said, said]) == [Fate.CONFIRMED, Fate.CONFIRMED]
+        assert await door.publish([said, said]) == [PublishOutcome.CONFIRMED, PublishOutcome.CONFIRMED]
     heard = outsider.get("paiement.inbox", within_seconds=5)
     assert heard is not None
     assert heard.properties.correlation_id == "漢" * 85
@@ -38,20 +38,20 @@ async def test_a_queue_that_its_events_go_to_is_missed_when_it_is_gone(
 ) -> None:
     """The history takes what is published all the same, so the broker says that all is well."""
     settings = Settings(amqp_url=amqp_url)
-    async with open_door(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
         await door.consume()
         assert await door.is_consuming()
         management.delete_queue("paiement.inbox")
-        with pytest.raises(BrokerTrouble):
+        with pytest.raises(BrokerUnavailable):
             await door.is_consuming()
 
 
 async def test_the_broker_s_reason_is_kept_when_a_session_is_lost(amqp_url: str, outsider: Outsider) -> None:
     settings = Settings(amqp_url=amqp_url)
-    async with open_door(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
         assert door.lost is None
         nowhere = Outgoing("nobody.events", "stock.reserve", b"{}", Properties(message_id="1"))
-        assert await door.publish([nowhere]) == [Fate.UNKNOWN]
+        assert await door.publish([nowhere]) == [PublishOutcome.UNKNOWN]
         assert "nobody.events" in (door.lost or "")
 
 
@@ -59,11 +59,11 @@ async def test_a_history_that_was_made_with_other_bounds_keeps_them_and_nobody_o
     amqp_url: str, management: Management
 ) -> None:
     made = Settings(amqp_url=amqp_url)
-    async with open_door(made, "stock", declared_topology(CHOREOGRAPHY, made)):
+    async with open_session(made, "stock", declared_topology(CHOREOGRAPHY, made)):
         pass
     other = made.model_copy(update={"history_max_age": "1D"})
     with structlog.testing.capture_logs() as logs:
-        async with open_door(other, "stock", declared_topology(CHOREOGRAPHY, other)) as door:
+        async with open_session(other, "stock", declared_topology(CHOREOGRAPHY, other)) as door:
             await door.consume()
             assert await door.is_consuming()
     assert [line["event"] for line in logs] == ["history.has_other_bounds"]
@@ -74,5 +74,5 @@ async def test_an_inbox_with_other_arguments_is_refused(amqp_url: str, outsider:
     settings = Settings(amqp_url=amqp_url)
     outsider.declare_queue("stock.inbox")
     with pytest.raises(BrokerRefused, match=r"stock\.inbox"):
-        async with open_door(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
+        async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
             pass

@@ -12,7 +12,7 @@ from pamqp import commands, decode
 
 from choregraphie import Settings
 from choregraphie.application import declared_topology
-from choregraphie.broker import open_door, open_history
+from choregraphie.broker import open_history, open_session
 from choregraphie.messaging import HistoryEntry
 from contracts.choreography import CHOREOGRAPHY
 from tests.support.outsider import Outsider
@@ -50,7 +50,7 @@ async def test_a_poisonous_property_ends_no_connection_and_the_message_arrives(
     amqp_url: str, outsider: Outsider, poison: dict[str, Any], deep_stack: None
 ) -> None:
     settings = Settings(amqp_url=amqp_url)
-    async with open_door(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
         outsider.publish("client.events", "commande.initiee", b"before")
         outsider.publish("client.events", "commande.initiee", b"poison", **poison)
         outsider.publish("client.events", "commande.initiee", b"after")
@@ -70,7 +70,7 @@ async def test_what_the_broker_writes_beside_a_poisonous_header_is_read(amqp_url
         Settings(amqp_url=amqp_url),
         {**POISONS["a header whose name is not UTF-8"]["headers"], "good": "yes"},
     )
-    async with open_door(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
         outsider.publish("client.events", "commande.initiee", b"before")
         outsider.publish("client.events", "commande.initiee", b"poison", headers=mixed)
         outsider.publish("client.events", "commande.initiee", b"after")
@@ -89,7 +89,7 @@ async def test_a_routing_key_that_is_not_utf_8_blinds_no_reader_of_the_history(
 ) -> None:
     """It stays in the stream: whoever stopped there would stop there for ever."""
     settings = Settings(amqp_url=amqp_url)
-    async with open_door(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
         odd, encode = "odd key", pika.data.encode_short_string
         raw = b"\x04odd\xff"
         monkeypatch.setattr(

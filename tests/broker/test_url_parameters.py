@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from choregraphie import BrokerTrouble, Settings
+from choregraphie import BrokerUnavailable, Settings
 from choregraphie.broker import connected
 from tests.support.workers import until
 
@@ -42,7 +42,7 @@ async def test_a_virtual_host_of_any_name_is_the_one_that_is_named(broker: Broke
 
 async def test_a_timeout_bounds_the_wait_for_a_broker_that_does_not_speak(silent_port: int) -> None:
     settings = Settings(amqp_url=f"amqp://u:p@127.0.0.1:{silent_port}/?timeout=1")
-    with pytest.raises(BrokerTrouble):
+    with pytest.raises(BrokerUnavailable):
         async with connected(settings, "asks"):
             pass
 

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from choregraphie.messaging import Delivery, Fate, Outgoing, Properties
+from choregraphie.messaging import Delivery, Outgoing, Properties, PublishOutcome
 from choregraphie.saga.topology import HISTORY
 from tests.chaos.history import Letter, QueueState, Spoken
 
@@ -126,10 +126,10 @@ class ModelDoor:
         self._taken[tag] = held
         return Delivery(tag, held.body, held.exchange, held.key, held.headers, held.properties, held.redelivered)
 
-    async def publish(self, batch: Sequence[Outgoing]) -> list[Fate]:
+    async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
         for out in batch:
             self._broker.publish(Held(out.exchange, out.routing_key, out.body, out.headers, out.properties))
-        return [Fate.CONFIRMED for _ in batch]
+        return [PublishOutcome.CONFIRMED for _ in batch]
 
     async def settle(self, tags: Sequence[int]) -> None:
         for tag in tags:

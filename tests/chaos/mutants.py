@@ -9,17 +9,17 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from choregraphie import DatabaseTrouble
+from choregraphie import DatabaseUnavailable
 from choregraphie.errors import Reason
 from choregraphie.pipeline import pipeline as worker
 from choregraphie.pipeline import republish as redirect
-from choregraphie.pipeline.delivery import deal_with
+from choregraphie.pipeline.delivery import execute
 from choregraphie.pipeline.pipeline import Pipeline
-from choregraphie.service.transaction import Look
+from choregraphie.service.transaction import ReadView
 from choregraphie.service.verdict import DeadLetter
 from choregraphie.storage import inbox, outbox
-from choregraphie.storage.batch import Page
-from choregraphie.storage.invocation import Result, Work
+from choregraphie.storage.batch import Batch
+from choregraphie.storage.invocation import Invocation, Result
 from choregraphie.storage.journal import Journal
 from services.commande.store import Commande
 
@@ -69,7 +69,7 @@ def cleared_before_confirm(patch: Patch) -> None:
     def and_clear(connection: Any, sayings: Sequence[Any]) -> None:
         decide(connection, sayings)
         for saying in sayings:
-            outbox.mark_said(connection, [saying.event_id], saying.decided_at)
+            outbox.mark_published(connection, [saying.event_id], saying.decided_at)
 
     patch(outbox, "decide", and_clear)
 
@@ -106,24 +106,24 @@ def death_headers_kept(patch: Patch) -> None:
 
 def silent_undoing(patch: Patch) -> None:
     """A cancellation is answered only by who had something to undo."""
-    say = Page._say
+    say = Batch._say
     absent = {"stock.libere": "reservation_id", "paiement.rembourse": "transaction_id"}
 
     def only_something(self: Any, events: list[Any], *more: Any, **named: Any) -> Any:
         told = [e for e in events if e.TYPE not in absent or getattr(e, absent[e.TYPE]) is not None]
         return say(self, told, *more, **named)
 
-    patch(Page, "_say", only_something)
+    patch(Batch, "_say", only_something)
 
 
 def messages_blamed(patch: Patch) -> None:
     """A database that does not answer is taken for a fault of the messages in hand."""
 
-    async def blaming(self: Any, works: list[Work], said: list[str]) -> list[Result]:
+    async def blaming(self: Any, works: list[Invocation], said: list[str]) -> list[Result]:
         delays = self._tools.settings.retry_delays
         try:
-            return list(await self._tools.on_thread(deal_with, self._ledger, works, delays, said))
-        except DatabaseTrouble as trouble:
+            return list(await self._tools.on_thread(execute, self._ledger, works, delays, said))
+        except DatabaseUnavailable as trouble:
             return [Result(w.delivery, DeadLetter(Reason.EXHAUSTED, str(trouble)), work=w) for w in works]
 
     patch(Pipeline, "_deal_with", blaming)
@@ -131,13 +131,13 @@ def messages_blamed(patch: Patch) -> None:
 
 def keys_made_anew(patch: Patch) -> None:
     """A call that is made again has another idempotency key."""
-    key = Look.key
+    key = ReadView.key
 
     def another(self: Any, action: Any = None) -> str:
         service, name, order = key(self, action).split(":", 2)
         return f"{service}:{name}-{uuid.uuid4().hex}:{order}"
 
-    patch(Look, "key", another)
+    patch(ReadView, "key", another)
 
 
 MUTANTS: dict[str, Callable[[Patch], None]] = {

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import aiormq
 import pytest
 
-from choregraphie import BrokerTrouble, DatabaseTrouble, Settings
+from choregraphie import BrokerUnavailable, DatabaseUnavailable, Settings
 from choregraphie.application import declared_topology
-from choregraphie.broker import open_door
+from choregraphie.broker import open_session
 from choregraphie.broker.connection import connected, in_time
 from choregraphie.saga.topology import EXCHANGE_HEADER
 from choregraphie.storage import open_database
@@ -47,7 +47,7 @@ async def test_errors_that_are_each_other_s_context_do_not_hang_the_worker() -> 
     async def fails() -> None:
         raise first
 
-    with pytest.raises(BrokerTrouble):
+    with pytest.raises(BrokerUnavailable):
         await in_time(fails())
 
 
@@ -55,7 +55,7 @@ async def test_a_bare_exception_of_the_client_is_a_lost_connection() -> None:
     async def fails() -> None:
         raise Exception
 
-    with pytest.raises(BrokerTrouble):
+    with pytest.raises(BrokerUnavailable):
         await in_time(fails())
 
 
@@ -63,7 +63,7 @@ async def test_a_wait_that_the_client_cancels_is_trouble_also_after_a_task_group
     """A failed group leaves its task marked as cancelled; the worker then took the client's doing for its own."""
 
     async def lost() -> None:
-        raise BrokerTrouble("the first session")
+        raise BrokerUnavailable("the first session")
 
     async def inside() -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -77,7 +77,7 @@ async def test_a_wait_that_the_client_cancels_is_trouble_also_after_a_task_group
             tasks.create_task(lost())
     waiting = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_soon(waiting.cancel)
-    with pytest.raises(BrokerTrouble):
+    with pytest.raises(BrokerUnavailable):
         await in_time(waiting)
 
 
@@ -112,11 +112,11 @@ async def test_who_is_asked_to_stop_stops_whatever_the_client_makes_of_it(
 async def test_a_retry_queue_that_is_gone_ends_the_session(amqp_url: str, management: Management) -> None:
     """The history takes what is published to it, so the broker says that all is well."""
     settings = Settings(amqp_url=amqp_url)
-    async with open_door(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
         await door.consume()
         assert await door.is_consuming()
         management.delete_queue("stock.retry.1")
-        with pytest.raises(BrokerTrouble):
+        with pytest.raises(BrokerUnavailable):
             await door.is_consuming()
 
 
@@ -124,7 +124,7 @@ async def test_a_connection_lost_before_its_channel_is_opened_is_trouble_and_no_
     async with connected(Settings(amqp_url=amqp_url), "test") as connection:
         assert connection.transport is not None
         await connection.transport.connection.close()
-        with pytest.raises(BrokerTrouble):
+        with pytest.raises(BrokerUnavailable):
             await in_time(connection.channel())
 
 
@@ -158,7 +158,7 @@ def test_a_file_locked_by_another_when_a_worker_starts_is_waited_for_and_not_ref
     world.work("stock")
     with contextlib.closing(sqlite3.connect(tmp_path / "world" / "stock.sqlite3", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(DatabaseTrouble, match="locked"):
+        with pytest.raises(DatabaseUnavailable, match="locked"):
             open_database(SERVICES["stock"], world.settings)
         other.execute("ROLLBACK")
     open_database(SERVICES["stock"], world.settings).close()

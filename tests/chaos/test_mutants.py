@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from choregraphie import DatabaseTrouble
+from choregraphie import DatabaseUnavailable
 from choregraphie.failpoints import Place
-from choregraphie.storage.store import Ledger
+from choregraphie.storage.store import Store
 from tests.chaos.judgement import WITHOUT_PROCESSES, judge
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.orders import CANCELLED, ORDERED, make
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from choregraphie.storage.invocation import Result, Work
+    from choregraphie.storage.invocation import Invocation, Result
 
 
 @pytest.fixture
@@ -91,17 +91,17 @@ def an_order_refused_before_there_is_anything_to_undo(world: World) -> None:
 
 def a_database_that_does_not_answer_at_first(world: World) -> None:
     order(world)
-    commit = Ledger.commit
-    refused: list[Sequence[Work]] = []
+    commit = Store.commit
+    refused: list[Sequence[Invocation]] = []
 
-    def troubled(self: Ledger, group: Sequence[Work], said: Iterable[str] = ()) -> list[Result]:
+    def troubled(self: Store, group: Sequence[Invocation], said: Iterable[str] = ()) -> list[Result]:
         if group and not refused:
             refused.append(group)
-            raise DatabaseTrouble("locked")
+            raise DatabaseUnavailable("locked")
         return commit(self, group, said)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Ledger, "commit", troubled)
+        patch.setattr(Store, "commit", troubled)
         world.work("stock")
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from choregraphie import Settings
 from choregraphie.application import declared_topology
-from choregraphie.broker import open_door
+from choregraphie.broker import open_session
 from contracts.choreography import CHOREOGRAPHY
 from services.notification import rules
 from services.notification.courrier import Maildir
@@ -36,7 +36,7 @@ async def test_a_letter_is_seen_in_the_stream_and_in_its_queue_and_when_it_is_se
     amqp_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(amqp_url=amqp_url)
-    async with open_door(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
         pass
     monkeypatch.setattr(recorder, "PATIENCE_SECONDS", 0.5)
     assert recorder.read_stream(amqp_url, idle_seconds=0.2) == ()

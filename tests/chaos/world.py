@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from choregraphie import Settings
 from choregraphie.application import declared_topology
 from choregraphie.failpoints import Place, watched
-from choregraphie.pipeline.context import Tools
+from choregraphie.pipeline.context import WorkerContext
 from choregraphie.pipeline.pipeline import Pipeline
 from choregraphie.storage.database import open_database
-from choregraphie.storage.store import Ledger, Terms
+from choregraphie.storage.store import Store, StoreLimits
 from contracts.choreography import CHOREOGRAPHY
 from services.application import SERVICES
 from tests.chaos.books import Books, read_books
@@ -106,12 +106,12 @@ class World:
     async def _work(self, name: str, settings: Settings, idle_seconds: float | None) -> None:
         service = SERVICES[name]
         database = open_database(service, settings)
-        books = Ledger(service, database, Terms.of(settings), lambda: dt.datetime.now(dt.UTC))
+        books = Store(service, database, StoreLimits.of(settings), lambda: dt.datetime.now(dt.UTC))
         outside: Any = service.outside(settings) if service.outside else contextlib.nullcontext()
         door = ModelDoor(self.broker, name)
         try:
             async with outside as opened, asyncio.timeout(LONGEST_SECONDS):
-                tools = Tools(books, settings, self._thread, opened, lambda: dt.datetime.now(dt.UTC))
+                tools = WorkerContext(books, settings, self._thread, opened, lambda: dt.datetime.now(dt.UTC))
                 await _session(tools, door, idle_seconds)
         except BaseExceptionGroup as group:
             if group.subgroup(PowerCut) is None:
@@ -121,7 +121,7 @@ class World:
             database.close()
 
 
-async def _session(tools: Tools, door: ModelDoor, idle_seconds: float | None) -> None:
+async def _session(tools: WorkerContext, door: ModelDoor, idle_seconds: float | None) -> None:
     stopping = asyncio.Event()
     running = asyncio.create_task(Pipeline(tools, door, stopping).run())
     idle = 0

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from choregraphie.prover import Rule
-from choregraphie.saga.choreography import Choreography, Reaction, Step, Timed
+from choregraphie.saga.choreography import Choreography, Deadline, Reaction, Step
 from contracts.choreography import CHOREOGRAPHY
 from contracts.client import CommandeInitiee
 from contracts.commande import CommandeAnnulee, CommandeCreee
@@ -73,14 +73,14 @@ def _run() -> Iterator[Broken]:
     yield Broken(
         "a clock that waits for the payment",
         Rule.DEADLINE,
-        replace(CHOREOGRAPHY, timed=(Timed("commande", (CommandeAnnulee,), after=(PaiementEffectue,)),)),
+        replace(CHOREOGRAPHY, timed=(Deadline("commande", (CommandeAnnulee,), after=(PaiementEffectue,)),)),
         "no clock of its own",
         2,
     )
     yield Broken(
         "a clock that only the order itself starts",
         Rule.DEADLINE,
-        replace(CHOREOGRAPHY, timed=(Timed("commande", (CommandeAnnulee,), after=(CommandeInitiee,)),)),
+        replace(CHOREOGRAPHY, timed=(Deadline("commande", (CommandeAnnulee,), after=(CommandeInitiee,)),)),
         "no clock of its own",
         3,
     )

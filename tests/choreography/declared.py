@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from choregraphie.prover import Rule
-from choregraphie.saga.choreography import Choreography, Reaction, Timed
+from choregraphie.saga.choreography import Choreography, Deadline, Reaction
 from contracts.choreography import CHOREOGRAPHY
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 from contracts.commande import CommandeAnnulee, CommandeCreee
@@ -181,7 +181,7 @@ def _unheeded() -> Iterator[Broken]:
     yield Broken(
         "a clock that creates",
         Rule.DECIDES,
-        replace(CHOREOGRAPHY, timed=(Timed("commande", (CommandeCreee,), after=(CommandeInitiee,)),)),
+        replace(CHOREOGRAPHY, timed=(Deadline("commande", (CommandeCreee,), after=(CommandeInitiee,)),)),
         "that time has passed can only cancel",
         0,
     )
@@ -189,7 +189,8 @@ def _unheeded() -> Iterator[Broken]:
         "a clock that says another's event",
         Rule.SENDER,
         replace(
-            CHOREOGRAPHY, timed=(*CHOREOGRAPHY.timed, Timed("stock", (PaiementEchoue,), after=(CommandeInitiee,)))
+            CHOREOGRAPHY,
+            timed=(*CHOREOGRAPHY.timed, Deadline("stock", (PaiementEchoue,), after=(CommandeInitiee,))),
         ),
         "the clock of stock says paiement.echoue, which is paiement's to say",
         0,

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from choregraphie.prover import Rule, TooLarge, as_data, as_text, prove
-from choregraphie.prover.state_space import Run, Runs, explore
+from choregraphie.prover.state_space import Run, StateSpace, explore
 from choregraphie.prover.trace_text import sentence
-from choregraphie.prover.transitions import Doing, Move, State
+from choregraphie.prover.transitions import Doing, State, Transition
 from choregraphie.saga.choreography import Choreography
 from contracts.choreography import CHOREOGRAPHY
 from contracts.commande import CommandeAnnulee
@@ -19,7 +19,7 @@ from tests.choreography.declared import Broken
 
 
 @pytest.fixture(scope="module")
-def runs() -> Runs:
+def runs() -> StateSpace:
     return explore(CHOREOGRAPHY)
 
 
@@ -75,7 +75,7 @@ def test_a_counter_example_reads_like_a_story() -> None:
     ]
 
 
-def test_a_run_begins_with_the_order_and_every_move_follows_from_one_before(runs: Runs) -> None:
+def test_a_run_begins_with_the_order_and_every_move_follows_from_one_before(runs: StateSpace) -> None:
     for state in list(runs.states)[::37]:
         run = runs.to(state)
         said = {run[0].says}
@@ -84,24 +84,24 @@ def test_a_run_begins_with_the_order_and_every_move_follows_from_one_before(runs
             said.add(move.says)
 
 
-def test_no_state_is_reached_faster_than_its_shortest_run(runs: Runs) -> None:
+def test_no_state_is_reached_faster_than_its_shortest_run(runs: StateSpace) -> None:
     lengths = {state: len(runs.to(state)) for state in runs.states}
     for state, length in list(lengths.items())[::11]:
         assert all(lengths[after] <= length + 1 for _, after in runs.model.moves(state))
 
 
-def test_a_cancellation_may_overtake_its_cause(runs: Runs) -> None:
+def test_a_cancellation_may_overtake_its_cause(runs: StateSpace) -> None:
     """The late step finds the tombstone and does nothing."""
     assert any(move.doing is Doing.SKIPS and move.service == "paiement" for run in _ends(runs) for move in run)
 
 
-def test_a_step_may_give_up_long_after_the_deadline(runs: Runs) -> None:
+def test_a_step_may_give_up_long_after_the_deadline(runs: StateSpace) -> None:
     struck = [state for state in runs.states if state.struck]
     moves = [move for state in struck for move, _ in runs.model.moves(state)]
     assert {move.service for move in moves if move.doing is Doing.GIVES_UP} == {"stock", "paiement"}
 
 
-def test_a_step_that_gave_up_counts_as_perhaps_carried_out(runs: Runs) -> None:
+def test_a_step_that_gave_up_counts_as_perhaps_carried_out(runs: StateSpace) -> None:
     """Its call may have reached the outside, so it must be undone like one that was."""
     reaction = CHOREOGRAPHY.reaction("paiement", "stock.reserve")
     assert reaction is not None
@@ -110,7 +110,7 @@ def test_a_step_that_gave_up_counts_as_perhaps_carried_out(runs: Runs) -> None:
     assert all(after.carried & runs.model.bits([reaction]) for after in gave_up)
 
 
-def test_an_order_is_created_and_cancelled_at_most_once(runs: Runs) -> None:
+def test_an_order_is_created_and_cancelled_at_most_once(runs: StateSpace) -> None:
     for run in _ends(runs):
         said = [move.says for move in run]
         assert said.count(CHOREOGRAPHY.created) <= 1
@@ -137,15 +137,15 @@ def test_more_runs_than_can_be_walked_through_are_one_clear_line() -> None:
         explore(CHOREOGRAPHY, most=100)
 
 
-def test_what_a_person_must_look_at_is_an_end(runs: Runs) -> None:
-    moves: set[Move] = {move for run in _ends(runs) for move in run}
+def test_what_a_person_must_look_at_is_an_end(runs: StateSpace) -> None:
+    moves: set[Transition] = {move for run in _ends(runs) for move in run}
     silent = {move.hears for move in moves if move.doing is Doing.SET_ASIDE}
     assert CommandeAnnulee in silent
 
 
-def _ends(runs: Runs) -> list[Run]:
+def _ends(runs: StateSpace) -> list[Run]:
     return [runs.to(state) for state in runs.ends]
 
 
-def _gives_up(move: Move, service: str) -> bool:
+def _gives_up(move: Transition, service: str) -> bool:
     return move.service == service and move.doing is Doing.GIVES_UP

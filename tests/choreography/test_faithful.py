@@ -12,10 +12,10 @@ import pytest
 
 from choregraphie import Settings
 from choregraphie.prover.state_space import explore
-from choregraphie.prover.transitions import Doing, Model, Move, State
+from choregraphie.prover.transitions import Doing, Model, State, Transition
 from choregraphie.saga.choreography import EventClass
-from choregraphie.saga.envelope import Said
-from choregraphie.testing import Desk, open_desk
+from choregraphie.saga.envelope import Event
+from choregraphie.testing import ServiceHarness, open_harness
 from contracts.choreography import CHOREOGRAPHY
 from services.application import SERVICES
 from tests.support.facts import demande, initiee
@@ -46,32 +46,32 @@ class Outside:
 
 
 @pytest.fixture(scope="module")
-def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Desk]]:
+def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ServiceHarness]]:
     catalogue = tmp_path_factory.mktemp("walks") / "catalogue.toml"
     catalogue.write_text(CATALOGUE, encoding="utf-8")
     settings = Settings(database_url="sqlite:///:memory:", catalogue=catalogue)
     with ExitStack() as stack:
-        yield {s.name: stack.enter_context(open_desk(s, settings, Outside())) for s in SERVICES.values()}
+        yield {s.name: stack.enter_context(open_harness(s, settings, Outside())) for s in SERVICES.values()}
 
 
 class Walk:
     """One order: what has really been said about it, and where the model thinks that it stands."""
 
-    def __init__(self, desks: dict[str, Desk], dice: random.Random, number: int) -> None:
+    def __init__(self, desks: dict[str, ServiceHarness], dice: random.Random, number: int) -> None:
         self.desks, self.dice = desks, dice
         order = f"CMD-{number:04}"
         client = dice.choice(("CLIENT-123", "CLIENT-123", "CLIENT-666", "CLIENT-000"))
         produit = dice.choice(("PROD-456", "PROD-456", "PROD-456", "PROD-000"))
-        self.from_client: dict[EventClass, Said] = {
+        self.from_client: dict[EventClass, Event] = {
             CHOREOGRAPHY.starts: initiee(order, client_id=client, produit_id=produit),
             CHOREOGRAPHY.cancel_asked: demande(order),
         }
-        self.said: dict[EventClass, Said] = {}
+        self.said: dict[EventClass, Event] = {}
         self.model = Model(CHOREOGRAPHY)
         _, self.state = self.model.begin()
         self.said[CHOREOGRAPHY.starts] = self.from_client[CHOREOGRAPHY.starts]
 
-    def to_its_end(self) -> Iterator[Move]:
+    def to_its_end(self) -> Iterator[Transition]:
         while not self.model.quiet(self.state) or self.dice.random() < 0.3:
             moves = [(m, after) for m, after in self.model.moves(self.state) if m.doing not in GIVEN_UP]
             if not moves:
@@ -80,7 +80,7 @@ class Walk:
             said = self._really(wanted)
             yield self._follow(wanted, said, moves)
 
-    def _really(self, wanted: Move) -> list[Said]:
+    def _really(self, wanted: Transition) -> list[Event]:
         """Let it happen: the client speaks, the clock strikes, or a service hears."""
         if wanted.service == "client":
             assert wanted.says is not None
@@ -89,7 +89,7 @@ class Walk:
             return self.desks[wanted.service].tick(seconds=901)
         return self.desks[wanted.service].hear(self.said[wanted.hears])
 
-    def _follow(self, wanted: Move, said: list[Said], moves: list[tuple[Move, State]]) -> Move:
+    def _follow(self, wanted: Transition, said: list[Event], moves: list[tuple[Transition, State]]) -> Transition:
         for event in said:
             self.said.setdefault(type(event), event)
         answer = type(said[0]) if said else None
@@ -103,20 +103,22 @@ class Walk:
         )
 
 
-def without_give_ups() -> set[Move]:
+def without_give_ups() -> set[Transition]:
     runs = explore(CHOREOGRAPHY)
     alive: Callable[[State], bool] = lambda state: not state.dead  # noqa: E731
     moves = (move for state in filter(alive, runs.states) for move, _ in runs.model.moves(state))
     return {move for move in moves if move.doing not in GIVEN_UP}
 
 
-def test_whatever_the_services_say_is_a_move_of_the_model_and_the_other_way_round(desks: dict[str, Desk]) -> None:
+def test_whatever_the_services_say_is_a_move_of_the_model_and_the_other_way_round(
+    desks: dict[str, ServiceHarness],
+) -> None:
     dice = random.Random(1)
     seen = {move for n in range(WALKS) for move in Walk(desks, dice, n).to_its_end()}
     assert without_give_ups() - seen == set()
 
 
-def test_what_was_walked_left_the_books_in_order(desks: dict[str, Desk]) -> None:
+def test_what_was_walked_left_the_books_in_order(desks: dict[str, ServiceHarness]) -> None:
     """Every order has ended: nothing is held, and money was kept for exactly the orders that stand."""
     commandes = desks["commande"].inspect()["commandes"]
     assert commandes["en_attente"] == 0

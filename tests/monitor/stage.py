@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-from choregraphie import BrokerTrouble
+from choregraphie import BrokerUnavailable
 from choregraphie.messaging import HistoryEntry, QueueCount
 from choregraphie.saga.envelope import wrap
 from choregraphie.saga.topology import HISTORY, REASON_HEADER, dlx, events, retry
@@ -136,7 +136,7 @@ class Stream:
         @asynccontextmanager
         async def opened() -> AsyncIterator[Stream]:
             if self.away:
-                raise BrokerTrouble("connection refused")
+                raise BrokerUnavailable("connection refused")
             self.sessions += 1
             yield self
 
@@ -148,7 +148,7 @@ class Stream:
         pauses = self.pauses
         while True:
             if self.away:
-                raise BrokerTrouble("the channel was closed")
+                raise BrokerUnavailable("the channel was closed")
             if pauses:
                 pauses -= 1
                 await asyncio.sleep(self.idle_seconds)

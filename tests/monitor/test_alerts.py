@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from saga_monitor.alerting.rules import ALL_KINDS, Alert, Status, judged, standing
-from saga_monitor.alerting.store import AlertBook
+from saga_monitor.alerting.store import AlertStore
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.monitor.stage import START
 
@@ -33,14 +33,14 @@ def alerts(*anomalies: Anomaly, now: dt.datetime = START) -> dict[str, Alert]:
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[AlertBook]:
-    book = AlertBook(tmp_path / "monitor.sqlite3")
+def book(tmp_path: Path) -> Iterator[AlertStore]:
+    book = AlertStore(tmp_path / "monitor.sqlite3")
     yield book
     book.close()
 
 
 def told(
-    book: AlertBook, found: dict[str, Alert], now: dt.datetime, kinds: Collection[str] = ALL_KINDS
+    book: AlertStore, found: dict[str, Alert], now: dt.datetime, kinds: Collection[str] = ALL_KINDS
 ) -> list[tuple[str, str]]:
     return [(notice.status, notice.alert.key) for notice in book.update(found, now, HOUR, kinds)]
 
@@ -70,7 +70,7 @@ def test_a_contradiction_never_ends_and_fades() -> None:
     assert not alerts(for_ever, now=START + 25 * HOUR)
 
 
-def test_an_alert_is_opened_once_repeated_seldom_and_closed_when_over(book: AlertBook) -> None:
+def test_an_alert_is_opened_once_repeated_seldom_and_closed_when_over(book: AlertStore) -> None:
     found = alerts(anomaly())
     key = "stuck/stock/held"
     assert told(book, found, START) == [(Status.OPENED, key)]
@@ -82,7 +82,7 @@ def test_an_alert_is_opened_once_repeated_seldom_and_closed_when_over(book: Aler
     assert told(book, found, START + 2 * HOUR) == [(Status.OPENED, key)]
 
 
-def test_what_flickers_is_neither_closed_nor_opened_again(book: AlertBook) -> None:
+def test_what_flickers_is_neither_closed_nor_opened_again(book: AlertStore) -> None:
     found = alerts(anomaly())
     told(book, found, START)
     for second in (10, 20, 25):
@@ -90,17 +90,17 @@ def test_what_flickers_is_neither_closed_nor_opened_again(book: AlertBook) -> No
     assert told(book, found, START + dt.timedelta(seconds=29)) == []
 
 
-def test_a_restart_and_a_second_monitor_tell_nobody_twice(book: AlertBook, tmp_path: Path) -> None:
+def test_a_restart_and_a_second_monitor_tell_nobody_twice(book: AlertStore, tmp_path: Path) -> None:
     found = alerts(anomaly())
     assert told(book, found, START)
     for _ in range(2):
-        other = AlertBook(tmp_path / "monitor.sqlite3")
+        other = AlertStore(tmp_path / "monitor.sqlite3")
         assert told(other, found, START + MINUTE) == []
         other.close()
     assert told(book, {}, START + 5 * MINUTE) == [(Status.CLOSED, "stuck/stock/held")]
 
 
-def test_one_order_that_became_a_thousand_is_told_again_at_once(book: AlertBook) -> None:
+def test_one_order_that_became_a_thousand_is_told_again_at_once(book: AlertStore) -> None:
     def grown(count: int) -> dict[str, Alert]:
         return alerts(*(anomaly(f"CMD-{n}") for n in range(count)))
 
@@ -112,7 +112,7 @@ def test_one_order_that_became_a_thousand_is_told_again_at_once(book: AlertBook)
     assert told(book, grown(1001), START + 62 * MINUTE) == [(Status.REPEATED, key)]
 
 
-def test_what_was_not_judged_is_neither_opened_nor_repeated_nor_closed(book: AlertBook) -> None:
+def test_what_was_not_judged_is_neither_opened_nor_repeated_nor_closed(book: AlertStore) -> None:
     stuck, contradiction = anomaly(), anomaly(kind=Kind.CONTRADICTION, reason="said_twice")
     told(book, alerts(stuck, contradiction), START)
     blind = judged(abreast=True, asked=False)
@@ -128,7 +128,7 @@ def test_by_a_monitor_that_is_behind_only_its_blindness_is_told() -> None:
     assert judged(abreast=False, asked=True) == {Kind.BLIND}
 
 
-def test_a_notice_keeps_its_id_from_the_opening_to_the_closing(book: AlertBook) -> None:
+def test_a_notice_keeps_its_id_from_the_opening_to_the_closing(book: AlertStore) -> None:
     (opened,) = book.update(alerts(anomaly()), START, HOUR)
     (closed,) = book.update({}, START + HOUR, HOUR)
     assert opened.as_json()["id"] == closed.as_json()["id"] == "stuck/stock/held@2024-11-22T18:47:00.000Z"

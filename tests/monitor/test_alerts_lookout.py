@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from choregraphie import Settings
 from choregraphie.messaging import QueueCount
 from saga_monitor.alerting import watcher as module
-from saga_monitor.alerting.notifiers import Receivers
-from saga_monitor.alerting.watcher import Lookout, look_out
+from saga_monitor.alerting.notifiers import Notifiers
+from saga_monitor.alerting.watcher import AlertWatcher, look_out
 from saga_monitor.projection import schema
 from tests.monitor.stage import HELD, START
 from tests.monitor.test_anomalies import broker
@@ -24,7 +24,7 @@ from tests.runtime.test_telemetry import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from saga_monitor.records.broker_status import Facts
+    from saga_monitor.records.broker_status import BrokerStatus
     from tests.monitor.conftest import Monitor
     from tests.monitor.stage import Stream
 
@@ -39,7 +39,7 @@ async def test_a_fault_in_judging_is_said_and_the_next_look_judges(
 ) -> None:
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
-    watching = Lookout(settings(monitor), Receivers([]))
+    watching = AlertWatcher(settings(monitor), Notifiers([]))
     with capture_logs() as logs, monkeypatch.context() as broken:
         broken.setattr(module, "anomalies_of", lambda *_: 1 / 0)
         await watching.look(None)
@@ -56,7 +56,7 @@ async def test_a_file_that_is_locked_for_too_long_is_said_and_tried_again(
     monkeypatch.setattr(schema, "BUSY_SECONDS", 0.1)
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
-    watching = Lookout(settings(monitor), Receivers([]))
+    watching = AlertWatcher(settings(monitor), Notifiers([]))
     other = sqlite3.connect(monitor.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with capture_logs() as logs:
@@ -84,13 +84,15 @@ class Days:
 
     def __init__(self, monitor: Monitor) -> None:
         self.monitor, self.now = monitor, START + dt.timedelta(minutes=5)
-        self.lookout = Lookout(settings(monitor), Receivers([]))
+        self.lookout = AlertWatcher(settings(monitor), Notifiers([]))
 
     async def hear(self, stream: Stream) -> None:
         await self.monitor.hear(stream)
         self.monitor.store.caught_up(self.now)
 
-    async def look(self, answers: Facts | None, *, after_seconds: int = 10, abreast: bool = True) -> list[str]:
+    async def look(
+        self, answers: BrokerStatus | None, *, after_seconds: int = 10, abreast: bool = True
+    ) -> list[str]:
         self.now += dt.timedelta(seconds=after_seconds)
         if abreast:
             self.monitor.store.caught_up(self.now)

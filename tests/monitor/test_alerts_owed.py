@@ -11,9 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from saga_monitor.alerting import notifiers
-from saga_monitor.alerting.notifiers import Receivers, Webhook
+from saga_monitor.alerting.notifiers import Notifiers, Webhook
 from saga_monitor.alerting.rules import Alert, Notice, Status, standing
-from saga_monitor.alerting.store import TAKEN_WITHIN, AlertBook
+from saga_monitor.alerting.store import TAKEN_WITHIN, AlertStore
 from tests.monitor.stage import START
 from tests.monitor.test_alerts_receivers import Hook, anomaly, until
 
@@ -29,17 +29,17 @@ def found() -> dict[str, Alert]:
     return standing([anomaly("held")], START)
 
 
-def owed(book: AlertBook, now: dt.datetime, *taken: tuple[str, Notice]) -> list[tuple[str, str, str]]:
+def owed(book: AlertStore, now: dt.datetime, *taken: tuple[str, Notice]) -> list[tuple[str, str, str]]:
     return [(name, notice.status, notice.id) for name, notice in book.owed(taken, now)]
 
 
 def test_a_notice_is_owed_until_it_is_taken_through_every_restart(tmp_path: Path) -> None:
     """As after a kill between noting and telling: the next monitor tells it, under the same id."""
     path, names = tmp_path / "monitor.sqlite3", ["webhook", "apprise"]
-    killed = AlertBook(path, names)
+    killed = AlertStore(path, names)
     (opened,) = killed.update(found(), START, HOUR)
     killed.close()
-    book = AlertBook(path, names)
+    book = AlertStore(path, names)
     assert owed(book, START + MINUTE, ("apprise", opened)) == []
     assert owed(book, START + 5 * MINUTE) == [("webhook", "opened", opened.id)]
     assert owed(book, START + 6 * MINUTE) == []
@@ -50,7 +50,7 @@ def test_a_notice_is_owed_until_it_is_taken_through_every_restart(tmp_path: Path
 
 
 def test_a_closing_is_owed_too_though_the_alert_be_open_again(tmp_path: Path) -> None:
-    book = AlertBook(tmp_path / "monitor.sqlite3", ["webhook"])
+    book = AlertStore(tmp_path / "monitor.sqlite3", ["webhook"])
     (opened,) = book.update(found(), START, HOUR)
     (closed,) = book.update({}, START + MINUTE, HOUR)
     (again,) = book.update(found(), START + 2 * MINUTE, HOUR)
@@ -82,8 +82,8 @@ async def test_what_was_dropped_is_told_again_to_whoever_dropped_it_and_nobody_e
     server = await asyncio.start_server(hook.answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     async with server, httpx.AsyncClient() as client:
-        both = Receivers([Webhook(url, client), quick])
-        book = AlertBook(tmp_path / "monitor.sqlite3", both.names)
+        both = Notifiers([Webhook(url, client), quick])
+        book = AlertStore(tmp_path / "monitor.sqlite3", both.names)
         running = asyncio.create_task(both.run())
         with capture_logs() as logs:
             both.tell(book.update(found(), START, HOUR))

@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 
 from choregraphie import BadSetting, Settings
 from saga_monitor.alerting import notifiers
-from saga_monitor.alerting.notifiers import WAITING_AT_MOST, Apprise, Receivers, open_receivers
+from saga_monitor.alerting.notifiers import WAITING_AT_MOST, Apprise, Notifiers, open_notifiers
 from saga_monitor.alerting.rules import standing
-from saga_monitor.alerting.store import AlertBook
+from saga_monitor.alerting.store import AlertStore
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.monitor.stage import START
 
@@ -33,8 +33,8 @@ APPRISES_OWN = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[AlertBook]:
-    book = AlertBook(tmp_path / "monitor.sqlite3")
+def book(tmp_path: Path) -> Iterator[AlertStore]:
+    book = AlertStore(tmp_path / "monitor.sqlite3")
     yield book
     book.close()
 
@@ -74,12 +74,12 @@ class Hook:
 @asynccontextmanager
 async def hooked(
     behave: Callable[[int], int | float | None], **settings: Any
-) -> AsyncIterator[tuple[Hook, Receivers]]:
+) -> AsyncIterator[tuple[Hook, Notifiers]]:
     hook = Hook(behave)
     server = await asyncio.start_server(hook.answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     url = f"http://127.0.0.1:{port}/secret-token"
-    async with server, open_receivers(Settings(alert_webhook=url, **settings)) as opened:
+    async with server, open_notifiers(Settings(alert_webhook=url, **settings)) as opened:
         running = asyncio.create_task(opened.run())
         yield hook, opened
         running.cancel()
@@ -91,7 +91,7 @@ def no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifiers, "backoff", lambda _: 0.01)
 
 
-def notices(book: AlertBook, count: int = 1) -> Sequence[Notice]:
+def notices(book: AlertStore, count: int = 1) -> Sequence[Notice]:
     return book.update(standing((anomaly(f"r{n}") for n in range(count)), START), START, HOUR)
 
 
@@ -101,7 +101,7 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_webhook_is_posted_json_and_the_log_says_it_too(book: AlertBook) -> None:
+async def test_a_webhook_is_posted_json_and_the_log_says_it_too(book: AlertStore) -> None:
     with capture_logs() as logs:
         async with hooked(lambda _: 204) as (hook, opened):
             opened.tell(notices(book))
@@ -113,7 +113,7 @@ async def test_a_webhook_is_posted_json_and_the_log_says_it_too(book: AlertBook)
 
 
 @pytest.mark.parametrize("flaw", [500, 429, None])
-async def test_a_flaky_webhook_is_asked_again_until_it_takes_it(book: AlertBook, flaw: int | None) -> None:
+async def test_a_flaky_webhook_is_asked_again_until_it_takes_it(book: AlertStore, flaw: int | None) -> None:
     async with hooked(lambda asked: flaw if asked < 4 else 200) as (hook, opened):
         opened.tell(notices(book))
         await until(lambda: opened.counts["webhook", "told"] == 1)
@@ -122,7 +122,7 @@ async def test_a_flaky_webhook_is_asked_again_until_it_takes_it(book: AlertBook,
 
 
 @pytest.mark.parametrize(("status", "tries"), [(500, 5), (404, 1), (301, 1)])
-async def test_a_notice_that_is_never_taken_is_dropped_and_said(book: AlertBook, status: int, tries: int) -> None:
+async def test_a_notice_that_is_never_taken_is_dropped_and_said(book: AlertStore, status: int, tries: int) -> None:
     with capture_logs() as logs:
         async with hooked(lambda _: status) as (hook, opened):
             opened.tell(notices(book))
@@ -133,7 +133,7 @@ async def test_a_notice_that_is_never_taken_is_dropped_and_said(book: AlertBook,
     assert "secret-token" not in repr(logs)
 
 
-async def test_what_waits_in_a_lane_is_not_put_there_again(book: AlertBook) -> None:
+async def test_what_waits_in_a_lane_is_not_put_there_again(book: AlertStore) -> None:
     async with hooked(lambda _: 200) as (hook, opened):
         told = notices(book)
         opened.tell(told)
@@ -143,7 +143,7 @@ async def test_what_waits_in_a_lane_is_not_put_there_again(book: AlertBook) -> N
 
 
 async def test_a_receiver_that_never_answers_slows_nobody_and_its_queue_is_bounded(
-    book: AlertBook, monkeypatch: pytest.MonkeyPatch
+    book: AlertStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifiers, "PATIENCE_SECONDS", 0.2)
     monkeypatch.setattr(notifiers, "TRIES", 1)
@@ -156,7 +156,7 @@ async def test_a_receiver_that_never_answers_slows_nobody_and_its_queue_is_bound
         assert hook.asked >= 2
 
 
-async def test_a_slow_receiver_does_not_keep_another_waiting(book: AlertBook, tmp_path: Path) -> None:
+async def test_a_slow_receiver_does_not_keep_another_waiting(book: AlertStore, tmp_path: Path) -> None:
     class Quick:
         name = "quick"
 
@@ -169,7 +169,7 @@ async def test_a_slow_receiver_does_not_keep_another_waiting(book: AlertBook, tm
         async def tell(self, notice: Notice) -> None:
             await asyncio.sleep(60)
 
-    both = Receivers([Stuck(), Quick()])
+    both = Notifiers([Stuck(), Quick()])
     running = asyncio.create_task(both.run())
     both.tell(notices(book, 20))
     await until(lambda: both.counts["quick", "told"] == 20)
@@ -177,21 +177,21 @@ async def test_a_slow_receiver_does_not_keep_another_waiting(book: AlertBook, tm
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_what_waits_at_the_end_is_still_told(book: AlertBook) -> None:
+async def test_what_waits_at_the_end_is_still_told(book: AlertStore) -> None:
     async with hooked(lambda _: 200) as (hook, opened):
         opened.tell(notices(book, 5))
         await opened.finish()
         assert len(hook.taken) == 5
 
 
-async def test_a_plugin_that_raises_costs_its_own_notices_alone(book: AlertBook) -> None:
+async def test_a_plugin_that_raises_costs_its_own_notices_alone(book: AlertStore) -> None:
     class Broken:
         name = "broken"
 
         async def tell(self, notice: Notice) -> None:
             raise KeyError(notice)
 
-    alone = Receivers([Broken()])
+    alone = Notifiers([Broken()])
     running = asyncio.create_task(alone.run())
     alone.tell(notices(book, 2))
     await until(lambda: alone.counts["broken", "dropped"] == 2)
@@ -201,7 +201,7 @@ async def test_a_plugin_that_raises_costs_its_own_notices_alone(book: AlertBook)
 
 
 @APPRISES_OWN
-async def test_apprise_carries_it_anywhere(book: AlertBook) -> None:
+async def test_apprise_carries_it_anywhere(book: AlertStore) -> None:
     hook = Hook(lambda _: 200)
     server = await asyncio.start_server(hook.answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -224,10 +224,10 @@ async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.close()
 
 
-async def test_a_webhook_whose_answer_has_no_end_has_taken_it(book: AlertBook) -> None:
+async def test_a_webhook_whose_answer_has_no_end_has_taken_it(book: AlertStore) -> None:
     server = await asyncio.start_server(endless, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    async with server, open_receivers(Settings(alert_webhook=url)) as opened:
+    async with server, open_notifiers(Settings(alert_webhook=url)) as opened:
         running = asyncio.create_task(opened.run())
         opened.tell(notices(book))
         await until(lambda: opened.counts["webhook", "told"] == 1)
@@ -236,7 +236,9 @@ async def test_a_webhook_whose_answer_has_no_end_has_taken_it(book: AlertBook) -
 
 
 @APPRISES_OWN
-async def test_an_answer_to_apprise_that_has_no_end_is_given_up_and_nothing_is_left_of_it(book: AlertBook) -> None:
+async def test_an_answer_to_apprise_that_has_no_end_is_given_up_and_nothing_is_left_of_it(
+    book: AlertStore,
+) -> None:
     open_now: set[asyncio.Task[Any] | None] = set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -264,5 +266,5 @@ async def test_without_the_extra_it_is_one_line_that_names_it(monkeypatch: pytes
 @APPRISES_OWN
 async def test_an_address_that_apprise_does_not_know_is_one_line_without_it() -> None:
     with pytest.raises(BadSetting, match=r"^SAGA_ALERT_APPRISE: address number 2 is none that Apprise knows$"):
-        async with open_receivers(Settings(alert_apprise="json://127.0.0.1 nonsense:secret")):
+        async with open_notifiers(Settings(alert_apprise="json://127.0.0.1 nonsense:secret")):
             pass

@@ -11,7 +11,7 @@ from choregraphie.messaging import QueueCount
 from choregraphie.saga.topology import ATTEMPT_HEADER, DETAIL_HEADER, NEXT_HEADER, dlq, inbox
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind, Terms, anomalies_of, anomalies_of_order, as_json
-from saga_monitor.records.broker_status import Facts, facts
+from saga_monitor.records.broker_status import BrokerStatus, facts
 from tests.monitor.conftest import SOON
 from tests.monitor.stage import (
     CONFIRMED,
@@ -38,14 +38,14 @@ LATER = START + dt.timedelta(seconds=100)
 WELL = {name(s): QueueCount(0, 1 if name is inbox else 0) for s in CHOREOGRAPHY.services for name in (inbox, dlq)}
 
 
-def broker(**queues: QueueCount | None) -> Facts:
+def broker(**queues: QueueCount | None) -> BrokerStatus:
     """A broker that is well but for these queues: `stock_inbox=QueueCount(…)`, None where it is missing."""
     named = {name.replace("_", "."): count for name, count in queues.items()}
-    return Facts(LATER, {name: count for name, count in (WELL | named).items() if count is not None})
+    return BrokerStatus(LATER, {name: count for name, count in (WELL | named).items() if count is not None})
 
 
 async def wrong(
-    monitor: Monitor, stream: Stream, facts: Facts | None = None, now: dt.datetime = LATER
+    monitor: Monitor, stream: Stream, facts: BrokerStatus | None = None, now: dt.datetime = LATER
 ) -> list[Anomaly]:
     await monitor.hear(stream)
     return anomalies_of(monitor.queries, facts, now, TERMS)
@@ -78,7 +78,7 @@ async def test_an_order_in_time_is_not_stuck(monitor: Monitor, stream: Stream) -
     ],
 )
 async def test_a_stuck_order_says_why(
-    monitor: Monitor, stream: Stream, asked: Facts | None, reason: str, words: str
+    monitor: Monitor, stream: Stream, asked: BrokerStatus | None, reason: str, words: str
 ) -> None:
     stream.tell("CMD-1", HELD)
     (anomaly,) = await wrong(monitor, stream, asked)

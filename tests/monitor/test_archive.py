@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from saga_monitor.projection.queries import Event
+from saga_monitor.projection.queries import RecordedEvent
 from saga_monitor.web import raw_events
 from tests.monitor.stage import HELD
 
@@ -24,7 +24,7 @@ async def test_a_visitor_s_time_at_the_stream_begins_with_his_turn(
     """The one before takes all that is allowed, and is told so; that is not the next one's fault."""
     monkeypatch.setattr(raw_events, "SECONDS", 0.2)
     stream.tell("CMD-1", HELD)
-    event = Event("CMD-1/commande.initiee", "commande.initiee", "/clients/boutique", None, None, 0, None)
+    event = RecordedEvent("CMD-1/commande.initiee", "commande.initiee", "/clients/boutique", None, None, 0, None)
     slow = asyncio.Event()
 
     @contextlib.asynccontextmanager

@@ -10,11 +10,11 @@ import pytest
 from rich.cells import cell_len
 from textual.widgets import Static, Tree
 
-from saga_monitor.console.app import Board
+from saga_monitor.console.app import ConsoleApp
 from saga_monitor.console.rendering import cells, column_widths, short
 from saga_monitor.console.screens import OrderScreen
-from saga_monitor.console.snapshot import SPARKS, Camera, Rates
-from saga_monitor.console.status import Ear
+from saga_monitor.console.snapshot import SPARKS, Rates, SnapshotReader
+from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from saga_monitor.text.sanitize import printable
 from tests.monitor.stage import CONFIRMED, HELD, PAID, START, STORIES, Stream, said
@@ -30,14 +30,14 @@ HOSTILE = ["[bold red]x[/]", "[/]", "\u061c2J\u200fgnp", "é" * 90, ":smile:", "
 SIZES = [(80, 24), (120, 40), (200, 10), (40, 8)]
 
 
-def board(monitor: Monitor, *anomalies: Anomaly) -> Board:
-    ear = Ear(anomalies=anomalies, judged_at=dt.datetime.now(dt.UTC))
+def board(monitor: Monitor, *anomalies: Anomaly) -> ConsoleApp:
+    ear = ConsoleStatus(anomalies=anomalies, judged_at=dt.datetime.now(dt.UTC))
     ear.link("live")
-    return Board(Camera(monitor.queries), ear)
+    return ConsoleApp(SnapshotReader(monitor.queries), ear)
 
 
 @asynccontextmanager
-async def on_terminal(app: Board, width: int, height: int) -> AsyncIterator[Pilot[None]]:
+async def on_terminal(app: ConsoleApp, width: int, height: int) -> AsyncIterator[Pilot[None]]:
     """The application on a terminal of that size, with its first picture."""
     async with app.run_test(size=(width, height)) as pilot:
         await pilot.pause()
@@ -45,7 +45,7 @@ async def on_terminal(app: Board, width: int, height: int) -> AsyncIterator[Pilo
         yield pilot
 
 
-def screen_of(app: Board) -> list[str]:
+def screen_of(app: ConsoleApp) -> list[str]:
     """The lines of the screen as a terminal has them."""
     return ["".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()]
 

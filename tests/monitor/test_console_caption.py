@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.console.app import Board
-from saga_monitor.console.snapshot import Camera
-from saga_monitor.console.status import Ear
+from saga_monitor.console.app import ConsoleApp
+from saga_monitor.console.snapshot import SnapshotReader
+from saga_monitor.console.status import ConsoleStatus
 from tests.monitor.stage import HELD
 from tests.monitor.test_console import SIZES, on_terminal, screen_of
 
@@ -24,7 +24,7 @@ async def test_a_caption_stands_above_everything_and_only_while_there_is_one(
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
     said_now = ["[bold]out of stock[/]: refused"]
-    app = Board(Camera(monitor.queries), Ear(), caption=lambda: said_now[0])
+    app = ConsoleApp(SnapshotReader(monitor.queries), ConsoleStatus(), caption=lambda: said_now[0])
     async with on_terminal(app, width, height) as pilot:
         assert "[bold]out of stock[/]: refused" in screen_of(app)[0]
         said_now[0] = ""

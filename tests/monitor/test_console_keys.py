@@ -19,13 +19,13 @@ from tests.monitor.test_live import channel, environment, tell
 from tests.monitor.test_terminal import terminal
 
 if TYPE_CHECKING:
-    from saga_monitor.console.app import Board
+    from saga_monitor.console.app import ConsoleApp
     from tests.monitor.conftest import Monitor
 
 __all__ = ["channel", "environment"]
 
 
-def listed(app: Board) -> list[str]:
+def listed(app: ConsoleApp) -> list[str]:
     return [str(app.board.get_row_at(row)[0]) for row in range(app.board.row_count)]
 
 

@@ -20,7 +20,7 @@ from tests.monitor.test_console import board, on_terminal, screen_of
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
-    from saga_monitor.console.app import Board
+    from saga_monitor.console.app import ConsoleApp
     from tests.monitor.conftest import Monitor
 
 
@@ -32,7 +32,7 @@ def now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-async def shown(app: Board, pilot: Pilot[None]) -> str:
+async def shown(app: ConsoleApp, pilot: Pilot[None]) -> str:
     """The screen after the next tick."""
     app.redraw()
     await pilot.pause()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from choregraphie import BrokerTrouble
+from choregraphie import BrokerUnavailable
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.projection.gaps import Gap, Loss, standing_gaps
 from saga_monitor.records.parser import SaidEntry, read_entry
@@ -191,7 +191,7 @@ async def test_silence_forgets_nothing(stream: Stream, monitor: Monitor, monkeyp
     stream.tell("CMD-1", CONFIRMED)
     await monitor.hear(stream)
     stream.withheld = len(CONFIRMED)
-    with pytest.raises(BrokerTrouble):
+    with pytest.raises(BrokerUnavailable):
         await monitor.hear(stream)
     assert monitor.queries.totals(SOON).orders == 1
     stream.withheld = 0

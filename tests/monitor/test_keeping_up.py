@@ -13,7 +13,7 @@ import pytest
 from choregraphie import DatabaseRefused, read_settings
 from saga_monitor.console import anomaly_loop as judging
 from saga_monitor.console.anomaly_loop import judge
-from saga_monitor.console.status import Ear
+from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
 from saga_monitor.stream import maintenance
@@ -70,7 +70,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_a_file_locked_for_a_while_is_said_and_waited_for(stream: Stream, store: Store, path: Path) -> None:
-    ear, queries = Ear(), Queries(path, STUCK_AFTER)
+    ear, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
     stream.tell("CMD-1", HELD)
     async with beside(keep_up(stream.opening(), store, ear)):
         await until(lambda: ear.stands.word == "live")
@@ -84,12 +84,12 @@ async def test_a_file_locked_for_a_while_is_said_and_waited_for(stream: Stream, 
 
 async def test_a_file_locked_from_the_beginning_is_for_a_person(stream: Stream, store: Store, path: Path) -> None:
     with locked(path), pytest.raises(DatabaseRefused):
-        await keep_up(stream.opening(), store, Ear())
+        await keep_up(stream.opening(), store, ConsoleStatus())
 
 
 async def test_what_cannot_be_forgotten_now_is_forgotten_later(stream: Stream, store: Store, path: Path) -> None:
     stream.tell("CMD-1", CONFIRMED)
-    ear, queries = Ear(), Queries(path, STUCK_AFTER)
+    ear, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
     async with beside(keep_up(stream.opening(), store, ear)):
         await until(lambda: queries.last_offset() == len(CONFIRMED) - 1)
     with locked(path):
@@ -112,7 +112,7 @@ async def test_it_is_judged_when_the_reading_has_caught_up_and_not_before(
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
     settings = read_settings({"SAGA_MONITOR_DATABASE": str(monitor.path)})
-    stream.away, ear = away, Ear()
+    stream.away, ear = away, ConsoleStatus()
     async with beside(judge(stream.opening(), settings, ear)):
         ear.link("reading")
         await asyncio.sleep(0.1)
@@ -132,7 +132,7 @@ async def test_a_file_that_cannot_be_judged_is_a_notice(
     monkeypatch.setattr(judging, "READY_SECONDS", 0.01)
     monkeypatch.setattr(judging, "as_of", unreadable)
     settings = read_settings({"SAGA_MONITOR_DATABASE": str(monitor.path)})
-    ear = Ear()
+    ear = ConsoleStatus()
     async with beside(judge(stream.opening(), settings, ear)) as task:
         await until(lambda: bool(ear.news(dt.datetime.now(dt.UTC))))
         assert not task.done()
@@ -148,7 +148,7 @@ async def test_an_order_that_cannot_be_judged_does_not_end_the_console(
     monkeypatch.setattr(judging, "JUDGING_SECONDS", 0.01)
     monkeypatch.setattr(judging, "anomalies_of", puzzled)
     settings = read_settings({"SAGA_MONITOR_DATABASE": str(monitor.path)})
-    ear = Ear()
+    ear = ConsoleStatus()
     ear.link("live")
     monitor.store.caught_up(dt.datetime.now(dt.UTC))
     async with beside(judge(stream.opening(), settings, ear)) as task:

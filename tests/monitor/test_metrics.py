@@ -15,12 +15,12 @@ from choregraphie import Reason, Settings
 from choregraphie.messaging import QueueCount
 from choregraphie.saga.topology import HISTORY, dlq, inbox
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.alerting.notifiers import Receivers
-from saga_monitor.alerting.watcher import Lookout
+from saga_monitor.alerting.notifiers import Notifiers
+from saga_monitor.alerting.watcher import AlertWatcher
 from saga_monitor.diagnosis import case_queries
 from saga_monitor.diagnosis.lag import behind
 from saga_monitor.metrics import MetricsPage, exposition, registry
-from saga_monitor.records.broker_status import Facts
+from saga_monitor.records.broker_status import BrokerStatus
 from tests.monitor.stage import CONFIRMED, HELD, PLACED, STORIES, UNPAID, Line, said, undone
 from tests.monitor.test_anomalies import WELL
 
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def lookout(monitor: Monitor) -> Iterator[Lookout]:
+def lookout(monitor: Monitor) -> Iterator[AlertWatcher]:
     settings = Settings(monitor_database=monitor.path, stuck_after=60)
-    lookout = Lookout(settings, Receivers([]))
+    lookout = AlertWatcher(settings, Notifiers([]))
     yield lookout
     lookout.close()
 
 
-def facts(last_offset: int, **inboxes: QueueCount) -> Facts:
+def facts(last_offset: int, **inboxes: QueueCount) -> BrokerStatus:
     queues = WELL | {inbox(name): count for name, count in inboxes.items()} | {HISTORY: QueueCount(1, 1)}
-    return Facts(dt.datetime.now(dt.UTC), queues, last_offset)
+    return BrokerStatus(dt.datetime.now(dt.UTC), queues, last_offset)
 
 
-def scraped(monitor: Monitor, lookout: Lookout) -> dict[str, float]:
+def scraped(monitor: Monitor, lookout: AlertWatcher) -> dict[str, float]:
     """Every sample, as it is written."""
     text = exposition(registry(monitor.queries, lookout))[0].decode()
     found = {}
@@ -56,7 +56,7 @@ def scraped(monitor: Monitor, lookout: Lookout) -> dict[str, float]:
     return found
 
 
-async def test_what_was_heard_is_counted(monitor: Monitor, stream: Stream, lookout: Lookout) -> None:
+async def test_what_was_heard_is_counted(monitor: Monitor, stream: Stream, lookout: AlertWatcher) -> None:
     for number, story in enumerate(STORIES.values()):
         stream.tell(f"CMD-{number}", story)
     stream.tell("CMD-WAITS", HELD)
@@ -95,7 +95,7 @@ async def test_what_never_happened_is_nought_so_that_its_first_time_is_an_increa
         async def tell(self, notice: Notice) -> None:
             """Never asked to."""
 
-    watched = Lookout(Settings(monitor_database=monitor.path), Receivers([Hook()]))
+    watched = AlertWatcher(Settings(monitor_database=monitor.path), Notifiers([Hook()]))
     found = scraped(monitor, watched)
     watched.close()
     reasons = {*(reason.value for reason in Reason), "delivery_limit", "other"}
@@ -111,7 +111,9 @@ async def test_what_never_happened_is_nought_so_that_its_first_time_is_an_increa
     assert found["saga_events_total{type=commande.initiee}"] == 0
 
 
-async def test_durations_are_histograms_in_seconds(monitor: Monitor, stream: Stream, lookout: Lookout) -> None:
+async def test_durations_are_histograms_in_seconds(
+    monitor: Monitor, stream: Stream, lookout: AlertWatcher
+) -> None:
     stream.tell("CMD-1", CONFIRMED)
     stream.tell("CMD-2", [*PLACED, Line("stock.reserve", "commande.initiee", 7_000)])
     await monitor.hear(stream)
@@ -125,7 +127,7 @@ async def test_durations_are_histograms_in_seconds(monitor: Monitor, stream: Str
 
 
 async def test_counters_never_shrink_whatever_becomes_of_an_order(
-    monitor: Monitor, stream: Stream, lookout: Lookout
+    monitor: Monitor, stream: Stream, lookout: AlertWatcher
 ) -> None:
     before: dict[str, float] = {}
     for line in STORIES["cancelled after creation"]:
@@ -139,7 +141,7 @@ async def test_counters_never_shrink_whatever_becomes_of_an_order(
     assert before["saga_orders_started_total"] == 1
 
 
-async def test_the_look_outs_view_is_shown(monitor: Monitor, stream: Stream, lookout: Lookout) -> None:
+async def test_the_look_outs_view_is_shown(monitor: Monitor, stream: Stream, lookout: AlertWatcher) -> None:
     stream.tell("CMD-1", HELD)
     stream.tell("CMD-2", [*UNPAID, *undone("paiement.echoue")[:2]])
     await monitor.hear(stream)
@@ -157,7 +159,7 @@ async def test_the_look_outs_view_is_shown(monitor: Monitor, stream: Stream, loo
 
 
 async def test_the_view_is_counted_whole_though_some_are_looked_at(
-    monitor: Monitor, stream: Stream, lookout: Lookout, monkeypatch: pytest.MonkeyPatch
+    monitor: Monitor, stream: Stream, lookout: AlertWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(case_queries, "LOOKED_AT", 5)
     for number in range(20):
@@ -175,7 +177,7 @@ async def test_the_view_is_counted_whole_though_some_are_looked_at(
 
 
 async def test_an_order_that_waits_for_two_undoings_is_stuck_once(
-    monitor: Monitor, stream: Stream, lookout: Lookout
+    monitor: Monitor, stream: Stream, lookout: AlertWatcher
 ) -> None:
     stream.tell("CMD-1", [*UNPAID, *undone("paiement.echoue")[:1]])
     await monitor.hear(stream)
@@ -185,7 +187,9 @@ async def test_an_order_that_waits_for_two_undoings_is_stuck_once(
     assert sum(value for name, value in found.items() if name.startswith("saga_orders_stuck{")) == 1
 
 
-async def test_a_monitor_that_is_behind_judges_nothing(monitor: Monitor, stream: Stream, lookout: Lookout) -> None:
+async def test_a_monitor_that_is_behind_judges_nothing(
+    monitor: Monitor, stream: Stream, lookout: AlertWatcher
+) -> None:
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
     monitor.store.caught_up(dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5))
@@ -197,7 +201,7 @@ async def test_a_monitor_that_is_behind_judges_nothing(monitor: Monitor, stream:
 
 
 async def test_without_the_broker_it_says_so_and_goes_on(
-    monitor: Monitor, stream: Stream, lookout: Lookout
+    monitor: Monitor, stream: Stream, lookout: AlertWatcher
 ) -> None:
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
@@ -210,7 +214,7 @@ async def test_without_the_broker_it_says_so_and_goes_on(
     assert behind(monitor.queries, None, now).seconds == 0
 
 
-async def test_the_page_is_an_application_to_be_mounted(monitor: Monitor, lookout: Lookout) -> None:
+async def test_the_page_is_an_application_to_be_mounted(monitor: Monitor, lookout: AlertWatcher) -> None:
     async def visit(method: str) -> list[dict[str, Any]]:
         sent: list[dict[str, Any]] = []
 

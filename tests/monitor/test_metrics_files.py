@@ -12,9 +12,9 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from choregraphie import Settings
-from choregraphie.telemetry.metrics import Metered, Meters
-from saga_monitor.alerting.notifiers import Receivers
-from saga_monitor.alerting.watcher import Lookout
+from choregraphie.telemetry.metrics import Instruments, ServiceMetrics
+from saga_monitor.alerting.notifiers import Notifiers
+from saga_monitor.alerting.watcher import AlertWatcher
 from saga_monitor.metrics import registry
 from tests.monitor.test_metrics import facts
 
@@ -40,16 +40,16 @@ class Unheard:
 
 
 @pytest.fixture
-def lookout(monitor: Monitor) -> Iterator[Lookout]:
-    lookout = Lookout(Settings(monitor_database=monitor.path), Receivers([Unheard()]))
+def lookout(monitor: Monitor) -> Iterator[AlertWatcher]:
+    lookout = AlertWatcher(Settings(monitor_database=monitor.path), Notifiers([Unheard()]))
     yield lookout
     lookout.close()
 
 
-def names_and_labels(monitor: Monitor, lookout: Lookout) -> tuple[set[str], set[str]]:
+def names_and_labels(monitor: Monitor, lookout: AlertWatcher) -> tuple[set[str], set[str]]:
     """What there is to be asked for, of the monitor and of workers."""
     workers = CollectorRegistry()
-    meters = Meters(workers)
+    meters = Instruments(workers)
     for meter in vars(meters).values():
         meter.labels(*["x"] * len(meter._labelnames))
     names, labels = set(), {"instance", "job", "le"}
@@ -69,7 +69,7 @@ def expressions() -> dict[str, str]:
     return found
 
 
-async def test_every_metric_that_the_files_name_exists(monitor: Monitor, lookout: Lookout) -> None:
+async def test_every_metric_that_the_files_name_exists(monitor: Monitor, lookout: AlertWatcher) -> None:
     await lookout.look(facts(-1))
     names, labels = names_and_labels(monitor, lookout)
     used: set[str] = set()
@@ -90,10 +90,10 @@ async def test_every_metric_that_the_files_name_exists(monitor: Monitor, lookout
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES_BY_NAME if GROWTH.search(RULES_BY_NAME[rule])])
 def test_a_rule_on_growth_has_something_to_grow_from_before_anything_happened(
-    monitor: Monitor, lookout: Lookout, rule: str
+    monitor: Monitor, lookout: AlertWatcher, rule: str
 ) -> None:
     workers = CollectorRegistry()
-    Metered("stock", Meters(workers))
+    ServiceMetrics("stock", Instruments(workers))
     samples = [
         sample
         for one in (workers, registry(monitor.queries, lookout))

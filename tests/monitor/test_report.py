@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saga_monitor.console.rendering import FIXED
-from saga_monitor.projection.durations import Times, rounded
+from saga_monitor.projection.durations import Durations, rounded
 from saga_monitor.text.tables import took
 from tests.monitor.stage import CONFIRMED, PAID, STORIES, Line, Stream, said
 
@@ -159,7 +159,7 @@ def test_a_bad_argument_is_exit_2(command: Any, arguments: list[str]) -> None:
 @given(st.lists(st.integers(0, 10**9), min_size=1), st.integers(1, 100))
 def test_a_percentile_is_one_of_the_values_and_bounds_its_share(values: list[int], hundredths: int) -> None:
     kept = Counter(map(rounded, values))
-    found = Times(kept).percentile(hundredths)
+    found = Durations(kept).percentile(hundredths)
     assert found in kept
     assert found is not None
     assert sum(count for value, count in kept.items() if value <= found) * 100 >= hundredths * len(values)

@@ -11,7 +11,7 @@ import pytest
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.saga_state import Flag, State
-from saga_monitor.console.snapshot import Camera
+from saga_monitor.console.snapshot import SnapshotReader
 from saga_monitor.projection import search
 from saga_monitor.projection.retention import prune
 from saga_monitor.projection.search_query import Only
@@ -62,7 +62,7 @@ def everywhere(known: Monitor, text: str) -> list[str]:
     page = [order.commande_id for order in reader.page(Filters(q=text), NOW).orders]
     reader.close()
     assert [order.commande_id for order in known.queries.found(text, Only(), 50, NOW)] == page
-    camera = Camera(known.queries, search=text)
+    camera = SnapshotReader(known.queries, search=text)
     assert [order.commande_id for order in camera.picture(NOW).orders] == page
     return page
 

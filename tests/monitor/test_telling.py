@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from choregraphie import BrokerTrouble
+from choregraphie import BrokerUnavailable
 from saga_monitor.text.history_listing import Wanted, tell
 from tests.monitor.stage import CONFIRMED, HELD, PLACED, START, Stream
 
@@ -68,7 +68,7 @@ async def test_a_stream_that_stops_in_the_middle_is_said_to() -> None:
     stream = Stream()
     stream.tell("CMD-1", CONFIRMED)
     stream.withheld = 2
-    with pytest.raises(BrokerTrouble, match="goes on after entry 2"):
+    with pytest.raises(BrokerUnavailable, match="goes on after entry 2"):
         await told(stream)
 
 
@@ -84,5 +84,5 @@ async def test_nothing_since_a_time_is_an_answer() -> None:
     stream.tell("CMD-1", CONFIRMED)
     assert await told(stream, NOW) == []
     stream.withheld = 1
-    with pytest.raises(BrokerTrouble):
+    with pytest.raises(BrokerUnavailable):
         await told(stream, NOW)

@@ -10,9 +10,9 @@ import pytest
 
 from choregraphie import read_settings
 from saga_monitor.alerting import notifiers
-from saga_monitor.alerting.notifiers import open_receivers
+from saga_monitor.alerting.notifiers import open_notifiers
 from saga_monitor.alerting.rules import standing
-from saga_monitor.alerting.store import AlertBook
+from saga_monitor.alerting.store import AlertStore
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.monitor.stage import START
 
@@ -38,9 +38,9 @@ async def test_a_refused_address_is_read_again_from_its_file(
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     site, file = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", tmp_path / "webhook"
     file.write_text(f"{site}/first\n")
-    async with server, open_receivers(read_settings({"SAGA_ALERT_WEBHOOK_FILE": str(file)})) as opened:
+    async with server, open_notifiers(read_settings({"SAGA_ALERT_WEBHOOK_FILE": str(file)})) as opened:
         file.write_text(f"{site}/second\n")
-        book = AlertBook(tmp_path / "monitor.sqlite3")
+        book = AlertStore(tmp_path / "monitor.sqlite3")
         anomaly = Anomaly(Kind.STUCK, "CMD-1", "stock", START, "r0", "CMD-1 waits")
         opened.tell(book.update(standing(iter([anomaly]), START), START, dt.timedelta(hours=1)))
         running = asyncio.create_task(opened.run())

@@ -9,7 +9,7 @@ import pytest
 
 from choregraphie import Reason
 from choregraphie.messaging import Delivery
-from choregraphie.pipeline.delivery import Reader
+from choregraphie.pipeline.delivery import Decoder
 from choregraphie.service.verdict import DeadLetter
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.diagnosis.wording import because
@@ -22,7 +22,7 @@ GOOD: dict[str, Any] = json.loads(said("CMD-1", PLACED[0]))
 
 def refused(body: bytes) -> DeadLetter:
     """As a worker of stock refuses it."""
-    verdict = Reader(SERVICE).read(Delivery(1, body, "client.events", CHOREOGRAPHY.starts.TYPE))
+    verdict = Decoder(SERVICE).read(Delivery(1, body, "client.events", CHOREOGRAPHY.starts.TYPE))
     assert isinstance(verdict, DeadLetter)
     return verdict
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from choregraphie import Settings
-from choregraphie.testing import Desk, open_desk
+from choregraphie.testing import ServiceHarness, open_harness
 from tests.support.lost_replies import LostReplies
 from tests.support.postgres import PrivatePostgres, private_postgres
 from tests.support.trial import TRIAL
@@ -18,9 +18,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def desk(settings: Settings, database_for: Callable[[str], str]) -> Iterator[Desk]:
+def desk(settings: Settings, database_for: Callable[[str], str]) -> Iterator[ServiceHarness]:
     wanted = settings.model_copy(update={"database_url": database_for(TRIAL.name)})
-    with open_desk(TRIAL, wanted) as ready:
+    with open_harness(TRIAL, wanted) as ready:
         yield ready
 
 

@@ -18,7 +18,7 @@ import httpx
 import psycopg
 import pytest
 
-from choregraphie import BrokerTrouble, DatabaseTrouble, ResourceShortage
+from choregraphie import BrokerUnavailable, DatabaseUnavailable, ResourceShortage
 from choregraphie.process.attribution import Party, attribute, shortage
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ OWN: dict[str, tuple[Callable[[], BaseException], str]] = {
     "a PostgreSQL that shuts down": (psycopg.errors.AdminShutdown, "a database server that is up"),
     "a PostgreSQL in recovery": (psycopg.errors.CannotConnectNow, "a database server that is up"),
     "a PostgreSQL whose disk fails": (psycopg.errors.IoError, "a database server that works"),
-    "a database that does not answer": (lambda: DatabaseTrouble("x"), "a database that answers"),
+    "a database that does not answer": (lambda: DatabaseUnavailable("x"), "a database that answers"),
     "a shortage told as one": (lambda: ResourceShortage("ink"), "ink"),
     "a cause": (lambda: caused(httpx.ConnectError("x"), of_the_system(errno.EMFILE)), "file descriptors"),
     "a mail library's cause": (
@@ -111,7 +111,7 @@ OWN: dict[str, tuple[Callable[[], BaseException], str]] = {
         "memory",
     ),
     "a broker client's cause": (
-        lambda: caused(BrokerTrouble("x"), of_the_system(errno.EMFILE)),
+        lambda: caused(BrokerUnavailable("x"), of_the_system(errno.EMFILE)),
         "file descriptors",
     ),
     "a context": (lambda: in_its_handler(ValueError("x"), of_the_system(errno.ENOSPC)), "disk space"),

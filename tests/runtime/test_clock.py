@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 
 from choregraphie import Settings
 from choregraphie.pipeline.clock import SteadyClock
-from choregraphie.storage.store import Ledger, Terms
-from choregraphie.testing import open_desk
+from choregraphie.storage.store import Store, StoreLimits
+from choregraphie.testing import open_harness
 from services.commande import SERVICE as COMMANDE
 from tests.support.facts import initiee
 from tests.support.session import NOON
@@ -18,7 +18,7 @@ from tests.support.session import NOON
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from choregraphie.testing import Desk
+    from choregraphie.testing import ServiceHarness
 
 HOUR = dt.timedelta(hours=1)
 
@@ -85,11 +85,11 @@ def test_it_never_goes_back_not_even_for_a_small_correction() -> None:
     assert clock.now() == machine.wall > before
 
 
-def books(desk: Desk, clock: SteadyClock) -> Ledger:
-    return Ledger(COMMANDE, desk.database, Terms.of(desk.settings), clock.now)
+def books(desk: ServiceHarness, clock: SteadyClock) -> Store:
+    return Store(COMMANDE, desk.database, StoreLimits.of(desk.settings), clock.now)
 
 
-def late(ledger: Ledger) -> list[str]:
+def late(ledger: Store) -> list[str]:
     """The orders that are cancelled because their time is over."""
     (line,) = COMMANDE.timed
     return [saying.commande_id for result in ledger.tick(line) for saying in result.sayings]
@@ -97,7 +97,7 @@ def late(ledger: Ledger) -> list[str]:
 
 def test_no_order_is_late_because_the_clock_was_set(database_for: Callable[[str], str]) -> None:
     machine = Machine()
-    with open_desk(COMMANDE, Settings(database_url=database_for("commande"), deadline=900)) as desk:
+    with open_harness(COMMANDE, Settings(database_url=database_for("commande"), deadline=900)) as desk:
         ledger = books(desk, machine.steady())
         desk.ledger = ledger
         desk.hear(initiee("C"))
@@ -112,7 +112,7 @@ def test_no_order_is_late_because_the_clock_was_set(database_for: Callable[[str]
 def test_a_worker_that_starts_believes_the_clock_that_it_finds(database_for: Callable[[str], str]) -> None:
     """The limit of it: nothing tells a new process that the clock was set while nobody ran."""
     machine = Machine()
-    with open_desk(COMMANDE, Settings(database_url=database_for("commande"), deadline=900)) as desk:
+    with open_harness(COMMANDE, Settings(database_url=database_for("commande"), deadline=900)) as desk:
         desk.ledger = books(desk, machine.steady())
         desk.hear(initiee("C"))
         machine.is_set(HOUR)

@@ -14,13 +14,13 @@ import pytest
 from sqlalchemy import select
 
 from choregraphie import Settings
-from choregraphie.pipeline.delivery import deal_with
+from choregraphie.pipeline.delivery import execute
 from choregraphie.service.verdict import Done, RetryAfter
 from choregraphie.storage import inbox
 from choregraphie.storage.database import Conflict, Database
-from choregraphie.storage.invocation import Work
+from choregraphie.storage.invocation import Invocation
 from choregraphie.storage.journal import JOURNAL
-from choregraphie.testing import open_desk
+from choregraphie.testing import open_harness
 from tests.support.facts import annulee, initiee
 from tests.support.statements import watching
 from tests.support.trial import TRIAL
@@ -28,7 +28,7 @@ from tests.support.trial import TRIAL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from choregraphie.testing import Desk
+    from choregraphie.testing import ServiceHarness
     from tests.support.postgres import PrivatePostgres
 
 
@@ -40,9 +40,9 @@ def url(postgres: PrivatePostgres) -> str:
 
 
 @pytest.fixture
-def pair(url: str) -> Iterator[tuple[Desk, Desk]]:
+def pair(url: str) -> Iterator[tuple[ServiceHarness, ServiceHarness]]:
     settings = Settings(database_url=url)
-    with open_desk(TRIAL, settings) as one, open_desk(TRIAL, settings) as other:
+    with open_harness(TRIAL, settings) as one, open_harness(TRIAL, settings) as other:
         yield one, other
 
 
@@ -66,20 +66,20 @@ def conflicts(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     return lost
 
 
-def work(desk: Desk, heard: Any) -> Work:
+def work(desk: ServiceHarness, heard: Any) -> Invocation:
     read = desk.reader.read(desk.delivery(heard))
-    assert isinstance(read, Work)
+    assert isinstance(read, Invocation)
     return read
 
 
-def order(desk: Desk, commande_id: str, produit_id: str = "A") -> Work:
+def order(desk: ServiceHarness, commande_id: str, produit_id: str = "A") -> Invocation:
     return work(
         desk, desk.enveloped(initiee(commande_id, produit_id=produit_id, quantite=1), id=f"id-{commande_id}")
     )
 
 
 @contextlib.contextmanager
-def before(desk: Desk, statement: str, do: Callable[[], object]) -> Iterator[None]:
+def before(desk: ServiceHarness, statement: str, do: Callable[[], object]) -> Iterator[None]:
     """Do that once, just before `desk` sends its first statement that begins so."""
     done = False
 
@@ -99,25 +99,29 @@ def before(desk: Desk, statement: str, do: Callable[[], object]) -> Iterator[Non
     [("an order", "SELECT compteurs", []), ("a cancellation", "INSERT INTO journal", ["23505"])],
 )
 def test_one_message_dealt_with_by_two_workers_at_once_has_one_effect(
-    pair: tuple[Desk, Desk], conflicts: list[str | None], kind: str, statement: str, lost: list[str | None]
+    pair: tuple[ServiceHarness, ServiceHarness],
+    conflicts: list[str | None],
+    kind: str,
+    statement: str,
+    lost: list[str | None],
 ) -> None:
     one, other = pair
     group = [order(one, "C") if kind == "an order" else work(one, annulee("C"))]
     with before(one, statement, lambda: other.ledger.commit(group)):
-        (result,) = deal_with(one.ledger, group, (1,), [])
+        (result,) = execute(one.ledger, group, (1,), [])
     assert (result.verdict, result.sayings, conflicts) == (Done(), (), lost)
     assert one.inspect()["A"] == (kind == "an order")
     assert [saying.commande_id for saying in one.ledger.unsaid(10)[0]] == ["C"]
 
 
 def test_an_order_and_its_cancellation_in_two_workers_at_once_leave_nothing_held(
-    pair: tuple[Desk, Desk], conflicts: list[str | None]
+    pair: tuple[ServiceHarness, ServiceHarness], conflicts: list[str | None]
 ) -> None:
     """Both find no entry in the journal: the one that comes second finds the other's tombstone after all."""
     one, other = pair
     cancelled = [work(other, annulee("C"))]
     with before(one, "SELECT compteurs", lambda: other.ledger.commit(cancelled)):
-        (result,) = deal_with(one.ledger, [order(one, "C")], (1,), [])
+        (result,) = execute(one.ledger, [order(one, "C")], (1,), [])
     assert (result.verdict, result.sayings, conflicts) == (Done(), (), ["23505"])
     assert one.inspect()["A"] == 0
     with one.database.begin() as connection:
@@ -133,12 +137,12 @@ def test_a_serialization_failure_is_tried_again(
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as operator:
         operator.execute(f'ALTER DATABASE "{name}" SET default_transaction_isolation = serializable')
     with (
-        open_desk(TRIAL, Settings(database_url=url)) as one,
-        open_desk(TRIAL, Settings(database_url=url)) as other,
+        open_harness(TRIAL, Settings(database_url=url)) as one,
+        open_harness(TRIAL, Settings(database_url=url)) as other,
     ):
         mine, others = [order(one, "C-1")], [order(other, "C-2")]
         with before(one, "SELECT compteurs", lambda: other.ledger.commit(others)):
-            (result,) = deal_with(one.ledger, mine, (1,), [])
+            (result,) = execute(one.ledger, mine, (1,), [])
         assert (result.verdict, conflicts) == (Done(), ["40001"])
         assert [saying.type for saying in result.sayings] == ["stock.reserve"]
         assert one.inspect()["A"] == 2
@@ -150,7 +154,7 @@ def test_a_deadlock_is_tried_again(url: str, postgres: PrivatePostgres, conflict
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as operator:
         operator.execute(f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '2s'")
     with (
-        open_desk(TRIAL, Settings(database_url=url)) as desk,
+        open_harness(TRIAL, Settings(database_url=url)) as desk,
         psycopg.connect(postgres.url(name)) as operator,
         ThreadPoolExecutor(1) as thread,
     ):
@@ -158,7 +162,7 @@ def test_a_deadlock_is_tried_again(url: str, postgres: PrivatePostgres, conflict
         operator.execute("SET deadlock_timeout = '60s'")
         operator.execute("UPDATE compteurs SET valeur = valeur + 10 WHERE nom = 'B'")
         group = [order(desk, "C-1", "A"), order(desk, "C-2", "B")]
-        doing = thread.submit(deal_with, desk.ledger, group, (1,), [])
+        doing = thread.submit(execute, desk.ledger, group, (1,), [])
         until_somebody_waits(postgres.url(name))
         operator.execute("UPDATE compteurs SET valeur = valeur + 10 WHERE nom = 'A'")
         operator.commit()
@@ -176,15 +180,15 @@ def until_somebody_waits(url: str) -> None:
 
 
 def test_many_orders_on_one_row_in_two_workers_are_all_counted(
-    pair: tuple[Desk, Desk], conflicts: list[str | None]
+    pair: tuple[ServiceHarness, ServiceHarness], conflicts: list[str | None]
 ) -> None:
     """Some of them come to both."""
     together = threading.Barrier(2)
     orders = [order(pair[0], f"C-{number}") for number in range(40)]
 
-    def deal(desk: Desk, mine: list[Work]) -> list[Any]:
+    def deal(desk: ServiceHarness, mine: list[Invocation]) -> list[Any]:
         together.wait(10)
-        return [deal_with(desk.ledger, [one], (1,), [])[0].verdict for one in mine]
+        return [execute(desk.ledger, [one], (1,), [])[0].verdict for one in mine]
 
     with ThreadPoolExecutor(2) as threads:
         dealt = list(threads.map(deal, pair, (orders[:25], orders[15:])))
@@ -194,7 +198,7 @@ def test_many_orders_on_one_row_in_two_workers_are_all_counted(
 
 
 def test_one_that_loses_every_time_waits_and_is_tried_later(
-    pair: tuple[Desk, Desk], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[ServiceHarness, ServiceHarness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, _ = pair
     record = inbox.record
@@ -206,6 +210,6 @@ def test_one_that_loses_every_time_waits_and_is_tried_later(
 
     with monkeypatch.context() as patch:
         patch.setattr(inbox, "record", slower)
-        (result,) = deal_with(one.ledger, [order(one, "C")], (1,), [])
+        (result,) = execute(one.ledger, [order(one, "C")], (1,), [])
     assert isinstance(result.verdict, RetryAfter)
     assert one.inspect()["A"] == 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from choregraphie import DatabaseRefused, DatabaseTrouble, Settings
+from choregraphie import DatabaseRefused, DatabaseUnavailable, Settings
 from choregraphie.storage import open_database
 from services.stock import SERVICE as STOCK
 from tests.support.pgbouncer import private_pgbouncer
@@ -32,7 +32,7 @@ def refused(url: str) -> str:
 
 
 def away(url: str) -> None:
-    with pytest.raises(DatabaseTrouble):
+    with pytest.raises(DatabaseUnavailable):
         opened(url)
 
 

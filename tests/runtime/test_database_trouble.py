@@ -14,13 +14,13 @@ from sqlalchemy import event, make_url
 from structlog.testing import capture_logs
 
 from choregraphie import Settings
-from choregraphie.errors import DatabaseTrouble
+from choregraphie.errors import DatabaseUnavailable
 from choregraphie.pipeline import context as tools
-from choregraphie.pipeline.delivery import deal_with
+from choregraphie.pipeline.delivery import execute
 from choregraphie.service.verdict import Done
 from choregraphie.storage import engine
-from choregraphie.storage.invocation import Work
-from choregraphie.testing import open_desk
+from choregraphie.storage.invocation import Invocation
+from choregraphie.testing import open_harness
 from tests.chaos.proxy import Mode, Proxy
 from tests.support.facts import initiee
 from tests.support.fake_door import until
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from choregraphie.testing import Desk
+    from choregraphie.testing import ServiceHarness
     from tests.support.postgres import PrivatePostgres
 
     Trouble = Callable[[Session], contextlib.AbstractContextManager[None]]
@@ -149,18 +149,18 @@ async def test_nothing_is_sent_away_for_it_and_everything_is_done_when_it_is_ove
         assert ([type_ for type_, _ in said], len(said)) == (["stock.reserve"] * MANY, MANY)
         assert not at_work.running.done()
         await at_work.stop()
-    with open_desk(TRIAL, settings) as desk:
+    with open_harness(TRIAL, settings) as desk:
         assert desk.inspect()["A"] == MANY
 
 
 def test_a_commit_whose_answer_is_lost_is_carried_out_once(postgres: PrivatePostgres) -> None:
     with proxied(postgres) as (desk, proxy):
         group = [work(desk)]
-        with at_commit(desk, lambda: answer_lost(proxy, postgres, desk)), pytest.raises(DatabaseTrouble):
-            deal_with(desk.ledger, group, (1,), [])
+        with at_commit(desk, lambda: answer_lost(proxy, postgres, desk)), pytest.raises(DatabaseUnavailable):
+            execute(desk.ledger, group, (1,), [])
         proxy.set(Mode.PASS)
         assert desk.inspect()["A"] == 1, "the server did commit"
-        (result,) = deal_with(desk.ledger, group, (1,), [])
+        (result,) = execute(desk.ledger, group, (1,), [])
         assert (result.verdict, result.sayings) == (Done(), ())
         assert desk.inspect()["A"] == 1
         # Whoever looks for what was decided and not said finds it: at a start, and twice a minute.
@@ -170,17 +170,17 @@ def test_a_commit_whose_answer_is_lost_is_carried_out_once(postgres: PrivatePost
 def test_a_commit_that_never_arrived_is_carried_out_once(postgres: PrivatePostgres) -> None:
     with proxied(postgres) as (desk, proxy):
         group = [work(desk)]
-        with at_commit(desk, lambda: refused(proxy)), pytest.raises(DatabaseTrouble):
-            deal_with(desk.ledger, group, (1,), [])
+        with at_commit(desk, lambda: refused(proxy)), pytest.raises(DatabaseUnavailable):
+            execute(desk.ledger, group, (1,), [])
         proxy.set(Mode.PASS)
         assert desk.inspect()["A"] == 0, "the server did not commit"
-        (result,) = deal_with(desk.ledger, group, (1,), [])
+        (result,) = execute(desk.ledger, group, (1,), [])
         assert [saying.type for saying in result.sayings] == ["stock.reserve"]
         assert desk.inspect()["A"] == 1
 
 
 @contextlib.contextmanager
-def proxied(postgres: PrivatePostgres) -> Iterator[tuple[Desk, Proxy]]:
+def proxied(postgres: PrivatePostgres) -> Iterator[tuple[ServiceHarness, Proxy]]:
     """A desk whose way to the database can be cut."""
     name = f"commit_{uuid.uuid4().hex[:12]}"
     postgres.create(name)
@@ -189,26 +189,26 @@ def proxied(postgres: PrivatePostgres) -> Iterator[tuple[Desk, Proxy]]:
     proxy = Proxy(url.port)
     try:
         through = url.set(port=proxy.port).render_as_string(hide_password=False)
-        with open_desk(TRIAL, Settings(database_url=through)) as desk:
+        with open_harness(TRIAL, Settings(database_url=through)) as desk:
             yield desk, proxy
     finally:
         proxy.close()
 
 
-def work(desk: Desk) -> Work:
+def work(desk: ServiceHarness) -> Invocation:
     read = desk.reader.read(desk.delivery(desk.enveloped(initiee(produit_id="A", quantite=1), id="the-order")))
-    assert isinstance(read, Work)
+    assert isinstance(read, Invocation)
     return read
 
 
 @contextlib.contextmanager
-def at_commit(desk: Desk, do: Callable[[], None]) -> Iterator[None]:
+def at_commit(desk: ServiceHarness, do: Callable[[], None]) -> Iterator[None]:
     """Do that just before the desk commits."""
     event.listen(desk.database.engine, "commit", lambda _: do(), once=True)
     yield
 
 
-def answer_lost(proxy: Proxy, postgres: PrivatePostgres, desk: Desk) -> None:
+def answer_lost(proxy: Proxy, postgres: PrivatePostgres, desk: ServiceHarness) -> None:
     """From now on nothing comes back; the connection is reset once the server has committed."""
     proxy.set(Mode.STALL_DOWN)
     database = desk.database.engine.url.database or ""

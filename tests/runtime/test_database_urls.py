@@ -12,7 +12,7 @@ import pytest
 from choregraphie import DatabaseRefused, Settings
 from choregraphie.storage import look_into, open_database
 from choregraphie.storage.database import Database
-from choregraphie.testing import open_desk
+from choregraphie.testing import open_harness
 from services.commande import SERVICE as COMMANDE
 from services.stock import SERVICE as STOCK
 from tests.support.facts import initiee
@@ -49,7 +49,7 @@ def test_a_schema_for_each_service_in_one_database(url: str, written: str) -> No
         connection.execute("CREATE SCHEMA commande")
     settings = Settings(database_url=f"{url}?options=-csearch_path%3D{written}")
     for service in (STOCK, COMMANDE):
-        with open_desk(service, settings) as desk:
+        with open_harness(service, settings) as desk:
             desk.hear(initiee(produit_id="PROD-123", quantite=2))
     with psycopg.connect(url) as connection:
         found = connection.execute(
@@ -156,7 +156,7 @@ def test_a_sqlite_file_of_any_encoding_works(tmp_path: Path, encoding: str) -> N
     connection.close()
     settings = Settings(database_url=f"sqlite:///{tmp_path}/{{service}}.sqlite3")
     for _ in range(2):
-        with open_desk(STOCK, settings) as desk:
+        with open_harness(STOCK, settings) as desk:
             desk.hear(initiee(f"commande-é-{encoding}", produit_id="PROD-123", client_id="Zoë 顾客 🛒"))
             assert desk.database.engine.dialect.name == "sqlite"
             assert asked(desk.database, "PRAGMA encoding") == encoding

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from choregraphie import Key, Look, Settings
-from choregraphie.errors import DatabaseTrouble, Reason
-from choregraphie.messaging import Fate
-from choregraphie.pipeline.delivery import Reader, deal_with
-from choregraphie.saga.envelope import Said
+from choregraphie import Key, ReadView, Settings
+from choregraphie.errors import DatabaseUnavailable, Reason
+from choregraphie.messaging import PublishOutcome
+from choregraphie.pipeline.delivery import Decoder, execute
+from choregraphie.saga.envelope import Event
 from choregraphie.service.verdict import DeadLetter, Done
-from choregraphie.storage.invocation import Work
-from choregraphie.storage.store import Ledger
-from choregraphie.testing import Desk
+from choregraphie.storage.invocation import Invocation
+from choregraphie.storage.store import Store
+from choregraphie.testing import ServiceHarness
 from tests.support.fake_door import FakeDoor, until
 from tests.support.lost_replies import LostReplies
 from tests.support.session import order, session
@@ -29,7 +29,9 @@ async def test_a_dead_letter_that_was_not_confirmed_is_published_when_the_messag
     settings: Settings,
 ) -> None:
     async with session(settings) as first:
-        first.door.fate = lambda m: Fate.UNKNOWN if m.exchange.endswith(".dlx") else Fate.CONFIRMED
+        first.door.fate = lambda m: (
+            PublishOutcome.UNKNOWN if m.exchange.endswith(".dlx") else PublishOutcome.CONFIRMED
+        )
         first.door.bring(order("C", "SANS-ESPOIR"))
         with pytest.raises(ExceptionGroup):
             await asyncio.wait_for(first.running, 10)
@@ -44,14 +46,14 @@ async def test_a_dead_letter_that_was_not_confirmed_is_published_when_the_messag
 async def test_a_database_that_stumbles_after_the_refusal_takes_no_dead_letter_with_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit, stumbles = Ledger.commit, iter([True])
+    commit, stumbles = Store.commit, iter([True])
 
-    def stumbling(ledger: Ledger, group: Sequence[Work], said: Sequence[str] = ()) -> object:
+    def stumbling(ledger: Store, group: Sequence[Invocation], said: Sequence[str] = ()) -> object:
         if [work.order for work in group] == ["D"] and next(stumbles, False):
-            raise DatabaseTrouble("away for a moment")
+            raise DatabaseUnavailable("away for a moment")
         return commit(ledger, group, said)
 
-    monkeypatch.setattr(Ledger, "commit", stumbling)
+    monkeypatch.setattr(Store, "commit", stumbling)
     async with session(settings) as s:
         tags = [s.door.bring(order(name, "SANS-ESPOIR")) for name in "CD"]
         await until(lambda: sorted(s.door.settled) == tags)
@@ -86,12 +88,12 @@ async def test_what_a_commit_decided_whose_reply_was_lost_is_said_before_it_is_a
         await s.stop()
 
 
-def test_what_its_reads_broke_on_is_refused_all_the_same(desk: Desk) -> None:
-    def broken(heard: Said, look: Look) -> Iterable[Key]:
+def test_what_its_reads_broke_on_is_refused_all_the_same(desk: ServiceHarness) -> None:
+    def broken(heard: Event, look: ReadView) -> Iterable[Key]:
         raise KeyError("reads")
 
     (line, *others) = TRIAL.reactions
-    desk.reader = Reader(
+    desk.reader = Decoder(
         dataclasses.replace(TRIAL, reactions=(dataclasses.replace(line, reads=(broken,)), *others))
     )
     last = desk.delivery(order())._replace(
@@ -103,19 +105,19 @@ def test_what_its_reads_broke_on_is_refused_all_the_same(desk: Desk) -> None:
     assert verdict.reason is Reason.EXHAUSTED
 
 
-def test_given_up_under_an_id_that_came_before_with_another_body_it_is_a_collision(desk: Desk) -> None:
+def test_given_up_under_an_id_that_came_before_with_another_body_it_is_a_collision(desk: ServiceHarness) -> None:
     first = desk.enveloped(order().data, id="e-1")
     desk.deliver(desk.delivery(first))
     other = desk.enveloped(order(client_id="PANNE").data, id="e-1")
     work = desk.reader.read(desk.delivery(other))
-    assert isinstance(work, Work)
+    assert isinstance(work, Invocation)
     broken = work._replace(failure=KeyError("the call"), attempt=3)
-    (result,) = deal_with(desk.ledger, [broken], desk.settings.retry_delays, [])
+    (result,) = execute(desk.ledger, [broken], desk.settings.retry_delays, [])
     assert isinstance(result.verdict, DeadLetter)
     assert result.verdict.reason is Reason.ID_COLLISION
 
 
-def test_sent_back_by_an_operator_it_stays_without_effect(desk: Desk) -> None:
+def test_sent_back_by_an_operator_it_stays_without_effect(desk: ServiceHarness) -> None:
     broken = desk.enveloped(order("C", "SANS-ESPOIR").data)
     desk.deliver(desk.delivery(broken), tolerate=True)
     back = desk.delivery(broken)._replace(exchange="stock.requeue")

@@ -9,7 +9,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from choregraphie.broker.stream import BATCH, GATHER_SECONDS, _Reading
-from choregraphie.errors import BrokerTrouble
+from choregraphie.errors import BrokerUnavailable
 
 # A reader that is quicker than the broker would find them one by one.
 APART_SECONDS = 0.002
@@ -43,5 +43,5 @@ async def test_no_batch_is_larger_than_the_largest(reading: _Reading) -> None:
 async def test_a_session_that_is_lost_meanwhile_is_not_waited_for(reading: _Reading) -> None:
     _arrive(reading, [0, 1])
     reading._on_cancelled(MagicMock())
-    with pytest.raises(BrokerTrouble, match="gone"):
+    with pytest.raises(BrokerUnavailable, match="gone"):
         await reading.batch(60)

@@ -8,12 +8,12 @@ from sqlalchemy import select
 from choregraphie import Settings
 from choregraphie.errors import Reason
 from choregraphie.pipeline.poison import SUSPICIOUS_RETURNS
-from choregraphie.saga.envelope import Envelope, Said, wrap
+from choregraphie.saga.envelope import Envelope, Event, wrap
 from choregraphie.service.verdict import DeadLetter, Done
 from choregraphie.storage.inbox import INBOX
-from choregraphie.storage.invocation import Work
+from choregraphie.storage.invocation import Invocation
 from choregraphie.storage.journal import JOURNAL
-from choregraphie.testing import Desk
+from choregraphie.testing import ServiceHarness
 from tests.support.facts import annulee, initiee
 from tests.support.fake_door import until
 from tests.support.session import NOON, session
@@ -26,22 +26,22 @@ SOURCES = (
 )
 
 
-def said(desk: Desk, source: str, event: Said, id: str = "1") -> Envelope[Any]:
+def said(desk: ServiceHarness, source: str, event: Event, id: str = "1") -> Envelope[Any]:
     return wrap(event, id=id, source=source, time=desk.now)
 
 
-def an_order(commande_id: str, client_id: str = "ANNE", quantite: int = 1) -> Said:
+def an_order(commande_id: str, client_id: str = "ANNE", quantite: int = 1) -> Event:
     return initiee(commande_id, client_id=client_id, produit_id="A", quantite=quantite)
 
 
-def journal(desk: Desk) -> list[Any]:
+def journal(desk: ServiceHarness) -> list[Any]:
     with desk.database.begin() as connection:
         return list(connection.execute(select(JOURNAL).order_by(JOURNAL.c.commande_id)))
 
 
 @pytest.mark.parametrize("sources", SOURCES)
 @pytest.mark.parametrize("together", [True, False])
-def test_two_sources_may_use_the_same_id(desk: Desk, sources: tuple[str, str], together: bool) -> None:
+def test_two_sources_may_use_the_same_id(desk: ServiceHarness, sources: tuple[str, str], together: bool) -> None:
     first, second = said(desk, sources[0], an_order("C-1")), said(desk, sources[1], an_order("C-2"))
     if together:
         desk.hear(first, second)
@@ -56,7 +56,7 @@ def test_two_sources_may_use_the_same_id(desk: Desk, sources: tuple[str, str], t
     assert {envelope.causationid for envelope in desk.envelopes} == {"1"}
 
 
-def test_the_same_source_and_id_with_another_body_is_set_aside(desk: Desk) -> None:
+def test_the_same_source_and_id_with_another_body_is_set_aside(desk: ServiceHarness) -> None:
     desk.hear(said(desk, "/clients/alpha", an_order("C-1")))
     desk.hear(
         said(desk, "/clients/alpha", an_order("C-1", quantite=2)), said(desk, "/clients/beta", an_order("C-2"))
@@ -66,7 +66,7 @@ def test_the_same_source_and_id_with_another_body_is_set_aside(desk: Desk) -> No
     assert desk.inspect()["A"] == 2
 
 
-def test_each_is_recognised_when_it_comes_again(desk: Desk) -> None:
+def test_each_is_recognised_when_it_comes_again(desk: ServiceHarness) -> None:
     orders = [said(desk, f"/clients/{name}", an_order(f"C-{name}")) for name in ("alpha", "beta")]
     desk.hear(*orders)
     assert desk.hear(*orders) == []
@@ -76,7 +76,7 @@ def test_each_is_recognised_when_it_comes_again(desk: Desk) -> None:
     assert [tuple(name) for name in names] == [("/clients/alpha", "1"), ("/clients/beta", "1")]
 
 
-def test_a_client_may_use_the_id_of_what_a_service_said(desk: Desk) -> None:
+def test_a_client_may_use_the_id_of_what_a_service_said(desk: ServiceHarness) -> None:
     cancellation = desk.enveloped(annulee("C-1"), id="1")
     desk.hear(
         said(desk, "/clients/alpha", an_order("C-1")), cancellation, said(desk, "/clients/beta", an_order("C-2"))
@@ -90,7 +90,7 @@ def test_a_client_may_use_the_id_of_what_a_service_said(desk: Desk) -> None:
     ]
 
 
-def test_an_order_given_up_says_nothing_of_anothers_with_its_id(desk: Desk) -> None:
+def test_an_order_given_up_says_nothing_of_anothers_with_its_id(desk: ServiceHarness) -> None:
     """Redelivered, what was given up is set aside once more; what only has its id, and its order, is not."""
     broken = desk.delivery(said(desk, "/clients/alpha", an_order("C-1", "SANS-ESPOIR")))
     other = desk.delivery(said(desk, "/clients/beta", an_order("C-1")))
@@ -102,7 +102,7 @@ def test_an_order_given_up_says_nothing_of_anothers_with_its_id(desk: Desk) -> N
     assert nothing == Done()
 
 
-def test_what_an_undoing_left_is_no_sign_of_giving_up(desk: Desk) -> None:
+def test_what_an_undoing_left_is_no_sign_of_giving_up(desk: ServiceHarness) -> None:
     cancellation = desk.enveloped(annulee("C-1"), id="1")
     late = desk.delivery(said(desk, "/clients/alpha", an_order("C-1"), id="1"))
     desk.hear(cancellation)
@@ -111,13 +111,13 @@ def test_what_an_undoing_left_is_no_sign_of_giving_up(desk: Desk) -> None:
     assert desk.verdicts == [Done()] * 3
 
 
-def test_trials_are_of_one_event(desk: Desk) -> None:
+def test_trials_are_of_one_event(desk: ServiceHarness) -> None:
     killer, innocent = (
         desk.reader.read(desk.delivery(said(desk, f"/clients/{name}", an_order(f"C-{name}"))))
         for name in ("alpha", "beta")
     )
-    assert isinstance(killer, Work)
-    assert isinstance(innocent, Work)
+    assert isinstance(killer, Invocation)
+    assert isinstance(innocent, Invocation)
     assert desk.ledger.try_one([killer], True) is killer
     assert desk.ledger.try_one([killer, innocent], True) is innocent
 
@@ -140,7 +140,7 @@ async def test_only_copies_of_one_event_are_tried_together(settings: Settings) -
         await s.stop()
 
 
-def test_an_event_without_a_source_is_refused(desk: Desk) -> None:
+def test_an_event_without_a_source_is_refused(desk: ServiceHarness) -> None:
     body = said(desk, "/clients/alpha", an_order("C-1")).to_bytes().replace(b'"source":"/clients/alpha",', b"")
     desk.deliver(desk.delivery(an_order("C-2"))._replace(body=body))
     (refused,) = desk.verdicts

@@ -7,50 +7,50 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from choregraphie.errors import DatabaseTrouble, Reason
+from choregraphie.errors import DatabaseUnavailable, Reason
 from choregraphie.messaging import Delivery
-from choregraphie.pipeline.delivery import begin_calls, deal_with
-from choregraphie.saga.envelope import Said
+from choregraphie.pipeline.delivery import begin_calls, execute
+from choregraphie.saga.envelope import Event
 from choregraphie.service.verdict import DeadLetter, Done, RetryAfter
 from choregraphie.storage.inbox import INBOX
-from choregraphie.storage.invocation import Work
+from choregraphie.storage.invocation import Invocation
 from choregraphie.storage.journal import JOURNAL
 from choregraphie.storage.outbox import OUTBOX
-from choregraphie.testing import Desk
+from choregraphie.testing import ServiceHarness
 from choregraphie.testing.harness import Raised
 from tests.support.facts import annulee, initiee
 from tests.support.statements import watching
 
 
-def on_a(commande_id: str, client_id: str = "ANNE", quantite: int = 1) -> Said:
+def on_a(commande_id: str, client_id: str = "ANNE", quantite: int = 1) -> Event:
     return initiee(commande_id, client_id=client_id, produit_id="A", quantite=quantite)
 
 
-def returned(desk: Desk, heard: Any, tried: int) -> Delivery:
+def returned(desk: ServiceHarness, heard: Any, tried: int) -> Delivery:
     """As it comes back from a retry queue."""
     headers = {"x-saga-attempt": tried, "x-saga-exchange": "client.events"}
     return desk.delivery(heard)._replace(exchange="stock.requeue", headers=headers)
 
 
-def works(desk: Desk, *heard: Any) -> list[Work]:
+def works(desk: ServiceHarness, *heard: Any) -> list[Invocation]:
     read = [desk.reader.read(desk.delivery(fact)) for fact in heard]
-    return [work for work in read if isinstance(work, Work)]
+    return [work for work in read if isinstance(work, Invocation)]
 
 
-def rows(desk: Desk, table: Any) -> list[Any]:
+def rows(desk: ServiceHarness, table: Any) -> list[Any]:
     with desk.database.begin() as connection:
         return list(connection.execute(select(table)))
 
 
 @contextlib.contextmanager
-def statements(desk: Desk) -> Iterator[list[str]]:
+def statements(desk: ServiceHarness) -> Iterator[list[str]]:
     """What is sent to the database meanwhile."""
     sent: list[str] = []
     with watching(desk.database, sent.append):
         yield sent
 
 
-def test_a_group_costs_a_handful_of_statements_whatever_its_size(desk: Desk) -> None:
+def test_a_group_costs_a_handful_of_statements_whatever_its_size(desk: ServiceHarness) -> None:
     counts = []
     for size in (2, 100):
         with statements(desk) as sent:
@@ -60,21 +60,21 @@ def test_a_group_costs_a_handful_of_statements_whatever_its_size(desk: Desk) -> 
     assert len(counts[0]) <= 12
 
 
-def test_a_hot_row_is_read_once_and_written_once(desk: Desk) -> None:
+def test_a_hot_row_is_read_once_and_written_once(desk: ServiceHarness) -> None:
     with statements(desk) as sent:
         desk.hear(*(on_a(f"C-{n}", quantite=2) for n in range(50)))
     assert [statement.split()[0] for statement in sent if "compteurs" in statement] == ["SELECT", "UPDATE"]
     assert desk.inspect()["A"] == 100
 
 
-def test_repetitions_in_one_group_count_once(desk: Desk) -> None:
+def test_repetitions_in_one_group_count_once(desk: ServiceHarness) -> None:
     order = desk.enveloped(on_a("C"))
     desk.hear(order, order, order)
     assert desk.verdicts == [Done()] * 3
     assert (desk.inspect()["A"], desk.said) == (1, ["stock.reserve"])
 
 
-def test_the_same_id_with_another_body_is_set_aside_and_the_first_counts(desk: Desk) -> None:
+def test_the_same_id_with_another_body_is_set_aside_and_the_first_counts(desk: ServiceHarness) -> None:
     first, other = desk.enveloped(on_a("C"), id="same"), desk.enveloped(on_a("D"), id="same")
     desk.hear(first)
     desk.hear(other)
@@ -85,38 +85,38 @@ def test_the_same_id_with_another_body_is_set_aside_and_the_first_counts(desk: D
     assert desk.inspect()["A"] == 1
 
 
-def test_and_likewise_within_one_group(desk: Desk) -> None:
+def test_and_likewise_within_one_group(desk: ServiceHarness) -> None:
     desk.hear(desk.enveloped(on_a("C"), id="same"), desk.enveloped(on_a("D"), id="same"))
     assert [type(verdict) for verdict in desk.verdicts] == [Done, DeadLetter]
     assert desk.inspect()["A"] == 1
 
 
-def test_one_that_breaks_does_not_hold_up_the_others(desk: Desk) -> None:
+def test_one_that_breaks_does_not_hold_up_the_others(desk: ServiceHarness) -> None:
     desk.hear(on_a("C-1"), on_a("C-2", "PANNE"), on_a("C-3"), tolerate=True)
     assert [type(verdict) for verdict in desk.verdicts] == [Done, RetryAfter, Done]
     assert (desk.inspect()["A"], desk.said) == (2, ["stock.reserve"] * 2)
     assert {row.commande_id for row in rows(desk, INBOX)} == {"C-1", "C-3"}
 
 
-def test_what_breaks_leaves_nothing_behind(desk: Desk) -> None:
+def test_what_breaks_leaves_nothing_behind(desk: ServiceHarness) -> None:
     desk.hear(on_a("C", "PANNE"), tolerate=True)
     assert desk.inspect()["A"] == 0
     assert rows(desk, INBOX) == rows(desk, JOURNAL) == rows(desk, OUTBOX) == []
 
 
-def test_a_reaction_that_breaks_is_told_to_the_test_that_did_not_expect_it(desk: Desk) -> None:
+def test_a_reaction_that_breaks_is_told_to_the_test_that_did_not_expect_it(desk: ServiceHarness) -> None:
     with pytest.raises(Raised, match="Trouble: broken"):
         desk.hear(on_a("C", "PANNE"))
 
 
-def test_a_row_that_reads_does_not_name_is_an_error_not_a_none(desk: Desk) -> None:
+def test_a_row_that_reads_does_not_name_is_an_error_not_a_none(desk: ServiceHarness) -> None:
     desk.hear(on_a("C", "AILLEURS"), tolerate=True)
     (verdict,) = desk.verdicts
     assert isinstance(verdict, RetryAfter)
     assert "NotRead" in verdict.detail
 
 
-def test_the_delays_are_climbed_and_then_it_is_given_up(desk: Desk) -> None:
+def test_the_delays_are_climbed_and_then_it_is_given_up(desk: ServiceHarness) -> None:
     order = desk.enveloped(on_a("C", "PANNE"))
     desk.hear(order, tolerate=True)
     for tried in (1, 2):
@@ -128,7 +128,7 @@ def test_the_delays_are_climbed_and_then_it_is_given_up(desk: Desk) -> None:
     assert (last.reason, last.attempt) == (Reason.EXHAUSTED, 3)
 
 
-def test_giving_up_says_the_refusal_and_leaves_a_tombstone(desk: Desk) -> None:
+def test_giving_up_says_the_refusal_and_leaves_a_tombstone(desk: ServiceHarness) -> None:
     order = desk.enveloped(on_a("C", "PANNE"), id="the-order")
     desk.deliver(returned(desk, order, 2), tolerate=True)
     (said,) = desk.envelopes
@@ -139,7 +139,9 @@ def test_giving_up_says_the_refusal_and_leaves_a_tombstone(desk: Desk) -> None:
     assert desk.inspect()["A"] == 0
 
 
-def test_after_giving_up_neither_a_redrive_nor_another_order_of_that_id_does_anything(desk: Desk) -> None:
+def test_after_giving_up_neither_a_redrive_nor_another_order_of_that_id_does_anything(
+    desk: ServiceHarness,
+) -> None:
     broken = desk.enveloped(on_a("C", "PANNE"))
     desk.deliver(returned(desk, broken, 2), tolerate=True)
     assert desk.deliver(returned(desk, broken, 3)) == []
@@ -147,13 +149,13 @@ def test_after_giving_up_neither_a_redrive_nor_another_order_of_that_id_does_any
     assert desk.inspect()["A"] == 0
 
 
-def test_an_error_that_no_retry_will_mend_is_given_up_at_once(desk: Desk) -> None:
+def test_an_error_that_no_retry_will_mend_is_given_up_at_once(desk: ServiceHarness) -> None:
     desk.hear(on_a("C", "SANS-ESPOIR"), tolerate=True)
     assert isinstance(desk.verdicts[0], DeadLetter)
     assert desk.said == ["stock.reservation_echouee"]
 
 
-def test_an_undoing_that_is_given_up_says_nothing_and_can_be_redriven(desk: Desk) -> None:
+def test_an_undoing_that_is_given_up_says_nothing_and_can_be_redriven(desk: ServiceHarness) -> None:
     desk.hear(on_a("C"))
     cancel = desk.enveloped(annulee("C", raison="panne"))
     assert desk.deliver(returned(desk, cancel, 2), tolerate=True) == []
@@ -163,13 +165,13 @@ def test_an_undoing_that_is_given_up_says_nothing_and_can_be_redriven(desk: Desk
     assert desk.inspect()["A"] == 0
 
 
-def test_an_undoing_that_does_not_answer_is_broken(desk: Desk) -> None:
+def test_an_undoing_that_does_not_answer_is_broken(desk: ServiceHarness) -> None:
     """Others wait for its answer, and nobody could tell that it is undone."""
     with pytest.raises(Raised, match="did not answer"):
         desk.hear(annulee("C", raison="silence"))
 
 
-def test_one_cancelled_while_it_waited_for_its_last_try_is_not_given_up(desk: Desk) -> None:
+def test_one_cancelled_while_it_waited_for_its_last_try_is_not_given_up(desk: ServiceHarness) -> None:
     """There is nothing left to refuse, and no person is needed."""
     broken = desk.enveloped(on_a("C", "PANNE"))
     desk.hear(broken, tolerate=True)
@@ -179,12 +181,12 @@ def test_one_cancelled_while_it_waited_for_its_last_try_is_not_given_up(desk: De
     assert desk.said == ["stock.libere"]
 
 
-def test_a_cancellation_in_a_group_with_what_it_cancels_undoes_it(desk: Desk) -> None:
+def test_a_cancellation_in_a_group_with_what_it_cancels_undoes_it(desk: ServiceHarness) -> None:
     desk.hear(on_a("C", quantite=3), annulee("C"))
     assert (desk.inspect()["A"], desk.said) == (0, ["stock.reserve", "stock.libere"])
 
 
-def test_what_is_said_has_the_same_id_when_it_is_carried_out_again(desk: Desk) -> None:
+def test_what_is_said_has_the_same_id_when_it_is_carried_out_again(desk: ServiceHarness) -> None:
     """A transaction that was lost is repeated, perhaps by another worker: its events must be the same ones."""
     group = works(desk, desk.enveloped(on_a("C"), id="cause"))
     first = desk.ledger.commit(group)[0].sayings
@@ -192,7 +194,7 @@ def test_what_is_said_has_the_same_id_when_it_is_carried_out_again(desk: Desk) -
     assert [s.event_id for s in desk.ledger.commit(group)[0].sayings] == [s.event_id for s in first]
 
 
-def _forget(desk: Desk) -> None:
+def _forget(desk: ServiceHarness) -> None:
     """As if all of it had been rolled back."""
     with desk.database.begin() as connection:
         for table in (INBOX, JOURNAL, OUTBOX):
@@ -200,7 +202,7 @@ def _forget(desk: Desk) -> None:
         connection.exec_driver_sql("DELETE FROM traces")
 
 
-def test_events_wait_in_the_outbox_until_they_are_marked_as_said(desk: Desk) -> None:
+def test_events_wait_in_the_outbox_until_they_are_marked_as_said(desk: ServiceHarness) -> None:
     desk.hear(on_a("C-1"), on_a("C-2"))
     sayings, last = desk.ledger.unsaid(10)
     assert [(s.type, s.commande_id) for s in sayings] == [("stock.reserve", "C-1"), ("stock.reserve", "C-2")]
@@ -210,14 +212,14 @@ def test_events_wait_in_the_outbox_until_they_are_marked_as_said(desk: Desk) -> 
     assert len(rows(desk, OUTBOX)) == 2
 
 
-def test_marks_are_made_in_the_transaction_of_the_next_group(desk: Desk) -> None:
+def test_marks_are_made_in_the_transaction_of_the_next_group(desk: ServiceHarness) -> None:
     desk.hear(on_a("C-1"))
     ((saying,), _) = desk.ledger.unsaid(10)
-    deal_with(desk.ledger, works(desk, on_a("C-2", "PANNE"), on_a("C-3")), (1,), [saying.event_id])
+    execute(desk.ledger, works(desk, on_a("C-2", "PANNE"), on_a("C-3")), (1,), [saying.event_id])
     assert [s.commande_id for s in desk.ledger.unsaid(10)[0]] == ["C-3"]
 
 
-def test_what_will_be_said_is_what_was_decided_byte_for_byte(desk: Desk) -> None:
+def test_what_will_be_said_is_what_was_decided_byte_for_byte(desk: ServiceHarness) -> None:
     desk.hear(on_a("C"))
     ((saying,), _) = desk.ledger.unsaid(10)
     out = saying.outgoing("stock")
@@ -226,7 +228,7 @@ def test_what_will_be_said_is_what_was_decided_byte_for_byte(desk: Desk) -> None
     assert (out.properties.message_id, out.properties.correlation_id) == (saying.event_id, "C")
 
 
-def test_a_database_that_does_not_answer_is_nobodys_fault(desk: Desk) -> None:
+def test_a_database_that_does_not_answer_is_nobodys_fault(desk: ServiceHarness) -> None:
     group = works(desk, on_a("C"))
 
     driver: Any = desk.database.engine.dialect.dbapi
@@ -234,7 +236,7 @@ def test_a_database_that_does_not_answer_is_nobodys_fault(desk: Desk) -> None:
     def locked(_: str) -> None:
         raise driver.OperationalError("database is locked")
 
-    with watching(desk.database, locked), pytest.raises(DatabaseTrouble):
-        deal_with(desk.ledger, group, (1,), [])
-    assert isinstance(deal_with(desk.ledger, group, (1,), [])[0].verdict, Done)
+    with watching(desk.database, locked), pytest.raises(DatabaseUnavailable):
+        execute(desk.ledger, group, (1,), [])
+    assert isinstance(execute(desk.ledger, group, (1,), [])[0].verdict, Done)
     assert begin_calls(desk.ledger, []) == []

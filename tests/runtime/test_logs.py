@@ -10,7 +10,7 @@ import structlog
 
 from choregraphie import Row, Settings, Transaction
 from choregraphie.logs import configure_logs
-from choregraphie.testing import Desk
+from choregraphie.testing import ServiceHarness
 from tests.support.facts import initiee
 
 
@@ -67,7 +67,7 @@ def test_other_libraries_speak_json_too_and_the_broker_client_says_nothing() -> 
     assert [line["event"] for line in logged(out)] == ["something"]
 
 
-def test_a_delivery_is_logged_by_its_ids_and_not_by_its_content(desk: Desk) -> None:
+def test_a_delivery_is_logged_by_its_ids_and_not_by_its_content(desk: ServiceHarness) -> None:
     out = io.StringIO()
     configure_logs(Settings(log_level="debug"), out)
     order = desk.enveloped(initiee("C-1", client_id="secret-client", produit_id="A"), id="e-1")
@@ -80,7 +80,7 @@ def test_a_delivery_is_logged_by_its_ids_and_not_by_its_content(desk: Desk) -> N
     assert "secret-client" not in out.getvalue()
 
 
-def test_a_log_that_nobody_takes_any_more_costs_no_delivery(desk: Desk) -> None:
+def test_a_log_that_nobody_takes_any_more_costs_no_delivery(desk: ServiceHarness) -> None:
     out = io.StringIO()
     configure_logs(Settings(), out)
     out.close()
@@ -90,7 +90,7 @@ def test_a_log_that_nobody_takes_any_more_costs_no_delivery(desk: Desk) -> None:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_reaction_that_breaks_is_told_with_its_place_and_without_what_the_message_holds(
-    desk: Desk, log_format: Literal["json", "console"]
+    desk: ServiceHarness, log_format: Literal["json", "console"]
 ) -> None:
     out = io.StringIO()
     configure_logs(Settings(log_format=log_format), out)
@@ -104,7 +104,7 @@ def test_a_reaction_that_breaks_is_told_with_its_place_and_without_what_the_mess
 
 
 def test_whatever_is_logged_while_a_delivery_is_dealt_with_names_it(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: ServiceHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = io.StringIO()
     configure_logs(Settings(log_format="json"), out)

@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 
 from choregraphie import Settings
 from choregraphie.pipeline import pipeline as worker
-from choregraphie.pipeline.delivery import deal_with
+from choregraphie.pipeline.delivery import execute
 from choregraphie.service.verdict import Done
-from choregraphie.storage.invocation import Work
-from choregraphie.testing import open_desk
+from choregraphie.storage.invocation import Invocation
+from choregraphie.testing import open_harness
 from tests.support.facts import initiee
 from tests.support.fake_door import until
 from tests.support.session import order, session
@@ -63,7 +63,7 @@ async def test_a_worker_goes_on_without_the_marks(
             await until(lambda: sorted(at_work.door.settled) == first + second)
             assert not at_work.running.done()
             await at_work.stop()
-    with open_desk(TRIAL, settings) as desk:
+    with open_harness(TRIAL, settings) as desk:
         assert len(desk.ledger.unsaid(10)[0]) == 6
         assert all(isinstance(verdict, Done) for verdict in desk.verdicts)
         assert desk.inspect()["A"] == 6
@@ -71,11 +71,11 @@ async def test_a_worker_goes_on_without_the_marks(
 
 def test_an_error_of_the_marks_does_not_fall_on_the_deliveries(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for(TRIAL.name))
-    with open_desk(TRIAL, settings) as desk:
+    with open_harness(TRIAL, settings) as desk:
         desk.hear(initiee("C-1", produit_id="A", quantite=1))
         forbid(settings, "P0001")
         heard = [desk.delivery(initiee(f"C-{number}", produit_id="A", quantite=1)) for number in (2, 3)]
-        works = [work for work in map(desk.reader.read, heard) if isinstance(work, Work)]
+        works = [work for work in map(desk.reader.read, heard) if isinstance(work, Invocation)]
         ids = [envelope.id for envelope in desk.envelopes]
-        results = deal_with(desk.ledger, works, (1,), ids)
+        results = execute(desk.ledger, works, (1,), ids)
         assert [type(result.verdict) for result in results] == [Done, Done]

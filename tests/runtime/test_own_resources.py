@@ -16,10 +16,10 @@ from structlog.testing import capture_logs
 from choregraphie import ResourceShortage
 from choregraphie.pipeline import context as tools
 from choregraphie.pipeline import supervisor
-from choregraphie.pipeline.delivery import Reader
+from choregraphie.pipeline.delivery import Decoder
 from choregraphie.pipeline.supervisor import supervise
-from choregraphie.storage.batch import Page
-from choregraphie.telemetry.metrics import Metered, Meters
+from choregraphie.storage.batch import Batch
+from choregraphie.telemetry.metrics import Instruments, ServiceMetrics
 from services.notification import SERVICE as NOTIFICATION
 from tests.support.facts import creee
 from tests.support.fake_door import FakeDoor, until
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from choregraphie import Settings
-    from choregraphie.pipeline.context import Tools
+    from choregraphie.pipeline.context import WorkerContext
 
 # More than any message is tried.
 MANY_TIMES = 12
@@ -109,7 +109,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, cls: Any, name: str) -> Iterator[in
     return iter(lambda: times[0], -1)
 
 
-@pytest.mark.parametrize(("cls", "name"), [(Page, "carry_out"), (Reader, "_read"), (Page, "write")])
+@pytest.mark.parametrize(("cls", "name"), [(Batch, "carry_out"), (Decoder, "_read"), (Batch, "write")])
 async def test_reading_and_reacting_without_memory_are_no_tries(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, cls: Any, name: str
 ) -> None:
@@ -127,14 +127,14 @@ async def test_reading_and_reacting_without_memory_are_no_tries(
 async def test_a_message_whose_reading_breaks_is_set_aside_and_the_others_pass(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Reader._read
+    whole = Decoder._read
 
-    def broken(self: Reader, delivery: Any) -> Any:
+    def broken(self: Decoder, delivery: Any) -> Any:
         if delivery.headers:
             raise TypeError("a bug")
         return whole(self, delivery)
 
-    monkeypatch.setattr(Reader, "_read", broken)
+    monkeypatch.setattr(Decoder, "_read", broken)
     async with session(settings) as s:
         tags = [s.door.bring(order("BAD"), headers={"x": 1}), s.door.bring(order("GOOD"))]
         await until(lambda: sorted(s.door.settled) == tags)
@@ -150,7 +150,7 @@ async def test_a_worker_receives_nothing_until_it_has_resources(settings: Settin
             raise ResourceShortage(lacking[0])
 
     registry = CollectorRegistry()
-    telemetry = Metered("stock", Meters(registry))
+    telemetry = ServiceMetrics("stock", Instruments(registry))
     with capture_logs() as logs:
         begun = Session(TRIAL, settings, check_resources=check, telemetry=telemetry)
         try:
@@ -166,7 +166,7 @@ async def test_a_worker_receives_nothing_until_it_has_resources(settings: Settin
 
 
 async def test_a_worker_without_resources_is_not_ready_though_it_has_a_session(settings: Settings) -> None:
-    telemetry = Metered("notification", Meters(CollectorRegistry()))
+    telemetry = ServiceMetrics("notification", Instruments(CollectorRegistry()))
     carrier = Carrier(OSError(errno.ENOSPC, "full"))
     begun = Session(NOTIFICATION, settings, carrier, telemetry=telemetry)
     try:
@@ -188,7 +188,7 @@ async def test_a_session_that_ends_for_want_of_them_is_followed_by_another(
     doors: list[FakeDoor] = []
 
     @contextlib.asynccontextmanager
-    async def opened(_: Tools) -> AsyncIterator[FakeDoor]:
+    async def opened(_: WorkerContext) -> AsyncIterator[FakeDoor]:
         doors.append(FakeDoor())
         if len(doors) < MANY_TIMES:
             raise error

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from choregraphie import BrokerTrouble, DatabaseTrouble, Settings
-from choregraphie.messaging import Fate
+from choregraphie import BrokerUnavailable, DatabaseUnavailable, Settings
+from choregraphie.messaging import PublishOutcome
 from choregraphie.pipeline.pipeline import MARK_SECONDS
-from choregraphie.testing import open_desk
+from choregraphie.testing import open_harness
 from tests.support.fake_door import until
 from tests.support.session import order, session
 from tests.support.trial import TRIAL
@@ -36,23 +36,25 @@ async def test_nothing_is_acknowledged_before_its_events_are_confirmed(settings:
         await s.stop()
 
 
-@pytest.mark.parametrize("fate", [Fate.RETURNED, Fate.REFUSED, Fate.UNKNOWN])
+@pytest.mark.parametrize("fate", [PublishOutcome.RETURNED, PublishOutcome.REFUSED, PublishOutcome.UNKNOWN])
 async def test_a_message_that_is_not_confirmed_ends_the_session_and_nothing_is_acknowledged(
-    settings: Settings, fate: Fate
+    settings: Settings, fate: PublishOutcome
 ) -> None:
     async with session(settings) as s:
-        s.door.fate = lambda message: fate if message.properties.correlation_id == "C-2" else Fate.CONFIRMED
+        s.door.fate = lambda message: (
+            fate if message.properties.correlation_id == "C-2" else PublishOutcome.CONFIRMED
+        )
         for n in range(3):
             s.door.bring(order(f"C-{n}"))
         with pytest.raises(ExceptionGroup) as caught:
             await asyncio.wait_for(s.running, 10)
-        assert isinstance(caught.value.exceptions[0], BrokerTrouble)
+        assert isinstance(caught.value.exceptions[0], BrokerUnavailable)
         assert s.door.settled == []
         assert "C-2" in s.unsaid()
 
 
 async def test_what_was_decided_and_not_said_is_said_before_anything_is_heard(settings: Settings) -> None:
-    with open_desk(TRIAL, settings) as desk:
+    with open_harness(TRIAL, settings) as desk:
         desk.hear(order("C-1"), order("C-2"))
         bodies = [said.to_bytes() for said in desk.envelopes]
     async with session(settings) as s:
@@ -138,7 +140,7 @@ async def test_a_lost_session_ends_the_pipeline(settings: Settings) -> None:
         s.door.lose()
         with pytest.raises(ExceptionGroup) as caught:
             await asyncio.wait_for(s.running, 10)
-        assert caught.group_contains(BrokerTrouble)
+        assert caught.group_contains(BrokerUnavailable)
 
 
 async def test_stopping_finishes_what_was_begun_and_gives_back_what_was_not(settings: Settings) -> None:
@@ -167,9 +169,9 @@ async def test_stopping_while_the_database_is_away_at_start_does_not_wait_for_it
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> None:
-        raise DatabaseTrouble("the disk is full")
+        raise DatabaseUnavailable("the disk is full")
 
-    monkeypatch.setattr("choregraphie.storage.store.Ledger.unsaid", away)
+    monkeypatch.setattr("choregraphie.storage.store.Store.unsaid", away)
     async with session(settings) as s:
         await asyncio.sleep(0.1)
         assert not s.running.done()

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from choregraphie import Service
 from choregraphie.errors import Reason
 from choregraphie.messaging import Delivery, Properties
-from choregraphie.pipeline.delivery import Reader
+from choregraphie.pipeline.delivery import Decoder
 from choregraphie.pipeline.republish import set_aside
 from choregraphie.saga.envelope import MAX_BODY_BYTES
 from choregraphie.service.verdict import DeadLetter
-from choregraphie.storage.invocation import Work
+from choregraphie.storage.invocation import Invocation
 from services.commande import SERVICE as COMMANDE
 from services.stock import SERVICE as STOCK
 from tests.contracts.examples import changed, example, with_raw
@@ -27,7 +27,7 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 def read(
     body: bytes, exchange: str = "client.events", service: Service = STOCK, **headers: Any
-) -> Work | DeadLetter:
+) -> Invocation | DeadLetter:
     """`attempt` stands for the header that counts tries."""
     names = {"attempt": "x-saga-attempt"}
     known = {names.get(name, name): value for name, value in headers.items()}
@@ -35,7 +35,7 @@ def read(
         key = json.loads(body)["type"]
     except (ValueError, KeyError, TypeError, RecursionError):
         key = TYPE
-    return Reader(service).read(Delivery(1, body, exchange, key, known))
+    return Decoder(service).read(Delivery(1, body, exchange, key, known))
 
 
 def reason(body: bytes, **how: Any) -> Reason:
@@ -77,7 +77,7 @@ def test_what_cannot_be_read_is_told_with_what_its_sender_says_of_it(
     properties: dict[str, Any], detail: str
 ) -> None:
     delivery = Delivery(1, gzip.compress(GOOD), "client.events", TYPE, properties=Properties(**properties))
-    verdict = Reader(STOCK).read(delivery)
+    verdict = Decoder(STOCK).read(delivery)
     assert isinstance(verdict, DeadLetter)
     assert verdict.reason is Reason.UNREADABLE
     assert verdict.detail.startswith(detail)
@@ -92,13 +92,13 @@ def test_what_can_be_read_needs_no_right_content_type() -> None:
         Properties(content_type="text/plain; charset=latin-1"),
     ):
         assert isinstance(
-            Reader(STOCK).read(Delivery(1, GOOD, "client.events", TYPE, properties=properties)), Work
+            Decoder(STOCK).read(Delivery(1, GOOD, "client.events", TYPE, properties=properties)), Invocation
         )
 
 
 def test_what_can_be_read_becomes_work() -> None:
     work = read(GOOD, traceparent=TRACE)
-    assert isinstance(work, Work)
+    assert isinstance(work, Invocation)
     assert work.identity == (example(TYPE)["source"], example(TYPE)["id"])
     assert (work.order, work.attempt) == ("CMD-0001", 1)
     assert work.line is STOCK.on(TYPE)
@@ -113,7 +113,7 @@ def test_what_can_be_read_becomes_work() -> None:
 def test_a_trace_that_is_none_goes_no_further(header: object) -> None:
     """It is copied onto everything said in answer: one too long for a frame would keep it unsaid for ever."""
     work = read(GOOD, traceparent=header)
-    assert isinstance(work, Work)
+    assert isinstance(work, Invocation)
     assert work.traceparent is None
 
 
@@ -148,7 +148,7 @@ def test_a_huge_body_is_not_even_parsed(size: int) -> None:
 
 
 def test_a_body_at_the_limit_is_read() -> None:
-    assert isinstance(read(GOOD + b" " * (MAX_BODY_BYTES - len(GOOD))), Work)
+    assert isinstance(read(GOOD + b" " * (MAX_BODY_BYTES - len(GOOD))), Invocation)
 
 
 @pytest.mark.parametrize("type_", ["commande.rangee", "stock.reserve", "COMMANDE.INITIEE", "commande.initiee "])
@@ -162,7 +162,7 @@ def test_a_version_of_tomorrow_is_not_guessed_at(urn: str) -> None:
 
 
 def test_a_schema_that_is_not_named_is_the_one_we_know() -> None:
-    assert isinstance(read(but(dataschema=None)), Work)
+    assert isinstance(read(but(dataschema=None)), Invocation)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_json_that_is_not_this_event_is_invalid(body: bytes) -> None:
 
 
 def test_a_number_of_five_thousand_digits_where_none_is_expected_does_no_harm() -> None:
-    assert isinstance(read(with_raw(TYPE, "autre", "9" * 4000)), Work)
+    assert isinstance(read(with_raw(TYPE, "autre", "9" * 4000)), Invocation)
 
 
 @pytest.mark.parametrize("change", [{"subject": "CMD-2"}, {"correlationid": "CMD-2"}])
@@ -214,31 +214,31 @@ def test_and_by_the_source(source: str) -> None:
 
 def test_a_client_cannot_say_what_only_a_service_may_say() -> None:
     paid = json.dumps(example("paiement.effectue")).encode()
-    assert isinstance(read(paid, exchange="paiement.events", service=COMMANDE), Work)
+    assert isinstance(read(paid, exchange="paiement.events", service=COMMANDE), Invocation)
     assert reason(paid, exchange="client.events", service=COMMANDE) is Reason.WRONG_SENDER
     forged = json.dumps(example("paiement.effectue") | {"source": "/clients/x"}).encode()
     assert reason(forged, exchange="client.events", service=COMMANDE) is Reason.WRONG_SENDER
 
 
 def test_a_message_on_its_way_back_was_checked_when_it_first_came() -> None:
-    assert isinstance(read(GOOD, exchange="stock.requeue"), Work)
+    assert isinstance(read(GOOD, exchange="stock.requeue"), Invocation)
     assert reason(GOOD, exchange="commande.requeue") is Reason.WRONG_SENDER
 
 
 def test_tries_are_counted_on_the_way_back_only() -> None:
     """A header that came with the first delivery is anybody's word."""
     forged = read(GOOD, attempt=7)
-    assert isinstance(forged, Work)
+    assert isinstance(forged, Invocation)
     assert forged.attempt == 1
     returned = read(GOOD, "stock.requeue", attempt=2)
-    assert isinstance(returned, Work)
+    assert isinstance(returned, Invocation)
     assert returned.attempt == 3
 
 
 @pytest.mark.parametrize("header", ["7", -1, 0, None, [1], {"a": 1}, 1.5, b"2"])
 def test_a_count_that_makes_no_sense_is_a_first_try(header: Any) -> None:
     work = read(GOOD, "stock.requeue", attempt=header)
-    assert isinstance(work, Work)
+    assert isinstance(work, Invocation)
     assert work.attempt == 1
 
 
@@ -263,12 +263,12 @@ def test_whatever_the_bytes_reading_never_raises(body: bytes) -> None:
 
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
 def test_one_byte_changed_is_work_or_a_dead_letter(place: int, byte: int) -> None:
-    assert isinstance(read(GOOD[:place] + bytes([byte]) + GOOD[place + 1 :]), Work | DeadLetter)
+    assert isinstance(read(GOOD[:place] + bytes([byte]) + GOOD[place + 1 :]), Invocation | DeadLetter)
 
 
 def test_a_type_under_another_routing_key_is_refused_since_others_who_hear_it_never_got_it() -> None:
-    verdict = Reader(STOCK).read(Delivery(1, GOOD, "client.events", "commande.annulee"))
+    verdict = Decoder(STOCK).read(Delivery(1, GOOD, "client.events", "commande.annulee"))
     assert isinstance(verdict, DeadLetter)
     assert verdict.reason is Reason.INVALID
     came_back = Delivery(1, GOOD, "stock.requeue", f"5.{TYPE}", {"x-saga-exchange": "client.events"})
-    assert isinstance(Reader(STOCK).read(came_back), Work)
+    assert isinstance(Decoder(STOCK).read(came_back), Invocation)

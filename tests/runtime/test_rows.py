@@ -2,25 +2,25 @@
 
 import pytest
 
-from choregraphie.errors import NotRead
-from choregraphie.storage.unit_of_work import Unit
-from choregraphie.testing import Desk
+from choregraphie.errors import RowNotDeclared
+from choregraphie.storage.unit_of_work import UnitOfWork
+from choregraphie.testing import ServiceHarness
 from tests.support.trial import Compteur
 
 
-def test_a_row_that_was_loaded_is_found_and_one_that_is_not_there_is_known_not_to_be(desk: Desk) -> None:
+def test_a_row_that_was_loaded_is_found_and_one_that_is_not_there_is_known_not_to_be(desk: ServiceHarness) -> None:
     with desk.database.begin() as connection:
-        unit = Unit(connection)
+        unit = UnitOfWork(connection)
         unit.load([Compteur.at("A"), Compteur.at("Z")])
         assert unit.find(Compteur, "A") == Compteur("A", 0)
         assert unit.find(Compteur, "Z") is None
-        with pytest.raises(NotRead, match="'B'"):
+        with pytest.raises(RowNotDeclared, match="'B'"):
             unit.find(Compteur, "B")
 
 
-def test_loading_again_keeps_what_was_changed_meanwhile(desk: Desk) -> None:
+def test_loading_again_keeps_what_was_changed_meanwhile(desk: ServiceHarness) -> None:
     with desk.database.begin() as connection:
-        unit = Unit(connection)
+        unit = UnitOfWork(connection)
         unit.load([Compteur.at("A")])
         found = unit.find(Compteur, "A")
         assert found is not None
@@ -29,9 +29,9 @@ def test_loading_again_keeps_what_was_changed_meanwhile(desk: Desk) -> None:
         assert unit.find(Compteur, "A") is found
 
 
-def test_what_was_added_is_found_and_written(desk: Desk) -> None:
+def test_what_was_added_is_found_and_written(desk: ServiceHarness) -> None:
     with desk.database.begin() as connection:
-        unit = Unit(connection)
+        unit = UnitOfWork(connection)
         unit.load([Compteur.at("Z")])
         unit.add(Compteur("Z", 1))
         found = unit.find(Compteur, "Z")
@@ -41,9 +41,9 @@ def test_what_was_added_is_found_and_written(desk: Desk) -> None:
     assert desk.inspect() == {"A": 0, "B": 0, "Z": 2}
 
 
-def test_what_exists_cannot_be_added(desk: Desk) -> None:
+def test_what_exists_cannot_be_added(desk: ServiceHarness) -> None:
     with desk.database.begin() as connection:
-        unit = Unit(connection)
+        unit = UnitOfWork(connection)
         unit.load([Compteur.at("A")])
         with pytest.raises(ValueError, match="exists already"):
             unit.add(Compteur("A"))
@@ -52,14 +52,14 @@ def test_what_exists_cannot_be_added(desk: Desk) -> None:
             unit.add(Compteur("Z"))
 
 
-def test_more_keys_than_one_statement_takes_are_all_read(desk: Desk) -> None:
+def test_more_keys_than_one_statement_takes_are_all_read(desk: ServiceHarness) -> None:
     names = [f"N-{n:04}" for n in range(1201)]
     with desk.database.begin() as connection:
-        unit = Unit(connection)
+        unit = UnitOfWork(connection)
         for name in names:
             unit.add(Compteur(name, 1))
         unit.write()
     with desk.database.begin() as connection:
-        unit = Unit(connection)
+        unit = UnitOfWork(connection)
         unit.load(Compteur.at(name) for name in names)
         assert all(unit.find(Compteur, name) for name in names)

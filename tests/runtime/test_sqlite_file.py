@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from choregraphie import DatabaseRefused, DatabaseTrouble, Settings
+from choregraphie import DatabaseRefused, DatabaseUnavailable, Settings
 from choregraphie.pipeline import pipeline as worker
 from choregraphie.storage import open_database
-from choregraphie.testing import open_desk
+from choregraphie.testing import open_harness
 from services.stock import SERVICE as STOCK
 from tests.support.facts import initiee
 from tests.support.fake_door import until
@@ -80,7 +80,7 @@ WAYS = [
 @pytest.mark.parametrize("way", WAYS)
 def test_another_process_is_refused_by_every_path(way: Callable[[Path], Path], tmp_path: Path) -> None:
     file = tmp_path / "databases" / "stock.sqlite3"
-    with open_desk(STOCK, at(file)) as desk:
+    with open_harness(STOCK, at(file)) as desk:
         desk.hear(initiee())
         done = services("run", "stock", database_url=f"sqlite:///{way(file)}", amqp_url="amqp://127.0.0.1:1/")
         assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1), done.stderr
@@ -95,7 +95,7 @@ def test_the_same_process_is_refused_and_the_first_keeps_the_file(
 ) -> None:
     """A descriptor of the file that is closed drops the locks that SQLite has on it in this process."""
     file = tmp_path / "databases" / "stock.sqlite3"
-    with open_desk(STOCK, at(file)) as desk:
+    with open_harness(STOCK, at(file)) as desk:
         assert TAKEN in refused(at(os.path.relpath(way(file)) if way is by_a_relative_path else way(file)))
         desk.hear(initiee())
         # Whoever closes the file last empties its log; SQLite's own lock says that we are still there.
@@ -103,7 +103,7 @@ def test_the_same_process_is_refused_and_the_first_keeps_the_file(
         assert file.with_name("stock.sqlite3-wal").exists()
         desk.hear(initiee("CMD-2"))
     file.with_name("hard.sqlite3").unlink(missing_ok=True)
-    with open_desk(STOCK, at(file)) as desk:
+    with open_harness(STOCK, at(file)) as desk:
         assert len(desk.ledger.unsaid(10)[0]) == 2
 
 
@@ -191,6 +191,6 @@ def test_a_database_waits_for_descriptors(spare: int, tmp_path: Path) -> None:
             os.close(taken.pop())
         for descriptor in taken:
             stack.callback(os.close, descriptor)
-        with pytest.raises(DatabaseTrouble):
+        with pytest.raises(DatabaseUnavailable):
             open_database(STOCK, settings)
     open_database(STOCK, settings).close()

@@ -10,7 +10,7 @@ import pytest
 
 from choregraphie import Settings
 from choregraphie.service.verdict import Done, RetryAfter
-from choregraphie.testing import open_desk
+from choregraphie.testing import open_harness
 from tests.support.facts import initiee
 from tests.support.trial import TRIAL
 
@@ -28,7 +28,7 @@ def test_one_message_is_tried_again_and_the_others_are_carried_out(
     name = f"statement_{uuid.uuid4().hex[:12]}"
     postgres.create(name)
     settings = Settings(database_url=postgres.url(name))
-    with open_desk(TRIAL, settings) as desk:
+    with open_harness(TRIAL, settings) as desk:
         with psycopg.connect(settings.database_url) as server:
             server.execute(
                 "CREATE FUNCTION no_such_order() RETURNS trigger LANGUAGE plpgsql AS"

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from choregraphie import Instant, Money
 from choregraphie.storage.statements import Lookup, Prepared
-from choregraphie.testing import Desk
+from choregraphie.testing import ServiceHarness
 from tests.support.statements import watching
 
 THINGS = Table(
@@ -43,7 +43,7 @@ NOON = dt.datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=dt.UTC)
 
 
 @pytest.fixture
-def connection(desk: Desk) -> Iterator[Connection]:
+def connection(desk: ServiceHarness) -> Iterator[Connection]:
     with desk.database.begin() as connection:
         THINGS.create(connection)
         yield connection
@@ -68,7 +68,7 @@ def test_a_value_that_its_type_refuses_is_refused(connection: Connection) -> Non
         INSERT.each(connection, [(1, "A", True, b"", NOON, Decimal("0.001"))])
 
 
-def test_nothing_is_sent_for_no_rows_and_no_keys(desk: Desk, connection: Connection) -> None:
+def test_nothing_is_sent_for_no_rows_and_no_keys(desk: ServiceHarness, connection: Connection) -> None:
     def none(statement: str) -> None:
         raise AssertionError(statement)
 
@@ -91,7 +91,7 @@ def test_any_number_of_keys_finds_each_row_once_and_in_order(connection: Connect
     assert [row[0] for row in found] == list(range(50, min(50 + wanted, 1300)))
 
 
-def test_all_sizes_share_a_few_statements(desk: Desk, connection: Connection) -> None:
+def test_all_sizes_share_a_few_statements(desk: ServiceHarness, connection: Connection) -> None:
     sent: list[str] = []
     with watching(desk.database, sent.append):
         for size in range(1, 200):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from choregraphie import Settings
-    from choregraphie.pipeline.context import Tools
+    from choregraphie.pipeline.context import WorkerContext
 
 
 async def test_a_lost_session_leaves_no_cancellation_behind(
@@ -31,7 +31,7 @@ async def test_a_lost_session_leaves_no_cancellation_behind(
     doors: list[FakeDoor] = []
 
     @contextlib.asynccontextmanager
-    async def lost_at_once(tools: Tools) -> AsyncIterator[FakeDoor]:
+    async def lost_at_once(tools: WorkerContext) -> AsyncIterator[FakeDoor]:
         doors.append(FakeDoor())
         doors[-1].lose()
         yield doors[-1]

@@ -7,10 +7,10 @@ from sqlalchemy import func, select
 
 from choregraphie import Settings
 from choregraphie.pipeline.poison import SUSPICIOUS_RETURNS
-from choregraphie.saga.envelope import Envelope, Said
-from choregraphie.storage.invocation import Work
+from choregraphie.saga.envelope import Envelope, Event
+from choregraphie.storage.invocation import Invocation
 from choregraphie.storage.poison_log import TRIALS
-from choregraphie.testing import Desk, open_desk
+from choregraphie.testing import ServiceHarness, open_harness
 from tests.support.fake_door import until
 from tests.support.session import order, session
 from tests.support.trial import TRIAL
@@ -18,18 +18,18 @@ from tests.support.trial import TRIAL
 BACK: dict[str, Any] = {"headers": {"x-delivery-count": SUSPICIOUS_RETURNS}, "redelivered": True}
 
 
-def suspects(desk: Desk, *orders: Envelope[Said]) -> list[Work]:
+def suspects(desk: ServiceHarness, *orders: Envelope[Event]) -> list[Invocation]:
     read = [desk.reader.read(desk.delivery(envelope)) for envelope in orders]
-    return [work for work in read if isinstance(work, Work)]
+    return [work for work in read if isinstance(work, Invocation)]
 
 
-def test_who_was_never_tried_comes_first_and_of_these_the_first_that_came(desk: Desk) -> None:
+def test_who_was_never_tried_comes_first_and_of_these_the_first_that_came(desk: ServiceHarness) -> None:
     held = suspects(desk, order("C-1"), order("C-2"), order("C-3"))
     chosen = [desk.ledger.try_one(held, False) for _ in range(4)]
     assert [work.order for work in chosen if work] == ["C-1", "C-2", "C-3", "C-1"]
 
 
-def test_who_was_tried_longest_ago_comes_next_however_often_that_was(desk: Desk) -> None:
+def test_who_was_tried_longest_ago_comes_next_however_often_that_was(desk: ServiceHarness) -> None:
     """An innocent whose trials were cut short by something else had to wait until the killers had had as many."""
     innocent, killer, another = suspects(desk, order("C-1"), order("C-2"), order("C-3"))
     for _ in range(2):
@@ -39,14 +39,14 @@ def test_who_was_tried_longest_ago_comes_next_however_often_that_was(desk: Desk)
     assert desk.ledger.try_one([another, killer, innocent], False) is innocent
 
 
-def test_who_was_tried_before_is_put_off(desk: Desk) -> None:
+def test_who_was_tried_before_is_put_off(desk: ServiceHarness) -> None:
     first, second = suspects(desk, order("C-1"), order("C-2"))
     assert desk.ledger.try_one([first], True) is first
     assert desk.ledger.try_one([first], True) is None
     assert desk.ledger.try_one([first, second], True) is second
 
 
-def test_trials_are_forgotten_with_the_inbox(desk: Desk) -> None:
+def test_trials_are_forgotten_with_the_inbox(desk: ServiceHarness) -> None:
     (only,) = suspects(desk, order("C-1"))
     desk.ledger.try_one([only], True)
     desk.now += dt.timedelta(days=desk.settings.inbox_days + 1)
@@ -95,7 +95,7 @@ async def test_beside_a_suspect_one_return_is_enough_to_be_one(settings: Setting
 
 async def test_a_suspect_that_was_tried_before_has_its_turn_after_the_others(settings: Settings) -> None:
     killer = order("C-0")
-    with open_desk(TRIAL, settings) as desk:
+    with open_harness(TRIAL, settings) as desk:
         # Its trial began, and the worker died of it.
         desk.ledger.try_one(suspects(desk, killer), True)
     async with session(settings) as s:

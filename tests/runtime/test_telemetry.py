@@ -18,7 +18,7 @@ from choregraphie.errors import Reason
 from choregraphie.messaging import Delivery
 from choregraphie.service.verdict import DeadLetter, Done, RetryAfter
 from choregraphie.storage.invocation import Result
-from choregraphie.telemetry.metrics import SILENT, Metered, Meters
+from choregraphie.telemetry.metrics import SILENT, Instruments, ServiceMetrics
 from choregraphie.telemetry.metrics_server import exporting
 from tests.support.shop import Shop, shop
 
@@ -64,15 +64,17 @@ def registry() -> CollectorRegistry:
 
 
 @pytest.fixture
-def telemetry(registry: CollectorRegistry) -> Metered:
-    return Metered("stock", Meters(registry))
+def telemetry(registry: CollectorRegistry) -> ServiceMetrics:
+    return ServiceMetrics("stock", Instruments(registry))
 
 
 def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
     return registry.get_sample_value(name, {"service": "stock", **labels})
 
 
-def test_each_delivery_is_counted_by_what_became_of_it(registry: CollectorRegistry, telemetry: Metered) -> None:
+def test_each_delivery_is_counted_by_what_became_of_it(
+    registry: CollectorRegistry, telemetry: ServiceMetrics
+) -> None:
     letter = DeadLetter(Reason.UNREADABLE, "not JSON")
     results = [Result(DELIVERY, verdict) for verdict in (Done(), Done(), RetryAfter(1, 1, ""), letter)]
     telemetry.decided([*results, Result(None, Done())])
@@ -84,7 +86,7 @@ def test_each_delivery_is_counted_by_what_became_of_it(registry: CollectorRegist
     assert value(registry, "saga_worker_dead_lettered_total", reason="unreadable") == 1
 
 
-def test_what_never_happened_is_nought(registry: CollectorRegistry, telemetry: Metered) -> None:
+def test_what_never_happened_is_nought(registry: CollectorRegistry, telemetry: ServiceMetrics) -> None:
     letters = {
         reason: value(registry, "saga_worker_dead_lettered_total", reason=reason.value) for reason in Reason
     }
@@ -94,7 +96,7 @@ def test_what_never_happened_is_nought(registry: CollectorRegistry, telemetry: M
 
 
 def test_a_session_is_up_while_it_receives_and_is_read_anew_by_the_next(
-    registry: CollectorRegistry, telemetry: Metered
+    registry: CollectorRegistry, telemetry: ServiceMetrics
 ) -> None:
     with contextlib.suppress(ConnectionError), telemetry.session():
         assert (telemetry.ready, value(registry, "saga_worker_session_up")) == (False, 0)
@@ -110,7 +112,7 @@ def test_a_session_is_up_while_it_receives_and_is_read_anew_by_the_next(
     assert value(registry, "saga_worker_sessions_total") == 2
 
 
-def test_a_call_that_fails_is_timed_and_counted(registry: CollectorRegistry, telemetry: Metered) -> None:
+def test_a_call_that_fails_is_timed_and_counted(registry: CollectorRegistry, telemetry: ServiceMetrics) -> None:
     with telemetry.call("stock.reserve"):
         pass
     with pytest.raises(TimeoutError), telemetry.call("stock.reserve"):
@@ -121,7 +123,7 @@ def test_a_call_that_fails_is_timed_and_counted(registry: CollectorRegistry, tel
     assert value(registry, "saga_worker_call_seconds_count", type="stock.reserve") == 3
 
 
-def test_an_empty_transaction_is_no_batch(registry: CollectorRegistry, telemetry: Metered) -> None:
+def test_an_empty_transaction_is_no_batch(registry: CollectorRegistry, telemetry: ServiceMetrics) -> None:
     for works in (0, 3):
         with telemetry.commit(works):
             pass

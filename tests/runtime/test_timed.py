@@ -9,7 +9,7 @@ from sqlalchemy import Column, MetaData, Table, Text, select
 
 from choregraphie import Row, Service, Settings, Transaction, every
 from choregraphie.storage.store import DUE, PUT_OFF
-from choregraphie.testing import Desk, open_desk
+from choregraphie.testing import ServiceHarness, open_harness
 from contracts.commande import CommandeAnnulee
 
 TABLES = MetaData()
@@ -54,19 +54,19 @@ def service(broken: int) -> Service:
 
 
 @pytest.fixture
-def crowded(settings: Settings, database_for: Callable[[str], str]) -> Iterator[Desk]:
+def crowded(settings: Settings, database_for: Callable[[str], str]) -> Iterator[ServiceHarness]:
     wanted = settings.model_copy(update={"database_url": database_for("commande")})
-    with open_desk(service(broken=DUE), wanted) as desk:
+    with open_harness(service(broken=DUE), wanted) as desk:
         yield desk
 
 
-def test_as_many_broken_rows_as_a_stroke_takes_do_not_hold_up_the_next(crowded: Desk) -> None:
+def test_as_many_broken_rows_as_a_stroke_takes_do_not_hold_up_the_next(crowded: ServiceHarness) -> None:
     assert crowded.tick() == []
     assert [event.commande_id for event in crowded.tick(1)] == ["B"]
 
 
 def test_a_broken_row_has_its_turn_again(settings: Settings) -> None:
-    with open_desk(service(broken=1), settings) as desk:
+    with open_harness(service(broken=1), settings) as desk:
         desk.tick()
         with desk.database.begin() as connection:
             connection.exec_driver_sql("UPDATE attentes SET etat = 'saine' WHERE etat = 'cassee'")

@@ -9,7 +9,7 @@ import pytest
 from choregraphie.errors import Reason
 from choregraphie.messaging import Delivery, Outgoing, Properties
 from choregraphie.pipeline.republish import for_another_try, set_aside
-from choregraphie.service.verdict import DeadLetter, Retry, RetryAfter, describe, jittered_ms
+from choregraphie.service.verdict import DeadLetter, RetryAfter, RetryPolicy, describe, jittered_ms
 
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 BODY = b'{"anything": "at all"}'
@@ -36,19 +36,19 @@ def another_try(back: Delivery, verdict: RetryAfter) -> Outgoing:
 
 
 def test_the_ladder_is_climbed_one_delay_a_try() -> None:
-    policy = Retry((1, 5, 30))
+    policy = RetryPolicy((1, 5, 30))
     verdicts = [policy.after(ValueError("x"), attempt) for attempt in (1, 2, 3)]
     assert [v.seconds for v in verdicts if isinstance(v, RetryAfter)] == [1, 5, 30]
     assert [v.attempt for v in verdicts] == [1, 2, 3]
 
 
 def test_beyond_the_ladder_it_is_given_up() -> None:
-    verdict = Retry((1, 5)).after(ValueError("x"), 3)
+    verdict = RetryPolicy((1, 5)).after(ValueError("x"), 3)
     assert verdict == DeadLetter(Reason.EXHAUSTED, "ValueError: x", 3)
 
 
 def test_some_errors_are_not_worth_another_try() -> None:
-    policy = Retry((1, 5), never=(KeyError,))
+    policy = RetryPolicy((1, 5), never=(KeyError,))
     assert isinstance(policy.after(KeyError("x"), 1), DeadLetter)
     assert isinstance(policy.after(ValueError("x"), 1), RetryAfter)
 

@@ -16,7 +16,7 @@ import pytest
 
 from choregraphie import Settings
 from choregraphie.application import declared_topology
-from choregraphie.broker import apply, connected
+from choregraphie.broker import apply_topology, connected
 from contracts.choreography import CHOREOGRAPHY
 from tests.support.outsider import Outsider
 
@@ -62,7 +62,7 @@ def silent_url(broker: Broker) -> Iterator[str]:
 
 async def _declare(settings: Settings) -> None:
     async with connected(settings, "declares for tests") as connection:
-        await apply(connection, declared_topology(CHOREOGRAPHY, settings), declare=True)
+        await apply_topology(connection, declared_topology(CHOREOGRAPHY, settings), declare=True)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from choregraphie import Service, Settings
 from choregraphie.errors import Reason
 from choregraphie.service.verdict import DeadLetter
-from choregraphie.testing import open_desk
+from choregraphie.testing import open_harness
 from services.commande import SERVICE as COMMANDE
 from services.notification import SERVICE as NOTIFICATION
 from services.notification.courrier import Courrier
@@ -48,7 +48,7 @@ class Store(RuleBasedStateMachine):
     def __init__(self, database_url: str) -> None:
         super().__init__()
         settings = Settings(database_url=database_url, deadline=60, catalogue=SCARCE)
-        self.opened = open_desk(self.service, settings, self.outside())
+        self.opened = open_harness(self.service, settings, self.outside())
         self.desk = self.opened.__enter__()
         self.past: list[Any] = []
         self.heard: dict[str, set[str]] = {}

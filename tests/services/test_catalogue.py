@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from choregraphie import DatabaseRefused, Service, Settings
-from choregraphie.testing import open_desk
+from choregraphie.testing import open_harness
 from services.commande import SERVICE as COMMANDE
 from services.notification import SERVICE as NOTIFICATION
 from services.paiement import SERVICE as PAIEMENT
@@ -43,7 +43,7 @@ def test_a_catalogue_fills_a_database_once(tmp_path: Path) -> None:
     settings = Settings(database_url=f"sqlite:///{tmp_path}/s.sqlite3", catalogue=catalogue)
     for content in ("[produits]\nVIS = 7\n", "[produits]\nVIS = 70\nCLOU = 1\n", "not TOML"):
         catalogue.write_text(content)
-        with open_desk(STOCK, settings) as desk:
+        with open_harness(STOCK, settings) as desk:
             assert desk.inspect()["produits"]["VIS"]["initial"] == 7
 
 
@@ -77,12 +77,12 @@ def test_a_catalogue_that_makes_no_sense_is_refused_in_one_line(
     catalogue = tmp_path / "catalogue.toml"
     catalogue.write_bytes(content)
     settings = Settings(database_url=f"sqlite:///{tmp_path}/s.sqlite3", catalogue=catalogue)
-    with pytest.raises(DatabaseRefused) as caught, open_desk(service, settings):
+    with pytest.raises(DatabaseRefused) as caught, open_harness(service, settings):
         pass
     assert "\n" not in str(caught.value)
     assert "SAGA_CATALOGUE" in str(caught.value)
     catalogue.write_text("[produits]\nVIS = 7\n[comptes]\nANNE = 1.00\n")
-    with open_desk(service, settings) as desk:
+    with open_harness(service, settings) as desk:
         assert desk.inspect()
 
 
@@ -91,6 +91,6 @@ def test_a_catalogue_that_is_not_there_is_named(tmp_path: Path) -> None:
     settings = Settings(database_url=f"sqlite:///{tmp_path}/s.sqlite3", catalogue=missing)
     with (
         pytest.raises(DatabaseRefused, match=r"SAGA_CATALOGUE .*nowhere\.toml: No such file"),
-        open_desk(STOCK, settings),
+        open_harness(STOCK, settings),
     ):
         pass

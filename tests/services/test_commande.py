@@ -5,9 +5,9 @@ import itertools
 
 import pytest
 
-from choregraphie.saga.envelope import Said
+from choregraphie.saga.envelope import Event
 from choregraphie.storage.store import PUT_OFF
-from choregraphie.testing import Desk
+from choregraphie.testing import ServiceHarness
 from contracts.commande import CommandeAnnulee, CommandeCreee
 from contracts.paiement import PaiementEchoue
 from contracts.stock import StockReservationEchouee
@@ -20,78 +20,80 @@ CLIENTS = '[clients]\nbloques = ["CLIENT-666"]\n[clients.plafonds]\nCLIENT-456 =
 
 
 @pytest.fixture
-def desk(sit_down: OpenDesk) -> Desk:
+def desk(sit_down: OpenDesk) -> ServiceHarness:
     return sit_down(SERVICE, CLIENTS, deadline=900)
 
 
-def etats(desk: Desk) -> tuple[int, int, int]:
+def etats(desk: ServiceHarness) -> tuple[int, int, int]:
     """en_attente, creees, annulees."""
     found = desk.inspect()["commandes"]
     return found["en_attente"], found["creees"], found["annulees"]
 
 
-def test_an_order_is_noted_and_waits(desk: Desk) -> None:
+def test_an_order_is_noted_and_waits(desk: ServiceHarness) -> None:
     assert desk.hear(initiee()) == []
     assert etats(desk) == (1, 0, 0)
 
 
-def test_an_order_paid_is_created(desk: Desk) -> None:
+def test_an_order_paid_is_created(desk: ServiceHarness) -> None:
     desk.hear(initiee())
     assert desk.hear(payee()) == [CommandeCreee(commande_id=CMD)]
     assert etats(desk) == (0, 1, 0)
 
 
 @pytest.mark.parametrize("refusal", [sans_stock(), impayee()])
-def test_a_refusal_cancels_with_its_reason(desk: Desk, refusal: StockReservationEchouee | PaiementEchoue) -> None:
+def test_a_refusal_cancels_with_its_reason(
+    desk: ServiceHarness, refusal: StockReservationEchouee | PaiementEchoue
+) -> None:
     desk.hear(initiee())
     said = desk.hear(refusal)
     assert said == [CommandeAnnulee(commande_id=CMD, raison=refusal.raison)]
     assert etats(desk) == (0, 0, 1)
 
 
-def test_a_blocked_client_is_refused_at_creation(desk: Desk) -> None:
+def test_a_blocked_client_is_refused_at_creation(desk: ServiceHarness) -> None:
     desk.hear(initiee(client_id="CLIENT-666"))
     assert desk.hear(payee()) == [CommandeAnnulee(commande_id=CMD, raison="client bloqué")]
 
 
-def test_the_customer_cancels_before_creation_and_a_late_payment_creates_nothing(desk: Desk) -> None:
+def test_the_customer_cancels_before_creation_and_a_late_payment_creates_nothing(desk: ServiceHarness) -> None:
     desk.hear(initiee())
     assert desk.hear(demande()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
     assert desk.hear(payee()) == []
     assert etats(desk) == (0, 0, 1)
 
 
-def test_the_customer_cancels_after_creation(desk: Desk) -> None:
+def test_the_customer_cancels_after_creation(desk: ServiceHarness) -> None:
     desk.hear(initiee())
     desk.hear(payee())
     assert desk.hear(demande()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
     assert etats(desk) == (0, 0, 1)
 
 
-def test_a_demand_before_the_order_is_kept_and_cancels_it_when_it_comes(desk: Desk) -> None:
+def test_a_demand_before_the_order_is_kept_and_cancels_it_when_it_comes(desk: ServiceHarness) -> None:
     assert desk.hear(demande()) == []
     assert etats(desk) == (0, 0, 0)
     assert desk.hear(initiee()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
 
 
 @pytest.mark.parametrize("early", [sans_stock(), impayee()])
-def test_a_refusal_before_the_order_is_kept(desk: Desk, early: Said) -> None:
+def test_a_refusal_before_the_order_is_kept(desk: ServiceHarness, early: Event) -> None:
     assert desk.hear(early) == []
     assert [type(event) for event in desk.hear(initiee())] == [CommandeAnnulee]
 
 
-def test_a_payment_before_the_order_is_kept_and_creates_it_when_it_comes(desk: Desk) -> None:
+def test_a_payment_before_the_order_is_kept_and_creates_it_when_it_comes(desk: ServiceHarness) -> None:
     assert desk.hear(payee()) == []
     assert desk.hear(initiee()) == [CommandeCreee(commande_id=CMD)]
 
 
-def test_a_payment_before_the_order_of_a_blocked_client_cancels_it(desk: Desk) -> None:
+def test_a_payment_before_the_order_of_a_blocked_client_cancels_it(desk: ServiceHarness) -> None:
     desk.hear(payee())
     said = desk.hear(initiee(client_id="CLIENT-666"))
     assert said == [CommandeAnnulee(commande_id=CMD, raison="client bloqué")]
 
 
-HEARD: dict[str, Said] = {
+HEARD: dict[str, Event] = {
     "initiee": initiee(),
     "demande": demande(),
     "payee": payee(),
@@ -108,7 +110,7 @@ CASES = [
 @pytest.mark.parametrize("order", CASES, ids="-".join)
 @pytest.mark.parametrize("together", [True, False])
 def test_whatever_the_order_of_arrival_there_is_one_decision_of_each_kind_at_most(
-    desk: Desk, order: tuple[str, ...], together: bool
+    desk: ServiceHarness, order: tuple[str, ...], together: bool
 ) -> None:
     facts = [HEARD[name] for name in order]
     for group in [facts] if together else [[fact] for fact in facts]:
@@ -120,7 +122,7 @@ def test_whatever_the_order_of_arrival_there_is_one_decision_of_each_kind_at_mos
     assert desk.said in (["commande.creee", "commande.annulee"], desk.said[:1])
 
 
-def test_the_deadline_cancels_what_still_waits(desk: Desk) -> None:
+def test_the_deadline_cancels_what_still_waits(desk: ServiceHarness) -> None:
     desk.hear(initiee())
     assert desk.tick(899) == []
     assert desk.tick(1) == [CommandeAnnulee(commande_id=CMD, raison="délai dépassé")]
@@ -128,13 +130,13 @@ def test_the_deadline_cancels_what_still_waits(desk: Desk) -> None:
     assert etats(desk) == (0, 0, 1)
 
 
-def test_the_deadline_names_the_order_as_its_cause(desk: Desk) -> None:
+def test_the_deadline_names_the_order_as_its_cause(desk: ServiceHarness) -> None:
     desk.hear(desk.enveloped(initiee(), id="the-order"))
     desk.tick(900)
     assert [(e.type, e.causationid) for e in desk.envelopes] == [("commande.annulee", "the-order")]
 
 
-def test_a_success_at_the_instant_of_the_deadline_and_the_deadline_cannot_both_win(desk: Desk) -> None:
+def test_a_success_at_the_instant_of_the_deadline_and_the_deadline_cannot_both_win(desk: ServiceHarness) -> None:
     desk.hear(initiee("A"), initiee("B"))
     desk.now += dt.timedelta(seconds=900)
     desk.hear(payee("A"))
@@ -151,7 +153,7 @@ def test_a_success_at_the_instant_of_the_deadline_and_the_deadline_cannot_both_w
     [(payee(), "délai dépassé"), (impayee(), "solde insuffisant"), (sans_stock(), "stock insuffisant")],
 )
 def test_an_order_known_only_from_a_service_is_cancelled_at_its_deadline(
-    desk: Desk, heard: Said, raison: str
+    desk: ServiceHarness, heard: Event, raison: str
 ) -> None:
     """Its own event may be lost for good: what others did for it must be undone all the same."""
     desk.hear(desk.enveloped(heard, id="the-first-word"))
@@ -164,7 +166,7 @@ def test_an_order_known_only_from_a_service_is_cancelled_at_its_deadline(
 
 @pytest.mark.parametrize("heard", [payee(), impayee(), sans_stock()])
 def test_an_order_that_comes_after_the_deadline_of_what_overtook_it_stays_cancelled(
-    desk: Desk, heard: Said
+    desk: ServiceHarness, heard: Event
 ) -> None:
     desk.hear(heard)
     desk.tick(900)
@@ -173,14 +175,16 @@ def test_an_order_that_comes_after_the_deadline_of_what_overtook_it_stays_cancel
     assert etats(desk) == (0, 0, 1)
 
 
-def test_an_order_that_comes_in_time_after_its_payment_is_created(desk: Desk) -> None:
+def test_an_order_that_comes_in_time_after_its_payment_is_created(desk: ServiceHarness) -> None:
     desk.hear(payee())
     assert desk.tick(899) == []
     assert desk.hear(initiee()) == [CommandeCreee(commande_id=CMD)]
     assert desk.tick(10_000) == []
 
 
-def test_the_first_word_of_a_service_starts_the_clock_and_the_others_do_not_put_it_off(desk: Desk) -> None:
+def test_the_first_word_of_a_service_starts_the_clock_and_the_others_do_not_put_it_off(
+    desk: ServiceHarness,
+) -> None:
     desk.hear(demande())
     desk.hear(desk.enveloped(payee(), id="the-first-word"))
     desk.tick(600)
@@ -189,20 +193,20 @@ def test_the_first_word_of_a_service_starts_the_clock_and_the_others_do_not_put_
     assert desk.envelopes[0].causationid == "the-first-word"
 
 
-def test_a_demand_alone_proves_no_order_and_has_no_deadline(desk: Desk) -> None:
+def test_a_demand_alone_proves_no_order_and_has_no_deadline(desk: ServiceHarness) -> None:
     desk.hear(demande())
     assert desk.tick(10_000) == []
     assert desk.hear(initiee()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
 
 
-def test_a_clock_that_goes_backward_cancels_nobody(desk: Desk) -> None:
+def test_a_clock_that_goes_backward_cancels_nobody(desk: ServiceHarness) -> None:
     desk.hear(initiee())
     assert desk.tick(-3600) == []
     assert etats(desk) == (1, 0, 0)
 
 
 def test_one_row_that_breaks_does_not_keep_the_other_deadlines_waiting(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: ServiceHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passer = Commande.passer
 
@@ -220,7 +224,7 @@ def test_one_row_that_breaks_does_not_keep_the_other_deadlines_waiting(
     assert [envelope.commande_id for envelope in desk.envelopes] == ["A", "C", "B"]
 
 
-def test_many_deadlines_pass_at_once(desk: Desk) -> None:
+def test_many_deadlines_pass_at_once(desk: ServiceHarness) -> None:
     desk.hear(*(initiee(f"C-{n}") for n in range(250)))
     desk.tick(900)
     desk.tick(1)
@@ -228,39 +232,39 @@ def test_many_deadlines_pass_at_once(desk: Desk) -> None:
     assert etats(desk) == (0, 0, 250)
 
 
-def test_a_ceiling_counts_what_was_created_and_not_cancelled(desk: Desk) -> None:
+def test_a_ceiling_counts_what_was_created_and_not_cancelled(desk: ServiceHarness) -> None:
     for name in "AB":
         desk.hear(initiee(name, client_id="CLIENT-456", montant="100.00"), payee(name, montant="100.00"))
     assert desk.said == ["commande.creee", "commande.annulee"]
     assert desk.envelopes[1].data.model_dump()["raison"] == "plafond dépassé : 150.00"
 
 
-def test_a_cancellation_makes_room_below_the_ceiling(desk: Desk) -> None:
+def test_a_cancellation_makes_room_below_the_ceiling(desk: ServiceHarness) -> None:
     desk.hear(initiee("A", client_id="CLIENT-456", montant="100.00"), payee("A", montant="100.00"), demande("A"))
     desk.hear(initiee("B", client_id="CLIENT-456", montant="150.00"), payee("B", montant="150.00"))
     assert desk.said == ["commande.creee", "commande.annulee", "commande.creee"]
 
 
-def test_an_order_cancelled_before_creation_makes_no_room_that_it_never_took(desk: Desk) -> None:
+def test_an_order_cancelled_before_creation_makes_no_room_that_it_never_took(desk: ServiceHarness) -> None:
     desk.hear(initiee("A", client_id="CLIENT-456", montant="100.00"), demande("A"))
     desk.hear(initiee("B", client_id="CLIENT-456", montant="150.01"), payee("B", montant="150.01"))
     assert desk.said == ["commande.annulee", "commande.annulee"]
 
 
-def test_the_ceiling_holds_within_one_group(desk: Desk) -> None:
+def test_the_ceiling_holds_within_one_group(desk: ServiceHarness) -> None:
     desk.hear(*(initiee(f"C-{n}", client_id="CLIENT-456", montant="40.00") for n in range(5)))
     desk.hear(*(payee(f"C-{n}", montant="40.00") for n in range(5)))
     assert desk.said == ["commande.creee"] * 3 + ["commande.annulee"] * 2
 
 
-def test_a_repetition_decides_nothing_again(desk: Desk) -> None:
+def test_a_repetition_decides_nothing_again(desk: ServiceHarness) -> None:
     order, paid = desk.enveloped(initiee()), desk.enveloped(payee())
     desk.hear(order, order, paid, paid)
     desk.hear(order, paid)
     assert desk.said == ["commande.creee"]
 
 
-def test_a_second_order_with_a_known_id_changes_nothing(desk: Desk) -> None:
+def test_a_second_order_with_a_known_id_changes_nothing(desk: ServiceHarness) -> None:
     desk.hear(initiee(client_id="CLIENT-123"))
     desk.hear(initiee(client_id="CLIENT-666"))
     assert desk.hear(payee()) == [CommandeCreee(commande_id=CMD)]
@@ -268,22 +272,22 @@ def test_a_second_order_with_a_known_id_changes_nothing(desk: Desk) -> None:
 
 @pytest.mark.parametrize("paid_first", [True, False])
 def test_two_orders_racing_under_one_id_are_cancelled_when_the_other_one_was_paid(
-    desk: Desk, paid_first: bool
+    desk: ServiceHarness, paid_first: bool
 ) -> None:
-    facts: list[Said] = [initiee(montant="10.00"), payee(montant="99.99")]
+    facts: list[Event] = [initiee(montant="10.00"), payee(montant="99.99")]
     desk.hear(*(reversed(facts) if paid_first else facts))
     assert desk.said == ["commande.annulee"]
     assert desk.envelopes[0].data.model_dump()["raison"] == "montant payé 99.99, commandé 10.00"
     assert etats(desk) == (0, 0, 1)
 
 
-def test_a_second_order_with_the_id_of_a_cancelled_one_stays_cancelled(desk: Desk) -> None:
+def test_a_second_order_with_the_id_of_a_cancelled_one_stays_cancelled(desk: ServiceHarness) -> None:
     desk.hear(initiee(), demande())
     assert desk.hear(initiee(), payee()) == []
     assert etats(desk) == (0, 0, 1)
 
 
-def test_the_cause_of_a_decision_is_the_event_that_settled_it(desk: Desk) -> None:
+def test_the_cause_of_a_decision_is_the_event_that_settled_it(desk: ServiceHarness) -> None:
     desk.hear(desk.enveloped(payee(), id="paid"))
     desk.hear(desk.enveloped(initiee(), id="ordered"))
     assert [e.causationid for e in desk.envelopes] == ["ordered"]

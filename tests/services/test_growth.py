@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import func, select
 
 from choregraphie import Settings
-from choregraphie.saga.envelope import Said
+from choregraphie.saga.envelope import Event
 from choregraphie.storage.inbox import METADATA
-from choregraphie.testing import Desk, open_desk
+from choregraphie.testing import ServiceHarness, open_harness
 from contracts.commande import CommandeAnnulee
 from services.commande import SERVICE
 from services.commande.store import TABLES, Client, Commande
@@ -23,12 +23,12 @@ ALWAYS_THERE = {"service", Client.TABLE.name}
 
 
 @pytest.fixture
-def desk(database_for: Callable[[str], str]) -> Iterator[Desk]:
-    with open_desk(SERVICE, Settings(database_url=database_for("commande"))) as opened:
+def desk(database_for: Callable[[str], str]) -> Iterator[ServiceHarness]:
+    with open_harness(SERVICE, Settings(database_url=database_for("commande"))) as opened:
         yield opened
 
 
-def purge(desk: Desk) -> int:
+def purge(desk: ServiceHarness) -> int:
     """Until there is nothing more to forget, as a worker does; how many rows."""
     rows = 0
     while more := desk.ledger.purge():
@@ -36,7 +36,7 @@ def purge(desk: Desk) -> int:
     return rows
 
 
-def rows(desk: Desk) -> dict[str, int]:
+def rows(desk: ServiceHarness) -> dict[str, int]:
     """How many rows there are of each table that has any."""
     tables = [*METADATA.sorted_tables, *TABLES.sorted_tables]
     with desk.database.begin() as connection:
@@ -44,7 +44,7 @@ def rows(desk: Desk) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count and name not in ALWAYS_THERE}
 
 
-def test_demands_to_cancel_what_was_never_ordered_leave_nothing(desk: Desk) -> None:
+def test_demands_to_cancel_what_was_never_ordered_leave_nothing(desk: ServiceHarness) -> None:
     for start in range(0, 2000, 200):
         desk.hear(*(demande(f"NEVER-{number}") for number in range(start, start + 200)))
     assert rows(desk) == {"inbox": 2000, "journal": 2000, "commandes": 2000}
@@ -55,7 +55,7 @@ def test_demands_to_cancel_what_was_never_ordered_leave_nothing(desk: Desk) -> N
     assert desk.said == []
 
 
-def test_a_demand_cancels_its_order_until_that_can_come_no_more(desk: Desk) -> None:
+def test_a_demand_cancels_its_order_until_that_can_come_no_more(desk: ServiceHarness) -> None:
     """The order may wait among the dead letters until somebody sends it back."""
     desk.hear(demande())
     desk.now += RETENTION + DEADLINE - dt.timedelta(seconds=1)
@@ -63,7 +63,7 @@ def test_a_demand_cancels_its_order_until_that_can_come_no_more(desk: Desk) -> N
     assert desk.hear(initiee()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
 
 
-def test_what_is_forgotten_was_never_there(desk: Desk) -> None:
+def test_what_is_forgotten_was_never_there(desk: ServiceHarness) -> None:
     desk.hear(demande())
     desk.now += RETENTION + DEADLINE + dt.timedelta(seconds=1)
     purge(desk)
@@ -74,7 +74,7 @@ def test_what_is_forgotten_was_never_there(desk: Desk) -> None:
 
 @pytest.mark.parametrize("spoken", [(sans_stock(), demande()), (demande(), payee()), (demande(), initiee())])
 def test_what_a_service_or_the_order_itself_has_spoken_of_is_an_order(
-    desk: Desk, spoken: tuple[Said, ...]
+    desk: ServiceHarness, spoken: tuple[Event, ...]
 ) -> None:
     for event in spoken:
         desk.hear(event)
@@ -93,7 +93,7 @@ def test_what_a_service_or_the_order_itself_has_spoken_of_is_an_order(
     assert desk.hear(initiee()) == []
 
 
-def test_demands_do_not_keep_the_clock_from_the_orders_that_are_due(desk: Desk) -> None:
+def test_demands_do_not_keep_the_clock_from_the_orders_that_are_due(desk: ServiceHarness) -> None:
     desk.hear(*(demande(f"NEVER-{number}") for number in range(500)), initiee())
     assert desk.tick(DEADLINE.total_seconds()) == [CommandeAnnulee(commande_id=CMD, raison="délai dépassé")]
 
@@ -102,7 +102,7 @@ def test_who_forgets_leaves_alone_what_another_worker_has_in_hand(postgres: Priv
     name = f"growth_{uuid.uuid4().hex[:8]}"
     postgres.create(name)
     settings = Settings(database_url=postgres.url(name))
-    with open_desk(SERVICE, settings) as desk, open_desk(SERVICE, settings) as other:
+    with open_harness(SERVICE, settings) as desk, open_harness(SERVICE, settings) as other:
         desk.hear(demande())
         desk.now += RETENTION + DEADLINE + dt.timedelta(seconds=1)
         with other.database.begin() as connection:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from choregraphie.saga.envelope import Envelope, wrap
-from choregraphie.testing import Desk
+from choregraphie.testing import ServiceHarness
 from services.commande import SERVICE as COMMANDE
 from services.stock import SERVICE as STOCK
 from tests.services.conftest import OpenDesk
@@ -12,7 +12,7 @@ from tests.support.facts import demande, initiee
 STOCKED = "[produits]\nPROD-456 = 10\n"
 
 
-def ordered(desk: Desk, client: str) -> Envelope[Any]:
+def ordered(desk: ServiceHarness, client: str) -> Envelope[Any]:
     return wrap(initiee(f"C-{client}", quantite=2), id="1", source=f"/clients/{client}", time=desk.now)
 
 

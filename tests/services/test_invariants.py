@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from choregraphie import Settings
-from choregraphie.testing import Desk, open_desk
+from choregraphie.testing import ServiceHarness, open_harness
 from services.paiement import SERVICE as PAIEMENT
 from services.paiement.store import Debit
 from services.stock import SERVICE as STOCK
@@ -37,10 +37,10 @@ def desk_of(service: Any, folder: str, outside: Any = None) -> Any:
     with open(catalogue, "w") as file:  # noqa: PTH123 - a folder's name is a text here
         file.write(CATALOGUE)
     url = f"sqlite:///{folder}/{service.name}.sqlite3"
-    return open_desk(service, Settings.model_validate({"database_url": url, "catalogue": catalogue}), outside)
+    return open_harness(service, Settings.model_validate({"database_url": url, "catalogue": catalogue}), outside)
 
 
-def rows(desk: Desk, table: Any) -> list[Any]:
+def rows(desk: ServiceHarness, table: Any) -> list[Any]:
     with desk.database.begin() as connection:
         return list(connection.execute(select(table)))
 
@@ -101,7 +101,7 @@ def test_the_accounts_always_add_up(groups: Any, wanted: Any) -> None:
         assert {d.commande_id for d in debits if d.etat == "pris"} <= charged
 
 
-def _answered(desk: Desk, heard: set[tuple[str, str]], undone: str) -> None:
+def _answered(desk: ServiceHarness, heard: set[tuple[str, str]], undone: str) -> None:
     """Every undoing is answered once, every step at most once, and nothing is said of what was not heard."""
     answers = [e.commande_id for e in desk.envelopes if e.type == undone]
     assert sorted(answers) == sorted(name for what, name in heard if what == "undo")

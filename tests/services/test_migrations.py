@@ -10,7 +10,7 @@ from choregraphie import Settings
 from choregraphie.saga.envelope import Envelope, wrap
 from choregraphie.service.verdict import DeadLetter, Done
 from choregraphie.storage.migrations import MIGRATIONS
-from choregraphie.testing import Desk, open_desk
+from choregraphie.testing import ServiceHarness, open_harness
 from contracts.commande import CommandeAnnulee, CommandeCreee
 from services.commande import SERVICE
 from tests.support.facts import demande, impayee, initiee, payee, sans_stock
@@ -52,16 +52,16 @@ BACK_TO_1 = (
 )
 
 
-def as_version_1(desk: Desk, *statements: str) -> None:
+def as_version_1(desk: ServiceHarness, *statements: str) -> None:
     as_runtime_2(desk)
     run(desk, *BACK_TO_1, *statements)
 
 
-def as_runtime_2(desk: Desk) -> None:
+def as_runtime_2(desk: ServiceHarness) -> None:
     run(desk, *WITHOUT_SOURCES[desk.database.engine.dialect.name], *BACK_TO_RUNTIME_2)
 
 
-def run(desk: Desk, *statements: str) -> None:
+def run(desk: ServiceHarness, *statements: str) -> None:
     with desk.database.begin() as connection:
         for statement in statements:
             connection.execute(text(statement))
@@ -74,11 +74,11 @@ def versions(connection: Connection) -> tuple[int, int]:
 
 def test_a_database_of_the_first_version_is_upgraded_and_goes_on(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for("commande"))
-    with open_desk(SERVICE, settings) as desk:
+    with open_harness(SERVICE, settings) as desk:
         desk.hear(initiee("WAITS"), initiee("PAID"), payee("PAID"))
         desk.hear(payee("EARLY"))
         as_version_1(desk, "UPDATE commandes SET payee = true WHERE commande_id IN ('PAID', 'EARLY')")
-    with open_desk(SERVICE, settings) as desk:
+    with open_harness(SERVICE, settings) as desk:
         with desk.database.begin() as connection:
             assert versions(connection) == (1 + len(SERVICE.migrations), 1 + len(MIGRATIONS))
             columns = {column["name"] for column in inspect(connection).get_columns("commandes")}
@@ -94,12 +94,12 @@ def test_a_database_of_the_first_version_is_upgraded_and_goes_on(database_for: C
 
 def test_orders_of_the_second_version_that_never_came_get_a_deadline(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for("commande"))
-    with open_desk(SERVICE, settings) as desk:
+    with open_harness(SERVICE, settings) as desk:
         desk.hear(desk.enveloped(payee("PAID"), id="the-first-word"), demande("ASKED"))
         desk.now += dt.timedelta(seconds=1)
         desk.hear(impayee("PAID"), sans_stock("REFUSED"))
         run(desk, *BACK_TO_2, "UPDATE commandes SET echeance = NULL, cause = NULL")
-    with open_desk(SERVICE, settings) as desk:
+    with open_harness(SERVICE, settings) as desk:
         assert desk.tick(899) == []
         assert desk.tick(1) == [CommandeAnnulee(commande_id="PAID", raison="solde insuffisant")]
         assert desk.envelopes[0].causationid == "the-first-word"
@@ -111,10 +111,10 @@ def test_demands_of_the_third_version_to_cancel_what_was_never_ordered_end(
     database_for: Callable[[str], str],
 ) -> None:
     settings = Settings(database_url=database_for("commande"))
-    with open_desk(SERVICE, settings) as desk:
+    with open_harness(SERVICE, settings) as desk:
         desk.hear(demande("ASKED"), demande("SPOKEN"), sans_stock("SPOKEN"))
         run(desk, *BACK_TO_3)
-    with open_desk(SERVICE, settings) as desk:
+    with open_harness(SERVICE, settings) as desk:
         desk.now += dt.timedelta(days=30, seconds=901)
         while desk.ledger.purge():
             pass
@@ -126,24 +126,24 @@ def test_demands_of_the_third_version_to_cancel_what_was_never_ordered_end(
 
 def test_an_upgraded_database_has_room_for_trials(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for("commande"))
-    with open_desk(SERVICE, settings) as desk:
+    with open_harness(SERVICE, settings) as desk:
         as_version_1(desk)
-    with open_desk(SERVICE, settings) as desk:
+    with open_harness(SERVICE, settings) as desk:
         assert desk.ledger.purge() == 0
 
 
-def ordered(desk: Desk, source: str, commande_id: str, **more: Any) -> Envelope[Any]:
+def ordered(desk: ServiceHarness, source: str, commande_id: str, **more: Any) -> Envelope[Any]:
     """An order with the event id "1", as every client's first one."""
     return wrap(initiee(commande_id, **more), id="1", source=source, time=desk.now)
 
 
 def test_what_was_dealt_with_before_sources_were_kept_is_recognised(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for("commande"))
-    with open_desk(SERVICE, settings) as desk:
+    with open_harness(SERVICE, settings) as desk:
         before = desk.delivery(ordered(desk, "/clients/alpha", "A"))
         desk.deliver(before, desk.delivery(desk.enveloped(payee("A"), id="paid")))
         as_runtime_2(desk)
-    with open_desk(SERVICE, settings) as desk:
+    with open_harness(SERVICE, settings) as desk:
         with desk.database.begin() as connection:
             assert versions(connection) == (1 + len(SERVICE.migrations), 1 + len(MIGRATIONS))
             # Only the inbox must recognise it.
@@ -156,10 +156,10 @@ def test_what_was_dealt_with_before_sources_were_kept_is_recognised(database_for
 
 def test_an_id_used_before_sources_were_kept_keeps_no_other_client_out(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for("commande"))
-    with open_desk(SERVICE, settings) as desk:
+    with open_harness(SERVICE, settings) as desk:
         desk.hear(ordered(desk, "/clients/alpha", "A"))
         as_runtime_2(desk)
-    with open_desk(SERVICE, settings) as desk:
+    with open_harness(SERVICE, settings) as desk:
         desk.hear(ordered(desk, "/clients/beta", "B"))
         assert desk.verdicts == [Done()]
         assert desk.inspect()["commandes"]["total"] == 2
@@ -170,10 +170,10 @@ def test_an_id_used_before_sources_were_kept_keeps_no_other_client_out(database_
 
 def test_a_worker_of_the_version_before_may_still_write(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for("commande"))
-    with open_desk(SERVICE, settings) as desk:
+    with open_harness(SERVICE, settings) as desk:
         desk.hear(ordered(desk, "/clients/alpha", "A"))
         as_runtime_2(desk)
-    with open_desk(SERVICE, settings) as desk:
+    with open_harness(SERVICE, settings) as desk:
         run(
             desk,
             "INSERT INTO inbox (event_id, body_hash, type, commande_id, dealt_with_at)"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from choregraphie.testing import Desk
+from choregraphie.testing import ServiceHarness
 from contracts.notification import NotificationEnvoyee
 from services.notification import SERVICE
 from services.notification.courrier import Maildir
@@ -46,7 +46,7 @@ def carrier(folder: Path) -> Maildir:
 
 
 @pytest.fixture
-def desk(sit_down: OpenDesk, carrier: Maildir) -> Desk:
+def desk(sit_down: OpenDesk, carrier: Maildir) -> ServiceHarness:
     return sit_down(SERVICE, outside=carrier)
 
 
@@ -70,26 +70,26 @@ CANCELLED = f"Votre commande {CMD} est annulée"
 CORRECTED = f"Rectificatif : votre commande {CMD} est annulée"
 
 
-def test_a_creation_is_confirmed(desk: Desk, folder: Path) -> None:
+def test_a_creation_is_confirmed(desk: ServiceHarness, folder: Path) -> None:
     assert desk.hear(creee()) == told("confirmation")
     assert letters(folder) == [CONFIRMED]
     assert desk.inspect() == {"messages": {"confirmation": 1, "annulation": 0, "rectificatif": 0}}
 
 
-def test_a_cancellation_is_told_with_its_reason(desk: Desk, folder: Path) -> None:
+def test_a_cancellation_is_told_with_its_reason(desk: ServiceHarness, folder: Path) -> None:
     assert desk.hear(annulee(raison="délai dépassé")) == told("annulation")
     assert letters(folder) == [CANCELLED]
     (letter,) = box(folder)
     assert "délai dépassé" in letter.get_content()
 
 
-def test_after_a_confirmation_a_cancellation_is_a_correction(desk: Desk, folder: Path) -> None:
+def test_after_a_confirmation_a_cancellation_is_a_correction(desk: ServiceHarness, folder: Path) -> None:
     desk.hear(creee())
     assert desk.hear(annulee()) == told("rectificatif")
     assert letters(folder) == [CORRECTED, CONFIRMED]
 
 
-def test_a_creation_that_comes_after_its_cancellation_sends_nothing(desk: Desk, folder: Path) -> None:
+def test_a_creation_that_comes_after_its_cancellation_sends_nothing(desk: ServiceHarness, folder: Path) -> None:
     desk.hear(annulee())
     assert desk.hear(creee()) == []
     assert letters(folder) == [CANCELLED]
@@ -105,7 +105,9 @@ def test_a_confirmation_that_may_have_left_is_corrected(
     assert letters(folder) == [CORRECTED, CONFIRMED]
 
 
-def test_a_creation_and_its_cancellation_in_one_group_end_in_a_cancellation(desk: Desk, folder: Path) -> None:
+def test_a_creation_and_its_cancellation_in_one_group_end_in_a_cancellation(
+    desk: ServiceHarness, folder: Path
+) -> None:
     desk.hear(creee(), annulee())
     assert desk.said[-1] == "notification.envoyee"
     assert letters(folder)[0] == CORRECTED
@@ -135,7 +137,7 @@ def test_a_message_already_read_by_a_person_is_not_delivered_again(
     assert letters(folder) == [CONFIRMED]
 
 
-def test_a_repetition_sends_and_says_nothing(desk: Desk, folder: Path) -> None:
+def test_a_repetition_sends_and_says_nothing(desk: ServiceHarness, folder: Path) -> None:
     order = desk.enveloped(creee())
     desk.hear(order, order)
     desk.hear(order, creee())
@@ -147,7 +149,9 @@ STRANGE = ["../../x", "a b", 'q"uote', "é", "x" * 100, "a@b", "CMD\\1", "é" * 
 
 
 @pytest.mark.parametrize("commande_id", STRANGE)
-def test_whatever_an_order_is_called_its_message_is_a_message(desk: Desk, folder: Path, commande_id: str) -> None:
+def test_whatever_an_order_is_called_its_message_is_a_message(
+    desk: ServiceHarness, folder: Path, commande_id: str
+) -> None:
     (said,) = desk.hear(creee(commande_id))
     assert isinstance(said, NotificationEnvoyee)
     assert letters(folder) == [" ".join(f"Votre commande {commande_id} est confirmée".split())]

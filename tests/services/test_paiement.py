@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from choregraphie.testing import Desk
+from choregraphie.testing import ServiceHarness
 from contracts.paiement import PaiementEchoue, PaiementEffectue, PaiementRembourse
 from services.paiement import SERVICE
 from tests.services.conftest import OpenDesk
@@ -22,20 +22,20 @@ def terminal() -> Terminal:
 
 
 @pytest.fixture
-def desk(sit_down: OpenDesk, terminal: Terminal) -> Desk:
+def desk(sit_down: OpenDesk, terminal: Terminal) -> ServiceHarness:
     return sit_down(SERVICE, COMPTES, terminal)
 
 
-def solde(desk: Desk, client_id: str = "CLIENT-123") -> float:
+def solde(desk: ServiceHarness, client_id: str = "CLIENT-123") -> float:
     return float(desk.inspect()["comptes"][client_id]["solde"])
 
 
-def mouvements(desk: Desk) -> tuple[Any, ...]:
+def mouvements(desk: ServiceHarness) -> tuple[Any, ...]:
     found = desk.inspect()["mouvements"]
     return tuple((found[kind]["nombre"], found[kind]["montant"]) for kind in ("debits", "remboursements"))
 
 
-def test_money_is_taken_for_goods_held(desk: Desk, terminal: Terminal) -> None:
+def test_money_is_taken_for_goods_held(desk: ServiceHarness, terminal: Terminal) -> None:
     (said,) = desk.hear(reserve(montant="99.99"))
     assert isinstance(said, PaiementEffectue)
     assert (said.montant, said.commande_id) == (Decimal("99.99"), CMD)
@@ -43,21 +43,23 @@ def test_money_is_taken_for_goods_held(desk: Desk, terminal: Terminal) -> None:
     assert list(terminal.charged.values()) == [Decimal("99.99")]
 
 
-def test_the_whole_balance_can_be_spent_and_not_a_cent_more(desk: Desk) -> None:
+def test_the_whole_balance_can_be_spent_and_not_a_cent_more(desk: ServiceHarness) -> None:
     desk.hear(reserve("A", montant="100.00"))
     desk.hear(reserve("B", montant="0.01"))
     assert desk.said == ["paiement.effectue", "paiement.echoue"]
     assert solde(desk) == 0
 
 
-def test_an_insufficient_balance_is_an_answer_and_the_card_is_left_alone(desk: Desk, terminal: Terminal) -> None:
+def test_an_insufficient_balance_is_an_answer_and_the_card_is_left_alone(
+    desk: ServiceHarness, terminal: Terminal
+) -> None:
     (said,) = desk.hear(reserve(client_id="CLIENT-999", montant="49.99"))
     assert said == PaiementEchoue(commande_id=CMD, raison="solde insuffisant")
     assert terminal.asked == []
     assert solde(desk, "CLIENT-999") == 20
 
 
-def test_an_unknown_client_is_an_answer(desk: Desk, terminal: Terminal) -> None:
+def test_an_unknown_client_is_an_answer(desk: ServiceHarness, terminal: Terminal) -> None:
     (said,) = desk.hear(reserve(client_id="CLIENT-000"))
     assert said == PaiementEchoue(commande_id=CMD, raison="client inconnu")
     assert terminal.asked == []
@@ -114,12 +116,12 @@ def test_a_debit_given_up_is_a_refusal_and_a_late_retry_does_nothing(sit_down: O
     assert (terminal.charged, solde(desk)) == ({}, 100)
 
 
-def _again(desk: Desk, envelope: Any, how: dict[str, Any]) -> Any:
+def _again(desk: ServiceHarness, envelope: Any, how: dict[str, Any]) -> Any:
     return desk.delivery(envelope)._replace(**how)
 
 
 def test_a_balance_raced_within_one_group_is_judged_when_the_money_is_taken(
-    desk: Desk, terminal: Terminal
+    desk: ServiceHarness, terminal: Terminal
 ) -> None:
     """Both are within the balance when the gateway is asked; only one can be when the books are written."""
     desk.hear(reserve("A", montant="70.00"), reserve("B", montant="70.00"))
@@ -129,7 +131,7 @@ def test_a_balance_raced_within_one_group_is_judged_when_the_money_is_taken(
 
 
 def test_a_charge_that_the_books_refused_is_taken_back_with_the_cancellation(
-    desk: Desk, terminal: Terminal
+    desk: ServiceHarness, terminal: Terminal
 ) -> None:
     desk.hear(reserve("A", montant="70.00"), reserve("B", montant="70.00"))
     (said,) = desk.hear(annulee("B"))
@@ -138,7 +140,7 @@ def test_a_charge_that_the_books_refused_is_taken_back_with_the_cancellation(
     assert (solde(desk), mouvements(desk)) == (30, ((1, 70.0), (0, 0)))
 
 
-def test_a_refund_restores_the_balance_and_the_card(desk: Desk, terminal: Terminal) -> None:
+def test_a_refund_restores_the_balance_and_the_card(desk: ServiceHarness, terminal: Terminal) -> None:
     (taken,) = desk.hear(reserve(montant="99.99"))
     assert isinstance(taken, PaiementEffectue)
     refund = PaiementRembourse(commande_id=CMD, transaction_id=taken.transaction_id, montant=Decimal("99.99"))
@@ -147,12 +149,12 @@ def test_a_refund_restores_the_balance_and_the_card(desk: Desk, terminal: Termin
     assert mouvements(desk) == ((1, 99.99), (1, 99.99))
 
 
-def test_a_cancellation_with_nothing_taken_is_answered_all_the_same(desk: Desk) -> None:
+def test_a_cancellation_with_nothing_taken_is_answered_all_the_same(desk: ServiceHarness) -> None:
     desk.hear(reserve(client_id="CLIENT-999"))
     assert desk.hear(annulee()) == [NOTHING]
 
 
-def test_a_cancellation_that_overtakes_the_debit_wins(desk: Desk, terminal: Terminal) -> None:
+def test_a_cancellation_that_overtakes_the_debit_wins(desk: ServiceHarness, terminal: Terminal) -> None:
     assert desk.hear(annulee()) == [NOTHING]
     assert desk.hear(reserve()) == []
     assert (solde(desk), terminal.charged, terminal.asked) == (100, {}, [])
@@ -160,14 +162,14 @@ def test_a_cancellation_that_overtakes_the_debit_wins(desk: Desk, terminal: Term
 
 @pytest.mark.parametrize("cancelled_first", [True, False])
 def test_a_debit_and_its_cancellation_in_one_group_leave_no_money_taken(
-    desk: Desk, terminal: Terminal, cancelled_first: bool
+    desk: ServiceHarness, terminal: Terminal, cancelled_first: bool
 ) -> None:
     desk.hear(*((annulee(), reserve()) if cancelled_first else (reserve(), annulee())))
     assert (solde(desk), terminal.charged) == (100, {})
     assert desk.said.count("paiement.rembourse") == 1
 
 
-def test_a_repetition_takes_no_money_and_is_not_answered_again(desk: Desk, terminal: Terminal) -> None:
+def test_a_repetition_takes_no_money_and_is_not_answered_again(desk: ServiceHarness, terminal: Terminal) -> None:
     order = desk.enveloped(reserve(montant="10.00"))
     desk.hear(order, order)
     desk.hear(order)
@@ -175,20 +177,20 @@ def test_a_repetition_takes_no_money_and_is_not_answered_again(desk: Desk, termi
     assert (solde(desk), list(terminal.charged.values())) == (90, [Decimal("10.00")])
 
 
-def test_a_second_hold_for_the_same_order_takes_nothing(desk: Desk) -> None:
+def test_a_second_hold_for_the_same_order_takes_nothing(desk: ServiceHarness) -> None:
     desk.hear(reserve(montant="10.00"))
     assert desk.hear(reserve(montant="10.00")) == []
     assert solde(desk) == 90
 
 
-def test_a_second_cancellation_refunds_nothing_twice(desk: Desk) -> None:
+def test_a_second_cancellation_refunds_nothing_twice(desk: ServiceHarness) -> None:
     desk.hear(reserve(montant="10.00"))
     desk.hear(annulee(), annulee())
     assert desk.hear(annulee()) == []
     assert (solde(desk), mouvements(desk)) == (100, ((1, 10.0), (1, 10.0)))
 
 
-def test_many_debits_of_one_account_in_one_group_add_up(desk: Desk) -> None:
+def test_many_debits_of_one_account_in_one_group_add_up(desk: ServiceHarness) -> None:
     desk.hear(*(reserve(f"C-{n}", montant="9.09") for n in range(20)))
     assert desk.said.count("paiement.effectue") == 11
     assert solde(desk) == 0.01

@@ -24,7 +24,7 @@ from sqlalchemy import text
 
 from choregraphie import Settings
 from choregraphie.storage.migrations import MIGRATIONS
-from choregraphie.testing import Desk, open_desk
+from choregraphie.testing import ServiceHarness, open_harness
 from services.application import SERVICES
 from services.paiement.passerelle import PasserelleSimulee
 from tests.services.stores import Post
@@ -33,7 +33,7 @@ from tests.support.facts import annulee, creee, initiee, payee, reserve
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from choregraphie.saga.envelope import Said
+    from choregraphie.saga.envelope import Event
     from tests.support.postgres import PrivatePostgres
 
 RECORDED = Path(__file__).with_name("version-1")
@@ -61,12 +61,12 @@ def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], 
     return restore
 
 
-def hear(desk: Desk, *heard: Said) -> list[Said]:
+def hear(desk: ServiceHarness, *heard: Event) -> list[Event]:
     """Under ids that were not used then."""
     return desk.hear(*(desk.enveloped(event, id=f"new-{event.TYPE}-{event.commande_id}") for event in heard))
 
 
-def stock_goes_on(desk: Desk) -> None:
+def stock_goes_on(desk: ServiceHarness) -> None:
     shelf = {"initial": 1000, "disponible": 997, "retenu": 2, "vendu": 1}
     assert desk.inspect()["produits"]["PROD-456"] == shelf
     assert hear(desk, initiee("EARLY")) == []
@@ -75,7 +75,7 @@ def stock_goes_on(desk: Desk) -> None:
     assert desk.inspect()["produits"]["PROD-456"] == {"initial": 1000, "disponible": 998, "retenu": 0, "vendu": 2}
 
 
-def paiement_goes_on(desk: Desk) -> None:
+def paiement_goes_on(desk: ServiceHarness) -> None:
     assert desk.inspect()["comptes"]["CLIENT-123"]["solde"] == 99_990
     assert hear(desk, reserve("EARLY")) == []
     hear(desk, annulee("PAID"), annulee("UNDONE"))
@@ -83,7 +83,7 @@ def paiement_goes_on(desk: Desk) -> None:
     assert desk.inspect()["comptes"]["CLIENT-123"]["solde"] == 100_000
 
 
-def commande_goes_on(desk: Desk) -> None:
+def commande_goes_on(desk: ServiceHarness) -> None:
     counted = {"total": 3, "en_attente": 1, "creees": 1, "annulees": 1, "inconnues": 1}
     assert desk.inspect()["commandes"] == counted
     hear(desk, payee("WAITS"), payee("UNDONE"))
@@ -94,14 +94,14 @@ def commande_goes_on(desk: Desk) -> None:
     assert [(e.type, e.commande_id) for e in desk.envelopes[1:]] == [("commande.annulee", "EARLY")]
 
 
-def notification_goes_on(desk: Desk) -> None:
+def notification_goes_on(desk: ServiceHarness) -> None:
     assert desk.inspect()["messages"] == {"confirmation": 2, "annulation": 1, "rectificatif": 1}
     assert hear(desk, creee("EARLY")) == []
     hear(desk, annulee("SOLD"))
     assert [dict(envelope.data)["modele"] for envelope in desk.envelopes] == ["rectificatif"]
 
 
-GOES_ON: dict[str, tuple[Callable[[Desk], None], str]] = {
+GOES_ON: dict[str, tuple[Callable[[ServiceHarness], None], str]] = {
     "stock": (stock_goes_on, "EARLY"),
     "paiement": (paiement_goes_on, "EARLY"),
     "commande": (commande_goes_on, "UNDONE"),
@@ -113,7 +113,7 @@ GOES_ON: dict[str, tuple[Callable[[Desk], None], str]] = {
 def test_it_takes_up_its_old_database_and_goes_on(recorded: Callable[[str], Settings], service: str) -> None:
     settings = recorded(service)
     goes_on, last = GOES_ON[service]
-    with open_desk(SERVICES[service], settings, OUTSIDE.get(service)) as desk:
+    with open_harness(SERVICES[service], settings, OUTSIDE.get(service)) as desk:
         with desk.database.begin() as connection:
             found = connection.execute(text("SELECT version, runtime_version FROM service")).one()
         assert tuple(found) == (1 + len(SERVICES[service].migrations), 1 + len(MIGRATIONS))

@@ -2,15 +2,15 @@
 
 import datetime as dt
 
-from choregraphie.storage import last_number, said_since
-from choregraphie.storage.outbox import unsaid
-from choregraphie.testing import Desk
+from choregraphie.storage import decided_since, last_number
+from choregraphie.storage.outbox import pending_events
+from choregraphie.testing import ServiceHarness
 from services.stock import SERVICE
 from tests.services.conftest import OpenDesk
 from tests.support.facts import initiee
 
 
-def orders(desk: Desk, *names: str) -> None:
+def orders(desk: ServiceHarness, *names: str) -> None:
     desk.hear(*(initiee(name, produit_id="PROD-456", quantite=1) for name in names))
 
 
@@ -21,9 +21,9 @@ def test_what_is_decided_after_one_began_to_say_again_is_left_to_those_who_decid
         last = last_number(connection)
     orders(desk, "C-3")
     with desk.database.begin() as connection:
-        for page in (said_since(connection, _EVER, 10, 0, last), unsaid(connection, 10, 0, last)):
+        for page in (decided_since(connection, _EVER, 10, 0, last), pending_events(connection, 10, 0, last)):
             assert [saying.commande_id for saying in page[0]] == ["C-1", "C-2"]
-        assert said_since(connection, _EVER, 10, last, last) == ([], last)
+        assert decided_since(connection, _EVER, 10, last, last) == ([], last)
 
 
 def test_an_empty_outbox_has_no_last_number(sit_down: OpenDesk) -> None:

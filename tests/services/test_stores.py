@@ -9,7 +9,7 @@ from hypothesis import Phase
 from hypothesis import settings as bounds
 from hypothesis.stateful import run_state_machine_as_test
 
-from choregraphie import Look
+from choregraphie import ReadView
 from services.paiement import rules as paiement_rules
 from services.stock import rules as stock_rules
 from tests.chaos import mutants as chaos
@@ -47,7 +47,7 @@ def always_enough(patch: pytest.MonkeyPatch) -> None:
 
 def never_confirmed(patch: pytest.MonkeyPatch) -> None:
     """A cancellation does not know of the confirmation before it."""
-    patch.setattr(Look, "begun", lambda self, action: False)
+    patch.setattr(ReadView, "begun", lambda self, action: False)
 
 
 def on_chaos(name: str) -> Callable[[pytest.MonkeyPatch], None]:

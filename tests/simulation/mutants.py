@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects.sqlite import insert
 
-from choregraphie.errors import BrokerTrouble
-from choregraphie.messaging import Fate
+from choregraphie.errors import BrokerUnavailable
+from choregraphie.messaging import PublishOutcome
 from choregraphie.pipeline import outbox_publisher as speaker
 from choregraphie.pipeline import pipeline as worker
 from choregraphie.pipeline import republish as redirect
@@ -88,10 +88,10 @@ def said_before_confirmed(patch: pytest.MonkeyPatch) -> None:
         fates = await self._door.publish(messages)
         own = f"{self._tools.service}.events"
         self._confirmed += [m.properties.message_id for m in messages if m.exchange == own]
-        if any(fate is Fate.RETURNED for fate in fates):
-            raise BrokerTrouble("returned")
+        if any(fate is PublishOutcome.RETURNED for fate in fates):
+            raise BrokerUnavailable("returned")
 
-    patch.setattr(speaker.Speaker, "_publish", publish)
+    patch.setattr(speaker.OutboxPublisher, "_publish", publish)
 
 
 def no_tombstone(patch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from choregraphie.storage.batch import Page
+from choregraphie.storage.batch import Batch
 from services.notification import reactions as notification
 from services.paiement import reactions as paiement
 from services.paiement.passerelle import Reponse
@@ -100,12 +100,12 @@ def silent_after_a_confirmation(patch: pytest.MonkeyPatch) -> None:
 
 def no_tombstone_before_the_call(patch: pytest.MonkeyPatch) -> None:
     """An undoing leaves its tombstones with its own entry only, when its call is over."""
-    begin = Page.begin
+    begin = Batch.begin
 
-    def later(self: Page, work: Any) -> Any:
+    def later(self: Batch, work: Any) -> Any:
         return begin(self, work._replace(line=replace(work.line, undoes=())))
 
-    patch.setattr(Page, "begin", later)
+    patch.setattr(Batch, "begin", later)
 
 
 OUTSIDE = {

@@ -8,18 +8,18 @@ import pytest
 
 from choregraphie.errors import Reason
 from choregraphie.messaging import Delivery
-from choregraphie.pipeline.delivery import Reader
+from choregraphie.pipeline.delivery import Decoder
 from choregraphie.service.verdict import DeadLetter
-from choregraphie.storage.invocation import Work
+from choregraphie.storage.invocation import Invocation
 from services.simulation import plan
 from services.simulation.clients import message_of
 from services.stock import SERVICE
 
-STOCK = Reader(SERVICE)
+STOCK = Decoder(SERVICE)
 ORDER = plan(1, 1).acts[0]
 
 
-def sent_back(what: str, headers: dict[str, object]) -> Work | DeadLetter:
+def sent_back(what: str, headers: dict[str, object]) -> Invocation | DeadLetter:
     message = message_of(replace(ORDER, what=what))
     return STOCK.read(Delivery(1, message.body, "stock.requeue", message.routing_key, headers))
 
@@ -40,4 +40,4 @@ def test_another_exchange_is_refused() -> None:
 @pytest.mark.parametrize("died_in", ["client.events", "stock.retry", "stock.requeue", None])
 def test_what_is_genuine_is_taken(died_in: str | None) -> None:
     headers: dict[str, object] = {} if died_in is None else {"x-first-death-exchange": died_in}
-    assert isinstance(sent_back("", headers), Work)
+    assert isinstance(sent_back("", headers), Invocation)

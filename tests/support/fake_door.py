@@ -5,9 +5,9 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from choregraphie import BrokerTrouble
-from choregraphie.messaging import Delivery, Fate, Outgoing
-from choregraphie.saga.envelope import Envelope, Said
+from choregraphie import BrokerUnavailable
+from choregraphie.messaging import Delivery, Outgoing, PublishOutcome
+from choregraphie.saga.envelope import Envelope, Event
 from choregraphie.saga.topology import events
 
 Deed = tuple[str, tuple[object, ...]]
@@ -17,7 +17,7 @@ class FakeDoor:
     """`fate` says what becomes of each message; while `answering` is not set, confirms do not come."""
 
     def __init__(self) -> None:
-        self.fate: Callable[[Outgoing], Fate] = lambda message: Fate.CONFIRMED
+        self.fate: Callable[[Outgoing], PublishOutcome] = lambda message: PublishOutcome.CONFIRMED
         self.answering = asyncio.Event()
         self.answering.set()
         self.deeds: list[Deed] = []
@@ -29,7 +29,7 @@ class FakeDoor:
         self._stopped = False
         self.lost: str | None = None
 
-    def bring(self, envelope: Envelope[Said], **how: Any) -> int:
+    def bring(self, envelope: Envelope[Event], **how: Any) -> int:
         """A message arrives; its tag."""
         delivery: dict[str, Any] = {
             "body": envelope.to_bytes(),
@@ -54,10 +54,10 @@ class FakeDoor:
         first = await self._arrived.get()
         found = [first, *(self._arrived.get_nowait() for _ in range(min(most - 1, self._arrived.qsize())))]
         if None in found:
-            raise BrokerTrouble("lost, says the test")
+            raise BrokerUnavailable("lost, says the test")
         return [delivery for delivery in found if delivery is not None]
 
-    async def publish(self, batch: Sequence[Outgoing]) -> list[Fate]:
+    async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
         self.deeds.append(("publish", tuple(message.routing_key for message in batch)))
         await self.answering.wait()
         self.published += batch

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection
 
-from choregraphie.errors import DatabaseTrouble
+from choregraphie.errors import DatabaseUnavailable
 from choregraphie.storage import statements
 from choregraphie.storage.database import Database
 from tests.support.statements import Watched
@@ -37,7 +37,7 @@ class LostReplies:
             if connection in wrote and self._left:
                 self._left -= 1
                 self.lost += 1
-                raise DatabaseTrouble("the reply to COMMIT was lost")
+                raise DatabaseUnavailable("the reply to COMMIT was lost")
 
         monkeypatch.setattr(statements, "cursor_of", watched)
         monkeypatch.setattr(Database, "begin", losing)

@@ -11,12 +11,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from choregraphie import Service, Settings
-from choregraphie.pipeline.context import Tools
+from choregraphie.pipeline.context import WorkerContext
 from choregraphie.pipeline.pipeline import Pipeline
-from choregraphie.saga.envelope import Envelope, Said, wrap
+from choregraphie.saga.envelope import Envelope, Event, wrap
 from choregraphie.storage import open_database, outbox
 from choregraphie.storage.database import reading
-from choregraphie.storage.store import Ledger, Terms
+from choregraphie.storage.store import Store, StoreLimits
 from tests.support.facts import initiee
 from tests.support.fake_door import FakeDoor
 from tests.support.trial import TRIAL
@@ -24,22 +24,22 @@ from tests.support.trial import TRIAL
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 
 
-def envelope(event: Said, id: str | None = None) -> Envelope[Said]:
+def envelope(event: Event, id: str | None = None) -> Envelope[Event]:
     source = "/clients/test" if event.SAID_BY == "client" else f"/services/{event.SAID_BY}"
     return wrap(event, id=id or f"e-{event.TYPE}-{event.commande_id}", source=source, time=NOON)
 
 
-def order(commande_id: str = "C", client_id: str = "ANNE") -> Envelope[Said]:
+def order(commande_id: str = "C", client_id: str = "ANNE") -> Envelope[Event]:
     return envelope(initiee(commande_id, client_id=client_id, produit_id="A", quantite=1))
 
 
 @contextlib.contextmanager
-def at_hand(service: Service, settings: Settings) -> Iterator[Tools]:
+def at_hand(service: Service, settings: Settings) -> Iterator[WorkerContext]:
     """What a worker of `service` works with."""
     database, thread = open_database(service, settings), ThreadPoolExecutor(1)
     try:
-        yield Tools(
-            Ledger(service, database, Terms.of(settings), lambda: NOON), settings, thread, None, lambda: NOON
+        yield WorkerContext(
+            Store(service, database, StoreLimits.of(settings), lambda: NOON), settings, thread, None, lambda: NOON
         )
     finally:
         thread.shutdown()
@@ -53,8 +53,8 @@ class Session:
         """`more` is for `Tools`: a telemetry, a check of resources."""
         self.database = open_database(service, settings)
         self._thread = ThreadPoolExecutor(1)
-        ledger = Ledger(service, self.database, Terms.of(settings), lambda: NOON)
-        self.tools = Tools(ledger, settings, self._thread, outside, lambda: NOON, **more)
+        ledger = Store(service, self.database, StoreLimits.of(settings), lambda: NOON)
+        self.tools = WorkerContext(ledger, settings, self._thread, outside, lambda: NOON, **more)
         self.stopping = asyncio.Event()
         self.door = FakeDoor()
         self.running = asyncio.create_task(Pipeline(self.tools, self.door, self.stopping).run())
@@ -86,7 +86,7 @@ class Session:
 
     def unsaid(self) -> list[str]:
         with self.looking() as connection:
-            return [saying.commande_id for saying in outbox.unsaid(connection, 1000)[0]]
+            return [saying.commande_id for saying in outbox.pending_events(connection, 1000)[0]]
 
 
 @contextlib.asynccontextmanager

@@ -8,14 +8,14 @@ from typing import Any
 
 from choregraphie import Settings
 from choregraphie.application import declared_topology
-from choregraphie.broker import apply, connected
+from choregraphie.broker import apply_topology, connected
 from contracts.choreography import CHOREOGRAPHY
 
 
 async def declare_topology(settings: Settings) -> None:
     """Declare every exchange, queue and binding that `settings` ask for."""
     async with connected(settings, "a test declares") as connection:
-        await apply(connection, declared_topology(CHOREOGRAPHY, settings), declare=True)
+        await apply_topology(connection, declared_topology(CHOREOGRAPHY, settings), declare=True)
 
 
 def declare_topology_at(amqp_url: str, **settings: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, select
 
-from choregraphie import Key, Look, Patience, Row, Service, Transaction, on
+from choregraphie import Key, ReadView, RetryOverride, Row, Service, Transaction, on
 from contracts.client import CommandeInitiee
 from contracts.commande import CommandeAnnulee
 from contracts.stock import StockLibere, StockReservationEchouee, StockReserve
@@ -42,15 +42,15 @@ class Trace(Row):
     nom: str
 
 
-def compteur(heard: CommandeInitiee, look: Look) -> Iterable[Key]:
+def compteur(heard: CommandeInitiee, look: ReadView) -> Iterable[Key]:
     return [Compteur.at(heard.produit_id)]
 
 
-def trace(heard: CommandeInitiee | CommandeAnnulee, look: Look) -> Iterable[Key]:
+def trace(heard: CommandeInitiee | CommandeAnnulee, look: ReadView) -> Iterable[Key]:
     return [Trace.at(heard.commande_id)]
 
 
-def compteur_de_trace(heard: CommandeAnnulee, look: Look) -> Iterable[Key]:
+def compteur_de_trace(heard: CommandeAnnulee, look: ReadView) -> Iterable[Key]:
     found = look.find(Trace, heard.commande_id)
     return [Compteur.at(found.nom)] if found else []
 
@@ -103,7 +103,7 @@ TRIAL = Service(
             compter,
             reads=(compteur, trace),
             gives_up=StockReservationEchouee,
-            patience=Patience(never=(Hopeless,)),
+            patience=RetryOverride(never=(Hopeless,)),
         ),
         on(CommandeAnnulee, decompter, reads=(trace, compteur_de_trace), undoes=compter),
     ),

@@ -16,12 +16,12 @@ from saga_monitor.alerting.watcher import View
 from saga_monitor.cli.serve import address, listening, run
 from saga_monitor.diagnosis.anomalies import Terms, anomalies_of
 from saga_monitor.projection.store import Store
-from saga_monitor.records.broker_status import Facts
+from saga_monitor.records.broker_status import BrokerStatus
 from saga_monitor.stream.maintenance import keep_up
 from saga_monitor.web.access import Access
 from saga_monitor.web.app import application
-from saga_monitor.web.context import Site
-from saga_monitor.web.live_updates import Pulse
+from saga_monitor.web.context import WebContext
+from saga_monitor.web.live_updates import LiveUpdates
 from saga_monitor.web.raw_events import Archive
 from saga_monitor.web.reader import Readers
 from tests.monitor.conftest import Monitor
@@ -47,7 +47,7 @@ class Watch:
 
     def look(self, queues: Mapping[str, QueueCount] | None = None) -> None:
         now = dt.datetime.now(dt.UTC)
-        facts = None if queues is None else Facts(now, queues)
+        facts = None if queues is None else BrokerStatus(now, queues)
         with self._readers.reader() as reader:
             self.view = View(
                 now, facts, anomalies=anomalies_of(reader, facts, now, TERMS), known=queues is not None
@@ -57,7 +57,7 @@ class Watch:
 class Served:
     """`url` ends with a slash. `stream` may be told more at any time."""
 
-    def __init__(self, url: str, stream: Stream, readers: Readers, watch: Watch, pulse: Pulse) -> None:
+    def __init__(self, url: str, stream: Stream, readers: Readers, watch: Watch, pulse: LiveUpdates) -> None:
         self.url, self.stream, self.readers, self.watch, self.pulse = url, stream, readers, watch, pulse
 
     def at(self, path: str) -> str:
@@ -98,14 +98,14 @@ def served(
     """Serve at a free port of this machine, on a thread, as long as the block lasts."""
     readers = Readers(path, STUCK_AFTER)
     store = Store(path)
-    watch, pulse = Watch(readers), Pulse(readers)
+    watch, pulse = Watch(readers), LiveUpdates(readers)
     with listening("127.0.0.1", 0) as listener:
         began, stop = threading.Event(), []
 
         async def main() -> None:
             told = asyncio.Event()
             stop.append((asyncio.get_running_loop(), told))
-            site = Site(readers, pulse, Archive(stream.opening()), watch, TERMS)
+            site = WebContext(readers, pulse, Archive(stream.opening()), watch, TERMS)
             app = application(site, access or Access(), metrics)
             began.set()
             await run(app, listener, pulse, told, keep_up(stream.opening(), store, pulse))

@@ -11,7 +11,7 @@ import pytest
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.saga_state import judge
 from saga_monitor.projection import time_series
-from saga_monitor.projection.queries import Event, Order
+from saga_monitor.projection.queries import Order, RecordedEvent
 from saga_monitor.text.tables import took
 from saga_monitor.web import axes, charts, diagram, narrative
 from saga_monitor.web.event_roles import hearers, in_order, role, to_say
@@ -22,17 +22,17 @@ from tests.monitor.stage import START, STORIES, Line, event_id
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from choregraphie.saga.envelope import Said
+    from choregraphie.saga.envelope import Event
 
 NOW = START + dt.timedelta(seconds=30)
 SIZES = [diagram.WIDE, diagram.NARROW]
 
 
-def event(type_: str, offset: int, id_: str, cause: str | None = None, ms: int = 0) -> Event:
-    return Event(id_, type_, "/x/y", START + dt.timedelta(milliseconds=ms), cause, offset, None)
+def event(type_: str, offset: int, id_: str, cause: str | None = None, ms: int = 0) -> RecordedEvent:
+    return RecordedEvent(id_, type_, "/x/y", START + dt.timedelta(milliseconds=ms), cause, offset, None)
 
 
-def events_of(lines: list[Line]) -> list[Event]:
+def events_of(lines: list[Line]) -> list[RecordedEvent]:
     return [
         event(line.type, n, event_id("C", line), event_id("C", Line(line.cause)) if line.cause else None, line.ms)
         for n, line in enumerate(lines)
@@ -129,7 +129,7 @@ def test_only_what_is_called_for_is_awaited() -> None:
 
 
 @pytest.mark.parametrize("said", CHOREOGRAPHY.events, ids=lambda said: said.TYPE)
-def test_every_event_of_the_choreography_has_its_place(said: type[Said]) -> None:
+def test_every_event_of_the_choreography_has_its_place(said: type[Event]) -> None:
     type_ = said.TYPE
     assert role(type_) != "unknown"
     assert set(hearers(type_)) == {r.service for r in CHOREOGRAPHY.reactions if r.hears is said}
