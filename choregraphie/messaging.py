@@ -103,7 +103,7 @@ class BrokerSession(Protocol):
     async def settle(self, tags: Sequence[int]) -> None:
         """Acknowledge: these deliveries are dealt with. On a lost session it does nothing; they come again."""
 
-    async def give_back(self, tags: Sequence[int]) -> None:
+    async def requeue(self, tags: Sequence[int]) -> None:
         """Return deliveries that were never started."""
 
     async def is_consuming(self) -> bool:

@@ -82,11 +82,11 @@ class Outcome:
 
     def notes(self, spoken: Spoken) -> bool:
         """Whether it was said; counted either way."""
-        if spoken.fate is PublishOutcome.CONFIRMED:
+        if spoken.outcome is PublishOutcome.CONFIRMED:
             self.said += 1
         else:
-            self.failed.setdefault(spoken.fate, []).append(spoken.commande_id)
-        return spoken.fate is PublishOutcome.CONFIRMED
+            self.failed.setdefault(spoken.outcome, []).append(spoken.commande_id)
+        return spoken.outcome is PublishOutcome.CONFIRMED
 
 
 class _Parser(argparse.ArgumentParser):
@@ -197,28 +197,30 @@ def _from_file(name: str, *, skip_bad: bool) -> Sayings:
     return Sayings(CommandeInitiee, orders, len(orders))
 
 
-async def _say(settings: Settings, sayings: Sayings, options: argparse.Namespace) -> int:
+async def _say(settings: Settings, outbox_events: Sayings, options: argparse.Namespace) -> int:
     outcome = Outcome()
     try:
-        await _speak(settings, sayings, options, outcome)
+        await _speak(settings, outbox_events, options, outcome)
     except OSError as error:
         # What is left to write has nowhere to go, and the interpreter must not try.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         enough = isinstance(error, BrokenPipeError)
         why = "nobody reads the ids any more" if enough else f"the ids cannot be written ({error.strerror})"
-        if not enough or outcome.said < sayings.total:
-            complain(f"{why}: {outcome.said} of {sayings.total} were said")
+        if not enough or outcome.said < outbox_events.total:
+            complain(f"{why}: {outcome.said} of {outbox_events.total} were said")
             return 1
     if options.annuler is not None and outcome.said:
         complain(demanded(options.annuler))
     for fate, ids in outcome.failed.items():
-        complain(f"{len(ids)} of {sayings.total} {fate.value} by the broker: {', '.join(ids[:5])}")
+        complain(f"{len(ids)} of {outbox_events.total} {fate.value} by the broker: {', '.join(ids[:5])}")
     return 1 if outcome.failed else 0
 
 
-async def _speak(settings: Settings, sayings: Sayings, options: argparse.Namespace, outcome: Outcome) -> None:
-    with progress(sayings.total) as advance:
-        async with aclosing(say(settings, sayings.cls, sayings.events, options.rate)) as told:
+async def _speak(
+    settings: Settings, outbox_events: Sayings, options: argparse.Namespace, outcome: Outcome
+) -> None:
+    with progress(outbox_events.total) as advance:
+        async with aclosing(say(settings, outbox_events.cls, outbox_events.events, options.rate)) as told:
             async for item in told:
                 if isinstance(item, str):
                     complain(item)

@@ -34,10 +34,12 @@ def picture(choreography: Choreography = CHOREOGRAPHY) -> str:
     lines = ["```mermaid", "flowchart LR", '    client(["client"])']
     lines += [f'    {service}["{service}"]' for service in choreography.services]
     lines += ['    clock(["clock"])', '    history[("saga.history")]', '    monitor["saga_monitor"]']
-    for (speaker, hearer, dotted), events in sorted(_edges(choreography).items(), key=_in_order(choreography)):
+    for (outbox_publisher, hearer, dotted), events in sorted(
+        _edges(choreography).items(), key=_in_order(choreography)
+    ):
         label = "<br/>".join(event.TYPE for event in events)
         arrow = f'-. "{label}" .->' if dotted else f'-- "{label}" -->'
-        lines.append(f"    {speaker} {arrow} {hearer}")
+        lines.append(f"    {outbox_publisher} {arrow} {hearer}")
     lines += [f'    clock -. "deadline passed" .-> {timed.service}' for timed in choreography.timed]
     lines += ['    history == "every event" ==> monitor', "```"]
     return "\n".join(lines)

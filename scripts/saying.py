@@ -37,7 +37,7 @@ class Spoken:
 
     commande_id: str
     outgoing: Outgoing
-    fate: PublishOutcome = PublishOutcome.UNKNOWN
+    outcome: PublishOutcome = PublishOutcome.UNKNOWN
 
     @property
     def event_id(self) -> str:
@@ -60,8 +60,8 @@ async def say(
                     for service in await _idle(publisher, cls):
                         yield f"no worker of {service} is running: this waits in {inbox(service)} until one is"
                 while waiting or (waiting := await anext(batches, [])):
-                    fates = await publisher.publish([spoken.outgoing for spoken in waiting])
-                    known, waiting = _known(waiting, fates)
+                    outcomes = await publisher.publish([spoken.outgoing for spoken in waiting])
+                    known, waiting = _known(waiting, outcomes)
                     yield known
                     if waiting:
                         raise BrokerUnavailable("the session was lost")
@@ -120,12 +120,12 @@ def _spoken(event: Event) -> Spoken:
     return Spoken(event.commande_id, message)
 
 
-def _known(batch: Sequence[Spoken], fates: Sequence[PublishOutcome]) -> tuple[list[Spoken], list[Spoken]]:
+def _known(batch: Sequence[Spoken], outcomes: Sequence[PublishOutcome]) -> tuple[list[Spoken], list[Spoken]]:
     """Those of `batch` whose fate is known, and those to be said again."""
-    told = [Spoken(s.commande_id, s.outgoing, fate) for s, fate in zip(batch, fates, strict=True)]
+    told = [Spoken(s.commande_id, s.outgoing, outcome) for s, outcome in zip(batch, outcomes, strict=True)]
     return (
-        [spoken for spoken in told if spoken.fate is not PublishOutcome.UNKNOWN],
-        [spoken for spoken in told if spoken.fate is PublishOutcome.UNKNOWN],
+        [spoken for spoken in told if spoken.outcome is not PublishOutcome.UNKNOWN],
+        [spoken for spoken in told if spoken.outcome is PublishOutcome.UNKNOWN],
     )
 
 

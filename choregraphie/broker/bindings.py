@@ -124,12 +124,14 @@ def _shown(binding: Binding) -> dict[str, Any]:
 
 def _consequence(binding: Binding, complete_at: dt.datetime | None) -> str:
     """What a person should know and do."""
-    speaker = binding.exchange.removesuffix(".events")
+    outbox_publisher = binding.exchange.removesuffix(".events")
     when = f"{complete_at:%Y-%m-%dT%H:%M:%SZ}" if complete_at else "TIME"
     since = f"since {when}" if complete_at else "before this worker began"
     said = f"messages published {since} may not have reached {binding.queue}"
-    if speaker == binding.exchange:
+    if outbox_publisher == binding.exchange:
         return said
-    if speaker == "client":
+    if outbox_publisher == "client":
         return f"{said}; its clients publish again what was not answered"
-    return f"{said}; 'python -m services outbox resend --service {speaker} --since {when}' says them again"
+    return (
+        f"{said}; 'python -m services outbox resend --service {outbox_publisher} --since {when}' says them again"
+    )

@@ -88,7 +88,7 @@ class RabbitSession:
             for tag in set(tags).difference(together):
                 await self._consuming.basic_ack(tag, wait=False)
 
-    async def give_back(self, tags: Sequence[int]) -> None:
+    async def requeue(self, tags: Sequence[int]) -> None:
         with contextlib.suppress(*TROUBLES):
             for tag in tags:
                 self._unsettled.pop(tag, None)
@@ -147,20 +147,20 @@ async def open_session(settings: Settings, service: str, wanted: Topology) -> As
         into = await in_time(consuming.channel(publisher_confirms=False))
         raw = await in_time(into.get_underlay_channel())
         await in_time(raw.basic_qos(prefetch_count=settings.prefetch))
-        door = RabbitSession(out, raw, [inbox(service), *_published_to(service, wanted)], settings.prefetch)
-        async with _beside(watch, door):
-            yield door
+        session = RabbitSession(out, raw, [inbox(service), *_published_to(service, wanted)], settings.prefetch)
+        async with _beside(watch, session):
+            yield session
 
 
 @contextlib.asynccontextmanager
-async def _beside(watch: BindingWatch, door: RabbitSession) -> AsyncIterator[None]:
+async def _beside(watch: BindingWatch, session: RabbitSession) -> AsyncIterator[None]:
     """Watch the bindings while the session lasts. What it depends on and is gone ends the session."""
 
     async def run() -> None:
         try:
             await watch.run()
         except BrokerUnavailable as trouble:
-            door.lose(str(trouble))
+            session.lose(str(trouble))
 
     task = asyncio.create_task(run())
     try:

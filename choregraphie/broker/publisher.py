@@ -67,10 +67,10 @@ async def confirming(connection: AbstractConnection) -> Any:
 
 async def publish(channel: Any, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
     """Publish on a confirming channel; what became of each, in the order of `batch`."""
-    fates: list[PublishOutcome] = []
+    outcomes: list[PublishOutcome] = []
     for window in _windows(batch):
-        fates += await asyncio.gather(*(_publish(channel, message) for message in window))
-    return fates
+        outcomes += await asyncio.gather(*(_publish(channel, message) for message in window))
+    return outcomes
 
 
 async def _publish(channel: Any, message: Outgoing) -> PublishOutcome:

@@ -72,37 +72,37 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
         while True:
             with reading(service, settings) as connection:
                 page, after = pending_events(connection, PAGE, after)
-            found += [(service.name, saying) for saying in page]
+            found += [(service.name, outbox_event) for outbox_event in page]
             if not page:
                 break
     if options.json:
-        print(json.dumps([_shown(name, saying) for name, saying in found], ensure_ascii=False))
+        print(json.dumps([_shown(name, outbox_event) for name, outbox_event in found], ensure_ascii=False))
     else:
         console = console_of(wide=options.wide)
         console.print(_view(found, full=not is_bounded(console)))
     return 0
 
 
-def _shown(service: str, saying: OutboxEvent) -> dict[str, str]:
+def _shown(service: str, outbox_event: OutboxEvent) -> dict[str, str]:
     return {
         "service": service,
-        "event_id": saying.event_id,
-        "type": saying.type,
-        "commande_id": saying.commande_id,
-        "decided_at": saying.decided_at.isoformat(),
+        "event_id": outbox_event.event_id,
+        "type": outbox_event.type,
+        "commande_id": outbox_event.commande_id,
+        "decided_at": outbox_event.decided_at.isoformat(),
     }
 
 
 def _view(found: list[tuple[str, OutboxEvent]], *, full: bool) -> RenderableType:
     now = dt.datetime.now(dt.UTC)
-    ids = {} if full else short_ids(saying.event_id for _, saying in found)
+    ids = {} if full else short_ids(outbox_event.event_id for _, outbox_event in found)
     decided = Column("decided at" if full else "decided, ago")
     table = Fitted(Column("order"), Column("event"), Column("service", goes=2), decided, Column("id", goes=1))
-    for service, saying in found:
-        ago = format_duration(max(0.0, (now - saying.decided_at).total_seconds() * 1000))
-        when = f"{saying.decided_at:%F %T}" if full else ago
-        event_id = ids.get(saying.event_id, saying.event_id)
-        table.add_row(saying.commande_id, saying.type, service, when, event_id)
+    for service, outbox_event in found:
+        ago = format_duration(max(0.0, (now - outbox_event.decided_at).total_seconds() * 1000))
+        when = f"{outbox_event.decided_at:%F %T}" if full else ago
+        event_id = ids.get(outbox_event.event_id, outbox_event.event_id)
+        table.add_row(outbox_event.commande_id, outbox_event.type, service, when, event_id)
     return Group(Text(f"{format_count(len(found))} not said", style="bold"), table)
 
 
@@ -140,8 +140,8 @@ async def _say_again(service: Service, settings: Settings, wanted: Topology, sin
                 page, after = decided_since(connection, since, PAGE, after, last)
             if not page:
                 return sent
-            fates = await publisher.publish([saying.outgoing(service.name) for saying in page])
-            missing = [fate for fate in fates if fate is not PublishOutcome.CONFIRMED]
+            outcomes = await publisher.publish([outbox_event.outgoing(service.name) for outbox_event in page])
+            missing = [outcome for outcome in outcomes if outcome is not PublishOutcome.CONFIRMED]
             if missing:
                 raise BrokerUnavailable(f"{service.name}: {len(missing)} events not taken ({missing[0].value})")
             sent += len(page)

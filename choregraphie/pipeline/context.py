@@ -37,12 +37,12 @@ class WorkerContext:
     little of something to go on.
     """
 
-    ledger: Store
+    store: Store
     settings: Settings
     thread: Executor
     outside: Any
     now: Callable[[], dt.datetime]
-    dice: random.Random = field(default_factory=random.Random)
+    rng: random.Random = field(default_factory=random.Random)
     telemetry: Telemetry = SILENT
     refused: RefusedLogin = field(default_factory=RefusedLogin)
     check_resources: Callable[[], None] = lambda: None
@@ -50,7 +50,7 @@ class WorkerContext:
 
     @property
     def service(self) -> str:
-        return self.ledger.service.name
+        return self.store.service.name
 
     async def on_thread(self, do: Callable[..., T], *args: Any) -> T:
         """Run `do` on the database thread, so that the event loop never waits for a disk.
@@ -67,7 +67,7 @@ class WorkerContext:
                 raise short from error
             raise
 
-    async def patiently(self, do: Callable[..., T], *args: Any) -> T:
+    async def retry_until_available(self, do: Callable[..., T], *args: Any) -> T:
         """The same, again and again while the database does not answer, or another worker was faster.
 
         Nothing is taken from the queue meanwhile beyond the prefetch, and nothing is set aside.
@@ -78,7 +78,7 @@ class WorkerContext:
                 answer = await self.on_thread(do, *args)
             except (DatabaseUnavailable, Conflict, ResourceShortage) as trouble:
                 waited = True
-                await self.wait_for_the_database(trouble)
+                await self.wait_for_database(trouble)
             else:
                 if waited:
                     self.goes_on(DATABASE)
@@ -100,13 +100,13 @@ class WorkerContext:
         self.check_resources()
 
     async def _check_database(self) -> None:
-        await self.patiently(self.ledger.check_writable)
+        await self.retry_until_available(self.store.check_writable)
 
     async def _check_calls(self) -> None:
-        if self.ledger.service.check is not None:
-            await self.ledger.service.check(self.outside)
+        if self.store.service.check is not None:
+            await self.store.service.check(self.outside)
 
-    async def wait_for_the_database(self, trouble: Exception) -> None:
+    async def wait_for_database(self, trouble: Exception) -> None:
         """Say that it does not answer, and leave it alone for a while."""
         if isinstance(trouble, ResourceShortage):
             await self.wait_for_resources(DATABASE, trouble)
@@ -119,7 +119,7 @@ class WorkerContext:
         await asyncio.sleep(PAUSE_SECONDS)
 
     async def _login_refused(self, trouble: Exception) -> bool:
-        return await self.on_thread(self.ledger.refuses_login, trouble)
+        return await self.on_thread(self.store.refuses_login, trouble)
 
     async def wait_for_resources(self, stage: str, error: Exception) -> None:
         """Say once what is lacking, and wait a while. Raises `error` when it is not the worker's own."""

@@ -159,39 +159,39 @@ def attempt_of(delivery: Delivery) -> int:
     return tried + 1 if came_back and isinstance(tried, int) and tried > 0 else 1
 
 
-def begin_calls(ledger: Store, group: list[Invocation]) -> list[tuple[Invocation, ReadView | None]]:
+def begin_calls(store: Store, group: list[Invocation]) -> list[tuple[Invocation, ReadView | None]]:
     """Note that the calls of `group` are about to be made: each work with its look, or None to go on without.
 
     Raises DatabaseTrouble when the database does not answer, ResourceShortage when the worker itself cannot.
     """
     try:
-        return list(zip(group, ledger.begin(group), strict=True))
+        return list(zip(group, store.begin(group), strict=True))
     except ReactionFailed as failure:
         if len(group) == 1:
             return [(group[0]._replace(failure=failure.error), None)]
-        return [pair for work in group for pair in begin_calls(ledger, [work])]
+        return [pair for invocation in group for pair in begin_calls(store, [invocation])]
 
 
-def execute(ledger: Store, group: list[Invocation], delays: tuple[float, ...], said: list[str]) -> list[Result]:
+def execute(store: Store, group: list[Invocation], delays: tuple[float, ...], said: list[str]) -> list[Result]:
     """Carry out `group` in one transaction, and mark the events `said` as said in the same.
 
     Raises DatabaseTrouble when the database does not answer, and ResourceShortage when the worker's own resources
     do not suffice: nothing was done, and no delivery is to blame. When that comes half-way there are results for
     those that were done, and none for the rest.
     """
-    failed = [work for work in group if work.failure is not None]
-    healthy = [work for work in group if work.failure is None]
+    failed = [invocation for invocation in group if invocation.failure is not None]
+    healthy = [invocation for invocation in group if invocation.failure is None]
     try:
-        results = ledger.commit(healthy, said) if healthy else []
+        results = store.commit(healthy, said) if healthy else []
         if not healthy:
-            ledger.mark_said(said)
+            store.mark_said(said)
     except ReactionFailed:
         # The culprit gets its immediate second try here; the innocent are done.
-        ledger.mark_said(said)
+        store.mark_said(said)
         results, failed = [], healthy + failed
-    for work in failed:
+    for invocation in failed:
         try:
-            results.append(_alone(ledger, work, delays))
+            results.append(_alone(store, invocation, delays))
         except (DatabaseUnavailable, ResourceShortage):
             if not results:
                 raise
@@ -199,30 +199,30 @@ def execute(ledger: Store, group: list[Invocation], delays: tuple[float, ...], s
     return results
 
 
-def _alone(ledger: Store, work: Invocation, delays: tuple[float, ...]) -> Result:
-    if work.failure is not None:
-        return _failed(ledger, work, delays)
+def _alone(store: Store, invocation: Invocation, delays: tuple[float, ...]) -> Result:
+    if invocation.failure is not None:
+        return _failed(store, invocation, delays)
     try:
-        return ledger.commit([work])[0]
+        return store.commit([invocation])[0]
     except ReactionFailed as failure:
-        log.warning("reaction.failed", action=work.line.action, exc_info=failure.error, **work.bound())
-        return _failed(ledger, work._replace(failure=failure.error), delays)
+        log.warning("reaction.failed", action=invocation.line.action, exc_info=failure.error, **invocation.bound())
+        return _failed(store, invocation._replace(failure=failure.error), delays)
 
 
-def _failed(ledger: Store, work: Invocation, delays: tuple[float, ...]) -> Result:
+def _failed(store: Store, invocation: Invocation, delays: tuple[float, ...]) -> Result:
     """Retry later, or give up: the refusal and its journal entry first, then the dead letter."""
-    assert work.failure is not None  # noqa: S101 - the caller's choice
-    patience = work.line.patience
+    assert invocation.failure is not None  # noqa: S101 - the caller's choice
+    patience = invocation.line.patience
     tries = len(delays) + 1 if patience.tries is None else patience.tries
     policy = RetryPolicy(delays[: tries - 1], patience.never)
-    verdict = policy.after(work.failure, work.attempt)
-    if isinstance(verdict, RetryAfter) or work.line.gives_up is None:
-        return Result(work.delivery, verdict, work=work)
+    verdict = policy.after(invocation.failure, invocation.attempt)
+    if isinstance(verdict, RetryAfter) or invocation.line.gives_up is None:
+        return Result(invocation.delivery, verdict, invocation=invocation)
     try:
-        given_up = ledger.commit([work])[0]
+        given_up = store.commit([invocation])[0]
     except ReactionFailed as failure:
         # Without the refusal the order waits for its deadline; the dead letter says that a person is needed.
-        log.error("refusal.failed", action=work.line.action, exc_info=failure.error, **work.bound())
-        return Result(work.delivery, verdict, work=work)
+        log.error("refusal.failed", action=invocation.line.action, exc_info=failure.error, **invocation.bound())
+        return Result(invocation.delivery, verdict, invocation=invocation)
     # Nothing said: it was settled meanwhile (a repetition, or cancelled), and there is nothing left to give up.
-    return given_up._replace(verdict=verdict) if given_up.sayings else given_up
+    return given_up._replace(verdict=verdict) if given_up.outbox_events else given_up

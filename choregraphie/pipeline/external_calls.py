@@ -21,65 +21,67 @@ log = structlog.get_logger()
 class ExternalCalls:
     """Each work taken is handed on with its answer, or with why there is none."""
 
-    def __init__(self, tools: WorkerContext, hand_on: Callable[[Invocation], None]) -> None:
-        self._tools = tools
+    def __init__(self, context: WorkerContext, hand_on: Callable[[Invocation], None]) -> None:
+        self._context = context
         self._hand_on = hand_on
         self._waiting: asyncio.Queue[Invocation] = asyncio.Queue()
-        self._at_once = asyncio.Semaphore(tools.settings.calls)
+        self._at_once = asyncio.Semaphore(context.settings.calls)
         self.under_way: set[asyncio.Task[None]] = set()
 
-    def take(self, work: Invocation) -> None:
-        self._waiting.put_nowait(work)
+    def take(self, invocation: Invocation) -> None:
+        self._waiting.put_nowait(invocation)
 
     async def stage(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             group = await take_batch(self._waiting)
-            for work, look in await self._tools.patiently(begin_calls, self._tools.ledger, group):
+            for invocation, look in await self._context.retry_until_available(
+                begin_calls, self._context.store, group
+            ):
                 if look is None:
-                    self._hand_on(work)
+                    self._hand_on(invocation)
                 else:
-                    calling = tasks.create_task(self._call(work, look))
+                    calling = tasks.create_task(self._call(invocation, look))
                     self.under_way.add(calling)
                     calling.add_done_callback(self.under_way.discard)
 
-    async def _call(self, work: Invocation, look: ReadView) -> None:
-        structlog.contextvars.bind_contextvars(**work.bound())  # the task is this delivery's alone
+    async def _call(self, invocation: Invocation, look: ReadView) -> None:
+        structlog.contextvars.bind_contextvars(**invocation.bound())  # the task is this delivery's alone
         async with self._at_once:
-            answered = await self._ask(work, look)
+            answered = await self._ask(invocation, look)
             if answered.failure is not None:
                 # The outcome is unknown; asking again at once, with the same key, is safe.
-                answered = await self._ask(work, look)
+                answered = await self._ask(invocation, look)
         self._hand_on(answered)
 
-    async def _ask(self, work: Invocation, look: ReadView) -> Invocation:
+    async def _ask(self, invocation: Invocation, look: ReadView) -> Invocation:
         passing(Place.BEFORE_CALL)
         try:
-            answer = await self._with_resources(work, look)
+            answer = await self._with_resources(invocation, look)
         except Exception as error:  # noqa: BLE001 - whatever the outside does, the delivery is retried
             log.warning("call.failed", error=type(error).__name__)
-            return work._replace(failure=error)
+            return invocation._replace(failure=error)
         passing(Place.AFTER_CALL)
-        return work._replace(answer=answer)
+        return invocation._replace(answer=answer)
 
-    async def _with_resources(self, work: Invocation, look: ReadView) -> Any:
+    async def _with_resources(self, invocation: Invocation, look: ReadView) -> Any:
         """The answer to the call of `work`. What fails for want of the worker's own resources is no try."""
-        assert work.line.call is not None  # noqa: S101 - only such work comes here
+        assert invocation.line.call is not None  # noqa: S101 - only such work comes here
         waited = False
         while True:
             try:
-                with self._tools.telemetry.call(work.event.TYPE):
-                    async with asyncio.timeout(self._tools.settings.call_timeout):
-                        answer = await work.line.call(work.event, look, self._tools.outside)
+                with self._context.telemetry.call(invocation.event.TYPE):
+                    async with asyncio.timeout(self._context.settings.call_timeout):
+                        answer = await invocation.line.call(invocation.event, look, self._context.outside)
             except Exception as error:
                 short = self._own_shortage(error)
                 if short is None:
                     raise
             else:
                 if waited:
-                    self._tools.goes_on(CALLS)
+                    self._context.goes_on(CALLS)
                 return answer
             waited = True
-            await self._tools.wait_for_resources(CALLS, short)
+            await self._context.wait_for_resources(CALLS, short)
 
     def _own_shortage(self, error: Exception) -> Exception | None:
         """Why the worker itself is to blame for `error`, if it is.
@@ -90,7 +92,7 @@ class ExternalCalls:
         if attribute(error, calling=True).party is Party.WORKER:
             return error
         try:
-            self._tools.check_resources()
+            self._context.check_resources()
         except ResourceShortage as short:
             return short
         return None

@@ -22,19 +22,19 @@ RELAYED_AT_ONCE = 128
 class OutboxPublisher:
     """Publishes through one session's door, and keeps the ids confirmed until they are marked as said."""
 
-    def __init__(self, tools: WorkerContext, door: BrokerSession) -> None:
-        self._tools = tools
-        self._door = door
+    def __init__(self, context: WorkerContext, session: BrokerSession) -> None:
+        self._context = context
+        self._session = session
         self._confirmed: list[str] = []
 
     @property
-    def unmarked(self) -> list[str]:
+    def unmarked_ids(self) -> list[str]:
         """The ids confirmed and not known to be marked, the oldest first."""
         return [*self._confirmed]
 
-    def marked(self, unmarked: list[str]) -> None:
+    def marked(self, unmarked_ids: list[str]) -> None:
         """What `unmarked` gave is marked. Until then it is kept: who leaves half-way marks it once more."""
-        del self._confirmed[: len(unmarked)]
+        del self._confirmed[: len(unmarked_ids)]
 
     async def say(self, results: list[Result]) -> None:
         """Publish what a group decided, and wait for every confirm. Raises BrokerTrouble when one is missing."""
@@ -48,50 +48,60 @@ class OutboxPublisher:
     async def relay(self, older_than: dt.timedelta) -> None:
         """Say what was decided that long ago and not said: at start, everything; later, what others left."""
         # Up to what there is now: where other workers decide all the while, there would be no end of it.
-        after, last = 0, await self._tools.patiently(self._tools.ledger.last_decided)
+        after, last = 0, await self._context.retry_until_available(self._context.store.last_decided)
         while True:
-            sayings, after = await self._tools.patiently(self._tools.ledger.unsaid, RELAYED_AT_ONCE, after, last)
-            limit = self._tools.now() - older_than
-            due = [saying.outgoing(self._tools.service) for saying in sayings if saying.decided_at <= limit]
+            outbox_events, after = await self._context.retry_until_available(
+                self._context.store.unsaid, RELAYED_AT_ONCE, after, last
+            )
+            limit = self._context.now() - older_than
+            due = [
+                outbox_event.outgoing(self._context.service)
+                for outbox_event in outbox_events
+                if outbox_event.decided_at <= limit
+            ]
             if due:
                 log.info("outbox.relayed", events=len(due))
-                self._tools.telemetry.unsaid(len(due))
+                self._context.telemetry.unsaid(len(due))
                 await self._publish(due)
-            if not sayings:
+            if not outbox_events:
                 return
 
     def _messages(self, result: Result) -> list[Outgoing]:
-        messages = [saying.outgoing(self._tools.service) for saying in result.sayings]
+        messages = [outbox_event.outgoing(self._context.service) for outbox_event in result.outbox_events]
         if result.delivery is not None and isinstance(result.verdict, RetryAfter):
-            wait_ms = jittered_ms(result.verdict.seconds, self._tools.dice)
-            back = self._tools.now() + dt.timedelta(milliseconds=wait_ms)
-            messages.append(for_another_try(result.delivery, result.verdict, self._tools.service, wait_ms, back))
+            wait_ms = jittered_ms(result.verdict.seconds, self._context.rng)
+            back = self._context.now() + dt.timedelta(milliseconds=wait_ms)
+            messages.append(for_another_try(result.delivery, result.verdict, self._context.service, wait_ms, back))
             _tell("message.retried", result, result.verdict, seconds=result.verdict.seconds)
         elif result.delivery is not None and isinstance(result.verdict, DeadLetter):
-            messages.append(set_aside(result.delivery, result.verdict, self._tools.service))
+            messages.append(set_aside(result.delivery, result.verdict, self._context.service))
             _tell("message.dead_lettered", result, result.verdict, reason=result.verdict.reason.value)
         return messages
 
     async def _publish(self, messages: list[Outgoing]) -> None:
-        with self._tools.telemetry.publish():
-            fates = await self._door.publish(messages)
-        own = events(self._tools.service)
-        said = [m.properties.message_id for m, fate in zip(messages, fates, strict=True) if _is_said(m, fate, own)]
+        with self._context.telemetry.publish():
+            outcomes = await self._session.publish(messages)
+        own = events(self._context.service)
+        said = [
+            m.properties.message_id
+            for m, outcome in zip(messages, outcomes, strict=True)
+            if _is_said(m, outcome, own)
+        ]
         self._confirmed += [event_id for event_id in said if event_id]
-        self._tools.telemetry.said(len(said))
-        for message, fate in zip(messages, fates, strict=True):
-            if fate is not PublishOutcome.CONFIRMED:
+        self._context.telemetry.said(len(said))
+        for message, outcome in zip(messages, outcomes, strict=True):
+            if outcome is not PublishOutcome.CONFIRMED:
                 # Nothing is lost by it: the outbox keeps its rows, and the delivery was not acknowledged.
-                why = self._door.lost or fate.value
+                why = self._session.lost or outcome.value
                 raise BrokerUnavailable(f"publishing {message.routing_key} to {message.exchange}: {why}")
 
 
-def _is_said(message: Outgoing, fate: PublishOutcome, own: str) -> bool:
-    return fate is PublishOutcome.CONFIRMED and message.exchange == own
+def _is_said(message: Outgoing, outcome: PublishOutcome, own: str) -> bool:
+    return outcome is PublishOutcome.CONFIRMED and message.exchange == own
 
 
 def _tell(event: str, result: Result, verdict: RetryAfter | DeadLetter, **more: Any) -> None:
-    known = result.work.bound() if result.work else _unread(result.delivery, verdict.attempt)
+    known = result.invocation.bound() if result.invocation else _unread(result.delivery, verdict.attempt)
     log.warning(event, detail=verdict.detail, **more, **known)
 
 

@@ -47,21 +47,21 @@ Item = Invocation | Result | Schedule
 class Pipeline:
     """One session of one service. `stopping` is set to end it in order; `consuming` says whether it ever began."""
 
-    def __init__(self, tools: WorkerContext, door: BrokerSession, stopping: asyncio.Event) -> None:
-        self._tools = tools
-        self._ledger = tools.ledger
-        self._door = door
-        self._speaker = OutboxPublisher(tools, door)
-        self._suspects = PoisonTrials(tools)
+    def __init__(self, context: WorkerContext, session: BrokerSession, stopping: asyncio.Event) -> None:
+        self._context = context
+        self._store = context.store
+        self._session = session
+        self._outbox_publisher = OutboxPublisher(context, session)
+        self._poison_trials = PoisonTrials(context)
         self._stopping = stopping
-        self._reader = Decoder(tools.ledger.service)
+        self._reader = Decoder(context.store.service)
         self._ready: asyncio.Queue[Item] = asyncio.Queue()
         # Two groups: one being published while the next is committed.
         self._decided: asyncio.Queue[list[Result]] = asyncio.Queue(maxsize=2)
         self._in_hand = 0
         self._quiet = asyncio.Event()
         self.consuming = False
-        self._calls = ExternalCalls(tools, self._ready.put_nowait)
+        self._calls = ExternalCalls(context, self._ready.put_nowait)
         self._struck: set[Schedule] = set()
 
     async def run(self) -> None:
@@ -69,10 +69,10 @@ class Pipeline:
         # Both wait as long as the database is away; a worker asked to stop does not.
         if not await finished_before(self._stopping, self._before_consuming()):
             return
-        await self._door.consume()
+        await self._session.consume()
         self.consuming = True
-        self._tools.telemetry.consuming()
-        service = self._ledger.service
+        self._context.telemetry.consuming()
+        service = self._store.service
         log.info("worker.ready", hears=[line.hears.TYPE for line in service.reactions])
         async with asyncio.TaskGroup() as tasks:
             stages = [
@@ -90,42 +90,42 @@ class Pipeline:
             tasks.create_task(self._drain(running))
 
     async def _before_consuming(self) -> None:
-        await self._speaker.relay(older_than=dt.timedelta())
-        await self._tools.until_able()
+        await self._outbox_publisher.relay(older_than=dt.timedelta())
+        await self._context.until_able()
 
     async def _intake(self) -> None:
         while True:
-            for delivery in await self._door.deliveries(LARGEST_GROUP):
+            for delivery in await self._session.deliveries(LARGEST_GROUP):
                 self._in_hand += 1
-                work = await self._read(delivery)
-                if isinstance(work, DeadLetter):
-                    self._ready.put_nowait(Result(delivery, work))
-                elif not self._suspects.take(work):
-                    self._go_on(work)
+                invocation = await self._read(delivery)
+                if isinstance(invocation, DeadLetter):
+                    self._ready.put_nowait(Result(delivery, invocation))
+                elif not self._poison_trials.take(invocation):
+                    self._go_on(invocation)
 
     async def _read(self, delivery: Delivery) -> Invocation | DeadLetter:
         waited = False
         while True:
             try:
-                work = self._reader.read(delivery)
+                invocation = self._reader.read(delivery)
             except ResourceShortage as short:
                 waited = True
-                await self._tools.wait_for_resources(INTAKE, short)
+                await self._context.wait_for_resources(INTAKE, short)
             else:
                 if waited:
-                    self._tools.goes_on(INTAKE)
-                return work
+                    self._context.goes_on(INTAKE)
+                return invocation
 
-    def _go_on(self, work: Invocation) -> None:
-        if work.line.call is not None:
-            self._calls.take(work)
+    def _go_on(self, invocation: Invocation) -> None:
+        if invocation.line.call is not None:
+            self._calls.take(invocation)
         else:
-            self._ready.put_nowait(work)
+            self._ready.put_nowait(invocation)
 
     async def _trial_stage(self) -> None:
         while True:
-            for work in await self._suspects.next():
-                self._go_on(work)
+            for invocation in await self._poison_trials.next():
+                self._go_on(invocation)
 
     async def _commit_stage(self) -> None:
         while True:
@@ -143,49 +143,52 @@ class Pipeline:
             return []
 
     async def _carry_out(self, group: list[Item]) -> list[Result]:
-        works = [item for item in group if isinstance(item, Invocation)]
+        invocations = [item for item in group if isinstance(item, Invocation)]
         results = [item for item in group if isinstance(item, Result)]
-        said = self._speaker.unmarked
+        said = self._outbox_publisher.unmarked_ids
         if said:
             passing(Place.BEFORE_MARK)
-        if works or said:
-            with self._tools.telemetry.commit(len(works)):
-                results += await self._deal_with(works, said)
+        if invocations or said:
+            with self._context.telemetry.commit(len(invocations)):
+                results += await self._deal_with(invocations, said)
         for line in [item for item in group if isinstance(item, Schedule)]:
             self._struck.discard(line)
-            results += await self._tools.patiently(self._ledger.tick, line)
-        self._tools.telemetry.decided(results)
+            results += await self._context.retry_until_available(self._store.tick, line)
+        self._context.telemetry.decided(results)
         return results
 
-    async def _deal_with(self, works: list[Invocation], said: list[str]) -> list[Result]:
-        delays = self._tools.settings.retry_delays
+    async def _deal_with(self, invocations: list[Invocation], said: list[str]) -> list[Result]:
+        delays = self._context.settings.retry_delays
         waited = False
         while True:
             try:
-                results = await self._tools.on_thread(execute, self._ledger, works, delays, said)
+                results = await self._context.on_thread(execute, self._store, invocations, delays, said)
             except (DatabaseUnavailable, ResourceShortage) as trouble:
-                works, waited = _unsure(works), True
-                await self._tools.wait_for_the_database(trouble)
+                invocations, waited = _with_commit_unknown(invocations), True
+                await self._context.wait_for_database(trouble)
                 continue
             if waited:
-                self._tools.goes_on(DATABASE)
-            self._speaker.marked(said)
-            for work in _unsure(_left(works, results)):
-                self._ready.put_nowait(work)
+                self._context.goes_on(DATABASE)
+            self._outbox_publisher.marked(said)
+            for invocation in _with_commit_unknown(_left(invocations, results)):
+                self._ready.put_nowait(invocation)
             return results
 
     async def _publish_stage(self) -> None:
         while True:
             results = await self._decided.get()
-            await self._speaker.say(results)
-            if any(result.work is not None and result.work.unsure and not result.sayings for result in results):
+            await self._outbox_publisher.say(results)
+            if any(
+                result.invocation is not None and result.invocation.commit_unknown and not result.outbox_events
+                for result in results
+            ):
                 # What a commit decided whose reply was lost is in the outbox, and in no result.
-                await self._speaker.relay(older_than=dt.timedelta())
+                await self._outbox_publisher.relay(older_than=dt.timedelta())
             tags = [result.delivery.tag for result in results if result.delivery is not None]
-            await self._door.settle(tags)
+            await self._session.settle(tags)
             passing(Place.AFTER_ACK)
             self._in_hand -= len(tags)
-            self._suspects.settled(tags)
+            self._poison_trials.settled(tags)
             if self._stopping.is_set() and not self._in_hand:
                 self._quiet.set()
 
@@ -199,29 +202,29 @@ class Pipeline:
     async def _relay_stale(self) -> None:
         while True:
             await asyncio.sleep(STALE_SECONDS)
-            await self._speaker.relay(older_than=dt.timedelta(seconds=STALE_SECONDS))
+            await self._outbox_publisher.relay(older_than=dt.timedelta(seconds=STALE_SECONDS))
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            if not await self._door.is_consuming():
+            if not await self._session.is_consuming():
                 raise BrokerUnavailable("the inbox has no consumer, though this session is one")
             # An idle worker asks its database too, which is how it notices that the file was taken away.
-            await self._tools.patiently(self._ledger.last_decided)
+            await self._context.retry_until_available(self._store.last_decided)
 
     async def _purge(self) -> None:
         while True:
-            if not await self._tools.patiently(self._ledger.purge):
+            if not await self._context.retry_until_available(self._store.purge):
                 await asyncio.sleep(PURGE_SECONDS)
 
     async def _drain(self, stages: list["asyncio.Task[None]"]) -> None:
         """Once asked to stop: take nothing more, give back what was not begun, finish what was."""
         await self._stopping.wait()
-        end = asyncio.get_running_loop().time() + self._tools.settings.drain
-        never_started: list[Delivery] = await self._door.stop_deliveries()
-        untried = self._suspects.give_up()
+        end = asyncio.get_running_loop().time() + self._context.settings.drain
+        never_started: list[Delivery] = await self._session.stop_deliveries()
+        untried = self._poison_trials.give_up()
         self._in_hand -= len(untried)
-        await self._door.give_back([delivery.tag for delivery in [*never_started, *untried]])
+        await self._session.requeue([delivery.tag for delivery in [*never_started, *untried]])
         if self._in_hand:
             try:
                 async with asyncio.timeout_at(end):
@@ -230,20 +233,20 @@ class Pipeline:
                 log.warning("drain.cut_short", deliveries=self._in_hand)
         for task in (*stages, *self._calls.under_way):
             task.cancel()
-        if unmarked := self._speaker.unmarked:
+        if unmarked_ids := self._outbox_publisher.unmarked_ids:
             # Not waited for without a bound: a mark that is not made is an event said once more.
             with contextlib.suppress(TimeoutError, DatabaseUnavailable, ResourceShortage):
                 async with asyncio.timeout(MARKED_SECONDS):
-                    await self._tools.on_thread(self._ledger.mark_said, unmarked)
+                    await self._context.on_thread(self._store.mark_said, unmarked_ids)
         log.info("worker.stopped")
 
 
-def _unsure(works: list[Invocation]) -> list[Invocation]:
+def _with_commit_unknown(invocations: list[Invocation]) -> list[Invocation]:
     """The reply to a commit may have been lost with the database: these may have been dealt with."""
-    return [work._replace(unsure=True) for work in works]
+    return [invocation._replace(commit_unknown=True) for invocation in invocations]
 
 
-def _left(works: list[Invocation], results: list[Result]) -> list[Invocation]:
+def _left(invocations: list[Invocation], results: list[Result]) -> list[Invocation]:
     """The works without a result: the database stopped answering half-way."""
     dealt_with = {result.delivery.tag for result in results if result.delivery is not None}
-    return [work for work in works if work.delivery.tag not in dealt_with]
+    return [invocation for invocation in invocations if invocation.delivery.tag not in dealt_with]

@@ -31,23 +31,23 @@ TRIAL_SECONDS = 1.0
 class PoisonTrials:
     """The suspicious deliveries of one session."""
 
-    def __init__(self, tools: WorkerContext) -> None:
-        self._tools = tools
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
         self._held: list[Invocation] = []
         self._came = asyncio.Event()
         self._put_off_until = 0.0
         self._on_trial: set[int] = set()
         self._settled = asyncio.Event()
 
-    def take(self, work: Invocation) -> bool:
+    def take(self, invocation: Invocation) -> bool:
         """Keep `work` for a trial if it is suspicious; whether it is."""
-        if work.delivery.returns < (
+        if invocation.delivery.returns < (
             RETURNS_BESIDE_SUSPECTS if self._held or self._on_trial else SUSPICIOUS_RETURNS
         ):
             return False
         if not self._put_off_until:
             self._put_off_until = asyncio.get_running_loop().time() + PUT_OFF_SECONDS
-        self._held.append(work)
+        self._held.append(invocation)
         self._came.set()
         return True
 
@@ -61,11 +61,11 @@ class PoisonTrials:
                 async with asyncio.timeout(TRIAL_SECONDS):
                     await self._settled.wait()
         chosen = await self._chosen()
-        tried = [work for work in self._held if work.identity == chosen.identity]
-        self._held = [work for work in self._held if work.identity != chosen.identity]
+        tried = [invocation for invocation in self._held if invocation.identity == chosen.identity]
+        self._held = [invocation for invocation in self._held if invocation.identity != chosen.identity]
         if not self._held:
             self._came.clear()
-        self._on_trial = {work.delivery.tag for work in tried}
+        self._on_trial = {invocation.delivery.tag for invocation in tried}
         self._settled.clear()
         log.info("suspect.tried", returns=chosen.delivery.returns, **chosen.bound())
         return tried
@@ -77,7 +77,7 @@ class PoisonTrials:
 
     def give_up(self) -> list[Delivery]:
         """No more trials: the deliveries that were not tried."""
-        untried = [work.delivery for work in self._held]
+        untried = [invocation.delivery for invocation in self._held]
         self._held.clear()
         self._came.clear()
         return untried
@@ -85,13 +85,15 @@ class PoisonTrials:
     async def _chosen(self) -> Invocation:
         while True:
             await self._came.wait()
-            work = await self._least_tried(untried=True)
-            if work is None:
+            invocation = await self._least_tried(untried=True)
+            if invocation is None:
                 await asyncio.sleep(self._put_off_until - asyncio.get_running_loop().time())
-                work = await self._least_tried(untried=False)
-            if work is not None and work in self._held:  # it may have been given back meanwhile
-                return work
+                invocation = await self._least_tried(untried=False)
+            if invocation is not None and invocation in self._held:  # it may have been given back meanwhile
+                return invocation
 
     async def _least_tried(self, *, untried: bool) -> Invocation | None:
         held = tuple(self._held)
-        return await self._tools.patiently(self._tools.ledger.try_one, held, untried) if held else None
+        return (
+            await self._context.retry_until_available(self._context.store.try_one, held, untried) if held else None
+        )

@@ -13,9 +13,9 @@ async def pause(seconds: float, stopping: asyncio.Event) -> None:
             await stopping.wait()
 
 
-async def finished_before(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+async def finished_before(stopping: asyncio.Event, invocation: Coroutine[Any, Any, None]) -> bool:
     """Do `work`; when asked to stop meanwhile, leave it and return False. Raises what it raises."""
-    task = asyncio.ensure_future(work)
+    task = asyncio.ensure_future(invocation)
     asked = asyncio.ensure_future(stopping.wait())
     try:
         await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)

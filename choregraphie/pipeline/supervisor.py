@@ -51,9 +51,9 @@ CLOSE_SECONDS = 3.0
 OpenSession = Callable[[WorkerContext], contextlib.AbstractAsyncContextManager[BrokerSession]]
 
 
-def backoff(failures: int, dice: random.Random | None = None) -> float:
+def backoff(failures: int, rng: random.Random | None = None) -> float:
     """Seconds to wait after that many failures in a row: doubling from 0.5 to 30, spread by half each way."""
-    spread = (dice or random).uniform(0.5, 1.5)
+    spread = (rng or random).uniform(0.5, 1.5)
     return min(LONGEST_WAIT_SECONDS, 0.5 * 2.0 ** min(failures - 1, 10)) * spread
 
 
@@ -77,19 +77,21 @@ async def run_workers(services: Sequence[Service], wanted: Topology, settings: S
 async def _work(
     services: Sequence[Service], wanted: Topology, settings: Settings, stopping: asyncio.Event
 ) -> None:
-    def begin_session(tools: WorkerContext) -> contextlib.AbstractAsyncContextManager[BrokerSession]:
-        return open_session(settings, tools.service, wanted)
+    def begin_session(context: WorkerContext) -> contextlib.AbstractAsyncContextManager[BrokerSession]:
+        return open_session(settings, context.service, wanted)
 
     async with contextlib.AsyncExitStack() as stack:
         telemetry_of = stack.enter_context(exporting(settings))
         workers = [
-            replace(await stack.enter_async_context(_tools(s, settings, stopping)), telemetry=telemetry_of(s.name))
+            replace(
+                await stack.enter_async_context(_context(s, settings, stopping)), telemetry=telemetry_of(s.name)
+            )
             for s in services
         ]
         try:
             async with asyncio.TaskGroup() as tasks:
-                for tools in workers:
-                    tasks.create_task(supervise(tools, stopping, begin_session))
+                for context in workers:
+                    tasks.create_task(supervise(context, stopping, begin_session))
         except ExceptionGroup as group:
             raise _first(group) from None
         if not stopping.is_set():
@@ -109,16 +111,16 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _tools(service: Service, settings: Settings, stopping: asyncio.Event) -> AsyncIterator[WorkerContext]:
+async def _context(service: Service, settings: Settings, stopping: asyncio.Event) -> AsyncIterator[WorkerContext]:
     # One thread per database: SQLite has one writer, and a hop between threads costs more than a statement.
     thread = ThreadPoolExecutor(1, thread_name_prefix=f"{service.name} database")
     database = await _opened(service, settings, thread, stopping)
     clock = SteadyClock()
-    ledger = Store(service, database, StoreLimits.of(settings), clock.now)
+    store = Store(service, database, StoreLimits.of(settings), clock.now)
     outside: Any = service.outside(settings) if service.outside else contextlib.nullcontext()
     try:
         async with outside as opened:
-            yield WorkerContext(ledger, settings, thread, opened, clock.now, check_resources=check_resources)
+            yield WorkerContext(store, settings, thread, opened, clock.now, check_resources=check_resources)
     finally:
         await _close(service, database, thread)
 
@@ -151,27 +153,27 @@ async def _opened(
             await pause(seconds, stopping)
 
 
-async def supervise(tools: WorkerContext, stopping: asyncio.Event, open_session: OpenSession) -> None:
+async def supervise(context: WorkerContext, stopping: asyncio.Event, open_session: OpenSession) -> None:
     """Work through one session after another until `stopping`. Raises UserError when a person must act."""
-    structlog.contextvars.bind_contextvars(service=tools.ledger.service.name)
+    structlog.contextvars.bind_contextvars(service=context.store.service.name)
     failures, ever_open, refused = 0, asyncio.Event(), RefusedLogin()
     while not stopping.is_set():
         begun = asyncio.get_running_loop().time()
         try:
             # A task of its own: whoever has run a task group that failed counts as cancelled from then on (Python
             # before 3.13), and on 3.11.2, which is Debian 12's, none of its timeouts ends as one any more.
-            await asyncio.create_task(_serve(tools, stopping, open_session, ever_open))
+            await asyncio.create_task(_serve(context, stopping, open_session, ever_open))
         except Exception as error:  # noqa: BLE001 - what will not pass is raised below
             trouble = _first(error) if isinstance(error, ExceptionGroup) else error
             if not _will_pass(trouble, error, ever_open=ever_open.is_set()):
                 raise trouble from None
             if isinstance(trouble, LoginRefused):
                 refused.note(trouble)
-            if (short := own_shortage(error, tools)) is not None:
-                tools.shortages.begin(SESSION, tools.telemetry, short)
+            if (short := own_shortage(error, context)) is not None:
+                context.shortages.begin(SESSION, context.telemetry, short)
             lasted = asyncio.get_running_loop().time() - begun
             failures = 1 if lasted > GOOD_SESSION_SECONDS else failures + 1
-            await _wait(failures, trouble, tools, stopping)
+            await _wait(failures, trouble, context, stopping)
 
 
 def _will_pass(trouble: Exception, whole: Exception, *, ever_open: bool) -> bool:
@@ -184,24 +186,24 @@ def _will_pass(trouble: Exception, whole: Exception, *, ever_open: bool) -> bool
     return not isinstance(trouble, UserError) and shortage(whole) is not None
 
 
-def own_shortage(error: Exception, tools: WorkerContext) -> ResourceShortage | None:
+def own_shortage(error: Exception, context: WorkerContext) -> ResourceShortage | None:
     """What the worker itself was short of when a session ended with `error`, if that is why."""
     short = shortage(error)
     if short is None:
         try:
-            tools.check_resources()
+            context.check_resources()
         except ResourceShortage as lacking:
             return lacking
     return short
 
 
 async def _serve(
-    tools: WorkerContext, stopping: asyncio.Event, open_session: OpenSession, ever_open: asyncio.Event
+    context: WorkerContext, stopping: asyncio.Event, open_session: OpenSession, ever_open: asyncio.Event
 ) -> None:
     """One session, from its beginning to its end."""
-    async with open_session(tools) as door:
-        pipeline = Pipeline(tools, door, stopping)
-        with tools.telemetry.session():
+    async with open_session(context) as session:
+        pipeline = Pipeline(context, session, stopping)
+        with context.telemetry.session():
             try:
                 await pipeline.run()
             finally:
@@ -209,13 +211,13 @@ async def _serve(
                     ever_open.set()
 
 
-async def _wait(failures: int, trouble: Exception, tools: WorkerContext, stopping: asyncio.Event) -> None:
-    seconds = backoff(failures, tools.dice)
+async def _wait(failures: int, trouble: Exception, context: WorkerContext, stopping: asyncio.Event) -> None:
+    seconds = backoff(failures, context.rng)
     if isinstance(trouble, LoginRefused):
         seconds = min(seconds, LONGEST_PAUSE_SECONDS)
     log.warning(
         "session.lost",
-        broker=broker_address(tools.settings.current("amqp_url")).place,
+        broker=broker_address(context.settings.current("amqp_url")).place,
         error=str(trouble),
         again_in_s=round(seconds, 1),
     )

@@ -178,12 +178,12 @@ def _answers(choreography: Choreography, runs: StateSpace) -> Iterator[Violation
     for reaction in choreography.reactions:
         if not (reaction.undoing or reaction.undoes):
             continue
-        for what, remedy in _unsure(choreography, reaction):
+        for what, remedy in _with_commit_unknown(choreography, reaction):
             said = f"{reaction.service}, hearing {reaction.hears.TYPE}, {what}"
             yield Violation(Rule.ANSWERS, said, reaction.service, remedy, runs.to_hearing(reaction))
 
 
-def _unsure(choreography: Choreography, reaction: Reaction) -> Iterator[tuple[str, str]]:
+def _with_commit_unknown(choreography: Choreography, reaction: Reaction) -> Iterator[tuple[str, str]]:
     cancelled = choreography.cancelled
     if reaction.hears is not cancelled:
         yield (

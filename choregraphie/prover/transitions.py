@@ -156,12 +156,12 @@ class Model:
         for timed in self.clocks(state):
             struck = state._replace(struck=state.struck | self._clocks[timed][0])
             for event in timed.says:
-                yield Transition(timed.service, None, Doing.STRIKES, event), self._saying(struck, event)
+                yield Transition(timed.service, None, Doing.STRIKES, event), self._outbox_event(struck, event)
         asked = self.choreography.cancel_asked
         if not self.said(state, asked):
-            yield Transition("client", None, Doing.SPEAKS, asked), self._saying(state, asked)
+            yield Transition("client", None, Doing.SPEAKS, asked), self._outbox_event(state, asked)
 
-    def _saying(self, state: State, event: EventClass | None) -> State:
+    def _outbox_event(self, state: State, event: EventClass | None) -> State:
         return state._replace(said=state.said | self._event_bits[event]) if event else state
 
     def _deal_with(self, line: _Line, before: State) -> Iterator[tuple[Transition, State]]:
@@ -172,7 +172,7 @@ class Model:
             return
         act = self._decide if self.decides(reaction) else self._carry_out
         for doing, says, after in (*act(line, state), *self._give_up(line, state)):
-            yield Transition(reaction.service, reaction.hears, doing, says), self._saying(after, says)
+            yield Transition(reaction.service, reaction.hears, doing, says), self._outbox_event(after, says)
 
     def _carry_out(self, line: _Line, state: State) -> Iterator[Outcome]:
         done = state._replace(carried=state.carried | line.bit, undone=state.undone | line.undoes)

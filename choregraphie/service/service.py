@@ -158,7 +158,7 @@ class Service:
     inspect: Callable[[Connection], dict[str, Any]]
     timed: tuple[Schedule, ...] = ()
     forgets: tuple[Forget, ...] = ()
-    stocked_with: Callable[[Mapping[str, Any]], Iterable[Row]] = lambda catalogue: ()
+    seed: Callable[[Mapping[str, Any]], Iterable[Row]] = lambda catalogue: ()
     migrations: tuple[Migration, ...] = ()
     outside: "Callable[[Settings], AbstractAsyncContextManager[Any]] | None" = None
     check: Callable[[Any], Awaitable[None]] | None = None

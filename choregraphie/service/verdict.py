@@ -57,10 +57,10 @@ def describe(error: Exception) -> str:
     return text[:300].encode(errors="replace").decode()  # half a character could not be written to the wire
 
 
-def jittered_ms(seconds: float, dice: random.Random) -> int:
+def jittered_ms(seconds: float, rng: random.Random) -> int:
     """How long a message waits in the queue of that delay: 80 to 100 % of it.
 
     A message expires only at the head of its queue, so an expiration above the queue's own would block others,
     and one far below it would be blocked; 20 % bounds that.
     """
-    return max(1, round(seconds * 1000 * dice.uniform(0.8, 1.0)))
+    return max(1, round(seconds * 1000 * rng.uniform(0.8, 1.0)))

@@ -35,7 +35,7 @@ class Batch:
     deadline: dt.timedelta
     known: dict[EventIdentity, bytes] = field(default_factory=dict)
     receipts: list[Receipt] = field(default_factory=list)
-    sayings: list[OutboxEvent] = field(default_factory=list)
+    outbox_events: list[OutboxEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.unit = UnitOfWork(self.connection)
@@ -46,11 +46,11 @@ class Batch:
         """Load what the group will look at: a statement per table, and one more round for each later read."""
         if not group:
             return
-        self.known = inbox.known(self.connection, (work.identity for work in group))
-        self.journal.load(work.order for work in group)
+        self.known = inbox.known(self.connection, (invocation.identity for invocation in group))
+        self.journal.load(invocation.order for invocation in group)
         # What is only given up looks at no rows: to read them may be what fails.
-        reading = [work for work in group if work.failure is None and work.line.reads]
-        self._load([(work.line.reads, work.event, self._look(work)) for work in reading])
+        reading = [invocation for invocation in group if invocation.failure is None and invocation.line.reads]
+        self._load([(invocation.line.reads, invocation.event, self._look(invocation)) for invocation in reading])
 
     def _load(self, wanted: list[tuple[tuple[Reads, ...], Any, ReadView]]) -> None:
         for stage in range(max((len(reads) for reads, _, _ in wanted), default=0)):
@@ -60,82 +60,84 @@ class Batch:
                     keys += reads[stage](about, look)
             self.unit.load(keys)
 
-    def _look(self, work: Invocation) -> ReadView:
+    def _look(self, invocation: Invocation) -> ReadView:
         return ReadView(
             self.unit,
             self.journal,
             service=self.service.name,
-            action=work.line.action,
-            order=work.order,
+            action=invocation.line.action,
+            order=invocation.order,
             now=self.now,
         )
 
-    def begin(self, work: Invocation) -> ReadView | None:
-        order, action = work.order, work.line.action
+    def begin(self, invocation: Invocation) -> ReadView | None:
+        order, action = invocation.order, invocation.line.action
         entry = self.journal.entry(order, action)
-        if self._seen(work) is not None or (entry is not None and entry.state is not State.BEGUN):
+        if self._seen(invocation) is not None or (entry is not None and entry.state is not State.BEGUN):
             return None
         if entry is None:
-            self.journal.settle(self._entry(work, State.BEGUN, {}))
-        for undone in work.line.undoes:
+            self.journal.settle(self._entry(invocation, State.BEGUN, {}))
+        for undone in invocation.line.undoes:
             # From now on none of it may begin: its call would race with the one that takes it back.
             if self.journal.entry(order, undone.__name__) is None:
-                self.journal.undo(order, undone.__name__, work.identity.id, self.now)
-        return self._look(work)
+                self.journal.undo(order, undone.__name__, invocation.identity.id, self.now)
+        return self._look(invocation)
 
-    def carry_out(self, work: Invocation) -> Result:
+    def carry_out(self, invocation: Invocation) -> Result:
         # Bound once, for whatever the reaction or a library may log meanwhile.
-        bound = structlog.contextvars.bind_contextvars(**work.bound())
+        bound = structlog.contextvars.bind_contextvars(**invocation.bound())
         try:
-            return self._once(work)
+            return self._once(invocation)
         finally:
             structlog.contextvars.reset_contextvars(**bound)
 
-    def _once(self, work: Invocation) -> Result:
-        seen = self._seen(work)
-        if seen is not None and seen != work.body_hash:
+    def _once(self, invocation: Invocation) -> Result:
+        seen = self._seen(invocation)
+        if seen is not None and seen != invocation.body_hash:
             detail = "this id came before from the same source with another body"
-            verdict = DeadLetter(Reason.ID_COLLISION, detail, work.attempt)
-            return Result(work.delivery, verdict, work=work)
+            verdict = DeadLetter(Reason.ID_COLLISION, detail, invocation.attempt)
+            return Result(invocation.delivery, verdict, invocation=invocation)
         if seen is not None:
             self._log.info("delivery.repeated")
-            return Result(work.delivery, self._repeated(work), work=work)
-        sayings = self._decide(work)
-        self.known[work.identity] = work.body_hash
-        self.receipts.append(Receipt(work.identity, work.body_hash, work.event.TYPE, work.order))
-        return Result(work.delivery, Done(), sayings, work)
+            return Result(invocation.delivery, self._repeated(invocation), invocation=invocation)
+        outbox_events = self._decide(invocation)
+        self.known[invocation.identity] = invocation.body_hash
+        self.receipts.append(
+            Receipt(invocation.identity, invocation.body_hash, invocation.event.TYPE, invocation.order)
+        )
+        return Result(invocation.delivery, Done(), outbox_events, invocation)
 
-    def _repeated(self, work: Invocation) -> Verdict:
+    def _repeated(self, invocation: Invocation) -> Verdict:
         """Done, unless it was given up and may never have reached the dead letters: then it is set aside again.
 
         Sent back by an operator it is neither redelivered nor unsure: given up, it stays without effect.
         """
-        entry = self.journal.entry(work.order, work.line.action)
-        gave_up = entry is not None and _gave_up(entry, work.identity)
-        if gave_up and (work.delivery.redelivered or work.unsure):
-            return DeadLetter(Reason.EXHAUSTED, "given up before; it is set aside once more", work.attempt)
+        entry = self.journal.entry(invocation.order, invocation.line.action)
+        gave_up = entry is not None and _gave_up(entry, invocation.identity)
+        if gave_up and (invocation.delivery.redelivered or invocation.commit_unknown):
+            return DeadLetter(Reason.EXHAUSTED, "given up before; it is set aside once more", invocation.attempt)
         return Done()
 
-    def _decide(self, work: Invocation) -> tuple[OutboxEvent, ...]:
-        line, order = work.line, work.order
+    def _decide(self, invocation: Invocation) -> tuple[OutboxEvent, ...]:
+        line, order = invocation.line, invocation.order
         entry = self.journal.entry(order, line.action)
         if entry is not None and entry.state is not State.BEGUN:
             # Carried out before (a second event for it), or cancelled before it came: nothing, and silence.
             self._log.warning("reaction.skipped", action=line.action, journal=entry.state.value)
             return ()
-        tx = self._transaction(line.action, order, work.identity.id, work.identity)
-        if work.failure is not None:
+        tx = self._transaction(line.action, order, invocation.identity.id, invocation.identity)
+        if invocation.failure is not None:
             assert line.gives_up is not None  # noqa: S101 - delivery.py gives up only what can be
-            said: list[Event] = [refusal(line.gives_up, order, f"abandon après {work.attempt} essais")]
+            said: list[Event] = [refusal(line.gives_up, order, f"abandon après {invocation.attempt} essais")]
             state = State.TOMBSTONE
         else:
-            heard = (work.event, tx) if line.call is None else (work.event, tx, work.answer)
+            heard = (invocation.event, tx) if line.call is None else (invocation.event, tx, invocation.answer)
             said = list(line.do(*heard))
             state = State.REFUSED if any(type(event) is line.gives_up for event in said) else State.DONE
             _check_undoing(line, tx, said)
-        self.journal.settle(self._entry(work, state, tx.noted))
+        self.journal.settle(self._entry(invocation, state, tx.noted))
         self._log.info("reaction.done", action=line.action, says=[event.TYPE for event in said])
-        return self._say(said, tx, work.identity.id, work.traceparent)
+        return self._say(said, tx, invocation.identity.id, invocation.traceparent)
 
     def on_time(self, line: Schedule, keys: list[str]) -> list[Result]:
         self.unit.load(line.of.at(key) for key in keys)
@@ -150,8 +152,8 @@ class Batch:
                 types = [event.TYPE for event in said]
                 self._log.info("clock.reacted", action=line.action, commande_id=row.commande_id, says=types)
                 self.journal.settle(Entry(row.commande_id, line.action, State.DONE, self.now, tx.noted, tx.cause))
-            sayings = self._say(said, tx, row.cause, None)
-            results.append(Result(None, Done(), sayings))
+            outbox_events = self._say(said, tx, row.cause, None)
+            results.append(Result(None, Done(), outbox_events))
         return results
 
     def _timed_transaction(self, action: str, row: Any) -> Transaction:
@@ -184,21 +186,23 @@ class Batch:
             said.append(
                 OutboxEvent(event_id, event.TYPE, event.commande_id, envelope.to_bytes(), self.now, traceparent)
             )
-        self.sayings += said
+        self.outbox_events += said
         return tuple(said)
 
-    def _seen(self, work: Invocation) -> bytes | None:
-        return inbox.seen(self.known, work.identity, work.body_hash)
+    def _seen(self, invocation: Invocation) -> bytes | None:
+        return inbox.seen(self.known, invocation.identity, invocation.body_hash)
 
-    def _entry(self, work: Invocation, state: State, noted: dict[str, Any]) -> Entry:
-        source, event_id = work.identity
-        return Entry(work.order, work.line.action, state, self.now, noted, event_id, cause_source=source)
+    def _entry(self, invocation: Invocation, state: State, noted: dict[str, Any]) -> Entry:
+        source, event_id = invocation.identity
+        return Entry(
+            invocation.order, invocation.line.action, state, self.now, noted, event_id, cause_source=source
+        )
 
     def write(self) -> None:
         self.unit.write()
         self.journal.write()
         inbox.record(self.connection, self.receipts, self.now)
-        outbox.decide(self.connection, self.sayings)
+        outbox.decide(self.connection, self.outbox_events)
 
 
 def _gave_up(entry: Entry, event: EventIdentity) -> bool:

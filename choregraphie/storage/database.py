@@ -222,7 +222,7 @@ def _upgrade(connection: Connection, version: int, migrations: tuple[Migration, 
 def _fill(connection: Connection, service: Service, settings: Settings) -> None:
     try:
         rows: dict[type[Row], list[dict[str, Any]]] = {}
-        for row in service.stocked_with(read_catalogue(settings.catalogue)):
+        for row in service.seed(read_catalogue(settings.catalogue)):
             rows.setdefault(type(row), []).append(row.values())
         for cls, values in rows.items():
             connection.execute(insert(cls.TABLE), values)

@@ -26,7 +26,7 @@ class Invocation(NamedTuple):
     traceparent: str | None = None
     answer: Any = None
     failure: Exception | None = None
-    unsure: bool = False
+    commit_unknown: bool = False
 
     @property
     def order(self) -> str:
@@ -47,5 +47,5 @@ class Result(NamedTuple):
 
     delivery: Delivery | None
     verdict: Verdict
-    sayings: tuple[OutboxEvent, ...] = ()
-    work: Invocation | None = None
+    outbox_events: tuple[OutboxEvent, ...] = ()
+    invocation: Invocation | None = None

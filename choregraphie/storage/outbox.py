@@ -98,9 +98,9 @@ class OutboxEvent(NamedTuple):
         )
 
 
-def decide(connection: Connection, sayings: Sequence[OutboxEvent]) -> None:
+def decide(connection: Connection, outbox_events: Sequence[OutboxEvent]) -> None:
     """Keep what has been decided, in the order decided."""
-    _DECIDE.each(connection, [_values(saying) for saying in sayings])
+    _DECIDE.each(connection, [_values(outbox_event) for outbox_event in outbox_events])
 
 
 _values = attrgetter(*_SAYING)
@@ -137,8 +137,8 @@ def pending_events(
 
 
 def _sayings(rows: Sequence[Sequence[Any]], after: int) -> tuple[list[OutboxEvent], int]:
-    sayings = [
+    outbox_events = [
         OutboxEvent(event_id, type_, commande_id, bytes(body), decided_at, traceparent)
         for _, event_id, type_, commande_id, body, decided_at, traceparent in rows
     ]
-    return sayings, rows[-1][0] if rows else after
+    return outbox_events, rows[-1][0] if rows else after

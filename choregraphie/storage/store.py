@@ -80,7 +80,7 @@ class Store:
         Raises ReactionFailed when a reaction raises (the group is undone), DatabaseTrouble when the database
         does not answer, ResourceShortage when the worker's own resources do not suffice.
         """
-        return self._transact(lambda page: [page.carry_out(work) for work in group], group, said)
+        return self._transact(lambda page: [page.carry_out(invocation) for invocation in group], group, said)
 
     def mark_said(self, said: Sequence[str]) -> None:
         """Mark the events of ids `said` as said, or say why not: they will be said once more, which harms nobody.
@@ -101,7 +101,7 @@ class Store:
         None for one whose call must not be made: its order was cancelled, or it was dealt with before. The
         note goes first, so that a cancellation from now on knows that the call may have happened.
         """
-        return self._transact(lambda page: [page.begin(work) for work in group], group, ())
+        return self._transact(lambda page: [page.begin(invocation) for invocation in group], group, ())
 
     def tick(self, line: Schedule) -> list[Result]:
         """Carry out a timed reaction for each row that is due."""
@@ -134,14 +134,14 @@ class Store:
             self._put_off[line.action, key] = self._now() + PUT_OFF
             return []
 
-    def try_one(self, suspects: Sequence[Invocation], untried: bool) -> Invocation | None:
+    def try_one(self, poison_trials: Sequence[Invocation], untried: bool) -> Invocation | None:
         """Of `suspects` one that was never tried, else the one that was longest ago; its trial is written down.
 
         None when it has been tried before and it should be `untried`.
         """
         with self._database.begin() as connection:
-            tried = trials.last(connection, (work.identity for work in suspects))
-            chosen = min(suspects, key=lambda work: tried.get(work.identity, 0))
+            tried = trials.last(connection, (invocation.identity for invocation in poison_trials))
+            chosen = min(poison_trials, key=lambda invocation: tried.get(invocation.identity, 0))
             if untried and chosen.identity in tried:
                 return None
             trials.begin(connection, chosen.identity, self._now())

@@ -33,7 +33,7 @@ class Telemetry:
     def consuming(self) -> None:
         """The session has begun to receive."""
 
-    def commit(self, works: int) -> AbstractContextManager[None]:
+    def commit(self, invocations: int) -> AbstractContextManager[None]:
         """Around the transaction of a group of so many deliveries."""
         return _NOTHING
 
@@ -133,9 +133,9 @@ class ServiceMetrics(Telemetry):
         self._receives = True
         self._up.set(1)
 
-    def commit(self, works: int) -> AbstractContextManager[None]:
-        if works:
-            self._batch.observe(works)
+    def commit(self, invocations: int) -> AbstractContextManager[None]:
+        if invocations:
+            self._batch.observe(invocations)
         return self._commit.time()
 
     @contextmanager
@@ -152,7 +152,7 @@ class ServiceMetrics(Telemetry):
         return self._publish.time()
 
     def decided(self, results: Sequence[Result]) -> None:
-        self._outbox.inc(sum(len(result.sayings) for result in results))
+        self._outbox.inc(sum(len(result.outbox_events) for result in results))
         dealt_with = [result for result in results if result.delivery is not None]
         for (type_, outcome), count in Counter((_type(r), _outcome(r.verdict)) for r in dealt_with).items():
             self._meters.handled.labels(self._service, type_, outcome).inc(count)
@@ -180,7 +180,7 @@ class ServiceMetrics(Telemetry):
 
 
 def _type(result: Result) -> str:
-    return result.work.event.TYPE if result.work else _UNREAD
+    return result.invocation.event.TYPE if result.invocation else _UNREAD
 
 
 def _outcome(verdict: Verdict) -> str:

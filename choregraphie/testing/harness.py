@@ -43,7 +43,7 @@ class ServiceHarness:
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
-        self.ledger = Store(self.service, self.database, StoreLimits.of(self.settings), lambda: self.now)
+        self.store = Store(self.service, self.database, StoreLimits.of(self.settings), lambda: self.now)
         self.reader = Decoder(self.service)
         lines: list[Handler | Schedule] = [*self.service.reactions, *self.service.timed]
         self._says = {cls.TYPE: cls for line in lines for cls in line.says()}
@@ -56,8 +56,8 @@ class ServiceHarness:
         """The same with raw deliveries."""
         read = [(delivery, self.reader.read(delivery)) for delivery in deliveries]
         refused = [Result(delivery, bad) for delivery, bad in read if isinstance(bad, DeadLetter)]
-        works = self._called([work for _, work in read if isinstance(work, Invocation)])
-        results = refused + execute(self.ledger, works, self.settings.retry_delays, [])
+        invocations = self._called([invocation for _, invocation in read if isinstance(invocation, Invocation)])
+        results = refused + execute(self.store, invocations, self.settings.retry_delays, [])
         if not tolerate:
             _nothing_raised(results)
         return self._keep(results)
@@ -65,7 +65,7 @@ class ServiceHarness:
     def tick(self, seconds: float = 0) -> list[Event]:
         """Let time pass, then run the timed reactions."""
         self.now += dt.timedelta(seconds=seconds)
-        return self._keep([result for line in self.service.timed for result in self.ledger.tick(line)])
+        return self._keep([result for line in self.service.timed for result in self.store.tick(line)])
 
     def delivery(self, heard: Event | Envelope[Any]) -> Delivery:
         """How an event would arrive; one without an envelope gets a new id."""
@@ -74,8 +74,8 @@ class ServiceHarness:
         return Delivery(number, envelope.to_bytes(), events(envelope.sender), envelope.type)
 
     def enveloped(self, event: Event, id: str | None = None) -> Envelope[Any]:
-        speaker = event.SAID_BY
-        source = "/clients/desk" if speaker == "client" else f"/services/{speaker}"
+        outbox_publisher = event.SAID_BY
+        source = "/clients/desk" if outbox_publisher == "client" else f"/services/{outbox_publisher}"
         return wrap(event, id=id or f"desk-{next(self._numbers)}", source=source, time=self.now)
 
     @property
@@ -88,22 +88,31 @@ class ServiceHarness:
         with self.database.begin() as connection:
             return self.service.inspect(connection)
 
-    def _called(self, works: list[Invocation]) -> list[Invocation]:
-        looks = self.ledger.begin([work for work in works if work.line.call])
+    def _called(self, invocations: list[Invocation]) -> list[Invocation]:
+        looks = self.store.begin([invocation for invocation in invocations if invocation.line.call])
         pending = iter(looks)
-        return [self._call(work, next(pending)) if work.line.call else work for work in works]
+        return [
+            self._call(invocation, next(pending)) if invocation.line.call else invocation
+            for invocation in invocations
+        ]
 
-    def _call(self, work: Invocation, look: Any) -> Invocation:
-        if look is None or work.line.call is None:
-            return work
+    def _call(self, invocation: Invocation, look: Any) -> Invocation:
+        if look is None or invocation.line.call is None:
+            return invocation
         try:
-            return work._replace(answer=asyncio.run(work.line.call(work.event, look, self.outside)))
+            return invocation._replace(
+                answer=asyncio.run(invocation.line.call(invocation.event, look, self.outside))
+            )
         except Exception as error:  # noqa: BLE001 - as the worker does: the delivery is retried
-            return work._replace(failure=error)
+            return invocation._replace(failure=error)
 
     def _keep(self, results: list[Result]) -> list[Event]:
         self.verdicts += [result.verdict for result in results]
-        new = [open_envelope(saying.body, self._says) for result in results for saying in result.sayings]
+        new = [
+            open_envelope(outbox_event.body, self._says)
+            for result in results
+            for outbox_event in result.outbox_events
+        ]
         self.envelopes += new
         return [envelope.data for envelope in new]
 

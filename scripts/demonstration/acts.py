@@ -15,7 +15,7 @@ SHORT_DEADLINE = "2"
 def open_shop(stage: Stage) -> None:
     """Start a worker of every service, and wait until each hears."""
     for service in CHOREOGRAPHY.services:
-        stage.crew.work(service)
+        stage.crew.invocation(service)
     await_workers(stage, CHOREOGRAPHY.services)
 
 
@@ -64,7 +64,7 @@ def _cancelled_before(stage: Stage, queries: Queries) -> None:
 def _too_late(stage: Stage, queries: Queries) -> None:
     stage.explain(f"commande is restarted with SAGA_DEADLINE={SHORT_DEADLINE}, and paiement paused again")
     stage.crew.end("commande")
-    stage.crew.work("commande", SAGA_DEADLINE=SHORT_DEADLINE)
+    stage.crew.invocation("commande", SAGA_DEADLINE=SHORT_DEADLINE)
     await_workers(stage, ["commande"])
     stage.crew.pause("paiement")
     order_one(stage, TOO_LATE)

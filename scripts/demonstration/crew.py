@@ -30,7 +30,7 @@ class Crew:
         self._shown: set[str] = set()
         logs.mkdir(parents=True, exist_ok=True)
 
-    def work(self, service: str, **environ: str) -> None:
+    def invocation(self, service: str, **environ: str) -> None:
         """Start the worker of `service`, with these settings beside the others."""
         with held(), (self._logs / f"{service}.log").open("ab") as log:
             self._running[service] = subprocess.Popen(  # noqa: S603 - our own program

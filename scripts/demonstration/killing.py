@@ -16,7 +16,7 @@ def kill_a_worker(stage: Stage, queries: Queries) -> None:
     stage.explain(
         f"WORKER KILLED: paiement got SIGKILL with {len(WORKER_KILLED)} orders in hand. Look: they stay at stock"
     )
-    stage.crew.work("paiement")
+    stage.crew.invocation("paiement")
     await_workers(stage, ["paiement"])
     _all_end(stage, queries, WORKER_KILLED)
     stage.explain("A new paiement worker received the same messages again: all of those orders are COMPLETED")

@@ -120,7 +120,7 @@ class Demonstration:
         assert self._broker is not None  # noqa: S101 - it has been used
         # Its deadline was for the demonstration.
         stage.crew.end("commande")
-        stage.crew.work("commande")
+        stage.crew.invocation("commande")
         await_workers(stage, ["commande"])
         page = serve_page(stage)
         return keeping.keep(self._folder, self._broker, stage.crew.leave(), stage.environ, page)

@@ -24,7 +24,7 @@ SERVICE = Service(
     cancelled=store.annulees,
     timed=TIMED,
     forgets=FORGETS,
-    stocked_with=store.stocked_with,
+    seed=store.seed,
     migrations=store.MIGRATIONS,
 )
 

@@ -179,7 +179,7 @@ JAMAIS_COMMANDEES = (
 )
 
 
-def stocked_with(catalogue: Mapping[str, Any]) -> Iterable[Row]:
+def seed(catalogue: Mapping[str, Any]) -> Iterable[Row]:
     """`[clients]`: `bloques` is a list of clients, `plafonds` a table of amounts by client."""
     known = catalogue.get("clients", {})
     bloques, plafonds = known.get("bloques", []), known.get("plafonds", {})

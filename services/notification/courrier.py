@@ -144,10 +144,10 @@ class Smtp:
 class CourrierCapricieux:
     """Another carrier, with dice: it sometimes fails before the message leaves."""
 
-    def __init__(self, courrier: Courrier, failure_rate: float, dice: random.Random | None = None) -> None:
+    def __init__(self, courrier: Courrier, failure_rate: float, rng: random.Random | None = None) -> None:
         self._courrier = courrier
         self._failure_rate = failure_rate
-        self._dice = dice or random.Random()  # noqa: S311 - a simulation
+        self._dice = rng or random.Random()  # noqa: S311 - a simulation
 
     async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
         if self._dice.random() < self._failure_rate:

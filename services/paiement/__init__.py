@@ -19,7 +19,7 @@ SERVICE = Service(
     REACTIONS,
     tables=store.TABLES,
     inspect=store.inspect,
-    stocked_with=store.stocked_with,
+    seed=store.seed,
     outside=ouvrir,
 )
 

@@ -39,12 +39,12 @@ class PasserelleSimulee:
     """
 
     def __init__(
-        self, latency: float, refusal_rate: float, failure_rate: float, dice: random.Random | None = None
+        self, latency: float, refusal_rate: float, failure_rate: float, rng: random.Random | None = None
     ) -> None:
         self._latency = latency
         self._refusal_rate = refusal_rate
         self._failure_rate = failure_rate
-        self._dice = dice or random.Random()  # noqa: S311 - a simulation
+        self._dice = rng or random.Random()  # noqa: S311 - a simulation
         self._cancelled: OrderedDict[str, None] = OrderedDict()
 
     async def debiter(self, cle: str, client_id: str, montant: Decimal) -> Reponse:

@@ -67,7 +67,7 @@ def compte_debite(heard: CommandeAnnulee, look: ReadView) -> Iterable[Key]:
     return [Compte.at(pris.client_id)] if pris else []
 
 
-def stocked_with(catalogue: Mapping[str, Any]) -> Iterable[Row]:
+def seed(catalogue: Mapping[str, Any]) -> Iterable[Row]:
     return [
         Compte(client_id, initial=Decimal(solde), solde=Decimal(solde))
         for client_id, solde in catalogue.get("comptes", {}).items()

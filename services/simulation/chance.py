@@ -89,7 +89,7 @@ class Chance:
     def choice(self, options: Sequence[T], *name: object) -> T:
         return options[int(self.fraction(*name) * len(options))]
 
-    def dice(self, name: str) -> random.Random:
+    def rng(self, name: str) -> random.Random:
         """A generator of its own for whoever must have one."""
         return random.Random(f"{self.seed}:{name}")  # noqa: S311 - a simulation
 

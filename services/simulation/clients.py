@@ -93,7 +93,7 @@ class Operator:
                 queue.ack(number)
                 count += 1
             for number in left:
-                queue.give_back(number)
+                queue.requeue(number)
         return count
 
     async def _put_back(self, message: Message, service: str) -> None:

@@ -41,12 +41,12 @@ def pass_by(place: Place) -> None:
 class Worker:
     """A process that is started again whenever it ends. `fallen` says what ended it that should not have."""
 
-    def __init__(self, name: str, tools: WorkerContext, network: Network, ledger: "_Watched") -> None:
+    def __init__(self, name: str, context: WorkerContext, network: Network, store: "_Watched") -> None:
         self.name = name
         self.fallen: list[str] = []
-        self._tools = tools
+        self._context = context
         self._network = network
-        self._ledger = ledger
+        self._store = store
         self._over = False
         self._passed: Counter[str] = Counter()
         self._dead = True
@@ -74,8 +74,8 @@ class Worker:
 
     async def _serve(self) -> None:
         _WHO.set(self)
-        self._ledger.worker = self
-        await supervise(self._tools, self._stopping, self._session)
+        self._store.worker = self
+        await supervise(self._context, self._stopping, self._session)
 
     def _judge(self, process: "asyncio.Task[None]", killed: bool) -> None:
         error = None if process.cancelled() else process.exception()
@@ -85,11 +85,11 @@ class Worker:
             self.fallen.append(f"{self.name} ended, and nobody had asked it to")
 
     @contextlib.asynccontextmanager
-    async def _session(self, tools: WorkerContext) -> AsyncIterator[SimDoor]:
+    async def _session(self, context: WorkerContext) -> AsyncIterator[SimDoor]:
         if self._dead:
             # A task group whose parent is cancelled while a child fails shows only the failure (Python < 3.13).
             raise Died(self.name)
-        self._door = self._network.open(self.name, inbox(tools.service), tools.settings.prefetch)
+        self._door = self._network.open(self.name, inbox(context.service), context.settings.prefetch)
         try:
             yield self._door
         finally:
@@ -105,11 +105,11 @@ class Worker:
 
     def takes(self, group: Sequence[Invocation]) -> None:
         """Some messages kill whoever works on them, until somebody has mended the program and sent them back."""
-        for work in group:
-            name = (self._tools.service, work.identity.id)
-            came_back = work.delivery.exchange == requeue(self._tools.service)
+        for invocation in group:
+            name = (self._context.service, invocation.identity.id)
+            came_back = invocation.delivery.exchange == requeue(self._context.service)
             if not came_back and self._network.chance.strikes(Fault.POISON, *name):
-                self.die(f"is killed by {work.event.TYPE} of {work.order}")
+                self.die(f"is killed by {invocation.event.TYPE} of {invocation.order}")
                 raise Died(self.name)
 
     def die(self, how: str) -> None:
@@ -155,10 +155,10 @@ def employ(
 ) -> Worker:
     """A worker that shares its service's database with the service's other workers."""
     loop = network.loop
-    ledger = _Watched(service, books.databases[service.name], StoreLimits.of(settings), loop.instant)
+    store = _Watched(service, books.databases[service.name], StoreLimits.of(settings), loop.instant)
     nobody: Any = None  # the loop runs what it is given in place of a thread
-    tools = WorkerContext(ledger, settings, nobody, outside, loop.instant, network.chance.dice(name))
-    return Worker(name, tools, network, ledger)
+    context = WorkerContext(store, settings, nobody, outside, loop.instant, network.chance.rng(name))
+    return Worker(name, context, network, store)
 
 
 def _leaves(error: BaseException) -> Iterable[BaseException]:

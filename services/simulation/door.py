@@ -36,7 +36,7 @@ class SimDoor:
             self.lost = "the broker is away"
         if self.lost is not None:
             raise BrokerUnavailable(self.lost)
-        self._network.doors[self._queue].append(self)
+        self._network.sessions[self._queue].append(self)
         self._network.pump(self._queue)
 
     @property
@@ -85,11 +85,11 @@ class SimDoor:
     async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
         if self.lost is not None:
             return [PublishOutcome.UNKNOWN] * len(batch)
-        fates = await self._network.publish(self.who, list(batch))
+        outcomes = await self._network.publish(self.who, list(batch))
         if self.lost is not None:
             # The answers were on their way when the session went.
             return [PublishOutcome.UNKNOWN] * len(batch)
-        return fates
+        return outcomes
 
     async def settle(self, tags: Sequence[int]) -> None:
         if self.lost is not None or not tags:
@@ -103,19 +103,19 @@ class SimDoor:
             queue.ack(self._unsettled.pop(tag))
         self._network.pump(self._queue)
 
-    async def give_back(self, tags: Sequence[int]) -> None:
+    async def requeue(self, tags: Sequence[int]) -> None:
         if self.lost is None:
             self._return(list(tags))
 
     async def is_consuming(self) -> bool:
         if self.lost is not None:
             raise BrokerUnavailable(self.lost)
-        return bool(self._network.doors[self._queue])
+        return bool(self._network.sessions[self._queue])
 
     async def stop_deliveries(self) -> list[Delivery]:
-        doors = self._network.doors[self._queue]
-        if self in doors:
-            doors.remove(self)
+        sessions = self._network.sessions[self._queue]
+        if self in sessions:
+            sessions.remove(self)
         here, self._here = self._here, []
         return here
 
@@ -125,9 +125,9 @@ class SimDoor:
             return
         self.lost = why
         self._network.diary.note(self.who, f"loses its session: {why}")
-        doors = self._network.doors[self._queue]
-        if self in doors:
-            doors.remove(self)
+        sessions = self._network.sessions[self._queue]
+        if self in sessions:
+            sessions.remove(self)
         self._return(list(self._unsettled))
         self._here.clear()
         self._wake()
@@ -140,5 +140,5 @@ class SimDoor:
     def _return(self, tags: list[int]) -> None:
         queue = self._network.broker.queues[self._queue]
         for tag in tags:
-            queue.give_back(self._unsettled.pop(tag))
+            queue.requeue(self._unsettled.pop(tag))
         self._network.pump(self._queue)

@@ -34,7 +34,7 @@ class Network:
         self.up = True
         self.in_transit = 0
         self.sent: Counter[str] = Counter()
-        self.doors: dict[str, list[SimDoor]] = {queue: [] for queue in broker.queues}
+        self.sessions: dict[str, list[SimDoor]] = {queue: [] for queue in broker.queues}
         self._turn = 0
 
     async def pause(self, hops: float) -> None:
@@ -54,12 +54,12 @@ class Network:
 
     async def publish(self, who: str, batch: list[Outgoing]) -> list[PublishOutcome]:
         """What became of each, as far as `who` can know; after an unknown one, nothing more is taken."""
-        fates: list[PublishOutcome] = []
+        outcomes: list[PublishOutcome] = []
         for message in batch:
-            cut_off = not self.up or PublishOutcome.UNKNOWN in fates
-            fates.append(PublishOutcome.UNKNOWN if cut_off else self._publish(who, message))
+            cut_off = not self.up or PublishOutcome.UNKNOWN in outcomes
+            outcomes.append(PublishOutcome.UNKNOWN if cut_off else self._publish(who, message))
         await self.pause(self.chance.choice(HOPS, "confirm", who, len(batch), self.loop.now))
-        return fates
+        return outcomes
 
     def _publish(self, who: str, message: Outgoing) -> PublishOutcome:
         name = f"{message.exchange}:{message.properties.message_id or len(message.body)}"
@@ -122,14 +122,14 @@ class Network:
         self.broker.now = self.loop.now
         self.broker.queues[queue].expire(self.loop.now + ROUNDING)
         self._watch_expiry(queue)
-        for name, doors in self.doors.items():
-            if doors:
+        for name, sessions in self.sessions.items():
+            if sessions:
                 self.pump(name)
 
     def pump(self, queue: str) -> None:
         """Deliver what is ready, turn by turn, to whoever may hold more."""
         source = self.broker.queues[queue]
-        while len(source) and (free := [door for door in self.doors[queue] if door.has_room]):
+        while len(source) and (free := [session for session in self.sessions[queue] if session.has_room]):
             self._turn += 1
             taken = source.take()
             assert taken is not None  # noqa: S101 - it is not empty
@@ -139,8 +139,8 @@ class Network:
         """The broker goes away, and every session with it. What it has confirmed, it keeps."""
         self.up = False
         self.diary.note(who, "goes away, with every session")
-        for door in [door for doors in self.doors.values() for door in doors]:
-            door.cut("the broker went away")
+        for session in [session for sessions in self.sessions.values() for session in sessions]:
+            session.cut("the broker went away")
 
     def come_back(self, who: str) -> None:
         self.up = True

@@ -104,7 +104,7 @@ class QuorumQueue:
         """Refuse for good: to the dead letters."""
         self._die(self._unacked.pop(number).message, "rejected")
 
-    def give_back(self, number: int) -> None:
+    def requeue(self, number: int) -> None:
         """Put back: rejected or nacked with `requeue`, or its session was lost. Each counts (to RabbitMQ 4.2)."""
         kept = self._unacked.pop(number)
         message = replace(kept.message, count=kept.message.count + 1)

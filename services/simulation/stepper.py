@@ -74,7 +74,7 @@ class Stepper:
         self._now = EPOCH
         self._outside = Outside()
         database = books.databases[service.name]
-        self._ledger = Store(service, database, StoreLimits.of(settings), lambda: self._now)
+        self._store = Store(service, database, StoreLimits.of(settings), lambda: self._now)
         self._reader = Decoder(service)
         self._instants = books.instants(service.name)
         self._effects: dict[tuple[int, int], tuple[Effect, ...]] = {}
@@ -92,10 +92,10 @@ class Stepper:
         """A new worker says what the dead one left unsaid; and may die of it as well."""
         if state not in self._restarts:
             self._restore(state)
-            unsaid, _ = self._ledger.unsaid(100)
-            sent = self._sent([saying.outgoing(self.name) for saying in unsaid])
+            unsaid, _ = self._store.unsaid(100)
+            sent = self._sent([outbox_event.outgoing(self.name) for outbox_event in unsaid])
             again = Effect("starts, says what was left unsaid, and dies", 1, state, sent, down=True)
-            self._ledger.mark_said([saying.event_id for saying in unsaid])
+            self._store.mark_said([outbox_event.event_id for outbox_event in unsaid])
             self._restarts[state] = (
                 Effect("starts again", 0, self._keep(), sent),
                 *([again] if sent else []),
@@ -107,9 +107,9 @@ class Stepper:
         if state not in self._ticks:
             self._restore(state)
             self._now = EPOCH + dt.timedelta(seconds=2 * DEADLINE_SECONDS)
-            results = [result for line in self.service.timed for result in self._ledger.tick(line)]
+            results = [result for line in self.service.timed for result in self._store.tick(line)]
             self._now = EPOCH
-            sent = self._sent([s.outgoing(self.name) for result in results for s in result.sayings])
+            sent = self._sent([s.outgoing(self.name) for result in results for s in result.outbox_events])
             self._ticks[state] = (
                 tuple(self._said("hears the clock strike", 1, results, sent, ())) if results else ()
             )
@@ -118,70 +118,76 @@ class Stepper:
     def _deliver(self, state: int, letter: Letter) -> Iterator[Effect]:
         self._restore(state)
         delivery = letter.delivery()
-        work = self._reader.read(delivery)
-        if isinstance(work, DeadLetter):
-            yield Effect("sets it aside", 0, state, dead=self._buried(delivery, work))
+        invocation = self._reader.read(delivery)
+        if isinstance(invocation, DeadLetter):
+            yield Effect("sets it aside", 0, state, dead=self._buried(delivery, invocation))
             return
-        yield from self._called(state, work) if work.line.call else self._carried(state, work, "takes it", 0)
+        yield from (
+            self._called(state, invocation)
+            if invocation.line.call
+            else self._carried(state, invocation, "takes it", 0)
+        )
         dead = self._letters.number(replace(letter, exchange=dlx(self.name), died=True))
         yield Effect("dies of it until the broker sets it aside", 1, state, dead=(dead,))
-        if not work.line.call:
-            broken = work._replace(failure=Refusal("the reaction raised"))
+        if not invocation.line.call:
+            broken = invocation._replace(failure=Refusal("the reaction raised"))
             yield from self._carried(state, broken, "fails with it", 1)
             yield from self._carried(state, broken._replace(attempt=_LAST_TRY), "gives it up", 1)
 
-    def _called(self, state: int, work: Invocation) -> Iterator[Effect]:
+    def _called(self, state: int, invocation: Invocation) -> Iterator[Effect]:
         """The call before the transaction: made or not, its answer heard or not."""
-        ((work, look),) = begin_calls(self._ledger, [work])
+        ((invocation, look),) = begin_calls(self._store, [invocation])
         begun = self._keep()
         if look is None:
-            yield from self._carried(begun, work, "takes it", 0)
+            yield from self._carried(begun, invocation, "takes it", 0)
             return
         if begun != state:
             yield Effect("dies before the call", 1, begun, stays=True, down=True)
-        assert work.line.call is not None  # noqa: S101 - the caller's choice
-        answer = run_now(work.line.call(work.event, look, self._outside))
+        assert invocation.line.call is not None  # noqa: S101 - the caller's choice
+        answer = run_now(invocation.line.call(invocation.event, look, self._outside))
         asked = self._keep()
         if asked != begun:
             yield Effect("dies after the call", 1, asked, stays=True, down=True)
-        yield from self._carried(asked, work._replace(answer=answer), "takes it", 0)
+        yield from self._carried(asked, invocation._replace(answer=answer), "takes it", 0)
         for after, how in ((begun, "the call fails"), (asked, "the answer is lost"))[: 1 + (asked != begun)]:
-            failed = work._replace(failure=Refusal(how))
+            failed = invocation._replace(failure=Refusal(how))
             yield from self._carried(after, failed, f"{how}, it will try again", 1)
             yield from self._carried(
                 after, failed._replace(attempt=_LAST_TRY), f"{how} to the last, it gives up", 1
             )
-        yield from self._refused(begun, work, look)
+        yield from self._refused(begun, invocation, look)
 
-    def _refused(self, begun: int, work: Invocation, look: Any) -> Iterator[Effect]:
+    def _refused(self, begun: int, invocation: Invocation, look: Any) -> Iterator[Effect]:
         """The gateway may say no."""
-        assert work.line.call is not None  # noqa: S101 - the caller's choice
+        assert invocation.line.call is not None  # noqa: S101 - the caller's choice
         self._restore(begun)
         if self._outside.refuse_next(look.key()):
-            answer = run_now(work.line.call(work.event, look, self._outside))
+            answer = run_now(invocation.line.call(invocation.event, look, self._outside))
             yield from self._carried(
-                self._keep(), work._replace(answer=answer), "takes it, and the card is refused", 1
+                self._keep(), invocation._replace(answer=answer), "takes it, and the card is refused", 1
             )
 
-    def _carried(self, state: int, work: Invocation, what: str, cost: int) -> Iterator[Effect]:
+    def _carried(self, state: int, invocation: Invocation, what: str, cost: int) -> Iterator[Effect]:
         """The transaction, and what follows it: said and acknowledged, or cut off at any point."""
         self._restore(state)
-        (result,) = execute(self._ledger, [work], DELAYS, [])
-        out = [saying.outgoing(self.name) for saying in result.sayings]
+        (result,) = execute(self._store, [invocation], DELAYS, [])
+        out = [outbox_event.outgoing(self.name) for outbox_event in result.outbox_events]
         dead: tuple[int, ...] = ()
         if isinstance(result.verdict, RetryAfter):
-            retried = for_another_try(work.delivery, result.verdict, self.name, 1000, EPOCH)
-            yield from self._said(what, cost, [result], (self._back(work, retried),), ())
+            retried = for_another_try(invocation.delivery, result.verdict, self.name, 1000, EPOCH)
+            yield from self._said(what, cost, [result], (self._back(invocation, retried),), ())
             return
         if isinstance(result.verdict, DeadLetter):
-            dead = self._buried(work.delivery, result.verdict)
+            dead = self._buried(invocation.delivery, result.verdict)
         yield from self._said(what, cost, [result], self._sent(out), dead)
 
     def _said(
         self, what: str, cost: int, results: Sequence[Result], sent: tuple[int, ...], dead: tuple[int, ...]
     ) -> Iterator[Effect]:
         unsaid = self._keep()
-        self._ledger.mark_said([saying.event_id for result in results for saying in result.sayings])
+        self._store.mark_said(
+            [outbox_event.event_id for result in results for outbox_event in result.outbox_events]
+        )
         said = self._keep()
         comes_again = results[0].delivery is not None
         yield Effect(what, cost, said, sent, dead)
@@ -209,11 +215,11 @@ class Stepper:
     def _sent(self, outgoing: Sequence[Outgoing]) -> tuple[int, ...]:
         return tuple(n for message in outgoing for n in self._letters.routed(message, self._routes))
 
-    def _back(self, work: Invocation, retried: Outgoing) -> int:
+    def _back(self, invocation: Invocation, retried: Outgoing) -> int:
         """A retried message comes back to this service alone."""
         headers = tuple(sorted(retried.headers.items()))
-        name = work.identity.id
-        by, key = work.line.hears.SAID_BY, retried.routing_key
+        name = invocation.identity.id
+        by, key = invocation.line.hears.SAID_BY, retried.routing_key
         return self._letters.number(Letter(self.name, retried.body, requeue(self.name), key, by, headers, name))
 
     def _buried(self, delivery: Delivery, verdict: DeadLetter) -> tuple[int, ...]:

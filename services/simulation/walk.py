@@ -85,10 +85,10 @@ class _World:
     async def run(self) -> list[str]:
         """What should not be there when all is over."""
         lives = [asyncio.create_task(worker.live()) for worker in self.crew]
-        saying = [asyncio.create_task(self.clients.carry_out(act)) for act in self.plan.acts]
+        outbox_event = [asyncio.create_task(self.clients.carry_out(act)) for act in self.plan.acts]
         await self._nemesis()
         self.chance.make_peace()
-        for act in saying:
+        for act in outbox_event:
             await act
         quiet = await self._until_quiet()
         if self.given.redrives and await self.operator.redrive(list(self.books.services), self.given.redrives):
@@ -136,7 +136,7 @@ class _World:
         for queue in self.network.broker.queues.values():
             if queue.hidden or queue.unacked:
                 yield f"{queue.name}: {len(queue.hidden)} hidden, {queue.unacked} unacknowledged"
-            if self.network.doors[queue.name]:
+            if self.network.sessions[queue.name]:
                 yield f"{queue.name} still has a consumer"
         for worker in self.crew:
             yield from worker.fallen

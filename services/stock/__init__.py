@@ -13,6 +13,6 @@ from choregraphie import Service
 from services.stock import store
 from services.stock.reactions import REACTIONS
 
-SERVICE = Service("stock", REACTIONS, tables=store.TABLES, inspect=store.inspect, stocked_with=store.stocked_with)
+SERVICE = Service("stock", REACTIONS, tables=store.TABLES, inspect=store.inspect, seed=store.seed)
 
 __all__ = ["SERVICE"]

@@ -87,7 +87,7 @@ def rayon_reserve(heard: CommandeCreee | CommandeAnnulee, look: ReadView) -> Ite
     return [Rayon.at(tenue.produit_id)] if tenue else []
 
 
-def stocked_with(catalogue: Mapping[str, Any]) -> Iterable[Row]:
+def seed(catalogue: Mapping[str, Any]) -> Iterable[Row]:
     return [
         Rayon(produit_id, initial=index(quantite), disponible=index(quantite))
         for produit_id, quantite in catalogue.get("produits", {}).items()

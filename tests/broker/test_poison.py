@@ -50,17 +50,17 @@ async def test_a_poisonous_property_ends_no_connection_and_the_message_arrives(
     amqp_url: str, outsider: Outsider, poison: dict[str, Any], deep_stack: None
 ) -> None:
     settings = Settings(amqp_url=amqp_url)
-    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
         outsider.publish("client.events", "commande.initiee", b"before")
         outsider.publish("client.events", "commande.initiee", b"poison", **poison)
         outsider.publish("client.events", "commande.initiee", b"after")
         sys.setrecursionlimit(1000)
-        await door.consume()
+        await session.consume()
         bodies: list[bytes] = []
         while len(bodies) < 3:
-            deliveries = await door.deliveries(10)
+            deliveries = await session.deliveries(10)
             bodies += [delivery.body for delivery in deliveries]
-            await door.settle([delivery.tag for delivery in deliveries])
+            await session.settle([delivery.tag for delivery in deliveries])
     assert bodies == [b"before", b"poison", b"after"]
 
 

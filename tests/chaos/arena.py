@@ -100,10 +100,10 @@ class Arena:
             return False
         return True
 
-    def order(self, sayings: list[Saying]) -> None:
+    def order(self, outbox_events: list[Saying]) -> None:
         """Say now what is to be said about an order, without waiting between."""
-        for saying in sayings:
-            self.client.say(EXCHANGE, saying.key, saying.body, copies=saying.copies)
+        for outbox_event in outbox_events:
+            self.client.say(EXCHANGE, outbox_event.key, outbox_event.body, copies=outbox_event.copies)
 
     def await_quiet(self, seconds: float) -> list[Violation]:
         """Wait until nothing is under way: what is still missing when the time is over (nothing: quiet)."""

@@ -50,17 +50,17 @@ class Customers:
             now = time.monotonic()
             if self._client.backlog < MOST_WAITING:
                 self.orders += 1
-                sayings = make(any_kind(self._dice), f"{self._name}-{self.orders:06d}", self._dice)
+                outbox_events = make(any_kind(self._dice), f"{self._name}-{self.orders:06d}", self._dice)
                 shop = SHOPS[self.orders % len(SHOPS)]
-                for saying in sayings:
-                    said = replace(saying, body=_of_shop(saying.body, shop, next(self._ids[shop])))
+                for outbox_event in outbox_events:
+                    said = replace(outbox_event, body=_of_shop(outbox_event.body, shop, next(self._ids[shop])))
                     heapq.heappush(self._later, (now + said.after_seconds, next(self._numbers), said))
             self._say_due(now)
 
     def _say_due(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:
-            _, _, saying = heapq.heappop(self._later)
-            self._client.say(EXCHANGE, saying.key, saying.body, copies=saying.copies)
+            _, _, outbox_event = heapq.heappop(self._later)
+            self._client.say(EXCHANGE, outbox_event.key, outbox_event.body, copies=outbox_event.copies)
 
 
 def _of_shop(body: bytes, shop: str, number: int) -> bytes:

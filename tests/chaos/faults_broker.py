@@ -90,7 +90,7 @@ class QueueDeleted:
     """An inbox is deleted with all it holds; the worker makes another, and what was lost is said again."""
 
     def start(self, stage: Stage) -> None:
-        service = stage.dice.choice(stage.arena.fleet.slots).service
+        service = stage.rng.choice(stage.arena.fleet.slots).service
         stage.arena.management.delete_queue(f"{service}.inbox")
 
     def stop(self, stage: Stage) -> None:

@@ -26,7 +26,7 @@ class Locked:
         self._connection: sa.Connection | None = None
 
     def start(self, stage: Stage) -> None:
-        url = sa.make_url(stage.arena.database_url.replace("{service}", stage.dice.choice(SERVICES)))
+        url = sa.make_url(stage.arena.database_url.replace("{service}", stage.rng.choice(SERVICES)))
         sqlite = url.get_backend_name() == "sqlite"
         if not sqlite:
             url = url.set(drivername="postgresql+psycopg")

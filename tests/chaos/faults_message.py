@@ -34,8 +34,8 @@ class Duplicates:
         client = stage.arena.client
         said = [message for message in list(client.messages) if message.confirmed]
         if said:
-            client.say_again(stage.dice.sample(said, min(MOST_REPEATED, len(said))), copies=2)
-            client.say_again([stage.dice.choice(said)], copies=50)
+            client.say_again(stage.rng.sample(said, min(MOST_REPEATED, len(said))), copies=2)
+            client.say_again([stage.rng.choice(said)], copies=50)
 
     def stop(self, stage: Stage) -> None: ...
 
@@ -54,7 +54,7 @@ class Rubbish:
     """What nobody can read or nobody may say, in between the orders."""
 
     def start(self, stage: Stage) -> None:
-        throw(stage.arena.client, stage.dice)
+        throw(stage.arena.client, stage.rng)
 
     def stop(self, stage: Stage) -> None: ...
 
@@ -64,46 +64,46 @@ class Poison:
 
     def start(self, stage: Stage) -> None:
         for properties in POISONS:
-            name = f"POISON-{stage.dice.getrandbits(48):012x}"
-            for saying in make("plain", name, stage.dice):
-                stage.arena.client.say(EXCHANGE, saying.key, saying.body, properties=properties)
+            name = f"POISON-{stage.rng.getrandbits(48):012x}"
+            for outbox_event in make("plain", name, stage.rng):
+                stage.arena.client.say(EXCHANGE, outbox_event.key, outbox_event.body, properties=properties)
 
     def stop(self, stage: Stage) -> None: ...
 
 
-def throw(client: Client, dice: random.Random) -> None:
+def throw(client: Client, rng: random.Random) -> None:
     """One of each kind."""
     both = ("stock", "commande")
-    for reason, body in _broken(dice).items():
+    for reason, body in _broken(rng).items():
         client.say(EXCHANGE, ORDERED, body, refused=dict.fromkeys(both, reason))
-    forged = _event("commande.annulee", {"raison": "forgée"}, dice, source="/services/commande")
+    forged = _event("commande.annulee", {"raison": "forgée"}, rng, source="/services/commande")
     client.say(EXCHANGE, ORDERED, forged, refused={"stock": "wrong_sender", "commande": "unknown_type"})
-    paid = _event("paiement.effectue", {"transaction_id": "T", "montant": 1}, dice, source="/services/paiement")
+    paid = _event("paiement.effectue", {"transaction_id": "T", "montant": 1}, rng, source="/services/paiement")
     client.say(EXCHANGE, CANCELLED, paid, refused={"commande": "wrong_sender"})
 
 
-def _broken(dice: random.Random) -> dict[str, bytes]:
+def _broken(rng: random.Random) -> dict[str, bytes]:
     data = {"client_id": "CLIENT-A", "produit_id": "PROD-1", "quantite": 1, "montant": 9.99}
     return {
-        "unreadable": dice.randbytes(40),
-        "invalid": _event(ORDERED, data | {"quantite": -1}, dice),
-        "subject_mismatch": _event(ORDERED, data, dice, subject="SOMETHING-ELSE"),
-        "unknown_version": _event(ORDERED, data, dice, dataschema=f"urn:choregraphie:{ORDERED}:99"),
-        "too_large": _event(ORDERED, data | {"client_id": "x" * 262_144}, dice),
+        "unreadable": rng.randbytes(40),
+        "invalid": _event(ORDERED, data | {"quantite": -1}, rng),
+        "subject_mismatch": _event(ORDERED, data, rng, subject="SOMETHING-ELSE"),
+        "unknown_version": _event(ORDERED, data, rng, dataschema=f"urn:choregraphie:{ORDERED}:99"),
+        "too_large": _event(ORDERED, data | {"client_id": "x" * 262_144}, rng),
     }
 
 
-def collide(client: Client, dice: random.Random) -> None:
+def collide(client: Client, rng: random.Random) -> None:
     """An id that was used before, with another body. Only of what has surely been dealt with."""
     said = [m for m in client.messages if m.confirmed and not m.refused and m.key == ORDERED]
-    for message in dice.sample(said, min(3, len(said))):
+    for message in rng.sample(said, min(3, len(said))):
         content = json.loads(message.body)
         content["data"]["quantite"] += 1
         both = dict.fromkeys(("stock", "commande"), "id_collision")
         client.say(EXCHANGE, ORDERED, json.dumps(content).encode(), refused=both)
 
 
-def _event(type_: str, data: dict[str, Any], dice: random.Random, **other: Any) -> bytes:
-    number = uuid.UUID(int=dice.getrandbits(128), version=4)
+def _event(type_: str, data: dict[str, Any], rng: random.Random, **other: Any) -> bytes:
+    number = uuid.UUID(int=rng.getrandbits(128), version=4)
     head = {"specversion": "1.0", "id": str(number), "type": type_, "source": "/clients/chaos"}
     return json.dumps(head | other | {"data": {"commande_id": f"RUBBISH-{number}"} | data}).encode()

@@ -13,7 +13,7 @@ class Kill:
     """SIGKILL of one worker; its supervisor starts it again."""
 
     def start(self, stage: Stage) -> None:
-        stage.arena.fleet.kill(stage.dice.choice(stage.arena.fleet.slots))
+        stage.arena.fleet.kill(stage.rng.choice(stage.arena.fleet.slots))
 
     def stop(self, stage: Stage) -> None: ...
 
@@ -41,8 +41,8 @@ class Leave:
     """SIGTERM of one worker under load, and a second one at once now and then."""
 
     def start(self, stage: Stage) -> None:
-        slot = stage.dice.choice(stage.arena.fleet.slots)
-        for _ in range(stage.dice.choice((1, 1, 2))):
+        slot = stage.rng.choice(stage.arena.fleet.slots)
+        for _ in range(stage.rng.choice((1, 1, 2))):
             if slot.process is not None and slot.alive and not slot.frozen:
                 slot.process.terminate()
 
@@ -56,7 +56,7 @@ class Freeze:
         self._slot: Slot | None = None
 
     def start(self, stage: Stage) -> None:
-        self._slot = stage.dice.choice(stage.arena.fleet.slots)
+        self._slot = stage.rng.choice(stage.arena.fleet.slots)
         stage.arena.fleet.freeze(self._slot)
 
     def stop(self, stage: Stage) -> None:

@@ -135,7 +135,7 @@ class ModelDoor:
         for tag in tags:
             self._taken.pop(tag, None)
 
-    async def give_back(self, tags: Sequence[int]) -> None:
+    async def requeue(self, tags: Sequence[int]) -> None:
         for tag in tags:
             self._inbox.appendleft(self._taken.pop(tag))
 

@@ -39,8 +39,8 @@ def ack_before_commit(patch: Patch) -> None:
     """A delivery is acknowledged as soon as it is taken."""
     begin = worker.Pipeline.__init__
 
-    def hasty(self: Any, tools: Any, door: Any, stopping: Any) -> None:
-        begin(self, tools, _Hasty(door), stopping)
+    def hasty(self: Any, context: Any, session: Any, stopping: Any) -> None:
+        begin(self, context, _Hasty(session), stopping)
 
     patch(worker.Pipeline, "__init__", hasty)
 
@@ -48,15 +48,15 @@ def ack_before_commit(patch: Patch) -> None:
 class _Hasty:
     """A door that settles what it delivers."""
 
-    def __init__(self, door: Any) -> None:
-        self._door = door
+    def __init__(self, session: Any) -> None:
+        self._session = session
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._door, name)
+        return getattr(self._session, name)
 
     async def deliveries(self, most: int) -> Any:
-        taken = await self._door.deliveries(most)
-        await self._door.settle([delivery.tag for delivery in taken])
+        taken = await self._session.deliveries(most)
+        await self._session.settle([delivery.tag for delivery in taken])
         return taken
 
     async def settle(self, tags: Sequence[int]) -> None: ...
@@ -66,10 +66,10 @@ def cleared_before_confirm(patch: Patch) -> None:
     """An event is marked as said the moment it is decided."""
     decide = outbox.decide
 
-    def and_clear(connection: Any, sayings: Sequence[Any]) -> None:
-        decide(connection, sayings)
-        for saying in sayings:
-            outbox.mark_published(connection, [saying.event_id], saying.decided_at)
+    def and_clear(connection: Any, outbox_events: Sequence[Any]) -> None:
+        decide(connection, outbox_events)
+        for outbox_event in outbox_events:
+            outbox.mark_published(connection, [outbox_event.event_id], outbox_event.decided_at)
 
     patch(outbox, "decide", and_clear)
 
@@ -119,12 +119,14 @@ def silent_undoing(patch: Patch) -> None:
 def messages_blamed(patch: Patch) -> None:
     """A database that does not answer is taken for a fault of the messages in hand."""
 
-    async def blaming(self: Any, works: list[Invocation], said: list[str]) -> list[Result]:
-        delays = self._tools.settings.retry_delays
+    async def blaming(self: Any, invocations: list[Invocation], said: list[str]) -> list[Result]:
+        delays = self._context.settings.retry_delays
         try:
-            return list(await self._tools.on_thread(execute, self._ledger, works, delays, said))
+            return list(await self._context.on_thread(execute, self._store, invocations, delays, said))
         except DatabaseUnavailable as trouble:
-            return [Result(w.delivery, DeadLetter(Reason.EXHAUSTED, str(trouble)), work=w) for w in works]
+            return [
+                Result(w.delivery, DeadLetter(Reason.EXHAUSTED, str(trouble)), invocation=w) for w in invocations
+            ]
 
     patch(Pipeline, "_deal_with", blaming)
 

@@ -98,19 +98,19 @@ class Turn:
 
 def schedule(minutes: float, seed: int, faults: Iterable[str]) -> list[Turn]:
     """The same turns for the same arguments: all `faults` once in a random order, then by their weights."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     names = sorted(faults)
-    first = dice.sample(names, len(names))
+    first = rng.sample(names, len(names))
     turns: list[Turn] = []
     now = 3.0
     while now < minutes * 60:
-        name = first.pop() if first else dice.choices(names, [FAULTS[name].weight for name in names])[0]
-        seconds = dice.uniform(*FAULTS[name].seconds)
-        turn = Turn(max(now, _free(turns, name)), name, seconds, dice.getrandbits(32))
+        name = first.pop() if first else rng.choices(names, [FAULTS[name].weight for name in names])[0]
+        seconds = rng.uniform(*FAULTS[name].seconds)
+        turn = Turn(max(now, _free(turns, name)), name, seconds, rng.getrandbits(32))
         turns.append(turn)
-        pause = dice.uniform(1.0, 4.0)
-        mixed = dice.random() < MIXED and name not in HEALED_BY_HAND
-        now = turn.at + (dice.uniform(0.5, 2.0) if mixed else seconds + pause)
+        pause = rng.uniform(1.0, 4.0)
+        mixed = rng.random() < MIXED and name not in HEALED_BY_HAND
+        now = turn.at + (rng.uniform(0.5, 2.0) if mixed else seconds + pause)
     return sorted((turn for turn in turns if turn.until <= minutes * 60 + 30), key=lambda turn: turn.at)
 
 

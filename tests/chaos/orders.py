@@ -68,32 +68,32 @@ KINDS = {
 }
 
 
-def make(kind: str, commande_id: str, dice: random.Random) -> list[Saying]:
+def make(kind: str, commande_id: str, rng: random.Random) -> list[Saying]:
     """What the client says about one order of `kind`, in order."""
     chosen = KINDS[kind]
     data = {
         "commande_id": commande_id,
-        "client_id": dice.choice(("CLIENT-A", "CLIENT-B")),
-        "produit_id": dice.choice(("PROD-1", "PROD-2")),
-        "quantite": dice.randint(1, 3),
-        "montant": dice.randint(200, 9999) / 100,
+        "client_id": rng.choice(("CLIENT-A", "CLIENT-B")),
+        "produit_id": rng.choice(("PROD-1", "PROD-2")),
+        "quantite": rng.randint(1, 3),
+        "montant": rng.randint(200, 9999) / 100,
     } | chosen.data
-    ordered = Saying(ORDERED, event(ORDERED, data, dice), 0.0, chosen.copies)
+    ordered = Saying(ORDERED, event(ORDERED, data, rng), 0.0, chosen.copies)
     if chosen.rival:
-        return [ordered, Saying(ORDERED, event(ORDERED, data | {"montant": 1.23, "quantite": 4}, dice))]
+        return [ordered, Saying(ORDERED, event(ORDERED, data | {"montant": 1.23, "quantite": 4}, rng))]
     if chosen.cancel_seconds is None:
         return [ordered]
     demand = {"commande_id": commande_id, "raison": "le client a changé d'avis"}
-    cancelled = Saying(CANCELLED, event(CANCELLED, demand, dice), max(0.0, chosen.cancel_seconds))
+    cancelled = Saying(CANCELLED, event(CANCELLED, demand, rng), max(0.0, chosen.cancel_seconds))
     return [cancelled, ordered] if chosen.cancel_seconds < 0 else [ordered, cancelled]
 
 
-def event(type_: str, data: dict[str, Any], dice: random.Random, **other: Any) -> bytes:
+def event(type_: str, data: dict[str, Any], rng: random.Random, **other: Any) -> bytes:
     """The least that a foreign client must write."""
-    event_id = str(uuid.UUID(int=dice.getrandbits(128), version=4))
+    event_id = str(uuid.UUID(int=rng.getrandbits(128), version=4))
     content = {"specversion": "1.0", "id": event_id, "type": type_, "source": "/clients/chaos", "data": data}
     return json.dumps(content | other, ensure_ascii=False).encode()
 
 
-def any_kind(dice: random.Random) -> str:
-    return dice.choices(list(KINDS), [kind.weight for kind in KINDS.values()])[0]
+def any_kind(rng: random.Random) -> str:
+    return rng.choices(list(KINDS), [kind.weight for kind in KINDS.values()])[0]

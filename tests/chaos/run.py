@@ -132,7 +132,7 @@ class Run:
         lasting = f" for {turn.seconds:.1f} s" if turn.seconds else ""
         waiting = self._stage.arena.client.backlog
         self._tell(f"{turn.at:6.1f} s  {turn.fault}{lasting}  ({orders} orders, {waiting} waiting)")
-        self._stage.dice = random.Random(turn.seed)
+        self._stage.rng = random.Random(turn.seed)
         fault = FAULTS[turn.fault].make()
         with self._told_of(f"{turn.fault} did not begin"):
             fault.start(self._stage)

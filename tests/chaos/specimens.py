@@ -54,9 +54,9 @@ FORGED = b'{"forged": true}'
 
 
 def exchange(type_: str) -> str:
-    speaker = type_.partition(".")[0]
+    outbox_publisher = type_.partition(".")[0]
     by_client = type_ in {"commande.initiee", "commande.annulation_demandee"}
-    return "client.events" if by_client else f"{speaker}.events"
+    return "client.events" if by_client else f"{outbox_publisher}.events"
 
 
 def body(order: str, type_: str, event_id: str | None = None, cause: str | None = None) -> bytes:

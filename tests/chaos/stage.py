@@ -34,7 +34,7 @@ class Stage:
     arena: Arena
     node: Node
     proxy: Proxy
-    dice: random.Random
+    rng: random.Random
     postgres: PrivatePostgres | None = None
     ballast: Path | None = None
     cluster: Cluster | None = None

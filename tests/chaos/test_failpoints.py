@@ -88,8 +88,8 @@ def test_a_worker_that_dies_there_loses_nothing_and_repeats_nothing(
 
 
 def some_orders(arena: Arena, name: str) -> None:
-    dice = random.Random(name)
+    rng = random.Random(name)
     for number, kind in enumerate(KINDS, 1):
-        arena.order(make(kind, f"{name}-{number}", dice))
+        arena.order(make(kind, f"{name}-{number}", rng))
     body = RUBBISH + name.encode()
     arena.client.say(EXCHANGE, ORDERED, body, refused={"stock": "unreadable", "commande": "unreadable"})

@@ -112,12 +112,12 @@ async def test_who_is_asked_to_stop_stops_whatever_the_client_makes_of_it(
 async def test_a_retry_queue_that_is_gone_ends_the_session(amqp_url: str, management: Management) -> None:
     """The history takes what is published to it, so the broker says that all is well."""
     settings = Settings(amqp_url=amqp_url)
-    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as door:
-        await door.consume()
-        assert await door.is_consuming()
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
+        await session.consume()
+        assert await session.is_consuming()
         management.delete_queue("stock.retry.1")
         with pytest.raises(BrokerUnavailable):
-            await door.is_consuming()
+            await session.is_consuming()
 
 
 async def test_a_connection_lost_before_its_channel_is_opened_is_trouble_and_no_crash(amqp_url: str) -> None:

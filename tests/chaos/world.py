@@ -108,27 +108,27 @@ class World:
         database = open_database(service, settings)
         books = Store(service, database, StoreLimits.of(settings), lambda: dt.datetime.now(dt.UTC))
         outside: Any = service.outside(settings) if service.outside else contextlib.nullcontext()
-        door = ModelDoor(self.broker, name)
+        session = ModelDoor(self.broker, name)
         try:
             async with outside as opened, asyncio.timeout(LONGEST_SECONDS):
-                tools = WorkerContext(books, settings, self._thread, opened, lambda: dt.datetime.now(dt.UTC))
-                await _session(tools, door, idle_seconds)
+                context = WorkerContext(books, settings, self._thread, opened, lambda: dt.datetime.now(dt.UTC))
+                await _session(context, session, idle_seconds)
         except BaseExceptionGroup as group:
             if group.subgroup(PowerCut) is None:
                 raise
         finally:
-            door.lose()
+            session.lose()
             database.close()
 
 
-async def _session(tools: WorkerContext, door: ModelDoor, idle_seconds: float | None) -> None:
+async def _session(context: WorkerContext, session: ModelDoor, idle_seconds: float | None) -> None:
     stopping = asyncio.Event()
-    running = asyncio.create_task(Pipeline(tools, door, stopping).run())
+    running = asyncio.create_task(Pipeline(context, session, stopping).run())
     idle = 0
     # Idle for a moment, not for an instant: an acknowledged delivery may still be on its way (a mutant's doing).
     while idle < 10 and not running.done():
         await asyncio.sleep(0.005)
-        idle = idle + 1 if door.idle else 0
+        idle = idle + 1 if session.idle else 0
     if idle_seconds is None:
         stopping.set()
     else:

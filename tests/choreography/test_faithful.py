@@ -46,7 +46,7 @@ class Outside:
 
 
 @pytest.fixture(scope="module")
-def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ServiceHarness]]:
+def harnesses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ServiceHarness]]:
     catalogue = tmp_path_factory.mktemp("walks") / "catalogue.toml"
     catalogue.write_text(CATALOGUE, encoding="utf-8")
     settings = Settings(database_url="sqlite:///:memory:", catalogue=catalogue)
@@ -57,11 +57,11 @@ def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Servic
 class Walk:
     """One order: what has really been said about it, and where the model thinks that it stands."""
 
-    def __init__(self, desks: dict[str, ServiceHarness], dice: random.Random, number: int) -> None:
-        self.desks, self.dice = desks, dice
+    def __init__(self, harnesses: dict[str, ServiceHarness], rng: random.Random, number: int) -> None:
+        self.harnesses, self.rng = harnesses, rng
         order = f"CMD-{number:04}"
-        client = dice.choice(("CLIENT-123", "CLIENT-123", "CLIENT-666", "CLIENT-000"))
-        produit = dice.choice(("PROD-456", "PROD-456", "PROD-456", "PROD-000"))
+        client = rng.choice(("CLIENT-123", "CLIENT-123", "CLIENT-666", "CLIENT-000"))
+        produit = rng.choice(("PROD-456", "PROD-456", "PROD-456", "PROD-000"))
         self.from_client: dict[EventClass, Event] = {
             CHOREOGRAPHY.starts: initiee(order, client_id=client, produit_id=produit),
             CHOREOGRAPHY.cancel_asked: demande(order),
@@ -72,11 +72,11 @@ class Walk:
         self.said[CHOREOGRAPHY.starts] = self.from_client[CHOREOGRAPHY.starts]
 
     def to_its_end(self) -> Iterator[Transition]:
-        while not self.model.quiet(self.state) or self.dice.random() < 0.3:
+        while not self.model.quiet(self.state) or self.rng.random() < 0.3:
             moves = [(m, after) for m, after in self.model.moves(self.state) if m.doing not in GIVEN_UP]
             if not moves:
                 return
-            wanted = self.dice.choice([move for move, _ in moves])
+            wanted = self.rng.choice([move for move, _ in moves])
             said = self._really(wanted)
             yield self._follow(wanted, said, moves)
 
@@ -86,8 +86,8 @@ class Walk:
             assert wanted.says is not None
             return [self.from_client[wanted.says]]
         if wanted.hears is None:
-            return self.desks[wanted.service].tick(seconds=901)
-        return self.desks[wanted.service].hear(self.said[wanted.hears])
+            return self.harnesses[wanted.service].tick(seconds=901)
+        return self.harnesses[wanted.service].hear(self.said[wanted.hears])
 
     def _follow(self, wanted: Transition, said: list[Event], moves: list[tuple[Transition, State]]) -> Transition:
         for event in said:
@@ -111,19 +111,19 @@ def without_give_ups() -> set[Transition]:
 
 
 def test_whatever_the_services_say_is_a_move_of_the_model_and_the_other_way_round(
-    desks: dict[str, ServiceHarness],
+    harnesses: dict[str, ServiceHarness],
 ) -> None:
-    dice = random.Random(1)
-    seen = {move for n in range(WALKS) for move in Walk(desks, dice, n).to_its_end()}
+    rng = random.Random(1)
+    seen = {move for n in range(WALKS) for move in Walk(harnesses, rng, n).to_its_end()}
     assert without_give_ups() - seen == set()
 
 
-def test_what_was_walked_left_the_books_in_order(desks: dict[str, ServiceHarness]) -> None:
+def test_what_was_walked_left_the_books_in_order(harnesses: dict[str, ServiceHarness]) -> None:
     """Every order has ended: nothing is held, and money was kept for exactly the orders that stand."""
-    commandes = desks["commande"].inspect()["commandes"]
+    commandes = harnesses["commande"].inspect()["commandes"]
     assert commandes["en_attente"] == 0
-    shelf = desks["stock"].inspect()["produits"]["PROD-456"]
+    shelf = harnesses["stock"].inspect()["produits"]["PROD-456"]
     assert (shelf["retenu"], shelf["vendu"]) == (0, 2 * commandes["creees"])
-    mouvements = desks["paiement"].inspect()["mouvements"]
+    mouvements = harnesses["paiement"].inspect()["mouvements"]
     kept = mouvements["debits"]["nombre"] - mouvements["remboursements"]["nombre"]
     assert kept == commandes["creees"]

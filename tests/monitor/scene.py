@@ -74,7 +74,7 @@ class Scene:
         kind: str,
         service: str | None,
         reason: str,
-        saying: str = "",
+        outbox_event: str = "",
         otherwise: Callable[[], object] = lambda: None,
     ) -> str:
         """The sentence of this anomaly, which must say that; after each look that misses it do `otherwise`."""
@@ -83,7 +83,7 @@ class Scene:
             found = self.wrong()
             for one in found:
                 named = (one.commande_id, one.kind, one.service, one.reason) == (order, kind, service, reason)
-                if named and saying in one.sentence:
+                if named and outbox_event in one.sentence:
                     return one.sentence
             assert time.monotonic() < deadline, [(a.commande_id, a.kind, a.service, a.reason) for a in found]
             otherwise()

@@ -117,8 +117,8 @@ def test_no_order_of_hearing_changes_the_judgement(story: str) -> None:
     expected = judge(events)
     shuffles: Iterator[tuple[Heard, ...]] = itertools.permutations(events)
     if len(events) > 7:
-        dice = random.Random(2)
-        shuffles = iter([tuple(dice.sample(events, len(events))) for _ in range(1000)])
+        rng = random.Random(2)
+        shuffles = iter([tuple(rng.sample(events, len(events))) for _ in range(1000)])
     assert all(judge(shuffle) == expected for shuffle in shuffles)
 
 

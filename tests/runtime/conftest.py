@@ -18,7 +18,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def desk(settings: Settings, database_for: Callable[[str], str]) -> Iterator[ServiceHarness]:
+def harness(settings: Settings, database_for: Callable[[str], str]) -> Iterator[ServiceHarness]:
     wanted = settings.model_copy(update={"database_url": database_for(TRIAL.name)})
     with open_harness(TRIAL, wanted) as ready:
         yield ready

@@ -26,32 +26,32 @@ async def test_stopping_does_not_wait_beyond_its_bound_for_a_call_that_hangs(set
     carrier = Silent()
     async with session(impatient, NOTIFICATION, carrier) as s:
         for n in range(3):
-            s.door.bring(envelope(creee(f"C-{n}")))
+            s.session.bring(envelope(creee(f"C-{n}")))
         await until(lambda: carrier.asked == 1)
         await s.stop(within_seconds=5)
-        assert s.door.settled == []
+        assert s.session.settled == []
 
 
 async def test_a_call_that_hangs_is_timed_out_asked_again_and_then_retried(settings: Settings) -> None:
     impatient = settings.model_copy(update={"call_timeout": 0.05})
     carrier = Silent()
     async with session(impatient, NOTIFICATION, carrier) as s:
-        tag = s.door.bring(envelope(creee()))
-        await until(lambda: s.door.settled == [tag])
+        tag = s.session.bring(envelope(creee()))
+        await until(lambda: s.session.settled == [tag])
         assert carrier.asked == 2
-        assert [message.exchange for message in s.door.published] == ["notification.retry"]
+        assert [message.exchange for message in s.session.published] == ["notification.retry"]
         await s.stop()
 
 
 async def test_a_slow_call_holds_up_nobody_else(settings: Settings) -> None:
     carrier = Gate()
     async with session(settings, NOTIFICATION, carrier) as s:
-        slow = s.door.bring(envelope(creee("SLOW")))
+        slow = s.session.bring(envelope(creee("SLOW")))
         await until(lambda: "SLOW" in carrier.asked)
-        quick = s.door.bring(envelope(creee("QUICK")))
-        await until(lambda: s.door.settled == [quick])
+        quick = s.session.bring(envelope(creee("QUICK")))
+        await until(lambda: s.session.settled == [quick])
         carrier.open.set()
-        await until(lambda: s.door.settled == [quick, slow])
+        await until(lambda: s.session.settled == [quick, slow])
         await s.stop()
 
 
@@ -83,11 +83,11 @@ async def test_a_confirmation_never_leaves_once_the_cancellations_letter_is_on_i
     """The cancellation's call has begun, the late creation arrives: the last word must not be a promise."""
     carrier = Held()
     async with session(settings, NOTIFICATION, carrier) as s:
-        cancelled = s.door.bring(envelope(annulee("C")))
+        cancelled = s.session.bring(envelope(annulee("C")))
         await until(lambda: len(carrier.asked) == 1)
-        late = s.door.bring(envelope(creee("C")))
-        await until(lambda: late in s.door.settled)
+        late = s.session.bring(envelope(creee("C")))
+        await until(lambda: late in s.session.settled)
         carrier.open.set()
-        await until(lambda: cancelled in s.door.settled)
+        await until(lambda: cancelled in s.session.settled)
         assert carrier.asked == ["annulée"]
         await s.stop()

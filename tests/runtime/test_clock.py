@@ -85,36 +85,36 @@ def test_it_never_goes_back_not_even_for_a_small_correction() -> None:
     assert clock.now() == machine.wall > before
 
 
-def books(desk: ServiceHarness, clock: SteadyClock) -> Store:
-    return Store(COMMANDE, desk.database, StoreLimits.of(desk.settings), clock.now)
+def books(harness: ServiceHarness, clock: SteadyClock) -> Store:
+    return Store(COMMANDE, harness.database, StoreLimits.of(harness.settings), clock.now)
 
 
-def late(ledger: Store) -> list[str]:
+def late(store: Store) -> list[str]:
     """The orders that are cancelled because their time is over."""
     (line,) = COMMANDE.timed
-    return [saying.commande_id for result in ledger.tick(line) for saying in result.sayings]
+    return [outbox_event.commande_id for result in store.tick(line) for outbox_event in result.outbox_events]
 
 
 def test_no_order_is_late_because_the_clock_was_set(database_for: Callable[[str], str]) -> None:
     machine = Machine()
-    with open_harness(COMMANDE, Settings(database_url=database_for("commande"), deadline=900)) as desk:
-        ledger = books(desk, machine.steady())
-        desk.ledger = ledger
-        desk.hear(initiee("C"))
+    with open_harness(COMMANDE, Settings(database_url=database_for("commande"), deadline=900)) as harness:
+        store = books(harness, machine.steady())
+        harness.store = store
+        harness.hear(initiee("C"))
         for jump in (HOUR, -2 * HOUR, HOUR):
             machine.is_set(jump)
             machine.runs(200)
-            assert late(ledger) == []
+            assert late(store) == []
         machine.runs(301)
-        assert late(ledger) == ["C"]
+        assert late(store) == ["C"]
 
 
 def test_a_worker_that_starts_believes_the_clock_that_it_finds(database_for: Callable[[str], str]) -> None:
     """The limit of it: nothing tells a new process that the clock was set while nobody ran."""
     machine = Machine()
-    with open_harness(COMMANDE, Settings(database_url=database_for("commande"), deadline=900)) as desk:
-        desk.ledger = books(desk, machine.steady())
-        desk.hear(initiee("C"))
+    with open_harness(COMMANDE, Settings(database_url=database_for("commande"), deadline=900)) as harness:
+        harness.store = books(harness, machine.steady())
+        harness.hear(initiee("C"))
         machine.is_set(HOUR)
-        assert late(desk.ledger) == []
-        assert late(books(desk, machine.steady())) == ["C"]
+        assert late(harness.store) == []
+        assert late(books(harness, machine.steady())) == ["C"]

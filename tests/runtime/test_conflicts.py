@@ -66,20 +66,20 @@ def conflicts(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     return lost
 
 
-def work(desk: ServiceHarness, heard: Any) -> Invocation:
-    read = desk.reader.read(desk.delivery(heard))
+def invocation(harness: ServiceHarness, heard: Any) -> Invocation:
+    read = harness.reader.read(harness.delivery(heard))
     assert isinstance(read, Invocation)
     return read
 
 
-def order(desk: ServiceHarness, commande_id: str, produit_id: str = "A") -> Invocation:
-    return work(
-        desk, desk.enveloped(initiee(commande_id, produit_id=produit_id, quantite=1), id=f"id-{commande_id}")
+def order(harness: ServiceHarness, commande_id: str, produit_id: str = "A") -> Invocation:
+    return invocation(
+        harness, harness.enveloped(initiee(commande_id, produit_id=produit_id, quantite=1), id=f"id-{commande_id}")
     )
 
 
 @contextlib.contextmanager
-def before(desk: ServiceHarness, statement: str, do: Callable[[], object]) -> Iterator[None]:
+def before(harness: ServiceHarness, statement: str, do: Callable[[], object]) -> Iterator[None]:
     """Do that once, just before `desk` sends its first statement that begins so."""
     done = False
 
@@ -89,7 +89,7 @@ def before(desk: ServiceHarness, statement: str, do: Callable[[], object]) -> It
             done = True
             do()
 
-    with watching(desk.database, look):
+    with watching(harness.database, look):
         yield
     assert done, f"nothing began with {statement!r}"
 
@@ -106,12 +106,12 @@ def test_one_message_dealt_with_by_two_workers_at_once_has_one_effect(
     lost: list[str | None],
 ) -> None:
     one, other = pair
-    group = [order(one, "C") if kind == "an order" else work(one, annulee("C"))]
-    with before(one, statement, lambda: other.ledger.commit(group)):
-        (result,) = execute(one.ledger, group, (1,), [])
-    assert (result.verdict, result.sayings, conflicts) == (Done(), (), lost)
+    group = [order(one, "C") if kind == "an order" else invocation(one, annulee("C"))]
+    with before(one, statement, lambda: other.store.commit(group)):
+        (result,) = execute(one.store, group, (1,), [])
+    assert (result.verdict, result.outbox_events, conflicts) == (Done(), (), lost)
     assert one.inspect()["A"] == (kind == "an order")
-    assert [saying.commande_id for saying in one.ledger.unsaid(10)[0]] == ["C"]
+    assert [outbox_event.commande_id for outbox_event in one.store.unsaid(10)[0]] == ["C"]
 
 
 def test_an_order_and_its_cancellation_in_two_workers_at_once_leave_nothing_held(
@@ -119,10 +119,10 @@ def test_an_order_and_its_cancellation_in_two_workers_at_once_leave_nothing_held
 ) -> None:
     """Both find no entry in the journal: the one that comes second finds the other's tombstone after all."""
     one, other = pair
-    cancelled = [work(other, annulee("C"))]
-    with before(one, "SELECT compteurs", lambda: other.ledger.commit(cancelled)):
-        (result,) = execute(one.ledger, [order(one, "C")], (1,), [])
-    assert (result.verdict, result.sayings, conflicts) == (Done(), (), ["23505"])
+    cancelled = [invocation(other, annulee("C"))]
+    with before(one, "SELECT compteurs", lambda: other.store.commit(cancelled)):
+        (result,) = execute(one.store, [order(one, "C")], (1,), [])
+    assert (result.verdict, result.outbox_events, conflicts) == (Done(), (), ["23505"])
     assert one.inspect()["A"] == 0
     with one.database.begin() as connection:
         states = connection.scalars(select(JOURNAL.c.state).where(JOURNAL.c.action == "compter"))
@@ -141,10 +141,10 @@ def test_a_serialization_failure_is_tried_again(
         open_harness(TRIAL, Settings(database_url=url)) as other,
     ):
         mine, others = [order(one, "C-1")], [order(other, "C-2")]
-        with before(one, "SELECT compteurs", lambda: other.ledger.commit(others)):
-            (result,) = execute(one.ledger, mine, (1,), [])
+        with before(one, "SELECT compteurs", lambda: other.store.commit(others)):
+            (result,) = execute(one.store, mine, (1,), [])
         assert (result.verdict, conflicts) == (Done(), ["40001"])
-        assert [saying.type for saying in result.sayings] == ["stock.reserve"]
+        assert [outbox_event.type for outbox_event in result.outbox_events] == ["stock.reserve"]
         assert one.inspect()["A"] == 2
 
 
@@ -154,21 +154,21 @@ def test_a_deadlock_is_tried_again(url: str, postgres: PrivatePostgres, conflict
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as operator:
         operator.execute(f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '2s'")
     with (
-        open_harness(TRIAL, Settings(database_url=url)) as desk,
+        open_harness(TRIAL, Settings(database_url=url)) as harness,
         psycopg.connect(postgres.url(name)) as operator,
         ThreadPoolExecutor(1) as thread,
     ):
         # Whoever waits that long first looks for a ring, and is the one to give way.
         operator.execute("SET deadlock_timeout = '60s'")
         operator.execute("UPDATE compteurs SET valeur = valeur + 10 WHERE nom = 'B'")
-        group = [order(desk, "C-1", "A"), order(desk, "C-2", "B")]
-        doing = thread.submit(execute, desk.ledger, group, (1,), [])
+        group = [order(harness, "C-1", "A"), order(harness, "C-2", "B")]
+        doing = thread.submit(execute, harness.store, group, (1,), [])
         until_somebody_waits(postgres.url(name))
         operator.execute("UPDATE compteurs SET valeur = valeur + 10 WHERE nom = 'A'")
         operator.commit()
         assert [result.verdict for result in doing.result(30)] == [Done(), Done()]
         assert conflicts == ["40P01"]
-        assert desk.inspect() == {"A": 11, "B": 11}
+        assert harness.inspect() == {"A": 11, "B": 11}
 
 
 def until_somebody_waits(url: str) -> None:
@@ -186,14 +186,14 @@ def test_many_orders_on_one_row_in_two_workers_are_all_counted(
     together = threading.Barrier(2)
     orders = [order(pair[0], f"C-{number}") for number in range(40)]
 
-    def deal(desk: ServiceHarness, mine: list[Invocation]) -> list[Any]:
+    def deal(harness: ServiceHarness, mine: list[Invocation]) -> list[Any]:
         together.wait(10)
-        return [execute(desk.ledger, [one], (1,), [])[0].verdict for one in mine]
+        return [execute(harness.store, [one], (1,), [])[0].verdict for one in mine]
 
     with ThreadPoolExecutor(2) as threads:
         dealt = list(threads.map(deal, pair, (orders[:25], orders[15:])))
     assert {*dealt[0], *dealt[1]} == {Done()}
-    assert pair[0].inspect()["A"] == len(pair[0].ledger.unsaid(100)[0]) == 40
+    assert pair[0].inspect()["A"] == len(pair[0].store.unsaid(100)[0]) == 40
     assert set(conflicts) <= {"23505"}
 
 
@@ -210,6 +210,6 @@ def test_one_that_loses_every_time_waits_and_is_tried_later(
 
     with monkeypatch.context() as patch:
         patch.setattr(inbox, "record", slower)
-        (result,) = execute(one.ledger, [order(one, "C")], (1,), [])
+        (result,) = execute(one.store, [order(one, "C")], (1,), [])
     assert isinstance(result.verdict, RetryAfter)
     assert one.inspect()["A"] == 0

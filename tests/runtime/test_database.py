@@ -29,12 +29,12 @@ def refused(settings: Settings, service: Any = STOCK) -> str:
 
 def test_a_database_is_made_with_its_folders_and_kept(tmp_path: Path) -> None:
     settings = at(f"sqlite:///{tmp_path}/a/b/{{service}}.sqlite3")
-    with open_harness(STOCK, settings) as desk:
-        desk.hear(initiee(produit_id="PROD-123"))
+    with open_harness(STOCK, settings) as harness:
+        harness.hear(initiee(produit_id="PROD-123"))
     for _ in range(2):
-        with open_harness(STOCK, settings) as desk:
-            assert desk.inspect()["produits"]["PROD-123"]["disponible"] == 98
-            assert len(desk.ledger.unsaid(10)[0]) == 1
+        with open_harness(STOCK, settings) as harness:
+            assert harness.inspect()["produits"]["PROD-123"]["disponible"] == 98
+            assert len(harness.store.unsaid(10)[0]) == 1
     assert (tmp_path / "a/b/stock.sqlite3").exists()
 
 
@@ -93,8 +93,8 @@ def test_a_url_that_names_no_database_we_know_is_refused_without_its_password(ur
 
 
 def test_a_damaged_database_is_refused(settings: Settings, tmp_path: Path) -> None:
-    with open_harness(STOCK, settings) as desk:
-        desk.hear(*(initiee(f"C-{n}") for n in range(100)))
+    with open_harness(STOCK, settings) as harness:
+        harness.hear(*(initiee(f"C-{n}") for n in range(100)))
     file = tmp_path / "stock.sqlite3"
     content = bytearray(file.read_bytes())
     content[8192:20_000] = b"\xa5" * (20_000 - 8192)
@@ -103,9 +103,9 @@ def test_a_damaged_database_is_refused(settings: Settings, tmp_path: Path) -> No
 
 
 def test_one_can_look_beside_a_running_worker(settings: Settings) -> None:
-    with open_harness(STOCK, settings) as desk:
-        desk.hear(initiee())
-        assert look_into(STOCK, settings) == desk.inspect()
+    with open_harness(STOCK, settings) as harness:
+        harness.hear(initiee())
+        assert look_into(STOCK, settings) == harness.inspect()
 
 
 def test_looking_where_nothing_is_makes_nothing(settings: Settings, tmp_path: Path) -> None:
@@ -123,14 +123,14 @@ def test_looking_into_another_services_database_is_one_line(tmp_path: Path) -> N
 
 
 def test_a_database_in_memory_is_as_good_for_a_moment() -> None:
-    with open_harness(STOCK, at("sqlite://")) as desk:
-        desk.hear(initiee())
-        assert desk.said == ["stock.reserve"]
+    with open_harness(STOCK, at("sqlite://")) as harness:
+        harness.hear(initiee())
+        assert harness.said == ["stock.reserve"]
 
 
-def test_a_table_that_is_gone_under_a_worker_is_no_messages_fault(desk: ServiceHarness) -> None:
+def test_a_table_that_is_gone_under_a_worker_is_no_messages_fault(harness: ServiceHarness) -> None:
     """Every message would climb the ladder for it, and be set aside."""
-    with desk.database.begin() as connection:
+    with harness.database.begin() as connection:
         connection.exec_driver_sql("DROP TABLE compteurs")
     with pytest.raises(DatabaseUnavailable):
-        desk.hear(initiee(produit_id="A"), tolerate=True)
+        harness.hear(initiee(produit_id="A"), tolerate=True)

@@ -136,47 +136,47 @@ async def test_nothing_is_sent_away_for_it_and_everything_is_done_when_it_is_ove
 ) -> None:
     settings = Settings(database_url=url_of(kind, request), retry_delays=(1, 5))
     async with session(settings) as at_work:
-        await until(lambda: ("consume", ()) in at_work.door.deeds)
+        await until(lambda: ("consume", ()) in at_work.session.deeds)
         with capture_logs() as logs:
             with trouble(at_work):
-                tags = [at_work.door.bring(order(f"C-{number}")) for number in range(MANY)]
+                tags = [at_work.session.bring(order(f"C-{number}")) for number in range(MANY)]
                 await until(lambda: any(line["event"] == "database.troubled" for line in logs), 30)
-                assert at_work.door.published == []
-                assert at_work.door.settled == at_work.door.given_back == []
-            await until(lambda: sorted(at_work.door.settled) == tags, 30)
+                assert at_work.session.published == []
+                assert at_work.session.settled == at_work.session.given_back == []
+            await until(lambda: sorted(at_work.session.settled) == tags, 30)
         # Some of it perhaps twice, under the same id: nobody knew whether it had been committed.
-        said = {(message.routing_key, message.properties.message_id) for message in at_work.door.published}
+        said = {(message.routing_key, message.properties.message_id) for message in at_work.session.published}
         assert ([type_ for type_, _ in said], len(said)) == (["stock.reserve"] * MANY, MANY)
         assert not at_work.running.done()
         await at_work.stop()
-    with open_harness(TRIAL, settings) as desk:
-        assert desk.inspect()["A"] == MANY
+    with open_harness(TRIAL, settings) as harness:
+        assert harness.inspect()["A"] == MANY
 
 
 def test_a_commit_whose_answer_is_lost_is_carried_out_once(postgres: PrivatePostgres) -> None:
-    with proxied(postgres) as (desk, proxy):
-        group = [work(desk)]
-        with at_commit(desk, lambda: answer_lost(proxy, postgres, desk)), pytest.raises(DatabaseUnavailable):
-            execute(desk.ledger, group, (1,), [])
+    with proxied(postgres) as (harness, proxy):
+        group = [invocation(harness)]
+        with at_commit(harness, lambda: answer_lost(proxy, postgres, harness)), pytest.raises(DatabaseUnavailable):
+            execute(harness.store, group, (1,), [])
         proxy.set(Mode.PASS)
-        assert desk.inspect()["A"] == 1, "the server did commit"
-        (result,) = execute(desk.ledger, group, (1,), [])
-        assert (result.verdict, result.sayings) == (Done(), ())
-        assert desk.inspect()["A"] == 1
+        assert harness.inspect()["A"] == 1, "the server did commit"
+        (result,) = execute(harness.store, group, (1,), [])
+        assert (result.verdict, result.outbox_events) == (Done(), ())
+        assert harness.inspect()["A"] == 1
         # Whoever looks for what was decided and not said finds it: at a start, and twice a minute.
-        assert [saying.type for saying in desk.ledger.unsaid(10)[0]] == ["stock.reserve"]
+        assert [outbox_event.type for outbox_event in harness.store.unsaid(10)[0]] == ["stock.reserve"]
 
 
 def test_a_commit_that_never_arrived_is_carried_out_once(postgres: PrivatePostgres) -> None:
-    with proxied(postgres) as (desk, proxy):
-        group = [work(desk)]
-        with at_commit(desk, lambda: refused(proxy)), pytest.raises(DatabaseUnavailable):
-            execute(desk.ledger, group, (1,), [])
+    with proxied(postgres) as (harness, proxy):
+        group = [invocation(harness)]
+        with at_commit(harness, lambda: refused(proxy)), pytest.raises(DatabaseUnavailable):
+            execute(harness.store, group, (1,), [])
         proxy.set(Mode.PASS)
-        assert desk.inspect()["A"] == 0, "the server did not commit"
-        (result,) = execute(desk.ledger, group, (1,), [])
-        assert [saying.type for saying in result.sayings] == ["stock.reserve"]
-        assert desk.inspect()["A"] == 1
+        assert harness.inspect()["A"] == 0, "the server did not commit"
+        (result,) = execute(harness.store, group, (1,), [])
+        assert [outbox_event.type for outbox_event in result.outbox_events] == ["stock.reserve"]
+        assert harness.inspect()["A"] == 1
 
 
 @contextlib.contextmanager
@@ -189,29 +189,31 @@ def proxied(postgres: PrivatePostgres) -> Iterator[tuple[ServiceHarness, Proxy]]
     proxy = Proxy(url.port)
     try:
         through = url.set(port=proxy.port).render_as_string(hide_password=False)
-        with open_harness(TRIAL, Settings(database_url=through)) as desk:
-            yield desk, proxy
+        with open_harness(TRIAL, Settings(database_url=through)) as harness:
+            yield harness, proxy
     finally:
         proxy.close()
 
 
-def work(desk: ServiceHarness) -> Invocation:
-    read = desk.reader.read(desk.delivery(desk.enveloped(initiee(produit_id="A", quantite=1), id="the-order")))
+def invocation(harness: ServiceHarness) -> Invocation:
+    read = harness.reader.read(
+        harness.delivery(harness.enveloped(initiee(produit_id="A", quantite=1), id="the-order"))
+    )
     assert isinstance(read, Invocation)
     return read
 
 
 @contextlib.contextmanager
-def at_commit(desk: ServiceHarness, do: Callable[[], None]) -> Iterator[None]:
+def at_commit(harness: ServiceHarness, do: Callable[[], None]) -> Iterator[None]:
     """Do that just before the desk commits."""
-    event.listen(desk.database.engine, "commit", lambda _: do(), once=True)
+    event.listen(harness.database.engine, "commit", lambda _: do(), once=True)
     yield
 
 
-def answer_lost(proxy: Proxy, postgres: PrivatePostgres, desk: ServiceHarness) -> None:
+def answer_lost(proxy: Proxy, postgres: PrivatePostgres, harness: ServiceHarness) -> None:
     """From now on nothing comes back; the connection is reset once the server has committed."""
     proxy.set(Mode.STALL_DOWN)
-    database = desk.database.engine.url.database or ""
+    database = harness.database.engine.url.database or ""
 
     def reset_after_commit() -> None:
         with psycopg.connect(postgres.url(database), autocommit=True) as connection:

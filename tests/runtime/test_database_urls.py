@@ -49,8 +49,8 @@ def test_a_schema_for_each_service_in_one_database(url: str, written: str) -> No
         connection.execute("CREATE SCHEMA commande")
     settings = Settings(database_url=f"{url}?options=-csearch_path%3D{written}")
     for service in (STOCK, COMMANDE):
-        with open_harness(service, settings) as desk:
-            desk.hear(initiee(produit_id="PROD-123", quantite=2))
+        with open_harness(service, settings) as harness:
+            harness.hear(initiee(produit_id="PROD-123", quantite=2))
     with psycopg.connect(url) as connection:
         found = connection.execute(
             "SELECT schemaname, count(*) FROM pg_tables"
@@ -156,11 +156,11 @@ def test_a_sqlite_file_of_any_encoding_works(tmp_path: Path, encoding: str) -> N
     connection.close()
     settings = Settings(database_url=f"sqlite:///{tmp_path}/{{service}}.sqlite3")
     for _ in range(2):
-        with open_harness(STOCK, settings) as desk:
-            desk.hear(initiee(f"commande-é-{encoding}", produit_id="PROD-123", client_id="Zoë 顾客 🛒"))
-            assert desk.database.engine.dialect.name == "sqlite"
-            assert asked(desk.database, "PRAGMA encoding") == encoding
-            assert asked(desk.database, "SELECT count(*) FROM outbox") == 1
+        with open_harness(STOCK, settings) as harness:
+            harness.hear(initiee(f"commande-é-{encoding}", produit_id="PROD-123", client_id="Zoë 顾客 🛒"))
+            assert harness.database.engine.dialect.name == "sqlite"
+            assert asked(harness.database, "PRAGMA encoding") == encoding
+            assert asked(harness.database, "SELECT count(*) FROM outbox") == 1
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "WIN1252", "EUC_JP"])

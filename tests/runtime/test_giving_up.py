@@ -29,17 +29,17 @@ async def test_a_dead_letter_that_was_not_confirmed_is_published_when_the_messag
     settings: Settings,
 ) -> None:
     async with session(settings) as first:
-        first.door.fate = lambda m: (
+        first.session.outcome = lambda m: (
             PublishOutcome.UNKNOWN if m.exchange.endswith(".dlx") else PublishOutcome.CONFIRMED
         )
-        first.door.bring(order("C", "SANS-ESPOIR"))
+        first.session.bring(order("C", "SANS-ESPOIR"))
         with pytest.raises(ExceptionGroup):
             await asyncio.wait_for(first.running, 10)
-        assert first.door.settled == []
+        assert first.session.settled == []
     async with session(settings) as second:
-        tag = second.door.bring(order("C", "SANS-ESPOIR"), redelivered=True)
-        await until(lambda: second.door.settled == [tag])
-        assert "stock.dlx" in exchanges(second.door)
+        tag = second.session.bring(order("C", "SANS-ESPOIR"), redelivered=True)
+        await until(lambda: second.session.settled == [tag])
+        assert "stock.dlx" in exchanges(second.session)
         await second.stop()
 
 
@@ -48,16 +48,16 @@ async def test_a_database_that_stumbles_after_the_refusal_takes_no_dead_letter_w
 ) -> None:
     commit, stumbles = Store.commit, iter([True])
 
-    def stumbling(ledger: Store, group: Sequence[Invocation], said: Sequence[str] = ()) -> object:
-        if [work.order for work in group] == ["D"] and next(stumbles, False):
+    def stumbling(store: Store, group: Sequence[Invocation], said: Sequence[str] = ()) -> object:
+        if [invocation.order for invocation in group] == ["D"] and next(stumbles, False):
             raise DatabaseUnavailable("away for a moment")
-        return commit(ledger, group, said)
+        return commit(store, group, said)
 
     monkeypatch.setattr(Store, "commit", stumbling)
     async with session(settings) as s:
-        tags = [s.door.bring(order(name, "SANS-ESPOIR")) for name in "CD"]
-        await until(lambda: sorted(s.door.settled) == tags)
-        assert exchanges(s.door).count("stock.dlx") == 2
+        tags = [s.session.bring(order(name, "SANS-ESPOIR")) for name in "CD"]
+        await until(lambda: sorted(s.session.settled) == tags)
+        assert exchanges(s.session).count("stock.dlx") == 2
         await s.stop()
 
 
@@ -68,10 +68,10 @@ async def test_a_reply_to_the_commit_of_the_refusal_that_is_lost_takes_no_dead_l
     async with session(settings) as s:
         headers = {"x-saga-attempt": 2, "x-saga-exchange": "client.events"}
         lost_replies.after("outbox", 1)
-        tag = s.door.bring(order(client_id="PANNE"), exchange="stock.requeue", headers=headers)
-        await until(lambda: s.door.settled == [tag])
+        tag = s.session.bring(order(client_id="PANNE"), exchange="stock.requeue", headers=headers)
+        await until(lambda: s.session.settled == [tag])
         assert lost_replies.lost == 1
-        assert sorted(set(exchanges(s.door))) == ["stock.dlx", "stock.events"]
+        assert sorted(set(exchanges(s.session))) == ["stock.dlx", "stock.events"]
         await s.stop()
 
 
@@ -80,47 +80,49 @@ async def test_what_a_commit_decided_whose_reply_was_lost_is_said_before_it_is_a
 ) -> None:
     async with session(settings) as s:
         lost_replies.after("outbox", 1)
-        tag = s.door.bring(order())
-        await until(lambda: s.door.settled == [tag])
+        tag = s.session.bring(order())
+        await until(lambda: s.session.settled == [tag])
         assert lost_replies.lost == 1
-        assert [deed for deed, _ in s.door.deeds if deed != "consume"][-2:] == ["publish", "settle"]
-        assert [message.routing_key for message in s.door.published] == ["stock.reserve"]
+        assert [deed for deed, _ in s.session.deeds if deed != "consume"][-2:] == ["publish", "settle"]
+        assert [message.routing_key for message in s.session.published] == ["stock.reserve"]
         await s.stop()
 
 
-def test_what_its_reads_broke_on_is_refused_all_the_same(desk: ServiceHarness) -> None:
+def test_what_its_reads_broke_on_is_refused_all_the_same(harness: ServiceHarness) -> None:
     def broken(heard: Event, look: ReadView) -> Iterable[Key]:
         raise KeyError("reads")
 
     (line, *others) = TRIAL.reactions
-    desk.reader = Decoder(
+    harness.reader = Decoder(
         dataclasses.replace(TRIAL, reactions=(dataclasses.replace(line, reads=(broken,)), *others))
     )
-    last = desk.delivery(order())._replace(
+    last = harness.delivery(order())._replace(
         exchange="stock.requeue", headers={"x-saga-attempt": 2, "x-saga-exchange": "client.events"}
     )
-    assert [type(event).TYPE for event in desk.deliver(last, tolerate=True)] == ["stock.reservation_echouee"]
-    (verdict,) = desk.verdicts
+    assert [type(event).TYPE for event in harness.deliver(last, tolerate=True)] == ["stock.reservation_echouee"]
+    (verdict,) = harness.verdicts
     assert isinstance(verdict, DeadLetter)
     assert verdict.reason is Reason.EXHAUSTED
 
 
-def test_given_up_under_an_id_that_came_before_with_another_body_it_is_a_collision(desk: ServiceHarness) -> None:
-    first = desk.enveloped(order().data, id="e-1")
-    desk.deliver(desk.delivery(first))
-    other = desk.enveloped(order(client_id="PANNE").data, id="e-1")
-    work = desk.reader.read(desk.delivery(other))
-    assert isinstance(work, Invocation)
-    broken = work._replace(failure=KeyError("the call"), attempt=3)
-    (result,) = execute(desk.ledger, [broken], desk.settings.retry_delays, [])
+def test_given_up_under_an_id_that_came_before_with_another_body_it_is_a_collision(
+    harness: ServiceHarness,
+) -> None:
+    first = harness.enveloped(order().data, id="e-1")
+    harness.deliver(harness.delivery(first))
+    other = harness.enveloped(order(client_id="PANNE").data, id="e-1")
+    invocation = harness.reader.read(harness.delivery(other))
+    assert isinstance(invocation, Invocation)
+    broken = invocation._replace(failure=KeyError("the call"), attempt=3)
+    (result,) = execute(harness.store, [broken], harness.settings.retry_delays, [])
     assert isinstance(result.verdict, DeadLetter)
     assert result.verdict.reason is Reason.ID_COLLISION
 
 
-def test_sent_back_by_an_operator_it_stays_without_effect(desk: ServiceHarness) -> None:
-    broken = desk.enveloped(order("C", "SANS-ESPOIR").data)
-    desk.deliver(desk.delivery(broken), tolerate=True)
-    back = desk.delivery(broken)._replace(exchange="stock.requeue")
-    assert desk.deliver(back) == []
-    assert [getattr(verdict, "reason", verdict) for verdict in desk.verdicts] == [Reason.EXHAUSTED, Done()]
-    assert isinstance(desk.verdicts[0], DeadLetter)
+def test_sent_back_by_an_operator_it_stays_without_effect(harness: ServiceHarness) -> None:
+    broken = harness.enveloped(order("C", "SANS-ESPOIR").data)
+    harness.deliver(harness.delivery(broken), tolerate=True)
+    back = harness.delivery(broken)._replace(exchange="stock.requeue")
+    assert harness.deliver(back) == []
+    assert [getattr(verdict, "reason", verdict) for verdict in harness.verdicts] == [Reason.EXHAUSTED, Done()]
+    assert isinstance(harness.verdicts[0], DeadLetter)

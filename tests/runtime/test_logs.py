@@ -67,12 +67,12 @@ def test_other_libraries_speak_json_too_and_the_broker_client_says_nothing() -> 
     assert [line["event"] for line in logged(out)] == ["something"]
 
 
-def test_a_delivery_is_logged_by_its_ids_and_not_by_its_content(desk: ServiceHarness) -> None:
+def test_a_delivery_is_logged_by_its_ids_and_not_by_its_content(harness: ServiceHarness) -> None:
     out = io.StringIO()
     configure_logs(Settings(log_level="debug"), out)
-    order = desk.enveloped(initiee("C-1", client_id="secret-client", produit_id="A"), id="e-1")
-    desk.hear(order)
-    desk.hear(order)
+    order = harness.enveloped(initiee("C-1", client_id="secret-client", produit_id="A"), id="e-1")
+    harness.hear(order)
+    harness.hear(order)
     done, repeated = logged(out)
     ids = {"commande_id": "C-1", "event_id": "e-1", "event_type": "commande.initiee", "attempt": 1}
     assert done.items() >= {"event": "reaction.done", "says": ["stock.reserve"], **ids}.items()
@@ -80,22 +80,22 @@ def test_a_delivery_is_logged_by_its_ids_and_not_by_its_content(desk: ServiceHar
     assert "secret-client" not in out.getvalue()
 
 
-def test_a_log_that_nobody_takes_any_more_costs_no_delivery(desk: ServiceHarness) -> None:
+def test_a_log_that_nobody_takes_any_more_costs_no_delivery(harness: ServiceHarness) -> None:
     out = io.StringIO()
     configure_logs(Settings(), out)
     out.close()
-    assert [type(event).TYPE for event in desk.hear(initiee(produit_id="A", quantite=1))] == ["stock.reserve"]
+    assert [type(event).TYPE for event in harness.hear(initiee(produit_id="A", quantite=1))] == ["stock.reserve"]
     logging.getLogger("anybody").warning("and this one is lost too")
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_reaction_that_breaks_is_told_with_its_place_and_without_what_the_message_holds(
-    desk: ServiceHarness, log_format: Literal["json", "console"]
+    harness: ServiceHarness, log_format: Literal["json", "console"]
 ) -> None:
     out = io.StringIO()
     configure_logs(Settings(log_format=log_format), out)
     # The row does not exist: what the reaction asserts says nothing of the order.
-    desk.hear(initiee("C-1", client_id="secret-client", produit_id="NO-SHELF"), tolerate=True)
+    harness.hear(initiee("C-1", client_id="secret-client", produit_id="NO-SHELF"), tolerate=True)
     text = out.getvalue()
     assert "reaction.failed" in text
     assert "trial.py" in text
@@ -104,7 +104,7 @@ def test_a_reaction_that_breaks_is_told_with_its_place_and_without_what_the_mess
 
 
 def test_whatever_is_logged_while_a_delivery_is_dealt_with_names_it(
-    desk: ServiceHarness, monkeypatch: pytest.MonkeyPatch
+    harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = io.StringIO()
     configure_logs(Settings(log_format="json"), out)
@@ -115,6 +115,6 @@ def test_whatever_is_logged_while_a_delivery_is_dealt_with_names_it(
         add(tx, row)
 
     monkeypatch.setattr(Transaction, "add", talkative)
-    desk.hear(desk.enveloped(initiee("C-1", produit_id="A"), id="e-1"))
+    harness.hear(harness.enveloped(initiee("C-1", produit_id="A"), id="e-1"))
     said = next(line for line in logged(out) if line["event"] == "hm")
     assert said.items() >= {"commande_id": "C-1", "event_id": "e-1", "attempt": 1}.items()

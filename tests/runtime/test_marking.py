@@ -54,28 +54,30 @@ async def test_a_worker_goes_on_without_the_marks(
     settings = Settings(database_url=database_for(TRIAL.name))
     with capture_logs() as logs:
         async with session(settings) as at_work:
-            await until(lambda: ("consume", ()) in at_work.door.deeds)
+            await until(lambda: ("consume", ()) in at_work.session.deeds)
             forbid(settings, sqlstate)
-            first = [at_work.door.bring(order(f"C-{number}")) for number in range(3)]
-            await until(lambda: sorted(at_work.door.settled) == first)
+            first = [at_work.session.bring(order(f"C-{number}")) for number in range(3)]
+            await until(lambda: sorted(at_work.session.settled) == first)
             await until(lambda: any(line["event"] == "outbox.marking_failed" for line in logs))
-            second = [at_work.door.bring(order(f"D-{number}")) for number in range(3)]
-            await until(lambda: sorted(at_work.door.settled) == first + second)
+            second = [at_work.session.bring(order(f"D-{number}")) for number in range(3)]
+            await until(lambda: sorted(at_work.session.settled) == first + second)
             assert not at_work.running.done()
             await at_work.stop()
-    with open_harness(TRIAL, settings) as desk:
-        assert len(desk.ledger.unsaid(10)[0]) == 6
-        assert all(isinstance(verdict, Done) for verdict in desk.verdicts)
-        assert desk.inspect()["A"] == 6
+    with open_harness(TRIAL, settings) as harness:
+        assert len(harness.store.unsaid(10)[0]) == 6
+        assert all(isinstance(verdict, Done) for verdict in harness.verdicts)
+        assert harness.inspect()["A"] == 6
 
 
 def test_an_error_of_the_marks_does_not_fall_on_the_deliveries(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for(TRIAL.name))
-    with open_harness(TRIAL, settings) as desk:
-        desk.hear(initiee("C-1", produit_id="A", quantite=1))
+    with open_harness(TRIAL, settings) as harness:
+        harness.hear(initiee("C-1", produit_id="A", quantite=1))
         forbid(settings, "P0001")
-        heard = [desk.delivery(initiee(f"C-{number}", produit_id="A", quantite=1)) for number in (2, 3)]
-        works = [work for work in map(desk.reader.read, heard) if isinstance(work, Invocation)]
-        ids = [envelope.id for envelope in desk.envelopes]
-        results = execute(desk.ledger, works, (1,), ids)
+        heard = [harness.delivery(initiee(f"C-{number}", produit_id="A", quantite=1)) for number in (2, 3)]
+        invocations = [
+            invocation for invocation in map(harness.reader.read, heard) if isinstance(invocation, Invocation)
+        ]
+        ids = [envelope.id for envelope in harness.envelopes]
+        results = execute(harness.store, invocations, (1,), ids)
         assert [type(result.verdict) for result in results] == [Done, Done]

@@ -56,7 +56,7 @@ class Carrier:
 
 
 def nothing_sent_away(s: Session) -> bool:
-    return not any(message.exchange.endswith((".retry", ".dlx")) for message in s.door.published)
+    return not any(message.exchange.endswith((".retry", ".dlx")) for message in s.session.published)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ async def test_a_call_that_fails_for_want_of_it_is_no_try(settings: Settings, er
     carrier = Carrier(error)
     with capture_logs() as logs:
         async with session(settings, NOTIFICATION, carrier) as s:
-            tag = s.door.bring(envelope(creee()))
-            await until(lambda: s.door.settled == [tag])
+            tag = s.session.bring(envelope(creee()))
+            await until(lambda: s.session.settled == [tag])
             assert nothing_sent_away(s)
             await s.stop()
     assert carrier.asked == MANY_TIMES + 1
@@ -87,8 +87,8 @@ async def test_a_name_that_is_not_resolved_for_want_of_descriptors_is_no_try(set
 
     begun = Session(NOTIFICATION, settings, carrier, check_resources=check)
     try:
-        tag = begun.door.bring(envelope(creee()))
-        await until(lambda: begun.door.settled == [tag])
+        tag = begun.session.bring(envelope(creee()))
+        await until(lambda: begun.session.settled == [tag])
         assert nothing_sent_away(begun)
     finally:
         await begun.close()
@@ -114,13 +114,13 @@ async def test_reading_and_reacting_without_memory_are_no_tries(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, cls: Any, name: str
 ) -> None:
     async with session(settings) as s:
-        await until(lambda: ("consume", ()) in s.door.deeds)
+        await until(lambda: ("consume", ()) in s.session.deeds)
         times = failing(monkeypatch, cls, name)
-        tags = [s.door.bring(order(f"C-{number}")) for number in range(3)]
-        await until(lambda: sorted(s.door.settled) == tags)
+        tags = [s.session.bring(order(f"C-{number}")) for number in range(3)]
+        await until(lambda: sorted(s.session.settled) == tags)
         assert next(times) > MANY_TIMES
         assert nothing_sent_away(s)
-        assert sorted(message.routing_key for message in s.door.published) == ["stock.reserve"] * 3
+        assert sorted(message.routing_key for message in s.session.published) == ["stock.reserve"] * 3
         await s.stop()
 
 
@@ -136,9 +136,9 @@ async def test_a_message_whose_reading_breaks_is_set_aside_and_the_others_pass(
 
     monkeypatch.setattr(Decoder, "_read", broken)
     async with session(settings) as s:
-        tags = [s.door.bring(order("BAD"), headers={"x": 1}), s.door.bring(order("GOOD"))]
-        await until(lambda: sorted(s.door.settled) == tags)
-        assert sorted(message.exchange for message in s.door.published) == ["stock.dlx", "stock.events"]
+        tags = [s.session.bring(order("BAD"), headers={"x": 1}), s.session.bring(order("GOOD"))]
+        await until(lambda: sorted(s.session.settled) == tags)
+        assert sorted(message.exchange for message in s.session.published) == ["stock.dlx", "stock.events"]
         await s.stop()
 
 
@@ -155,10 +155,10 @@ async def test_a_worker_receives_nothing_until_it_has_resources(settings: Settin
         begun = Session(TRIAL, settings, check_resources=check, telemetry=telemetry)
         try:
             await until(lambda: any(line["event"] == "worker.short_of_resources" for line in logs))
-            assert begun.door.deeds == []
+            assert begun.session.deeds == []
             assert registry.get_sample_value("saga_worker_blocked", {"service": "stock"}) == 1
             lacking.clear()
-            await until(lambda: ("consume", ()) in begun.door.deeds)
+            await until(lambda: ("consume", ()) in begun.session.deeds)
             await until(lambda: telemetry.ready)
             await begun.stop()
         finally:
@@ -171,9 +171,9 @@ async def test_a_worker_without_resources_is_not_ready_though_it_has_a_session(s
     begun = Session(NOTIFICATION, settings, carrier, telemetry=telemetry)
     try:
         await until(lambda: telemetry.ready)
-        tag = begun.door.bring(envelope(creee()))
+        tag = begun.session.bring(envelope(creee()))
         await until(lambda: not telemetry.ready)
-        await until(lambda: begun.door.settled == [tag])
+        await until(lambda: begun.session.settled == [tag])
         await until(lambda: telemetry.ready)
         await begun.stop()
     finally:
@@ -184,20 +184,20 @@ async def test_a_worker_without_resources_is_not_ready_though_it_has_a_session(s
 async def test_a_session_that_ends_for_want_of_them_is_followed_by_another(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr(supervisor, "backoff", lambda failures, dice: 0.01)
-    doors: list[FakeDoor] = []
+    monkeypatch.setattr(supervisor, "backoff", lambda failures, rng: 0.01)
+    sessions: list[FakeDoor] = []
 
     @contextlib.asynccontextmanager
     async def opened(_: WorkerContext) -> AsyncIterator[FakeDoor]:
-        doors.append(FakeDoor())
-        if len(doors) < MANY_TIMES:
+        sessions.append(FakeDoor())
+        if len(sessions) < MANY_TIMES:
             raise error
-        yield doors[-1]
+        yield sessions[-1]
 
     stopping = asyncio.Event()
     with capture_logs() as logs, at_hand(TRIAL, settings) as ready:
         running = asyncio.create_task(supervise(ready, stopping, opened))
-        await until(lambda: ("consume", ()) in doors[-1].deeds if doors else False)
+        await until(lambda: ("consume", ()) in sessions[-1].deeds if sessions else False)
         stopping.set()
         await running
     told = [line["event"] for line in logs if "resources" in line["event"]]
@@ -205,15 +205,15 @@ async def test_a_session_that_ends_for_want_of_them_is_followed_by_another(
 
 
 async def test_a_service_whose_own_part_of_the_outside_fails_receives_nothing(settings: Settings) -> None:
-    works: list[Callable[[], None]] = []
+    invocations: list[Callable[[], None]] = []
 
     async def check(_: object) -> None:
-        if not works:
+        if not invocations:
             raise ResourceShortage("a folder")
 
     async with session(settings, replace(TRIAL, check=check)) as s:
         await asyncio.sleep(0.1)
-        assert s.door.deeds == []
-        works.append(lambda: None)
-        await until(lambda: ("consume", ()) in s.door.deeds)
+        assert s.session.deeds == []
+        invocations.append(lambda: None)
+        await until(lambda: ("consume", ()) in s.session.deeds)
         await s.stop()

@@ -97,12 +97,12 @@ def test_what_can_be_read_needs_no_right_content_type() -> None:
 
 
 def test_what_can_be_read_becomes_work() -> None:
-    work = read(GOOD, traceparent=TRACE)
-    assert isinstance(work, Invocation)
-    assert work.identity == (example(TYPE)["source"], example(TYPE)["id"])
-    assert (work.order, work.attempt) == ("CMD-0001", 1)
-    assert work.line is STOCK.on(TYPE)
-    assert work.traceparent == TRACE
+    invocation = read(GOOD, traceparent=TRACE)
+    assert isinstance(invocation, Invocation)
+    assert invocation.identity == (example(TYPE)["source"], example(TYPE)["id"])
+    assert (invocation.order, invocation.attempt) == ("CMD-0001", 1)
+    assert invocation.line is STOCK.on(TYPE)
+    assert invocation.traceparent == TRACE
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_what_can_be_read_becomes_work() -> None:
 )
 def test_a_trace_that_is_none_goes_no_further(header: object) -> None:
     """It is copied onto everything said in answer: one too long for a frame would keep it unsaid for ever."""
-    work = read(GOOD, traceparent=header)
-    assert isinstance(work, Invocation)
-    assert work.traceparent is None
+    invocation = read(GOOD, traceparent=header)
+    assert isinstance(invocation, Invocation)
+    assert invocation.traceparent is None
 
 
 @pytest.mark.parametrize(
@@ -237,9 +237,9 @@ def test_tries_are_counted_on_the_way_back_only() -> None:
 
 @pytest.mark.parametrize("header", ["7", -1, 0, None, [1], {"a": 1}, 1.5, b"2"])
 def test_a_count_that_makes_no_sense_is_a_first_try(header: Any) -> None:
-    work = read(GOOD, "stock.requeue", attempt=header)
-    assert isinstance(work, Invocation)
-    assert work.attempt == 1
+    invocation = read(GOOD, "stock.requeue", attempt=header)
+    assert isinstance(invocation, Invocation)
+    assert invocation.attempt == 1
 
 
 def test_no_detail_shows_what_the_message_held() -> None:

@@ -8,8 +8,10 @@ from choregraphie.testing import ServiceHarness
 from tests.support.trial import Compteur
 
 
-def test_a_row_that_was_loaded_is_found_and_one_that_is_not_there_is_known_not_to_be(desk: ServiceHarness) -> None:
-    with desk.database.begin() as connection:
+def test_a_row_that_was_loaded_is_found_and_one_that_is_not_there_is_known_not_to_be(
+    harness: ServiceHarness,
+) -> None:
+    with harness.database.begin() as connection:
         unit = UnitOfWork(connection)
         unit.load([Compteur.at("A"), Compteur.at("Z")])
         assert unit.find(Compteur, "A") == Compteur("A", 0)
@@ -18,8 +20,8 @@ def test_a_row_that_was_loaded_is_found_and_one_that_is_not_there_is_known_not_t
             unit.find(Compteur, "B")
 
 
-def test_loading_again_keeps_what_was_changed_meanwhile(desk: ServiceHarness) -> None:
-    with desk.database.begin() as connection:
+def test_loading_again_keeps_what_was_changed_meanwhile(harness: ServiceHarness) -> None:
+    with harness.database.begin() as connection:
         unit = UnitOfWork(connection)
         unit.load([Compteur.at("A")])
         found = unit.find(Compteur, "A")
@@ -29,8 +31,8 @@ def test_loading_again_keeps_what_was_changed_meanwhile(desk: ServiceHarness) ->
         assert unit.find(Compteur, "A") is found
 
 
-def test_what_was_added_is_found_and_written(desk: ServiceHarness) -> None:
-    with desk.database.begin() as connection:
+def test_what_was_added_is_found_and_written(harness: ServiceHarness) -> None:
+    with harness.database.begin() as connection:
         unit = UnitOfWork(connection)
         unit.load([Compteur.at("Z")])
         unit.add(Compteur("Z", 1))
@@ -38,11 +40,11 @@ def test_what_was_added_is_found_and_written(desk: ServiceHarness) -> None:
         assert found is not None
         found.valeur += 1
         unit.write()
-    assert desk.inspect() == {"A": 0, "B": 0, "Z": 2}
+    assert harness.inspect() == {"A": 0, "B": 0, "Z": 2}
 
 
-def test_what_exists_cannot_be_added(desk: ServiceHarness) -> None:
-    with desk.database.begin() as connection:
+def test_what_exists_cannot_be_added(harness: ServiceHarness) -> None:
+    with harness.database.begin() as connection:
         unit = UnitOfWork(connection)
         unit.load([Compteur.at("A")])
         with pytest.raises(ValueError, match="exists already"):
@@ -52,14 +54,14 @@ def test_what_exists_cannot_be_added(desk: ServiceHarness) -> None:
             unit.add(Compteur("Z"))
 
 
-def test_more_keys_than_one_statement_takes_are_all_read(desk: ServiceHarness) -> None:
+def test_more_keys_than_one_statement_takes_are_all_read(harness: ServiceHarness) -> None:
     names = [f"N-{n:04}" for n in range(1201)]
-    with desk.database.begin() as connection:
+    with harness.database.begin() as connection:
         unit = UnitOfWork(connection)
         for name in names:
             unit.add(Compteur(name, 1))
         unit.write()
-    with desk.database.begin() as connection:
+    with harness.database.begin() as connection:
         unit = UnitOfWork(connection)
         unit.load(Compteur.at(name) for name in names)
         assert all(unit.find(Compteur, name) for name in names)

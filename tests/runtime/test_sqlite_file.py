@@ -80,13 +80,13 @@ WAYS = [
 @pytest.mark.parametrize("way", WAYS)
 def test_another_process_is_refused_by_every_path(way: Callable[[Path], Path], tmp_path: Path) -> None:
     file = tmp_path / "databases" / "stock.sqlite3"
-    with open_harness(STOCK, at(file)) as desk:
-        desk.hear(initiee())
+    with open_harness(STOCK, at(file)) as harness:
+        harness.hear(initiee())
         done = services("run", "stock", database_url=f"sqlite:///{way(file)}", amqp_url="amqp://127.0.0.1:1/")
         assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1), done.stderr
         assert TAKEN in done.stderr
-        desk.hear(initiee("CMD-2"))
-        assert desk.said == ["stock.reserve"] * 2
+        harness.hear(initiee("CMD-2"))
+        assert harness.said == ["stock.reserve"] * 2
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -95,16 +95,16 @@ def test_the_same_process_is_refused_and_the_first_keeps_the_file(
 ) -> None:
     """A descriptor of the file that is closed drops the locks that SQLite has on it in this process."""
     file = tmp_path / "databases" / "stock.sqlite3"
-    with open_harness(STOCK, at(file)) as desk:
+    with open_harness(STOCK, at(file)) as harness:
         assert TAKEN in refused(at(os.path.relpath(way(file)) if way is by_a_relative_path else way(file)))
-        desk.hear(initiee())
+        harness.hear(initiee())
         # Whoever closes the file last empties its log; SQLite's own lock says that we are still there.
         assert services("inspect", "stock", database_url=f"sqlite:///{file}").returncode == 0
         assert file.with_name("stock.sqlite3-wal").exists()
-        desk.hear(initiee("CMD-2"))
+        harness.hear(initiee("CMD-2"))
     file.with_name("hard.sqlite3").unlink(missing_ok=True)
-    with open_harness(STOCK, at(file)) as desk:
-        assert len(desk.ledger.unsaid(10)[0]) == 2
+    with open_harness(STOCK, at(file)) as harness:
+        assert len(harness.store.unsaid(10)[0]) == 2
 
 
 def test_a_file_with_two_names_is_refused(tmp_path: Path) -> None:
@@ -142,20 +142,20 @@ async def test_a_worker_does_not_go_on_in_a_file_that_was_taken_away(
 ) -> None:
     file = tmp_path / "databases" / "stock.sqlite3"
     async with session(at(file)) as at_work:
-        await until(lambda: ("consume", ()) in at_work.door.deeds)
+        await until(lambda: ("consume", ()) in at_work.session.deeds)
         deed(file)
-        at_work.door.bring(order("C-1"))
+        at_work.session.bring(order("C-1"))
         await until(at_work.running.done)
         (error,) = leaves(at_work.running.exception())
         assert isinstance(error, DatabaseRefused)
         assert "removed or replaced" in str(error)
-        assert (at_work.door.published, at_work.door.settled) == ([], [])
+        assert (at_work.session.published, at_work.session.settled) == ([], [])
 
 
 async def test_an_idle_worker_notices_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "WATCH_SECONDS", 0.1)
     async with session(at(tmp_path / "stock.sqlite3")) as at_work:
-        await until(lambda: ("consume", ()) in at_work.door.deeds)
+        await until(lambda: ("consume", ()) in at_work.session.deeds)
         (tmp_path / "stock.sqlite3").unlink()
         await until(at_work.running.done)
         assert [type(error) for error in leaves(at_work.running.exception())] == [DatabaseRefused]

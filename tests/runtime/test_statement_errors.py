@@ -28,7 +28,7 @@ def test_one_message_is_tried_again_and_the_others_are_carried_out(
     name = f"statement_{uuid.uuid4().hex[:12]}"
     postgres.create(name)
     settings = Settings(database_url=postgres.url(name))
-    with open_harness(TRIAL, settings) as desk:
+    with open_harness(TRIAL, settings) as harness:
         with psycopg.connect(settings.database_url) as server:
             server.execute(
                 "CREATE FUNCTION no_such_order() RETURNS trigger LANGUAGE plpgsql AS"
@@ -40,6 +40,6 @@ def test_one_message_is_tried_again_and_the_others_are_carried_out(
                 " FOR EACH ROW EXECUTE FUNCTION no_such_order()"
             )
         orders = [initiee(f"C-{number}", produit_id="A", quantite=1) for number in (1, 2, 3)]
-        desk.hear(*orders, tolerate=True)
-        assert [type(verdict) for verdict in desk.verdicts] == [Done, RetryAfter, Done]
-        assert desk.inspect()["A"] == 2
+        harness.hear(*orders, tolerate=True)
+        assert [type(verdict) for verdict in harness.verdicts] == [Done, RetryAfter, Done]
+        assert harness.inspect()["A"] == 2

@@ -43,8 +43,8 @@ NOON = dt.datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=dt.UTC)
 
 
 @pytest.fixture
-def connection(desk: ServiceHarness) -> Iterator[Connection]:
-    with desk.database.begin() as connection:
+def connection(harness: ServiceHarness) -> Iterator[Connection]:
+    with harness.database.begin() as connection:
         THINGS.create(connection)
         yield connection
 
@@ -68,11 +68,11 @@ def test_a_value_that_its_type_refuses_is_refused(connection: Connection) -> Non
         INSERT.each(connection, [(1, "A", True, b"", NOON, Decimal("0.001"))])
 
 
-def test_nothing_is_sent_for_no_rows_and_no_keys(desk: ServiceHarness, connection: Connection) -> None:
+def test_nothing_is_sent_for_no_rows_and_no_keys(harness: ServiceHarness, connection: Connection) -> None:
     def none(statement: str) -> None:
         raise AssertionError(statement)
 
-    with watching(desk.database, none):
+    with watching(harness.database, none):
         INSERT.each(connection, [])
         assert FIND.rows(connection, []) == []
 
@@ -91,9 +91,9 @@ def test_any_number_of_keys_finds_each_row_once_and_in_order(connection: Connect
     assert [row[0] for row in found] == list(range(50, min(50 + wanted, 1300)))
 
 
-def test_all_sizes_share_a_few_statements(desk: ServiceHarness, connection: Connection) -> None:
+def test_all_sizes_share_a_few_statements(harness: ServiceHarness, connection: Connection) -> None:
     sent: list[str] = []
-    with watching(desk.database, sent.append):
+    with watching(harness.database, sent.append):
         for size in range(1, 200):
             FIND.rows(connection, [f"N-{n}" for n in range(size)])
     assert len(sent) == 199

@@ -27,19 +27,19 @@ async def test_a_lost_session_leaves_no_cancellation_behind(
 ) -> None:
     """It used to, before Python 3.13; and 3.11.2 then takes every timeout of that task for a demand to stop: on
     Debian 12 a restart of the broker ended the workers, with exit code 0."""
-    monkeypatch.setattr(supervisor, "backoff", lambda failures, dice: 0.01)
-    doors: list[FakeDoor] = []
+    monkeypatch.setattr(supervisor, "backoff", lambda failures, rng: 0.01)
+    sessions: list[FakeDoor] = []
 
     @contextlib.asynccontextmanager
-    async def lost_at_once(tools: WorkerContext) -> AsyncIterator[FakeDoor]:
-        doors.append(FakeDoor())
-        doors[-1].lose()
-        yield doors[-1]
+    async def lost_at_once(context: WorkerContext) -> AsyncIterator[FakeDoor]:
+        sessions.append(FakeDoor())
+        sessions[-1].lose()
+        yield sessions[-1]
 
     stopping = asyncio.Event()
-    with at_hand(TRIAL, settings) as tools:
-        running = asyncio.create_task(supervise(tools, stopping, lost_at_once))
-        await until(lambda: len(doors) > 3)
+    with at_hand(TRIAL, settings) as context:
+        running = asyncio.create_task(supervise(context, stopping, lost_at_once))
+        await until(lambda: len(sessions) > 3)
         assert running.cancelling() == 0
         stopping.set()
         await running

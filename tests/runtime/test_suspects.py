@@ -18,123 +18,123 @@ from tests.support.trial import TRIAL
 BACK: dict[str, Any] = {"headers": {"x-delivery-count": SUSPICIOUS_RETURNS}, "redelivered": True}
 
 
-def suspects(desk: ServiceHarness, *orders: Envelope[Event]) -> list[Invocation]:
-    read = [desk.reader.read(desk.delivery(envelope)) for envelope in orders]
-    return [work for work in read if isinstance(work, Invocation)]
+def poison_trials(harness: ServiceHarness, *orders: Envelope[Event]) -> list[Invocation]:
+    read = [harness.reader.read(harness.delivery(envelope)) for envelope in orders]
+    return [invocation for invocation in read if isinstance(invocation, Invocation)]
 
 
-def test_who_was_never_tried_comes_first_and_of_these_the_first_that_came(desk: ServiceHarness) -> None:
-    held = suspects(desk, order("C-1"), order("C-2"), order("C-3"))
-    chosen = [desk.ledger.try_one(held, False) for _ in range(4)]
-    assert [work.order for work in chosen if work] == ["C-1", "C-2", "C-3", "C-1"]
+def test_who_was_never_tried_comes_first_and_of_these_the_first_that_came(harness: ServiceHarness) -> None:
+    held = poison_trials(harness, order("C-1"), order("C-2"), order("C-3"))
+    chosen = [harness.store.try_one(held, False) for _ in range(4)]
+    assert [invocation.order for invocation in chosen if invocation] == ["C-1", "C-2", "C-3", "C-1"]
 
 
-def test_who_was_tried_longest_ago_comes_next_however_often_that_was(desk: ServiceHarness) -> None:
+def test_who_was_tried_longest_ago_comes_next_however_often_that_was(harness: ServiceHarness) -> None:
     """An innocent whose trials were cut short by something else had to wait until the killers had had as many."""
-    innocent, killer, another = suspects(desk, order("C-1"), order("C-2"), order("C-3"))
+    innocent, killer, another = poison_trials(harness, order("C-1"), order("C-2"), order("C-3"))
     for _ in range(2):
-        desk.ledger.try_one([innocent], False)
+        harness.store.try_one([innocent], False)
     for one in (killer, another):
-        desk.ledger.try_one([one], False)
-    assert desk.ledger.try_one([another, killer, innocent], False) is innocent
+        harness.store.try_one([one], False)
+    assert harness.store.try_one([another, killer, innocent], False) is innocent
 
 
-def test_who_was_tried_before_is_put_off(desk: ServiceHarness) -> None:
-    first, second = suspects(desk, order("C-1"), order("C-2"))
-    assert desk.ledger.try_one([first], True) is first
-    assert desk.ledger.try_one([first], True) is None
-    assert desk.ledger.try_one([first, second], True) is second
+def test_who_was_tried_before_is_put_off(harness: ServiceHarness) -> None:
+    first, second = poison_trials(harness, order("C-1"), order("C-2"))
+    assert harness.store.try_one([first], True) is first
+    assert harness.store.try_one([first], True) is None
+    assert harness.store.try_one([first, second], True) is second
 
 
-def test_trials_are_forgotten_with_the_inbox(desk: ServiceHarness) -> None:
-    (only,) = suspects(desk, order("C-1"))
-    desk.ledger.try_one([only], True)
-    desk.now += dt.timedelta(days=desk.settings.inbox_days + 1)
-    assert desk.ledger.purge() == 1
-    assert desk.ledger.try_one([only], True) is only
+def test_trials_are_forgotten_with_the_inbox(harness: ServiceHarness) -> None:
+    (only,) = poison_trials(harness, order("C-1"))
+    harness.store.try_one([only], True)
+    harness.now += dt.timedelta(days=harness.settings.inbox_days + 1)
+    assert harness.store.purge() == 1
+    assert harness.store.try_one([only], True) is only
 
 
 async def test_a_suspect_waits_until_the_one_before_is_acknowledged(settings: Settings) -> None:
     async with session(settings) as s:
-        s.door.answering.clear()
-        tags = [s.door.bring(order(f"C-{n}"), **BACK) for n in range(3)]
-        await until(lambda: ("publish", ("stock.reserve",)) in s.door.deeds)
-        innocent = s.door.bring(order("C-9"))
+        s.session.answering.clear()
+        tags = [s.session.bring(order(f"C-{n}"), **BACK) for n in range(3)]
+        await until(lambda: ("publish", ("stock.reserve",)) in s.session.deeds)
+        innocent = s.session.bring(order("C-9"))
         await until(lambda: "C-9" in s.unsaid())
         assert sorted(s.unsaid()) == ["C-0", "C-9"]
-        s.door.answering.set()
-        await until(lambda: sorted(s.door.settled) == [*tags, innocent])
+        s.session.answering.set()
+        await until(lambda: sorted(s.session.settled) == [*tags, innocent])
         await s.stop()
 
 
 async def test_copies_of_an_event_are_tried_together(settings: Settings) -> None:
     async with session(settings) as s:
-        first = s.door.bring(order("C-0"), **BACK)
-        other = s.door.bring(order("C-1"), **BACK)
-        copy = s.door.bring(order("C-0"), **BACK)
-        await until(lambda: len(s.door.settled) == 3)
-        assert s.door.settled == [first, copy, other]
+        first = s.session.bring(order("C-0"), **BACK)
+        other = s.session.bring(order("C-1"), **BACK)
+        copy = s.session.bring(order("C-0"), **BACK)
+        await until(lambda: len(s.session.settled) == 3)
+        assert s.session.settled == [first, copy, other]
         await s.stop()
 
 
 async def test_beside_a_suspect_one_return_is_enough_to_be_one(settings: Settings) -> None:
     async with session(settings) as s:
-        s.door.answering.clear()
-        s.door.bring(order("C-0"), headers={"x-delivery-count": 1}, redelivered=True)
+        s.session.answering.clear()
+        s.session.bring(order("C-0"), headers={"x-delivery-count": 1}, redelivered=True)
         await until(lambda: s.unsaid() == ["C-0"])  # alone, once is nothing
-        s.door.bring(order("C-1"), **BACK)
+        s.session.bring(order("C-1"), **BACK)
         await until(lambda: "C-1" in s.unsaid())
-        s.door.bring(order("C-2"), headers={"x-delivery-count": 1}, redelivered=True)
-        innocent = s.door.bring(order("C-3"))
+        s.session.bring(order("C-2"), headers={"x-delivery-count": 1}, redelivered=True)
+        innocent = s.session.bring(order("C-3"))
         await until(lambda: "C-3" in s.unsaid())
         assert "C-2" not in s.unsaid()
-        s.door.answering.set()
-        await until(lambda: innocent in s.door.settled and len(s.door.settled) == 4)
+        s.session.answering.set()
+        await until(lambda: innocent in s.session.settled and len(s.session.settled) == 4)
         await s.stop()
 
 
 async def test_a_suspect_that_was_tried_before_has_its_turn_after_the_others(settings: Settings) -> None:
     killer = order("C-0")
-    with open_harness(TRIAL, settings) as desk:
+    with open_harness(TRIAL, settings) as harness:
         # Its trial began, and the worker died of it.
-        desk.ledger.try_one(suspects(desk, killer), True)
+        harness.store.try_one(poison_trials(harness, killer), True)
     async with session(settings) as s:
-        late = s.door.bring(killer, **BACK)
-        others = [s.door.bring(order(f"C-{n}"), **BACK) for n in range(1, 4)]
-        await until(lambda: late in s.door.settled)
-        assert s.door.settled == [*others, late]
+        late = s.session.bring(killer, **BACK)
+        others = [s.session.bring(order(f"C-{n}"), **BACK) for n in range(1, 4)]
+        await until(lambda: late in s.session.settled)
+        assert s.session.settled == [*others, late]
         await s.stop()
 
 
 async def test_a_suspect_whose_call_takes_its_time_does_not_keep_the_others_waiting(settings: Settings) -> None:
     async with session(settings) as s:
-        s.door.answering.clear()
+        s.session.answering.clear()
         for n in range(3):
-            s.door.bring(order(f"C-{n}"), **BACK)
+            s.session.bring(order(f"C-{n}"), **BACK)
         # Nothing is settled, and the worker lives: that is enough.
         await until(lambda: len(s.unsaid()) == 3)
-        s.door.answering.set()
+        s.session.answering.set()
         await s.stop()
 
 
 async def test_suspects_that_were_not_tried_are_given_back_at_the_end(settings: Settings) -> None:
     async with session(settings) as s:
-        s.door.answering.clear()
-        tags = [s.door.bring(order(f"C-{n}"), **BACK) for n in range(20)]
-        await until(lambda: ("publish", ("stock.reserve",)) in s.door.deeds)
+        s.session.answering.clear()
+        tags = [s.session.bring(order(f"C-{n}"), **BACK) for n in range(20)]
+        await until(lambda: ("publish", ("stock.reserve",)) in s.session.deeds)
         s.stopping.set()
-        await until(lambda: bool(s.door.given_back))
-        s.door.answering.set()
+        await until(lambda: bool(s.session.given_back))
+        s.session.answering.set()
         await s.stop()
-        assert set(s.door.settled) | set(s.door.given_back) == set(tags)
-        assert len(s.door.given_back) > 10
+        assert set(s.session.settled) | set(s.session.given_back) == set(tags)
+        assert len(s.session.given_back) > 10
 
 
 async def test_a_count_that_a_client_has_sent_makes_nobody_suspicious(settings: Settings) -> None:
     """RabbitMQ 4 passes it on; each trial costs a commit of its own."""
     async with session(settings) as s:
-        tag = s.door.bring(order(), headers={"x-delivery-count": 9})
-        await until(lambda: s.door.settled == [tag])
+        tag = s.session.bring(order(), headers={"x-delivery-count": 9})
+        await until(lambda: s.session.settled == [tag])
         with s.looking() as connection:
             assert connection.execute(select(func.count()).select_from(TRIALS)).scalar_one() == 0
         await s.stop()

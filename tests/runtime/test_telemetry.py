@@ -124,8 +124,8 @@ def test_a_call_that_fails_is_timed_and_counted(registry: CollectorRegistry, tel
 
 
 def test_an_empty_transaction_is_no_batch(registry: CollectorRegistry, telemetry: ServiceMetrics) -> None:
-    for works in (0, 3):
-        with telemetry.commit(works):
+    for invocations in (0, 3):
+        with telemetry.commit(invocations):
             pass
     assert value(registry, "saga_worker_batch_size_count") == 1
     assert value(registry, "saga_worker_commit_seconds_count") == 2

@@ -49,15 +49,15 @@ def service(broken: int) -> Service:
         TABLES,
         inspect=lambda connection: {},
         timed=(every(1.0, finir, of=Attente, due=DUE_ROWS),),
-        stocked_with=lambda _: rows,
+        seed=lambda _: rows,
     )
 
 
 @pytest.fixture
 def crowded(settings: Settings, database_for: Callable[[str], str]) -> Iterator[ServiceHarness]:
     wanted = settings.model_copy(update={"database_url": database_for("commande")})
-    with open_harness(service(broken=DUE), wanted) as desk:
-        yield desk
+    with open_harness(service(broken=DUE), wanted) as harness:
+        yield harness
 
 
 def test_as_many_broken_rows_as_a_stroke_takes_do_not_hold_up_the_next(crowded: ServiceHarness) -> None:
@@ -66,9 +66,9 @@ def test_as_many_broken_rows_as_a_stroke_takes_do_not_hold_up_the_next(crowded: 
 
 
 def test_a_broken_row_has_its_turn_again(settings: Settings) -> None:
-    with open_harness(service(broken=1), settings) as desk:
-        desk.tick()
-        with desk.database.begin() as connection:
+    with open_harness(service(broken=1), settings) as harness:
+        harness.tick()
+        with harness.database.begin() as connection:
             connection.exec_driver_sql("UPDATE attentes SET etat = 'saine' WHERE etat = 'cassee'")
-        assert desk.tick(1) == []
-        assert [event.commande_id for event in desk.tick(PUT_OFF.seconds)] == ["A-0000"]
+        assert harness.tick(1) == []
+        assert [event.commande_id for event in harness.tick(PUT_OFF.seconds)] == ["A-0000"]

@@ -60,12 +60,12 @@ def test_an_error_is_one_bounded_line() -> None:
 
 
 def test_the_wait_is_spread_below_the_queues_own_delay() -> None:
-    dice = random.Random(1)
-    waits = {jittered_ms(10, dice) for _ in range(200)}
+    rng = random.Random(1)
+    waits = {jittered_ms(10, rng) for _ in range(200)}
     assert min(waits) >= 8000
     assert max(waits) <= 10_000
     assert len(waits) > 20
-    assert jittered_ms(0.001, dice) == 1
+    assert jittered_ms(0.001, rng) == 1
 
 
 def test_a_retry_is_the_same_bytes_through_the_queue_of_its_delay() -> None:

@@ -47,7 +47,7 @@ def test_a_full_queue_keeps_nobody_from_deciding_and_what_was_decided_is_said_wh
     stock = shop.start("stock")
     shop.start("commande", "notification").await_ready()
     stock.await_ready()
-    shop.ear = shop.outsider.listen(*(f"{speaker}.events" for speaker in SPEAKERS))
+    shop.ear = shop.outsider.listen(*(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS))
     orders: list[str] = []
 
     def refused() -> bool:
@@ -168,7 +168,7 @@ def test_a_half_open_connection_is_noticed_whichever_way_it_is_dead(closed_shop:
         shop.start("commande", "notification").await_ready()
         up.set(Mode.STALL_UP)
         down.set(Mode.STALL_DOWN)
-        shop.ear = shop.outsider.listen(*(f"{speaker}.events" for speaker in SPEAKERS))
+        shop.ear = shop.outsider.listen(*(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS))
         # Nothing is said meanwhile: a confirm that does not come would be noticed without any heartbeat.
         until(lambda: bool(lost(stock) and lost(paiement)), "both silences are noticed", within_seconds=60)
         order = shop.order()

@@ -107,5 +107,5 @@ def test_an_exchange_deleted_under_its_hearer_is_made_again(closed_shop: Shop) -
     stock = shop.workers["stock"]
     stock.await_ready(times=2)
     until(lambda: is_bound(shop, "client.events", "commande.inbox", "commande.initiee"), "it is bound to all")
-    shop.ear = shop.outsider.listen(*(f"{speaker}.events" for speaker in SPEAKERS))
+    shop.ear = shop.outsider.listen(*(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS))
     shop.told(shop.order(), "commande.creee")

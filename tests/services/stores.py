@@ -49,10 +49,10 @@ class Store(RuleBasedStateMachine):
         super().__init__()
         settings = Settings(database_url=database_url, deadline=60, catalogue=SCARCE)
         self.opened = open_harness(self.service, settings, self.outside())
-        self.desk = self.opened.__enter__()
+        self.harness = self.opened.__enter__()
         self.past: list[Any] = []
         self.heard: dict[str, set[str]] = {}
-        self.books = self.desk.inspect()
+        self.books = self.harness.inspect()
 
     def outside(self) -> Any:
         return None
@@ -65,14 +65,14 @@ class Store(RuleBasedStateMachine):
         data |= {"montant": float(data["montant"])} if "montant" in data else {}
         event = hears.model_validate_json(json.dumps(data))
         before = self.books
-        self.past.append(self.desk.delivery(event))
-        self.said_in_answer(event, before, [said.TYPE for said in self.desk.deliver(self.past[-1])])
+        self.past.append(self.harness.delivery(event))
+        self.said_in_answer(event, before, [said.TYPE for said in self.harness.deliver(self.past[-1])])
         self.heard.setdefault(hears.TYPE, set()).add(order)
 
     @rule(which=st.integers(0, 50))
     def hears_again(self, which: int) -> None:
         if self.past:
-            assert self.desk.deliver(self.past[which % len(self.past)]) == []
+            assert self.harness.deliver(self.past[which % len(self.past)]) == []
 
     @rule(which=st.integers(0, 50))
     def hears_an_id_again_with_another_body(self, which: int) -> None:
@@ -81,22 +81,22 @@ class Store(RuleBasedStateMachine):
         known = self.past[which % len(self.past)]
         content = json.loads(known.body)
         content["data"]["commande_id"] = content["subject"] = content["correlationid"] = "Z"
-        assert self.desk.deliver(known._replace(body=json.dumps(content).encode())) == []
-        verdict = self.desk.verdicts[-1]
+        assert self.harness.deliver(known._replace(body=json.dumps(content).encode())) == []
+        verdict = self.harness.verdicts[-1]
         assert isinstance(verdict, DeadLetter) and verdict.reason is Reason.ID_COLLISION, verdict
 
     @rule(seconds=st.sampled_from([1, 90]))
     def time_passes(self, seconds: int) -> None:
-        self.desk.tick(seconds)
+        self.harness.tick(seconds)
 
     @invariant()
     def nothing_is_said_twice(self) -> None:
-        said = Counter((envelope.type, envelope.commande_id) for envelope in self.desk.envelopes)
+        said = Counter((envelope.type, envelope.commande_id) for envelope in self.harness.envelopes)
         assert all(number <= self.most_of_a_kind for number in said.values()), said
 
     @invariant()
     def the_books_add_up(self) -> None:
-        self.books = self.desk.inspect()
+        self.books = self.harness.inspect()
         self.add_up(self.books)
 
     def add_up(self, books: dict[str, Any]) -> None:
@@ -115,11 +115,11 @@ class Store(RuleBasedStateMachine):
     def standing(self, type_: str) -> list[Any]:
         """What was said of that type about orders that were never cancelled."""
         cancelled = self.heard.get("commande.annulee", set())
-        return [e.data for e in self.desk.envelopes if e.type == type_ and e.commande_id not in cancelled]
+        return [e.data for e in self.harness.envelopes if e.type == type_ and e.commande_id not in cancelled]
 
     def answered(self, undone: str) -> None:
         """Every cancellation heard has its one answer, whether there was something to undo or not."""
-        answers = {envelope.commande_id for envelope in self.desk.envelopes if envelope.type == undone}
+        answers = {envelope.commande_id for envelope in self.harness.envelopes if envelope.type == undone}
         assert answers == self.heard.get("commande.annulee", set())
 
     def teardown(self) -> None:
@@ -171,11 +171,11 @@ class CommandeStore(Store):
     service = COMMANDE
 
     def add_up(self, books: dict[str, Any]) -> None:
-        said = Counter(envelope.type for envelope in self.desk.envelopes)
+        said = Counter(envelope.type for envelope in self.harness.envelopes)
         assert books["commandes"]["annulees"] == said["commande.annulee"]
         assert books["commandes"]["creees"] <= said["commande.creee"]
         # One that only a service has spoken of counts from the day that its time was up.
-        cancelled = {e.commande_id for e in self.desk.envelopes if e.type == "commande.annulee"}
+        cancelled = {e.commande_id for e in self.harness.envelopes if e.type == "commande.annulee"}
         assert books["commandes"]["total"] == len(self.heard.get("commande.initiee", set()) | cancelled)
 
 
@@ -193,10 +193,10 @@ class NotificationStore(Store):
         confirmed = heard.commande_id in self.heard.get("commande.creee", set())
         late = "rectificatif" if confirmed else "annulation"
         wanted = late if heard.TYPE == "commande.annulee" else "confirmation"
-        assert [dict(self.desk.envelopes[-1].data)["modele"], *said] == [wanted, "notification.envoyee"]
+        assert [dict(self.harness.envelopes[-1].data)["modele"], *said] == [wanted, "notification.envoyee"]
 
     def add_up(self, books: dict[str, Any]) -> None:
-        said = Counter(dict(envelope.data)["modele"] for envelope in self.desk.envelopes)
+        said = Counter(dict(envelope.data)["modele"] for envelope in self.harness.envelopes)
         assert {name: number for name, number in books["messages"].items() if number} == said
 
 

@@ -27,15 +27,15 @@ def test_the_shipped_catalogue_holds_what_the_design_says(sit_down: OpenDesk) ->
 
 
 def test_a_users_catalogue_takes_the_place_of_the_shipped_one(sit_down: OpenDesk) -> None:
-    desk = sit_down(STOCK, "[produits]\nVIS = 7\n")
-    assert desk.inspect() == {"produits": {"VIS": {"initial": 7, "disponible": 7, "retenu": 0, "vendu": 0}}}
+    harness = sit_down(STOCK, "[produits]\nVIS = 7\n")
+    assert harness.inspect() == {"produits": {"VIS": {"initial": 7, "disponible": 7, "retenu": 0, "vendu": 0}}}
 
 
 @pytest.mark.parametrize("service", [STOCK, PAIEMENT, COMMANDE, NOTIFICATION])
 def test_a_service_reads_only_its_own_table_of_it(sit_down: OpenDesk, service: Service) -> None:
     others = {"stock": "[produits]\nVIS = 7\n", "paiement": "[comptes]\nANNE = 1.50\n"}
-    desk = sit_down(service, others.get(service.name, "[produits]\nVIS = 1\n[autre]\nx = 1\n"))
-    assert desk.inspect()
+    harness = sit_down(service, others.get(service.name, "[produits]\nVIS = 1\n[autre]\nx = 1\n"))
+    assert harness.inspect()
 
 
 def test_a_catalogue_fills_a_database_once(tmp_path: Path) -> None:
@@ -43,8 +43,8 @@ def test_a_catalogue_fills_a_database_once(tmp_path: Path) -> None:
     settings = Settings(database_url=f"sqlite:///{tmp_path}/s.sqlite3", catalogue=catalogue)
     for content in ("[produits]\nVIS = 7\n", "[produits]\nVIS = 70\nCLOU = 1\n", "not TOML"):
         catalogue.write_text(content)
-        with open_harness(STOCK, settings) as desk:
-            assert desk.inspect()["produits"]["VIS"]["initial"] == 7
+        with open_harness(STOCK, settings) as harness:
+            assert harness.inspect()["produits"]["VIS"]["initial"] == 7
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_a_catalogue_that_makes_no_sense_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
     assert "SAGA_CATALOGUE" in str(caught.value)
     catalogue.write_text("[produits]\nVIS = 7\n[comptes]\nANNE = 1.00\n")
-    with open_harness(service, settings) as desk:
-        assert desk.inspect()
+    with open_harness(service, settings) as harness:
+        assert harness.inspect()
 
 
 def test_a_catalogue_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -20,76 +20,76 @@ CLIENTS = '[clients]\nbloques = ["CLIENT-666"]\n[clients.plafonds]\nCLIENT-456 =
 
 
 @pytest.fixture
-def desk(sit_down: OpenDesk) -> ServiceHarness:
+def harness(sit_down: OpenDesk) -> ServiceHarness:
     return sit_down(SERVICE, CLIENTS, deadline=900)
 
 
-def etats(desk: ServiceHarness) -> tuple[int, int, int]:
+def etats(harness: ServiceHarness) -> tuple[int, int, int]:
     """en_attente, creees, annulees."""
-    found = desk.inspect()["commandes"]
+    found = harness.inspect()["commandes"]
     return found["en_attente"], found["creees"], found["annulees"]
 
 
-def test_an_order_is_noted_and_waits(desk: ServiceHarness) -> None:
-    assert desk.hear(initiee()) == []
-    assert etats(desk) == (1, 0, 0)
+def test_an_order_is_noted_and_waits(harness: ServiceHarness) -> None:
+    assert harness.hear(initiee()) == []
+    assert etats(harness) == (1, 0, 0)
 
 
-def test_an_order_paid_is_created(desk: ServiceHarness) -> None:
-    desk.hear(initiee())
-    assert desk.hear(payee()) == [CommandeCreee(commande_id=CMD)]
-    assert etats(desk) == (0, 1, 0)
+def test_an_order_paid_is_created(harness: ServiceHarness) -> None:
+    harness.hear(initiee())
+    assert harness.hear(payee()) == [CommandeCreee(commande_id=CMD)]
+    assert etats(harness) == (0, 1, 0)
 
 
 @pytest.mark.parametrize("refusal", [sans_stock(), impayee()])
 def test_a_refusal_cancels_with_its_reason(
-    desk: ServiceHarness, refusal: StockReservationEchouee | PaiementEchoue
+    harness: ServiceHarness, refusal: StockReservationEchouee | PaiementEchoue
 ) -> None:
-    desk.hear(initiee())
-    said = desk.hear(refusal)
+    harness.hear(initiee())
+    said = harness.hear(refusal)
     assert said == [CommandeAnnulee(commande_id=CMD, raison=refusal.raison)]
-    assert etats(desk) == (0, 0, 1)
+    assert etats(harness) == (0, 0, 1)
 
 
-def test_a_blocked_client_is_refused_at_creation(desk: ServiceHarness) -> None:
-    desk.hear(initiee(client_id="CLIENT-666"))
-    assert desk.hear(payee()) == [CommandeAnnulee(commande_id=CMD, raison="client bloqué")]
+def test_a_blocked_client_is_refused_at_creation(harness: ServiceHarness) -> None:
+    harness.hear(initiee(client_id="CLIENT-666"))
+    assert harness.hear(payee()) == [CommandeAnnulee(commande_id=CMD, raison="client bloqué")]
 
 
-def test_the_customer_cancels_before_creation_and_a_late_payment_creates_nothing(desk: ServiceHarness) -> None:
-    desk.hear(initiee())
-    assert desk.hear(demande()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
-    assert desk.hear(payee()) == []
-    assert etats(desk) == (0, 0, 1)
+def test_the_customer_cancels_before_creation_and_a_late_payment_creates_nothing(harness: ServiceHarness) -> None:
+    harness.hear(initiee())
+    assert harness.hear(demande()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
+    assert harness.hear(payee()) == []
+    assert etats(harness) == (0, 0, 1)
 
 
-def test_the_customer_cancels_after_creation(desk: ServiceHarness) -> None:
-    desk.hear(initiee())
-    desk.hear(payee())
-    assert desk.hear(demande()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
-    assert etats(desk) == (0, 0, 1)
+def test_the_customer_cancels_after_creation(harness: ServiceHarness) -> None:
+    harness.hear(initiee())
+    harness.hear(payee())
+    assert harness.hear(demande()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
+    assert etats(harness) == (0, 0, 1)
 
 
-def test_a_demand_before_the_order_is_kept_and_cancels_it_when_it_comes(desk: ServiceHarness) -> None:
-    assert desk.hear(demande()) == []
-    assert etats(desk) == (0, 0, 0)
-    assert desk.hear(initiee()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
+def test_a_demand_before_the_order_is_kept_and_cancels_it_when_it_comes(harness: ServiceHarness) -> None:
+    assert harness.hear(demande()) == []
+    assert etats(harness) == (0, 0, 0)
+    assert harness.hear(initiee()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
 
 
 @pytest.mark.parametrize("early", [sans_stock(), impayee()])
-def test_a_refusal_before_the_order_is_kept(desk: ServiceHarness, early: Event) -> None:
-    assert desk.hear(early) == []
-    assert [type(event) for event in desk.hear(initiee())] == [CommandeAnnulee]
+def test_a_refusal_before_the_order_is_kept(harness: ServiceHarness, early: Event) -> None:
+    assert harness.hear(early) == []
+    assert [type(event) for event in harness.hear(initiee())] == [CommandeAnnulee]
 
 
-def test_a_payment_before_the_order_is_kept_and_creates_it_when_it_comes(desk: ServiceHarness) -> None:
-    assert desk.hear(payee()) == []
-    assert desk.hear(initiee()) == [CommandeCreee(commande_id=CMD)]
+def test_a_payment_before_the_order_is_kept_and_creates_it_when_it_comes(harness: ServiceHarness) -> None:
+    assert harness.hear(payee()) == []
+    assert harness.hear(initiee()) == [CommandeCreee(commande_id=CMD)]
 
 
-def test_a_payment_before_the_order_of_a_blocked_client_cancels_it(desk: ServiceHarness) -> None:
-    desk.hear(payee())
-    said = desk.hear(initiee(client_id="CLIENT-666"))
+def test_a_payment_before_the_order_of_a_blocked_client_cancels_it(harness: ServiceHarness) -> None:
+    harness.hear(payee())
+    said = harness.hear(initiee(client_id="CLIENT-666"))
     assert said == [CommandeAnnulee(commande_id=CMD, raison="client bloqué")]
 
 
@@ -110,39 +110,41 @@ CASES = [
 @pytest.mark.parametrize("order", CASES, ids="-".join)
 @pytest.mark.parametrize("together", [True, False])
 def test_whatever_the_order_of_arrival_there_is_one_decision_of_each_kind_at_most(
-    desk: ServiceHarness, order: tuple[str, ...], together: bool
+    harness: ServiceHarness, order: tuple[str, ...], together: bool
 ) -> None:
     facts = [HEARD[name] for name in order]
     for group in [facts] if together else [[fact] for fact in facts]:
-        desk.hear(*group)
+        harness.hear(*group)
     cancelled = len(order) > 2
-    assert etats(desk) == ((0, 0, 1) if cancelled else (0, 1, 0))
-    assert desk.said.count("commande.annulee") == int(cancelled)
-    assert desk.said.count("commande.creee") <= 1
-    assert desk.said in (["commande.creee", "commande.annulee"], desk.said[:1])
+    assert etats(harness) == ((0, 0, 1) if cancelled else (0, 1, 0))
+    assert harness.said.count("commande.annulee") == int(cancelled)
+    assert harness.said.count("commande.creee") <= 1
+    assert harness.said in (["commande.creee", "commande.annulee"], harness.said[:1])
 
 
-def test_the_deadline_cancels_what_still_waits(desk: ServiceHarness) -> None:
-    desk.hear(initiee())
-    assert desk.tick(899) == []
-    assert desk.tick(1) == [CommandeAnnulee(commande_id=CMD, raison="délai dépassé")]
-    assert desk.tick(1000) == []
-    assert etats(desk) == (0, 0, 1)
+def test_the_deadline_cancels_what_still_waits(harness: ServiceHarness) -> None:
+    harness.hear(initiee())
+    assert harness.tick(899) == []
+    assert harness.tick(1) == [CommandeAnnulee(commande_id=CMD, raison="délai dépassé")]
+    assert harness.tick(1000) == []
+    assert etats(harness) == (0, 0, 1)
 
 
-def test_the_deadline_names_the_order_as_its_cause(desk: ServiceHarness) -> None:
-    desk.hear(desk.enveloped(initiee(), id="the-order"))
-    desk.tick(900)
-    assert [(e.type, e.causationid) for e in desk.envelopes] == [("commande.annulee", "the-order")]
+def test_the_deadline_names_the_order_as_its_cause(harness: ServiceHarness) -> None:
+    harness.hear(harness.enveloped(initiee(), id="the-order"))
+    harness.tick(900)
+    assert [(e.type, e.causationid) for e in harness.envelopes] == [("commande.annulee", "the-order")]
 
 
-def test_a_success_at_the_instant_of_the_deadline_and_the_deadline_cannot_both_win(desk: ServiceHarness) -> None:
-    desk.hear(initiee("A"), initiee("B"))
-    desk.now += dt.timedelta(seconds=900)
-    desk.hear(payee("A"))
-    desk.tick()
-    desk.hear(payee("B"))
-    assert [(e.type, e.commande_id) for e in desk.envelopes] == [
+def test_a_success_at_the_instant_of_the_deadline_and_the_deadline_cannot_both_win(
+    harness: ServiceHarness,
+) -> None:
+    harness.hear(initiee("A"), initiee("B"))
+    harness.now += dt.timedelta(seconds=900)
+    harness.hear(payee("A"))
+    harness.tick()
+    harness.hear(payee("B"))
+    assert [(e.type, e.commande_id) for e in harness.envelopes] == [
         ("commande.creee", "A"),
         ("commande.annulee", "B"),
     ]
@@ -153,60 +155,60 @@ def test_a_success_at_the_instant_of_the_deadline_and_the_deadline_cannot_both_w
     [(payee(), "délai dépassé"), (impayee(), "solde insuffisant"), (sans_stock(), "stock insuffisant")],
 )
 def test_an_order_known_only_from_a_service_is_cancelled_at_its_deadline(
-    desk: ServiceHarness, heard: Event, raison: str
+    harness: ServiceHarness, heard: Event, raison: str
 ) -> None:
     """Its own event may be lost for good: what others did for it must be undone all the same."""
-    desk.hear(desk.enveloped(heard, id="the-first-word"))
-    assert desk.tick(899) == []
-    assert desk.tick(1) == [CommandeAnnulee(commande_id=CMD, raison=raison)]
-    assert desk.envelopes[0].causationid == "the-first-word"
-    assert desk.tick(1000) == []
-    assert etats(desk) == (0, 0, 1)
+    harness.hear(harness.enveloped(heard, id="the-first-word"))
+    assert harness.tick(899) == []
+    assert harness.tick(1) == [CommandeAnnulee(commande_id=CMD, raison=raison)]
+    assert harness.envelopes[0].causationid == "the-first-word"
+    assert harness.tick(1000) == []
+    assert etats(harness) == (0, 0, 1)
 
 
 @pytest.mark.parametrize("heard", [payee(), impayee(), sans_stock()])
 def test_an_order_that_comes_after_the_deadline_of_what_overtook_it_stays_cancelled(
-    desk: ServiceHarness, heard: Event
+    harness: ServiceHarness, heard: Event
 ) -> None:
-    desk.hear(heard)
-    desk.tick(900)
-    assert desk.hear(initiee()) == []
-    assert desk.tick(10_000) == []
-    assert etats(desk) == (0, 0, 1)
+    harness.hear(heard)
+    harness.tick(900)
+    assert harness.hear(initiee()) == []
+    assert harness.tick(10_000) == []
+    assert etats(harness) == (0, 0, 1)
 
 
-def test_an_order_that_comes_in_time_after_its_payment_is_created(desk: ServiceHarness) -> None:
-    desk.hear(payee())
-    assert desk.tick(899) == []
-    assert desk.hear(initiee()) == [CommandeCreee(commande_id=CMD)]
-    assert desk.tick(10_000) == []
+def test_an_order_that_comes_in_time_after_its_payment_is_created(harness: ServiceHarness) -> None:
+    harness.hear(payee())
+    assert harness.tick(899) == []
+    assert harness.hear(initiee()) == [CommandeCreee(commande_id=CMD)]
+    assert harness.tick(10_000) == []
 
 
 def test_the_first_word_of_a_service_starts_the_clock_and_the_others_do_not_put_it_off(
-    desk: ServiceHarness,
+    harness: ServiceHarness,
 ) -> None:
-    desk.hear(demande())
-    desk.hear(desk.enveloped(payee(), id="the-first-word"))
-    desk.tick(600)
-    desk.hear(impayee())
-    assert desk.tick(300) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
-    assert desk.envelopes[0].causationid == "the-first-word"
+    harness.hear(demande())
+    harness.hear(harness.enveloped(payee(), id="the-first-word"))
+    harness.tick(600)
+    harness.hear(impayee())
+    assert harness.tick(300) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
+    assert harness.envelopes[0].causationid == "the-first-word"
 
 
-def test_a_demand_alone_proves_no_order_and_has_no_deadline(desk: ServiceHarness) -> None:
-    desk.hear(demande())
-    assert desk.tick(10_000) == []
-    assert desk.hear(initiee()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
+def test_a_demand_alone_proves_no_order_and_has_no_deadline(harness: ServiceHarness) -> None:
+    harness.hear(demande())
+    assert harness.tick(10_000) == []
+    assert harness.hear(initiee()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
 
 
-def test_a_clock_that_goes_backward_cancels_nobody(desk: ServiceHarness) -> None:
-    desk.hear(initiee())
-    assert desk.tick(-3600) == []
-    assert etats(desk) == (1, 0, 0)
+def test_a_clock_that_goes_backward_cancels_nobody(harness: ServiceHarness) -> None:
+    harness.hear(initiee())
+    assert harness.tick(-3600) == []
+    assert etats(harness) == (1, 0, 0)
 
 
 def test_one_row_that_breaks_does_not_keep_the_other_deadlines_waiting(
-    desk: ServiceHarness, monkeypatch: pytest.MonkeyPatch
+    harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passer = Commande.passer
 
@@ -215,79 +217,81 @@ def test_one_row_that_breaks_does_not_keep_the_other_deadlines_waiting(
             raise ValueError("this one breaks")
         return passer(commande, de, a)
 
-    desk.hear(*(initiee(name) for name in "ABC"))
+    harness.hear(*(initiee(name) for name in "ABC"))
     monkeypatch.setattr(Commande, "passer", breaking)
-    desk.tick(900)
-    assert [envelope.commande_id for envelope in desk.envelopes] == ["A", "C"]
+    harness.tick(900)
+    assert [envelope.commande_id for envelope in harness.envelopes] == ["A", "C"]
     monkeypatch.undo()
-    desk.tick(PUT_OFF.seconds)
-    assert [envelope.commande_id for envelope in desk.envelopes] == ["A", "C", "B"]
+    harness.tick(PUT_OFF.seconds)
+    assert [envelope.commande_id for envelope in harness.envelopes] == ["A", "C", "B"]
 
 
-def test_many_deadlines_pass_at_once(desk: ServiceHarness) -> None:
-    desk.hear(*(initiee(f"C-{n}") for n in range(250)))
-    desk.tick(900)
-    desk.tick(1)
-    assert desk.said.count("commande.annulee") == 250
-    assert etats(desk) == (0, 0, 250)
+def test_many_deadlines_pass_at_once(harness: ServiceHarness) -> None:
+    harness.hear(*(initiee(f"C-{n}") for n in range(250)))
+    harness.tick(900)
+    harness.tick(1)
+    assert harness.said.count("commande.annulee") == 250
+    assert etats(harness) == (0, 0, 250)
 
 
-def test_a_ceiling_counts_what_was_created_and_not_cancelled(desk: ServiceHarness) -> None:
+def test_a_ceiling_counts_what_was_created_and_not_cancelled(harness: ServiceHarness) -> None:
     for name in "AB":
-        desk.hear(initiee(name, client_id="CLIENT-456", montant="100.00"), payee(name, montant="100.00"))
-    assert desk.said == ["commande.creee", "commande.annulee"]
-    assert desk.envelopes[1].data.model_dump()["raison"] == "plafond dépassé : 150.00"
+        harness.hear(initiee(name, client_id="CLIENT-456", montant="100.00"), payee(name, montant="100.00"))
+    assert harness.said == ["commande.creee", "commande.annulee"]
+    assert harness.envelopes[1].data.model_dump()["raison"] == "plafond dépassé : 150.00"
 
 
-def test_a_cancellation_makes_room_below_the_ceiling(desk: ServiceHarness) -> None:
-    desk.hear(initiee("A", client_id="CLIENT-456", montant="100.00"), payee("A", montant="100.00"), demande("A"))
-    desk.hear(initiee("B", client_id="CLIENT-456", montant="150.00"), payee("B", montant="150.00"))
-    assert desk.said == ["commande.creee", "commande.annulee", "commande.creee"]
+def test_a_cancellation_makes_room_below_the_ceiling(harness: ServiceHarness) -> None:
+    harness.hear(
+        initiee("A", client_id="CLIENT-456", montant="100.00"), payee("A", montant="100.00"), demande("A")
+    )
+    harness.hear(initiee("B", client_id="CLIENT-456", montant="150.00"), payee("B", montant="150.00"))
+    assert harness.said == ["commande.creee", "commande.annulee", "commande.creee"]
 
 
-def test_an_order_cancelled_before_creation_makes_no_room_that_it_never_took(desk: ServiceHarness) -> None:
-    desk.hear(initiee("A", client_id="CLIENT-456", montant="100.00"), demande("A"))
-    desk.hear(initiee("B", client_id="CLIENT-456", montant="150.01"), payee("B", montant="150.01"))
-    assert desk.said == ["commande.annulee", "commande.annulee"]
+def test_an_order_cancelled_before_creation_makes_no_room_that_it_never_took(harness: ServiceHarness) -> None:
+    harness.hear(initiee("A", client_id="CLIENT-456", montant="100.00"), demande("A"))
+    harness.hear(initiee("B", client_id="CLIENT-456", montant="150.01"), payee("B", montant="150.01"))
+    assert harness.said == ["commande.annulee", "commande.annulee"]
 
 
-def test_the_ceiling_holds_within_one_group(desk: ServiceHarness) -> None:
-    desk.hear(*(initiee(f"C-{n}", client_id="CLIENT-456", montant="40.00") for n in range(5)))
-    desk.hear(*(payee(f"C-{n}", montant="40.00") for n in range(5)))
-    assert desk.said == ["commande.creee"] * 3 + ["commande.annulee"] * 2
+def test_the_ceiling_holds_within_one_group(harness: ServiceHarness) -> None:
+    harness.hear(*(initiee(f"C-{n}", client_id="CLIENT-456", montant="40.00") for n in range(5)))
+    harness.hear(*(payee(f"C-{n}", montant="40.00") for n in range(5)))
+    assert harness.said == ["commande.creee"] * 3 + ["commande.annulee"] * 2
 
 
-def test_a_repetition_decides_nothing_again(desk: ServiceHarness) -> None:
-    order, paid = desk.enveloped(initiee()), desk.enveloped(payee())
-    desk.hear(order, order, paid, paid)
-    desk.hear(order, paid)
-    assert desk.said == ["commande.creee"]
+def test_a_repetition_decides_nothing_again(harness: ServiceHarness) -> None:
+    order, paid = harness.enveloped(initiee()), harness.enveloped(payee())
+    harness.hear(order, order, paid, paid)
+    harness.hear(order, paid)
+    assert harness.said == ["commande.creee"]
 
 
-def test_a_second_order_with_a_known_id_changes_nothing(desk: ServiceHarness) -> None:
-    desk.hear(initiee(client_id="CLIENT-123"))
-    desk.hear(initiee(client_id="CLIENT-666"))
-    assert desk.hear(payee()) == [CommandeCreee(commande_id=CMD)]
+def test_a_second_order_with_a_known_id_changes_nothing(harness: ServiceHarness) -> None:
+    harness.hear(initiee(client_id="CLIENT-123"))
+    harness.hear(initiee(client_id="CLIENT-666"))
+    assert harness.hear(payee()) == [CommandeCreee(commande_id=CMD)]
 
 
 @pytest.mark.parametrize("paid_first", [True, False])
 def test_two_orders_racing_under_one_id_are_cancelled_when_the_other_one_was_paid(
-    desk: ServiceHarness, paid_first: bool
+    harness: ServiceHarness, paid_first: bool
 ) -> None:
     facts: list[Event] = [initiee(montant="10.00"), payee(montant="99.99")]
-    desk.hear(*(reversed(facts) if paid_first else facts))
-    assert desk.said == ["commande.annulee"]
-    assert desk.envelopes[0].data.model_dump()["raison"] == "montant payé 99.99, commandé 10.00"
-    assert etats(desk) == (0, 0, 1)
+    harness.hear(*(reversed(facts) if paid_first else facts))
+    assert harness.said == ["commande.annulee"]
+    assert harness.envelopes[0].data.model_dump()["raison"] == "montant payé 99.99, commandé 10.00"
+    assert etats(harness) == (0, 0, 1)
 
 
-def test_a_second_order_with_the_id_of_a_cancelled_one_stays_cancelled(desk: ServiceHarness) -> None:
-    desk.hear(initiee(), demande())
-    assert desk.hear(initiee(), payee()) == []
-    assert etats(desk) == (0, 0, 1)
+def test_a_second_order_with_the_id_of_a_cancelled_one_stays_cancelled(harness: ServiceHarness) -> None:
+    harness.hear(initiee(), demande())
+    assert harness.hear(initiee(), payee()) == []
+    assert etats(harness) == (0, 0, 1)
 
 
-def test_the_cause_of_a_decision_is_the_event_that_settled_it(desk: ServiceHarness) -> None:
-    desk.hear(desk.enveloped(payee(), id="paid"))
-    desk.hear(desk.enveloped(initiee(), id="ordered"))
-    assert [e.causationid for e in desk.envelopes] == ["ordered"]
+def test_the_cause_of_a_decision_is_the_event_that_settled_it(harness: ServiceHarness) -> None:
+    harness.hear(harness.enveloped(payee(), id="paid"))
+    harness.hear(harness.enveloped(initiee(), id="ordered"))
+    assert [e.causationid for e in harness.envelopes] == ["ordered"]

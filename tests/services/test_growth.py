@@ -23,66 +23,66 @@ ALWAYS_THERE = {"service", Client.TABLE.name}
 
 
 @pytest.fixture
-def desk(database_for: Callable[[str], str]) -> Iterator[ServiceHarness]:
+def harness(database_for: Callable[[str], str]) -> Iterator[ServiceHarness]:
     with open_harness(SERVICE, Settings(database_url=database_for("commande"))) as opened:
         yield opened
 
 
-def purge(desk: ServiceHarness) -> int:
+def purge(harness: ServiceHarness) -> int:
     """Until there is nothing more to forget, as a worker does; how many rows."""
     rows = 0
-    while more := desk.ledger.purge():
+    while more := harness.store.purge():
         rows += more
     return rows
 
 
-def rows(desk: ServiceHarness) -> dict[str, int]:
+def rows(harness: ServiceHarness) -> dict[str, int]:
     """How many rows there are of each table that has any."""
     tables = [*METADATA.sorted_tables, *TABLES.sorted_tables]
-    with desk.database.begin() as connection:
+    with harness.database.begin() as connection:
         counts = {t.name: connection.execute(select(func.count()).select_from(t)).scalar_one() for t in tables}
     return {name: count for name, count in counts.items() if count and name not in ALWAYS_THERE}
 
 
-def test_demands_to_cancel_what_was_never_ordered_leave_nothing(desk: ServiceHarness) -> None:
+def test_demands_to_cancel_what_was_never_ordered_leave_nothing(harness: ServiceHarness) -> None:
     for start in range(0, 2000, 200):
-        desk.hear(*(demande(f"NEVER-{number}") for number in range(start, start + 200)))
-    assert rows(desk) == {"inbox": 2000, "journal": 2000, "commandes": 2000}
-    desk.tick(1)
-    desk.now += DEADLINE + RETENTION
-    purge(desk)
-    assert rows(desk) == {}
-    assert desk.said == []
+        harness.hear(*(demande(f"NEVER-{number}") for number in range(start, start + 200)))
+    assert rows(harness) == {"inbox": 2000, "journal": 2000, "commandes": 2000}
+    harness.tick(1)
+    harness.now += DEADLINE + RETENTION
+    purge(harness)
+    assert rows(harness) == {}
+    assert harness.said == []
 
 
-def test_a_demand_cancels_its_order_until_that_can_come_no_more(desk: ServiceHarness) -> None:
+def test_a_demand_cancels_its_order_until_that_can_come_no_more(harness: ServiceHarness) -> None:
     """The order may wait among the dead letters until somebody sends it back."""
-    desk.hear(demande())
-    desk.now += RETENTION + DEADLINE - dt.timedelta(seconds=1)
-    purge(desk)
-    assert desk.hear(initiee()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
+    harness.hear(demande())
+    harness.now += RETENTION + DEADLINE - dt.timedelta(seconds=1)
+    purge(harness)
+    assert harness.hear(initiee()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
 
 
-def test_what_is_forgotten_was_never_there(desk: ServiceHarness) -> None:
-    desk.hear(demande())
-    desk.now += RETENTION + DEADLINE + dt.timedelta(seconds=1)
-    purge(desk)
-    assert desk.hear(initiee()) == []
-    assert desk.inspect()["commandes"]["en_attente"] == 1
-    assert [type(said) for said in desk.hear(demande())] == [CommandeAnnulee]
+def test_what_is_forgotten_was_never_there(harness: ServiceHarness) -> None:
+    harness.hear(demande())
+    harness.now += RETENTION + DEADLINE + dt.timedelta(seconds=1)
+    purge(harness)
+    assert harness.hear(initiee()) == []
+    assert harness.inspect()["commandes"]["en_attente"] == 1
+    assert [type(said) for said in harness.hear(demande())] == [CommandeAnnulee]
 
 
 @pytest.mark.parametrize("spoken", [(sans_stock(), demande()), (demande(), payee()), (demande(), initiee())])
 def test_what_a_service_or_the_order_itself_has_spoken_of_is_an_order(
-    desk: ServiceHarness, spoken: tuple[Event, ...]
+    harness: ServiceHarness, spoken: tuple[Event, ...]
 ) -> None:
     for event in spoken:
-        desk.hear(event)
-    desk.tick(DEADLINE.total_seconds())
-    assert desk.inspect()["commandes"]["annulees"] == 1
-    desk.now += 2 * RETENTION
-    purge(desk)
-    assert desk.inspect()["commandes"] == {
+        harness.hear(event)
+    harness.tick(DEADLINE.total_seconds())
+    assert harness.inspect()["commandes"]["annulees"] == 1
+    harness.now += 2 * RETENTION
+    purge(harness)
+    assert harness.inspect()["commandes"] == {
         "total": 1,
         "en_attente": 0,
         "creees": 0,
@@ -90,25 +90,25 @@ def test_what_a_service_or_the_order_itself_has_spoken_of_is_an_order(
         "inconnues": 0,
     }
     # And a second order with its id has no effect.
-    assert desk.hear(initiee()) == []
+    assert harness.hear(initiee()) == []
 
 
-def test_demands_do_not_keep_the_clock_from_the_orders_that_are_due(desk: ServiceHarness) -> None:
-    desk.hear(*(demande(f"NEVER-{number}") for number in range(500)), initiee())
-    assert desk.tick(DEADLINE.total_seconds()) == [CommandeAnnulee(commande_id=CMD, raison="délai dépassé")]
+def test_demands_do_not_keep_the_clock_from_the_orders_that_are_due(harness: ServiceHarness) -> None:
+    harness.hear(*(demande(f"NEVER-{number}") for number in range(500)), initiee())
+    assert harness.tick(DEADLINE.total_seconds()) == [CommandeAnnulee(commande_id=CMD, raison="délai dépassé")]
 
 
 def test_who_forgets_leaves_alone_what_another_worker_has_in_hand(postgres: PrivatePostgres) -> None:
     name = f"growth_{uuid.uuid4().hex[:8]}"
     postgres.create(name)
     settings = Settings(database_url=postgres.url(name))
-    with open_harness(SERVICE, settings) as desk, open_harness(SERVICE, settings) as other:
-        desk.hear(demande())
-        desk.now += RETENTION + DEADLINE + dt.timedelta(seconds=1)
+    with open_harness(SERVICE, settings) as harness, open_harness(SERVICE, settings) as other:
+        harness.hear(demande())
+        harness.now += RETENTION + DEADLINE + dt.timedelta(seconds=1)
         with other.database.begin() as connection:
             taken = select(Commande.TABLE).where(Commande.TABLE.c.commande_id == CMD).with_for_update()
             connection.execute(taken).one()
-            purge(desk)
-        assert rows(desk)["commandes"] == 1
-        purge(desk)
-        assert rows(desk) == {}
+            purge(harness)
+        assert rows(harness)["commandes"] == 1
+        purge(harness)
+        assert rows(harness) == {}

@@ -12,29 +12,29 @@ from tests.support.facts import demande, initiee
 STOCKED = "[produits]\nPROD-456 = 10\n"
 
 
-def ordered(desk: ServiceHarness, client: str) -> Envelope[Any]:
-    return wrap(initiee(f"C-{client}", quantite=2), id="1", source=f"/clients/{client}", time=desk.now)
+def ordered(harness: ServiceHarness, client: str) -> Envelope[Any]:
+    return wrap(initiee(f"C-{client}", quantite=2), id="1", source=f"/clients/{client}", time=harness.now)
 
 
 def test_both_are_cancelled_at_their_deadline(sit_down: OpenDesk) -> None:
-    desk = sit_down(COMMANDE, deadline=900)
-    desk.hear(ordered(desk, "alpha"), ordered(desk, "beta"))
-    assert {said.commande_id for said in desk.tick(900)} == {"C-alpha", "C-beta"}
-    assert len({envelope.id for envelope in desk.envelopes}) == 2
-    assert {envelope.causationid for envelope in desk.envelopes} == {"1"}
+    harness = sit_down(COMMANDE, deadline=900)
+    harness.hear(ordered(harness, "alpha"), ordered(harness, "beta"))
+    assert {said.commande_id for said in harness.tick(900)} == {"C-alpha", "C-beta"}
+    assert len({envelope.id for envelope in harness.envelopes}) == 2
+    assert {envelope.causationid for envelope in harness.envelopes} == {"1"}
 
 
 def test_both_have_goods_of_their_own(sit_down: OpenDesk) -> None:
-    desk = sit_down(STOCK, STOCKED)
-    held = desk.hear(ordered(desk, "alpha"), ordered(desk, "beta"))
+    harness = sit_down(STOCK, STOCKED)
+    held = harness.hear(ordered(harness, "alpha"), ordered(harness, "beta"))
     assert len({said.model_dump()["reservation_id"] for said in held}) == 2
-    assert desk.inspect()["produits"]["PROD-456"]["retenu"] == 4
+    assert harness.inspect()["produits"]["PROD-456"]["retenu"] == 4
 
 
 def test_one_is_cancelled_by_a_demand_under_the_id_of_both(sit_down: OpenDesk) -> None:
-    desk = sit_down(COMMANDE)
-    demand = wrap(demande("C-alpha"), id="1", source="/clients/gamma", time=desk.now)
-    desk.hear(ordered(desk, "alpha"), ordered(desk, "beta"), demand)
-    assert [(envelope.type, envelope.commande_id) for envelope in desk.envelopes] == [
+    harness = sit_down(COMMANDE)
+    demand = wrap(demande("C-alpha"), id="1", source="/clients/gamma", time=harness.now)
+    harness.hear(ordered(harness, "alpha"), ordered(harness, "beta"), demand)
+    assert [(envelope.type, envelope.commande_id) for envelope in harness.envelopes] == [
         ("commande.annulee", "C-alpha")
     ]

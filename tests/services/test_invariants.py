@@ -40,8 +40,8 @@ def desk_of(service: Any, folder: str, outside: Any = None) -> Any:
     return open_harness(service, Settings.model_validate({"database_url": url, "catalogue": catalogue}), outside)
 
 
-def rows(desk: ServiceHarness, table: Any) -> list[Any]:
-    with desk.database.begin() as connection:
+def rows(harness: ServiceHarness, table: Any) -> list[Any]:
+    with harness.database.begin() as connection:
         return list(connection.execute(select(table)))
 
 
@@ -49,9 +49,9 @@ def rows(desk: ServiceHarness, table: Any) -> list[Any]:
 @given(GROUPS, PRODUCTS)
 def test_the_shelves_always_add_up(groups: Any, wanted: Any) -> None:
     """I1: initial = available + held + sold, per product, and the reservations say the same."""
-    with tempfile.TemporaryDirectory() as folder, desk_of(STOCK, folder) as desk:
+    with tempfile.TemporaryDirectory() as folder, desk_of(STOCK, folder) as harness:
         events = {
-            (what, name): desk.enveloped(fact)
+            (what, name): harness.enveloped(fact)
             for name, (produit, quantite) in wanted.items()
             for what, fact in (
                 ("do", initiee(name, produit_id=produit, quantite=quantite)),
@@ -60,16 +60,16 @@ def test_the_shelves_always_add_up(groups: Any, wanted: Any) -> None:
             )
         }
         for group in groups:
-            desk.hear(*(events[key] for key in group))
-        for produit, rayon in desk.inspect()["produits"].items():
-            kept = [r for r in rows(desk, Reservation.TABLE) if r.produit_id == produit]
+            harness.hear(*(events[key] for key in group))
+        for produit, rayon in harness.inspect()["produits"].items():
+            kept = [r for r in rows(harness, Reservation.TABLE) if r.produit_id == produit]
             assert rayon["initial"] == rayon["disponible"] + rayon["retenu"] + rayon["vendu"]
             assert rayon["retenu"] == sum(r.quantite for r in kept if r.etat == "retenue")
             assert rayon["vendu"] == sum(r.quantite for r in kept if r.etat == "vendue")
         heard = {key for group in groups for key in group}
-        _answered(desk, heard, undone="stock.libere")
+        _answered(harness, heard, undone="stock.libere")
         cancelled = {name for what, name in heard if what == "undo"}
-        assert all(r.etat == "liberee" for r in rows(desk, Reservation.TABLE) if r.commande_id in cancelled)
+        assert all(r.etat == "liberee" for r in rows(harness, Reservation.TABLE) if r.commande_id in cancelled)
 
 
 @SLOW
@@ -77,9 +77,9 @@ def test_the_shelves_always_add_up(groups: Any, wanted: Any) -> None:
 def test_the_accounts_always_add_up(groups: Any, wanted: Any) -> None:
     """I2: what was taken and not given back is missing from the accounts, and charged to the cards."""
     terminal = Terminal()
-    with tempfile.TemporaryDirectory() as folder, desk_of(PAIEMENT, folder, terminal) as desk:
+    with tempfile.TemporaryDirectory() as folder, desk_of(PAIEMENT, folder, terminal) as harness:
         events = {
-            (what, name): desk.enveloped(fact)
+            (what, name): harness.enveloped(fact)
             for name, (client, cents) in wanted.items()
             for what, fact in (
                 ("do", reserve(name, client_id=client, montant=str(Decimal(cents) / 100))),
@@ -87,13 +87,13 @@ def test_the_accounts_always_add_up(groups: Any, wanted: Any) -> None:
             )
         }
         for group in groups:
-            desk.hear(*(events[key] for key in group if key in events))
-        debits = rows(desk, Debit.TABLE)
-        for client, compte in desk.inspect()["comptes"].items():
+            harness.hear(*(events[key] for key in group if key in events))
+        debits = rows(harness, Debit.TABLE)
+        for client, compte in harness.inspect()["comptes"].items():
             taken = sum((d.montant for d in debits if d.client_id == client and d.etat == "pris"), Decimal(0))
             assert Decimal(str(compte["initial"])) - taken == Decimal(str(compte["solde"])) >= 0
         heard = {key for group in groups for key in group if key in events}
-        _answered(desk, heard, undone="paiement.rembourse")
+        _answered(harness, heard, undone="paiement.rembourse")
         cancelled = {name for what, name in heard if what == "undo"}
         assert all(d.etat == "rembourse" for d in debits if d.commande_id in cancelled)
         charged = {key.rpartition(":")[2] for key in terminal.charged}
@@ -101,10 +101,10 @@ def test_the_accounts_always_add_up(groups: Any, wanted: Any) -> None:
         assert {d.commande_id for d in debits if d.etat == "pris"} <= charged
 
 
-def _answered(desk: ServiceHarness, heard: set[tuple[str, str]], undone: str) -> None:
+def _answered(harness: ServiceHarness, heard: set[tuple[str, str]], undone: str) -> None:
     """Every undoing is answered once, every step at most once, and nothing is said of what was not heard."""
-    answers = [e.commande_id for e in desk.envelopes if e.type == undone]
+    answers = [e.commande_id for e in harness.envelopes if e.type == undone]
     assert sorted(answers) == sorted(name for what, name in heard if what == "undo")
-    others = [e.commande_id for e in desk.envelopes if e.type != undone]
+    others = [e.commande_id for e in harness.envelopes if e.type != undone]
     assert len(others) == len(set(others))
     assert set(others) <= {name for what, name in heard if what == "do"}

@@ -52,17 +52,17 @@ BACK_TO_1 = (
 )
 
 
-def as_version_1(desk: ServiceHarness, *statements: str) -> None:
-    as_runtime_2(desk)
-    run(desk, *BACK_TO_1, *statements)
+def as_version_1(harness: ServiceHarness, *statements: str) -> None:
+    as_runtime_2(harness)
+    run(harness, *BACK_TO_1, *statements)
 
 
-def as_runtime_2(desk: ServiceHarness) -> None:
-    run(desk, *WITHOUT_SOURCES[desk.database.engine.dialect.name], *BACK_TO_RUNTIME_2)
+def as_runtime_2(harness: ServiceHarness) -> None:
+    run(harness, *WITHOUT_SOURCES[harness.database.engine.dialect.name], *BACK_TO_RUNTIME_2)
 
 
-def run(desk: ServiceHarness, *statements: str) -> None:
-    with desk.database.begin() as connection:
+def run(harness: ServiceHarness, *statements: str) -> None:
+    with harness.database.begin() as connection:
         for statement in statements:
             connection.execute(text(statement))
 
@@ -74,51 +74,53 @@ def versions(connection: Connection) -> tuple[int, int]:
 
 def test_a_database_of_the_first_version_is_upgraded_and_goes_on(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for("commande"))
-    with open_harness(SERVICE, settings) as desk:
-        desk.hear(initiee("WAITS"), initiee("PAID"), payee("PAID"))
-        desk.hear(payee("EARLY"))
-        as_version_1(desk, "UPDATE commandes SET payee = true WHERE commande_id IN ('PAID', 'EARLY')")
-    with open_harness(SERVICE, settings) as desk:
-        with desk.database.begin() as connection:
+    with open_harness(SERVICE, settings) as harness:
+        harness.hear(initiee("WAITS"), initiee("PAID"), payee("PAID"))
+        harness.hear(payee("EARLY"))
+        as_version_1(harness, "UPDATE commandes SET payee = true WHERE commande_id IN ('PAID', 'EARLY')")
+    with open_harness(SERVICE, settings) as harness:
+        with harness.database.begin() as connection:
             assert versions(connection) == (1 + len(SERVICE.migrations), 1 + len(MIGRATIONS))
             columns = {column["name"] for column in inspect(connection).get_columns("commandes")}
             paid = connection.execute(text("SELECT paye FROM commandes WHERE commande_id = 'PAID'")).scalar()
         assert ("paye" in columns, "payee" in columns, paid) == (True, False, 9999)
-        assert desk.hear(desk.enveloped(payee("WAITS"), id="later-1")) == [CommandeCreee(commande_id="WAITS")]
+        assert harness.hear(harness.enveloped(payee("WAITS"), id="later-1")) == [
+            CommandeCreee(commande_id="WAITS")
+        ]
         # Nobody knows any more what was paid for it before it came: it waits for its deadline.
-        assert desk.hear(desk.enveloped(initiee("EARLY"), id="later-2")) == []
-        (said,) = desk.tick(10_000)
+        assert harness.hear(harness.enveloped(initiee("EARLY"), id="later-2")) == []
+        (said,) = harness.tick(10_000)
         assert isinstance(said, CommandeAnnulee)
         assert said.commande_id == "EARLY"
 
 
 def test_orders_of_the_second_version_that_never_came_get_a_deadline(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for("commande"))
-    with open_harness(SERVICE, settings) as desk:
-        desk.hear(desk.enveloped(payee("PAID"), id="the-first-word"), demande("ASKED"))
-        desk.now += dt.timedelta(seconds=1)
-        desk.hear(impayee("PAID"), sans_stock("REFUSED"))
-        run(desk, *BACK_TO_2, "UPDATE commandes SET echeance = NULL, cause = NULL")
-    with open_harness(SERVICE, settings) as desk:
-        assert desk.tick(899) == []
-        assert desk.tick(1) == [CommandeAnnulee(commande_id="PAID", raison="solde insuffisant")]
-        assert desk.envelopes[0].causationid == "the-first-word"
-        assert desk.tick(1) == [CommandeAnnulee(commande_id="REFUSED", raison="stock insuffisant")]
-        assert desk.tick(10_000) == []
+    with open_harness(SERVICE, settings) as harness:
+        harness.hear(harness.enveloped(payee("PAID"), id="the-first-word"), demande("ASKED"))
+        harness.now += dt.timedelta(seconds=1)
+        harness.hear(impayee("PAID"), sans_stock("REFUSED"))
+        run(harness, *BACK_TO_2, "UPDATE commandes SET echeance = NULL, cause = NULL")
+    with open_harness(SERVICE, settings) as harness:
+        assert harness.tick(899) == []
+        assert harness.tick(1) == [CommandeAnnulee(commande_id="PAID", raison="solde insuffisant")]
+        assert harness.envelopes[0].causationid == "the-first-word"
+        assert harness.tick(1) == [CommandeAnnulee(commande_id="REFUSED", raison="stock insuffisant")]
+        assert harness.tick(10_000) == []
 
 
 def test_demands_of_the_third_version_to_cancel_what_was_never_ordered_end(
     database_for: Callable[[str], str],
 ) -> None:
     settings = Settings(database_url=database_for("commande"))
-    with open_harness(SERVICE, settings) as desk:
-        desk.hear(demande("ASKED"), demande("SPOKEN"), sans_stock("SPOKEN"))
-        run(desk, *BACK_TO_3)
-    with open_harness(SERVICE, settings) as desk:
-        desk.now += dt.timedelta(days=30, seconds=901)
-        while desk.ledger.purge():
+    with open_harness(SERVICE, settings) as harness:
+        harness.hear(demande("ASKED"), demande("SPOKEN"), sans_stock("SPOKEN"))
+        run(harness, *BACK_TO_3)
+    with open_harness(SERVICE, settings) as harness:
+        harness.now += dt.timedelta(days=30, seconds=901)
+        while harness.store.purge():
             pass
-        with desk.database.begin() as connection:
+        with harness.database.begin() as connection:
             left = connection.scalars(text("SELECT commande_id FROM commandes")).all()
             entries = connection.scalars(text("SELECT DISTINCT commande_id FROM journal")).all()
         assert (left, entries) == (["SPOKEN"], ["SPOKEN"])
@@ -126,59 +128,59 @@ def test_demands_of_the_third_version_to_cancel_what_was_never_ordered_end(
 
 def test_an_upgraded_database_has_room_for_trials(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for("commande"))
-    with open_harness(SERVICE, settings) as desk:
-        as_version_1(desk)
-    with open_harness(SERVICE, settings) as desk:
-        assert desk.ledger.purge() == 0
+    with open_harness(SERVICE, settings) as harness:
+        as_version_1(harness)
+    with open_harness(SERVICE, settings) as harness:
+        assert harness.store.purge() == 0
 
 
-def ordered(desk: ServiceHarness, source: str, commande_id: str, **more: Any) -> Envelope[Any]:
+def ordered(harness: ServiceHarness, source: str, commande_id: str, **more: Any) -> Envelope[Any]:
     """An order with the event id "1", as every client's first one."""
-    return wrap(initiee(commande_id, **more), id="1", source=source, time=desk.now)
+    return wrap(initiee(commande_id, **more), id="1", source=source, time=harness.now)
 
 
 def test_what_was_dealt_with_before_sources_were_kept_is_recognised(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for("commande"))
-    with open_harness(SERVICE, settings) as desk:
-        before = desk.delivery(ordered(desk, "/clients/alpha", "A"))
-        desk.deliver(before, desk.delivery(desk.enveloped(payee("A"), id="paid")))
-        as_runtime_2(desk)
-    with open_harness(SERVICE, settings) as desk:
-        with desk.database.begin() as connection:
+    with open_harness(SERVICE, settings) as harness:
+        before = harness.delivery(ordered(harness, "/clients/alpha", "A"))
+        harness.deliver(before, harness.delivery(harness.enveloped(payee("A"), id="paid")))
+        as_runtime_2(harness)
+    with open_harness(SERVICE, settings) as harness:
+        with harness.database.begin() as connection:
             assert versions(connection) == (1 + len(SERVICE.migrations), 1 + len(MIGRATIONS))
             # Only the inbox must recognise it.
             connection.execute(text("DELETE FROM journal"))
             connection.execute(text("DELETE FROM commandes"))
-        assert desk.deliver(before) == []
-        assert desk.verdicts == [Done()]
-        assert desk.inspect()["commandes"]["total"] == 0
+        assert harness.deliver(before) == []
+        assert harness.verdicts == [Done()]
+        assert harness.inspect()["commandes"]["total"] == 0
 
 
 def test_an_id_used_before_sources_were_kept_keeps_no_other_client_out(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for("commande"))
-    with open_harness(SERVICE, settings) as desk:
-        desk.hear(ordered(desk, "/clients/alpha", "A"))
-        as_runtime_2(desk)
-    with open_harness(SERVICE, settings) as desk:
-        desk.hear(ordered(desk, "/clients/beta", "B"))
-        assert desk.verdicts == [Done()]
-        assert desk.inspect()["commandes"]["total"] == 2
+    with open_harness(SERVICE, settings) as harness:
+        harness.hear(ordered(harness, "/clients/alpha", "A"))
+        as_runtime_2(harness)
+    with open_harness(SERVICE, settings) as harness:
+        harness.hear(ordered(harness, "/clients/beta", "B"))
+        assert harness.verdicts == [Done()]
+        assert harness.inspect()["commandes"]["total"] == 2
         # From now on it is known with its source.
-        desk.hear(ordered(desk, "/clients/beta", "B", montant="1"))
-        assert isinstance(desk.verdicts[-1], DeadLetter)
+        harness.hear(ordered(harness, "/clients/beta", "B", montant="1"))
+        assert isinstance(harness.verdicts[-1], DeadLetter)
 
 
 def test_a_worker_of_the_version_before_may_still_write(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for("commande"))
-    with open_harness(SERVICE, settings) as desk:
-        desk.hear(ordered(desk, "/clients/alpha", "A"))
-        as_runtime_2(desk)
-    with open_harness(SERVICE, settings) as desk:
+    with open_harness(SERVICE, settings) as harness:
+        harness.hear(ordered(harness, "/clients/alpha", "A"))
+        as_runtime_2(harness)
+    with open_harness(SERVICE, settings) as harness:
         run(
-            desk,
+            harness,
             "INSERT INTO inbox (event_id, body_hash, type, commande_id, dealt_with_at)"
             " SELECT 'by-an-older-worker', body_hash, type, commande_id, dealt_with_at FROM inbox",
             "INSERT INTO trials (event_id, begun_at) VALUES ('by-an-older-worker', 1)",
             "INSERT INTO journal (commande_id, action, state, data, at) VALUES ('B', 'noter', 'done', '{}', 1)",
         )
-        assert desk.hear(ordered(desk, "/clients/beta", "B")) == []
+        assert harness.hear(ordered(harness, "/clients/beta", "B")) == []

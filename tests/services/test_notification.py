@@ -46,7 +46,7 @@ def carrier(folder: Path) -> Maildir:
 
 
 @pytest.fixture
-def desk(sit_down: OpenDesk, carrier: Maildir) -> ServiceHarness:
+def harness(sit_down: OpenDesk, carrier: Maildir) -> ServiceHarness:
     return sit_down(SERVICE, outside=carrier)
 
 
@@ -70,28 +70,28 @@ CANCELLED = f"Votre commande {CMD} est annulée"
 CORRECTED = f"Rectificatif : votre commande {CMD} est annulée"
 
 
-def test_a_creation_is_confirmed(desk: ServiceHarness, folder: Path) -> None:
-    assert desk.hear(creee()) == told("confirmation")
+def test_a_creation_is_confirmed(harness: ServiceHarness, folder: Path) -> None:
+    assert harness.hear(creee()) == told("confirmation")
     assert letters(folder) == [CONFIRMED]
-    assert desk.inspect() == {"messages": {"confirmation": 1, "annulation": 0, "rectificatif": 0}}
+    assert harness.inspect() == {"messages": {"confirmation": 1, "annulation": 0, "rectificatif": 0}}
 
 
-def test_a_cancellation_is_told_with_its_reason(desk: ServiceHarness, folder: Path) -> None:
-    assert desk.hear(annulee(raison="délai dépassé")) == told("annulation")
+def test_a_cancellation_is_told_with_its_reason(harness: ServiceHarness, folder: Path) -> None:
+    assert harness.hear(annulee(raison="délai dépassé")) == told("annulation")
     assert letters(folder) == [CANCELLED]
     (letter,) = box(folder)
     assert "délai dépassé" in letter.get_content()
 
 
-def test_after_a_confirmation_a_cancellation_is_a_correction(desk: ServiceHarness, folder: Path) -> None:
-    desk.hear(creee())
-    assert desk.hear(annulee()) == told("rectificatif")
+def test_after_a_confirmation_a_cancellation_is_a_correction(harness: ServiceHarness, folder: Path) -> None:
+    harness.hear(creee())
+    assert harness.hear(annulee()) == told("rectificatif")
     assert letters(folder) == [CORRECTED, CONFIRMED]
 
 
-def test_a_creation_that_comes_after_its_cancellation_sends_nothing(desk: ServiceHarness, folder: Path) -> None:
-    desk.hear(annulee())
-    assert desk.hear(creee()) == []
+def test_a_creation_that_comes_after_its_cancellation_sends_nothing(harness: ServiceHarness, folder: Path) -> None:
+    harness.hear(annulee())
+    assert harness.hear(creee()) == []
     assert letters(folder) == [CANCELLED]
 
 
@@ -99,17 +99,17 @@ def test_a_confirmation_that_may_have_left_is_corrected(
     sit_down: OpenDesk, carrier: Maildir, folder: Path
 ) -> None:
     """Its answer was lost, so nobody knows; saying too much is better than leaving a wrong promise."""
-    desk = sit_down(SERVICE, outside=Reluctant(carrier, 1, after=True))
-    desk.hear(creee(), tolerate=True)
-    assert desk.hear(annulee()) == told("rectificatif")
+    harness = sit_down(SERVICE, outside=Reluctant(carrier, 1, after=True))
+    harness.hear(creee(), tolerate=True)
+    assert harness.hear(annulee()) == told("rectificatif")
     assert letters(folder) == [CORRECTED, CONFIRMED]
 
 
 def test_a_creation_and_its_cancellation_in_one_group_end_in_a_cancellation(
-    desk: ServiceHarness, folder: Path
+    harness: ServiceHarness, folder: Path
 ) -> None:
-    desk.hear(creee(), annulee())
-    assert desk.said[-1] == "notification.envoyee"
+    harness.hear(creee(), annulee())
+    assert harness.said[-1] == "notification.envoyee"
     assert letters(folder)[0] == CORRECTED
 
 
@@ -117,31 +117,31 @@ def test_a_creation_and_its_cancellation_in_one_group_end_in_a_cancellation(
 def test_a_message_is_in_the_box_once_however_often_it_is_sent(
     sit_down: OpenDesk, carrier: Maildir, folder: Path, after: bool
 ) -> None:
-    desk = sit_down(SERVICE, outside=Reluctant(carrier, 3, after=after))
-    order = desk.enveloped(creee())
+    harness = sit_down(SERVICE, outside=Reluctant(carrier, 3, after=after))
+    order = harness.enveloped(creee())
     for _ in range(3):
-        assert desk.hear(order, tolerate=True) == []
-    assert desk.hear(order) == told("confirmation")
+        assert harness.hear(order, tolerate=True) == []
+    assert harness.hear(order) == told("confirmation")
     assert letters(folder) == [CONFIRMED]
 
 
 def test_a_message_already_read_by_a_person_is_not_delivered_again(
     sit_down: OpenDesk, carrier: Maildir, folder: Path
 ) -> None:
-    desk = sit_down(SERVICE, outside=Reluctant(carrier, 1, after=True))
-    order = desk.enveloped(creee())
-    desk.hear(order, tolerate=True)
+    harness = sit_down(SERVICE, outside=Reluctant(carrier, 1, after=True))
+    order = harness.enveloped(creee())
+    harness.hear(order, tolerate=True)
     (letter,) = (folder / "new").iterdir()
     letter.rename(folder / "cur" / f"{letter.name}:2,S")
-    desk.hear(order)
+    harness.hear(order)
     assert letters(folder) == [CONFIRMED]
 
 
-def test_a_repetition_sends_and_says_nothing(desk: ServiceHarness, folder: Path) -> None:
-    order = desk.enveloped(creee())
-    desk.hear(order, order)
-    desk.hear(order, creee())
-    assert desk.said == ["notification.envoyee"]
+def test_a_repetition_sends_and_says_nothing(harness: ServiceHarness, folder: Path) -> None:
+    order = harness.enveloped(creee())
+    harness.hear(order, order)
+    harness.hear(order, creee())
+    assert harness.said == ["notification.envoyee"]
     assert letters(folder) == [CONFIRMED]
 
 
@@ -150,9 +150,9 @@ STRANGE = ["../../x", "a b", 'q"uote', "é", "x" * 100, "a@b", "CMD\\1", "é" * 
 
 @pytest.mark.parametrize("commande_id", STRANGE)
 def test_whatever_an_order_is_called_its_message_is_a_message(
-    desk: ServiceHarness, folder: Path, commande_id: str
+    harness: ServiceHarness, folder: Path, commande_id: str
 ) -> None:
-    (said,) = desk.hear(creee(commande_id))
+    (said,) = harness.hear(creee(commande_id))
     assert isinstance(said, NotificationEnvoyee)
     assert letters(folder) == [" ".join(f"Votre commande {commande_id} est confirmée".split())]
     assert said.destinataire.endswith("@clients.invalid"), "to another domain it would be somebody else's"

@@ -22,175 +22,177 @@ def terminal() -> Terminal:
 
 
 @pytest.fixture
-def desk(sit_down: OpenDesk, terminal: Terminal) -> ServiceHarness:
+def harness(sit_down: OpenDesk, terminal: Terminal) -> ServiceHarness:
     return sit_down(SERVICE, COMPTES, terminal)
 
 
-def solde(desk: ServiceHarness, client_id: str = "CLIENT-123") -> float:
-    return float(desk.inspect()["comptes"][client_id]["solde"])
+def solde(harness: ServiceHarness, client_id: str = "CLIENT-123") -> float:
+    return float(harness.inspect()["comptes"][client_id]["solde"])
 
 
-def mouvements(desk: ServiceHarness) -> tuple[Any, ...]:
-    found = desk.inspect()["mouvements"]
+def mouvements(harness: ServiceHarness) -> tuple[Any, ...]:
+    found = harness.inspect()["mouvements"]
     return tuple((found[kind]["nombre"], found[kind]["montant"]) for kind in ("debits", "remboursements"))
 
 
-def test_money_is_taken_for_goods_held(desk: ServiceHarness, terminal: Terminal) -> None:
-    (said,) = desk.hear(reserve(montant="99.99"))
+def test_money_is_taken_for_goods_held(harness: ServiceHarness, terminal: Terminal) -> None:
+    (said,) = harness.hear(reserve(montant="99.99"))
     assert isinstance(said, PaiementEffectue)
     assert (said.montant, said.commande_id) == (Decimal("99.99"), CMD)
-    assert solde(desk) == 0.01
+    assert solde(harness) == 0.01
     assert list(terminal.charged.values()) == [Decimal("99.99")]
 
 
-def test_the_whole_balance_can_be_spent_and_not_a_cent_more(desk: ServiceHarness) -> None:
-    desk.hear(reserve("A", montant="100.00"))
-    desk.hear(reserve("B", montant="0.01"))
-    assert desk.said == ["paiement.effectue", "paiement.echoue"]
-    assert solde(desk) == 0
+def test_the_whole_balance_can_be_spent_and_not_a_cent_more(harness: ServiceHarness) -> None:
+    harness.hear(reserve("A", montant="100.00"))
+    harness.hear(reserve("B", montant="0.01"))
+    assert harness.said == ["paiement.effectue", "paiement.echoue"]
+    assert solde(harness) == 0
 
 
 def test_an_insufficient_balance_is_an_answer_and_the_card_is_left_alone(
-    desk: ServiceHarness, terminal: Terminal
+    harness: ServiceHarness, terminal: Terminal
 ) -> None:
-    (said,) = desk.hear(reserve(client_id="CLIENT-999", montant="49.99"))
+    (said,) = harness.hear(reserve(client_id="CLIENT-999", montant="49.99"))
     assert said == PaiementEchoue(commande_id=CMD, raison="solde insuffisant")
     assert terminal.asked == []
-    assert solde(desk, "CLIENT-999") == 20
+    assert solde(harness, "CLIENT-999") == 20
 
 
-def test_an_unknown_client_is_an_answer(desk: ServiceHarness, terminal: Terminal) -> None:
-    (said,) = desk.hear(reserve(client_id="CLIENT-000"))
+def test_an_unknown_client_is_an_answer(harness: ServiceHarness, terminal: Terminal) -> None:
+    (said,) = harness.hear(reserve(client_id="CLIENT-000"))
     assert said == PaiementEchoue(commande_id=CMD, raison="client inconnu")
     assert terminal.asked == []
 
 
 def test_a_refused_card_is_an_answer(sit_down: OpenDesk) -> None:
-    desk = sit_down(SERVICE, COMPTES, Terminal(["refuses"]))
-    (said,) = desk.hear(reserve())
+    harness = sit_down(SERVICE, COMPTES, Terminal(["refuses"]))
+    (said,) = harness.hear(reserve())
     assert said == PaiementEchoue(commande_id=CMD, raison="carte refusée")
-    assert solde(desk) == 100
+    assert solde(harness) == 100
 
 
 def test_a_gateway_that_does_not_answer_is_asked_again_with_the_same_key(sit_down: OpenDesk) -> None:
     terminal = Terminal(["silent", "accepts"])
-    desk = sit_down(SERVICE, COMPTES, terminal)
-    order = desk.enveloped(reserve())
-    assert desk.hear(order, tolerate=True) == []
-    assert solde(desk) == 100
-    assert [type(said) for said in desk.hear(order)] == [PaiementEffectue]
+    harness = sit_down(SERVICE, COMPTES, terminal)
+    order = harness.enveloped(reserve())
+    assert harness.hear(order, tolerate=True) == []
+    assert solde(harness) == 100
+    assert [type(said) for said in harness.hear(order)] == [PaiementEffectue]
     assert terminal.asked == [terminal.asked[0]] * 2
 
 
 def test_an_answer_that_was_lost_charges_nobody_twice(sit_down: OpenDesk) -> None:
     terminal = Terminal(["loses the answer", "accepts"])
-    desk = sit_down(SERVICE, COMPTES, terminal)
-    order = desk.enveloped(reserve(montant="60.00"))
-    desk.hear(order, tolerate=True)
-    desk.hear(order)
+    harness = sit_down(SERVICE, COMPTES, terminal)
+    order = harness.enveloped(reserve(montant="60.00"))
+    harness.hear(order, tolerate=True)
+    harness.hear(order)
     assert list(terminal.charged.values()) == [Decimal("60.00")]
-    assert mouvements(desk) == ((1, 60.0), (0, 0))
+    assert mouvements(harness) == ((1, 60.0), (0, 0))
 
 
 def test_a_charge_of_which_the_answer_was_lost_is_taken_back_by_a_cancellation(sit_down: OpenDesk) -> None:
     terminal = Terminal(["loses the answer"])
-    desk = sit_down(SERVICE, COMPTES, terminal)
-    desk.hear(reserve(), tolerate=True)
+    harness = sit_down(SERVICE, COMPTES, terminal)
+    harness.hear(reserve(), tolerate=True)
     assert terminal.charged
-    assert desk.hear(annulee()) == [NOTHING]
+    assert harness.hear(annulee()) == [NOTHING]
     assert terminal.charged == {}
-    assert desk.hear(reserve()) == []
-    assert (terminal.charged, solde(desk)) == ({}, 100)
+    assert harness.hear(reserve()) == []
+    assert (terminal.charged, solde(harness)) == ({}, 100)
 
 
 def test_a_debit_given_up_is_a_refusal_and_a_late_retry_does_nothing(sit_down: OpenDesk) -> None:
     terminal = Terminal(["loses the answer"])
-    desk = sit_down(SERVICE, COMPTES, terminal, retry_delays=(1,))
-    order = desk.enveloped(reserve())
+    harness = sit_down(SERVICE, COMPTES, terminal, retry_delays=(1,))
+    order = harness.enveloped(reserve())
     last = {"headers": {"x-saga-attempt": 1, "x-saga-exchange": "stock.events"}, "exchange": "paiement.requeue"}
-    desk.hear(order, tolerate=True)
-    said = desk.deliver(_again(desk, order, last), tolerate=True)
+    harness.hear(order, tolerate=True)
+    said = harness.deliver(_again(harness, order, last), tolerate=True)
     assert [type(event) for event in said] == [PaiementEchoue]
-    assert desk.hear(reserve()) == []
-    assert desk.hear(annulee()) == [NOTHING]
-    assert (terminal.charged, solde(desk)) == ({}, 100)
+    assert harness.hear(reserve()) == []
+    assert harness.hear(annulee()) == [NOTHING]
+    assert (terminal.charged, solde(harness)) == ({}, 100)
 
 
-def _again(desk: ServiceHarness, envelope: Any, how: dict[str, Any]) -> Any:
-    return desk.delivery(envelope)._replace(**how)
+def _again(harness: ServiceHarness, envelope: Any, how: dict[str, Any]) -> Any:
+    return harness.delivery(envelope)._replace(**how)
 
 
 def test_a_balance_raced_within_one_group_is_judged_when_the_money_is_taken(
-    desk: ServiceHarness, terminal: Terminal
+    harness: ServiceHarness, terminal: Terminal
 ) -> None:
     """Both are within the balance when the gateway is asked; only one can be when the books are written."""
-    desk.hear(reserve("A", montant="70.00"), reserve("B", montant="70.00"))
-    assert desk.said == ["paiement.effectue", "paiement.echoue"]
-    assert solde(desk) == 30
+    harness.hear(reserve("A", montant="70.00"), reserve("B", montant="70.00"))
+    assert harness.said == ["paiement.effectue", "paiement.echoue"]
+    assert solde(harness) == 30
     assert len(terminal.charged) == 2
 
 
 def test_a_charge_that_the_books_refused_is_taken_back_with_the_cancellation(
-    desk: ServiceHarness, terminal: Terminal
+    harness: ServiceHarness, terminal: Terminal
 ) -> None:
-    desk.hear(reserve("A", montant="70.00"), reserve("B", montant="70.00"))
-    (said,) = desk.hear(annulee("B"))
+    harness.hear(reserve("A", montant="70.00"), reserve("B", montant="70.00"))
+    (said,) = harness.hear(annulee("B"))
     assert said == PaiementRembourse(commande_id="B", transaction_id=None, montant=Decimal(0))
     assert list(terminal.charged) == [terminal.asked[0]]
-    assert (solde(desk), mouvements(desk)) == (30, ((1, 70.0), (0, 0)))
+    assert (solde(harness), mouvements(harness)) == (30, ((1, 70.0), (0, 0)))
 
 
-def test_a_refund_restores_the_balance_and_the_card(desk: ServiceHarness, terminal: Terminal) -> None:
-    (taken,) = desk.hear(reserve(montant="99.99"))
+def test_a_refund_restores_the_balance_and_the_card(harness: ServiceHarness, terminal: Terminal) -> None:
+    (taken,) = harness.hear(reserve(montant="99.99"))
     assert isinstance(taken, PaiementEffectue)
     refund = PaiementRembourse(commande_id=CMD, transaction_id=taken.transaction_id, montant=Decimal("99.99"))
-    assert desk.hear(annulee()) == [refund]
-    assert (solde(desk), terminal.charged) == (100, {})
-    assert mouvements(desk) == ((1, 99.99), (1, 99.99))
+    assert harness.hear(annulee()) == [refund]
+    assert (solde(harness), terminal.charged) == (100, {})
+    assert mouvements(harness) == ((1, 99.99), (1, 99.99))
 
 
-def test_a_cancellation_with_nothing_taken_is_answered_all_the_same(desk: ServiceHarness) -> None:
-    desk.hear(reserve(client_id="CLIENT-999"))
-    assert desk.hear(annulee()) == [NOTHING]
+def test_a_cancellation_with_nothing_taken_is_answered_all_the_same(harness: ServiceHarness) -> None:
+    harness.hear(reserve(client_id="CLIENT-999"))
+    assert harness.hear(annulee()) == [NOTHING]
 
 
-def test_a_cancellation_that_overtakes_the_debit_wins(desk: ServiceHarness, terminal: Terminal) -> None:
-    assert desk.hear(annulee()) == [NOTHING]
-    assert desk.hear(reserve()) == []
-    assert (solde(desk), terminal.charged, terminal.asked) == (100, {}, [])
+def test_a_cancellation_that_overtakes_the_debit_wins(harness: ServiceHarness, terminal: Terminal) -> None:
+    assert harness.hear(annulee()) == [NOTHING]
+    assert harness.hear(reserve()) == []
+    assert (solde(harness), terminal.charged, terminal.asked) == (100, {}, [])
 
 
 @pytest.mark.parametrize("cancelled_first", [True, False])
 def test_a_debit_and_its_cancellation_in_one_group_leave_no_money_taken(
-    desk: ServiceHarness, terminal: Terminal, cancelled_first: bool
+    harness: ServiceHarness, terminal: Terminal, cancelled_first: bool
 ) -> None:
-    desk.hear(*((annulee(), reserve()) if cancelled_first else (reserve(), annulee())))
-    assert (solde(desk), terminal.charged) == (100, {})
-    assert desk.said.count("paiement.rembourse") == 1
+    harness.hear(*((annulee(), reserve()) if cancelled_first else (reserve(), annulee())))
+    assert (solde(harness), terminal.charged) == (100, {})
+    assert harness.said.count("paiement.rembourse") == 1
 
 
-def test_a_repetition_takes_no_money_and_is_not_answered_again(desk: ServiceHarness, terminal: Terminal) -> None:
-    order = desk.enveloped(reserve(montant="10.00"))
-    desk.hear(order, order)
-    desk.hear(order)
-    assert desk.said == ["paiement.effectue"]
-    assert (solde(desk), list(terminal.charged.values())) == (90, [Decimal("10.00")])
+def test_a_repetition_takes_no_money_and_is_not_answered_again(
+    harness: ServiceHarness, terminal: Terminal
+) -> None:
+    order = harness.enveloped(reserve(montant="10.00"))
+    harness.hear(order, order)
+    harness.hear(order)
+    assert harness.said == ["paiement.effectue"]
+    assert (solde(harness), list(terminal.charged.values())) == (90, [Decimal("10.00")])
 
 
-def test_a_second_hold_for_the_same_order_takes_nothing(desk: ServiceHarness) -> None:
-    desk.hear(reserve(montant="10.00"))
-    assert desk.hear(reserve(montant="10.00")) == []
-    assert solde(desk) == 90
+def test_a_second_hold_for_the_same_order_takes_nothing(harness: ServiceHarness) -> None:
+    harness.hear(reserve(montant="10.00"))
+    assert harness.hear(reserve(montant="10.00")) == []
+    assert solde(harness) == 90
 
 
-def test_a_second_cancellation_refunds_nothing_twice(desk: ServiceHarness) -> None:
-    desk.hear(reserve(montant="10.00"))
-    desk.hear(annulee(), annulee())
-    assert desk.hear(annulee()) == []
-    assert (solde(desk), mouvements(desk)) == (100, ((1, 10.0), (1, 10.0)))
+def test_a_second_cancellation_refunds_nothing_twice(harness: ServiceHarness) -> None:
+    harness.hear(reserve(montant="10.00"))
+    harness.hear(annulee(), annulee())
+    assert harness.hear(annulee()) == []
+    assert (solde(harness), mouvements(harness)) == (100, ((1, 10.0), (1, 10.0)))
 
 
-def test_many_debits_of_one_account_in_one_group_add_up(desk: ServiceHarness) -> None:
-    desk.hear(*(reserve(f"C-{n}", montant="9.09") for n in range(20)))
-    assert desk.said.count("paiement.effectue") == 11
-    assert solde(desk) == 0.01
+def test_many_debits_of_one_account_in_one_group_add_up(harness: ServiceHarness) -> None:
+    harness.hear(*(reserve(f"C-{n}", montant="9.09") for n in range(20)))
+    assert harness.said.count("paiement.effectue") == 11
+    assert solde(harness) == 0.01

@@ -61,44 +61,49 @@ def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], 
     return restore
 
 
-def hear(desk: ServiceHarness, *heard: Event) -> list[Event]:
+def hear(harness: ServiceHarness, *heard: Event) -> list[Event]:
     """Under ids that were not used then."""
-    return desk.hear(*(desk.enveloped(event, id=f"new-{event.TYPE}-{event.commande_id}") for event in heard))
+    return harness.hear(*(harness.enveloped(event, id=f"new-{event.TYPE}-{event.commande_id}") for event in heard))
 
 
-def stock_goes_on(desk: ServiceHarness) -> None:
+def stock_goes_on(harness: ServiceHarness) -> None:
     shelf = {"initial": 1000, "disponible": 997, "retenu": 2, "vendu": 1}
-    assert desk.inspect()["produits"]["PROD-456"] == shelf
-    assert hear(desk, initiee("EARLY")) == []
-    hear(desk, creee("WAITS"), annulee("SOLD"), annulee("UNDONE"))
-    assert desk.said == ["stock.libere"]
-    assert desk.inspect()["produits"]["PROD-456"] == {"initial": 1000, "disponible": 998, "retenu": 0, "vendu": 2}
+    assert harness.inspect()["produits"]["PROD-456"] == shelf
+    assert hear(harness, initiee("EARLY")) == []
+    hear(harness, creee("WAITS"), annulee("SOLD"), annulee("UNDONE"))
+    assert harness.said == ["stock.libere"]
+    assert harness.inspect()["produits"]["PROD-456"] == {
+        "initial": 1000,
+        "disponible": 998,
+        "retenu": 0,
+        "vendu": 2,
+    }
 
 
-def paiement_goes_on(desk: ServiceHarness) -> None:
-    assert desk.inspect()["comptes"]["CLIENT-123"]["solde"] == 99_990
-    assert hear(desk, reserve("EARLY")) == []
-    hear(desk, annulee("PAID"), annulee("UNDONE"))
-    assert desk.said == ["paiement.rembourse"]
-    assert desk.inspect()["comptes"]["CLIENT-123"]["solde"] == 100_000
+def paiement_goes_on(harness: ServiceHarness) -> None:
+    assert harness.inspect()["comptes"]["CLIENT-123"]["solde"] == 99_990
+    assert hear(harness, reserve("EARLY")) == []
+    hear(harness, annulee("PAID"), annulee("UNDONE"))
+    assert harness.said == ["paiement.rembourse"]
+    assert harness.inspect()["comptes"]["CLIENT-123"]["solde"] == 100_000
 
 
-def commande_goes_on(desk: ServiceHarness) -> None:
+def commande_goes_on(harness: ServiceHarness) -> None:
     counted = {"total": 3, "en_attente": 1, "creees": 1, "annulees": 1, "inconnues": 1}
-    assert desk.inspect()["commandes"] == counted
-    hear(desk, payee("WAITS"), payee("UNDONE"))
+    assert harness.inspect()["commandes"] == counted
+    hear(harness, payee("WAITS"), payee("UNDONE"))
     # Nobody knows any more what was paid for EARLY before it came: it waits for its deadline.
-    hear(desk, initiee("EARLY"))
-    assert desk.said == ["commande.creee"]
-    desk.tick(10_000)
-    assert [(e.type, e.commande_id) for e in desk.envelopes[1:]] == [("commande.annulee", "EARLY")]
+    hear(harness, initiee("EARLY"))
+    assert harness.said == ["commande.creee"]
+    harness.tick(10_000)
+    assert [(e.type, e.commande_id) for e in harness.envelopes[1:]] == [("commande.annulee", "EARLY")]
 
 
-def notification_goes_on(desk: ServiceHarness) -> None:
-    assert desk.inspect()["messages"] == {"confirmation": 2, "annulation": 1, "rectificatif": 1}
-    assert hear(desk, creee("EARLY")) == []
-    hear(desk, annulee("SOLD"))
-    assert [dict(envelope.data)["modele"] for envelope in desk.envelopes] == ["rectificatif"]
+def notification_goes_on(harness: ServiceHarness) -> None:
+    assert harness.inspect()["messages"] == {"confirmation": 2, "annulation": 1, "rectificatif": 1}
+    assert hear(harness, creee("EARLY")) == []
+    hear(harness, annulee("SOLD"))
+    assert [dict(envelope.data)["modele"] for envelope in harness.envelopes] == ["rectificatif"]
 
 
 GOES_ON: dict[str, tuple[Callable[[ServiceHarness], None], str]] = {
@@ -113,10 +118,10 @@ GOES_ON: dict[str, tuple[Callable[[ServiceHarness], None], str]] = {
 def test_it_takes_up_its_old_database_and_goes_on(recorded: Callable[[str], Settings], service: str) -> None:
     settings = recorded(service)
     goes_on, last = GOES_ON[service]
-    with open_harness(SERVICES[service], settings, OUTSIDE.get(service)) as desk:
-        with desk.database.begin() as connection:
+    with open_harness(SERVICES[service], settings, OUTSIDE.get(service)) as harness:
+        with harness.database.begin() as connection:
             found = connection.execute(text("SELECT version, runtime_version FROM service")).one()
         assert tuple(found) == (1 + len(SERVICES[service].migrations), 1 + len(MIGRATIONS))
-        assert [saying.commande_id for saying in desk.ledger.unsaid(10)[0]] == [last]
-        assert desk.ledger.purge() == 0
-        goes_on(desk)
+        assert [outbox_event.commande_id for outbox_event in harness.store.unsaid(10)[0]] == [last]
+        assert harness.store.purge() == 0
+        goes_on(harness)

@@ -10,19 +10,19 @@ from tests.services.conftest import OpenDesk
 from tests.support.facts import initiee
 
 
-def orders(desk: ServiceHarness, *names: str) -> None:
-    desk.hear(*(initiee(name, produit_id="PROD-456", quantite=1) for name in names))
+def orders(harness: ServiceHarness, *names: str) -> None:
+    harness.hear(*(initiee(name, produit_id="PROD-456", quantite=1) for name in names))
 
 
 def test_what_is_decided_after_one_began_to_say_again_is_left_to_those_who_decide(sit_down: OpenDesk) -> None:
-    desk = sit_down(SERVICE)
-    orders(desk, "C-1", "C-2")
-    with desk.database.begin() as connection:
+    harness = sit_down(SERVICE)
+    orders(harness, "C-1", "C-2")
+    with harness.database.begin() as connection:
         last = last_number(connection)
-    orders(desk, "C-3")
-    with desk.database.begin() as connection:
+    orders(harness, "C-3")
+    with harness.database.begin() as connection:
         for page in (decided_since(connection, _EVER, 10, 0, last), pending_events(connection, 10, 0, last)):
-            assert [saying.commande_id for saying in page[0]] == ["C-1", "C-2"]
+            assert [outbox_event.commande_id for outbox_event in page[0]] == ["C-1", "C-2"]
         assert decided_since(connection, _EVER, 10, last, last) == ([], last)
 
 

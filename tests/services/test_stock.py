@@ -15,138 +15,140 @@ HEARD: dict[str, Event] = {"initiee": initiee(), "creee": creee(), "annulee": an
 
 
 @pytest.fixture
-def desk(sit_down: OpenDesk) -> ServiceHarness:
+def harness(sit_down: OpenDesk) -> ServiceHarness:
     return sit_down(SERVICE, "[produits]\nPROD-456 = 10\nPROD-999 = 3\n")
 
 
-def shelf(desk: ServiceHarness, produit_id: str = "PROD-456") -> tuple[int, int, int]:
+def shelf(harness: ServiceHarness, produit_id: str = "PROD-456") -> tuple[int, int, int]:
     """disponible, retenu, vendu — and nothing has got lost."""
-    rayon = desk.inspect()["produits"][produit_id]
+    rayon = harness.inspect()["produits"][produit_id]
     assert rayon["initial"] == rayon["disponible"] + rayon["retenu"] + rayon["vendu"]
     return rayon["disponible"], rayon["retenu"], rayon["vendu"]
 
 
-def test_goods_are_held_for_an_order(desk: ServiceHarness) -> None:
-    (said,) = desk.hear(initiee(quantite=2))
+def test_goods_are_held_for_an_order(harness: ServiceHarness) -> None:
+    (said,) = harness.hear(initiee(quantite=2))
     assert isinstance(said, StockReserve)
     assert said.reservation_id
     assert said.model_dump(exclude={"reservation_id"}) == initiee(quantite=2).model_dump()
-    assert shelf(desk) == (8, 2, 0)
+    assert shelf(harness) == (8, 2, 0)
 
 
-def test_a_shortage_is_an_answer_and_leaves_the_shelf_alone(desk: ServiceHarness) -> None:
-    (said,) = desk.hear(initiee(produit_id="PROD-999", quantite=5))
+def test_a_shortage_is_an_answer_and_leaves_the_shelf_alone(harness: ServiceHarness) -> None:
+    (said,) = harness.hear(initiee(produit_id="PROD-999", quantite=5))
     assert said == StockReservationEchouee(commande_id=CMD, raison="stock insuffisant : 3 disponibles, 5 demandés")
-    assert shelf(desk, "PROD-999") == (3, 0, 0)
+    assert shelf(harness, "PROD-999") == (3, 0, 0)
 
 
-def test_the_last_goods_can_be_held_and_not_one_more(desk: ServiceHarness) -> None:
-    desk.hear(initiee("A", produit_id="PROD-999", quantite=3))
-    desk.hear(initiee("B", produit_id="PROD-999", quantite=1))
-    assert desk.said == ["stock.reserve", "stock.reservation_echouee"]
-    assert shelf(desk, "PROD-999") == (0, 3, 0)
+def test_the_last_goods_can_be_held_and_not_one_more(harness: ServiceHarness) -> None:
+    harness.hear(initiee("A", produit_id="PROD-999", quantite=3))
+    harness.hear(initiee("B", produit_id="PROD-999", quantite=1))
+    assert harness.said == ["stock.reserve", "stock.reservation_echouee"]
+    assert shelf(harness, "PROD-999") == (0, 3, 0)
 
 
-def test_an_unknown_product_is_an_answer(desk: ServiceHarness) -> None:
-    (said,) = desk.hear(initiee(produit_id="PROD-000"))
+def test_an_unknown_product_is_an_answer(harness: ServiceHarness) -> None:
+    (said,) = harness.hear(initiee(produit_id="PROD-000"))
     assert said == StockReservationEchouee(commande_id=CMD, raison="produit inconnu")
 
 
-def test_a_hot_shelf_is_never_oversold_within_one_group(desk: ServiceHarness) -> None:
-    said = desk.hear(*(initiee(f"C-{n}", quantite=3) for n in range(8)))
+def test_a_hot_shelf_is_never_oversold_within_one_group(harness: ServiceHarness) -> None:
+    said = harness.hear(*(initiee(f"C-{n}", quantite=3) for n in range(8)))
     assert [type(event) for event in said] == [StockReserve] * 3 + [StockReservationEchouee] * 5
-    assert shelf(desk) == (1, 9, 0)
+    assert shelf(harness) == (1, 9, 0)
 
 
-def test_what_is_freed_in_a_group_can_be_held_later_in_the_same(desk: ServiceHarness) -> None:
-    desk.hear(initiee("A", produit_id="PROD-999", quantite=3))
-    desk.hear(annulee("A"), initiee("B", produit_id="PROD-999", quantite=2))
-    assert desk.said[1:] == ["stock.libere", "stock.reserve"]
-    assert shelf(desk, "PROD-999") == (1, 2, 0)
+def test_what_is_freed_in_a_group_can_be_held_later_in_the_same(harness: ServiceHarness) -> None:
+    harness.hear(initiee("A", produit_id="PROD-999", quantite=3))
+    harness.hear(annulee("A"), initiee("B", produit_id="PROD-999", quantite=2))
+    assert harness.said[1:] == ["stock.libere", "stock.reserve"]
+    assert shelf(harness, "PROD-999") == (1, 2, 0)
 
 
-def test_an_order_created_is_sold_in_silence(desk: ServiceHarness) -> None:
-    desk.hear(initiee())
-    assert desk.hear(creee()) == []
-    assert shelf(desk) == (8, 0, 2)
+def test_an_order_created_is_sold_in_silence(harness: ServiceHarness) -> None:
+    harness.hear(initiee())
+    assert harness.hear(creee()) == []
+    assert shelf(harness) == (8, 0, 2)
 
 
-def test_a_cancellation_puts_back_what_was_held(desk: ServiceHarness) -> None:
-    (held,) = desk.hear(initiee())
+def test_a_cancellation_puts_back_what_was_held(harness: ServiceHarness) -> None:
+    (held,) = harness.hear(initiee())
     assert isinstance(held, StockReserve)
-    assert desk.hear(annulee()) == [StockLibere(commande_id=CMD, reservation_id=held.reservation_id)]
-    assert shelf(desk) == (10, 0, 0)
+    assert harness.hear(annulee()) == [StockLibere(commande_id=CMD, reservation_id=held.reservation_id)]
+    assert shelf(harness) == (10, 0, 0)
 
 
-def test_a_cancellation_puts_back_what_was_sold(desk: ServiceHarness) -> None:
-    (held,) = desk.hear(initiee())
+def test_a_cancellation_puts_back_what_was_sold(harness: ServiceHarness) -> None:
+    (held,) = harness.hear(initiee())
     assert isinstance(held, StockReserve)
-    desk.hear(creee())
-    assert desk.hear(annulee()) == [StockLibere(commande_id=CMD, reservation_id=held.reservation_id)]
-    assert shelf(desk) == (10, 0, 0)
+    harness.hear(creee())
+    assert harness.hear(annulee()) == [StockLibere(commande_id=CMD, reservation_id=held.reservation_id)]
+    assert shelf(harness) == (10, 0, 0)
 
 
-def test_a_cancellation_with_nothing_held_is_answered_all_the_same(desk: ServiceHarness) -> None:
-    desk.hear(initiee(produit_id="PROD-000"))
-    assert desk.hear(annulee()) == [StockLibere(commande_id=CMD, reservation_id=None)]
+def test_a_cancellation_with_nothing_held_is_answered_all_the_same(harness: ServiceHarness) -> None:
+    harness.hear(initiee(produit_id="PROD-000"))
+    assert harness.hear(annulee()) == [StockLibere(commande_id=CMD, reservation_id=None)]
 
 
-def test_a_cancellation_that_overtakes_its_order_keeps_the_goods_on_the_shelf(desk: ServiceHarness) -> None:
-    assert desk.hear(annulee()) == [StockLibere(commande_id=CMD, reservation_id=None)]
-    assert desk.hear(initiee()) == []
-    assert shelf(desk) == (10, 0, 0)
+def test_a_cancellation_that_overtakes_its_order_keeps_the_goods_on_the_shelf(harness: ServiceHarness) -> None:
+    assert harness.hear(annulee()) == [StockLibere(commande_id=CMD, reservation_id=None)]
+    assert harness.hear(initiee()) == []
+    assert shelf(harness) == (10, 0, 0)
 
 
-def test_a_cancellation_that_overtakes_the_creation_leaves_nothing_sold(desk: ServiceHarness) -> None:
-    desk.hear(initiee())
-    desk.hear(annulee())
-    assert desk.hear(creee()) == []
-    assert shelf(desk) == (10, 0, 0)
+def test_a_cancellation_that_overtakes_the_creation_leaves_nothing_sold(harness: ServiceHarness) -> None:
+    harness.hear(initiee())
+    harness.hear(annulee())
+    assert harness.hear(creee()) == []
+    assert shelf(harness) == (10, 0, 0)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["initiee", "creee", "annulee"])))
 @pytest.mark.parametrize("together", [True, False])
 def test_a_cancelled_order_holds_nothing_in_whatever_order_it_is_heard(
-    desk: ServiceHarness, order: tuple[str, ...], together: bool
+    harness: ServiceHarness, order: tuple[str, ...], together: bool
 ) -> None:
     facts = [HEARD[name] for name in order]
     for group in [facts] if together else [[fact] for fact in facts]:
-        desk.hear(*group)
-    assert shelf(desk) == (10, 0, 0)
-    assert desk.said.count("stock.libere") == 1
+        harness.hear(*group)
+    assert shelf(harness) == (10, 0, 0)
+    assert harness.said.count("stock.libere") == 1
 
 
-def test_a_repetition_has_no_second_effect_and_no_second_answer(desk: ServiceHarness) -> None:
-    order = desk.enveloped(initiee())
-    desk.hear(order, order)
-    desk.hear(order)
-    assert desk.said == ["stock.reserve"]
-    assert shelf(desk) == (8, 2, 0)
+def test_a_repetition_has_no_second_effect_and_no_second_answer(harness: ServiceHarness) -> None:
+    order = harness.enveloped(initiee())
+    harness.hear(order, order)
+    harness.hear(order)
+    assert harness.said == ["stock.reserve"]
+    assert shelf(harness) == (8, 2, 0)
 
 
-def test_a_second_order_with_a_known_id_has_no_effect(desk: ServiceHarness) -> None:
-    desk.hear(initiee(quantite=2), initiee(quantite=5))
-    assert desk.hear(initiee(quantite=5)) == []
-    assert desk.said == ["stock.reserve"]
-    assert shelf(desk) == (8, 2, 0)
+def test_a_second_order_with_a_known_id_has_no_effect(harness: ServiceHarness) -> None:
+    harness.hear(initiee(quantite=2), initiee(quantite=5))
+    assert harness.hear(initiee(quantite=5)) == []
+    assert harness.said == ["stock.reserve"]
+    assert shelf(harness) == (8, 2, 0)
 
 
-def test_a_second_cancellation_frees_nothing_twice(desk: ServiceHarness) -> None:
-    desk.hear(initiee())
-    desk.hear(annulee(), annulee())
-    assert desk.hear(annulee()) == []
-    assert desk.said == ["stock.reserve", "stock.libere"]
-    assert shelf(desk) == (10, 0, 0)
+def test_a_second_cancellation_frees_nothing_twice(harness: ServiceHarness) -> None:
+    harness.hear(initiee())
+    harness.hear(annulee(), annulee())
+    assert harness.hear(annulee()) == []
+    assert harness.said == ["stock.reserve", "stock.libere"]
+    assert shelf(harness) == (10, 0, 0)
 
 
-def test_what_is_said_names_its_cause_and_its_sender(desk: ServiceHarness) -> None:
-    order = desk.enveloped(initiee(), id="the-cause")
-    desk.hear(order)
-    (envelope,) = desk.envelopes
+def test_what_is_said_names_its_cause_and_its_sender(harness: ServiceHarness) -> None:
+    order = harness.enveloped(initiee(), id="the-cause")
+    harness.hear(order)
+    (envelope,) = harness.envelopes
     assert (envelope.causationid, envelope.source, envelope.subject) == ("the-cause", "/services/stock", CMD)
 
 
-def test_orders_of_one_group_do_not_mix(desk: ServiceHarness) -> None:
-    desk.hear(initiee("A", quantite=1), initiee("B", produit_id="PROD-999", quantite=2), initiee("C", quantite=4))
-    assert [(e.subject, e.data.commande_id) for e in desk.envelopes] == [("A", "A"), ("B", "B"), ("C", "C")]
-    assert (shelf(desk), shelf(desk, "PROD-999")) == ((5, 5, 0), (1, 2, 0))
+def test_orders_of_one_group_do_not_mix(harness: ServiceHarness) -> None:
+    harness.hear(
+        initiee("A", quantite=1), initiee("B", produit_id="PROD-999", quantite=2), initiee("C", quantite=4)
+    )
+    assert [(e.subject, e.data.commande_id) for e in harness.envelopes] == [("A", "A"), ("B", "B"), ("C", "C")]
+    assert (shelf(harness), shelf(harness, "PROD-999")) == ((5, 5, 0), (1, 2, 0))

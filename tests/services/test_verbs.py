@@ -74,8 +74,8 @@ def test_an_id_is_never_markup_and_never_cut(
     produit, order = "[/b]" + "P" * 60, "[/red]" + "C" * 90
     catalogue = tmp_path / "catalogue.toml"
     catalogue.write_text(f'[produits]\n"{produit}" = 5\n')
-    with open_harness(STOCK, database.model_copy(update={"catalogue": catalogue})) as desk:
-        desk.hear(initiee(order, produit_id=produit, quantite=1))
+    with open_harness(STOCK, database.model_copy(update={"catalogue": catalogue})) as harness:
+        harness.hear(initiee(order, produit_id=produit, quantite=1))
     assert main(["inspect", "stock"]) == 0
     assert produit in capsys.readouterr().out
     assert main(["journal", order, "--service", "stock"]) == 0
@@ -83,14 +83,14 @@ def test_an_id_is_never_markup_and_never_cut(
 
 
 def cancelled_and_still_held(database: Settings) -> None:
-    with open_harness(SERVICES["commande"], database) as desk:
-        desk.hear(initiee("A"), demande("A"))
-        desk.now += dt.timedelta(days=400)
-        desk.ledger.mark_said([envelope.id for envelope in desk.envelopes])
-        desk.now += dt.timedelta(days=400)
-        assert desk.ledger.purge() > 0
-    with open_harness(STOCK, database) as desk:
-        desk.hear(initiee("A"), initiee("B"))
+    with open_harness(SERVICES["commande"], database) as harness:
+        harness.hear(initiee("A"), demande("A"))
+        harness.now += dt.timedelta(days=400)
+        harness.store.mark_said([envelope.id for envelope in harness.envelopes])
+        harness.now += dt.timedelta(days=400)
+        assert harness.store.purge() > 0
+    with open_harness(STOCK, database) as harness:
+        harness.hear(initiee("A"), initiee("B"))
 
 
 def test_what_a_cancelled_order_still_holds_is_open_however_long_ago_it_was(
@@ -101,8 +101,8 @@ def test_what_a_cancelled_order_still_holds_is_open_however_long_ago_it_was(
     assert main(["journal", "--open", "--service", "stock", "--json"]) == 1
     entries = json.loads(capsys.readouterr().out)
     assert [(entry["commande_id"], entry["action"]) for entry in entries] == [("A", "reserver")]
-    with open_harness(STOCK, database) as desk:
-        desk.hear(desk.enveloped(annulee("A"), id="the-cancellation"))
+    with open_harness(STOCK, database) as harness:
+        harness.hear(harness.enveloped(annulee("A"), id="the-cancellation"))
     assert main(["journal", "--open", "--service", "stock"]) == 0
 
 
@@ -118,8 +118,8 @@ def test_a_journal_shows_what_there_is_and_says_which_database_is_missing(
     assert "paiement.sqlite3: no such database" in paiement
     assert "notification.sqlite3: no such database" in notification
     assert main(["journal", "A", "--service", "paiement"]) == 2, "it may be there that something was done"
-    with open_harness(STOCK, database) as desk:
-        desk.hear(desk.enveloped(annulee("A"), id="the-cancellation"))
+    with open_harness(STOCK, database) as harness:
+        harness.hear(harness.enveloped(annulee("A"), id="the-cancellation"))
     assert main(["journal", "--open"]) == 2, "it may be there that something is open"
 
 
@@ -213,8 +213,8 @@ def test_an_output_that_is_full_is_one_line_and_exit_code_2(form: tuple[str, ...
 def test_a_journal_fits_its_terminal(database: Settings, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Times count from the first action, and an id of the data is cut to what tells it from the others."""
     order = "CMD-65B0CCC543E14A4E"
-    with open_harness(STOCK, database) as desk:
-        desk.hear(initiee(order), annulee(order))
+    with open_harness(STOCK, database) as harness:
+        harness.hear(initiee(order), annulee(order))
     shown = Console(width=width, highlight=False)
     monkeypatch.setattr(journal, "console_of", lambda **_: shown)
     with shown.capture() as captured:

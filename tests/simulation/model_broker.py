@@ -61,7 +61,7 @@ class Model:
         self.held.remove(held)
         _, queue, number = held
         source = self.broker.queues[queue]
-        ways = {"ack": source.ack, "reject": source.reject, "requeue": source.give_back, "nack": source.give_back}
+        ways = {"ack": source.ack, "reject": source.reject, "requeue": source.requeue, "nack": source.requeue}
         ways[how](number)
 
     def lose(self, worker: str) -> None:
@@ -70,7 +70,7 @@ class Model:
         lost = sorted(held for held in self.held if held[0] == worker)
         self.held = [held for held in self.held if held[0] != worker]
         for _, queue, number in lost:
-            self.broker.queues[queue].give_back(number)
+            self.broker.queues[queue].requeue(number)
 
     def rest(self) -> None:
         self._deliver()

@@ -53,18 +53,18 @@ def ack_before_commit(patch: pytest.MonkeyPatch) -> None:
 
     class Hasty(worker.Pipeline):
         async def _intake(self) -> None:
-            door = self._door
-            deliveries = door.deliveries
+            session = self._session
+            deliveries = session.deliveries
 
             async def at_once(most: int) -> list[Delivery]:
                 batch = await deliveries(most)
-                await door.settle([delivery.tag for delivery in batch])
+                await session.settle([delivery.tag for delivery in batch])
                 return batch
 
             async def nothing(tags: Any) -> None:
                 """It was done before."""
 
-            self._door = _Changed(door, deliveries=at_once, settle=nothing)
+            self._session = _Changed(session, deliveries=at_once, settle=nothing)
             await super()._intake()
 
     patch.setattr("choregraphie.pipeline.supervisor.Pipeline", Hasty)
@@ -73,22 +73,22 @@ def ack_before_commit(patch: pytest.MonkeyPatch) -> None:
 class _Changed:
     """A door with some of its methods replaced."""
 
-    def __init__(self, door: Any, **replaced: Any) -> None:
-        self._door = door
+    def __init__(self, session: Any, **replaced: Any) -> None:
+        self._session = session
         self._replaced = replaced
 
     def __getattr__(self, name: str) -> Any:
-        return self._replaced.get(name) or getattr(self._door, name)
+        return self._replaced.get(name) or getattr(self._session, name)
 
 
 def said_before_confirmed(patch: pytest.MonkeyPatch) -> None:
     """An event counts as said as soon as it is handed to the network, whatever becomes of it."""
 
     async def publish(self: Any, messages: Any) -> None:
-        fates = await self._door.publish(messages)
-        own = f"{self._tools.service}.events"
+        outcomes = await self._session.publish(messages)
+        own = f"{self._context.service}.events"
         self._confirmed += [m.properties.message_id for m in messages if m.exchange == own]
-        if any(fate is PublishOutcome.RETURNED for fate in fates):
+        if any(outcome is PublishOutcome.RETURNED for outcome in outcomes):
             raise BrokerUnavailable("returned")
 
     patch.setattr(speaker.OutboxPublisher, "_publish", publish)

@@ -102,8 +102,8 @@ def no_tombstone_before_the_call(patch: pytest.MonkeyPatch) -> None:
     """An undoing leaves its tombstones with its own entry only, when its call is over."""
     begin = Batch.begin
 
-    def later(self: Batch, work: Any) -> Any:
-        return begin(self, work._replace(line=replace(work.line, undoes=())))
+    def later(self: Batch, invocation: Any) -> Any:
+        return begin(self, invocation._replace(line=replace(invocation.line, undoes=())))
 
     patch.setattr(Batch, "begin", later)
 

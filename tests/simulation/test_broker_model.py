@@ -36,7 +36,7 @@ WHOLE = topology(CHOREOGRAPHY, (DELAY_SECONDS,))
 
 def _exchanges() -> Topology:
     """Those that the two services and those they hear write to; no queue."""
-    owners = {events(speaker) for speaker in SPEAKERS}
+    owners = {events(outbox_publisher) for outbox_publisher in SPEAKERS}
     kept = [
         e for e in WHOLE.exchanges if e.name in owners or (e.name.startswith(SERVICES) and ".events" not in e.name)
     ]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def test_a_worker_that_ends_unasked_is_found(books: Books, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """As on Python 3.11.2, on which the first timeout after a lost session was taken for a cancellation."""
 
-    async def short_lived(tools: Any, stopping: asyncio.Event, open_session: Any) -> None:
-        serving = asyncio.create_task(supervise(tools, stopping, open_session))
+    async def short_lived(context: Any, stopping: asyncio.Event, open_session: Any) -> None:
+        serving = asyncio.create_task(supervise(context, stopping, open_session))
         await asyncio.wait({serving}, timeout=1)
         serving.cancel()
         await asyncio.wait({serving})

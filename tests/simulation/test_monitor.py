@@ -88,10 +88,10 @@ def _said_of(order: Order, queries: Queries) -> tuple[object, ...]:
 def test_the_projection_is_the_same_in_whatever_order_it_is_told(seed: int, books: Books, tmp_path: Path) -> None:
     facts = walk(plan(seed, 12), books).facts
     history = entries(facts)
-    straight, dice = shown(history, tmp_path / "straight"), random.Random(seed)
+    straight, rng = shown(history, tmp_path / "straight"), random.Random(seed)
     for turn in range(3):
-        told = history + dice.choices(history, k=len(history) // 2)
-        dice.shuffle(told)
+        told = history + rng.choices(history, k=len(history) // 2)
+        rng.shuffle(told)
         assert shown(told, tmp_path / f"shuffled-{turn}") == straight
     ended = {order: STATES[row["etat"]] for order, row in facts.orders.items() if order not in facts.in_doubt}
     assert {order: straight[order][0] for order in ended} == ended
@@ -100,8 +100,8 @@ def test_the_projection_is_the_same_in_whatever_order_it_is_told(seed: int, book
 @pytest.mark.parametrize("seed", [1, 5, 23])
 def test_order_and_repetition_make_no_difference(seed: int, books: Books) -> None:
     history = entries(walk(plan(seed, 20), books).facts)
-    straight, dice = judged(history), random.Random(seed)
+    straight, rng = judged(history), random.Random(seed)
     for _ in range(5):
-        told = history + dice.choices(history, k=len(history) // 2)
-        dice.shuffle(told)
+        told = history + rng.choices(history, k=len(history) // 2)
+        rng.shuffle(told)
         assert judged(told) == straight

@@ -35,7 +35,7 @@ def deadly(do: Callable[..., Any]) -> Callable[..., Any]:
     return react
 
 
-def work(name: str) -> None:
+def invocation(name: str) -> None:
     """In the child, to its end."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     for line in SERVICES[name].reactions:
@@ -49,7 +49,7 @@ def loop(name: str) -> int:
     while True:
         child = os.fork()
         if not child:
-            work(name)
+            invocation(name)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status != -signal.SIGKILL:
             return status

@@ -17,7 +17,7 @@ class FakeDoor:
     """`fate` says what becomes of each message; while `answering` is not set, confirms do not come."""
 
     def __init__(self) -> None:
-        self.fate: Callable[[Outgoing], PublishOutcome] = lambda message: PublishOutcome.CONFIRMED
+        self.outcome: Callable[[Outgoing], PublishOutcome] = lambda message: PublishOutcome.CONFIRMED
         self.answering = asyncio.Event()
         self.answering.set()
         self.deeds: list[Deed] = []
@@ -61,13 +61,13 @@ class FakeDoor:
         self.deeds.append(("publish", tuple(message.routing_key for message in batch)))
         await self.answering.wait()
         self.published += batch
-        return [self.fate(message) for message in batch]
+        return [self.outcome(message) for message in batch]
 
     async def settle(self, tags: Sequence[int]) -> None:
         self.deeds.append(("settle", tuple(tags)))
         self.settled += tags
 
-    async def give_back(self, tags: Sequence[int]) -> None:
+    async def requeue(self, tags: Sequence[int]) -> None:
         self.deeds.append(("give back", tuple(tags)))
         self.given_back += tags
 

@@ -53,11 +53,11 @@ class Session:
         """`more` is for `Tools`: a telemetry, a check of resources."""
         self.database = open_database(service, settings)
         self._thread = ThreadPoolExecutor(1)
-        ledger = Store(service, self.database, StoreLimits.of(settings), lambda: NOON)
-        self.tools = WorkerContext(ledger, settings, self._thread, outside, lambda: NOON, **more)
+        store = Store(service, self.database, StoreLimits.of(settings), lambda: NOON)
+        self.context = WorkerContext(store, settings, self._thread, outside, lambda: NOON, **more)
         self.stopping = asyncio.Event()
-        self.door = FakeDoor()
-        self.running = asyncio.create_task(Pipeline(self.tools, self.door, self.stopping).run())
+        self.session = FakeDoor()
+        self.running = asyncio.create_task(Pipeline(self.context, self.session, self.stopping).run())
 
     async def stop(self, within_seconds: float = 10) -> None:
         self.stopping.set()
@@ -82,11 +82,11 @@ class Session:
 
     def looking(self) -> contextlib.AbstractContextManager[Connection]:
         """A look into the database beside the worker, whose thread has the other connection."""
-        return reading(self.tools.ledger.service, self.tools.settings)
+        return reading(self.context.store.service, self.context.settings)
 
     def unsaid(self) -> list[str]:
         with self.looking() as connection:
-            return [saying.commande_id for saying in outbox.pending_events(connection, 1000)[0]]
+            return [outbox_event.commande_id for outbox_event in outbox.pending_events(connection, 1000)[0]]
 
 
 @contextlib.asynccontextmanager

@@ -60,7 +60,7 @@ class Shop:
             self.start(*names)
         for worker in {*self.workers.values()}:
             worker.await_ready()
-        self.ear = self.outsider.listen(*(f"{speaker}.events" for speaker in SPEAKERS))
+        self.ear = self.outsider.listen(*(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS))
 
     def new_id(self) -> str:
         self._number += 1

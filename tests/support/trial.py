@@ -109,5 +109,5 @@ TRIAL = Service(
     ),
     tables=TABLES,
     inspect=inspect,
-    stocked_with=lambda _: [Compteur("A"), Compteur("B")],
+    seed=lambda _: [Compteur("A"), Compteur("B")],
 )

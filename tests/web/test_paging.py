@@ -42,12 +42,12 @@ FREQUENT = [
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """Two hundred orders, many cut short, some given up; all of them said in the same second."""
-    stream, dice = Stream(), random.Random(7)
+    stream, rng = Stream(), random.Random(7)
     for number in range(200):
-        lines = dice.choice(list(STORIES.values()))
-        told = lines[: dice.choice([len(lines), 1, 2, 3])]
+        lines = rng.choice(list(STORIES.values()))
+        told = lines[: rng.choice([len(lines), 1, 2, 3])]
         stream.tell(f"CMD-{number}", told)
-        if dice.random() < 0.3:
+        if rng.random() < 0.3:
             stream.set_aside("stock", stream.kept[-len(told)].body)
     path = tmp_path_factory.mktemp("paging") / "monitor.sqlite3"
     read_all(path, stream)
