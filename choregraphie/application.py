@@ -1,9 +1,8 @@
 """An application: the saga, the services that carry it out, and what the command line needs to know of it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from choregraphie.saga.choreography import Choreography
 from choregraphie.saga.topology import Retention, Topology, topology
@@ -22,14 +21,14 @@ class Application:
     """A choreography and the services that carry it out, handed to the engine's command line.
 
     `package` is where each service lives as a module of its name; its docstring is the service's canvas.
-    `more_actions` add an action of the application's own to the verb `choreography`.
+    `scenario` names what the simulator needs, as `module:NAME`; it is imported when it is asked for.
     """
 
     name: str
     package: str
     choreography: Choreography
     declared: tuple[Service, ...]
-    more_actions: tuple[Callable[[Any], None], ...] = ()
+    scenario: str = ""
 
     @cached_property
     def services(self) -> dict[str, Service]:

@@ -1,8 +1,7 @@
-"""The order saga as an application: its choreography, its services, its simulation."""
+"""The order saga as an application: its choreography, its services, its scenario."""
 
 from choregraphie.application import Application
 from contracts.choreography import CHOREOGRAPHY
-from services import simulate
 from services.commande import SERVICE as COMMANDE
 from services.notification import SERVICE as NOTIFICATION
 from services.paiement import SERVICE as PAIEMENT
@@ -13,6 +12,6 @@ APP = Application(
     package="services",
     choreography=CHOREOGRAPHY,
     declared=(STOCK, PAIEMENT, COMMANDE, NOTIFICATION),
-    more_actions=(simulate.add,),
+    scenario="services.scenario:SCENARIO",
 )
 SERVICES = APP.services

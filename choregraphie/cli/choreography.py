@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from choregraphie.application import Application
+from choregraphie.cli import simulate
 from choregraphie.errors import UserError
 from choregraphie.prover import (
     FORMATS,
@@ -74,8 +75,8 @@ def add(verbs: Any, application: Application) -> None:
         "--into", type=Path, required=True, metavar="FOLDER", help="`docs` for the shipped copies"
     )
     generated.set_defaults(do=_generate)
-    for add_action in application.more_actions:
-        add_action(actions)
+    if application.scenario:
+        simulate.add(actions)
 
 
 def _described(actions: Any, name: str, what: str) -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import services.simulation  # noqa: F401 - what is measured: where its packages are missing, the bench installs them
+import choregraphie.simulator  # noqa: F401 - what is measured: where its packages are missing, the bench installs them
 from scripts.arguments import positive
 from scripts.phases import Phases, phases
 

@@ -16,7 +16,7 @@ DOORS = [
     "choregraphie.prover",
     "choregraphie.storage",
     "choregraphie.testing",
-    "services.simulation",
+    "choregraphie.simulator",
     *(f"services.{name}" for name in ("stock", "paiement", "commande", "notification")),
 ]
 BUSINESS = {"stock", "paiement", "commande", "notification"}

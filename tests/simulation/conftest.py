@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.application import SERVICES
-from services.simulation import Books
+from choregraphie.simulator import Books
+from services.scenario import SCENARIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,6 @@ pytest.register_assert_rewrite("tests.simulation.script")
 
 @pytest.fixture(scope="module")
 def books() -> Iterator[Books]:
-    opened = Books(SERVICES.values())
+    opened = Books(SCENARIO)
     yield opened
     opened.close()

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from choregraphie.messaging import Properties
-from services.simulation.queues import DELIVERY_COUNT, Message
+from choregraphie.simulator.queues import DELIVERY_COUNT, Message
 
 if TYPE_CHECKING:
     from choregraphie.saga.topology import Topology
-    from services.simulation.broker import Broker
+    from choregraphie.simulator.broker_model import Broker
 
 
 @dataclass(frozen=True)

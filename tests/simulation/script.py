@@ -23,7 +23,7 @@ from choregraphie.saga.topology import (
     requeue,
     retry,
 )
-from services.simulation.broker import headers_of
+from choregraphie.simulator.broker_model import headers_of
 from tests.simulation.seen import by_model
 
 if TYPE_CHECKING:

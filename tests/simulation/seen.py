@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from choregraphie.saga.topology import TRACEPARENT_HEADER
-from services.simulation.broker import X_DEATH, Version, headers_of
-from services.simulation.queues import DELIVERY_COUNT
+from choregraphie.simulator.broker_model import X_DEATH, Version, headers_of
+from choregraphie.simulator.queues import DELIVERY_COUNT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pika
 
-    from services.simulation.queues import Message
+    from choregraphie.simulator.queues import Message
 
 _FIRST_DEATH = ("x-first-death-queue", "x-first-death-reason", "x-first-death-exchange")
 

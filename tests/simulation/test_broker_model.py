@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from choregraphie.saga.topology import HISTORY, Queue, Topology, delay_name, events, topology
+from choregraphie.simulator.broker_model import RABBIT_3_10, RABBIT_4_0, Broker, Version, matches
 from contracts.choreography import CHOREOGRAPHY
-from services.simulation.broker import RABBIT_3_10, RABBIT_4_0, Broker, Version, matches
 from tests.simulation.model_broker import Model
 from tests.simulation.real_broker import Real
 from tests.simulation.script import OPERATOR, WORKERS, Script

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from services.simulation.clock import Deadlock, VirtualLoop
+from choregraphie.simulator.clock import Deadlock, VirtualLoop
 
 
 def test_an_hour_takes_no_time() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from services.simulation import Books, Outcome, plan, walk
+from choregraphie.simulator import Books, Outcome, walk
+from services.scenario import plan
 
 # Seed by seed what the run did and left behind, digested: the same for every Python and every machine. Whoever
 # changes what a run does puts the new digest here, which the failing test shows.
@@ -22,10 +23,11 @@ SEEDS = {
 ORDERS = 10
 ROOT = Path(__file__).parents[2]
 _PROGRAM = f"""
-from services.simulation import Books, plan, walk
-from services.application import SERVICES
+from choregraphie.simulator import Books, walk
+from services.scenario import plan
+from services.scenario import SCENARIO
 from tests.simulation.test_determinism import everything
-books = Books(SERVICES.values())
+books = Books(SCENARIO)
 for seed in {[*SEEDS]}:
     print(everything(walk(plan(seed, {ORDERS}), books)))
 """

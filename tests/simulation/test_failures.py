@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from choregraphie.simulator import load, save, shrink, walk
+from choregraphie.simulator.trace_text import mermaid, steps
 from services.__main__ import main
-from services.simulation import load, plan, save, shrink, walk
-from services.simulation.scopes import SCOPES
-from services.simulation.story import mermaid, steps
+from services.scenario import SCENARIO, SCOPES, plan
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.test_mutants import FOUND
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from services.simulation import Books, Outcome
+    from choregraphie.simulator import Books, Outcome
 
 ORDERS = 12
 # Where a missing tombstone is noticed.
@@ -53,7 +53,7 @@ def test_a_failure_is_told_as_steps_and_as_a_diagram(failure: Outcome) -> None:
 def test_a_failure_is_kept_and_seen_again(failure: Outcome, books: Books, tmp_path: Path) -> None:
     kept = replace(failure, plan=replace(failure.plan, faults=failure.struck))
     save(kept, tmp_path / "failure.json")
-    again = walk(load(tmp_path / "failure.json"), books)
+    again = walk(load(tmp_path / "failure.json", SCENARIO), books)
     assert again.diary.fingerprint() == failure.diary.fingerprint()
 
 
@@ -131,12 +131,12 @@ def test_a_failure_is_kept_before_it_is_made_smaller(
         raise RuntimeError("somebody pressed Ctrl-C")
 
     MUTANTS["no_tombstone"](monkeypatch)
-    monkeypatch.setattr("services.simulation.campaign.shrink", impatience)
+    monkeypatch.setattr("choregraphie.simulator.campaign.shrink", impatience)
     kept = tmp_path / "failure.json"
     with pytest.raises(RuntimeError):
         main(["choreography", "simulate", "--seed", SEED, "--runs", "1", "--orders", "12", "--save", str(kept)])
     assert f"seed {SEED} breaks I" in capsys.readouterr().err
-    assert load(kept).seed == int(SEED)
+    assert load(kept, SCENARIO).seed == int(SEED)
 
 
 def test_a_replay_file_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from choregraphie.pipeline.supervisor import supervise
-from services.simulation import crew, plan, walk
+from choregraphie.simulator import walk, workers
+from services.scenario import plan
 
 if TYPE_CHECKING:
-    from services.simulation import Books
+    from choregraphie.simulator import Books
 
 
 @pytest.mark.parametrize("how", ["cancelled", "returned"])
@@ -26,6 +27,6 @@ def test_a_worker_that_ends_unasked_is_found(books: Books, monkeypatch: pytest.M
         if how == "cancelled":
             raise asyncio.CancelledError
 
-    monkeypatch.setattr(crew, "supervise", short_lived)
+    monkeypatch.setattr(workers, "supervise", short_lived)
     found = walk(plan(2, 3), books).found
     assert any("ended, and nobody had asked it to" in one for one in found)

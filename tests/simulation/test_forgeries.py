@@ -11,8 +11,7 @@ from choregraphie.messaging import Delivery
 from choregraphie.pipeline.delivery import Decoder
 from choregraphie.service.verdict import DeadLetter
 from choregraphie.storage.invocation import Invocation
-from services.simulation import plan
-from services.simulation.clients import message_of
+from services.scenario import message_of, plan
 from services.stock import SERVICE
 
 STOCK = Decoder(SERVICE)

@@ -6,13 +6,14 @@ import gc
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from services.simulation import plan, walk
-from services.simulation.clock import VirtualLoop
+from choregraphie.simulator import walk
+from choregraphie.simulator.clock import VirtualLoop
+from services.scenario import plan
 
 if TYPE_CHECKING:
     import pytest
 
-    from services.simulation import Books
+    from choregraphie.simulator import Books
 
 
 def test_a_campaign_does_not_keep_the_worlds_of_its_runs(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:

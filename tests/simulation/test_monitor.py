@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie.messaging import HistoryEntry
+from choregraphie.simulator import walk
+from choregraphie.simulator.clock import EPOCH
 from saga_monitor.analysis.saga_state import Progress, SetAside, State, judge
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
 from saga_monitor.records.parser import DeadEntry, SaidEntry, read_entry
 from saga_monitor.stream.follower import runs
 from saga_monitor.stream.resuming import mark
-from services.simulation import plan, walk
-from services.simulation.clock import EPOCH
+from services.scenario import plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from choregraphie.simulator import Books
     from saga_monitor.projection.models import Order
-    from services.simulation import Books, Facts
+    from services.scenario import OrderFinalState as Facts
 
 STATES = {"creee": State.COMPLETED, "annulee": State.COMPENSATED}
 

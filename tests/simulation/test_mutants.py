@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.simulation import plan, walk
-from services.simulation.scopes import SCOPES
-from services.simulation.search import Search
+from choregraphie.simulator import walk
+from choregraphie.simulator.exhaustive import Search
+from services.scenario import SCOPES, plan
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.outside_mutants import OUTSIDE
 
 if TYPE_CHECKING:
-    from services.simulation import Books
+    from choregraphie.simulator import Books
 
 FOUND = {
     "inbox_off": (1, 12, "I7"),

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from choregraphie.saga.topology import REASON_HEADER
-from services.simulation import Facts, Plan, plan, walk
-from services.simulation.oracle import violations
-from services.simulation.plan import Act
-from services.simulation.queues import Death, Message
+from choregraphie.simulator import Plan, walk
+from choregraphie.simulator.queues import Death, Message
+from services.scenario import OrderFinalState as Facts
+from services.scenario import plan
+from services.scenario.invariants import violations
+from services.scenario.workload import Act
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from services.simulation import Books
+    from choregraphie.simulator import Books
 
 BOUGHT, CANCELLED = "CMD-1", "CMD-2"
 
@@ -34,7 +36,8 @@ def sane(books: Books) -> Facts:
     acts = (act("order", BOUGHT), act("order", CANCELLED), act("cancel", CANCELLED, at=1.0))
     outcome = walk(Plan(1, acts, faults=()), books)
     assert outcome.found == ()
-    return outcome.facts
+    facts: Facts = outcome.facts
+    return facts
 
 
 def with_row(service: str, table: str, where: str, **changes: Any) -> Callable[[Facts], Facts]:
@@ -77,22 +80,26 @@ def dead(service: str, letter: Message) -> Callable[[Facts], Facts]:
     return lambda facts: replace(facts, dead={**facts.dead, service: [letter]})
 
 
+def outside(facts: Facts, **changes: Any) -> Facts:
+    return replace(facts, outside={**facts.outside, **changes})
+
+
 def charged(facts: Facts) -> Facts:
-    return replace(facts, charged={**facts.charged, f"paiement:encaisser:{CANCELLED}": Decimal("49.99")})
+    return outside(facts, charged={**facts.charged, f"paiement:encaisser:{CANCELLED}": Decimal("49.99")})
 
 
 def charged_otherwise(facts: Facts) -> Facts:
-    return replace(facts, charged={key: amount * 100 for key, amount in facts.charged.items()})
+    return outside(facts, charged={key: amount * 100 for key, amount in facts.charged.items()})
 
 
 def charged_under_two_keys(facts: Facts) -> Facts:
     more = {f"paiement:encore:{BOUGHT}": amount for amount in facts.charged.values()}
-    return replace(facts, charged={**facts.charged, **more})
+    return outside(facts, charged={**facts.charged, **more})
 
 
 def sent_again(facts: Facts) -> Facts:
     more = {f"{key}:encore": mail for key, mail in facts.sent.items() if mail.order == BOUGHT}
-    return replace(facts, sent={**facts.sent, **more})
+    return outside(facts, sent={**facts.sent, **more})
 
 
 def other_creation_heard(facts: Facts) -> Facts:
@@ -106,7 +113,7 @@ PATHOLOGICAL: dict[str, tuple[str, Callable[[Facts], Facts]]] = {
     "goods that vanish": ("I1", with_row("stock", "rayons", "PROD-A", disponible=998)),
     "an account that lost more than was taken": ("I2", with_row("paiement", "comptes", "CLIENT-1", solde=1)),
     "a charge that nobody knows of": ("I2", charged),
-    "a debit of which the gateway knows nothing": ("I2", lambda facts: replace(facts, charged={})),
+    "a debit of which the gateway knows nothing": ("I2", lambda facts: outside(facts, charged={})),
     "another charge than the debit": ("I2", charged_otherwise),
     "two charges for one debit": ("I2", charged_under_two_keys),
     "an order that cost another sum": ("I2", with_row("commande", "commandes", BOUGHT, montant=1)),
@@ -114,7 +121,7 @@ PATHOLOGICAL: dict[str, tuple[str, Callable[[Facts], Facts]]] = {
     "an order that the decider forgot": ("I3", without_row("commande", "commandes", BOUGHT)),
     "an undoing without an answer": ("I3", without_row("paiement", "outbox", "paiement.rembourse")),
     "a customer who is not told": ("I3", without_row("notification", "outbox", BOUGHT)),
-    "a letter that was noted and never left": ("I3", lambda facts: replace(facts, sent={})),
+    "a letter that was noted and never left": ("I3", lambda facts: outside(facts, sent={})),
     "no correction of what was confirmed": ("I3", without_row("notification", "envois", "rectificatif")),
     "a cancellation where a correction is due": (
         "I3",

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie.saga.topology import WORK_DELIVERY_LIMIT
-from services.simulation import Plan, plan, walk
-from services.simulation.facts import identity, reason_of
+from choregraphie.simulator import Plan, walk
+from choregraphie.simulator.final_state import identity, reason_of
+from services.scenario import plan
 
 if TYPE_CHECKING:
-    from services.simulation import Books
+    from choregraphie.simulator import Books
 
 FEW = ("poison:stock:CMD-01-initiee", "poison:commande:CMD-02-initiee", "poison:stock:CMD-05-initiee")
 MANY = tuple(f"poison:{service}:CMD-{n:02}-initiee" for service in ("stock", "commande") for n in range(3, 9))
@@ -51,7 +52,7 @@ def dead_by_limit(
 ) -> set[str]:
     """What the broker set aside in a run with those killers, as its faults are named; all else is well."""
     # By its name in the list of modules: the package shows the function of the same name.
-    running = sys.modules["services.simulation.walk"]
+    running = sys.modules["choregraphie.simulator.run"]
     shipped = running.circumstances
     limit = {"delivery_limit": WORK_DELIVERY_LIMIT, "redrives": 0, "early_redrives": ()}
     monkeypatch.setattr(running, "circumstances", lambda *given: replace(shipped(*given), **limit))

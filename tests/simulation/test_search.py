@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.simulation import Search
-from services.simulation.scopes import SCOPES
-from services.simulation.search import State
+from choregraphie.simulator import Search
+from choregraphie.simulator.exhaustive import State
+from services.scenario import SCOPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from services.simulation import Books, Scope
-    from services.simulation.stepper import Effect
+    from choregraphie.simulator import Books, Scope
+    from choregraphie.simulator.stepper import Effect
 
 
 @pytest.mark.parametrize(

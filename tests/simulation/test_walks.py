@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
-from services.simulation import Books, plan, walk
-from services.simulation.chance import Fault
+from choregraphie.simulator import Books, walk
+from choregraphie.simulator.randomness import Fault
+from services.scenario import plan
 
 RUNS = 120
 ORDERS = 8

@@ -82,7 +82,7 @@ def _settle(options: argparse.Namespace) -> None:
 def _simulate(options: argparse.Namespace, settings: Settings) -> int:
     _settle(options)
     # A tenth of the time that every other verb takes to start.
-    from services import simulate_run as simulating
+    from choregraphie.cli import simulate_run as simulating
 
     try:
         if options.exhaustive:

@@ -1,11 +1,18 @@
-"""What the clients of a run do, and when: orders of every kind, cancellations, repetitions, garbage. Data."""
+"""What the clients of a simulated run do: orders of every kind, cancellations, repetitions, invalid messages."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from decimal import Decimal
+from typing import Any
 
-from services.simulation.broker import VERSIONS, Version
-from services.simulation.chance import Chance, Fault
+from choregraphie.messaging import Outgoing, Properties
+from choregraphie.saga.envelope import Event, wrap
+from choregraphie.saga.topology import events
+from choregraphie.simulator.clock import EPOCH
+from choregraphie.simulator.randomness import Chance
+from choregraphie.simulator.workload import Plan
+from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 
 ACT_SECONDS = 1.0  # all acts begin within this time
 _MOMENTS = 3
@@ -50,29 +57,11 @@ class Act:
     source: str = CLIENT_SOURCE
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A run: its seed, what the clients do, and the faults that strike (None: those of the seed)."""
-
-    seed: int
-    acts: tuple[Act, ...]
-    faults: tuple[str, ...] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {"seed": self.seed, "acts": [asdict(act) for act in self.acts], "faults": self.faults}
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Self:
-        """Raises KeyError, TypeError or ValueError when it is not a plan."""
-        faults = content["faults"]
-        acts = tuple(_act(number, act) for number, act in enumerate(content["acts"], start=1))
-        return cls(int(content["seed"]), acts, None if faults is None else tuple(map(_fault, faults)))
-
-
 _FIELDS: dict[str, tuple[type, ...]] = {"at": (int, float), "quantite": (int,)}
 
 
-def _act(number: int, content: dict[str, Any]) -> Act:
+def read_act(number: int, content: dict[str, Any]) -> Act:
+    """The act that a replay file holds as its number `number`. Raises TypeError or ValueError."""
     act = Act(**content)
     for name, value in asdict(act).items():
         if not isinstance(value, _FIELDS.get(name, (str,))):
@@ -81,45 +70,11 @@ def _act(number: int, content: dict[str, Any]) -> Act:
         raise ValueError(f"act {number}: no such kind: {act.kind!r}")
     if act.what not in {"", *GARBAGE}:
         raise ValueError(f"act {number}: no such garbage: {act.what!r}")
+    try:
+        message_of(act)
+    except (ArithmeticError, ValueError):
+        raise ValueError(f"act {number}: no client can say that: {act.montant!r} for {act.quantite}") from None
     return act
-
-
-def _fault(name: str) -> str:
-    if name.partition(":")[0] not in set(Fault):
-        raise ValueError(f"no such fault: {name!r}")
-    return name
-
-
-@dataclass(frozen=True)
-class Circumstances:
-    """What else the seed decides: durations in seconds.
-
-    `redrives`: how often the operator sends each dead letter back in the end; `early_redrives`: the turns of the
-    nemesis at which it does so in the midst of everything.
-    """
-
-    version: Version
-    delivery_limit: int
-    workers: dict[str, int]
-    prefetch: int
-    deadline: float
-    retry_delays: tuple[float, ...]
-    redrives: int
-    early_redrives: tuple[int, ...]
-
-
-def circumstances(seed: int, services: Sequence[str]) -> Circumstances:
-    chance = Chance(seed)
-    return Circumstances(
-        version=chance.choice(VERSIONS, "version"),
-        delivery_limit=chance.choice((2, 4, 20), "delivery limit"),
-        workers={name: chance.choice((1, 1, 2), "workers", name) for name in services},
-        prefetch=chance.choice((8, 100, 200, 200, 200), "prefetch"),
-        deadline=chance.choice((0.6, 3.0, 8.0), "deadline"),
-        retry_delays=chance.choice(((0.2,), (0.1, 0.4), (0.2, 0.5, 1.0)), "retry delays"),
-        redrives=chance.choice((0, 1, 1, 2), "redrives"),
-        early_redrives=chance.choice(((), (6,), (4, 6, 8, 10), (3, 5, 7, 9, 11)), "early redrives"),
-    )
 
 
 def plan(seed: int, orders: int) -> Plan:
@@ -167,3 +122,37 @@ def _more(chance: Chance, kind: str, first: Act) -> Act:
 
 def _moment(chance: Chance, *name: object) -> float:
     return int(chance.fraction("moment", *name) * _MOMENTS) * ACT_SECONDS / _MOMENTS
+
+
+def message_of(act: Act) -> Outgoing:
+    """The message that `act` publishes."""
+    said: Event
+    if act.kind == "cancel":
+        said = CommandeAnnulationDemandee(commande_id=act.order, raison="changement d'avis")
+    else:
+        said = CommandeInitiee(
+            commande_id=act.order,
+            client_id=act.client,
+            produit_id=act.produit,
+            quantite=act.quantite,
+            montant=Decimal(act.montant),
+        )
+    body = wrap(said, id=act.event, source=act.source, time=EPOCH).to_bytes()
+    properties = Properties(message_id=act.event, type=said.TYPE, correlation_id=act.order, app_id="client")
+    return Outgoing(events("client"), said.TYPE, _spoilt(act.what, body), properties)
+
+
+def _spoilt(what: str, body: bytes) -> bytes:
+    """What garbage of that kind looks like; "" leaves the body alone."""
+    if what == "not json":
+        return body[:-10]
+    changes: dict[str, dict[str, Any]] = {
+        "": {},
+        "no data": {"data": {}},
+        "unknown type": {"type": "commande.rêvée"},
+        "unknown version": {"dataschema": "urn:choregraphie:commande.initiee:99"},
+        "other subject": {"subject": "CMD-AUTRE"},
+        "forged": {"source": "/services/stock"},
+        "another's event": {"type": "paiement.effectue", "dataschema": None},
+    }
+    return json.dumps(json.loads(body) | changes[what]).encode() if what else body

@@ -13,9 +13,10 @@ from typing import Any
 
 from choregraphie import Reason
 from choregraphie.saga.topology import dlx
+from choregraphie.simulator.final_state import identity, is_open, order_of, reason_of
 from choregraphie.storage.inbox import EventIdentity
 from contracts.choreography import CHOREOGRAPHY
-from services.simulation.facts import Facts, identity, is_open, order_of, reason_of
+from services.scenario.final_state import OrderFinalState
 
 CREATED, CANCELLED = CHOREOGRAPHY.created.TYPE, CHOREOGRAPHY.cancelled.TYPE
 # Nobody reads these, so nobody need: the clients of the plan send them on purpose.
@@ -37,12 +38,12 @@ _TOLD: dict[tuple[bool, bool], set[tuple[str, ...]]] = {
 }
 
 
-def violations(facts: Facts) -> list[str]:
+def violations(facts: OrderFinalState) -> list[str]:
     """Every invariant that does not hold, each with what was found instead; none: all is well."""
     return [f"{name}: {found}" for name, check in CHECKS.items() for found in check(facts)]
 
 
-def stock(facts: Facts) -> Iterator[str]:
+def stock(facts: OrderFinalState) -> Iterator[str]:
     kept: Counter[tuple[str, str]] = Counter()
     for row in facts.rows("stock", "reservations"):
         kept[row["produit_id"], row["etat"]] += row["quantite"]
@@ -55,7 +56,7 @@ def stock(facts: Facts) -> Iterator[str]:
             yield f"{product}: {row['initial']} at first, now {row}"
 
 
-def money(facts: Facts) -> Iterator[str]:
+def money(facts: OrderFinalState) -> Iterator[str]:
     taken: Counter[str] = Counter()
     debits = {row["commande_id"]: row for row in facts.rows("paiement", "debits")}
     for row in debits.values():
@@ -70,7 +71,7 @@ def money(facts: Facts) -> Iterator[str]:
     yield from _charges(facts, {order: row["montant"] for order, row in debits.items() if row["etat"] == "pris"})
 
 
-def _charges(facts: Facts, booked: Mapping[str, int]) -> Iterator[str]:
+def _charges(facts: OrderFinalState, booked: Mapping[str, int]) -> Iterator[str]:
     """The gateway holds what the books say that it does, to the cent, and nothing else."""
     held: dict[str, list[int]] = {}
     for key, amount in facts.charged.items():
@@ -81,7 +82,7 @@ def _charges(facts: Facts, booked: Mapping[str, int]) -> Iterator[str]:
             yield f"{order}: the gateway holds {held.get(order, [])}, and the books say {expected}"
 
 
-def termination(facts: Facts) -> Iterator[str]:
+def termination(facts: OrderFinalState) -> Iterator[str]:
     for order in sorted({act.order for act in facts.acts if act.kind in {"order", "second", "rival", "namesake"}}):
         if order not in facts.orders and order not in facts.in_doubt:
             yield f"{order}: ordered, and the decider does not know of it"
@@ -100,7 +101,7 @@ def termination(facts: Facts) -> Iterator[str]:
         yield from _told(facts, order, row["etat"] == "annulee")
 
 
-def _told(facts: Facts, order: str, cancelled: bool) -> Iterator[str]:
+def _told(facts: OrderFinalState, order: str, cancelled: bool) -> Iterator[str]:
     """The customer was told what became of the order, and by letters that have really left."""
     told = facts.told.get(order, {})
     models = tuple(sorted(told.values()))
@@ -112,7 +113,7 @@ def _told(facts: Facts, order: str, cancelled: bool) -> Iterator[str]:
         yield f"{order}: the carrier never saw {', '.join(unsent)}"
 
 
-def one_decision(facts: Facts) -> Iterator[str]:
+def one_decision(facts: OrderFinalState) -> Iterator[str]:
     for order, said in facts.said.items():
         for type_ in (CREATED, CANCELLED):
             if len(set(said.get(type_, ()))) > 1:
@@ -124,7 +125,7 @@ def one_decision(facts: Facts) -> Iterator[str]:
     yield from (f"{order}: {len(ids)} different {key}" for (order, key), ids in heard.items() if len(ids) > 1)
 
 
-def agreement(facts: Facts) -> Iterator[str]:
+def agreement(facts: OrderFinalState) -> Iterator[str]:
     goods = {row["commande_id"]: row["etat"] for row in facts.rows("stock", "reservations")}
     money = {row["commande_id"]: row["etat"] for row in facts.rows("paiement", "debits")}
     for order in sorted({*goods, *money, *facts.orders} - facts.in_doubt):
@@ -134,7 +135,7 @@ def agreement(facts: Facts) -> Iterator[str]:
             yield f"{order}: {state}, goods {kept[0]}, money {kept[1]}"
 
 
-def nothing_lost(facts: Facts) -> Iterator[str]:
+def nothing_lost(facts: OrderFinalState) -> Iterator[str]:
     for service, tables in facts.tables.items():
         for row in tables["outbox"]:
             if row["said_at"] is None:
@@ -147,14 +148,14 @@ def nothing_lost(facts: Facts) -> Iterator[str]:
             yield from _unheard(facts, type_, EventIdentity(act.source, act.event), act.order)
 
 
-def _unheard(facts: Facts, type_: str, event: EventIdentity, order: str) -> Iterator[str]:
+def _unheard(facts: OrderFinalState, type_: str, event: EventIdentity, order: str) -> Iterator[str]:
     for service in CHOREOGRAPHY.services:
         hears = CHOREOGRAPHY.reaction(service, type_) is not None
         if hears and event not in facts.inboxes[service] | facts.dead_events[service]:
             yield f"{service} never heard {type_} of {order}"
 
 
-def no_double_effect(facts: Facts) -> Iterator[str]:
+def no_double_effect(facts: OrderFinalState) -> Iterator[str]:
     for service, tables in facts.tables.items():
         # What the clock does has no source: its cause is the one that its order began with.
         done = Counter(
@@ -174,7 +175,7 @@ def no_double_effect(facts: Facts) -> Iterator[str]:
     yield from _letters(facts)
 
 
-def _letters(facts: Facts) -> Iterator[str]:
+def _letters(facts: OrderFinalState) -> Iterator[str]:
     """A letter left once for each that was noted; and one more only if it was corrected before it was noted."""
     left: dict[str, set[str]] = {}
     for key, mail in facts.sent.items():
@@ -186,7 +187,7 @@ def _letters(facts: Facts) -> Iterator[str]:
             yield f"{order}: also sent, and nobody noted it: {', '.join(sorted(more))}"
 
 
-def dead_letters(facts: Facts) -> Iterator[str]:
+def dead_letters(facts: OrderFinalState) -> Iterator[str]:
     written = {message.body for message in facts.history if message.exchange not in map(dlx, facts.tables)}
     kinds = {act.kind for act in facts.acts}
     for service, dead in facts.dead.items():
@@ -202,11 +203,11 @@ def dead_letters(facts: Facts) -> Iterator[str]:
                 yield f"{about} collides with nothing"
 
 
-def hygiene(facts: Facts) -> Iterator[str]:
+def hygiene(facts: OrderFinalState) -> Iterator[str]:
     yield from facts.remains
 
 
-CHECKS: dict[str, Callable[[Facts], Iterator[Any]]] = {
+CHECKS: dict[str, Callable[[OrderFinalState], Iterator[Any]]] = {
     "I1 stock": stock,
     "I2 money": money,
     "I3 termination": termination,

@@ -7,12 +7,12 @@ from collections import Counter
 from choregraphie import BrokerUnavailable
 from choregraphie.messaging import Outgoing, PublishOutcome
 from choregraphie.saga.topology import HISTORY
-from services.simulation.broker import Broker
-from services.simulation.chance import Chance, Fault
-from services.simulation.clock import VirtualLoop
-from services.simulation.diary import Diary
-from services.simulation.door import SimDoor
-from services.simulation.queues import Message
+from choregraphie.simulator.broker_model import Broker
+from choregraphie.simulator.clock import VirtualLoop
+from choregraphie.simulator.queues import Message
+from choregraphie.simulator.randomness import Chance, Fault
+from choregraphie.simulator.session import SimDoor
+from choregraphie.simulator.trace import Diary
 
 # Everything on the way takes a whole number of these, so that what could arrive together does.
 GRID_SECONDS = 0.05

@@ -16,13 +16,14 @@ from choregraphie.pipeline.delivery import Decoder, begin_calls, execute
 from choregraphie.pipeline.republish import for_another_try, set_aside
 from choregraphie.saga.topology import dlx, requeue
 from choregraphie.service.verdict import DeadLetter, RetryAfter
+from choregraphie.simulator.broker_model import Broker
+from choregraphie.simulator.clock import EPOCH
+from choregraphie.simulator.databases import Books
+from choregraphie.simulator.final_state import Tables
+from choregraphie.simulator.interned_messages import Letter, Numbers
+from choregraphie.simulator.isolation import run_now
 from choregraphie.storage.invocation import Invocation, Result
 from choregraphie.storage.store import Store, StoreLimits
-from services.simulation.books import Books, Tables
-from services.simulation.broker import Broker
-from services.simulation.clock import EPOCH
-from services.simulation.letters import Letter, Numbers
-from services.simulation.quiet import Outside, run_now
 
 DEADLINE_SECONDS = 60.0
 DELAYS = (1.0,)
@@ -51,10 +52,10 @@ class Effect:
 
 @dataclass(frozen=True)
 class Kept:
-    """A state of a service: how to get it back, and its rows for the oracle; `canon` is all that counts."""
+    """A state of a service: how to get it back, and its rows for the invariants; `canon` is all that counts."""
 
     file: bytes
-    outside: Outside
+    outside: Any
     tables: Tables
     canon: object
 
@@ -72,7 +73,7 @@ class Stepper:
         self._routes = routes
         self._letters = letters
         self._now = EPOCH
-        self._outside = Outside()
+        self._outside = books.scenario.instant_externals()
         database = books.databases[service.name]
         self._store = Store(service, database, StoreLimits.of(settings), lambda: self._now)
         self._reader = Decoder(service)

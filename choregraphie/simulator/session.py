@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from choregraphie import BrokerUnavailable
 from choregraphie.messaging import Delivery, Outgoing, PublishOutcome
-from services.simulation.broker import headers_of
-from services.simulation.chance import Fault
-from services.simulation.queues import Message
+from choregraphie.simulator.broker_model import headers_of
+from choregraphie.simulator.queues import Message
+from choregraphie.simulator.randomness import Fault
 
 if TYPE_CHECKING:
-    from services.simulation.network import Network
+    from choregraphie.simulator.network import Network
 
 
 class SimDoor:

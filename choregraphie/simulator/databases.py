@@ -1,27 +1,21 @@
 """The services' databases, in memory: opened once a process, set back for each run, read as plain rows."""
 
 import sqlite3
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
 
-from choregraphie import Instant, Service, Settings
+from choregraphie import Instant, Settings
+from choregraphie.simulator.final_state import Rows, Tables
+from choregraphie.simulator.scenario import Scenario
 from choregraphie.storage.database import Database, open_database
 from choregraphie.storage.inbox import METADATA
-from contracts.choreography import CHOREOGRAPHY
-
-CATALOGUE = Path(__file__).parent / "catalogue.toml"
-
-Rows = list[dict[str, Any]]
-Tables = dict[str, Rows]
 
 
 class Books:
-    """One database for each of `services`, which are all that there are. Not for two runs at once."""
+    """One database for each service of `scenario`. Not for two runs at once."""
 
-    def __init__(self, services: Iterable[Service]) -> None:
-        settings = Settings(database_url="sqlite://", catalogue=CATALOGUE)
-        self.services = {service.name: service for service in services}
+    def __init__(self, scenario: Scenario) -> None:
+        settings = Settings(database_url="sqlite://", catalogue=scenario.seed)
+        self.scenario = scenario
+        self.services = {service.name: service for service in scenario.services}
         self.databases: dict[str, Database] = {s.name: open_database(s, settings) for s in self.services.values()}
         self._files = {name: _file(database) for name, database in self.databases.items()}
         self._fresh = {name: file.serialize() for name, file in self._files.items()}
@@ -49,17 +43,18 @@ class Books:
 
     def unsaid(self) -> int:
         query = "SELECT count(*) FROM outbox WHERE said_at IS NULL"
-        return sum(self._count(name, query) for name in self.services)
+        return sum(self.count(name, query) for name in self.services)
 
     def undecided(self) -> int:
-        """Orders that still wait for their decision."""
-        return self._count(CHOREOGRAPHY.decider, "SELECT count(*) FROM commandes WHERE etat = 'en_attente'")
+        """Instances that still wait for their decision."""
+        return self.scenario.undecided(self)
 
     def close(self) -> None:
         for database in self.databases.values():
             database.close()
 
-    def _count(self, service: str, query: str) -> int:
+    def count(self, service: str, query: str) -> int:
+        """The number that `query` selects from the database of `service`."""
         (count,) = self._files[service].execute(query).fetchone()
         return int(count)
 

@@ -1,36 +1,34 @@
-"""What is left when a run is over: databases, dead letters, history, the outside. Data for the oracle."""
+"""What is left when a run is over: databases, dead letters, history, the outside. Data for the invariants."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
 from choregraphie import Reason
 from choregraphie.saga.topology import REASON_HEADER
+from choregraphie.simulator.queues import Message
 from choregraphie.storage.inbox import EventIdentity
-from services.simulation.books import Rows, Tables
-from services.simulation.outside import Mail
-from services.simulation.plan import Act
-from services.simulation.queues import Message
+
+Rows = list[dict[str, Any]]
+Tables = dict[str, Rows]
 
 
 @dataclass(frozen=True)
-class Facts:
+class FinalState:
     """`tables` by service; `dead` letters by service; `history` the messages of the stream, oldest first.
 
-    `acts` are those that the broker confirmed to the clients. `charged` is what the gateway holds, and
-    `sent` what has left with the carrier, by key. `remains` says what should not be there: messages in queues,
+    `acts` are those that the broker confirmed to the clients. `outside`: what the world outside holds,
+    in the words of the scenario. `remains` says what should not be there: messages in queues,
     hidden ones, consumers, tasks. `may_fail`: the services of which a reaction may have failed to the last try.
     """
 
     tables: Mapping[str, Tables]
     dead: Mapping[str, Sequence[Message]]
     history: Sequence[Message]
-    acts: Sequence[Act]
-    charged: Mapping[str, Decimal]
-    sent: Mapping[str, Mail]
+    acts: Sequence[Any]
+    outside: Mapping[str, Any]
     may_fail: Collection[str]
     remains: Sequence[str] = ()
 
@@ -47,26 +45,12 @@ class Facts:
         return found
 
     @cached_property
-    def told(self) -> dict[str, dict[str, str]]:
-        """What the customers were told, by the books: by order, the kind of letter by its key."""
-        found: dict[str, dict[str, str]] = {}
-        for row in self.rows("notification", "envois"):
-            found.setdefault(row["commande_id"], {})[row["cle"]] = row["modele"]
-        return found
-
-    @cached_property
     def inboxes(self) -> dict[str, set[EventIdentity]]:
         """The events that each service has dealt with."""
         return {
             name: {EventIdentity(row["source"], row["event_id"]) for row in tables["inbox"]}
             for name, tables in self.tables.items()
         }
-
-    @cached_property
-    def orders(self) -> dict[str, dict[str, Any]]:
-        """The decider's orders that have really begun."""
-        rows = self.rows("commande", "commandes")
-        return {row["commande_id"]: row for row in rows if row["etat"] != "inconnue"}
 
     @cached_property
     def dead_events(self) -> dict[str, set[EventIdentity]]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from services.simulation.diary import Line
+from choregraphie.simulator.trace import Line
 
 # A diagram longer than this is no picture any more; its end is where things go wrong.
 MOST_STEPS = 120

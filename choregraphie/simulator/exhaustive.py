@@ -22,29 +22,19 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from choregraphie.saga.choreography import Choreography
 from choregraphie.saga.topology import events, requeue, topology
-from contracts.choreography import CHOREOGRAPHY
-from services.simulation.books import Books
-from services.simulation.broker import Broker
-from services.simulation.clients import message_of
-from services.simulation.diary import Line
-from services.simulation.facts import Facts
-from services.simulation.letters import Letter, Numbers
-from services.simulation.oracle import violations
-from services.simulation.plan import Act
-from services.simulation.queues import Death, Message
-from services.simulation.silence import silence
-from services.simulation.stepper import DELAYS, Effect, Stepper
+from choregraphie.simulator.broker_model import Broker
+from choregraphie.simulator.databases import Books
+from choregraphie.simulator.final_state import FinalState
+from choregraphie.simulator.interned_messages import Letter, Numbers
+from choregraphie.simulator.isolation import silence
+from choregraphie.simulator.queues import Death, Message
+from choregraphie.simulator.scenario import Scope
+from choregraphie.simulator.stepper import DELAYS, Effect, Stepper
+from choregraphie.simulator.trace import Line
 
 Bag = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What the clients do: a handful of acts."""
-
-    name: str
-    acts: tuple[Act, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +65,15 @@ class Search:
     def __init__(self, scope: Scope, faults: int, books: Books) -> None:
         books.reset()
         self._scope = scope
+        self._scenario = books.scenario
         self._faults = faults
         self._letters = Numbers()
-        self._routes = Broker(topology(CHOREOGRAPHY, DELAYS))
+        self._routes = Broker(topology(self._scenario.choreography, DELAYS))
         self._steppers = [Stepper(s, books, self._routes, self._letters) for s in books.services.values()]
         self._index = {stepper.name: number for number, stepper in enumerate(self._steppers)}
-        self._last = [number for name, number in self._index.items() if not _is_heard(name)]
+        self._last = [
+            number for name, number in self._index.items() if not _is_heard(name, self._scenario.choreography)
+        ]
         self._left: dict[State, int] = {}
         self._from: dict[State, tuple[State, int, int, str]] = {}
         self.ended: set[tuple[tuple[int, ...], Bag]] = set()
@@ -106,7 +99,11 @@ class Search:
         return found
 
     def _first(self) -> State:
-        letters = [n for act in self._scope.acts for n in self._letters.routed(message_of(act), self._routes)]
+        letters = [
+            n
+            for act in self._scope.acts
+            for n in self._letters.routed(self._scenario.message_of(act), self._routes)
+        ]
         return State(tuple(stepper.first for stepper in self._steppers), tuple(sorted(letters)))
 
     def _open(self, state: State, left: int, layers: list[deque[State]], found: Found) -> bool:
@@ -188,10 +185,10 @@ class Search:
     def _judge(self, state: State) -> list[str]:
         key = (state.services, state.dead)
         if key not in self._judged:
-            self._judged[key] = violations(self._facts(state))
+            self._judged[key] = self._scenario.violations(self._facts(state))
         return self._judged[key]
 
-    def _facts(self, state: State) -> Facts:
+    def _facts(self, state: State) -> FinalState:
         kept = {s.name: s.states[number] for s, number in zip(self._steppers, state.services, strict=True)}
         said = [
             Message(row["body"], events(name), row["type"])
@@ -202,13 +199,12 @@ class Search:
         dead: dict[str, list[Message]] = {name: [] for name in kept}
         for number in state.dead:
             dead[self._letters.of(number).service].append(_message(self._letters.of(number)))
-        return Facts(
+        return self._scenario.final_state(
             tables={name: service.tables for name, service in kept.items()},
             dead=dead,
             history=[*first, *said],
             acts=self._scope.acts,
-            charged=kept["paiement"].outside.charged,
-            sent=kept["notification"].outside.sent,
+            outside=self._scenario.outside_of({name: service.outside for name, service in kept.items()}),
             may_fail=kept.keys(),
         )
 
@@ -223,10 +219,10 @@ class Search:
         return lines[::-1]
 
 
-def _is_heard(service: str) -> bool:
+def _is_heard(service: str, choreography: Choreography) -> bool:
     """Whether anything that `service` says is heard by a service."""
-    heard = {reaction.hears for reaction in CHOREOGRAPHY.reactions}
-    return any(heard & set(reaction.says) for reaction in CHOREOGRAPHY.heard_by(service))
+    heard = {reaction.hears for reaction in choreography.reactions}
+    return any(heard & set(reaction.says) for reaction in choreography.heard_by(service))
 
 
 def _redriven(letter: Letter) -> Letter:

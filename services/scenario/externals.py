@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 
-from services.simulation.chance import Chance, Fault
-from services.simulation.diary import Diary
+from choregraphie.simulator.randomness import Chance, Fault
+from choregraphie.simulator.trace import Diary
 
 OUTAGE_SECONDS = 0.5
 _LATE_SECONDS = 60.0  # beyond any caller's patience

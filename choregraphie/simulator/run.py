@@ -1,28 +1,25 @@
-"""One run from beginning to end: workers, clients, faults, peace, the operator, quiet, and then the oracle."""
+"""One run from beginning to end: workers, clients, faults, peace, the operator, quiet, and then the invariants."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from choregraphie import Settings
 from choregraphie.failpoints import watched
 from choregraphie.saga.topology import HISTORY, dlq, topology
-from contracts.choreography import CHOREOGRAPHY
-from services.simulation.books import CATALOGUE, Books
-from services.simulation.broker import Broker
-from services.simulation.chance import Chance, Fault
-from services.simulation.clients import Clients, Operator
-from services.simulation.clock import VirtualLoop
-from services.simulation.crew import LEAVE_SECONDS, Worker, employ, pass_by
-from services.simulation.diary import Diary
-from services.simulation.facts import Facts
-from services.simulation.garbage import left_until_the_end
-from services.simulation.network import AWAY_SECONDS, GRID_SECONDS, Network
-from services.simulation.oracle import violations
-from services.simulation.outside import Carrier, Gateway
-from services.simulation.plan import Plan, circumstances
-from services.simulation.silence import silence
+from choregraphie.simulator.broker_model import Broker
+from choregraphie.simulator.clients import Clients, Operator
+from choregraphie.simulator.clock import VirtualLoop
+from choregraphie.simulator.databases import Books
+from choregraphie.simulator.final_state import FinalState
+from choregraphie.simulator.isolation import left_until_the_end, silence
+from choregraphie.simulator.network import AWAY_SECONDS, GRID_SECONDS, Network
+from choregraphie.simulator.randomness import Chance, Fault
+from choregraphie.simulator.trace import Diary
+from choregraphie.simulator.workers import LEAVE_SECONDS, Worker, employ, pass_by
+from choregraphie.simulator.workload import Plan, circumstances
 
 PEACE_SECONDS = 2.5
 _NEMESIS_HOPS = 4
@@ -30,7 +27,7 @@ _LOOK_HOPS = 5
 # Long after every delay of a run's settings: whoever is not done by then never will be.
 PATIENCE_SECONDS = 300.0
 
-Judge = Callable[[Facts], Sequence[str]]
+Judge = Callable[[Any], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Outcome:
 
     plan: Plan
     found: tuple[str, ...]
-    facts: Facts
+    facts: Any
     diary: Diary
     struck: tuple[str, ...]
     faults: Counter[Fault]
@@ -54,33 +51,34 @@ class _World:
     loop: VirtualLoop = field(default_factory=VirtualLoop)
 
     def __post_init__(self) -> None:
+        self.scenario = self.books.scenario
         self.chance = Chance(self.plan.seed, self.plan.faults)
         self.diary = Diary(self.loop.time)
         self.given = circumstances(self.plan.seed, list(self.books.services))
         self.settings = Settings(
             database_url="sqlite://",
-            catalogue=CATALOGUE,
+            catalogue=self.scenario.seed,
             retry_delays=self.given.retry_delays,
             deadline=self.given.deadline,
             prefetch=self.given.prefetch,
             call_timeout=0.3,
         )
         model = Broker(
-            topology(CHOREOGRAPHY, self.given.retry_delays), self.given.version, self.given.delivery_limit
+            topology(self.scenario.choreography, self.given.retry_delays),
+            self.given.version,
+            self.given.delivery_limit,
         )
         self.network = Network(self.loop, model, self.chance, self.diary)
-        self.gateway, self.carrier = Gateway(self.chance, self.diary), Carrier(self.chance, self.diary)
-        self.clients, self.operator = Clients(self.network), Operator(self.network)
+        self.externals = self.scenario.externals(self.chance, self.diary)
+        self.clients = Clients(self.network, self.scenario.message_of)
+        self.operator = Operator(self.network)
         self.crew = [
-            employ(f"{name}-{number + 1}", service, self.books, self.settings, self.network, self._outside(name))
+            employ(
+                f"{name}-{number + 1}", service, self.books, self.settings, self.network, self.externals.get(name)
+            )
             for name, service in self.books.services.items()
             for number in range(self.given.workers[name])
         ]
-
-    def _outside(self, service: str) -> Gateway | Carrier | None:
-        if service == "paiement":
-            return self.gateway
-        return self.carrier if service == "notification" else None
 
     async def run(self) -> list[str]:
         """What should not be there when all is over."""
@@ -142,15 +140,14 @@ class _World:
             yield from worker.fallen
         yield from self.loop.troubles
 
-    def facts(self, remains: Sequence[str]) -> Facts:
+    def facts(self, remains: Sequence[str]) -> FinalState:
         model = self.network.broker
-        return Facts(
+        return self.scenario.final_state(
             tables={name: self.books.tables(name) for name in self.books.services},
             dead={name: list(model.queues[dlq(name)]) for name in self.books.services},
             history=[entry.message for entry in model.streams[HISTORY].entries],
             acts=self.clients.confirmed,
-            charged=dict(self.gateway.charged),
-            sent=dict(self.carrier.sent),
+            outside=self.scenario.outside_of(self.externals),
             # Only a service that asks the outside world can fail: the databases of a simulation never do.
             may_fail=[name for name, s in self.books.services.items() if any(line.call for line in s.reactions)],
             remains=remains,
@@ -158,7 +155,7 @@ class _World:
 
 
 def walk(plan: Plan, books: Books, judge: Judge | None = None) -> Outcome:
-    """Carry `plan` out. `judge` may find more than the oracle, in the same facts."""
+    """Carry `plan` out. `judge` may find more than the scenario, in the same facts."""
     with left_until_the_end(), silence(), watched(pass_by):
         return _walk(plan, books, judge)
 
@@ -171,7 +168,7 @@ def _walk(plan: Plan, books: Books, judge: Judge | None) -> Outcome:
     finally:
         world.loop.close()
     facts = world.facts(remains)
-    found = [*violations(facts), *(judge(facts) if judge else ())]
+    found = [*world.scenario.violations(facts), *(judge(facts) if judge else ())]
     return Outcome(
         plan,
         tuple(found),
@@ -180,5 +177,5 @@ def _walk(plan: Plan, books: Books, judge: Judge | None) -> Outcome:
         tuple(world.chance.struck),
         world.chance.counts,
         world.loop.now,
-        len(facts.orders),
+        world.scenario.instances(facts),
     )

@@ -12,12 +12,12 @@ from choregraphie.failpoints import Place
 from choregraphie.pipeline.context import WorkerContext
 from choregraphie.pipeline.supervisor import supervise
 from choregraphie.saga.topology import inbox, requeue
+from choregraphie.simulator.databases import Books
+from choregraphie.simulator.network import Network
+from choregraphie.simulator.randomness import Fault
+from choregraphie.simulator.session import SimDoor
 from choregraphie.storage.invocation import Invocation, Result
 from choregraphie.storage.store import Store, StoreLimits
-from services.simulation.books import Books
-from services.simulation.chance import Fault
-from services.simulation.door import SimDoor
-from services.simulation.network import Network
 
 _WHO: contextvars.ContextVar["Worker | None"] = contextvars.ContextVar("simulated worker", default=None)
 

@@ -1,13 +1,10 @@
 """The gateway and the carrier of the exhaustive search: they answer at once, and can be copied."""
 
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from services.simulation.outside import Mail, Reponse
-
-T = TypeVar("T")
+from services.scenario.externals import Mail, Reponse
 
 
 @dataclass
@@ -49,13 +46,3 @@ class Outside:
     async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
         self.sent.setdefault(cle, Mail(commande_id, objet))
         return f"{commande_id}@clients.invalid"
-
-
-def run_now(call: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that never waits."""
-    try:
-        call.send(None)
-    except StopIteration as done:
-        answer: T = done.value
-        return answer
-    raise AssertionError("a call of the search waited")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from choregraphie.messaging import Delivery, Outgoing, Properties, Scalar
-from services.simulation.broker import Broker
+from choregraphie.simulator.broker_model import Broker
 
 
 @dataclass(frozen=True, slots=True)

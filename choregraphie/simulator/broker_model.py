@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from choregraphie.saga.topology import Topology
-from services.simulation.queues import DELIVERY_COUNT, Death, Message, QuorumQueue, Stream
+from choregraphie.simulator.queues import DELIVERY_COUNT, Death, Message, QuorumQueue, Stream
 
 X_DEATH = "x-death"
 

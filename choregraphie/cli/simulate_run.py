@@ -1,6 +1,7 @@
 """What `choreography simulate` does: random runs, the exhaustive search, one run again."""
 
 import argparse
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -9,10 +10,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from choregraphie import UserError
-from services.application import SERVICES
-from services.simulation import (
+from choregraphie.application import Application
+from choregraphie.simulator import (
     Found,
     Outcome,
+    Scenario,
     account,
     as_data,
     as_text,
@@ -26,9 +28,19 @@ from services.simulation import (
 )
 
 
+def scenario_of(options: argparse.Namespace) -> Scenario:
+    """The scenario of the application. Raises UserError when it has none."""
+    application: Application = options.application
+    if not application.scenario:
+        raise UserError(f"{application.name} declares no scenario to simulate")
+    module, _, name = application.scenario.partition(":")
+    scenario: Scenario = getattr(importlib.import_module(module), name)
+    return scenario
+
+
 def search(options: argparse.Namespace) -> int:
     everything = search_all(
-        SERVICES.values(), options.faults, lambda *told: None if options.json else _tell(options.faults, *told)
+        scenario_of(options), options.faults, lambda *told: None if options.json else _tell(options.faults, *told)
     )
     told = [as_told(found) for found in everything]
     broken = [found for found in told if found["found"]]
@@ -53,7 +65,7 @@ def walk(options: argparse.Namespace) -> int:
     with Progress(disable=not sys.stderr.isatty(), console=Console(stderr=True)) as progress:
         task = progress.add_task("simulating", total=options.runs)
         campaign = simulate(
-            SERVICES.values(),
+            scenario_of(options),
             options.seed,
             options.runs,
             options.orders,
@@ -84,12 +96,12 @@ def _save(failure: Outcome, path: Path) -> None:
 
 def replay_file(options: argparse.Namespace) -> int:
     try:
-        given = load(options.replay)
+        given = load(options.replay, scenario_of(options))
     except OSError as error:
         raise UserError(f"{options.replay}: {error.strerror}") from None
     except ValueError as error:
         raise UserError(f"{options.replay}: not the file of a failure ({error})") from None
-    outcome = replay(SERVICES.values(), given)
+    outcome = replay(scenario_of(options), given)
     print(json.dumps(told_of(outcome), ensure_ascii=False) if options.json else account(outcome))
     for name in sorted(set(given.faults or ()) - set(outcome.struck)):
         print(f"did not strike: {name}", file=sys.stderr)

@@ -3,19 +3,18 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from choregraphie import Service
-from services.simulation.books import Books
-from services.simulation.chance import Fault
-from services.simulation.clients import message_of
-from services.simulation.plan import Plan, plan
-from services.simulation.shrink import shrink
-from services.simulation.story import mermaid, steps
-from services.simulation.walk import Outcome, walk
+from choregraphie.simulator.databases import Books
+from choregraphie.simulator.randomness import Fault
+from choregraphie.simulator.run import Outcome, walk
+from choregraphie.simulator.scenario import Scenario
+from choregraphie.simulator.shrink import shrink
+from choregraphie.simulator.trace_text import mermaid, steps
+from choregraphie.simulator.workload import Plan
 
 REPLAY_VERSION = 1
 
@@ -44,20 +43,20 @@ class Campaign:
 
 
 def simulate(
-    services: Iterable[Service],
+    scenario: Scenario,
     first: int,
     runs: int,
     orders: int,
     told: Callable[[Campaign], None] = lambda so_far: None,
     broken: Callable[[Outcome], None] = lambda failure: None,
 ) -> Campaign:
-    """Run `services` on the seeds from `first` on until one fails; `told` hears of each, and `broken` of the
+    """Run `scenario` on the seeds from `first` on until one fails; `told` hears of each, and `broken` of the
     failure before it is made smaller, which can take long."""
-    books, campaign = Books(services), Campaign()
+    books, campaign = Books(scenario), Campaign()
     try:
         for seed in range(first, first + runs):
             began = time.perf_counter()
-            outcome = walk(plan(seed, orders), books)
+            outcome = walk(scenario.plan(seed, orders), books)
             campaign.seconds += time.perf_counter() - began
             campaign.add(outcome)
             if outcome.found:
@@ -71,9 +70,9 @@ def simulate(
     return campaign
 
 
-def replay(services: Iterable[Service], given: Plan) -> Outcome:
+def replay(scenario: Scenario, given: Plan) -> Outcome:
     """Carry one plan out."""
-    books = Books(services)
+    books = Books(scenario)
     try:
         return walk(given, books)
     finally:
@@ -86,20 +85,15 @@ def save(failure: Outcome, path: Path) -> None:
     path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-def load(path: Path) -> Plan:
+def load(path: Path, scenario: Scenario) -> Plan:
     """Raises OSError, or ValueError when it is not a replay file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] != REPLAY_VERSION:
             raise ValueError(f"version {content['version']}; this program reads {REPLAY_VERSION}")
-        given = Plan.from_json(content)
+        given = Plan.from_json(content, scenario.read_act)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a replay file: {error}") from None
-    for number, act in enumerate(given.acts, start=1):
-        try:
-            message_of(act)
-        except (ArithmeticError, ValueError):
-            raise ValueError(f"act {number}: no client can say that: {act.montant!r} for {act.quantite}") from None
     return given
 
 

@@ -1,70 +1,32 @@
 """The clients of a run: they say what the plan says until the broker has confirmed it. And the operator."""
 
-import json
-from collections.abc import Sequence
-from decimal import Decimal
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from choregraphie import Reason
-from choregraphie.messaging import Outgoing, Properties, PublishOutcome
-from choregraphie.saga.envelope import Event, wrap
-from choregraphie.saga.topology import ATTEMPT_HEADER, dlq, events, requeue
-from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
-from services.simulation.clock import EPOCH
-from services.simulation.facts import reason_of
-from services.simulation.network import GRID_SECONDS, Network
-from services.simulation.plan import Act
-from services.simulation.queues import Message
+from choregraphie.messaging import Outgoing, PublishOutcome
+from choregraphie.saga.topology import ATTEMPT_HEADER, dlq, requeue
+from choregraphie.simulator.final_state import reason_of
+from choregraphie.simulator.network import GRID_SECONDS, Network
+from choregraphie.simulator.queues import Message
+from choregraphie.simulator.workload import Act
 
 _AGAIN_HOPS = 4
-
-
-def message_of(act: Act) -> Outgoing:
-    """The message that `act` publishes."""
-    said: Event
-    if act.kind == "cancel":
-        said = CommandeAnnulationDemandee(commande_id=act.order, raison="changement d'avis")
-    else:
-        said = CommandeInitiee(
-            commande_id=act.order,
-            client_id=act.client,
-            produit_id=act.produit,
-            quantite=act.quantite,
-            montant=Decimal(act.montant),
-        )
-    body = wrap(said, id=act.event, source=act.source, time=EPOCH).to_bytes()
-    properties = Properties(message_id=act.event, type=said.TYPE, correlation_id=act.order, app_id="client")
-    return Outgoing(events("client"), said.TYPE, _spoilt(act.what, body), properties)
-
-
-def _spoilt(what: str, body: bytes) -> bytes:
-    """What garbage of that kind looks like; "" leaves the body alone."""
-    if what == "not json":
-        return body[:-10]
-    changes: dict[str, dict[str, Any]] = {
-        "": {},
-        "no data": {"data": {}},
-        "unknown type": {"type": "commande.rêvée"},
-        "unknown version": {"dataschema": "urn:choregraphie:commande.initiee:99"},
-        "other subject": {"subject": "CMD-AUTRE"},
-        "forged": {"source": "/services/stock"},
-        "another's event": {"type": "paiement.effectue", "dataschema": None},
-    }
-    return json.dumps(json.loads(body) | changes[what]).encode() if what else body
 
 
 class Clients:
     """`confirmed`: every message that the broker has taken for good, by event id."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, message_of: Callable[[Any], Outgoing]) -> None:
         self._network = network
-        self.confirmed: list[Act] = []
+        self._message_of = message_of
+        self.confirmed: list[Any] = []
 
     async def carry_out(self, act: Act) -> None:
         """Say it at its time, again and again until it is confirmed."""
         await self._network.pause(act.at / GRID_SECONDS)
         self._network.diary.note("client", f"says {act.kind} {act.what}".strip(), order=act.order)
-        while await self._network.publish("client", [message_of(act)]) != [PublishOutcome.CONFIRMED]:
+        while await self._network.publish("client", [self._message_of(act)]) != [PublishOutcome.CONFIRMED]:
             await self._network.pause(_AGAIN_HOPS)
         self.confirmed.append(act)
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from services.simulation.plan import Act, Plan
-from services.simulation.walk import Outcome
+from choregraphie.simulator.run import Outcome
+from choregraphie.simulator.workload import Act, Plan
 
 T = TypeVar("T")
 Rerun = Callable[[Plan], Outcome]
