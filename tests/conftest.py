@@ -12,14 +12,14 @@ import hypothesis
 import pytest
 import structlog
 
+from scripts.nemesis.private_postgres import NoPostgresError, PrivatePostgres, private_postgres
 from tests.support.brokers import Broker, NoBrokerError, session_broker
-from tests.support.outsider import Outsider
-from tests.support.postgres import NoPostgresError, PrivatePostgres, private_postgres
+from tests.support.foreign_client import Outsider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.support.management import Management
+    from scripts.nemesis.management import Management
 
 TESTS = Path(__file__).parent
 LONGEST = ("chaos", "web", "scripts", "monitor")

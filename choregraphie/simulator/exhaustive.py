@@ -10,7 +10,7 @@ every overtaking is tried), the dead letters, and who is down. What is left out,
   No step of another service reads what it does, so every run has the same end as one in which it comes last.
 * A state that was met with as many faults left or more is not met again: whatever can follow has been followed.
 
-The first two are compared with a search without them by `tests/simulation/test_search.py`. What is not searched at
+The first two are compared with a search without them by `tests/choregraphie/simulator/test_search.py`. What is not searched at
 all, and left to the random runs (`walk.py`), which have it:
 
 * A delivery goes from its beginning to its commit in one step. No other delivery of the same service comes while

@@ -1,7 +1,7 @@
 """A quorum queue and a stream, as RabbitMQ has them, without time of their own. Pure.
 
 Only what our topology uses: a delivery limit, a TTL, at-least-once dead-lettering. What is said here of order,
-counts and deaths is compared with a real broker by `tests/simulation/test_broker_model.py`.
+counts and deaths is compared with a real broker by `tests/choregraphie/simulator/test_broker_model.py`.
 """
 
 from collections import deque

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from choregraphie.messaging import Delivery, Outgoing, Properties, PublishOutcome
 from choregraphie.saga.topology import HISTORY
-from tests.chaos.history import Letter, QueueState, Spoken
+from scripts.nemesis.history import Letter, QueueState, Spoken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.books import Books
-from tests.chaos.history import History, Letter, QueueState
-from tests.chaos.judgement import CHECKERS, judge, partly
-from tests.chaos.specimens import body, books, decided, history, told, with_outbox
-from tests.chaos.spoiling import gone, order
-from tests.chaos.spoilt_business import CASES as BUSINESS
-from tests.chaos.spoilt_business import GIVEN_UP
-from tests.chaos.spoilt_traffic import CASES as TRAFFIC
-from tests.chaos.spoilt_traffic import deaf, undone
+from scripts.nemesis.databases import Books
+from scripts.nemesis.history import History, Letter, QueueState
+from scripts.nemesis.invariants import CHECKERS, judge, partly
+from tests.chaos.corrupt import gone, order
+from tests.chaos.corrupt_business import CASES as BUSINESS
+from tests.chaos.corrupt_business import GIVEN_UP
+from tests.chaos.corrupt_traffic import CASES as TRAFFIC
+from tests.chaos.corrupt_traffic import deaf, undone
+from tests.chaos.sample_history import body, books, decided, history, told, with_outbox
 
 CASES = BUSINESS | TRAFFIC
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts.nemesis.cluster import MEMBERS, Member, three_nodes
+from scripts.nemesis.run import Plan
+from scripts.nemesis.setup import Wanted, conduct
 from scripts.probes import birth
-from tests.chaos.cluster import MEMBERS, Member, three_nodes
-from tests.chaos.run import Plan
-from tests.chaos.scene import Wanted, conduct
 
 if TYPE_CHECKING:
     from pathlib import Path

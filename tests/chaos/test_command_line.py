@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scripts.installed_server import NodeError
-from tests.chaos import __main__ as chaos
-from tests.chaos import scene
-from tests.chaos.judgement import CHECKERS, MEANINGS
-from tests.chaos.run import Plan, Report, Run
-from tests.chaos.scene import NoStageError, Wanted, conduct
-from tests.chaos.specimens import history
-from tests.chaos.verdict_text import written
-from tests.chaos.verdicts import Violation
+from scripts.nemesis import __main__ as chaos
+from scripts.nemesis import setup as scene
+from scripts.nemesis.invariants import CHECKERS, MEANINGS
+from scripts.nemesis.run import Plan, Report, Run
+from scripts.nemesis.setup import NoStageError, Wanted, conduct
+from scripts.nemesis.verdict_text import written
+from scripts.nemesis.verdicts import Violation
+from tests.chaos.sample_history import history
 
 if TYPE_CHECKING:
     from pathlib import Path

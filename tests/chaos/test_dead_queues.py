@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scripts.nemesis import faults_broker, recorder
+from scripts.nemesis.management import Management
+from scripts.nemesis.nodes import USER, InstalledNode, installed
 from scripts.probes import HOST
-from tests.chaos import faults_broker, recorder
-from tests.chaos.nodes import USER, InstalledNode, installed
-from tests.support.management import Management
 from tests.support.workers import until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.chaos.history import QueueState
+    from scripts.nemesis.history import QueueState
 
 QUEUE = "stock.retry.600"
 SERVER = f"'%2F_{QUEUE}'"

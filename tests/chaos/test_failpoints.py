@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie.failpoints import Place
-from tests.chaos.arena import Arena, sqlite_url
-from tests.chaos.fleet import SERVICES
-from tests.chaos.judgement import WITHOUT_PROCESSES, judge
-from tests.chaos.orders import EXCHANGE, ORDERED, make
+from scripts.nemesis.environment import Arena, sqlite_url
+from scripts.nemesis.invariants import WITHOUT_PROCESSES, judge
+from scripts.nemesis.orders import EXCHANGE, ORDERED, make
+from scripts.nemesis.workers import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scripts.nemesis.private_postgres import PrivatePostgres
     from tests.support.brokers import Broker
-    from tests.support.postgres import PrivatePostgres
 
 KINDS = ("plain", "short of stock", "poor", "blocked", "cancelled at once", "cancelled soon", "twice")
 # For the places that only a message in trouble passes: an undecodable one, a gateway that answers nobody.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.chaos.figures import figures
-from tests.chaos.history import Letter, Published
-from tests.chaos.specimens import body, books, history, without_receipt
-from tests.chaos.verdicts import Figures
+from scripts.nemesis.figures import figures
+from scripts.nemesis.history import Letter, Published
+from scripts.nemesis.verdicts import Figures
+from tests.chaos.sample_history import body, books, history, without_receipt
 
 
 def test_an_event_whose_body_is_in_the_dead_letters_is_not_lost_and_one_with_only_its_id_is() -> None:

@@ -19,17 +19,17 @@ from choregraphie.broker.connection import connected, in_time
 from choregraphie.saga.topology import EXCHANGE_HEADER
 from choregraphie.storage import open_database
 from contracts.choreography import CHOREOGRAPHY
+from scripts.nemesis.orders import ORDERED, make
 from services.application import SERVICES
+from tests.chaos.in_process import World
 from tests.chaos.model import Held
-from tests.chaos.orders import ORDERED, make
-from tests.chaos.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
     from typing import Any
 
-    from tests.support.management import Management
+    from scripts.nemesis.management import Management
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import pytest
 from choregraphie import DatabaseUnavailable
 from choregraphie.failpoints import Place
 from choregraphie.storage.store import Store
-from tests.chaos.judgement import WITHOUT_PROCESSES, judge
-from tests.chaos.mutants import MUTANTS
-from tests.chaos.orders import CANCELLED, ORDERED, make
-from tests.chaos.world import World
+from scripts.nemesis.invariants import WITHOUT_PROCESSES, judge
+from scripts.nemesis.mutants import MUTANTS
+from scripts.nemesis.orders import CANCELLED, ORDERED, make
+from tests.chaos.in_process import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

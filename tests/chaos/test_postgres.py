@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from tests.support.postgres import private_postgres
+from scripts.nemesis.private_postgres import private_postgres
 
 
 def test_what_was_committed_survives_a_power_cut() -> None:

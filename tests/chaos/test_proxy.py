@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.proxy import DELAY_SECONDS, Mode, Proxy
+from scripts.nemesis.proxy import DELAY_SECONDS, Mode, Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.arena import Arena, sqlite_url
-from tests.chaos.faults_message import collide
-from tests.chaos.fleet import SERVICES
-from tests.chaos.judgement import WITHOUT_PROCESSES, judge
-from tests.chaos.orders import make
+from scripts.nemesis.environment import Arena, sqlite_url
+from scripts.nemesis.faults_message import collide
+from scripts.nemesis.invariants import WITHOUT_PROCESSES, judge
+from scripts.nemesis.orders import make
+from scripts.nemesis.workers import SERVICES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from scripts.nemesis.private_postgres import PrivatePostgres
     from tests.support.brokers import Broker
-    from tests.support.postgres import PrivatePostgres
 
 # What they would do with an undoing that nobody answers is to wait for it: not for long.
 QUIET_SECONDS = 10
@@ -40,7 +40,7 @@ def test_a_guard_taken_away_is_missed(
         for service in SERVICES:
             server.create(f"{name}-{service}")
         url = server.url(f"{name}-{{service}}")
-    program = ("tests.chaos.mutant", mutant)
+    program = ("scripts.nemesis.mutant", mutant)
     arena = Arena(tmp_path / "arena", broker.url(management.vhost), management, url, program=program)
     try:
         arena.start()

@@ -15,14 +15,14 @@ from choregraphie import Settings
 from choregraphie.application import declared_topology
 from choregraphie.broker import open_session
 from contracts.choreography import CHOREOGRAPHY
+from scripts.nemesis import recorder
+from scripts.nemesis.gateway import Gateway
+from scripts.nemesis.history import Charge, Letter, Mail, Spoken
+from scripts.nemesis.mailbox import read_mails
+from scripts.nemesis.process import Worker
 from services.notification import rules
 from services.notification.courrier import Maildir
 from services.paiement.passerelle_http import PasserelleHttp
-from tests.chaos import recorder
-from tests.chaos.carrier import read_mails
-from tests.chaos.gateway import Gateway
-from tests.chaos.history import Charge, Letter, Mail, Spoken
-from tests.chaos.process import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

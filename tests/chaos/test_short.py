@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.fleet import ROOT
-from tests.chaos.nemesis import FAULTS, schedule
+from scripts.nemesis.nemesis import FAULTS, schedule
+from scripts.nemesis.workers import ROOT
 
 # Long enough for the slowest way to quiet on a machine that others use too.
 PATIENCE_SECONDS = 400
@@ -22,7 +22,7 @@ SHORT = {"kill", "kill_all", "leave", "monitor_kill", "cut", "duplicates"}
 
 
 def chaos(*arguments: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.chaos", "--json", *arguments]
+    command = [sys.executable, "-m", "scripts.nemesis", "--json", *arguments]
     try:
         done = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False

@@ -18,7 +18,7 @@ from choregraphie import Settings
 from choregraphie.application import declared_topology
 from choregraphie.broker import apply_topology, connected
 from contracts.choreography import CHOREOGRAPHY
-from tests.support.outsider import Outsider
+from tests.support.foreign_client import Outsider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -24,7 +24,7 @@ from tests.scripts.conftest import environ
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.management import Management
+    from scripts.nemesis.management import Management
 
 DEMO = [sys.executable, "-m", "scripts.demonstration"]
 

@@ -16,7 +16,7 @@ from contracts.registry import open_envelope
 from tests.scripts.conftest import COMMAND, environ, say
 
 if TYPE_CHECKING:
-    from tests.support.outsider import Outsider
+    from tests.support.foreign_client import Outsider
 
 GOOD = '{"client_id": "CLIENT-123", "produit_id": "PROD-456", "quantite": 1, "montant": %s}'
 

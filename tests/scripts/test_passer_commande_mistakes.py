@@ -12,7 +12,7 @@ from tests.scripts.conftest import say
 if TYPE_CHECKING:
     import subprocess
 
-    from tests.support.outsider import Outsider
+    from tests.support.foreign_client import Outsider
 
 
 def one_line(done: subprocess.CompletedProcess[str], code: int) -> str:

@@ -11,7 +11,7 @@ from services.notification import SERVICE as NOTIFICATION
 from services.paiement import SERVICE as PAIEMENT
 from services.stock import SERVICE as STOCK
 from tests.services.conftest import OpenDesk
-from tests.support.facts import initiee, payee
+from tests.support.event_builders import initiee, payee
 
 
 def test_the_shipped_catalogue_holds_what_the_design_says(sit_down: OpenDesk) -> None:

@@ -14,7 +14,7 @@ from contracts.stock import StockReservationEchouee
 from services.commande import SERVICE
 from services.commande.store import Commande
 from tests.services.conftest import OpenDesk
-from tests.support.facts import CMD, demande, impayee, initiee, payee, sans_stock
+from tests.support.event_builders import CMD, demande, impayee, initiee, payee, sans_stock
 
 CLIENTS = '[clients]\nbloques = ["CLIENT-666"]\n[clients.plafonds]\nCLIENT-456 = 150.00\n'
 

@@ -12,10 +12,10 @@ from choregraphie.saga.envelope import Event
 from choregraphie.storage.inbox import METADATA
 from choregraphie.testing import ServiceHarness, open_harness
 from contracts.commande import CommandeAnnulee
+from scripts.nemesis.private_postgres import PrivatePostgres
 from services.commande import SERVICE
 from services.commande.store import TABLES, Client, Commande
-from tests.support.facts import CMD, demande, initiee, payee, sans_stock
-from tests.support.postgres import PrivatePostgres
+from tests.support.event_builders import CMD, demande, initiee, payee, sans_stock
 
 RETENTION = dt.timedelta(days=30)
 DEADLINE = dt.timedelta(seconds=900)

@@ -7,7 +7,7 @@ from choregraphie.testing import ServiceHarness
 from services.commande import SERVICE as COMMANDE
 from services.stock import SERVICE as STOCK
 from tests.services.conftest import OpenDesk
-from tests.support.facts import demande, initiee
+from tests.support.event_builders import demande, initiee
 
 STOCKED = "[produits]\nPROD-456 = 10\n"
 

@@ -14,7 +14,7 @@ from services.paiement import SERVICE as PAIEMENT
 from services.paiement.store import Debit
 from services.stock import SERVICE as STOCK
 from services.stock.store import Reservation
-from tests.support.facts import annulee, creee, initiee, reserve
+from tests.support.event_builders import annulee, creee, initiee, reserve
 from tests.support.terminal import Terminal
 
 CATALOGUE = "[produits]\nVIS = 10\nCLOU = 3\n[comptes]\nANNE = 100.00\nBOB = 20.00\n"

@@ -13,7 +13,7 @@ from choregraphie.storage.migrations import MIGRATIONS
 from choregraphie.testing import ServiceHarness, open_harness
 from contracts.commande import CommandeAnnulee, CommandeCreee
 from services.commande import SERVICE
-from tests.support.facts import demande, impayee, initiee, payee, sans_stock
+from tests.support.event_builders import demande, impayee, initiee, payee, sans_stock
 
 # What each version of the order service's tables, and of the runtime's, had in place of what is there now.
 BACK_TO_3 = (

@@ -14,7 +14,7 @@ from contracts.notification import NotificationEnvoyee
 from services.notification import SERVICE
 from services.notification.courrier import Maildir
 from tests.services.conftest import OpenDesk
-from tests.support.facts import CMD, annulee, creee
+from tests.support.event_builders import CMD, annulee, creee
 
 
 class Reluctant:

@@ -9,7 +9,7 @@ from choregraphie.testing import ServiceHarness
 from contracts.paiement import PaiementEchoue, PaiementEffectue, PaiementRembourse
 from services.paiement import SERVICE
 from tests.services.conftest import OpenDesk
-from tests.support.facts import CMD, annulee, reserve
+from tests.support.event_builders import CMD, annulee, reserve
 from tests.support.terminal import Terminal
 
 COMPTES = "[comptes]\nCLIENT-123 = 100.00\nCLIENT-999 = 20.00\n"

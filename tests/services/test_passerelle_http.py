@@ -13,10 +13,10 @@ import pytest
 
 from choregraphie import AnswerUnreadable, Settings
 from contracts.paiement import PaiementEchoue
+from scripts.nemesis import gateway_server
+from scripts.nemesis.gateway_server import GatewayServer
 from services.paiement.ouverture import ouvrir
 from services.paiement.passerelle import Reponse
-from tests.support import gateway_server
-from tests.support.gateway_server import GatewayServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -28,13 +28,13 @@ from choregraphie.testing import ServiceHarness, open_harness
 from services.application import SERVICES
 from services.paiement.passerelle import PasserelleSimulee
 from tests.services.stores import Post
-from tests.support.facts import annulee, creee, initiee, payee, reserve
+from tests.support.event_builders import annulee, creee, initiee, payee, reserve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from choregraphie.saga.envelope import Event
-    from tests.support.postgres import PrivatePostgres
+    from scripts.nemesis.private_postgres import PrivatePostgres
 
 RECORDED = Path(__file__).with_name("version-1")
 OUTSIDE: dict[str, Any] = {"paiement": PasserelleSimulee(0, 0, 0), "notification": Post()}

@@ -7,7 +7,7 @@ from choregraphie.storage.outbox import pending_events
 from choregraphie.testing import ServiceHarness
 from services.stock import SERVICE
 from tests.services.conftest import OpenDesk
-from tests.support.facts import initiee
+from tests.support.event_builders import initiee
 
 
 def orders(harness: ServiceHarness, *names: str) -> None:

@@ -9,7 +9,7 @@ from choregraphie.testing import ServiceHarness
 from contracts.stock import StockLibere, StockReservationEchouee, StockReserve
 from services.stock import SERVICE
 from tests.services.conftest import OpenDesk
-from tests.support.facts import CMD, annulee, creee, initiee
+from tests.support.event_builders import CMD, annulee, creee, initiee
 
 HEARD: dict[str, Event] = {"initiee": initiee(), "creee": creee(), "annulee": annulee()}
 

@@ -10,11 +10,11 @@ from hypothesis import settings as bounds
 from hypothesis.stateful import run_state_machine_as_test
 
 from choregraphie import ReadView
+from scripts.nemesis import mutants as chaos
 from services.paiement import rules as paiement_rules
 from services.stock import rules as stock_rules
-from tests.chaos import mutants as chaos
+from tests.choregraphie.simulator.mutants import MUTANTS
 from tests.services.stores import STORES, CommandeStore, NotificationStore, PaiementStore, StockStore, Store
-from tests.simulation.mutants import MUTANTS
 
 
 def play(store: type[Store], empty: Callable[[], str], **bounded: Any) -> None:

@@ -19,7 +19,7 @@ from choregraphie.testing import open_harness
 from services.__main__ import main
 from services.application import APP, SERVICES
 from services.stock import SERVICE as STOCK
-from tests.support.facts import annulee, demande, initiee
+from tests.support.event_builders import annulee, demande, initiee
 
 ROOT = Path(__file__).parents[2]
 Captured = pytest.CaptureFixture[str]

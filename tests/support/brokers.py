@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
+from scripts.nemesis.management import Management, ManagementError
 from scripts.private_node import PrivateNode
-from tests.support.management import Management, ManagementError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

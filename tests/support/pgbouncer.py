@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scripts.nemesis.private_postgres import USER, unprivileged
 from scripts.probes import HOST, port_is_free
-from tests.support.postgres import USER, unprivileged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.postgres import PrivatePostgres
+    from scripts.nemesis.private_postgres import PrivatePostgres
 
 PORTS = range(26000, 27000)
 START_SECONDS = 20.0

@@ -17,9 +17,9 @@ from choregraphie.saga.envelope import Envelope, Event, wrap
 from choregraphie.storage import open_database, outbox
 from choregraphie.storage.database import reading
 from choregraphie.storage.store import Store, StoreLimits
-from tests.support.facts import initiee
-from tests.support.fake_door import FakeDoor
-from tests.support.trial import TRIAL
+from tests.support.event_builders import initiee
+from tests.support.fake_session import FakeDoor
+from tests.support.sample_service import TRIAL
 
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 

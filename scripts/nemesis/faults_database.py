@@ -1,0 +1,84 @@
+"""Faults of the databases: locked by another, a full disk, a server that is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from scripts.nemesis.workers import SERVICES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scripts.nemesis.targets import Stage
+
+CHUNK = b"\0" * 65536
+
+
+class Locked:
+    """Another connection holds a service's database and does nothing with it."""
+
+    def __init__(self) -> None:
+        self._engine: sa.Engine | None = None
+        self._connection: sa.Connection | None = None
+
+    def start(self, stage: Stage) -> None:
+        url = sa.make_url(stage.arena.database_url.replace("{service}", stage.rng.choice(SERVICES)))
+        sqlite = url.get_backend_name() == "sqlite"
+        if not sqlite:
+            url = url.set(drivername="postgresql+psycopg")
+        # SQLite's object may be ended by the thread that ends a run, which is another than this.
+        options = {"timeout": 20, "check_same_thread": False} if sqlite else {"connect_timeout": 5}
+        self._engine = sa.create_engine(url, connect_args=options)
+        with contextlib.suppress(sa.exc.DBAPIError):  # too busy, or away: then it is not locked
+            self._connection = self._engine.connect()
+            if sqlite:
+                self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                self._connection.exec_driver_sql("LOCK TABLE inbox, outbox, journal IN ACCESS EXCLUSIVE MODE")
+
+    def stop(self, stage: Stage) -> None:
+        with contextlib.suppress(sa.exc.DBAPIError):
+            if self._connection is not None:
+                self._connection.exec_driver_sql("ROLLBACK")
+                self._connection.close()
+        if self._engine is not None:
+            self._engine.dispose()
+
+
+class DiskFull:
+    """Not a byte is left on the disk of the databases."""
+
+    def __init__(self) -> None:
+        self._file: Path | None = None
+
+    def start(self, stage: Stage) -> None:
+        if stage.ballast is None:
+            return
+        self._file = stage.ballast
+        try:
+            with stage.ballast.open("wb", buffering=0) as file:
+                while file.write(CHUNK) == len(CHUNK):
+                    pass
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+
+    def stop(self, stage: Stage) -> None:
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
+
+
+class PostgresKill:
+    """The database server and all its processes are killed at once."""
+
+    def start(self, stage: Stage) -> None:
+        if stage.postgres is not None:
+            stage.postgres.kill()
+
+    def stop(self, stage: Stage) -> None:
+        if stage.postgres is not None:
+            stage.postgres.start()

@@ -1,0 +1,102 @@
+"""The monitor beside a run: live all the while, killed now and then; in the end another begins from nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from scripts.nemesis.history import Told, named
+from scripts.nemesis.workers import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+# One reading takes up to fifteen seconds of the stream; a long run's history needs several.
+MOST_READINGS = 20
+# What a monitor answers while there is more to read than its time allows.
+_MORE_TO_READ = 1
+
+
+class Observer:
+    """A live monitor with its own file in `folder`, and what it needs to know in `environment`."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
+        self._environment = kept | dict(environment)
+        self._log = folder / "monitor.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.kills = 0
+
+    @property
+    def logs(self) -> list[Path]:
+        return [self._log] if self._log.exists() else []
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "saga_monitor"],
+                cwd=ROOT,
+                env=self._told_of("live"),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """SIGKILL, and another one starts at once where that one was."""
+        self.end()
+        self.kills += 1
+        self.start()
+
+    def end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+
+    def conclude(self) -> tuple[Told, Told]:
+        """What the live monitor knows when it has read all there is, and what another knows that began anew."""
+        self.end()
+        return self._read("live"), self._read("anew")
+
+    def _read(self, name: str) -> Told:
+        """Raises RuntimeError with the monitor's words when it does not come to the end of the stream."""
+        command = [sys.executable, "-m", "saga_monitor", "report", "--json"]
+        before = None
+        for _ in range(MOST_READINGS):
+            done = subprocess.run(
+                command, cwd=ROOT, env=self._told_of(name), capture_output=True, text=True, timeout=60, check=False
+            )
+            if done.returncode not in {0, _MORE_TO_READ}:
+                raise RuntimeError(f"the monitor ({name}): {done.stderr[-500:]}")
+            told = read_file(self._folder / f"{name}.sqlite3")
+            if told == before:
+                return told
+            before = told
+        raise RuntimeError(f"the monitor ({name}) does not come to an end: {done.stderr[-500:]}")
+
+    def _told_of(self, name: str) -> dict[str, str]:
+        return self._environment | {"SAGA_MONITOR_DATABASE": str(self._folder / f"{name}.sqlite3")}
+
+
+def read_file(path: Path) -> Told:
+    """What stands in a monitor's file."""
+    with closing(sqlite3.connect(path)) as connection:
+        orders = list(connection.execute("SELECT commande_id, state, flags FROM orders"))
+        events = frozenset(
+            (str(commande_id), str(type_), named(id_, source) or "")
+            for commande_id, type_, id_, source in connection.execute(
+                "SELECT commande_id, type, id, source FROM events"
+            )
+        )
+        letters = connection.execute("SELECT service, event_id, reason FROM dead_letters")
+        states = {commande_id: state for commande_id, state, _ in orders}
+        flags = {commande_id: frozenset(json.loads(text)) for commande_id, _, text in orders}
+        return Told(states, events, frozenset(letters), flags)

@@ -1,0 +1,153 @@
+"""Worker processes: started, killed, frozen, started again; each known by its own process, never by a name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts.nemesis.history import Departure, WorkerState
+from scripts.nemesis.process import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("stock", "paiement", "commande", "notification")
+# As a supervisor of processes would: not at once, so that a worker that cannot start does not spin.
+REVIVE_SECONDS = 1.0
+
+
+@dataclass
+class Slot:
+    """A place for a worker, and the process that has it now."""
+
+    service: str
+    number: int
+    process: Worker | None = None
+    frozen: bool = False
+    held: bool = False  # not to be revived for now
+    ended: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.service}-{self.number}"
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+
+class Fleet:
+    """`each` workers of every service, with one environment, their logs below `folder`."""
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], each: int = 1, program: Iterable[str] = ("services",)
+    ) -> None:
+        self._logs = folder / "logs"
+        self._logs.mkdir(parents=True, exist_ok=True)
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
+        self._environment = kept | {"SAGA_LOG_FORMAT": "json"} | dict(environment)
+        self._program = list(program)
+        self.slots = [Slot(service, number) for service in SERVICES for number in range(1, each + 1)]
+        self._started: list[Worker] = []
+        self.kills = 0
+
+    @property
+    def starts(self) -> int:
+        return len(self._started)
+
+    @property
+    def departures(self) -> tuple[Departure, ...]:
+        """Every worker that has ended so far."""
+        return tuple(gone for worker in self._started if (gone := worker.departure()) is not None)
+
+    @property
+    def logs(self) -> list[Path]:
+        return sorted(self._logs.glob("*.log"))
+
+    def of(self, service: str) -> list[Slot]:
+        return [slot for slot in self.slots if slot.service == service]
+
+    def start(self, slot: Slot, **more: str) -> None:
+        command = [sys.executable, "-m", *self._program, "run", slot.service]
+        with (self._logs / f"{slot.name}.log").open("ab") as log:
+            slot.process = Worker(slot.service, command, ROOT, self._environment | more, log)
+        self._started.append(slot.process)
+        slot.held = slot.frozen = False
+        slot.ended = 0.0
+
+    def start_all(self) -> None:
+        for slot in self.slots:
+            self.start(slot)
+
+    def kill(self, slot: Slot) -> None:
+        """What a power cut does to one worker."""
+        if slot.process is not None and slot.alive:
+            slot.process.kill()
+            slot.process.wait(10)
+            self.kills += 1
+
+    def freeze(self, slot: Slot) -> None:
+        if slot.process is not None and slot.alive:
+            slot.process.freeze()
+            slot.frozen = True
+
+    def thaw(self, slot: Slot) -> None:
+        if slot.process is not None and slot.alive:
+            slot.process.thaw()
+        slot.frozen = False
+
+    def await_exit(self, slot: Slot, seconds: float) -> int | None:
+        """Its exit code, or None when it has not ended in time."""
+        if slot.process is None:
+            return None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return slot.process.wait(seconds)
+        return None
+
+    def revive(self) -> None:
+        """Start again, after a while, what has ended and is not held."""
+        for slot in self.slots:
+            if slot.held or slot.process is None or slot.process.poll() is None:
+                continue
+            if not slot.ended:
+                slot.ended = time.monotonic()
+            elif time.monotonic() - slot.ended >= REVIVE_SECONDS:
+                self.start(slot)
+
+    def ask_to_leave(self, patience_seconds: float = 40) -> tuple[WorkerState, ...]:
+        """SIGTERM to all at once; how each was, and how it left."""
+        begun = time.monotonic()
+        running = [slot for slot in self.slots if slot.process is not None and slot.alive]
+        weights = {slot.name: _weight(slot.process.pid) for slot in running if slot.process}
+        for slot in running:
+            self.thaw(slot)
+            if slot.process is not None:
+                slot.process.terminate()
+        states = []
+        for slot in running:
+            code = self.await_exit(slot, max(0.1, begun + patience_seconds - time.monotonic()))
+            states.append(WorkerState(slot.service, *weights[slot.name], code, time.monotonic() - begun))
+        return tuple(states)
+
+    def end(self) -> None:
+        """Whatever still runs ends now."""
+        for slot in self.slots:
+            if slot.process is not None:
+                slot.process.kill()
+                slot.process.wait(10)
+
+
+def _weight(pid: int) -> tuple[int | None, float | None]:
+    """Descriptors held, and megabytes of memory; None where the system does not say."""
+    with contextlib.suppress(OSError):
+        descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return descriptors, pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return None, None

@@ -1,0 +1,59 @@
+"""Ways to spoil the sane history of `specimens.py`, one place at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from scripts.nemesis.databases import Books, Commande, Rayon
+from scripts.nemesis.history import Departure, History
+from tests.chaos.sample_history import books, decided, history, with_outbox
+
+
+@dataclass(frozen=True)
+class Case:
+    """What must be found, of which invariant, in that history and those books."""
+
+    invariant: str
+    what: str
+    past: History
+    kept: Books
+
+
+def spoilt(invariant: str, what: str, *, past: History | None = None, kept: Books | None = None) -> Case:
+    return Case(invariant, what, past or history(), kept or books())
+
+
+def shelf(disponible: int, retenu: int, vendu: int) -> Books:
+    return replace(books(), rayons={"P": Rayon(10, disponible, retenu, vendu)})
+
+
+def order(number: str, etat: str) -> Books:
+    commandes = {**books().commandes, number: Commande(etat, Decimal("9.99"))}
+    return replace(books(), commandes=commandes)
+
+
+def said_by(service: str, *more: str, without: str = "") -> Books:
+    rows = [row for row in books().of(service).outbox if row.identity != without]
+    made = [decided(*event_id.split(":"), event_id=event_id + "'") for event_id in more]
+    return with_outbox(books(), service, [*rows, *made])
+
+
+def letter(**changes: Any) -> History:
+    found = replace(history().letters[0], **changes)
+    return replace(history(), letters=(found,))
+
+
+def worker(**changes: Any) -> History:
+    first, *rest = history().workers
+    return replace(history(), workers=(replace(first, **changes), *rest))
+
+
+def queue(**changes: Any) -> History:
+    first, *rest = history().queues
+    return replace(history(), queues=(replace(first, **changes), *rest))
+
+
+def gone(code: int, **more: Any) -> History:
+    return replace(history(), departures=(Departure("stock", code, **more),))

@@ -1,0 +1,78 @@
+"""The door to a real broker: what it can publish, and what it notices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+
+from choregraphie import BrokerRefused, BrokerUnavailable, Settings
+from choregraphie.application import declared_topology
+from choregraphie.broker import open_session
+from choregraphie.messaging import Outgoing, Properties, PublishOutcome
+from choregraphie.saga.topology import events
+from contracts.choreography import CHOREOGRAPHY
+
+if TYPE_CHECKING:
+    from scripts.nemesis.management import Management
+    from tests.support.foreign_client import Outsider
+
+LONGEST_ID = "漢" * 100  # as many characters as an order's id may have, and more bytes than a short string
+
+
+async def test_an_order_whose_id_is_longer_than_a_short_string_is_said(amqp_url: str, outsider: Outsider) -> None:
+    """It used to end the worker, and each one after it: the event was in the outbox."""
+    settings = Settings(amqp_url=amqp_url)
+    names = Properties(message_id=LONGEST_ID, correlation_id=LONGEST_ID, type="stock.reserve")
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
+        said = Outgoing(events("stock"), "stock.reserve", b"{}", names)
+        assert await session.publish([said, said]) == [PublishOutcome.CONFIRMED, PublishOutcome.CONFIRMED]
+    heard = outsider.get("paiement.inbox", within_seconds=5)
+    assert heard is not None
+    assert heard.properties.correlation_id == "漢" * 85
+
+
+async def test_a_queue_that_its_events_go_to_is_missed_when_it_is_gone(
+    amqp_url: str, management: Management
+) -> None:
+    """The history takes what is published all the same, so the broker says that all is well."""
+    settings = Settings(amqp_url=amqp_url)
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
+        await session.consume()
+        assert await session.is_consuming()
+        management.delete_queue("paiement.inbox")
+        with pytest.raises(BrokerUnavailable):
+            await session.is_consuming()
+
+
+async def test_the_broker_s_reason_is_kept_when_a_session_is_lost(amqp_url: str, outsider: Outsider) -> None:
+    settings = Settings(amqp_url=amqp_url)
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
+        assert session.lost is None
+        nowhere = Outgoing("nobody.events", "stock.reserve", b"{}", Properties(message_id="1"))
+        assert await session.publish([nowhere]) == [PublishOutcome.UNKNOWN]
+        assert "nobody.events" in (session.lost or "")
+
+
+async def test_a_history_that_was_made_with_other_bounds_keeps_them_and_nobody_out(
+    amqp_url: str, management: Management
+) -> None:
+    made = Settings(amqp_url=amqp_url)
+    async with open_session(made, "stock", declared_topology(CHOREOGRAPHY, made)):
+        pass
+    other = made.model_copy(update={"history_max_age": "1D"})
+    with structlog.testing.capture_logs() as logs:
+        async with open_session(other, "stock", declared_topology(CHOREOGRAPHY, other)) as session:
+            await session.consume()
+            assert await session.is_consuming()
+    assert [line["event"] for line in logs] == ["history.has_other_bounds"]
+    assert management.queue("saga.history")["arguments"]["x-max-age"] == "7D"
+
+
+async def test_an_inbox_with_other_arguments_is_refused(amqp_url: str, outsider: Outsider) -> None:
+    settings = Settings(amqp_url=amqp_url)
+    outsider.declare_queue("stock.inbox")
+    with pytest.raises(BrokerRefused, match=r"stock\.inbox"):
+        async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
+            pass

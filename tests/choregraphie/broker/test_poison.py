@@ -1,0 +1,165 @@
+"""Messages whose AMQP properties the client cannot decode: they cost themselves nothing, and nobody else."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from typing import Any
+
+import pika.data
+import pytest
+from pamqp import commands, decode
+
+from choregraphie import Settings
+from choregraphie.application import declared_topology
+from choregraphie.broker import open_history, open_session
+from choregraphie.messaging import HistoryEntry
+from contracts.choreography import CHOREOGRAPHY
+from tests.support.foreign_client import Outsider
+
+DEPTH = 1500
+
+
+def nested(depth: int) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for _ in range(depth):
+        table = {"a": table}
+    return table
+
+
+POISONS: dict[str, dict[str, Any]] = {
+    "a timestamp in nanoseconds": {"timestamp": 1_790_000_000_000_000_000},
+    "the largest timestamp there is": {"timestamp": 2**64 - 1},
+    "a short string that is not UTF-8": {"message_id": b"\xff\xfe", "type": b"\xc3("},
+    "a table nested very deeply": {"headers": nested(DEPTH)},
+    "a header whose name is not UTF-8": {"headers": {b"\xff": 1}},
+}
+
+
+@pytest.fixture
+def deep_stack() -> Any:
+    """The foreign client encodes nested tables recursively; it is allowed to go that deep."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+@pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS)
+async def test_a_poisonous_property_ends_no_connection_and_the_message_arrives(
+    amqp_url: str, outsider: Outsider, poison: dict[str, Any], deep_stack: None
+) -> None:
+    settings = Settings(amqp_url=amqp_url)
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
+        outsider.publish("client.events", "commande.initiee", b"before")
+        outsider.publish("client.events", "commande.initiee", b"poison", **poison)
+        outsider.publish("client.events", "commande.initiee", b"after")
+        sys.setrecursionlimit(1000)
+        await session.consume()
+        bodies: list[bytes] = []
+        while len(bodies) < 3:
+            deliveries = await session.deliveries(10)
+            bodies += [delivery.body for delivery in deliveries]
+            await session.settle([delivery.tag for delivery in deliveries])
+    assert bodies == [b"before", b"poison", b"after"]
+
+
+async def test_what_the_broker_writes_beside_a_poisonous_header_is_read(amqp_url: str, outsider: Outsider) -> None:
+    """The history's reader goes by the offset that the broker puts among the headers."""
+    settings, mixed = (
+        Settings(amqp_url=amqp_url),
+        {**POISONS["a header whose name is not UTF-8"]["headers"], "good": "yes"},
+    )
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
+        outsider.publish("client.events", "commande.initiee", b"before")
+        outsider.publish("client.events", "commande.initiee", b"poison", headers=mixed)
+        outsider.publish("client.events", "commande.initiee", b"after")
+    read: list[HistoryEntry] = []
+    async with open_history(settings) as history:
+        async for batch in history.entries(0):
+            read += batch
+            if len(read) >= 3:
+                break
+    assert [(entry.offset, entry.body) for entry in read] == [(0, b"before"), (1, b"poison"), (2, b"after")]
+    assert read[1].headers["good"] == "yes"
+
+
+async def test_a_routing_key_that_is_not_utf_8_blinds_no_reader_of_the_history(
+    amqp_url: str, outsider: Outsider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays in the stream: whoever stopped there would stop there for ever."""
+    settings = Settings(amqp_url=amqp_url)
+    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
+        odd, encode = "odd key", pika.data.encode_short_string
+        raw = b"\x04odd\xff"
+        monkeypatch.setattr(
+            pika.data,
+            "encode_short_string",
+            lambda pieces, value: (pieces.append(raw), len(raw))[1] if value == odd else encode(pieces, value),
+        )
+        outsider.publish("client.events", odd, b"poison")
+        outsider.publish("client.events", "commande.initiee", b"after")
+    read: list[HistoryEntry] = []
+    async with open_history(settings) as history:
+        async for batch in history.entries(0):
+            read += batch
+            if len(read) >= 2:
+                break
+    assert [(entry.offset, entry.routing_key, entry.body) for entry in read] == [
+        (0, "odd?", b"poison"),
+        (1, "commande.initiee", b"after"),
+    ]
+
+
+def test_what_can_be_read_beside_the_poison_is_read() -> None:
+    def short(text: bytes) -> bytes:
+        return bytes([len(text)]) + text
+
+    flags = commands.Basic.Properties.flags
+    data = short(b"\xff\xfe") + struct.pack(">Q", 2**64 - 1) + short(b"stock")
+    properties = commands.Basic.Properties()
+    properties.unmarshal(flags["message_id"] | flags["timestamp"] | flags["app_id"], data)
+    assert (properties.message_id, properties.timestamp, properties.app_id) == (None, None, "stock")
+
+
+def field(name: bytes, kind: bytes, value: bytes) -> bytes:
+    return bytes([len(name)]) + name + kind + value
+
+
+def test_each_field_of_a_table_that_can_be_read_is_read() -> None:
+    fields = (
+        field(b"before", b"l", struct.pack(">q", 7)),
+        field(b"\xff", b"S", struct.pack(">I", 3) + b"odd"),
+        field(b"late", b"T", struct.pack(">Q", 2**64 - 1)),
+        field(b"odd", b"?", struct.pack(">I", 2) + b"??"),
+        field(b"nothing", b"V", b""),
+        field(b"list", b"A", struct.pack(">I", 2) + b"b\x05"),
+        field(b"after", b"I", struct.pack(">i", 9)),
+    )
+    table = b"".join(fields)
+    properties = commands.Basic.Properties()
+    properties.unmarshal(properties.flags["headers"], struct.pack(">I", len(table)) + table)
+    assert properties.headers == {"before": 7, "nothing": None, "list": [5], "after": 9}
+
+
+@pytest.mark.parametrize("cut", range(1, 24))
+def test_a_table_that_ends_too_early_gives_what_came_before(cut: int) -> None:
+    table = field(b"\xff", b"t", b"\x01") + field(b"good", b"S", struct.pack(">I", 3) + b"yes")
+    part = table[:-cut] if cut < len(table) else b""
+    properties = commands.Basic.Properties()
+    properties.unmarshal(properties.flags["headers"], struct.pack(">I", len(part)) + part)
+    assert properties.headers == {}
+
+
+def test_the_library_still_has_the_inside_that_we_replace() -> None:
+    """When this fails, pamqp has changed: look at `choregraphie/broker/lenient_decoding.py` first."""
+    properties = commands.Basic.Properties
+    assert properties.__slots__[:3] == ["content_type", "content_encoding", "headers"]
+    assert set(properties.flags) == set(properties.__slots__)
+    assert {getattr(properties, f"_{name}") for name in properties.__slots__} == {
+        "shortstr",
+        "table",
+        "octet",
+        "timestamp",
+    }
+    assert decode.by_type(b"\x02ab", "shortstr") == (3, "ab")

@@ -1,0 +1,93 @@
+"""Calls outside: concurrent, bounded, timed out, and never a promise after a cancellation."""
+
+import asyncio
+
+from choregraphie import Settings
+from services.notification import SERVICE as NOTIFICATION
+from tests.support.event_builders import annulee, creee
+from tests.support.fake_session import until
+from tests.support.session import envelope, session
+
+
+class Silent:
+    """A carrier that takes a message and never answers."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def envoyer(self, *letter: str) -> str:
+        self.asked += 1
+        await asyncio.Event().wait()
+        return ""
+
+
+async def test_stopping_does_not_wait_beyond_its_bound_for_a_call_that_hangs(settings: Settings) -> None:
+    impatient = settings.model_copy(update={"drain": 0.2, "call_timeout": 60.0, "calls": 1})
+    carrier = Silent()
+    async with session(impatient, NOTIFICATION, carrier) as s:
+        for n in range(3):
+            s.session.bring(envelope(creee(f"C-{n}")))
+        await until(lambda: carrier.asked == 1)
+        await s.stop(within_seconds=5)
+        assert s.session.settled == []
+
+
+async def test_a_call_that_hangs_is_timed_out_asked_again_and_then_retried(settings: Settings) -> None:
+    impatient = settings.model_copy(update={"call_timeout": 0.05})
+    carrier = Silent()
+    async with session(impatient, NOTIFICATION, carrier) as s:
+        tag = s.session.bring(envelope(creee()))
+        await until(lambda: s.session.settled == [tag])
+        assert carrier.asked == 2
+        assert [message.exchange for message in s.session.published] == ["notification.retry"]
+        await s.stop()
+
+
+async def test_a_slow_call_holds_up_nobody_else(settings: Settings) -> None:
+    carrier = Gate()
+    async with session(settings, NOTIFICATION, carrier) as s:
+        slow = s.session.bring(envelope(creee("SLOW")))
+        await until(lambda: "SLOW" in carrier.asked)
+        quick = s.session.bring(envelope(creee("QUICK")))
+        await until(lambda: s.session.settled == [quick])
+        carrier.open.set()
+        await until(lambda: s.session.settled == [quick, slow])
+        await s.stop()
+
+
+class Gate:
+    """A carrier that keeps the order SLOW waiting until it is opened."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.asked: list[str] = []
+
+    async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
+        self.asked.append(commande_id)
+        if commande_id == "SLOW" and "annulée" not in objet:
+            await self.open.wait()
+        return "x@clients.invalid"
+
+
+class Held(Gate):
+    """One that keeps cancellations waiting, and remembers what it was given."""
+
+    async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
+        self.asked.append(objet.split(" : ")[0].split(" ")[-1])
+        if "annulée" in objet:
+            await self.open.wait()
+        return "x@clients.invalid"
+
+
+async def test_a_confirmation_never_leaves_once_the_cancellations_letter_is_on_its_way(settings: Settings) -> None:
+    """The cancellation's call has begun, the late creation arrives: the last word must not be a promise."""
+    carrier = Held()
+    async with session(settings, NOTIFICATION, carrier) as s:
+        cancelled = s.session.bring(envelope(annulee("C")))
+        await until(lambda: len(carrier.asked) == 1)
+        late = s.session.bring(envelope(creee("C")))
+        await until(lambda: late in s.session.settled)
+        carrier.open.set()
+        await until(lambda: cancelled in s.session.settled)
+        assert carrier.asked == ["annulée"]
+        await s.stop()

@@ -1,0 +1,128 @@
+"""What is given up reaches the dead letters, whatever breaks between the commit and the confirm."""
+
+import asyncio
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import pytest
+
+from choregraphie import Key, ReadView, Settings
+from choregraphie.errors import DatabaseUnavailable, Reason
+from choregraphie.messaging import PublishOutcome
+from choregraphie.pipeline.delivery import Decoder, execute
+from choregraphie.saga.envelope import Event
+from choregraphie.service.verdict import DeadLetter, Done
+from choregraphie.storage.invocation import Invocation
+from choregraphie.storage.store import Store
+from choregraphie.testing import ServiceHarness
+from tests.support.fake_session import FakeDoor, until
+from tests.support.lost_replies import LostReplies
+from tests.support.sample_service import TRIAL
+from tests.support.session import order, session
+
+
+def exchanges(door: FakeDoor) -> list[str]:
+    return [message.exchange for message in door.published]
+
+
+async def test_a_dead_letter_that_was_not_confirmed_is_published_when_the_message_comes_again(
+    settings: Settings,
+) -> None:
+    async with session(settings) as first:
+        first.session.outcome = lambda m: (
+            PublishOutcome.UNKNOWN if m.exchange.endswith(".dlx") else PublishOutcome.CONFIRMED
+        )
+        first.session.bring(order("C", "SANS-ESPOIR"))
+        with pytest.raises(ExceptionGroup):
+            await asyncio.wait_for(first.running, 10)
+        assert first.session.settled == []
+    async with session(settings) as second:
+        tag = second.session.bring(order("C", "SANS-ESPOIR"), redelivered=True)
+        await until(lambda: second.session.settled == [tag])
+        assert "stock.dlx" in exchanges(second.session)
+        await second.stop()
+
+
+async def test_a_database_that_stumbles_after_the_refusal_takes_no_dead_letter_with_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, stumbles = Store.commit, iter([True])
+
+    def stumbling(store: Store, group: Sequence[Invocation], said: Sequence[str] = ()) -> object:
+        if [invocation.order for invocation in group] == ["D"] and next(stumbles, False):
+            raise DatabaseUnavailable("away for a moment")
+        return commit(store, group, said)
+
+    monkeypatch.setattr(Store, "commit", stumbling)
+    async with session(settings) as s:
+        tags = [s.session.bring(order(name, "SANS-ESPOIR")) for name in "CD"]
+        await until(lambda: sorted(s.session.settled) == tags)
+        assert exchanges(s.session).count("stock.dlx") == 2
+        await s.stop()
+
+
+async def test_a_reply_to_the_commit_of_the_refusal_that_is_lost_takes_no_dead_letter_with_it(
+    settings: Settings, lost_replies: LostReplies
+) -> None:
+    """The worker cannot know that it was committed; asked again, the books say that it was."""
+    async with session(settings) as s:
+        headers = {"x-saga-attempt": 2, "x-saga-exchange": "client.events"}
+        lost_replies.after("outbox", 1)
+        tag = s.session.bring(order(client_id="PANNE"), exchange="stock.requeue", headers=headers)
+        await until(lambda: s.session.settled == [tag])
+        assert lost_replies.lost == 1
+        assert sorted(set(exchanges(s.session))) == ["stock.dlx", "stock.events"]
+        await s.stop()
+
+
+async def test_what_a_commit_decided_whose_reply_was_lost_is_said_before_it_is_acknowledged(
+    settings: Settings, lost_replies: LostReplies
+) -> None:
+    async with session(settings) as s:
+        lost_replies.after("outbox", 1)
+        tag = s.session.bring(order())
+        await until(lambda: s.session.settled == [tag])
+        assert lost_replies.lost == 1
+        assert [deed for deed, _ in s.session.deeds if deed != "consume"][-2:] == ["publish", "settle"]
+        assert [message.routing_key for message in s.session.published] == ["stock.reserve"]
+        await s.stop()
+
+
+def test_what_its_reads_broke_on_is_refused_all_the_same(harness: ServiceHarness) -> None:
+    def broken(heard: Event, look: ReadView) -> Iterable[Key]:
+        raise KeyError("reads")
+
+    (line, *others) = TRIAL.reactions
+    harness.reader = Decoder(
+        dataclasses.replace(TRIAL, reactions=(dataclasses.replace(line, reads=(broken,)), *others))
+    )
+    last = harness.delivery(order())._replace(
+        exchange="stock.requeue", headers={"x-saga-attempt": 2, "x-saga-exchange": "client.events"}
+    )
+    assert [type(event).TYPE for event in harness.deliver(last, tolerate=True)] == ["stock.reservation_echouee"]
+    (verdict,) = harness.verdicts
+    assert isinstance(verdict, DeadLetter)
+    assert verdict.reason is Reason.EXHAUSTED
+
+
+def test_given_up_under_an_id_that_came_before_with_another_body_it_is_a_collision(
+    harness: ServiceHarness,
+) -> None:
+    first = harness.enveloped(order().data, id="e-1")
+    harness.deliver(harness.delivery(first))
+    other = harness.enveloped(order(client_id="PANNE").data, id="e-1")
+    invocation = harness.reader.read(harness.delivery(other))
+    assert isinstance(invocation, Invocation)
+    broken = invocation._replace(failure=KeyError("the call"), attempt=3)
+    (result,) = execute(harness.store, [broken], harness.settings.retry_delays, [])
+    assert isinstance(result.verdict, DeadLetter)
+    assert result.verdict.reason is Reason.ID_COLLISION
+
+
+def test_sent_back_by_an_operator_it_stays_without_effect(harness: ServiceHarness) -> None:
+    broken = harness.enveloped(order("C", "SANS-ESPOIR").data)
+    harness.deliver(harness.delivery(broken), tolerate=True)
+    back = harness.delivery(broken)._replace(exchange="stock.requeue")
+    assert harness.deliver(back) == []
+    assert [getattr(verdict, "reason", verdict) for verdict in harness.verdicts] == [Reason.EXHAUSTED, Done()]
+    assert isinstance(harness.verdicts[0], DeadLetter)

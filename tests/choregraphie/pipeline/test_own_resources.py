@@ -1,0 +1,219 @@
+"""A worker short of its own resources: it waits, takes nothing, sends nothing away, and goes on when it can."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from choregraphie import ResourceShortage
+from choregraphie.pipeline import context as tools
+from choregraphie.pipeline import supervisor
+from choregraphie.pipeline.delivery import Decoder
+from choregraphie.pipeline.supervisor import supervise
+from choregraphie.storage.batch import Batch
+from choregraphie.telemetry.metrics import Instruments, ServiceMetrics
+from services.notification import SERVICE as NOTIFICATION
+from tests.support.event_builders import creee
+from tests.support.fake_session import FakeDoor, until
+from tests.support.sample_service import TRIAL
+from tests.support.session import Session, at_hand, envelope, order, session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from choregraphie import Settings
+    from choregraphie.pipeline.context import WorkerContext
+
+# More than any message is tried.
+MANY_TIMES = 12
+
+
+@pytest.fixture(autouse=True)
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "PAUSE_SECONDS", 0.02)
+
+
+class Carrier:
+    """One that cannot be asked for a while, for want of something."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.asked = 0
+
+    async def envoyer(self, *letter: str) -> str:
+        self.asked += 1
+        if self.asked <= MANY_TIMES:
+            raise self.error
+        return "x@clients.invalid"
+
+
+def nothing_sent_away(s: Session) -> bool:
+    return not any(message.exchange.endswith((".retry", ".dlx")) for message in s.session.published)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EMFILE, os.strerror(errno.EMFILE)), MemoryError(), ResourceShortage("a mail folder")],
+    ids=["descriptors", "memory", "a mail folder"],
+)
+async def test_a_call_that_fails_for_want_of_it_is_no_try(settings: Settings, error: Exception) -> None:
+    carrier = Carrier(error)
+    with capture_logs() as logs:
+        async with session(settings, NOTIFICATION, carrier) as s:
+            tag = s.session.bring(envelope(creee()))
+            await until(lambda: s.session.settled == [tag])
+            assert nothing_sent_away(s)
+            await s.stop()
+    assert carrier.asked == MANY_TIMES + 1
+    told = [line["event"] for line in logs if line["event"].startswith("worker.") and "resources" in line["event"]]
+    assert told == ["worker.short_of_resources", "worker.had_resources_again"]
+
+
+async def test_a_name_that_is_not_resolved_for_want_of_descriptors_is_no_try(settings: Settings) -> None:
+    """The resolver then says that the name cannot be resolved."""
+    carrier = Carrier(OSError("no such name"))
+
+    def check() -> None:
+        if 0 < carrier.asked <= MANY_TIMES:
+            raise ResourceShortage("file descriptors")
+
+    begun = Session(NOTIFICATION, settings, carrier, check_resources=check)
+    try:
+        tag = begun.session.bring(envelope(creee()))
+        await until(lambda: begun.session.settled == [tag])
+        assert nothing_sent_away(begun)
+    finally:
+        await begun.close()
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, cls: Any, name: str) -> Iterator[int]:
+    """That method of `cls` has no memory so many times; it yields whenever it is used."""
+    whole = getattr(cls, name)
+    times = [0]
+
+    def short(*args: Any, **more: Any) -> Any:
+        times[0] += 1
+        if times[0] <= MANY_TIMES:
+            raise MemoryError
+        return whole(*args, **more)
+
+    monkeypatch.setattr(cls, name, short)
+    return iter(lambda: times[0], -1)
+
+
+@pytest.mark.parametrize(("cls", "name"), [(Batch, "carry_out"), (Decoder, "_read"), (Batch, "write")])
+async def test_reading_and_reacting_without_memory_are_no_tries(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, cls: Any, name: str
+) -> None:
+    async with session(settings) as s:
+        await until(lambda: ("consume", ()) in s.session.deeds)
+        times = failing(monkeypatch, cls, name)
+        tags = [s.session.bring(order(f"C-{number}")) for number in range(3)]
+        await until(lambda: sorted(s.session.settled) == tags)
+        assert next(times) > MANY_TIMES
+        assert nothing_sent_away(s)
+        assert sorted(message.routing_key for message in s.session.published) == ["stock.reserve"] * 3
+        await s.stop()
+
+
+async def test_a_message_whose_reading_breaks_is_set_aside_and_the_others_pass(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Decoder._read
+
+    def broken(self: Decoder, delivery: Any) -> Any:
+        if delivery.headers:
+            raise TypeError("a bug")
+        return whole(self, delivery)
+
+    monkeypatch.setattr(Decoder, "_read", broken)
+    async with session(settings) as s:
+        tags = [s.session.bring(order("BAD"), headers={"x": 1}), s.session.bring(order("GOOD"))]
+        await until(lambda: sorted(s.session.settled) == tags)
+        assert sorted(message.exchange for message in s.session.published) == ["stock.dlx", "stock.events"]
+        await s.stop()
+
+
+async def test_a_worker_receives_nothing_until_it_has_resources(settings: Settings) -> None:
+    lacking = ["file descriptors"]
+
+    def check() -> None:
+        if lacking:
+            raise ResourceShortage(lacking[0])
+
+    registry = CollectorRegistry()
+    telemetry = ServiceMetrics("stock", Instruments(registry))
+    with capture_logs() as logs:
+        begun = Session(TRIAL, settings, check_resources=check, telemetry=telemetry)
+        try:
+            await until(lambda: any(line["event"] == "worker.short_of_resources" for line in logs))
+            assert begun.session.deeds == []
+            assert registry.get_sample_value("saga_worker_blocked", {"service": "stock"}) == 1
+            lacking.clear()
+            await until(lambda: ("consume", ()) in begun.session.deeds)
+            await until(lambda: telemetry.ready)
+            await begun.stop()
+        finally:
+            await begun.close()
+
+
+async def test_a_worker_without_resources_is_not_ready_though_it_has_a_session(settings: Settings) -> None:
+    telemetry = ServiceMetrics("notification", Instruments(CollectorRegistry()))
+    carrier = Carrier(OSError(errno.ENOSPC, "full"))
+    begun = Session(NOTIFICATION, settings, carrier, telemetry=telemetry)
+    try:
+        await until(lambda: telemetry.ready)
+        tag = begun.session.bring(envelope(creee()))
+        await until(lambda: not telemetry.ready)
+        await until(lambda: begun.session.settled == [tag])
+        await until(lambda: telemetry.ready)
+        await begun.stop()
+    finally:
+        await begun.close()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EMFILE, "x")], ids=["memory", "descriptors"])
+async def test_a_session_that_ends_for_want_of_them_is_followed_by_another(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(supervisor, "backoff", lambda failures, rng: 0.01)
+    sessions: list[FakeDoor] = []
+
+    @contextlib.asynccontextmanager
+    async def opened(_: WorkerContext) -> AsyncIterator[FakeDoor]:
+        sessions.append(FakeDoor())
+        if len(sessions) < MANY_TIMES:
+            raise error
+        yield sessions[-1]
+
+    stopping = asyncio.Event()
+    with capture_logs() as logs, at_hand(TRIAL, settings) as ready:
+        running = asyncio.create_task(supervise(ready, stopping, opened))
+        await until(lambda: ("consume", ()) in sessions[-1].deeds if sessions else False)
+        stopping.set()
+        await running
+    told = [line["event"] for line in logs if "resources" in line["event"]]
+    assert told == ["worker.short_of_resources", "worker.had_resources_again"]
+
+
+async def test_a_service_whose_own_part_of_the_outside_fails_receives_nothing(settings: Settings) -> None:
+    invocations: list[Callable[[], None]] = []
+
+    async def check(_: object) -> None:
+        if not invocations:
+            raise ResourceShortage("a folder")
+
+    async with session(settings, replace(TRIAL, check=check)) as s:
+        await asyncio.sleep(0.1)
+        assert s.session.deeds == []
+        invocations.append(lambda: None)
+        await until(lambda: ("consume", ()) in s.session.deeds)
+        await s.stop()

@@ -1,0 +1,57 @@
+"""One session after another: what is lost is opened again, in a task that nobody has asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from choregraphie.pipeline import supervisor
+from choregraphie.pipeline.supervisor import supervise
+from choregraphie.saga.topology import Topology
+from tests.support.fake_session import FakeDoor, until
+from tests.support.sample_service import TRIAL
+from tests.support.session import at_hand
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from choregraphie import Settings
+    from choregraphie.pipeline.context import WorkerContext
+
+
+async def test_a_lost_session_leaves_no_cancellation_behind(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It used to, before Python 3.13; and 3.11.2 then takes every timeout of that task for a demand to stop: on
+    Debian 12 a restart of the broker ended the workers, with exit code 0."""
+    monkeypatch.setattr(supervisor, "backoff", lambda failures, rng: 0.01)
+    sessions: list[FakeDoor] = []
+
+    @contextlib.asynccontextmanager
+    async def lost_at_once(context: WorkerContext) -> AsyncIterator[FakeDoor]:
+        sessions.append(FakeDoor())
+        sessions[-1].lose()
+        yield sessions[-1]
+
+    stopping = asyncio.Event()
+    with at_hand(TRIAL, settings) as context:
+        running = asyncio.create_task(supervise(context, stopping, lost_at_once))
+        await until(lambda: len(sessions) > 3)
+        assert running.cancelling() == 0
+        stopping.set()
+        await running
+        assert not running.cancelled()
+
+
+async def test_a_worker_that_ends_unasked_does_not_pass_for_one_that_was_asked(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(supervisor, "supervise", cancelled)
+    with pytest.raises(AssertionError, match="nobody had asked"):
+        await supervisor.run_workers([TRIAL], Topology((), (), ()), settings)

@@ -1,0 +1,151 @@
+"""The prover accepts what holds, and refuses what does not: for its own reason, by a shortest run."""
+
+import dataclasses
+import json
+
+import pytest
+
+from choregraphie.prover import Rule, TooLarge, as_data, as_text, prove
+from choregraphie.prover.state_space import Run, StateSpace, explore
+from choregraphie.prover.trace_text import sentence
+from choregraphie.prover.transitions import Doing, State, Transition
+from choregraphie.saga.choreography import Choreography
+from contracts.choreography import CHOREOGRAPHY
+from contracts.commande import CommandeAnnulee
+from services.application import SERVICES
+from tests.choregraphie.prover.altered import SOUND, changed
+from tests.choregraphie.prover.broken import BROKEN
+from tests.choregraphie.prover.declared import Broken
+
+
+@pytest.fixture(scope="module")
+def runs() -> StateSpace:
+    return explore(CHOREOGRAPHY)
+
+
+def test_the_shipped_choreography_holds_by_every_rule() -> None:
+    proof = prove(CHOREOGRAPHY, SERVICES)
+    assert proof.violations == ()
+    assert set(proof.checked) == set(Rule)
+    assert "The choreography holds." in as_text(proof)
+
+
+@pytest.mark.parametrize("choreography", SOUND.values(), ids=SOUND)
+def test_another_sound_choreography_holds(choreography: Choreography) -> None:
+    assert prove(choreography).violations == ()
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: f"{broken.rule.slug}: {broken.name}")
+def test_a_broken_choreography_is_refused_for_its_own_reason(broken: Broken) -> None:
+    violations = prove(broken.choreography).violations
+    assert {violation.rule for violation in violations} == {broken.rule}
+    assert broken.says in " | ".join(violation.what for violation in violations)
+    shortest = min(len(violation.run) for violation in violations)
+    assert broken.length in (shortest, None)
+
+
+def test_every_rule_about_the_declaration_has_a_choreography_that_breaks_it() -> None:
+    assert {broken.rule for broken in BROKEN} == set(Rule) - {Rule.AS_DECLARED}
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
+def test_a_refusal_is_told_with_its_rule_its_run_and_a_remedy(broken: Broken) -> None:
+    proof = prove(broken.choreography)
+    text, data = as_text(proof), as_data(proof)
+    assert f"REFUSED  {broken.rule.slug}: {broken.rule.sentence}" in text
+    assert "To mend it: " in text
+    assert json.loads(json.dumps(data))["holds"] is False
+    for violation in data["violations"]:
+        assert (violation["mermaid"] is None) == (violation["run"] == [])
+        if violation["run"]:
+            assert violation["mermaid"].startswith("sequenceDiagram\n    participant ")
+            assert " 1. client says commande.initiee" in text
+
+
+def test_a_counter_example_reads_like_a_story() -> None:
+    proof = prove(changed("stock", CommandeAnnulee, undoes=()))
+    assert [violation.rule for violation in proof.violations] == [Rule.UNDONE, Rule.UNDONE]
+    shortest = min((violation.run for violation in proof.violations), key=len)
+    assert [sentence(move, CHOREOGRAPHY) for move in shortest] == [
+        "client says commande.initiee",
+        "stock hears commande.initiee, says stock.reserve",
+        "commande hears commande.initiee, and waits",
+        "the clock of commande strikes: it says commande.annulee",
+        "stock hears commande.annulee, says stock.libere",
+    ]
+
+
+def test_a_run_begins_with_the_order_and_every_move_follows_from_one_before(runs: StateSpace) -> None:
+    for state in list(runs.states)[::37]:
+        run = runs.to(state)
+        said = {run[0].says}
+        for move in run:
+            assert move.hears is None or move.hears in said
+            said.add(move.says)
+
+
+def test_no_state_is_reached_faster_than_its_shortest_run(runs: StateSpace) -> None:
+    lengths = {state: len(runs.to(state)) for state in runs.states}
+    for state, length in list(lengths.items())[::11]:
+        assert all(lengths[after] <= length + 1 for _, after in runs.model.moves(state))
+
+
+def test_a_cancellation_may_overtake_its_cause(runs: StateSpace) -> None:
+    """The late step finds the tombstone and does nothing."""
+    assert any(move.doing is Doing.SKIPS and move.service == "paiement" for run in _ends(runs) for move in run)
+
+
+def test_a_step_may_give_up_long_after_the_deadline(runs: StateSpace) -> None:
+    struck = [state for state in runs.states if state.struck]
+    moves = [move for state in struck for move, _ in runs.model.moves(state)]
+    assert {move.service for move in moves if move.doing is Doing.GIVES_UP} == {"stock", "paiement"}
+
+
+def test_a_step_that_gave_up_counts_as_perhaps_carried_out(runs: StateSpace) -> None:
+    """Its call may have reached the outside, so it must be undone like one that was."""
+    reaction = CHOREOGRAPHY.reaction("paiement", "stock.reserve")
+    assert reaction is not None
+    gave_up = [after for s in runs.states for m, after in runs.model.moves(s) if _gives_up(m, "paiement")]
+    assert gave_up != []
+    assert all(after.carried & runs.model.bits([reaction]) for after in gave_up)
+
+
+def test_an_order_is_created_and_cancelled_at_most_once(runs: StateSpace) -> None:
+    for run in _ends(runs):
+        said = [move.says for move in run]
+        assert said.count(CHOREOGRAPHY.created) <= 1
+        assert said.count(CHOREOGRAPHY.cancelled) <= 1
+
+
+def test_every_ordering_is_counted_once() -> None:
+    """The number of paths, against a walk along every one of them, in a saga small enough for that."""
+    small = dataclasses.replace(
+        CHOREOGRAPHY, reactions=tuple(r for r in CHOREOGRAPHY.reactions if r.service in {"stock", "commande"})
+    )
+    runs = explore(small)
+
+    ends = set(runs.ends)
+
+    def walk(state: State) -> int:
+        return int(state in ends) + sum(walk(after) for _, after in runs.model.moves(state))
+
+    assert walk(runs.model.begin()[1]) == runs.orderings
+
+
+def test_more_runs_than_can_be_walked_through_are_one_clear_line() -> None:
+    with pytest.raises(TooLarge, match="more than 100 states"):
+        explore(CHOREOGRAPHY, most=100)
+
+
+def test_what_a_person_must_look_at_is_an_end(runs: StateSpace) -> None:
+    moves: set[Transition] = {move for run in _ends(runs) for move in run}
+    silent = {move.hears for move in moves if move.doing is Doing.SET_ASIDE}
+    assert CommandeAnnulee in silent
+
+
+def _ends(runs: StateSpace) -> list[Run]:
+    return [runs.to(state) for state in runs.ends]
+
+
+def _gives_up(move: Transition, service: str) -> bool:
+    return move.service == service and move.doing is Doing.GIVES_UP

@@ -1,0 +1,140 @@
+"""The generated documents: the copies in docs/ are what would be generated now, and they are valid."""
+
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+
+from choregraphie.cli.choreography import DELAYS, canvases
+from choregraphie.prover import documents
+from choregraphie.prover.graph import columns, picture
+from choregraphie.prover.layout import BOX, Drawing, lay_out
+from choregraphie.saga.choreography import Choreography
+from choregraphie.saga.topology import topology
+from contracts.choreography import CHOREOGRAPHY
+from services.application import APP, SERVICES
+from tests.choregraphie.prover.altered import SOUND
+from tests.choregraphie.prover.broken import BROKEN
+
+ROOT = Path(__file__).parents[3]
+GENERATED = documents(CHOREOGRAPHY, SERVICES, DELAYS, canvases(APP))
+OFFICIAL = json.loads((Path(__file__).parent / "asyncapi-3.0.0" / "schema.json").read_text(encoding="utf-8"))
+ASYNCAPI = {name: json.loads(GENERATED[f"asyncapi/{name}.json"]) for name in SERVICES}
+SCHEMAS = {event.TYPE: json.loads(GENERATED[f"schemas/{event.TYPE}.json"]) for event in CHOREOGRAPHY.events}
+PICTURES = {"shipped": CHOREOGRAPHY, **SOUND, **{broken.name: broken.choreography for broken in BROKEN}}
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_a_copy_in_docs_is_what_would_be_generated_now(name: str) -> None:
+    """When it is not: python -m services choreography generate --into docs"""
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == GENERATED[name]
+
+
+def test_docs_hold_no_document_of_what_is_no_more() -> None:
+    docs = ROOT / "docs"
+    held = {p.relative_to(docs).as_posix() for kind in ("asyncapi", "schemas") for p in (docs / kind).iterdir()}
+    assert held == {name for name in GENERATED if "/" in name}
+
+
+@pytest.mark.parametrize("name", ASYNCAPI)
+def test_an_asyncapi_document_is_valid_by_the_official_schema(name: str) -> None:
+    jsonschema.Draft7Validator(OFFICIAL).validate(ASYNCAPI[name])
+
+
+def test_the_official_schema_is_not_satisfied_by_everything() -> None:
+    wrong: Any = json.loads(json.dumps(ASYNCAPI["stock"]))
+    wrong["operations"]["say_stock_libere"]["bindings"]["amqp"]["deliveryMode"] = 3
+    assert not jsonschema.Draft7Validator(OFFICIAL).is_valid(wrong)
+
+
+@pytest.mark.parametrize("name", ASYNCAPI)
+def test_every_reference_leads_somewhere(name: str) -> None:
+    document = ASYNCAPI[name]
+    for reference in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document)):
+        there: Any = document
+        for part in reference.split("/"):
+            there = there[part]
+        assert there
+
+
+@pytest.mark.parametrize("name", ASYNCAPI)
+def test_an_asyncapi_document_names_what_the_broker_holds(name: str) -> None:
+    held = topology(CHOREOGRAPHY, DELAYS)
+    exchanges, queues = {e.name for e in held.exchanges}, {q.name for q in held.queues}
+    document = ASYNCAPI[name]
+    assert {c["bindings"]["amqp"]["exchange"]["name"] for c in document["channels"].values()} <= exchanges
+    heard = [o for o in document["operations"].values() if o["action"] == "receive"]
+    assert len(heard) == len(SERVICES[name].reactions)
+    for operation in heard:
+        retry, dead = operation["x-retry"], operation["x-deadLetter"]
+        assert {operation["x-queue"], dead["queue"], *retry["queues"]} <= queues
+        assert {dead["exchange"], retry["returnsBy"]} <= exchanges
+        assert dead["needsAPerson"] == (dead["says"] is None)
+
+
+@pytest.mark.parametrize("type_", SCHEMAS)
+def test_a_schema_is_one_and_the_example_of_its_event_satisfies_it(type_: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMAS[type_])
+    example = json.loads((ROOT / "contracts" / "examples" / f"{type_}.json").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(SCHEMAS[type_])
+    validator.validate(example)
+    wrong: list[dict[str, Any]] = [{"type": "autre"}, {"source": "/autre"}, {"data": {}}, {"subject": None}]
+    for part in wrong:
+        assert not validator.is_valid(example | part)
+
+
+def test_a_schema_bounds_an_amount() -> None:
+    amount = SCHEMAS["paiement.effectue"]["properties"]["data"]["properties"]["montant"]
+    assert amount == {
+        "description": "at most 2 decimals",
+        "exclusiveMinimum": 0,
+        "maximum": 1_000_000,
+        "type": "number",
+    }
+
+
+@pytest.mark.parametrize("format_", ["mmd", "dot"])
+def test_a_graph_shows_every_event_and_its_braces_close(format_: str) -> None:
+    text = GENERATED[f"choreography.{format_}"]
+    assert all(event.TYPE in text for event in CHOREOGRAPHY.events)
+    for opening, closing in ("{}", "[]", "()"):
+        assert text.count(opening) == text.count(closing)
+
+
+def test_the_svg_is_xml_that_fetches_nothing_and_knows_the_dark() -> None:
+    text = GENERATED["choreography.svg"]
+    ElementTree.fromstring(text)
+    assert "prefers-color-scheme:dark" in text
+    assert all(event.TYPE in text for event in CHOREOGRAPHY.events)
+    assert not re.search(r"<script|href=|@import|url\((?!#)", text)
+
+
+@pytest.mark.parametrize("choreography", PICTURES.values(), ids=PICTURES)
+def test_boxes_do_not_overlap_and_no_arrow_runs_through_one(choreography: Choreography) -> None:
+    shown = picture(choreography)
+    drawing = lay_out(shown)
+    for one, other in itertools.combinations(drawing.boxes, 2):
+        apart = one.x + one.width <= other.x or other.x + other.width <= one.x
+        assert apart or abs(one.y - other.y) >= BOX
+    column = columns(shown)
+    if all(column[source] < column[target] for source, target in shown.arrows):
+        assert _run_through(drawing) == []
+
+
+def _run_through(drawing: Drawing) -> list[str]:
+    """The boxes whose inside an arrow crosses. (One that closes a ring runs backwards, and may.)"""
+    hit = []
+    for wire in drawing.wires:
+        for (x0, y0), (x1, y1) in itertools.pairwise(wire.corners):
+            left, right, top, bottom = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
+            hit += [
+                box.node.key
+                for box in drawing.boxes
+                if left < box.x + box.width - 1 and right > box.x + 1 and top < box.y + BOX and bottom > box.y
+            ]
+    return hit

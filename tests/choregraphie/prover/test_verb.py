@@ -1,0 +1,114 @@
+"""`python -m services choreography …`: what a person and a program get from it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from choregraphie.cli import choreography as verb
+from choregraphie.prover import Rule
+from contracts.choreography import CHOREOGRAPHY
+from services.__main__ import main
+from services.application import SERVICES
+from tests.choregraphie.prover.broken import BROKEN
+
+Captured = pytest.CaptureFixture[str]
+
+
+def test_a_clean_check_says_what_was_checked(capsys: Captured) -> None:
+    assert main(["choreography", "check"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"ok  {rule.slug} " in out for rule in Rule)
+    assert f"{len(Rule)} rules; {len(CHOREOGRAPHY.services)} services, " in out
+    assert out.endswith("The choreography holds.\n")
+
+
+def test_a_clean_check_for_a_program(capsys: Captured) -> None:
+    assert main(["choreography", "check", "--json"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert found["holds"] is True
+    assert [rule["judged"] for rule in found["rules"]] == [True] * len(Rule)
+    assert found["explored"]["states"] > 3000
+
+
+def test_a_violation_is_exit_code_one(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = next(broken for broken in BROKEN if broken.rule is Rule.UNDONE)
+    monkeypatch.setattr(verb, "CHOREOGRAPHY", broken.choreography)
+    assert main(["choreography", "check"]) == 1
+    assert "REFUSED  undone: " in capsys.readouterr().out
+    assert main(["choreography", "check", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["violations"][0]["rule"] == "undone"
+
+
+@pytest.mark.parametrize(
+    ("format_", "begins"), [("mermaid", "flowchart LR"), ("dot", "digraph"), ("svg", "<svg xmlns=")]
+)
+def test_a_diagram_goes_to_standard_output(capsys: Captured, format_: str, begins: str) -> None:
+    assert main(["choreography", "diagram", "--format", format_]) == 0
+    assert capsys.readouterr().out.startswith(begins)
+
+
+def test_one_document_or_all_of_them(capsys: Captured) -> None:
+    assert main(["choreography", "asyncapi", "--service", "stock"]) == 0
+    assert json.loads(capsys.readouterr().out)["info"]["title"] == "stock"
+    assert main(["choreography", "asyncapi"]) == 0
+    assert list(json.loads(capsys.readouterr().out)) == list(SERVICES)
+
+
+def test_one_schema_or_all_of_them(capsys: Captured) -> None:
+    assert main(["choreography", "schemas", "--event", "stock.reserve"]) == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "stock.reserve"
+    assert main(["choreography", "schemas"]) == 0
+    assert list(json.loads(capsys.readouterr().out)) == [event.TYPE for event in CHOREOGRAPHY.events]
+
+
+def test_generate_writes_everything_and_touches_nothing_else(capsys: Captured, tmp_path: Path) -> None:
+    (tmp_path / "schemas").mkdir()
+    own = tmp_path / "schemas" / "mine.json"
+    own.write_text("{}", encoding="utf-8")
+    assert main(["choreography", "generate", "--into", str(tmp_path)]) == 0
+    assert own.read_text(encoding="utf-8") == "{}"
+    assert (tmp_path / "asyncapi" / "stock.json").exists()
+    assert (tmp_path / "choreography.svg").exists()
+
+
+def test_a_folder_that_cannot_be_is_one_clear_line(capsys: Captured, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    assert main(["choreography", "generate", "--into", str(tmp_path / "taken")]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("services: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["choreography"],
+        ["choreography", "diagram", "--format", "png"],
+        ["choreography", "asyncapi", "--service", "caisse"],
+        ["choreography", "schemas", "--event", "stock.vole"],
+        ["choreography", "generate"],
+    ],
+    ids=" ".join,
+)
+def test_bad_input_is_refused_in_one_line(capsys: Captured, wrong: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(wrong)
+    assert end.value.code == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("services: ")
+    assert "--help explains" in said
+
+
+@pytest.mark.parametrize("action", ["", "check", "diagram", "asyncapi", "schemas", "generate"])
+def test_help_explains(capsys: Captured, action: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["choreography", *([action] if action else []), "--help"])
+    assert end.value.code == 0
+    out = capsys.readouterr().out
+    assert out.startswith("usage: python -m services choreography")
+    if not action:
+        assert "examples:" in out
+    if action == "check":
+        assert all(rule.slug in out for rule in Rule)

@@ -1,0 +1,23 @@
+"""The databases of the simulation: opened once, set back by every run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from choregraphie.simulator import Books
+from services.scenario import SCENARIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What differs between the two brokers is shown, as in a test of its own.
+pytest.register_assert_rewrite("tests.choregraphie.simulator.script")
+
+
+@pytest.fixture(scope="module")
+def books() -> Iterator[Books]:
+    opened = Books(SCENARIO)
+    yield opened
+    opened.close()

@@ -1,0 +1,172 @@
+"""A failure is made small, told, kept in a file, and seen again from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from choregraphie.simulator import load, save, shrink, walk
+from choregraphie.simulator.trace_text import mermaid, steps
+from services.__main__ import main
+from services.scenario import SCENARIO, SCOPES, plan
+from tests.choregraphie.simulator.mutants import MUTANTS
+from tests.choregraphie.simulator.test_mutants import FOUND
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from choregraphie.simulator import Books, Outcome
+
+ORDERS = 12
+# Where a missing tombstone is noticed.
+SEED = str(FOUND["no_tombstone"][0])
+
+
+@pytest.fixture
+def failure(books: Books, monkeypatch: pytest.MonkeyPatch) -> Outcome:
+    MUTANTS["said_before_confirmed"](monkeypatch)
+    runs = (walk(plan(seed, ORDERS), books) for seed in range(100))
+    return next(run for run in runs if any(found.startswith("I6") for found in run.found))
+
+
+def test_a_failure_is_shrunk_and_still_fails_alike(failure: Outcome, books: Books) -> None:
+    small = shrink(failure, lambda smaller: walk(smaller, books))
+    assert {name.partition(":")[0] for name in small.found} & {name.partition(":")[0] for name in failure.found}
+    assert len(small.plan.acts) < len(failure.plan.acts) / 2
+    assert len(small.struck) < len(failure.struck)
+    assert walk(small.plan, books).diary.lines == small.diary.lines
+
+
+def test_a_failure_is_told_as_steps_and_as_a_diagram(failure: Outcome) -> None:
+    lines = failure.diary.lines
+    assert steps(lines)[0].startswith("  1.")
+    picture = mermaid(lines, failure.found).splitlines()
+    assert picture[0] == "sequenceDiagram"
+    assert any("->>" in line for line in picture)
+    assert "✗ I6" in picture[-1]
+    assert not any(";" in line or "#" in line for line in picture)
+
+
+def test_a_failure_is_kept_and_seen_again(failure: Outcome, books: Books, tmp_path: Path) -> None:
+    kept = replace(failure, plan=replace(failure.plan, faults=failure.struck))
+    save(kept, tmp_path / "failure.json")
+    again = walk(load(tmp_path / "failure.json", SCENARIO), books)
+    assert again.diary.fingerprint() == failure.diary.fingerprint()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 99}', '{"version": 1, "seed": 1}', "not json"])
+def test_what_is_no_replay_file_is_refused(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text(content)
+    assert main(["choreography", "simulate", "--replay", str(tmp_path / "file")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def replayed(acts: list[dict[str, object]], faults: list[str], file: Path) -> int:
+    file.write_text(json.dumps({"version": 1, "seed": 5, "acts": acts, "faults": faults}))
+    return main(["choreography", "simulate", "--replay", str(file)])
+
+
+ACT = asdict(plan(5, 1).acts[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "faults"),
+    [
+        ({"montant": "abc"}, []),
+        ({"montant": 3}, []),
+        ({"quantite": 0}, []),
+        ({"kind": "dance"}, []),
+        ({"kind": "garbage", "what": "nonsense"}, []),
+        ({"more": 1}, []),
+        ({}, ["earthquake:stock-1:3"]),
+    ],
+    ids=str,
+)
+def test_a_replay_file_that_asks_for_nonsense_is_one_line(
+    changes: dict[str, object], faults: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert replayed([ACT | changes], faults, tmp_path / "file") == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_fault_that_does_not_strike_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert replayed([ACT], ["crash:after_commit:nobody-9:3"], tmp_path / "file") == 0
+    assert "did not strike: crash:after_commit:nobody-9:3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--exhaustive", "--runs", "2"],
+        ["--exhaustive", "--seed", "1"],
+        ["--exhaustive", "--replay", "file"],
+        ["--replay", "file", "--runs", "2"],
+        ["--faults", "1"],
+    ],
+    ids=" ".join,
+)
+def test_an_option_without_effect_is_refused(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["choreography", "simulate", *given]) == 2
+    assert "has no effect" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", ["abc", "0", "-1", "1.5"])
+def test_a_number_of_runs_that_is_none_says_what_is_wanted(
+    number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["choreography", "simulate", f"--runs={number}"])
+    assert "a whole number of at least 1" in capsys.readouterr().err
+
+
+def test_a_failure_is_kept_before_it_is_made_smaller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def impatience(*given: object) -> None:
+        raise RuntimeError("somebody pressed Ctrl-C")
+
+    MUTANTS["no_tombstone"](monkeypatch)
+    monkeypatch.setattr("choregraphie.simulator.campaign.shrink", impatience)
+    kept = tmp_path / "failure.json"
+    with pytest.raises(RuntimeError):
+        main(["choreography", "simulate", "--seed", SEED, "--runs", "1", "--orders", "12", "--save", str(kept)])
+    assert f"seed {SEED} breaks I" in capsys.readouterr().err
+    assert load(kept, SCENARIO).seed == int(SEED)
+
+
+def test_a_replay_file_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["choreography", "simulate", "--replay", "/nowhere"]) == 2
+    assert capsys.readouterr().err == "services: /nowhere: No such file or directory\n"
+
+
+def test_the_command_line_says_that_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["choreography", "simulate", "--seed", "5", "--runs", "3", "--orders", "6", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["verdict"], said["runs"], said["failure"]) == ("holds", 3, None)
+    assert said["sagas"] >= 15
+    assert said["sagas_per_second"] > 0
+
+
+def test_the_command_line_shows_a_failure_and_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    MUTANTS["no_tombstone"](monkeypatch)
+    kept = str(tmp_path / "failure.json")
+    asked = ["choreography", "simulate", "--seed", SEED, "--runs", "40", "--orders", "12", "--save", kept]
+    assert main(asked) == 1
+    said = capsys.readouterr()
+    assert "I5 agreement" in said.out
+    assert "sequenceDiagram" in said.out
+    assert "--replay" in said.err
+    assert main(["choreography", "simulate", "--replay", kept]) == 1
+
+
+def test_the_command_line_searches_exhaustively(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["choreography", "simulate", "--exhaustive", "--faults", "0", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [found["verdict"] for found in said] == ["holds"] * len(SCOPES)

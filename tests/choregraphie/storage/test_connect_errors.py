@@ -1,0 +1,153 @@
+"""A database that refuses is told from one that is away, in whatever language the server speaks."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from choregraphie import DatabaseRefused, DatabaseUnavailable, Settings
+from choregraphie.storage import open_database
+from services.stock import SERVICE as STOCK
+from tests.support.pgbouncer import private_pgbouncer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scripts.nemesis.private_postgres import PrivatePostgres
+
+
+def opened(url: str) -> None:
+    open_database(STOCK, Settings(database_url=url)).close()
+
+
+def refused(url: str) -> str:
+    with pytest.raises(DatabaseRefused) as caught:
+        opened(url)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def away(url: str) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        opened(url)
+
+
+@contextmanager
+def speaking(sqlstate: str, text: str) -> Iterator[str]:
+    """A server that answers every connection with this error, as PostgreSQL's protocol has it."""
+    fields = "".join(
+        f"{name}{value}\0" for name, value in zip("SVCM", ("FATAL", "FATAL", sqlstate, text), strict=True)
+    )
+    body = fields.encode() + b"\0"
+    answer = b"E" + (len(body) + 4).to_bytes(4, "big") + body
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with closing(connection):
+                    connection.recv(8)
+                    connection.sendall(b"N")
+                    connection.recv(1000)
+                    connection.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"postgresql://saga:hush@127.0.0.1:{listener.getsockname()[1]}/stock"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "text"),
+    [
+        ("28P01", "authentification par mot de passe échouée pour l'utilisateur « saga »"),
+        ("28000", "aucune entrée dans pg_hba.conf pour l'hôte « 127.0.0.1 »"),
+        ("3D000", "la base de données « stock » n'existe pas"),
+        ("42501", "droit refusé pour la base de données « stock »"),
+        ("28000", 'ロール"saga"は存在しません'),
+    ],
+)
+def test_a_refusal_is_known_by_its_sqlstate(sqlstate: str, text: str) -> None:
+    with speaking(sqlstate, text) as url:
+        said = refused(url)
+    assert text in said
+    assert "hush" not in said
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "text"),
+    [
+        ("57P03", 'the database system is starting up; password authentication failed for user "saga"'),
+        ("53300", 'too many connections: role "saga" does not exist'),
+        ("57P01", "arrêt des connexions suite à la demande de l'administrateur"),
+    ],
+)
+def test_a_server_that_cannot_yet_is_away_whatever_words_it_uses(sqlstate: str, text: str) -> None:
+    with speaking(sqlstate, text) as url:
+        away(url)
+
+
+def test_a_real_server_refuses(postgres: PrivatePostgres) -> None:
+    right = postgres.url("postgres")
+    for wrong in (
+        right.replace(postgres.password, "wrong"),
+        right.replace(f":{postgres.password}", ""),
+        right.replace("saga:", "nobody:"),
+        postgres.url("no_such_database"),
+        f"{right}?sslmode=require",
+        f"{right}?sslmode=nonsense",
+        f"{right}?require_auth=none",
+        f"{right}?options=-cno_such_setting%3D1",
+        f"{right}?options=-cmax_connections%3D1",
+        f"{right}?options=-clock_timeout%3Dlong",
+    ):
+        refused(wrong)
+
+
+def test_a_server_that_speaks_french_refuses(french_postgres: PrivatePostgres) -> None:
+    right = french_postgres.url("postgres")
+    assert "échouée" in refused(right.replace(french_postgres.password, "wrong"))
+    assert "n'existe pas" in refused(french_postgres.url("no_such_database"))
+
+
+@pytest.mark.parametrize("parameter", ["password", "sslpassword"])
+def test_a_secret_among_the_parameters_is_not_told(postgres: PrivatePostgres, parameter: str) -> None:
+    said = refused(f"{postgres.url('no_such_database')}?{parameter}=hush")
+    assert "hush" not in said
+
+
+def test_nobody_at_the_port_is_away(postgres: PrivatePostgres) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    away(postgres.url("postgres").replace(f":{postgres.port}/", f":{port}/"))
+    away("postgresql://saga@no-such-host.invalid/stock")
+
+
+def test_a_standby_where_a_primary_was_asked_for_is_away(postgres: PrivatePostgres) -> None:
+    away(f"{postgres.url('postgres')}?target_session_attrs=standby")
+
+
+@pytest.mark.timeout(120)
+def test_a_pooler_refuses(postgres: PrivatePostgres) -> None:
+    with private_pgbouncer(postgres) as pooler:
+        assert "SASL" in refused(pooler.url("postgres", password="wrong"))
+        refused(pooler.url("postgres", user="nobody"))
+        refused(pooler.url("no_such_database"))
+
+
+@pytest.mark.timeout(120)
+def test_a_pooler_without_transactions_is_refused(postgres: PrivatePostgres) -> None:
+    with private_pgbouncer(postgres, pool_mode="statement") as pooler:
+        assert "transaction" in refused(pooler.url("postgres"))
+
+
+@pytest.mark.timeout(120)
+def test_a_pooler_whose_server_is_away_is_away(postgres: PrivatePostgres) -> None:
+    with private_pgbouncer(postgres, port_of_server="1") as pooler:
+        away(pooler.url("postgres"))

@@ -1,0 +1,136 @@
+"""A service's database: its own, one writer a file, and refused in one line when it cannot be used."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from choregraphie import DatabaseRefused, DatabaseUnavailable, Settings
+from choregraphie.storage import look_into, open_database
+from choregraphie.testing import ServiceHarness, open_harness
+from services.commande import SERVICE as COMMANDE
+from services.paiement import SERVICE as PAIEMENT
+from services.stock import SERVICE as STOCK
+from tests.support.event_builders import initiee
+from tests.support.sample_service import TRIAL
+
+
+def at(url: str) -> Settings:
+    return Settings(database_url=url)
+
+
+def refused(settings: Settings, service: Any = STOCK) -> str:
+    with pytest.raises(DatabaseRefused) as caught:
+        open_database(service, settings).close()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_database_is_made_with_its_folders_and_kept(tmp_path: Path) -> None:
+    settings = at(f"sqlite:///{tmp_path}/a/b/{{service}}.sqlite3")
+    with open_harness(STOCK, settings) as harness:
+        harness.hear(initiee(produit_id="PROD-123"))
+    for _ in range(2):
+        with open_harness(STOCK, settings) as harness:
+            assert harness.inspect()["produits"]["PROD-123"]["disponible"] == 98
+            assert len(harness.store.unsaid(10)[0]) == 1
+    assert (tmp_path / "a/b/stock.sqlite3").exists()
+
+
+def test_what_is_committed_is_on_the_disk_before_anything_is_said(settings: Settings) -> None:
+    database = open_database(STOCK, settings)
+    with database.begin() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    database.close()
+
+
+def test_a_second_worker_on_the_same_file_is_refused_until_the_first_has_closed_it(settings: Settings) -> None:
+    first = open_database(STOCK, settings)
+    assert "another worker has this file" in refused(settings)
+    first.close()
+    open_database(STOCK, settings).close()
+
+
+def test_a_refusal_lets_go_of_the_file(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "stock.sqlite3").write_bytes(b"no database at all, " * 500)
+    refused(settings)
+    (tmp_path / "stock.sqlite3").unlink()
+    open_database(STOCK, settings).close()
+
+
+def test_the_file_of_another_service_is_refused(tmp_path: Path) -> None:
+    shared = at(f"sqlite:///{tmp_path}/shared.sqlite3")
+    open_database(STOCK, shared).close()
+    assert "database of stock, not of paiement" in refused(shared, PAIEMENT)
+
+
+@pytest.mark.parametrize("column", ["version", "runtime_version"])
+def test_a_newer_database_is_refused(settings: Settings, tmp_path: Path, column: str) -> None:
+    open_database(STOCK, settings).close()
+    with sqlite3.connect(tmp_path / "stock.sqlite3") as connection:
+        connection.execute(f"UPDATE service SET {column} = 99")
+    connection.close()
+    assert "version 99" in refused(settings)
+
+
+@pytest.mark.parametrize("place", ["file/x.sqlite3", "folder"])
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    assert str(tmp_path) in refused(at(f"sqlite:///{tmp_path}/{place}"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["nonsense", "", "sqlite", "oracle+nothing://x", "mysql://u:hush@h/d", "://", "postgresql://u:hush@h:abc/x"],
+)
+def test_a_url_that_names_no_database_we_know_is_refused_without_its_password(url: str) -> None:
+    said = refused(at(url))
+    assert "SAGA_DATABASE_URL" in said
+    assert "hush" not in said
+
+
+def test_a_damaged_database_is_refused(settings: Settings, tmp_path: Path) -> None:
+    with open_harness(STOCK, settings) as harness:
+        harness.hear(*(initiee(f"C-{n}") for n in range(100)))
+    file = tmp_path / "stock.sqlite3"
+    content = bytearray(file.read_bytes())
+    content[8192:20_000] = b"\xa5" * (20_000 - 8192)
+    file.write_bytes(content)
+    refused(settings)
+
+
+def test_one_can_look_beside_a_running_worker(settings: Settings) -> None:
+    with open_harness(STOCK, settings) as harness:
+        harness.hear(initiee())
+        assert look_into(STOCK, settings) == harness.inspect()
+
+
+def test_looking_where_nothing_is_makes_nothing(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(DatabaseRefused, match="no such database"):
+        look_into(STOCK, settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_looking_into_another_services_database_is_one_line(tmp_path: Path) -> None:
+    shared = at(f"sqlite:///{tmp_path}/shared.sqlite3")
+    open_database(TRIAL, shared).close()
+    with pytest.raises(DatabaseRefused) as caught:
+        look_into(COMMANDE, shared)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_database_in_memory_is_as_good_for_a_moment() -> None:
+    with open_harness(STOCK, at("sqlite://")) as harness:
+        harness.hear(initiee())
+        assert harness.said == ["stock.reserve"]
+
+
+def test_a_table_that_is_gone_under_a_worker_is_no_messages_fault(harness: ServiceHarness) -> None:
+    """Every message would climb the ladder for it, and be set aside."""
+    with harness.database.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE compteurs")
+    with pytest.raises(DatabaseUnavailable):
+        harness.hear(initiee(produit_id="A"), tolerate=True)

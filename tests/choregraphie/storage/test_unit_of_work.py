@@ -1,0 +1,67 @@
+"""The unit of work: loaded for the group, changed in memory, written once."""
+
+import pytest
+
+from choregraphie.errors import RowNotDeclared
+from choregraphie.storage.unit_of_work import UnitOfWork
+from choregraphie.testing import ServiceHarness
+from tests.support.sample_service import Compteur
+
+
+def test_a_row_that_was_loaded_is_found_and_one_that_is_not_there_is_known_not_to_be(
+    harness: ServiceHarness,
+) -> None:
+    with harness.database.begin() as connection:
+        unit = UnitOfWork(connection)
+        unit.load([Compteur.at("A"), Compteur.at("Z")])
+        assert unit.find(Compteur, "A") == Compteur("A", 0)
+        assert unit.find(Compteur, "Z") is None
+        with pytest.raises(RowNotDeclared, match="'B'"):
+            unit.find(Compteur, "B")
+
+
+def test_loading_again_keeps_what_was_changed_meanwhile(harness: ServiceHarness) -> None:
+    with harness.database.begin() as connection:
+        unit = UnitOfWork(connection)
+        unit.load([Compteur.at("A")])
+        found = unit.find(Compteur, "A")
+        assert found is not None
+        found.valeur = 9
+        unit.load([Compteur.at("A"), Compteur.at("B")])
+        assert unit.find(Compteur, "A") is found
+
+
+def test_what_was_added_is_found_and_written(harness: ServiceHarness) -> None:
+    with harness.database.begin() as connection:
+        unit = UnitOfWork(connection)
+        unit.load([Compteur.at("Z")])
+        unit.add(Compteur("Z", 1))
+        found = unit.find(Compteur, "Z")
+        assert found is not None
+        found.valeur += 1
+        unit.write()
+    assert harness.inspect() == {"A": 0, "B": 0, "Z": 2}
+
+
+def test_what_exists_cannot_be_added(harness: ServiceHarness) -> None:
+    with harness.database.begin() as connection:
+        unit = UnitOfWork(connection)
+        unit.load([Compteur.at("A")])
+        with pytest.raises(ValueError, match="exists already"):
+            unit.add(Compteur("A"))
+        unit.add(Compteur("Z"))
+        with pytest.raises(ValueError, match="exists already"):
+            unit.add(Compteur("Z"))
+
+
+def test_more_keys_than_one_statement_takes_are_all_read(harness: ServiceHarness) -> None:
+    names = [f"N-{n:04}" for n in range(1201)]
+    with harness.database.begin() as connection:
+        unit = UnitOfWork(connection)
+        for name in names:
+            unit.add(Compteur(name, 1))
+        unit.write()
+    with harness.database.begin() as connection:
+        unit = UnitOfWork(connection)
+        unit.load(Compteur.at(name) for name in names)
+        assert all(unit.find(Compteur, name) for name in names)

@@ -1,0 +1,195 @@
+"""What a worker tells of itself: counted truly, served on its port, and nothing at all when nobody asked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from choregraphie import BadSetting, Settings
+from choregraphie.errors import Reason
+from choregraphie.messaging import Delivery
+from choregraphie.service.verdict import DeadLetter, Done, RetryAfter
+from choregraphie.storage.invocation import Result
+from choregraphie.telemetry.metrics import SILENT, Instruments, ServiceMetrics
+from choregraphie.telemetry.metrics_server import exporting
+from tests.support.saga_fixture import Shop, shop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.brokers import Broker
+
+DELIVERY = Delivery(1, b"", "client.events", "commande.initiee")
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def get(port: int, path: str = "/metrics") -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def samples(text: str) -> dict[tuple[str, str], float]:
+    """The value of each sample, by its name and its labels but for `service` and `le`; totals: of all services."""
+    found: dict[tuple[str, str], float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = [value for name, value in sorted(sample.labels.items()) if name not in {"service", "le"}]
+            key = sample.name, ",".join(labels)
+            found[key] = sample.value + (found.get(key, 0) if sample.name.endswith("_total") else 0)
+    return found
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def telemetry(registry: CollectorRegistry) -> ServiceMetrics:
+    return ServiceMetrics("stock", Instruments(registry))
+
+
+def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
+    return registry.get_sample_value(name, {"service": "stock", **labels})
+
+
+def test_each_delivery_is_counted_by_what_became_of_it(
+    registry: CollectorRegistry, telemetry: ServiceMetrics
+) -> None:
+    letter = DeadLetter(Reason.UNREADABLE, "not JSON")
+    results = [Result(DELIVERY, verdict) for verdict in (Done(), Done(), RetryAfter(1, 1, ""), letter)]
+    telemetry.decided([*results, Result(None, Done())])
+    handled = {
+        outcome: value(registry, "saga_worker_handled_total", type="unread", outcome=outcome)
+        for outcome in ("done", "retried", "dead_lettered")
+    }
+    assert handled == {"done": 2, "retried": 1, "dead_lettered": 1}
+    assert value(registry, "saga_worker_dead_lettered_total", reason="unreadable") == 1
+
+
+def test_what_never_happened_is_nought(registry: CollectorRegistry, telemetry: ServiceMetrics) -> None:
+    letters = {
+        reason: value(registry, "saga_worker_dead_lettered_total", reason=reason.value) for reason in Reason
+    }
+    assert letters == dict.fromkeys(Reason, 0)
+    with telemetry.call("stock.reserve"):
+        assert value(registry, "saga_worker_call_failures_total", type="stock.reserve") == 0
+
+
+def test_a_session_is_up_while_it_receives_and_is_read_anew_by_the_next(
+    registry: CollectorRegistry, telemetry: ServiceMetrics
+) -> None:
+    with contextlib.suppress(ConnectionError), telemetry.session():
+        assert (telemetry.ready, value(registry, "saga_worker_session_up")) == (False, 0)
+        telemetry.consuming()
+        assert (telemetry.ready, value(registry, "saga_worker_session_up")) == (True, 1)
+        telemetry.unsaid(5)
+        telemetry.said(2)
+        raise ConnectionError
+    assert (telemetry.ready, value(registry, "saga_worker_session_up")) == (False, 0)
+    assert value(registry, "saga_worker_outbox_waiting") == 3
+    with telemetry.session():
+        assert value(registry, "saga_worker_outbox_waiting") == 0
+    assert value(registry, "saga_worker_sessions_total") == 2
+
+
+def test_a_call_that_fails_is_timed_and_counted(registry: CollectorRegistry, telemetry: ServiceMetrics) -> None:
+    with telemetry.call("stock.reserve"):
+        pass
+    with pytest.raises(TimeoutError), telemetry.call("stock.reserve"):
+        raise TimeoutError
+    with pytest.raises(asyncio.CancelledError), telemetry.call("stock.reserve"):
+        raise asyncio.CancelledError  # the worker is told to stop: nobody's failure
+    assert value(registry, "saga_worker_call_failures_total", type="stock.reserve") == 1
+    assert value(registry, "saga_worker_call_seconds_count", type="stock.reserve") == 3
+
+
+def test_an_empty_transaction_is_no_batch(registry: CollectorRegistry, telemetry: ServiceMetrics) -> None:
+    for invocations in (0, 3):
+        with telemetry.commit(invocations):
+            pass
+    assert value(registry, "saga_worker_batch_size_count") == 1
+    assert value(registry, "saga_worker_commit_seconds_count") == 2
+
+
+async def test_without_a_port_there_is_nothing() -> None:
+    with exporting(Settings()) as telemetry_of:
+        assert telemetry_of("stock") is SILENT
+
+
+async def test_a_port_that_is_taken_is_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(BadSetting, match=rf"^SAGA_METRICS_PORT: 127\.0\.0\.1:{port}: Address already in use$"),
+            exporting(Settings(metrics_port=port)),
+        ):
+            pass
+
+
+async def test_it_lives_while_its_loop_goes_round_and_is_ready_while_all_receive() -> None:
+    port = free_port()
+    with exporting(Settings(metrics_port=port)) as telemetry_of:
+        first, second = telemetry_of("stock"), telemetry_of("paiement")
+        assert await asyncio.to_thread(get, port, "/livez") == (200, "ok\n")
+        with first.session(), second.session():
+            first.consuming()
+            assert await asyncio.to_thread(get, port, "/readyz") == (503, "not receiving: paiement\n")
+            second.consuming()
+            assert await asyncio.to_thread(get, port, "/readyz") == (200, "ok\n")
+        assert (await asyncio.to_thread(get, port, "/readyz"))[0] == 503
+        assert (await asyncio.to_thread(get, port, "/elsewhere"))[0] == 404
+    with pytest.raises(urllib.error.URLError):
+        await asyncio.to_thread(get, port)
+
+
+@pytest.fixture
+def closed_shop(broker: Broker, tmp_path: Path) -> Iterator[Shop]:
+    with shop(broker, tmp_path) as ready:
+        yield ready
+
+
+def test_workers_in_one_process_share_a_port_and_count_what_they_do(closed_shop: Shop) -> None:
+    port = free_port()
+    closed_shop.settings |= {"metrics_port": port}
+    closed_shop.open()
+    closed_shop.told(closed_shop.order(), "notification.envoyee")
+    closed_shop.outsider.publish("client.events", "commande.initiee", b"not JSON")
+    for dlq in ("stock.dlq", "commande.dlq"):
+        assert closed_shop.outsider.get(dlq, within_seconds=20)
+    assert get(port, "/livez") == (200, "ok\n")
+    assert get(port, "/readyz") == (200, "ok\n")
+    status, text = get(port)
+    assert status == 200
+    assert "CMD-" not in text
+    found = samples(text)
+    assert found["saga_worker_handled_total", "done,stock.reserve"] == 1
+    assert found["saga_worker_handled_total", "dead_lettered,unread"] == 2
+    assert found["saga_worker_dead_lettered_total", "unreadable"] == 2
+    assert found["saga_worker_call_seconds_count", "stock.reserve"] == 1
+    assert found["saga_worker_outbox_waiting", ""] == 0
+    assert found["saga_worker_session_up", ""] == 1
+    assert found["saga_worker_commit_seconds_count", ""] > 0
+    assert found["saga_worker_publish_seconds_count", ""] > 0
+    assert closed_shop.workers["stock"].end() == 0

@@ -1,0 +1,120 @@
+"""Structured logs: JSON off a terminal, and neither secrets nor bodies in any of them."""
+
+import io
+import json
+import logging
+from typing import Any, Literal
+
+import pytest
+import structlog
+
+from choregraphie import Row, Settings, Transaction
+from choregraphie.logs import configure_logs
+from choregraphie.testing import ServiceHarness
+from tests.support.event_builders import initiee
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def logged(out: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_off_a_terminal_a_line_is_a_json_object() -> None:
+    out = io.StringIO()
+    configure_logs(Settings(), out)
+    structlog.contextvars.bind_contextvars(service="stock")
+    structlog.get_logger().info("worker.ready", hears=["commande.initiee"])
+    (line,) = logged(out)
+    expected = {"event": "worker.ready", "service": "stock", "level": "info", "hears": ["commande.initiee"]}
+    assert line.items() >= expected.items()
+    assert line["timestamp"].endswith("Z")
+
+
+def test_on_a_terminal_it_is_for_reading() -> None:
+    out = Terminal()
+    configure_logs(Settings(), out)
+    structlog.get_logger().info("worker.ready")
+    assert "worker.ready" in out.getvalue()
+    assert not out.getvalue().startswith("{")
+
+
+def test_the_format_can_be_chosen() -> None:
+    out = Terminal()
+    configure_logs(Settings(log_format="json"), out)
+    structlog.get_logger().info("worker.ready")
+    assert logged(out)
+
+
+def test_the_level_can_be_chosen() -> None:
+    out = io.StringIO()
+    configure_logs(Settings(log_level="warning"), out)
+    structlog.get_logger().info("not.shown")
+    structlog.get_logger().warning("shown")
+    assert [line["event"] for line in logged(out)] == ["shown"]
+
+
+def test_other_libraries_speak_json_too_and_the_broker_client_says_nothing() -> None:
+    """At DEBUG it would write whole bodies."""
+    out = io.StringIO()
+    configure_logs(Settings(log_level="debug"), out)
+    logging.getLogger("sqlalchemy").warning("something")
+    logging.getLogger("aio_pika").error("a body")
+    logging.getLogger("aiormq.connection").error("a body")
+    assert [line["event"] for line in logged(out)] == ["something"]
+
+
+def test_a_delivery_is_logged_by_its_ids_and_not_by_its_content(harness: ServiceHarness) -> None:
+    out = io.StringIO()
+    configure_logs(Settings(log_level="debug"), out)
+    order = harness.enveloped(initiee("C-1", client_id="secret-client", produit_id="A"), id="e-1")
+    harness.hear(order)
+    harness.hear(order)
+    done, repeated = logged(out)
+    ids = {"commande_id": "C-1", "event_id": "e-1", "event_type": "commande.initiee", "attempt": 1}
+    assert done.items() >= {"event": "reaction.done", "says": ["stock.reserve"], **ids}.items()
+    assert repeated.items() >= {"event": "delivery.repeated", **ids}.items()
+    assert "secret-client" not in out.getvalue()
+
+
+def test_a_log_that_nobody_takes_any_more_costs_no_delivery(harness: ServiceHarness) -> None:
+    out = io.StringIO()
+    configure_logs(Settings(), out)
+    out.close()
+    assert [type(event).TYPE for event in harness.hear(initiee(produit_id="A", quantite=1))] == ["stock.reserve"]
+    logging.getLogger("anybody").warning("and this one is lost too")
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_reaction_that_breaks_is_told_with_its_place_and_without_what_the_message_holds(
+    harness: ServiceHarness, log_format: Literal["json", "console"]
+) -> None:
+    out = io.StringIO()
+    configure_logs(Settings(log_format=log_format), out)
+    # The row does not exist: what the reaction asserts says nothing of the order.
+    harness.hear(initiee("C-1", client_id="secret-client", produit_id="NO-SHELF"), tolerate=True)
+    text = out.getvalue()
+    assert "reaction.failed" in text
+    assert "trial.py" in text
+    assert "assert found is not None" in text
+    assert "secret-client" not in text
+
+
+def test_whatever_is_logged_while_a_delivery_is_dealt_with_names_it(
+    harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.StringIO()
+    configure_logs(Settings(log_format="json"), out)
+    add = Transaction.add
+
+    def talkative(tx: Transaction, row: Row) -> None:
+        logging.getLogger("library").warning("hm")
+        add(tx, row)
+
+    monkeypatch.setattr(Transaction, "add", talkative)
+    harness.hear(harness.enveloped(initiee("C-1", produit_id="A"), id="e-1"))
+    said = next(line for line in logged(out) if line["event"] == "hm")
+    assert said.items() >= {"commande_id": "C-1", "event_id": "e-1", "attempt": 1}.items()

@@ -1,0 +1,61 @@
+"""A message that kills every worker that takes it is set aside by the broker, alone, and the worker lives on."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from choregraphie.saga.topology import WORK_DELIVERY_LIMIT
+from tests.support.crash_loop import KILLER
+from tests.support.workers import ROOT, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.saga_fixture import Shop
+
+INNOCENT = 5
+
+
+@contextlib.contextmanager
+def crash_loop(shop: Shop, service: str) -> Iterator[Path]:
+    """A worker that is started again whenever it dies; where it is told how often."""
+    log = shop.folder / "crash-loop.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.crash_loop", service],
+            cwd=ROOT,
+            env=environment(**shop.settings),
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        yield log
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.timeout(240)
+def test_it_kills_twenty_one_times_at_most_and_the_innocent_held_with_it_pass(closed_shop: Shop) -> None:
+    shop = closed_shop
+    shop.start("paiement", "commande", "notification").await_ready()
+    shop.ear = shop.outsider.listen("client.events", "stock.events", "commande.events")
+    before = [shop.order(quantite=1, montant=1) for _ in range(INNOCENT)]
+    killer = shop.order(client_id=KILLER)
+    after = [shop.order(quantite=1, montant=1) for _ in range(INNOCENT)]
+    with crash_loop(shop, "stock") as log:
+        letter = shop.outsider.get("stock.dlq", within_seconds=150)
+        assert letter is not None, log.read_text(errors="replace")[-2000:]
+        assert letter.json["data"]["commande_id"] == killer
+        assert letter.headers["x-first-death-reason"] == "delivery_limit"
+        assert log.read_text(errors="replace").splitlines().count("killed") <= WORK_DELIVERY_LIMIT + 1
+        for order in (*before, *after, shop.order()):
+            shop.told(order, "commande.creee", within_seconds=40)
+        assert "stock.reserve" not in shop.told(killer)
+        assert shop.outsider.count("stock.dlq") == 0

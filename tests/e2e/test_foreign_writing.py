@@ -1,0 +1,46 @@
+"""Orders written as the standards allow and our own clients do not: each is an order like any other."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.saga_fixture import Shop
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"time": "2016-12-31T23:59:60Z"},
+        {"time": "2017-01-01T00:59:60.5+01:00"},
+        {"time": "2026-11-22 18:47:00.123456789z"},
+        {"datacontenttype": "application/json; charset=utf-8"},
+        {"datacontenttype": 'Application/JSON ; charset="UTF-8"'},
+        {"datacontenttype": "application/vnd.boutique+json"},
+        {"datacontenttype": None, "dataschema": None, "data_base64": None, "traceparent": "x", "sequence": "7"},
+    ],
+)
+def test_an_envelope_as_cloudevents_allows_it_is_an_order(open_shop: Shop, attributes: dict[str, Any]) -> None:
+    order = open_shop.new_id()
+    data = {"commande_id": order, "client_id": "CLIENT-123", "produit_id": "PROD-456"}
+    open_shop.publish("commande.initiee", {**data, "quantite": 2.0, "montant": 1e2}, **attributes)
+    told = open_shop.told(order, "commande.creee", "notification.envoyee")
+    assert told["stock.reserve"].json["data"]["quantite"] == 2
+    assert told["paiement.effectue"].json["data"]["montant"] == 100
+    assert told["stock.reserve"].json["datacontenttype"] == "application/json"
+
+
+def test_a_compressed_order_is_set_aside_with_its_encoding(open_shop: Shop) -> None:
+    body = gzip.compress(json.dumps({"specversion": "1.0"}).encode())
+    encoded: dict[str, Any] = {"content_type": "application/json", "content_encoding": "gzip"}
+    assert open_shop.outsider.publish("client.events", "commande.initiee", body, **encoded)
+    for service in ("stock", "commande"):
+        letter = open_shop.outsider.get(f"{service}.dlq", within_seconds=20)
+        assert letter is not None
+        assert (letter.body, letter.properties.content_encoding) == (body, "gzip")
+        assert letter.headers["x-saga-reason"] == "unreadable"
+        assert "content encoding is gzip" in letter.headers["x-saga-detail"]

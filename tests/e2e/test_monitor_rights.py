@@ -1,0 +1,88 @@
+"""A monitor needs no right but to read the history: it can say nothing, and take nothing from a service."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from tests.support.topology import declare_topology_at
+from tests.support.workers import ROOT, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from scripts.nemesis.management import Management
+    from tests.support.brokers import Broker
+    from tests.support.saga_fixture import Shop
+
+
+def test_with_the_right_to_read_the_history_alone_it_knows_everything(
+    open_shop: Shop, broker: Broker, tmp_path: Path
+) -> None:
+    order = open_shop.order()
+    open_shop.told(order, "commande.creee", "notification.envoyee")
+    with reader(open_shop.operator, broker, tmp_path) as settings:
+        done = monitor("show", order, "--json", **settings)
+        assert done.returncode == 0, done.stderr
+        shown = json.loads(done.stdout)
+        assert order in json.dumps(shown)
+        assert {"commande.creee", "notification.envoyee"} <= set(json.dumps(shown).replace('"', " ").split())
+        for verb in ("list", "report", "history"):
+            assert monitor(verb, **settings).returncode == 0
+
+
+def test_with_that_right_alone_it_counts_the_queues_too_and_changes_nothing(
+    broker: Broker, management: Management, amqp_url: str, tmp_path: Path
+) -> None:
+    """Whatever its settings say of the topology: what is missing stays missing, and is said."""
+    declare_topology_at(amqp_url)
+    management.unbind("commande.events", "saga.history", "#")
+    before = management.bindings()
+    with reader(management, broker, tmp_path, topology="apply") as settings:
+        done = monitor("anomalies", "--json", **settings, management_url=broker.management_login_url)
+    assert management.bindings() == before
+    wrong = [(one["kind"], one["reason"]) for one in json.loads(done.stdout)]
+    assert (done.returncode, wrong) == (1, [("blind", "unbound")])
+
+
+def test_without_any_right_it_says_so_and_nothing_else(open_shop: Shop, broker: Broker, tmp_path: Path) -> None:
+    with reader(open_shop.operator, broker, tmp_path, read="^$") as settings:
+        for verb in ("list", "anomalies", "report"):
+            done = monitor(verb, **settings)
+            assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), verb
+            assert "access to queue 'saga.history'" in done.stderr
+
+
+@contextlib.contextmanager
+def reader(
+    operator: Management,
+    broker: Broker,
+    folder: Path,
+    *,
+    read: str = r"^saga\.history$",
+    topology: str = "passive",
+) -> Iterator[dict[str, Any]]:
+    """The settings of a monitor whose user has the right to read that, and no other."""
+    with operator.identity(read=read) as login:
+        place = broker.authority.rpartition("@")[2]
+        yield {
+            "amqp_url": f"amqp://{login}@{place}/{operator.vhost}",
+            "topology": topology,
+            "monitor_database": folder / "monitor.sqlite3",
+        }
+
+
+def monitor(*arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "saga_monitor", *arguments],
+        cwd=ROOT,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )

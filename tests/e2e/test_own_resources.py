@@ -1,0 +1,184 @@
+"""Real workers that cannot write, or lack descriptors or disk: they take nothing, and no message pays for it."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from scripts.nemesis.proxy import Mode, Proxy
+from scripts.probes import HOST
+from tests.choregraphie.telemetry.test_metrics import free_port, get
+from tests.support.saga_fixture import SERVICES
+from tests.support.workers import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scripts.nemesis.private_postgres import PrivatePostgres
+    from tests.support.brokers import Broker
+    from tests.support.saga_fixture import Shop
+    from tests.support.workers import Worker
+
+pytestmark = pytest.mark.timeout(180)
+
+SESSIONS = 3
+SHORT = "worker.short_of_resources"
+AGAIN = "worker.had_resources_again"
+
+
+def nothing_sent_away(shop: Shop) -> bool:
+    """No message was set aside, and none was sent to another try."""
+    sent = [line for worker in shop.workers.values() for line in worker.logged("message.retried")]
+    return not sent and all(shop.outsider.count(f"{service}.dlq") == 0 for service in SERVICES)
+
+
+@contextlib.contextmanager
+def read_only(server: PrivatePostgres, database: str) -> Iterator[None]:
+    """As after a failover to a standby: every session is cut, and the next ones may only read."""
+
+    def set_to(value: str) -> None:
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            switch = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
+            connection.execute(switch.format(sql.Identifier(database), sql.SQL(value)))
+            cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+            connection.execute(cut, (database,))
+
+    set_to("on")
+    yield
+    set_to("off")
+
+
+@contextlib.contextmanager
+def proxied(broker: Broker, vhost: str) -> Iterator[tuple[Proxy, str]]:
+    whole = urlsplit(broker.url(vhost))
+    assert whole.port is not None
+    proxy = Proxy(whole.port)
+    try:
+        yield proxy, whole._replace(netloc=f"{whole.username}:{whole.password}@{HOST}:{proxy.port}").geturl()
+    finally:
+        proxy.close()
+
+
+def cut(proxy: Proxy) -> None:
+    """Every connection is closed; new ones are let through."""
+    proxy.set(Mode.REFUSE)
+    proxy.set(Mode.PASS)
+
+
+def lose_session(proxy: Proxy, worker: Worker) -> None:
+    troubled = len(worker.logged("database.troubled"))
+    cut(proxy)
+    until(lambda: len(worker.logged("database.troubled")) > troubled + 1, "it tried again")
+
+
+def test_a_worker_whose_database_can_only_be_read_takes_no_deliveries(
+    closed_shop: Shop, broker: Broker, postgres: PrivatePostgres
+) -> None:
+    shop, database = closed_shop, "stock_read_only"
+    postgres.create(database)
+    with proxied(broker, shop.operator.vhost) as (proxy, url):
+        stock = shop.start("stock", amqp_url=url, database_url=postgres.url(database))
+        stock.await_ready()
+        shop.start("paiement", "commande", "notification").await_ready()
+        shop.ear = shop.outsider.listen("commande.events")
+        with read_only(postgres, database):
+            orders = [shop.order(quantite=1, montant=1) for _ in range(5)]
+            until(lambda: bool(stock.logged("database.troubled")), "the trouble is told")
+            for _ in range(SESSIONS):
+                lose_session(proxy, stock)
+                until(lambda: shop.outsider.count("stock.inbox") == 5, "what it held was given back")
+            assert (shop.outsider.count("stock.inbox"), shop.outsider.consumers("stock.inbox")) == (5, 0)
+            assert nothing_sent_away(shop)
+        for order in orders:
+            shop.told(order, "commande.creee", within_seconds=60)
+        assert nothing_sent_away(shop)
+        assert stock.end() == 0
+
+
+@contextlib.contextmanager
+def no_descriptor_left(worker: Worker) -> Iterator[None]:
+    """It may open no more than it has open."""
+    before = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
+    # What it has open stays open; of what it closes, no number can be used again.
+    resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    yield
+    resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, before)
+
+
+def test_a_worker_without_descriptors_waits_and_no_message_pays_for_it(closed_shop: Shop) -> None:
+    shop = closed_shop
+    shop.open(*SERVICES)
+    shop.told(shop.order(), "notification.envoyee")
+    notification = shop.workers["notification"]
+    with no_descriptor_left(notification):
+        orders = [shop.order(quantite=1, montant=1) for _ in range(5)]
+        for order in orders:
+            shop.told(order, "commande.creee")
+        until(lambda: bool(notification.logged(SHORT)), "it says so")
+        # Meanwhile a message would have had all its tries.
+        shop.told(shop.order(), "commande.creee")
+        assert nothing_sent_away(shop)
+        assert len(notification.logged(SHORT)) == 1, "once"
+    for order in orders:
+        shop.told(order, "notification.envoyee", within_seconds=60)
+    until(lambda: bool(notification.logged(AGAIN)), "it says that it is over")
+    (short,) = notification.logged(SHORT)
+    assert (short["stage"], short["service"]) == ("calls", "notification")
+    assert nothing_sent_away(shop)
+    assert notification.end() == 0
+
+
+def test_a_worker_without_descriptors_whose_session_is_lost_comes_back_when_it_has_some(
+    closed_shop: Shop, broker: Broker
+) -> None:
+    shop = closed_shop
+    with proxied(broker, shop.operator.vhost) as (proxy, url):
+        shop.start("stock", "paiement", "commande").await_ready()
+        notification = shop.start("notification", amqp_url=url)
+        notification.await_ready()
+        shop.ear = shop.outsider.listen("commande.events", "notification.events")
+        with no_descriptor_left(notification):
+            cut(proxy)
+            until(lambda: bool(notification.logged(SHORT)), "it says so")
+            until(lambda: len(notification.logged("session.lost")) > SESSIONS, "it tries again and again")
+            order = shop.order()
+            shop.told(order, "commande.creee")
+            assert shop.outsider.count("notification.inbox") == 1
+        shop.told(order, "notification.envoyee", within_seconds=60)
+        assert {line["lacking"] for line in notification.logged(SHORT)} == {"file descriptors"}
+        assert nothing_sent_away(shop)
+        assert notification.end() == 0
+
+
+def test_a_mail_folder_that_cannot_be_written_costs_no_message_a_try(closed_shop: Shop, broker: Broker) -> None:
+    shop, port = closed_shop, free_port()
+    folder = shop.folder / "courrier"
+    with proxied(broker, shop.operator.vhost) as (proxy, url):
+        shop.start("stock", "paiement", "commande").await_ready()
+        notification = shop.start("notification", amqp_url=url, metrics_port=port)
+        notification.await_ready()
+        assert get(port, "/readyz")[0] == 200
+        shop.ear = shop.outsider.listen("commande.events", "notification.events")
+        away = folder.rename(shop.folder / "elsewhere")
+        orders = [shop.order(quantite=1, montant=1) for _ in range(5)]
+        for order in orders:
+            shop.told(order, "commande.creee")
+        until(lambda: bool(notification.logged(SHORT)), "it says so")
+        assert get(port, "/readyz")[0] == 503
+        cut(proxy)
+        # Given back by the session that is lost, and not taken again by the next.
+        until(lambda: shop.outsider.count("notification.inbox") == 5, "what it held was given back")
+        until(lambda: len(notification.logged("session.lost")) > 0, "another session")
+        assert nothing_sent_away(shop)
+        away.rename(folder)
+        for order in orders:
+            shop.told(order, "notification.envoyee", within_seconds=60)
+        until(lambda: get(port, "/readyz")[0] == 200, "it is ready again")
+        assert nothing_sent_away(shop)
+        assert notification.end() == 0

@@ -1,0 +1,90 @@
+"""A password changed while a program runs: the new one is read from its file, or the program ends and says why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.nemesis.private_postgres import private_postgres
+from tests.support.saga_fixture import SERVICES
+from tests.support.workers import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.brokers import Broker
+    from tests.support.saga_fixture import Shop
+
+pytestmark = pytest.mark.timeout(240)
+
+ALL = {"configure": ".*", "write": ".*", "read": ".*"}
+
+
+def url_of(shop: Shop, broker: Broker, user: str, password: str) -> str:
+    place = broker.authority.rpartition("@")[2]
+    return f"amqp://{user}:{password}@{place}/{shop.operator.vhost}"
+
+
+def test_a_worker_takes_the_new_password_from_its_file(closed_shop: Shop, broker: Broker, tmp_path: Path) -> None:
+    shop, secret = closed_shop, tmp_path / "url"
+    with shop.operator.identity(**ALL) as login:
+        user, _, password = login.partition(":")
+        secret.write_text(url_of(shop, broker, user, password))
+        del shop.settings["amqp_url"]
+        shop.settings["amqp_url_file"] = secret
+        worker = shop.start(*SERVICES)
+        worker.await_ready()
+        shop.operator.set_password(user, "neu-4711")
+        for name in ("publishes", "consumes"):
+            shop.operator.close_connections(name, at_least=4)
+        until(lambda: bool(worker.logged("session.lost")), "the loss is told")
+        secret.write_text(url_of(shop, broker, user, "neu-4711") + "\n")
+        worker.await_ready(times=2)
+        shop.ear = shop.outsider.listen("commande.events")
+        shop.told(shop.order(), "commande.creee")
+        assert "4711" not in worker.output()
+        assert worker.logged("secret.read_again")[0]["setting"] == "SAGA_AMQP_URL_FILE"
+
+
+def test_a_worker_whose_password_stays_refused_ends_and_says_why(closed_shop: Shop, broker: Broker) -> None:
+    shop = closed_shop
+    with shop.operator.identity(**ALL) as login:
+        user, _, password = login.partition(":")
+        worker = shop.start("stock", amqp_url=url_of(shop, broker, user, password))
+        worker.await_ready()
+        shop.operator.set_password(user, "neu-4711")
+        shop.operator.close_connections("stock", at_least=2)
+        until(lambda: worker.exit_code is not None, "it ends", within_seconds=150)
+        *before, last = worker.output().splitlines()
+    assert worker.exit_code == 2
+    assert [line for line in before if not line.startswith("{")] == []
+    assert last.startswith("services: SAGA_AMQP_URL, ")
+    assert "refused for 60 s" in last
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_a_password_of_postgresql_is_read_again_or_ends_the_worker(
+    closed_shop: Shop, tmp_path: Path, in_file: bool
+) -> None:
+    shop, secret = closed_shop, tmp_path / "database"
+    with private_postgres() as server:
+        server.create("stock")
+        old = server.url("{service}")
+        secret.write_text(old)
+        del shop.settings["database_url"]
+        given = {"database_url_file": secret} if in_file else {"database_url": old}
+        worker = shop.start("stock", **given)
+        worker.await_ready()
+        server.change_password("stock", "neu-4711")
+        secret.write_text(old.replace(server.password, "neu-4711"))
+        shop.order()
+        if in_file:
+            until(lambda: shop.outsider.count("paiement.inbox") == 1, "it is carried out")
+            assert worker.exit_code is None
+            assert worker.logged("secret.read_again")[0]["setting"] == "SAGA_DATABASE_URL_FILE"
+        else:
+            until(lambda: worker.exit_code is not None, "it ends", within_seconds=150)
+            assert worker.exit_code == 2
+            assert worker.output().splitlines()[-1].startswith("services: SAGA_DATABASE_URL: ")
+        assert "4711" not in worker.output()

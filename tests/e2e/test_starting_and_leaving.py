@@ -1,0 +1,161 @@
+"""How a worker starts, waits, refuses and leaves: one clear line, an exit code that means something."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.late_port import late_port
+from tests.support.workers import services, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.brokers import Broker
+    from tests.support.foreign_client import Heard
+    from tests.support.saga_fixture import Shop
+
+DRAIN_AND_CLOSE_SECONDS = 30
+
+
+def one_line(done: Any) -> str:
+    """What it said, which must be one line, no traceback, and exit code 2."""
+    said: str = done.stderr.strip()
+    assert done.returncode == 2, said
+    assert "Traceback" not in said
+    assert len(said.splitlines()) == 1, said
+    return said
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> dict[str, Any]:
+    """Settings that would work, were there a broker."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    return {
+        "amqp_url": f"amqp://guest:guest@127.0.0.1:{port}/",
+        "database_url": f"sqlite:///{tmp_path}/{{service}}.sqlite3",
+        "carrier": f"maildir:{tmp_path}/courrier",
+    }
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://guest:hush@localhost/",
+        "nonsense-hush",
+        "amqp://",
+        "amqp://:hush@elsewhere.example/",
+        "amqp://guest:hush@localhost:port/",
+        "amqp://guest:hush@localhost:99999/",
+        "amqp://guest:hush@[::1/",
+    ],
+)
+def test_a_bad_url_is_one_line_without_the_password(own: dict[str, Any], url: str) -> None:
+    said = one_line(services("run", "stock", **own | {"amqp_url": url}))
+    assert "SAGA_AMQP_URL" in said
+    assert "hush" not in said
+
+
+def test_an_unknown_setting_is_one_line_with_a_hint(own: dict[str, Any]) -> None:
+    said = one_line(services("run", "stock", **own, amqp_uri="amqp://localhost"))
+    assert "SAGA_AMQP_URI" in said
+    assert "SAGA_AMQP_URL?" in said
+
+
+@pytest.mark.parametrize("place", ["/proc/nowhere/{service}.sqlite3", "{tmp}/file/{{service}}.sqlite3"])
+def test_a_database_that_cannot_be_written_is_one_line(own: dict[str, Any], tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    url = "sqlite:///" + place.replace("{tmp}", str(tmp_path)).replace("{{", "{").replace("}}", "}")
+    said = one_line(services("run", "stock", **own | {"database_url": url}))
+    assert said.startswith("services: ")
+    assert "stock.sqlite3" in said
+
+
+def test_a_file_that_is_no_database_is_one_line(own: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "stock.sqlite3").write_bytes(b"certainly not a database" * 500)
+    said = one_line(services("run", "stock", **own))
+    assert said.startswith("services: sqlite:///")
+    assert "not a database" in said
+
+
+def test_a_catalogue_that_is_not_there_is_one_line(own: dict[str, Any]) -> None:
+    assert "SAGA_CATALOGUE" in one_line(services("run", "stock", **own, catalogue="/nowhere.toml"))
+
+
+@pytest.mark.parametrize("what", ["credentials", "virtual host"])
+def test_a_broker_that_says_no_is_one_line(own: dict[str, Any], broker: Broker, what: str) -> None:
+    right = urlsplit(broker.url("/"))
+    place = f"{right.hostname}:{right.port}"
+    url = f"amqp://guest:hush@{place}/" if what == "credentials" else broker.url("no-such-host")
+    said = one_line(services("run", "stock", **own | {"amqp_url": url}))
+    assert said.startswith("services: SAGA_AMQP_URL, ")
+    assert "hush" not in said
+
+
+def test_a_second_worker_on_one_file_is_refused_and_the_first_goes_on(open_shop: Shop) -> None:
+    said = one_line(services("run", "stock", **open_shop.settings))
+    assert "another worker has this file" in said
+    open_shop.told(open_shop.order(), "commande.creee")
+
+
+def test_a_broker_that_is_away_is_waited_for(closed_shop: Shop) -> None:
+    place = urlsplit(closed_shop.url)
+    assert place.hostname and place.port
+    with late_port(place.hostname, place.port) as late:
+        closed_shop.settings["amqp_url"] = closed_shop.url.replace(f":{place.port}/", f":{late.number}/")
+        worker = closed_shop.start("stock", "paiement", "commande", "notification")
+        until(lambda: bool(worker.logged("session.lost")), "a warning that the broker is away")
+        line = worker.logged("session.lost")[0]
+        assert (line["level"], line["broker"]) == ("warning", f"{place.hostname}:{late.number}")
+        assert "Traceback" not in worker.output()
+        late.open()
+        worker.await_ready()
+        closed_shop.ear = closed_shop.outsider.listen("client.events", "commande.events")
+        closed_shop.told(closed_shop.order(), "commande.creee")
+        assert worker.end() == 0
+
+
+def test_sigterm_ends_a_worker_within_the_bound_and_loses_nothing(closed_shop: Shop) -> None:
+    shop = closed_shop
+    shop.open()
+    orders = [shop.order(montant=1, quantite=1) for _ in range(150)]
+    begun = time.monotonic()
+    assert shop.workers["stock"].end(DRAIN_AND_CLOSE_SECONDS) == 0
+    assert time.monotonic() - begun < DRAIN_AND_CLOSE_SECONDS
+    assert len(shop.workers["stock"].logged("worker.stopped")) == 4
+    again = shop.start("stock", "paiement", "commande", "notification")
+    shop.ear.until(lambda heard: created(heard).keys() == {*orders})
+    # Said again perhaps, which at-least-once allows; but never a second event.
+    assert all(len(ids) == 1 for ids in created(shop.ear.heard).values())
+    assert again.end() == 0
+    assert shop.inspect("stock")["produits"]["PROD-456"]["disponible"] == 1000 - 150
+    assert shop.inspect("commande")["commandes"]["creees"] == 150
+    for service in ("stock", "paiement", "commande", "notification"):
+        assert shop.outsider.count(f"{service}.dlq") == 0
+
+
+def created(heard: list[Heard]) -> dict[str, set[str]]:
+    """The orders that were said to be created, and by which events."""
+    found: dict[str, set[str]] = {}
+    for message in heard:
+        if message.key == "commande.creee":
+            found.setdefault(message.json["subject"], set()).add(message.json["id"])
+    return found
+
+
+def test_what_a_worker_logs_names_service_and_order_and_holds_no_secret(open_shop: Shop) -> None:
+    order = open_shop.order()
+    open_shop.told(order, "commande.creee")
+    worker = open_shop.workers["stock"]
+    until(lambda: any(line["commande_id"] == order for line in worker.logged("reaction.done")), "a line about it")
+    line = next(line for line in worker.logged("reaction.done") if line["commande_id"] == order)
+    assert line.items() >= {"service": "stock", "event_type": "commande.initiee", "attempt": 1}.items()
+    assert line["event_id"]
+    for running in open_shop.workers.values():
+        assert "guest:guest" not in running.output()
+        assert "specversion" not in running.output()

@@ -1,0 +1,151 @@
+"""Bad input is set aside with its bytes and a reason, repetitions change nothing, and the workers go on."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.foreign_client import Heard
+    from tests.support.saga_fixture import Shop
+
+GOOD: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": "bad-1",
+    "type": "commande.initiee",
+    "source": "/clients/dehors",
+    "data": {
+        "commande_id": "BAD",
+        "client_id": "CLIENT-123",
+        "produit_id": "PROD-456",
+        "quantite": 1,
+        "montant": 1.5,
+    },
+}
+END = ("stock.reserve", "paiement.effectue", "commande.creee", "notification.envoyee")
+
+
+def but(**changes: Any) -> bytes:
+    return json.dumps(GOOD | changes).encode()
+
+
+def with_data(**changes: Any) -> bytes:
+    return but(data=GOOD["data"] | changes)
+
+
+TROUBLE = {
+    "not JSON": (b"\xff\xfe\x00", "unreadable"),
+    "empty": (b"", "unreadable"),
+    "truncated": (but()[:-20], "unreadable"),
+    "too deep": (b"[" * 100_000, "unreadable"),
+    "too large": (with_data(produit_id="x" * 300_000), "too_large"),
+    "unknown type": (but(type="commande.rangee"), "unknown_type"),
+    "unknown version": (but(dataschema="urn:choregraphie:commande.initiee:9"), "unknown_version"),
+    "a field missing": (but(data={"commande_id": "BAD"}), "invalid"),
+    "a wrong type": (with_data(quantite="deux"), "invalid"),
+    "a negative quantity": (with_data(quantite=-1), "invalid"),
+    "NUL": (with_data(client_id="a\x00b"), "invalid"),
+    "about another order": (but(subject="CMD-X"), "subject_mismatch"),
+    "a wrong sender": (but(source="/services/stock"), "wrong_sender"),
+}
+
+
+def dead(shop: Shop, queue: str) -> Heard:
+    letter = shop.outsider.get(queue, within_seconds=20)
+    assert letter is not None, f"nothing in {queue}"
+    return letter
+
+
+@pytest.mark.parametrize(("body", "reason"), TROUBLE.values(), ids=TROUBLE)
+def test_what_nobody_can_deal_with_is_set_aside_with_its_bytes_and_the_reason(
+    open_shop: Shop, body: bytes, reason: str
+) -> None:
+    headers = {"x-death": [{"queue": "elsewhere", "count": 3}], "x-saga-attempt": 4, "mine": "secret"}
+    assert open_shop.outsider.publish(
+        "client.events", "commande.initiee", body, headers, content_type="text/plain"
+    )
+    for service in ("stock", "commande"):
+        letter = dead(open_shop, f"{service}.dlq")
+        assert letter.body == body
+        assert letter.headers["x-saga-reason"] == reason
+        assert letter.headers["x-saga-service"] == service
+        assert letter.headers["x-saga-exchange"] == "client.events"
+        assert letter.headers["x-saga-attempt"] == 1
+        assert "\n" not in letter.headers["x-saga-detail"]
+        assert {"x-death", "mine"}.isdisjoint(letter.headers)
+        assert (letter.properties.delivery_mode, letter.properties.content_type) == (2, "text/plain")
+        assert letter.key == "commande.initiee"
+
+
+def test_after_all_that_an_order_goes_all_the_way(open_shop: Shop) -> None:
+    for body, _ in TROUBLE.values():
+        open_shop.outsider.publish("client.events", "commande.initiee", body)
+    open_shop.told(open_shop.order(), *END)
+    for service in ("stock", "commande"):
+        assert {dead(open_shop, f"{service}.dlq").headers["x-saga-reason"] for _ in TROUBLE} == {
+            reason for _, reason in TROUBLE.values()
+        }
+        assert open_shop.outsider.get(f"{service}.dlq") is None
+
+
+def test_an_event_that_came_by_anothers_exchange_is_nobodys_word(open_shop: Shop) -> None:
+    """Only a service may write to its exchange; the bytes may say what they like."""
+    order = open_shop.new_id()
+    forged = GOOD | {
+        "id": f"forged-{order}",
+        "type": "paiement.effectue",
+        "source": "/services/paiement",
+        "data": {"commande_id": order, "transaction_id": "T", "montant": 1},
+    }
+    with open_shop.bound("client.events", "commande.inbox", "paiement.effectue"):
+        assert open_shop.outsider.publish("client.events", "paiement.effectue", forged)
+        letter = dead(open_shop, "commande.dlq")
+    assert (letter.json, letter.headers["x-saga-reason"]) == (forged, "wrong_sender")
+
+
+def test_an_order_said_fifty_times_is_one_order(open_shop: Shop) -> None:
+    before = open_shop.inspect("stock")["produits"]["PROD-123"]["disponible"]
+    order = open_shop.new_id()
+    data = {
+        "commande_id": order,
+        "client_id": "CLIENT-123",
+        "produit_id": "PROD-123",
+        "quantite": 1,
+        "montant": 5,
+    }
+    message = {"specversion": "1.0", "id": f"same-{order}", "type": "commande.initiee", "source": "/clients/x"}
+    for _ in range(50):
+        assert open_shop.outsider.publish("client.events", "commande.initiee", message | {"data": data})
+    assert sorted(answers(open_shop, order)) == sorted(END)
+    assert open_shop.inspect("stock")["produits"]["PROD-123"]["disponible"] == before - 1
+
+
+def test_a_second_order_with_a_known_id_has_no_effect(open_shop: Shop) -> None:
+    before = open_shop.inspect("stock")["produits"]["PROD-123"]["disponible"]
+    order = open_shop.order(produit_id="PROD-123", quantite=1)
+    open_shop.told(order, *END)
+    open_shop.order(order, produit_id="PROD-123", quantite=9)
+    assert sorted(answers(open_shop, order)) == sorted(END)
+    assert open_shop.inspect("stock")["produits"]["PROD-123"]["disponible"] == before - 1
+    flagged = [line["journal"] for line in open_shop.workers["stock"].logged("reaction.skipped")]
+    assert "done" in flagged
+
+
+def test_an_event_id_that_comes_again_with_another_body_is_set_aside(open_shop: Shop) -> None:
+    order = open_shop.new_id()
+    usual = {"commande_id": order, "client_id": "CLIENT-123", "produit_id": "PROD-456", "montant": 1}
+    open_shop.publish("commande.initiee", usual | {"quantite": 1}, id=f"id-{order}")
+    open_shop.publish("commande.initiee", usual | {"quantite": 2}, id=f"id-{order}")
+    for service in ("stock", "commande"):
+        letter = dead(open_shop, f"{service}.dlq")
+        assert letter.headers["x-saga-reason"] == "id_collision"
+        assert letter.json["data"]["quantite"] == 2
+    assert sorted(answers(open_shop, order)) == sorted(END)
+
+
+def answers(shop: Shop, commande_id: str) -> list[str]:
+    """What the services said of an order by when another, ordered after it, has gone all the way."""
+    shop.told(shop.order(), *END)
+    return [m.key for m in shop.ear.heard if m.exchange != "client.events" and m.json["subject"] == commande_id]

@@ -1,0 +1,149 @@
+"""Alerts: opened once, repeated seldom, closed when over, told to everybody, and nobody slows anybody."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from saga_monitor.alerting.rules import ALL_KINDS, Alert, Status, judged, standing
+from saga_monitor.alerting.store import AlertStore
+from saga_monitor.diagnosis.anomalies import Anomaly, Kind
+from tests.saga_monitor.memory_stream import START
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+
+HOUR = dt.timedelta(hours=1)
+MINUTE = dt.timedelta(minutes=1)
+
+
+def anomaly(
+    order: str = "CMD-1", kind: Kind = Kind.STUCK, service: str = "stock", reason: str = "held"
+) -> Anomaly:
+    return Anomaly(kind, order, service, START, reason, f"{order} waits")
+
+
+def alerts(*anomalies: Anomaly, now: dt.datetime = START) -> dict[str, Alert]:
+    return standing(anomalies, now)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[AlertStore]:
+    book = AlertStore(tmp_path / "monitor.sqlite3")
+    yield book
+    book.close()
+
+
+def told(
+    book: AlertStore, found: dict[str, Alert], now: dt.datetime, kinds: Collection[str] = ALL_KINDS
+) -> list[tuple[str, str]]:
+    return [(notice.status, notice.alert.key) for notice in book.update(found, now, HOUR, kinds)]
+
+
+def test_many_orders_with_one_trouble_are_one_alert() -> None:
+    (alert,) = alerts(*(anomaly(f"CMD-{n}") for n in range(900))).values()
+    assert (alert.count, len(alert.orders), alert.key) == (900, 5, "stuck/stock/held")
+    assert len(alerts(anomaly(), anomaly(service="paiement"), anomaly(reason="no_consumer"))) == 3
+
+
+@pytest.mark.parametrize(
+    "quiet",
+    [
+        anomaly(reason="retrying"),
+        anomaly(reason="queued"),
+        anomaly(reason="no_beginning"),
+        anomaly(kind=Kind.REPEATED_ORDER),
+    ],
+)
+def test_what_mends_itself_wakes_nobody(quiet: Anomaly) -> None:
+    assert alerts(quiet) == {}
+
+
+def test_a_contradiction_never_ends_and_fades() -> None:
+    for_ever = anomaly(kind=Kind.CONTRADICTION)
+    assert alerts(for_ever, now=START + 23 * HOUR)
+    assert not alerts(for_ever, now=START + 25 * HOUR)
+
+
+def test_an_alert_is_opened_once_repeated_seldom_and_closed_when_over(book: AlertStore) -> None:
+    found = alerts(anomaly())
+    key = "stuck/stock/held"
+    assert told(book, found, START) == [(Status.OPENED, key)]
+    assert told(book, found, START + MINUTE) == []
+    assert told(book, found, START + HOUR) == [(Status.REPEATED, key)]
+    assert told(book, found, START + HOUR + MINUTE) == []
+    assert told(book, {}, START + HOUR + 2 * MINUTE) == [(Status.CLOSED, key)]
+    assert told(book, {}, START + HOUR + 3 * MINUTE) == []
+    assert told(book, found, START + 2 * HOUR) == [(Status.OPENED, key)]
+
+
+def test_what_flickers_is_neither_closed_nor_opened_again(book: AlertStore) -> None:
+    found = alerts(anomaly())
+    told(book, found, START)
+    for second in (10, 20, 25):
+        assert told(book, {}, START + dt.timedelta(seconds=second)) == []
+    assert told(book, found, START + dt.timedelta(seconds=29)) == []
+
+
+def test_a_restart_and_a_second_monitor_tell_nobody_twice(book: AlertStore, tmp_path: Path) -> None:
+    found = alerts(anomaly())
+    assert told(book, found, START)
+    for _ in range(2):
+        other = AlertStore(tmp_path / "monitor.sqlite3")
+        assert told(other, found, START + MINUTE) == []
+        other.close()
+    assert told(book, {}, START + 5 * MINUTE) == [(Status.CLOSED, "stuck/stock/held")]
+
+
+def test_one_order_that_became_a_thousand_is_told_again_at_once(book: AlertStore) -> None:
+    def grown(count: int) -> dict[str, Alert]:
+        return alerts(*(anomaly(f"CMD-{n}") for n in range(count)))
+
+    key = "stuck/stock/held"
+    told(book, grown(1), START)
+    assert told(book, grown(9), START + MINUTE) == []
+    assert told(book, grown(1001), START + 2 * MINUTE) == [(Status.REPEATED, key)]
+    assert told(book, grown(1002), START + 3 * MINUTE) == []
+    assert told(book, grown(1001), START + 62 * MINUTE) == [(Status.REPEATED, key)]
+
+
+def test_what_was_not_judged_is_neither_opened_nor_repeated_nor_closed(book: AlertStore) -> None:
+    stuck, contradiction = anomaly(), anomaly(kind=Kind.CONTRADICTION, reason="said_twice")
+    told(book, alerts(stuck, contradiction), START)
+    blind = judged(abreast=True, asked=False)
+    others = alerts(anomaly(reason="unknown"), anomaly(kind=Kind.DEAD_LETTER, reason="invalid"))
+    for minute in range(1, 90, 5):
+        kinds = [key for _, key in told(book, others, START + minute * MINUTE, blind)]
+        assert kinds == (["contradiction/stock/said_twice"] if minute == 1 else [])
+    assert told(book, alerts(stuck), START + 89 * MINUTE) == [(Status.REPEATED, "stuck/stock/held")]
+    assert told(book, {}, START + 90 * MINUTE) == [(Status.CLOSED, "stuck/stock/held")]
+
+
+def test_by_a_monitor_that_is_behind_only_its_blindness_is_told() -> None:
+    assert judged(abreast=False, asked=True) == {Kind.BLIND}
+
+
+def test_a_notice_keeps_its_id_from_the_opening_to_the_closing(book: AlertStore) -> None:
+    (opened,) = book.update(alerts(anomaly()), START, HOUR)
+    (closed,) = book.update({}, START + HOUR, HOUR)
+    assert opened.as_json()["id"] == closed.as_json()["id"] == "stuck/stock/held@2024-11-22T18:47:00.000Z"
+    assert closed.alert == opened.alert
+    assert json.loads(json.dumps(opened.as_json())) == {
+        "id": "stuck/stock/held@2024-11-22T18:47:00.000Z",
+        "status": "opened",
+        "at": "2024-11-22T18:47:00.000Z",
+        "opened_at": "2024-11-22T18:47:00.000Z",
+        "severity": "warning",
+        "kind": "stuck",
+        "service": "stock",
+        "reason": "held",
+        "count": 1,
+        "orders": ["CMD-1"],
+        "since": "2024-11-22T18:47:00.000Z",
+        "sentence": "CMD-1 waits",
+    }

@@ -1,0 +1,110 @@
+"""The whole way: an order stuck on a real broker, a monitor that serves, a webhook that is told once."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import subprocess
+import sys
+import threading
+import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from choregraphie import read_settings
+from tests.choregraphie.telemetry.test_metrics import free_port
+from tests.saga_monitor.memory_stream import HELD, KNOWN, said
+from tests.support.topology import declare_topology
+from tests.support.workers import ROOT, environment, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.foreign_client import Outsider
+
+
+class Hook(BaseHTTPRequestHandler):
+    told: list[dict[str, Any]]
+
+    def do_POST(self) -> None:
+        self.told.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Nobody reads it."""
+
+
+@contextlib.contextmanager
+def hooked() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    told: list[dict[str, Any]] = []
+    server = HTTPServer(("127.0.0.1", 0), type("ThisHook", (Hook,), {"told": told}))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/", told
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextlib.contextmanager
+def serving(environ: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "saga_monitor", "serve"], cwd=ROOT, env=environ, stdout=out, stderr=out
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def scraped(port: int) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            text: str = answer.read().decode()
+            return text
+    except OSError:
+        return ""
+
+
+@pytest.mark.timeout(180)
+async def test_a_stuck_order_is_told_once_and_a_killed_monitor_does_not_tell_it_again(
+    amqp_url: str, outsider: Outsider, tmp_path: Path
+) -> None:
+    port = free_port()
+    with hooked() as (url, told):
+        environ = environment(
+            amqp_url=amqp_url,
+            monitor_database=tmp_path / "monitor.sqlite3",
+            monitor_port=port,
+            stuck_after=1,
+            alert_webhook=url,
+        )
+        settings = read_settings(environ)
+        await declare_topology(settings)
+        start = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)
+        for line in HELD:
+            exchange = f"{KNOWN[line.type].SAID_BY}.events"
+            assert outsider.publish(exchange, line.type, said("CMD-1", line, start))
+
+        with serving(environ, tmp_path / "log"):
+            until(lambda: bool(told), (tmp_path / "log").read_text())
+            stuck = 'saga_orders_stuck{reason="no_consumer"} 1.0'
+            until(lambda: stuck in scraped(port), "the stuck order among the metrics")
+        (notice,) = told
+        assert (notice["status"], notice["kind"], notice["service"]) == ("opened", "stuck", "paiement")
+        assert (notice["reason"], notice["orders"]) == ("no_consumer", ["CMD-1"])
+        assert "start a worker with `python -m services run paiement`" in notice["sentence"]
+
+        with serving(environ, tmp_path / "log"):
+            # It has looked when its view is shown; and what it had to tell, it has told by then.
+            until(lambda: stuck in scraped(port), "the stuck order among the metrics again")
+        assert told == [notice]

@@ -1,0 +1,153 @@
+"""The lookout goes on, whatever happens to the file, to the broker and to its own judgement."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import sqlite3
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from choregraphie import Settings
+from choregraphie.messaging import QueueCount
+from saga_monitor.alerting import watcher as module
+from saga_monitor.alerting.notifiers import Notifiers
+from saga_monitor.alerting.watcher import AlertWatcher, look_out
+from saga_monitor.projection import schema
+from tests.choregraphie.telemetry.test_metrics import free_port
+from tests.saga_monitor.memory_stream import HELD, START
+from tests.saga_monitor.test_anomalies import broker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from saga_monitor.records.broker_status import BrokerStatus
+    from tests.saga_monitor.conftest import Monitor
+    from tests.saga_monitor.memory_stream import Stream
+
+
+def settings(monitor: Monitor) -> Settings:
+    nobody = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
+    return Settings(monitor_database=monitor.path, stuck_after=60, amqp_url=nobody)
+
+
+async def test_a_fault_in_judging_is_said_and_the_next_look_judges(
+    monitor: Monitor, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream.tell("CMD-1", HELD)
+    await monitor.hear(stream)
+    watching = AlertWatcher(settings(monitor), Notifiers([]))
+    with capture_logs() as logs, monkeypatch.context() as broken:
+        broken.setattr(module, "anomalies_of", lambda *_: 1 / 0)
+        await watching.look(None)
+    assert [line["event"] for line in logs] == ["lookout.failed"]
+    await watching.look(None)
+    assert len(watching.view.anomalies) == 1
+    watching.close()
+    await watching.look(None)  # a look that was under way when it was closed
+
+
+async def test_a_file_that_is_locked_for_too_long_is_said_and_tried_again(
+    monitor: Monitor, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "BUSY_SECONDS", 0.1)
+    stream.tell("CMD-1", HELD)
+    await monitor.hear(stream)
+    watching = AlertWatcher(settings(monitor), Notifiers([]))
+    other = sqlite3.connect(monitor.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with capture_logs() as logs:
+        await watching.look(broker())
+        other.close()
+        await watching.look(broker())
+    assert [line["event"] for line in logs] == ["lookout.hindered", "alert.opened"]
+    watching.close()
+
+
+async def test_without_a_broker_it_still_judges_by_what_was_heard(monitor: Monitor, stream: Stream) -> None:
+    """It is shown, and nobody is told: why the order is stuck is not known, nor whether others are still."""
+    stream.tell("CMD-1", HELD)
+    await monitor.hear(stream)
+    async with look_out(settings(monitor)) as watching:
+        async with asyncio.timeout(10):
+            while not watching.view.at:  # noqa: ASYNC110 - what is waited for tells nobody
+                await asyncio.sleep(0.05)
+        assert [anomaly.reason for anomaly in watching.view.anomalies] == ["unknown"]
+    assert watching.receivers.counts["log", "told"] == 0
+
+
+class Days:
+    """A monitor that looks at times of the test's own, and what it logs of alerts."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.monitor, self.now = monitor, START + dt.timedelta(minutes=5)
+        self.lookout = AlertWatcher(settings(monitor), Notifiers([]))
+
+    async def hear(self, stream: Stream) -> None:
+        await self.monitor.hear(stream)
+        self.monitor.store.caught_up(self.now)
+
+    async def look(
+        self, answers: BrokerStatus | None, *, after_seconds: int = 10, abreast: bool = True
+    ) -> list[str]:
+        self.now += dt.timedelta(seconds=after_seconds)
+        if abreast:
+            self.monitor.store.caught_up(self.now)
+        with capture_logs() as logs:
+            await self.lookout.look(answers, self.now)
+        return [f"{line['event']} {line['kind']} {line['reason']}" for line in logs]
+
+
+@pytest.fixture
+def days(monitor: Monitor) -> Iterator[Days]:
+    days = Days(monitor)
+    yield days
+    days.lookout.close()
+
+
+async def test_a_short_loss_of_the_broker_opens_and_closes_nothing(stream: Stream, days: Days) -> None:
+    stream.tell("CMD-1", HELD)
+    stream.set_aside("stock", b"of hours ago", "unreadable")
+    await days.hear(stream)
+    days.now += dt.timedelta(hours=3)
+    there = broker(paiement_inbox=QueueCount(1, 0), stock_dlq=QueueCount(1, 0))
+    opened = await days.look(there)
+    assert opened == ["alert.opened stuck no_consumer", "alert.opened dead_letter unreadable"]
+    for _ in range(5):
+        assert await days.look(None) == []
+    for _ in range(5):
+        assert await days.look(there) == []
+    assert sorted(await days.look(broker(), after_seconds=60)) == [
+        "alert.closed dead_letter unreadable",
+        "alert.closed stuck no_consumer",
+        "alert.opened stuck held",
+    ]
+
+
+async def test_a_monitor_that_nobody_answers_says_that_it_is_blind(stream: Stream, days: Days) -> None:
+    stream.tell("CMD-1", HELD)
+    await days.hear(stream)
+    assert await days.look(broker()) == ["alert.opened stuck held"]
+    told = [line for _ in range(12) for line in await days.look(None, abreast=False)]
+    assert told == ["alert.opened blind no_answer"]
+    kinds = [anomaly.kind for anomaly in days.lookout.view.anomalies]
+    assert kinds == ["blind", "stuck"]
+    assert days.lookout.view.anomalies[0].sentence.startswith(
+        "the monitor is blind, for the broker has not answered since 18:52:10 UTC: see whether it runs"
+    )
+    assert await days.look(broker()) == []
+    assert await days.look(broker(), after_seconds=30) == ["alert.closed blind no_answer"]
+    assert [anomaly.kind for anomaly in days.lookout.view.anomalies] == ["stuck"]
+
+
+async def test_a_reading_that_stays_behind_is_blind_too(stream: Stream, days: Days) -> None:
+    stream.tell("CMD-1", HELD)
+    await days.hear(stream)
+    ahead = replace(broker(), last_offset=500)
+    days.now += dt.timedelta(hours=1)
+    told = [line for _ in range(8) for line in await days.look(ahead, after_seconds=60, abreast=False)]
+    assert told == ["alert.opened blind behind"]
+    assert await days.look(broker(), after_seconds=30) == ["alert.opened stuck held", "alert.closed blind behind"]

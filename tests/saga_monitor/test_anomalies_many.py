@@ -1,0 +1,129 @@
+"""An outage hides no other trouble and is counted whole, though only some of its orders are looked at."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from choregraphie.messaging import QueueCount
+from choregraphie.saga.topology import NEXT_HEADER
+from saga_monitor.alerting.rules import standing
+from saga_monitor.diagnosis import case_queries
+from saga_monitor.diagnosis.anomalies import Anomaly, Kind
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PAID, START, Line, said
+from tests.saga_monitor.test_anomalies import LATER, broker, wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tests.saga_monitor.conftest import Monitor
+    from tests.saga_monitor.memory_stream import Stream
+
+MANY = case_queries.LOOKED_AT + 100
+
+
+def counted(anomalies: Iterable[Anomaly]) -> dict[tuple[str, str | None, str], int]:
+    counts: Counter[tuple[str, str | None, str]] = Counter()
+    for anomaly in anomalies:
+        counts[anomaly.kind, anomaly.service, anomaly.reason] += anomaly.count
+    return dict(counts)
+
+
+def tell_many(stream: Stream, count: int, lines: Sequence[Line], start: dt.datetime, name: str = "CMD") -> None:
+    for number in range(count):
+        stream.tell(f"{name}-{number}", lines, start)
+
+
+async def test_a_later_trouble_is_seen_behind_an_outage_and_both_are_counted_whole(
+    monitor: Monitor, stream: Stream
+) -> None:
+    tell_many(stream, MANY, HELD, START - dt.timedelta(hours=1))
+    tell_many(stream, 50, PAID, START, "LATER")
+    found = await wrong(monitor, stream, broker(paiement_inbox=QueueCount(MANY, 0)))
+    assert counted(found) == {("stuck", "paiement", "no_consumer"): MANY, ("stuck", "commande", "held"): 50}
+    assert len(found) == case_queries.LOOKED_AT
+    alerts = standing(found, LATER)
+    assert {key: alert.count for key, alert in alerts.items()} == {
+        "stuck/paiement/no_consumer": MANY,
+        "stuck/commande/held": 50,
+    }
+    assert alerts["stuck/paiement/no_consumer"].since == START - dt.timedelta(hours=1, milliseconds=-100)
+
+
+async def test_orders_that_wait_for_the_same_and_are_judged_differently_are_counted_apart(
+    monitor: Monitor, stream: Stream
+) -> None:
+    """What was asked before its service last answered somebody never came; what was asked after it is held."""
+    tell_many(stream, MANY, HELD, START - dt.timedelta(minutes=10), "BEFORE")
+    stream.tell("ANSWERED", CONFIRMED, START - dt.timedelta(minutes=5))
+    tell_many(stream, MANY, HELD, START, "AFTER")
+    tell_many(stream, MANY, HELD, LATER - dt.timedelta(seconds=30), "IN-TIME")
+    assert counted(await wrong(monitor, stream, broker())) == {
+        ("stuck", "paiement", "never_came"): MANY,
+        ("stuck", "paiement", "held"): MANY,
+    }
+
+
+async def test_orders_asked_after_a_service_with_a_clock_ahead_was_heard_are_held(
+    monitor: Monitor, stream: Stream
+) -> None:
+    tell_many(stream, MANY, HELD, START - dt.timedelta(minutes=10), "BEFORE")
+    stream.tell("ANSWERED", CONFIRMED, START)
+    tell_many(stream, MANY, HELD, START - dt.timedelta(minutes=10), "AFTER")
+    assert counted(await wrong(monitor, stream, broker())) == {
+        ("stuck", "paiement", "never_came"): MANY,
+        ("stuck", "paiement", "held"): MANY,
+    }
+
+
+async def test_those_that_wait_for_another_try_are_told_from_those_that_do_not(
+    monitor: Monitor, stream: Stream
+) -> None:
+    tell_many(stream, MANY, HELD, START)
+    for number in range(MANY // 2):
+        headers = {NEXT_HEADER: (LATER + dt.timedelta(minutes=5)).isoformat()}
+        stream.retry("paiement", said(f"CMD-{number}", HELD[1]), headers)
+    assert counted(await wrong(monitor, stream, broker())) == {
+        ("stuck", "paiement", "retrying"): MANY // 2,
+        ("stuck", "paiement", "held"): MANY - MANY // 2,
+    }
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_a_flood_of_dead_letters_hides_no_other_reason(
+    monitor: Monitor, stream: Stream, asked: bool
+) -> None:
+    stream.set_aside("stock", b"the older one", "wrong_sender")
+    for number in range(MANY):
+        stream.set_aside("stock", f"not JSON {number}".encode(), "unreadable")
+    facts = broker(stock_dlq=QueueCount(MANY + 1, 0)) if asked else None
+    found = await wrong(monitor, stream, facts)
+    assert counted(found) == {
+        ("dead_letter", "stock", "unreadable"): MANY,
+        ("dead_letter", "stock", "wrong_sender"): 1,
+    }
+    assert len(found) <= case_queries.LOOKED_AT
+
+
+async def test_more_contradictions_than_are_looked_at_are_counted(
+    monitor: Monitor, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(case_queries, "LOOKED_AT", 5)
+    tell_many(stream, 12, [*CONFIRMED, Line("commande.creee", id="2")], START)
+    found = await wrong(monitor, stream, broker())
+    assert [anomaly.kind for anomaly in found] == [Kind.CONTRADICTION] * 5
+    assert counted(found) == {("contradiction", "commande", "said_twice"): 12}
+    stream.tell("TODAY", [*CONFIRMED, Line("commande.creee", id="2")], START + dt.timedelta(hours=20))
+    found = await wrong(monitor, stream, broker(), START + dt.timedelta(hours=30))
+    assert counted(found)["contradiction", "commande", "said_twice"] == 1
+
+
+async def test_a_reason_that_somebody_made_up_names_no_alert_of_its_own(monitor: Monitor, stream: Stream) -> None:
+    for number in range(3):
+        stream.set_aside("stock", b"bytes", f"because {number}")
+    assert set(standing(await wrong(monitor, stream, broker(stock_dlq=QueueCount(3, 0))), LATER)) == {
+        "dead_letter/stock/other"
+    }

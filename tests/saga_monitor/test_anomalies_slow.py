@@ -1,0 +1,58 @@
+"""How long an answer may take before its order is stuck: what the step takes, within bounds."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from saga_monitor.diagnosis.anomalies import Kind
+from saga_monitor.diagnosis.timeouts import ENOUGH_MEASURES
+from tests.saga_monitor.conftest import Monitor
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, START, Line
+from tests.saga_monitor.test_anomalies import broker, wrong
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.saga_monitor.memory_stream import Stream
+
+
+def paid_after(stream: Stream, seconds: int, count: int) -> None:
+    """So many orders of the day before, whose payment took that long."""
+    for number in range(count):
+        slow = [*HELD, Line("paiement.effectue", "stock.reserve", 100 + seconds * 1000), *CONFIRMED[3:]]
+        stream.tell(f"CMD-{seconds}-{number}", slow, START - dt.timedelta(days=3))
+
+
+async def stuck(monitor: Monitor, stream: Stream, after_seconds: int) -> set[str | None]:
+    found = await wrong(monitor, stream, broker(), START + dt.timedelta(seconds=after_seconds))
+    return {anomaly.commande_id for anomaly in found if anomaly.kind == Kind.STUCK}
+
+
+async def test_a_slow_step_is_given_the_time_that_it_takes(monitor: Monitor, stream: Stream) -> None:
+    paid_after(stream, 200, ENOUGH_MEASURES)
+    stream.tell("SLOW", HELD)
+    stream.tell("FAST", PLACED)
+    assert await stuck(monitor, stream, 100) == {"FAST"}
+    assert await stuck(monitor, stream, 400) == {"FAST", "SLOW"}
+
+
+async def test_one_outlier_among_few_or_many_mutes_nothing(
+    monitor: Monitor, stream: Stream, tmp_path: Path
+) -> None:
+    paid_after(stream, 80_000, 1)
+    paid_after(stream, 1, 30)
+    stream.tell("WAITS", HELD)
+    assert await stuck(monitor, stream, 100) == {"WAITS"}
+    paid_after(stream, 2, ENOUGH_MEASURES)
+    anew = Monitor(tmp_path / "anew.sqlite3")  # said now, orders of days ago would be those of a wrong clock
+    assert await stuck(anew, stream, 100) == {"WAITS"}
+    anew.close()
+
+
+async def test_an_outage_in_the_measures_mutes_nothing_for_ever(monitor: Monitor, stream: Stream) -> None:
+    """Every payment took most of a day: silence is shown after ten times the floor all the same."""
+    paid_after(stream, 80_000, ENOUGH_MEASURES)
+    stream.tell("WAITS", HELD)
+    assert await stuck(monitor, stream, 590) == set()
+    assert await stuck(monitor, stream, 610) == {"WAITS"}

@@ -1,0 +1,214 @@
+"""What every screen of the console says of the reading, and the anomalies as they come and go."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import pytest
+
+from choregraphie import DatabaseRefused
+from saga_monitor.console.rendering import column_widths, troubles
+from saga_monitor.console.screens import AnomaliesScreen, OrderScreen
+from saga_monitor.console.timeline_text import retry_text
+from saga_monitor.diagnosis.anomalies import Anomaly, Kind
+from saga_monitor.projection.models import Totals
+from saga_monitor.reports.timeline import Retry
+from tests.saga_monitor.memory_stream import HELD, START, Stream
+from tests.saga_monitor.test_console import board, on_terminal, screen_of
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+    from saga_monitor.console.app import ConsoleApp
+    from tests.saga_monitor.conftest import Monitor
+
+
+def anomaly(commande_id: str, kind: Kind = Kind.STUCK) -> Anomaly:
+    return Anomaly(kind, commande_id, "stock", START, "held", f"{commande_id} waits for stock")
+
+
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+async def shown(app: ConsoleApp, pilot: Pilot[None]) -> str:
+    """The screen after the next tick."""
+    app.redraw()
+    await pilot.pause()
+    return "\n".join(screen_of(app))
+
+
+async def test_the_columns_follow_every_size(stream: Stream, monitor: Monitor) -> None:
+    stream.tell("CMD-" + "1" * 40, HELD)
+    await monitor.hear(stream)
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+        for width, height in ((120, 40), (200, 50), (80, 24)):
+            await pilot.resize_terminal(width, height)
+            await pilot.pause()
+            columns = [column.width for column in app.board.columns.values()]
+            assert columns == list(column_widths(width - 1).values())
+            (cells,) = (app.board.get_row_at(row) for row in range(app.board.row_count))
+            assert cells[0].cell_len == min(44, columns[0])
+
+
+@pytest.mark.parametrize("size", [(22, 24), (22, 5), (80, 24), (80, 5)])
+async def test_the_help_is_read_at_any_size(monitor: Monitor, size: tuple[int, int]) -> None:
+    app = board(monitor)
+    async with on_terminal(app, *size) as pilot:
+        await pilot.press("question_mark")
+        text = " ".join((await shown(app, pilot)).replace("│", " ").split())
+        assert "choose an order" in text
+
+
+@pytest.mark.parametrize(("value", "coloured"), [(None, True), ("", True), ("1", False)])
+def test_no_colour_is_asked_for_with_a_value(
+    monitor: Monitor, monkeypatch: pytest.MonkeyPatch, value: str | None, *, coloured: bool
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if value is not None:
+        monkeypatch.setenv("NO_COLOR", value)
+    app = board(monitor)
+    assert (not app.no_color, not app.ansi_color) == (coloured, coloured)
+
+
+async def test_nothing_is_called_well_before_it_was_judged(monitor: Monitor) -> None:
+    app = board(monitor)
+    app.ear.anomalies = app.ear.judged_at = None
+    async with on_terminal(app, 80, 24) as pilot:
+        await pilot.press("a")
+        assert "live · not looked at yet" in await shown(app, pilot)
+        app.ear.judged([], now())
+        assert "live · nothing is wrong" in await shown(app, pilot)
+
+
+async def test_a_tick_while_a_screen_is_being_opened_ends_nothing(monitor: Monitor) -> None:
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+        app.push_screen(AnomaliesScreen(app.ear))
+        app.redraw()
+        assert "live" in await shown(app, pilot)
+
+
+async def test_a_tick_while_a_screen_is_taken_down_ends_nothing(monitor: Monitor) -> None:
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+        await pilot.press("a")
+        await app.screen.query("#verdict").remove()
+        app.redraw()
+        await pilot.press("escape")
+        assert "live" in await shown(app, pilot)
+
+
+async def test_a_judgement_of_a_while_ago_is_called_so(monitor: Monitor) -> None:
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+        await pilot.press("a")
+        app.ear.judged([], START)
+        assert "nothing was wrong at 18:47:00 UTC, not looked at since" in await shown(app, pilot)
+        app.ear.judged([anomaly("CMD-1")], START)
+        assert "1 anomaly at 18:47:00 UTC, not looked at since" in await shown(app, pilot)
+
+
+async def test_the_anomalies_are_kept_up_while_they_are_read(stream: Stream, monitor: Monitor) -> None:
+    stream.tell("CMD-2", HELD)
+    await monitor.hear(stream)
+    app = board(monitor, anomaly("CMD-1"), anomaly("CMD-2"))
+    async with on_terminal(app, 80, 24) as pilot:
+        await pilot.press("a", "down")
+        app.ear.judged([anomaly("CMD-0", Kind.CONTRADICTION), anomaly("CMD-1"), anomaly("CMD-2")], now())
+        assert "3 anomalies" in await shown(app, pilot)
+        assert "CONTRADICTION  CMD-0 waits for stock" in await shown(app, pilot)
+        app.ear.judged([anomaly("CMD-2")], now())
+        assert "1 anomaly" in await shown(app, pilot)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, OrderScreen)
+        assert "CMD-2" in screen_of(app)[0]
+
+
+@pytest.mark.parametrize("keys", [[], ["enter"], ["a"]])
+async def test_every_screen_says_how_the_link_stands(stream: Stream, monitor: Monitor, keys: list[str]) -> None:
+    stream.tell("CMD-1", HELD)
+    await monitor.hear(stream)
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+        await pilot.press(*keys)
+        assert "live" in (await shown(app, pilot)).splitlines()[0]
+        app.ear.link("broker away", "connection refused")
+        assert "broker away" in (await shown(app, pilot)).splitlines()[0]
+
+
+@pytest.mark.parametrize("keys", [[], ["enter"], ["a"]])
+async def test_beside_a_writer_without_broker_its_age_is_told(
+    stream: Stream, monitor: Monitor, keys: list[str]
+) -> None:
+    stream.tell("CMD-1", HELD)
+    await monitor.hear(stream)
+    app = board(monitor)
+    app.ear.link("following", "another monitor writes this file; this one shows it")
+    async with on_terminal(app, 80, 24) as pilot:
+        await pilot.press(*keys)
+        assert "old" not in (await shown(app, pilot)).splitlines()[0]
+        monitor.store.caught_up(now() - dt.timedelta(minutes=4))
+        assert "following, 4m 0" in (await shown(app, pilot)).splitlines()[0]
+
+
+async def test_beside_a_writer_without_broker_the_board_says_what_may_be_wrong(monitor: Monitor) -> None:
+    app = board(monitor)
+    app.ear.link("following", "another monitor writes this file; this one shows it")
+    async with on_terminal(app, 120, 24) as pilot:
+        assert "following, nothing read yet" in await shown(app, pilot)
+        monitor.store.caught_up(START)
+        assert "has not caught up since 2024-11-22 18:47:00 UTC" in await shown(app, pilot)
+        monitor.store.caught_up(now())
+        assert "another monitor writes this file; this one shows it" in await shown(app, pilot)
+
+
+async def test_a_file_that_cannot_be_read_for_a_while_leaves_the_picture(
+    stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream.tell("CMD-1", HELD)
+    await monitor.hear(stream)
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+
+        def locked(_: dt.datetime) -> None:
+            raise DatabaseRefused("database is locked")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(app.camera, "picture", locked)
+            said = await shown(app, pilot)
+        assert "1 in flight of 1 orders" in said
+        assert "database is locked" in said
+        assert app.broken is None
+        stream.tell("CMD-2", HELD)
+        await monitor.hear(stream)
+        assert "2 in flight of 2 orders" in await shown(app, pilot)
+
+
+@pytest.mark.parametrize("typed", ["cmd-a", "CMD-A"])
+async def test_a_search_does_not_mind_capitals(stream: Stream, monitor: Monitor, typed: str) -> None:
+    for name in ("CMD-A1", "CMD-A2", "CMD-B1"):
+        stream.tell(name, HELD)
+    await monitor.hear(stream)
+    app = board(monitor)
+    async with on_terminal(app, 80, 24) as pilot:
+        await pilot.press("slash", *typed)
+        assert "· 2 shown" in await shown(app, pilot)
+
+
+def test_the_troubles_leave_out_zeros_and_fit_80_columns() -> None:
+    counts = {"dead_letters": 99_999, "retries": 250_000, "flag.INTERVENTION": 12_345}
+    assert troubles(Totals(counts, 0)).plain.split("  ")[:3] == [
+        "dead letters ever 99,999",
+        "INTERVENTION 12,345",
+        "retries 250k",
+    ]
+    assert "dead letter" in troubles(Totals({}, 0)).plain
+
+
+def test_when_a_retry_comes_back_stands_before_its_long_reason() -> None:
+    retry = Retry("paiement", "id", 2, START, START + dt.timedelta(seconds=5), "x" * 150)
+    assert retry_text(retry).plain.startswith("⟳ paiement: try 2 failed; the next at 18:47:05 UTC (xxx")

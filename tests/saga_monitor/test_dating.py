@@ -1,0 +1,133 @@
+"""When an entry was said: by its speaker's clock, unless the reading itself knows better."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from choregraphie.saga.topology import events
+from saga_monitor.analysis.saga_state import Flag
+from saga_monitor.records.timestamps import Dating
+from tests.saga_monitor.conftest import STUCK_AFTER, Monitor
+from tests.saga_monitor.memory_stream import HELD, KNOWN, PLACED, START, UNPAID, Line, Stream, said, undone
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOUR, SECOND = dt.timedelta(hours=1), dt.timedelta(seconds=1)
+
+
+def real() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def timeless(stream: Stream, commande_id: str, line: Line) -> None:
+    """Put in `stream` what a client without a clock would say."""
+    envelope = json.loads(said(commande_id, line))
+    del envelope["time"]
+    stream.add(json.dumps(envelope).encode(), events(KNOWN[line.type].SAID_BY))
+
+
+def skews(monitor: Monitor) -> list[tuple[str, str, int]]:
+    """Whose clock is behind whose, by how many whole hours."""
+    rows = monitor.queries.ask("SELECT cause, effect, worst_ms FROM skews ORDER BY cause, effect")
+    return [(cause, effect, round(ms / 3_600_000)) for cause, effect, ms in rows]
+
+
+@pytest.mark.parametrize(
+    ("time", "since", "before", "dated"),
+    [
+        (START, None, None, START),
+        (START + HOUR, None, None, START + SECOND),
+        (None, None, None, START + SECOND),
+        (None, None, START - HOUR, START - HOUR),
+        (START - HOUR, START, None, START),
+        (START - SECOND, START, None, START - SECOND),
+        (None, START, START - HOUR, START),
+        (START, START + HOUR, None, START + SECOND),
+    ],
+)
+def test_a_clock_is_believed_within_what_is_known(
+    time: dt.datetime | None, since: dt.datetime | None, before: dt.datetime | None, dated: dt.datetime
+) -> None:
+    dating = Dating(START + SECOND, since, before)
+    assert dating.of(time) == dated
+    assert dating.of(None) == dated
+
+
+@pytest.mark.parametrize("lines", [PLACED, HELD])
+async def test_what_is_first_read_now_is_a_sign_of_life_now(
+    stream: Stream, monitor: Monitor, lines: list[Line]
+) -> None:
+    """However far behind the clock of whoever said it: the stream had been read to its end before."""
+    stream.tell("CMD-OLD", PLACED, real() - 2 * HOUR)
+    await monitor.hear(stream)
+    stream.tell("CMD-NEW", lines, real() - 2 * HOUR)
+    await monitor.hear(stream)
+    silent = monitor.queries.silent(START, real() - STUCK_AFTER * SECOND, 10, real())
+    assert [(order.commande_id, order.flags) for order in silent] == [("CMD-OLD", (Flag.STUCK,))]
+
+
+async def test_a_client_whose_orders_come_dated_hours_ago_has_a_wrong_clock(
+    stream: Stream, monitor: Monitor
+) -> None:
+    await monitor.hear(stream)
+    stream.tell("CMD-1", PLACED, real() - 2 * HOUR)
+    await monitor.hear(stream)
+    assert skews(monitor) == [("monitor", "client", 2)]
+
+
+async def test_an_order_said_again_hours_later_says_nothing_about_a_clock(
+    stream: Stream, monitor: Monitor
+) -> None:
+    stream.tell("CMD-1", PLACED, real() - 2 * HOUR)
+    await monitor.hear(stream)
+    stream.tell("CMD-1", PLACED, real() - 2 * HOUR)
+    await monitor.hear(stream)
+    assert skews(monitor) == []
+
+
+async def test_an_order_answered_days_later_is_a_wrong_clock_in_a_rebuild_too(
+    stream: Stream, monitor: Monitor
+) -> None:
+    stream.tell("CMD-1", PLACED)
+    stream.tell("CMD-1", HELD[1:], START + 48 * HOUR)
+    await monitor.hear(stream)
+    assert skews(monitor) == [("stock", "client", 48)]
+
+
+async def test_a_service_whose_clock_is_ahead_is_noticed_though_nothing_answers_it(
+    stream: Stream, monitor: Monitor
+) -> None:
+    stream.tell("CMD-1", HELD, real() - SECOND)
+    stream.tell("CMD-1", [Line("paiement.echoue", "stock.reserve")], real() + HOUR)
+    await monitor.hear(stream)
+    assert skews(monitor) == [("paiement", "monitor", 1)]
+
+
+async def test_a_time_of_days_to_come_measures_nothing(stream: Stream, monitor: Monitor) -> None:
+    told = [*UNPAID, *undone("paiement.echoue")[:2]]
+    stream.tell("CMD-1", told, real() - SECOND)
+    stream.tell("CMD-1", [Line("paiement.rembourse", "commande.annulee")], real() + 72 * HOUR)
+    await monitor.hear(stream)
+    order = monitor.queries.order("CMD-1", real())
+    assert order is not None
+    assert order.duration_ms == 550
+    assert [step.undoing_ms for step in order.steps] == [50, None, None, None]
+    assert skews(monitor) == [("paiement", "monitor", 72)]
+
+
+async def test_a_client_without_a_clock_is_dated_by_what_stands_before(stream: Stream, tmp_path: Path) -> None:
+    """So a projection rebuilt hours later is the one that was built at once."""
+    stream.tell("CMD-1", PLACED)
+    timeless(stream, "CMD-2", PLACED[0])
+    for name in ("one", "other"):
+        monitor = Monitor(tmp_path / f"{name}.sqlite3")
+        await monitor.hear(stream)
+        order = monitor.queries.order("CMD-2", real())
+        assert order is not None
+        assert order.heard == START
+        monitor.close()

@@ -1,0 +1,159 @@
+"""The monitor's file harmed under a monitor that runs: deleted, replaced, cut short. Noticed, said, mended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from saga_monitor.stream.follower import follow
+from saga_monitor.stream.maintenance import keep_up
+from tests.saga_monitor.conftest import SOON, Monitor
+from tests.saga_monitor.memory_stream import CONFIRMED, PLACED, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+
+@asynccontextmanager
+async def following(stream: Stream, monitor: Monitor) -> AsyncIterator[None]:
+    task = asyncio.create_task(follow(stream.opening(), monitor.store, monitor))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def known(monitor: Monitor) -> int:
+    return monitor.queries.totals(SOON).orders
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is awaited is in a file
+            await asyncio.sleep(0.01)
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def overwrite(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.write(b"\x5a" * (size - 1000))
+        file.truncate(size - 1000)
+
+
+def unlink(path: Path) -> None:
+    path.unlink()
+
+
+def unlink_with_all(path: Path) -> None:
+    for name in (path, f"{path}-wal", f"{path}-shm", f"{path}.lock"):
+        Path(name).unlink()
+
+
+def replace_by_an_empty_one(path: Path) -> None:
+    other = path.with_name("other")
+    other.touch()
+    other.replace(path)
+
+
+def unlink_wal(path: Path) -> None:
+    Path(f"{path}-wal").unlink()
+
+
+def unlink_beside(path: Path) -> None:
+    for suffix in ("-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink()
+
+
+def unlink_lock(path: Path) -> None:
+    Path(f"{path}.lock").unlink()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        cut,
+        overwrite,
+        unlink,
+        unlink_with_all,
+        replace_by_an_empty_one,
+        unlink_wal,
+        unlink_beside,
+        unlink_lock,
+    ],
+)
+async def test_a_file_harmed_under_a_monitor_is_said_and_whole_again(
+    stream: Stream, monitor: Monitor, harm: Callable[[Path], None]
+) -> None:
+    stream.tell("CMD-1", CONFIRMED)
+    async with following(stream, monitor):
+        await eventually(lambda: known(monitor) == 1)
+        harm(monitor.path)
+        await eventually(lambda: bool(monitor.notices))
+        stream.tell("CMD-2", PLACED)
+        await eventually(lambda: another(monitor) == 2)
+        assert str(monitor.path) in monitor.notices[0]
+        assert "database trouble" in " ".join(monitor.links)
+        await eventually(lambda: known(monitor) == 2)
+    rival = Monitor(monitor.path)
+    assert not rival.store.acquire()
+    rival.close()
+
+
+def another(monitor: Monitor) -> int:
+    """What a reader that begins now sees."""
+    reader = Monitor(monitor.path)
+    try:
+        return known(reader)
+    finally:
+        reader.close()
+
+
+@pytest.mark.parametrize("harm", [unlink_wal, unlink_beside])
+async def test_what_the_stream_has_lost_since_survives_the_loss_of_the_journal(
+    stream: Stream, monitor: Monitor, harm: Callable[[Path], None]
+) -> None:
+    stream.tell("CMD-1", CONFIRMED)
+    await monitor.hear(stream)
+    stream.trim(len(CONFIRMED))
+    async with following(stream, monitor):
+        harm(monitor.path)
+        await eventually(lambda: bool(monitor.notices))
+        stream.tell("CMD-2", PLACED)
+        await eventually(lambda: another(monitor) == 2)
+    assert "was saved" in monitor.notices[0]
+
+
+async def test_a_file_that_is_not_ours_in_its_place_is_said_until_it_is_gone(
+    stream: Stream, monitor: Monitor
+) -> None:
+    monitor.ever_read = True  # type: ignore[attr-defined]
+    stream.tell("CMD-1", CONFIRMED)
+    task = asyncio.create_task(keep_up(stream.opening(), monitor.store, monitor))  # type: ignore[arg-type]
+    await eventually(lambda: known(monitor) == 1)
+    other = monitor.path.with_name("other")
+    other.write_text("dear diary" * 500)
+    other.replace(monitor.path)
+    await eventually(lambda: any("not a database" in link for link in monitor.links))
+    assert monitor.path.read_text().startswith("dear diary")
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_two_paths_to_one_file_have_one_lock(monitor: Monitor, tmp_path: Path) -> None:
+    link = tmp_path / "link.sqlite3"
+    link.symlink_to(monitor.path)
+    beside = Monitor(link)
+    assert not beside.store.acquire()
+    beside.close()

@@ -1,0 +1,208 @@
+"""Following the stream through every loss of the broker, beside other monitors, into a file that is ours."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Never
+
+import pytest
+
+from choregraphie import BrokerRefused, DatabaseRefused, LoginRefused
+from choregraphie.pipeline import refusals
+from saga_monitor.projection.store import Store, Writer
+from saga_monitor.stream import follower
+from saga_monitor.stream.catch_up import catch_up
+from saga_monitor.stream.follower import follow
+from tests.saga_monitor.conftest import SOON, Monitor
+from tests.saga_monitor.memory_stream import CONFIRMED, PLACED, START, Stream, undone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from choregraphie.messaging import HistoryEntry
+
+
+async def test_it_waits_for_the_broker_at_start_and_after_a_loss(
+    stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "backoff", lambda _: 0.01)
+    stream.away = True
+    following = asyncio.create_task(follow(stream.opening(), monitor.store, monitor))
+    await _until(lambda: any("broker away" in link for link in monitor.links))
+    stream.tell("CMD-1", PLACED)
+    stream.away = False
+    await _until(lambda: monitor.queries.totals(SOON).orders == 1)
+    stream.away = True
+    await _until(lambda: "broker away" in monitor.links[-1])
+    stream.tell("CMD-2", undone(None)[:1])
+    stream.away = False
+    await _until(lambda: monitor.queries.totals(SOON).orders == 2)
+    assert stream.sessions == 2
+    following.cancel()
+    with suppress(asyncio.CancelledError):
+        await following
+
+
+async def test_refused_at_the_first_try_it_gives_up(monitor: Monitor) -> None:
+    def refuse() -> Never:
+        raise BrokerRefused("bad password")
+
+    with pytest.raises(BrokerRefused):
+        await follow(refuse, monitor.store, monitor)
+
+
+async def test_a_login_that_was_good_and_stays_refused_ends_it(
+    stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "backoff", lambda _: 0.01)
+    monkeypatch.setattr(refusals, "REFUSED_SECONDS", 0.1)
+    good, refused = stream.opening(), False
+
+    def opening() -> Any:
+        if refused:
+            raise LoginRefused("bad password")
+        return good()
+
+    following = asyncio.create_task(follow(opening, monitor.store, monitor))
+    stream.tell("CMD-1", PLACED)
+    await _until(lambda: monitor.queries.totals(SOON).orders == 1)
+    refused = stream.away = True
+    with pytest.raises(LoginRefused, match="bad password; refused for"):
+        await asyncio.wait_for(following, 10)
+    assert "broker away" in monitor.links[-1]
+
+
+async def test_catching_up_falls_back_to_what_was_known(stream: Stream, tmp_path: Path) -> None:
+    stream.tell("CMD-1", PLACED)
+    store = Store(tmp_path / "m.sqlite3")
+    assert await catch_up(stream.opening(), store, 5) == []
+    stream.away = True
+    (notice,) = await catch_up(stream.opening(), store, 5)
+    assert "broker away" in notice
+    store.close()
+
+
+async def test_catching_up_ends_at_the_end_and_not_at_the_first_silence(stream: Stream, tmp_path: Path) -> None:
+    """From the beginning, and from where it stopped."""
+    stream.pauses, stream.batch = 3, 2
+    monitor = Monitor(tmp_path / "m.sqlite3")
+    for number in (1, 2):
+        stream.tell(f"CMD-{number}", CONFIRMED)
+        assert await catch_up(stream.opening(), monitor.store, 5) == []
+        assert monitor.queries.totals(SOON).count("events") == number * len(CONFIRMED)
+    monitor.close()
+
+
+async def test_an_old_history_keeps_its_dates_though_the_broker_has_not_counted_it_yet(
+    stream: Stream, monitor: Monitor
+) -> None:
+    """A batch that is not full is no end, and what comes after it is not new."""
+    stream.tell("CMD-1", CONFIRMED)
+    stream.batch, stream.lag = 2, len(CONFIRMED)
+    await monitor.hear(stream)
+    order = monitor.queries.order("CMD-1", SOON)
+    assert order
+    assert (order.started, order.heard) == (START, START + dt.timedelta(milliseconds=CONFIRMED[-1].ms))
+
+
+class Restless(Stream):
+    """A stream to which somebody adds an order while it is asked where it ends."""
+
+    async def last(self) -> HistoryEntry | None:
+        newest = await super().last()
+        self.tell(f"NEWER-{self.next}", PLACED)
+        return newest and self.kept[-1]
+
+
+async def test_the_end_of_a_stream_that_always_grows_is_where_it_was_when_it_was_asked(tmp_path: Path) -> None:
+    stream = Restless()
+    stream.tell("CMD-1", CONFIRMED)
+    store = Store(tmp_path / "m.sqlite3")
+    assert await catch_up(stream.opening(), store, 5) == []
+    assert stream.next == len(CONFIRMED) + 1
+    store.close()
+
+
+async def test_a_stream_that_stops_in_the_middle_is_said_to(stream: Stream, tmp_path: Path) -> None:
+    stream.tell("CMD-1", CONFIRMED)
+    monitor, whole = Monitor(tmp_path / "m.sqlite3"), stream.kept
+    stream.withheld = 2
+    (notice,) = await catch_up(stream.opening(), monitor.store, 5)
+    assert f"goes on after entry {len(whole) - 3}" in notice
+    assert monitor.queries.totals(SOON).count("events") == len(whole) - 2
+    monitor.close()
+
+
+async def test_catching_up_waits_for_another_command(stream: Stream, tmp_path: Path) -> None:
+    """Which leaves soon; if it does not, it is not taken for a monitor."""
+    stream.tell("CMD-1", PLACED)
+    first, second = Store(tmp_path / "m.sqlite3"), Monitor(tmp_path / "m.sqlite3")
+    assert first.acquire(Writer.COMMAND)
+    (notice,) = await catch_up(stream.opening(), second.store, 0.1)
+    assert notice.startswith("another command")
+    waiting = asyncio.create_task(catch_up(stream.opening(), second.store, 5))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    first.close()
+    assert await waiting == []
+    assert second.queries.totals(SOON).orders == 1
+    second.close()
+
+
+async def test_catching_up_beside_a_live_monitor_only_waits_for_it(stream: Stream, monitor: Monitor) -> None:
+    beside = Store(monitor.path)
+    assert not beside.acquire()
+    assert len(await catch_up(stream.opening(), beside, 5)) == 1
+    await monitor.hear(stream)
+    waiting = asyncio.create_task(catch_up(stream.opening(), beside, 5))
+    await asyncio.sleep(0.05)
+    stream.tell("CMD-1", PLACED)
+    await monitor.hear(stream)
+    assert await waiting == []
+    beside.close()
+
+
+async def test_the_file_goes_to_the_next_monitor_when_its_writer_leaves(stream: Stream, tmp_path: Path) -> None:
+    first, second = Monitor(tmp_path / "m.sqlite3"), Monitor(tmp_path / "m.sqlite3")
+    assert first.store.acquire()
+    following = asyncio.create_task(follow(stream.opening(), second.store, second))
+    await _until(lambda: any("another monitor" in link for link in second.links))
+    stream.tell("CMD-1", PLACED)
+    first.close()
+    await _until(lambda: second.queries.totals(SOON).orders == 1)
+    following.cancel()
+    with suppress(asyncio.CancelledError):
+        await following
+    second.close()
+
+
+@pytest.mark.parametrize("kind", ["text", "foreign", "older", "folder"])
+def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "file"
+    if kind == "text":
+        path.write_text("dear diary" * 100)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        with sqlite3.connect(path) as connection:
+            connection.execute("CREATE TABLE mine (x)")
+            if kind == "older":
+                connection.execute(f"PRAGMA application_id={0x43484F52}")
+        connection.close()
+    before = None if kind == "folder" else path.read_bytes()
+    with pytest.raises(DatabaseRefused) as refusal:
+        Store(path)
+    assert "\n" not in str(refusal.value)
+    assert str(path) in str(refusal.value)
+    assert kind == "folder" or path.read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
+
+
+async def _until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is awaited is in a file
+            await asyncio.sleep(0.005)

@@ -1,0 +1,145 @@
+"""An id is unique with its source alone: the monitor mistakes no client's event for another's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from choregraphie.saga.topology import events as events_of
+from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.console.snapshot import story
+from saga_monitor.diagnosis import case_queries
+from saga_monitor.projection.snapshot import world_at
+from saga_monitor.reports.timeline import timeline
+from saga_monitor.text.event_tables import timeline_table
+from saga_monitor.web.narrative import moments
+from saga_monitor.web.raw_events import Archive
+from tests.saga_monitor.conftest import SOON, Monitor
+from tests.saga_monitor.memory_stream import ASKED, CONFIRMED, HELD, KNOWN, PLACED, Line, Stream, said, undone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ALPHA, BETA = "/clients/alpha", "/clients/beta"
+CANCELLED = [*HELD, ASKED, *undone("commande.annulation_demandee")]
+BY_CLIENTS = {"commande.initiee": ALPHA, "commande.annulation_demandee": BETA}
+
+
+def counted(commande_id: str, line: Line, source: str = "") -> bytes:
+    """The event as clients say it who count from one, and as services that answer them do."""
+    body = said(commande_id, line)
+    for type_ in BY_CLIENTS:
+        body = body.replace(f"{commande_id}/{type_}".encode(), b"1")
+    return body.replace(b"/clients/boutique", (source or BY_CLIENTS.get(line.type, "")).encode())
+
+
+def tell(stream: Stream, commande_id: str, lines: Sequence[Line]) -> None:
+    for line in lines:
+        stream.add(counted(commande_id, line), events_of(KNOWN[line.type].SAID_BY))
+
+
+async def test_an_order_and_its_cancellation_may_have_one_id(stream: Stream, monitor: Monitor) -> None:
+    tell(stream, "CMD-1", CANCELLED)
+    await monitor.hear(stream)
+    order = monitor.queries.order("CMD-1", SOON)
+    assert order is not None
+    assert (order.state, order.flags) == (State.COMPENSATED, ())
+    assert [event.source for event in monitor.queries.events("CMD-1")][:3] == [ALPHA, "/services/stock", BETA]
+
+
+async def test_the_timeline_puts_each_answer_under_its_own_cause(stream: Stream, monitor: Monitor) -> None:
+    tell(stream, "CMD-1", CANCELLED)
+    await monitor.hear(stream)
+    found = story(monitor.queries, "CMD-1", SOON)
+    assert found is not None
+    placed, asked = timeline(found.events, found.retries, found.dead_letters).beginnings
+    assert [node.event.type for node in placed.answers] == ["stock.reserve"]
+    assert [node.event.type for node in asked.answers] == ["commande.annulee"]
+    told = {moment.type: moment.cause for moment in moments(found.order, found.events, [], [])}
+    assert told["stock.reserve"] == "commande.initiee"
+    assert told["commande.annulee"] == "commande.annulation_demandee"
+
+
+async def test_two_decisions_that_answer_one_id_of_two_clients_are_none_too_many(
+    stream: Stream, monitor: Monitor
+) -> None:
+    """An order created in answer to itself, all else having overtaken it, and then cancelled."""
+    late = [*CONFIRMED[1:3], *PLACED, Line("commande.creee", "commande.initiee", 350), CONFIRMED[-1]]
+    tell(stream, "CMD-1", [*late, ASKED, *undone("commande.annulation_demandee", modele="rectificatif")])
+    await monitor.hear(stream)
+    order = monitor.queries.order("CMD-1", SOON)
+    assert order is not None
+    assert (order.state, order.flags) == (State.COMPENSATED, ())
+
+
+async def test_a_second_order_with_a_known_order_s_id_and_event_id_is_told(
+    stream: Stream, monitor: Monitor
+) -> None:
+    stream.add(counted("CMD-1", PLACED[0]), "client.events")
+    stream.add(counted("CMD-1", PLACED[0], BETA), "client.events")
+    stream.add(counted("CMD-1", PLACED[0]), "client.events")
+    await monitor.hear(stream)
+    order = monitor.queries.order("CMD-1", SOON)
+    assert order is not None
+    assert Flag.REPEATED_ORDER in order.flags
+    assert [event.source for event in monitor.queries.events("CMD-1")] == [ALPHA, BETA]
+    assert monitor.queries.totals(SOON).count("duplicates") == 1
+
+
+async def test_what_is_set_aside_of_one_client_is_not_another_s(stream: Stream, monitor: Monitor) -> None:
+    tell(stream, "CMD-1", [*HELD, ASKED])
+    stream.retry("commande", counted("CMD-1", ASKED))
+    stream.set_aside("commande", counted("CMD-1", ASKED))
+    # Tried again is the order, and not the demand that was set aside.
+    stream.retry("commande", counted("CMD-1", PLACED[0]))
+    await monitor.hear(stream)
+    found = story(monitor.queries, "CMD-1", SOON)
+    assert found is not None
+    assert Flag.INTERVENTION in found.order.flags
+    placed, asked = timeline(found.events, found.retries, found.dead_letters).beginnings
+    assert (len(placed.retries), len(placed.dead_letters)) == (1, 0)
+    assert (len(asked.retries), len(asked.dead_letters)) == (1, 1)
+    case = case_queries.case(monitor.queries, "CMD-1", SOON)
+    assert case is not None
+    assert [letter.source for letter in case.dead] == [BETA]
+
+
+async def test_the_stream_shows_the_bytes_of_the_right_one(stream: Stream, monitor: Monitor) -> None:
+    stream.add(counted("CMD-1", PLACED[0], BETA), "client.events")
+    await monitor.hear(stream)
+    (event,) = monitor.queries.events("CMD-1")
+    stream.recreate()
+    stream.add(counted("CMD-1", PLACED[0]), "client.events")
+    (raw,) = await Archive(stream.opening()).said([event])
+    assert raw.text is None
+
+
+async def test_the_past_knows_them_apart_too(stream: Stream, monitor: Monitor) -> None:
+    tell(stream, "CMD-1", CANCELLED)
+    stream.set_aside("commande", counted("CMD-1", ASKED))
+    await monitor.hear(stream)
+    with world_at(monitor.path, SOON) as file:
+        then = Monitor(file)
+        try:
+            assert then.queries.events("CMD-1") == monitor.queries.events("CMD-1")
+            assert then.queries.dead_letters("CMD-1") == monitor.queries.dead_letters("CMD-1")
+        finally:
+            then.close()
+
+
+async def test_show_names_the_event_that_was_answered(stream: Stream, monitor: Monitor) -> None:
+    tell(stream, "CMD-1", CANCELLED)
+    await monitor.hear(stream)
+    events = [
+        {"id": e.id, "type": e.type, "causationid": e.causationid, "time": None, "note": None, "source": e.source}
+        for e in monitor.queries.events("CMD-1")
+    ]
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(timeline_table(events, None))
+    lines = shown.get().splitlines()
+    (reserved,) = (line for line in lines if "stock.reserve" in line)
+    (cancelled,) = (line for line in lines if "commande.annulee" in line)
+    assert "#1" in reserved
+    assert "#3" in cancelled

@@ -1,0 +1,158 @@
+"""A file that is locked for a while, or a judgement that must wait: the monitor says so and goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import sqlite3
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from choregraphie import DatabaseRefused, read_settings
+from saga_monitor.console import anomaly_loop as judging
+from saga_monitor.console.anomaly_loop import judge
+from saga_monitor.console.status import ConsoleStatus
+from saga_monitor.projection.queries import Queries
+from saga_monitor.projection.store import Store
+from saga_monitor.stream import maintenance
+from saga_monitor.stream.maintenance import keep_small, keep_up
+from tests.saga_monitor.conftest import STUCK_AFTER, Monitor
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+    from pathlib import Path
+    from typing import Any
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of a file for which nobody waits long."""
+    monkeypatch.setattr("saga_monitor.projection.schema.BUSY_SECONDS", 0.02)
+    monkeypatch.setattr(maintenance, "DATABASE_SECONDS", 0.02)
+    return tmp_path / "monitor.sqlite3"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    store = Store(path)
+    yield store
+    store.close()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+@asynccontextmanager
+async def beside(invocation: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(invocation)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - a file tells nobody that it has changed
+            await asyncio.sleep(0.01)
+
+
+async def test_a_file_locked_for_a_while_is_said_and_waited_for(stream: Stream, store: Store, path: Path) -> None:
+    ear, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
+    stream.tell("CMD-1", HELD)
+    async with beside(keep_up(stream.opening(), store, ear)):
+        await until(lambda: ear.stands.word == "live")
+        with locked(path):
+            stream.tell("CMD-2", HELD)
+            await until(lambda: ear.stands.word == "database trouble")
+            assert "locked" in ear.stands.detail
+        await until(lambda: ear.stands.word == "live" and queries.totals(dt.datetime.now(dt.UTC)).orders == 2)
+    queries.close()
+
+
+async def test_a_file_locked_from_the_beginning_is_for_a_person(stream: Stream, store: Store, path: Path) -> None:
+    with locked(path), pytest.raises(DatabaseRefused):
+        await keep_up(stream.opening(), store, ConsoleStatus())
+
+
+async def test_what_cannot_be_forgotten_now_is_forgotten_later(stream: Stream, store: Store, path: Path) -> None:
+    stream.tell("CMD-1", CONFIRMED)
+    ear, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
+    async with beside(keep_up(stream.opening(), store, ear)):
+        await until(lambda: queries.last_offset() == len(CONFIRMED) - 1)
+    with locked(path):
+        pruning = asyncio.create_task(keep_small(store, 1))
+        await asyncio.sleep(0.1)
+        assert not pruning.done()
+    await until(lambda: queries.totals(dt.datetime.now(dt.UTC)).orders == 0)
+    pruning.cancel()
+    await asyncio.gather(pruning, return_exceptions=True)
+    queries.close()
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_it_is_judged_when_the_reading_has_caught_up_and_not_before(
+    stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, away: bool
+) -> None:
+    """And with the first look that can: the time between two judgements is long here."""
+    monkeypatch.setattr(judging, "READY_SECONDS", 0.01)
+    monkeypatch.setattr(judging, "JUDGING_SECONDS", 0.05 if away else 3600)
+    stream.tell("CMD-1", HELD)
+    await monitor.hear(stream)
+    settings = read_settings({"SAGA_MONITOR_DATABASE": str(monitor.path)})
+    stream.away, ear = away, ConsoleStatus()
+    async with beside(judge(stream.opening(), settings, ear)):
+        ear.link("reading")
+        await asyncio.sleep(0.1)
+        assert ear.anomalies is None
+        monitor.store.caught_up(dt.datetime.now(dt.UTC))
+        await until(lambda: ear.anomalies is not None)
+    assert ear.anomalies is not None
+    assert [anomaly.commande_id for anomaly in ear.anomalies] == ["CMD-1"]
+
+
+async def test_a_file_that_cannot_be_judged_is_a_notice(
+    stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> None:
+        raise DatabaseRefused("database is locked")
+
+    monkeypatch.setattr(judging, "READY_SECONDS", 0.01)
+    monkeypatch.setattr(judging, "as_of", unreadable)
+    settings = read_settings({"SAGA_MONITOR_DATABASE": str(monitor.path)})
+    ear = ConsoleStatus()
+    async with beside(judge(stream.opening(), settings, ear)) as task:
+        await until(lambda: bool(ear.news(dt.datetime.now(dt.UTC))))
+        assert not task.done()
+    assert ear.news(dt.datetime.now(dt.UTC)) == [("database is locked", "bold yellow")]
+
+
+async def test_an_order_that_cannot_be_judged_does_not_end_the_console(
+    stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def puzzled(*_: object) -> None:
+        raise ZeroDivisionError("of a strange order")
+
+    monkeypatch.setattr(judging, "JUDGING_SECONDS", 0.01)
+    monkeypatch.setattr(judging, "anomalies_of", puzzled)
+    settings = read_settings({"SAGA_MONITOR_DATABASE": str(monitor.path)})
+    ear = ConsoleStatus()
+    ear.link("live")
+    monitor.store.caught_up(dt.datetime.now(dt.UTC))
+    async with beside(judge(stream.opening(), settings, ear)) as task:
+        await until(lambda: bool(ear.news(dt.datetime.now(dt.UTC))))
+        assert not task.done()
+        ((news, _),) = ear.news(dt.datetime.now(dt.UTC))
+        assert news == "what is wrong could not be judged: ZeroDivisionError: of a strange order"

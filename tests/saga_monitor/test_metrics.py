@@ -1,0 +1,232 @@
+"""The monitor's metrics: true, bounded, never about one order, and there from the first scrape on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
+
+from choregraphie import Reason, Settings
+from choregraphie.messaging import QueueCount
+from choregraphie.saga.topology import HISTORY, dlq, inbox
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.alerting.notifiers import Notifiers
+from saga_monitor.alerting.watcher import AlertWatcher
+from saga_monitor.diagnosis import case_queries
+from saga_monitor.diagnosis.lag import behind
+from saga_monitor.metrics import MetricsPage, exposition, registry
+from saga_monitor.records.broker_status import BrokerStatus
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, STORIES, UNPAID, Line, said, undone
+from tests.saga_monitor.test_anomalies import WELL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from saga_monitor.alerting.rules import Notice
+    from tests.saga_monitor.conftest import Monitor
+    from tests.saga_monitor.memory_stream import Stream
+
+
+@pytest.fixture
+def lookout(monitor: Monitor) -> Iterator[AlertWatcher]:
+    settings = Settings(monitor_database=monitor.path, stuck_after=60)
+    lookout = AlertWatcher(settings, Notifiers([]))
+    yield lookout
+    lookout.close()
+
+
+def facts(last_offset: int, **inboxes: QueueCount) -> BrokerStatus:
+    queues = WELL | {inbox(name): count for name, count in inboxes.items()} | {HISTORY: QueueCount(1, 1)}
+    return BrokerStatus(dt.datetime.now(dt.UTC), queues, last_offset)
+
+
+def scraped(monitor: Monitor, lookout: AlertWatcher) -> dict[str, float]:
+    """Every sample, as it is written."""
+    text = exposition(registry(monitor.queries, lookout))[0].decode()
+    found = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return found
+
+
+async def test_what_was_heard_is_counted(monitor: Monitor, stream: Stream, lookout: AlertWatcher) -> None:
+    for number, story in enumerate(STORIES.values()):
+        stream.tell(f"CMD-{number}", story)
+    stream.tell("CMD-WAITS", HELD)
+    stream.tell("CMD-HALF", [*UNPAID, *undone("paiement.echoue")[:2]])
+    stream.retry("paiement", said("CMD-WAITS", HELD[1]))
+    stream.set_aside("stock", b"\x00", "unreadable")
+    stream.set_aside("stock", b"\x00", "any text that somebody made up")
+    stream.add(b"\x00", "client.events")
+    await monitor.hear(stream)
+    found = scraped(monitor, lookout)
+    assert found["saga_orders_started_total"] == 9
+    assert found["saga_orders_finished_total{outcome=completed}"] == 2
+    assert found["saga_orders_finished_total{outcome=compensated}"] == 6
+    assert found["saga_compensations_total"] == 7
+    assert found["saga_orders{state=compensated}"] == 6
+    assert {n: v for n, v in found.items() if n.startswith("saga_orders_in_progress")} == {
+        "saga_orders_in_progress{step=stock}": 0,
+        "saga_orders_in_progress{step=paiement}": 2,
+        "saga_orders_in_progress{step=commande}": 0,
+        "saga_orders_in_progress{step=notification}": 1,
+    }
+    assert found["saga_retries_total{service=paiement}"] == 1
+    assert found["saga_dead_letters_total{reason=unreadable,service=stock}"] == 1
+    assert found["saga_dead_letters_total{reason=other,service=stock}"] == 1
+    assert found["saga_entries_ignored_total{why=unreadable}"] == 1
+    assert found["saga_events_total{type=commande.initiee}"] == 9
+    assert not [name for name in found if "CMD-" in name]
+
+
+async def test_what_never_happened_is_nought_so_that_its_first_time_is_an_increase(monitor: Monitor) -> None:
+    """A counter that is born at one has never grown, and no rule on its growth fires."""
+
+    class Hook:
+        name = "webhook"
+
+        async def tell(self, notice: Notice) -> None:
+            """Never asked to."""
+
+    watched = AlertWatcher(Settings(monitor_database=monitor.path), Notifiers([Hook()]))
+    found = scraped(monitor, watched)
+    watched.close()
+    reasons = {*(reason.value for reason in Reason), "delivery_limit", "other"}
+    for service in CHOREOGRAPHY.services:
+        assert found[f"saga_retries_total{{service={service}}}"] == 0
+        letters = {f"saga_dead_letters_total{{reason={reason},service={service}}}" for reason in reasons}
+        assert {found[name] for name in letters} == {0}
+    for outcome in ("told", "dropped", "failed_tries"):
+        assert found[f"saga_alert_notices_total{{outcome={outcome},receiver=webhook}}"] == 0
+    assert found["saga_alert_notices_total{outcome=told,receiver=log}"] == 0
+    whys = ("unreadable", "unknown", "untrusted")
+    assert {found[f"saga_entries_ignored_total{{why={why}}}"] for why in whys} == {0}
+    assert found["saga_events_total{type=commande.initiee}"] == 0
+
+
+async def test_durations_are_histograms_in_seconds(
+    monitor: Monitor, stream: Stream, lookout: AlertWatcher
+) -> None:
+    stream.tell("CMD-1", CONFIRMED)
+    stream.tell("CMD-2", [*PLACED, Line("stock.reserve", "commande.initiee", 7_000)])
+    await monitor.hear(stream)
+    found = scraped(monitor, lookout)
+    buckets = {name: v for name, v in found.items() if name.startswith("saga_step_duration_seconds_bucket")}
+    step = "saga_step_duration_seconds_bucket{{le={},step=stock}}".format
+    assert [buckets[step(le)] for le in ("0.05", "0.1", "5.0", "10.0", "+Inf")] == [0, 1, 1, 2, 2]
+    assert found["saga_step_duration_seconds_sum{step=stock}"] == 7.1
+    assert found["saga_order_duration_seconds_count{outcome=completed}"] == 1
+    assert found["saga_order_duration_seconds_sum{outcome=completed}"] == 0.35
+
+
+async def test_counters_never_shrink_whatever_becomes_of_an_order(
+    monitor: Monitor, stream: Stream, lookout: AlertWatcher
+) -> None:
+    before: dict[str, float] = {}
+    for line in STORIES["cancelled after creation"]:
+        stream.tell("CMD-1", [line, line])
+        await monitor.hear(stream)
+        now = {n: v for n, v in scraped(monitor, lookout).items() if re.search(r"_(total|bucket|count|sum)\b", n)}
+        assert {name for name in before if now[name] < before[name]} == set()
+        before = now
+    assert before["saga_orders_finished_total{outcome=completed}"] == 1
+    assert before["saga_orders_finished_total{outcome=compensated}"] == 1
+    assert before["saga_orders_started_total"] == 1
+
+
+async def test_the_look_outs_view_is_shown(monitor: Monitor, stream: Stream, lookout: AlertWatcher) -> None:
+    stream.tell("CMD-1", HELD)
+    stream.tell("CMD-2", [*UNPAID, *undone("paiement.echoue")[:2]])
+    await monitor.hear(stream)
+    with capture_logs() as logs:
+        await lookout.look(facts(stream.next - 1, paiement=QueueCount(2, 0)))
+        await lookout.look(facts(stream.next - 1, paiement=QueueCount(2, 0)))
+    found = scraped(monitor, lookout)
+    stuck = {name: value for name, value in found.items() if name.startswith("saga_orders_stuck{") and value}
+    assert stuck == {"saga_orders_stuck{reason=no_consumer}": 2}
+    assert found["saga_anomalies{kind=half_undone}"] == 1
+    assert found["saga_monitor_broker_up"] == 1
+    assert (found["saga_history_lag_entries"], found["saga_history_lag_seconds"]) == (0, 0)
+    assert found["saga_alert_notices_total{outcome=told,receiver=log}"] == 2
+    assert sorted(line["kind"] for line in logs) == ["half_undone", "stuck"]
+
+
+async def test_the_view_is_counted_whole_though_some_are_looked_at(
+    monitor: Monitor, stream: Stream, lookout: AlertWatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(case_queries, "LOOKED_AT", 5)
+    for number in range(20):
+        stream.tell(f"CMD-{number}", HELD if number else PLACED)
+        stream.set_aside("stock", f"not JSON {number}".encode(), "unreadable")
+    await monitor.hear(stream)
+    answers = facts(stream.next - 1, paiement=QueueCount(2, 0))
+    queues = {**answers.queues, dlq("stock"): QueueCount(20, 0)}
+    await lookout.look(replace(answers, queues=queues))
+    found = scraped(monitor, lookout)
+    assert len(lookout.view.anomalies) == 10
+    assert found["saga_orders_stuck{reason=no_consumer}"] == 19
+    assert found["saga_orders_stuck{reason=held}"] == 1
+    assert (found["saga_anomalies{kind=stuck}"], found["saga_anomalies{kind=dead_letter}"]) == (20, 20)
+
+
+async def test_an_order_that_waits_for_two_undoings_is_stuck_once(
+    monitor: Monitor, stream: Stream, lookout: AlertWatcher
+) -> None:
+    stream.tell("CMD-1", [*UNPAID, *undone("paiement.echoue")[:1]])
+    await monitor.hear(stream)
+    await lookout.look(facts(stream.next - 1))
+    found = scraped(monitor, lookout)
+    assert found["saga_anomalies{kind=half_undone}"] == 2
+    assert sum(value for name, value in found.items() if name.startswith("saga_orders_stuck{")) == 1
+
+
+async def test_a_monitor_that_is_behind_judges_nothing(
+    monitor: Monitor, stream: Stream, lookout: AlertWatcher
+) -> None:
+    stream.tell("CMD-1", HELD)
+    await monitor.hear(stream)
+    monitor.store.caught_up(dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5))
+    await lookout.look(facts(stream.next + 499))
+    found = scraped(monitor, lookout)
+    assert found["saga_anomalies{kind=stuck}"] == 0
+    assert found["saga_history_lag_entries"] == 500
+    assert found["saga_history_lag_seconds"] > 3600
+
+
+async def test_without_the_broker_it_says_so_and_goes_on(
+    monitor: Monitor, stream: Stream, lookout: AlertWatcher
+) -> None:
+    stream.tell("CMD-1", HELD)
+    await monitor.hear(stream)
+    await lookout.look(None)
+    found = scraped(monitor, lookout)
+    assert found["saga_monitor_broker_up"] == 0
+    assert found["saga_orders_stuck{reason=unknown}"] == 1
+    assert "saga_history_lag_entries" not in found
+    now = dt.datetime.now(dt.UTC)
+    assert behind(monitor.queries, None, now).seconds == 0
+
+
+async def test_the_page_is_an_application_to_be_mounted(monitor: Monitor, lookout: AlertWatcher) -> None:
+    async def visit(method: str) -> list[dict[str, Any]]:
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await MetricsPage(registry(monitor.queries, lookout))({"type": "http", "method": method}, None, send)
+        return sent
+
+    start, body = await visit("GET")
+    assert start["status"] == 200
+    assert dict(start["headers"])[b"content-type"].startswith(b"text/plain; version=0.0.4")
+    assert b"# HELP saga_orders_started_total Orders first heard of." in body["body"]
+    assert (await visit("HEAD"))[1]["body"] == b""
+    assert (await visit("POST"))[0]["status"] == 405

@@ -1,0 +1,246 @@
+"""Where an order stands, judged from the set of its events."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saga_monitor.analysis.saga_state import Flag, Heard, SetAside, State, is_stuck, judge
+from tests.saga_monitor.memory_stream import (
+    ASKED,
+    CONFIRMED,
+    CREATED,
+    HELD,
+    KNOWN,
+    PAID,
+    PLACED,
+    SHORTAGE,
+    START,
+    STORIES,
+    UNPAID,
+    Line,
+    undone,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+UNDOING = ("stock.libere", "paiement.rembourse", "notification.envoyee")
+
+
+def heard(*lines: Line) -> list[Heard]:
+    return [
+        Heard(
+            id=line.id or line.type,
+            type=line.type,
+            service=KNOWN[line.type].SAID_BY,
+            time=START + dt.timedelta(milliseconds=line.ms),
+            causationid=line.cause,
+            modele=line.data.get("modele"),
+        )
+        for line in lines
+    ]
+
+
+def steps(*lines: Line) -> str:
+    return " ".join(step.state for step in judge(heard(*lines)).steps)
+
+
+@pytest.mark.parametrize(
+    ("lines", "state", "remaining", "steps_"),
+    [
+        (
+            PLACED,
+            State.NEW,
+            ("stock.reserve", "paiement.effectue", "commande.creee", "notification.envoyee"),
+            "running waiting waiting waiting",
+        ),
+        (
+            HELD,
+            State.RUNNING,
+            ("paiement.effectue", "commande.creee", "notification.envoyee"),
+            "done running waiting waiting",
+        ),
+        (PAID, State.RUNNING, ("commande.creee", "notification.envoyee"), "done done running waiting"),
+        (CREATED, State.COMPLETED, ("notification.envoyee",), "done done done running"),
+        (CONFIRMED, State.COMPLETED, (), "done done done done"),
+        (SHORTAGE, State.FAILED, ("commande.annulee", *UNDOING), "refused skipped running skipped"),
+        (UNPAID, State.FAILED, ("commande.annulee", *UNDOING), "done refused running skipped"),
+        (
+            [*UNPAID, *undone("paiement.echoue")[:1]],
+            State.COMPENSATING,
+            UNDOING,
+            "undoing undoing refused running",
+        ),
+        (
+            [*UNPAID, *undone("paiement.echoue")[:2]],
+            State.COMPENSATING,
+            UNDOING[1:],
+            "undone undoing refused running",
+        ),
+        (
+            [*UNPAID, *undone("paiement.echoue")[:3]],
+            State.COMPENSATED,
+            UNDOING[2:],
+            "undone refused refused running",
+        ),
+        (STORIES["refused by payment"], State.COMPENSATED, (), "undone refused refused done"),
+        (STORIES["refused by stock"], State.COMPENSATED, (), "refused skipped refused done"),
+        (STORIES["refused at creation"], State.COMPENSATED, (), "undone undone refused done"),
+        (STORIES["cancelled after creation"], State.COMPENSATED, (), "undone undone undone done"),
+        (STORIES["deadline passed"], State.COMPENSATED, (), "undone skipped refused done"),
+        ([ASKED], State.UNKNOWN, (), "waiting waiting waiting waiting"),
+        ([ASKED, *PLACED], State.NEW, ("commande.annulee", *UNDOING), "running skipped running skipped"),
+        ([ASKED, *CONFIRMED], State.COMPLETED, ("commande.annulee", *UNDOING), "done done done done"),
+    ],
+)
+def test_an_order_stands_where_its_events_say(
+    lines: list[Line], state: State, remaining: tuple[str, ...], steps_: str
+) -> None:
+    progress = judge(heard(*lines))
+    assert (progress.state, progress.remaining) == (state, remaining)
+    assert steps(*lines) == steps_
+    assert not progress.flags
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_no_order_of_hearing_changes_the_judgement(story: str) -> None:
+    """Every permutation of the short stories, a thousand of the long one."""
+    events = heard(*STORIES[story])
+    expected = judge(events)
+    shuffles: Iterator[tuple[Heard, ...]] = itertools.permutations(events)
+    if len(events) > 7:
+        rng = random.Random(2)
+        shuffles = iter([tuple(rng.sample(events, len(events))) for _ in range(1000)])
+    assert all(judge(shuffle) == expected for shuffle in shuffles)
+
+
+@given(st.data())
+def test_duplicates_and_disorder_never_matter_at_any_moment(data: st.DataObject) -> None:
+    story = data.draw(st.sampled_from(sorted(STORIES)))
+    events = heard(*STORIES[story])
+    some = data.draw(st.lists(st.sampled_from(events), min_size=1))
+    assert judge(some) == judge(dict.fromkeys(reversed(some)))
+
+
+@given(st.data())
+def test_clocks_never_change_the_state_or_what_remains(data: st.DataObject) -> None:
+    events = heard(*STORIES[data.draw(st.sampled_from(sorted(STORIES)))])
+    times = st.none() | st.datetimes(timezones=st.just(dt.UTC))
+    skewed = [replace(event, time=data.draw(times)) for event in events]
+    then, now = judge(events), judge(skewed)
+    assert (now.state, now.remaining, now.flags, now.at_rest) == (
+        then.state,
+        then.remaining,
+        then.flags,
+        then.at_rest,
+    )
+    assert all(ms is None or ms >= 0 for ms in (now.duration_ms, *(step.duration_ms for step in now.steps)))
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_told_story_is_at_rest_and_every_beginning_of_it_is_not(story: str) -> None:
+    lines = STORIES[story]
+    assert judge(heard(*lines)).at_rest
+    assert not any(
+        judge(heard(*lines[:length])).at_rest for length in range(1, len(lines)) if not _pause(lines, length)
+    )
+
+
+def _pause(lines: list[Line], length: int) -> bool:
+    """A created and confirmed order rests until somebody asks to cancel it."""
+    return lines[:length] == CONFIRMED
+
+
+def test_only_the_cancellation_s_own_message_ends_a_cancellation() -> None:
+    confirmed_then_cancelled = [*CONFIRMED, *undone(None)[:3]]
+    assert judge(heard(*confirmed_then_cancelled)).remaining == ("notification.envoyee",)
+
+
+@pytest.mark.parametrize(("modele", "remaining"), [("confirmation", 1), ("annulation", 0), ("rectificatif", 0)])
+def test_without_a_cause_the_template_says_what_a_message_answers(modele: str, remaining: int) -> None:
+    lines = [*CREATED, *undone(None)[:3], Line("notification.envoyee", None, 600, {"modele": modele})]
+    assert len(judge(heard(*lines)).remaining) == remaining
+
+
+def test_a_message_whose_cause_is_known_answers_that_cause_whatever_its_template() -> None:
+    odd = Line("notification.envoyee", "commande.annulee", 600, {"modele": "confirmation"})
+    assert judge(heard(*CREATED, *undone(None)[:3], odd)).remaining == ()
+
+
+def test_an_undoing_heard_before_the_cancellation_shows_that_there_is_one() -> None:
+    progress = judge(heard(*HELD, Line("stock.libere")))
+    assert progress.state is State.RUNNING
+    assert progress.remaining == ("commande.annulee", "paiement.rembourse", "notification.envoyee")
+
+
+def test_an_answer_proves_its_cause_in_a_trimmed_history() -> None:
+    progress = judge(heard(Line("paiement.effectue")))
+    assert progress.remaining == ("commande.creee", "notification.envoyee")
+    assert progress.flags == (Flag.NO_BEGINNING,)
+
+
+def test_times_run_from_the_call_to_the_answer() -> None:
+    progress = judge(heard(*STORIES["cancelled after creation"]))
+    assert [step.duration_ms for step in progress.steps] == [100, 200, 50, 50]
+    assert [step.undoing_ms for step in progress.steps] == [50, 80, None, None]
+    assert progress.duration_ms == 580
+    assert judge(heard(*CONFIRMED)).duration_ms == 350
+
+
+def test_a_time_that_nobody_gave_is_unknown() -> None:
+    events = [replace(event, time=None) for event in heard(*CONFIRMED)]
+    progress = judge(events)
+    assert (progress.duration_ms, progress.started) == (None, None)
+    assert {step.duration_ms for step in progress.steps} == {None}
+
+
+def test_a_second_order_with_a_known_id_is_flagged_and_changes_nothing_else() -> None:
+    again = replace(PLACED[0], id="another", ms=5000)
+    assert judge(heard(*CONFIRMED, again)).flags == (Flag.REPEATED_ORDER,)
+    assert judge(heard(*CONFIRMED, again)).steps == judge(heard(*CONFIRMED)).steps
+
+
+@pytest.mark.parametrize("type_", ["commande.creee", "commande.annulee"])
+def test_one_decision_under_two_ids_is_a_contradiction(type_: str) -> None:
+    lines = [*PAID, Line(type_, id="one"), Line(type_, id="two")]
+    assert judge(heard(*lines)).flags == (Flag.CONTRADICTION,)
+    assert judge(heard(*PAID, Line(type_, id="one"), Line(type_, id="one"))).flags == ()
+
+
+@pytest.mark.parametrize(
+    ("reason", "flags"),
+    [
+        ("exhausted", (Flag.INTERVENTION,)),
+        ("delivery_limit", (Flag.INTERVENTION,)),
+        ("wrong_sender", ()),
+        ("invalid", ()),
+    ],
+)
+def test_a_message_given_up_without_an_answer_needs_a_person(reason: str, flags: tuple[Flag, ...]) -> None:
+    assert judge(heard(*HELD), [SetAside("paiement", "stock.reserve", reason)]).flags == flags
+
+
+def test_a_refusal_said_in_place_of_the_answer_or_a_later_redrive_ends_the_need() -> None:
+    given_up = [SetAside("paiement", "stock.reserve", "exhausted")]
+    assert judge(heard(*UNPAID), given_up).flags == ()
+    assert judge(heard(*PAID), given_up).flags == ()
+
+
+def test_another_service_s_answer_does_not_count_for_the_one_that_gave_up() -> None:
+    given_up = [SetAside("paiement", "commande.annulee", "exhausted")]
+    halfway = [*PAID, *undone("paiement.effectue")[:2]]
+    assert judge(heard(*halfway), given_up).flags == (Flag.INTERVENTION,)
+
+
+def test_silence_makes_stuck_only_where_something_is_awaited() -> None:
+    assert is_stuck(False, START, START + dt.timedelta(seconds=61), 60)
+    assert not is_stuck(False, START, START + dt.timedelta(seconds=60), 60)
+    assert not is_stuck(True, START, START + dt.timedelta(days=9), 60)

@@ -1,0 +1,108 @@
+"""When an order began and how long it took: by causes and by the stream, whatever clients' clocks say."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from saga_monitor.analysis.saga_state import judge
+from saga_monitor.reports import report
+from saga_monitor.reports.timeline import timeline
+from tests.saga_monitor.conftest import SOON
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, START, Line
+from tests.saga_monitor.test_progress import heard
+
+if TYPE_CHECKING:
+    from saga_monitor.analysis.saga_state import Heard
+    from tests.saga_monitor.conftest import Monitor
+    from tests.saga_monitor.memory_stream import Stream
+
+
+def with_offsets(*lines: Line) -> list[Heard]:
+    return [replace(event, offset=offset) for offset, event in enumerate(heard(*lines))]
+
+
+@pytest.mark.parametrize("place", [0, 1, len(CONFIRMED)])
+def test_a_second_order_with_an_old_clock_does_not_change_when_the_first_began(place: int) -> None:
+    """Wherever the stream has it: the order that stock answered is the one that began."""
+    lines = list(CONFIRMED)
+    lines.insert(place, replace(PLACED[0], id="again", ms=-150_000_000_000))
+    progress, alone = judge(with_offsets(*lines)), judge(heard(*CONFIRMED))
+    assert (progress.started, progress.duration_ms) == (START, 350)
+    assert progress.steps == alone.steps
+
+
+def test_of_two_orders_that_nobody_has_answered_the_first_in_the_stream_began() -> None:
+    again = replace(PLACED[0], id="again", ms=-60_000)
+    assert judge(with_offsets(*PLACED, again)).started == START
+    assert judge([*reversed(with_offsets(*PLACED, again))]).started == START
+
+
+@pytest.mark.parametrize("ms", [-150_000_000_000, 150_000_000_000, 101])
+def test_a_client_s_absurd_clock_spoils_no_duration(ms: int) -> None:
+    """Days before the first answer, or after it: then the first answer is the beginning."""
+    progress = judge(with_offsets(replace(PLACED[0], ms=ms), *CONFIRMED[1:]))
+    assert (progress.started, progress.duration_ms) == (START + dt.timedelta(milliseconds=100), 250)
+    assert progress.steps[0].duration_ms == (0 if ms == 101 else None)
+    assert [step.duration_ms for step in progress.steps[1:]] == [200, 50, 50]
+
+
+def test_an_event_said_again_stands_where_it_was_said_first() -> None:
+    first, *rest = with_offsets(*CONFIRMED)
+    again = replace(first, offset=99, time=START - dt.timedelta(hours=1))
+    expected = judge([first, *rest])
+    assert judge([first, *rest, again]) == judge([again, *rest, first]) == expected
+
+
+@pytest.mark.parametrize("ms", [-150_000_000_000, 150_000_000_000])
+async def test_a_client_s_absurd_clock_is_no_beginning_of_the_story(
+    monitor: Monitor, stream: Stream, ms: int
+) -> None:
+    stream.tell("CMD-1", [replace(PLACED[0], ms=ms), *CONFIRMED[1:]])
+    await monitor.hear(stream)
+    (placed,) = timeline(monitor.queries.events("CMD-1"), [], []).beginnings
+    (held,) = placed.answers
+    (paid,) = held.answers
+    # Read so far from the truth, its time is none at all: nothing can be said of how long its answer took.
+    assert (held.since_start_ms, held.took_ms) == (0, None)
+    assert (paid.since_start_ms, paid.took_ms) == (200, 200)
+
+
+async def test_a_forged_second_order_leaves_the_total_time_of_the_first(monitor: Monitor, stream: Stream) -> None:
+    """Read in any batch, and judged again when more is heard."""
+    stream.tell("CMD-1", HELD)
+    stream.tell("CMD-1", [replace(PLACED[0], id="again", ms=-150_000_000_000)])
+    await monitor.hear(stream)
+    stream.tell("CMD-1", CONFIRMED[2:])
+    await monitor.hear(stream)
+    order = monitor.queries.order("CMD-1", SOON)
+    assert order is not None
+    assert (order.started, order.duration_ms) == (START, 350)
+
+
+@pytest.mark.parametrize("skew", [3 * 86_400_000, -3 * 86_400_000, 5_000, -5_000])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_wrong_clock_measures_nothing_and_spoils_no_other_time(number: int, skew: int) -> None:
+    """Stock's or paiement's clock, ahead and behind: the steps that it has a part in are left out, no others."""
+    lines = [replace(line, ms=line.ms + skew) if n == number else line for n, line in enumerate(CONFIRMED)]
+    right, progress = judge(with_offsets(*CONFIRMED)), judge(with_offsets(*lines))
+    spoilt = {number - 1, number}
+    assert [step.duration_ms for step in progress.steps] == [
+        None if n in spoilt else step.duration_ms for n, step in enumerate(right.steps)
+    ]
+    assert [step.left_out for step in progress.steps] == [n in spoilt for n in range(4)]
+    assert (progress.state, progress.started, progress.duration_ms) == (right.state, START, 350)
+
+
+async def test_the_report_says_how_many_times_a_wrong_clock_left_out(stream: Stream, monitor: Monitor) -> None:
+    lines = [replace(line, ms=line.ms - 7_200_000) if n == 2 else line for n, line in enumerate(CONFIRMED)]
+    stream.tell("CMD-WRONG", lines)
+    stream.tell("CMD-RIGHT", CONFIRMED)
+    await monitor.hear(stream)
+    whole = report.whole(monitor.queries, SOON)
+    assert whole["times_left_out"] == {"commande": 1, "paiement": 1}
+    assert (whole["steps"]["paiement"]["count"], whole["steps"]["paiement"]["max_ms"]) == (1, 200)
+    assert whole["duration_ms"]["count"] == 2

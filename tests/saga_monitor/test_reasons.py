@@ -1,0 +1,79 @@
+"""Why an answer is missing, and a remedy that can help: what a client said, no service can say again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import pytest
+
+from choregraphie.messaging import QueueCount
+from tests.saga_monitor.memory_stream import (
+    ASKED,
+    CONFIRMED,
+    HELD,
+    PAID,
+    PLACED,
+    START,
+    STORIES,
+    UNPAID,
+    Line,
+    undone,
+)
+from tests.saga_monitor.test_anomalies import LATER, broker, found, wrong
+
+if TYPE_CHECKING:
+    from tests.saga_monitor.conftest import Monitor
+    from tests.saga_monitor.memory_stream import Stream
+
+SEND_AGAIN = "the client must send {} again, with the same event id"
+SAY_AGAIN = "`python -m services outbox resend --service {} --since 2024-11-22T18:47:00Z`"
+
+
+@pytest.mark.parametrize(
+    ("lines", "service", "remedy"),
+    [
+        (PLACED, "stock", SEND_AGAIN.format("commande.initiee")),
+        (HELD, "paiement", SAY_AGAIN.format("stock")),
+        (UNPAID, "commande", SAY_AGAIN.format("paiement")),
+        ([*PAID, ASKED], "commande", SEND_AGAIN.format("commande.annulation_demandee")),
+        ([*CONFIRMED, ASKED], "commande", SEND_AGAIN.format("commande.annulation_demandee")),
+        ([*PAID, *undone("paiement.effectue")[:3]], "notification", SAY_AGAIN.format("commande")),
+    ],
+)
+async def test_what_was_lost_is_said_again_by_whoever_said_it(
+    monitor: Monitor, stream: Stream, lines: list[Line], service: str, remedy: str
+) -> None:
+    """The outbox has only what a service has decided, and however long ago the order fell silent."""
+    now = LATER + dt.timedelta(hours=3)
+    stream.tell("CMD-1", lines)
+    (gone,) = await wrong(monitor, stream, broker(**{f"{service}_inbox": None}), now)
+    (held,) = await wrong(monitor, stream, broker(), now)
+    stream.tell("CMD-2", STORIES["cancelled after creation"], START + dt.timedelta(hours=1))
+    (lost,) = [anomaly for anomaly in await wrong(monitor, stream, broker(), now) if anomaly.service == service]
+    assert [anomaly.reason for anomaly in (gone, held, lost)] == ["no_queue", "held", "never_came"]
+    for anomaly in (gone, held, lost):
+        assert anomaly.service == service
+        assert anomaly.sentence.endswith(remedy)
+
+
+async def test_what_a_service_said_before_it_was_asked_shows_nothing_whatever_its_clock(
+    monitor: Monitor, stream: Stream
+) -> None:
+    stream.tell("CMD-2", CONFIRMED, START + dt.timedelta(seconds=60))
+    stream.tell("CMD-1", HELD)
+    assert found(await wrong(monitor, stream, broker())) == [("stuck", "paiement", "held")]
+
+
+@pytest.mark.parametrize("tail", [CONFIRMED[-1:], undone(None)[1:], undone(None)[2:3], PAID[-1:]])
+async def test_of_a_trimmed_history_the_broker_is_not_asked_why(
+    monitor: Monitor, stream: Stream, tail: list[Line]
+) -> None:
+    """But where what calls for an answer was heard, the answer would be too: it is truly missing."""
+    stream.tell("CMD-1", tail)
+    (anomaly,) = await wrong(monitor, stream, broker(commande_inbox=QueueCount(0, 0)))
+    if tail == PAID[-1:]:
+        assert found([anomaly]) == [("stuck", "commande", "no_consumer")]
+        return
+    assert found([anomaly]) == [("stuck", anomaly.service, "no_beginning")]
+    assert anomaly.sentence.endswith("`python -m services journal CMD-1` tells what was done for it")

@@ -1,0 +1,127 @@
+"""When a message that was given up calls for a person, until when; and when silence is not yet a sign."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import pytest
+
+from choregraphie.saga.topology import NEXT_HEADER
+from saga_monitor.analysis.interventions import LONGEST_WAIT, Retried, SetAside, back_at
+from saga_monitor.analysis.saga_state import Flag, judge
+from saga_monitor.projection.retention import prune
+from tests.saga_monitor.memory_stream import (
+    CONFIRMED,
+    CREATED,
+    HELD,
+    PAID,
+    PLACED,
+    START,
+    STORIES,
+    Line,
+    Stream,
+    said,
+    undone,
+)
+from tests.saga_monitor.test_progress import heard
+
+if TYPE_CHECKING:
+    from tests.saga_monitor.conftest import Monitor
+
+SILENT = SetAside("stock", "commande.creee", "exhausted", "commande.creee", 50)  # stock sells and says nothing
+
+
+def calls(lines: list[Line], *letters: SetAside, retried: tuple[Retried, ...] = ()) -> bool:
+    return Flag.INTERVENTION in judge(heard(*lines), letters, retried).flags
+
+
+def test_a_reaction_that_says_nothing_calls_until_something_shows_that_it_was_sent_back() -> None:
+    assert calls(CONFIRMED, SILENT)
+    assert not calls(CONFIRMED, SILENT, retried=(Retried("stock", "commande.creee", 60),))
+    assert calls(CONFIRMED, SILENT, retried=(Retried("stock", "commande.creee", 40),))
+    again = SetAside("stock", "commande.creee", "exhausted", "commande.creee", 70)
+    assert calls(CONFIRMED, SILENT, again, retried=(Retried("stock", "commande.creee", 60),))
+
+
+def test_a_cancellation_that_is_wholly_undone_ends_every_need_but_its_own() -> None:
+    cancelled = [*CONFIRMED, *undone(None, modele="rectificatif")]
+    assert not calls(cancelled, SILENT)
+    assert calls(cancelled[:-2], SILENT)
+    untold = cancelled[:-1]
+    assert calls(untold, SetAside("notification", "commande.annulee", "exhausted", "commande.annulee"))
+    assert calls(cancelled, SetAside("stock", "unheard", "exhausted"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"), [(PAID, True), (CREATED, False), (STORIES["deadline passed"], False)]
+)
+def test_a_decision_taken_on_other_grounds_ends_the_need(lines: list[Line], *, wanted: bool) -> None:
+    assert calls(lines, SetAside("commande", "commande.initiee", "exhausted", "commande.initiee")) is wanted
+
+
+def test_a_demand_to_cancel_given_up_is_not_settled_by_the_creation() -> None:
+    letter = SetAside("commande", "ask", "exhausted", "commande.annulation_demandee")
+    assert calls([*CONFIRMED, Line("commande.annulation_demandee", id="ask")], letter)
+
+
+def test_a_clock_far_ahead_makes_nobody_wait_for_ever() -> None:
+    assert back_at(None, START) == START
+    assert back_at(START - dt.timedelta(days=1), START) == START
+    assert back_at(START + dt.timedelta(days=400), START) == START + LONGEST_WAIT
+
+
+async def test_a_message_that_waits_for_its_next_try_makes_nobody_stuck(stream: Stream, monitor: Monitor) -> None:
+    stream.tell("CMD-1", HELD)
+    back = START + dt.timedelta(minutes=10)
+    stream.retry("paiement", said("CMD-1", HELD[1]), {NEXT_HEADER: back.isoformat()})
+    await monitor.hear(stream)
+    soon, late = START + dt.timedelta(minutes=9), back + dt.timedelta(seconds=61)
+    assert monitor.queries.totals(soon).stuck == 0
+    assert monitor.queries.flagged(Flag.STUCK, 5, soon) == []
+    assert monitor.queries.totals(late).stuck == 1
+    assert [order.flags for order in monitor.queries.flagged(Flag.STUCK, 5, late)] == [(Flag.STUCK,)]
+
+
+async def test_what_ended_long_ago_is_forgotten_with_its_counts(stream: Stream, monitor: Monitor) -> None:
+    later = START + dt.timedelta(days=40)
+    for number, lines in enumerate(STORIES.values()):
+        stream.tell(f"OLD-{number}", lines)
+    stream.tell("OLD-OPEN", PLACED)
+    stream.retry("stock", said("OLD-0", PLACED[0]))
+    stream.set_aside("stock", said("OLD-0", PLACED[0]), "invalid")
+    stream.set_aside("stock", b"\xff", "unreadable")
+    stream.tell("NEW", CONFIRMED, later)
+    await monitor.hear(stream)
+    prune(monitor.store, START + dt.timedelta(days=30))
+    now = later + dt.timedelta(seconds=1)
+    assert {o.commande_id for o in monitor.queries.orders(None, 10, now)} == {"NEW", "OLD-OPEN"}
+    totals = monitor.queries.totals(now)
+    assert (totals.orders, totals.in_flight) == (2, 1)
+    assert totals.count("events") == len(CONFIRMED) + 1
+    assert totals.count("retries") == totals.named("dead.").get("invalid", 0) == 0
+    assert monitor.queries.times()["order"].count == 1
+    await monitor.hear(stream)
+    assert monitor.notices == []
+
+
+async def test_what_is_left_of_a_trimmed_order_is_forgotten_but_not_a_missing_undoing(
+    stream: Stream, monitor: Monitor
+) -> None:
+    """Nobody can tell whether the one ended before the history begins; the other has not."""
+    stream.tell("TAIL", CONFIRMED[-1:])
+    stream.tell("UNDONE", undone(None)[1:2])
+    stream.tell("HALF", undone(None)[:2])
+    stream.tell("LOST", PAID[-1:])
+    stream.set_aside("commande", said("LOST", PAID[-1]))
+    await monitor.hear(stream)
+    prune(monitor.store, START + dt.timedelta(days=30))
+    now = START + dt.timedelta(days=31)
+    assert {o.commande_id for o in monitor.queries.orders(None, 10, now)} == {"HALF", "LOST"}
+    totals = monitor.queries.totals(now)
+    assert {name: n for name, n in totals.named("at_step.").items() if n} == {
+        "commande": 1,
+        "notification": 1,
+        "paiement": 1,
+    }
+    assert (totals.orders, totals.in_flight, totals.flag(Flag.NO_BEGINNING)) == (2, 2, 2)

@@ -1,0 +1,124 @@
+"""A monitor that serves a history in memory: the real reading, file, pages and server, without a broker."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+
+from choregraphie.messaging import QueueCount
+from saga_monitor.alerting.watcher import View
+from saga_monitor.cli.serve import address, listening, run
+from saga_monitor.diagnosis.anomalies import Terms, anomalies_of
+from saga_monitor.projection.store import Store
+from saga_monitor.records.broker_status import BrokerStatus
+from saga_monitor.stream.maintenance import keep_up
+from saga_monitor.web.access import Access
+from saga_monitor.web.app import application
+from saga_monitor.web.context import WebContext
+from saga_monitor.web.live_updates import LiveUpdates
+from saga_monitor.web.raw_events import Archive
+from saga_monitor.web.reader import Readers
+from tests.saga_monitor.conftest import Monitor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from starlette.types import ASGIApp
+
+    from tests.saga_monitor.memory_stream import Stream
+
+STUCK_AFTER = 60.0
+TERMS = Terms(STUCK_AFTER, tries=6)
+
+
+class Watch:
+    """A lookout that looks when it is told to."""
+
+    def __init__(self, readers: Readers) -> None:
+        self.view = View()
+        self._readers = readers
+
+    def look(self, queues: Mapping[str, QueueCount] | None = None) -> None:
+        now = dt.datetime.now(dt.UTC)
+        facts = None if queues is None else BrokerStatus(now, queues)
+        with self._readers.reader() as reader:
+            self.view = View(
+                now, facts, anomalies=anomalies_of(reader, facts, now, TERMS), known=queues is not None
+            )
+
+
+class Served:
+    """`url` ends with a slash. `stream` may be told more at any time."""
+
+    def __init__(self, url: str, stream: Stream, readers: Readers, watch: Watch, pulse: LiveUpdates) -> None:
+        self.url, self.stream, self.readers, self.watch, self.pulse = url, stream, readers, watch, pulse
+
+    def at(self, path: str) -> str:
+        return self.url.rstrip("/") + path
+
+    def read_up(self) -> None:
+        """Wait until everything in the stream is in the file, and the monitor knows that there is no more."""
+        wanted = self.stream.next - 1
+
+        def is_read() -> bool:
+            with self.readers.reader() as reader:
+                ready = httpx.get(self.at("/readyz"), headers={"host": "localhost"}).status_code == 200
+                return reader.last_offset() >= wanted and ready
+
+        self.until(is_read)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.05)
+
+
+def read_all(path: Path, stream: Stream) -> None:
+    """Read everything into the file, on a thread: a browser's loop may be this one's."""
+    monitor = Monitor(path)
+    assert monitor.store.acquire()
+    thread = threading.Thread(target=lambda: asyncio.run(monitor.hear(stream)))
+    thread.start()
+    thread.join()
+    monitor.close()
+
+
+@contextmanager
+def served(
+    path: Path, stream: Stream, access: Access | None = None, metrics: ASGIApp | None = None
+) -> Iterator[Served]:
+    """Serve at a free port of this machine, on a thread, as long as the block lasts."""
+    readers = Readers(path, STUCK_AFTER)
+    store = Store(path)
+    watch, pulse = Watch(readers), LiveUpdates(readers)
+    with listening("127.0.0.1", 0) as listener:
+        began, stop = threading.Event(), []
+
+        async def main() -> None:
+            told = asyncio.Event()
+            stop.append((asyncio.get_running_loop(), told))
+            site = WebContext(readers, pulse, Archive(stream.opening()), watch, TERMS)
+            app = application(site, access or Access(), metrics)
+            began.set()
+            await run(app, listener, pulse, told, keep_up(stream.opening(), store, pulse))
+
+        thread = threading.Thread(target=asyncio.run, args=(main(),))
+        thread.start()
+        assert began.wait(10)
+        try:
+            yield Served(address(listener), stream, readers, watch, pulse)
+        finally:
+            loop, told = stop[0]
+            loop.call_soon_threadsafe(told.set)
+            thread.join(20)
+            readers.close()
+            store.close()
+            assert not thread.is_alive()

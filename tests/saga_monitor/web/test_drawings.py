@@ -1,0 +1,181 @@
+"""What is drawn is what was said."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.saga_state import judge
+from saga_monitor.projection import time_series
+from saga_monitor.projection.queries import Order, RecordedEvent
+from saga_monitor.text.tables import took
+from saga_monitor.web import axes, charts, diagram, narrative
+from saga_monitor.web.event_roles import hearers, in_order, role, to_say
+from saga_monitor.web.filters import BadRequestError
+from saga_monitor.web.reader import Retry, SetAsideLetter
+from tests.saga_monitor.memory_stream import START, STORIES, Line, event_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from choregraphie.saga.envelope import Event
+
+NOW = START + dt.timedelta(seconds=30)
+SIZES = [diagram.WIDE, diagram.NARROW]
+
+
+def event(type_: str, offset: int, id_: str, cause: str | None = None, ms: int = 0) -> RecordedEvent:
+    return RecordedEvent(id_, type_, "/x/y", START + dt.timedelta(milliseconds=ms), cause, offset, None)
+
+
+def events_of(lines: list[Line]) -> list[RecordedEvent]:
+    return [
+        event(line.type, n, event_id("C", line), event_id("C", Line(line.cause)) if line.cause else None, line.ms)
+        for n, line in enumerate(lines)
+    ]
+
+
+def order(*, at_rest: bool = True) -> Order:
+    judged = judge([])
+    return Order("C", judged.state, (), at_rest, judged.steps, (), START, START, START, None, "x", 1, 0, 0)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=["wide", "narrow"])
+@pytest.mark.parametrize("name", STORIES)
+def test_every_event_has_a_row_within_the_drawing(name: str, size: diagram.Size) -> None:
+    events = events_of(STORIES[name])
+    drawing = diagram.of_order(narrative.moments(order(), events, [], []), size, at_rest=True)
+    assert len(drawing.rows) == len(events)
+    for row in drawing.rows:
+        wide = len(row.label) * size.character
+        left = row.label_x if row.anchor == "start" else row.label_x - wide
+        assert left >= 0
+        assert left + wide <= drawing.width + 1
+        assert row.y + 15 <= drawing.height
+        assert all(0 < arrow.x2 < drawing.width for arrow in row.arrows)
+
+
+def test_a_cause_that_came_late_is_drawn_first() -> None:
+    late = [event("stock.reserve", 5, "b", "a", 100), event("commande.initiee", 9, "a")]
+    told = narrative.moments(order(), late, [], [])
+    assert [moment.type for moment in told] == ["commande.initiee", "stock.reserve"]
+    assert told[1].after_ms == 100
+
+
+def test_lies_about_causes_are_drawn_as_they_are() -> None:
+    """A ring of causes, an event that causes itself, a cause that nobody heard."""
+    ring = [
+        event("commande.initiee", 0, "a", "c"),
+        event("stock.reserve", 1, "b", "a"),
+        event("paiement.effectue", 2, "c", "b"),
+        event("commande.creee", 3, "d", "d"),
+        event("stock.libere", 4, "e", "nobody"),
+        event("something.else", 5, "f"),
+    ]
+    told = narrative.moments(order(), ring, [], [])
+    assert len(told) == len(ring)
+    assert told[-2].cause == "an event that was not heard"
+    assert told[-1].role == "unknown"
+    assert diagram.of_order(told, diagram.WIDE, at_rest=False).rows
+
+
+def test_a_long_story_is_cut_and_says_so() -> None:
+    spam = [event("commande.initiee", n, f"e{n}") for n in range(1000)]
+    told = narrative.moments(order(), spam, [], [])
+    assert len(told) == narrative.MOST_MOMENTS
+    assert (
+        diagram.of_order(told, diagram.WIDE, at_rest=True).left_out == narrative.MOST_MOMENTS - diagram.MOST_ROWS
+    )
+
+
+def test_a_retry_stands_where_it_happened() -> None:
+    events = events_of(STORIES["created"])
+    again = Retry("paiement", events[1].id, 1, "slow", 1, START + dt.timedelta(seconds=1))
+    told = narrative.moments(order(), events, [again], [])
+    assert [moment.kind for moment in told[:4]] == ["event", "retry", "event", "event"] or (
+        [moment.kind for moment in told[:3]] == ["event", "event", "retry"]
+    )
+
+
+def test_a_retry_is_never_shown_before_what_it_retries() -> None:
+    """The broker's times are whole seconds: half of all retries would come before the event itself."""
+    begun = replace(order(), started=START + dt.timedelta(milliseconds=557))
+    events = [event("commande.initiee", 0, "a", ms=557), event("stock.reserve", 2, "b", "a", ms=3900)]
+    retries = [Retry("stock", "a", 1, "slow", 1, START), Retry("paiement", "b", 1, "slow", 3, START)]
+    letters = [SetAsideLetter("C", "stock", "commande.initiee", "exhausted", "slow", 4, START)]
+    told = narrative.moments(begun, events, retries, letters)
+    assert [moment.kind for moment in told] == ["event", "retry", "event", "retry", "dead"]
+    assert [moment.since_start_ms for moment in told] == [0, 0, 3343, 3343, 3343]
+    gutters = [row.gutter for row in diagram.of_order(told, diagram.WIDE, at_rest=False).rows]
+    assert not any("-" in gutter for gutter in gutters)
+
+
+def test_a_clock_that_is_behind_shows_no_time_below_nothing() -> None:
+    early = [event("commande.initiee", 0, "a"), event("stock.reserve", 1, "b", "a", ms=-5000)]
+    told = narrative.moments(order(), early, [], [])
+    assert [(moment.since_start_ms, moment.after_ms) for moment in told] == [(0, None), (0, 0)]
+
+
+def test_only_what_is_called_for_is_awaited() -> None:
+    told = narrative.moments(order(), events_of(STORIES["created"])[:1], [], [])
+    (row,) = diagram.of_order(told, diagram.WIDE, at_rest=False).rows
+    assert [arrow.style for arrow in row.arrows] == ["awaited", "noted"]
+    (row,) = diagram.of_order(told, diagram.WIDE, at_rest=True).rows
+    assert {arrow.style for arrow in row.arrows} == {"noted"}
+
+
+@pytest.mark.parametrize("said", CHOREOGRAPHY.events, ids=lambda said: said.TYPE)
+def test_every_event_of_the_choreography_has_its_place(said: type[Event]) -> None:
+    type_ = said.TYPE
+    assert role(type_) != "unknown"
+    assert set(hearers(type_)) == {r.service for r in CHOREOGRAPHY.reactions if r.hears is said}
+    assert type_ in to_say(type_)
+    assert in_order().count(said) == 1
+
+
+@pytest.mark.parametrize("name", axes.WINDOWS)
+@pytest.mark.parametrize("make", charts.ALL)
+def test_a_chart_of_nothing_divides_nothing_by_zero(make: Callable[..., charts.Chart], name: str) -> None:
+    window = axes.window(name, NOW)
+    chart = make({}, window)
+    assert chart.empty
+    assert len(chart.table) == window.count + 1
+    assert window.time(window.count) > NOW >= window.time(window.count - 1)
+
+
+def test_an_unknown_window_is_refused() -> None:
+    with pytest.raises(BadRequestError, match="expected one of 1h"):
+        axes.window("2h", NOW)
+
+
+def test_a_minute_between_two_empty_ones_is_a_point_that_can_be_seen() -> None:
+    window = axes.window("1h", NOW)
+    took_100_ms = {f"took.{time_series.bucket(100)}": 3}
+    chart = charts.durations({10: took_100_ms, 20: took_100_ms, 21: took_100_ms, 59: took_100_ms}, window)
+    assert {point.x for point in chart.points} == {window.x(10.5), window.x(59.5)}
+    assert len(chart.points) == 2 * 3
+    # The line is where there are two beside each other.
+    assert all(path.count("L") == 1 for _, path in chart.curves)
+
+
+def test_a_legend_says_what_its_figures_are_of() -> None:
+    window = axes.window("6h", NOW)
+    found = {chart.id: chart.legend_of for chart in (make({}, window) for make in charts.ALL)}
+    assert found == {
+        "rates": "of the last whole 5 minutes",
+        "durations": "of the last 5 minutes that had any",
+        "outcomes": "of the whole 6h",
+        "trouble": "of the whole 6h",
+    }
+
+
+@pytest.mark.parametrize("values", [[0.4], [350, 900_000], [10**12], [1, 1], [0]])
+def test_durations_lie_within_the_axis(values: list[float]) -> None:
+    axis = axes.by_powers(values)
+    assert all(0 <= axis.y(value) <= axes.HEIGHT for value in values)
+    assert len(axis.labels) >= 2
+    assert took(1000) == "1.0 s"

@@ -1,0 +1,132 @@
+"""A page that is left open stays true, and stays calm."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import httpx
+from playwright.sync_api import expect
+
+from saga_monitor.web.access import Access
+from saga_monitor.web.live_updates import MOST_LISTENERS
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PAID, Stream
+from tests.saga_monitor.web.served import served
+from tests.saga_monitor.web.shop_history import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+    from tests.saga_monitor.web.served import Served
+
+
+def test_a_new_order_appears_by_itself_and_moves_on(site: Served, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.url)
+    at = seconds(1)
+    site.stream.tell("CMD-FRESH", HELD, at)
+    row = page.get_by_role("row").filter(has_text="CMD-FRESH")
+    expect(row).to_contain_text("RUNNING", timeout=5000)
+    expect(page.locator(".tile.all .count")).to_have_text("15")
+    site.stream.tell("CMD-FRESH", CONFIRMED[len(HELD) :], at)
+    expect(row).to_contain_text("COMPLETED", timeout=5000)
+
+
+def test_an_order_s_page_grows_with_the_order(site: Served, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.at("/orders/CMD-RUNNING"))
+    labels = page.locator("svg.drawing.wide .label")
+    expect(labels).to_have_count(2)
+    site.stream.tell("CMD-RUNNING", PAID[len(HELD) :], seconds(1))
+    expect(labels).to_have_count(3, timeout=5000)
+    expect(page.locator("table.timeline tbody tr")).to_have_count(3)
+
+
+def test_what_has_the_focus_keeps_it_when_the_list_changes(site: Served, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.url)
+    page.get_by_role("link", name="CMD-SILENT").focus()
+    site.stream.tell("CMD-FRESH", HELD, seconds(1))
+    expect(page.get_by_role("link", name="CMD-FRESH")).to_be_visible(timeout=5000)
+    expect(page.get_by_role("link", name="CMD-SILENT")).to_be_focused()
+
+
+def test_what_is_typed_is_not_taken_away(site: Served, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.url)
+    page.get_by_label("Search", exact=True).press_sequentially("CMD-0")
+    site.stream.tell("CMD-FRESH", HELD, seconds(1))
+    expect(page.get_by_role("link", name="CMD-FRESH")).to_be_visible(timeout=5000)
+    expect(page.get_by_label("Search", exact=True)).to_have_value("CMD-0")
+    expect(page.get_by_label("Search", exact=True)).to_be_focused()
+
+
+def test_pause_holds_the_page_still(site: Served, open_page: Callable[..., Page]) -> None:
+    """While a page beside it moves, twice: so long would no other page have held still."""
+    page, beside = open_page(site.url), open_page(site.url)
+    page.get_by_role("button", name="Pause").click()
+    for id_ in ("CMD-FRESH", "CMD-SECOND"):
+        site.stream.tell(id_, HELD, seconds(1))
+        expect(beside.get_by_role("link", name=id_)).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("link", name="CMD-FRESH")).to_have_count(0)
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("link", name="CMD-SECOND")).to_be_visible(timeout=15_000)
+
+
+def test_a_monitor_that_is_gone_is_said_on_the_page(
+    tmp_path: Path, stream: Stream, open_page: Callable[..., Page]
+) -> None:
+    stream.tell("CMD-1", HELD, seconds(1))
+    with served(tmp_path / "monitor.sqlite3", stream) as site:
+        site.read_up()
+        page = open_page(site.url, expected=("ERR_", "Failed to load"))
+        expect(page.get_by_role("link", name="CMD-1")).to_be_visible()
+    expect(page.get_by_text("The monitor does not answer.")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("link", name="CMD-1")).to_be_visible()
+
+
+def test_no_more_listen_than_may_however_they_come(tmp_path: Path, stream: Stream) -> None:
+    """All at once, as after a restart: each asks before any has been answered."""
+
+    async def come(url: str) -> list[int]:
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(timeout=30, limits=limits) as client, contextlib.AsyncExitStack() as stack:
+            asked = [stack.enter_async_context(client.stream("GET", url)) for _ in range(MOST_LISTENERS + 20)]
+            return sorted(answer.status_code for answer in await asyncio.gather(*asked))
+
+    with served(tmp_path / "monitor.sqlite3", stream) as site:
+        for _ in range(2):  # those who have left have made room
+            with ThreadPoolExecutor(1) as thread:
+                statuses = thread.submit(asyncio.run, come(site.at("/changes"))).result()
+            assert statuses == [200] * MOST_LISTENERS + [503] * 20
+            site.until(lambda: site.pulse.listeners == 0)
+
+
+def test_a_raw_page_that_is_left_open_asks_the_stream_once(site: Served, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.at("/raw/CMD-RUNNING"))
+    expect(page.locator("pre")).to_have_count(2)
+    sessions = site.stream.sessions
+    with page.expect_response(lambda answer: "/orders/CMD-RUNNING" in answer.url):
+        site.stream.tell("CMD-FRESH", HELD, seconds(1))
+    assert site.stream.sessions == sessions
+    expect(page.locator("pre")).to_have_count(2)
+
+
+def test_leaving_listeners_are_let_go_and_the_server_ends(tmp_path: Path, stream: Stream) -> None:
+    """`served` asserts that its thread ends."""
+    heard = threading.Event()
+
+    def listen(url: str) -> None:
+        with httpx.stream("GET", url, timeout=30) as answer:
+            for line in answer.iter_lines():
+                if line.startswith("event: changed"):
+                    heard.set()
+
+    with served(tmp_path / "monitor.sqlite3", stream, Access()) as site:
+        thread = threading.Thread(target=listen, args=(site.at("/changes"),))
+        thread.start()
+        assert heard.wait(10)
+    thread.join(5)
+    assert not thread.is_alive()

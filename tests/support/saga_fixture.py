@@ -1,0 +1,136 @@
+"""A shop: workers of every service on a virtual host of their own, and an outsider who orders and listens."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import uuid
+from typing import TYPE_CHECKING, Any, Self
+
+from tests.support.foreign_client import Heard, Outsider
+from tests.support.workers import Worker, services
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from scripts.nemesis.management import Management
+    from tests.support.brokers import Broker
+
+SERVICES = ("stock", "paiement", "commande", "notification")
+SPEAKERS = ("client", *SERVICES)
+
+
+class Shop:
+    """`apart` names the services that have a process of their own; the others share one."""
+
+    def __init__(self, url: str, operator: Management, folder: Path, **settings: Any) -> None:
+        self.url = url
+        self.operator = operator
+        self.folder = folder
+        self.settings: dict[str, Any] = {
+            "amqp_url": url,
+            "database_url": f"sqlite:///{folder}/{{service}}.sqlite3",
+            "carrier": f"maildir:{folder}/courrier",
+            "retry_delays": "0.1,0.2",
+            **settings,
+        }
+        self.workers: dict[str, Worker] = {}
+        self.outsider = Outsider(url)
+        self._number = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.outsider.close()
+        for worker in {*self.workers.values()}:
+            worker.kill()
+
+    def start(self, *names: str, **more: Any) -> Worker:
+        """A process for these services; `more` are settings of this one only."""
+        worker = Worker(names, self.folder / f"{'-'.join(names)}.log", self.settings | more)
+        self.workers |= dict.fromkeys(names, worker)
+        return worker
+
+    def open(self, *apart: str) -> None:
+        """Start every service, wait until all are ready, and begin to listen."""
+        together = tuple(name for name in SERVICES if name not in apart)
+        for names in [*((name,) for name in apart), *([together] if together else [])]:
+            self.start(*names)
+        for worker in {*self.workers.values()}:
+            worker.await_ready()
+        self.ear = self.outsider.listen(*(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS))
+
+    def new_id(self) -> str:
+        self._number += 1
+        return f"CMD-{self._number:04}"
+
+    def publish(self, type_: str, data: dict[str, Any], exchange: str = "client.events", **more: Any) -> str:
+        """What a client with nothing but a JSON library says; the event's id."""
+        event_id = more.pop("id", None) or str(uuid.uuid4())
+        message = {"specversion": "1.0", "id": event_id, "type": type_, "source": "/clients/dehors", "data": data}
+        assert self.outsider.publish(exchange, type_, message | more, content_type="application/json")
+        return event_id
+
+    def order(self, commande_id: str | None = None, **data: Any) -> str:
+        commande_id = commande_id or self.new_id()
+        usual = {"client_id": "CLIENT-123", "produit_id": "PROD-456", "quantite": 2, "montant": 99.99}
+        self.publish("commande.initiee", {"commande_id": commande_id, **usual, **data})
+        return commande_id
+
+    def cancel(self, commande_id: str) -> None:
+        self.publish("commande.annulation_demandee", {"commande_id": commande_id, "raison": "changement d'avis"})
+
+    def told(self, commande_id: str, *types: str, within_seconds: float = 20) -> dict[str, Heard]:
+        """Wait until each of these was said of the order; everything said of it, by type, each once."""
+
+        def enough(heard: list[Heard]) -> bool:
+            return {*types} <= {message.key for message in heard if is_about(message, commande_id)}
+
+        self.ear.until(enough, within_seconds)
+        mine = [message for message in self.ear.heard if is_about(message, commande_id)]
+        by_type = {message.key: message for message in mine}
+        assert len(by_type) == len(mine), [message.key for message in mine]
+        return by_type
+
+    @contextlib.contextmanager
+    def bound(self, exchange: str, queue: str, key: str) -> Iterator[None]:
+        """An operator's slip, for as long as it is wanted."""
+        self.outsider.bind(queue, exchange, key)
+        try:
+            yield
+        finally:
+            self.operator.unbind(exchange, queue, key)
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        return self.inspect_each(service)[0]
+
+    def inspect_each(self, *names: str) -> list[dict[str, Any]]:
+        """The business state of each of these services."""
+        done = services("inspect", *names, "--json", **self.settings)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        return [found[name] for name in names] if len(names) > 1 else [found]
+
+
+def is_about(message: Heard, commande_id: str) -> bool:
+    """Whether a message is about that order; one that cannot be read is about none."""
+    if commande_id.encode() not in message.body:
+        return False
+    try:
+        return bool(message.json["data"]["commande_id"] == commande_id)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+@contextlib.contextmanager
+def shop(broker: Broker, folder: Path, **settings: Any) -> Iterator[Shop]:
+    """A shop on a new virtual host, not open yet."""
+    operator = broker.management(f"shop-{uuid.uuid4().hex[:12]}")
+    operator.create_vhost()
+    try:
+        with Shop(broker.url(operator.vhost), operator, folder, **settings) as ready:
+            yield ready
+    finally:
+        operator.delete_vhost()
