@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scripts.nemesis.management import Management
 
 TESTS = Path(__file__).parent
-LONGEST = ("chaos", "web", "scripts", "monitor")
+LONGEST = ("chaos", "scripts", "saga_monitor", "e2e")
 
 
 def pytest_configure() -> None:

@@ -27,7 +27,7 @@ from choregraphie.pipeline.poison import PoisonTrials
 from choregraphie.pipeline.shutdown import finished_before
 from choregraphie.service.service import Schedule
 from choregraphie.service.verdict import DeadLetter
-from choregraphie.storage.invocation import Invocation, Result
+from choregraphie.storage.invocation import Invocation, Result, with_commit_unknown, without_result
 
 log = structlog.get_logger()
 
@@ -164,13 +164,13 @@ class Pipeline:
             try:
                 results = await self._context.on_thread(execute, self._store, invocations, delays, said)
             except (DatabaseUnavailable, ResourceShortage) as trouble:
-                invocations, waited = _with_commit_unknown(invocations), True
+                invocations, waited = with_commit_unknown(invocations), True
                 await self._context.wait_for_database(trouble)
                 continue
             if waited:
                 self._context.goes_on(DATABASE)
             self._outbox_publisher.marked(said)
-            for invocation in _with_commit_unknown(_left(invocations, results)):
+            for invocation in with_commit_unknown(without_result(invocations, results)):
                 self._ready.put_nowait(invocation)
             return results
 
@@ -239,14 +239,3 @@ class Pipeline:
                 async with asyncio.timeout(MARKED_SECONDS):
                     await self._context.on_thread(self._store.mark_said, unmarked_ids)
         log.info("worker.stopped")
-
-
-def _with_commit_unknown(invocations: list[Invocation]) -> list[Invocation]:
-    """The reply to a commit may have been lost with the database: these may have been dealt with."""
-    return [invocation._replace(commit_unknown=True) for invocation in invocations]
-
-
-def _left(invocations: list[Invocation], results: list[Result]) -> list[Invocation]:
-    """The works without a result: the database stopped answering half-way."""
-    dealt_with = {result.delivery.tag for result in results if result.delivery is not None}
-    return [invocation for invocation in invocations if invocation.delivery.tag not in dealt_with]

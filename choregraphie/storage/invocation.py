@@ -49,3 +49,14 @@ class Result(NamedTuple):
     verdict: Verdict
     outbox_events: tuple[OutboxEvent, ...] = ()
     invocation: Invocation | None = None
+
+
+def with_commit_unknown(invocations: list[Invocation]) -> list[Invocation]:
+    """The reply to a commit may have been lost with the database: these may have been dealt with."""
+    return [invocation._replace(commit_unknown=True) for invocation in invocations]
+
+
+def without_result(invocations: list[Invocation], results: list[Result]) -> list[Invocation]:
+    """The works without a result: the database stopped answering half-way."""
+    dealt_with = {result.delivery.tag for result in results if result.delivery is not None}
+    return [invocation for invocation in invocations if invocation.delivery.tag not in dealt_with]

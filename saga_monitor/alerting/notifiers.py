@@ -26,8 +26,7 @@ OUTCOMES = ("told", "dropped", "failed_tries")
 WAITING_AT_MOST = 100
 TRIES = 5
 PATIENCE_SECONDS = 10.0
-# What is still to be told when the monitor ends has so long.
-FAREWELL_SECONDS = 3.0
+FAREWELL_SECONDS = 3.0  # for the notices that wait when the monitor ends
 
 
 class NotifierUnavailable(Exception):

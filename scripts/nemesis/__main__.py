@@ -54,6 +54,13 @@ def parser() -> Parser:
         help="the installed server, the image of the container tests, or three of the installed server as one "
         "(default: %(default)s)",
     )
+    _add_what_runs(made)
+    made.add_argument("--keep", action="store_true", help="keep the evidence even when all is well")
+    made.add_argument("--json", action="store_true", help="the report for a program; progress goes to stderr")
+    return made
+
+
+def _add_what_runs(made: Parser) -> None:
     made.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     made.add_argument("--faults", default="", metavar="a,b,c", help="only these (default: all that make sense)")
     made.add_argument("--rate", type=positive, default=12.0, help="orders a second (default: %(default)s)")
@@ -64,9 +71,6 @@ def parser() -> Parser:
         metavar="NAME",
         help="run the workers with a guard removed: this must fail",
     )
-    made.add_argument("--keep", action="store_true", help="keep the evidence even when all is well")
-    made.add_argument("--json", action="store_true", help="the report for a program; progress goes to stderr")
-    return made
 
 
 def positive(text: str) -> float:
@@ -90,12 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
     names = [name for name in asked.faults.split(",") if name]
     check(asked, names)
     asked.seed = random.randrange(10_000) if asked.seed is None else asked.seed
-    disk = asked.database == "sqlite" and (not names or "disk_full" in names)
-    if disk and not os.environ.get(IN_NAMESPACE) and namespace_allowed():
-        os.environ[IN_NAMESPACE] = "1"
-        command = ["unshare", "--mount", sys.executable, "-m", "scripts.nemesis", *(arguments or sys.argv[1:])]
-        os.execvp("unshare", [*command, "--seed", str(asked.seed)])
-    with_disk = disk and bool(os.environ.get(IN_NAMESPACE))
+    with_disk = _begin_with_a_disk(asked, names, arguments)
     chosen = [n for n in faults_for(asked.database, asked.broker, disk=with_disk) if not names or n in names]
     if not chosen:
         where = f"{asked.database} and a {asked.broker} broker"
@@ -117,6 +116,16 @@ def main(arguments: list[str] | None = None) -> int:
     if left_out:
         report.notes.append(f"left out here: {', '.join(left_out)}")
     return conclude(asked, report, folder)
+
+
+def _begin_with_a_disk(asked: argparse.Namespace, names: list[str], arguments: list[str] | None) -> bool:
+    """Whether a disk may be mounted and filled: the program begins anew in a mount namespace of its own for it."""
+    disk = asked.database == "sqlite" and (not names or "disk_full" in names)
+    if disk and not os.environ.get(IN_NAMESPACE) and namespace_allowed():
+        os.environ[IN_NAMESPACE] = "1"
+        command = ["unshare", "--mount", sys.executable, "-m", "scripts.nemesis", *(arguments or sys.argv[1:])]
+        os.execvp("unshare", [*command, "--seed", str(asked.seed)])
+    return disk and bool(os.environ.get(IN_NAMESPACE))
 
 
 def check(asked: argparse.Namespace, names: list[str]) -> None:

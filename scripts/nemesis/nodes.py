@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 from scripts.installed_server import NodeError, find_server
 from scripts.private_node import PORTS, PrivateNode
 from scripts.probes import HOST, answers, port_is_free
-from tests.support.brokers import IMAGE
+
+IMAGE = "rabbitmq:4-management"
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -98,7 +98,14 @@ def test_contracts_depend_on_pydantic_alone() -> None:
         module.partition(".")[0] for path in sources("contracts") for module in imports(path)
     } - sys.stdlib_module_names
     # pydantic_core is pydantic's own: its errors with a kind are found only there.
-    assert foreign == {"contracts", "pydantic", "pydantic_core"}
+    assert foreign <= {"choregraphie", "contracts", "pydantic"}
+
+
+def test_what_a_saga_is_depends_on_pydantic_alone() -> None:
+    foreign = {
+        module.partition(".")[0] for path in sources("choregraphie/saga") for module in imports(path)
+    } - sys.stdlib_module_names
+    assert foreign == {"choregraphie", "pydantic", "pydantic_core"}
 
 
 def test_rules_are_pure() -> None:

@@ -98,7 +98,7 @@ def test_a_reaction_that_breaks_is_told_with_its_place_and_without_what_the_mess
     harness.hear(initiee("C-1", client_id="secret-client", produit_id="NO-SHELF"), tolerate=True)
     text = out.getvalue()
     assert "reaction.failed" in text
-    assert "trial.py" in text
+    assert "sample_service.py" in text
     assert "assert found is not None" in text
     assert "secret-client" not in text
 

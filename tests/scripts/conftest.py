@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 COMMAND = ROOT / "scripts" / "passer_commande.py"
-CODE = ("contracts", "services", "saga_monitor", "scripts")
+CODE = ("choregraphie", "contracts", "services", "saga_monitor", "scripts")
 
 
 @pytest.fixture(autouse=True)

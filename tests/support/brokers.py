@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 from scripts.nemesis.management import Management, ManagementError
+from scripts.nemesis.nodes import IMAGE
 from scripts.private_node import PrivateNode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-IMAGE = "rabbitmq:4-management"
 CREDENTIALS = "saga"  # both name and password, in a container that only this machine reaches
 
 

@@ -36,7 +36,7 @@ async def test_nothing_is_acknowledged_before_its_events_are_confirmed(settings:
         await s.stop()
 
 
-@pytest.mark.parametrize("fate", [PublishOutcome.RETURNED, PublishOutcome.REFUSED, PublishOutcome.UNKNOWN])
+@pytest.mark.parametrize("outcome", [PublishOutcome.RETURNED, PublishOutcome.REFUSED, PublishOutcome.UNKNOWN])
 async def test_a_message_that_is_not_confirmed_ends_the_session_and_nothing_is_acknowledged(
     settings: Settings, outcome: PublishOutcome
 ) -> None:

@@ -1,16 +1,17 @@
 """`python -m services choreography …`: what a person and a program get from it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from choregraphie.cli import choreography as verb
+from choregraphie.cli.main import main as run_command_line
 from choregraphie.prover import Rule
 from contracts.choreography import CHOREOGRAPHY
 from services.__main__ import main
-from services.application import SERVICES
+from services.application import APP, SERVICES
 from tests.choregraphie.prover.broken import BROKEN
 
 Captured = pytest.CaptureFixture[str]
@@ -32,12 +33,12 @@ def test_a_clean_check_for_a_program(capsys: Captured) -> None:
     assert found["explored"]["states"] > 3000
 
 
-def test_a_violation_is_exit_code_one(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_violation_is_exit_code_one(capsys: Captured) -> None:
     broken = next(broken for broken in BROKEN if broken.rule is Rule.UNDONE)
-    monkeypatch.setattr(verb, "CHOREOGRAPHY", broken.choreography)
-    assert main(["choreography", "check"]) == 1
+    unsound = replace(APP, choreography=broken.choreography)
+    assert run_command_line(unsound, ["choreography", "check"]) == 1
     assert "REFUSED  undone: " in capsys.readouterr().out
-    assert main(["choreography", "check", "--json"]) == 1
+    assert run_command_line(unsound, ["choreography", "check", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["violations"][0]["rule"] == "undone"
 
 

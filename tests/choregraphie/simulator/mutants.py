@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects.sqlite import insert
@@ -128,11 +129,11 @@ def silent_when_nothing_to_undo(patch: pytest.MonkeyPatch) -> None:
     """Compensation answers only when there was something to undo."""
 
     def quiet(react: Callable[..., Any], had: Callable[[Any, Any], bool]) -> Callable[..., Any]:
+        @functools.wraps(react)
         def react_or_not(heard: Any, tx: Any, *more: Any) -> Any:
             said = list(react(heard, tx, *more))
             return said if had(heard, tx) else []
 
-        react_or_not.__name__ = react.__name__
         return react_or_not
 
     line = next(line for line in stock.REACTIONS if line.do is stock.liberer)

@@ -113,7 +113,7 @@ def test_a_row_that_reads_does_not_name_is_an_error_not_a_none(harness: ServiceH
     harness.hear(on_a("C", "AILLEURS"), tolerate=True)
     (verdict,) = harness.verdicts
     assert isinstance(verdict, RetryAfter)
-    assert "NotRead" in verdict.detail
+    assert "RowNotDeclared" in verdict.detail
 
 
 def test_the_delays_are_climbed_and_then_it_is_given_up(harness: ServiceHarness) -> None:
