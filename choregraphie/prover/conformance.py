@@ -13,7 +13,7 @@ def violations(
 ) -> Iterator[Violation]:
     for name in choreography.services:
         if name not in services:
-            remedy = f"write services/{name} and add it to choregraphie/cli/selection.py"
+            remedy = f"write services/{name} and add it to services/application.py"
             yield Violation(Rule.AS_DECLARED, f"{name} is declared, and there is no such service", name, remedy)
     for name, service in services.items():
         if name not in choreography.services:

@@ -10,8 +10,8 @@ every overtaking is tried), the dead letters, and who is down. What is left out,
   No step of another service reads what it does, so every run has the same end as one in which it comes last.
 * A state that was met with as many faults left or more is not met again: whatever can follow has been followed.
 
-The first two are compared with a search without them by `tests/choregraphie/simulator/test_search.py`. What is not searched at
-all, and left to the random runs (`walk.py`), which have it:
+`tests/choregraphie/simulator/test_search.py` compares the first two with a search without them. What is not
+searched at all, and left to the random runs (`walk.py`), which have it:
 
 * A delivery goes from its beginning to its commit in one step. No other delivery of the same service comes while
   its call is under way, and no call reaches the outside after the caller has lost patience.

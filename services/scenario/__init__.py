@@ -8,16 +8,13 @@ from choregraphie.simulator import Books, Scenario
 from choregraphie.simulator.randomness import Chance
 from choregraphie.simulator.trace import Diary
 from contracts.choreography import CHOREOGRAPHY
-from services.commande import SERVICE as COMMANDE
-from services.notification import SERVICE as NOTIFICATION
-from services.paiement import SERVICE as PAIEMENT
+from services.application import APP
 from services.scenario.externals import Carrier, Gateway
 from services.scenario.final_state import OrderFinalState
 from services.scenario.instant_externals import Outside
 from services.scenario.invariants import violations
 from services.scenario.scopes import SCOPES
 from services.scenario.workload import message_of, plan, read_act
-from services.stock import SERVICE as STOCK
 
 
 def _externals(chance: Chance, diary: Diary) -> Mapping[str, Any]:
@@ -38,7 +35,7 @@ def _instances(state: OrderFinalState) -> int:
 
 SCENARIO = Scenario(
     choreography=CHOREOGRAPHY,
-    services=(STOCK, PAIEMENT, COMMANDE, NOTIFICATION),
+    services=APP.declared,
     seed=Path(__file__).parent / "catalogue.toml",
     plan=plan,
     read_act=read_act,

@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 CHAPTER = ROOT / "docs" / "add-your-own-service.md"
-NEEDED = ("contracts", "services", "saga_monitor", "scripts", "tests", "docs")
+NEEDED = ("choregraphie", "contracts", "services", "saga_monitor", "scripts", "tests", "docs")
 BLOCK = re.compile(r"(?:^`(?P<path>[\w./]+)`\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
