@@ -10,7 +10,7 @@ from choregraphie.errors import ResourceShortage
 from choregraphie.failpoints import Place, passing
 from choregraphie.pipeline.batching import take_batch
 from choregraphie.pipeline.context import CALLS, WorkerContext
-from choregraphie.pipeline.delivery import begin_calls
+from choregraphie.pipeline.executor import begin_calls
 from choregraphie.process.attribution import Party, attribute
 from choregraphie.service.transaction import ReadView
 from choregraphie.storage.invocation import Invocation

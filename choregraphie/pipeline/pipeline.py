@@ -20,7 +20,8 @@ from choregraphie.failpoints import Place, passing
 from choregraphie.messaging import BrokerSession, Delivery
 from choregraphie.pipeline.batching import LARGEST_GROUP, take_batch
 from choregraphie.pipeline.context import DATABASE, INTAKE, WorkerContext
-from choregraphie.pipeline.delivery import Decoder, execute
+from choregraphie.pipeline.decoder import Decoder
+from choregraphie.pipeline.executor import execute
 from choregraphie.pipeline.external_calls import ExternalCalls
 from choregraphie.pipeline.outbox_publisher import OutboxPublisher
 from choregraphie.pipeline.poison import PoisonTrials

@@ -2,22 +2,40 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from choregraphie import BrokerUnavailable
 from choregraphie.messaging import Delivery, Outgoing, PublishOutcome
-from choregraphie.simulator.broker_model import headers_of
+from choregraphie.simulator.broker_model import Broker, headers_of
+from choregraphie.simulator.clock import VirtualLoop
 from choregraphie.simulator.queues import Message
-from choregraphie.simulator.randomness import Fault
+from choregraphie.simulator.randomness import Chance, Fault
+from choregraphie.simulator.trace import Diary
 
-if TYPE_CHECKING:
-    from choregraphie.simulator.network import Network
+
+class Network(Protocol):
+    """What a session needs of the network that opened it."""
+
+    broker: Broker
+    chance: Chance
+    diary: Diary
+    loop: VirtualLoop
+    sessions: dict[str, list["SimDoor"]]
+
+    @property
+    def up(self) -> bool: ...
+
+    def pump(self, queue: str) -> None: ...
+
+    async def pause(self, hops: int) -> None: ...
+
+    async def publish(self, who: str, batch: list[Outgoing]) -> list[PublishOutcome]: ...
 
 
 class SimDoor:
     """Opened by `Network.open`. `lost` is why it is no more, or None."""
 
-    def __init__(self, network: "Network", who: str, queue: str, prefetch: int) -> None:
+    def __init__(self, network: Network, who: str, queue: str, prefetch: int) -> None:
         self._network = network
         self.who = who
         self._queue = queue

@@ -12,7 +12,8 @@ from typing import Any
 
 from choregraphie import Service, Settings
 from choregraphie.messaging import Delivery, Outgoing
-from choregraphie.pipeline.delivery import Decoder, begin_calls, execute
+from choregraphie.pipeline.decoder import Decoder
+from choregraphie.pipeline.executor import begin_calls, execute
 from choregraphie.pipeline.republish import for_another_try, set_aside
 from choregraphie.saga.topology import dlx, requeue
 from choregraphie.service.verdict import DeadLetter, RetryAfter

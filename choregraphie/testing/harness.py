@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from choregraphie.messaging import Delivery
-from choregraphie.pipeline.delivery import Decoder, execute
+from choregraphie.pipeline.decoder import Decoder
+from choregraphie.pipeline.executor import execute
 from choregraphie.saga.envelope import Envelope, Event, wrap
 from choregraphie.saga.registry import open_envelope
 from choregraphie.saga.topology import events

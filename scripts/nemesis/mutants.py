@@ -13,7 +13,7 @@ from choregraphie import DatabaseUnavailable
 from choregraphie.errors import Reason
 from choregraphie.pipeline import pipeline as worker
 from choregraphie.pipeline import republish as redirect
-from choregraphie.pipeline.delivery import execute
+from choregraphie.pipeline.executor import execute
 from choregraphie.pipeline.pipeline import Pipeline
 from choregraphie.service.transaction import ReadView
 from choregraphie.service.verdict import DeadLetter

@@ -9,7 +9,7 @@ import pytest
 
 from choregraphie import Reason
 from choregraphie.messaging import Delivery
-from choregraphie.pipeline.delivery import Decoder
+from choregraphie.pipeline.decoder import Decoder
 from choregraphie.service.verdict import DeadLetter
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.diagnosis.wording import because

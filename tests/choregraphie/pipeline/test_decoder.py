@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from choregraphie import Service
 from choregraphie.errors import Reason
 from choregraphie.messaging import Delivery, Properties
-from choregraphie.pipeline.delivery import Decoder
+from choregraphie.pipeline.decoder import Decoder
 from choregraphie.pipeline.republish import set_aside
 from choregraphie.saga.envelope import MAX_BODY_BYTES
 from choregraphie.service.verdict import DeadLetter

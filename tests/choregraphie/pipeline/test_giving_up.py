@@ -9,7 +9,8 @@ import pytest
 from choregraphie import Key, ReadView, Settings
 from choregraphie.errors import DatabaseUnavailable, Reason
 from choregraphie.messaging import PublishOutcome
-from choregraphie.pipeline.delivery import Decoder, execute
+from choregraphie.pipeline.decoder import Decoder
+from choregraphie.pipeline.executor import execute
 from choregraphie.saga.envelope import Event
 from choregraphie.service.verdict import DeadLetter, Done
 from choregraphie.storage.invocation import Invocation

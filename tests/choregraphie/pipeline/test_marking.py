@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from choregraphie import Settings
 from choregraphie.pipeline import pipeline as worker
-from choregraphie.pipeline.delivery import execute
+from choregraphie.pipeline.executor import execute
 from choregraphie.service.verdict import Done
 from choregraphie.storage.invocation import Invocation
 from choregraphie.testing import open_harness

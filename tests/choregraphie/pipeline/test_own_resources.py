@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from choregraphie import ResourceShortage
 from choregraphie.pipeline import context as tools
 from choregraphie.pipeline import supervisor
-from choregraphie.pipeline.delivery import Decoder
+from choregraphie.pipeline.decoder import Decoder
 from choregraphie.pipeline.supervisor import supervise
 from choregraphie.storage.batch import Batch
 from choregraphie.telemetry.metrics import Instruments, ServiceMetrics

@@ -8,7 +8,7 @@ import pytest
 
 from choregraphie.errors import Reason
 from choregraphie.messaging import Delivery
-from choregraphie.pipeline.delivery import Decoder
+from choregraphie.pipeline.decoder import Decoder
 from choregraphie.service.verdict import DeadLetter
 from choregraphie.storage.invocation import Invocation
 from services.scenario import message_of, plan

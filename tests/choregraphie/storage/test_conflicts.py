@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from choregraphie import Settings
-from choregraphie.pipeline.delivery import execute
+from choregraphie.pipeline.executor import execute
 from choregraphie.service.verdict import Done, RetryAfter
 from choregraphie.storage import inbox
 from choregraphie.storage.database import Conflict, Database

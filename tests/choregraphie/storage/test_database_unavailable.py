@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from choregraphie import Settings
 from choregraphie.errors import DatabaseUnavailable
 from choregraphie.pipeline import context as tools
-from choregraphie.pipeline.delivery import execute
+from choregraphie.pipeline.executor import execute
 from choregraphie.service.verdict import Done
 from choregraphie.storage import engine
 from choregraphie.storage.invocation import Invocation

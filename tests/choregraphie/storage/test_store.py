@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from choregraphie.errors import DatabaseUnavailable, Reason
 from choregraphie.messaging import Delivery
-from choregraphie.pipeline.delivery import begin_calls, execute
+from choregraphie.pipeline.executor import begin_calls, execute
 from choregraphie.saga.envelope import Event
 from choregraphie.service.verdict import DeadLetter, Done, RetryAfter
 from choregraphie.storage.inbox import INBOX

@@ -1,12 +1,6 @@
-"""From bytes to verdict: the life of a delivery. Read this page first.
+"""Decodes a delivery: from bytes to the invocation of a handler, or to a dead letter when nobody can ever read it.
 
-    read          bytes → a piece of work, or a dead letter when nobody could ever make sense of them
-    deal_with     a group of work → one transaction → a result each
-    (one by one)  when a reaction of the group raises, the group is undone and each is taken alone
-    (give up)     when a reaction has exhausted its retries, its refusal is said in its place
-
-Publishing and acknowledging come after, in `worker.py`; what is published for a retry or a dead letter is made
-in `redirect.py`.
+The executor carries the invocation out; `pipeline.py` shows the whole way of a delivery.
 """
 
 import re
@@ -15,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 from pydantic import ValidationError
 
-from choregraphie.errors import DatabaseUnavailable, ReactionFailed, Reason, ResourceShortage
+from choregraphie.errors import Reason
 from choregraphie.messaging import Delivery, Properties
 from choregraphie.process.attribution import shortage
 from choregraphie.saga.envelope import ABOUT_DIFFERS, MAX_BODY_BYTES, Envelope, EnvelopeHeader, Event
@@ -24,11 +18,9 @@ from choregraphie.saga.problems import first_problem
 from choregraphie.saga.registry import adapter
 from choregraphie.saga.topology import ATTEMPT_HEADER, EXCHANGE_HEADER, TRACEPARENT_HEADER, events, requeue
 from choregraphie.service.service import Handler, Service
-from choregraphie.service.transaction import ReadView
-from choregraphie.service.verdict import DeadLetter, RetryAfter, RetryPolicy
+from choregraphie.service.verdict import DeadLetter
 from choregraphie.storage.inbox import EventIdentity, body_hash
-from choregraphie.storage.invocation import Invocation, Result
-from choregraphie.storage.store import Store
+from choregraphie.storage.invocation import Invocation
 
 log = structlog.get_logger()
 
@@ -157,72 +149,3 @@ def attempt_of(delivery: Delivery) -> int:
     tried = delivery.headers.get(ATTEMPT_HEADER)
     came_back = delivery.exchange.endswith(".requeue")
     return tried + 1 if came_back and isinstance(tried, int) and tried > 0 else 1
-
-
-def begin_calls(store: Store, group: list[Invocation]) -> list[tuple[Invocation, ReadView | None]]:
-    """Note that the calls of `group` are about to be made: each work with its look, or None to go on without.
-
-    Raises DatabaseTrouble when the database does not answer, ResourceShortage when the worker itself cannot.
-    """
-    try:
-        return list(zip(group, store.begin(group), strict=True))
-    except ReactionFailed as failure:
-        if len(group) == 1:
-            return [(group[0]._replace(failure=failure.error), None)]
-        return [pair for invocation in group for pair in begin_calls(store, [invocation])]
-
-
-def execute(store: Store, group: list[Invocation], delays: tuple[float, ...], said: list[str]) -> list[Result]:
-    """Carry out `group` in one transaction, and mark the events `said` as said in the same.
-
-    Raises DatabaseTrouble when the database does not answer, and ResourceShortage when the worker's own resources
-    do not suffice: nothing was done, and no delivery is to blame. When that comes half-way there are results for
-    those that were done, and none for the rest.
-    """
-    failed = [invocation for invocation in group if invocation.failure is not None]
-    healthy = [invocation for invocation in group if invocation.failure is None]
-    try:
-        results = store.commit(healthy, said) if healthy else []
-        if not healthy:
-            store.mark_said(said)
-    except ReactionFailed:
-        # The culprit gets its immediate second try here; the innocent are done.
-        store.mark_said(said)
-        results, failed = [], healthy + failed
-    for invocation in failed:
-        try:
-            results.append(_alone(store, invocation, delays))
-        except (DatabaseUnavailable, ResourceShortage):
-            if not results:
-                raise
-            break  # what was done must go on its way: done again, it would be taken for a repetition
-    return results
-
-
-def _alone(store: Store, invocation: Invocation, delays: tuple[float, ...]) -> Result:
-    if invocation.failure is not None:
-        return _failed(store, invocation, delays)
-    try:
-        return store.commit([invocation])[0]
-    except ReactionFailed as failure:
-        log.warning("reaction.failed", action=invocation.line.action, exc_info=failure.error, **invocation.bound())
-        return _failed(store, invocation._replace(failure=failure.error), delays)
-
-
-def _failed(store: Store, invocation: Invocation, delays: tuple[float, ...]) -> Result:
-    """Retry later, or give up: the refusal and its journal entry first, then the dead letter."""
-    assert invocation.failure is not None  # noqa: S101 - the caller's choice
-    patience = invocation.line.patience
-    tries = len(delays) + 1 if patience.tries is None else patience.tries
-    policy = RetryPolicy(delays[: tries - 1], patience.never)
-    verdict = policy.after(invocation.failure, invocation.attempt)
-    if isinstance(verdict, RetryAfter) or invocation.line.gives_up is None:
-        return Result(invocation.delivery, verdict, invocation=invocation)
-    try:
-        given_up = store.commit([invocation])[0]
-    except ReactionFailed as failure:
-        # Without the refusal the order waits for its deadline; the dead letter says that a person is needed.
-        log.error("refusal.failed", action=invocation.line.action, exc_info=failure.error, **invocation.bound())
-        return Result(invocation.delivery, verdict, invocation=invocation)
-    # Nothing said: it was settled meanwhile (a repetition, or cancelled), and there is nothing left to give up.
-    return given_up._replace(verdict=verdict) if given_up.outbox_events else given_up
