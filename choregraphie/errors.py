@@ -6,12 +6,12 @@ ChoregraphieError
 │   ├── BrokerRefused      credentials, virtual host, permissions
 │   │   └── LoginRefused   credentials alone
 │   └── DatabaseRefused    unwritable, held by another worker, of a newer version, damaged, refused by its server
-├── BrokerTrouble          the session is lost or the broker is away; begin again
+├── BrokerUnavailable          the session is lost or the broker is away; begin again
 │   └── HistoryMissing     the broker is there, and has no history stream yet
-├── DatabaseTrouble        the database does not answer now; wait and try again, nobody's fault
+├── DatabaseUnavailable        the database does not answer now; wait and try again, nobody's fault
 ├── ResourceShortage       the worker is short of descriptors, memory, threads or disk; wait, nobody's fault
 ├── ReactionFailed         a reaction raised; carries the delivery and the cause
-└── NotRead                a reaction looked at a row that its `reads` did not name
+└── RowNotDeclared                a reaction looked at a row that its `reads` did not name
 """
 
 from enum import StrEnum

@@ -92,10 +92,10 @@ class BrokerSession(Protocol):
     def lost(self) -> str | None: ...
 
     async def consume(self) -> None:
-        """Begin to receive. Raises BrokerTrouble or BrokerRefused."""
+        """Begin to receive. Raises BrokerUnavailable or BrokerRefused."""
 
     async def deliveries(self, most: int) -> list[Delivery]:
-        """Wait for deliveries; at least one, at most `most`. Raises BrokerTrouble when the session is lost."""
+        """Wait for deliveries; at least one, at most `most`. Raises BrokerUnavailable when the session is lost."""
 
     async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
         """Publish and wait for the answers, in the order of `batch`. Never raises for the broker's sake."""
@@ -109,7 +109,7 @@ class BrokerSession(Protocol):
     async def is_consuming(self) -> bool:
         """Whether the broker says that the inbox has a consumer.
 
-        Raises BrokerTrouble, also when a queue is gone that this service publishes to.
+        Raises BrokerUnavailable, also when a queue is gone that this service publishes to.
         """
 
     async def stop_deliveries(self) -> list[Delivery]:
@@ -126,10 +126,10 @@ class History(Protocol):
         """
 
     async def first(self) -> HistoryEntry | None:
-        """The oldest entry kept, or None when the stream is empty. Raises BrokerTrouble when it is silent."""
+        """The oldest entry kept, or None when the stream is empty. Raises BrokerUnavailable when it is silent."""
 
     async def last(self) -> HistoryEntry | None:
-        """The newest entry, or None when the stream is empty. Raises BrokerTrouble when it is silent."""
+        """The newest entry, or None when the stream is empty. Raises BrokerUnavailable when it is silent."""
 
     async def counts(self, queues: Sequence[str]) -> Mapping[str, QueueCount | None]:
         """Messages and consumers of each of `queues` that exists; None where the broker refuses to count."""

@@ -1,23 +1,19 @@
-"""The monitor: hears everything, says nothing, and knows from the choreography alone where each order stands.
+"""The passive monitor: from the history and the declared choreography it says where each saga instance stands.
 
-reads  saga.history           every event said, every retry, every dead letter
-keeps  a projection           one SQLite file: events by order, a summary of each, how far it has read;
-                              delete it at any time, the stream rebuilds it
-says   nothing                it publishes nothing and settles no message of any service
+reads      saga.history    every event, every retry, every dead letter
+keeps      a projection    one SQLite file; delete it at any time, the stream rebuilds it
+publishes  nothing         it settles no message of any service and declares nothing on the broker
 
-progress.py    where an order stands, judged from the set of events heard; pure
-anomalies.py   what is wrong, why, and what to do; pure
-judging/       the questions that both ask: steps, what is waited for, what contradicts, what calls for a person
-history.py     follows the stream into the store, and notices when it is not the same stream any more
-reading/       a stream entry becomes a record; the broker is asked; the stream told as it was said
-store.py       the projection and its offset, one transaction per batch
-queries.py     what the projection can be asked
-books/         its tables, how a batch changes them, what is forgotten, the world at an earlier time
-report.py      all orders together, and each of them
-alerts.py      which anomalies are worth waking somebody for; alerting/ tells them, and remembers whom it told
-metrics.py     what Prometheus is shown
-showing/       tables, lines on a pipe, and the live monitor that runs beside the reading
-console/       the screen
-web/           the page
-verbs/         the command line, a module a verb
+Each package uses only those below it:
+
+cli/                     the command line, a module a command; `__main__.py` starts it
+web/ console/ metrics    the web page, the screen, what Prometheus reads
+alerting/                which anomalies are told to whom, and what was told already
+text/                    tables and lines for terminals and pipes
+reports/                 one instance or all of them, as data
+diagnosis/               what is wrong, why, and what to do about it
+stream/                  follows the history into the projection
+projection/              the monitor's tables, what a batch changes in them, what can be asked of them
+records/                 a stream entry or a queue count, read into a plain record
+analysis/                what the events of one instance mean; pure
 """

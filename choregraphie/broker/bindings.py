@@ -60,7 +60,7 @@ class BindingWatch:
             self._log_missing(missing)
 
     async def run(self) -> None:
-        """Look, for ever. Raises BrokerTrouble when an exchange or a queue is gone, or the connection."""
+        """Look, for ever. Raises BrokerUnavailable when an exchange or a queue is gone, or the connection."""
         while True:
             self._complete_at = self._complete_at or dt.datetime.now(dt.UTC)
             await asyncio.sleep(WATCH_SECONDS)

@@ -46,7 +46,7 @@ log = structlog.get_logger()
 
 
 async def in_time(awaitable: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
-    """Wait at most `seconds`. Raises BrokerRefused or BrokerTrouble, whichever the client's error means.
+    """Wait at most `seconds`. Raises BrokerRefused or BrokerUnavailable, whichever the client's error means.
 
     Asked to stop meanwhile, the task stops, whatever the client makes of it: it may answer, or fail, all the same.
     """
@@ -120,7 +120,7 @@ def error_text(error: BaseException) -> str:
 
 @contextlib.asynccontextmanager
 async def connected(settings: Settings, name: str) -> AsyncIterator[AbstractConnection]:
-    """A connection called `name` in the broker's tools. Raises BrokerRefused or BrokerTrouble."""
+    """A connection called `name` in the broker's tools. Raises BrokerRefused or BrokerUnavailable."""
     install()
     try:
         connection = await _connect(settings, name)

@@ -134,7 +134,7 @@ def _delivery(message: DeliveredMessage) -> Delivery:
 async def open_session(settings: Settings, service: str, wanted: Topology) -> AsyncIterator[RabbitSession]:
     """A session for `service`, its topology applied or checked. Consuming begins with `consume`.
 
-    Raises BrokerRefused when the broker says no, BrokerTrouble when it is away.
+    Raises BrokerRefused when the broker says no, BrokerUnavailable when it is away.
     """
     async with (
         connected(settings, f"{service} publishes") as publishing,

@@ -22,7 +22,7 @@ async def missing_bindings(settings: Settings, wanted: Topology) -> tuple[Bindin
     """The bindings of `wanted` that the broker does not have now, in the order of `wanted`.
 
     Empty when SAGA_MANAGEMENT_URL is not set: then nobody can be asked. Raises BrokerRefused when the management
-    lets this user ask nothing, BrokerTrouble when it gives no answer that can be used.
+    lets this user ask nothing, BrokerUnavailable when it gives no answer that can be used.
     """
     if not settings.management_url:
         return ()

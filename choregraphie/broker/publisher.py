@@ -53,7 +53,7 @@ class Publisher:
 async def open_publisher(settings: Settings, name: str) -> AsyncIterator[Publisher]:
     """A connection called `name` to publish on. It declares nothing.
 
-    Raises BrokerRefused when the broker says no, BrokerTrouble when it is away.
+    Raises BrokerRefused when the broker says no, BrokerUnavailable when it is away.
     """
     async with connected(settings, name) as connection:
         yield Publisher(connection, await confirming(connection))

@@ -8,7 +8,7 @@ from choregraphie.settings import Settings
 async def remove_topology(settings: Settings, unwanted: Topology) -> None:
     """Delete the queues and exchanges of `unwanted`, with whatever is in them. What is not there is passed over.
 
-    Raises BrokerRefused or BrokerTrouble.
+    Raises BrokerRefused or BrokerUnavailable.
     """
     async with connected(settings, "takes the topology away") as connection:
         channel = await in_time(connection.channel(publisher_confirms=False))

@@ -46,7 +46,7 @@ class RabbitHistory:
         """Entries from `start` on, in batches; an empty one when there are none for a while.
 
         From a time on, some earlier ones come first: the broker begins with the chunk that holds it.
-        Raises BrokerTrouble when the session is lost.
+        Raises BrokerUnavailable when the session is lost.
         """
         async with self._reading(start) as reading:
             while True:
@@ -59,7 +59,7 @@ class RabbitHistory:
     async def first(self) -> HistoryEntry | None:
         """The oldest entry still kept, or None when the stream is empty.
 
-        Raises BrokerTrouble when the stream holds something and delivers nothing.
+        Raises BrokerUnavailable when the stream holds something and delivers nothing.
         """
         for _ in range(READINGS - 1):
             with contextlib.suppress(BrokerUnavailable):
@@ -74,7 +74,7 @@ class RabbitHistory:
     async def last(self) -> HistoryEntry | None:
         """The newest entry, or None when the stream is empty. The broker's count may be seconds old; this is not.
 
-        Raises BrokerTrouble when the stream holds something and delivers nothing.
+        Raises BrokerUnavailable when the stream holds something and delivers nothing.
         """
         # The broker begins with the last chunk that it has written, and delivers all of it.
         async with self._reading("last") as reading:
@@ -162,7 +162,7 @@ class _Reading:
         self._arrived.put_nowait(None)
 
     async def batch(self, seconds: float) -> list[DeliveredMessage]:
-        """What arrives within `seconds`. Raises BrokerTrouble when the session is lost."""
+        """What arrives within `seconds`. Raises BrokerUnavailable when the session is lost."""
         batch: list[DeliveredMessage | None] = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -215,7 +215,7 @@ def _entry(message: DeliveredMessage) -> HistoryEntry:
 async def open_history(settings: Settings) -> AsyncIterator[RabbitHistory]:
     """Connect to read the history. Nothing is declared or bound: a reader needs no right but to read.
 
-    Raises BrokerRefused when the broker says no, BrokerTrouble when it is away.
+    Raises BrokerRefused when the broker says no, BrokerUnavailable when it is away.
     """
     async with connected(settings, "monitor reads") as connection:
         yield RabbitHistory(connection)

@@ -126,7 +126,7 @@ def _resend(options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _say_again(service: Service, settings: Settings, wanted: Topology, since: dt.datetime, told: Any) -> int:
-    """Raises BrokerTrouble when the broker does not take one."""
+    """Raises BrokerUnavailable when the broker does not take one."""
     sent, after = 0, 0
     name = f"{service.name} says again"
     async with connected(settings, name) as connection:

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 def begin_calls(store: Store, group: list[Invocation]) -> list[tuple[Invocation, ReadView | None]]:
     """Note that the calls of `group` are about to be made: each work with its look, or None to go on without.
 
-    Raises DatabaseTrouble when the database does not answer, ResourceShortage when the worker itself cannot.
+    Raises DatabaseUnavailable when the database does not answer, ResourceShortage when the worker itself cannot.
     """
     try:
         return list(zip(group, store.begin(group), strict=True))
@@ -32,9 +32,9 @@ def begin_calls(store: Store, group: list[Invocation]) -> list[tuple[Invocation,
 def execute(store: Store, group: list[Invocation], delays: tuple[float, ...], said: list[str]) -> list[Result]:
     """Carry out `group` in one transaction, and mark the events `said` as said in the same.
 
-    Raises DatabaseTrouble when the database does not answer, and ResourceShortage when the worker's own resources
-    do not suffice: nothing was done, and no delivery is to blame. When that comes half-way there are results for
-    those that were done, and none for the rest.
+    Raises DatabaseUnavailable when the database does not answer, and ResourceShortage when the worker's own
+    resources do not suffice: nothing was done, and no delivery is to blame. When that happens half-way, there are
+    results for those that were done, and none for the rest.
     """
     failed = [invocation for invocation in group if invocation.failure is not None]
     healthy = [invocation for invocation in group if invocation.failure is None]

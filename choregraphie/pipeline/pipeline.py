@@ -1,12 +1,12 @@
-"""The pipeline of one session: intake → call → commit → publish → ack.
+"""The pipeline of one session: intake → call → commit → publish → ack. Read this page first.
 
-    intake    deliveries are read; what nobody could read goes straight on, to be set aside
-    call      reactions that need the outside world ask it, concurrently, before any transaction
-    commit    whatever is ready is carried out in one transaction, on the database thread
-    publish   what was decided is said, and confirmed; retries and dead letters likewise
-    ack       only then is a delivery acknowledged
+    intake    decode deliveries (`decoder.py`); what nobody can read becomes a dead letter
+    call      call the outside world (`external_calls.py`), concurrently, before any transaction
+    commit    execute whatever is ready in one transaction on the database thread (`executor.py`)
+    publish   publish the outbox, retries and dead letters, and wait for the confirms (`outbox_publisher.py`)
+    ack       acknowledge; only now
 
-A crash anywhere repeats a message; the inbox makes the repetition harmless.
+A crash anywhere repeats a message, and the inbox makes the repetition harmless.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class Pipeline:
         self._struck: set[Schedule] = set()
 
     async def run(self) -> None:
-        """Work until `stopping`, then drain. Raises BrokerTrouble when the session is lost (in a group)."""
+        """Work until `stopping`, then drain. Raises BrokerUnavailable when the session is lost (in a group)."""
         # Both wait as long as the database is away; a worker asked to stop does not.
         if not await finished_before(self._stopping, self._before_consuming()):
             return

@@ -55,7 +55,7 @@ class ReadView:
         self.now = now
 
     def find(self, cls: type[R], key: str) -> R | None:
-        """The row, or None when there is none. Raises NotRead when `reads` did not name it."""
+        """The row, or None when there is none. Raises RowNotDeclared when `reads` did not name it."""
         return self._unit.find(cls, key)
 
     def begun(self, action: React) -> bool:

@@ -11,7 +11,7 @@ every overtaking is tried), the dead letters, and who is down. What is left out,
 * A state that was met with as many faults left or more is not met again: whatever can follow has been followed.
 
 `tests/choregraphie/simulator/test_search.py` compares the first two with a search without them. What is not
-searched at all, and left to the random runs (`walk.py`), which have it:
+searched at all, and left to the random runs (`run.py`), which have it:
 
 * A delivery goes from its beginning to its commit in one step. No other delivery of the same service comes while
   its call is under way, and no call reaches the outside after the caller has lost patience.

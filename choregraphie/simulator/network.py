@@ -47,7 +47,7 @@ class Network:
         return round(self.loop.now / GRID_SECONDS + hops) * GRID_SECONDS
 
     def open(self, who: str, queue: str, prefetch: int) -> SimDoor:
-        """A session. Raises BrokerTrouble while the broker is away."""
+        """A session. Raises BrokerUnavailable while the broker is away."""
         if not self.up:
             raise BrokerUnavailable("the broker is away")
         return SimDoor(self, who, queue, prefetch)

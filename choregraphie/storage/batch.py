@@ -127,7 +127,7 @@ class Batch:
             return ()
         tx = self._transaction(line.action, order, invocation.identity.id, invocation.identity)
         if invocation.failure is not None:
-            assert line.gives_up is not None  # noqa: S101 - delivery.py gives up only what can be
+            assert line.gives_up is not None  # noqa: S101 - executor.py gives up only what can be
             said: list[Event] = [refusal(line.gives_up, order, f"abandon après {invocation.attempt} essais")]
             state = State.TOMBSTONE
         else:

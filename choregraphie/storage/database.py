@@ -67,7 +67,7 @@ class Database:
     def begin(self) -> Iterator[Connection]:
         """A transaction, committed at the end of the block.
 
-        Raises Conflict when it lost against another, DatabaseTrouble when the database does not answer,
+        Raises Conflict when it lost against another, DatabaseUnavailable when the database does not answer,
         DatabaseRefused when its file has been taken away.
         """
         try:
@@ -126,7 +126,7 @@ def open_database(service: Service, settings: Settings) -> Database:
     """Open the database of `service`, creating and filling it at first start, upgrading an older one.
 
     Raises DatabaseRefused when it cannot be used (unwritable, held by another worker, newer, damaged), and
-    DatabaseTrouble when it does not answer now (locked for a while, a full disk, a server that is away).
+    DatabaseUnavailable when it does not answer now (locked for a while, a full disk, a server that is away).
     """
     url = database_url(service.name, settings)
     file = HeldFile(Path(str(url.database)), _TAKEN) if is_file(url) else None

@@ -38,7 +38,7 @@ class HeldFile:
     """The file of a database at `path`, made with its folder when there is none, and held until `release`.
 
     Raises DatabaseRefused when somebody else holds it (`taken` says what to do), or it cannot be opened, and
-    DatabaseTrouble when descriptors, memory or disk do not suffice now.
+    DatabaseUnavailable when descriptors, memory or disk do not suffice now.
     """
 
     def __init__(self, path: Path, taken: str) -> None:

@@ -77,7 +77,7 @@ class Store:
     def commit(self, group: Sequence[Invocation], said: Iterable[str] = ()) -> list[Result]:
         """Carry out `group`, and mark the events of ids `said` as said.
 
-        Raises ReactionFailed when a reaction raises (the group is undone), DatabaseTrouble when the database
+        Raises ReactionFailed when a reaction raises (the group is undone), DatabaseUnavailable when the database
         does not answer, ResourceShortage when the worker's own resources do not suffice.
         """
         return self._transact(lambda page: [page.carry_out(invocation) for invocation in group], group, said)
@@ -85,7 +85,7 @@ class Store:
     def mark_said(self, said: Sequence[str]) -> None:
         """Mark the events of ids `said` as said, or say why not: they will be said once more, which harms nobody.
 
-        Raises DatabaseTrouble when the database does not answer.
+        Raises DatabaseUnavailable when the database does not answer.
         """
         try:
             self.commit((), said)
@@ -148,7 +148,7 @@ class Store:
             return chosen
 
     def check_writable(self) -> None:
-        """Raises DatabaseTrouble, Conflict or ResourceShortage when the database takes no commit now."""
+        """Raises DatabaseUnavailable, Conflict or ResourceShortage when the database takes no commit now."""
         check_writable(self._database)
 
     def purge(self) -> int:

@@ -45,7 +45,7 @@ class UnitOfWork:
             self._before[key] = tuple(values)
 
     def find(self, cls: type[R], key: str) -> R | None:
-        """The row, or None when there is none. Raises NotRead when nobody asked for it to be loaded."""
+        """The row, or None when there is none. Raises RowNotDeclared when nobody asked for it to be loaded."""
         try:
             # A key names the class of its row.
             return cast("R | None", self._rows[cls, key])

@@ -26,7 +26,7 @@ _SAME = update(IDENTITY).values(version=IDENTITY.c.version)
 def check_writable(database: Database) -> None:
     """Write and commit without changing anything.
 
-    Raises DatabaseTrouble or Conflict when that fails, ResourceShortage when the disk has next to no room.
+    Raises DatabaseUnavailable or Conflict when that fails, ResourceShortage when the disk has next to no room.
     """
     with database.begin() as connection:
         for statement in _NOTHING:

@@ -43,7 +43,7 @@ class Notifier(Protocol):
     name: str
 
     async def tell(self, notice: Notice) -> None:
-        """Raises ReceiverTrouble when it was not taken."""
+        """Raises NotifierUnavailable when it was not taken."""
 
 
 class Webhook:

@@ -42,11 +42,11 @@ class State(StrEnum):
 
 
 class Flag(StrEnum):
-    INTERVENTION = "INTERVENTION"  # a message was given up and calls for a person: the rule is in troubles.py
+    INTERVENTION = "INTERVENTION"  # a message was given up and calls for a person: the rule is in interventions.py
     # Something remains, and nothing was heard for `stuck_after`; this one needs a clock. What is to be done about
     # it, and whether the step is one that takes longer, anomalies.py tells.
     STUCK = "STUCK"
-    CONTRADICTION = "CONTRADICTION"  # facts that cannot all be true: faults.py has them
+    CONTRADICTION = "CONTRADICTION"  # facts that cannot all be true: contradictions.py has them
     NOT_ALLOWED = "NOT_ALLOWED"  # a service answered what the choreography does not let it answer so
     REPEATED_ORDER = "REPEATED_ORDER"  # a second order came with a known id; it has no effect
     NO_BEGINNING = "NO_BEGINNING"  # a service speaks of an order whose start is not in the history
@@ -58,7 +58,7 @@ class Progress:
 
     `duration_ms` runs from the order's beginning to the event that settled it: its creation or, once
     cancelled, the last undoing's answer. It began when it was placed or, where the client's clock is absurd,
-    when a service first spoke of it. What a wrong clock has a part in (trusted.py) is None.
+    when a service first spoke of it. What a wrong clock has a part in (trusted_clocks.py) is None.
     """
 
     state: State

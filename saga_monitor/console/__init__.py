@@ -1,12 +1,11 @@
 """The screen of the live monitor: what needs a person first, then what is under way, then what has ended.
 
-picture.py     what there is to show now, asked of the projection
-drawing.py     that as lines of text, cut to the width of the terminal
-ear.py         what the reading reports, kept for the next picture
-looks.py       colours and places
-orders.py      the board's table
-app.py         the application: the board, its keys, and the reading that goes on beside it
-sorting.py     in which order the board lists what it shows
-screens.py     one order's timeline, the anomalies; branches.py the words of the timeline
-text_screen.py a dead letter, or another text, over the board; help.py the help; over.py what they share
+app.py           the application: its keys, and the reading that goes on beside it
+snapshot.py      what there is to show now, read from the projection
+rendering.py     the snapshot as lines of text, cut to the width of the terminal
+status.py        what the reading reports, kept for the next snapshot
+order_table.py   the table of orders; sorting.py its order, search_field.py its search
+screens.py       one order's timeline and the anomalies; timeline_text.py the words of the timeline
+text_screen.py   a dead letter or another text over the table; help.py the help; over.py what they share
+caption.py       an optional line above everything; theme.py colours and places
 """

@@ -1,7 +1,7 @@
 """What is wrong, each with a sentence that says what happened and what to do: judged from the events heard.
 
 Only the orders in flight and those that are flagged are looked at, however many there are. What the broker says
-of its queues is handed in as data (`facts.py`), so that judging needs no connection.
+of its queues is handed in as data (`broker_status.py`), so that judging needs no connection.
 """
 
 import datetime as dt

@@ -20,7 +20,7 @@ _BECAUSE = {
     "expired": "it waited for too long",
     "maxlen": "its queue was full",
 }
-# What a worker says of a field: where it is, and the reader's own name for what is wrong (`delivery.py`).
+# What a worker says of a field: where it is, and the reader's own name for what is wrong (`decoder.py`).
 _FIELD = re.compile(r"([^\s:]+): ([a-z0-9]+(?:_[a-z0-9]+)*)")
 _PLACES = {"envelope": "the message", "data": "its data"}
 _WRONG = {

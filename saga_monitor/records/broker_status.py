@@ -59,7 +59,7 @@ class BrokerStatus:
 async def facts(history: History, settings: Settings | None = None) -> BrokerStatus:
     """Ask, through an open history; the `settings` name the queues for another try, and the broker's management.
 
-    Raises BrokerTrouble when the broker is away.
+    Raises BrokerUnavailable when the broker is away.
     """
     delays = settings.retry_delays if settings else ()
     retries = [retry_queue(service, seconds) for service in CHOREOGRAPHY.services for seconds in delays]
@@ -93,7 +93,7 @@ async def _unbound(settings: Settings, queues: Mapping[str, QueueCount]) -> tupl
 
 
 def open_to_ask(settings: Settings) -> AbstractAsyncContextManager[History]:
-    """A connection to ask on. Raises BrokerTrouble or BrokerRefused when there is none to be had."""
+    """A connection to ask on. Raises BrokerUnavailable or BrokerRefused when there is none to be had."""
     return open_history(settings)
 
 

@@ -79,7 +79,7 @@ def _pause_after(error: Exception, failures: int, refused: RefusedLogin) -> floa
 async def read(history: History, store: Store, listener: Listener) -> AsyncGenerator[list[str] | None]:
     """Read into `store` for ever. Yields the orders each batch touched, None when there is no more for now.
 
-    Raises BrokerTrouble when the session is lost.
+    Raises BrokerUnavailable when the session is lost.
     """
     while True:
         try:

@@ -80,7 +80,7 @@ class Reading:
         return Gap(now, Loss.BEGINNING, None, first.offset, None, said_at(first)) if first.offset else None
 
     async def look(self, batch: Sequence[HistoryEntry]) -> None:
-        """Take note of `batch`. Raises BrokerTrouble when the stream should go on, and has not for long."""
+        """Take note of `batch`. Raises BrokerUnavailable when the stream should go on, and has not for long."""
         self.last = batch[-1].offset if batch else self.last
         self.silences = 0 if batch else self.silences + 1
         if not self.abreast and (self.goal is not None or len(batch) < BUSY):

@@ -8,7 +8,7 @@ from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import moment
 from saga_monitor.reports.report import rfc3339
 
-# A reader notes twice a second that there is nothing more; the web page allows as much (web/pulse.py).
+# A reader notes twice a second that there is nothing more; the web page allows as much (web/live_updates.py).
 FRESH = dt.timedelta(seconds=15)
 _NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
 _KEPT_UP = {"live", "reading", "following"}

@@ -68,7 +68,7 @@ async def tell(
 ) -> AsyncGenerator[tuple[HistoryEntry, Record]]:
     """The entries that are `wanted`: up to what is there by `now`, with `follow` without end.
 
-    Raises BrokerTrouble when the session is lost.
+    Raises BrokerUnavailable when the session is lost.
     """
     ending = _Ending(history, wanted.since is not None)
     if not follow and not await ending.asked():
@@ -105,7 +105,7 @@ class _Ending:
         return newest is not None
 
     async def reached(self, batch: Sequence[HistoryEntry]) -> bool:
-        """Whether `batch` ends it. Raises BrokerTrouble when the stream should go on, and has not for long."""
+        """Whether `batch` ends it. Raises BrokerUnavailable when the stream should go on, and has not for long."""
         if batch:
             self.seen, self.silences = batch[-1].offset, 0
             return False

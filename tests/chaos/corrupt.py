@@ -1,4 +1,4 @@
-"""Ways to spoil the sane history of `specimens.py`, one place at a time."""
+"""Ways to spoil the sane history of `sample_history.py`, one place at a time."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import sys
 # because pytest keeps the records of the log, and with them the connection.
 PROGRAM = """
 import asyncio, gc, socket
-from choregraphie import BrokerTrouble, read_settings
+from choregraphie import BrokerUnavailable, read_settings
 from choregraphie.broker.connection import connected
 
 async def attempt():
@@ -17,7 +17,7 @@ async def attempt():
     try:
         async with connected(read_settings({"SAGA_AMQP_URL": f"amqp://u:p@127.0.0.1:{port}/"}), "test"):
             pass
-    except BrokerTrouble as error:
+    except BrokerUnavailable as error:
         kept.append(error)
     print(len(kept))
     await asyncio.to_thread(lambda: (kept.clear(), gc.collect()))
