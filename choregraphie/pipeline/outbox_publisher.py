@@ -37,7 +37,7 @@ class OutboxPublisher:
         del self._confirmed[: len(unmarked_ids)]
 
     async def say(self, results: list[Result]) -> None:
-        """Publish what a group decided and wait for every confirm. Raises BrokerUnavailable when one is missing."""
+        """Publish what a group decided and wait for all confirms. Raises BrokerUnavailable when one is missing."""
         await self._publish([message for result in results for message in self._messages(result)])
         passing(Place.AFTER_CONFIRM)
         if any(isinstance(result.verdict, RetryAfter) for result in results):

@@ -1,7 +1,7 @@
 """A model of the broker, small enough to be believed: queues in memory, and the one rule by which messages vanish.
 
-What `in_process.py` needs and no more: topic routing, redelivery after a lost session, retry queues that expire when
-told to, and the dead-letter cycle (`rabbitmq-facts.md`, rule 1: a message that is dead-lettered to a queue already
+What `in_process.py` needs and no more: topic routing, redelivery after a lost session, retry queues that expire
+when told to, and the dead-letter cycle (a message that is dead-lettered to a queue already
 named in its `x-death` vanishes, and stays counted).
 """
 
