@@ -23,6 +23,29 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 LONGEST = ("chaos", "scripts", "saga_monitor", "e2e")
+# These start nodes, clusters or the nemesis themselves.
+WHOLE_NODES = {
+    "test_cluster.py",
+    "test_command_line.py",
+    "test_dead_queues.py",
+    "test_failpoints.py",
+    "test_postgres.py",
+    "test_real_mutants.py",
+    "test_short.py",
+}
+# These start programs, or take minutes of processor time.
+PROGRAMS = {
+    "test_chapter.py",
+    "test_held.py",
+    "test_mutants.py",
+    "test_private_node.py",
+    "test_search.py",
+    "test_serving.py",
+    "test_stores.py",
+    "test_terminal.py",
+    "test_verbs.py",
+    "test_walks.py",
+}
 
 
 def pytest_configure() -> None:
@@ -35,12 +58,34 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: what is left for the end is short, and no core waits for another."""
+    """Mark each test by what it needs. The longest first: what is left for the end is short, and no core waits."""
+    for item in items:
+        item.add_marker(_kind(item))
     items.sort(key=_turn)
 
 
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0]
+
+
+def _kind(item: pytest.Item) -> str:
+    """What a test needs: a browser, a broker, a database server, a terminal and its programs, or nothing."""
+    wanted = set(getattr(item, "fixturenames", ()))
+    parameters = getattr(item, "callspec", None)
+    on_server = parameters is not None and "postgresql" in parameters.id
+    if "browser" in wanted:
+        return "browser"
+    if item.path.name in WHOLE_NODES:
+        return "chaos"
+    if "broker" in wanted:
+        return "broker"
+    if on_server or wanted & {"postgres", "french_postgres"}:
+        return "database"
+    return "terminal" if _folder(item) in {"scripts", "e2e"} or item.path.name in PROGRAMS else "unit"
+
+
 def _turn(item: pytest.Item) -> int:
-    folder = item.path.relative_to(TESTS).parts[0]
+    folder = _folder(item)
     return LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
 
 

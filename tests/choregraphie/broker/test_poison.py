@@ -13,6 +13,7 @@ from pamqp import commands, decode
 from choregraphie import Settings
 from choregraphie.application import declared_topology
 from choregraphie.broker import open_history, open_session
+from choregraphie.broker.lenient_decoding import install
 from choregraphie.messaging import HistoryEntry
 from contracts.choreography import CHOREOGRAPHY
 from tests.support.foreign_client import Outsider
@@ -109,6 +110,12 @@ async def test_a_routing_key_that_is_not_utf_8_blinds_no_reader_of_the_history(
         (0, "odd?", b"poison"),
         (1, "commande.initiee", b"after"),
     ]
+
+
+@pytest.fixture(autouse=True)
+def lenient() -> None:
+    """Each connection installs the decoders; the tests without one need them too."""
+    install()
 
 
 def test_what_can_be_read_beside_the_poison_is_read() -> None:
