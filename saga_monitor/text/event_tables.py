@@ -64,17 +64,17 @@ def every_event(events: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 def _wrong_sources(events: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """The sources whose clocks the events show to be wrong: nobody knows how long after the start they spoke."""
-    return wrong_clocks(Hearing(map(_heard, events)))
+    return wrong_clocks(Hearing(_heard(event, place) for place, event in enumerate(events)))
 
 
-def _heard(event: Mapping[str, Any]) -> Heard:
+def _heard(event: Mapping[str, Any], place: int) -> Heard:
     return Heard(
         id=event["id"],
         type=event["type"],
         service=event["source"],
         time=_time(event["time"]),
         causationid=event["causationid"],
-        offset=event["offset"],
+        offset=place,
         source=event["source"],
     )
 
