@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from saga_monitor.diagnosis.anomalies import Kind
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 def paid_after(stream: Stream, seconds: int, count: int) -> None:
     """So many orders of the day before, whose payment took that long."""
+    # What follows the payment is as much later: an answer dated before its cause would show a wrong clock.
+    late = [replace(line, ms=line.ms + seconds * 1000) for line in CONFIRMED[3:]]
     for number in range(count):
-        slow = [*HELD, Line("paiement.effectue", "stock.reserve", 100 + seconds * 1000), *CONFIRMED[3:]]
+        slow = [*HELD, Line("paiement.effectue", "stock.reserve", 100 + seconds * 1000), *late]
         stream.tell(f"CMD-{seconds}-{number}", slow, START - dt.timedelta(days=3))
 
 
