@@ -49,15 +49,17 @@ class Terms:
     """`stuck_after`: the shortest silence (s) that makes an order stuck; `tries`: how many a message has.
 
     `longest`: how long an order may be under way without fault; `keep`: how long the monitor remembers.
+    `deadline` (s): how long an order may stay undecided, and a demand to cancel it may come before it.
     """
 
     stuck_after: float
     tries: int
     longest: dt.timedelta = dt.timedelta(minutes=30)
     keep: dt.timedelta = dt.timedelta(days=30)
+    deadline: float = 900.0
 
     @classmethod
     def of(cls, settings: Settings) -> "Terms":
         longest = dt.timedelta(seconds=settings.deadline + sum(settings.retry_delays))
         keep = dt.timedelta(days=settings.monitor_keep_days)
-        return cls(settings.stuck_after, len(settings.retry_delays) + 1, longest, keep)
+        return cls(settings.stuck_after, len(settings.retry_delays) + 1, longest, keep, settings.deadline)

@@ -17,6 +17,7 @@ class StepState(StrEnum):
     REFUSED = "refused"
     UNDOING = "undoing"
     UNDONE = "undone"
+    CANCELLED = "cancelled"  # of the decider: it has cancelled the order, which it had not created
     SKIPPED = "skipped"  # never done, and not needed any more
 
 
@@ -66,7 +67,7 @@ def _undecided(heard: Hearing, step: Step) -> StepState:
 
 def _cancelled(heard: Hearing, step: Step) -> StepState:
     if step.service == CHOREOGRAPHY.decider:
-        return StepState.UNDONE if heard.said(step.success) else StepState.REFUSED
+        return StepState.UNDONE if heard.said(step.success) else StepState.CANCELLED
     answered = heard.answer(step.service, CHOREOGRAPHY.cancelled) is not None
     if step.undone is None:
         return StepState.DONE if answered else StepState.RUNNING

@@ -48,10 +48,10 @@ def add(commands: Any) -> None:
 def _list(arguments: argparse.Namespace, session: Session) -> int:
     with session.queries() as queries:
         orders = _wanted(queries, arguments, session)
-        total = queries.totals(session.now).orders
+        totals = queries.totals(session.now)
     found = [report.summary(order) for order in orders]
     session.say(
-        found, tables.orders_table(found, total, session.now, full=session.full), for_program=arguments.json
+        found, tables.orders_table(found, totals, session.now, full=session.full), for_program=arguments.json
     )
     return 0
 
@@ -75,7 +75,8 @@ def _show(arguments: argparse.Namespace, session: Session) -> int:
             return _without_order(queries, arguments, session)
         _say_what_is_gone(queries, order, session)
         shown = report.detail(order, queries.events(id_), queries.dead_letters(id_), unknown_of(queries, id_))
-    session.say(shown, tables.order_view(shown, full=session.full), for_program=arguments.json)
+    unplaced = report.unknown_in_words(order.heard, session.now, session.settings.deadline)
+    session.say(shown, tables.order_view(shown, unplaced, full=session.full), for_program=arguments.json)
     return 0
 
 

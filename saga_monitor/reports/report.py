@@ -67,6 +67,13 @@ def detail(
     }
 
 
+def unknown_in_words(heard: dt.datetime, now: dt.datetime, deadline: float) -> str:
+    """What becomes of a demand to cancel what nobody has placed. `deadline` (s): that of an order."""
+    if (now - heard).total_seconds() > deadline:
+        return "over: no such order was placed"
+    return "kept in case the order comes"
+
+
 def whole(queries: Queries, now: dt.datetime) -> dict[str, Any]:
     """All orders together."""
     return of_figures(figures_of_all(queries, now))

@@ -13,6 +13,7 @@ from rich.text import Text
 from choregraphie.terminal.formats import format_count, format_duration
 from choregraphie.terminal.tables import Column, Fitted
 from saga_monitor.analysis.saga_state import Flag, State, StepState
+from saga_monitor.projection.models import Totals
 from saga_monitor.text.event_tables import every_event, timeline_table
 from saga_monitor.text.safe_text import safe as safe
 
@@ -32,6 +33,7 @@ STEP_GLYPHS: Mapping[str, tuple[str, str]] = {
     StepState.REFUSED: ("✗", "red"),
     StepState.UNDOING: ("↺", "magenta"),
     StepState.UNDONE: ("↩", "blue"),
+    StepState.CANCELLED: ("⊘", "magenta"),
     StepState.SKIPPED: ("-", "dim"),
 }
 _GRAVE = {Flag.INTERVENTION, Flag.STUCK, Flag.CONTRADICTION}
@@ -53,7 +55,7 @@ def took(ms: float | None) -> str:
 
 
 def orders_table(
-    orders: Sequence[Mapping[str, Any]], total: int, now: dt.datetime, *, full: bool
+    orders: Sequence[Mapping[str, Any]], totals: Totals, now: dt.datetime, *, full: bool
 ) -> RenderableType:
     """`full`: nothing is shortened."""
     table = Fitted(
@@ -74,20 +76,30 @@ def orders_table(
             safe(heard if full else took(max(0.0, (now - _time(heard or "")).total_seconds() * 1000))),
             flags_text(order["flags"]),
         )
-    return Group(table, Text(f"{format_count(len(orders))} of {format_count(total)} orders", style="dim"))
+    return Group(table, Text(_foot(len(orders), totals), style="dim"))
+
+
+def _foot(shown: int, totals: Totals) -> str:
+    """How many there are, and how many are not known to have been placed."""
+    parts = [f"{format_count(shown)} of {format_count(totals.orders)} orders"]
+    if unplaced := totals.state(State.UNKNOWN):
+        parts.append(f"apart from them {format_count(unplaced)} cancelled, never placed (--state UNKNOWN)")
+    if headless := totals.flag(Flag.NO_BEGINNING):
+        parts.append(f"{format_count(headless)} without a beginning (--state NO_BEGINNING)")
+    return " · ".join(parts)
 
 
 def _time(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text)
 
 
-def order_view(order: Mapping[str, Any], *, full: bool) -> RenderableType:
-    """`full`: nothing is shortened."""
+def order_view(order: Mapping[str, Any], unplaced: str = "", *, full: bool) -> RenderableType:
+    """`unplaced`: what becomes of an order that nobody has placed. `full`: nothing is shortened."""
     head = Text.assemble(safe(order["commande_id"], "bold"), "  ", state_text(order["state"]))
     head.append("  ").append_text(flags_text(order["flags"]))
     remaining = ", ".join(order["remaining"]) or "nothing"
     if order["state"] == State.UNKNOWN:
-        remaining = "nothing: a cancellation was asked for, and nobody has placed the order"
+        remaining = f"nothing: a cancellation was asked for, and nobody has placed the order; {unplaced}"
     facts = f"took {took(order['duration_ms'])} · retries {order['retries']} · remaining: {remaining}"
     began = f"began {order['started']}" if order["started"] else "it is not known when it began"
     parts: list[RenderableType] = [head, Text(facts), Text(began), Text(), _steps_table(order["steps"]), Text()]

@@ -71,7 +71,7 @@ class Pages:
                 reader,
                 now=now,
                 order=order,
-                headline=narrative.headline(order, now),
+                headline=narrative.headline(order, now, self._site.terms.deadline),
                 reason=narrative.reason(told),
                 reason_by=narrative.reason_by(told),
                 step_words={step.step: narrative.step_word(order, step) for step in order.steps},

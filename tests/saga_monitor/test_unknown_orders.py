@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.saga_state import State
 from saga_monitor.projection import retention
 from saga_monitor.reports import report
 from tests.saga_monitor.conftest import SOON
-from tests.saga_monitor.memory_stream import CONFIRMED, Line
+from tests.saga_monitor.memory_stream import CONFIRMED, STORIES, Line
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.saga_monitor.conftest import Monitor
     from tests.saga_monitor.memory_stream import Stream
 
@@ -71,3 +74,36 @@ async def test_dead_letters_and_retries_of_orders_that_there_never_were_are_forg
     assert monitor.queries.dead_letters("JUNK")
     retention.prune(monitor.store, SOON)
     assert not monitor.queries.dead_letters("JUNK")
+
+
+def test_show_says_that_a_demand_is_kept_and_after_the_deadline_that_it_is_over(
+    stream: Stream, command: Any
+) -> None:
+    stream.tell("CMD-LONG-AGO", [ASKED])
+    stream.tell("CMD-NOW", [ASKED], dt.datetime.now(dt.UTC))
+    assert "nobody has placed the order; over: no such order was placed" in " ".join(
+        command("show", "CMD-LONG-AGO")[1].split()
+    )
+    assert "nobody has placed the order; kept in case the order comes" in " ".join(
+        command("show", "CMD-NOW")[1].split()
+    )
+
+
+def test_the_foot_of_the_list_names_what_nobody_is_known_to_have_placed(stream: Stream, command: Any) -> None:
+    stream.tell("CMD-1", CONFIRMED)
+    stream.tell("CMD-NOBODY", [ASKED])
+    stream.tell("CMD-HEADLESS", [Line("stock.reserve")])
+    foot = command("list")[1].splitlines()[-1]
+    assert "apart from them 1 cancelled, never placed" in foot
+    assert "1 without a beginning" in foot
+
+
+@pytest.mark.parametrize("story", ["refused by payment", "refused by stock"])
+def test_the_decider_has_cancelled_a_refused_order_and_not_refused_it(
+    stream: Stream, command: Any, story: str
+) -> None:
+    stream.tell("CMD-1", STORIES[story])
+    shown = json.loads(command("show", "CMD-1", "--json")[1])
+    states = {step["step"]: step["state"] for step in shown["steps"]}
+    assert states[CHOREOGRAPHY.decider] == "cancelled"
+    assert list(states.values()).count("refused") == 1
