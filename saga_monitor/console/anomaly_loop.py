@@ -9,6 +9,7 @@ from choregraphie.messaging import History
 from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of
 from saga_monitor.diagnosis.broker_anomalies import FirstSeen
+from saga_monitor.diagnosis.grouping import within_usual_time
 from saga_monitor.diagnosis.self_check import SelfCheck
 from saga_monitor.projection.queries import Queries
 from saga_monitor.records.broker_status import BrokerStatus, facts
@@ -65,6 +66,8 @@ class _Judge:
         now = dt.datetime.now(dt.UTC)
         try:
             found = await asyncio.to_thread(anomalies_of, self._queries, answers, now, self._terms)
+            stuck = (await asyncio.to_thread(self._queries.totals, now)).stuck
+            self._ear.in_time = within_usual_time(stuck, found, now, self._terms.stuck_after)
             self._found = self._first_seen.dated(found, now) if answers else found
         except DatabaseRefused as error:
             self._ear.notice(str(error))

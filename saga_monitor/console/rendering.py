@@ -14,7 +14,7 @@ from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.diagnosis.anomalies import Anomaly
 from saga_monitor.projection.queries import Order, Totals
 from saga_monitor.reports.report import PLACED_STATES
-from saga_monitor.text.anomaly_words import anomalies_in_words, whole_sentence
+from saga_monitor.text.anomaly_words import anomalies_in_words, in_time_words, whole_sentence
 from saga_monitor.text.freshness import is_fresh
 from saga_monitor.text.tables import STATE_STYLES, STEP_GLYPHS, flags_text, safe, took
 
@@ -88,9 +88,12 @@ def verdict(ear: ConsoleStatus, now: dt.datetime) -> tuple[str, str]:
     if ear.anomalies is None or (ear.judged_at is None and not ear.anomalies):
         return "not looked at yet", "bold yellow"
     stale = "" if is_fresh(ear.judged_at, now) else f" at {ear.judged_at:%H:%M:%S} UTC, not looked at since"
+    more = f" · {words}" if (words := in_time_words(ear.in_time)) else ""
     if ear.anomalies:
-        return f"{anomalies_in_words(ear.anomalies)}{stale}", "bold red"
-    return (f"nothing was wrong{stale}", "bold yellow") if stale else ("nothing is wrong", "bold green")
+        return f"{anomalies_in_words(ear.anomalies)}{more}{stale}", "bold red"
+    if stale:
+        return f"nothing was wrong{stale}", "bold yellow"
+    return f"nothing is wrong{more}", "bold green"
 
 
 def cells(order: Order, now: dt.datetime, width: int) -> list[Text]:

@@ -19,6 +19,7 @@ class ConsoleStatus:
 
     stands: Link = field(default_factory=Link)
     anomalies: Sequence[Anomaly] | None = None
+    in_time: int = 0  # orders that are STUCK and no anomaly
     judged_at: dt.datetime | None = None
     as_of: dt.datetime | None = None
     each_change: bool = False

@@ -33,6 +33,16 @@ def how_many(anomalies: Iterable[Anomaly]) -> int:
     return sum(anomaly.count for anomaly in anomalies)
 
 
+def within_usual_time(stuck: int, anomalies: Iterable[Anomaly], now: dt.datetime, stuck_after: float) -> int:
+    """How many of the `stuck` orders are no anomaly: silent for `stuck_after` (s), as their step often is."""
+    late: dict[str | None, int] = {}
+    for anomaly in anomalies:
+        old = anomaly.since is not None and (now - anomaly.since).total_seconds() > stuck_after
+        if old and anomaly.kind in {Kind.STUCK, Kind.HALF_UNDONE}:
+            late[anomaly.commande_id] = max(anomaly.count, late.get(anomaly.commande_id, 0))
+    return max(0, stuck - sum(late.values()))
+
+
 def grouped(anomalies: Iterable[Anomaly]) -> list[Group]:
     """In the order of the first of each."""
     groups: dict[tuple[Kind, str | None, str], list[Anomaly]] = defaultdict(list)

@@ -13,10 +13,11 @@ from rich.text import Text
 from choregraphie import Settings
 from choregraphie.terminal.tables import is_bounded
 from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of, as_json
+from saga_monitor.diagnosis.grouping import within_usual_time
 from saga_monitor.diagnosis.self_check import unseen
 from saga_monitor.projection.queries import Queries
 from saga_monitor.records.broker_status import ask_broker
-from saga_monitor.text.anomaly_words import anomalies_in_words, whole_sentence
+from saga_monitor.text.anomaly_words import anomalies_in_words, in_time_words, whole_sentence
 from saga_monitor.text.freshness import Freshness
 from saga_monitor.text.tables import safe
 
@@ -40,6 +41,7 @@ def show_anomalies(asking: Asking, *, for_program: bool) -> int:
     queries, now = Queries(settings.monitor_database, settings.stuck_after), dt.datetime.now(dt.UTC)
     try:
         judged = anomalies_of(queries, facts, now, Terms.of(settings))
+        in_time = within_usual_time(queries.totals(now).stuck, judged, now, settings.stuck_after)
     finally:
         queries.close()
     found = [*unseen(answered=facts is not None, fresh=freshness.fresh, as_of=freshness.as_of, now=now), *judged]
@@ -47,16 +49,17 @@ def show_anomalies(asking: Asking, *, for_program: bool) -> int:
         print(json.dumps([as_json(anomaly) for anomaly in found], indent=2))
     else:
         full = not is_bounded(asking.console)
-        asking.console.print(anomaly_view(found, full=full), soft_wrap=full)
+        asking.console.print(anomaly_view(found, in_time, full=full), soft_wrap=full)
     return 1 if found else 0
 
 
-def anomaly_view(found: Sequence[Anomaly], *, full: bool) -> RenderableType:
-    """`full`: a line each, however long."""
+def anomaly_view(found: Sequence[Anomaly], in_time: int = 0, *, full: bool) -> RenderableType:
+    """`in_time`: how many orders are STUCK and no anomaly. `full`: a line each, however long."""
+    more = f" · {words}" if (words := in_time_words(in_time)) else ""
     if not found:
-        return Text("nothing is wrong", style="green")
+        return Text(f"nothing is wrong{more}", style="green")
     shown = (_line(anomaly) if full else _paragraph(anomaly) for anomaly in found)
-    return Group(*shown, Text(anomalies_in_words(found), style="bold"))
+    return Group(*shown, Text(f"{anomalies_in_words(found)}{more}", style="bold"))
 
 
 def _line(anomaly: Anomaly) -> Text:

@@ -13,6 +13,11 @@ def anomalies_in_words(anomalies: Iterable[Anomaly]) -> str:
     return f"{format_count(number)} anomal{'y' if number == 1 else 'ies'}"
 
 
+def in_time_words(number: int) -> str:
+    """How many orders are STUCK and no anomaly; empty of none."""
+    return f"{format_count(number)} more STUCK, within the time that their step usually takes" if number else ""
+
+
 def whole_sentence(anomaly: Anomaly) -> str:
     """The sentence, with how many others it stands for."""
     others = anomaly.count - 1

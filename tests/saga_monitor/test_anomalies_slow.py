@@ -6,11 +6,15 @@ import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+
 from saga_monitor.diagnosis.anomalies import Kind
+from saga_monitor.diagnosis.grouping import within_usual_time
 from saga_monitor.diagnosis.timeouts import ENOUGH_MEASURES
+from saga_monitor.text.anomaly_list import anomaly_view
 from tests.saga_monitor.conftest import Monitor
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, START, Line
-from tests.saga_monitor.test_anomalies import broker, wrong
+from tests.saga_monitor.test_anomalies import TERMS, broker, wrong
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +41,12 @@ async def test_a_slow_step_is_given_the_time_that_it_takes(monitor: Monitor, str
     stream.tell("SLOW", HELD)
     stream.tell("FAST", PLACED)
     assert await stuck(monitor, stream, 100) == {"FAST"}
+    now = START + dt.timedelta(seconds=100)
+    found = await wrong(monitor, stream, broker(), now)
+    in_time = within_usual_time(monitor.queries.totals(now).stuck, found, now, TERMS.stuck_after)
+    with (console := Console(width=200)).capture() as shown:
+        console.print(anomaly_view(found, in_time, full=True))
+    assert "1 more STUCK, within the time that their step usually takes" in shown.get().splitlines()[-1]
     assert await stuck(monitor, stream, 400) == {"FAST", "SLOW"}
 
 

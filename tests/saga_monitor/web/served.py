@@ -7,14 +7,17 @@ import datetime as dt
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
 from choregraphie.messaging import QueueCount
+from saga_monitor.alerting.notifiers import Notifiers
 from saga_monitor.alerting.watcher import View
 from saga_monitor.cli.serve import address, listening, run
 from saga_monitor.diagnosis.anomalies import Terms, anomalies_of
+from saga_monitor.metrics import MetricsPage, registry
+from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
 from saga_monitor.records.broker_status import BrokerStatus
 from saga_monitor.stream.maintenance import keep_up
@@ -43,6 +46,7 @@ class Watch:
 
     def __init__(self, readers: Readers) -> None:
         self.view = View()
+        self.receivers = Notifiers([])
         self._readers = readers
 
     def look(self, queues: Mapping[str, QueueCount] | None = None) -> None:
@@ -98,6 +102,7 @@ def served(
     """Serve at a free port of this machine, on a thread, as long as the block lasts."""
     readers = Readers(path, STUCK_AFTER)
     store = Store(path)
+    queries = Queries(path, STUCK_AFTER)
     watch, pulse = Watch(readers), LiveUpdates(readers)
     with listening("127.0.0.1", 0) as listener:
         began, stop = threading.Event(), []
@@ -106,7 +111,9 @@ def served(
             told = asyncio.Event()
             stop.append((asyncio.get_running_loop(), told))
             site = WebContext(readers, pulse, Archive(stream.opening()), watch, TERMS)
-            app = application(site, access or Access(), metrics)
+            app = application(
+                site, access or Access(), metrics or MetricsPage(registry(queries, cast("Any", watch)))
+            )
             began.set()
             await run(app, listener, pulse, told, keep_up(stream.opening(), store, pulse))
 
@@ -120,5 +127,6 @@ def served(
             loop.call_soon_threadsafe(told.set)
             thread.join(20)
             readers.close()
+            queries.close()
             store.close()
             assert not thread.is_alive()

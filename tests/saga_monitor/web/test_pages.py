@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from typing import TYPE_CHECKING
 
 import httpx
@@ -82,6 +83,9 @@ def test_the_badge_the_page_the_api_and_the_metrics_count_the_same_anomalies(
 ) -> None:
     told = httpx.get(site.at("/api/anomalies")).json()["anomalies"]
     number = sum(anomaly["count"] for anomaly in told)
+    scraped = httpx.get(site.at("/metrics"), follow_redirects=True).text
+    samples = re.findall(r"^saga_anomalies\{[^}]*\} ([0-9.]+)$", scraped, re.MULTILINE)
+    assert sum(map(float, samples)) == number
     expect(open_page(site.at("/anomalies")).locator(".badge")).to_have_text(str(number))
     expect(open_page(site.at("/anomalies")).locator(".lead").nth(1)).to_contain_text(f"{number} anomalies in ")
 
