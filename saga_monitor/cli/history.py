@@ -42,7 +42,7 @@ def _history(arguments: argparse.Namespace, session: Session) -> int:
         return 2
     except BrokerUnavailable as trouble:
         print(f"saga_monitor: broker away: {printable(str(trouble))}", file=sys.stderr)
-        return 2
+        return 1
     return 0
 
 

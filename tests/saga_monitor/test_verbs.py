@@ -105,8 +105,9 @@ def test_an_empty_history_has_nothing_to_tell(command: Any, arguments: list[str]
 def test_a_history_that_cannot_be_read_is_one_line(command: Any, told: Stream) -> None:
     told.away = True
     code, out, err = command("history")
-    assert (code, out) == (2, "")
+    assert (code, out) == (1, "")
     assert err.startswith("saga_monitor: broker away")
+    assert len(err.splitlines()) == 1
 
 
 def test_the_world_is_shown_as_it_was(command: Any, told: Stream) -> None:
