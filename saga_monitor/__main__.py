@@ -19,6 +19,7 @@ try:
     from saga_monitor.cli import anomalies, history, letters, orders, report, serve
     from saga_monitor.cli.context import begin
     from saga_monitor.cli.watch import watch
+    from saga_monitor.projection.older_files import set_aside_older
     from saga_monitor.text.sanitize import printable
 except ModuleNotFoundError as missing:
     print(
@@ -75,6 +76,9 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     opening = functools.partial(open_history, settings)
     console = console_of(wide=getattr(arguments, "wide", False))
     configure_logs(settings)
+    # `history` reads the stream alone.
+    if arguments.command != "history" and (notice := set_aside_older(settings.monitor_database)):
+        print(f"saga_monitor: {printable(notice)}", file=sys.stderr, flush=True)
     if arguments.command is None:
         asyncio.run(watch(opening, settings, console, arguments.caption_file))
         return 0

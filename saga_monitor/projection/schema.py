@@ -174,9 +174,14 @@ def _version(connection: sqlite3.Connection, path: Path) -> int | None:
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application == APPLICATION_ID and version == VERSION:
         return VERSION
+    if application == APPLICATION_ID and version > VERSION:
+        raise DatabaseRefused(
+            f"{path}: written by a newer version of the monitor; use that one, or another file with"
+            " SAGA_MONITOR_DATABASE"
+        )
     if application == APPLICATION_ID:
         raise DatabaseRefused(
-            f"{path}: written by another version of the monitor; delete it, the stream rebuilds it"
+            f"{path}: written by an older version of the monitor; start this one again, which sets the file aside"
         )
     if tables or application or version:
         raise DatabaseRefused(f"{path}: not a monitor's file; choose another with SAGA_MONITOR_DATABASE")

@@ -16,6 +16,7 @@ from choregraphie import DatabaseRefused
 from saga_monitor.projection.file_identity import Change, FileChanged, Identity, is_damage, reopened, rescue
 from saga_monitor.projection.file_lock import Writer, is_at, locked
 from saga_monitor.projection.gaps import Gap, Loss, keep_gap
+from saga_monitor.projection.older_files import set_aside_older
 from saga_monitor.projection.projection import take_in
 from saga_monitor.projection.schema import connect, instant, moment, refused
 from saga_monitor.records.parser import Record
@@ -95,7 +96,11 @@ class Store:
                 whole = change is not Change.DAMAGED or rescue(self._connection, self.path)
             except (OSError, sqlite3.Error) as error:
                 raise DatabaseRefused(f"{self.path} {change.value}, and cannot be mended: {error}") from error
+            older = None
             if change is not Change.UNLOCKED:
+                # Before the file is opened: SQLite would mix into it what the one that is gone left.
+                self._identity.remove_leftovers()
+                older = set_aside_older(self.path)
                 found = reopened(self.path, self._connection, self._identity)
                 self._connection, self._identity = found
             self._unlock()
@@ -104,7 +109,7 @@ class Store:
             return f"what it held was saved; {aside}" if whole else f"it is built anew from the stream; {aside}"
         if change is Change.UNLOCKED:
             return "it is locked again, or another monitor writes it now"
-        return "it is built anew from the stream"
+        return older or "it is built anew from the stream"
 
     def _unlock(self) -> None:
         if self._lock_file is not None:
