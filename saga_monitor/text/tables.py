@@ -82,10 +82,10 @@ def orders_table(
 def _foot(shown: int, totals: Totals) -> str:
     """How many there are, and how many are not known to have been placed."""
     parts = [f"{format_count(shown)} of {format_count(totals.orders)} orders"]
+    if headless := totals.flag(Flag.NO_BEGINNING):
+        parts.append(f"of them {format_count(headless)} without a beginning (--state NO_BEGINNING)")
     if unplaced := totals.state(State.UNKNOWN):
         parts.append(f"apart from them {format_count(unplaced)} cancelled, never placed (--state UNKNOWN)")
-    if headless := totals.flag(Flag.NO_BEGINNING):
-        parts.append(f"{format_count(headless)} without a beginning (--state NO_BEGINNING)")
     return " · ".join(parts)
 
 

@@ -95,7 +95,7 @@ def test_the_foot_of_the_list_names_what_nobody_is_known_to_have_placed(stream: 
     stream.tell("CMD-HEADLESS", [Line("stock.reserve")])
     foot = command("list")[1].splitlines()[-1]
     assert "apart from them 1 cancelled, never placed" in foot
-    assert "1 without a beginning" in foot
+    assert "of them 1 without a beginning" in foot
 
 
 @pytest.mark.parametrize("story", ["refused by payment", "refused by stock"])
