@@ -96,7 +96,7 @@ def notices(book: AlertStore, count: int = 1) -> Sequence[Notice]:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not true():  # noqa: ASYNC110 - what is waited for tells nobody
             await asyncio.sleep(0.01)
 
