@@ -1,4 +1,4 @@
-"""An application: the saga, the services that carry it out, and what the command line needs to know of it."""
+"""An application: a saga, its services, and what the command line needs to know of them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -41,4 +41,5 @@ class Application:
         return [self.services[name] for name in (self.services if "all" in wanted else dict.fromkeys(wanted))]
 
     def topology(self, settings: Settings) -> Topology:
+        """What the broker must hold for this application under `settings`."""
         return declared_topology(self.choreography, settings)

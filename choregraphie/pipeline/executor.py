@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 def begin_calls(store: Store, group: list[Invocation]) -> list[tuple[Invocation, ReadView | None]]:
-    """Note that the calls of `group` are about to be made: each work with its look, or None to go on without.
+    """Note that the calls of `group` are about to be made: each invocation with its view, or None to make no call.
 
     Raises DatabaseUnavailable when the database does not answer, ResourceShortage when the worker itself cannot.
     """
@@ -43,7 +43,7 @@ def execute(store: Store, group: list[Invocation], delays: tuple[float, ...], sa
         if not healthy:
             store.mark_said(said)
     except ReactionFailed:
-        # The culprit gets its immediate second try here; the innocent are done.
+        # The invocation that raised gets its immediate second try here; the others are carried out.
         store.mark_said(said)
         results, failed = [], healthy + failed
     for invocation in failed:
@@ -52,7 +52,7 @@ def execute(store: Store, group: list[Invocation], delays: tuple[float, ...], sa
         except (DatabaseUnavailable, ResourceShortage):
             if not results:
                 raise
-            break  # what was done must go on its way: done again, it would be taken for a repetition
+            break  # publish what was done: carried out again, it would be taken for a repetition
     return results
 
 

@@ -52,11 +52,11 @@ class Result(NamedTuple):
 
 
 def with_commit_unknown(invocations: list[Invocation]) -> list[Invocation]:
-    """The reply to a commit may have been lost with the database: these may have been dealt with."""
+    """The same invocations, marked: the reply to their commit may be lost, so they may have been carried out."""
     return [invocation._replace(commit_unknown=True) for invocation in invocations]
 
 
 def without_result(invocations: list[Invocation], results: list[Result]) -> list[Invocation]:
-    """The works without a result: the database stopped answering half-way."""
+    """The invocations without a result: the database stopped answering half-way."""
     dealt_with = {result.delivery.tag for result in results if result.delivery is not None}
     return [invocation for invocation in invocations if invocation.delivery.tag not in dealt_with]
