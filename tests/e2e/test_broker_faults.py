@@ -100,9 +100,9 @@ def test_rights_taken_away_are_waited_for_and_nothing_is_set_aside(closed_shop: 
                 proxy.set(Mode.PASS)
                 order = shop.order()
                 await_refusals(worker, number)
-                assert "stock.reserve" not in shop.told(order)
+                assert "stock.reserve" not in shop.told(order, repeated=True)
                 shop.operator.set_permissions(user, **RIGHTS)
-                shop.told(order, "stock.reserve", within_seconds=60)
+                shop.told(order, "stock.reserve", within_seconds=60, repeated=True)
             assert worker.exit_code is None
     assert nothing_set_aside(shop)
     assert shop.inspect("stock")["produits"]["PROD-456"]["retenu"] == 6
@@ -155,7 +155,7 @@ def test_an_inbox_deleted_under_its_worker_is_made_again(closed_shop: Shop) -> N
     paiement = shop.workers["paiement"]
     until(lambda: lost(paiement, "its queue is gone") == 1, "the loss is told")
     paiement.await_ready(times=2)
-    shop.told(shop.order(), *END)
+    shop.told(shop.order(), *END, repeated=True)
 
 
 def test_a_half_open_connection_is_noticed_whichever_way_it_is_dead(closed_shop: Shop) -> None:

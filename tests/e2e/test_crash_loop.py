@@ -56,6 +56,8 @@ def test_it_kills_twenty_one_times_at_most_and_the_innocent_held_with_it_pass(cl
         assert letter.headers["x-first-death-reason"] == "delivery_limit"
         assert log.read_text(errors="replace").splitlines().count("killed") <= WORK_DELIVERY_LIMIT + 1
         for order in (*before, *after, shop.order()):
-            shop.told(order, "commande.creee", within_seconds=40)
-        assert "stock.reserve" not in shop.told(killer)
+            shop.told(order, "commande.creee", within_seconds=40, repeated=True)
+        assert "stock.reserve" not in shop.told(killer, repeated=True)
         assert shop.outsider.count("stock.dlq") == 0
+        # Of ten orders of one piece and one of two, whatever was published again.
+        assert shop.inspect("stock")["produits"]["PROD-456"]["disponible"] == 1000 - 2 * INNOCENT - 2

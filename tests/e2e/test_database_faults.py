@@ -35,7 +35,7 @@ def test_a_postgresql_that_is_away_is_waited_for_at_start_and_later(closed_shop:
         until(lambda: bool(worker.logged("database.troubled")), "the trouble is told")
         server.start()
         for order in orders:
-            shop.told(order, "commande.creee", within_seconds=60)
+            shop.told(order, "commande.creee", within_seconds=60, repeated=True)
         assert server.password not in worker.output()
         assert shop.inspect("paiement")["mouvements"]["debits"]["nombre"] == 6
         assert all(shop.outsider.count(f"{service}.dlq") == 0 for service in SERVICES)

@@ -96,7 +96,7 @@ def test_a_worker_whose_database_can_only_be_read_takes_no_deliveries(
             assert (shop.outsider.count("stock.inbox"), shop.outsider.consumers("stock.inbox")) == (5, 0)
             assert nothing_sent_away(shop)
         for order in orders:
-            shop.told(order, "commande.creee", within_seconds=60)
+            shop.told(order, "commande.creee", within_seconds=60, repeated=True)
         assert nothing_sent_away(shop)
         assert stock.end() == 0
 
@@ -119,14 +119,14 @@ def test_a_worker_without_descriptors_waits_and_no_message_pays_for_it(closed_sh
     with no_descriptor_left(notification):
         orders = [shop.order(quantite=1, montant=1) for _ in range(5)]
         for order in orders:
-            shop.told(order, "commande.creee")
+            shop.told(order, "commande.creee", repeated=True)
         until(lambda: bool(notification.logged(SHORT)), "it says so")
         # Meanwhile a message would have had all its tries.
-        shop.told(shop.order(), "commande.creee")
+        shop.told(shop.order(), "commande.creee", repeated=True)
         assert nothing_sent_away(shop)
         assert len(notification.logged(SHORT)) == 1, "once"
     for order in orders:
-        shop.told(order, "notification.envoyee", within_seconds=60)
+        shop.told(order, "notification.envoyee", within_seconds=60, repeated=True)
     until(lambda: bool(notification.logged(AGAIN)), "it says that it is over")
     (short,) = notification.logged(SHORT)
     assert (short["stage"], short["service"]) == ("calls", "notification")
@@ -148,9 +148,9 @@ def test_a_worker_without_descriptors_whose_session_is_lost_comes_back_when_it_h
             until(lambda: bool(notification.logged(SHORT)), "it says so")
             until(lambda: len(notification.logged("session.lost")) > SESSIONS, "it tries again and again")
             order = shop.order()
-            shop.told(order, "commande.creee")
+            shop.told(order, "commande.creee", repeated=True)
             assert shop.outsider.count("notification.inbox") == 1
-        shop.told(order, "notification.envoyee", within_seconds=60)
+        shop.told(order, "notification.envoyee", within_seconds=60, repeated=True)
         assert {line["lacking"] for line in notification.logged(SHORT)} == {"file descriptors"}
         assert nothing_sent_away(shop)
         assert notification.end() == 0
@@ -168,7 +168,7 @@ def test_a_mail_folder_that_cannot_be_written_costs_no_message_a_try(closed_shop
         away = folder.rename(shop.folder / "elsewhere")
         orders = [shop.order(quantite=1, montant=1) for _ in range(5)]
         for order in orders:
-            shop.told(order, "commande.creee")
+            shop.told(order, "commande.creee", repeated=True)
         until(lambda: bool(notification.logged(SHORT)), "it says so")
         assert get(port, "/readyz")[0] == 503
         cut(proxy)
@@ -178,7 +178,7 @@ def test_a_mail_folder_that_cannot_be_written_costs_no_message_a_try(closed_shop
         assert nothing_sent_away(shop)
         away.rename(folder)
         for order in orders:
-            shop.told(order, "notification.envoyee", within_seconds=60)
+            shop.told(order, "notification.envoyee", within_seconds=60, repeated=True)
         until(lambda: get(port, "/readyz")[0] == 200, "it is ready again")
         assert nothing_sent_away(shop)
         assert notification.end() == 0
