@@ -4,8 +4,11 @@ import hashlib
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +18,10 @@ from services.scenario import plan
 # Seed by seed what the run did and left behind, digested: the same for every Python and every machine. Whoever
 # changes what a run does puts the new digest here, which the failing test shows.
 SEEDS = {
-    3: "680c1634f97cf5039a5aa906945fd1e5",
-    11: "1ad7526f9c9a41c8bb6c2f04d873c0a5",
-    42: "3cebf3639dd0e0d41fcd09cacc3d7a8d",
-    313: "e1255add64e0df8b2daa95d69b003f56",
+    3: "488ecc26d40b9e61981e06f523cb03d8",
+    11: "887c1ba4abeac462691a3e2836db5311",
+    42: "6eddbc22f391ff95495b653f87b5d925",
+    313: "a39fa0fcb318b12751a3256d9604f295",
 }
 ORDERS = 10
 ROOT = Path(__file__).parents[3]
@@ -34,11 +37,25 @@ for seed in {[*SEEDS]}:
 
 
 def everything(outcome: Outcome) -> str:
-    """What a run did and left behind, digested: diary, databases, history, dead letters, outside, faults."""
+    """Digest of what a run did and left behind: trace, databases, history, dead letters, externals, faults.
+
+    Only values count: renaming a class or a field does not change the digest.
+    """
     facts = outcome.facts
     left = (facts.tables, facts.history, facts.dead, facts.acts, facts.charged, facts.sent, facts.remains)
-    told = repr((outcome.diary.lines, left, outcome.struck, sorted(outcome.faults.items()), outcome.found))
-    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+    content = (outcome.diary.lines, left, outcome.struck, sorted(outcome.faults.items()), outcome.found)
+    return hashlib.blake2b(repr(plain(content)).encode(), digest_size=16).hexdigest()
+
+
+def plain(value: Any) -> Any:
+    """`value` made of lists, strings, bytes and numbers, without the names of classes and fields."""
+    if is_dataclass(value):
+        return [plain(getattr(value, field.name)) for field in fields(value)]
+    if isinstance(value, Mapping):
+        return [[plain(key), plain(item)] for key, item in value.items()]
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Enum) else value
 
 
 def fingerprints(hash_seed: str) -> list[str]:
