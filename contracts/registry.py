@@ -6,7 +6,7 @@ from choregraphie.saga import registry
 from choregraphie.saga.envelope import Envelope, Event
 from contracts.choreography import CHOREOGRAPHY
 
-EVENTS: dict[str, type[Event]] = {cls.TYPE: cls for cls in CHOREOGRAPHY.events}
+EVENTS: dict[str, type[Event]] = CHOREOGRAPHY.event_types
 
 
 def open_envelope(body: bytes) -> Envelope[Any]:

@@ -64,9 +64,8 @@ def _edges(choreography: Choreography) -> dict[Edge, list[EventClass]]:
 
 
 def _backwards(choreography: Choreography) -> set[EventClass]:
-    steps = choreography.steps
-    said = {step.refusal for step in steps} | {step.undone for step in steps}
-    return {event for event in said if event} | {choreography.cancelled, choreography.cancel_asked}
+    undone = {step.undone for step in choreography.undoings if step.undone}
+    return {*choreography.refusals, *undone, choreography.cancelled, choreography.cancel_asked}
 
 
 def _in_order(choreography: Choreography) -> Callable[[tuple[Edge, object]], tuple[int, int, bool]]:

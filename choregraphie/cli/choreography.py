@@ -67,7 +67,7 @@ def add(verbs: Any, application: Application) -> None:
     described.add_argument("--service", choices=application.services, help="only this service's document")
     described.set_defaults(do=_asyncapi)
     schemas = _described(actions, "schemas", "JSON Schema (2020-12) of each event, envelope included")
-    types = {event.TYPE: event for event in application.choreography.events}
+    types = application.choreography.event_types
     schemas.add_argument("--event", choices=types, metavar="TYPE", help=f"only this event: {', '.join(types)}")
     schemas.set_defaults(do=_schemas)
     generated = _described(actions, "generate", "write all of these documents into a folder")

@@ -79,13 +79,11 @@ def _event(event: EventClass, choreography: Choreography) -> Node:
 
 
 def _kind(event: EventClass, choreography: Choreography) -> Kind:
-    refusals = {r.refusal for r in choreography.reactions} | {choreography.cancel_asked}
-    undone = {step.undone for step in choreography.steps}
     if event in (choreography.created, choreography.cancelled):
         return Kind.CREATED if event is choreography.created else Kind.CANCELLED
-    if event in refusals:
+    if event in choreography.refusals or event is choreography.cancel_asked:
         return Kind.REFUSAL
-    return Kind.UNDOING if event in undone else Kind.FORWARD
+    return Kind.UNDOING if event.TYPE in choreography.undoing_types else Kind.FORWARD
 
 
 def _arrows(choreography: Choreography) -> Iterator[tuple[str, str]]:

@@ -152,10 +152,14 @@ def _left(choreography: Choreography, reaction: Reaction, runs: StateSpace, stat
     hears = choreography.reaction(service, cancelled.TYPE)
     done = f"what {service} does on {reaction.hears.TYPE}"
     if hears is None:
-        step = next(step for step in choreography.steps if step.service == service)
+        step = choreography.step(service)
         what = f"the order is cancelled, {service} does not hear {cancelled.TYPE}, and {done} is never undone"
         return Violation(
-            Rule.UNDONE, what, service, "add " + undoing_of(choreography, service, step.undone), runs.to(state)
+            Rule.UNDONE,
+            what,
+            service,
+            "add " + undoing_of(choreography, service, step.undone if step else None),
+            runs.to(state),
         )
     what = f"{service} hears {cancelled.TYPE}, and {done} is not among what that undoes"
     remedy = f"add {reaction.hears.__name__} to undoes=(…) of that reaction"

@@ -109,19 +109,8 @@ def _decides_by_clock(choreography: Choreography) -> Iterator[Violation]:
             yield Violation(Rule.DECIDES, what, timed.service, f"let it say {cancelled.__name__}")
 
 
-def _refusals(choreography: Choreography) -> set[EventClass]:
-    """Every business no; the decider's own is the cancellation, which is no refusal to anybody else.
-
-    That an undoing has none is another rule's concern.
-    """
-    said = {r.refusal for r in choreography.reactions if not r.undoing} | {
-        step.refusal for step in choreography.steps
-    }
-    return {event for event in said if event is not None} - {choreography.cancelled}
-
-
 def _heeds_refusals(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
-    refusals, cancelled = _refusals(choreography), choreography.cancelled
+    refusals, cancelled = choreography.refusals, choreography.cancelled
     for reaction in choreography.heard_by(choreography.decider):
         if reaction.hears in refusals and cancelled not in reaction.says:
             what = f"{reaction.service} hears {reaction.hears.TYPE}, a refusal, and never cancels for it"
@@ -145,8 +134,7 @@ def _sender(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]
 
 
 def _heard(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
-    heard = {reaction.hears for reaction in choreography.reactions}
-    refusals = _refusals(choreography)
+    heard, refusals = choreography.heard, choreography.refusals
     asked = choreography.starts, choreography.cancel_asked
     for event in dict.fromkeys((*asked, *choreography.events)):
         final = event in choreography.final and event not in refusals
@@ -160,9 +148,7 @@ def _heard(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
 
 
 def _said(choreography: Choreography) -> Iterator[Violation]:
-    said = {choreography.starts, choreography.cancel_asked}
-    said |= {event for r in choreography.reactions for event in r.says}
-    said |= {event for timed in choreography.timed for event in timed.says}
+    said = choreography.said
     for reaction in choreography.reactions:
         if reaction.hears not in said:
             what = f"{reaction.service} hears {reaction.hears.TYPE}, and nobody says it"

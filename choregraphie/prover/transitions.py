@@ -82,7 +82,8 @@ class Model:
             for n, timed in enumerate(choreography.timed)
         }
         self._decisions = [r for r in self.reactions if self.decides(r)]
-        ready = next((s.after for s in choreography.steps if s.service == choreography.decider), None)
+        decider = choreography.step(choreography.decider)
+        ready = decider.after if decider else None
         self._knows = self.bits(r for r in self._decisions if r.hears is choreography.starts)
         self._ready = self.bits(r for r in self._decisions if r.hears is ready)
         clients = (choreography.starts, choreography.cancel_asked)

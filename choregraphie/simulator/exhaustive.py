@@ -221,8 +221,7 @@ class Search:
 
 def _is_heard(service: str, choreography: Choreography) -> bool:
     """Whether anything that `service` says is heard by a service."""
-    heard = {reaction.hears for reaction in choreography.reactions}
-    return any(heard & set(reaction.says) for reaction in choreography.heard_by(service))
+    return any(choreography.heard & set(reaction.says) for reaction in choreography.heard_by(service))
 
 
 def _redriven(letter: Letter) -> Letter:

@@ -20,7 +20,6 @@ _DECISION_OF = {
 }
 
 
-_CLIENT = {event.TYPE for event in CHOREOGRAPHY.events if event.SAID_BY not in CHOREOGRAPHY.services}
 # An order is answered in seconds; a client whose order is so much older than the answer has a wrong clock.
 LONGEST_UNANSWERED = dt.timedelta(days=1)
 
@@ -114,7 +113,7 @@ class Hearing:
 
     @cached_property
     def a_service_spoke(self) -> bool:
-        return bool(self.types - _CLIENT)
+        return bool(self.types - CHOREOGRAPHY.client_types)
 
     @cached_property
     def is_an_order(self) -> bool:
@@ -140,7 +139,7 @@ class Hearing:
     @cached_property
     def started(self) -> dt.datetime | None:
         """When the order began: when it was placed or, where that cannot be true, when a service first spoke."""
-        answer = next((e.time for e in self.events if e.time and e.type not in _CLIENT), None)
+        answer = next((e.time for e in self.events if e.time and e.type not in CHOREOGRAPHY.client_types), None)
         placed = self._start.time if self._start else None
         if placed and (answer is None or dt.timedelta() <= answer - placed <= LONGEST_UNANSWERED):
             return placed
@@ -149,14 +148,14 @@ class Hearing:
     @property
     def _start(self) -> Heard | None:
         """The order that the services acted on, for others may have come with its id; else the first of them."""
-        causes = (self.cause(event) for event in self.events if event.type not in _CLIENT)
+        causes = (self.cause(event) for event in self.events if event.type not in CHOREOGRAPHY.client_types)
         answered = (cause for cause in causes if cause and cause.type == CHOREOGRAPHY.starts.TYPE)
         return next(answered, None) or self.first(CHOREOGRAPHY.starts)
 
 
 def is_absurd(type_: str, asked: dt.datetime | None, answered: dt.datetime | None) -> bool:
     """Whether the event was a client's, whose clock is so far behind that the time to the answer says nothing."""
-    if type_ not in _CLIENT or asked is None or answered is None:
+    if type_ not in CHOREOGRAPHY.client_types or asked is None or answered is None:
         return False
     return answered - asked > LONGEST_UNANSWERED
 

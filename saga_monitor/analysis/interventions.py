@@ -24,7 +24,6 @@ from saga_monitor.analysis.events_of_saga import Heard, Hearing
 
 GIVEN_UP = frozenset({"exhausted", "delivery_limit"})
 
-_BY_TYPE = {event.TYPE: event for event in CHOREOGRAPHY.events}
 # The longest delay that a retry queue may have: a clock that is further ahead is wrong.
 LONGEST_WAIT = dt.timedelta(days=1)
 
@@ -96,7 +95,7 @@ def _answered(heard: Hearing, letter: SetAside) -> bool:
     if reaction.decision:
         # A decision is taken once, whichever event it answers.
         return any(heard.said(said) for said in reaction.says)
-    return heard.answer(letter.service, _BY_TYPE[reaction.hears.TYPE]) is not None
+    return heard.answer(letter.service, CHOREOGRAPHY.event_types[reaction.hears.TYPE]) is not None
 
 
 def answered(heard: Hearing) -> set[tuple[str, str, str | None]]:

@@ -15,7 +15,7 @@ from saga_monitor.cli.context import Session, add_json
 from saga_monitor.text.history_listing import Wanted, as_json, as_line, as_paragraph, tell
 from saga_monitor.text.sanitize import printable
 
-_TYPES = [event.TYPE for event in CHOREOGRAPHY.events]
+_TYPES = list(CHOREOGRAPHY.event_types)
 
 
 def add(commands: Any) -> None:

@@ -20,7 +20,6 @@ from saga_monitor.text.tables import STATE_STYLES, STEP_GLYPHS, flags_text, safe
 
 _LINK_STYLES = {"live": "bold green", "reading": "bold yellow", "connecting": "yellow", "following": "bold green"}
 _LOST = {"broker away", "no history", "database trouble"}
-_SAID_BY = {said.TYPE: said.SAID_BY for said in CHOREOGRAPHY.events}
 # The board's columns but the last, which takes what is left.
 FIXED = {"steps": 5, "state": 12, "elapsed": 8}
 
@@ -167,7 +166,7 @@ def waiting_line(order: Order) -> Text:
     """What is still awaited, and of whom."""
     if not order.remaining:
         return line(("nothing remains", "dim"))
-    awaited = ", ".join(f"{type_} ({_SAID_BY.get(type_, '?')})" for type_ in order.remaining)
+    awaited = ", ".join(f"{type_} ({CHOREOGRAPHY.speaker_of.get(type_, '?')})" for type_ in order.remaining)
     return line(("remains  ", "dim"), (awaited, "yellow"))
 
 

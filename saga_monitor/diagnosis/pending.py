@@ -8,9 +8,6 @@ from saga_monitor.analysis.events_of_saga import Heard, Hearing
 from saga_monitor.analysis.saga_state import State
 from saga_monitor.projection.counters import awaited_services
 
-_SAID_BY = {said.TYPE: said.SAID_BY for said in CHOREOGRAPHY.events}
-_UNDONE = {step.undone.TYPE for step in CHOREOGRAPHY.undoings if step.undone}
-
 
 @dataclass(frozen=True, slots=True)
 class PendingStep:
@@ -26,8 +23,9 @@ def waits(state: State, at_rest: bool, remaining: Sequence[str], heard: Hearing)
     """What the order waits for now: one answer until the decision, after it all that are missing."""
     found = []
     for service in awaited_services(state, at_rest, remaining):
-        awaited = next(type_ for type_ in remaining if _SAID_BY.get(type_) == service)
-        found.append(PendingStep(service, awaited, _called(service, awaited, state, heard), awaited in _UNDONE))
+        awaited = next(type_ for type_ in remaining if CHOREOGRAPHY.speaker_of.get(type_) == service)
+        undoing = awaited in CHOREOGRAPHY.undoing_types
+        found.append(PendingStep(service, awaited, _called(service, awaited, state, heard), undoing))
     return found
 
 

@@ -24,7 +24,6 @@ _CREATED = {StepState.DONE, StepState.UNDONE}
 _CANCELLED = {State.COMPENSATING, State.COMPENSATED}
 # A reason is a label of a metric, and what a header says must not make new ones without end.
 REASONS = frozenset({*(reason.value for reason in Reason), "delivery_limit", "rejected", "expired", "maxlen"})
-_SAID_BY = {said.TYPE: said.SAID_BY for said in CHOREOGRAPHY.events}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,8 @@ def awaited_services(state: State, at_rest: bool, remaining: Sequence[str]) -> l
     if at_rest:
         return []
     now = remaining[:1] if state in _UNDECIDED or CHOREOGRAPHY.cancelled.TYPE in remaining[:1] else remaining
-    return list(dict.fromkeys(_SAID_BY[type_] for type_ in now if type_ in _SAID_BY))
+    speaker_of = CHOREOGRAPHY.speaker_of
+    return list(dict.fromkeys(speaker_of[type_] for type_ in now if type_ in speaker_of))
 
 
 def spread(counts: Mapping[str, int], name: str) -> Spread:

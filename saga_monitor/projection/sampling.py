@@ -34,7 +34,6 @@ WITH waiting AS (
     SELECT * FROM placed WHERE place <= ?5 ORDER BY place, kind LIMIT ?5
 ) SELECT commande_id, kind, many - place FROM first JOIN kinds USING (kind) ORDER BY place, kind
 """
-_REFUSALS = {reaction.refusal.TYPE for reaction in CHOREOGRAPHY.reactions if reaction.refusal}
 # Nothing shows that a `letter` was sent back: its message was not tried again since, nor given up once more, nor
 # answered. A refusal is no such answer: it is said in place of one when the message is set aside.
 _SINCE = 'later.service = letter.service AND later."offset" > letter."offset" AND later.{id} = letter.event_id'
@@ -54,7 +53,7 @@ NOT EXISTS (
     same=_SINCE.format(id="event_id") + _SAME,
     answer=_SINCE.format(id="causationid"),
     given_up=", ".join(f"'{reason}'" for reason in sorted(GIVEN_UP)),
-    refusals=", ".join(f"'{type_}'" for type_ in sorted(_REFUSALS)),
+    refusals=", ".join(f"'{type_}'" for type_ in sorted(CHOREOGRAPHY.refusal_types)),
 )
 # The newest of a queue, by their reasons; those that no program of ours gives are one kind.
 _LETTERS = f"""

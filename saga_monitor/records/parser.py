@@ -35,7 +35,6 @@ _BROKERS_OWN = ("x-first-death-reason", "x-death")
 _CRASH_LOOP = "delivery_limit"
 # Why an event of a type or version outside the choreography is kept out.
 UNKNOWN = "unknown"
-_UNDONE = {step.undone.TYPE for step in CHOREOGRAPHY.undoings if step.undone}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +160,7 @@ def _trusted(entry: HistoryEntry, known: type[Event], envelope: Envelope[Any], d
         time=time,
         causationid=envelope.causationid,
         modele=data.get("modele"),
-        nothing=known.TYPE in _UNDONE and _held_nothing(data),
+        nothing=known.TYPE in CHOREOGRAPHY.undoing_types and _held_nothing(data),
         offset=entry.offset,
         source=envelope.source,
     )

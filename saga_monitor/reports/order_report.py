@@ -17,7 +17,6 @@ _PLACED_SINCE = (
     f"SELECT number FROM orders WHERE number > ? AND coalesce(started, 0) >= ? AND {PLACED}"  # noqa: S608 - a constant
     " ORDER BY number LIMIT ?"
 )
-_REFUSALS = {step.refusal.TYPE for step in CHOREOGRAPHY.steps if step.refusal}
 
 
 def order_reports(
@@ -80,7 +79,7 @@ def _errors(queries: Queries, ids: Sequence[str]) -> dict[str, str]:
         wanted,
     )
     errors |= {id_: raison for id_, type_, raison in said if type_ == CHOREOGRAPHY.cancelled.TYPE}
-    errors |= {id_: raison for id_, type_, raison in said if type_ in _REFUSALS - {CHOREOGRAPHY.cancelled.TYPE}}
+    errors |= {id_: raison for id_, type_, raison in said if type_ in CHOREOGRAPHY.refusal_types}
     return errors
 
 

@@ -14,8 +14,7 @@ from saga_monitor.projection.queries import DeadLetter, RecordedEvent
 
 # An order has some dozen events; of one that a mad client feeds for ever, the beginning is enough.
 LONGEST = 500
-_UNDONE = {step.undone.TYPE for step in CHOREOGRAPHY.undoings if step.undone}
-_REFUSALS = {step.refusal.TYPE for step in CHOREOGRAPHY.steps if step.refusal}
+_NO = {*CHOREOGRAPHY.refusal_types, CHOREOGRAPHY.cancelled.TYPE, CHOREOGRAPHY.cancel_asked.TYPE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +45,9 @@ class Node:
     @property
     def tone(self) -> str:
         """What it means for the order: `undoing`, `refusal`, `end` or `step`."""
-        if self.event.type in _UNDONE:
+        if self.event.type in CHOREOGRAPHY.undoing_types:
             return "undoing"
-        if self.event.type in _REFUSALS | {CHOREOGRAPHY.cancel_asked.TYPE}:
+        if self.event.type in _NO:
             return "refusal"
         return "end" if self.event.type == CHOREOGRAPHY.created.TYPE else "step"
 

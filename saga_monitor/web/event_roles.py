@@ -4,15 +4,12 @@ from choregraphie.saga.choreography import EventClass
 from choregraphie.saga.envelope import Event
 from contracts.choreography import CHOREOGRAPHY
 
-KNOWN: dict[str, EventClass] = {said.TYPE: said for said in CHOREOGRAPHY.events}
-
 # Each has a glyph beside its colour: what is said must not hang on a colour alone.
 GLYPHS = {"forward": "", "good": "✓", "refusal": "✕", "cancel": "⊘", "undoing": "↺", "unknown": "?"}
 
 
 def _roles() -> dict[EventClass, str]:
-    refusals = {step.refusal for step in CHOREOGRAPHY.steps if step.refusal}
-    roles = dict.fromkeys(CHOREOGRAPHY.events, "forward") | dict.fromkeys(refusals, "refusal")
+    roles = dict.fromkeys(CHOREOGRAPHY.events, "forward") | dict.fromkeys(CHOREOGRAPHY.refusals, "refusal")
     roles |= {step.undone: "undoing" for step in CHOREOGRAPHY.undoings if step.undone}
     cancels = dict.fromkeys((CHOREOGRAPHY.cancelled, CHOREOGRAPHY.cancel_asked), "cancel")
     return {**roles, **cancels, CHOREOGRAPHY.created: "good"}
@@ -28,7 +25,7 @@ def role(type_: str) -> str:
 
 def speaker(type_: str, source: str = "") -> str:
     """Who says events of this type: the lane they are drawn in. A stranger's are put with the clients'."""
-    known = KNOWN.get(type_)
+    known = CHOREOGRAPHY.event_types.get(type_)
     name = known.SAID_BY if known else source.rpartition("/")[2]
     return name if name in CHOREOGRAPHY.speakers else "client"
 
@@ -38,7 +35,7 @@ def hearers(type_: str) -> dict[str, bool]:
 
     The decider takes note of an order's start, and could decide there and then; nobody waits for that.
     """
-    known = KNOWN.get(type_)
+    known = CHOREOGRAPHY.event_types.get(type_)
     called = {step.service for step in CHOREOGRAPHY.steps if step.after is known}
     if known is CHOREOGRAPHY.cancelled:
         called |= set(CHOREOGRAPHY.services)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _EXAMPLES = Path(__file__).resolve().parent.parent.parent / "contracts" / "examples"
-_SAID_BY = {event.TYPE: event.SAID_BY for event in CHOREOGRAPHY.events}
 # What is said, in answer to what, and how long (ms) after what was said before it.
 Steps = list[tuple[str, str | None, int]]
 
@@ -116,7 +115,7 @@ def _order(number: int, begun: dt.datetime, templates: dict[str, Any], story: St
             envelope["causationid"] = ids[cause]
         else:
             envelope.pop("causationid", None)
-        last = Message(events(_SAID_BY[type_]), type_, json.dumps(envelope).encode())
+        last = Message(events(CHOREOGRAPHY.speaker_of[type_]), type_, json.dumps(envelope).encode())
         yield last
     if story.given_up_by:
         yield Message(dlx(story.given_up_by), last.type, last.body, "exhausted")

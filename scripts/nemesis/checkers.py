@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from scripts.nemesis.databases import Books, Commande
     from scripts.nemesis.history import History
 
-UNDONE = {step.undone.TYPE: step.service for step in CHOREOGRAPHY.undoings if step.undone}
-
 
 def stock(history: History, books: Books) -> Iterator[Violation]:
     """I1. For each product: initial = available + held + sold, and nothing below zero."""
@@ -73,7 +71,7 @@ def _unfinished(order: str, commande: Commande | None, answered: set[tuple[str, 
     elif commande.etat not in {CREATED, CANCELLED}:
         yield f"still {commande.etat}"
     elif commande.etat == CANCELLED:
-        for type_, service in UNDONE.items():
+        for type_, service in CHOREOGRAPHY.undoing_types.items():
             if (service, type_, order) not in answered:
                 yield f"cancelled, and {service} never answered {type_}"
     if commande is not None and ("notification", "notification.envoyee", order) not in answered:

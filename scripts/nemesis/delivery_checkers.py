@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 # What the broker must have, whatever else it has.
 QUEUES = tuple(f"{service}.{use}" for service in CHOREOGRAPHY.services for use in ("inbox", "dlq"))
 
-HEARERS: dict[str, frozenset[str]] = {
-    event.TYPE: frozenset(r.service for r in CHOREOGRAPHY.reactions if r.hears is event)
-    for event in CHOREOGRAPHY.events
-}
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -65,7 +60,7 @@ def missing(history: History, books: Books) -> Iterator[tuple[Wanted, str]]:
     for letter in history.letters:
         set_aside[letter.service].add(letter.body)
     for event in wanted(history, books).values():
-        for service in HEARERS.get(event.type, frozenset()):
+        for service in CHOREOGRAPHY.hearers(event.type):
             if event.identity not in books.of(service).inbox and event.body not in set_aside[service]:
                 yield event, service
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from scripts.nemesis.delivery_checkers import HEARERS, missing, unexpected, wanted
+from contracts.choreography import CHOREOGRAPHY
+from scripts.nemesis.delivery_checkers import missing, unexpected, wanted
 from scripts.nemesis.verdicts import Figures
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def figures(history: History, books: Books) -> Figures:
     received = {
         event_id
         for event_id, e in events.items()
-        if event_id not in absent and (HEARERS[e.type] or e.identity in streamed)
+        if event_id not in absent and (CHOREOGRAPHY.hearers(e.type) or e.identity in streamed)
     }
     inboxes = {event_id for kept in books.services.values() for event_id in kept.inbox}
     copies = Counter(e.facts.identity or e.body for e in history.spoken if e.exchange.endswith(".events"))

@@ -92,7 +92,7 @@ def termination(facts: OrderFinalState) -> Iterator[str]:
         said = facts.said.get(order, {})
         wanted = {
             "creee": (CREATED,),
-            "annulee": (CANCELLED, *(step.undone.TYPE for step in CHOREOGRAPHY.undoings if step.undone)),
+            "annulee": (CANCELLED, *CHOREOGRAPHY.undoing_types),
         }.get(row["etat"])
         if wanted is None:
             yield f"{order}: {row['etat']}, and nobody is asked to see to it"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis.databases import (
     Books,
     Commande,
@@ -21,7 +22,6 @@ from scripts.nemesis.databases import (
     Reservation,
     ServiceBooks,
 )
-from scripts.nemesis.delivery_checkers import HEARERS
 from scripts.nemesis.history import (
     Charge,
     History,
@@ -141,7 +141,7 @@ def books() -> Books:
 def _kept(service: str) -> ServiceBooks:
     said = everything_said()
     return ServiceBooks(
-        inbox={f"{o}:{t}": o for o, t in said if service in HEARERS.get(t, ())},
+        inbox={f"{o}:{t}": o for o, t in said if service in CHOREOGRAPHY.hearers(t)},
         outbox=tuple(decided(o, t) for o, t in said if exchange(t) == f"{service}.events"),
     )
 

@@ -17,7 +17,7 @@ from choregraphie.saga.topology import HISTORY, REASON_HEADER, dlx, events, retr
 from contracts.choreography import CHOREOGRAPHY
 
 START = dt.datetime(2024, 11, 22, 18, 47, tzinfo=dt.UTC)
-KNOWN = {said.TYPE: said for said in CHOREOGRAPHY.events}
+KNOWN = CHOREOGRAPHY.event_types
 _DATA: dict[str, dict[str, Any]] = {
     "commande.initiee": {
         "client_id": "CLIENT-123",
