@@ -91,6 +91,9 @@ class BrokerSession(Protocol):
     @property
     def lost(self) -> str | None: ...
 
+    async def until_lost(self) -> str:
+        """Wait until the session is lost, and return why."""
+
     async def consume(self) -> None:
         """Begin to receive. Raises BrokerUnavailable or BrokerRefused."""
 

@@ -34,9 +34,14 @@ class RabbitSession:
         self._unsettled: dict[int, None] = {}
         self._consumer_tag: str | None = None
         self.lost: str | None = None
+        self._ended = asyncio.Event()
         for channel in (publishing, consuming):
             channel.closing.add_done_callback(self._on_closed)
         consuming.on_consumer_cancel_callbacks.add(self._on_cancelled)
+
+    async def until_lost(self) -> str:
+        await self._ended.wait()
+        return str(self.lost)
 
     async def consume(self) -> None:
         answer = await in_time(self._consuming.basic_consume(self._queue, self._on_delivery))
@@ -59,6 +64,7 @@ class RabbitSession:
         """End the session for that reason: whoever waits for deliveries hears of it."""
         if self.lost is None:
             self.lost = why
+            self._ended.set()
             with contextlib.suppress(asyncio.QueueFull):
                 self._arrived.put_nowait(None)
 

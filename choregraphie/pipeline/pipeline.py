@@ -66,9 +66,12 @@ class Pipeline:
         self._struck: set[Schedule] = set()
 
     async def run(self) -> None:
-        """Work until `stopping`, then drain. Raises BrokerUnavailable when the session is lost (in a group)."""
-        # Both wait as long as the database is away; a worker asked to stop does not.
-        if not await finished_before(self._stopping, self._before_consuming()):
+        """Work until `stopping`, then drain.
+
+        Raises BrokerUnavailable, alone or in a group, when the session is lost.
+        """
+        # It waits as long as the database is away. A stop or the loss of the session ends that.
+        if not await finished_before(self._before_consuming(), self._stopping.wait(), self._until_lost()):
             return
         await self._session.consume()
         self.consuming = True
@@ -77,6 +80,7 @@ class Pipeline:
         log.info("worker.ready", hears=[line.hears.TYPE for line in service.reactions])
         async with asyncio.TaskGroup() as tasks:
             stages = [
+                self._until_lost(),
                 self._intake(),
                 self._trial_stage(),
                 self._calls.stage(tasks),
@@ -93,6 +97,10 @@ class Pipeline:
     async def _before_consuming(self) -> None:
         await self._outbox_publisher.relay(older_than=dt.timedelta())
         await self._context.until_able()
+
+    async def _until_lost(self) -> None:
+        # Whatever else waits meanwhile (for the database, for resources) uses no session, and would not notice.
+        raise BrokerUnavailable(await self._session.until_lost())
 
     async def _intake(self) -> None:
         while True:

@@ -13,19 +13,21 @@ async def pause(seconds: float, stopping: asyncio.Event) -> None:
             await stopping.wait()
 
 
-async def finished_before(stopping: asyncio.Event, invocation: Coroutine[Any, Any, None]) -> bool:
-    """Do `work`; when asked to stop meanwhile, leave it and return False. Raises what it raises."""
-    task = asyncio.ensure_future(invocation)
-    asked = asyncio.ensure_future(stopping.wait())
+async def finished_before(work: Coroutine[Any, Any, None], *ends: Coroutine[Any, Any, object]) -> bool:
+    """Run `work` until it or one of `ends` is over. Return whether `work` finished; the others are cancelled.
+
+    Raises what `work` raises, or else what the first of `ends` raises.
+    """
+    tasks = [asyncio.ensure_future(one) for one in (work, *ends)]
     try:
-        await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        asked.cancel()
-        task.cancel()  # without effect on one that is done
-        # Waited for in every case: cancelled ourselves at the instant it failed, nobody else would hear of it.
-        if not task.done():
-            await asyncio.gather(task, return_exceptions=True)
-    if task.cancelled():
-        return False
-    task.result()
-    return True
+        for task in tasks:
+            task.cancel()  # no effect on a task that is done
+        # Awaited in every case: when this task is cancelled at the instant one of them fails, nothing else
+        # retrieves its exception.
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
+    return not tasks[0].cancelled()

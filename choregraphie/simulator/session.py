@@ -47,11 +47,17 @@ class SimDoor:
         self._acks = 0
         self._waiting: asyncio.Future[None] | None = None
         self.lost: str | None = None
+        self._ended = asyncio.Event()
+
+    async def until_lost(self) -> str:
+        await self._ended.wait()
+        return str(self.lost)
 
     async def consume(self) -> None:
         await self._network.pause(1)
         if self.lost is None and not self._network.up:
             self.lost = "the broker is away"
+            self._ended.set()
         if self.lost is not None:
             raise BrokerUnavailable(self.lost)
         self._network.sessions[self._queue].append(self)
@@ -142,6 +148,7 @@ class SimDoor:
         if self.lost is not None:
             return
         self.lost = why
+        self._ended.set()
         self._network.diary.note(self.who, f"loses its session: {why}")
         sessions = self._network.sessions[self._queue]
         if self in sessions:

@@ -113,6 +113,10 @@ class ModelDoor:
             self._inbox.appendleft(replace(held, redelivered=True))
         self._taken.clear()
 
+    async def until_lost(self) -> str:
+        await asyncio.Event().wait()
+        return ""
+
     async def consume(self) -> None: ...
 
     async def deliveries(self, most: int) -> list[Delivery]:

@@ -28,6 +28,7 @@ class FakeDoor:
         self._tags = itertools.count(1)
         self._stopped = False
         self.lost: str | None = None
+        self._ended = asyncio.Event()
 
     def bring(self, envelope: Envelope[Event], **how: Any) -> int:
         """A message arrives; its tag."""
@@ -43,7 +44,13 @@ class FakeDoor:
 
     def lose(self) -> None:
         """The session is lost."""
+        self.lost = "lost, says the test"
+        self._ended.set()
         self._arrived.put_nowait(None)
+
+    async def until_lost(self) -> str:
+        await self._ended.wait()
+        return str(self.lost)
 
     async def consume(self) -> None:
         self.deeds.append(("consume", ()))

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from choregraphie import ResourceShortage
+from choregraphie import BrokerUnavailable, ResourceShortage
 from choregraphie.pipeline import context as tools
 from choregraphie.pipeline import supervisor
 from choregraphie.pipeline.decoder import Decoder
@@ -163,6 +163,41 @@ async def test_a_worker_receives_nothing_until_it_has_resources(settings: Settin
             await begun.stop()
         finally:
             await begun.close()
+
+
+async def test_a_session_that_is_lost_while_the_worker_waits_for_resources_ends_at_once(
+    settings: Settings,
+) -> None:
+    def check() -> None:
+        raise ResourceShortage("file descriptors")
+
+    with capture_logs() as logs:
+        begun = Session(TRIAL, settings, check_resources=check)
+        try:
+            await until(lambda: any(line["event"] == "worker.short_of_resources" for line in logs))
+            begun.session.lose()
+            with pytest.raises(BrokerUnavailable):
+                await asyncio.wait_for(begun.running, 10)
+            assert begun.session.deeds == []
+        finally:
+            await begun.close()
+
+
+async def test_a_session_that_is_lost_while_a_delivery_cannot_be_decoded_ends_at_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Decoder, "_read", short)
+    with capture_logs() as logs:
+        async with session(settings) as s:
+            s.session.bring(order())
+            await until(lambda: any(line["event"] == "worker.short_of_resources" for line in logs))
+            s.session.lose()
+            with pytest.raises(ExceptionGroup) as caught:
+                await asyncio.wait_for(s.running, 10)
+            assert caught.group_contains(BrokerUnavailable)
 
 
 async def test_a_worker_without_resources_is_not_ready_though_it_has_a_session(settings: Settings) -> None:

@@ -137,6 +137,7 @@ async def test_giving_up_publishes_the_refusal_before_the_dead_letter(settings: 
 
 async def test_a_lost_session_ends_the_pipeline(settings: Settings) -> None:
     async with session(settings) as s:
+        await until(lambda: ("consume", ()) in s.session.deeds)
         s.session.lose()
         with pytest.raises(ExceptionGroup) as caught:
             await asyncio.wait_for(s.running, 10)
