@@ -24,6 +24,7 @@ from choregraphie.pipeline.decoder import Decoder
 from choregraphie.pipeline.executor import execute
 from choregraphie.pipeline.external_calls import ExternalCalls
 from choregraphie.pipeline.outbox_publisher import OutboxPublisher
+from choregraphie.pipeline.periodic import purge, relay_stale, strike, watch
 from choregraphie.pipeline.poison import PoisonTrials
 from choregraphie.pipeline.shutdown import finished_before
 from choregraphie.service.service import Schedule
@@ -36,11 +37,6 @@ log = structlog.get_logger()
 MARK_SECONDS = 0.5
 # The last mark before leaving is waited for so long.
 MARKED_SECONDS = 2.0
-# Events that another worker decided and did not live to say are said by whoever finds them.
-STALE_SECONDS = 30.0
-# A consumer can be gone without a word (a queue deleted and made again): ask now and then.
-WATCH_SECONDS = 15.0
-PURGE_SECONDS = 60.0
 
 Item = Invocation | Result | Schedule
 
@@ -86,10 +82,10 @@ class Pipeline:
                 self._calls.stage(tasks),
                 self._commit_stage(),
                 self._publish_stage(),
-                self._relay_stale(),
-                self._watch(),
-                self._purge(),
-                *(self._clock(line) for line in service.timed),
+                relay_stale(self._outbox_publisher),
+                watch(self._context, self._session),
+                purge(self._context),
+                *(strike(line, self._struck, self._ready.put_nowait) for line in service.timed),
             ]
             running = [tasks.create_task(stage) for stage in stages]
             tasks.create_task(self._drain(running))
@@ -200,31 +196,6 @@ class Pipeline:
             self._poison_trials.settled(tags)
             if self._stopping.is_set() and not self._in_hand:
                 self._quiet.set()
-
-    async def _clock(self, line: Schedule) -> None:
-        while True:
-            if line not in self._struck:  # while the database is away, one stroke stands for all
-                self._struck.add(line)
-                self._ready.put_nowait(line)
-            await asyncio.sleep(line.seconds)
-
-    async def _relay_stale(self) -> None:
-        while True:
-            await asyncio.sleep(STALE_SECONDS)
-            await self._outbox_publisher.relay(older_than=dt.timedelta(seconds=STALE_SECONDS))
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(WATCH_SECONDS)
-            if not await self._session.is_consuming():
-                raise BrokerUnavailable("the inbox has no consumer, though this session is one")
-            # An idle worker asks its database too, which is how it notices that the file was taken away.
-            await self._context.retry_until_available(self._store.last_decided)
-
-    async def _purge(self) -> None:
-        while True:
-            if not await self._context.retry_until_available(self._store.purge):
-                await asyncio.sleep(PURGE_SECONDS)
 
     async def _drain(self, stages: list["asyncio.Task[None]"]) -> None:
         """Once asked to stop: take nothing more, give back what was not begun, finish what was."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie import DatabaseRefused, DatabaseUnavailable, Settings
-from choregraphie.pipeline import pipeline as worker
+from choregraphie.pipeline import periodic
 from choregraphie.storage import open_database
 from choregraphie.testing import open_harness
 from services.stock import SERVICE as STOCK
@@ -153,7 +153,7 @@ async def test_a_worker_does_not_go_on_in_a_file_that_was_taken_away(
 
 
 async def test_an_idle_worker_notices_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(periodic, "WATCH_SECONDS", 0.1)
     async with session(at(tmp_path / "stock.sqlite3")) as at_work:
         await until(lambda: ("consume", ()) in at_work.session.deeds)
         (tmp_path / "stock.sqlite3").unlink()
