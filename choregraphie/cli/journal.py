@@ -93,7 +93,7 @@ def _open(application: Application, settings: Settings) -> Entries:
         orders = decider.cancelled(connection)
 
     def entries(service: Service, connection: Connection) -> list[Entry]:
-        undoable = {action.__name__ for line in service.reactions for action in line.undoes}
+        undoable = {action.__name__ for handler in service.reactions for action in handler.undoes}
         return open_actions(connection, orders, undoable)
 
     return entries

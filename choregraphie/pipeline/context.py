@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """`outside` is what the service's calls speak to; `now` the clock of its deadlines; `dice` spreads retries.
+    """`externals` is what the service's calls speak to; `now` the clock of its deadlines; `dice` spreads retries.
 
     `telemetry` is told how the work goes. `check_resources` raises ResourceShortage when this process has too
     little of something to go on.
@@ -40,7 +40,7 @@ class WorkerContext:
     store: Store
     settings: Settings
     thread: Executor
-    outside: Any
+    externals: Any
     now: Callable[[], dt.datetime]
     rng: random.Random = field(default_factory=random.Random)
     telemetry: Telemetry = SILENT
@@ -104,7 +104,7 @@ class WorkerContext:
 
     async def _check_calls(self) -> None:
         if self.store.service.check is not None:
-            await self.store.service.check(self.outside)
+            await self.store.service.check(self.externals)
 
     async def wait_for_database(self, trouble: Exception) -> None:
         """Say that it does not answer, and leave it alone for a while."""

@@ -51,15 +51,15 @@ class Decoder:
         head = self._head(delivery)
         if isinstance(head, DeadLetter):
             return head
-        line = self.service.on(head.type)
-        if line is None:
+        handler = self.service.on(head.type)
+        if handler is None:
             return DeadLetter(Reason.UNKNOWN_TYPE, f"{self.service.name} does not hear {head.type}")
-        if head.dataschema is not None and head.dataschema != line.hears.schema_urn():
-            return DeadLetter(Reason.UNKNOWN_VERSION, f"expected {line.hears.schema_urn()}")
-        envelope = self._envelope(delivery.body, line)
+        if head.dataschema is not None and head.dataschema != handler.hears.schema_urn():
+            return DeadLetter(Reason.UNKNOWN_VERSION, f"expected {handler.hears.schema_urn()}")
+        envelope = self._envelope(delivery.body, handler)
         if isinstance(envelope, DeadLetter):
             return envelope
-        return self._wrong_sender(delivery, envelope, line) or _work(delivery, envelope, line)
+        return self._wrong_sender(delivery, envelope, handler) or _work(delivery, envelope, handler)
 
     def _head(self, delivery: Delivery) -> EnvelopeHeader | DeadLetter:
         try:
@@ -72,25 +72,25 @@ class Decoder:
         except RecursionError:
             return DeadLetter(Reason.UNREADABLE, "nested too deeply")
 
-    def _envelope(self, body: bytes, line: Handler) -> Envelope[Event] | DeadLetter:
+    def _envelope(self, body: bytes, handler: Handler) -> Envelope[Event] | DeadLetter:
         try:
-            return adapter(line.hears).validate_json(body)
+            return adapter(handler.hears).validate_json(body)
         except ValidationError as error:
             if any(detail["type"] == ABOUT_DIFFERS for detail in error.errors(include_input=False)):
                 return DeadLetter(Reason.SUBJECT_MISMATCH, "subject, correlationid and data.commande_id differ")
             return DeadLetter(Reason.INVALID, first_problem(error))
 
-    def _wrong_sender(self, delivery: Delivery, envelope: Envelope[Event], line: Handler) -> DeadLetter | None:
+    def _wrong_sender(self, delivery: Delivery, envelope: Envelope[Event], handler: Handler) -> DeadLetter | None:
         """Only `<s>` may write to `<s>.events`, so the exchange names the sender, whatever the bytes say."""
         came_by = _first_exchange(delivery, self.service.name)
-        if envelope.sender != line.hears.SAID_BY or came_by not in {None, events(envelope.sender)}:
+        if envelope.sender != handler.hears.SAID_BY or came_by not in {None, events(envelope.sender)}:
             return DeadLetter(
                 Reason.WRONG_SENDER,
-                f"{line.hears.TYPE} is said by {line.hears.SAID_BY}, and came by {came_by!r}",
+                f"{handler.hears.TYPE} is said by {handler.hears.SAID_BY}, and came by {came_by!r}",
             )
-        if delivery.exchange == came_by and delivery.routing_key != line.hears.TYPE:
+        if delivery.exchange == came_by and delivery.routing_key != handler.hears.TYPE:
             # Under another key it reached us and perhaps not the others who hear this type.
-            return DeadLetter(Reason.INVALID, f"routing key: not {line.hears.TYPE}")
+            return DeadLetter(Reason.INVALID, f"routing key: not {handler.hears.TYPE}")
         return None
 
 
@@ -123,10 +123,10 @@ def _shown(word: str) -> str:
     return word if re.fullmatch(r"[\w.+-]{1,40}", word, re.ASCII) else "not one that is known"
 
 
-def _work(delivery: Delivery, envelope: Envelope[Event], line: Handler) -> Invocation:
+def _work(delivery: Delivery, envelope: Envelope[Event], handler: Handler) -> Invocation:
     return Invocation(
         delivery=delivery,
-        line=line,
+        handler=handler,
         event=envelope.data,
         identity=EventIdentity(envelope.source, envelope.id),
         body_hash=body_hash(delivery.body),

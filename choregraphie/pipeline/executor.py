@@ -62,24 +62,26 @@ def _alone(store: Store, invocation: Invocation, delays: tuple[float, ...]) -> R
     try:
         return store.commit([invocation])[0]
     except ReactionFailed as failure:
-        log.warning("reaction.failed", action=invocation.line.action, exc_info=failure.error, **invocation.bound())
+        log.warning(
+            "reaction.failed", action=invocation.handler.action, exc_info=failure.error, **invocation.bound()
+        )
         return _failed(store, invocation._replace(failure=failure.error), delays)
 
 
 def _failed(store: Store, invocation: Invocation, delays: tuple[float, ...]) -> Result:
     """Retry later, or give up: the refusal and its journal entry first, then the dead letter."""
     assert invocation.failure is not None  # noqa: S101 - the caller's choice
-    patience = invocation.line.patience
-    tries = len(delays) + 1 if patience.tries is None else patience.tries
-    policy = RetryPolicy(delays[: tries - 1], patience.never)
+    retry = invocation.handler.retry
+    tries = len(delays) + 1 if retry.tries is None else retry.tries
+    policy = RetryPolicy(delays[: tries - 1], retry.never)
     verdict = policy.after(invocation.failure, invocation.attempt)
-    if isinstance(verdict, RetryAfter) or invocation.line.gives_up is None:
+    if isinstance(verdict, RetryAfter) or invocation.handler.gives_up is None:
         return Result(invocation.delivery, verdict, invocation=invocation)
     try:
         given_up = store.commit([invocation])[0]
     except ReactionFailed as failure:
         # Without the refusal the order waits for its deadline; the dead letter says that a person is needed.
-        log.error("refusal.failed", action=invocation.line.action, exc_info=failure.error, **invocation.bound())
+        log.error("refusal.failed", action=invocation.handler.action, exc_info=failure.error, **invocation.bound())
         return Result(invocation.delivery, verdict, invocation=invocation)
     # Nothing said: it was settled meanwhile (a repetition, or cancelled), and there is nothing left to give up.
     return given_up._replace(verdict=verdict) if given_up.outbox_events else given_up

@@ -65,13 +65,13 @@ class ExternalCalls:
 
     async def _with_resources(self, invocation: Invocation, look: ReadView) -> Any:
         """The answer to the call of `work`. What fails for want of the worker's own resources is no try."""
-        assert invocation.line.call is not None  # noqa: S101 - only such work comes here
+        assert invocation.handler.call is not None  # noqa: S101 - only such work comes here
         waited = False
         while True:
             try:
                 with self._context.telemetry.call(invocation.event.TYPE):
                     async with asyncio.timeout(self._context.settings.call_timeout):
-                        answer = await invocation.line.call(invocation.event, look, self._context.outside)
+                        answer = await invocation.handler.call(invocation.event, look, self._context.externals)
             except Exception as error:
                 short = self._own_shortage(error)
                 if short is None:

@@ -73,7 +73,7 @@ class Pipeline:
         self.consuming = True
         self._context.telemetry.consuming()
         service = self._store.service
-        log.info("worker.ready", hears=[line.hears.TYPE for line in service.reactions])
+        log.info("worker.ready", hears=[handler.hears.TYPE for handler in service.reactions])
         async with asyncio.TaskGroup() as tasks:
             stages = [
                 self._until_lost(),
@@ -85,7 +85,7 @@ class Pipeline:
                 relay_stale(self._outbox_publisher),
                 watch(self._context, self._session),
                 purge(self._context),
-                *(strike(line, self._struck, self._ready.put_nowait) for line in service.timed),
+                *(strike(schedule, self._struck, self._ready.put_nowait) for schedule in service.timed),
             ]
             running = [tasks.create_task(stage) for stage in stages]
             tasks.create_task(self._drain(running))
@@ -122,7 +122,7 @@ class Pipeline:
                 return invocation
 
     def _go_on(self, invocation: Invocation) -> None:
-        if invocation.line.call is not None:
+        if invocation.handler.call is not None:
             self._calls.take(invocation)
         else:
             self._ready.put_nowait(invocation)
@@ -156,9 +156,9 @@ class Pipeline:
         if invocations or said:
             with self._context.telemetry.commit(len(invocations)):
                 results += await self._deal_with(invocations, said)
-        for line in [item for item in group if isinstance(item, Schedule)]:
-            self._struck.discard(line)
-            results += await self._context.retry_until_available(self._store.tick, line)
+        for schedule in [item for item in group if isinstance(item, Schedule)]:
+            self._struck.discard(schedule)
+            results += await self._context.retry_until_available(self._store.tick, schedule)
         self._context.telemetry.decided(results)
         return results
 

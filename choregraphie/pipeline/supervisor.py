@@ -117,9 +117,9 @@ async def _context(service: Service, settings: Settings, stopping: asyncio.Event
     database = await _opened(service, settings, thread, stopping)
     clock = SteadyClock()
     store = Store(service, database, StoreLimits.of(settings), clock.now)
-    outside: Any = service.outside(settings) if service.outside else contextlib.nullcontext()
+    externals: Any = service.externals(settings) if service.externals else contextlib.nullcontext()
     try:
-        async with outside as opened:
+        async with externals as opened:
             yield WorkerContext(store, settings, thread, opened, clock.now, check_resources=check_resources)
     finally:
         await _close(service, database, thread)

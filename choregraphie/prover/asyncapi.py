@@ -26,7 +26,7 @@ def document(
     service: Service, choreography: Choreography, delays: Sequence[float], description: str
 ) -> dict[str, Any]:
     """The document of `service`, whose retries wait `delays` (seconds); `description` is its canvas."""
-    heard = [line.hears for line in service.reactions]
+    heard = [handler.hears for handler in service.reactions]
     said = _said(service, choreography)
     return {
         "asyncapi": "3.0.0",
@@ -39,7 +39,7 @@ def document(
         "defaultContentType": CONTENT_TYPE,
         "channels": {event.TYPE: _channel(event) for event in dict.fromkeys((*heard, *said))},
         "operations": {
-            **{f"hear_{_word(line.hears)}": _hear(service, line, delays) for line in service.reactions},
+            **{f"hear_{_word(handler.hears)}": _hear(service, handler, delays) for handler in service.reactions},
             **{f"say_{_word(event)}": _say(event) for event in said},
         },
         "components": {"messages": {e.TYPE: _message(e) for e in dict.fromkeys((*heard, *said))}},
@@ -47,8 +47,8 @@ def document(
 
 
 def _said(service: Service, choreography: Choreography) -> list[EventClass]:
-    said = {event for line in service.reactions for event in line.says()}
-    said |= {event for line in service.timed for event in line.says()}
+    said = {event for handler in service.reactions for event in handler.says()}
+    said |= {event for handler in service.timed for event in handler.says()}
     return [event for event in choreography.events if event in said]
 
 
@@ -83,36 +83,36 @@ def _message(event: EventClass) -> dict[str, Any]:
     }
 
 
-def _hear(service: Service, line: Handler, delays: Sequence[float]) -> dict[str, Any]:
+def _hear(service: Service, handler: Handler, delays: Sequence[float]) -> dict[str, Any]:
     return {
         "action": "receive",
-        "channel": _reference(line.hears),
-        "summary": f"{service.name}.{line.action}",
-        "messages": [_reference(line.hears, "messages")],
+        "channel": _reference(handler.hears),
+        "summary": f"{service.name}.{handler.action}",
+        "messages": [_reference(handler.hears, "messages")],
         "bindings": {"amqp": {"ack": True, "bindingVersion": BINDING}},
         "x-queue": inbox(service.name),
-        "x-says": sorted(event.TYPE for event in line.says()),
-        "x-undoes": sorted(other.hears.TYPE for other in service.reactions if other.do in line.undoes),
-        "x-retry": _retry(service, line, delays),
+        "x-says": sorted(event.TYPE for event in handler.says()),
+        "x-undoes": sorted(other.hears.TYPE for other in service.reactions if other.do in handler.undoes),
+        "x-retry": _retry(service, handler, delays),
         "x-deadLetter": {
             "exchange": dlx(service.name),
             "queue": dlq(service.name),
             "headers": [REASON_HEADER, DETAIL_HEADER],
-            "says": line.gives_up.TYPE if line.gives_up else None,
-            "needsAPerson": line.gives_up is None,
+            "says": handler.gives_up.TYPE if handler.gives_up else None,
+            "needsAPerson": handler.gives_up is None,
         },
     }
 
 
-def _retry(service: Service, line: Handler, delays: Sequence[float]) -> dict[str, Any]:
-    tries = len(delays) + 1 if line.patience.tries is None else line.patience.tries
+def _retry(service: Service, handler: Handler, delays: Sequence[float]) -> dict[str, Any]:
+    tries = len(delays) + 1 if handler.retry.tries is None else handler.retry.tries
     waits = list(delays[: tries - 1])
     return {
         "tries": tries,
         "delaysInSeconds": waits,
         "queues": [retry_queue(service.name, seconds) for seconds in waits],
         "returnsBy": requeue(service.name),
-        "neverOn": sorted(error.__name__ for error in line.patience.never),
+        "neverOn": sorted(error.__name__ for error in handler.retry.never),
     }
 
 

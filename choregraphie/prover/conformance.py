@@ -25,21 +25,21 @@ def violations(
 
 
 def _lines(choreography: Choreography, runs: StateSpace, service: Service) -> Iterator[Violation]:
-    heard = [line.hears for line in service.reactions]
+    heard = [handler.hears for handler in service.reactions]
     for reaction in choreography.heard_by(service.name):
         if reaction.hears not in heard:
             what = f"{service.name} is declared to hear {reaction.hears.TYPE}, and its table has no line for it"
             remedy = f"add on({reaction.hears.__name__}, …) to its REACTIONS"
             yield Violation(Rule.AS_DECLARED, what, service.name, remedy, runs.to_hearing(reaction))
-    for line in service.reactions:
-        declared = choreography.reaction(service.name, line.hears.TYPE)
+    for handler in service.reactions:
+        declared = choreography.reaction(service.name, handler.hears.TYPE)
         if declared is None:
-            what = f"{service.name} hears {line.hears.TYPE}, which the choreography does not say"
-            remedy = f'declare Reaction("{service.name}", {line.hears.__name__}, …), or take the line away'
+            what = f"{service.name} hears {handler.hears.TYPE}, which the choreography does not say"
+            remedy = f'declare Reaction("{service.name}", {handler.hears.__name__}, …), or take the line away'
             yield Violation(Rule.AS_DECLARED, what, service.name, remedy)
             continue
-        for word, code, wanted in _differences(service, line, declared):
-            what = f"{service.name}.{line.action} {word} {_names(code)}; declared: {_names(wanted)}"
+        for word, code, wanted in _differences(service, handler, declared):
+            what = f"{service.name}.{handler.action} {word} {_names(code)}; declared: {_names(wanted)}"
             remedy = "make the table and contracts/choreography.py say the same"
             yield Violation(Rule.AS_DECLARED, what, service.name, remedy, runs.to_hearing(declared))
 
@@ -47,12 +47,12 @@ def _lines(choreography: Choreography, runs: StateSpace, service: Service) -> It
 Events = frozenset[EventClass]
 
 
-def _differences(service: Service, line: Handler, declared: Reaction) -> Iterator[tuple[str, Events, Events]]:
+def _differences(service: Service, handler: Handler, declared: Reaction) -> Iterator[tuple[str, Events, Events]]:
     refusal = _set(declared.refusal)
-    undone = frozenset(other.hears for other in service.reactions if other.do in line.undoes)
+    undone = frozenset(other.hears for other in service.reactions if other.do in handler.undoes)
     for word, code, wanted in (
-        ("says", line.says(), frozenset(declared.says)),
-        ("gives up with", _set(line.gives_up), refusal),
+        ("says", handler.says(), frozenset(declared.says)),
+        ("gives up with", _set(handler.gives_up), refusal),
         ("undoes what was done on", undone, frozenset(declared.undoes)),
     ):
         if code != wanted:
@@ -60,7 +60,7 @@ def _differences(service: Service, line: Handler, declared: Reaction) -> Iterato
 
 
 def _clock(choreography: Choreography, service: Service) -> Iterator[Violation]:
-    said = frozenset(event for line in service.timed for event in line.says())
+    said = frozenset(event for handler in service.timed for event in handler.says())
     timed = (t for t in choreography.timed if t.service == service.name)
     wanted = frozenset(event for t in timed for event in t.says)
     if said != wanted:

@@ -41,7 +41,7 @@ class RetryOverride:
 
 @dataclass(frozen=True)
 class Handler:
-    """A line of the table: on hearing `hears`, do `do`. Made by `on()`."""
+    """A reaction to an event: on hearing `hears`, call `do`. Made by `on()`."""
 
     hears: type[Event]
     do: React
@@ -49,7 +49,7 @@ class Handler:
     gives_up: type[Event] | None = None
     undoes: tuple[React, ...] = ()
     call: Call | None = None
-    patience: RetryOverride = RetryOverride()
+    retry: RetryOverride = RetryOverride()
 
     @cached_property
     def action(self) -> str:
@@ -63,7 +63,7 @@ class Handler:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A line of the table: every `seconds`, do `do` for each row that is `due`. Made by `every()`."""
+    """A timed reaction: every `seconds`, call `do` for each row that is `due`. Made by `every()`."""
 
     seconds: float
     do: React
@@ -81,7 +81,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Forget:
-    """A line of the table: the rows of `of` whose `commande_id` is `due` were no orders, and are forgotten.
+    """The rows of `of` whose `commande_id` is `due` were no orders, and are forgotten.
 
     `due` has as its parameter `NOW` the instant before which whatever may still come is too old to come.
     """
@@ -110,17 +110,17 @@ def on(
     gives_up: type[Event] | None = None,
     undoes: React | tuple[React, ...] = (),
     call: Call | None = None,
-    patience: RetryOverride | None = None,
+    retry: RetryOverride | None = None,
 ) -> Handler:
     """On hearing `hears`, carry out `do` once per order, in a transaction.
 
     `reads` names the rows it will look at; of several, each may look at the rows of those before. `gives_up`
     is the refusal said when its retries are exhausted. `undoes` names the reactions that it takes back. `call`
-    is an async function run before and outside the transaction; its answer is handed to `do`. `patience` is for a
+    is an async function run before and outside the transaction; its answer is handed to `do`. `retry` is for a
     reaction that should be given up sooner than the settings say.
     """
     undone = undoes if isinstance(undoes, tuple) else (undoes,)
-    return Handler(hears, do, _chain(reads), gives_up, undone, call, patience or RetryOverride())
+    return Handler(hears, do, _chain(reads), gives_up, undone, call, retry or RetryOverride())
 
 
 def every(
@@ -145,7 +145,7 @@ class Service:
     """What a worker needs to know of a service.
 
     `stocked_with` turns the catalogue into the first rows of an empty database; `inspect` reads the business
-    state; `migrations` are what changed in its tables since version 1, in order; `outside` opens what its calls
+    state; `migrations` are what changed in its tables since version 1, in order; `externals` opens what its calls
     speak to (a gateway, a carrier) for the life of the worker; `check` tries whatever of that is the
     worker's own (a folder), and raises ResourceShortage when calls could not work because of it; `cancelled`, of
     the one that decides, names the orders that it has cancelled; `forgets` names what is kept of orders that never
@@ -160,7 +160,7 @@ class Service:
     forgets: tuple[Forget, ...] = ()
     seed: Callable[[Mapping[str, Any]], Iterable[Row]] = lambda catalogue: ()
     migrations: tuple[Migration, ...] = ()
-    outside: "Callable[[Settings], AbstractAsyncContextManager[Any]] | None" = None
+    externals: "Callable[[Settings], AbstractAsyncContextManager[Any]] | None" = None
     check: Callable[[Any], Awaitable[None]] | None = None
     cancelled: Callable[[Connection], list[str]] = lambda connection: []
 
@@ -170,4 +170,4 @@ class Service:
 
     @cached_property
     def _by_type(self) -> dict[str, Handler]:
-        return {line.hears.TYPE: line for line in reversed(self.reactions)}
+        return {handler.hears.TYPE: handler for handler in reversed(self.reactions)}

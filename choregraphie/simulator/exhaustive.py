@@ -204,7 +204,7 @@ class Search:
             dead=dead,
             history=[*first, *said],
             acts=self._scope.acts,
-            outside=self._scenario.outside_of({name: service.outside for name, service in kept.items()}),
+            externals=self._scenario.outside_of({name: service.externals for name, service in kept.items()}),
             may_fail=kept.keys(),
         )
 

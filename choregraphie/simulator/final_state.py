@@ -19,7 +19,7 @@ Tables = dict[str, Rows]
 class FinalState:
     """`tables` by service; `dead` letters by service; `history` the messages of the stream, oldest first.
 
-    `acts` are those that the broker confirmed to the clients. `outside`: what the world outside holds,
+    `acts` are those that the broker confirmed to the clients. `externals`: what the world outside holds,
     in the words of the scenario. `remains` says what should not be there: messages in queues,
     hidden ones, consumers, tasks. `may_fail`: the services of which a reaction may have failed to the last try.
     """
@@ -28,7 +28,7 @@ class FinalState:
     dead: Mapping[str, Sequence[Message]]
     history: Sequence[Message]
     acts: Sequence[Any]
-    outside: Mapping[str, Any]
+    externals: Mapping[str, Any]
     may_fail: Collection[str]
     remains: Sequence[str] = ()
 

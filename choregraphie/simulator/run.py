@@ -147,9 +147,11 @@ class _World:
             dead={name: list(model.queues[dlq(name)]) for name in self.books.services},
             history=[entry.message for entry in model.streams[HISTORY].entries],
             acts=self.clients.confirmed,
-            outside=self.scenario.outside_of(self.externals),
+            externals=self.scenario.outside_of(self.externals),
             # Only a service that asks the outside world can fail: the databases of a simulation never do.
-            may_fail=[name for name, s in self.books.services.items() if any(line.call for line in s.reactions)],
+            may_fail=[
+                name for name, s in self.books.services.items() if any(handler.call for handler in s.reactions)
+            ],
             remains=remains,
         )
 

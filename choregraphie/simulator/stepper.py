@@ -56,7 +56,7 @@ class Kept:
     """A state of a service: how to get it back, and its rows for the invariants; `canon` is all that counts."""
 
     file: bytes
-    outside: Any
+    externals: Any
     tables: Tables
     canon: object
 
@@ -109,7 +109,7 @@ class Stepper:
         if state not in self._ticks:
             self._restore(state)
             self._now = EPOCH + dt.timedelta(seconds=2 * DEADLINE_SECONDS)
-            results = [result for line in self.service.timed for result in self._store.tick(line)]
+            results = [result for schedule in self.service.timed for result in self._store.tick(schedule)]
             self._now = EPOCH
             sent = self._sent([s.outgoing(self.name) for result in results for s in result.outbox_events])
             self._ticks[state] = (
@@ -126,12 +126,12 @@ class Stepper:
             return
         yield from (
             self._called(state, invocation)
-            if invocation.line.call
+            if invocation.handler.call
             else self._carried(state, invocation, "takes it", 0)
         )
         dead = self._letters.number(replace(letter, exchange=dlx(self.name), died=True))
         yield Effect("dies of it until the broker sets it aside", 1, state, dead=(dead,))
-        if not invocation.line.call:
+        if not invocation.handler.call:
             broken = invocation._replace(failure=Refusal("the reaction raised"))
             yield from self._carried(state, broken, "fails with it", 1)
             yield from self._carried(state, broken._replace(attempt=_LAST_TRY), "gives it up", 1)
@@ -145,8 +145,8 @@ class Stepper:
             return
         if begun != state:
             yield Effect("dies before the call", 1, begun, stays=True, down=True)
-        assert invocation.line.call is not None  # noqa: S101 - the caller's choice
-        answer = run_now(invocation.line.call(invocation.event, look, self._outside))
+        assert invocation.handler.call is not None  # noqa: S101 - the caller's choice
+        answer = run_now(invocation.handler.call(invocation.event, look, self._outside))
         asked = self._keep()
         if asked != begun:
             yield Effect("dies after the call", 1, asked, stays=True, down=True)
@@ -161,10 +161,10 @@ class Stepper:
 
     def _refused(self, begun: int, invocation: Invocation, look: Any) -> Iterator[Effect]:
         """The gateway may say no."""
-        assert invocation.line.call is not None  # noqa: S101 - the caller's choice
+        assert invocation.handler.call is not None  # noqa: S101 - the caller's choice
         self._restore(begun)
         if self._outside.refuse_next(look.key()):
-            answer = run_now(invocation.line.call(invocation.event, look, self._outside))
+            answer = run_now(invocation.handler.call(invocation.event, look, self._outside))
             yield from self._carried(
                 self._keep(), invocation._replace(answer=answer), "takes it, and the card is refused", 1
             )
@@ -202,7 +202,7 @@ class Stepper:
     def _restore(self, state: int) -> None:
         kept = self.states[state]
         self._books.restore(self.name, zlib.decompress(kept.file))
-        self._outside = kept.outside.copy()
+        self._outside = kept.externals.copy()
 
     def _keep(self) -> int:
         """The number of the state as it is now."""
@@ -221,7 +221,7 @@ class Stepper:
         """A retried message comes back to this service alone."""
         headers = tuple(sorted(retried.headers.items()))
         name = invocation.identity.id
-        by, key = invocation.line.hears.SAID_BY, retried.routing_key
+        by, key = invocation.handler.hears.SAID_BY, retried.routing_key
         return self._letters.number(Letter(self.name, retried.body, requeue(self.name), key, by, headers, name))
 
     def _buried(self, delivery: Delivery, verdict: DeadLetter) -> tuple[int, ...]:

@@ -151,13 +151,13 @@ class _Watched(Store):
 
 
 def employ(
-    name: str, service: Service, books: Books, settings: Settings, network: Network, outside: Any
+    name: str, service: Service, books: Books, settings: Settings, network: Network, externals: Any
 ) -> Worker:
     """A worker that shares its service's database with the service's other workers."""
     loop = network.loop
     store = _Watched(service, books.databases[service.name], StoreLimits.of(settings), loop.instant)
     nobody: Any = None  # the loop runs what it is given in place of a thread
-    context = WorkerContext(store, settings, nobody, outside, loop.instant, network.chance.rng(name))
+    context = WorkerContext(store, settings, nobody, externals, loop.instant, network.chance.rng(name))
     return Worker(name, context, network, store)
 
 

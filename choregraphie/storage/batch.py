@@ -49,8 +49,10 @@ class Batch:
         self.known = inbox.known(self.connection, (invocation.identity for invocation in group))
         self.journal.load(invocation.order for invocation in group)
         # What is only given up looks at no rows: to read them may be what fails.
-        reading = [invocation for invocation in group if invocation.failure is None and invocation.line.reads]
-        self._load([(invocation.line.reads, invocation.event, self._look(invocation)) for invocation in reading])
+        reading = [invocation for invocation in group if invocation.failure is None and invocation.handler.reads]
+        self._load(
+            [(invocation.handler.reads, invocation.event, self._look(invocation)) for invocation in reading]
+        )
 
     def _load(self, wanted: list[tuple[tuple[Reads, ...], Any, ReadView]]) -> None:
         for stage in range(max((len(reads) for reads, _, _ in wanted), default=0)):
@@ -65,19 +67,19 @@ class Batch:
             self.unit,
             self.journal,
             service=self.service.name,
-            action=invocation.line.action,
+            action=invocation.handler.action,
             order=invocation.order,
             now=self.now,
         )
 
     def begin(self, invocation: Invocation) -> ReadView | None:
-        order, action = invocation.order, invocation.line.action
+        order, action = invocation.order, invocation.handler.action
         entry = self.journal.entry(order, action)
         if self._seen(invocation) is not None or (entry is not None and entry.state is not State.BEGUN):
             return None
         if entry is None:
             self.journal.settle(self._entry(invocation, State.BEGUN, {}))
-        for undone in invocation.line.undoes:
+        for undone in invocation.handler.undoes:
             # From now on none of it may begin: its call would race with the one that takes it back.
             if self.journal.entry(order, undone.__name__) is None:
                 self.journal.undo(order, undone.__name__, invocation.identity.id, self.now)
@@ -112,46 +114,48 @@ class Batch:
 
         Sent back by an operator it is neither redelivered nor unsure: given up, it stays without effect.
         """
-        entry = self.journal.entry(invocation.order, invocation.line.action)
+        entry = self.journal.entry(invocation.order, invocation.handler.action)
         gave_up = entry is not None and _gave_up(entry, invocation.identity)
         if gave_up and (invocation.delivery.redelivered or invocation.commit_unknown):
             return DeadLetter(Reason.EXHAUSTED, "given up before; it is set aside once more", invocation.attempt)
         return Done()
 
     def _decide(self, invocation: Invocation) -> tuple[OutboxEvent, ...]:
-        line, order = invocation.line, invocation.order
-        entry = self.journal.entry(order, line.action)
+        handler, order = invocation.handler, invocation.order
+        entry = self.journal.entry(order, handler.action)
         if entry is not None and entry.state is not State.BEGUN:
             # Carried out before (a second event for it), or cancelled before it came: nothing, and silence.
-            self._log.warning("reaction.skipped", action=line.action, journal=entry.state.value)
+            self._log.warning("reaction.skipped", action=handler.action, journal=entry.state.value)
             return ()
-        tx = self._transaction(line.action, order, invocation.identity.id, invocation.identity)
+        tx = self._transaction(handler.action, order, invocation.identity.id, invocation.identity)
         if invocation.failure is not None:
-            assert line.gives_up is not None  # noqa: S101 - executor.py gives up only what can be
-            said: list[Event] = [refusal(line.gives_up, order, f"abandon après {invocation.attempt} essais")]
+            assert handler.gives_up is not None  # noqa: S101 - executor.py gives up only what can be
+            said: list[Event] = [refusal(handler.gives_up, order, f"abandon après {invocation.attempt} essais")]
             state = State.TOMBSTONE
         else:
-            heard = (invocation.event, tx) if line.call is None else (invocation.event, tx, invocation.answer)
-            said = list(line.do(*heard))
-            state = State.REFUSED if any(type(event) is line.gives_up for event in said) else State.DONE
-            _check_undoing(line, tx, said)
+            heard = (invocation.event, tx) if handler.call is None else (invocation.event, tx, invocation.answer)
+            said = list(handler.do(*heard))
+            state = State.REFUSED if any(type(event) is handler.gives_up for event in said) else State.DONE
+            _check_undoing(handler, tx, said)
         self.journal.settle(self._entry(invocation, state, tx.noted))
-        self._log.info("reaction.done", action=line.action, says=[event.TYPE for event in said])
+        self._log.info("reaction.done", action=handler.action, says=[event.TYPE for event in said])
         return self._say(said, tx, invocation.identity.id, invocation.traceparent)
 
-    def on_time(self, line: Schedule, keys: list[str]) -> list[Result]:
-        self.unit.load(line.of.at(key) for key in keys)
-        rows: list[Any] = [row for key in keys if (row := self.unit.find(line.of, key)) is not None]
+    def on_time(self, schedule: Schedule, keys: list[str]) -> list[Result]:
+        self.unit.load(schedule.of.at(key) for key in keys)
+        rows: list[Any] = [row for key in keys if (row := self.unit.find(schedule.of, key)) is not None]
         self.journal.load(row.commande_id for row in rows)
-        pairs = [(row, self._timed_transaction(line.action, row)) for row in rows]
-        self._load([(line.reads, row, tx) for row, tx in pairs])
+        pairs = [(row, self._timed_transaction(schedule.action, row)) for row in rows]
+        self._load([(schedule.reads, row, tx) for row, tx in pairs])
         results = []
         for row, tx in pairs:
-            said = list(line.do(row, tx))
+            said = list(schedule.do(row, tx))
             if said:
                 types = [event.TYPE for event in said]
-                self._log.info("clock.reacted", action=line.action, commande_id=row.commande_id, says=types)
-                self.journal.settle(Entry(row.commande_id, line.action, State.DONE, self.now, tx.noted, tx.cause))
+                self._log.info("clock.reacted", action=schedule.action, commande_id=row.commande_id, says=types)
+                self.journal.settle(
+                    Entry(row.commande_id, schedule.action, State.DONE, self.now, tx.noted, tx.cause)
+                )
             outbox_events = self._say(said, tx, row.cause, None)
             results.append(Result(None, Done(), outbox_events))
         return results
@@ -195,7 +199,7 @@ class Batch:
     def _entry(self, invocation: Invocation, state: State, noted: dict[str, Any]) -> Entry:
         source, event_id = invocation.identity
         return Entry(
-            invocation.order, invocation.line.action, state, self.now, noted, event_id, cause_source=source
+            invocation.order, invocation.handler.action, state, self.now, noted, event_id, cause_source=source
         )
 
     def write(self) -> None:
@@ -211,10 +215,10 @@ def _gave_up(entry: Entry, event: EventIdentity) -> bool:
     return given_up and entry.cause == event.id and entry.cause_source in {None, event.source}
 
 
-def _check_undoing(line: Handler, tx: Transaction, said: list[Event]) -> None:
+def _check_undoing(handler: Handler, tx: Transaction, said: list[Event]) -> None:
     """Whoever undoes something undoes all that it is declared to, and always answers: others wait for it."""
-    if line.undoes and not said and line.says():
-        raise AssertionError(f"{line.action} is declared to undo, and did not answer")
-    forgotten = {action.__name__ for action in line.undoes} - tx.undone
+    if handler.undoes and not said and handler.says():
+        raise AssertionError(f"{handler.action} is declared to undo, and did not answer")
+    forgotten = {action.__name__ for action in handler.undoes} - tx.undone
     if forgotten:
-        raise AssertionError(f"{line.action} is declared to undo {', '.join(sorted(forgotten))} and did not")
+        raise AssertionError(f"{handler.action} is declared to undo {', '.join(sorted(forgotten))} and did not")

@@ -18,7 +18,7 @@ class Invocation(NamedTuple):
     """
 
     delivery: Delivery
-    line: Handler
+    handler: Handler
     event: Event
     identity: EventIdentity
     body_hash: bytes

@@ -21,18 +21,18 @@ _JOURNAL = Prepared(delete(JOURNAL).where(JOURNAL.c.commande_id == bindparam("th
 class Forgetting:
     """Carries out one `Forget` of a service."""
 
-    line: Forget
+    forget: Forget
 
     @cached_property
     def _due(self) -> Prepared:
         # Locked, and compared again once it is: an order that comes at this instant is not forgotten. What another
         # worker has in hand is left for the next time.
-        due = self.line.due.limit(bindparam("most")).with_for_update(skip_locked=True)
+        due = self.forget.due.limit(bindparam("most")).with_for_update(skip_locked=True)
         return Prepared(due, ["now", "most"])
 
     @cached_property
     def _rows(self) -> Prepared:
-        table = self.line.of.TABLE
+        table = self.forget.of.TABLE
         return Prepared(delete(table).where(table.c.commande_id == bindparam("the_order")), ["the_order"])
 
     def batch(self, connection: Connection, before: dt.datetime, most: int) -> int:

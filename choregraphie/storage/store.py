@@ -65,10 +65,11 @@ class Store:
         self._terms = terms
         self._now = now
         self._whose_turn = {
-            line: Prepared(line.due.limit(bindparam("most")), ["now", "most"]) for line in service.timed
+            schedule: Prepared(schedule.due.limit(bindparam("most")), ["now", "most"])
+            for schedule in service.timed
         }
         self._put_off: dict[tuple[str, str], dt.datetime] = {}
-        self._forgetting = [Forgetting(line) for line in service.forgets]
+        self._forgetting = [Forgetting(forget) for forget in service.forgets]
 
     def refuses_login(self, trouble: Exception) -> bool:
         """Whether `trouble` is that the database's server refuses the user or the password."""
@@ -103,35 +104,35 @@ class Store:
         """
         return self._transact(lambda page: [page.begin(invocation) for invocation in group], group, ())
 
-    def tick(self, line: Schedule) -> list[Result]:
+    def tick(self, schedule: Schedule) -> list[Result]:
         """Carry out a timed reaction for each row that is due."""
-        keys = self._due(line)
+        keys = self._due(schedule)
         try:
-            return self._on_time(line, keys) if keys else []
+            return self._on_time(schedule, keys) if keys else []
         except ReactionFailed:
             # One row must not keep the others waiting for ever.
-            return [result for key in keys for result in self._alone_on_time(line, key)]
+            return [result for key in keys for result in self._alone_on_time(schedule, key)]
 
-    def _due(self, line: Schedule) -> list[str]:
+    def _due(self, schedule: Schedule) -> list[str]:
         now = self._now()
         self._put_off = {row: until for row, until in self._put_off.items() if until > now}
-        put_off = {key for action, key in self._put_off if action == line.action}
+        put_off = {key for action, key in self._put_off if action == schedule.action}
         with self._database.begin() as connection:
-            found = self._whose_turn[line].rows(connection, now, DUE + len(put_off))
+            found = self._whose_turn[schedule].rows(connection, now, DUE + len(put_off))
             return [str(key) for (key,) in found if str(key) not in put_off][:DUE]
 
-    def _on_time(self, line: Schedule, keys: list[str]) -> list[Result]:
-        return self._transact(lambda page: page.on_time(line, keys), (), ())
+    def _on_time(self, schedule: Schedule, keys: list[str]) -> list[Result]:
+        return self._transact(lambda page: page.on_time(schedule, keys), (), ())
 
-    def _alone_on_time(self, line: Schedule, key: str) -> list[Result]:
+    def _alone_on_time(self, schedule: Schedule, key: str) -> list[Result]:
         try:
-            return self._on_time(line, [key])
+            return self._on_time(schedule, [key])
         except ReactionFailed as failure:
             # There is no message to retry or to set aside: the row stays due, and its turn comes again.
             log.error(
-                "clock.failed", action=line.action, row=key, again_in_s=PUT_OFF.seconds, exc_info=failure.error
+                "clock.failed", action=schedule.action, row=key, again_in_s=PUT_OFF.seconds, exc_info=failure.error
             )
-            self._put_off[line.action, key] = self._now() + PUT_OFF
+            self._put_off[schedule.action, key] = self._now() + PUT_OFF
             return []
 
     def try_one(self, poison_trials: Sequence[Invocation], untried: bool) -> Invocation | None:

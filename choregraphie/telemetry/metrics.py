@@ -89,7 +89,7 @@ class Instruments:
         self.said = count("said", "Events confirmed by the broker.")
         self.commit = spread("commit_seconds", "A group's transaction.")
         self.publish = spread("publish_seconds", "Publishing, to the last confirm.")
-        self.call = spread("call_seconds", "Calls outside.", "type")
+        self.call = spread("call_seconds", "Calls externals.", "type")
         self.call_failures = count("call_failures", "Calls that failed.", "type")
         self.session_up = gauge("session_up", "1 while it receives.")
         self.sessions = count("sessions", "Sessions begun.")

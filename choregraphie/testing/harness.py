@@ -37,7 +37,7 @@ class ServiceHarness:
     service: Service
     settings: Settings
     database: Database
-    outside: Any = None
+    externals: Any = None
     now: dt.datetime = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
     envelopes: list[Envelope[Event]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
@@ -46,8 +46,8 @@ class ServiceHarness:
     def __post_init__(self) -> None:
         self.store = Store(self.service, self.database, StoreLimits.of(self.settings), lambda: self.now)
         self.reader = Decoder(self.service)
-        lines: list[Handler | Schedule] = [*self.service.reactions, *self.service.timed]
-        self._says = {cls.TYPE: cls for line in lines for cls in line.says()}
+        handlers: list[Handler | Schedule] = [*self.service.reactions, *self.service.timed]
+        self._says = {cls.TYPE: cls for handler in handlers for cls in handler.says()}
 
     def hear(self, *heard: Event | Envelope[Any], tolerate: bool = False) -> list[Event]:
         """Deliver events, together, as one group; what is said in answer. With `tolerate`, failures too."""
@@ -66,7 +66,7 @@ class ServiceHarness:
     def tick(self, seconds: float = 0) -> list[Event]:
         """Let time pass, then run the timed reactions."""
         self.now += dt.timedelta(seconds=seconds)
-        return self._keep([result for line in self.service.timed for result in self.store.tick(line)])
+        return self._keep([result for schedule in self.service.timed for result in self.store.tick(schedule)])
 
     def delivery(self, heard: Event | Envelope[Any]) -> Delivery:
         """How an event would arrive; one without an envelope gets a new id."""
@@ -90,19 +90,19 @@ class ServiceHarness:
             return self.service.inspect(connection)
 
     def _called(self, invocations: list[Invocation]) -> list[Invocation]:
-        looks = self.store.begin([invocation for invocation in invocations if invocation.line.call])
+        looks = self.store.begin([invocation for invocation in invocations if invocation.handler.call])
         pending = iter(looks)
         return [
-            self._call(invocation, next(pending)) if invocation.line.call else invocation
+            self._call(invocation, next(pending)) if invocation.handler.call else invocation
             for invocation in invocations
         ]
 
     def _call(self, invocation: Invocation, look: Any) -> Invocation:
-        if look is None or invocation.line.call is None:
+        if look is None or invocation.handler.call is None:
             return invocation
         try:
             return invocation._replace(
-                answer=asyncio.run(invocation.line.call(invocation.event, look, self.outside))
+                answer=asyncio.run(invocation.handler.call(invocation.event, look, self.externals))
             )
         except Exception as error:  # noqa: BLE001 - as the worker does: the delivery is retried
             return invocation._replace(failure=error)
@@ -125,10 +125,10 @@ def _nothing_raised(results: list[Result]) -> None:
 
 
 @contextlib.contextmanager
-def open_harness(service: Service, settings: Settings, outside: Any = None) -> Iterator[ServiceHarness]:
+def open_harness(service: Service, settings: Settings, externals: Any = None) -> Iterator[ServiceHarness]:
     """A desk on the database that `settings` name."""
     database = open_database(service, settings)
     try:
-        yield ServiceHarness(service, settings, database, outside)
+        yield ServiceHarness(service, settings, database, externals)
     finally:
         database.close()

@@ -13,7 +13,7 @@ from services.notification.courrier import ouvrir, verifier
 from services.notification.reactions import REACTIONS
 
 SERVICE = Service(
-    "notification", REACTIONS, tables=store.TABLES, inspect=store.inspect, outside=ouvrir, check=verifier
+    "notification", REACTIONS, tables=store.TABLES, inspect=store.inspect, externals=ouvrir, check=verifier
 )
 
 __all__ = ["SERVICE"]

@@ -20,7 +20,7 @@ SERVICE = Service(
     tables=store.TABLES,
     inspect=store.inspect,
     seed=store.seed,
-    outside=ouvrir,
+    externals=ouvrir,
 )
 
 __all__ = ["SERVICE"]

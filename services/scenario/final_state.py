@@ -10,18 +10,18 @@ from services.scenario.externals import Mail
 
 
 class OrderFinalState(FinalState):
-    """The final state of a run. `outside`: what the gateway has `charged` and the carrier has `sent`."""
+    """The final state of a run. `externals`: what the gateway has `charged` and the carrier has `sent`."""
 
     @property
     def charged(self) -> Mapping[str, Decimal]:
         """What the gateway holds, by key."""
-        charged: Mapping[str, Decimal] = self.outside["charged"]
+        charged: Mapping[str, Decimal] = self.externals["charged"]
         return charged
 
     @property
     def sent(self) -> Mapping[str, Mail]:
         """What has left with the carrier, by key."""
-        sent: Mapping[str, Mail] = self.outside["sent"]
+        sent: Mapping[str, Mail] = self.externals["sent"]
         return sent
 
     @cached_property

@@ -10,12 +10,12 @@ from services.application import SERVICES
 
 # The last word of each branch: nobody needs to react to it.
 FINAL_ANSWERS = {"notification.envoyee", "stock.libere", "paiement.rembourse"}
-LINES = [(service, line) for service in SERVICES.values() for line in service.reactions]
+HANDLERS = [(service, handler) for service in SERVICES.values() for handler in service.reactions]
 
 
-def declared(service: Service, line: Handler) -> Reaction:
-    reaction = CHOREOGRAPHY.reaction(service.name, line.hears.TYPE)
-    assert reaction is not None, f"{service.name} hears {line.hears.TYPE}, which the choreography does not say"
+def declared(service: Service, handler: Handler) -> Reaction:
+    reaction = CHOREOGRAPHY.reaction(service.name, handler.hears.TYPE)
+    assert reaction is not None, f"{service.name} hears {handler.hears.TYPE}, which the choreography does not say"
     return reaction
 
 
@@ -29,59 +29,61 @@ def test_every_service_of_the_choreography_exists() -> None:
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=named)
 def test_a_service_hears_what_is_declared_once_each(service: Service) -> None:
-    heard = [line.hears for line in service.reactions]
+    heard = [handler.hears for handler in service.reactions]
     assert len(heard) == len(set(heard))
     assert set(heard) == {reaction.hears for reaction in CHOREOGRAPHY.heard_by(service.name)}
 
 
-@pytest.mark.parametrize(("service", "line"), LINES, ids=named)
-def test_a_reaction_says_what_is_declared(service: Service, line: Handler) -> None:
-    assert line.says() == frozenset(declared(service, line).says)
+@pytest.mark.parametrize(("service", "handler"), HANDLERS, ids=named)
+def test_a_reaction_says_what_is_declared(service: Service, handler: Handler) -> None:
+    assert handler.says() == frozenset(declared(service, handler).says)
 
 
-@pytest.mark.parametrize(("service", "line"), LINES, ids=named)
+@pytest.mark.parametrize(("service", "handler"), HANDLERS, ids=named)
 def test_a_reaction_gives_up_with_the_declared_refusal_or_calls_for_a_person(
-    service: Service, line: Handler
+    service: Service, handler: Handler
 ) -> None:
-    reaction = declared(service, line)
-    assert line.gives_up is reaction.refusal
+    reaction = declared(service, handler)
+    assert handler.gives_up is reaction.refusal
     if reaction.undoing or reaction.decision:
-        assert line.gives_up is None
+        assert handler.gives_up is None
 
 
-@pytest.mark.parametrize(("service", "line"), LINES, ids=named)
-def test_an_undoing_undoes_something_of_the_same_service(service: Service, line: Handler) -> None:
+@pytest.mark.parametrize(("service", "handler"), HANDLERS, ids=named)
+def test_an_undoing_undoes_something_of_the_same_service(service: Service, handler: Handler) -> None:
     own = {other.do for other in service.reactions}
-    assert set(line.undoes) <= own - {line.do}
-    if declared(service, line).undoing:
-        assert line.undoes
-        assert line.hears is CHOREOGRAPHY.cancelled
+    assert set(handler.undoes) <= own - {handler.do}
+    if declared(service, handler).undoing:
+        assert handler.undoes
+        assert handler.hears is CHOREOGRAPHY.cancelled
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=named)
 def test_what_is_said_by_the_clock_is_declared(service: Service) -> None:
     wanted = {event for timed in CHOREOGRAPHY.timed if timed.service == service.name for event in timed.says}
-    assert {event for line in service.timed for event in line.says()} == wanted
+    assert {event for handler in service.timed for event in handler.says()} == wanted
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=named)
 def test_a_service_says_only_what_it_may_say(service: Service) -> None:
-    lines: list[Handler | Schedule] = [*service.reactions, *service.timed]
-    assert all(service.name == event.SAID_BY for line in lines for event in line.says())
+    handlers: list[Handler | Schedule] = [*service.reactions, *service.timed]
+    assert all(service.name == event.SAID_BY for handler in handlers for event in handler.says())
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=named)
 def test_actions_have_names_of_their_own_in_the_journal(service: Service) -> None:
-    lines: list[Handler | Schedule] = [*service.reactions, *service.timed]
-    actions = [line.action for line in lines]
+    handlers: list[Handler | Schedule] = [*service.reactions, *service.timed]
+    actions = [handler.action for handler in handlers]
     assert len(actions) == len(set(actions))
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=named)
 def test_the_canvas_names_every_event_heard_and_said(service: Service) -> None:
     canvas = __import__(f"services.{service.name}", fromlist=["x"]).__doc__ or ""
-    lines: list[Handler | Schedule] = [*service.reactions, *service.timed]
-    words = {line.hears.TYPE for line in service.reactions} | {e.TYPE for line in lines for e in line.says()}
+    handlers: list[Handler | Schedule] = [*service.reactions, *service.timed]
+    words = {handler.hears.TYPE for handler in service.reactions} | {
+        e.TYPE for handler in handlers for e in handler.says()
+    }
     assert sorted(word for word in words if word not in canvas) == []
 
 

@@ -107,10 +107,10 @@ class World:
         service = SERVICES[name]
         database = open_database(service, settings)
         books = Store(service, database, StoreLimits.of(settings), lambda: dt.datetime.now(dt.UTC))
-        outside: Any = service.outside(settings) if service.outside else contextlib.nullcontext()
+        externals: Any = service.externals(settings) if service.externals else contextlib.nullcontext()
         session = ModelDoor(self.broker, name)
         try:
-            async with outside as opened, asyncio.timeout(LONGEST_SECONDS):
+            async with externals as opened, asyncio.timeout(LONGEST_SECONDS):
                 context = WorkerContext(books, settings, self._thread, opened, lambda: dt.datetime.now(dt.UTC))
                 await _session(context, session, idle_seconds)
         except BaseExceptionGroup as group:

@@ -48,13 +48,13 @@ class Store(RuleBasedStateMachine):
     def __init__(self, database_url: str) -> None:
         super().__init__()
         settings = Settings(database_url=database_url, deadline=60, catalogue=SCARCE)
-        self.opened = open_harness(self.service, settings, self.outside())
+        self.opened = open_harness(self.service, settings, self.externals())
         self.harness = self.opened.__enter__()
         self.past: list[Any] = []
         self.heard: dict[str, set[str]] = {}
         self.books = self.harness.inspect()
 
-    def outside(self) -> Any:
+    def externals(self) -> Any:
         return None
 
     @rule(order=ORDERS, which=st.integers(0, 10), content=CONTENTS)
@@ -149,7 +149,7 @@ class StockStore(Store):
 class PaiementStore(Store):
     service = PAIEMENT
 
-    def outside(self) -> PasserelleSimulee:
+    def externals(self) -> PasserelleSimulee:
         return PasserelleSimulee(0, 0, 0)
 
     def said_in_answer(self, heard: Any, before: dict[str, Any], said: list[str]) -> None:
@@ -183,7 +183,7 @@ class NotificationStore(Store):
     service = NOTIFICATION
     most_of_a_kind = 2
 
-    def outside(self) -> Post:
+    def externals(self) -> Post:
         return Post()
 
     def said_in_answer(self, heard: Any, before: dict[str, Any], said: list[str]) -> None:

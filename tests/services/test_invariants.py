@@ -32,12 +32,12 @@ AMOUNTS = st.fixed_dictionaries(
 SLOW = settings(max_examples=60, deadline=None)
 
 
-def desk_of(service: Any, folder: str, outside: Any = None) -> Any:
+def desk_of(service: Any, folder: str, externals: Any = None) -> Any:
     catalogue = f"{folder}/catalogue.toml"
     with open(catalogue, "w") as file:  # noqa: PTH123 - a folder's name is a text here
         file.write(CATALOGUE)
     url = f"sqlite:///{folder}/{service.name}.sqlite3"
-    return open_harness(service, Settings.model_validate({"database_url": url, "catalogue": catalogue}), outside)
+    return open_harness(service, Settings.model_validate({"database_url": url, "catalogue": catalogue}), externals)
 
 
 def rows(harness: ServiceHarness, table: Any) -> list[Any]:

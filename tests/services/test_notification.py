@@ -47,7 +47,7 @@ def carrier(folder: Path) -> Maildir:
 
 @pytest.fixture
 def harness(sit_down: OpenDesk, carrier: Maildir) -> ServiceHarness:
-    return sit_down(SERVICE, outside=carrier)
+    return sit_down(SERVICE, externals=carrier)
 
 
 def letters(folder: Path) -> list[str]:
@@ -99,7 +99,7 @@ def test_a_confirmation_that_may_have_left_is_corrected(
     sit_down: OpenDesk, carrier: Maildir, folder: Path
 ) -> None:
     """Its answer was lost, so nobody knows; saying too much is better than leaving a wrong promise."""
-    harness = sit_down(SERVICE, outside=Reluctant(carrier, 1, after=True))
+    harness = sit_down(SERVICE, externals=Reluctant(carrier, 1, after=True))
     harness.hear(creee(), tolerate=True)
     assert harness.hear(annulee()) == told("rectificatif")
     assert letters(folder) == [CORRECTED, CONFIRMED]
@@ -117,7 +117,7 @@ def test_a_creation_and_its_cancellation_in_one_group_end_in_a_cancellation(
 def test_a_message_is_in_the_box_once_however_often_it_is_sent(
     sit_down: OpenDesk, carrier: Maildir, folder: Path, after: bool
 ) -> None:
-    harness = sit_down(SERVICE, outside=Reluctant(carrier, 3, after=after))
+    harness = sit_down(SERVICE, externals=Reluctant(carrier, 3, after=after))
     order = harness.enveloped(creee())
     for _ in range(3):
         assert harness.hear(order, tolerate=True) == []
@@ -128,7 +128,7 @@ def test_a_message_is_in_the_box_once_however_often_it_is_sent(
 def test_a_message_already_read_by_a_person_is_not_delivered_again(
     sit_down: OpenDesk, carrier: Maildir, folder: Path
 ) -> None:
-    harness = sit_down(SERVICE, outside=Reluctant(carrier, 1, after=True))
+    harness = sit_down(SERVICE, externals=Reluctant(carrier, 1, after=True))
     order = harness.enveloped(creee())
     harness.hear(order, tolerate=True)
     (letter,) = (folder / "new").iterdir()

@@ -103,7 +103,7 @@ TRIAL = Service(
             compter,
             reads=(compteur, trace),
             gives_up=StockReservationEchouee,
-            patience=RetryOverride(never=(Hopeless,)),
+            retry=RetryOverride(never=(Hopeless,)),
         ),
         on(CommandeAnnulee, decompter, reads=(trace, compteur_de_trace), undoes=compter),
     ),

@@ -49,12 +49,12 @@ def at_hand(service: Service, settings: Settings) -> Iterator[WorkerContext]:
 class Session:
     """A pipeline at work on a door that leads nowhere."""
 
-    def __init__(self, service: Service, settings: Settings, outside: Any = None, **more: Any) -> None:
+    def __init__(self, service: Service, settings: Settings, externals: Any = None, **more: Any) -> None:
         """`more` is for `Tools`: a telemetry, a check of resources."""
         self.database = open_database(service, settings)
         self._thread = ThreadPoolExecutor(1)
         store = Store(service, self.database, StoreLimits.of(settings), lambda: NOON)
-        self.context = WorkerContext(store, settings, self._thread, outside, lambda: NOON, **more)
+        self.context = WorkerContext(store, settings, self._thread, externals, lambda: NOON, **more)
         self.stopping = asyncio.Event()
         self.session = FakeDoor()
         self.running = asyncio.create_task(Pipeline(self.context, self.session, self.stopping).run())
@@ -90,8 +90,8 @@ class Session:
 
 
 @contextlib.asynccontextmanager
-async def session(settings: Settings, service: Service = TRIAL, outside: Any = None) -> AsyncIterator[Session]:
-    begun = Session(service, settings, outside)
+async def session(settings: Settings, service: Service = TRIAL, externals: Any = None) -> AsyncIterator[Session]:
+    begun = Session(service, settings, externals)
     try:
         yield begun
     finally:

@@ -101,7 +101,7 @@ def test_what_can_be_read_becomes_work() -> None:
     assert isinstance(invocation, Invocation)
     assert invocation.identity == (example(TYPE)["source"], example(TYPE)["id"])
     assert (invocation.order, invocation.attempt) == ("CMD-0001", 1)
-    assert invocation.line is STOCK.on(TYPE)
+    assert invocation.handler is STOCK.on(TYPE)
     assert invocation.traceparent == TRACE
 
 

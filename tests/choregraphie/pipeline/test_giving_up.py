@@ -93,9 +93,9 @@ def test_what_its_reads_broke_on_is_refused_all_the_same(harness: ServiceHarness
     def broken(heard: Event, look: ReadView) -> Iterable[Key]:
         raise KeyError("reads")
 
-    (line, *others) = TRIAL.reactions
+    (handler, *others) = TRIAL.reactions
     harness.reader = Decoder(
-        dataclasses.replace(TRIAL, reactions=(dataclasses.replace(line, reads=(broken,)), *others))
+        dataclasses.replace(TRIAL, reactions=(dataclasses.replace(handler, reads=(broken,)), *others))
     )
     last = harness.delivery(order())._replace(
         exchange="stock.requeue", headers={"x-saga-attempt": 2, "x-saga-exchange": "client.events"}

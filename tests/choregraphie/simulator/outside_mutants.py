@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def _line(table: tuple[Any, ...], do: Callable[..., Any]) -> dict[str, Any]:
     """The fields of a line of a table, to be changed."""
-    fields: dict[str, Any] = next(line for line in table if line.do is do).__dict__
+    fields: dict[str, Any] = next(handler for handler in table if handler.do is do).__dict__
     return fields
 
 
@@ -91,11 +91,11 @@ def silent_after_a_confirmation(patch: pytest.MonkeyPatch) -> None:
             yield from notification.prevenir(heard, tx, parti)
         tx.undo(notification.confirmer)
 
-    line = _line(notification.REACTIONS, notification.prevenir)
-    patch.setitem(line, "call", envoyer)
-    patch.setitem(line, "do", prevenir)
+    handler = _line(notification.REACTIONS, notification.prevenir)
+    patch.setitem(handler, "call", envoyer)
+    patch.setitem(handler, "do", prevenir)
     # The runtime takes an undoing without an answer for broken; that guard goes with it.
-    patch.setattr("choregraphie.storage.batch._check_undoing", lambda line, tx, said: None)
+    patch.setattr("choregraphie.storage.batch._check_undoing", lambda handler, tx, said: None)
 
 
 def no_tombstone_before_the_call(patch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def no_tombstone_before_the_call(patch: pytest.MonkeyPatch) -> None:
     begin = Batch.begin
 
     def later(self: Batch, invocation: Any) -> Any:
-        return begin(self, invocation._replace(line=replace(invocation.line, undoes=())))
+        return begin(self, invocation._replace(handler=replace(invocation.handler, undoes=())))
 
     patch.setattr(Batch, "begin", later)
 

@@ -80,26 +80,26 @@ def dead(service: str, letter: Message) -> Callable[[Facts], Facts]:
     return lambda facts: replace(facts, dead={**facts.dead, service: [letter]})
 
 
-def outside(facts: Facts, **changes: Any) -> Facts:
-    return replace(facts, outside={**facts.outside, **changes})
+def externals(facts: Facts, **changes: Any) -> Facts:
+    return replace(facts, externals={**facts.externals, **changes})
 
 
 def charged(facts: Facts) -> Facts:
-    return outside(facts, charged={**facts.charged, f"paiement:encaisser:{CANCELLED}": Decimal("49.99")})
+    return externals(facts, charged={**facts.charged, f"paiement:encaisser:{CANCELLED}": Decimal("49.99")})
 
 
 def charged_otherwise(facts: Facts) -> Facts:
-    return outside(facts, charged={key: amount * 100 for key, amount in facts.charged.items()})
+    return externals(facts, charged={key: amount * 100 for key, amount in facts.charged.items()})
 
 
 def charged_under_two_keys(facts: Facts) -> Facts:
     more = {f"paiement:encore:{BOUGHT}": amount for amount in facts.charged.values()}
-    return outside(facts, charged={**facts.charged, **more})
+    return externals(facts, charged={**facts.charged, **more})
 
 
 def sent_again(facts: Facts) -> Facts:
     more = {f"{key}:encore": mail for key, mail in facts.sent.items() if mail.order == BOUGHT}
-    return outside(facts, sent={**facts.sent, **more})
+    return externals(facts, sent={**facts.sent, **more})
 
 
 def other_creation_heard(facts: Facts) -> Facts:
@@ -113,7 +113,7 @@ PATHOLOGICAL: dict[str, tuple[str, Callable[[Facts], Facts]]] = {
     "goods that vanish": ("I1", with_row("stock", "rayons", "PROD-A", disponible=998)),
     "an account that lost more than was taken": ("I2", with_row("paiement", "comptes", "CLIENT-1", solde=1)),
     "a charge that nobody knows of": ("I2", charged),
-    "a debit of which the gateway knows nothing": ("I2", lambda facts: outside(facts, charged={})),
+    "a debit of which the gateway knows nothing": ("I2", lambda facts: externals(facts, charged={})),
     "another charge than the debit": ("I2", charged_otherwise),
     "two charges for one debit": ("I2", charged_under_two_keys),
     "an order that cost another sum": ("I2", with_row("commande", "commandes", BOUGHT, montant=1)),
@@ -121,7 +121,7 @@ PATHOLOGICAL: dict[str, tuple[str, Callable[[Facts], Facts]]] = {
     "an order that the decider forgot": ("I3", without_row("commande", "commandes", BOUGHT)),
     "an undoing without an answer": ("I3", without_row("paiement", "outbox", "paiement.rembourse")),
     "a customer who is not told": ("I3", without_row("notification", "outbox", BOUGHT)),
-    "a letter that was noted and never left": ("I3", lambda facts: outside(facts, sent={})),
+    "a letter that was noted and never left": ("I3", lambda facts: externals(facts, sent={})),
     "no correction of what was confirmed": ("I3", without_row("notification", "envois", "rectificatif")),
     "a cancellation where a correction is due": (
         "I3",
