@@ -63,9 +63,9 @@ def test_ready_waits_for_a_number_of_seconds(seconds: str, checkout: Path) -> No
 
 
 def test_a_mistake_to_the_generator_of_the_readme_is_one_line(checkout: Path) -> None:
-    done = run(checkout, [sys.executable, "scripts/picture.py", "--chek"])
+    done = run(checkout, [sys.executable, "scripts/generate_readme.py", "--chek"])
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
-    assert done.stderr.startswith("scripts/picture.py: ")
+    assert done.stderr.startswith("scripts/generate_readme.py: ")
 
 
 @pytest.mark.parametrize("command", ["demo", "test", "check", "lock", "rabbitmq", "bench"])
@@ -87,7 +87,7 @@ def test_nothing_to_stop_is_said_at_once(fresh: Path) -> None:
     [
         ["-m", "services", "run", "stock"],
         ["-m", "saga_monitor"],
-        ["scripts/picture.py"],
+        ["scripts/generate_readme.py"],
         ["scripts/passer_commande.py"],
     ],
 )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.picture import README, picture, with_parts
+from scripts.generate_readme import README, picture, with_parts
 from scripts.private_node import PrivateNode
 from tests.scripts.conftest import ROOT, environ
 
@@ -139,7 +139,7 @@ def test_each_command_of_the_table_is_there(command: str) -> None:
 
 
 def test_what_is_generated_is_what_the_code_has() -> None:
-    assert with_parts(TEXT) == TEXT, "run 'python scripts/picture.py'"
+    assert with_parts(TEXT) == TEXT, "run 'python scripts/generate_readme.py'"
 
 
 def test_the_picture_shows_every_event() -> None:

@@ -16,12 +16,12 @@ try:
     from choregraphie.saga.choreography import Choreography, EventClass
     from contracts.choreography import CHOREOGRAPHY
     from scripts.arguments import Parser
-    from scripts.layout import layout
-    from scripts.settings_table import settings_table
+    from scripts.readme_layout import layout
+    from scripts.readme_settings import settings_table
 except ModuleNotFoundError as missing:
     print(
-        f"picture: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual environment,"
-        " '. .venv/bin/activate' enters it",
+        f"generate_readme: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual"
+        " environment, '. .venv/bin/activate' enters it",
         file=sys.stderr,
     )
     sys.exit(2)
@@ -91,14 +91,14 @@ def with_parts(text: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns its exit code."""
-    parser = Parser("scripts/picture.py", __doc__)
+    parser = Parser("scripts/generate_readme.py", __doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when something differs")
     options = parser.parse_args(arguments)
     now = README.read_text(encoding="utf-8")
     wanted = with_parts(now)
     if options.check:
         if now != wanted:
-            print("README.md is not as the code has it: run 'python scripts/picture.py'.", file=sys.stderr)
+            print("README.md is not as the code has it: run 'python scripts/generate_readme.py'.", file=sys.stderr)
         return int(now != wanted)
     README.write_text(wanted, encoding="utf-8")
     return 0
