@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes what the README shows of the code: the choreography's picture, the settings, the layout.
+"""Writes the parts of README.md and docs/ that follow from the code: pictures, tables, settings, the layout.
 
-With --check it writes nothing, and says what is not as the code has it.
+With --check it writes nothing and names the documents that differ from the code.
 """
 
 import re
@@ -18,6 +18,7 @@ try:
     from scripts.arguments import Parser
     from scripts.readme_layout import layout
     from scripts.readme_settings import settings_table
+    from scripts.readme_tables import asyncapi_list, events_table, example, invariants_table, rules_table
 except ModuleNotFoundError as missing:
     print(
         f"generate_readme: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual"
@@ -26,20 +27,16 @@ except ModuleNotFoundError as missing:
     )
     sys.exit(2)
 
-README = ROOT / "README.md"
-
 
 def picture(choreography: Choreography = CHOREOGRAPHY) -> str:
     """A Mermaid diagram: who says what to whom. Dotted: refusals, cancellations, and what undoes."""
     lines = ["```mermaid", "flowchart LR", '    client(["client"])']
     lines += [f'    {service}["{service}"]' for service in choreography.services]
     lines += ['    clock(["clock"])', '    history[("saga.history")]', '    monitor["saga_monitor"]']
-    for (outbox_publisher, hearer, dotted), events in sorted(
-        _edges(choreography).items(), key=_in_order(choreography)
-    ):
+    for (speaker, hearer, dotted), events in sorted(_edges(choreography).items(), key=_in_order(choreography)):
         label = "<br/>".join(event.TYPE for event in events)
         arrow = f'-. "{label}" .->' if dotted else f'-- "{label}" -->'
-        lines.append(f"    {outbox_publisher} {arrow} {hearer}")
+        lines.append(f"    {speaker} {arrow} {hearer}")
     lines += [f'    clock -. "deadline passed" .-> {timed.service}' for timed in choreography.timed]
     lines += ['    history == "every event" ==> monitor', "```"]
     return "\n".join(lines)
@@ -74,19 +71,35 @@ def _in_order(choreography: Choreography) -> Callable[[tuple[Edge, object]], tup
     return lambda item: (places[item[0][0]], places[item[0][1]], item[0][2])
 
 
-PARTS: dict[str, Callable[[], str]] = {"picture": picture, "settings": settings_table, "layout": layout}
+# Document → name of its part → what makes it. A part stands between two comments with its name.
+PARTS: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {"picture": picture},
+    "docs/architecture.md": {"layout": layout},
+    "docs/proofs.md": {"rules": rules_table, "invariants": invariants_table},
+    "docs/settings.md": {"settings": settings_table},
+    "docs/wire.md": {"example": example, "events": events_table, "asyncapi": asyncapi_list},
+}
 
 
-def with_parts(text: str) -> str:
-    """`text` with what stands between each pair of markers as the code has it. Raises ValueError without one."""
-    for name, make in PARTS.items():
+def with_parts(path: str, text: str) -> str:
+    """The text of the document at `path` with its generated parts replaced. Raises ValueError without markers."""
+    for name, make in PARTS[path].items():
         between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not between.search(text):
-            raise ValueError(f"README.md has no markers for its {name}")
-        # Doubled, a backslash of the code is one, and no reference to a group.
-        made = make().replace("\\", "\\\\")
-        text = between.sub(rf"\g<1>{made}\n\g<2>", text)
+        found = between.search(text)
+        if found is None:
+            raise ValueError(f"{path} has no markers for its {name}")
+        text = f"{text[: found.start()]}{found[1]}{make()}\n{found[2]}{text[found.end() :]}"
     return text
+
+
+def differing() -> dict[str, str]:
+    """The documents that are not as the code has them, each with its right text."""
+    found = {}
+    for path in PARTS:
+        text = (ROOT / path).read_text(encoding="utf-8")
+        if (wanted := with_parts(path, text)) != text:
+            found[path] = wanted
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,13 +107,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser("scripts/generate_readme.py", __doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when something differs")
     options = parser.parse_args(arguments)
-    now = README.read_text(encoding="utf-8")
-    wanted = with_parts(now)
+    found = differing()
     if options.check:
-        if now != wanted:
-            print("README.md is not as the code has it: run 'python scripts/generate_readme.py'.", file=sys.stderr)
-        return int(now != wanted)
-    README.write_text(wanted, encoding="utf-8")
+        for path in found:
+            print(f"{path} differs from the code: run 'python scripts/generate_readme.py'.", file=sys.stderr)
+        return int(bool(found))
+    for path, text in found.items():
+        (ROOT / path).write_text(text, encoding="utf-8")
     return 0
 
 

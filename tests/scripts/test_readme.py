@@ -1,4 +1,4 @@
-"""What the documents say is so: the README's walk-through works as printed, its generated parts are the code's."""
+"""The README's walk-through works as printed, in three terminals."""
 
 from __future__ import annotations
 
@@ -7,26 +7,21 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.generate_readme import README, picture, with_parts
 from scripts.private_node import PrivateNode
 from tests.scripts.conftest import ROOT, environ
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TEXT = README.read_text(encoding="utf-8")
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 WALK = dict(re.findall(r"<!-- walk: ([a-z ]+) -->\n```sh\n(.*?)```", TEXT, re.DOTALL))
-TABLE = TEXT.partition("## Commands")[2].partition("## Settings")[0]
-COMMANDS = re.findall(r"^\| `([^`]+)` \|", TABLE, re.MULTILINE)
 
 
 class Terminal:
@@ -122,43 +117,3 @@ def test_the_walk_through_works_as_printed(terminals: list[Terminal], checkout: 
 
 def test_the_walk_through_has_all_its_parts() -> None:
     assert list(WALK) == ["every terminal", "workers", "monitor", "customer", "end"]
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_of_the_table_is_there(command: str) -> None:
-    words = command.replace("python ", f"{sys.executable} ", 1).split()
-    if words[0].startswith("./"):
-        assert os.access(ROOT / words[0], os.X_OK)
-        return
-    # The verb without what it is about: only that is a promise of its name.
-    wanted = [word for word in words if word.islower() or word.startswith("/")]
-    done = subprocess.run(
-        [*wanted, "--help"], cwd=ROOT, env=environ(), capture_output=True, timeout=30, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def test_what_is_generated_is_what_the_code_has() -> None:
-    assert with_parts(TEXT) == TEXT, "run 'python scripts/generate_readme.py'"
-
-
-def test_the_picture_shows_every_event() -> None:
-    for example in (ROOT / "contracts" / "examples").glob("*.json"):
-        assert f'"{example.stem}' in picture() or f"<br/>{example.stem}" in picture()
-
-
-@pytest.mark.parametrize("document", sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
-def test_files_that_a_document_names_exist(document: Path) -> None:
-    text = document.read_text(encoding="utf-8")
-    named = set(re.findall(r"`((?:\./)?(?:contracts|services|saga_monitor|scripts|tests)/[\w./-]*)", text))
-    named |= set(re.findall(r"\]\((?!http)([^)#]+)\)", text)) | set(re.findall(r"`([A-Z]+\.md)`", text))
-    assert [name for name in named if not (ROOT / name).exists()] == []
-
-
-def test_every_dependency_has_a_reason() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)]
-    names = {re.split(r"[\[<>=~!; ]", dependency, maxsplit=1)[0] for dependency in wanted}
-    decisions = (ROOT / "DECISIONS.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ([a-z0-9, -]+) \| \S", decisions, re.MULTILINE)
-    assert names == {name for row in rows for name in row.split(", ")} - {"package"}

@@ -1,0 +1,54 @@
+"""The tables of the documents that are derived from declarations: events, rules, invariants. Markdown."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from choregraphie.prover import Rule
+from choregraphie.saga.choreography import Choreography, EventClass
+from contracts.choreography import CHOREOGRAPHY
+from scripts.nemesis.invariants import MEANINGS
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = "contracts/examples"
+
+
+def events_table(choreography: Choreography = CHOREOGRAPHY) -> str:
+    """Every event: who says it, which services hear it, its data, its schema and its example."""
+    rows = ["| event | said by | heard by | data, beside `commande_id` |", "|---|---|---|---|"]
+    for event in choreography.events:
+        hearers = [r.service for r in choreography.reactions if r.hears is event]
+        rows.append(f"| {_linked(event)} | {event.SAID_BY} | {', '.join(hearers) or '–'} | {_fields(event)} |")
+    return "\n".join(rows)
+
+
+def _linked(event: EventClass) -> str:
+    return f"[`{event.TYPE}`](../{EXAMPLES}/{event.TYPE}.json) ([schema](schemas/{event.TYPE}.json))"
+
+
+def _fields(event: EventClass) -> str:
+    return ", ".join(f"`{name}`" for name in event.model_fields if name != "commande_id") or "–"
+
+
+def asyncapi_list(choreography: Choreography = CHOREOGRAPHY) -> str:
+    """A link to the AsyncAPI document of each service."""
+    return "\n".join(f"* [`{name}`](asyncapi/{name}.json)" for name in choreography.services)
+
+
+def example(choreography: Choreography = CHOREOGRAPHY) -> str:
+    """The example message of the event that starts the saga."""
+    path = ROOT / EXAMPLES / f"{choreography.starts.TYPE}.json"
+    return f"```json\n{path.read_text(encoding='utf-8').strip()}\n```"
+
+
+def rules_table() -> str:
+    """The rules of the prover."""
+    return _two_columns("rule", "holds when", ((rule.slug, rule.sentence) for rule in Rule))
+
+
+def invariants_table() -> str:
+    """The invariants of a chaos run."""
+    return _two_columns("invariant", "meaning", MEANINGS.items())
+
+
+def _two_columns(first: str, second: str, rows: Iterable[tuple[str, str]]) -> str:
+    return "\n".join([f"| {first} | {second} |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in rows)])

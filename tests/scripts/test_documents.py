@@ -1,0 +1,167 @@
+"""What the documents say is so: links lead somewhere, commands and settings exist, generated parts are current."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from choregraphie import Reason, Settings
+from choregraphie.cli.main import _parser as services_parser
+from choregraphie.saga import topology
+from saga_monitor.__main__ import _parser as monitor_parser
+from scripts.generate_readme import PARTS, differing, picture
+from services.application import APP
+from tests.choregraphie.prover.test_chapter import run
+from tests.scripts.conftest import ROOT, environ
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DOCUMENTS = {path.relative_to(ROOT).as_posix(): path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))}
+# These tell of the past as well, so not all that they name exists today.
+OF_TODAY = {name: path for name, path in DOCUMENTS.items() if path.stem not in {"CHANGELOG", "DECISIONS"}}
+TEXTS = {name: path.read_text(encoding="utf-8") for name, path in DOCUMENTS.items()}
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(
+    r"(?:python -m (?:services|saga_monitor)|python scripts/\w+\.py|\./scripts/\w+)\b[^`\n|)&;#>]*"
+)
+PLACEHOLDERS = {"SERVICE": "stock", "OFFSET": "1207"}
+# The chapter adds a service, and its own test carries it out.
+CHAPTER = "docs/add-your-own-service.md"
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Each command that a document prints, alone in backticks or in a block for a shell."""
+    for name in OF_TODAY.keys() - {CHAPTER}:
+        inline = re.findall(r"`([^`\n]+)`", FENCED.sub("", TEXTS[name]))
+        shell = [text for kind, text in FENCED.findall(TEXTS[name]) if kind in {"sh", "console"}]
+        for part in (*inline, *shell):
+            yield from ((name, found.strip()) for found in COMMAND.findall(part))
+
+
+COMMANDS = sorted(set(commands()))
+
+
+@cache
+def help_of(*words: str) -> str:
+    done = subprocess.run(
+        [*words, "--help"], cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(("document", "command"), COMMANDS)
+def test_each_command_in_a_document_is_one_that_can_be_typed(document: str, command: str) -> None:
+    words = [PLACEHOLDERS.get(word, word) for word in shlex.split(command)]
+    if words[:2] == ["python", "-m"]:
+        parser = services_parser(APP) if words[2] == "services" else monitor_parser()
+        # Alone, `python -m services` stands for all of its verbs.
+        assert words[3:] == [] or parser.parse_args(words[3:])
+        return
+    script = [sys.executable, words.pop(1)] if words[0] == "python" else [words[0]]
+    assert os.access(ROOT / script[-1], os.R_OK if len(script) > 1 else os.X_OK)
+    if script[-1] == "./scripts/bench" and words[1:]:
+        script.append(words[1])
+    options = {word.partition("=")[0] for word in words[1:] if word.startswith("--")}
+    assert {option for option in options if option not in help_of(*script)} == set()
+
+
+def test_the_documents_print_the_commands_of_every_program() -> None:
+    printed = " ".join(command for _, command in COMMANDS)
+    services = ("run", "ready", "inspect", "journal", "outbox", "choreography")
+    monitor = ("list", "show", "report", "history", "anomalies", "letter", "serve")
+    verbs = {f"services {verb}" for verb in services} | {f"saga_monitor {verb}" for verb in monitor}
+    files = [path for path in (ROOT / "scripts").iterdir() if path.is_file() and not path.suffix]
+    scripts = {f"./scripts/{path.name}" for path in files if os.access(path, os.X_OK)}
+    assert {wanted for wanted in verbs | scripts if wanted not in printed} == set()
+
+
+@pytest.mark.parametrize("document", sorted(OF_TODAY.keys() - {CHAPTER}))
+def test_a_console_block_shows_what_its_command_prints(document: str) -> None:
+    for kind, text in FENCED.findall(TEXTS[document]):
+        if kind == "console":
+            for entry in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+                command, _, shown = entry.partition("\n")
+                run(command, shown, ROOT)
+
+
+@pytest.mark.parametrize("document", sorted(DOCUMENTS))
+def test_files_that_a_document_names_exist(document: str) -> None:
+    text, folder = TEXTS[document], DOCUMENTS[document].parent
+    outside_blocks = FENCED.sub("", text)
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", outside_blocks)
+    assert [link for link in links if not (folder / link).exists()] == []
+    named = set(re.findall(r"`((?:\./)?(?:contracts|services|saga_monitor|scripts|tests|deploy)/[\w./-]*)", text))
+    named |= set(re.findall(r"`([A-Z]+\.md)`", text)) | set(re.findall(r"`(choregraphie/[\w./-]*)", text))
+    if document == CHAPTER:
+        named = {name for name in named if "livraison" not in name}
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("document", sorted(OF_TODAY))
+def test_settings_that_a_document_names_exist(document: str) -> None:
+    known = {f"SAGA_{name.upper()}" for name in Settings.model_fields}
+    named = {name.removesuffix("_FILE") for name in re.findall(r"\bSAGA_[A-Z_]*[A-Z]\b", TEXTS[document])}
+    assert {name for name in named - known if not name.startswith("SAGA_TEST_")} == set()
+
+
+def test_what_is_generated_is_what_the_code_has() -> None:
+    assert list(differing()) == [], "run 'python scripts/generate_readme.py'"
+
+
+def test_every_document_with_markers_is_generated() -> None:
+    marked = {name: re.findall(r"^<!-- /(\w+) -->$", text, re.MULTILINE) for name, text in TEXTS.items()}
+    assert {name: set(parts) for name, parts in marked.items() if parts} == {
+        name: set(parts) for name, parts in PARTS.items()
+    }
+
+
+def test_the_picture_shows_every_event() -> None:
+    for path in (ROOT / "contracts" / "examples").glob("*.json"):
+        assert f'"{path.stem}' in picture() or f"<br/>{path.stem}" in picture()
+
+
+def test_the_drawing_of_a_delivery_names_modules_that_exist() -> None:
+    drawing = (ROOT / "docs" / "images" / "delivery.svg").read_text(encoding="utf-8")
+    modules = set(re.findall(r"\b\w+\.py\b", drawing))
+    assert modules
+    assert {name for name in modules if not (ROOT / "choregraphie" / "pipeline" / name).exists()} == set()
+
+
+def test_the_wire_names_every_header_and_every_reason() -> None:
+    headers = [value for name, value in vars(topology).items() if name.endswith("_HEADER")]
+    wanted = {f"`{name}`" for name in (*headers, *Reason)}
+    assert {name for name in wanted if name not in TEXTS["docs/wire.md"]} == set()
+
+
+def test_the_readme_is_short() -> None:
+    assert len(TEXTS["README.md"].splitlines()) < 250
+
+
+def test_the_site_asks_no_other_server_for_anything(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
+    settings = environ(NO_MKDOCS_2_WARNING="1")
+    done = subprocess.run(build, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    loads = re.compile(r"<(?:link|script|img)\b[^>]*?\b(?:href|src)=[\"']?(?:https?:)?//[^\"' >]*")
+    for page in tmp_path.rglob("*.html"):
+        assert loads.findall(page.read_text(encoding="utf-8")) == [], page
+    assert (tmp_path / "index.html").exists()
+
+
+def test_every_dependency_has_a_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)]
+    names = {re.split(r"[\[<>=~!; ]", dependency, maxsplit=1)[0] for dependency in wanted}
+    rows = re.findall(r"^\| ([a-z0-9, -]+) \| \S", TEXTS["DECISIONS.md"], re.MULTILINE)
+    assert names == {name for row in rows for name in row.split(", ")} - {"package"}
