@@ -24,7 +24,15 @@ from saga_monitor.alerting.watcher import AlertWatcher, View
 from saga_monitor.analysis.saga_state import State
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from saga_monitor.diagnosis.causes import Reason
-from saga_monitor.projection.counters import BOUNDS_MS, OUTCOMES, REASONS, Spread, bounded, spread
+from saga_monitor.projection.counters import (
+    BOUNDS_MS,
+    OUTCOMES,
+    REASONS,
+    UNKNOWN_FORGOTTEN,
+    Spread,
+    bounded,
+    spread,
+)
 from saga_monitor.projection.queries import Queries
 from saga_monitor.reports.report import PLACED_STATES
 from saga_monitor.text.freshness import as_of
@@ -105,9 +113,15 @@ def _orders(counts: Mapping[str, int]) -> Iterator[Metric]:
     )
     yield _gauge(
         "saga_unknown_orders",
-        "Demands to cancel orders that nobody has placed.",
+        "Keys of which events were heard, but not the one that begins an order.",
         (),
         [((), counts.get(f"state.{State.UNKNOWN}", 0))],
+    )
+    yield _counter(
+        "saga_unknown_orders_forgotten",
+        "Keys without a beginning that were forgotten because there were too many.",
+        (),
+        [((), counts.get(UNKNOWN_FORGOTTEN, 0))],
     )
     yield _gauge(
         "saga_orders_in_progress",

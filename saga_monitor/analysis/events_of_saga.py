@@ -116,9 +116,9 @@ class Hearing:
         return bool(self.types - CHOREOGRAPHY.client_types)
 
     @cached_property
-    def is_an_order(self) -> bool:
-        """A demand to cancel alone is not an order yet: nothing is awaited."""
-        return bool(self.types - {CHOREOGRAPHY.cancel_asked.TYPE})
+    def has_beginning(self) -> bool:
+        """Whether the event that begins an order was heard. Without it, all other events make no order."""
+        return self.said(CHOREOGRAPHY.starts)
 
     @cached_property
     def cancelled(self) -> bool:
@@ -132,7 +132,7 @@ class Hearing:
     @cached_property
     def doomed(self) -> bool:
         """Whether the order can only end cancelled, though the decision may not have been heard."""
-        asked = self.is_an_order and self.said(CHOREOGRAPHY.cancel_asked)
+        asked = self.has_beginning and self.said(CHOREOGRAPHY.cancel_asked)
         undoing = any(self.said(step.undone) for step in CHOREOGRAPHY.undoings)
         return self.cancelled or self.refusal or asked or undoing
 

@@ -26,6 +26,7 @@ __all__ = [
     "State",
     "StepProgress",
     "StepState",
+    "has_beginning",
     "is_stuck",
     "judge",
 ]
@@ -38,7 +39,7 @@ class State(StrEnum):
     COMPLETED = "COMPLETED"  # created, and not cancelled since
     COMPENSATING = "COMPENSATING"  # cancelled, and some undoing has not answered
     COMPENSATED = "COMPENSATED"  # cancelled, and every undoing has answered
-    UNKNOWN = "UNKNOWN"  # a demand to cancel what nobody has placed: no order, as far as is known
+    UNKNOWN = "UNKNOWN"  # events of a key whose beginning was not heard: no order, as far as is known
 
 
 class Flag(StrEnum):
@@ -49,12 +50,27 @@ class Flag(StrEnum):
     CONTRADICTION = "CONTRADICTION"  # facts that cannot all be true: contradictions.py has them
     NOT_ALLOWED = "NOT_ALLOWED"  # a service answered what the choreography does not let it answer so
     REPEATED_ORDER = "REPEATED_ORDER"  # a second order came with a known id; it has no effect
-    NO_BEGINNING = "NO_BEGINNING"  # a service speaks of an order whose start is not in the history
+    NO_BEGINNING = "NO_BEGINNING"  # a service speaks of an order whose beginning is not in the history
+
+
+def has_beginning(state: str) -> bool:
+    """Whether an instance in `state` is an order: the event that begins it was heard.
+
+    Anybody can send events of any key, so what has no beginning awaits nothing, is counted apart, and is forgotten
+    first. It becomes an order when its beginning is heard, which may be late: events overtake each other.
+    """
+    return state != State.UNKNOWN
+
+
+# What a step shows that its service has answered. Of an instance without a beginning no other step is known.
+_ANSWERED = {StepState.DONE, StepState.REFUSED, StepState.UNDONE, StepState.CANCELLED}
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """The judgement. `remaining`: wire types of the events still awaited. `flags`: all but STUCK.
+
+    Without a beginning nothing remains, nothing has a time, and `steps` has only those that were answered.
 
     `duration_ms` runs from the order's beginning to the event that settled it: its creation or, once
     cancelled, the last undoing's answer. It began when it was placed or, where the client's clock is absurd,
@@ -75,14 +91,18 @@ def judge(
 ) -> Progress:
     """Where the order stands whose events these are. The same set, however given, has the same judgement."""
     heard, wrong = without_wrong_clocks(Hearing(events))
+    steps = tuple(step_progress(heard, step, wrong) for step in CHOREOGRAPHY.steps)
+    flags = tuple(_flags(heard, set_aside, retried))
+    if not heard.has_beginning:
+        answered = tuple(StepProgress(step.step, step.state) for step in steps if step.state in _ANSWERED)
+        return Progress(State.UNKNOWN, answered, (), flags, at_rest=True, started=None, duration_ms=None)
     state, remaining = _state(heard), tuple(_remaining(heard))
-    decided = state in {State.COMPLETED, State.COMPENSATED}
     return Progress(
         state=state,
-        steps=tuple(step_progress(heard, step, wrong) for step in CHOREOGRAPHY.steps),
+        steps=steps,
         remaining=remaining,
-        flags=tuple(_flags(heard, set_aside, retried)),
-        at_rest=not remaining and (decided or not heard.is_an_order),
+        flags=flags,
+        at_rest=not remaining and state in {State.COMPLETED, State.COMPENSATED},
         started=heard.started,
         duration_ms=elapsed_ms(heard.started, _settled(heard, state, wrong)),
     )
@@ -100,14 +120,10 @@ def _state(heard: Hearing) -> State:
         return State.COMPLETED
     if heard.refusal:
         return State.FAILED
-    if not heard.is_an_order:
-        return State.UNKNOWN
     return State.RUNNING if heard.a_service_spoke else State.NEW
 
 
 def _remaining(heard: Hearing) -> Iterator[str]:
-    if not heard.is_an_order:
-        return
     if heard.doomed:
         # A demand to cancel is always granted, even after the creation: all that follows is awaited.
         if not heard.cancelled:
@@ -136,7 +152,7 @@ def _flags(heard: Hearing, set_aside: Sequence[SetAside], retried: Sequence[Retr
         yield Flag.NOT_ALLOWED
     if len(heard.identities(CHOREOGRAPHY.starts)) > 1:
         yield Flag.REPEATED_ORDER
-    if heard.a_service_spoke and not heard.said(CHOREOGRAPHY.starts):
+    if heard.a_service_spoke and not heard.has_beginning:
         yield Flag.NO_BEGINNING
 
 

@@ -74,9 +74,11 @@ def _show(arguments: argparse.Namespace, session: Session) -> int:
         if order is None:
             return _without_order(queries, arguments, session)
         _say_what_is_gone(queries, order, session)
-        shown = report.detail(order, queries.events(id_), queries.dead_letters(id_), unknown_of(queries, id_))
-    unplaced = report.unknown_in_words(order.heard, session.now, session.settings.deadline)
-    session.say(shown, tables.order_view(shown, unplaced, full=session.full), for_program=arguments.json)
+        never_begun = report.without_beginning(order, session.now, session.settings.deadline)
+        shown = report.detail(
+            order, queries.events(id_), queries.dead_letters(id_), unknown_of(queries, id_), never_begun
+        )
+    session.say(shown, tables.order_view(shown, full=session.full), for_program=arguments.json)
     return 0
 
 

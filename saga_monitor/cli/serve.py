@@ -63,11 +63,12 @@ async def serve(opening: Opening, settings: Settings) -> None:
         # Pages that listen hold a connection each, and leave room for everybody else.
         pulse = LiveUpdates(readers, min(MOST_LISTENERS, most_connections() // 2))
         async with look_out(settings) as lookout:
-            site = WebContext(readers, pulse, Archive(opening), lookout, Terms.of(settings))
+            terms = Terms.of(settings)
+            site = WebContext(readers, pulse, Archive(opening), lookout, terms)
             app = application(site, access, MetricsPage(registry(queries, lookout)), most_connections() // 4)
             print(f"saga_monitor: {address(listener)}", file=sys.stderr, flush=True)
             async with told_to_stop() as told:
-                works = keep_up(opening, store, pulse), keep_small(store, settings.monitor_keep_days)
+                works = keep_up(opening, store, pulse), keep_small(store, terms)
                 await run(app, listener, pulse, told, *works)
 
 

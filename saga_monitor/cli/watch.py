@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from choregraphie import DatabaseRefused, Settings
+from saga_monitor.analysis.anomaly import Terms
 from saga_monitor.console.anomaly_loop import judge
 from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.projection.queries import Queries
@@ -62,7 +63,7 @@ async def on_screen(
     asking = functools.partial(open_to_ask, settings)
 
     def begin() -> None:
-        pruning = keep_small(store, settings.monitor_keep_days)
+        pruning = keep_small(store, Terms.of(settings))
         for task in (keep_up(opening, store, ear), judge(asking, settings, ear), pruning):
             work.append(asyncio.ensure_future(task))
             work[-1].add_done_callback(lambda _: app.exit())
@@ -116,7 +117,7 @@ async def _until_told(
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    pruning = keep_small(store, settings.monitor_keep_days)
+    pruning = keep_small(store, Terms.of(settings))
     work = [asyncio.ensure_future(w) for w in (keep_up(opening, store, witness), show(), pruning, told.wait())]
     try:
         await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from saga_monitor.analysis.saga_state import Flag, State
-from saga_monitor.projection.counters import bounded, left_out
+from saga_monitor.projection.counters import UNKNOWN_FORGOTTEN, bounded, left_out
 from saga_monitor.projection.durations import Durations, gathered, rounded
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import instant
@@ -17,7 +17,10 @@ _FLAG_SUMS = ", ".join(f"sum(flags LIKE '%\"{flag}\"%')" for flag in Flag)
 
 @dataclass(frozen=True)
 class Aggregates:
-    """`duplicates` and `ignored` are None where they cannot be told: they belong to no order and to no time."""
+    """`duplicates`, `ignored` and `unknown_forgotten` are None where they cannot be told: they have no time.
+
+    `unknown_forgotten`: how many keys without a beginning were forgotten because there were too many.
+    """
 
     states: Mapping[State, int]
     flags: Mapping[Flag, int]
@@ -28,6 +31,7 @@ class Aggregates:
     left_out: Mapping[str, int] = field(default_factory=dict)
     duplicates: int | None = None
     ignored: Mapping[str, int] | None = None
+    unknown_forgotten: int | None = None
 
 
 def figures_of_all(queries: Queries, now: dt.datetime) -> Aggregates:
@@ -43,18 +47,27 @@ def figures_of_all(queries: Queries, now: dt.datetime) -> Aggregates:
         left_out={series: n for series, n in totals.named("left_out.").items() if n},
         duplicates=totals.count("duplicates"),
         ignored=totals.named("ignored."),
+        unknown_forgotten=totals.count(UNKNOWN_FORGOTTEN),
     )
 
 
 def figures_since(queries: Queries, since: dt.datetime, now: dt.datetime, stuck_after: float) -> Aggregates:
-    """Of the orders that began at `since` or later: everything about them, whenever it was said."""
+    """Of the orders that began at `since` or later: everything about them, whenever it was said.
+
+    Of what has no beginning, when it was last heard decides.
+    """
     first = instant(since)
-    rows = queries.ask("SELECT state, count(*), sum(retries) FROM orders WHERE started >= ? GROUP BY state", first)
+    rows = queries.ask(
+        "SELECT state, count(*), sum(retries) FROM orders WHERE coalesce(started, heard) >= ? GROUP BY state",
+        first,
+    )
     return Aggregates(
         states=dict.fromkeys(State, 0) | {State(state): count for state, count, _ in rows},
         flags=_flags_since(queries, since, now, stuck_after),
         times=_times_since(queries, since),
-        events=queries.ask("SELECT count(*) FROM said JOIN orders USING (number) WHERE started >= ?", first)[0][0],
+        events=queries.ask(
+            "SELECT count(*) FROM said JOIN orders USING (number) WHERE coalesce(started, heard) >= ?", first
+        )[0][0],
         retries=sum(retries for *_, retries in rows),
         dead_letters=_dead_letters_since(queries, since),
         left_out=_left_out_since(queries, since),
@@ -74,7 +87,8 @@ def _left_out_since(queries: Queries, since: dt.datetime) -> dict[str, int]:
 def _dead_letters_since(queries: Queries, since: dt.datetime) -> dict[str, int]:
     counts = Counter[str]()
     for reason, count in queries.ask(
-        "SELECT reason, count(*) FROM dead_letters JOIN orders USING (commande_id) WHERE started >= ? GROUP BY 1",
+        "SELECT reason, count(*) FROM dead_letters JOIN orders USING (commande_id)"
+        " WHERE coalesce(started, heard) >= ? GROUP BY 1",
         instant(since),
     ):
         counts[bounded(reason)] += count
@@ -84,12 +98,12 @@ def _dead_letters_since(queries: Queries, since: dt.datetime) -> dict[str, int]:
 def _flags_since(queries: Queries, since: dt.datetime, now: dt.datetime, stuck_after: float) -> dict[Flag, int]:
     # The words come from the flags themselves; what is asked for is bound.
     found = queries.ask(
-        f"SELECT {_FLAG_SUMS} FROM orders WHERE flags != '[]' AND started >= ?",  # noqa: S608
+        f"SELECT {_FLAG_SUMS} FROM orders WHERE flags != '[]' AND coalesce(started, heard) >= ?",  # noqa: S608
         instant(since),
     )[0]
     silent = instant(now - dt.timedelta(seconds=stuck_after))
     ((stuck,),) = queries.ask(
-        "SELECT count(*) FROM orders WHERE at_rest = 0 AND quiet_since < ? AND started >= ?",
+        "SELECT count(*) FROM orders WHERE at_rest = 0 AND quiet_since < ? AND coalesce(started, heard) >= ?",
         silent,
         instant(since),
     )

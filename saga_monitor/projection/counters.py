@@ -9,7 +9,7 @@ from typing import Any
 
 from choregraphie import Reason
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.analysis.saga_state import Progress, State, StepState
+from saga_monitor.analysis.saga_state import Progress, State, StepState, has_beginning
 from saga_monitor.records.parser import DeadEntry, Record, RetriedEntry
 
 # Upper bounds of the classes of durations (ms), from a fast step to one that waits for a person.
@@ -24,6 +24,8 @@ _CREATED = {StepState.DONE, StepState.UNDONE}
 _CANCELLED = {State.COMPENSATING, State.COMPENSATED}
 # A reason is a label of a metric, and what a header says must not make new ones without end.
 REASONS = frozenset({*(reason.value for reason in Reason), "delivery_limit", "rejected", "expired", "maxlen"})
+# How many keys without a beginning were forgotten because there were too many.
+UNKNOWN_FORGOTTEN = "forgotten.unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,10 @@ def of_records(records: Iterable[Record]) -> Counter[str]:
 
 def of_order(was: Sequence[Any] | None, progress: Progress) -> Iterator[tuple[str, int]]:
     """What an order adds that was judged so, before (as the file keeps it) and now."""
-    if progress.state is not State.UNKNOWN and (not was or was[0] == State.UNKNOWN):
+    if not has_beginning(progress.state):
+        return
+    was = was if was and has_beginning(was[0]) else None
+    if was is None:
         yield "started", 1
     for name in awaited_services(progress.state, progress.at_rest, progress.remaining):
         yield f"at_step.{name}", 1

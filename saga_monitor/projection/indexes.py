@@ -1,20 +1,24 @@
 """By what the orders are found: an index for every list that a screen shows, so that none reads the whole table.
 
-Only the first three hold every order; the others hold what is in flight, is urgent, or has a flag. The columns
-after those that a list is sorted by are there so that a filter and a count read the index alone.
+The first two and `orders_by_state` hold every order; the others hold what is in flight, is urgent, has a flag, or
+has no beginning. The columns after those that a list is sorted by are there so that a filter and a count read the
+index alone.
 """
 
 import sqlite3
 from collections.abc import Iterator
 
-from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.analysis.saga_state import Flag, State, has_beginning
 
-# The orders but for demands to cancel what nobody has placed: anybody may make those without end.
-PLACED = f"state != '{State.UNKNOWN}'"
+# What is an order, in SQL: the states that `saga_state.has_beginning` is true of. Anybody may make the others
+# without end.
+PLACED = " AND ".join(f"state != '{state}'" for state in State if not has_beginning(state))
+UNKNOWN = f"NOT ({PLACED})"
 
 _INDEXES = (
     "orders_recent ON orders (last_offset)",
     f"orders_placed ON orders (last_offset) WHERE {PLACED}",
+    f"orders_unknown ON orders (urgent, last_offset) WHERE {UNKNOWN}",
     "orders_by_state ON orders (state, last_offset)",
     "orders_in_flight ON orders (last_offset) WHERE at_rest = 0",
     "orders_silent ON orders (quiet_since, commande_id, state) WHERE at_rest = 0",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from saga_monitor.analysis.saga_state import Flag, Heard, Progress, Retried, SetAside, State, judge
+from saga_monitor.analysis.saga_state import Flag, Heard, Progress, Retried, SetAside, has_beginning, judge
 from saga_monitor.projection import counters, durations, search, signals, time_series
 from saga_monitor.projection.dead_letters import keep_copies
 from saga_monitor.projection.schema import EPOCH, ORDER_COLUMNS, instant, moment
@@ -196,10 +196,10 @@ def steps_of(progress: Progress) -> list[tuple[Any, ...]]:
 
 def counted(state: str, flags: Iterable[str], at_rest: bool, remaining: str) -> Counter[str]:
     """What an order that stands so counts for in the totals."""
-    if state == State.UNKNOWN:
-        return Counter([f"state.{state}"])  # counted apart: it is no order
-    counts = Counter([f"state.{state}", "orders", *(f"flag.{flag}" for flag in flags)])
-    counts["at_rest"] = int(at_rest)
+    counts = Counter([f"state.{state}", *(f"flag.{flag}" for flag in flags)])
+    if not has_beginning(state):
+        return counts  # no order, but what a person should look at is counted wherever it is
+    counts["orders"], counts["at_rest"] = 1, int(at_rest)
     counts.update(time_series.awaited(at_rest, remaining))
     return counts
 

@@ -1,108 +1,106 @@
-"""Forgets the orders that ended long ago, so that the file does not grow for ever.
+"""Forgets what ended long ago and what never began, so that the file does not grow for ever.
 
-What has not ended stays, however old: somebody must look at it. An undecided order without its beginning may have
-ended before the history begins: it goes like one that has, unless a message of it was given up. The totals and the
-report are of what is kept. A late word about a forgotten order makes it known again, without its beginning, and is
-flagged so.
+An order that has not ended stays, however old: somebody must look at it. The totals and the report are of what is
+kept. A late event of a forgotten order makes its key known again, without its beginning.
+
+Anybody can send events of keys that there never were. Such a key is forgotten once its beginning cannot come any
+more, unless a message of it was given up; and whatever they are, no more than `UNKNOWN_KEPT` are kept.
 """
 
-import asyncio
 import datetime as dt
 import json
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 
-from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.analysis.saga_state import Flag, State, has_beginning
 from saga_monitor.projection import counters, dead_letters, durations, search, time_series
+from saga_monitor.projection.indexes import UNKNOWN
 from saga_monitor.projection.projection import add, counted
 from saga_monitor.projection.schema import instant
-from saga_monitor.projection.store import Store
 
 PAGE = 500
-# Anybody may ask to cancel orders that there never were, without end; the newest are enough to find out who.
+# How many keys without a beginning are kept; the newest are enough to find out who sends them.
 UNKNOWN_KEPT = 10_000
-# Small steps with pauses: a batch of the stream never waits for a great cleaning.
-_PAUSE_SECONDS = 0.05
-_ROUND_SECONDS = 600.0
+
+_COLUMNS = "number, commande_id, state, flags, at_rest, remaining, steps, duration_ms, last_offset, heard"
 
 
-async def prune_for_ever(store: Store, keep_days: float) -> None:
-    """Forget, now and every ten minutes, what ended more than `keep_days` ago; as a reader, nothing."""
-    while True:
-        if store.writes:
-            before = dt.datetime.now(dt.UTC) - dt.timedelta(days=keep_days)
-            after: int | None = -1
-            while after is not None:
-                after = await asyncio.to_thread(_step, store, before, after)
-                await asyncio.sleep(_PAUSE_SECONDS)
-            more = True
-            while more:
-                more = await asyncio.to_thread(bound_unknown, store)
-                await asyncio.sleep(_PAUSE_SECONDS)
-        await asyncio.sleep(_ROUND_SECONDS)
+def forget_ended(connection: sqlite3.Connection, before: dt.datetime, after: int) -> int | None:
+    """Forget some orders that ended before that moment, within the caller's transaction.
 
-
-def prune(store: Store, before: dt.datetime) -> None:
-    """Forget every order that ended before that moment."""
-    after: int | None = -1
-    while after is not None:
-        after = _step(store, before, after)
-
-
-def _step(store: Store, before: dt.datetime, after: int) -> int | None:
-    """Forget some, of those last heard of after stream offset `after`; where to go on, None at the end."""
-    with store.transaction() as connection:
-        return forget(connection, instant(before) or 0, after)
-
-
-def forget(connection: sqlite3.Connection, before: int, after: int) -> int | None:
-    """One page of the walk, within the caller's transaction: the orders lie in the order of their last word."""
+    They lie in the order of their last event: begins after the stream offset `after`, and returns where to go on,
+    None at the end.
+    """
+    limit = instant(before) or 0
     found = connection.execute(
-        "SELECT number, commande_id, state, flags, at_rest, remaining, steps, duration_ms, last_offset, heard"
-        " FROM orders WHERE last_offset > ? ORDER BY last_offset LIMIT ?",
+        f"SELECT {_COLUMNS} FROM orders WHERE last_offset > ? ORDER BY last_offset LIMIT ?",  # noqa: S608 - a constant
         (after, PAGE),
     ).fetchall()
-    old = [row for row in found if row[-1] < before]
-    ended = [row for row in old if row[4] or _may_have_ended(State(row[2]), json.loads(row[3]))]
-    if ended:
-        _forget_orders(connection, ended)
+    old = [row for row in found if row[-1] < limit]
+    _forget(connection, [row for row in old if row[4] and not _waits_for_a_person(row)])
     if not old or len(found) < PAGE:
-        connection.execute("DELETE FROM minutes WHERE minute < ?", (before // time_series.MINUTE_US,))
-        for table in ("retries", "dead_letters"):
-            # Unreadable ones belong to no order, and anybody can name one that there is not.
-            connection.execute(
-                f"DELETE FROM {table} WHERE at < ? AND (commande_id IS NULL OR NOT EXISTS"  # noqa: S608
-                f" (SELECT 1 FROM orders WHERE orders.commande_id = {table}.commande_id))",
-                (before,),
-            )
-        dead_letters.forget_copies(connection)
+        _forget_the_rest(connection, limit)
         return None
     return int(found[-1][-2])
 
 
-def bound_unknown(store: Store) -> bool:
-    """Forget a page of the oldest demands to cancel what nobody has placed; False when few enough are left."""
-    with store.transaction() as connection:
-        ((kept,),) = connection.execute(
-            "SELECT coalesce(sum(value), 0) FROM counters WHERE name = ?", (f"state.{State.UNKNOWN}",)
-        ).fetchall()
-        rows = connection.execute(
-            "SELECT number, commande_id, state, flags, at_rest, remaining, steps, duration_ms, last_offset, heard"
-            " FROM orders WHERE state = ? ORDER BY last_offset LIMIT ?",
-            (State.UNKNOWN, max(0, min(PAGE, kept - UNKNOWN_KEPT))),
-        ).fetchall()
-        if rows:
-            _forget_orders(connection, rows)
+def forget_never_begun(connection: sqlite3.Connection, before: dt.datetime) -> bool:
+    """Forget some keys without a beginning that were last heard before that moment; False when there were none.
+
+    Within the caller's transaction. Those that call for a person stay.
+    """
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM orders INDEXED BY orders_unknown"  # noqa: S608 - constants
+        f" WHERE {UNKNOWN} AND urgent = 0 AND heard < ? ORDER BY last_offset LIMIT ?",
+        (instant(before), PAGE),
+    ).fetchall()
+    _forget(connection, rows)
     return bool(rows)
 
 
-def _may_have_ended(state: State, flags: Sequence[str]) -> bool:
-    undecided = state in {State.NEW, State.RUNNING, State.FAILED}
-    return undecided and Flag.NO_BEGINNING in flags and Flag.INTERVENTION not in flags
+def bound_unknown(connection: sqlite3.Connection) -> None:
+    """Keep `UNKNOWN_KEPT` keys without a beginning, within the caller's transaction, and count the forgotten ones.
+
+    The oldest go first, those that call for a person last.
+    """
+    names = [f"state.{state}" for state in State if not has_beginning(state)]
+    ((kept,),) = connection.execute(
+        "SELECT coalesce(sum(value), 0) FROM counters WHERE name IN (SELECT value FROM json_each(?))",
+        (json.dumps(names),),
+    )
+    if kept <= UNKNOWN_KEPT:
+        return
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM orders INDEXED BY orders_unknown WHERE {UNKNOWN}"  # noqa: S608 - constants
+        " ORDER BY urgent, last_offset LIMIT ?",
+        (kept - UNKNOWN_KEPT,),
+    ).fetchall()
+    _forget(connection, rows)
+    add(connection, Counter({counters.UNKNOWN_FORGOTTEN: len(rows)}))
 
 
-def _forget_orders(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> None:
+def _waits_for_a_person(row: Sequence[object]) -> bool:
+    """Of a key without a beginning: an order that ended waits for nobody."""
+    return not has_beginning(str(row[2])) and Flag.INTERVENTION in json.loads(str(row[3]))
+
+
+def _forget_the_rest(connection: sqlite3.Connection, before: int) -> None:
+    """What belongs to no order: the minutes, and the retries and dead letters of keys that were never heard."""
+    connection.execute("DELETE FROM minutes WHERE minute < ?", (before // time_series.MINUTE_US,))
+    for table in ("retries", "dead_letters"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE at < ? AND (commande_id IS NULL OR NOT EXISTS"  # noqa: S608
+            f" (SELECT 1 FROM orders WHERE orders.commande_id = {table}.commande_id))",
+            (before,),
+        )
+    dead_letters.forget_copies(connection)
+
+
+def _forget(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    """Forget these orders, with all that was counted of them."""
+    if not rows:
+        return
     numbers, ids = json.dumps([row[0] for row in rows]), json.dumps([row[1] for row in rows])
     counts, took = Counter[str](), Counter[durations.Took]()
     for _, _, state, flags, at_rest, remaining, steps, duration_ms, *_ in rows:

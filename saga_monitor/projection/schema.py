@@ -11,7 +11,7 @@ from saga_monitor.projection.indexes import index
 # "CHOR" in the file's header, so that another program's file is never written to.
 APPLICATION_ID = 0x43484F52
 # Raised with every change of the tables or of the judgement: the stream rebuilds what an older version kept.
-VERSION = 13
+VERSION = 14
 BUSY_SECONDS = 5.0
 # Room for the pages that a batch touches, whatever the size of the file; memory stays flat.
 CACHE_KIB = 16_000

@@ -18,6 +18,7 @@ from saga_monitor.projection.file_lock import Writer, is_at, locked
 from saga_monitor.projection.gaps import Gap, Loss, keep_gap
 from saga_monitor.projection.older_files import set_aside_older
 from saga_monitor.projection.projection import take_in
+from saga_monitor.projection.retention import bound_unknown
 from saga_monitor.projection.schema import connect, instant, moment, refused
 from saga_monitor.records.parser import Record
 
@@ -186,6 +187,7 @@ class Store:
         """
         with self.transaction() as connection:
             touched = take_in(connection, records)
+            bound_unknown(connection)
             if gap is not None:
                 keep_gap(connection, gap)
             connection.execute(

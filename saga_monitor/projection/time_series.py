@@ -10,7 +10,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from saga_monitor.analysis.saga_state import State
+from saga_monitor.analysis.saga_state import State, has_beginning
 from saga_monitor.projection.schema import instant
 from saga_monitor.records.parser import DeadEntry, Record, RetriedEntry, SaidEntry
 
@@ -37,7 +37,7 @@ def heard_in(records: Iterable[Record]) -> Seen:
 
 def part_of(state: str, started_us: int | None, duration_ms: int | None) -> Iterator[tuple[int, str]]:
     """What an order that stands so counts for."""
-    if started_us is None or state == State.UNKNOWN:
+    if started_us is None or not has_beginning(state):
         return
     yield started_us // MINUTE_US, "started"
     if state in _OUTCOMES:

@@ -14,7 +14,7 @@ from saga_monitor.reports.report import rfc3339, success
 
 PAGE = 500
 _PLACED_SINCE = (
-    f"SELECT number FROM orders WHERE number > ? AND coalesce(started, 0) >= ? AND {PLACED}"  # noqa: S608 - a constant
+    f"SELECT number FROM orders WHERE number > ? AND coalesce(started, heard) >= ? AND {PLACED}"  # noqa: S608 - a constant
     " ORDER BY number LIMIT ?"
 )
 

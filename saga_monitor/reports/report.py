@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.analysis.saga_state import Flag, State, has_beginning
 from saga_monitor.projection import durations
 from saga_monitor.projection.aggregates import Aggregates, figures_of_all
 from saga_monitor.projection.durations import Durations
@@ -16,8 +16,7 @@ from saga_monitor.projection.unknown_events import Unknown
 SUCCEEDED = (State.COMPLETED,)
 FAILED = (State.FAILED, State.COMPENSATING, State.COMPENSATED)
 IN_PROGRESS = (State.NEW, State.RUNNING)
-# What is counted as an order: a demand to cancel what nobody has placed is none.
-PLACED_STATES = tuple(state for state in State if state is not State.UNKNOWN)
+PLACED_STATES = tuple(state for state in State if has_beginning(state))
 
 
 def summary(order: Order) -> dict[str, Any]:
@@ -41,9 +40,14 @@ def detail(
     events: Sequence[RecordedEvent],
     dead_letters: Sequence[DeadLetter],
     unknown: Sequence[Unknown] = (),
+    never_begun: str | None = None,
 ) -> dict[str, Any]:
-    """One order with its steps and all that was said of it, as `show --json` has it."""
+    """One order with its steps and all that was said of it, as `show --json` has it.
+
+    `never_begun`: what a key is that is no order, see `without_beginning`.
+    """
     return summary(order) | {
+        "unknown_order": never_begun,
         "steps": [
             {"step": s.step, "state": s.state, "duration_ms": s.duration_ms, "undoing_ms": s.undoing_ms}
             for s in order.steps
@@ -67,11 +71,19 @@ def detail(
     }
 
 
-def unknown_in_words(heard: dt.datetime, now: dt.datetime, deadline: float) -> str:
-    """What becomes of a demand to cancel what nobody has placed. `deadline` (s): that of an order."""
-    if (now - heard).total_seconds() > deadline:
-        return "over: no such order was placed"
-    return "kept in case the order comes"
+def without_beginning(order: Order, now: dt.datetime, deadline: float) -> str | None:
+    """What a key is whose beginning was not heard, and what becomes of it; None of an order.
+
+    `deadline` (s): that of an order.
+    """
+    if has_beginning(order.state):
+        return None
+    over = (now - order.heard).total_seconds() > deadline
+    if Flag.NO_BEGINNING in order.flags:
+        what = f"services spoke of it, and no {CHOREOGRAPHY.starts.TYPE} was heard"
+        return f"{what}; {'over: it has not come in time' if over else 'kept in case it comes'}"
+    what = "a cancellation was asked for, and nobody has placed the order"
+    return f"{what}; {'over: no such order was placed' if over else 'kept in case the order comes'}"
 
 
 def whole(queries: Queries, now: dt.datetime) -> dict[str, Any]:
@@ -95,6 +107,7 @@ def of_figures(figures: Aggregates) -> dict[str, Any]:
     return {
         "sagas": sagas,
         "unknown_orders": states[State.UNKNOWN],
+        "unknown_orders_forgotten": figures.unknown_forgotten,
         "outcomes": _outcomes(states),
         "compensations": states[State.COMPENSATING] + states[State.COMPENSATED],
         "duration_ms": _durations(figures.times.get(durations.ORDER, Durations())),
@@ -112,7 +125,7 @@ def of_figures(figures: Aggregates) -> dict[str, Any]:
 
 def success(state: State) -> bool | None:
     """Whether an order that stands so has succeeded; None while that is not decided."""
-    return None if state in {*IN_PROGRESS, State.UNKNOWN} else state in SUCCEEDED
+    return None if state in IN_PROGRESS or not has_beginning(state) else state in SUCCEEDED
 
 
 def rfc3339(time: dt.datetime | None) -> str | None:

@@ -1,14 +1,21 @@
 """Keeps the file up with the stream, and small, through a file that cannot be written for a while."""
 
 import asyncio
+import datetime as dt
+from collections.abc import Iterator
 from typing import Protocol
 
 from choregraphie import DatabaseRefused
-from saga_monitor.projection.retention import prune_for_ever
+from saga_monitor.analysis.anomaly import Terms
+from saga_monitor.projection.retention import forget_ended, forget_never_begun
 from saga_monitor.projection.store import Store
 from saga_monitor.stream.follower import Listener, Opening, follow
 
 DATABASE_SECONDS = 5.0
+# Small steps with pauses: a batch of the stream never waits for a great cleaning.
+_PAUSE_SECONDS = 0.05
+_ROUND_SECONDS = 600.0
+_END = object()
 
 
 class Witness(Listener, Protocol):
@@ -29,10 +36,37 @@ async def keep_up(opening: Opening, store: Store, witness: Witness) -> None:
             await asyncio.sleep(DATABASE_SECONDS)
 
 
-async def keep_small(store: Store, keep_days: float) -> None:
-    """Prune for ever; a file that cannot be written now is pruned later."""
+async def keep_small(store: Store, terms: Terms) -> None:
+    """Prune now and every ten minutes, as long as this process is the writer.
+
+    A file that cannot be written now is pruned later.
+    """
     while True:
         try:
-            await prune_for_ever(store, keep_days)
+            pages = _pages(store, terms, dt.datetime.now(dt.UTC)) if store.writes else iter(())
+            more = True
+            while more:
+                more = await asyncio.to_thread(next, pages, _END) is not _END
+                await asyncio.sleep(_PAUSE_SECONDS if more else _ROUND_SECONDS)
         except DatabaseRefused:
             await asyncio.sleep(DATABASE_SECONDS)
+
+
+def prune(store: Store, terms: Terms, now: dt.datetime) -> None:
+    """Forget what ended more than `terms.keep` ago, and what has not begun within `terms.longest`."""
+    for _ in _pages(store, terms, now):
+        pass
+
+
+def _pages(store: Store, terms: Terms, now: dt.datetime) -> Iterator[None]:
+    """Prune, a transaction a page."""
+    more = True
+    while more:
+        with store.transaction() as connection:
+            more = forget_never_begun(connection, now - terms.longest)
+        yield
+    after: int | None = -1
+    while after is not None:
+        with store.transaction() as connection:
+            after = forget_ended(connection, now - terms.keep, after)
+        yield

@@ -96,7 +96,9 @@ def _outcomes(report: Mapping[str, Any]) -> RenderableType:
         table.add_row(Text("  ").append_text(state_text(state)), format_count(sagas[state.lower()]), "")
     if unknown := report["unknown_orders"]:
         # Apart from the orders, and in no total.
-        table.add_row(Text("cancelled, never placed", style="dim"), format_count(unknown), "")
+        table.add_row(Text("no order: without a beginning", style="dim"), format_count(unknown), "")
+    if forgotten := report["unknown_orders_forgotten"]:
+        table.add_row(Text("  older ones of these, forgotten", style="dim"), format_count(forgotten), "")
     for flag in (Flag.STUCK, Flag.INTERVENTION):
         number = sagas[flag.lower()]
         table.add_row(Text(f"  {flag}", style="bold red" if number else "dim"), format_count(number), "")

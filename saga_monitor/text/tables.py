@@ -13,6 +13,7 @@ from rich.text import Text
 from choregraphie.terminal.formats import format_count, format_duration
 from choregraphie.terminal.tables import Column, Fitted
 from saga_monitor.analysis.saga_state import Flag, State, StepState
+from saga_monitor.projection.counters import UNKNOWN_FORGOTTEN
 from saga_monitor.projection.models import Totals
 from saga_monitor.text.event_tables import every_event, timeline_table
 from saga_monitor.text.safe_text import safe as safe
@@ -80,12 +81,15 @@ def orders_table(
 
 
 def _foot(shown: int, totals: Totals) -> str:
-    """How many there are, and how many are not known to have been placed."""
+    """How many orders there are, and how many keys apart from them have no beginning."""
     parts = [f"{format_count(shown)} of {format_count(totals.orders)} orders"]
-    if headless := totals.flag(Flag.NO_BEGINNING):
-        parts.append(f"of them {format_count(headless)} without a beginning (--state NO_BEGINNING)")
-    if unplaced := totals.state(State.UNKNOWN):
-        parts.append(f"apart from them {format_count(unplaced)} cancelled, never placed (--state UNKNOWN)")
+    no_beginning = totals.flag(Flag.NO_BEGINNING)
+    if never_placed := totals.state(State.UNKNOWN) - no_beginning:
+        parts.append(f"apart from them {format_count(never_placed)} cancelled, never placed (--state UNKNOWN)")
+    if no_beginning:
+        parts.append(f"apart from them {format_count(no_beginning)} without a beginning (--state NO_BEGINNING)")
+    if forgotten := totals.count(UNKNOWN_FORGOTTEN):
+        parts.append(f"{format_count(forgotten)} older ones of these forgotten")
     return " · ".join(parts)
 
 
@@ -93,16 +97,19 @@ def _time(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text)
 
 
-def order_view(order: Mapping[str, Any], unplaced: str = "", *, full: bool) -> RenderableType:
-    """`unplaced`: what becomes of an order that nobody has placed. `full`: nothing is shortened."""
+def order_view(order: Mapping[str, Any], *, full: bool) -> RenderableType:
+    """`full`: nothing is shortened."""
     head = Text.assemble(safe(order["commande_id"], "bold"), "  ", state_text(order["state"]))
     head.append("  ").append_text(flags_text(order["flags"]))
     remaining = ", ".join(order["remaining"]) or "nothing"
-    if order["state"] == State.UNKNOWN:
-        remaining = f"nothing: a cancellation was asked for, and nobody has placed the order; {unplaced}"
-    facts = f"took {took(order['duration_ms'])} · retries {order['retries']} · remaining: {remaining}"
-    began = f"began {order['started']}" if order["started"] else "it is not known when it began"
-    parts: list[RenderableType] = [head, Text(facts), Text(began), Text(), _steps_table(order["steps"]), Text()]
+    if order["unknown_order"]:
+        facts = f"no order: {order['unknown_order']} · retries {order['retries']} · remaining: nothing"
+        when = f"last heard {order['last_heard']}"
+    else:
+        facts = f"took {took(order['duration_ms'])} · retries {order['retries']} · remaining: {remaining}"
+        when = f"began {order['started']}" if order["started"] else "it is not known when it began"
+    parts: list[RenderableType] = [head, Text(facts), Text(when), Text()]
+    parts += [_steps_table(order["steps"]), Text()] if order["steps"] else []
     parts.append(every_event(order["events"]) if full else timeline_table(order["events"], order["started"]))
     if order["unknown_events"]:
         parts += [Text(), _unknown_table(order["unknown_events"])]

@@ -41,7 +41,9 @@ class Api:
                 if found := mentions(reader, id_):
                     return JSONResponse(mentions_json(id_, found))
                 raise HTTPException(404, f"No order {id_} in the history.")
-            return JSONResponse(report.detail(order, reader.events(id_), reader.dead_letters(id_)))
+            never_begun = report.without_beginning(order, now, self._site.terms.deadline)
+            events, letters = reader.events(id_), reader.dead_letters(id_)
+        return JSONResponse(report.detail(order, events, letters, never_begun=never_begun))
 
     def report(self, request: Request) -> Response:
         known(request.query_params, ())

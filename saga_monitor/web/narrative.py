@@ -10,7 +10,7 @@ from saga_monitor.analysis.events_of_saga import is_absurd
 from saga_monitor.analysis.saga_state import State, StepProgress, StepState
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection.queries import Order, RecordedEvent
-from saga_monitor.reports.report import unknown_in_words
+from saga_monitor.reports.report import without_beginning
 from saga_monitor.reports.timeline import wrong_sources
 from saga_monitor.text.tables import took
 from saga_monitor.web.event_roles import role, speaker, to_say
@@ -129,9 +129,8 @@ def _ms(start: dt.datetime | None, end: dt.datetime | None) -> float | None:
 
 def headline(order: Order, now: dt.datetime, deadline: float) -> str:
     """Where the order stands, in a sentence or two. `deadline` (s): that of an order."""
-    if order.state is State.UNKNOWN:
-        text = "Unknown order: a cancellation was asked for, and nobody has placed the order. Nothing is awaited;"
-        return f"{text} {unknown_in_words(order.heard, now, deadline)}."
+    if never_begun := without_beginning(order, now, deadline):
+        return f"Unknown order: {never_begun}. Nothing is awaited."
     in_time = _in_time(order)
     said = {
         State.NEW: "Placed; no service has answered yet.",

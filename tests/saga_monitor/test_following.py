@@ -17,7 +17,7 @@ from saga_monitor.stream import follower
 from saga_monitor.stream.catch_up import catch_up
 from saga_monitor.stream.follower import follow
 from tests.saga_monitor.conftest import SOON, Monitor
-from tests.saga_monitor.memory_stream import CONFIRMED, PLACED, START, Stream, undone
+from tests.saga_monitor.memory_stream import CONFIRMED, PLACED, START, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ async def test_it_waits_for_the_broker_at_start_and_after_a_loss(
     await _until(lambda: monitor.queries.totals(SOON).orders == 1)
     stream.away = True
     await _until(lambda: "broker away" in monitor.links[-1])
-    stream.tell("CMD-2", undone(None)[:1])
+    stream.tell("CMD-2", PLACED)
     stream.away = False
     await _until(lambda: monitor.queries.totals(SOON).orders == 2)
     assert stream.sessions == 2

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie import DatabaseRefused, read_settings
+from saga_monitor.analysis.anomaly import Terms
 from saga_monitor.console import anomaly_loop as judging
 from saga_monitor.console.anomaly_loop import judge
 from saga_monitor.console.status import ConsoleStatus
@@ -93,7 +94,7 @@ async def test_what_cannot_be_forgotten_now_is_forgotten_later(stream: Stream, s
     async with beside(keep_up(stream.opening(), store, ear)):
         await until(lambda: queries.last_offset() == len(CONFIRMED) - 1)
     with locked(path):
-        pruning = asyncio.create_task(keep_small(store, 1))
+        pruning = asyncio.create_task(keep_small(store, Terms(60, 6)))
         await asyncio.sleep(0.1)
         assert not pruning.done()
     await until(lambda: queries.totals(dt.datetime.now(dt.UTC)).orders == 0)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_monitor.analysis.saga_state import Flag, Heard, SetAside, State, is_stuck, judge
+from saga_monitor.analysis.saga_state import Flag, Heard, SetAside, State, StepState, is_stuck, judge
 from tests.saga_monitor.memory_stream import (
     ASKED,
     CONFIRMED,
@@ -96,7 +96,7 @@ def steps(*lines: Line) -> str:
         (STORIES["refused at creation"], State.COMPENSATED, (), "undone undone cancelled done"),
         (STORIES["cancelled after creation"], State.COMPENSATED, (), "undone undone undone done"),
         (STORIES["deadline passed"], State.COMPENSATED, (), "undone skipped cancelled done"),
-        ([ASKED], State.UNKNOWN, (), "waiting waiting waiting waiting"),
+        ([ASKED], State.UNKNOWN, (), ""),
         ([ASKED, *PLACED], State.NEW, ("commande.annulee", *UNDOING), "running skipped running skipped"),
         ([ASKED, *CONFIRMED], State.COMPLETED, ("commande.annulee", *UNDOING), "done done done done"),
     ],
@@ -181,10 +181,20 @@ def test_an_undoing_heard_before_the_cancellation_shows_that_there_is_one() -> N
     assert progress.remaining == ("commande.annulee", "paiement.rembourse", "notification.envoyee")
 
 
-def test_an_answer_proves_its_cause_in_a_trimmed_history() -> None:
-    progress = judge(heard(Line("paiement.effectue")))
+def test_an_answer_proves_its_cause_in_a_history_with_gaps() -> None:
+    progress = judge(heard(*PLACED, Line("paiement.effectue")))
     assert progress.remaining == ("commande.creee", "notification.envoyee")
-    assert progress.flags == (Flag.NO_BEGINNING,)
+    assert progress.flags == ()
+
+
+@pytest.mark.parametrize("type_", sorted(set(KNOWN) - {"commande.initiee", "commande.annulation_demandee"}))
+def test_without_a_beginning_nothing_is_awaited_and_nothing_has_a_time(type_: str) -> None:
+    progress = judge(heard(Line(type_)))
+    assert (progress.state, progress.flags) == (State.UNKNOWN, (Flag.NO_BEGINNING,))
+    assert (progress.remaining, progress.at_rest) == ((), True)
+    assert (progress.started, progress.duration_ms) == (None, None)
+    assert {(step.duration_ms, step.undoing_ms, step.left_out) for step in progress.steps} <= {(None, None, False)}
+    assert {StepState.WAITING, StepState.RUNNING, StepState.UNDOING}.isdisjoint(s.state for s in progress.steps)
 
 
 def test_times_run_from_the_call_to_the_answer() -> None:

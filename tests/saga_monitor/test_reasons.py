@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie.messaging import QueueCount
+from saga_monitor.diagnosis.causes import Known, why
+from saga_monitor.diagnosis.pending import PendingStep
 from tests.saga_monitor.memory_stream import (
     ASKED,
     CONFIRMED,
@@ -66,14 +68,20 @@ async def test_what_a_service_said_before_it_was_asked_shows_nothing_whatever_it
 
 
 @pytest.mark.parametrize("tail", [CONFIRMED[-1:], undone(None)[1:], undone(None)[2:3], PAID[-1:]])
-async def test_of_a_trimmed_history_the_broker_is_not_asked_why(
+async def test_an_order_whose_beginning_was_trimmed_waits_for_nothing(
     monitor: Monitor, stream: Stream, tail: list[Line]
 ) -> None:
-    """But where what calls for an answer was heard, the answer would be too: it is truly missing."""
+    """But where the beginning was heard, the answers would be too: they are truly missing."""
     stream.tell("CMD-1", tail)
+    stream.tell("CMD-2", [*PLACED, *tail])
     (anomaly,) = await wrong(monitor, stream, broker(commande_inbox=QueueCount(0, 0)))
-    if tail == PAID[-1:]:
-        assert found([anomaly]) == [("stuck", "commande", "no_consumer")]
-        return
-    assert found([anomaly]) == [("stuck", anomaly.service, "no_beginning")]
-    assert anomaly.sentence.endswith("`python -m services journal CMD-1` tells what was done for it")
+    assert anomaly.commande_id == "CMD-2"
+    missing = ("stock", "held") if tail == CONFIRMED[-1:] else ("commande", "no_consumer")
+    assert found([anomaly]) == [("stuck", *missing)]
+
+
+def test_of_an_answer_that_nothing_heard_calls_for_the_broker_is_not_asked_why() -> None:
+    known = Known("CMD-1", START, 1, LATER, 6, broker(commande_inbox=QueueCount(0, 0)))
+    reason = why(PendingStep("commande", "commande.creee", None, undoing=False), known)
+    assert reason.reason == "no_beginning"
+    assert reason.sentence.endswith("`python -m services journal CMD-1` tells what was done for it")

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.anomaly import Terms
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.console.snapshot import SnapshotReader
 from saga_monitor.projection import search
-from saga_monitor.projection.retention import prune
 from saga_monitor.projection.search_query import Only
+from saga_monitor.stream.maintenance import prune
 from saga_monitor.web.filters import Filters
 from saga_monitor.web.reader import Reader
 from tests.saga_monitor.conftest import Monitor
@@ -119,7 +120,7 @@ def test_the_last_to_begin_comes_first_and_a_filter_narrows(known: Monitor) -> N
 
 
 def test_a_forgotten_order_is_not_found(known: Monitor) -> None:
-    prune(known.store, NOW + dt.timedelta(days=1))
+    prune(known.store, Terms(60, 6), NOW + dt.timedelta(days=31))
     assert everywhere(known, "x-") == []
     assert known.queries.ask("SELECT count(*) FROM search") == known.queries.ask("SELECT count(*) FROM orders")
 

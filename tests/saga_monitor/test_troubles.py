@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie.saga.topology import NEXT_HEADER
+from saga_monitor.analysis.anomaly import Terms
 from saga_monitor.analysis.interventions import LONGEST_WAIT, Retried, SetAside, back_at
-from saga_monitor.analysis.saga_state import Flag, judge
-from saga_monitor.projection.retention import prune
+from saga_monitor.analysis.saga_state import Flag, State, judge
+from saga_monitor.stream.maintenance import prune
 from tests.saga_monitor.memory_stream import (
     CONFIRMED,
     CREATED,
@@ -29,6 +30,7 @@ from tests.saga_monitor.test_progress import heard
 if TYPE_CHECKING:
     from tests.saga_monitor.conftest import Monitor
 
+TERMS = Terms(60, 6, keep=dt.timedelta(days=30))
 SILENT = SetAside("stock", "commande.creee", "exhausted", "commande.creee", 50)  # stock sells and says nothing
 
 
@@ -93,7 +95,7 @@ async def test_what_ended_long_ago_is_forgotten_with_its_counts(stream: Stream, 
     stream.set_aside("stock", b"\xff", "unreadable")
     stream.tell("NEW", CONFIRMED, later)
     await monitor.hear(stream)
-    prune(monitor.store, START + dt.timedelta(days=30))
+    prune(monitor.store, TERMS, START + dt.timedelta(days=60))
     now = later + dt.timedelta(seconds=1)
     assert {o.commande_id for o in monitor.queries.orders(None, 10, now)} == {"NEW", "OLD-OPEN"}
     totals = monitor.queries.totals(now)
@@ -105,23 +107,26 @@ async def test_what_ended_long_ago_is_forgotten_with_its_counts(stream: Stream, 
     assert monitor.notices == []
 
 
-async def test_what_is_left_of_a_trimmed_order_is_forgotten_but_not_a_missing_undoing(
+async def test_what_has_no_beginning_is_forgotten_unless_a_message_of_it_was_given_up(
     stream: Stream, monitor: Monitor
 ) -> None:
-    """Nobody can tell whether the one ended before the history begins; the other has not."""
     stream.tell("TAIL", CONFIRMED[-1:])
     stream.tell("UNDONE", undone(None)[1:2])
     stream.tell("HALF", undone(None)[:2])
     stream.tell("LOST", PAID[-1:])
     stream.set_aside("commande", said("LOST", PAID[-1]))
     await monitor.hear(stream)
-    prune(monitor.store, START + dt.timedelta(days=30))
-    now = START + dt.timedelta(days=31)
-    assert {o.commande_id for o in monitor.queries.orders(None, 10, now)} == {"HALF", "LOST"}
-    totals = monitor.queries.totals(now)
-    assert {name: n for name, n in totals.named("at_step.").items() if n} == {
-        "commande": 1,
-        "notification": 1,
-        "paiement": 1,
+    now = START + TERMS.longest + dt.timedelta(minutes=1)
+    prune(monitor.store, TERMS, START + TERMS.longest)
+    assert {o.commande_id for o in monitor.queries.orders(State.UNKNOWN, 10, now)} == {
+        "TAIL",
+        "UNDONE",
+        "HALF",
+        "LOST",
     }
-    assert (totals.orders, totals.in_flight, totals.flag(Flag.NO_BEGINNING)) == (2, 2, 2)
+    prune(monitor.store, TERMS, now)
+    prune(monitor.store, TERMS, START + dt.timedelta(days=60))
+    assert [o.commande_id for o in monitor.queries.orders(State.UNKNOWN, 10, now)] == ["LOST"]
+    totals = monitor.queries.totals(now)
+    assert {name: n for name, n in totals.named("at_step.").items() if n} == {}
+    assert (totals.orders, totals.in_flight, totals.flag(Flag.NO_BEGINNING)) == (0, 0, 1)

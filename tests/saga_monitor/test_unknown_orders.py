@@ -1,25 +1,49 @@
-"""A demand to cancel what nobody has placed is shown apart from the orders, and a flood of them is bounded."""
+"""Keys without a beginning are shown apart from the orders, are in no total, and a flood of them is bounded.
+
+That is what a demand to cancel makes of a key that nobody has placed, and an event of a service in anybody's name.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.analysis.saga_state import State
+from saga_monitor.analysis.anomaly import Terms
+from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.projection import retention
+from saga_monitor.projection.aggregates import figures_since
+from saga_monitor.projection.counters import awaited_services
 from saga_monitor.reports import report
-from tests.saga_monitor.conftest import SOON
-from tests.saga_monitor.memory_stream import CONFIRMED, STORIES, Line
-
-if TYPE_CHECKING:
-    from tests.saga_monitor.conftest import Monitor
-    from tests.saga_monitor.memory_stream import Stream
+from saga_monitor.reports.order_report import order_reports
+from saga_monitor.stream.maintenance import prune
+from tests.saga_monitor.conftest import SOON, STUCK_AFTER, Monitor
+from tests.saga_monitor.memory_stream import CONFIRMED, KNOWN, PAID, START, STORIES, Line, Stream, said
 
 ASKED = Line("commande.annulation_demandee")
+LATER = SOON + dt.timedelta(hours=1)
+
+
+def whole(monitor: Monitor) -> dict[str, Any]:
+    return report.whole(monitor.queries, LATER)
+
+
+def totals_since(monitor: Monitor) -> dict[str, Any]:
+    figures = figures_since(monitor.queries, START - dt.timedelta(days=1), LATER, STUCK_AFTER)
+    return report.of_figures(figures)
+
+
+def counters(monitor: Monitor) -> dict[str, int]:
+    return monitor.queries.totals(LATER).counts
 
 
 async def test_a_demand_alone_is_no_order_and_in_no_total(stream: Stream, monitor: Monitor) -> None:
@@ -49,21 +73,111 @@ async def test_an_order_that_comes_after_the_demand_to_cancel_it_is_an_order(
     assert [order.commande_id for order in monitor.queries.orders(None, 10, SOON)] == ["CMD-1"]
 
 
-async def test_a_flood_of_demands_keeps_the_newest(
+@pytest.mark.parametrize("type_", sorted(set(KNOWN) - {"commande.initiee"}))
+async def test_an_event_alone_that_begins_nothing_is_no_order(
+    stream: Stream, monitor: Monitor, type_: str
+) -> None:
+    stream.tell("CMD-1", CONFIRMED)
+    await monitor.hear(stream)
+    before, since = whole(monitor), totals_since(monitor)
+    stream.tell("CMD-NOBODY", [Line(type_)])
+    await monitor.hear(stream)
+    assert whole(monitor) == before | {"unknown_orders": 1, "events": before["events"] + 1}
+    assert totals_since(monitor) == since | {"unknown_orders": 1, "events": before["events"] + 1}
+    assert monitor.queries.totals(LATER).stuck == 0
+    assert monitor.queries.in_flight(10, LATER) == []
+    assert [one["commande_id"] for one in order_reports(monitor.queries, LATER)] == ["CMD-1"]
+    assert [order.commande_id for order in monitor.queries.orders(None, 10, LATER)] == ["CMD-1"]
+    assert [order.commande_id for order in monitor.queries.orders(State.UNKNOWN, 10, LATER)] == ["CMD-NOBODY"]
+
+
+@pytest.mark.parametrize("story", STORIES)
+async def test_an_order_whose_beginning_comes_late_counts_once(
+    stream: Stream, monitor: Monitor, tmp_path: Path, story: str
+) -> None:
+    lines = STORIES[story]
+    for line in [*lines[1:], lines[0]]:
+        stream.tell("CMD-1", [line])
+        await monitor.hear(stream)
+    at_once, told = Monitor(tmp_path / "at_once.sqlite3"), Stream()
+    told.tell("CMD-1", lines)
+    await at_once.hear(told)
+    assert whole(monitor) == whole(at_once)
+    assert counters(monitor) == counters(at_once)
+    assert counters(monitor)["started"] == 1
+    at_once.close()
+
+
+EVENTS = [(f"CMD-{number}", line) for number, story in enumerate(STORIES.values()) for line in story]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_the_totals_are_those_of_a_recount_in_whatever_order_events_come(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    """Any part of any stories in any order and any batches, many of them without their beginning."""
+    some = data.draw(st.lists(st.sampled_from(EVENTS), min_size=1, unique_by=lambda one: (one[0], one[1].type)))
+    batch = data.draw(st.integers(1, 10))
+    with TemporaryDirectory(dir=tmp_path) as folder:
+        grown, stream = Monitor(Path(folder) / "grown.sqlite3"), Stream()
+        stream.batch = batch
+        for commande_id, line in some:
+            stream.tell(commande_id, [line])
+        asyncio.run(grown.hear(stream))
+        assert totals(grown) == recounted(grown)
+        prune(grown.store, Terms(60, 6, dt.timedelta(), dt.timedelta()), SOON + dt.timedelta(days=1))
+        assert totals(grown) == recounted(grown)
+        grown.close()
+
+
+def totals(monitor: Monitor) -> dict[str, int]:
+    """The totals that follow from how the orders stand now."""
+    kept = ("orders", "at_rest", "state.", "flag.", "awaited.", "at_step.", "left_out.", "events", "said.")
+    counts = monitor.queries.totals(SOON).counts
+    times = {f"times.{name}": times.count for name, times in monitor.queries.times().items() if times.count}
+    return {name: n for name, n in counts.items() if name.startswith(kept)} | times
+
+
+def recounted(monitor: Monitor) -> dict[str, int]:
+    """The same, counted from the orders and their events."""
+    counts: Counter[str] = Counter()
+    for order in [order for state in State for order in monitor.queries.orders(state, 1000, SOON)]:
+        events = monitor.queries.events(order.commande_id)
+        counts.update(["events"] * len(events), state=0)
+        counts.update(f"said.{event.type}" for event in events)
+        counts.update(
+            [f"state.{order.state}", *(f"flag.{flag}" for flag in order.flags if flag is not Flag.STUCK)]
+        )
+        if any(event.type == CHOREOGRAPHY.starts.TYPE for event in events):
+            counts.update(["orders"], at_rest=int(order.at_rest))
+            counts.update(f"awaited.{type_}" for type_ in order.remaining)
+            waits = awaited_services(order.state, order.at_rest, order.remaining)
+            counts.update(f"at_step.{service}" for service in waits)
+            counts.update(f"times.{step.step}" for step in order.steps if step.duration_ms is not None)
+            counts["times.order"] += order.duration_ms is not None
+    return {name: n for name, n in counts.items() if n}
+
+
+async def test_a_flood_keeps_the_newest_and_says_how_many_it_has_forgotten(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Those that call for a person are kept longest."""
     monkeypatch.setattr(retention, "UNKNOWN_KEPT", 30)
     stream.tell("CMD-1", CONFIRMED)
+    stream.tell("CMD-LOST", PAID[-1:])
+    stream.set_aside("commande", said("CMD-LOST", PAID[-1]))
     for number in range(700):
-        stream.tell(f"X-{number:03}", [ASKED])
+        stream.tell(f"X-{number:03}", [(ASKED, Line("commande.creee"), Line("stock.reserve"))[number % 3]])
     await monitor.hear(stream)
-    while retention.bound_unknown(monitor.store):
-        pass
-    assert monitor.queries.totals(SOON).state(State.UNKNOWN) == 30
-    assert len(monitor.queries.orders(State.UNKNOWN, 1000, SOON)) == 30
-    assert monitor.queries.order("X-699", SOON) is not None
-    assert monitor.queries.order("X-000", SOON) is None
+    report_ = whole(monitor)
+    assert (report_["unknown_orders"], report_["unknown_orders_forgotten"]) == (30, 671)
+    kept = [f"X-{number}" for number in range(699, 670, -1)]
+    assert [o.commande_id for o in monitor.queries.orders(State.UNKNOWN, 1000, SOON)] == [*kept, "CMD-LOST"]
     assert monitor.queries.order("CMD-1", SOON) is not None
+    assert totals(monitor) == recounted(monitor)
+    assert monitor.queries.ask("SELECT count(*) FROM search") == [(31,)]
+    assert monitor.queries.ask("SELECT count(*) FROM said") == [(len(CONFIRMED) + 30,)]
 
 
 async def test_dead_letters_and_retries_of_orders_that_there_never_were_are_forgotten(
@@ -72,7 +186,7 @@ async def test_dead_letters_and_retries_of_orders_that_there_never_were_are_forg
     stream.set_aside("stock", b'{"id": "1", "type": "x", "data": {"commande_id": "JUNK"}}', "invalid")
     await monitor.hear(stream)
     assert monitor.queries.dead_letters("JUNK")
-    retention.prune(monitor.store, SOON)
+    prune(monitor.store, Terms(60, 6), SOON + dt.timedelta(days=31))
     assert not monitor.queries.dead_letters("JUNK")
 
 
@@ -95,7 +209,38 @@ def test_the_foot_of_the_list_names_what_nobody_is_known_to_have_placed(stream: 
     stream.tell("CMD-HEADLESS", [Line("stock.reserve")])
     foot = command("list")[1].splitlines()[-1]
     assert "apart from them 1 cancelled, never placed" in foot
-    assert "of them 1 without a beginning" in foot
+    assert "apart from them 1 without a beginning" in foot
+    assert foot.startswith("1 of 1 orders")
+
+
+def test_show_says_of_services_events_alone_that_they_are_no_order(stream: Stream, command: Any) -> None:
+    stream.tell("CMD-LONG-AGO", [Line("paiement.effectue"), Line("commande.creee")])
+    stream.tell("CMD-NOW", [Line("stock.reserve")], dt.datetime.now(dt.UTC))
+    code, shown, _ = command("show", "CMD-LONG-AGO")
+    text = " ".join(shown.split())
+    assert code == 0
+    assert (
+        "no order: services spoke of it, and no commande.initiee was heard; over: it has not come in time" in text
+    )
+    assert "began" not in text
+    assert "waiting" not in text
+    assert {line.split()[0] for line in shown.splitlines() if " done" in line} == {
+        "stock",  # which paiement answers
+        "paiement",
+        "commande",
+    }
+    assert "heard; kept in case it comes" in " ".join(command("show", "CMD-NOW")[1].split())
+
+
+@pytest.mark.parametrize(("lines", "never_begun"), [([Line("stock.reserve")], True), (CONFIRMED, False)])
+def test_show_says_for_a_program_what_is_no_order(
+    stream: Stream, command: Any, lines: list[Line], never_begun: bool
+) -> None:
+    stream.tell("CMD-1", lines)
+    shown = json.loads(command("show", "CMD-1", "--json")[1])
+    assert (shown["unknown_order"] is not None) == never_begun
+    assert (shown["started"] is None) == never_begun
+    assert "waiting" not in {step["state"] for step in shown["steps"]}
 
 
 @pytest.mark.parametrize("story", ["refused by payment", "refused by stock"])

@@ -198,7 +198,8 @@ def test_a_demand_to_cancel_what_was_never_placed_says_so(site: Served, open_pag
     expect(row).to_contain_text("nothing: never placed")
     row.get_by_role("link").click()
     expect(page.get_by_role("main")).to_contain_text(
-        "Unknown order: a cancellation was asked for, and nobody has placed the order."
+        "Unknown order: a cancellation was asked for, and nobody has placed the order;"
+        " over: no such order was placed."
     )
 
 

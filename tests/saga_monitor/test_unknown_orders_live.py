@@ -1,0 +1,61 @@
+"""Events of keys that nobody has placed, on a real broker: what the monitor's commands say of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from saga_monitor.projection.retention import UNKNOWN_KEPT
+from tests.saga_monitor.memory_stream import CONFIRMED, KNOWN, PLACED, Line
+from tests.saga_monitor.test_live import channel, command, environment, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["channel", "environment"]
+
+LONE = [Line(type_) for type_ in sorted(set(KNOWN) - {"commande.initiee"})]
+
+
+def tell_each(channel: Any, lines: Sequence[Line]) -> None:
+    for number, line in enumerate(lines):
+        tell(channel, f"NOBODY-{number}", [line])
+
+
+def test_events_alone_of_whatever_type_are_in_no_total_and_an_order_counts_once_when_it_begins(
+    channel: Any, environment: dict[str, str]
+) -> None:
+    tell(channel, "CMD-1", CONFIRMED)
+    before = command(environment, "report")
+    tell_each(channel, LONE)
+    report = command(environment, "report")
+    assert report == before | {"unknown_orders": len(LONE), "events": before["events"] + len(LONE)}
+    assert [order["commande_id"] for order in command(environment, "list")] == ["CMD-1"]
+    assert [order["commande_id"] for order in command(environment, "report", "--orders")] == ["CMD-1"]
+    unknown = command(environment, "list", "--state", "UNKNOWN")
+    assert sorted(order["commande_id"] for order in unknown) == [f"NOBODY-{n}" for n in range(len(LONE))]
+    assert {(tuple(order["remaining"]), order["started"]) for order in unknown} == {((), None)}
+    reserved = f"NOBODY-{[line.type for line in LONE].index('stock.reserve')}"
+    assert "no commande.initiee was heard" in command(environment, "show", reserved)["unknown_order"]
+    for _ in range(2):
+        tell(channel, reserved, PLACED)
+    report = command(environment, "report")
+    assert (report["sagas"]["total"], report["sagas"]["running"]) == (2, 1)
+    assert report["unknown_orders"] == len(LONE) - 1
+    shown = command(environment, "show", reserved)
+    assert (shown["unknown_order"], shown["state"], shown["remaining"][0]) == (
+        None,
+        "RUNNING",
+        "paiement.effectue",
+    )
+
+
+def test_a_flood_of_them_is_bounded_and_what_was_forgotten_is_counted(
+    channel: Any, environment: dict[str, str]
+) -> None:
+    tell(channel, "CMD-1", CONFIRMED)
+    flood = [LONE[number % len(LONE)] for number in range(UNKNOWN_KEPT + 500)]
+    tell_each(channel, flood)
+    report = command(environment, "report")
+    assert (report["sagas"]["total"], report["outcomes"]["succeeded_percent"]) == (1, 100)
+    assert (report["unknown_orders"], report["unknown_orders_forgotten"]) == (UNKNOWN_KEPT, 500)
+    assert report["events"] == len(CONFIRMED) + UNKNOWN_KEPT
