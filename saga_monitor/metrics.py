@@ -24,15 +24,8 @@ from saga_monitor.alerting.watcher import AlertWatcher, View
 from saga_monitor.analysis.saga_state import State
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from saga_monitor.diagnosis.causes import Reason
-from saga_monitor.projection.counters import (
-    BOUNDS_MS,
-    OUTCOMES,
-    REASONS,
-    UNKNOWN_FORGOTTEN,
-    Spread,
-    bounded,
-    spread,
-)
+from saga_monitor.projection import counters
+from saga_monitor.projection.counters import BOUNDS_MS, OUTCOMES, REASONS, Spread, bounded, spread
 from saga_monitor.projection.queries import Queries
 from saga_monitor.reports.report import PLACED_STATES
 from saga_monitor.text.freshness import as_of
@@ -55,6 +48,7 @@ class MonitorMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         totals = self._queries.totals(dt.datetime.now(dt.UTC))
         yield from _orders(totals.counts)
+        yield from _unknown(totals.counts)
         yield from _times(totals.counts)
         yield from _messages(totals.counts)
         yield from _trouble(self._lookout.view)
@@ -112,6 +106,15 @@ def _orders(counts: Mapping[str, int]) -> Iterator[Metric]:
         [((state.lower(),), counts.get(f"state.{state}", 0)) for state in PLACED_STATES],
     )
     yield _gauge(
+        "saga_orders_in_progress",
+        "Orders under way, by the step whose answer they wait for; a cancelled one may wait for several.",
+        ("step",),
+        [((step,), counts.get(f"at_step.{step}", 0)) for step in CHOREOGRAPHY.services],
+    )
+
+
+def _unknown(counts: Mapping[str, int]) -> Iterator[Metric]:
+    yield _gauge(
         "saga_unknown_orders",
         "Keys of which events were heard, but not the one that begins an order.",
         (),
@@ -121,13 +124,7 @@ def _orders(counts: Mapping[str, int]) -> Iterator[Metric]:
         "saga_unknown_orders_forgotten",
         "Keys without a beginning that were forgotten because there were too many.",
         (),
-        [((), counts.get(UNKNOWN_FORGOTTEN, 0))],
-    )
-    yield _gauge(
-        "saga_orders_in_progress",
-        "Orders under way, by the step whose answer they wait for; a cancelled one may wait for several.",
-        ("step",),
-        [((step,), counts.get(f"at_step.{step}", 0)) for step in CHOREOGRAPHY.services],
+        [((), counts.get(counters.UNKNOWN_FORGOTTEN, 0))],
     )
 
 

@@ -185,6 +185,7 @@ class Store:
         `caught_up_at`: everything that was said before then has been read with them. `gap`: what is missing
         before them.
         """
+        place = first.offset, first.hash, last.offset, last.hash
         with self.transaction() as connection:
             touched = take_in(connection, records)
             bound_unknown(connection)
@@ -194,10 +195,7 @@ class Store:
                 "UPDATE position SET first_offset=coalesce(first_offset, ?),"
                 " first_hash=coalesce(first_hash, ?), last_offset=?, last_hash=?,"
                 " caught_up_at=coalesce(?, caught_up_at), shift=?, began_at=coalesce(began_at, ?)",
-                (
-                    *(first.offset, first.hash, last.offset, last.hash),
-                    *(instant(caught_up_at), shift, first.offset + shift),
-                ),
+                (*place, instant(caught_up_at), shift, first.offset + shift),
             )
         return touched
 

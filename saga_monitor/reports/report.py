@@ -56,18 +56,7 @@ def detail(
         "unknown_events": [
             {"type": u.type, "source": u.source, "time": rfc3339(u.time), "offset": u.offset} for u in unknown
         ],
-        "dead_letters_set_aside": [
-            {
-                "service": d.service,
-                "event_id": d.event_id,
-                "source": d.source,
-                "type": d.type,
-                "reason": d.reason,
-                "detail": d.detail,
-                "offset": d.offset,
-            }
-            for d in dead_letters
-        ],
+        "dead_letters_set_aside": [_dead_letter(dead_letter) for dead_letter in dead_letters],
     }
 
 
@@ -100,10 +89,9 @@ def of_figures(figures: Aggregates) -> dict[str, Any]:
     Times and percentiles are kept to five significant digits.
     """
     states, flags = figures.states, figures.flags
-    sagas = {"total": sum(states[state] for state in PLACED_STATES)} | {
-        s.lower(): states[s] for s in PLACED_STATES
-    }
-    sagas |= {"stuck": flags[Flag.STUCK], "intervention": flags[Flag.INTERVENTION]}
+    sagas = {"total": sum(states[state] for state in PLACED_STATES)}
+    sagas |= {state.lower(): states[state] for state in PLACED_STATES}
+    sagas |= {flag.lower(): flags[flag] for flag in (Flag.STUCK, Flag.INTERVENTION)}
     return {
         "sagas": sagas,
         "unknown_orders": states[State.UNKNOWN],
@@ -140,6 +128,11 @@ def _outcomes(states: Mapping[State, int]) -> dict[str, float | None]:
         number = sum(states[state] for state in among)
         outcomes |= {name: number, f"{name}_percent": round(100 * number / total, 2) if total else None}
     return outcomes
+
+
+def _dead_letter(letter: DeadLetter) -> dict[str, Any]:
+    names = ("service", "event_id", "source", "type", "reason", "detail", "offset")
+    return {name: getattr(letter, name) for name in names}
 
 
 def _event(event: RecordedEvent) -> dict[str, Any]:

@@ -199,7 +199,7 @@ def test_a_demand_to_cancel_what_was_never_placed_says_so(site: Served, open_pag
     row.get_by_role("link").click()
     expect(page.get_by_role("main")).to_contain_text(
         "Unknown order: a cancellation was asked for, and nobody has placed the order;"
-        " over: no such order was placed."
+        " kept in case the order comes. Nothing is awaited."
     )
 
 
