@@ -114,11 +114,10 @@ def _orders(counts: Mapping[str, int]) -> Iterator[Metric]:
 
 
 def _unknown(counts: Mapping[str, int]) -> Iterator[Metric]:
-    yield _gauge(
+    yield _value(
         "saga_unknown_orders",
         "Keys of which events were heard, but not the one that begins an order.",
-        (),
-        [((), counts.get(f"state.{State.UNKNOWN}", 0))],
+        counts.get(f"state.{State.UNKNOWN}", 0),
     )
     yield _counter(
         "saga_unknown_orders_forgotten",
@@ -173,36 +172,24 @@ def _trouble(view: View) -> Iterator[Metric]:
         kinds[anomaly.kind] += anomaly.count
     yield _gauge("saga_anomalies", "What is wrong now.", ("kind",), [((kind,), kinds[kind]) for kind in Kind])
     yield _stuck(view.anomalies)
-    yield _gauge(
-        "saga_monitor_broker_up",
-        "Whether the broker answered when last asked.",
-        (),
-        [((), view.facts is not None)],
-    )
+    yield _value("saga_monitor_broker_up", "Whether the broker answered when last asked.", view.facts is not None)
     if view.behind.entries is not None:
-        yield _gauge("saga_history_lag_entries", "Entries not yet read.", (), [((), view.behind.entries)])
+        yield _value("saga_history_lag_entries", "Entries not yet read.", view.behind.entries)
     if view.behind.seconds is not None:
-        yield _gauge(
-            "saga_history_lag_seconds",
-            "Age of what was last read, 0 when all is.",
-            (),
-            [((), view.behind.seconds)],
-        )
+        yield _value("saga_history_lag_seconds", "Age of what was last read, 0 when all is.", view.behind.seconds)
 
 
 def _freshness(view: View, known: dt.datetime | None) -> Iterator[Metric]:
     """Without these the other gauges would look like news while nothing can be read."""
-    yield _gauge(
+    yield _value(
         "saga_monitor_known",
         "Whether the last look could judge what is wrong: 0 means that saga_anomalies may be old.",
-        (),
-        [((), view.known)],
+        view.known,
     )
-    yield _gauge(
+    yield _value(
         "saga_monitor_as_of_timestamp_seconds",
         "When what is shown was last true, in seconds since 1970; 0 while nothing was ever read.",
-        (),
-        [((), known.timestamp() if known else 0)],
+        known.timestamp() if known else 0,
     )
 
 
@@ -233,14 +220,18 @@ def _named(counts: Mapping[str, int], prefix: str, known: Iterable[tuple[str, ..
 
 
 def _counter(name: str, about: str, labels: tuple[str, ...], values: _Labelled) -> Metric:
-    family = CounterMetricFamily(name, about, labels=labels)
-    for of, value in values:
-        family.add_metric(of, value)
-    return family
+    return _filled(CounterMetricFamily(name, about, labels=labels), values)
+
+
+def _value(name: str, about: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, about, value=value)
 
 
 def _gauge(name: str, about: str, labels: tuple[str, ...], values: _Labelled) -> Metric:
-    family = GaugeMetricFamily(name, about, labels=labels)
+    return _filled(GaugeMetricFamily(name, about, labels=labels), values)
+
+
+def _filled(family: CounterMetricFamily | GaugeMetricFamily, values: _Labelled) -> Metric:
     for of, value in values:
         family.add_metric(of, value)
     return family
