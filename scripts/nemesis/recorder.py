@@ -63,7 +63,7 @@ def _entries(
         if method is not None:
             headers = properties.headers or {}
             came, reached = time.monotonic(), int(headers.get(OFFSET, -1))
-            reason, broker = _reasons(headers)
+            reason, broker = reasons(headers)
             yield reached, Spoken(method.exchange, method.routing_key, body, reason, broker)
             channel.basic_ack(method.delivery_tag)
         elif (reached >= 0 and reached >= (until or 0)) or time.monotonic() - came > PATIENCE_SECONDS:
@@ -94,11 +94,11 @@ def _take_all(channel: Any, service: str) -> Iterator[tuple[Any, Any, bytes]]:
 
 def _letter(service: str, properties: pika.BasicProperties, body: bytes) -> Letter:
     headers = dict(properties.headers or {})
-    reason, broker = _reasons(headers)
+    reason, broker = reasons(headers)
     return Letter(service, body, reason, headers.get("x-saga-detail"), broker)
 
 
-def _reasons(headers: Mapping[str, Any]) -> tuple[str | None, str | None]:
+def reasons(headers: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """Why it was set aside, by our own word or else by the broker's: a message that we set aside has no deaths."""
     deaths = headers.get("x-death") or [{}]
     broker = deaths[0].get("reason") or headers.get("x-first-death-reason")

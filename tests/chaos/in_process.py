@@ -1,6 +1,7 @@
-"""The four services with their real pipelines and real databases, one at a time, over the model of the broker.
+"""The four services, one at a time, over the simulator's model of the broker.
 
-Nothing happens at the same time, so a scenario chooses what overtakes what, and where a worker dies.
+Their pipelines and their databases are the real ones.
+Nothing runs concurrently, so a scenario chooses which message overtakes which, and where a worker dies.
 """
 
 from __future__ import annotations
@@ -9,38 +10,45 @@ import asyncio
 import contextlib
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from choregraphie import Settings
 from choregraphie.application import declared_topology
 from choregraphie.failpoints import Place, watched
+from choregraphie.messaging import Delivery, Outgoing, PublishOutcome
 from choregraphie.pipeline.context import WorkerContext
 from choregraphie.pipeline.pipeline import Pipeline
+from choregraphie.saga.topology import HISTORY
+from choregraphie.simulator.broker_model import Broker, headers_of
+from choregraphie.simulator.queues import Message
 from choregraphie.storage.database import open_database
 from choregraphie.storage.store import Store, StoreLimits
 from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis.databases import Books, read_books
 from scripts.nemesis.gateway import Gateway
-from scripts.nemesis.history import History, Published
+from scripts.nemesis.history import History, Letter, Published, QueueState, Spoken
 from scripts.nemesis.mailbox import read_mails
 from scripts.nemesis.orders import CATALOGUE, EXCHANGE
+from scripts.nemesis.recorder import reasons
 from services.application import SERVICES
-from tests.chaos.model import Held, ModelBroker, ModelDoor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-# A scenario that has not come to rest by then never will.
+# A worker that is still busy after this long never becomes idle.
 LONGEST_SECONDS = 20
 ROUNDS = 60
+# Longer than any retry delay: when this much time passes, every waiting retry expires.
+ALL_DELAYS_SECONDS = 3600.0
 
 
 class PowerCut(BaseException):
-    """The worker is gone between two statements; nothing may catch it."""
+    """Kills the worker between two statements. A BaseException, so that no handler catches it."""
 
 
-class World:
+class InProcessSaga:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._gateway = Gateway()
@@ -54,50 +62,78 @@ class World:
             retry_delays=(0.2, 0.5),
             call_timeout=2,
         )
-        self.broker = ModelBroker(declared_topology(CHOREOGRAPHY, self.settings))
+        self.broker = Broker(declared_topology(CHOREOGRAPHY, self.settings))
         self.published: list[Published] = []
         self._thread = ThreadPoolExecutor(1)
 
-    def say(self, key: str, body: bytes, refused: Mapping[str, str] | None = None) -> None:
-        """A client says something."""
+    def publish(self, key: str, body: bytes, refused: Mapping[str, str] | None = None) -> None:
+        """Publish a client's event. `refused`: see `Published`."""
         self.published.append(Published(EXCHANGE, key, body, refused=refused or {}))
-        self.broker.publish(Held(EXCHANGE, key, body))
+        self.broker.publish(Message(body, EXCHANGE, key))
 
     def work(
         self, service: str, dies_at: Place | None = None, idle_seconds: float | None = None, **settings: Any
     ) -> None:
-        """Run a worker of `service` until its inbox is empty, or until it dies at that place.
+        """Run a worker of `service` until its inbox is empty, or until it dies at `dies_at`.
 
-        With `idle_seconds` it is left with nothing to do for that long, and then dies.
+        With `idle_seconds` it stays idle for that long, and then dies.
         """
         chosen = self.settings.model_copy(update=settings)
-        with _deadly(dies_at):
+        with _dying_at(dies_at):
             asyncio.run(self._work(service, chosen, idle_seconds))
 
     def settle(self) -> None:
-        """Everybody works, and delays pass, until nothing is left to do."""
+        """Run every worker and let every retry delay pass, until no message is left to handle."""
         for _ in range(ROUNDS):
             for service in SERVICES:
                 self.work(service)
-            waiting = [name for name, queue in self.broker.queues.items() if queue and name.endswith(".inbox")]
-            if not self.broker.expire() and not waiting:
+            delayed = self.broker.next_expiry() is not None
+            self.broker.expire(self.broker.now + ALL_DELAYS_SECONDS)
+            if not delayed and not any(len(self.broker.queues[f"{service}.inbox"]) for service in SERVICES):
                 return
-        raise TimeoutError(f"not at rest after {ROUNDS} rounds")
+        raise TimeoutError(f"still messages to handle after {ROUNDS} rounds")
+
+    def take(self, queue: str) -> Message:
+        """Remove the first message of a queue."""
+        source = self.broker.queues[queue]
+        taken = source.take()
+        assert taken is not None, f"{queue} is empty"
+        number, message = taken
+        source.ack(number)
+        return message
 
     def overtake(self, service: str) -> None:
-        """What is first in the service's inbox is overtaken by all the others."""
-        self.broker.queues[f"{service}.inbox"].rotate(-1)
+        """Move the first message of the service's inbox behind all the others."""
+        self.broker.put(f"{service}.inbox", self.take(f"{service}.inbox"))
+
+    def send_back(self, service: str, message: Message, **headers: Any) -> None:
+        """Publish a message to the requeue exchange of `service`, with `headers` added."""
+        self.broker.publish(
+            replace(message, exchange=f"{service}.requeue", headers={**message.headers, **headers})
+        )
+
+    def letters(self) -> tuple[Letter, ...]:
+        return tuple(
+            _letter(service, message) for service in SERVICES for message in self.broker.queues[f"{service}.dlq"]
+        )
 
     def record(self, services: Sequence[str] = tuple(SERVICES)) -> tuple[History, Books]:
         past = History(
             published=tuple(self.published),
-            spoken=tuple(self.broker.spoken),
-            letters=self.broker.letters(),
-            queues=self.broker.states(),
+            spoken=tuple(self._stream()),
+            letters=self.letters(),
+            queues=tuple(
+                QueueState(name, queue.messages, len(queue), queue.unacked, 0)
+                for name, queue in self.broker.queues.items()
+            ),
             mails=read_mails(self._folder / "courrier"),
             charges=self._gateway.charges(),
         )
         return past, read_books(self.settings.database_url, services)
+
+    def _stream(self) -> Iterator[Spoken]:
+        for message in (entry.message for entry in self.broker.streams[HISTORY].entries):
+            yield Spoken(message.exchange, message.routing_key, message.body, *reasons(message.headers))
 
     def close(self) -> None:
         self._thread.shutdown()
@@ -106,13 +142,13 @@ class World:
     async def _work(self, name: str, settings: Settings, idle_seconds: float | None) -> None:
         service = SERVICES[name]
         database = open_database(service, settings)
-        books = Store(service, database, StoreLimits.of(settings), lambda: dt.datetime.now(dt.UTC))
+        store = Store(service, database, StoreLimits.of(settings), lambda: dt.datetime.now(dt.UTC))
         externals: Any = service.externals(settings) if service.externals else contextlib.nullcontext()
-        session = ModelDoor(self.broker, name)
+        session = InProcessSession(self.broker, name)
         try:
             async with externals as opened, asyncio.timeout(LONGEST_SECONDS):
-                context = WorkerContext(books, settings, self._thread, opened, lambda: dt.datetime.now(dt.UTC))
-                await _session(context, session, idle_seconds)
+                context = WorkerContext(store, settings, self._thread, opened, lambda: dt.datetime.now(dt.UTC))
+                await _run_until_idle(context, session, idle_seconds)
         except BaseExceptionGroup as group:
             if group.subgroup(PowerCut) is None:
                 raise
@@ -121,11 +157,87 @@ class World:
             database.close()
 
 
-async def _session(context: WorkerContext, session: ModelDoor, idle_seconds: float | None) -> None:
+class InProcessSession:
+    """The only session of one service. When it is lost, what it did not acknowledge goes back to the inbox."""
+
+    lost: str | None = None
+
+    def __init__(self, broker: Broker, service: str) -> None:
+        self._broker = broker
+        self._inbox = broker.queues[f"{service}.inbox"]
+        self._unacked: set[int] = set()
+
+    @property
+    def idle(self) -> bool:
+        return not len(self._inbox) and not self._unacked
+
+    def lose(self) -> None:
+        for tag in sorted(self._unacked):
+            self._inbox.requeue(tag)
+        self._unacked.clear()
+
+    async def until_lost(self) -> str:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def consume(self) -> None: ...
+
+    async def deliveries(self, most: int) -> list[Delivery]:
+        if not len(self._inbox):
+            # No other service runs meanwhile, so nothing more arrives in this session.
+            await asyncio.Event().wait()
+        return [self._deliver() for _ in range(min(most, len(self._inbox)))]
+
+    def _deliver(self) -> Delivery:
+        taken = self._inbox.take()
+        assert taken is not None
+        tag, message = taken
+        self._unacked.add(tag)
+        return Delivery(
+            tag,
+            message.body,
+            message.exchange,
+            message.routing_key,
+            headers_of(message),
+            message.properties,
+            redelivered=message.count > 0,
+        )
+
+    async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
+        reached = [self._broker.publish(_message(outgoing)) for outgoing in batch]
+        return [PublishOutcome.CONFIRMED if queues else PublishOutcome.RETURNED for queues in reached]
+
+    async def settle(self, tags: Sequence[int]) -> None:
+        for tag in tags:
+            self._inbox.ack(tag)
+            self._unacked.discard(tag)
+
+    async def requeue(self, tags: Sequence[int]) -> None:
+        for tag in tags:
+            self._inbox.requeue(tag)
+            self._unacked.discard(tag)
+
+    async def is_consuming(self) -> bool:
+        return True
+
+    async def stop_deliveries(self) -> list[Delivery]:
+        return []
+
+
+def _letter(service: str, message: Message) -> Letter:
+    reason, broker = reasons(message.headers)
+    return Letter(service, message.body, reason, broker=broker)
+
+
+def _message(out: Outgoing) -> Message:
+    return Message(out.body, out.exchange, out.routing_key, dict(out.headers), out.properties, out.expiration_ms)
+
+
+async def _run_until_idle(context: WorkerContext, session: InProcessSession, idle_seconds: float | None) -> None:
     stopping = asyncio.Event()
     running = asyncio.create_task(Pipeline(context, session, stopping).run())
     idle = 0
-    # Idle for a moment, not for an instant: an acknowledged delivery may still be on its way (a mutant's doing).
+    # Idle ten times in a row: a delivery that a mutant acknowledged early may still be in the pipeline.
     while idle < 10 and not running.done():
         await asyncio.sleep(0.005)
         idle = idle + 1 if session.idle else 0
@@ -138,7 +250,7 @@ async def _session(context: WorkerContext, session: ModelDoor, idle_seconds: flo
         await running
 
 
-def _deadly(place: Place | None) -> contextlib.AbstractContextManager[None]:
+def _dying_at(place: Place | None) -> contextlib.AbstractContextManager[None]:
     def passing(at: Place) -> None:
         if at is place:
             raise PowerCut(at)

@@ -21,8 +21,7 @@ from choregraphie.storage import open_database
 from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis.orders import ORDERED, make
 from services.application import SERVICES
-from tests.chaos.in_process import World
-from tests.chaos.model import Held
+from tests.chaos.in_process import InProcessSaga
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    opened = World(tmp_path / "world")
+def saga(tmp_path: Path) -> Iterator[InProcessSaga]:
+    opened = InProcessSaga(tmp_path / "saga")
     yield opened
     opened.close()
 
@@ -128,37 +127,36 @@ async def test_a_connection_lost_before_its_channel_is_opened_is_trouble_and_no_
             await in_time(connection.channel())
 
 
-def test_a_forgery_that_an_operator_sends_back_is_set_aside_again(world: World) -> None:
+def test_a_forgery_that_an_operator_sends_back_is_set_aside_again(saga: InProcessSaga) -> None:
     (said,) = make("plain", "CMD-1", random.Random(1))
     content = json.loads(said.body)
     content["type"], content["source"] = "commande.annulee", "/services/commande"
     content["data"] = {"commande_id": "CMD-1", "raison": "forgée"}
-    world.say(ORDERED, json.dumps(content).encode())
-    world.work("stock")
-    (letter,) = world.broker.queues["stock.dlq"]
+    saga.publish(ORDERED, json.dumps(content).encode())
+    saga.work("stock")
+    letter = saga.take("stock.dlq")
     assert letter.headers[EXCHANGE_HEADER] == "client.events"
-    world.broker.queues["stock.dlq"].clear()
-    world.broker.publish(Held("stock.requeue", letter.key, letter.body, letter.headers))
-    world.work("stock")
-    assert [found.reason for found in world.broker.letters() if found.service == "stock"] == ["wrong_sender"]
+    saga.send_back("stock", letter)
+    saga.work("stock")
+    assert [found.reason for found in saga.letters() if found.service == "stock"] == ["wrong_sender"]
 
 
-def test_what_an_idle_worker_has_said_is_marked_as_said(world: World) -> None:
+def test_what_an_idle_worker_has_said_is_marked_as_said(saga: InProcessSaga) -> None:
     """A confirm that came while nothing else did was never marked, and its event said again every 30 s."""
-    world.say(ORDERED, make("plain", "CMD-1", random.Random(1))[0].body)
-    world.work("stock", idle_seconds=1.5)
-    _, books = world.record(services=("stock",))
+    saga.publish(ORDERED, make("plain", "CMD-1", random.Random(1))[0].body)
+    saga.work("stock", idle_seconds=1.5)
+    _, books = saga.record(services=("stock",))
     assert [(row.type, row.said) for row in books.of("stock").outbox] == [("stock.reserve", True)]
 
 
 def test_a_file_locked_by_another_when_a_worker_starts_is_waited_for_and_not_refused(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    saga: InProcessSaga, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("choregraphie.storage.engine.BUSY_SECONDS", 0.1)
-    world.work("stock")
-    with contextlib.closing(sqlite3.connect(tmp_path / "world" / "stock.sqlite3", isolation_level=None)) as other:
+    saga.work("stock")
+    with contextlib.closing(sqlite3.connect(tmp_path / "saga" / "stock.sqlite3", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(DatabaseUnavailable, match="locked"):
-            open_database(SERVICES["stock"], world.settings)
+            open_database(SERVICES["stock"], saga.settings)
         other.execute("ROLLBACK")
-    open_database(SERVICES["stock"], world.settings).close()
+    open_database(SERVICES["stock"], saga.settings).close()

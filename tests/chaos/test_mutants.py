@@ -1,13 +1,13 @@
 """Each guard of the system, removed, is missed by the checkers; with it, they find nothing.
 
-The smallest scenario for each, over the model of the broker: the pipelines and the databases are the real ones.
+The smallest scenario for each, over the simulator's model of the broker: the pipelines and the databases are the
+real ones.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +18,7 @@ from choregraphie.storage.store import Store
 from scripts.nemesis.invariants import WITHOUT_PROCESSES, judge
 from scripts.nemesis.mutants import MUTANTS
 from scripts.nemesis.orders import CANCELLED, ORDERED, make
-from tests.chaos.in_process import World
+from tests.chaos.in_process import InProcessSaga
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,69 +28,75 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    opened = World(tmp_path / "world")
+def saga(tmp_path: Path) -> Iterator[InProcessSaga]:
+    opened = InProcessSaga(tmp_path / "saga")
     yield opened
     opened.close()
 
 
-def order(world: World, kind: str = "plain", number: str = "CMD-1") -> None:
+def order(saga: InProcessSaga, kind: str = "plain", number: str = "CMD-1") -> None:
     (said,) = make(kind, number, random.Random(number))
-    world.say(said.key, said.body)
+    saga.publish(said.key, said.body)
 
 
-def demand(world: World) -> None:
+def demand(saga: InProcessSaga) -> None:
     demand, _ = make("cancelled before", "CMD-1", random.Random(2))
-    world.say(CANCELLED, demand.body)
+    saga.publish(CANCELLED, demand.body)
 
 
-def an_id_used_again_for_another_order(world: World) -> None:
-    order(world)
-    world.settle()
-    content = json.loads(world.published[0].body)
+def an_id_used_again_for_another_order(saga: InProcessSaga) -> None:
+    order(saga)
+    saga.settle()
+    content = json.loads(saga.published[0].body)
     content["data"]["commande_id"] = "CMD-2"
     both = {"stock": "id_collision", "commande": "id_collision"}
-    world.say(ORDERED, json.dumps(content).encode(), refused=both)
+    saga.publish(ORDERED, json.dumps(content).encode(), refused=both)
 
 
-def a_power_cut_in_the_transaction(world: World) -> None:
-    order(world)
-    world.work("stock", dies_at=Place.IN_TRANSACTION)
+def a_power_cut_in_the_transaction(saga: InProcessSaga) -> None:
+    order(saga)
+    saga.work("stock", dies_at=Place.IN_TRANSACTION)
 
 
-def a_power_cut_between_commit_and_publish(world: World) -> None:
-    order(world)
-    world.work("stock", dies_at=Place.AFTER_COMMIT)
+def a_power_cut_between_commit_and_publish(saga: InProcessSaga) -> None:
+    order(saga)
+    saga.work("stock", dies_at=Place.AFTER_COMMIT)
 
 
-def a_cancellation_that_overtakes_its_order(world: World) -> None:
-    order(world)
-    demand(world)
-    world.work("commande")
-    world.overtake("stock")
+def a_cancellation_that_overtakes_its_order(saga: InProcessSaga) -> None:
+    order(saga)
+    demand(saga)
+    saga.work("commande")
+    saga.overtake("stock")
 
 
-def a_demand_to_cancel_an_order_that_is_refused(world: World) -> None:
-    order(world, "short of stock")
-    world.work("stock")
-    demand(world)
+def a_demand_to_cancel_an_order_that_is_refused(saga: InProcessSaga) -> None:
+    order(saga, "short of stock")
+    saga.work("stock")
+    demand(saga)
 
 
-def a_dead_letter_sent_back_with_everything_on_it_and_tried_twice(world: World) -> None:
-    order(world)
-    world.work("stock")
-    inbox = world.broker.queues["paiement.inbox"]
-    deaths = [{"queue": "paiement.inbox", "reason": "delivery_limit"}]
-    inbox.append(replace(inbox.popleft(), exchange="paiement.requeue", headers={"x-death": deaths}))
-    world.work("paiement", gateway="simulated", gateway_failure_rate=1.0)
+def a_dead_letter_sent_back_with_everything_on_it_and_tried_twice(saga: InProcessSaga) -> None:
+    order(saga)
+    saga.work("stock")
+    reserved = saga.take("paiement.inbox")
+    death = {
+        "queue": "paiement.inbox",
+        "reason": "delivery_limit",
+        "exchange": reserved.exchange,
+        "routing-keys": [reserved.routing_key],
+        "count": 1,
+    }
+    saga.send_back("paiement", reserved, **{"x-death": [death]})
+    saga.work("paiement", gateway="simulated", gateway_failure_rate=1.0)
 
 
-def an_order_refused_before_there_is_anything_to_undo(world: World) -> None:
-    order(world, "short of stock")
+def an_order_refused_before_there_is_anything_to_undo(saga: InProcessSaga) -> None:
+    order(saga, "short of stock")
 
 
-def a_database_that_does_not_answer_at_first(world: World) -> None:
-    order(world)
+def a_database_that_does_not_answer_at_first(saga: InProcessSaga) -> None:
+    order(saga)
     commit = Store.commit
     refused: list[Sequence[Invocation]] = []
 
@@ -102,19 +108,19 @@ def a_database_that_does_not_answer_at_first(world: World) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Store, "commit", troubled)
-        world.work("stock")
+        saga.work("stock")
 
 
-def power_cuts_after_the_charge_and_after_the_mail(world: World) -> None:
-    order(world)
-    world.work("stock")
-    world.work("paiement", dies_at=Place.AFTER_CALL)
-    world.work("paiement")
-    world.work("commande")
-    world.work("notification", dies_at=Place.AFTER_CALL)
+def power_cuts_after_the_charge_and_after_the_mail(saga: InProcessSaga) -> None:
+    order(saga)
+    saga.work("stock")
+    saga.work("paiement", dies_at=Place.AFTER_CALL)
+    saga.work("paiement")
+    saga.work("commande")
+    saga.work("notification", dies_at=Place.AFTER_CALL)
 
 
-CASES: dict[str, tuple[Callable[[World], None], set[str]]] = {
+CASES: dict[str, tuple[Callable[[InProcessSaga], None], set[str]]] = {
     "inbox_off": (an_id_used_again_for_another_order, {"I8"}),
     "ack_before_commit": (a_power_cut_in_the_transaction, {"I3", "I6"}),
     "cleared_before_confirm": (a_power_cut_between_commit_and_publish, {"I3", "I6"}),
@@ -132,18 +138,18 @@ def test_every_guard_has_its_scenario() -> None:
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_with_its_guards_the_system_comes_through(name: str, world: World) -> None:
+def test_with_its_guards_the_system_comes_through(name: str, saga: InProcessSaga) -> None:
     scenario, _ = CASES[name]
-    scenario(world)
-    world.settle()
-    assert judge(*world.record(), WITHOUT_PROCESSES) == []
+    scenario(saga)
+    saga.settle()
+    assert judge(*saga.record(), WITHOUT_PROCESSES) == []
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_without_that_guard_it_does_not(name: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_that_guard_it_does_not(name: str, saga: InProcessSaga, monkeypatch: pytest.MonkeyPatch) -> None:
     scenario, invariants = CASES[name]
     MUTANTS[name](monkeypatch.setattr)
-    scenario(world)
-    world.settle()
-    found = judge(*world.record(), WITHOUT_PROCESSES)
+    scenario(saga)
+    saga.settle()
+    found = judge(*saga.record(), WITHOUT_PROCESSES)
     assert invariants <= {violation.invariant for violation in found}, found
