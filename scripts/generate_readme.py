@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 try:
     from choregraphie.saga.choreography import Choreography, EventClass
     from contracts.choreography import CHOREOGRAPHY
-    from scripts.arguments import Parser
+    from scripts.cli_parser import Parser
     from scripts.readme_layout import layout
     from scripts.readme_settings import settings_table
     from scripts.readme_tables import asyncapi_list, events_table, example, invariants_table, rules_table

@@ -22,8 +22,8 @@ try:
     from choregraphie.process.stdout_errors import open_streams
     from choregraphie.saga.envelope import Event
     from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
-    from scripts.arguments import number, whole
-    from scripts.ordering import (
+    from scripts.cli_parser import number, whole
+    from scripts.order_input import (
         WrongOrderError,
         amount,
         annulation,
@@ -35,7 +35,7 @@ try:
         read_orders,
     )
     from scripts.progress import progress
-    from scripts.saying import BrokerAwayError, NobodyListensError, Spoken, say
+    from scripts.publisher import BrokerAwayError, NobodyListensError, Spoken, say
 except ModuleNotFoundError as missing:
     print(
         f"passer_commande: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual"

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.arguments import positive
-from scripts.benchmarks import absorbing, growing
+from scripts.benchmarks import growth, ingest
+from scripts.cli_parser import positive
 from scripts.phases import phases
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         if absorbs:
             told.begin(f"absorb: {arguments.events} events from a real stream, {arguments.runs} times")
-            figures["absorb"] = absorbing.measure(Path(folder), arguments.events, arguments.runs)
+            figures["absorb"] = ingest.measure(Path(folder), arguments.events, arguments.runs)
         if grows:
             told.begin(
                 f"grow: {arguments.orders} orders in the projection, then every page {arguments.asked} times"
             )
-            figures["grow"] = growing.measure(Path(folder), arguments.orders, arguments.asked)
+            figures["grow"] = growth.measure(Path(folder), arguments.orders, arguments.asked)
     print(json.dumps(figures, indent=2) if arguments.json else _text(figures))
     broken = missed(figures)
     for promise in broken:

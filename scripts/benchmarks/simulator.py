@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import choregraphie.simulator  # noqa: F401 - what is measured: where its packages are missing, the bench installs them
-from scripts.arguments import positive
+from scripts.cli_parser import positive
 from scripts.phases import Phases, phases
 
 if TYPE_CHECKING:

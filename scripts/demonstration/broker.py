@@ -15,7 +15,7 @@ from choregraphie.application import declared_topology
 from choregraphie.broker import connected, count_queues, remove_topology
 from choregraphie.saga.topology import inbox
 from contracts.choreography import CHOREOGRAPHY
-from scripts.demonstration.crew import ROOT
+from scripts.demonstration.processes import ROOT
 from scripts.installed_server import SERVERS, NodeError
 from scripts.private_node import PrivateNode
 from scripts.probes import answers

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
-from scripts.demonstration.kinds import Kind
-from scripts.demonstration.verdict import Seen
+from scripts.demonstration.checks import Seen
+from scripts.demonstration.scenarios import Kind
 
 # A client may rightly get several messages about one order: they are counted by template.
 _NOTIFIED = "notification.envoyee"

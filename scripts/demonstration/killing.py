@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from saga_monitor.projection.queries import Queries
 from scripts.demonstration import broker
-from scripts.demonstration.interruption import held
-from scripts.demonstration.kinds import BROKER_KILLED, WORKER_KILLED, Kind
+from scripts.demonstration.scenarios import BROKER_KILLED, WORKER_KILLED, Kind
+from scripts.demonstration.signals import held
 from scripts.demonstration.steps import Stage, await_workers, order_all, until, until_ended
 
 

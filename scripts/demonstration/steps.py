@@ -13,8 +13,8 @@ from choregraphie.broker import connected, count_queues
 from choregraphie.saga.topology import inbox
 from saga_monitor.projection.queries import Order, Queries
 from scripts.demonstration.broker import Broker
-from scripts.demonstration.crew import ROOT, Crew, DemoError
-from scripts.demonstration.kinds import Kind
+from scripts.demonstration.processes import ROOT, Crew, DemoError
+from scripts.demonstration.scenarios import Kind
 
 PATIENCE_SECONDS = 60
 POLL_SECONDS = 0.1

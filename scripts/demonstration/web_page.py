@@ -3,7 +3,7 @@
 import re
 import time
 
-from scripts.demonstration.crew import DemoError
+from scripts.demonstration.processes import DemoError
 from scripts.demonstration.steps import PATIENCE_SECONDS, POLL_SECONDS, Stage
 from scripts.probes import port_is_free
 

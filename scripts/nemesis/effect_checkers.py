@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from scripts.nemesis.exemptions import CREATED, excused
-from scripts.nemesis.verdicts import Violation
+from scripts.nemesis.violation import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from scripts.nemesis.management import Management
     from scripts.nemesis.orders import Saying
-    from scripts.nemesis.verdicts import Violation
+    from scripts.nemesis.violation import Violation
 
 CRASH = "Traceback (most recent call last)"
 # A broker that has lost a client without a word drops its consumers after three heartbeats of ten seconds.

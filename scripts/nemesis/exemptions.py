@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis.history import EXHAUSTED
-from scripts.nemesis.verdicts import Violation
+from scripts.nemesis.violation import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis.delivery_checkers import missing, unexpected, wanted
-from scripts.nemesis.verdicts import Figures
+from scripts.nemesis.violation import Figures
 
 if TYPE_CHECKING:
     from scripts.nemesis.databases import Books

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from contracts.choreography import CHOREOGRAPHY
-from scripts.nemesis.verdicts import Violation
+from scripts.nemesis.violation import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scripts.nemesis import checkers, delivery_checkers, effect_checkers, hygiene_checker, monitor_checker
+from scripts.nemesis import delivery_checkers, effect_checkers, hygiene_checker, monitor_checker, order_checkers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from scripts.nemesis.databases import Books
     from scripts.nemesis.history import History
-    from scripts.nemesis.verdicts import Violation
+    from scripts.nemesis.violation import Violation
 
     Checker = Callable[[History, Books], Iterator[Violation]]
 
 CHECKERS: dict[str, Checker] = {
-    "I1": checkers.stock,
+    "I1": order_checkers.stock,
     "I2": effect_checkers.money,
-    "I3": checkers.termination,
-    "I4": checkers.one_decision,
-    "I5": checkers.agreement,
+    "I3": order_checkers.termination,
+    "I4": order_checkers.one_decision,
+    "I5": order_checkers.agreement,
     "I6": delivery_checkers.nothing_lost,
     "I7": effect_checkers.no_double_effect,
     "I8": delivery_checkers.dead_letters,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scripts.nemesis.checkers import disagreements, unended
 from scripts.nemesis.delivery_checkers import wanted
 from scripts.nemesis.exemptions import CANCELLED, CREATED, excused
-from scripts.nemesis.verdicts import Violation
+from scripts.nemesis.order_checkers import disagreements, unended
+from scripts.nemesis.violation import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

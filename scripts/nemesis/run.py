@@ -16,7 +16,7 @@ from scripts.nemesis.faults_message import collide
 from scripts.nemesis.figures import figures
 from scripts.nemesis.invariants import CHECKERS, judge, partly
 from scripts.nemesis.nemesis import FAULTS, Turn, schedule
-from scripts.nemesis.verdicts import Figures, Violation
+from scripts.nemesis.violation import Figures, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

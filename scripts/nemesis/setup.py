@@ -18,7 +18,7 @@ from scripts.nemesis.private_postgres import NoPostgresError, private_postgres
 from scripts.nemesis.proxy import Proxy
 from scripts.nemesis.run import DEADLINE_SECONDS, Run
 from scripts.nemesis.targets import Stage
-from scripts.nemesis.verdicts import Violation
+from scripts.nemesis.violation import Violation
 from scripts.probes import HOST
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from scripts.nemesis.figures import figures
 from scripts.nemesis.history import Letter, Published
-from scripts.nemesis.verdicts import Figures
+from scripts.nemesis.violation import Figures
 from tests.chaos.sample_history import body, books, history, without_receipt
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scripts.benchmarks import growing, monitor, simulator
+from scripts.benchmarks import growth, monitor, simulator
 from tests.scripts.conftest import ROOT, environ
 
 KEPT: dict[str, Any] = {
@@ -31,7 +31,7 @@ def test_a_small_history_is_read_and_every_page_is_asked_for() -> None:
     assert grown["events"] == 2 * (84 * 5 + 9 * 6 + 6 + (1 + 2 + 3 + 4) + 2 * 3)
     assert (grown["in_flight"], grown["stuck"]) == (12, 12)
     assert (grown["flagged"]["INTERVENTION"], grown["flagged"]["CONTRADICTION"]) == (4, 2)
-    assert set(grown["lists_ms"]) == set(growing.LISTS)
+    assert set(grown["lists_ms"]) == set(growth.LISTS)
     assert set(grown["memory_mb_at"]) == {"2", "20", "200"}
 
 

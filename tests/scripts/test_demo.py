@@ -16,9 +16,9 @@ import pytest
 from rich.console import Console
 
 from contracts.choreography import CHOREOGRAPHY
-from scripts.demonstration import kinds, verdict
-from scripts.demonstration.kinds import ALL, KINDS
-from scripts.demonstration.showing import show_orders
+from scripts.demonstration import checks, scenarios
+from scripts.demonstration.scenarios import ALL, KINDS
+from scripts.demonstration.summary import show_orders
 from tests.scripts.conftest import environ
 
 if TYPE_CHECKING:
@@ -190,12 +190,12 @@ def as_it_should_be() -> dict[str, Any]:
 
 
 def mistakes(seen: dict[str, Any]) -> list[str]:
-    return verdict.mistakes(KINDS, verdict.Seen(seen["orders"], seen["report"], seen["services"]))
+    return checks.mistakes(KINDS, checks.Seen(seen["orders"], seen["report"], seen["services"]))
 
 
 @pytest.mark.parametrize("width", [80, 150, 180])
 def test_an_id_can_be_copied_from_the_table_however_narrow_it_is(width: int) -> None:
-    seen = verdict.Seen(**as_it_should_be())
+    seen = checks.Seen(**as_it_should_be())
     console = Console(file=io.StringIO(), width=width)
     show_orders(console, KINDS, seen)
     assert isinstance(console.file, io.StringIO)
@@ -207,7 +207,7 @@ def test_a_demonstration_that_went_well_has_no_mistake() -> None:
 
 
 def _order(seen: dict[str, Any]) -> dict[str, Any]:
-    order: dict[str, Any] = seen["orders"][kinds.TOO_LATE.commande_id]
+    order: dict[str, Any] = seen["orders"][scenarios.TOO_LATE.commande_id]
     return order
 
 

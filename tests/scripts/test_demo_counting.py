@@ -6,9 +6,9 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
-from scripts.demonstration import verdict
+from scripts.demonstration import checks
 from scripts.demonstration.counting import count, sentence
-from scripts.demonstration.kinds import KINDS
+from scripts.demonstration.scenarios import KINDS
 from tests.scripts.test_demo import as_it_should_be
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def test_what_is_lost_or_done_twice_is_counted(tmp_path: Path) -> None:
     for service, script in tables.items():
         with contextlib.closing(sqlite3.connect(tmp_path / f"{service}.sqlite3")) as connection:
             connection.executescript(script)
-    seen = verdict.Seen(as_it_should_be()["orders"], {}, {})
+    seen = checks.Seen(as_it_should_be()["orders"], {}, {})
     with contextlib.closing(sqlite3.connect(tmp_path / "commande.sqlite3")) as connection, connection:
         ended = [(kind.commande_id, "creee") for kind in KINDS[1:]]
         connection.executemany("INSERT INTO commandes VALUES (?, ?)", ended)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.demonstration.kinds import ALL, KINDS
+from scripts.demonstration.scenarios import ALL, KINDS
 from tests.scripts.conftest import environ
 from tests.scripts.test_demo import DEMO, assert_nothing_is_left, processes_of
 

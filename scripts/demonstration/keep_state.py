@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scripts.demonstration.broker import Broker, release
-from scripts.demonstration.crew import ROOT, end
+from scripts.demonstration.processes import ROOT, end
 from scripts.demonstration.record import NOTHING_KEPT, forget, kept, note
 
 NEXT = """\

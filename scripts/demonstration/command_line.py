@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from scripts.arguments import Parser
+from scripts.cli_parser import Parser
 from scripts.demonstration.record import NOTHING_KEPT, kept
 
 _ABOUT = """\

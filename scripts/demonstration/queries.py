@@ -14,9 +14,9 @@ from choregraphie import Settings
 from saga_monitor.projection.aggregates import figures_of_all
 from saga_monitor.projection.queries import Queries
 from saga_monitor.reports.report import detail, of_figures
-from scripts.demonstration.crew import ROOT, DemoError
-from scripts.demonstration.kinds import Kind
-from scripts.demonstration.verdict import Seen, mistakes
+from scripts.demonstration.checks import Seen, mistakes
+from scripts.demonstration.processes import ROOT, DemoError
+from scripts.demonstration.scenarios import Kind
 
 # An order is created before stock has noted that its goods are sold: that one is not answered by an event.
 SETTLING_SECONDS = 10

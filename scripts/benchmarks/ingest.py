@@ -17,8 +17,8 @@ from choregraphie.broker import apply_topology, connected, open_publisher
 from choregraphie.messaging import Outgoing, Properties
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.projection.queries import Queries
+from scripts.benchmarks.monitor_process import STUCK_AFTER, Served
 from scripts.benchmarks.orders import Message, each_order
-from scripts.benchmarks.served import STUCK_AFTER, Served
 from scripts.private_node import PrivateNode
 
 if TYPE_CHECKING:

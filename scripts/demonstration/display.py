@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scripts.demonstration.crew import Crew
+from scripts.demonstration.processes import Crew
 
 _MONITOR = "saga_monitor"
 # On a terminal: long enough to read what comes before the console, and to see the last change in it.

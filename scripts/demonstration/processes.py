@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.demonstration.interruption import Interrupted, held
+from scripts.demonstration.signals import Interrupted, held
 from scripts.probes import birth, stopped
 
 ROOT = Path(__file__).resolve().parents[2]

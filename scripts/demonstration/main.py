@@ -10,16 +10,16 @@ from pathlib import Path
 
 from choregraphie import UserError, read_settings
 from choregraphie.logs import silence_the_client
-from scripts.demonstration import acts, asking, keeping, record
-from scripts.demonstration.arguments import GO_ON, answer, parse
-from scripts.demonstration.board import Board
+from scripts.demonstration import keep_state, queries, record, scenario_runner
 from scripts.demonstration.broker import Broker, NoBrokerError, obtain, release
+from scripts.demonstration.command_line import GO_ON, answer, parse
 from scripts.demonstration.counting import count, sentence
-from scripts.demonstration.crew import ROOT, Crew, DemoError
-from scripts.demonstration.interruption import Interrupted, held, ignore, listen
-from scripts.demonstration.kinds import ALL, KINDS, UNDER_WAY
-from scripts.demonstration.showing import screen, show_orders, show_plan, show_under_way
+from scripts.demonstration.display import Board
+from scripts.demonstration.processes import ROOT, Crew, DemoError
+from scripts.demonstration.scenarios import ALL, KINDS, UNDER_WAY
+from scripts.demonstration.signals import Interrupted, held, ignore, listen
 from scripts.demonstration.steps import Stage, await_workers
+from scripts.demonstration.summary import screen, show_orders, show_plan, show_under_way
 from scripts.demonstration.web_page import serve_page
 
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code != GO_ON:
         return code
     if options.stop:
-        print(keeping.stop())
+        print(keep_state.stop())
         return 0
     listen()
     return Demonstration(keep=options.keep).run()
@@ -79,13 +79,13 @@ class Demonstration:
         settings = read_settings({key: value for key, value in environ.items() if key.startswith("SAGA_")})
         stage = Stage(self._crew, settings, environ, self._board.say, self._board.explain, self._broker)
         self._board.say(f"The broker answers ({self._broker.kind}). Four workers ...")
-        acts.open_shop(stage)
+        scenario_runner.open_shop(stage)
         self._board.say(f"They hear. Now {len(ALL)} orders, of which one of every kind:")
         show_plan(self._console, KINDS)
         show_under_way(self._console, UNDER_WAY)
         sys.stdout.flush()
         self._board.open(self._crew)
-        acts.play(stage)
+        scenario_runner.play(stage)
         self._board.look()
         self._board.close()
         self._judge(stage)
@@ -95,7 +95,7 @@ class Demonstration:
 
     def _judge(self, stage: Stage) -> None:
         self._board.say("Every order has ended. The monitor and the services are asked what they know ...")
-        seen, wrong = asking.ask(stage.settings, stage.environ, ALL)
+        seen, wrong = queries.ask(stage.settings, stage.environ, ALL)
         print()
         show_orders(self._console, KINDS, seen)
         cancelled = sum(1 for kind in ALL if kind.raison)
@@ -114,7 +114,7 @@ class Demonstration:
         # What a person has set for their own saga has no place in this one.
         others = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
         log = {"SAGA_LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"}
-        return {**others, **log, **acts.known_to(self._folder), "SAGA_AMQP_URL": broker.url}
+        return {**others, **log, **scenario_runner.known_to(self._folder), "SAGA_AMQP_URL": broker.url}
 
     def _leave(self, stage: Stage) -> str:
         assert self._broker is not None  # noqa: S101 - it has been used
@@ -123,7 +123,7 @@ class Demonstration:
         stage.crew.invocation("commande")
         await_workers(stage, ["commande"])
         page = serve_page(stage)
-        return keeping.keep(self._folder, self._broker, stage.crew.leave(), stage.environ, page)
+        return keep_state.keep(self._folder, self._broker, stage.crew.leave(), stage.environ, page)
 
     def _end(self, *, interrupted: bool, keep_logs: bool) -> None:
         ignore()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from scripts.demonstration.kinds import Kind
+from scripts.demonstration.scenarios import Kind
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from saga_monitor.projection.aggregates import figures_of_all, figures_since
 from saga_monitor.projection.queries import Queries
 from saga_monitor.reports import report
 from saga_monitor.reports.order_report import order_reports
+from scripts.benchmarks.monitor_process import STUCK_AFTER, Served
 from scripts.benchmarks.orders import TROUBLED, Message, each_order
-from scripts.benchmarks.served import STUCK_AFTER, Served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ def measure(folder: Path, orders: int, asked: int) -> dict[str, Any]:
     """Let a monitor read `orders`, asking for each page so often at a hundredth, at a tenth and at the end."""
     path = folder / "grown.sqlite3"
     begun = dt.datetime.now(dt.UTC) - orders * _APART - _AGE
-    with closing(Served(path, "scripts.benchmarks.fed", one_core=False, amqp_url=_NOWHERE)) as served:
+    with closing(Served(path, "scripts.benchmarks.replayed_monitor", one_core=False, amqp_url=_NOWHERE)) as served:
         figures = _feed(served, orders, begun, asked)
     with closing(Queries(path, STUCK_AFTER)) as queries:
         figures |= _reports(queries, begun)

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from choregraphie.terminal.formats import format_duration
 from contracts.choreography import CHOREOGRAPHY
-from scripts.demonstration.kinds import Kind
-from scripts.demonstration.verdict import Seen, messages, reason, wrong_with
+from scripts.demonstration.checks import Seen, messages, reason, wrong_with
+from scripts.demonstration.scenarios import Kind
 
 # Off a terminal nothing need be cut.
 _PIPE_WIDTH = 180

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scripts.demonstration import interruption
-from scripts.demonstration.crew import Crew, DemoError
+from scripts.demonstration import signals
+from scripts.demonstration.processes import Crew, DemoError
 from tests.scripts.conftest import environ
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ ENDLESS = ("-c", "import time; time.sleep(600)")
 
 @pytest.fixture
 def listening() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in interruption.SIGNALS}
-    interruption.listen()
+    before = {number: signal.getsignal(number) for number in signals.SIGNALS}
+    signals.listen()
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -51,7 +51,7 @@ def test_an_interruption_while_a_program_is_begun_does_not_lose_it(
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(subprocess, "Popen", Interrupting)
-    with pytest.raises(interruption.Interrupted):
+    with pytest.raises(signals.Interrupted):
         crew.run("endless", *ENDLESS)
     crew.end()
     assert begun[0].poll() is not None

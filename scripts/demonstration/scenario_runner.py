@@ -6,7 +6,7 @@ from pathlib import Path
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.projection.queries import Queries
 from scripts.demonstration.killing import kill_a_worker, kill_the_broker
-from scripts.demonstration.kinds import AT_ONCE, CANCELLED_AFTER, CANCELLED_BEFORE, KINDS, TOO_LATE
+from scripts.demonstration.scenarios import AT_ONCE, CANCELLED_AFTER, CANCELLED_BEFORE, KINDS, TOO_LATE
 from scripts.demonstration.steps import Stage, await_workers, order, order_all, order_one, until, until_ended
 
 SHORT_DEADLINE = "2"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis.exemptions import CANCELLED, CREATED, UNKNOWN, excused, unrefused
-from scripts.nemesis.verdicts import Violation
+from scripts.nemesis.violation import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
