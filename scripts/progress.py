@@ -1,11 +1,60 @@
-"""A progress bar for many orders, on a terminal."""
+"""Progress on standard error: the phases of a long command, or a bar for many orders."""
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+
+class Phases:
+    """Says each phase on stderr with the seconds since the beginning."""
+
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._console, self._progress = console, progress
+        self._began = time.monotonic()
+
+    def begin(self, phase: str) -> None:
+        """Say that this phase begins now."""
+        self.say(f"[{time.monotonic() - self._began:5.0f} s] {phase}")
+        for task in self._progress.task_ids:
+            self._progress.update(task, description=phase)
+
+    def say(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
+
+
+@contextlib.contextmanager
+def phases(about: str, seconds: float) -> Iterator[Phases]:
+    """Say what begins and that it takes about so many seconds; show what it is at until the block ends."""
+    console = Console(stderr=True, highlight=False)
+    estimate = duration(seconds)
+    console.print(Text(f"{about}: about {estimate} in all on an idle machine."), soft_wrap=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    of_about = TextColumn(f"of about {estimate}", markup=False)
+    with Progress(
+        *columns, of_about, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        progress.add_task("starts", total=None)
+        yield Phases(console, progress)
+
+
+def duration(seconds: float) -> str:
+    """As a person says it: 40 s, 2 min 20 s."""
+    whole = max(10, round(seconds / 10) * 10)
+    minutes, rest = divmod(whole, 60)
+    return " ".join([*([f"{minutes} min"] if minutes else []), *([f"{rest} s"] if rest else [])])
 
 
 @contextlib.contextmanager

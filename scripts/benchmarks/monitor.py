@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.benchmarks import growth, ingest
 from scripts.cli_parser import positive
-from scripts.phases import phases
+from scripts.progress import phases
 
 if TYPE_CHECKING:
     import argparse

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import choregraphie.simulator  # noqa: F401 - what is measured: where its packages are missing, the bench installs them
 from scripts.cli_parser import positive
-from scripts.phases import Phases, phases
+from scripts.progress import Phases, phases
 
 if TYPE_CHECKING:
     import argparse

@@ -1,20 +1,17 @@
-"""The demonstration: a whole saga on a broker of its own, with an order of every kind, checked at the end.
+"""The demonstration: a whole saga on its own broker, with an order of every kind, checked at the end.
 
-arguments.py     the command line, and what can be answered before anything is made
-running.py       the order of things: broker, workers, console, orders, verdict, end
-broker.py        where the broker comes from, and how it is given back
-crew.py          the processes: started, paused, ended
-interruption.py  Ctrl-C and its like, at a moment when what was started is known
-board.py         what is told, and the monitor's console that has the screen meanwhile
-counting.py      how many orders were lost or carried out twice, by the databases and the history
-killing.py       the acts in which a worker and the broker are killed
-kinds.py         the orders, and what each must come to
-acts.py          plays them: what is published, and what is waited for
-steps.py         what every act does: order, and wait
-web_page.py      the web page, with --keep
-asking.py        asks the monitor and the services
-verdict.py       compares what was to be with what they say; pure
-showing.py       tables for a person
-keeping.py       --keep and --stop: what stays up, and how it is found again
-record.py        where that is written down
+command_line.py     the command line, and what it can answer before the virtual environment exists
+main.py             the run: broker, workers, console, orders, checks, shutdown
+broker.py           obtains and releases the broker
+processes.py        starts, pauses and ends the child processes
+signals.py          turns Ctrl-C and similar signals into an exception at a safe moment
+display.py          the progress lines, and the monitor's console that owns the screen meanwhile
+scenarios.py        the orders, and the expected end of each
+scenario_runner.py  publishes the orders, waits for them, kills a worker and the broker
+steps.py            the steps that the scenarios share: publish an order, wait for it, start the web page
+queries.py          reads the final state from the monitor and the services
+checks.py           compares the final state with what was expected; pure
+counting.py         counts the lost and repeated orders in the databases and the history
+summary.py          the tables of the final report
+keep_state.py       the state of a demonstration that --keep left running
 """

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from scripts.cli_parser import Parser
-from scripts.demonstration.record import NOTHING_KEPT, kept
+from scripts.demonstration.keep_state import NOTHING_KEPT, kept
 
 _ABOUT = """\
 It makes a broker for itself: a private node of the installed rabbitmq-server, or a container; without either,

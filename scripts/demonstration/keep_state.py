@@ -1,15 +1,18 @@
-"""What --keep leaves up, written down so that --stop can end exactly that."""
+"""The state of a demonstration that --keep left running, as written in `var/`. Standard library only.
 
-import dataclasses
+The command line reads it before the virtual environment exists.
+"""
+
+import json
 import os
 import shlex
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from scripts.demonstration.broker import Broker, release
-from scripts.demonstration.processes import ROOT, end
-from scripts.demonstration.record import NOTHING_KEPT, forget, kept, note
+ROOT = Path(__file__).resolve().parents[2]
+RECORD = ROOT / "var" / "demo.json"
+NOTHING_KEPT = "No demonstration was left up."
 
 NEXT = """\
 The demonstration stays up. First, in another terminal, from the root of the repository, its settings:
@@ -30,7 +33,11 @@ and, at the end:  ./scripts/demo --stop"""
 
 
 def keep(
-    folder: Path, broker: Broker, workers: Mapping[str, tuple[int, str]], environ: Mapping[str, str], page: str
+    folder: Path,
+    broker: Mapping[str, Any],
+    workers: Mapping[str, tuple[int, str]],
+    environ: Mapping[str, str],
+    page: str,
 ) -> str:
     """Write down what is left up. Returns what to tell the person."""
     settings = folder / "settings"
@@ -39,17 +46,25 @@ def keep(
     lines = [f"export {key}={shlex.quote(value)}\n" for key, value in ours.items()]
     path = Path(os.environ.get("VIRTUAL_ENV", ROOT / ".venv")) / "bin"
     settings.write_text("".join([*lines, f'export PATH={shlex.quote(str(path))}:"$PATH"\n']), encoding="utf-8")
-    note({"folder": str(folder), "broker": dataclasses.asdict(broker), "workers": dict(workers)})
+    note({"folder": str(folder), "broker": dict(broker), "workers": dict(workers)})
     return NEXT.format(settings=settings.relative_to(ROOT), page=page)
 
 
-def stop() -> str:
-    """End what a --keep left up, and nothing else. Returns what to tell the person."""
-    record = kept()
-    if record is None:
-        return NOTHING_KEPT
-    end([(pid, born) for pid, born in record["workers"].values()])
-    release(Broker(**record["broker"]))
-    shutil.rmtree(record["folder"], ignore_errors=True)
-    forget()
-    return "The demonstration has ended; nothing of it is left."
+def kept() -> dict[str, Any] | None:
+    """What a --keep left up, as it was written down; None when there is nothing."""
+    try:
+        record: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return record
+
+
+def note(record: dict[str, Any]) -> None:
+    # Whole or not at all: --stop must be able to read it.
+    fresh = RECORD.with_suffix(".new")
+    fresh.write_text(json.dumps(record), encoding="utf-8")
+    fresh.replace(RECORD)
+
+
+def forget() -> None:
+    RECORD.unlink(missing_ok=True)

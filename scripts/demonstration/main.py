@@ -1,5 +1,6 @@
 """The order of things: broker, workers, console, orders, verdict, and the end in every case."""
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -10,17 +11,16 @@ from pathlib import Path
 
 from choregraphie import UserError, read_settings
 from choregraphie.logs import silence_the_client
-from scripts.demonstration import keep_state, queries, record, scenario_runner
+from scripts.demonstration import keep_state, queries, scenario_runner
 from scripts.demonstration.broker import Broker, NoBrokerError, obtain, release
 from scripts.demonstration.command_line import GO_ON, answer, parse
 from scripts.demonstration.counting import count, sentence
 from scripts.demonstration.display import Board
-from scripts.demonstration.processes import ROOT, Crew, DemoError
+from scripts.demonstration.processes import ROOT, Crew, DemoError, end
 from scripts.demonstration.scenarios import ALL, KINDS, UNDER_WAY
 from scripts.demonstration.signals import Interrupted, held, ignore, listen
-from scripts.demonstration.steps import Stage, await_workers
+from scripts.demonstration.steps import Stage, await_workers, serve_page
 from scripts.demonstration.summary import screen, show_orders, show_plan, show_under_way
-from scripts.demonstration.web_page import serve_page
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,10 +31,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code != GO_ON:
         return code
     if options.stop:
-        print(keep_state.stop())
+        print(stop())
         return 0
     listen()
     return Demonstration(keep=options.keep).run()
+
+
+def stop() -> str:
+    """End what a --keep left up, and nothing else. Returns what to tell the person."""
+    record = keep_state.kept()
+    if record is None:
+        return keep_state.NOTHING_KEPT
+    end([(pid, born) for pid, born in record["workers"].values()])
+    release(Broker(**record["broker"]))
+    shutil.rmtree(record["folder"], ignore_errors=True)
+    keep_state.forget()
+    return "The demonstration has ended; nothing of it is left."
 
 
 class Demonstration:
@@ -123,7 +135,9 @@ class Demonstration:
         stage.crew.invocation("commande")
         await_workers(stage, ["commande"])
         page = serve_page(stage)
-        return keep_state.keep(self._folder, self._broker, stage.crew.leave(), stage.environ, page)
+        return keep_state.keep(
+            self._folder, dataclasses.asdict(self._broker), stage.crew.leave(), stage.environ, page
+        )
 
     def _end(self, *, interrupted: bool, keep_logs: bool) -> None:
         ignore()
@@ -133,7 +147,7 @@ class Demonstration:
         if self._broker is not None:
             release(self._broker)
         if self._keep:
-            record.forget()
+            keep_state.forget()
         if keep_logs and self._crew is not None:
             print(f"The workers' logs are in {self._folder.relative_to(ROOT) / 'log'}.", file=sys.stderr)
         else:

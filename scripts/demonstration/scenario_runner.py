@@ -1,12 +1,22 @@
 """Plays the orders: what is published, what is waited for, which worker is paused meanwhile."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.projection.queries import Queries
-from scripts.demonstration.killing import kill_a_worker, kill_the_broker
-from scripts.demonstration.scenarios import AT_ONCE, CANCELLED_AFTER, CANCELLED_BEFORE, KINDS, TOO_LATE
+from scripts.demonstration import broker
+from scripts.demonstration.scenarios import (
+    AT_ONCE,
+    BROKER_KILLED,
+    CANCELLED_AFTER,
+    CANCELLED_BEFORE,
+    KINDS,
+    TOO_LATE,
+    WORKER_KILLED,
+    Kind,
+)
+from scripts.demonstration.signals import held
 from scripts.demonstration.steps import Stage, await_workers, order, order_all, order_one, until, until_ended
 
 SHORT_DEADLINE = "2"
@@ -73,6 +83,52 @@ def _too_late(stage: Stage, queries: Queries) -> None:
         f"the deadline of {TOO_LATE.commande_id} has passed: commande has cancelled it; paiement goes on"
     )
     stage.crew.resume("paiement")
+
+
+def kill_a_worker(stage: Stage, queries: Queries) -> None:
+    """Kill the worker of paiement with orders in its hands, and start another."""
+    _under_way(stage, queries, WORKER_KILLED)
+    stage.crew.kill("paiement")
+    stage.explain(
+        f"WORKER KILLED: paiement got SIGKILL with {len(WORKER_KILLED)} orders in hand. Look: they stay at stock"
+    )
+    stage.crew.invocation("paiement")
+    await_workers(stage, ["paiement"])
+    _all_end(stage, queries, WORKER_KILLED)
+    stage.explain("A new paiement worker received the same messages again: all of those orders are COMPLETED")
+
+
+def kill_the_broker(stage: Stage, queries: Queries) -> None:
+    """Kill the broker with orders under way, and start it again; one that was lent is left alone."""
+    _under_way(stage, queries, BROKER_KILLED)
+    if not broker.may_be_killed(stage.broker):
+        stage.explain("This broker is not a private node of the demonstration: it is not killed, and serves on")
+        stage.crew.resume("paiement")
+        _all_end(stage, queries, BROKER_KILLED)
+        return
+    with held():
+        broker.kill(stage.broker)
+        stage.crew.resume("paiement")
+        stage.explain(f"BROKER KILLED with {len(BROKER_KILLED)} orders under way. Look below: broker away")
+        broker.start_again(stage.broker)
+    stage.explain("The broker is started again on its data: workers and monitor connect again by themselves")
+    await_workers(stage, ["paiement"])
+    _all_end(stage, queries, BROKER_KILLED)
+    stage.explain("The broker is back, and the orders went on where they stood: all of them are COMPLETED")
+
+
+def _under_way(stage: Stage, queries: Queries, kinds: Sequence[Kind]) -> None:
+    """These orders, each with its goods held, and paiement paused before it answers."""
+    stage.say(f"{len(kinds)} orders more, while paiement is paused")
+    stage.crew.pause("paiement")
+    order_all(stage, kinds)
+    for kind in kinds:
+        until(stage, queries, kind, lambda found: found.last_type == "stock.reserve")
+
+
+def _all_end(stage: Stage, queries: Queries, kinds: Sequence[Kind]) -> None:
+    for kind in kinds:
+        until_ended(stage, queries, kind)
 
 
 def known_to(folder: Path) -> Mapping[str, str]:

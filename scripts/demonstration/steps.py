@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import json
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,9 +16,12 @@ from saga_monitor.projection.queries import Order, Queries
 from scripts.demonstration.broker import Broker
 from scripts.demonstration.processes import ROOT, Crew, DemoError
 from scripts.demonstration.scenarios import Kind
+from scripts.probes import port_is_free
 
 PATIENCE_SECONDS = 60
 POLL_SECONDS = 0.1
+# Of the monitor's web page, unless another program has it.
+WEB_PORT = 8787
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,19 @@ def until(stage: Stage, queries: Queries, kind: Kind, reached: Callable[[Order],
 def until_ended(stage: Stage, queries: Queries, kind: Kind) -> None:
     """Wait until the order is in the state that it must come to, with nothing left to happen."""
     until(stage, queries, kind, lambda found: found.state == kind.state and found.at_rest)
+
+
+def serve_page(stage: Stage) -> str:
+    """Start the web page; returns its address. Raises DemoError."""
+    port = WEB_PORT if port_is_free(WEB_PORT) else 0
+    log = stage.crew.serve("web page", "saga_monitor", "serve", "--port", str(port))
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not (found := re.search(r"http://\S+", log.read_text(errors="replace"))):
+        stage.crew.check()
+        if time.monotonic() > end:
+            raise DemoError(f"the web page does not answer after {PATIENCE_SECONDS} s")
+        time.sleep(POLL_SECONDS)
+    return found.group()
 
 
 def _shown(arguments: Iterable[str]) -> list[str]:

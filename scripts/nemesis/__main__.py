@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from scripts.cli_parser import Parser, number, whole
 from scripts.nemesis.mutants import MUTANTS
 from scripts.nemesis.nemesis import FAULTS, faults_for
-from scripts.nemesis.report_text import written
-from scripts.nemesis.run import Plan, Report, kinds_of_faults
+from scripts.nemesis.report import Report, written
+from scripts.nemesis.run import Plan, kinds_of_faults
 from scripts.nemesis.setup import NoStageError, Wanted, conduct, namespace_allowed
 from scripts.nemesis.workers import ROOT
-from scripts.phases import phases
+from scripts.progress import phases
 
 if TYPE_CHECKING:
     from pathlib import Path

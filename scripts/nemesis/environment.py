@@ -16,9 +16,9 @@ from scripts.nemesis.delivery_checkers import not_set_aside, unsettled
 from scripts.nemesis.gateway import Gateway
 from scripts.nemesis.history import History, Letter, Link, QueueState
 from scripts.nemesis.invariants import judge
-from scripts.nemesis.mailbox import read_mails
 from scripts.nemesis.monitor_observer import Observer
 from scripts.nemesis.orders import CATALOGUE, EXCHANGE
+from scripts.nemesis.recorder import read_mails
 from scripts.nemesis.workers import SERVICES, Fleet
 
 if TYPE_CHECKING:

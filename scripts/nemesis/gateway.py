@@ -1,15 +1,116 @@
-"""A card gateway outside the workers: it outlives them all, and remembers every charge that it made."""
+"""A small card gateway over HTTP that can be told to misbehave: drop, delay, repeat, fail, answer nonsense."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gzip
 import json
 import threading
+from collections import deque
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from scripts.nemesis.gateway_server import GatewayServer
 from scripts.nemesis.history import Charge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+DROP_BEFORE = "drops the connection before it charges"
+DROP_AFTER = "charges and drops the connection"
+DELAY = "charges and answers too late"
+REPEAT = "answers twice"
+FAIL = "answers 503"
+NONSENSE = "answers something else"
+ENDLESS = "charges, and its answer has no end"
+DRIP = "charges, and its answer comes a byte at a time and has no end"
+BOMB = "charges, and its answer is small until it is decompressed"
+ZIPPED = "answers in gzip, whatever was asked for"
+REDIRECT = "sends the request elsewhere"
+
+
+@dataclass
+class GatewayServer:
+    """`moods` says how the next requests are treated, one each; after them it is well-behaved.
+
+    A client that it `refuses` is told `raison`.
+    """
+
+    moods: deque[str] = field(default_factory=deque)
+    refuses: set[str] = field(default_factory=set)
+    raison: object = "carte volée"
+    charged: dict[str, int] = field(default_factory=dict)
+    cancelled: set[str] = field(default_factory=set)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    delay_seconds: float = 3.0
+    port: int = 0
+    _connections: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[GatewayServer]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+            for connection in self._connections:
+                connection.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.current_task()
+        assert connection is not None
+        self._connections.add(connection)
+        try:
+            while True:
+                method, key, body = await _request(reader)
+                self.requests.append((method, key))
+                if not await self._answer(method, key, body, writer):
+                    break
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the client has gone
+        finally:
+            writer.close()
+
+    async def _answer(self, method: str, key: str, body: bytes, writer: asyncio.StreamWriter) -> bool:
+        mood = self.moods.popleft() if self.moods else ""
+        if mood == DROP_BEFORE:
+            return False
+        if mood in {FAIL, REDIRECT}:
+            writer.write(_response(503 if mood == FAIL else 307, b"", "location: /elsewhere\r\n"))
+            return True
+        content = self._charge(key, body) if method == "PUT" else self._cancel(key)
+        if mood == DROP_AFTER:
+            return False
+        if mood == DELAY:
+            await asyncio.sleep(self.delay_seconds)
+        if mood in {ENDLESS, DRIP}:
+            await _endless(writer, *((1, 0.1) if mood == DRIP else (1024, 0)))
+        response = _mooded(mood, content)
+        writer.write(response * (2 if mood == REPEAT else 1))
+        await writer.drain()
+        return mood != REPEAT
+
+    def _charge(self, key: str, body: bytes) -> bytes:
+        if key in self.cancelled:
+            return json.dumps({"acceptee": False, "raison": "débit annulé"}).encode()
+        if json.loads(body)["client_id"] in self.refuses:
+            return json.dumps({"acceptee": False, "raison": self.raison}).encode()
+        self.charged.setdefault(key, 0)
+        self.charged[key] = 1  # a key that was charged is not charged again
+        return json.dumps({"acceptee": True}).encode()
+
+    def _cancel(self, key: str) -> bytes:
+        self.cancelled.add(key)
+        self.charged.pop(key, None)
+        return b""
 
 
 @dataclass
@@ -61,3 +162,33 @@ class Gateway:
         async with self._till.running():
             self._opened.set()
             await self._closing.wait()
+
+
+async def _request(reader: asyncio.StreamReader) -> tuple[str, str, bytes]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    method, path, _ = head[0].split(" ")
+    lengths = [int(line.split(":")[1]) for line in head if line.lower().startswith("content-length:")]
+    body = await reader.readexactly(lengths[0]) if lengths else b""
+    return method, unquote(path.removeprefix("/debits/")), body
+
+
+async def _endless(writer: asyncio.StreamWriter, length: int, pause_seconds: float) -> None:
+    """Pieces of such a length for ever, until nobody reads them any more."""
+    writer.write(b"HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n")
+    while True:
+        writer.write(b"%x\r\n%s\r\n" % (length, b" " * length))
+        await writer.drain()
+        await asyncio.sleep(pause_seconds)
+
+
+def _mooded(mood: str, content: bytes) -> bytes:
+    if mood == NONSENSE:
+        return _response(200, b"<html>")
+    if mood not in {BOMB, ZIPPED}:
+        return _response(200, content)
+    body = gzip.compress(content + b" " * (100_000_000 if mood == BOMB else 0))
+    return _response(200, body, "content-encoding: gzip\r\n")
+
+
+def _response(status: int, body: bytes, headers: str = "") -> bytes:
+    return f"HTTP/1.1 {status} X\r\n{headers}content-length: {len(body)}\r\n\r\n".encode() + body

@@ -6,6 +6,7 @@ worker's process for good and then runs it.
 
 from __future__ import annotations
 
+import sys
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -156,3 +157,10 @@ MUTANTS: dict[str, Callable[[Patch], None]] = {
         keys_made_anew,
     )
 }
+
+if __name__ == "__main__":
+    from services.__main__ import main
+
+    name, *arguments = sys.argv[1:]
+    MUTANTS[name](setattr)
+    sys.exit(main(arguments))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import email
+import email.policy
 import time
 from typing import TYPE_CHECKING, Any
 
 import pika
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
-from scripts.nemesis.history import Letter, Link, QueueState, Spoken
+from scripts.nemesis.history import Letter, Link, Mail, QueueState, Spoken
 from scripts.nemesis.management import ManagementError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from scripts.nemesis.management import Management
 
@@ -24,6 +27,9 @@ OFFSET = "x-stream-offset"
 PATIENCE_SECONDS = 30.0
 # What a broker writes on a message that it set aside itself; published again with it, a message can vanish.
 DEATH_HEADERS = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count", "CC", "BCC")
+
+# The subject says which of the three it is; the correction speaks of a cancellation too, so it comes first.
+SUBJECTS = {"rectificatif": "rectificatif", "confirmée": "confirmation", "annulée": "annulation"}
 
 
 @contextlib.contextmanager
@@ -169,3 +175,16 @@ def _part(row: dict[str, Any], name: str) -> dict[str, Any]:
     """What is not known the broker gives as an empty list."""
     found = row.get(name)
     return found if isinstance(found, dict) else {}
+
+
+def read_mails(folder: Path) -> tuple[Mail, ...]:
+    """Every message that was handed over, read or unread. A customer's address begins with the order's id."""
+    files = [file for part in ("new", "cur") if (folder / part).is_dir() for file in (folder / part).iterdir()]
+    return tuple(_mail(file.read_bytes()) for file in sorted(files))
+
+
+def _mail(body: bytes) -> Mail:
+    message = email.message_from_bytes(body, policy=email.policy.default)
+    subject = str(message["Subject"]).lower()
+    modele = next((modele for word, modele in SUBJECTS.items() if word in subject), subject)
+    return Mail(str(message["To"]).partition("@")[0], modele)

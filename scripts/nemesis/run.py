@@ -6,7 +6,7 @@ import contextlib
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.nemesis.customers import Customers
@@ -14,9 +14,10 @@ from scripts.nemesis.databases import Books, read_books
 from scripts.nemesis.faults_broker import restart_the_dead
 from scripts.nemesis.faults_message import collide
 from scripts.nemesis.figures import figures
-from scripts.nemesis.invariants import CHECKERS, judge, partly
+from scripts.nemesis.invariants import judge, partly
 from scripts.nemesis.nemesis import FAULTS, Turn, schedule
-from scripts.nemesis.violation import Figures, Violation
+from scripts.nemesis.report import Report
+from scripts.nemesis.violation import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,32 +36,6 @@ class Plan:
     seed: int
     faults: Sequence[str]
     rate: float = 12.0
-
-
-@dataclass
-class Report:
-    """What is known at the end. `partly`: what could be judged only in part, and what was left out."""
-
-    orders: int = 0
-    outcomes: dict[str, int] = field(default_factory=dict)
-    kills: int = 0
-    starts: int = 0
-    exits: dict[str, int] = field(default_factory=dict)
-    resets: int = 0
-    sessions: int = 0
-    faults: dict[str, int] = field(default_factory=dict)
-    figures: Figures = field(default_factory=Figures)
-    letters: dict[str, int] = field(default_factory=dict)
-    violations: list[Violation] = field(default_factory=list)
-    partly: dict[str, str] = field(default_factory=dict)
-    quiet_seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def verdicts(self) -> dict[str, int]:
-        """How many violations of each invariant."""
-        found = Counter(violation.invariant for violation in self.violations)
-        return {invariant: found[invariant] for invariant in CHECKERS}
 
 
 class Run:

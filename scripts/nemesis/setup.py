@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from scripts.nemesis.cluster import Cluster
     from scripts.nemesis.nodes import Node
     from scripts.nemesis.private_postgres import PrivatePostgres
-    from scripts.nemesis.run import Plan, Report
+    from scripts.nemesis.report import Report
+    from scripts.nemesis.run import Plan
 
 DISK_MEGABYTES = 256
 
@@ -115,7 +116,7 @@ def _arena(wanted: Wanted, folder: Path, node: Node, proxy: Proxy, postgres: Pri
         database_for(postgres, folder),
         each=wanted.each,
         working_url=f"amqp://{credentials}@{HOST}:{proxy.port}/",
-        program=("scripts.nemesis.mutant", wanted.mutant) if wanted.mutant else ("services",),
+        program=("scripts.nemesis.mutants", wanted.mutant) if wanted.mutant else ("services",),
         settings={"SAGA_DEADLINE": str(DEADLINE_SECONDS)},
         secrets=[node.password, *([postgres.password] if postgres else [])],
     )

@@ -28,9 +28,8 @@ from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis.databases import Books, read_books
 from scripts.nemesis.gateway import Gateway
 from scripts.nemesis.history import History, Letter, Published, QueueState, Spoken
-from scripts.nemesis.mailbox import read_mails
 from scripts.nemesis.orders import CATALOGUE, EXCHANGE
-from scripts.nemesis.recorder import reasons
+from scripts.nemesis.recorder import read_mails, reasons
 from services.application import SERVICES
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from scripts.installed_server import NodeError
 from scripts.nemesis import __main__ as chaos
 from scripts.nemesis import setup as scene
 from scripts.nemesis.invariants import CHECKERS, MEANINGS
-from scripts.nemesis.report_text import written
-from scripts.nemesis.run import Plan, Report, Run
+from scripts.nemesis.report import Report, written
+from scripts.nemesis.run import Plan, Run
 from scripts.nemesis.setup import NoStageError, Wanted, conduct
 from scripts.nemesis.violation import Violation
 from tests.chaos.sample_history import history

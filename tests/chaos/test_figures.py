@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scripts.nemesis.figures import figures
+from scripts.nemesis.figures import Figures, figures
 from scripts.nemesis.history import Letter, Published
-from scripts.nemesis.violation import Figures
 from tests.chaos.sample_history import body, books, history, without_receipt
 
 

@@ -40,7 +40,7 @@ def test_a_guard_taken_away_is_missed(
         for service in SERVICES:
             server.create(f"{name}-{service}")
         url = server.url(f"{name}-{{service}}")
-    program = ("scripts.nemesis.mutant", mutant)
+    program = ("scripts.nemesis.mutants", mutant)
     arena = Arena(tmp_path / "arena", broker.url(management.vhost), management, url, program=program)
     try:
         arena.start()

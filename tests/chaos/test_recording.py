@@ -18,8 +18,8 @@ from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis import recorder
 from scripts.nemesis.gateway import Gateway
 from scripts.nemesis.history import Charge, Letter, Mail, Spoken
-from scripts.nemesis.mailbox import read_mails
-from scripts.nemesis.process import Worker
+from scripts.nemesis.recorder import read_mails
+from scripts.nemesis.workers import Worker
 from services.notification import rules
 from services.notification.courrier import Maildir
 from services.paiement.passerelle_http import PasserelleHttp

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from scripts.nemesis.invariants import MEANINGS
+from scripts.nemesis.figures import Figures
+from scripts.nemesis.invariants import CHECKERS, MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scripts.nemesis.run import Report
+    from scripts.nemesis.violation import Violation
 
 MOST_SHOWN = 20
+
+
+@dataclass
+class Report:
+    """What is known at the end. `partly`: what could be judged only in part, and what was left out."""
+
+    orders: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+    kills: int = 0
+    starts: int = 0
+    exits: dict[str, int] = field(default_factory=dict)
+    resets: int = 0
+    sessions: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    figures: Figures = field(default_factory=Figures)
+    letters: dict[str, int] = field(default_factory=dict)
+    violations: list[Violation] = field(default_factory=list)
+    partly: dict[str, str] = field(default_factory=dict)
+    quiet_seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """How many violations of each invariant."""
+        found = Counter(violation.invariant for violation in self.violations)
+        return {invariant: found[invariant] for invariant in CHECKERS}
 
 
 def written(report: Report, seed: int) -> str:
