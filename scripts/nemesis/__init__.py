@@ -1,1 +1,1 @@
-"""The nemesis: workers, monitor, broker, network and database broken at random, and every invariant checked."""
+"""The chaos tool: breaks workers, monitor, broker, network and database at random, then checks every invariant."""

@@ -1,4 +1,4 @@
-"""A foreign client that says everything at least once: when a confirm is missing, again with the same bytes."""
+"""A foreign client that publishes at least once: without a confirm it publishes the same bytes again."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 PAUSE_SECONDS = 0.3
 PERSISTENT = 2
-# A handshake that takes too long is no AMQPError to pika.
-TROUBLES = (AMQPError, AMQPConnectorException, OSError)
+# pika raises AMQPConnectorException, which is no AMQPError, when a handshake takes too long.
+CONNECTION_ERRORS = (AMQPError, AMQPConnectorException, OSError)
 
 
 @dataclass
 class Message:
-    """Something to say, and what became of it. `properties` are said beside the least that there must be."""
+    """A message to publish, and whether it was confirmed. `properties` are added to the required ones."""
 
     exchange: str
     key: str
@@ -42,7 +42,7 @@ class Message:
 
 
 class Client:
-    """One thread with one connection; what it is given to say it says in order."""
+    """One thread with one connection; it publishes messages in the order in which it was given them."""
 
     def __init__(self, url: str) -> None:
         self._parameters = pika.URLParameters(url)
@@ -58,7 +58,7 @@ class Client:
         self._thread = threading.Thread(target=self._run, name="client", daemon=True)
         self._thread.start()
 
-    def say(
+    def publish(
         self,
         exchange: str,
         key: str,
@@ -72,19 +72,19 @@ class Client:
         self.messages.append(message)
         self._waiting.put(message)
 
-    def say_again(self, messages: list[Message], copies: int = 1) -> None:
-        """Repeat what was said before, so many times."""
+    def publish_again(self, messages: list[Message], copies: int = 1) -> None:
+        """Publish these messages again, `copies` times each."""
         for message in messages:
             message.copies = copies
             self._waiting.put(message)
 
     @property
     def backlog(self) -> int:
-        """How many messages are not dealt with, the one being said among them."""
+        """How many messages are not confirmed yet, including the current one."""
         return self._waiting.unfinished_tasks
 
     def drain(self, seconds: float) -> bool:
-        """Wait until everything has been confirmed; whether it was."""
+        """Wait until everything is confirmed. Returns False at the timeout."""
         deadline = time.monotonic() + seconds
         while self.backlog and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -105,11 +105,11 @@ class Client:
                 self._idle()
                 continue
             for _ in range(message.copies):
-                self._insist(message)
+                self._publish_until_confirmed(message)
             self._waiting.task_done()
-        self._forget()
+        self._disconnect()
 
-    def _insist(self, message: Message) -> None:
+    def _publish_until_confirmed(self, message: Message) -> None:
         while not self._stopping.is_set():
             message.tries += not message.confirmed
             try:
@@ -118,8 +118,8 @@ class Client:
                 self._channel().basic_publish(message.exchange, message.key, message.body, properties, True)
             except (NackError, UnroutableError):
                 time.sleep(PAUSE_SECONDS)
-            except TROUBLES:
-                self._forget()
+            except CONNECTION_ERRORS:
+                self._disconnect()
                 time.sleep(PAUSE_SECONDS)
             else:
                 message.confirmed = True
@@ -134,15 +134,15 @@ class Client:
         return self._open
 
     def _idle(self) -> None:
-        """Keep the heartbeats going."""
+        """Process heartbeats."""
         try:
             if self._connection is not None:
                 self._connection.process_data_events(0)
-        except TROUBLES:
-            self._forget()
+        except CONNECTION_ERRORS:
+            self._disconnect()
 
-    def _forget(self) -> None:
+    def _disconnect(self) -> None:
         if self._connection is not None:
-            with contextlib.suppress(*TROUBLES):
+            with contextlib.suppress(*CONNECTION_ERRORS):
                 self._connection.close()
         self._connection = None

@@ -1,4 +1,4 @@
-"""A broker of three nodes: the installed server three times on loopback, with one name service between them."""
+"""A cluster of three nodes: the installed server three times on loopback, with one epmd for all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MEMBERS = 3
 REPLICATED = {"quorum", "stream"}
-# The minority of a split stops, and cannot promise what the majority does not know.
+# The minority of a partition stops, so it cannot confirm what the majority does not know.
 CONFIGURATION = """\
 cluster_formation.peer_discovery_backend = classic_config
 cluster_partition_handling = pause_minority
@@ -27,25 +27,25 @@ cluster_partition_handling = pause_minority
 
 
 class Member(InstalledNode):
-    """One of the three, `number` from 1; `first` is the one whose name service it uses, None: its own."""
+    """Member `number` of three, from 1. `first` is the member whose epmd it uses; None: it starts its own."""
 
     def __init__(self, folder: Path, number: int, password: str, first: Member | None) -> None:
         super().__init__(folder / f"node-{number}", f"chaos-{number}", password)
         self._first = first
-        # Started together, two would else choose a port before either listens on it.
-        self.may_listen_on = PORTS[number - 1 :: MEMBERS]
+        # Disjoint port ranges: members that start together would choose the same port before either listens on it.
+        self.allowed_ports = PORTS[number - 1 :: MEMBERS]
 
     def join(self, nodes: list[str], cookie: str) -> None:
-        """Write down what makes it one of `nodes`."""
+        """Write the configuration that makes it a member of the cluster `nodes`."""
         named = (f"cluster_formation.classic_config.nodes.{n} = {node}\n" for n, node in enumerate(nodes, 1))
         (self.directory / "conf.d" / "20-cluster.conf").write_text(CONFIGURATION + "".join(named))
         kept = self.directory / "home" / ".erlang.cookie"
         kept.parent.mkdir()
         kept.write_text(cookie)
-        kept.chmod(0o400)  # else the server refuses it
+        kept.chmod(0o400)  # the server refuses any other mode
 
     def launch(self) -> None:
-        """Start it unless it runs, and wait for nothing: it waits for the others itself."""
+        """Start it unless it runs, without waiting: it waits for the other members itself."""
         if self._alive("server"):
             return
         if self._first is not None:
@@ -53,18 +53,18 @@ class Member(InstalledNode):
             self._note(ports=ports, epmd=self._first._record()["epmd"])
         self._launch()
 
-    def end_names(self) -> None:
-        """Once no member runs."""
+    def stop_epmd(self) -> None:
+        """Stop epmd, once no member runs."""
         super()._end("epmd", 5)
 
     def _end(self, role: str, patience_seconds: float) -> None:
-        """The name service is everybody's: it outlives a member that stops, or that does not start."""
+        """All members share one epmd: it outlives a member that stops or does not start."""
         if role != "epmd":
             super()._end(role, patience_seconds)
 
 
 class Cluster:
-    """Workers and clients may go to any of its members; the queues are on all three."""
+    """Workers and clients connect to any member; the queues are replicated to all three."""
 
     def __init__(self, folder: Path) -> None:
         password = secrets.token_hex(12)
@@ -75,48 +75,48 @@ class Cluster:
             member.join([other.node for other in self.members], cookie)
 
     def start(self) -> None:
-        """Start the members that do not run, and wait until all answer and know of one another."""
+        """Start the members that do not run, and wait until all answer and form one cluster."""
         for member in self.members:
             member.launch()
         for member in self.members:
             member.start()
-        self.await_whole()
+        self.await_complete()
 
-    def await_whole(self, seconds: float = START_SECONDS) -> None:
-        """Wait until every node runs, and every queue has a copy on each that is up. Raises NodeError."""
+    def await_complete(self, seconds: float = START_SECONDS) -> None:
+        """Wait until every node runs and every queue has a replica on each. Raises NodeError."""
         deadline = time.monotonic() + seconds
-        while lacking := self._lacking():
+        while lacking := self._missing():
             if time.monotonic() > deadline:
-                raise NodeError(f"The cluster is not whole after {seconds:.0f} s: {lacking}.")
+                raise NodeError(f"The cluster is not complete after {seconds:.0f} s: {lacking}.")
             time.sleep(0.5)
 
     def leader_of(self, queue: str) -> Member:
-        """The member that leads the queue; who asks within 5 s of an election may be told the one before."""
+        """The member that leads the queue. Within 5 s of an election the answer may be the previous leader."""
         leader = self.management.queue(queue)["leader"]
         return next(member for member in self.members if member.node == leader)
 
     def end(self) -> None:
-        """Kill all of it: what it holds is needed no more."""
+        """Kill all members; their data is no longer needed."""
         for member in self.members:
             member.kill()
-        self.members[0].end_names()
+        self.members[0].stop_epmd()
 
     @property
     def management(self) -> Management:
-        """Of the first member: it tells of all, as long as it runs."""
+        """The management API of the first member; it reports on all members while it runs."""
         first = self.members[0]
         return Management(f"http://{HOST}:{first.port('management')}", USER, first.password, "/")
 
-    def _lacking(self) -> str:
+    def _missing(self) -> str:
         try:
             running = sum(bool(node["running"]) for node in self.management.nodes())
             queues = [row for row in self.management.queues() if row["type"] in REPLICATED]
         except ManagementError as error:
             return str(error)
         if running < MEMBERS:
-            return f"{running} nodes run as one"
+            return f"only {running} nodes are in one cluster"
         short = [row["name"] for row in queues if len(row.get("online", ())) < MEMBERS]
-        return f"{len(short)} queues lack a copy, {short[0]} among them" if short else ""
+        return f"{len(short)} queues lack a replica, among them {short[0]}" if short else ""
 
 
 @contextlib.contextmanager

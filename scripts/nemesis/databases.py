@@ -1,4 +1,4 @@
-"""The services' databases, read at the end with plain SQL: nothing of the project's own stores is trusted."""
+"""The content of the services' databases, read at the end with plain SQL rather than the project's own code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from scripts.nemesis.history import Facts, named, read
+from scripts.nemesis.history import EventFields, named, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ SERVICES = ("stock", "paiement", "commande", "notification")
 
 @dataclass(frozen=True)
 class Decided:
-    """A row of an outbox. `identity`: what names the event, as in `Facts`."""
+    """A row of an outbox. `identity`: see `EventFields`."""
 
     identity: str
     type: str
@@ -28,15 +28,15 @@ class Decided:
     said: bool = True
 
     @cached_property
-    def facts(self) -> Facts:
+    def fields(self) -> EventFields:
         return read(self.body)
 
 
 @dataclass(frozen=True)
-class ServiceBooks:
-    """What the runtime keeps for a service. `journal`: (order, action) → state."""
+class ServiceTables:
+    """The engine's tables of one service. `journal`: (order, action) → state."""
 
-    inbox: Mapping[str, str] = field(default_factory=dict)  # what names the event → order
+    inbox: Mapping[str, str] = field(default_factory=dict)  # identity of the event → order
     outbox: tuple[Decided, ...] = ()
     journal: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
@@ -84,10 +84,10 @@ class Envoi:
 
 
 @dataclass(frozen=True)
-class Books:
-    """The four databases."""
+class Databases:
+    """The content of the four databases."""
 
-    services: Mapping[str, ServiceBooks] = field(default_factory=dict)
+    services: Mapping[str, ServiceTables] = field(default_factory=dict)
     rayons: Mapping[str, Rayon] = field(default_factory=dict)
     reservations: tuple[Reservation, ...] = ()
     comptes: Mapping[str, Compte] = field(default_factory=dict)
@@ -95,13 +95,13 @@ class Books:
     commandes: Mapping[str, Commande] = field(default_factory=dict)
     envois: tuple[Envoi, ...] = ()
 
-    def of(self, service: str) -> ServiceBooks:
-        return self.services.get(service, ServiceBooks())
+    def of(self, service: str) -> ServiceTables:
+        return self.services.get(service, ServiceTables())
 
 
-def read_books(database_url: str, services: Sequence[str] = SERVICES) -> Books:
+def read_databases(database_url: str, services: Sequence[str] = SERVICES) -> Databases:
     """Read the databases that `database_url` names (`{service}` is replaced)."""
-    kept: dict[str, ServiceBooks] = {}
+    kept: dict[str, ServiceTables] = {}
     business: dict[str, Any] = {}
     for service in services:
         url = sa.make_url(database_url.replace("{service}", service))
@@ -109,13 +109,13 @@ def read_books(database_url: str, services: Sequence[str] = SERVICES) -> Books:
             url = url.set(drivername="postgresql+psycopg")
         engine = sa.create_engine(url, connect_args={"timeout": 30} if "sqlite" in url.drivername else {})
         try:
-            # One transaction a database: what is read of it is of one instant.
+            # One transaction per database: everything read of it is of one instant.
             with engine.connect().execution_options(**_snapshot(url.drivername)) as connection:
                 kept[service] = _kept(connection)
                 business |= _BUSINESS[service](connection)
         finally:
             engine.dispose()
-    return Books(kept, **business)
+    return Databases(kept, **business)
 
 
 def _snapshot(driver: str) -> dict[str, str]:
@@ -126,14 +126,14 @@ def _rows(connection: sa.Connection, query: str) -> list[Any]:
     return list(connection.execute(sa.text(query)))
 
 
-def _kept(connection: sa.Connection) -> ServiceBooks:
+def _kept(connection: sa.Connection) -> ServiceTables:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN")
     dealt_with = _rows(connection, "SELECT event_id, source, commande_id FROM inbox")
     inbox = {named(row.event_id, row.source) or "": row.commande_id for row in dealt_with}
     outbox = _rows(connection, "SELECT event_id, type, commande_id, body, said_at FROM outbox ORDER BY number")
     journal = _rows(connection, "SELECT commande_id, action, state FROM journal")
-    return ServiceBooks(
+    return ServiceTables(
         inbox,
         tuple(
             Decided(_named(row), row.type, row.commande_id, bytes(row.body), row.said_at is not None)
@@ -176,7 +176,7 @@ def _notification(connection: sa.Connection) -> dict[str, Any]:
 
 
 def _euros(cents: int) -> Decimal:
-    """Amounts are kept as whole cents."""
+    """Amounts are stored in cents."""
     return Decimal(cents).scaleb(-2)
 
 

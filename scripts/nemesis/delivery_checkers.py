@@ -1,4 +1,4 @@
-"""The invariants about messages, I6 and I8. Pure."""
+"""The checkers of messages, I6 and I8. Pure."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from scripts.nemesis.violation import Violation
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from scripts.nemesis.databases import Books
-    from scripts.nemesis.history import History, Letter
+    from scripts.nemesis.databases import Databases
+    from scripts.nemesis.history import DeadLetter, History
 
-# What the broker must have, whatever else it has.
+# The queues that the broker must have.
 QUEUES = tuple(f"{service}.{use}" for service in CHOREOGRAPHY.services for use in ("inbox", "dlq"))
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """An event that somebody wanted to say: a client, or a service that decided it."""
+class ExpectedEvent:
+    """An event that a client or a service was to publish."""
 
     identity: str
     type: str
@@ -31,121 +31,125 @@ class Wanted:
     retried: bool
 
 
-def wanted(history: History, books: Books) -> dict[str, Wanted]:
-    """Every genuine event, by what names it."""
-    found: dict[str, Wanted] = {}
+def expected_events(history: History, databases: Databases) -> dict[str, ExpectedEvent]:
+    """Every genuine event, by identity."""
+    found: dict[str, ExpectedEvent] = {}
     for message in history.genuine:
-        facts = message.facts
-        if facts.identity and facts.type:
-            found[facts.identity] = Wanted(
-                facts.identity,
-                facts.type,
-                facts.commande_id,
+        fields = message.fields
+        if fields.identity and fields.type:
+            found[fields.identity] = ExpectedEvent(
+                fields.identity,
+                fields.type,
+                fields.commande_id,
                 message.body,
                 message.confirmed,
                 retried=message.tries > 1,
             )
-    for kept in books.services.values():
+    for kept in databases.services.values():
         for row in kept.outbox:
-            found[row.identity] = Wanted(
+            found[row.identity] = ExpectedEvent(
                 row.identity, row.type, row.commande_id, row.body, row.said, retried=False
             )
     return found
 
 
-def missing(history: History, books: Books) -> Iterator[tuple[Wanted, str]]:
-    """Each event that was said, with each service that must hear it and has no trace of it."""
-    # By its bytes: a forgery may bear the id of a genuine event.
+def undelivered(history: History, databases: Databases) -> Iterator[tuple[ExpectedEvent, str]]:
+    """Each event with each service that must hear it and has neither handled nor dead-lettered it."""
+    # By its bytes: a forged message may carry the id of a genuine event.
     set_aside: defaultdict[str, set[bytes]] = defaultdict(set)
-    for letter in history.letters:
+    for letter in history.dead_letters:
         set_aside[letter.service].add(letter.body)
-    for event in wanted(history, books).values():
+    for event in expected_events(history, databases).values():
         for service in CHOREOGRAPHY.hearers(event.type):
-            if event.identity not in books.of(service).inbox and event.body not in set_aside[service]:
+            if event.identity not in databases.of(service).inbox and event.body not in set_aside[service]:
                 yield event, service
 
 
-def nothing_lost(history: History, books: Books) -> Iterator[Violation]:
-    """I6. No unsaid outbox row; each event said is, where it must be heard, in the inbox or set aside."""
-    events = wanted(history, books)
+def nothing_lost(history: History, databases: Databases) -> Iterator[Violation]:
+    """I6. No unpublished outbox row; each published event is in the inbox or dead letters of every hearer."""
+    events = expected_events(history, databases)
     if not events:
-        yield Violation("I6", "could not tell: nothing was said")
+        yield Violation("I6", "could not tell: nothing was published")
     if not history.heard:
         yield Violation("I6", "could not tell: the history is empty, or could not be read to its end")
-    yield from unsettled(history, books)
+    yield from unfinished_deliveries(history, databases)
     if history.complete:
-        yield from _untold(history, events.values())
-    for what in unexpected(history, books):
-        yield Violation("I6", f"nobody wanted to say {what}")
+        yield from _missing_from_history(history, events.values())
+    for what in unexpected_events(history, databases):
+        yield Violation("I6", f"unexpected event: {what}")
 
 
-def unsettled(history: History, books: Books) -> Iterator[Violation]:
-    """The part of I6 that time can still mend."""
-    unsaid = [(name, row) for name, kept in books.services.items() for row in kept.outbox if not row.said]
+def unfinished_deliveries(history: History, databases: Databases) -> Iterator[Violation]:
+    """The part of I6 that is not final: waiting may still fix it."""
+    unsaid = [(name, row) for name, kept in databases.services.items() for row in kept.outbox if not row.said]
     for name, row in unsaid:
-        yield Violation("I6", f"{name}: {row.type} {row.identity} of {row.commande_id} was never said")
-    for event, service in missing(history, books):
+        yield Violation("I6", f"{name}: {row.type} {row.identity} of {row.commande_id} was never published")
+    for event, service in undelivered(history, databases):
         if event.confirmed:
-            yield Violation("I6", f"{service} never heard {event.type} {event.identity}")
+            yield Violation("I6", f"{service} never received {event.type} {event.identity}")
 
 
-def _untold(history: History, events: Iterable[Wanted]) -> Iterator[Violation]:
+def _missing_from_history(history: History, events: Iterable[ExpectedEvent]) -> Iterator[Violation]:
     for event in events:
         if event.confirmed and event.identity not in history.heard:
-            yield Violation("I6", f"the history never heard {event.type} {event.identity}")
+            yield Violation("I6", f"the history lacks {event.type} {event.identity}")
 
 
-def unexpected(history: History, books: Books) -> list[str]:
-    """What was heard or said by services though nobody wanted to say it."""
-    events = wanted(history, books)
+def unexpected_events(history: History, databases: Databases) -> list[str]:
+    """Events in the stream or an inbox that no client or service was to publish."""
+    events = expected_events(history, databases)
     junk = {message.body for message in history.published}
     found = {
-        f"{entry.key} {entry.facts.identity}"
-        for entry in history.spoken
-        if entry.exchange.endswith(".events") and entry.body not in junk and entry.facts.identity not in events
+        f"{entry.key} {entry.fields.identity}"
+        for entry in history.stream
+        if entry.exchange.endswith(".events") and entry.body not in junk and entry.fields.identity not in events
     }
-    for service, kept in books.services.items():
-        found |= {f"{event_id}, which {service} heard" for event_id in kept.inbox if event_id not in events}
+    for service, kept in databases.services.items():
+        found |= {f"{event_id}, received by {service}" for event_id in kept.inbox if event_id not in events}
     return sorted(found)
 
 
-def dead_letters(history: History, books: Books) -> Iterator[Violation]:
-    """I8. Set aside are, with their bytes and the reason, those that had to be, and no others, ever.
+def dead_letters(history: History, databases: Databases) -> Iterator[Violation]:
+    """I8. Exactly the messages that must be dead-lettered ever were, with their bytes and the reason.
 
-    A letter that was sent back and then came through counts as well. And no queue hides a message.
+    A message that was dead-lettered, sent back and then handled counts too. No queue hides a message.
     """
     bodies = {message.body for message in history.published}
-    bodies |= {row.body for kept in books.services.values() for row in kept.outbox}
+    bodies |= {row.body for kept in databases.services.values() for row in kept.outbox}
     refused = {(m.body, service): why for m in history.published for service, why in m.refused.items()}
-    for letter in history.ever_set_aside:
+    for letter in history.all_dead_letters:
         expected = refused.get((letter.body, letter.service))
-        yield from _letter(letter, bodies, expected, history.may_set_aside)
-    yield from not_set_aside(history)
+        yield from _check_dead_letter(letter, bodies, expected, history.allowed_reasons)
+    yield from missing_dead_letters(history)
     yield from _queues(history)
 
 
-def not_set_aside(history: History) -> Iterator[Violation]:
-    """What has to be among the dead letters and is not; time can still mend it."""
-    found = {(letter.body, letter.service) for letter in history.letters}
+def missing_dead_letters(history: History) -> Iterator[Violation]:
+    """Messages that must be dead-lettered and are not yet; waiting may still fix it."""
+    found = {(letter.body, letter.service) for letter in history.dead_letters}
     for message in history.published:
         for service, why in message.refused.items():
             if message.confirmed and (message.body, service) not in found:
-                yield Violation("I8", f"{service} did not set aside what is {why}: {message.body[:60]!r}")
+                yield Violation(
+                    "I8", f"{service} did not dead-letter a message that is {why}: {message.body[:60]!r}"
+                )
 
 
-def _letter(
-    letter: Letter, bodies: set[bytes], expected: str | None, allowed: frozenset[str]
+def _check_dead_letter(
+    letter: DeadLetter, bodies: set[bytes], expected: str | None, allowed: frozenset[str]
 ) -> Iterator[Violation]:
-    shown = f"a dead letter of {letter.service} ({letter.facts.identity or letter.body[:40]!r})"
+    shown = f"a dead letter of {letter.service} ({letter.fields.identity or letter.body[:40]!r})"
     if letter.body not in bodies:
-        yield Violation("I8", f"{shown} has other bytes than anything that was said")
+        yield Violation("I8", f"{shown} has other bytes than every published message")
     reason = letter.reason or letter.broker
     if not reason:
         yield Violation("I8", f"{shown} has no reason")
     elif expected is None and reason not in allowed:
-        yield Violation("I8", f"{shown} is genuine, and was set aside as {reason}: {letter.detail or 'no detail'}")
+        yield Violation(
+            "I8", f"{shown} is genuine but was dead-lettered as {reason}: {letter.detail or 'no detail'}"
+        )
     elif expected is not None and reason != expected:
-        yield Violation("I8", f"{shown} is {reason}, and ought to be {expected}")
+        yield Violation("I8", f"{shown} is {reason}, and should be {expected}")
 
 
 def _queues(history: History) -> Iterator[Violation]:
@@ -156,6 +160,6 @@ def _queues(history: History) -> Iterator[Violation]:
     for queue in history.queues:
         counts = f"{queue.messages} messages, {queue.ready} ready, {queue.unacked} unacknowledged"
         if not queue.counted:
-            yield Violation("I8", f"could not tell: {queue.name} does not say what it holds: {counts}")
+            yield Violation("I8", f"could not tell: {queue.name} does not report its messages: {counts}")
         elif queue.hides:
             yield Violation("I8", f"{queue.name} hides messages: {counts}")

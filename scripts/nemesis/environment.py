@@ -1,4 +1,4 @@
-"""Where a scenario happens: a broker, databases, workers and a client; and how it is judged in the end."""
+"""The system under test: broker, databases, workers, monitor and client; and what is recorded of it at the end."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from scripts.nemesis import recorder
 from scripts.nemesis.client import Client
-from scripts.nemesis.databases import Books, read_books
-from scripts.nemesis.delivery_checkers import not_set_aside, unsettled
+from scripts.nemesis.databases import Databases, read_databases
+from scripts.nemesis.delivery_checkers import missing_dead_letters, unfinished_deliveries
 from scripts.nemesis.gateway import Gateway
-from scripts.nemesis.history import History, Letter, Link, QueueState
-from scripts.nemesis.invariants import judge
-from scripts.nemesis.monitor_observer import Observer
+from scripts.nemesis.history import DeadLetter, History, MonitorConnection, QueueState
+from scripts.nemesis.invariants import check_invariants
+from scripts.nemesis.monitor_observer import MonitorObserver
 from scripts.nemesis.orders import CATALOGUE, EXCHANGE
 from scripts.nemesis.recorder import read_mails
-from scripts.nemesis.workers import SERVICES, Fleet
+from scripts.nemesis.workers import SERVICES, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from scripts.nemesis.management import Management
-    from scripts.nemesis.orders import Saying
+    from scripts.nemesis.orders import ClientEvent
     from scripts.nemesis.violation import Violation
 
 CRASH = "Traceback (most recent call last)"
-# A broker that has lost a client without a word drops its consumers after three heartbeats of ten seconds.
+# The broker drops the consumers of a vanished client after three missed heartbeats of ten seconds.
 SETTLE_SECONDS = 45.0
 
 
@@ -40,11 +40,11 @@ def sqlite_url(folder: Path) -> str:
 
 
 @dataclass
-class Arena:
-    """`url` is the broker's own, for the client of the recorder; workers and the client may have another.
+class Environment:
+    """`url` leads to the broker itself, for the recorder; workers and client may use another, `working_url`.
 
-    A fault that makes the stream lose something sets `complete` to False; one that can have a good message set
-    aside adds the reason to `may_set_aside`.
+    A fault that can lose entries of the stream sets `complete` to False. One that can have a genuine message
+    dead-lettered adds the reason to `allowed_reasons`.
     """
 
     folder: Path
@@ -57,14 +57,14 @@ class Arena:
     settings: Mapping[str, str] = field(default_factory=dict)
     secrets: Sequence[str] = ()
     complete: bool = True
-    may_set_aside: set[str] = field(default_factory=set)
+    allowed_reasons: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "catalogue.toml").write_text(CATALOGUE)
         self.gateway = Gateway()
-        self.sent_back: list[Letter] = []
-        environment = {
+        self.redriven: list[DeadLetter] = []
+        env = {
             "SAGA_AMQP_URL": self.working_url or self.url,
             "SAGA_DATABASE_URL": self.database_url,
             "SAGA_CATALOGUE": str(self.folder / "catalogue.toml"),
@@ -72,14 +72,14 @@ class Arena:
             "SAGA_GATEWAY": self.gateway.url,
             "SAGA_RETRY_DELAYS": "0.2,0.5,1,2",
         }
-        self.environment = environment | dict(self.settings)
-        self.fleet = Fleet(self.folder, self.environment, self.each, self.program)
+        self.env = env | dict(self.settings)
+        self.workers = Workers(self.folder, self.env, self.each, self.program)
         self.client = Client(self.working_url or self.url)
-        self.observer = Observer(self.folder, {"SAGA_AMQP_URL": self.working_url or self.url})
+        self.observer = MonitorObserver(self.folder, {"SAGA_AMQP_URL": self.working_url or self.url})
 
     def start(self, seconds: float = 60) -> None:
         """Start every worker and wait until each inbox has its consumers."""
-        self.fleet.start_all()
+        self.workers.start_all()
         self.await_ready(seconds)
 
     def await_ready(self, seconds: float = 60) -> None:
@@ -91,111 +91,115 @@ class Arena:
 
     def ready(self) -> bool:
         try:
-            with recorder.connection(self.url) as link:
+            with recorder.connect(self.url) as connection:
                 for service in SERVICES:
-                    found = link.channel().queue_declare(f"{service}.inbox", passive=True)
+                    found = connection.channel().queue_declare(f"{service}.inbox", passive=True)
                     if found.method.consumer_count < self.each:
                         return False
         except (AMQPError, OSError):
             return False
         return True
 
-    def order(self, outbox_events: list[Saying]) -> None:
-        """Say now what is to be said about an order, without waiting between."""
-        for outbox_event in outbox_events:
-            self.client.say(EXCHANGE, outbox_event.key, outbox_event.body, copies=outbox_event.copies)
+    def order(self, client_events: list[ClientEvent]) -> None:
+        """Publish the events of one order now, without pauses between them."""
+        for client_event in client_events:
+            self.client.publish(EXCHANGE, client_event.key, client_event.body, copies=client_event.copies)
 
     def await_quiet(self, seconds: float) -> list[Violation]:
-        """Wait until nothing is under way: what is still missing when the time is over (nothing: quiet)."""
+        """Wait until nothing is under way. Returns what is still missing at the timeout; empty when quiet."""
         deadline = time.monotonic() + seconds
         while True:
-            self.fleet.revive()
-            found = self._restless()
+            self.workers.restart_ended()
+            found = self._unfinished()
             if not found or time.monotonic() > deadline:
                 return found
             time.sleep(0.5)
 
-    def _restless(self) -> list[Violation]:
+    def _unfinished(self) -> list[Violation]:
         if self.client.backlog:
-            return judge(History(), Books(), ["I6"])
+            return check_invariants(History(), Databases(), ["I6"])
         try:
-            books = read_books(self.database_url)
-            letters = recorder.read_letters(self.url)
+            databases = read_databases(self.database_url)
+            dead_letters = recorder.read_dead_letters(self.url)
         except (AMQPError, OSError, SQLAlchemyError):
-            return judge(History(), Books(), ["I6"])
-        past = History(published=self.client.published(), letters=letters, complete=False)
-        return [*judge(past, books, ["I3"]), *unsettled(past, books), *not_set_aside(past)]
+            return check_invariants(History(), Databases(), ["I6"])
+        history = History(published=self.client.published(), dead_letters=dead_letters, complete=False)
+        return [
+            *check_invariants(history, databases, ["I3"]),
+            *unfinished_deliveries(history, databases),
+            *missing_dead_letters(history),
+        ]
 
     def redrive(self) -> None:
-        """Send every dead letter back, and remember that it was one."""
-        for letter in recorder.redrive(self.url):
-            self.sent_back.append(letter)
+        """Send every dead letter back to its service, and remember it."""
+        for dead_letter in recorder.redrive(self.url):
+            self.redriven.append(dead_letter)
 
-    def record(self, *, leaving: bool = False) -> tuple[History, Books]:
-        """The whole history and the books; with `leaving`, the monitor concludes, and the workers leave."""
+    def record(self, *, leaving: bool = False) -> tuple[History, Databases]:
+        """The history and the databases. With `leaving`, also end the workers and read the monitor's state."""
         queues = self._queues(counted=leaving)
-        links = self._links() if leaving else ()
-        live, anew = self.observer.conclude() if leaving else (None, None)
-        departures = self.fleet.departures
-        workers = self.fleet.ask_to_leave() if leaving else ()
-        past = replace(
-            self.without_the_broker(),
-            spoken=recorder.read_stream(self.url),
-            letters=recorder.read_letters(self.url),
+        monitor_connections = self._monitor_connections() if leaving else ()
+        live, rebuilt = self.observer.conclude() if leaving else (None, None)
+        worker_exits = self.workers.worker_exits
+        workers = self.workers.terminate_all() if leaving else ()
+        history = replace(
+            self.history_without_broker(),
+            stream=recorder.read_stream(self.url),
+            dead_letters=recorder.read_dead_letters(self.url),
             queues=queues,
             workers=workers,
-            departures=departures,
+            worker_exits=worker_exits,
             live=live,
-            anew=anew,
-            links=links,
+            rebuilt=rebuilt,
+            monitor_connections=monitor_connections,
         )
-        return past, read_books(self.database_url)
+        return history, read_databases(self.database_url)
 
-    def without_the_broker(self) -> History:
-        """What is known though the broker, or the rest of a recording, should fail."""
+    def history_without_broker(self) -> History:
+        """The part of the history that needs no broker: for a run that failed."""
         return History(
             published=self.client.published(),
-            sent_back=tuple(self.sent_back),
-            departures=self.fleet.departures,
+            redriven=tuple(self.redriven),
+            worker_exits=self.workers.worker_exits,
             mails=read_mails(self.folder / "courrier"),
             charges=self.gateway.charges(),
-            secrets_in_logs=self._logs_with(*self.secrets),
+            secrets_in_logs=self._logs_containing(*self.secrets),
             crashes=self._crashes(),
             complete=self.complete,
-            may_set_aside=frozenset(self.may_set_aside),
+            allowed_reasons=frozenset(self.allowed_reasons),
             each=self.each,
         )
 
     def _queues(self, *, counted: bool) -> tuple[QueueState, ...]:
-        """The queues once their figures agree; they lag, and a lost session's consumer stays for a while."""
+        """The queues' figures once they agree: they lag, and the consumer of a lost session stays for a while."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
             queues = recorder.read_queues(self.management)
             consumers = {queue.name: queue.consumers for queue in queues}
-            agreed = all(queue.counted and not queue.hides for queue in queues)
+            consistent = all(queue.counted and not queue.hides for queue in queues)
             right = not counted or all(consumers.get(f"{service}.inbox") == self.each for service in SERVICES)
-            if (queues and agreed and right) or time.monotonic() > deadline:
+            if (queues and consistent and right) or time.monotonic() > deadline:
                 return queues
             time.sleep(1.0)
 
-    def _links(self) -> tuple[Link, ...]:
-        """The live monitor's connections, once the broker tells of one that reads."""
+    def _monitor_connections(self) -> tuple[MonitorConnection, ...]:
+        """The live monitor's connections, once the broker lists one that consumes."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
-            links = recorder.read_links(self.management)
-            if any(link.queues for link in links) or time.monotonic() > deadline:
-                return links
+            monitor_connections = recorder.read_monitor_connections(self.management)
+            if any(connection.queues for connection in monitor_connections) or time.monotonic() > deadline:
+                return monitor_connections
             time.sleep(1.0)
 
     def _logs(self) -> dict[str, str]:
-        return {log.name: log.read_text(errors="replace") for log in [*self.fleet.logs, *self.observer.logs]}
+        return {log.name: log.read_text(errors="replace") for log in [*self.workers.logs, *self.observer.logs]}
 
-    def _logs_with(self, *texts: str) -> tuple[str, ...]:
-        """The names of the logs in which one of `texts` stands."""
+    def _logs_containing(self, *texts: str) -> tuple[str, ...]:
+        """The names of the logs that contain one of `texts`."""
         return tuple(name for name, found in self._logs().items() if any(text in found for text in texts))
 
     def _crashes(self) -> tuple[str, ...]:
-        """Handled errors are told within a line of JSON; one that nobody caught stands in lines of its own."""
+        """The logs with an unhandled exception: it has its own lines; handled ones are within a line of JSON."""
         return tuple(
             name
             for name, found in self._logs().items()
@@ -205,5 +209,5 @@ class Arena:
     def close(self) -> None:
         self.client.close()
         self.observer.end()
-        self.fleet.end()
+        self.workers.end()
         self.gateway.close()

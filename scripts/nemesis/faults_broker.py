@@ -1,6 +1,6 @@
 """Faults of the broker: killed, restarted, wiped, frozen, out of memory, a queue deleted under the workers.
 
-On a cluster they are those of its first node, except for the kill of a leader, whichever node that is.
+On a cluster they hit its first node, except LeaderKill, which hits the leader's node.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from scripts.nemesis.targets import TOPOLOGY_SETTLES_SECONDS
 
 if TYPE_CHECKING:
-    from scripts.nemesis.targets import Stage
+    from scripts.nemesis.targets import Targets
 
 ENOUGH_MEMORY, NO_MEMORY = "0.4", "0.0001"
 # A quorum queue with at-least-once dead-lettering that becomes leader while its node still boots calls a process
-# (rabbit_fifo_dlx_sup) that is not there yet; after three crashes the queue is without a server for good. Seen on
-# 3.10.8; rabbitmq-server#16652 tells it of 4.2. Such a queue does not say what it holds. An operator restarts its
-# server by hand; so do we, and say so.
-RESTART_THE_DEAD = (
+# (rabbit_fifo_dlx_sup) that does not run yet; after three crashes the queue stays without a server. Seen on
+# 3.10.8; rabbitmq-server#16652 reports it for 4.2. Such a queue does not report its messages. An operator restarts
+# its server by hand; so do we, and the report says so.
+RESTART_DEAD_QUEUES = (
     "Dead = [Name || Q <- rabbit_amqqueue:list(), amqqueue:get_type(Q) =:= rabbit_quorum_queue, "
     "{Name, _} <- [amqqueue:get_pid(Q)], whereis(Name) =:= undefined], "
     "[ra:restart_server(quorum_queues, {Name, node()}) || Name <- Dead], length(Dead)."
@@ -29,113 +29,113 @@ ENOUGH_LOOKS, MOST_ROUNDS = 2, 8
 
 
 class BrokerKill:
-    """SIGKILL, its data kept; only the last of the stream may be gone, for its confirm is no promise."""
+    """SIGKILL; its data stays, but the last stream entries may be lost although they were confirmed."""
 
-    def start(self, stage: Stage) -> None:
-        stage.node.kill()
-        stage.arena.complete = False
+    def start(self, targets: Targets) -> None:
+        targets.node.kill()
+        targets.environment.complete = False
 
-    def stop(self, stage: Stage) -> None:
-        start(stage)
+    def stop(self, targets: Targets) -> None:
+        start(targets)
 
 
 class BrokerRestart(BrokerKill):
     """A clean restart."""
 
-    def start(self, stage: Stage) -> None:
-        stage.node.stop()
+    def start(self, targets: Targets) -> None:
+        targets.node.stop()
 
 
 class BrokerWipe(BrokerKill):
-    """SIGKILL, and everything it held is gone: the outboxes and the clients say it all again."""
+    """SIGKILL and all its data deleted: the outboxes and the clients publish everything again."""
 
-    def start(self, stage: Stage) -> None:
-        stage.node.wipe()
-        stage.arena.complete = False
+    def start(self, targets: Targets) -> None:
+        targets.node.wipe()
+        targets.environment.complete = False
 
-    def stop(self, stage: Stage) -> None:
-        start(stage)
-        say_it_all_again(stage)
+    def stop(self, targets: Targets) -> None:
+        start(targets)
+        republish_everything(targets)
 
 
 class BrokerFreeze:
-    """SIGSTOP past the heartbeat, then SIGCONT: its clients have given it up meanwhile, and it them."""
+    """SIGSTOP beyond the heartbeat, then SIGCONT: broker and clients have given each other up."""
 
-    def start(self, stage: Stage) -> None:
-        stage.node.freeze()
+    def start(self, targets: Targets) -> None:
+        targets.node.freeze()
 
-    def stop(self, stage: Stage) -> None:
-        stage.node.thaw()
+    def stop(self, targets: Targets) -> None:
+        targets.node.thaw()
 
 
 class LeaderKill:
-    """SIGKILL of the node of a cluster that leads the stock's inbox; the others go on, and it comes back."""
+    """SIGKILL of the cluster node that leads stock.inbox; the others go on, and it comes back."""
 
-    def start(self, stage: Stage) -> None:
-        if stage.cluster is None:
+    def start(self, targets: Targets) -> None:
+        if targets.cluster is None:
             return
-        # With a copy missing, the death of one node more is another fault: nobody would have a majority.
-        stage.cluster.await_whole()
-        leader = stage.cluster.leader_of(LED)
-        workers = "the workers' own" if stage.proxy.leads_to == leader.port("amqp") else "not the workers'"
+        # With a replica missing, a further kill would leave no majority: that would be another fault.
+        targets.cluster.await_complete()
+        leader = targets.cluster.leader_of(LED)
+        workers = "the workers' own" if targets.proxy.current_target == leader.port("amqp") else "not the workers'"
         leader.kill()
-        stage.notes.append(f"killed the node that led {LED}, {workers}")
+        targets.notes.append(f"killed the node that led {LED}, {workers}")
 
-    def stop(self, stage: Stage) -> None:
-        if stage.cluster is not None:
-            stage.cluster.start()
+    def stop(self, targets: Targets) -> None:
+        if targets.cluster is not None:
+            targets.cluster.start()
 
 
 class QueueDeleted:
-    """An inbox is deleted with all it holds; the worker makes another, and what was lost is said again."""
+    """An inbox is deleted with its messages; the worker declares another, and its messages are published again."""
 
-    def start(self, stage: Stage) -> None:
-        service = stage.rng.choice(stage.arena.fleet.slots).service
-        stage.arena.management.delete_queue(f"{service}.inbox")
+    def start(self, targets: Targets) -> None:
+        service = targets.rng.choice(targets.environment.workers.slots).service
+        targets.environment.management.delete_queue(f"{service}.inbox")
 
-    def stop(self, stage: Stage) -> None:
-        say_it_all_again(stage)
+    def stop(self, targets: Targets) -> None:
+        republish_everything(targets)
 
 
 class MemoryAlarm:
-    """The broker says that it has no memory left: whoever publishes is blocked."""
+    """The memory alarm is raised: publishers are blocked."""
 
-    def start(self, stage: Stage) -> None:
-        stage.node.control("set_vm_memory_high_watermark", NO_MEMORY)
+    def start(self, targets: Targets) -> None:
+        targets.node.control("set_vm_memory_high_watermark", NO_MEMORY)
 
-    def stop(self, stage: Stage) -> None:
-        stage.node.control("set_vm_memory_high_watermark", ENOUGH_MEMORY)
+    def stop(self, targets: Targets) -> None:
+        targets.node.control("set_vm_memory_high_watermark", ENOUGH_MEMORY)
 
 
-def start(stage: Stage) -> None:
-    """Start the node, and the servers of queues that did not come up. Raises RuntimeError when they never do.
+def start(targets: Targets) -> None:
+    """Start the node and restart the queue servers that did not come up. Raises RuntimeError when they never do.
 
-    On a slow machine the last crash can come after a look: two looks in a row that find none dead are believed.
+    On a slow machine the last crash can come after a check: two checks in a row must find no dead queue.
     """
-    stage.node.start()
+    targets.node.start()
     calm = 0
     for _ in range(MOST_ROUNDS):
         time.sleep(CRASHES_SECONDS)
-        calm = 0 if restart_the_dead(stage) else calm + 1
+        calm = 0 if restart_dead_queues(targets) else calm + 1
         if calm == ENOUGH_LOOKS:
             return
     raise RuntimeError(f"after {MOST_ROUNDS} rounds the broker still has queues without a server")
 
 
-def restart_the_dead(stage: Stage) -> int:
-    """Start the servers of queues that have none, and note it; how many there were."""
-    dead = int(stage.node.control("eval", RESTART_THE_DEAD))
+def restart_dead_queues(targets: Targets) -> int:
+    """Restart the servers of dead queues, and note it. Returns how many were dead."""
+    dead = int(targets.node.control("eval", RESTART_DEAD_QUEUES))
     if dead:
-        stage.notes.append(f"{dead} queues had no server after the broker's start; started by hand")
+        targets.notes.append(f"{dead} queues had no server after the broker's start; started by hand")
     return dead
 
 
-def say_it_all_again(stage: Stage, seconds: float = 90) -> None:
-    """What an operator does about a broker that has lost messages."""
+def republish_everything(targets: Targets, seconds: float = 90) -> None:
+    """What an operator does after the broker has lost messages."""
     deadline = time.monotonic() + seconds
-    while not stage.arena.ready() and time.monotonic() < deadline:
-        stage.arena.fleet.revive()
+    while not targets.environment.ready() and time.monotonic() < deadline:
+        targets.environment.workers.restart_ended()
         time.sleep(0.2)
     time.sleep(TOPOLOGY_SETTLES_SECONDS)
-    stage.operate("outbox", "resend", "--since", "1h")
-    stage.arena.client.say_again([m for m in list(stage.arena.client.messages) if m.confirmed])
+    targets.run_command("outbox", "resend", "--since", "1h")
+    targets.environment.client.publish_again([m for m in list(targets.environment.client.messages) if m.confirmed])

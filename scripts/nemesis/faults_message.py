@@ -1,4 +1,4 @@
-"""Faults of what is said: repetitions, rubbish, forgeries, and dead letters driven back."""
+"""Faults of messages: duplicates, invalid and forged messages, dead letters sent back."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from pika.exceptions import AMQPError
 
-from scripts.nemesis.orders import CANCELLED, EXCHANGE, ORDERED, make
+from scripts.nemesis.orders import CANCELLED, EXCHANGE, ORDERED, make_order
 
 if TYPE_CHECKING:
     import random
 
     from scripts.nemesis.client import Client
-    from scripts.nemesis.targets import Stage
+    from scripts.nemesis.targets import Targets
 
 MOST_REPEATED = 20
-# Properties that break the client library's decoder, on orders with which nothing is wrong.
+# Properties that break the client library's decoder, on valid orders.
 POISONS: tuple[dict[str, Any], ...] = (
     {"timestamp": 1_790_000_000_000_000_000},
     {"timestamp": 2**64 - 1},
@@ -28,58 +28,60 @@ POISONS: tuple[dict[str, Any], ...] = (
 
 
 class Duplicates:
-    """What was said before is said again: some of it twice, one of it fifty times."""
+    """Confirmed messages are published again: some twice, one fifty times."""
 
-    def start(self, stage: Stage) -> None:
-        client = stage.arena.client
+    def start(self, targets: Targets) -> None:
+        client = targets.environment.client
         said = [message for message in list(client.messages) if message.confirmed]
         if said:
-            client.say_again(stage.rng.sample(said, min(MOST_REPEATED, len(said))), copies=2)
-            client.say_again([stage.rng.choice(said)], copies=50)
+            client.publish_again(targets.rng.sample(said, min(MOST_REPEATED, len(said))), copies=2)
+            client.publish_again([targets.rng.choice(said)], copies=50)
 
-    def stop(self, stage: Stage) -> None: ...
+    def stop(self, targets: Targets) -> None: ...
 
 
 class Redrive:
-    """An operator sends every dead letter back, good or bad."""
+    """Every dead letter is sent back, as by an operator."""
 
-    def start(self, stage: Stage) -> None:
-        with contextlib.suppress(AMQPError, OSError):  # the broker is away: nothing to drive back now
-            stage.arena.redrive()
+    def start(self, targets: Targets) -> None:
+        with contextlib.suppress(AMQPError, OSError):  # the broker is away: no dead letter can be sent back now
+            targets.environment.redrive()
 
-    def stop(self, stage: Stage) -> None: ...
+    def stop(self, targets: Targets) -> None: ...
 
 
 class Rubbish:
-    """What nobody can read or nobody may say, in between the orders."""
+    """Invalid and forged messages are published between the orders."""
 
-    def start(self, stage: Stage) -> None:
-        throw(stage.arena.client, stage.rng)
+    def start(self, targets: Targets) -> None:
+        throw(targets.environment.client, targets.rng)
 
-    def stop(self, stage: Stage) -> None: ...
+    def stop(self, targets: Targets) -> None: ...
 
 
 class Poison:
-    """Good orders whose AMQP properties break the client library's decoder: they must come through."""
+    """Valid orders whose AMQP properties break the client library's decoder; they must be handled."""
 
-    def start(self, stage: Stage) -> None:
+    def start(self, targets: Targets) -> None:
         for properties in POISONS:
-            name = f"POISON-{stage.rng.getrandbits(48):012x}"
-            for outbox_event in make("plain", name, stage.rng):
-                stage.arena.client.say(EXCHANGE, outbox_event.key, outbox_event.body, properties=properties)
+            name = f"POISON-{targets.rng.getrandbits(48):012x}"
+            for client_event in make_order("plain", name, targets.rng):
+                targets.environment.client.publish(
+                    EXCHANGE, client_event.key, client_event.body, properties=properties
+                )
 
-    def stop(self, stage: Stage) -> None: ...
+    def stop(self, targets: Targets) -> None: ...
 
 
 def throw(client: Client, rng: random.Random) -> None:
-    """One of each kind."""
+    """Publish one message of each invalid kind."""
     both = ("stock", "commande")
     for reason, body in _broken(rng).items():
-        client.say(EXCHANGE, ORDERED, body, refused=dict.fromkeys(both, reason))
+        client.publish(EXCHANGE, ORDERED, body, refused=dict.fromkeys(both, reason))
     forged = _event("commande.annulee", {"raison": "forgée"}, rng, source="/services/commande")
-    client.say(EXCHANGE, ORDERED, forged, refused={"stock": "wrong_sender", "commande": "unknown_type"})
+    client.publish(EXCHANGE, ORDERED, forged, refused={"stock": "wrong_sender", "commande": "unknown_type"})
     paid = _event("paiement.effectue", {"transaction_id": "T", "montant": 1}, rng, source="/services/paiement")
-    client.say(EXCHANGE, CANCELLED, paid, refused={"commande": "wrong_sender"})
+    client.publish(EXCHANGE, CANCELLED, paid, refused={"commande": "wrong_sender"})
 
 
 def _broken(rng: random.Random) -> dict[str, bytes]:
@@ -94,13 +96,13 @@ def _broken(rng: random.Random) -> dict[str, bytes]:
 
 
 def collide(client: Client, rng: random.Random) -> None:
-    """An id that was used before, with another body. Only of what has surely been dealt with."""
+    """Publish used ids with another body. Only ids that are certainly handled."""
     said = [m for m in client.messages if m.confirmed and not m.refused and m.key == ORDERED]
     for message in rng.sample(said, min(3, len(said))):
         content = json.loads(message.body)
         content["data"]["quantite"] += 1
         both = dict.fromkeys(("stock", "commande"), "id_collision")
-        client.say(EXCHANGE, ORDERED, json.dumps(content).encode(), refused=both)
+        client.publish(EXCHANGE, ORDERED, json.dumps(content).encode(), refused=both)
 
 
 def _event(type_: str, data: dict[str, Any], rng: random.Random, **other: Any) -> bytes:

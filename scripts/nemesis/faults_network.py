@@ -1,4 +1,4 @@
-"""Faults between the workers (and the client) and the broker, by the proxy."""
+"""Faults of the network between the broker and its clients (workers, monitor, customers), through the proxy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scripts.nemesis.proxy import Mode
 
 if TYPE_CHECKING:
-    from scripts.nemesis.targets import Stage
+    from scripts.nemesis.targets import Targets
 
 FLAP_SECONDS = 3.0
 
@@ -18,62 +18,62 @@ class Cut:
 
     mode = Mode.CUT
 
-    def start(self, stage: Stage) -> None:
-        stage.proxy.set(self.mode)
+    def start(self, targets: Targets) -> None:
+        targets.proxy.set(self.mode)
 
-    def stop(self, stage: Stage) -> None:
-        stage.proxy.set(Mode.PASS)
+    def stop(self, targets: Targets) -> None:
+        targets.proxy.set(Mode.PASS)
 
 
 class Delay(Cut):
-    """What passes is 300 ms late."""
+    """Every chunk is delayed by 300 ms."""
 
     mode = Mode.DELAY
 
 
 class Throttle(Cut):
-    """10 kB a second pass, and no more."""
+    """At most 10 kB a second pass."""
 
     mode = Mode.THROTTLE
 
 
 class StallUp(Cut):
-    """Half-open: what is said to the broker never arrives, and nobody is told."""
+    """Half-open: bytes to the broker are lost without an error."""
 
     mode = Mode.STALL_UP
 
-    def stop(self, stage: Stage) -> None:
-        # What was on its way is gone with its connection.
-        stage.proxy.set(Mode.REFUSE)
-        stage.proxy.set(Mode.PASS)
+    def stop(self, targets: Targets) -> None:
+        # The bytes on their way are lost with their connection.
+        targets.proxy.set(Mode.REFUSE)
+        targets.proxy.set(Mode.PASS)
 
 
 class StallDown(StallUp):
-    """Half-open the other way: what the broker says, its confirms too, never arrives."""
+    """Half-open the other way: bytes from the broker, including confirms, are lost without an error."""
 
     mode = Mode.STALL_DOWN
 
 
 class Flapping:
-    """There and away again every three seconds."""
+    """The broker is unreachable for three seconds of every six."""
 
     def __init__(self) -> None:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, stage: Stage) -> None:
-        self._thread = threading.Thread(target=self._flap, args=(stage,), daemon=True)
+    def start(self, targets: Targets) -> None:
+        self._thread = threading.Thread(target=self._flap, args=(targets,), daemon=True)
         self._thread.start()
 
-    def stop(self, stage: Stage) -> None:
+    def stop(self, targets: Targets) -> None:
         self._over.set()
         if self._thread is not None:
             self._thread.join()
-        stage.proxy.set(Mode.PASS)
+        targets.proxy.set(Mode.PASS)
 
-    def _flap(self, stage: Stage) -> None:
+    def _flap(self, targets: Targets) -> None:
         away = True
         while not self._over.is_set():
-            stage.proxy.set(Mode.REFUSE if away else Mode.PASS)
+            targets.proxy.set(Mode.REFUSE if away else Mode.PASS)
             away = not away
             self._over.wait(FLAP_SECONDS)

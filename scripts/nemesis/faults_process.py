@@ -1,64 +1,64 @@
-"""Faults of the processes: killed, all killed, asked to leave, frozen past the heartbeat."""
+"""Faults of the processes: killed, all killed, terminated, frozen beyond the heartbeat."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scripts.nemesis.targets import Stage
+    from scripts.nemesis.targets import Targets
     from scripts.nemesis.workers import Slot
 
 
 class Kill:
-    """SIGKILL of one worker; its supervisor starts it again."""
+    """SIGKILL of one worker; it is started again."""
 
-    def start(self, stage: Stage) -> None:
-        stage.arena.fleet.kill(stage.rng.choice(stage.arena.fleet.slots))
+    def start(self, targets: Targets) -> None:
+        targets.environment.workers.kill(targets.rng.choice(targets.environment.workers.slots))
 
-    def stop(self, stage: Stage) -> None: ...
+    def stop(self, targets: Targets) -> None: ...
 
 
 class KillAll:
     """SIGKILL of every worker at once."""
 
-    def start(self, stage: Stage) -> None:
-        for slot in stage.arena.fleet.slots:
-            stage.arena.fleet.kill(slot)
+    def start(self, targets: Targets) -> None:
+        for slot in targets.environment.workers.slots:
+            targets.environment.workers.kill(slot)
 
-    def stop(self, stage: Stage) -> None: ...
+    def stop(self, targets: Targets) -> None: ...
 
 
 class MonitorKill:
-    """SIGKILL of the monitor; another one goes on where that one was."""
+    """SIGKILL of the monitor; another continues on its file."""
 
-    def start(self, stage: Stage) -> None:
-        stage.arena.observer.kill()
+    def start(self, targets: Targets) -> None:
+        targets.environment.observer.kill()
 
-    def stop(self, stage: Stage) -> None: ...
+    def stop(self, targets: Targets) -> None: ...
 
 
 class Leave:
-    """SIGTERM of one worker under load, and a second one at once now and then."""
+    """SIGTERM of one worker under load, sometimes a second one at once."""
 
-    def start(self, stage: Stage) -> None:
-        slot = stage.rng.choice(stage.arena.fleet.slots)
-        for _ in range(stage.rng.choice((1, 1, 2))):
+    def start(self, targets: Targets) -> None:
+        slot = targets.rng.choice(targets.environment.workers.slots)
+        for _ in range(targets.rng.choice((1, 1, 2))):
             if slot.process is not None and slot.alive and not slot.frozen:
                 slot.process.terminate()
 
-    def stop(self, stage: Stage) -> None: ...
+    def stop(self, targets: Targets) -> None: ...
 
 
 class Freeze:
-    """SIGSTOP of one worker, then SIGCONT; long enough, and the broker has given it up meanwhile."""
+    """SIGSTOP of one worker, then SIGCONT, so late that the broker has closed its connection."""
 
     def __init__(self) -> None:
         self._slot: Slot | None = None
 
-    def start(self, stage: Stage) -> None:
-        self._slot = stage.rng.choice(stage.arena.fleet.slots)
-        stage.arena.fleet.freeze(self._slot)
+    def start(self, targets: Targets) -> None:
+        self._slot = targets.rng.choice(targets.environment.workers.slots)
+        targets.environment.workers.freeze(self._slot)
 
-    def stop(self, stage: Stage) -> None:
+    def stop(self, targets: Targets) -> None:
         if self._slot is not None:
-            stage.arena.fleet.thaw(self._slot)
+            targets.environment.workers.thaw(self._slot)

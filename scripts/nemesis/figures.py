@@ -1,4 +1,4 @@
-"""The figures of a run, each from a source that the figure's own subject did not write. Pure."""
+"""The figures of a run. Each comes from a source other than the component it measures. Pure."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contracts.choreography import CHOREOGRAPHY
-from scripts.nemesis.delivery_checkers import missing, unexpected, wanted
+from scripts.nemesis.delivery_checkers import expected_events, undelivered, unexpected_events
 
 if TYPE_CHECKING:
-    from scripts.nemesis.databases import Books
+    from scripts.nemesis.databases import Databases
     from scripts.nemesis.history import History
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Of events, by distinct id; `duplicated` counts copies in the stream beyond the first.
+    """Counts of distinct events; `duplicated` counts further copies in the stream.
 
-    attempted   clients and services wanted to say them: the client's own list, and the outboxes
-    confirmed   the broker had them: they stand in the stream, or in the inbox of another than their speaker
-    received    every service that must hear them has them in its inbox, or in its dead letters; those that
-                nobody must hear, the stream
-    recovered   received though a first try was not confirmed: by the client's own count
-    lost        not received, though their speaker was told that the broker had them: client's list, outboxes
-    unexpected  in the stream or in an inbox, and nobody ever wanted to say them
+    attempted   to be published by clients and services: the client's list and the outboxes
+    confirmed   taken by the broker: in the stream, or in the inbox of a service other than the sender
+    received    in the inbox or the dead letters of every service that must hear it; in the stream when none must
+    recovered   received although the first try was not confirmed: the client's list
+    lost        not received although the sender got a confirm: the client's list and the outboxes
+    unexpected  in the stream or in an inbox although nobody was to publish it
     """
 
     attempted: int = 0
@@ -36,19 +35,19 @@ class Figures:
     unexpected: int = 0
 
 
-def figures(history: History, books: Books) -> Figures:
-    """Counted by distinct events: the meaning and the source of each figure is told with `Figures`."""
-    events = wanted(history, books)
-    absent = {event.identity for event, _ in missing(history, books)}
-    # What the live monitor heard stood in the stream, though that may have lost it since.
+def figures(history: History, databases: Databases) -> Figures:
+    """The figures of a run; see `Figures`."""
+    events = expected_events(history, databases)
+    absent = {event.identity for event, _ in undelivered(history, databases)}
+    # An event that the live monitor heard was in the stream, even if the stream has lost it since.
     streamed = history.heard | {event_id for _, _, event_id in (history.live.events if history.live else ())}
     received = {
         event_id
         for event_id, e in events.items()
         if event_id not in absent and (CHOREOGRAPHY.hearers(e.type) or e.identity in streamed)
     }
-    inboxes = {event_id for kept in books.services.values() for event_id in kept.inbox}
-    copies = Counter(e.facts.identity or e.body for e in history.spoken if e.exchange.endswith(".events"))
+    inboxes = {event_id for kept in databases.services.values() for event_id in kept.inbox}
+    copies = Counter(e.fields.identity or e.body for e in history.stream if e.exchange.endswith(".events"))
     return Figures(
         attempted=len(events),
         confirmed=len(events.keys() & (streamed | inboxes)),
@@ -56,5 +55,5 @@ def figures(history: History, books: Books) -> Figures:
         duplicated=sum(number - 1 for number in copies.values()),
         recovered=sum(event.retried and event.identity in received for event in events.values()),
         lost=sum(event.confirmed and event.identity not in received for event in events.values()),
-        unexpected=len(unexpected(history, books)),
+        unexpected=len(unexpected_events(history, databases)),
     )

@@ -1,4 +1,4 @@
-"""A small card gateway over HTTP that can be told to misbehave: drop, delay, repeat, fail, answer nonsense."""
+"""A small card gateway over HTTP that can be told to misbehave: drop, delay, repeat, fail, answer garbage."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ DROP_AFTER = "charges and drops the connection"
 DELAY = "charges and answers too late"
 REPEAT = "answers twice"
 FAIL = "answers 503"
-NONSENSE = "answers something else"
-ENDLESS = "charges, and its answer has no end"
-DRIP = "charges, and its answer comes a byte at a time and has no end"
-BOMB = "charges, and its answer is small until it is decompressed"
-ZIPPED = "answers in gzip, whatever was asked for"
-REDIRECT = "sends the request elsewhere"
+NONSENSE = "answers garbage"
+ENDLESS = "charges, and its answer never ends"
+DRIP = "charges, and its answer comes one byte at a time and never ends"
+BOMB = "charges, and its small answer is huge when decompressed"
+ZIPPED = "answers in gzip although the client did not ask for it"
+REDIRECT = "redirects the request"
 
 
 @dataclass
 class GatewayServer:
-    """`moods` says how the next requests are treated, one each; after them it is well-behaved.
+    """`behaviours`: one for each of the next requests; later requests are answered correctly.
 
-    A client that it `refuses` is told `raison`.
+    The clients in `refuses` are refused with `raison`.
     """
 
-    moods: deque[str] = field(default_factory=deque)
+    behaviours: deque[str] = field(default_factory=deque)
     refuses: set[str] = field(default_factory=set)
     raison: object = "carte volée"
     charged: dict[str, int] = field(default_factory=dict)
@@ -75,28 +75,28 @@ class GatewayServer:
                 if not await self._answer(method, key, body, writer):
                     break
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the client has gone
+            pass  # the client closed the connection
         finally:
             writer.close()
 
     async def _answer(self, method: str, key: str, body: bytes, writer: asyncio.StreamWriter) -> bool:
-        mood = self.moods.popleft() if self.moods else ""
-        if mood == DROP_BEFORE:
+        behaviour = self.behaviours.popleft() if self.behaviours else ""
+        if behaviour == DROP_BEFORE:
             return False
-        if mood in {FAIL, REDIRECT}:
-            writer.write(_response(503 if mood == FAIL else 307, b"", "location: /elsewhere\r\n"))
+        if behaviour in {FAIL, REDIRECT}:
+            writer.write(_response(503 if behaviour == FAIL else 307, b"", "location: /elsewhere\r\n"))
             return True
         content = self._charge(key, body) if method == "PUT" else self._cancel(key)
-        if mood == DROP_AFTER:
+        if behaviour == DROP_AFTER:
             return False
-        if mood == DELAY:
+        if behaviour == DELAY:
             await asyncio.sleep(self.delay_seconds)
-        if mood in {ENDLESS, DRIP}:
-            await _endless(writer, *((1, 0.1) if mood == DRIP else (1024, 0)))
-        response = _mooded(mood, content)
-        writer.write(response * (2 if mood == REPEAT else 1))
+        if behaviour in {ENDLESS, DRIP}:
+            await _endless(writer, *((1, 0.1) if behaviour == DRIP else (1024, 0)))
+        response = _response_to(behaviour, content)
+        writer.write(response * (2 if behaviour == REPEAT else 1))
         await writer.drain()
-        return mood != REPEAT
+        return behaviour != REPEAT
 
     def _charge(self, key: str, body: bytes) -> bytes:
         if key in self.cancelled:
@@ -104,7 +104,7 @@ class GatewayServer:
         if json.loads(body)["client_id"] in self.refuses:
             return json.dumps({"acceptee": False, "raison": self.raison}).encode()
         self.charged.setdefault(key, 0)
-        self.charged[key] = 1  # a key that was charged is not charged again
+        self.charged[key] = 1  # a key is charged once, however often it comes
         return json.dumps({"acceptee": True}).encode()
 
     def _cancel(self, key: str) -> bytes:
@@ -114,8 +114,8 @@ class GatewayServer:
 
 
 @dataclass
-class Till(GatewayServer):
-    """A gateway that keeps what it charged, for whom and how much, also once it was taken back."""
+class RecordingGateway(GatewayServer):
+    """A gateway that records every charge, also after it was cancelled."""
 
     kept: dict[str, Charge] = field(default_factory=dict)
 
@@ -133,10 +133,10 @@ class Till(GatewayServer):
 
 
 class Gateway:
-    """Listens on a port of its own, in a thread of its own."""
+    """The recording gateway on its own port, in its own thread."""
 
     def __init__(self) -> None:
-        self._till = Till()
+        self._server = RecordingGateway()
         self._loop = asyncio.new_event_loop()
         self._opened = threading.Event()
         self._closing = asyncio.Event()
@@ -147,10 +147,10 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        return self._till.url
+        return self._server.url
 
     def charges(self) -> tuple[Charge, ...]:
-        return tuple(self._till.kept.values())
+        return tuple(self._server.kept.values())
 
     def close(self) -> None:
         if self._thread.is_alive():
@@ -159,7 +159,7 @@ class Gateway:
             self._loop.close()
 
     async def _serve(self) -> None:
-        async with self._till.running():
+        async with self._server.running():
             self._opened.set()
             await self._closing.wait()
 
@@ -173,7 +173,7 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, str, bytes]:
 
 
 async def _endless(writer: asyncio.StreamWriter, length: int, pause_seconds: float) -> None:
-    """Pieces of such a length for ever, until nobody reads them any more."""
+    """Send chunks of that length until the client closes the connection."""
     writer.write(b"HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n")
     while True:
         writer.write(b"%x\r\n%s\r\n" % (length, b" " * length))
@@ -181,12 +181,12 @@ async def _endless(writer: asyncio.StreamWriter, length: int, pause_seconds: flo
         await asyncio.sleep(pause_seconds)
 
 
-def _mooded(mood: str, content: bytes) -> bytes:
-    if mood == NONSENSE:
+def _response_to(behaviour: str, content: bytes) -> bytes:
+    if behaviour == NONSENSE:
         return _response(200, b"<html>")
-    if mood not in {BOMB, ZIPPED}:
+    if behaviour not in {BOMB, ZIPPED}:
         return _response(200, content)
-    body = gzip.compress(content + b" " * (100_000_000 if mood == BOMB else 0))
+    body = gzip.compress(content + b" " * (100_000_000 if behaviour == BOMB else 0))
     return _response(200, body, "content-encoding: gzip\r\n")
 
 

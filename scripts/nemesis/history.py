@@ -1,7 +1,7 @@
-"""What happened, as somebody outside saw it: what was said, what the stream holds, what was set aside, what left.
+"""The history of a run as seen from outside: published messages, stream, dead letters, mails, processes.
 
-Plain data, recorded by `recorder.py` and judged by `checkers.py`. Bodies are read with nothing but a JSON
-library, so that a mistake of the project's own reader cannot hide here.
+Plain data, recorded by `recorder.py` and checked by the checkers. Bodies are parsed with a JSON library alone, so
+that a bug of the project's own decoder cannot hide here.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ EXHAUSTED = "exhausted"
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a body says about itself; all None when it is not an event. `identity`: see `named`."""
+class EventFields:
+    """The fields of an event's body; all None when the body is not an event. `identity`: see `named`."""
 
     identity: str | None = None
     type: str | None = None
@@ -29,16 +29,16 @@ class Facts:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read(body: bytes) -> Facts:
-    """Read a body without believing it. Never raises for the bytes' sake."""
+def read(body: bytes) -> EventFields:
+    """Parse a body without validating it. Never raises."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
-        return Facts()
+        return EventFields()
     if not isinstance(content, dict) or not isinstance(content.get("data"), dict):
-        return Facts()
+        return EventFields()
     data = content["data"]
-    return Facts(
+    return EventFields(
         named(_text(content.get("id")), _text(content.get("source"))),
         _text(content.get("type")),
         _text(data.get("commande_id")),
@@ -48,7 +48,7 @@ def read(body: bytes) -> Facts:
 
 
 def named(id: str | None, source: str | None) -> str | None:
-    """What names one event among all: its id, which is unique with its source alone. No source has a space."""
+    """The identity of an event: its id with its source, for an id is unique within its source only."""
     return f"{id} of {source}" if id and source else id
 
 
@@ -58,7 +58,7 @@ def _text(value: object) -> str | None:
 
 @dataclass(frozen=True)
 class Published:
-    """What a client wanted to say. `refused` names, for each service that gets it and must set it aside, why."""
+    """A message that a client published. `refused`: the reason for each service that must dead-letter it."""
 
     exchange: str
     key: str
@@ -68,13 +68,13 @@ class Published:
     refused: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
-    def facts(self) -> Facts:
+    def fields(self) -> EventFields:
         return read(self.body)
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """An entry of the history stream: a message as it was published to `exchange`; for `reason` see Letter."""
+class StreamEntry:
+    """An entry of the history stream. `reason`, `broker`: see DeadLetter."""
 
     exchange: str
     key: str
@@ -83,13 +83,13 @@ class Spoken:
     broker: str | None = None
 
     @cached_property
-    def facts(self) -> Facts:
+    def fields(self) -> EventFields:
         return read(self.body)
 
 
 @dataclass(frozen=True)
-class Letter:
-    """A dead letter of `service`. One without a reason of ours was set aside by the broker, saying `broker`."""
+class DeadLetter:
+    """A dead letter of `service`, with our `reason`, or that of the `broker` when the broker dead-lettered it."""
 
     service: str
     body: bytes
@@ -98,13 +98,13 @@ class Letter:
     broker: str | None = None
 
     @cached_property
-    def facts(self) -> Facts:
+    def fields(self) -> EventFields:
         return read(self.body)
 
 
 @dataclass(frozen=True)
 class QueueState:
-    """What a queue says of itself; None where it does not say."""
+    """A queue's figures; None where the broker does not report them."""
 
     name: str
     messages: int | None
@@ -118,31 +118,31 @@ class QueueState:
 
     @property
     def hides(self) -> bool:
-        """Whether it counts a message that it neither has ready nor waits for."""
+        """Whether it counts messages that are neither ready nor unacknowledged."""
         return self.counted and self.messages != (self.ready or 0) + (self.unacked or 0)
 
 
 @dataclass(frozen=True)
 class WorkerState:
-    """A worker once everything was quiet (None: nobody could look), and how it left when asked to."""
+    """A worker's resources once everything was quiet (None: unknown), and how it ended on SIGTERM."""
 
     service: str
     descriptors: int | None
     megabytes: float | None
     exit_code: int | None
-    seconds_to_leave: float
+    exit_seconds: float
 
 
 @dataclass(frozen=True)
-class Departure:
-    """A worker's end during the run. `asked`: how many SIGTERM it got; `killed`: by us, or at a failpoint.
+class WorkerExit:
+    """The end of a worker during the run. `sigterms`: how many it got; `killed`: by us, or at a failpoint.
 
-    `age`: seconds it had run when first asked. `seconds`: how long it then took, without what it was frozen for.
+    `age`: seconds it had run at the first SIGTERM. `seconds`: from then to its end, less the time it was frozen.
     """
 
     service: str
     code: int
-    asked: int = 0
+    sigterms: int = 0
     killed: bool = False
     age: float = 0.0
     seconds: float = 0.0
@@ -150,7 +150,7 @@ class Departure:
 
 @dataclass(frozen=True)
 class Mail:
-    """A message that left for the customer of an order, as it lies in the carrier's folder."""
+    """A mail to the customer of an order, from the carrier's folder."""
 
     commande_id: str
     modele: str
@@ -158,7 +158,7 @@ class Mail:
 
 @dataclass(frozen=True)
 class Charge:
-    """What the card gateway, outside the workers, has charged under a key, and whether it was taken back."""
+    """A charge at the card gateway, which runs outside the workers, and whether it was cancelled."""
 
     key: str
     commande_id: str
@@ -167,50 +167,50 @@ class Charge:
 
 
 @dataclass(frozen=True)
-class Link:
-    """A connection of the monitor's: how many messages it published, and the queues it took from."""
+class MonitorConnection:
+    """A connection of the monitor: the messages that it published and the queues that it consumed."""
 
     published: int
     queues: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a monitor knows: the orders with their state and flags, and what it heard about them."""
+class MonitorState:
+    """What a monitor knows: each order's state and flags, its events and its dead letters."""
 
     states: Mapping[str, str] = field(default_factory=dict)
     events: frozenset[tuple[str, str, str]] = frozenset()
-    letters: frozenset[tuple[str, str | None, str]] = frozenset()
+    dead_letters: frozenset[tuple[str, str | None, str]] = frozenset()
     flags: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class History:
-    """Everything seen from outside. `complete`: the stream was never wiped, so it holds all that was said.
+    """Everything seen from outside.
 
-    `letters` lie in the queues at the end; `sent_back` lay there before and were redriven. `may_set_aside` holds
-    the reasons for which what was planned can have a good message set aside; by itself nothing can.
-    `crashes` names the logs in which a process ended with a traceback. `live` is what the monitor knows that was
-    there all the while, `anew` what another knows that read it all in the end; `links` are the live one's.
-    `each`: how many workers of a service there must be.
+    `complete`: no fault can have lost entries of the stream. `dead_letters`: in the queues at the end; `redriven`:
+    sent back before. `allowed_reasons`: the reasons for which the planned faults can have a genuine message
+    dead-lettered. `crashes`: the logs that contain a traceback. `live`: the state of the monitor that ran all the
+    time; `rebuilt`: of one that read everything at the end; `monitor_connections`: of the live one. `each`: the
+    number of workers per service.
     """
 
     published: tuple[Published, ...] = ()
-    spoken: tuple[Spoken, ...] = ()
-    letters: tuple[Letter, ...] = ()
-    sent_back: tuple[Letter, ...] = ()
+    stream: tuple[StreamEntry, ...] = ()
+    dead_letters: tuple[DeadLetter, ...] = ()
+    redriven: tuple[DeadLetter, ...] = ()
     queues: tuple[QueueState, ...] = ()
     workers: tuple[WorkerState, ...] = ()
-    departures: tuple[Departure, ...] = ()
+    worker_exits: tuple[WorkerExit, ...] = ()
     mails: tuple[Mail, ...] = ()
     charges: tuple[Charge, ...] = ()
     secrets_in_logs: tuple[str, ...] = ()
     crashes: tuple[str, ...] = ()
     complete: bool = True
-    may_set_aside: frozenset[str] = frozenset()
-    live: Told | None = None
-    anew: Told | None = None
-    links: tuple[Link, ...] = ()
+    allowed_reasons: frozenset[str] = frozenset()
+    live: MonitorState | None = None
+    rebuilt: MonitorState | None = None
+    monitor_connections: tuple[MonitorConnection, ...] = ()
     each: int = 1
 
     @property
@@ -218,19 +218,19 @@ class History:
         return tuple(message for message in self.published if not message.refused)
 
     @property
-    def ever_set_aside(self) -> tuple[Letter, ...]:
-        """Every letter there was, also one that was sent back: the stream remembers those that nobody counted."""
+    def all_dead_letters(self) -> tuple[DeadLetter, ...]:
+        """Every dead letter, also redriven ones, and those that only the stream still has."""
         remembered = (
-            Letter(entry.exchange.removesuffix(".dlx"), entry.body, entry.reason, broker=entry.broker)
-            for entry in self.spoken
+            DeadLetter(entry.exchange.removesuffix(".dlx"), entry.body, entry.reason, broker=entry.broker)
+            for entry in self.stream
             if entry.exchange.endswith(".dlx")
         )
-        # The stream first: of two accounts of one letter the later stays, and a queue's has the detail.
-        found = (*remembered, *self.sent_back, *self.letters)
+        # Duplicates keep the last one: the queue's entry, which has the detail.
+        found = (*remembered, *self.redriven, *self.dead_letters)
         return tuple({(each.service, each.body, each.reason, each.broker): each for each in found}.values())
 
     @cached_property
     def heard(self) -> frozenset[str]:
-        """What names the events that the stream holds."""
-        said = (entry.facts.identity for entry in self.spoken if entry.exchange.endswith(".events"))
+        """The identities of the events in the stream."""
+        said = (entry.fields.identity for entry in self.stream if entry.exchange.endswith(".events"))
         return frozenset(identity for identity in said if identity is not None)

@@ -1,4 +1,4 @@
-"""The broker as its operator sees it: the management HTTP API, for one virtual host."""
+"""The management HTTP API of the broker, for one virtual host: what an operator does and sees."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Rows = list[dict[str, Any]]
 
 
 class ManagementError(Exception):
-    """The management API did not answer, or said no."""
+    """The management API did not answer, or answered with an error."""
 
 
 class Management:
-    """Message counts seen here lag by seconds; for exact ones ask `Outsider.count`."""
+    """Its message counts lag by seconds; `Outsider.count` gives exact ones."""
 
     def __init__(self, base_url: str, user: str, password: str, vhost: str) -> None:
         parts = urlsplit(base_url)
@@ -44,7 +44,7 @@ class Management:
         self._ask("DELETE", f"vhosts/{self._vhost}")
 
     def nodes(self) -> Rows:
-        """The whole broker's, each with `name` and `running`."""
+        """The nodes of the broker, each with `name` and `running`."""
         return self._rows("nodes")
 
     def queues(self) -> Rows:
@@ -56,16 +56,16 @@ class Management:
         return row
 
     def exchanges(self) -> Rows:
-        """Each with `name`, `type`, `durable`, `arguments`; those that the broker brings are left out."""
+        """Each with `name`, `type`, `durable`, `arguments`; without the built-in ones."""
         rows = self._rows(f"exchanges/{self._vhost}")
         return [row for row in rows if row["name"] and not row["name"].startswith("amq.")]
 
     def bindings(self) -> Rows:
-        """Each with `source`, `destination`, `destination_type`, `routing_key`; no default ones."""
+        """Each with `source`, `destination`, `destination_type`, `routing_key`; without the default exchange's."""
         return [row for row in self._rows(f"bindings/{self._vhost}") if row["source"]]
 
     def unbind(self, exchange: str, queue: str, key: str) -> None:
-        """What an operator's slip does to a live topology."""
+        """Delete a binding of a live topology, as an operator may by mistake."""
         for row in self.bindings():
             if (row["source"], row["destination"], row["routing_key"]) == (exchange, queue, key):
                 place = f"{self._vhost}/e/{quote(exchange, safe='')}/q/{quote(queue, safe='')}"
@@ -79,7 +79,7 @@ class Management:
 
     @contextmanager
     def policy(self, pattern: str, **definition: Any) -> Iterator[None]:
-        """What an operator wants of the queues whose name matches; gone afterwards."""
+        """A policy for the queues whose name matches; deleted afterwards."""
         place = f"policies/{self._vhost}/p-{uuid.uuid4().hex[:8]}"
         content = {"pattern": pattern, "apply-to": "queues", "definition": definition}
         self._ask("PUT", place, content)
@@ -92,7 +92,7 @@ class Management:
         return self._rows(f"vhosts/{self._vhost}/connections")
 
     def channels(self) -> Rows:
-        """Each with `connection_details` and, once it has done something, `message_stats`."""
+        """Each with `connection_details` and, after its first operation, `message_stats`."""
         return self._rows(f"vhosts/{self._vhost}/channels")
 
     def consumers(self) -> Rows:
@@ -100,7 +100,10 @@ class Management:
         return self._rows(f"consumers/{self._vhost}")
 
     def close_connections(self, name_contains: str = "", *, at_least: int = 1, within_seconds: float = 15) -> int:
-        """Close those whose own name contains the text, once so many are listed (5 s late); how many."""
+        """Close connections whose client-given name contains the text, once `at_least` are listed (5 s late).
+
+        Returns how many were closed.
+        """
         deadline = time.monotonic() + within_seconds
         while True:
             wanted = [row for row in self.connections() if name_contains in row.get("user_provided_name", "")]
@@ -123,7 +126,7 @@ class Management:
 
     @contextmanager
     def identity(self, *, configure: str = "^$", write: str = "^$", read: str = "^$") -> Iterator[str]:
-        """A user of its own with these rights here, as `name:password`; gone afterwards."""
+        """A new user with these permissions here, as `name:password`; deleted afterwards."""
         name, password = f"u-{uuid.uuid4().hex[:8]}", uuid.uuid4().hex
         self._ask("PUT", f"users/{name}", {"password": password, "tags": ""})
         try:
@@ -133,7 +136,7 @@ class Management:
             self._ask("DELETE", f"users/{name}")
 
     def set_password(self, user: str, password: str) -> None:
-        """Connections that are open stay open."""
+        """Change a user's password. Open connections stay open."""
         self._ask("PUT", f"users/{quote(user, safe='')}", {"password": password, "tags": ""})
 
     @property

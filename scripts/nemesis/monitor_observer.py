@@ -1,4 +1,4 @@
-"""The monitor beside a run: live all the while, killed now and then; in the end another begins from nothing."""
+"""Runs a live monitor during the run, and at the end reads its state and that of a newly built one."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from scripts.nemesis.history import Told, named
+from scripts.nemesis.history import MonitorState, named
 from scripts.nemesis.workers import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# One reading takes up to fifteen seconds of the stream; a long run's history needs several.
+# One report reads the stream for up to fifteen seconds; the history of a long run needs several.
 MOST_READINGS = 20
-# What a monitor answers while there is more to read than its time allows.
+# The exit code of a report that could not read the whole stream in its time.
 _MORE_TO_READ = 1
 
 
-class Observer:
-    """A live monitor with its own file in `folder`, and what it needs to know in `environment`."""
+class MonitorObserver:
+    """A live monitor with its file in `folder`; `env` holds its settings."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
         self._folder = folder
         kept = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
-        self._environment = kept | dict(environment)
+        self._env = kept | dict(env)
         self._log = folder / "monitor.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.kills = 0
@@ -51,7 +51,7 @@ class Observer:
             )
 
     def kill(self) -> None:
-        """SIGKILL, and another one starts at once where that one was."""
+        """SIGKILL the monitor and start another on the same file."""
         self.end()
         self.kills += 1
         self.start()
@@ -61,13 +61,13 @@ class Observer:
             self._process.kill()
             self._process.wait(10)
 
-    def conclude(self) -> tuple[Told, Told]:
-        """What the live monitor knows when it has read all there is, and what another knows that began anew."""
+    def conclude(self) -> tuple[MonitorState, MonitorState]:
+        """The state of the live monitor once it has read everything, and of one rebuilt from the first offset."""
         self.end()
         return self._read("live"), self._read("anew")
 
-    def _read(self, name: str) -> Told:
-        """Raises RuntimeError with the monitor's words when it does not come to the end of the stream."""
+    def _read(self, name: str) -> MonitorState:
+        """Raises RuntimeError with the monitor's stderr when it does not reach the end of the stream."""
         command = [sys.executable, "-m", "saga_monitor", "report", "--json"]
         before = None
         for _ in range(MOST_READINGS):
@@ -80,14 +80,14 @@ class Observer:
             if told == before:
                 return told
             before = told
-        raise RuntimeError(f"the monitor ({name}) does not come to an end: {done.stderr[-500:]}")
+        raise RuntimeError(f"the monitor ({name}) does not reach the end of the stream: {done.stderr[-500:]}")
 
     def _told_of(self, name: str) -> dict[str, str]:
-        return self._environment | {"SAGA_MONITOR_DATABASE": str(self._folder / f"{name}.sqlite3")}
+        return self._env | {"SAGA_MONITOR_DATABASE": str(self._folder / f"{name}.sqlite3")}
 
 
-def read_file(path: Path) -> Told:
-    """What stands in a monitor's file."""
+def read_file(path: Path) -> MonitorState:
+    """The content of a monitor's file."""
     with closing(sqlite3.connect(path)) as connection:
         orders = list(connection.execute("SELECT commande_id, state, flags FROM orders"))
         events = frozenset(
@@ -96,7 +96,7 @@ def read_file(path: Path) -> Told:
                 "SELECT commande_id, type, id, source FROM events"
             )
         )
-        letters = connection.execute("SELECT service, event_id, reason FROM dead_letters")
+        dead_letters = connection.execute("SELECT service, event_id, reason FROM dead_letters")
         states = {commande_id: state for commande_id, state, _ in orders}
         flags = {commande_id: frozenset(json.loads(text)) for commande_id, _, text in orders}
-        return Told(states, events, frozenset(letters), flags)
+        return MonitorState(states, events, frozenset(dead_letters), flags)

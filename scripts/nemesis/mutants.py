@@ -1,7 +1,7 @@
-"""The guards of the system, each removed by a patch: a suite that one of these survives proves nothing.
+"""The guards of the system, each removed by a patch. A test suite that does not notice the removal proves nothing.
 
-Nothing of this is known to the services. A test patches with what it undoes afterwards; `mutant.py` patches a
-worker's process for good and then runs it.
+The services know nothing of it. A test patches and restores. `python -m scripts.nemesis.mutants NAME run stock`
+patches for good and then runs the worker, like `python -m services run stock`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 
 def inbox_off(patch: Patch) -> None:
-    """Nothing is remembered of what was dealt with."""
+    """The inbox forgets every handled event."""
     patch(inbox, "known", lambda connection, event_ids: {})
     patch(inbox, "record", lambda connection, receipts, now: None)
 
 
 def ack_before_commit(patch: Patch) -> None:
-    """A delivery is acknowledged as soon as it is taken."""
+    """A delivery is acknowledged as soon as it is received."""
     begin = worker.Pipeline.__init__
 
     def hasty(self: Any, context: Any, session: Any, stopping: Any) -> None:
@@ -47,7 +47,7 @@ def ack_before_commit(patch: Patch) -> None:
 
 
 class _Hasty:
-    """A door that settles what it delivers."""
+    """A session that acknowledges what it delivers."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
@@ -64,19 +64,19 @@ class _Hasty:
 
 
 def cleared_before_confirm(patch: Patch) -> None:
-    """An event is marked as said the moment it is decided."""
+    """An event is marked as published as soon as it is decided."""
     decide = outbox.decide
 
-    def and_clear(connection: Any, outbox_events: Sequence[Any]) -> None:
-        decide(connection, outbox_events)
-        for outbox_event in outbox_events:
-            outbox.mark_published(connection, [outbox_event.event_id], outbox_event.decided_at)
+    def and_clear(connection: Any, client_events: Sequence[Any]) -> None:
+        decide(connection, client_events)
+        for client_event in client_events:
+            outbox.mark_published(connection, [client_event.event_id], client_event.decided_at)
 
     patch(outbox, "decide", and_clear)
 
 
 def tombstone_off(patch: Patch) -> None:
-    """An undoing that comes before its cause leaves nothing behind."""
+    """An undoing that comes before its cause leaves no tombstone."""
     undo = Journal.undo
 
     def forgetful(self: Any, commande_id: str, action: str, by: str, now: Any) -> Any:
@@ -86,7 +86,7 @@ def tombstone_off(patch: Patch) -> None:
 
 
 def compare_and_set_off(patch: Patch) -> None:
-    """An order goes to any state from any other."""
+    """An order goes from any state to any other."""
 
     def passer(self: Any, de: tuple[str, ...], a: str) -> bool:
         self.etat = a
@@ -96,7 +96,7 @@ def compare_and_set_off(patch: Patch) -> None:
 
 
 def death_headers_kept(patch: Patch) -> None:
-    """What is sent round again carries every header that it came with."""
+    """A message that is published again keeps every header of its delivery."""
     clean = redirect._headers
 
     def and_the_rest(delivery: Any, *more: Any) -> Any:
@@ -106,19 +106,19 @@ def death_headers_kept(patch: Patch) -> None:
 
 
 def silent_undoing(patch: Patch) -> None:
-    """A cancellation is answered only by who had something to undo."""
-    say = Batch._say
+    """A cancellation is answered only by the services that had something to undo."""
+    publish = Batch._say
     absent = {"stock.libere": "reservation_id", "paiement.rembourse": "transaction_id"}
 
     def only_something(self: Any, events: list[Any], *more: Any, **named: Any) -> Any:
         told = [e for e in events if e.TYPE not in absent or getattr(e, absent[e.TYPE]) is not None]
-        return say(self, told, *more, **named)
+        return publish(self, told, *more, **named)
 
     patch(Batch, "_say", only_something)
 
 
 def messages_blamed(patch: Patch) -> None:
-    """A database that does not answer is taken for a fault of the messages in hand."""
+    """A database that does not answer is taken for a fault of the messages."""
 
     async def blaming(self: Any, invocations: list[Invocation], said: list[str]) -> list[Result]:
         delays = self._context.settings.retry_delays
@@ -133,7 +133,7 @@ def messages_blamed(patch: Patch) -> None:
 
 
 def keys_made_anew(patch: Patch) -> None:
-    """A call that is made again has another idempotency key."""
+    """Each try of an external call has another idempotency key."""
     key = ReadView.key
 
     def another(self: Any, action: Any = None) -> str:

@@ -1,4 +1,4 @@
-"""The faults that there are, and a schedule of them chosen by a seed."""
+"""The faults, and their schedule drawn from a seed."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kind:
-    """How to make it, how long it may last, and how often it comes against the others."""
+    """How to create a fault, the range of its duration, and its weight in the draw."""
 
-    make: Callable[[], Fault]
+    create: Callable[[], Fault]
     seconds: tuple[float, float] = (0.0, 0.0)
     weight: int = 3
 
 
-# A silence is noticed after three heartbeats of ten seconds: what is shorter than that tests nothing of it.
+# A lost peer is noticed after three heartbeats of ten seconds: a shorter silence would test nothing.
 FAULTS: dict[str, Kind] = {
     "kill": Kind(Kill, weight=8),
     "kill_all": Kind(KillAll, weight=3),
@@ -63,10 +63,10 @@ FAULTS: dict[str, Kind] = {
     "rubbish": Kind(Rubbish),
     "poison": Kind(Poison),
 }
-# Two of these at once would undo each other.
+# Two of these at the same time would cancel each other.
 NETWORK = {"cut", "stall_up", "stall_down", "delay", "throttle", "flapping"}
-OF_A_CLUSTER = {"leader_kill"}
-BROKER = OF_A_CLUSTER | {
+CLUSTER_ONLY = {"leader_kill"}
+BROKER = CLUSTER_ONLY | {
     "broker_kill",
     "broker_restart",
     "broker_wipe",
@@ -74,17 +74,17 @@ BROKER = OF_A_CLUSTER | {
     "queue_deleted",
     "memory_alarm",
 }
-# A node of a cluster that has lost its memory, or has been thought dead, needs an operator.
-OF_A_BROKER_ALONE = {"broker_wipe", "broker_freeze"}
-# After these an operator says everything again, for which all else must work: they are not mixed with others.
-HEALED_BY_HAND = {"broker_wipe", "queue_deleted"}
-# Three in ten faults begin before the one before has ended.
-MIXED = 0.3
+# A cluster node that lost its data, or was taken for dead, needs an operator.
+SINGLE_NODE_ONLY = {"broker_wipe", "broker_freeze"}
+# After these an operator publishes everything again, which needs all else to work: no other fault may overlap.
+NEEDS_REPUBLISHING = {"broker_wipe", "queue_deleted"}
+# The share of faults that begin before the one before has ended.
+OVERLAP_PROBABILITY = 0.3
 
 
 @dataclass(frozen=True)
-class Turn:
-    """A fault, when it begins (seconds from the start), how long it lasts, and the dice it throws."""
+class ScheduledFault:
+    """A fault, its start (`at`, seconds from the beginning), its duration, and the seed of its random choices."""
 
     at: float
     fault: str
@@ -96,34 +96,34 @@ class Turn:
         return self.at + self.seconds
 
 
-def schedule(minutes: float, seed: int, faults: Iterable[str]) -> list[Turn]:
-    """The same turns for the same arguments: all `faults` once in a random order, then by their weights."""
+def schedule(minutes: float, seed: int, faults: Iterable[str]) -> list[ScheduledFault]:
+    """The same schedule for the same arguments: each of `faults` once in random order, then by weight."""
     rng = random.Random(seed)
     names = sorted(faults)
     first = rng.sample(names, len(names))
-    turns: list[Turn] = []
+    turns: list[ScheduledFault] = []
     now = 3.0
     while now < minutes * 60:
         name = first.pop() if first else rng.choices(names, [FAULTS[name].weight for name in names])[0]
         seconds = rng.uniform(*FAULTS[name].seconds)
-        turn = Turn(max(now, _free(turns, name)), name, seconds, rng.getrandbits(32))
+        turn = ScheduledFault(max(now, _free(turns, name)), name, seconds, rng.getrandbits(32))
         turns.append(turn)
         pause = rng.uniform(1.0, 4.0)
-        mixed = rng.random() < MIXED and name not in HEALED_BY_HAND
+        mixed = rng.random() < OVERLAP_PROBABILITY and name not in NEEDS_REPUBLISHING
         now = turn.at + (rng.uniform(0.5, 2.0) if mixed else seconds + pause)
     return sorted((turn for turn in turns if turn.until <= minutes * 60 + 30), key=lambda turn: turn.at)
 
 
-def _free(turns: list[Turn], name: str) -> float:
-    """When nothing is under way that `name` would disturb."""
+def _free(turns: list[ScheduledFault], name: str) -> float:
+    """The earliest time at which no fault that conflicts with `name` is active."""
     rivals = next((group for group in (NETWORK, BROKER) if name in group), {name})
-    if name in HEALED_BY_HAND:
+    if name in NEEDS_REPUBLISHING:
         rivals = set(FAULTS)
     return max((turn.until + 2.0 for turn in turns if turn.fault in rivals), default=0.0)
 
 
 def faults_for(database: str, broker: str, *, disk: bool) -> list[str]:
-    """The faults that make sense with these; `disk` says whether a disk may be filled."""
+    """The faults that are possible with this database and broker. `disk`: a small disk can be filled."""
     without = {"postgres_kill"} if database == "sqlite" else {"disk_full"}
-    without |= OF_A_BROKER_ALONE if broker == "cluster" else OF_A_CLUSTER
+    without |= SINGLE_NODE_ONLY if broker == "cluster" else CLUSTER_ONLY
     return [name for name in FAULTS if name not in without and (disk or name != "disk_full")]

@@ -1,4 +1,4 @@
-"""The broker that a nemesis breaks: the installed server as a private node, or a container of another version."""
+"""A broker node that the faults can break: the installed server, or a container of another version."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ STOP_SECONDS, START_SECONDS = 45, 120
 
 
 class Node(Protocol):
-    """A broker of one node. `password` is that of USER, who is there again after its data was wiped."""
+    """A broker of one node. `password` is that of USER, who exists again after a wipe."""
 
     password: str
 
     def port(self, use: str) -> int:
-        """Where on this machine it speaks `amqp` or `management`."""
+        """The port on this machine for `amqp` or `management`."""
 
     def start(self) -> object:
-        """Start it with what it has, and wait until it answers. Raises NodeError."""
+        """Start it on its data and wait until it answers. Raises NodeError."""
 
     def stop(self) -> None:
-        """In order, its data kept."""
+        """Stop it cleanly; its data stays."""
 
     def kill(self) -> None:
-        """What a power cut does, its data kept."""
+        """SIGKILL; its data stays."""
 
     def wipe(self) -> None:
-        """Kill it, and all that it held is gone."""
+        """SIGKILL, then delete its data."""
 
     def freeze(self) -> None:
-        """All of it stands still; its connections stay, and say nothing."""
+        """Suspend all its processes; connections stay open and silent."""
 
     def thaw(self) -> None:
-        """It goes on as if nothing had been."""
+        """Resume its processes."""
 
     def control(self, *arguments: str) -> str:
-        """A command of its own tool, `rabbitmqctl`. Raises RuntimeError with its words."""
+        """Run a `rabbitmqctl` command. Raises RuntimeError with its output."""
 
 
 class InstalledNode(PrivateNode):
-    """The server that is installed on this machine."""
+    """The RabbitMQ server installed on this machine."""
 
     def __init__(self, folder: Path, name: str = "chaos", password: str = "") -> None:
         super().__init__(folder, f"{name}-{os.getpid()}")
@@ -80,19 +80,19 @@ class InstalledNode(PrivateNode):
         os.kill(self._record()["server"][0], signal.SIGCONT)
 
     def control(self, *arguments: str) -> str:
-        environment = {
+        env = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("RABBITMQ_", "ERL_"))},
-            "HOME": str(self.directory / "home"),  # the cookie
+            "HOME": str(self.directory / "home"),  # where the Erlang cookie is
             "ERL_EPMD_PORT": str(self.port("epmd")),
             "RABBITMQ_CONF_ENV_FILE": str(self.directory / "rabbitmq-env.conf"),
         }
-        # Beside the server: the wrapper on the PATH insists on another user.
+        # The copy beside the server: the wrapper on the PATH insists on another user.
         tool = find_server().with_name("rabbitmqctl")
-        return _told([str(tool), "-n", self.node, *arguments], arguments[0], environment)
+        return _told([str(tool), "-n", self.node, *arguments], arguments[0], env)
 
 
 class ContainerNode:
-    """The image that the container tests use, in a Docker engine."""
+    """The image of the container tests, in a Docker engine."""
 
     def __init__(self) -> None:
         self.password = secrets.token_hex(12)
@@ -107,7 +107,7 @@ class ContainerNode:
     def start(self) -> None:
         _docker("start", self._name)
         deadline = time.monotonic() + START_SECONDS
-        # The engine's own proxy accepts before the broker does.
+        # The engine's own proxy accepts connections before the broker does.
         while not (answers(self._ports["amqp"], amqp=True) and answers(self._ports["management"], amqp=False)):
             if time.monotonic() > deadline:
                 raise NodeError(
@@ -119,7 +119,7 @@ class ContainerNode:
         _docker("stop", "--time", str(STOP_SECONDS), self._name)
 
     def kill(self) -> None:
-        with contextlib.suppress(RuntimeError):  # it is not running
+        with contextlib.suppress(RuntimeError):  # it does not run
             _docker("kill", self._name)
 
     def wipe(self) -> None:
@@ -137,11 +137,11 @@ class ContainerNode:
         return _docker("exec", *owner, self._name, "rabbitmqctl", *arguments)
 
     def remove(self) -> None:
-        """Kill it, with its volume."""
+        """Kill it and delete its volume."""
         _docker("rm", "--force", "--volumes", self._name)
 
     def _create(self) -> None:
-        # It finds its data again by the name of its host.
+        # RabbitMQ finds its data by the name of its host, so that must not change.
         arguments = ["--name", self._name, "--hostname", "chaos"]
         for use, inside in (("amqp", 5672), ("management", 15672)):
             arguments += ["--publish", f"{HOST}:{self._ports[use]}:{inside}"]
@@ -162,7 +162,7 @@ def installed(folder: Path) -> Iterator[Node]:
 
 @contextlib.contextmanager
 def in_container() -> Iterator[Node]:
-    """Raises NodeError when there is no engine, or no such image."""
+    """Raises NodeError when there is no Docker engine or no such image."""
     try:
         node = ContainerNode()
     except (OSError, RuntimeError) as error:
@@ -178,8 +178,8 @@ def _docker(*arguments: str) -> str:
     return _told(["docker", *arguments], arguments[0], dict(os.environ))
 
 
-def _told(command: list[str], verb: str, environment: dict[str, str]) -> str:
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90, check=False)
+def _told(command: list[str], verb: str, env: dict[str, str]) -> str:
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=90, check=False)
     if done.returncode:
         raise RuntimeError(f"{verb}: {(done.stdout + done.stderr)[-500:]}")
     return done.stdout

@@ -1,4 +1,4 @@
-"""A private PostgreSQL: the installed server, on a free loopback port, with all it owns below one folder."""
+"""A private PostgreSQL: the installed server on a free loopback port, with all its files in one folder."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from scripts.probes import HOST, birth, port_is_free
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Beside the private RabbitMQ's ports, below the ephemeral range.
+# Next to the ports of the private RabbitMQ, below the ephemeral range.
 PORTS = range(24000, 26000)
 USER = "saga"
 SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "max_connections": "60",
-    # What a killed process has written the machine still has; only a machine without power would lose it.
+    # A killed process loses nothing that it has written to the kernel; only a power cut of the machine would.
     "fsync": "off",
     "shared_buffers": "32MB",
 }
 
 
 class NoPostgresError(Exception):
-    """The tests have no PostgreSQL to run on; the text is one sentence for a person."""
+    """No PostgreSQL server can be started; the text is one sentence for a person."""
 
 
 def find_program(name: str) -> Path:
-    """A program of the installed server: Debian keeps them off the PATH."""
+    """The path of a program of the installed server; Debian keeps them off the PATH."""
     debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
     if debian:
         return debian[-1]
@@ -50,7 +50,7 @@ def find_program(name: str) -> Path:
 
 
 class PrivatePostgres:
-    """One cluster in `folder`; the data stays when the server is stopped or killed."""
+    """One cluster in `folder`. Its data stays when the server is stopped or killed."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self._folder = folder
@@ -70,7 +70,7 @@ class PrivatePostgres:
         return self._port
 
     def url(self, database: str) -> str:
-        """The URL of a database; `{service}` in its name is left for the services to replace."""
+        """The URL of a database. A `{service}` in its name stays for the services to replace."""
         return f"postgresql://{USER}:{self._password}@{HOST}:{self._port}/{database}"
 
     def create(self, database: str) -> None:
@@ -78,7 +78,7 @@ class PrivatePostgres:
             connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(database)))
 
     def change_password(self, database: str, password: str) -> None:
-        """The user has another password, and the connections to `database` are closed."""
+        """Change the user's password and close the connections to `database`."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             role, secret = psycopg.sql.Identifier(USER), psycopg.sql.Literal(password)
             connection.execute(psycopg.sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, secret))
@@ -87,7 +87,7 @@ class PrivatePostgres:
             )
 
     def start(self, timeout_seconds: float = 60) -> None:
-        """Start the server and wait until it lets somebody in. Raises NoPostgresError."""
+        """Start the server and wait until it accepts a connection. Raises NoPostgresError."""
         if not self._data.exists():
             self._initialise()
         command = [str(find_program("postgres")), "-D", str(self._data), "-p", str(self._port)]
@@ -105,14 +105,14 @@ class PrivatePostgres:
         self._await(time.monotonic() + timeout_seconds)
 
     def stop(self) -> None:
-        """End in order, sessions cut: nothing that was committed is left to recover."""
+        """Stop cleanly and cut the sessions: nothing is left to recover."""
         if self._server is not None:
             self._server.send_signal(signal.SIGINT)
             self._server.wait(30)
             self._server = None
 
     def kill(self) -> None:
-        """What a power cut does: the server and all its processes, at once."""
+        """SIGKILL the server and all its processes at once."""
         if self._server is None:
             return
         children = [(pid, birth(pid)) for pid in _children_of(self._server.pid)]
@@ -152,7 +152,7 @@ class PrivatePostgres:
 
 
 def unprivileged() -> dict[str, Any]:
-    """PostgreSQL refuses to run as root: then it runs as its own user, or as nobody."""
+    """The user to run as: PostgreSQL refuses root, so its own user, or nobody. Empty when not root."""
     if os.geteuid():
         return {}
     for name in ("postgres", "nobody"):
@@ -163,7 +163,7 @@ def unprivileged() -> dict[str, Any]:
 
 
 def _french_locale(folder: Path) -> dict[str, str]:
-    """The locale that the server's French needs, made in `folder`, and the environment to find it by."""
+    """Compile the locale for French messages into `folder`. Returns the variables that make the server find it."""
     locales = folder / "locales"
     locales.mkdir()
     command = ["localedef", "-i", "fr_FR", "-f", "UTF-8", str(locales / "fr_FR.UTF-8")]
@@ -185,9 +185,9 @@ def _children_of(parent: int) -> list[int]:
 
 @contextlib.contextmanager
 def private_postgres(folder: Path | None = None, **settings: str) -> Iterator[PrivatePostgres]:
-    """A running cluster, gone afterwards; in `folder` (which must let its user in) or a temporary one.
+    """A running cluster, deleted afterwards, in `folder` (its user must be able to enter it) or a temporary one.
 
-    `settings`: of the server, beside those of every test.
+    `settings`: further server settings.
     """
     with tempfile.TemporaryDirectory(prefix="choregraphie-pg-", dir=folder) as place:
         server = PrivatePostgres(Path(place), **settings)

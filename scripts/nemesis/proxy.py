@@ -1,6 +1,6 @@
-"""A TCP proxy between clients and the broker that can cut, stall, delay and throttle what passes.
+"""A TCP proxy between clients and the broker that can cut, stall, delay and throttle connections.
 
-In front of several nodes it is what a load balancer is: who comes is led to one that answers.
+In front of several nodes it is a load balancer: a new connection goes to a node that answers.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from enum import Enum
 
 HOST = "127.0.0.1"
 CHUNK = 16 * 1024
-# Closed with this, a connection is reset: the other side sees an error, not an end.
+# SO_LINGER with zero seconds: closing resets the connection, so the peer sees an error and not an end.
 RESET = struct.pack("ii", 1, 0)
 
 
 class Mode(Enum):
     PASS = "pass"
-    CUT = "cut"  # each connection is reset after some more bytes, chosen by dice
-    STALL_UP = "stall up"  # what clients send no longer arrives; nobody is told
+    CUT = "cut"  # each connection is reset after a random number of further bytes
+    STALL_UP = "stall up"  # bytes from clients no longer arrive, without an error
     STALL_DOWN = "stall down"
     DELAY = "delay"
     THROTTLE = "throttle"
-    REFUSE = "refuse"  # everything is reset, and nobody gets in
+    REFUSE = "refuse"  # every connection is reset, and new ones are refused
 
 
 DELAY_SECONDS = 0.3
@@ -36,7 +36,7 @@ BYTES_PER_SECOND = 10_000
 
 @dataclass(eq=False)
 class Link:
-    """One connection, both its ends, and how many bytes it may still carry while in CUT."""
+    """One proxied connection with both its ends. `allowance`: the bytes that it may still carry in mode CUT."""
 
     client: asyncio.StreamWriter
     broker: asyncio.StreamWriter
@@ -51,11 +51,11 @@ class Link:
 
 
 class Proxy:
-    """Listens on a port of its own, in a thread of its own; a target may change its process, not its port."""
+    """Listens on its own port in its own thread. A target may restart its process, but must keep its port."""
 
     def __init__(self, *targets: int, seed: int = 0) -> None:
         self._targets = list(targets)
-        self._dice = random.Random(seed)
+        self._rng = random.Random(seed)
         self._mode = Mode.PASS
         self._links: set[Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,8 +72,10 @@ class Proxy:
             raise TimeoutError("the proxy did not start")
 
     def set(self, mode: Mode) -> None:
-        """From any thread; in force when it returns. A stalled link stays stalled until it is reset or the mode
-        changes."""
+        """Change the mode, from any thread; it is in force on return.
+
+        A stalled connection stays stalled until it is reset or the mode changes.
+        """
         in_force = threading.Event()
 
         def change() -> None:
@@ -85,8 +87,8 @@ class Proxy:
             raise TimeoutError("the proxy does not answer")
 
     @property
-    def leads_to(self) -> int:
-        """The target that answered last; it is asked first."""
+    def current_target(self) -> int:
+        """The target that answered last; it is tried first."""
         return self._targets[0]
 
     def close(self) -> None:
@@ -99,7 +101,7 @@ class Proxy:
         for stalled, flowing in self._flowing.items():
             (flowing.clear if stalled is mode else flowing.set)()
         for link in list(self._links):
-            link.allowance = self._dice.randint(0, 6_000)
+            link.allowance = self._rng.randint(0, 6_000)
             if mode is Mode.REFUSE:
                 self._reset(link)
 
@@ -121,11 +123,11 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = self._loop.create_task(self._carry(reader, writer))
+        task = self._loop.create_task(self._forward(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._mode is Mode.REFUSE:
             writer.transport.abort()
             return
@@ -134,7 +136,7 @@ class Proxy:
             writer.transport.abort()
             return
         from_broker, to_broker = opened
-        link = Link(writer, to_broker, self._dice.randint(0, 20_000))
+        link = Link(writer, to_broker, self._rng.randint(0, 20_000))
         self._links.add(link)
         try:
             ways = (
@@ -171,7 +173,7 @@ class Proxy:
             elif self._mode is Mode.CUT:
                 link.allowance -= len(chunk)
                 if link.allowance < 0:
-                    # What was allowed still goes through: a frame may be cut in its middle.
+                    # The allowed part still passes, so that a frame can be cut in its middle.
                     sink.write(chunk[: link.allowance])
                     self._reset(link)
                     return

@@ -1,4 +1,4 @@
-"""The report of a run, for a person."""
+"""The report of a run, as data and as text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_SHOWN = 20
 
 @dataclass
 class Report:
-    """What is known at the end. `partly`: what could be judged only in part, and what was left out."""
+    """The result of a run. `partly`: the invariants that were checked only in part, and what was left out."""
 
     orders: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
@@ -38,12 +38,12 @@ class Report:
 
     @property
     def verdicts(self) -> dict[str, int]:
-        """How many violations of each invariant."""
+        """The number of violations of each invariant."""
         found = Counter(violation.invariant for violation in self.violations)
         return {invariant: found[invariant] for invariant in CHECKERS}
 
 
-def written(report: Report, seed: int) -> str:
+def report_text(report: Report, seed: int) -> str:
     lines = [
         f"orders        {report.orders}  ({_counts(report.outcomes)})",
         f"workers       {report.kills} killed, {report.starts} started, exits {_counts(report.exits) or 'none'}",
@@ -53,21 +53,21 @@ def written(report: Report, seed: int) -> str:
         f"dead letters  {sum(report.letters.values())}  ({_counts(report.letters)})",
         f"quiet after   {report.quiet_seconds:.0f} s",
         *(f"note          {note}" for note in report.notes),
-        *(f"{name:14}{_verdict(report, name, n)} ({MEANINGS[name]})" for name, n in report.verdicts.items()),
+        *(f"{name:14}{_result(report, name, n)} ({MEANINGS[name]})" for name, n in report.verdicts.items()),
         *(f"  {violation}" for violation in report.violations[:MOST_SHOWN]),
     ]
     if len(report.violations) > MOST_SHOWN:
         lines.append(f"  and {len(report.violations) - MOST_SHOWN} more")
-    holds = "every invariant holds" + (", some judged in part" if report.partly else "")
+    holds = "every invariant holds" + (", some checked in part" if report.partly else "")
     verdict = "VIOLATED" if report.violations else holds
     return "\n".join([*lines, f"verdict       {verdict} (seed {seed})"])
 
 
-def _verdict(report: Report, invariant: str, violations: int) -> str:
+def _result(report: Report, invariant: str, violations: int) -> str:
     if violations:
         return f"VIOLATED {violations} times"
     left_out = report.partly.get(invariant)
-    return f"partly judged, and holds so far: {left_out}" if left_out else "holds"
+    return f"checked in part, holds so far: {left_out}" if left_out else "holds"
 
 
 def _counts(found: Mapping[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""A chaos run: orders all the while, faults by the schedule, then quiet, then judgement."""
+"""A chaos run: continuous orders, scheduled faults, then a calm until every order has ended, then the checks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scripts.nemesis.customers import Customers
-from scripts.nemesis.databases import Books, read_books
-from scripts.nemesis.faults_broker import restart_the_dead
+from scripts.nemesis.databases import Databases, read_databases
+from scripts.nemesis.faults_broker import restart_dead_queues
 from scripts.nemesis.faults_message import collide
 from scripts.nemesis.figures import figures
-from scripts.nemesis.invariants import judge, partly
-from scripts.nemesis.nemesis import FAULTS, Turn, schedule
+from scripts.nemesis.invariants import check_invariants, partly_checked
+from scripts.nemesis.nemesis import FAULTS, ScheduledFault, schedule
 from scripts.nemesis.report import Report
 from scripts.nemesis.violation import Violation
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from scripts.nemesis.history import History
-    from scripts.nemesis.targets import Fault, Stage
+    from scripts.nemesis.targets import Fault, Targets
 
-# The slowest way to quiet: a session lost to silence (33 s), an event left by another worker (30 s), a deadline.
+# The slowest recovery: missed heartbeats (33 s), then an event left by another worker (30 s), then a deadline.
 QUIET_SECONDS = 240.0
 DEADLINE_SECONDS = 45
 
@@ -39,144 +39,151 @@ class Plan:
 
 
 class Run:
-    """`tell` is told what happens, a line at a time."""
+    """One run over prepared targets. `tell` receives the progress, one line at a time."""
 
-    def __init__(self, stage: Stage, plan: Plan, tell: Callable[[str], None]) -> None:
-        self._stage = stage
+    def __init__(self, targets: Targets, plan: Plan, tell: Callable[[str], None]) -> None:
+        self._targets = targets
         self._plan = plan
         self._tell = tell
-        self._under_way: list[tuple[Turn, Fault]] = []
-        self._counted: Counter[str] = Counter()
-        self._begun = 0.0
-        self._lost = 0.0
-        self._broken: list[Violation] = []
+        self._active: list[tuple[ScheduledFault, Fault]] = []
+        self._fault_counts: Counter[str] = Counter()
+        self._started_at = 0.0
+        self._paused_seconds = 0.0
+        self._failures: list[Violation] = []
 
-    def go(self) -> Report:
-        """A run that cannot go on is judged by what there is: whatever failed is a violation of its own."""
+    def run(self) -> Report:
+        """Run to the end. A run that cannot continue is still checked; the failure is a violation of its own."""
         orders = 0
-        with self._told_of("the workers and the monitor did not start"):
-            self._stage.arena.start()
-            self._stage.arena.observer.start()
-        if not self._broken:
-            orders = self._trouble()
-        return self._judge(orders)
+        with self._recording_failures("the workers and the monitor did not start"):
+            self._targets.environment.start()
+            self._targets.environment.observer.start()
+        if not self._failures:
+            orders = self._inject_faults()
+        return self._check(orders)
 
-    def _trouble(self) -> int:
-        """Orders and faults, until the time is over; how many orders."""
+    def _inject_faults(self) -> int:
+        """Place orders and inject faults until the time is over. Returns the number of orders."""
         self._tell(f"orders and faults, for {self._plan.minutes:g} min of schedule")
-        self._begun = time.monotonic()
-        customers = Customers(self._stage.arena.client, self._plan.rate, self._plan.seed)
+        self._started_at = time.monotonic()
+        customers = Customers(self._targets.environment.client, self._plan.rate, self._plan.seed)
         try:
-            self._play(customers)
+            self._follow_schedule(customers)
         finally:
             customers.close()
-            self._end_turns(float("inf"))
+            self._stop_faults(float("inf"))
         return customers.orders
 
     @contextlib.contextmanager
-    def _told_of(self, what: str) -> Iterator[None]:
-        """Nothing that fails ends a run without a verdict: the evidence would be lost with it."""
+    def _recording_failures(self, what: str) -> Iterator[None]:
+        """Turn any failure into a violation: without a verdict the evidence would be deleted."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - a verdict is owed, whatever broke
+        except Exception as error:  # noqa: BLE001 - the run must end with a verdict, whatever failed
             text = f"{what}: {type(error).__name__}: {error}"
-            self._broken.append(Violation("run", text))
+            self._failures.append(Violation("run", text))
             self._tell(text)
 
-    def _play(self, customers: Customers) -> None:
-        turns = schedule(self._plan.minutes, self._plan.seed, self._plan.faults)
-        while (now := self._now()) < self._plan.minutes * 60 and not self._broken:
-            with self._untimed():
-                self._end_turns(now)
-                while turns and turns[0].at <= now:
-                    self._begin(turns.pop(0), customers.orders)
-            self._stage.arena.fleet.revive()
+    def _follow_schedule(self, customers: Customers) -> None:
+        schedule_left = schedule(self._plan.minutes, self._plan.seed, self._plan.faults)
+        while (now := self._now()) < self._plan.minutes * 60 and not self._failures:
+            with self._clock_paused():
+                self._stop_faults(now)
+                while schedule_left and schedule_left[0].at <= now:
+                    self._start_fault(schedule_left.pop(0), customers.orders)
+            self._targets.environment.workers.restart_ended()
             time.sleep(0.1)
 
     def _now(self) -> float:
-        """Seconds of the schedule: while a broker starts, it stands still."""
-        return time.monotonic() - self._begun - self._lost
+        """Seconds of the schedule. Paused while a fault begins or ends: a broker takes time to start."""
+        return time.monotonic() - self._started_at - self._paused_seconds
 
     @contextlib.contextmanager
-    def _untimed(self) -> Iterator[None]:
-        begun = time.monotonic()
+    def _clock_paused(self) -> Iterator[None]:
+        started_at = time.monotonic()
         yield
-        self._lost += time.monotonic() - begun
+        self._paused_seconds += time.monotonic() - started_at
 
-    def _begin(self, turn: Turn, orders: int) -> None:
-        lasting = f" for {turn.seconds:.1f} s" if turn.seconds else ""
-        waiting = self._stage.arena.client.backlog
-        self._tell(f"{turn.at:6.1f} s  {turn.fault}{lasting}  ({orders} orders, {waiting} waiting)")
-        self._stage.rng = random.Random(turn.seed)
-        fault = FAULTS[turn.fault].make()
-        with self._told_of(f"{turn.fault} did not begin"):
-            fault.start(self._stage)
-        self._counted[turn.fault] += 1
-        self._under_way.append((turn, fault))
+    def _start_fault(self, scheduled: ScheduledFault, orders: int) -> None:
+        duration = f" for {scheduled.seconds:.1f} s" if scheduled.seconds else ""
+        backlog = self._targets.environment.client.backlog
+        self._tell(f"{scheduled.at:6.1f} s  {scheduled.fault}{duration}  ({orders} orders, {backlog} waiting)")
+        self._targets.rng = random.Random(scheduled.seed)
+        fault = FAULTS[scheduled.fault].create()
+        with self._recording_failures(f"{scheduled.fault} did not begin"):
+            fault.start(self._targets)
+        self._fault_counts[scheduled.fault] += 1
+        self._active.append((scheduled, fault))
 
-    def _end_turns(self, now: float) -> None:
-        over = [pair for pair in self._under_way if pair[0].until <= now]
-        self._under_way = [pair for pair in self._under_way if pair[0].until > now]
-        for turn, fault in over:
-            with self._told_of(f"{turn.fault} did not end"):
-                fault.stop(self._stage)
+    def _stop_faults(self, now: float) -> None:
+        ended = [pair for pair in self._active if pair[0].until <= now]
+        self._active = [pair for pair in self._active if pair[0].until > now]
+        for scheduled, fault in ended:
+            with self._recording_failures(f"{scheduled.fault} did not end"):
+                fault.stop(self._targets)
 
-    def _judge(self, orders: int) -> Report:
-        self._tell("no more faults; waiting until everything is quiet (calm)")
-        begun = time.monotonic()
-        restless: list[Violation] = []
-        if not self._broken:
-            with self._told_of("the queues could not be looked at"):
-                restart_the_dead(self._stage)
-            restless = self._settle()
-        waited = time.monotonic() - begun
-        # Only now is it certain what has been dealt with: an id used again is refused, and letters can go round.
-        if not restless and not self._broken:
-            with self._told_of("the dead letters were not sent back"):
-                collide(self._stage.arena.client, random.Random(self._plan.seed))
-                restless = self._settle()
-                self._stage.arena.redrive()
-                restless = restless or self._settle()
-        past, books = self._recorded()
-        return self._report(orders, past, books, restless, waited)
+    def _check(self, orders: int) -> Report:
+        self._tell("no more faults; waiting until every order has ended (calm)")
+        started_at = time.monotonic()
+        unfinished: list[Violation] = []
+        if not self._failures:
+            with self._recording_failures("dead queues were not restarted"):
+                restart_dead_queues(self._targets)
+            unfinished = self._wait_until_quiet()
+        waited = time.monotonic() - started_at
+        # Only now is every message handled for certain: a reused id is refused, and dead letters can be redriven.
+        if not unfinished and not self._failures:
+            with self._recording_failures("the dead letters were not redriven"):
+                collide(self._targets.environment.client, random.Random(self._plan.seed))
+                unfinished = self._wait_until_quiet()
+                self._targets.environment.redrive()
+                unfinished = unfinished or self._wait_until_quiet()
+        history, databases = self._record()
+        return self._report(orders, history, databases, unfinished, waited)
 
-    def _recorded(self) -> tuple[History, Books]:
-        """The whole of it, or, when that cannot be had, what the client and the databases say."""
-        self._tell("the verdict: databases, history and monitor are read and compared")
-        with self._told_of("what happened could not be recorded"):
-            return self._stage.arena.record(leaving=True)
-        books = Books()
-        with self._told_of("the databases could not be read"):
-            books = read_books(self._stage.arena.database_url)
-        return self._stage.arena.without_the_broker(), books
+    def _record(self) -> tuple[History, Databases]:
+        """The complete history or, when it cannot be read, what the client and the databases hold."""
+        self._tell("checking: databases, history and monitor are read and compared")
+        with self._recording_failures("the history could not be read"):
+            return self._targets.environment.record(leaving=True)
+        databases = Databases()
+        with self._recording_failures("the databases could not be read"):
+            databases = read_databases(self._targets.environment.database_url)
+        return self._targets.environment.history_without_broker(), databases
 
-    def _settle(self) -> list[Violation]:
-        self._stage.arena.client.drain(QUIET_SECONDS)
-        return self._stage.arena.await_quiet(QUIET_SECONDS)
+    def _wait_until_quiet(self) -> list[Violation]:
+        self._targets.environment.client.drain(QUIET_SECONDS)
+        return self._targets.environment.await_quiet(QUIET_SECONDS)
 
     def _report(
-        self, orders: int, past: History, books: Books, restless: list[Violation], waited: float
+        self, orders: int, history: History, databases: Databases, unfinished: list[Violation], waited: float
     ) -> Report:
-        fleet = self._stage.arena.fleet
+        workers = self._targets.environment.workers
         return Report(
             orders=orders,
-            outcomes=dict(Counter(commande.etat for commande in books.commandes.values())),
-            kills=fleet.kills,
-            starts=fleet.starts,
-            exits={str(code): n for code, n in Counter(gone.code for gone in past.departures).items()},
-            resets=self._stage.proxy.resets,
-            sessions=self._stage.arena.client.sessions,
-            faults=dict(self._counted),
-            figures=figures(past, books),
-            letters=dict(Counter(letter.reason or f"broker: {letter.broker}" for letter in past.letters)),
-            # What broke the run explains the rest.
-            violations=[*self._broken, *sorted({*judge(past, books), *restless})],
-            partly=partly(past, books),
+            outcomes=dict(Counter(commande.etat for commande in databases.commandes.values())),
+            kills=workers.kills,
+            starts=workers.starts,
+            exits={
+                str(code): n
+                for code, n in Counter(worker_exit.code for worker_exit in history.worker_exits).items()
+            },
+            resets=self._targets.proxy.resets,
+            sessions=self._targets.environment.client.sessions,
+            faults=dict(self._fault_counts),
+            figures=figures(history, databases),
+            letters=dict(
+                Counter(
+                    dead_letter.reason or f"broker: {dead_letter.broker}" for dead_letter in history.dead_letters
+                )
+            ),
+            # First the failure of the run itself: it explains the others.
+            violations=[*self._failures, *sorted({*check_invariants(history, databases), *unfinished})],
+            partly=partly_checked(history, databases),
             quiet_seconds=waited,
-            notes=self._stage.notes,
+            notes=self._targets.notes,
         )
 
 
-def kinds_of_faults() -> dict[str, str]:
-    """Each fault and what it does, for the help."""
-    return {name: " ".join((kind.make().__doc__ or "").split()) for name, kind in FAULTS.items()}
+def fault_descriptions() -> dict[str, str]:
+    """Each fault with its description, for --help."""
+    return {name: " ".join((spec.create().__doc__ or "").split()) for name, spec in FAULTS.items()}

@@ -1,4 +1,4 @@
-"""Sets the stage of a run (databases, broker, proxy, workers, on a disk of their own) and clears it afterwards."""
+"""Sets up a run (databases, broker, proxy, workers, a disk of their own) and tears it down afterwards."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from scripts.installed_server import NodeError
 from scripts.nemesis.cluster import three_nodes
-from scripts.nemesis.environment import Arena, sqlite_url
+from scripts.nemesis.environment import Environment, sqlite_url
 from scripts.nemesis.management import Management
 from scripts.nemesis.nodes import USER, in_container, installed
 from scripts.nemesis.private_postgres import NoPostgresError, private_postgres
 from scripts.nemesis.proxy import Proxy
 from scripts.nemesis.run import DEADLINE_SECONDS, Run
-from scripts.nemesis.targets import Stage
+from scripts.nemesis.targets import Targets
 from scripts.nemesis.violation import Violation
 from scripts.probes import HOST
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 DISK_MEGABYTES = 256
 
 
-class NoStageError(Exception):
-    """There is no broker or no database server to begin with; the text is one sentence for a person."""
+class SetupError(Exception):
+    """No broker or database server could be started; the text is one sentence for a person."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """`disk`: the databases get a small disk of their own, for which a mount namespace is needed."""
+class RunOptions:
+    """What to run on. `disk`: the databases get a small disk of their own, which needs a mount namespace."""
 
     database: str
     broker: str
@@ -54,69 +54,71 @@ class Wanted:
         return self.workers or (2 if self.database == "postgresql" else 1)
 
 
-def conduct(wanted: Wanted, plan: Plan, folder: Path, tell: Callable[[str], None]) -> Report:
-    """Set the stage, run, and leave nothing running. Raises NoStageError when it cannot begin.
+def run_chaos(options: RunOptions, plan: Plan, folder: Path, tell: Callable[[str], None]) -> Report:
+    """Set up, run, and leave nothing running. Raises SetupError when the run cannot begin.
 
-    What fails once it has begun is a violation: only a run that never was leaves no evidence.
+    A failure after the beginning is a violation, so that the evidence is kept.
     """
-    where = f"{wanted.database} and a {wanted.broker} broker"
+    where = f"{options.database} and a {options.broker} broker"
     tell(f"seed {plan.seed}: {len(plan.faults)} kinds of faults for {plan.minutes:g} minutes on {where}")
     (folder / "db").mkdir(parents=True)
     stack = contextlib.ExitStack()
     try:
-        stage = _set(wanted, folder, stack)
+        targets = _set_up(options, folder, stack)
     except (NodeError, NoPostgresError) as error:
         stack.close()
-        raise NoStageError(str(error)) from error
+        raise SetupError(str(error)) from error
     except BaseException:
         stack.close()
         raise
     report = None
     try:
-        report = Run(stage, plan, tell).go()
+        report = Run(targets, plan, tell).run()
     finally:
         try:
             stack.close()
         except Exception as error:
             if report is None:
                 raise
-            text = f"not everything was cleared away: {type(error).__name__}: {error}"
+            text = f"not everything was cleaned up: {type(error).__name__}: {error}"
             report.violations.append(Violation("run", text))
     return report
 
 
-def _set(wanted: Wanted, folder: Path, stack: contextlib.ExitStack) -> Stage:
-    if wanted.disk:
+def _set_up(options: RunOptions, folder: Path, stack: contextlib.ExitStack) -> Targets:
+    if options.disk:
         stack.enter_context(small_disk(folder))
-    postgres = stack.enter_context(private_postgres()) if wanted.database == "postgresql" else None
-    node, cluster = _broker(wanted, folder, stack)
+    postgres = stack.enter_context(private_postgres()) if options.database == "postgresql" else None
+    node, cluster = _broker(options, folder, stack)
     nodes = cluster.members if cluster else [node]
-    proxy = Proxy(*(one.port("amqp") for one in nodes), seed=wanted.seed)
+    proxy = Proxy(*(one.port("amqp") for one in nodes), seed=options.seed)
     stack.callback(proxy.close)
-    arena = _arena(wanted, folder, node, proxy, postgres)
-    stack.callback(arena.close)
-    ballast = folder / "db" / "ballast" if wanted.disk else None
-    return Stage(arena, node, proxy, random.Random(wanted.seed), postgres, ballast, cluster)
+    environment = _environment(options, folder, node, proxy, postgres)
+    stack.callback(environment.close)
+    ballast = folder / "db" / "ballast" if options.disk else None
+    return Targets(environment, node, proxy, random.Random(options.seed), postgres, ballast, cluster)
 
 
-def _broker(wanted: Wanted, folder: Path, stack: contextlib.ExitStack) -> tuple[Node, Cluster | None]:
-    if wanted.broker == "cluster":
+def _broker(options: RunOptions, folder: Path, stack: contextlib.ExitStack) -> tuple[Node, Cluster | None]:
+    if options.broker == "cluster":
         cluster = stack.enter_context(three_nodes(folder / "broker"))
         return cluster.members[0], cluster
-    kind = in_container() if wanted.broker == "container" else installed(folder / "broker")
+    kind = in_container() if options.broker == "container" else installed(folder / "broker")
     return stack.enter_context(kind), None
 
 
-def _arena(wanted: Wanted, folder: Path, node: Node, proxy: Proxy, postgres: PrivatePostgres | None) -> Arena:
+def _environment(
+    options: RunOptions, folder: Path, node: Node, proxy: Proxy, postgres: PrivatePostgres | None
+) -> Environment:
     credentials = f"{USER}:{node.password}"
-    return Arena(
+    return Environment(
         folder,
         f"amqp://{credentials}@{HOST}:{node.port('amqp')}/",
         Management(f"http://{HOST}:{node.port('management')}", USER, node.password, "/"),
         database_for(postgres, folder),
-        each=wanted.each,
+        each=options.each,
         working_url=f"amqp://{credentials}@{HOST}:{proxy.port}/",
-        program=("scripts.nemesis.mutants", wanted.mutant) if wanted.mutant else ("services",),
+        program=("scripts.nemesis.mutants", options.mutant) if options.mutant else ("services",),
         settings={"SAGA_DEADLINE": str(DEADLINE_SECONDS)},
         secrets=[node.password, *([postgres.password] if postgres else [])],
     )
@@ -141,11 +143,11 @@ def namespace_allowed() -> bool:
 
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """A disk of its own for the databases; what is on it at the end is kept beside it."""
-    place, options = folder / "db", f"size={DISK_MEGABYTES}m"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], check=True, timeout=10)
+    """Mount a disk for the databases; its content at the end is copied beside it."""
+    mount_point, options = folder / "db", f"size={DISK_MEGABYTES}m"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(mount_point)], check=True, timeout=10)
     try:
         yield
     finally:
-        shutil.copytree(place, folder / "db-at-the-end")
-        subprocess.run(["umount", "--lazy", str(place)], check=True, timeout=10)
+        shutil.copytree(mount_point, folder / "db-at-the-end")
+        subprocess.run(["umount", "--lazy", str(mount_point)], check=True, timeout=10)

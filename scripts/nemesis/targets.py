@@ -1,4 +1,4 @@
-"""What a fault may lay hands on, and what a fault is."""
+"""What a fault can act on, and the protocol of a fault."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scripts.nemesis.cluster import Cluster
-    from scripts.nemesis.environment import Arena
+    from scripts.nemesis.environment import Environment
     from scripts.nemesis.nodes import Node
     from scripts.nemesis.private_postgres import PrivatePostgres
     from scripts.nemesis.proxy import Proxy
 
-# A quorum queue whose node is killed within moments of its declaration is without a leader for good (3.10.8).
+# On 3.10.8 a quorum queue whose node is killed moments after its declaration stays without a leader.
 TOPOLOGY_SETTLES_SECONDS = 3.0
 
 
 @dataclass
-class Stage:
-    """`ballast` is where the disk of the databases can be filled, or None where it cannot.
+class Targets:
+    """`ballast` is the file that fills the disk of the databases, or None when there is no such disk.
 
-    `cluster`: of which `node` is the first; None when it is alone.
+    `cluster`: the cluster whose first node is `node`; None when the node is alone.
     """
 
-    arena: Arena
+    environment: Environment
     node: Node
     proxy: Proxy
     rng: random.Random
@@ -40,21 +40,21 @@ class Stage:
     cluster: Cluster | None = None
     notes: list[str] = field(default_factory=list)
 
-    def operate(self, *verb: str) -> None:
-        """An operator's verb of the services, on the broker itself. Raises when it fails, with its words."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
-        environment = kept | self.arena.environment | {"SAGA_AMQP_URL": self.arena.url}
-        command = [sys.executable, "-m", "services", *verb]
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+    def run_command(self, *command_arguments: str) -> None:
+        """Run an operator's command of the services on the broker itself. Raises RuntimeError with its stderr."""
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
+        env = inherited | self.environment.env | {"SAGA_AMQP_URL": self.environment.url}
+        command = [sys.executable, "-m", "services", *command_arguments]
+        result = subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False
         )
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(verb)}: {done.stderr[-500:]}")
+        if result.returncode:
+            raise RuntimeError(f"{' '.join(command_arguments)}: {result.stderr[-500:]}")
 
 
 class Fault(Protocol):
-    """A small fault. Begun, it lasts until it is ended; ended, everything it touched works again."""
+    """A small fault. It lasts from `start` to `stop`; after `stop` everything it touched works again."""
 
-    def start(self, stage: Stage) -> None: ...
+    def start(self, targets: Targets) -> None: ...
 
-    def stop(self, stage: Stage) -> None: ...
+    def stop(self, targets: Targets) -> None: ...

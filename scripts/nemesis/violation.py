@@ -1,4 +1,4 @@
-"""A violation, the figures of a run, and all the checkers in one place."""
+"""A violation of an invariant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worker processes: started, killed, frozen, started again; each known by its own process, never by a name."""
+"""Worker processes: started, killed, frozen, restarted. Each is known by its process object, never by a name."""
 
 from __future__ import annotations
 
@@ -13,30 +13,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from scripts.nemesis.history import Departure, WorkerState
+from scripts.nemesis.history import WorkerExit, WorkerState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("stock", "paiement", "commande", "notification")
-# As a supervisor of processes would: not at once, so that a worker that cannot start does not spin.
-REVIVE_SECONDS = 1.0
+# Like a process supervisor: with a pause, so that a worker that cannot start does not spin.
+RESTART_SECONDS = 1.0
 
 
 FAILPOINT = "SAGA_FAILPOINT"
 
 
 class Worker(subprocess.Popen[bytes]):
-    """Its end is noted when it comes, not when somebody looks."""
+    """A worker process that records how it was treated (SIGTERM, SIGSTOP, SIGKILL) and when it ended.
+
+    A thread waits for the end, so that its time is exact.
+    """
 
     def __init__(
-        self, service: str, command: Sequence[str], folder: Path, environment: Mapping[str, str], log: IO[bytes]
+        self, service: str, command: Sequence[str], folder: Path, env: Mapping[str, str], log: IO[bytes]
     ) -> None:
         super().__init__(
             command,
             cwd=folder,
-            env=environment,
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -46,8 +49,8 @@ class Worker(subprocess.Popen[bytes]):
         self._begun = time.monotonic()
         self._ended = 0.0
         self._asked: list[float] = []
-        # One that is started to die at a failpoint kills itself.
-        self._killed = FAILPOINT in environment
+        # A worker with a failpoint kills itself there.
+        self._killed = FAILPOINT in env
         self._frozen_since: float | None = None
         self._frozen_seconds = 0.0
         self._watching = threading.Thread(target=self._note_the_end, name=f"{service} ends", daemon=True)
@@ -73,15 +76,15 @@ class Worker(subprocess.Popen[bytes]):
         self._frozen_since = None
         self.send_signal(signal.SIGCONT)
 
-    def departure(self) -> Departure | None:
-        """How it ended, once it has."""
+    def exit_record(self) -> WorkerExit | None:
+        """How the process ended; None while it runs."""
         code = self.poll()
         if code is None:
             return None
         self._watching.join()
         first = self._asked[0] if self._asked else self._begun
         took = max(0.0, self._ended - first - self._frozen_seconds) if self._asked else 0.0
-        return Departure(self.service, code, len(self._asked), self._killed, first - self._begun, took)
+        return WorkerExit(self.service, code, len(self._asked), self._killed, first - self._begun, took)
 
     def _note_the_end(self) -> None:
         self.wait()
@@ -90,13 +93,13 @@ class Worker(subprocess.Popen[bytes]):
 
 @dataclass
 class Slot:
-    """A place for a worker, and the process that has it now."""
+    """A place for one worker, and its current process."""
 
     service: str
     number: int
     process: Worker | None = None
     frozen: bool = False
-    held: bool = False  # not to be revived for now
+    held: bool = False  # not to be restarted for now
     ended: float = 0.0
 
     @property
@@ -108,16 +111,16 @@ class Slot:
         return self.process is not None and self.process.poll() is None
 
 
-class Fleet:
-    """`each` workers of every service, with one environment, their logs below `folder`."""
+class Workers:
+    """`each` workers of every service with one environment; their logs are below `folder`."""
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str], each: int = 1, program: Iterable[str] = ("services",)
+        self, folder: Path, env: Mapping[str, str], each: int = 1, program: Iterable[str] = ("services",)
     ) -> None:
         self._logs = folder / "logs"
         self._logs.mkdir(parents=True, exist_ok=True)
         kept = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
-        self._environment = kept | {"SAGA_LOG_FORMAT": "json"} | dict(environment)
+        self._env = kept | {"SAGA_LOG_FORMAT": "json"} | dict(env)
         self._program = list(program)
         self.slots = [Slot(service, number) for service in SERVICES for number in range(1, each + 1)]
         self._started: list[Worker] = []
@@ -128,9 +131,9 @@ class Fleet:
         return len(self._started)
 
     @property
-    def departures(self) -> tuple[Departure, ...]:
+    def worker_exits(self) -> tuple[WorkerExit, ...]:
         """Every worker that has ended so far."""
-        return tuple(gone for worker in self._started if (gone := worker.departure()) is not None)
+        return tuple(gone for worker in self._started if (gone := worker.exit_record()) is not None)
 
     @property
     def logs(self) -> list[Path]:
@@ -142,7 +145,7 @@ class Fleet:
     def start(self, slot: Slot, **more: str) -> None:
         command = [sys.executable, "-m", *self._program, "run", slot.service]
         with (self._logs / f"{slot.name}.log").open("ab") as log:
-            slot.process = Worker(slot.service, command, ROOT, self._environment | more, log)
+            slot.process = Worker(slot.service, command, ROOT, self._env | more, log)
         self._started.append(slot.process)
         slot.held = slot.frozen = False
         slot.ended = 0.0
@@ -152,7 +155,7 @@ class Fleet:
             self.start(slot)
 
     def kill(self, slot: Slot) -> None:
-        """What a power cut does to one worker."""
+        """SIGKILL one worker."""
         if slot.process is not None and slot.alive:
             slot.process.kill()
             slot.process.wait(10)
@@ -169,28 +172,28 @@ class Fleet:
         slot.frozen = False
 
     def await_exit(self, slot: Slot, seconds: float) -> int | None:
-        """Its exit code, or None when it has not ended in time."""
+        """The exit code, or None when it has not ended in time."""
         if slot.process is None:
             return None
         with contextlib.suppress(subprocess.TimeoutExpired):
             return slot.process.wait(seconds)
         return None
 
-    def revive(self) -> None:
-        """Start again, after a while, what has ended and is not held."""
+    def restart_ended(self) -> None:
+        """Start what has ended again, after a pause, unless it is held."""
         for slot in self.slots:
             if slot.held or slot.process is None or slot.process.poll() is None:
                 continue
             if not slot.ended:
                 slot.ended = time.monotonic()
-            elif time.monotonic() - slot.ended >= REVIVE_SECONDS:
+            elif time.monotonic() - slot.ended >= RESTART_SECONDS:
                 self.start(slot)
 
-    def ask_to_leave(self, patience_seconds: float = 40) -> tuple[WorkerState, ...]:
-        """SIGTERM to all at once; how each was, and how it left."""
+    def terminate_all(self, patience_seconds: float = 40) -> tuple[WorkerState, ...]:
+        """Send SIGTERM to all at once. Returns the resources of each before it, its exit code and its time."""
         begun = time.monotonic()
         running = [slot for slot in self.slots if slot.process is not None and slot.alive]
-        weights = {slot.name: _weight(slot.process.pid) for slot in running if slot.process}
+        weights = {slot.name: _resource_usage(slot.process.pid) for slot in running if slot.process}
         for slot in running:
             self.thaw(slot)
             if slot.process is not None:
@@ -202,15 +205,15 @@ class Fleet:
         return tuple(states)
 
     def end(self) -> None:
-        """Whatever still runs ends now."""
+        """Kill whatever still runs."""
         for slot in self.slots:
             if slot.process is not None:
                 slot.process.kill()
                 slot.process.wait(10)
 
 
-def _weight(pid: int) -> tuple[int | None, float | None]:
-    """Descriptors held, and megabytes of memory; None where the system does not say."""
+def _resource_usage(pid: int) -> tuple[int | None, float | None]:
+    """Open descriptors and megabytes of memory; None where the system does not say."""
     with contextlib.suppress(OSError):
         descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])

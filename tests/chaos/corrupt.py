@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from scripts.nemesis.databases import Books, Commande, Rayon
-from scripts.nemesis.history import Departure, History
-from tests.chaos.sample_history import books, decided, history, with_outbox
+from scripts.nemesis.databases import Commande, Databases, Rayon
+from scripts.nemesis.history import History, WorkerExit
+from tests.chaos.sample_history import databases, decided, history, with_outbox
 
 
 @dataclass(frozen=True)
@@ -18,31 +18,31 @@ class Case:
     invariant: str
     what: str
     past: History
-    kept: Books
+    kept: Databases
 
 
-def spoilt(invariant: str, what: str, *, past: History | None = None, kept: Books | None = None) -> Case:
-    return Case(invariant, what, past or history(), kept or books())
+def corrupted(invariant: str, what: str, *, past: History | None = None, kept: Databases | None = None) -> Case:
+    return Case(invariant, what, past or history(), kept or databases())
 
 
-def shelf(disponible: int, retenu: int, vendu: int) -> Books:
-    return replace(books(), rayons={"P": Rayon(10, disponible, retenu, vendu)})
+def stock_of(disponible: int, retenu: int, vendu: int) -> Databases:
+    return replace(databases(), rayons={"P": Rayon(10, disponible, retenu, vendu)})
 
 
-def order(number: str, etat: str) -> Books:
-    commandes = {**books().commandes, number: Commande(etat, Decimal("9.99"))}
-    return replace(books(), commandes=commandes)
+def order(number: str, etat: str) -> Databases:
+    commandes = {**databases().commandes, number: Commande(etat, Decimal("9.99"))}
+    return replace(databases(), commandes=commandes)
 
 
-def said_by(service: str, *more: str, without: str = "") -> Books:
-    rows = [row for row in books().of(service).outbox if row.identity != without]
+def said_by(service: str, *more: str, without: str = "") -> Databases:
+    rows = [row for row in databases().of(service).outbox if row.identity != without]
     made = [decided(*event_id.split(":"), event_id=event_id + "'") for event_id in more]
-    return with_outbox(books(), service, [*rows, *made])
+    return with_outbox(databases(), service, [*rows, *made])
 
 
 def letter(**changes: Any) -> History:
-    found = replace(history().letters[0], **changes)
-    return replace(history(), letters=(found,))
+    found = replace(history().dead_letters[0], **changes)
+    return replace(history(), dead_letters=(found,))
 
 
 def worker(**changes: Any) -> History:
@@ -56,4 +56,4 @@ def queue(**changes: Any) -> History:
 
 
 def gone(code: int, **more: Any) -> History:
-    return replace(history(), departures=(Departure("stock", code, **more),))
+    return replace(history(), worker_exits=(WorkerExit("stock", code, **more),))

@@ -25,9 +25,9 @@ from choregraphie.simulator.queues import Message
 from choregraphie.storage.database import open_database
 from choregraphie.storage.store import Store, StoreLimits
 from contracts.choreography import CHOREOGRAPHY
-from scripts.nemesis.databases import Books, read_books
+from scripts.nemesis.databases import Databases, read_databases
 from scripts.nemesis.gateway import Gateway
-from scripts.nemesis.history import History, Letter, Published, QueueState, Spoken
+from scripts.nemesis.history import DeadLetter, History, Published, QueueState, StreamEntry
 from scripts.nemesis.orders import CATALOGUE, EXCHANGE
 from scripts.nemesis.recorder import read_mails, reasons
 from services.application import SERVICES
@@ -111,16 +111,18 @@ class InProcessSaga:
             replace(message, exchange=f"{service}.requeue", headers={**message.headers, **headers})
         )
 
-    def letters(self) -> tuple[Letter, ...]:
+    def dead_letters(self) -> tuple[DeadLetter, ...]:
         return tuple(
-            _letter(service, message) for service in SERVICES for message in self.broker.queues[f"{service}.dlq"]
+            _dead_letter(service, message)
+            for service in SERVICES
+            for message in self.broker.queues[f"{service}.dlq"]
         )
 
-    def record(self, services: Sequence[str] = tuple(SERVICES)) -> tuple[History, Books]:
+    def record(self, services: Sequence[str] = tuple(SERVICES)) -> tuple[History, Databases]:
         past = History(
             published=tuple(self.published),
-            spoken=tuple(self._stream()),
-            letters=self.letters(),
+            stream=tuple(self._stream()),
+            dead_letters=self.dead_letters(),
             queues=tuple(
                 QueueState(name, queue.messages, len(queue), queue.unacked, 0)
                 for name, queue in self.broker.queues.items()
@@ -128,11 +130,11 @@ class InProcessSaga:
             mails=read_mails(self._folder / "courrier"),
             charges=self._gateway.charges(),
         )
-        return past, read_books(self.settings.database_url, services)
+        return past, read_databases(self.settings.database_url, services)
 
-    def _stream(self) -> Iterator[Spoken]:
+    def _stream(self) -> Iterator[StreamEntry]:
         for message in (entry.message for entry in self.broker.streams[HISTORY].entries):
-            yield Spoken(message.exchange, message.routing_key, message.body, *reasons(message.headers))
+            yield StreamEntry(message.exchange, message.routing_key, message.body, *reasons(message.headers))
 
     def close(self) -> None:
         self._thread.shutdown()
@@ -223,9 +225,9 @@ class InProcessSession:
         return []
 
 
-def _letter(service: str, message: Message) -> Letter:
+def _dead_letter(service: str, message: Message) -> DeadLetter:
     reason, broker = reasons(message.headers)
-    return Letter(service, message.body, reason, broker=broker)
+    return DeadLetter(service, message.body, reason, broker=broker)
 
 
 def _message(out: Outgoing) -> Message:

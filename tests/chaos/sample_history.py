@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis.databases import (
-    Books,
     Commande,
     Compte,
+    Databases,
     Debit,
     Decided,
     Envoi,
     Rayon,
     Reservation,
-    ServiceBooks,
+    ServiceTables,
 )
 from scripts.nemesis.history import (
     Charge,
+    DeadLetter,
     History,
-    Letter,
-    Link,
     Mail,
+    MonitorConnection,
+    MonitorState,
     Published,
     QueueState,
-    Spoken,
-    Told,
+    StreamEntry,
     WorkerState,
 )
 
@@ -89,12 +89,12 @@ def history() -> History:
     said = everything_said()
     published = [Published("client.events", t, body(o, t)) for o, t in said if exchange(t) == "client.events"]
     published.append(Published("client.events", "commande.initiee", FORGED, refused={"stock": "invalid"}))
-    spoken = [Spoken(exchange(t), t, body(o, t)) for o, t in said]
+    stream = [StreamEntry(exchange(t), t, body(o, t)) for o, t in said]
     services = ("stock", "paiement", "commande", "notification")
     return History(
         published=tuple(published),
-        spoken=(*spoken, Spoken("client.events", "commande.initiee", FORGED), spoken[0]),
-        letters=(Letter("stock", FORGED, "invalid"),),
+        stream=(*stream, StreamEntry("client.events", "commande.initiee", FORGED), stream[0]),
+        dead_letters=(DeadLetter("stock", FORGED, "invalid"),),
         queues=(
             *(QueueState(f"{service}.inbox", 0, 0, 0, 1) for service in services),
             *(QueueState(f"{service}.dlq", 0, 0, 0, 0) for service in services),
@@ -108,22 +108,22 @@ def history() -> History:
         ),
         charges=(Charge("K:A", "A", Decimal("9.99")), Charge("K:B", "B", Decimal("5.00"), taken_back=True)),
         live=told(),
-        anew=told(),
-        links=(Link(0, ("saga.history",)),),
+        rebuilt=told(),
+        monitor_connections=(MonitorConnection(0, ("saga.history",)),),
     )
 
 
-def told() -> Told:
+def told() -> MonitorState:
     """What a monitor says that has heard it all."""
-    return Told(
+    return MonitorState(
         {"A": "COMPLETED", "B": "COMPENSATED", "C": "COMPENSATED"},
         frozenset((order, type_, f"{order}:{type_}") for order, type_ in everything_said()),
         frozenset({("stock", None, "invalid")}),
     )
 
 
-def books() -> Books:
-    return Books(
+def databases() -> Databases:
+    return Databases(
         services={name: _kept(name) for name in ("stock", "paiement", "commande", "notification")},
         rayons={"P": Rayon(initial=10, disponible=8, retenu=0, vendu=2)},
         reservations=(Reservation("A", "P", 2, "vendue"), Reservation("B", "P", 3, "liberee")),
@@ -138,20 +138,20 @@ def books() -> Books:
     )
 
 
-def _kept(service: str) -> ServiceBooks:
+def _kept(service: str) -> ServiceTables:
     said = everything_said()
-    return ServiceBooks(
+    return ServiceTables(
         inbox={f"{o}:{t}": o for o, t in said if service in CHOREOGRAPHY.hearers(t)},
         outbox=tuple(decided(o, t) for o, t in said if exchange(t) == f"{service}.events"),
     )
 
 
-def with_outbox(source: Books, service: str, rows: Iterable[Decided]) -> Books:
+def with_outbox(source: Databases, service: str, rows: Iterable[Decided]) -> Databases:
     kept = replace(source.services[service], outbox=tuple(rows))
     return replace(source, services={**source.services, service: kept})
 
 
-def without_receipt(source: Books, service: str, event_id: str) -> Books:
+def without_receipt(source: Databases, service: str, event_id: str) -> Databases:
     inbox = {key: order for key, order in source.services[service].inbox.items() if key != event_id}
     kept = replace(source.services[service], inbox=inbox)
     return replace(source, services={**source.services, service: kept})

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.nemesis.cluster import MEMBERS, Member, three_nodes
 from scripts.nemesis.run import Plan
-from scripts.nemesis.setup import Wanted, conduct
+from scripts.nemesis.setup import RunOptions, run_chaos
 from scripts.probes import birth
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def nothing_runs(folder: Path) -> bool:
 @pytest.mark.timeout(PATIENCE_SECONDS)
 def test_nothing_is_lost_and_nothing_done_twice_when_the_leader_dies_under_load(tmp_path: Path) -> None:
     folder, told = tmp_path / "run", list[str]()
-    wanted = Wanted("sqlite", "cluster", None, None, SEED, disk=False)
-    report = conduct(wanted, Plan(MINUTES, SEED, ["leader_kill"]), folder, told.append)
+    options = RunOptions("sqlite", "cluster", None, None, SEED, disk=False)
+    report = run_chaos(options, Plan(MINUTES, SEED, ["leader_kill"]), folder, told.append)
     assert report.violations == [], told
     assert report.notes == ["killed the node that led stock.inbox, the workers' own"]
     assert report.partly == {}, "the history lost nothing either: two of three had it"

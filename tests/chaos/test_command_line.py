@@ -1,4 +1,4 @@
-"""What `./scripts/chaos` refuses, and what it keeps when a run breaks."""
+"""`./scripts/chaos` rejects impossible command lines, and keeps the evidence of a failed run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 
 from scripts.installed_server import NodeError
 from scripts.nemesis import __main__ as chaos
-from scripts.nemesis import setup as scene
+from scripts.nemesis import setup
 from scripts.nemesis.invariants import CHECKERS, MEANINGS
-from scripts.nemesis.report import Report, written
+from scripts.nemesis.report import Report, report_text
 from scripts.nemesis.run import Plan, Run
-from scripts.nemesis.setup import NoStageError, Wanted, conduct
+from scripts.nemesis.setup import RunOptions, SetupError, run_chaos
 from scripts.nemesis.violation import Violation
 from tests.chaos.sample_history import history
 
@@ -25,7 +25,7 @@ PLAN = Plan(0.1, 1, ["kill"])
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--faults", "postgres_kill"], "not possible here with sqlite and a private broker: postgres_kill"),
         (["--faults", "disk_full", "--database", "postgresql"], "with postgresql and a private broker: disk_full"),
@@ -41,18 +41,18 @@ PLAN = Plan(0.1, 1, ["kill"])
         (["--rate", "nan"], "more than 0"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_one_line(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+def test_an_impossible_command_line_is_rejected_in_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
         chaos.main([*arguments, "--seed", "1"])
     assert end.value.code == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
 
 
-def test_a_disk_that_cannot_be_filled_is_no_run(
+def test_disk_full_is_rejected_where_no_disk_can_be_mounted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(chaos, "namespace_allowed", lambda: False)
@@ -61,12 +61,12 @@ def test_a_disk_that_cannot_be_filled_is_no_run(
     assert "not possible here" in capsys.readouterr().err
 
 
-class Broken:
-    """An arena on which nothing starts and nothing answers."""
+class BrokenEnvironment:
+    """An environment in which nothing starts and nothing answers."""
 
     def __init__(self) -> None:
         self.client = SimpleNamespace(sessions=0)
-        self.fleet = SimpleNamespace(kills=0, starts=0)
+        self.workers = SimpleNamespace(kills=0, starts=0)
         self.database_url = "sqlite:////nowhere/{service}.sqlite3"
 
     def start(self) -> None:
@@ -75,76 +75,78 @@ class Broken:
     def record(self, *, leaving: bool) -> None:
         raise NodeError("The node is away.")
 
-    def without_the_broker(self) -> Any:
+    def history_without_broker(self) -> Any:
         return history()
 
 
-def stage() -> Any:
-    return SimpleNamespace(arena=Broken(), proxy=SimpleNamespace(resets=0), notes=[])
+def targets() -> Any:
+    return SimpleNamespace(environment=BrokenEnvironment(), proxy=SimpleNamespace(resets=0), notes=[])
 
 
-def test_a_run_that_breaks_has_a_verdict_which_begins_with_what_broke() -> None:
-    told: list[str] = []
-    report = Run(stage(), PLAN, told.append).go()
+def test_the_report_of_a_failed_run_begins_with_the_failure() -> None:
+    lines: list[str] = []
+    report = Run(targets(), PLAN, lines.append).run()
     assert "The node did not come back." in report.violations[0].what
     assert report.violations[0].invariant == "run"
-    assert any("The node did not come back." in line for line in told)
+    assert any("The node did not come back." in line for line in lines)
 
 
-def test_only_a_run_that_never_began_is_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = Wanted("sqlite", "private", None, None, 1, disk=False)
+def test_a_failure_is_an_error_before_the_run_and_a_violation_after_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = RunOptions("sqlite", "private", None, None, 1, disk=False)
 
-    def refuse(*_: Any) -> None:
+    def fail(*_: Any) -> None:
         raise NodeError("No RabbitMQ server is installed.")
 
-    monkeypatch.setattr(scene, "_set", refuse)
-    with pytest.raises(NoStageError, match="No RabbitMQ server"):
-        conduct(wanted, PLAN, tmp_path / "first", print)
-    monkeypatch.setattr(scene, "_set", lambda wanted, folder, stack: stack.callback(refuse) and stage())
-    report = conduct(wanted, PLAN, tmp_path / "second", print)
-    assert "not everything was cleared away" in report.violations[-1].what
+    monkeypatch.setattr(setup, "_set_up", fail)
+    with pytest.raises(SetupError, match="No RabbitMQ server"):
+        run_chaos(options, PLAN, tmp_path / "first", print)
+    monkeypatch.setattr(setup, "_set_up", lambda options, folder, stack: stack.callback(fail) and targets())
+    report = run_chaos(options, PLAN, tmp_path / "second", print)
+    assert "not everything was cleaned up" in report.violations[-1].what
 
 
 @pytest.mark.parametrize("broken", [True, False])
-def test_the_evidence_of_a_broken_run_is_kept(
+def test_the_evidence_of_a_failed_run_is_kept(
     broken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders: list[Path] = []
 
-    def conducted(wanted: Wanted, plan: Plan, folder: Path, tell: Any) -> Report:
+    def fake_run(options: RunOptions, plan: Plan, folder: Path, tell: Any) -> Report:
         folder.mkdir(parents=True)
         folders.append(folder)
         return Report(violations=[Violation("run", "the broker is gone")] if broken else [])
 
     monkeypatch.setattr(chaos, "ROOT", tmp_path)
-    monkeypatch.setattr(chaos, "conduct", conducted)
+    monkeypatch.setattr(chaos, "run_chaos", fake_run)
     assert chaos.main(["--faults", "kill", "--seed", "1"]) == int(broken)
     assert folders[0].exists() == broken
 
 
-def test_each_invariant_is_said_in_plain_words() -> None:
-    lines = written(Report(), 1).splitlines()
+def test_the_report_names_each_invariant_with_its_meaning() -> None:
+    lines = report_text(Report(), 1).splitlines()
     assert set(MEANINGS) == set(CHECKERS)
     for name, meaning in MEANINGS.items():
         assert any(line.startswith(f"{name} ") and line.endswith(f"holds ({meaning})") for line in lines)
 
 
-def test_how_long_it_takes_is_said_first(
+def test_the_estimated_duration_is_printed_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def conducted(wanted: Wanted, plan: Plan, folder: Path, tell: Any) -> Report:
+    def fake_run(options: RunOptions, plan: Plan, folder: Path, tell: Any) -> Report:
         folder.mkdir(parents=True)
         tell("no more faults")
         return Report()
 
     monkeypatch.setattr(chaos, "ROOT", tmp_path)
-    monkeypatch.setattr(chaos, "conduct", conducted)
+    monkeypatch.setattr(chaos, "run_chaos", fake_run)
     chaos.main(["--faults", "kill", "--seed", "1", "--minutes", "0.5", "--json"])
     out, error = capsys.readouterr()
-    first, *told = error.splitlines()
+    first, *phases = error.splitlines()
     assert "about 2 min 20 s in all" in first
-    assert [line.partition("] ")[2] for line in told] == [
-        "the broker, the workers and the monitor start",
+    assert [line.partition("] ")[2] for line in phases] == [
+        "starting the broker, the workers and the monitor",
         "no more faults",
     ]
     assert json.loads(out)["seed"] == 1

@@ -27,7 +27,7 @@ TAKE_AWAY = (
 )
 
 
-class Looked:
+class NodeWithDeadQueues:
     """A node of which each look finds so many queues dead."""
 
     def __init__(self, *dead: int) -> None:
@@ -45,28 +45,28 @@ def stage_of(node: Any) -> Any:
 
 
 @pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults_broker, "CRASHES_SECONDS", 0.0)
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("without_waiting")
 def test_a_queue_that_dies_after_the_first_look_is_found_by_the_next() -> None:
-    stage = stage_of(Looked(0, 1, 0, 0))
-    faults_broker.start(stage)
-    assert stage.notes == ["1 queues had no server after the broker's start; started by hand"]
+    targets = stage_of(NodeWithDeadQueues(0, 1, 0, 0))
+    faults_broker.start(targets)
+    assert targets.notes == ["1 queues had no server after the broker's start; started by hand"]
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("without_waiting")
 def test_queues_that_stay_dead_are_an_error() -> None:
     with pytest.raises(RuntimeError, match="without a server"):
-        faults_broker.start(stage_of(Looked(*[1] * 50)))
+        faults_broker.start(stage_of(NodeWithDeadQueues(*[1] * 50)))
 
 
 def test_a_queue_without_a_server_says_what_it_holds_once_it_has_one_again(tmp_path: Path) -> None:
     with installed(tmp_path / "broker") as node:
         assert isinstance(node, InstalledNode)
         management = Management(f"http://{HOST}:{node.port('management')}", USER, node.password, "/")
-        with recorder.connection(f"amqp://{USER}:{node.password}@{HOST}:{node.port('amqp')}/") as link:
+        with recorder.connect(f"amqp://{USER}:{node.password}@{HOST}:{node.port('amqp')}/") as link:
             link.channel().queue_declare(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
 
         def seen() -> QueueState:
@@ -77,8 +77,8 @@ def test_a_queue_without_a_server_says_what_it_holds_once_it_has_one_again(tmp_p
         node.start()
         node.control("eval", TAKE_AWAY)
         assert not seen().counted
-        stage = stage_of(node)
-        assert faults_broker.restart_the_dead(stage) == 1
-        assert len(stage.notes) == 1
+        targets = stage_of(node)
+        assert faults_broker.restart_dead_queues(targets) == 1
+        assert len(targets.notes) == 1
         until(lambda: seen().counted, "what it holds")
-        assert faults_broker.restart_the_dead(stage) == 0
+        assert faults_broker.restart_dead_queues(targets) == 0

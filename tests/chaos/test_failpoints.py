@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie.failpoints import Place
-from scripts.nemesis.environment import Arena, sqlite_url
-from scripts.nemesis.invariants import WITHOUT_PROCESSES, judge
-from scripts.nemesis.orders import EXCHANGE, ORDERED, make
+from scripts.nemesis.environment import Environment, sqlite_url
+from scripts.nemesis.invariants import WITHOUT_PROCESSES, check_invariants
+from scripts.nemesis.orders import EXCHANGE, ORDERED, make_order
 from scripts.nemesis.workers import SERVICES
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ CASES: tuple[tuple[str, Place, dict[str, str]], ...] = (
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def arena(
+def environment(
     request: pytest.FixtureRequest, broker: Broker, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Arena]:
+) -> Iterator[Environment]:
     folder = tmp_path_factory.mktemp("failpoints")
     name = f"failpoints-{uuid.uuid4().hex[:8]}"
     management = broker.management(name)
@@ -60,7 +60,7 @@ def arena(
         for service in SERVICES:
             server.create(f"{name}-{service}")
         database = server.url(f"{name}-{{service}}")
-    opened = Arena(folder, broker.url(management.vhost), management, database)
+    opened = Environment(folder, broker.url(management.vhost), management, database)
     try:
         opened.start()
         yield opened
@@ -75,21 +75,21 @@ def test_every_place_is_tried() -> None:
 
 @pytest.mark.parametrize(("service", "place", "more"), CASES, ids=[f"{s}-{p}" for s, p, _ in CASES])
 def test_a_worker_that_dies_there_loses_nothing_and_repeats_nothing(
-    arena: Arena, service: str, place: Place, more: dict[str, str]
+    environment: Environment, service: str, place: Place, more: dict[str, str]
 ) -> None:
-    (worker,) = arena.fleet.of(service)
-    arena.fleet.kill(worker)
-    arena.fleet.start(worker, SAGA_FAILPOINT=place, **more)
-    some_orders(arena, f"{service}-{place}")
-    assert arena.fleet.await_exit(worker, 30) == -signal.SIGKILL
-    arena.fleet.start(worker)
-    assert arena.await_quiet(40) == []
-    assert judge(*arena.record(), WITHOUT_PROCESSES) == []
+    (worker,) = environment.workers.of(service)
+    environment.workers.kill(worker)
+    environment.workers.start(worker, SAGA_FAILPOINT=place, **more)
+    some_orders(environment, f"{service}-{place}")
+    assert environment.workers.await_exit(worker, 30) == -signal.SIGKILL
+    environment.workers.start(worker)
+    assert environment.await_quiet(40) == []
+    assert check_invariants(*environment.record(), WITHOUT_PROCESSES) == []
 
 
-def some_orders(arena: Arena, name: str) -> None:
+def some_orders(environment: Environment, name: str) -> None:
     rng = random.Random(name)
     for number, kind in enumerate(KINDS, 1):
-        arena.order(make(kind, f"{name}-{number}", rng))
+        environment.order(make_order(kind, f"{name}-{number}", rng))
     body = RUBBISH + name.encode()
-    arena.client.say(EXCHANGE, ORDERED, body, refused={"stock": "unreadable", "commande": "unreadable"})
+    environment.client.publish(EXCHANGE, ORDERED, body, refused={"stock": "unreadable", "commande": "unreadable"})

@@ -19,7 +19,7 @@ from choregraphie.broker.connection import connected, in_time
 from choregraphie.saga.topology import EXCHANGE_HEADER
 from choregraphie.storage import open_database
 from contracts.choreography import CHOREOGRAPHY
-from scripts.nemesis.orders import ORDERED, make
+from scripts.nemesis.orders import ORDERED, make_order
 from services.application import SERVICES
 from tests.chaos.in_process import InProcessSaga
 
@@ -128,7 +128,7 @@ async def test_a_connection_lost_before_its_channel_is_opened_is_trouble_and_no_
 
 
 def test_a_forgery_that_an_operator_sends_back_is_set_aside_again(saga: InProcessSaga) -> None:
-    (said,) = make("plain", "CMD-1", random.Random(1))
+    (said,) = make_order("plain", "CMD-1", random.Random(1))
     content = json.loads(said.body)
     content["type"], content["source"] = "commande.annulee", "/services/commande"
     content["data"] = {"commande_id": "CMD-1", "raison": "forgée"}
@@ -138,15 +138,15 @@ def test_a_forgery_that_an_operator_sends_back_is_set_aside_again(saga: InProces
     assert letter.headers[EXCHANGE_HEADER] == "client.events"
     saga.send_back("stock", letter)
     saga.work("stock")
-    assert [found.reason for found in saga.letters() if found.service == "stock"] == ["wrong_sender"]
+    assert [found.reason for found in saga.dead_letters() if found.service == "stock"] == ["wrong_sender"]
 
 
 def test_what_an_idle_worker_has_said_is_marked_as_said(saga: InProcessSaga) -> None:
     """A confirm that came while nothing else did was never marked, and its event said again every 30 s."""
-    saga.publish(ORDERED, make("plain", "CMD-1", random.Random(1))[0].body)
+    saga.publish(ORDERED, make_order("plain", "CMD-1", random.Random(1))[0].body)
     saga.work("stock", idle_seconds=1.5)
-    _, books = saga.record(services=("stock",))
-    assert [(row.type, row.said) for row in books.of("stock").outbox] == [("stock.reserve", True)]
+    _, databases = saga.record(services=("stock",))
+    assert [(row.type, row.said) for row in databases.of("stock").outbox] == [("stock.reserve", True)]
 
 
 def test_a_file_locked_by_another_when_a_worker_starts_is_waited_for_and_not_refused(

@@ -15,9 +15,9 @@ import pytest
 from choregraphie import DatabaseUnavailable
 from choregraphie.failpoints import Place
 from choregraphie.storage.store import Store
-from scripts.nemesis.invariants import WITHOUT_PROCESSES, judge
+from scripts.nemesis.invariants import WITHOUT_PROCESSES, check_invariants
 from scripts.nemesis.mutants import MUTANTS
-from scripts.nemesis.orders import CANCELLED, ORDERED, make
+from scripts.nemesis.orders import CANCELLED, ORDERED, make_order
 from tests.chaos.in_process import InProcessSaga
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ def saga(tmp_path: Path) -> Iterator[InProcessSaga]:
 
 
 def order(saga: InProcessSaga, kind: str = "plain", number: str = "CMD-1") -> None:
-    (said,) = make(kind, number, random.Random(number))
+    (said,) = make_order(kind, number, random.Random(number))
     saga.publish(said.key, said.body)
 
 
 def demand(saga: InProcessSaga) -> None:
-    demand, _ = make("cancelled before", "CMD-1", random.Random(2))
+    demand, _ = make_order("cancelled before", "CMD-1", random.Random(2))
     saga.publish(CANCELLED, demand.body)
 
 
@@ -142,7 +142,7 @@ def test_with_its_guards_the_system_comes_through(name: str, saga: InProcessSaga
     scenario, _ = CASES[name]
     scenario(saga)
     saga.settle()
-    assert judge(*saga.record(), WITHOUT_PROCESSES) == []
+    assert check_invariants(*saga.record(), WITHOUT_PROCESSES) == []
 
 
 @pytest.mark.parametrize("name", MUTANTS)
@@ -151,5 +151,5 @@ def test_without_that_guard_it_does_not(name: str, saga: InProcessSaga, monkeypa
     MUTANTS[name](monkeypatch.setattr)
     scenario(saga)
     saga.settle()
-    found = judge(*saga.record(), WITHOUT_PROCESSES)
+    found = check_invariants(*saga.record(), WITHOUT_PROCESSES)
     assert invariants <= {violation.invariant for violation in found}, found

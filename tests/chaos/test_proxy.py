@@ -97,11 +97,11 @@ def test_who_comes_is_led_to_one_that_answers_and_the_next_one_there_at_once() -
         alive = server.getsockname()[1]
         balancing = Proxy(nobody, alive)
         try:
-            assert balancing.leads_to == nobody
+            assert balancing.current_target == nobody
             with opened(balancing) as link:
                 link.sendall(b"bonjour")
                 assert link.recv(100) == b"bonjour"
-            assert balancing.leads_to == alive
+            assert balancing.current_target == alive
         finally:
             balancing.close()
 

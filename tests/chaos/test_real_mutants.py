@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.nemesis.environment import Arena, sqlite_url
+from scripts.nemesis.environment import Environment, sqlite_url
 from scripts.nemesis.faults_message import collide
-from scripts.nemesis.invariants import WITHOUT_PROCESSES, judge
-from scripts.nemesis.orders import make
+from scripts.nemesis.invariants import WITHOUT_PROCESSES, check_invariants
+from scripts.nemesis.orders import make_order
 from scripts.nemesis.workers import SERVICES
 
 if TYPE_CHECKING:
@@ -41,18 +41,18 @@ def test_a_guard_taken_away_is_missed(
             server.create(f"{name}-{service}")
         url = server.url(f"{name}-{{service}}")
     program = ("scripts.nemesis.mutants", mutant)
-    arena = Arena(tmp_path / "arena", broker.url(management.vhost), management, url, program=program)
+    environment = Environment(tmp_path / "arena", broker.url(management.vhost), management, url, program=program)
     try:
-        arena.start()
+        environment.start()
         for kind in ("plain", "short of stock"):
-            arena.order(make(kind, f"{mutant}-{kind.partition(' ')[0]}", random.Random(kind)))
-        arena.client.drain(QUIET_SECONDS)
-        arena.await_quiet(QUIET_SECONDS)
-        collide(arena.client, random.Random(1))
-        arena.client.drain(QUIET_SECONDS)
-        arena.await_quiet(QUIET_SECONDS)
-        found = {violation.invariant for violation in judge(*arena.record(), WITHOUT_PROCESSES)}
+            environment.order(make_order(kind, f"{mutant}-{kind.partition(' ')[0]}", random.Random(kind)))
+        environment.client.drain(QUIET_SECONDS)
+        environment.await_quiet(QUIET_SECONDS)
+        collide(environment.client, random.Random(1))
+        environment.client.drain(QUIET_SECONDS)
+        environment.await_quiet(QUIET_SECONDS)
+        found = {violation.invariant for violation in check_invariants(*environment.record(), WITHOUT_PROCESSES)}
         assert invariant in found
     finally:
-        arena.close()
+        environment.close()
         management.delete_vhost()

@@ -17,7 +17,7 @@ from choregraphie.broker import open_session
 from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis import recorder
 from scripts.nemesis.gateway import Gateway
-from scripts.nemesis.history import Charge, Letter, Mail, Spoken
+from scripts.nemesis.history import Charge, DeadLetter, Mail, StreamEntry
 from scripts.nemesis.recorder import read_mails
 from scripts.nemesis.workers import Worker
 from services.notification import rules
@@ -38,23 +38,23 @@ async def test_a_letter_is_seen_in_the_stream_and_in_its_queue_and_when_it_is_se
     settings = Settings(amqp_url=amqp_url)
     async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
         pass
-    monkeypatch.setattr(recorder, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(recorder, "STREAM_PATIENCE_SECONDS", 0.5)
     assert recorder.read_stream(amqp_url, idle_seconds=0.2) == ()
     monkeypatch.undo()
-    with recorder.connection(amqp_url) as link:
+    with recorder.connect(amqp_url) as link:
         channel = link.channel()
         channel.confirm_delivery()
         channel.basic_publish("client.events", ORDERED, b"said")
         headers = {"x-saga-reason": "exhausted", "x-saga-detail": "why"}
         channel.basic_publish("stock.dlx", ORDERED, b"given up", pika.BasicProperties(headers=headers))
     assert recorder.read_stream(amqp_url) == (
-        Spoken("client.events", ORDERED, b"said"),
-        Spoken("stock.dlx", ORDERED, b"given up", "exhausted"),
+        StreamEntry("client.events", ORDERED, b"said"),
+        StreamEntry("stock.dlx", ORDERED, b"given up", "exhausted"),
     )
-    letter = Letter("stock", b"given up", "exhausted", "why")
-    assert recorder.read_letters(amqp_url) == (letter,)
+    letter = DeadLetter("stock", b"given up", "exhausted", "why")
+    assert recorder.read_dead_letters(amqp_url) == (letter,)
     assert list(recorder.redrive(amqp_url)) == [letter]
-    assert recorder.read_letters(amqp_url) == ()
+    assert recorder.read_dead_letters(amqp_url) == ()
 
 
 @pytest.fixture
@@ -96,12 +96,12 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 
 
 def test_a_worker_that_is_killed_ended_by_our_doing(worker: Worker) -> None:
-    assert worker.departure() is None
+    assert worker.exit_record() is None
     worker.kill()
     worker.wait(10)
-    gone = worker.departure()
+    gone = worker.exit_record()
     assert gone is not None
-    assert (gone.service, gone.code, gone.killed, gone.asked) == ("stock", -signal.SIGKILL, True, 0)
+    assert (gone.service, gone.code, gone.killed, gone.sigterms) == ("stock", -signal.SIGKILL, True, 0)
 
 
 def test_a_worker_that_is_asked_twice_while_frozen_is_not_slow(worker: Worker) -> None:
@@ -110,7 +110,7 @@ def test_a_worker_that_is_asked_twice_while_frozen_is_not_slow(worker: Worker) -
     worker.terminate()
     worker.thaw()
     worker.wait(10)
-    gone = worker.departure()
+    gone = worker.exit_record()
     assert gone is not None
-    assert (gone.code, gone.killed, gone.asked) == (-signal.SIGTERM, False, 2)
+    assert (gone.code, gone.killed, gone.sigterms) == (-signal.SIGTERM, False, 2)
     assert gone.seconds <= 10

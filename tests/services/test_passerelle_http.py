@@ -70,7 +70,7 @@ async def test_a_refusal_stays_one_whatever_its_reason_looks_like(
 
 
 @pytest.mark.parametrize(
-    "mood",
+    "behaviour",
     [
         gateway.DROP_BEFORE,
         gateway.DROP_AFTER,
@@ -83,9 +83,9 @@ async def test_a_refusal_stays_one_whatever_its_reason_looks_like(
     ],
 )
 async def test_an_unknown_outcome_raises_and_asking_again_with_the_key_charges_once(
-    server: GatewayServer, mood: str
+    server: GatewayServer, behaviour: str
 ) -> None:
-    server.moods = deque([mood])
+    server.behaviours = deque([behaviour])
     async with ouvrir(settings(server)) as passerelle:
         with pytest.raises((httpx.HTTPError, AnswerUnreadable, pydantic.ValidationError)):
             await passerelle.debiter(KEY, "CLIENT-1", AMOUNT)
@@ -95,7 +95,7 @@ async def test_an_unknown_outcome_raises_and_asking_again_with_the_key_charges_o
 
 
 async def test_what_is_longer_than_any_answer_is_not_kept(server: GatewayServer) -> None:
-    server.moods = deque([gateway.ENDLESS, gateway.BOMB])
+    server.behaviours = deque([gateway.ENDLESS, gateway.BOMB])
     async with ouvrir(settings(server)) as passerelle:
         for _ in range(2):
             with pytest.raises(AnswerUnreadable, match=r"^the answer is longer than 65536 bytes$"):
@@ -107,7 +107,7 @@ async def test_an_answer_that_comes_by_the_byte_ends_with_the_call_and_leaves_no
 ) -> None:
     """More often than there are connections. The runtime bounds a call in total, as is done here."""
     few = Settings(gateway=server.url, call_timeout=0.5, calls=2)
-    server.moods = deque([gateway.DRIP] * 3)
+    server.behaviours = deque([gateway.DRIP] * 3)
     async with ouvrir(few) as passerelle:
         for _ in range(3):
             with pytest.raises(TimeoutError):
@@ -117,13 +117,13 @@ async def test_an_answer_that_comes_by_the_byte_ends_with_the_call_and_leaves_no
 
 
 async def test_an_answer_in_gzip_is_read_all_the_same(server: GatewayServer) -> None:
-    server.moods = deque([gateway.ZIPPED])
+    server.behaviours = deque([gateway.ZIPPED])
     async with ouvrir(settings(server)) as passerelle:
         assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(True)
 
 
 async def test_an_answer_that_comes_twice_is_taken_once(server: GatewayServer) -> None:
-    server.moods = deque([gateway.REPEAT])
+    server.behaviours = deque([gateway.REPEAT])
     async with ouvrir(settings(server)) as passerelle:
         assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(True)
         await passerelle.annuler("another key")

@@ -1,4 +1,4 @@
-"""I10, a pure function like the other checkers: what the processes hold, and how they end."""
+"""The checker of processes, I10: the resources they hold and how they end. Pure."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from scripts.nemesis.violation import Violation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scripts.nemesis.databases import Books
-    from scripts.nemesis.history import Departure, History, WorkerState
+    from scripts.nemesis.databases import Databases
+    from scripts.nemesis.history import History, WorkerExit, WorkerState
 
-# A worker idles at a few tens of descriptors and below 120 MB; leaks grow without bound.
+# An idle worker holds a few tens of descriptors and less than 120 MB; a leak grows without bound.
 MOST_DESCRIPTORS = 80
 MOST_MEGABYTES = 300
 LONGEST_LEAVING_SECONDS = 30
-# Before it has read its modules a process does not listen to signals, and SIGTERM simply ends it.
+# While it still imports its modules a process has no signal handler, and SIGTERM ends it at once.
 STARTING_SECONDS = 15
 
 
-def hygiene(history: History, books: Books) -> Iterator[Violation]:
-    """I10. Every worker there with one consumer, no leak, no crash, out in time, no secret in any log."""
+def clean_processes(history: History, databases: Databases) -> Iterator[Violation]:
+    """I10. Every worker runs with one consumer, leaks nothing, never crashes, ends in time, logs no secret."""
     running = Counter(worker.service for worker in history.workers)
     consumers = {queue.name: queue.consumers for queue in history.queues}
     for service in CHOREOGRAPHY.services:
         if running[service] != history.each:
-            yield Violation("I10", f"could not tell: of {service} there are {running[service]} workers")
+            yield Violation("I10", f"could not tell: {service} has {running[service]} workers")
         if consumers.get(f"{service}.inbox") != history.each:
             found = consumers.get(f"{service}.inbox", "unknown")
             yield Violation("I10", f"{service}: {history.each} workers, consumers: {found}")
     for worker in history.workers:
         yield from _state(worker)
-    for gone in history.departures:
+    for gone in history.worker_exits:
         yield from _departure(gone)
-    yield from (Violation("I10", f"a secret stands in {log}") for log in history.secrets_in_logs)
+    yield from (Violation("I10", f"a secret is in {log}") for log in history.secrets_in_logs)
     yield from (Violation("I10", f"a process crashed: {log}") for log in history.crashes)
 
 
 def _state(worker: WorkerState) -> Iterator[Violation]:
-    if worker.exit_code != 0 or worker.seconds_to_leave > LONGEST_LEAVING_SECONDS:
-        left = f"exit code {worker.exit_code} after {worker.seconds_to_leave:.0f} s"
-        yield Violation("I10", f"a worker of {worker.service} left badly: {left}")
+    if worker.exit_code != 0 or worker.exit_seconds > LONGEST_LEAVING_SECONDS:
+        left = f"exit code {worker.exit_code} after {worker.exit_seconds:.0f} s"
+        yield Violation("I10", f"a worker of {worker.service} ended badly: {left}")
     if worker.descriptors is None or worker.megabytes is None:
         yield Violation("I10", f"could not tell: what a worker of {worker.service} holds")
     elif worker.descriptors > MOST_DESCRIPTORS or worker.megabytes > MOST_MEGABYTES:
@@ -52,17 +52,17 @@ def _state(worker: WorkerState) -> Iterator[Violation]:
         yield Violation("I10", f"a worker of {worker.service} holds {held}")
 
 
-def _departure(gone: Departure) -> Iterator[Violation]:
+def _departure(gone: WorkerExit) -> Iterator[Violation]:
     if not _rightly(gone):
         yield Violation("I10", f"a worker of {gone.service} ended by itself: exit code {gone.code}")
-    if gone.asked and not gone.killed and gone.seconds > LONGEST_LEAVING_SECONDS:
-        yield Violation("I10", f"a worker of {gone.service} took {gone.seconds:.0f} s to leave under load")
+    if gone.sigterms and not gone.killed and gone.seconds > LONGEST_LEAVING_SECONDS:
+        yield Violation("I10", f"a worker of {gone.service} took {gone.seconds:.0f} s to end under load")
 
 
-def _rightly(gone: Departure) -> bool:
-    """Whether it ended as whoever ended it must expect."""
+def _rightly(gone: WorkerExit) -> bool:
+    """Whether the end is the expected result of the signals it got."""
     if gone.code == -signal.SIGKILL:
         return gone.killed
     if gone.code == -signal.SIGTERM:
-        return gone.asked > 0 and gone.age < STARTING_SECONDS
-    return gone.asked > gone.code and gone.code in {0, 1}
+        return gone.sigterms > 0 and gone.age < STARTING_SECONDS
+    return gone.sigterms > gone.code and gone.code in {0, 1}
