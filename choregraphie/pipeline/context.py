@@ -1,17 +1,24 @@
 """What a worker works with, session after session: the books, the thread they are kept on, the outside."""
 
 import asyncio
+import contextlib
 import contextvars
 import datetime as dt
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
 
-from choregraphie.errors import ChoregraphieError, DatabaseRefused, DatabaseUnavailable, ResourceShortage
+from choregraphie.errors import (
+    ChoregraphieError,
+    DatabaseRefused,
+    DatabaseUnavailable,
+    ReactionFailed,
+    ResourceShortage,
+)
 from choregraphie.pipeline.refusals import RefusedLogin
 from choregraphie.pipeline.shortages import Shortages
 from choregraphie.process.attribution import shortage
@@ -47,6 +54,7 @@ class WorkerContext:
     refused: RefusedLogin = field(default_factory=RefusedLogin)
     check_resources: Callable[[], None] = lambda: None
     shortages: Shortages = field(default_factory=Shortages)
+    _left_over: list[Callable[[], object]] = field(default_factory=list)
 
     @property
     def service(self) -> str:
@@ -83,6 +91,30 @@ class WorkerContext:
                 if waited:
                     self.goes_on(DATABASE)
                 return answer
+
+    @contextlib.contextmanager
+    def left_over_if_cancelled(self, operation: Callable[[], object]) -> Iterator[None]:
+        """Keep `operation` for the next session when this one ends before the block does.
+
+        `operation` must be one that may be done again: its deliveries are redelivered, and its result is dropped.
+        """
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._left_over.append(operation)
+            raise
+
+    async def do_left_over(self) -> None:
+        """Do what earlier sessions ended in the middle of, waiting until the database takes it.
+
+        A database may answer and take a small commit, and yet not take the work: a full disk, a locked table. To
+        receive the same deliveries and to lose them with the session would count against them each time.
+        """
+        while self._left_over:
+            operation = self._left_over.pop(0)
+            # A reaction that raises is dealt with when its message is delivered again.
+            with self.left_over_if_cancelled(operation), contextlib.suppress(ReactionFailed):
+                await self.retry_until_available(operation)
 
     async def until_able(self) -> None:
         """Wait until work can be done: there are resources to spare, the database takes a commit, calls can begin.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -34,9 +35,10 @@ class ExternalCalls:
     async def stage(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             group = await take_batch(self._waiting)
-            for invocation, look in await self._context.retry_until_available(
-                begin_calls, self._context.store, group
-            ):
+            begin = partial(begin_calls, self._context.store, group)
+            with self._context.left_over_if_cancelled(begin):
+                begun = await self._context.retry_until_available(begin)
+            for invocation, look in begun:
                 if look is None:
                     self._hand_on(invocation)
                 else:

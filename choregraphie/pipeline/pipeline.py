@@ -12,6 +12,7 @@ A crash anywhere repeats a message, and the inbox makes the repetition harmless.
 import asyncio
 import contextlib
 import datetime as dt
+from functools import partial
 
 import structlog
 
@@ -91,6 +92,7 @@ class Pipeline:
             tasks.create_task(self._drain(running))
 
     async def _before_consuming(self) -> None:
+        await self._context.do_left_over()
         await self._outbox_publisher.relay(older_than=dt.timedelta())
         await self._context.until_able()
 
@@ -155,7 +157,9 @@ class Pipeline:
             passing(Place.BEFORE_MARK)
         if invocations or said:
             with self._context.telemetry.commit(len(invocations)):
-                results += await self._deal_with(invocations, said)
+                healthy = [invocation for invocation in invocations if invocation.failure is None]
+                with self._context.left_over_if_cancelled(partial(self._store.commit, healthy, said)):
+                    results += await self._deal_with(invocations, said)
         for schedule in [item for item in group if isinstance(item, Schedule)]:
             self._struck.discard(schedule)
             results += await self._context.retry_until_available(self._store.tick, schedule)

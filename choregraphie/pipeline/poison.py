@@ -9,6 +9,7 @@ each of those meets the limit alone.
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
@@ -93,7 +94,8 @@ class PoisonTrials:
                 return invocation
 
     async def _least_tried(self, *, untried: bool) -> Invocation | None:
-        held = tuple(self._held)
-        return (
-            await self._context.retry_until_available(self._context.store.try_one, held, untried) if held else None
-        )
+        if not self._held:
+            return None
+        choose = partial(self._context.store.try_one, tuple(self._held), untried)
+        with self._context.left_over_if_cancelled(choose):
+            return await self._context.retry_until_available(choose)
