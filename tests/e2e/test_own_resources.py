@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import uuid
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,12 +19,15 @@ from tests.support.saga_fixture import SERVICES
 from tests.support.workers import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from scripts.nemesis.private_postgres import PrivatePostgres
     from tests.support.brokers import Broker
     from tests.support.saga_fixture import Shop
     from tests.support.workers import Worker
+
+    Trouble = Callable[[PrivatePostgres, str], AbstractContextManager[None]]
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -57,6 +61,21 @@ def read_only(server: PrivatePostgres, database: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def full_disk(server: PrivatePostgres, database: str) -> Iterator[None]:
+    """Each row that an inbox should take needs a page that the disk has no room for; smaller changes pass."""
+    with psycopg.connect(server.url(database), autocommit=True) as connection:
+        connection.execute(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END $$"
+        )
+        connection.execute(
+            "CREATE TRIGGER full_disk BEFORE INSERT ON inbox FOR EACH ROW EXECUTE FUNCTION full_disk()"
+        )
+        yield
+        connection.execute("DROP TRIGGER full_disk ON inbox")
+
+
+@contextlib.contextmanager
 def proxied(broker: Broker, vhost: str) -> Iterator[tuple[Proxy, str]]:
     whole = urlsplit(broker.url(vhost))
     assert whole.port is not None
@@ -81,10 +100,11 @@ def lose_session(proxy: Proxy, worker: Worker) -> None:
     until(lambda: len(worker.logged("database.troubled")) > troubled + 1, "it waits in another session")
 
 
-def test_a_worker_whose_database_can_only_be_read_takes_no_deliveries(
-    closed_shop: Shop, broker: Broker, postgres: PrivatePostgres
+@pytest.mark.parametrize("trouble", [read_only, full_disk])
+def test_a_worker_whose_database_does_not_take_its_work_takes_no_deliveries(
+    closed_shop: Shop, broker: Broker, postgres: PrivatePostgres, trouble: Trouble
 ) -> None:
-    shop, database = closed_shop, "stock_read_only"
+    shop, database = closed_shop, f"stock_{uuid.uuid4().hex[:8]}"
     postgres.create(database)
     with proxied(broker, shop.operator.vhost) as (proxy, url):
         stock = shop.start("stock", amqp_url=url, database_url=postgres.url(database))
@@ -93,7 +113,7 @@ def test_a_worker_whose_database_can_only_be_read_takes_no_deliveries(
         shop.ear = shop.outsider.listen("commande.events")
         # Of the queue's argument and a policy the smaller limit holds.
         lower = shop.operator.policy(r"^stock\.inbox$", **{"delivery-limit": DELIVERY_LIMIT})
-        with lower, read_only(postgres, database):
+        with lower, trouble(postgres, database):
             orders = [shop.order(quantite=1, montant=1) for _ in range(5)]
             until(lambda: bool(stock.logged("database.troubled")), "the trouble is told")
             for _ in range(DELIVERY_LIMIT + SESSIONS):

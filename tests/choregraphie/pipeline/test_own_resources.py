@@ -200,6 +200,52 @@ async def test_a_session_that_is_lost_while_a_delivery_cannot_be_decoded_ends_at
             assert caught.group_contains(BrokerUnavailable)
 
 
+async def lose_session(sessions: list[FakeDoor]) -> None:
+    """The newest session is lost, and another is opened."""
+    before = len(sessions)
+    sessions[-1].lose()
+    await until(lambda: len(sessions) > before)
+
+
+async def test_work_that_a_lost_session_could_not_do_is_done_before_the_next_one_receives(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database takes the small commit of the check before consuming, and not the work."""
+    monkeypatch.setattr(supervisor, "backoff", lambda failures, rng: 0.01)
+    whole, full = Batch.write, [True]
+
+    def write(batch: Batch) -> None:
+        if full:
+            raise MemoryError
+        whole(batch)
+
+    monkeypatch.setattr(Batch, "write", write)
+    sessions: list[FakeDoor] = []
+
+    @contextlib.asynccontextmanager
+    async def opened(_: WorkerContext) -> AsyncIterator[FakeDoor]:
+        sessions.append(FakeDoor())
+        yield sessions[-1]
+
+    stopping = asyncio.Event()
+    with capture_logs() as logs, at_hand(TRIAL, settings) as ready:
+        running = asyncio.create_task(supervise(ready, stopping, opened))
+        await until(lambda: ("consume", ()) in sessions[-1].deeds if sessions else False)
+        sessions[0].bring(order())
+        await until(lambda: any(line["event"] == "worker.short_of_resources" for line in logs))
+        for _ in range(MANY_TIMES):
+            await lose_session(sessions)
+            assert sessions[-1].deeds == []
+        full.clear()
+        await until(lambda: ("consume", ()) in sessions[-1].deeds)
+        assert sessions[-1].deeds[0] == ("publish", ("stock.reserve",)), "done, and said, before it is redelivered"
+        tag = sessions[-1].bring(order())
+        await until(lambda: sessions[-1].settled == [tag])
+        assert len(sessions[-1].published) == 1, "the redelivery is a repetition"
+        stopping.set()
+        await running
+
+
 async def test_a_worker_without_resources_is_not_ready_though_it_has_a_session(settings: Settings) -> None:
     telemetry = ServiceMetrics("notification", Instruments(CollectorRegistry()))
     carrier = Carrier(OSError(errno.ENOSPC, "full"))
