@@ -16,6 +16,7 @@ try:
     from choregraphie.saga.choreography import Choreography, EventClass
     from contracts.choreography import CHOREOGRAPHY
     from scripts.cli_parser import Parser
+    from scripts.readme_commands import command_reference
     from scripts.readme_layout import layout
     from scripts.readme_settings import settings_table
     from scripts.readme_tables import asyncapi_list, events_table, example, invariants_table, rules_table
@@ -75,6 +76,7 @@ def _in_order(choreography: Choreography) -> Callable[[tuple[Edge, object]], tup
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"picture": picture},
     "docs/architecture.md": {"layout": layout},
+    "docs/commands.md": {"reference": command_reference},
     "docs/proofs.md": {"rules": rules_table, "invariants": invariants_table},
     "docs/settings.md": {"settings": settings_table},
     "docs/wire.md": {"example": example, "events": events_table, "asyncapi": asyncapi_list},

@@ -31,6 +31,8 @@ DOCUMENTS = {path.relative_to(ROOT).as_posix(): path for path in (*ROOT.glob("*.
 OF_TODAY = {name: path for name, path in DOCUMENTS.items() if path.stem not in {"CHANGELOG", "DECISIONS"}}
 TEXTS = {name: path.read_text(encoding="utf-8") for name, path in DOCUMENTS.items()}
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Printed by the programs themselves.
+REFERENCE = re.compile(r"<!-- reference -->.*<!-- /reference -->", re.DOTALL)
 COMMAND = re.compile(
     r"(?:python -m (?:services|saga_monitor)|python scripts/\w+\.py|\./scripts/\w+)\b[^`\n|)&;#>]*"
 )
@@ -42,8 +44,9 @@ CHAPTER = "docs/add-your-own-service.md"
 def commands() -> Iterator[tuple[str, str]]:
     """Each command that a document prints, alone in backticks or in a block for a shell."""
     for name in OF_TODAY.keys() - {CHAPTER}:
-        inline = re.findall(r"`([^`\n]+)`", FENCED.sub("", TEXTS[name]))
-        shell = [text for kind, text in FENCED.findall(TEXTS[name]) if kind in {"sh", "console"}]
+        by_hand = REFERENCE.sub("", TEXTS[name])
+        inline = re.findall(r"`([^`\n]+)`", FENCED.sub("", by_hand))
+        shell = [text for kind, text in FENCED.findall(by_hand) if kind in {"sh", "console"}]
         for part in (*inline, *shell):
             yield from ((name, found.strip()) for found in COMMAND.findall(part))
 
