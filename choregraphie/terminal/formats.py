@@ -2,9 +2,16 @@
 
 from decimal import Decimal
 
+_DAYS_A_YEAR = 365.25
+# From then on nobody counts in days.
+_MANY_DAYS = 100
+
 
 def format_duration(ms: float | None) -> str:
-    """In eight characters at most: `420 ms`, `1.5 s`, `3m 12s`, `2h 05m`, `3d 4h`; a dash when it is not known."""
+    """`420 ms`, `1.5 s`, `3m 12s`, `2h 05m`, `3d 4h`, `11 months`, `2 years`; a dash when it is not known.
+
+    It takes nine characters at most, up to 999 years.
+    """
     if ms is None:
         return "–"
     seconds = ms / 1000
@@ -20,7 +27,12 @@ def format_duration(ms: float | None) -> str:
     if hours < 24:
         return f"{hours}h {minutes:02}m"
     days, hours = divmod(hours, 24)
-    return f"{days:,}d {hours}h" if days < 100 else f"{days:,}d"
+    return f"{days}d {hours}h" if days < _MANY_DAYS else _months_or_years(days)
+
+
+def _months_or_years(days: int) -> str:
+    years = days / _DAYS_A_YEAR
+    return f"{int(12 * years)} months" if years < 2 else f"{int(years):,} years"
 
 
 def format_count(number: int) -> str:

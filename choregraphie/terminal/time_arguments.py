@@ -1,4 +1,4 @@
-"""Times as people type them on a command line: `10m` for ten minutes ago, or a date and time."""
+"""Times as people type them: `10m` for ten minutes ago, `yesterday`, or a date and time."""
 
 import datetime as dt
 import re
@@ -9,7 +9,9 @@ from choregraphie.saga.rfc3339 import NoTimeError, read_time
 _AGO = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
 _EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-TIME_EXAMPLES = "10m, 2h, 7d, 2026-11-22, 2026-11-22T18:47 or 2026-11-22T18:47:00+01:00"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DAYS_AGO = {"today": 0, "yesterday": 1}
+TIME_EXAMPLES = "10m, 2h, 7d, today, yesterday, 2026-11-22, 2026-11-22T18:47 or 2026-11-22T18:47:00+01:00"
 
 
 class BadMoment(UserError):
@@ -19,11 +21,11 @@ class BadMoment(UserError):
 def moment_of(text: str, now: dt.datetime) -> dt.datetime:
     """The moment that `text` means, in UTC; a time without an offset is in UTC, as everything shown is.
 
-    Raises BadMoment, in one line.
+    A day means its beginning. Raises BadMoment, in one line.
     """
     ago = _AGO.fullmatch(text)
     try:
-        moment = now - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else _written(text)
+        moment = now - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else _written(text, now)
     except (ValueError, OverflowError):
         raise BadMoment(f"{text[:50]!r} is not a time; expected one such as {TIME_EXAMPLES}") from None
     if moment < _EARLIEST:
@@ -33,7 +35,20 @@ def moment_of(text: str, now: dt.datetime) -> dt.datetime:
     return moment
 
 
-def _written(text: str) -> dt.datetime:
+def day_of(text: str, now: dt.datetime) -> dt.date | None:
+    """The day (UTC) that `text` names: `2026-11-22`, `today` or `yesterday`, in any case; None for other texts."""
+    name = text.strip().lower()
+    if name in _DAYS_AGO:
+        return now.astimezone(dt.UTC).date() - dt.timedelta(days=_DAYS_AGO[name])
+    try:
+        return dt.date.fromisoformat(name) if _DAY.fullmatch(name) else None
+    except ValueError:
+        return None
+
+
+def _written(text: str, now: dt.datetime) -> dt.datetime:
+    if (day := day_of(text, now)) is not None:
+        return dt.datetime.combine(day, dt.time(), dt.UTC)
     try:
         return read_time(text, dt.UTC).astimezone(dt.UTC)
     except NoTimeError:

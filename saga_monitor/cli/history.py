@@ -37,11 +37,10 @@ def _history(arguments: argparse.Namespace, session: Session) -> int:
         print(f"saga_monitor: {printable(arguments.type)} is not in the choreography{close}", file=sys.stderr)
     try:
         asyncio.run(_print(arguments, session, wanted))
-    except HistoryMissing as missing:
-        print(f"saga_monitor: {printable(str(missing))}", file=sys.stderr)
-        return 2
-    except BrokerUnavailable as trouble:
-        print(f"saga_monitor: broker away: {printable(str(trouble))}", file=sys.stderr)
+    except BrokerUnavailable as unavailable:
+        # As in every other command: nothing in the command or its settings must be changed.
+        what = "" if isinstance(unavailable, HistoryMissing) else "broker away: "
+        print(f"saga_monitor: {what}{printable(str(unavailable))}", file=sys.stderr)
         return 1
     return 0
 

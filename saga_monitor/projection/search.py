@@ -7,11 +7,12 @@ instead: of a million orders in some 0.2 s.
 
 import datetime as dt
 import json
-import re
 import sqlite3
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from choregraphie.terminal.time_arguments import day_of
 
 # What of a text is kept: an order of a client that never stops must not grow for ever.
 MOST_VALUES = 50
@@ -19,8 +20,6 @@ LONGEST_SEARCH = 200
 _GRAM = 3
 # More parts than that make a search no narrower; the whole text is compared in any case.
 _MOST_GRAMS = 40
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_DAYS_AGO = {"today": 0, "yesterday": 1}
 _TRIGRAMS = (
     "CREATE VIRTUAL TABLE search USING fts5(text, tokenize='trigram case_sensitive 1', detail=none, columnsize=0)"
 )
@@ -53,7 +52,7 @@ def sought(text: str, now: dt.datetime) -> Sought | None:
     # A NUL would end the text early for SQLite; a lone surrogate cannot be bound; a text has lines of its own.
     if not part or any(c in "\x00\n" or "\ud800" <= c <= "\udfff" for c in part):
         return None
-    day = _day(part, now)
+    day = day_of(part, now)
     return Sought((part,) if day is None else (part, _day_text(day)))
 
 
@@ -120,15 +119,6 @@ def _text(order: Findable, known: str) -> str:
 def _grams(text: str) -> list[str]:
     found = dict.fromkeys(text[place : place + _GRAM] for place in range(len(text) - _GRAM + 1))
     return [f'"{gram.replace(chr(34), chr(34) * 2)}"' for gram in list(found)[:_MOST_GRAMS]]
-
-
-def _day(text: str, now: dt.datetime) -> dt.date | None:
-    if text in _DAYS_AGO:
-        return now.date() - dt.timedelta(days=_DAYS_AGO[text])
-    try:
-        return dt.date.fromisoformat(text) if _DAY.fullmatch(text) else None
-    except ValueError:
-        return None
 
 
 def _day_text(day: dt.date) -> str:

@@ -132,7 +132,7 @@ def test_the_world_is_shown_as_it_was(command: Any, told: Stream) -> None:
 @pytest.mark.parametrize(
     "time",
     [
-        "yesterday",
+        "tomorrow",
         "",
         "25:00",
         "2999-01-01",

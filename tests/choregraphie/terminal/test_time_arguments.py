@@ -14,6 +14,9 @@ NOW = dt.datetime(2026, 11, 22, 18, 47, tzinfo=dt.UTC)
     [
         ("90s", "2026-11-22T18:45:30+00:00"),
         ("2d", "2026-11-20T18:47:00+00:00"),
+        ("today", "2026-11-22T00:00:00+00:00"),
+        ("yesterday", "2026-11-21T00:00:00+00:00"),
+        ("Yesterday", "2026-11-21T00:00:00+00:00"),
         ("2026-11-22", "2026-11-22T00:00:00+00:00"),
         ("2026-11-22T18:40", "2026-11-22T18:40:00+00:00"),
         ("2026-11-22 18:40:00", "2026-11-22T18:40:00+00:00"),
@@ -29,7 +32,7 @@ def test_a_time_without_an_offset_is_in_utc(text: str, moment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "2026-02-29", "2027-01-01", "1969-12-31", "٣d", "10w", "x" * 500]
+    "text", ["", "tomorrow", "2026-02-29", "2027-01-01", "1969-12-31", "٣d", "10w", "x" * 500]
 )
 def test_what_is_no_time_of_the_past_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(BadMoment) as caught:
