@@ -15,7 +15,7 @@ from saga_monitor.alerting.rules import Notice, judged, standing
 from saga_monitor.alerting.store import AlertStore, Told
 from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of
 from saga_monitor.diagnosis.broker_anomalies import FirstSeen
-from saga_monitor.diagnosis.grouping import Group, grouped, how_many
+from saga_monitor.diagnosis.grouping import Group, grouped, how_many, within_usual_time
 from saga_monitor.diagnosis.lag import UNKNOWN, Lag, behind
 from saga_monitor.diagnosis.self_check import SelfCheck
 from saga_monitor.projection.queries import Queries
@@ -33,7 +33,8 @@ ABREAST_SECONDS = 30.0
 class View:
     """What the last look saw. `anomalies` are of the last look that could judge; that none can now is one too.
 
-    `known`: whether this look could judge, and the broker answered.
+    `known`: whether this look could judge, and the broker answered. `in_time`: how many orders are STUCK and no
+    anomaly.
     """
 
     at: dt.datetime | None = None
@@ -41,6 +42,7 @@ class View:
     behind: Lag = UNKNOWN
     anomalies: Sequence[Anomaly] = ()
     known: bool = False
+    in_time: int = 0
 
     @property
     def groups(self) -> list[Group]:
@@ -66,6 +68,7 @@ class AlertWatcher:
         self._queries = Queries(settings.monitor_database, settings.stuck_after)
         self._book = AlertStore(settings.monitor_database, receivers.names)
         self._sight, self._first_seen, self._found = SelfCheck(), FirstSeen(), list[Anomaly]()
+        self._in_time = 0
         # A look is on a thread, and goes on when its task is cancelled; closing waits for it.
         self._busy, self._closed = threading.Lock(), False
 
@@ -117,12 +120,15 @@ class AlertWatcher:
         abreast = _abreast(delay)
         if abreast:
             found = anomalies_of(self._queries, answers, now, self._terms)
+            stuck = self._queries.totals(now).stuck
+            self._in_time = within_usual_time(stuck, found, now, self._terms.stuck_after)
             self._found = self._first_seen.dated(found, now) if answers else found
         seen = [*self._sight.look(answered=answers is not None, abreast=abreast, now=now), *self._found]
         kinds = judged(abreast=abreast, asked=answers is not None)
         again = self._book.owed(self.receivers.taken(), now)
         notices = self._book.update(standing(seen, now), now, self._repeat, kinds)
-        return View(now, answers, delay, seen, known=abreast and answers is not None), notices, again
+        known = abreast and answers is not None
+        return View(now, answers, delay, seen, known, self._in_time), notices, again
 
 
 def _abreast(delay: Lag) -> bool:

@@ -22,7 +22,8 @@ def add(commands: Any) -> None:
         " shown for a day after they were said. Clocks that differ and words by somebody else's exchange are shown"
         " for an hour. Events that were lost before this monitor had read them are shown until they are"
         " acknowledged, or for SAGA_MONITOR_KEEP_DAYS. What the broker's queues hold is counted by the broker;"
-        " where it cannot be asked, that is said, and is wrong too.",
+        " where it cannot be asked, that is said, and is wrong too. With --json: an array; each element says how"
+        " many things it stands for (`count`), and how many are wrong in all (`total`).",
     )
     add_json(command)
     command.add_argument(

@@ -1,6 +1,7 @@
 """`report`: all orders together, each order on a line, or one order."""
 
 import argparse
+import asyncio
 import csv
 import datetime as dt
 import json
@@ -12,11 +13,14 @@ from choregraphie import UserError
 from choregraphie.terminal.time_arguments import TIME_EXAMPLES, moment_of
 from saga_monitor.cli.context import Session, add_at, add_wide, positive
 from saga_monitor.cli.orders import unknown
-from saga_monitor.projection.aggregates import figures_of_all, figures_since
+from saga_monitor.diagnosis.wording import because
+from saga_monitor.projection.aggregates import Aggregates, figures_of_all, figures_since
 from saga_monitor.projection.queries import Queries
+from saga_monitor.records.broker_status import ask_broker
 from saga_monitor.reports import report
-from saga_monitor.reports.order_report import COLUMNS, flat, metrics, order_report, order_reports
+from saga_monitor.reports.order_report import COLUMNS, as_given, flat, metrics, order_report, order_reports
 from saga_monitor.text import report_tables
+from saga_monitor.text.anomaly_list import judge_now
 
 # More lines than that nobody reads on a terminal; a program gets them all.
 _LINES = 1000
@@ -43,12 +47,12 @@ def add(commands: Any) -> None:
 def _report(arguments: argparse.Namespace, session: Session) -> int:
     _refuse_unused(arguments)
     since = moment_of(arguments.since, session.now) if arguments.since else None
+    if arguments.commande_id is None and not arguments.orders:
+        return _whole(arguments, session, since)
     with session.queries() as queries:
-        if arguments.commande_id is not None:
-            return _one(arguments, session, queries)
         if arguments.orders:
             return _each(arguments, session, queries, since)
-        return _whole(arguments, session, queries, since)
+        return _one(arguments, session, queries)
 
 
 def _refuse_unused(arguments: argparse.Namespace) -> None:
@@ -61,12 +65,15 @@ def _refuse_unused(arguments: argparse.Namespace) -> None:
         raise Unused("--limit is of the lines of --orders")
 
 
-def _whole(arguments: argparse.Namespace, session: Session, queries: Queries, since: dt.datetime | None) -> int:
-    if since is None:
-        figures = figures_of_all(queries, session.now)
-    else:
-        figures = figures_since(queries, since, session.now, session.settings.stuck_after)
-    whole = report.of_figures(figures)
+def _whole(arguments: argparse.Namespace, session: Session, since: dt.datetime | None) -> int:
+    # Asked before the history is read: what the queues hold by then, the history has told.
+    status = asyncio.run(ask_broker(session.settings)) if session.at is None else None
+    with session.queries() as queries:
+        figures = _figures(session, queries, since)
+        # What is wrong is known of now alone: nobody knows what the queues held earlier.
+        known = session.freshness if session.at is None else None
+        wrong = judge_now(queries, status, known, session.settings).total if known else None
+    whole = report.of_figures(figures, wrong)
     if arguments.csv:
         _csv(({"figure": name, "value": value} for name, value in metrics(whole)), ["figure", "value"])
     else:
@@ -74,11 +81,17 @@ def _whole(arguments: argparse.Namespace, session: Session, queries: Queries, si
     return 0
 
 
+def _figures(session: Session, queries: Queries, since: dt.datetime | None) -> Aggregates:
+    if since is None:
+        return figures_of_all(queries, session.now)
+    return figures_since(queries, since, session.now, session.settings.stuck_after)
+
+
 def _one(arguments: argparse.Namespace, session: Session, queries: Queries) -> int:
     order = queries.order(arguments.commande_id, session.now)
     if order is None:
         return unknown(arguments.commande_id, session)
-    one = order_report(queries, order)
+    one = order_report(queries, order, because if _for_a_person(arguments) else as_given)
     if arguments.csv:
         _csv([flat(one)], COLUMNS)
     else:
@@ -87,9 +100,9 @@ def _one(arguments: argparse.Namespace, session: Session, queries: Queries) -> i
 
 
 def _each(arguments: argparse.Namespace, session: Session, queries: Queries, since: dt.datetime | None) -> int:
-    for_program = arguments.json or arguments.csv
+    for_program = not _for_a_person(arguments)
     limit = arguments.limit or (None if for_program else _LINES)
-    reports = order_reports(queries, session.now, since, limit)
+    reports = order_reports(queries, session.now, since, limit, as_given if for_program else because)
     if arguments.json:
         _json_lines(one | session.stamp for one in reports)
     elif arguments.csv:
@@ -98,6 +111,10 @@ def _each(arguments: argparse.Namespace, session: Session, queries: Queries, sin
         total = queries.totals(session.now).orders
         session.console.print(report_tables.each_view(list(reports), total))
     return 0
+
+
+def _for_a_person(arguments: argparse.Namespace) -> bool:
+    return not (arguments.json or arguments.csv)
 
 
 def _json_lines(reports: Iterator[dict[str, Any]]) -> None:

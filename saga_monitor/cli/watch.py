@@ -70,7 +70,7 @@ async def on_screen(
 
     app = ConsoleApp(SnapshotReader(queries), ear, begin, functools.partial(_text_of, caption_file))
     await _run_to_its_end(app, work)
-    for line in farewell(queries.totals(dt.datetime.now(dt.UTC))):
+    for line in farewell(queries.totals(dt.datetime.now(dt.UTC)), console.width):
         console.print(line)
 
 

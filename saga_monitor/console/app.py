@@ -136,8 +136,8 @@ class ConsoleApp(App[None]):
         for name, text in (
             ("heading", rendering.heading(picture, rendering.link_word(self.ear, now), paused=self.paused)),
             ("rates", rendering.rates(picture, self.size.width - 2)),
-            ("states", rendering.states(picture.totals)),
-            ("troubles", rendering.troubles(picture.totals)),
+            ("states", rendering.states(picture.totals, self.size.width - 2)),
+            ("troubles", rendering.troubles(picture.totals, self.size.width - 2)),
             ("view", self._view(picture)),
         ):
             base.query_one(f"#{name}", Static).update(text)

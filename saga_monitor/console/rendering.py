@@ -16,12 +16,13 @@ from saga_monitor.projection.queries import Order, Totals
 from saga_monitor.reports.report import PLACED_STATES
 from saga_monitor.text.anomaly_words import anomalies_in_words, in_time_words, whole_sentence
 from saga_monitor.text.freshness import is_fresh
-from saga_monitor.text.tables import STATE_STYLES, STEP_GLYPHS, flags_text, safe, took
+from saga_monitor.text.tables import STATE_STYLES, STEP_GLYPHS, flags_text, safe, took, whole_time
 
 _LINK_STYLES = {"live": "bold green", "reading": "bold yellow", "connecting": "yellow", "following": "bold green"}
 _LOST = {"broker away", "no history", "database trouble"}
+_GAP = "  "
 # The board's columns but the last, which takes what is left.
-FIXED = {"steps": 5, "state": 12, "elapsed": 8}
+FIXED = {"steps": 5, "state": 12, "elapsed": 9}
 
 
 def link_word(ear: ConsoleStatus, now: dt.datetime) -> tuple[str, str]:
@@ -57,11 +58,15 @@ def rates(picture: Snapshot, width: int) -> Text:
     )
 
 
-def states(totals: Totals) -> Text:
-    shown = (
-        (f"{state} ", f"{short(totals.state(state))}  ", STATE_STYLES[state]) for state in _shown_states(totals)
+def states(totals: Totals, width: int) -> Text:
+    """How many orders are in each state: on a second line what the first has no room for."""
+    return _filled(
+        [
+            line((f"{state} ", "dim"), (short(totals.state(state)), f"bold {STATE_STYLES[state]}"))
+            for state in _shown_states(totals)
+        ],
+        width,
     )
-    return line(*(part for name, n, style in shown for part in ((name, "dim"), (n, f"bold {style}"))))
 
 
 def _shown_states(totals: Totals) -> list[State]:
@@ -69,13 +74,23 @@ def _shown_states(totals: Totals) -> list[State]:
     return [*PLACED_STATES, *([State.UNKNOWN] if totals.state(State.UNKNOWN) else [])]
 
 
-def troubles(totals: Totals) -> Text:
-    """The figures that are not zero, the gravest first: on a narrow terminal the last ones are cut."""
+def troubles(totals: Totals, width: int) -> Text:
+    """The figures that are not zero, the gravest first: on a second line what the first has no room for."""
     figures = [("dead letters ever", totals.count("dead_letters"), "bold red")]
     figures += [(flag, totals.flag(flag), "bold red") for flag in Flag]
     figures += [("retries", totals.count("retries"), "yellow"), ("ignored", totals.ignored, "yellow")]
-    shown = [(f"{name} {short(n)}  ", style) for name, n, style in figures if n]
-    return line(*(shown or [("no dead letter, nothing stuck, no retry", "dim")]))
+    shown = [line((f"{name} {short(n)}", style)) for name, n, style in figures if n]
+    return _filled(shown or [line(("no dead letter, nothing stuck, no retry", "dim"))], width)
+
+
+def _filled(parts: Sequence[Text], width: int) -> Text:
+    """`parts` on lines of `width` columns, never broken within one."""
+    lines: list[list[Text]] = [[]]
+    for part in parts:
+        if lines[-1] and sum(len(one) + len(_GAP) for one in lines[-1]) + len(part) > width:
+            lines.append([])
+        lines[-1].append(part)
+    return stacked([line((_GAP, "")).join(row) for row in lines])
 
 
 def anomaly_line(anomaly: Anomaly) -> Text:
@@ -109,7 +124,7 @@ def column_widths(width: int) -> dict[str, int]:
     """The columns of the board; there is one blank between two of them."""
     spare = max(24, width - sum(FIXED.values()) - 2 * (len(FIXED) + 2))
     # On 80 columns: an id as `passer_commande.py` makes them (20), and all of `→ notification.envoyee` (22).
-    order = min(40, max(10, spare * 5 // 11))
+    order = min(40, max(10, (spare * 5 + 5) // 11))
     return {"order": order, **FIXED, "waits for": max(10, spare - order)}
 
 
@@ -165,17 +180,20 @@ def step_times(order: Order) -> Text:
 def waiting_line(order: Order) -> Text:
     """What is still awaited, and of whom."""
     if not order.remaining:
-        return line(("nothing remains", "dim"))
+        undoings = {step.service for step in CHOREOGRAPHY.undoings}
+        answers = [step.undoing_ms for step in order.steps if step.step in undoings]
+        time = whole_time(order.state, order.duration_ms, answers)
+        return line((f"{time}; nothing remains" if time else "nothing remains", "dim"))
     awaited = ", ".join(f"{type_} ({CHOREOGRAPHY.speaker_of.get(type_, '?')})" for type_ in order.remaining)
     return line(("remains  ", "dim"), (awaited, "yellow"))
 
 
-def farewell(totals: Totals) -> Sequence[Text]:
+def farewell(totals: Totals, width: int) -> Sequence[Text]:
     """What stays on the terminal after the screen has gone."""
     return [
         line((f"{short(totals.orders)} orders, {short(totals.in_flight)} in flight", "bold")),
-        states(totals),
-        troubles(totals),
+        states(totals, width),
+        troubles(totals, width),
     ]
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from textual.events import Key
 from textual.widgets import Input
 
-from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.text.tables import searched_names
 
-_HINT = f"part of an id, {', '.join(CHOREOGRAPHY.searched[:3])}, …; or a day: today; ⏎ keeps it, esc drops it"
+_HINT = f"part of an id, {', '.join(searched_names()[:3])}, …; or a day; ⏎ keeps it, esc drops it"
 
 
 class SearchField(Input):

@@ -16,6 +16,7 @@ CSS = """
 Screen { background: $background; overflow: hidden; }
 #caption { height: auto; max-height: 2; padding: 0 1; background: $primary 40%; text-style: bold; }
 .line { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+#states, #troubles { height: auto; max-height: 3; }
 #anomalies { height: auto; max-height: 4; padding: 0 1; background: $error 10%;
              text-wrap: nowrap; text-overflow: ellipsis; }
 #view { background: $panel; }

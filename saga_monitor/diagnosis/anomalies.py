@@ -122,8 +122,8 @@ def _of_order(case: Case, around: _Around) -> Iterator[Anomaly]:
         yield Anomaly(Kind.NOT_ALLOWED, id_, fault.service, fault.event.time or heard, fault.reason, text)
     starts = [event for event in case.heard.events if event.type == CHOREOGRAPHY.starts.TYPE]
     if len(starts) > 1:
-        text = f"{id_}: {len(starts)} different orders came with this id; only the first has an effect:"
-        text += " the client should order again under another"
+        text = f"{id_}: {len(starts)} different orders have this id, and only the first is carried out:"
+        text += " the client should place the other again with a new id"
         yield Anomaly(Kind.REPEATED_ORDER, id_, None, starts[-1].time or heard, "same_id", text)
 
 

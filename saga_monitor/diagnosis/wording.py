@@ -1,4 +1,4 @@
-"""Why a message is a dead letter, in words for a person who does not read our code. Pure."""
+"""Why a message is a dead letter, in words for a person who has never read this code. Pure."""
 
 import datetime as dt
 import re
@@ -7,20 +7,26 @@ from choregraphie.terminal.formats import format_duration
 
 _BECAUSE = {
     "exhausted": "every try failed",
-    "delivery_limit": "it came again and again and was never settled",
+    "delivery_limit": "it was delivered again and again, and never settled",
     "unreadable": "it cannot be read",
-    "invalid": "it is not as its type must be",
-    "unknown_type": "its type is not heard there",
-    "unknown_version": "its version is not known there",
-    "subject_mismatch": "it speaks of more than one order",
-    "wrong_sender": "it came from somebody who may not say it",
-    "id_collision": "its id is that of another message",
+    "invalid": "it is not valid",
+    "unknown_type": "the service does not handle its type",
+    "unknown_version": "the service does not know this version of its type",
+    "subject_mismatch": "it names more than one order",
+    "wrong_sender": "its sender may not publish it",
+    "id_collision": "another message has the same id",
     "too_large": "it is too large",
-    "rejected": "it was refused",
-    "expired": "it waited for too long",
+    "rejected": "a consumer rejected it",
+    "expired": "it waited too long in a queue",
     "maxlen": "its queue was full",
 }
-# What a worker says of a field: where it is, and the reader's own name for what is wrong (`decoder.py`).
+# Why an entry of the history is ignored, after a number or a colon.
+IGNORED_WORDS = {
+    "unknown": "of an unknown type",
+    "unreadable": "not a valid event",
+    "untrusted": "not by its sender's exchange",
+}
+# The detail that older workers wrote: a field, and pydantic's name for what is wrong with it.
 _FIELD = re.compile(r"([^\s:]+): ([a-z0-9]+(?:_[a-z0-9]+)*)")
 _PLACES = {"envelope": "the message", "data": "its data"}
 _WRONG = {
@@ -57,9 +63,17 @@ _WRONG = {
 
 
 def because(reason: str, detail: str) -> str:
-    """A dead letter's reason, with its detail; one that no program of ours gives stands for itself."""
+    """Why a message was set aside, as a clause: `every try failed (ConnectionError: gateway)`.
+
+    A reason that is not in the table is shown as it is, with spaces for its underscores.
+    """
     more = _plain(detail[:200]) if reason == "invalid" else detail[:200]
-    return f"{_BECAUSE.get(reason, reason)}{f' ({more})' if more else ''}"
+    return f"{because_label(reason)}{f' ({more})' if more else ''}"
+
+
+def because_label(reason: str) -> str:
+    """The reason alone."""
+    return _BECAUSE.get(reason, reason.replace("_", " "))
 
 
 def _plain(detail: str) -> str:

@@ -118,18 +118,6 @@ class Queries:
         urgent = self._orders("WHERE urgent = 1 ORDER BY last_offset DESC LIMIT ?", (limit,), now)
         return _unique([*urgent, *self.flagged(Flag.STUCK, limit, now)])[:limit]
 
-    def to_look_at(self, now: dt.datetime, most: int) -> int:
-        """How many orders a person should look at, each once whatever is wrong with it; at most that many."""
-        left = most - self._stuck(now, most)
-        # Those passed over are stuck, and so no more than were counted: this ends soon, whatever is wrong.
-        ((others,),) = self.ask(
-            "SELECT count(*) FROM (SELECT 1 FROM orders INDEXED BY orders_urgent"
-            " WHERE urgent = 1 AND NOT (at_rest = 0 AND quiet_since < ?) LIMIT ?)",
-            self._silent_since(now),
-            left,
-        )
-        return most - left + int(others)
-
     def _stuck(self, now: dt.datetime, most: int | None) -> int:
         ((stuck,),) = self.ask(
             "SELECT count(*) FROM (SELECT 1 FROM orders WHERE at_rest = 0 AND quiet_since < ? LIMIT ?)",

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
@@ -19,10 +19,28 @@ _PLACED_SINCE = (
 )
 
 
+def as_given(reason: str, detail: str) -> str:
+    """A dead letter's reason and detail as the worker wrote them: for a program."""
+    return f"{reason} ({detail})" if detail else reason
+
+
+def answered_within(undoing_ms: Iterable[int | None]) -> int | None:
+    """How long (ms) after its cancellation the last of an order's undoings was answered; None while one is not."""
+    known = list(undoing_ms)
+    return max((ms for ms in known if ms is not None), default=None) if None not in known else None
+
+
 def order_reports(
-    queries: Queries, now: dt.datetime, since: dt.datetime | None = None, limit: int | None = None
+    queries: Queries,
+    now: dt.datetime,
+    since: dt.datetime | None = None,
+    limit: int | None = None,
+    why: Callable[[str, str], str] = as_given,
 ) -> Iterator[dict[str, Any]]:
-    """One after the other in the order of their beginning; a million of them are never held at once."""
+    """One after the other in the order of their beginning; a million of them are never held at once.
+
+    `why`: puts a dead letter's reason and detail into words.
+    """
     after, left = 0, limit
     while left is None or left > 0:
         numbers = [
@@ -36,16 +54,18 @@ def order_reports(
         ]
         if not numbers:
             return
-        yield from _reports(queries, queries.numbered(numbers, now))
+        yield from _reports(queries, queries.numbered(numbers, now), why)
         after, left = numbers[-1], None if left is None else left - len(numbers)
 
 
-def order_report(queries: Queries, order: Order) -> dict[str, Any]:
-    return next(_reports(queries, [order]))
+def order_report(queries: Queries, order: Order, why: Callable[[str, str], str] = as_given) -> dict[str, Any]:
+    return next(_reports(queries, [order], why))
 
 
-def _reports(queries: Queries, orders: Sequence[Order]) -> Iterator[dict[str, Any]]:
-    errors = _errors(queries, [order.commande_id for order in orders])
+def _reports(
+    queries: Queries, orders: Sequence[Order], why: Callable[[str, str], str]
+) -> Iterator[dict[str, Any]]:
+    errors = _errors(queries, [order.commande_id for order in orders], why)
     for order in orders:
         steps = {step.step: step.duration_ms for step in order.steps}
         known = [ms for ms in steps.values() if ms is not None]
@@ -63,16 +83,15 @@ def _reports(queries: Queries, orders: Sequence[Order]) -> Iterator[dict[str, An
         }
 
 
-def _errors(queries: Queries, ids: Sequence[str]) -> dict[str, str]:
+def _errors(queries: Queries, ids: Sequence[str], why: Callable[[str, str], str]) -> dict[str, str]:
     """What went wrong: the first refusal's reason, else why it was cancelled, else why a message was set aside."""
     wanted = json.dumps(ids)
-    errors: dict[str, str] = dict(
-        queries.ask(
-            "SELECT commande_id, service || ': ' || reason || iif(detail = '', '', ' (' || detail || ')')"
-            ' FROM dead_letters WHERE commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset" DESC',
-            wanted,
-        )
+    letters = queries.ask(
+        "SELECT commande_id, service, reason, detail FROM dead_letters"
+        ' WHERE commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset" DESC',
+        wanted,
     )
+    errors: dict[str, str] = {id_: f"{service}: {why(reason, detail)}" for id_, service, reason, detail in letters}
     said = queries.ask(
         "SELECT commande_id, type, raison FROM events WHERE raison IS NOT NULL"
         ' AND commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset" DESC',

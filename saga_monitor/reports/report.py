@@ -75,14 +75,15 @@ def without_beginning(order: Order, now: dt.datetime, deadline: float) -> str | 
     return f"{what}; {'over: no such order was placed' if over else 'kept in case the order comes'}"
 
 
-def whole(queries: Queries, now: dt.datetime) -> dict[str, Any]:
+def whole(queries: Queries, now: dt.datetime, anomalies: int | None = None) -> dict[str, Any]:
     """All orders together."""
-    return of_figures(figures_of_all(queries, now))
+    return of_figures(figures_of_all(queries, now), anomalies)
 
 
-def of_figures(figures: Aggregates) -> dict[str, Any]:
+def of_figures(figures: Aggregates, anomalies: int | None = None) -> dict[str, Any]:
     """Many orders together, as `report --json` has it.
 
+    `anomalies`: how many things are wrong now, of these orders or not; None where that was not judged.
     `compensations` counts the orders that were cancelled, whether or not there turned out to be something to
     undo. Durations are of settled orders: to the creation or, once cancelled, to the last undoing's answer.
     `times_left_out` counts, by step and for whole orders, the times that a wrong clock has a part in.
@@ -108,6 +109,7 @@ def of_figures(figures: Aggregates) -> dict[str, Any]:
         "ignored": None if figures.ignored is None else dict(figures.ignored),
         "repeated_orders": flags[Flag.REPEATED_ORDER],
         "contradictions": flags[Flag.CONTRADICTION],
+        "anomalies": anomalies,
     }
 
 

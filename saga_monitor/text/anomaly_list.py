@@ -1,9 +1,11 @@
-"""The verb `anomalies`: what is wrong now, as sentences or for a program."""
+"""What is wrong now, judged once for a command; as sentences for a person and as objects for a program."""
 
 import asyncio
 import datetime as dt
 import json
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
@@ -13,10 +15,10 @@ from rich.text import Text
 from choregraphie import Settings
 from choregraphie.terminal.tables import is_bounded
 from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of, as_json
-from saga_monitor.diagnosis.grouping import within_usual_time
+from saga_monitor.diagnosis.grouping import how_many, within_usual_time
 from saga_monitor.diagnosis.self_check import unseen
 from saga_monitor.projection.queries import Queries
-from saga_monitor.records.broker_status import ask_broker
+from saga_monitor.records.broker_status import BrokerStatus, ask_broker
 from saga_monitor.text.anomaly_words import anomalies_in_words, in_time_words, whole_sentence
 from saga_monitor.text.freshness import Freshness
 from saga_monitor.text.tables import safe
@@ -32,24 +34,44 @@ class Asking(Protocol):
         """Read what there is to read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is wrong now. `in_time`: how many orders are STUCK and no anomaly."""
+
+    anomalies: Sequence[Anomaly]
+    in_time: int
+
+    @property
+    def total(self) -> int:
+        """How many things are wrong."""
+        return how_many(self.anomalies)
+
+
+def judge_now(
+    queries: Queries, status: BrokerStatus | None, freshness: Freshness, settings: Settings
+) -> Judgement:
+    """What is wrong by what has been read and by `status`, which must be older than the reading."""
+    now = dt.datetime.now(dt.UTC)
+    judged = anomalies_of(queries, status, now, Terms.of(settings))
+    in_time = within_usual_time(queries.totals(now).stuck, judged, now, settings.stuck_after)
+    blind = unseen(answered=status is not None, fresh=freshness.fresh, as_of=freshness.as_of, now=now)
+    return Judgement([*blind, *judged], in_time)
+
+
 def show_anomalies(asking: Asking, *, for_program: bool) -> int:
     """Ask the broker, read what there is to read, and say what is wrong. Returns 1 when something is."""
     settings = asking.settings
     # Asked first: what the queues hold by then, the history has told.
-    facts = asyncio.run(ask_broker(settings))
+    status = asyncio.run(ask_broker(settings))
     freshness = asking.read_up()
-    queries, now = Queries(settings.monitor_database, settings.stuck_after), dt.datetime.now(dt.UTC)
-    try:
-        judged = anomalies_of(queries, facts, now, Terms.of(settings))
-        in_time = within_usual_time(queries.totals(now).stuck, judged, now, settings.stuck_after)
-    finally:
-        queries.close()
-    found = [*unseen(answered=facts is not None, fresh=freshness.fresh, as_of=freshness.as_of, now=now), *judged]
+    with closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
+        judgement = judge_now(queries, status, freshness, settings)
+    found = judgement.anomalies
     if for_program:
-        print(json.dumps([as_json(anomaly) for anomaly in found], indent=2))
+        print(json.dumps([as_json(anomaly) | {"total": judgement.total} for anomaly in found], indent=2))
     else:
         full = not is_bounded(asking.console)
-        asking.console.print(anomaly_view(found, in_time, full=full), soft_wrap=full)
+        asking.console.print(anomaly_view(found, judgement.in_time, full=full), soft_wrap=full)
     return 1 if found else 0
 
 

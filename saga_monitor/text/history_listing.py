@@ -17,6 +17,7 @@ from choregraphie import BrokerUnavailable
 from choregraphie.messaging import History, HistoryEntry
 from choregraphie.terminal.formats import format_amount
 from contracts.registry import EVENTS
+from saga_monitor.diagnosis.wording import IGNORED_WORDS, because
 from saga_monitor.records.broker_status import LONGEST_SILENCE
 from saga_monitor.records.parser import (
     UNKNOWN,
@@ -34,6 +35,8 @@ _KINDS = {SaidEntry: "said", RetriedEntry: "retried", DeadEntry: "dead_letter", 
 # One silence after the newest entry that there was is the end; before it, or where it cannot be told
 # how much there is to come, more than one.
 _SILENCES = 2
+# As wide as a time, so that what follows stays below what it is below.
+_NO_TIME = "–".ljust(24)
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ def as_json(entry: HistoryEntry, record: Record) -> dict[str, Any]:
 
 def as_line(entry: HistoryEntry, record: Record) -> Text:
     """An entry for a person: when, what, of which order, and what it says."""
-    line = safe(_when(entry, record) or "–", "dim")
+    line = safe(_when(entry, record) or _NO_TIME, "dim")
     line.append(f"  {entry.offset:>6}  ", style="dim")
     for text, style in _words(entry, record):
         line.append_text(safe(text, style, limit=400)).append("  ")
@@ -166,7 +169,7 @@ def as_line(entry: HistoryEntry, record: Record) -> Text:
 def as_paragraph(entry: HistoryEntry, record: Record) -> RenderableType:
     """The same for a narrow terminal: under when and what, the rest wraps between words."""
     when, (what, *rest) = (
-        _when(entry, record) or "–",
+        _when(entry, record) or _NO_TIME,
         [safe(text.strip(), style) for text, style in _words(entry, record)],
     )
     head = safe(when, "dim").append(f"  {entry.offset:>6}  ", style="dim").append_text(what)
@@ -184,15 +187,20 @@ def _words(entry: HistoryEntry, record: Record) -> Iterator[tuple[str, str]]:
         yield _data(entry.body), ""
         yield "not of this choreography", "yellow"
     elif isinstance(record, IgnoredEntry):
-        yield f"{'ignored: ' + record.why:<28}", "yellow"
-        yield entry.exchange, ""
+        yield f"{'ignored':<28}", "yellow"
+        yield f"{IGNORED_WORDS.get(record.why, record.why)}; it came by {entry.exchange}", ""
     else:
         retried = isinstance(record, RetriedEntry)
         yield f"{f'{record.service} will retry' if retried else f'{record.service} set aside':<28}", "red"
         yield record.commande_id or "–", "cyan"
-        tail = f"try {record.attempt} failed" if isinstance(record, RetriedEntry) else record.reason
-        yield f"{_type(entry) or 'unreadable'}: {tail}", "red"
-        yield record.detail, "dim"
+        yield f"{_type(entry) or 'an unreadable message'}:", "red"
+        yield _failure(record), "dim"
+
+
+def _failure(record: RetriedEntry | DeadEntry) -> str:
+    if isinstance(record, DeadEntry):
+        return because(record.reason, record.detail)
+    return f"try {record.attempt} failed{f' ({record.detail})' if record.detail else ''}"
 
 
 def _when(entry: HistoryEntry, record: Record) -> str | None:

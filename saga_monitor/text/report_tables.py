@@ -10,10 +10,10 @@ from rich.text import Text
 from choregraphie.terminal.formats import format_count
 from choregraphie.terminal.tables import Column, Fitted
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.analysis.saga_state import Flag
+from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.diagnosis.wording import IGNORED_WORDS, because_label
 from saga_monitor.projection import durations
 from saga_monitor.reports.report import PLACED_STATES
-from saga_monitor.text.sanitize import printable
 from saga_monitor.text.tables import safe, state_text, took
 
 _SUCCESS = {True: Text("yes", style="green"), False: Text("no", style="red"), None: Text("–", style="dim")}
@@ -29,6 +29,8 @@ _OUTCOMES = (
 
 def whole_view(report: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [_outcomes(report), Text(), _timings(report)]
+    if report["dead_letters"]:
+        parts += [Text(), _dead_letters(report["dead_letters"])]
     if left_out := report["times_left_out"]:
         parts.append(Text(_left_out(left_out), style="yellow"))
     return Group(*parts, Text(), Text(_tail(report)))
@@ -40,6 +42,13 @@ def _left_out(left_out: Mapping[str, int]) -> str:
         for name, number in left_out.items()
     )
     return f"left out, for a clock that they depend on is wrong (`anomalies` says whose): {named}"
+
+
+def _dead_letters(counts: Mapping[str, int]) -> RenderableType:
+    table = Fitted(Column("dead letters"), Column("why"))
+    for reason, number in counts.items():
+        table.add_row(format_count(number), safe(because_label(reason)))
+    return table
 
 
 def each_view(reports: Sequence[Mapping[str, Any]], total: int) -> RenderableType:
@@ -73,14 +82,22 @@ def one_view(one: Mapping[str, Any]) -> RenderableType:
     table.add_row("order", safe(one["commande_id"], "bold"))
     table.add_row("state", state_text(one["state"]))
     table.add_row("success", _SUCCESS[one["success"]])
-    table.add_row("total time", took(one["duration_ms"]))
+    table.add_row("total time", _total_time(one))
     for service, ms in one["steps_ms"].items():
         table.add_row(f"  {service}", took(ms))
     table.add_row("mean of the steps", took(one["mean_step_ms"]))
-    table.add_row("compensations", safe(", ".join(one["compensations"]) or "none"))
+    table.add_row("undone", safe(", ".join(one["compensations"]) or "nothing"))
     table.add_row("retries", format_count(one["retries"]))
     table.add_row("error", safe(one["error"] or "none", limit=500))
     return table
+
+
+def _total_time(one: Mapping[str, Any]) -> str:
+    time = took(one["duration_ms"])
+    if one["duration_ms"] is None:
+        return time
+    end = "its creation" if one["state"] == State.COMPLETED else "the last answer to its cancellation"
+    return f"{time}, to {end}"
 
 
 def _outcomes(report: Mapping[str, Any]) -> RenderableType:
@@ -102,6 +119,9 @@ def _outcomes(report: Mapping[str, Any]) -> RenderableType:
     for flag in (Flag.STUCK, Flag.INTERVENTION):
         number = sagas[flag.lower()]
         table.add_row(Text(f"  {flag}", style="bold red" if number else "dim"), format_count(number), "")
+    if (wrong := report["anomalies"]) is not None:
+        # What is wrong now, of these orders or not.
+        table.add_row(Text("anomalies", style="bold red" if wrong else "dim"), format_count(wrong), "")
     return table
 
 
@@ -125,16 +145,12 @@ def _timings(report: Mapping[str, Any]) -> RenderableType:
 
 
 def _tail(report: Mapping[str, Any]) -> str:
-    dead = ", ".join(
-        f"{printable(reason).replace('_', ' ')} {format_count(number)}"
-        for reason, number in report["dead_letters"].items()
-    )
-    said = (
-        f"compensations {format_count(report['compensations'])} · retries {format_count(report['retries'])}"
-        f" · dead letters: {dead or 'none'}"
-    )
+    said = f"cancelled {format_count(report['compensations'])} · retries {format_count(report['retries'])}"
+    said += f" · dead letters {format_count(sum(report['dead_letters'].values()))}"
     said += f" · events {format_count(report['events'])}"
     if report["ignored"] is None:
         return said
-    ignored = ", ".join(f"{why} {format_count(number)}" for why, number in report["ignored"].items())
-    return f"{said}, heard twice {format_count(report['duplicates'])}, ignored: {ignored or 'none'}"
+    ignored = ", ".join(
+        f"{format_count(number)} {IGNORED_WORDS.get(why, why)}" for why, number in report["ignored"].items()
+    )
+    return f"{said}, heard again {format_count(report['duplicates'])}, ignored: {ignored or 'none'}"

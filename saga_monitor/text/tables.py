@@ -12,9 +12,12 @@ from rich.text import Text
 
 from choregraphie.terminal.formats import format_count, format_duration
 from choregraphie.terminal.tables import Column, Fitted
+from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.saga_state import Flag, State, StepState
+from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection.counters import UNKNOWN_FORGOTTEN
 from saga_monitor.projection.models import Totals
+from saga_monitor.reports.order_report import answered_within
 from saga_monitor.text.event_tables import every_event, timeline_table
 from saga_monitor.text.safe_text import safe as safe
 
@@ -37,6 +40,8 @@ STEP_GLYPHS: Mapping[str, tuple[str, str]] = {
     StepState.CANCELLED: ("⊘", "magenta"),
     StepState.SKIPPED: ("-", "dim"),
 }
+# What a column of whole orders' times measures.
+TOOK = "took: from the beginning to the creation; of a cancelled order, to the last answer to its cancellation"
 _GRAVE = {Flag.INTERVENTION, Flag.STUCK, Flag.CONTRADICTION}
 
 
@@ -48,6 +53,11 @@ def flags_text(flags: Sequence[str]) -> Text:
     return Text(" ").join(
         Text(flag, style="bold red" if flag.partition("+")[0] in _GRAVE else "yellow") for flag in flags
     )
+
+
+def searched_names() -> list[str]:
+    """What a search looks through beside an order's id, as a person says it: `client_id` is `client`."""
+    return [name.removesuffix("_id") for name in CHOREOGRAPHY.searched]
 
 
 def took(ms: float | None) -> str:
@@ -77,20 +87,29 @@ def orders_table(
             safe(heard if full else took(max(0.0, (now - _time(heard or "")).total_seconds() * 1000))),
             flags_text(order["flags"]),
         )
-    return Group(table, Text(_foot(len(orders), totals), style="dim"))
+    lines = [Text(_foot(orders, totals), style="dim")]
+    if any(order["state"] == State.COMPENSATED for order in orders):
+        lines.append(Text(TOOK, style="dim"))
+    return Group(table, *lines)
 
 
-def _foot(shown: int, totals: Totals) -> str:
+def _foot(orders: Sequence[Mapping[str, Any]], totals: Totals) -> str:
     """How many orders there are, and how many keys apart from them have no beginning."""
-    parts = [f"{format_count(shown)} of {format_count(totals.orders)} orders"]
+    headless = sum(Flag.NO_BEGINNING in order["flags"] for order in orders)
+    demands = sum(order["state"] == State.UNKNOWN for order in orders) - headless
+    parts = [f"{format_count(len(orders) - headless - demands)} of {format_count(totals.orders)} orders"]
     no_beginning = totals.flag(Flag.NO_BEGINNING)
     if never_placed := totals.state(State.UNKNOWN) - no_beginning:
-        parts.append(f"apart from them {format_count(never_placed)} cancelled, never placed (--state UNKNOWN)")
+        parts.append(f"apart from them {_of(demands, never_placed)} cancelled, never placed (--state UNKNOWN)")
     if no_beginning:
-        parts.append(f"apart from them {format_count(no_beginning)} without a beginning (--state NO_BEGINNING)")
+        parts.append(f"apart from them {_of(headless, no_beginning)} without a beginning (--state NO_BEGINNING)")
     if forgotten := totals.count(UNKNOWN_FORGOTTEN):
         parts.append(f"{format_count(forgotten)} older ones of these forgotten")
     return " · ".join(parts)
+
+
+def _of(shown: int, number: int) -> str:
+    return f"{format_count(shown)} of {format_count(number)}" if shown else format_count(number)
 
 
 def _time(text: str) -> dt.datetime:
@@ -106,7 +125,8 @@ def order_view(order: Mapping[str, Any], *, full: bool) -> RenderableType:
         facts = f"no order: {order['unknown_order']} · retries {order['retries']} · remaining: nothing"
         when = f"last heard {order['last_heard']}"
     else:
-        facts = f"took {took(order['duration_ms'])} · retries {order['retries']} · remaining: {remaining}"
+        time = whole_time(order["state"], order["duration_ms"], [s["undoing_ms"] for s in _undoings(order)])
+        facts = " · ".join([*([time] if time else []), f"retries {order['retries']}", f"remaining: {remaining}"])
         when = f"began {order['started']}" if order["started"] else "it is not known when it began"
     parts: list[RenderableType] = [head, Text(facts), Text(when), Text()]
     parts += [_steps_table(order["steps"]), Text()] if order["steps"] else []
@@ -118,13 +138,29 @@ def order_view(order: Mapping[str, Any], *, full: bool) -> RenderableType:
     return Group(*parts)
 
 
+def _undoings(order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    services = {step.service for step in CHOREOGRAPHY.undoings}
+    return [step for step in order["steps"] if step["step"] in services]
+
+
+def whole_time(state: str, duration_ms: int | None, undoing_ms: Sequence[int | None]) -> str:
+    """What the time of a whole order measures, and how long that was; empty while the order is not over."""
+    if duration_ms is None:
+        return ""
+    if state == State.COMPLETED:
+        return f"created in {took(duration_ms)}"
+    within = answered_within(undoing_ms)
+    cancelled = f", {took(within)} after its cancellation" if within is not None else ""
+    return f"over {took(duration_ms)} after it began{cancelled}"
+
+
 def _steps_table(steps: Sequence[Mapping[str, Any]]) -> RenderableType:
-    table = Fitted(Column("step"), Column("state"), Column("took"), Column("undone in", goes=1))
+    table = Fitted(Column("step"), Column("state"), Column("took"), Column("answered the cancellation in", goes=1))
     for step in steps:
         glyph, style = STEP_GLYPHS[step["state"]]
         state = Text(f"{glyph} {step['state']}", style=style)
-        undone = took(step["undoing_ms"]) if step["undoing_ms"] is not None else ""
-        table.add_row(step["step"], state, took(step["duration_ms"]), undone)
+        answered = took(step["undoing_ms"]) if step["undoing_ms"] is not None else ""
+        table.add_row(step["step"], state, took(step["duration_ms"]), answered)
     return table
 
 
@@ -142,15 +178,12 @@ def _unknown_table(events: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 
 def _dead_table(letters: Sequence[Mapping[str, Any]], *, full: bool) -> RenderableType:
-    table = Fitted(
-        Column("letter"), Column("set aside at"), Column("event"), Column("reason"), Column("detail", wraps=True)
-    )
+    table = Fitted(Column("letter"), Column("set aside by"), Column("event"), Column("why", wraps=True))
     for letter in letters:
         table.add_row(
             str(letter["offset"]),
             letter["service"],
             safe(letter["type"] or "–"),
-            safe(letter["reason"], "red"),
-            safe(letter["detail"], limit=None if full else 120),
+            safe(because(letter["reason"], letter["detail"]), "red", limit=None if full else 160),
         )
     return Group(table, Text("`python -m saga_monitor letter N` shows a letter whole", style="dim"))

@@ -48,18 +48,21 @@ class Api:
     def report(self, request: Request) -> Response:
         known(request.query_params, ())
         with self._site.readers.reader() as reader:
-            return JSONResponse(report.whole(reader, dt.datetime.now(dt.UTC)))
+            view = self._site.view
+            return JSONResponse(report.whole(reader, dt.datetime.now(dt.UTC), view.wrong if view.at else None))
 
     async def anomalies(self, request: Request) -> Response:
         """What the lookout saw last. `broker_asked`: whether the broker could be asked for the reasons; `known`:
-        whether it could judge at all, without which an empty list says nothing.
+        whether it could judge at all, without which an empty list says nothing. `total`: how many things are
+        wrong, the sum of each one's `count`; `within_usual_time`: orders that are STUCK and no anomaly.
         """
         known(request.query_params, ())
         view = self._site.view
         found = [as_json(anomaly) for anomaly in view.anomalies]
         asked = view.facts is not None
         about = {"at": report.rfc3339(view.at), "broker_asked": asked, "known": view.known}
-        return JSONResponse({**about, "anomalies": found})
+        counts = {"total": view.wrong, "within_usual_time": view.in_time}
+        return JSONResponse({**about, **counts, "anomalies": found})
 
     async def changes(self, _: Request) -> Response:
         """Server-sent events."""

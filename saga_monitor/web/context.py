@@ -8,7 +8,6 @@ from starlette.responses import HTMLResponse, Response
 
 from saga_monitor.alerting.watcher import View
 from saga_monitor.diagnosis.anomalies import Terms
-from saga_monitor.diagnosis.grouping import within_usual_time
 from saga_monitor.text.anomaly_words import in_time_words
 from saga_monitor.web.live_updates import LiveUpdates, Standing
 from saga_monitor.web.raw_events import Archive
@@ -41,14 +40,12 @@ class WebContext:
     def page(self, request: Request, name: str, reader: Reader, status: int = 200, **values: Any) -> Response:
         """The page `name`, with what every page shows beside its own `values`."""
         now = values.setdefault("now", dt.datetime.now(dt.UTC))
-        totals = reader.totals(now, MOST_COUNTED + 1)
-        in_time = within_usual_time(totals.stuck, self.view.anomalies, now, self.terms.stuck_after)
         values |= {
-            # One more than is said, so that "+" is said of what there is more of.
-            "totals": totals,
+            # One more than is shown, so that "+" stands after a number that there are more of.
+            "totals": reader.totals(now, MOST_COUNTED + 1),
             "standing": self.standing(reader, now),
             "wrong": self.view.wrong,
-            "in_time": in_time_words(in_time),
+            "in_time": in_time_words(self.view.in_time),
         }
         return self.bare_page(request, name, status, **values)
 

@@ -10,6 +10,7 @@ from saga_monitor.analysis.events_of_saga import is_absurd
 from saga_monitor.analysis.saga_state import State, StepProgress, StepState
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection.queries import Order, RecordedEvent
+from saga_monitor.reports.order_report import answered_within
 from saga_monitor.reports.report import without_beginning
 from saga_monitor.reports.timeline import wrong_sources
 from saga_monitor.text.tables import took
@@ -151,9 +152,17 @@ def _in_time(order: Order) -> str:
     if order.state is not State.COMPENSATED:
         return f" in {took(order.duration_ms)}" if order.duration_ms is not None else ""
     undoings = {step.service for step in CHOREOGRAPHY.undoings}
-    answers = [step.undoing_ms for step in order.steps if step.step in undoings]
-    known = [ms for ms in answers if ms is not None]
-    return f" within {took(max(known))}" if known and len(known) == len(answers) else ""
+    within = answered_within(step.undoing_ms for step in order.steps if step.step in undoings)
+    return f" within {took(within)}" if within is not None else ""
+
+
+def whole_time(order: Order, now: dt.datetime) -> tuple[str, str] | None:
+    """What the whole order's time measures, and how long that was; None where nothing is measured."""
+    if order.state in {State.COMPLETED, State.COMPENSATED}:
+        return "Created after" if order.state is State.COMPLETED else "Over after", took(order.duration_ms)
+    if order.state is State.UNKNOWN or order.started is None:
+        return None
+    return "Under way for", took(_ms(order.started, now))
 
 
 def step_word(order: Order, step: StepProgress) -> str:

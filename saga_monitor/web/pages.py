@@ -18,6 +18,7 @@ from saga_monitor.projection.queries import Totals
 from saga_monitor.projection.time_series import percentiles
 from saga_monitor.records.broker_status import BrokerStatus
 from saga_monitor.reports.report import PLACED_STATES
+from saga_monitor.text.tables import searched_names
 from saga_monitor.web import axes, charts, diagram, narrative
 from saga_monitor.web.context import WebContext
 from saga_monitor.web.event_roles import in_order
@@ -51,7 +52,7 @@ class Pages:
                 states=STATES,
                 tiles=_tiles(reader.totals(now, 1)),
                 flags=tuple(Flag),
-                searched=CHOREOGRAPHY.searched,
+                searched=searched_names(),
             )
 
     def order(self, request: Request) -> Response:
@@ -71,6 +72,7 @@ class Pages:
                 reader,
                 now=now,
                 order=order,
+                whole_time=narrative.whole_time(order, now),
                 headline=narrative.headline(order, now, self._site.terms.deadline),
                 reason=narrative.reason(told),
                 reason_by=narrative.reason_by(told),

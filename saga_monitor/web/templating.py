@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from choregraphie.terminal.formats import format_count
-from saga_monitor.diagnosis.wording import because
+from saga_monitor.diagnosis.wording import because, because_label
 from saga_monitor.text.sanitize import printable
 from saga_monitor.text.tables import took
 from saga_monitor.web.reader import MOST_COUNTED
@@ -44,6 +44,7 @@ def environment() -> Environment:
         "ago": ago,
         "with_code": with_code,
         "because": because,
+        "reason": because_label,
     }
     made.globals["icon"] = icon
     for name in made.list_templates():

@@ -105,7 +105,7 @@ def test_the_wrong_source(scene: Scene) -> None:
 def test_a_repeated_order(scene: Scene) -> None:
     order, _ = done(scene)
     scene.shop.order(order, quantite=7)
-    assert "2 different orders came with this id" in scene.named(order, "repeated_order", None, "same_id")
+    assert "2 different orders have this id" in scene.named(order, "repeated_order", None, "same_id")
 
 
 def test_clocks_that_differ(scene: Scene) -> None:

@@ -33,7 +33,7 @@ def test_a_letter_is_shown_whole(command: Any, stream: Stream) -> None:
     offset = set_aside(stream)
     code, out, err = command("letter", str(offset))
     assert (code, err) == (0, "")
-    assert out.startswith("stock set commande.initiee aside: it is not as its type must be")
+    assert out.startswith("stock set commande.initiee aside: it is not valid")
     assert REFUSED.decode() in out
     assert f"{REASON_HEADER}: invalid" in out
     assert "no order began under this id" in out

@@ -194,7 +194,9 @@ def test_a_monitor_makes_nothing_and_waits_for_whoever_does(
         try:
             until(lambda: "no stream saga.history" in log.read_text(), "a word about the missing stream")
             assert ("queue", "missing") in early.wrong()
-            assert early.run("list").returncode == 1
+            for arguments in (["list"], ["show", "CMD-1"], ["report"], ["anomalies"], ["history"]):
+                done = early.run(*arguments)
+                assert (done.returncode, "saga.history" in done.stderr + done.stdout) == (1, True), arguments
             assert [*management.queues(), *management.exchanges()] == []
             declare_topology_at(amqp_url)
             management.unbind("stock.events", "paiement.inbox", "stock.reserve")

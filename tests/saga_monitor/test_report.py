@@ -92,7 +92,7 @@ def test_one_order_is_shown_whole(command: Any, stream: Stream) -> None:
     }
     table = command("show", "CMD-1")[1]
     assert "remaining: commande.creee, notification.envoyee" in table
-    assert "exhausted" in table
+    assert "every try failed" in table
 
 
 def test_an_unknown_order_is_one_line(command: Any) -> None:
@@ -176,3 +176,38 @@ def test_durations_are_said_as_people_say_them() -> None:
         "2h 05m",
         "3d 4h",
     ]
+
+
+def test_a_report_on_one_order_says_in_words_why_a_message_was_set_aside(command: Any, stream: Stream) -> None:
+    stream.tell("CMD-1", PAID)
+    stream.set_aside("commande", said("CMD-1", PAID[2]))
+    for arguments in (["report", "CMD-1"], ["report", "--orders"]):
+        assert "commande: every try failed" in command(*arguments)[1]
+    assert json.loads(command("report", "CMD-1", "--json")[1])["error"] == "commande: exhausted"
+    whole = command("report")[1]
+    assert "1             every try failed" in whole
+    assert "exhausted" not in whole
+
+
+def test_what_a_time_measures_is_said(command: Any, stream: Stream) -> None:
+    stream.tell("CMD-CREATED", CONFIRMED)
+    stream.tell("CMD-CANCELLED", STORIES["cancelled after creation"])
+    stream.tell("CMD-SHORT", STORIES["refused by stock"])
+    assert "created in 350 ms · retries 0" in command("show", "CMD-CREATED")[1]
+    cancelled = command("show", "CMD-CANCELLED")[1]
+    assert "after it began, " in cancelled
+    assert "after its cancellation · retries 0" in cancelled
+    short = command("show", "CMD-SHORT")[1]
+    assert "skipped" in short
+    assert "answered the cancellation in" in short
+    assert "undone in" not in short
+    assert "to its creation" in command("report", "CMD-CREATED")[1]
+    assert "to the last answer to its cancellation" in command("report", "CMD-CANCELLED")[1]
+    assert "took: from the beginning to the creation; of a cancelled order" in command("list")[1]
+
+
+def test_demands_to_cancel_are_not_counted_among_the_orders_of_a_list(command: Any, stream: Stream) -> None:
+    stream.tell("CMD-1", PAID)
+    stream.tell("CMD-NEVER", [Line("commande.annulation_demandee")])
+    assert "1 of 1 orders · apart from them 1 cancelled, never placed" in command("list")[1]
+    assert "0 of 1 orders · apart from them 1 of 1 cancelled" in command("list", "--state", "UNKNOWN")[1]

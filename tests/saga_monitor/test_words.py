@@ -47,24 +47,24 @@ def refused(body: bytes) -> DeadLetter:
 )
 def test_a_wrong_field_is_said_plainly(wrong: dict[str, Any], words: str) -> None:
     letter = refused(json.dumps(GOOD | {"data": GOOD["data"] | wrong}).encode())
-    assert because(letter.reason, letter.detail) == f"it is not as its type must be ({words})"
+    assert because(letter.reason, letter.detail) == f"it is not valid ({words})"
 
 
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"[]", "it is not as its type must be (the message must be a JSON object)"),
+        (b"[]", "it is not valid (the message must be a JSON object)"),
         (
             json.dumps(GOOD | {"data": 7}).encode(),
-            "it is not as its type must be (its data must be a JSON object)",
+            "it is not valid (its data must be a JSON object)",
         ),
-        (b"{}", "it is not as its type must be (specversion is missing)"),
+        (b"{}", "it is not valid (specversion is missing)"),
         (
             json.dumps(GOOD | {"time": "noon"}).encode(),
-            "it is not as its type must be (time must be a time such as 2026-11-22T18:47:00Z)",
+            "it is not valid (time must be a time such as 2026-11-22T18:47:00Z)",
         ),
         (b"{", "it cannot be read (not JSON)"),
-        (json.dumps(GOOD | {"subject": "CMD-2"}).encode(), "it speaks of more than one order (subject, "),
+        (json.dumps(GOOD | {"subject": "CMD-2"}).encode(), "it names more than one order (subject, "),
     ],
 )
 def test_a_wrong_message_is_said_plainly(body: bytes, words: str) -> None:
@@ -92,7 +92,7 @@ def test_what_an_error_says_is_left_as_it_is() -> None:
     ],
 )
 def test_a_letter_of_an_older_worker_is_said_as_plainly(detail: str, words: str) -> None:
-    assert because("invalid", detail) == f"it is not as its type must be ({words})"
+    assert because("invalid", detail) == f"it is not valid ({words})"
 
 
 @pytest.mark.parametrize("wrong", [{"client_id": ["secret-9"]}, {"montant": "secret-9"}, {"quantite": "secret-9"}])

@@ -16,6 +16,7 @@ from saga_monitor.alerting.notifiers import Notifiers
 from saga_monitor.alerting.watcher import View
 from saga_monitor.cli.serve import address, listening, run
 from saga_monitor.diagnosis.anomalies import Terms, anomalies_of
+from saga_monitor.diagnosis.grouping import within_usual_time
 from saga_monitor.metrics import MetricsPage, registry
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
@@ -53,9 +54,9 @@ class Watch:
         now = dt.datetime.now(dt.UTC)
         facts = None if queues is None else BrokerStatus(now, queues)
         with self._readers.reader() as reader:
-            self.view = View(
-                now, facts, anomalies=anomalies_of(reader, facts, now, TERMS), known=queues is not None
-            )
+            found = anomalies_of(reader, facts, now, TERMS)
+            in_time = within_usual_time(reader.totals(now).stuck, found, now, STUCK_AFTER)
+            self.view = View(now, facts, anomalies=found, known=queues is not None, in_time=in_time)
 
 
 class Served:

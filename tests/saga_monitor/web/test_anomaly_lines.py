@@ -36,6 +36,6 @@ def test_an_outage_is_one_line_however_many_orders_it_holds(stream: Stream, tmp_
     assert "CMD-0000, CMD-0001, CMD-0002, CMD-0003, CMD-0004 and 695 more" in outage
     assert "STUCKheld\ncommande\n" in later
     assert "CMD-LATER waits for commande.creee" in later
-    assert "DEAD LETTERunreadable\nstock20 times\na message is in stock.dlq: it cannot be read;" in letters
+    assert "DEAD LETTERit cannot be read\nstock20 times\na message is in stock.dlq: it cannot be read;" in letters
     assert "721 anomalies in 3 lines" in re.sub(r"<[^>]*>", "", page)
     assert '<span class="badge" title="anomalies">721</span>' in page

@@ -101,7 +101,7 @@ def test_a_refused_order_leads_to_its_message(site: Served, open_page: Callable[
     page.get_by_role("link", name="message").click()
     main = page.get_by_role("main")
     expect(page.locator("#bytes")).to_contain_text(REFUSED.decode())
-    expect(main).to_contain_text("stock set commande.initiee aside: it is not as its type must be")
+    expect(main).to_contain_text("stock set commande.initiee aside: it is not valid")
     expect(main).to_contain_text("Tell whoever sent it, then take it out of stock.dlq.")
     expect(main).to_contain_text("python -m saga_monitor history --all --commande=CMD-MINUS")
     expect(page.locator("dl.headers")).to_contain_text(REASON_HEADER)

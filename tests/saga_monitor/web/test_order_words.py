@@ -35,4 +35,5 @@ def test_a_cancelled_order_says_who_refused_and_how_long_the_undoing_took(
         expect(page.locator("dl.facts")).to_contain_text("Reason given by paiement")
         answered = max(step["undoing_ms"] or 0 for step in shown["steps"])
         assert answered < shown["duration_ms"]
+        expect(page.locator("dl.facts")).to_contain_text("Over after")
         expect(page.locator(".headline")).to_contain_text(f"answered the cancellation within {answered} ms.")
