@@ -90,11 +90,8 @@ def of_figures(figures: Aggregates, anomalies: int | None = None) -> dict[str, A
     Times and percentiles are kept to five significant digits.
     """
     states, flags = figures.states, figures.flags
-    sagas = {"total": sum(states[state] for state in PLACED_STATES)}
-    sagas |= {state.lower(): states[state] for state in PLACED_STATES}
-    sagas |= {flag.lower(): flags[flag] for flag in (Flag.STUCK, Flag.INTERVENTION)}
     return {
-        "sagas": sagas,
+        "sagas": _sagas(states, flags),
         "unknown_orders": states[State.UNKNOWN],
         "unknown_orders_forgotten": figures.unknown_forgotten,
         "outcomes": _outcomes(states),
@@ -111,6 +108,12 @@ def of_figures(figures: Aggregates, anomalies: int | None = None) -> dict[str, A
         "contradictions": flags[Flag.CONTRADICTION],
         "anomalies": anomalies,
     }
+
+
+def _sagas(states: Mapping[State, int], flags: Mapping[Flag, int]) -> dict[str, int]:
+    sagas = {"total": sum(states[state] for state in PLACED_STATES)}
+    sagas |= {state.lower(): states[state] for state in PLACED_STATES}
+    return sagas | {flag.lower(): flags[flag] for flag in (Flag.STUCK, Flag.INTERVENTION)}
 
 
 def success(state: State) -> bool | None:
