@@ -87,7 +87,7 @@ def _simulate(options: argparse.Namespace, settings: Settings) -> int:
     try:
         if options.exhaustive:
             return simulating.search(options)
-        return simulating.replay_file(options) if options.replay else simulating.walk(options)
+        return simulating.replay_file(options) if options.replay else simulating.run_seeds(options)
     except KeyboardInterrupt:
         # At once: the coroutines of the run that is broken off would complain, one by one, of their lost loop.
         os._exit(130)

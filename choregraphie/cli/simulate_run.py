@@ -12,19 +12,19 @@ from rich.progress import Progress
 from choregraphie import UserError
 from choregraphie.application import Application
 from choregraphie.simulator import (
-    Found,
     Outcome,
     Scenario,
-    account,
-    as_data,
-    as_text,
-    as_told,
+    SearchResult,
+    campaign_as_data,
+    campaign_as_text,
     load,
     replay,
+    run_as_data,
+    run_as_text,
     save,
     search_all,
+    search_as_data,
     simulate,
-    told_of,
 )
 
 
@@ -39,20 +39,22 @@ def scenario_of(options: argparse.Namespace) -> Scenario:
 
 
 def search(options: argparse.Namespace) -> int:
-    everything = search_all(
-        scenario_of(options), options.faults, lambda *told: None if options.json else _tell(options.faults, *told)
+    results = search_all(
+        scenario_of(options),
+        options.faults,
+        lambda *shown: None if options.json else _print_search(options.faults, *shown),
     )
-    told = [as_told(found) for found in everything]
-    broken = [found for found in told if found["found"]]
+    shown = [search_as_data(found) for found in results]
+    broken = [found for found in shown if found["found"]]
     if options.json:
-        print(json.dumps(told, ensure_ascii=False))
+        print(json.dumps(shown, ensure_ascii=False))
         return 1 if broken else 0
     for found in broken:
         print("\n".join([*(f"  ✗ {what}" for what in found["found"]), "", *found["steps"], "", found["mermaid"]]))
     return 1 if broken else 0
 
 
-def _tell(faults: int, found: Found, seconds: float) -> None:
+def _print_search(faults: int, found: SearchResult, seconds: float) -> None:
     verdict = "broken" if found.violations else "every invariant holds at every end"
     print(
         f"{found.scope}, up to {faults} faults: {found.states} states, {found.transitions} transitions, "
@@ -61,7 +63,7 @@ def _tell(faults: int, found: Found, seconds: float) -> None:
     )
 
 
-def walk(options: argparse.Namespace) -> int:
+def run_seeds(options: argparse.Namespace) -> int:
     with Progress(disable=not sys.stderr.isatty(), console=Console(stderr=True)) as progress:
         task = progress.add_task("simulating", total=options.runs)
         campaign = simulate(
@@ -70,9 +72,11 @@ def walk(options: argparse.Namespace) -> int:
             options.runs,
             options.orders,
             lambda so_far: progress.update(task, completed=so_far.runs),
-            lambda failure: _keep_first(failure, options.save),
+            lambda failure: _save_unshrunk(failure, options.save),
         )
-    print(json.dumps(as_data(campaign), ensure_ascii=False) if options.json else as_text(campaign))
+    print(
+        json.dumps(campaign_as_data(campaign), ensure_ascii=False) if options.json else campaign_as_text(campaign)
+    )
     if campaign.failure is None:
         return 0
     _save(campaign.failure, options.save)
@@ -80,7 +84,7 @@ def walk(options: argparse.Namespace) -> int:
     return 1
 
 
-def _keep_first(failure: Outcome, path: Path) -> None:
+def _save_unshrunk(failure: Outcome, path: Path) -> None:
     """Whoever loses patience with the shrinking has the seed and the file."""
     _save(failure, path)
     print(f"seed {failure.plan.seed} breaks {failure.found[0]}", file=sys.stderr)
@@ -96,14 +100,14 @@ def _save(failure: Outcome, path: Path) -> None:
 
 def replay_file(options: argparse.Namespace) -> int:
     try:
-        given = load(options.replay, scenario_of(options))
+        plan = load(options.replay, scenario_of(options))
     except OSError as error:
         raise UserError(f"{options.replay}: {error.strerror}") from None
     except ValueError as error:
         raise UserError(f"{options.replay}: not the file of a failure ({error})") from None
-    outcome = replay(scenario_of(options), given)
-    print(json.dumps(told_of(outcome), ensure_ascii=False) if options.json else account(outcome))
-    for name in sorted(set(given.faults or ()) - set(outcome.struck)):
+    outcome = replay(scenario_of(options), plan)
+    print(json.dumps(run_as_data(outcome), ensure_ascii=False) if options.json else run_as_text(outcome))
+    for name in sorted(set(plan.faults or ()) - set(outcome.occurred)):
         print(f"did not strike: {name}", file=sys.stderr)
     if not outcome.found:
         print("every invariant holds", file=sys.stderr)

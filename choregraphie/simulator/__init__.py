@@ -10,44 +10,44 @@ exhaustive          every order of steps of a small scope, instead of some order
 
 from choregraphie.simulator.campaign import (
     Campaign,
-    account,
-    as_data,
-    as_text,
+    campaign_as_data,
+    campaign_as_text,
     load,
     replay,
+    run_as_data,
+    run_as_text,
     save,
     simulate,
-    told_of,
 )
-from choregraphie.simulator.databases import Books
-from choregraphie.simulator.exhaustive import Found, Search
-from choregraphie.simulator.exhaustive_report import as_told, search_all
+from choregraphie.simulator.databases import Databases
+from choregraphie.simulator.exhaustive import Search, SearchResult
+from choregraphie.simulator.exhaustive_report import search_all, search_as_data
 from choregraphie.simulator.final_state import FinalState
-from choregraphie.simulator.run import Outcome, walk
+from choregraphie.simulator.run import Outcome, run_plan
 from choregraphie.simulator.scenario import Scenario, Scope
 from choregraphie.simulator.shrink import shrink
 from choregraphie.simulator.workload import Plan
 
 __all__ = [
-    "Books",
     "Campaign",
+    "Databases",
     "FinalState",
-    "Found",
     "Outcome",
     "Plan",
     "Scenario",
     "Scope",
     "Search",
-    "account",
-    "as_data",
-    "as_text",
-    "as_told",
+    "SearchResult",
+    "campaign_as_data",
+    "campaign_as_text",
     "load",
     "replay",
+    "run_as_data",
+    "run_as_text",
+    "run_plan",
     "save",
     "search_all",
+    "search_as_data",
     "shrink",
     "simulate",
-    "told_of",
-    "walk",
 ]

@@ -86,7 +86,7 @@ class Broker:
             return
         if self._limit is not None and "x-dead-letter-exchange" in arguments:
             arguments = {**arguments, "x-delivery-limit": self._limit}
-        self.queues[name] = QuorumQueue(name, arguments, self._bury)
+        self.queues[name] = QuorumQueue(name, arguments, self._dead_letter)
 
     def route(self, exchange: str, key: str) -> tuple[str, ...]:
         """The queues and streams, each once, that a message published so would reach."""
@@ -136,7 +136,7 @@ class Broker:
         times = [time for queue in self.queues.values() if (time := queue.next_expiry()) is not None]
         return min(times, default=None)
 
-    def _bury(self, queue: QuorumQueue, message: Message, reason: str) -> bool:
+    def _dead_letter(self, queue: QuorumQueue, message: Message, reason: str) -> bool:
         assert queue.dead_letter_exchange is not None  # noqa: S101 - else nobody asks
         death = Death(queue.name, reason, message.exchange, message.routing_key)
         deaths = _with(message.deaths, death)

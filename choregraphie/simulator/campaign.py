@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from choregraphie.simulator.databases import Books
+from choregraphie.simulator.databases import Databases
 from choregraphie.simulator.randomness import Fault
-from choregraphie.simulator.run import Outcome, walk
+from choregraphie.simulator.run import Outcome, run_plan
 from choregraphie.simulator.scenario import Scenario
 from choregraphie.simulator.shrink import shrink
 from choregraphie.simulator.trace_text import mermaid, steps
@@ -47,36 +47,36 @@ def simulate(
     first: int,
     runs: int,
     orders: int,
-    told: Callable[[Campaign], None] = lambda so_far: None,
-    broken: Callable[[Outcome], None] = lambda failure: None,
+    on_run: Callable[[Campaign], None] = lambda so_far: None,
+    on_failure: Callable[[Outcome], None] = lambda failure: None,
 ) -> Campaign:
     """Run `scenario` on the seeds from `first` on until one fails; `told` hears of each, and `broken` of the
     failure before it is made smaller, which can take long."""
-    books, campaign = Books(scenario), Campaign()
+    databases, campaign = Databases(scenario), Campaign()
     try:
         for seed in range(first, first + runs):
             began = time.perf_counter()
-            outcome = walk(scenario.plan(seed, orders), books)
+            outcome = run_plan(scenario.plan(seed, orders), databases)
             campaign.seconds += time.perf_counter() - began
             campaign.add(outcome)
             if outcome.found:
                 campaign.seed = seed
-                broken(outcome)
-                campaign.failure = shrink(outcome, lambda smaller: walk(smaller, books))
+                on_failure(outcome)
+                campaign.failure = shrink(outcome, lambda smaller: run_plan(smaller, databases))
                 break
-            told(campaign)
+            on_run(campaign)
     finally:
-        books.close()
+        databases.close()
     return campaign
 
 
-def replay(scenario: Scenario, given: Plan) -> Outcome:
+def replay(scenario: Scenario, plan: Plan) -> Outcome:
     """Carry one plan out."""
-    books = Books(scenario)
+    databases = Databases(scenario)
     try:
-        return walk(given, books)
+        return run_plan(plan, databases)
     finally:
-        books.close()
+        databases.close()
 
 
 def save(failure: Outcome, path: Path) -> None:
@@ -91,13 +91,13 @@ def load(path: Path, scenario: Scenario) -> Plan:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] != REPLAY_VERSION:
             raise ValueError(f"version {content['version']}; this program reads {REPLAY_VERSION}")
-        given = Plan.from_json(content, scenario.read_act)
+        plan = Plan.from_json(content, scenario.read_action)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a replay file: {error}") from None
-    return given
+    return plan
 
 
-def as_data(campaign: Campaign) -> dict[str, Any]:
+def campaign_as_data(campaign: Campaign) -> dict[str, Any]:
     """For a program."""
     failure = campaign.failure
     return {
@@ -108,36 +108,36 @@ def as_data(campaign: Campaign) -> dict[str, Any]:
         "faults": {fault.value: campaign.faults[fault] for fault in Fault if campaign.faults[fault]},
         "verdict": "broken" if failure else "holds",
         "seed": campaign.seed,
-        "failure": told_of(failure) if failure else None,
+        "failure": run_as_data(failure) if failure else None,
     }
 
 
-def told_of(failure: Outcome) -> dict[str, Any]:
+def run_as_data(failure: Outcome) -> dict[str, Any]:
     """One run, for a program."""
     return {
         "found": list(failure.found),
-        "steps": steps(failure.diary.lines),
-        "mermaid": mermaid(failure.diary.lines, failure.found),
+        "steps": steps(failure.trace.entries),
+        "mermaid": mermaid(failure.trace.entries, failure.found),
         "plan": failure.plan.to_json(),
     }
 
 
-def as_text(campaign: Campaign) -> str:
+def campaign_as_text(campaign: Campaign) -> str:
     """For a person."""
     faults = ", ".join(f"{fault.value} {n}" for fault, n in campaign.faults.most_common())
-    lines = [
+    entries = [
         f"{campaign.runs} runs, {campaign.sagas} sagas, {campaign.virtual_seconds:.0f} virtual seconds "
         f"in {campaign.seconds:.1f} s: {campaign.sagas_per_second:.0f} sagas per second",
         f"{campaign.faults.total()} faults: {faults or 'none'}",
     ]
     if campaign.failure is None:
-        return "\n".join([*lines, "every invariant holds"])
-    return "\n".join([*lines, f"seed {campaign.seed} breaks:", account(campaign.failure)])
+        return "\n".join([*entries, "every invariant holds"])
+    return "\n".join([*entries, f"seed {campaign.seed} breaks:", run_as_text(campaign.failure)])
 
 
-def account(failure: Outcome) -> str:
+def run_as_text(failure: Outcome) -> str:
     """One run, for a person."""
-    lines = failure.diary.lines
+    entries = failure.trace.entries
     return "\n".join(
-        [*(f"  ✗ {found}" for found in failure.found), "", *steps(lines), "", mermaid(lines, failure.found)]
+        [*(f"  ✗ {found}" for found in failure.found), "", *steps(entries), "", mermaid(entries, failure.found)]
     )

@@ -9,7 +9,7 @@ from choregraphie.saga.topology import ATTEMPT_HEADER, dlq, requeue
 from choregraphie.simulator.final_state import reason_of
 from choregraphie.simulator.network import GRID_SECONDS, Network
 from choregraphie.simulator.queues import Message
-from choregraphie.simulator.workload import Act
+from choregraphie.simulator.workload import ClientAction
 
 _AGAIN_HOPS = 4
 
@@ -22,13 +22,13 @@ class Clients:
         self._message_of = message_of
         self.confirmed: list[Any] = []
 
-    async def carry_out(self, act: Act) -> None:
+    async def perform(self, action: ClientAction) -> None:
         """Say it at its time, again and again until it is confirmed."""
-        await self._network.pause(act.at / GRID_SECONDS)
-        self._network.diary.note("client", f"says {act.kind} {act.what}".strip(), order=act.order)
-        while await self._network.publish("client", [self._message_of(act)]) != [PublishOutcome.CONFIRMED]:
+        await self._network.pause(action.at / GRID_SECONDS)
+        self._network.trace.note("client", f"says {action.kind} {action.what}".strip(), order=action.order)
+        while await self._network.publish("client", [self._message_of(action)]) != [PublishOutcome.CONFIRMED]:
             await self._network.pause(_AGAIN_HOPS)
-        self.confirmed.append(act)
+        self.confirmed.append(action)
 
 
 class Operator:
@@ -47,7 +47,7 @@ class Operator:
                 taken = queue.take()
                 assert taken is not None  # noqa: S101 - it is not empty
                 number, message = taken
-                if not was_given_up(message):
+                if not can_be_retried(message):
                     left.append(number)
                     continue
                 for _ in range(times):
@@ -60,12 +60,12 @@ class Operator:
 
     async def _put_back(self, message: Message, service: str) -> None:
         back = _outgoing(message, service)
-        self._network.diary.note("operator", f"puts {back.routing_key} back to {service}")
+        self._network.trace.note("operator", f"puts {back.routing_key} back to {service}")
         while await self._network.publish("operator", [back]) != [PublishOutcome.CONFIRMED]:
             await self._network.pause(_AGAIN_HOPS)
 
 
-def was_given_up(message: Message) -> bool:
+def can_be_retried(message: Message) -> bool:
     """Set aside for want of success, by us or by the broker, so that trying again may help."""
     return reason_of(message) in {Reason.EXHAUSTED, "delivery_limit"}
 

@@ -9,15 +9,15 @@ from choregraphie.storage.database import Database, open_database
 from choregraphie.storage.inbox import METADATA
 
 
-class Books:
+class Databases:
     """One database for each service of `scenario`. Not for two runs at once."""
 
     def __init__(self, scenario: Scenario) -> None:
         settings = Settings(database_url="sqlite://", catalogue=scenario.seed)
         self.scenario = scenario
         self.services = {service.name: service for service in scenario.services}
-        self.databases: dict[str, Database] = {s.name: open_database(s, settings) for s in self.services.values()}
-        self._files = {name: _file(database) for name, database in self.databases.items()}
+        self.by_service: dict[str, Database] = {s.name: open_database(s, settings) for s in self.services.values()}
+        self._files = {name: _file(database) for name, database in self.by_service.items()}
         self._fresh = {name: file.serialize() for name, file in self._files.items()}
         self._names = {name: _tables(file) for name, file in self._files.items()}
 
@@ -41,7 +41,7 @@ class Books:
         known = [*METADATA.sorted_tables, *self.services[service].tables.sorted_tables]
         return {t.name: frozenset(c.name for c in t.columns if isinstance(c.type, Instant)) for t in known}
 
-    def unsaid(self) -> int:
+    def unpublished(self) -> int:
         query = "SELECT count(*) FROM outbox WHERE said_at IS NULL"
         return sum(self.count(name, query) for name in self.services)
 
@@ -50,7 +50,7 @@ class Books:
         return self.scenario.undecided(self)
 
     def close(self) -> None:
-        for database in self.databases.values():
+        for database in self.by_service.values():
             database.close()
 
     def count(self, service: str, query: str) -> int:

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from choregraphie.simulator.databases import Books
-from choregraphie.simulator.exhaustive import Found, Search
+from choregraphie.simulator.databases import Databases
+from choregraphie.simulator.exhaustive import Search, SearchResult
 from choregraphie.simulator.scenario import Scenario
 from choregraphie.simulator.trace_text import mermaid, steps
 
@@ -13,24 +13,24 @@ from choregraphie.simulator.trace_text import mermaid, steps
 def search_all(
     scenario: Scenario,
     faults: int,
-    told: Callable[[Found, float], None] = lambda found, seconds: None,
-) -> list[Found]:
+    on_result: Callable[[SearchResult, float], None] = lambda found, seconds: None,
+) -> list[SearchResult]:
     """Search every scope of `scenario` with up to `faults` faults.
 
     `told` hears of each, with the seconds it took.
     """
-    books, found = Books(scenario), []
+    databases, found = Databases(scenario), []
     try:
         for scope in scenario.scopes:
             began = time.perf_counter()
-            found.append(Search(scope, faults, books).run())
-            told(found[-1], time.perf_counter() - began)
+            found.append(Search(scope, faults, databases).run())
+            on_result(found[-1], time.perf_counter() - began)
     finally:
-        books.close()
+        databases.close()
     return found
 
 
-def as_told(found: Found) -> dict[str, Any]:
+def search_as_data(found: SearchResult) -> dict[str, Any]:
     """A search, for a program."""
     return {
         "scope": found.scope,

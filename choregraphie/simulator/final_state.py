@@ -27,7 +27,7 @@ class FinalState:
     tables: Mapping[str, Tables]
     dead: Mapping[str, Sequence[Message]]
     history: Sequence[Message]
-    acts: Sequence[Any]
+    actions: Sequence[Any]
     externals: Mapping[str, Any]
     may_fail: Collection[str]
     remains: Sequence[str] = ()
@@ -55,12 +55,12 @@ class FinalState:
     @cached_property
     def dead_events(self) -> dict[str, set[EventIdentity]]:
         """The events among the dead letters, by service."""
-        return {name: {identity(letter) for letter in dead} for name, dead in self.dead.items()}
+        return {name: {identity(message) for message in dead} for name, dead in self.dead.items()}
 
     @cached_property
     def in_doubt(self) -> set[str]:
         """The orders that need a person: something about them was given up, and lies among the dead letters."""
-        return {order_of(letter) for dead in self.dead.values() for letter in dead if is_open(letter)}
+        return {order_of(message) for dead in self.dead.values() for message in dead if is_open(message)}
 
 
 def content(message: Message) -> dict[str, Any]:
@@ -82,12 +82,12 @@ def order_of(message: Message) -> str:
     return str(content(message).get("data", {}).get("commande_id", ""))
 
 
-def is_open(letter: Message) -> bool:
+def is_open(message: Message) -> bool:
     """Whether somebody was to act on it and could not; the others nobody should ever read."""
-    return reason_of(letter) in {Reason.EXHAUSTED, Reason.ID_COLLISION, "delivery_limit"}
+    return reason_of(message) in {Reason.EXHAUSTED, Reason.ID_COLLISION, "delivery_limit"}
 
 
-def reason_of(letter: Message) -> str:
+def reason_of(message: Message) -> str:
     """The broker's reason, or the runtime's. Nothing expires into the dead letters: that is an older death."""
-    by_broker = letter.deaths and letter.deaths[0].reason != "expired"
-    return letter.deaths[0].reason if by_broker else str(letter.headers.get(REASON_HEADER, ""))
+    by_broker = message.deaths and message.deaths[0].reason != "expired"
+    return message.deaths[0].reason if by_broker else str(message.headers.get(REASON_HEADER, ""))

@@ -7,7 +7,7 @@ from choregraphie.simulator.broker_model import Broker
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class PendingMessage:
     """A message on its way to one service, or in its dead letters.
 
     `by`: who published it first; `name`: its id; `died`: the broker set it aside, and nobody said why.
@@ -17,36 +17,39 @@ class Letter:
     body: bytes
     exchange: str
     routing_key: str
-    by: str
+    publisher: str
     headers: tuple[tuple[str, Scalar], ...] = ()
-    name: str = ""
-    died: bool = False
+    event_id: str = ""
+    set_aside_by_broker: bool = False
 
     def delivery(self) -> Delivery:
-        properties = Properties(message_id=self.name, app_id=self.by)
+        properties = Properties(message_id=self.event_id, app_id=self.publisher)
         return Delivery(0, self.body, self.exchange, self.routing_key, dict(self.headers), properties)
 
 
-class Numbers:
+class MessageNumbers:
     """Letters by number, so that states are small."""
 
     def __init__(self) -> None:
-        self._letters: list[Letter] = []
-        self._numbers: dict[Letter, int] = {}
+        self._messages: list[PendingMessage] = []
+        self._numbers: dict[PendingMessage, int] = {}
 
-    def of(self, number: int) -> Letter:
-        return self._letters[number]
+    def of(self, number: int) -> PendingMessage:
+        return self._messages[number]
 
-    def number(self, letter: Letter) -> int:
-        if letter not in self._numbers:
-            self._numbers[letter] = len(self._letters)
-            self._letters.append(letter)
-        return self._numbers[letter]
+    def number(self, message: PendingMessage) -> int:
+        if message not in self._numbers:
+            self._numbers[message] = len(self._messages)
+            self._messages.append(message)
+        return self._numbers[message]
 
-    def routed(self, message: Outgoing, routes: Broker) -> list[int]:
+    def routed_copies(self, message: Outgoing, broker: Broker) -> list[int]:
         """A copy for each inbox that is bound for it."""
-        reached = routes.route(message.exchange, message.routing_key)
+        reached = broker.route(message.exchange, message.routing_key)
         shown, key = message.properties, message.routing_key
-        by, id_ = shown.app_id or "", shown.message_id or ""
+        publisher, id_ = shown.app_id or "", shown.message_id or ""
         names = (queue.partition(".")[0] for queue in reached if queue.endswith(".inbox"))
-        return [self.number(Letter(name, message.body, message.exchange, key, by, (), id_)) for name in names]
+        return [
+            self.number(PendingMessage(event_id, message.body, message.exchange, key, publisher, (), id_))
+            for event_id in names
+        ]

@@ -13,19 +13,19 @@ T = TypeVar("T")
 
 
 @cache
-def _keep_what_there_is() -> None:
+def _freeze_existing_objects() -> None:
     """What was there before the first run (programs, tables, statements) is no garbage of any: pass it over."""
     gc.collect()
     gc.freeze()
 
 
 @contextlib.contextmanager
-def left_until_the_end() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """Nothing is collected meanwhile, and what was left is at the end: no moment of a run is the collector's."""
     if not gc.isenabled():
         yield
         return
-    _keep_what_there_is()
+    _freeze_existing_objects()
     gc.disable()
     try:
         yield
@@ -35,7 +35,7 @@ def left_until_the_end() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def silence() -> Iterator[None]:
+def without_logs() -> Iterator[None]:
     """No logs meanwhile: they would cost more than a run, and a failure is told from its trace."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -10,9 +10,9 @@ from choregraphie.saga.topology import HISTORY
 from choregraphie.simulator.broker_model import Broker
 from choregraphie.simulator.clock import VirtualLoop
 from choregraphie.simulator.queues import Message
-from choregraphie.simulator.randomness import Chance, Fault
-from choregraphie.simulator.session import SimDoor
-from choregraphie.simulator.trace import Diary
+from choregraphie.simulator.randomness import Fault, Randomness
+from choregraphie.simulator.session import SimulatedSession
+from choregraphie.simulator.trace import Trace
 
 # Everything on the way takes a whole number of these, so that what could arrive together does.
 GRID_SECONDS = 0.05
@@ -26,31 +26,31 @@ ROUNDING = 1e-6
 class Network:
     """`up` is whether the broker answers; `in_transit` how many accepted messages have not reached a queue yet."""
 
-    def __init__(self, loop: VirtualLoop, broker: Broker, chance: Chance, diary: Diary) -> None:
+    def __init__(self, loop: VirtualLoop, broker: Broker, randomness: Randomness, trace: Trace) -> None:
         self.loop = loop
         self.broker = broker
-        self.chance = chance
-        self.diary = diary
+        self.randomness = randomness
+        self.trace = trace
         self.up = True
         self.in_transit = 0
         self.sent: Counter[str] = Counter()
-        self.sessions: dict[str, list[SimDoor]] = {queue: [] for queue in broker.queues}
+        self.sessions: dict[str, list[SimulatedSession]] = {queue: [] for queue in broker.queues}
         self._turn = 0
 
     async def pause(self, hops: float) -> None:
         """Wait for that many steps of the grid, to a point of the grid."""
         done = self.loop.create_future()
-        self.loop.call_at(self._point(hops), _end, done)
+        self.loop.call_at(self._point(hops), _finish, done)
         await done
 
     def _point(self, hops: float) -> float:
         return round(self.loop.now / GRID_SECONDS + hops) * GRID_SECONDS
 
-    def open(self, who: str, queue: str, prefetch: int) -> SimDoor:
+    def open(self, who: str, queue: str, prefetch: int) -> SimulatedSession:
         """A session. Raises BrokerUnavailable while the broker is away."""
         if not self.up:
             raise BrokerUnavailable("the broker is away")
-        return SimDoor(self, who, queue, prefetch)
+        return SimulatedSession(self, who, queue, prefetch)
 
     async def publish(self, who: str, batch: list[Outgoing]) -> list[PublishOutcome]:
         """What became of each, as far as `who` can know; after an unknown one, nothing more is taken."""
@@ -58,50 +58,50 @@ class Network:
         for message in batch:
             cut_off = not self.up or PublishOutcome.UNKNOWN in outcomes
             outcomes.append(PublishOutcome.UNKNOWN if cut_off else self._publish(who, message))
-        await self.pause(self.chance.choice(HOPS, "confirm", who, len(batch), self.loop.now))
+        await self.pause(self.randomness.choice(HOPS, "confirm", who, len(batch), self.loop.now))
         return outcomes
 
     def _publish(self, who: str, message: Outgoing) -> PublishOutcome:
         name = f"{message.exchange}:{message.properties.message_id or len(message.body)}"
         self.sent[name] += 1
         where = (who, name, self.sent[name])
-        if self.chance.strikes(Fault.PUBLISH_LOST, *where):
-            self._told(who, message, "is lost on its way to the broker")
+        if self.randomness.occurs(Fault.PUBLISH_LOST, *where):
+            self._note(who, message, "is lost on its way to the broker")
             return PublishOutcome.UNKNOWN
-        if self.chance.strikes(Fault.RETURNED, *where):
-            self._told(who, message, "is returned: no queue is bound")
+        if self.randomness.occurs(Fault.RETURNED, *where):
+            self._note(who, message, "is returned: no queue is bound")
             return PublishOutcome.RETURNED
-        if self.chance.strikes(Fault.REFUSED, *where):
+        if self.randomness.occurs(Fault.REFUSED, *where):
             # One queue that is full is enough for a refusal; the others may have taken it.
-            self._told(who, message, "is refused: a queue is full")
-            if self.chance.fraction("refused by all", *where) < 0.5:
-                self.carry(message, where)
+            self._note(who, message, "is refused: a queue is full")
+            if self.randomness.fraction("refused by all", *where) < 0.5:
+                self.transmit(message, where)
             return PublishOutcome.REFUSED
-        if not self.carry(message, where):
+        if not self.transmit(message, where):
             return PublishOutcome.RETURNED
-        if self.chance.strikes(Fault.CONFIRM_LOST, *where):
-            self._told(who, message, "is taken, and its confirm is lost")
+        if self.randomness.occurs(Fault.CONFIRM_LOST, *where):
+            self._note(who, message, "is taken, and its confirm is lost")
             return PublishOutcome.UNKNOWN
         return PublishOutcome.CONFIRMED
 
-    def carry(self, message: Outgoing, where: tuple[object, ...]) -> bool:
+    def transmit(self, message: Outgoing, where: tuple[object, ...]) -> bool:
         """The broker takes a message; whether a queue is bound for it."""
         reached = self.broker.route(message.exchange, message.routing_key)
-        accepted = self.broker.accept(_kept(message))
+        accepted = self.broker.accept(_as_message(message))
         for queue in reached:
             if queue == HISTORY:
                 self.broker.now = self.loop.now
                 self.broker.put(queue, accepted)
                 continue
-            self._send(queue, accepted, self.chance.choice(HOPS, "hop", queue, *where))
-            if self.chance.strikes(Fault.TWICE, queue, *where):
-                self._send(queue, accepted, self.chance.choice(HOPS, "again", queue, *where) + 1)
+            self._send(queue, accepted, self.randomness.choice(HOPS, "hop", queue, *where))
+            if self.randomness.occurs(Fault.TWICE, queue, *where):
+                self._send(queue, accepted, self.randomness.choice(HOPS, "again", queue, *where) + 1)
         return bool(reached)
 
     def _send(self, queue: str, message: Message, hops: float) -> None:
         name = (queue, message.exchange, message.properties.message_id, self.loop.now)
-        if self.chance.strikes(Fault.LATE, *name):
-            hops += self.chance.choice(LATE_SECONDS, "late", *name) / GRID_SECONDS
+        if self.randomness.occurs(Fault.LATE, *name):
+            hops += self.randomness.choice(LATE_SECONDS, "late", *name) / GRID_SECONDS
         self.in_transit += 1
         self.loop.call_at(self._point(hops), self._arrive, queue, message)
 
@@ -110,7 +110,7 @@ class Network:
         self.broker.now = self.loop.now
         self.broker.put(queue, message)
         self._watch_expiry(queue)
-        self.pump(queue)
+        self.deliver_ready(queue)
 
     def _watch_expiry(self, queue: str) -> None:
         due = self.broker.queues[queue].next_expiry()
@@ -124,43 +124,43 @@ class Network:
         self._watch_expiry(queue)
         for name, sessions in self.sessions.items():
             if sessions:
-                self.pump(name)
+                self.deliver_ready(name)
 
-    def pump(self, queue: str) -> None:
+    def deliver_ready(self, queue: str) -> None:
         """Deliver what is ready, turn by turn, to whoever may hold more."""
         source = self.broker.queues[queue]
-        while len(source) and (free := [session for session in self.sessions[queue] if session.has_room]):
+        while len(source) and (open_sessions := [session for session in self.sessions[queue] if session.has_room]):
             self._turn += 1
             taken = source.take()
             assert taken is not None  # noqa: S101 - it is not empty
-            free[self._turn % len(free)].arrive(*taken)
+            open_sessions[self._turn % len(open_sessions)].receive(*taken)
 
-    def leave(self, who: str) -> None:
+    def go_down(self, who: str) -> None:
         """The broker goes away, and every session with it. What it has confirmed, it keeps."""
         self.up = False
-        self.diary.note(who, "goes away, with every session")
+        self.trace.note(who, "goes away, with every session")
         for session in [session for sessions in self.sessions.values() for session in sessions]:
-            session.cut("the broker went away")
+            session.disconnect("the broker went away")
 
-    def come_back(self, who: str) -> None:
+    def come_up(self, who: str) -> None:
         self.up = True
-        self.diary.note(who, "is back")
+        self.trace.note(who, "is back")
 
     def is_idle(self) -> bool:
         """Whether nothing is on its way and every queue but those of dead letters is empty."""
         working = (q for q in self.broker.queues.values() if q.dead_letter_exchange is not None)
         return not self.in_transit and all(not len(queue) and not queue.unacked for queue in working)
 
-    def _told(self, who: str, message: Outgoing, what: str) -> None:
-        self.diary.note(who, f"{message.routing_key} {what}", order=message.properties.correlation_id or "")
+    def _note(self, who: str, message: Outgoing, what: str) -> None:
+        self.trace.note(who, f"{message.routing_key} {what}", order=message.properties.correlation_id or "")
 
 
-def _end(waiting: "Future[None]") -> None:
+def _finish(waiting: "Future[None]") -> None:
     if not waiting.done():
         waiting.set_result(None)
 
 
-def _kept(message: Outgoing) -> Message:
+def _as_message(message: Outgoing) -> Message:
     return Message(
         message.body,
         message.exchange,

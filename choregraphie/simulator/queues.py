@@ -43,7 +43,7 @@ class Death:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _Queued:
     message: Message
     expires: float | None
 
@@ -52,20 +52,20 @@ class QuorumQueue:
     """`bury` is told of every message that dies here, with the reason; it says whether somebody took it."""
 
     def __init__(
-        self, name: str, arguments: Mapping[str, Any], bury: Callable[["QuorumQueue", Message, str], bool]
+        self, name: str, arguments: Mapping[str, Any], dead_letter: Callable[["QuorumQueue", Message, str], bool]
     ) -> None:
         self.name = name
         limit, ttl_ms = arguments.get("x-delivery-limit"), arguments.get("x-message-ttl")
         self.limit: int | None = limit
         self.ttl: float | None = None if ttl_ms is None else ttl_ms / 1000
         self.dead_letter_exchange: str | None = arguments.get("x-dead-letter-exchange")
-        self._bury = bury
-        self._ready: deque[_Kept] = deque()
+        self._dead_letter = dead_letter
+        self._ready: deque[_Queued] = deque()
         # What came back is delivered before what never left, in the order in which it came back.
-        self._returned: deque[_Kept] = deque()
-        self._unacked: dict[int, _Kept] = {}
+        self._returned: deque[_Queued] = deque()
+        self._unacked: dict[int, _Queued] = {}
         self._number = 0
-        self.hidden: list[Message] = []  # dead, and nobody took it: counted by the broker, never seen again
+        self.undeliverable: list[Message] = []  # dead, and nobody took it: counted by the broker, never seen again
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._returned)
@@ -77,16 +77,16 @@ class QuorumQueue:
     @property
     def messages(self) -> int:
         """What the broker's tools show as `messages`: ready, unacked and hidden."""
-        return len(self) + len(self._unacked) + len(self.hidden)
+        return len(self) + len(self._unacked) + len(self.undeliverable)
 
     def __iter__(self) -> Iterator[Message]:
         """The messages that are ready, in the order in which they will be delivered."""
-        yield from (kept.message for kept in (*self._returned, *self._ready))
+        yield from (queued.message for queued in (*self._returned, *self._ready))
 
     def put(self, message: Message, now: float) -> None:
-        lives = [ms / 1000 for ms in (message.expiration_ms,) if ms is not None]
-        lives += [] if self.ttl is None else [self.ttl]
-        self._ready.append(_Kept(message, now + min(lives) if lives else None))
+        lifetimes = [ms / 1000 for ms in (message.expiration_ms,) if ms is not None]
+        lifetimes += [] if self.ttl is None else [self.ttl]
+        self._ready.append(_Queued(message, now + min(lifetimes) if lifetimes else None))
 
     def take(self) -> tuple[int, Message] | None:
         """The next delivery and the number to settle it by. `redelivered` is `message.count > 0`."""
@@ -102,33 +102,33 @@ class QuorumQueue:
 
     def reject(self, number: int) -> None:
         """Refuse for good: to the dead letters."""
-        self._die(self._unacked.pop(number).message, "rejected")
+        self._remove_dead(self._unacked.pop(number).message, "rejected")
 
     def requeue(self, number: int) -> None:
         """Put back: rejected or nacked with `requeue`, or its session was lost. Each counts (to RabbitMQ 4.2)."""
-        kept = self._unacked.pop(number)
-        message = replace(kept.message, count=kept.message.count + 1)
+        queued = self._unacked.pop(number)
+        message = replace(queued.message, count=queued.message.count + 1)
         if self.limit is not None and message.count > self.limit:
-            self._die(message, "delivery_limit")
+            self._remove_dead(message, "delivery_limit")
         else:
-            self._returned.append(_Kept(message, kept.expires))
+            self._returned.append(_Queued(message, queued.expires))
 
     def expire(self, now: float) -> None:
         """Let what is too old die, from the head only: what stands behind a longer life waits."""
         while (head := self._head()) is not None and head.expires is not None and head.expires <= now:
-            self._die((self._returned or self._ready).popleft().message, "expired")
+            self._remove_dead((self._returned or self._ready).popleft().message, "expired")
 
     def next_expiry(self) -> float | None:
         head = self._head()
         return head.expires if head else None
 
-    def _head(self) -> _Kept | None:
+    def _head(self) -> _Queued | None:
         source = self._returned or self._ready
         return source[0] if source else None
 
-    def _die(self, message: Message, reason: str) -> None:
-        if self.dead_letter_exchange is not None and not self._bury(self, message, reason):
-            self.hidden.append(message)
+    def _remove_dead(self, message: Message, reason: str) -> None:
+        if self.dead_letter_exchange is not None and not self._dead_letter(self, message, reason):
+            self.undeliverable.append(message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ RATES: Mapping[Fault, float] = {
 }
 
 
-class Chance:
+class Randomness:
     """One run's luck. With `only`, exactly the faults of those names strike; without, the seed decides."""
 
     def __init__(self, seed: int, only: Collection[str] | None = None) -> None:
@@ -71,10 +71,10 @@ class Chance:
         self.only = None if only is None else frozenset(only)
         # A run with every kind of fault at once hides what two of them do together: each has half of the kinds.
         self._kinds = {fault for fault in Fault if only is not None or self.fraction("kind", fault) < 0.5}
-        self.struck: list[str] = []
+        self.occurred: list[str] = []
         self.counts: Counter[Fault] = Counter()
 
-    def make_peace(self) -> None:
+    def stop_faults(self) -> None:
         """From now on nothing happens."""
         self._kinds.clear()
 
@@ -93,13 +93,13 @@ class Chance:
         """A generator of its own for whoever must have one."""
         return random.Random(f"{self.seed}:{name}")  # noqa: S311 - a simulation
 
-    def strikes(self, fault: Fault, *where: object) -> bool:
+    def occurs(self, fault: Fault, *where: object) -> bool:
         """Whether `fault` happens there."""
         if fault not in self._kinds:
             return False
         name = ":".join(map(str, (fault, *where)))
         happens = self._fraction(name) < RATES[fault] if self.only is None else name in self.only
         if happens:
-            self.struck.append(name)
+            self.occurred.append(name)
             self.counts[fault] += 1
         return happens

@@ -12,22 +12,22 @@ from choregraphie.saga.topology import HISTORY, dlq, topology
 from choregraphie.simulator.broker_model import Broker
 from choregraphie.simulator.clients import Clients, Operator
 from choregraphie.simulator.clock import VirtualLoop
-from choregraphie.simulator.databases import Books
+from choregraphie.simulator.databases import Databases
 from choregraphie.simulator.final_state import FinalState
-from choregraphie.simulator.isolation import left_until_the_end, silence
+from choregraphie.simulator.isolation import without_garbage_collection, without_logs
 from choregraphie.simulator.network import AWAY_SECONDS, GRID_SECONDS, Network
-from choregraphie.simulator.randomness import Chance, Fault
-from choregraphie.simulator.trace import Diary
-from choregraphie.simulator.workers import LEAVE_SECONDS, Worker, employ, pass_by
-from choregraphie.simulator.workload import Plan, circumstances
+from choregraphie.simulator.randomness import Fault, Randomness
+from choregraphie.simulator.trace import Trace
+from choregraphie.simulator.workers import LEAVE_SECONDS, Worker, create_worker, reach_failpoint
+from choregraphie.simulator.workload import Plan, run_parameters
 
-PEACE_SECONDS = 2.5
+FAULTS_SECONDS = 2.5
 _NEMESIS_HOPS = 4
-_LOOK_HOPS = 5
+_POLL_HOPS = 5
 # Long after every delay of a run's settings: whoever is not done by then never will be.
-PATIENCE_SECONDS = 300.0
+QUIET_WITHIN_SECONDS = 300.0
 
-Judge = Callable[[Any], Sequence[str]]
+ExtraCheck = Callable[[Any], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -36,148 +36,163 @@ class Outcome:
 
     plan: Plan
     found: tuple[str, ...]
-    facts: Any
-    diary: Diary
-    struck: tuple[str, ...]
+    final_state: Any
+    trace: Trace
+    occurred: tuple[str, ...]
     faults: Counter[Fault]
     virtual_seconds: float
     sagas: int
 
 
 @dataclass
-class _World:
+class _Simulation:
     plan: Plan
-    books: Books
+    databases: Databases
     loop: VirtualLoop = field(default_factory=VirtualLoop)
 
     def __post_init__(self) -> None:
-        self.scenario = self.books.scenario
-        self.chance = Chance(self.plan.seed, self.plan.faults)
-        self.diary = Diary(self.loop.time)
-        self.given = circumstances(self.plan.seed, list(self.books.services))
+        self.scenario = self.databases.scenario
+        self.randomness = Randomness(self.plan.seed, self.plan.faults)
+        self.trace = Trace(self.loop.time)
+        services = list(self.databases.services)
+        self.parameters = run_parameters(self.plan.seed, services)
         self.settings = Settings(
             database_url="sqlite://",
             catalogue=self.scenario.seed,
-            retry_delays=self.given.retry_delays,
-            deadline=self.given.deadline,
-            prefetch=self.given.prefetch,
+            retry_delays=self.parameters.retry_delays,
+            deadline=self.parameters.deadline,
+            prefetch=self.parameters.prefetch,
             call_timeout=0.3,
         )
         model = Broker(
-            topology(self.scenario.choreography, self.given.retry_delays),
-            self.given.version,
-            self.given.delivery_limit,
+            topology(self.scenario.choreography, self.parameters.retry_delays),
+            self.parameters.version,
+            self.parameters.delivery_limit,
         )
-        self.network = Network(self.loop, model, self.chance, self.diary)
-        self.externals = self.scenario.externals(self.chance, self.diary)
+        self.network = Network(self.loop, model, self.randomness, self.trace)
+        self.externals = self.scenario.externals(self.randomness, self.trace)
         self.clients = Clients(self.network, self.scenario.message_of)
         self.operator = Operator(self.network)
-        self.crew = [
-            employ(
-                f"{name}-{number + 1}", service, self.books, self.settings, self.network, self.externals.get(name)
-            )
-            for name, service in self.books.services.items()
-            for number in range(self.given.workers[name])
+        self.workers = [
+            self._worker(name, n + 1) for name in services for n in range(self.parameters.workers[name])
         ]
+
+    def _worker(self, service: str, number: int) -> Worker:
+        externals = self.externals.get(service)
+        return create_worker(
+            f"{service}-{number}",
+            self.databases.services[service],
+            self.databases,
+            self.settings,
+            self.network,
+            externals,
+        )
 
     async def run(self) -> list[str]:
         """What should not be there when all is over."""
-        lives = [asyncio.create_task(worker.live()) for worker in self.crew]
-        outbox_event = [asyncio.create_task(self.clients.carry_out(act)) for act in self.plan.acts]
+        processes = [asyncio.create_task(worker.run()) for worker in self.workers]
+        client_tasks = [asyncio.create_task(self.clients.perform(action)) for action in self.plan.actions]
         await self._nemesis()
-        self.chance.make_peace()
-        for act in outbox_event:
-            await act
-        quiet = await self._until_quiet()
-        if self.given.redrives and await self.operator.redrive(list(self.books.services), self.given.redrives):
-            quiet = await self._until_quiet() and quiet
-        self.diary.closed = True  # the rest is the same in every run
-        for worker in self.crew:
+        self.randomness.stop_faults()
+        for action in client_tasks:
+            await action
+        is_quiet = await self._until_quiet()
+        if self.parameters.redrives and await self.operator.redrive(
+            list(self.databases.services), self.parameters.redrives
+        ):
+            is_quiet = await self._until_quiet() and is_quiet
+        self.trace.closed = True  # the rest is the same in every run
+        for worker in self.workers:
             worker.end()
-        _, late = await asyncio.wait(lives, timeout=LEAVE_SECONDS)
-        return [*self._remains(quiet), *(f"a worker is not out after {LEAVE_SECONDS} s" for _ in late)]
+        _, late = await asyncio.wait(processes, timeout=LEAVE_SECONDS)
+        return [*self._leftovers(is_quiet), *(f"a worker is not out after {LEAVE_SECONDS} s" for _ in late)]
 
     async def _nemesis(self) -> None:
         """Strike at whole programs, now and then, until peace."""
-        for turn in range(int(PEACE_SECONDS / GRID_SECONDS / _NEMESIS_HOPS)):
+        for turn in range(int(FAULTS_SECONDS / GRID_SECONDS / _NEMESIS_HOPS)):
             await self.network.pause(_NEMESIS_HOPS)
-            for worker in self.crew:
-                self._strike(worker, turn)
-            if turn in self.given.early_redrives:
-                await self.operator.redrive(list(self.books.services), 1)
-            if self.chance.strikes(Fault.RESTART, turn):
-                self.network.leave("the broker")
-                await self.network.pause(self.chance.choice(AWAY_SECONDS, "away", turn) / GRID_SECONDS)
-                self.network.come_back("the broker")
+            for worker in self.workers:
+                self._inject(worker, turn)
+            if turn in self.parameters.early_redrives:
+                await self.operator.redrive(list(self.databases.services), 1)
+            if self.randomness.occurs(Fault.RESTART, turn):
+                self.network.go_down("the broker")
+                await self.network.pause(self.randomness.choice(AWAY_SECONDS, "away", turn) / GRID_SECONDS)
+                self.network.come_up("the broker")
 
-    def _strike(self, worker: Worker, turn: int) -> None:
-        if self.chance.strikes(Fault.KILL, worker.name, turn):
-            worker.die("is killed")
-        elif self.chance.strikes(Fault.CUT, worker.name, turn):
-            worker.cut("the network broke it")
-        elif self.chance.strikes(Fault.STOP, worker.name, turn):
+    def _inject(self, worker: Worker, turn: int) -> None:
+        if self.randomness.occurs(Fault.KILL, worker.name, turn):
+            worker.crash("is killed")
+        elif self.randomness.occurs(Fault.CUT, worker.name, turn):
+            worker.disconnect("the network broke it")
+        elif self.randomness.occurs(Fault.STOP, worker.name, turn):
             worker.stop()
 
     async def _until_quiet(self) -> bool:
         """Wait until nobody has anything left to do; whether that came."""
-        end = self.loop.now + PATIENCE_SECONDS
+        end = self.loop.now + QUIET_WITHIN_SECONDS
         while self.loop.now < end:
-            await self.network.pause(_LOOK_HOPS)
-            alive = all(worker.is_alive for worker in self.crew)
-            if alive and self.network.is_idle() and not self.books.unsaid() and not self.books.undecided():
+            await self.network.pause(_POLL_HOPS)
+            alive = all(worker.is_alive for worker in self.workers)
+            if (
+                alive
+                and self.network.is_idle()
+                and not self.databases.unpublished()
+                and not self.databases.undecided()
+            ):
                 return True
         return False
 
-    def _remains(self, quiet: bool) -> Iterator[str]:
-        if not quiet:
-            yield f"not quiet after {PATIENCE_SECONDS} s"
+    def _leftovers(self, is_quiet: bool) -> Iterator[str]:
+        if not is_quiet:
+            yield f"not quiet after {QUIET_WITHIN_SECONDS} s"
         for queue in self.network.broker.queues.values():
-            if queue.hidden or queue.unacked:
-                yield f"{queue.name}: {len(queue.hidden)} hidden, {queue.unacked} unacknowledged"
+            if queue.undeliverable or queue.unacked:
+                yield f"{queue.name}: {len(queue.undeliverable)} hidden, {queue.unacked} unacknowledged"
             if self.network.sessions[queue.name]:
                 yield f"{queue.name} still has a consumer"
-        for worker in self.crew:
-            yield from worker.fallen
+        for worker in self.workers:
+            yield from worker.failures
         yield from self.loop.troubles
 
-    def facts(self, remains: Sequence[str]) -> FinalState:
+    def final_state(self, remains: Sequence[str]) -> FinalState:
         model = self.network.broker
         return self.scenario.final_state(
-            tables={name: self.books.tables(name) for name in self.books.services},
-            dead={name: list(model.queues[dlq(name)]) for name in self.books.services},
+            tables={name: self.databases.tables(name) for name in self.databases.services},
+            dead={name: list(model.queues[dlq(name)]) for name in self.databases.services},
             history=[entry.message for entry in model.streams[HISTORY].entries],
-            acts=self.clients.confirmed,
-            externals=self.scenario.outside_of(self.externals),
+            actions=self.clients.confirmed,
+            externals=self.scenario.externals_content(self.externals),
             # Only a service that asks the outside world can fail: the databases of a simulation never do.
             may_fail=[
-                name for name, s in self.books.services.items() if any(handler.call for handler in s.reactions)
+                name for name, s in self.databases.services.items() if any(handler.call for handler in s.reactions)
             ],
             remains=remains,
         )
 
 
-def walk(plan: Plan, books: Books, judge: Judge | None = None) -> Outcome:
+def run_plan(plan: Plan, databases: Databases, extra_check: ExtraCheck | None = None) -> Outcome:
     """Carry `plan` out. `judge` may find more than the scenario, in the same facts."""
-    with left_until_the_end(), silence(), watched(pass_by):
-        return _walk(plan, books, judge)
+    with without_garbage_collection(), without_logs(), watched(reach_failpoint):
+        return _run_plan(plan, databases, extra_check)
 
 
-def _walk(plan: Plan, books: Books, judge: Judge | None) -> Outcome:
-    books.reset()
-    world = _World(plan, books)
+def _run_plan(plan: Plan, databases: Databases, extra_check: ExtraCheck | None) -> Outcome:
+    databases.reset()
+    simulation = _Simulation(plan, databases)
     try:
-        remains = world.loop.run_until_complete(world.run())
+        remains = simulation.loop.run_until_complete(simulation.run())
     finally:
-        world.loop.close()
-    facts = world.facts(remains)
-    found = [*world.scenario.violations(facts), *(judge(facts) if judge else ())]
+        simulation.loop.close()
+    state = simulation.final_state(remains)
+    found = [*simulation.scenario.violations(state), *(extra_check(state) if extra_check else ())]
     return Outcome(
         plan,
         tuple(found),
-        facts,
-        world.diary,
-        tuple(world.chance.struck),
-        world.chance.counts,
-        world.loop.now,
-        world.scenario.instances(facts),
+        state,
+        simulation.trace,
+        tuple(simulation.randomness.occurred),
+        simulation.randomness.counts,
+        simulation.loop.now,
+        simulation.scenario.instances(state),
     )

@@ -9,9 +9,9 @@ from choregraphie.messaging import Outgoing
 from choregraphie.saga.choreography import Choreography
 from choregraphie.service.service import Service
 from choregraphie.simulator.final_state import FinalState
-from choregraphie.simulator.randomness import Chance
-from choregraphie.simulator.trace import Diary
-from choregraphie.simulator.workload import Plan, ReadAct
+from choregraphie.simulator.randomness import Randomness
+from choregraphie.simulator.trace import Trace
+from choregraphie.simulator.workload import Plan, ReadAction
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Scope:
     """What the clients of an exhaustive search do: a handful of acts."""
 
     name: str
-    acts: tuple[Any, ...]
+    actions: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Scenario:
     services: tuple[Service, ...]
     seed: Path
     plan: Callable[[int, int], Plan]
-    read_act: ReadAct
+    read_action: ReadAction
     message_of: Callable[[Any], Outgoing]
-    externals: Callable[[Chance, Diary], Mapping[str, Any]]
+    externals: Callable[[Randomness, Trace], Mapping[str, Any]]
     instant_externals: Callable[[], Any]
-    outside_of: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    externals_content: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     final_state: type[FinalState]
     violations: Callable[[Any], list[str]]
     undecided: Callable[[Any], int]

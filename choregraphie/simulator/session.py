@@ -9,30 +9,30 @@ from choregraphie.messaging import Delivery, Outgoing, PublishOutcome
 from choregraphie.simulator.broker_model import Broker, headers_of
 from choregraphie.simulator.clock import VirtualLoop
 from choregraphie.simulator.queues import Message
-from choregraphie.simulator.randomness import Chance, Fault
-from choregraphie.simulator.trace import Diary
+from choregraphie.simulator.randomness import Fault, Randomness
+from choregraphie.simulator.trace import Trace
 
 
 class Network(Protocol):
     """What a session needs of the network that opened it."""
 
     broker: Broker
-    chance: Chance
-    diary: Diary
+    randomness: Randomness
+    trace: Trace
     loop: VirtualLoop
-    sessions: dict[str, list["SimDoor"]]
+    sessions: dict[str, list["SimulatedSession"]]
 
     @property
     def up(self) -> bool: ...
 
-    def pump(self, queue: str) -> None: ...
+    def deliver_ready(self, queue: str) -> None: ...
 
     async def pause(self, hops: int) -> None: ...
 
     async def publish(self, who: str, batch: list[Outgoing]) -> list[PublishOutcome]: ...
 
 
-class SimDoor:
+class SimulatedSession:
     """Opened by `Network.open`. `lost` is why it is no more, or None."""
 
     def __init__(self, network: Network, who: str, queue: str, prefetch: int) -> None:
@@ -40,12 +40,12 @@ class SimDoor:
         self.who = who
         self._queue = queue
         self._prefetch = prefetch
-        self._here: list[Delivery] = []
+        self._received: list[Delivery] = []
         # Tag to the number by which the queue knows the delivery.
         self._unsettled: dict[int, int] = {}
         self._tag = 0
         self._acks = 0
-        self._waiting: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self.lost: str | None = None
         self._ended = asyncio.Event()
 
@@ -61,17 +61,17 @@ class SimDoor:
         if self.lost is not None:
             raise BrokerUnavailable(self.lost)
         self._network.sessions[self._queue].append(self)
-        self._network.pump(self._queue)
+        self._network.deliver_ready(self._queue)
 
     @property
     def has_room(self) -> bool:
         return len(self._unsettled) < self._prefetch
 
-    def arrive(self, number: int, message: Message) -> None:
+    def receive(self, number: int, message: Message) -> None:
         """The broker delivers."""
         self._tag += 1
         self._unsettled[self._tag] = number
-        self._here.append(
+        self._received.append(
             Delivery(
                 self._tag,
                 message.body,
@@ -85,23 +85,23 @@ class SimDoor:
         self._wake()
 
     def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def deliveries(self, most: int) -> list[Delivery]:
-        while not self._here and self.lost is None:
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
+        while not self._received and self.lost is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
         if self.lost is not None:
             raise BrokerUnavailable(self.lost)
-        batch, self._here = self._here[:most], self._here[most:]
+        batch, self._received = self._received[:most], self._received[most:]
         for delivery in batch:
             again = f" (back {delivery.returns} times)" if delivery.returns else ""
-            self._network.diary.note(
+            self._network.trace.note(
                 self.who,
                 f"takes {delivery.routing_key}{again}",
-                fro=delivery.properties.app_id or "",
-                to=self.who,
+                sender=delivery.properties.app_id or "",
+                receiver=self.who,
                 order=delivery.properties.correlation_id or "",
             )
         return batch
@@ -119,17 +119,17 @@ class SimDoor:
         if self.lost is not None or not tags:
             return
         self._acks += 1
-        if self._network.chance.strikes(Fault.ACK_LOST, self.who, self._acks, self._network.loop.now):
-            self.cut("the session was lost with an acknowledgement on its way")
+        if self._network.randomness.occurs(Fault.ACK_LOST, self.who, self._acks, self._network.loop.now):
+            self.disconnect("the session was lost with an acknowledgement on its way")
             return
         queue = self._network.broker.queues[self._queue]
         for tag in tags:
             queue.ack(self._unsettled.pop(tag))
-        self._network.pump(self._queue)
+        self._network.deliver_ready(self._queue)
 
     async def requeue(self, tags: Sequence[int]) -> None:
         if self.lost is None:
-            self._return(list(tags))
+            self._requeue_all(list(tags))
 
     async def is_consuming(self) -> bool:
         if self.lost is not None:
@@ -140,30 +140,30 @@ class SimDoor:
         sessions = self._network.sessions[self._queue]
         if self in sessions:
             sessions.remove(self)
-        here, self._here = self._here, []
-        return here
+        received, self._received = self._received, []
+        return received
 
-    def cut(self, why: str) -> None:
+    def disconnect(self, why: str) -> None:
         """The session is lost: what it held goes back to the queue, in order."""
         if self.lost is not None:
             return
         self.lost = why
         self._ended.set()
-        self._network.diary.note(self.who, f"loses its session: {why}")
+        self._network.trace.note(self.who, f"loses its session: {why}")
         sessions = self._network.sessions[self._queue]
         if self in sessions:
             sessions.remove(self)
-        self._return(list(self._unsettled))
-        self._here.clear()
+        self._requeue_all(list(self._unsettled))
+        self._received.clear()
         self._wake()
 
     def close(self) -> None:
         """Leave in order: what is still unsettled goes back as well."""
         if self.lost is None:
-            self.cut("it is closed")
+            self.disconnect("it is closed")
 
-    def _return(self, tags: list[int]) -> None:
+    def _requeue_all(self, tags: list[int]) -> None:
         queue = self._network.broker.queues[self._queue]
         for tag in tags:
             queue.requeue(self._unsettled.pop(tag))
-        self._network.pump(self._queue)
+        self._network.deliver_ready(self._queue)

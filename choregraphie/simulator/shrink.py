@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from choregraphie.simulator.run import Outcome
-from choregraphie.simulator.workload import Act, Plan
+from choregraphie.simulator.workload import ClientAction, Plan
 
 T = TypeVar("T")
 Rerun = Callable[[Plan], Outcome]
@@ -17,8 +17,8 @@ MOST_TRIES = 400
 def shrink(failed: Outcome, rerun: Rerun, tries: int = MOST_TRIES) -> Outcome:
     """The smallest run found that breaks one of the invariants that `failed` broke."""
     search = _Search(failed, rerun, tries)
-    search.attempt(failed.plan.acts, failed.struck)
-    while search.left and _once(search):
+    search.attempt(failed.plan.actions, failed.occurred)
+    while search.tries_left and _pass(search):
         continue
     return search.best
 
@@ -26,37 +26,37 @@ def shrink(failed: Outcome, rerun: Rerun, tries: int = MOST_TRIES) -> Outcome:
 class _Search:
     def __init__(self, failed: Outcome, rerun: Rerun, tries: int) -> None:
         self.best = failed
-        self.left = tries
+        self.tries_left = tries
         self._rerun = rerun
         self._broken = _invariants(failed)
 
-    def attempt(self, acts: Sequence[Act], faults: Sequence[str]) -> bool:
+    def attempt(self, actions: Sequence[ClientAction], faults: Sequence[str]) -> bool:
         """Whether the run with exactly these still fails; it is the best then."""
-        if not self.left:
+        if not self.tries_left:
             return False
-        self.left -= 1
-        tried = self._rerun(replace(self.best.plan, acts=tuple(acts), faults=tuple(faults)))
+        self.tries_left -= 1
+        tried = self._rerun(replace(self.best.plan, actions=tuple(actions), faults=tuple(faults)))
         if not self._broken & _invariants(tried):
             return False
         # What was asked for and did not strike is not part of the story.
-        self.best = replace(tried, plan=replace(tried.plan, faults=tried.struck))
+        self.best = replace(tried, plan=replace(tried.plan, faults=tried.occurred))
         return True
 
 
-def _once(search: _Search) -> bool:
+def _pass(search: _Search) -> bool:
     """One pass over acts and faults; whether anything could be left out."""
-    before = (search.best.plan.acts, search.best.struck)
-    _reduce(search, lambda: search.best.plan.acts, lambda some: search.attempt(some, search.best.struck))
-    _reduce(search, lambda: search.best.struck, lambda some: search.attempt(search.best.plan.acts, some))
-    return (search.best.plan.acts, search.best.struck) != before
+    before = (search.best.plan.actions, search.best.occurred)
+    _reduce(search, lambda: search.best.plan.actions, lambda kept: search.attempt(kept, search.best.occurred))
+    _reduce(search, lambda: search.best.occurred, lambda kept: search.attempt(search.best.plan.actions, kept))
+    return (search.best.plan.actions, search.best.occurred) != before
 
 
 def _reduce(search: _Search, current: Callable[[], Sequence[T]], attempt: Callable[[Sequence[T]], bool]) -> None:
     """Leave out halves, then quarters, down to single ones."""
     size = max(1, len(current()) // 2)
-    while search.left:
+    while search.tries_left:
         start = 0
-        while start < len(current()) and search.left:
+        while start < len(current()) and search.tries_left:
             items = current()
             if not attempt([*items[:start], *items[start + size :]]):
                 start += size

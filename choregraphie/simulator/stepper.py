@@ -19,9 +19,9 @@ from choregraphie.saga.topology import dlx, requeue
 from choregraphie.service.verdict import DeadLetter, RetryAfter
 from choregraphie.simulator.broker_model import Broker
 from choregraphie.simulator.clock import EPOCH
-from choregraphie.simulator.databases import Books
+from choregraphie.simulator.databases import Databases
 from choregraphie.simulator.final_state import Tables
-from choregraphie.simulator.interned_messages import Letter, Numbers
+from choregraphie.simulator.interned_messages import MessageNumbers, PendingMessage
 from choregraphie.simulator.isolation import run_now
 from choregraphie.storage.invocation import Invocation, Result
 from choregraphie.storage.store import Store, StoreLimits
@@ -52,7 +52,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedState:
     """A state of a service: how to get it back, and its rows for the invariants; `canon` is all that counts."""
 
     file: bytes
@@ -64,31 +64,31 @@ class Kept:
 class Stepper:
     """The states and effects of one service. `letters` numbers the letters of all services."""
 
-    def __init__(self, service: Service, books: Books, routes: Broker, letters: Numbers) -> None:
+    def __init__(self, service: Service, databases: Databases, routes: Broker, messages: MessageNumbers) -> None:
         settings = Settings(database_url="sqlite://", retry_delays=DELAYS, deadline=DEADLINE_SECONDS)
         self.name = service.name
         self.service = service
-        self.states: list[Kept] = []
+        self.states: list[SavedState] = []
         self._known: dict[object, int] = {}
-        self._books = books
+        self._books = databases
         self._routes = routes
-        self._letters = letters
+        self._messages = messages
         self._now = EPOCH
-        self._outside = books.scenario.instant_externals()
-        database = books.databases[service.name]
+        self._externals = databases.scenario.instant_externals()
+        database = databases.by_service[service.name]
         self._store = Store(service, database, StoreLimits.of(settings), lambda: self._now)
         self._reader = Decoder(service)
-        self._instants = books.instants(service.name)
+        self._instants = databases.instants(service.name)
         self._effects: dict[tuple[int, int], tuple[Effect, ...]] = {}
         self._restarts: dict[int, tuple[Effect, ...]] = {}
         self._ticks: dict[int, tuple[Effect, ...]] = {}
         self.first = self._keep()
 
-    def effects(self, state: int, letter: int) -> tuple[Effect, ...]:
+    def effects(self, state: int, message: int) -> tuple[Effect, ...]:
         """Every way in which taking that letter in that state can go."""
-        if (state, letter) not in self._effects:
-            self._effects[state, letter] = tuple(self._deliver(state, self._letters.of(letter)))
-        return self._effects[state, letter]
+        if (state, message) not in self._effects:
+            self._effects[state, message] = tuple(self._deliver(state, self._messages.of(message)))
+        return self._effects[state, message]
 
     def restarts(self, state: int) -> tuple[Effect, ...]:
         """A new worker says what the dead one left unsaid; and may die of it as well."""
@@ -117,19 +117,19 @@ class Stepper:
             )
         return self._ticks[state]
 
-    def _deliver(self, state: int, letter: Letter) -> Iterator[Effect]:
+    def _deliver(self, state: int, message: PendingMessage) -> Iterator[Effect]:
         self._restore(state)
-        delivery = letter.delivery()
+        delivery = message.delivery()
         invocation = self._reader.read(delivery)
         if isinstance(invocation, DeadLetter):
-            yield Effect("sets it aside", 0, state, dead=self._buried(delivery, invocation))
+            yield Effect("sets it aside", 0, state, dead=self._dead_lettered(delivery, invocation))
             return
         yield from (
             self._called(state, invocation)
             if invocation.handler.call
             else self._carried(state, invocation, "takes it", 0)
         )
-        dead = self._letters.number(replace(letter, exchange=dlx(self.name), died=True))
+        dead = self._messages.number(replace(message, exchange=dlx(self.name), set_aside_by_broker=True))
         yield Effect("dies of it until the broker sets it aside", 1, state, dead=(dead,))
         if not invocation.handler.call:
             broken = invocation._replace(failure=Refusal("the reaction raised"))
@@ -146,7 +146,7 @@ class Stepper:
         if begun != state:
             yield Effect("dies before the call", 1, begun, stays=True, down=True)
         assert invocation.handler.call is not None  # noqa: S101 - the caller's choice
-        answer = run_now(invocation.handler.call(invocation.event, look, self._outside))
+        answer = run_now(invocation.handler.call(invocation.event, look, self._externals))
         asked = self._keep()
         if asked != begun:
             yield Effect("dies after the call", 1, asked, stays=True, down=True)
@@ -163,8 +163,8 @@ class Stepper:
         """The gateway may say no."""
         assert invocation.handler.call is not None  # noqa: S101 - the caller's choice
         self._restore(begun)
-        if self._outside.refuse_next(look.key()):
-            answer = run_now(invocation.handler.call(invocation.event, look, self._outside))
+        if self._externals.refuse_next(look.key()):
+            answer = run_now(invocation.handler.call(invocation.event, look, self._externals))
             yield from self._carried(
                 self._keep(), invocation._replace(answer=answer), "takes it, and the card is refused", 1
             )
@@ -173,15 +173,15 @@ class Stepper:
         """The transaction, and what follows it: said and acknowledged, or cut off at any point."""
         self._restore(state)
         (result,) = execute(self._store, [invocation], DELAYS, [])
-        out = [outbox_event.outgoing(self.name) for outbox_event in result.outbox_events]
+        outgoing = [outbox_event.outgoing(self.name) for outbox_event in result.outbox_events]
         dead: tuple[int, ...] = ()
         if isinstance(result.verdict, RetryAfter):
             retried = for_another_try(invocation.delivery, result.verdict, self.name, 1000, EPOCH)
             yield from self._said(what, cost, [result], (self._back(invocation, retried),), ())
             return
         if isinstance(result.verdict, DeadLetter):
-            dead = self._buried(invocation.delivery, result.verdict)
-        yield from self._said(what, cost, [result], self._sent(out), dead)
+            dead = self._dead_lettered(invocation.delivery, result.verdict)
+        yield from self._said(what, cost, [result], self._sent(outgoing), dead)
 
     def _said(
         self, what: str, cost: int, results: Sequence[Result], sent: tuple[int, ...], dead: tuple[int, ...]
@@ -200,37 +200,39 @@ class Stepper:
             yield Effect(f"{what}, says so and dies", cost + 1, unsaid, sent, dead, stays=comes_again, down=True)
 
     def _restore(self, state: int) -> None:
-        kept = self.states[state]
-        self._books.restore(self.name, zlib.decompress(kept.file))
-        self._outside = kept.externals.copy()
+        saved = self.states[state]
+        self._books.restore(self.name, zlib.decompress(saved.file))
+        self._externals = saved.externals.copy()
 
     def _keep(self) -> int:
         """The number of the state as it is now."""
         tables = self._books.tables(self.name)
-        canon = (self._outside.canon(), *(_canon(rows, self._instants[name]) for name, rows in tables.items()))
+        canon = (self._externals.canon(), *(_canon(rows, self._instants[name]) for name, rows in tables.items()))
         if canon not in self._known:
             self._known[canon] = len(self.states)
             file = zlib.compress(self._books.save(self.name), 1)
-            self.states.append(Kept(file, self._outside.copy(), tables, canon))
+            self.states.append(SavedState(file, self._externals.copy(), tables, canon))
         return self._known[canon]
 
     def _sent(self, outgoing: Sequence[Outgoing]) -> tuple[int, ...]:
-        return tuple(n for message in outgoing for n in self._letters.routed(message, self._routes))
+        return tuple(n for message in outgoing for n in self._messages.routed_copies(message, self._routes))
 
     def _back(self, invocation: Invocation, retried: Outgoing) -> int:
         """A retried message comes back to this service alone."""
         headers = tuple(sorted(retried.headers.items()))
         name = invocation.identity.id
         by, key = invocation.handler.hears.SAID_BY, retried.routing_key
-        return self._letters.number(Letter(self.name, retried.body, requeue(self.name), key, by, headers, name))
+        return self._messages.number(
+            PendingMessage(self.name, retried.body, requeue(self.name), key, by, headers, name)
+        )
 
-    def _buried(self, delivery: Delivery, verdict: DeadLetter) -> tuple[int, ...]:
-        buried = set_aside(delivery, verdict, self.name)
-        headers = tuple(sorted(buried.headers.items()))
+    def _dead_lettered(self, delivery: Delivery, verdict: DeadLetter) -> tuple[int, ...]:
+        dead = set_aside(delivery, verdict, self.name)
+        headers = tuple(sorted(dead.headers.items()))
         by = delivery.properties.app_id or ""
         name = delivery.properties.message_id or ""
-        letter = Letter(self.name, buried.body, dlx(self.name), buried.routing_key, by, headers, name)
-        return (self._letters.number(letter),)
+        message = PendingMessage(self.name, dead.body, dlx(self.name), dead.routing_key, by, headers, name)
+        return (self._messages.number(message),)
 
 
 def _canon(rows: Sequence[dict[str, Any]], instants: frozenset[str]) -> tuple[Any, ...]:

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol, Self
 
 from choregraphie.simulator.broker_model import VERSIONS, Version
-from choregraphie.simulator.randomness import Chance, Fault
+from choregraphie.simulator.randomness import Fault, Randomness
 
 
-class Act(Protocol):
+class ClientAction(Protocol):
     """What somebody does at `at` seconds (`kind`) about the instance of key `order`, as the event of id `event`.
 
     `what` says which kind of invalid message it is, or nothing.
@@ -30,7 +30,7 @@ class Act(Protocol):
     def what(self) -> str: ...
 
 
-ReadAct = Callable[[int, dict[str, Any]], Act]
+ReadAction = Callable[[int, dict[str, Any]], ClientAction]
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,18 @@ class Plan:
     """A run: its seed, what the clients do, and the faults that strike (None: those of the seed)."""
 
     seed: int
-    acts: tuple[Any, ...]
+    actions: tuple[Any, ...]
     faults: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"seed": self.seed, "acts": [asdict(act) for act in self.acts], "faults": self.faults}
+        return {"seed": self.seed, "acts": [asdict(action) for action in self.actions], "faults": self.faults}
 
     @classmethod
-    def from_json(cls, content: dict[str, Any], read_act: ReadAct) -> Self:
+    def from_json(cls, content: dict[str, Any], read_action: ReadAction) -> Self:
         """Raises KeyError, TypeError or ValueError when it is not a plan."""
         faults = content["faults"]
-        acts = tuple(read_act(number, act) for number, act in enumerate(content["acts"], start=1))
-        return cls(int(content["seed"]), acts, None if faults is None else tuple(map(_fault, faults)))
+        actions = tuple(read_action(number, action) for number, action in enumerate(content["acts"], start=1))
+        return cls(int(content["seed"]), actions, None if faults is None else tuple(map(_fault, faults)))
 
 
 def _fault(name: str) -> str:
@@ -59,7 +59,7 @@ def _fault(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class RunParameters:
     """What else the seed decides: durations in seconds.
 
     `redrives`: how often the operator sends each dead letter back in the end; `early_redrives`: the turns of the
@@ -76,15 +76,15 @@ class Circumstances:
     early_redrives: tuple[int, ...]
 
 
-def circumstances(seed: int, services: Sequence[str]) -> Circumstances:
-    chance = Chance(seed)
-    return Circumstances(
-        version=chance.choice(VERSIONS, "version"),
-        delivery_limit=chance.choice((2, 4, 20), "delivery limit"),
-        workers={name: chance.choice((1, 1, 2), "workers", name) for name in services},
-        prefetch=chance.choice((8, 100, 200, 200, 200), "prefetch"),
-        deadline=chance.choice((0.6, 3.0, 8.0), "deadline"),
-        retry_delays=chance.choice(((0.2,), (0.1, 0.4), (0.2, 0.5, 1.0)), "retry delays"),
-        redrives=chance.choice((0, 1, 1, 2), "redrives"),
-        early_redrives=chance.choice(((), (6,), (4, 6, 8, 10), (3, 5, 7, 9, 11)), "early redrives"),
+def run_parameters(seed: int, services: Sequence[str]) -> RunParameters:
+    randomness = Randomness(seed)
+    return RunParameters(
+        version=randomness.choice(VERSIONS, "version"),
+        delivery_limit=randomness.choice((2, 4, 20), "delivery limit"),
+        workers={name: randomness.choice((1, 1, 2), "workers", name) for name in services},
+        prefetch=randomness.choice((8, 100, 200, 200, 200), "prefetch"),
+        deadline=randomness.choice((0.6, 3.0, 8.0), "deadline"),
+        retry_delays=randomness.choice(((0.2,), (0.1, 0.4), (0.2, 0.5, 1.0)), "retry delays"),
+        redrives=randomness.choice((0, 1, 1, 2), "redrives"),
+        early_redrives=randomness.choice(((), (6,), (4, 6, 8, 10), (3, 5, 7, 9, 11)), "early redrives"),
     )

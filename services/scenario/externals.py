@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 
-from choregraphie.simulator.randomness import Chance, Fault
-from choregraphie.simulator.trace import Diary
+from choregraphie.simulator.randomness import Fault, Randomness
+from choregraphie.simulator.trace import Trace
 
 OUTAGE_SECONDS = 0.5
 _LATE_SECONDS = 60.0  # beyond any caller's patience
@@ -33,47 +33,47 @@ class Mail:
 
 
 class _Remote:
-    def __init__(self, name: str, chance: Chance, diary: Diary) -> None:
+    def __init__(self, name: str, randomness: Randomness, trace: Trace) -> None:
         self._name = name
-        self._chance = chance
-        self._diary = diary
+        self._randomness = randomness
+        self._trace = trace
         self._asked: Counter[str] = Counter()
 
     async def _reach(self, what: str) -> str:
         """Travel there; the name of this try. Raises ConnectionError when it is not reached."""
         self._asked[what] += 1
         this = f"{what}:{self._asked[what]}"
-        if seconds := self._chance.choice(_TRAVEL_SECONDS, "travel", this):
+        if seconds := self._randomness.choice(_TRAVEL_SECONDS, "travel", this):
             await asyncio.sleep(seconds)
         window = int(asyncio.get_running_loop().time() / OUTAGE_SECONDS)
-        away = self._chance.strikes(Fault.OUTAGE, self._name, window)
-        if away or self._chance.strikes(Fault.CALL_FAILED, this):
-            self._diary.note(self._name, f"is not reached: {what}")
+        away = self._randomness.occurs(Fault.OUTAGE, self._name, window)
+        if away or self._randomness.occurs(Fault.CALL_FAILED, this):
+            self._trace.note(self._name, f"is not reached: {what}")
             raise ConnectionError("it did not answer")
         return this
 
     async def _answer(self, this: str) -> None:
         """Travel back. Raises ConnectionError when the answer is lost."""
-        if self._chance.strikes(Fault.ANSWER_LOST, this):
-            self._diary.note(self._name, f"did it, and its answer is lost: {this}")
+        if self._randomness.occurs(Fault.ANSWER_LOST, this):
+            self._trace.note(self._name, f"did it, and its answer is lost: {this}")
             raise ConnectionError("its answer was lost")
-        if self._chance.strikes(Fault.ANSWER_LATE, this):
-            self._diary.note(self._name, f"did it, and its answer is late: {this}")
+        if self._randomness.occurs(Fault.ANSWER_LATE, this):
+            self._trace.note(self._name, f"did it, and its answer is late: {this}")
             await asyncio.sleep(_LATE_SECONDS)
 
 
 class Gateway(_Remote):
     """`charged`: what is charged and not taken back, by key."""
 
-    def __init__(self, chance: Chance, diary: Diary) -> None:
-        super().__init__("gateway", chance, diary)
+    def __init__(self, randomness: Randomness, trace: Trace) -> None:
+        super().__init__("gateway", randomness, trace)
         self._answers: dict[str, Reponse] = {}
         self.charged: dict[str, Decimal] = {}
 
     async def debiter(self, cle: str, client_id: str, montant: Decimal) -> Reponse:
         this = await self._reach(f"debit {cle}")
         if cle not in self._answers:
-            refused = self._chance.strikes(Fault.CARD_REFUSED, cle)
+            refused = self._randomness.occurs(Fault.CARD_REFUSED, cle)
             self._answers[cle] = Reponse(not refused, "carte refusée" if refused else "")
             if not refused:
                 self.charged[cle] = montant
@@ -90,8 +90,8 @@ class Gateway(_Remote):
 class Carrier(_Remote):
     """`sent`: the messages that have left, by key."""
 
-    def __init__(self, chance: Chance, diary: Diary) -> None:
-        super().__init__("carrier", chance, diary)
+    def __init__(self, randomness: Randomness, trace: Trace) -> None:
+        super().__init__("carrier", randomness, trace)
         self.sent: dict[str, Mail] = {}
 
     async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:

@@ -25,7 +25,7 @@ class OrderFinalState(FinalState):
         return sent
 
     @cached_property
-    def told(self) -> dict[str, dict[str, str]]:
+    def notified(self) -> dict[str, dict[str, str]]:
         """What the customers were told, by the books: by order, the kind of letter by its key."""
         found: dict[str, dict[str, str]] = {}
         for row in self.rows("notification", "envois"):

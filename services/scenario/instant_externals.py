@@ -8,7 +8,7 @@ from services.scenario.externals import Mail, Reponse
 
 
 @dataclass
-class Outside:
+class InstantExternals:
     """What the calls of one service have done outside; a gateway and a carrier in one, for whoever asks which."""
 
     answers: dict[str, Reponse] = field(default_factory=dict)

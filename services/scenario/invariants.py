@@ -38,16 +38,16 @@ _TOLD: dict[tuple[bool, bool], set[tuple[str, ...]]] = {
 }
 
 
-def violations(facts: OrderFinalState) -> list[str]:
+def violations(state: OrderFinalState) -> list[str]:
     """Every invariant that does not hold, each with what was found instead; none: all is well."""
-    return [f"{name}: {found}" for name, check in CHECKS.items() for found in check(facts)]
+    return [f"{name}: {found}" for name, check in CHECKS.items() for found in check(state)]
 
 
-def stock(facts: OrderFinalState) -> Iterator[str]:
+def stock(state: OrderFinalState) -> Iterator[str]:
     kept: Counter[tuple[str, str]] = Counter()
-    for row in facts.rows("stock", "reservations"):
+    for row in state.rows("stock", "reservations"):
         kept[row["produit_id"], row["etat"]] += row["quantite"]
-    for row in facts.rows("stock", "rayons"):
+    for row in state.rows("stock", "rayons"):
         product = row["produit_id"]
         expected = (kept[product, "retenue"], kept[product, "vendue"])
         if (row["retenu"], row["vendu"]) != expected or row["disponible"] < 0:
@@ -56,40 +56,42 @@ def stock(facts: OrderFinalState) -> Iterator[str]:
             yield f"{product}: {row['initial']} at first, now {row}"
 
 
-def money(facts: OrderFinalState) -> Iterator[str]:
+def money(state: OrderFinalState) -> Iterator[str]:
     taken: Counter[str] = Counter()
-    debits = {row["commande_id"]: row for row in facts.rows("paiement", "debits")}
+    debits = {row["commande_id"]: row for row in state.rows("paiement", "debits")}
     for row in debits.values():
         taken[row["client_id"]] += row["montant"] if row["etat"] == "pris" else 0
-    for row in facts.rows("paiement", "comptes"):
+    for row in state.rows("paiement", "comptes"):
         if row["initial"] - row["solde"] != taken[row["client_id"]]:
             yield f"{row}, and {taken[row['client_id']]} was taken"
-    for order, row in facts.orders.items():
+    for order, row in state.orders.items():
         paid = debits.get(order, {}).get("montant")
-        if row["etat"] == "creee" and order not in facts.in_doubt and row["montant"] != paid:
+        if row["etat"] == "creee" and order not in state.in_doubt and row["montant"] != paid:
             yield f"{order}: created at {row['montant']}, and {paid} was taken"
-    yield from _charges(facts, {order: row["montant"] for order, row in debits.items() if row["etat"] == "pris"})
+    yield from _charges(state, {order: row["montant"] for order, row in debits.items() if row["etat"] == "pris"})
 
 
-def _charges(facts: OrderFinalState, booked: Mapping[str, int]) -> Iterator[str]:
+def _charges(state: OrderFinalState, booked: Mapping[str, int]) -> Iterator[str]:
     """The gateway holds what the books say that it does, to the cent, and nothing else."""
     held: dict[str, list[int]] = {}
-    for key, amount in facts.charged.items():
+    for key, amount in state.charged.items():
         held.setdefault(key.rpartition(":")[2], []).append(int(amount * 100))
-    for order in sorted({*booked, *held} - facts.in_doubt):
+    for order in sorted({*booked, *held} - state.in_doubt):
         expected = [booked[order]] if order in booked else []
         if held.get(order, []) != expected:
             yield f"{order}: the gateway holds {held.get(order, [])}, and the books say {expected}"
 
 
-def termination(facts: OrderFinalState) -> Iterator[str]:
-    for order in sorted({act.order for act in facts.acts if act.kind in {"order", "second", "rival", "namesake"}}):
-        if order not in facts.orders and order not in facts.in_doubt:
+def termination(state: OrderFinalState) -> Iterator[str]:
+    for order in sorted(
+        {action.order for action in state.actions if action.kind in {"order", "second", "rival", "namesake"}}
+    ):
+        if order not in state.orders and order not in state.in_doubt:
             yield f"{order}: ordered, and the decider does not know of it"
-    for order, row in facts.orders.items():
-        if order in facts.in_doubt:
+    for order, row in state.orders.items():
+        if order in state.in_doubt:
             continue
-        said = facts.said.get(order, {})
+        said = state.said.get(order, {})
         wanted = {
             "creee": (CREATED,),
             "annulee": (CANCELLED, *CHOREOGRAPHY.undoing_types),
@@ -98,65 +100,65 @@ def termination(facts: OrderFinalState) -> Iterator[str]:
             yield f"{order}: {row['etat']}, and nobody is asked to see to it"
         elif missing := [type_ for type_ in (*wanted, "notification.envoyee") if type_ not in said]:
             yield f"{order}: {row['etat']}, without {', '.join(missing)}"
-        yield from _told(facts, order, row["etat"] == "annulee")
+        yield from _notified(state, order, row["etat"] == "annulee")
 
 
-def _told(facts: OrderFinalState, order: str, cancelled: bool) -> Iterator[str]:
+def _notified(state: OrderFinalState, order: str, cancelled: bool) -> Iterator[str]:
     """The customer was told what became of the order, and by letters that have really left."""
-    told = facts.told.get(order, {})
-    models = tuple(sorted(told.values()))
-    created = CREATED in facts.said.get(order, {})
+    notified = state.notified.get(order, {})
+    models = tuple(sorted(notified.values()))
+    created = CREATED in state.said.get(order, {})
     became = [word for word, so in (("created", created), ("cancelled", cancelled)) if so]
     if models not in _TOLD.get((created, cancelled), ()):
         yield f"{order}: {' and '.join(became) or 'undecided'}, and the customer was told {models}"
-    if unsent := sorted(told.keys() - facts.sent.keys()):
+    if unsent := sorted(notified.keys() - state.sent.keys()):
         yield f"{order}: the carrier never saw {', '.join(unsent)}"
 
 
-def one_decision(facts: OrderFinalState) -> Iterator[str]:
-    for order, said in facts.said.items():
+def one_decision(state: OrderFinalState) -> Iterator[str]:
+    for order, said in state.said.items():
         for type_ in (CREATED, CANCELLED):
             if len(set(said.get(type_, ()))) > 1:
                 yield f"{order}: {type_} was decided {len(said[type_])} times"
     heard: dict[tuple[str, str], set[EventIdentity]] = {}
-    for message in facts.history:
+    for message in state.history:
         if message.routing_key in {CREATED, CANCELLED} and message.exchange == "commande.events":
             heard.setdefault((order_of(message), message.routing_key), set()).add(identity(message))
     yield from (f"{order}: {len(ids)} different {key}" for (order, key), ids in heard.items() if len(ids) > 1)
 
 
-def agreement(facts: OrderFinalState) -> Iterator[str]:
-    goods = {row["commande_id"]: row["etat"] for row in facts.rows("stock", "reservations")}
-    money = {row["commande_id"]: row["etat"] for row in facts.rows("paiement", "debits")}
-    for order in sorted({*goods, *money, *facts.orders} - facts.in_doubt):
-        state = facts.orders.get(order, {}).get("etat", "unknown")
+def agreement(state: OrderFinalState) -> Iterator[str]:
+    goods = {row["commande_id"]: row["etat"] for row in state.rows("stock", "reservations")}
+    money = {row["commande_id"]: row["etat"] for row in state.rows("paiement", "debits")}
+    for order in sorted({*goods, *money, *state.orders} - state.in_doubt):
+        etat = state.orders.get(order, {}).get("etat", "unknown")
         kept = (goods.get(order, "liberee"), money.get(order, "rembourse"))
-        if kept != (("vendue", "pris") if state == "creee" else ("liberee", "rembourse")):
-            yield f"{order}: {state}, goods {kept[0]}, money {kept[1]}"
+        if kept != (("vendue", "pris") if etat == "creee" else ("liberee", "rembourse")):
+            yield f"{order}: {etat}, goods {kept[0]}, money {kept[1]}"
 
 
-def nothing_lost(facts: OrderFinalState) -> Iterator[str]:
-    for service, tables in facts.tables.items():
+def nothing_lost(state: OrderFinalState) -> Iterator[str]:
+    for service, tables in state.tables.items():
         for row in tables["outbox"]:
             if row["said_at"] is None:
                 yield f"{service} never said {row['type']} of {row['commande_id']}"
             event = EventIdentity(f"/services/{service}", row["event_id"])
-            yield from _unheard(facts, row["type"], event, row["commande_id"])
-    for act in facts.acts:
-        if act.kind != "garbage":
-            type_ = CHOREOGRAPHY.cancel_asked.TYPE if act.kind == "cancel" else CHOREOGRAPHY.starts.TYPE
-            yield from _unheard(facts, type_, EventIdentity(act.source, act.event), act.order)
+            yield from _unheard(state, row["type"], event, row["commande_id"])
+    for action in state.actions:
+        if action.kind != "garbage":
+            type_ = CHOREOGRAPHY.cancel_asked.TYPE if action.kind == "cancel" else CHOREOGRAPHY.starts.TYPE
+            yield from _unheard(state, type_, EventIdentity(action.source, action.event), action.order)
 
 
-def _unheard(facts: OrderFinalState, type_: str, event: EventIdentity, order: str) -> Iterator[str]:
+def _unheard(state: OrderFinalState, type_: str, event: EventIdentity, order: str) -> Iterator[str]:
     for service in CHOREOGRAPHY.services:
         hears = CHOREOGRAPHY.reaction(service, type_) is not None
-        if hears and event not in facts.inboxes[service] | facts.dead_events[service]:
+        if hears and event not in state.inboxes[service] | state.dead_events[service]:
             yield f"{service} never heard {type_} of {order}"
 
 
-def no_double_effect(facts: OrderFinalState) -> Iterator[str]:
-    for service, tables in facts.tables.items():
+def no_double_effect(state: OrderFinalState) -> Iterator[str]:
+    for service, tables in state.tables.items():
         # What the clock does has no source: its cause is the one that its order began with.
         done = Counter(
             (row["action"], row["cause_source"] or row["commande_id"], row["cause"])
@@ -164,7 +166,7 @@ def no_double_effect(facts: OrderFinalState) -> Iterator[str]:
             if row["state"] == "done"
         )
         yield from (f"{service}: {action} twice for {cause}" for (action, _, cause), n in done.items() if n > 1)
-    for order, said in facts.said.items():
+    for order, said in state.said.items():
         for type_, ids in said.items():
             # A message to the customer about each decision.
             if len(ids) > (2 if type_ == "notification.envoyee" else 1):
@@ -172,39 +174,39 @@ def no_double_effect(facts: OrderFinalState) -> Iterator[str]:
         for step in CHOREOGRAPHY.steps[:2]:
             if step.refusal and {step.success.TYPE, step.refusal.TYPE} <= said.keys():
                 yield f"{order}: both {step.success.TYPE} and {step.refusal.TYPE}"
-    yield from _letters(facts)
+    yield from _messages(state)
 
 
-def _letters(facts: OrderFinalState) -> Iterator[str]:
+def _messages(state: OrderFinalState) -> Iterator[str]:
     """A letter left once for each that was noted; and one more only if it was corrected before it was noted."""
     left: dict[str, set[str]] = {}
-    for key, mail in facts.sent.items():
+    for key, mail in state.sent.items():
         left.setdefault(mail.order, set()).add(key)
-    for order in sorted(left.keys() - facts.in_doubt):
-        told = facts.told.get(order, {})
-        more = left[order] - told.keys()
-        if len(more) > (1 if list(told.values()) == [CORRECTED] else 0):
+    for order in sorted(left.keys() - state.in_doubt):
+        notified = state.notified.get(order, {})
+        more = left[order] - notified.keys()
+        if len(more) > (1 if list(notified.values()) == [CORRECTED] else 0):
             yield f"{order}: also sent, and nobody noted it: {', '.join(sorted(more))}"
 
 
-def dead_letters(facts: OrderFinalState) -> Iterator[str]:
-    written = {message.body for message in facts.history if message.exchange not in map(dlx, facts.tables)}
-    kinds = {act.kind for act in facts.acts}
-    for service, dead in facts.dead.items():
-        for letter in dead:
-            reason, about = reason_of(letter), f"{service}: a dead letter about {order_of(letter)!r}"
-            if letter.body not in written:
+def dead_letters(state: OrderFinalState) -> Iterator[str]:
+    written = {message.body for message in state.history if message.exchange not in map(dlx, state.tables)}
+    kinds = {action.kind for action in state.actions}
+    for service, dead in state.dead.items():
+        for message in dead:
+            reason, about = reason_of(message), f"{service}: a dead letter about {order_of(message)!r}"
+            if message.body not in written:
                 yield f"{about} has other bytes than were ever published"
-            if not is_open(letter) and not (reason in _UNWANTED and "garbage" in kinds):
+            if not is_open(message) and not (reason in _UNWANTED and "garbage" in kinds):
                 yield f"{about} has the reason {reason!r}"
-            if reason == Reason.EXHAUSTED and service not in facts.may_fail:
-                yield f"{about}: {letter.headers.get('x-saga-detail')}"
+            if reason == Reason.EXHAUSTED and service not in state.may_fail:
+                yield f"{about}: {message.headers.get('x-saga-detail')}"
             if reason == Reason.ID_COLLISION and "collide" not in kinds:
                 yield f"{about} collides with nothing"
 
 
-def hygiene(facts: OrderFinalState) -> Iterator[str]:
-    yield from facts.remains
+def hygiene(state: OrderFinalState) -> Iterator[str]:
+    yield from state.remains
 
 
 CHECKS: dict[str, Callable[[OrderFinalState], Iterator[Any]]] = {

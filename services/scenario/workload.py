@@ -10,11 +10,11 @@ from choregraphie.messaging import Outgoing, Properties
 from choregraphie.saga.envelope import Event, wrap
 from choregraphie.saga.topology import events
 from choregraphie.simulator.clock import EPOCH
-from choregraphie.simulator.randomness import Chance
+from choregraphie.simulator.randomness import Randomness
 from choregraphie.simulator.workload import Plan
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 
-ACT_SECONDS = 1.0  # all acts begin within this time
+ACTION_SECONDS = 1.0  # all acts begin within this time
 _MOMENTS = 3
 
 CLIENTS = ("CLIENT-1", "CLIENT-2", "CLIENT-PAUVRE", "CLIENT-BLOQUE", "CLIENT-PLAFOND", "CLIENT-INCONNU")
@@ -29,14 +29,22 @@ _SHARES = {
     "namesake": 0.05,
     "garbage": 0.08,
 }
-GARBAGE = ("not json", "no data", "unknown type", "unknown version", "other subject", "forged", "another's event")
+INVALID_KINDS = (
+    "not json",
+    "no data",
+    "unknown type",
+    "unknown version",
+    "other subject",
+    "forged",
+    "another's event",
+)
 
 CLIENT_SOURCE = "/clients/simulation"
 OTHER_SOURCE = "/clients/simulation/autre"
 
 
 @dataclass(frozen=True)
-class Act:
+class ClientAction:
     """At `at` seconds somebody does `kind` about `order`.
 
     order    a `commande.initiee` of `event` with the data      cancel   a demand to cancel
@@ -60,55 +68,57 @@ class Act:
 _FIELDS: dict[str, tuple[type, ...]] = {"at": (int, float), "quantite": (int,)}
 
 
-def read_act(number: int, content: dict[str, Any]) -> Act:
+def read_action(number: int, content: dict[str, Any]) -> ClientAction:
     """The act that a replay file holds as its number `number`. Raises TypeError or ValueError."""
-    act = Act(**content)
-    for name, value in asdict(act).items():
+    action = ClientAction(**content)
+    for name, value in asdict(action).items():
         if not isinstance(value, _FIELDS.get(name, (str,))):
             raise ValueError(f"act {number}: {name} is {value!r}")
-    if act.kind not in {"order", *_SHARES}:
-        raise ValueError(f"act {number}: no such kind: {act.kind!r}")
-    if act.what not in {"", *GARBAGE}:
-        raise ValueError(f"act {number}: no such garbage: {act.what!r}")
+    if action.kind not in {"order", *_SHARES}:
+        raise ValueError(f"act {number}: no such kind: {action.kind!r}")
+    if action.what not in {"", *INVALID_KINDS}:
+        raise ValueError(f"act {number}: no such garbage: {action.what!r}")
     try:
-        message_of(act)
+        message_of(action)
     except (ArithmeticError, ValueError):
-        raise ValueError(f"act {number}: no client can say that: {act.montant!r} for {act.quantite}") from None
-    return act
+        raise ValueError(
+            f"act {number}: no client can say that: {action.montant!r} for {action.quantite}"
+        ) from None
+    return action
 
 
 def plan(seed: int, orders: int) -> Plan:
     """What the clients of that seed do with so many orders."""
-    chance = Chance(seed)
-    return Plan(seed, tuple(act for number in range(orders) for act in _acts(chance, number + 1)))
+    randomness = Randomness(seed)
+    return Plan(seed, tuple(action for number in range(orders) for action in _actions(randomness, number + 1)))
 
 
-def _acts(chance: Chance, number: int) -> Iterator[Act]:
+def _actions(randomness: Randomness, number: int) -> Iterator[ClientAction]:
     order = f"CMD-{number:02}"
     # Most go well by themselves; what is rare in life is common here, or nothing would meet.
-    usual = chance.fraction("usual", order) < 0.5
-    first = Act(
-        _moment(chance, "order", order),
+    usual = randomness.fraction("usual", order) < 0.5
+    first = ClientAction(
+        _moment(randomness, "order", order),
         "order",
         order,
         f"{order}-initiee",
-        client="CLIENT-1" if usual else chance.choice(CLIENTS, "client", order),
-        produit="PROD-A" if usual else chance.choice(PRODUITS, "produit", order),
-        quantite=chance.choice((1, 1, 2), "quantite", order),
-        montant=chance.choice(("49.99", "60.00", "99.90"), "montant", order),
+        client="CLIENT-1" if usual else randomness.choice(CLIENTS, "client", order),
+        produit="PROD-A" if usual else randomness.choice(PRODUITS, "produit", order),
+        quantite=randomness.choice((1, 1, 2), "quantite", order),
+        montant=randomness.choice(("49.99", "60.00", "99.90"), "montant", order),
     )
     yield first
     for kind, share in _SHARES.items():
-        if chance.fraction(kind, order) < share:
-            yield _more(chance, kind, first)
+        if randomness.fraction(kind, order) < share:
+            yield _more(randomness, kind, first)
 
 
-def _more(chance: Chance, kind: str, first: Act) -> Act:
-    at, order = _moment(chance, kind, first.order), first.order
+def _more(randomness: Randomness, kind: str, first: ClientAction) -> ClientAction:
+    at, order = _moment(randomness, kind, first.order), first.order
     if kind == "cancel":
-        return Act(at, kind, order, f"{order}-annulation")
+        return ClientAction(at, kind, order, f"{order}-annulation")
     if kind == "garbage":
-        what, name = chance.choice(GARBAGE, "garbage of", order), f"{order}-faux"
+        what, name = randomness.choice(INVALID_KINDS, "garbage of", order), f"{order}-faux"
         return replace(first, at=at, kind=kind, order=name, event=name, what=what)
     changes: dict[str, dict[str, Any]] = {
         "again": {},
@@ -120,26 +130,26 @@ def _more(chance: Chance, kind: str, first: Act) -> Act:
     return replace(first, at=at, kind=kind, **changes[kind])
 
 
-def _moment(chance: Chance, *name: object) -> float:
-    return int(chance.fraction("moment", *name) * _MOMENTS) * ACT_SECONDS / _MOMENTS
+def _moment(randomness: Randomness, *name: object) -> float:
+    return int(randomness.fraction("moment", *name) * _MOMENTS) * ACTION_SECONDS / _MOMENTS
 
 
-def message_of(act: Act) -> Outgoing:
+def message_of(action: ClientAction) -> Outgoing:
     """The message that `act` publishes."""
     said: Event
-    if act.kind == "cancel":
-        said = CommandeAnnulationDemandee(commande_id=act.order, raison="changement d'avis")
+    if action.kind == "cancel":
+        said = CommandeAnnulationDemandee(commande_id=action.order, raison="changement d'avis")
     else:
         said = CommandeInitiee(
-            commande_id=act.order,
-            client_id=act.client,
-            produit_id=act.produit,
-            quantite=act.quantite,
-            montant=Decimal(act.montant),
+            commande_id=action.order,
+            client_id=action.client,
+            produit_id=action.produit,
+            quantite=action.quantite,
+            montant=Decimal(action.montant),
         )
-    body = wrap(said, id=act.event, source=act.source, time=EPOCH).to_bytes()
-    properties = Properties(message_id=act.event, type=said.TYPE, correlation_id=act.order, app_id="client")
-    return Outgoing(events("client"), said.TYPE, _spoilt(act.what, body), properties)
+    body = wrap(said, id=action.event, source=action.source, time=EPOCH).to_bytes()
+    properties = Properties(message_id=action.event, type=said.TYPE, correlation_id=action.order, app_id="client")
+    return Outgoing(events("client"), said.TYPE, _spoilt(action.what, body), properties)
 
 
 def _spoilt(what: str, body: bytes) -> bytes:

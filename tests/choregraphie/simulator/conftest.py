@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from choregraphie.simulator import Books
+from choregraphie.simulator import Databases
 from services.scenario import SCENARIO
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ pytest.register_assert_rewrite("tests.choregraphie.simulator.script")
 
 
 @pytest.fixture(scope="module")
-def books() -> Iterator[Books]:
-    opened = Books(SCENARIO)
+def databases() -> Iterator[Databases]:
+    opened = Databases(SCENARIO)
     yield opened
     opened.close()

@@ -9,9 +9,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from choregraphie.errors import BrokerUnavailable
 from choregraphie.messaging import PublishOutcome
-from choregraphie.pipeline import outbox_publisher as speaker
-from choregraphie.pipeline import pipeline as worker
-from choregraphie.pipeline import republish as redirect
+from choregraphie.pipeline import outbox_publisher, pipeline, republish
 from choregraphie.service.action import Entry
 from choregraphie.storage import inbox
 from choregraphie.storage.journal import Journal
@@ -52,7 +50,7 @@ def inbox_off(patch: pytest.MonkeyPatch) -> None:
 def ack_before_commit(patch: pytest.MonkeyPatch) -> None:
     """A delivery is acknowledged as it comes."""
 
-    class Hasty(worker.Pipeline):
+    class Hasty(pipeline.Pipeline):
         async def _intake(self) -> None:
             session = self._session
             deliveries = session.deliveries
@@ -92,7 +90,7 @@ def said_before_confirmed(patch: pytest.MonkeyPatch) -> None:
         if any(outcome is PublishOutcome.RETURNED for outcome in outcomes):
             raise BrokerUnavailable("returned")
 
-    patch.setattr(speaker.OutboxPublisher, "_publish", publish)
+    patch.setattr(outbox_publisher.OutboxPublisher, "_publish", publish)
 
 
 def no_tombstone(patch: pytest.MonkeyPatch) -> None:
@@ -117,12 +115,12 @@ def no_compare_and_set(patch: pytest.MonkeyPatch) -> None:
 
 def death_headers_kept(patch: pytest.MonkeyPatch) -> None:
     """What is sent round again carries every header it came with."""
-    headers = redirect._headers
+    headers = republish._headers
 
     def everything(delivery: Delivery, *more: Any) -> dict[str, Any]:
         return {**delivery.headers, **headers(delivery, *more)}
 
-    patch.setattr(redirect, "_headers", everything)
+    patch.setattr(republish, "_headers", everything)
 
 
 def silent_when_nothing_to_undo(patch: pytest.MonkeyPatch) -> None:
@@ -136,11 +134,11 @@ def silent_when_nothing_to_undo(patch: pytest.MonkeyPatch) -> None:
 
         return react_or_not
 
-    line = next(line for line in stock.REACTIONS if line.do is stock.liberer)
+    handler = next(handler for handler in stock.REACTIONS if handler.do is stock.liberer)
     had = lambda heard, tx: tx.find(Reservation, heard.commande_id) is not None  # noqa: E731
-    patch.setitem(line.__dict__, "do", quiet(line.do, had))
+    patch.setitem(handler.__dict__, "do", quiet(handler.do, had))
     # The runtime takes an undoing without an answer for broken; that guard goes with it.
-    patch.setattr("choregraphie.storage.batch._check_undoing", lambda line, tx, said: None)
+    patch.setattr("choregraphie.storage.batch._check_undoing", lambda handler, tx, said: None)
 
 
 MUTANTS = {

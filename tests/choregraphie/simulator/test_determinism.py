@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from choregraphie.simulator import Books, Outcome, walk
+from choregraphie.simulator import Databases, Outcome, run_plan
 from services.scenario import plan
 
 # Seed by seed what the run did and left behind, digested: the same for every Python and every machine. Whoever
@@ -41,9 +41,9 @@ def everything(outcome: Outcome) -> str:
 
     Only values count: renaming a class or a field does not change the digest.
     """
-    facts = outcome.facts
-    left = (facts.tables, facts.history, facts.dead, facts.acts, facts.charged, facts.sent, facts.remains)
-    content = (outcome.diary.lines, left, outcome.struck, sorted(outcome.faults.items()), outcome.found)
+    state = outcome.final_state
+    left = (state.tables, state.history, state.dead, state.actions, state.charged, state.sent, state.remains)
+    content = (outcome.trace.entries, left, outcome.occurred, sorted(outcome.faults.items()), outcome.found)
     return hashlib.blake2b(repr(plain(content)).encode(), digest_size=16).hexdigest()
 
 
@@ -66,24 +66,24 @@ def fingerprints(hash_seed: str) -> list[str]:
     return done.stdout.split()
 
 
-def test_a_seed_is_the_same_run_in_every_process(books: Books) -> None:
-    here = [everything(walk(plan(seed, ORDERS), books)) for seed in SEEDS]
+def test_a_seed_is_the_same_run_in_every_process(databases: Databases) -> None:
+    here = [everything(run_plan(plan(seed, ORDERS), databases)) for seed in SEEDS]
     assert fingerprints("1") == fingerprints("2") == here
     assert len(set(here)) == len(SEEDS)
 
 
-def test_a_seed_is_the_same_run_on_every_machine(books: Books) -> None:
-    assert {seed: everything(walk(plan(seed, ORDERS), books)) for seed in SEEDS} == SEEDS
+def test_a_seed_is_the_same_run_on_every_machine(databases: Databases) -> None:
+    assert {seed: everything(run_plan(plan(seed, ORDERS), databases)) for seed in SEEDS} == SEEDS
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_run_is_replayed_from_the_faults_that_struck_it(seed: int, books: Books) -> None:
+def test_a_run_is_replayed_from_the_faults_that_struck_it(seed: int, databases: Databases) -> None:
     """What shrinking relies on: the seed's own faults, named, are the same run."""
-    first = walk(plan(seed, ORDERS), books)
-    again = walk(replace(first.plan, faults=first.struck), books)
+    first = run_plan(plan(seed, ORDERS), databases)
+    again = run_plan(replace(first.plan, faults=first.occurred), databases)
     assert everything(again) == everything(first)
 
 
 def test_what_is_left_out_does_not_change_what_is_drawn_for_the_rest() -> None:
     few, many = plan(7, 3), plan(7, 9)
-    assert many.acts[: len(few.acts)] == few.acts
+    assert many.actions[: len(few.actions)] == few.actions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from choregraphie.simulator import load, save, shrink, walk
+from choregraphie.simulator import load, run_plan, save, shrink
 from choregraphie.simulator.trace_text import mermaid, steps
 from services.__main__ import main
 from services.scenario import SCENARIO, SCOPES, plan
@@ -18,7 +18,7 @@ from tests.choregraphie.simulator.test_mutants import FOUND
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from choregraphie.simulator import Books, Outcome
+    from choregraphie.simulator import Databases, Outcome
 
 ORDERS = 12
 # Where a missing tombstone is noticed.
@@ -26,22 +26,22 @@ SEED = str(FOUND["no_tombstone"][0])
 
 
 @pytest.fixture
-def failure(books: Books, monkeypatch: pytest.MonkeyPatch) -> Outcome:
+def failure(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Outcome:
     MUTANTS["said_before_confirmed"](monkeypatch)
-    runs = (walk(plan(seed, ORDERS), books) for seed in range(100))
+    runs = (run_plan(plan(seed, ORDERS), databases) for seed in range(100))
     return next(run for run in runs if any(found.startswith("I6") for found in run.found))
 
 
-def test_a_failure_is_shrunk_and_still_fails_alike(failure: Outcome, books: Books) -> None:
-    small = shrink(failure, lambda smaller: walk(smaller, books))
+def test_a_failure_is_shrunk_and_still_fails_alike(failure: Outcome, databases: Databases) -> None:
+    small = shrink(failure, lambda smaller: run_plan(smaller, databases))
     assert {name.partition(":")[0] for name in small.found} & {name.partition(":")[0] for name in failure.found}
-    assert len(small.plan.acts) < len(failure.plan.acts) / 2
-    assert len(small.struck) < len(failure.struck)
-    assert walk(small.plan, books).diary.lines == small.diary.lines
+    assert len(small.plan.actions) < len(failure.plan.actions) / 2
+    assert len(small.occurred) < len(failure.occurred)
+    assert run_plan(small.plan, databases).trace.entries == small.trace.entries
 
 
 def test_a_failure_is_told_as_steps_and_as_a_diagram(failure: Outcome) -> None:
-    lines = failure.diary.lines
+    lines = failure.trace.entries
     assert steps(lines)[0].startswith("  1.")
     picture = mermaid(lines, failure.found).splitlines()
     assert picture[0] == "sequenceDiagram"
@@ -50,11 +50,11 @@ def test_a_failure_is_told_as_steps_and_as_a_diagram(failure: Outcome) -> None:
     assert not any(";" in line or "#" in line for line in picture)
 
 
-def test_a_failure_is_kept_and_seen_again(failure: Outcome, books: Books, tmp_path: Path) -> None:
-    kept = replace(failure, plan=replace(failure.plan, faults=failure.struck))
+def test_a_failure_is_kept_and_seen_again(failure: Outcome, databases: Databases, tmp_path: Path) -> None:
+    kept = replace(failure, plan=replace(failure.plan, faults=failure.occurred))
     save(kept, tmp_path / "failure.json")
-    again = walk(load(tmp_path / "failure.json", SCENARIO), books)
-    assert again.diary.fingerprint() == failure.diary.fingerprint()
+    again = run_plan(load(tmp_path / "failure.json", SCENARIO), databases)
+    assert again.trace.digest() == failure.trace.digest()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 99}', '{"version": 1, "seed": 1}', "not json"])
@@ -66,12 +66,12 @@ def test_what_is_no_replay_file_is_refused(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def replayed(acts: list[dict[str, object]], faults: list[str], file: Path) -> int:
-    file.write_text(json.dumps({"version": 1, "seed": 5, "acts": acts, "faults": faults}))
+def replayed(actions: list[dict[str, object]], faults: list[str], file: Path) -> int:
+    file.write_text(json.dumps({"version": 1, "seed": 5, "acts": actions, "faults": faults}))
     return main(["choreography", "simulate", "--replay", str(file)])
 
 
-ACT = asdict(plan(5, 1).acts[0])
+ACTION = asdict(plan(5, 1).actions[0])
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,12 @@ ACT = asdict(plan(5, 1).acts[0])
 def test_a_replay_file_that_asks_for_nonsense_is_one_line(
     changes: dict[str, object], faults: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert replayed([ACT | changes], faults, tmp_path / "file") == 2
+    assert replayed([ACTION | changes], faults, tmp_path / "file") == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_a_fault_that_does_not_strike_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert replayed([ACT], ["crash:after_commit:nobody-9:3"], tmp_path / "file") == 0
+    assert replayed([ACTION], ["crash:after_commit:nobody-9:3"], tmp_path / "file") == 0
     assert "did not strike: crash:after_commit:nobody-9:3" in capsys.readouterr().err
 
 

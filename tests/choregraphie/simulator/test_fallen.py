@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from choregraphie.pipeline.supervisor import supervise
-from choregraphie.simulator import walk, workers
+from choregraphie.simulator import run_plan, workers
 from services.scenario import plan
 
 if TYPE_CHECKING:
-    from choregraphie.simulator import Books
+    from choregraphie.simulator import Databases
 
 
 @pytest.mark.parametrize("how", ["cancelled", "returned"])
-def test_a_worker_that_ends_unasked_is_found(books: Books, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+def test_a_worker_that_ends_unasked_is_found(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
     """As on Python 3.11.2, on which the first timeout after a lost session was taken for a cancellation."""
 
     async def short_lived(context: Any, stopping: asyncio.Event, open_session: Any) -> None:
@@ -28,5 +30,5 @@ def test_a_worker_that_ends_unasked_is_found(books: Books, monkeypatch: pytest.M
             raise asyncio.CancelledError
 
     monkeypatch.setattr(workers, "supervise", short_lived)
-    found = walk(plan(2, 3), books).found
+    found = run_plan(plan(2, 3), databases).found
     assert any("ended, and nobody had asked it to" in one for one in found)

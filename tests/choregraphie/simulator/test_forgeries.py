@@ -15,7 +15,7 @@ from services.scenario import message_of, plan
 from services.stock import SERVICE
 
 STOCK = Decoder(SERVICE)
-ORDER = plan(1, 1).acts[0]
+ORDER = plan(1, 1).actions[0]
 
 
 def sent_back(what: str, headers: dict[str, object]) -> Invocation | DeadLetter:

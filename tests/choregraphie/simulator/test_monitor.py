@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie.messaging import HistoryEntry
-from choregraphie.simulator import walk
+from choregraphie.simulator import run_plan
 from choregraphie.simulator.clock import EPOCH
 from saga_monitor.analysis.saga_state import Progress, SetAside, State, judge
 from saga_monitor.projection.queries import Queries
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from choregraphie.simulator import Books
+    from choregraphie.simulator import Databases
     from saga_monitor.projection.models import Order
-    from services.scenario import OrderFinalState as Facts
+    from services.scenario import OrderFinalState as FinalState
 
 STATES = {"creee": State.COMPLETED, "annulee": State.COMPENSATED}
 
 
-def entries(facts: Facts) -> list[HistoryEntry]:
+def entries(state: FinalState) -> list[HistoryEntry]:
     return [
         HistoryEntry(offset, message.exchange, message.routing_key, message.body, message.headers, EPOCH)
-        for offset, message in enumerate(facts.history)
+        for offset, message in enumerate(state.history)
     ]
 
 
@@ -52,19 +52,19 @@ def judged(history: Sequence[HistoryEntry]) -> dict[str, Progress]:
     }
 
 
-def disagreements(facts: Facts) -> list[str]:
+def disagreements(state: FinalState) -> list[str]:
     """A judge for `walk`: what the monitor says against what the databases say."""
-    told = judged(entries(facts))
+    told = judged(entries(state))
     return [
         f"I9 monitor: {order} is {row['etat']}, and the monitor says {told[order].state}"
-        for order, row in facts.orders.items()
-        if order not in facts.in_doubt and told[order].state is not STATES[row["etat"]]
+        for order, row in state.orders.items()
+        if order not in state.in_doubt and told[order].state is not STATES[row["etat"]]
     ]
 
 
-def test_the_monitor_agrees_with_the_databases(books: Books) -> None:
+def test_the_monitor_agrees_with_the_databases(databases: Databases) -> None:
     for seed in range(60):
-        assert walk(plan(seed, 8), books, disagreements).found == (), f"seed {seed}"
+        assert run_plan(plan(seed, 8), databases, disagreements).found == (), f"seed {seed}"
 
 
 def shown(history: Sequence[HistoryEntry], path: Path) -> dict[str, tuple[object, ...]]:
@@ -87,21 +87,23 @@ def _said_of(order: Order, queries: Queries) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("seed", [1, 5, 23])
-def test_the_projection_is_the_same_in_whatever_order_it_is_told(seed: int, books: Books, tmp_path: Path) -> None:
-    facts = walk(plan(seed, 12), books).facts
-    history = entries(facts)
+def test_the_projection_is_the_same_in_whatever_order_it_is_told(
+    seed: int, databases: Databases, tmp_path: Path
+) -> None:
+    state = run_plan(plan(seed, 12), databases).final_state
+    history = entries(state)
     straight, rng = shown(history, tmp_path / "straight"), random.Random(seed)
     for turn in range(3):
         told = history + rng.choices(history, k=len(history) // 2)
         rng.shuffle(told)
         assert shown(told, tmp_path / f"shuffled-{turn}") == straight
-    ended = {order: STATES[row["etat"]] for order, row in facts.orders.items() if order not in facts.in_doubt}
+    ended = {order: STATES[row["etat"]] for order, row in state.orders.items() if order not in state.in_doubt}
     assert {order: straight[order][0] for order in ended} == ended
 
 
 @pytest.mark.parametrize("seed", [1, 5, 23])
-def test_order_and_repetition_make_no_difference(seed: int, books: Books) -> None:
-    history = entries(walk(plan(seed, 20), books).facts)
+def test_order_and_repetition_make_no_difference(seed: int, databases: Databases) -> None:
+    history = entries(run_plan(plan(seed, 20), databases).final_state)
     straight, rng = judged(history), random.Random(seed)
     for _ in range(5):
         told = history + rng.choices(history, k=len(history) // 2)

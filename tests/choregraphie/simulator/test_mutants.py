@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from choregraphie.simulator import walk
+from choregraphie.simulator import run_plan
 from choregraphie.simulator.exhaustive import Search
 from services.scenario import SCOPES, plan
 from tests.choregraphie.simulator.mutants import MUTANTS
 from tests.choregraphie.simulator.outside_mutants import OUTSIDE
 
 if TYPE_CHECKING:
-    from choregraphie.simulator import Books
+    from choregraphie.simulator import Databases
 
 FOUND = {
     "inbox_off": (1, 12, "I7"),
@@ -50,23 +50,25 @@ def test_every_mutant_has_its_seed() -> None:
 
 
 @pytest.mark.parametrize("name", [*MUTANTS, *OUTSIDE])
-def test_the_simulation_finds_it(name: str, books: Books) -> None:
+def test_the_simulation_finds_it(name: str, databases: Databases) -> None:
     seed, orders, invariant = (FOUND | FOUND_OUTSIDE)[name]
     with pytest.MonkeyPatch.context() as patch:
         (MUTANTS | OUTSIDE)[name](patch)
-        assert any(invariant in found for found in walk(plan(seed, orders), books).found)
-    assert walk(plan(seed, orders), books).found == ()
+        assert any(invariant in found for found in run_plan(plan(seed, orders), databases).found)
+    assert run_plan(plan(seed, orders), databases).found == ()
 
 
-def test_the_search_misses_the_comparison_of_what_was_paid(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_misses_the_comparison_of_what_was_paid(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of two orders under one id the one could be created and the other one paid, without any fault."""
     monkeypatch.setattr("services.commande.rules.ecart", lambda commande, paye: None)
-    found = Search(SCOPES[3], 0, books).run().violations
+    found = Search(SCOPES[3], 0, databases).run().violations
     assert any(violation.startswith("I2 ") for violation in found), found
 
 
 @pytest.mark.parametrize("name", ["no_tombstone", "no_compare_and_set", "silent_when_nothing_to_undo"])
-def test_the_search_finds_it(name: str, books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_finds_it(name: str, databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the guards that a single service keeps for itself, without a network."""
     MUTANTS[name](monkeypatch)
-    assert Search(SCOPES[1], 1, books).run().violations
+    assert Search(SCOPES[1], 1, databases).run().violations

@@ -10,110 +10,110 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from choregraphie.saga.topology import REASON_HEADER
-from choregraphie.simulator import Plan, walk
+from choregraphie.simulator import Plan, run_plan
 from choregraphie.simulator.queues import Death, Message
-from services.scenario import OrderFinalState as Facts
+from services.scenario import OrderFinalState as FinalState
 from services.scenario import plan
 from services.scenario.invariants import violations
-from services.scenario.workload import Act
+from services.scenario.workload import ClientAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from choregraphie.simulator import Books
+    from choregraphie.simulator import Databases
 
 BOUGHT, CANCELLED = "CMD-1", "CMD-2"
 
 
-def act(kind: str, order: str, at: float = 0) -> Act:
+def action(kind: str, order: str, at: float = 0) -> ClientAction:
     event = f"{order}-annulation" if kind == "cancel" else f"{order}-initiee"
-    return Act(at, kind, order, event, "CLIENT-1", "PROD-A", 1, "49.99")
+    return ClientAction(at, kind, order, event, "CLIENT-1", "PROD-A", 1, "49.99")
 
 
 @pytest.fixture
-def sane(books: Books) -> Facts:
+def sane(databases: Databases) -> FinalState:
     """One order bought, one bought and cancelled; no fault strikes."""
-    acts = (act("order", BOUGHT), act("order", CANCELLED), act("cancel", CANCELLED, at=1.0))
-    outcome = walk(Plan(1, acts, faults=()), books)
+    actions = (action("order", BOUGHT), action("order", CANCELLED), action("cancel", CANCELLED, at=1.0))
+    outcome = run_plan(Plan(1, actions, faults=()), databases)
     assert outcome.found == ()
-    facts: Facts = outcome.facts
-    return facts
+    state: FinalState = outcome.final_state
+    return state
 
 
-def with_row(service: str, table: str, where: str, **changes: Any) -> Callable[[Facts], Facts]:
+def with_row(service: str, table: str, where: str, **changes: Any) -> Callable[[FinalState], FinalState]:
     """Change the rows of which some value is `where`."""
 
-    def change(facts: Facts) -> Facts:
-        tables = copy.deepcopy(dict(facts.tables))
+    def change(state: FinalState) -> FinalState:
+        tables = copy.deepcopy(dict(state.tables))
         rows = [row for row in tables[service][table] if where in row.values()]
         assert rows
         for row in rows:
             row.update(changes)
-        return replace(facts, tables=tables)
+        return replace(state, tables=tables)
 
     return change
 
 
-def without_row(service: str, table: str, where: str) -> Callable[[Facts], Facts]:
-    def change(facts: Facts) -> Facts:
-        tables = copy.deepcopy(dict(facts.tables))
+def without_row(service: str, table: str, where: str) -> Callable[[FinalState], FinalState]:
+    def change(state: FinalState) -> FinalState:
+        tables = copy.deepcopy(dict(state.tables))
         kept = [row for row in tables[service][table] if where not in row.values()]
         assert len(kept) < len(tables[service][table])
         tables[service][table] = kept
-        return replace(facts, tables=tables)
+        return replace(state, tables=tables)
 
     return change
 
 
-def twice(service: str, table: str, where: str, **changes: Any) -> Callable[[Facts], Facts]:
-    def change(facts: Facts) -> Facts:
-        tables = copy.deepcopy(dict(facts.tables))
+def twice(service: str, table: str, where: str, **changes: Any) -> Callable[[FinalState], FinalState]:
+    def change(state: FinalState) -> FinalState:
+        tables = copy.deepcopy(dict(state.tables))
         rows = [row for row in tables[service][table] if where in row.values()]
         assert rows
         tables[service][table] += [{**row, **changes} for row in rows]
-        return replace(facts, tables=tables)
+        return replace(state, tables=tables)
 
     return change
 
 
-def dead(service: str, letter: Message) -> Callable[[Facts], Facts]:
-    return lambda facts: replace(facts, dead={**facts.dead, service: [letter]})
+def dead(service: str, message: Message) -> Callable[[FinalState], FinalState]:
+    return lambda state: replace(state, dead={**state.dead, service: [message]})
 
 
-def externals(facts: Facts, **changes: Any) -> Facts:
-    return replace(facts, externals={**facts.externals, **changes})
+def externals(state: FinalState, **changes: Any) -> FinalState:
+    return replace(state, externals={**state.externals, **changes})
 
 
-def charged(facts: Facts) -> Facts:
-    return externals(facts, charged={**facts.charged, f"paiement:encaisser:{CANCELLED}": Decimal("49.99")})
+def charged(state: FinalState) -> FinalState:
+    return externals(state, charged={**state.charged, f"paiement:encaisser:{CANCELLED}": Decimal("49.99")})
 
 
-def charged_otherwise(facts: Facts) -> Facts:
-    return externals(facts, charged={key: amount * 100 for key, amount in facts.charged.items()})
+def charged_otherwise(state: FinalState) -> FinalState:
+    return externals(state, charged={key: amount * 100 for key, amount in state.charged.items()})
 
 
-def charged_under_two_keys(facts: Facts) -> Facts:
-    more = {f"paiement:encore:{BOUGHT}": amount for amount in facts.charged.values()}
-    return externals(facts, charged={**facts.charged, **more})
+def charged_under_two_keys(state: FinalState) -> FinalState:
+    more = {f"paiement:encore:{BOUGHT}": amount for amount in state.charged.values()}
+    return externals(state, charged={**state.charged, **more})
 
 
-def sent_again(facts: Facts) -> Facts:
-    more = {f"{key}:encore": mail for key, mail in facts.sent.items() if mail.order == BOUGHT}
-    return externals(facts, sent={**facts.sent, **more})
+def sent_again(state: FinalState) -> FinalState:
+    more = {f"{key}:encore": mail for key, mail in state.sent.items() if mail.order == BOUGHT}
+    return externals(state, sent={**state.sent, **more})
 
 
-def other_creation_heard(facts: Facts) -> Facts:
-    (said,) = (message for message in facts.history if message.routing_key == "commande.annulee")
+def other_creation_heard(state: FinalState) -> FinalState:
+    (said,) = (message for message in state.history if message.routing_key == "commande.annulee")
     other = replace(said, body=said.body.replace(b'"id":"', b'"id":"x'))
-    return replace(facts, history=[*facts.history, other])
+    return replace(state, history=[*state.history, other])
 
 
-PATHOLOGICAL: dict[str, tuple[str, Callable[[Facts], Facts]]] = {
+PATHOLOGICAL: dict[str, tuple[str, Callable[[FinalState], FinalState]]] = {
     "more sold than reserved": ("I1", with_row("stock", "rayons", "PROD-A", vendu=2)),
     "goods that vanish": ("I1", with_row("stock", "rayons", "PROD-A", disponible=998)),
     "an account that lost more than was taken": ("I2", with_row("paiement", "comptes", "CLIENT-1", solde=1)),
     "a charge that nobody knows of": ("I2", charged),
-    "a debit of which the gateway knows nothing": ("I2", lambda facts: externals(facts, charged={})),
+    "a debit of which the gateway knows nothing": ("I2", lambda state: externals(state, charged={})),
     "another charge than the debit": ("I2", charged_otherwise),
     "two charges for one debit": ("I2", charged_under_two_keys),
     "an order that cost another sum": ("I2", with_row("commande", "commandes", BOUGHT, montant=1)),
@@ -121,7 +121,7 @@ PATHOLOGICAL: dict[str, tuple[str, Callable[[Facts], Facts]]] = {
     "an order that the decider forgot": ("I3", without_row("commande", "commandes", BOUGHT)),
     "an undoing without an answer": ("I3", without_row("paiement", "outbox", "paiement.rembourse")),
     "a customer who is not told": ("I3", without_row("notification", "outbox", BOUGHT)),
-    "a letter that was noted and never left": ("I3", lambda facts: externals(facts, sent={})),
+    "a letter that was noted and never left": ("I3", lambda state: externals(state, sent={})),
     "no correction of what was confirmed": ("I3", without_row("notification", "envois", "rectificatif")),
     "a cancellation where a correction is due": (
         "I3",
@@ -149,12 +149,12 @@ PATHOLOGICAL: dict[str, tuple[str, Callable[[Facts], Facts]]] = {
         "I8",
         dead("stock", Message(b"{}", "stock.dlx", "x", {REASON_HEADER: "exhausted"})),
     ),
-    "something left over": ("I10", lambda facts: replace(facts, remains=["a leaked task"])),
+    "something left over": ("I10", lambda state: replace(state, remains=["a leaked task"])),
 }
 
 
 @pytest.mark.parametrize("name", PATHOLOGICAL)
-def test_what_is_wrong_is_noticed(name: str, sane: Facts) -> None:
+def test_what_is_wrong_is_noticed(name: str, sane: FinalState) -> None:
     invariant, change = PATHOLOGICAL[name]
     found = violations(change(sane))
     assert any(violation.startswith(f"{invariant} ") for violation in found), found
@@ -164,15 +164,15 @@ def test_every_invariant_has_its_pathology() -> None:
     assert {invariant for invariant, _ in PATHOLOGICAL.values()} == {f"I{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 10)}
 
 
-def test_an_order_that_needs_a_person_is_excused_and_no_other(sane: Facts) -> None:
+def test_an_order_that_needs_a_person_is_excused_and_no_other(sane: FinalState) -> None:
     (body,) = (m.body for m in sane.history if m.routing_key == "commande.annulee")
-    letter = Message(body, "paiement.dlx", "commande.annulee", deaths=(Death("", "delivery_limit", "", ""),))
+    message = Message(body, "paiement.dlx", "commande.annulee", deaths=(Death("", "delivery_limit", "", ""),))
     undecided = with_row("commande", "commandes", CANCELLED, etat="en_attente")
     assert violations(undecided(sane))
-    assert violations(dead("paiement", letter)(undecided(sane))) == []
+    assert violations(dead("paiement", message)(undecided(sane))) == []
     both = with_row("commande", "commandes", BOUGHT, etat="en_attente")
-    assert violations(dead("paiement", letter)(both(sane)))
+    assert violations(dead("paiement", message)(both(sane)))
 
 
-def test_a_quiet_run_of_many_orders_is_sane(books: Books) -> None:
-    assert walk(replace(plan(5, 30), faults=()), books).found == ()
+def test_a_quiet_run_of_many_orders_is_sane(databases: Databases) -> None:
+    assert run_plan(replace(plan(5, 30), faults=()), databases).found == ()

@@ -13,15 +13,15 @@ from services.scenario import SCOPES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from choregraphie.simulator import Books, Scope
+    from choregraphie.simulator import Databases, Scope
     from choregraphie.simulator.stepper import Effect
 
 
 @pytest.mark.parametrize(
     ("scope", "faults"), [(SCOPES[0], 2), (SCOPES[1], 1), (SCOPES[2], 0), (SCOPES[3], 1)], ids=str
 )
-def test_every_end_is_well(scope: Scope, faults: int, books: Books) -> None:
-    found = Search(scope, faults, books).run()
+def test_every_end_is_well(scope: Scope, faults: int, databases: Databases) -> None:
+    found = Search(scope, faults, databases).run()
     assert not found.violations
     assert found.ends > 1
     assert found.states > 100 * faults
@@ -40,7 +40,7 @@ def told(search: Search) -> set[tuple[object, ...]]:
     return {
         (
             tuple(s.states[n].canon for s, n in zip(search._steppers, services, strict=True)),
-            tuple(sorted(repr(search._letters.of(letter)) for letter in dead)),
+            tuple(sorted(repr(search._messages.of(message)) for message in dead)),
         )
         for services, dead in search.ended
     }
@@ -48,18 +48,18 @@ def told(search: Search) -> set[tuple[object, ...]]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("scope", "faults"), [(SCOPES[0], 0), (SCOPES[0], 1), (SCOPES[1], 0), (SCOPES[3], 0)])
-def test_what_is_left_out_leads_to_no_other_end(scope: Scope, faults: int, books: Books) -> None:
-    reduced, whole = Search(scope, faults, books), Unreduced(scope, faults, books)
+def test_what_is_left_out_leads_to_no_other_end(scope: Scope, faults: int, databases: Databases) -> None:
+    reduced, whole = Search(scope, faults, databases), Unreduced(scope, faults, databases)
     few, many = reduced.run(), whole.run()
     assert told(reduced) == told(whole)
     assert few.states < many.states
 
 
-def test_more_faults_lead_to_more_states(books: Books) -> None:
-    states = [Search(SCOPES[0], faults, books).run().states for faults in (0, 1, 2)]
+def test_more_faults_lead_to_more_states(databases: Databases) -> None:
+    states = [Search(SCOPES[0], faults, databases).run().states for faults in (0, 1, 2)]
     assert states == sorted(set(states))
 
 
-def test_a_search_is_the_same_every_time(books: Books) -> None:
-    first, second = (Search(SCOPES[1], 1, books).run() for _ in range(2))
+def test_a_search_is_the_same_every_time(databases: Databases) -> None:
+    first, second = (Search(SCOPES[1], 1, databases).run() for _ in range(2))
     assert first == second

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from choregraphie.simulator import Books, walk
+from choregraphie.simulator import Databases, run_plan
 from choregraphie.simulator.randomness import Fault
 from services.scenario import plan
 
@@ -18,23 +18,23 @@ REGRESSIONS = (
 )
 
 
-def test_every_invariant_holds(books: Books) -> None:
+def test_every_invariant_holds(databases: Databases) -> None:
     faults: Counter[Fault] = Counter()
     for seed in range(RUNS):
-        outcome = walk(plan(seed, ORDERS), books)
+        outcome = run_plan(plan(seed, ORDERS), databases)
         assert outcome.found == (), f"seed {seed}"
         faults += outcome.faults
     assert {fault for fault in Fault if not faults[fault]} == set(), "some faults never struck"
 
 
 @pytest.mark.parametrize(("seed", "orders"), REGRESSIONS)
-def test_what_broke_once_holds(seed: int, orders: int, books: Books) -> None:
-    assert walk(plan(seed, orders), books).found == ()
+def test_what_broke_once_holds(seed: int, orders: int, databases: Databases) -> None:
+    assert run_plan(plan(seed, orders), databases).found == ()
 
 
-def test_orders_of_every_end_are_among_them(books: Books) -> None:
+def test_orders_of_every_end_are_among_them(databases: Databases) -> None:
     ends: Counter[str] = Counter()
     for seed in range(20):
-        ends.update(row["etat"] for row in walk(plan(seed, ORDERS), books).facts.orders.values())
+        ends.update(row["etat"] for row in run_plan(plan(seed, ORDERS), databases).final_state.orders.values())
     assert ends.keys() == {"creee", "annulee"}
     assert min(ends.values()) > 20
