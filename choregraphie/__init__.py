@@ -1,4 +1,4 @@
-"""The engine for choreographed sagas over RabbitMQ: what a person writes a saga with."""
+"""The engine for choreographed sagas over RabbitMQ. This page is what the author of a saga imports."""
 
 from choregraphie.errors import (
     BadSetting,

@@ -1,4 +1,4 @@
-"""The broker's URL: what each of its parts and parameters means to the client; the rest is refused in one line.
+"""Reads the broker URL: every part and parameter is used or refused in one line.
 
 The names are those of RabbitMQ (https://www.rabbitmq.com/docs/uri-query-parameters) and of aio-pika. A parameter
 that the client would drop is refused: whoever wrote it believes that it holds.

@@ -1,4 +1,4 @@
-"""An application: a saga, its services, and what the command line needs to know of them."""
+"""An application: one saga, its services, and what the command line needs to run them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one shallow tree.
+"""All errors of the project, as one shallow tree.
 
 ChoregraphieError
 ├── UserError              a person must change something; shown as one line, exit code 2

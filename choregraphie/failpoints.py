@@ -1,4 +1,4 @@
-"""Named places where a worker can be made to die, for tests of what happens then. Off unless a setting names one.
+"""Named places where a setting makes a worker die, so that tests can see what happens next.
 
 `SAGA_FAILPOINT=after_commit` kills the process the first time it comes by; `after_commit:3` the third time.
 """

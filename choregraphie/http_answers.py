@@ -1,4 +1,4 @@
-"""Answers of servers that are not ours, read up to a bound."""
+"""Reads the answers of foreign HTTP servers, up to a size limit."""
 
 import zlib
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Structured logs: JSON lines off a terminal, readable on one. Events are past-tense dotted names."""
+"""Structured logs: JSON lines, or readable lines on a terminal. Event names are past-tense dotted names."""
 
 import logging
 import sys

@@ -1,7 +1,7 @@
-"""The door to the broker: what the runtime asks of it, batch by batch, and what passes through.
+"""The protocol between the engine and a broker: deliveries, outgoing messages, sessions. Batch by batch.
 
-`broker.py` opens the real one; a simulation or a test can open another. It is batch-shaped so that a faster
-one can be put in its place: many messages a call, one answer each.
+`choregraphie.broker` opens a session on RabbitMQ, the simulator one on its model. The protocol is batch-shaped
+(many messages a call, one answer each), so that a faster client can take the place of the current one.
 """
 
 import datetime as dt

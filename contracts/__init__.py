@@ -1,1 +1,1 @@
-"""What is said: the events, their envelope, the choreography and the topology derived from it."""
+"""The order saga's events, one module per speaker, and its choreography."""

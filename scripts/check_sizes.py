@@ -1,4 +1,4 @@
-"""Files of 250 lines or more and functions of 30 lines or more are reported: small pages stay readable."""
+"""Reports files of 250 lines or more and functions of 30 lines or more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the installed RabbitMQ server and Erlang's name service are; standard library only."""
+"""Finds the installed RabbitMQ server and Erlang's port mapper. Standard library only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a customer says, made from arguments or from a file of orders, and checked before anything is said."""
+"""Builds a customer's orders from arguments or a file, and checks them before anything is published."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""A private RabbitMQ node: the installed server, on free loopback ports, with all it owns below one folder.
+"""A private RabbitMQ node: the installed server on free loopback ports, with all files in one folder.
 
 Standard library only, because it runs before any virtual environment exists. Nothing of the system's
 RabbitMQ is read or written: not its configuration, cookie, name service (epmd), data or logs.

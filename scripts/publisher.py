@@ -1,4 +1,4 @@
-"""Says a customer's events to the broker: confirmed one by one, published in batches, at a rate if asked."""
+"""Publishes a customer's events with confirms, one by one or in batches, at a given rate."""
 
 import asyncio
 import datetime as dt

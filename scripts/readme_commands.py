@@ -1,4 +1,4 @@
-"""The reference of the commands: what each prints for --help, as Markdown."""
+"""The reference of the commands: the help of each, as Markdown."""
 
 import contextlib
 import io

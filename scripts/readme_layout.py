@@ -1,4 +1,4 @@
-"""The tree of the repository with what each module says of itself in its first line."""
+"""Lists the files of the repository with the first line of each module."""
 
 import ast
 import re

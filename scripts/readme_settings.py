@@ -1,4 +1,4 @@
-"""The table of the settings, from their declaration."""
+"""The table of settings, from their declaration."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The tables of the documents that are derived from declarations: events, rules, invariants. Markdown."""
+"""Tables derived from declarations: events, rules, invariants. Markdown."""
 
 from collections.abc import Iterable
 from pathlib import Path

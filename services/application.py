@@ -1,4 +1,4 @@
-"""The order saga as an application: its choreography, its services, its scenario."""
+"""The order saga as an application: choreography, services, scenario."""
 
 from choregraphie.application import Application
 from contracts.choreography import CHOREOGRAPHY

@@ -1,4 +1,4 @@
-"""Watches the bindings that a running worker depends on: puts them back, or says which are lost.
+"""Watches the bindings that a running worker depends on: restores them, or reports what is missing.
 
 An event whose binding is gone is confirmed all the same, for the history hears it: no publisher can notice.
 AMQP 0-9-1 has no question for a binding, but binding again changes nothing where it is there. Where

@@ -1,4 +1,4 @@
-"""Connections to RabbitMQ through aio-pika, each wait bounded, each error told apart.
+"""Opens connections to RabbitMQ with bounded waits, and classifies their errors.
 
 Plain `connect`, under our own supervision: aio-pika's robust connection loses consumers after a reconnect,
 rewinds a stream to its first offset and retries bad credentials for ever. Every wait has a bound, because the

@@ -1,4 +1,4 @@
-"""The door to the broker, opened on RabbitMQ: consume, publish with confirms, acknowledge, batch by batch."""
+"""A session on RabbitMQ: consumes, publishes with confirms and acknowledges, batch by batch."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Properties and routing keys that the client cannot decode cost themselves, not the connection.
+"""Drops undecodable properties and routing keys instead of losing the connection.
 
 A timestamp in nanoseconds, a short string that is not UTF-8 or a table nested a thousand deep make pamqp raise
 in the frame reader. The connection then ends, the message comes again, and after twenty rounds it is dead-lettered

@@ -1,4 +1,4 @@
-"""Publishing with confirms: what a door and a client that only publishes have in common."""
+"""Publishes with confirms, for sessions and for clients that only publish."""
 
 import asyncio
 import contextlib

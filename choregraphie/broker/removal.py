@@ -1,4 +1,4 @@
-"""Taking a topology away again: for a demonstration that was lent a broker."""
+"""Deletes a topology: a demonstration leaves a borrowed broker as it found it."""
 
 from choregraphie.broker.connection import connected, in_time
 from choregraphie.saga.topology import Topology

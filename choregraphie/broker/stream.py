@@ -1,4 +1,4 @@
-"""Reading the history stream: from any offset, in batches, without taking anything away; and where it ends."""
+"""Reads the history stream from any offset in batches, without removing anything."""
 
 import asyncio
 import contextlib

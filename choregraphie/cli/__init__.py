@@ -1,1 +1,1 @@
-"""The operator's verbs: each module adds its own to the command line and carries it out."""
+"""The commands of an application. Each module adds one command to the parser and executes it."""

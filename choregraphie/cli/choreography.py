@@ -1,4 +1,4 @@
-"""`choreography`: check the saga before it runs, draw it, and write the documents that follow from it."""
+"""`choreography`: checks the saga, draws it, and writes the documents derived from it."""
 
 import argparse
 import importlib

@@ -1,4 +1,4 @@
-"""`inspect` a service's business state, beside a running worker."""
+"""`inspect`: shows the business state of a service beside a running worker."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""`run` a worker, and ask whether one is `ready`."""
+"""`run` starts workers; `ready` tells whether they consume."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""How a command line names the services of its application."""
+"""How a command line names services."""
 
 import argparse
 

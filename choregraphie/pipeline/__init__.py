@@ -1,4 +1,4 @@
-"""From bytes to verdict: decode, call, commit, publish, acknowledge."""
+"""The way of a delivery: decode, call, commit, publish, acknowledge. `pipeline.py` is its table of contents."""
 
 from choregraphie.pipeline.refusals import LONGEST_PAUSE_SECONDS, RefusedLogin
 from choregraphie.pipeline.supervisor import backoff, run_workers

@@ -1,4 +1,4 @@
-"""A clock for deadlines: it follows the system's clock, but not its jumps.
+"""A clock for deadlines that follows the system clock but ignores its jumps.
 
 Within one process. A worker that starts believes the clock that it finds: set an hour forward while no worker ran,
 it makes every order late that had less than an hour left.

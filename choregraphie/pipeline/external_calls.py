@@ -1,4 +1,4 @@
-"""The call stage of one session: reactions that need the outside world ask it, before any transaction."""
+"""The call stage: makes the external calls of reactions, concurrently, before any transaction."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Says what was decided: events first, then what goes elsewhere for another try or to be set aside."""
+"""Publishes decided events from the outbox, then retries and dead letters."""
 
 import datetime as dt
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a session does now and then beside its deliveries: schedules, watching, relaying the outbox, purging."""
+"""The periodic tasks of a session: schedules, watching the queue, relaying the outbox, purging."""
 
 import asyncio
 import datetime as dt

@@ -1,4 +1,4 @@
-"""What keeps a worker from working at the moment, and in which stage; each is logged when it begins and ends."""
+"""What currently keeps a worker from working, by stage. Logs when it begins and when it ends."""
 
 import structlog
 

@@ -1,4 +1,4 @@
-"""Waiting that ends when a worker is asked to stop."""
+"""Waits for something, or until a worker is asked to stop."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Runs workers: opens their databases, keeps a session open, begins again when it breaks, ends in order."""
+"""Runs workers: opens their databases, keeps a session open, reconnects with backoff, stops in order."""
 
 import asyncio
 import contextlib

@@ -1,1 +1,1 @@
-"""The process itself: its resources, its ports, its streams, and whose failure an error is."""
+"""The process: its resources, its ports, its standard streams, and whom an error is attributed to."""

@@ -1,4 +1,4 @@
-"""The connections of a port that anybody can reach: how many are open at once, and which of them end early.
+"""Bounds the connections of a public port: how many are open, and which are closed first.
 
 A client may connect and send nothing, send a byte a second, or never read its answer. Each of these holds a
 descriptor of the process. So a port takes a bounded share of them. At the bound, a new client takes the place of

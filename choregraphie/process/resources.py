@@ -1,4 +1,4 @@
-"""Whether this process has resources to spare: file descriptors, memory, threads, disk space."""
+"""Checks whether this process has descriptors, memory, threads and disk space to spare."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""The standard streams of a program: closed from the beginning, broken, or on a full disk."""
+"""Handles standard streams that are closed at start, broken, or on a full disk."""
 
 import io
 import os

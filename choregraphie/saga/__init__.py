@@ -1,1 +1,1 @@
-"""What a saga is, as data: events, their envelope, the choreography, the topology."""
+"""A saga as data: events, their envelope, the choreography, the topology. Depends on pydantic alone."""

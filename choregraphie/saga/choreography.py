@@ -1,4 +1,4 @@
-"""What a choreography declares, as data: who hears what, and what each service may answer.
+"""The choreography as data: who hears what, and what each service may answer.
 
 Everything that follows from the declarations is computed here, once, as a cached property of `Choreography`.
 """

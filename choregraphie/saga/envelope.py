@@ -1,4 +1,4 @@
-"""The CloudEvents 1.0 envelope, and how an event becomes bytes and comes back.
+"""The CloudEvents 1.0 envelope: turns events into bytes and back.
 
 An event class (`CommandeInitiee`, `StockReserve`, …) holds the *data*: the fact itself. The envelope around
 it says which occurrence of the fact this is, who said it, when, and in answer to what. Reactions see facts;

@@ -1,4 +1,4 @@
-"""Media types, compared as such: by type and subtype in any case, with parameters (RFC 9110, 8.3.1)."""
+"""Compares media types by type and subtype, whatever their case and parameters (RFC 9110, 8.3.1)."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What is wrong with a message or a field, as a sentence: never with the value, which may be a secret or long."""
+"""Describes what is wrong with a field in one sentence, without its value, which may be secret or long."""
 
 from collections.abc import Mapping
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Reading any event of a saga from bytes, by its wire type."""
+"""Reads any event of a saga from bytes, by its wire type."""
 
 from collections.abc import Mapping
 from functools import cache

@@ -1,4 +1,4 @@
-"""Times as RFC 3339 writes them: the one reader for every time on the wire or on a command line."""
+"""Reads times as RFC 3339 defines them, for the wire and for command lines."""
 
 import datetime as dt
 import re

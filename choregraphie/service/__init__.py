@@ -1,4 +1,4 @@
-"""What a person writes a service with: reactions, rows, transactions."""
+"""What the author of a service writes with: reactions, rows, transactions."""
 
 from choregraphie.service.column_types import Instant, Money
 from choregraphie.service.rows import Key, Row

@@ -1,4 +1,4 @@
-"""What is known of an action for one saga instance: the entries of the journal, as data."""
+"""The journal entries of one action for one saga instance, as data."""
 
 import datetime as dt
 from enum import StrEnum

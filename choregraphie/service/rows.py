@@ -1,4 +1,4 @@
-"""Rows as plain objects: what a reaction reads and changes, without a statement."""
+"""Database rows as plain objects, which a reaction reads and changes without SQL."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields

@@ -1,4 +1,4 @@
-"""What a reaction sees of the database: rows and its order's journal, in memory; never a statement."""
+"""What a reaction sees of the database: declared rows and the journal of its order, in memory."""
 
 import datetime as dt
 import hashlib

@@ -1,4 +1,4 @@
-"""A service's own database: tables, unit of work, and the transaction of a batch."""
+"""The database of a service: inbox, outbox, journal, unit of work, and the transaction of a group."""
 
 from choregraphie.service.action import Entry
 from choregraphie.storage.database import look_into, open_database, read_catalogue, reading

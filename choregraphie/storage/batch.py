@@ -1,4 +1,4 @@
-"""The state of one group while its transaction is open: what was loaded, what was decided, what is written."""
+"""The state of a group while its transaction is open: rows loaded, results decided, rows to write."""
 
 import datetime as dt
 from collections.abc import Sequence

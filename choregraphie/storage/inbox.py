@@ -1,4 +1,4 @@
-"""The inbox: events already dealt with, so that a repetition has no second effect.
+"""The inbox: events already handled, so that a duplicate has no effect.
 
 An event is named by its source and its id together: an id is unique only with its source (CloudEvents 1.0, `id`).
 """

@@ -1,4 +1,4 @@
-"""A delivery on its way through the runtime, and what became of it."""
+"""A delivery with the reaction that handles it, and the result."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""The journal: the actions a service has carried out for an order, and whether they were undone."""
+"""The journal: the actions of a service for each order, and whether they were undone."""
 
 import datetime as dt
 import json

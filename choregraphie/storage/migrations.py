@@ -1,4 +1,4 @@
-"""What changed in the runtime's own tables since version 1.
+"""Migrations of the engine's own tables since version 1.
 
 A numbered list is plainly simpler than a migration framework: a handful of tables, two databases, and no branches.
 Workers of the version before may still run on a PostgreSQL that is upgraded: what they write must stay valid.

@@ -1,4 +1,4 @@
-"""The outbox: events decided, perhaps not yet said; kept a while after, so that a broker can be refilled."""
+"""The outbox: decided events until they are confirmed, and some days longer to refill a broker."""
 
 import datetime as dt
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""When a suspicious delivery was tried: written down before each try, for whoever comes after a death."""
+"""Records each trial of a suspicious delivery before it begins, for the worker after a crash."""
 
 import datetime as dt
 from collections.abc import Iterable

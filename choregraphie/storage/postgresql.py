@@ -1,4 +1,4 @@
-"""PostgreSQL: what a URL may ask of it, how a connection is set up, and how a transaction begins.
+"""PostgreSQL: the allowed URL parameters, the setup of connections, the begin of transactions.
 
 No setting of a session is relied on, only those of a transaction: a pooler such as PgBouncer may refuse or ignore
 the startup parameter `options`, and in its transaction mode every transaction may run on another server session.

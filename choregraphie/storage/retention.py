@@ -1,7 +1,7 @@
-"""Forgets what never became an order: whoever may write can name as many orders as they like.
+"""Deletes journal entries and rows of keys that never became an order.
 
-An order that did begin is business, and stays with its journal: it may be cancelled years after its creation, and
-a second order with its id must find that there was one.
+Whoever may publish can name as many keys as they like. An order that began stays with its journal: it may be cancelled
+years after its creation, and a second order with its id must find the first one.
 """
 
 import datetime as dt

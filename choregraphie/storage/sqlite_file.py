@@ -1,4 +1,4 @@
-"""A SQLite database's file: one writing process has it, and that process notices when the file is taken away.
+"""Locks a SQLite file for one writing process, and notices when the file is taken away.
 
 The lock is a flock on the database's own inode: it holds by whatever path another process comes, and nobody can
 remove it. SQLite's own locks are POSIX locks, which a flock does not touch on a local file system. But closing

@@ -1,4 +1,4 @@
-"""Statements of the delivery path: written with SQLAlchemy, compiled once, and given to the driver as they are.
+"""Statements of the delivery path: compiled once by SQLAlchemy, executed by the driver directly.
 
 SQLAlchemy knows the dialects and converts the values. To have it send each statement as well takes three times as
 long as SQLite needs to carry it out, and a delivery costs half a dozen of them.

@@ -1,4 +1,4 @@
-"""One transaction for a group: inbox, reactions, their rows, journal and outbox, together or not at all."""
+"""Executes a group in one transaction: inbox, reactions, rows, journal and outbox, all or nothing."""
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence

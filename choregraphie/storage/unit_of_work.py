@@ -1,4 +1,4 @@
-"""The unit of work: rows loaded for a whole group, changed in memory, written together.
+"""The unit of work: loads rows for a whole group, lets reactions change them in memory, writes them once.
 
 A reaction sends no statement. Rows wanted by a group are read with one statement per table, locked in key
 order; what changed or is new is written with one statement per table. So a group costs a handful of

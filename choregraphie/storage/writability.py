@@ -1,4 +1,4 @@
-"""Whether a service's database takes a commit now. Tried, because a database that answers may only be readable."""
+"""Checks by a real commit whether the database can be written; one that answers may be read-only."""
 
 from pathlib import Path
 

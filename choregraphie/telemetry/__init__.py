@@ -1,1 +1,1 @@
-"""Metrics of a worker, and the port that serves them."""
+"""The metrics of a worker, and the port that serves them."""

@@ -1,4 +1,4 @@
-"""A small HTTP port on a thread and an event loop of its own: GET and HEAD, one answer a connection.
+"""A small HTTP port on its own thread and event loop: GET and HEAD, one answer per connection.
 
 Connections, the size of a request's head, the time it takes to come and the time the answer takes to be read are
 bounded, whatever clients do. It answers while the process's main loop is busy or stuck.

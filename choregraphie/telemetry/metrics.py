@@ -1,4 +1,4 @@
-"""What a worker tells of itself while it works: to nobody by default, to Prometheus when a port is set.
+"""The metrics of a worker: the hooks that the pipeline calls, and their Prometheus instruments.
 
 The pipeline calls these few hooks and reads no clock for them, so a worker that nobody watches pays nothing and a
 simulated one stays the same from run to run.

@@ -1,4 +1,4 @@
-"""The worker's port: `/metrics` for Prometheus, `/livez` and `/readyz` for whoever restarts it or routes to it.
+"""Serves `/metrics`, `/livez` and `/readyz` of a worker.
 
 Served on a thread of its own. One port for the process, however many services it runs.
 """

@@ -1,1 +1,1 @@
-"""What command lines show and read: durations, counts, tables, times."""
+"""What command lines read and show: times, durations, counts, tables."""

@@ -1,4 +1,4 @@
-"""Tables that fit their terminal: a key is whole, a text wraps between words, the least wanted columns go first.
+"""Tables that fit the terminal: keys stay whole, text wraps between words, optional columns are dropped first.
 
 On a pipe, and where a person asks for `--wide`, the console is wider than any line, and all is shown in full.
 """

@@ -1,4 +1,4 @@
-"""What a service's tests are written with: the delivery path and a database, no broker."""
+"""What tests of a service use: the real delivery path and a database, without a broker."""
 
 from choregraphie.testing.harness import ServiceHarness, open_harness
 

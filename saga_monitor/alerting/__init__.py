@@ -1,1 +1,1 @@
-"""Who is told of anomalies, when, and how often."""
+"""Decides who is told of which anomalies, when, and how often."""

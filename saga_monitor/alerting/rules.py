@@ -1,4 +1,4 @@
-"""Which anomalies are worth waking somebody for, and when: opened once, repeated seldom, closed when over. Pure.
+"""Decides which anomalies become alerts, and when an alert opens, repeats and closes. Pure.
 
 Anomalies of one kind, at one service, for one reason are one alert, however many orders they concern: an outage
 is one message, not ten thousand.

@@ -1,4 +1,4 @@
-"""The alerts that are open and the notices that are owed, kept in the monitor's file through every restart."""
+"""Open alerts and undelivered notices, kept in the monitor's file across restarts."""
 
 import dataclasses
 import datetime as dt

@@ -1,1 +1,1 @@
-"""What the events of one saga instance mean; pure functions over what was heard."""
+"""What the events of one saga instance mean. Pure functions; `saga_state.py` is the entry point."""

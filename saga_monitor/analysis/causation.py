@@ -1,4 +1,4 @@
-"""Which event answers which. Pure.
+"""Decides which event answers which. Pure.
 
 A cause is named on the wire by its id alone, and an id is unique only with its source: two clients may have used
 one id for one order. What the choreography lets an event answer tells them apart.

@@ -1,4 +1,4 @@
-"""Clocks that differ, in a sentence: whose, by how much, and what to do. Pure."""
+"""Describes clock differences: whose clock, by how much, what to do. Pure."""
 
 from collections.abc import Iterator
 

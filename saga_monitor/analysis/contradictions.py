@@ -1,4 +1,4 @@
-"""What the events of one order must never say together: contradictions, and what is not allowed. Pure.
+"""Finds events of one order that contradict each other or that the choreography does not allow. Pure.
 
 Judged by who answers what, never by clocks; two facts contradict each other in whatever order they were heard.
 """

@@ -1,4 +1,4 @@
-"""Questions about the set of events heard of one order. Pure.
+"""The set of events of one order, and the questions asked about it. Pure.
 
 No event is named here: what answers what comes from `CHOREOGRAPHY`.
 """

@@ -1,4 +1,4 @@
-"""What went wrong with the messages of one order, and whether it still calls for a person. Pure.
+"""Decides whether dead letters and retries of an order still need a person. Pure.
 
 A message that was given up (retries exhausted, or thrown out of a crash loop) calls for a person until one of:
 

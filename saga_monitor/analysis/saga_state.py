@@ -1,4 +1,4 @@
-"""Where an order stands, judged from the set of events heard. Pure.
+"""Judges where an order stands (state, flags, what remains) from the set of its events. Pure.
 
 The order in which they are heard, duplicates and clocks make no difference to the state.
 """

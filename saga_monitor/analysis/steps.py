@@ -1,4 +1,4 @@
-"""How far each step of one order has come, and how long it took. Pure."""
+"""Computes how far each step of an order has come and how long it took. Pure."""
 
 import datetime as dt
 from collections.abc import Collection

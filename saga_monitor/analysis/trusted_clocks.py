@@ -1,4 +1,4 @@
-"""Which speakers' clocks are wrong, as the events of one order show it: a wrong clock measures nothing. Pure.
+"""Finds speakers whose clock is proved wrong by the events of an order; such a clock measures nothing. Pure.
 
 An event that is dated before one that it answers, directly or through others, proves that one of their two clocks
 is wrong. Which one: the fewest speakers whose clocks explain every such pair and, among as few, those without whom

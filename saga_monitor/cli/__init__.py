@@ -1,1 +1,1 @@
-"""The monitor's command line."""
+"""The command line of the monitor, one module per command."""

@@ -1,4 +1,4 @@
-"""What every verb is given: the settings, the way to the broker, where to write, and the projection to ask."""
+"""What every command gets: settings, access to the stream, a console, and the projection."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""`letter`: one dead letter, with its bytes, its headers, why it was set aside and what to do."""
+"""`letter`: shows one dead letter with its bytes, headers, reason and advice."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""`list` and `show`: the orders, and one of them with all that was said of it."""
+"""`list` and `show`: lists orders; shows one order with all its events."""
 
 import argparse
 import sys

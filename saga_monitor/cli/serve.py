@@ -1,4 +1,4 @@
-"""`serve`: follows the history like the live monitor, and shows it to browsers instead of a terminal."""
+"""`serve`: follows the history and serves it to browsers and programs."""
 
 import argparse
 import asyncio

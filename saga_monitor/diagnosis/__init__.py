@@ -1,1 +1,1 @@
-"""What is wrong, why, and what to do about it."""
+"""What is wrong, why, and what to do. `anomalies.py` is the entry point, `causes.py` finds reasons."""

@@ -1,4 +1,4 @@
-"""What the projection holds about trouble: the orders to look at, and what is known around each of them."""
+"""Queries for trouble: the orders to examine, and what is known about each."""
 
 import datetime as dt
 import json

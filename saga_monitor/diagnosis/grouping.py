@@ -1,4 +1,4 @@
-"""Anomalies of one kind, at one service, for one reason, taken together: an outage is one line, not thousands."""
+"""Groups anomalies by kind, service and reason, so that an outage is one line."""
 
 import datetime as dt
 from collections import defaultdict

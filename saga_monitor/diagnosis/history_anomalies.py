@@ -1,4 +1,4 @@
-"""What the monitor cannot know of the history, or soon will not, as anomalies: no data is not good news."""
+"""Anomalies of the history itself: entries lost unread, a history that is too short, a blind monitor."""
 
 import datetime as dt
 from collections.abc import Iterator

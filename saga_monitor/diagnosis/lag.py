@@ -1,4 +1,4 @@
-"""How far the reading is behind the stream, in entries and in seconds."""
+"""How far the monitor is behind the stream, in entries and seconds."""
 
 import datetime as dt
 from dataclasses import dataclass

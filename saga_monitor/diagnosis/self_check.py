@@ -1,4 +1,4 @@
-"""Whether the monitor sees at all: what nobody judges is not well for that, so blindness is an anomaly too."""
+"""Checks whether the monitor sees: no data is not good news, so blindness is an anomaly."""
 
 import datetime as dt
 

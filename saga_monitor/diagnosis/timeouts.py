@@ -1,4 +1,4 @@
-"""How long an answer may take before its order is stuck: what the step takes, within bounds. Pure."""
+"""How long an answer may take before its order is stuck: the 99th percentile of the step, within bounds. Pure."""
 
 import datetime as dt
 from collections.abc import Mapping

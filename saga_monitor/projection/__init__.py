@@ -1,1 +1,1 @@
-"""The monitor's database: the history written into tables, and the queries over them."""
+"""The database of the monitor: tables, how entries change them, and the queries."""

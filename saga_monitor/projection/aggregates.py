@@ -1,4 +1,4 @@
-"""What a report is made of: counts and times, of all orders or of those that began after some moment."""
+"""The numbers of a report: counts and durations, of all orders or of those since a moment."""
 
 import datetime as dt
 import json

@@ -1,4 +1,4 @@
-"""Totals for the metrics: most of them only grow, whatever an order comes to later. Pure."""
+"""Running totals for metrics and reports. Pure."""
 
 import json
 from bisect import bisect_left

@@ -1,4 +1,4 @@
-"""The dead letters one by one: a bounded copy of each one's bytes and headers, and all that was heard of a key.
+"""Dead letters one by one, with a bounded copy of bytes and headers, and what else was heard of a key.
 
 A key may be known from dead letters alone, or from events that nobody acts on: then it has no order.
 """

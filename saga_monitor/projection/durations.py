@@ -1,4 +1,4 @@
-"""How long orders and their steps took: how many took each time, from which the mean and any percentile follow.
+"""Histograms of order and step durations, from which means and percentiles are computed.
 
 Kept by difference like the totals, so a report over a million orders reads some hundred rows. Times are kept to
 five significant digits: above 100 s they are exact to a hundred-thousandth, below it to the millisecond.

@@ -1,4 +1,4 @@
-"""Whether the file that a connection is open on is still the one that its path names: SQLite never asks.
+"""Checks whether an open database file is still the one at its path, which SQLite never does.
 
 A connection goes on in a file that was deleted or replaced, and in one that was cut short as long as its pages are
 in memory, and reports no error. So whoever uses the file asks before each transaction; that is three `stat` calls.

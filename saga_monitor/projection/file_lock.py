@@ -1,4 +1,4 @@
-"""The lock beside the monitor's file: one process writes it at a time, whatever the path that leads to it."""
+"""Locks the monitor's file for one writing process, whatever path leads to it."""
 
 import contextlib
 import fcntl

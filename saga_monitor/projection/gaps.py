@@ -1,4 +1,4 @@
-"""Keeps what the stream lost before the monitor had read it: how much, and of what time."""
+"""Records what the stream lost before the monitor read it: how much, and of what time."""
 
 import datetime as dt
 import sqlite3

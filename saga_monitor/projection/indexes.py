@@ -1,4 +1,4 @@
-"""By what the orders are found: an index for every list that a screen shows, so that none reads the whole table.
+"""The indexes of the table of orders, one for every list on a screen.
 
 The first two and `orders_by_state` hold every order; the others hold what is in flight, is urgent, has a flag, or
 has no beginning. The columns after those that a list is sorted by are there so that a filter and a count read the

@@ -1,4 +1,4 @@
-"""What the monitor cannot know of the history, in words: events lost unread, a stream that is too short. Pure."""
+"""Describes what the monitor cannot know of the history: entries lost unread, a stream that is too short. Pure."""
 
 import datetime as dt
 

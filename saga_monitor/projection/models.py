@@ -1,4 +1,4 @@
-"""What the projection answers with: orders, their events, their dead letters, the totals."""
+"""The answers of the projection: orders, events, dead letters, totals."""
 
 import datetime as dt
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A file that an older version of the monitor wrote is set aside: the stream rebuilds what it held."""
+"""Sets a file of an older monitor aside; the stream rebuilds what it held."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""Takes records into the tables: keeps them, judges again the orders they touch, and moves the totals."""
+"""Applies records to the tables, judges the affected orders again, and updates the totals."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""A few of each kind out of very many, and how many of each there are: an outage hides nothing that is smaller."""
+"""Samples a few orders of each kind out of many and counts the rest, so that no kind hides another."""
 
 import datetime as dt
 import json

@@ -1,4 +1,4 @@
-"""The monitor's file: its tables, how it is opened, and how it is known for what it is."""
+"""The tables of the monitor's file, how it is opened and how it is recognised."""
 
 import datetime as dt
 import sqlite3

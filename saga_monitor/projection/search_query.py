@@ -1,4 +1,4 @@
-"""Which orders a search finds: by their texts, among those in a state or with a flag, a page at a time."""
+"""Finds orders by text, within a state or flag, one page at a time."""
 
 import sqlite3
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Keeps what tells of trouble beside the orders: strangers' words, clocks that differ, who was heard when."""
+"""Records signs of trouble beside orders: foreign speakers, clock differences, when each service last spoke."""
 
 import datetime as dt
 import sqlite3

@@ -1,4 +1,4 @@
-"""The world at an earlier time: what had been said up to then, judged again in a file of its own.
+"""Rebuilds the projection as it was at an earlier time, in a temporary file.
 
 An event belongs to the past by its own time; one without a time was said after whatever stands before it in the
 stream. What a bad entry was worth ignoring for is not dated, so the past has no such counts; and of orders that

@@ -1,4 +1,4 @@
-"""The projection on disk: what was heard, where each order stands, how far the stream was read.
+"""Opens the projection for writing: its transactions, its position in the stream, its counters.
 
 They change together, in one transaction per batch, so a killed monitor goes on exactly where it stopped.
 """

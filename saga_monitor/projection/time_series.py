@@ -1,4 +1,4 @@
-"""What each minute saw: orders started and settled, how long they took, events, retries, dead letters.
+"""Counts per minute for charts: orders started and settled, durations, events, retries, dead letters.
 
 An order's part in it is kept by difference, like the totals: when it is judged again, what it counted for before
 is taken back, so the charts of a rebuilt projection are the same as those of one that grew.

@@ -1,4 +1,4 @@
-"""Keeps the events that the choreography does not know: not judged, but not lost either."""
+"""Keeps events that the choreography does not know: they are not judged, but not lost."""
 
 import datetime as dt
 import sqlite3

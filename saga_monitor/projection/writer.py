@@ -1,4 +1,4 @@
-"""Keeps what was heard in the tables, each thing once, and counts what was new."""
+"""Writes records into the tables, each once, and counts the new ones."""
 
 import sqlite3
 from collections import Counter

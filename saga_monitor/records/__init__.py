@@ -1,1 +1,1 @@
-"""What the history stream and the broker's queues say, read into plain records."""
+"""Parses stream entries and queue counts into plain records."""

@@ -1,4 +1,4 @@
-"""What may still be read of a message when the rest of it is bad, or is not for us. Nothing here raises."""
+"""Reads what can be read of a message that is bad or not meant for us. Never raises."""
 
 import datetime as dt
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""From a stream entry to a record: said, retried, set aside, or ignored and counted.
+"""Parses a stream entry into a record: event, retry, dead letter, or ignored.
 
 Nothing here raises for what an entry holds.
 """

@@ -1,4 +1,4 @@
-"""When an entry was said, as far as can be known: by its own clock, within what the reading knows for sure."""
+"""Dates an entry by its speaker's clock, within what the reading proves."""
 
 import datetime as dt
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""Reports over one saga instance or all of them, as data."""
+"""Reports on one saga instance or on all of them, as data."""

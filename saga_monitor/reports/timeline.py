@@ -1,4 +1,4 @@
-"""One order's story as a tree: each event under the one that it answers, with its retries. Pure."""
+"""The events of an order as a tree, each under the event that it answers, with its retries. Pure."""
 
 import datetime as dt
 from collections import defaultdict

@@ -1,1 +1,1 @@
-"""Following the history stream into the projection."""
+"""Follows the history stream into the projection."""

@@ -1,4 +1,4 @@
-"""Reads what there is to read now, for an answer that is asked once; beside another writer, waits for that one."""
+"""Reads the stream once up to its end, for commands that answer once; waits when another process writes."""
 
 import asyncio
 import datetime as dt

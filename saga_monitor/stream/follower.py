@@ -1,4 +1,4 @@
-"""Follows the history stream into the store: from where it stopped, or from the start of another stream."""
+"""Follows the stream into the store, from where it stopped or from the start of a new stream."""
 
 import asyncio
 import datetime as dt

@@ -1,4 +1,4 @@
-"""Keeps the file up with the stream, and small, through a file that cannot be written for a while."""
+"""Keeps the projection current and small, also while its file cannot be written."""
 
 import asyncio
 import datetime as dt

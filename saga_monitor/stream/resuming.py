@@ -1,4 +1,4 @@
-"""Where the reading of the stream goes on: after what was read, after what was lost unread, in another stream."""
+"""Decides where reading resumes: after the last entry, after a gap, or in a new stream."""
 
 import asyncio
 import datetime as dt

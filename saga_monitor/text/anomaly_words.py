@@ -1,4 +1,4 @@
-"""How many anomalies there are and what each is, in the words that every screen shares."""
+"""The words for anomalies and their number, shared by all screens."""
 
 from collections.abc import Iterable
 

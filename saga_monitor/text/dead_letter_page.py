@@ -1,4 +1,4 @@
-"""A dead letter for a person: why it was set aside, what to do, the commands to type, its headers, its bytes."""
+"""A dead letter for a person: reason, advice, commands, headers, bytes."""
 
 import base64
 import codecs

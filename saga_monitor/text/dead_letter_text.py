@@ -1,4 +1,4 @@
-"""A dead letter, and an id without an order, as lines for a terminal."""
+"""A dead letter, or a key without an order, as terminal lines."""
 
 from rich.console import Group, RenderableType
 from rich.text import Text

@@ -1,4 +1,4 @@
-"""The events of an order as tables: in few columns for a terminal, with every value for a program."""
+"""The events of an order as tables that fit a terminal."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence

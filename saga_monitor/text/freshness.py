@@ -1,4 +1,4 @@
-"""How the reading stands: the word of the link with the broker, and whether what the file holds is true of now."""
+"""How current the rows are, and the word for the connection to the broker."""
 
 import datetime as dt
 from dataclasses import dataclass

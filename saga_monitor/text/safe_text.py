@@ -1,4 +1,4 @@
-"""What others wrote as `Text`: made printable, and never markup."""
+"""Turns foreign strings into printable `Text` without markup."""
 
 from rich.text import Text
 

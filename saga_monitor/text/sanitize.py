@@ -1,4 +1,4 @@
-"""Makes what others wrote safe to show: on a terminal, a control character is a command."""
+"""Makes foreign strings safe to print: a terminal would execute control characters."""
 
 
 def printable(text: str) -> str:

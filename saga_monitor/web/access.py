@@ -1,4 +1,4 @@
-"""Who may look: the Host names that are answered, the token, how many at once; and the headers of every answer."""
+"""Access control of the web page: host names, the token, concurrent requests, response headers."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Rates, durations, outcomes and trouble over time, as drawings; a template writes the SVG."""
+"""Draws rates, durations, outcomes and trouble over time as SVG data."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Who said what to whom, as a drawing: a lane for each speaker, a row for each event, arrows to who hears it.
+"""Draws who said what to whom: a lane per speaker, a row per event.
 
 Only places and words are computed here; a template writes the SVG.
 """

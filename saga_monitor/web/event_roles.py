@@ -1,4 +1,4 @@
-"""What part each event plays, from the choreography: on the way forward, a refusal, a cancellation, an undoing."""
+"""The role of each event in the choreography: forward, refusal, cancellation, undoing."""
 
 from choregraphie.saga.choreography import EventClass
 from choregraphie.saga.envelope import Event

@@ -1,4 +1,4 @@
-"""What a list of orders is asked for, from the parameters of its address."""
+"""Reads the filters of a list of orders from the parameters of its address."""
 
 import difflib
 import re

@@ -1,4 +1,4 @@
-"""The pages of what has no order: a dead letter with its bytes, and a key of which only such things were heard."""
+"""The pages without an order: a dead letter, or a key of which only dead letters and retries are known."""
 
 import datetime as dt
 

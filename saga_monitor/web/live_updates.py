@@ -1,4 +1,4 @@
-"""How the reading of the history stands, and server-sent events for who wants to know when something changes."""
+"""Reports how current the reading is, and sends server-sent events when something changes."""
 
 import asyncio
 import datetime as dt

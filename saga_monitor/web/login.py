@@ -1,4 +1,4 @@
-"""Signing in: a small form that turns the token into a cookie."""
+"""The sign-in form, which exchanges the token for a cookie."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The events of an order exactly as they were said: read again from the stream, which alone keeps the bytes."""
+"""Reads the raw events of an order again from the stream, which alone keeps the bytes."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What the pages ask of the projection, fast at a million orders."""
+"""The queries of the pages, fast at a million orders."""
 
 import datetime as dt
 import threading

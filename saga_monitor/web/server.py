@@ -1,4 +1,4 @@
-"""The HTTP server under the web page: uvicorn, with a bound on its connections and on the time each may take.
+"""Runs uvicorn with bounds on connections and on the time of each.
 
 uvicorn waits for ever for the rest of a request's head, and for a client to read its answer.
 """

@@ -1,4 +1,4 @@
-"""What the monitor needs of memory and time as the orders become many: a synthetic history, no broker.
+"""Measures memory and time of the monitor as orders become many: a synthetic history, no broker.
 
 A `saga_monitor serve` reads it with all its parts at work, and its pages are asked for as a browser would. Of a
 hundred orders six stay in flight and fall silent, two of those were given up, and one more contradicts itself.

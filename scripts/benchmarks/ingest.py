@@ -1,4 +1,4 @@
-"""How fast `saga_monitor serve` catches up with a real stream, through aio-pika, on a private broker."""
+"""Measures how fast `saga_monitor serve` catches up with a real stream on a private broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The monitor: how fast it absorbs a history, what it needs of memory, how soon it answers with many orders."""
+"""The benchmark of the monitor: ingest rate, memory, response times with many orders."""
 
 from __future__ import annotations
 

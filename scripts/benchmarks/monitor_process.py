@@ -1,4 +1,4 @@
-"""A `saga_monitor serve` in a process of its own, with all its parts at work, looked at from outside."""
+"""A `saga_monitor serve` in its own process, measured from outside."""
 
 from __future__ import annotations
 

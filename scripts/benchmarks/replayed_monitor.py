@@ -1,4 +1,4 @@
-"""`saga_monitor serve` as it is, but for its history: that comes through standard input, a line a message.
+"""`saga_monitor serve` with a history that comes through standard input, one line per message.
 
 An empty line ends a batch, as large as those that a broker's history hands over at once. Once the pipe has an end,
 the history has none: there is just nothing more for now.

@@ -1,4 +1,4 @@
-"""The simulator: how many sagas a second it carries out, with faults, on one core."""
+"""The benchmark of the simulator: sagas per second with faults, on one core."""
 
 from __future__ import annotations
 
