@@ -1,7 +1,7 @@
 """Deletes journal entries and rows of keys that never became an order.
 
-Whoever may publish can name as many keys as they like. An order that began stays with its journal: it may be cancelled
-years after its creation, and a second order with its id must find the first one.
+Whoever may publish can name as many keys as they like. An order that began stays with its journal: it may be
+cancelled years after its creation, and a second order with its id must find the first one.
 """
 
 import datetime as dt
