@@ -26,7 +26,9 @@ def _outside_of(externals: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _undecided(databases: Databases) -> int:
-    return databases.count(CHOREOGRAPHY.decider, "SELECT count(*) FROM commandes WHERE etat = 'en_attente'")
+    # Of an order that was not heard itself, only a running deadline leads to a decision.
+    waiting = "etat = 'en_attente' OR (etat = 'inconnue' AND echeance IS NOT NULL)"
+    return databases.count(CHOREOGRAPHY.decider, f"SELECT count(*) FROM commandes WHERE {waiting}")  # noqa: S608
 
 
 def _instances(state: OrderFinalState) -> int:

@@ -26,13 +26,13 @@ SEEDS = {
 ORDERS = 10
 ROOT = Path(__file__).parents[3]
 _PROGRAM = f"""
-from choregraphie.simulator import Books, walk
+from choregraphie.simulator import Databases, run_plan
 from services.scenario import plan
 from services.scenario import SCENARIO
 from tests.choregraphie.simulator.test_determinism import everything
-books = Books(SCENARIO)
+databases = Databases(SCENARIO)
 for seed in {[*SEEDS]}:
-    print(everything(walk(plan(seed, {ORDERS}), books)))
+    print(everything(run_plan(plan(seed, {ORDERS}), databases)))
 """
 
 

@@ -15,6 +15,8 @@ REGRESSIONS = (
     (35, 40),
     # Of two orders under one id the stock held the one and the decider noted the other; created, and wrongly paid.
     (111, 30),
+    # The run counted as over while the clock of an order that the decider had not heard of was still running.
+    (35, 150),
 )
 
 
