@@ -104,7 +104,7 @@ def _foot(orders: Sequence[Mapping[str, Any]], totals: Totals) -> str:
     if no_beginning:
         parts.append(f"apart from them {_of(headless, no_beginning)} without a beginning (--state NO_BEGINNING)")
     if forgotten := totals.count(UNKNOWN_FORGOTTEN):
-        parts.append(f"{format_count(forgotten)} older ones of these forgotten")
+        parts.append(f"{format_count(forgotten)} older keys without a beginning forgotten")
     return " · ".join(parts)
 
 

@@ -211,6 +211,10 @@ def test_the_foot_of_the_list_names_what_nobody_is_known_to_have_placed(stream: 
     assert "apart from them 1 cancelled, never placed" in foot
     assert "apart from them 1 without a beginning" in foot
     assert foot.startswith("1 of 1 orders")
+    foot = command("list", "--state", "UNKNOWN")[1].splitlines()[-1]
+    assert foot.startswith("0 of 1 orders")
+    assert "1 of 1 cancelled, never placed" in foot
+    assert "1 of 1 without a beginning" in foot
 
 
 def test_show_says_of_services_events_alone_that_they_are_no_order(stream: Stream, command: Any) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from choregraphie import DatabaseRefused
 from saga_monitor.web.reader import Reader
-from tests.saga_monitor.memory_stream import ASKED, CONFIRMED
+from tests.saga_monitor.memory_stream import ASKED, CONFIRMED, Line
 from tests.saga_monitor.web.shop_history import seconds
 
 if TYPE_CHECKING:
@@ -192,10 +192,13 @@ def test_charts_have_the_same_values_in_a_table(site: Served, open_page: Callabl
 
 def test_a_demand_to_cancel_what_was_never_placed_says_so(site: Served, open_page: Callable[..., Page]) -> None:
     site.stream.tell("CMD-ASKED", [ASKED], seconds(1))
+    site.stream.tell("CMD-HEADLESS", [Line("stock.reserve")], seconds(1))
     site.read_up()
     page = open_page(site.at("/?state=UNKNOWN"))
     row = page.get_by_role("row").filter(has_text="CMD-ASKED")
     expect(row).to_contain_text("nothing: never placed")
+    headless = page.get_by_role("row").filter(has_text="CMD-HEADLESS")
+    expect(headless).to_contain_text("nothing: its beginning was not heard")
     row.get_by_role("link").click()
     expect(page.get_by_role("main")).to_contain_text(
         "Unknown order: a cancellation was asked for, and nobody has placed the order;"
