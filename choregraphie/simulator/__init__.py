@@ -17,16 +17,16 @@ from choregraphie.simulator.campaign import (
     run_as_data,
     run_as_text,
     save,
+    search_all,
+    search_as_data,
     simulate,
 )
 from choregraphie.simulator.databases import Databases
 from choregraphie.simulator.exhaustive import Search, SearchResult
-from choregraphie.simulator.exhaustive_report import search_all, search_as_data
 from choregraphie.simulator.final_state import FinalState
 from choregraphie.simulator.run import Outcome, run_plan
-from choregraphie.simulator.scenario import Scenario, Scope
+from choregraphie.simulator.scenario import Plan, Scenario, Scope
 from choregraphie.simulator.shrink import shrink
-from choregraphie.simulator.workload import Plan
 
 __all__ = [
     "Campaign",

@@ -1,4 +1,4 @@
-"""Many runs, one seed after the other; and what is shown of them."""
+"""Campaigns: many runs, one seed after the other, or a search of every scope; and what is shown of them."""
 
 import json
 import time
@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from choregraphie.simulator.databases import Databases
+from choregraphie.simulator.exhaustive import Search, SearchResult
 from choregraphie.simulator.randomness import Fault
 from choregraphie.simulator.run import Outcome, run_plan
-from choregraphie.simulator.scenario import Scenario
+from choregraphie.simulator.scenario import Plan, Scenario
 from choregraphie.simulator.shrink import shrink
-from choregraphie.simulator.trace_text import mermaid, steps
-from choregraphie.simulator.workload import Plan
+from choregraphie.simulator.trace import mermaid, steps
 
 REPLAY_VERSION = 1
 
@@ -141,3 +141,37 @@ def run_as_text(failure: Outcome) -> str:
     return "\n".join(
         [*(f"  ✗ {found}" for found in failure.found), "", *steps(entries), "", mermaid(entries, failure.found)]
     )
+
+
+def search_all(
+    scenario: Scenario,
+    faults: int,
+    on_result: Callable[[SearchResult, float], None] = lambda found, seconds: None,
+) -> list[SearchResult]:
+    """Search every scope of `scenario` with up to `faults` faults.
+
+    `told` hears of each, with the seconds it took.
+    """
+    databases, found = Databases(scenario), []
+    try:
+        for scope in scenario.scopes:
+            began = time.perf_counter()
+            found.append(Search(scope, faults, databases).run())
+            on_result(found[-1], time.perf_counter() - began)
+    finally:
+        databases.close()
+    return found
+
+
+def search_as_data(found: SearchResult) -> dict[str, Any]:
+    """A search, for a program."""
+    return {
+        "scope": found.scope,
+        "states": found.states,
+        "transitions": found.transitions,
+        "ends": found.ends,
+        "verdict": "broken" if found.violations else "holds",
+        "found": list(found.violations),
+        "steps": steps(found.path),
+        "mermaid": mermaid(found.path, found.violations) if found.violations else None,
+    }

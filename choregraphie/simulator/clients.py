@@ -9,7 +9,7 @@ from choregraphie.saga.topology import ATTEMPT_HEADER, dlq, requeue
 from choregraphie.simulator.final_state import reason_of
 from choregraphie.simulator.network import GRID_SECONDS, Network
 from choregraphie.simulator.queues import Message
-from choregraphie.simulator.workload import ClientAction
+from choregraphie.simulator.scenario import ClientAction
 
 _AGAIN_HOPS = 4
 

@@ -17,9 +17,9 @@ from choregraphie.simulator.final_state import FinalState
 from choregraphie.simulator.isolation import without_garbage_collection, without_logs
 from choregraphie.simulator.network import AWAY_SECONDS, GRID_SECONDS, Network
 from choregraphie.simulator.randomness import Fault, Randomness
+from choregraphie.simulator.scenario import Plan, run_parameters
 from choregraphie.simulator.trace import Trace
 from choregraphie.simulator.workers import LEAVE_SECONDS, Worker, create_worker, reach_failpoint
-from choregraphie.simulator.workload import Plan, run_parameters
 
 FAULTS_SECONDS = 2.5
 _NEMESIS_HOPS = 4

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from choregraphie.simulator.run import Outcome
-from choregraphie.simulator.workload import ClientAction, Plan
+from choregraphie.simulator.scenario import ClientAction, Plan
 
 T = TypeVar("T")
 Rerun = Callable[[Plan], Outcome]

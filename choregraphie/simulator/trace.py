@@ -1,8 +1,12 @@
-"""What happened in a run, line by line; the trace of a failure, and the fingerprint of a history."""
+"""The trace of a run: what happened, entry by entry, and its two forms for a person.
+
+A person reads numbered steps and a Mermaid sequence diagram.
+"""
 
 import hashlib
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -35,3 +39,54 @@ class Trace:
         """The same for two runs exactly when everything happened alike in both."""
         text = json.dumps(self.entries, ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+# A diagram longer than this is no picture any more; its end is where things go wrong.
+MOST_STEPS = 120
+# Mermaid ends a statement at these, or reads markup into them.
+_FORBIDDEN = re.compile(r"[;:#<>\n]+")
+_OFTEN_FIRST = ("client", "stock", "paiement", "commande", "notification")
+
+
+def steps(entries: Sequence[TraceEntry]) -> list[str]:
+    """One numbered sentence per line of the diary."""
+    return [
+        f"{number:3}. {entry.time:7.2f} s  {entry.actor} {entry.what}{f' ({entry.order})' if entry.order else ''}"
+        for number, entry in enumerate(entries, start=1)
+    ]
+
+
+def mermaid(entries: Sequence[TraceEntry], found: Sequence[str]) -> str:
+    """Arrows are drawn as the messages are taken, so overtaking is seen; what happened to somebody is a note."""
+    last = entries[-MOST_STEPS:]
+    names = [*dict.fromkeys(name for entry in last for name in _participants(entry))]
+    first = [name for name in _OFTEN_FIRST if name in names]
+    drawn = ["sequenceDiagram"]
+    drawn += [f"    participant {name}" for name in (*first, *(name for name in names if name not in first))]
+    drawn += [f"    {_statement(entry)}" for entry in last]
+    if names:
+        across = f"{(first or names)[0]},{(first or names)[-1]}"
+        drawn += [f"    Note over {across}: ✗ {_plain(violation)}" for violation in found]
+    return "\n".join(drawn)
+
+
+def _participants(entry: TraceEntry) -> Iterator[str]:
+    if entry.sender:
+        yield _participant(entry.sender)
+    yield _participant(entry.actor)
+
+
+def _statement(entry: TraceEntry) -> str:
+    about = _plain(f"{entry.what} {entry.order}".strip())
+    if entry.sender:
+        return f"{_participant(entry.sender)}->>{_participant(entry.receiver)}: {about}"
+    return f"Note over {_participant(entry.actor)}: {about}"
+
+
+def _participant(name: str) -> str:
+    """Several workers of a service share a line of life."""
+    return re.sub(r"-\d+$", "", name).replace(" ", "_")
+
+
+def _plain(text: str) -> str:
+    return " ".join(_FORBIDDEN.sub(" ", text).split())[:120]

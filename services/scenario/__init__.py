@@ -9,12 +9,10 @@ from choregraphie.simulator.randomness import Randomness
 from choregraphie.simulator.trace import Trace
 from contracts.choreography import CHOREOGRAPHY
 from services.application import APP
-from services.scenario.externals import Carrier, Gateway
+from services.scenario.externals import Carrier, Gateway, InstantExternals
 from services.scenario.final_state import OrderFinalState
-from services.scenario.instant_externals import InstantExternals
 from services.scenario.invariants import violations
-from services.scenario.scopes import SCOPES
-from services.scenario.workload import message_of, plan, read_action
+from services.scenario.workload import SCOPES, message_of, plan, read_action
 
 
 def _externals(randomness: Randomness, trace: Trace) -> Mapping[str, Any]:

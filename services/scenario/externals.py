@@ -1,12 +1,14 @@
-"""What the services' calls speak to, simulated: a card gateway and a mail carrier, with their faults.
+"""The card gateway and the mail carrier, simulated, as the services' calls see them.
 
-Both are idempotent by key, as their protocols ask. They outlive every worker.
+Both are idempotent by key, as their protocols ask, and outlive every worker. `Gateway` and `Carrier` suffer faults
+and take virtual time; `InstantExternals`, for the exhaustive search, answers at once and can be copied.
 """
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any, Self
 
 from choregraphie.simulator.randomness import Fault, Randomness
 from choregraphie.simulator.trace import Trace
@@ -98,4 +100,45 @@ class Carrier(_Remote):
         this = await self._reach(f"mail {cle}")
         self.sent.setdefault(cle, Mail(commande_id, objet))
         await self._answer(this)
+        return f"{commande_id}@clients.invalid"
+
+
+@dataclass
+class InstantExternals:
+    """What the calls of one service have done outside; a gateway and a carrier in one, for whoever asks which."""
+
+    answers: dict[str, Reponse] = field(default_factory=dict)
+    charged: dict[str, Decimal] = field(default_factory=dict)
+    sent: dict[str, Mail] = field(default_factory=dict)
+
+    def copy(self) -> Self:
+        return type(self)(dict(self.answers), dict(self.charged), dict(self.sent))
+
+    def canon(self) -> tuple[Any, ...]:
+        answers = sorted((key, answer.acceptee, answer.raison) for key, answer in self.answers.items())
+        return (
+            tuple(answers),
+            tuple(sorted(self.charged.items())),
+            tuple(sorted((key, mail.order, mail.objet) for key, mail in self.sent.items())),
+        )
+
+    def refuse_next(self, cle: str) -> bool:
+        """Have the gateway say no to that debit; whether it can, not having answered yet."""
+        if cle in self.answers or not cle.startswith("paiement:encaisser"):
+            return False
+        self.answers[cle] = Reponse(False, "carte refusée")
+        return True
+
+    async def debiter(self, cle: str, client_id: str, montant: Decimal) -> Reponse:
+        if cle not in self.answers:
+            self.answers[cle] = Reponse(True)
+            self.charged[cle] = montant
+        return self.answers[cle]
+
+    async def annuler(self, cle: str) -> None:
+        self.answers[cle] = Reponse(False, "débit annulé")
+        self.charged.pop(cle, None)
+
+    async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
+        self.sent.setdefault(cle, Mail(commande_id, objet))
         return f"{commande_id}@clients.invalid"

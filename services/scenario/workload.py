@@ -1,4 +1,4 @@
-"""What the clients of a simulated run do: orders of every kind, cancellations, repetitions, invalid messages."""
+"""What the clients of a run do: orders, cancellations, repetitions, invalid messages; and the small scopes."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from choregraphie.saga.envelope import Event, wrap
 from choregraphie.saga.topology import events
 from choregraphie.simulator.clock import EPOCH
 from choregraphie.simulator.randomness import Randomness
-from choregraphie.simulator.workload import Plan
+from choregraphie.simulator.scenario import Plan, Scope
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 
 ACTION_SECONDS = 1.0  # all acts begin within this time
@@ -166,3 +166,20 @@ def _spoilt(what: str, body: bytes) -> bytes:
         "another's event": {"type": "paiement.effectue", "dataschema": None},
     }
     return json.dumps(json.loads(body) | changes[what]).encode() if what else body
+
+
+def _order(number: int, produit: str, quantite: int) -> ClientAction:
+    name = f"CMD-{number}"
+    return ClientAction(0, "order", name, f"{name}-initiee", "CLIENT-1", produit, quantite, "49.99")
+
+
+_ONE = _order(1, "PROD-A", 1)
+_RIVAL = replace(_ONE, kind="rival", event="CMD-1-rivale", produit="PROD-B", montant="12.34")
+
+SCOPES = (
+    Scope("one order", (_ONE,)),
+    Scope("one order and its cancellation", (_ONE, ClientAction(0, "cancel", "CMD-1", "CMD-1-annulation"))),
+    # Three are on the shelf.
+    Scope("two orders on the last item", (_order(1, "PROD-RARE", 2), _order(2, "PROD-RARE", 2))),
+    Scope("two orders under one id", (_ONE, _RIVAL)),
+)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie.simulator import load, run_plan, save, shrink
-from choregraphie.simulator.trace_text import mermaid, steps
+from choregraphie.simulator.trace import mermaid, steps
 from services.__main__ import main
 from services.scenario import SCENARIO, SCOPES, plan
 from tests.choregraphie.simulator.mutants import MUTANTS

@@ -10,7 +10,7 @@ import pytest
 from choregraphie.saga.topology import WORK_DELIVERY_LIMIT
 from choregraphie.simulator import Plan, run_plan
 from choregraphie.simulator.final_state import identity, reason_of
-from choregraphie.simulator.workload import run_parameters
+from choregraphie.simulator.scenario import run_parameters
 from services.scenario import plan
 
 if TYPE_CHECKING:
