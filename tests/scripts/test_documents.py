@@ -18,6 +18,7 @@ from choregraphie import Reason, Settings
 from choregraphie.cli.main import _parser as services_parser
 from choregraphie.saga import topology
 from saga_monitor.__main__ import _parser as monitor_parser
+from saga_monitor.analysis.anomaly import Kind
 from scripts.generate_readme import PARTS, differing, picture
 from services.application import APP
 from tests.choregraphie.prover.test_chapter import run
@@ -145,6 +146,11 @@ def test_the_wire_names_every_header_and_every_reason() -> None:
     headers = [value for name, value in vars(topology).items() if name.endswith("_HEADER")]
     wanted = {f"`{name}`" for name in (*headers, *Reason)}
     assert {name for name in wanted if name not in TEXTS["docs/wire.md"]} == set()
+
+
+def test_operations_say_what_to_do_about_every_kind_of_anomaly() -> None:
+    table = TEXTS["docs/operations.md"].partition("## When something is wrong")[2]
+    assert {kind for kind in Kind if f"| `{kind}`" not in table} == set()
 
 
 def test_the_readme_is_short() -> None:
