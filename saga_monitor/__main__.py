@@ -8,13 +8,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Never
 
 try:
     from choregraphie import Settings, UserError, read_settings
     from choregraphie.broker import open_history
     from choregraphie.logs import configure_logs
     from choregraphie.process.stdout_errors import open_streams, output_lost
+    from choregraphie.terminal.parser import Parser
     from choregraphie.terminal.tables import console_of
     from saga_monitor.cli import anomalies, history, letters, orders, report, serve
     from saga_monitor.cli.context import begin
@@ -89,15 +89,8 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     return session.exit_code(int(arguments.run(arguments, session)))
 
 
-class _Parser(argparse.ArgumentParser):
-    """One that says what is wrong in one line."""
-
-    def error(self, message: str) -> Never:
-        self.exit(2, f"saga_monitor: {message} ({self.prog} --help explains)\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m saga_monitor",
         description="Watch every order of the saga from the outside. Without a command: the live console.",
         epilog=_EPILOG,

@@ -1,4 +1,4 @@
-"""How the scripts read their command lines: a mistake is one line. Standard library only."""
+"""The argument parser of the scripts. Standard library only: it runs before the virtual environment exists."""
 
 import argparse
 from collections.abc import Callable

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -21,6 +21,7 @@ try:
     from choregraphie.messaging import PublishOutcome
     from choregraphie.process.stdout_errors import open_streams
     from choregraphie.saga.envelope import Event
+    from choregraphie.terminal.parser import Parser
     from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
     from scripts.cli_parser import number, whole
     from scripts.order_input import (
@@ -89,12 +90,6 @@ class Outcome:
         return spoken.outcome is PublishOutcome.CONFIRMED
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        complain(f"{message} (see --help)")
-        sys.exit(2)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns its exit code."""
     options = _parser().parse_args(arguments)
@@ -117,7 +112,7 @@ def complain(text: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="passer_commande.py",
         description=__doc__,
         epilog=_EXAMPLES,

@@ -13,7 +13,6 @@ from rich.text import Text
 from sqlalchemy import Connection
 
 from choregraphie.application import Application
-from choregraphie.cli.parser import add_wide
 from choregraphie.cli.selection import add_option, with_databases
 from choregraphie.errors import DatabaseRefused
 from choregraphie.service.action import Entry
@@ -21,6 +20,7 @@ from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage.database import reading
 from choregraphie.storage.journal import history_of, open_actions
+from choregraphie.terminal.parser import add_wide
 from choregraphie.terminal.tables import Column, Fitted, after, console_of, is_bounded, short_ids
 
 Entries = Callable[[Service, Connection], list[Entry]]

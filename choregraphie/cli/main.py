@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from choregraphie import BrokerUnavailable, DatabaseUnavailable, UserError, read_settings
 from choregraphie.application import Application
 from choregraphie.cli import choreography, inspect, journal, outbox, run
-from choregraphie.cli.parser import Parser
 from choregraphie.logs import silence_the_client
 from choregraphie.process.stdout_errors import output_lost
+from choregraphie.terminal.parser import Parser
 
 _EXAMPLES = """\
 examples:

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from choregraphie.application import Application
 from choregraphie.broker import apply_topology, connected, open_publisher
-from choregraphie.cli.parser import add_wide
 from choregraphie.cli.selection import add_option, with_databases
 from choregraphie.errors import BrokerUnavailable
 from choregraphie.messaging import PublishOutcome
@@ -23,6 +22,7 @@ from choregraphie.settings import Settings
 from choregraphie.storage.database import reading
 from choregraphie.storage.outbox import OutboxEvent, decided_since, last_number, pending_events
 from choregraphie.terminal.formats import format_count, format_duration
+from choregraphie.terminal.parser import add_wide
 from choregraphie.terminal.tables import Column, Fitted, console_of, is_bounded, short_ids
 from choregraphie.terminal.time_arguments import TIME_EXAMPLES, BadMoment, moment_of
 
