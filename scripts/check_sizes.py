@@ -15,16 +15,16 @@ FILE_LINES, FUNCTION_LINES = 250, 30
 
 
 def offences(path: Path) -> Iterator[str]:
-    """One sentence per file or function that is too long; a docstring counts as lines too."""
+    """One line per file or function that is too long. Docstring lines count."""
     text = path.read_text()
     if (lines := len(text.splitlines())) >= FILE_LINES:
-        yield f"{path}: {lines} lines, fewer than {FILE_LINES} wanted"
+        yield f"{path}: {lines} lines; the limit is {FILE_LINES - 1}"
     for node in ast.walk(ast.parse(text, str(path))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             if length >= FUNCTION_LINES:
                 place = f"{path}:{node.lineno}: {node.name}"
-                yield f"{place} has {length} lines, fewer than {FUNCTION_LINES} wanted"
+                yield f"{place} has {length} lines; the limit is {FUNCTION_LINES - 1}"
 
 
 def sources(root: Path) -> Iterator[Path]:
@@ -37,7 +37,7 @@ def sources(root: Path) -> Iterator[Path]:
 
 def main() -> int:
     found = [offence for path in sources(Path()) for offence in offences(path)]
-    print("\n".join(found) or "every file and function is within its size")
+    print("\n".join(found) or "every file and function is within the limits")
     return 1 if found else 0
 
 

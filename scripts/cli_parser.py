@@ -8,7 +8,7 @@ N = TypeVar("N", int, float)
 
 
 class Parser(argparse.ArgumentParser):
-    """One that says what is wrong in one line, and takes no option for another."""
+    """An ArgumentParser whose errors are one line, and which accepts no abbreviated option."""
 
     def __init__(self, prog: str, description: str | None, epilog: str | None = None) -> None:
         super().__init__(
@@ -20,17 +20,17 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> Never:
-        """Leave with exit code 2."""
+        """Print the error and leave with exit code 2."""
         self.exit(2, f"{self.prog}: {message} (--help explains)\n")
 
 
 def whole(text: str) -> int:
-    """A whole number as a person writes it: Python itself would read 1_0 as ten."""
+    """Parse a whole number. Rejects 1_0, which Python reads as ten."""
     return _read(int, text, "whole number")
 
 
 def positive(text: str) -> int:
-    """A whole number of at least 1."""
+    """Parse a whole number of at least 1."""
     found = whole(text)
     if found < 1:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is less than 1")

@@ -1,4 +1,4 @@
-"""Finds the installed RabbitMQ server and Erlang's port mapper. Standard library only."""
+"""Finds the installed RabbitMQ server and Erlang's epmd. Standard library only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ class NodeError(Exception):
 
 
 def find_server() -> Path:
-    """The server's own start script: the wrapper in /usr/sbin insists on another user."""
+    """The server's own start script: the wrapper in /usr/sbin insists on another user.
+
+    Raises NodeError.
+    """
     pattern = "rabbitmq_server-*/sbin/rabbitmq-server"
     found = [script for folder in SERVERS for script in sorted(Path(folder).glob(pattern))]
     if not found:
@@ -22,7 +25,10 @@ def find_server() -> Path:
 
 
 def find_epmd() -> Path:
-    """Erlang's name service, started apart so that its process is known and can be ended."""
+    """The path of epmd, which is started on its own so that its process is known and can be ended.
+
+    Raises NodeError.
+    """
     for candidate in (shutil.which("epmd"), "/usr/lib/erlang/bin/epmd"):
         if candidate and Path(candidate).exists():
             return Path(candidate)

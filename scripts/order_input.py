@@ -1,4 +1,4 @@
-"""Builds a customer's orders from arguments or a file, and checks them before anything is published."""
+"""A customer's events, made from options or from a file of orders, and validated before any is published."""
 
 import json
 import shlex
@@ -14,15 +14,15 @@ from choregraphie.saga.envelope import MAX_BODY_BYTES, Event
 from choregraphie.saga.problems import first_problem
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 
-S = TypeVar("S", bound=Event)
+E = TypeVar("E", bound=Event)
 
-# Every order of a file is checked before the first is said, so all of them are held at once.
+# Every order of a file is validated before the first is published, so all of them are in memory at once.
 MOST_LINES = 1_000_000
 LONGEST_LINE_BYTES = 64 * 1024 * 1024
 
 
-class WrongOrderError(Exception):
-    """The order cannot be said as it stands; the text is one line, for the person who wrote it."""
+class InvalidOrderError(Exception):
+    """The order is invalid; the text is one line for the person who wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +36,18 @@ def new_commande_id() -> str:
 
 
 def commande(commande_id: str, client: str, produit: str, quantite: int, montant: Decimal) -> CommandeInitiee:
-    """Raises WrongOrderError."""
-    said = {"client_id": client, "produit_id": produit, "quantite": quantite, "montant": montant}
-    return _checked(CommandeInitiee, said | {"commande_id": commande_id})
+    """Raises InvalidOrderError."""
+    fields = {"client_id": client, "produit_id": produit, "quantite": quantite, "montant": montant}
+    return _validated(CommandeInitiee, fields | {"commande_id": commande_id})
 
 
 def annulation(commande_id: str, raison: str) -> CommandeAnnulationDemandee:
-    """Raises WrongOrderError."""
-    return _checked(CommandeAnnulationDemandee, {"commande_id": commande_id, "raison": raison})
+    """Raises InvalidOrderError."""
+    return _validated(CommandeAnnulationDemandee, {"commande_id": commande_id, "raison": raison})
 
 
-def numbered(first: CommandeInitiee, given: str | None, count: int) -> Iterator[CommandeInitiee]:
-    """`count` orders like `first`: under its id when alone, else under ids of their own (`given`-1, …)."""
+def repeated(first: CommandeInitiee, given: str | None, count: int) -> Iterator[CommandeInitiee]:
+    """`count` orders like `first`: a single one keeps its id; several get `given`-1, `given`-2, … or new ids."""
     if count == 1:
         yield first
         return
@@ -57,18 +57,18 @@ def numbered(first: CommandeInitiee, given: str | None, count: int) -> Iterator[
 
 
 def amount(text: str) -> Decimal:
-    """Raises WrongOrderError."""
+    """Raises InvalidOrderError."""
     try:
-        # Python would read 1_000 as a thousand; who typed it may have meant anything.
+        # Python reads 1_000 as a thousand; the person may have meant something else.
         return Decimal(text.replace("_", "?"))
     except InvalidOperation:
-        raise WrongOrderError(f"montant: {text[:40]!r} is not a number (write 99.99)") from None
+        raise InvalidOrderError(f"montant: {text[:40]!r} is not a number (write 99.99)") from None
 
 
 def lines_of(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of `file`; one that is too long for any order comes cut, one byte longer than the longest.
+    """The lines of `file`. A line longer than any valid order comes truncated, one byte over the limit.
 
-    Raises WrongOrderError at a line of more than `LONGEST_LINE_BYTES`, and after `MOST_LINES`.
+    Raises InvalidOrderError at a line of more than `LONGEST_LINE_BYTES`, and after `MOST_LINES`.
     """
     for _ in range(MOST_LINES):
         line = file.readline(MAX_BODY_BYTES + 1)
@@ -80,13 +80,13 @@ def lines_of(file: BinaryIO) -> Iterator[bytes]:
             line = file.readline(MAX_BODY_BYTES + 1)
             read += len(line)
             if read > LONGEST_LINE_BYTES:
-                raise WrongOrderError(f"a line of over {LONGEST_LINE_BYTES} bytes; this is no file of orders")
+                raise InvalidOrderError(f"a line of over {LONGEST_LINE_BYTES} bytes; this is no file of orders")
     if file.read(1):
-        raise WrongOrderError(f"more than {MOST_LINES} lines; split the file")
+        raise InvalidOrderError(f"more than {MOST_LINES} lines; split the file")
 
 
 def read_orders(lines: Iterable[bytes]) -> tuple[list[CommandeInitiee], list[BadLine]]:
-    """The orders of a file, one JSON object a line, and the lines that are none. Empty lines are passed over."""
+    """The orders of a file with one JSON object per line, and its invalid lines. Empty lines are skipped."""
     orders: list[CommandeInitiee] = []
     bad: list[BadLine] = []
     seen: dict[str, int] = {}
@@ -96,8 +96,8 @@ def read_orders(lines: Iterable[bytes]) -> tuple[list[CommandeInitiee], list[Bad
         try:
             order = _order(line)
             if order.commande_id in seen:
-                raise WrongOrderError(f"commande_id: the same as on line {seen[order.commande_id]}")
-        except WrongOrderError as error:
+                raise InvalidOrderError(f"commande_id: the same as on line {seen[order.commande_id]}")
+        except InvalidOrderError as error:
             bad.append(BadLine(number, str(error)))
         else:
             seen[order.commande_id] = number
@@ -107,30 +107,30 @@ def read_orders(lines: Iterable[bytes]) -> tuple[list[CommandeInitiee], list[Bad
 
 def _order(line: bytes) -> CommandeInitiee:
     if len(line) > MAX_BODY_BYTES:
-        raise WrongOrderError(f"longer than {MAX_BODY_BYTES} bytes")
+        raise InvalidOrderError(f"longer than {MAX_BODY_BYTES} bytes")
     try:
-        # An amount is read as it is written: a float would round it before anybody could look.
-        data = json.loads(line.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_no_number)
+        # Amounts are parsed as Decimal: a float would round them before they are validated.
+        data = json.loads(line.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
-        raise WrongOrderError("not JSON") from None
+        raise InvalidOrderError("not JSON") from None
     if not isinstance(data, dict):
-        raise WrongOrderError("not a JSON object")
-    return _checked(CommandeInitiee, {"commande_id": new_commande_id()} | data)
+        raise InvalidOrderError("not a JSON object")
+    return _validated(CommandeInitiee, {"commande_id": new_commande_id()} | data)
 
 
-def _no_number(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _checked(cls: type[S], said: dict[str, Any]) -> S:
+def _validated(cls: type[E], fields: dict[str, Any]) -> E:
     try:
-        return cls.model_validate(said)
+        return cls.model_validate(fields)
     except ValidationError as error:
-        raise WrongOrderError(first_problem(error)) from None
+        raise InvalidOrderError(first_problem(error)) from None
 
 
-def demanded(commande_id: str) -> str:
-    """What whoever has asked to cancel an order should know."""
-    # A demand is an event like any other: it may overtake its order, and nobody answers one without an order.
+def cancellation_notice(commande_id: str) -> str:
+    """What to tell the person after a demand to cancel was published."""
+    # A demand may overtake its order, and without an order nobody answers it.
     shown = f"python -m saga_monitor show {shlex.quote(commande_id)}"
     return f"the demand is published; it has no effect unless there is an order {commande_id}: `{shown}` tells"

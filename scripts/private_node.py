@@ -1,7 +1,7 @@
-"""A private RabbitMQ node: the installed server on free loopback ports, with all files in one folder.
+"""A private RabbitMQ node: the installed server, on free loopback ports, with all its files in one folder.
 
-Standard library only, because it runs before any virtual environment exists. Nothing of the system's
-RabbitMQ is read or written: not its configuration, cookie, name service (epmd), data or logs.
+Standard library only, because it runs before the virtual environment exists. Nothing of the system's RabbitMQ is
+read or written: not its configuration, cookie, epmd, data or logs.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from scripts.probes import HOST, answers, birth, port_is_free
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Below the ephemeral range, so that no outgoing connection takes a port while the node is stopped,
-# and clear of the ports of a system RabbitMQ (4369, 5672, 15672, 25672, 35672).
+# Below the ephemeral range, so that no outgoing connection takes a port while the node is stopped, and different
+# from the ports of a system RabbitMQ (4369, 5672, 15672, 25672, 35672).
 PORTS = range(26000, 32000)
 CONFIGURATION = """\
 management.tcp.ip = 127.0.0.1
@@ -40,7 +40,7 @@ raft.wal_max_size_bytes = 67108864
 
 
 class PrivateNode:
-    """One node and its folder; any number of these objects may speak of the same folder."""
+    """One node and its folder. Several of these objects may use the same folder, also in different processes."""
 
     def __init__(self, directory: Path, name: str = "choregraphie") -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", name):
@@ -48,12 +48,12 @@ class PrivateNode:
         self.directory = directory.resolve()
         self.name = name
         self.node = f"{name}@localhost"
-        self.may_listen_on = PORTS
+        self.allowed_ports = PORTS
         self._record_file = self.directory / "node.json"
         self._children: list[subprocess.Popen[bytes]] = []
 
     def start(self, timeout_seconds: float = 120) -> str:
-        """Start the node unless it runs, wait until it speaks AMQP, and give its URL."""
+        """Start the node unless it runs, wait until it speaks AMQP, and return its URL. Raises NodeError."""
         with self._lock():
             ran = self._alive("server")
             try:
@@ -61,14 +61,14 @@ class PrivateNode:
                     self._launch()
                 self._await_answer(time.monotonic() + timeout_seconds)
             except BaseException:
-                # Half started, it would be taken for one that runs.
+                # A half-started server would be taken for a running one.
                 for role in () if ran else ("server", "epmd"):
                     self._end(role, 5)
                 raise
         return self.url()
 
     def stop(self, *, wipe: bool = False, timeout_seconds: float = 45) -> None:
-        """Stop the server, then its epmd; the data stays unless it is to be wiped."""
+        """Stop the server, then its epmd. The data stays unless `wipe`."""
         if self.directory.is_dir():
             with self._lock():
                 self._end("server", timeout_seconds)
@@ -77,7 +77,7 @@ class PrivateNode:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def kill(self) -> None:
-        """What a power cut does to the server: nothing is written, nobody is told."""
+        """SIGKILL the server, as a power cut would end it."""
         self._end("server", 0)
 
     def running(self) -> bool:
@@ -108,8 +108,8 @@ class PrivateNode:
         if not self._alive("epmd"):
             command = [str(epmd), "-address", HOST, "-port", str(ports["epmd"])]
             self._spawn("epmd", command, env)
-        # 'detached' makes the script become the Erlang machine instead of waiting beside it, so the
-        # recorded pid is the server's own.
+        # With 'detached' the script execs the Erlang machine instead of waiting for it, so the recorded pid is the
+        # server's own.
         self._spawn("server", [str(server)], {**env, "detached": "1"})
 
     def _write_configuration(self, management_port: int) -> None:
@@ -120,18 +120,18 @@ class PrivateNode:
             "rabbitmq.conf": CONFIGURATION.format(management=management_port),
             "advanced.config": "[].\n",
             "enabled_plugins": "[rabbitmq_management].\n",
-            "rabbitmq-env.conf": "",  # an empty file, or the system's would be read
+            "rabbitmq-env.conf": "",  # must exist, or the server reads the system's
         }
         for name, text in files.items():
             (here / name).write_text(text)
 
     def _environment(self, ports: dict[str, int]) -> dict[str, str]:
-        """What keeps the system's configuration, cookie, data and ports out."""
+        """The variables that keep the system's configuration, cookie, data and ports out."""
         here = self.directory
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("RABBITMQ_", "ERL_"))}
         kept.pop("NOTIFY_SOCKET", None)
         return kept | {
-            "HOME": str(here / "home"),  # the cookie
+            "HOME": str(here / "home"),  # where the Erlang cookie is
             "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_NODE_IP_ADDRESS": HOST,
             "RABBITMQ_NODE_PORT": str(ports["amqp"]),
@@ -152,7 +152,7 @@ class PrivateNode:
         }
 
     def _choose_ports(self) -> dict[str, int]:
-        """The ports of last time where they are free, else new ones."""
+        """The ports of the last start where they are free, else new ones."""
         ports: dict[str, int] = dict(self._record().get("ports", {}))
         for use in ("amqp", "management", "dist", "epmd"):
             ours = use == "epmd" and self._alive("epmd")
@@ -160,7 +160,7 @@ class PrivateNode:
                 continue
             ports[use] = next(
                 port
-                for port in random.sample(self.may_listen_on, len(self.may_listen_on))
+                for port in random.sample(self.allowed_ports, len(self.allowed_ports))
                 if port not in ports.values() and port_is_free(port)
             )
         self._note(ports=ports)
@@ -175,7 +175,7 @@ class PrivateNode:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                start_new_session=True,  # outlives this script, and no Ctrl-C of its terminal reaches it
+                start_new_session=True,  # it outlives this script, and a Ctrl-C in the terminal does not reach it
             )
         self._children.append(child)
         self._note(**{role: [child.pid, birth(child.pid)]})
@@ -189,7 +189,7 @@ class PrivateNode:
             time.sleep(0.2)
 
     def _end(self, role: str, patience_seconds: float) -> None:
-        """Ask the recorded process to end, wait, insist; never a process by its name."""
+        """SIGTERM the recorded process, wait, then SIGKILL it. Never a process found by name."""
         deadline = time.monotonic() + patience_seconds
         if self._alive(role) and patience_seconds:
             os.kill(self._record()[role][0], signal.SIGTERM)
@@ -199,7 +199,7 @@ class PrivateNode:
             os.kill(self._record()[role][0], signal.SIGKILL)
         while self._alive(role):
             time.sleep(0.05)
-        # A process can look dead while its last threads still end: it is ours to ask for its exit code.
+        # A process can look dead while its last threads still end: reap it if it is our child.
         for child in self._children:
             if child.pid == (self._record().get(role) or [0])[0]:
                 child.wait()
@@ -207,7 +207,7 @@ class PrivateNode:
     def _alive(self, role: str) -> bool:
         pid, born = self._record().get(role) or (0, None)
         alive = bool(pid) and born is not None and birth(pid) == born
-        # Only now: one that ended in between is gone, and must not be left unasked for its exit code.
+        # After the check above: a child that ended in between must still be here to be reaped.
         self._children = [child for child in self._children if child.poll() is None]
         return alive
 
@@ -228,7 +228,7 @@ class PrivateNode:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """Two starts at once must not make two servers on one folder."""
+        """Serialises start and stop: two starts at once must not make two servers in one folder."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Small questions about processes and ports of this machine; standard library only."""
+"""Questions about processes and ports of this machine. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HOST = "127.0.0.1"
 
 
 def birth(pid: int) -> str | None:
-    """What tells a process from a later one with the same number; None when it is gone."""
+    """An identity that a later process with the same pid does not have; None when the process is gone."""
     stat = _stat(pid)
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -20,12 +20,12 @@ def birth(pid: int) -> str | None:
 
 
 def stopped(pid: int) -> bool:
-    """Whether it has been stopped (SIGSTOP, Ctrl-Z), and waits to be woken."""
+    """Whether the process is stopped (SIGSTOP, Ctrl-Z)."""
     return _stat(pid)[:1] == ["T"]
 
 
 def _stat(pid: int) -> list[str]:
-    """The kernel's line about a process, from its state on; empty when it is gone."""
+    """The fields of /proc/PID/stat from the state on; empty when the process is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -33,7 +33,7 @@ def _stat(pid: int) -> list[str]:
 
 
 def port_is_free(port: int, patience_seconds: float = 0) -> bool:
-    """Whether it can be listened on; a process just killed may hold its own for another moment."""
+    """Whether the port can be bound. A process that was just killed may hold its port for another moment."""
     deadline = time.monotonic() + patience_seconds
     while True:
         with socket.socket() as probe:
@@ -49,7 +49,7 @@ def port_is_free(port: int, patience_seconds: float = 0) -> bool:
 
 
 def answers(port: int, *, amqp: bool) -> bool:
-    """Whether somebody listens there and, for AMQP, opens with a Connection.Start frame."""
+    """Whether a server listens there and, for AMQP, answers with a Connection.Start frame."""
     try:
         with socket.create_connection((HOST, port), timeout=2) as link:
             if not amqp:

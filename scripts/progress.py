@@ -19,14 +19,14 @@ from rich.text import Text
 
 
 class Phases:
-    """Says each phase on stderr with the seconds since the beginning."""
+    """Prints each phase on stderr with the seconds since the start."""
 
     def __init__(self, console: Console, progress: Progress) -> None:
         self._console, self._progress = console, progress
         self._began = time.monotonic()
 
     def begin(self, phase: str) -> None:
-        """Say that this phase begins now."""
+        """Print that this phase begins."""
         self.say(f"[{time.monotonic() - self._began:5.0f} s] {phase}")
         for task in self._progress.task_ids:
             self._progress.update(task, description=phase)
@@ -37,7 +37,7 @@ class Phases:
 
 @contextlib.contextmanager
 def phases(about: str, seconds: float) -> Iterator[Phases]:
-    """Say what begins and that it takes about so many seconds; show what it is at until the block ends."""
+    """Print the estimated duration, then the current phase until the block ends."""
     console = Console(stderr=True, highlight=False)
     estimate = duration(seconds)
     console.print(Text(f"{about}: about {estimate} in all on an idle machine."), soft_wrap=True)
@@ -51,7 +51,7 @@ def phases(about: str, seconds: float) -> Iterator[Phases]:
 
 
 def duration(seconds: float) -> str:
-    """As a person says it: 40 s, 2 min 20 s."""
+    """A duration for a person: 40 s, 2 min 20 s."""
     whole = max(10, round(seconds / 10) * 10)
     minutes, rest = divmod(whole, 60)
     return " ".join([*([f"{minutes} min"] if minutes else []), *([f"{rest} s"] if rest else [])])
@@ -59,13 +59,13 @@ def duration(seconds: float) -> str:
 
 @contextlib.contextmanager
 def progress(total: int) -> Iterator[Callable[[int], object]]:
-    """What to call with how many more are done: a bar on a terminal when there are many, else nothing."""
+    """Yields a function to call with the number of further orders done. It moves a bar if on a terminal."""
     console = Console(stderr=True)
     if total == 1 or not console.is_terminal:
         yield int
         return
     columns = (TextColumn("orders"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # The ids go above the bar when they go to the same terminal, and to where they are sent otherwise.
+    # On a terminal the ids are printed above the bar.
     bar = Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty())
     with bar:
         task = bar.add_task("orders", total=total)

@@ -1,4 +1,4 @@
-"""Publishes a customer's events with confirms, one by one or in batches, at a given rate."""
+"""Publishes a customer's events: in batches, each event confirmed, at a given rate or as fast as possible."""
 
 import asyncio
 import datetime as dt
@@ -18,22 +18,22 @@ from contracts.choreography import CHOREOGRAPHY
 
 SOURCE = "/clients/passer_commande"
 BATCH = 256
-# At a given rate, batches of this much time: even enough to look at, few enough to be cheap.
+# The time of one batch at a given rate: short enough to look even, long enough to be cheap.
 TICK_SECONDS = 0.1
 SESSIONS = 4
 
 
-class NobodyListensError(Exception):
-    """What would be said would reach nobody who must hear it. The text is one line."""
+class NoReceiverError(Exception):
+    """The events would reach no service that must hear them. The text is one line."""
 
 
-class BrokerAwayError(Exception):
-    """The broker does not answer. The text is one line that says where it was looked for."""
+class BrokerUnreachableError(Exception):
+    """The broker does not answer. The text is one line with its address."""
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """An event in its envelope, and what became of it."""
+class PublishedEvent:
+    """An event in its envelope, and the outcome of its publishing."""
 
     commande_id: str
     outgoing: Outgoing
@@ -44,42 +44,43 @@ class Spoken:
         return self.outgoing.properties.message_id or ""
 
 
-async def say(
-    settings: Settings, cls: type[Event], said: Iterable[Event], rate: float | None
-) -> AsyncGenerator[list[Spoken] | str, None]:
-    """Say every event of `said`, all of type `cls`. Yields a notice for the person, or a batch with its fates.
+async def publish_events(
+    settings: Settings, cls: type[Event], pending_events: Iterable[Event], rate: float | None
+) -> AsyncGenerator[list[PublishedEvent] | str, None]:
+    """Publish every event of `pending_events`, all of type `cls`. Yields notices and finished batches.
 
-    Raises NobodyListensError before the first is said, BrokerAwayError, or a UserError of the runtime.
+    Raises NoReceiverError before the first is published, BrokerUnreachableError, or a UserError of the engine.
     """
-    batches = _paced(said, rate)
-    waiting: list[Spoken] = []
+    batches = _paced(pending_events, rate)
+    undecided: list[PublishedEvent] = []
     for session in range(1, SESSIONS + 1):
         try:
             async with open_publisher(settings, SOURCE.rpartition("/")[2]) as publisher:
                 if session == 1:
-                    for service in await _idle(publisher, cls):
+                    for service in await _services_without_worker(publisher, cls):
                         yield f"no worker of {service} is running: this waits in {inbox(service)} until one is"
-                while waiting or (waiting := await anext(batches, [])):
-                    outcomes = await publisher.publish([spoken.outgoing for spoken in waiting])
-                    known, waiting = _known(waiting, outcomes)
-                    yield known
-                    if waiting:
+                while undecided or (undecided := await anext(batches, [])):
+                    outcomes = await publisher.publish([published.outgoing for published in undecided])
+                    decided, undecided = _by_outcome(undecided, outcomes)
+                    yield decided
+                    if undecided:
                         raise BrokerUnavailable("the session was lost")
                 return
         except BrokerUnavailable as error:
-            if session == SESSIONS or not waiting:
-                raise BrokerAwayError(_away(settings, error)) from error
-            # The same events under the same ids: whoever heard one already takes no notice of the second.
+            if session == SESSIONS or not undecided:
+                raise BrokerUnreachableError(_unreachable(settings, error)) from error
+            # The ids stay the same, so a service that has handled an event ignores the repetition.
             await asyncio.sleep(backoff(session))
 
 
-async def _idle(publisher: Publisher, cls: type[Event]) -> list[str]:
-    """The services that must hear `cls` and have no worker now. Raises NobodyListensError.
+async def _services_without_worker(publisher: Publisher, cls: type[Event]) -> list[str]:
+    """The services that must hear `cls` and have no worker now. Raises NoReceiverError.
 
-    The history hears everything, so the broker returns nothing as unroutable: the inboxes are asked for.
+    The broker cannot return an event as unroutable, for the history stream takes every event: so the inboxes are
+    looked up.
     """
     if not await publisher.has_exchange(events(cls.SAID_BY)):
-        raise NobodyListensError(
+        raise NoReceiverError(
             f"nobody would receive it: there is no exchange {events(cls.SAID_BY)} on this broker;"
             " start the workers first (python -m services run all)"
         )
@@ -87,25 +88,25 @@ async def _idle(publisher: Publisher, cls: type[Event]) -> list[str]:
     counts = await publisher.counts([inbox(service) for service in hearers])
     missing = [inbox(service) for service in hearers if inbox(service) not in counts]
     if missing:
-        raise NobodyListensError(
+        raise NoReceiverError(
             f"nobody would receive it: there is no queue {' and no queue '.join(missing)} on this broker"
         )
     return [service for service in hearers if not counts[inbox(service)].consumers]
 
 
-async def _paced(said: Iterable[Event], rate: float | None) -> AsyncIterator[list[Spoken]]:
+async def _paced(pending_events: Iterable[Event], rate: float | None) -> AsyncIterator[list[PublishedEvent]]:
     size = BATCH if rate is None else max(1, min(BATCH, round(rate * TICK_SECONDS)))
-    remaining = iter(said)
+    remaining = iter(pending_events)
     clock = asyncio.get_running_loop().time
     due = clock()
     while batch := list(itertools.islice(remaining, size)):
         await asyncio.sleep(max(0.0, due - clock()))
-        yield [_spoken(event) for event in batch]
+        yield [_enveloped(event) for event in batch]
         if rate is not None:
             due += len(batch) / rate
 
 
-def _spoken(event: Event) -> Spoken:
+def _enveloped(event: Event) -> PublishedEvent:
     now = dt.datetime.now(dt.UTC)
     envelope = wrap(event, id=str(uuid.uuid4()), source=SOURCE, time=now)
     properties = Properties(
@@ -117,17 +118,21 @@ def _spoken(event: Event) -> Spoken:
         content_type=CONTENT_TYPE,
     )
     message = Outgoing(events(event.SAID_BY), event.TYPE, envelope.to_bytes(), properties)
-    return Spoken(event.commande_id, message)
+    return PublishedEvent(event.commande_id, message)
 
 
-def _known(batch: Sequence[Spoken], outcomes: Sequence[PublishOutcome]) -> tuple[list[Spoken], list[Spoken]]:
-    """Those of `batch` whose fate is known, and those to be said again."""
-    told = [Spoken(s.commande_id, s.outgoing, outcome) for s, outcome in zip(batch, outcomes, strict=True)]
+def _by_outcome(
+    batch: Sequence[PublishedEvent], outcomes: Sequence[PublishOutcome]
+) -> tuple[list[PublishedEvent], list[PublishedEvent]]:
+    """The events of `batch` whose outcome is known, and those to publish again."""
+    outcomes_known = [
+        PublishedEvent(s.commande_id, s.outgoing, outcome) for s, outcome in zip(batch, outcomes, strict=True)
+    ]
     return (
-        [spoken for spoken in told if spoken.outcome is not PublishOutcome.UNKNOWN],
-        [spoken for spoken in told if spoken.outcome is PublishOutcome.UNKNOWN],
+        [published for published in outcomes_known if published.outcome is not PublishOutcome.UNKNOWN],
+        [published for published in outcomes_known if published.outcome is PublishOutcome.UNKNOWN],
     )
 
 
-def _away(settings: Settings, error: Exception) -> str:
+def _unreachable(settings: Settings, error: Exception) -> str:
     return f"the broker at {broker_address(settings.current('amqp_url')).place} does not answer: {error}"

@@ -130,7 +130,7 @@ def test_a_bad_line_is_named_by_number_and_nothing_is_said(
     complaints = done.stderr.splitlines()
     for number, (complaint, (_, reason)) in enumerate(zip(complaints, BAD, strict=False), start=2):
         assert f"line {number}: {reason}" in complaint
-    assert f"nothing was said: {len(BAD)} bad lines" in complaints[-1]
+    assert f"nothing was published: {len(BAD)} bad lines" in complaints[-1]
     assert client.count("stock.inbox") == 0
     done = say(silent_url, "--file", str(file), "--skip-bad")
     assert (done.returncode, len(done.stdout.split())) == (0, 1)
@@ -158,7 +158,7 @@ def test_a_reader_who_has_seen_enough_is_told_what_was_said(silent_url: str, cli
         complaint = running.stderr.read().splitlines()[-1]
     assert running.returncode == 1
     said = client.count("stock.inbox")
-    assert complaint == f"passer_commande: nobody reads the ids any more: {said} of 2000 were said"
+    assert complaint == f"passer_commande: nobody reads the ids any more: {said} of 2000 were published"
 
 
 def test_on_a_terminal_a_bar_shows_how_far_it_is(silent_url: str, client: Outsider) -> None:
@@ -199,4 +199,4 @@ def test_an_output_that_is_full_is_told_with_what_was_said(silent_url: str, clie
     assert done.returncode == 1
     assert client.count("stock.inbox") == 1
     why = "the ids cannot be written (No space left on device)"
-    assert complaint == f"passer_commande: {why}: 1 of 1 were said"
+    assert complaint == f"passer_commande: {why}: 1 of 1 were published"
