@@ -62,7 +62,7 @@ class Settings(ReadFromFiles):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    amqp_url: Annotated[str, AfterValidator(check_broker_url), Field(description="the broker")] = (
+    amqp_url: Annotated[str, AfterValidator(check_broker_url), Field(description="URL of the broker")] = (
         "amqp://guest:guest@localhost:5672/"
     )
     management_url: Annotated[
@@ -70,111 +70,103 @@ class Settings(ReadFromFiles):
         AfterValidator(check_management),
         Field(description="RabbitMQ's management, `https://user:password@host:15671`, asked for lost bindings"),
     ] = ""
-    database_url: Annotated[str, Field(description="a database per service: `{service}` is replaced")] = (
+    database_url: Annotated[str, Field(description="database URL; `{service}` stands for the service")] = (
         "sqlite:///var/{service}.sqlite3"
     )
-    catalogue: Annotated[Path, Field(description="TOML that fills empty databases at first start")] = (
-        SHIPPED_CATALOGUE
-    )
+    catalogue: Annotated[Path, Field(description="TOML that fills a service's new database")] = SHIPPED_CATALOGUE
     topology: Annotated[
         Literal["apply", "passive"],
-        Field(description="declare exchanges and queues at start, or only check that they exist"),
+        Field(description="`apply` declares exchanges and queues at start, `passive` only checks them"),
     ] = "apply"
     retry_delays: Annotated[
         Delays,
-        Field(min_length=1, max_length=20, description="seconds between tries; then the message is set aside"),
+        Field(min_length=1, max_length=20, description="seconds between tries; then it is a dead letter"),
     ] = (1, 5, 30, 120, 600)
     deadline: Annotated[
         float, Field(gt=0, le=2_592_000, description="seconds an order may wait for its decision")
     ] = 900
-    call_timeout: Annotated[float, Field(gt=0, le=600, description="seconds a call outside may take")] = 5
-    calls: Annotated[int, Field(ge=1, le=1000, description="calls outside at once")] = 32
+    call_timeout: Annotated[float, Field(gt=0, le=600, description="timeout of an external call (s)")] = 5
+    calls: Annotated[int, Field(ge=1, le=1000, description="concurrent external calls")] = 32
     prefetch: Annotated[int, Field(ge=1, le=2000, description="deliveries a worker holds at once")] = 200
     drain: Annotated[float, Field(gt=0, le=600, description="seconds to finish work in hand at shutdown")] = 25
     history_max_age: Annotated[
         str,
         Field(
-            pattern=r"^\d+[YMDhms]$", description="history kept: by age (`7D`, `12h`); longer than an order lives"
+            pattern=r"^\d+[YMDhms]$", description="age of the history (`7D`, `12h`); longer than an order takes"
         ),
     ] = "7D"
-    history_max_bytes: Annotated[int, Field(ge=1_000_000, description="history kept: by size")] = 2_000_000_000
-    monitor_database: Annotated[
-        Path, BeforeValidator(check_path), Field(description="the monitor's projection")
-    ] = Path("var/monitor.sqlite3")
-    monitor_host: Annotated[str, Field(min_length=1, description="the web page's address to listen at")] = (
-        "127.0.0.1"
+    history_max_bytes: Annotated[int, Field(ge=1_000_000, description="bytes of history kept")] = 2_000_000_000
+    monitor_database: Annotated[Path, BeforeValidator(check_path), Field(description="file of the projection")] = (
+        Path("var/monitor.sqlite3")
     )
-    monitor_port: Annotated[int, Field(ge=0, le=65_535, description="the web page's port; 0 takes a free one")] = (
-        8787
-    )
+    monitor_host: Annotated[str, Field(min_length=1, description="address the web page listens at")] = "127.0.0.1"
+    monitor_port: Annotated[int, Field(ge=0, le=65_535, description="web page's port; 0 takes a free one")] = 8787
     monitor_token: Annotated[
-        str, Field(max_length=500, description="what the web page asks for; needed to listen beyond this machine")
+        str, Field(max_length=500, description="token of the web page; required to listen beyond this machine")
     ] = ""
     monitor_names: Annotated[
-        Names, Field(description="names the web page may be called by, beside addresses and localhost")
+        Names, Field(description="host names of the web page, beside addresses and localhost")
     ] = ()
     monitor_keep_days: Annotated[
-        float, Field(gt=0, le=3650, description="days the monitor remembers an order that has ended")
+        float, Field(gt=0, le=3650, description="days the monitor keeps an order that has ended")
     ] = 30
     stuck_after: Annotated[
         float,
         Field(
             gt=0,
-            description="seconds of silence before an order is STUCK; `anomalies` allows a step that was slow"
-            " before up to ten times that",
+            description="seconds of silence after which an order is STUCK; `anomalies` allows a slow step up to"
+            " ten times as long",
         ),
     ] = 60
     alert_webhook: Annotated[
         str,
         AfterValidator(check_webhook),
-        Field(description="where alerts are posted as JSON; none by default"),
+        Field(description="URL to which alerts are posted as JSON"),
     ] = ""
     alert_apprise: Annotated[
         str,
         Field(
             max_length=5000,
-            description="Apprise URLs that alerts go to, apart by spaces; needs the extra `alerts`",
+            description="space-separated Apprise URLs for alerts; needs the extra `alerts`",
         ),
     ] = ""
     alert_repeat: Annotated[
-        float, Field(ge=60, le=2_592_000, description="seconds until an alert that still stands is told again")
+        float, Field(ge=60, le=2_592_000, description="seconds until an alert that is still open is sent again")
     ] = 21_600
     metrics_port: Annotated[
         int, Field(ge=0, le=65_535, description="a worker's port for /metrics, /livez and /readyz; 0: none")
     ] = 0
-    metrics_host: Annotated[str, Field(min_length=1, description="the address that port is opened at")] = (
-        "127.0.0.1"
-    )
+    metrics_host: Annotated[str, Field(min_length=1, description="address of that port")] = "127.0.0.1"
     gateway: Annotated[
         str, AfterValidator(check_gateway), Field(description="`simulated`, or the card gateway's URL")
     ] = "simulated"
-    gateway_latency: Annotated[float, Field(ge=0, le=600, description="simulated card gateway: seconds")] = 0
-    gateway_refusal_rate: Annotated[Rate, Field(description="simulated card gateway: cards refused")] = 0
-    gateway_failure_rate: Annotated[Rate, Field(description="simulated card gateway: answers lost")] = 0
+    gateway_latency: Annotated[float, Field(ge=0, le=600, description="simulated card gateway: latency (s)")] = 0
+    gateway_refusal_rate: Annotated[Rate, Field(description="simulated card gateway: refusal rate")] = 0
+    gateway_failure_rate: Annotated[Rate, Field(description="simulated card gateway: lost answers")] = 0
     carrier: Annotated[
         str, AfterValidator(check_carrier), Field(description="`maildir:FOLDER` or `smtp://HOST:PORT`")
     ] = "maildir:var/courrier"
-    carrier_failure_rate: Annotated[Rate, Field(description="simulated failures of the mail carrier")] = 0
+    carrier_failure_rate: Annotated[Rate, Field(description="rate of simulated mail failures")] = 0
     mail_domain: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9.-]{1,64}$", description="where the customers' relay addresses live")
+        str, Field(pattern=r"^[A-Za-z0-9.-]{1,64}$", description="domain of the customers' relay addresses")
     ] = "clients.invalid"
     inbox_days: Annotated[
         float,
         Field(
             gt=0,
             le=3650,
-            description="days an event dealt with is remembered, and a demand to cancel what was never ordered;"
-            " outlasts any redrive",
+            description="days a handled event is remembered, and a demand to cancel an order that never came;"
+            " longer than any message may take to come again",
         ),
     ] = 30
     outbox_days: Annotated[
-        float, Field(gt=0, le=3650, description="days an event said is kept, to refill a broker that lost it")
+        float, Field(gt=0, le=3650, description="days a published event is kept, to refill a broker that lost it")
     ] = 7
     failpoint: Annotated[str, Field(description="for tests: where a worker dies, `PLACE` or `PLACE:COUNT`")] = ""
     log_format: Annotated[Literal["auto", "console", "json"], Field(description="`auto`: JSON off a terminal")] = (
         "auto"
     )
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level shown")] = (
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="lowest level shown")] = (
         "info"
     )
 
