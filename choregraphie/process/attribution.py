@@ -1,7 +1,7 @@
-"""Whose failure an exception is: the message's, the outside's, or the worker's own. Pure.
+"""Attributes an exception to the message, to the outside, or to the worker itself. Pure.
 
 Only a failure of the message or of the outside counts as a try. A worker that is short of its own resources would
-fail with any message, so it waits. Decided by class, errno, SQLSTATE and SQLite's result code, never by words.
+fail with any message, so it waits. The decision uses class, errno, SQLSTATE and SQLite's result code, never the text.
 """
 
 import errno
@@ -29,13 +29,13 @@ class Attribution(NamedTuple):
     lacking: str = ""
 
 
-# Errors of the system that say nothing about a message or about who is asked: errno(3).
+# errno(3): system errors that concern neither the message nor the server that was called.
 _LACKING = {
     errno.EMFILE: "file descriptors",
     errno.ENFILE: "file descriptors",
     errno.ENOMEM: "memory",
     errno.ENOBUFS: "memory",
-    errno.EAGAIN: "processes or threads",  # of fork(2); a socket's own never leaves the event loop
+    errno.EAGAIN: "processes or threads",  # fork(2); the event loop handles the EAGAIN of sockets
     errno.ENOSPC: "disk space",
     errno.EDQUOT: "disk space",
     errno.EFBIG: "disk space",  # RLIMIT_FSIZE
@@ -46,6 +46,7 @@ _LACKING = {
     errno.EUCLEAN: "a disk that works",
     errno.ENOLCK: "file locks",
 }
+LOCAL_PORTS = "local ports"
 # SQLite's primary result codes: https://www.sqlite.org/rescode.html
 _SQLITE = {
     sqlite3.SQLITE_FULL: "disk space",
@@ -56,7 +57,7 @@ _SQLITE = {
     sqlite3.SQLITE_BUSY: "a database that is not locked",
     sqlite3.SQLITE_LOCKED: "a database that is not locked",
 }
-# PostgreSQL's manual, appendix A: read-only transaction, insufficient resources, operator intervention, system
+# SQLSTATEs, whole or their first characters (PostgreSQL's manual, appendix A): read-only transaction, insufficient resources, operator intervention, system
 # error, connection exception.
 _POSTGRESQL = {
     "25006": "a database that can be written",
@@ -68,20 +69,24 @@ _POSTGRESQL = {
 
 
 def attribute(error: BaseException, *, calling: bool = False) -> Attribution:
-    """Whose failure `error` is, with all that lies below it: its causes, its context, the parts of a group.
+    """Attribute `error` and everything below it: its causes, its context, the parts of a group.
 
-    `calling`: it was raised while the outside was asked, so that what is not the worker's own is the outside's.
+    `calling`: it was raised by a call to the outside, so whatever is not the worker's own is the outside's.
     """
-    outside = calling
-    for one in _below(error):
+    errors = [*_below(error)]
+    for one in errors:
         if lacking := _lacking(one):
             return Attribution(Party.WORKER, lacking)
-        outside = outside or isinstance(one, OSError)
+    numbers = {one.errno for one in errors if isinstance(one, OSError) and one.errno is not None}
+    # On a machine without IPv6 one of several addresses fails with the same number, and the others decide.
+    if numbers == {errno.EADDRNOTAVAIL}:
+        return Attribution(Party.WORKER, LOCAL_PORTS)
+    outside = calling or any(isinstance(one, OSError) for one in errors)
     return Attribution(Party.OUTSIDE if outside else Party.MESSAGE)
 
 
 def shortage(error: BaseException) -> ResourceShortage | None:
-    """`error` as a ResourceShortage when it is the worker's own failure and may pass, else None."""
+    """`error` as a ResourceShortage when it is the worker's own failure and may pass; otherwise None."""
     if isinstance(error, UserError):
         return None
     found = next((one for one in _below(error) if isinstance(one, ResourceShortage)), None)
@@ -94,7 +99,7 @@ def shortage(error: BaseException) -> ResourceShortage | None:
 
 
 def _below(error: BaseException) -> Iterator[BaseException]:
-    # What lies below may be a ring: an error raised again can become the context of its own cause.
+    # There may be a cycle: an error that is raised again can become the context of its own cause.
     seen: set[int] = set()
     below: list[BaseException | None] = [error]
     while below:
@@ -117,18 +122,18 @@ def _lacking(error: BaseException) -> str:
         return "memory"
     if isinstance(error, RuntimeError):
         return "processes or threads" if _was_raised_by_thread_start(error) else ""
-    return _of_the_system(error) if isinstance(error, OSError) else _of_a_database(error)
+    return _lacking_in_system(error) if isinstance(error, OSError) else _lacking_in_database(error)
 
 
-def _of_the_system(error: OSError) -> str:
-    if isinstance(error, gaierror):  # its numbers are those of getaddrinfo(3)
+def _lacking_in_system(error: OSError) -> str:
+    if isinstance(error, gaierror):  # numbered by getaddrinfo(3)
         return "memory" if error.errno == EAI_MEMORY else ""
-    if isinstance(error, ssl.SSLError):  # its numbers are those of OpenSSL
+    if isinstance(error, ssl.SSLError):  # numbered by OpenSSL
         return ""
     return _LACKING.get(error.errno or 0, "")
 
 
-def _of_a_database(error: BaseException) -> str:
+def _lacking_in_database(error: BaseException) -> str:
     if isinstance(error, sqlite3.Error):
         return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "")
     state = getattr(error, "sqlstate", None)
@@ -138,7 +143,7 @@ def _of_a_database(error: BaseException) -> str:
 
 
 def _was_raised_by_thread_start(error: RuntimeError) -> bool:
-    """Whether the system had no thread left: that error has no kind of its own, but one place that raises it."""
+    """Whether the system had no thread left. That error has no class of its own, but only one place raises it."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

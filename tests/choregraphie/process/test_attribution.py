@@ -91,6 +91,14 @@ OWN: dict[str, tuple[Callable[[], BaseException], str]] = {
     "a file size limit": (lambda: of_the_system(errno.EFBIG), "disk space"),
     "a read-only disk": (lambda: of_the_system(errno.EROFS), "a disk that can be written"),
     "a broken disk": (lambda: of_the_system(errno.EIO), "a disk that works"),
+    "no local port": (lambda: of_the_system(errno.EADDRNOTAVAIL), "local ports"),
+    "no local port for any address": (
+        lambda: caused(
+            OSError("all attempts failed"),
+            ExceptionGroup("x", [of_the_system(errno.EADDRNOTAVAIL), of_the_system(errno.EADDRNOTAVAIL)]),
+        ),
+        "local ports",
+    ),
     "a full SQLite": (full_sqlite, "disk space"),
     "a read-only SQLite": (read_only_sqlite, "a database that can be written"),
     "a SQLite that cannot be opened": (
@@ -136,6 +144,15 @@ OTHERS: dict[str, tuple[Callable[[], BaseException], Party]] = {
     "no such name": (lambda: socket.gaierror(socket.EAI_NONAME, "x"), Party.OUTSIDE),
     "no name now": (lambda: socket.gaierror(socket.EAI_AGAIN, "x"), Party.OUTSIDE),
     "no way there": (lambda: of_the_system(errno.EHOSTUNREACH), Party.OUTSIDE),
+    "no IPv6 here, and nobody listens": (
+        lambda: caused(
+            OSError("all attempts failed"),
+            ExceptionGroup(
+                "x", [of_the_system(errno.EADDRNOTAVAIL), ConnectionRefusedError(errno.ECONNREFUSED, "x")]
+            ),
+        ),
+        Party.OUTSIDE,
+    ),
     # OpenSSL's own number 5 is the system's EIO.
     "a broken TLS": (lambda: ssl.SSLSyscallError(5, "x"), Party.OUTSIDE),
 }
