@@ -1,7 +1,7 @@
 """Attributes an exception to the message, to the outside, or to the worker itself. Pure.
 
 Only a failure of the message or of the outside counts as a try. A worker that is short of its own resources would
-fail with any message, so it waits. The decision uses class, errno, SQLSTATE and SQLite's result code, never the text.
+fail with any message, so it waits. The decision uses class, errno, SQLSTATE and SQLite's result code, never text.
 """
 
 import errno
@@ -57,8 +57,8 @@ _SQLITE = {
     sqlite3.SQLITE_BUSY: "a database that is not locked",
     sqlite3.SQLITE_LOCKED: "a database that is not locked",
 }
-# SQLSTATEs, whole or their first characters (PostgreSQL's manual, appendix A): read-only transaction, insufficient resources, operator intervention, system
-# error, connection exception.
+# SQLSTATEs, or how they begin (PostgreSQL's manual, appendix A): read-only transaction, insufficient resources,
+# operator intervention, system error, connection exception.
 _POSTGRESQL = {
     "25006": "a database that can be written",
     "53": "resources of the database server",
