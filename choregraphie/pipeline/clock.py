@@ -1,7 +1,7 @@
 """A clock for deadlines that follows the system clock but ignores its jumps.
 
-Within one process. A worker that starts believes the clock that it finds: set an hour forward while no worker ran,
-it makes every order late that had less than an hour left.
+It holds within one process. A worker that starts trusts the clock that it finds: a clock that was set forward by
+an hour while no worker ran makes every order late that had less than an hour left.
 """
 
 import datetime as dt
@@ -12,7 +12,7 @@ import structlog
 
 log = structlog.get_logger()
 
-# A correction smaller than this is followed; a larger one is a jump, and nobody's order is late because of it.
+# A smaller correction is followed. A larger one is a jump, which makes no order late.
 LARGEST_CORRECTION = dt.timedelta(seconds=2)
 
 
@@ -21,10 +21,10 @@ def _wall() -> dt.datetime:
 
 
 class SteadyClock:
-    """`now()` never goes back, and goes on at its pace when the system's clock is set to another time.
+    """`now()` never goes back, and continues at its pace when the system's clock is set to another time.
 
-    Read from one thread at a time or from several: it keeps three plain values and no lock, and a race between
-    two readings costs at most the difference between them.
+    Safe to read from several threads: it has three plain values and no lock, and a race between two readings costs
+    at most the difference between them.
     """
 
     def __init__(
@@ -35,18 +35,18 @@ class SteadyClock:
         self._base = wall()
         self._since = monotonic()
         self._last = self._base
-        self._jump_told = False
+        self._jump_logged = False
 
     def now(self) -> dt.datetime:
-        """The instant, aware, in UTC."""
+        """The time as an aware datetime in UTC."""
         steady = self._base + dt.timedelta(seconds=self._monotonic() - self._since)
         wall = self._wall()
         if abs(wall - steady) <= LARGEST_CORRECTION:
             self._base, self._since = wall, self._monotonic()
             steady = wall
-            self._jump_told = False
-        elif not self._jump_told:
-            self._jump_told = True
+            self._jump_logged = False
+        elif not self._jump_logged:
+            self._jump_logged = True
             log.warning("clock.jumped", by_s=round((wall - steady).total_seconds(), 1))
         self._last = max(self._last, steady)
         return self._last

@@ -1,4 +1,4 @@
-"""What a worker works with, session after session: the books, the thread they are kept on, the outside."""
+"""The context of a worker, shared by its sessions: its database and thread, its externals, its waits for them."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from choregraphie.errors import (
     ReactionFailed,
     ResourceShortage,
 )
-from choregraphie.pipeline.refusals import RefusedLogin
+from choregraphie.pipeline.retrying import RefusedLogin
 from choregraphie.pipeline.shortages import Shortages
 from choregraphie.process.attribution import shortage
 from choregraphie.settings import Settings
@@ -30,7 +30,7 @@ from choregraphie.telemetry.metrics import SILENT, Telemetry
 log = structlog.get_logger()
 
 PAUSE_SECONDS = 1.0
-# The stages in which a worker waits for what it needs itself.
+# The stages in which a worker waits for its own resources.
 RESOURCES, DATABASE, CALLS, INTAKE, SESSION = "resources", "database", "calls", "intake", "session"
 
 T = TypeVar("T")
@@ -38,10 +38,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """`externals` is what the service's calls speak to; `now` the clock of its deadlines; `dice` spreads retries.
+    """`thread` runs everything that uses the database. `externals` is what the service's calls connect to. `now`
+    is the clock of its deadlines. `rng` spreads retries.
 
-    `telemetry` is told how the work goes. `check_resources` raises ResourceShortage when this process has too
-    little of something to go on.
+    `check_resources` raises ResourceShortage when this process lacks a resource that work needs.
     """
 
     store: Store
@@ -63,9 +63,9 @@ class WorkerContext:
     async def on_thread(self, do: Callable[..., T], *args: Any) -> T:
         """Run `do` on the database thread, so that the event loop never waits for a disk.
 
-        Raises ResourceShortage when the worker's own resources do not suffice for it.
+        Raises what `do` raises, as a ResourceShortage when the worker itself lacks resources.
         """
-        bound = contextvars.copy_context().run  # what is logged there names the service too
+        bound = contextvars.copy_context().run  # log lines of that thread name the service too
         try:
             return await asyncio.get_running_loop().run_in_executor(self.thread, bound, do, *args)
         except ChoregraphieError:
@@ -76,9 +76,9 @@ class WorkerContext:
             raise
 
     async def retry_until_available(self, do: Callable[..., T], *args: Any) -> T:
-        """The same, again and again while the database does not answer, or another worker was faster.
+        """The same, repeated while the database does not answer or another worker's transaction was faster.
 
-        Nothing is taken from the queue meanwhile beyond the prefetch, and nothing is set aside.
+        Meanwhile nothing beyond the prefetch is received, and nothing is set aside.
         """
         waited = False
         while True:
@@ -94,9 +94,9 @@ class WorkerContext:
 
     @contextlib.contextmanager
     def left_over_if_cancelled(self, operation: Callable[[], object]) -> Iterator[None]:
-        """Keep `operation` for the next session when this one ends before the block does.
+        """Keep `operation` for the next session when this session ends before the block does.
 
-        `operation` must be one that may be done again: its deliveries are redelivered, and its result is dropped.
+        `operation` must be safe to repeat: its deliveries are redelivered, and its result is dropped.
         """
         try:
             yield
@@ -105,22 +105,22 @@ class WorkerContext:
             raise
 
     async def do_left_over(self) -> None:
-        """Do what earlier sessions ended in the middle of, waiting until the database takes it.
+        """Finish the operations that earlier sessions left over; wait until the database takes them.
 
-        A database may answer and take a small commit, and yet not take the work: a full disk, a locked table. To
-        receive the same deliveries and to lose them with the session would count against them each time.
+        A database may take a small commit and refuse the actual work: its disk is full, a table is locked. Each
+        session that received the same deliveries and was lost would count towards their delivery limit.
         """
         while self._left_over:
             operation = self._left_over.pop(0)
-            # A reaction that raises is dealt with when its message is delivered again.
+            # A reaction that raises is handled when its message is delivered again.
             with self.left_over_if_cancelled(operation), contextlib.suppress(ReactionFailed):
                 await self.retry_until_available(operation)
 
     async def until_able(self) -> None:
-        """Wait until work can be done: there are resources to spare, the database takes a commit, calls can begin.
+        """Wait until the process has resources to spare, the database takes a commit, and calls can be made.
 
-        A worker that receives before that gives back what it took with every session that it loses, and each time
-        counts against those deliveries.
+        A worker that consumed before that would hold its deliveries, and each session that it lost meanwhile would
+        count towards their delivery limit.
         """
         checks = {RESOURCES: self._check_resources, DATABASE: self._check_database, CALLS: self._check_calls}
         for stage, check in checks.items():
@@ -139,7 +139,10 @@ class WorkerContext:
             await self.store.service.check(self.externals)
 
     async def wait_for_database(self, trouble: Exception) -> None:
-        """Say that it does not answer, and leave it alone for a while."""
+        """Log that the database does not answer, and pause.
+
+        Raises UserError when its login was refused for long.
+        """
         if isinstance(trouble, ResourceShortage):
             await self.wait_for_resources(DATABASE, trouble)
             return
@@ -154,7 +157,7 @@ class WorkerContext:
         return await self.on_thread(self.store.refuses_login, trouble)
 
     async def wait_for_resources(self, stage: str, error: Exception) -> None:
-        """Say once what is lacking, and wait a while. Raises `error` when it is not the worker's own."""
+        """Log once what is lacking, and pause. Raises `error` when it is no shortage of the worker."""
         short = shortage(error)
         if short is None:
             raise error
@@ -162,7 +165,7 @@ class WorkerContext:
         await asyncio.sleep(PAUSE_SECONDS)
 
     def goes_on(self, stage: str) -> None:
-        """What `stage` waited for is there again."""
+        """`stage` has what it waited for, and continues."""
         self.shortages.end(stage, self.telemetry)
 
 

@@ -1,7 +1,7 @@
-"""Executes invocations: a group in one transaction, a result for each.
+"""Executes a batch of invocations in one transaction, with one result for each.
 
-When a reaction of the group raises, the transaction is undone and each invocation is carried out alone. An
-invocation that has exhausted its retries is given up: its refusal is said in its place, and it becomes a dead
+When a reaction of the batch raises, the transaction is rolled back and each invocation is executed alone. One
+whose retries are exhausted is given up: its refusal is published in place of its events, and it becomes a dead
 letter.
 """
 
@@ -9,42 +9,44 @@ import structlog
 
 from choregraphie.errors import DatabaseUnavailable, ReactionFailed, ResourceShortage
 from choregraphie.service.transaction import ReadView
-from choregraphie.service.verdict import RetryAfter, RetryPolicy
+from choregraphie.service.verdict import RetryAfter
 from choregraphie.storage.invocation import Invocation, Result
 from choregraphie.storage.store import Store
 
 log = structlog.get_logger()
 
 
-def begin_calls(store: Store, group: list[Invocation]) -> list[tuple[Invocation, ReadView | None]]:
-    """Note that the calls of `group` are about to be made: each invocation with its view, or None to make no call.
+def begin_calls(store: Store, batch: list[Invocation]) -> list[tuple[Invocation, ReadView | None]]:
+    """Record that the calls of `batch` begin. Return each invocation with its view, or None when it makes no call.
 
-    Raises DatabaseUnavailable when the database does not answer, ResourceShortage when the worker itself cannot.
+    Raises DatabaseUnavailable when the database does not answer, ResourceShortage when the worker lacks resources.
     """
     try:
-        return list(zip(group, store.begin(group), strict=True))
+        return list(zip(batch, store.begin(batch), strict=True))
     except ReactionFailed as failure:
-        if len(group) == 1:
-            return [(group[0]._replace(failure=failure.error), None)]
-        return [pair for invocation in group for pair in begin_calls(store, [invocation])]
+        if len(batch) == 1:
+            return [(batch[0]._replace(failure=failure.error), None)]
+        return [pair for invocation in batch for pair in begin_calls(store, [invocation])]
 
 
-def execute(store: Store, group: list[Invocation], delays: tuple[float, ...], said: list[str]) -> list[Result]:
-    """Carry out `group` in one transaction, and mark the events `said` as said in the same.
+def execute(
+    store: Store, batch: list[Invocation], delays: tuple[float, ...], published: list[str]
+) -> list[Result]:
+    """Execute `batch` in one transaction, and mark the events of ids `published` in the same transaction.
 
-    Raises DatabaseUnavailable when the database does not answer, and ResourceShortage when the worker's own
-    resources do not suffice: nothing was done, and no delivery is to blame. When that happens half-way, there are
-    results for those that were done, and none for the rest.
+    Raises DatabaseUnavailable when the database does not answer, and ResourceShortage when the worker lacks
+    resources: nothing was done, and no delivery is to blame. When that happens half-way, the invocations that were
+    executed have results and the others have none.
     """
-    failed = [invocation for invocation in group if invocation.failure is not None]
-    healthy = [invocation for invocation in group if invocation.failure is None]
+    failed = [invocation for invocation in batch if invocation.failure is not None]
+    healthy = [invocation for invocation in batch if invocation.failure is None]
     try:
-        results = store.commit(healthy, said) if healthy else []
+        results = store.commit(healthy, published) if healthy else []
         if not healthy:
-            store.mark_said(said)
+            store.mark_said(published)
     except ReactionFailed:
-        # The invocation that raised gets its immediate second try here; the others are carried out.
-        store.mark_said(said)
+        # The invocation that raised gets its immediate second try here; the others are executed.
+        store.mark_said(published)
         results, failed = [], healthy + failed
     for invocation in failed:
         try:
@@ -52,7 +54,7 @@ def execute(store: Store, group: list[Invocation], delays: tuple[float, ...], sa
         except (DatabaseUnavailable, ResourceShortage):
             if not results:
                 raise
-            break  # publish what was done: carried out again, it would be taken for a repetition
+            break  # publish these results: executed again, their invocations would be repetitions
     return results
 
 
@@ -69,19 +71,16 @@ def _alone(store: Store, invocation: Invocation, delays: tuple[float, ...]) -> R
 
 
 def _failed(store: Store, invocation: Invocation, delays: tuple[float, ...]) -> Result:
-    """Retry later, or give up: the refusal and its journal entry first, then the dead letter."""
-    assert invocation.failure is not None  # noqa: S101 - the caller's choice
-    retry = invocation.handler.retry
-    tries = len(delays) + 1 if retry.tries is None else retry.tries
-    policy = RetryPolicy(delays[: tries - 1], retry.never)
-    verdict = policy.after(invocation.failure, invocation.attempt)
+    """Retry later, or give up: commit the refusal and its journal entry, then publish the dead letter."""
+    assert invocation.failure is not None  # noqa: S101 - only failed ones come here
+    verdict = invocation.handler.retry.policy(delays).after(invocation.failure, invocation.attempt)
     if isinstance(verdict, RetryAfter) or invocation.handler.gives_up is None:
         return Result(invocation.delivery, verdict, invocation=invocation)
     try:
         given_up = store.commit([invocation])[0]
     except ReactionFailed as failure:
-        # Without the refusal the order waits for its deadline; the dead letter says that a person is needed.
+        # Without its refusal the order ends by its deadline, and the dead letter calls for a person.
         log.error("refusal.failed", action=invocation.handler.action, exc_info=failure.error, **invocation.bound())
         return Result(invocation.delivery, verdict, invocation=invocation)
-    # Nothing said: it was settled meanwhile (a repetition, or cancelled), and there is nothing left to give up.
+    # No events: it was handled before or cancelled meanwhile, and there is nothing left to give up.
     return given_up._replace(verdict=verdict) if given_up.outbox_events else given_up

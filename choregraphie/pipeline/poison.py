@@ -1,9 +1,10 @@
-"""Deliveries that keep coming back. One of them may be what kills the worker, and each death counts against all
-that it holds; so they are tried one at a time, and whoever was tried longest ago comes first.
+"""Deliveries that are returned again and again. One of them may kill the worker, and each such crash counts
+towards the delivery limit of every delivery that the worker holds. So they are tried one at a time: first those
+that were never tried, then the one whose last trial is the oldest.
 
-A killer is tried once, and from then on the innocent go before it; also one that was on trial when something else
-killed the worker. They are acknowledged long before the delivery limit, though half a dozen killers came at once;
-each of those meets the limit alone.
+A message that kills the worker is tried once; from then on the others go before it, and so does one that was on
+trial when something else killed the worker. The others are acknowledged long before the delivery limit, even with
+six such messages at once. Each of those reaches the limit alone.
 """
 
 import asyncio
@@ -19,13 +20,14 @@ from choregraphie.storage.invocation import Invocation
 
 log = structlog.get_logger()
 
-# A delivery returns with every session that is lost, too: twice is nothing unusual, and each trial costs a commit.
+# A lost session returns its deliveries too, so two returns are usual, and each trial costs a commit.
 SUSPICIOUS_RETURNS = 3
-# Where something kills the workers, once is: a second killer would take as many deaths to be noticed as the first.
-RETURNS_BESIDE_SUSPECTS = 1
-# Who was tried before waits until whatever else a new session brings has come.
-PUT_OFF_SECONDS = 0.5
-# Who has not killed the worker by then is not waited for any longer: its call may take as long as it may.
+# While one delivery is suspicious, one return is enough: a second killer would otherwise need as many crashes to
+# be noticed as the first.
+RETURNS_BESIDE_OTHERS = 1
+# Delays deliveries that were tried before until the first batch of the new session has arrived.
+DELAY_SECONDS = 0.5
+# A delivery on trial that has not killed the worker by then is not waited for any longer: its call may take long.
 TRIAL_SECONDS = 1.0
 
 
@@ -35,27 +37,27 @@ class PoisonTrials:
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
         self._held: list[Invocation] = []
-        self._came = asyncio.Event()
-        self._put_off_until = 0.0
+        self._arrived = asyncio.Event()
+        self._delayed_until = 0.0
         self._on_trial: set[int] = set()
         self._settled = asyncio.Event()
 
     def take(self, invocation: Invocation) -> bool:
-        """Keep `work` for a trial if it is suspicious; whether it is."""
+        """Keep `invocation` for a trial if it is suspicious. Return whether it is."""
         if invocation.delivery.returns < (
-            RETURNS_BESIDE_SUSPECTS if self._held or self._on_trial else SUSPICIOUS_RETURNS
+            RETURNS_BESIDE_OTHERS if self._held or self._on_trial else SUSPICIOUS_RETURNS
         ):
             return False
-        if not self._put_off_until:
-            self._put_off_until = asyncio.get_running_loop().time() + PUT_OFF_SECONDS
+        if not self._delayed_until:
+            self._delayed_until = asyncio.get_running_loop().time() + DELAY_SECONDS
         self._held.append(invocation)
-        self._came.set()
+        self._arrived.set()
         return True
 
     async def next(self) -> list[Invocation]:
-        """The next event to try, with all its copies: they are as good or as bad as each other.
+        """Wait for the next event to try, and return all its copies, which do the same harm.
 
-        It comes when the one before is settled, or has not killed anybody; that it is tried is on disk by then.
+        The trial before it is over by then: acknowledged, or TRIAL_SECONDS old. The new one is recorded on disk.
         """
         if self._on_trial:
             with contextlib.suppress(TimeoutError):
@@ -65,32 +67,33 @@ class PoisonTrials:
         tried = [invocation for invocation in self._held if invocation.identity == chosen.identity]
         self._held = [invocation for invocation in self._held if invocation.identity != chosen.identity]
         if not self._held:
-            self._came.clear()
+            self._arrived.clear()
         self._on_trial = {invocation.delivery.tag for invocation in tried}
         self._settled.clear()
         log.info("suspect.tried", returns=chosen.delivery.returns, **chosen.bound())
         return tried
 
     def settled(self, tags: Sequence[int]) -> None:
+        """These deliveries are acknowledged."""
         self._on_trial.difference_update(tags)
         if not self._on_trial:
             self._settled.set()
 
     def give_up(self) -> list[Delivery]:
-        """No more trials: the deliveries that were not tried."""
+        """End the trials. Return the deliveries that were not tried."""
         untried = [invocation.delivery for invocation in self._held]
         self._held.clear()
-        self._came.clear()
+        self._arrived.clear()
         return untried
 
     async def _chosen(self) -> Invocation:
         while True:
-            await self._came.wait()
+            await self._arrived.wait()
             invocation = await self._least_tried(untried=True)
             if invocation is None:
-                await asyncio.sleep(self._put_off_until - asyncio.get_running_loop().time())
+                await asyncio.sleep(self._delayed_until - asyncio.get_running_loop().time())
                 invocation = await self._least_tried(untried=False)
-            if invocation is not None and invocation in self._held:  # it may have been given back meanwhile
+            if invocation is not None and invocation in self._held:  # it may have been requeued meanwhile
                 return invocation
 
     async def _least_tried(self, *, untried: bool) -> Invocation | None:

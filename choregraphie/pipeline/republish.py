@@ -1,4 +1,7 @@
-"""What is published instead of an answer: a message sent round for another try, or set aside."""
+"""The messages that leave the pipeline in place of an event: to be tried again, or set aside as dead letters.
+
+Their headers say what happened to the message so far. Whoever receives it next reads them here as well.
+"""
 
 import datetime as dt
 import uuid
@@ -14,50 +17,53 @@ from choregraphie.saga.topology import (
     TRACEPARENT_HEADER,
     delay_name,
     dlx,
+    events,
+    requeue,
     retry,
 )
 from choregraphie.service.verdict import DeadLetter, RetryAfter
 
-# The whole table must fit one frame; a reason is for reading, not for evidence.
+# The whole header table must fit one frame.
 _LONGEST_HEADER = 1000
+_FIRST_DEATH = "x-first-death-exchange"
 
 
 def for_another_try(
     delivery: Delivery, verdict: RetryAfter, service: str, wait_ms: int, back: dt.datetime
 ) -> Outgoing:
-    """The same bytes, through the retry queue of that delay, back to this service alone at about `back`."""
+    """The same bytes for the retry queue of that delay, which returns them to `service` alone at about `back`."""
     expected = back.isoformat(timespec="milliseconds")
     return Outgoing(
         exchange=retry(service),
-        routing_key=f"{delay_name(verdict.seconds)}.{_type(delivery)}",
+        routing_key=f"{delay_name(verdict.seconds)}.{_first_routing_key(delivery, service)}",
         body=delivery.body,
-        properties=_identified(delivery.properties),
+        properties=_with_id(delivery.properties),
         headers=_headers(delivery, service, verdict.attempt, verdict.detail) | {NEXT_HEADER: expected},
         expiration_ms=wait_ms,
     )
 
 
 def set_aside(delivery: Delivery, verdict: DeadLetter, service: str) -> Outgoing:
-    """The same bytes, in the dead-letter queue, with the reason."""
+    """The same bytes for the dead-letter queue of `service`, with the reason."""
     headers = _headers(delivery, service, verdict.attempt, verdict.detail)
     return Outgoing(
         exchange=dlx(service),
-        routing_key=_type(delivery),
+        routing_key=_first_routing_key(delivery, service),
         body=delivery.body,
-        properties=_identified(delivery.properties),
+        properties=_with_id(delivery.properties),
         headers=headers | {REASON_HEADER: verdict.reason.value},
     )
 
 
 def _headers(delivery: Delivery, service: str, attempt: int, detail: str) -> dict[str, Scalar]:
-    """Ours and the trace's, and nothing else of what came.
+    """Our own headers and `traceparent`, and no other header of the delivery.
 
-    A message published again with its `x-death` is lost on RabbitMQ 3 when it meets a queue named there, and
+    A message that is republished with its `x-death` is lost on RabbitMQ 3 when it meets a queue named there, and
     `CC` would send copies past the topology.
     """
     headers: dict[str, Scalar] = {
         ATTEMPT_HEADER: attempt,
-        EXCHANGE_HEADER: _first_exchange(delivery),
+        EXCHANGE_HEADER: (first_exchange(delivery, service) or delivery.exchange)[:_LONGEST_HEADER],
         SERVICE_HEADER: service,
         DETAIL_HEADER: detail[:_LONGEST_HEADER],
     }
@@ -67,19 +73,41 @@ def _headers(delivery: Delivery, service: str, attempt: int, detail: str) -> dic
     return headers
 
 
-def _first_exchange(delivery: Delivery) -> str:
-    """Who sent it, kept across retries."""
-    kept = delivery.headers.get(EXCHANGE_HEADER)
-    came_back = delivery.exchange.endswith(".requeue")
-    return kept[:_LONGEST_HEADER] if came_back and isinstance(kept, str) else delivery.exchange
+def attempt_of(delivery: Delivery, service: str) -> int:
+    """The number of this try, 1 for the first. Our own header counts, and only on a delivery that came back.
+
+    The broker's counters say nothing after a dead-lettering on RabbitMQ 4.
+    """
+    tried = delivery.headers.get(ATTEMPT_HEADER)
+    return tried + 1 if _came_back(delivery, service) and isinstance(tried, int) and tried > 0 else 1
 
 
-def _type(delivery: Delivery) -> str:
-    """The routing key it first came with: on its way back, the delay stands before it."""
+def first_exchange(delivery: Delivery, service: str) -> str | None:
+    """The exchange of the first delivery of this message; None when it came back and no header says it.
+
+    On a message that came back our own header counts, so a forgery that an operator sends back is refused again.
+    """
+    if not _came_back(delivery, service):
+        return delivery.exchange
+    first = delivery.headers.get(EXCHANGE_HEADER)
+    if isinstance(first, str) and first != delivery.exchange:
+        return first
+    # The broker set it aside and an operator sent it back, so it has no such header of ours. The broker's own
+    # header names the exchange, unless the message first died in a retry queue.
+    died = delivery.headers.get(_FIRST_DEATH)
+    return died if isinstance(died, str) and died.endswith(events("")) else None
+
+
+def _first_routing_key(delivery: Delivery, service: str) -> str:
+    """The routing key of the first delivery: on the way back, the delay stands before it."""
     key = delivery.routing_key
-    return key.partition(".")[2] if delivery.exchange.endswith(".requeue") and key[:1].isdigit() else key
+    return key.partition(".")[2] if _came_back(delivery, service) and key[:1].isdigit() else key
 
 
-def _identified(properties: Properties) -> Properties:
-    """Returned messages are matched by message id, so one that came without gets one for the way."""
+def _came_back(delivery: Delivery, service: str) -> bool:
+    return delivery.exchange == requeue(service)
+
+
+def _with_id(properties: Properties) -> Properties:
+    """The same properties with a message id: the publisher matches returned messages by it."""
     return properties if properties.message_id else properties._replace(message_id=str(uuid.uuid4()))

@@ -9,13 +9,13 @@ log = structlog.get_logger()
 
 
 class Shortages:
-    """The stages of one service that wait for something the worker needs. While there is one, it is not ready."""
+    """The stages of one service that wait for a resource of the worker. While there is one, it is not ready."""
 
     def __init__(self) -> None:
         self._lacking: dict[str, str] = {}
 
     def begin(self, stage: str, telemetry: Telemetry, shortage: ResourceShortage | None = None) -> None:
-        """`stage` waits. A `shortage` is logged once until it ends, and when it becomes another."""
+        """`stage` waits. A `shortage` is logged once, and again when it changes."""
         telemetry.blocked(stage)
         lacking = shortage.lacking if shortage else ""
         if lacking and self._lacking.get(stage) != lacking:
@@ -23,11 +23,12 @@ class Shortages:
         self._lacking[stage] = lacking
 
     def end(self, stage: str, telemetry: Telemetry) -> None:
-        """`stage` goes on."""
+        """`stage` continues."""
         telemetry.unblocked(stage)
         if lacked := self._lacking.pop(stage, ""):
             log.info("worker.had_resources_again", stage=stage, lacked=lacked)
 
     def end_all(self, telemetry: Telemetry) -> None:
+        """Every stage continues."""
         for stage in [*self._lacking]:
             self.end(stage, telemetry)

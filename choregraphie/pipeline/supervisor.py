@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import random
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,8 +27,8 @@ from choregraphie.messaging import BrokerSession
 from choregraphie.pipeline.clock import SteadyClock
 from choregraphie.pipeline.context import SESSION, WorkerContext
 from choregraphie.pipeline.pipeline import Pipeline
-from choregraphie.pipeline.refusals import LONGEST_PAUSE_SECONDS, RefusedLogin
-from choregraphie.pipeline.shutdown import pause
+from choregraphie.pipeline.retrying import LONGEST_PAUSE_SECONDS, RefusedLogin, backoff
+from choregraphie.pipeline.waiting import pause
 from choregraphie.process.attribution import shortage
 from choregraphie.process.resources import check_resources
 from choregraphie.saga.topology import Topology
@@ -41,26 +40,19 @@ from choregraphie.telemetry.metrics_server import exporting
 
 log = structlog.get_logger()
 
-LONGEST_WAIT_SECONDS = 30.0
-# A session that lasted this long was a good one: the next begins without delay.
+# After a session that lasted this long, the backoff begins again.
 GOOD_SESSION_SECONDS = 10.0
-# A database that does not close by then does not answer at all.
+# A database that takes longer to close does not answer at all.
 CLOSE_SECONDS = 3.0
 
 
 OpenSession = Callable[[WorkerContext], contextlib.AbstractAsyncContextManager[BrokerSession]]
 
 
-def backoff(failures: int, rng: random.Random | None = None) -> float:
-    """Seconds to wait after that many failures in a row: doubling from 0.5 to 30, spread by half each way."""
-    spread = (rng or random).uniform(0.5, 1.5)
-    return min(LONGEST_WAIT_SECONDS, 0.5 * 2.0 ** min(failures - 1, 10)) * spread
-
-
 async def run_workers(services: Sequence[Service], wanted: Topology, settings: Settings) -> None:
-    """Run a worker of each of `services` until SIGTERM or SIGINT; a second signal leaves at once.
+    """Run a worker of each of `services` until SIGTERM or SIGINT; a second signal ends the process at once.
 
-    `wanted` is the topology that they declare, or only check, on the broker.
+    The workers declare the topology `wanted` on the broker, or only check it.
 
     Raises UserError when a person must change something.
     """
@@ -95,8 +87,8 @@ async def _work(
         except ExceptionGroup as group:
             raise _first(group) from None
         if not stopping.is_set():
-            # A task that was cancelled does not trouble its group, and the program would end as if all were well.
-            raise AssertionError("a worker ended, and nobody had asked it to")
+            # A task group ignores a cancelled task, and the program would end with exit code 0.
+            raise AssertionError("a worker ended without being asked to")
 
 
 def _stop_on_signals(stopping: asyncio.Event) -> None:
@@ -112,7 +104,7 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
 
 @contextlib.asynccontextmanager
 async def _context(service: Service, settings: Settings, stopping: asyncio.Event) -> AsyncIterator[WorkerContext]:
-    # One thread per database: SQLite has one writer, and a hop between threads costs more than a statement.
+    # One thread per database: SQLite has one writer, and a switch between threads costs more than a statement.
     thread = ThreadPoolExecutor(1, thread_name_prefix=f"{service.name} database")
     database = await _opened(service, settings, thread, stopping)
     clock = SteadyClock()
@@ -131,7 +123,8 @@ async def _close(service: Service, database: Database, thread: ThreadPoolExecuto
         async with asyncio.timeout(CLOSE_SECONDS):
             await closing
     except TimeoutError:
-        # A statement hangs, and the interpreter would wait for its thread: a restart finds everything as it is.
+        # A statement hangs, and the interpreter would wait for its thread. Nothing is lost: it is as after a
+        # crash.
         log.error("database.hung", service=service.name)
         os._exit(1)
     thread.shutdown()
@@ -160,12 +153,12 @@ async def supervise(context: WorkerContext, stopping: asyncio.Event, open_sessio
     while not stopping.is_set():
         begun = asyncio.get_running_loop().time()
         try:
-            # A task of its own: whoever has run a task group that failed counts as cancelled from then on (Python
-            # before 3.13), and on 3.11.2, which is Debian 12's, none of its timeouts ends as one any more.
+            # A task of its own: before Python 3.13 a task counts as cancelled once a task group in it has failed,
+            # and on 3.11.2, which is Debian 12's, none of its timeouts works any more.
             await asyncio.create_task(_serve(context, stopping, open_session, ever_open))
-        except Exception as error:  # noqa: BLE001 - what will not pass is raised below
+        except Exception as error:  # noqa: BLE001 - raised below unless another session may succeed
             trouble = _first(error) if isinstance(error, ExceptionGroup) else error
-            if not _will_pass(trouble, error, ever_open=ever_open.is_set()):
+            if not _may_pass(trouble, error, ever_open=ever_open.is_set()):
                 raise trouble from None
             if isinstance(trouble, LoginRefused):
                 refused.note(trouble)
@@ -173,13 +166,13 @@ async def supervise(context: WorkerContext, stopping: asyncio.Event, open_sessio
                 context.shortages.begin(SESSION, context.telemetry, short)
             lasted = asyncio.get_running_loop().time() - begun
             failures = 1 if lasted > GOOD_SESSION_SECONDS else failures + 1
-            await _wait(failures, trouble, context, stopping)
+            await _back_off(failures, trouble, context, stopping)
 
 
-def _will_pass(trouble: Exception, whole: Exception, *, ever_open: bool) -> bool:
-    """Whether another session may do better: the broker is away, or the worker was short of something."""
+def _may_pass(trouble: Exception, whole: Exception, *, ever_open: bool) -> bool:
+    """Whether another session may succeed: the broker was away, or the worker was short of resources."""
     if isinstance(trouble, BrokerRefused):
-        # A refusal at the first try is a mistake in the settings; later, somebody is at work there.
+        # A refusal at the first try is a mistake in the settings; later, an operator is changing the broker.
         return ever_open
     if isinstance(trouble, BrokerUnavailable):
         return True
@@ -187,7 +180,7 @@ def _will_pass(trouble: Exception, whole: Exception, *, ever_open: bool) -> bool
 
 
 def own_shortage(error: Exception, context: WorkerContext) -> ResourceShortage | None:
-    """What the worker itself was short of when a session ended with `error`, if that is why."""
+    """The shortage of the worker's own resources that ended a session with `error`, or None."""
     short = shortage(error)
     if short is None:
         try:
@@ -200,7 +193,7 @@ def own_shortage(error: Exception, context: WorkerContext) -> ResourceShortage |
 async def _serve(
     context: WorkerContext, stopping: asyncio.Event, open_session: OpenSession, ever_open: asyncio.Event
 ) -> None:
-    """One session, from its beginning to its end."""
+    """Run one session from its beginning to its end."""
     async with open_session(context) as session:
         pipeline = Pipeline(context, session, stopping)
         with context.telemetry.session():
@@ -211,7 +204,7 @@ async def _serve(
                     ever_open.set()
 
 
-async def _wait(failures: int, trouble: Exception, context: WorkerContext, stopping: asyncio.Event) -> None:
+async def _back_off(failures: int, trouble: Exception, context: WorkerContext, stopping: asyncio.Event) -> None:
     seconds = backoff(failures, context.rng)
     if isinstance(trouble, LoginRefused):
         seconds = min(seconds, LONGEST_PAUSE_SECONDS)
@@ -225,6 +218,6 @@ async def _wait(failures: int, trouble: Exception, context: WorkerContext, stopp
 
 
 def _first(group: "ExceptionGroup[Exception]") -> Exception:
-    """The error that matters of those that ended together: ours before any other."""
+    """The first error of this project in `group`, otherwise its first error."""
     errors = [_first(error) if isinstance(error, ExceptionGroup) else error for error in group.exceptions]
     return next((error for error in errors if isinstance(error, ChoregraphieError)), errors[0])

@@ -105,12 +105,11 @@ def _hear(service: Service, handler: Handler, delays: Sequence[float]) -> dict[s
 
 
 def _retry(service: Service, handler: Handler, delays: Sequence[float]) -> dict[str, Any]:
-    tries = len(delays) + 1 if handler.retry.tries is None else handler.retry.tries
-    waits = list(delays[: tries - 1])
+    policy = handler.retry.policy(tuple(delays))
     return {
-        "tries": tries,
-        "delaysInSeconds": waits,
-        "queues": [retry_queue(service.name, seconds) for seconds in waits],
+        "tries": policy.tries,
+        "delaysInSeconds": list(policy.delays),
+        "queues": [retry_queue(service.name, seconds) for seconds in policy.delays],
         "returnsBy": requeue(service.name),
         "neverOn": sorted(error.__name__ for error in handler.retry.never),
     }

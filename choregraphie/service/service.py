@@ -13,6 +13,7 @@ from choregraphie.saga.envelope import Event
 from choregraphie.service.column_types import Instant
 from choregraphie.service.rows import Key, Row
 from choregraphie.service.transaction import React, ReadView
+from choregraphie.service.verdict import RetryPolicy
 
 if TYPE_CHECKING:
     from choregraphie.settings import Settings
@@ -29,14 +30,19 @@ NOW = bindparam("now", type_=Instant)
 
 @dataclass(frozen=True)
 class RetryOverride:
-    """How long a reaction is tried: at first, and after each delay of the ladder; `tries` cuts that short.
+    """Fewer tries for a reaction than the settings give: `tries` in all, and no retry queue for the errors in
+    `never`.
 
-    There are never more than the settings have delays, and one. An error of `never` is not tried after any delay;
-    like any other it is tried a second time at once, when the group that it broke is taken one by one.
+    Each error still gets an immediate second try, when the deliveries of the failed group are executed one by one.
     """
 
     tries: int | None = None
     never: tuple[type[Exception], ...] = ()
+
+    def policy(self, delays: tuple[float, ...]) -> RetryPolicy:
+        """The retry policy of the reaction under the settings' `delays` (seconds)."""
+        tries = len(delays) + 1 if self.tries is None else max(1, self.tries)
+        return RetryPolicy(delays[: tries - 1], self.never)
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ class Stepper:
     def _deliver(self, state: int, message: PendingMessage) -> Iterator[Effect]:
         self._restore(state)
         delivery = message.delivery()
-        invocation = self._reader.read(delivery)
+        invocation = self._reader.decode(delivery)
         if isinstance(invocation, DeadLetter):
             yield Effect("sets it aside", 0, state, dead=self._dead_lettered(delivery, invocation))
             return

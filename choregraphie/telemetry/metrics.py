@@ -48,10 +48,10 @@ class Telemetry:
     def decided(self, results: Sequence[Result]) -> None:
         """What became of these deliveries is committed, and what they say is in the outbox."""
 
-    def unsaid(self, events: int) -> None:
-        """So many events were found in the outbox, decided before and not said."""
+    def relayed(self, events: int) -> None:
+        """So many unpublished events of earlier sessions or other workers were found in the outbox."""
 
-    def said(self, events: int) -> None:
+    def published(self, events: int) -> None:
         """So many events are confirmed."""
 
     def database_troubled(self) -> None:
@@ -160,10 +160,10 @@ class ServiceMetrics(Telemetry):
             if isinstance(result.verdict, DeadLetter):
                 self._dead_lettered[result.verdict.reason].inc()
 
-    def unsaid(self, events: int) -> None:
+    def relayed(self, events: int) -> None:
         self._outbox.inc(events)
 
-    def said(self, events: int) -> None:
+    def published(self, events: int) -> None:
         self._said.inc(events)
         self._outbox.dec(events)
 

@@ -55,7 +55,7 @@ class ServiceHarness:
 
     def deliver(self, *deliveries: Delivery, tolerate: bool = False) -> list[Event]:
         """The same with raw deliveries."""
-        read = [(delivery, self.reader.read(delivery)) for delivery in deliveries]
+        read = [(delivery, self.reader.decode(delivery)) for delivery in deliveries]
         refused = [Result(delivery, bad) for delivery, bad in read if isinstance(bad, DeadLetter)]
         invocations = self._called([invocation for _, invocation in read if isinstance(invocation, Invocation)])
         results = refused + execute(self.store, invocations, self.settings.retry_delays, [])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from choregraphie import Settings
+from choregraphie.service.verdict import RetryPolicy
 
 # What has no end of its own is shown for this long after it was last seen.
 RECENT = dt.timedelta(hours=1)
@@ -62,4 +63,6 @@ class Terms:
     def of(cls, settings: Settings) -> "Terms":
         longest = dt.timedelta(seconds=settings.deadline + sum(settings.retry_delays))
         keep = dt.timedelta(days=settings.monitor_keep_days)
-        return cls(settings.stuck_after, len(settings.retry_delays) + 1, longest, keep, settings.deadline)
+        return cls(
+            settings.stuck_after, RetryPolicy(settings.retry_delays).tries, longest, keep, settings.deadline
+        )

@@ -14,8 +14,8 @@ from choregraphie import DatabaseUnavailable
 from choregraphie.errors import Reason
 from choregraphie.pipeline import pipeline as worker
 from choregraphie.pipeline import republish as redirect
+from choregraphie.pipeline.commit import CommitStage
 from choregraphie.pipeline.executor import execute
-from choregraphie.pipeline.pipeline import Pipeline
 from choregraphie.service.transaction import ReadView
 from choregraphie.service.verdict import DeadLetter
 from choregraphie.storage import inbox, outbox
@@ -129,7 +129,7 @@ def messages_blamed(patch: Patch) -> None:
                 Result(w.delivery, DeadLetter(Reason.EXHAUSTED, str(trouble)), invocation=w) for w in invocations
             ]
 
-    patch(Pipeline, "_deal_with", blaming)
+    patch(CommitStage, "_execute", blaming)
 
 
 def keys_made_anew(patch: Patch) -> None:

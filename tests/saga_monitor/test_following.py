@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Never
 import pytest
 
 from choregraphie import BrokerRefused, DatabaseRefused, LoginRefused
-from choregraphie.pipeline import refusals
+from choregraphie.pipeline import retrying
 from saga_monitor.projection.store import Store, Writer
 from saga_monitor.stream import follower
 from saga_monitor.stream.catch_up import catch_up
@@ -59,7 +59,7 @@ async def test_a_login_that_was_good_and_stays_refused_ends_it(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follower, "backoff", lambda _: 0.01)
-    monkeypatch.setattr(refusals, "REFUSED_SECONDS", 0.1)
+    monkeypatch.setattr(retrying, "REFUSED_SECONDS", 0.1)
     good, refused = stream.opening(), False
 
     def opening() -> Any:

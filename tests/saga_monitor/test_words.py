@@ -22,7 +22,7 @@ GOOD: dict[str, Any] = json.loads(said("CMD-1", PLACED[0]))
 
 def refused(body: bytes) -> DeadLetter:
     """As a worker of stock refuses it."""
-    verdict = Decoder(SERVICE).read(Delivery(1, body, "client.events", CHOREOGRAPHY.starts.TYPE))
+    verdict = Decoder(SERVICE).decode(Delivery(1, body, "client.events", CHOREOGRAPHY.starts.TYPE))
     assert isinstance(verdict, DeadLetter)
     return verdict
 

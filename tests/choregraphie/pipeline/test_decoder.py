@@ -35,7 +35,7 @@ def read(
         key = json.loads(body)["type"]
     except (ValueError, KeyError, TypeError, RecursionError):
         key = TYPE
-    return Decoder(service).read(Delivery(1, body, exchange, key, known))
+    return Decoder(service).decode(Delivery(1, body, exchange, key, known))
 
 
 def reason(body: bytes, **how: Any) -> Reason:
@@ -77,7 +77,7 @@ def test_what_cannot_be_read_is_told_with_what_its_sender_says_of_it(
     properties: dict[str, Any], detail: str
 ) -> None:
     delivery = Delivery(1, gzip.compress(GOOD), "client.events", TYPE, properties=Properties(**properties))
-    verdict = Decoder(STOCK).read(delivery)
+    verdict = Decoder(STOCK).decode(delivery)
     assert isinstance(verdict, DeadLetter)
     assert verdict.reason is Reason.UNREADABLE
     assert verdict.detail.startswith(detail)
@@ -92,7 +92,7 @@ def test_what_can_be_read_needs_no_right_content_type() -> None:
         Properties(content_type="text/plain; charset=latin-1"),
     ):
         assert isinstance(
-            Decoder(STOCK).read(Delivery(1, GOOD, "client.events", TYPE, properties=properties)), Invocation
+            Decoder(STOCK).decode(Delivery(1, GOOD, "client.events", TYPE, properties=properties)), Invocation
         )
 
 
@@ -267,8 +267,8 @@ def test_one_byte_changed_is_work_or_a_dead_letter(place: int, byte: int) -> Non
 
 
 def test_a_type_under_another_routing_key_is_refused_since_others_who_hear_it_never_got_it() -> None:
-    verdict = Decoder(STOCK).read(Delivery(1, GOOD, "client.events", "commande.annulee"))
+    verdict = Decoder(STOCK).decode(Delivery(1, GOOD, "client.events", "commande.annulee"))
     assert isinstance(verdict, DeadLetter)
     assert verdict.reason is Reason.INVALID
     came_back = Delivery(1, GOOD, "stock.requeue", f"5.{TYPE}", {"x-saga-exchange": "client.events"})
-    assert isinstance(Decoder(STOCK).read(came_back), Invocation)
+    assert isinstance(Decoder(STOCK).decode(came_back), Invocation)

@@ -112,7 +112,7 @@ def test_given_up_under_an_id_that_came_before_with_another_body_it_is_a_collisi
     first = harness.enveloped(order().data, id="e-1")
     harness.deliver(harness.delivery(first))
     other = harness.enveloped(order(client_id="PANNE").data, id="e-1")
-    invocation = harness.reader.read(harness.delivery(other))
+    invocation = harness.reader.decode(harness.delivery(other))
     assert isinstance(invocation, Invocation)
     broken = invocation._replace(failure=KeyError("the call"), attempt=3)
     (result,) = execute(harness.store, [broken], harness.settings.retry_delays, [])

@@ -118,7 +118,7 @@ def test_what_an_undoing_left_is_no_sign_of_giving_up(harness: ServiceHarness) -
 
 def test_trials_are_of_one_event(harness: ServiceHarness) -> None:
     killer, innocent = (
-        harness.reader.read(harness.delivery(said(harness, f"/clients/{name}", an_order(f"C-{name}"))))
+        harness.reader.decode(harness.delivery(said(harness, f"/clients/{name}", an_order(f"C-{name}"))))
         for name in ("alpha", "beta")
     )
     assert isinstance(killer, Invocation)

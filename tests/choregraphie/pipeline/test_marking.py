@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from choregraphie import Settings
-from choregraphie.pipeline import pipeline as worker
+from choregraphie.pipeline import commit
 from choregraphie.pipeline.executor import execute
 from choregraphie.service.verdict import Done
 from choregraphie.storage.invocation import Invocation
@@ -50,7 +50,7 @@ def forbid(settings: Settings, sqlstate: str = "") -> None:
 async def test_a_worker_goes_on_without_the_marks(
     sqlstate: str, database_for: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "MARK_SECONDS", 0.05)
+    monkeypatch.setattr(commit, "MARK_SECONDS", 0.05)
     settings = Settings(database_url=database_for(TRIAL.name))
     with capture_logs() as logs:
         async with session(settings) as at_work:
@@ -76,7 +76,7 @@ def test_an_error_of_the_marks_does_not_fall_on_the_deliveries(database_for: Cal
         forbid(settings, "P0001")
         heard = [harness.delivery(initiee(f"C-{number}", produit_id="A", quantite=1)) for number in (2, 3)]
         invocations = [
-            invocation for invocation in map(harness.reader.read, heard) if isinstance(invocation, Invocation)
+            invocation for invocation in map(harness.reader.decode, heard) if isinstance(invocation, Invocation)
         ]
         ids = [envelope.id for envelope in harness.envelopes]
         results = execute(harness.store, invocations, (1,), ids)

@@ -109,7 +109,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, cls: Any, name: str) -> Iterator[in
     return iter(lambda: times[0], -1)
 
 
-@pytest.mark.parametrize(("cls", "name"), [(Batch, "carry_out"), (Decoder, "_read"), (Batch, "write")])
+@pytest.mark.parametrize(("cls", "name"), [(Batch, "carry_out"), (Decoder, "_decode"), (Batch, "write")])
 async def test_reading_and_reacting_without_memory_are_no_tries(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, cls: Any, name: str
 ) -> None:
@@ -127,14 +127,14 @@ async def test_reading_and_reacting_without_memory_are_no_tries(
 async def test_a_message_whose_reading_breaks_is_set_aside_and_the_others_pass(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Decoder._read
+    whole = Decoder._decode
 
     def broken(self: Decoder, delivery: Any) -> Any:
         if delivery.headers:
             raise TypeError("a bug")
         return whole(self, delivery)
 
-    monkeypatch.setattr(Decoder, "_read", broken)
+    monkeypatch.setattr(Decoder, "_decode", broken)
     async with session(settings) as s:
         tags = [s.session.bring(order("BAD"), headers={"x": 1}), s.session.bring(order("GOOD"))]
         await until(lambda: sorted(s.session.settled) == tags)
@@ -189,7 +189,7 @@ async def test_a_session_that_is_lost_while_a_delivery_cannot_be_decoded_ends_at
     def short(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(Decoder, "_read", short)
+    monkeypatch.setattr(Decoder, "_decode", short)
     with capture_logs() as logs:
         async with session(settings) as s:
             s.session.bring(order())

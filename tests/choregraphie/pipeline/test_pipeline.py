@@ -6,7 +6,7 @@ import pytest
 
 from choregraphie import BrokerUnavailable, DatabaseUnavailable, Settings
 from choregraphie.messaging import PublishOutcome
-from choregraphie.pipeline.pipeline import MARK_SECONDS
+from choregraphie.pipeline.commit import MARK_SECONDS
 from choregraphie.testing import open_harness
 from tests.support.fake_session import until
 from tests.support.sample_service import TRIAL

@@ -53,5 +53,5 @@ async def test_a_worker_that_ends_unasked_does_not_pass_for_one_that_was_asked(
         raise asyncio.CancelledError
 
     monkeypatch.setattr(supervisor, "supervise", cancelled)
-    with pytest.raises(AssertionError, match="nobody had asked"):
+    with pytest.raises(AssertionError, match="without being asked"):
         await supervisor.run_workers([TRIAL], Topology((), (), ()), settings)

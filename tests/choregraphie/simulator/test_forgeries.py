@@ -20,7 +20,7 @@ ORDER = plan(1, 1).actions[0]
 
 def sent_back(what: str, headers: dict[str, object]) -> Invocation | DeadLetter:
     message = message_of(replace(ORDER, what=what))
-    return STOCK.read(Delivery(1, message.body, "stock.requeue", message.routing_key, headers))
+    return STOCK.decode(Delivery(1, message.body, "stock.requeue", message.routing_key, headers))
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-first-death-exchange": "client.events"}])

@@ -102,8 +102,8 @@ def test_a_session_is_up_while_it_receives_and_is_read_anew_by_the_next(
         assert (telemetry.ready, value(registry, "saga_worker_session_up")) == (False, 0)
         telemetry.consuming()
         assert (telemetry.ready, value(registry, "saga_worker_session_up")) == (True, 1)
-        telemetry.unsaid(5)
-        telemetry.said(2)
+        telemetry.relayed(5)
+        telemetry.published(2)
         raise ConnectionError
     assert (telemetry.ready, value(registry, "saga_worker_session_up")) == (False, 0)
     assert value(registry, "saga_worker_outbox_waiting") == 3

@@ -1,13 +1,24 @@
-"""Waits for something, or until a worker is asked to stop."""
+"""Waits: for a batch, for a pause, for work that something else may cut short."""
 
 import asyncio
 import contextlib
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+# A larger batch saves nothing more, and more deliveries are done again when it fails.
+LARGEST_BATCH = 128
+
+T = TypeVar("T")
+
+
+async def take_batch(queue: "asyncio.Queue[T]") -> list[T]:
+    """Wait for one item, and take what else is in `queue`, up to LARGEST_BATCH items."""
+    first = await queue.get()
+    return [first, *(queue.get_nowait() for _ in range(min(LARGEST_BATCH - 1, queue.qsize())))]
 
 
 async def pause(seconds: float, stopping: asyncio.Event) -> None:
-    """Sleep, unless asked to stop."""
+    """Sleep, at most until `stopping` is set."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stopping.wait()
@@ -16,7 +27,7 @@ async def pause(seconds: float, stopping: asyncio.Event) -> None:
 async def finished_before(work: Coroutine[Any, Any, None], *ends: Coroutine[Any, Any, object]) -> bool:
     """Run `work` until it or one of `ends` is over. Return whether `work` finished; the others are cancelled.
 
-    Raises what `work` raises, or else what the first of `ends` raises.
+    Raises what `work` raises, otherwise what the first of `ends` raises.
     """
     tasks = [asyncio.ensure_future(one) for one in (work, *ends)]
     try:

@@ -1,11 +1,11 @@
-"""Waiting that ends when a worker is asked to stop."""
+"""Work that something else may cut short."""
 
 import asyncio
 import gc
 
 import pytest
 
-from choregraphie.pipeline.shutdown import finished_before
+from choregraphie.pipeline.waiting import finished_before
 
 
 async def test_work_that_ends_first_is_done() -> None:
