@@ -1,4 +1,4 @@
-"""Notification: what the customer is told.
+"""Notification: the messages to the customer.
 
 hears  commande.creee           send the confirmation
        commande.annulee         send the cancellation; after a confirmation, a correction

@@ -1,4 +1,4 @@
-"""Stock: what is on the shelves, and what is held for whom.
+"""Stock: the products available, and the reservations of orders.
 
 hears  commande.initiee              hold the goods
        commande.creee                what was held is sold

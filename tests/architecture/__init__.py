@@ -1,1 +1,1 @@
-"""What the code promises about itself."""
+"""The architecture: layers, public names, first pages, and the declared choreography."""

@@ -44,18 +44,18 @@ def is_python(path: Path) -> bool:
 
 @pytest.mark.parametrize("name", DOORS)
 def test_a_front_door_is_honest(name: str) -> None:
-    session = importlib.import_module(name)
-    assert list(session.__all__) == sorted(session.__all__, key=lambda word: (not word.isupper(), word))
-    assert len(set(session.__all__)) == len(session.__all__)
-    assert [word for word in session.__all__ if not hasattr(session, word)] == []
+    package = importlib.import_module(name)
+    assert list(package.__all__) == sorted(package.__all__, key=lambda word: (not word.isupper(), word))
+    assert len(set(package.__all__)) == len(package.__all__)
+    assert [word for word in package.__all__ if not hasattr(package, word)] == []
 
 
 @pytest.mark.parametrize("name", [session for session in DOORS if session.startswith("choregraphie")])
 def test_a_front_door_imports_nothing_that_it_does_not_show(name: str) -> None:
-    session = importlib.import_module(name)
-    tree = ast.parse(Path(session.__file__ or "").read_bytes())
+    package = importlib.import_module(name)
+    tree = ast.parse(Path(package.__file__ or "").read_bytes())
     imported = {a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names}
-    assert imported == set(session.__all__)
+    assert imported == set(package.__all__)
 
 
 def test_a_service_is_written_with_the_front_door_of_the_engine_alone() -> None:

@@ -1,1 +1,1 @@
-"""Chaos: small faults, a history recorded from outside, and pure checkers that have tests of their own."""
+"""The chaos tool: its checkers on sample histories, its faults, and short runs on private nodes."""

@@ -1,1 +1,1 @@
-"""What is said: wire format, bounds, choreography and topology."""
+"""The events on the wire: format, bounds, recorded schemas, choreography and topology."""

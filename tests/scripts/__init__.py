@@ -1,1 +1,1 @@
-"""The project's own commands, run as a person runs them, and what the documents say of them."""
+"""The commands of the project, run as a person runs them, and the documents that describe them."""

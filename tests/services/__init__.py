@@ -1,1 +1,1 @@
-"""Each service at its desk: no broker, a real database."""
+"""The services on the real delivery path and a real database, without a broker."""

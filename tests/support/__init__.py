@@ -1,1 +1,1 @@
-"""What the tests stand on: a broker, a look into it, and a client that shares no code with the project."""
+"""What tests share: brokers, databases, workers, sample services, and a client without code of the project."""

@@ -1,1 +1,1 @@
-"""Tests on a real broker."""
+"""Tests of choregraphie.broker, on a real broker."""

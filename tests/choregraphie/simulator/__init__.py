@@ -1,1 +1,1 @@
-"""The simulation: deterministic, at peace with what we ship, and merciless to what we do not."""
+"""Tests of choregraphie.simulator: deterministic runs, the model of the broker, mutants that it must detect."""
