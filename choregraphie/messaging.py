@@ -103,7 +103,7 @@ class BrokerSession(Protocol):
     async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
         """Publish and wait for the answers, in the order of `batch`. Never raises for the broker's sake."""
 
-    async def settle(self, tags: Sequence[int]) -> None:
+    async def ack(self, tags: Sequence[int]) -> None:
         """Acknowledge: these deliveries are dealt with. On a lost session it does nothing; they come again."""
 
     async def requeue(self, tags: Sequence[int]) -> None:

@@ -82,7 +82,7 @@ class RabbitSession:
     async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
         return await publish(self._publishing, batch)
 
-    async def settle(self, tags: Sequence[int]) -> None:
+    async def ack(self, tags: Sequence[int]) -> None:
         for tag in tags:
             self._unsettled.pop(tag, None)
         oldest = next(iter(self._unsettled), None)

@@ -139,9 +139,9 @@ class Pipeline:
             if any(_decided_unseen(result) for result in results):
                 await self._outbox_publisher.relay(older_than=dt.timedelta())
             tags = [result.delivery.tag for result in results if result.delivery is not None]
-            await self._session.settle(tags)
+            await self._session.ack(tags)
             passing(Place.AFTER_ACK)
-            self._poison_trials.settled(tags)
+            self._poison_trials.acked(tags)
             self._unacked -= len(tags)
             if self._stopping.is_set() and not self._unacked:
                 self._drained.set()

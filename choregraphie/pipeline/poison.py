@@ -40,7 +40,7 @@ class PoisonTrials:
         self._arrived = asyncio.Event()
         self._delayed_until = 0.0
         self._on_trial: set[int] = set()
-        self._settled = asyncio.Event()
+        self._acked = asyncio.Event()
 
     def take(self, invocation: Invocation) -> bool:
         """Keep `invocation` for a trial if it is suspicious. Return whether it is."""
@@ -62,22 +62,22 @@ class PoisonTrials:
         if self._on_trial:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TRIAL_SECONDS):
-                    await self._settled.wait()
+                    await self._acked.wait()
         chosen = await self._chosen()
         tried = [invocation for invocation in self._held if invocation.identity == chosen.identity]
         self._held = [invocation for invocation in self._held if invocation.identity != chosen.identity]
         if not self._held:
             self._arrived.clear()
         self._on_trial = {invocation.delivery.tag for invocation in tried}
-        self._settled.clear()
+        self._acked.clear()
         log.info("suspect.tried", returns=chosen.delivery.returns, **chosen.bound())
         return tried
 
-    def settled(self, tags: Sequence[int]) -> None:
+    def acked(self, tags: Sequence[int]) -> None:
         """These deliveries are acknowledged."""
         self._on_trial.difference_update(tags)
         if not self._on_trial:
-            self._settled.set()
+            self._acked.set()
 
     def give_up(self) -> list[Delivery]:
         """End the trials. Return the deliveries that were not tried."""

@@ -115,7 +115,7 @@ class SimulatedSession:
             return [PublishOutcome.UNKNOWN] * len(batch)
         return outcomes
 
-    async def settle(self, tags: Sequence[int]) -> None:
+    async def ack(self, tags: Sequence[int]) -> None:
         if self.lost is not None or not tags:
             return
         self._acks += 1

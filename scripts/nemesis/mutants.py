@@ -57,10 +57,10 @@ class _Hasty:
 
     async def deliveries(self, most: int) -> Any:
         taken = await self._session.deliveries(most)
-        await self._session.settle([delivery.tag for delivery in taken])
+        await self._session.ack([delivery.tag for delivery in taken])
         return taken
 
-    async def settle(self, tags: Sequence[int]) -> None: ...
+    async def ack(self, tags: Sequence[int]) -> None: ...
 
 
 def cleared_before_confirm(patch: Patch) -> None:

@@ -208,7 +208,7 @@ class InProcessSession:
         reached = [self._broker.publish(_message(outgoing)) for outgoing in batch]
         return [PublishOutcome.CONFIRMED if queues else PublishOutcome.RETURNED for queues in reached]
 
-    async def settle(self, tags: Sequence[int]) -> None:
+    async def ack(self, tags: Sequence[int]) -> None:
         for tag in tags:
             self._inbox.ack(tag)
             self._unacked.discard(tag)

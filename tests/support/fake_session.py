@@ -1,4 +1,4 @@
-"""A door to no broker: deliveries are put in, what the runtime does with them is written down in order."""
+"""A session without a broker: a test delivers messages, and what the pipeline does is recorded in order."""
 
 import asyncio
 import itertools
@@ -10,28 +10,28 @@ from choregraphie.messaging import Delivery, Outgoing, PublishOutcome
 from choregraphie.saga.envelope import Envelope, Event
 from choregraphie.saga.topology import events
 
-Deed = tuple[str, tuple[object, ...]]
+Action = tuple[str, tuple[object, ...]]
 
 
-class FakeDoor:
-    """`fate` says what becomes of each message; while `answering` is not set, confirms do not come."""
+class FakeSession:
+    """`outcome` decides what becomes of each message. While `answering` is not set, no confirm comes."""
 
     def __init__(self) -> None:
         self.outcome: Callable[[Outgoing], PublishOutcome] = lambda message: PublishOutcome.CONFIRMED
         self.answering = asyncio.Event()
         self.answering.set()
-        self.deeds: list[Deed] = []
+        self.actions: list[Action] = []
         self.published: list[Outgoing] = []
-        self.settled: list[int] = []
-        self.given_back: list[int] = []
+        self.acked: list[int] = []
+        self.requeued: list[int] = []
         self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
         self._tags = itertools.count(1)
         self._stopped = False
         self.lost: str | None = None
         self._ended = asyncio.Event()
 
-    def bring(self, envelope: Envelope[Event], **how: Any) -> int:
-        """A message arrives; its tag."""
+    def deliver(self, envelope: Envelope[Event], **how: Any) -> int:
+        """A message arrives. Returns its tag."""
         delivery: dict[str, Any] = {
             "body": envelope.to_bytes(),
             "exchange": events(envelope.sender),
@@ -44,7 +44,7 @@ class FakeDoor:
 
     def lose(self) -> None:
         """The session is lost."""
-        self.lost = "lost, says the test"
+        self.lost = "the test lost it"
         self._ended.set()
         self._arrived.put_nowait(None)
 
@@ -53,7 +53,7 @@ class FakeDoor:
         return str(self.lost)
 
     async def consume(self) -> None:
-        self.deeds.append(("consume", ()))
+        self.actions.append(("consume", ()))
 
     async def deliveries(self, most: int) -> list[Delivery]:
         if self._stopped:
@@ -61,22 +61,22 @@ class FakeDoor:
         first = await self._arrived.get()
         found = [first, *(self._arrived.get_nowait() for _ in range(min(most - 1, self._arrived.qsize())))]
         if None in found:
-            raise BrokerUnavailable("lost, says the test")
+            raise BrokerUnavailable("the test lost it")
         return [delivery for delivery in found if delivery is not None]
 
     async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
-        self.deeds.append(("publish", tuple(message.routing_key for message in batch)))
+        self.actions.append(("publish", tuple(message.routing_key for message in batch)))
         await self.answering.wait()
         self.published += batch
         return [self.outcome(message) for message in batch]
 
-    async def settle(self, tags: Sequence[int]) -> None:
-        self.deeds.append(("settle", tuple(tags)))
-        self.settled += tags
+    async def ack(self, tags: Sequence[int]) -> None:
+        self.actions.append(("ack", tuple(tags)))
+        self.acked += tags
 
     async def requeue(self, tags: Sequence[int]) -> None:
-        self.deeds.append(("give back", tuple(tags)))
-        self.given_back += tags
+        self.actions.append(("requeue", tuple(tags)))
+        self.requeued += tags
 
     async def is_consuming(self) -> bool:
         return True

@@ -61,7 +61,7 @@ async def test_a_poisonous_property_ends_no_connection_and_the_message_arrives(
         while len(bodies) < 3:
             deliveries = await session.deliveries(10)
             bodies += [delivery.body for delivery in deliveries]
-            await session.settle([delivery.tag for delivery in deliveries])
+            await session.ack([delivery.tag for delivery in deliveries])
     assert bodies == [b"before", b"poison", b"after"]
 
 

@@ -13,7 +13,7 @@ from choregraphie.storage.store import Store, StoreLimits
 from choregraphie.testing import open_harness
 from services.commande import SERVICE as COMMANDE
 from tests.support.event_builders import initiee
-from tests.support.session import NOON
+from tests.support.running_pipeline import NOON
 
 if TYPE_CHECKING:
     from collections.abc import Callable

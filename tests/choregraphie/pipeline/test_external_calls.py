@@ -6,7 +6,7 @@ from choregraphie import Settings
 from services.notification import SERVICE as NOTIFICATION
 from tests.support.event_builders import annulee, creee
 from tests.support.fake_session import until
-from tests.support.session import envelope, session
+from tests.support.running_pipeline import envelope, running_pipeline
 
 
 class Silent:
@@ -24,35 +24,35 @@ class Silent:
 async def test_stopping_does_not_wait_beyond_its_bound_for_a_call_that_hangs(settings: Settings) -> None:
     impatient = settings.model_copy(update={"drain": 0.2, "call_timeout": 60.0, "calls": 1})
     carrier = Silent()
-    async with session(impatient, NOTIFICATION, carrier) as s:
+    async with running_pipeline(impatient, NOTIFICATION, carrier) as run:
         for n in range(3):
-            s.session.bring(envelope(creee(f"C-{n}")))
+            run.session.deliver(envelope(creee(f"C-{n}")))
         await until(lambda: carrier.asked == 1)
-        await s.stop(within_seconds=5)
-        assert s.session.settled == []
+        await run.stop(within_seconds=5)
+        assert run.session.acked == []
 
 
 async def test_a_call_that_hangs_is_timed_out_asked_again_and_then_retried(settings: Settings) -> None:
     impatient = settings.model_copy(update={"call_timeout": 0.05})
     carrier = Silent()
-    async with session(impatient, NOTIFICATION, carrier) as s:
-        tag = s.session.bring(envelope(creee()))
-        await until(lambda: s.session.settled == [tag])
+    async with running_pipeline(impatient, NOTIFICATION, carrier) as run:
+        tag = run.session.deliver(envelope(creee()))
+        await until(lambda: run.session.acked == [tag])
         assert carrier.asked == 2
-        assert [message.exchange for message in s.session.published] == ["notification.retry"]
-        await s.stop()
+        assert [message.exchange for message in run.session.published] == ["notification.retry"]
+        await run.stop()
 
 
 async def test_a_slow_call_holds_up_nobody_else(settings: Settings) -> None:
     carrier = Gate()
-    async with session(settings, NOTIFICATION, carrier) as s:
-        slow = s.session.bring(envelope(creee("SLOW")))
+    async with running_pipeline(settings, NOTIFICATION, carrier) as run:
+        slow = run.session.deliver(envelope(creee("SLOW")))
         await until(lambda: "SLOW" in carrier.asked)
-        quick = s.session.bring(envelope(creee("QUICK")))
-        await until(lambda: s.session.settled == [quick])
+        quick = run.session.deliver(envelope(creee("QUICK")))
+        await until(lambda: run.session.acked == [quick])
         carrier.open.set()
-        await until(lambda: s.session.settled == [quick, slow])
-        await s.stop()
+        await until(lambda: run.session.acked == [quick, slow])
+        await run.stop()
 
 
 class Gate:
@@ -82,12 +82,12 @@ class Held(Gate):
 async def test_a_confirmation_never_leaves_once_the_cancellations_letter_is_on_its_way(settings: Settings) -> None:
     """The cancellation's call has begun, the late creation arrives: the last word must not be a promise."""
     carrier = Held()
-    async with session(settings, NOTIFICATION, carrier) as s:
-        cancelled = s.session.bring(envelope(annulee("C")))
+    async with running_pipeline(settings, NOTIFICATION, carrier) as run:
+        cancelled = run.session.deliver(envelope(annulee("C")))
         await until(lambda: len(carrier.asked) == 1)
-        late = s.session.bring(envelope(creee("C")))
-        await until(lambda: late in s.session.settled)
+        late = run.session.deliver(envelope(creee("C")))
+        await until(lambda: late in run.session.acked)
         carrier.open.set()
-        await until(lambda: cancelled in s.session.settled)
+        await until(lambda: cancelled in run.session.acked)
         assert carrier.asked == ["annulée"]
-        await s.stop()
+        await run.stop()

@@ -16,30 +16,30 @@ from choregraphie.service.verdict import DeadLetter, Done
 from choregraphie.storage.invocation import Invocation
 from choregraphie.storage.store import Store
 from choregraphie.testing import ServiceHarness
-from tests.support.fake_session import FakeDoor, until
+from tests.support.fake_session import FakeSession, until
 from tests.support.lost_replies import LostReplies
+from tests.support.running_pipeline import order, running_pipeline
 from tests.support.sample_service import TRIAL
-from tests.support.session import order, session
 
 
-def exchanges(door: FakeDoor) -> list[str]:
+def exchanges(door: FakeSession) -> list[str]:
     return [message.exchange for message in door.published]
 
 
 async def test_a_dead_letter_that_was_not_confirmed_is_published_when_the_message_comes_again(
     settings: Settings,
 ) -> None:
-    async with session(settings) as first:
+    async with running_pipeline(settings) as first:
         first.session.outcome = lambda m: (
             PublishOutcome.UNKNOWN if m.exchange.endswith(".dlx") else PublishOutcome.CONFIRMED
         )
-        first.session.bring(order("C", "SANS-ESPOIR"))
+        first.session.deliver(order("C", "SANS-ESPOIR"))
         with pytest.raises(ExceptionGroup):
             await asyncio.wait_for(first.running, 10)
-        assert first.session.settled == []
-    async with session(settings) as second:
-        tag = second.session.bring(order("C", "SANS-ESPOIR"), redelivered=True)
-        await until(lambda: second.session.settled == [tag])
+        assert first.session.acked == []
+    async with running_pipeline(settings) as second:
+        tag = second.session.deliver(order("C", "SANS-ESPOIR"), redelivered=True)
+        await until(lambda: second.session.acked == [tag])
         assert "stock.dlx" in exchanges(second.session)
         await second.stop()
 
@@ -55,38 +55,38 @@ async def test_a_database_that_stumbles_after_the_refusal_takes_no_dead_letter_w
         return commit(store, group, said)
 
     monkeypatch.setattr(Store, "commit", stumbling)
-    async with session(settings) as s:
-        tags = [s.session.bring(order(name, "SANS-ESPOIR")) for name in "CD"]
-        await until(lambda: sorted(s.session.settled) == tags)
-        assert exchanges(s.session).count("stock.dlx") == 2
-        await s.stop()
+    async with running_pipeline(settings) as run:
+        tags = [run.session.deliver(order(name, "SANS-ESPOIR")) for name in "CD"]
+        await until(lambda: sorted(run.session.acked) == tags)
+        assert exchanges(run.session).count("stock.dlx") == 2
+        await run.stop()
 
 
 async def test_a_reply_to_the_commit_of_the_refusal_that_is_lost_takes_no_dead_letter_with_it(
     settings: Settings, lost_replies: LostReplies
 ) -> None:
     """The worker cannot know that it was committed; asked again, the books say that it was."""
-    async with session(settings) as s:
+    async with running_pipeline(settings) as run:
         headers = {"x-saga-attempt": 2, "x-saga-exchange": "client.events"}
         lost_replies.after("outbox", 1)
-        tag = s.session.bring(order(client_id="PANNE"), exchange="stock.requeue", headers=headers)
-        await until(lambda: s.session.settled == [tag])
+        tag = run.session.deliver(order(client_id="PANNE"), exchange="stock.requeue", headers=headers)
+        await until(lambda: run.session.acked == [tag])
         assert lost_replies.lost == 1
-        assert sorted(set(exchanges(s.session))) == ["stock.dlx", "stock.events"]
-        await s.stop()
+        assert sorted(set(exchanges(run.session))) == ["stock.dlx", "stock.events"]
+        await run.stop()
 
 
 async def test_what_a_commit_decided_whose_reply_was_lost_is_said_before_it_is_acknowledged(
     settings: Settings, lost_replies: LostReplies
 ) -> None:
-    async with session(settings) as s:
+    async with running_pipeline(settings) as run:
         lost_replies.after("outbox", 1)
-        tag = s.session.bring(order())
-        await until(lambda: s.session.settled == [tag])
+        tag = run.session.deliver(order())
+        await until(lambda: run.session.acked == [tag])
         assert lost_replies.lost == 1
-        assert [deed for deed, _ in s.session.deeds if deed != "consume"][-2:] == ["publish", "settle"]
-        assert [message.routing_key for message in s.session.published] == ["stock.reserve"]
-        await s.stop()
+        assert [action for action, _ in run.session.actions if action != "consume"][-2:] == ["publish", "ack"]
+        assert [message.routing_key for message in run.session.published] == ["stock.reserve"]
+        await run.stop()
 
 
 def test_what_its_reads_broke_on_is_refused_all_the_same(harness: ServiceHarness) -> None:

@@ -16,7 +16,7 @@ from choregraphie.storage.journal import JOURNAL
 from choregraphie.testing import ServiceHarness
 from tests.support.event_builders import annulee, initiee
 from tests.support.fake_session import until
-from tests.support.session import NOON, session
+from tests.support.running_pipeline import NOON, running_pipeline
 
 SOURCES = (
     ("/clients/alpha", "/clients/beta"),
@@ -129,7 +129,7 @@ def test_trials_are_of_one_event(harness: ServiceHarness) -> None:
 
 async def test_only_copies_of_one_event_are_tried_together(settings: Settings) -> None:
     back: dict[str, Any] = {"headers": {"x-delivery-count": SUSPICIOUS_RETURNS}, "redelivered": True}
-    async with session(settings) as s:
+    async with running_pipeline(settings) as run:
         orders: list[Any] = [
             wrap(
                 initiee(f"C-{name}", client_id="ANNE", produit_id="A"),
@@ -139,10 +139,10 @@ async def test_only_copies_of_one_event_are_tried_together(settings: Settings) -
             )
             for name in ("alpha", "beta")
         ]
-        first, other, copy = (s.session.bring(order, **back) for order in (*orders, orders[0]))
-        await until(lambda: len(s.session.settled) == 3)
-        assert s.session.settled == [first, copy, other]
-        await s.stop()
+        first, other, copy = (run.session.deliver(order, **back) for order in (*orders, orders[0]))
+        await until(lambda: len(run.session.acked) == 3)
+        assert run.session.acked == [first, copy, other]
+        await run.stop()
 
 
 def test_an_event_without_a_source_is_refused(harness: ServiceHarness) -> None:

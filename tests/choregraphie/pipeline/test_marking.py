@@ -18,8 +18,8 @@ from choregraphie.storage.invocation import Invocation
 from choregraphie.testing import open_harness
 from tests.support.event_builders import initiee
 from tests.support.fake_session import until
+from tests.support.running_pipeline import order, running_pipeline
 from tests.support.sample_service import TRIAL
-from tests.support.session import order, session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,14 +53,14 @@ async def test_a_worker_goes_on_without_the_marks(
     monkeypatch.setattr(commit, "MARK_SECONDS", 0.05)
     settings = Settings(database_url=database_for(TRIAL.name))
     with capture_logs() as logs:
-        async with session(settings) as at_work:
-            await until(lambda: ("consume", ()) in at_work.session.deeds)
+        async with running_pipeline(settings) as at_work:
+            await until(lambda: ("consume", ()) in at_work.session.actions)
             forbid(settings, sqlstate)
-            first = [at_work.session.bring(order(f"C-{number}")) for number in range(3)]
-            await until(lambda: sorted(at_work.session.settled) == first)
+            first = [at_work.session.deliver(order(f"C-{number}")) for number in range(3)]
+            await until(lambda: sorted(at_work.session.acked) == first)
             await until(lambda: any(line["event"] == "outbox.marking_failed" for line in logs))
-            second = [at_work.session.bring(order(f"D-{number}")) for number in range(3)]
-            await until(lambda: sorted(at_work.session.settled) == first + second)
+            second = [at_work.session.deliver(order(f"D-{number}")) for number in range(3)]
+            await until(lambda: sorted(at_work.session.acked) == first + second)
             assert not at_work.running.done()
             await at_work.stop()
     with open_harness(TRIAL, settings) as harness:

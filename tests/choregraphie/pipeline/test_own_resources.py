@@ -22,9 +22,9 @@ from choregraphie.storage.batch import Batch
 from choregraphie.telemetry.metrics import Instruments, ServiceMetrics
 from services.notification import SERVICE as NOTIFICATION
 from tests.support.event_builders import creee
-from tests.support.fake_session import FakeDoor, until
+from tests.support.fake_session import FakeSession, until
+from tests.support.running_pipeline import RunningPipeline, envelope, order, running_pipeline, worker_context
 from tests.support.sample_service import TRIAL
-from tests.support.session import Session, at_hand, envelope, order, session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -55,8 +55,8 @@ class Carrier:
         return "x@clients.invalid"
 
 
-def nothing_sent_away(s: Session) -> bool:
-    return not any(message.exchange.endswith((".retry", ".dlx")) for message in s.session.published)
+def nothing_sent_away(run: RunningPipeline) -> bool:
+    return not any(message.exchange.endswith((".retry", ".dlx")) for message in run.session.published)
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def nothing_sent_away(s: Session) -> bool:
 async def test_a_call_that_fails_for_want_of_it_is_no_try(settings: Settings, error: Exception) -> None:
     carrier = Carrier(error)
     with capture_logs() as logs:
-        async with session(settings, NOTIFICATION, carrier) as s:
-            tag = s.session.bring(envelope(creee()))
-            await until(lambda: s.session.settled == [tag])
-            assert nothing_sent_away(s)
-            await s.stop()
+        async with running_pipeline(settings, NOTIFICATION, carrier) as run:
+            tag = run.session.deliver(envelope(creee()))
+            await until(lambda: run.session.acked == [tag])
+            assert nothing_sent_away(run)
+            await run.stop()
     assert carrier.asked == MANY_TIMES + 1
     told = [line["event"] for line in logs if line["event"].startswith("worker.") and "resources" in line["event"]]
     assert told == ["worker.short_of_resources", "worker.had_resources_again"]
@@ -85,10 +85,10 @@ async def test_a_name_that_is_not_resolved_for_want_of_descriptors_is_no_try(set
         if 0 < carrier.asked <= MANY_TIMES:
             raise ResourceShortage("file descriptors")
 
-    begun = Session(NOTIFICATION, settings, carrier, check_resources=check)
+    begun = RunningPipeline(NOTIFICATION, settings, carrier, check_resources=check)
     try:
-        tag = begun.session.bring(envelope(creee()))
-        await until(lambda: begun.session.settled == [tag])
+        tag = begun.session.deliver(envelope(creee()))
+        await until(lambda: begun.session.acked == [tag])
         assert nothing_sent_away(begun)
     finally:
         await begun.close()
@@ -113,15 +113,15 @@ def failing(monkeypatch: pytest.MonkeyPatch, cls: Any, name: str) -> Iterator[in
 async def test_reading_and_reacting_without_memory_are_no_tries(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, cls: Any, name: str
 ) -> None:
-    async with session(settings) as s:
-        await until(lambda: ("consume", ()) in s.session.deeds)
+    async with running_pipeline(settings) as run:
+        await until(lambda: ("consume", ()) in run.session.actions)
         times = failing(monkeypatch, cls, name)
-        tags = [s.session.bring(order(f"C-{number}")) for number in range(3)]
-        await until(lambda: sorted(s.session.settled) == tags)
+        tags = [run.session.deliver(order(f"C-{number}")) for number in range(3)]
+        await until(lambda: sorted(run.session.acked) == tags)
         assert next(times) > MANY_TIMES
-        assert nothing_sent_away(s)
-        assert sorted(message.routing_key for message in s.session.published) == ["stock.reserve"] * 3
-        await s.stop()
+        assert nothing_sent_away(run)
+        assert sorted(message.routing_key for message in run.session.published) == ["stock.reserve"] * 3
+        await run.stop()
 
 
 async def test_a_message_whose_reading_breaks_is_set_aside_and_the_others_pass(
@@ -135,11 +135,11 @@ async def test_a_message_whose_reading_breaks_is_set_aside_and_the_others_pass(
         return whole(self, delivery)
 
     monkeypatch.setattr(Decoder, "_decode", broken)
-    async with session(settings) as s:
-        tags = [s.session.bring(order("BAD"), headers={"x": 1}), s.session.bring(order("GOOD"))]
-        await until(lambda: sorted(s.session.settled) == tags)
-        assert sorted(message.exchange for message in s.session.published) == ["stock.dlx", "stock.events"]
-        await s.stop()
+    async with running_pipeline(settings) as run:
+        tags = [run.session.deliver(order("BAD"), headers={"x": 1}), run.session.deliver(order("GOOD"))]
+        await until(lambda: sorted(run.session.acked) == tags)
+        assert sorted(message.exchange for message in run.session.published) == ["stock.dlx", "stock.events"]
+        await run.stop()
 
 
 async def test_a_worker_receives_nothing_until_it_has_resources(settings: Settings) -> None:
@@ -152,13 +152,13 @@ async def test_a_worker_receives_nothing_until_it_has_resources(settings: Settin
     registry = CollectorRegistry()
     telemetry = ServiceMetrics("stock", Instruments(registry))
     with capture_logs() as logs:
-        begun = Session(TRIAL, settings, check_resources=check, telemetry=telemetry)
+        begun = RunningPipeline(TRIAL, settings, check_resources=check, telemetry=telemetry)
         try:
             await until(lambda: any(line["event"] == "worker.short_of_resources" for line in logs))
-            assert begun.session.deeds == []
+            assert begun.session.actions == []
             assert registry.get_sample_value("saga_worker_blocked", {"service": "stock"}) == 1
             lacking.clear()
-            await until(lambda: ("consume", ()) in begun.session.deeds)
+            await until(lambda: ("consume", ()) in begun.session.actions)
             await until(lambda: telemetry.ready)
             await begun.stop()
         finally:
@@ -172,13 +172,13 @@ async def test_a_session_that_is_lost_while_the_worker_waits_for_resources_ends_
         raise ResourceShortage("file descriptors")
 
     with capture_logs() as logs:
-        begun = Session(TRIAL, settings, check_resources=check)
+        begun = RunningPipeline(TRIAL, settings, check_resources=check)
         try:
             await until(lambda: any(line["event"] == "worker.short_of_resources" for line in logs))
             begun.session.lose()
             with pytest.raises(BrokerUnavailable):
                 await asyncio.wait_for(begun.running, 10)
-            assert begun.session.deeds == []
+            assert begun.session.actions == []
         finally:
             await begun.close()
 
@@ -191,16 +191,16 @@ async def test_a_session_that_is_lost_while_a_delivery_cannot_be_decoded_ends_at
 
     monkeypatch.setattr(Decoder, "_decode", short)
     with capture_logs() as logs:
-        async with session(settings) as s:
-            s.session.bring(order())
+        async with running_pipeline(settings) as run:
+            run.session.deliver(order())
             await until(lambda: any(line["event"] == "worker.short_of_resources" for line in logs))
-            s.session.lose()
+            run.session.lose()
             with pytest.raises(ExceptionGroup) as caught:
-                await asyncio.wait_for(s.running, 10)
+                await asyncio.wait_for(run.running, 10)
             assert caught.group_contains(BrokerUnavailable)
 
 
-async def lose_session(sessions: list[FakeDoor]) -> None:
+async def lose_session(sessions: list[FakeSession]) -> None:
     """The newest session is lost, and another is opened."""
     before = len(sessions)
     sessions[-1].lose()
@@ -220,27 +220,29 @@ async def test_work_that_a_lost_session_could_not_do_is_done_before_the_next_one
         whole(batch)
 
     monkeypatch.setattr(Batch, "write", write)
-    sessions: list[FakeDoor] = []
+    sessions: list[FakeSession] = []
 
     @contextlib.asynccontextmanager
-    async def opened(_: WorkerContext) -> AsyncIterator[FakeDoor]:
-        sessions.append(FakeDoor())
+    async def opened(_: WorkerContext) -> AsyncIterator[FakeSession]:
+        sessions.append(FakeSession())
         yield sessions[-1]
 
     stopping = asyncio.Event()
-    with capture_logs() as logs, at_hand(TRIAL, settings) as ready:
+    with capture_logs() as logs, worker_context(TRIAL, settings) as ready:
         running = asyncio.create_task(supervise(ready, stopping, opened))
-        await until(lambda: ("consume", ()) in sessions[-1].deeds if sessions else False)
-        sessions[0].bring(order())
+        await until(lambda: ("consume", ()) in sessions[-1].actions if sessions else False)
+        sessions[0].deliver(order())
         await until(lambda: any(line["event"] == "worker.short_of_resources" for line in logs))
         for _ in range(MANY_TIMES):
             await lose_session(sessions)
-            assert sessions[-1].deeds == []
+            assert sessions[-1].actions == []
         full.clear()
-        await until(lambda: ("consume", ()) in sessions[-1].deeds)
-        assert sessions[-1].deeds[0] == ("publish", ("stock.reserve",)), "done, and said, before it is redelivered"
-        tag = sessions[-1].bring(order())
-        await until(lambda: sessions[-1].settled == [tag])
+        await until(lambda: ("consume", ()) in sessions[-1].actions)
+        assert sessions[-1].actions[0] == ("publish", ("stock.reserve",)), (
+            "done and published before it is redelivered"
+        )
+        tag = sessions[-1].deliver(order())
+        await until(lambda: sessions[-1].acked == [tag])
         assert len(sessions[-1].published) == 1, "the redelivery is a repetition"
         stopping.set()
         await running
@@ -249,12 +251,12 @@ async def test_work_that_a_lost_session_could_not_do_is_done_before_the_next_one
 async def test_a_worker_without_resources_is_not_ready_though_it_has_a_session(settings: Settings) -> None:
     telemetry = ServiceMetrics("notification", Instruments(CollectorRegistry()))
     carrier = Carrier(OSError(errno.ENOSPC, "full"))
-    begun = Session(NOTIFICATION, settings, carrier, telemetry=telemetry)
+    begun = RunningPipeline(NOTIFICATION, settings, carrier, telemetry=telemetry)
     try:
         await until(lambda: telemetry.ready)
-        tag = begun.session.bring(envelope(creee()))
+        tag = begun.session.deliver(envelope(creee()))
         await until(lambda: not telemetry.ready)
-        await until(lambda: begun.session.settled == [tag])
+        await until(lambda: begun.session.acked == [tag])
         await until(lambda: telemetry.ready)
         await begun.stop()
     finally:
@@ -266,19 +268,19 @@ async def test_a_session_that_ends_for_want_of_them_is_followed_by_another(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     monkeypatch.setattr(supervisor, "backoff", lambda failures, rng: 0.01)
-    sessions: list[FakeDoor] = []
+    sessions: list[FakeSession] = []
 
     @contextlib.asynccontextmanager
-    async def opened(_: WorkerContext) -> AsyncIterator[FakeDoor]:
-        sessions.append(FakeDoor())
+    async def opened(_: WorkerContext) -> AsyncIterator[FakeSession]:
+        sessions.append(FakeSession())
         if len(sessions) < MANY_TIMES:
             raise error
         yield sessions[-1]
 
     stopping = asyncio.Event()
-    with capture_logs() as logs, at_hand(TRIAL, settings) as ready:
+    with capture_logs() as logs, worker_context(TRIAL, settings) as ready:
         running = asyncio.create_task(supervise(ready, stopping, opened))
-        await until(lambda: ("consume", ()) in sessions[-1].deeds if sessions else False)
+        await until(lambda: ("consume", ()) in sessions[-1].actions if sessions else False)
         stopping.set()
         await running
     told = [line["event"] for line in logs if "resources" in line["event"]]
@@ -292,9 +294,9 @@ async def test_a_service_whose_own_part_of_the_outside_fails_receives_nothing(se
         if not invocations:
             raise ResourceShortage("a folder")
 
-    async with session(settings, replace(TRIAL, check=check)) as s:
+    async with running_pipeline(settings, replace(TRIAL, check=check)) as run:
         await asyncio.sleep(0.1)
-        assert s.session.deeds == []
+        assert run.session.actions == []
         invocations.append(lambda: None)
-        await until(lambda: ("consume", ()) in s.session.deeds)
-        await s.stop()
+        await until(lambda: ("consume", ()) in run.session.actions)
+        await run.stop()

@@ -12,8 +12,8 @@ from choregraphie.storage.invocation import Invocation
 from choregraphie.storage.poison_log import TRIALS
 from choregraphie.testing import ServiceHarness, open_harness
 from tests.support.fake_session import until
+from tests.support.running_pipeline import order, running_pipeline
 from tests.support.sample_service import TRIAL
-from tests.support.session import order, session
 
 BACK: dict[str, Any] = {"headers": {"x-delivery-count": SUSPICIOUS_RETURNS}, "redelivered": True}
 
@@ -55,42 +55,42 @@ def test_trials_are_forgotten_with_the_inbox(harness: ServiceHarness) -> None:
 
 
 async def test_a_suspect_waits_until_the_one_before_is_acknowledged(settings: Settings) -> None:
-    async with session(settings) as s:
-        s.session.answering.clear()
-        tags = [s.session.bring(order(f"C-{n}"), **BACK) for n in range(3)]
-        await until(lambda: ("publish", ("stock.reserve",)) in s.session.deeds)
-        innocent = s.session.bring(order("C-9"))
-        await until(lambda: "C-9" in s.unsaid())
-        assert sorted(s.unsaid()) == ["C-0", "C-9"]
-        s.session.answering.set()
-        await until(lambda: sorted(s.session.settled) == [*tags, innocent])
-        await s.stop()
+    async with running_pipeline(settings) as run:
+        run.session.answering.clear()
+        tags = [run.session.deliver(order(f"C-{n}"), **BACK) for n in range(3)]
+        await until(lambda: ("publish", ("stock.reserve",)) in run.session.actions)
+        innocent = run.session.deliver(order("C-9"))
+        await until(lambda: "C-9" in run.pending())
+        assert sorted(run.pending()) == ["C-0", "C-9"]
+        run.session.answering.set()
+        await until(lambda: sorted(run.session.acked) == [*tags, innocent])
+        await run.stop()
 
 
 async def test_copies_of_an_event_are_tried_together(settings: Settings) -> None:
-    async with session(settings) as s:
-        first = s.session.bring(order("C-0"), **BACK)
-        other = s.session.bring(order("C-1"), **BACK)
-        copy = s.session.bring(order("C-0"), **BACK)
-        await until(lambda: len(s.session.settled) == 3)
-        assert s.session.settled == [first, copy, other]
-        await s.stop()
+    async with running_pipeline(settings) as run:
+        first = run.session.deliver(order("C-0"), **BACK)
+        other = run.session.deliver(order("C-1"), **BACK)
+        copy = run.session.deliver(order("C-0"), **BACK)
+        await until(lambda: len(run.session.acked) == 3)
+        assert run.session.acked == [first, copy, other]
+        await run.stop()
 
 
 async def test_beside_a_suspect_one_return_is_enough_to_be_one(settings: Settings) -> None:
-    async with session(settings) as s:
-        s.session.answering.clear()
-        s.session.bring(order("C-0"), headers={"x-delivery-count": 1}, redelivered=True)
-        await until(lambda: s.unsaid() == ["C-0"])  # alone, once is nothing
-        s.session.bring(order("C-1"), **BACK)
-        await until(lambda: "C-1" in s.unsaid())
-        s.session.bring(order("C-2"), headers={"x-delivery-count": 1}, redelivered=True)
-        innocent = s.session.bring(order("C-3"))
-        await until(lambda: "C-3" in s.unsaid())
-        assert "C-2" not in s.unsaid()
-        s.session.answering.set()
-        await until(lambda: innocent in s.session.settled and len(s.session.settled) == 4)
-        await s.stop()
+    async with running_pipeline(settings) as run:
+        run.session.answering.clear()
+        run.session.deliver(order("C-0"), headers={"x-delivery-count": 1}, redelivered=True)
+        await until(lambda: run.pending() == ["C-0"])  # alone, once is nothing
+        run.session.deliver(order("C-1"), **BACK)
+        await until(lambda: "C-1" in run.pending())
+        run.session.deliver(order("C-2"), headers={"x-delivery-count": 1}, redelivered=True)
+        innocent = run.session.deliver(order("C-3"))
+        await until(lambda: "C-3" in run.pending())
+        assert "C-2" not in run.pending()
+        run.session.answering.set()
+        await until(lambda: innocent in run.session.acked and len(run.session.acked) == 4)
+        await run.stop()
 
 
 async def test_a_suspect_that_was_tried_before_has_its_turn_after_the_others(settings: Settings) -> None:
@@ -98,43 +98,43 @@ async def test_a_suspect_that_was_tried_before_has_its_turn_after_the_others(set
     with open_harness(TRIAL, settings) as harness:
         # Its trial began, and the worker died of it.
         harness.store.try_one(poison_trials(harness, killer), True)
-    async with session(settings) as s:
-        late = s.session.bring(killer, **BACK)
-        others = [s.session.bring(order(f"C-{n}"), **BACK) for n in range(1, 4)]
-        await until(lambda: late in s.session.settled)
-        assert s.session.settled == [*others, late]
-        await s.stop()
+    async with running_pipeline(settings) as run:
+        late = run.session.deliver(killer, **BACK)
+        others = [run.session.deliver(order(f"C-{n}"), **BACK) for n in range(1, 4)]
+        await until(lambda: late in run.session.acked)
+        assert run.session.acked == [*others, late]
+        await run.stop()
 
 
 async def test_a_suspect_whose_call_takes_its_time_does_not_keep_the_others_waiting(settings: Settings) -> None:
-    async with session(settings) as s:
-        s.session.answering.clear()
+    async with running_pipeline(settings) as run:
+        run.session.answering.clear()
         for n in range(3):
-            s.session.bring(order(f"C-{n}"), **BACK)
+            run.session.deliver(order(f"C-{n}"), **BACK)
         # Nothing is settled, and the worker lives: that is enough.
-        await until(lambda: len(s.unsaid()) == 3)
-        s.session.answering.set()
-        await s.stop()
+        await until(lambda: len(run.pending()) == 3)
+        run.session.answering.set()
+        await run.stop()
 
 
 async def test_suspects_that_were_not_tried_are_given_back_at_the_end(settings: Settings) -> None:
-    async with session(settings) as s:
-        s.session.answering.clear()
-        tags = [s.session.bring(order(f"C-{n}"), **BACK) for n in range(20)]
-        await until(lambda: ("publish", ("stock.reserve",)) in s.session.deeds)
-        s.stopping.set()
-        await until(lambda: bool(s.session.given_back))
-        s.session.answering.set()
-        await s.stop()
-        assert set(s.session.settled) | set(s.session.given_back) == set(tags)
-        assert len(s.session.given_back) > 10
+    async with running_pipeline(settings) as run:
+        run.session.answering.clear()
+        tags = [run.session.deliver(order(f"C-{n}"), **BACK) for n in range(20)]
+        await until(lambda: ("publish", ("stock.reserve",)) in run.session.actions)
+        run.stopping.set()
+        await until(lambda: bool(run.session.requeued))
+        run.session.answering.set()
+        await run.stop()
+        assert set(run.session.acked) | set(run.session.requeued) == set(tags)
+        assert len(run.session.requeued) > 10
 
 
 async def test_a_count_that_a_client_has_sent_makes_nobody_suspicious(settings: Settings) -> None:
     """RabbitMQ 4 passes it on; each trial costs a commit of its own."""
-    async with session(settings) as s:
-        tag = s.session.bring(order(), headers={"x-delivery-count": 9})
-        await until(lambda: s.session.settled == [tag])
-        with s.looking() as connection:
+    async with running_pipeline(settings) as run:
+        tag = run.session.deliver(order(), headers={"x-delivery-count": 9})
+        await until(lambda: run.session.acked == [tag])
+        with run.reading_beside() as connection:
             assert connection.execute(select(func.count()).select_from(TRIALS)).scalar_one() == 0
-        await s.stop()
+        await run.stop()

@@ -11,9 +11,9 @@ import pytest
 from choregraphie.pipeline import supervisor
 from choregraphie.pipeline.supervisor import supervise
 from choregraphie.saga.topology import Topology
-from tests.support.fake_session import FakeDoor, until
+from tests.support.fake_session import FakeSession, until
+from tests.support.running_pipeline import worker_context
 from tests.support.sample_service import TRIAL
-from tests.support.session import at_hand
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,16 +28,16 @@ async def test_a_lost_session_leaves_no_cancellation_behind(
     """It used to, before Python 3.13; and 3.11.2 then takes every timeout of that task for a demand to stop: on
     Debian 12 a restart of the broker ended the workers, with exit code 0."""
     monkeypatch.setattr(supervisor, "backoff", lambda failures, rng: 0.01)
-    sessions: list[FakeDoor] = []
+    sessions: list[FakeSession] = []
 
     @contextlib.asynccontextmanager
-    async def lost_at_once(context: WorkerContext) -> AsyncIterator[FakeDoor]:
-        sessions.append(FakeDoor())
+    async def lost_at_once(context: WorkerContext) -> AsyncIterator[FakeSession]:
+        sessions.append(FakeSession())
         sessions[-1].lose()
         yield sessions[-1]
 
     stopping = asyncio.Event()
-    with at_hand(TRIAL, settings) as context:
+    with worker_context(TRIAL, settings) as context:
         running = asyncio.create_task(supervise(context, stopping, lost_at_once))
         await until(lambda: len(sessions) > 3)
         assert running.cancelling() == 0

@@ -57,13 +57,13 @@ def ack_before_commit(patch: pytest.MonkeyPatch) -> None:
 
             async def at_once(most: int) -> list[Delivery]:
                 batch = await deliveries(most)
-                await session.settle([delivery.tag for delivery in batch])
+                await session.ack([delivery.tag for delivery in batch])
                 return batch
 
             async def nothing(tags: Any) -> None:
                 """It was done before."""
 
-            self._session = _Changed(session, deliveries=at_once, settle=nothing)
+            self._session = _Changed(session, deliveries=at_once, ack=nothing)
             await super()._intake()
 
     patch.setattr("choregraphie.pipeline.supervisor.Pipeline", Hasty)

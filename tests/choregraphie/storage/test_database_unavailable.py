@@ -24,8 +24,8 @@ from choregraphie.testing import open_harness
 from scripts.nemesis.proxy import Mode, Proxy
 from tests.support.event_builders import initiee
 from tests.support.fake_session import until
+from tests.support.running_pipeline import RunningPipeline, order, running_pipeline
 from tests.support.sample_service import TRIAL
-from tests.support.session import Session, order, session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from choregraphie.testing import ServiceHarness
     from scripts.nemesis.private_postgres import PrivatePostgres
 
-    Trouble = Callable[[Session], contextlib.AbstractContextManager[None]]
+    Trouble = Callable[[RunningPipeline], contextlib.AbstractContextManager[None]]
 
 # More than a file has room for without another page.
 MANY = 120
@@ -48,7 +48,7 @@ def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.contextmanager
-def pragma(at_work: Session, begin: str, end: str) -> Iterator[None]:
+def pragma(at_work: RunningPipeline, begin: str, end: str) -> Iterator[None]:
     """SQLite itself says no: its own error, not one made up."""
     wanted = [begin]
 
@@ -60,17 +60,17 @@ def pragma(at_work: Session, begin: str, end: str) -> Iterator[None]:
     wanted[0] = end
 
 
-def read_only_file(at_work: Session) -> contextlib.AbstractContextManager[None]:
+def read_only_file(at_work: RunningPipeline) -> contextlib.AbstractContextManager[None]:
     return pragma(at_work, "query_only = ON", "query_only = OFF")
 
 
-def full_disk(at_work: Session) -> contextlib.AbstractContextManager[None]:
+def full_disk(at_work: RunningPipeline) -> contextlib.AbstractContextManager[None]:
     """Not a page more than it has."""
     return pragma(at_work, "max_page_count = 1", "max_page_count = 1000000")
 
 
 @contextlib.contextmanager
-def locked_file(at_work: Session) -> Iterator[None]:
+def locked_file(at_work: RunningPipeline) -> Iterator[None]:
     raw = at_work.database.engine.raw_connection()
     try:
         raw.cursor().execute("BEGIN IMMEDIATE")
@@ -81,7 +81,7 @@ def locked_file(at_work: Session) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def operator(at_work: Session, database: str = "") -> Iterator[psycopg.Connection[Any]]:
+def operator(at_work: RunningPipeline, database: str = "") -> Iterator[psycopg.Connection[Any]]:
     url = at_work.database.engine.url.set(drivername="postgresql")
     shown = (url.set(database=database) if database else url).render_as_string(hide_password=False)
     with psycopg.connect(shown, autocommit=True) as connection:
@@ -89,14 +89,14 @@ def operator(at_work: Session, database: str = "") -> Iterator[psycopg.Connectio
 
 
 @contextlib.contextmanager
-def locked_tables(at_work: Session) -> Iterator[None]:
+def locked_tables(at_work: RunningPipeline) -> Iterator[None]:
     with operator(at_work) as connection, connection.transaction():
         connection.execute("LOCK TABLE inbox, outbox, journal IN ACCESS EXCLUSIVE MODE")
         yield
 
 
 @contextlib.contextmanager
-def read_only_server(at_work: Session) -> Iterator[None]:
+def read_only_server(at_work: RunningPipeline) -> Iterator[None]:
     """As after a failover to a standby: every session is cut, and the next ones may only read."""
     name = sql.Identifier(at_work.database.engine.url.database or "")
     with operator(at_work, "postgres") as connection:
@@ -107,7 +107,7 @@ def read_only_server(at_work: Session) -> Iterator[None]:
         cut(connection, at_work)
 
 
-def cut(connection: psycopg.Connection[Any], at_work: Session) -> None:
+def cut(connection: psycopg.Connection[Any], at_work: RunningPipeline) -> None:
     query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
     connection.execute(query, (at_work.database.engine.url.database,))
 
@@ -135,15 +135,15 @@ async def test_nothing_is_sent_away_for_it_and_everything_is_done_when_it_is_ove
     kind: str, trouble: Trouble, request: pytest.FixtureRequest
 ) -> None:
     settings = Settings(database_url=url_of(kind, request), retry_delays=(1, 5))
-    async with session(settings) as at_work:
-        await until(lambda: ("consume", ()) in at_work.session.deeds)
+    async with running_pipeline(settings) as at_work:
+        await until(lambda: ("consume", ()) in at_work.session.actions)
         with capture_logs() as logs:
             with trouble(at_work):
-                tags = [at_work.session.bring(order(f"C-{number}")) for number in range(MANY)]
+                tags = [at_work.session.deliver(order(f"C-{number}")) for number in range(MANY)]
                 await until(lambda: any(line["event"] == "database.troubled" for line in logs), 30)
                 assert at_work.session.published == []
-                assert at_work.session.settled == at_work.session.given_back == []
-            await until(lambda: sorted(at_work.session.settled) == tags, 30)
+                assert at_work.session.acked == at_work.session.requeued == []
+            await until(lambda: sorted(at_work.session.acked) == tags, 30)
         # Some of it perhaps twice, under the same id: nobody knew whether it had been committed.
         said = {(message.routing_key, message.properties.message_id) for message in at_work.session.published}
         assert ([type_ for type_, _ in said], len(said)) == (["stock.reserve"] * MANY, MANY)

@@ -18,7 +18,7 @@ from choregraphie.testing import open_harness
 from services.stock import SERVICE as STOCK
 from tests.support.event_builders import initiee
 from tests.support.fake_session import until
-from tests.support.session import order, session
+from tests.support.running_pipeline import order, running_pipeline
 from tests.support.workers import ROOT, services
 
 if TYPE_CHECKING:
@@ -136,26 +136,26 @@ def folder_moved_away(file: Path) -> None:
     file.parent.rename(file.parent.with_name("elsewhere"))
 
 
-@pytest.mark.parametrize("deed", [removed, moved_away, replaced, log_removed, folder_moved_away])
+@pytest.mark.parametrize("action", [removed, moved_away, replaced, log_removed, folder_moved_away])
 async def test_a_worker_does_not_go_on_in_a_file_that_was_taken_away(
-    deed: Callable[[Path], None], tmp_path: Path
+    action: Callable[[Path], None], tmp_path: Path
 ) -> None:
     file = tmp_path / "databases" / "stock.sqlite3"
-    async with session(at(file)) as at_work:
-        await until(lambda: ("consume", ()) in at_work.session.deeds)
-        deed(file)
-        at_work.session.bring(order("C-1"))
+    async with running_pipeline(at(file)) as at_work:
+        await until(lambda: ("consume", ()) in at_work.session.actions)
+        action(file)
+        at_work.session.deliver(order("C-1"))
         await until(at_work.running.done)
         (error,) = leaves(at_work.running.exception())
         assert isinstance(error, DatabaseRefused)
         assert "removed or replaced" in str(error)
-        assert (at_work.session.published, at_work.session.settled) == ([], [])
+        assert (at_work.session.published, at_work.session.acked) == ([], [])
 
 
 async def test_an_idle_worker_notices_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(periodic, "WATCH_SECONDS", 0.1)
-    async with session(at(tmp_path / "stock.sqlite3")) as at_work:
-        await until(lambda: ("consume", ()) in at_work.session.deeds)
+    async with running_pipeline(at(tmp_path / "stock.sqlite3")) as at_work:
+        await until(lambda: ("consume", ()) in at_work.session.actions)
         (tmp_path / "stock.sqlite3").unlink()
         await until(at_work.running.done)
         assert [type(error) for error in leaves(at_work.running.exception())] == [DatabaseRefused]

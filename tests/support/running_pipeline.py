@@ -1,4 +1,4 @@
-"""A pipeline at work on a door that leads to no broker."""
+"""A pipeline that runs on a fake session, without a broker."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from choregraphie.storage import open_database, outbox
 from choregraphie.storage.database import reading
 from choregraphie.storage.store import Store, StoreLimits
 from tests.support.event_builders import initiee
-from tests.support.fake_session import FakeDoor
+from tests.support.fake_session import FakeSession
 from tests.support.sample_service import TRIAL
 
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -34,8 +34,8 @@ def order(commande_id: str = "C", client_id: str = "ANNE") -> Envelope[Event]:
 
 
 @contextlib.contextmanager
-def at_hand(service: Service, settings: Settings) -> Iterator[WorkerContext]:
-    """What a worker of `service` works with."""
+def worker_context(service: Service, settings: Settings) -> Iterator[WorkerContext]:
+    """The context of a worker of `service`."""
     database, thread = open_database(service, settings), ThreadPoolExecutor(1)
     try:
         yield WorkerContext(
@@ -46,17 +46,17 @@ def at_hand(service: Service, settings: Settings) -> Iterator[WorkerContext]:
         database.close()
 
 
-class Session:
-    """A pipeline at work on a door that leads nowhere."""
+class RunningPipeline:
+    """A pipeline that runs on a fake session."""
 
     def __init__(self, service: Service, settings: Settings, externals: Any = None, **more: Any) -> None:
-        """`more` is for `Tools`: a telemetry, a check of resources."""
+        """`more` goes to the WorkerContext."""
         self.database = open_database(service, settings)
         self._thread = ThreadPoolExecutor(1)
         store = Store(service, self.database, StoreLimits.of(settings), lambda: NOON)
         self.context = WorkerContext(store, settings, self._thread, externals, lambda: NOON, **more)
         self.stopping = asyncio.Event()
-        self.session = FakeDoor()
+        self.session = FakeSession()
         self.running = asyncio.create_task(Pipeline(self.context, self.session, self.stopping).run())
 
     async def stop(self, within_seconds: float = 10) -> None:
@@ -72,7 +72,7 @@ class Session:
 
     @contextlib.contextmanager
     def database_busy(self) -> Iterator[None]:
-        """Meanwhile the database thread has something else to do."""
+        """The database thread is busy while the block lasts."""
         done = threading.Event()
         self._thread.submit(done.wait)
         try:
@@ -80,18 +80,20 @@ class Session:
         finally:
             done.set()
 
-    def looking(self) -> contextlib.AbstractContextManager[Connection]:
-        """A look into the database beside the worker, whose thread has the other connection."""
+    def reading_beside(self) -> contextlib.AbstractContextManager[Connection]:
+        """A second connection to the database, for reading beside the worker."""
         return reading(self.context.store.service, self.context.settings)
 
-    def unsaid(self) -> list[str]:
-        with self.looking() as connection:
+    def pending(self) -> list[str]:
+        with self.reading_beside() as connection:
             return [outbox_event.commande_id for outbox_event in outbox.pending_events(connection, 1000)[0]]
 
 
 @contextlib.asynccontextmanager
-async def session(settings: Settings, service: Service = TRIAL, externals: Any = None) -> AsyncIterator[Session]:
-    begun = Session(service, settings, externals)
+async def running_pipeline(
+    settings: Settings, service: Service = TRIAL, externals: Any = None
+) -> AsyncIterator[RunningPipeline]:
+    begun = RunningPipeline(service, settings, externals)
     try:
         yield begun
     finally:
