@@ -3,13 +3,14 @@
 from choregraphie.broker.bindings import bindings_of
 from choregraphie.broker.connection import apply_topology, connected, count_queues
 from choregraphie.broker.consumer import RabbitSession, open_session
-from choregraphie.broker.management import missing_bindings
+from choregraphie.broker.management import QueueState, missing_bindings, queue_states
 from choregraphie.broker.publisher import Publisher, open_publisher
 from choregraphie.broker.removal import remove_topology
 from choregraphie.broker.stream import RabbitHistory, open_history
 
 __all__ = [
     "Publisher",
+    "QueueState",
     "RabbitHistory",
     "RabbitSession",
     "apply_topology",
@@ -20,5 +21,6 @@ __all__ = [
     "open_history",
     "open_publisher",
     "open_session",
+    "queue_states",
     "remove_topology",
 ]

@@ -84,7 +84,7 @@ class AlertWatcher:
             try:
                 async with open_to_ask(self._settings) as history:
                     while True:
-                        await self.look(await facts(history, self._settings))
+                        await self.look(await facts(history, self._settings, self.view.facts))
                         await asyncio.sleep(LOOK_SECONDS if _abreast(self.view.behind) else CATCHING_UP_SECONDS)
             except (BrokerUnavailable, BrokerRefused):
                 await self.look(None)

@@ -41,6 +41,7 @@ class _Judge:
         self._terms, self._settings = Terms.of(settings), settings
         self._sight, self._found = SelfCheck(), list[Anomaly]()
         self._first_seen = FirstSeen()
+        self._facts: BrokerStatus | None = None
         self._judged_at: dt.datetime | None = None
 
     async def look(self, history: History | None) -> float:
@@ -48,7 +49,8 @@ class _Judge:
         ready, now = await self._ready(), dt.datetime.now(dt.UTC)
         blind = self._sight.look(answered=history is not None, abreast=ready, now=now)
         if ready:
-            await self._judge(await facts(history, self._settings) if history else None)
+            self._facts = await facts(history, self._settings, self._facts) if history else None
+            await self._judge(self._facts)
         if ready or blind:
             # What was wrong when it could last be judged stays on the screen, below the reason why it may be old.
             self._ear.judged([*blind, *self._found], self._judged_at)

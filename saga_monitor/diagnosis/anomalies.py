@@ -130,7 +130,7 @@ def _of_order(case: Case, around: _Around) -> Iterator[Anomaly]:
 def _waiting(case: Case, around: _Around) -> Iterator[Anomaly]:
     order = case.order
     # A queue that is empty holds no letter of this order either: somebody sent it back, or threw it away.
-    dead = [d for d in case.dead if around.facts is None or around.facts.dead_letters(d.service)]
+    dead = [d for d in case.dead if around.facts is None or around.facts.dead_letters(d.service) != 0]
     known = Known(
         *(order.commande_id, order.heard, order.last_offset, around.now, around.terms.tries, around.facts),
         *(case.retried, dead, around.voices),
@@ -166,10 +166,11 @@ def _half_undone(case: Case, undoings: Mapping[PendingStep, Why]) -> Iterator[An
 def _dead_letters(queries: Queries, facts: BrokerStatus | None, now: dt.datetime) -> Iterator[Anomaly]:
     for service in CHOREOGRAPHY.services:
         # The newest are those still there; without the broker's word, those of the last hour.
-        if facts is None:
+        held = facts.dead_letters(service) if facts else None
+        if facts is None or held is None:
             letters = case_queries.newest_dead_letters(queries, service, None, now - RECENT)
         else:
-            letters = case_queries.newest_dead_letters(queries, service, facts.dead_letters(service))
+            letters = case_queries.newest_dead_letters(queries, service, held)
             yield from untold_letters(service, facts, sum(1 + letter.alike for letter in letters))
         yield from map(_dead_letter, letters)
 

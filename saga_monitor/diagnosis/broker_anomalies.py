@@ -4,13 +4,13 @@ import datetime as dt
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from choregraphie.saga.topology import HISTORY, dlq, events, inbox, retry
+from choregraphie.saga.topology import HISTORY, dlq, dlx, events, inbox, requeue, retry
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.anomaly import Anomaly, Kind
 from saga_monitor.diagnosis import case_queries
-from saga_monitor.diagnosis.causes import Reason
+from saga_monitor.diagnosis.causes import START_NODES, Reason
 from saga_monitor.projection.queries import Queries
-from saga_monitor.records.broker_status import BrokerStatus
+from saga_monitor.records.broker_status import BrokerStatus, QueueTrouble, Trouble
 
 # A message comes back a little later than it says, from a queue that others stand before it in.
 LATE_AT_MOST = dt.timedelta(minutes=5)
@@ -19,6 +19,8 @@ LATE_AT_MOST = dt.timedelta(minutes=5)
 def queue_anomalies(queries: Queries, facts: BrokerStatus, found: Collection[Anomaly]) -> Iterator[Anomaly]:
     """What the queues hold or lack, as far as `found`, the anomalies of orders, does not say it already."""
     told = {anomaly.service for anomaly in found if anomaly.reason in {Reason.NO_CONSUMER, Reason.NO_QUEUE}}
+    yield from _leaderless(facts)
+    yield from _hidden(facts)
     for service in CHOREOGRAPHY.services:
         if service not in told:
             yield from _inbox(service, facts)
@@ -92,22 +94,75 @@ def _unbound(facts: BrokerStatus) -> Iterator[Anomaly]:
         yield _queue(service, facts, "unbound", text, len(lost))
 
 
-def _not_counted(facts: BrokerStatus) -> Iterator[Anomaly]:
-    if facts.unknown:
-        text = (
-            f"the broker does not let this monitor count {', '.join(sorted(facts.unknown))}: what they hold is not"
+def _leaderless(facts: BrokerStatus) -> Iterator[Anomaly]:
+    """The queues without a leader of each service, and the history."""
+    for service, troubles in _by_service(facts.lasting(Trouble.NO_LEADER)):
+        text = f"{', '.join(one.queue for one in troubles)} {'has' if len(troubles) == 1 else 'have'} no leader:"
+        text += f" nothing gets in or out, and the broker counts 0 whatever waits there; {START_NODES}"
+        since = min(one.since for one in troubles)
+        if service is None:
+            yield Anomaly(Kind.BLIND, None, None, since, "no_leader", f"{text}; until then nothing is heard here")
+        else:
+            yield Anomaly(Kind.QUEUE, None, service, since, "no_leader", text, len(troubles))
+
+
+def _hidden(facts: BrokerStatus) -> Iterator[Anomaly]:
+    for service, troubles in _by_service(facts.lasting(Trouble.HIDDEN)):
+        count = sum(one.count for one in troubles)
+        held = ", ".join(f"{one.count} in {one.queue}" for one in troubles)
+        ways = dict.fromkeys(_way_out(str(service), one.queue) for one in troubles)
+        text = f"{_messages(count)} {'is' if count == 1 else 'are'} neither ready nor with a worker: {held};"
+        text += f" the broker cannot dead-letter them: see that {' and '.join(ways)}; then they follow by"
+        text += (
+            " themselves. One that still stays was published with the x-death of an earlier dead-lettering, and"
         )
+        text += " has to be said again"
+        yield Anomaly(Kind.QUEUE, None, service, min(one.since for one in troubles), "hidden", text, count)
+
+
+def _way_out(service: str, queue: str) -> str:
+    exchange, to = (requeue, inbox) if queue.startswith(f"{retry(service)}.") else (dlx, dlq)
+    return f"the exchange {exchange(service)} exists and leads to {to(service)}, which must take messages"
+
+
+def _by_service(troubles: Sequence[QueueTrouble]) -> Iterator[tuple[str | None, list[QueueTrouble]]]:
+    """None: the history."""
+    for service in (*CHOREOGRAPHY.services, None):
+        mine = [
+            one for one in troubles if (None if one.queue == HISTORY else one.queue.partition(".")[0]) == service
+        ]
+        if mine:
+            yield service, mine
+
+
+def _not_counted(facts: BrokerStatus) -> Iterator[Anomaly]:
+    refused = sorted(name for name in facts.unknown if not facts.is_leaderless(name))
+    if refused:
+        text = f"the broker does not let this monitor count {', '.join(refused)}: what they hold is not"
         text += " known; see who holds them, and which rights this user has"
         yield Anomaly(Kind.BLIND, None, None, facts.at, "not_counted", text)
     if facts.unasked:
-        text = f"{facts.unasked}: whether every queue is bound is not known; see SAGA_MANAGEMENT_URL"
+        text = (
+            f"{facts.unasked}: whether every queue is bound and has a leader, and whether messages are hidden in"
+        )
+        text += " one, is not known; see SAGA_MANAGEMENT_URL"
         yield Anomaly(Kind.BLIND, None, None, facts.at, "bindings_not_known", text)
+    if silent := facts.lasting(Trouble.NO_FIGURES):
+        names = (
+            "any of its queues" if len(silent) >= len(facts.queues) - 1 else ", ".join(one.queue for one in silent)
+        )
+        text = (
+            f"RabbitMQ's management gives no figures of {names}: whether messages are hidden there is not known;"
+        )
+        text += " see its log, whether its statistics are switched off, and whether SAGA_MANAGEMENT_URL names the"
+        text += " same broker as SAGA_AMQP_URL"
+        yield _queue(None, replace(facts, at=min(one.since for one in silent)), "no_figures", text)
 
 
 def untold_letters(service: str, facts: BrokerStatus, told: int) -> Iterator[Anomaly]:
     """The dead letters that stand in the queue, and of which the history told nothing that was read."""
     held = facts.dead_letters(service)
-    if held > told:
+    if held is not None and held > told:
         text = f"{_messages(held)} in {dlq(service)}, and the history tells nothing of {held - told}:"
         text += " look at them with the broker's own tools; each has its reason in the header x-saga-reason"
         yield Anomaly(Kind.DEAD_LETTER, None, service, facts.at, "not_in_history", text, held - told)
@@ -129,8 +184,8 @@ class FirstSeen:
 
     def dated(self, found: Sequence[Anomaly], now: dt.datetime) -> list[Anomaly]:
         """`found`, the state of queues dated from when it was first seen so. What is over is forgotten."""
-        keys = {(a.kind, a.service, a.reason) for a in found if _is_of_queues(a)}
-        self._since = {key: self._since.get(key, now) for key in keys}
+        of_queues = {(a.kind, a.service, a.reason): a for a in found if _is_of_queues(a)}
+        self._since = {key: self._since.get(key, min(now, a.since or now)) for key, a in of_queues.items()}
         return [
             replace(a, since=self._since[a.kind, a.service, a.reason]) if _is_of_queues(a) else a for a in found
         ]

@@ -17,6 +17,9 @@ from saga_monitor.records.broker_status import BrokerStatus
 GRACE = dt.timedelta(seconds=5)
 # How far back to look for what has no time of its own, before its order was last heard of.
 _LONG_BEFORE = dt.timedelta(hours=1)
+# After a crash RabbitMQ 3.10 can leave a queue without its server on a node that runs; rabbitmq-server#16652 tells
+# it of 4.2.
+START_NODES = "start the nodes that hold it, or restart those that run; what waits there is kept"
 
 
 class Reason(StrEnum):
@@ -24,6 +27,7 @@ class Reason(StrEnum):
 
     SET_ASIDE = "set_aside"  # the message is a dead letter
     NO_QUEUE = "no_queue"  # nobody was bound to the event: the inbox does not exist
+    NO_LEADER = "no_leader"  # the inbox is there, and nothing gets in or out
     NO_CONSUMER = "no_consumer"  # no worker listens to the inbox
     RETRYING = "retrying"  # the message waits for its next try
     QUEUED = "queued"  # the worker is there, and others are before it
@@ -122,6 +126,14 @@ def _asked(wait: PendingStep, called: Heard, known: Known) -> Why | None:
     if known.facts is None:
         return None
     queue, service = known.facts.inbox(wait.service), wait.service
+    if known.facts.is_leaderless(inbox(service)):
+        text = f"{inbox(service)} has no leader, so nothing gets in or out: {START_NODES}"
+        return Why(Reason.NO_LEADER, text)
+    if inbox(service) in known.facts.unknown:
+        text = (
+            f"the broker does not let this monitor count {inbox(service)}, so why is not known: see who holds it"
+        )
+        return Why(Reason.UNKNOWN, text)
     if queue is None:
         text = (
             f"the queue {inbox(service)} does not exist, so nobody was bound to {called.type}: restart a worker,"

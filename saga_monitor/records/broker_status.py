@@ -1,13 +1,15 @@
 """What the broker says when it is asked: who consumes, how much waits, what the stream holds."""
 
+import asyncio
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from choregraphie import BrokerRefused, BrokerUnavailable, Settings
 from choregraphie.application import declared_topology
-from choregraphie.broker import missing_bindings, open_history
+from choregraphie.broker import QueueState, missing_bindings, open_history, queue_states
 from choregraphie.messaging import History, QueueCount
 from choregraphie.saga.topology import HISTORY, Binding, dlq, inbox, retry, retry_queue
 from contracts.choreography import CHOREOGRAPHY
@@ -16,18 +18,40 @@ from saga_monitor.records.lenient_parsing import said_at
 # Empty answers in a row before a stream that should go on is taken for broken: the broker's count of it may be
 # seconds old, and a busy broker takes its time.
 LONGEST_SILENCE = 20
+# A trouble of a queue counts from then on: a leader is elected, and a message dead-lettered, within a moment; and
+# the management's figures are up to 10 s old (5 s of the queue's own interval, 5 s of the management's).
+LASTING = dt.timedelta(seconds=15)
 _QUEUES = tuple(name(service) for service in CHOREOGRAPHY.services for name in (inbox, dlq))
+
+
+class Trouble(StrEnum):
+    """What can be wrong with a queue that exists. Each passes by itself in a moment, or never."""
+
+    NO_LEADER = "no_leader"
+    HIDDEN = "hidden"  # it holds messages that are neither ready nor delivered
+    NO_FIGURES = "no_figures"  # the management does not say what it holds
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTrouble:
+    """`since`: when it was first seen, in an unbroken row of looks. `count`: of the messages that are hidden."""
+
+    queue: str
+    trouble: Trouble
+    since: dt.datetime
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerStatus:
     """The answers of one moment. `asked`: the queues that were asked for; one that is neither in `queues` nor in
-    `unknown` does not exist. `unknown`: those that the broker refuses to count.
+    `unknown` does not exist. `unknown`: those that the broker refuses to count, and those without a leader, for
+    which it answers 0 whatever they hold.
 
     `last_offset`: of the stream's newest entry, by the broker's count, which lags a little; -1 when it is empty,
     None when there is no stream. `first_offset`, `first_at`: of its oldest, when it holds one that is dated.
     `unbound`: the bindings that are missing, as far as the broker's management may be asked; `unasked`: why it
-    could not be.
+    could not be. `troubles`: of queues that exist, as the management says; `lasting` has those that count.
     """
 
     at: dt.datetime
@@ -39,13 +63,24 @@ class BrokerStatus:
     first_at: dt.datetime | None = None
     unbound: tuple[Binding, ...] = ()
     unasked: str = ""
+    troubles: tuple[QueueTrouble, ...] = ()
 
     def inbox(self, service: str) -> QueueCount | None:
         return self.queues.get(inbox(service))
 
-    def dead_letters(self, service: str) -> int:
+    def dead_letters(self, service: str) -> int | None:
+        """How many the queue holds; None when that is not known."""
+        if dlq(service) in self.unknown:
+            return None
         found = self.queues.get(dlq(service))
         return found.messages if found else 0
+
+    def lasting(self, trouble: Trouble) -> list[QueueTrouble]:
+        """The queues that have had it for longer than a moment."""
+        return [one for one in self.troubles if one.trouble is trouble and self.at - one.since >= LASTING]
+
+    def is_leaderless(self, queue: str) -> bool:
+        return any(one.queue == queue and one.trouble is Trouble.NO_LEADER for one in self.troubles)
 
     def retry_queues(self, service: str) -> list[str]:
         """Those of its queues for another try that were asked for, by name."""
@@ -56,40 +91,79 @@ class BrokerStatus:
         return queue in self.asked and queue not in self.queues and queue not in self.unknown
 
 
-async def facts(history: History, settings: Settings | None = None) -> BrokerStatus:
+async def facts(
+    history: History, settings: Settings | None = None, before: BrokerStatus | None = None
+) -> BrokerStatus:
     """Ask, through an open history; the `settings` name the queues for another try, and the broker's management.
 
-    Raises BrokerUnavailable when the broker is away.
+    `before`: what the last look found, for a trouble that lasts. Raises BrokerUnavailable when the broker is away.
     """
     delays = settings.retry_delays if settings else ()
     retries = [retry_queue(service, seconds) for service in CHOREOGRAPHY.services for seconds in delays]
     asked = frozenset({*_QUEUES, *retries, HISTORY})
     answers = await history.counts(sorted(asked))
-    counted = {name: count for name, count in answers.items() if count is not None}
+    told = await _ask_management(settings, answers) if settings else _Management()
+    now = dt.datetime.now(dt.UTC)
+    troubles = tuple(_dated(trouble, before, now) for trouble in _troubles(told.queues, answers, now))
+    leaderless = {one.queue for one in troubles if one.trouble is Trouble.NO_LEADER}
+    counted = {name: n for name, n in answers.items() if n is not None and name not in leaderless}
     stream = counted.get(HISTORY)
     first = await history.first() if stream and stream.messages else None
     last = first.offset + stream.messages - 1 if stream and first else -1
-    unbound, unasked = await _unbound(settings, counted) if settings else ((), "")
     return BrokerStatus(
-        dt.datetime.now(dt.UTC),
+        now,
         counted,
         last if stream else None,
         asked,
         frozenset(answers.keys() - counted.keys()),
         first.offset if first else None,
         said_at(first) if first else None,
-        unbound,
-        unasked,
+        told.unbound,
+        told.unasked,
+        troubles,
     )
 
 
-async def _unbound(settings: Settings, queues: Mapping[str, QueueCount]) -> tuple[tuple[Binding, ...], str]:
-    """The bindings that are missing of `queues`, those that exist; else why that is not known."""
+@dataclass(frozen=True, slots=True)
+class _Management:
+    """What the management said; `queues`: None when it was not asked."""
+
+    queues: Mapping[str, QueueState] | None = None
+    unbound: tuple[Binding, ...] = ()
+    unasked: str = ""
+
+
+async def _ask_management(settings: Settings, exist: Collection[str]) -> _Management:
+    """The missing bindings of the queues that `exist`, and the state of all queues; else why not."""
     try:
         missing = await missing_bindings(settings, declared_topology(CHOREOGRAPHY, settings))
+        queues = await queue_states(settings)
     except (BrokerUnavailable, BrokerRefused) as error:
-        return (), str(error)
-    return tuple(binding for binding in missing if binding.queue in queues), ""
+        return _Management(unasked=str(error))
+    return _Management(queues, tuple(binding for binding in missing if binding.queue in exist))
+
+
+def _troubles(
+    queues: Mapping[str, QueueState] | None, exist: Collection[str], now: dt.datetime
+) -> Iterator[QueueTrouble]:
+    if queues is None:
+        return
+    for name in sorted(exist):
+        state = queues.get(name, QueueState(served=True, hidden=None))
+        if not state.served:
+            yield QueueTrouble(name, Trouble.NO_LEADER, now)
+        elif name == HISTORY:
+            continue  # a stream dead-letters nothing
+        elif state.hidden is None:
+            yield QueueTrouble(name, Trouble.NO_FIGURES, now)
+        elif state.hidden:
+            yield QueueTrouble(name, Trouble.HIDDEN, now, state.hidden)
+
+
+def _dated(trouble: QueueTrouble, before: BrokerStatus | None, now: dt.datetime) -> QueueTrouble:
+    known = before.troubles if before else ()
+    same = (one.since for one in known if (one.queue, one.trouble) == (trouble.queue, trouble.trouble))
+    return replace(trouble, since=next(same, now))
 
 
 def open_to_ask(settings: Settings) -> AbstractAsyncContextManager[History]:
@@ -97,10 +171,18 @@ def open_to_ask(settings: Settings) -> AbstractAsyncContextManager[History]:
     return open_history(settings)
 
 
-async def ask_broker(settings: Settings) -> BrokerStatus | None:
-    """Ask, on a connection of its own; None when the broker does not answer or refuses to."""
+async def ask_broker(settings: Settings, wait_for: Callable[[BrokerStatus], None]) -> BrokerStatus | None:
+    """Ask, on a connection of its own; None when the broker does not answer or refuses to.
+
+    When a queue has a trouble that may pass, `wait_for` is told, and the broker is asked again after `LASTING`.
+    """
     try:
         async with open_to_ask(settings) as history:
-            return await facts(history, settings)
+            found = await facts(history, settings)
+            if found.troubles:
+                wait_for(found)
+                await asyncio.sleep(LASTING.total_seconds())
+                found = await facts(history, settings, found)
+            return found
     except (BrokerUnavailable, BrokerRefused):
         return None

@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import json
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of, as_js
 from saga_monitor.diagnosis.grouping import how_many, within_usual_time
 from saga_monitor.diagnosis.self_check import unseen
 from saga_monitor.projection.queries import Queries
-from saga_monitor.records.broker_status import BrokerStatus, ask_broker
+from saga_monitor.records.broker_status import LASTING, BrokerStatus, ask_broker
 from saga_monitor.text.anomaly_words import anomalies_in_words, in_time_words, whole_sentence
 from saga_monitor.text.freshness import Freshness
 from saga_monitor.text.tables import safe
@@ -62,7 +63,7 @@ def show_anomalies(asking: Asking, *, for_program: bool) -> int:
     """Ask the broker, read what there is to read, and say what is wrong. Returns 1 when something is."""
     settings = asking.settings
     # Asked first: what the queues hold by then, the history has told.
-    status = asyncio.run(ask_broker(settings))
+    status = asyncio.run(ask_broker(settings, _say_that_it_waits))
     freshness = asking.read_up()
     with closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
         judgement = judge_now(queries, status, freshness, settings)
@@ -73,6 +74,13 @@ def show_anomalies(asking: Asking, *, for_program: bool) -> int:
         full = not is_bounded(asking.console)
         asking.console.print(anomaly_view(found, judgement.in_time, full=full), soft_wrap=full)
     return 1 if found else 0
+
+
+def _say_that_it_waits(status: BrokerStatus) -> None:
+    names = ", ".join(dict.fromkeys(one.queue for one in status.troubles))
+    seconds = LASTING.total_seconds()
+    text = f"saga_monitor: {names}: no leader, no figures or hidden messages, which may pass"
+    print(f"{text}; looking again in {seconds:.0f} s", file=sys.stderr)
 
 
 def anomaly_view(found: Sequence[Anomaly], in_time: int = 0, *, full: bool) -> RenderableType:

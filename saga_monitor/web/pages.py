@@ -176,7 +176,7 @@ def _tiles(totals: Totals) -> tuple[State, ...]:
 
 
 def _queued_letters(facts: BrokerStatus | None) -> int:
-    return sum(facts.dead_letters(service) for service in CHOREOGRAPHY.services) if facts else 0
+    return sum(facts.dead_letters(service) or 0 for service in CHOREOGRAPHY.services) if facts else 0
 
 
 def wanted_id(request: Request) -> str:
