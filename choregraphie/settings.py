@@ -68,7 +68,9 @@ class Settings(ReadFromFiles):
     management_url: Annotated[
         str,
         AfterValidator(check_management),
-        Field(description="RabbitMQ's management, `https://user:password@host:15671`, asked for lost bindings"),
+        Field(
+            description="RabbitMQ's management, `https://user:password@host:15671`, asked what AMQP does not tell"
+        ),
     ] = ""
     database_url: Annotated[str, Field(description="database URL; `{service}` stands for the service")] = (
         "sqlite:///var/{service}.sqlite3"

@@ -171,15 +171,20 @@ def open_to_ask(settings: Settings) -> AbstractAsyncContextManager[History]:
     return open_history(settings)
 
 
-async def ask_broker(settings: Settings, wait_for: Callable[[BrokerStatus], None]) -> BrokerStatus | None:
+async def ask_broker(
+    settings: Settings, wait_for: Callable[[BrokerStatus], object] = lambda _: None
+) -> BrokerStatus | None:
     """Ask, on a connection of its own; None when the broker does not answer or refuses to.
 
-    When a queue has a trouble that may pass, `wait_for` is told, and the broker is asked again after `LASTING`.
+    When a queue has a trouble that may pass, `wait_for` is told, and the broker is asked again after `LASTING`;
+    once more for a trouble that began meanwhile, as that of a queue just declared, which has no figures at first.
     """
     try:
         async with open_to_ask(settings) as history:
             found = await facts(history, settings)
-            if found.troubles:
+            for _ in range(2):
+                if all(found.at - one.since >= LASTING for one in found.troubles):
+                    break
                 wait_for(found)
                 await asyncio.sleep(LASTING.total_seconds())
                 found = await facts(history, settings, found)

@@ -1,0 +1,246 @@
+"""What the monitor asks the management, because AMQP does not tell: leaders, hidden messages, missing figures."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from choregraphie import Settings
+from choregraphie.broker import QueueState, queue_states
+from choregraphie.errors import BrokerUnavailable, LoginRefused
+from choregraphie.saga.topology import dlx
+from scripts.nemesis import faults_broker, recorder
+from scripts.nemesis.management import Management
+from scripts.nemesis.nodes import USER, InstalledNode, installed
+from scripts.probes import HOST
+from tests.saga_monitor.test_not_known import Watched, asked, serving
+from tests.support.foreign_client import Outsider
+from tests.support.topology import declare_topology_at
+from tests.support.workers import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# The server's supervisor gives it up at the third crash within five seconds.
+TAKE_AWAY = (
+    "F = fun(F) -> case whereis('%2F_{queue}') of undefined -> gone; "
+    "Pid -> exit(Pid, kill), timer:sleep(500), F(F) end end, F(F)."
+)
+# What a queue could not dead-letter it tries again after three minutes, unless told otherwise.
+TRY_AGAIN_SOON = "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 2000)."
+COMMANDS = (
+    ["list"],
+    ["show", "CMD-1"],
+    ["report"],
+    ["report", "--orders", "--csv"],
+    ["history"],
+    ["anomalies"],
+    ["anomalies", "--acknowledge"],
+    ["letter", "1"],
+    ["list", "--at", "0m"],
+)
+
+
+class OwnNode:
+    """A broker of the installed version whose queues may lose their servers, and a monitor that asks it."""
+
+    def __init__(self, node: InstalledNode, folder: Path) -> None:
+        self.node = node
+        self.url = f"amqp://{USER}:{node.password}@{HOST}:{node.port('amqp')}/"
+        self.login = f"http://{USER}:{node.password}@{HOST}:{node.port('management')}"
+        self.management = Management(self.login, USER, node.password, "/")
+        self.watched = Watched(self.url, Outsider(self.url).__enter__(), folder)
+        self.watched.settings |= {"management_url": self.login}
+
+    def take_server_away(self, queue: str) -> None:
+        self.node.control("eval", TAKE_AWAY.format(queue=queue))
+
+    def bring_servers_back(self) -> None:
+        stage: Any = SimpleNamespace(node=self.node, notes=[])
+        assert faults_broker.restart_the_dead(stage)
+
+    def topology(self) -> tuple[set[str], set[str], set[tuple[str, str, str]]]:
+        bindings = self.management.bindings()
+        return (
+            {row["name"] for row in self.management.queues()},
+            {row["name"] for row in self.management.exchanges()},
+            {(row["source"], row["destination"], row["routing_key"]) for row in bindings},
+        )
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InstalledNode]:
+    with installed(tmp_path_factory.mktemp("node") / "broker") as started:
+        assert isinstance(started, InstalledNode)
+        started.control("eval", TRY_AGAIN_SOON)
+        yield started
+
+
+@pytest.fixture
+def own(node: InstalledNode, tmp_path: Path) -> Iterator[OwnNode]:
+    ready = OwnNode(node, tmp_path)
+    for row in ready.management.queues():
+        ready.management.delete_queue(row["name"])
+    declare_topology_at(ready.url)
+    yield ready
+    ready.watched.outsider.__exit__(None, None, None)
+
+
+def test_messages_that_cannot_be_dead_lettered_are_said_until_they_can(own: OwnNode) -> None:
+    own.management.delete_exchange(dlx("stock"))
+    for number in range(3):
+        assert own.watched.outsider.publish("stock.requeue", "commande.initiee", b"%d" % number)
+    with recorder.connection(own.url) as link:
+        channel = link.channel()
+        for _, (method, _, _) in zip(range(2), channel.consume("stock.inbox"), strict=False):
+            channel.basic_reject(method.delivery_tag, requeue=False)
+        channel.close()
+    hidden = own.watched.wrong()["queue", "hidden"]
+    assert (hidden["service"], hidden["count"]) == ("stock", 2)
+    assert "2 messages are neither ready nor with a worker: 2 in stock.inbox" in hidden["sentence"]
+    assert "the exchange stock.dlx exists and leads to stock.dlq" in hidden["sentence"]
+    declare_topology_at(own.url)
+    until(lambda: own.management.queue("stock.dlq").get("messages") == 2, "they follow", within_seconds=60)
+    assert ("queue", "hidden") not in own.watched.wrong()
+    assert own.watched.run("anomalies").stdout.count("is in stock.dlq") == 2
+
+
+def test_a_queue_without_a_leader_is_not_taken_for_empty(own: OwnNode) -> None:
+    own.watched.tell("CMD-1")
+    own.watched.set_aside("stock", 3)
+    assert own.watched.wrong()["dead_letter", "unreadable"]
+    for queue in ("stock.dlq", "paiement.inbox", "stock.inbox"):
+        own.take_server_away(queue)
+    wrong = own.watched.wrong()
+    assert wrong["queue", "no_leader"]["sentence"].startswith(
+        ("stock.dlq, stock.inbox have", "paiement.inbox has")
+    )
+    assert wrong["stuck", "no_leader"]["commande_id"] == "CMD-1"
+    assert own.watched.run("anomalies").stdout.count("is in stock.dlq") == 3
+    own.bring_servers_back()
+    until(lambda: ("queue", "no_leader") not in own.watched.wrong(), "the leaders are back", within_seconds=60)
+    assert own.watched.run("anomalies").stdout.count("is in stock.dlq") == 3
+
+
+def test_a_leader_that_is_lost_under_serve_is_said_until_it_is_back(own: OwnNode, tmp_path: Path) -> None:
+    with serving(own.watched, tmp_path / "log") as url:
+        until(lambda: "Nothing is wrong" in asked(f"{url}/anomalies")[1], "the first look")
+        own.take_server_away("commande.retry.5")
+        until(
+            lambda: "commande.retry.5 has no leader" in asked(f"{url}/anomalies")[1], "the page", within_seconds=60
+        )
+        assert "commande.retry.5 has no leader" in asked(f"{url}/api/anomalies")[1]
+        own.bring_servers_back()
+        until(lambda: "Nothing is wrong" in asked(f"{url}/anomalies")[1], "the page to say so", within_seconds=60)
+
+
+def test_no_command_puts_back_what_is_missing(own: OwnNode, tmp_path: Path) -> None:
+    own.watched.tell("CMD-1")
+    own.management.unbind("stock.events", "paiement.inbox", "stock.reserve")
+    own.management.unbind("commande.events", "saga.history", "#")
+    own.management.delete_queue("notification.dlq")
+    own.management.delete_exchange("paiement.dlx")
+    before = own.topology()
+    for topology in ("apply", "passive"):
+        for arguments in COMMANDS:
+            done = own.watched.run(*arguments, topology=topology)
+            assert done.returncode in {0, 1}, done.stderr
+            assert own.topology() == before, arguments
+    with serving(own.watched, tmp_path / "log") as url:
+        for page in ("/", "/anomalies", "/orders/CMD-1", "/api/anomalies", "/metrics"):
+            assert asked(f"{url}{page}")[1], page
+        until(lambda: "notification.dlq does not exist" in asked(f"{url}/anomalies")[1], "a look at the queues")
+    assert own.topology() == before
+
+
+@contextlib.contextmanager
+def management_that_answers(content: bytes, status: int = 200) -> Iterator[Settings]:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer((HOST, 0), Answer)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield Settings(management_url=f"http://guest:guest@{HOST}:{server.server_port}")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+FIGURES = '"messages": 3, "messages_ready": 1, "messages_unacknowledged": 0'
+
+
+@pytest.mark.parametrize(
+    ("row", "state"),
+    [
+        pytest.param(f'"leader": "a@b", "online": ["a@b"], "state": "running", {FIGURES}', (True, 2), id="hidden"),
+        pytest.param(f'"leader": null, "online": ["a@b"], "state": "running", {FIGURES}', (False, 2), id="3.10"),
+        pytest.param('"leader": null, "online": []', (False, None), id="3.10, its node restarted since"),
+        pytest.param('"leader": "", "state": "running"', (False, None), id="3.8"),
+        pytest.param(f'"leader": "a@b", "state": "down", {FIGURES}', (False, 2), id="4.x, down"),
+        pytest.param(f'"leader": "a@b", "state": "minority", {FIGURES}', (False, 2), id="4.x, minority"),
+        pytest.param(f'"state": "running", {FIGURES}', (True, 2), id="classic"),
+        pytest.param('"leader": "a@b", "online": ["a@b"]', (True, None), id="declared just now"),
+        pytest.param(
+            '"messages": true, "messages_ready": 1, "messages_unacknowledged": 0', (True, None), id="bool"
+        ),
+        pytest.param(
+            '"messages": 1, "messages_ready": 2, "messages_unacknowledged": 0', (True, 0), id="of two times"
+        ),
+        pytest.param('"state": ["down"], "online": 7, "messages": "3"', (True, None), id="other types"),
+    ],
+)
+async def test_what_the_management_says_of_a_queue(row: str, state: tuple[bool, int | None]) -> None:
+    answer = f'[{{"name": "stock.inbox", {row}}}, 7, {{"name": null}}]'
+    with management_that_answers(answer.encode()) as settings:
+        assert await queue_states(settings) == {"stock.inbox": QueueState(*state)}
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "error"),
+    [
+        (b'{"error":"not_authorized"}', 401, LoginRefused),
+        (b"{}", 200, BrokerUnavailable),
+        (b"<html>", 200, BrokerUnavailable),
+        (b"[" * 100_000, 200, BrokerUnavailable),
+        (b"[" + b" " * 8_000_001 + b"]", 200, BrokerUnavailable),
+        (b"", 503, BrokerUnavailable),
+    ],
+)
+async def test_an_answer_that_cannot_be_used_is_an_error(
+    content: bytes, status: int, error: type[Exception]
+) -> None:
+    with management_that_answers(content, status) as settings, pytest.raises(error):
+        await queue_states(settings)
+
+
+async def test_without_the_setting_nobody_is_asked() -> None:
+    assert await queue_states(Settings()) is None
+
+
+def test_a_management_that_refuses_or_knows_other_queues_is_said(own: OwnNode) -> None:
+    place = own.login.rpartition("@")[2]
+    refused = own.watched.wrong(management_url=f"http://{USER}:wrong@{place}")
+    assert "HTTP 401" in refused["blind", "bindings_not_known"]["sentence"]
+    assert "has a leader" in refused["blind", "bindings_not_known"]["sentence"]
+    with management_that_answers(b"[]") as settings:
+        other = own.watched.wrong(management_url=settings.management_url)
+    assert "no figures of any of its queues" in other["queue", "no_figures"]["sentence"]
+    since = dt.datetime.fromisoformat(other["queue", "no_figures"]["since"])
+    assert since < dt.datetime.now(dt.UTC) - dt.timedelta(seconds=15)
