@@ -20,7 +20,7 @@ from saga_monitor.records.broker_status import ask_broker
 from saga_monitor.reports import report
 from saga_monitor.reports.order_report import COLUMNS, as_given, flat, metrics, order_report, order_reports
 from saga_monitor.text import report_tables
-from saga_monitor.text.anomaly_list import judge_now
+from saga_monitor.text.anomaly_list import judge_now, say_that_it_waits
 
 # More lines than that nobody reads on a terminal; a program gets them all.
 _LINES = 1000
@@ -67,7 +67,7 @@ def _refuse_unused(arguments: argparse.Namespace) -> None:
 
 def _whole(arguments: argparse.Namespace, session: Session, since: dt.datetime | None) -> int:
     # Asked before the history is read: what the queues hold by then, the history has told.
-    status = asyncio.run(ask_broker(session.settings)) if session.at is None else None
+    status = asyncio.run(ask_broker(session.settings, say_that_it_waits)) if session.at is None else None
     with session.queries() as queries:
         figures = _figures(session, queries, since)
         # What is wrong is known of now alone: nobody knows what the queues held earlier.

@@ -98,13 +98,11 @@ async def facts(
 
     `before`: what the last look found, for a trouble that lasts. Raises BrokerUnavailable when the broker is away.
     """
-    delays = settings.retry_delays if settings else ()
-    retries = [retry_queue(service, seconds) for service in CHOREOGRAPHY.services for seconds in delays]
-    asked = frozenset({*_QUEUES, *retries, HISTORY})
+    asked = frozenset({*_QUEUES, *_retry_queues(settings), HISTORY})
     answers = await history.counts(sorted(asked))
     told = await _ask_management(settings, answers) if settings else _Management()
     now = dt.datetime.now(dt.UTC)
-    troubles = tuple(_dated(trouble, before, now) for trouble in _troubles(told.queues, answers, now))
+    troubles = tuple(_dated(trouble, before) for trouble in _troubles(told.queues, answers, now))
     leaderless = {one.queue for one in troubles if one.trouble is Trouble.NO_LEADER}
     counted = {name: n for name, n in answers.items() if n is not None and name not in leaderless}
     stream = counted.get(HISTORY)
@@ -122,6 +120,11 @@ async def facts(
         told.unasked,
         troubles,
     )
+
+
+def _retry_queues(settings: Settings | None) -> list[str]:
+    delays = settings.retry_delays if settings else ()
+    return [retry_queue(service, seconds) for service in CHOREOGRAPHY.services for seconds in delays]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +163,10 @@ def _troubles(
             yield QueueTrouble(name, Trouble.HIDDEN, now, state.hidden)
 
 
-def _dated(trouble: QueueTrouble, before: BrokerStatus | None, now: dt.datetime) -> QueueTrouble:
+def _dated(trouble: QueueTrouble, before: BrokerStatus | None) -> QueueTrouble:
     known = before.troubles if before else ()
     same = (one.since for one in known if (one.queue, one.trouble) == (trouble.queue, trouble.trouble))
-    return replace(trouble, since=next(same, now))
+    return replace(trouble, since=next(same, trouble.since))
 
 
 def open_to_ask(settings: Settings) -> AbstractAsyncContextManager[History]:
@@ -172,12 +175,12 @@ def open_to_ask(settings: Settings) -> AbstractAsyncContextManager[History]:
 
 
 async def ask_broker(
-    settings: Settings, wait_for: Callable[[BrokerStatus], object] = lambda _: None
+    settings: Settings, before_waiting: Callable[[BrokerStatus], object] = lambda _: None
 ) -> BrokerStatus | None:
     """Ask, on a connection of its own; None when the broker does not answer or refuses to.
 
-    When a queue has a trouble that may pass, `wait_for` is told, and the broker is asked again after `LASTING`;
-    once more for a trouble that began meanwhile, as that of a queue just declared, which has no figures at first.
+    A trouble of a queue may pass: then `before_waiting` is called, and the broker is asked again after `LASTING`;
+    once more for one that began meanwhile, as that of a queue just declared, which has no figures at first.
     """
     try:
         async with open_to_ask(settings) as history:
@@ -185,7 +188,7 @@ async def ask_broker(
             for _ in range(2):
                 if all(found.at - one.since >= LASTING for one in found.troubles):
                     break
-                wait_for(found)
+                before_waiting(found)
                 await asyncio.sleep(LASTING.total_seconds())
                 found = await facts(history, settings, found)
             return found

@@ -63,7 +63,7 @@ def show_anomalies(asking: Asking, *, for_program: bool) -> int:
     """Ask the broker, read what there is to read, and say what is wrong. Returns 1 when something is."""
     settings = asking.settings
     # Asked first: what the queues hold by then, the history has told.
-    status = asyncio.run(ask_broker(settings, _say_that_it_waits))
+    status = asyncio.run(ask_broker(settings, say_that_it_waits))
     freshness = asking.read_up()
     with closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
         judgement = judge_now(queries, status, freshness, settings)
@@ -76,11 +76,11 @@ def show_anomalies(asking: Asking, *, for_program: bool) -> int:
     return 1 if found else 0
 
 
-def _say_that_it_waits(status: BrokerStatus) -> None:
+def say_that_it_waits(status: BrokerStatus) -> None:
+    """Tell on standard error why the answer takes so long."""
     names = ", ".join(dict.fromkeys(one.queue for one in status.troubles))
-    seconds = LASTING.total_seconds()
     text = f"saga_monitor: {names}: no leader, no figures or hidden messages, which may pass"
-    print(f"{text}; looking again in {seconds:.0f} s", file=sys.stderr)
+    print(f"{text}; looking again in {LASTING.total_seconds():.0f} s", file=sys.stderr)
 
 
 def anomaly_view(found: Sequence[Anomaly], in_time: int = 0, *, full: bool) -> RenderableType:

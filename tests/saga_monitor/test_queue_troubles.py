@@ -63,8 +63,8 @@ class OwnNode:
         self.node.control("eval", TAKE_AWAY.format(queue=queue))
 
     def bring_servers_back(self) -> None:
-        stage: Any = SimpleNamespace(node=self.node, notes=[])
-        assert faults_broker.restart_the_dead(stage)
+        targets: Any = SimpleNamespace(node=self.node, notes=[])
+        assert faults_broker.restart_dead_queues(targets)
 
     def topology(self) -> tuple[set[str], set[str], set[tuple[str, str, str]]]:
         bindings = self.management.bindings()
@@ -97,7 +97,7 @@ def test_messages_that_cannot_be_dead_lettered_are_said_until_they_can(own: OwnN
     own.management.delete_exchange(dlx("stock"))
     for number in range(3):
         assert own.watched.outsider.publish("stock.requeue", "commande.initiee", b"%d" % number)
-    with recorder.connection(own.url) as link:
+    with recorder.connect(own.url) as link:
         channel = link.channel()
         for _, (method, _, _) in zip(range(2), channel.consume("stock.inbox"), strict=False):
             channel.basic_reject(method.delivery_tag, requeue=False)
