@@ -1,16 +1,16 @@
-# One image for the four workers and the monitor; compose.yaml says which of them a container is.
+# One image for the four workers and the monitor; compose.yaml gives each container its command.
 FROM python:3.13-slim AS build
 COPY requirements.txt /tmp/requirements.txt
 RUN python -m venv /venv \
  && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/requirements.txt
 
 FROM python:3.13-slim
-# A volume mounted over /data takes its owner from here, the first time.
+# A new volume mounted at /data takes its owner from this folder.
 RUN groupadd --gid 10001 saga \
  && useradd --uid 10001 --gid saga --no-create-home --home-dir /app --shell /usr/sbin/nologin saga \
  && mkdir /data \
  && chown saga:saga /data
-# The whole virtual environment: where the base image keeps its own site-packages is its own affair.
+# The whole virtual environment, so that nothing depends on the site-packages of the base image.
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
