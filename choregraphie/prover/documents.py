@@ -1,18 +1,28 @@
-"""Every document that is generated from the declarations, by the path it has under `docs/`. Pure."""
+"""Documents generated from the declarations: AsyncAPI 3.0 by service, JSON Schema by event, the diagram. Pure."""
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from choregraphie.prover import asyncapi
-from choregraphie.prover import formats as graphs
+from choregraphie.prover.formats import dot, mermaid, svg
 from choregraphie.prover.graph import Graph, picture
-from choregraphie.prover.schemas import schema
-from choregraphie.prover.svg import svg
-from choregraphie.saga.choreography import Choreography
-from choregraphie.service.service import Service
+from choregraphie.saga.choreography import Choreography, EventClass
+from choregraphie.saga.envelope import CONTENT_TYPE
+from choregraphie.saga.registry import adapter
+from choregraphie.saga.topology import (
+    DETAIL_HEADER,
+    REASON_HEADER,
+    TRACEPARENT_HEADER,
+    dlq,
+    dlx,
+    events,
+    inbox,
+    requeue,
+    retry_queue,
+)
+from choregraphie.service.service import Handler, Service
 
-FORMATS = {"mermaid": graphs.mermaid, "dot": graphs.dot, "svg": svg}
+FORMATS = {"mermaid": mermaid, "dot": dot, "svg": svg}
 _ENDINGS = {"mermaid": "mmd", "dot": "dot", "svg": "svg"}
 
 
@@ -31,9 +41,7 @@ def documents(
     """Relative path → text, for all of them. `canvases` are the services' first pages."""
     found = {f"choreography.{_ENDINGS[format_]}": diagram(choreography, format_) for format_ in FORMATS}
     for name, service in services.items():
-        found[f"asyncapi/{name}.json"] = as_json(
-            asyncapi.document(service, choreography, delays, canvases.get(name, ""))
-        )
+        found[f"asyncapi/{name}.json"] = as_json(document(service, choreography, delays, canvases.get(name, "")))
     for event in choreography.events:
         found[f"schemas/{event.TYPE}.json"] = as_json(schema(event))
     return found
@@ -41,3 +49,167 @@ def documents(
 
 def as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+BINDING = "0.3.0"
+
+
+def document(
+    service: Service, choreography: Choreography, delays: Sequence[float], description: str
+) -> dict[str, Any]:
+    """The document of `service`, whose retries wait `delays` (seconds); `description` is its canvas."""
+    heard = [handler.hears for handler in service.reactions]
+    said = _said(service, choreography)
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": service.name,
+            "version": "1",
+            "description": description.strip(),
+            "license": {"name": "MIT"},
+        },
+        "defaultContentType": CONTENT_TYPE,
+        "channels": {event.TYPE: _channel(event) for event in dict.fromkeys((*heard, *said))},
+        "operations": {
+            **{f"hear_{_word(handler.hears)}": _hear(service, handler, delays) for handler in service.reactions},
+            **{f"say_{_word(event)}": _say(event) for event in said},
+        },
+        "components": {"messages": {e.TYPE: _message(e) for e in dict.fromkeys((*heard, *said))}},
+    }
+
+
+def _said(service: Service, choreography: Choreography) -> list[EventClass]:
+    said = {event for handler in service.reactions for event in handler.says()}
+    said |= {event for handler in service.timed for event in handler.says()}
+    return [event for event in choreography.events if event in said]
+
+
+def _word(event: EventClass) -> str:
+    return event.TYPE.replace(".", "_")
+
+
+def _channel(event: EventClass) -> dict[str, Any]:
+    exchange = {"name": events(event.SAID_BY), "type": "topic", "durable": True, "autoDelete": False}
+    return {
+        "address": event.TYPE,
+        "description": f"What {event.SAID_BY} says: only {event.SAID_BY} may write to this exchange.",
+        "messages": {event.TYPE: {"$ref": f"#/components/messages/{event.TYPE}"}},
+        "bindings": {"amqp": {"is": "routingKey", "exchange": exchange, "bindingVersion": BINDING}},
+    }
+
+
+def _message(event: EventClass) -> dict[str, Any]:
+    traced = {"type": "string", "description": "W3C trace context"}
+    return {
+        "name": event.TYPE,
+        "title": event.TYPE,
+        "summary": " ".join((event.__doc__ or "").split()),
+        "contentType": CONTENT_TYPE,
+        "headers": {"type": "object", "properties": {TRACEPARENT_HEADER: traced}},
+        "correlationId": {
+            "location": "$message.payload#/correlationid",
+            "description": "the order, as in data.commande_id",
+        },
+        "payload": {name: part for name, part in schema(event).items() if name not in {"$schema", "$id"}},
+        "bindings": {"amqp": {"messageType": event.TYPE, "bindingVersion": BINDING}},
+    }
+
+
+def _hear(service: Service, handler: Handler, delays: Sequence[float]) -> dict[str, Any]:
+    return {
+        "action": "receive",
+        "channel": _reference(handler.hears),
+        "summary": f"{service.name}.{handler.action}",
+        "messages": [_reference(handler.hears, "messages")],
+        "bindings": {"amqp": {"ack": True, "bindingVersion": BINDING}},
+        "x-queue": inbox(service.name),
+        "x-says": sorted(event.TYPE for event in handler.says()),
+        "x-undoes": sorted(other.hears.TYPE for other in service.reactions if other.do in handler.undoes),
+        "x-retry": _retry(service, handler, delays),
+        "x-deadLetter": {
+            "exchange": dlx(service.name),
+            "queue": dlq(service.name),
+            "headers": [REASON_HEADER, DETAIL_HEADER],
+            "says": handler.gives_up.TYPE if handler.gives_up else None,
+            "needsAPerson": handler.gives_up is None,
+        },
+    }
+
+
+def _retry(service: Service, handler: Handler, delays: Sequence[float]) -> dict[str, Any]:
+    policy = handler.retry.policy(tuple(delays))
+    return {
+        "tries": policy.tries,
+        "delaysInSeconds": list(policy.delays),
+        "queues": [retry_queue(service.name, seconds) for seconds in policy.delays],
+        "returnsBy": requeue(service.name),
+        "neverOn": sorted(error.__name__ for error in handler.retry.never),
+    }
+
+
+def _say(event: EventClass) -> dict[str, Any]:
+    amqp = {"deliveryMode": 2, "mandatory": True, "timestamp": True, "bindingVersion": BINDING}
+    return {
+        "action": "send",
+        "channel": _reference(event),
+        "summary": " ".join((event.__doc__ or "").split()),
+        "messages": [_reference(event, "messages")],
+        "bindings": {"amqp": amqp},
+    }
+
+
+def _reference(event: EventClass, *inside: str) -> dict[str, str]:
+    parts = ("channels", event.TYPE, *(part for name in inside for part in (name, event.TYPE)))
+    return {"$ref": "#/" + "/".join(parts)}
+
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema(event: EventClass) -> dict[str, Any]:
+    """The whole message of `event`, envelope and data. Self-contained: it refers to nothing."""
+    raw = adapter(event).json_schema(mode="serialization")
+    envelope: dict[str, Any] = _clean(raw, raw.get("$defs", {}))
+    properties = {name: _never_null(part) for name, part in envelope["properties"].items()}
+    properties["type"] = {"const": event.TYPE}
+    properties["dataschema"] = {"const": event.schema_urn()}
+    properties["source"] |= {"pattern": _source(event)}
+    return {
+        "$schema": DIALECT,
+        "$id": event.schema_urn(),
+        "title": event.TYPE,
+        "description": properties["data"].pop("description", ""),
+        "type": "object",
+        "properties": properties,
+        "required": envelope["required"],
+    }
+
+
+def _source(event: EventClass) -> str:
+    who = "clients/" if event.SAID_BY == "client" else f"services/{event.SAID_BY}(/|$)"
+    return rf"^/{who}[^\x00-\x20\x7f]*$"
+
+
+def _clean(part: Any, definitions: dict[str, Any]) -> Any:
+    """References followed, generated titles left out."""
+    if isinstance(part, list):
+        return [_clean(item, definitions) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _clean(definitions[part["$ref"].rpartition("/")[2]], definitions)
+    return {
+        name: {key: _clean(value, definitions) for key, value in inner.items()}
+        if name == "properties"
+        else _clean(inner, definitions)
+        for name, inner in part.items()
+        if name not in {"title", "$defs"}
+    }
+
+
+def _never_null(attribute: dict[str, Any]) -> dict[str, Any]:
+    """An attribute of the envelope that has no value is left out by whoever writes, never null."""
+    if "anyOf" not in attribute:
+        return attribute
+    (inside,) = (choice for choice in attribute["anyOf"] if choice != {"type": "null"})
+    return dict(inside)

@@ -1,8 +1,13 @@
-"""The picture in the words of Mermaid and of Graphviz. Pure."""
+"""The graph of a choreography as Mermaid, Graphviz DOT and SVG. Pure.
+
+The SVG needs no program, font or script from outside, and follows the reader's light or dark theme.
+"""
 
 from collections.abc import Iterator
+from xml.sax.saxutils import escape
 
-from choregraphie.prover.graph import Graph, Kind, Node, in_lane
+from choregraphie.prover.graph import KINDS, Graph, Kind, Node, in_lane
+from choregraphie.prover.layout import BOX, Box, Drawing, Lane, Wire, lay_out
 
 # Readable on a light and on a dark page: mid-tones for the lines, the page's own colour inside.
 COLOURS = {
@@ -62,3 +67,137 @@ def _dot(shown: Graph) -> Iterator[str]:
     for source, target in shown.arrows:
         yield f'    {source} -> {target} [color="{COLOURS[shown.by_key[target].kind]}"];'
     yield "}"
+
+
+LEGEND_HEIGHT, SWATCH, LEGEND_TEXT = 40.0, 22.0, 5.6
+BEND = 7.0
+
+_LIGHT = {
+    Kind.FORWARD: ("#1f6fb2", "#e8f1fa"),
+    Kind.REFUSAL: ("#b45f06", "#fdf1e3"),
+    Kind.CREATED: ("#1d7f47", "#e5f5ec"),
+    Kind.CANCELLED: ("#b92c2c", "#fbe9e9"),
+    Kind.UNDOING: ("#6b46b1", "#f1ebfb"),
+    Kind.CLOCK: ("#5b6673", "#eef0f3"),
+    Kind.NOTE: ("#5b6673", "#ffffff"),
+}
+_DARK = {
+    Kind.FORWARD: ("#6cb2f0", "#14283a"),
+    Kind.REFUSAL: ("#f0a860", "#36250f"),
+    Kind.CREATED: ("#5fcf92", "#123022"),
+    Kind.CANCELLED: ("#f28585", "#3a1b1b"),
+    Kind.UNDOING: ("#b99af0", "#281f3d"),
+    Kind.CLOCK: ("#a3adba", "#262c34"),
+    Kind.NOTE: ("#a3adba", "#161b22"),
+}
+
+
+def svg(shown: Graph) -> str:
+    return "\n".join(_document(shown, lay_out(shown))) + "\n"
+
+
+def _document(shown: Graph, drawing: Drawing) -> Iterator[str]:
+    width, height = drawing.width, drawing.height + LEGEND_HEIGHT
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
+        f'width="{width:g}" height="{height:g}" role="img" aria-labelledby="title desc">'
+    )
+    yield '  <title id="title">The choreography</title>'
+    yield f'  <desc id="desc">{escape(_in_words(shown))}</desc>'
+    yield f"  <style>{_style()}</style>"
+    yield f"  <defs>{''.join(_head(kind) for kind in KINDS)}</defs>"
+    yield f'  <rect class="page" width="{width:g}" height="{height:g}"/>'
+    yield from (_lane(lane, n, shown, width) for n, lane in enumerate(drawing.lanes))
+    yield from (_wire(wire) for wire in drawing.wires)
+    yield from (_box(box) for box in drawing.boxes)
+    yield from _legend(shown, drawing)
+    yield "</svg>"
+
+
+def _in_words(shown: Graph) -> str:
+    label = {node.key: f"{node.lane} {node.label}" for node in shown.nodes}
+    label |= {node.key: node.label for node in shown.nodes if "." in node.label}
+    return "; ".join(f"{label[source]} leads to {label[target]}" for source, target in shown.arrows)
+
+
+def _style() -> str:
+    rules = [
+        "text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace}",
+        ".name{font:600 14px system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif}",
+        ".small{font:11px system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif}",
+        ".wire{fill:none;stroke-width:1.6}",
+        ".box{stroke-width:1.4}",
+        ".clock.wire,.note.wire,.clock.box,.note.box{stroke-dasharray:4 3}",
+        *_themed(_LIGHT, page="#ffffff", band="#f6f8fa", ink="#1f2328", faint="#59636e"),
+    ]
+    dark = _themed(_DARK, page="#0d1117", band="#161b22", ink="#e6edf3", faint="#9198a1")
+    return "".join(rules) + "@media(prefers-color-scheme:dark){" + "".join(dark) + "}"
+
+
+def _themed(colours: dict[Kind, tuple[str, str]], *, page: str, band: str, ink: str, faint: str) -> list[str]:
+    rules = [f".page{{fill:{page}}}", f".band{{fill:{band}}}", f"text{{fill:{ink}}}", f".small{{fill:{faint}}}"]
+    for kind, (line, inside) in colours.items():
+        rules.append(f".{kind}.wire,.{kind}.box{{stroke:{line}}}")
+        rules.append(f".{kind}.box{{fill:{inside}}}.{kind}.tip{{fill:{line}}}")
+    return rules
+
+
+def _head(kind: Kind) -> str:
+    return (
+        f'<marker id="tip-{kind}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
+        f'markerUnits="userSpaceOnUse" orient="auto"><path class="{kind} tip" d="M0 0.8 8 4 0 7.2z"/></marker>'
+    )
+
+
+def _lane(lane: Lane, number: int, shown: Graph, width: float) -> str:
+    middle = lane.y + lane.height / 2
+    band = f'  <rect class="band" x="0" y="{lane.y:g}" width="{width:g}" height="{lane.height:g}"/>\n'
+    decides = f'\n  <text class="small" x="16" y="{middle + 21:g}">decides</text>'
+    return (
+        (band if number % 2 == 0 else "")
+        + f'  <text class="name" x="16" y="{middle + 5:g}">{escape(lane.name)}</text>'
+        + (decides if lane.name == shown.decider else "")
+    )
+
+
+def _wire(wire: Wire) -> str:
+    return f'  <path class="{wire.kind} wire" d="{_rounded(wire.corners)}" marker-end="url(#tip-{wire.kind})"/>'
+
+
+def _rounded(corners: tuple[tuple[float, float], ...]) -> str:
+    """A path along `corners` with its bends rounded, as far as there is room."""
+    (x0, y0), (x1, y1), (_, y2), (x3, y3) = corners
+    bend = min(BEND, abs(y2 - y1) / 2)
+    if bend < 0.5:
+        return f"M{x0:g} {y2:g}H{x3:g}"
+    down = bend if y2 > y1 else -bend
+    return (
+        f"M{x0:g} {y0:g}H{x1 - bend:g}Q{x1:g} {y1:g} {x1:g} {y1 + down:g}"
+        f"V{y2 - down:g}Q{x1:g} {y2:g} {x1 + bend:g} {y3:g}H{x3:g}"
+    )
+
+
+def _box(box: Box) -> str:
+    kind, middle = box.node.kind, box.x + box.width / 2
+    # What is not an event has round ends.
+    bend = BOX / 2 if kind in {Kind.CLOCK, Kind.NOTE} else 6
+    return (
+        f'  <rect class="{kind} box" x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{BOX:g}" '
+        f'rx="{bend:g}"/>\n'
+        f'  <text x="{middle:g}" y="{box.middle + 4:g}" text-anchor="middle">{escape(box.node.label)}</text>'
+    )
+
+
+def _legend(shown: Graph, drawing: Drawing) -> Iterator[str]:
+    """Wrapped when the picture is narrow."""
+    there = {node.kind for node in shown.nodes}
+    x, y = 16.0, drawing.height + 20
+    for kind, words in KINDS.items():
+        if kind not in there:
+            continue
+        needed = SWATCH + 8 + len(words) * LEGEND_TEXT + 18
+        if x + needed > drawing.width:
+            x, y = 16.0, y + 20
+        yield f'  <rect class="{kind} box" x="{x:g}" y="{y - 6:g}" width="{SWATCH:g}" height="12" rx="4"/>'
+        yield f'  <text class="small" x="{x + SWATCH + 8:g}" y="{y + 4:g}">{words}</text>'
+        x += needed

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from choregraphie.prover import Rule, TooLarge, as_data, as_text, prove
+from choregraphie.prover.report import sentence
 from choregraphie.prover.state_space import Run, StateSpace, explore
-from choregraphie.prover.trace_text import sentence
 from choregraphie.prover.transitions import Doing, State, Transition
 from choregraphie.saga.choreography import Choreography
 from contracts.choreography import CHOREOGRAPHY
