@@ -105,7 +105,7 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
         print(as_json(as_data(proof)), end="")
     else:
         print(folded(as_text(proof)))
-    return 0 if proof.clean else 1
+    return 0 if proof.holds else 1
 
 
 def _diagram(options: argparse.Namespace, settings: Settings) -> int:

@@ -1,18 +1,16 @@
-"""The check of a choreography: the declaration first, then its runs, then the code against it. Pure."""
+"""The check of a choreography: its declaration, then its runs, then the code against it. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from choregraphie.prover import conformance as tables
-from choregraphie.prover import run_rules as behaviour
-from choregraphie.prover import static_rules as structure
+from choregraphie.prover import conformance, run_rules, static_rules
 from choregraphie.prover.rules import Rule, Violation
 from choregraphie.prover.state_space import StateSpace, explore
 from choregraphie.saga.choreography import Choreography
 from choregraphie.service.service import Service
 
-_STRUCTURE = (Rule.STEPS, Rule.DECIDES, Rule.SENDER, Rule.HEARD, Rule.SAID, Rule.ANSWERS)
-_BEHAVIOUR = (
+_STATIC = (Rule.STEPS, Rule.DECIDES, Rule.SENDER, Rule.HEARD, Rule.SAID, Rule.ANSWERS)
+_RUN = (
     Rule.REACHABLE,
     Rule.CYCLE,
     Rule.GIVES_UP,
@@ -21,41 +19,42 @@ _BEHAVIOUR = (
     Rule.DEADLINE,
     Rule.ENDS,
 )
-_CODE = (Rule.AS_DECLARED,)
+_CONFORMANCE = (Rule.AS_DECLARED,)
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What was found. `postponed` are the rules not judged: they make sense once the others hold."""
+    """The result of a check. `not_checked`: the rules that make sense only once those of `checked` hold."""
 
     choreography: Choreography
-    runs: StateSpace
+    space: StateSpace
     checked: tuple[Rule, ...]
-    postponed: tuple[Rule, ...]
+    not_checked: tuple[Rule, ...]
     violations: tuple[Violation, ...]
 
     @property
-    def clean(self) -> bool:
+    def holds(self) -> bool:
         return not self.violations
 
 
 def prove(choreography: Choreography, services: Mapping[str, Service] | None = None) -> Proof:
-    """Check `choreography`, and `services` against it when there are any to compare.
+    """Check `choreography` and, when given, `services` against it.
 
-    Raises TooLarge when there are more abstract runs than can be walked through.
+    The rules come in three groups: static, over all runs, conformance of the code. The first group with violations
+    is the last one checked. Raises TooLarge when there are more states than can be explored.
     """
-    runs = explore(choreography)
+    space = explore(choreography)
     parts: list[tuple[tuple[Rule, ...], Callable[[], Iterator[Violation]]]] = [
-        (_STRUCTURE, lambda: structure.violations(choreography, runs)),
-        (_BEHAVIOUR, lambda: behaviour.violations(choreography, runs)),
+        (_STATIC, lambda: static_rules.violations(choreography, space)),
+        (_RUN, lambda: run_rules.violations(choreography, space)),
     ]
     if services is not None:
-        parts.append((_CODE, lambda: tables.violations(choreography, runs, services)))
+        parts.append((_CONFORMANCE, lambda: conformance.violations(choreography, space, services)))
     checked: tuple[Rule, ...] = ()
-    found: tuple[Violation, ...] = ()
-    for rules, judge in parts:
-        if not found:
+    violations: tuple[Violation, ...] = ()
+    for rules, violations_of in parts:
+        if not violations:
             checked += rules
-            found = tuple(judge())
-    postponed = tuple(rule for rules, _ in parts for rule in rules if rule not in checked)
-    return Proof(choreography, runs, checked, postponed, found)
+            violations = tuple(violations_of())
+    not_checked = tuple(rule for rules, _ in parts for rule in rules if rule not in checked)
+    return Proof(choreography, space, checked, not_checked, violations)

@@ -1,4 +1,4 @@
-"""The services' tables of reactions, compared with the declared choreography. Pure."""
+"""Conformance: the services' tables of reactions against the declared choreography. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -9,7 +9,7 @@ from choregraphie.service.service import Handler, Service
 
 
 def violations(
-    choreography: Choreography, runs: StateSpace, services: Mapping[str, Service]
+    choreography: Choreography, space: StateSpace, services: Mapping[str, Service]
 ) -> Iterator[Violation]:
     for name in choreography.services:
         if name not in services:
@@ -18,30 +18,32 @@ def violations(
     for name, service in services.items():
         if name not in choreography.services:
             remedy = "declare its step and its reactions in contracts/choreography.py"
-            yield Violation(Rule.AS_DECLARED, f"{name} is a service that the choreography lacks", name, remedy)
+            yield Violation(
+                Rule.AS_DECLARED, f"{name} is a service that the choreography does not declare", name, remedy
+            )
             continue
-        yield from _lines(choreography, runs, service)
+        yield from _lines(choreography, space, service)
         yield from _clock(choreography, service)
 
 
-def _lines(choreography: Choreography, runs: StateSpace, service: Service) -> Iterator[Violation]:
+def _lines(choreography: Choreography, space: StateSpace, service: Service) -> Iterator[Violation]:
     heard = [handler.hears for handler in service.reactions]
     for reaction in choreography.heard_by(service.name):
         if reaction.hears not in heard:
-            what = f"{service.name} is declared to hear {reaction.hears.TYPE}, and its table has no line for it"
+            what = f"{service.name} is declared to hear {reaction.hears.TYPE}, and its table has no reaction to it"
             remedy = f"add on({reaction.hears.__name__}, …) to its REACTIONS"
-            yield Violation(Rule.AS_DECLARED, what, service.name, remedy, runs.to_hearing(reaction))
+            yield Violation(Rule.AS_DECLARED, what, service.name, remedy, space.path_to_hearing(reaction))
     for handler in service.reactions:
         declared = choreography.reaction(service.name, handler.hears.TYPE)
         if declared is None:
-            what = f"{service.name} hears {handler.hears.TYPE}, which the choreography does not say"
-            remedy = f'declare Reaction("{service.name}", {handler.hears.__name__}, …), or take the line away'
+            what = f"{service.name} hears {handler.hears.TYPE}, which the choreography does not declare"
+            remedy = f'declare Reaction("{service.name}", {handler.hears.__name__}, …), or remove the reaction'
             yield Violation(Rule.AS_DECLARED, what, service.name, remedy)
             continue
         for word, code, wanted in _differences(service, handler, declared):
             what = f"{service.name}.{handler.action} {word} {_names(code)}; declared: {_names(wanted)}"
-            remedy = "make the table and contracts/choreography.py say the same"
-            yield Violation(Rule.AS_DECLARED, what, service.name, remedy, runs.to_hearing(declared))
+            remedy = "make the table and contracts/choreography.py agree"
+            yield Violation(Rule.AS_DECLARED, what, service.name, remedy, space.path_to_hearing(declared))
 
 
 Events = frozenset[EventClass]
@@ -65,7 +67,7 @@ def _clock(choreography: Choreography, service: Service) -> Iterator[Violation]:
     wanted = frozenset(event for t in timed for event in t.says)
     if said != wanted:
         what = f"{service.name}'s clock says {_names(said)}; declared: {_names(wanted)}"
-        remedy = "make its TIMED and contracts/choreography.py say the same"
+        remedy = "make its TIMED and contracts/choreography.py agree"
         yield Violation(Rule.AS_DECLARED, what, service.name, remedy)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from choregraphie.prover.formats import dot, mermaid, svg
-from choregraphie.prover.graph import Graph, picture
+from choregraphie.prover.graph import Graph, graph_of
 from choregraphie.saga.choreography import Choreography, EventClass
 from choregraphie.saga.envelope import CONTENT_TYPE
 from choregraphie.saga.registry import adapter
@@ -27,9 +27,9 @@ _ENDINGS = {"mermaid": "mmd", "dot": "dot", "svg": "svg"}
 
 
 def diagram(choreography: Choreography, format_: str) -> str:
-    """The picture in one of FORMATS."""
-    shown: Graph = picture(choreography)
-    return FORMATS[format_](shown)
+    """The graph of `choreography` in one of FORMATS."""
+    graph: Graph = graph_of(choreography)
+    return FORMATS[format_](graph)
 
 
 def documents(
@@ -38,7 +38,7 @@ def documents(
     delays: Sequence[float],
     canvases: Mapping[str, str],
 ) -> dict[str, str]:
-    """Relative path → text, for all of them. `canvases` are the services' first pages."""
+    """Every document: its path under `docs/` → its text. `canvases`: the docstring of each service's package."""
     found = {f"choreography.{_ENDINGS[format_]}": diagram(choreography, format_) for format_ in FORMATS}
     for name, service in services.items():
         found[f"asyncapi/{name}.json"] = as_json(document(service, choreography, delays, canvases.get(name, "")))
@@ -57,7 +57,10 @@ BINDING = "0.3.0"
 def document(
     service: Service, choreography: Choreography, delays: Sequence[float], description: str
 ) -> dict[str, Any]:
-    """The document of `service`, whose retries wait `delays` (seconds); `description` is its canvas."""
+    """The AsyncAPI document of `service`: what it hears and says, its retries and its dead letters.
+
+    `delays` are the retry delays in seconds; `description` is the canvas of the service.
+    """
     heard = [handler.hears for handler in service.reactions]
     said = _said(service, choreography)
     return {
@@ -99,13 +102,13 @@ def _channel(event: EventClass) -> dict[str, Any]:
 
 
 def _message(event: EventClass) -> dict[str, Any]:
-    traced = {"type": "string", "description": "W3C trace context"}
+    trace_context = {"type": "string", "description": "W3C trace context"}
     return {
         "name": event.TYPE,
         "title": event.TYPE,
         "summary": " ".join((event.__doc__ or "").split()),
         "contentType": CONTENT_TYPE,
-        "headers": {"type": "object", "properties": {TRACEPARENT_HEADER: traced}},
+        "headers": {"type": "object", "properties": {TRACEPARENT_HEADER: trace_context}},
         "correlationId": {
             "location": "$message.payload#/correlationid",
             "description": "the order, as in data.commande_id",
@@ -167,7 +170,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema(event: EventClass) -> dict[str, Any]:
-    """The whole message of `event`, envelope and data. Self-contained: it refers to nothing."""
+    """The JSON Schema of the whole message of `event`, envelope and data, without references."""
     raw = adapter(event).json_schema(mode="serialization")
     envelope: dict[str, Any] = _clean(raw, raw.get("$defs", {}))
     properties = {name: _never_null(part) for name, part in envelope["properties"].items()}
@@ -186,12 +189,12 @@ def schema(event: EventClass) -> dict[str, Any]:
 
 
 def _source(event: EventClass) -> str:
-    who = "clients/" if event.SAID_BY == "client" else f"services/{event.SAID_BY}(/|$)"
-    return rf"^/{who}[^\x00-\x20\x7f]*$"
+    sender = "clients/" if event.SAID_BY == "client" else f"services/{event.SAID_BY}(/|$)"
+    return rf"^/{sender}[^\x00-\x20\x7f]*$"
 
 
 def _clean(part: Any, definitions: dict[str, Any]) -> Any:
-    """References followed, generated titles left out."""
+    """`part` with its references resolved and without generated titles."""
     if isinstance(part, list):
         return [_clean(item, definitions) for item in part]
     if not isinstance(part, dict):
@@ -208,7 +211,7 @@ def _clean(part: Any, definitions: dict[str, Any]) -> Any:
 
 
 def _never_null(attribute: dict[str, Any]) -> dict[str, Any]:
-    """An attribute of the envelope that has no value is left out by whoever writes, never null."""
+    """The schema of an optional attribute of the envelope, which a writer leaves out and never sets to null."""
     if "anyOf" not in attribute:
         return attribute
     (inside,) = (choice for choice in attribute["anyOf"] if choice != {"type": "null"})

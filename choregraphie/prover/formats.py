@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
 from choregraphie.prover.graph import KINDS, Graph, Kind, Node, in_lane
-from choregraphie.prover.layout import BOX, Box, Drawing, Lane, Wire, lay_out
+from choregraphie.prover.layout import BOX, Box, Connector, Drawing, Lane, lay_out
 
-# Readable on a light and on a dark page: mid-tones for the lines, the page's own colour inside.
+# Readable on a light and on a dark page: mid-tones for the lines, the page's own colour as background.
 COLOURS = {
     Kind.FORWARD: "#3b82c4",
     Kind.REFUSAL: "#d9822b",
@@ -21,21 +21,22 @@ COLOURS = {
 }
 
 
-def mermaid(shown: Graph) -> str:
-    return "\n".join(_mermaid(shown)) + "\n"
+def mermaid(graph: Graph) -> str:
+    """A Mermaid flowchart, one subgraph by lane."""
+    return "\n".join(_mermaid(graph)) + "\n"
 
 
-def _mermaid(shown: Graph) -> Iterator[str]:
+def _mermaid(graph: Graph) -> Iterator[str]:
     yield "flowchart LR"
-    for lane in shown.lanes:
-        yield f'    subgraph lane_{lane}["{_lane_title(lane, shown)}"]'
-        yield from (f"        {_mermaid_node(node)}" for node in in_lane(shown.nodes, lane))
+    for lane in graph.lanes:
+        yield f'    subgraph lane_{lane}["{_lane_title(lane, graph)}"]'
+        yield from (f"        {_mermaid_node(node)}" for node in in_lane(graph.nodes, lane))
         yield "    end"
     dotted = {Kind.CLOCK, Kind.NOTE}
-    for source, target in shown.arrows:
-        yield f"    {source} {'-.->' if shown.by_key[target].kind in dotted else '-->'} {target}"
+    for source, target in graph.arrows:
+        yield f"    {source} {'-.->' if graph.by_key[target].kind in dotted else '-->'} {target}"
     for kind, colour in COLOURS.items():
-        keys = [node.key for node in shown.nodes if node.kind is kind]
+        keys = [node.key for node in graph.nodes if node.kind is kind]
         if keys:
             yield f"    classDef {kind} stroke:{colour},stroke-width:2px"
             yield f"    class {','.join(keys)} {kind}"
@@ -45,27 +46,28 @@ def _mermaid_node(node: Node) -> str:
     return f"{node.key}([{node.label}])" if node.kind in {Kind.CLOCK, Kind.NOTE} else f"{node.key}[{node.label}]"
 
 
-def _lane_title(lane: str, shown: Graph) -> str:
-    return f"{lane}, decides" if lane == shown.decider else lane
+def _lane_title(lane: str, graph: Graph) -> str:
+    return f"{lane}, decides" if lane == graph.decider else lane
 
 
-def dot(shown: Graph) -> str:
-    return "\n".join(_dot(shown)) + "\n"
+def dot(graph: Graph) -> str:
+    """A Graphviz digraph, one cluster by lane."""
+    return "\n".join(_dot(graph)) + "\n"
 
 
-def _dot(shown: Graph) -> Iterator[str]:
+def _dot(graph: Graph) -> Iterator[str]:
     yield "digraph choreography {"
     yield '    graph [rankdir=LR, bgcolor="transparent", fontname="sans-serif"];'
     yield '    graph [fontcolor="#7a8594", color="#7a8594"];'
     yield '    node [shape=box, style=rounded, fontname="monospace", fontsize=11, fontcolor="#7a8594"];'
-    for lane in shown.lanes:
+    for lane in graph.lanes:
         yield f"    subgraph cluster_{lane} {{"
-        yield f'        label="{_lane_title(lane, shown)}";'
-        for node in in_lane(shown.nodes, lane):
+        yield f'        label="{_lane_title(lane, graph)}";'
+        for node in in_lane(graph.nodes, lane):
             yield f'        {node.key} [label="{node.label}", color="{COLOURS[node.kind]}"];'
         yield "    }"
-    for source, target in shown.arrows:
-        yield f'    {source} -> {target} [color="{COLOURS[shown.by_key[target].kind]}"];'
+    for source, target in graph.arrows:
+        yield f'    {source} -> {target} [color="{COLOURS[graph.by_key[target].kind]}"];'
     yield "}"
 
 
@@ -92,32 +94,33 @@ _DARK = {
 }
 
 
-def svg(shown: Graph) -> str:
-    return "\n".join(_document(shown, lay_out(shown))) + "\n"
+def svg(graph: Graph) -> str:
+    """A self-contained SVG document with a title, a description in words and a legend."""
+    return "\n".join(_document(graph, lay_out(graph))) + "\n"
 
 
-def _document(shown: Graph, drawing: Drawing) -> Iterator[str]:
+def _document(graph: Graph, drawing: Drawing) -> Iterator[str]:
     width, height = drawing.width, drawing.height + LEGEND_HEIGHT
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
         f'width="{width:g}" height="{height:g}" role="img" aria-labelledby="title desc">'
     )
     yield '  <title id="title">The choreography</title>'
-    yield f'  <desc id="desc">{escape(_in_words(shown))}</desc>'
+    yield f'  <desc id="desc">{escape(_in_words(graph))}</desc>'
     yield f"  <style>{_style()}</style>"
     yield f"  <defs>{''.join(_head(kind) for kind in KINDS)}</defs>"
     yield f'  <rect class="page" width="{width:g}" height="{height:g}"/>'
-    yield from (_lane(lane, n, shown, width) for n, lane in enumerate(drawing.lanes))
-    yield from (_wire(wire) for wire in drawing.wires)
+    yield from (_lane(lane, n, graph, width) for n, lane in enumerate(drawing.lanes))
+    yield from (_connector(connector) for connector in drawing.connectors)
     yield from (_box(box) for box in drawing.boxes)
-    yield from _legend(shown, drawing)
+    yield from _legend(graph, drawing)
     yield "</svg>"
 
 
-def _in_words(shown: Graph) -> str:
-    label = {node.key: f"{node.lane} {node.label}" for node in shown.nodes}
-    label |= {node.key: node.label for node in shown.nodes if "." in node.label}
-    return "; ".join(f"{label[source]} leads to {label[target]}" for source, target in shown.arrows)
+def _in_words(graph: Graph) -> str:
+    label = {node.key: f"{node.lane} {node.label}" for node in graph.nodes}
+    label |= {node.key: node.label for node in graph.nodes if "." in node.label}
+    return "; ".join(f"{label[source]} leads to {label[target]}" for source, target in graph.arrows)
 
 
 def _style() -> str:
@@ -149,23 +152,24 @@ def _head(kind: Kind) -> str:
     )
 
 
-def _lane(lane: Lane, number: int, shown: Graph, width: float) -> str:
+def _lane(lane: Lane, number: int, graph: Graph, width: float) -> str:
     middle = lane.y + lane.height / 2
     band = f'  <rect class="band" x="0" y="{lane.y:g}" width="{width:g}" height="{lane.height:g}"/>\n'
     decides = f'\n  <text class="small" x="16" y="{middle + 21:g}">decides</text>'
     return (
         (band if number % 2 == 0 else "")
         + f'  <text class="name" x="16" y="{middle + 5:g}">{escape(lane.name)}</text>'
-        + (decides if lane.name == shown.decider else "")
+        + (decides if lane.name == graph.decider else "")
     )
 
 
-def _wire(wire: Wire) -> str:
-    return f'  <path class="{wire.kind} wire" d="{_rounded(wire.corners)}" marker-end="url(#tip-{wire.kind})"/>'
+def _connector(connector: Connector) -> str:
+    kind, path = connector.kind, _rounded(connector.corners)
+    return f'  <path class="{kind} wire" d="{path}" marker-end="url(#tip-{kind})"/>'
 
 
 def _rounded(corners: tuple[tuple[float, float], ...]) -> str:
-    """A path along `corners` with its bends rounded, as far as there is room."""
+    """An SVG path along `corners`, its bends rounded where there is room."""
     (x0, y0), (x1, y1), (_, y2), (x3, y3) = corners
     bend = min(BEND, abs(y2 - y1) / 2)
     if bend < 0.5:
@@ -179,7 +183,7 @@ def _rounded(corners: tuple[tuple[float, float], ...]) -> str:
 
 def _box(box: Box) -> str:
     kind, middle = box.node.kind, box.x + box.width / 2
-    # What is not an event has round ends.
+    # Only an event has square ends.
     bend = BOX / 2 if kind in {Kind.CLOCK, Kind.NOTE} else 6
     return (
         f'  <rect class="{kind} box" x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{BOX:g}" '
@@ -188,9 +192,9 @@ def _box(box: Box) -> str:
     )
 
 
-def _legend(shown: Graph, drawing: Drawing) -> Iterator[str]:
-    """Wrapped when the picture is narrow."""
-    there = {node.kind for node in shown.nodes}
+def _legend(graph: Graph, drawing: Drawing) -> Iterator[str]:
+    """The kinds that occur, over several lines in a narrow picture."""
+    there = {node.kind for node in graph.nodes}
     x, y = 16.0, drawing.height + 20
     for kind, words in KINDS.items():
         if kind not in there:

@@ -1,4 +1,4 @@
-"""The choreography as a picture without a format: events in lanes, and what leads to what. Pure."""
+"""The choreography as a graph: one lane by speaker, and an arrow from each event to its answers. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from choregraphie.saga.choreography import Choreography, EventClass, Reaction
 
 
 class Kind(StrEnum):
-    """What an event is in the saga; an arrow has the kind of what it leads to."""
+    """What an event is in the saga. An arrow has the kind of its target."""
 
     FORWARD = "forward"
     REFUSAL = "refusal"
@@ -32,7 +32,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Node:
-    """`key` is unique and made of letters, digits and underscores."""
+    """An event, a deadline or a note. `key` is unique and made of letters, digits and underscores."""
 
     key: str
     lane: str
@@ -42,7 +42,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """`arrows` are pairs of keys; `lanes` in order; `decider` is the lane that decides."""
+    """`arrows` are pairs of keys, source and target; `lanes` are in order; `decider` is the lane that decides."""
 
     lanes: tuple[str, ...]
     decider: str
@@ -54,12 +54,12 @@ class Graph:
         return {node.key: node for node in self.nodes}
 
 
-def picture(choreography: Choreography) -> Graph:
-    """Events where they are said, clocks where they run, notes where an event is heard and nothing said.
+def graph_of(choreography: Choreography) -> Graph:
+    """The graph of `choreography`: events in the lane of their speaker, deadlines and notes in their service's.
 
-    What the decider may say on hearing the order itself is left out: it does so only when something has
-    overtaken the order, and the arrows from what did are there. So is what starts a clock that the order itself
-    starts: it does so only when it has overtaken the order.
+    A note stands for a reaction that says nothing. Two kinds of arrow are left out, because they occur only when
+    another event has overtaken the first one: from the first event to what the decider may say on hearing it, and
+    from the other events to a deadline that the first event starts.
     """
     nodes = [_event(event, choreography) for event in choreography.events]
     nodes += [Node(_clock(timed.service), timed.service, "deadline", Kind.CLOCK) for timed in choreography.timed]
@@ -69,7 +69,7 @@ def picture(choreography: Choreography) -> Graph:
         if not reaction.says
     ]
     arrows = tuple(dict.fromkeys(_arrows(choreography)))
-    # A declaration that is not finished yet may lack a step, and is drawn all the same.
+    # An unfinished declaration may lack a step; it is drawn all the same.
     lanes = tuple(dict.fromkeys((*choreography.speakers, *(node.lane for node in nodes))))
     return Graph(lanes, choreography.decider, tuple(dict.fromkeys(nodes)), arrows)
 
@@ -114,11 +114,11 @@ def _note(reaction: Reaction) -> str:
     return f"{reaction.service}_notes_{_key(reaction.hears)}"
 
 
-def columns(shown: Graph) -> dict[str, int]:
-    """How many arrows away from a beginning each node is at most; an arrow that closes a ring is left out."""
+def columns(graph: Graph) -> dict[str, int]:
+    """The column of each node: the longest path to it, in arrows, without those that close a cycle."""
     found: dict[str, int] = {}
-    causes: dict[str, list[str]] = {node.key: [] for node in shown.nodes}
-    for source, target in shown.arrows:
+    causes: dict[str, list[str]] = {node.key: [] for node in graph.nodes}
+    for source, target in graph.arrows:
         causes[target].append(source)
 
     def column(key: str, on_the_way: tuple[str, ...]) -> int:
@@ -127,7 +127,7 @@ def columns(shown: Graph) -> dict[str, int]:
             found[key] = 1 + max((column(c, (*on_the_way, key)) for c in before), default=-1)
         return found[key]
 
-    for node in shown.nodes:
+    for node in graph.nodes:
         column(node.key, ())
     return found
 

@@ -1,7 +1,7 @@
-"""Where everything of the picture goes: columns by cause, lanes by speaker, arrows at right angles. Pure.
+"""The layout of the graph: columns by cause, lanes by speaker, arrows at right angles; in pixels. Pure.
 
 An arrow leaves its source to the right, runs up or down in the channel beside its source's column, and then
-along its target's row. A row is a target's own from its nearest source to itself, so no arrow crosses a box.
+along its target's row. From its nearest source to itself, a target has its row alone, so no arrow crosses a box.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Wire:
+class Connector:
     """An arrow's corners, from its source to its target."""
 
     kind: Kind
@@ -46,33 +46,34 @@ class Drawing:
     height: float
     lanes: tuple[Lane, ...]
     boxes: tuple[Box, ...]
-    wires: tuple[Wire, ...]
+    connectors: tuple[Connector, ...]
 
 
-def lay_out(shown: Graph) -> Drawing:
-    column = columns(shown)
-    rows = _rows(shown, column)
-    lanes = _lanes(shown, rows)
+def lay_out(graph: Graph) -> Drawing:
+    """The boxes, lanes and connectors of `graph`, with their coordinates."""
+    column = columns(graph)
+    rows = _rows(graph, column)
+    lanes = _lanes(graph, rows)
     top = {lane.name: lane.y + LANE_PAD + (ROW - BOX) / 2 for lane in lanes}
-    ys = {node.key: top[node.lane] + rows[node.key] * ROW for node in shown.nodes}
-    bundles = _bundles(shown, column, ys)
-    lefts, widths, width = _across(shown, column, bundles)
+    ys = {node.key: top[node.lane] + rows[node.key] * ROW for node in graph.nodes}
+    bundles = _bundles(graph, column, ys)
+    lefts, widths, width = _across(graph, column, bundles)
     boxes = {
         node.key: Box(node, lefts[column[node.key]], ys[node.key], widths[column[node.key]])
-        for node in shown.nodes
+        for node in graph.nodes
     }
-    wires = tuple(_wires(shown, boxes, column, bundles))
+    connectors = tuple(_connectors(graph, boxes, column, bundles))
     height = lanes[-1].y + lanes[-1].height if lanes else 0
-    return Drawing(width, height, lanes, tuple(boxes.values()), wires)
+    return Drawing(width, height, lanes, tuple(boxes.values()), connectors)
 
 
-def _rows(shown: Graph, column: dict[str, int]) -> dict[str, int]:
-    """Each node's row in its lane: the first one that nobody uses between its nearest source and itself."""
+def _rows(graph: Graph, column: dict[str, int]) -> dict[str, int]:
+    """Each node's row in its lane: the first that is free from its nearest source to itself."""
     rows: dict[str, int] = {}
-    for lane in shown.lanes:
+    for lane in graph.lanes:
         taken: list[list[range]] = []
-        for node in sorted(in_lane(shown.nodes, lane), key=lambda node: column[node.key]):
-            need = _needed(node.key, shown, column)
+        for node in sorted(in_lane(graph.nodes, lane), key=lambda node: column[node.key]):
+            need = _needed(node.key, graph, column)
             row = next((n for n, used in enumerate(taken) if not any(_meet(need, u) for u in used)), len(taken))
             if row == len(taken):
                 taken.append([])
@@ -81,8 +82,8 @@ def _rows(shown: Graph, column: dict[str, int]) -> dict[str, int]:
     return rows
 
 
-def _needed(key: str, shown: Graph, column: dict[str, int]) -> range:
-    sources = [column[source] + 1 for source, target in shown.arrows if target == key]
+def _needed(key: str, graph: Graph, column: dict[str, int]) -> range:
+    sources = [column[source] + 1 for source, target in graph.arrows if target == key]
     return range(min([*sources, column[key]]), column[key] + 1)
 
 
@@ -90,10 +91,10 @@ def _meet(one: range, other: range) -> bool:
     return one.start < other.stop and other.start < one.stop
 
 
-def _lanes(shown: Graph, rows: dict[str, int]) -> tuple[Lane, ...]:
+def _lanes(graph: Graph, rows: dict[str, int]) -> tuple[Lane, ...]:
     lanes, y = [], 0.0
-    for name in shown.lanes:
-        count = 1 + max((rows[node.key] for node in in_lane(shown.nodes, name)), default=0)
+    for name in graph.lanes:
+        count = 1 + max((rows[node.key] for node in in_lane(graph.nodes, name)), default=0)
         lanes.append(Lane(name, y, count * ROW + 2 * LANE_PAD))
         y += lanes[-1].height
     return tuple(lanes)
@@ -101,7 +102,7 @@ def _lanes(shown: Graph, rows: dict[str, int]) -> tuple[Lane, ...]:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What leaves one source for targets of one kind: it runs together, and apart from everything else."""
+    """The arrows from one source to targets of one kind: they share a line in their channel."""
 
     source: str
     kind: Kind
@@ -109,11 +110,11 @@ class Bundle:
     far: float  # how far that is, up or down
 
 
-def _bundles(shown: Graph, column: dict[str, int], ys: dict[str, float]) -> dict[int, list[Bundle]]:
-    """By channel, from left to right. What has farthest to go keeps left, so that few arrows cross."""
+def _bundles(graph: Graph, column: dict[str, int], ys: dict[str, float]) -> dict[int, list[Bundle]]:
+    """By channel, from left to right. The one that goes farthest is leftmost, so that few arrows cross."""
     targets: dict[tuple[str, Kind], list[float]] = {}
-    for source, target in shown.arrows:
-        targets.setdefault((source, shown.by_key[target].kind), []).append(ys[target])
+    for source, target in graph.arrows:
+        targets.setdefault((source, graph.by_key[target].kind), []).append(ys[target])
     found: dict[int, list[Bundle]] = {}
     for (source, kind), heights in targets.items():
         far, reaches = max((abs(y - ys[source]), y) for y in heights)
@@ -123,28 +124,28 @@ def _bundles(shown: Graph, column: dict[str, int], ys: dict[str, float]) -> dict
 
 
 def _across(
-    shown: Graph, column: dict[str, int], bundles: dict[int, list[Bundle]]
+    graph: Graph, column: dict[str, int], bundles: dict[int, list[Bundle]]
 ) -> tuple[list[float], list[float], float]:
-    """Where each column begins, how wide it is, and how wide everything is."""
+    """The left edge of each column, the width of each, and the width of the drawing."""
     lefts, widths, x = [], [], LANE_TITLE
     for n in range(1 + max(column.values(), default=0)):
-        labels = [len(node.label) for node in shown.nodes if column[node.key] == n]
+        labels = [len(node.label) for node in graph.nodes if column[node.key] == n]
         widths.append(max(labels, default=0) * GLYPH + 2 * BOX_PAD)
         lefts.append(x)
         x += widths[n] + 2 * MARGIN + len(bundles.get(n, ())) * WIRE_GAP
     return lefts, widths, x
 
 
-def _wires(
-    shown: Graph, boxes: dict[str, Box], column: dict[str, int], bundles: dict[int, list[Bundle]]
-) -> Iterator[Wire]:
-    for source, target in shown.arrows:
+def _connectors(
+    graph: Graph, boxes: dict[str, Box], column: dict[str, int], bundles: dict[int, list[Bundle]]
+) -> Iterator[Connector]:
+    for source, target in graph.arrows:
         start, end = boxes[source], boxes[target]
         channel = bundles[column[source]]
         bundle = next(b for b in channel if (b.source, b.kind) == (source, end.node.kind))
         x = start.x + start.width + MARGIN + (channel.index(bundle) + 0.5) * WIRE_GAP
-        # Kinds leave their source a little apart, so that a trunk has one colour.
+        # Bundles of one source leave it a little apart, so that each line has one colour.
         own = sorted((b for b in channel if b.source == source), key=lambda b: b.reaches)
         y = start.middle + (own.index(bundle) - (len(own) - 1) / 2) * WIRE_GAP
         corners = ((start.x + start.width, y), (x, y), (x, end.middle), (end.x, end.middle))
-        yield Wire(end.node.kind, corners)
+        yield Connector(end.node.kind, corners)

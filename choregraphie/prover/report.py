@@ -6,78 +6,82 @@ from typing import Any
 from choregraphie.prover.check import Proof
 from choregraphie.prover.rules import Violation
 from choregraphie.prover.state_space import Run
-from choregraphie.prover.transitions import Doing, Transition
+from choregraphie.prover.transitions import Transition, TransitionKind
 from choregraphie.saga.choreography import Choreography
 
 
-def sentence(move: Transition, choreography: Choreography) -> str:
-    """One move, as a sentence without its number."""
-    heard = move.hears.TYPE if move.hears else ""
-    said = move.says.TYPE if move.says else ""
-    return {
-        Doing.SPEAKS: f"client says {said}",
-        Doing.STRIKES: f"the clock of {move.service} strikes: it says {said}",
-        Doing.REFUSES: f"{move.service} hears {heard}, refuses, says {said}",
-        Doing.GIVES_UP: f"{move.service} hears {heard}, gives up after its last try, says {said}; "
-        "what it did outside may stand",
-        Doing.SET_ASIDE: f"{move.service} hears {heard}, gives up after its last try, and stays silent",
-        Doing.SKIPS: f"{move.service} hears {heard}, too late: it has been undone already",
-        Doing.WAITS: f"{move.service} hears {heard}, {_why_it_waits(move, choreography)}",
-        Doing.CARRIES_OUT: f"{move.service} hears {heard}, {f'says {said}' if said else 'says nothing'}",
-    }[move.doing]
-
-
-def _why_it_waits(move: Transition, choreography: Choreography) -> str:
-    return "and waits" if move.hears is choreography.starts else "keeps it, and decides nothing"
+def sentence(transition: Transition, choreography: Choreography) -> str:
+    """One transition as a sentence, without its number."""
+    service, kind = transition.service, transition.kind
+    heard = transition.hears.TYPE if transition.hears else ""
+    said = transition.says.TYPE if transition.says else ""
+    if kind is TransitionKind.CLIENT_SAYS:
+        return f"client says {said}"
+    if kind is TransitionKind.EXPIRES:
+        return f"the deadline of {service} passes: it says {said}"
+    noted = transition.hears is choreography.starts
+    return (
+        f"{service} hears {heard}, "
+        + {
+            TransitionKind.REFUSES: f"refuses, says {said}",
+            TransitionKind.GIVES_UP: f"gives up after its last try, says {said}; its call may have succeeded",
+            TransitionKind.SET_ASIDE: "gives up after its last try, and says nothing",
+            TransitionKind.SKIPS: "too late: it has been undone already",
+            TransitionKind.WAITS: "and waits" if noted else "keeps it, and decides nothing",
+            TransitionKind.CARRIES_OUT: f"says {said}" if said else "says nothing",
+        }[kind]
+    )
 
 
 def numbered(run: Run, choreography: Choreography) -> list[str]:
-    return [f"{n:2}. {sentence(move, choreography)}" for n, move in enumerate(run, start=1)]
+    """The run as sentences, numbered from 1."""
+    return [f"{n:2}. {sentence(transition, choreography)}" for n, transition in enumerate(run, start=1)]
 
 
 def mermaid(violation: Violation, choreography: Choreography) -> str:
-    """A sequence diagram of the run: arrows are drawn as the events arrive, so overtaking is seen."""
+    """The run of `violation` as a sequence diagram. Arrows are in the order of arrival, so overtaking shows."""
     known = ["client", *choreography.services]
-    seen = {name for move in violation.run for name in _named(move)} | {violation.where}
+    seen = {name for transition in violation.run for name in _participants(transition)} | {violation.service}
     lines = ["sequenceDiagram"]
     lines += [f"    participant {name}" for name in dict.fromkeys((*known, *sorted(seen))) if name in seen]
-    for move in violation.run:
-        lines += [f"    {line}" for line in _drawn(move)]
-    lines.append(f"    Note over {violation.where}: ✗ {_plain(violation.what)}")
+    for transition in violation.run:
+        lines += [f"    {line}" for line in _statements(transition)]
+    lines.append(f"    Note over {violation.service}: ✗ {_plain(violation.what)}")
     return "\n".join(lines)
 
 
-def _named(move: Transition) -> Iterator[str]:
-    yield move.service
-    if move.hears:
-        yield move.hears.SAID_BY
+def _participants(transition: Transition) -> Iterator[str]:
+    yield transition.service
+    if transition.hears:
+        yield transition.hears.SAID_BY
 
 
-def _drawn(move: Transition) -> Iterator[str]:
-    if move.hears and move.service != move.hears.SAID_BY:
-        # A call that the hearer gives up or comes too late for ends in a cross.
-        lost = move.doing in {Doing.GIVES_UP, Doing.SET_ASIDE, Doing.SKIPS}
-        yield f"{move.hears.SAID_BY}{'-x' if lost else '->>'}{move.service}: {move.hears.TYPE}"
+def _statements(transition: Transition) -> Iterator[str]:
+    if transition.hears and transition.service != transition.hears.SAID_BY:
+        # An event that the service gives up, or that comes too late, ends in a cross.
+        lost = transition.kind in {TransitionKind.GIVES_UP, TransitionKind.SET_ASIDE, TransitionKind.SKIPS}
+        yield f"{transition.hears.SAID_BY}{'-x' if lost else '->>'}{transition.service}: {transition.hears.TYPE}"
     note = {
-        Doing.STRIKES: "deadline passed",
-        Doing.REFUSES: "refuses",
-        Doing.GIVES_UP: "gives up",
-        Doing.SET_ASIDE: "gives up in silence",
-        Doing.SKIPS: "undone already",
-        Doing.WAITS: "decides nothing yet",
-    }.get(move.doing)
-    said = f"says {move.says.TYPE}" if move.says else ""
+        TransitionKind.EXPIRES: "deadline passed",
+        TransitionKind.REFUSES: "refuses",
+        TransitionKind.GIVES_UP: "gives up",
+        TransitionKind.SET_ASIDE: "gives up, says nothing",
+        TransitionKind.SKIPS: "undone already",
+        TransitionKind.WAITS: "decides nothing yet",
+    }.get(transition.kind)
+    said = f"says {transition.says.TYPE}" if transition.says else ""
     if words := ", ".join(word for word in (note, said) if word):
-        yield f"Note over {move.service}: {words}"
+        yield f"Note over {transition.service}: {words}"
 
 
 def _plain(text: str) -> str:
-    """Mermaid ends a statement at a semicolon and takes # for an entity."""
+    """`text` without what Mermaid reads as syntax: a semicolon ends a statement, `#` begins an entity."""
     return text.replace(";", ",").replace("#", "")
 
 
 def as_text(proof: Proof) -> str:
-    return "\n".join(_clean(proof) if proof.clean else _broken(proof))
+    """For a person: the rules that hold, or each violation with a shortest run and a remedy."""
+    return "\n".join(_clean(proof) if proof.holds else _broken(proof))
 
 
 def _clean(proof: Proof) -> Iterator[str]:
@@ -90,11 +94,12 @@ def _clean(proof: Proof) -> Iterator[str]:
 
 
 def _explored(proof: Proof) -> str:
-    choreography, runs = proof.choreography, proof.runs
+    choreography, space = proof.choreography, proof.space
     return (
         f"{len(proof.checked)} rules; {len(choreography.services)} services, {len(choreography.reactions)} "
-        f"reactions, {len(choreography.events)} events; {_thousands(len(runs.came_by))} states, "
-        f"{_thousands(runs.moves)} moves, {_thousands(runs.orderings)} paths to {_thousands(len(runs.ends))} ends."
+        f"reactions, {len(choreography.events)} events; {_thousands(len(space.predecessor))} states, "
+        f"{_thousands(space.transition_count)} transitions, {_thousands(space.path_count)} paths "
+        f"to {_thousands(len(space.final_states))} final states."
     )
 
 
@@ -109,11 +114,13 @@ def _broken(proof: Proof) -> Iterator[str]:
         yield f"REFUSED  {violation.rule.slug}: {violation.rule.sentence}"
         yield f"  {violation.what}."
         yield from _shown(violation, proof)
-        yield f"  To mend it: {violation.remedy}."
+        yield f"  To fix it: {violation.remedy}."
     yield ""
     count = len(proof.violations)
     later = (
-        f"; not judged before that: {', '.join(rule.slug for rule in proof.postponed)}" if proof.postponed else ""
+        f"; not checked before that: {', '.join(rule.slug for rule in proof.not_checked)}"
+        if proof.not_checked
+        else ""
     )
     yield f"The choreography does not hold: {count} {'violation' if count == 1 else 'violations'}{later}."
 
@@ -128,19 +135,19 @@ def _shown(violation: Violation, proof: Proof) -> Iterator[str]:
 
 
 def as_data(proof: Proof) -> dict[str, Any]:
-    """For programs; the field names stay."""
-    runs = proof.runs
+    """For a program. The field names are stable."""
+    space = proof.space
     return {
-        "holds": proof.clean,
+        "holds": proof.holds,
         "rules": [
             {"rule": rule.slug, "sentence": rule.sentence, "judged": rule in proof.checked}
-            for rule in (*proof.checked, *proof.postponed)
+            for rule in (*proof.checked, *proof.not_checked)
         ],
         "explored": {
-            "states": len(runs.came_by),
-            "moves": runs.moves,
-            "paths": runs.orderings,
-            "ends": len(runs.ends),
+            "states": len(space.predecessor),
+            "moves": space.transition_count,
+            "paths": space.path_count,
+            "ends": len(space.final_states),
         },
         "violations": [_violation(violation, proof) for violation in proof.violations],
     }
@@ -152,8 +159,8 @@ def _violation(violation: Violation, proof: Proof) -> dict[str, Any]:
         "rule": violation.rule.slug,
         "sentence": violation.rule.sentence,
         "what": violation.what,
-        "service": violation.where,
+        "service": violation.service,
         "remedy": violation.remedy,
-        "run": [sentence(move, choreography) for move in violation.run],
+        "run": [sentence(transition, choreography) for transition in violation.run],
         "mermaid": mermaid(violation, choreography) if violation.run else None,
     }

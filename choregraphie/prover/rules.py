@@ -1,4 +1,4 @@
-"""The rules that a choreography is held to, and what is reported when one is broken. Pure."""
+"""The rules that a choreography must satisfy, and the report of a broken one. Pure."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,7 +7,7 @@ from choregraphie.prover.state_space import Run
 
 
 class Rule(Enum):
-    """A short name that stays, and the rule in one sentence."""
+    """Each rule: a short stable name, and the rule in one sentence."""
 
     STEPS = "steps", "Each service has one step, and its reactions say that step's success, refusal and undoing."
     DECIDES = (
@@ -21,10 +21,13 @@ class Rule(Enum):
     REACHABLE = "reachable", "Every reaction can be reached, and every event that it is declared to say."
     CYCLE = "cycle", "No answer leads back to what it answers: a reaction is carried out once an order."
     GIVES_UP = "gives-up", "A reaction that can give up before the decision has a refusal to say."
-    UNDONE = "undone", "Whatever may have been carried out for a cancelled order is undone by whoever did it."
+    UNDONE = (
+        "undone",
+        "Whatever may have been carried out for a cancelled order is undone by the service that did it.",
+    )
     IRREVERSIBLE = (
         "irreversible",
-        "What cannot be taken back comes after the creation, or is made good by the cancellation.",
+        "An irreversible reaction comes after the creation, or the cancellation corrects it.",
     )
     DEADLINE = "deadline", "A deadline covers every state in which an order waits for its decision."
     ENDS = "ends", "Every run ends: created with every step done, or cancelled and answered, or with a person."
@@ -37,13 +40,16 @@ class Rule(Enum):
 
 @dataclass(frozen=True)
 class Violation:
-    """`what` is wrong here, in a sentence; `where`: whose lifeline shows it; `remedy`: what would mend it.
+    """A broken rule.
 
-    `run` is a shortest run that shows it, empty when the matter is that there is none.
+    what     the problem, in one sentence
+    service  the service at fault; a diagram shows the problem on its lifeline
+    remedy   a change of the declaration that would fix it
+    run      a shortest run that shows it; empty when the problem is that no run exists
     """
 
     rule: Rule
     what: str
-    where: str
+    service: str
     remedy: str
     run: Run = ()

@@ -1,4 +1,4 @@
-"""The rules that are judged on every abstract run: what is undone, what waits, what ends. Pure."""
+"""The rules that are checked on every abstract run: what is undone, what waits, what ends. Pure."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,32 +9,32 @@ from choregraphie.prover.transitions import State
 from choregraphie.saga.choreography import Choreography, EventClass, Reaction, Step
 
 
-def violations(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
-    yield from _reachable(choreography, runs)
-    yield from _cycle(choreography, runs)
-    yield from _gives_up(choreography, runs)
-    yield from _undone(choreography, runs)
-    yield from _irreversible(choreography, runs)
-    yield from _deadline(choreography, runs)
-    yield from _ends(choreography, runs)
+def violations(choreography: Choreography, space: StateSpace) -> Iterator[Violation]:
+    yield from _reachable(choreography, space)
+    yield from _cycle(choreography, space)
+    yield from _gives_up(choreography, space)
+    yield from _undone(choreography, space)
+    yield from _irreversible(choreography, space)
+    yield from _deadline(choreography, space)
+    yield from _ends(choreography, space)
 
 
-def _reached(choreography: Choreography, runs: StateSpace) -> set[Reaction]:
+def _reached(choreography: Choreography, space: StateSpace) -> set[Reaction]:
     settled = 0
-    for state in runs.states:
+    for state in space.states:
         settled |= state.settled
-    return set(runs.model.of(settled))
+    return set(space.model.of(settled))
 
 
-def _reachable(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
-    reached = _reached(choreography, runs)
+def _reachable(choreography: Choreography, space: StateSpace) -> Iterator[Violation]:
+    reached = _reached(choreography, space)
     for reaction in choreography.reactions:
         if reaction in reached:
-            yield from _sayable(runs, reaction)
+            yield from _sayable(space, reaction)
             continue
-        sayers = sorted({r.service for r in choreography.reactions if reaction.hears in r.says})
+        speakers = sorted({r.service for r in choreography.reactions if reaction.hears in r.says})
         what = (
-            f"{reaction.service} waits for {reaction.hears.TYPE}, which {', '.join(sayers)} would say, "
+            f"{reaction.service} waits for {reaction.hears.TYPE}, which {', '.join(speakers)} would say, "
             "and no run gets there"
         )
         yield Violation(
@@ -42,66 +42,70 @@ def _reachable(choreography: Choreography, runs: StateSpace) -> Iterator[Violati
         )
 
 
-def _sayable(runs: StateSpace, reaction: Reaction) -> Iterator[Violation]:
-    """Each event that a reaction is declared to say is said by it in some run."""
+def _sayable(space: StateSpace, reaction: Reaction) -> Iterator[Violation]:
+    """The events that `reaction` is declared to say and that it says in no run."""
     service, hears = reaction.service, reaction.hears
-    said = {move.says for move in runs.seen if (move.service, move.hears) == (service, hears)}
+    said = {
+        transition.says
+        for transition in space.transitions
+        if (transition.service, transition.hears) == (service, hears)
+    }
     for event in (event for event in reaction.says if event not in said):
         what = f"{service}, hearing {hears.TYPE}, is declared to say {event.TYPE}, and no run gets there"
         remedy = f"take {event.__name__} away from what that reaction says"
-        yield Violation(Rule.REACHABLE, what, service, remedy, runs.to_hearing(reaction))
+        yield Violation(Rule.REACHABLE, what, service, remedy, space.path_to_hearing(reaction))
 
 
-def _cycle(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
-    reached = _reached(choreography, runs)
-    told: set[frozenset[Reaction]] = set()
+def _cycle(choreography: Choreography, space: StateSpace) -> Iterator[Violation]:
+    reached = _reached(choreography, space)
+    reported: set[frozenset[Reaction]] = set()
     for first in (r for r in choreography.reactions if r in reached):
-        ring = _back_to(first, reached)
-        if not ring or frozenset(ring) in told:
+        cycle = _cycle_from(first, reached)
+        if not cycle or frozenset(cycle) in reported:
             continue
-        told.add(frozenset(ring))
-        state = runs.settling(ring)
-        path = " → ".join(r.hears.TYPE for r in (*ring, first))
-        what = f"{path}: the second time round, {first.service} has reacted already and stays silent"
+        reported.add(frozenset(cycle))
+        state = space.first_settling(cycle)
+        path = " → ".join(r.hears.TYPE for r in (*cycle, first))
+        what = f"{path}: the second time, {first.service} has reacted already and says nothing"
         remedy = "say another event the second time, or refuse"
-        yield Violation(Rule.CYCLE, what, first.service, remedy, runs.to(state) if state else ())
+        yield Violation(Rule.CYCLE, what, first.service, remedy, space.path_to(state) if state else ())
 
 
-def _back_to(first: Reaction, among: set[Reaction]) -> tuple[Reaction, ...]:
-    """A shortest ring of reactions, each hearing what the one before says, from `first` to itself."""
-    rings: list[tuple[Reaction, ...]] = [(first,)]
+def _cycle_from(first: Reaction, among: set[Reaction]) -> tuple[Reaction, ...]:
+    """A shortest cycle from `first` to itself, each reaction hearing what the one before says; () without one."""
+    paths: list[tuple[Reaction, ...]] = [(first,)]
     seen = {first}
-    for ring in rings:
-        if first.hears in ring[-1].says:
-            return ring
+    for cycle in paths:
+        if first.hears in cycle[-1].says:
+            return cycle
         for reaction in among - seen:
-            if reaction.hears in ring[-1].says:
+            if reaction.hears in cycle[-1].says:
                 seen.add(reaction)
-                rings.append((*ring, reaction))
+                paths.append((*cycle, reaction))
     return ()
 
 
-def _gives_up(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
+def _gives_up(choreography: Choreography, space: StateSpace) -> Iterator[Violation]:
     for reaction in choreography.reactions:
         if reaction.refusal or reaction.decision or reaction.undoes or _notes(choreography, reaction):
             continue
-        state = runs.nearest(_given_up_undecided(runs, reaction))
+        state = space.first(_given_up_undecided(space, reaction))
         if state is not None:
             what = (
                 f"{reaction.service}, hearing {reaction.hears.TYPE}, can give up before the decision, "
-                "and has no refusal: nobody would know"
+                "and has no refusal: no service would know"
             )
             remedy = f"give the reaction a refusal=… that {choreography.decider} hears"
-            yield Violation(Rule.GIVES_UP, what, reaction.service, remedy, runs.to(state))
+            yield Violation(Rule.GIVES_UP, what, reaction.service, remedy, space.path_to(state))
 
 
-def _given_up_undecided(runs: StateSpace, reaction: Reaction) -> Callable[[State], bool]:
-    bit = runs.model.bits([reaction])
-    return lambda state: bool(state.dead & bit) and not runs.model.decided(state)
+def _given_up_undecided(space: StateSpace, reaction: Reaction) -> Callable[[State], bool]:
+    bit = space.model.bits([reaction])
+    return lambda state: bool(state.dead & bit) and not space.model.decided(state)
 
 
 def _forward(choreography: Choreography) -> Iterator[Reaction]:
-    """The reactions that do something before a cancellation is known, undoings apart."""
+    """The reactions that do something before a cancellation is known, except undoings."""
     before = {choreography.starts, choreography.cancel_asked}
     while True:
         reacting = [r for r in choreography.reactions if r.hears in before]
@@ -112,7 +116,7 @@ def _forward(choreography: Choreography) -> Iterator[Reaction]:
 
 
 def _notes(choreography: Choreography, reaction: Reaction) -> bool:
-    """The decider only takes note: whatever becomes of that, the order's state is its own to decide."""
+    """Whether the decider only records the event: it decides about the instance whatever becomes of that."""
     return reaction.service == choreography.decider and not (reaction.says or reaction.decision)
 
 
@@ -124,30 +128,32 @@ def _taken_back(choreography: Choreography, reaction: Reaction) -> bool:
     )
 
 
-def _undone(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
+def _undone(choreography: Choreography, space: StateSpace) -> Iterator[Violation]:
     for reaction in _forward(choreography):
-        too_early = reaction.irreversible and _before_creation(choreography, runs, reaction)
+        too_early = reaction.irreversible and _before_creation(choreography, space, reaction)
         if reaction.decision or too_early or _taken_back(choreography, reaction):
             continue
-        state = runs.nearest(_left_behind(choreography, runs, reaction))
+        state = space.first(_not_undone(choreography, space, reaction))
         if state is not None:
-            yield _left(choreography, reaction, runs, state)
+            yield _undone_violation(choreography, reaction, space, state)
 
 
-def _left_behind(choreography: Choreography, runs: StateSpace, reaction: Reaction) -> Callable[[State], bool]:
-    """Carried out, or perhaps; the order cancelled; and its service, if it hears that, has heard it."""
-    bit = runs.model.bits([reaction])
+def _not_undone(choreography: Choreography, space: StateSpace, reaction: Reaction) -> Callable[[State], bool]:
+    """Whether `reaction` may have been carried out, the order is cancelled, and its service knows if it can."""
+    bit = space.model.bits([reaction])
     hears = choreography.reaction(reaction.service, choreography.cancelled.TYPE)
-    told = runs.model.bits([hears]) if hears else 0
+    reported = space.model.bits([hears]) if hears else 0
     return lambda state: (
-        bool(state.carried & bit)
-        and runs.model.said(state, choreography.cancelled)
-        and state.settled & told == told
-        and not state.dead & (told | bit)
+        bool(state.carried_out & bit)
+        and space.model.said(state, choreography.cancelled)
+        and state.settled & reported == reported
+        and not state.dead & (reported | bit)
     )
 
 
-def _left(choreography: Choreography, reaction: Reaction, runs: StateSpace, state: State) -> Violation:
+def _undone_violation(
+    choreography: Choreography, reaction: Reaction, space: StateSpace, state: State
+) -> Violation:
     service, cancelled = reaction.service, choreography.cancelled
     hears = choreography.reaction(service, cancelled.TYPE)
     done = f"what {service} does on {reaction.hears.TYPE}"
@@ -159,78 +165,78 @@ def _left(choreography: Choreography, reaction: Reaction, runs: StateSpace, stat
             what,
             service,
             "add " + undoing_of(choreography, service, step.undone if step else None),
-            runs.to(state),
+            space.path_to(state),
         )
     what = f"{service} hears {cancelled.TYPE}, and {done} is not among what that undoes"
     remedy = f"add {reaction.hears.__name__} to undoes=(…) of that reaction"
-    return Violation(Rule.UNDONE, what, service, remedy, runs.to(state))
+    return Violation(Rule.UNDONE, what, service, remedy, space.path_to(state))
 
 
-def _before_creation(choreography: Choreography, runs: StateSpace, reaction: Reaction) -> State | None:
-    bit = runs.model.bits([reaction])
-    return runs.nearest(lambda s: bool(s.carried & bit) and not runs.model.said(s, choreography.created))
+def _before_creation(choreography: Choreography, space: StateSpace, reaction: Reaction) -> State | None:
+    bit = space.model.bits([reaction])
+    return space.first(lambda s: bool(s.carried_out & bit) and not space.model.said(s, choreography.created))
 
 
-def _irreversible(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
+def _irreversible(choreography: Choreography, space: StateSpace) -> Iterator[Violation]:
     for reaction in _forward(choreography):
-        state = _before_creation(choreography, runs, reaction) if reaction.irreversible else None
+        state = _before_creation(choreography, space, reaction) if reaction.irreversible else None
         if state is None or _taken_back(choreography, reaction):
             continue
         what = (
-            f"what {reaction.service} does on {reaction.hears.TYPE} cannot be taken back, "
+            f"what {reaction.service} does on {reaction.hears.TYPE} cannot be undone, "
             f"and the order may still be refused: {choreography.created.TYPE} is not said"
         )
         undoing = undoing_of(choreography, reaction.service, None)
-        remedy = f"let it hear {choreography.created.__name__}, or make it good: {undoing}"
-        yield Violation(Rule.IRREVERSIBLE, what, reaction.service, remedy, runs.to(state))
+        remedy = f"let it hear {choreography.created.__name__}, or correct it: {undoing}"
+        yield Violation(Rule.IRREVERSIBLE, what, reaction.service, remedy, space.path_to(state))
 
 
-def _deadline(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
-    ends = set(runs.ends)
-    state = runs.nearest(lambda s: _waits_for_ever(choreography, runs, s, s in ends))
+def _deadline(choreography: Choreography, space: StateSpace) -> Iterator[Violation]:
+    final_states = set(space.final_states)
+    state = space.first(lambda s: _waits_forever(choreography, space, s, s in final_states))
     if state is None:
         return
     decider = choreography.decider
-    what = f"{decider} waits, and no clock of its own ends the wait when the answer never comes"
+    what = f"{decider} waits, and no deadline of its own ends the wait when the answer never comes"
     cancelled, starts = choreography.cancelled.__name__, choreography.starts.__name__
     heard = (r.hears for r in choreography.heard_by(decider) if r.decision)
-    telling = [event for event in heard if event is not choreography.cancel_asked]
-    after = ", ".join(event.__name__ for event in dict.fromkeys((choreography.starts, *telling)))
-    remedy = f'add Timed("{decider}", ({cancelled},), after=({after})), and let {decider} hear {starts}'
-    yield Violation(Rule.DEADLINE, what, decider, remedy, runs.to(state))
+    informing = [event for event in heard if event is not choreography.cancel_asked]
+    after = ", ".join(event.__name__ for event in dict.fromkeys((choreography.starts, *informing)))
+    remedy = f'add Deadline("{decider}", ({cancelled},), after=({after})), and let {decider} hear {starts}'
+    yield Violation(Rule.DEADLINE, what, decider, remedy, space.path_to(state))
 
 
-def _waits_for_ever(choreography: Choreography, runs: StateSpace, state: State, at_end: bool) -> bool:
-    model = runs.model
+def _waits_forever(choreography: Choreography, space: StateSpace, state: State, at_end: bool) -> bool:
+    model = space.model
     if model.decided(state):
         return False
-    if any(choreography.cancelled in timed.says for timed in model.clocks(state)):
+    if any(choreography.cancelled in timed.says for timed in model.running_deadlines(state)):
         return False
-    waits = model.knows(state) or model.told_by_a_service(state) or not model.takes_note
+    waits = model.has_noted(state) or model.heard_from_a_service(state) or not model.notes_orders
     return waits or (at_end and not state.dead)
 
 
-def _ends(choreography: Choreography, runs: StateSpace) -> Iterator[Violation]:
-    if runs.nearest(lambda state: runs.model.said(state, choreography.created)) is None:
+def _ends(choreography: Choreography, space: StateSpace) -> Iterator[Violation]:
+    if space.first(lambda state: space.model.said(state, choreography.created)) is None:
         what = f"no run ends in {choreography.created.TYPE}"
         remedy = f"let {choreography.decider} hear what its step comes after"
         yield Violation(Rule.ENDS, what, choreography.decider, remedy)
-    ends = [state for state in runs.ends if not state.dead]
-    reached = _reached(choreography, runs)
+    final_states = [state for state in space.final_states if not state.dead]
+    reached = _reached(choreography, space)
     for step in choreography.steps:
         if choreography.reaction(step.service, step.after.TYPE) not in reached:
-            continue  # said once, as a reaction that no run reaches
-        for what, remedy, unfinished in _unfinished(choreography, runs, step):
-            state = next((state for state in ends if unfinished(state)), None)
+            continue  # reported once, as a reaction that no run reaches
+        for what, remedy, unfinished in _unfinished(choreography, space, step):
+            state = next((state for state in final_states if unfinished(state)), None)
             if state is not None:
-                yield Violation(Rule.ENDS, what, step.service, remedy, runs.to(state))
+                yield Violation(Rule.ENDS, what, step.service, remedy, space.path_to(state))
 
 
 def _unfinished(
-    choreography: Choreography, runs: StateSpace, step: Step
+    choreography: Choreography, space: StateSpace, step: Step
 ) -> Iterator[tuple[str, str, Callable[[State], bool]]]:
-    """How a run can end, and with nobody called for, before `step` has said its last word."""
-    said = runs.model.said
+    """How a run can end, without a dead letter, before `step` has said its last event."""
+    said = space.model.said
     created, cancelled, undone = choreography.created, choreography.cancelled, step.undone
     what = f"the order ends created, and {step.success.TYPE} is never said"
     remedy = f"let {choreography.decider} hear the refusal and cancel"

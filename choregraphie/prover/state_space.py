@@ -1,4 +1,4 @@
-"""Every abstract run of one order, breadth first, with the shortest way to each state. Pure."""
+"""The abstract runs of one instance, explored breadth first, with a shortest run to each state. Pure."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,88 +9,94 @@ from choregraphie.saga.choreography import Choreography, EventClass, Reaction
 
 Run = tuple[Transition, ...]
 
-# A minute's walk; the shipped choreography has some thousands.
+# About a minute of exploration; the shipped choreography has some thousands.
 MOST_STATES = 2_000_000
 
 
 class TooLarge(UserError):
-    """There are more abstract runs than can be walked through."""
+    """The choreography has more states than can be explored."""
 
 
 @dataclass
 class StateSpace:
-    """What was explored. `ends` are the states in which nothing is on its way and no clock runs; `seen`, the
-    moves that occur."""
+    """The explored states.
+
+    predecessor       for each state, the transition by which it was first reached, and from which state
+    final_states      the states in which no event is pending and no deadline runs
+    transitions       every transition that occurs
+    transition_count  how many transitions lead out of all states together
+    path_count        the number of different runs from the initial state to a final one
+    """
 
     model: Model
-    came_by: dict[State, tuple[Transition, State | None]] = field(default_factory=dict)
-    ends: list[State] = field(default_factory=list)
-    seen: set[Transition] = field(default_factory=set)
-    moves: int = 0
-    orderings: int = 0
+    predecessor: dict[State, tuple[Transition, State | None]] = field(default_factory=dict)
+    final_states: list[State] = field(default_factory=list)
+    transitions: set[Transition] = field(default_factory=set)
+    transition_count: int = 0
+    path_count: int = 0
 
     @property
     def states(self) -> Iterator[State]:
-        """Nearest first."""
-        return iter(self.came_by)
+        """Every state, in the order of its distance from the initial one."""
+        return iter(self.predecessor)
 
-    def to(self, state: State) -> Run:
-        """A shortest run that leads to `state`."""
-        moves: list[Transition] = []
+    def path_to(self, state: State) -> Run:
+        """A shortest run to `state`."""
+        transitions: list[Transition] = []
         at: State | None = state
         while at is not None:
-            move, at = self.came_by[at]
-            moves.append(move)
-        return tuple(reversed(moves))
+            transition, at = self.predecessor[at]
+            transitions.append(transition)
+        return tuple(reversed(transitions))
 
-    def nearest(self, where: Callable[[State], bool]) -> State | None:
-        """The state nearest to the beginning for which `where` holds."""
-        return next((state for state in self.came_by if where(state)), None)
+    def first(self, predicate: Callable[[State], bool]) -> State | None:
+        """The state nearest to the initial one for which `predicate` holds, or None."""
+        return next((state for state in self.predecessor if predicate(state)), None)
 
-    def to_hearing(self, reaction: Reaction) -> Run:
-        """A shortest run at whose end `reaction` is dealt with; empty when there is none."""
-        found = self.settling([reaction])
-        return self.to(found) if found else ()
+    def path_to_hearing(self, reaction: Reaction) -> Run:
+        """A shortest run that ends with `reaction` settled; empty when there is none."""
+        found = self.first_settling([reaction])
+        return self.path_to(found) if found else ()
 
-    def settling(self, reactions: Sequence[Reaction]) -> State | None:
-        """The state nearest to the beginning in which all of `reactions` are dealt with."""
+    def first_settling(self, reactions: Sequence[Reaction]) -> State | None:
+        """The state nearest to the initial one in which all of `reactions` are settled, or None."""
         bits = self.model.bits(reactions)
-        return self.nearest(lambda state: state.settled & bits == bits)
+        return self.first(lambda state: state.settled & bits == bits)
 
-    def to_saying(self, event: EventClass) -> Run:
-        """A shortest run at whose end `event` is said; empty when there is none."""
-        found = self.nearest(lambda state: self.model.said(state, event))
-        return self.to(found) if found else ()
+    def path_to_saying(self, event: EventClass) -> Run:
+        """A shortest run that ends with `event` said; empty when there is none."""
+        found = self.first(lambda state: self.model.said(state, event))
+        return self.path_to(found) if found else ()
 
 
 def explore(choreography: Choreography, most: int = MOST_STATES) -> StateSpace:
-    """Walk through everything that can happen, level by level; a level is one move further.
+    """Explore everything that can happen, level by level; a level is one transition further.
 
     Raises TooLarge when there are more than `most` states.
     """
     model = Model(choreography)
-    runs = StateSpace(model)
-    move, first = model.begin()
-    runs.came_by[first] = (move, None)
-    level = {first: 1}
+    space = StateSpace(model)
+    transition, initial = model.initial()
+    space.predecessor[initial] = (transition, None)
+    level = {initial: 1}
     while level:
-        level = _next_level(runs, level)
-        if len(runs.came_by) > most:
+        level = _next_level(space, level)
+        if len(space.predecessor) > most:
             raise TooLarge(f"more than {most} states; check the saga in parts, or take reactions away")
-    return runs
+    return space
 
 
-def _next_level(runs: StateSpace, level: dict[State, int]) -> dict[State, int]:
-    """The states one move further, each with the number of orderings that lead to it."""
-    model, further = runs.model, dict[State, int]()
-    for state, orderings in level.items():
-        if model.quiet(state):
-            runs.ends.append(state)
-            runs.orderings += orderings
-        for move, after in model.moves(state):
-            runs.moves += 1
-            runs.seen.add(move)
-            if after not in runs.came_by:
-                runs.came_by[after] = (move, state)
-            further[after] = further.get(after, 0) + orderings
-    return further
+def _next_level(space: StateSpace, level: dict[State, int]) -> dict[State, int]:
+    """The states one transition further, each with the number of paths that lead to it."""
+    model, next_level = space.model, dict[State, int]()
+    for state, paths in level.items():
+        if model.is_final(state):
+            space.final_states.append(state)
+            space.path_count += paths
+        for transition, after in model.transitions(state):
+            space.transition_count += 1
+            space.transitions.add(transition)
+            if after not in space.predecessor:
+                space.predecessor[after] = (transition, state)
+            next_level[after] = next_level.get(after, 0) + paths
+    return next_level

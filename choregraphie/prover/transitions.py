@@ -1,9 +1,9 @@
-"""What can happen next in an abstract run of one order: who may hear what, and what each may then do. Pure.
+"""The transitions of an abstract run of one instance: which service may hear what, and what it may then do. Pure.
 
-A run forgets the data and keeps what the declarations speak of: which events were said, who has dealt with
-which, what was carried out, what was taken back. Deliveries come in any order and late; a reaction may give
-up, after having reached the outside world or not; the client may ask to cancel and the clock may strike at
-any moment. Repetitions are left out: the inbox makes them harmless.
+An abstract run has no data. Its state holds what the declarations name: which events were said, which reactions
+have been settled, which were carried out, which were undone. Deliveries come late and in any order; a reaction may
+give up, whether or not its external call succeeded; the client may ask to cancel and a deadline may pass at any
+moment. Repetitions are left out, because the inbox makes them harmless.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,46 +14,48 @@ from typing import NamedTuple
 from choregraphie.saga.choreography import Choreography, Deadline, EventClass, Reaction
 
 
-class Doing(StrEnum):
-    """What a move is, for whoever reads a run."""
+class TransitionKind(StrEnum):
+    """What happens in a transition, for the report of a run."""
 
-    SPEAKS = "speaks"  # the client
+    CLIENT_SAYS = "client says"
     CARRIES_OUT = "carries out"
     REFUSES = "refuses"
-    GIVES_UP = "gives up"  # and says its refusal; what its call did is not known
-    SET_ASIDE = "sets aside"  # gives up in silence: a dead letter, and a person is needed
-    SKIPS = "skips"  # taken back before it came
+    GIVES_UP = "gives up"  # and says its refusal; whether its external call succeeded is unknown
+    SET_ASIDE = "sets aside"  # gives up and says nothing: a dead letter, which needs a person
+    SKIPS = "skips"  # undone before it came
     WAITS = "waits"  # a decider that cannot decide yet, or has decided before
-    STRIKES = "strikes"  # the clock
+    EXPIRES = "expires"  # a deadline
 
 
 class Transition(NamedTuple):
-    """`service` hears `hears` (None: the client speaks, or the clock strikes) and says `says`, or nothing."""
+    """`service` hears `hears` and says `says` or nothing. Without `hears`: a client, or a deadline that passes."""
 
     service: str
     hears: EventClass | None
-    doing: Doing
+    kind: TransitionKind
     says: EventClass | None = None
 
 
 class State(NamedTuple):
-    """Sets as bits: of events in `said`, of clocks in `struck`, of reactions in the others.
+    """Sets as bits: of events in `said`, of deadlines in `expired`, of reactions in the others.
 
-    `settled`: heard and dealt with, or given up. `carried`: carried out, or perhaps. `undone`: taken back, or
-    barred by a tombstone. `dead`: given up in silence.
+    settled      heard, and carried out, refused, skipped or given up
+    carried_out  carried out, or perhaps: a reaction that gave up may have made its external call
+    undone       undone, or stopped by a tombstone
+    dead         given up without a refusal
     """
 
     said: int = 0
     settled: int = 0
-    carried: int = 0
+    carried_out: int = 0
     undone: int = 0
     dead: int = 0
-    struck: int = 0
+    expired: int = 0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Line:
-    """A reaction with its bit, the bit of what it hears, and the bits of what it takes back."""
+class _Indexed:
+    """A reaction with its bit, the bit of the event it hears, and the bits of the reactions it undoes."""
 
     reaction: Reaction
     bit: int
@@ -61,11 +63,11 @@ class _Line:
     undoes: int
 
 
-Outcome = tuple[Doing, EventClass | None, State]
+Outcome = tuple[TransitionKind, EventClass | None, State]
 
 
 class Model:
-    """The moves of one choreography."""
+    """The transitions of one choreography."""
 
     def __init__(self, choreography: Choreography) -> None:
         self.choreography = choreography
@@ -73,22 +75,22 @@ class Model:
         known = (choreography.starts, choreography.cancel_asked, *choreography.events)
         self._event_bits = {event: 1 << n for n, event in enumerate(dict.fromkeys(known))}
         self._bits = {reaction: 1 << n for n, reaction in enumerate(self.reactions)}
-        self._lines = [
-            _Line(r, bit, self._event_bits[r.hears], self.bits(self._taken_back_by(r)))
+        self._indexed = [
+            _Indexed(r, bit, self._event_bits[r.hears], self.bits(self._taken_back_by(r)))
             for r, bit in self._bits.items()
         ]
-        self._clocks = {
-            timed: (1 << n, self.bits(r for r in self.reactions if _starts(r, timed)))
+        self._deadlines = {
+            timed: (1 << n, self.bits(r for r in self.reactions if _starts_clock(r, timed)))
             for n, timed in enumerate(choreography.timed)
         }
         self._decisions = [r for r in self.reactions if self.decides(r)]
         decider = choreography.step(choreography.decider)
         ready = decider.after if decider else None
-        self._knows = self.bits(r for r in self._decisions if r.hears is choreography.starts)
+        self._noting = self.bits(r for r in self._decisions if r.hears is choreography.starts)
         self._ready = self.bits(r for r in self._decisions if r.hears is ready)
         clients = (choreography.starts, choreography.cancel_asked)
-        self._told = self.bits(r for r in self._decisions if r.hears not in clients)
-        self._dooms = self.bits(r for r in self._decisions if self.dooms(r))
+        self._service_reports = self.bits(r for r in self._decisions if r.hears not in clients)
+        self._cancelling = self.bits(r for r in self._decisions if self.only_cancels(r))
         self._created = self._event_bits.get(choreography.created, 0)
         self._cancelled = self._event_bits.get(choreography.cancelled, 0)
 
@@ -96,14 +98,14 @@ class Model:
         return sum(self._bits[reaction] for reaction in set(reactions))
 
     def of(self, bits: int) -> Iterator[Reaction]:
-        """The reactions of a set."""
+        """The reactions of the set `bits`."""
         return (reaction for reaction, bit in self._bits.items() if bits & bit)
 
     def decides(self, reaction: Reaction) -> bool:
         return reaction.decision and reaction.service == self.choreography.decider
 
-    def dooms(self, reaction: Reaction) -> bool:
-        """Whether the decider, hearing this, can only cancel."""
+    def only_cancels(self, reaction: Reaction) -> bool:
+        """Whether the decider, on hearing this, can only cancel."""
         says = reaction.says
         return self.choreography.cancelled in says and self.choreography.created not in says
 
@@ -116,89 +118,91 @@ class Model:
     def decided(self, state: State) -> bool:
         return bool(state.said & (self._created | self._cancelled))
 
-    def knows(self, state: State) -> bool:
-        """Whether the decider has taken note of the order."""
-        return bool(self._knows & state.settled & ~state.dead)
+    def has_noted(self, state: State) -> bool:
+        """Whether the decider has heard the first event of the instance."""
+        return bool(self._noting & state.settled & ~state.dead)
 
-    def told_by_a_service(self, state: State) -> bool:
-        """Whether the decider has heard of the order from somebody who works on it; a client may name any."""
-        return bool(self._told & state.settled & ~state.dead)
+    def heard_from_a_service(self, state: State) -> bool:
+        """Whether the decider has heard of the instance from a service; a client may name any."""
+        return bool(self._service_reports & state.settled & ~state.dead)
 
     @property
-    def takes_note(self) -> bool:
-        """Whether the decider hears the order itself at all."""
-        return bool(self._knows)
+    def notes_orders(self) -> bool:
+        """Whether the decider hears the first event at all."""
+        return bool(self._noting)
 
-    def begin(self) -> tuple[Transition, State]:
+    def initial(self) -> tuple[Transition, State]:
         starts = self.choreography.starts
-        return Transition("client", None, Doing.SPEAKS, starts), State(said=self._event_bits[starts])
+        return Transition("client", None, TransitionKind.CLIENT_SAYS, starts), State(said=self._event_bits[starts])
 
-    def quiet(self, state: State) -> bool:
-        """Whether nothing is on its way and no clock runs."""
-        return not self._awaited(state) and not any(self.clocks(state))
+    def is_final(self, state: State) -> bool:
+        """Whether no event is pending and no deadline runs."""
+        return not self._pending(state) and not any(self.running_deadlines(state))
 
-    def _awaited(self, state: State) -> list[_Line]:
-        """The reactions whose event was said and has not been dealt with."""
-        return [line for line in self._lines if state.said & line.heard and not state.settled & line.bit]
+    def _pending(self, state: State) -> list[_Indexed]:
+        """The reactions whose event was said and that are not settled."""
+        return [
+            indexed for indexed in self._indexed if state.said & indexed.heard and not state.settled & indexed.bit
+        ]
 
-    def clocks(self, state: State) -> Iterator[Deadline]:
-        """The clocks that run: their event was heard by their service, and nothing is decided."""
+    def running_deadlines(self, state: State) -> Iterator[Deadline]:
+        """The deadlines that run: their service has heard their event, and nothing is decided."""
         if self.decided(state):
             return
         heard = state.settled & ~state.dead
-        for timed, (bit, after) in self._clocks.items():
-            if after & heard and not state.struck & bit:
+        for timed, (bit, after) in self._deadlines.items():
+            if after & heard and not state.expired & bit:
                 yield timed
 
-    def moves(self, state: State) -> Iterator[tuple[Transition, State]]:
-        """Everything that can happen next. Each move settles, strikes or asks for good, so every run ends."""
-        for line in self._awaited(state):
-            yield from self._deal_with(line, state)
-        for timed in self.clocks(state):
-            struck = state._replace(struck=state.struck | self._clocks[timed][0])
+    def transitions(self, state: State) -> Iterator[tuple[Transition, State]]:
+        """Everything that can happen next, with the state after it. Each adds to the state, so every run ends."""
+        for indexed in self._pending(state):
+            yield from self._handle(indexed, state)
+        for timed in self.running_deadlines(state):
+            expired = state._replace(expired=state.expired | self._deadlines[timed][0])
             for event in timed.says:
-                yield Transition(timed.service, None, Doing.STRIKES, event), self._outbox_event(struck, event)
+                yield Transition(timed.service, None, TransitionKind.EXPIRES, event), self._say(expired, event)
         asked = self.choreography.cancel_asked
         if not self.said(state, asked):
-            yield Transition("client", None, Doing.SPEAKS, asked), self._outbox_event(state, asked)
+            yield Transition("client", None, TransitionKind.CLIENT_SAYS, asked), self._say(state, asked)
 
-    def _outbox_event(self, state: State, event: EventClass | None) -> State:
+    def _say(self, state: State, event: EventClass | None) -> State:
         return state._replace(said=state.said | self._event_bits[event]) if event else state
 
-    def _deal_with(self, line: _Line, before: State) -> Iterator[tuple[Transition, State]]:
-        reaction = line.reaction
-        state = before._replace(settled=before.settled | line.bit)
-        if before.undone & line.bit:
-            yield Transition(reaction.service, reaction.hears, Doing.SKIPS), state
+    def _handle(self, indexed: _Indexed, before: State) -> Iterator[tuple[Transition, State]]:
+        reaction = indexed.reaction
+        state = before._replace(settled=before.settled | indexed.bit)
+        if before.undone & indexed.bit:
+            yield Transition(reaction.service, reaction.hears, TransitionKind.SKIPS), state
             return
         act = self._decide if self.decides(reaction) else self._carry_out
-        for doing, says, after in (*act(line, state), *self._give_up(line, state)):
-            yield Transition(reaction.service, reaction.hears, doing, says), self._outbox_event(after, says)
+        for kind, says, after in (*act(indexed, state), *self._give_up(indexed, state)):
+            yield Transition(reaction.service, reaction.hears, kind, says), self._say(after, says)
 
-    def _carry_out(self, line: _Line, state: State) -> Iterator[Outcome]:
-        done = state._replace(carried=state.carried | line.bit, undone=state.undone | line.undoes)
-        for event in line.reaction.says or (None,):
-            if event is not None and event is line.reaction.refusal:
-                yield Doing.REFUSES, event, state
+    def _carry_out(self, indexed: _Indexed, state: State) -> Iterator[Outcome]:
+        done = state._replace(carried_out=state.carried_out | indexed.bit, undone=state.undone | indexed.undoes)
+        for event in indexed.reaction.says or (None,):
+            if event is not None and event is indexed.reaction.refusal:
+                yield TransitionKind.REFUSES, event, state
             else:
-                yield Doing.CARRIES_OUT, event, done
+                yield TransitionKind.CARRIES_OUT, event, done
 
-    def _give_up(self, line: _Line, state: State) -> Iterator[Outcome]:
-        perhaps = state._replace(carried=state.carried | line.bit)
-        reaction = line.reaction
+    def _give_up(self, indexed: _Indexed, state: State) -> Iterator[Outcome]:
+        maybe_done = state._replace(carried_out=state.carried_out | indexed.bit)
+        reaction = indexed.reaction
         if reaction.refusal and not (reaction.undoing or reaction.decision):
-            yield Doing.GIVES_UP, reaction.refusal, perhaps
+            yield TransitionKind.GIVES_UP, reaction.refusal, maybe_done
         else:
-            yield Doing.SET_ASIDE, None, perhaps._replace(dead=state.dead | line.bit)
+            yield TransitionKind.SET_ASIDE, None, maybe_done._replace(dead=state.dead | indexed.bit)
 
-    def _decide(self, line: _Line, state: State) -> Iterator[Outcome]:
-        """By compare-and-set, so at most once each; what came too early is kept and completed later."""
-        may = [event for event in self._open_to(line.reaction, state) if event in line.reaction.says]
-        done = state._replace(carried=state.carried | line.bit)
-        for event in may:
-            yield Doing.CARRIES_OUT, event, done
-        if not may:
-            yield Doing.WAITS, None, done
+    def _decide(self, indexed: _Indexed, state: State) -> Iterator[Outcome]:
+        """By compare-and-set, so at most once each; what came too early is kept, and completed later."""
+        sayable = [event for event in self._open_to(indexed.reaction, state) if event in indexed.reaction.says]
+        done = state._replace(carried_out=state.carried_out | indexed.bit)
+        for event in sayable:
+            yield TransitionKind.CARRIES_OUT, event, done
+        if not sayable:
+            yield TransitionKind.WAITS, None, done
 
     def _open_to(self, reaction: Reaction, state: State) -> tuple[EventClass, ...]:
         """What the decider may still say."""
@@ -207,13 +211,13 @@ class Model:
         if state.said & self._cancelled:
             return ()
         if state.said & self._created:
-            return (cancelled,) if self.dooms(reaction) else ()
-        if self._knows and not self.knows(state):
+            return (cancelled,) if self.only_cancels(reaction) else ()
+        if self._noting and not self.has_noted(state):
             return ()
-        if heard & self._dooms:
+        if heard & self._cancelling:
             return (cancelled,)
         return (created, cancelled) if heard & self._ready else ()
 
 
-def _starts(reaction: Reaction, timed: Deadline) -> bool:
+def _starts_clock(reaction: Reaction, timed: Deadline) -> bool:
     return reaction.service == timed.service and reaction.hears in timed.after

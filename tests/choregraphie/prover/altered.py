@@ -91,7 +91,7 @@ def sound() -> Iterator[tuple[str, Choreography]]:
     )
     made_good = replace(RECALLED, undoes=(StockReserve,))
     yield (
-        "what cannot be taken back before the creation, and is made good",
+        "what cannot be undone before the creation, and is made good",
         delivering(
             early, CANCELS, made_good, after=StockReserve, refusal=ExpeditionRatee, undone=ExpeditionRappelee
         ),

@@ -42,7 +42,7 @@ def _run() -> Iterator[Broken]:
         "a step that is tried again when the next one refuses",
         Rule.CYCLE,
         changed("stock", CommandeAnnulee, retried, undoes=(CommandeInitiee, CommandeCreee, PaiementEchoue)),
-        "the second time round, paiement has reacted already and stays silent",
+        "the second time, paiement has reacted already and says nothing",
         4,
     )
     yield Broken(
@@ -60,28 +60,32 @@ def _run() -> Iterator[Broken]:
         3,
     )
     yield Broken(
-        "a decision that cannot be taken back",
+        "a decision that cannot be undone",
         Rule.IRREVERSIBLE,
         changed("commande", CommandeInitiee, irreversible=True),
-        "what commande does on commande.initiee cannot be taken back",
+        "what commande does on commande.initiee cannot be undone",
         2,
     )
-    yield Broken("no deadline", Rule.DEADLINE, replace(CHOREOGRAPHY, timed=()), "no clock of its own", 2)
+    yield Broken("no deadline", Rule.DEADLINE, replace(CHOREOGRAPHY, timed=()), "no deadline of its own", 2)
     yield Broken(
-        "a clock that never starts", Rule.DEADLINE, without("commande", CommandeInitiee), "no clock of its own", 1
+        "a clock that never starts",
+        Rule.DEADLINE,
+        without("commande", CommandeInitiee),
+        "no deadline of its own",
+        1,
     )
     yield Broken(
         "a clock that waits for the payment",
         Rule.DEADLINE,
         replace(CHOREOGRAPHY, timed=(Deadline("commande", (CommandeAnnulee,), after=(PaiementEffectue,)),)),
-        "no clock of its own",
+        "no deadline of its own",
         2,
     )
     yield Broken(
         "a clock that only the order itself starts",
         Rule.DEADLINE,
         replace(CHOREOGRAPHY, timed=(Deadline("commande", (CommandeAnnulee,), after=(CommandeInitiee,)),)),
-        "no clock of its own",
+        "no deadline of its own",
         3,
     )
     parcel = Reaction(
@@ -91,7 +95,7 @@ def _run() -> Iterator[Broken]:
         "a parcel that leaves before the order is created",
         Rule.IRREVERSIBLE,
         delivering(parcel, CANCELS, after=StockReserve, refusal=REFUSED_PARCEL),
-        "cannot be taken back, and the order may still be refused",
+        "cannot be undone, and the order may still be refused",
         3,
     )
     late = Reaction("expedition", CommandeCreee, (ExpeditionPartie, REFUSED_PARCEL), refusal=REFUSED_PARCEL)

@@ -108,7 +108,7 @@ def _declared() -> Iterator[Broken]:
         "a correction in silence",
         Rule.ANSWERS,
         changed("notification", CommandeAnnulee, says=()),
-        "undoes in silence",
+        "undoes and says nothing",
         4,
     )
     yield Broken(
@@ -117,7 +117,7 @@ def _declared() -> Iterator[Broken]:
         changed(
             "paiement", CommandeAnnulee, replace(CHOREOGRAPHY, final=CHOREOGRAPHY.final[1:]), hears=StockLibere
         ),
-        "commande.annulee is what calls for it",
+        "without having heard commande.annulee",
         5,
     )
 
@@ -182,7 +182,7 @@ def _unheeded() -> Iterator[Broken]:
         "a clock that creates",
         Rule.DECIDES,
         replace(CHOREOGRAPHY, timed=(Deadline("commande", (CommandeCreee,), after=(CommandeInitiee,)),)),
-        "that time has passed can only cancel",
+        "a deadline can only cancel",
         0,
     )
     yield Broken(

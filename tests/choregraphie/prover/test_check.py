@@ -8,7 +8,7 @@ import pytest
 from choregraphie.prover import Rule, TooLarge, as_data, as_text, prove
 from choregraphie.prover.report import sentence
 from choregraphie.prover.state_space import Run, StateSpace, explore
-from choregraphie.prover.transitions import Doing, State, Transition
+from choregraphie.prover.transitions import State, Transition, TransitionKind
 from choregraphie.saga.choreography import Choreography
 from contracts.choreography import CHOREOGRAPHY
 from contracts.commande import CommandeAnnulee
@@ -19,7 +19,7 @@ from tests.choregraphie.prover.declared import Broken
 
 
 @pytest.fixture(scope="module")
-def runs() -> StateSpace:
+def space() -> StateSpace:
     return explore(CHOREOGRAPHY)
 
 
@@ -53,7 +53,7 @@ def test_a_refusal_is_told_with_its_rule_its_run_and_a_remedy(broken: Broken) ->
     proof = prove(broken.choreography)
     text, data = as_text(proof), as_data(proof)
     assert f"REFUSED  {broken.rule.slug}: {broken.rule.sentence}" in text
-    assert "To mend it: " in text
+    assert "To fix it: " in text
     assert json.loads(json.dumps(data))["holds"] is False
     for violation in data["violations"]:
         assert (violation["mermaid"] is None) == (violation["run"] == [])
@@ -66,53 +66,60 @@ def test_a_counter_example_reads_like_a_story() -> None:
     proof = prove(changed("stock", CommandeAnnulee, undoes=()))
     assert [violation.rule for violation in proof.violations] == [Rule.UNDONE, Rule.UNDONE]
     shortest = min((violation.run for violation in proof.violations), key=len)
-    assert [sentence(move, CHOREOGRAPHY) for move in shortest] == [
+    assert [sentence(transition, CHOREOGRAPHY) for transition in shortest] == [
         "client says commande.initiee",
         "stock hears commande.initiee, says stock.reserve",
         "commande hears commande.initiee, and waits",
-        "the clock of commande strikes: it says commande.annulee",
+        "the deadline of commande passes: it says commande.annulee",
         "stock hears commande.annulee, says stock.libere",
     ]
 
 
-def test_a_run_begins_with_the_order_and_every_move_follows_from_one_before(runs: StateSpace) -> None:
-    for state in list(runs.states)[::37]:
-        run = runs.to(state)
+def test_a_run_begins_with_the_order_and_every_move_follows_from_one_before(space: StateSpace) -> None:
+    for state in list(space.states)[::37]:
+        run = space.path_to(state)
         said = {run[0].says}
-        for move in run:
-            assert move.hears is None or move.hears in said
-            said.add(move.says)
+        for transition in run:
+            assert transition.hears is None or transition.hears in said
+            said.add(transition.says)
 
 
-def test_no_state_is_reached_faster_than_its_shortest_run(runs: StateSpace) -> None:
-    lengths = {state: len(runs.to(state)) for state in runs.states}
+def test_no_state_is_reached_faster_than_its_shortest_run(space: StateSpace) -> None:
+    lengths = {state: len(space.path_to(state)) for state in space.states}
     for state, length in list(lengths.items())[::11]:
-        assert all(lengths[after] <= length + 1 for _, after in runs.model.moves(state))
+        assert all(lengths[after] <= length + 1 for _, after in space.model.transitions(state))
 
 
-def test_a_cancellation_may_overtake_its_cause(runs: StateSpace) -> None:
+def test_a_cancellation_may_overtake_its_cause(space: StateSpace) -> None:
     """The late step finds the tombstone and does nothing."""
-    assert any(move.doing is Doing.SKIPS and move.service == "paiement" for run in _ends(runs) for move in run)
+    assert any(
+        transition.kind is TransitionKind.SKIPS and transition.service == "paiement"
+        for run in _ends(space)
+        for transition in run
+    )
 
 
-def test_a_step_may_give_up_long_after_the_deadline(runs: StateSpace) -> None:
-    struck = [state for state in runs.states if state.struck]
-    moves = [move for state in struck for move, _ in runs.model.moves(state)]
-    assert {move.service for move in moves if move.doing is Doing.GIVES_UP} == {"stock", "paiement"}
+def test_a_step_may_give_up_long_after_the_deadline(space: StateSpace) -> None:
+    expired = [state for state in space.states if state.expired]
+    transitions = [transition for state in expired for transition, _ in space.model.transitions(state)]
+    assert {transition.service for transition in transitions if transition.kind is TransitionKind.GIVES_UP} == {
+        "stock",
+        "paiement",
+    }
 
 
-def test_a_step_that_gave_up_counts_as_perhaps_carried_out(runs: StateSpace) -> None:
+def test_a_step_that_gave_up_counts_as_perhaps_carried_out(space: StateSpace) -> None:
     """Its call may have reached the outside, so it must be undone like one that was."""
     reaction = CHOREOGRAPHY.reaction("paiement", "stock.reserve")
     assert reaction is not None
-    gave_up = [after for s in runs.states for m, after in runs.model.moves(s) if _gives_up(m, "paiement")]
+    gave_up = [after for s in space.states for m, after in space.model.transitions(s) if _gives_up(m, "paiement")]
     assert gave_up != []
-    assert all(after.carried & runs.model.bits([reaction]) for after in gave_up)
+    assert all(after.carried_out & space.model.bits([reaction]) for after in gave_up)
 
 
-def test_an_order_is_created_and_cancelled_at_most_once(runs: StateSpace) -> None:
-    for run in _ends(runs):
-        said = [move.says for move in run]
+def test_an_order_is_created_and_cancelled_at_most_once(space: StateSpace) -> None:
+    for run in _ends(space):
+        said = [transition.says for transition in run]
         assert said.count(CHOREOGRAPHY.created) <= 1
         assert said.count(CHOREOGRAPHY.cancelled) <= 1
 
@@ -122,14 +129,14 @@ def test_every_ordering_is_counted_once() -> None:
     small = dataclasses.replace(
         CHOREOGRAPHY, reactions=tuple(r for r in CHOREOGRAPHY.reactions if r.service in {"stock", "commande"})
     )
-    runs = explore(small)
+    space = explore(small)
 
-    ends = set(runs.ends)
+    ends = set(space.final_states)
 
     def walk(state: State) -> int:
-        return int(state in ends) + sum(walk(after) for _, after in runs.model.moves(state))
+        return int(state in ends) + sum(walk(after) for _, after in space.model.transitions(state))
 
-    assert walk(runs.model.begin()[1]) == runs.orderings
+    assert walk(space.model.initial()[1]) == space.path_count
 
 
 def test_more_runs_than_can_be_walked_through_are_one_clear_line() -> None:
@@ -137,15 +144,15 @@ def test_more_runs_than_can_be_walked_through_are_one_clear_line() -> None:
         explore(CHOREOGRAPHY, most=100)
 
 
-def test_what_a_person_must_look_at_is_an_end(runs: StateSpace) -> None:
-    moves: set[Transition] = {move for run in _ends(runs) for move in run}
-    silent = {move.hears for move in moves if move.doing is Doing.SET_ASIDE}
+def test_what_a_person_must_look_at_is_an_end(space: StateSpace) -> None:
+    transitions: set[Transition] = {transition for run in _ends(space) for transition in run}
+    silent = {transition.hears for transition in transitions if transition.kind is TransitionKind.SET_ASIDE}
     assert CommandeAnnulee in silent
 
 
-def _ends(runs: StateSpace) -> list[Run]:
-    return [runs.to(state) for state in runs.ends]
+def _ends(space: StateSpace) -> list[Run]:
+    return [space.path_to(state) for state in space.final_states]
 
 
-def _gives_up(move: Transition, service: str) -> bool:
-    return move.service == service and move.doing is Doing.GIVES_UP
+def _gives_up(transition: Transition, service: str) -> bool:
+    return transition.service == service and transition.kind is TransitionKind.GIVES_UP

@@ -12,7 +12,7 @@ import pytest
 
 from choregraphie.cli.choreography import DELAYS, canvases
 from choregraphie.prover import documents
-from choregraphie.prover.graph import columns, picture
+from choregraphie.prover.graph import columns, graph_of
 from choregraphie.prover.layout import BOX, Drawing, lay_out
 from choregraphie.saga.choreography import Choreography
 from choregraphie.saga.topology import topology
@@ -116,21 +116,21 @@ def test_the_svg_is_xml_that_fetches_nothing_and_knows_the_dark() -> None:
 
 @pytest.mark.parametrize("choreography", PICTURES.values(), ids=PICTURES)
 def test_boxes_do_not_overlap_and_no_arrow_runs_through_one(choreography: Choreography) -> None:
-    shown = picture(choreography)
-    drawing = lay_out(shown)
+    graph = graph_of(choreography)
+    drawing = lay_out(graph)
     for one, other in itertools.combinations(drawing.boxes, 2):
         apart = one.x + one.width <= other.x or other.x + other.width <= one.x
         assert apart or abs(one.y - other.y) >= BOX
-    column = columns(shown)
-    if all(column[source] < column[target] for source, target in shown.arrows):
+    column = columns(graph)
+    if all(column[source] < column[target] for source, target in graph.arrows):
         assert _run_through(drawing) == []
 
 
 def _run_through(drawing: Drawing) -> list[str]:
     """The boxes whose inside an arrow crosses. (One that closes a ring runs backwards, and may.)"""
     hit = []
-    for wire in drawing.wires:
-        for (x0, y0), (x1, y1) in itertools.pairwise(wire.corners):
+    for connector in drawing.connectors:
+        for (x0, y0), (x1, y1) in itertools.pairwise(connector.corners):
             left, right, top, bottom = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
             hit += [
                 box.node.key

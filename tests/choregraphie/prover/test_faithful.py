@@ -12,7 +12,7 @@ import pytest
 
 from choregraphie import Settings
 from choregraphie.prover.state_space import explore
-from choregraphie.prover.transitions import Doing, Model, State, Transition
+from choregraphie.prover.transitions import Model, State, Transition, TransitionKind
 from choregraphie.saga.choreography import EventClass
 from choregraphie.saga.envelope import Event
 from choregraphie.testing import ServiceHarness, open_harness
@@ -29,7 +29,7 @@ CLIENT-666 = 100000000.00
 [clients]
 bloques = ["CLIENT-666"]
 """
-GIVEN_UP = {Doing.GIVES_UP, Doing.SET_ASIDE}
+GIVEN_UP = {TransitionKind.GIVES_UP, TransitionKind.SET_ASIDE}
 WALKS = 400
 
 
@@ -68,17 +68,17 @@ class Walk:
         }
         self.said: dict[EventClass, Event] = {}
         self.model = Model(CHOREOGRAPHY)
-        _, self.state = self.model.begin()
+        _, self.state = self.model.initial()
         self.said[CHOREOGRAPHY.starts] = self.from_client[CHOREOGRAPHY.starts]
 
     def to_its_end(self) -> Iterator[Transition]:
-        while not self.model.quiet(self.state) or self.rng.random() < 0.3:
-            moves = [(m, after) for m, after in self.model.moves(self.state) if m.doing not in GIVEN_UP]
-            if not moves:
+        while not self.model.is_final(self.state) or self.rng.random() < 0.3:
+            transitions = [(m, after) for m, after in self.model.transitions(self.state) if m.kind not in GIVEN_UP]
+            if not transitions:
                 return
-            wanted = self.rng.choice([move for move, _ in moves])
+            wanted = self.rng.choice([transition for transition, _ in transitions])
             said = self._really(wanted)
-            yield self._follow(wanted, said, moves)
+            yield self._follow(wanted, said, transitions)
 
     def _really(self, wanted: Transition) -> list[Event]:
         """Let it happen: the client speaks, the clock strikes, or a service hears."""
@@ -89,32 +89,36 @@ class Walk:
             return self.harnesses[wanted.service].tick(seconds=901)
         return self.harnesses[wanted.service].hear(self.said[wanted.hears])
 
-    def _follow(self, wanted: Transition, said: list[Event], moves: list[tuple[Transition, State]]) -> Transition:
+    def _follow(
+        self, wanted: Transition, said: list[Event], transitions: list[tuple[Transition, State]]
+    ) -> Transition:
         for event in said:
             self.said.setdefault(type(event), event)
         answer = type(said[0]) if said else None
         assert len(said) <= 1
-        for move, after in moves:
-            if (move.service, move.hears, move.says) == (wanted.service, wanted.hears, answer):
+        for transition, after in transitions:
+            if (transition.service, transition.hears, transition.says) == (wanted.service, wanted.hears, answer):
                 self.state = after
-                return move
+                return transition
         raise AssertionError(
             f"{wanted.service}, hearing {wanted.hears}, says {answer}: the model has no such move"
         )
 
 
 def without_give_ups() -> set[Transition]:
-    runs = explore(CHOREOGRAPHY)
+    space = explore(CHOREOGRAPHY)
     alive: Callable[[State], bool] = lambda state: not state.dead  # noqa: E731
-    moves = (move for state in filter(alive, runs.states) for move, _ in runs.model.moves(state))
-    return {move for move in moves if move.doing not in GIVEN_UP}
+    transitions = (
+        transition for state in filter(alive, space.states) for transition, _ in space.model.transitions(state)
+    )
+    return {transition for transition in transitions if transition.kind not in GIVEN_UP}
 
 
 def test_whatever_the_services_say_is_a_move_of_the_model_and_the_other_way_round(
     harnesses: dict[str, ServiceHarness],
 ) -> None:
     rng = random.Random(1)
-    seen = {move for n in range(WALKS) for move in Walk(harnesses, rng, n).to_its_end()}
+    seen = {transition for n in range(WALKS) for transition in Walk(harnesses, rng, n).to_its_end()}
     assert without_give_ups() - seen == set()
 
 

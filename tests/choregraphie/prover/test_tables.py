@@ -29,10 +29,12 @@ def instead(service: str, **how: Any) -> dict[str, Service]:
     return SERVICES | {service: dataclasses.replace(SERVICES[service], **how)}
 
 
-def lines(service: str, hears: type[Any], **how: Any) -> dict[str, Service]:
+def with_handler(service: str, hears: type[Any], **how: Any) -> dict[str, Service]:
     """The same, with one line of its table changed."""
     table = SERVICES[service].reactions
-    changed = tuple(dataclasses.replace(line, **how) if line.hears is hears else line for line in table)
+    changed = tuple(
+        dataclasses.replace(handler, **how) if handler.hears is hears else handler for handler in table
+    )
     return instead(service, reactions=changed)
 
 
@@ -50,33 +52,33 @@ def test_a_service_that_is_declared_and_not_there() -> None:
 
 def test_a_service_that_is_there_and_not_declared() -> None:
     (violation,) = refused(SERVICES | {"caisse": dataclasses.replace(STOCK, name="caisse")})
-    assert violation.what == "caisse is a service that the choreography lacks"
+    assert violation.what == "caisse is a service that the choreography does not declare"
 
 
 def test_a_line_that_is_missing_is_shown_where_it_would_be_needed() -> None:
     (violation,) = refused(instead("stock", reactions=STOCK.reactions[:2]))
-    assert "stock is declared to hear commande.annulee, and its table has no line for it" in violation.what
+    assert "stock is declared to hear commande.annulee, and its table has no reaction to it" in violation.what
     assert violation.run[-1].hears is CommandeAnnulee
 
 
 def test_a_line_too_many() -> None:
     (violation,) = refused(instead("stock", reactions=(*STOCK.reactions, on(PaiementEffectue, ecouter))))
-    assert violation.what == "stock hears paiement.effectue, which the choreography does not say"
+    assert violation.what == "stock hears paiement.effectue, which the choreography does not declare"
 
 
 def test_a_reaction_that_says_something_else() -> None:
-    first, *_ = refused(lines("stock", CommandeCreee, do=vendre_a_voix_haute))
+    first, *_ = refused(with_handler("stock", CommandeCreee, do=vendre_a_voix_haute))
     assert first.what == "stock.vendre_a_voix_haute says stock.reserve; declared: nothing"
 
 
 def test_a_reaction_that_gives_up_in_silence() -> None:
-    (violation,) = refused(lines("paiement", StockReserve, gives_up=None))
+    (violation,) = refused(with_handler("paiement", StockReserve, gives_up=None))
     assert violation.what == f"paiement.encaisser gives up with nothing; declared: {PaiementEchoue.TYPE}"
 
 
 def test_an_undoing_that_forgets_an_action() -> None:
-    undoing = next(line for line in STOCK.reactions if line.hears is CommandeAnnulee)
-    (violation,) = refused(lines("stock", CommandeAnnulee, undoes=undoing.undoes[:1]))
+    undoing = next(handler for handler in STOCK.reactions if handler.hears is CommandeAnnulee)
+    (violation,) = refused(with_handler("stock", CommandeAnnulee, undoes=undoing.undoes[:1]))
     assert violation.what == (
         "stock.liberer undoes what was done on commande.initiee; declared: commande.creee, commande.initiee"
     )
@@ -91,9 +93,9 @@ def test_the_code_is_compared_once_the_declaration_holds() -> None:
     """What the services should do is not known before."""
     proof = prove(dataclasses.replace(CHOREOGRAPHY, timed=()), {})
     assert [violation.rule for violation in proof.violations] == [Rule.DEADLINE]
-    assert proof.postponed == (Rule.AS_DECLARED,)
+    assert proof.not_checked == (Rule.AS_DECLARED,)
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_each_shipped_service_is_as_declared(name: str) -> None:
-    assert all(violation.where != name for violation in prove(CHOREOGRAPHY, SERVICES).violations)
+    assert all(violation.service != name for violation in prove(CHOREOGRAPHY, SERVICES).violations)
