@@ -19,7 +19,14 @@ try:
     from scripts.readme_commands import command_reference
     from scripts.readme_layout import layout
     from scripts.readme_settings import settings_table
-    from scripts.readme_tables import asyncapi_list, events_table, example, invariants_table, rules_table
+    from scripts.readme_tables import (
+        asyncapi_list,
+        events_table,
+        example,
+        invariants_table,
+        layers_list,
+        rules_table,
+    )
 except ModuleNotFoundError as missing:
     print(
         f"generate_readme: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual"
@@ -75,7 +82,7 @@ def _in_order(choreography: Choreography) -> Callable[[tuple[Edge, object]], tup
 # Document → name of its part → what makes it. A part stands between two comments with its name.
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"picture": picture},
-    "docs/architecture.md": {"layout": layout},
+    "docs/architecture.md": {"layers": layers_list, "layout": layout},
     "docs/commands.md": {"reference": command_reference},
     "docs/proofs.md": {"rules": rules_table, "invariants": invariants_table},
     "docs/settings.md": {"settings": settings_table},

@@ -1,5 +1,6 @@
-"""Tables derived from declarations: events, rules, invariants. Markdown."""
+"""Tables derived from declarations: events, rules, invariants, import layers. Markdown."""
 
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -38,6 +39,17 @@ def example(choreography: Choreography = CHOREOGRAPHY) -> str:
     """The example message of the event that starts the saga."""
     path = ROOT / EXAMPLES / f"{choreography.starts.TYPE}.json"
     return f"```json\n{path.read_text(encoding='utf-8').strip()}\n```"
+
+
+def layers_list() -> str:
+    """The layers of imports, the highest first, as `pyproject.toml` declares them."""
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layered = [contract for contract in linter["contracts"] if contract["type"] == "layers"]
+    return "\n\n".join(f"{one['name'].partition(':')[0]}:\n\n{_layers(one['layers'])}" for one in layered)
+
+
+def _layers(layers: Iterable[str]) -> str:
+    return "\n".join(["```text", *(", ".join(layer.split(" | ")) for layer in layers), "```"])
 
 
 def rules_table() -> str:
