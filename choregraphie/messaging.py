@@ -16,7 +16,7 @@ NO_HEADERS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Properties(NamedTuple):
-    """The AMQP properties that a broker's tools show. They repeat the envelope; nothing is decided from them."""
+    """The AMQP properties that a broker's tools show. They repeat the envelope; no decision depends on them."""
 
     message_id: str | None = None
     type: str | None = None
@@ -28,7 +28,7 @@ class Properties(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A message as it came. `tag` names it to the door that delivered it."""
+    """A message as it was received. `tag` identifies it to the session that delivered it."""
 
     tag: int
     body: bytes
@@ -40,9 +40,12 @@ class Delivery(NamedTuple):
 
     @property
     def returns(self) -> int:
-        """How often it came back unsettled. Counts for suspicion only: on RabbitMQ 4 a message inherits it."""
+        """How often it was returned unacknowledged.
+
+        Only a hint: on RabbitMQ 4 a dead letter inherits the count.
+        """
         if not self.redelivered:
-            return 0  # RabbitMQ 4 passes on a count that a client has sent
+            return 0  # RabbitMQ 4 passes on a count that a client sent
         count = self.headers.get("x-delivery-count")
         return count if isinstance(count, int) else 1
 
@@ -59,12 +62,12 @@ class Outgoing(NamedTuple):
 
 
 class PublishOutcome(Enum):
-    """What became of a published message."""
+    """The outcome of a published message."""
 
     CONFIRMED = "confirmed"
     RETURNED = "returned"  # no queue is bound for it
     REFUSED = "refused"  # a queue is full
-    UNKNOWN = "unknown"  # no answer in time, or the session is lost: publish again with the same id
+    UNKNOWN = "unknown"  # no confirm in time, or the session is lost: publish again with the same id
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class QueueCount:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """An entry of the history stream. `exchange` is the one it was published to."""
+    """An entry of the history stream. `exchange` is the exchange that it was published to."""
 
     offset: int
     exchange: str
@@ -86,7 +89,7 @@ class HistoryEntry:
 
 
 class BrokerSession(Protocol):
-    """An open session for one service. `lost` is why it is no more, or None while it lasts."""
+    """An open session for one service. `lost` is the reason why it was lost, or None."""
 
     @property
     def lost(self) -> str | None: ...
@@ -95,28 +98,31 @@ class BrokerSession(Protocol):
         """Wait until the session is lost, and return why."""
 
     async def consume(self) -> None:
-        """Begin to receive. Raises BrokerUnavailable or BrokerRefused."""
+        """Start to receive. Raises BrokerUnavailable or BrokerRefused."""
 
     async def deliveries(self, most: int) -> list[Delivery]:
-        """Wait for deliveries; at least one, at most `most`. Raises BrokerUnavailable when the session is lost."""
+        """Wait for deliveries: one to `most`. Raises BrokerUnavailable when the session is lost."""
 
     async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
-        """Publish and wait for the answers, in the order of `batch`. Never raises for the broker's sake."""
+        """Publish and wait for the confirms.
+
+        Return the outcomes in the order of `batch`; no broker error is raised.
+        """
 
     async def ack(self, tags: Sequence[int]) -> None:
-        """Acknowledge: these deliveries are dealt with. On a lost session it does nothing; they come again."""
+        """Acknowledge these deliveries. On a lost session it does nothing, and they are redelivered."""
 
     async def requeue(self, tags: Sequence[int]) -> None:
         """Return deliveries that were never started."""
 
     async def is_consuming(self) -> bool:
-        """Whether the broker says that the inbox has a consumer.
+        """Whether the inbox has a consumer, as the broker sees it.
 
-        Raises BrokerUnavailable, also when a queue is gone that this service publishes to.
+        Raises BrokerUnavailable, also when a queue is missing that receives what this service publishes.
         """
 
     async def stop_deliveries(self) -> list[Delivery]:
-        """Ask for no more, and hand over what had already come."""
+        """Stop receiving, and return what has been received and not handed out."""
 
 
 class History(Protocol):
@@ -125,14 +131,20 @@ class History(Protocol):
     def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncGenerator[list[HistoryEntry]]:
         """Entries from `start` on, in batches; an empty batch about twice a second when there are none.
 
-        `start` is an offset, or a time: then some earlier entries may come first.
+        `start` is an offset or a time. With a time, some earlier entries may come first.
         """
 
     async def first(self) -> HistoryEntry | None:
-        """The oldest entry kept, or None when the stream is empty. Raises BrokerUnavailable when it is silent."""
+        """The oldest entry, or None when the stream is empty.
+
+        Raises BrokerUnavailable when it delivers nothing.
+        """
 
     async def last(self) -> HistoryEntry | None:
-        """The newest entry, or None when the stream is empty. Raises BrokerUnavailable when it is silent."""
+        """The newest entry, or None when the stream is empty.
+
+        Raises BrokerUnavailable when it delivers nothing.
+        """
 
     async def counts(self, queues: Sequence[str]) -> Mapping[str, QueueCount | None]:
         """Messages and consumers of each of `queues` that exists; None where the broker refuses to count."""

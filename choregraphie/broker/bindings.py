@@ -26,8 +26,10 @@ WATCH_SECONDS = 5.0
 
 
 def bindings_of(service: str, wanted: Topology) -> tuple[Binding, ...]:
-    """What `service` depends on: what it hears and publishes, its retries and dead letters, and the history of the
-    clients, whom no worker speaks for."""
+    """The bindings that `service` depends on: its inbox, what it publishes, its retries and its dead letters.
+
+    The binding from the clients to the history is among them, because no worker belongs to the clients.
+    """
     exchanges = {name(service) for name in (events, retry, requeue, dlx)}
     queues = {inbox(service), dlq(service)}
     return tuple(
@@ -41,7 +43,7 @@ def bindings_of(service: str, wanted: Topology) -> tuple[Binding, ...]:
 
 @dataclass
 class BindingWatch:
-    """Looks after the bindings of `service` on one connection."""
+    """Watches the bindings of `service` on one connection."""
 
     connection: AbstractConnection
     settings: Settings
@@ -51,23 +53,23 @@ class BindingWatch:
     _logged: dict[str, object] = field(default_factory=dict)
 
     async def look_before_applying(self) -> None:
-        """Say what is missing when a session begins: declaring the topology puts it back without a word.
+        """Log the missing bindings before the session declares the topology, which restores them silently.
 
-        Where all of it is missing, the broker is new and nothing was lost.
+        When all of them are missing, the broker is new and nothing was lost.
         """
         missing = await self._missing()
         if missing and len(missing) < len(bindings_of(self.service, self.wanted)):
             self._log_missing(missing)
 
     async def run(self) -> None:
-        """Look, for ever. Raises BrokerUnavailable when an exchange or a queue is gone, or the connection."""
+        """Check periodically. Raises BrokerUnavailable when an exchange, a queue or the connection is gone."""
         while True:
             self._complete_at = self._complete_at or dt.datetime.now(dt.UTC)
             await asyncio.sleep(WATCH_SECONDS)
             await self.look()
 
     async def look(self) -> None:
-        """Ask which bindings are missing, put them back where that is allowed, and say what was found."""
+        """Check once: find the missing bindings, restore them if that is allowed, and log both."""
         asked_at = dt.datetime.now(dt.UTC)
         missing = await self._missing()
         if missing and self._is_news("missing", missing):
@@ -75,13 +77,13 @@ class BindingWatch:
         restored = self.settings.topology == "apply" and await self._bind()
         if missing and restored:
             for binding in missing:
-                log.warning("binding.restored", **_shown(binding), lost=_consequence(binding, self._complete_at))
+                log.warning("binding.restored", **_fields(binding), lost=_consequence(binding, self._complete_at))
         if restored or missing == ():
             self._complete_at = asked_at
             self._logged.pop("missing", None)
 
     async def _missing(self) -> tuple[Binding, ...] | None:
-        """None when nobody can be asked."""
+        """The missing bindings, or None when the management API cannot be asked."""
         if not self.settings.management_url:
             return None
         try:
@@ -96,10 +98,10 @@ class BindingWatch:
 
     def _log_missing(self, missing: Sequence[Binding]) -> None:
         for binding in missing:
-            log.error("binding.missing", **_shown(binding), lost=_consequence(binding, self._complete_at))
+            log.error("binding.missing", **_fields(binding), lost=_consequence(binding, self._complete_at))
 
     async def _bind(self) -> bool:
-        # On a channel of its own: a refusal closes it, and the consumer must not end with it.
+        # On a channel of its own: a refusal closes the channel, and the consumer must not end with it.
         channel = await in_time(self.connection.channel(publisher_confirms=False))
         raw = await in_time(channel.get_underlay_channel())
         try:
@@ -113,17 +115,17 @@ class BindingWatch:
         return True
 
     def _is_news(self, about: str, what: object) -> bool:
-        """Whether this was not the last that was logged about it."""
+        """Whether `what` differs from the last value that was logged about `about`."""
         before, self._logged[about] = self._logged.get(about), what
         return before != what
 
 
-def _shown(binding: Binding) -> dict[str, Any]:
+def _fields(binding: Binding) -> dict[str, Any]:
     return {"exchange": binding.exchange, "queue": binding.queue, "key": binding.key}
 
 
 def _consequence(binding: Binding, complete_at: dt.datetime | None) -> str:
-    """What a person should know and do."""
+    """What may be lost, and what a person should do."""
     outbox_publisher = binding.exchange.removesuffix(".events")
     when = f"{complete_at:%Y-%m-%dT%H:%M:%SZ}" if complete_at else "TIME"
     since = f"since {when}" if complete_at else "before this worker began"

@@ -9,8 +9,9 @@ from aiormq.abc import DeliveredMessage
 from pamqp import commands
 
 from choregraphie.broker.bindings import BindingWatch
-from choregraphie.broker.connection import TROUBLES, apply_topology, connected, error_text, in_time
+from choregraphie.broker.connection import LOST_ERRORS, connected, error_text, in_time
 from choregraphie.broker.publisher import confirming, publish
+from choregraphie.broker.topology import apply_topology
 from choregraphie.errors import BrokerRefused, BrokerUnavailable
 from choregraphie.messaging import Delivery, Outgoing, Properties, PublishOutcome
 from choregraphie.saga.topology import Topology, dlx, events, inbox, retry
@@ -20,27 +21,27 @@ from choregraphie.settings import Settings
 class RabbitSession:
     """An open session: one connection to publish, another to consume.
 
-    Under a memory or disk alarm the broker stops reading from connections that publish; on one connection,
-    acknowledgements would stop with it.
+    Under a memory or disk alarm the broker stops reading from connections that publish. With a single connection,
+    acknowledgements would stop too.
     """
 
     def __init__(self, publishing: Any, consuming: Any, queues: Sequence[str], prefetch: int) -> None:
-        """Of `queues` the first is the service's inbox; the others are those that what it publishes goes to."""
+        """The first of `queues` is the service's inbox; the others receive what the service publishes."""
         self._publishing = publishing
         self._consuming = consuming
         self._queue, *self._others = queues
         # The prefetch bounds this queue: the broker sends no more until something is acknowledged.
         self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue(maxsize=prefetch + 1)
-        self._unsettled: dict[int, None] = {}
+        self._unacked: dict[int, None] = {}
         self._consumer_tag: str | None = None
         self.lost: str | None = None
-        self._ended = asyncio.Event()
+        self._lost_event = asyncio.Event()
         for channel in (publishing, consuming):
             channel.closing.add_done_callback(self._on_closed)
         consuming.on_consumer_cancel_callbacks.add(self._on_cancelled)
 
     async def until_lost(self) -> str:
-        await self._ended.wait()
+        await self._lost_event.wait()
         return str(self.lost)
 
     async def consume(self) -> None:
@@ -48,9 +49,9 @@ class RabbitSession:
         self._consumer_tag = answer.consumer_tag
 
     def _on_delivery(self, message: DeliveredMessage) -> None:
-        # The client cancels this callback when the connection drops, so it does nothing but keep the message.
+        # The client cancels this callback when the connection drops, so it only keeps the message.
         delivery = _delivery(message)
-        self._unsettled[delivery.tag] = None
+        self._unacked[delivery.tag] = None
         self._arrived.put_nowait(delivery)
 
     def _on_closed(self, closing: "asyncio.Future[Any]") -> None:
@@ -61,22 +62,22 @@ class RabbitSession:
         self.lose("the broker cancelled the consumer: its queue is gone")
 
     def lose(self, why: str) -> None:
-        """End the session for that reason: whoever waits for deliveries hears of it."""
+        """End the session for the reason `why`: `deliveries` raises and `until_lost` returns."""
         if self.lost is None:
             self.lost = why
-            self._ended.set()
+            self._lost_event.set()
             with contextlib.suppress(asyncio.QueueFull):
                 self._arrived.put_nowait(None)
 
     async def deliveries(self, most: int) -> list[Delivery]:
         first = await self._arrived.get()
-        batch = [first, *self._already_here(most - 1)]
+        batch = [first, *self._arrived_already(most - 1)]
         if self.lost is not None:
-            # What had come will come again: nothing can be acknowledged on a lost session.
+            # Nothing can be acknowledged on a lost session; the broker redelivers.
             raise BrokerUnavailable(self.lost)
         return [delivery for delivery in batch if delivery is not None]
 
-    def _already_here(self, most: int) -> list[Delivery | None]:
+    def _arrived_already(self, most: int) -> list[Delivery | None]:
         return [self._arrived.get_nowait() for _ in range(min(most, self._arrived.qsize()))]
 
     async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
@@ -84,20 +85,20 @@ class RabbitSession:
 
     async def ack(self, tags: Sequence[int]) -> None:
         for tag in tags:
-            self._unsettled.pop(tag, None)
-        oldest = next(iter(self._unsettled), None)
-        # Everything below the oldest delivery still in hand is settled: one frame says it for all of them.
+            self._unacked.pop(tag, None)
+        oldest = next(iter(self._unacked), None)
+        # Every delivery below the oldest unacknowledged one is acknowledged by one frame with `multiple`.
         together = [tag for tag in tags if oldest is None or tag < oldest]
-        with contextlib.suppress(*TROUBLES):
+        with contextlib.suppress(*LOST_ERRORS):
             if together:
                 await self._consuming.basic_ack(max(together), multiple=True, wait=False)
             for tag in set(tags).difference(together):
                 await self._consuming.basic_ack(tag, wait=False)
 
     async def requeue(self, tags: Sequence[int]) -> None:
-        with contextlib.suppress(*TROUBLES):
+        with contextlib.suppress(*LOST_ERRORS):
             for tag in tags:
-                self._unsettled.pop(tag, None)
+                self._unacked.pop(tag, None)
                 await self._consuming.basic_nack(tag, requeue=True, wait=False)
 
     async def is_consuming(self) -> bool:
@@ -111,7 +112,7 @@ class RabbitSession:
         if self._consumer_tag is not None and self.lost is None:
             with contextlib.suppress(BrokerUnavailable, BrokerRefused):
                 await in_time(self._consuming.basic_cancel(self._consumer_tag), 5)
-        return [delivery for delivery in self._already_here(self._arrived.qsize()) if delivery]
+        return [delivery for delivery in self._arrived_already(self._arrived.qsize()) if delivery]
 
 
 def _delivery(message: DeliveredMessage) -> Delivery:
@@ -154,13 +155,13 @@ async def open_session(settings: Settings, service: str, wanted: Topology) -> As
         raw = await in_time(into.get_underlay_channel())
         await in_time(raw.basic_qos(prefetch_count=settings.prefetch))
         session = RabbitSession(out, raw, [inbox(service), *_published_to(service, wanted)], settings.prefetch)
-        async with _beside(watch, session):
+        async with _watching(watch, session):
             yield session
 
 
 @contextlib.asynccontextmanager
-async def _beside(watch: BindingWatch, session: RabbitSession) -> AsyncIterator[None]:
-    """Watch the bindings while the session lasts. What it depends on and is gone ends the session."""
+async def _watching(watch: BindingWatch, session: RabbitSession) -> AsyncIterator[None]:
+    """Watch the bindings while the session lasts. A missing exchange or queue ends the session."""
 
     async def run() -> None:
         try:
@@ -177,7 +178,7 @@ async def _beside(watch: BindingWatch, session: RabbitSession) -> AsyncIterator[
 
 
 def _published_to(service: str, wanted: Topology) -> list[str]:
-    """The queues that take what `service` publishes: events, retries, dead letters."""
+    """The queues that receive what `service` publishes: events, retries, dead letters."""
     own = {events(service), retry(service), dlx(service)}
     bound = {binding.queue for binding in wanted.bindings if binding.exchange in own}
     return sorted(bound - {inbox(service)})

@@ -1,10 +1,11 @@
 """Drops undecodable properties and routing keys instead of losing the connection.
 
-A timestamp in nanoseconds, a short string that is not UTF-8 or a table nested a thousand deep make pamqp raise
-in the frame reader. The connection then ends, the message comes again, and after twenty rounds it is dead-lettered
-together with the innocents that were in the window with it. Nothing is decided from foreign properties, so what
-cannot be read is left out; the headers beside it are kept, for the broker writes its own among them. A routing key
-that is not UTF-8 is worse: any client may write one, and reading a stream does not take it away.
+A timestamp in nanoseconds, a short string that is not UTF-8, or a table nested a thousand levels deep makes pamqp
+raise in its frame reader. The connection then ends and the message is redelivered, until it is dead-lettered after
+twenty rounds, together with the other messages in the prefetch window. No decision depends on a sender's
+properties, so those that cannot be decoded are dropped. The headers beside them are kept, because the broker
+writes its own among them. A routing key that is not UTF-8 is worse: any client can write one, and reading a stream
+does not remove it.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from typing import Any
 from pamqp import base, commands, decode
 
 _FIXED = {"octet": 1, "timestamp": 8}
-# How many bytes a field of a table has after its kind; the others say their length in the next four.
+# The size in bytes of a table field after its type octet; the other types have a length of four bytes there.
 _FIELDS = {
     **dict.fromkeys((b"V", b"\x00"), 0),
     **dict.fromkeys((b"t", b"b", b"B"), 1),
@@ -36,8 +37,11 @@ _BROKEN = (
 
 
 def install() -> None:
-    """Replace the decoders of what comes with a message by some that bear what they cannot read; once or often."""
-    # The client takes no decoder of ours; a checker is right to frown on the only way there is.
+    """Replace pamqp's decoders of properties and deliveries with lenient ones.
+
+    Calling it again changes nothing.
+    """
+    # pamqp has no way to register a decoder, so its methods are replaced, which a type checker rightly refuses.
     commands.Basic.Properties.unmarshal = _unmarshal  # type: ignore[method-assign, assignment]
     commands.Basic.Deliver.unmarshal = _unmarshal_deliver  # type: ignore[method-assign, assignment]
 
@@ -54,7 +58,10 @@ def _unmarshal_deliver(self: commands.Basic.Deliver, data: bytes) -> None:
 
 
 def _short(data: bytes) -> tuple[str, bytes]:
-    """A short string, and what comes after it. No longer than it was: it may be published again."""
+    """Decode a short string; return it with the rest of `data`.
+
+    It is no longer than before: it may be republished.
+    """
     end = 1 + data[0]
     return data[1:end].decode(errors="replace").replace("\ufffd", "?"), data[end:]
 
@@ -73,11 +80,11 @@ def _decoded(data: bytes, kind: str) -> tuple[int, Any]:
         return decode.by_type(data, kind)
     except _BROKEN:
         length = _length(data, kind)
-        return length, _what_can_be_read(data[4:length]) if kind == "table" else None
+        return length, _decodable_fields(data[4:length]) if kind == "table" else None
 
 
 def _length(data: bytes, kind: str) -> int:
-    """How many bytes a value of that kind takes, whatever they say."""
+    """The size in bytes of a value of that kind, whatever its content."""
     if kind == "shortstr":
         return 1 + data[0] if data else 0
     if kind == "table":
@@ -85,8 +92,8 @@ def _length(data: bytes, kind: str) -> int:
     return _FIXED.get(kind, len(data))
 
 
-def _what_can_be_read(fields: bytes) -> dict[str, Any]:
-    """A table's fields, without those whose name or value cannot be decoded, up to the first without an end."""
+def _decodable_fields(fields: bytes) -> dict[str, Any]:
+    """The fields of a table whose name and value can be decoded, up to the first field that is cut short."""
     found: dict[str, Any] = {}
     while fields:
         name, rest = fields[1 : 1 + fields[0]], fields[1 + fields[0] :]
@@ -100,7 +107,7 @@ def _what_can_be_read(fields: bytes) -> dict[str, Any]:
 
 
 def _field_length(data: bytes) -> int | None:
-    """How many bytes a field takes with its kind; None when it is cut short."""
+    """The size in bytes of a field with its type octet; None when it is cut short."""
     kind, value = data[:1], data[1:]
     if kind in _FIELDS:
         length = 1 + _FIELDS[kind]

@@ -1,4 +1,4 @@
-"""RabbitMQ's management HTTP API, asked for what AMQP 0-9-1 cannot answer: bindings, leaders, hidden messages."""
+"""Asks RabbitMQ's management HTTP API for what AMQP 0-9-1 cannot answer: bindings, leaders, hidden messages."""
 
 import asyncio
 import json
@@ -36,10 +36,10 @@ class QueueState:
 
 
 async def missing_bindings(settings: Settings, wanted: Topology) -> tuple[Binding, ...]:
-    """The bindings of `wanted` that the broker does not have now, in the order of `wanted`.
+    """The bindings of `wanted` that the broker does not have, in the order of `wanted`.
 
-    Empty when SAGA_MANAGEMENT_URL is not set: then nobody can be asked. Raises BrokerRefused when the management
-    lets this user ask nothing, BrokerUnavailable when it gives no answer that can be used.
+    Empty when SAGA_MANAGEMENT_URL is not set. Raises BrokerRefused when the management API refuses this user, and
+    BrokerUnavailable when it gives no usable answer.
     """
     if not settings.management_url:
         return ()

@@ -9,26 +9,30 @@ import aiormq
 from aio_pika.abc import AbstractConnection
 from pamqp import commands
 
-from choregraphie.broker.connection import TROUBLES, cancellations, connected, count_queues, in_time, is_lost
+from choregraphie.broker.connection import LOST_ERRORS, cancellations, connected, in_time, is_lost
+from choregraphie.broker.topology import count_queues
 from choregraphie.errors import BrokerUnavailable
 from choregraphie.messaging import Outgoing, PublishOutcome, QueueCount
 from choregraphie.settings import Settings
 
 CONFIRM_SECONDS = 30
-# With `multiple` confirms the client walks all that are open: windows of some hundreds stay cheap.
+# The client goes through all open confirms when one comes with `multiple`; a few hundred are cheap.
 PUBLISH_WINDOW = 256
 LONGEST_SHORT_STRING = 255  # bytes; AMQP 0-9-1, 4.2.5.3
 
 
 class Publisher:
-    """An open connection of somebody who only publishes."""
+    """An open connection that only publishes."""
 
     def __init__(self, connection: AbstractConnection, publishing: Any) -> None:
         self._connection = connection
         self._publishing = publishing
 
     async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
-        """Publish and wait for the answers, in the order of `batch`. Never raises for the broker's sake."""
+        """Publish and wait for the confirms.
+
+        Return the outcomes in the order of `batch`; no broker error is raised.
+        """
         return await publish(self._publishing, batch)
 
     async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
@@ -36,7 +40,8 @@ class Publisher:
         return await count_queues(self._connection, queues)
 
     async def has_exchange(self, name: str) -> bool:
-        # A missing exchange closes its channel, so the question has one of its own.
+        """Whether the exchange exists. Raises BrokerUnavailable when the broker does not answer."""
+        # On a channel of its own, because a missing exchange closes the channel.
         channel = await in_time(self._connection.channel(publisher_confirms=False))
         raw = await in_time(channel.get_underlay_channel())
         try:
@@ -51,7 +56,7 @@ class Publisher:
 
 @contextlib.asynccontextmanager
 async def open_publisher(settings: Settings, name: str) -> AsyncIterator[Publisher]:
-    """A connection called `name` to publish on. It declares nothing.
+    """Open a connection to publish on, shown as `name` in the broker's tools. It declares nothing.
 
     Raises BrokerRefused when the broker says no, BrokerUnavailable when it is away.
     """
@@ -60,13 +65,13 @@ async def open_publisher(settings: Settings, name: str) -> AsyncIterator[Publish
 
 
 async def confirming(connection: AbstractConnection) -> Any:
-    """A channel of `connection` on which every publish is answered."""
+    """Open a channel with publisher confirms."""
     channel = await in_time(connection.channel(publisher_confirms=True, on_return_raises=True))
     return await in_time(channel.get_underlay_channel())
 
 
 async def publish(channel: Any, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
-    """Publish on a confirming channel; what became of each, in the order of `batch`."""
+    """Publish on a channel with confirms. Return the outcomes in the order of `batch`."""
     outcomes: list[PublishOutcome] = []
     for window in _windows(batch):
         outcomes += await asyncio.gather(*(_publish(channel, message) for message in window))
@@ -89,7 +94,7 @@ async def _publish(channel: Any, message: Outgoing) -> PublishOutcome:
         return PublishOutcome.RETURNED
     except aiormq.exceptions.DeliveryError:
         return PublishOutcome.REFUSED
-    except TROUBLES:
+    except LOST_ERRORS:
         return PublishOutcome.UNKNOWN
     except asyncio.CancelledError:
         if cancellations() > before:
@@ -103,7 +108,7 @@ async def _publish(channel: Any, message: Outgoing) -> PublishOutcome:
 
 
 def _windows(batch: Sequence[Outgoing]) -> list[list[Outgoing]]:
-    """Cut `batch` so that no window is too wide, or holds a message id twice: returns are matched by it."""
+    """Split `batch` into windows of a bounded size with no message id twice: the client matches returns by it."""
     windows: list[list[Outgoing]] = [[]]
     ids: set[str | None] = set()
     for message in batch:
@@ -116,25 +121,25 @@ def _windows(batch: Sequence[Outgoing]) -> list[list[Outgoing]]:
 
 
 def _amqp(message: Outgoing) -> commands.Basic.Properties:
-    shown = message.properties
+    properties = message.properties
     return commands.Basic.Properties(
-        content_type=_short(shown.content_type),
-        content_encoding=_short(shown.content_encoding),
+        content_type=_short(properties.content_type),
+        content_encoding=_short(properties.content_encoding),
         headers=dict(message.headers),
         delivery_mode=2,
-        correlation_id=_short(shown.correlation_id),
+        correlation_id=_short(properties.correlation_id),
         expiration=None if message.expiration_ms is None else str(message.expiration_ms),
-        message_id=_short(shown.message_id),
-        timestamp=shown.timestamp,
-        message_type=_short(shown.type),
-        app_id=_short(shown.app_id),
+        message_id=_short(properties.message_id),
+        timestamp=properties.timestamp,
+        message_type=_short(properties.type),
+        app_id=_short(properties.app_id),
     )
 
 
 def _short(text: str | None) -> str | None:
-    """As much of `text` as a short string holds. An order's id may be longer: it is bounded in characters.
+    """`text` cut to the length of an AMQP short string. A key may be longer: its bound is in characters.
 
-    What cannot be encoded would end every session that tries to say it, and nothing is decided from a property.
+    A property that cannot be encoded would end every session that publishes it, and no decision depends on one.
     """
     if text is None or len(text) * 4 <= LONGEST_SHORT_STRING:
         return text

@@ -11,7 +11,8 @@ from aio_pika.abc import AbstractConnection
 from aiormq.abc import DeliveredMessage
 from pamqp import commands
 
-from choregraphie.broker.connection import TROUBLES, connected, count_allowed, error_text, in_time
+from choregraphie.broker.connection import LOST_ERRORS, connected, error_text, in_time
+from choregraphie.broker.topology import count_allowed
 from choregraphie.errors import BrokerUnavailable, HistoryMissing
 from choregraphie.messaging import HistoryEntry, QueueCount
 from choregraphie.saga.topology import HISTORY
@@ -19,17 +20,18 @@ from choregraphie.settings import Settings
 
 BATCH = 500
 IDLE_SECONDS = 0.5
-# Empty answers before the stream is asked for its length, and before it is taken for broken.
+# How many empty batches pass before the stream is asked for its length, and before it is considered broken.
 SILENCES = 2
 LONGEST_SILENCE = 20
-# A consumer that begins while the broker drops the first segment is given nothing; the next one is.
+# A consumer that begins while the broker drops the first segment receives nothing; the next one does.
 READINGS = 4
-# What the broker sent before an answer is there soon after it.
+# Entries that the broker sent before its answer arrive within this time.
 ANSWERED_SECONDS = 0.1
-# The last chunk comes without a pause; while more is published it never ends, and what came so far will do.
+# The last chunk arrives without a pause. While more is published it never ends, so reading stops after
+# CHUNK_SECONDS.
 CHUNK_PAUSE_SECONDS = 0.1
 CHUNK_SECONDS = 1.0
-# While entries keep coming a batch waits for them, so that what is done once per batch is done seldom.
+# While entries keep arriving, a batch waits for more, which makes batches fewer and larger.
 GATHER_TICK_SECONDS = 0.01
 GATHER_SECONDS = 0.2
 
@@ -37,21 +39,21 @@ Start = int | dt.datetime | Literal["first", "last"]
 
 
 class RabbitHistory:
-    """An open connection to the history. Nothing is published on it, and only its own reading acknowledged."""
+    """An open connection to the history. It publishes nothing, and acknowledges only its own reading."""
 
     def __init__(self, connection: AbstractConnection) -> None:
         self._connection = connection
 
     async def entries(self, start: Start) -> AsyncGenerator[list[HistoryEntry], None]:
-        """Entries from `start` on, in batches; an empty one when there are none for a while.
+        """Entries from `start` on, in batches; an empty batch when none arrives for IDLE_SECONDS.
 
-        From a time on, some earlier ones come first: the broker begins with the chunk that holds it.
+        When `start` is a time, some earlier entries come first: the broker begins with the chunk that holds it.
         Raises BrokerUnavailable when the session is lost.
         """
         async with self._reading(start) as reading:
             while True:
                 messages = await reading.batch(IDLE_SECONDS)
-                # At once: more is on its way while these are taken in, and a stream keeps what is acknowledged.
+                # Before the batch is handled, so that more arrives meanwhile; a stream keeps acknowledged entries.
                 await reading.acknowledge(messages)
                 # The broker delivers whole chunks: entries before `start` may come first.
                 yield [e for e in map(_entry, messages) if not isinstance(start, int) or e.offset >= start]
@@ -59,7 +61,7 @@ class RabbitHistory:
     async def first(self) -> HistoryEntry | None:
         """The oldest entry still kept, or None when the stream is empty.
 
-        Raises BrokerUnavailable when the stream holds something and delivers nothing.
+        Raises BrokerUnavailable when the stream holds entries and delivers none.
         """
         for _ in range(READINGS - 1):
             with contextlib.suppress(BrokerUnavailable):
@@ -72,9 +74,9 @@ class RabbitHistory:
             return _entry(begun[0]) if begun else None
 
     async def last(self) -> HistoryEntry | None:
-        """The newest entry, or None when the stream is empty. The broker's count may be seconds old; this is not.
+        """The newest entry, or None when the stream is empty. Unlike the broker's count it is up to date.
 
-        Raises BrokerUnavailable when the stream holds something and delivers nothing.
+        Raises BrokerUnavailable when the stream holds entries and delivers none.
         """
         # The broker begins with the last chunk that it has written, and delivers all of it.
         async with self._reading("last") as reading:
@@ -89,12 +91,12 @@ class RabbitHistory:
     async def _beginning(
         self, reading: "_Reading", longest_silence: int = LONGEST_SILENCE
     ) -> list[DeliveredMessage]:
-        """What comes first; nothing when the stream is empty."""
+        """The first batch; an empty one when the stream is empty."""
         silences = 0
         while not (messages := await reading.batch(IDLE_SECONDS)):
             silences += 1
-            # Silence alone proves nothing: a busy broker takes its time, and a busy process finds its own time up
-            # before it has looked at what came. The count alone neither: it may be seconds old.
+            # Neither silence nor the count proves that the stream is empty: a busy broker is slow, a busy process
+            # may time out before it looks at what arrived, and the count may be seconds old.
             if silences >= SILENCES and not await self._length():
                 return await reading.batch(ANSWERED_SECONDS)
             if silences > longest_silence:
@@ -126,7 +128,7 @@ class RabbitHistory:
 
 
 async def _consume(raw: Any, reading: "_Reading", arguments: dict[str, Any]) -> None:
-    """Raises HistoryMissing when there is no stream to read."""
+    """Start a consumer. Raises HistoryMissing when there is no stream."""
     try:
         await in_time(raw.basic_consume(HISTORY, reading.on_message, arguments=arguments))
     except BrokerUnavailable as error:
@@ -138,7 +140,7 @@ async def _consume(raw: Any, reading: "_Reading", arguments: dict[str, Any]) -> 
 
 
 class _Reading:
-    """One consumer of the stream: what has arrived, and whether it is still alive."""
+    """One consumer of the stream: the entries that have arrived, and whether it is alive."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
@@ -162,7 +164,7 @@ class _Reading:
         self._arrived.put_nowait(None)
 
     async def batch(self, seconds: float) -> list[DeliveredMessage]:
-        """What arrives within `seconds`. Raises BrokerUnavailable when the session is lost."""
+        """The entries that arrive within `seconds`. Raises BrokerUnavailable when the session is lost."""
         batch: list[DeliveredMessage | None] = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -182,9 +184,9 @@ class _Reading:
             await asyncio.sleep(GATHER_TICK_SECONDS)
 
     async def acknowledge(self, messages: Sequence[DeliveredMessage]) -> None:
-        """Let as many more come. The stream keeps them all the same."""
+        """Let the broker send as many more. The stream keeps the entries."""
         if messages:
-            with contextlib.suppress(*TROUBLES):
+            with contextlib.suppress(*LOST_ERRORS):
                 await self._raw.basic_ack(_tag(messages[-1]), multiple=True, wait=False)
 
 
@@ -213,7 +215,7 @@ def _entry(message: DeliveredMessage) -> HistoryEntry:
 
 @contextlib.asynccontextmanager
 async def open_history(settings: Settings) -> AsyncIterator[RabbitHistory]:
-    """Connect to read the history. Nothing is declared or bound: a reader needs no right but to read.
+    """Connect to read the history. It declares and binds nothing, so it needs only the right to read.
 
     Raises BrokerRefused when the broker says no, BrokerUnavailable when it is away.
     """
