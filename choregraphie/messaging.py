@@ -1,7 +1,7 @@
 """The protocol between the engine and a broker: deliveries, outgoing messages, sessions. Batch by batch.
 
-`choregraphie.broker` opens a session on RabbitMQ, the simulator one on its model. The protocol is batch-shaped
-(many messages a call, one answer each), so that a faster client can take the place of the current one.
+`choregraphie.broker` opens a session on RabbitMQ, the simulator one on its model. Each call takes many messages
+and returns one outcome for each, so that a faster client can replace the current one.
 """
 
 import datetime as dt

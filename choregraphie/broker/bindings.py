@@ -1,8 +1,8 @@
 """Watches the bindings that a running worker depends on: restores them, or reports what is missing.
 
-An event whose binding is gone is confirmed all the same, for the history hears it: no publisher can notice.
-AMQP 0-9-1 has no question for a binding, but binding again changes nothing where it is there. Where
-SAGA_MANAGEMENT_URL is set, the management says which were missing, and for how long at most.
+An event whose binding is gone is still confirmed, because the history receives it, so no publisher can notice.
+AMQP 0-9-1 cannot query bindings, but binding again changes nothing when the binding exists. When
+SAGA_MANAGEMENT_URL is set, the management API says which bindings were missing, and for how long at most.
 """
 
 import asyncio

@@ -16,9 +16,9 @@ import structlog
 
 log = structlog.get_logger()
 
-# Without a descriptor left, a listener stays readable: trying again without a pause would use a whole core.
+# Without a free descriptor the listener stays readable, and accepting without a pause would use a whole core.
 ACCEPT_PAUSE_SECONDS = 1.0
-# Fewer would let two clients keep everybody else out.
+# With fewer, two clients could keep all others out.
 _FEWEST = 4
 
 
@@ -27,17 +27,17 @@ class Connection(Protocol):
 
     @property
     def waiting(self) -> bool:
-        """Whether its client is to act: to complete a request, or to read the answer."""
+        """Whether the port waits for the client, to complete its request or to read the answer."""
 
     def abort(self) -> None:
-        """Close it at once, whatever was still to be sent."""
+        """Close it at once, without sending the rest."""
 
 
 C = TypeVar("C", bound=Connection)
 
 
 class Connections(Generic[C]):
-    """Those that are open, the oldest first; at most `limit` of them."""
+    """The open connections, the oldest first; at most `limit`."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -47,17 +47,17 @@ class Connections(Generic[C]):
         return iter(tuple(self._open))
 
     def add(self, connection: C) -> None:
-        """Take it in; at the limit, another one is closed for it."""
+        """Add `connection`; at the limit, close another one for it."""
         if len(self._open) >= self.limit:
             self.abort_one()
         self._open[connection] = None
 
     def remove(self, connection: C) -> None:
-        """It is closed; nothing happens when it was not among them."""
+        """Remove `connection`, which is closed. An unknown one is ignored."""
         self._open.pop(connection, None)
 
     def abort_one(self) -> None:
-        """Close the oldest one that waits for its client; when none does, the oldest one."""
+        """Close the oldest connection that waits for its client, otherwise the oldest one."""
         waiting = (connection for connection in self._open if connection.waiting)
         chosen = next(waiting, None) or next(iter(self._open), None)
         if chosen is not None:
@@ -72,7 +72,7 @@ def limit_for(most: int, share: int) -> int:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises OSError or UnicodeError when it cannot."""
+    """Open a listening socket. Raises OSError or UnicodeError when the address cannot be used."""
     family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
     try:
@@ -87,20 +87,20 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def reset_on_close(client: socket.socket, reset: bool) -> None:
-    """Whether closing it drops what was not sent yet, and tells the client so; otherwise that is still sent."""
+    """With `reset`, closing `client` resets the connection and drops unsent data; otherwise that is still sent."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", int(reset), 0))
 
 
 async def accept(
     listener: socket.socket, connections: Connections[Any], take: Callable[[socket.socket], Awaitable[object]]
 ) -> NoReturn:
-    """Hand every new client to `take`, for ever. Out of descriptors or memory, it pauses and says so once."""
+    """Pass every new client to `take`, without end. Without descriptors or memory, log once and pause."""
     loop, failing = asyncio.get_running_loop(), False
     while True:
         try:
             accepted, _ = await loop.sock_accept(listener)
         except ConnectionError:
-            continue  # the client has gone before it was accepted
+            continue  # the client left before it was accepted
         except OSError as error:
             if not failing:
                 log.warning("port.accept_failed", error=error.strerror, address=str(listener.getsockname()))
@@ -110,5 +110,5 @@ async def accept(
         else:
             failing = False
             await take(accepted)
-            # While clients wait to be accepted nothing above has paused, and what was aborted is not closed yet.
+            # While clients wait to be accepted, nothing above yields, so aborted connections are not closed yet.
             await asyncio.sleep(0)

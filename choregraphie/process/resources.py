@@ -10,15 +10,15 @@ from pathlib import Path
 from choregraphie.errors import ResourceShortage
 from choregraphie.process.attribution import shortage
 
-# What a session and its calls open at once, at least: two connections to the broker, a database's file with its
-# journal, a connection of a call and the files that look its name up.
+# What a session and its calls open at least: two connections to the broker, a database file with its journal, a
+# connection for a call, and the files that resolve its name.
 SPARE_DESCRIPTORS = 8
 SPARE_MEMORY_BYTES = 8 * 1024 * 1024
 SPARE_DISK_BYTES = 256 * 1024
 
 
 def check_resources() -> None:
-    """Take what work needs at least, and give it back. Raises ResourceShortage when it cannot be had."""
+    """Allocate the minimum that work needs, and free it. Raises ResourceShortage when that fails."""
     try:
         _take_descriptors()
         mmap.mmap(-1, SPARE_MEMORY_BYTES).close()
@@ -33,7 +33,7 @@ def check_resources() -> None:
 
 
 def is_short() -> bool:
-    """Whether this process has less than work needs at least."""
+    """Whether this process has less than the minimum that work needs."""
     try:
         check_resources()
     except ResourceShortage:
@@ -42,7 +42,7 @@ def is_short() -> bool:
 
 
 def check_disk(folder: Path) -> None:
-    """Raises ResourceShortage when the disk of `folder` has next to no room, OSError when it cannot be asked."""
+    """Raises ResourceShortage when the disk of `folder` is nearly full, OSError when it cannot be queried."""
     found = os.statvfs(folder)
     if found.f_bavail * found.f_frsize < SPARE_DISK_BYTES and found.f_blocks:
         raise ResourceShortage("disk space", f"{folder}: {os.strerror(errno.ENOSPC)}")

@@ -8,7 +8,7 @@ from typing import TextIO
 
 
 class PatientStream(io.TextIOBase):
-    """Writes to `stream` as long as that works. What nobody can take any more must cost nothing else."""
+    """Writes to `stream` as long as that works; afterwards output is dropped and raises nothing."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -18,14 +18,14 @@ class PatientStream(io.TextIOBase):
             self._stream.write(text)
             self._stream.flush()
         except (OSError, ValueError):
-            self._give_up()
+            self._drop_output()
         return len(text)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
         except (OSError, ValueError):
-            self._give_up()
+            self._drop_output()
 
     def isatty(self) -> bool:
         return not self._stream.closed and self._stream.isatty()
@@ -34,41 +34,41 @@ class PatientStream(io.TextIOBase):
         return self._stream.fileno()
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:  # type: ignore[override] # TextIOBase declares an attribute; this follows the stream
         return self._stream.encoding
 
-    def _give_up(self) -> None:
-        """What is left in the stream's buffer goes nowhere, or the interpreter would complain of it at its end."""
+    def _drop_output(self) -> None:
+        """Redirect the stream to /dev/null: otherwise the interpreter reports its unwritten buffer at exit."""
         if not self._stream.closed:
-            _lead_nowhere(self._stream)
+            _redirect_to_null(self._stream)
 
 
 def open_streams() -> None:
-    """Give the program those of its standard streams that it was started without; they lead nowhere.
+    """Open on /dev/null each standard stream that the program was started without.
 
-    To be called before any file is opened: that would otherwise get the number of a standard stream, and with it
-    whatever is written there. What is written to standard error is lost when it cannot be written.
+    Call it before any file is opened: that file would get the descriptor of a standard stream, and whatever is
+    written to the stream. From then on, output to standard error that cannot be written is dropped.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # Of the free numbers an opened file gets the lowest: that of the stream itself.
-            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - open as long as the program
+            # An opened file gets the lowest free descriptor, which is that of the stream.
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - it stays open until the program ends
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
     sys.stderr = PatientStream(sys.stderr)
 
 
 def output_lost(program: str, error: OSError) -> int:
-    """The exit code of `program`: 0 when whoever read it has seen enough, else 2 after one line that says why."""
-    # What is left to write has nowhere to go, and the interpreter must not try.
-    _lead_nowhere(sys.stdout)
+    """The exit code of `program` when its output fails: 0 for a closed pipe, otherwise 2 with a line on stderr."""
+    # The interpreter must not try to write the rest of the buffer.
+    _redirect_to_null(sys.stdout)
     if isinstance(error, BrokenPipeError):
         return 0
     print(f"{program}: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
     return 2
 
 
-def _lead_nowhere(stream: TextIO) -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+def _redirect_to_null(stream: TextIO) -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)

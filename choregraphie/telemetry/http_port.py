@@ -1,7 +1,7 @@
 """A small HTTP port on its own thread and event loop: GET and HEAD, one answer per connection.
 
-Connections, the size of a request's head, the time it takes to come and the time the answer takes to be read are
-bounded, whatever clients do. It answers while the process's main loop is busy or stuck.
+The number of connections, the size of a request's head, the time until it is complete, and the time until the
+answer is read are bounded. The port answers while the process's main loop is busy or stuck.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ MOST_CONNECTIONS = 32
 # The port takes at most an eighth of the process's descriptors.
 SHARE_OF_DESCRIPTORS = 8
 LARGEST_HEAD_BYTES = 16 * 1024
-# Both in total, so a client that sends or reads a byte a second is cut off too.
+# Both limits are totals, so a client that sends or reads a byte per second is cut off too.
 REQUEST_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 _PIECE_BYTES = 4096
@@ -31,7 +31,7 @@ _PIECE_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request is answered."""
+    """The answer to a request."""
 
     status: int
     body: bytes
@@ -43,7 +43,7 @@ Application = Callable[[str, str], Awaitable[Answer]]
 
 @contextlib.contextmanager
 def answering(listener: socket.socket, application: Application) -> Iterator[None]:
-    """Answer clients of `listener` while the block lasts. `application` takes the path and the Accept header."""
+    """Answer the clients of `listener` while the block lasts. `application` takes path and Accept header."""
     loop = asyncio.new_event_loop()
     task = loop.create_task(_serve(listener, application))
     thread = threading.Thread(target=_run, args=(loop, task), name="http-port", daemon=True)
@@ -51,7 +51,7 @@ def answering(listener: socket.socket, application: Application) -> Iterator[Non
     try:
         yield
     finally:
-        with contextlib.suppress(RuntimeError):  # it has ended by itself
+        with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(task.cancel)
         thread.join()
         listener.close()
@@ -97,9 +97,9 @@ class _Connection:
         self.task.cancel()
 
     async def _run(self) -> None:
-        # The system would keep what a client does not read after the close, for as long as that client wishes.
+        # Otherwise the kernel keeps unread data after the close for as long as the client likes.
         reset_on_close(self._client, True)
-        # A client that is too slow, or gone, costs nobody a line in the log.
+        # A client that is too slow or gone is not worth a log line.
         with contextlib.suppress(OSError, TimeoutError, h11.ProtocolError):
             answer = await self._answer()
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -120,18 +120,18 @@ class _Connection:
         self.waiting = False
         try:
             return await self._application(path, accepted.decode("latin-1"))
-        except Exception as error:  # noqa: BLE001 - the port goes on, whatever one answer needed
+        except Exception as error:  # noqa: BLE001 - one failed answer must not end the port
             log.error("port.answer_failed", path=path, error=f"{type(error).__name__}: {error}")
             return _plain(HTTPStatus.INTERNAL_SERVER_ERROR)
         finally:
             self.waiting = True
 
     async def _request(self) -> h11.Request:
-        """The head of the first request. Raises h11.RemoteProtocolError when it is none, or too large."""
+        """Read the head of the first request. Raises h11.RemoteProtocolError when it is malformed or too large."""
         while (event := self._http.next_event()) is h11.NEED_DATA:
             self._http.receive_data(await asyncio.get_running_loop().sock_recv(self._client, _PIECE_BYTES))
         if not isinstance(event, h11.Request):
-            raise ConnectionAbortedError  # it has left without asking
+            raise ConnectionAbortedError  # it left without a request
         return event
 
     def _bytes_of(self, answer: Answer) -> bytes:

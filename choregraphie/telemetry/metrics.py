@@ -19,7 +19,7 @@ from choregraphie.storage.invocation import Result
 _NOTHING = contextlib.nullcontext()
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
-# What could not be read has no type of ours, and its own must not become a label.
+# A message that could not be decoded has no known type, and its own must not become a label.
 _UNREAD = "unread"
 
 
@@ -27,41 +27,41 @@ class Telemetry:
     """The hooks; each does nothing."""
 
     def session(self) -> AbstractContextManager[None]:
-        """Around a session with the broker."""
+        """Wraps a session with the broker."""
         return _NOTHING
 
     def consuming(self) -> None:
-        """The session has begun to receive."""
+        """The session receives."""
 
     def commit(self, invocations: int) -> AbstractContextManager[None]:
-        """Around the transaction of a group of so many deliveries."""
+        """Wraps the transaction of a batch of that many deliveries."""
         return _NOTHING
 
     def call(self, type_: str) -> AbstractContextManager[None]:
-        """Around a call outside for an event of that type; what it raises is a failure."""
+        """Wraps an external call for an event of that type; an exception is a failure."""
         return _NOTHING
 
     def publish(self) -> AbstractContextManager[None]:
-        """Around publishing, until the last confirm."""
+        """Wraps publishing, until the last confirm."""
         return _NOTHING
 
     def decided(self, results: Sequence[Result]) -> None:
-        """What became of these deliveries is committed, and what they say is in the outbox."""
+        """These results are committed, with their events in the outbox."""
 
     def relayed(self, events: int) -> None:
         """So many unpublished events of earlier sessions or other workers were found in the outbox."""
 
     def published(self, events: int) -> None:
-        """So many events are confirmed."""
+        """So many events were confirmed."""
 
     def database_troubled(self) -> None:
         """The database did not answer."""
 
     def blocked(self, stage: str) -> None:
-        """That stage waits for something that the worker itself needs."""
+        """That stage waits for a resource of the worker."""
 
     def unblocked(self, stage: str) -> None:
-        """That stage waits no longer."""
+        """That stage continues."""
 
 
 SILENT = Telemetry()
@@ -89,7 +89,7 @@ class Instruments:
         self.said = count("said", "Events confirmed by the broker.")
         self.commit = spread("commit_seconds", "A group's transaction.")
         self.publish = spread("publish_seconds", "Publishing, to the last confirm.")
-        self.call = spread("call_seconds", "Calls externals.", "type")
+        self.call = spread("call_seconds", "Calls to the outside.", "type")
         self.call_failures = count("call_failures", "Calls that failed.", "type")
         self.session_up = gauge("session_up", "1 while it receives.")
         self.sessions = count("sessions", "Sessions begun.")
@@ -98,25 +98,31 @@ class Instruments:
 
 
 class ServiceMetrics(Telemetry):
-    """The hooks of one service, counted in `meters`."""
+    """The hooks of one service, counted in `instruments`."""
 
-    def __init__(self, service: str, meters: Instruments) -> None:
+    def __init__(self, service: str, instruments: Instruments) -> None:
         self._receives = False
         self._stages_blocked: frozenset[str] = frozenset()
-        self._service, self._meters = service, meters
-        # Made once: looking a child up costs more than counting.
-        self._batch, self._outbox = meters.batch.labels(service), meters.outbox.labels(service)
-        self._commit, self._publish = meters.commit.labels(service), meters.publish.labels(service)
-        self._said, self._up = meters.said.labels(service), meters.session_up.labels(service)
-        self._sessions, self._troubles = meters.sessions.labels(service), meters.database_troubles.labels(service)
-        self._blocked = meters.blocked.labels(service)
-        # There before the first of them: a counter that is born at one has not grown, whoever watches its growth.
-        self._dead_lettered = {reason: meters.dead_lettered.labels(service, reason.value) for reason in Reason}
+        self._service, self._instruments = service, instruments
+        # Looked up once: finding a labelled child costs more than counting.
+        self._batch, self._outbox = instruments.batch.labels(service), instruments.outbox.labels(service)
+        self._commit, self._publish = instruments.commit.labels(service), instruments.publish.labels(service)
+        self._said, self._up = instruments.said.labels(service), instruments.session_up.labels(service)
+        self._sessions, self._troubles = (
+            instruments.sessions.labels(service),
+            instruments.database_troubles.labels(service),
+        )
+        self._blocked = instruments.blocked.labels(service)
+        # Created at 0: Prometheus sees no increase in a counter whose first value is 1.
+        self._dead_lettered = {
+            reason: instruments.dead_lettered.labels(service, reason.value) for reason in Reason
+        }
 
     @contextmanager
     def session(self) -> Iterator[None]:
         self._sessions.inc()
-        # The outbox is read anew at every start: what was counted before may have been said by somebody else.
+        # The outbox is read again at the start of each session; another worker may have published what was
+        # counted.
         self._outbox.set(0)
         try:
             yield
@@ -126,7 +132,7 @@ class ServiceMetrics(Telemetry):
 
     @property
     def ready(self) -> bool:
-        """It has a session, receives, and can work on what it receives. Asked from other threads."""
+        """Whether it has a session, receives, and can handle what it receives. Read from other threads."""
         return self._receives and not self._stages_blocked
 
     def consuming(self) -> None:
@@ -140,8 +146,8 @@ class ServiceMetrics(Telemetry):
 
     @contextmanager
     def call(self, type_: str) -> Iterator[None]:
-        failures = self._meters.call_failures.labels(self._service, type_)
-        with self._meters.call.labels(self._service, type_).time():
+        failures = self._instruments.call_failures.labels(self._service, type_)
+        with self._instruments.call.labels(self._service, type_).time():
             try:
                 yield
             except Exception:
@@ -155,7 +161,7 @@ class ServiceMetrics(Telemetry):
         self._outbox.inc(sum(len(result.outbox_events) for result in results))
         dealt_with = [result for result in results if result.delivery is not None]
         for (type_, outcome), count in Counter((_type(r), _outcome(r.verdict)) for r in dealt_with).items():
-            self._meters.handled.labels(self._service, type_, outcome).inc(count)
+            self._instruments.handled.labels(self._service, type_, outcome).inc(count)
         for result in dealt_with:
             if isinstance(result.verdict, DeadLetter):
                 self._dead_lettered[result.verdict.reason].inc()

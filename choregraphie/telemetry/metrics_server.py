@@ -1,6 +1,6 @@
-"""Serves `/metrics`, `/livez` and `/readyz` of a worker.
+"""Serves `/metrics`, `/livez` and `/readyz` of a worker, on a thread of its own.
 
-Served on a thread of its own. One port for the process, however many services it runs.
+A process has one such port, however many services it runs.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from choregraphie.settings import Settings
 from choregraphie.telemetry.http_port import Answer, answering
 from choregraphie.telemetry.metrics import SILENT, Instruments, ServiceMetrics, Telemetry
 
-# A loop that does not come round in this time is stuck in something that it should not do.
+# An event loop that does not run a callback within this time is blocked.
 LOOP_SECONDS = 5.0
 
 TelemetryOf = Callable[[str], Telemetry]
@@ -25,7 +25,7 @@ TelemetryOf = Callable[[str], Telemetry]
 
 @contextlib.contextmanager
 def exporting(settings: Settings) -> Iterator[TelemetryOf]:
-    """Serve the metrics while work goes on, and give each service its hooks; from within a running loop.
+    """Serve the metrics while the block lasts. Yields what gives each service its hooks. Needs a running loop.
 
     Raises BadSetting when the port cannot be opened.
     """
@@ -43,37 +43,37 @@ def exporting(settings: Settings) -> Iterator[TelemetryOf]:
 
 
 class Exporter:
-    """What each path is answered. `loop` is the worker's, on another thread than the answers."""
+    """Answers the requests. `loop` is the worker's event loop, which runs on another thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._loop = loop
         self._turn: asyncio.Event | None = None
-        self._meters = Instruments(self.registry)
+        self._instruments = Instruments(self.registry)
         self._services: dict[str, ServiceMetrics] = {}
 
     def telemetry(self, service: str) -> Telemetry:
-        return self._services.setdefault(service, ServiceMetrics(service, self._meters))
+        return self._services.setdefault(service, ServiceMetrics(service, self._instruments))
 
     async def answer(self, path: str, accept: str) -> Answer:
         if path == "/metrics":
             encode, content_type = choose_encoder(accept)
             return Answer(200, encode(self.registry), content_type)
         if path == "/livez":
-            return _say(200) if await self._lives() else _say(503)
+            return _plain(200) if await self._is_alive() else _plain(503)
         if path == "/readyz":
             waiting = sorted(name for name, service in list(self._services.items()) if not service.ready)
             status = 503 if waiting or not self._services else 200
-            return _say(status, f"not receiving: {', '.join(waiting)}" if waiting else "")
-        return _say(404, "/metrics, /livez, /readyz")
+            return _plain(status, f"not receiving: {', '.join(waiting)}" if waiting else "")
+        return _plain(404, "/metrics, /livez, /readyz")
 
-    async def _lives(self) -> bool:
-        # Whoever asks while the loop is stuck waits for the same turn: otherwise it would keep every question.
+    async def _is_alive(self) -> bool:
+        # While the loop is blocked, all requests wait for the same callback; otherwise callbacks would pile up.
         if self._turn is None or self._turn.is_set():
             turn = asyncio.Event()
             try:
-                self._loop.call_soon_threadsafe(_tell, asyncio.get_running_loop(), turn)
+                self._loop.call_soon_threadsafe(_answer_turn, asyncio.get_running_loop(), turn)
             except RuntimeError:  # the loop is closed
                 return False
             self._turn = turn
@@ -85,10 +85,10 @@ class Exporter:
         return True
 
 
-def _tell(loop: asyncio.AbstractEventLoop, turn: asyncio.Event) -> None:
+def _answer_turn(loop: asyncio.AbstractEventLoop, turn: asyncio.Event) -> None:
     with contextlib.suppress(RuntimeError):  # the port is closed already
         loop.call_soon_threadsafe(turn.set)
 
 
-def _say(status: int, text: str = "") -> Answer:
+def _plain(status: int, text: str = "") -> Answer:
     return Answer(status, f"{text or HTTPStatus(status).phrase.lower()}\n".encode())

@@ -1,10 +1,10 @@
-"""A connection that could not be opened leaves nothing behind that warns on stderr."""
+"""A connection that could not be opened causes no warning on stderr later."""
 
 import subprocess
 import sys
 
-# A thread without a loop, as the one of the database is, collects what the client left. A process of its own,
-# because pytest keeps the records of the log, and with them the connection.
+# Garbage collection runs on a thread without an event loop, such as the database thread. It needs a process of its
+# own, because pytest keeps the log records, and with them the connection.
 PROGRAM = """
 import asyncio, gc, socket
 from choregraphie import BrokerUnavailable, read_settings

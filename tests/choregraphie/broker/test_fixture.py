@@ -1,4 +1,4 @@
-"""The ground the other broker tests stand on holds."""
+"""The fixtures of the broker tests work."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def test_an_unroutable_message_is_returned_and_a_routable_one_counted(outsider: 
     )
 
 
-def test_an_ear_hears_everything_in_order(outsider: Outsider) -> None:
+def test_a_listener_receives_everything_in_order(outsider: Outsider) -> None:
     outsider.declare_exchange("x.events")
-    ear = outsider.listen("x.events")
+    listener = outsider.listen("x.events")
     for number in range(5):
         assert outsider.publish("x.events", f"n{number}", b"")
-    assert [message.key for message in ear.count(5)] == ["n0", "n1", "n2", "n3", "n4"]
+    assert [message.key for message in listener.count(5)] == ["n0", "n1", "n2", "n3", "n4"]
 
 
 def test_a_stream_is_read_from_its_beginning_and_again(outsider: Outsider) -> None:

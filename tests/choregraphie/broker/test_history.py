@@ -12,7 +12,7 @@ from tests.support.topology import declare_topology
 if TYPE_CHECKING:
     import pytest
 
-# More than a consumer is sent without acknowledging.
+# More than the broker sends to a consumer that does not acknowledge.
 MANY = 3000
 
 
@@ -31,7 +31,7 @@ async def test_the_newest_entry_is_known_at_once(amqp_url: str, outsider: Outsid
 async def test_a_stream_that_has_just_got_its_first_entry_is_not_taken_for_empty(
     amqp_url: str, outsider: Outsider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a process so busy that its time to wait is up before it has looked at what came."""
+    """Also not by a process so busy that its wait times out before it looks at what arrived."""
     monkeypatch.setattr("choregraphie.broker.stream.IDLE_SECONDS", 0)
     settings = Settings(amqp_url=amqp_url)
     await declare_topology(settings)
@@ -44,9 +44,9 @@ async def test_the_newest_entry_of_a_large_chunk_is_the_newest(amqp_url: str) ->
     settings = Settings(amqp_url=amqp_url)
     await declare_topology(settings)
     async with open_history(settings) as history:
-        with Outsider(amqp_url, confirms=False) as hasty:
+        with Outsider(amqp_url, confirms=False) as unconfirmed:
             for _ in range(MANY):
-                hasty.publish("client.events", "commande.initiee", b"{}")
+                unconfirmed.publish("client.events", "commande.initiee", b"{}")
         while (last := await history.last()) is None or last.offset < MANY - 1:
             pass
         assert last.offset == MANY - 1

@@ -1,4 +1,4 @@
-"""The private node keeps its data, its ports and itself to itself."""
+"""The private node keeps its data, uses its own ports, and stops completely."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMMAND = Path(__file__).parents[3] / "scripts" / "rabbitmq"
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[PrivateNode]:
-    """Not started yet; its folder has a space in its name, as folders of people do."""
+    """Not started yet. Its folder has a space in its name."""
     private = PrivateNode(tmp_path / "a folder", "keeper")
     yield private
     private.stop(wipe=True)
@@ -40,8 +40,8 @@ def test_what_was_confirmed_survives_a_power_cut(node: PrivateNode) -> None:
     url = node.start()
     with Outsider(url) as client:
         client.declare_queue("kept")
-        # A quorum queue is entered in its node's register half a second after its declaration; a cut before
-        # that leaves RabbitMQ 3.10 with a queue that nobody leads.
+        # RabbitMQ registers a quorum queue half a second after its declaration. A power cut before that leaves
+        # 3.10 with a queue without a leader.
         time.sleep(1.5)
         client.publish("", "kept", b"hello", delivery_mode=2)
     node.kill()

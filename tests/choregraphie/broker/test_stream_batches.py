@@ -1,4 +1,4 @@
-"""What comes together from the history is taken together: whatever is done once per batch is done seldom."""
+"""Entries of the history that arrive together are one batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from choregraphie.broker.stream import BATCH, GATHER_SECONDS, _Reading
 from choregraphie.errors import BrokerUnavailable
 
-# A reader that is quicker than the broker would find them one by one.
+# A reader that does not wait would find them one by one.
 APART_SECONDS = 0.002
 
 
@@ -22,7 +22,7 @@ async def reading() -> _Reading:
 
 
 def _arrive(reading: _Reading, messages: list[Any]) -> None:
-    """They come one after the other; what they are does not matter here."""
+    """They arrive one after the other; any objects will do."""
     for number, message in enumerate(messages):
         asyncio.get_running_loop().call_later(number * APART_SECONDS, reading.on_message, message)
 

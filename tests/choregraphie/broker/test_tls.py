@@ -1,4 +1,4 @@
-"""TLS to the broker: what cannot be trusted is refused in one line, and nobody falls back to clear text."""
+"""TLS to the broker: an untrusted certificate is refused in one line, and there is no fallback to clear text."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LONG_AGO = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
 
 
 class Listener:
-    """Speaks TLS with the certificate given, and keeps the first bytes that it is told in clear."""
+    """A TLS server with a given certificate. It keeps the first decrypted bytes of each client."""
 
     def __init__(self) -> None:
-        self.told: list[bytes] = []
+        self.received: list[bytes] = []
         self.port = 0
 
     @contextlib.asynccontextmanager
@@ -40,7 +40,7 @@ class Listener:
             server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.told.append(await reader.read(8))
+        self.received.append(await reader.read(8))
         writer.close()
 
 
@@ -55,11 +55,11 @@ def settings(port: int, tmp_path: Path, host: str = "localhost") -> Settings:
     return Settings(amqp_url=f"amqps://u:p@{host}:{port}/?cafile={tmp_path / 'authority.pem'}")
 
 
-async def test_a_trusted_broker_is_spoken_to_inside_tls(authority: trustme.CA, tmp_path: Path) -> None:
+async def test_a_trusted_broker_receives_amqp_inside_tls(authority: trustme.CA, tmp_path: Path) -> None:
     async with Listener().running(authority.issue_cert("localhost")) as listener:
-        with pytest.raises(BrokerUnavailable):  # it is no broker: it hangs up
+        with pytest.raises(BrokerUnavailable):  # the listener is no broker and closes the connection
             await _connect(settings(listener.port, tmp_path))
-    assert listener.told == [b"AMQP\x00\x00\x09\x01"]
+    assert listener.received == [b"AMQP\x00\x00\x09\x01"]
 
 
 async def test_an_expired_certificate_is_refused(authority: trustme.CA, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ async def _refused(certificate: trustme.LeafCert, tmp_path: Path) -> None:
     async with Listener().running(certificate) as listener:
         with pytest.raises(BrokerRefused, match="certificate"):
             await _connect(settings(listener.port, tmp_path))
-    assert listener.told == []
+    assert listener.received == []
 
 
 async def _connect(given: Settings) -> None:

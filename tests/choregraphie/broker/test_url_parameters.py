@@ -1,4 +1,4 @@
-"""What the broker's URL asks for is what the broker sees."""
+"""The parameters of the broker's URL reach the broker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def test_a_heartbeat_and_a_name_are_used(amqp_url: str, management: Manage
 
 
 @pytest.mark.parametrize("vhost", ["a/b", "été", "a+b c", "a%b", "..a", "%41"])
-async def test_a_virtual_host_of_any_name_is_the_one_that_is_named(broker: Broker, vhost: str) -> None:
+async def test_a_virtual_host_of_any_name_can_be_named(broker: Broker, vhost: str) -> None:
     management = broker.management(vhost)
     management.create_vhost()
     try:

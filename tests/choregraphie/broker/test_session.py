@@ -1,4 +1,4 @@
-"""The door to a real broker: what it can publish, and what it notices."""
+"""A session on a real broker: what it can publish, and which losses it notices."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ if TYPE_CHECKING:
     from scripts.nemesis.management import Management
     from tests.support.foreign_client import Outsider
 
-LONGEST_ID = "漢" * 100  # as many characters as an order's id may have, and more bytes than a short string
+LONGEST_ID = "漢" * 100  # as many characters as a key may have, and more bytes than a short string
 
 
-async def test_an_order_whose_id_is_longer_than_a_short_string_is_said(amqp_url: str, outsider: Outsider) -> None:
-    """It used to end the worker, and each one after it: the event was in the outbox."""
+async def test_an_event_whose_key_is_longer_than_a_short_string_is_published(
+    amqp_url: str, outsider: Outsider
+) -> None:
+    """The event is in the outbox, so an error here would end every later session too."""
     settings = Settings(amqp_url=amqp_url)
     names = Properties(message_id=LONGEST_ID, correlation_id=LONGEST_ID, type="stock.reserve")
     async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
-        said = Outgoing(events("stock"), "stock.reserve", b"{}", names)
-        assert await session.publish([said, said]) == [PublishOutcome.CONFIRMED, PublishOutcome.CONFIRMED]
+        event = Outgoing(events("stock"), "stock.reserve", b"{}", names)
+        assert await session.publish([event, event]) == [PublishOutcome.CONFIRMED, PublishOutcome.CONFIRMED]
     heard = outsider.get("paiement.inbox", within_seconds=5)
     assert heard is not None
     assert heard.properties.correlation_id == "漢" * 85
 
 
-async def test_a_queue_that_its_events_go_to_is_missed_when_it_is_gone(
+async def test_the_loss_of_a_queue_that_receives_its_events_is_noticed(
     amqp_url: str, management: Management
 ) -> None:
-    """The history takes what is published all the same, so the broker says that all is well."""
+    """The history still receives what is published, so the broker confirms it."""
     settings = Settings(amqp_url=amqp_url)
     async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
         await session.consume()
@@ -55,7 +57,7 @@ async def test_the_broker_s_reason_is_kept_when_a_session_is_lost(amqp_url: str,
         assert "nobody.events" in (session.lost or "")
 
 
-async def test_a_history_that_was_made_with_other_bounds_keeps_them_and_nobody_out(
+async def test_a_history_with_other_bounds_keeps_them_and_is_accepted(
     amqp_url: str, management: Management
 ) -> None:
     made = Settings(amqp_url=amqp_url)

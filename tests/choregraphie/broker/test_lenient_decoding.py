@@ -1,4 +1,4 @@
-"""Messages whose AMQP properties the client cannot decode: they cost themselves nothing, and nobody else."""
+"""Messages whose AMQP properties the client cannot decode are received, and the connection stays open."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def nested(depth: int) -> dict[str, Any]:
     return table
 
 
-POISONS: dict[str, dict[str, Any]] = {
+UNDECODABLE: dict[str, dict[str, Any]] = {
     "a timestamp in nanoseconds": {"timestamp": 1_790_000_000_000_000_000},
     "the largest timestamp there is": {"timestamp": 2**64 - 1},
     "a short string that is not UTF-8": {"message_id": b"\xff\xfe", "type": b"\xc3("},
@@ -39,21 +39,21 @@ POISONS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def deep_stack() -> Any:
-    """The foreign client encodes nested tables recursively; it is allowed to go that deep."""
+    """The foreign client encodes nested tables recursively and needs a deep stack."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(20_000)
     yield
     sys.setrecursionlimit(limit)
 
 
-@pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS)
-async def test_a_poisonous_property_ends_no_connection_and_the_message_arrives(
-    amqp_url: str, outsider: Outsider, poison: dict[str, Any], deep_stack: None
+@pytest.mark.parametrize("properties", UNDECODABLE.values(), ids=UNDECODABLE)
+async def test_an_undecodable_property_ends_no_connection_and_the_message_arrives(
+    amqp_url: str, outsider: Outsider, properties: dict[str, Any], deep_stack: None
 ) -> None:
     settings = Settings(amqp_url=amqp_url)
     async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
         outsider.publish("client.events", "commande.initiee", b"before")
-        outsider.publish("client.events", "commande.initiee", b"poison", **poison)
+        outsider.publish("client.events", "commande.initiee", b"poison", **properties)
         outsider.publish("client.events", "commande.initiee", b"after")
         sys.setrecursionlimit(1000)
         await session.consume()
@@ -65,12 +65,12 @@ async def test_a_poisonous_property_ends_no_connection_and_the_message_arrives(
     assert bodies == [b"before", b"poison", b"after"]
 
 
-async def test_what_the_broker_writes_beside_a_poisonous_header_is_read(amqp_url: str, outsider: Outsider) -> None:
-    """The history's reader goes by the offset that the broker puts among the headers."""
-    settings, mixed = (
-        Settings(amqp_url=amqp_url),
-        {**POISONS["a header whose name is not UTF-8"]["headers"], "good": "yes"},
-    )
+async def test_the_broker_s_own_headers_beside_an_undecodable_one_are_decoded(
+    amqp_url: str, outsider: Outsider
+) -> None:
+    """The reader of the history needs the offset, which the broker puts among the headers."""
+    settings = Settings(amqp_url=amqp_url)
+    mixed = {**UNDECODABLE["a header whose name is not UTF-8"]["headers"], "good": "yes"}
     async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
         outsider.publish("client.events", "commande.initiee", b"before")
         outsider.publish("client.events", "commande.initiee", b"poison", headers=mixed)
@@ -85,10 +85,10 @@ async def test_what_the_broker_writes_beside_a_poisonous_header_is_read(amqp_url
     assert read[1].headers["good"] == "yes"
 
 
-async def test_a_routing_key_that_is_not_utf_8_blinds_no_reader_of_the_history(
+async def test_a_routing_key_that_is_not_utf_8_stops_no_reader_of_the_history(
     amqp_url: str, outsider: Outsider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It stays in the stream: whoever stopped there would stop there for ever."""
+    """It stays in the stream, so a reader that stopped there would never get past it."""
     settings = Settings(amqp_url=amqp_url)
     async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
         odd, encode = "odd key", pika.data.encode_short_string
@@ -114,11 +114,11 @@ async def test_a_routing_key_that_is_not_utf_8_blinds_no_reader_of_the_history(
 
 @pytest.fixture(autouse=True)
 def lenient() -> None:
-    """Each connection installs the decoders; the tests without one need them too."""
+    """Install the decoders for the tests without a connection."""
     install()
 
 
-def test_what_can_be_read_beside_the_poison_is_read() -> None:
+def test_the_properties_beside_an_undecodable_one_are_decoded() -> None:
     def short(text: bytes) -> bytes:
         return bytes([len(text)]) + text
 
@@ -133,7 +133,7 @@ def field(name: bytes, kind: bytes, value: bytes) -> bytes:
     return bytes([len(name)]) + name + kind + value
 
 
-def test_each_field_of_a_table_that_can_be_read_is_read() -> None:
+def test_each_decodable_field_of_a_table_is_decoded() -> None:
     fields = (
         field(b"before", b"l", struct.pack(">q", 7)),
         field(b"\xff", b"S", struct.pack(">I", 3) + b"odd"),
@@ -150,7 +150,7 @@ def test_each_field_of_a_table_that_can_be_read_is_read() -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 24))
-def test_a_table_that_ends_too_early_gives_what_came_before(cut: int) -> None:
+def test_a_table_that_is_cut_short_gives_the_fields_before_the_cut(cut: int) -> None:
     table = field(b"\xff", b"t", b"\x01") + field(b"good", b"S", struct.pack(">I", 3) + b"yes")
     part = table[:-cut] if cut < len(table) else b""
     properties = commands.Basic.Properties()
@@ -158,7 +158,7 @@ def test_a_table_that_ends_too_early_gives_what_came_before(cut: int) -> None:
     assert properties.headers == {}
 
 
-def test_the_library_still_has_the_inside_that_we_replace() -> None:
+def test_pamqp_still_has_the_internals_that_we_replace() -> None:
     """When this fails, pamqp has changed: look at `choregraphie/broker/lenient_decoding.py` first."""
     properties = commands.Basic.Properties
     assert properties.__slots__[:3] == ["content_type", "content_encoding", "headers"]
