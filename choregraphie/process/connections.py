@@ -1,8 +1,8 @@
 """Bounds the connections of a public port: how many are open, and which are closed first.
 
-A client may connect and send nothing, send a byte a second, or never read its answer. Each of these holds a
-descriptor of the process. So a port takes a bounded share of them. At the bound, a new client takes the place of
-the oldest one that is waited for, and so an outsider cannot keep a probe out.
+A client may connect and send nothing, send a byte per second, or never read its answer. Each such client holds a
+descriptor of the process, so a port takes a bounded share of them. At the bound, a new client replaces the oldest
+one that the port waits for, so other clients cannot keep a health check out.
 """
 
 import asyncio

@@ -1,7 +1,6 @@
 """The metrics of a worker: the hooks that the pipeline calls, and their Prometheus instruments.
 
-The pipeline calls these few hooks and reads no clock for them, so a worker that nobody watches pays nothing and a
-simulated one stays the same from run to run.
+The pipeline reads no clock for them, so an unobserved worker pays nothing and a simulated run stays reproducible.
 """
 
 import contextlib
