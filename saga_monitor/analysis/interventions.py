@@ -16,11 +16,10 @@ was not worth acting on, and calls for nobody.
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.events_of_saga import Heard, Hearing
+from saga_monitor.analysis.messages import DeadLetter, Retry
 
 GIVEN_UP = frozenset({"exhausted", "delivery_limit"})
 
@@ -28,40 +27,7 @@ GIVEN_UP = frozenset({"exhausted", "delivery_limit"})
 LONGEST_WAIT = dt.timedelta(days=1)
 
 
-class Message(Protocol):
-    """A message that a service had: of the event that `source` and `event_id` name."""
-
-    @property
-    def service(self) -> str: ...
-    @property
-    def event_id(self) -> str | None: ...
-    @property
-    def source(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class SetAside:
-    """One dead letter of an order: the event `event_id` of `source`, of `type`, was set aside at `service`."""
-
-    service: str
-    event_id: str | None
-    reason: str
-    type: str | None = None
-    offset: int = 0
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Retried:
-    """One retry of an order: `service` will see the event `event_id` of `source` again."""
-
-    service: str
-    event_id: str | None
-    offset: int
-    source: str = ""
-
-
-def needs_a_person(heard: Hearing, set_aside: Iterable[SetAside], retried: Sequence[Retried] = ()) -> bool:
+def needs_a_person(heard: Hearing, set_aside: Iterable[DeadLetter], retried: Sequence[Retry] = ()) -> bool:
     """Whether any of these dead letters still calls for a person: the rule is this module's docstring."""
     return any(
         letter.reason in GIVEN_UP
@@ -77,15 +43,15 @@ def back_at(next: dt.datetime | None, at: dt.datetime) -> dt.datetime:
     return max(at, min(next or at, at + LONGEST_WAIT))
 
 
-def _type(heard: Hearing, letter: SetAside) -> str | None:
+def _type(heard: Hearing, letter: DeadLetter) -> str | None:
     return letter.type or next((e.type for e in heard.events if _is_of(letter, e)), None)
 
 
-def _is_of(letter: SetAside, event: Heard) -> bool:
+def _is_of(letter: DeadLetter, event: Heard) -> bool:
     return event.identity == (letter.source, letter.event_id)
 
 
-def _answered(heard: Hearing, letter: SetAside) -> bool:
+def _answered(heard: Hearing, letter: DeadLetter) -> bool:
     if is_among(answered(heard), letter):
         return True
     type_ = _type(heard, letter)
@@ -109,13 +75,13 @@ def answered(heard: Hearing) -> set[tuple[str, str, str | None]]:
     return found
 
 
-def is_among(answered: Collection[tuple[str, str, str | None]], message: "Message") -> bool:
+def is_among(answered: Collection[tuple[str, str, str | None]], message: Retry | DeadLetter) -> bool:
     """Whether `message` is one of those that were answered."""
     event_id = message.event_id or ""
     return any((message.service, event_id, source) in answered for source in (message.source, None))
 
 
-def _sent_back(letter: SetAside, retried: Sequence[Retried]) -> bool:
+def _sent_back(letter: DeadLetter, retried: Sequence[Retry]) -> bool:
     return letter.event_id is not None and any(
         (r.service, r.event_id, r.source) == (letter.service, letter.event_id, letter.source)
         and r.offset > letter.offset
@@ -128,5 +94,5 @@ def is_over(type_: str | None) -> bool:
     return type_ not in {None, CHOREOGRAPHY.cancelled.TYPE}
 
 
-def _over(heard: Hearing, letter: SetAside) -> bool:
+def _over(heard: Hearing, letter: DeadLetter) -> bool:
     return heard.cancelled and heard.undone and is_over(_type(heard, letter))

@@ -12,7 +12,8 @@ from choregraphie.saga.choreography import EventClass
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.contradictions import contradictions, not_allowed
 from saga_monitor.analysis.events_of_saga import Heard, Hearing
-from saga_monitor.analysis.interventions import GIVEN_UP, Retried, SetAside, needs_a_person
+from saga_monitor.analysis.interventions import GIVEN_UP, needs_a_person
+from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.steps import StepProgress, StepState, elapsed_ms, step_progress
 from saga_monitor.analysis.trusted_clocks import without_wrong_clocks
 
@@ -21,8 +22,6 @@ __all__ = [
     "Flag",
     "Heard",
     "Progress",
-    "Retried",
-    "SetAside",
     "State",
     "StepProgress",
     "StepState",
@@ -87,7 +86,7 @@ class Progress:
 
 
 def judge(
-    events: Iterable[Heard], set_aside: Sequence[SetAside] = (), retried: Sequence[Retried] = ()
+    events: Iterable[Heard], set_aside: Sequence[DeadLetter] = (), retried: Sequence[Retry] = ()
 ) -> Progress:
     """Where the order stands whose events these are. The same set, however given, has the same judgement."""
     heard, wrong = without_wrong_clocks(Hearing(events))
@@ -143,7 +142,7 @@ def _unanswered(heard: Hearing, decision: EventClass) -> Iterator[str]:
             yield reaction.says[0].TYPE
 
 
-def _flags(heard: Hearing, set_aside: Sequence[SetAside], retried: Sequence[Retried]) -> Iterator[Flag]:
+def _flags(heard: Hearing, set_aside: Sequence[DeadLetter], retried: Sequence[Retry]) -> Iterator[Flag]:
     if needs_a_person(heard, set_aside, retried):
         yield Flag.INTERVENTION
     if contradictions(heard):

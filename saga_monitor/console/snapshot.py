@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.console.sorting import Sorting
-from saga_monitor.projection.queries import DeadLetter, Order, Queries, RecordedEvent, Totals
-from saga_monitor.projection.schema import moment
+from saga_monitor.projection.queries import Order, Queries, RecordedEvent, Totals
 from saga_monitor.projection.search_query import Only
-from saga_monitor.reports.timeline import Retry
 
 RATE_SECONDS = 10.0
 SPARKS = 24
@@ -141,13 +140,6 @@ def story(queries: Queries, commande_id: str, now: dt.datetime) -> Story | None:
     order = queries.order(commande_id, now)
     if order is None:
         return None
-    rows = queries.ask(
-        "SELECT service, event_id, attempt, at, next, detail, source FROM retries"
-        ' WHERE commande_id = ? ORDER BY "offset"',
-        commande_id,
+    return Story(
+        order, queries.events(commande_id), queries.retries(commande_id), queries.dead_letters(commande_id)
     )
-    retries = [
-        Retry(service, event_id, attempt, moment(at) or _NEVER, moment(next_), detail, source)
-        for service, event_id, attempt, at, next_, detail, source in rows
-    ]
-    return Story(order, queries.events(commande_id), retries, queries.dead_letters(commande_id))

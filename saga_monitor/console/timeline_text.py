@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
+from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.diagnosis.wording import because
-from saga_monitor.projection.queries import DeadLetter
-from saga_monitor.reports.timeline import Node, Retry, Timeline
+from saga_monitor.reports.timeline import Node, Timeline
 from saga_monitor.text.tables import safe, took
 
 _TONES = {"step": ("●", "green"), "end": ("★", "bold green"), "undoing": ("↩", "blue"), "refusal": ("✗", "red")}

@@ -16,7 +16,7 @@ from saga_monitor.analysis.anomaly import RECENT, Anomaly, Kind, Terms
 from saga_monitor.analysis.saga_state import GIVEN_UP, Flag, State
 from saga_monitor.diagnosis import case_queries, timeouts
 from saga_monitor.diagnosis.broker_anomalies import queue_anomalies, untold_letters
-from saga_monitor.diagnosis.case_queries import Case, Letter
+from saga_monitor.diagnosis.case_queries import Case, SampledLetter
 from saga_monitor.diagnosis.causes import GRACE, Known, Voice, Why, remedy, why
 from saga_monitor.diagnosis.history_anomalies import history_anomalies
 from saga_monitor.diagnosis.pending import PendingStep, waits
@@ -130,14 +130,15 @@ def _of_order(case: Case, around: _Around) -> Iterator[Anomaly]:
 def _waiting(case: Case, around: _Around) -> Iterator[Anomaly]:
     order = case.order
     # A queue that is empty holds no letter of this order either: somebody sent it back, or threw it away.
-    dead = [d for d in case.dead if around.facts is None or around.facts.dead_letters(d.service) != 0]
+    facts = around.facts
+    letters = [one for one in case.dead_letters if facts is None or facts.dead_letters(one.service) != 0]
     known = Known(
         *(order.commande_id, order.heard, order.last_offset, around.now, around.terms.tries, around.facts),
-        *(case.retried, dead, around.voices),
+        *(case.retries, letters, around.voices, order.state is State.COMPENSATED),
     )
     late = {}
     for wait in waits(order.state, order.at_rest, order.remaining, case.heard):
-        given_up = any(d.service == wait.service and d.reason in GIVEN_UP for d in dead)
+        given_up = any(one.service == wait.service and one.reason in GIVEN_UP for one in letters)
         if given_up or around.now - order.heard > around.expected(wait.service, wait.undoing):
             late[wait] = why(wait, known)
     undoings = {wait: reason for wait, reason in late.items() if wait.undoing}
@@ -175,14 +176,14 @@ def _dead_letters(queries: Queries, facts: BrokerStatus | None, now: dt.datetime
         yield from map(_dead_letter, letters)
 
 
-def _dead_letter(letter: Letter) -> Anomaly:
-    id_, dead = letter.commande_id, letter.dead
-    what = f"{dead.type or 'a message'} is in {dead.service}.dlq"
-    of = f"{id_}: " if id_ else ""
-    text = f"{of}{what}: {because(dead.reason, dead.detail)}; {remedy(dead)}"
+def _dead_letter(sampled: SampledLetter) -> Anomaly:
+    letter = sampled.letter
+    what = f"{letter.type or 'a message'} is in {letter.service}.dlq"
+    of = f"{letter.commande_id}: " if letter.commande_id else ""
+    text = f"{of}{what}: {because(letter.reason, letter.detail)}; {remedy(letter, undone=sampled.undone)}"
     return Anomaly(
-        *(Kind.DEAD_LETTER, id_, dead.service, dead.at, bounded(dead.reason), text),
-        count=1 + letter.alike,
+        *(Kind.DEAD_LETTER, letter.commande_id, letter.service, letter.at, bounded(letter.reason), text),
+        count=1 + sampled.alike,
         letter=letter.offset,
     )
 

@@ -5,16 +5,17 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.events_of_saga import Heard, Hearing
-from saga_monitor.analysis.interventions import answered, is_among, is_over
+from saga_monitor.analysis.interventions import answered, is_among
+from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import Flag, State
-from saga_monitor.diagnosis.causes import Dead, Retried, Voice
+from saga_monitor.diagnosis.causes import Voice
 from saga_monitor.projection import sampling
 from saga_monitor.projection.counters import REASONS, Spread, spread
 from saga_monitor.projection.indexes import has
+from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
 from saga_monitor.projection.queries import Order, Queries
 from saga_monitor.projection.sampling import NOT_SENT_BACK, Marks
 from saga_monitor.projection.schema import instant, moment
@@ -23,7 +24,7 @@ from saga_monitor.projection.schema import instant, moment
 LOOKED_AT = 500
 _BEGINNING_OF_TIME = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LETTERS = (
-    'SELECT commande_id, service, event_id, type, reason, detail, at, source, state, "offset"'
+    f"SELECT {DEAD_LETTER}, state"  # noqa: S608 - constants
     " FROM dead_letters AS letter LEFT JOIN orders USING (commande_id)"
 )
 _LETTERS_AT = f'{_LETTERS} WHERE "offset" IN (SELECT value FROM json_each(?)) ORDER BY "offset" DESC'  # noqa: S608 - a constant
@@ -44,8 +45,8 @@ class Case:
 
     order: Order
     heard: Hearing
-    retried: tuple[Retried, ...]
-    dead: tuple[Dead, ...]
+    retries: tuple[Retry, ...]
+    dead_letters: tuple[DeadLetter, ...]
     alike: int = 0
 
 
@@ -72,13 +73,12 @@ class Skew:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """A dead letter, with its order's id when it has one; it stands for so many more that are `alike`."""
+class SampledLetter:
+    """A dead letter that stands for `alike` more. `undone`: its order was cancelled and undone since."""
 
-    commande_id: str | None
-    dead: Dead
+    letter: DeadLetter
     alike: int
-    offset: int
+    undone: bool
 
 
 def cases(queries: Queries, silent_for: float, now: dt.datetime, marks: Marks) -> list[Case]:
@@ -145,11 +145,12 @@ def skews(queries: Queries, since: dt.datetime) -> list[Skew]:
 
 def newest_dead_letters(
     queries: Queries, service: str, count: int | None, since: dt.datetime = _BEGINNING_OF_TIME
-) -> list[Letter]:
+) -> list[SampledLetter]:
     """The `count` newest of a service, or all since then; of very many, some of each reason."""
     alike = sampling.letters(queries, service, since, -1 if count is None else count, REASONS, LOOKED_AT)
     rows = queries.ask(_LETTERS_AT, json.dumps(list(alike)))
-    return [Letter(row[0], _letter(row), alike[row[-1]], row[-1]) for row in rows]
+    letters = [(dead_letter_of(row), state == State.COMPENSATED) for *row, state in rows]
+    return [SampledLetter(letter, alike[letter.offset], undone) for letter, undone in letters]
 
 
 def retries_under_way(queries: Queries, service: str, since: dt.datetime) -> int:
@@ -182,7 +183,7 @@ def _with_evidence(
 ) -> list[Case]:
     ids = json.dumps(list(orders))
     events = _events(queries, ids)
-    retried, dead = _retried(queries, ids), _dead(queries, ids)
+    retries, letters = _retries(queries, ids), _dead_letters(queries, ids)
     found = []
     for id_, order in orders.items():
         heard = Hearing(events[id_])
@@ -191,8 +192,8 @@ def _with_evidence(
             Case(
                 order,
                 heard,
-                tuple(one for one in retried[id_] if not is_among(over, one)),
-                tuple(one for one in dead[id_] if not is_among(over, one)),
+                tuple(one for one in retries[id_] if not is_among(over, one)),
+                tuple(one for one in letters[id_] if not is_among(over, one)),
                 (alike or {}).get(id_, 0),
             )
         )
@@ -213,26 +214,19 @@ def _events(queries: Queries, ids: str) -> dict[str, list[Heard]]:
     return events
 
 
-def _retried(queries: Queries, ids: str) -> dict[str, list[Retried]]:
-    found: dict[str, list[Retried]] = defaultdict(list)
-    for id_, service, event_id, attempt, next_, detail, source in queries.ask(
-        "SELECT commande_id, service, event_id, attempt, next, detail, source FROM retries"
-        ' WHERE commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset"',
-        ids,
-    ):
-        found[id_].append(Retried(service, event_id, attempt, moment(next_), detail, source))
+def _retries(queries: Queries, ids: str) -> dict[str, list[Retry]]:
+    found: dict[str, list[Retry]] = defaultdict(list)
+    question = (
+        f'SELECT {RETRY} FROM retries WHERE commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset"'  # noqa: S608
+    )
+    for retry in map(retry_of, queries.ask(question, ids)):
+        found[retry.commande_id or ""].append(retry)
     return found
 
 
-def _dead(queries: Queries, ids: str) -> dict[str, list[Dead]]:
-    found: dict[str, list[Dead]] = defaultdict(list)
-    for row in queries.ask(_LETTERS_OF_ORDERS, ids):
-        found[row[0]].append(_letter(row))
+def _dead_letters(queries: Queries, ids: str) -> dict[str, list[DeadLetter]]:
+    found: dict[str, list[DeadLetter]] = defaultdict(list)
+    for *row, _ in queries.ask(_LETTERS_OF_ORDERS, ids):
+        letter = dead_letter_of(row)
+        found[letter.commande_id or ""].append(letter)
     return found
-
-
-def _letter(row: tuple[Any, ...]) -> Dead:
-    _, service, event_id, type_, reason, detail, at, source, state, _ = row
-    over = state == State.COMPENSATED and is_over(type_)
-    then = moment(at) or _BEGINNING_OF_TIME
-    return Dead(service, event_id, type_, reason, detail, then, over, source)

@@ -8,7 +8,8 @@ from enum import StrEnum
 from choregraphie.saga.topology import dlq, events, inbox, requeue
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.events_of_saga import Heard
-from saga_monitor.analysis.saga_state import GIVEN_UP
+from saga_monitor.analysis.interventions import GIVEN_UP, is_over
+from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.diagnosis.pending import PendingStep
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.records.broker_status import BrokerStatus
@@ -40,32 +41,6 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Retried:
-    """The last failed try: number `attempt`; the next is at `next`."""
-
-    service: str
-    event_id: str | None
-    attempt: int
-    next: dt.datetime | None
-    detail: str
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """A dead letter. `over`: nothing that it could lead to is awaited, for its order is undone since."""
-
-    service: str
-    event_id: str | None
-    type: str | None
-    reason: str
-    detail: str
-    at: dt.datetime
-    over: bool = False
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Voice:
     """When a service was last heard, of any order."""
 
@@ -77,7 +52,7 @@ class Voice:
 class Known:
     """What is known around one order. `heard`, `last_offset`: when it last gave a sign, and where in the stream.
 
-    `tries`: how many a message has.
+    `tries`: how many a message has. `undone`: the order was cancelled, and every undoing has answered.
     """
 
     commande_id: str
@@ -86,9 +61,10 @@ class Known:
     now: dt.datetime
     tries: int
     facts: BrokerStatus | None
-    retried: Sequence[Retried] = ()
-    dead: Sequence[Dead] = ()
+    retries: Sequence[Retry] = ()
+    dead_letters: Sequence[DeadLetter] = ()
     voices: dict[str, Voice] = field(default_factory=dict)
+    undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +88,13 @@ def why(wait: PendingStep, known: Known) -> Why:
 
 
 def _set_aside(wait: PendingStep, known: Known) -> Why | None:
-    mine = [letter for letter in known.dead if letter.service == wait.service]
+    mine = [letter for letter in known.dead_letters if letter.service == wait.service]
     called = wait.called.identity if wait.called else None
     letter = next((one for one in mine if (one.source, one.event_id) == called), mine[-1] if mine else None)
     if letter is None:
         return None
     message = f"its {letter.type or 'message'} is in {wait.service}.dlq: {because(letter.reason, letter.detail)}"
-    return Why(Reason.SET_ASIDE, f"{message}; {remedy(letter)}")
+    return Why(Reason.SET_ASIDE, f"{message}; {remedy(letter, undone=known.undone)}")
 
 
 def _asked(wait: PendingStep, called: Heard, known: Known) -> Why | None:
@@ -146,7 +122,7 @@ def _asked(wait: PendingStep, called: Heard, known: Known) -> Why | None:
 
 
 def _retrying(wait: PendingStep, known: Known) -> Why | None:
-    retried = [one for one in known.retried if one.service == wait.service]
+    retried = [one for one in known.retries if one.service == wait.service]
     last = retried[-1] if retried else None
     if last is None or last.next is None or last.next + GRACE <= known.now:
         return None
@@ -192,12 +168,12 @@ def _said_again(called: Heard, known: Known) -> str:
     return f"`python -m services outbox resend --service {called.service} --since {since:%Y-%m-%dT%H:%M:%SZ}`"
 
 
-def remedy(letter: Dead) -> str:
-    """What to do about a dead letter."""
+def remedy(letter: DeadLetter, *, undone: bool) -> str:
+    """What to do about a dead letter. `undone`: its order was cancelled and undone since."""
     queue = dlq(letter.service)
     if letter.reason not in GIVEN_UP:
         return f"tell whoever sent it, then take it out of {queue}"
-    if letter.over:
+    if undone and is_over(letter.type):
         return f"its order was cancelled and undone since, so it can be taken out of {queue}"
     return f"mend the cause, then move it from {queue} back through the exchange {requeue(letter.service)}"
 

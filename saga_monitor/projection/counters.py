@@ -9,8 +9,9 @@ from typing import Any
 
 from choregraphie import Reason
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import Progress, State, StepState, has_beginning
-from saga_monitor.records.parser import DeadEntry, Record, RetriedEntry
+from saga_monitor.records.parser import Record
 
 # Upper bounds of the classes of durations (ms), from a fast step to one that waits for a person.
 BOUNDS_MS = (
@@ -53,9 +54,9 @@ def of_records(records: Iterable[Record]) -> Counter[str]:
     """What these entries add."""
     tally: Counter[str] = Counter()
     for record in records:
-        if isinstance(record, RetriedEntry):
+        if isinstance(record, Retry):
             tally[f"retried.{record.service}"] += 1
-        elif isinstance(record, DeadEntry):
+        elif isinstance(record, DeadLetter):
             tally[f"dead_at.{record.service}.{bounded(record.reason)}"] += 1
     return tally
 

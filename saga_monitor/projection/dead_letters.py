@@ -6,43 +6,26 @@ A key may be known from dead letters alone, or from events that nobody acts on: 
 import datetime as dt
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from saga_monitor.analysis.messages import DeadLetter
+from saga_monitor.projection.messages import DEAD_LETTER, copy_of, dead_letter_of
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import moment
 from saga_monitor.projection.unknown_events import Unknown, unknown_of
-from saga_monitor.records.parser import DeadEntry, Record
+from saga_monitor.records.parser import Record
 
 # Anybody may send bad messages for ever: the newest are kept, and the stream has all of them.
 COPIES_KEPT = 5_000
 # What a page lists of one key.
 MOST_LISTED = 100
 
-_LETTER = (
-    'SELECT dead_letters."offset", commande_id, service, event_id, type, reason, detail, at,'
-    ' body, size, headers, routing_key FROM dead_letters LEFT JOIN copies USING ("offset")'
+_LETTERS = (
+    f"SELECT {DEAD_LETTER}, body, size, headers, routing_key"  # noqa: S608 - constants
+    ' FROM dead_letters LEFT JOIN copies USING ("offset")'
 )
 _EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A dead letter. `body`: its first bytes, None when no copy is kept; `size`: how many bytes it has in all."""
-
-    offset: int
-    commande_id: str | None
-    service: str
-    event_id: str | None
-    type: str | None
-    reason: str
-    detail: str
-    at: dt.datetime
-    body: bytes | None
-    size: int
-    headers: Mapping[str, Any]
-    routing_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +42,7 @@ class Refused:
 class Mentions:
     """What was heard of a key beside the events of an order: at most `MOST_LISTED` of each, the newest first."""
 
-    letters: Sequence[Letter]
+    letters: Sequence[DeadLetter]
     unknown: Sequence[Unknown]
     refused: Sequence[Refused]
     retries: int
@@ -70,15 +53,15 @@ class Mentions:
 
 def keep_copies(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
     """Keep the bytes and headers of the dead letters among `records`, within the caller's transaction."""
-    dead = [r for r in records if isinstance(r, DeadEntry) and r.message is not None][-COPIES_KEPT:]
+    dead = [r for r in records if isinstance(r, DeadLetter) and r.copy is not None][-COPIES_KEPT:]
     if not dead:
         return
     connection.executemany(
         "INSERT OR IGNORE INTO copies VALUES (?, ?, ?, ?, ?)",
         [
-            (d.offset, d.message.start, d.message.size, json.dumps(d.message.headers), d.message.routing_key)
+            (d.offset, d.copy.start, d.copy.size, json.dumps(d.copy.headers), d.copy.routing_key)
             for d in dead
-            if d.message is not None
+            if d.copy is not None
         ],
     )
     connection.execute(
@@ -88,14 +71,14 @@ def keep_copies(connection: sqlite3.Connection, records: Sequence[Record]) -> No
     )
 
 
-def letter_at(queries: Queries, offset: int) -> Letter | None:
+def letter_at(queries: Queries, offset: int) -> DeadLetter | None:
     """The dead letter at that offset of the stream, or None."""
-    return next(iter(_letters(queries, 'WHERE dead_letters."offset" = ?', offset)), None)
+    return next(iter(_letters(queries, 'WHERE "offset" = ?', offset)), None)
 
 
-def letters_of(queries: Queries, commande_id: str) -> list[Letter]:
+def letters_of(queries: Queries, commande_id: str) -> list[DeadLetter]:
     """The newest dead letters about that key."""
-    clause = 'WHERE commande_id = ? ORDER BY dead_letters."offset" DESC LIMIT ?'
+    clause = 'WHERE commande_id = ? ORDER BY "offset" DESC LIMIT ?'
     return _letters(queries, clause, commande_id, MOST_LISTED)
 
 
@@ -120,16 +103,6 @@ def forget_copies(connection: sqlite3.Connection) -> None:
     connection.execute('DELETE FROM copies WHERE "offset" NOT IN (SELECT "offset" FROM dead_letters)')
 
 
-def _letters(queries: Queries, clause: str, *values: object) -> list[Letter]:
-    return [_letter(row) for row in queries.ask(f"{_LETTER} {clause}", *values)]
-
-
-def _letter(row: tuple[Any, ...]) -> Letter:
-    offset, key, service, event_id, type_, reason, detail, at, body, size, headers, routing_key = row
-    return Letter(
-        *(offset, key, service, event_id, type_, reason, detail, moment(at) or _EPOCH),
-        body=body,
-        size=size or 0,
-        headers=json.loads(headers or "{}"),
-        routing_key=routing_key or "",
-    )
+def _letters(queries: Queries, clause: str, *values: object) -> list[DeadLetter]:
+    rows = queries.ask(f"{_LETTERS} {clause}", *values)
+    return [dead_letter_of(row[:-4], copy_of(row[-4:])) for row in rows]

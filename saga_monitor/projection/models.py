@@ -44,17 +44,6 @@ class RecordedEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
-    service: str
-    event_id: str | None
-    type: str | None
-    reason: str
-    detail: str
-    offset: int
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Totals:
     """Counts over everything heard. `counts` holds the counters as kept: `events`, `ignored.unreadable`, …"""
 

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from saga_monitor.analysis.saga_state import Flag, Heard, Progress, Retried, SetAside, has_beginning, judge
+from saga_monitor.analysis.messages import DeadLetter, Retry
+from saga_monitor.analysis.saga_state import Flag, Heard, Progress, has_beginning, judge
 from saga_monitor.projection import counters, durations, search, signals, time_series
 from saga_monitor.projection.dead_letters import keep_copies
+from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
 from saga_monitor.projection.schema import EPOCH, ORDER_COLUMNS, instant, moment
 from saga_monitor.projection.unknown_events import keep_unknown
 from saga_monitor.projection.writer import keep
@@ -31,8 +33,8 @@ class _Order:
 
     number: int | None = None
     events: list[Heard] = field(default_factory=list)
-    set_aside: list[SetAside] = field(default_factory=list)
-    retried: list[Retried] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    retries: list[Retry] = field(default_factory=list)
     heard: int = 0
     waits_until: int = 0
     last_offset: int = 0
@@ -55,7 +57,7 @@ def take_in(connection: sqlite3.Connection, records: Sequence[Record]) -> list[s
     rows, found = [], {}
     for commande_id, order in orders.items():
         if order.events:
-            progress = judge(order.events, order.set_aside, order.retried)
+            progress = judge(order.events, order.dead_letters, order.retries)
             rows.append(_row(commande_id, order, progress))
             counts.update(_moved(order, progress))
             for name, value in counters.of_order(order.was, progress):
@@ -136,25 +138,18 @@ def _load_events(connection: sqlite3.Connection, orders: dict[int, _Order]) -> N
 
 
 def _load_troubles(connection: sqlite3.Connection, ids: str, orders: dict[str, _Order]) -> None:
-    dead = connection.execute(
-        'SELECT commande_id, service, event_id, reason, type, "offset", source, at FROM dead_letters'
-        " WHERE commande_id IN (SELECT value FROM json_each(?))",
-        (ids,),
-    )
-    for commande_id, *letter, at in dead:
-        order = orders[commande_id]
-        order.set_aside.append(SetAside(*letter))
-        order.heard = max(order.heard, at)
-    retried = connection.execute(
-        'SELECT commande_id, service, event_id, "offset", source, at, next FROM retries'
-        " WHERE commande_id IN (SELECT value FROM json_each(?))",
-        (ids,),
-    )
-    for commande_id, service, event_id, offset, source, at, next_ in retried:
-        order = orders[commande_id]
-        order.retried.append(Retried(service, event_id, offset, source))
-        order.heard = max(order.heard, at)
-        order.waits_until = max(order.waits_until, next_ or 0)
+    named = " WHERE commande_id IN (SELECT value FROM json_each(?))"
+    for row in connection.execute(f"SELECT {DEAD_LETTER} FROM dead_letters{named}", (ids,)):  # noqa: S608 - constants
+        letter = dead_letter_of(row)
+        order = orders[letter.commande_id or ""]
+        order.dead_letters.append(letter)
+        order.heard = max(order.heard, instant(letter.at) or 0)
+    for row in connection.execute(f"SELECT {RETRY} FROM retries{named}", (ids,)):  # noqa: S608 - constants
+        retry = retry_of(row)
+        order = orders[retry.commande_id or ""]
+        order.retries.append(retry)
+        order.heard = max(order.heard, instant(retry.at) or 0)
+        order.waits_until = max(order.waits_until, instant(retry.next) or 0)
 
 
 def _row(commande_id: str, order: _Order, progress: Progress) -> tuple[object, ...]:
@@ -173,8 +168,8 @@ def _row(commande_id: str, order: _Order, progress: Progress) -> tuple[object, .
         progress.duration_ms,
         order.last_type,
         order.last_offset,
-        len(order.retried),
-        len(order.set_aside),
+        len(order.retries),
+        len(order.dead_letters),
     )
 
 

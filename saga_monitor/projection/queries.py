@@ -8,17 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import Flag, State, StepProgress, StepState, is_stuck
 from saga_monitor.projection import durations
 from saga_monitor.projection.durations import Durations
 from saga_monitor.projection.file_identity import Change, FileChanged, Identity, reopened
 from saga_monitor.projection.indexes import PLACED, has
-from saga_monitor.projection.models import DeadLetter, Order, RecordedEvent, Totals
+from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
+from saga_monitor.projection.models import Order, RecordedEvent, Totals
 from saga_monitor.projection.schema import connect, instant, moment, refused
 from saga_monitor.projection.search import sought
 from saga_monitor.projection.search_query import FEW_OF, FIRST, Condition, Only, Place, numbers_of
 
-__all__ = ["DeadLetter", "Order", "Queries", "RecordedEvent", "Totals"]
+__all__ = ["Order", "Queries", "RecordedEvent", "Totals"]
 
 _COLUMNS = (
     "commande_id, state, flags, at_rest, steps, remaining, started, heard, quiet_since, duration_ms, last_type,"
@@ -161,14 +163,15 @@ class Queries:
             RecordedEvent(id_, type_, source, moment(time), *rest) for id_, type_, source, time, *rest in found
         ]
 
+    def retries(self, commande_id: str) -> list[Retry]:
+        """The order's retries, as the stream has them."""
+        question = f'SELECT {RETRY} FROM retries WHERE commande_id = ? ORDER BY "offset"'  # noqa: S608 - constants
+        return [retry_of(row) for row in self.ask(question, commande_id)]
+
     def dead_letters(self, commande_id: str) -> list[DeadLetter]:
-        with self._asking() as connection:
-            found = connection.execute(
-                'SELECT service, event_id, type, reason, detail, "offset", source FROM dead_letters'
-                ' WHERE commande_id = ? ORDER BY "offset"',
-                (commande_id,),
-            ).fetchall()
-        return [DeadLetter(*row) for row in found]
+        """The order's dead letters, as the stream has them."""
+        question = f'SELECT {DEAD_LETTER} FROM dead_letters WHERE commande_id = ? ORDER BY "offset"'  # noqa: S608
+        return [dead_letter_of(row) for row in self.ask(question, commande_id)]
 
     def times(self) -> dict[str, Durations]:
         """How long settled orders took (`times.ORDER`), and each step of every order that it answered."""

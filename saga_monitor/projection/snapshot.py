@@ -15,10 +15,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from saga_monitor.analysis.saga_state import Heard
+from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
 from saga_monitor.projection.schema import connect, instant, moment, refused
 from saga_monitor.projection.search import values_in
 from saga_monitor.projection.store import Mark, Store
-from saga_monitor.records.parser import DeadEntry, Record, RetriedEntry, SaidEntry
+from saga_monitor.records.parser import Record, SaidEntry
 
 _BATCH = 5000
 _LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -43,7 +44,7 @@ def world_at(database: Path, at: dt.datetime) -> Iterator[Path]:
 
 
 def _records(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
-    tables = (_said(connection, at), _retried(connection, at), _dead(connection, at))
+    tables = (_said(connection, at), _retries(connection, at), _dead_letters(connection, at))
     return heapq.merge(*tables, key=lambda record: record.offset)
 
 
@@ -62,23 +63,11 @@ def _said(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
             yield SaidEntry(offset, id_, heard, source, raison, before, named=values_in(text or ""))
 
 
-def _retried(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
-    found = connection.execute(
-        'SELECT "offset", commande_id, service, event_id, attempt, at, next, detail, source FROM retries'
-        ' WHERE at <= ? ORDER BY "offset"',
-        (instant(at),),
-    )
-    for offset, id_, service, event_id, attempt, then, next_, detail, source in found:
-        said_at = moment(then) or _LONG_AGO
-        yield RetriedEntry(offset, id_, service, event_id, attempt, said_at, moment(next_), detail, source)
+def _retries(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
+    question = f'SELECT {RETRY} FROM retries WHERE at <= ? ORDER BY "offset"'  # noqa: S608 - constants
+    return map(retry_of, connection.execute(question, (instant(at),)))
 
 
-def _dead(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
-    found = connection.execute(
-        'SELECT "offset", commande_id, service, event_id, type, reason, detail, at, source FROM dead_letters'
-        ' WHERE at <= ? ORDER BY "offset"',
-        (instant(at),),
-    )
-    for offset, id_, service, event_id, type_, reason, detail, then, source in found:
-        set_aside_at = moment(then) or _LONG_AGO
-        yield DeadEntry(offset, id_, service, event_id, type_, reason, detail, set_aside_at, source)
+def _dead_letters(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
+    question = f'SELECT {DEAD_LETTER} FROM dead_letters WHERE at <= ? ORDER BY "offset"'  # noqa: S608 - constants
+    return map(dead_letter_of, connection.execute(question, (instant(at),)))

@@ -10,9 +10,10 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import State, has_beginning
 from saga_monitor.projection.schema import instant
-from saga_monitor.records.parser import DeadEntry, Record, RetriedEntry, SaidEntry
+from saga_monitor.records.parser import Record, SaidEntry
 
 MINUTE_US = 60_000_000
 # A duration is kept as the eighth of a doubling that it falls in: at most 9 % off, some dozen rows a minute.
@@ -25,13 +26,13 @@ Seen = Counter[tuple[int, str]]
 
 def heard_in(records: Iterable[Record]) -> Seen:
     """What these entries add, each in the minute it tells of."""
-    names = {SaidEntry: "said", RetriedEntry: "retries", DeadEntry: "dead_letters"}
+    names = {SaidEntry: "said", Retry: "retries", DeadLetter: "dead_letters"}
     return Counter(
         ((instant(record.at) or 0) // MINUTE_US, f"said.{record.heard.type}")
         if isinstance(record, SaidEntry)
         else ((instant(record.at) or 0) // MINUTE_US, names[type(record)])
         for record in records
-        if isinstance(record, SaidEntry | RetriedEntry | DeadEntry)
+        if isinstance(record, SaidEntry | Retry | DeadLetter)
     )
 
 

@@ -4,10 +4,11 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from saga_monitor.analysis.interventions import back_at
+from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.projection import counters
+from saga_monitor.projection.messages import keep_dead_letters, keep_retries
 from saga_monitor.projection.schema import instant
-from saga_monitor.records.parser import DeadEntry, IgnoredEntry, Record, RetriedEntry, SaidEntry
+from saga_monitor.records.parser import IgnoredEntry, Record, SaidEntry
 
 
 def keep(connection: sqlite3.Connection, records: Sequence[Record], numbers: Mapping[str, int]) -> Counter[str]:
@@ -15,8 +16,8 @@ def keep(connection: sqlite3.Connection, records: Sequence[Record], numbers: Map
     counts = Counter(f"ignored.{record.why}" for record in records if isinstance(record, IgnoredEntry))
     counts.update(counters.of_records(records))
     counts.update(_keep_said(connection, [r for r in records if isinstance(r, SaidEntry)], numbers))
-    counts.update(_keep_retried(connection, [r for r in records if isinstance(r, RetriedEntry)]))
-    counts.update(_keep_dead(connection, [r for r in records if isinstance(r, DeadEntry)]))
+    counts.update(keep_retries(connection, [r for r in records if isinstance(r, Retry)]))
+    counts.update(keep_dead_letters(connection, [r for r in records if isinstance(r, DeadLetter)]))
     return counts
 
 
@@ -57,42 +58,4 @@ def _event_row(record: SaidEntry, number: int) -> tuple[object, ...]:
         heard.nothing,
         record.raison,
         record.offset,
-    )
-
-
-def _keep_retried(connection: sqlite3.Connection, retried: Sequence[RetriedEntry]) -> Counter[str]:
-    connection.executemany(
-        "INSERT OR IGNORE INTO retries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                r.offset,
-                r.commande_id,
-                r.service,
-                r.event_id,
-                r.attempt,
-                instant(r.at),
-                _next(r),
-                r.detail,
-                r.source,
-            )
-            for r in retried
-        ],
-    )
-    return Counter({"retries": len(retried)})
-
-
-def _next(record: RetriedEntry) -> int | None:
-    return None if record.next is None else instant(back_at(record.next, record.at))
-
-
-def _keep_dead(connection: sqlite3.Connection, dead: Sequence[DeadEntry]) -> Counter[str]:
-    connection.executemany(
-        "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (d.offset, d.commande_id, d.service, d.event_id, d.type, d.reason, d.detail, instant(d.at), d.source)
-            for d in dead
-        ],
-    )
-    return Counter({"dead_letters": len(dead)}) + Counter(
-        f"dead.{counters.bounded(record.reason)}" for record in dead
     )

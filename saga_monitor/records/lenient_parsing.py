@@ -1,8 +1,6 @@
 """Reads what can be read of a message that is bad or not meant for us. Never raises."""
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
@@ -10,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from choregraphie.messaging import HistoryEntry
 from choregraphie.saga.envelope import MAX_BODY_BYTES
 from choregraphie.saga.rfc3339 import read_time
+from saga_monitor.analysis.messages import Copy
 
 # What is kept of a message that was set aside.
 START_BYTES = 4096
@@ -34,21 +33,11 @@ class About(BaseModel):
     data: _AboutData | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """The first bytes of a message, how many it has in all, and its headers as JSON has them."""
-
-    start: bytes
-    size: int
-    headers: Mapping[str, Any]
-    routing_key: str
-
-
-def message(entry: HistoryEntry) -> Message:
+def copy_of(entry: HistoryEntry) -> Copy:
     """What is kept of `entry` as it was sent."""
     names = sorted(entry.headers)[:MOST_HEADERS]
     headers = {text(name): _header(entry.headers[name]) for name in names}
-    return Message(entry.body[:START_BYTES], len(entry.body), headers, text(entry.routing_key))
+    return Copy(entry.body[:START_BYTES], len(entry.body), headers, text(entry.routing_key))
 
 
 def _header(value: object) -> Any:

@@ -25,7 +25,8 @@ from choregraphie.saga.topology import (
 from contracts.choreography import CHOREOGRAPHY
 from contracts.registry import EVENTS
 from saga_monitor.analysis.events_of_saga import LONGEST_UNANSWERED, Heard
-from saga_monitor.records.lenient_parsing import Message, about, message, text, time_of, utc
+from saga_monitor.analysis.messages import DeadLetter, Retry
+from saga_monitor.records.lenient_parsing import about, copy_of, text, time_of, utc
 from saga_monitor.records.timestamps import Dating
 
 _RETRIES = {retry(service): service for service in CHOREOGRAPHY.services}
@@ -56,37 +57,6 @@ class SaidEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class RetriedEntry:
-    """A message that `service` will try again at `next`; `attempt` tries have failed, the last with `detail`."""
-
-    offset: int
-    commande_id: str | None
-    service: str
-    event_id: str | None
-    attempt: int
-    at: dt.datetime
-    next: dt.datetime | None = None
-    detail: str = ""
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadEntry:
-    """A dead letter of `service`. `message`: what is kept of it as it was sent."""
-
-    offset: int
-    commande_id: str | None
-    service: str
-    event_id: str | None
-    type: str | None
-    reason: str
-    detail: str
-    at: dt.datetime
-    source: str = ""
-    message: Message | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
 class IgnoredEntry:
     """Counted and kept out. `why`: `unreadable`, `unknown` (type or version) or `untrusted`.
 
@@ -103,7 +73,7 @@ class IgnoredEntry:
     time: dt.datetime | None = field(default=None, compare=False)
 
 
-Record = SaidEntry | RetriedEntry | DeadEntry | IgnoredEntry
+Record = SaidEntry | Retry | DeadLetter | IgnoredEntry
 
 
 def read_entry(entry: HistoryEntry, now: dt.datetime) -> Record:
@@ -182,10 +152,10 @@ def _held_nothing(data: Mapping[str, object]) -> bool:
     return bool(named) and not any(named.values())
 
 
-def _retried(entry: HistoryEntry, service: str, dating: Dating) -> RetriedEntry:
+def _retried(entry: HistoryEntry, service: str, dating: Dating) -> Retry:
     left = about(entry.body)
     attempt = entry.headers.get(ATTEMPT_HEADER)
-    return RetriedEntry(
+    return Retry(
         offset=entry.offset,
         commande_id=left.data.commande_id if left.data else None,
         service=service,
@@ -198,9 +168,9 @@ def _retried(entry: HistoryEntry, service: str, dating: Dating) -> RetriedEntry:
     )
 
 
-def _dead(entry: HistoryEntry, service: str, dating: Dating) -> DeadEntry:
+def _dead(entry: HistoryEntry, service: str, dating: Dating) -> DeadLetter:
     left = about(entry.body)
-    return DeadEntry(
+    return DeadLetter(
         offset=entry.offset,
         commande_id=left.data.commande_id if left.data else None,
         service=service,
@@ -210,7 +180,7 @@ def _dead(entry: HistoryEntry, service: str, dating: Dating) -> DeadEntry:
         detail=text(entry.headers.get(DETAIL_HEADER)),
         at=dating.of(utc(entry.timestamp)),
         source=text(left.source),
-        message=message(entry),
+        copy=copy_of(entry),
     )
 
 

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.messages import DeadLetter
 from saga_monitor.analysis.saga_state import Flag, State, has_beginning
 from saga_monitor.projection import durations
 from saga_monitor.projection.aggregates import Aggregates, figures_of_all
 from saga_monitor.projection.durations import Durations
-from saga_monitor.projection.queries import DeadLetter, Order, Queries, RecordedEvent
+from saga_monitor.projection.queries import Order, Queries, RecordedEvent
 from saga_monitor.projection.unknown_events import Unknown
 
 # What an order has come to, by its state. A refused order ends cancelled, so it fails from the refusal on.

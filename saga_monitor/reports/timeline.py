@@ -8,26 +8,13 @@ from dataclasses import dataclass, field
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.causation import Causes
 from saga_monitor.analysis.events_of_saga import Heard, Hearing, is_absurd
-from saga_monitor.analysis.interventions import Message
+from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.trusted_clocks import without_wrong_clocks, wrong_clocks
-from saga_monitor.projection.queries import DeadLetter, RecordedEvent
+from saga_monitor.projection.queries import RecordedEvent
 
 # An order has some dozen events; of one that a mad client feeds for ever, the beginning is enough.
 LONGEST = 500
 _NO = {*CHOREOGRAPHY.refusal_types, CHOREOGRAPHY.cancelled.TYPE, CHOREOGRAPHY.cancel_asked.TYPE}
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """`attempt` tries of the event `event_id` of `source` have failed at `service`; the next is at `next`."""
-
-    service: str
-    event_id: str | None
-    attempt: int
-    at: dt.datetime
-    next: dt.datetime | None
-    detail: str
-    source: str = ""
 
 
 @dataclass(slots=True)
@@ -97,7 +84,7 @@ def _heard(event: RecordedEvent) -> Heard:
     return Heard(event.id, event.type, event.source, time, cause, offset=event.offset, source=event.source)
 
 
-def _of(first: Mapping[tuple[str, str], Node], message: Message) -> Node | None:
+def _of(first: Mapping[tuple[str, str], Node], message: Retry | DeadLetter) -> Node | None:
     """The event that `message` was made of."""
     return first.get((message.source, message.event_id or ""))
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from choregraphie.saga.topology import dlq
-from saga_monitor.analysis.interventions import GIVEN_UP, is_over
+from saga_monitor.analysis.interventions import GIVEN_UP
+from saga_monitor.analysis.messages import DeadLetter
 from saga_monitor.analysis.saga_state import State
-from saga_monitor.diagnosis.causes import Dead, remedy
+from saga_monitor.diagnosis.causes import remedy
 from saga_monitor.diagnosis.wording import because
-from saga_monitor.projection.dead_letters import Letter, Mentions
+from saga_monitor.projection.dead_letters import Mentions
 from saga_monitor.projection.queries import Order
 from saga_monitor.reports.report import rfc3339
 from saga_monitor.text.sanitize import printable
@@ -36,20 +37,18 @@ class Body:
     lines: tuple[str, ...]
 
 
-def why(letter: Letter) -> str:
+def why(letter: DeadLetter) -> str:
     """Why it was set aside, in a sentence."""
     return f"{letter.service} set {letter.type or 'a message'} aside: {because(letter.reason, letter.detail)}."
 
 
-def advice(letter: Letter, order: Order | None) -> str:
+def advice(letter: DeadLetter, order: Order | None) -> str:
     """What to do about it, in a sentence; `order`: the one that it is about, if there is one."""
-    over = order is not None and order.state is State.COMPENSATED and is_over(letter.type)
-    dead = Dead(letter.service, letter.event_id, letter.type, letter.reason, letter.detail, letter.at, over)
-    text = remedy(dead)
+    text = remedy(letter, undone=order is not None and order.state is State.COMPENSATED)
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def commands(letter: Letter, order: Order | None) -> Iterator[Command]:
+def commands(letter: DeadLetter, order: Order | None) -> Iterator[Command]:
     """What to type to find out more."""
     if order is not None and letter.commande_id:
         yield Command(f"python -m saga_monitor show {_argument(letter.commande_id)}", "the order, step by step")
@@ -68,27 +67,29 @@ def commands(letter: Letter, order: Order | None) -> Iterator[Command]:
     )
 
 
-def body(letter: Letter) -> Body:
+def body(letter: DeadLetter) -> Body:
     """The bytes as text where they are text, else in hexadecimal."""
-    if letter.body is None:
+    copy = letter.copy
+    if copy is None:
         return Body("its bytes are not kept here any more; the command `history --all` reads the stream", ())
-    kept = len(letter.body)
-    size = f"{letter.size} byte{'' if letter.size == 1 else 's'}"
-    size += f", of which the first {kept} are shown" if kept < letter.size else ""
-    text = _text(letter.body, complete=kept == letter.size)
+    kept = len(copy.start)
+    size = f"{copy.size} byte{'' if copy.size == 1 else 's'}"
+    size += f", of which the first {kept} are shown" if kept < copy.size else ""
+    text = _text(copy.start, complete=kept == copy.size)
     if text is None:
-        return Body(f"{size}, in hexadecimal: they are not UTF-8 text", tuple(_hexadecimal(letter.body)))
+        return Body(f"{size}, in hexadecimal: they are not UTF-8 text", tuple(_hexadecimal(copy.start)))
     return Body(size, tuple(printable(line) for line in text.split("\n")) if text else ())
 
 
-def headers(letter: Letter) -> Sequence[tuple[str, str]]:
+def headers(letter: DeadLetter) -> Sequence[tuple[str, str]]:
     """Its headers, by name."""
-    return [(printable(name), printable(str(value))) for name, value in letter.headers.items()]
+    found = letter.copy.headers if letter.copy else {}
+    return [(printable(name), printable(str(value))) for name, value in found.items()]
 
 
-def as_json(letter: Letter) -> dict[str, Any]:
+def as_json(letter: DeadLetter) -> dict[str, Any]:
     """`body_base64`: the bytes that are kept, of `size` in all; null when none are."""
-    kept = None if letter.body is None else base64.b64encode(letter.body).decode("ascii")
+    copy = letter.copy
     return {
         "offset": letter.offset,
         "commande_id": letter.commande_id,
@@ -98,10 +99,10 @@ def as_json(letter: Letter) -> dict[str, Any]:
         "reason": letter.reason,
         "detail": letter.detail,
         "at": rfc3339(letter.at),
-        "size": letter.size,
-        "headers": dict(letter.headers),
-        "routing_key": letter.routing_key,
-        "body_base64": kept,
+        "size": copy.size if copy else 0,
+        "headers": dict(copy.headers) if copy else {},
+        "routing_key": copy.routing_key if copy else "",
+        "body_base64": base64.b64encode(copy.start).decode("ascii") if copy else None,
     }
 
 

@@ -3,14 +3,15 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from saga_monitor.projection.dead_letters import Letter, Mentions
+from saga_monitor.analysis.messages import DeadLetter
+from saga_monitor.projection.dead_letters import Mentions
 from saga_monitor.projection.queries import Order
 from saga_monitor.reports.report import rfc3339
 from saga_monitor.text import dead_letter_page
 from saga_monitor.text.safe_text import safe
 
 
-def letter_view(letter: Letter, order: Order | None) -> RenderableType:
+def letter_view(letter: DeadLetter, order: Order | None) -> RenderableType:
     """All that is known of it, as lines."""
     state = f" ({order.state})" if order else " (no order began under this id)" if letter.commande_id else ""
     body = dead_letter_page.body(letter)

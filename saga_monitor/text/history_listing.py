@@ -17,21 +17,20 @@ from choregraphie import BrokerUnavailable
 from choregraphie.messaging import History, HistoryEntry
 from choregraphie.terminal.formats import format_amount
 from contracts.registry import EVENTS
+from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.diagnosis.wording import IGNORED_WORDS, because
 from saga_monitor.records.broker_status import LONGEST_SILENCE
 from saga_monitor.records.parser import (
     UNKNOWN,
-    DeadEntry,
     IgnoredEntry,
     Record,
-    RetriedEntry,
     SaidEntry,
     read_entry,
 )
 from saga_monitor.reports.report import rfc3339
 from saga_monitor.text.tables import safe
 
-_KINDS = {SaidEntry: "said", RetriedEntry: "retried", DeadEntry: "dead_letter", IgnoredEntry: "ignored"}
+_KINDS = {SaidEntry: "said", Retry: "retried", DeadLetter: "dead_letter", IgnoredEntry: "ignored"}
 # One silence after the newest entry that there was is the end; before it, or where it cannot be told
 # how much there is to come, more than one.
 _SILENCES = 2
@@ -147,9 +146,9 @@ def as_json(entry: HistoryEntry, record: Record) -> dict[str, Any]:
         "exchange": entry.exchange,
         "event": _body(entry.body),
     }
-    if isinstance(record, RetriedEntry):
+    if isinstance(record, Retry):
         told |= {"attempt": record.attempt, "next": rfc3339(record.next), "detail": record.detail}
-    elif isinstance(record, DeadEntry):
+    elif isinstance(record, DeadLetter):
         told |= {"reason": record.reason, "detail": record.detail}
     elif isinstance(record, IgnoredEntry):
         told |= {"why": record.why}
@@ -190,15 +189,15 @@ def _words(entry: HistoryEntry, record: Record) -> Iterator[tuple[str, str]]:
         yield f"{'ignored':<28}", "yellow"
         yield f"{IGNORED_WORDS.get(record.why, record.why)}; it came by {entry.exchange}", ""
     else:
-        retried = isinstance(record, RetriedEntry)
+        retried = isinstance(record, Retry)
         yield f"{f'{record.service} will retry' if retried else f'{record.service} set aside':<28}", "red"
         yield record.commande_id or "–", "cyan"
         yield f"{_type(entry) or 'an unreadable message'}:", "red"
         yield _failure(record), "dim"
 
 
-def _failure(record: RetriedEntry | DeadEntry) -> str:
-    if isinstance(record, DeadEntry):
+def _failure(record: Retry | DeadLetter) -> str:
+    if isinstance(record, DeadLetter):
         return because(record.reason, record.detail)
     return f"try {record.attempt} failed{f' ({record.detail})' if record.detail else ''}"
 

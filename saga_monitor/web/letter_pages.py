@@ -6,7 +6,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from saga_monitor.projection.dead_letters import Letter, Mentions, letter_at
+from saga_monitor.analysis.messages import DeadLetter
+from saga_monitor.projection.dead_letters import Mentions, letter_at
 from saga_monitor.text import dead_letter_page
 from saga_monitor.web.context import WebContext
 from saga_monitor.web.filters import known
@@ -58,7 +59,7 @@ def key_page(site: WebContext, request: Request, reader: Reader, key: str, found
     return site.page(request, "key.html", reader, key=key, found=found)
 
 
-def wanted_letter(request: Request, reader: Reader) -> Letter:
+def wanted_letter(request: Request, reader: Reader) -> DeadLetter:
     """The letter at the offset of the path; raises HTTPException when there is none."""
     offset = request.path_params["offset"]
     letter = letter_at(reader, offset) if offset <= _LAST_OFFSET else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.causation import Causes
 from saga_monitor.analysis.events_of_saga import is_absurd
+from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import State, StepProgress, StepState
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection.queries import Order, RecordedEvent
@@ -15,7 +16,6 @@ from saga_monitor.reports.report import without_beginning
 from saga_monitor.reports.timeline import wrong_sources
 from saga_monitor.text.tables import took
 from saga_monitor.web.event_roles import role, speaker, to_say
-from saga_monitor.web.reader import Retry, SetAsideLetter
 
 # A timeline for a person: an order with more has been spammed, and the JSON has them all.
 MOST_MOMENTS = 300
@@ -40,7 +40,7 @@ class Moment:
 
 
 def moments(
-    order: Order, events: Sequence[RecordedEvent], retries: Iterable[Retry], letters: Iterable[SetAsideLetter]
+    order: Order, events: Sequence[RecordedEvent], retries: Iterable[Retry], letters: Iterable[DeadLetter]
 ) -> list[Moment]:
     """What happened, each cause before what it caused, otherwise as the stream has it."""
     causes, named = Causes(events), {(event.source, event.id): event for event in events}
@@ -110,7 +110,7 @@ def _retry(retry: Retry, event: RecordedEvent | None, started: dt.datetime | Non
     )
 
 
-def _letter(letter: SetAsideLetter, started: dt.datetime | None) -> Moment:
+def _letter(letter: DeadLetter, started: dt.datetime | None) -> Moment:
     return Moment(
         kind="dead",
         offset=letter.offset,

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from saga_monitor.analysis.messages import DeadLetter
 from saga_monitor.analysis.saga_state import Flag
 from saga_monitor.projection import time_series
 from saga_monitor.projection.indexes import PLACED, of_flag
+from saga_monitor.projection.messages import DEAD_LETTER, dead_letter_of
 from saga_monitor.projection.queries import Order, Queries
 from saga_monitor.projection.schema import instant, moment
 from saga_monitor.projection.search_query import FIRST, Place
@@ -21,8 +23,6 @@ MOST_COUNTED = 10_000
 _IDLE_CONNECTIONS = 4
 # As many pages as are made at once have a reader each: great caches would add up, and the system has its own.
 _CACHE_KIB = 2000
-_LETTERS_OF_ALL = 'SELECT commande_id, service, type, reason, detail, "offset", at FROM dead_letters'
-_LETTERS_OF_ORDER = f"{_LETTERS_OF_ALL} WHERE commande_id = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,30 +32,6 @@ class Page:
     orders: tuple[Order, ...]
     newer: Filters | None
     older: Filters | None
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    service: str
-    event_id: str | None
-    attempt: int
-    detail: str
-    offset: int
-    at: dt.datetime
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SetAsideLetter:
-    """A dead letter of any order."""
-
-    commande_id: str | None
-    service: str
-    type: str | None
-    reason: str
-    detail: str
-    offset: int
-    at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,31 +109,12 @@ class Reader(Queries):
             return self.page(filters.at(None), now)
         return _page(found[::-1] if backwards else found, filters, _BY_NUMBER, bool(cursor), backwards or more)
 
-    def retries(self, commande_id: str) -> list[Retry]:
-        """The order's messages that were put back to be tried again, as the stream has them."""
-        with self._asking() as connection:
-            found = connection.execute(
-                'SELECT service, event_id, attempt, detail, "offset", at, source FROM retries'
-                ' WHERE commande_id = ? ORDER BY "offset"',
-                (commande_id,),
-            ).fetchall()
-        return [
-            Retry(service, event_id, attempt, detail, offset, moment(at) or _NEVER, source)
-            for service, event_id, attempt, detail, offset, at, source in found
-        ]
-
-    def letters(self, limit: int, commande_id: str | None = None) -> list[SetAsideLetter]:
+    def letters(self, limit: int, commande_id: str | None = None) -> list[DeadLetter]:
         """The last dead letters, of that order or of all, the latest first."""
-        with self._asking() as connection:
-            found = connection.execute(
-                (_LETTERS_OF_ALL if commande_id is None else _LETTERS_OF_ORDER)
-                + ' ORDER BY "offset" DESC LIMIT ?',
-                (limit,) if commande_id is None else (commande_id, limit),
-            ).fetchall()
-        return [
-            SetAsideLetter(id_, service, type_, reason, detail, offset, moment(at) or _NEVER)
-            for id_, service, type_, reason, detail, offset, at in found
-        ]
+        of_order = "" if commande_id is None else " WHERE commande_id = ?"
+        question = f'SELECT {DEAD_LETTER} FROM dead_letters{of_order} ORDER BY "offset" DESC LIMIT ?'  # noqa: S608
+        values = (limit,) if commande_id is None else (commande_id, limit)
+        return [dead_letter_of(row) for row in self.ask(question, *values)]
 
     def seen_between(self, first: int, after: int, step: int) -> dict[int, dict[str, int]]:
         """See `minutes.seen_between`."""

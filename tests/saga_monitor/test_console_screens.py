@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie import DatabaseRefused
+from saga_monitor.analysis.messages import Retry
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.console.rendering import column_widths, states, troubles
 from saga_monitor.console.screens import AnomaliesScreen, OrderScreen
 from saga_monitor.console.timeline_text import retry_text
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from saga_monitor.projection.models import Totals
-from saga_monitor.reports.timeline import Retry
 from tests.saga_monitor.memory_stream import HELD, START, Stream
 from tests.saga_monitor.test_console import board, on_terminal, screen_of
 
@@ -218,5 +218,5 @@ def test_every_state_and_every_trouble_is_shown_at_80_columns_on_a_second_line_i
 
 
 def test_when_a_retry_comes_back_stands_before_its_long_reason() -> None:
-    retry = Retry("paiement", "id", 2, START, START + dt.timedelta(seconds=5), "x" * 150)
+    retry = Retry("paiement", "id", attempt=2, next=START + dt.timedelta(seconds=5), detail="x" * 150)
     assert retry_text(retry).plain.startswith("⟳ paiement: try 2 failed; the next at 18:47:05 UTC (xxx")

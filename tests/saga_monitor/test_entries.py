@@ -14,7 +14,8 @@ from choregraphie.messaging import HistoryEntry
 from choregraphie.saga.envelope import MAX_BODY_BYTES
 from choregraphie.saga.topology import ATTEMPT_HEADER, REASON_HEADER, dlx, events, retry
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.records.parser import DeadEntry, IgnoredEntry, RetriedEntry, SaidEntry, read_entry
+from saga_monitor.analysis.messages import DeadLetter, Retry
+from saga_monitor.records.parser import IgnoredEntry, SaidEntry, read_entry
 from tests.saga_monitor.memory_stream import PLACED, START, Line, said
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def test_times_at_the_ends_of_the_calendar_are_unknown(time: str) -> None:
 
 def test_a_retry_is_known_by_its_exchange() -> None:
     record = read_entry(entry(altered(), "stock.retry", {ATTEMPT_HEADER: 3}), NOW)
-    assert isinstance(record, RetriedEntry)
+    assert isinstance(record, Retry)
     assert (record.commande_id, record.service, record.attempt) == ("CMD-1", "stock", 3)
 
 
@@ -104,13 +105,13 @@ def test_a_retry_is_known_by_its_exchange() -> None:
 )
 def test_a_dead_letter_has_a_reason(headers: Mapping[str, object], reason: str) -> None:
     record = read_entry(entry(altered(), "stock.dlx", headers), NOW)
-    assert isinstance(record, DeadEntry)
+    assert isinstance(record, DeadLetter)
     assert (record.commande_id, record.service, record.reason) == ("CMD-1", "stock", reason)
 
 
 def test_unreadable_bytes_may_be_a_dead_letter_of_no_order() -> None:
     record = read_entry(entry(b"\x00", "stock.dlx", {REASON_HEADER: "unreadable"}), NOW)
-    assert isinstance(record, DeadEntry)
+    assert isinstance(record, DeadLetter)
     assert record.commande_id is None
 
 

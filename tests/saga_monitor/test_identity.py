@@ -102,7 +102,7 @@ async def test_what_is_set_aside_of_one_client_is_not_another_s(stream: Stream, 
     assert (len(asked.retries), len(asked.dead_letters)) == (1, 1)
     case = case_queries.case(monitor.queries, "CMD-1", SOON)
     assert case is not None
-    assert [letter.source for letter in case.dead] == [BETA]
+    assert [letter.source for letter in case.dead_letters] == [BETA]
 
 
 async def test_the_stream_shows_the_bytes_of_the_right_one(stream: Stream, monitor: Monitor) -> None:

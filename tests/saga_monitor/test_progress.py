@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_monitor.analysis.saga_state import Flag, Heard, SetAside, State, StepState, is_stuck, judge
+from saga_monitor.analysis.messages import DeadLetter
+from saga_monitor.analysis.saga_state import Flag, Heard, State, StepState, is_stuck, judge
 from tests.saga_monitor.memory_stream import (
     ASKED,
     CONFIRMED,
@@ -235,17 +236,17 @@ def test_one_decision_under_two_ids_is_a_contradiction(type_: str) -> None:
     ],
 )
 def test_a_message_given_up_without_an_answer_needs_a_person(reason: str, flags: tuple[Flag, ...]) -> None:
-    assert judge(heard(*HELD), [SetAside("paiement", "stock.reserve", reason)]).flags == flags
+    assert judge(heard(*HELD), [DeadLetter("paiement", "stock.reserve", reason)]).flags == flags
 
 
 def test_a_refusal_said_in_place_of_the_answer_or_a_later_redrive_ends_the_need() -> None:
-    given_up = [SetAside("paiement", "stock.reserve", "exhausted")]
+    given_up = [DeadLetter("paiement", "stock.reserve", "exhausted")]
     assert judge(heard(*UNPAID), given_up).flags == ()
     assert judge(heard(*PAID), given_up).flags == ()
 
 
 def test_another_service_s_answer_does_not_count_for_the_one_that_gave_up() -> None:
-    given_up = [SetAside("paiement", "commande.annulee", "exhausted")]
+    given_up = [DeadLetter("paiement", "commande.annulee", "exhausted")]
     halfway = [*PAID, *undone("paiement.effectue")[:2]]
     assert judge(heard(*halfway), given_up).flags == (Flag.INTERVENTION,)
 

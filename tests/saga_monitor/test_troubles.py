@@ -9,7 +9,8 @@ import pytest
 
 from choregraphie.saga.topology import NEXT_HEADER
 from saga_monitor.analysis.anomaly import Terms
-from saga_monitor.analysis.interventions import LONGEST_WAIT, Retried, SetAside, back_at
+from saga_monitor.analysis.interventions import LONGEST_WAIT, back_at
+from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import Flag, State, judge
 from saga_monitor.stream.maintenance import prune
 from tests.saga_monitor.memory_stream import (
@@ -31,19 +32,19 @@ if TYPE_CHECKING:
     from tests.saga_monitor.conftest import Monitor
 
 TERMS = Terms(60, 6, keep=dt.timedelta(days=30))
-SILENT = SetAside("stock", "commande.creee", "exhausted", "commande.creee", 50)  # stock sells and says nothing
+SILENT = DeadLetter("stock", "commande.creee", "exhausted", "commande.creee", 50)  # stock sells and says nothing
 
 
-def calls(lines: list[Line], *letters: SetAside, retried: tuple[Retried, ...] = ()) -> bool:
+def calls(lines: list[Line], *letters: DeadLetter, retried: tuple[Retry, ...] = ()) -> bool:
     return Flag.INTERVENTION in judge(heard(*lines), letters, retried).flags
 
 
 def test_a_reaction_that_says_nothing_calls_until_something_shows_that_it_was_sent_back() -> None:
     assert calls(CONFIRMED, SILENT)
-    assert not calls(CONFIRMED, SILENT, retried=(Retried("stock", "commande.creee", 60),))
-    assert calls(CONFIRMED, SILENT, retried=(Retried("stock", "commande.creee", 40),))
-    again = SetAside("stock", "commande.creee", "exhausted", "commande.creee", 70)
-    assert calls(CONFIRMED, SILENT, again, retried=(Retried("stock", "commande.creee", 60),))
+    assert not calls(CONFIRMED, SILENT, retried=(Retry("stock", "commande.creee", 60),))
+    assert calls(CONFIRMED, SILENT, retried=(Retry("stock", "commande.creee", 40),))
+    again = DeadLetter("stock", "commande.creee", "exhausted", "commande.creee", 70)
+    assert calls(CONFIRMED, SILENT, again, retried=(Retry("stock", "commande.creee", 60),))
 
 
 def test_a_cancellation_that_is_wholly_undone_ends_every_need_but_its_own() -> None:
@@ -51,19 +52,19 @@ def test_a_cancellation_that_is_wholly_undone_ends_every_need_but_its_own() -> N
     assert not calls(cancelled, SILENT)
     assert calls(cancelled[:-2], SILENT)
     untold = cancelled[:-1]
-    assert calls(untold, SetAside("notification", "commande.annulee", "exhausted", "commande.annulee"))
-    assert calls(cancelled, SetAside("stock", "unheard", "exhausted"))
+    assert calls(untold, DeadLetter("notification", "commande.annulee", "exhausted", "commande.annulee"))
+    assert calls(cancelled, DeadLetter("stock", "unheard", "exhausted"))
 
 
 @pytest.mark.parametrize(
     ("lines", "wanted"), [(PAID, True), (CREATED, False), (STORIES["deadline passed"], False)]
 )
 def test_a_decision_taken_on_other_grounds_ends_the_need(lines: list[Line], *, wanted: bool) -> None:
-    assert calls(lines, SetAside("commande", "commande.initiee", "exhausted", "commande.initiee")) is wanted
+    assert calls(lines, DeadLetter("commande", "commande.initiee", "exhausted", "commande.initiee")) is wanted
 
 
 def test_a_demand_to_cancel_given_up_is_not_settled_by_the_creation() -> None:
-    letter = SetAside("commande", "ask", "exhausted", "commande.annulation_demandee")
+    letter = DeadLetter("commande", "ask", "exhausted", "commande.annulation_demandee")
     assert calls([*CONFIRMED, Line("commande.annulation_demandee", id="ask")], letter)
 
 

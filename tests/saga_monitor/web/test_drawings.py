@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import judge
 from saga_monitor.projection import time_series
 from saga_monitor.projection.queries import Order, RecordedEvent
@@ -16,7 +17,6 @@ from saga_monitor.text.tables import took
 from saga_monitor.web import axes, charts, diagram, narrative
 from saga_monitor.web.event_roles import hearers, in_order, role, to_say
 from saga_monitor.web.filters import BadRequestError
-from saga_monitor.web.reader import Retry, SetAsideLetter
 from tests.saga_monitor.memory_stream import START, STORIES, Line, event_id
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def test_a_long_story_is_cut_and_says_so() -> None:
 
 def test_a_retry_stands_where_it_happened() -> None:
     events = events_of(STORIES["created"])
-    again = Retry("paiement", events[1].id, 1, "slow", 1, START + dt.timedelta(seconds=1))
+    again = Retry("paiement", events[1].id, 1, detail="slow", at=START + dt.timedelta(seconds=1))
     told = narrative.moments(order(), events, [again], [])
     assert [moment.kind for moment in told[:4]] == ["event", "retry", "event", "event"] or (
         [moment.kind for moment in told[:3]] == ["event", "event", "retry"]
@@ -105,8 +105,8 @@ def test_a_retry_is_never_shown_before_what_it_retries() -> None:
     """The broker's times are whole seconds: half of all retries would come before the event itself."""
     begun = replace(order(), started=START + dt.timedelta(milliseconds=557))
     events = [event("commande.initiee", 0, "a", ms=557), event("stock.reserve", 2, "b", "a", ms=3900)]
-    retries = [Retry("stock", "a", 1, "slow", 1, START), Retry("paiement", "b", 1, "slow", 3, START)]
-    letters = [SetAsideLetter("C", "stock", "commande.initiee", "exhausted", "slow", 4, START)]
+    retries = [Retry("stock", "a", 1, at=START), Retry("paiement", "b", 3, at=START)]
+    letters = [DeadLetter("stock", None, "exhausted", "commande.initiee", 4, at=START)]
     told = narrative.moments(begun, events, retries, letters)
     assert [moment.kind for moment in told] == ["event", "retry", "event", "retry", "dead"]
     assert [moment.since_start_ms for moment in told] == [0, 0, 3343, 3343, 3343]

@@ -1,0 +1,67 @@
+"""Writes and reads retries and dead letters."""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from saga_monitor.analysis.interventions import back_at
+from saga_monitor.analysis.messages import Copy, DeadLetter, Retry
+from saga_monitor.projection import counters
+from saga_monitor.projection.schema import EPOCH, instant, moment
+
+RETRY = 'service, event_id, "offset", source, attempt, at, next, detail, commande_id'
+DEAD_LETTER = 'service, event_id, reason, type, "offset", source, detail, at, commande_id'
+_VALUES = "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_KEEP_RETRY = f"INSERT OR IGNORE INTO retries ({RETRY}) {_VALUES}"
+_KEEP_DEAD_LETTER = f"INSERT OR IGNORE INTO dead_letters ({DEAD_LETTER}) {_VALUES}"
+
+
+def keep_retries(connection: sqlite3.Connection, retries: Sequence[Retry]) -> Counter[str]:
+    """Write them, within the caller's transaction. Returns what they add to the totals."""
+    rows = [
+        (
+            *(one.service, one.event_id, one.offset, one.source, one.attempt, instant(one.at)),
+            *(instant(back_at(one.next, one.at)) if one.next else None, one.detail, one.commande_id),
+        )
+        for one in retries
+    ]
+    connection.executemany(_KEEP_RETRY, rows)
+    return Counter({"retries": len(rows)})
+
+
+def keep_dead_letters(connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> Counter[str]:
+    """Write them without their copies, within the caller's transaction. Returns what they add to the totals."""
+    rows = [
+        (
+            *(one.service, one.event_id, one.reason, one.type, one.offset, one.source, one.detail),
+            *(instant(one.at), one.commande_id),
+        )
+        for one in letters
+    ]
+    connection.executemany(_KEEP_DEAD_LETTER, rows)
+    counts = Counter({"dead_letters": len(rows)})
+    return counts + Counter(f"dead.{counters.bounded(one.reason)}" for one in letters)
+
+
+def retry_of(row: Sequence[Any]) -> Retry:
+    """The retry in a row of the columns `RETRY`."""
+    service, event_id, offset, source, attempt, at, next_, detail, commande_id = row
+    return Retry(
+        *(service, event_id, offset, source, attempt, moment(at) or EPOCH, moment(next_), detail, commande_id)
+    )
+
+
+def dead_letter_of(row: Sequence[Any], copy: Copy | None = None) -> DeadLetter:
+    """The dead letter in a row of the columns `DEAD_LETTER`."""
+    service, event_id, reason, type_, offset, source, detail, at, commande_id = row
+    return DeadLetter(
+        *(service, event_id, reason, type_, offset, source, detail, moment(at) or EPOCH, commande_id, copy)
+    )
+
+
+def copy_of(row: Sequence[Any]) -> Copy | None:
+    """The copy in a row of the columns body, size, headers, routing_key; None when no copy is kept."""
+    body, size, headers, routing_key = row
+    return None if body is None else Copy(body, size, json.loads(headers), routing_key)
