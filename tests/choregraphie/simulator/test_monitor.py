@@ -10,10 +10,11 @@ import pytest
 from choregraphie.messaging import HistoryEntry
 from choregraphie.simulator import run_plan
 from choregraphie.simulator.clock import EPOCH
-from saga_monitor.analysis.saga_state import Progress, SetAside, State, judge
+from saga_monitor.analysis.messages import DeadLetter
+from saga_monitor.analysis.saga_state import Progress, State, judge
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
-from saga_monitor.records.parser import DeadEntry, SaidEntry, read_entry
+from saga_monitor.records.parser import SaidEntry, read_entry
 from saga_monitor.stream.follower import runs
 from saga_monitor.stream.resuming import mark
 from services.scenario import plan
@@ -39,12 +40,12 @@ def entries(state: FinalState) -> list[HistoryEntry]:
 def judged(history: Sequence[HistoryEntry]) -> dict[str, Progress]:
     """Where each order stands."""
     events: dict[str, list[SaidEntry]] = {}
-    dead: dict[str, set[SetAside]] = {}
+    dead: dict[str, set[DeadLetter]] = {}
     for record in (read_entry(entry, EPOCH) for entry in history):
         if isinstance(record, SaidEntry):
             events.setdefault(record.commande_id, []).append(record)
-        elif isinstance(record, DeadEntry) and record.commande_id:
-            letter = SetAside(record.service, record.event_id, record.reason)
+        elif isinstance(record, DeadLetter) and record.commande_id:
+            letter = DeadLetter(record.service, record.event_id, record.reason)
             dead.setdefault(record.commande_id, set()).add(letter)
     return {
         order: judge((record.heard for record in said), sorted(dead.get(order, ()), key=repr))
