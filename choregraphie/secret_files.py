@@ -1,13 +1,13 @@
 """Settings that are kept in files, as secrets are: read at the start, and again when what they hold is refused."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Self
 
 import structlog
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
-from choregraphie.errors import BadSetting
+from choregraphie.errors import BadSetting, UserError
 
 log = structlog.get_logger()
 
@@ -44,17 +44,24 @@ class ReadFromFiles(BaseModel):
         """The value of a field, as its file was read last."""
         return self._newer.get(name, getattr(self, name))
 
-    def read_again(self, name: str) -> bool:
-        """Read the file of a field again. True when it holds another value than before, one that can be used."""
+    def read_again(self, name: str, check: Callable[[str], object] = str) -> bool:
+        """Read the file of a field again. True when it holds another value than before, one that can be used.
+
+        `check` raises UserError for a value that whoever asks cannot use, or cannot change to while it runs.
+        What cannot be used leaves the value as it was, and is logged.
+        """
         if name not in self._keys:
             return False
         key, path = self._keys[name]
         try:
             value = content_of(key, path)
+            if not value:
+                raise BadSetting(f"{key}: empty")
             type(self).model_validate({name: value})
-        except (BadSetting, ValidationError) as error:
-            why = str(error) if isinstance(error, BadSetting) else f"{key}: cannot be used as it is now"
-            log.warning("secret.not_read_again", error=why)
+            check(value)
+        except (UserError, ValidationError) as error:
+            why = str(error) if isinstance(error, UserError) else f"{key}: cannot be used as it is now"
+            log.warning("secret.not_read_again", setting=key, error=why)
             return False
         if value == self.current(name):
             return False

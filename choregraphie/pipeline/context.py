@@ -5,6 +5,7 @@ import contextlib
 import contextvars
 import datetime as dt
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -149,8 +150,9 @@ class WorkerContext:
         self.telemetry.database_troubled()
         self.shortages.begin(DATABASE, self.telemetry)
         log.error("database.troubled", error=str(trouble), again_in_s=PAUSE_SECONDS)
+        asked_at = time.monotonic()
         if self.settings.database_url.startswith("postgresql") and await self._login_refused(trouble):
-            self.refused.note(DatabaseRefused(f"SAGA_DATABASE_URL: {trouble}"))
+            self.refused.note(DatabaseRefused(f"SAGA_DATABASE_URL: {trouble}"), asked_at)
         await asyncio.sleep(PAUSE_SECONDS)
 
     async def _login_refused(self, trouble: Exception) -> bool:

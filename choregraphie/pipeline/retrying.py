@@ -10,7 +10,8 @@ LONGEST_WAIT_SECONDS = 30.0
 # When a password is changed, the server and the file differ for a moment. After a minute the program ends: one
 # that only kept trying would look healthy.
 REFUSED_SECONDS = 60.0
-# A refused login is tried again within this time, so after a longer gap it must have been accepted in between.
+# A refused login is tried again within this time, so after a longer gap it must have been accepted in between. The
+# gap ends when the next try is asked about: the answer may take PostgreSQL or a pooler seconds.
 GAP_SECONDS = 30.0
 # The longest pause between two tries of a refused login.
 LONGEST_PAUSE_SECONDS = 5.0
@@ -29,10 +30,13 @@ class RefusedLogin:
     since: float = 0.0
     last: float = float("-inf")
 
-    def note(self, error: UserError) -> None:
-        """Note a refusal. Raises `error` when the login has been refused for REFUSED_SECONDS."""
+    def note(self, error: UserError, asked_at: float | None = None) -> None:
+        """Note a refusal. Raises `error` when the login has been refused for REFUSED_SECONDS.
+
+        `asked_at`: the time.monotonic() when the server was asked whether it refuses; by default, now.
+        """
         now = time.monotonic()
-        if now - self.last > GAP_SECONDS:
+        if (now if asked_at is None else asked_at) - self.last > GAP_SECONDS:
             self.since = now
         self.last = now
         if now - self.since >= REFUSED_SECONDS:

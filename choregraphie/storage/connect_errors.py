@@ -1,13 +1,21 @@
 """Why PostgreSQL could not be connected to: it refuses, or it is away. Decided by SQLSTATE, never by words.
 
-A server refuses with an SQLSTATE, and with words in a language of its own. libpq keeps the words and drops the
-SQLSTATE of a failed connection (psycopg issue 1188). So the connection is tried once more with libpq's trace of
-the protocol, which shows every field of the answer; libpq 18 traces a connection from its beginning.
+PgBouncer before 1.21 says 08P01 for everything, so the stage of the login at which it says so decides as well.
+Seen with PgBouncer 1.18 (Debian 12) and PostgreSQL 15; the answer is 08P01 where none other is named:
+
+    situation                              SCRAM-SHA-256              MD5, clear text          after
+    wrong password, unknown user           before the end of SCRAM    after the password       0 s
+    server away or silent, pool new        SCRAM ends, no answer      no answer                > 25 s
+    server away, pool in use               let in, answer to BEGIN    let in, answer to BEGIN  0 s, or > 25 s
+    server starting, unknown database,
+    pooler's own password out of date      after the end of SCRAM     after the password       0 s, then each 15 s
+    max_client_conn                        before authentication      before authentication    0 s
+
+With MD5 and clear text a wrong password and what the server behind the pooler refuses come at the same stage. The
+answer to a password that is wrong on purpose tells them apart: a pooler answers it without asking the server.
 """
 
-import os
-import re
-import select
+import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,22 +23,21 @@ from typing import Any
 from psycopg import OperationalError, conninfo, pq
 from psycopg.errors import ConnectionTimeout
 
+from choregraphie.storage.connect_attempt import attempt
+
 # Wrong user or password, database, schema; a right, an object or a setting that is missing; a bad value; a setting
 # that a session cannot change; a feature that the server has not. Source: PostgreSQL's manual, appendix A.
 _REFUSALS = ("28", "3D", "3F", "42", "22", "55P02", "0A")
 _LOGIN = "28"
-# What PgBouncer says for every refusal of its own, and also for a server behind it that is only starting.
 _POOLER = "08P01"
 # Not of the server: libpq gave up after its answer to the request for TLS, or itself refused to authenticate.
 _TLS, _CLIENT = "TLS", "CLIENT"
 # An answer that may be one or the other is a refusal when it is the same for so long.
 _DOUBT_SECONDS, _PAUSE_SECONDS = 4.0, 1.0
 # PgBouncer lets a client wait while it does not try its server again: `server_login_retry`, 15 s.
-_TRACE_SECONDS = 20.0
-
-_ERROR = re.compile(r'^B\t\d+\tErrorResponse\t.*? C "([0-9A-Z]{5})"', re.MULTILINE)
-_TLS_ANSWERED = re.compile(r"^B\t\d+\tSSLResponse\t ([SN])\s*\Z", re.MULTILINE)
-_LET_IN = re.compile(r"^B\t\d+\tReadyForQuery\t", re.MULTILINE)
+_ANSWER_SECONDS = 20.0
+# A login is refused at once, by PostgreSQL as by PgBouncer; the database thread is held no longer than this.
+_LOGIN_SECONDS = 4.0
 
 
 def is_refusal(error: BaseException, parameters: Mapping[str, Any]) -> bool:
@@ -49,11 +56,28 @@ def is_refusal(error: BaseException, parameters: Mapping[str, Any]) -> bool:
 
 
 def refuses_login(error: BaseException, parameters: Mapping[str, Any]) -> bool:
-    """Whether the server refuses the user or the password. May take some seconds, in which it connects again."""
+    """Whether the server, or a pooler before it, refuses the user or the password.
+
+    `error`: what the driver raised when it connected with `parameters`, or later. Connects again, for at most
+    _LOGIN_SECONDS.
+    """
     state = getattr(error, "sqlstate", None)
-    if state is None and isinstance(error, OperationalError) and not isinstance(error, ConnectionTimeout):
-        state = _answer(conninfo.make_conninfo("", **parameters).encode())
-    return str(state).startswith(_LOGIN)
+    if state is not None:
+        return str(state).startswith(_LOGIN)
+    if not isinstance(error, OperationalError) or isinstance(error, ConnectionTimeout):
+        return False
+    return _login_refused(parameters, time.monotonic() + _LOGIN_SECONDS)
+
+
+def _login_refused(parameters: Mapping[str, Any], end: float) -> bool:
+    where = conninfo.make_conninfo("", **parameters)
+    answer = attempt(where.encode(), end - time.monotonic())
+    if answer.sqlstate != _POOLER or answer.password_accepted:
+        return answer.sqlstate.startswith(_LOGIN)
+    if answer.scram_failed or not answer.password_sent:
+        return answer.scram_failed
+    wrong = conninfo.make_conninfo(where, password=secrets.token_hex())
+    return attempt(wrong.encode(), end - time.monotonic()).error == answer.error
 
 
 def _refuses(where: bytes) -> bool:
@@ -68,48 +92,16 @@ def _answer(where: bytes) -> str:
 
     Empty when nobody answers in time, or nothing is refused any more.
     """
-    record = os.memfd_create("protocol")  # a password may be in it: it never reaches a disk
-    try:
-        connected, in_time = _try(where, record)
-        trace = os.pread(record, 1_000_000, 0).decode(errors="replace")
-    finally:
-        os.close(record)
-    if found := _ERROR.findall(trace):
-        return str(found[-1])
-    if connected or not in_time:
-        return ""
-    if answered := _TLS_ANSWERED.search(trace):
-        return _TLS if answered[1] == "S" else _CLIENT
+    tried = attempt(where, _ANSWER_SECONDS, b"BEGIN")
+    if tried.sqlstate == _POOLER and tried.let_in:
+        # The pooler has no server to give, or its mode has no transactions; then a statement alone is carried out.
+        return "" if attempt(where, _ANSWER_SECONDS, b"SELECT 1").error else _POOLER
+    if tried.sqlstate or tried.connected or not tried.in_time:
+        return tried.sqlstate
+    if tried.tls_answer:
+        return _TLS if tried.tls_answer == "S" else _CLIENT
     ping = pq.PGconn.ping(where)
     # libpq is content with the answer and yet gave up: it has no password, or the server's way to authenticate is
     # not the one asked for. A server that let us in, and is not of the kind asked for, may become one.
-    refused = ping == pq.Ping.OK and not _LET_IN.search(trace)
+    refused = ping == pq.Ping.OK and not tried.let_in
     return _CLIENT if refused or ping == pq.Ping.NO_ATTEMPT else ""
-
-
-def _try(where: bytes, record: int) -> tuple[bool, bool]:
-    """Connect and begin a transaction, traced to the file `record`: whether it connected, and ended in time."""
-    end = time.monotonic() + _TRACE_SECONDS
-    connection = pq.PGconn.connect_start(where)
-    try:
-        if connection.status == pq.ConnStatus.BAD:
-            return False, True
-        connection.trace(record)
-        connection.set_trace_flags(pq.Trace.SUPPRESS_TIMESTAMPS)
-        while (polled := connection.connect_poll()) in {pq.PollingStatus.READING, pq.PollingStatus.WRITING}:
-            if not _wait(connection.socket, end, writing=polled == pq.PollingStatus.WRITING):
-                return False, False
-        if polled != pq.PollingStatus.OK:
-            return False, True
-        connection.send_query(b"BEGIN")
-        while connection.is_busy() and _wait(connection.socket, end):
-            connection.consume_input()
-        return True, True
-    finally:
-        connection.untrace()
-        connection.finish()
-
-
-def _wait(socket: int, end: float, *, writing: bool = False) -> bool:
-    wanted = ([], [socket]) if writing else ([socket], [])
-    return any(select.select(*wanted, [], max(0.0, end - time.monotonic())))

@@ -17,7 +17,7 @@ from choregraphie.service.rows import Row
 from choregraphie.service.service import Migration, Service
 from choregraphie.settings import Settings
 from choregraphie.storage.connect_errors import is_refusal, refuses_login
-from choregraphie.storage.engine import begin, database_url, engine_for, is_file, short, shown
+from choregraphie.storage.engine import begin, database_url, engine_for, is_file, newer_url, short, shown
 from choregraphie.storage.inbox import METADATA
 from choregraphie.storage.journal import JOURNAL
 from choregraphie.storage.migrations import MIGRATIONS
@@ -130,9 +130,7 @@ def open_database(service: Service, settings: Settings) -> Database:
     """
     url = database_url(service.name, settings)
     file = HeldFile(Path(str(url.database)), _TAKEN) if is_file(url) else None
-    engine = engine_for(
-        url, newer=lambda: database_url(service.name, settings) if settings.read_again("database_url") else None
-    )
+    engine = engine_for(url, newer=lambda: newer_url(service.name, settings))
     database = Database(engine, file)
     try:
         with database.begin() as connection:

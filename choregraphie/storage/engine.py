@@ -24,7 +24,22 @@ _SERVICE = re.compile(r"\{service\}|%7bservice%7d", re.IGNORECASE)
 
 def database_url(service: str, settings: Settings) -> URL:
     """The URL of the service's own database. Raises DatabaseRefused when it cannot be used as it stands."""
-    text = _SERVICE.sub(service, settings.current("database_url"))
+    return _url_of(service, settings.current("database_url"))
+
+
+def newer_url(service: str, settings: Settings) -> URL | None:
+    """The URL that its file holds now, when it is another one of the same kind that can be used; else None."""
+    kind = database_url(service, settings).get_backend_name()
+
+    def check(text: str) -> None:
+        if _url_of(service, text).get_backend_name() != kind:
+            raise DatabaseRefused("SAGA_DATABASE_URL: the kind of the database changes only with a restart")
+
+    return database_url(service, settings) if settings.read_again("database_url", check) else None
+
+
+def _url_of(service: str, setting: str) -> URL:
+    text = _SERVICE.sub(service, setting)
     try:
         url = make_url(text)
         if url.drivername == "postgresql":

@@ -6,19 +6,16 @@ that is slow, flaky or gone costs nobody else's time. What it does not take is c
 
 import asyncio
 import contextlib
-import json
-import subprocess
-import sys
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Protocol
 
 import httpx
 import structlog
 
-from choregraphie import BadSetting, Settings
+from choregraphie import Settings
 from choregraphie.pipeline import backoff
-from saga_monitor.alerting.rules import Notice, Severity, Status
+from saga_monitor.alerting.receivers import Apprise, Notifier, NotifierUnavailable, Webhook
+from saga_monitor.alerting.rules import Notice, Status
 
 log = structlog.get_logger()
 
@@ -27,94 +24,6 @@ WAITING_AT_MOST = 100
 TRIES = 5
 PATIENCE_SECONDS = 10.0
 FAREWELL_SECONDS = 3.0  # for the notices that wait when the monitor ends
-
-
-class NotifierUnavailable(Exception):
-    """A notice was not taken. Its text names no address: an address may hold a secret."""
-
-    def __init__(self, why: str, *, worth_another_try: bool = True) -> None:
-        super().__init__(why)
-        self.worth_another_try = worth_another_try
-
-
-class Notifier(Protocol):
-    """Somebody to be told."""
-
-    name: str
-
-    async def tell(self, notice: Notice) -> None:
-        """Raises NotifierUnavailable when it was not taken."""
-
-
-class Webhook:
-    """Posts JSON; any 2xx is a yes. A refused address is read again from the file that `settings` have it from."""
-
-    name = "webhook"
-
-    def __init__(self, url: str, client: httpx.AsyncClient, settings: Settings | None = None) -> None:
-        self._url, self._client, self._settings = url, client, settings
-
-    async def tell(self, notice: Notice) -> None:
-        try:
-            # The status says it all: the body is not read, so neither its length nor its slowness matters.
-            async with self._client.stream("POST", self._url, json=notice.as_json()) as answer:
-                status = answer.status_code
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise NotifierUnavailable(type(error).__name__) from error
-        if not 200 <= status < 300:
-            # What is wrong with the request itself will be wrong again.
-            ours = 300 <= status < 500 and status not in {408, 425, 429}
-            if ours and self._settings and self._settings.read_again("alert_webhook"):
-                self._url, ours = self._settings.current("alert_webhook"), False
-            raise NotifierUnavailable(f"HTTP {status}", worth_another_try=not ours)
-
-
-class Apprise:
-    """Everything that the library of that name can reach."""
-
-    name = "apprise"
-
-    def __init__(self, urls: str) -> None:
-        """Raises BadSetting when the library is not there, or does not know an address."""
-        try:
-            # Imported late: it is an optional extra.
-            import apprise
-        except ImportError:
-            raise BadSetting("SAGA_ALERT_APPRISE needs the extra: pip install 'choregraphie[alerts]'") from None
-        self._urls = urls.split()
-        for number, url in enumerate(self._urls, start=1):
-            if not apprise.Apprise().add(url):
-                raise BadSetting(f"SAGA_ALERT_APPRISE: address number {number} is none that Apprise knows")
-
-    async def tell(self, notice: Notice) -> None:
-        # In a process of its own: Apprise reads whatever a server answers to its end, on a thread nobody can stop.
-        command = (sys.executable, "-m", "saga_monitor.alerting.apprise_process")
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            # By standard input: an address may hold a secret, and a command line is everybody's to read.
-            await process.communicate(json.dumps(self._message(notice)).encode())
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode != 0:
-            raise NotifierUnavailable("not all of them took it")
-
-    def _message(self, notice: Notice) -> dict[str, Any]:
-        return {
-            "urls": self._urls,
-            "body": f"{notice.alert.sentence}\n{', '.join(notice.alert.orders)}".strip(),
-            "title": f"chorégraphie {notice.title}",
-            "notify_type": _notify_type(notice),
-        }
-
-
-def _notify_type(notice: Notice) -> str:
-    if notice.status is Status.CLOSED:
-        return "success"
-    return "failure" if notice.alert.severity == Severity.CRITICAL else "warning"
 
 
 class Notifiers:
@@ -242,7 +151,9 @@ def _to_log(notice: Notice) -> None:
 @contextlib.asynccontextmanager
 async def open_notifiers(settings: Settings) -> AsyncIterator[Notifiers]:
     """Those that the settings name. Raises BadSetting when one cannot be used."""
-    receivers: list[Notifier] = [Apprise(settings.alert_apprise)] if settings.alert_apprise.strip() else []
+    receivers: list[Notifier] = (
+        [Apprise(settings.alert_apprise, settings)] if settings.alert_apprise.strip() else []
+    )
     async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         if settings.alert_webhook:
             receivers.append(Webhook(settings.alert_webhook, client, settings))

@@ -7,7 +7,7 @@ import os
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from email.message import EmailMessage
 from email.policy import SMTPUTF8
 from pathlib import Path
@@ -126,18 +126,28 @@ def _write(path: Path, body: bytes) -> None:
 
 
 class Smtp:
-    """A mail server. A repetition is sent again, with the same Message-ID, by which readers fold it."""
+    """A mail server. A repetition is sent again, with the same Message-ID, by which readers fold it.
 
-    def __init__(self, host: str, port: int, domaine: str, timeout: float) -> None:
-        self._host = host
-        self._port = port
+    When the server refuses, `newer` is asked for the URL of another, which is used from then on. An empty one
+    changes nothing.
+    """
+
+    def __init__(self, url: str, domaine: str, timeout: float, newer: Callable[[], str] = str) -> None:
+        self._url = url
         self._domaine = domaine
         self._timeout = timeout
+        self._newer = newer
 
     async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
         address = destinataire(commande_id, self._domaine)
         mail = message(cle, address, objet, texte)
-        await aiosmtplib.send(mail, hostname=self._host, port=self._port, timeout=self._timeout)
+        server = urlsplit(self._url)
+        host, port = server.hostname or "localhost", server.port or 25
+        try:
+            await aiosmtplib.send(mail, hostname=host, port=port, timeout=self._timeout)
+        except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused):
+            self._url = self._newer() or self._url
+            raise
         return address
 
 
@@ -169,13 +179,22 @@ async def ouvrir(settings: Settings) -> AsyncIterator[Courrier]:
         except OSError as error:
             raise BadSetting(f"SAGA_CARRIER {rest}: {error.strerror}") from None
     else:
-        server = urlsplit(settings.carrier)
         courrier = Smtp(
-            server.hostname or "localhost", server.port or 25, settings.mail_domain, settings.call_timeout
+            settings.carrier, settings.mail_domain, settings.call_timeout, lambda: _newer_url(settings)
         )
     if settings.carrier_failure_rate:
         courrier = CourrierCapricieux(courrier, settings.carrier_failure_rate)
     yield courrier
+
+
+def _newer_url(settings: Settings) -> str:
+    """The mail server's URL that its file holds now, when it is another one; else empty."""
+
+    def check(carrier: str) -> None:
+        if carrier.startswith("maildir:"):
+            raise BadSetting("SAGA_CARRIER: a mail server is exchanged for a folder only by a restart")
+
+    return str(settings.current("carrier")) if settings.read_again("carrier", check) else ""
 
 
 async def verifier(courrier: Courrier) -> None:

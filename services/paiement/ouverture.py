@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 
-from choregraphie import Settings
+from choregraphie import BadSetting, Settings
 from services.paiement.passerelle import Passerelle, PasserelleSimulee
 from services.paiement.passerelle_http import PasserelleHttp
 
@@ -27,4 +27,14 @@ async def ouvrir(settings: Settings) -> AsyncIterator[Passerelle]:
         # Its answers are a line; what is not compressed cannot be small on the way and large here.
         headers={"accept-encoding": "identity"},
     ) as client:
-        yield PasserelleHttp(client)
+        yield PasserelleHttp(client, lambda: _newer_url(settings))
+
+
+def _newer_url(settings: Settings) -> str:
+    """The gateway's URL that its file holds now, when it is another one; else empty."""
+
+    def check(gateway: str) -> None:
+        if gateway == "simulated":
+            raise BadSetting("SAGA_GATEWAY: a gateway is exchanged for the simulated one only by a restart")
+
+    return str(settings.current("gateway")) if settings.read_again("gateway", check) else ""

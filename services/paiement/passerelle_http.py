@@ -6,6 +6,7 @@
 Any other answer, and none in time, leaves the outcome unknown: the runtime asks again with the same key.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated
 from urllib.parse import quote
@@ -37,10 +38,15 @@ class _Answer(BaseModel):
 
 
 class PasserelleHttp:
-    """Asks the gateway through `client`, whose base URL and timeout are set by whoever opened it."""
+    """Asks the gateway through `client`, whose base URL and timeout are set by whoever opened it.
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    When the gateway does not let us in, `newer` is asked for another URL, which is used from then on. An empty one
+    changes nothing.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, newer: Callable[[], str] = str) -> None:
         self._client = client
+        self._newer = newer
 
     async def debiter(self, cle: str, client_id: str, montant: Decimal) -> Reponse:
         """Charge once per key.
@@ -49,15 +55,20 @@ class PasserelleHttp:
         """
         wanted = {"client_id": client_id, "montant": str(montant)}
         async with self._client.stream("PUT", _path(cle), json=wanted) as answer:
-            answer.raise_for_status()
+            self._check(answer)
             read = _Answer.model_validate_json(await read_answer(answer))
         return Reponse(read.acceptee, "" if read.acceptee else read.raison)
 
     async def annuler(self, cle: str) -> None:
         """Take back the charge of that key. Raises as `debiter` when it is not known to be."""
         async with self._client.stream("DELETE", _path(cle)) as answer:
-            answer.raise_for_status()
+            self._check(answer)
             await read_answer(answer)  # it says nothing, but read to its end the connection can be used again
+
+    def _check(self, answer: httpx.Response) -> None:
+        if answer.status_code in {401, 403} and (url := self._newer()):
+            self._client.base_url = httpx.URL(url)
+        answer.raise_for_status()
 
 
 def _path(cle: str) -> str:

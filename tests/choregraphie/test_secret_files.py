@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from choregraphie import read_settings
+from choregraphie import BadSetting, read_settings
 
 
 def test_a_file_that_has_changed_is_taken_up_by_every_copy(tmp_path: Path) -> None:
@@ -40,3 +40,30 @@ def test_a_setting_that_is_in_no_file_stays_as_it_is() -> None:
     settings = read_settings({"SAGA_AMQP_URL": "amqp://u:p@broker.example/"})
     assert not settings.read_again("amqp_url")
     assert settings.current("amqp_url") == "amqp://u:p@broker.example/"
+
+
+@pytest.mark.parametrize("setting", ["database_url", "management_url", "alert_webhook", "monitor_token"])
+def test_an_empty_file_leaves_the_old_secret(tmp_path: Path, setting: str) -> None:
+    """Whoever writes a file in place has emptied it for a moment."""
+    secret = tmp_path / "secret"
+    secret.write_text("https://u:old@there.example/")
+    settings = read_settings({f"SAGA_{setting.upper()}_FILE": str(secret)})
+    secret.write_text("\n")
+    assert not settings.read_again(setting)
+    assert settings.current(setting) == "https://u:old@there.example/"
+
+
+def test_what_whoever_asks_cannot_use_leaves_the_old_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "gateway"
+    secret.write_text("https://u:old@there.example/")
+    settings = read_settings({"SAGA_GATEWAY_FILE": str(secret)})
+    secret.write_text("simulated")
+
+    def check(value: str) -> None:
+        raise BadSetting(f"SAGA_GATEWAY: {value} only after a restart")
+
+    assert not settings.read_again("gateway", check)
+    assert settings.current("gateway") == "https://u:old@there.example/"
+    assert "SAGA_GATEWAY: simulated only after a restart" in capsys.readouterr().out

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
 
 from scripts.nemesis.private_postgres import private_postgres
+from tests.support.pgbouncer import private_pgbouncer
 from tests.support.saga_fixture import SERVICES
 from tests.support.workers import until
 
@@ -88,3 +90,59 @@ def test_a_password_of_postgresql_is_read_again_or_ends_the_worker(
             assert worker.exit_code == 2
             assert worker.output().splitlines()[-1].startswith("services: SAGA_DATABASE_URL: ")
         assert "4711" not in worker.output()
+
+
+@pytest.mark.parametrize("auth_type", ["scram-sha-256", "md5"])
+@pytest.mark.parametrize("rewritten", [True, False])
+def test_a_password_changed_at_a_pooler_is_read_again_or_ends_the_worker(
+    closed_shop: Shop, tmp_path: Path, rewritten: bool, auth_type: str
+) -> None:
+    shop, secret = closed_shop, tmp_path / "database"
+    with private_postgres() as server, private_pgbouncer(server, auth_type=auth_type) as pooler:
+        server.create("stock")
+        old = pooler.url("{service}")
+        secret.write_text(old)
+        del shop.settings["database_url"]
+        worker = shop.start("stock", database_url_file=secret)
+        worker.await_ready()
+        pooler.change_password("neu-4711")
+        server.change_password("stock", "neu-4711")
+        if rewritten:
+            secret.write_text(old.replace(server.password, "neu-4711"))
+            shop.order()
+            until(lambda: shop.outsider.count("paiement.inbox") == 1, "it is carried out")
+            assert worker.exit_code is None
+            assert worker.logged("secret.read_again")[0]["setting"] == "SAGA_DATABASE_URL_FILE"
+        else:
+            until(lambda: worker.exit_code is not None, "it ends", within_seconds=150)
+            assert worker.exit_code == 2
+            *before, last = worker.output().splitlines()
+            assert [line for line in before if not line.startswith("{")] == []
+            assert last.startswith("services: SAGA_DATABASE_URL: ")
+            assert "refused for 60 s" in last
+        assert "4711" not in worker.output()
+
+
+def test_a_server_that_stays_away_behind_its_pooler_ends_no_worker(closed_shop: Shop) -> None:
+    shop = closed_shop
+    with private_postgres() as server, private_pgbouncer(server, query_wait_timeout="5") as pooler:
+        server.create("stock")
+        worker = shop.start("stock", database_url=pooler.url("{service}"))
+        worker.await_ready()
+        server.kill()
+        shop.order()
+        # Longer than a refused login may be refused; the pooler refuses at each try.
+        until(lambda: len(worker.logged("database.troubled")) >= 2, "it has trouble")
+        first = worker.logged("database.troubled")[0]["timestamp"]
+        until(
+            lambda: seconds_between(first, worker.logged("database.troubled")[-1]["timestamp"]) > 75,
+            "it has tried for longer than a login may be refused",
+            within_seconds=150,
+        )
+        assert worker.exit_code is None
+        server.start()
+        until(lambda: shop.outsider.count("paiement.inbox") == 1, "it is carried out", within_seconds=60)
+
+
+def seconds_between(earlier: str, later: str) -> float:
+    return (dt.datetime.fromisoformat(later) - dt.datetime.fromisoformat(earlier)).total_seconds()

@@ -11,7 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from saga_monitor.alerting import notifiers
-from saga_monitor.alerting.notifiers import Notifiers, Webhook
+from saga_monitor.alerting.notifiers import Notifiers
+from saga_monitor.alerting.receivers import Webhook
 from saga_monitor.alerting.rules import Alert, Notice, Status, standing
 from saga_monitor.alerting.store import TAKEN_WITHIN, AlertStore
 from tests.saga_monitor.memory_stream import START

@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 
 from choregraphie import BadSetting, Settings
 from saga_monitor.alerting import notifiers
-from saga_monitor.alerting.notifiers import WAITING_AT_MOST, Apprise, Notifiers, open_notifiers
+from saga_monitor.alerting.notifiers import WAITING_AT_MOST, Notifiers, open_notifiers
+from saga_monitor.alerting.receivers import Apprise
 from saga_monitor.alerting.rules import standing
 from saga_monitor.alerting.store import AlertStore
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind

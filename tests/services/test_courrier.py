@@ -8,7 +8,7 @@ from pathlib import Path
 import aiosmtplib
 import pytest
 
-from choregraphie import BadSetting, Settings
+from choregraphie import BadSetting, Settings, read_settings
 from services.notification.courrier import CourrierCapricieux, Maildir, Smtp, ouvrir
 from tests.support.smtp_server import MailServer, mail_server
 
@@ -16,7 +16,7 @@ LETTER = ("key-1", "CMD-1", "Votre commande CMD-1 est confirmée", "Bonjour,\n\n
 
 
 def smtp(server: MailServer) -> Smtp:
-    return Smtp("127.0.0.1", server.port, "clients.invalid", 5)
+    return Smtp(f"smtp://127.0.0.1:{server.port}", "clients.invalid", 5)
 
 
 async def test_a_letter_reaches_the_server_as_it_was_written() -> None:
@@ -107,3 +107,17 @@ async def test_drafts_of_workers_that_died_are_deleted_when_they_are_old(tmp_pat
     os.utime(old, (0, 0))
     Maildir(tmp_path, "clients.invalid")
     assert list((tmp_path / "tmp").iterdir()) == [young]
+
+
+async def test_a_server_that_refuses_has_its_url_read_again_from_its_file(tmp_path: Path) -> None:
+    secret = tmp_path / "carrier"
+    async with mail_server() as old, mail_server() as new:
+        secret.write_text(f"smtp://127.0.0.1:{old.port}")
+        old.answers += [b"550 not from you"] * 2
+        async with ouvrir(read_settings({"SAGA_CARRIER_FILE": str(secret)})) as courrier:
+            for content in (f"maildir:{tmp_path}/mail", f"smtp://127.0.0.1:{new.port}"):
+                secret.write_text(content)
+                with pytest.raises(aiosmtplib.SMTPException):
+                    await courrier.envoyer(*LETTER)
+            await courrier.envoyer(*LETTER)
+    assert (len(old.letters), len(new.letters)) == (0, 1)

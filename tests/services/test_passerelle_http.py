@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections import deque
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import httpx
 import pydantic
 import pytest
 
-from choregraphie import AnswerUnreadable, Settings
+from choregraphie import AnswerUnreadable, Settings, read_settings
 from contracts.paiement import PaiementEchoue
 from scripts.nemesis import gateway
 from scripts.nemesis.gateway import GatewayServer
@@ -20,6 +21,7 @@ from services.paiement.passerelle import Reponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 KEY = "paiement:encaisser:CMD 1/é"
 AMOUNT = Decimal("49.99")
@@ -142,3 +144,29 @@ async def test_a_gateway_that_is_not_there_raises() -> None:
     async with ouvrir(Settings(gateway="http://127.0.0.1:9", call_timeout=0.5)) as passerelle:
         with pytest.raises(httpx.HTTPError):
             await passerelle.debiter(KEY, "CLIENT-1", AMOUNT)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_gateway_that_does_not_let_us_in_has_its_url_read_again_from_its_file(
+    server: GatewayServer, tmp_path: Path, status: int
+) -> None:
+    users: list[str] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        users.append(head.lower().partition("authorization: basic ")[2].partition("\r\n")[0])
+        writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    closed = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    place, secret = f"127.0.0.1:{closed.sockets[0].getsockname()[1]}", tmp_path / "gateway"
+    secret.write_text(f"http://shop:first@{place}")
+    async with closed, ouvrir(read_settings({"SAGA_GATEWAY_FILE": str(secret)})) as passerelle:
+        for content in ("", "nonsense", "simulated", f"http://shop:second@{place}", server.url):
+            secret.write_text(content)
+            with pytest.raises(httpx.HTTPStatusError):
+                await passerelle.debiter(KEY, "CLIENT-1", AMOUNT)
+        assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(True)
+    first, second = (b64encode(f"shop:{word}".encode()).decode().lower() for word in ("first", "second"))
+    assert users == [first] * 4 + [second]

@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -49,6 +50,7 @@ class PrivatePgBouncer:
         self._port_of_server = settings.pop("port_of_server", None)
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
+        self._password = server.password
 
     def url(self, database: str, user: str = USER, password: str | None = None) -> str:
         """The URL of a database through the pooler; `{service}` in its name is left for the services."""
@@ -57,7 +59,7 @@ class PrivatePgBouncer:
     def start(self) -> None:
         """Start it and wait until it listens. Raises NoPgBouncerError."""
         who = unprivileged()
-        (self._folder / "users").write_text(f'"{USER}" "{self._server.password}"\n')
+        self._write_users()
         (self._folder / "ini").write_text(self._configuration())
         for path in (self._folder, self._folder / "users", self._folder / "ini") if who else ():
             shutil.chown(path, who["user"], who["group"])
@@ -71,6 +73,16 @@ class PrivatePgBouncer:
             if self._process.poll() is not None or time.monotonic() > end:
                 raise NoPgBouncerError(f"PgBouncer did not start: {self.log()[-500:]}")
             time.sleep(0.05)
+
+    def change_password(self, password: str) -> None:
+        """The user has another password from now on; who is connected stays so."""
+        self._password = password
+        self._write_users()
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
+
+    def _write_users(self) -> None:
+        (self._folder / "users").write_text(f'"{USER}" "{self._password}"\n')
 
     def stop(self) -> None:
         """End it at once; the server's sessions end with it."""

@@ -7,17 +7,25 @@ import threading
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
+from psycopg import conninfo
 
 from choregraphie import DatabaseRefused, DatabaseUnavailable, Settings
 from choregraphie.storage import open_database
+from choregraphie.storage.connect_errors import refuses_login
+from scripts.nemesis.private_postgres import private_postgres
 from services.stock import SERVICE as STOCK
 from tests.support.pgbouncer import private_pgbouncer
+from tests.support.workers import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from scripts.nemesis.private_postgres import PrivatePostgres
+    from tests.support.pgbouncer import PrivatePgBouncer
+
+    LoginCheck = Callable[[str], bool]
 
 
 def opened(url: str) -> None:
@@ -150,4 +158,71 @@ def test_a_pooler_without_transactions_is_refused(postgres: PrivatePostgres) -> 
 @pytest.mark.timeout(120)
 def test_a_pooler_whose_server_is_away_is_away(postgres: PrivatePostgres) -> None:
     with private_pgbouncer(postgres, port_of_server="1") as pooler:
+        away(pooler.url("postgres"))
+
+
+@contextmanager
+def login_checked(postgres: PrivatePostgres, **settings: str) -> Iterator[tuple[PrivatePgBouncer, LoginCheck]]:
+    """A pooler, and whether it is the login that is refused when a connection to a URL fails."""
+
+    def login_is_refused(url: str) -> bool:
+        parameters = conninfo.conninfo_to_dict(f"{url}?connect_timeout=5")
+        try:
+            with psycopg.connect(**parameters) as connection:
+                connection.execute("SELECT 1")
+        except psycopg.OperationalError as error:
+            return refuses_login(error, parameters)
+        raise AssertionError(f"nothing is refused: {url}")
+
+    with private_pgbouncer(postgres, **settings) as pooler:
+        yield pooler, login_is_refused
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("auth_type", ["scram-sha-256", "md5", "plain"])
+def test_a_pooler_that_refuses_the_login_is_told_from_one_that_refuses_something_else(
+    postgres: PrivatePostgres, auth_type: str
+) -> None:
+    with login_checked(postgres, auth_type=auth_type) as (pooler, login_is_refused):
+        assert login_is_refused(pooler.url("postgres", password="wrong"))
+        assert login_is_refused(pooler.url("postgres", user="nobody"))
+        assert not login_is_refused(pooler.url("no_such_database"))
+        pooler.change_password("neu-4711")
+        until(lambda: not connects(pooler.url("postgres")), "the pooler has the new password")
+        assert login_is_refused(pooler.url("postgres"))
+        # The server does not know the pooler's new password; the worker's own is the pooler's.
+        assert not login_is_refused(pooler.url("another", password="neu-4711"))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("auth_type", ["scram-sha-256", "md5", "plain"])
+def test_a_pooler_that_is_full_or_has_no_server_does_not_refuse_the_login(
+    postgres: PrivatePostgres, auth_type: str
+) -> None:
+    with (
+        login_checked(postgres, auth_type=auth_type, max_client_conn="1") as (pooler, login_is_refused),
+        psycopg.connect(pooler.url("postgres")),
+    ):
+        assert not login_is_refused(pooler.url("postgres"))
+    with login_checked(postgres, auth_type=auth_type, port_of_server="1") as (pooler, login_is_refused):
+        assert not login_is_refused(pooler.url("postgres"))
+        assert login_is_refused(pooler.url("postgres", password="wrong"))
+
+
+def connects(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@pytest.mark.timeout(120)
+def test_a_server_that_went_away_behind_its_pooler_is_away() -> None:
+    with private_postgres() as server, private_pgbouncer(server, query_wait_timeout="3") as pooler:
+        opened(pooler.url("postgres"))
+        server.kill()
+        with psycopg.connect(pooler.url("postgres")) as connection, pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+        # From now on the pooler says at once that it has no server.
         away(pooler.url("postgres"))
