@@ -166,12 +166,12 @@ def login_checked(postgres: PrivatePostgres, **settings: str) -> Iterator[tuple[
     """A pooler, and whether it is the login that is refused when a connection to a URL fails."""
 
     def login_is_refused(url: str) -> bool:
-        parameters = conninfo.conninfo_to_dict(f"{url}?connect_timeout=5")
+        url = f"{url}?connect_timeout=5"
         try:
-            with psycopg.connect(**parameters) as connection:
+            with psycopg.connect(url) as connection:
                 connection.execute("SELECT 1")
         except psycopg.OperationalError as error:
-            return refuses_login(error, parameters)
+            return refuses_login(error, conninfo.conninfo_to_dict(url))
         raise AssertionError(f"nothing is refused: {url}")
 
     with private_pgbouncer(postgres, **settings) as pooler:
