@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the live console shows the text of this file on its first lines",
     )
-    commands = parser.add_subparsers(dest="command", metavar="|".join(VERBS))
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for verb in VERBS.values():
         verb.add(commands)
     return parser

@@ -7,7 +7,7 @@ from textual.widgets import Input
 
 from saga_monitor.text.tables import searched_names
 
-_HINT = f"part of an id, {', '.join(searched_names()[:3])}, …; or a day; ⏎ keeps it, esc drops it"
+_HINT = f"an id, {', '.join(searched_names()[:3])}, … or a day; ⏎ keeps it, esc drops it"
 
 
 class SearchField(Input):

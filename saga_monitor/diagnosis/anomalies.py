@@ -123,7 +123,7 @@ def _of_order(case: Case, around: _Around) -> Iterator[Anomaly]:
     starts = [event for event in case.heard.events if event.type == CHOREOGRAPHY.starts.TYPE]
     if len(starts) > 1:
         text = f"{id_}: {len(starts)} different orders have this id, and only the first is carried out:"
-        text += " the client should place the other again with a new id"
+        text += f" the client should place the other{'s' if len(starts) > 2 else ''} again with a new id"
         yield Anomaly(Kind.REPEATED_ORDER, id_, None, starts[-1].time or heard, "same_id", text)
 
 

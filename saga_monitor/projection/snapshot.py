@@ -1,20 +1,22 @@
 """Rebuilds the projection as it was at an earlier time, in a temporary file.
 
-An event belongs to the past by its own time; one without a time was said after whatever stands before it in the
-stream. What a bad entry was worth ignoring for is not dated, so the past has no such counts; and of orders that
-have been pruned it knows nothing.
+An event belongs to the past by its own time; one without a time, or by a clock that its order shows to be wrong,
+was said after whatever stands before it in the stream. Entries that were ignored have no time, so the past has no
+counts of them; and it knows nothing of orders that have been pruned.
 """
 
 import datetime as dt
 import heapq
 import itertools
+import operator
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from saga_monitor.analysis.saga_state import Heard
+from saga_monitor.analysis.events_of_saga import Heard, Hearing
+from saga_monitor.analysis.trusted_clocks import wrong_clocks
 from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
 from saga_monitor.projection.schema import connect, instant, moment, refused
 from saga_monitor.projection.search import values_in
@@ -51,16 +53,33 @@ def _records(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record
 def _said(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
     found = connection.execute(
         "SELECT commande_id, id, type, service, source, time, causationid, modele, undid_nothing, raison,"
-        ' "offset", (SELECT text FROM search WHERE search.rowid = number) FROM said JOIN orders USING (number)'
-        ' ORDER BY "offset"'
+        ' "offset", (SELECT text FROM search WHERE search.rowid = number), number'
+        ' FROM said JOIN orders USING (number) ORDER BY "offset"'
     )
-    before = _LONG_AGO
-    for id_, event_id, type_, service, source, time, cause, modele, nothing, raison, offset, text in found:
-        before = moment(time) or before
+    wrong, before = _wrong_clocks(connection), _LONG_AGO
+    for id_, event_id, type_, service, source, time, cause, modele, nothing, raison, offset, text, number in found:
+        if service not in wrong.get(number, ()):
+            before = moment(time) or before
         if before <= at:
             heard = Heard(event_id, type_, service, moment(time), cause, modele, bool(nothing), offset, source)
             # Not kept event by event: an order is found by what was named of it up to now.
             yield SaidEntry(offset, id_, heard, source, raison, before, named=values_in(text or ""))
+
+
+def _wrong_clocks(connection: sqlite3.Connection) -> dict[int, frozenset[str]]:
+    """The speakers whose clocks an order's events show to be wrong, by its number; of orders that lack a time."""
+    found = connection.execute(
+        'SELECT number, id, type, service, time, causationid, "offset", source'
+        " FROM said JOIN orders USING (number) WHERE instr(steps, 'true') > 0 ORDER BY number"
+    )
+    wrong = {}
+    for number, rows in itertools.groupby(found, key=operator.itemgetter(0)):
+        heard = Hearing(
+            Heard(id_, type_, service, moment(time), cause, offset=offset, source=source)
+            for _, id_, type_, service, time, cause, offset, source in rows
+        )
+        wrong[number] = wrong_clocks(heard)
+    return wrong
 
 
 def _retries(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:

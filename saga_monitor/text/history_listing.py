@@ -52,17 +52,41 @@ class Wanted:
 
     def takes(self, entry: HistoryEntry, record: Record) -> bool:
         if isinstance(record, SaidEntry):
-            told = self.type in {None, record.heard.type} and self._since(record.heard.time)
+            told = self.type in {None, record.heard.type}
         elif isinstance(record, IgnoredEntry) and record.why == UNKNOWN:
-            told = self.type in {None, record.type} and self._since(record.time)
+            told = self.type in {None, record.type}
         elif isinstance(record, IgnoredEntry):
-            told = self.troubles and self.type is None and self._since(entry.timestamp)
+            told = self.troubles and self.type is None
         else:
-            told = self.troubles and self.type in {None, _type(entry)} and self._since(entry.timestamp)
+            told = self.troubles and self.type in {None, _type(entry)}
         return told and self.commande_id in {None, _about(record)}
 
-    def _since(self, time: dt.datetime | None) -> bool:
-        return self.since is None or time is None or time.replace(tzinfo=time.tzinfo or dt.UTC) >= self.since
+
+@dataclass
+class _Beginning:
+    """Finds the first entry that was said at `since` or later.
+
+    The broker delivers whole chunks, so the first entries may be older. Their own times tell, until one is not
+    older: the stream holds entries in the order in which they came, so all that follow came later, whatever their
+    clocks say. A time that has not come yet is a wrong clock's, and begins nothing.
+    """
+
+    since: dt.datetime | None
+    now: dt.datetime
+    reached: bool = False
+
+    def is_before(self, record: Record) -> bool:
+        time = record.heard.time if isinstance(record, SaidEntry) else _time_of_unknown(record)
+        if self.since is None or self.reached or time is None:
+            return False
+        time = time.replace(tzinfo=time.tzinfo or dt.UTC)
+        self.reached = self.since <= time <= self.now
+        return time < self.since
+
+
+def _time_of_unknown(record: Record) -> dt.datetime | None:
+    # A retry and a dead letter have the time of the message that they were made of.
+    return record.time if isinstance(record, IgnoredEntry) else None
 
 
 async def tell(
@@ -72,7 +96,7 @@ async def tell(
 
     Raises BrokerUnavailable when the session is lost.
     """
-    ending = _Ending(history, wanted.since is not None)
+    ending, beginning = _Ending(history, wanted.since is not None), _Beginning(wanted.since, now)
     if not follow and not await ending.asked():
         return
     async with aclosing(history.entries(wanted.since or "first")) as batches:
@@ -81,7 +105,7 @@ async def tell(
                 record = read_entry(entry, dt.datetime.now(dt.UTC))
                 if not follow and entry.offset > ending.last and _after(record, now):
                     return
-                if wanted.takes(entry, record):
+                if not beginning.is_before(record) and wanted.takes(entry, record):
                     yield entry, record
             if not follow and await ending.reached(batch):
                 return
@@ -192,8 +216,7 @@ def _words(entry: HistoryEntry, record: Record) -> Iterator[tuple[str, str]]:
         retried = isinstance(record, Retry)
         yield f"{f'{record.service} will retry' if retried else f'{record.service} set aside':<28}", "red"
         yield record.commande_id or "–", "cyan"
-        yield f"{_type(entry) or 'an unreadable message'}:", "red"
-        yield _failure(record), "dim"
+        yield f"{_type(entry) or 'an unreadable message'}: {_failure(record)}", "red"
 
 
 def _failure(record: Retry | DeadLetter) -> str:

@@ -112,6 +112,10 @@ def _of(shown: int, number: int) -> str:
     return f"{format_count(shown)} of {format_count(number)}" if shown else format_count(number)
 
 
+def _clock(text: str, *, full: bool) -> str:
+    return text if full else f"{_time(text):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _time(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text)
 
@@ -123,11 +127,11 @@ def order_view(order: Mapping[str, Any], *, full: bool) -> RenderableType:
     remaining = ", ".join(order["remaining"]) or "nothing"
     if order["unknown_order"]:
         facts = f"no order: {order['unknown_order']} · retries {order['retries']} · remaining: nothing"
-        when = f"last heard {order['last_heard']}"
+        when = f"last heard {_clock(order['last_heard'], full=full)}"
     else:
         time = whole_time(order["state"], order["duration_ms"], [s["undoing_ms"] for s in _undoings(order)])
         facts = " · ".join([*([time] if time else []), f"retries {order['retries']}", f"remaining: {remaining}"])
-        when = f"began {order['started']}" if order["started"] else "it is not known when it began"
+        when = f"began {_clock(order['started'], full=full)}" if order["started"] else "its beginning has no time"
     parts: list[RenderableType] = [head, Text(facts), Text(when), Text()]
     parts += [_steps_table(order["steps"]), Text()] if order["steps"] else []
     parts.append(every_event(order["events"]) if full else timeline_table(order["events"], order["started"]))

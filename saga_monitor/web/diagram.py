@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.text.tables import took
 from saga_monitor.web.event_roles import GLYPHS, hearers, in_order, role, speaker
 from saga_monitor.web.narrative import Moment
 
@@ -140,7 +139,7 @@ def _row(
         kind=moment.kind,
         label=label,
         under=_cut(moment.note, room, size),
-        gutter="" if moment.since_start_ms is None else f"+{took(moment.since_start_ms)}",
+        gutter="" if moment.since_start_ms is None else moment.since_start,
         label_x=label_x,
         anchor=anchor,
         arrows=arrows,

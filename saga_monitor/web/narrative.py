@@ -23,7 +23,10 @@ MOST_MOMENTS = 300
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One line of the timeline. `kind`: `event`, `retry`, `dead`. `after_ms`: since its cause."""
+    """One line of the timeline. `kind`: `event`, `retry`, `dead`. `after_ms`: since its cause.
+
+    `time` of a retry or a dead letter: when its message was first published, or later. The retry came after it.
+    """
 
     kind: str
     offset: int
@@ -37,6 +40,13 @@ class Moment:
     note: str = ""
     id: str | None = None
     causationid: str | None = None
+
+    @property
+    def since_start(self) -> str:
+        """How long after the order's beginning, or after more than how long; a dash where it is not known."""
+        if self.since_start_ms is None:
+            return "–"
+        return f"{'' if self.kind == 'event' else '> '}+{took(self.since_start_ms)}"
 
 
 def moments(
@@ -139,7 +149,7 @@ def headline(order: Order, now: dt.datetime, deadline: float) -> str:
         State.FAILED: "A step has refused, and the decision is awaited.",
         State.COMPLETED: f"Created{in_time}.",
         State.COMPENSATING: "Cancelled, and being undone.",
-        State.COMPENSATED: f"Cancelled, and every service has answered the cancellation{in_time}.",
+        State.COMPENSATED: f"Cancelled; every undoing was answered{in_time}.",
     }[order.state]
     if not order.remaining:
         return f"{said} Nothing remains."
@@ -208,4 +218,4 @@ def _undoing(step: StepProgress) -> str:
         return f"{step.step}: has not answered the cancellation yet"
     if step.state is StepState.UNDONE:
         return f"{step.step}: undone{after}"
-    return f"{step.step}: had nothing to undo, and said so{after}"
+    return f"{step.step}: had nothing to undo, and answered so{after}"

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +242,31 @@ def test_a_spreadsheet_of_no_orders_has_its_header(command: Any, stream: Stream)
     stream.tell("CMD-1", HELD)
     assert empty == command("report", "--orders", "--csv")[1].splitlines()[:1]
     assert empty == command("report", "CMD-1", "--csv")[1].splitlines()[:1]
+
+
+@pytest.mark.parametrize("days", [3, -3])
+def test_a_wrong_clock_moves_no_event_in_time(command: Any, stream: Stream, days: int) -> None:
+    wrong = dt.timedelta(days=days) // dt.timedelta(milliseconds=1)
+    lines = [replace(line, ms=line.ms + wrong) if line.type == "paiement.effectue" else line for line in CONFIRMED]
+    stream.tell("CMD-OLD", CONFIRMED, START - dt.timedelta(hours=1))
+    stream.tell("CMD-1", lines)
+    later, earlier = (START + dt.timedelta(minutes=side) for side in (1, -1))
+    shown = json.loads(command("show", "CMD-1", "--at", later.isoformat(), "--json")[1])
+    assert (shown["state"], len(shown["events"])) == ("COMPLETED", len(CONFIRMED))
+    assert command("show", "CMD-1", "--at", earlier.isoformat())[0] == 1
+    told = [
+        json.loads(line) for line in command("history", "--since", START.isoformat(), "--json")[1].splitlines()
+    ]
+    assert [one["event"]["type"] for one in told] == [line.type for line in lines]
+    assert {one["event"]["subject"] for one in told} == {"CMD-1"}
+
+
+def test_days_have_names_in_every_argument_that_is_a_time(command: Any, stream: Stream) -> None:
+    now = dt.datetime.now(dt.UTC)
+    stream.tell("CMD-OLD", CONFIRMED, now - dt.timedelta(days=3))
+    stream.tell("CMD-NEW", CONFIRMED, now - dt.timedelta(seconds=5))
+    assert "CMD-OLD" in (listed := command("list", "--at", "yesterday")[1])
+    assert "CMD-NEW" not in listed
+    for arguments in (["report", "--orders", "--since", "yesterday"], ["history", "--since", "Yesterday"]):
+        assert "CMD-NEW" in (told := command(*arguments)[1])
+        assert "CMD-OLD" not in told

@@ -98,8 +98,23 @@ def test_nothing_has_to_be_scrolled_sideways(site: Served, open_page: Callable[.
     hostile(site.stream)
     site.read_up()
     page = open_page(site.at(path))
-    for width in at_widths(page, 768, 390, 320):
+    for width in at_widths(page, 1280, 1100, 900, 768, 390, 320):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_hint_of_the_search_is_not_cut(site: Served, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.url)
+    hint = page.locator("input#q")
+    for _ in at_widths(page, 1280, 1100, 768, 390):
+        room, needed = hint.evaluate(
+            """e => {
+                const style = getComputedStyle(e), pen = document.createElement('canvas').getContext('2d');
+                pen.font = style.font;
+                const padding = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+                return [e.clientWidth - padding, pen.measureText(e.placeholder).width];
+            }"""
+        )
+        assert needed <= room
 
 
 def test_the_tiles_of_a_phone_do_not_overlap(site: Served, open_page: Callable[..., Page]) -> None:

@@ -36,4 +36,4 @@ def test_a_cancelled_order_says_who_refused_and_how_long_the_undoing_took(
         answered = max(step["undoing_ms"] or 0 for step in shown["steps"])
         assert answered < shown["duration_ms"]
         expect(page.locator("dl.facts")).to_contain_text("Over after")
-        expect(page.locator(".headline")).to_contain_text(f"answered the cancellation within {answered} ms.")
+        expect(page.locator(".headline")).to_contain_text(f"every undoing was answered within {answered} ms.")

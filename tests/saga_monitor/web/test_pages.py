@@ -112,7 +112,11 @@ def test_paging_shows_every_order_once_and_leads_back(site: Served, open_page: C
 def test_a_refused_order_tells_its_story(site: Served, open_page: Callable[..., Page]) -> None:
     page = open_page(site.at("/orders/CMD-0002"))
     main = page.get_by_role("main")
-    for text in ("Cancelled, and every service has answered", "insufficient balance", "stock: undone after 50 ms"):
+    for text in (
+        "Cancelled; every undoing was answered within",
+        "insufficient balance",
+        "stock: undone after 50 ms",
+    ):
         expect(main).to_contain_text(text)
     drawing = page.locator("svg.drawing.wide")
     assert drawing.locator(".label").all_text_contents() == [
@@ -166,7 +170,7 @@ def test_anomalies_and_dead_letters_are_told_with_a_reason(site: Served, open_pa
     for text in ("CONTRADICTION", "STUCK", "CMD-SILENT waits for commande.creee", "DEAD LETTER"):
         expect(table).to_contain_text(text)
     expect(page.locator("table.letters")).to_contain_text("paiement.dlq")
-    expect(page.locator(".reasons")).to_contain_text("1 exhausted")
+    expect(page.locator(".reasons")).to_contain_text("1 every try failed")
 
 
 def test_the_choreography_counts_what_was_said_and_what_is_awaited(
