@@ -12,7 +12,8 @@ from choregraphie import BrokerUnavailable, HistoryMissing
 from choregraphie.terminal.time_arguments import TIME_EXAMPLES, moment_of
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.cli.context import Session, add_json
-from saga_monitor.text.history_listing import Wanted, as_json, as_line, as_paragraph, tell
+from saga_monitor.stream.history_reader import Wanted, wanted_entries
+from saga_monitor.text.history_listing import as_json, as_line, as_paragraph
 from saga_monitor.text.sanitize import printable
 
 _TYPES = list(CHOREOGRAPHY.event_types)
@@ -48,9 +49,9 @@ def _history(arguments: argparse.Namespace, session: Session) -> int:
 async def _print(arguments: argparse.Namespace, session: Session, wanted: Wanted) -> None:
     async with (
         session.opening() as history,
-        aclosing(tell(history, wanted, follow=arguments.follow, now=session.now)) as told,
+        aclosing(wanted_entries(history, wanted, follow=arguments.follow, now=session.now)) as entries,
     ):
-        async for entry, record in told:
+        async for entry, record in entries:
             if arguments.json:
                 print(json.dumps(as_json(entry, record)), flush=arguments.follow)
             else:

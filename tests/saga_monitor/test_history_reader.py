@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie import BrokerUnavailable
-from saga_monitor.text.history_listing import Wanted, tell
+from saga_monitor.stream.history_reader import Wanted, wanted_entries
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, START, Stream
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Busy(Stream):
 
 
 async def told(stream: Stream, since: dt.datetime | None = None) -> list[int]:
-    return [entry.offset async for entry, _ in tell(stream, Wanted(since=since), follow=False, now=NOW)]
+    return [entry.offset async for entry, _ in wanted_entries(stream, Wanted(since=since), follow=False, now=NOW)]
 
 
 @pytest.mark.parametrize("kind", [Stream, Busy])
