@@ -1,9 +1,9 @@
-"""`./scripts/demo`: a saga from nothing to its end, every kind of order, checked."""
+"""`./scripts/demo`: a whole saga from start to end, with an order of every kind, checked."""
 
 import signal
 import sys
 
-# Until there is something to end, a Ctrl-C may end this as it ends any program, without a word.
+# Until something has been started, Ctrl-C ends this process by the default action, without a message.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from scripts.demonstration.main import main  # noqa: E402

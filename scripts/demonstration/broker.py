@@ -1,4 +1,4 @@
-"""Where the demonstration's broker comes from: one that is given, a private node, a container."""
+"""Obtains the demonstration's broker: a given one, a private node or a container."""
 
 import asyncio
 import shutil
@@ -21,20 +21,20 @@ from scripts.private_node import PrivateNode
 from scripts.probes import answers
 
 IMAGE = "rabbitmq:4-management"
-CREDENTIALS = "saga"  # both name and password, in a container that only this machine reaches
+CREDENTIALS = "saga"  # user and password, in a container that only this machine reaches
 START_SECONDS = 120
-# An engine may be there and say nothing; what it runs it may have to fetch first.
+# A Docker engine may exist and not answer; an image may have to be pulled first.
 ANSWER_SECONDS = 10
 PULL_SECONDS = 300
 
 
 class NoBrokerError(Exception):
-    """There is no broker to be had. The text is one line that says what would help."""
+    """No broker can be obtained. The text is one line that says what would help."""
 
 
 @dataclass(frozen=True)
 class Broker:
-    """A broker in use: `kind` is given, private or container; `place` is where to find it again, to end it."""
+    """A broker in use. `kind`: given, private or container; `place`: its folder or container, to end it later."""
 
     kind: str
     url: str
@@ -42,13 +42,13 @@ class Broker:
 
 
 def obtain(folder: Path, environ: Mapping[str, str]) -> Broker:
-    """A broker ready for the demonstration, or one that was given. Raises NoBrokerError.
+    """Obtain a broker that is ready for the demonstration. Raises NoBrokerError.
 
-    Not to be interrupted: what is half started would be left over.
+    Must not be interrupted: a half-started broker would be left running.
     """
     if environ.get("SAGA_AMQP_URL") or environ.get("SAGA_AMQP_URL_FILE"):
         return _given(environ)
-    if not _server_is_there():
+    if not _server_installed():
         refused = None
         if _engine_answers():
             try:
@@ -60,16 +60,16 @@ def obtain(folder: Path, environ: Mapping[str, str]) -> Broker:
 
 
 def may_be_killed(broker: Broker) -> bool:
-    """Whether it is the demonstration's own process: one that was lent is left alone."""
+    """Whether it is the demonstration's own process; a given broker is left alone."""
     return broker.kind == "private"
 
 
 def kill(broker: Broker) -> None:
-    """Kill the private node as a power cut does."""
+    """SIGKILL the private node."""
     PrivateNode(Path(broker.place), "demo").kill()
 
 
-def start_again(broker: Broker) -> None:
+def restart(broker: Broker) -> None:
     """Start the killed node on its data and its port. Raises NoBrokerError."""
     try:
         url = PrivateNode(Path(broker.place), "demo").start(START_SECONDS)
@@ -80,7 +80,7 @@ def start_again(broker: Broker) -> None:
 
 
 def release(broker: Broker) -> None:
-    """End it, or take away what was put there."""
+    """Stop the broker, or delete what the demonstration declared on a given one."""
     if broker.kind == "private":
         PrivateNode(Path(broker.place), "demo").stop(wipe=True)
     elif broker.kind == "container":
@@ -90,7 +90,7 @@ def release(broker: Broker) -> None:
         try:
             asyncio.run(remove_topology(settings, declared_topology(CHOREOGRAPHY, settings)))
         except (UserError, BrokerUnavailable) as error:
-            print(f"What was put on the broker could not be taken away: {error}", file=sys.stderr)
+            print(f"The demonstration's queues and exchanges could not be deleted: {error}", file=sys.stderr)
 
 
 def _given(environ: Mapping[str, str]) -> Broker:
@@ -103,32 +103,32 @@ def _given(environ: Mapping[str, str]) -> Broker:
     if taken:
         raise NoBrokerError(
             f"The virtual host of SAGA_AMQP_URL has a saga in it already ({taken[0]}): give an empty one, or unset"
-            " SAGA_AMQP_URL, and the demonstration makes a broker of its own."
+            " SAGA_AMQP_URL, and the demonstration starts its own broker."
         )
     return Broker("given", settings.amqp_url)
 
 
 async def _queues(settings: Settings) -> list[str]:
-    async with connected(settings, "looks around") as connection:
+    async with connected(settings, "demo looks for queues") as connection:
         return list(await count_queues(connection, [inbox(service) for service in CHOREOGRAPHY.services]))
 
 
-def _server_is_there() -> bool:
+def _server_installed() -> bool:
     return any(list(Path(place).glob("rabbitmq_server-*")) for place in SERVERS)
 
 
 def _install(refused: NoBrokerError | None) -> None:
     """Install a server from Debian where that is allowed. Raises NoBrokerError."""
-    if not fresh_machine("can_install"):
+    if not environment_step("can_install"):
         raise refused or NoBrokerError("No broker: set SAGA_AMQP_URL, or install rabbitmq-server or Docker.")
     if refused:
-        print(f"{refused} A server of this machine's own, then.", file=sys.stderr)
-    if not fresh_machine("install_packages rabbitmq-server") or not _server_is_there():
+        print(f"{refused} A server is installed on this machine instead.", file=sys.stderr)
+    if not environment_step("install_packages rabbitmq-server") or not _server_installed():
         raise NoBrokerError("No broker: rabbitmq-server could not be installed (see above).")
 
 
-def fresh_machine(step: str) -> bool:
-    """Whether a step of `scripts/environment` went well."""
+def environment_step(step: str) -> bool:
+    """Run a step of `scripts/environment`. Returns whether it succeeded."""
     command = ["bash", "-c", f". scripts/environment; {step}"]
     return subprocess.run(command, cwd=ROOT, check=False).returncode == 0  # noqa: S603 - our own steps
 

@@ -1,4 +1,4 @@
-"""How many orders were lost or carried out twice: counted in the services' databases and in the history."""
+"""Counts the orders that were lost or carried out twice, in the services' databases and in the history."""
 
 import contextlib
 import sqlite3
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
-from scripts.demonstration.checks import Seen
-from scripts.demonstration.scenarios import Kind
+from scripts.demonstration.checks import FinalState
+from scripts.demonstration.scenarios import Scenario
 
-# A client may rightly get several messages about one order: they are counted by template.
+# A client may get several mails about one order, so mails are counted per template.
 _NOTIFIED = "notification.envoyee"
 
 _ENDED = "SELECT commande_id FROM commandes WHERE etat IN ('creee', 'annulee')"
@@ -20,32 +20,32 @@ _ENDED = "SELECT commande_id FROM commandes WHERE etat IN ('creee', 'annulee')"
 
 @dataclass(frozen=True)
 class Count:
-    """Ids of the orders that were asked for, that have no end, and that had an effect more than once."""
+    """The ids of the orders that were placed, that did not end, and that had an effect more than once."""
 
     orders: tuple[str, ...]
     lost: tuple[str, ...]
-    twice: tuple[str, ...]
+    repeated: tuple[str, ...]
     events: int
 
 
 def sentence(counted: Count) -> str:
-    """The count, for a person."""
+    """The count as a sentence."""
     return (
-        f"{len(counted.orders)} orders, {len(counted.lost)} lost, {len(counted.twice)} carried out twice"
+        f"{len(counted.orders)} orders, {len(counted.lost)} lost, {len(counted.repeated)} carried out twice"
         f" (counted in the {len(CHOREOGRAPHY.services)} databases and in {counted.events} events of the history)."
     )
 
 
-def count(folder: Path, kinds: Sequence[Kind], seen: Seen) -> Count:
-    """Count in the databases of `folder` and in what the monitor has read."""
-    orders = tuple(kind.commande_id for kind in kinds)
+def count(folder: Path, scenarios: Sequence[Scenario], final_state: FinalState) -> Count:
+    """Count in the databases of `folder` and in the events that the monitor has read."""
+    orders = tuple(scenario.commande_id for scenario in scenarios)
     ended = {id_ for (id_,) in _rows(folder, "commande", _ENDED)}
-    lost = tuple(id_ for id_ in orders if id_ not in ended or not _at_its_end(seen.orders[id_]))
-    effects = Counter(_said(folder))
-    twice = {id_ for (id_, *_), times in effects.items() if times > 1}
-    twice |= {id_ for id_ in orders if _repeated(seen.orders[id_])}
-    events = sum(len(seen.orders[id_]["events"]) for id_ in orders)
-    return Count(orders, lost, tuple(sorted(twice)), events)
+    lost = tuple(id_ for id_ in orders if id_ not in ended or not _at_its_end(final_state.orders[id_]))
+    effects = Counter(_effects(folder))
+    repeated = {id_ for (id_, *_), times in effects.items() if times > 1}
+    repeated |= {id_ for id_ in orders if _repeated(final_state.orders[id_])}
+    events = sum(len(final_state.orders[id_]["events"]) for id_ in orders)
+    return Count(orders, lost, tuple(sorted(repeated)), events)
 
 
 def _at_its_end(order: Mapping[str, Any]) -> bool:
@@ -53,23 +53,23 @@ def _at_its_end(order: Mapping[str, Any]) -> bool:
 
 
 def _repeated(order: Mapping[str, Any]) -> bool:
-    """Whether the history has an effect of this order more than once: two events, not two copies of one."""
-    said = Counter(
+    """Whether the history has two events, not two copies of one, for one effect of this order."""
+    events = Counter(
         (event["type"], event["note"] if event["type"] == _NOTIFIED else "") for event in order["events"]
     )
-    return any(times > 1 for times in said.values())
+    return any(times > 1 for times in events.values())
 
 
-def _said(folder: Path) -> list[tuple[str, str, str]]:
-    """What each database says was done for an order: an event of each type, a message of each template."""
-    done = [
+def _effects(folder: Path) -> list[tuple[str, str, str]]:
+    """The effects in the databases: per order, an event of each type and a mail of each template."""
+    effects = [
         (id_, service, type_)
         for service in CHOREOGRAPHY.services
         for id_, type_ in _rows(folder, service, "SELECT commande_id, type FROM outbox")
         if type_ != _NOTIFIED
     ]
     sent = _rows(folder, "notification", "SELECT commande_id, modele FROM envois")
-    return [*done, *((id_, "notification", template) for id_, template in sent)]
+    return [*effects, *((id_, "notification", template) for id_, template in sent)]
 
 
 def _rows(folder: Path, service: str, question: str) -> list[tuple[Any, ...]]:

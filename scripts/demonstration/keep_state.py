@@ -32,26 +32,26 @@ Then three commands to try:
 and, at the end:  ./scripts/demo --stop"""
 
 
-def keep(
+def save(
     folder: Path,
     broker: Mapping[str, Any],
     workers: Mapping[str, tuple[int, str]],
     environ: Mapping[str, str],
     page: str,
 ) -> str:
-    """Write down what is left up. Returns what to tell the person."""
+    """Write down what stays running. Returns the instructions for the person."""
     settings = folder / "settings"
-    # How the workers write their logs is no business of what a person types.
+    # The workers' log format is not for commands that a person types.
     ours = {k: v for k, v in environ.items() if k.startswith("SAGA_") and k != "SAGA_LOG_FORMAT"}
     lines = [f"export {key}={shlex.quote(value)}\n" for key, value in ours.items()]
     path = Path(os.environ.get("VIRTUAL_ENV", ROOT / ".venv")) / "bin"
     settings.write_text("".join([*lines, f'export PATH={shlex.quote(str(path))}:"$PATH"\n']), encoding="utf-8")
-    note({"folder": str(folder), "broker": dict(broker), "workers": dict(workers)})
+    write_state({"folder": str(folder), "broker": dict(broker), "workers": dict(workers)})
     return NEXT.format(settings=settings.relative_to(ROOT), page=page)
 
 
-def kept() -> dict[str, Any] | None:
-    """What a --keep left up, as it was written down; None when there is nothing."""
+def read_state() -> dict[str, Any] | None:
+    """What --keep left running, as it was written; None when nothing was."""
     try:
         record: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -59,12 +59,12 @@ def kept() -> dict[str, Any] | None:
     return record
 
 
-def note(record: dict[str, Any]) -> None:
-    # Whole or not at all: --stop must be able to read it.
+def write_state(record: dict[str, Any]) -> None:
+    # Atomic: --stop must be able to read it.
     fresh = RECORD.with_suffix(".new")
     fresh.write_text(json.dumps(record), encoding="utf-8")
     fresh.replace(RECORD)
 
 
-def forget() -> None:
+def delete_state() -> None:
     RECORD.unlink(missing_ok=True)

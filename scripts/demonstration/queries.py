@@ -1,4 +1,4 @@
-"""Asks the monitor and the services what they know at the end."""
+"""Reads the final state from the monitor and the services."""
 
 import contextlib
 import datetime as dt
@@ -14,30 +14,32 @@ from choregraphie import Settings
 from saga_monitor.projection.aggregates import figures_of_all
 from saga_monitor.projection.queries import Queries
 from saga_monitor.reports.report import detail, of_figures
-from scripts.demonstration.checks import Seen, mistakes
+from scripts.demonstration.checks import FinalState, differences
 from scripts.demonstration.processes import ROOT, DemoError
-from scripts.demonstration.scenarios import Kind
+from scripts.demonstration.scenarios import Scenario
 
-# An order is created before stock has noted that its goods are sold: that one is not answered by an event.
+# Stock records a sale after the order is created, and answers with no event: so the check may have to wait.
 SETTLING_SECONDS = 10
 
 
-def ask(settings: Settings, environ: Mapping[str, str], kinds: Sequence[Kind]) -> tuple[Seen, list[str]]:
-    """What is known now, and what is wrong with it; asked again while the last things settle."""
+def read_final_state(
+    settings: Settings, environ: Mapping[str, str], scenarios: Sequence[Scenario]
+) -> tuple[FinalState, list[str]]:
+    """The final state and its differences from the expected one; read again until it has settled."""
     end = time.monotonic() + SETTLING_SECONDS
     while True:
-        seen = _seen(settings, environ, kinds)
-        wrong = mistakes(kinds, seen)
-        if not wrong or time.monotonic() > end:
-            return seen, wrong
+        final_state = _read(settings, environ, scenarios)
+        problems = differences(scenarios, final_state)
+        if not problems or time.monotonic() > end:
+            return final_state, problems
         time.sleep(0.5)
 
 
-def _seen(settings: Settings, environ: Mapping[str, str], kinds: Sequence[Kind]) -> Seen:
-    # A signal reaches the main thread alone: an interruption forgets none of these, the pool waits for them.
+def _read(settings: Settings, environ: Mapping[str, str], scenarios: Sequence[Scenario]) -> FinalState:
+    # Signals are handled in the main thread, and the pool waits for its threads: no process is forgotten.
     with ThreadPoolExecutor() as pool:
         inspected = pool.submit(_run, environ, "services", "inspect", "all", "--json")
-        # It reads the history up to its end, for the figures and the orders too.
+        # The report reads the history to its end, so the figures and orders below are complete.
         reported = pool.submit(_run, environ, "saga_monitor", "report")
         services: dict[str, Any] = {}
         for state in json.loads(inspected.result()).values():
@@ -45,12 +47,12 @@ def _seen(settings: Settings, environ: Mapping[str, str], kinds: Sequence[Kind])
         shown = reported.result()
     with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
         now = dt.datetime.now(dt.UTC)
-        orders = {kind.commande_id: _order(queries, kind.commande_id, now) for kind in kinds}
-        return Seen(orders, of_figures(figures_of_all(queries, now)), services, shown)
+        orders = {scenario.commande_id: _order(queries, scenario.commande_id, now) for scenario in scenarios}
+        return FinalState(orders, of_figures(figures_of_all(queries, now)), services, shown)
 
 
 def _order(queries: Queries, id_: str, now: dt.datetime) -> dict[str, Any]:
-    """What `show --json` says of an order, without a process for each."""
+    """The content of `show --json` of an order, without starting a process for each."""
     order = queries.order(id_, now)
     if order is None:
         raise DemoError(f"the monitor does not know {id_} any more")
@@ -61,7 +63,7 @@ def _run(environ: Mapping[str, str], *command: str) -> str:
     done = subprocess.run(  # noqa: S603 - our own programs
         [sys.executable, "-m", *command], cwd=ROOT, env=dict(environ), capture_output=True, text=True, check=False
     )
-    # A report that may be old is asked for again by whoever finds it wrong.
+    # Exit code 1: the report may be stale. The comparison then fails, and the state is read again.
     if done.returncode not in {0, 1}:
         raise DemoError(f"python -m {' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")
     return done.stdout

@@ -1,4 +1,4 @@
-"""Plays the orders: what is published, what is waited for, which worker is paused meanwhile."""
+"""Runs the scenarios: publishes the orders, waits for them, pauses and kills workers, kills the broker."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,128 +11,138 @@ from scripts.demonstration.scenarios import (
     BROKER_KILLED,
     CANCELLED_AFTER,
     CANCELLED_BEFORE,
-    KINDS,
-    TOO_LATE,
+    PAST_DEADLINE,
+    SCENARIOS,
     WORKER_KILLED,
-    Kind,
+    Scenario,
 )
-from scripts.demonstration.signals import held
-from scripts.demonstration.steps import Stage, await_workers, order, order_all, order_one, until, until_ended
+from scripts.demonstration.signals import deferred
+from scripts.demonstration.steps import (
+    ScenarioContext,
+    await_end,
+    await_state,
+    await_workers,
+    order,
+    publish_all,
+    publish_order,
+)
 
 SHORT_DEADLINE = "2"
 
 
-def open_shop(stage: Stage) -> None:
-    """Start a worker of every service, and wait until each hears."""
+def start_workers(context: ScenarioContext) -> None:
+    """Start a worker of every service and wait until each consumes."""
     for service in CHOREOGRAPHY.services:
-        stage.crew.invocation(service)
-    await_workers(stage, CHOREOGRAPHY.services)
+        context.processes.start_worker(service)
+    await_workers(context, CHOREOGRAPHY.services)
 
 
-def play(stage: Stage) -> None:
-    """Every kind of order, to its end."""
-    queries = Queries(stage.settings.monitor_database, stage.settings.stuck_after)
+def run_scenarios(context: ScenarioContext) -> None:
+    """Run every scenario to its end."""
+    queries = Queries(context.settings.monitor_database, context.settings.stuck_after)
     try:
-        _many_at_once(stage, queries)
-        _cancelled_before(stage, queries)
-        kill_a_worker(stage, queries)
-        kill_the_broker(stage, queries)
-        _too_late(stage, queries)
-        for kind in KINDS:
-            until_ended(stage, queries, kind)
-        stage.explain("Every order has come to its end: created, or cancelled with everything given back")
+        _many_at_once(context, queries)
+        _cancelled_before(context, queries)
+        kill_a_worker(context, queries)
+        kill_the_broker(context, queries)
+        _past_deadline(context, queries)
+        for scenario in SCENARIOS:
+            await_end(context, queries, scenario)
+        context.explain("Every order has ended: created, or cancelled with everything given back")
     finally:
         queries.close()
 
 
-def _many_at_once(stage: Stage, queries: Queries) -> None:
-    stage.explain(f"{len(AT_ONCE)} orders at once: five can be paid for, three will be refused")
-    order_all(stage, AT_ONCE)
-    # The confirmation has left: what follows cannot unsend it.
-    until(stage, queries, CANCELLED_AFTER, lambda found: found.state == "COMPLETED" and found.at_rest)
-    stage.explain("CMD-CREEE: stock held the goods, paiement took the money, commande created the order")
-    stage.explain("CMD-RUPTURE: out of stock, refused and cancelled. Nothing was taken")
-    stage.explain("CMD-SANS-PROVISION: refused by paiement, so stock gave the goods back")
-    stage.explain("CMD-CLIENT-BLOQUE: refused by commande last of all: the money and the goods went back")
-    stage.explain(f"{CANCELLED_AFTER.commande_id} is created and confirmed; its client changes their mind")
-    order(stage, "--annuler", CANCELLED_AFTER.commande_id)
+def _many_at_once(context: ScenarioContext, queries: Queries) -> None:
+    context.explain(f"{len(AT_ONCE)} orders at once: five can be paid for, three will be refused")
+    publish_all(context, AT_ONCE)
+    # The confirmation has been sent: the cancellation cannot take it back.
+    await_state(context, queries, CANCELLED_AFTER, lambda found: found.state == "COMPLETED" and found.at_rest)
+    context.explain("CMD-CREEE: stock held the goods, paiement took the money, commande created the order")
+    context.explain("CMD-RUPTURE: out of stock, refused and cancelled. Nothing was taken")
+    context.explain("CMD-SANS-PROVISION: refused by paiement, so stock gave the goods back")
+    context.explain("CMD-CLIENT-BLOQUE: refused by commande as the last step: the money and the goods went back")
+    context.explain(f"{CANCELLED_AFTER.commande_id} is created and confirmed; its client changes their mind")
+    order(context, "--annuler", CANCELLED_AFTER.commande_id)
 
 
-def _cancelled_before(stage: Stage, queries: Queries) -> None:
-    stage.explain(
+def _cancelled_before(context: ScenarioContext, queries: Queries) -> None:
+    context.explain(
         f"paiement is paused; {CANCELLED_BEFORE.commande_id} waits for it, and its client changes their mind"
     )
-    stage.crew.pause("paiement")
-    order_one(stage, CANCELLED_BEFORE)
-    until(stage, queries, CANCELLED_BEFORE, lambda found: found.last_type == "stock.reserve")
-    order(stage, "--annuler", CANCELLED_BEFORE.commande_id)
-    until(stage, queries, CANCELLED_BEFORE, lambda found: found.state == "COMPENSATING")
-    stage.explain("paiement goes on: it may take the money, and then it gives it back")
-    stage.crew.resume("paiement")
+    context.processes.pause("paiement")
+    publish_order(context, CANCELLED_BEFORE)
+    await_state(context, queries, CANCELLED_BEFORE, lambda found: found.last_type == "stock.reserve")
+    order(context, "--annuler", CANCELLED_BEFORE.commande_id)
+    await_state(context, queries, CANCELLED_BEFORE, lambda found: found.state == "COMPENSATING")
+    context.explain("paiement is resumed: it may take the money, and then gives it back")
+    context.processes.resume("paiement")
 
 
-def _too_late(stage: Stage, queries: Queries) -> None:
-    stage.explain(f"commande is restarted with SAGA_DEADLINE={SHORT_DEADLINE}, and paiement paused again")
-    stage.crew.end("commande")
-    stage.crew.invocation("commande", SAGA_DEADLINE=SHORT_DEADLINE)
-    await_workers(stage, ["commande"])
-    stage.crew.pause("paiement")
-    order_one(stage, TOO_LATE)
-    until(stage, queries, TOO_LATE, lambda found: found.state == "COMPENSATING")
-    stage.explain(
-        f"the deadline of {TOO_LATE.commande_id} has passed: commande has cancelled it; paiement goes on"
+def _past_deadline(context: ScenarioContext, queries: Queries) -> None:
+    context.explain(f"commande is restarted with SAGA_DEADLINE={SHORT_DEADLINE}, and paiement paused again")
+    context.processes.end("commande")
+    context.processes.start_worker("commande", SAGA_DEADLINE=SHORT_DEADLINE)
+    await_workers(context, ["commande"])
+    context.processes.pause("paiement")
+    publish_order(context, PAST_DEADLINE)
+    await_state(context, queries, PAST_DEADLINE, lambda found: found.state == "COMPENSATING")
+    context.explain(
+        f"the deadline of {PAST_DEADLINE.commande_id} has passed: commande has cancelled it; paiement is resumed"
     )
-    stage.crew.resume("paiement")
+    context.processes.resume("paiement")
 
 
-def kill_a_worker(stage: Stage, queries: Queries) -> None:
-    """Kill the worker of paiement with orders in its hands, and start another."""
-    _under_way(stage, queries, WORKER_KILLED)
-    stage.crew.kill("paiement")
-    stage.explain(
-        f"WORKER KILLED: paiement got SIGKILL with {len(WORKER_KILLED)} orders in hand. Look: they stay at stock"
+def kill_a_worker(context: ScenarioContext, queries: Queries) -> None:
+    """Kill the worker of paiement with unfinished orders, and start another."""
+    _unfinished(context, queries, WORKER_KILLED)
+    context.processes.kill("paiement")
+    context.explain(
+        f"WORKER KILLED: paiement got SIGKILL with {len(WORKER_KILLED)} orders unfinished. They wait after stock"
     )
-    stage.crew.invocation("paiement")
-    await_workers(stage, ["paiement"])
-    _all_end(stage, queries, WORKER_KILLED)
-    stage.explain("A new paiement worker received the same messages again: all of those orders are COMPLETED")
+    context.processes.start_worker("paiement")
+    await_workers(context, ["paiement"])
+    _all_end(context, queries, WORKER_KILLED)
+    context.explain("A new paiement worker received the same messages again: all of those orders are COMPLETED")
 
 
-def kill_the_broker(stage: Stage, queries: Queries) -> None:
-    """Kill the broker with orders under way, and start it again; one that was lent is left alone."""
-    _under_way(stage, queries, BROKER_KILLED)
-    if not broker.may_be_killed(stage.broker):
-        stage.explain("This broker is not a private node of the demonstration: it is not killed, and serves on")
-        stage.crew.resume("paiement")
-        _all_end(stage, queries, BROKER_KILLED)
+def kill_the_broker(context: ScenarioContext, queries: Queries) -> None:
+    """Kill the broker with unfinished orders, and start it again. A given broker is left alone."""
+    _unfinished(context, queries, BROKER_KILLED)
+    if not broker.may_be_killed(context.broker):
+        context.explain("This broker is not a private node of the demonstration: it is not killed")
+        context.processes.resume("paiement")
+        _all_end(context, queries, BROKER_KILLED)
         return
-    with held():
-        broker.kill(stage.broker)
-        stage.crew.resume("paiement")
-        stage.explain(f"BROKER KILLED with {len(BROKER_KILLED)} orders under way. Look below: broker away")
-        broker.start_again(stage.broker)
-    stage.explain("The broker is started again on its data: workers and monitor connect again by themselves")
-    await_workers(stage, ["paiement"])
-    _all_end(stage, queries, BROKER_KILLED)
-    stage.explain("The broker is back, and the orders went on where they stood: all of them are COMPLETED")
+    with deferred():
+        broker.kill(context.broker)
+        context.processes.resume("paiement")
+        context.explain(
+            f"BROKER KILLED with {len(BROKER_KILLED)} orders unfinished. The console shows: broker away"
+        )
+        broker.restart(context.broker)
+    context.explain("The broker is started again on its data: workers and monitor reconnect by themselves")
+    await_workers(context, ["paiement"])
+    _all_end(context, queries, BROKER_KILLED)
+    context.explain("The broker is back, and the orders have continued: all of them are COMPLETED")
 
 
-def _under_way(stage: Stage, queries: Queries, kinds: Sequence[Kind]) -> None:
-    """These orders, each with its goods held, and paiement paused before it answers."""
-    stage.say(f"{len(kinds)} orders more, while paiement is paused")
-    stage.crew.pause("paiement")
-    order_all(stage, kinds)
-    for kind in kinds:
-        until(stage, queries, kind, lambda found: found.last_type == "stock.reserve")
+def _unfinished(context: ScenarioContext, queries: Queries, scenarios: Sequence[Scenario]) -> None:
+    """Place these orders while paiement is paused, and wait until their goods are held."""
+    context.say(f"{len(scenarios)} more orders, while paiement is paused")
+    context.processes.pause("paiement")
+    publish_all(context, scenarios)
+    for scenario in scenarios:
+        await_state(context, queries, scenario, lambda found: found.last_type == "stock.reserve")
 
 
-def _all_end(stage: Stage, queries: Queries, kinds: Sequence[Kind]) -> None:
-    for kind in kinds:
-        until_ended(stage, queries, kind)
+def _all_end(context: ScenarioContext, queries: Queries, scenarios: Sequence[Scenario]) -> None:
+    for scenario in scenarios:
+        await_end(context, queries, scenario)
 
 
-def known_to(folder: Path) -> Mapping[str, str]:
-    """The settings that keep everything of the demonstration in `folder`."""
+def settings_in(folder: Path) -> Mapping[str, str]:
+    """The settings that keep all files of the demonstration in `folder`."""
     return {
         "SAGA_DATABASE_URL": f"sqlite:///{folder}/{{service}}.sqlite3",
         "SAGA_MONITOR_DATABASE": str(folder / "monitor.sqlite3"),

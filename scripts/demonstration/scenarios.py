@@ -1,12 +1,12 @@
-"""The orders of the demonstration, and what each must come to. Amounts and stock are the shipped catalogue's."""
+"""The orders of the demonstration and the expected end of each. Amounts and stock are the shipped catalogue's."""
 
 from dataclasses import dataclass
 from decimal import Decimal
 
 
 @dataclass(frozen=True)
-class Kind:
-    """An order. `raison`: why it must be cancelled, None when it must not; `messages`: what its client gets."""
+class Scenario:
+    """An order. `raison`: the expected reason of its cancellation, if any; `messages`: the mails to its client."""
 
     commande_id: str
     about: str
@@ -19,17 +19,17 @@ class Kind:
 
     @property
     def state(self) -> str:
-        """The state in which the monitor must see it at the end."""
+        """The expected final state in the monitor."""
         return "COMPENSATED" if self.raison else "COMPLETED"
 
 
 CHANGED_MIND = "demande du client"
 CONFIRMED = ("confirmation",)
 
-CREATED = Kind(
+CREATED = Scenario(
     "CMD-CREEE", "everything goes well", "CLIENT-123", "PROD-456", 2, Decimal("99.99"), messages=CONFIRMED
 )
-OUT_OF_STOCK = Kind(
+OUT_OF_STOCK = Scenario(
     "CMD-RUPTURE",
     "five are one too many: refused by stock",
     "CLIENT-123",
@@ -38,7 +38,7 @@ OUT_OF_STOCK = Kind(
     Decimal("249.95"),
     "stock insuffisant : 3 disponibles, 5 demandés",
 )
-TOO_POOR = Kind(
+NO_FUNDS = Scenario(
     "CMD-SANS-PROVISION",
     "the balance is too low: refused by paiement",
     "CLIENT-999",
@@ -47,7 +47,7 @@ TOO_POOR = Kind(
     Decimal("49.99"),
     "solde insuffisant",
 )
-BLOCKED = Kind(
+BLOCKED = Scenario(
     "CMD-CLIENT-BLOQUE",
     "a blocked client: paid, then refused at creation",
     "CLIENT-666",
@@ -56,7 +56,7 @@ BLOCKED = Kind(
     Decimal("120.00"),
     "client bloqué",
 )
-CANCELLED_AFTER = Kind(
+CANCELLED_AFTER = Scenario(
     "CMD-ANNULEE-APRES",
     "cancelled by its client after creation",
     "CLIENT-456",
@@ -66,7 +66,7 @@ CANCELLED_AFTER = Kind(
     CHANGED_MIND,
     ("confirmation", "rectificatif"),
 )
-CANCELLED_BEFORE = Kind(
+CANCELLED_BEFORE = Scenario(
     "CMD-ANNULEE-AVANT",
     "cancelled by its client before creation",
     "CLIENT-789",
@@ -75,7 +75,7 @@ CANCELLED_BEFORE = Kind(
     Decimal("80.00"),
     CHANGED_MIND,
 )
-TOO_LATE = Kind(
+PAST_DEADLINE = Scenario(
     "CMD-HORS-DELAI",
     "paiement is paused until the deadline has passed",
     "CLIENT-789",
@@ -84,9 +84,9 @@ TOO_LATE = Kind(
     Decimal("45.50"),
     "délai dépassé",
 )
-# A few more of the first kind, so that there is something to count.
+# Further orders of the first kind, so that there is something to count.
 OTHERS = tuple(
-    Kind(
+    Scenario(
         f"CMD-AUTRE-{n}",
         "everything goes well",
         "CLIENT-456",
@@ -99,11 +99,11 @@ OTHERS = tuple(
 )
 
 
-def _under_way(name: str) -> tuple[Kind, ...]:
+def _unfinished(name: str) -> tuple[Scenario, ...]:
     return tuple(
-        Kind(
+        Scenario(
             f"CMD-{name}-{n}",
-            "everything goes well, though something is killed meanwhile",
+            "everything goes well, although something is killed meanwhile",
             "CLIENT-456",
             "PROD-456",
             1,
@@ -114,11 +114,11 @@ def _under_way(name: str) -> tuple[Kind, ...]:
     )
 
 
-# Under way while a worker is killed, and while the broker is.
-WORKER_KILLED = _under_way("WORKER")
-BROKER_KILLED = _under_way("BROKER")
-UNDER_WAY = (*WORKER_KILLED, *BROKER_KILLED)
+# The unfinished orders when a worker is killed, and when the broker is.
+WORKER_KILLED = _unfinished("WORKER")
+BROKER_KILLED = _unfinished("BROKER")
+UNFINISHED = (*WORKER_KILLED, *BROKER_KILLED)
 
-AT_ONCE = (CREATED, OUT_OF_STOCK, TOO_POOR, BLOCKED, CANCELLED_AFTER, *OTHERS)
-KINDS = (*AT_ONCE, CANCELLED_BEFORE, TOO_LATE)
-ALL = (*KINDS, *UNDER_WAY)
+AT_ONCE = (CREATED, OUT_OF_STOCK, NO_FUNDS, BLOCKED, CANCELLED_AFTER, *OTHERS)
+SCENARIOS = (*AT_ONCE, CANCELLED_BEFORE, PAST_DEADLINE)
+ALL = (*SCENARIOS, *UNFINISHED)

@@ -1,4 +1,4 @@
-"""Signals that end the demonstration become an exception, but never between starting something and noting it."""
+"""Turns the signals that end the demonstration into an exception, deferred while a process is being recorded."""
 
 import contextlib
 import signal
@@ -9,40 +9,40 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """Somebody wants this to end. The number of the signal is its argument."""
+    """The demonstration is to end. Its argument is the number of the signal."""
 
 
-_held = 0
-_waiting: list[int] = []
+_deferrals = 0
+_pending: list[int] = []
 
 
-def listen() -> None:
+def install_handlers() -> None:
     for number in SIGNALS:
         signal.signal(number, _interrupt)
 
 
-def ignore() -> None:
-    """From now on nothing is interrupted: what was begun is being ended."""
+def ignore_signals() -> None:
+    """Ignore further signals: the shutdown has begun."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
-def held() -> Iterator[None]:
-    """An interruption waits for the end of this block: what it starts is written down, and so can be ended."""
-    global _held  # noqa: PLW0603 - there is one process, and its signals are its own
-    _held += 1
+def deferred() -> Iterator[None]:
+    """Defers an interruption to the end of this block: what it starts is recorded, and so can be ended."""
+    global _deferrals  # noqa: PLW0603 - signals belong to the process, and so does this
+    _deferrals += 1
     try:
         yield
     finally:
-        _held -= 1
-        # Also when the block has failed: the interruption may be why.
-        if _waiting and not _held:
-            raise Interrupted(_waiting.pop())
+        _deferrals -= 1
+        # Also when the block has failed: the interruption may be the cause.
+        if _pending and not _deferrals:
+            raise Interrupted(_pending.pop())
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    if _held:
-        _waiting.append(number)
+    if _deferrals:
+        _pending.append(number)
     else:
         raise Interrupted(number)

@@ -1,4 +1,4 @@
-"""What every act does: order, wait for an order to come so far, wait for the workers."""
+"""The steps that the scenarios share: order, wait for a state, wait for the workers, start the web page."""
 
 import asyncio
 import datetime as dt
@@ -14,24 +14,24 @@ from choregraphie.broker import connected, count_queues
 from choregraphie.saga.topology import inbox
 from saga_monitor.projection.queries import Order, Queries
 from scripts.demonstration.broker import Broker
-from scripts.demonstration.processes import ROOT, Crew, DemoError
-from scripts.demonstration.scenarios import Kind
+from scripts.demonstration.processes import ROOT, DemoError, Processes
+from scripts.demonstration.scenarios import Scenario
 from scripts.probes import port_is_free
 
 PATIENCE_SECONDS = 60
 POLL_SECONDS = 0.1
-# Of the monitor's web page, unless another program has it.
+# The port of the monitor's web page, unless it is taken.
 WEB_PORT = 8787
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What an act works with; `environ` is that of every program started.
+class ScenarioContext:
+    """What a scenario works with. `environ`: the environment of every started program.
 
-    `say` tells a person a line; `explain` puts it above the orders too, with time to read it.
+    `say` prints a line; `explain` also shows it as the console's caption.
     """
 
-    crew: Crew
+    processes: Processes
     settings: Settings
     environ: Mapping[str, str]
     say: Callable[[str], None]
@@ -39,11 +39,11 @@ class Stage:
     broker: Broker
 
 
-def await_workers(stage: Stage, services: Sequence[str]) -> None:
+def await_workers(context: ScenarioContext, services: Sequence[str]) -> None:
     """Wait until each service has a consumer. Raises DemoError."""
     end = time.monotonic() + PATIENCE_SECONDS
-    while not asyncio.run(_all_hear(stage.settings, services)):
-        stage.crew.check()
+    while not asyncio.run(_all_hear(context.settings, services)):
+        context.processes.check()
         if time.monotonic() > end:
             raise DemoError(f"the workers of {', '.join(services)} do not hear after {PATIENCE_SECONDS} s")
         time.sleep(POLL_SECONDS)
@@ -55,78 +55,80 @@ async def _all_hear(settings: Settings, services: Sequence[str]) -> bool:
             counts = await count_queues(connection, [inbox(service) for service in services])
     except BrokerUnavailable:
         return False
-    return len(counts) == len(services) and all(found.consumers for found in counts.values())
+    return len(counts) == len(services) and all(order_.consumers for order_ in counts.values())
 
 
-def order_all(stage: Stage, kinds: Iterable[Kind]) -> None:
-    """Publish these orders at once, from a file."""
+def publish_all(context: ScenarioContext, scenarios: Iterable[Scenario]) -> None:
+    """Publish these orders together, from a file."""
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
-        file.writelines(_line(kind) for kind in kinds)
+        file.writelines(_line(scenario) for scenario in scenarios)
         file.flush()
-        order(stage, "--file", file.name)
+        order(context, "--file", file.name)
 
 
-def order_one(stage: Stage, kind: Kind) -> None:
+def publish_order(context: ScenarioContext, scenario: Scenario) -> None:
     """Publish one order."""
-    order(stage, *_arguments(kind))
+    order(context, *_arguments(scenario))
 
 
-def order(stage: Stage, *arguments: str) -> None:
-    """Run `passer_commande.py` with these arguments, and say so."""
-    stage.say("$ python scripts/passer_commande.py " + " ".join(_shown(arguments)))
-    stage.crew.run("passer_commande.py", str(ROOT / "scripts" / "passer_commande.py"), *arguments)
+def order(context: ScenarioContext, *arguments: str) -> None:
+    """Run `passer_commande.py` with these arguments, and print the command."""
+    context.say("$ python scripts/passer_commande.py " + " ".join(_shown(arguments)))
+    context.processes.run("passer_commande.py", str(ROOT / "scripts" / "passer_commande.py"), *arguments)
 
 
-def until(stage: Stage, queries: Queries, kind: Kind, reached: Callable[[Order], bool]) -> None:
-    """Wait until the monitor sees the order so far. Raises DemoError."""
+def await_state(
+    context: ScenarioContext, queries: Queries, scenario: Scenario, reached: Callable[[Order], bool]
+) -> None:
+    """Wait until the monitor sees the order in the wanted state. Raises DemoError."""
     end = time.monotonic() + PATIENCE_SECONDS
-    while (found := queries.order(kind.commande_id, dt.datetime.now(dt.UTC))) is None or not reached(found):
-        stage.crew.check()
+    while (order_ := queries.order(scenario.commande_id, dt.datetime.now(dt.UTC))) is None or not reached(order_):
+        context.processes.check()
         if time.monotonic() > end:
-            stands = f"{found.state}, last heard {found.last_type}" if found else "never heard of"
-            raise DemoError(f"{kind.commande_id} does not go on: {stands}")
+            state = f"{order_.state}, last heard {order_.last_type}" if order_ else "never heard of"
+            raise DemoError(f"{scenario.commande_id} does not advance: {state}")
         time.sleep(POLL_SECONDS)
 
 
-def until_ended(stage: Stage, queries: Queries, kind: Kind) -> None:
-    """Wait until the order is in the state that it must come to, with nothing left to happen."""
-    until(stage, queries, kind, lambda found: found.state == kind.state and found.at_rest)
+def await_end(context: ScenarioContext, queries: Queries, scenario: Scenario) -> None:
+    """Wait until the order is in its expected final state and nothing remains."""
+    await_state(context, queries, scenario, lambda order_: order_.state == scenario.state and order_.at_rest)
 
 
-def serve_page(stage: Stage) -> str:
-    """Start the web page; returns its address. Raises DemoError."""
+def serve_page(context: ScenarioContext) -> str:
+    """Start the web page. Returns its address. Raises DemoError."""
     port = WEB_PORT if port_is_free(WEB_PORT) else 0
-    log = stage.crew.serve("web page", "saga_monitor", "serve", "--port", str(port))
+    log = context.processes.start_in_background("web page", "saga_monitor", "serve", "--port", str(port))
     end = time.monotonic() + PATIENCE_SECONDS
-    while not (found := re.search(r"http://\S+", log.read_text(errors="replace"))):
-        stage.crew.check()
+    while not (order_ := re.search(r"http://\S+", log.read_text(errors="replace"))):
+        context.processes.check()
         if time.monotonic() > end:
             raise DemoError(f"the web page does not answer after {PATIENCE_SECONDS} s")
         time.sleep(POLL_SECONDS)
-    return found.group()
+    return order_.group()
 
 
 def _shown(arguments: Iterable[str]) -> list[str]:
     return ["orders.jsonl" if argument.endswith(".jsonl") else argument for argument in arguments]
 
 
-def _arguments(kind: Kind) -> list[str]:
-    said = {
-        "--commande": kind.commande_id,
-        "--client": kind.client,
-        "--produit": kind.produit,
-        "--quantite": str(kind.quantite),
-        "--montant": str(kind.montant),
+def _arguments(scenario: Scenario) -> list[str]:
+    options = {
+        "--commande": scenario.commande_id,
+        "--client": scenario.client,
+        "--produit": scenario.produit,
+        "--quantite": str(scenario.quantite),
+        "--montant": str(scenario.montant),
     }
-    return [part for pair in said.items() for part in pair]
+    return [part for pair in options.items() for part in pair]
 
 
-def _line(kind: Kind) -> str:
-    said = {
-        "commande_id": kind.commande_id,
-        "client_id": kind.client,
-        "produit_id": kind.produit,
-        "quantite": kind.quantite,
+def _line(scenario: Scenario) -> str:
+    options = {
+        "commande_id": scenario.commande_id,
+        "client_id": scenario.client,
+        "produit_id": scenario.produit,
+        "quantite": scenario.quantite,
     }
-    # An amount goes into a file as it is written, never by way of a float.
-    return f'{json.dumps(said)[:-1]}, "montant": {kind.montant}}}\n'
+    # The amount is written as it is: json.dumps would make it a float.
+    return f'{json.dumps(options)[:-1]}, "montant": {scenario.montant}}}\n'

@@ -1,4 +1,4 @@
-"""What the demonstration shows a person at its end: a line per order, and what was wrong."""
+"""The tables that the demonstration prints: the plan, and the final state with a row per order."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,10 @@ from rich.text import Text
 
 from choregraphie.terminal.formats import format_duration
 from contracts.choreography import CHOREOGRAPHY
-from scripts.demonstration.checks import Seen, messages, reason, wrong_with
-from scripts.demonstration.scenarios import Kind
+from scripts.demonstration.checks import FinalState, differences_of, messages, reason
+from scripts.demonstration.scenarios import Scenario
 
-# Off a terminal nothing need be cut.
+# Off a terminal nothing has to be cut.
 _PIPE_WIDTH = 180
 _WIDE = 140
 _STEPS = tuple(step.service for step in CHOREOGRAPHY.steps)
@@ -25,38 +25,38 @@ def screen() -> Console:
     return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, emoji=False)
 
 
-def show_orders(console: Console, kinds: Sequence[Kind], seen: Seen) -> None:
-    """A row per order. A narrow terminal goes without what the plan has said and `list` and `show` tell."""
+def show_orders(console: Console, scenarios: Sequence[Scenario], final_state: FinalState) -> None:
+    """Print a row per order. A narrow terminal gets no columns that the plan, `list` or `show` give too."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     shown = [name for name in _COLUMNS if console.width >= _WIDE or name not in _WIDE_ONLY]
     for name in shown:
-        # Sentences are folded, and never an id: somebody may want to copy it.
+        # Sentences wrap; an id never does, so that it can be copied.
         table.add_column(name, overflow="fold", no_wrap=name in {"order", "state"})
-    for kind in kinds:
-        row = _row(kind, seen.orders[kind.commande_id])
+    for scenario in scenarios:
+        row = _row(scenario, final_state.orders[scenario.commande_id])
         table.add_row(*(row[name] for name in shown))
     console.print(table)
 
 
-def _row(kind: Kind, order: Mapping[str, Any]) -> dict[str, Text]:
-    wrong = any(wrong_with(kind, order))
+def _row(scenario: Scenario, order: Mapping[str, Any]) -> dict[str, Text]:
+    problems = any(differences_of(scenario, order))
     return {
-        "order": Text(kind.commande_id),
-        "what happens to it": Text(kind.about),
+        "order": Text(scenario.commande_id),
+        "what happens to it": Text(scenario.about),
         "state": Text(order["state"], style="green" if order["state"] == "COMPLETED" else "blue"),
         "took": Text(format_duration(order["duration_ms"])),
         **{step["step"]: Text(step["state"]) for step in order["steps"]},
         "reason": Text(reason(order) or ""),
         "messages": Text(", ".join(messages(order))),
-        "": Text("✗" if wrong else "✓", style="bold red" if wrong else "green"),
+        "": Text("✗" if problems else "✓", style="bold red" if problems else "green"),
     }
 
 
-def show_plan(console: Console, kinds: Sequence[Kind]) -> None:
-    for kind in kinds:
-        console.print(Text(f"  {kind.commande_id:<20} {kind.about}"))
+def show_plan(console: Console, scenarios: Sequence[Scenario]) -> None:
+    for scenario in scenarios:
+        console.print(Text(f"  {scenario.commande_id:<20} {scenario.about}"))
 
 
-def show_under_way(console: Console, kinds: Sequence[Kind]) -> None:
-    """One line for the orders during which something is killed."""
-    console.print(Text(f"  and {len(kinds)} more, under way while a worker and the broker are killed"))
+def show_unfinished(console: Console, scenarios: Sequence[Scenario]) -> None:
+    """Print one line for the orders that are unfinished when something is killed."""
+    console.print(Text(f"  and {len(scenarios)} more, unfinished while a worker and the broker are killed"))

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from contracts.choreography import CHOREOGRAPHY
 from scripts.demonstration import checks, scenarios
-from scripts.demonstration.scenarios import ALL, KINDS
+from scripts.demonstration.scenarios import ALL, SCENARIOS
 from scripts.demonstration.summary import show_orders
 from tests.scripts.conftest import environ
 
@@ -58,8 +58,8 @@ def test_every_order_ends_as_it_should_and_nothing_is_left(
     # It was lent: whoever lent it wants it back alive.
     assert "BROKER KILLED" not in done.stdout
     assert "is not killed" in done.stdout
-    for kind in KINDS:
-        assert f"\t{kind.commande_id}\t{kind.state}\t" in done.stdout
+    for scenario in SCENARIOS:
+        assert f"\t{scenario.commande_id}\t{scenario.state}\t" in done.stdout
     assert_nothing_is_left(checkout, management)
 
 
@@ -152,14 +152,14 @@ def test_a_broker_that_is_away_is_one_line(checkout: Path) -> None:
     assert line.startswith("The broker of SAGA_AMQP_URL cannot be used: ")
 
 
-def as_it_should_be() -> dict[str, Any]:
+def expected_state() -> dict[str, Any]:
     """What would be seen at the end if all went well, worked out by hand from the shipped catalogue."""
     orders = {}
-    for kind in KINDS:
-        events = [{"type": "commande.annulee", "note": kind.raison}] if kind.raison else []
-        events += [{"type": "notification.envoyee", "note": message} for message in kind.messages]
-        orders[kind.commande_id] = {
-            "state": "COMPENSATED" if kind.raison else "COMPLETED",
+    for scenario in SCENARIOS:
+        events = [{"type": "commande.annulee", "note": scenario.raison}] if scenario.raison else []
+        events += [{"type": "notification.envoyee", "note": message} for message in scenario.messages]
+        orders[scenario.commande_id] = {
+            "state": "COMPENSATED" if scenario.raison else "COMPLETED",
             "flags": [],
             "remaining": [],
             "dead_letters": 0,
@@ -189,60 +189,74 @@ def as_it_should_be() -> dict[str, Any]:
     }
 
 
-def mistakes(seen: dict[str, Any]) -> list[str]:
-    return checks.mistakes(KINDS, checks.Seen(seen["orders"], seen["report"], seen["services"]))
+def differences(final_state: dict[str, Any]) -> list[str]:
+    return checks.differences(
+        SCENARIOS, checks.FinalState(final_state["orders"], final_state["report"], final_state["services"])
+    )
 
 
 @pytest.mark.parametrize("width", [80, 150, 180])
 def test_an_id_can_be_copied_from_the_table_however_narrow_it_is(width: int) -> None:
-    seen = checks.Seen(**as_it_should_be())
+    final_state = checks.FinalState(**expected_state())
     console = Console(file=io.StringIO(), width=width)
-    show_orders(console, KINDS, seen)
+    show_orders(console, SCENARIOS, final_state)
     assert isinstance(console.file, io.StringIO)
-    assert all(f"{kind.commande_id} " in console.file.getvalue() for kind in KINDS)
+    assert all(f"{scenario.commande_id} " in console.file.getvalue() for scenario in SCENARIOS)
 
 
 def test_a_demonstration_that_went_well_has_no_mistake() -> None:
-    assert mistakes(as_it_should_be()) == []
+    assert differences(expected_state()) == []
 
 
-def _order(seen: dict[str, Any]) -> dict[str, Any]:
-    order: dict[str, Any] = seen["orders"][scenarios.TOO_LATE.commande_id]
+def _order(final_state: dict[str, Any]) -> dict[str, Any]:
+    order: dict[str, Any] = final_state["orders"][scenarios.PAST_DEADLINE.commande_id]
     return order
 
 
 @pytest.mark.parametrize(
     ("spoil", "where"),
     [
-        (lambda seen: _order(seen).update(state="COMPENSATING"), "CMD-HORS-DELAI: state"),
-        (lambda seen: _order(seen).update(flags=["INTERVENTION"]), "CMD-HORS-DELAI: flags"),
-        (lambda seen: _order(seen).update(remaining=["stock.libere"]), "CMD-HORS-DELAI: remaining"),
-        (lambda seen: _order(seen).update(dead_letters=1), "CMD-HORS-DELAI: dead letters"),
-        (lambda seen: _order(seen)["events"].pop(), "CMD-HORS-DELAI: messages"),
-        (lambda seen: _order(seen)["events"].pop(0), "CMD-HORS-DELAI: reason"),
-        (lambda seen: seen["report"]["sagas"].update(stuck=1), "report: stuck"),
-        (lambda seen: seen["report"].update(compensations=5), "report: compensations"),
-        (lambda seen: seen["services"]["produits"]["PROD-456"].update(retenu=2), "stock, PROD-456: retenu"),
-        (lambda seen: seen["services"]["comptes"]["CLIENT-123"].update(solde=1.0), "paiement, CLIENT-123: solde"),
-        (lambda seen: seen["services"]["mouvements"]["debits"].update(montant=600), "paiement: taken"),
-        (lambda seen: seen["services"]["commandes"].update(en_attente=1), "commande: en_attente"),
-        (lambda seen: seen["services"]["messages"].update(rectificatif=0), "notification: rectificatif"),
+        (lambda state: _order(state).update(state="COMPENSATING"), "CMD-HORS-DELAI: state"),
+        (lambda state: _order(state).update(flags=["INTERVENTION"]), "CMD-HORS-DELAI: flags"),
+        (lambda state: _order(state).update(remaining=["stock.libere"]), "CMD-HORS-DELAI: remaining"),
+        (lambda state: _order(state).update(dead_letters=1), "CMD-HORS-DELAI: dead letters"),
+        (lambda state: _order(state)["events"].pop(), "CMD-HORS-DELAI: messages"),
+        (lambda state: _order(state)["events"].pop(0), "CMD-HORS-DELAI: reason"),
+        (lambda state: state["report"]["sagas"].update(stuck=1), "report: stuck"),
+        (lambda state: state["report"].update(compensations=5), "report: compensations"),
+        (
+            lambda final_state: final_state["services"]["produits"]["PROD-456"].update(retenu=2),
+            "stock, PROD-456: retenu",
+        ),
+        (
+            lambda final_state: final_state["services"]["comptes"]["CLIENT-123"].update(solde=1.0),
+            "paiement, CLIENT-123: solde",
+        ),
+        (
+            lambda final_state: final_state["services"]["mouvements"]["debits"].update(montant=600),
+            "paiement: taken",
+        ),
+        (lambda state: state["services"]["commandes"].update(en_attente=1), "commande: en_attente"),
+        (
+            lambda final_state: final_state["services"]["messages"].update(rectificatif=0),
+            "notification: rectificatif",
+        ),
     ],
 )
 def test_each_thing_that_is_wrong_is_named(spoil: Callable[[dict[str, Any]], Any], where: str) -> None:
-    seen = json.loads(json.dumps(as_it_should_be()))
-    spoil(seen)
-    found = mistakes(seen)
+    final_state = json.loads(json.dumps(expected_state()))
+    spoil(final_state)
+    found = differences(final_state)
     assert len(found) == 1
     assert found[0].startswith(where)
 
 
 def test_the_orders_are_of_every_kind() -> None:
     """Every kind of end that the saga has, and no order that stands for nothing."""
-    reasons = {kind.raison for kind in KINDS}
+    reasons = {scenario.raison for scenario in SCENARIOS}
     assert {None, "client bloqué", "délai dépassé", "demande du client", "solde insuffisant"} < reasons
-    assert {message for kind in KINDS for message in kind.messages} == {
+    assert {message for scenario in SCENARIOS for message in scenario.messages} == {
         *("confirmation", "annulation", "rectificatif"),
     }
-    assert len({kind.commande_id for kind in KINDS}) == len(KINDS)
-    assert all(dataclasses.asdict(kind)["about"] for kind in KINDS)
+    assert len({scenario.commande_id for scenario in SCENARIOS}) == len(SCENARIOS)
+    assert all(dataclasses.asdict(scenario)["about"] for scenario in SCENARIOS)

@@ -26,7 +26,7 @@ class Machine:
         monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
         monkeypatch.setattr(broker, "SERVERS", (str(folder / "servers"),))
         monkeypatch.setattr(broker, "ANSWER_SECONDS", 0.5)
-        monkeypatch.setattr(broker, "fresh_machine", self._step)
+        monkeypatch.setattr(broker, "environment_step", self._step)
         monkeypatch.setattr(broker, "_private", lambda folder: Broker("private", "", str(folder)))
 
     def docker(self, script: str) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from scripts.demonstration import checks
 from scripts.demonstration.counting import count, sentence
-from scripts.demonstration.scenarios import KINDS
-from tests.scripts.test_demo import as_it_should_be
+from scripts.demonstration.scenarios import SCENARIOS
+from tests.scripts.test_demo import expected_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,15 +25,15 @@ def test_what_is_lost_or_done_twice_is_counted(tmp_path: Path) -> None:
     for service, script in tables.items():
         with contextlib.closing(sqlite3.connect(tmp_path / f"{service}.sqlite3")) as connection:
             connection.executescript(script)
-    seen = checks.Seen(as_it_should_be()["orders"], {}, {})
+    final_state = checks.FinalState(expected_state()["orders"], {}, {})
     with contextlib.closing(sqlite3.connect(tmp_path / "commande.sqlite3")) as connection, connection:
-        ended = [(kind.commande_id, "creee") for kind in KINDS[1:]]
+        ended = [(scenario.commande_id, "creee") for scenario in SCENARIOS[1:]]
         connection.executemany("INSERT INTO commandes VALUES (?, ?)", ended)
-        connection.execute("INSERT INTO commandes VALUES (?, 'en_attente')", (KINDS[0].commande_id,))
+        connection.execute("INSERT INTO commandes VALUES (?, 'en_attente')", (SCENARIOS[0].commande_id,))
     with contextlib.closing(sqlite3.connect(tmp_path / "paiement.sqlite3")) as connection, connection:
-        twice = [(KINDS[1].commande_id, "paiement.effectue")] * 2
-        connection.executemany("INSERT INTO outbox VALUES (?, ?)", twice)
-    counted = count(tmp_path, KINDS, seen)
-    assert counted.lost == (KINDS[0].commande_id,)
-    assert counted.twice == (KINDS[1].commande_id,)
+        repeated = [(SCENARIOS[1].commande_id, "paiement.effectue")] * 2
+        connection.executemany("INSERT INTO outbox VALUES (?, ?)", repeated)
+    counted = count(tmp_path, SCENARIOS, final_state)
+    assert counted.lost == (SCENARIOS[0].commande_id,)
+    assert counted.repeated == (SCENARIOS[1].commande_id,)
     assert sentence(counted).startswith("10 orders, 1 lost, 1 carried out twice")

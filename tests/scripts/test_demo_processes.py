@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scripts.demonstration import signals
-from scripts.demonstration.processes import Crew, DemoError
+from scripts.demonstration.processes import DemoError, Processes
 from tests.scripts.conftest import environ
 
 if TYPE_CHECKING:
@@ -23,22 +23,22 @@ ENDLESS = ("-c", "import time; time.sleep(600)")
 @pytest.fixture
 def listening() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in signals.SIGNALS}
-    signals.listen()
+    signals.install_handlers()
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
 @pytest.fixture
-def crew(tmp_path: Path) -> Iterator[Crew]:
-    made = Crew(tmp_path / "log", environ())
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    made = Processes(tmp_path / "log", environ())
     yield made
     made.end()
 
 
 @pytest.mark.usefixtures("listening")
 def test_an_interruption_while_a_program_is_begun_does_not_lose_it(
-    crew: Crew, monkeypatch: pytest.MonkeyPatch
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[subprocess.Popen[bytes]] = []
 
@@ -52,16 +52,16 @@ def test_an_interruption_while_a_program_is_begun_does_not_lose_it(
 
     monkeypatch.setattr(subprocess, "Popen", Interrupting)
     with pytest.raises(signals.Interrupted):
-        crew.run("endless", *ENDLESS)
-    crew.end()
+        processes.run("endless", *ENDLESS)
+    processes.end()
     assert begun[0].poll() is not None
 
 
-def test_what_a_program_said_when_it_failed_is_told(crew: Crew) -> None:
+def test_what_a_program_said_when_it_failed_is_told(processes: Processes) -> None:
     with pytest.raises(DemoError, match=r"^failing ended with 3: no such order$"):
-        crew.run("failing", "-c", "import sys; print('no such order', file=sys.stderr); sys.exit(3)")
+        processes.run("failing", "-c", "import sys; print('no such order', file=sys.stderr); sys.exit(3)")
 
 
-def test_a_program_that_has_ended_is_none_of_the_crew(crew: Crew) -> None:
-    crew.run("quick", "-c", "")
-    crew.check()
+def test_a_program_that_has_ended_is_none_of_the_crew(processes: Processes) -> None:
+    processes.run("quick", "-c", "")
+    processes.check()

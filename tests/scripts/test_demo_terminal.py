@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.demonstration.scenarios import ALL, KINDS
+from scripts.demonstration.scenarios import ALL, SCENARIOS
 from tests.scripts.conftest import environ
 from tests.scripts.test_demo import DEMO, assert_nothing_is_left, processes_of
 
@@ -137,8 +137,8 @@ def test_a_person_without_a_broker_sees_all_of_it(checkout: Path) -> None:
     assert code == 0, window.shown.decode(errors="replace")
     for what in ("orders at once", "paiement is paused", "the deadline of CMD-HORS-DELAI has passed"):
         assert what in told
-    for kind in KINDS:
-        assert kind.commande_id in told
+    for scenario in SCENARIOS:
+        assert scenario.commande_id in told
     assert f"All {len(ALL)} orders ended as they should" in told
     assert f"{len(ALL)} orders, 0 lost, 0 carried out twice" in told
     console = window.shown.partition(SCREEN_TAKEN)[2].partition(SCREEN_GIVEN_BACK)[0].decode(errors="replace")
