@@ -1,7 +1,7 @@
-"""The benchmarks, one module each, with a name in `NAMES`, an `ABOUT`, an `add(parser)` and a `run(arguments)`.
+"""Named benchmarks. Each is a module of this folder with an `ABOUT`, an `add(parser)` and a `run(arguments)`.
 
-`run` prints figures and returns the exit code: 0 when the promised values were reached. A module is imported only
-when its name is asked for, so that each may need what the others do not.
+`run` prints its figures and returns the exit code: 0 when the promised figures are met. The module is imported
+only when its name is given, so that one may need packages that others do not.
 """
 
 NAMES = ("monitor", "simulator")

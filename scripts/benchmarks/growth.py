@@ -1,7 +1,7 @@
-"""Measures memory and time of the monitor as orders become many: a synthetic history, no broker.
+"""Measures the monitor's memory and response times as the number of orders grows: a synthetic history, no broker.
 
-A `saga_monitor serve` reads it with all its parts at work, and its pages are asked for as a browser would. Of a
-hundred orders six stay in flight and fall silent, two of those were given up, and one more contradicts itself.
+A complete `saga_monitor serve` reads it, and its pages are requested as a browser would. Of a hundred orders six
+stay in flight and go silent, two of them because their messages were exhausted, and another one contradicts itself.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from saga_monitor.projection.aggregates import figures_of_all, figures_since
 from saga_monitor.projection.queries import Queries
 from saga_monitor.reports import report
 from saga_monitor.reports.order_report import order_reports
-from scripts.benchmarks.monitor_process import STUCK_AFTER, Served
-from scripts.benchmarks.orders import TROUBLED, Message, each_order
+from scripts.benchmarks.monitor_process import STUCK_AFTER, MonitorProcess
+from scripts.benchmarks.orders import MIXED, Message, each_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-# The oldest are silent for a minute even in a small history.
+# Even in a small history the oldest orders have been silent for a minute.
 _AGE = dt.timedelta(minutes=3)
 _APART = dt.timedelta(milliseconds=20)
 _BATCH = 500
-_NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
-# The list as it opens, and each of its filters, alone and with others.
+_NO_BROKER = "amqp://guest:guest@127.0.0.1:1/"
+# The list as it opens, and each of its filters, alone and combined.
 LISTS = (
     *("/", "/?state=IN_FLIGHT", "/?state=RUNNING", "/?state=COMPENSATED"),
     *("/?flag=STUCK", "/?flag=INTERVENTION", "/?flag=CONTRADICTION", "/?q=CMD-7f"),
@@ -41,28 +41,30 @@ LISTS = (
 _OTHERS = ("/anomalies", "/charts", "/choreography")
 
 
-def measure(folder: Path, orders: int, asked: int) -> dict[str, Any]:
-    """Let a monitor read `orders`, asking for each page so often at a hundredth, at a tenth and at the end."""
+def measure(folder: Path, orders: int, requests: int) -> dict[str, Any]:
+    """Let a monitor read `orders`; request each page `requests` times after 1 %, 10 % and all of them."""
     path = folder / "grown.sqlite3"
-    begun = dt.datetime.now(dt.UTC) - orders * _APART - _AGE
-    with closing(Served(path, "scripts.benchmarks.replayed_monitor", one_core=False, amqp_url=_NOWHERE)) as served:
-        figures = _feed(served, orders, begun, asked)
+    started = dt.datetime.now(dt.UTC) - orders * _APART - _AGE
+    with closing(
+        MonitorProcess(path, "scripts.benchmarks.replayed_monitor", one_core=False, amqp_url=_NO_BROKER)
+    ) as process:
+        figures = _read_orders(process, orders, started, requests)
     with closing(Queries(path, STUCK_AFTER)) as queries:
-        figures |= _reports(queries, begun)
+        figures |= _reports(queries, started)
     return figures | {"file_mb": round(path.stat().st_size / 1e6)}
 
 
-def _feed(served: Served, orders: int, begun: dt.datetime, asked: int) -> dict[str, Any]:
-    told, sent = each_order(orders, begun, _APART, TROUBLED), 0
+def _read_orders(process: MonitorProcess, orders: int, started: dt.datetime, requests: int) -> dict[str, Any]:
+    orders_left, sent = each_order(orders, started, _APART, MIXED), 0
     memory, rates, pages = dict[int, int](), dict[int, int](), dict[str, Any]()
     marks = sorted({max(1, orders // 100), max(1, orders // 10), orders})
     for before, mark in itertools.pairwise([0, *marks]):
-        cpu, first = served.cpu_seconds(), sent
-        sent += _send(served, itertools.islice(told, mark - before))
-        served.until(sent - 1)
-        rates[mark] = round((sent - first) / max(0.01, served.cpu_seconds() - cpu))
-        pages = {page: _spread_ms(served, page, asked) for page in (*LISTS, *_OTHERS)}
-        memory[mark] = served.memory_mb()
+        cpu, first = process.cpu_seconds(), sent
+        sent += _write_orders(process, itertools.islice(orders_left, mark - before))
+        process.until(sent - 1)
+        rates[mark] = round((sent - first) / max(0.01, process.cpu_seconds() - cpu))
+        pages = {page: _spread_ms(process, page, requests) for page in (*LISTS, *_OTHERS)}
+        memory[mark] = process.memory_mb()
         slowest = max(pages[page]["p95"] for page in LISTS)
         print(
             f"  {mark} orders: {rates[mark]} events/s of CPU, {memory[mark]} MB, lists within {slowest} ms",
@@ -79,27 +81,27 @@ def _feed(served: Served, orders: int, begun: dt.datetime, asked: int) -> dict[s
     }
 
 
-def _send(served: Served, told: Iterator[list[Message]]) -> int:
-    """Write to the monitor as fast as it reads; how many messages."""
-    sent, all_told = 0, itertools.chain.from_iterable(told)
-    while batch := list(itertools.islice(all_told, _BATCH)):
-        served.pipe.write(b"".join(message.line for message in batch) + b"\n")
+def _write_orders(process: MonitorProcess, orders_left: Iterator[list[Message]]) -> int:
+    """Write to the monitor as fast as it reads. Returns the number of messages."""
+    sent, messages = 0, itertools.chain.from_iterable(orders_left)
+    while batch := list(itertools.islice(messages, _BATCH)):
+        process.pipe.write(b"".join(message.line for message in batch) + b"\n")
         sent += len(batch)
-    served.pipe.flush()
+    process.pipe.flush()
     return sent
 
 
-def _spread_ms(served: Served, page: str, asked: int) -> dict[str, float]:
-    taken = sorted(served.get_ms(page) for _ in range(asked))
-    return {"median": round(statistics.median(taken), 1), "p95": round(taken[(asked * 95 - 1) // 100], 1)}
+def _spread_ms(process: MonitorProcess, page: str, requests: int) -> dict[str, float]:
+    times_ms = sorted(process.get_ms(page) for _ in range(requests))
+    return {"median": round(statistics.median(times_ms), 1), "p95": round(times_ms[(requests * 95 - 1) // 100], 1)}
 
 
-def _reports(queries: Queries, begun: dt.datetime) -> dict[str, Any]:
+def _reports(queries: Queries, started: dt.datetime) -> dict[str, Any]:
     now = dt.datetime.now(dt.UTC)
     (order, *_) = queries.orders(None, 1, now)
     reports: dict[str, Callable[[], object]] = {
         "of_all": lambda: report.of_figures(figures_of_all(queries, now)),
-        "since_the_beginning": lambda: report.of_figures(figures_since(queries, begun, now, STUCK_AFTER)),
+        "since_the_beginning": lambda: report.of_figures(figures_since(queries, started, now, STUCK_AFTER)),
         "of_1000_orders": lambda: list(order_reports(queries, now, None, 1000)),
         "one_order": lambda: (queries.order(order.commande_id, now), queries.events(order.commande_id)),
     }
@@ -113,9 +115,9 @@ def _reports(queries: Queries, begun: dt.datetime) -> dict[str, Any]:
 
 
 def _median_ms(ask: Callable[[], object], times: int) -> float:
-    taken = []
+    times_ms = []
     for _ in range(times):
         start = time.perf_counter()
         ask()
-        taken.append((time.perf_counter() - start) * 1000)
-    return round(statistics.median(taken), 1)
+        times_ms.append((time.perf_counter() - start) * 1000)
+    return round(statistics.median(times_ms), 1)

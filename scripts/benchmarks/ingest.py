@@ -17,7 +17,7 @@ from choregraphie.broker import apply_topology, connected, open_publisher
 from choregraphie.messaging import Outgoing, Properties
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.projection.queries import Queries
-from scripts.benchmarks.monitor_process import STUCK_AFTER, Served
+from scripts.benchmarks.monitor_process import STUCK_AFTER, MonitorProcess
 from scripts.benchmarks.orders import Message, each_order
 from scripts.private_node import PrivateNode
 
@@ -29,15 +29,15 @@ _PUBLISHED_AT_ONCE = 500
 
 
 def measure(folder: Path, events: int, runs: int) -> dict[str, Any]:
-    """Fill a stream, then read it `runs` times into a new file each. Rates are of events a second.
+    """Fill a stream, then read it `runs` times, each into a new file. Rates are events per second.
 
-    The monitor is on one core with all its parts at work; the broker has the others.
+    The complete monitor runs on one core; the broker has the others.
     """
     node = PrivateNode(folder / "node", "bench")
     node.start()
     try:
         asyncio.run(_fill(read_settings({"SAGA_AMQP_URL": node.url()}), events))
-        rates = [_absorb(node.url(), folder / f"run-{n}.sqlite3", events) for n in range(runs)]
+        rates = [_ingest(node.url(), folder / f"run-{n}.sqlite3", events) for n in range(runs)]
     finally:
         node.stop(wipe=True)
     return {
@@ -52,27 +52,27 @@ async def _fill(settings: Settings, events: int) -> None:
     async with connected(settings, "bench declares") as connection:
         await apply_topology(connection, declared_topology(CHOREOGRAPHY, settings), declare=True)
     orders = each_order(events, dt.datetime.now(dt.UTC), dt.timedelta(milliseconds=5))
-    told = itertools.islice(itertools.chain.from_iterable(orders), events)
+    messages = itertools.islice(itertools.chain.from_iterable(orders), events)
     async with open_publisher(settings, "bench publishes") as publisher:
-        while batch := list(itertools.islice(told, _PUBLISHED_AT_ONCE)):
+        while batch := list(itertools.islice(messages, _PUBLISHED_AT_ONCE)):
             await publisher.publish([_outgoing(message) for message in batch])
 
 
 def _outgoing(message: Message) -> Outgoing:
-    # Returned messages are told apart by their ids.
+    # The id tells returned messages apart.
     properties = Properties(message_id=uuid.uuid4().hex, type=message.type)
     return Outgoing(message.exchange, message.type, message.body, properties)
 
 
-def _absorb(url: str, path: Path, events: int) -> tuple[float, float]:
-    """Events a second on the clock and of the monitor's processor time, from its first batch to its last."""
-    with closing(Served(path, "saga_monitor", "serve", one_core=True, amqp_url=url)) as served:
+def _ingest(url: str, path: Path, events: int) -> tuple[float, float]:
+    """Events per second of wall time and of the monitor's CPU time, from its first batch to its last."""
+    with closing(MonitorProcess(path, "saga_monitor", "serve", one_core=True, amqp_url=url)) as process:
         with closing(Queries(path, STUCK_AFTER)) as queries:
-            served.until(0)
-            first, wall, cpu = queries.last_offset(), time.perf_counter(), served.cpu_seconds()
-        served.until(events - 1)
+            process.until(0)
+            first, wall, cpu = queries.last_offset(), time.perf_counter(), process.cpu_seconds()
+        process.until(events - 1)
         read = events - 1 - first
-        return read / (time.perf_counter() - wall), read / (served.cpu_seconds() - cpu)
+        return read / (time.perf_counter() - wall), read / (process.cpu_seconds() - cpu)
 
 
 def _spread(rates: Sequence[float]) -> dict[str, int]:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import argparse
 
 ABOUT = __doc__
-# What is promised: events a second while catching up on one core, and seconds to answer with a page of the list.
+# The promised figures: events per second while catching up on one core, and the time of a page of the list.
 LEAST_EVENTS_PER_SECOND = 3000
 LONGEST_PAGE_MS = 50
-# From a hundredth of the orders to all of them, the process that serves may not grow by more than this.
+# The most that the process may grow from a hundredth of the orders to all of them.
 MOST_GROWTH = 1.25
 
 
@@ -30,54 +30,54 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--orders", type=positive, default=1_000_000, help="in the projection (default: %(default)s)"
     )
-    parser.add_argument("--asked", type=positive, default=40, help="times for each page (default: %(default)s)")
+    parser.add_argument("--asked", type=positive, default=40, help="requests per page (default: %(default)s)")
     parser.add_argument(
-        "--runs", type=positive, default=3, help="of the stream, each from its start (default: %(default)s)"
+        "--runs", type=positive, default=3, help="readings of the whole stream (default: %(default)s)"
     )
-    parser.add_argument("--only", choices=("absorb", "grow"), help="one of the two halves")
-    parser.add_argument("--json", action="store_true", help="for a program")
+    parser.add_argument("--only", choices=("absorb", "grow"), help="only one of the two parts")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     figures: dict[str, Any] = {"load": os.getloadavg()}
-    absorbs, grows = arguments.only != "grow", arguments.only != "absorb"
+    ingests, grows = arguments.only != "grow", arguments.only != "absorb"
     with (
         tempfile.TemporaryDirectory(prefix="choregraphie-bench-") as folder,
-        phases("bench monitor", _seconds(arguments)) as told,
+        phases("bench monitor", _seconds(arguments)) as progress,
     ):
-        if absorbs:
-            told.begin(f"absorb: {arguments.events} events from a real stream, {arguments.runs} times")
+        if ingests:
+            progress.begin(f"absorb: {arguments.events} events from a real stream, {arguments.runs} times")
             figures["absorb"] = ingest.measure(Path(folder), arguments.events, arguments.runs)
         if grows:
-            told.begin(
+            progress.begin(
                 f"grow: {arguments.orders} orders in the projection, then every page {arguments.asked} times"
             )
             figures["grow"] = growth.measure(Path(folder), arguments.orders, arguments.asked)
     print(json.dumps(figures, indent=2) if arguments.json else _text(figures))
-    broken = missed(figures)
-    for promise in broken:
+    failed = missed(figures)
+    for promise in failed:
         print(f"missed: {promise}")
-    return 1 if broken else 0
+    return 1 if failed else 0
 
 
 def _seconds(arguments: argparse.Namespace) -> float:
-    """An estimate: a broker 10 s, 3000 events a second, 5000 orders a second."""
+    """An estimate: 10 s for the broker, 3000 events per second, 5000 orders per second."""
     absorb = 10 + arguments.events * (arguments.runs + 1) / LEAST_EVENTS_PER_SECOND
     grow = 5 + arguments.orders / 5000
     return (absorb if arguments.only != "grow" else 0) + (grow if arguments.only != "absorb" else 0)
 
 
 def missed(figures: dict[str, Any]) -> list[str]:
-    """What was promised and not kept."""
-    broken = []
+    """The promised figures that were not met."""
+    failed = []
     absorb, grow = figures.get("absorb"), figures.get("grow")
     if absorb and absorb["events_per_second"]["median"] < LEAST_EVENTS_PER_SECOND:
-        broken.append(f"{LEAST_EVENTS_PER_SECOND} events a second on one core")
+        failed.append(f"{LEAST_EVENTS_PER_SECOND} events a second on one core")
     if grow and max(page["p95"] for page in grow["lists_ms"].values()) > LONGEST_PAGE_MS:
-        broken.append(f"19 of 20 pages of the list, however filtered, in {LONGEST_PAGE_MS} ms")
+        failed.append(f"19 of 20 pages of the list, however filtered, in {LONGEST_PAGE_MS} ms")
     if grow and grow["memory_growth"] > MOST_GROWTH:
-        broken.append(f"memory flat within a factor of {MOST_GROWTH}")
-    return broken
+        failed.append(f"memory flat within a factor of {MOST_GROWTH}")
+    return failed
 
 
 def _text(figures: dict[str, Any]) -> str:

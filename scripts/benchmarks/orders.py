@@ -1,4 +1,4 @@
-"""Orders for a benchmark: stories made from the contracts' example messages."""
+"""Synthetic orders for benchmarks, made from the contracts' example messages."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _EXAMPLES = Path(__file__).resolve().parent.parent.parent / "contracts" / "examples"
-# What is said, in answer to what, and how long (ms) after what was said before it.
+# Each event with the type of its cause and its delay (ms) after the event before it.
 Steps = list[tuple[str, str | None, int]]
 
 
 @dataclass(frozen=True)
-class Story:
-    """`given_up_by`: the service that has set aside what was said last."""
+class OrderPattern:
+    """The events of one order. `exhausted_by`: the service that dead-letters the last one."""
 
     steps: Steps
-    given_up_by: str = ""
+    exhausted_by: str = ""
 
 
-_UNDONE: Steps = [
+_UNDOING: Steps = [
     ("stock.libere", "commande.annulee", 50),
     ("paiement.rembourse", "commande.annulee", 80),
     ("notification.envoyee", "commande.annulee", 120),
@@ -46,21 +46,26 @@ _REFUSED: Steps = [
     ("commande.initiee", None, 0),
     ("stock.reservation_echouee", "commande.initiee", 20),
     ("commande.annulee", "stock.reservation_echouee", 10),
-    *_UNDONE,
+    *_UNDOING,
 ]
-# Of ten orders, nine are created and one is refused.
-WELL = [*[Story(_CREATED)] * 9, Story(_REFUSED)]
-# Of a hundred, six are cut short, two of them because payment gave up, and one more contradicts itself.
-TROUBLED = [
-    *(*WELL * 9, *WELL[:3], Story([*_CREATED, ("commande.creee", "paiement.effectue", 40)])),
-    *(Story(_CREATED[:1]), Story(_CREATED[:2]), Story(_CREATED[:3]), Story(_CREATED[:4])),
-    *[Story(_CREATED[:2], given_up_by="paiement")] * 2,
+# Nine of ten orders are created and one is refused.
+HEALTHY = [*[OrderPattern(_CREATED)] * 9, OrderPattern(_REFUSED)]
+# Of a hundred orders six stay unfinished, two of them exhausted by payment, and another one contradicts itself.
+MIXED = [
+    *(*HEALTHY * 9, *HEALTHY[:3], OrderPattern([*_CREATED, ("commande.creee", "paiement.effectue", 40)])),
+    *(
+        OrderPattern(_CREATED[:1]),
+        OrderPattern(_CREATED[:2]),
+        OrderPattern(_CREATED[:3]),
+        OrderPattern(_CREATED[:4]),
+    ),
+    *[OrderPattern(_CREATED[:2], exhausted_by="paiement")] * 2,
 ]
 
 
 @dataclass(frozen=True)
 class Message:
-    """`reason`: why it was set aside, when it was."""
+    """`reason`: why the message was dead-lettered, if it was."""
 
     exchange: str
     type: str
@@ -69,39 +74,39 @@ class Message:
 
     @classmethod
     def of(cls, line: bytes) -> Message:
-        """The message that `line` was written for."""
+        """The message of a `line`."""
         exchange, type_, reason, body = line.rstrip(b"\n").split(b"\t", 3)
         return cls(exchange.decode(), type_.decode(), body, reason.decode())
 
     @property
     def line(self) -> bytes:
-        # JSON without indentation holds neither a tab nor a line break.
+        # JSON without indentation contains neither tabs nor line breaks.
         return b"\t".join([self.exchange.encode(), self.type.encode(), self.reason.encode(), self.body]) + b"\n"
 
     def entry(self, offset: int) -> HistoryEntry:
-        """The same, as the stream would deliver it."""
+        """The message as an entry of the stream."""
         if not self.reason:
             return HistoryEntry(offset, self.exchange, self.type, self.body, {}, None)
-        # Set aside as soon as it was said: without a time of the broker's it would be a sign of life now.
+        # Dead-lettered at the time of its event: without a broker's timestamp it would count as activity now.
         at = read_time(json.loads(self.body)["time"])
         return HistoryEntry(offset, self.exchange, self.type, self.body, {REASON_HEADER: self.reason}, at)
 
 
 def each_order(
-    orders: int, start: dt.datetime, apart: dt.timedelta, stories: Sequence[Story] = WELL
+    orders: int, start: dt.datetime, apart: dt.timedelta, patterns: Sequence[OrderPattern] = HEALTHY
 ) -> Iterator[list[Message]]:
-    """What is said of each of `orders` orders with random ids, each begun `apart` from the one before.
+    """The messages of each of `orders` orders with random ids. Each order begins `apart` after the one before.
 
-    Delays vary by order.
+    The delays vary by order.
     """
     templates = {path.stem: json.loads(path.read_text()) for path in _EXAMPLES.glob("*.json")}
     for number in range(orders):
-        yield list(_order(number, start + number * apart, templates, stories[number % len(stories)]))
+        yield list(_order(number, start + number * apart, templates, patterns[number % len(patterns)]))
 
 
-def _order(number: int, begun: dt.datetime, templates: dict[str, Any], story: Story) -> Iterator[Message]:
+def _order(number: int, begun: dt.datetime, templates: dict[str, Any], pattern: OrderPattern) -> Iterator[Message]:
     id_, time, ids = f"CMD-{uuid.uuid4().hex}", begun, dict[str, str]()
-    for type_, cause, ms in story.steps:
+    for type_, cause, ms in pattern.steps:
         time += dt.timedelta(milliseconds=ms * (1 + number % 50 / 10))
         ids[type_] = uuid.uuid4().hex
         envelope = templates[type_] | {
@@ -117,5 +122,5 @@ def _order(number: int, begun: dt.datetime, templates: dict[str, Any], story: St
             envelope.pop("causationid", None)
         last = Message(events(CHOREOGRAPHY.speaker_of[type_]), type_, json.dumps(envelope).encode())
         yield last
-    if story.given_up_by:
-        yield Message(dlx(story.given_up_by), last.type, last.body, "exhausted")
+    if pattern.exhausted_by:
+        yield Message(dlx(pattern.exhausted_by), last.type, last.body, "exhausted")

@@ -1,7 +1,7 @@
 """`saga_monitor serve` with a history that comes through standard input, one line per message.
 
-An empty line ends a batch, as large as those that a broker's history hands over at once. Once the pipe has an end,
-the history has none: there is just nothing more for now.
+An empty line ends a batch, which is as large as a broker's. After the end of the pipe the history stays open
+without further entries.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
     from choregraphie.messaging import History, HistoryEntry
 
 
-class Fed:
-    """A history that can be read once, from its first entry. The pipe holds back whoever writes it."""
+class PipedHistory:
+    """A history that can be read once, from its first entry. The pipe blocks its writer meanwhile."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe = pipe
         self._offset = 0
         self._ended = False
-        self._ahead = self._next()
+        self._first_batch = self._next()
 
     async def first(self) -> HistoryEntry | None:
-        return self._ahead[0] if self._ahead else None
+        return self._first_batch[0] if self._first_batch else None
 
     async def last(self) -> HistoryEntry | None:
-        """Far away: where the pipe has its end is not known, and what comes is as old as it says."""
-        return replace(self._ahead[0], offset=sys.maxsize) if self._ahead else None
+        """An entry far ahead: the end of the pipe is unknown, and the entries are as old as they say."""
+        return replace(self._first_batch[0], offset=sys.maxsize) if self._first_batch else None
 
     async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount]:
-        """Of the history what has come so far and, until the pipe has an end, one more; no other queue."""
+        """The entries of the history so far, plus one until the pipe has ended; no other queue."""
         return {HISTORY: QueueCount(self._offset + (not self._ended), 0)} if HISTORY in queues else {}
 
     async def entries(self, _: object) -> AsyncGenerator[list[HistoryEntry]]:
-        yield self._ahead
+        yield self._first_batch
         while batch := await asyncio.to_thread(self._next):
             yield batch
         await asyncio.Event().wait()
@@ -63,7 +63,7 @@ class Fed:
 
 @asynccontextmanager
 async def _opening() -> AsyncIterator[History]:
-    yield cast("History", await asyncio.to_thread(Fed, sys.stdin.buffer))
+    yield cast("History", await asyncio.to_thread(PipedHistory, sys.stdin.buffer))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import choregraphie.simulator  # noqa: F401 - what is measured: where its packages are missing, the bench installs them
+import choregraphie.simulator  # noqa: F401 - a missing package must show here, so that the bench installs it
 from scripts.cli_parser import positive
 from scripts.progress import Phases, phases
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 ABOUT = __doc__
 ROOT = Path(__file__).resolve().parents[2]
-# What is promised of `choreography simulate`, in its own figure.
+# The promised figure of `choreography simulate`, as it reports it itself.
 LEAST_SAGAS_PER_SECOND = 200
-# A machine's speed drifts: beside each figure stands how long this many additions took just before it.
+# The machine's speed drifts: each figure comes with the time of this many additions just before it.
 _ADDITIONS = 5_000_000
 
 
@@ -31,26 +31,26 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--runs", type=positive, default=15, help="seeds in each measurement (default: %(default)s)"
     )
     parser.add_argument("--times", type=positive, default=5, help="measurements (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="for a program")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    # A seed takes about half a second, a process a second to start.
+    # A seed takes about half a second, the start of a process one second.
     seconds = arguments.times * (1.5 + arguments.runs * 0.5)
-    with phases("bench simulator", seconds) as told:
-        figures = measure(arguments.runs, arguments.times, told)
+    with phases("bench simulator", seconds) as progress:
+        figures = measure(arguments.runs, arguments.times, progress)
     print(json.dumps(figures, indent=2) if arguments.json else _text(figures))
-    broken = missed(figures)
-    for promise in broken:
+    failed = missed(figures)
+    for promise in failed:
         print(f"missed: {promise}", file=sys.stderr if arguments.json else sys.stdout)
-    return 1 if broken else 0
+    return 1 if failed else 0
 
 
-def measure(runs: int, times: int, told: Phases) -> dict[str, Any]:
-    """`times` measurements of the same `runs` seeds, each in a process of its own."""
+def measure(runs: int, times: int, progress: Phases) -> dict[str, Any]:
+    """`times` measurements of the same `runs` seeds, each in its own process."""
     load, each = os.getloadavg(), []
     for number in range(1, times + 1):
-        told.begin(f"measurement {number} of {times}")
+        progress.begin(f"measurement {number} of {times}")
         additions = _seconds_for_additions()
         done = _simulate(runs)
         each.append({"sagas_per_second": done["sagas_per_second"], "additions_s": round(additions, 2)})
@@ -66,9 +66,9 @@ def measure(runs: int, times: int, told: Phases) -> dict[str, Any]:
 
 
 def missed(figures: dict[str, Any]) -> list[str]:
-    """What was promised and not kept."""
-    kept = figures["sagas_per_second"]["median"] >= LEAST_SAGAS_PER_SECOND
-    return [] if kept else [f"{LEAST_SAGAS_PER_SECOND} sagas a second on one core"]
+    """The promised figures that were not met."""
+    met = figures["sagas_per_second"]["median"] >= LEAST_SAGAS_PER_SECOND
+    return [] if met else [f"{LEAST_SAGAS_PER_SECOND} sagas a second on one core"]
 
 
 def _simulate(runs: int) -> dict[str, Any]:
@@ -78,8 +78,8 @@ def _simulate(runs: int) -> dict[str, Any]:
     )
     if done.returncode:
         raise SystemExit(f"scripts/bench: {done.stderr.strip() or done.stdout.strip()}")
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
 
 
 def _seconds_for_additions() -> float:
