@@ -1,7 +1,7 @@
 """Measures the monitor's memory and response times as the number of orders grows: a synthetic history, no broker.
 
 A complete `saga_monitor serve` reads it, and its pages are requested as a browser would. Of a hundred orders six
-stay in flight and go silent, two of them because their messages were exhausted, and another one contradicts itself.
+stay in flight and go silent, two of them because their messages were exhausted; another one contradicts itself.
 """
 
 from __future__ import annotations
