@@ -18,14 +18,14 @@ SERVICES = ("stock", "paiement", "commande", "notification")
 
 
 @dataclass(frozen=True)
-class Decided:
+class OutboxRow:
     """A row of an outbox. `identity`: see `EventFields`."""
 
     identity: str
     type: str
     commande_id: str
     body: bytes
-    said: bool = True
+    published: bool = True
 
     @cached_property
     def fields(self) -> EventFields:
@@ -37,7 +37,7 @@ class ServiceTables:
     """The engine's tables of one service. `journal`: (order, action) → state."""
 
     inbox: Mapping[str, str] = field(default_factory=dict)  # identity of the event → order
-    outbox: tuple[Decided, ...] = ()
+    outbox: tuple[OutboxRow, ...] = ()
     journal: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
@@ -136,7 +136,7 @@ def _kept(connection: sa.Connection) -> ServiceTables:
     return ServiceTables(
         inbox,
         tuple(
-            Decided(_named(row), row.type, row.commande_id, bytes(row.body), row.said_at is not None)
+            OutboxRow(_named(row), row.type, row.commande_id, bytes(row.body), row.said_at is not None)
             for row in outbox
         ),
         {(row.commande_id, row.action): row.state for row in journal},

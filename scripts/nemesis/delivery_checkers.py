@@ -48,7 +48,7 @@ def expected_events(history: History, databases: Databases) -> dict[str, Expecte
     for kept in databases.services.values():
         for row in kept.outbox:
             found[row.identity] = ExpectedEvent(
-                row.identity, row.type, row.commande_id, row.body, row.said, retried=False
+                row.identity, row.type, row.commande_id, row.body, row.published, retried=False
             )
     return found
 
@@ -81,7 +81,7 @@ def nothing_lost(history: History, databases: Databases) -> Iterator[Violation]:
 
 def unfinished_deliveries(history: History, databases: Databases) -> Iterator[Violation]:
     """The part of I6 that is not final: waiting may still fix it."""
-    unsaid = [(name, row) for name, kept in databases.services.items() for row in kept.outbox if not row.said]
+    unsaid = [(name, row) for name, kept in databases.services.items() for row in kept.outbox if not row.published]
     for name, row in unsaid:
         yield Violation("I6", f"{name}: {row.type} {row.identity} of {row.commande_id} was never published")
     for event, service in undelivered(history, databases):

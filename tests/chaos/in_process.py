@@ -119,7 +119,7 @@ class InProcessSaga:
         )
 
     def record(self, services: Sequence[str] = tuple(SERVICES)) -> tuple[History, Databases]:
-        past = History(
+        history = History(
             published=tuple(self.published),
             stream=tuple(self._stream()),
             dead_letters=self.dead_letters(),
@@ -130,7 +130,7 @@ class InProcessSaga:
             mails=read_mails(self._folder / "courrier"),
             charges=self._gateway.charges(),
         )
-        return past, read_databases(self.settings.database_url, services)
+        return history, read_databases(self.settings.database_url, services)
 
     def _stream(self) -> Iterator[StreamEntry]:
         for message in (entry.message for entry in self.broker.streams[HISTORY].entries):

@@ -1,6 +1,6 @@
-"""A sane history, made by hand, to be spoilt in one place at a time by the checkers' own tests.
+"""A valid history, written by hand, for the checkers' tests to corrupt in one place at a time.
 
-One order created, one created and then cancelled, one short of stock, and one forged event set aside.
+One order is created, one created and then cancelled, one short of stock; one forged event is dead-lettered.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from scripts.nemesis.databases import (
     Compte,
     Databases,
     Debit,
-    Decided,
     Envoi,
+    OutboxRow,
     Rayon,
     Reservation,
     ServiceTables,
@@ -38,7 +38,7 @@ from scripts.nemesis.history import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SAYS = {
+EVENTS = {
     "A": ("commande.initiee", "stock.reserve", "paiement.effectue", "commande.creee", "notification.envoyee"),
     "B": (
         "commande.initiee",
@@ -64,9 +64,9 @@ FORGED = b'{"forged": true}'
 
 
 def exchange(type_: str) -> str:
-    outbox_publisher = type_.partition(".")[0]
+    service = type_.partition(".")[0]
     by_client = type_ in {"commande.initiee", "commande.annulation_demandee"}
-    return "client.events" if by_client else f"{outbox_publisher}.events"
+    return "client.events" if by_client else f"{service}.events"
 
 
 def body(order: str, type_: str, event_id: str | None = None, cause: str | None = None) -> bytes:
@@ -77,19 +77,19 @@ def body(order: str, type_: str, event_id: str | None = None, cause: str | None 
     return json.dumps(content | {"causationid": cause or f"before {order}:{type_}"}).encode()
 
 
-def decided(order: str, type_: str, *, event_id: str | None = None, cause: str | None = None) -> Decided:
-    return Decided(event_id or f"{order}:{type_}", type_, order, body(order, type_, event_id, cause))
+def outbox_row(order: str, type_: str, *, event_id: str | None = None, cause: str | None = None) -> OutboxRow:
+    return OutboxRow(event_id or f"{order}:{type_}", type_, order, body(order, type_, event_id, cause))
 
 
-def everything_said() -> list[tuple[str, str]]:
-    return [(order, type_) for order, types in SAYS.items() for type_ in types]
+def all_events() -> list[tuple[str, str]]:
+    return [(order, type_) for order, types in EVENTS.items() for type_ in types]
 
 
-def history() -> History:
-    said = everything_said()
-    published = [Published("client.events", t, body(o, t)) for o, t in said if exchange(t) == "client.events"]
+def _history() -> History:
+    events = all_events()
+    published = [Published("client.events", t, body(o, t)) for o, t in events if exchange(t) == "client.events"]
     published.append(Published("client.events", "commande.initiee", FORGED, refused={"stock": "invalid"}))
-    stream = [StreamEntry(exchange(t), t, body(o, t)) for o, t in said]
+    stream = [StreamEntry(exchange(t), t, body(o, t)) for o, t in events]
     services = ("stock", "paiement", "commande", "notification")
     return History(
         published=tuple(published),
@@ -107,24 +107,24 @@ def history() -> History:
             Mail("C", "annulation"),
         ),
         charges=(Charge("K:A", "A", Decimal("9.99")), Charge("K:B", "B", Decimal("5.00"), taken_back=True)),
-        live=told(),
-        rebuilt=told(),
+        live=_monitor_state(),
+        rebuilt=_monitor_state(),
         monitor_connections=(MonitorConnection(0, ("saga.history",)),),
     )
 
 
-def told() -> MonitorState:
-    """What a monitor says that has heard it all."""
+def _monitor_state() -> MonitorState:
+    """The state of a monitor that has read every event."""
     return MonitorState(
         {"A": "COMPLETED", "B": "COMPENSATED", "C": "COMPENSATED"},
-        frozenset((order, type_, f"{order}:{type_}") for order, type_ in everything_said()),
+        frozenset((order, type_, f"{order}:{type_}") for order, type_ in all_events()),
         frozenset({("stock", None, "invalid")}),
     )
 
 
-def databases() -> Databases:
+def _databases() -> Databases:
     return Databases(
-        services={name: _kept(name) for name in ("stock", "paiement", "commande", "notification")},
+        services={name: _tables(name) for name in ("stock", "paiement", "commande", "notification")},
         rayons={"P": Rayon(initial=10, disponible=8, retenu=0, vendu=2)},
         reservations=(Reservation("A", "P", 2, "vendue"), Reservation("B", "P", 3, "liberee")),
         comptes={"K": Compte(Decimal("100.00"), Decimal("90.01"))},
@@ -138,20 +138,23 @@ def databases() -> Databases:
     )
 
 
-def _kept(service: str) -> ServiceTables:
-    said = everything_said()
+def _tables(service: str) -> ServiceTables:
+    events = all_events()
     return ServiceTables(
-        inbox={f"{o}:{t}": o for o, t in said if service in CHOREOGRAPHY.hearers(t)},
-        outbox=tuple(decided(o, t) for o, t in said if exchange(t) == f"{service}.events"),
+        inbox={f"{o}:{t}": o for o, t in events if service in CHOREOGRAPHY.hearers(t)},
+        outbox=tuple(outbox_row(o, t) for o, t in events if exchange(t) == f"{service}.events"),
     )
 
 
-def with_outbox(source: Databases, service: str, rows: Iterable[Decided]) -> Databases:
-    kept = replace(source.services[service], outbox=tuple(rows))
-    return replace(source, services={**source.services, service: kept})
+def with_outbox(source: Databases, service: str, rows: Iterable[OutboxRow]) -> Databases:
+    tables = replace(source.services[service], outbox=tuple(rows))
+    return replace(source, services={**source.services, service: tables})
 
 
 def without_receipt(source: Databases, service: str, event_id: str) -> Databases:
     inbox = {key: order for key, order in source.services[service].inbox.items() if key != event_id}
-    kept = replace(source.services[service], inbox=inbox)
-    return replace(source, services={**source.services, service: kept})
+    tables = replace(source.services[service], inbox=inbox)
+    return replace(source, services={**source.services, service: tables})
+
+
+HISTORY, DATABASES, MONITOR_STATE = _history(), _databases(), _monitor_state()

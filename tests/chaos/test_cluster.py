@@ -1,4 +1,4 @@
-"""A cluster of three under load: the node that leads is killed, and nothing is lost nor done twice."""
+"""A cluster of three nodes under load: the leader is killed, and nothing is lost or done twice."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from scripts.probes import birth
 if TYPE_CHECKING:
     from pathlib import Path
 
-# With this seed one kill, and orders come for twelve seconds while the node is away.
+# This seed gives one kill, and twelve seconds of orders while the node is away.
 MINUTES, SEED = 0.25, 14
-# Two starts of nodes, and the slowest way to quiet, on a machine that others use too.
+# Two starts of nodes and the slowest recovery, on a busy machine.
 PATIENCE_SECONDS = 400
 
 
 def nothing_runs(folder: Path) -> bool:
-    """Whether of all that the nodes below wrote down as theirs, no process is left."""
+    """Whether every process that the nodes in `folder` recorded has ended."""
     records = [json.loads(file.read_text()) for file in folder.rglob("node.json")]
     processes = [record[role] for record in records for role in ("server", "epmd")]
     return len(records) == MEMBERS and all(birth(pid) != born for pid, born in processes)
 
 
 @pytest.mark.timeout(PATIENCE_SECONDS)
-def test_nothing_is_lost_and_nothing_done_twice_when_the_leader_dies_under_load(tmp_path: Path) -> None:
-    folder, told = tmp_path / "run", list[str]()
+def test_nothing_is_lost_or_done_twice_when_the_leader_is_killed_under_load(tmp_path: Path) -> None:
+    folder, lines = tmp_path / "run", list[str]()
     options = RunOptions("sqlite", "cluster", None, None, SEED, disk=False)
-    report = run_chaos(options, Plan(MINUTES, SEED, ["leader_kill"]), folder, told.append)
-    assert report.violations == [], told
+    report = run_chaos(options, Plan(MINUTES, SEED, ["leader_kill"]), folder, lines.append)
+    assert report.violations == [], lines
     assert report.notes == ["killed the node that led stock.inbox, the workers' own"]
-    assert report.partly == {}, "the history lost nothing either: two of three had it"
+    assert report.partly == {}, "the stream lost nothing either: two of three nodes had it"
     assert report.exits == {}, "no worker ended"
-    assert report.sessions > 1, "the client was cut off too"
+    assert report.sessions > 1, "the client was disconnected too"
     assert report.figures.lost == report.figures.unexpected == 0
     assert report.figures.received == report.figures.attempted > 100
     assert nothing_runs(folder)
 
 
-def test_a_cluster_that_is_interrupted_while_it_starts_leaves_nothing(
+def test_an_interrupted_start_of_a_cluster_leaves_no_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_: Member) -> None:

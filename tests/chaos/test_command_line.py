@@ -16,7 +16,7 @@ from scripts.nemesis.report import Report, report_text
 from scripts.nemesis.run import Plan, Run
 from scripts.nemesis.setup import RunOptions, SetupError, run_chaos
 from scripts.nemesis.violation import Violation
-from tests.chaos.sample_history import history
+from tests.chaos.sample_history import HISTORY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +76,7 @@ class BrokenEnvironment:
         raise NodeError("The node is away.")
 
     def history_without_broker(self) -> Any:
-        return history()
+        return HISTORY
 
 
 def targets() -> Any:

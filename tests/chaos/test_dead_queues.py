@@ -1,4 +1,4 @@
-"""A queue whose server did not survive the broker's start is brought back by hand, and the run says so."""
+"""A queue whose server died at the broker's start is restarted, and the run notes it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 QUEUE = "stock.retry.600"
 SERVER = f"'%2F_{QUEUE}'"
-# Its supervisor gives it up at the third crash within five seconds.
-TAKE_AWAY = (
+# Its supervisor stops restarting it at the third crash within five seconds.
+KILL_SERVER = (
     "F = fun(F) -> case whereis(" + SERVER + ") of undefined -> gone; "
     "Pid -> exit(Pid, kill), timer:sleep(500), F(F) end end, F(F)."
 )
 
 
 class NodeWithDeadQueues:
-    """A node of which each look finds so many queues dead."""
+    """A node on which each check finds the given number of dead queues."""
 
     def __init__(self, *dead: int) -> None:
         self._dead = list(dead)
@@ -50,7 +50,7 @@ def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_waiting")
-def test_a_queue_that_dies_after_the_first_look_is_found_by_the_next() -> None:
+def test_a_queue_that_dies_after_the_first_check_is_found_by_the_next() -> None:
     targets = stage_of(NodeWithDeadQueues(0, 1, 0, 0))
     faults_broker.start(targets)
     assert targets.notes == ["1 queues had no server after the broker's start; started by hand"]
@@ -62,12 +62,12 @@ def test_queues_that_stay_dead_are_an_error() -> None:
         faults_broker.start(stage_of(NodeWithDeadQueues(*[1] * 50)))
 
 
-def test_a_queue_without_a_server_says_what_it_holds_once_it_has_one_again(tmp_path: Path) -> None:
+def test_a_dead_queue_reports_its_messages_again_after_its_restart(tmp_path: Path) -> None:
     with installed(tmp_path / "broker") as node:
         assert isinstance(node, InstalledNode)
         management = Management(f"http://{HOST}:{node.port('management')}", USER, node.password, "/")
-        with recorder.connect(f"amqp://{USER}:{node.password}@{HOST}:{node.port('amqp')}/") as link:
-            link.channel().queue_declare(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
+        with recorder.connect(f"amqp://{USER}:{node.password}@{HOST}:{node.port('amqp')}/") as connection:
+            connection.channel().queue_declare(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
 
         def seen() -> QueueState:
             (queue,) = recorder.read_queues(management)
@@ -75,10 +75,10 @@ def test_a_queue_without_a_server_says_what_it_holds_once_it_has_one_again(tmp_p
 
         node.stop()
         node.start()
-        node.control("eval", TAKE_AWAY)
+        node.control("eval", KILL_SERVER)
         assert not seen().counted
         targets = stage_of(node)
         assert faults_broker.restart_dead_queues(targets) == 1
         assert len(targets.notes) == 1
-        until(lambda: seen().counted, "what it holds")
+        until(lambda: seen().counted, "its messages")
         assert faults_broker.restart_dead_queues(targets) == 0

@@ -1,7 +1,7 @@
-"""A worker dies at each boundary of the pipeline, and nothing is lost or done twice.
+"""A worker dies at each failpoint of the pipeline, and nothing is lost or done twice.
 
-One set of workers for the whole file; only the one under test is killed and started again. What is judged is
-everything that has happened so far, so a later test sees the damage of an earlier one too.
+One set of workers serves the whole file; only the one under test is killed and restarted. Each check covers
+everything that has happened so far, so a later test also sees the damage of an earlier one.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from tests.support.brokers import Broker
 
 KINDS = ("plain", "short of stock", "poor", "blocked", "cancelled at once", "cancelled soon", "twice")
-# For the places that only a message in trouble passes: an undecodable one, a gateway that answers nobody.
+# For the failpoints that only failing messages reach: an undecodable message, a gateway that never answers.
 RUBBISH = b'{"specversion": "1.0", "type": "commande.initiee", "data": '
-DEAF_GATEWAY = {"SAGA_GATEWAY": "simulated", "SAGA_GATEWAY_FAILURE_RATE": "1", "SAGA_CALL_TIMEOUT": "2"}
+FAILING_GATEWAY = {"SAGA_GATEWAY": "simulated", "SAGA_GATEWAY_FAILURE_RATE": "1", "SAGA_CALL_TIMEOUT": "2"}
 
 CASES: tuple[tuple[str, Place, dict[str, str]], ...] = (
     ("paiement", Place.BEFORE_CALL, {}),
@@ -41,7 +41,7 @@ CASES: tuple[tuple[str, Place, dict[str, str]], ...] = (
     ("commande", Place.AFTER_CONFIRM, {}),
     ("stock", Place.BEFORE_MARK, {}),
     ("paiement", Place.AFTER_ACK, {}),
-    ("paiement", Place.AFTER_RETRY_PUBLISH, DEAF_GATEWAY),
+    ("paiement", Place.AFTER_RETRY_PUBLISH, FAILING_GATEWAY),
     ("stock", Place.AFTER_DEAD_LETTER_PUBLISH, {}),
 )
 
@@ -69,25 +69,25 @@ def environment(
         management.delete_vhost()
 
 
-def test_every_place_is_tried() -> None:
+def test_every_failpoint_has_a_case() -> None:
     assert {place for _, place, _ in CASES} == set(Place)
 
 
 @pytest.mark.parametrize(("service", "place", "more"), CASES, ids=[f"{s}-{p}" for s, p, _ in CASES])
-def test_a_worker_that_dies_there_loses_nothing_and_repeats_nothing(
+def test_a_worker_that_dies_at_a_failpoint_loses_and_repeats_nothing(
     environment: Environment, service: str, place: Place, more: dict[str, str]
 ) -> None:
     (worker,) = environment.workers.of(service)
     environment.workers.kill(worker)
     environment.workers.start(worker, SAGA_FAILPOINT=place, **more)
-    some_orders(environment, f"{service}-{place}")
+    place_orders(environment, f"{service}-{place}")
     assert environment.workers.await_exit(worker, 30) == -signal.SIGKILL
     environment.workers.start(worker)
     assert environment.await_quiet(40) == []
     assert check_invariants(*environment.record(), WITHOUT_PROCESSES) == []
 
 
-def some_orders(environment: Environment, name: str) -> None:
+def place_orders(environment: Environment, name: str) -> None:
     rng = random.Random(name)
     for number, kind in enumerate(KINDS, 1):
         environment.order(make_order(kind, f"{name}-{number}", rng))

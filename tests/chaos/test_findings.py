@@ -1,4 +1,4 @@
-"""What the chaos runs have found, each as the smallest test that shows it."""
+"""The bugs that chaos runs have found, each as its smallest test."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def saga(tmp_path: Path) -> Iterator[InProcessSaga]:
 
 
 @pytest.mark.timeout(10)
-async def test_errors_that_are_each_other_s_context_do_not_hang_the_worker() -> None:
+async def test_a_cycle_of_exception_contexts_does_not_hang_the_worker() -> None:
     first, second = ConnectionResetError("reset"), ConnectionError("lost")
     first.__context__, second.__context__ = second, first
 
@@ -50,7 +50,7 @@ async def test_errors_that_are_each_other_s_context_do_not_hang_the_worker() -> 
         await in_time(fails())
 
 
-async def test_a_bare_exception_of_the_client_is_a_lost_connection() -> None:
+async def test_a_bare_exception_of_the_client_library_is_a_lost_connection() -> None:
     async def fails() -> None:
         raise Exception
 
@@ -58,8 +58,8 @@ async def test_a_bare_exception_of_the_client_is_a_lost_connection() -> None:
         await in_time(fails())
 
 
-async def test_a_wait_that_the_client_cancels_is_trouble_also_after_a_task_group_has_failed() -> None:
-    """A failed group leaves its task marked as cancelled; the worker then took the client's doing for its own."""
+async def test_a_cancellation_by_the_client_library_is_broker_unavailable_after_a_failed_task_group_too() -> None:
+    """A failed group leaves its task marked as cancelled; the worker then took the library's for its own."""
 
     async def lost() -> None:
         raise BrokerUnavailable("the first session")
@@ -80,7 +80,7 @@ async def test_a_wait_that_the_client_cancels_is_trouble_also_after_a_task_group
         await in_time(waiting)
 
 
-async def answers_all_the_same() -> str:
+async def answers_despite_cancellation() -> str:
     try:
         await asyncio.sleep(60)
     except asyncio.CancelledError:
@@ -88,7 +88,7 @@ async def answers_all_the_same() -> str:
     raise AssertionError
 
 
-async def fails_instead() -> str:
+async def fails_when_cancelled() -> str:
     try:
         await asyncio.sleep(60)
     except asyncio.CancelledError:
@@ -96,11 +96,11 @@ async def fails_instead() -> str:
     raise AssertionError
 
 
-@pytest.mark.parametrize("client", [answers_all_the_same, fails_instead])
-async def test_who_is_asked_to_stop_stops_whatever_the_client_makes_of_it(
+@pytest.mark.parametrize("client", [answers_despite_cancellation, fails_when_cancelled])
+async def test_a_cancelled_task_stops_whatever_the_client_library_does(
     client: Callable[[], Coroutine[Any, Any, str]],
 ) -> None:
-    """A console that was left went on reading for ever, and its process with it."""
+    """A console that was quit went on reading, and its process never ended."""
     waiting = asyncio.create_task(in_time(client()))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -108,8 +108,8 @@ async def test_who_is_asked_to_stop_stops_whatever_the_client_makes_of_it(
         await waiting
 
 
-async def test_a_retry_queue_that_is_gone_ends_the_session(amqp_url: str, management: Management) -> None:
-    """The history takes what is published to it, so the broker says that all is well."""
+async def test_a_deleted_retry_queue_ends_the_session(amqp_url: str, management: Management) -> None:
+    """The stream still takes what is published to the retry exchange, so the broker returns nothing."""
     settings = Settings(amqp_url=amqp_url)
     async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
         await session.consume()
@@ -119,7 +119,7 @@ async def test_a_retry_queue_that_is_gone_ends_the_session(amqp_url: str, manage
             await session.is_consuming()
 
 
-async def test_a_connection_lost_before_its_channel_is_opened_is_trouble_and_no_crash(amqp_url: str) -> None:
+async def test_a_connection_lost_before_its_channel_is_opened_is_broker_unavailable(amqp_url: str) -> None:
     async with connected(Settings(amqp_url=amqp_url), "test") as connection:
         assert connection.transport is not None
         await connection.transport.connection.close()
@@ -127,29 +127,29 @@ async def test_a_connection_lost_before_its_channel_is_opened_is_trouble_and_no_
             await in_time(connection.channel())
 
 
-def test_a_forgery_that_an_operator_sends_back_is_set_aside_again(saga: InProcessSaga) -> None:
+def test_a_forged_message_that_an_operator_sends_back_is_dead_lettered_again(saga: InProcessSaga) -> None:
     (said,) = make_order("plain", "CMD-1", random.Random(1))
     content = json.loads(said.body)
     content["type"], content["source"] = "commande.annulee", "/services/commande"
     content["data"] = {"commande_id": "CMD-1", "raison": "forgée"}
     saga.publish(ORDERED, json.dumps(content).encode())
     saga.work("stock")
-    letter = saga.take("stock.dlq")
-    assert letter.headers[EXCHANGE_HEADER] == "client.events"
-    saga.send_back("stock", letter)
+    dead_letter = saga.take("stock.dlq")
+    assert dead_letter.headers[EXCHANGE_HEADER] == "client.events"
+    saga.send_back("stock", dead_letter)
     saga.work("stock")
     assert [found.reason for found in saga.dead_letters() if found.service == "stock"] == ["wrong_sender"]
 
 
-def test_what_an_idle_worker_has_said_is_marked_as_said(saga: InProcessSaga) -> None:
-    """A confirm that came while nothing else did was never marked, and its event said again every 30 s."""
+def test_an_idle_worker_marks_its_published_events(saga: InProcessSaga) -> None:
+    """A confirm that arrived in an idle worker was never recorded, and its event was published again every 30 s."""
     saga.publish(ORDERED, make_order("plain", "CMD-1", random.Random(1))[0].body)
     saga.work("stock", idle_seconds=1.5)
     _, databases = saga.record(services=("stock",))
-    assert [(row.type, row.said) for row in databases.of("stock").outbox] == [("stock.reserve", True)]
+    assert [(row.type, row.published) for row in databases.of("stock").outbox] == [("stock.reserve", True)]
 
 
-def test_a_file_locked_by_another_when_a_worker_starts_is_waited_for_and_not_refused(
+def test_a_database_locked_at_the_start_of_a_worker_is_retried(
     saga: InProcessSaga, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("choregraphie.storage.engine.BUSY_SECONDS", 0.1)

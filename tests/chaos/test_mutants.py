@@ -1,4 +1,4 @@
-"""Each guard of the system, removed, is missed by the checkers; with it, they find nothing.
+"""The checkers notice the removal of each guard of the system; with the guards they find nothing.
 
 The smallest scenario for each, over the simulator's model of the broker: the pipelines and the databases are the
 real ones.
@@ -39,7 +39,7 @@ def order(saga: InProcessSaga, kind: str = "plain", number: str = "CMD-1") -> No
     saga.publish(said.key, said.body)
 
 
-def demand(saga: InProcessSaga) -> None:
+def demand_cancellation(saga: InProcessSaga) -> None:
     demand, _ = make_order("cancelled before", "CMD-1", random.Random(2))
     saga.publish(CANCELLED, demand.body)
 
@@ -65,7 +65,7 @@ def a_power_cut_between_commit_and_publish(saga: InProcessSaga) -> None:
 
 def a_cancellation_that_overtakes_its_order(saga: InProcessSaga) -> None:
     order(saga)
-    demand(saga)
+    demand_cancellation(saga)
     saga.work("commande")
     saga.overtake("stock")
 
@@ -73,7 +73,7 @@ def a_cancellation_that_overtakes_its_order(saga: InProcessSaga) -> None:
 def a_demand_to_cancel_an_order_that_is_refused(saga: InProcessSaga) -> None:
     order(saga, "short of stock")
     saga.work("stock")
-    demand(saga)
+    demand_cancellation(saga)
 
 
 def a_dead_letter_sent_back_with_everything_on_it_and_tried_twice(saga: InProcessSaga) -> None:
@@ -100,14 +100,14 @@ def a_database_that_does_not_answer_at_first(saga: InProcessSaga) -> None:
     commit = Store.commit
     refused: list[Sequence[Invocation]] = []
 
-    def troubled(self: Store, group: Sequence[Invocation], said: Iterable[str] = ()) -> list[Result]:
+    def failing_once(self: Store, group: Sequence[Invocation], said: Iterable[str] = ()) -> list[Result]:
         if group and not refused:
             refused.append(group)
             raise DatabaseUnavailable("locked")
         return commit(self, group, said)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Store, "commit", troubled)
+        patch.setattr(Store, "commit", failing_once)
         saga.work("stock")
 
 
@@ -138,7 +138,7 @@ def test_every_guard_has_its_scenario() -> None:
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_with_its_guards_the_system_comes_through(name: str, saga: InProcessSaga) -> None:
+def test_with_its_guards_the_system_violates_nothing(name: str, saga: InProcessSaga) -> None:
     scenario, _ = CASES[name]
     scenario(saga)
     saga.settle()
@@ -146,7 +146,9 @@ def test_with_its_guards_the_system_comes_through(name: str, saga: InProcessSaga
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_without_that_guard_it_does_not(name: str, saga: InProcessSaga, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_one_guard_the_system_violates_an_invariant(
+    name: str, saga: InProcessSaga, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scenario, invariants = CASES[name]
     MUTANTS[name](monkeypatch.setattr)
     scenario(saga)

@@ -1,4 +1,4 @@
-"""The private PostgreSQL keeps what was committed, and itself to itself."""
+"""The private PostgreSQL keeps committed rows across kills and restarts."""
 
 import psycopg
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from scripts.nemesis.private_postgres import private_postgres
 
 
-def test_what_was_committed_survives_a_power_cut() -> None:
+def test_committed_rows_survive_a_kill_and_a_restart() -> None:
     with private_postgres() as server:
         server.create("books")
         with psycopg.connect(server.url("books"), autocommit=True) as connection:

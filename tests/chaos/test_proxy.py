@@ -1,4 +1,4 @@
-"""The proxy does to a connection what it says, and nothing when it is asked for nothing."""
+"""Each mode of the proxy does to a connection what it says, and PASS does nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
-    """In front of a server that repeats what it hears."""
+    """A proxy in front of an echo server."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_echo, args=(server,), daemon=True).start()
         opened = Proxy(server.getsockname()[1], seed=1)
@@ -28,68 +28,68 @@ def proxy() -> Iterator[Proxy]:
 def _echo(server: socket.socket) -> None:
     while True:
         try:
-            link, _ = server.accept()
+            connection, _ = server.accept()
         except OSError:
             return
-        threading.Thread(target=_repeat, args=(link,), daemon=True).start()
+        threading.Thread(target=_repeat, args=(connection,), daemon=True).start()
 
 
-def _repeat(link: socket.socket) -> None:
-    with link:
+def _repeat(connection: socket.socket) -> None:
+    with connection:
         try:
-            while heard := link.recv(65536):
-                link.sendall(heard)
+            while received := connection.recv(65536):
+                connection.sendall(received)
         except OSError:
             return
 
 
 def opened(proxy: Proxy) -> socket.socket:
-    link = socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
-    link.settimeout(1.5)
-    return link
+    connection = socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
+    connection.settimeout(1.5)
+    return connection
 
 
-def test_what_is_said_passes_unchanged(proxy: Proxy) -> None:
-    with opened(proxy) as link:
-        link.sendall(b"bonjour")
-        assert link.recv(100) == b"bonjour"
+def test_bytes_pass_unchanged(proxy: Proxy) -> None:
+    with opened(proxy) as connection:
+        connection.sendall(b"bonjour")
+        assert connection.recv(100) == b"bonjour"
 
 
 @pytest.mark.parametrize("mode", [Mode.STALL_UP, Mode.STALL_DOWN])
-def test_a_stalled_direction_says_nothing_until_it_is_freed(proxy: Proxy, mode: Mode) -> None:
-    with opened(proxy) as link:
+def test_a_stalled_direction_delivers_nothing_until_the_mode_changes(proxy: Proxy, mode: Mode) -> None:
+    with opened(proxy) as connection:
         proxy.set(mode)
         time.sleep(0.1)
-        link.sendall(b"bonjour")
+        connection.sendall(b"bonjour")
         with pytest.raises(TimeoutError):
-            link.recv(100)
+            connection.recv(100)
         proxy.set(Mode.PASS)
-        assert link.recv(100) == b"bonjour"
+        assert connection.recv(100) == b"bonjour"
 
 
 def test_a_delay_delays_both_ways(proxy: Proxy) -> None:
-    with opened(proxy) as link:
+    with opened(proxy) as connection:
         proxy.set(Mode.DELAY)
         time.sleep(0.1)
         begun = time.monotonic()
-        link.sendall(b"bonjour")
-        assert link.recv(100) == b"bonjour"
+        connection.sendall(b"bonjour")
+        assert connection.recv(100) == b"bonjour"
         assert time.monotonic() - begun >= 2 * DELAY_SECONDS
 
 
-def test_a_cut_resets_in_the_middle_of_what_is_said(proxy: Proxy) -> None:
-    with opened(proxy) as link:
+def test_a_cut_resets_the_connection_in_the_middle_of_the_bytes(proxy: Proxy) -> None:
+    with opened(proxy) as connection:
         proxy.set(Mode.CUT)
         time.sleep(0.1)
         with pytest.raises(OSError, match=r"reset|[Bb]roken"):
             for _ in range(100):
-                link.sendall(b"x" * 1000)
-                if not link.recv(65536):
-                    raise ConnectionResetError("reset, politely")
+                connection.sendall(b"x" * 1000)
+                if not connection.recv(65536):
+                    raise ConnectionResetError("closed")
     assert proxy.resets == 1
 
 
-def test_who_comes_is_led_to_one_that_answers_and_the_next_one_there_at_once() -> None:
+def test_a_connection_goes_to_a_target_that_answers_and_the_next_one_tries_it_first() -> None:
     with socket.create_server(("127.0.0.1", 0)) as dead:
         nobody = dead.getsockname()[1]
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -98,22 +98,22 @@ def test_who_comes_is_led_to_one_that_answers_and_the_next_one_there_at_once() -
         balancing = Proxy(nobody, alive)
         try:
             assert balancing.current_target == nobody
-            with opened(balancing) as link:
-                link.sendall(b"bonjour")
-                assert link.recv(100) == b"bonjour"
+            with opened(balancing) as connection:
+                connection.sendall(b"bonjour")
+                assert connection.recv(100) == b"bonjour"
             assert balancing.current_target == alive
         finally:
             balancing.close()
 
 
-def test_a_proxy_that_refuses_lets_nobody_in_and_throws_out_who_is(proxy: Proxy) -> None:
-    with opened(proxy) as link:
-        link.sendall(b"bonjour")
-        link.recv(100)
+def test_refuse_resets_open_connections_and_refuses_new_ones(proxy: Proxy) -> None:
+    with opened(proxy) as connection:
+        connection.sendall(b"bonjour")
+        connection.recv(100)
         proxy.set(Mode.REFUSE)
         with pytest.raises(OSError, match="reset"):
-            link.recv(100)
+            connection.recv(100)
     with pytest.raises(OSError, match=r"reset|refused"), opened(proxy) as late:
         late.sendall(b"bonjour")
         if not late.recv(100):
-            raise ConnectionResetError("reset, politely")
+            raise ConnectionResetError("closed")

@@ -1,4 +1,4 @@
-"""Workers without a guard, on a real broker and real databases: the checkers notice there, too."""
+"""The checkers also notice a missing guard with worker processes, a real broker and real databases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scripts.nemesis.private_postgres import PrivatePostgres
     from tests.support.brokers import Broker
 
-# What they would do with an undoing that nobody answers is to wait for it: not for long.
+# An undoing that is never answered would otherwise be waited for until the usual timeout.
 QUIET_SECONDS = 10
 
 
@@ -28,7 +28,7 @@ QUIET_SECONDS = 10
     ("mutant", "database", "invariant"),
     [("inbox_off", "postgresql", "I8"), ("silent_undoing", "sqlite", "I3")],
 )
-def test_a_guard_taken_away_is_missed(
+def test_a_removed_guard_is_noticed(
     mutant: str, database: str, invariant: str, broker: Broker, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     name = f"mutant-{uuid.uuid4().hex[:8]}"

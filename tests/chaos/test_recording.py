@@ -1,4 +1,4 @@
-"""What a run is judged by is seen from outside: the stream, the letters, the charges, the mails, the processes."""
+"""The recorder sees from outside what the checks need: stream, dead letters, charges, mails, processes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ORDERED = "commande.initiee"
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 
 
-async def test_a_letter_is_seen_in_the_stream_and_in_its_queue_and_when_it_is_sent_back(
+async def test_a_dead_letter_is_recorded_from_the_stream_and_its_queue_and_when_it_is_sent_back(
     amqp_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(amqp_url=amqp_url)
@@ -41,8 +41,8 @@ async def test_a_letter_is_seen_in_the_stream_and_in_its_queue_and_when_it_is_se
     monkeypatch.setattr(recorder, "STREAM_PATIENCE_SECONDS", 0.5)
     assert recorder.read_stream(amqp_url, idle_seconds=0.2) == ()
     monkeypatch.undo()
-    with recorder.connect(amqp_url) as link:
-        channel = link.channel()
+    with recorder.connect(amqp_url) as connection:
+        channel = connection.channel()
         channel.confirm_delivery()
         channel.basic_publish("client.events", ORDERED, b"said")
         headers = {"x-saga-reason": "exhausted", "x-saga-detail": "why"}
@@ -51,9 +51,9 @@ async def test_a_letter_is_seen_in_the_stream_and_in_its_queue_and_when_it_is_se
         StreamEntry("client.events", ORDERED, b"said"),
         StreamEntry("stock.dlx", ORDERED, b"given up", "exhausted"),
     )
-    letter = DeadLetter("stock", b"given up", "exhausted", "why")
-    assert recorder.read_dead_letters(amqp_url) == (letter,)
-    assert list(recorder.redrive(amqp_url)) == [letter]
+    dead_letter = DeadLetter("stock", b"given up", "exhausted", "why")
+    assert recorder.read_dead_letters(amqp_url) == (dead_letter,)
+    assert list(recorder.redrive(amqp_url)) == [dead_letter]
     assert recorder.read_dead_letters(amqp_url) == ()
 
 
@@ -64,7 +64,7 @@ def gateway() -> Iterator[Gateway]:
     opened.close()
 
 
-async def test_the_gateway_remembers_what_it_charged_also_when_it_was_taken_back(gateway: Gateway) -> None:
+async def test_the_gateway_records_every_charge_also_a_cancelled_one(gateway: Gateway) -> None:
     async with httpx.AsyncClient(base_url=gateway.url) as client:
         passerelle = PasserelleHttp(client)
         for key in ("paiement:encaisser:A", "paiement:encaisser:A", "paiement:encaisser:B:2"):
@@ -76,7 +76,7 @@ async def test_the_gateway_remembers_what_it_charged_also_when_it_was_taken_back
     )
 
 
-async def test_each_mail_is_known_for_what_it_is(tmp_path: Path) -> None:
+async def test_each_mail_is_recognised_by_its_subject(tmp_path: Path) -> None:
     carrier = Maildir(tmp_path, "clients.invalid")
     sent: list[Any] = [Mail("A", "confirmation"), Mail("A", "rectificatif"), Mail("B", "annulation")]
     assert read_mails(tmp_path) == ()
@@ -95,22 +95,27 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
     started.wait(10)
 
 
-def test_a_worker_that_is_killed_ended_by_our_doing(worker: Worker) -> None:
+def test_a_killed_worker_is_recorded_as_killed(worker: Worker) -> None:
     assert worker.exit_record() is None
     worker.kill()
     worker.wait(10)
-    gone = worker.exit_record()
-    assert gone is not None
-    assert (gone.service, gone.code, gone.killed, gone.sigterms) == ("stock", -signal.SIGKILL, True, 0)
+    worker_exit = worker.exit_record()
+    assert worker_exit is not None
+    assert (worker_exit.service, worker_exit.code, worker_exit.killed, worker_exit.sigterms) == (
+        "stock",
+        -signal.SIGKILL,
+        True,
+        0,
+    )
 
 
-def test_a_worker_that_is_asked_twice_while_frozen_is_not_slow(worker: Worker) -> None:
+def test_the_time_that_a_worker_was_frozen_does_not_count_as_shutdown(worker: Worker) -> None:
     worker.freeze()
     worker.terminate()
     worker.terminate()
     worker.thaw()
     worker.wait(10)
-    gone = worker.exit_record()
-    assert gone is not None
-    assert (gone.code, gone.killed, gone.sigterms) == (-signal.SIGTERM, False, 2)
-    assert gone.seconds <= 10
+    worker_exit = worker.exit_record()
+    assert worker_exit is not None
+    assert (worker_exit.code, worker_exit.killed, worker_exit.sigterms) == (-signal.SIGTERM, False, 2)
+    assert worker_exit.seconds <= 10

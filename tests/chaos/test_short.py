@@ -1,7 +1,7 @@
-"""Two short runs of the whole thing: what `./scripts/chaos` does for many minutes, for less than one.
+"""Two chaos runs of less than a minute: `./scripts/chaos` makes longer ones.
 
-Between them, most faults that show within seconds. Those of half a minute and more (freezes, stalls, the memory
-alarm, flapping) have their turns in the long runs; half-open connections and a full disk have tests of their own.
+Together they inject most faults that take effect within seconds. Faults of half a minute and more (freezes,
+stalls, the memory alarm, flapping) are left to long runs; half-open connections and a full disk have their own tests.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from scripts.nemesis.nemesis import FAULTS, schedule
 from scripts.nemesis.workers import ROOT
 
-# Long enough for the slowest way to quiet on a machine that others use too.
+# Long enough for the slowest recovery on a busy machine.
 PATIENCE_SECONDS = 400
 SHORT = {"kill", "kill_all", "leave", "monitor_kill", "cut", "duplicates"}
 
@@ -42,22 +42,22 @@ def chaos(*arguments: str) -> dict[str, Any]:
         ("postgresql", SHORT | {"postgres_kill", "broker_wipe", "db_locked", "delay"}, "0.7", "9"),
     ],
 )
-def test_nothing_is_lost_and_nothing_done_twice_while_things_break(
+def test_nothing_is_lost_or_done_twice_under_faults(
     database: str, faults: set[str], minutes: str, seed: str
 ) -> None:
     report = chaos(
         "--minutes", minutes, "--seed", seed, "--database", database, "--faults", ",".join(sorted(faults))
     )
     assert report["violations"] == []
-    assert set(report["faults"]) == faults, "every fault has its turn"
+    assert set(report["faults"]) == faults, "every fault was injected"
     assert report["figures"]["lost"] == report["figures"]["unexpected"] == 0
     assert report["figures"]["received"] == report["figures"]["attempted"] > 100
 
 
-def test_a_seed_chooses_the_same_schedule_and_another_seed_another() -> None:
+def test_the_same_seed_gives_the_same_schedule_and_another_seed_another() -> None:
     assert schedule(10, 1, FAULTS) == schedule(10, 1, reversed(list(FAULTS)))
     assert schedule(10, 1, FAULTS) != schedule(10, 2, FAULTS)
 
 
-def test_in_ten_minutes_every_fault_has_its_turn() -> None:
-    assert {turn.fault for turn in schedule(10, 3, FAULTS)} == set(FAULTS)
+def test_ten_minutes_are_enough_for_every_fault() -> None:
+    assert {scheduled.fault for scheduled in schedule(10, 3, FAULTS)} == set(FAULTS)
