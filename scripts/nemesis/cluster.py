@@ -39,10 +39,10 @@ class Member(InstalledNode):
         """Write the configuration that makes it a member of the cluster `nodes`."""
         named = (f"cluster_formation.classic_config.nodes.{n} = {node}\n" for n, node in enumerate(nodes, 1))
         (self.directory / "conf.d" / "20-cluster.conf").write_text(CONFIGURATION + "".join(named))
-        kept = self.directory / "home" / ".erlang.cookie"
-        kept.parent.mkdir()
-        kept.write_text(cookie)
-        kept.chmod(0o400)  # the server refuses any other mode
+        cookie_file = self.directory / "home" / ".erlang.cookie"
+        cookie_file.parent.mkdir()
+        cookie_file.write_text(cookie)
+        cookie_file.chmod(0o400)  # the server refuses any other mode
 
     def launch(self) -> None:
         """Start it unless it runs, without waiting: it waits for the other members itself."""

@@ -101,7 +101,7 @@ class Databases:
 
 def read_databases(database_url: str, services: Sequence[str] = SERVICES) -> Databases:
     """Read the databases that `database_url` names (`{service}` is replaced)."""
-    kept: dict[str, ServiceTables] = {}
+    tables: dict[str, ServiceTables] = {}
     business: dict[str, Any] = {}
     for service in services:
         url = sa.make_url(database_url.replace("{service}", service))
@@ -111,11 +111,11 @@ def read_databases(database_url: str, services: Sequence[str] = SERVICES) -> Dat
         try:
             # One transaction per database: everything read of it is of one instant.
             with engine.connect().execution_options(**_snapshot(url.drivername)) as connection:
-                kept[service] = _kept(connection)
+                tables[service] = _tables(connection)
                 business |= _BUSINESS[service](connection)
         finally:
             engine.dispose()
-    return Databases(kept, **business)
+    return Databases(tables, **business)
 
 
 def _snapshot(driver: str) -> dict[str, str]:
@@ -126,11 +126,11 @@ def _rows(connection: sa.Connection, query: str) -> list[Any]:
     return list(connection.execute(sa.text(query)))
 
 
-def _kept(connection: sa.Connection) -> ServiceTables:
+def _tables(connection: sa.Connection) -> ServiceTables:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN")
-    dealt_with = _rows(connection, "SELECT event_id, source, commande_id FROM inbox")
-    inbox = {named(row.event_id, row.source) or "": row.commande_id for row in dealt_with}
+    handled = _rows(connection, "SELECT event_id, source, commande_id FROM inbox")
+    inbox = {named(row.event_id, row.source) or "": row.commande_id for row in handled}
     outbox = _rows(connection, "SELECT event_id, type, commande_id, body, said_at FROM outbox ORDER BY number")
     journal = _rows(connection, "SELECT commande_id, action, state FROM journal")
     return ServiceTables(

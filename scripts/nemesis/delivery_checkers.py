@@ -33,11 +33,11 @@ class ExpectedEvent:
 
 def expected_events(history: History, databases: Databases) -> dict[str, ExpectedEvent]:
     """Every genuine event, by identity."""
-    found: dict[str, ExpectedEvent] = {}
+    result: dict[str, ExpectedEvent] = {}
     for message in history.genuine:
         fields = message.fields
         if fields.identity and fields.type:
-            found[fields.identity] = ExpectedEvent(
+            result[fields.identity] = ExpectedEvent(
                 fields.identity,
                 fields.type,
                 fields.commande_id,
@@ -45,23 +45,23 @@ def expected_events(history: History, databases: Databases) -> dict[str, Expecte
                 message.confirmed,
                 retried=message.tries > 1,
             )
-    for kept in databases.services.values():
-        for row in kept.outbox:
-            found[row.identity] = ExpectedEvent(
+    for tables in databases.services.values():
+        for row in tables.outbox:
+            result[row.identity] = ExpectedEvent(
                 row.identity, row.type, row.commande_id, row.body, row.published, retried=False
             )
-    return found
+    return result
 
 
 def undelivered(history: History, databases: Databases) -> Iterator[tuple[ExpectedEvent, str]]:
     """Each event with each service that must hear it and has neither handled nor dead-lettered it."""
     # By its bytes: a forged message may carry the id of a genuine event.
-    set_aside: defaultdict[str, set[bytes]] = defaultdict(set)
-    for letter in history.dead_letters:
-        set_aside[letter.service].add(letter.body)
+    dead_lettered: defaultdict[str, set[bytes]] = defaultdict(set)
+    for dead_letter in history.dead_letters:
+        dead_lettered[dead_letter.service].add(dead_letter.body)
     for event in expected_events(history, databases).values():
         for service in CHOREOGRAPHY.hearers(event.type):
-            if event.identity not in databases.of(service).inbox and event.body not in set_aside[service]:
+            if event.identity not in databases.of(service).inbox and event.body not in dead_lettered[service]:
                 yield event, service
 
 
@@ -70,7 +70,7 @@ def nothing_lost(history: History, databases: Databases) -> Iterator[Violation]:
     events = expected_events(history, databases)
     if not events:
         yield Violation("I6", "could not tell: nothing was published")
-    if not history.heard:
+    if not history.event_ids:
         yield Violation("I6", "could not tell: the history is empty, or could not be read to its end")
     yield from unfinished_deliveries(history, databases)
     if history.complete:
@@ -81,8 +81,10 @@ def nothing_lost(history: History, databases: Databases) -> Iterator[Violation]:
 
 def unfinished_deliveries(history: History, databases: Databases) -> Iterator[Violation]:
     """The part of I6 that is not final: waiting may still fix it."""
-    unsaid = [(name, row) for name, kept in databases.services.items() for row in kept.outbox if not row.published]
-    for name, row in unsaid:
+    unpublished = [
+        (name, row) for name, tables in databases.services.items() for row in tables.outbox if not row.published
+    ]
+    for name, row in unpublished:
         yield Violation("I6", f"{name}: {row.type} {row.identity} of {row.commande_id} was never published")
     for event, service in undelivered(history, databases):
         if event.confirmed:
@@ -91,7 +93,7 @@ def unfinished_deliveries(history: History, databases: Databases) -> Iterator[Vi
 
 def _missing_from_history(history: History, events: Iterable[ExpectedEvent]) -> Iterator[Violation]:
     for event in events:
-        if event.confirmed and event.identity not in history.heard:
+        if event.confirmed and event.identity not in history.event_ids:
             yield Violation("I6", f"the history lacks {event.type} {event.identity}")
 
 
@@ -99,14 +101,14 @@ def unexpected_events(history: History, databases: Databases) -> list[str]:
     """Events in the stream or an inbox that no client or service was to publish."""
     events = expected_events(history, databases)
     junk = {message.body for message in history.published}
-    found = {
+    result = {
         f"{entry.key} {entry.fields.identity}"
         for entry in history.stream
         if entry.exchange.endswith(".events") and entry.body not in junk and entry.fields.identity not in events
     }
-    for service, kept in databases.services.items():
-        found |= {f"{event_id}, received by {service}" for event_id in kept.inbox if event_id not in events}
-    return sorted(found)
+    for service, tables in databases.services.items():
+        result |= {f"{event_id}, received by {service}" for event_id in tables.inbox if event_id not in events}
+    return sorted(result)
 
 
 def dead_letters(history: History, databases: Databases) -> Iterator[Violation]:
@@ -115,41 +117,41 @@ def dead_letters(history: History, databases: Databases) -> Iterator[Violation]:
     A message that was dead-lettered, sent back and then handled counts too. No queue hides a message.
     """
     bodies = {message.body for message in history.published}
-    bodies |= {row.body for kept in databases.services.values() for row in kept.outbox}
-    refused = {(m.body, service): why for m in history.published for service, why in m.refused.items()}
-    for letter in history.all_dead_letters:
-        expected = refused.get((letter.body, letter.service))
-        yield from _check_dead_letter(letter, bodies, expected, history.allowed_reasons)
+    bodies |= {row.body for tables in databases.services.values() for row in tables.outbox}
+    refused = {(m.body, service): reason for m in history.published for service, reason in m.refused.items()}
+    for dead_letter in history.all_dead_letters:
+        expected = refused.get((dead_letter.body, dead_letter.service))
+        yield from _check_dead_letter(dead_letter, bodies, expected, history.allowed_reasons)
     yield from missing_dead_letters(history)
     yield from _queues(history)
 
 
 def missing_dead_letters(history: History) -> Iterator[Violation]:
     """Messages that must be dead-lettered and are not yet; waiting may still fix it."""
-    found = {(letter.body, letter.service) for letter in history.dead_letters}
+    result = {(dead_letter.body, dead_letter.service) for dead_letter in history.dead_letters}
     for message in history.published:
-        for service, why in message.refused.items():
-            if message.confirmed and (message.body, service) not in found:
+        for service, reason in message.refused.items():
+            if message.confirmed and (message.body, service) not in result:
                 yield Violation(
-                    "I8", f"{service} did not dead-letter a message that is {why}: {message.body[:60]!r}"
+                    "I8", f"{service} did not dead-letter a message that is {reason}: {message.body[:60]!r}"
                 )
 
 
 def _check_dead_letter(
-    letter: DeadLetter, bodies: set[bytes], expected: str | None, allowed: frozenset[str]
+    dead_letter: DeadLetter, bodies: set[bytes], expected: str | None, allowed: frozenset[str]
 ) -> Iterator[Violation]:
-    shown = f"a dead letter of {letter.service} ({letter.fields.identity or letter.body[:40]!r})"
-    if letter.body not in bodies:
-        yield Violation("I8", f"{shown} has other bytes than every published message")
-    reason = letter.reason or letter.broker
+    label = f"a dead letter of {dead_letter.service} ({dead_letter.fields.identity or dead_letter.body[:40]!r})"
+    if dead_letter.body not in bodies:
+        yield Violation("I8", f"{label} has other bytes than every published message")
+    reason = dead_letter.reason or dead_letter.broker
     if not reason:
-        yield Violation("I8", f"{shown} has no reason")
+        yield Violation("I8", f"{label} has no reason")
     elif expected is None and reason not in allowed:
         yield Violation(
-            "I8", f"{shown} is genuine but was dead-lettered as {reason}: {letter.detail or 'no detail'}"
+            "I8", f"{label} is genuine but was dead-lettered as {reason}: {dead_letter.detail or 'no detail'}"
         )
     elif expected is not None and reason != expected:
-        yield Violation("I8", f"{shown} is {reason}, and should be {expected}")
+        yield Violation("I8", f"{label} is {reason}, and should be {expected}")
 
 
 def _queues(history: History) -> Iterator[Violation]:

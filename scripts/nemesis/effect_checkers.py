@@ -27,19 +27,21 @@ def money(history: History, databases: Databases) -> Iterator[Violation]:
     """I2. In the databases and at the gateway, a created order cost its price and every other order nothing."""
     if not databases.comptes:
         yield Violation("I2", "could not tell: no accounts")
-    kept = _sum((d.commande_id, d.montant) for d in databases.debits if d.etat == "pris")
-    taken = _sum((d.client_id, d.montant) for d in databases.debits if d.etat == "pris")
+    taken = _sum((d.commande_id, d.montant) for d in databases.debits if d.etat == "pris")
+    taken_by_client = _sum((d.client_id, d.montant) for d in databases.debits if d.etat == "pris")
     for client, compte in databases.comptes.items():
-        if compte.initial - compte.solde != taken[client]:
+        if compte.initial - compte.solde != taken_by_client[client]:
             missing = compte.initial - compte.solde
-            yield Violation("I2", f"{client}: the balance fell by {missing}, the debits are {taken[client]}")
-    needing = orders_needing_a_person(history)
+            yield Violation(
+                "I2", f"{client}: the balance fell by {missing}, the debits are {taken_by_client[client]}"
+            )
+    exempt = orders_needing_a_person(history)
     due = {order: c.montant or NOTHING for order, c in databases.commandes.items() if c.etat == CREATED}
-    for order in sorted(({*due} | {*kept}) - needing):
-        if due.get(order, NOTHING) != kept[order]:
-            yield Violation("I2", f"{order}: cost {due.get(order, NOTHING)}, {kept[order]} was taken for it")
+    for order in sorted(({*due} | {*taken}) - exempt):
+        if due.get(order, NOTHING) != taken[order]:
+            yield Violation("I2", f"{order}: cost {due.get(order, NOTHING)}, {taken[order]} was taken for it")
     yield from _movements(databases)
-    yield from _charges(history, kept, needing)
+    yield from _charges(history, taken, exempt)
 
 
 def _movements(databases: Databases) -> Iterator[Violation]:
@@ -59,31 +61,31 @@ def _movements(databases: Databases) -> Iterator[Violation]:
             yield Violation("I2", f"{order}: refunded but never debited")
 
 
-def _charges(history: History, kept: defaultdict[str, Decimal], needing: frozenset[str]) -> Iterator[Violation]:
+def _charges(history: History, taken: defaultdict[str, Decimal], exempt: frozenset[str]) -> Iterator[Violation]:
     """The gateway has charged each order what the databases say, under one key."""
     standing = [charge for charge in history.charges if not charge.taken_back]
     for order, number in Counter(charge.commande_id for charge in standing).items():
         if number > 1:
             yield Violation("I2", f"{order}: charged {number} times")
     charged = _sum((charge.commande_id, charge.montant) for charge in standing)
-    for order in sorted(({*charged} | {*kept}) - needing):
-        if charged[order] != kept[order]:
-            yield Violation("I2", f"{order}: the gateway charged {charged[order]}, the debits say {kept[order]}")
+    for order in sorted(({*charged} | {*taken}) - exempt):
+        if charged[order] != taken[order]:
+            yield Violation("I2", f"{order}: the gateway charged {charged[order]}, the debits say {taken[order]}")
 
 
 def no_double_effect(history: History, databases: Databases) -> Iterator[Violation]:
     """I7. At most one effect per (service, event heard) and per natural key; one mail for each recorded one."""
-    if not any(kept.outbox for kept in databases.services.values()):
+    if not any(tables.outbox for tables in databases.services.values()):
         yield Violation("I7", "could not tell: nothing was published")
-    for service, kept in databases.services.items():
-        causes: Counter[str] = Counter()
-        natural: Counter[str] = Counter()
-        for row in kept.outbox:
+    for service, tables in databases.services.items():
+        by_cause: Counter[str] = Counter()
+        by_key: Counter[str] = Counter()
+        for row in tables.outbox:
             fields = row.fields
             # Two clients may use the same id, so the answers are also told apart by their order.
-            causes[f"{row.type} in answer to {fields.cause} for {row.commande_id}"] += 1
-            natural[f"{row.type} {fields.data.get('modele', '')} for {row.commande_id}"] += 1
-        for what, number in [*causes.items(), *natural.items()]:
+            by_cause[f"{row.type} in answer to {fields.cause} for {row.commande_id}"] += 1
+            by_key[f"{row.type} {fields.data.get('modele', '')} for {row.commande_id}"] += 1
+        for what, number in [*by_cause.items(), *by_key.items()]:
             if number > 1:
                 yield Violation("I7", f"{service} published {number} times: {what}")
     for order, number in Counter(reservation.commande_id for reservation in databases.reservations).items():
@@ -93,22 +95,22 @@ def no_double_effect(history: History, databases: Databases) -> Iterator[Violati
 
 
 def _mails(history: History, databases: Databases) -> Iterator[Violation]:
-    noted = Counter((envoi.commande_id, envoi.modele) for envoi in databases.envois)
-    left = Counter((mail.commande_id, mail.modele) for mail in history.mails)
-    for (order, modele), number in sorted((noted | left).items()):
+    recorded = Counter((envoi.commande_id, envoi.modele) for envoi in databases.envois)
+    sent = Counter((mail.commande_id, mail.modele) for mail in history.mails)
+    for (order, modele), number in sorted((recorded | sent).items()):
         if number > 1:
             yield Violation("I7", f"{order}: {number} mails {modele}")
-    for order in sorted({order for order, modele in left if modele == CONFIRMATION}):
-        if left[order, CANCELLATION]:
+    for order in sorted({order for order, modele in sent if modele == CONFIRMATION}):
+        if sent[order, CANCELLATION]:
             yield Violation(
                 "I7", f"{order}: a confirmation was sent, and then a cancellation in place of a correction"
             )
-    needing = orders_needing_a_person(history)
-    for order, modele in sorted(noted.keys() ^ left.keys()):
+    exempt = orders_needing_a_person(history)
+    for order, modele in sorted(recorded.keys() ^ sent.keys()):
         # A confirmation may be sent just before its cancellation is handled; a correction then follows.
-        overtaken = modele == CONFIRMATION and left[order, CORRECTION] and not noted[order, modele]
-        if order not in needing and not overtaken:
-            what = "recorded but was not sent" if noted[order, modele] else "not recorded but was sent"
+        overtaken = modele == CONFIRMATION and sent[order, CORRECTION] and not recorded[order, modele]
+        if order not in exempt and not overtaken:
+            what = "recorded but was not sent" if recorded[order, modele] else "not recorded but was sent"
             yield Violation("I7", f"{order}: the mail {modele} is {what}")
 
 

@@ -177,8 +177,10 @@ class Environment:
             queues = recorder.read_queues(self.management)
             consumers = {queue.name: queue.consumers for queue in queues}
             consistent = all(queue.counted and not queue.hides for queue in queues)
-            right = not counted or all(consumers.get(f"{service}.inbox") == self.each for service in SERVICES)
-            if (queues and consistent and right) or time.monotonic() > deadline:
+            as_expected = not counted or all(
+                consumers.get(f"{service}.inbox") == self.each for service in SERVICES
+            )
+            if (queues and consistent and as_expected) or time.monotonic() > deadline:
                 return queues
             time.sleep(1.0)
 

@@ -25,16 +25,16 @@ CREATED, CANCELLED, UNKNOWN = "creee", "annulee", "inconnue"
 def exhausted_messages(history: History) -> Iterator[DeadLetter]:
     """The genuine messages in the dead letters whose tries were exhausted, by us or by the broker."""
     known = {message.body for message in history.genuine}
-    for letter in history.dead_letters:
-        genuine = letter.body in known or letter.fields.cause
-        if genuine and letter.fields.commande_id and letter.reason in {EXHAUSTED, None}:
-            yield letter
+    for dead_letter in history.dead_letters:
+        genuine = dead_letter.body in known or dead_letter.fields.cause
+        if genuine and dead_letter.fields.commande_id and dead_letter.reason in {EXHAUSTED, None}:
+            yield dead_letter
 
 
-def refusal(letter: DeadLetter) -> str | None:
+def refusal(dead_letter: DeadLetter) -> str | None:
     """The refusal that the service publishes when it exhausts that message; None: the order needs a person."""
-    reaction = CHOREOGRAPHY.reaction(letter.service, letter.fields.type or "")
-    if letter.reason != EXHAUSTED or reaction is None or reaction.refusal is None:
+    reaction = CHOREOGRAPHY.reaction(dead_letter.service, dead_letter.fields.type or "")
+    if dead_letter.reason != EXHAUSTED or reaction is None or reaction.refusal is None:
         return None
     return reaction.refusal.TYPE
 
@@ -42,17 +42,21 @@ def refusal(letter: DeadLetter) -> str | None:
 def orders_needing_a_person(history: History) -> frozenset[str]:
     """The orders that need a person; a dead letter tells so."""
     return frozenset(
-        str(letter.fields.commande_id) for letter in exhausted_messages(history) if refusal(letter) is None
+        str(dead_letter.fields.commande_id)
+        for dead_letter in exhausted_messages(history)
+        if refusal(dead_letter) is None
     )
 
 
 def missing_refusals(history: History, databases: Databases) -> Iterator[Violation]:
     """Exhausted steps whose refusal was never published, although the order was not cancelled before."""
-    for letter in exhausted_messages(history):
-        order, wanted = str(letter.fields.commande_id), refusal(letter)
-        said = {row.type for row in databases.of(letter.service).outbox if row.commande_id == order}
+    for dead_letter in exhausted_messages(history):
+        order, expected = str(dead_letter.fields.commande_id), refusal(dead_letter)
+        published = {row.type for row in databases.of(dead_letter.service).outbox if row.commande_id == order}
         commande = databases.commandes.get(order)
-        if wanted and wanted not in said and not (commande and commande.etat == CANCELLED):
+        if expected and expected not in published and not (commande and commande.etat == CANCELLED):
             yield Violation(
-                "I3", f"{order}: {letter.service} exhausted {letter.fields.type} and never published {wanted}"
+                "I3",
+                f"{order}: {dead_letter.service} exhausted {dead_letter.fields.type} and never"
+                f" published {expected}",
             )

@@ -32,10 +32,10 @@ class Duplicates:
 
     def start(self, targets: Targets) -> None:
         client = targets.environment.client
-        said = [message for message in list(client.messages) if message.confirmed]
-        if said:
-            client.publish_again(targets.rng.sample(said, min(MOST_REPEATED, len(said))), copies=2)
-            client.publish_again([targets.rng.choice(said)], copies=50)
+        confirmed = [message for message in list(client.messages) if message.confirmed]
+        if confirmed:
+            client.publish_again(targets.rng.sample(confirmed, min(MOST_REPEATED, len(confirmed))), copies=2)
+            client.publish_again([targets.rng.choice(confirmed)], copies=50)
 
     def stop(self, targets: Targets) -> None: ...
 
@@ -54,7 +54,7 @@ class Rubbish:
     """Invalid and forged messages are published between the orders."""
 
     def start(self, targets: Targets) -> None:
-        throw(targets.environment.client, targets.rng)
+        publish_invalid(targets.environment.client, targets.rng)
 
     def stop(self, targets: Targets) -> None: ...
 
@@ -73,11 +73,11 @@ class Poison:
     def stop(self, targets: Targets) -> None: ...
 
 
-def throw(client: Client, rng: random.Random) -> None:
+def publish_invalid(client: Client, rng: random.Random) -> None:
     """Publish one message of each invalid kind."""
-    both = ("stock", "commande")
+    services = ("stock", "commande")
     for reason, body in _broken(rng).items():
-        client.publish(EXCHANGE, ORDERED, body, refused=dict.fromkeys(both, reason))
+        client.publish(EXCHANGE, ORDERED, body, refused=dict.fromkeys(services, reason))
     forged = _event("commande.annulee", {"raison": "forgée"}, rng, source="/services/commande")
     client.publish(EXCHANGE, ORDERED, forged, refused={"stock": "wrong_sender", "commande": "unknown_type"})
     paid = _event("paiement.effectue", {"transaction_id": "T", "montant": 1}, rng, source="/services/paiement")
@@ -97,12 +97,12 @@ def _broken(rng: random.Random) -> dict[str, bytes]:
 
 def collide(client: Client, rng: random.Random) -> None:
     """Publish used ids with another body. Only ids that are certainly handled."""
-    said = [m for m in client.messages if m.confirmed and not m.refused and m.key == ORDERED]
-    for message in rng.sample(said, min(3, len(said))):
+    confirmed = [m for m in client.messages if m.confirmed and not m.refused and m.key == ORDERED]
+    for message in rng.sample(confirmed, min(3, len(confirmed))):
         content = json.loads(message.body)
         content["data"]["quantite"] += 1
-        both = dict.fromkeys(("stock", "commande"), "id_collision")
-        client.publish(EXCHANGE, ORDERED, json.dumps(content).encode(), refused=both)
+        services = dict.fromkeys(("stock", "commande"), "id_collision")
+        client.publish(EXCHANGE, ORDERED, json.dumps(content).encode(), refused=services)
 
 
 def _event(type_: str, data: dict[str, Any], rng: random.Random, **other: Any) -> bytes:

@@ -38,19 +38,19 @@ class Figures:
 def figures(history: History, databases: Databases) -> Figures:
     """The figures of a run; see `Figures`."""
     events = expected_events(history, databases)
-    absent = {event.identity for event, _ in undelivered(history, databases)}
+    undelivered_ids = {event.identity for event, _ in undelivered(history, databases)}
     # An event that the live monitor heard was in the stream, even if the stream has lost it since.
-    streamed = history.heard | {event_id for _, _, event_id in (history.live.events if history.live else ())}
+    in_stream = history.event_ids | {event_id for _, _, event_id in (history.live.events if history.live else ())}
     received = {
         event_id
         for event_id, e in events.items()
-        if event_id not in absent and (CHOREOGRAPHY.hearers(e.type) or e.identity in streamed)
+        if event_id not in undelivered_ids and (CHOREOGRAPHY.hearers(e.type) or e.identity in in_stream)
     }
-    inboxes = {event_id for kept in databases.services.values() for event_id in kept.inbox}
+    inboxes = {event_id for tables in databases.services.values() for event_id in tables.inbox}
     copies = Counter(e.fields.identity or e.body for e in history.stream if e.exchange.endswith(".events"))
     return Figures(
         attempted=len(events),
-        confirmed=len(events.keys() & (streamed | inboxes)),
+        confirmed=len(events.keys() & (in_stream | inboxes)),
         received=len(received),
         duplicated=sum(number - 1 for number in copies.values()),
         recovered=sum(event.retried and event.identity in received for event in events.values()),

@@ -117,18 +117,18 @@ class GatewayServer:
 class RecordingGateway(GatewayServer):
     """A gateway that records every charge, also after it was cancelled."""
 
-    kept: dict[str, Charge] = field(default_factory=dict)
+    charges_by_key: dict[str, Charge] = field(default_factory=dict)
 
     def _charge(self, key: str, body: bytes) -> bytes:
         answer = super()._charge(key, body)
-        if key in self.charged and key not in self.kept:
+        if key in self.charged and key not in self.charges_by_key:
             order = key.split(":", 2)[-1]
-            self.kept[key] = Charge(key, order, Decimal(json.loads(body)["montant"]))
+            self.charges_by_key[key] = Charge(key, order, Decimal(json.loads(body)["montant"]))
         return answer
 
     def _cancel(self, key: str) -> bytes:
-        if key in self.kept:
-            self.kept[key] = replace(self.kept[key], taken_back=True)
+        if key in self.charges_by_key:
+            self.charges_by_key[key] = replace(self.charges_by_key[key], taken_back=True)
         return super()._cancel(key)
 
 
@@ -150,7 +150,7 @@ class Gateway:
         return self._server.url
 
     def charges(self) -> tuple[Charge, ...]:
-        return tuple(self._server.kept.values())
+        return tuple(self._server.charges_by_key.values())
 
     def close(self) -> None:
         if self._thread.is_alive():

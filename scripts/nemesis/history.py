@@ -220,17 +220,17 @@ class History:
     @property
     def all_dead_letters(self) -> tuple[DeadLetter, ...]:
         """Every dead letter, also redriven ones, and those that only the stream still has."""
-        remembered = (
+        from_stream = (
             DeadLetter(entry.exchange.removesuffix(".dlx"), entry.body, entry.reason, broker=entry.broker)
             for entry in self.stream
             if entry.exchange.endswith(".dlx")
         )
         # Duplicates keep the last one: the queue's entry, which has the detail.
-        found = (*remembered, *self.redriven, *self.dead_letters)
-        return tuple({(each.service, each.body, each.reason, each.broker): each for each in found}.values())
+        all_entries = (*from_stream, *self.redriven, *self.dead_letters)
+        return tuple({(each.service, each.body, each.reason, each.broker): each for each in all_entries}.values())
 
     @cached_property
-    def heard(self) -> frozenset[str]:
+    def event_ids(self) -> frozenset[str]:
         """The identities of the events in the stream."""
-        said = (entry.fields.identity for entry in self.stream if entry.exchange.endswith(".events"))
-        return frozenset(identity for identity in said if identity is not None)
+        identities = (entry.fields.identity for entry in self.stream if entry.exchange.endswith(".events"))
+        return frozenset(identity for identity in identities if identity is not None)

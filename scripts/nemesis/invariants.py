@@ -58,7 +58,7 @@ def partly_checked(history: History, databases: Databases) -> dict[str, str]:
     events = [
         e
         for e in delivery_checkers.expected_events(history, databases).values()
-        if e.identity not in history.heard
+        if e.identity not in history.event_ids
     ]
     orders = monitor_checker.incomplete_orders(history, databases)
     left_out = {"I6": (len(events), "events"), "I9": (len(orders), "orders")}

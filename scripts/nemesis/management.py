@@ -106,13 +106,13 @@ class Management:
         """
         deadline = time.monotonic() + within_seconds
         while True:
-            wanted = [row for row in self.connections() if name_contains in row.get("user_provided_name", "")]
-            if len(wanted) >= at_least or time.monotonic() > deadline:
+            rows = [row for row in self.connections() if name_contains in row.get("user_provided_name", "")]
+            if len(rows) >= at_least or time.monotonic() > deadline:
                 break
             time.sleep(0.2)
-        for row in wanted:
+        for row in rows:
             self._ask("DELETE", f"connections/{quote(row['name'], safe='')}", missing_ok=True)
-        return len(wanted)
+        return len(rows)
 
     def set_permissions(self, user: str, *, configure: str = ".*", write: str = ".*", read: str = ".*") -> None:
         self._ask(

@@ -33,57 +33,61 @@ def monitor(history: History, databases: Databases) -> Iterator[Violation]:
         yield Violation("I9", "could not tell: no monitor, or it knows nothing")
         return
     yield from _projection_differences(live, rebuilt, complete=history.complete)
-    for told, which in ((live, "live"), (rebuilt, "anew")):
-        yield from _wrong_states(told, which, history, databases)
+    for state, monitor_name in ((live, "live"), (rebuilt, "rebuilt")):
+        yield from _wrong_states(state, monitor_name, history, databases)
     yield from _side_effects(history)
 
 
 def incomplete_orders(history: History, databases: Databases) -> frozenset[str]:
     """The orders of which the stream has lost events: a monitor cannot know them completely."""
-    absent = {
-        event for event in expected_events(history, databases).values() if event.identity not in history.heard
+    missing = {
+        event for event in expected_events(history, databases).values() if event.identity not in history.event_ids
     }
-    lost = {event.commande_id for event in absent}
-    told = {(entry.exchange, entry.body) for entry in history.stream}
-    dead_letters = {x.fields.commande_id for x in history.dead_letters if (f"{x.service}.dlx", x.body) not in told}
+    lost = {event.commande_id for event in missing}
+    streamed = {(entry.exchange, entry.body) for entry in history.stream}
+    dead_letters = {
+        x.fields.commande_id for x in history.dead_letters if (f"{x.service}.dlx", x.body) not in streamed
+    }
     return frozenset(order for order in lost | dead_letters if order is not None)
 
 
-def _wrong_states(told: MonitorState, which: str, history: History, databases: Databases) -> Iterator[Violation]:
+def _wrong_states(
+    state: MonitorState, monitor_name: str, history: History, databases: Databases
+) -> Iterator[Violation]:
     left_out = frozenset() if history.complete else incomplete_orders(history, databases)
-    needing = orders_needing_a_person(history)
-    wrong = (*unfinished_orders(history, databases), *disagreements(databases))
-    troubled = {order: problem for order, problem in wrong if order in needing}
+    exempt = orders_needing_a_person(history)
+    problems = (*unfinished_orders(history, databases), *disagreements(databases))
+    exempt_problems = {order: problem for order, problem in problems if order in exempt}
     for order, commande in databases.commandes.items():
-        said, right = told.states.get(order), STATES.get(commande.etat)
-        if right and said != right and order not in troubled and order not in left_out:
-            yield Violation("I9", f"{order}: {commande.etat}, and the monitor ({which}) says {said}")
-    for order, problem in troubled.items():
-        if order not in left_out and NEEDS_A_PERSON not in told.flags.get(order, ()):
-            yield Violation("I9", f"{order}: {problem}, and the monitor ({which}) does not flag it")
+        found, expected = state.states.get(order), STATES.get(commande.etat)
+        if expected and found != expected and order not in exempt_problems and order not in left_out:
+            yield Violation("I9", f"{order}: {commande.etat}, and the monitor ({monitor_name}) says {found}")
+    for order, problem in exempt_problems.items():
+        if order not in left_out and NEEDS_A_PERSON not in state.flags.get(order, ()):
+            yield Violation("I9", f"{order}: {problem}, and the monitor ({monitor_name}) does not flag it")
 
 
 def _projection_differences(live: MonitorState, rebuilt: MonitorState, *, complete: bool) -> Iterator[Violation]:
-    differ = {
+    compared = {
         "events": (live.events, rebuilt.events),
         "dead letters": (live.dead_letters, rebuilt.dead_letters),
         "orders": (frozenset(live.states.items()), frozenset(rebuilt.states.items())),
     }
     if not complete:
-        del differ["orders"]  # with fewer events, an order can be in another state
-    for what, (heard, again) in differ.items():
-        odd = heard ^ again if complete else again - heard
-        for one in sorted(odd, key=repr)[:MOST]:
-            where = "live only" if one in heard else "rebuilt only"
-            yield Violation("I9", f"{what}, {where}: {one}")
+        del compared["orders"]  # with fewer events, an order can be in another state
+    for what, (live_items, rebuilt_items) in compared.items():
+        differing = live_items ^ rebuilt_items if complete else rebuilt_items - live_items
+        for item in sorted(differing, key=repr)[:MOST]:
+            where = "live only" if item in live_items else "rebuilt only"
+            yield Violation("I9", f"{what}, {where}: {item}")
 
 
 def _side_effects(history: History) -> Iterator[Violation]:
-    if not any(STREAM in link.queues for link in history.monitor_connections):
+    if not any(STREAM in connection.queues for connection in history.monitor_connections):
         yield Violation("I9", "could not tell: no connection of a monitor consumes the history")
-    for link in history.monitor_connections:
-        if link.published:
-            yield Violation("I9", f"the monitor published {link.published} messages")
-        for queue in link.queues:
+    for connection in history.monitor_connections:
+        if connection.published:
+            yield Violation("I9", f"the monitor published {connection.published} messages")
+        for queue in connection.queues:
             if queue != STREAM:
                 yield Violation("I9", f"the monitor consumes {queue}")

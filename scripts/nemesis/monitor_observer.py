@@ -28,8 +28,8 @@ class MonitorObserver:
 
     def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
         self._folder = folder
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
-        self._env = kept | dict(env)
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
+        self._env = inherited | dict(env)
         self._log = folder / "monitor.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.kills = 0
@@ -43,7 +43,7 @@ class MonitorObserver:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "saga_monitor"],
                 cwd=ROOT,
-                env=self._told_of("live"),
+                env=self._env_for("live"),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -64,25 +64,25 @@ class MonitorObserver:
     def conclude(self) -> tuple[MonitorState, MonitorState]:
         """The state of the live monitor once it has read everything, and of one rebuilt from the first offset."""
         self.end()
-        return self._read("live"), self._read("anew")
+        return self._read("live"), self._read("rebuilt")
 
     def _read(self, name: str) -> MonitorState:
         """Raises RuntimeError with the monitor's stderr when it does not reach the end of the stream."""
         command = [sys.executable, "-m", "saga_monitor", "report", "--json"]
         before = None
         for _ in range(MOST_READINGS):
-            done = subprocess.run(
-                command, cwd=ROOT, env=self._told_of(name), capture_output=True, text=True, timeout=60, check=False
+            result = subprocess.run(
+                command, cwd=ROOT, env=self._env_for(name), capture_output=True, text=True, timeout=60, check=False
             )
-            if done.returncode not in {0, _MORE_TO_READ}:
-                raise RuntimeError(f"the monitor ({name}): {done.stderr[-500:]}")
-            told = read_file(self._folder / f"{name}.sqlite3")
-            if told == before:
-                return told
-            before = told
-        raise RuntimeError(f"the monitor ({name}) does not reach the end of the stream: {done.stderr[-500:]}")
+            if result.returncode not in {0, _MORE_TO_READ}:
+                raise RuntimeError(f"the monitor ({name}): {result.stderr[-500:]}")
+            state = read_file(self._folder / f"{name}.sqlite3")
+            if state == before:
+                return state
+            before = state
+        raise RuntimeError(f"the monitor ({name}) does not reach the end of the stream: {result.stderr[-500:]}")
 
-    def _told_of(self, name: str) -> dict[str, str]:
+    def _env_for(self, name: str) -> dict[str, str]:
         return self._env | {"SAGA_MONITOR_DATABASE": str(self._folder / f"{name}.sqlite3")}
 
 

@@ -38,15 +38,15 @@ def inbox_off(patch: Patch) -> None:
 
 def ack_before_commit(patch: Patch) -> None:
     """A delivery is acknowledged as soon as it is received."""
-    begin = worker.Pipeline.__init__
+    original_init = worker.Pipeline.__init__
 
-    def hasty(self: Any, context: Any, session: Any, stopping: Any) -> None:
-        begin(self, context, _Hasty(session), stopping)
+    def acknowledging_init(self: Any, context: Any, session: Any, stopping: Any) -> None:
+        original_init(self, context, _EagerAcknowledger(session), stopping)
 
-    patch(worker.Pipeline, "__init__", hasty)
+    patch(worker.Pipeline, "__init__", acknowledging_init)
 
 
-class _Hasty:
+class _EagerAcknowledger:
     """A session that acknowledges what it delivers."""
 
     def __init__(self, session: Any) -> None:
@@ -67,22 +67,22 @@ def cleared_before_confirm(patch: Patch) -> None:
     """An event is marked as published as soon as it is decided."""
     decide = outbox.decide
 
-    def and_clear(connection: Any, client_events: Sequence[Any]) -> None:
+    def and_mark(connection: Any, client_events: Sequence[Any]) -> None:
         decide(connection, client_events)
         for client_event in client_events:
             outbox.mark_published(connection, [client_event.event_id], client_event.decided_at)
 
-    patch(outbox, "decide", and_clear)
+    patch(outbox, "decide", and_mark)
 
 
 def tombstone_off(patch: Patch) -> None:
     """An undoing that comes before its cause leaves no tombstone."""
     undo = Journal.undo
 
-    def forgetful(self: Any, commande_id: str, action: str, by: str, now: Any) -> Any:
+    def without_tombstone(self: Any, commande_id: str, action: str, by: str, now: Any) -> Any:
         return undo(self, commande_id, action, by, now) if self.entry(commande_id, action) else None
 
-    patch(Journal, "undo", forgetful)
+    patch(Journal, "undo", without_tombstone)
 
 
 def compare_and_set_off(patch: Patch) -> None:
@@ -99,48 +99,48 @@ def death_headers_kept(patch: Patch) -> None:
     """A message that is published again keeps every header of its delivery."""
     clean = redirect._headers
 
-    def and_the_rest(delivery: Any, *more: Any) -> Any:
+    def with_all_headers(delivery: Any, *more: Any) -> Any:
         return {**delivery.headers, **clean(delivery, *more)}
 
-    patch(redirect, "_headers", and_the_rest)
+    patch(redirect, "_headers", with_all_headers)
 
 
 def silent_undoing(patch: Patch) -> None:
     """A cancellation is answered only by the services that had something to undo."""
     publish = Batch._say
-    absent = {"stock.libere": "reservation_id", "paiement.rembourse": "transaction_id"}
+    id_field = {"stock.libere": "reservation_id", "paiement.rembourse": "transaction_id"}
 
-    def only_something(self: Any, events: list[Any], *more: Any, **named: Any) -> Any:
-        told = [e for e in events if e.TYPE not in absent or getattr(e, absent[e.TYPE]) is not None]
-        return publish(self, told, *more, **named)
+    def only_with_effect(self: Any, events: list[Any], *more: Any, **named: Any) -> Any:
+        kept_events = [e for e in events if e.TYPE not in id_field or getattr(e, id_field[e.TYPE]) is not None]
+        return publish(self, kept_events, *more, **named)
 
-    patch(Batch, "_say", only_something)
+    patch(Batch, "_say", only_with_effect)
 
 
 def messages_blamed(patch: Patch) -> None:
     """A database that does not answer is taken for a fault of the messages."""
 
-    async def blaming(self: Any, invocations: list[Invocation], said: list[str]) -> list[Result]:
+    async def blaming_messages(self: Any, invocations: list[Invocation], said: list[str]) -> list[Result]:
         delays = self._context.settings.retry_delays
         try:
             return list(await self._context.on_thread(execute, self._store, invocations, delays, said))
-        except DatabaseUnavailable as trouble:
+        except DatabaseUnavailable as error:
             return [
-                Result(w.delivery, DeadLetter(Reason.EXHAUSTED, str(trouble)), invocation=w) for w in invocations
+                Result(w.delivery, DeadLetter(Reason.EXHAUSTED, str(error)), invocation=w) for w in invocations
             ]
 
-    patch(CommitStage, "_execute", blaming)
+    patch(CommitStage, "_execute", blaming_messages)
 
 
 def keys_made_anew(patch: Patch) -> None:
     """Each try of an external call has another idempotency key."""
     key = ReadView.key
 
-    def another(self: Any, action: Any = None) -> str:
+    def fresh_key(self: Any, action: Any = None) -> str:
         service, name, order = key(self, action).split(":", 2)
         return f"{service}:{name}-{uuid.uuid4().hex}:{order}"
 
-    patch(ReadView, "key", another)
+    patch(ReadView, "key", fresh_key)
 
 
 MUTANTS: dict[str, Callable[[Patch], None]] = {

@@ -88,7 +88,7 @@ class InstalledNode(PrivateNode):
         }
         # The copy beside the server: the wrapper on the PATH insists on another user.
         tool = find_server().with_name("rabbitmqctl")
-        return _told([str(tool), "-n", self.node, *arguments], arguments[0], env)
+        return _run([str(tool), "-n", self.node, *arguments], arguments[0], env)
 
 
 class ContainerNode:
@@ -175,11 +175,11 @@ def in_container() -> Iterator[Node]:
 
 
 def _docker(*arguments: str) -> str:
-    return _told(["docker", *arguments], arguments[0], dict(os.environ))
+    return _run(["docker", *arguments], arguments[0], dict(os.environ))
 
 
-def _told(command: list[str], verb: str, env: dict[str, str]) -> str:
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=90, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{verb}: {(done.stdout + done.stderr)[-500:]}")
-    return done.stdout
+def _run(command: list[str], verb: str, env: dict[str, str]) -> str:
+    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=90, check=False)
+    if result.returncode:
+        raise RuntimeError(f"{verb}: {(result.stdout + result.stderr)[-500:]}")
+    return result.stdout

@@ -35,8 +35,8 @@ def clean_processes(history: History, databases: Databases) -> Iterator[Violatio
             yield Violation("I10", f"{service}: {history.each} workers, consumers: {found}")
     for worker in history.workers:
         yield from _state(worker)
-    for gone in history.worker_exits:
-        yield from _departure(gone)
+    for worker_exit in history.worker_exits:
+        yield from _departure(worker_exit)
     yield from (Violation("I10", f"a secret is in {log}") for log in history.secrets_in_logs)
     yield from (Violation("I10", f"a process crashed: {log}") for log in history.crashes)
 
@@ -52,17 +52,19 @@ def _state(worker: WorkerState) -> Iterator[Violation]:
         yield Violation("I10", f"a worker of {worker.service} holds {held}")
 
 
-def _departure(gone: WorkerExit) -> Iterator[Violation]:
-    if not _rightly(gone):
-        yield Violation("I10", f"a worker of {gone.service} ended by itself: exit code {gone.code}")
-    if gone.sigterms and not gone.killed and gone.seconds > LONGEST_LEAVING_SECONDS:
-        yield Violation("I10", f"a worker of {gone.service} took {gone.seconds:.0f} s to end under load")
+def _departure(worker_exit: WorkerExit) -> Iterator[Violation]:
+    if not _rightly(worker_exit):
+        yield Violation("I10", f"a worker of {worker_exit.service} ended by itself: exit code {worker_exit.code}")
+    if worker_exit.sigterms and not worker_exit.killed and worker_exit.seconds > LONGEST_LEAVING_SECONDS:
+        yield Violation(
+            "I10", f"a worker of {worker_exit.service} took {worker_exit.seconds:.0f} s to end under load"
+        )
 
 
-def _rightly(gone: WorkerExit) -> bool:
+def _rightly(worker_exit: WorkerExit) -> bool:
     """Whether the end is the expected result of the signals it got."""
-    if gone.code == -signal.SIGKILL:
-        return gone.killed
-    if gone.code == -signal.SIGTERM:
-        return gone.sigterms > 0 and gone.age < STARTING_SECONDS
-    return gone.sigterms > gone.code and gone.code in {0, 1}
+    if worker_exit.code == -signal.SIGKILL:
+        return worker_exit.killed
+    if worker_exit.code == -signal.SIGTERM:
+        return worker_exit.sigterms > 0 and worker_exit.age < STARTING_SECONDS
+    return worker_exit.sigterms > worker_exit.code and worker_exit.code in {0, 1}

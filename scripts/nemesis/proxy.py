@@ -35,7 +35,7 @@ BYTES_PER_SECOND = 10_000
 
 
 @dataclass(eq=False)
-class Link:
+class ProxiedConnection:
     """One proxied connection with both its ends. `allowance`: the bytes that it may still carry in mode CUT."""
 
     client: asyncio.StreamWriter
@@ -45,8 +45,8 @@ class Link:
     def reset(self) -> None:
         for writer in (self.client, self.broker):
             with contextlib.suppress(OSError):
-                link = writer.get_extra_info("socket")
-                link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                peer = writer.get_extra_info("socket")
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             writer.transport.abort()
 
 
@@ -57,7 +57,7 @@ class Proxy:
         self._targets = list(targets)
         self._rng = random.Random(seed)
         self._mode = Mode.PASS
-        self._links: set[Link] = set()
+        self._connections: set[ProxiedConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.resets = 0
         self.port = 0
@@ -100,14 +100,14 @@ class Proxy:
         self._mode = mode
         for stalled, flowing in self._flowing.items():
             (flowing.clear if stalled is mode else flowing.set)()
-        for link in list(self._links):
-            link.allowance = self._rng.randint(0, 6_000)
+        for connection in list(self._connections):
+            connection.allowance = self._rng.randint(0, 6_000)
             if mode is Mode.REFUSE:
-                self._reset(link)
+                self._reset(connection)
 
-    def _reset(self, link: Link) -> None:
-        link.reset()
-        self._links.discard(link)
+    def _reset(self, connection: ProxiedConnection) -> None:
+        connection.reset()
+        self._connections.discard(connection)
         self.resets += 1
 
     async def _serve(self) -> None:
@@ -116,8 +116,8 @@ class Proxy:
         self._opened.set()
         await self._closing.wait()
         server.close()
-        for link in list(self._links):
-            link.reset()
+        for connection in list(self._connections):
+            connection.reset()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -131,38 +131,42 @@ class Proxy:
         if self._mode is Mode.REFUSE:
             writer.transport.abort()
             return
-        opened = await self._open()
-        if opened is None:
+        streams = await self._open()
+        if streams is None:
             writer.transport.abort()
             return
-        from_broker, to_broker = opened
-        link = Link(writer, to_broker, self._rng.randint(0, 20_000))
-        self._links.add(link)
+        from_broker, to_broker = streams
+        connection = ProxiedConnection(writer, to_broker, self._rng.randint(0, 20_000))
+        self._connections.add(connection)
         try:
-            ways = (
-                self._pump(link, reader, to_broker, Mode.STALL_UP),
-                self._pump(link, from_broker, writer, Mode.STALL_DOWN),
+            pumps = (
+                self._pump(connection, reader, to_broker, Mode.STALL_UP),
+                self._pump(connection, from_broker, writer, Mode.STALL_DOWN),
             )
-            tasks = [self._loop.create_task(way) for way in ways]
+            tasks = [self._loop.create_task(pump) for pump in pumps]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         finally:
-            self._links.discard(link)
+            self._connections.discard(connection)
             for end in (writer, to_broker):
                 end.transport.abort()
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         for target in list(self._targets):
             with contextlib.suppress(OSError):
-                opened = await asyncio.open_connection(HOST, target)
+                streams = await asyncio.open_connection(HOST, target)
                 self._targets = [target, *(other for other in self._targets if other != target)]
-                return opened
+                return streams
         return None
 
     async def _pump(
-        self, link: Link, source: asyncio.StreamReader, sink: asyncio.StreamWriter, stalled_by: Mode
+        self,
+        connection: ProxiedConnection,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        stalled_by: Mode,
     ) -> None:
         while chunk := await source.read(CHUNK):
             await self._flowing[stalled_by].wait()
@@ -171,11 +175,11 @@ class Proxy:
             elif self._mode is Mode.THROTTLE:
                 await asyncio.sleep(len(chunk) / BYTES_PER_SECOND)
             elif self._mode is Mode.CUT:
-                link.allowance -= len(chunk)
-                if link.allowance < 0:
+                connection.allowance -= len(chunk)
+                if connection.allowance < 0:
                     # The allowed part still passes, so that a frame can be cut in its middle.
-                    sink.write(chunk[: link.allowance])
-                    self._reset(link)
+                    sink.write(chunk[: connection.allowance])
+                    self._reset(connection)
                     return
             sink.write(chunk)
             await sink.drain()

@@ -48,13 +48,13 @@ def read_stream(url: str, idle_seconds: float = 1.0) -> tuple[StreamEntry, ...]:
     """Every entry of the history stream; empty when its last entry could not be reached."""
     with connect(url) as connection:
         last = max((offset for offset, _ in _entries(connection, "last", idle_seconds)), default=None)
-    found: list[StreamEntry] = []
+    entries: list[StreamEntry] = []
     reached = -1
     with connect(url) as connection:
         for offset, entry in _entries(connection, "first", idle_seconds, until=last):
-            found.append(entry)
+            entries.append(entry)
             reached = offset
-    return tuple(found) if last is not None and reached >= last else ()
+    return tuple(entries) if last is not None and reached >= last else ()
 
 
 def _entries(
@@ -80,16 +80,16 @@ def _entries(
 
 def read_dead_letters(url: str) -> tuple[DeadLetter, ...]:
     """The dead letters of every service. They stay in their queues."""
-    found: list[DeadLetter] = []
+    dead_letters: list[DeadLetter] = []
     with connect(url) as connection:
         for service in SERVICES:
             channel = connection.channel()
             with contextlib.suppress(ChannelClosedByBroker):  # a queue that does not exist holds nothing
-                found += [
+                dead_letters += [
                     _dead_letter(service, properties, body) for _, properties, body in _take_all(channel, service)
                 ]
                 channel.close()  # unacknowledged messages return to their queue
-    return tuple(found)
+    return tuple(dead_letters)
 
 
 def _take_all(channel: Any, service: str) -> Iterator[tuple[Any, Any, bytes]]:
@@ -181,8 +181,8 @@ def _connection_of(row: dict[str, Any]) -> str | None:
 
 def _object(row: dict[str, Any], name: str) -> dict[str, Any]:
     """A part of a management row. The API gives an unknown part as an empty list."""
-    found = row.get(name)
-    return found if isinstance(found, dict) else {}
+    value = row.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def read_mails(folder: Path) -> tuple[Mail, ...]:

@@ -46,19 +46,19 @@ class Worker(subprocess.Popen[bytes]):
             start_new_session=True,
         )
         self.service = service
-        self._begun = time.monotonic()
+        self._started_at = time.monotonic()
         self._ended = 0.0
-        self._asked: list[float] = []
+        self._sigterm_times: list[float] = []
         # A worker with a failpoint kills itself there.
         self._killed = FAILPOINT in env
         self._frozen_since: float | None = None
         self._frozen_seconds = 0.0
-        self._watching = threading.Thread(target=self._note_the_end, name=f"{service} ends", daemon=True)
-        self._watching.start()
+        self._watcher = threading.Thread(target=self._record_end, name=f"{service} ends", daemon=True)
+        self._watcher.start()
 
     def terminate(self) -> None:
         if self.poll() is None:
-            self._asked.append(time.monotonic())
+            self._sigterm_times.append(time.monotonic())
         super().terminate()
 
     def kill(self) -> None:
@@ -81,12 +81,14 @@ class Worker(subprocess.Popen[bytes]):
         code = self.poll()
         if code is None:
             return None
-        self._watching.join()
-        first = self._asked[0] if self._asked else self._begun
-        took = max(0.0, self._ended - first - self._frozen_seconds) if self._asked else 0.0
-        return WorkerExit(self.service, code, len(self._asked), self._killed, first - self._begun, took)
+        self._watcher.join()
+        first = self._sigterm_times[0] if self._sigterm_times else self._started_at
+        elapsed = max(0.0, self._ended - first - self._frozen_seconds) if self._sigterm_times else 0.0
+        return WorkerExit(
+            self.service, code, len(self._sigterm_times), self._killed, first - self._started_at, elapsed
+        )
 
-    def _note_the_end(self) -> None:
+    def _record_end(self) -> None:
         self.wait()
         self._ended = time.monotonic()
 
@@ -119,8 +121,8 @@ class Workers:
     ) -> None:
         self._logs = folder / "logs"
         self._logs.mkdir(parents=True, exist_ok=True)
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
-        self._env = kept | {"SAGA_LOG_FORMAT": "json"} | dict(env)
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
+        self._env = inherited | {"SAGA_LOG_FORMAT": "json"} | dict(env)
         self._program = list(program)
         self.slots = [Slot(service, number) for service in SERVICES for number in range(1, each + 1)]
         self._started: list[Worker] = []
@@ -133,7 +135,7 @@ class Workers:
     @property
     def worker_exits(self) -> tuple[WorkerExit, ...]:
         """Every worker that has ended so far."""
-        return tuple(gone for worker in self._started if (gone := worker.exit_record()) is not None)
+        return tuple(worker_exit for worker in self._started if (worker_exit := worker.exit_record()) is not None)
 
     @property
     def logs(self) -> list[Path]:
@@ -191,18 +193,20 @@ class Workers:
 
     def terminate_all(self, patience_seconds: float = 40) -> tuple[WorkerState, ...]:
         """Send SIGTERM to all at once. Returns the resources of each before it, its exit code and its time."""
-        begun = time.monotonic()
+        started = time.monotonic()
         running = [slot for slot in self.slots if slot.process is not None and slot.alive]
-        weights = {slot.name: _resource_usage(slot.process.pid) for slot in running if slot.process}
+        resources = {slot.name: _resource_usage(slot.process.pid) for slot in running if slot.process}
         for slot in running:
             self.thaw(slot)
             if slot.process is not None:
                 slot.process.terminate()
-        states = []
+        worker_states = []
         for slot in running:
-            code = self.await_exit(slot, max(0.1, begun + patience_seconds - time.monotonic()))
-            states.append(WorkerState(slot.service, *weights[slot.name], code, time.monotonic() - begun))
-        return tuple(states)
+            code = self.await_exit(slot, max(0.1, started + patience_seconds - time.monotonic()))
+            worker_states.append(
+                WorkerState(slot.service, *resources[slot.name], code, time.monotonic() - started)
+            )
+        return tuple(worker_states)
 
     def end(self) -> None:
         """Kill whatever still runs."""

@@ -128,8 +128,8 @@ async def test_a_connection_lost_before_its_channel_is_opened_is_broker_unavaila
 
 
 def test_a_forged_message_that_an_operator_sends_back_is_dead_lettered_again(saga: InProcessSaga) -> None:
-    (said,) = make_order("plain", "CMD-1", random.Random(1))
-    content = json.loads(said.body)
+    (initiee,) = make_order("plain", "CMD-1", random.Random(1))
+    content = json.loads(initiee.body)
     content["type"], content["source"] = "commande.annulee", "/services/commande"
     content["data"] = {"commande_id": "CMD-1", "raison": "forgée"}
     saga.publish(ORDERED, json.dumps(content).encode())
@@ -142,7 +142,7 @@ def test_a_forged_message_that_an_operator_sends_back_is_dead_lettered_again(sag
 
 
 def test_an_idle_worker_marks_its_published_events(saga: InProcessSaga) -> None:
-    """A confirm that arrived in an idle worker was never recorded, and its event was published again every 30 s."""
+    """The confirm was never recorded in an idle worker, and the event was published again every 30 s."""
     saga.publish(ORDERED, make_order("plain", "CMD-1", random.Random(1))[0].body)
     saga.work("stock", idle_seconds=1.5)
     _, databases = saga.record(services=("stock",))

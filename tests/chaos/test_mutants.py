@@ -35,8 +35,8 @@ def saga(tmp_path: Path) -> Iterator[InProcessSaga]:
 
 
 def order(saga: InProcessSaga, kind: str = "plain", number: str = "CMD-1") -> None:
-    (said,) = make_order(kind, number, random.Random(number))
-    saga.publish(said.key, said.body)
+    (initiee,) = make_order(kind, number, random.Random(number))
+    saga.publish(initiee.key, initiee.body)
 
 
 def demand_cancellation(saga: InProcessSaga) -> None:

@@ -85,7 +85,7 @@ def test_a_cut_resets_the_connection_in_the_middle_of_the_bytes(proxy: Proxy) ->
             for _ in range(100):
                 connection.sendall(b"x" * 1000)
                 if not connection.recv(65536):
-                    raise ConnectionResetError("closed")
+                    raise ConnectionResetError("reset by the proxy")
     assert proxy.resets == 1
 
 
@@ -116,4 +116,4 @@ def test_refuse_resets_open_connections_and_refuses_new_ones(proxy: Proxy) -> No
     with pytest.raises(OSError, match=r"reset|refused"), opened(proxy) as late:
         late.sendall(b"bonjour")
         if not late.recv(100):
-            raise ConnectionResetError("closed")
+            raise ConnectionResetError("reset by the proxy")

@@ -1,7 +1,7 @@
 """Two chaos runs of less than a minute: `./scripts/chaos` makes longer ones.
 
 Together they inject most faults that take effect within seconds. Faults of half a minute and more (freezes,
-stalls, the memory alarm, flapping) are left to long runs; half-open connections and a full disk have their own tests.
+stalls, the memory alarm, flapping) are left to long runs; half-open connections and a full disk have own tests.
 """
 
 from __future__ import annotations
