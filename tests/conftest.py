@@ -14,7 +14,7 @@ import structlog
 
 from scripts.nemesis.private_postgres import NoPostgresError, PrivatePostgres, private_postgres
 from tests.support.brokers import Broker, NoBrokerError, session_broker
-from tests.support.foreign_client import Outsider
+from tests.support.foreign_client import ForeignClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -169,7 +169,7 @@ def amqp_url(broker: Broker, management: Management) -> str:
 
 
 @pytest.fixture
-def outsider(amqp_url: str) -> Iterator[Outsider]:
+def foreign_client(amqp_url: str) -> Iterator[ForeignClient]:
     """A foreign client, connected to this test's virtual host."""
-    with Outsider(amqp_url) as client:
+    with ForeignClient(amqp_url) as client:
         yield client

@@ -23,7 +23,7 @@ class ManagementError(Exception):
 
 
 class Management:
-    """Its message counts lag by seconds; `Outsider.count` gives exact ones."""
+    """Its message counts lag by seconds; `ForeignClient.count` gives exact ones."""
 
     def __init__(self, base_url: str, user: str, password: str, vhost: str) -> None:
         parts = urlsplit(base_url)

@@ -1,4 +1,4 @@
-"""The trial service at its desk, on SQLite and on PostgreSQL."""
+"""The sample service in a harness, on SQLite and on PostgreSQL."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from choregraphie import Settings
 from choregraphie.testing import ServiceHarness, open_harness
 from scripts.nemesis.private_postgres import PrivatePostgres, private_postgres
 from tests.support.lost_replies import LostReplies
-from tests.support.sample_service import TRIAL
+from tests.support.sample_service import SAMPLE_SERVICE
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def harness(settings: Settings, database_for: Callable[[str], str]) -> Iterator[ServiceHarness]:
-    wanted = settings.model_copy(update={"database_url": database_for(TRIAL.name)})
-    with open_harness(TRIAL, wanted) as ready:
+    wanted = settings.model_copy(update={"database_url": database_for(SAMPLE_SERVICE.name)})
+    with open_harness(SAMPLE_SERVICE, wanted) as ready:
         yield ready
 
 

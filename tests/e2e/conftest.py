@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.saga_fixture import SERVICES, Shop, shop
+from tests.support.saga_fixture import SERVICES, SagaFixture, saga_fixture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def open_shop(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def running_saga(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SagaFixture]:
     """A process per service, ready."""
-    with shop(broker, tmp_path_factory.mktemp("shop")) as ready:
-        ready.open(*SERVICES)
+    with saga_fixture(broker, tmp_path_factory.mktemp("saga")) as ready:
+        ready.start_all(*SERVICES)
         yield ready
 
 
 @pytest.fixture
-def closed_shop(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def stopped_saga(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SagaFixture]:
     """No worker yet."""
-    with shop(broker, tmp_path_factory.mktemp("shop")) as ready:
+    with saga_fixture(broker, tmp_path_factory.mktemp("saga")) as ready:
         yield ready

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from scripts.nemesis.management import Management
     from tests.support.brokers import Broker
-    from tests.support.saga_fixture import Shop
+    from tests.support.saga_fixture import SagaFixture
     from tests.support.workers import Worker
 
 # Most of it is waiting: for heartbeats, and for who begins again after a while.
@@ -36,47 +36,51 @@ def lost(worker: Worker, *words: str) -> int:
     return sum(all(word in line["error"] for word in words) for line in worker.logged("session.lost"))
 
 
-def nothing_set_aside(shop: Shop) -> bool:
-    return all(shop.outsider.count(f"{service}.dlq") == 0 for service in SERVICES)
+def nothing_set_aside(saga: SagaFixture) -> bool:
+    return all(saga.foreign_client.count(f"{service}.dlq") == 0 for service in SERVICES)
 
 
 def test_a_full_queue_keeps_nobody_from_deciding_and_what_was_decided_is_said_when_there_is_room(
-    closed_shop: Shop,
+    stopped_saga: SagaFixture,
 ) -> None:
-    shop = closed_shop
-    stock = shop.start("stock")
-    shop.start("commande", "notification").await_ready()
+    saga = stopped_saga
+    stock = saga.start("stock")
+    saga.start("commande", "notification").await_ready()
     stock.await_ready()
-    shop.ear = shop.outsider.listen(*(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS))
+    saga.subscription = saga.foreign_client.listen(
+        *(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS)
+    )
     orders: list[str] = []
 
     def refused() -> bool:
         # The broker counts a moment late: some more than the limit get in.
-        orders.append(shop.order(quantite=1, montant=1))
+        orders.append(saga.order(quantite=1, montant=1))
         return lost(stock, "stock.reserve", "refused") >= 1
 
-    with shop.operator.policy(r"^paiement\.inbox$", **{"max-length": 1}):
+    with saga.management.policy(r"^paiement\.inbox$", **{"max-length": 1}):
         until(refused, "stock told that it was refused")
-    shop.start("paiement").await_ready()
+    saga.start("paiement").await_ready()
     for order in orders:
-        until_said(shop, order, "commande.creee")
-    assert shop.inspect("paiement")["mouvements"]["debits"]["nombre"] == len(orders)
-    assert nothing_set_aside(shop)
+        until_said(saga, order, "commande.creee")
+    assert saga.inspect("paiement")["mouvements"]["debits"]["nombre"] == len(orders)
+    assert nothing_set_aside(saga)
 
 
-def until_said(shop: Shop, commande_id: str, type_: str) -> None:
+def until_said(saga: SagaFixture, commande_id: str, type_: str) -> None:
     """Said at least once: what was refused by one queue may have reached another."""
-    shop.ear.until(lambda heard: any(m.key == type_ and commande_id in str(m.body) for m in heard), 40)
+    saga.subscription.until(
+        lambda received: any(m.key == type_ and commande_id in str(m.body) for m in received), 40
+    )
 
 
 @contextlib.contextmanager
-def behind_a_proxy(shop: Shop, service: str, url: str, **settings: str) -> Iterator[tuple[Proxy, Worker]]:
+def behind_a_proxy(saga: SagaFixture, service: str, url: str, **settings: str) -> Iterator[tuple[Proxy, Worker]]:
     port = urlsplit(url).port
     assert port is not None
     proxy = Proxy(port)
     try:
         through = url.replace(f":{port}/", f":{proxy.port}/")
-        worker = shop.start(service, amqp_url=through, **settings)
+        worker = saga.start(service, amqp_url=through, **settings)
         worker.await_ready()
         yield proxy, worker
         worker.kill()
@@ -84,28 +88,30 @@ def behind_a_proxy(shop: Shop, service: str, url: str, **settings: str) -> Itera
         proxy.close()
 
 
-def test_rights_taken_away_are_waited_for_and_nothing_is_set_aside(closed_shop: Shop, broker: Broker) -> None:
-    shop = closed_shop
-    applied(shop)
+def test_rights_taken_away_are_waited_for_and_nothing_is_set_aside(
+    stopped_saga: SagaFixture, broker: Broker
+) -> None:
+    saga = stopped_saga
+    applied(saga)
     place = broker.authority.rpartition("@")[2]
-    with shop.operator.identity(**RIGHTS) as login:
-        url = f"amqp://{login}@{place}/{shop.operator.vhost}"
-        with behind_a_proxy(shop, "stock", url, topology="passive") as (proxy, worker):
-            shop.ear = shop.outsider.listen("client.events", "stock.events")
+    with saga.management.identity(**RIGHTS) as login:
+        url = f"amqp://{login}@{place}/{saga.management.vhost}"
+        with behind_a_proxy(saga, "stock", url, topology="passive") as (proxy, worker):
+            saga.subscription = saga.foreign_client.listen("client.events", "stock.events")
             for number, taken in enumerate(("write", "read", "all"), 1):
                 user = login.partition(":")[0]
-                take_away(shop.operator, user, taken)
+                take_away(saga.management, user, taken)
                 # What a connection was allowed once the broker remembers for as long as it lasts.
                 proxy.set(Mode.REFUSE)
                 proxy.set(Mode.PASS)
-                order = shop.order()
+                order = saga.order()
                 await_refusals(worker, number)
-                assert "stock.reserve" not in shop.told(order, repeated=True)
-                shop.operator.set_permissions(user, **RIGHTS)
-                shop.told(order, "stock.reserve", within_seconds=60, repeated=True)
+                assert "stock.reserve" not in saga.await_events(order, repeated=True)
+                saga.management.set_permissions(user, **RIGHTS)
+                saga.await_events(order, "stock.reserve", within_seconds=60, repeated=True)
             assert worker.exit_code is None
-    assert nothing_set_aside(shop)
-    assert shop.inspect("stock")["produits"]["PROD-456"]["retenu"] == 6
+    assert nothing_set_aside(saga)
+    assert saga.inspect("stock")["produits"]["PROD-456"]["retenu"] == 6
 
 
 def await_refusals(worker: Worker, kinds: int) -> None:
@@ -121,59 +127,61 @@ def take_away(operator: Management, user: str, what: str) -> None:
         operator.set_permissions(user, **RIGHTS | {what: "^$"})
 
 
-def applied(shop: Shop) -> None:
+def applied(saga: SagaFixture) -> None:
     """The topology is there, made by a worker that is gone again."""
-    maker = shop.start("notification")
+    maker = saga.start("notification")
     maker.await_ready()
     assert maker.end() == 0
 
 
-def test_a_topology_that_is_missing_is_told_and_not_made_by_who_may_only_check(closed_shop: Shop) -> None:
+def test_a_topology_that_is_missing_is_told_and_not_made_by_who_may_only_check(stopped_saga: SagaFixture) -> None:
     """And an exchange of it that is deleted later costs no event."""
-    shop = closed_shop
-    worker = shop.start("stock", topology="passive")
+    saga = stopped_saga
+    worker = saga.start("stock", topology="passive")
     until(lambda: lost(worker, "NOT_FOUND", "client.events") >= 1, "what is missing is told")
     assert worker.exit_code is None
-    assert shop.operator.queues() == shop.operator.exchanges() == []
-    applied(shop)
+    assert saga.management.queues() == saga.management.exchanges() == []
+    applied(saga)
     worker.await_ready()
 
-    shop.operator.delete_exchange("stock.events")
-    orders = [shop.order(quantite=1) for _ in range(3)]
+    saga.management.delete_exchange("stock.events")
+    orders = [saga.order(quantite=1) for _ in range(3)]
     until(lambda: lost(worker, "NOT_FOUND", "stock.events") >= 1, "what is missing is told")
-    unsaid = services("outbox", "list", "--service", "stock", **shop.settings).stdout
+    unsaid = services("outbox", "list", "--service", "stock", **saga.settings).stdout
     assert "stock.reserve" in unsaid
-    shop.start("paiement", "commande").await_ready()  # they apply it anew
-    until(lambda: shop.inspect("commande")["commandes"]["creees"] == len(orders), "all are created", 60)
-    assert nothing_set_aside(shop)
+    saga.start("paiement", "commande").await_ready()  # they apply it anew
+    until(lambda: saga.inspect("commande")["commandes"]["creees"] == len(orders), "all are created", 60)
+    assert nothing_set_aside(saga)
 
 
-def test_an_inbox_deleted_under_its_worker_is_made_again(closed_shop: Shop) -> None:
-    shop = closed_shop
-    shop.open("paiement")
-    shop.operator.delete_queue("paiement.inbox")
-    paiement = shop.workers["paiement"]
+def test_an_inbox_deleted_under_its_worker_is_made_again(stopped_saga: SagaFixture) -> None:
+    saga = stopped_saga
+    saga.start_all("paiement")
+    saga.management.delete_queue("paiement.inbox")
+    paiement = saga.workers["paiement"]
     until(lambda: lost(paiement, "its queue is gone") == 1, "the loss is told")
     paiement.await_ready(times=2)
-    shop.told(shop.order(), *END, repeated=True)
+    saga.await_events(saga.order(), *END, repeated=True)
 
 
-def test_a_half_open_connection_is_noticed_whichever_way_it_is_dead(closed_shop: Shop) -> None:
+def test_a_half_open_connection_is_noticed_whichever_way_it_is_dead(stopped_saga: SagaFixture) -> None:
     """Nobody resets anything: three heartbeats of ten seconds, and as many more as a busy machine needs."""
-    shop = closed_shop
+    saga = stopped_saga
     with (
-        behind_a_proxy(shop, "stock", shop.url) as (up, stock),
-        behind_a_proxy(shop, "paiement", shop.url) as (down, paiement),
+        behind_a_proxy(saga, "stock", saga.url) as (up, stock),
+        behind_a_proxy(saga, "paiement", saga.url) as (down, paiement),
     ):
-        shop.start("commande", "notification").await_ready()
+        saga.start("commande", "notification").await_ready()
         up.set(Mode.STALL_UP)
         down.set(Mode.STALL_DOWN)
-        shop.ear = shop.outsider.listen(*(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS))
+        saga.subscription = saga.foreign_client.listen(
+            *(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS)
+        )
         # Nothing is said meanwhile: a confirm that does not come would be noticed without any heartbeat.
         until(lambda: bool(lost(stock) and lost(paiement)), "both silences are noticed", within_seconds=60)
-        order = shop.order()
+        order = saga.order()
         up.set(Mode.PASS)
         down.set(Mode.PASS)
-        until_said(shop, order, "commande.creee")
-    assert shop.inspect("paiement")["mouvements"]["debits"]["nombre"] == 1
-    assert nothing_set_aside(shop)
+        until_said(saga, order, "commande.creee")
+    assert saga.inspect("paiement")["mouvements"]["debits"]["nombre"] == 1
+    assert nothing_set_aside(saga)

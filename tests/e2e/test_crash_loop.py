@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.saga_fixture import Shop
+    from tests.support.saga_fixture import SagaFixture
 
 INNOCENT = 5
 
 
 @contextlib.contextmanager
-def crash_loop(shop: Shop, service: str) -> Iterator[Path]:
+def crash_loop(saga: SagaFixture, service: str) -> Iterator[Path]:
     """A worker that is started again whenever it dies; where it is told how often."""
-    log = shop.folder / "crash-loop.log"
+    log = saga.folder / "crash-loop.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.crash_loop", service],
             cwd=ROOT,
-            env=environment(**shop.settings),
+            env=environment(**saga.settings),
             stdout=out,
             stderr=out,
         )
@@ -42,22 +42,22 @@ def crash_loop(shop: Shop, service: str) -> Iterator[Path]:
 
 
 @pytest.mark.timeout(240)
-def test_it_kills_twenty_one_times_at_most_and_the_innocent_held_with_it_pass(closed_shop: Shop) -> None:
-    shop = closed_shop
-    shop.start("paiement", "commande", "notification").await_ready()
-    shop.ear = shop.outsider.listen("client.events", "stock.events", "commande.events")
-    before = [shop.order(quantite=1, montant=1) for _ in range(INNOCENT)]
-    killer = shop.order(client_id=KILLER)
-    after = [shop.order(quantite=1, montant=1) for _ in range(INNOCENT)]
-    with crash_loop(shop, "stock") as log:
-        letter = shop.outsider.get("stock.dlq", within_seconds=150)
-        assert letter is not None, log.read_text(errors="replace")[-2000:]
-        assert letter.json["data"]["commande_id"] == killer
-        assert letter.headers["x-first-death-reason"] == "delivery_limit"
+def test_it_kills_twenty_one_times_at_most_and_the_innocent_held_with_it_pass(stopped_saga: SagaFixture) -> None:
+    saga = stopped_saga
+    saga.start("paiement", "commande", "notification").await_ready()
+    saga.subscription = saga.foreign_client.listen("client.events", "stock.events", "commande.events")
+    before = [saga.order(quantite=1, montant=1) for _ in range(INNOCENT)]
+    killer = saga.order(client_id=KILLER)
+    after = [saga.order(quantite=1, montant=1) for _ in range(INNOCENT)]
+    with crash_loop(saga, "stock") as log:
+        dead_letter = saga.foreign_client.get("stock.dlq", within_seconds=150)
+        assert dead_letter is not None, log.read_text(errors="replace")[-2000:]
+        assert dead_letter.json["data"]["commande_id"] == killer
+        assert dead_letter.headers["x-first-death-reason"] == "delivery_limit"
         assert log.read_text(errors="replace").splitlines().count("killed") <= WORK_DELIVERY_LIMIT + 1
-        for order in (*before, *after, shop.order()):
-            shop.told(order, "commande.creee", within_seconds=40, repeated=True)
-        assert "stock.reserve" not in shop.told(killer, repeated=True)
-        assert shop.outsider.count("stock.dlq") == 0
+        for order in (*before, *after, saga.order()):
+            saga.await_events(order, "commande.creee", within_seconds=40, repeated=True)
+        assert "stock.reserve" not in saga.await_events(killer, repeated=True)
+        assert saga.foreign_client.count("stock.dlq") == 0
         # Of ten orders of one piece and one of two, whatever was published again.
-        assert shop.inspect("stock")["produits"]["PROD-456"]["disponible"] == 1000 - 2 * INNOCENT - 2
+        assert saga.inspect("stock")["produits"]["PROD-456"]["disponible"] == 1000 - 2 * INNOCENT - 2

@@ -11,32 +11,32 @@ from tests.support.saga_fixture import SERVICES
 from tests.support.workers import until
 
 if TYPE_CHECKING:
-    from tests.support.saga_fixture import Shop
+    from tests.support.saga_fixture import SagaFixture
 
 
 @pytest.mark.timeout(180)
-def test_a_postgresql_that_is_away_is_waited_for_at_start_and_later(closed_shop: Shop) -> None:
-    shop = closed_shop
+def test_a_postgresql_that_is_away_is_waited_for_at_start_and_later(stopped_saga: SagaFixture) -> None:
+    saga = stopped_saga
     with private_postgres() as server:
         for service in SERVICES:
             server.create(service)
         server.kill()
-        shop.settings["database_url"] = server.url("{service}")
-        worker = shop.start(*SERVICES)
+        saga.settings["database_url"] = server.url("{service}")
+        worker = saga.start(*SERVICES)
         until(lambda: bool(worker.logged("database.away")), "it is told")
         assert worker.exit_code is None
         server.start()
         worker.await_ready()
-        shop.ear = shop.outsider.listen("client.events", "commande.events")
-        shop.told(shop.order(), "commande.creee")
+        saga.subscription = saga.foreign_client.listen("client.events", "commande.events")
+        saga.await_events(saga.order(), "commande.creee")
 
         server.kill()
-        orders = [shop.order(quantite=1, montant=1) for _ in range(5)]
+        orders = [saga.order(quantite=1, montant=1) for _ in range(5)]
         until(lambda: bool(worker.logged("database.troubled")), "the trouble is told")
         server.start()
         for order in orders:
-            shop.told(order, "commande.creee", within_seconds=60, repeated=True)
+            saga.await_events(order, "commande.creee", within_seconds=60, repeated=True)
         assert server.password not in worker.output()
-        assert shop.inspect("paiement")["mouvements"]["debits"]["nombre"] == 6
-        assert all(shop.outsider.count(f"{service}.dlq") == 0 for service in SERVICES)
+        assert saga.inspect("paiement")["mouvements"]["debits"]["nombre"] == 6
+        assert all(saga.foreign_client.count(f"{service}.dlq") == 0 for service in SERVICES)
         assert worker.end() == 0

@@ -7,29 +7,29 @@ from typing import TYPE_CHECKING
 from tests.support.workers import paused
 
 if TYPE_CHECKING:
-    from tests.support.saga_fixture import Shop
+    from tests.support.saga_fixture import SagaFixture
 
 
-def test_an_order_is_cancelled_when_stock_is_silent_past_the_deadline(closed_shop: Shop) -> None:
-    shop = closed_shop
-    shop.settings["deadline"] = 2
-    shop.open("stock")
-    before = shop.inspect("stock")
-    with paused(shop.workers["stock"]):
-        order = shop.order()
-        told = shop.told(order, "commande.annulee", "paiement.rembourse", "notification.envoyee")
-        assert told["commande.annulee"].json["data"]["raison"] == "délai dépassé"
-        assert told["commande.annulee"].json["causationid"] == told["commande.initiee"].json["id"]
-        assert "stock.libere" not in told
-    shop.told(order, "stock.libere")
-    other = shop.order(quantite=1, produit_id="PROD-000")
-    shop.told(other, "stock.libere")
-    assert "commande.creee" not in shop.told(order)
-    assert shop.inspect("stock") == before
-    assert shop.inspect("paiement")["mouvements"]["debits"]["nombre"] in {0, refunded(shop)}
-    assert shop.inspect("commande")["commandes"]["annulees"] == 2
+def test_an_order_is_cancelled_when_stock_is_silent_past_the_deadline(stopped_saga: SagaFixture) -> None:
+    saga = stopped_saga
+    saga.settings["deadline"] = 2
+    saga.start_all("stock")
+    before = saga.inspect("stock")
+    with paused(saga.workers["stock"]):
+        order = saga.order()
+        published = saga.await_events(order, "commande.annulee", "paiement.rembourse", "notification.envoyee")
+        assert published["commande.annulee"].json["data"]["raison"] == "délai dépassé"
+        assert published["commande.annulee"].json["causationid"] == published["commande.initiee"].json["id"]
+        assert "stock.libere" not in published
+    saga.await_events(order, "stock.libere")
+    other = saga.order(quantite=1, produit_id="PROD-000")
+    saga.await_events(other, "stock.libere")
+    assert "commande.creee" not in saga.await_events(order)
+    assert saga.inspect("stock") == before
+    assert saga.inspect("paiement")["mouvements"]["debits"]["nombre"] in {0, refunded(saga)}
+    assert saga.inspect("commande")["commandes"]["annulees"] == 2
 
 
-def refunded(shop: Shop) -> int:
-    number: int = shop.inspect("paiement")["mouvements"]["remboursements"]["nombre"]
+def refunded(saga: SagaFixture) -> int:
+    number: int = saga.inspect("paiement")["mouvements"]["remboursements"]["nombre"]
     return number

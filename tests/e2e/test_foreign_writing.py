@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.support.saga_fixture import Shop
+    from tests.support.saga_fixture import SagaFixture
 
 
 @pytest.mark.parametrize(
@@ -24,23 +24,25 @@ if TYPE_CHECKING:
         {"datacontenttype": None, "dataschema": None, "data_base64": None, "traceparent": "x", "sequence": "7"},
     ],
 )
-def test_an_envelope_as_cloudevents_allows_it_is_an_order(open_shop: Shop, attributes: dict[str, Any]) -> None:
-    order = open_shop.new_id()
+def test_an_envelope_as_cloudevents_allows_it_is_an_order(
+    running_saga: SagaFixture, attributes: dict[str, Any]
+) -> None:
+    order = running_saga.new_id()
     data = {"commande_id": order, "client_id": "CLIENT-123", "produit_id": "PROD-456"}
-    open_shop.publish("commande.initiee", {**data, "quantite": 2.0, "montant": 1e2}, **attributes)
-    told = open_shop.told(order, "commande.creee", "notification.envoyee")
-    assert told["stock.reserve"].json["data"]["quantite"] == 2
-    assert told["paiement.effectue"].json["data"]["montant"] == 100
-    assert told["stock.reserve"].json["datacontenttype"] == "application/json"
+    running_saga.publish("commande.initiee", {**data, "quantite": 2.0, "montant": 1e2}, **attributes)
+    published = running_saga.await_events(order, "commande.creee", "notification.envoyee")
+    assert published["stock.reserve"].json["data"]["quantite"] == 2
+    assert published["paiement.effectue"].json["data"]["montant"] == 100
+    assert published["stock.reserve"].json["datacontenttype"] == "application/json"
 
 
-def test_a_compressed_order_is_set_aside_with_its_encoding(open_shop: Shop) -> None:
+def test_a_compressed_order_is_set_aside_with_its_encoding(running_saga: SagaFixture) -> None:
     body = gzip.compress(json.dumps({"specversion": "1.0"}).encode())
     encoded: dict[str, Any] = {"content_type": "application/json", "content_encoding": "gzip"}
-    assert open_shop.outsider.publish("client.events", "commande.initiee", body, **encoded)
+    assert running_saga.foreign_client.publish("client.events", "commande.initiee", body, **encoded)
     for service in ("stock", "commande"):
-        letter = open_shop.outsider.get(f"{service}.dlq", within_seconds=20)
-        assert letter is not None
-        assert (letter.body, letter.properties.content_encoding) == (body, "gzip")
-        assert letter.headers["x-saga-reason"] == "unreadable"
-        assert "content encoding is gzip" in letter.headers["x-saga-detail"]
+        dead_letter = running_saga.foreign_client.get(f"{service}.dlq", within_seconds=20)
+        assert dead_letter is not None
+        assert (dead_letter.body, dead_letter.properties.content_encoding) == (body, "gzip")
+        assert dead_letter.headers["x-saga-reason"] == "unreadable"
+        assert "content encoding is gzip" in dead_letter.headers["x-saga-detail"]

@@ -11,13 +11,13 @@ from tests.support.workers import services, until
 
 if TYPE_CHECKING:
     from tests.support.brokers import Broker
-    from tests.support.saga_fixture import Shop
+    from tests.support.saga_fixture import SagaFixture
 
 LOST = ("stock.events", "paiement.inbox", "stock.reserve")
 
 
-def is_bound(shop: Shop, exchange: str, queue: str, key: str) -> bool:
-    rows = shop.operator.bindings()
+def is_bound(saga: SagaFixture, exchange: str, queue: str, key: str) -> bool:
+    rows = saga.management.bindings()
     return (exchange, queue, key) in {(row["source"], row["destination"], row["routing_key"]) for row in rows}
 
 
@@ -33,79 +33,87 @@ def is_bound(shop: Shop, exchange: str, queue: str, key: str) -> bool:
         ("notification.events", "saga.history", "#"),
     ],
 )
-def test_a_binding_lost_while_its_worker_runs_comes_back(open_shop: Shop, lost: tuple[str, str, str]) -> None:
-    open_shop.operator.unbind(*lost)
-    assert not is_bound(open_shop, *lost)
-    until(lambda: is_bound(open_shop, *lost), f"{lost} is bound again")
-    open_shop.told(open_shop.order(), "commande.creee", "notification.envoyee")
+def test_a_binding_lost_while_its_worker_runs_comes_back(
+    running_saga: SagaFixture, lost: tuple[str, str, str]
+) -> None:
+    running_saga.management.unbind(*lost)
+    assert not is_bound(running_saga, *lost)
+    until(lambda: is_bound(running_saga, *lost), f"{lost} is bound again")
+    running_saga.await_events(running_saga.order(), "commande.creee", "notification.envoyee")
 
 
 def test_with_the_management_a_worker_says_what_was_missing_and_what_to_do(
-    closed_shop: Shop, broker: Broker
+    stopped_saga: SagaFixture, broker: Broker
 ) -> None:
-    shop = closed_shop
-    shop.settings["management_url"] = broker.management_login_url
-    shop.open("paiement")
-    paiement = shop.workers["paiement"]
-    shop.operator.unbind(*LOST)
+    saga = stopped_saga
+    saga.settings["management_url"] = broker.management_login_url
+    saga.start_all("paiement")
+    paiement = saga.workers["paiement"]
+    saga.management.unbind(*LOST)
     until(lambda: bool(paiement.logged("binding.restored")), "the worker says that it restored it")
     (restored,) = paiement.logged("binding.restored")
     assert (restored["exchange"], restored["queue"], restored["key"]) == LOST
     assert "outbox resend --service stock --since 20" in restored["lost"]
     assert [line["queue"] for line in paiement.logged("binding.missing")] == ["paiement.inbox"]
-    shop.told(shop.order(), "commande.creee", "notification.envoyee")
-    until(lambda: services("ready", "all", **shop.settings).returncode == 0, "all are ready")
+    saga.await_events(saga.order(), "commande.creee", "notification.envoyee")
+    until(lambda: services("ready", "all", **saga.settings).returncode == 0, "all are ready")
 
 
-def test_a_binding_lost_while_no_worker_ran_is_said_at_its_start(closed_shop: Shop, broker: Broker) -> None:
-    shop = closed_shop
-    shop.settings["management_url"] = broker.management_login_url
-    paiement = shop.start("paiement")
+def test_a_binding_lost_while_no_worker_ran_is_said_at_its_start(
+    stopped_saga: SagaFixture, broker: Broker
+) -> None:
+    saga = stopped_saga
+    saga.settings["management_url"] = broker.management_login_url
+    paiement = saga.start("paiement")
     paiement.await_ready()
     assert paiement.logged("binding.missing") == []
     assert paiement.end() == 0
-    shop.operator.unbind(*LOST)
-    again = shop.start("paiement")
+    saga.management.unbind(*LOST)
+    again = saga.start("paiement")
     again.await_ready(times=2)
     (missing,) = again.logged("binding.missing")
     assert (missing["exchange"], missing["queue"], missing["key"]) == LOST
 
 
-def test_a_worker_that_may_only_check_says_it_and_ready_names_it(closed_shop: Shop, broker: Broker) -> None:
-    shop = closed_shop
-    shop.settings["management_url"] = broker.management_login_url
-    maker = shop.start("notification")
+def test_a_worker_that_may_only_check_says_it_and_ready_names_it(
+    stopped_saga: SagaFixture, broker: Broker
+) -> None:
+    saga = stopped_saga
+    saga.settings["management_url"] = broker.management_login_url
+    maker = saga.start("notification")
     maker.await_ready()
     assert maker.end() == 0
-    paiement = shop.start("paiement", topology="passive")
+    paiement = saga.start("paiement", topology="passive")
     paiement.await_ready()
-    assert services("ready", "paiement", **shop.settings).returncode == 0
-    shop.operator.unbind(*LOST)
+    assert services("ready", "paiement", **saga.settings).returncode == 0
+    saga.management.unbind(*LOST)
     until(lambda: bool(paiement.logged("binding.missing")), "the worker says what is missing")
-    done = services("ready", "paiement", **shop.settings)
+    done = services("ready", "paiement", **saga.settings)
     assert done.returncode == 1
     assert "bindings are missing: stock.events to paiement.inbox by stock.reserve" in done.stderr
-    assert not is_bound(shop, *LOST)
+    assert not is_bound(saga, *LOST)
     assert paiement.exit_code is None
 
 
-def test_ready_says_what_is_wrong_with_the_management(open_shop: Shop, broker: Broker) -> None:
+def test_ready_says_what_is_wrong_with_the_management(running_saga: SagaFixture, broker: Broker) -> None:
     login, _, place = broker.management_login_url.rpartition("@")
-    wrong = services("ready", "stock", **open_shop.settings, management_url=f"{login}x@{place}")
+    wrong = services("ready", "stock", **running_saga.settings, management_url=f"{login}x@{place}")
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
     assert "SAGA_MANAGEMENT_URL: HTTP 401" in wrong.stderr
-    away = services("ready", "stock", **open_shop.settings, management_url="http://u:p@127.0.0.1:9")
+    away = services("ready", "stock", **running_saga.settings, management_url="http://u:p@127.0.0.1:9")
     assert (away.returncode, away.stderr.count("\n")) == (1, 1)
     assert "its bindings are not known: the management does not answer" in away.stderr
 
 
-def test_an_exchange_deleted_under_its_hearer_is_made_again(closed_shop: Shop) -> None:
+def test_an_exchange_deleted_under_its_hearer_is_made_again(stopped_saga: SagaFixture) -> None:
     """Nobody who hears it publishes to it: it is noticed by the bindings."""
-    shop = closed_shop
-    shop.open("stock")
-    shop.operator.delete_exchange("client.events")
-    stock = shop.workers["stock"]
+    saga = stopped_saga
+    saga.start_all("stock")
+    saga.management.delete_exchange("client.events")
+    stock = saga.workers["stock"]
     stock.await_ready(times=2)
-    until(lambda: is_bound(shop, "client.events", "commande.inbox", "commande.initiee"), "it is bound to all")
-    shop.ear = shop.outsider.listen(*(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS))
-    shop.told(shop.order(), "commande.creee")
+    until(lambda: is_bound(saga, "client.events", "commande.inbox", "commande.initiee"), "it is bound to all")
+    saga.subscription = saga.foreign_client.listen(
+        *(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS)
+    )
+    saga.await_events(saga.order(), "commande.creee")

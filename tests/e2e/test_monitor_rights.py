@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
     from scripts.nemesis.management import Management
     from tests.support.brokers import Broker
-    from tests.support.saga_fixture import Shop
+    from tests.support.saga_fixture import SagaFixture
 
 
 def test_with_the_right_to_read_the_history_alone_it_knows_everything(
-    open_shop: Shop, broker: Broker, tmp_path: Path
+    running_saga: SagaFixture, broker: Broker, tmp_path: Path
 ) -> None:
-    order = open_shop.order()
-    open_shop.told(order, "commande.creee", "notification.envoyee")
-    with reader(open_shop.operator, broker, tmp_path) as settings:
+    order = running_saga.order()
+    running_saga.await_events(order, "commande.creee", "notification.envoyee")
+    with reader(running_saga.management, broker, tmp_path) as settings:
         done = monitor("show", order, "--json", **settings)
         assert done.returncode == 0, done.stderr
         shown = json.loads(done.stdout)
@@ -49,8 +49,10 @@ def test_with_that_right_alone_it_counts_the_queues_too_and_changes_nothing(
     assert (done.returncode, wrong) == (1, [("blind", "unbound")])
 
 
-def test_without_any_right_it_says_so_and_nothing_else(open_shop: Shop, broker: Broker, tmp_path: Path) -> None:
-    with reader(open_shop.operator, broker, tmp_path, read="^$") as settings:
+def test_without_any_right_it_says_so_and_nothing_else(
+    running_saga: SagaFixture, broker: Broker, tmp_path: Path
+) -> None:
+    with reader(running_saga.management, broker, tmp_path, read="^$") as settings:
         for verb in ("list", "anomalies", "report"):
             done = monitor(verb, **settings)
             assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), verb

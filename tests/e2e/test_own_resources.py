@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from scripts.nemesis.private_postgres import PrivatePostgres
     from tests.support.brokers import Broker
-    from tests.support.saga_fixture import Shop
+    from tests.support.saga_fixture import SagaFixture
     from tests.support.workers import Worker
 
     Trouble = Callable[[PrivatePostgres, str], AbstractContextManager[None]]
@@ -38,10 +38,10 @@ SHORT = "worker.short_of_resources"
 AGAIN = "worker.had_resources_again"
 
 
-def nothing_sent_away(shop: Shop) -> bool:
+def nothing_sent_away(saga: SagaFixture) -> bool:
     """No message was set aside, and none was sent to another try."""
-    sent = [line for worker in shop.workers.values() for line in worker.logged("message.retried")]
-    return not sent and all(shop.outsider.count(f"{service}.dlq") == 0 for service in SERVICES)
+    sent = [line for worker in saga.workers.values() for line in worker.logged("message.retried")]
+    return not sent and all(saga.foreign_client.count(f"{service}.dlq") == 0 for service in SERVICES)
 
 
 @contextlib.contextmanager
@@ -102,28 +102,31 @@ def lose_session(proxy: Proxy, worker: Worker) -> None:
 
 @pytest.mark.parametrize("trouble", [read_only, full_disk])
 def test_a_worker_whose_database_does_not_take_its_work_takes_no_deliveries(
-    closed_shop: Shop, broker: Broker, postgres: PrivatePostgres, trouble: Trouble
+    stopped_saga: SagaFixture, broker: Broker, postgres: PrivatePostgres, trouble: Trouble
 ) -> None:
-    shop, database = closed_shop, f"stock_{uuid.uuid4().hex[:8]}"
+    saga, database = stopped_saga, f"stock_{uuid.uuid4().hex[:8]}"
     postgres.create(database)
-    with proxied(broker, shop.operator.vhost) as (proxy, url):
-        stock = shop.start("stock", amqp_url=url, database_url=postgres.url(database))
+    with proxied(broker, saga.management.vhost) as (proxy, url):
+        stock = saga.start("stock", amqp_url=url, database_url=postgres.url(database))
         stock.await_ready()
-        shop.start("paiement", "commande", "notification").await_ready()
-        shop.ear = shop.outsider.listen("commande.events")
+        saga.start("paiement", "commande", "notification").await_ready()
+        saga.subscription = saga.foreign_client.listen("commande.events")
         # Of the queue's argument and a policy the smaller limit holds.
-        lower = shop.operator.policy(r"^stock\.inbox$", **{"delivery-limit": DELIVERY_LIMIT})
+        lower = saga.management.policy(r"^stock\.inbox$", **{"delivery-limit": DELIVERY_LIMIT})
         with lower, trouble(postgres, database):
-            orders = [shop.order(quantite=1, montant=1) for _ in range(5)]
+            orders = [saga.order(quantite=1, montant=1) for _ in range(5)]
             until(lambda: bool(stock.logged("database.troubled")), "the trouble is told")
             for _ in range(DELIVERY_LIMIT + SESSIONS):
                 lose_session(proxy, stock)
-                until(lambda: shop.outsider.count("stock.inbox") == 5, "what it held was given back")
-            assert (shop.outsider.count("stock.inbox"), shop.outsider.consumers("stock.inbox")) == (5, 0)
-            assert nothing_sent_away(shop)
+                until(lambda: saga.foreign_client.count("stock.inbox") == 5, "what it held was given back")
+            assert (saga.foreign_client.count("stock.inbox"), saga.foreign_client.consumers("stock.inbox")) == (
+                5,
+                0,
+            )
+            assert nothing_sent_away(saga)
         for order in orders:
-            shop.told(order, "commande.creee", within_seconds=60, repeated=True)
-        assert nothing_sent_away(shop)
+            saga.await_events(order, "commande.creee", within_seconds=60, repeated=True)
+        assert nothing_sent_away(saga)
         assert stock.end() == 0
 
 
@@ -137,74 +140,76 @@ def no_descriptor_left(worker: Worker) -> Iterator[None]:
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, before)
 
 
-def test_a_worker_without_descriptors_waits_and_no_message_pays_for_it(closed_shop: Shop) -> None:
-    shop = closed_shop
-    shop.open(*SERVICES)
-    shop.told(shop.order(), "notification.envoyee")
-    notification = shop.workers["notification"]
+def test_a_worker_without_descriptors_waits_and_no_message_pays_for_it(stopped_saga: SagaFixture) -> None:
+    saga = stopped_saga
+    saga.start_all(*SERVICES)
+    saga.await_events(saga.order(), "notification.envoyee")
+    notification = saga.workers["notification"]
     with no_descriptor_left(notification):
-        orders = [shop.order(quantite=1, montant=1) for _ in range(5)]
+        orders = [saga.order(quantite=1, montant=1) for _ in range(5)]
         for order in orders:
-            shop.told(order, "commande.creee", repeated=True)
+            saga.await_events(order, "commande.creee", repeated=True)
         until(lambda: bool(notification.logged(SHORT)), "it says so")
         # Meanwhile a message would have had all its tries.
-        shop.told(shop.order(), "commande.creee", repeated=True)
-        assert nothing_sent_away(shop)
+        saga.await_events(saga.order(), "commande.creee", repeated=True)
+        assert nothing_sent_away(saga)
         assert len(notification.logged(SHORT)) == 1, "once"
     for order in orders:
-        shop.told(order, "notification.envoyee", within_seconds=60, repeated=True)
+        saga.await_events(order, "notification.envoyee", within_seconds=60, repeated=True)
     until(lambda: bool(notification.logged(AGAIN)), "it says that it is over")
     (short,) = notification.logged(SHORT)
     assert (short["stage"], short["service"]) == ("calls", "notification")
-    assert nothing_sent_away(shop)
+    assert nothing_sent_away(saga)
     assert notification.end() == 0
 
 
 def test_a_worker_without_descriptors_whose_session_is_lost_comes_back_when_it_has_some(
-    closed_shop: Shop, broker: Broker
+    stopped_saga: SagaFixture, broker: Broker
 ) -> None:
-    shop = closed_shop
-    with proxied(broker, shop.operator.vhost) as (proxy, url):
-        shop.start("stock", "paiement", "commande").await_ready()
-        notification = shop.start("notification", amqp_url=url)
+    saga = stopped_saga
+    with proxied(broker, saga.management.vhost) as (proxy, url):
+        saga.start("stock", "paiement", "commande").await_ready()
+        notification = saga.start("notification", amqp_url=url)
         notification.await_ready()
-        shop.ear = shop.outsider.listen("commande.events", "notification.events")
+        saga.subscription = saga.foreign_client.listen("commande.events", "notification.events")
         with no_descriptor_left(notification):
             cut(proxy)
             until(lambda: bool(notification.logged(SHORT)), "it says so")
             until(lambda: len(notification.logged("session.lost")) > SESSIONS, "it tries again and again")
-            order = shop.order()
-            shop.told(order, "commande.creee", repeated=True)
-            assert shop.outsider.count("notification.inbox") == 1
-        shop.told(order, "notification.envoyee", within_seconds=60, repeated=True)
+            order = saga.order()
+            saga.await_events(order, "commande.creee", repeated=True)
+            assert saga.foreign_client.count("notification.inbox") == 1
+        saga.await_events(order, "notification.envoyee", within_seconds=60, repeated=True)
         assert {line["lacking"] for line in notification.logged(SHORT)} == {"file descriptors"}
-        assert nothing_sent_away(shop)
+        assert nothing_sent_away(saga)
         assert notification.end() == 0
 
 
-def test_a_mail_folder_that_cannot_be_written_costs_no_message_a_try(closed_shop: Shop, broker: Broker) -> None:
-    shop, port = closed_shop, free_port()
-    folder = shop.folder / "courrier"
-    with proxied(broker, shop.operator.vhost) as (proxy, url):
-        shop.start("stock", "paiement", "commande").await_ready()
-        notification = shop.start("notification", amqp_url=url, metrics_port=port)
+def test_a_mail_folder_that_cannot_be_written_costs_no_message_a_try(
+    stopped_saga: SagaFixture, broker: Broker
+) -> None:
+    saga, port = stopped_saga, free_port()
+    folder = saga.folder / "courrier"
+    with proxied(broker, saga.management.vhost) as (proxy, url):
+        saga.start("stock", "paiement", "commande").await_ready()
+        notification = saga.start("notification", amqp_url=url, metrics_port=port)
         notification.await_ready()
         assert get(port, "/readyz")[0] == 200
-        shop.ear = shop.outsider.listen("commande.events", "notification.events")
-        away = folder.rename(shop.folder / "elsewhere")
-        orders = [shop.order(quantite=1, montant=1) for _ in range(5)]
+        saga.subscription = saga.foreign_client.listen("commande.events", "notification.events")
+        away = folder.rename(saga.folder / "elsewhere")
+        orders = [saga.order(quantite=1, montant=1) for _ in range(5)]
         for order in orders:
-            shop.told(order, "commande.creee", repeated=True)
+            saga.await_events(order, "commande.creee", repeated=True)
         until(lambda: bool(notification.logged(SHORT)), "it says so")
         assert get(port, "/readyz")[0] == 503
         cut(proxy)
         # Given back by the session that is lost, and not taken again by the next.
-        until(lambda: shop.outsider.count("notification.inbox") == 5, "what it held was given back")
+        until(lambda: saga.foreign_client.count("notification.inbox") == 5, "what it held was given back")
         until(lambda: len(notification.logged("session.lost")) > 0, "another session")
-        assert nothing_sent_away(shop)
+        assert nothing_sent_away(saga)
         away.rename(folder)
         for order in orders:
-            shop.told(order, "notification.envoyee", within_seconds=60, repeated=True)
+            saga.await_events(order, "notification.envoyee", within_seconds=60, repeated=True)
         until(lambda: get(port, "/readyz")[0] == 200, "it is ready again")
-        assert nothing_sent_away(shop)
+        assert nothing_sent_away(saga)
         assert notification.end() == 0

@@ -13,8 +13,8 @@ from tests.support.pgbouncer import private_pgbouncer
 from tests.support.saga_fixture import SERVICES
 
 if TYPE_CHECKING:
-    from tests.support.foreign_client import Heard
-    from tests.support.saga_fixture import Shop
+    from tests.support.foreign_client import ReceivedMessage
+    from tests.support.saga_fixture import SagaFixture
 
 ORDERS = 60
 
@@ -30,16 +30,18 @@ POOLERS = {
 }
 
 
-def ended(heard: list[Heard]) -> set[str]:
-    return {message.json["subject"] for message in heard if message.key in {"commande.creee", "commande.annulee"}}
+def ended(received: list[ReceivedMessage]) -> set[str]:
+    return {
+        message.json["subject"] for message in received if message.key in {"commande.creee", "commande.annulee"}
+    }
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("settings", POOLERS.values(), ids=POOLERS)
 def test_two_workers_of_each_service_carry_out_every_order_once(
-    closed_shop: Shop, settings: dict[str, str]
+    stopped_saga: SagaFixture, settings: dict[str, str]
 ) -> None:
-    shop = closed_shop
+    saga = stopped_saga
     with (
         private_postgres() as server,
         private_pgbouncer(server, **settings) as pooler,
@@ -48,18 +50,18 @@ def test_two_workers_of_each_service_carry_out_every_order_once(
         for service in SERVICES:
             server.create(service)
         # Two of a kind on a server session that serves both: what one leaves there the other finds.
-        shop.settings["database_url"] = pooler.url("{service}")
+        saga.settings["database_url"] = pooler.url("{service}")
         # In another order, for the name of its log.
-        first, second = shop.start(*SERVICES), shop.start(*reversed(SERVICES))
+        first, second = saga.start(*SERVICES), saga.start(*reversed(SERVICES))
         ending.callback(first.kill)
         for worker in (first, second):
             worker.await_ready()
-        shop.ear = shop.outsider.listen("client.events", "commande.events")
-        orders = {shop.order(quantite=1, montant=1) for _ in range(ORDERS)}
-        shop.ear.until(lambda heard: orders <= ended(heard), 90)
-        assert shop.inspect("stock")["produits"]["PROD-456"]["disponible"] == 1000 - ORDERS
-        assert shop.inspect("paiement")["mouvements"]["debits"]["nombre"] == ORDERS
-        assert all(shop.outsider.count(f"{service}.dlq") == 0 for service in SERVICES)
+        saga.subscription = saga.foreign_client.listen("client.events", "commande.events")
+        orders = {saga.order(quantite=1, montant=1) for _ in range(ORDERS)}
+        saga.subscription.until(lambda received: orders <= ended(received), 90)
+        assert saga.inspect("stock")["produits"]["PROD-456"]["disponible"] == 1000 - ORDERS
+        assert saga.inspect("paiement")["mouvements"]["debits"]["nombre"] == ORDERS
+        assert all(saga.foreign_client.count(f"{service}.dlq") == 0 for service in SERVICES)
         for worker in (first, second):
             assert worker.exit_code is None
             assert worker.end() == 0

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from scripts.nemesis.management import Management
     from tests.support.brokers import Broker
-    from tests.support.foreign_client import Outsider
+    from tests.support.foreign_client import ForeignClient
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -47,8 +47,10 @@ class MonitorProcess:
         env = {**environment(**settings), "TERM": "xterm-256color"}
         with log.open("wb") as errors:
             # The console draws on standard error.
-            told = theirs if kind == "console" else errors
-            self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=given, stdout=theirs, stderr=told)
+            published = theirs if kind == "console" else errors
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=env, stdin=given, stdout=theirs, stderr=published
+            )
         os.close(theirs)
         self._reading = threading.Thread(target=self._read, args=(ours,))
         self._reading.start()
@@ -116,7 +118,7 @@ def monitor(
         yield process, url
 
 
-def order(outsider: Outsider, commande_id: str) -> None:
+def order(foreign_client: ForeignClient, commande_id: str) -> None:
     message = {
         "specversion": "1.0",
         "id": f"id-{commande_id}",
@@ -124,23 +126,23 @@ def order(outsider: Outsider, commande_id: str) -> None:
         "source": "/clients/dehors",
     }
     data = {"commande_id": commande_id, **ORDER}
-    assert outsider.publish("client.events", "commande.initiee", {**message, "data": data})
+    assert foreign_client.publish("client.events", "commande.initiee", {**message, "data": data})
 
 
 @pytest.mark.parametrize("kind", ["serve", "pipe", "console"])
 def test_a_monitor_takes_the_new_password_from_its_file(
-    kind: str, broker: Broker, management: Management, amqp_url: str, outsider: Outsider, tmp_path: Path
+    kind: str, broker: Broker, management: Management, amqp_url: str, foreign_client: ForeignClient, tmp_path: Path
 ) -> None:
     declare_topology_at(amqp_url)
     secret = tmp_path / "url"
     with management.identity(read=".*") as login, monitor(kind, secret, broker, management, login) as (live, url):
-        order(outsider, "CMD-BEFORE")
+        order(foreign_client, "CMD-BEFORE")
         until(lambda: live.knows("CMD-BEFORE"), "it reads")
         management.set_password(login.partition(":")[0], "neu-4711")
         management.close_connections("monitor")
         until(live.says_that_it_is_not_live, "it says so")
         secret.write_text(url.format(password="neu-4711") + "\n")
-        order(outsider, "CMD-AFTER")
+        order(foreign_client, "CMD-AFTER")
         until(lambda: live.knows("CMD-AFTER"), "it reads on", within_seconds=60)
         if kind == "serve":
             until(live.is_ready, "it is ready again")
@@ -150,12 +152,12 @@ def test_a_monitor_takes_the_new_password_from_its_file(
 
 @pytest.mark.parametrize("kind", ["serve", "pipe", "console"])
 def test_a_monitor_whose_password_stays_refused_ends_and_says_why(
-    kind: str, broker: Broker, management: Management, amqp_url: str, outsider: Outsider, tmp_path: Path
+    kind: str, broker: Broker, management: Management, amqp_url: str, foreign_client: ForeignClient, tmp_path: Path
 ) -> None:
     declare_topology_at(amqp_url)
     secret = tmp_path / "url"
     with management.identity(read=".*") as login, monitor(kind, secret, broker, management, login) as (live, _):
-        order(outsider, "CMD-BEFORE")
+        order(foreign_client, "CMD-BEFORE")
         until(lambda: live.knows("CMD-BEFORE"), "it reads")
         management.set_password(login.partition(":")[0], "neu-4711")
         management.close_connections("monitor")

@@ -16,47 +16,51 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.brokers import Broker
-    from tests.support.saga_fixture import Shop
+    from tests.support.saga_fixture import SagaFixture
 
 pytestmark = pytest.mark.timeout(240)
 
 ALL = {"configure": ".*", "write": ".*", "read": ".*"}
 
 
-def url_of(shop: Shop, broker: Broker, user: str, password: str) -> str:
+def url_of(saga: SagaFixture, broker: Broker, user: str, password: str) -> str:
     place = broker.authority.rpartition("@")[2]
-    return f"amqp://{user}:{password}@{place}/{shop.operator.vhost}"
+    return f"amqp://{user}:{password}@{place}/{saga.management.vhost}"
 
 
-def test_a_worker_takes_the_new_password_from_its_file(closed_shop: Shop, broker: Broker, tmp_path: Path) -> None:
-    shop, secret = closed_shop, tmp_path / "url"
-    with shop.operator.identity(**ALL) as login:
+def test_a_worker_takes_the_new_password_from_its_file(
+    stopped_saga: SagaFixture, broker: Broker, tmp_path: Path
+) -> None:
+    saga, secret = stopped_saga, tmp_path / "url"
+    with saga.management.identity(**ALL) as login:
         user, _, password = login.partition(":")
-        secret.write_text(url_of(shop, broker, user, password))
-        del shop.settings["amqp_url"]
-        shop.settings["amqp_url_file"] = secret
-        worker = shop.start(*SERVICES)
+        secret.write_text(url_of(saga, broker, user, password))
+        del saga.settings["amqp_url"]
+        saga.settings["amqp_url_file"] = secret
+        worker = saga.start(*SERVICES)
         worker.await_ready()
-        shop.operator.set_password(user, "neu-4711")
+        saga.management.set_password(user, "neu-4711")
         for name in ("publishes", "consumes"):
-            shop.operator.close_connections(name, at_least=4)
+            saga.management.close_connections(name, at_least=4)
         until(lambda: bool(worker.logged("session.lost")), "the loss is told")
-        secret.write_text(url_of(shop, broker, user, "neu-4711") + "\n")
+        secret.write_text(url_of(saga, broker, user, "neu-4711") + "\n")
         worker.await_ready(times=2)
-        shop.ear = shop.outsider.listen("commande.events")
-        shop.told(shop.order(), "commande.creee")
+        saga.subscription = saga.foreign_client.listen("commande.events")
+        saga.await_events(saga.order(), "commande.creee")
         assert "4711" not in worker.output()
         assert worker.logged("secret.read_again")[0]["setting"] == "SAGA_AMQP_URL_FILE"
 
 
-def test_a_worker_whose_password_stays_refused_ends_and_says_why(closed_shop: Shop, broker: Broker) -> None:
-    shop = closed_shop
-    with shop.operator.identity(**ALL) as login:
+def test_a_worker_whose_password_stays_refused_ends_and_says_why(
+    stopped_saga: SagaFixture, broker: Broker
+) -> None:
+    saga = stopped_saga
+    with saga.management.identity(**ALL) as login:
         user, _, password = login.partition(":")
-        worker = shop.start("stock", amqp_url=url_of(shop, broker, user, password))
+        worker = saga.start("stock", amqp_url=url_of(saga, broker, user, password))
         worker.await_ready()
-        shop.operator.set_password(user, "neu-4711")
-        shop.operator.close_connections("stock", at_least=2)
+        saga.management.set_password(user, "neu-4711")
+        saga.management.close_connections("stock", at_least=2)
         until(lambda: worker.exit_code is not None, "it ends", within_seconds=150)
         *before, last = worker.output().splitlines()
     assert worker.exit_code == 2
@@ -67,22 +71,22 @@ def test_a_worker_whose_password_stays_refused_ends_and_says_why(closed_shop: Sh
 
 @pytest.mark.parametrize("in_file", [True, False])
 def test_a_password_of_postgresql_is_read_again_or_ends_the_worker(
-    closed_shop: Shop, tmp_path: Path, in_file: bool
+    stopped_saga: SagaFixture, tmp_path: Path, in_file: bool
 ) -> None:
-    shop, secret = closed_shop, tmp_path / "database"
+    saga, secret = stopped_saga, tmp_path / "database"
     with private_postgres() as server:
         server.create("stock")
         old = server.url("{service}")
         secret.write_text(old)
-        del shop.settings["database_url"]
+        del saga.settings["database_url"]
         given = {"database_url_file": secret} if in_file else {"database_url": old}
-        worker = shop.start("stock", **given)
+        worker = saga.start("stock", **given)
         worker.await_ready()
         server.change_password("stock", "neu-4711")
         secret.write_text(old.replace(server.password, "neu-4711"))
-        shop.order()
+        saga.order()
         if in_file:
-            until(lambda: shop.outsider.count("paiement.inbox") == 1, "it is carried out")
+            until(lambda: saga.foreign_client.count("paiement.inbox") == 1, "it is carried out")
             assert worker.exit_code is None
             assert worker.logged("secret.read_again")[0]["setting"] == "SAGA_DATABASE_URL_FILE"
         else:
@@ -95,22 +99,22 @@ def test_a_password_of_postgresql_is_read_again_or_ends_the_worker(
 @pytest.mark.parametrize("auth_type", ["scram-sha-256", "md5"])
 @pytest.mark.parametrize("rewritten", [True, False])
 def test_a_password_changed_at_a_pooler_is_read_again_or_ends_the_worker(
-    closed_shop: Shop, tmp_path: Path, rewritten: bool, auth_type: str
+    stopped_saga: SagaFixture, tmp_path: Path, rewritten: bool, auth_type: str
 ) -> None:
-    shop, secret = closed_shop, tmp_path / "database"
+    saga, secret = stopped_saga, tmp_path / "database"
     with private_postgres() as server, private_pgbouncer(server, auth_type=auth_type) as pooler:
         server.create("stock")
         old = pooler.url("{service}")
         secret.write_text(old)
-        del shop.settings["database_url"]
-        worker = shop.start("stock", database_url_file=secret)
+        del saga.settings["database_url"]
+        worker = saga.start("stock", database_url_file=secret)
         worker.await_ready()
         pooler.change_password("neu-4711")
         server.change_password("stock", "neu-4711")
         if rewritten:
             secret.write_text(old.replace(server.password, "neu-4711"))
-            shop.order()
-            until(lambda: shop.outsider.count("paiement.inbox") == 1, "it is carried out")
+            saga.order()
+            until(lambda: saga.foreign_client.count("paiement.inbox") == 1, "it is carried out")
             assert worker.exit_code is None
             assert worker.logged("secret.read_again")[0]["setting"] == "SAGA_DATABASE_URL_FILE"
         else:
@@ -123,14 +127,14 @@ def test_a_password_changed_at_a_pooler_is_read_again_or_ends_the_worker(
         assert "4711" not in worker.output()
 
 
-def test_a_server_that_stays_away_behind_its_pooler_ends_no_worker(closed_shop: Shop) -> None:
-    shop = closed_shop
+def test_a_server_that_stays_away_behind_its_pooler_ends_no_worker(stopped_saga: SagaFixture) -> None:
+    saga = stopped_saga
     with private_postgres() as server, private_pgbouncer(server, query_wait_timeout="5") as pooler:
         server.create("stock")
-        worker = shop.start("stock", database_url=pooler.url("{service}"))
+        worker = saga.start("stock", database_url=pooler.url("{service}"))
         worker.await_ready()
         server.kill()
-        shop.order()
+        saga.order()
         # Longer than a refused login may be refused; the pooler refuses at each try.
         until(lambda: len(worker.logged("database.troubled")) >= 2, "it has trouble")
         first = worker.logged("database.troubled")[0]["timestamp"]
@@ -141,7 +145,7 @@ def test_a_server_that_stays_away_behind_its_pooler_ends_no_worker(closed_shop: 
         )
         assert worker.exit_code is None
         server.start()
-        until(lambda: shop.outsider.count("paiement.inbox") == 1, "it is carried out", within_seconds=60)
+        until(lambda: saga.foreign_client.count("paiement.inbox") == 1, "it is carried out", within_seconds=60)
 
 
 def seconds_between(earlier: str, later: str) -> float:

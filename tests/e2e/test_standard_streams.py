@@ -12,18 +12,18 @@ from tests.support.saga_fixture import SERVICES
 from tests.support.workers import ROOT, environment, services
 
 if TYPE_CHECKING:
-    from tests.support.saga_fixture import Shop
+    from tests.support.saga_fixture import SagaFixture
 
 CLOSED = [">&-", "2>&-", "<&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>/dev/full"]
 CLOSED_OUTPUT = [">&-", "<&- >&- 2>&-"]
 
 
-def command(shop: Shop, arguments: str, redirections: str) -> subprocess.Popen[str]:
+def command(saga: SagaFixture, arguments: str, redirections: str) -> subprocess.Popen[str]:
     line = f"exec {sys.executable} {arguments} {redirections}"
     return subprocess.Popen(
         ["/bin/sh", "-c", line],
         cwd=ROOT,
-        env=environment(monitor_database=shop.folder / "monitor.sqlite3", **shop.settings),
+        env=environment(monitor_database=saga.folder / "monitor.sqlite3", **saga.settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -32,13 +32,13 @@ def command(shop: Shop, arguments: str, redirections: str) -> subprocess.Popen[s
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("redirections", CLOSED)
-def test_a_worker_works(closed_shop: Shop, redirections: str) -> None:
-    shop = closed_shop
-    worker = command(shop, f"-m services run {' '.join(SERVICES)}", redirections)
+def test_a_worker_works(stopped_saga: SagaFixture, redirections: str) -> None:
+    saga = stopped_saga
+    worker = command(saga, f"-m services run {' '.join(SERVICES)}", redirections)
     try:
-        assert services("ready", "all", "--wait", "40", **shop.settings).returncode == 0
-        shop.ear = shop.outsider.listen("client.events", "commande.events")
-        shop.told(shop.order(), "commande.creee")
+        assert services("ready", "all", "--wait", "40", **saga.settings).returncode == 0
+        saga.subscription = saga.foreign_client.listen("client.events", "commande.events")
+        saga.await_events(saga.order(), "commande.creee")
         worker.terminate()
         out, err = worker.communicate(timeout=40)
     finally:
@@ -69,9 +69,9 @@ def test_a_worker_works(closed_shop: Shop, redirections: str) -> None:
     ],
 )
 def test_a_command_without_an_output_keeps_its_exit_code(
-    open_shop: Shop, arguments: str, code: int, redirections: str
+    running_saga: SagaFixture, arguments: str, code: int, redirections: str
 ) -> None:
-    done = command(open_shop, arguments, redirections)
+    done = command(running_saga, arguments, redirections)
     out, err = done.communicate(timeout=60)
     assert (done.returncode, out) == (code, ""), err
     assert "Traceback" not in err
@@ -81,18 +81,22 @@ def test_a_command_without_an_output_keeps_its_exit_code(
 @pytest.mark.parametrize(
     "arguments", ["-m services inspect stock", "-m services choreography check", "-m saga_monitor list"]
 )
-def test_an_output_on_a_full_disk_is_one_line(open_shop: Shop, arguments: str, redirections: str) -> None:
-    done = command(open_shop, arguments, redirections)
+def test_an_output_on_a_full_disk_is_one_line(
+    running_saga: SagaFixture, arguments: str, redirections: str
+) -> None:
+    done = command(running_saga, arguments, redirections)
     _, err = done.communicate(timeout=60)
     assert done.returncode == 2
     assert err.count("\n") == (0 if "2>" in redirections else 1), err
 
 
 @pytest.mark.parametrize("redirections", ["2>&-", "2>/dev/full"])
-def test_what_is_said_on_standard_error_does_not_go_elsewhere(open_shop: Shop, redirections: str) -> None:
-    done = command(open_shop, "-m services journal NO-SUCH-ORDER", redirections)
+def test_what_is_said_on_standard_error_does_not_go_elsewhere(
+    running_saga: SagaFixture, redirections: str
+) -> None:
+    done = command(running_saga, "-m services journal NO-SUCH-ORDER", redirections)
     out, err = done.communicate(timeout=60)
     assert (done.returncode, out, err) == (1, "", "")
-    done = command(open_shop, "scripts/passer_commande.py --nonsense", redirections)
+    done = command(running_saga, "scripts/passer_commande.py --nonsense", redirections)
     out, err = done.communicate(timeout=60)
     assert (done.returncode, out, err) == (2, "", "")

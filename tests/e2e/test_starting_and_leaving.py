@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.brokers import Broker
-    from tests.support.foreign_client import Heard
-    from tests.support.saga_fixture import Shop
+    from tests.support.foreign_client import ReceivedMessage
+    from tests.support.saga_fixture import SagaFixture
 
 DRAIN_AND_CLOSE_SECONDS = 30
 
@@ -97,65 +97,65 @@ def test_a_broker_that_says_no_is_one_line(own: dict[str, Any], broker: Broker, 
     assert "hush" not in said
 
 
-def test_a_second_worker_on_one_file_is_refused_and_the_first_goes_on(open_shop: Shop) -> None:
-    said = one_line(services("run", "stock", **open_shop.settings))
+def test_a_second_worker_on_one_file_is_refused_and_the_first_goes_on(running_saga: SagaFixture) -> None:
+    said = one_line(services("run", "stock", **running_saga.settings))
     assert "another worker has this file" in said
-    open_shop.told(open_shop.order(), "commande.creee")
+    running_saga.await_events(running_saga.order(), "commande.creee")
 
 
-def test_a_broker_that_is_away_is_waited_for(closed_shop: Shop) -> None:
-    place = urlsplit(closed_shop.url)
+def test_a_broker_that_is_away_is_waited_for(stopped_saga: SagaFixture) -> None:
+    place = urlsplit(stopped_saga.url)
     assert place.hostname and place.port
     with late_port(place.hostname, place.port) as late:
-        closed_shop.settings["amqp_url"] = closed_shop.url.replace(f":{place.port}/", f":{late.number}/")
-        worker = closed_shop.start("stock", "paiement", "commande", "notification")
+        stopped_saga.settings["amqp_url"] = stopped_saga.url.replace(f":{place.port}/", f":{late.number}/")
+        worker = stopped_saga.start("stock", "paiement", "commande", "notification")
         until(lambda: bool(worker.logged("session.lost")), "a warning that the broker is away")
         line = worker.logged("session.lost")[0]
         assert (line["level"], line["broker"]) == ("warning", f"{place.hostname}:{late.number}")
         assert "Traceback" not in worker.output()
         late.open()
         worker.await_ready()
-        closed_shop.ear = closed_shop.outsider.listen("client.events", "commande.events")
-        closed_shop.told(closed_shop.order(), "commande.creee")
+        stopped_saga.subscription = stopped_saga.foreign_client.listen("client.events", "commande.events")
+        stopped_saga.await_events(stopped_saga.order(), "commande.creee")
         assert worker.end() == 0
 
 
-def test_sigterm_ends_a_worker_within_the_bound_and_loses_nothing(closed_shop: Shop) -> None:
-    shop = closed_shop
-    shop.open()
-    orders = [shop.order(montant=1, quantite=1) for _ in range(150)]
+def test_sigterm_ends_a_worker_within_the_bound_and_loses_nothing(stopped_saga: SagaFixture) -> None:
+    saga = stopped_saga
+    saga.start_all()
+    orders = [saga.order(montant=1, quantite=1) for _ in range(150)]
     begun = time.monotonic()
-    assert shop.workers["stock"].end(DRAIN_AND_CLOSE_SECONDS) == 0
+    assert saga.workers["stock"].end(DRAIN_AND_CLOSE_SECONDS) == 0
     assert time.monotonic() - begun < DRAIN_AND_CLOSE_SECONDS
-    assert len(shop.workers["stock"].logged("worker.stopped")) == 4
-    again = shop.start("stock", "paiement", "commande", "notification")
-    shop.ear.until(lambda heard: created(heard).keys() == {*orders})
+    assert len(saga.workers["stock"].logged("worker.stopped")) == 4
+    again = saga.start("stock", "paiement", "commande", "notification")
+    saga.subscription.until(lambda received: created(received).keys() == {*orders})
     # Said again perhaps, which at-least-once allows; but never a second event.
-    assert all(len(ids) == 1 for ids in created(shop.ear.heard).values())
+    assert all(len(ids) == 1 for ids in created(saga.subscription.received).values())
     assert again.end() == 0
-    assert shop.inspect("stock")["produits"]["PROD-456"]["disponible"] == 1000 - 150
-    assert shop.inspect("commande")["commandes"]["creees"] == 150
+    assert saga.inspect("stock")["produits"]["PROD-456"]["disponible"] == 1000 - 150
+    assert saga.inspect("commande")["commandes"]["creees"] == 150
     for service in ("stock", "paiement", "commande", "notification"):
-        assert shop.outsider.count(f"{service}.dlq") == 0
+        assert saga.foreign_client.count(f"{service}.dlq") == 0
 
 
-def created(heard: list[Heard]) -> dict[str, set[str]]:
+def created(received: list[ReceivedMessage]) -> dict[str, set[str]]:
     """The orders that were said to be created, and by which events."""
     found: dict[str, set[str]] = {}
-    for message in heard:
+    for message in received:
         if message.key == "commande.creee":
             found.setdefault(message.json["subject"], set()).add(message.json["id"])
     return found
 
 
-def test_what_a_worker_logs_names_service_and_order_and_holds_no_secret(open_shop: Shop) -> None:
-    order = open_shop.order()
-    open_shop.told(order, "commande.creee")
-    worker = open_shop.workers["stock"]
+def test_what_a_worker_logs_names_service_and_order_and_holds_no_secret(running_saga: SagaFixture) -> None:
+    order = running_saga.order()
+    running_saga.await_events(order, "commande.creee")
+    worker = running_saga.workers["stock"]
     until(lambda: any(line["commande_id"] == order for line in worker.logged("reaction.done")), "a line about it")
     line = next(line for line in worker.logged("reaction.done") if line["commande_id"] == order)
     assert line.items() >= {"service": "stock", "event_type": "commande.initiee", "attempt": 1}.items()
     assert line["event_id"]
-    for running in open_shop.workers.values():
+    for running in running_saga.workers.values():
         assert "guest:guest" not in running.output()
         assert "specversion" not in running.output()

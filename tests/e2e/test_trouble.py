@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.support.foreign_client import Heard
-    from tests.support.saga_fixture import Shop
+    from tests.support.foreign_client import ReceivedMessage
+    from tests.support.saga_fixture import SagaFixture
 
 GOOD: dict[str, Any] = {
     "specversion": "1.0",
@@ -52,62 +52,62 @@ TROUBLE = {
 }
 
 
-def dead(shop: Shop, queue: str) -> Heard:
-    letter = shop.outsider.get(queue, within_seconds=20)
-    assert letter is not None, f"nothing in {queue}"
-    return letter
+def dead(saga: SagaFixture, queue: str) -> ReceivedMessage:
+    dead_letter = saga.foreign_client.get(queue, within_seconds=20)
+    assert dead_letter is not None, f"nothing in {queue}"
+    return dead_letter
 
 
 @pytest.mark.parametrize(("body", "reason"), TROUBLE.values(), ids=TROUBLE)
 def test_what_nobody_can_deal_with_is_set_aside_with_its_bytes_and_the_reason(
-    open_shop: Shop, body: bytes, reason: str
+    running_saga: SagaFixture, body: bytes, reason: str
 ) -> None:
     headers = {"x-death": [{"queue": "elsewhere", "count": 3}], "x-saga-attempt": 4, "mine": "secret"}
-    assert open_shop.outsider.publish(
+    assert running_saga.foreign_client.publish(
         "client.events", "commande.initiee", body, headers, content_type="text/plain"
     )
     for service in ("stock", "commande"):
-        letter = dead(open_shop, f"{service}.dlq")
-        assert letter.body == body
-        assert letter.headers["x-saga-reason"] == reason
-        assert letter.headers["x-saga-service"] == service
-        assert letter.headers["x-saga-exchange"] == "client.events"
-        assert letter.headers["x-saga-attempt"] == 1
-        assert "\n" not in letter.headers["x-saga-detail"]
-        assert {"x-death", "mine"}.isdisjoint(letter.headers)
-        assert (letter.properties.delivery_mode, letter.properties.content_type) == (2, "text/plain")
-        assert letter.key == "commande.initiee"
+        dead_letter = dead(running_saga, f"{service}.dlq")
+        assert dead_letter.body == body
+        assert dead_letter.headers["x-saga-reason"] == reason
+        assert dead_letter.headers["x-saga-service"] == service
+        assert dead_letter.headers["x-saga-exchange"] == "client.events"
+        assert dead_letter.headers["x-saga-attempt"] == 1
+        assert "\n" not in dead_letter.headers["x-saga-detail"]
+        assert {"x-death", "mine"}.isdisjoint(dead_letter.headers)
+        assert (dead_letter.properties.delivery_mode, dead_letter.properties.content_type) == (2, "text/plain")
+        assert dead_letter.key == "commande.initiee"
 
 
-def test_after_all_that_an_order_goes_all_the_way(open_shop: Shop) -> None:
+def test_after_all_that_an_order_goes_all_the_way(running_saga: SagaFixture) -> None:
     for body, _ in TROUBLE.values():
-        open_shop.outsider.publish("client.events", "commande.initiee", body)
-    open_shop.told(open_shop.order(), *END)
+        running_saga.foreign_client.publish("client.events", "commande.initiee", body)
+    running_saga.await_events(running_saga.order(), *END)
     for service in ("stock", "commande"):
-        assert {dead(open_shop, f"{service}.dlq").headers["x-saga-reason"] for _ in TROUBLE} == {
+        assert {dead(running_saga, f"{service}.dlq").headers["x-saga-reason"] for _ in TROUBLE} == {
             reason for _, reason in TROUBLE.values()
         }
-        assert open_shop.outsider.get(f"{service}.dlq") is None
+        assert running_saga.foreign_client.get(f"{service}.dlq") is None
 
 
-def test_an_event_that_came_by_anothers_exchange_is_nobodys_word(open_shop: Shop) -> None:
+def test_an_event_that_came_by_anothers_exchange_is_nobodys_word(running_saga: SagaFixture) -> None:
     """Only a service may write to its exchange; the bytes may say what they like."""
-    order = open_shop.new_id()
+    order = running_saga.new_id()
     forged = GOOD | {
         "id": f"forged-{order}",
         "type": "paiement.effectue",
         "source": "/services/paiement",
         "data": {"commande_id": order, "transaction_id": "T", "montant": 1},
     }
-    with open_shop.bound("client.events", "commande.inbox", "paiement.effectue"):
-        assert open_shop.outsider.publish("client.events", "paiement.effectue", forged)
-        letter = dead(open_shop, "commande.dlq")
-    assert (letter.json, letter.headers["x-saga-reason"]) == (forged, "wrong_sender")
+    with running_saga.bound("client.events", "commande.inbox", "paiement.effectue"):
+        assert running_saga.foreign_client.publish("client.events", "paiement.effectue", forged)
+        dead_letter = dead(running_saga, "commande.dlq")
+    assert (dead_letter.json, dead_letter.headers["x-saga-reason"]) == (forged, "wrong_sender")
 
 
-def test_an_order_said_fifty_times_is_one_order(open_shop: Shop) -> None:
-    before = open_shop.inspect("stock")["produits"]["PROD-123"]["disponible"]
-    order = open_shop.new_id()
+def test_an_order_said_fifty_times_is_one_order(running_saga: SagaFixture) -> None:
+    before = running_saga.inspect("stock")["produits"]["PROD-123"]["disponible"]
+    order = running_saga.new_id()
     data = {
         "commande_id": order,
         "client_id": "CLIENT-123",
@@ -117,35 +117,39 @@ def test_an_order_said_fifty_times_is_one_order(open_shop: Shop) -> None:
     }
     message = {"specversion": "1.0", "id": f"same-{order}", "type": "commande.initiee", "source": "/clients/x"}
     for _ in range(50):
-        assert open_shop.outsider.publish("client.events", "commande.initiee", message | {"data": data})
-    assert sorted(answers(open_shop, order)) == sorted(END)
-    assert open_shop.inspect("stock")["produits"]["PROD-123"]["disponible"] == before - 1
+        assert running_saga.foreign_client.publish("client.events", "commande.initiee", message | {"data": data})
+    assert sorted(answers(running_saga, order)) == sorted(END)
+    assert running_saga.inspect("stock")["produits"]["PROD-123"]["disponible"] == before - 1
 
 
-def test_a_second_order_with_a_known_id_has_no_effect(open_shop: Shop) -> None:
-    before = open_shop.inspect("stock")["produits"]["PROD-123"]["disponible"]
-    order = open_shop.order(produit_id="PROD-123", quantite=1)
-    open_shop.told(order, *END)
-    open_shop.order(order, produit_id="PROD-123", quantite=9)
-    assert sorted(answers(open_shop, order)) == sorted(END)
-    assert open_shop.inspect("stock")["produits"]["PROD-123"]["disponible"] == before - 1
-    flagged = [line["journal"] for line in open_shop.workers["stock"].logged("reaction.skipped")]
+def test_a_second_order_with_a_known_id_has_no_effect(running_saga: SagaFixture) -> None:
+    before = running_saga.inspect("stock")["produits"]["PROD-123"]["disponible"]
+    order = running_saga.order(produit_id="PROD-123", quantite=1)
+    running_saga.await_events(order, *END)
+    running_saga.order(order, produit_id="PROD-123", quantite=9)
+    assert sorted(answers(running_saga, order)) == sorted(END)
+    assert running_saga.inspect("stock")["produits"]["PROD-123"]["disponible"] == before - 1
+    flagged = [line["journal"] for line in running_saga.workers["stock"].logged("reaction.skipped")]
     assert "done" in flagged
 
 
-def test_an_event_id_that_comes_again_with_another_body_is_set_aside(open_shop: Shop) -> None:
-    order = open_shop.new_id()
+def test_an_event_id_that_comes_again_with_another_body_is_set_aside(running_saga: SagaFixture) -> None:
+    order = running_saga.new_id()
     usual = {"commande_id": order, "client_id": "CLIENT-123", "produit_id": "PROD-456", "montant": 1}
-    open_shop.publish("commande.initiee", usual | {"quantite": 1}, id=f"id-{order}")
-    open_shop.publish("commande.initiee", usual | {"quantite": 2}, id=f"id-{order}")
+    running_saga.publish("commande.initiee", usual | {"quantite": 1}, id=f"id-{order}")
+    running_saga.publish("commande.initiee", usual | {"quantite": 2}, id=f"id-{order}")
     for service in ("stock", "commande"):
-        letter = dead(open_shop, f"{service}.dlq")
-        assert letter.headers["x-saga-reason"] == "id_collision"
-        assert letter.json["data"]["quantite"] == 2
-    assert sorted(answers(open_shop, order)) == sorted(END)
+        dead_letter = dead(running_saga, f"{service}.dlq")
+        assert dead_letter.headers["x-saga-reason"] == "id_collision"
+        assert dead_letter.json["data"]["quantite"] == 2
+    assert sorted(answers(running_saga, order)) == sorted(END)
 
 
-def answers(shop: Shop, commande_id: str) -> list[str]:
+def answers(saga: SagaFixture, commande_id: str) -> list[str]:
     """What the services said of an order by when another, ordered after it, has gone all the way."""
-    shop.told(shop.order(), *END)
-    return [m.key for m in shop.ear.heard if m.exchange != "client.events" and m.json["subject"] == commande_id]
+    saga.await_events(saga.order(), *END)
+    return [
+        m.key
+        for m in saga.subscription.received
+        if m.exchange != "client.events" and m.json["subject"] == commande_id
+    ]

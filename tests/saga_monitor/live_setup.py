@@ -1,4 +1,4 @@
-"""A shop on a real broker, and a monitor that reads it now and then, to produce anomalies on purpose."""
+"""The services on a real broker, and a monitor that reads it now and then, to produce anomalies on purpose."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from tests.support.workers import environment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.saga_fixture import Shop
+    from tests.support.saga_fixture import SagaFixture
 
 # Whatever is silent for longer is looked at; the steps themselves take less.
 STUCK_AFTER = 1.0
 
 
-class Scene:
-    """A shop with every service in a process of its own, and a monitor that reads now and then."""
+class LiveSetup:
+    """Every service in a process of its own, and a monitor that reads now and then."""
 
-    def __init__(self, ready: Shop) -> None:
-        self.shop = ready
+    def __init__(self, ready: SagaFixture) -> None:
+        self.saga = ready
         self.environment = environment(
             amqp_url=ready.url,
             monitor_database=ready.folder / "monitor.sqlite3",
@@ -90,16 +90,16 @@ class Scene:
             time.sleep(0.2)
 
     def restart(self, service: str, **settings: Any) -> None:
-        assert self.shop.workers[service].end() == 0
-        self.shop.start(service, **settings).await_ready(times=1 + self._begun(service))
+        assert self.saga.workers[service].end() == 0
+        self.saga.start(service, **settings).await_ready(times=1 + self._begun(service))
 
     def _begun(self, service: str) -> int:
-        return len(self.shop.workers[service].logged("worker.ready"))
+        return len(self.saga.workers[service].logged("worker.ready"))
 
     def timed_order(self, at: dt.datetime) -> str:
-        order = self.shop.new_id()
+        order = self.saga.new_id()
         bought = {"client_id": "CLIENT-123", "produit_id": "PROD-456", "quantite": 1, "montant": 5}
-        self.shop.publish("commande.initiee", {"commande_id": order, **bought}, time=at.isoformat())
+        self.saga.publish("commande.initiee", {"commande_id": order, **bought}, time=at.isoformat())
         return order
 
     def say(self, type_: str, order: str, cause: str | None, exchange: str | None = None, **data: Any) -> None:
@@ -114,4 +114,4 @@ class Scene:
             "data": {"commande_id": order, **data},
         }
         about = envelope | ({"causationid": cause} if cause else {})
-        assert self.shop.outsider.publish(exchange or f"{service}.events", type_, about)
+        assert self.saga.foreign_client.publish(exchange or f"{service}.events", type_, about)

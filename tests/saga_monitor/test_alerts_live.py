@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.foreign_client import Outsider
+    from tests.support.foreign_client import ForeignClient
 
 
 class Hook(BaseHTTPRequestHandler):
@@ -77,7 +77,7 @@ def scraped(port: int) -> str:
 
 @pytest.mark.timeout(180)
 async def test_a_stuck_order_is_told_once_and_a_killed_monitor_does_not_tell_it_again(
-    amqp_url: str, outsider: Outsider, tmp_path: Path
+    amqp_url: str, foreign_client: ForeignClient, tmp_path: Path
 ) -> None:
     port = free_port()
     with hooked() as (url, told):
@@ -93,7 +93,7 @@ async def test_a_stuck_order_is_told_once_and_a_killed_monitor_does_not_tell_it_
         start = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)
         for line in HELD:
             exchange = f"{KNOWN[line.type].SAID_BY}.events"
-            assert outsider.publish(exchange, line.type, said("CMD-1", line, start))
+            assert foreign_client.publish(exchange, line.type, said("CMD-1", line, start))
 
         with serving(environ, tmp_path / "log"):
             until(lambda: bool(told), (tmp_path / "log").read_text())

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.saga_monitor.live_setup import Scene
-from tests.support.saga_fixture import SERVICES, is_about, shop
+from tests.saga_monitor.live_setup import LiveSetup
+from tests.support.saga_fixture import SERVICES, is_about, saga_fixture
 from tests.support.workers import ROOT, paused
 
 if TYPE_CHECKING:
@@ -24,176 +24,174 @@ UNDONE = ("commande.annulee", "stock.libere", "paiement.rembourse")
 
 
 @pytest.fixture(scope="module")
-def scene(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with shop(broker, tmp_path_factory.mktemp("anomalies")) as ready:
+def live(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSetup]:
+    with saga_fixture(broker, tmp_path_factory.mktemp("anomalies")) as ready:
         # One delivery at a time, so that what comes after a held one can be seen to wait.
         ready.settings["prefetch"] = 1
-        ready.open(*SERVICES)
-        yield Scene(ready)
+        ready.start_all(*SERVICES)
+        yield LiveSetup(ready)
 
 
-def done(scene: Scene, **data: Any) -> tuple[str, dict[str, str]]:
+def done(live: LiveSetup, **data: Any) -> tuple[str, dict[str, str]]:
     """An order that went well, and the ids of its events by type."""
-    order = scene.shop.order(**data)
-    told = scene.shop.told(order, *END)
+    order = live.saga.order(**data)
+    told = live.saga.await_events(order, *END)
     return order, {type_: heard.json["id"] for type_, heard in told.items()}
 
 
-def refused(scene: Scene) -> tuple[str, dict[str, str]]:
+def refused(live: LiveSetup) -> tuple[str, dict[str, str]]:
     """An order for which nothing was ever done: its undoings found nothing to undo."""
-    order = scene.shop.order(produit_id="PROD-NOBODY-HAS")
-    told = scene.shop.told(order, *UNDONE)
+    order = live.saga.order(produit_id="PROD-NOBODY-HAS")
+    told = live.saga.await_events(order, *UNDONE)
     return order, {type_: heard.json["id"] for type_, heard in told.items()}
 
 
-def test_when_all_goes_well_nothing_is_named(scene: Scene) -> None:
+def test_when_all_goes_well_nothing_is_named(live: LiveSetup) -> None:
     """Refusals, and cancellations before, during and after the creation, are nothing out of the ordinary."""
-    done(scene)
-    refused(scene)
+    done(live)
+    refused(live)
     for number in range(24):
-        order = scene.shop.new_id()
+        order = live.saga.new_id()
         if number % 4 == 0:
-            scene.shop.cancel(order)
-        scene.shop.order(order, client_id=("CLIENT-123", "CLIENT-666", "CLIENT-999")[number % 3])
+            live.saga.cancel(order)
+        live.saga.order(order, client_id=("CLIENT-123", "CLIENT-666", "CLIENT-999")[number % 3])
         if number % 4 == 1:
-            scene.shop.cancel(order)
-    scene.shop.cancel(order)
-    scene.settled(26)
-    assert scene.wrong() == []
-    ran = anomalies_verb(scene)
+            live.saga.cancel(order)
+    live.saga.cancel(order)
+    live.settled(26)
+    assert live.wrong() == []
+    ran = anomalies_verb(live)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "nothing is wrong\n", "")
 
 
-def anomalies_verb(scene: Scene, *options: str) -> subprocess.CompletedProcess[str]:
+def anomalies_verb(live: LiveSetup, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "saga_monitor", "anomalies", *options]
     return subprocess.run(
-        command, cwd=ROOT, env=scene.environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, env=live.environment, capture_output=True, text=True, timeout=60, check=False
     )
 
 
-def test_said_twice(scene: Scene) -> None:
-    order, ids = done(scene)
-    scene.say("commande.creee", order, ids["paiement.effectue"])
-    sentence = scene.named(order, "contradiction", "commande", "said_twice")
+def test_said_twice(live: LiveSetup) -> None:
+    order, ids = done(live)
+    live.say("commande.creee", order, ids["paiement.effectue"])
+    sentence = live.named(order, "contradiction", "commande", "said_twice")
     assert "commande said commande.creee twice; compare the journal" in sentence
 
 
-def test_an_action_after_its_tombstone(scene: Scene) -> None:
-    order, ids = refused(scene)
+def test_an_action_after_its_tombstone(live: LiveSetup) -> None:
+    order, ids = refused(live)
     bought: dict[str, Any] = {"client_id": "C", "produit_id": "P", "quantite": 1, "montant": 5}
-    scene.say("stock.reserve", order, ids["commande.initiee"], reservation_id="R", **bought)
-    assert "answered stock.libere with nothing to undo, and yet says stock.reserve" in scene.named(
+    live.say("stock.reserve", order, ids["commande.initiee"], reservation_id="R", **bought)
+    assert "answered stock.libere with nothing to undo, and yet says stock.reserve" in live.named(
         order, "contradiction", "stock", "after_tombstone"
     )
 
 
-def test_the_wrong_cause(scene: Scene) -> None:
-    order, ids = refused(scene)
-    scene.say("paiement.effectue", order, ids["commande.initiee"], transaction_id="T", montant=5)
-    sentence = scene.named(order, "not_allowed", "paiement", "wrong_cause")
+def test_the_wrong_cause(live: LiveSetup) -> None:
+    order, ids = refused(live)
+    live.say("paiement.effectue", order, ids["commande.initiee"], transaction_id="T", montant=5)
+    sentence = live.named(order, "not_allowed", "paiement", "wrong_cause")
     assert "paiement.effectue in answer to commande.initiee, which the choreography does not allow" in sentence
 
 
-def test_the_wrong_source(scene: Scene) -> None:
-    order, _ = done(scene)
-    scene.say("paiement.effectue", order, None, exchange="client.events", transaction_id="T", montant=5)
-    assert "came by client.events, which is not its speaker's" in scene.named(
+def test_the_wrong_source(live: LiveSetup) -> None:
+    order, _ = done(live)
+    live.say("paiement.effectue", order, None, exchange="client.events", transaction_id="T", montant=5)
+    assert "came by client.events, which is not its speaker's" in live.named(
         order, "not_allowed", "client", "wrong_source"
     )
 
 
-def test_a_repeated_order(scene: Scene) -> None:
-    order, _ = done(scene)
-    scene.shop.order(order, quantite=7)
-    assert "2 different orders have this id" in scene.named(order, "repeated_order", None, "same_id")
+def test_a_repeated_order(live: LiveSetup) -> None:
+    order, _ = done(live)
+    live.saga.order(order, quantite=7)
+    assert "2 different orders have this id" in live.named(order, "repeated_order", None, "same_id")
 
 
-def test_clocks_that_differ(scene: Scene) -> None:
-    order = scene.timed_order(dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
-    scene.shop.told(order, *END)
-    sentence = scene.named(None, "clock_skew", "stock", "against_client")
+def test_clocks_that_differ(live: LiveSetup) -> None:
+    order = live.timed_order(dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
+    live.saga.await_events(order, *END)
+    sentence = live.named(None, "clock_skew", "stock", "against_client")
     assert "before it was asked: one clock is wrong" in sentence
 
 
-def test_a_dead_letter_of_no_order(scene: Scene) -> None:
-    assert scene.shop.outsider.publish("client.events", "commande.initiee", b"not JSON")
-    sentence = scene.named(None, "dead_letter", "stock", "unreadable")
+def test_a_dead_letter_of_no_order(live: LiveSetup) -> None:
+    assert live.saga.foreign_client.publish("client.events", "commande.initiee", b"not JSON")
+    sentence = live.named(None, "dead_letter", "stock", "unreadable")
     assert "is in stock.dlq: it cannot be read (not JSON); tell whoever sent it" in sentence
     for service in ("stock", "commande"):
-        assert scene.shop.outsider.get(f"{service}.dlq", within_seconds=10)
-    assert [a for a in scene.wrong() if a.kind == "dead_letter"] == []
+        assert live.saga.foreign_client.get(f"{service}.dlq", within_seconds=10)
+    assert [a for a in live.wrong() if a.kind == "dead_letter"] == []
 
 
-def test_a_worker_that_hangs_and_what_waits_behind_it(scene: Scene) -> None:
-    with paused(scene.shop.workers["paiement"]):
-        held = scene.shop.order()
-        sentence = scene.named(held, "stuck", "paiement", "held")
+def test_a_worker_that_hangs_and_what_waits_behind_it(live: LiveSetup) -> None:
+    with paused(live.saga.workers["paiement"]):
+        held = live.saga.order()
+        sentence = live.named(held, "stuck", "paiement", "held")
         assert "paiement.inbox is empty, so it holds the message or never had it: " in sentence
         assert (
             "paiement.inbox is not bound to stock.events for stock.reserve; look at the log of paiement"
             in sentence
         )
-        behind = scene.shop.order()
-        assert "its worker is there, with 1 message before it" in scene.named(
-            behind, "stuck", "paiement", "queued"
-        )
+        behind = live.saga.order()
+        assert "its worker is there, with 1 message before it" in live.named(behind, "stuck", "paiement", "queued")
     for order in (held, behind):
-        scene.shop.told(order, *END)
+        live.saga.await_events(order, *END)
 
 
-def test_an_inbox_without_a_worker(scene: Scene) -> None:
-    assert scene.shop.workers["notification"].end() == 0
-    order = scene.shop.order()
+def test_an_inbox_without_a_worker(live: LiveSetup) -> None:
+    assert live.saga.workers["notification"].end() == 0
+    order = live.saga.order()
     # A look asks the broker first, and may ask a moment before the message is there.
     what = "has no consumer and 1 message: start a worker with `python -m services run notification`"
-    sentence = scene.named(order, "stuck", "notification", "no_consumer", what)
+    sentence = live.named(order, "stuck", "notification", "no_consumer", what)
     assert "waits for notification.envoyee of notification" in sentence
-    listed = json.loads(anomalies_verb(scene, "--json").stdout)
+    listed = json.loads(anomalies_verb(live, "--json").stdout)
     (found,) = [a for a in listed if a["commande_id"] == order]
     assert (found["kind"], found["reason"]) == ("stuck", "no_consumer")
-    printed = anomalies_verb(scene)
+    printed = anomalies_verb(live)
     assert printed.returncode == 1
     assert f"{order} waits for notification.envoyee of notification, silent for" in printed.stdout
-    scene.shop.start("notification")
-    scene.shop.told(order, *END)
+    live.saga.start("notification")
+    live.saga.await_events(order, *END)
 
 
-def test_nobody_was_bound_and_it_never_came(scene: Scene) -> None:
-    assert scene.shop.workers["stock"].end() == 0
-    scene.shop.operator.delete_queue("stock.inbox")
-    order, bought = scene.shop.new_id(), {"client_id": "CLIENT-123", "produit_id": "PROD-456", "quantite": 1}
+def test_nobody_was_bound_and_it_never_came(live: LiveSetup) -> None:
+    assert live.saga.workers["stock"].end() == 0
+    live.saga.management.delete_queue("stock.inbox")
+    order, bought = live.saga.new_id(), {"client_id": "CLIENT-123", "produit_id": "PROD-456", "quantite": 1}
     message = {"commande_id": order, **bought, "montant": 5}
-    event_id = scene.shop.publish("commande.initiee", message)
+    event_id = live.saga.publish("commande.initiee", message)
     # Reading makes no queue, so the monitor finds none until a worker declares it.
-    assert "the queue stock.inbox does not exist, so nobody was bound to commande.initiee" in scene.named(
+    assert "the queue stock.inbox does not exist, so nobody was bound to commande.initiee" in live.named(
         order, "stuck", "stock", "no_queue"
     )
-    scene.shop.start("stock")
-    sentence = scene.named(order, "stuck", "stock", "never_came", otherwise=lambda: done(scene))
+    live.saga.start("stock")
+    sentence = live.named(order, "stuck", "stock", "never_came", otherwise=lambda: done(live))
     assert "stock answers other orders and commande.initiee is in none of its queues" in sentence
     assert sentence.endswith("the client must send commande.initiee again, with the same event id")
-    scene.shop.publish("commande.initiee", message, id=event_id)
-    scene.shop.ear.until(lambda heard: {*END} <= {one.key for one in heard if is_about(one, order)}, 20)
+    live.saga.publish("commande.initiee", message, id=event_id)
+    live.saga.subscription.until(lambda heard: {*END} <= {one.key for one in heard if is_about(one, order)}, 20)
 
 
-def test_a_message_that_waits_for_its_next_try(scene: Scene) -> None:
-    scene.restart("paiement", gateway_failure_rate=1, retry_delays="0.1,30")
-    order = scene.shop.order()
+def test_a_message_that_waits_for_its_next_try(live: LiveSetup) -> None:
+    live.restart("paiement", gateway_failure_rate=1, retry_delays="0.1,30")
+    order = live.saga.order()
     # The first retry is over in a moment; a slow machine may see it all the same.
-    sentence = scene.named(order, "stuck", "paiement", "retrying", "try 2 of 3 failed (ConnectionError")
+    sentence = live.named(order, "stuck", "paiement", "retrying", "try 2 of 3 failed (ConnectionError")
     assert "; the next is at " in sentence
 
 
-def test_half_undone_because_the_undoing_was_set_aside(scene: Scene) -> None:
-    scene.restart("paiement", gateway_failure_rate=1)
-    order = scene.shop.order()
-    scene.shop.told(order, "commande.annulee", "stock.libere")
-    sentence = scene.named(order, "half_undone", "paiement", "set_aside")
+def test_half_undone_because_the_undoing_was_set_aside(live: LiveSetup) -> None:
+    live.restart("paiement", gateway_failure_rate=1)
+    order = live.saga.order()
+    live.saga.await_events(order, "commande.annulee", "stock.libere")
+    sentence = live.named(order, "half_undone", "paiement", "set_aside")
     assert "is cancelled, and paiement has not said paiement.rembourse: its commande.annulee is in pai" in sentence
     assert "every try failed (ConnectionError" in sentence
     assert "from paiement.dlq back through the exchange paiement.requeue" in sentence
     letters = {
-        a.sentence.split(" is in ")[0] for a in scene.wrong() if (a.kind, a.commande_id) == ("dead_letter", order)
+        a.sentence.split(" is in ")[0] for a in live.wrong() if (a.kind, a.commande_id) == ("dead_letter", order)
     }
     assert letters == {f"{order}: stock.reserve", f"{order}: commande.annulee"}
-    scene.restart("paiement")
+    live.restart("paiement")

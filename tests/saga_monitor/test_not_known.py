@@ -18,7 +18,7 @@ import pytest
 from choregraphie.saga.topology import REASON_HEADER, dlq, dlx, events
 from tests.choregraphie.telemetry.test_metrics import free_port
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, KNOWN, said
-from tests.support.foreign_client import Outsider
+from tests.support.foreign_client import ForeignClient
 from tests.support.topology import declare_topology_at
 from tests.support.workers import ROOT, environment, until
 
@@ -36,20 +36,20 @@ LONG_AGO = dt.timedelta(minutes=5)
 class Watched:
     """A broker with the topology and without a worker, and a monitor that is asked now and then."""
 
-    def __init__(self, url: str, outsider: Outsider, folder: Path) -> None:
-        self.url, self.outsider = url, outsider
+    def __init__(self, url: str, foreign_client: ForeignClient, folder: Path) -> None:
+        self.url, self.foreign_client = url, foreign_client
         self.path = folder / "monitor.sqlite3"
         self.settings: dict[str, Any] = {"amqp_url": url, "monitor_database": self.path, "stuck_after": 1}
 
     def tell(self, order: str, lines: Any = HELD) -> None:
         for line in lines:
             body = said(order, line, dt.datetime.now(dt.UTC) - LONG_AGO)
-            assert self.outsider.publish(events(KNOWN[line.type].SAID_BY), line.type, body, timestamp=_now())
+            assert self.foreign_client.publish(events(KNOWN[line.type].SAID_BY), line.type, body, timestamp=_now())
 
     def set_aside(self, service: str, count: int) -> None:
         for number in range(count):
             headers = {REASON_HEADER: "unreadable"}
-            assert self.outsider.publish(dlx(service), "commande.initiee", b"%d" % number, headers)
+            assert self.foreign_client.publish(dlx(service), "commande.initiee", b"%d" % number, headers)
 
     def flood(self, count: int = 420) -> None:
         """Say so many times 200 kB that nobody knows."""
@@ -61,7 +61,7 @@ class Watched:
                 "source": "/clients/bulk",
                 "data": {"commande_id": f"BULK-{number}", "padding": "y" * 200_000},
             }
-            assert self.outsider.publish("client.events", "stranger.thing", body, timestamp=_now())
+            assert self.foreign_client.publish("client.events", "stranger.thing", body, timestamp=_now())
 
     def run(self, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -87,9 +87,9 @@ def _now() -> int:
 
 
 @pytest.fixture
-def watched(amqp_url: str, outsider: Outsider, tmp_path: Path) -> Watched:
+def watched(amqp_url: str, foreign_client: ForeignClient, tmp_path: Path) -> Watched:
     declare_topology_at(amqp_url, history_max_bytes=MAX_BYTES)
-    return Watched(amqp_url, outsider, tmp_path)
+    return Watched(amqp_url, foreign_client, tmp_path)
 
 
 def test_what_was_known_and_what_the_queues_hold_is_said_of_a_history_that_lost_its_head(watched: Watched) -> None:
@@ -184,8 +184,8 @@ def test_rows_of_a_broker_that_is_away_are_shown_with_their_age(watched: Watched
 def test_a_monitor_makes_nothing_and_waits_for_whoever_does(
     broker: Broker, management: Management, amqp_url: str, tmp_path: Path
 ) -> None:
-    with Outsider(amqp_url) as outsider:
-        early = Watched(amqp_url, outsider, tmp_path)
+    with ForeignClient(amqp_url) as foreign_client:
+        early = Watched(amqp_url, foreign_client, tmp_path)
         log = tmp_path / "log"
         with log.open("wb") as out:
             live = subprocess.Popen(

@@ -20,7 +20,7 @@ from scripts.nemesis.management import Management
 from scripts.nemesis.nodes import USER, InstalledNode, installed
 from scripts.probes import HOST
 from tests.saga_monitor.test_not_known import Watched, asked, serving
-from tests.support.foreign_client import Outsider
+from tests.support.foreign_client import ForeignClient
 from tests.support.topology import declare_topology_at
 from tests.support.workers import until
 
@@ -56,7 +56,7 @@ class OwnNode:
         self.url = f"amqp://{USER}:{node.password}@{HOST}:{node.port('amqp')}/"
         self.login = f"http://{USER}:{node.password}@{HOST}:{node.port('management')}"
         self.management = Management(self.login, USER, node.password, "/")
-        self.watched = Watched(self.url, Outsider(self.url).__enter__(), folder)
+        self.watched = Watched(self.url, ForeignClient(self.url).__enter__(), folder)
         self.watched.settings |= {"management_url": self.login}
 
     def take_server_away(self, queue: str) -> None:
@@ -90,13 +90,13 @@ def own(node: InstalledNode, tmp_path: Path) -> Iterator[OwnNode]:
         ready.management.delete_queue(row["name"])
     declare_topology_at(ready.url)
     yield ready
-    ready.watched.outsider.__exit__(None, None, None)
+    ready.watched.foreign_client.__exit__(None, None, None)
 
 
 def test_messages_that_cannot_be_dead_lettered_are_said_until_they_can(own: OwnNode) -> None:
     own.management.delete_exchange(dlx("stock"))
     for number in range(3):
-        assert own.watched.outsider.publish("stock.requeue", "commande.initiee", b"%d" % number)
+        assert own.watched.foreign_client.publish("stock.requeue", "commande.initiee", b"%d" % number)
     with recorder.connect(own.url) as link:
         channel = link.channel()
         for _, (method, _, _) in zip(range(2), channel.consume("stock.inbox"), strict=False):

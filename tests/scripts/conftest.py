@@ -18,7 +18,7 @@ from choregraphie import Settings
 from choregraphie.application import declared_topology
 from choregraphie.broker import apply_topology, connected
 from contracts.choreography import CHOREOGRAPHY
-from tests.support.foreign_client import Outsider
+from tests.support.foreign_client import ForeignClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,13 +66,13 @@ async def _declare(settings: Settings) -> None:
 
 
 @pytest.fixture
-def client(silent_url: str) -> Iterator[Outsider]:
+def client(silent_url: str) -> Iterator[ForeignClient]:
     """A foreign client on that virtual host; the inboxes are empty when it comes."""
-    with Outsider(silent_url) as outsider:
+    with ForeignClient(silent_url) as foreign_client:
         for queue in ("stock.inbox", "commande.inbox"):
-            while outsider.get(queue):
+            while foreign_client.get(queue):
                 pass
-        yield outsider
+        yield foreign_client
 
 
 def environ(**settings: str) -> Mapping[str, str]:

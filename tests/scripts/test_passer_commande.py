@@ -16,12 +16,12 @@ from contracts.registry import open_envelope
 from tests.scripts.conftest import COMMAND, environ, say
 
 if TYPE_CHECKING:
-    from tests.support.foreign_client import Outsider
+    from tests.support.foreign_client import ForeignClient
 
 GOOD = '{"client_id": "CLIENT-123", "produit_id": "PROD-456", "quantite": 1, "montant": %s}'
 
 
-def test_an_order_is_in_both_inboxes_and_its_id_on_standard_output(silent_url: str, client: Outsider) -> None:
+def test_an_order_is_in_both_inboxes_and_its_id_on_standard_output(silent_url: str, client: ForeignClient) -> None:
     order = ["--client", "CLIENT-456", "--produit", "PROD-789", "--quantite", "3", "--montant", "150.5"]
     done = say(silent_url, *order)
     assert done.returncode == 0
@@ -44,7 +44,7 @@ def test_an_order_is_in_both_inboxes_and_its_id_on_standard_output(silent_url: s
     assert same.body == heard.body
 
 
-def test_nobody_at_work_is_a_notice_and_the_order_waits(silent_url: str, client: Outsider) -> None:
+def test_nobody_at_work_is_a_notice_and_the_order_waits(silent_url: str, client: ForeignClient) -> None:
     done = say(silent_url, "--commande", "CMD-WAITS")
     assert (done.returncode, done.stdout) == (0, "CMD-WAITS\n")
     assert "no worker of stock is running" in done.stderr
@@ -52,7 +52,7 @@ def test_nobody_at_work_is_a_notice_and_the_order_waits(silent_url: str, client:
     assert client.count("stock.inbox") == 1
 
 
-def test_many_orders_have_ids_of_their_own(silent_url: str, client: Outsider) -> None:
+def test_many_orders_have_ids_of_their_own(silent_url: str, client: ForeignClient) -> None:
     done = say(silent_url, "--count", "3", "--commande", "CMD-MANY")
     assert done.stdout.split() == ["CMD-MANY-1", "CMD-MANY-2", "CMD-MANY-3"]
     anonymous = say(silent_url, "--count", "600").stdout.split()
@@ -60,14 +60,14 @@ def test_many_orders_have_ids_of_their_own(silent_url: str, client: Outsider) ->
     assert client.count("stock.inbox") == 603
 
 
-def test_a_rate_is_kept(silent_url: str, client: Outsider) -> None:
+def test_a_rate_is_kept(silent_url: str, client: ForeignClient) -> None:
     began = time.monotonic()
     assert say(silent_url, "--count", "30", "--rate", "20").returncode == 0
     assert time.monotonic() - began > 1.3
     assert client.count("stock.inbox") == 30
 
 
-def test_json_is_an_object_a_line(silent_url: str, client: Outsider) -> None:
+def test_json_is_an_object_a_line(silent_url: str, client: ForeignClient) -> None:
     done = say(silent_url, "--count", "2", "--commande", "CMD-JSON", "--json")
     known = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(k["commande_id"], k["type"]) for k in known] == [
@@ -79,7 +79,7 @@ def test_json_is_an_object_a_line(silent_url: str, client: Outsider) -> None:
     assert heard.properties.message_id == known[0]["event_id"]
 
 
-def test_a_cancellation_goes_to_the_decider_alone(silent_url: str, client: Outsider) -> None:
+def test_a_cancellation_goes_to_the_decider_alone(silent_url: str, client: ForeignClient) -> None:
     done = say(silent_url, "--annuler", "CMD-GONE", "--raison", "changé d'avis")
     assert (done.returncode, done.stdout) == (0, "CMD-GONE\n")
     assert "stock" not in done.stderr
@@ -94,7 +94,7 @@ def test_a_cancellation_goes_to_the_decider_alone(silent_url: str, client: Outsi
     assert client.count("stock.inbox") == 0
 
 
-def test_a_file_of_orders_is_said_line_by_line(silent_url: str, client: Outsider, tmp_path: Path) -> None:
+def test_a_file_of_orders_is_said_line_by_line(silent_url: str, client: ForeignClient, tmp_path: Path) -> None:
     file = tmp_path / "orders.jsonl"
     named = GOOD.replace("{", '{"commande_id": "CMD-NAMED", ', 1)
     file.write_text("\ufeff" + "\n\n".join([named % "0.1", GOOD % "1000000"]) + "\n", encoding="utf-8")
@@ -121,7 +121,7 @@ BAD = [
 
 
 def test_a_bad_line_is_named_by_number_and_nothing_is_said(
-    silent_url: str, client: Outsider, tmp_path: Path
+    silent_url: str, client: ForeignClient, tmp_path: Path
 ) -> None:
     file = tmp_path / "orders.jsonl"
     file.write_text("\n".join([GOOD % "5", *(line for line, _ in BAD)]), encoding="utf-8")
@@ -137,7 +137,7 @@ def test_a_bad_line_is_named_by_number_and_nothing_is_said(
     assert client.count("stock.inbox") == 1
 
 
-def test_an_id_that_comes_twice_in_a_file_is_a_bad_line(silent_url: str, client: Outsider) -> None:
+def test_an_id_that_comes_twice_in_a_file_is_a_bad_line(silent_url: str, client: ForeignClient) -> None:
     line = GOOD.replace("{", '{"commande_id": "CMD-TWICE", ', 1) % "5"
     done = say(silent_url, "--file", "-", said=f"{line}\n{line}\n")
     assert "line 2: commande_id: the same as on line 1" in done.stderr
@@ -145,7 +145,7 @@ def test_an_id_that_comes_twice_in_a_file_is_a_bad_line(silent_url: str, client:
     assert client.count("stock.inbox") == 0
 
 
-def test_a_reader_who_has_seen_enough_is_told_what_was_said(silent_url: str, client: Outsider) -> None:
+def test_a_reader_who_has_seen_enough_is_told_what_was_said(silent_url: str, client: ForeignClient) -> None:
     command = [sys.executable, str(COMMAND), "--count", "2000", "--rate", "50"]
     where = environ(SAGA_AMQP_URL=silent_url)
     with subprocess.Popen(
@@ -161,7 +161,7 @@ def test_a_reader_who_has_seen_enough_is_told_what_was_said(silent_url: str, cli
     assert complaint == f"passer_commande: nobody reads the ids any more: {said} of 2000 were published"
 
 
-def test_on_a_terminal_a_bar_shows_how_far_it_is(silent_url: str, client: Outsider) -> None:
+def test_on_a_terminal_a_bar_shows_how_far_it_is(silent_url: str, client: ForeignClient) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, str(COMMAND), "--count", "60", "--rate", "100"]
     where = environ(SAGA_AMQP_URL=silent_url, TERM="xterm")
@@ -185,7 +185,7 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-def test_an_output_that_is_full_is_told_with_what_was_said(silent_url: str, client: Outsider) -> None:
+def test_an_output_that_is_full_is_told_with_what_was_said(silent_url: str, client: ForeignClient) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, str(COMMAND)],

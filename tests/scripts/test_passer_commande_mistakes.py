@@ -12,7 +12,7 @@ from tests.scripts.conftest import say
 if TYPE_CHECKING:
     import subprocess
 
-    from tests.support.foreign_client import Outsider
+    from tests.support.foreign_client import ForeignClient
 
 
 def one_line(done: subprocess.CompletedProcess[str], code: int) -> str:
@@ -81,19 +81,19 @@ def test_a_broker_without_the_exchange_is_said_plainly(amqp_url: str) -> None:
 
 
 def test_an_inbox_that_is_missing_is_said_plainly_although_the_history_hears(
-    amqp_url: str, outsider: Outsider
+    amqp_url: str, foreign_client: ForeignClient
 ) -> None:
-    outsider.declare_exchange("client.events")
-    outsider.declare_queue("saga.history", **{"x-queue-type": "stream"})
-    outsider.bind("saga.history", "client.events", "#")
-    outsider.declare_queue("commande.inbox")
+    foreign_client.declare_exchange("client.events")
+    foreign_client.declare_queue("saga.history", **{"x-queue-type": "stream"})
+    foreign_client.bind("saga.history", "client.events", "#")
+    foreign_client.declare_queue("commande.inbox")
     assert "there is no queue stock.inbox" in one_line(say(amqp_url), 1)
 
 
-def test_a_queue_that_is_not_bound_gives_the_order_back(amqp_url: str, outsider: Outsider) -> None:
-    outsider.declare_exchange("client.events")
+def test_a_queue_that_is_not_bound_gives_the_order_back(amqp_url: str, foreign_client: ForeignClient) -> None:
+    foreign_client.declare_exchange("client.events")
     for service in ("stock", "commande"):
-        outsider.declare_queue(f"{service}.inbox")
+        foreign_client.declare_queue(f"{service}.inbox")
     done = say(amqp_url, "--commande", "CMD-BACK")
     assert (done.returncode, done.stdout) == (1, "")
     assert "1 of 1 returned by the broker: CMD-BACK" in done.stderr

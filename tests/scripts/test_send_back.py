@@ -12,14 +12,14 @@ from tests.scripts.conftest import ROOT, environ
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.foreign_client import Outsider
+    from tests.support.foreign_client import ForeignClient
 
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 PROGRAM = re.findall(r"<!-- program: send_back -->\n```python\n(.*?)```", TEXT, re.DOTALL)
 
 
 def test_the_program_in_the_documents_sends_every_dead_letter_back_as_it_was(
-    client: Outsider, silent_url: str, tmp_path: Path
+    client: ForeignClient, silent_url: str, tmp_path: Path
 ) -> None:
     script = tmp_path / "send_back.py"
     script.write_text("".join(PROGRAM), encoding="utf-8")

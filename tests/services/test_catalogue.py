@@ -10,31 +10,31 @@ from services.commande import SERVICE as COMMANDE
 from services.notification import SERVICE as NOTIFICATION
 from services.paiement import SERVICE as PAIEMENT
 from services.stock import SERVICE as STOCK
-from tests.services.conftest import OpenDesk
+from tests.services.conftest import MakeHarness
 from tests.support.event_builders import initiee, payee
 
 
-def test_the_shipped_catalogue_holds_what_the_design_says(sit_down: OpenDesk) -> None:
-    produits = sit_down(STOCK).inspect()["produits"]
+def test_the_shipped_catalogue_holds_what_the_design_says(make_harness: MakeHarness) -> None:
+    produits = make_harness(STOCK).inspect()["produits"]
     initial = {"PROD-123": 100, "PROD-456": 1000, "PROD-789": 50, "PROD-999": 3}
     assert {name: rayon["initial"] for name, rayon in produits.items()} == initial
-    comptes = sit_down(PAIEMENT).inspect()["comptes"]
+    comptes = make_harness(PAIEMENT).inspect()["comptes"]
     assert comptes["CLIENT-123"] == {"initial": 100_000.0, "solde": 100_000.0}
     assert comptes["CLIENT-999"]["solde"] == 20.0
-    commande = sit_down(COMMANDE)
+    commande = make_harness(COMMANDE)
     commande.hear(initiee(client_id="CLIENT-666"), payee())
     assert commande.said == ["commande.annulee"]
 
 
-def test_a_users_catalogue_takes_the_place_of_the_shipped_one(sit_down: OpenDesk) -> None:
-    harness = sit_down(STOCK, "[produits]\nVIS = 7\n")
+def test_a_users_catalogue_takes_the_place_of_the_shipped_one(make_harness: MakeHarness) -> None:
+    harness = make_harness(STOCK, "[produits]\nVIS = 7\n")
     assert harness.inspect() == {"produits": {"VIS": {"initial": 7, "disponible": 7, "retenu": 0, "vendu": 0}}}
 
 
 @pytest.mark.parametrize("service", [STOCK, PAIEMENT, COMMANDE, NOTIFICATION])
-def test_a_service_reads_only_its_own_table_of_it(sit_down: OpenDesk, service: Service) -> None:
+def test_a_service_reads_only_its_own_table_of_it(make_harness: MakeHarness, service: Service) -> None:
     others = {"stock": "[produits]\nVIS = 7\n", "paiement": "[comptes]\nANNE = 1.50\n"}
-    harness = sit_down(service, others.get(service.name, "[produits]\nVIS = 1\n[autre]\nx = 1\n"))
+    harness = make_harness(service, others.get(service.name, "[produits]\nVIS = 1\n[autre]\nx = 1\n"))
     assert harness.inspect()
 
 

@@ -1,4 +1,4 @@
-"""Commande at its desk: the one who decides, once."""
+"""Commande, in a harness with a real database: the one who decides, once."""
 
 import datetime as dt
 import itertools
@@ -13,15 +13,15 @@ from contracts.paiement import PaiementEchoue
 from contracts.stock import StockReservationEchouee
 from services.commande import SERVICE
 from services.commande.store import Commande
-from tests.services.conftest import OpenDesk
+from tests.services.conftest import MakeHarness
 from tests.support.event_builders import CMD, demande, impayee, initiee, payee, sans_stock
 
 CLIENTS = '[clients]\nbloques = ["CLIENT-666"]\n[clients.plafonds]\nCLIENT-456 = 150.00\n'
 
 
 @pytest.fixture
-def harness(sit_down: OpenDesk) -> ServiceHarness:
-    return sit_down(SERVICE, CLIENTS, deadline=900)
+def harness(make_harness: MakeHarness) -> ServiceHarness:
+    return make_harness(SERVICE, CLIENTS, deadline=900)
 
 
 def etats(harness: ServiceHarness) -> tuple[int, int, int]:

@@ -15,7 +15,7 @@ from services.paiement.store import Debit
 from services.stock import SERVICE as STOCK
 from services.stock.store import Reservation
 from tests.support.event_builders import annulee, creee, initiee, reserve
-from tests.support.terminal import Terminal
+from tests.support.fake_gateway import FakeGateway
 
 CATALOGUE = "[produits]\nVIS = 10\nCLOU = 3\n[comptes]\nANNE = 100.00\nBOB = 20.00\n"
 ORDERS = st.sampled_from([f"C-{n}" for n in range(6)])
@@ -76,7 +76,7 @@ def test_the_shelves_always_add_up(groups: Any, wanted: Any) -> None:
 @given(GROUPS, AMOUNTS)
 def test_the_accounts_always_add_up(groups: Any, wanted: Any) -> None:
     """I2: what was taken and not given back is missing from the accounts, and charged to the cards."""
-    terminal = Terminal()
+    terminal = FakeGateway()
     with tempfile.TemporaryDirectory() as folder, desk_of(PAIEMENT, folder, terminal) as harness:
         events = {
             (what, name): harness.enveloped(fact)

@@ -1,4 +1,4 @@
-"""Notification at its desk: told once, and a message that has left is corrected, never unsent."""
+"""Notification, in a harness with a real database: a customer is told once, and a sent message is corrected."""
 
 import mailbox
 from email import message_from_bytes
@@ -13,7 +13,7 @@ from choregraphie.testing import ServiceHarness
 from contracts.notification import NotificationEnvoyee
 from services.notification import SERVICE
 from services.notification.courrier import Maildir
-from tests.services.conftest import OpenDesk
+from tests.services.conftest import MakeHarness
 from tests.support.event_builders import CMD, annulee, creee
 
 
@@ -46,8 +46,8 @@ def carrier(folder: Path) -> Maildir:
 
 
 @pytest.fixture
-def harness(sit_down: OpenDesk, carrier: Maildir) -> ServiceHarness:
-    return sit_down(SERVICE, externals=carrier)
+def harness(make_harness: MakeHarness, carrier: Maildir) -> ServiceHarness:
+    return make_harness(SERVICE, externals=carrier)
 
 
 def letters(folder: Path) -> list[str]:
@@ -96,10 +96,10 @@ def test_a_creation_that_comes_after_its_cancellation_sends_nothing(harness: Ser
 
 
 def test_a_confirmation_that_may_have_left_is_corrected(
-    sit_down: OpenDesk, carrier: Maildir, folder: Path
+    make_harness: MakeHarness, carrier: Maildir, folder: Path
 ) -> None:
     """Its answer was lost, so nobody knows; saying too much is better than leaving a wrong promise."""
-    harness = sit_down(SERVICE, externals=Reluctant(carrier, 1, after=True))
+    harness = make_harness(SERVICE, externals=Reluctant(carrier, 1, after=True))
     harness.hear(creee(), tolerate=True)
     assert harness.hear(annulee()) == told("rectificatif")
     assert letters(folder) == [CORRECTED, CONFIRMED]
@@ -115,9 +115,9 @@ def test_a_creation_and_its_cancellation_in_one_group_end_in_a_cancellation(
 
 @pytest.mark.parametrize("after", [True, False])
 def test_a_message_is_in_the_box_once_however_often_it_is_sent(
-    sit_down: OpenDesk, carrier: Maildir, folder: Path, after: bool
+    make_harness: MakeHarness, carrier: Maildir, folder: Path, after: bool
 ) -> None:
-    harness = sit_down(SERVICE, externals=Reluctant(carrier, 3, after=after))
+    harness = make_harness(SERVICE, externals=Reluctant(carrier, 3, after=after))
     order = harness.enveloped(creee())
     for _ in range(3):
         assert harness.hear(order, tolerate=True) == []
@@ -126,9 +126,9 @@ def test_a_message_is_in_the_box_once_however_often_it_is_sent(
 
 
 def test_a_message_already_read_by_a_person_is_not_delivered_again(
-    sit_down: OpenDesk, carrier: Maildir, folder: Path
+    make_harness: MakeHarness, carrier: Maildir, folder: Path
 ) -> None:
-    harness = sit_down(SERVICE, externals=Reluctant(carrier, 1, after=True))
+    harness = make_harness(SERVICE, externals=Reluctant(carrier, 1, after=True))
     order = harness.enveloped(creee())
     harness.hear(order, tolerate=True)
     (letter,) = (folder / "new").iterdir()

@@ -1,4 +1,4 @@
-"""Paiement at its desk: taken once, given back once, and nobody below zero."""
+"""Paiement, in a harness with a real database: taken once, given back once, and nobody below zero."""
 
 from decimal import Decimal
 from typing import Any
@@ -8,22 +8,22 @@ import pytest
 from choregraphie.testing import ServiceHarness
 from contracts.paiement import PaiementEchoue, PaiementEffectue, PaiementRembourse
 from services.paiement import SERVICE
-from tests.services.conftest import OpenDesk
+from tests.services.conftest import MakeHarness
 from tests.support.event_builders import CMD, annulee, reserve
-from tests.support.terminal import Terminal
+from tests.support.fake_gateway import FakeGateway
 
 COMPTES = "[comptes]\nCLIENT-123 = 100.00\nCLIENT-999 = 20.00\n"
 NOTHING = PaiementRembourse(commande_id=CMD, transaction_id=None, montant=Decimal(0))
 
 
 @pytest.fixture
-def terminal() -> Terminal:
-    return Terminal()
+def terminal() -> FakeGateway:
+    return FakeGateway()
 
 
 @pytest.fixture
-def harness(sit_down: OpenDesk, terminal: Terminal) -> ServiceHarness:
-    return sit_down(SERVICE, COMPTES, terminal)
+def harness(make_harness: MakeHarness, terminal: FakeGateway) -> ServiceHarness:
+    return make_harness(SERVICE, COMPTES, terminal)
 
 
 def solde(harness: ServiceHarness, client_id: str = "CLIENT-123") -> float:
@@ -35,7 +35,7 @@ def mouvements(harness: ServiceHarness) -> tuple[Any, ...]:
     return tuple((found[kind]["nombre"], found[kind]["montant"]) for kind in ("debits", "remboursements"))
 
 
-def test_money_is_taken_for_goods_held(harness: ServiceHarness, terminal: Terminal) -> None:
+def test_money_is_taken_for_goods_held(harness: ServiceHarness, terminal: FakeGateway) -> None:
     (said,) = harness.hear(reserve(montant="99.99"))
     assert isinstance(said, PaiementEffectue)
     assert (said.montant, said.commande_id) == (Decimal("99.99"), CMD)
@@ -51,7 +51,7 @@ def test_the_whole_balance_can_be_spent_and_not_a_cent_more(harness: ServiceHarn
 
 
 def test_an_insufficient_balance_is_an_answer_and_the_card_is_left_alone(
-    harness: ServiceHarness, terminal: Terminal
+    harness: ServiceHarness, terminal: FakeGateway
 ) -> None:
     (said,) = harness.hear(reserve(client_id="CLIENT-999", montant="49.99"))
     assert said == PaiementEchoue(commande_id=CMD, raison="solde insuffisant")
@@ -59,22 +59,22 @@ def test_an_insufficient_balance_is_an_answer_and_the_card_is_left_alone(
     assert solde(harness, "CLIENT-999") == 20
 
 
-def test_an_unknown_client_is_an_answer(harness: ServiceHarness, terminal: Terminal) -> None:
+def test_an_unknown_client_is_an_answer(harness: ServiceHarness, terminal: FakeGateway) -> None:
     (said,) = harness.hear(reserve(client_id="CLIENT-000"))
     assert said == PaiementEchoue(commande_id=CMD, raison="client inconnu")
     assert terminal.asked == []
 
 
-def test_a_refused_card_is_an_answer(sit_down: OpenDesk) -> None:
-    harness = sit_down(SERVICE, COMPTES, Terminal(["refuses"]))
+def test_a_refused_card_is_an_answer(make_harness: MakeHarness) -> None:
+    harness = make_harness(SERVICE, COMPTES, FakeGateway(["refuses"]))
     (said,) = harness.hear(reserve())
     assert said == PaiementEchoue(commande_id=CMD, raison="carte refusée")
     assert solde(harness) == 100
 
 
-def test_a_gateway_that_does_not_answer_is_asked_again_with_the_same_key(sit_down: OpenDesk) -> None:
-    terminal = Terminal(["silent", "accepts"])
-    harness = sit_down(SERVICE, COMPTES, terminal)
+def test_a_gateway_that_does_not_answer_is_asked_again_with_the_same_key(make_harness: MakeHarness) -> None:
+    terminal = FakeGateway(["silent", "accepts"])
+    harness = make_harness(SERVICE, COMPTES, terminal)
     order = harness.enveloped(reserve())
     assert harness.hear(order, tolerate=True) == []
     assert solde(harness) == 100
@@ -82,9 +82,9 @@ def test_a_gateway_that_does_not_answer_is_asked_again_with_the_same_key(sit_dow
     assert terminal.asked == [terminal.asked[0]] * 2
 
 
-def test_an_answer_that_was_lost_charges_nobody_twice(sit_down: OpenDesk) -> None:
-    terminal = Terminal(["loses the answer", "accepts"])
-    harness = sit_down(SERVICE, COMPTES, terminal)
+def test_an_answer_that_was_lost_charges_nobody_twice(make_harness: MakeHarness) -> None:
+    terminal = FakeGateway(["loses the answer", "accepts"])
+    harness = make_harness(SERVICE, COMPTES, terminal)
     order = harness.enveloped(reserve(montant="60.00"))
     harness.hear(order, tolerate=True)
     harness.hear(order)
@@ -92,9 +92,9 @@ def test_an_answer_that_was_lost_charges_nobody_twice(sit_down: OpenDesk) -> Non
     assert mouvements(harness) == ((1, 60.0), (0, 0))
 
 
-def test_a_charge_of_which_the_answer_was_lost_is_taken_back_by_a_cancellation(sit_down: OpenDesk) -> None:
-    terminal = Terminal(["loses the answer"])
-    harness = sit_down(SERVICE, COMPTES, terminal)
+def test_a_charge_of_which_the_answer_was_lost_is_taken_back_by_a_cancellation(make_harness: MakeHarness) -> None:
+    terminal = FakeGateway(["loses the answer"])
+    harness = make_harness(SERVICE, COMPTES, terminal)
     harness.hear(reserve(), tolerate=True)
     assert terminal.charged
     assert harness.hear(annulee()) == [NOTHING]
@@ -103,9 +103,9 @@ def test_a_charge_of_which_the_answer_was_lost_is_taken_back_by_a_cancellation(s
     assert (terminal.charged, solde(harness)) == ({}, 100)
 
 
-def test_a_debit_given_up_is_a_refusal_and_a_late_retry_does_nothing(sit_down: OpenDesk) -> None:
-    terminal = Terminal(["loses the answer"])
-    harness = sit_down(SERVICE, COMPTES, terminal, retry_delays=(1,))
+def test_a_debit_given_up_is_a_refusal_and_a_late_retry_does_nothing(make_harness: MakeHarness) -> None:
+    terminal = FakeGateway(["loses the answer"])
+    harness = make_harness(SERVICE, COMPTES, terminal, retry_delays=(1,))
     order = harness.enveloped(reserve())
     last = {"headers": {"x-saga-attempt": 1, "x-saga-exchange": "stock.events"}, "exchange": "paiement.requeue"}
     harness.hear(order, tolerate=True)
@@ -121,7 +121,7 @@ def _again(harness: ServiceHarness, envelope: Any, how: dict[str, Any]) -> Any:
 
 
 def test_a_balance_raced_within_one_group_is_judged_when_the_money_is_taken(
-    harness: ServiceHarness, terminal: Terminal
+    harness: ServiceHarness, terminal: FakeGateway
 ) -> None:
     """Both are within the balance when the gateway is asked; only one can be when the books are written."""
     harness.hear(reserve("A", montant="70.00"), reserve("B", montant="70.00"))
@@ -131,7 +131,7 @@ def test_a_balance_raced_within_one_group_is_judged_when_the_money_is_taken(
 
 
 def test_a_charge_that_the_books_refused_is_taken_back_with_the_cancellation(
-    harness: ServiceHarness, terminal: Terminal
+    harness: ServiceHarness, terminal: FakeGateway
 ) -> None:
     harness.hear(reserve("A", montant="70.00"), reserve("B", montant="70.00"))
     (said,) = harness.hear(annulee("B"))
@@ -140,7 +140,7 @@ def test_a_charge_that_the_books_refused_is_taken_back_with_the_cancellation(
     assert (solde(harness), mouvements(harness)) == (30, ((1, 70.0), (0, 0)))
 
 
-def test_a_refund_restores_the_balance_and_the_card(harness: ServiceHarness, terminal: Terminal) -> None:
+def test_a_refund_restores_the_balance_and_the_card(harness: ServiceHarness, terminal: FakeGateway) -> None:
     (taken,) = harness.hear(reserve(montant="99.99"))
     assert isinstance(taken, PaiementEffectue)
     refund = PaiementRembourse(commande_id=CMD, transaction_id=taken.transaction_id, montant=Decimal("99.99"))
@@ -154,7 +154,7 @@ def test_a_cancellation_with_nothing_taken_is_answered_all_the_same(harness: Ser
     assert harness.hear(annulee()) == [NOTHING]
 
 
-def test_a_cancellation_that_overtakes_the_debit_wins(harness: ServiceHarness, terminal: Terminal) -> None:
+def test_a_cancellation_that_overtakes_the_debit_wins(harness: ServiceHarness, terminal: FakeGateway) -> None:
     assert harness.hear(annulee()) == [NOTHING]
     assert harness.hear(reserve()) == []
     assert (solde(harness), terminal.charged, terminal.asked) == (100, {}, [])
@@ -162,7 +162,7 @@ def test_a_cancellation_that_overtakes_the_debit_wins(harness: ServiceHarness, t
 
 @pytest.mark.parametrize("cancelled_first", [True, False])
 def test_a_debit_and_its_cancellation_in_one_group_leave_no_money_taken(
-    harness: ServiceHarness, terminal: Terminal, cancelled_first: bool
+    harness: ServiceHarness, terminal: FakeGateway, cancelled_first: bool
 ) -> None:
     harness.hear(*((annulee(), reserve()) if cancelled_first else (reserve(), annulee())))
     assert (solde(harness), terminal.charged) == (100, {})
@@ -170,7 +170,7 @@ def test_a_debit_and_its_cancellation_in_one_group_leave_no_money_taken(
 
 
 def test_a_repetition_takes_no_money_and_is_not_answered_again(
-    harness: ServiceHarness, terminal: Terminal
+    harness: ServiceHarness, terminal: FakeGateway
 ) -> None:
     order = harness.enveloped(reserve(montant="10.00"))
     harness.hear(order, order)

@@ -6,7 +6,7 @@ from choregraphie.storage import decided_since, last_number
 from choregraphie.storage.outbox import pending_events
 from choregraphie.testing import ServiceHarness
 from services.stock import SERVICE
-from tests.services.conftest import OpenDesk
+from tests.services.conftest import MakeHarness
 from tests.support.event_builders import initiee
 
 
@@ -14,8 +14,10 @@ def orders(harness: ServiceHarness, *names: str) -> None:
     harness.hear(*(initiee(name, produit_id="PROD-456", quantite=1) for name in names))
 
 
-def test_what_is_decided_after_one_began_to_say_again_is_left_to_those_who_decide(sit_down: OpenDesk) -> None:
-    harness = sit_down(SERVICE)
+def test_what_is_decided_after_one_began_to_say_again_is_left_to_those_who_decide(
+    make_harness: MakeHarness,
+) -> None:
+    harness = make_harness(SERVICE)
     orders(harness, "C-1", "C-2")
     with harness.database.begin() as connection:
         last = last_number(connection)
@@ -26,8 +28,8 @@ def test_what_is_decided_after_one_began_to_say_again_is_left_to_those_who_decid
         assert decided_since(connection, _EVER, 10, last, last) == ([], last)
 
 
-def test_an_empty_outbox_has_no_last_number(sit_down: OpenDesk) -> None:
-    with sit_down(SERVICE).database.begin() as connection:
+def test_an_empty_outbox_has_no_last_number(make_harness: MakeHarness) -> None:
+    with make_harness(SERVICE).database.begin() as connection:
         assert last_number(connection) == 0
 
 

@@ -1,4 +1,4 @@
-"""Stock at its desk: held, sold, put back; never more than there is."""
+"""Stock, in a harness with a real database: held, sold, put back; never more than there is."""
 
 import itertools
 
@@ -8,15 +8,15 @@ from choregraphie.saga.envelope import Event
 from choregraphie.testing import ServiceHarness
 from contracts.stock import StockLibere, StockReservationEchouee, StockReserve
 from services.stock import SERVICE
-from tests.services.conftest import OpenDesk
+from tests.services.conftest import MakeHarness
 from tests.support.event_builders import CMD, annulee, creee, initiee
 
 HEARD: dict[str, Event] = {"initiee": initiee(), "creee": creee(), "annulee": annulee()}
 
 
 @pytest.fixture
-def harness(sit_down: OpenDesk) -> ServiceHarness:
-    return sit_down(SERVICE, "[produits]\nPROD-456 = 10\nPROD-999 = 3\n")
+def harness(make_harness: MakeHarness) -> ServiceHarness:
+    return make_harness(SERVICE, "[produits]\nPROD-456 = 10\nPROD-999 = 3\n")
 
 
 def shelf(harness: ServiceHarness, produit_id: str = "PROD-456") -> tuple[int, int, int]:

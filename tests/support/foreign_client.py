@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Heard:
+class ReceivedMessage:
     """A message as it came off the wire."""
 
     exchange: str
@@ -35,48 +35,50 @@ class Heard:
         return dict(self.properties.headers or {})
 
 
-class Ear:
+class Subscription:
     """A private queue bound to exchanges; it keeps everything that it has ever heard, in order."""
 
     def __init__(self, channel: Any, queue: str) -> None:
         self._channel = channel
         self._queue = queue
-        self.heard: list[Heard] = []
+        self.received: list[ReceivedMessage] = []
 
     @property
     def keys(self) -> list[str]:
-        return [message.key for message in self.heard]
+        return [message.key for message in self.received]
 
-    def until(self, enough: Callable[[list[Heard]], bool], within_seconds: float = 20) -> list[Heard]:
+    def until(
+        self, enough: Callable[[list[ReceivedMessage]], bool], within_seconds: float = 20
+    ) -> list[ReceivedMessage]:
         """Listen until it is enough; when it never is, AssertionError says what was heard instead."""
         deadline = time.monotonic() + within_seconds
         while not self._drain(enough):
             if time.monotonic() > deadline:
                 raise AssertionError(f"not enough after {within_seconds} s; heard {self.keys}")
             self._channel.connection.sleep(0.02)
-        return self.heard
+        return self.received
 
-    def count(self, wanted: int, within_seconds: float = 20) -> list[Heard]:
-        return self.until(lambda heard: len(heard) >= wanted, within_seconds)
+    def count(self, wanted: int, within_seconds: float = 20) -> list[ReceivedMessage]:
+        return self.until(lambda received: len(received) >= wanted, within_seconds)
 
-    def during(self, seconds: float) -> list[Heard]:
+    def during(self, seconds: float) -> list[ReceivedMessage]:
         """Everything up to now and for this long: for saying that something does *not* come."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._drain(lambda _: False)
             self._channel.connection.sleep(0.02)
-        return self.heard
+        return self.received
 
-    def _drain(self, enough: Callable[[list[Heard]], bool]) -> bool:
-        while not enough(self.heard):
+    def _drain(self, enough: Callable[[list[ReceivedMessage]], bool]) -> bool:
+        while not enough(self.received):
             message = take(self._channel, self._queue)
             if message is None:
                 return False
-            self.heard.append(message)
+            self.received.append(message)
         return True
 
 
-class Outsider:
+class ForeignClient:
     """One connection; with `confirms` a publish that returns has arrived."""
 
     def __init__(self, url: str, *, confirms: bool = True) -> None:
@@ -115,13 +117,13 @@ class Outsider:
             return False
         return True
 
-    def listen(self, *exchanges: str, key: str = "#") -> Ear:
+    def listen(self, *exchanges: str, key: str = "#") -> Subscription:
         """Hear what is said on these exchanges from now on; they must exist."""
         channel = self._connection.channel()
         queue = channel.queue_declare("", exclusive=True).method.queue
         for exchange in exchanges:
             channel.queue_bind(queue, exchange, key)
-        return Ear(channel, queue)
+        return Subscription(channel, queue)
 
     def declare_exchange(self, name: str) -> None:
         self._channel.exchange_declare(name, "topic", durable=True)
@@ -132,7 +134,7 @@ class Outsider:
     def bind(self, queue: str, exchange: str, key: str) -> None:
         self._channel.queue_bind(queue, exchange, key)
 
-    def get(self, queue: str, within_seconds: float = 0) -> Heard | None:
+    def get(self, queue: str, within_seconds: float = 0) -> ReceivedMessage | None:
         """Take the first message, waiting this long for one."""
         deadline = time.monotonic() + within_seconds
         while (message := take(self._channel, queue)) is None and time.monotonic() < deadline:
@@ -156,18 +158,18 @@ class Outsider:
         consumers: int = self._passive(queue).consumer_count
         return consumers
 
-    def read_stream(self, queue: str, wanted: int, within_seconds: float = 20) -> list[Heard]:
+    def read_stream(self, queue: str, wanted: int, within_seconds: float = 20) -> list[ReceivedMessage]:
         """The first entries of a stream, which stay in it; fewer when no more come in time."""
         channel = self._connection.channel()
         channel.basic_qos(prefetch_count=100)
-        entries: list[Heard] = []
+        entries: list[ReceivedMessage] = []
         for method, properties, body in channel.consume(
             queue, arguments={"x-stream-offset": "first"}, inactivity_timeout=within_seconds
         ):
             if method is None:
                 break
             channel.basic_ack(method.delivery_tag)
-            entries.append(Heard(method.exchange, method.routing_key, body, properties))
+            entries.append(ReceivedMessage(method.exchange, method.routing_key, body, properties))
             if len(entries) >= wanted:
                 break
         channel.cancel()
@@ -184,8 +186,8 @@ class Outsider:
                 channel.close()
 
 
-def take(channel: Any, queue: str) -> Heard | None:
+def take(channel: Any, queue: str) -> ReceivedMessage | None:
     method, properties, body = channel.basic_get(queue, auto_ack=True)
     if method is None:
         return None
-    return Heard(method.exchange, method.routing_key, body, properties, method.redelivered)
+    return ReceivedMessage(method.exchange, method.routing_key, body, properties, method.redelivered)

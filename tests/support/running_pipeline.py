@@ -19,7 +19,7 @@ from choregraphie.storage.database import reading
 from choregraphie.storage.store import Store, StoreLimits
 from tests.support.event_builders import initiee
 from tests.support.fake_session import FakeSession
-from tests.support.sample_service import TRIAL
+from tests.support.sample_service import SAMPLE_SERVICE
 
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 
@@ -91,7 +91,7 @@ class RunningPipeline:
 
 @contextlib.asynccontextmanager
 async def running_pipeline(
-    settings: Settings, service: Service = TRIAL, externals: Any = None
+    settings: Settings, service: Service = SAMPLE_SERVICE, externals: Any = None
 ) -> AsyncIterator[RunningPipeline]:
     begun = RunningPipeline(service, settings, externals)
     try:

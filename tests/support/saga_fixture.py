@@ -1,4 +1,4 @@
-"""A shop: workers of every service on a virtual host of their own, and an outsider who orders and listens."""
+"""The whole saga: every service on a virtual host of its own, and a foreign client that orders and listens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.support.foreign_client import Heard, Outsider
+from tests.support.foreign_client import ForeignClient, ReceivedMessage
 from tests.support.workers import Worker, services
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ SERVICES = ("stock", "paiement", "commande", "notification")
 SPEAKERS = ("client", *SERVICES)
 
 
-class Shop:
+class SagaFixture:
     """`apart` names the services that have a process of their own; the others share one."""
 
-    def __init__(self, url: str, operator: Management, folder: Path, **settings: Any) -> None:
+    def __init__(self, url: str, management: Management, folder: Path, **settings: Any) -> None:
         self.url = url
-        self.operator = operator
+        self.management = management
         self.folder = folder
         self.settings: dict[str, Any] = {
             "amqp_url": url,
@@ -36,14 +36,14 @@ class Shop:
             **settings,
         }
         self.workers: dict[str, Worker] = {}
-        self.outsider = Outsider(url)
+        self.foreign_client = ForeignClient(url)
         self._number = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.outsider.close()
+        self.foreign_client.close()
         for worker in {*self.workers.values()}:
             worker.kill()
 
@@ -53,14 +53,16 @@ class Shop:
         self.workers |= dict.fromkeys(names, worker)
         return worker
 
-    def open(self, *apart: str) -> None:
+    def start_all(self, *apart: str) -> None:
         """Start every service, wait until all are ready, and begin to listen."""
         together = tuple(name for name in SERVICES if name not in apart)
         for names in [*((name,) for name in apart), *([together] if together else [])]:
             self.start(*names)
         for worker in {*self.workers.values()}:
             worker.await_ready()
-        self.ear = self.outsider.listen(*(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS))
+        self.subscription = self.foreign_client.listen(
+            *(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS)
+        )
 
     def new_id(self) -> str:
         self._number += 1
@@ -70,7 +72,7 @@ class Shop:
         """What a client with nothing but a JSON library says; the event's id."""
         event_id = more.pop("id", None) or str(uuid.uuid4())
         message = {"specversion": "1.0", "id": event_id, "type": type_, "source": "/clients/dehors", "data": data}
-        assert self.outsider.publish(exchange, type_, message | more, content_type="application/json")
+        assert self.foreign_client.publish(exchange, type_, message | more, content_type="application/json")
         return event_id
 
     def order(self, commande_id: str | None = None, **data: Any) -> str:
@@ -82,20 +84,20 @@ class Shop:
     def cancel(self, commande_id: str) -> None:
         self.publish("commande.annulation_demandee", {"commande_id": commande_id, "raison": "changement d'avis"})
 
-    def told(
+    def await_events(
         self, commande_id: str, *types: str, within_seconds: float = 20, repeated: bool = False
-    ) -> dict[str, Heard]:
+    ) -> dict[str, ReceivedMessage]:
         """Wait for these events of the order; all its events, by type: one of each, published once.
 
         With `repeated` an event may be published again under its id. A worker that is killed, or that loses its
         broker or its database, between a confirm and the mark in its outbox does that: delivery is at least once.
         """
 
-        def enough(heard: list[Heard]) -> bool:
-            return {*types} <= {message.key for message in heard if is_about(message, commande_id)}
+        def enough(received: list[ReceivedMessage]) -> bool:
+            return {*types} <= {message.key for message in received if is_about(message, commande_id)}
 
-        self.ear.until(enough, within_seconds)
-        mine = [message for message in self.ear.heard if is_about(message, commande_id)]
+        self.subscription.until(enough, within_seconds)
+        mine = [message for message in self.subscription.received if is_about(message, commande_id)]
         by_type = {message.key: message for message in mine}
         published = {message.json["id"] for message in mine} if repeated else mine
         assert len(by_type) == len(published), [message.key for message in mine]
@@ -103,12 +105,12 @@ class Shop:
 
     @contextlib.contextmanager
     def bound(self, exchange: str, queue: str, key: str) -> Iterator[None]:
-        """An operator's slip, for as long as it is wanted."""
-        self.outsider.bind(queue, exchange, key)
+        """An management's slip, for as long as it is wanted."""
+        self.foreign_client.bind(queue, exchange, key)
         try:
             yield
         finally:
-            self.operator.unbind(exchange, queue, key)
+            self.management.unbind(exchange, queue, key)
 
     def inspect(self, service: str) -> dict[str, Any]:
         return self.inspect_each(service)[0]
@@ -121,7 +123,7 @@ class Shop:
         return [found[name] for name in names] if len(names) > 1 else [found]
 
 
-def is_about(message: Heard, commande_id: str) -> bool:
+def is_about(message: ReceivedMessage, commande_id: str) -> bool:
     """Whether a message is about that order; one that cannot be read is about none."""
     if commande_id.encode() not in message.body:
         return False
@@ -132,12 +134,12 @@ def is_about(message: Heard, commande_id: str) -> bool:
 
 
 @contextlib.contextmanager
-def shop(broker: Broker, folder: Path, **settings: Any) -> Iterator[Shop]:
-    """A shop on a new virtual host, not open yet."""
-    operator = broker.management(f"shop-{uuid.uuid4().hex[:12]}")
-    operator.create_vhost()
+def saga_fixture(broker: Broker, folder: Path, **settings: Any) -> Iterator[SagaFixture]:
+    """The services on a new virtual host, not started yet."""
+    management = broker.management(f"saga-{uuid.uuid4().hex[:12]}")
+    management.create_vhost()
     try:
-        with Shop(broker.url(operator.vhost), operator, folder, **settings) as ready:
+        with SagaFixture(broker.url(management.vhost), management, folder, **settings) as ready:
             yield ready
     finally:
-        operator.delete_vhost()
+        management.delete_vhost()

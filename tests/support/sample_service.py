@@ -95,7 +95,7 @@ def inspect(connection: Connection) -> dict[str, Any]:
     return {row.nom: row.valeur for row in connection.execute(select(Compteur.TABLE))}
 
 
-TRIAL = Service(
+SAMPLE_SERVICE = Service(
     "stock",
     (
         on(

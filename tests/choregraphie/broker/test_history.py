@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from choregraphie import Settings
 from choregraphie.broker import open_history
-from tests.support.foreign_client import Outsider
+from tests.support.foreign_client import ForeignClient
 from tests.support.topology import declare_topology
 
 if TYPE_CHECKING:
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 MANY = 3000
 
 
-async def test_the_newest_entry_is_known_at_once(amqp_url: str, outsider: Outsider) -> None:
+async def test_the_newest_entry_is_known_at_once(amqp_url: str, foreign_client: ForeignClient) -> None:
     settings = Settings(amqp_url=amqp_url)
     await declare_topology(settings)
     async with open_history(settings) as history:
         assert (await history.first(), await history.last()) == (None, None)
         for number in range(2):
-            outsider.publish("client.events", "commande.initiee", b"%d" % number)
+            foreign_client.publish("client.events", "commande.initiee", b"%d" % number)
             first, last = await history.first(), await history.last()
             assert first and (first.offset, first.body) == (0, b"0")
             assert last and (last.offset, last.body) == (number, b"%d" % number)
 
 
 async def test_a_stream_that_has_just_got_its_first_entry_is_not_taken_for_empty(
-    amqp_url: str, outsider: Outsider, monkeypatch: pytest.MonkeyPatch
+    amqp_url: str, foreign_client: ForeignClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also not by a process so busy that its wait times out before it looks at what arrived."""
     monkeypatch.setattr("choregraphie.broker.stream.IDLE_SECONDS", 0)
     settings = Settings(amqp_url=amqp_url)
     await declare_topology(settings)
     async with open_history(settings) as history:
-        outsider.publish("client.events", "commande.initiee", b"{}")
+        foreign_client.publish("client.events", "commande.initiee", b"{}")
         assert await history.first() is not None
 
 
@@ -44,7 +44,7 @@ async def test_the_newest_entry_of_a_large_chunk_is_the_newest(amqp_url: str) ->
     settings = Settings(amqp_url=amqp_url)
     await declare_topology(settings)
     async with open_history(settings) as history:
-        with Outsider(amqp_url, confirms=False) as unconfirmed:
+        with ForeignClient(amqp_url, confirms=False) as unconfirmed:
             for _ in range(MANY):
                 unconfirmed.publish("client.events", "commande.initiee", b"{}")
         while (last := await history.last()) is None or last.offset < MANY - 1:

@@ -16,7 +16,7 @@ from choregraphie.broker import open_history, open_session
 from choregraphie.broker.lenient_decoding import install
 from choregraphie.messaging import HistoryEntry
 from contracts.choreography import CHOREOGRAPHY
-from tests.support.foreign_client import Outsider
+from tests.support.foreign_client import ForeignClient
 
 DEPTH = 1500
 
@@ -48,13 +48,13 @@ def deep_stack() -> Any:
 
 @pytest.mark.parametrize("properties", UNDECODABLE.values(), ids=UNDECODABLE)
 async def test_an_undecodable_property_ends_no_connection_and_the_message_arrives(
-    amqp_url: str, outsider: Outsider, properties: dict[str, Any], deep_stack: None
+    amqp_url: str, foreign_client: ForeignClient, properties: dict[str, Any], deep_stack: None
 ) -> None:
     settings = Settings(amqp_url=amqp_url)
     async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
-        outsider.publish("client.events", "commande.initiee", b"before")
-        outsider.publish("client.events", "commande.initiee", b"poison", **properties)
-        outsider.publish("client.events", "commande.initiee", b"after")
+        foreign_client.publish("client.events", "commande.initiee", b"before")
+        foreign_client.publish("client.events", "commande.initiee", b"poison", **properties)
+        foreign_client.publish("client.events", "commande.initiee", b"after")
         sys.setrecursionlimit(1000)
         await session.consume()
         bodies: list[bytes] = []
@@ -66,15 +66,15 @@ async def test_an_undecodable_property_ends_no_connection_and_the_message_arrive
 
 
 async def test_the_broker_s_own_headers_beside_an_undecodable_one_are_decoded(
-    amqp_url: str, outsider: Outsider
+    amqp_url: str, foreign_client: ForeignClient
 ) -> None:
     """The reader of the history needs the offset, which the broker puts among the headers."""
     settings = Settings(amqp_url=amqp_url)
     mixed = {**UNDECODABLE["a header whose name is not UTF-8"]["headers"], "good": "yes"}
     async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
-        outsider.publish("client.events", "commande.initiee", b"before")
-        outsider.publish("client.events", "commande.initiee", b"poison", headers=mixed)
-        outsider.publish("client.events", "commande.initiee", b"after")
+        foreign_client.publish("client.events", "commande.initiee", b"before")
+        foreign_client.publish("client.events", "commande.initiee", b"poison", headers=mixed)
+        foreign_client.publish("client.events", "commande.initiee", b"after")
     read: list[HistoryEntry] = []
     async with open_history(settings) as history:
         async for batch in history.entries(0):
@@ -86,7 +86,7 @@ async def test_the_broker_s_own_headers_beside_an_undecodable_one_are_decoded(
 
 
 async def test_a_routing_key_that_is_not_utf_8_stops_no_reader_of_the_history(
-    amqp_url: str, outsider: Outsider, monkeypatch: pytest.MonkeyPatch
+    amqp_url: str, foreign_client: ForeignClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stays in the stream, so a reader that stopped there would never get past it."""
     settings = Settings(amqp_url=amqp_url)
@@ -98,8 +98,8 @@ async def test_a_routing_key_that_is_not_utf_8_stops_no_reader_of_the_history(
             "encode_short_string",
             lambda pieces, value: (pieces.append(raw), len(raw))[1] if value == odd else encode(pieces, value),
         )
-        outsider.publish("client.events", odd, b"poison")
-        outsider.publish("client.events", "commande.initiee", b"after")
+        foreign_client.publish("client.events", odd, b"poison")
+        foreign_client.publish("client.events", "commande.initiee", b"after")
     read: list[HistoryEntry] = []
     async with open_history(settings) as history:
         async for batch in history.entries(0):

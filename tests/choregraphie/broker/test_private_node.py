@@ -14,7 +14,7 @@ import pytest
 from scripts import installed_server
 from scripts.installed_server import NodeError
 from scripts.private_node import PrivateNode
-from tests.support.foreign_client import Outsider
+from tests.support.foreign_client import ForeignClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def run(node: PrivateNode, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_what_was_confirmed_survives_a_power_cut(node: PrivateNode) -> None:
     url = node.start()
-    with Outsider(url) as client:
+    with ForeignClient(url) as client:
         client.declare_queue("kept")
         # RabbitMQ registers a quorum queue half a second after its declaration. A power cut before that leaves
         # 3.10 with a queue without a leader.
@@ -47,7 +47,7 @@ def test_what_was_confirmed_survives_a_power_cut(node: PrivateNode) -> None:
     node.kill()
     assert not node.running()
     assert node.start() == url
-    with Outsider(url) as client:
+    with ForeignClient(url) as client:
         got = client.get("kept", within_seconds=20)
     assert got is not None
     assert got.body == b"hello"

@@ -16,13 +16,13 @@ from contracts.choreography import CHOREOGRAPHY
 
 if TYPE_CHECKING:
     from scripts.nemesis.management import Management
-    from tests.support.foreign_client import Outsider
+    from tests.support.foreign_client import ForeignClient
 
 LONGEST_ID = "漢" * 100  # as many characters as a key may have, and more bytes than a short string
 
 
 async def test_an_event_whose_key_is_longer_than_a_short_string_is_published(
-    amqp_url: str, outsider: Outsider
+    amqp_url: str, foreign_client: ForeignClient
 ) -> None:
     """The event is in the outbox, so an error here would end every later session too."""
     settings = Settings(amqp_url=amqp_url)
@@ -30,7 +30,7 @@ async def test_an_event_whose_key_is_longer_than_a_short_string_is_published(
     async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
         event = Outgoing(events("stock"), "stock.reserve", b"{}", names)
         assert await session.publish([event, event]) == [PublishOutcome.CONFIRMED, PublishOutcome.CONFIRMED]
-    heard = outsider.get("paiement.inbox", within_seconds=5)
+    heard = foreign_client.get("paiement.inbox", within_seconds=5)
     assert heard is not None
     assert heard.properties.correlation_id == "漢" * 85
 
@@ -48,7 +48,9 @@ async def test_the_loss_of_a_queue_that_receives_its_events_is_noticed(
             await session.is_consuming()
 
 
-async def test_the_broker_s_reason_is_kept_when_a_session_is_lost(amqp_url: str, outsider: Outsider) -> None:
+async def test_the_broker_s_reason_is_kept_when_a_session_is_lost(
+    amqp_url: str, foreign_client: ForeignClient
+) -> None:
     settings = Settings(amqp_url=amqp_url)
     async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
         assert session.lost is None
@@ -72,9 +74,9 @@ async def test_a_history_with_other_bounds_keeps_them_and_is_accepted(
     assert management.queue("saga.history")["arguments"]["x-max-age"] == "7D"
 
 
-async def test_an_inbox_with_other_arguments_is_refused(amqp_url: str, outsider: Outsider) -> None:
+async def test_an_inbox_with_other_arguments_is_refused(amqp_url: str, foreign_client: ForeignClient) -> None:
     settings = Settings(amqp_url=amqp_url)
-    outsider.declare_queue("stock.inbox")
+    foreign_client.declare_queue("stock.inbox")
     with pytest.raises(BrokerRefused, match=r"stock\.inbox"):
         async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
             pass

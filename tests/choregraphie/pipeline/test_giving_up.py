@@ -19,7 +19,7 @@ from choregraphie.testing import ServiceHarness
 from tests.support.fake_session import FakeSession, until
 from tests.support.lost_replies import LostReplies
 from tests.support.running_pipeline import order, running_pipeline
-from tests.support.sample_service import TRIAL
+from tests.support.sample_service import SAMPLE_SERVICE
 
 
 def exchanges(door: FakeSession) -> list[str]:
@@ -93,9 +93,9 @@ def test_what_its_reads_broke_on_is_refused_all_the_same(harness: ServiceHarness
     def broken(heard: Event, look: ReadView) -> Iterable[Key]:
         raise KeyError("reads")
 
-    (handler, *others) = TRIAL.reactions
+    (handler, *others) = SAMPLE_SERVICE.reactions
     harness.reader = Decoder(
-        dataclasses.replace(TRIAL, reactions=(dataclasses.replace(handler, reads=(broken,)), *others))
+        dataclasses.replace(SAMPLE_SERVICE, reactions=(dataclasses.replace(handler, reads=(broken,)), *others))
     )
     last = harness.delivery(order())._replace(
         exchange="stock.requeue", headers={"x-saga-attempt": 2, "x-saga-exchange": "client.events"}

@@ -19,7 +19,7 @@ from choregraphie.testing import open_harness
 from tests.support.event_builders import initiee
 from tests.support.fake_session import until
 from tests.support.running_pipeline import order, running_pipeline
-from tests.support.sample_service import TRIAL
+from tests.support.sample_service import SAMPLE_SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ async def test_a_worker_goes_on_without_the_marks(
     sqlstate: str, database_for: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit, "MARK_SECONDS", 0.05)
-    settings = Settings(database_url=database_for(TRIAL.name))
+    settings = Settings(database_url=database_for(SAMPLE_SERVICE.name))
     with capture_logs() as logs:
         async with running_pipeline(settings) as at_work:
             await until(lambda: ("consume", ()) in at_work.session.actions)
@@ -63,15 +63,15 @@ async def test_a_worker_goes_on_without_the_marks(
             await until(lambda: sorted(at_work.session.acked) == first + second)
             assert not at_work.running.done()
             await at_work.stop()
-    with open_harness(TRIAL, settings) as harness:
+    with open_harness(SAMPLE_SERVICE, settings) as harness:
         assert len(harness.store.unsaid(10)[0]) == 6
         assert all(isinstance(verdict, Done) for verdict in harness.verdicts)
         assert harness.inspect()["A"] == 6
 
 
 def test_an_error_of_the_marks_does_not_fall_on_the_deliveries(database_for: Callable[[str], str]) -> None:
-    settings = Settings(database_url=database_for(TRIAL.name))
-    with open_harness(TRIAL, settings) as harness:
+    settings = Settings(database_url=database_for(SAMPLE_SERVICE.name))
+    with open_harness(SAMPLE_SERVICE, settings) as harness:
         harness.hear(initiee("C-1", produit_id="A", quantite=1))
         forbid(settings, "P0001")
         heard = [harness.delivery(initiee(f"C-{number}", produit_id="A", quantite=1)) for number in (2, 3)]

@@ -24,7 +24,7 @@ from services.notification import SERVICE as NOTIFICATION
 from tests.support.event_builders import creee
 from tests.support.fake_session import FakeSession, until
 from tests.support.running_pipeline import RunningPipeline, envelope, order, running_pipeline, worker_context
-from tests.support.sample_service import TRIAL
+from tests.support.sample_service import SAMPLE_SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -152,7 +152,7 @@ async def test_a_worker_receives_nothing_until_it_has_resources(settings: Settin
     registry = CollectorRegistry()
     telemetry = ServiceMetrics("stock", Instruments(registry))
     with capture_logs() as logs:
-        begun = RunningPipeline(TRIAL, settings, check_resources=check, telemetry=telemetry)
+        begun = RunningPipeline(SAMPLE_SERVICE, settings, check_resources=check, telemetry=telemetry)
         try:
             await until(lambda: any(line["event"] == "worker.short_of_resources" for line in logs))
             assert begun.session.actions == []
@@ -172,7 +172,7 @@ async def test_a_session_that_is_lost_while_the_worker_waits_for_resources_ends_
         raise ResourceShortage("file descriptors")
 
     with capture_logs() as logs:
-        begun = RunningPipeline(TRIAL, settings, check_resources=check)
+        begun = RunningPipeline(SAMPLE_SERVICE, settings, check_resources=check)
         try:
             await until(lambda: any(line["event"] == "worker.short_of_resources" for line in logs))
             begun.session.lose()
@@ -228,7 +228,7 @@ async def test_work_that_a_lost_session_could_not_do_is_done_before_the_next_one
         yield sessions[-1]
 
     stopping = asyncio.Event()
-    with capture_logs() as logs, worker_context(TRIAL, settings) as ready:
+    with capture_logs() as logs, worker_context(SAMPLE_SERVICE, settings) as ready:
         running = asyncio.create_task(supervise(ready, stopping, opened))
         await until(lambda: ("consume", ()) in sessions[-1].actions if sessions else False)
         sessions[0].deliver(order())
@@ -278,7 +278,7 @@ async def test_a_session_that_ends_for_want_of_them_is_followed_by_another(
         yield sessions[-1]
 
     stopping = asyncio.Event()
-    with capture_logs() as logs, worker_context(TRIAL, settings) as ready:
+    with capture_logs() as logs, worker_context(SAMPLE_SERVICE, settings) as ready:
         running = asyncio.create_task(supervise(ready, stopping, opened))
         await until(lambda: ("consume", ()) in sessions[-1].actions if sessions else False)
         stopping.set()
@@ -294,7 +294,7 @@ async def test_a_service_whose_own_part_of_the_outside_fails_receives_nothing(se
         if not invocations:
             raise ResourceShortage("a folder")
 
-    async with running_pipeline(settings, replace(TRIAL, check=check)) as run:
+    async with running_pipeline(settings, replace(SAMPLE_SERVICE, check=check)) as run:
         await asyncio.sleep(0.1)
         assert run.session.actions == []
         invocations.append(lambda: None)

@@ -10,7 +10,7 @@ from choregraphie.pipeline.commit import MARK_SECONDS
 from choregraphie.testing import open_harness
 from tests.support.fake_session import until
 from tests.support.running_pipeline import order, running_pipeline
-from tests.support.sample_service import TRIAL
+from tests.support.sample_service import SAMPLE_SERVICE
 
 
 async def test_an_order_is_said_and_then_acknowledged(settings: Settings) -> None:
@@ -54,7 +54,7 @@ async def test_a_message_that_is_not_confirmed_ends_the_session_and_nothing_is_a
 
 
 async def test_what_was_decided_and_not_said_is_said_before_anything_is_heard(settings: Settings) -> None:
-    with open_harness(TRIAL, settings) as harness:
+    with open_harness(SAMPLE_SERVICE, settings) as harness:
         harness.hear(order("C-1"), order("C-2"))
         bodies = [said.to_bytes() for said in harness.envelopes]
     async with running_pipeline(settings) as run:

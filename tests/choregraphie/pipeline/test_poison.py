@@ -13,7 +13,7 @@ from choregraphie.storage.poison_log import TRIALS
 from choregraphie.testing import ServiceHarness, open_harness
 from tests.support.fake_session import until
 from tests.support.running_pipeline import order, running_pipeline
-from tests.support.sample_service import TRIAL
+from tests.support.sample_service import SAMPLE_SERVICE
 
 BACK: dict[str, Any] = {"headers": {"x-delivery-count": SUSPICIOUS_RETURNS}, "redelivered": True}
 
@@ -95,7 +95,7 @@ async def test_beside_a_suspect_one_return_is_enough_to_be_one(settings: Setting
 
 async def test_a_suspect_that_was_tried_before_has_its_turn_after_the_others(settings: Settings) -> None:
     killer = order("C-0")
-    with open_harness(TRIAL, settings) as harness:
+    with open_harness(SAMPLE_SERVICE, settings) as harness:
         # Its trial began, and the worker died of it.
         harness.store.try_one(poison_trials(harness, killer), True)
     async with running_pipeline(settings) as run:

@@ -13,7 +13,7 @@ from choregraphie.pipeline.supervisor import supervise
 from choregraphie.saga.topology import Topology
 from tests.support.fake_session import FakeSession, until
 from tests.support.running_pipeline import worker_context
-from tests.support.sample_service import TRIAL
+from tests.support.sample_service import SAMPLE_SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ async def test_a_lost_session_leaves_no_cancellation_behind(
         yield sessions[-1]
 
     stopping = asyncio.Event()
-    with worker_context(TRIAL, settings) as context:
+    with worker_context(SAMPLE_SERVICE, settings) as context:
         running = asyncio.create_task(supervise(context, stopping, lost_at_once))
         await until(lambda: len(sessions) > 3)
         assert running.cancelling() == 0
@@ -54,4 +54,4 @@ async def test_a_worker_that_ends_unasked_does_not_pass_for_one_that_was_asked(
 
     monkeypatch.setattr(supervisor, "supervise", cancelled)
     with pytest.raises(AssertionError, match="without being asked"):
-        await supervisor.run_workers([TRIAL], Topology((), (), ()), settings)
+        await supervisor.run_workers([SAMPLE_SERVICE], Topology((), (), ()), settings)

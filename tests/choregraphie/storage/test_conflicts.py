@@ -22,7 +22,7 @@ from choregraphie.storage.invocation import Invocation
 from choregraphie.storage.journal import JOURNAL
 from choregraphie.testing import open_harness
 from tests.support.event_builders import annulee, initiee
-from tests.support.sample_service import TRIAL
+from tests.support.sample_service import SAMPLE_SERVICE
 from tests.support.statements import watching
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def url(postgres: PrivatePostgres) -> str:
 @pytest.fixture
 def pair(url: str) -> Iterator[tuple[ServiceHarness, ServiceHarness]]:
     settings = Settings(database_url=url)
-    with open_harness(TRIAL, settings) as one, open_harness(TRIAL, settings) as other:
+    with open_harness(SAMPLE_SERVICE, settings) as one, open_harness(SAMPLE_SERVICE, settings) as other:
         yield one, other
 
 
@@ -80,7 +80,7 @@ def order(harness: ServiceHarness, commande_id: str, produit_id: str = "A") -> I
 
 @contextlib.contextmanager
 def before(harness: ServiceHarness, statement: str, do: Callable[[], object]) -> Iterator[None]:
-    """Do that once, just before `desk` sends its first statement that begins so."""
+    """Do that once, just before the harness sends its first statement that begins so."""
     done = False
 
     def look(sent: str) -> None:
@@ -137,8 +137,8 @@ def test_a_serialization_failure_is_tried_again(
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as operator:
         operator.execute(f'ALTER DATABASE "{name}" SET default_transaction_isolation = serializable')
     with (
-        open_harness(TRIAL, Settings(database_url=url)) as one,
-        open_harness(TRIAL, Settings(database_url=url)) as other,
+        open_harness(SAMPLE_SERVICE, Settings(database_url=url)) as one,
+        open_harness(SAMPLE_SERVICE, Settings(database_url=url)) as other,
     ):
         mine, others = [order(one, "C-1")], [order(other, "C-2")]
         with before(one, "SELECT compteurs", lambda: other.store.commit(others)):
@@ -154,7 +154,7 @@ def test_a_deadlock_is_tried_again(url: str, postgres: PrivatePostgres, conflict
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as operator:
         operator.execute(f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '2s'")
     with (
-        open_harness(TRIAL, Settings(database_url=url)) as harness,
+        open_harness(SAMPLE_SERVICE, Settings(database_url=url)) as harness,
         psycopg.connect(postgres.url(name)) as operator,
         ThreadPoolExecutor(1) as thread,
     ):

@@ -13,7 +13,7 @@ from services.commande import SERVICE as COMMANDE
 from services.paiement import SERVICE as PAIEMENT
 from services.stock import SERVICE as STOCK
 from tests.support.event_builders import initiee
-from tests.support.sample_service import TRIAL
+from tests.support.sample_service import SAMPLE_SERVICE
 
 
 def at(url: str) -> Settings:
@@ -116,7 +116,7 @@ def test_looking_where_nothing_is_makes_nothing(settings: Settings, tmp_path: Pa
 
 def test_looking_into_another_services_database_is_one_line(tmp_path: Path) -> None:
     shared = at(f"sqlite:///{tmp_path}/shared.sqlite3")
-    open_database(TRIAL, shared).close()
+    open_database(SAMPLE_SERVICE, shared).close()
     with pytest.raises(DatabaseRefused) as caught:
         look_into(COMMANDE, shared)
     assert "\n" not in str(caught.value)

@@ -25,7 +25,7 @@ from scripts.nemesis.proxy import Mode, Proxy
 from tests.support.event_builders import initiee
 from tests.support.fake_session import until
 from tests.support.running_pipeline import RunningPipeline, order, running_pipeline
-from tests.support.sample_service import TRIAL
+from tests.support.sample_service import SAMPLE_SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -149,7 +149,7 @@ async def test_nothing_is_sent_away_for_it_and_everything_is_done_when_it_is_ove
         assert ([type_ for type_, _ in said], len(said)) == (["stock.reserve"] * MANY, MANY)
         assert not at_work.running.done()
         await at_work.stop()
-    with open_harness(TRIAL, settings) as harness:
+    with open_harness(SAMPLE_SERVICE, settings) as harness:
         assert harness.inspect()["A"] == MANY
 
 
@@ -181,7 +181,7 @@ def test_a_commit_that_never_arrived_is_carried_out_once(postgres: PrivatePostgr
 
 @contextlib.contextmanager
 def proxied(postgres: PrivatePostgres) -> Iterator[tuple[ServiceHarness, Proxy]]:
-    """A desk whose way to the database can be cut."""
+    """A harness whose way to the database can be cut."""
     name = f"commit_{uuid.uuid4().hex[:12]}"
     postgres.create(name)
     url = make_url(postgres.url(name))
@@ -189,7 +189,7 @@ def proxied(postgres: PrivatePostgres) -> Iterator[tuple[ServiceHarness, Proxy]]
     proxy = Proxy(url.port)
     try:
         through = url.set(port=proxy.port).render_as_string(hide_password=False)
-        with open_harness(TRIAL, Settings(database_url=through)) as harness:
+        with open_harness(SAMPLE_SERVICE, Settings(database_url=through)) as harness:
             yield harness, proxy
     finally:
         proxy.close()
@@ -205,7 +205,7 @@ def invocation(harness: ServiceHarness) -> Invocation:
 
 @contextlib.contextmanager
 def at_commit(harness: ServiceHarness, do: Callable[[], None]) -> Iterator[None]:
-    """Do that just before the desk commits."""
+    """Do that just before the harness commits."""
     event.listen(harness.database.engine, "commit", lambda _: do(), once=True)
     yield
 

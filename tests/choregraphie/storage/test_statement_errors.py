@@ -12,7 +12,7 @@ from choregraphie import Settings
 from choregraphie.service.verdict import Done, RetryAfter
 from choregraphie.testing import open_harness
 from tests.support.event_builders import initiee
-from tests.support.sample_service import TRIAL
+from tests.support.sample_service import SAMPLE_SERVICE
 
 if TYPE_CHECKING:
     from scripts.nemesis.private_postgres import PrivatePostgres
@@ -28,7 +28,7 @@ def test_one_message_is_tried_again_and_the_others_are_carried_out(
     name = f"statement_{uuid.uuid4().hex[:12]}"
     postgres.create(name)
     settings = Settings(database_url=postgres.url(name))
-    with open_harness(TRIAL, settings) as harness:
+    with open_harness(SAMPLE_SERVICE, settings) as harness:
         with psycopg.connect(settings.database_url) as server:
             server.execute(
                 "CREATE FUNCTION no_such_order() RETURNS trigger LANGUAGE plpgsql AS"

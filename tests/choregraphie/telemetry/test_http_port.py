@@ -17,7 +17,7 @@ from choregraphie.telemetry import http_port
 from choregraphie.telemetry.http_port import MOST_CONNECTIONS, Answer, answering
 from choregraphie.telemetry.metrics_server import exporting
 from tests.choregraphie.telemetry.test_metrics import free_port, get
-from tests.support.saga_fixture import shop
+from tests.support.saga_fixture import saga_fixture
 from tests.support.slow_clients import HALF, connected, descriptors, dripping, held, is_closed
 from tests.support.workers import until
 
@@ -126,18 +126,18 @@ async def test_a_stuck_loop_is_told_however_often_it_is_asked(monkeypatch: pytes
 
 def test_a_worker_short_of_descriptors_works_while_its_port_is_held(broker: Broker, tmp_path: Path) -> None:
     port = free_port()
-    with shop(broker, tmp_path) as place:
+    with saga_fixture(broker, tmp_path) as place:
         place.settings |= {"metrics_port": port}
-        place.open()
+        place.start_all()
         worker = place.workers["stock"]
         resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
         with held(port, DESCRIPTORS - 7, HALF):
-            place.told(place.order(), "notification.envoyee")
+            place.await_events(place.order(), "notification.envoyee")
             assert get(port, "/livez") == (200, "ok\n")
             assert get(port, "/readyz") == (200, "ok\n")
             assert get(port)[0] == 200
             assert descriptors(worker.pid) < DESCRIPTORS // 2
-            place.told(place.order(), "notification.envoyee")
+            place.await_events(place.order(), "notification.envoyee")
         assert "Traceback" not in worker.output()
         assert worker.logged("message.dead_lettered") == []
         assert worker.end() == 0

@@ -20,7 +20,7 @@ from choregraphie.service.verdict import DeadLetter, Done, RetryAfter
 from choregraphie.storage.invocation import Result
 from choregraphie.telemetry.metrics import SILENT, Instruments, ServiceMetrics
 from choregraphie.telemetry.metrics_server import exporting
-from tests.support.saga_fixture import Shop, shop
+from tests.support.saga_fixture import SagaFixture, saga_fixture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,19 +165,19 @@ async def test_it_lives_while_its_loop_goes_round_and_is_ready_while_all_receive
 
 
 @pytest.fixture
-def closed_shop(broker: Broker, tmp_path: Path) -> Iterator[Shop]:
-    with shop(broker, tmp_path) as ready:
+def stopped_saga(broker: Broker, tmp_path: Path) -> Iterator[SagaFixture]:
+    with saga_fixture(broker, tmp_path) as ready:
         yield ready
 
 
-def test_workers_in_one_process_share_a_port_and_count_what_they_do(closed_shop: Shop) -> None:
+def test_workers_in_one_process_share_a_port_and_count_what_they_do(stopped_saga: SagaFixture) -> None:
     port = free_port()
-    closed_shop.settings |= {"metrics_port": port}
-    closed_shop.open()
-    closed_shop.told(closed_shop.order(), "notification.envoyee")
-    closed_shop.outsider.publish("client.events", "commande.initiee", b"not JSON")
+    stopped_saga.settings |= {"metrics_port": port}
+    stopped_saga.start_all()
+    stopped_saga.await_events(stopped_saga.order(), "notification.envoyee")
+    stopped_saga.foreign_client.publish("client.events", "commande.initiee", b"not JSON")
     for dlq in ("stock.dlq", "commande.dlq"):
-        assert closed_shop.outsider.get(dlq, within_seconds=20)
+        assert stopped_saga.foreign_client.get(dlq, within_seconds=20)
     assert get(port, "/livez") == (200, "ok\n")
     assert get(port, "/readyz") == (200, "ok\n")
     status, text = get(port)
@@ -192,4 +192,4 @@ def test_workers_in_one_process_share_a_port_and_count_what_they_do(closed_shop:
     assert found["saga_worker_session_up", ""] == 1
     assert found["saga_worker_commit_seconds_count", ""] > 0
     assert found["saga_worker_publish_seconds_count", ""] > 0
-    assert closed_shop.workers["stock"].end() == 0
+    assert stopped_saga.workers["stock"].end() == 0

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from tests.saga_monitor.memory_stream import Line
-    from tests.support.foreign_client import Outsider
+    from tests.support.foreign_client import ForeignClient
 
 ROOT = Path(__file__).parents[3]
 NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
@@ -78,26 +78,26 @@ def until_ready(url: str) -> None:
         time.sleep(0.1)
 
 
-def tell(outsider: Outsider, commande_id: str, lines: Sequence[Line]) -> None:
+def tell(foreign_client: ForeignClient, commande_id: str, lines: Sequence[Line]) -> None:
     at = seconds(1)
     for line in lines:
-        outsider.publish(events(KNOWN[line.type].SAID_BY), line.type, said(commande_id, line, at))
+        foreign_client.publish(events(KNOWN[line.type].SAID_BY), line.type, said(commande_id, line, at))
 
 
 def test_orders_on_a_real_broker_appear_in_a_real_browser(
-    tmp_path: Path, amqp_url: str, outsider: Outsider, open_page: Callable[..., Page]
+    tmp_path: Path, amqp_url: str, foreign_client: ForeignClient, open_page: Callable[..., Page]
 ) -> None:
     declare_topology_at(amqp_url)
     with running(environment(tmp_path, amqp_url)) as (url, _):
         until_ready(url)
         page = open_page(url)
         expect(page.get_by_text("No order yet.")).to_be_visible()
-        tell(outsider, "CMD-1", HELD)
+        tell(foreign_client, "CMD-1", HELD)
         row = page.get_by_role("row").filter(has_text="CMD-1")
         expect(row).to_contain_text("RUNNING", timeout=15_000)
-        tell(outsider, "CMD-1", CONFIRMED[len(HELD) :])
+        tell(foreign_client, "CMD-1", CONFIRMED[len(HELD) :])
         expect(row).to_contain_text("COMPLETED", timeout=15_000)
-        tell(outsider, "CMD-2", STORIES["refused by payment"])
+        tell(foreign_client, "CMD-2", STORIES["refused by payment"])
         page.get_by_role("link", name="CMD-2").click()
         expect(page.locator(".state")).to_have_text("COMPENSATED")
         page.get_by_text("Raw events, read again").click()

@@ -9,7 +9,7 @@ from services.paiement.passerelle import Reponse
 Mood = Literal["accepts", "refuses", "silent", "loses the answer"]
 
 
-class Terminal:
+class FakeGateway:
     """Idempotent by key, as the protocol asks. `moods` are taken one a debit; the last one stays."""
 
     def __init__(self, moods: Iterable[Mood] = ("accepts",)) -> None:
