@@ -28,7 +28,6 @@ from saga_monitor.projection import counters
 from saga_monitor.projection.counters import BOUNDS_MS, OUTCOMES, REASONS, Spread, bounded, spread
 from saga_monitor.projection.queries import Queries
 from saga_monitor.reports.report import PLACED_STATES
-from saga_monitor.text.freshness import as_of
 
 _WHYS = ("unreadable", "unknown", "untrusted")
 _Labelled = Iterable[tuple[tuple[str, ...], float]]
@@ -52,7 +51,7 @@ class MonitorMetrics(Collector):
         yield from _times(totals.counts)
         yield from _messages(totals.counts)
         yield from _trouble(self._lookout.view)
-        yield from _freshness(self._lookout.view, as_of(self._queries))
+        yield from _freshness(self._lookout.view, self._queries.as_of())
         yield _counter(
             "saga_alert_notices",
             "Notices of alerts, by receiver and what became of them.",

@@ -14,7 +14,6 @@ from saga_monitor.diagnosis.self_check import SelfCheck
 from saga_monitor.projection.queries import Queries
 from saga_monitor.records.broker_status import BrokerStatus, facts
 from saga_monitor.stream.follower import Opening
-from saga_monitor.text.freshness import as_of
 
 JUDGING_SECONDS = 5.0
 READY_SECONDS = 0.25
@@ -58,7 +57,7 @@ class _Judge:
 
     async def _ready(self) -> bool:
         try:
-            known = await asyncio.to_thread(as_of, self._queries)
+            known = await asyncio.to_thread(self._queries.as_of)
         except DatabaseRefused as error:
             self._ear.notice(str(error))
             return False

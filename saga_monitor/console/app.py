@@ -29,7 +29,6 @@ from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.console.text_screen import TextScreen, anomaly_text
 from saga_monitor.console.theme import COLOURS, CSS
 from saga_monitor.diagnosis.anomalies import Anomaly
-from saga_monitor.text.freshness import as_of
 
 PICTURE_SECONDS = 0.5
 # On a low terminal the orders come first: how high it must be for these lines to be shown.
@@ -122,7 +121,7 @@ class ConsoleApp(App[None]):
             self._show(self._shown, now)
 
     def _look(self, now: dt.datetime) -> None:
-        self.ear.as_of = as_of(self.camera.queries)
+        self.ear.as_of = self.camera.queries.as_of()
         if self._shown is None or not self.paused:
             self._shown = self.camera.picture(now)
         if isinstance(self.screen, OrderScreen | AnomaliesScreen):

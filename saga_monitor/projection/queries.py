@@ -16,7 +16,7 @@ from saga_monitor.projection.file_identity import Change, FileChanged, Identity,
 from saga_monitor.projection.indexes import PLACED, has
 from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
 from saga_monitor.projection.models import Order, RecordedEvent, Totals
-from saga_monitor.projection.schema import connect, instant, moment, refused
+from saga_monitor.projection.schema import AS_OF, connect, instant, moment, refused
 from saga_monitor.projection.search import sought
 from saga_monitor.projection.search_query import FEW_OF, FIRST, Condition, Only, Place, numbers_of
 
@@ -146,6 +146,10 @@ class Queries:
         with self._asking() as connection:
             (last,) = connection.execute("SELECT coalesce(last_offset, -1) + shift FROM position").fetchone()
         return int(last)
+
+    def as_of(self) -> dt.datetime | None:
+        """When what the file holds was true; None when nothing was read yet."""
+        return moment(self.ask(f"SELECT {AS_OF} FROM position")[0][0])  # noqa: S608 - a constant
 
     def shift(self) -> int:
         """What is added to an offset of the stream for its number in the file: 0 until a stream is replaced."""

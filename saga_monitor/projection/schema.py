@@ -119,6 +119,13 @@ CREATE TABLE IF NOT EXISTS alerts (
 ) WITHOUT ROWID;
 """
 
+# When what the file holds was true, in SQL over `position`; NULL when nothing was read yet. In a busy stream there
+# is always more to read: then the last event read says how far the file is.
+AS_OF = (
+    "nullif(max(coalesce(caught_up_at, 0),"
+    " coalesce((SELECT heard FROM orders ORDER BY last_offset DESC LIMIT 1), 0)), 0)"
+)
+
 ORDER_COLUMNS = (
     *("number", "commande_id", "state", "flags", "at_rest", "urgent", "steps", "remaining", "started", "heard"),
     *("quiet_since", "duration_ms", "last_type", "last_offset", "retries", "dead_letters"),

@@ -19,7 +19,7 @@ from saga_monitor.projection.gaps import Gap, Loss, keep_gap
 from saga_monitor.projection.older_files import set_aside_older
 from saga_monitor.projection.projection import take_in
 from saga_monitor.projection.retention import bound_unknown
-from saga_monitor.projection.schema import connect, instant, moment, refused
+from saga_monitor.projection.schema import AS_OF, connect, instant, moment, refused
 from saga_monitor.records.parser import Record
 
 
@@ -130,8 +130,8 @@ class Store:
         self._check()
         try:
             row = self._connection.execute(
-                "SELECT first_offset, first_hash, last_offset, last_hash, caught_up_at, shift,"
-                " (SELECT heard FROM orders ORDER BY last_offset DESC LIMIT 1) FROM position"
+                f"SELECT first_offset, first_hash, last_offset, last_hash, caught_up_at, shift, {AS_OF}"  # noqa: S608
+                " FROM position"
             ).fetchone()
         except sqlite3.Error as error:
             raise refused(self.path, error) from error
@@ -139,7 +139,7 @@ class Store:
             first=None if row[0] is None else Mark(row[0], row[1]),
             last=None if row[2] is None else Mark(row[2], row[3]),
             caught_up_at=moment(row[4]),
-            as_of=moment(max(row[4] or 0, row[6] or 0) or None),
+            as_of=moment(row[6]),
             shift=row[5],
         )
 

@@ -4,11 +4,9 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from saga_monitor.projection.queries import Queries
-from saga_monitor.projection.schema import moment
 from saga_monitor.reports.report import rfc3339
 
-# A reader notes twice a second that there is nothing more; the web page allows as much (web/live_updates.py).
+# A reader notes twice a second that there is nothing more.
 FRESH = dt.timedelta(seconds=15)
 _NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
 _KEPT_UP = {"live", "reading", "following"}
@@ -40,9 +38,14 @@ class Link:
             self.since = now
         self.word, self.detail = word, detail
 
+    @property
+    def keeps_up(self) -> bool:
+        """Whether the stream is being read, by this monitor or by the one that writes the file."""
+        return self.word in _KEPT_UP
+
     def ready(self, as_of: dt.datetime | None, now: dt.datetime) -> bool:
         """Whether the file is true of now: of what was not read yet, silence would mean nothing."""
-        return self.word in _KEPT_UP and as_of is not None and as_of >= self.since and is_fresh(as_of, now)
+        return self.keeps_up and as_of is not None and as_of >= self.since and is_fresh(as_of, now)
 
     def forsaken(self, as_of: dt.datetime | None, now: dt.datetime) -> bool:
         """Whether this monitor only follows another that has not caught up for a while."""
@@ -58,12 +61,3 @@ class Link:
 
 def is_fresh(as_of: dt.datetime | None, now: dt.datetime) -> bool:
     return as_of is not None and now - as_of < FRESH
-
-
-def as_of(queries: Queries) -> dt.datetime | None:
-    """When what the file holds was true; None when nothing was read yet. Raises DatabaseRefused."""
-    ((caught_up_at, heard),) = queries.ask(
-        "SELECT caught_up_at, (SELECT heard FROM orders ORDER BY last_offset DESC LIMIT 1) FROM position"
-    )
-    # In a busy stream there is always more to read: then what was read last says how far it is.
-    return moment(max(caught_up_at or 0, heard or 0) or None)

@@ -8,7 +8,7 @@ from typing import IO
 from saga_monitor.analysis.saga_state import Flag
 from saga_monitor.projection.queries import Order, Queries
 from saga_monitor.reports.report import rfc3339
-from saga_monitor.text.freshness import Link, as_of
+from saga_monitor.text.freshness import Link
 from saga_monitor.text.sanitize import printable
 
 # Orders per question, so that a long absence is not one long answer.
@@ -48,7 +48,7 @@ class Lines:
     def show_news(self, now: dt.datetime, stuck_after: float) -> None:
         """Print what has changed, and once the history is caught up, who has become stuck."""
         self.show_changes(now)
-        known = as_of(self._queries)
+        known = self._queries.as_of()
         if known is not None and self._stands.ready(known, now):
             # Nothing is known of what was said after that.
             self.show_stuck(min(known, now), stuck_after)

@@ -55,4 +55,4 @@ class WebContext:
         return HTMLResponse(self._templates.get_template(name).render(values), status)
 
     def standing(self, reader: Reader, now: dt.datetime) -> Standing:
-        return self.pulse.standing(reader.freshness(), now)
+        return self.pulse.standing(reader.as_of(), reader.last_offset(), now)

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from choregraphie import UserError
-from saga_monitor.web.reader import Freshness, Readers
+from saga_monitor.text.freshness import Link
+from saga_monitor.web.reader import Readers
 
 BEAT_SECONDS = 0.5
 # Proxies and browsers drop a connection on which nothing comes for long.
@@ -18,7 +19,6 @@ COMMENT_SECONDS = 15.0
 MOST_LISTENERS = 100
 # A listener that is gone without a word leaves its place then; a page that is still there asks again by itself.
 LONGEST_LISTENING_SECONDS = 900.0
-FRESH_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class LiveUpdates:
     def __init__(self, readers: Readers, most_listeners: int = MOST_LISTENERS) -> None:
         self._readers = readers
         self.most_listeners = most_listeners
-        self._link = ("connecting", "")
+        self._link = Link()
         self._notice = ""
         self._changed = asyncio.Event()
         self._told: tuple[object, ...] = ()
@@ -50,7 +50,7 @@ class LiveUpdates:
         self.ever_read = False
 
     def link(self, word: str, detail: str = "") -> None:
-        self._link = (word, detail)
+        self._link.change(word, detail, dt.datetime.now(dt.UTC))
         self.ever_read = self.ever_read or word == "live"
 
     def notice(self, text: str) -> None:
@@ -59,14 +59,12 @@ class LiveUpdates:
     def touched(self, commande_ids: Sequence[str]) -> None:
         """The next beat sees that the file has grown."""
 
-    def standing(self, freshness: Freshness, now: dt.datetime) -> Standing:
-        word, detail = self._link
-        age = (now - freshness.as_of).total_seconds() if freshness.as_of else None
-        fresh = age is not None and age < FRESH_SECONDS
-        ready = fresh and word in {"live", "reading", "following"}
-        if word in {"live", "reading", "following"}:
+    def standing(self, as_of: dt.datetime | None, last_offset: int, now: dt.datetime) -> Standing:
+        """`as_of` and `last_offset`: of the file that is read."""
+        word, ready = self._link.word, self._link.ready(as_of, now)
+        if self._link.keeps_up:
             word = "live" if ready else "catching up"
-        return Standing(word, detail, ready, freshness.as_of, freshness.last_offset, self._notice)
+        return Standing(word, self._link.detail, ready, as_of, last_offset, self._notice)
 
     def stop(self) -> None:
         """Let every listener go."""
@@ -77,17 +75,17 @@ class LiveUpdates:
         """Look at the file for ever, and wake the listeners when it has grown or the link has changed."""
         while True:
             try:
-                freshness = await asyncio.to_thread(self._freshness)
+                as_of, last_offset = await asyncio.to_thread(self._position)
             except UserError as error:
                 self._tell("database", str(error))
             else:
-                standing = self.standing(freshness, dt.datetime.now(dt.UTC))
+                standing = self.standing(as_of, last_offset, dt.datetime.now(dt.UTC))
                 self._tell(standing.word, standing.detail, standing.notice, standing.last_offset)
             await asyncio.sleep(BEAT_SECONDS)
 
-    def _freshness(self) -> Freshness:
+    def _position(self) -> tuple[dt.datetime | None, int]:
         with self._readers.reader() as reader:
-            return reader.freshness()
+            return reader.as_of(), reader.last_offset()
 
     def _tell(self, *told: object) -> None:
         if told != self._told:

@@ -14,7 +14,7 @@ from saga_monitor.projection import time_series
 from saga_monitor.projection.indexes import PLACED, of_flag
 from saga_monitor.projection.messages import DEAD_LETTER, dead_letter_of
 from saga_monitor.projection.queries import Order, Queries
-from saga_monitor.projection.schema import instant, moment
+from saga_monitor.projection.schema import instant
 from saga_monitor.projection.search_query import FIRST, Place
 from saga_monitor.web.filters import IN_FLIGHT, Cursor, Filters
 
@@ -32,14 +32,6 @@ class Page:
     orders: tuple[Order, ...]
     newer: Filters | None
     older: Filters | None
-
-
-@dataclass(frozen=True, slots=True)
-class Freshness:
-    """How far the projection is: the last entry's offset, and when what it knows was true."""
-
-    last_offset: int
-    as_of: dt.datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +112,6 @@ class Reader(Queries):
         """See `minutes.seen_between`."""
         with self._asking() as connection:
             return time_series.seen_between(connection, first, after, step)
-
-    def freshness(self) -> Freshness:
-        with self._asking() as connection:
-            last, caught_up_at, heard = connection.execute(
-                "SELECT coalesce(last_offset, -1) + shift, caught_up_at,"
-                " (SELECT heard FROM orders ORDER BY last_offset DESC LIMIT 1) FROM position"
-            ).fetchone()
-        # In a busy stream there is always more to read: then what was read last says how far it is.
-        return Freshness(last, moment(max(caught_up_at or 0, heard or 0) or None))
 
 
 class Readers:

@@ -131,7 +131,7 @@ async def test_a_file_that_cannot_be_judged_is_a_notice(
         raise DatabaseRefused("database is locked")
 
     monkeypatch.setattr(judging, "READY_SECONDS", 0.01)
-    monkeypatch.setattr(judging, "as_of", unreadable)
+    monkeypatch.setattr(Queries, "as_of", unreadable)
     settings = read_settings({"SAGA_MONITOR_DATABASE": str(monitor.path)})
     ear = ConsoleStatus()
     async with beside(judge(stream.opening(), settings, ear)) as task:
