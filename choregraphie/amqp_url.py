@@ -16,7 +16,8 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote
 
 from choregraphie.urls import LOOPBACK, PATH, QUERY, USER, server_of
 
-# A half-open connection is noticed after three heartbeats: after half a minute, not after three minutes.
+# A half-open connection is noticed after three heartbeats, so after half a minute; the default takes three
+# minutes.
 HEARTBEAT_SECONDS = 10
 CONNECT_SECONDS = 10.0
 DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671}
@@ -29,7 +30,7 @@ _PARAMETER = re.compile("[A-Za-z0-9_.-]{1,40}")
 
 @dataclass(frozen=True)
 class BrokerAddress:
-    """A broker's URL as the client takes it: `url` has no parameters, `options` are those of the client."""
+    """A broker's URL as the client takes it: `url` has no parameters, `options` are the client's."""
 
     url: str
     user: str
@@ -43,19 +44,22 @@ class BrokerAddress:
 
     @property
     def place(self) -> str:
-        """Host and port, for a person."""
+        """Host and port, for messages to a person."""
         return f"{self.host}:{self.port}"
 
 
 def check_broker_url(url: str) -> str:
-    """Raises ValueError, in one line that holds no value of the URL."""
+    """`url` unchanged.
+
+    Raises ValueError, in one line without values of the URL, when some of it cannot be used.
+    """
     address = broker_address(url)
     _check_certificates(address.options)
     return url
 
 
 def broker_address(url: str) -> BrokerAddress:
-    """What `url` asks for. Raises ValueError when some of it cannot be used."""
+    """The address that `url` names. Raises ValueError when some of it cannot be used."""
     parts = server_of(url, ("amqp", "amqps"), _EXAMPLE, (USER, PATH, QUERY))
     options = _options(parts.query)
     if parts.scheme == "amqp" and (given := [name for name in _CERTIFICATES if name in options]):
@@ -81,7 +85,7 @@ def broker_address(url: str) -> BrokerAddress:
 
 def _vhost(parts: SplitResult) -> str:
     vhost = unquote(parts.path[1:]) or "/"
-    # The client reads the first two as a path, and the third as a slash.
+    # The client reads `.` and `..` as a path, and `%2F` as a slash.
     if vhost in {".", ".."} or "%2F" in vhost or "\0" in vhost or len(vhost.encode()) > _LONGEST_VHOST_BYTES:
         raise ValueError("the name of the virtual host cannot be used")
     return vhost
@@ -107,7 +111,7 @@ def _options(query: str) -> dict[str, str]:
             options[meaning] = read(value)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-    options.pop("verify", None)  # what is always done
+    options.pop("verify", None)  # the client always verifies
     return options
 
 
@@ -170,7 +174,7 @@ def _base64(value: str) -> str:
     return value
 
 
-# By the name that is written: the name that the client has for it, and how its value is read.
+# By parameter name: the name of the client's option, and the function that reads the value.
 _USED: dict[str, tuple[str, Callable[[str], str]]] = {
     "heartbeat": ("heartbeat", _whole_seconds),
     "timeout": ("timeout", _seconds),
@@ -203,8 +207,10 @@ _REFUSED = {
 
 
 def _check_certificates(options: Mapping[str, str]) -> None:
-    """Use the certificates once: a client that opens a session could not tell a useless file from a broker that is
-    away. Raises ValueError."""
+    """Load the certificates once. Raises ValueError.
+
+    When a session is opened, the client cannot tell an unusable file from a broker that is away.
+    """
     certificate, key = options.get("certfile"), options.get("keyfile")
     if key and not certificate:
         raise ValueError("keyfile: there is no certfile beside it")
@@ -218,7 +224,7 @@ def _check_certificates(options: Mapping[str, str]) -> None:
         )
         if certificate:
             at_fault = f"{'certfile and keyfile' if key else 'certfile'}: no certificate with its key"
-            # A password is given so that nobody is asked for one.
+            # With a password given, OpenSSL does not prompt for one.
             context.load_cert_chain(certificate, key, password="")
     except (OSError, ValueError):
         raise ValueError(at_fault) from None

@@ -22,7 +22,7 @@ class ChoregraphieError(Exception):
 
 
 class UserError(ChoregraphieError):
-    """A person must change something. Its text is one line that says what."""
+    """A person must change something. Its text says what, in one line."""
 
 
 class BadSetting(UserError):
@@ -30,11 +30,11 @@ class BadSetting(UserError):
 
 
 class BrokerRefused(UserError):
-    """The broker answered and said no; trying again would get the same answer."""
+    """The broker refused; another try would get the same answer."""
 
 
 class LoginRefused(BrokerRefused):
-    """The broker does not know this user with this password, or this way to log in."""
+    """The broker refuses this user, this password, or this way to log in."""
 
 
 class DatabaseRefused(UserError):
@@ -42,11 +42,11 @@ class DatabaseRefused(UserError):
 
 
 class BrokerUnavailable(ChoregraphieError):
-    """The broker is away or the session with it is lost; the next one may work."""
+    """The broker is away or the session is lost; the next session may succeed."""
 
 
 class HistoryMissing(BrokerUnavailable):
-    """The broker has no history stream: nobody has made it yet, or it was deleted. A worker makes it."""
+    """The broker has no history stream, because no worker has declared it yet or it was deleted."""
 
 
 class DatabaseUnavailable(ChoregraphieError):
@@ -65,7 +65,7 @@ class ResourceShortage(ChoregraphieError):
 
 
 class ReactionFailed(ChoregraphieError):
-    """A reaction raised `error`; its group has been undone."""
+    """A reaction raised `error`; the transaction of its batch was rolled back."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"{type(error).__name__}: {error}")
@@ -73,7 +73,7 @@ class ReactionFailed(ChoregraphieError):
 
 
 class RowNotDeclared(ChoregraphieError):
-    """A reaction looked at a row that its `reads` did not name: a fault in the service's table."""
+    """A reaction read a row that its `reads` does not name: a bug in the service."""
 
 
 class Reason(StrEnum):

@@ -13,7 +13,7 @@ from choregraphie.errors import BadSetting
 
 
 class Place(StrEnum):
-    """Every boundary of the pipeline, in the order a delivery meets them."""
+    """The boundaries of the pipeline, in the order in which a delivery passes them."""
 
     BEFORE_CALL = "before_call"
     AFTER_CALL = "after_call"
@@ -31,7 +31,7 @@ _watchers: list[Callable[[Place], None]] = []
 
 
 def arm(spec: str) -> None:
-    """Arm the place that `spec` names (`place` or `place:count`); an empty one disarms all. Raises BadSetting."""
+    """Arm the place of `spec` (`place` or `place:count`); an empty `spec` disarms all. Raises BadSetting."""
     _armed.clear()
     if not spec:
         return
@@ -44,7 +44,7 @@ def arm(spec: str) -> None:
 
 @contextlib.contextmanager
 def watched(watcher: Callable[[Place], None]) -> Iterator[None]:
-    """Have `watcher` told of every place passed; for a simulation, in which it raises instead of dying."""
+    """Call `watcher` at every place while the block lasts; the simulator uses it to raise instead of dying."""
     _watchers.append(watcher)
     try:
         yield
@@ -53,7 +53,7 @@ def watched(watcher: Callable[[Place], None]) -> Iterator[None]:
 
 
 def passing(place: Place) -> None:
-    """Die here, as if the power had gone, when this place is armed and its count has run out."""
+    """Kill the process here, as a power cut would, when `place` is armed and its count has run out."""
     for watcher in _watchers:
         watcher(place)
     if place not in _armed:

@@ -14,11 +14,11 @@ _GZIP = zlib.MAX_WBITS + 16
 
 
 class AnswerUnreadable(ChoregraphieError):
-    """The answer is larger than `LARGEST_ANSWER_BYTES`, or its encoding was not asked for."""
+    """The answer is larger than `LARGEST_ANSWER_BYTES`, or has an encoding that was not asked for."""
 
 
 async def read_answer(answer: "httpx.Response") -> bytes:
-    """The body of an answer that was opened as a stream, at most `LARGEST_ANSWER_BYTES` also once decompressed.
+    """Read the body of an answer that was opened as a stream: at most `LARGEST_ANSWER_BYTES`, also decompressed.
 
     The caller bounds the time in total. Raises AnswerUnreadable when there is more, and httpx.HTTPError.
     """
@@ -34,10 +34,10 @@ async def read_answer(answer: "httpx.Response") -> bytes:
 
 def _unzipped(body: bytes) -> bytes:
     try:
-        # One byte more than is allowed shows that there is more; a small body can hold gigabytes.
+        # Decompress one byte more than allowed, and no further: a small body can hold gigabytes.
         plain = zlib.decompressobj(_GZIP).decompress(body, LARGEST_ANSWER_BYTES + 1)
     except zlib.error:
-        raise AnswerUnreadable("the answer is not the gzip that it says it is") from None
+        raise AnswerUnreadable("the answer is no valid gzip") from None
     _check(plain)
     return plain
 

@@ -9,12 +9,12 @@ import structlog
 from choregraphie.process.stdout_errors import PatientStream
 from choregraphie.settings import Settings
 
-# At DEBUG these two write whole message bodies.
-_TALKATIVE = ("aio_pika", "aiormq")
+# At DEBUG these two log whole message bodies.
+_CLIENT_LOGGERS = ("aio_pika", "aiormq")
 
 
 def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
-    """Set the process's logging up, on `stream` (standard error by default)."""
+    """Configure the logging of the process, on `stream` (standard error by default)."""
     out = PatientStream(stream or sys.stderr)
     pretty = settings.log_format == "console" or (settings.log_format == "auto" and out.isatty())
     shared: list[Any] = [
@@ -22,7 +22,7 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Plain tracebacks: the pretty ones show every local variable, and with them what a message holds.
+    # Plain tracebacks: the pretty ones show local variables, and with them the content of messages.
     readable = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     tail = [readable] if pretty else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     level = getattr(logging, settings.log_level.upper())
@@ -43,6 +43,6 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
 
 
 def silence_the_client() -> None:
-    """Lost connections are told by ourselves, once; the client's own lines and tracebacks add nothing."""
-    for name in _TALKATIVE:
+    """Silence the client's own lines and tracebacks: we log a lost connection ourselves, once."""
+    for name in _CLIENT_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -1,4 +1,4 @@
-"""Settings that are kept in files, as secrets are: read at the start, and again when what they hold is refused."""
+"""Settings that are read from files, as secrets are: at the start, and again when a server refuses them."""
 
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 
 def content_of(key: str, path: str) -> str:
-    """The setting `key` as its file holds it. Raises BadSetting."""
+    """The content of the file of the setting `key`. Raises BadSetting."""
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -21,34 +21,34 @@ def content_of(key: str, path: str) -> str:
 
 
 class ReadFromFiles(BaseModel):
-    """A frozen model some of whose values come from files, by the name of the field.
+    """A frozen model whose fields may come from files.
 
-    The fields stay as they were at the start. `current` is what a secret is now, for whoever opens a connection;
-    all copies of the settings share it.
+    The fields keep the values from the start. `current` returns the value that was read last, for opening a
+    connection; all copies of the settings share it.
     """
 
     _keys: dict[str, tuple[str, str]] = PrivateAttr(default_factory=dict)
     _newer: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def come_from(self, files: dict[str, tuple[str, str]]) -> None:
-        """Remember for each field the key and the path of its file."""
+        """Remember the files: for each field its key and the path."""
         self._keys.update(files)
 
     def without_files(self, names: Collection[str]) -> Self:
-        """A copy in which the fields `names` stay as they are, whatever their files say."""
+        """A copy in which the fields `names` are never read again."""
         copy = self.model_copy()
         copy._keys = {name: file for name, file in self._keys.items() if name not in names}
         return copy
 
     def current(self, name: str) -> Any:
-        """The value of a field, as its file was read last."""
+        """The value of a field when its file was read last."""
         return self._newer.get(name, getattr(self, name))
 
     def read_again(self, name: str, check: Callable[[str], object] = str) -> bool:
-        """Read the file of a field again. True when it holds another value than before, one that can be used.
+        """Read the file of a field again. Return whether it holds a new value that is valid.
 
-        `check` raises UserError for a value that whoever asks cannot use, or cannot change to while it runs.
-        What cannot be used leaves the value as it was, and is logged.
+        `check` raises UserError for a value that the caller cannot use, or cannot change to while it runs. An
+        invalid value is logged, and the old one stays.
         """
         if name not in self._keys:
             return False

@@ -1,7 +1,7 @@
 """The environment, read once and frozen.
 
-Every program of the project knows every key, so that one environment can serve them all and a misspelt key
-is refused wherever it is first seen.
+Every program of the project knows every key, so one environment can serve them all, and each refuses a misspelt
+key.
 """
 
 import difflib
@@ -27,7 +27,7 @@ from choregraphie.urls import check_carrier, check_gateway, check_management, ch
 
 PREFIX = "SAGA_"
 SHIPPED_CATALOGUE = Path(__file__).parent.parent / "services" / "catalogue.toml"
-# Keys of the test suite live beside ours in one environment; they are not settings.
+# Keys of the test suite, in the same environment; they are not settings.
 _NOT_SETTINGS = "SAGA_TEST_"
 
 
@@ -45,12 +45,12 @@ def _names(value: object) -> object:
 
 
 def age_seconds(max_age: str) -> int:
-    """A stream's age as RabbitMQ reads it (`unit_value_in_ms` in rabbit_amqqueue.erl), in seconds."""
+    """The seconds of an `x-max-age`, as RabbitMQ reads it (`unit_value_in_ms` in rabbit_amqqueue.erl)."""
     return int(max_age[:-1]) * _AGE_UNITS[max_age[-1]]
 
 
 _AGE_UNITS = {"Y": 365 * 86_400, "M": 30 * 86_400, "D": 86_400, "h": 3600, "m": 60, "s": 1}
-# What an order's last message may need beside its retries: queues, restarts.
+# What the last message of an order may take beside its retries: queues, restarts.
 SPARE_SECONDS = 60
 Delays = Annotated[tuple[Annotated[float, Field(ge=0.001, le=86_400)], ...], BeforeValidator(_seconds)]
 Names = Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")], ...], BeforeValidator(_names)]
@@ -174,16 +174,18 @@ class Settings(ReadFromFiles):
 
     @model_validator(mode="after")
     def _remembers_long_enough(self) -> "Settings":
-        # An event that comes again after it was forgotten would have its effect twice.
+        # An event that is redelivered after it was forgotten would have its effect twice.
         if self.inbox_days < self.outbox_days:
-            raise ValueError("SAGA_INBOX_DAYS: less than SAGA_OUTBOX_DAYS, from which events may be said again")
+            raise ValueError(
+                "SAGA_INBOX_DAYS: less than SAGA_OUTBOX_DAYS, from which events may be published again"
+            )
         if self.inbox_days * 86_400 <= sum(self.retry_delays):
             raise ValueError("SAGA_INBOX_DAYS: not longer than all of SAGA_RETRY_DELAYS together")
         return self
 
     @model_validator(mode="after")
     def _keeps_whole_orders(self) -> "Settings":
-        # A monitor that begins anew would know orders under way only by their end, or not at all.
+        # A new monitor would see only the end of the orders under way, or nothing of them.
         tries = len(self.retry_delays) + 1
         needed = self.deadline + sum(self.retry_delays) + 2 * tries * self.call_timeout + SPARE_SECONDS
         if age_seconds(self.history_max_age) < needed:
@@ -227,12 +229,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 def _bad(error: ValidationError) -> BadSetting:
     first = error.errors()[0]
-    # Our own ValueErrors as they were raised: pydantic puts words before them.
+    # The text of our own ValueErrors, without the words that pydantic adds.
     message = str(first.get("ctx", {}).get("error", first["msg"]))
     if first["type"] == "string_pattern_mismatch":
-        # A regular expression tells a person nothing; the setting's description shows what it takes.
+        # A person cannot read a regular expression; the description says what the setting takes.
         message = f"not of the right form; it is for {Settings.model_fields[str(first['loc'][0])].description}"
-    # What is wrong between several settings names them itself.
+    # An error between several settings names them itself.
     where = f"{PREFIX}{str(first['loc'][0]).upper()}: " if first["loc"] else ""
     return BadSetting(f"{where}{message}")
 

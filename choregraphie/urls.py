@@ -1,4 +1,4 @@
-"""Servers that a setting names by a URL: every part of the URL is used, or refused in one line."""
+"""Checks the URLs of settings: every part of a URL is used, or refused in one line."""
 
 import re
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -8,7 +8,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NAME = re.compile(r"[\w.-]{1,253}")
-# Parts of a URL that not every setting has a use for.
+# Parts of a URL that only some settings use.
 USER, PATH, QUERY = "user", "path", "query"
 
 
@@ -49,28 +49,28 @@ def _check_place(parts: SplitResult, example: str) -> None:
 
 
 def check_gateway(gateway: str) -> str:
-    """`simulated`, or an HTTP URL. Raises ValueError."""
+    """`gateway` unchanged: `simulated` or an HTTP URL. Raises ValueError for anything else."""
     if gateway != "simulated":
         server_of(gateway, ("http", "https"), "`simulated` or https://host/path", (USER, PATH))
     return gateway
 
 
 def check_carrier(carrier: str) -> str:
-    """`maildir:FOLDER`, or a mail server. Raises ValueError."""
+    """`carrier` unchanged: `maildir:FOLDER` or the URL of a mail server. Raises ValueError for anything else."""
     if not re.fullmatch("maildir:.+", carrier):
         server_of(carrier, ("smtp",), "maildir:FOLDER or smtp://host:port")
     return carrier
 
 
 def check_webhook(url: str) -> str:
-    """Nothing, or an HTTP URL. Raises ValueError."""
+    """`url` unchanged: empty or an HTTP URL. Raises ValueError for anything else."""
     if url:
         server_of(url, ("http", "https"), "https://host/path", (USER, PATH, QUERY))
     return url
 
 
 def check_management(url: str) -> str:
-    """Nothing, or the URL of RabbitMQ's management with a user. Raises ValueError."""
+    """`url` unchanged: empty or the URL of RabbitMQ's management with a user. Raises ValueError otherwise."""
     if url:
         parts = server_of(url, ("http", "https"), "https://user:password@host:15671", (USER, PATH))
         if not parts.username:
@@ -79,7 +79,7 @@ def check_management(url: str) -> str:
 
 
 def check_path(path: object) -> object:
-    """The path of a file as it is given. Raises ValueError when it is a URL: that would become a folder's name."""
+    """`path` unchanged. Raises ValueError when it is a URL, which would become the name of a folder."""
     if re.match("[a-z][a-z0-9+.-]*:/", str(path)):
         raise ValueError("expected the path of a file, such as var/monitor.sqlite3, and no URL")
     return path

@@ -6,21 +6,21 @@ from typing import Any, NamedTuple
 
 
 class State(StrEnum):
-    """What is known of an action for an order."""
+    """The state of an action for one order."""
 
-    BEGUN = "begun"  # its call outside may have happened; its outcome is not settled yet
+    BEGUN = "begun"  # its external call may have happened; its outcome is not known yet
     DONE = "done"
     REFUSED = "refused"
     UNDONE = "undone"
-    TOMBSTONE = "tombstone"  # undone before it was done: whoever comes late does nothing
+    TOMBSTONE = "tombstone"  # undone before it was done: the late action does nothing
 
 
-# The states of what was carried out, or may have been, and is not undone.
+# The states of an action that was carried out, or may have been, and is not undone.
 UNDOABLE = (State.BEGUN, State.DONE)
 
 
 class Entry(NamedTuple):
-    """What stands in the journal of an order about an action. A tuple: hundreds are read for each group."""
+    """The journal's entry about one action of an order. A tuple, because hundreds are read for each batch."""
 
     commande_id: str
     action: str

@@ -12,7 +12,7 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 
 
 class Money(TypeDecorator[Decimal]):
-    """A Decimal amount with two decimals, kept as whole cents: SQLite has no exact decimals."""
+    """A Decimal amount with two decimals, stored as whole cents, because SQLite has no exact decimals."""
 
     impl = BigInteger
     cache_ok = True
@@ -30,7 +30,7 @@ class Money(TypeDecorator[Decimal]):
 
 
 class Instant(TypeDecorator[dt.datetime]):
-    """An aware instant, kept as microseconds since 1970 in UTC: exact, and compared as a number."""
+    """An aware datetime, stored as microseconds since 1970 in UTC: exact, and compared as a number."""
 
     impl = BigInteger
     cache_ok = True

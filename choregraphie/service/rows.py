@@ -18,7 +18,7 @@ class Row:
 
     @classmethod
     def at(cls, key: str) -> Key:
-        """Names the row of that primary key, for `reads`."""
+        """The key of a row by its primary key, for `reads`."""
         return cls, key
 
     def key(self) -> str:
@@ -34,7 +34,7 @@ R = TypeVar("R", bound=Row)
 
 @dataclass(frozen=True)
 class Shape:
-    """The columns of a class of rows. `key` is the name of its primary key, `place` its position among `names`."""
+    """The columns of a row class. `key` is the name of its primary key, `place` its index in `names`."""
 
     names: tuple[str, ...]
     key: str
@@ -46,14 +46,14 @@ _SHAPES: dict[type[Row], Shape] = {}
 
 
 def shape_of(cls: type[Row]) -> Shape:
-    """The columns of `cls`, in the order of its fields; worked out once for each class."""
+    """The columns of `cls` in the order of its fields, computed once for each class."""
     if cls not in _SHAPES:
         _SHAPES[cls] = _read_shape(cls)
     return _SHAPES[cls]
 
 
 def _read_shape(cls: type[Row]) -> Shape:
-    # Whoever derives from Row is a dataclass, as `dataclass_transform` tells a checker; Row itself is none.
+    # Subclasses of Row are dataclasses, as `dataclass_transform` tells a type checker; Row itself is none.
     names = tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
     (key,) = cls.TABLE.primary_key.columns
     return Shape(names, key.name, names.index(key.name), _getter(names))

@@ -18,13 +18,13 @@ from choregraphie.service.verdict import RetryPolicy
 if TYPE_CHECKING:
     from choregraphie.settings import Settings
 
-# Which rows a reaction will look at. A later one of a chain may look at the rows of the earlier ones.
+# The keys of the rows that a reaction reads. In a chain, a later function may use the rows of the earlier ones.
 Reads = Callable[[Any, ReadView], Iterable[Key]]
 Call = Callable[..., Any]
 Migration = Callable[[Connection], None]
 
 
-# The instant of the stroke, for the query of a timed reaction.
+# The current time, as the parameter of the query of a schedule.
 NOW = bindparam("now", type_=Instant)
 
 
@@ -47,7 +47,7 @@ class RetryOverride:
 
 @dataclass(frozen=True)
 class Handler:
-    """A reaction to an event: on hearing `hears`, call `do`. Made by `on()`."""
+    """A reaction to an event: on hearing `hears`, call `do`. Created by `on()`."""
 
     hears: type[Event]
     do: React
@@ -69,7 +69,7 @@ class Handler:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A timed reaction: every `seconds`, call `do` for each row that is `due`. Made by `every()`."""
+    """A timed reaction: every `seconds`, call `do` for each row that is `due`. Created by `every()`."""
 
     seconds: float
     do: React
@@ -87,9 +87,9 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Forget:
-    """The rows of `of` whose `commande_id` is `due` were no orders, and are forgotten.
+    """Forgets the rows of `of` that belong to no order: those whose `commande_id` the query `due` selects.
 
-    `due` has as its parameter `NOW` the instant before which whatever may still come is too old to come.
+    The parameter `NOW` of `due` is the time before which no message can still arrive.
     """
 
     of: type[Row]
@@ -118,12 +118,12 @@ def on(
     call: Call | None = None,
     retry: RetryOverride | None = None,
 ) -> Handler:
-    """On hearing `hears`, carry out `do` once per order, in a transaction.
+    """On hearing `hears`, execute `do` once per order, in a transaction.
 
-    `reads` names the rows it will look at; of several, each may look at the rows of those before. `gives_up`
-    is the refusal said when its retries are exhausted. `undoes` names the reactions that it takes back. `call`
-    is an async function run before and outside the transaction; its answer is handed to `do`. `retry` is for a
-    reaction that should be given up sooner than the settings say.
+    `reads` gives the keys of the rows that it reads; in a chain, each may use the rows of those before. `gives_up`
+    is the refusal that is published when its retries are exhausted. `undoes` names the reactions that it undoes.
+    `call` is an async function that runs before the transaction; `do` receives its answer. `retry` gives the
+    reaction fewer tries than the settings.
     """
     undone = undoes if isinstance(undoes, tuple) else (undoes,)
     return Handler(hears, do, _chain(reads), gives_up, undone, call, retry or RetryOverride())
@@ -137,25 +137,24 @@ def every(
     due: Select[Any],
     reads: Reads | tuple[Reads, ...] = (),
 ) -> Schedule:
-    """Every `seconds`, carry out `do` for each row of `of` whose primary key `due` selects.
+    """Every `seconds`, execute `do` for each row of `of` whose primary key `due` selects.
 
-    `due` has the instant of the stroke as its parameter `NOW`.
+    The parameter `NOW` of `due` is the current time.
 
-    The row must have a `commande_id`, and a `cause`: the id of the event that it began with, or None.
+    The row must have a `commande_id`, and a `cause`: the id of the event that created it, or None.
     """
     return Schedule(seconds, do, of, due, _chain(reads))
 
 
 @dataclass(frozen=True)
 class Service:
-    """What a worker needs to know of a service.
+    """A service as its worker runs it.
 
-    `stocked_with` turns the catalogue into the first rows of an empty database; `inspect` reads the business
-    state; `migrations` are what changed in its tables since version 1, in order; `externals` opens what its calls
-    speak to (a gateway, a carrier) for the life of the worker; `check` tries whatever of that is the
-    worker's own (a folder), and raises ResourceShortage when calls could not work because of it; `cancelled`, of
-    the one that decides, names the orders that it has cancelled; `forgets` names what is kept of orders that never
-    were.
+    `seed` turns the catalogue into the first rows of an empty database. `inspect` reads the business state.
+    `migrations` are the changes of its tables since version 1, in order. `externals` opens what its calls connect
+    to (a gateway, a carrier) for the life of the worker. `check` raises ResourceShortage when calls cannot work
+    because of something that is the worker's own (a folder). `cancelled`, for the decider, returns the orders that
+    it has cancelled. `forgets` names the rows of orders that never existed.
     """
 
     name: str
@@ -171,7 +170,7 @@ class Service:
     cancelled: Callable[[Connection], list[str]] = lambda connection: []
 
     def on(self, type_: str) -> Handler | None:
-        """Its reaction to events of wire type `type_`."""
+        """The handler of events of the wire type `type_`, or None."""
         return self._by_type.get(type_)
 
     @cached_property

@@ -16,9 +16,9 @@ _NAMESPACE = uuid.UUID("6f0f3a1e-6c8e-5d0a-9b7e-3f5f0d3c1a52").bytes
 
 
 def derived_id(*parts: str) -> str:
-    """An id that follows from `parts` alone, so that carrying something out again says the same ids.
+    """An id derived from `parts` alone, so that executing something again gives the same ids.
 
-    A UUID of version 5 (RFC 9562, 5.5), written without the object in between, which takes most of the time.
+    A UUID of version 5 (RFC 9562, 5.5), formatted without a UUID object, whose creation takes most of the time.
     """
     digest = hashlib.sha1(_NAMESPACE + "\x1f".join(parts).encode(), usedforsecurity=False).hexdigest()
     variant = "89ab"[int(digest[16], 16) & 3]
@@ -26,7 +26,7 @@ def derived_id(*parts: str) -> str:
 
 
 class Rows(Protocol):
-    """The rows that were loaded for a group."""
+    """The rows that were loaded for a batch."""
 
     def find(self, cls: type[R], key: str) -> R | None: ...
 
@@ -34,7 +34,7 @@ class Rows(Protocol):
 
 
 class Actions(Protocol):
-    """The journal's entries of the orders of a group."""
+    """The journal entries of the orders of a batch."""
 
     def entry(self, commande_id: str, action: str) -> Entry | None: ...
 
@@ -42,7 +42,7 @@ class Actions(Protocol):
 
 
 class ReadView:
-    """A view of the rows and of one order's journal. `now` is the instant of the transaction."""
+    """A read-only view of the rows and of one order's journal. `now` is the time of the transaction."""
 
     def __init__(
         self, unit: Rows, journal: Actions, *, service: str, action: str, order: str, now: dt.datetime
@@ -55,24 +55,24 @@ class ReadView:
         self.now = now
 
     def find(self, cls: type[R], key: str) -> R | None:
-        """The row, or None when there is none. Raises RowNotDeclared when `reads` did not name it."""
+        """The row, or None. Raises RowNotDeclared when `reads` does not name it."""
         return self._unit.find(cls, key)
 
     def begun(self, action: React) -> bool:
-        """Whether `action` has been carried out for this order, or may have been (its call may be under way)."""
+        """Whether `action` was carried out for this order, or may have been (its call may be under way)."""
         entry = self._journal.entry(self._order, action.__name__)
         return entry is not None and entry.state in UNDOABLE
 
     def key(self, action: React | None = None) -> str:
-        """The idempotency key of `action` for this order; of the action under way by default."""
+        """The idempotency key of `action` for this order; by default of the current action."""
         name = action.__name__ if action else self._action
         return f"{self._service}:{name}:{self._order}"
 
 
 class Transaction(ReadView):
-    """What a reaction writes with. `deadline` is when an order begun now must be settled by.
+    """The view with which a reaction writes. `deadline` is the deadline of an order that begins now.
 
-    The ids that it gives follow from the action and from `origin`: the source and the id of the event heard.
+    Its ids are derived from the action and from `origin`: the source and the id of the event heard.
     """
 
     def __init__(
@@ -91,31 +91,31 @@ class Transaction(ReadView):
         return self._cause
 
     def add(self, row: Row) -> None:
-        """A new row. Raises ValueError when it exists."""
+        """Insert a row. Raises ValueError when it exists."""
         self._unit.add(row)
 
     def note(self, **data: Any) -> None:
-        """Keep `data` (JSON values) in the journal entry of the action under way, for whoever undoes it."""
+        """Keep `data` (JSON values) in the journal entry of this action, for the reaction that undoes it."""
         self.noted |= data
 
     def undo(self, action: React) -> dict[str, Any] | None:
-        """Mark `action` undone and return what it noted; None when it was not done.
+        """Mark `action` as undone and return what it noted, or None when it was not done.
 
-        One that was never begun leaves a tombstone: coming late, it will find it and do nothing.
+        An action that has not begun leaves a tombstone: when its event arrives late, it does nothing.
         """
         self.undone.add(action.__name__)
         entry = self._journal.undo(self._order, action.__name__, self._cause, self.now)
         return entry.data if entry is not None and entry.state is State.DONE else None
 
     def new_id(self, kind: str) -> str:
-        """An id for something that this action makes; the same each time the action is carried out again."""
+        """An id for something that this action creates, the same when the action is executed again."""
         return self.derive(kind)
 
     def derive(self, *parts: str) -> str:
-        """The id of what `parts` tell apart among all that this action makes."""
+        """The id of the thing that `parts` identify among all that this action creates."""
         return derived_id(self._service, self._action, *self._origin, *parts)
 
 
 def refusal(cls: type[Event], commande_id: str, raison: str) -> Event:
-    """A refusal said because a step was given up; every refusal has a `raison`."""
+    """The refusal of a step that was given up; every refusal has a `raison`."""
     return cls.model_validate({"commande_id": commande_id, "raison": raison})
