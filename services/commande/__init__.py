@@ -1,12 +1,12 @@
-"""Commande: the orders. This service alone decides about them.
+"""Commande: the orders. This service is the only decider.
 
-hears  commande.initiee                note the order, start its clock
+hears  commande.initiee                record the order, start its deadline
        stock.reservation_echouee       cancel
        paiement.echoue                 cancel
        paiement.effectue               create, or cancel if the client may not buy
        commande.annulation_demandee    cancel, before or after creation
-clock  deadline passed                 cancel, also an order of which only another service has spoken; a demand to
-                                       cancel without an order is forgotten SAGA_INBOX_DAYS later
+clock  deadline passed                 cancel, also an order that only another service has mentioned; a demand to
+                                       cancel without an order is deleted SAGA_INBOX_DAYS later
 says   commande.creee                  goods held, money taken, client accepted
        commande.annulee                everything must be undone
 owns   the tables of store.py; nobody else reads them

@@ -1,5 +1,8 @@
-"""What the order service decides about what it hears. An order changes state by compare-and-set only, so it
-has at most one creation and at most one cancellation, whatever races."""
+"""The reactions of the order service: record orders, create them, cancel them.
+
+An order changes its state by compare-and-set only, so it is created at most once and cancelled at most once,
+whatever events race.
+"""
 
 from collections.abc import Iterator
 
@@ -13,7 +16,7 @@ from services.commande.store import ANNULEE, CREEE, EN_ATTENTE, INCONNUE, Client
 
 
 def noter(heard: CommandeInitiee, tx: Transaction) -> Iterator[CommandeCreee | CommandeAnnulee]:
-    # Anything may have overtaken the order itself; what did is kept in its row, and completed here.
+    # Any event may have overtaken the order itself. Its row keeps what did, and the decision is completed here.
     commande = tx.find(Commande, heard.commande_id)
     if commande is None:
         commande = Commande(heard.commande_id, INCONNUE)
@@ -30,26 +33,26 @@ def noter(heard: CommandeInitiee, tx: Transaction) -> Iterator[CommandeCreee | C
 
 
 def refuser(heard: StockReservationEchouee, tx: Transaction) -> Iterator[CommandeAnnulee]:
-    # Before the order itself: kept, and the order is cancelled when it comes, or when its time is up.
+    # Before the order itself: the refusal is kept, and the order is cancelled when it comes or at its deadline.
     yield from _annuler(_en_cours(heard.commande_id, tx), heard.raison, tx)
 
 
 def refuser_paiement(heard: PaiementEchoue, tx: Transaction) -> Iterator[CommandeAnnulee]:
-    # Before the order itself: kept, and the order is cancelled when it comes, or when its time is up.
+    # Before the order itself: the refusal is kept, and the order is cancelled when it comes or at its deadline.
     yield from _annuler(_en_cours(heard.commande_id, tx), heard.raison, tx)
 
 
 def creer(heard: PaiementEffectue, tx: Transaction) -> Iterator[CommandeCreee | CommandeAnnulee]:
-    # Before the order itself: kept, and the order is created when it comes, or cancelled when its time is up.
-    # After a cancellation: nothing; whoever took the money hears the cancellation too.
+    # Before the order itself: the payment is kept, and the order is created when it comes or cancelled at its
+    # deadline. After a cancellation: nothing, because the payment service hears the cancellation too.
     commande = _en_cours(heard.commande_id, tx)
     commande.paye = heard.montant
     yield from _creer(commande, tx)
 
 
 def annuler(heard: CommandeAnnulationDemandee, tx: Transaction) -> Iterator[CommandeAnnulee]:
-    # Before the order itself: kept, and the order is cancelled when it comes. The deadline cancels nothing, for
-    # whoever asks may name what was never ordered; that is forgotten once no order can come any more.
+    # Before the order itself: the demand is kept, and the order is cancelled when it comes. No deadline cancels
+    # it, because a client may name an order that never existed; the demand is deleted once none can come.
     commande = _connue(heard.commande_id, tx)
     if commande.etat == INCONNUE and commande.echeance is None:
         commande.echeance_demande = tx.deadline
@@ -57,8 +60,8 @@ def annuler(heard: CommandeAnnulationDemandee, tx: Transaction) -> Iterator[Comm
 
 
 def expirer(commande: Commande, tx: Transaction) -> Iterator[CommandeAnnulee]:
-    # The state is compared again: the decision may have fallen at the instant of the deadline. An order that comes
-    # after that finds itself cancelled.
+    # The state is compared again: the decision may have been taken at the instant of the deadline. An order that
+    # comes later finds itself cancelled.
     if commande.passer((INCONNUE, EN_ATTENTE), ANNULEE):
         commande.raison = commande.raison or rules.DELAI_DEPASSE
         yield CommandeAnnulee(commande_id=commande.commande_id, raison=commande.raison)
@@ -73,8 +76,10 @@ def _connue(commande_id: str, tx: Transaction) -> Commande:
 
 
 def _en_cours(commande_id: str, tx: Transaction) -> Commande:
-    """An order that a service has worked on. It may never come here itself, and what was done for it must then be
-    undone: its clock starts now."""
+    """The order that a service has worked on; its deadline starts now if it has none.
+
+    The order itself may never come here, and what the service did for it must then be undone.
+    """
     commande = _connue(commande_id, tx)
     if commande.etat == INCONNUE and commande.echeance is None:
         commande.echeance, commande.cause = tx.deadline, tx.cause
@@ -95,8 +100,8 @@ def _creer(commande: Commande, tx: Transaction) -> Iterator[CommandeCreee | Comm
 
 
 def _refus(commande: Commande, client: Client | None) -> str | None:
-    # Two orders that race under one id can arrive here in another order than at the stock: what was paid is then
-    # not what was noted.
+    # Two orders that race under one id can arrive here in another sequence than at the stock: the amount paid is
+    # then not the amount recorded.
     if ecart := rules.ecart(commande.montant, commande.paye):
         return ecart
     if client is None or commande.montant is None:

@@ -1,4 +1,4 @@
-"""Who may buy, and for how much. Pure."""
+"""The rules of orders: which client may buy, and for how much. Pure."""
 
 from decimal import Decimal
 
@@ -6,9 +6,9 @@ DELAI_DEPASSE = "délai dépassé"
 
 
 def refus(montant: Decimal, *, bloque: bool, encours: Decimal, plafond: Decimal | None) -> str | None:
-    """Why a client with `encours` already created may not be sold `montant` more, or None.
+    """Why a client may not buy for `montant`, or None when it may.
 
-    `plafond` is the most that may be created and not cancelled at once; None: no ceiling.
+    `encours` is the sum of the client's created orders that are not cancelled; `plafond` is its bound, if any.
     """
     if bloque:
         return "client bloqué"
@@ -18,7 +18,7 @@ def refus(montant: Decimal, *, bloque: bool, encours: Decimal, plafond: Decimal 
 
 
 def ecart(commande: Decimal | None, paye: Decimal | None) -> str | None:
-    """Why what was paid is not what was ordered, or None. An amount that is not known yet does not differ."""
+    """How the amount paid differs from the amount ordered, or None while either is unknown or they are equal."""
     if None in (commande, paye) or commande == paye:
         return None
     return f"montant payé {paye:.2f}, commandé {commande:.2f}"

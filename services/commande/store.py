@@ -1,4 +1,4 @@
-"""The order tables: orders with their state, and the clients about whom something special is known."""
+"""The tables of the order service: orders with their state, and clients who are blocked or have a ceiling."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ from contracts.client import CommandeInitiee
 
 TABLES = MetaData()
 
-# An order of which something was heard before the order itself.
+# An order that another event mentioned before the order itself came.
 INCONNUE = "inconnue"
 EN_ATTENTE = "en_attente"
 CREEE = "creee"
@@ -37,8 +37,9 @@ ANNULEE = "annulee"
 class Commande(Row):
     """An order. While it is INCONNUE, `paye` and `raison` keep what came too early.
 
-    `echeance`: when it is cancelled if nothing is decided; `cause`: the event that started that clock. Of what
-    only a demand to cancel has spoken of, `echeance_demande` is until when that waits for the order.
+    echeance          when it is cancelled unless it is decided before
+    cause             the id of the event that started this deadline
+    echeance_demande  until when a demand to cancel waits for the order, when nothing else has mentioned it
     """
 
     TABLE: ClassVar = Table(
@@ -54,7 +55,7 @@ class Commande(Row):
         Column("cause", Text),
         Column("echeance_demande", Instant),
         Index("commandes_echeance", "etat", "echeance"),
-        # Of few rows at a time: the others have none.
+        # Partial: only few rows at a time have a value.
         Index(
             "commandes_echeance_demande",
             "echeance_demande",
@@ -74,9 +75,9 @@ class Commande(Row):
     echeance_demande: dt.datetime | None = None
 
     def passer(self, de: tuple[str, ...], a: str) -> bool:
-        """Compare and set: go to state `a` if the state is one of `de`; whether it did.
+        """Compare and set: go to state `a` if the state is one of `de`. Returns whether it did.
 
-        The row is locked since it was read, so of two decisions that race exactly one finds the state it needs.
+        The row is locked from its reading on, so of two decisions that race exactly one finds the state it needs.
         """
         if self.etat not in de:
             return False
@@ -86,7 +87,7 @@ class Commande(Row):
 
 @dataclass
 class Client(Row):
-    """A client who is blocked or has a ceiling; `encours` is what was created for it and not cancelled."""
+    """A client who is blocked or has a ceiling. `encours` is the sum of its orders created and not cancelled."""
 
     TABLE: ClassVar = Table(
         "clients",
@@ -104,8 +105,10 @@ class Client(Row):
 
 
 def note_what_was_paid(connection: Connection) -> None:
-    """Version 2: the amount in place of a mark. Of an order not noted yet the amount paid is not known any more:
-    it waits for its deadline, and is refunded then."""
+    """Version 2: `paye` holds the amount paid, where `payee` was a mark.
+
+    Of an order not recorded yet, the amount is no longer known: it is cancelled at its deadline, and refunded.
+    """
     connection.exec_driver_sql("ALTER TABLE commandes ADD COLUMN paye BIGINT")
     table = Commande.TABLE
     connection.execute(update(table).where(text("payee")).values(paye=table.c.montant))
@@ -113,9 +116,9 @@ def note_what_was_paid(connection: Connection) -> None:
 
 
 def end_what_never_came(connection: Connection) -> None:
-    """Version 3: orders that only a service has spoken of get a deadline, 900 s after its first word.
+    """Version 3: an order that only another service has mentioned gets a deadline, 900 s after the first mention.
 
-    The journal knows when that was, and which event it was.
+    The journal holds its time and its event.
     """
     connection.exec_driver_sql(
         """
@@ -132,7 +135,7 @@ def end_what_never_came(connection: Connection) -> None:
 
 
 def end_what_was_never_ordered(connection: Connection) -> None:
-    """Version 4: demands to cancel what was never ordered wait for it until 900 s after they came."""
+    """Version 4: a demand to cancel an order that never came waits for it until 900 s after the demand."""
     connection.exec_driver_sql("ALTER TABLE commandes ADD COLUMN echeance_demande BIGINT")
     connection.exec_driver_sql(
         "CREATE INDEX commandes_echeance_demande ON commandes (echeance_demande)"
@@ -152,15 +155,15 @@ def end_what_was_never_ordered(connection: Connection) -> None:
 MIGRATIONS = (note_what_was_paid, end_what_never_came, end_what_was_never_ordered)
 
 
-def commande(heard: Event, look: ReadView) -> Iterable[Key]:
+def commande(heard: Event, view: ReadView) -> Iterable[Key]:
     return [Commande.at(heard.commande_id)]
 
 
-def client(heard: Event, look: ReadView) -> Iterable[Key]:
-    """The client of the order: named by the order itself, or known once the order has been read."""
+def client(heard: Event, view: ReadView) -> Iterable[Key]:
+    """The client of the order, named by the event or known once the order is read."""
     if isinstance(heard, CommandeInitiee):
         return [Client.at(heard.client_id)]
-    connue = look.find(Commande, heard.commande_id)
+    connue = view.find(Commande, heard.commande_id)
     return [Client.at(connue.client_id)] if connue and connue.client_id else []
 
 
@@ -171,7 +174,7 @@ ECHUES = (
 )
 
 
-# What only demands to cancel have spoken of, and whose order cannot come any more.
+# Orders that only demands to cancel have mentioned, and that cannot come any more.
 JAMAIS_COMMANDEES = (
     select(Commande.TABLE.c.commande_id)
     .where(Commande.TABLE.c.etat == INCONNUE, Commande.TABLE.c.echeance_demande < NOW)
@@ -204,7 +207,7 @@ def inspect(connection: Connection) -> dict[str, Any]:
 
 
 def annulees(connection: Connection) -> list[str]:
-    """The orders cancelled, ever."""
+    """Every order ever cancelled."""
     table = Commande.TABLE
     query = select(table.c.commande_id).where(table.c.etat == ANNULEE).order_by(table.c.commande_id)
     return list(connection.scalars(query))

@@ -2,9 +2,9 @@
 
 hears  commande.creee           send the confirmation
        commande.annulee         send the cancellation; after a confirmation, a correction
-says   notification.envoyee     a message has left, and cannot be unsent
+says   notification.envoyee     a message was sent, and cannot be unsent
 owns   the tables of store.py; nobody else reads them
-asks   the mail carrier of courrier.py
+calls  the mail carrier of courrier.py
 """
 
 from choregraphie import Service

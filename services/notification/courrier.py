@@ -1,4 +1,4 @@
-"""The mail carrier: a protocol, a Maildir by default, SMTP when asked for."""
+"""The mail carrier: its protocol, a Maildir (the default), SMTP, and which of them the settings name."""
 
 import asyncio
 import contextlib
@@ -26,19 +26,20 @@ LONGEST_ADDRESS = 100  # what `notification.envoyee` has room for
 
 
 class Courrier(Protocol):
-    """Sends a message. `cle` names it: sent again with the same key, it is the same message."""
+    """A mail carrier. `cle` identifies a message: sent again with the same key, it is the same message."""
 
     async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
-        """Hand a message over and return its recipient.
+        """Hand a message over and return its recipient's address.
 
-        Raises ResourceShortage when the fault is this process's own, else OSError or the carrier's own errors.
+        Raises ResourceShortage when this process lacks something it needs, else OSError or the carrier's errors.
         """
 
 
 def destinataire(commande_id: str, domaine: str) -> str:
-    """The relay address of an order's customer: events carry no personal address, the mail domain resolves it.
+    """The relay address of an order's customer: the order's id at the mail domain.
 
-    An order's id that is no local part of an address, or too long for one, is replaced by its digest.
+    Events carry no personal address; the mail domain resolves this one. An id that is not valid as the local part
+    of an address, or too long for one, is replaced by its digest.
     """
     plain = commande_id.isascii() and commande_id.replace("-", "").replace("_", "").isalnum()
     fits = len(commande_id) <= LONGEST_LOCAL_PART and len(f"{commande_id}@{domaine}") <= LONGEST_ADDRESS
@@ -60,7 +61,7 @@ def _digest(cle: str) -> str:
 
 
 class Maildir:
-    """A folder of messages, one file each. Its name follows from the key, so a message is there once."""
+    """A folder of messages, one file each. The key gives the file its name, so a message exists once."""
 
     def __init__(self, folder: Path, domaine: str) -> None:
         self._folder = folder
@@ -82,7 +83,7 @@ class Maildir:
 
     @contextlib.contextmanager
     def _own(self) -> Iterator[None]:
-        """The folder is this process's own: one that is gone or closed to it is no fault of a message."""
+        """Raises ResourceShortage when the folder is missing or not writable: that is no fault of the message."""
         try:
             yield
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
@@ -99,19 +100,19 @@ class Maildir:
     def _deliver(self, name: str, body: bytes) -> None:
         if (self._folder / "new" / name).exists() or any((self._folder / "cur").glob(f"{name}*")):
             return
-        # Two tries of one message may overlap; each has a draft of its own, and the last one in wins whole.
+        # Two tries of one message may overlap: each writes a draft of its own, and the last rename wins.
         draft = self._folder / "tmp" / f"{name}.{uuid.uuid4().hex}"
         try:
             _write(draft, body)
             draft.rename(self._folder / "new" / name)
         except BaseException:
-            # On a full disk each try would leave another draft; there may be none to remove, or no folder.
+            # On a full disk each try would leave another draft. The draft or its folder may be missing.
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
             raise
 
     def _delete_old_drafts(self) -> None:
-        """Delete what workers left that died while they wrote."""
+        """Delete the drafts of workers that died while they wrote."""
         for draft in (self._folder / "tmp").iterdir():
             with contextlib.suppress(FileNotFoundError):  # another worker may start at the same time
                 if draft.is_file() and time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
@@ -126,10 +127,9 @@ def _write(path: Path, body: bytes) -> None:
 
 
 class Smtp:
-    """A mail server. A repetition is sent again, with the same Message-ID, by which readers fold it.
+    """A mail server at `url`. A repetition is sent again with the same Message-ID, by which mail readers know it.
 
-    When the server refuses, `newer` is asked for the URL of another, which is used from then on. An empty one
-    changes nothing.
+    When the server refuses, `newer` gives the URL to use from then on; an empty one changes nothing.
     """
 
     def __init__(self, url: str, domaine: str, timeout: float, newer: Callable[[], str] = str) -> None:
@@ -152,15 +152,15 @@ class Smtp:
 
 
 class CourrierCapricieux:
-    """Another carrier, with dice: it sometimes fails before the message leaves."""
+    """A carrier that fails at random before it hands the message to another one."""
 
     def __init__(self, courrier: Courrier, failure_rate: float, rng: random.Random | None = None) -> None:
         self._courrier = courrier
         self._failure_rate = failure_rate
-        self._dice = rng or random.Random()  # noqa: S311 - a simulation
+        self._rng = rng or random.Random()  # noqa: S311 - a simulation
 
     async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
-        if self._dice.random() < self._failure_rate:
+        if self._rng.random() < self._failure_rate:
             raise ConnectionError("the carrier did not answer")
         return await self._courrier.envoyer(cle, commande_id, objet, texte)
 
@@ -188,16 +188,16 @@ async def ouvrir(settings: Settings) -> AsyncIterator[Courrier]:
 
 
 def _newer_url(settings: Settings) -> str:
-    """The mail server's URL that its file holds now, when it is another one; else empty."""
+    """The URL of the mail server that its file holds now if it has changed, else an empty text."""
 
     def check(carrier: str) -> None:
         if carrier.startswith("maildir:"):
-            raise BadSetting("SAGA_CARRIER: a mail server is exchanged for a folder only by a restart")
+            raise BadSetting("SAGA_CARRIER: a mail server changes to a folder only with a restart")
 
     return str(settings.current("carrier")) if settings.read_again("carrier", check) else ""
 
 
 async def verifier(courrier: Courrier) -> None:
-    """Try what of the carrier is this process's own. Raises ResourceShortage when it could not take a message."""
+    """Try to write to the carrier's folder, if it has one. Raises ResourceShortage when that fails."""
     if isinstance(courrier, Maildir | CourrierCapricieux):
         await courrier.verifier()

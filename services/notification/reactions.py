@@ -1,4 +1,4 @@
-"""What the notification service does about what it hears."""
+"""The reactions of the notification service: confirm an order, tell the customer that it is cancelled."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,43 +12,43 @@ from services.notification.store import Envoi
 
 
 @dataclass(frozen=True)
-class Parti:
-    """A message that has left."""
+class Envoye:
+    """A message that was sent."""
 
     modele: Modele
     destinataire: str
 
 
-async def envoyer_confirmation(heard: CommandeCreee, look: ReadView, courrier: Courrier) -> Parti:
-    return await _envoyer("confirmation", "", heard.commande_id, look, courrier)
+async def envoyer_confirmation(heard: CommandeCreee, view: ReadView, courrier: Courrier) -> Envoye:
+    return await _envoyer("confirmation", "", heard.commande_id, view, courrier)
 
 
-async def envoyer_annulation(heard: CommandeAnnulee, look: ReadView, courrier: Courrier) -> Parti:
-    # A confirmation under way counts as sent: nobody can tell whether it has left.
-    modele = rules.modele_annulation(confirmee=look.begun(confirmer))
-    return await _envoyer(modele, heard.raison, heard.commande_id, look, courrier)
+async def envoyer_annulation(heard: CommandeAnnulee, view: ReadView, courrier: Courrier) -> Envoye:
+    # A confirmation under way counts as sent: whether it has left cannot be known.
+    modele = rules.modele_annulation(confirmee=view.begun(confirmer))
+    return await _envoyer(modele, heard.raison, heard.commande_id, view, courrier)
 
 
-async def _envoyer(modele: Modele, raison: str, commande_id: str, look: ReadView, courrier: Courrier) -> Parti:
+async def _envoyer(modele: Modele, raison: str, commande_id: str, view: ReadView, courrier: Courrier) -> Envoye:
     objet, texte = rules.objet(modele, commande_id), rules.texte(modele, commande_id, raison)
-    return Parti(modele, await courrier.envoyer(look.key(), commande_id, objet, texte))
+    return Envoye(modele, await courrier.envoyer(view.key(), commande_id, objet, texte))
 
 
-def confirmer(heard: CommandeCreee, tx: Transaction, parti: Parti) -> Iterator[NotificationEnvoyee]:
-    # After the cancellation of an order created before: its tombstone keeps the confirmation from leaving.
-    yield _note(heard.commande_id, tx, parti)
+def confirmer(heard: CommandeCreee, tx: Transaction, envoye: Envoye) -> Iterator[NotificationEnvoyee]:
+    # When the cancellation has overtaken the creation, its tombstone prevents this reaction and its message.
+    yield _note(heard.commande_id, tx, envoye)
 
 
-def prevenir(heard: CommandeAnnulee, tx: Transaction, parti: Parti) -> Iterator[NotificationEnvoyee]:
-    # Before the creation that it cancels: undo() leaves a tombstone, and no confirmation leaves any more.
+def prevenir(heard: CommandeAnnulee, tx: Transaction, envoye: Envoye) -> Iterator[NotificationEnvoyee]:
+    # A cancellation can overtake the creation: undo() then leaves a tombstone, and no confirmation is sent later.
     tx.undo(confirmer)
-    yield _note(heard.commande_id, tx, parti)
+    yield _note(heard.commande_id, tx, envoye)
 
 
-def _note(commande_id: str, tx: Transaction, parti: Parti) -> NotificationEnvoyee:
-    tx.add(Envoi(tx.key(), commande_id, parti.modele, parti.destinataire, tx.now))
-    tx.note(modele=parti.modele, destinataire=parti.destinataire)
-    return NotificationEnvoyee(commande_id=commande_id, modele=parti.modele, destinataire=parti.destinataire)
+def _note(commande_id: str, tx: Transaction, envoye: Envoye) -> NotificationEnvoyee:
+    tx.add(Envoi(tx.key(), commande_id, envoye.modele, envoye.destinataire, tx.now))
+    tx.note(modele=envoye.modele, destinataire=envoye.destinataire)
+    return NotificationEnvoyee(commande_id=commande_id, modele=envoye.modele, destinataire=envoye.destinataire)
 
 
 REACTIONS = (

@@ -1,4 +1,4 @@
-"""What is written to a customer, and to which address. Pure."""
+"""The rules of notification: which message a customer gets, and its text. Pure."""
 
 from contracts.notification import Modele
 
@@ -18,7 +18,7 @@ _TEXTES: dict[Modele, str] = {
 
 
 def modele_annulation(*, confirmee: bool) -> Modele:
-    """A message that was sent cannot be unsent: after a confirmation, a cancellation is a correction."""
+    """The kind of message for a cancelled order: after a confirmation, which cannot be unsent, a correction."""
     return "rectificatif" if confirmee else "annulation"
 
 

@@ -1,4 +1,4 @@
-"""The notification table: the messages that have left."""
+"""The table of the notification service: the messages that were sent."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ TABLES = MetaData()
 
 @dataclass
 class Envoi(Row):
-    """A message that has left; `cle` is its idempotency key."""
+    """A message that was sent. `cle` is its idempotency key."""
 
     TABLE: ClassVar = Table(
         "envois",

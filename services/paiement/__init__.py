@@ -6,12 +6,12 @@ says   paiement.effectue       taken
        paiement.echoue         unknown client, balance too low, or card refused; nothing is taken
        paiement.rembourse      given back, or there was nothing to give back
 owns   the tables of store.py; nobody else reads them
-asks   the card gateway of passerelle.py
+calls  the card gateway of passerelle.py
 """
 
 from choregraphie import Service
 from services.paiement import store
-from services.paiement.ouverture import ouvrir
+from services.paiement.passerelle import ouvrir
 from services.paiement.reactions import REACTIONS
 
 SERVICE = Service(

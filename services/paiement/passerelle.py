@@ -1,41 +1,61 @@
-"""The card gateway: a protocol, and a simulated one with dice that are off by default."""
+"""The card gateway: its protocol, a simulated one, one over HTTP, and which of them the settings name.
+
+Over HTTP a gateway answers two requests, both idempotent by key:
+
+    PUT    /debits/KEY   {"client_id", "montant"}   200 {"acceptee": true}, or {"acceptee": false, "raison"}
+    DELETE /debits/KEY                              204; a debit with this key is refused from then on
+
+After any other answer, or none in time, the outcome is unknown; the runtime asks again with the same key.
+"""
 
 import asyncio
+import contextlib
 import random
 from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Annotated, Protocol
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from choregraphie import BadSetting, Settings, read_answer
 
 
 @dataclass(frozen=True)
 class Reponse:
-    """What the gateway answers to a debit: accepted, or refused and why."""
+    """The gateway's answer to a debit: accepted, or refused and why."""
 
     acceptee: bool
     raison: str = ""
 
 
 class Passerelle(Protocol):
-    """A gateway is idempotent by key: asking again with a key gets the first answer and charges nobody twice."""
+    """A card gateway, idempotent by key: a second request with a key gets the first answer and charges nothing."""
 
     async def debiter(self, cle: str, client_id: str, montant: Decimal) -> Reponse:
-        """Charge the client's card. Raises whatever the network raises; the outcome is then unknown."""
+        """Charge the client's card. After any exception the outcome is unknown."""
 
     async def annuler(self, cle: str) -> None:
-        """Take back the charge of that key. One never charged is refused from now on: a cancellation that
-        overtakes its charge must win."""
+        """Refund the charge of that key, and refuse the key from now on.
+
+        A key never charged is refused as well: a cancellation that overtakes its charge must win.
+        """
 
 
-# A charge that comes after its cancellation is not even asked for: the service's books bar it. Only one that was
-# under way meanwhile can still arrive, within seconds.
+# Enough to remember: the service's own journal stops a charge that comes after its cancellation, so only one that
+# was under way meanwhile can still arrive, within seconds.
 CANCELLED_KEPT = 10_000
 
 
 class PasserelleSimulee:
-    """A gateway in memory. `failure_rate` loses answers, and nobody can tell whether the charge was made.
+    """A gateway in memory.
 
-    Whether a card is refused follows from the key alone, so no charge need be remembered to be answered again.
+    latency       the mean time of a request, in seconds
+    refusal_rate  the share of debits that are refused; it follows from the key alone, so nothing is remembered
+    failure_rate  the share of requests without an answer: the caller cannot tell whether the charge was made
     """
 
     def __init__(
@@ -44,7 +64,7 @@ class PasserelleSimulee:
         self._latency = latency
         self._refusal_rate = refusal_rate
         self._failure_rate = failure_rate
-        self._dice = rng or random.Random()  # noqa: S311 - a simulation
+        self._rng = rng or random.Random()  # noqa: S311 - a simulation
         self._cancelled: OrderedDict[str, None] = OrderedDict()
 
     async def debiter(self, cle: str, client_id: str, montant: Decimal) -> Reponse:
@@ -65,8 +85,95 @@ class PasserelleSimulee:
 
     async def _travel(self) -> None:
         if self._latency:
-            await asyncio.sleep(self._latency * self._dice.uniform(0.5, 1.5))
+            await asyncio.sleep(self._latency * self._rng.uniform(0.5, 1.5))
 
     def _may_fail(self) -> None:
-        if self._dice.random() < self._failure_rate:
+        if self._rng.random() < self._failure_rate:
             raise ConnectionError("the gateway did not answer")
+
+
+REFUSED = "carte refusée"
+LONGEST_REASON = 300
+
+
+def _sayable(raison: object) -> str:
+    """The reason as an event may carry it: one line of printable text, not empty, at most LONGEST_REASON long."""
+    # A reason of any wording is accepted: rejecting the answer for it would ask again for a card that was plainly
+    # refused, until the order needs a person.
+    text = raison if isinstance(raison, str) else ""
+    printable = "".join(c for c in text if c.isprintable() or c.isspace())
+    return " ".join(printable.split())[:LONGEST_REASON].rstrip() or REFUSED
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True, hide_input_in_errors=True)
+
+    acceptee: bool
+    raison: Annotated[str, BeforeValidator(_sayable)] = REFUSED
+
+
+class PasserelleHttp:
+    """A gateway over HTTP. `client` carries its base URL and timeout.
+
+    When the gateway refuses the credentials, `newer` gives the URL to use from then on; an empty one changes nothing.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, newer: Callable[[], str] = str) -> None:
+        self._client = client
+        self._newer = newer
+
+    async def debiter(self, cle: str, client_id: str, montant: Decimal) -> Reponse:
+        """Charge the card, once per key.
+
+        Raises httpx.HTTPError, AnswerUnreadable or pydantic.ValidationError when the outcome is unknown.
+        """
+        wanted = {"client_id": client_id, "montant": str(montant)}
+        async with self._client.stream("PUT", _path(cle), json=wanted) as answer:
+            self._check(answer)
+            read = _Answer.model_validate_json(await read_answer(answer))
+        return Reponse(read.acceptee, "" if read.acceptee else read.raison)
+
+    async def annuler(self, cle: str) -> None:
+        """Refund the charge of that key. Raises as `debiter` when the outcome is unknown."""
+        async with self._client.stream("DELETE", _path(cle)) as answer:
+            self._check(answer)
+            await read_answer(answer)  # the connection can be reused only after the whole answer was read
+
+    def _check(self, answer: httpx.Response) -> None:
+        if answer.status_code in {401, 403} and (url := self._newer()):
+            self._client.base_url = httpx.URL(url)
+        answer.raise_for_status()
+
+
+def _path(cle: str) -> str:
+    return f"/debits/{quote(cle, safe='')}"
+
+
+@contextlib.asynccontextmanager
+async def ouvrir(settings: Settings) -> AsyncIterator[Passerelle]:
+    """The gateway that `SAGA_GATEWAY` names, `simulated` or a URL, for the life of a worker."""
+    if settings.gateway == "simulated":
+        yield PasserelleSimulee(
+            settings.gateway_latency, settings.gateway_refusal_rate, settings.gateway_failure_rate
+        )
+        return
+    limits = httpx.Limits(max_connections=settings.calls)
+    async with httpx.AsyncClient(
+        base_url=settings.gateway,
+        timeout=settings.call_timeout,
+        limits=limits,
+        follow_redirects=False,
+        # Answers are short; without compression none can grow when it is decoded.
+        headers={"accept-encoding": "identity"},
+    ) as client:
+        yield PasserelleHttp(client, lambda: _newer_url(settings))
+
+
+def _newer_url(settings: Settings) -> str:
+    """The URL of the gateway that its file holds now if it has changed, else an empty text."""
+
+    def check(gateway: str) -> None:
+        if gateway == "simulated":
+            raise BadSetting("SAGA_GATEWAY: a gateway changes to the simulated one only with a restart")
+
+    return str(settings.current("gateway")) if settings.read_again("gateway", check) else ""

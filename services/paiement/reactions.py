@@ -1,4 +1,4 @@
-"""What the payment service does about what it hears."""
+"""The reactions of the payment service: take the money, give it back."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -12,20 +12,20 @@ from services.paiement.passerelle import Passerelle, Reponse
 from services.paiement.store import Compte, Debit
 
 
-async def debiter(heard: StockReserve, look: ReadView, passerelle: Passerelle) -> Reponse | None:
-    """Ask the gateway, unless our own books already say no."""
-    compte = look.find(Compte, heard.client_id)
+async def debiter(heard: StockReserve, view: ReadView, passerelle: Passerelle) -> Reponse | None:
+    """Ask the gateway for the charge, unless the balance is already too low; None then."""
+    compte = view.find(Compte, heard.client_id)
     if rules.refus(heard.montant, compte.solde if compte else None):
         return None
-    return await passerelle.debiter(look.key(), heard.client_id, heard.montant)
+    return await passerelle.debiter(view.key(), heard.client_id, heard.montant)
 
 
 def encaisser(
     heard: StockReserve, tx: Transaction, reponse: Reponse | None
 ) -> Iterator[PaiementEffectue | PaiementEchoue]:
-    # Nothing comes before this but a cancellation; its tombstone keeps this from being carried out at all.
-    # The balance is judged again: another order may have emptied the account while the gateway was asked. A
-    # charge that is then not wanted is taken back with the cancellation that our refusal brings about.
+    # Only a cancellation can come before this; its tombstone then prevents this reaction.
+    # The balance is checked again: another order may have emptied the account during the gateway's call. The
+    # charge is then refunded by the cancellation that this refusal brings about.
     compte = tx.find(Compte, heard.client_id)
     refus = rules.refus(heard.montant, compte.solde if compte else None)
     if not refus and not (reponse and reponse.acceptee):
@@ -42,21 +42,21 @@ def encaisser(
     )
 
 
-async def recrediter(heard: CommandeAnnulee, look: ReadView, passerelle: Passerelle) -> None:
-    """Take the charge back, whether or not we know of one: its answer may have been lost."""
-    await passerelle.annuler(look.key(encaisser))
+async def recrediter(heard: CommandeAnnulee, view: ReadView, passerelle: Passerelle) -> None:
+    """Refund the charge, whether or not one is known: its answer may have been lost."""
+    await passerelle.annuler(view.key(encaisser))
 
 
 def rembourser(heard: CommandeAnnulee, tx: Transaction, _: None) -> Iterator[PaiementRembourse]:
     # A cancellation can overtake the debit it undoes: undo() then leaves a tombstone, and the late debit finds
-    # it and does nothing. The answer is always given.
+    # it and does nothing. The service answers in either case.
     fait = tx.undo(encaisser)
     debit = tx.find(Debit, heard.commande_id)
     if fait is None or debit is None:
         yield PaiementRembourse(commande_id=heard.commande_id, transaction_id=None, montant=Decimal(0))
         return
     compte = tx.find(Compte, debit.client_id)
-    assert compte is not None  # noqa: S101 - accounts are never taken away
+    assert compte is not None  # noqa: S101 - accounts are never deleted
     compte.solde += debit.montant
     debit.etat = "rembourse"
     yield PaiementRembourse(

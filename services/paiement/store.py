@@ -1,4 +1,4 @@
-"""The payment tables: accounts, and the debits taken from them."""
+"""The tables of the payment service: accounts, and the debits from them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Compte(Row):
 
 @dataclass
 class Debit(Row):
-    """Money taken for an order; `etat` is pris or rembourse."""
+    """Money taken for an order. `etat` is `pris` or `rembourse`."""
 
     TABLE: ClassVar = Table(
         "debits",
@@ -53,17 +53,17 @@ class Debit(Row):
     etat: str = "pris"
 
 
-def debit(heard: StockReserve | CommandeAnnulee, look: ReadView) -> Iterable[Key]:
+def debit(heard: StockReserve | CommandeAnnulee, view: ReadView) -> Iterable[Key]:
     return [Debit.at(heard.commande_id)]
 
 
-def compte_demande(heard: StockReserve, look: ReadView) -> Iterable[Key]:
+def compte_demande(heard: StockReserve, view: ReadView) -> Iterable[Key]:
     return [Compte.at(heard.client_id)]
 
 
-def compte_debite(heard: CommandeAnnulee, look: ReadView) -> Iterable[Key]:
-    """The account that was debited: known once the debit has been read."""
-    pris = look.find(Debit, heard.commande_id)
+def compte_debite(heard: CommandeAnnulee, view: ReadView) -> Iterable[Key]:
+    """The account that was debited, known once the debit is read."""
+    pris = view.find(Debit, heard.commande_id)
     return [Compte.at(pris.client_id)] if pris else []
 
 

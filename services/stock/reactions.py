@@ -1,4 +1,4 @@
-"""What the stock service does about what it hears."""
+"""The reactions of the stock service: hold goods, sell them, put them back."""
 
 from collections.abc import Iterator
 from typing import Never
@@ -12,7 +12,7 @@ from services.stock.store import Rayon, Reservation
 
 
 def reserver(heard: CommandeInitiee, tx: Transaction) -> Iterator[StockReserve | StockReservationEchouee]:
-    # Nothing comes before this but a cancellation; its tombstone keeps this from being carried out at all.
+    # Only a cancellation can come before this; its tombstone then prevents this reaction.
     rayon = tx.find(Rayon, heard.produit_id)
     manque = rules.manque(heard.quantite, rayon.disponible if rayon else None)
     if manque or rayon is None:
@@ -33,12 +33,12 @@ def reserver(heard: CommandeInitiee, tx: Transaction) -> Iterator[StockReserve |
 
 
 def vendre(heard: CommandeCreee, tx: Transaction) -> Iterator[Never]:
-    # An order is created because its goods were held here, so the reservation is always known; one that a
-    # cancellation has already freed leaves a tombstone, and nothing is sold.
+    # An order is created only after its goods were held here, so the reservation exists. When a cancellation has
+    # already put the goods back, its tombstone prevents this reaction.
     reservation = tx.find(Reservation, heard.commande_id)
     if reservation and reservation.etat == "retenue":
         rayon = tx.find(Rayon, reservation.produit_id)
-        assert rayon is not None  # noqa: S101 - shelves are never taken away
+        assert rayon is not None  # noqa: S101 - shelves are never deleted
         rayon.vendre(reservation.quantite)
         reservation.etat = "vendue"
         tx.note(reservation_id=reservation.reservation_id, quantite=reservation.quantite)
@@ -46,14 +46,14 @@ def vendre(heard: CommandeCreee, tx: Transaction) -> Iterator[Never]:
 
 
 def liberer(heard: CommandeAnnulee, tx: Transaction) -> Iterator[StockLibere]:
-    # A cancellation can overtake the order it cancels (the order may sit in a retry queue), and its creation:
-    # undo() then leaves a tombstone, and whoever comes late finds it and does nothing. The answer is always given.
+    # A cancellation can overtake the order it cancels (the order may wait in a retry queue), and its creation:
+    # undo() then leaves a tombstone, and the late event finds it and does nothing. The service always answers.
     tx.undo(vendre)
     fait = tx.undo(reserver)
     reservation = tx.find(Reservation, heard.commande_id)
     if fait and reservation:
         rayon = tx.find(Rayon, reservation.produit_id)
-        assert rayon is not None  # noqa: S101 - shelves are never taken away
+        assert rayon is not None  # noqa: S101 - shelves are never deleted
         rayon.reprendre(reservation.quantite, vendue=reservation.etat == "vendue")
         reservation.etat = "liberee"
     yield StockLibere(commande_id=heard.commande_id, reservation_id=fait["reservation_id"] if fait else None)

@@ -1,8 +1,11 @@
-"""What the stock service may promise. Pure."""
+"""The rules of the stock: whether a quantity can be held. Pure."""
 
 
 def manque(quantite: int, disponible: int | None) -> str | None:
-    """Why `quantite` cannot be held when `disponible` are on the shelf (None: no such product), or None."""
+    """Why `quantite` cannot be held, or None when it can.
+
+    `disponible` is what the shelf has free; None: there is no such product.
+    """
     if disponible is None:
         return "produit inconnu"
     if quantite > disponible:

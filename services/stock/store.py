@@ -1,4 +1,4 @@
-"""The stock's tables: shelves, and the reservations taken from them."""
+"""The tables of the stock service: shelves, and the reservations from them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ TABLES = MetaData()
 
 @dataclass
 class Rayon(Row):
-    """A shelf: initial = disponible + retenu + vendu, always."""
+    """A shelf, of which initial = disponible + retenu + vendu always holds."""
 
     TABLE: ClassVar = Table(
         "rayons",
@@ -54,7 +54,7 @@ class Rayon(Row):
 
 @dataclass
 class Reservation(Row):
-    """What is held for an order, or sold to it; `etat` is retenue, vendue or liberee."""
+    """What is held for an order, or sold to it. `etat` is `retenue`, `vendue` or `liberee`."""
 
     TABLE: ClassVar = Table(
         "reservations",
@@ -73,17 +73,17 @@ class Reservation(Row):
     etat: str = "retenue"
 
 
-def reservation(heard: CommandeInitiee | CommandeCreee | CommandeAnnulee, look: ReadView) -> Iterable[Key]:
+def reservation(heard: CommandeInitiee | CommandeCreee | CommandeAnnulee, view: ReadView) -> Iterable[Key]:
     return [Reservation.at(heard.commande_id)]
 
 
-def rayon_demande(heard: CommandeInitiee, look: ReadView) -> Iterable[Key]:
+def rayon_demande(heard: CommandeInitiee, view: ReadView) -> Iterable[Key]:
     return [Rayon.at(heard.produit_id)]
 
 
-def rayon_reserve(heard: CommandeCreee | CommandeAnnulee, look: ReadView) -> Iterable[Key]:
-    """The shelf of what was held: known once the reservation has been read."""
-    tenue = look.find(Reservation, heard.commande_id)
+def rayon_reserve(heard: CommandeCreee | CommandeAnnulee, view: ReadView) -> Iterable[Key]:
+    """The shelf of the reservation, known once the reservation is read."""
+    tenue = view.find(Reservation, heard.commande_id)
     return [Rayon.at(tenue.produit_id)] if tenue else []
 
 

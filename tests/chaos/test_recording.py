@@ -22,7 +22,7 @@ from scripts.nemesis.recorder import read_mails
 from scripts.nemesis.workers import Worker
 from services.notification import rules
 from services.notification.courrier import Maildir
-from services.paiement.passerelle_http import PasserelleHttp
+from services.paiement.passerelle import PasserelleHttp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,7 @@ from choregraphie import AnswerUnreadable, Settings, read_settings
 from contracts.paiement import PaiementEchoue
 from scripts.nemesis import gateway
 from scripts.nemesis.gateway import GatewayServer
-from services.paiement.ouverture import ouvrir
-from services.paiement.passerelle import Reponse
+from services.paiement.passerelle import Reponse, ouvrir
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -38,7 +38,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
         ["run", "nope"],
         ["inspect", "stock", "--nope"],
         ["outbox", "resend", "--since", "9999999d"],
-        ["outbox", "resend", "--since", "yesterday"],
+        ["outbox", "resend", "--since", "long ago"],
         [],
     ],
     ids=" ".join,

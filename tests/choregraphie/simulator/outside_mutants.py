@@ -26,7 +26,7 @@ def _line(table: tuple[Any, ...], do: Callable[..., Any]) -> dict[str, Any]:
 def gateway_never_asked(patch: pytest.MonkeyPatch) -> None:
     """A debit is booked, and no card charged."""
 
-    async def debiter(heard: Any, look: Any, passerelle: Any) -> Reponse:
+    async def debiter(heard: Any, view: Any, passerelle: Any) -> Reponse:
         return Reponse(acceptee=True)
 
     patch.setitem(_line(paiement.REACTIONS, paiement.encaisser), "call", debiter)
@@ -35,8 +35,8 @@ def gateway_never_asked(patch: pytest.MonkeyPatch) -> None:
 def charged_a_hundredfold(patch: pytest.MonkeyPatch) -> None:
     """Cents for euros."""
 
-    async def debiter(heard: Any, look: Any, passerelle: Any) -> Any:
-        return await paiement.debiter(heard.model_copy(update={"montant": heard.montant * 100}), look, passerelle)
+    async def debiter(heard: Any, view: Any, passerelle: Any) -> Any:
+        return await paiement.debiter(heard.model_copy(update={"montant": heard.montant * 100}), view, passerelle)
 
     patch.setitem(_line(paiement.REACTIONS, paiement.encaisser), "call", debiter)
 
@@ -49,8 +49,8 @@ class _Nobody:
 def mail_never_sent(patch: pytest.MonkeyPatch) -> None:
     """The letter is noted and said, and stays here."""
 
-    async def envoyer(heard: Any, look: Any, courrier: Any) -> Any:
-        return await notification.envoyer_confirmation(heard, look, _Nobody())
+    async def envoyer(heard: Any, view: Any, courrier: Any) -> Any:
+        return await notification.envoyer_confirmation(heard, view, _Nobody())
 
     patch.setitem(_line(notification.REACTIONS, notification.confirmer), "call", envoyer)
 
@@ -67,8 +67,8 @@ def a_key_of_each_try(patch: pytest.MonkeyPatch) -> None:
             said: str = await self._courrier.envoyer(f"{cle}:{next(tries)}", *letter)
             return said
 
-    async def envoyer(heard: Any, look: Any, courrier: Any) -> Any:
-        return await notification.envoyer_confirmation(heard, look, Forgetful(courrier))
+    async def envoyer(heard: Any, view: Any, courrier: Any) -> Any:
+        return await notification.envoyer_confirmation(heard, view, Forgetful(courrier))
 
     patch.setitem(_line(notification.REACTIONS, notification.confirmer), "call", envoyer)
 
@@ -81,10 +81,10 @@ def no_correction(patch: pytest.MonkeyPatch) -> None:
 def silent_after_a_confirmation(patch: pytest.MonkeyPatch) -> None:
     """After a confirmation nothing comes at all."""
 
-    async def envoyer(heard: Any, look: Any, courrier: Any) -> Any:
-        if look.begun(notification.confirmer):
+    async def envoyer(heard: Any, view: Any, courrier: Any) -> Any:
+        if view.begun(notification.confirmer):
             return None
-        return await notification.envoyer_annulation(heard, look, courrier)
+        return await notification.envoyer_annulation(heard, view, courrier)
 
     def prevenir(heard: Any, tx: Any, parti: Any) -> Any:
         if parti is not None:
