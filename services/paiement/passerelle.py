@@ -115,7 +115,7 @@ class _Answer(BaseModel):
 class PasserelleHttp:
     """A gateway over HTTP. `client` carries its base URL and timeout.
 
-    When the gateway refuses the credentials, `newer` gives the URL to use from then on; an empty one changes nothing.
+    When the gateway refuses the credentials, `newer` gives the URL to use from then on; empty, it changes nothing.
     """
 
     def __init__(self, client: httpx.AsyncClient, newer: Callable[[], str] = str) -> None:
