@@ -43,10 +43,10 @@ def execute(
     try:
         results = store.commit(healthy, published) if healthy else []
         if not healthy:
-            store.mark_said(published)
+            store.mark_published(published)
     except ReactionFailed:
         # The invocation that raised gets its immediate second try here; the others are executed.
-        store.mark_said(published)
+        store.mark_published(published)
         results, failed = [], healthy + failed
     for invocation in failed:
         try:

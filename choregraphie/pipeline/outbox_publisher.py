@@ -57,7 +57,7 @@ class OutboxPublisher:
         after, last = 0, await self._context.retry_until_available(self._context.store.last_decided)
         while True:
             outbox_events, after = await self._context.retry_until_available(
-                self._context.store.unsaid, RELAY_BATCH, after, last
+                self._context.store.pending, RELAY_BATCH, after, last
             )
             limit = self._context.now() - older_than
             due = [

@@ -170,7 +170,7 @@ class Pipeline:
         if unmarked_ids := self._outbox_publisher.unmarked_ids:
             with contextlib.suppress(TimeoutError, DatabaseUnavailable, ResourceShortage):
                 async with asyncio.timeout(MARKED_SECONDS):
-                    await self._context.on_thread(self._context.store.mark_said, unmarked_ids)
+                    await self._context.on_thread(self._context.store.mark_published, unmarked_ids)
 
 
 def _decided_unseen(result: Result) -> bool:

@@ -99,6 +99,6 @@ class PoisonTrials:
     async def _least_tried(self, *, untried: bool) -> Invocation | None:
         if not self._held:
             return None
-        choose = partial(self._context.store.try_one, tuple(self._held), untried)
+        choose = partial(self._context.store.choose_suspect, tuple(self._held), untried=untried)
         with self._context.left_over_if_cancelled(choose):
             return await self._context.retry_until_available(choose)

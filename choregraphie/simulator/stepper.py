@@ -94,10 +94,10 @@ class Stepper:
         """A new worker says what the dead one left unsaid; and may die of it as well."""
         if state not in self._restarts:
             self._restore(state)
-            unsaid, _ = self._store.unsaid(100)
+            unsaid, _ = self._store.pending(100)
             sent = self._sent([outbox_event.outgoing(self.name) for outbox_event in unsaid])
             again = Effect("starts, says what was left unsaid, and dies", 1, state, sent, down=True)
-            self._store.mark_said([outbox_event.event_id for outbox_event in unsaid])
+            self._store.mark_published([outbox_event.event_id for outbox_event in unsaid])
             self._restarts[state] = (
                 Effect("starts again", 0, self._keep(), sent),
                 *([again] if sent else []),
@@ -187,7 +187,7 @@ class Stepper:
         self, what: str, cost: int, results: Sequence[Result], sent: tuple[int, ...], dead: tuple[int, ...]
     ) -> Iterator[Effect]:
         unsaid = self._keep()
-        self._store.mark_said(
+        self._store.mark_published(
             [outbox_event.event_id for result in results for outbox_event in result.outbox_events]
         )
         said = self._keep()

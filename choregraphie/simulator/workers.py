@@ -144,10 +144,10 @@ class _WatchedStore(Store):
 
     worker: Worker | None = None
 
-    def commit(self, group: Sequence[Invocation], said: Iterable[str] = ()) -> list[Result]:
+    def commit(self, group: Sequence[Invocation], published: Iterable[str] = ()) -> list[Result]:
         if self.worker is not None:
             self.worker.check_poison(group)
-        return super().commit(group, said)
+        return super().commit(group, published)
 
 
 def create_worker(

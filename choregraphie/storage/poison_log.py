@@ -1,7 +1,11 @@
-"""Records each trial of a suspicious delivery before it begins, for the worker after a crash."""
+"""Poison deliveries: chooses which suspect to try alone, and records each trial before it begins.
+
+A delivery that ends the worker's process leaves nothing but its trial. The worker that starts next finds it there,
+and tries the other suspects first.
+"""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import (
     BigInteger,
@@ -19,6 +23,7 @@ from sqlalchemy import (
 
 from choregraphie.service.column_types import Instant
 from choregraphie.storage.inbox import METADATA, EventIdentity
+from choregraphie.storage.invocation import Invocation
 from choregraphie.storage.statements import Lookup, Prepared
 
 TRIALS = Table(
@@ -39,16 +44,27 @@ _OLD = select(TRIALS.c.number).where(TRIALS.c.begun_at < bindparam("before")).li
 _PURGE = Prepared(delete(TRIALS).where(TRIALS.c.number.in_(_OLD)), ["before", "most"])
 
 
-def last(connection: Connection, events: Iterable[EventIdentity]) -> dict[EventIdentity, int]:
+def choose(
+    connection: Connection, suspects: Sequence[Invocation], now: dt.datetime, *, untried: bool
+) -> Invocation | None:
+    """A suspect that was never tried, else the one whose last trial is the oldest; its trial is recorded.
+
+    With `untried`, None when each of them has been tried.
+    """
+    last_trials = _last_trials(connection, (suspect.identity for suspect in suspects))
+    chosen = min(suspects, key=lambda suspect: last_trials.get(suspect.identity, 0))
+    if untried and chosen.identity in last_trials:
+        return None
+    _BEGIN.run(connection, chosen.identity.source, chosen.identity.id, now)
+    return chosen
+
+
+def _last_trials(connection: Connection, events: Iterable[EventIdentity]) -> dict[EventIdentity, int]:
     """The number of the last trial of each of `events`; those never tried are left out."""
     rows = _LAST.rows(connection, sorted({event.id for event in events}))
     return {EventIdentity(source, event_id): number for source, event_id, number in rows}
 
 
-def begin(connection: Connection, event: EventIdentity, now: dt.datetime) -> None:
-    _BEGIN.run(connection, event.source, event.id, now)
-
-
 def purge(connection: Connection, before: dt.datetime, most: int) -> int:
-    """Forget up to `most` trials begun before that instant; how many."""
+    """Delete up to `most` trials begun before that instant; returns how many."""
     return _PURGE.run(connection, before, most)

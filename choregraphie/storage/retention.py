@@ -1,43 +1,69 @@
-"""Deletes journal entries and rows of keys that never became an order.
+"""Deletes rows that are older than their retention, a batch at a time.
 
-Whoever may publish can name as many keys as they like. An order that began stays with its journal: it may be
-cancelled years after its creation, and a second order with its id must find the first one.
+Inbox rows, published outbox rows and trials have an age limit. Whoever may publish can also name as many keys as
+they like that never become an order: `Forget` declares which rows and journal entries are deleted for those. An
+order that began keeps its journal: it may be cancelled years after its creation, and a second order with its id
+must find the first one.
 """
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import cached_property
 
 from sqlalchemy import Connection, bindparam, delete
 
 from choregraphie.service.service import Forget
+from choregraphie.storage import inbox, outbox, poison_log
 from choregraphie.storage.journal import JOURNAL
 from choregraphie.storage.statements import Prepared
+
+# Small, so that a batch keeps no delivery waiting.
+BATCH_ROWS = 500
 
 _JOURNAL = Prepared(delete(JOURNAL).where(JOURNAL.c.commande_id == bindparam("the_order")), ["the_order"])
 
 
-@dataclass(frozen=True)
-class Forgetting:
-    """Carries out one `Forget` of a service."""
+class Retention:
+    """What a service's database keeps, and for how long."""
 
-    forget: Forget
+    def __init__(self, forgets: Iterable[Forget], inbox_age: dt.timedelta, outbox_age: dt.timedelta) -> None:
+        self._forgetting = [_Forgetting(forget) for forget in forgets]
+        self._inbox_age, self._outbox_age = inbox_age, outbox_age
+
+    def delete_batch(self, connection: Connection, now: dt.datetime) -> int:
+        """Delete up to BATCH_ROWS of each kind that are too old; returns how many rows and keys were deleted."""
+        before = now - self._inbox_age
+        return sum(
+            (
+                inbox.purge(connection, before, BATCH_ROWS),
+                outbox.purge(connection, now - self._outbox_age, BATCH_ROWS),
+                poison_log.purge(connection, before, BATCH_ROWS),
+                *(each.delete_batch(connection, before) for each in self._forgetting),
+            )
+        )
+
+
+class _Forgetting:
+    """The statements of one `Forget` of a service."""
+
+    def __init__(self, forget: Forget) -> None:
+        self._forget = forget
 
     @cached_property
     def _due(self) -> Prepared:
-        # Locked, and compared again once it is: an order that comes at this instant is not forgotten. What another
-        # worker has in hand is left for the next time.
-        due = self.forget.due.limit(bindparam("most")).with_for_update(skip_locked=True)
+        # The lock makes PostgreSQL compare the row once more, so an order that arrives at this instant is kept. A
+        # row that another worker has locked is left for the next batch.
+        due = self._forget.due.limit(bindparam("most")).with_for_update(skip_locked=True)
         return Prepared(due, ["now", "most"])
 
     @cached_property
     def _rows(self) -> Prepared:
-        table = self.forget.of.TABLE
+        table = self._forget.of.TABLE
         return Prepared(delete(table).where(table.c.commande_id == bindparam("the_order")), ["the_order"])
 
-    def batch(self, connection: Connection, before: dt.datetime, most: int) -> int:
-        """Forget up to `most` orders due before that instant, with all that the journal has of them; how many."""
-        orders = [(order,) for (order,) in self._due.rows(connection, before, most)]
-        self._rows.each(connection, orders)
-        _JOURNAL.each(connection, orders)
-        return len(orders)
+    def delete_batch(self, connection: Connection, before: dt.datetime) -> int:
+        """Delete the rows and journal entries of up to BATCH_ROWS keys due by then; returns how many keys."""
+        keys = [(key,) for (key,) in self._due.rows(connection, before, BATCH_ROWS)]
+        self._rows.each(connection, keys)
+        _JOURNAL.each(connection, keys)
+        return len(keys)

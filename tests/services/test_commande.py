@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from choregraphie.saga.envelope import Event
-from choregraphie.storage.store import PUT_OFF
+from choregraphie.storage.schedules import PUT_OFF
 from choregraphie.testing import ServiceHarness
 from contracts.commande import CommandeAnnulee, CommandeCreee
 from contracts.paiement import PaiementEchoue

@@ -122,6 +122,6 @@ def test_it_takes_up_its_old_database_and_goes_on(recorded: Callable[[str], Sett
         with harness.database.begin() as connection:
             found = connection.execute(text("SELECT version, runtime_version FROM service")).one()
         assert tuple(found) == (1 + len(SERVICES[service].migrations), 1 + len(MIGRATIONS))
-        assert [outbox_event.commande_id for outbox_event in harness.store.unsaid(10)[0]] == [last]
+        assert [outbox_event.commande_id for outbox_event in harness.store.pending(10)[0]] == [last]
         assert harness.store.purge() == 0
         goes_on(harness)

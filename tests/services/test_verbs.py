@@ -86,7 +86,7 @@ def cancelled_and_still_held(database: Settings) -> None:
     with open_harness(SERVICES["commande"], database) as harness:
         harness.hear(initiee("A"), demande("A"))
         harness.now += dt.timedelta(days=400)
-        harness.store.mark_said([envelope.id for envelope in harness.envelopes])
+        harness.store.mark_published([envelope.id for envelope in harness.envelopes])
         harness.now += dt.timedelta(days=400)
         assert harness.store.purge() > 0
     with open_harness(STOCK, database) as harness:

@@ -123,8 +123,8 @@ def test_trials_are_of_one_event(harness: ServiceHarness) -> None:
     )
     assert isinstance(killer, Invocation)
     assert isinstance(innocent, Invocation)
-    assert harness.store.try_one([killer], True) is killer
-    assert harness.store.try_one([killer, innocent], True) is innocent
+    assert harness.store.choose_suspect([killer], untried=True) is killer
+    assert harness.store.choose_suspect([killer, innocent], untried=True) is innocent
 
 
 async def test_only_copies_of_one_event_are_tried_together(settings: Settings) -> None:

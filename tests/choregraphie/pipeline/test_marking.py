@@ -64,7 +64,7 @@ async def test_a_worker_goes_on_without_the_marks(
             assert not at_work.running.done()
             await at_work.stop()
     with open_harness(SAMPLE_SERVICE, settings) as harness:
-        assert len(harness.store.unsaid(10)[0]) == 6
+        assert len(harness.store.pending(10)[0]) == 6
         assert all(isinstance(verdict, Done) for verdict in harness.verdicts)
         assert harness.inspect()["A"] == 6
 

@@ -172,7 +172,7 @@ async def test_stopping_while_the_database_is_away_at_start_does_not_wait_for_it
     def away(*_: object) -> None:
         raise DatabaseUnavailable("the disk is full")
 
-    monkeypatch.setattr("choregraphie.storage.store.Store.unsaid", away)
+    monkeypatch.setattr("choregraphie.storage.store.Store.pending", away)
     async with running_pipeline(settings) as run:
         await asyncio.sleep(0.1)
         assert not run.running.done()

@@ -25,7 +25,7 @@ def poison_trials(harness: ServiceHarness, *orders: Envelope[Event]) -> list[Inv
 
 def test_who_was_never_tried_comes_first_and_of_these_the_first_that_came(harness: ServiceHarness) -> None:
     held = poison_trials(harness, order("C-1"), order("C-2"), order("C-3"))
-    chosen = [harness.store.try_one(held, False) for _ in range(4)]
+    chosen = [harness.store.choose_suspect(held, untried=False) for _ in range(4)]
     assert [invocation.order for invocation in chosen if invocation] == ["C-1", "C-2", "C-3", "C-1"]
 
 
@@ -33,25 +33,25 @@ def test_who_was_tried_longest_ago_comes_next_however_often_that_was(harness: Se
     """An innocent whose trials were cut short by something else had to wait until the killers had had as many."""
     innocent, killer, another = poison_trials(harness, order("C-1"), order("C-2"), order("C-3"))
     for _ in range(2):
-        harness.store.try_one([innocent], False)
+        harness.store.choose_suspect([innocent], untried=False)
     for one in (killer, another):
-        harness.store.try_one([one], False)
-    assert harness.store.try_one([another, killer, innocent], False) is innocent
+        harness.store.choose_suspect([one], untried=False)
+    assert harness.store.choose_suspect([another, killer, innocent], untried=False) is innocent
 
 
 def test_who_was_tried_before_is_put_off(harness: ServiceHarness) -> None:
     first, second = poison_trials(harness, order("C-1"), order("C-2"))
-    assert harness.store.try_one([first], True) is first
-    assert harness.store.try_one([first], True) is None
-    assert harness.store.try_one([first, second], True) is second
+    assert harness.store.choose_suspect([first], untried=True) is first
+    assert harness.store.choose_suspect([first], untried=True) is None
+    assert harness.store.choose_suspect([first, second], untried=True) is second
 
 
 def test_trials_are_forgotten_with_the_inbox(harness: ServiceHarness) -> None:
     (only,) = poison_trials(harness, order("C-1"))
-    harness.store.try_one([only], True)
+    harness.store.choose_suspect([only], untried=True)
     harness.now += dt.timedelta(days=harness.settings.inbox_days + 1)
     assert harness.store.purge() == 1
-    assert harness.store.try_one([only], True) is only
+    assert harness.store.choose_suspect([only], untried=True) is only
 
 
 async def test_a_suspect_waits_until_the_one_before_is_acknowledged(settings: Settings) -> None:
@@ -97,7 +97,7 @@ async def test_a_suspect_that_was_tried_before_has_its_turn_after_the_others(set
     killer = order("C-0")
     with open_harness(SAMPLE_SERVICE, settings) as harness:
         # Its trial began, and the worker died of it.
-        harness.store.try_one(poison_trials(harness, killer), True)
+        harness.store.choose_suspect(poison_trials(harness, killer), untried=True)
     async with running_pipeline(settings) as run:
         late = run.session.deliver(killer, **BACK)
         others = [run.session.deliver(order(f"C-{n}"), **BACK) for n in range(1, 4)]

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Column, MetaData, Table, Text, select
 
 from choregraphie import Row, Service, Settings, Transaction, every
-from choregraphie.storage.store import DUE, PUT_OFF
+from choregraphie.storage.schedules import MOST_DUE, PUT_OFF
 from choregraphie.testing import ServiceHarness, open_harness
 from contracts.commande import CommandeAnnulee
 
@@ -56,7 +56,7 @@ def service(broken: int) -> Service:
 @pytest.fixture
 def crowded(settings: Settings, database_for: Callable[[str], str]) -> Iterator[ServiceHarness]:
     wanted = settings.model_copy(update={"database_url": database_for("commande")})
-    with open_harness(service(broken=DUE), wanted) as harness:
+    with open_harness(service(broken=MOST_DUE), wanted) as harness:
         yield harness
 
 

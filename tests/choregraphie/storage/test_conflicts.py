@@ -111,7 +111,7 @@ def test_one_message_dealt_with_by_two_workers_at_once_has_one_effect(
         (result,) = execute(one.store, group, (1,), [])
     assert (result.verdict, result.outbox_events, conflicts) == (Done(), (), lost)
     assert one.inspect()["A"] == (kind == "an order")
-    assert [outbox_event.commande_id for outbox_event in one.store.unsaid(10)[0]] == ["C"]
+    assert [outbox_event.commande_id for outbox_event in one.store.pending(10)[0]] == ["C"]
 
 
 def test_an_order_and_its_cancellation_in_two_workers_at_once_leave_nothing_held(
@@ -193,7 +193,7 @@ def test_many_orders_on_one_row_in_two_workers_are_all_counted(
     with ThreadPoolExecutor(2) as threads:
         dealt = list(threads.map(deal, pair, (orders[:25], orders[15:])))
     assert {*dealt[0], *dealt[1]} == {Done()}
-    assert pair[0].inspect()["A"] == len(pair[0].store.unsaid(100)[0]) == 40
+    assert pair[0].inspect()["A"] == len(pair[0].store.pending(100)[0]) == 40
     assert set(conflicts) <= {"23505"}
 
 

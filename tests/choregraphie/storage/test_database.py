@@ -34,7 +34,7 @@ def test_a_database_is_made_with_its_folders_and_kept(tmp_path: Path) -> None:
     for _ in range(2):
         with open_harness(STOCK, settings) as harness:
             assert harness.inspect()["produits"]["PROD-123"]["disponible"] == 98
-            assert len(harness.store.unsaid(10)[0]) == 1
+            assert len(harness.store.pending(10)[0]) == 1
     assert (tmp_path / "a/b/stock.sqlite3").exists()
 
 

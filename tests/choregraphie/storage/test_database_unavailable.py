@@ -164,7 +164,7 @@ def test_a_commit_whose_answer_is_lost_is_carried_out_once(postgres: PrivatePost
         assert (result.verdict, result.outbox_events) == (Done(), ())
         assert harness.inspect()["A"] == 1
         # Whoever looks for what was decided and not said finds it: at a start, and twice a minute.
-        assert [outbox_event.type for outbox_event in harness.store.unsaid(10)[0]] == ["stock.reserve"]
+        assert [outbox_event.type for outbox_event in harness.store.pending(10)[0]] == ["stock.reserve"]
 
 
 def test_a_commit_that_never_arrived_is_carried_out_once(postgres: PrivatePostgres) -> None:

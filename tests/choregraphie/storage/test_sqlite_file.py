@@ -104,7 +104,7 @@ def test_the_same_process_is_refused_and_the_first_keeps_the_file(
         harness.hear(initiee("CMD-2"))
     file.with_name("hard.sqlite3").unlink(missing_ok=True)
     with open_harness(STOCK, at(file)) as harness:
-        assert len(harness.store.unsaid(10)[0]) == 2
+        assert len(harness.store.pending(10)[0]) == 2
 
 
 def test_a_file_with_two_names_is_refused(tmp_path: Path) -> None:

@@ -204,24 +204,24 @@ def _forget(harness: ServiceHarness) -> None:
 
 def test_events_wait_in_the_outbox_until_they_are_marked_as_said(harness: ServiceHarness) -> None:
     harness.hear(on_a("C-1"), on_a("C-2"))
-    outbox_events, last = harness.store.unsaid(10)
+    outbox_events, last = harness.store.pending(10)
     assert [(s.type, s.commande_id) for s in outbox_events] == [("stock.reserve", "C-1"), ("stock.reserve", "C-2")]
-    assert harness.store.unsaid(10, last) == ([], last)
-    harness.store.mark_said([outbox_events[0].event_id])
-    assert [s.event_id for s in harness.store.unsaid(10)[0]] == [outbox_events[1].event_id]
+    assert harness.store.pending(10, last) == ([], last)
+    harness.store.mark_published([outbox_events[0].event_id])
+    assert [s.event_id for s in harness.store.pending(10)[0]] == [outbox_events[1].event_id]
     assert len(rows(harness, OUTBOX)) == 2
 
 
 def test_marks_are_made_in_the_transaction_of_the_next_group(harness: ServiceHarness) -> None:
     harness.hear(on_a("C-1"))
-    ((outbox_event,), _) = harness.store.unsaid(10)
+    ((outbox_event,), _) = harness.store.pending(10)
     execute(harness.store, invocations(harness, on_a("C-2", "PANNE"), on_a("C-3")), (1,), [outbox_event.event_id])
-    assert [s.commande_id for s in harness.store.unsaid(10)[0]] == ["C-3"]
+    assert [s.commande_id for s in harness.store.pending(10)[0]] == ["C-3"]
 
 
 def test_what_will_be_said_is_what_was_decided_byte_for_byte(harness: ServiceHarness) -> None:
     harness.hear(on_a("C"))
-    ((outbox_event,), _) = harness.store.unsaid(10)
+    ((outbox_event,), _) = harness.store.pending(10)
     out = outbox_event.outgoing("stock")
     assert out.body == outbox_event.body == harness.envelopes[0].to_bytes()
     assert (out.exchange, out.routing_key) == ("stock.events", "stock.reserve")
