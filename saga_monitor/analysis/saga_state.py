@@ -10,12 +10,12 @@ from enum import StrEnum
 
 from choregraphie.saga.choreography import EventClass
 from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.analysis.clocks import without_wrong_clocks
 from saga_monitor.analysis.contradictions import contradictions, not_allowed
 from saga_monitor.analysis.events_of_saga import Heard, Hearing
 from saga_monitor.analysis.interventions import GIVEN_UP, needs_a_person
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.steps import StepProgress, StepState, elapsed_ms, step_progress
-from saga_monitor.analysis.trusted_clocks import without_wrong_clocks
 
 __all__ = [
     "GIVEN_UP",
@@ -73,7 +73,7 @@ class Progress:
 
     `duration_ms` runs from the order's beginning to the event that settled it: its creation or, once
     cancelled, the last undoing's answer. It began when it was placed or, where the client's clock is absurd,
-    when a service first spoke of it. What a wrong clock has a part in (trusted_clocks.py) is None.
+    when a service first spoke of it. What a wrong clock has a part in (clocks.py) is None.
     """
 
     state: State

@@ -9,7 +9,7 @@ from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.cli.context import Session, add_at, add_json, add_wide, positive, searchable
 from saga_monitor.projection.dead_letters import mentions
 from saga_monitor.projection.queries import Order, Queries
-from saga_monitor.projection.search_query import Only
+from saga_monitor.projection.search import Only
 from saga_monitor.projection.unknown_events import unknown_of
 from saga_monitor.reports import report
 from saga_monitor.text import tables

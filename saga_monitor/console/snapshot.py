@@ -11,7 +11,7 @@ from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.console.sorting import Sorting
 from saga_monitor.projection.queries import Order, Queries, RecordedEvent, Totals
-from saga_monitor.projection.search_query import Only
+from saga_monitor.projection.search import Only
 
 RATE_SECONDS = 10.0
 SPARKS = 24

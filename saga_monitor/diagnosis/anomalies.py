@@ -11,7 +11,7 @@ from typing import Any
 
 from choregraphie.terminal.formats import format_duration
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.analysis import clock_skew, contradictions
+from saga_monitor.analysis import clocks, contradictions
 from saga_monitor.analysis.anomaly import RECENT, Anomaly, Kind, Terms
 from saga_monitor.analysis.saga_state import GIVEN_UP, Flag, State
 from saga_monitor.diagnosis import case_queries, timeouts
@@ -201,5 +201,5 @@ def _strangers(queries: Queries, now: dt.datetime) -> Iterator[Anomaly]:
 
 def _skews(queries: Queries, now: dt.datetime) -> Iterator[Anomaly]:
     for skew in case_queries.skews(queries, now - RECENT):
-        text = clock_skew.sentence(skew.commande_id, skew.cause, skew.effect, skew.worst_ms)
+        text = clocks.sentence(skew.commande_id, skew.cause, skew.effect, skew.worst_ms)
         yield Anomaly(Kind.CLOCK_SKEW, None, skew.effect, skew.at, f"against_{skew.cause}", text)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from choregraphie.saga.topology import HISTORY
 from saga_monitor.analysis.anomaly import RECENT, Anomaly, Kind, Terms
-from saga_monitor.projection import losses
+from saga_monitor.projection import gaps
 from saga_monitor.projection.gaps import standing_gaps
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import moment
@@ -21,7 +21,7 @@ def history_anomalies(
 ) -> Iterator[Anomaly]:
     """What was lost unread, what the stream keeps too short, and events in bulk that nobody knows."""
     for gap in standing_gaps(queries, now - terms.keep):
-        text = f"{losses.what_was_lost(gap)}; {losses.remedy(gap)}"
+        text = f"{gaps.what_was_lost(gap)}; {gaps.remedy(gap)}"
         yield Anomaly(Kind.LOST_HISTORY, None, None, gap.noticed_at, gap.loss, text, gap.lost or 1)
     if facts is not None:
         yield from _no_stream(facts)
@@ -52,8 +52,8 @@ def _too_short(queries: Queries, facts: BrokerStatus, now: dt.datetime, terms: T
     if began is None or facts.first_offset + shift <= began:
         return
     if now - facts.first_at < terms.longest:
-        text = losses.kept_too_short(facts.first_at, now - terms.longest, "what was said")
+        text = gaps.kept_too_short(facts.first_at, now - terms.longest, "what was said")
         yield Anomaly(Kind.LOST_HISTORY, None, None, facts.at, "kept_too_short", text)
     elif (started := moment(oldest)) is not None and started < facts.first_at:
-        text = losses.kept_too_short(facts.first_at, started, "what was said of orders that are still under way")
+        text = gaps.kept_too_short(facts.first_at, started, "what was said of orders that are still under way")
         yield Anomaly(Kind.LOST_HISTORY, None, None, facts.at, "kept_too_short", text)

@@ -1,10 +1,11 @@
-"""Records what the stream lost before the monitor read it: how much, and of what time."""
+"""Events that the stream lost before the monitor read them: how many, of what time, and what to do."""
 
 import datetime as dt
 import sqlite3
 from dataclasses import dataclass
 from enum import StrEnum
 
+from choregraphie.saga.topology import HISTORY
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import instant, moment
 
@@ -57,3 +58,52 @@ def standing_gaps(queries: Queries, since: dt.datetime) -> list[Gap]:
         Gap(moment(noticed) or since, Loss(loss), lost, offset, moment(after), moment(until))
         for noticed, loss, lost, offset, after, until in rows
     ]
+
+
+_KEEP_MORE = "raise SAGA_HISTORY_MAX_BYTES and SAGA_HISTORY_MAX_AGE (a policy, where the stream exists already)"
+_LOOK = "what stands in the services' own databases is the truth: `python -m services journal --open`"
+
+
+def what_was_lost(gap: Gap) -> str:
+    """One sentence without what to do."""
+    if gap.loss is Loss.BEGINNING:
+        return (
+            f"the stream {HISTORY} begins at entry {gap.offset}{_at(gap.until)}, where this monitor's file begins"
+            " too: what was said before is not known"
+        )
+    if gap.loss is Loss.REPLACED:
+        return (
+            f"the stream {HISTORY} was deleted, emptied or restored{_span(gap)}: whatever was said on the old one"
+            " and had not been read, or is not said again, is not known"
+        )
+    what = "1 event was" if gap.lost == 1 else f"{gap.lost} events were"
+    return f"{what} lost unread: the stream {HISTORY} was trimmed past what this monitor had read{_span(gap)}"
+
+
+def remedy(gap: Gap) -> str:
+    """What to do about it."""
+    keep = f"{_KEEP_MORE}, " if gap.loss is Loss.TRIMMED else ""
+    return f"{keep}{_LOOK}; then `python -m saga_monitor anomalies --acknowledge`"
+
+
+def kept_too_short(begins: dt.datetime, needed: dt.datetime, why: str) -> str:
+    return (
+        f"the stream {HISTORY} was trimmed and begins at {_clock(begins)}, and {why} of {_clock(needed)} on is"
+        f" needed: a monitor that begins now would not know all; {_KEEP_MORE}"
+    )
+
+
+def _span(gap: Gap) -> str:
+    if gap.after and gap.until:
+        return f", between {_clock(gap.after)} and {_clock(gap.until)}"
+    if gap.after:
+        return f", after {_clock(gap.after)}"
+    return f", before {_clock(gap.until)}" if gap.until else ""
+
+
+def _at(time: dt.datetime | None) -> str:
+    return f" of {_clock(time)}" if time else ""
+
+
+def _clock(time: dt.datetime) -> str:
+    return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"

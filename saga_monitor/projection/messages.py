@@ -1,15 +1,16 @@
-"""Writes and reads retries and dead letters."""
+"""Writes events, retries and dead letters, each once; reads retries and dead letters back."""
 
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from saga_monitor.analysis.interventions import back_at
 from saga_monitor.analysis.messages import Copy, DeadLetter, Retry
 from saga_monitor.projection import counters
 from saga_monitor.projection.schema import EPOCH, instant, moment
+from saga_monitor.records.parser import IgnoredEntry, Record, SaidEntry
 
 RETRY = 'service, event_id, "offset", source, attempt, at, next, detail, commande_id'
 DEAD_LETTER = 'service, event_id, reason, type, "offset", source, detail, at, commande_id'
@@ -65,3 +66,53 @@ def copy_of(row: Sequence[Any]) -> Copy | None:
     """The copy in a row of the columns body, size, headers, routing_key; None when no copy is kept."""
     body, size, headers, routing_key = row
     return None if body is None else Copy(body, size, json.loads(headers), routing_key)
+
+
+def keep(connection: sqlite3.Connection, records: Sequence[Record], numbers: Mapping[str, int]) -> Counter[str]:
+    """Within the caller's transaction; `numbers`: of every order that an event is about."""
+    counts = Counter(f"ignored.{record.why}" for record in records if isinstance(record, IgnoredEntry))
+    counts.update(counters.of_records(records))
+    counts.update(_keep_said(connection, [r for r in records if isinstance(r, SaidEntry)], numbers))
+    counts.update(keep_retries(connection, [r for r in records if isinstance(r, Retry)]))
+    counts.update(keep_dead_letters(connection, [r for r in records if isinstance(r, DeadLetter)]))
+    return counts
+
+
+def _keep_said(
+    connection: sqlite3.Connection, said: Sequence[SaidEntry], numbers: Mapping[str, int]
+) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for type_, records in _by_type(said):
+        before = connection.total_changes
+        connection.executemany(
+            "INSERT OR IGNORE INTO said VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_event_row(record, numbers[record.commande_id]) for record in records],
+        )
+        counts[f"said.{type_}"] = connection.total_changes - before
+    counts["events"] = counts.total()
+    counts["duplicates"] = len(said) - counts["events"]
+    return counts
+
+
+def _by_type(said: Iterable[SaidEntry]) -> Iterable[tuple[str, list[SaidEntry]]]:
+    groups: dict[str, list[SaidEntry]] = {}
+    for record in said:
+        groups.setdefault(record.heard.type, []).append(record)
+    return groups.items()
+
+
+def _event_row(record: SaidEntry, number: int) -> tuple[object, ...]:
+    heard = record.heard
+    return (
+        number,
+        heard.id,
+        heard.type,
+        heard.service,
+        record.source,
+        instant(heard.time),
+        heard.causationid,
+        heard.modele,
+        heard.nothing,
+        record.raison,
+        record.offset,
+    )

@@ -11,10 +11,9 @@ from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import Flag, Heard, Progress, has_beginning, judge
 from saga_monitor.projection import counters, durations, search, signals, time_series
 from saga_monitor.projection.dead_letters import keep_copies
-from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
+from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, keep, retry_of
 from saga_monitor.projection.schema import EPOCH, ORDER_COLUMNS, instant, moment
 from saga_monitor.projection.unknown_events import keep_unknown
-from saga_monitor.projection.writer import keep
 from saga_monitor.records.parser import IgnoredEntry, Record, SaidEntry
 
 # Orders that a person should look at first, besides those that are stuck.

@@ -17,8 +17,7 @@ from saga_monitor.projection.indexes import PLACED, has
 from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
 from saga_monitor.projection.models import Order, RecordedEvent, Totals
 from saga_monitor.projection.schema import AS_OF, connect, instant, moment, refused
-from saga_monitor.projection.search import sought
-from saga_monitor.projection.search_query import FEW_OF, FIRST, Condition, Only, Place, numbers_of
+from saga_monitor.projection.search import FEW_OF, FIRST, Condition, Only, Place, numbers_of, sought
 
 __all__ = ["Order", "Queries", "RecordedEvent", "Totals"]
 

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from saga_monitor.analysis.causation import may_answer
-from saga_monitor.analysis.clock_skew import CLIENT, MONITOR, SKEW_MS, differing
+from saga_monitor.analysis.clocks import CLIENT, MONITOR, SKEW_MS, differing
 from saga_monitor.analysis.events_of_saga import Heard
 from saga_monitor.projection.schema import instant
 from saga_monitor.records.parser import IgnoredEntry, Record, SaidEntry

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from saga_monitor.analysis.clocks import wrong_clocks
 from saga_monitor.analysis.events_of_saga import Heard, Hearing
-from saga_monitor.analysis.trusted_clocks import wrong_clocks
 from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
 from saga_monitor.projection.schema import connect, instant, moment, refused
 from saga_monitor.projection.search import values_in

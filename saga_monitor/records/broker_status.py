@@ -13,7 +13,7 @@ from choregraphie.broker import QueueState, missing_bindings, open_history, queu
 from choregraphie.messaging import History, QueueCount
 from choregraphie.saga.topology import HISTORY, Binding, dlq, inbox, retry, retry_queue
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.records.lenient_parsing import said_at
+from saga_monitor.records.timestamps import said_at
 
 # Empty answers in a row before a stream that should go on is taken for broken: the broker's count of it may be
 # seconds old, and a busy broker takes its time.

@@ -1,13 +1,11 @@
 """Reads what can be read of a message that is bad or not meant for us. Never raises."""
 
-import datetime as dt
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from choregraphie.messaging import HistoryEntry
 from choregraphie.saga.envelope import MAX_BODY_BYTES
-from choregraphie.saga.rfc3339 import read_time
 from saga_monitor.analysis.messages import Copy
 
 # What is kept of a message that was set aside.
@@ -61,25 +59,3 @@ def text(value: object) -> str:
     text = value if isinstance(value, str) else ""
     # A lone surrogate cannot be stored.
     return text[:500].encode(errors="replace").decode()
-
-
-def time_of(value: object) -> dt.datetime | None:
-    try:
-        return utc(read_time(text(value), dt.UTC))
-    except ValueError:
-        return None
-
-
-def utc(time: dt.datetime | None) -> dt.datetime | None:
-    """`time` in UTC; None where there is none, or at the ends of the calendar, where it has no UTC."""
-    if time is None:
-        return None
-    try:
-        return time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
-    except OverflowError:
-        return None
-
-
-def said_at(entry: HistoryEntry) -> dt.datetime | None:
-    """When an entry says that it was said: by its properties, else by its own words."""
-    return utc(entry.timestamp) or time_of(about(entry.body).time)

@@ -26,8 +26,8 @@ from contracts.choreography import CHOREOGRAPHY
 from contracts.registry import EVENTS
 from saga_monitor.analysis.events_of_saga import LONGEST_UNANSWERED, Heard
 from saga_monitor.analysis.messages import DeadLetter, Retry
-from saga_monitor.records.lenient_parsing import about, copy_of, text, time_of, utc
-from saga_monitor.records.timestamps import Dating
+from saga_monitor.records.lenient_parsing import about, copy_of, text
+from saga_monitor.records.timestamps import Dating, time_of, utc
 
 _RETRIES = {retry(service): service for service in CHOREOGRAPHY.services}
 _DEAD = {dlx(service): service for service in CHOREOGRAPHY.services}

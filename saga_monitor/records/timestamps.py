@@ -3,6 +3,10 @@
 import datetime as dt
 from dataclasses import dataclass
 
+from choregraphie.messaging import HistoryEntry
+from choregraphie.saga.rfc3339 import read_time
+from saga_monitor.records.lenient_parsing import about, text
+
 # A clock that is off by less, or an entry that was on its way for less, is nobody's fault.
 ORDINARY = dt.timedelta(seconds=5)
 
@@ -29,3 +33,25 @@ class Dating:
             dated = self.since
         self.before = min(dated, self.now)
         return self.before
+
+
+def time_of(value: object) -> dt.datetime | None:
+    try:
+        return utc(read_time(text(value), dt.UTC))
+    except ValueError:
+        return None
+
+
+def utc(time: dt.datetime | None) -> dt.datetime | None:
+    """`time` in UTC; None where there is none, or at the ends of the calendar, where it has no UTC."""
+    if time is None:
+        return None
+    try:
+        return time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
+    except OverflowError:
+        return None
+
+
+def said_at(entry: HistoryEntry) -> dt.datetime | None:
+    """When an entry says that it was said: by its properties, else by its own words."""
+    return utc(entry.timestamp) or time_of(about(entry.body).time)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.causation import Causes
+from saga_monitor.analysis.clocks import without_wrong_clocks, wrong_clocks
 from saga_monitor.analysis.events_of_saga import Heard, Hearing, is_absurd
 from saga_monitor.analysis.messages import DeadLetter, Retry
-from saga_monitor.analysis.trusted_clocks import without_wrong_clocks, wrong_clocks
 from saga_monitor.projection.queries import RecordedEvent
 
 # An order has some dozen events; of one that a mad client feeds for ever, the beginning is enough.

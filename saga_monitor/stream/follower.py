@@ -10,8 +10,7 @@ from choregraphie import BrokerRefused, BrokerUnavailable, HistoryMissing, Login
 from choregraphie.messaging import History, HistoryEntry
 from choregraphie.pipeline import LONGEST_PAUSE_SECONDS, RefusedLogin, backoff
 from saga_monitor.projection.file_identity import FileChanged
-from saga_monitor.projection.gaps import Gap
-from saga_monitor.projection.losses import what_was_lost
+from saga_monitor.projection.gaps import Gap, what_was_lost
 from saga_monitor.projection.store import Store
 from saga_monitor.records.parser import IgnoredEntry, Record, read_next
 from saga_monitor.stream.resuming import BUSY, Reading, StreamReplacedError, begin, mark, unread

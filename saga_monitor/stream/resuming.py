@@ -14,9 +14,8 @@ from choregraphie.messaging import History, HistoryEntry
 from saga_monitor.projection.gaps import Gap, Loss
 from saga_monitor.projection.store import Mark, Position, Store
 from saga_monitor.records.broker_status import LONGEST_SILENCE
-from saga_monitor.records.lenient_parsing import said_at
 from saga_monitor.records.parser import read_next
-from saga_monitor.records.timestamps import Dating
+from saga_monitor.records.timestamps import Dating, said_at
 
 # An entry that was read before is delivered again at once; after this long, it is not there any more.
 RECOGNITION_SECONDS = 5.0

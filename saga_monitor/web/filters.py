@@ -8,8 +8,7 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 from saga_monitor.analysis.saga_state import Flag, State
-from saga_monitor.projection.search import LONGEST_SEARCH
-from saga_monitor.projection.search_query import Only
+from saga_monitor.projection.search import LONGEST_SEARCH, Only
 
 IN_FLIGHT = "IN_FLIGHT"
 STATES = (IN_FLIGHT, *State)

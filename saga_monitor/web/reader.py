@@ -15,7 +15,7 @@ from saga_monitor.projection.indexes import PLACED, of_flag
 from saga_monitor.projection.messages import DEAD_LETTER, dead_letter_of
 from saga_monitor.projection.queries import Order, Queries
 from saga_monitor.projection.schema import instant
-from saga_monitor.projection.search_query import FIRST, Place
+from saga_monitor.projection.search import FIRST, Place
 from saga_monitor.web.filters import IN_FLIGHT, Cursor, Filters
 
 # A page says "10,000+" rather than count on: with very many orders in trouble, counting would be most of its time.

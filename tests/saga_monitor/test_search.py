@@ -14,7 +14,7 @@ from saga_monitor.analysis.anomaly import Terms
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.console.snapshot import SnapshotReader
 from saga_monitor.projection import search
-from saga_monitor.projection.search_query import Only
+from saga_monitor.projection.search import Only
 from saga_monitor.stream.maintenance import prune
 from saga_monitor.web.filters import Filters
 from saga_monitor.web.reader import Reader
