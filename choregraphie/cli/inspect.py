@@ -10,7 +10,7 @@ from rich.text import Text
 from choregraphie.application import Application
 from choregraphie.cli.selection import add_names, with_databases
 from choregraphie.settings import Settings
-from choregraphie.storage.database import look_into
+from choregraphie.storage.database import business_state
 from choregraphie.terminal.formats import format_amount, format_count
 from choregraphie.terminal.tables import Column, Fitted, console_of
 
@@ -30,7 +30,7 @@ def add(verbs: Any, application: Application) -> None:
 
 
 def _inspect(options: argparse.Namespace, settings: Settings) -> int:
-    states = {service.name: look_into(service, settings) for service in with_databases(options, settings)}
+    states = {service.name: business_state(service, settings) for service in with_databases(options, settings)}
     if options.json:
         (first, *others) = states.values()
         print(json.dumps(states if others else first, ensure_ascii=False))

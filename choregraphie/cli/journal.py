@@ -18,8 +18,8 @@ from choregraphie.errors import DatabaseRefused
 from choregraphie.service.action import Entry
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
-from choregraphie.storage.database import reading
-from choregraphie.storage.journal import history_of, open_actions
+from choregraphie.storage.database import open_for_reading
+from choregraphie.storage.journal import journal_of, open_actions
 from choregraphie.terminal.parser import add_wide
 from choregraphie.terminal.tables import Column, Fitted, after, console_of, is_bounded, short_ids
 
@@ -49,7 +49,7 @@ def _journal(options: argparse.Namespace, settings: Settings) -> int:
     entries = (
         _open(options.application, settings)
         if options.open
-        else lambda _, connection: history_of(connection, options.commande_id)
+        else lambda _, connection: journal_of(connection, options.commande_id)
     )
     services = with_databases(options, settings)
     found, unread = _read(services, entries, settings)
@@ -79,7 +79,7 @@ def _read(
     found, unread = [], []
     for service in services:
         try:
-            with reading(service, settings) as connection:
+            with open_for_reading(service, settings) as connection:
                 found += [(service.name, entry) for entry in entries(service, connection)]
         except DatabaseRefused as refused:
             unread.append(refused)
@@ -89,7 +89,7 @@ def _read(
 def _open(application: Application, settings: Settings) -> Entries:
     """The decider knows the cancelled orders; each service, what it did and has not undone."""
     decider = application.services[application.choreography.decider]
-    with reading(decider, settings) as connection:
+    with open_for_reading(decider, settings) as connection:
         orders = decider.cancelled(connection)
 
     def entries(service: Service, connection: Connection) -> list[Entry]:

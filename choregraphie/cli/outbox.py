@@ -19,7 +19,7 @@ from choregraphie.messaging import PublishOutcome
 from choregraphie.saga.topology import Topology
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
-from choregraphie.storage.database import reading
+from choregraphie.storage.database import open_for_reading
 from choregraphie.storage.outbox import OutboxEvent, decided_since, last_number, pending_events
 from choregraphie.terminal.formats import format_count, format_duration
 from choregraphie.terminal.parser import add_wide
@@ -70,7 +70,7 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     for service in with_databases(options, settings):
         after = 0
         while True:
-            with reading(service, settings) as connection:
+            with open_for_reading(service, settings) as connection:
                 page, after = pending_events(connection, PAGE, after)
             found += [(service.name, outbox_event) for outbox_event in page]
             if not page:
@@ -133,10 +133,10 @@ async def _say_again(service: Service, settings: Settings, wanted: Topology, sin
         # A broker that lost its data lost its queues with it.
         await apply_topology(connection, wanted, declare=settings.topology == "apply")
     async with open_publisher(settings, name) as publisher:
-        with reading(service, settings) as connection:
+        with open_for_reading(service, settings) as connection:
             last = last_number(connection)
         while True:
-            with reading(service, settings) as connection:
+            with open_for_reading(service, settings) as connection:
                 page, after = decided_since(connection, since, PAGE, after, last)
             if not page:
                 return sent

@@ -51,18 +51,18 @@ class Batch:
         # What is only given up looks at no rows: to read them may be what fails.
         reading = [invocation for invocation in group if invocation.failure is None and invocation.handler.reads]
         self._load(
-            [(invocation.handler.reads, invocation.event, self._look(invocation)) for invocation in reading]
+            [(invocation.handler.reads, invocation.event, self._view(invocation)) for invocation in reading]
         )
 
     def _load(self, wanted: list[tuple[tuple[Reads, ...], Any, ReadView]]) -> None:
         for stage in range(max((len(reads) for reads, _, _ in wanted), default=0)):
             keys: list[Key] = []
-            for reads, about, look in wanted:
+            for reads, about, view in wanted:
                 if stage < len(reads):
-                    keys += reads[stage](about, look)
+                    keys += reads[stage](about, view)
             self.unit.load(keys)
 
-    def _look(self, invocation: Invocation) -> ReadView:
+    def _view(self, invocation: Invocation) -> ReadView:
         return ReadView(
             self.unit,
             self.journal,
@@ -78,12 +78,12 @@ class Batch:
         if self._seen(invocation) is not None or (entry is not None and entry.state is not State.BEGUN):
             return None
         if entry is None:
-            self.journal.settle(self._entry(invocation, State.BEGUN, {}))
+            self.journal.record(self._entry(invocation, State.BEGUN, {}))
         for undone in invocation.handler.undoes:
             # From now on none of it may begin: its call would race with the one that takes it back.
             if self.journal.entry(order, undone.__name__) is None:
                 self.journal.undo(order, undone.__name__, invocation.identity.id, self.now)
-        return self._look(invocation)
+        return self._view(invocation)
 
     def carry_out(self, invocation: Invocation) -> Result:
         # Bound once, for whatever the reaction or a library may log meanwhile.
@@ -137,7 +137,7 @@ class Batch:
             said = list(handler.do(*heard))
             state = State.REFUSED if any(type(event) is handler.gives_up for event in said) else State.DONE
             _check_undoing(handler, tx, said)
-        self.journal.settle(self._entry(invocation, state, tx.noted))
+        self.journal.record(self._entry(invocation, state, tx.noted))
         self._log.info("reaction.done", action=handler.action, says=[event.TYPE for event in said])
         return self._say(said, tx, invocation.identity.id, invocation.traceparent)
 
@@ -153,7 +153,7 @@ class Batch:
             if said:
                 types = [event.TYPE for event in said]
                 self._log.info("clock.reacted", action=schedule.action, commande_id=row.commande_id, says=types)
-                self.journal.settle(
+                self.journal.record(
                     Entry(row.commande_id, schedule.action, State.DONE, self.now, tx.noted, tx.cause)
                 )
             outbox_events = self._say(said, tx, row.cause, None)

@@ -17,14 +17,22 @@ from choregraphie.service.rows import Row
 from choregraphie.service.service import Migration, Service
 from choregraphie.settings import Settings
 from choregraphie.storage.connect_errors import is_refusal, refuses_login
-from choregraphie.storage.engine import begin, database_url, engine_for, is_file, newer_url, short, shown
+from choregraphie.storage.engine import (
+    begin,
+    database_url,
+    engine_for,
+    error_text,
+    is_file,
+    newer_url,
+    without_secrets,
+)
 from choregraphie.storage.inbox import METADATA
 from choregraphie.storage.journal import JOURNAL
 from choregraphie.storage.migrations import MIGRATIONS
 from choregraphie.storage.outbox import OUTBOX
 from choregraphie.storage.poison_log import TRIALS
 from choregraphie.storage.postgresql import connection_parameters, schemas_of
-from choregraphie.storage.sqlite_file import HeldFile
+from choregraphie.storage.sqlite_file import LockedFile
 
 assert JOURNAL.metadata is OUTBOX.metadata is TRIALS.metadata is METADATA  # noqa: S101 - all of them must have been imported
 
@@ -43,10 +51,10 @@ _CONFLICTS = {"40001", "40P01"}
 _MISSING = ("42501", "42P01", "42703", "3F000")
 # PostgreSQL: the statement or its values are at fault, whatever class the driver gives the error: an unsupported
 # feature, an exception that a trigger or a function raised, a limit of the program (appendix A of its manual).
-_OF_THE_STATEMENT = ("0A", "21", "22", "2F", "38", "39", "44", "54", "P0")
+_STATEMENT_ERRORS = ("0A", "21", "22", "2F", "38", "39", "44", "54", "P0")
 _TAKEN = "another worker has this file; for several workers of a service use PostgreSQL"
 # SQLite: what another connection or a little room will end.
-_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
+_TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
 
 
 class Conflict(ChoregraphieError):
@@ -56,7 +64,7 @@ class Conflict(ChoregraphieError):
 class Database:
     """An open database, for one thread at a time. Close it to let another worker have the file."""
 
-    def __init__(self, engine: Engine, file: HeldFile | None = None) -> None:
+    def __init__(self, engine: Engine, file: LockedFile | None = None) -> None:
         self.engine = engine
         self._file = file
         self._kept: Connection | None = None
@@ -74,7 +82,7 @@ class Database:
             with self._transaction() as connection:
                 yield connection
         except (DBAPIError, self.driver.Error) as error:
-            meaning = self._meaning(error)
+            meaning = self._translated(error)
             if meaning is None:
                 raise
             raise meaning from error
@@ -95,20 +103,20 @@ class Database:
             if self._file is not None:
                 self._file.check()
 
-    def _meaning(self, error: Exception) -> Conflict | DatabaseUnavailable | None:
+    def _translated(self, error: Exception) -> Conflict | DatabaseUnavailable | None:
         """What an error of the driver, or SQLAlchemy's around it, says to whoever holds the work. None: that the
         statement or its values are wrong, and not the database."""
         origin = getattr(error, "orig", error)
         state = str(getattr(origin, "sqlstate", None))
         if isinstance(origin, self.driver.IntegrityError) or state in _CONFLICTS:
-            return Conflict(short(error))
+            return Conflict(error_text(error))
         wrong = isinstance(origin, self.driver.DataError | self.driver.ProgrammingError)
-        wrong = wrong or state.startswith(_OF_THE_STATEMENT)
-        return None if wrong and not state.startswith(_MISSING) else DatabaseUnavailable(short(error))
+        wrong = wrong or state.startswith(_STATEMENT_ERRORS)
+        return None if wrong and not state.startswith(_MISSING) else DatabaseUnavailable(error_text(error))
 
-    def refuses_login(self, trouble: Exception) -> bool:
+    def refuses_login(self, error: Exception) -> bool:
         """Whether `trouble` is that the server refuses the user or the password. May connect once more."""
-        origin = getattr(trouble.__cause__, "orig", None) or trouble.__cause__
+        origin = getattr(error.__cause__, "orig", None) or error.__cause__
         if origin is None or self.engine.dialect.name == "sqlite":
             return False
         return refuses_login(origin, connection_parameters(self.engine))
@@ -129,8 +137,8 @@ def open_database(service: Service, settings: Settings) -> Database:
     DatabaseUnavailable when it does not answer now (locked for a while, a full disk, a server that is away).
     """
     url = database_url(service.name, settings)
-    file = HeldFile(Path(str(url.database)), _TAKEN) if is_file(url) else None
-    engine = engine_for(url, newer=lambda: newer_url(service.name, settings))
+    file = LockedFile(Path(str(url.database)), _TAKEN) if is_file(url) else None
+    engine = engine_for(url, newer_url=lambda: newer_url(service.name, settings))
     database = Database(engine, file)
     try:
         with database.begin() as connection:
@@ -138,44 +146,44 @@ def open_database(service: Service, settings: Settings) -> Database:
             _prepare(connection, service, settings)
     except (DatabaseUnavailable, Conflict, DBAPIError, database.driver.Error) as error:
         database.close()
-        if _will_pass(error, database.engine):
-            raise DatabaseUnavailable(f"{shown(url)}: {short(error)}") from error
-        raise DatabaseRefused(f"{shown(url)}: {short(error)}") from error
+        if _is_transient(error, database.engine):
+            raise DatabaseUnavailable(f"{without_secrets(url)}: {error_text(error)}") from error
+        raise DatabaseRefused(f"{without_secrets(url)}: {error_text(error)}") from error
     except BaseException:
         database.close()
         raise
     return database
 
 
-def look_into(service: Service, settings: Settings) -> dict[str, Any]:
+def business_state(service: Service, settings: Settings) -> dict[str, Any]:
     """The business state of `service`, read beside a running worker. Raises DatabaseRefused."""
-    with reading(service, settings) as connection:
+    with open_for_reading(service, settings) as connection:
         return service.inspect(connection)
 
 
 @contextlib.contextmanager
-def reading(service: Service, settings: Settings) -> Iterator[Connection]:
+def open_for_reading(service: Service, settings: Settings) -> Iterator[Connection]:
     """A connection for looking, beside a running worker. Raises DatabaseRefused."""
     url = database_url(service.name, settings)
     if is_file(url) and not Path(str(url.database)).exists():
-        raise DatabaseRefused(f"{shown(url)}: no such database; has a worker of {service.name} run yet?")
+        raise DatabaseRefused(f"{without_secrets(url)}: no such database; has a worker of {service.name} run yet?")
     engine = engine_for(url, reading=True)
     try:
         with engine.connect() as connection:
             yield connection
     except (DBAPIError, engine.dialect.loaded_dbapi.Error) as error:
-        raise DatabaseRefused(f"{shown(url)}: {short(error)}") from error
+        raise DatabaseRefused(f"{without_secrets(url)}: {error_text(error)}") from error
     finally:
         engine.dispose()
 
 
-def _will_pass(error: Exception, engine: Engine) -> bool:
+def _is_transient(error: Exception, engine: Engine) -> bool:
     """Whether to wait and try again: another has the file, its disk is full, or the server does not answer."""
     cause = error.__cause__ or error
     origin = getattr(cause, "orig", None) or cause
     if engine.dialect.name == "sqlite":
         # SQLite cannot open a file that the process has no descriptor for, and gives no reason.
-        return getattr(origin, "sqlite_errorcode", 0) & 0xFF in _PASSING or is_short()
+        return getattr(origin, "sqlite_errorcode", 0) & 0xFF in _TRANSIENT or is_short()
     return not is_refusal(origin, connection_parameters(engine))
 
 
@@ -228,7 +236,7 @@ def _fill(connection: Connection, service: Service, settings: Settings) -> None:
         raise
     except (ArithmeticError, AttributeError, TypeError, ValueError, StatementError) as error:
         # A user wrote it: whatever in it makes no sense is theirs to change.
-        raise DatabaseRefused(f"SAGA_CATALOGUE {settings.catalogue}: {short(error)}") from error
+        raise DatabaseRefused(f"SAGA_CATALOGUE {settings.catalogue}: {error_text(error)}") from error
 
 
 def read_catalogue(path: Path) -> dict[str, Any]:

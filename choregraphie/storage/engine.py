@@ -13,7 +13,7 @@ from sqlalchemy.pool import StaticPool
 
 from choregraphie.errors import DatabaseRefused
 from choregraphie.settings import Settings
-from choregraphie.storage.postgresql import Newer, check_parameters, postgresql_engine, secrets
+from choregraphie.storage.postgresql import NewerUrl, check_parameters, postgresql_engine, secrets
 from choregraphie.storage.statements import cursor_of
 
 BUSY_SECONDS = 5
@@ -93,14 +93,14 @@ def is_file(url: URL) -> bool:
     return url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
 
 
-def shown(url: URL) -> str:
+def without_secrets(url: URL) -> str:
     """The URL without its secrets, wherever it has them."""
     if url.get_backend_name() == "postgresql":
         url = url.update_query_dict({name: "hidden" for name in url.query if name in secrets()})
     return url.render_as_string(hide_password=True)
 
 
-def short(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     origin = getattr(error, "orig", None) or error
     diagnosis = getattr(origin, "diag", None)
     # The server's own sentence alone: PostgreSQL's detail names the values of the row, which belong into no log
@@ -109,11 +109,11 @@ def short(error: BaseException) -> str:
     return " ".join(text.split())[:300]
 
 
-def engine_for(url: URL, *, reading: bool = False, newer: Newer = lambda: None) -> Engine:
+def engine_for(url: URL, *, reading: bool = False, newer_url: NewerUrl = lambda: None) -> Engine:
     """`newer`: asked for another URL when a server refuses a connection."""
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, reading=reading)
-    return postgresql_engine(url, newer)
+    return postgresql_engine(url, newer_url)
 
 
 def _sqlite_engine(url: URL, *, reading: bool) -> Engine:

@@ -90,6 +90,6 @@ def purge(connection: Connection, before: dt.datetime, most: int) -> int:
 
 
 def record(connection: Connection, receipts: Sequence[Receipt], now: dt.datetime) -> None:
-    _RECORD.each(
+    _RECORD.run_many(
         connection, [(r.identity.id, r.identity.source, r.body_hash, r.type, r.commande_id, now) for r in receipts]
     )

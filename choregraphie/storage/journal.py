@@ -27,8 +27,8 @@ JOURNAL = Table(
     Column("cause_source", Text),
 )
 
-_SETTLED = ("state", "at", "data", "cause", "undone_at", "undone_by", "cause_source")
-_COLUMNS = ("commande_id", "action", *_SETTLED)
+_VALUES = ("state", "at", "data", "cause", "undone_at", "undone_by", "cause_source")
+_COLUMNS = ("commande_id", "action", *_VALUES)
 _ALL = select(*(JOURNAL.c[name] for name in _COLUMNS))
 _IN_ORDER = _ALL.order_by(JOURNAL.c.commande_id, JOURNAL.c.action)
 _LOAD = Lookup(_IN_ORDER, JOURNAL.c.commande_id)
@@ -37,8 +37,8 @@ _INSERT = Prepared(insert(JOURNAL), _COLUMNS)
 _UPDATE = Prepared(
     update(JOURNAL)
     .where(JOURNAL.c.commande_id == bindparam("the_order"), JOURNAL.c.action == bindparam("the_action"))
-    .values({name: bindparam(f"new_{name}") for name in _SETTLED}),
-    ["the_order", "the_action", *(f"new_{name}" for name in _SETTLED)],
+    .values({name: bindparam(f"new_{name}") for name in _VALUES}),
+    ["the_order", "the_action", *(f"new_{name}" for name in _VALUES)],
 )
 
 
@@ -66,7 +66,7 @@ class Journal:
     def entry(self, commande_id: str, action: str) -> Entry | None:
         return self._entries.get((commande_id, action))
 
-    def settle(self, entry: Entry) -> None:
+    def record(self, entry: Entry) -> None:
         """The action's outcome, in place of whatever stood there."""
         key = (entry.commande_id, entry.action)
         if key not in self._entries:
@@ -79,21 +79,21 @@ class Journal:
         """Mark an action undone and return it as it was; one not begun leaves a tombstone and returns None."""
         entry = self.entry(commande_id, action)
         if entry is None:
-            self.settle(Entry(commande_id, action, State.TOMBSTONE, now, {}, by, undone_at=now, undone_by=by))
+            self.record(Entry(commande_id, action, State.TOMBSTONE, now, {}, by, undone_at=now, undone_by=by))
             return None
         if entry.state in UNDOABLE:
-            self.settle(entry._replace(state=State.UNDONE, undone_at=now, undone_by=by))
+            self.record(entry._replace(state=State.UNDONE, undone_at=now, undone_by=by))
             return entry
         return None
 
     def write(self) -> None:
         """Send what is new and what was settled anew, in key order."""
-        _INSERT.each(self._connection, [_row(self._entries[key]) for key in sorted(self._new)])
+        _INSERT.run_many(self._connection, [_row(self._entries[key]) for key in sorted(self._new)])
         changed = (_row(self._entries[key]) for key in sorted(self._changed))
-        _UPDATE.each(self._connection, list(changed))
+        _UPDATE.run_many(self._connection, list(changed))
 
 
-def history_of(connection: Connection, commande_id: str) -> list[Entry]:
+def journal_of(connection: Connection, commande_id: str) -> list[Entry]:
     """What was carried out for an order, oldest first."""
     journal = Journal(connection, locked=False)
     journal.load([commande_id])

@@ -43,10 +43,10 @@ OUTBOX = Table(
     Column("said_at", Instant, index=True),
 )
 
-_SAYING = ("event_id", "type", "commande_id", "body", "decided_at", "traceparent")
-_DECIDE = Prepared(insert(OUTBOX).inline(), _SAYING)
+_EVENT_COLUMNS = ("event_id", "type", "commande_id", "body", "decided_at", "traceparent")
+_DECIDE = Prepared(insert(OUTBOX).inline(), _EVENT_COLUMNS)
 _LAST = Prepared(select(func.max(OUTBOX.c.number)), [])
-_MARK_SAID = Prepared(
+_MARK_PUBLISHED = Prepared(
     update(OUTBOX).where(OUTBOX.c.event_id == bindparam("the_id")).values(said_at=bindparam("now")),
     ["the_id", "now"],
 )
@@ -54,10 +54,10 @@ _OLD = select(OUTBOX.c.number).where(OUTBOX.c.said_at < bindparam("before")).lim
 _PURGE = Prepared(delete(OUTBOX).where(OUTBOX.c.number.in_(_OLD)), ["before", "most"])
 
 
-def _page_of(which: ColumnElement[bool], *parameters: str) -> Prepared:
+def _page_query(which: ColumnElement[bool], *parameters: str) -> Prepared:
     """The events of which `which` is true, a page at a time, in the order in which they were decided."""
     query = (
-        select(OUTBOX.c.number, *(OUTBOX.c[name] for name in _SAYING))
+        select(OUTBOX.c.number, *(OUTBOX.c[name] for name in _EVENT_COLUMNS))
         .where(which, OUTBOX.c.number > bindparam("after"), OUTBOX.c.number <= bindparam("up_to"))
         .order_by(OUTBOX.c.number)
         .limit(bindparam("most"))
@@ -65,8 +65,8 @@ def _page_of(which: ColumnElement[bool], *parameters: str) -> Prepared:
     return Prepared(query, [*parameters, "after", "up_to", "most"])
 
 
-_UNSAID = _page_of(OUTBOX.c.said_at.is_(None))
-_SAID_SINCE = _page_of(OUTBOX.c.decided_at >= bindparam("since"), "since")
+_PENDING = _page_query(OUTBOX.c.said_at.is_(None))
+_DECIDED_SINCE = _page_query(OUTBOX.c.decided_at >= bindparam("since"), "since")
 # More than any table has rows.
 _NO_END = 2**62
 
@@ -100,15 +100,15 @@ class OutboxEvent(NamedTuple):
 
 def decide(connection: Connection, outbox_events: Sequence[OutboxEvent]) -> None:
     """Keep what has been decided, in the order decided."""
-    _DECIDE.each(connection, [_values(outbox_event) for outbox_event in outbox_events])
+    _DECIDE.run_many(connection, [_values(outbox_event) for outbox_event in outbox_events])
 
 
-_values = attrgetter(*_SAYING)
+_values = attrgetter(*_EVENT_COLUMNS)
 
 
 def mark_published(connection: Connection, event_ids: Iterable[str], now: dt.datetime) -> None:
     """These have been confirmed by the broker."""
-    _MARK_SAID.each(connection, [(event_id, now) for event_id in sorted(event_ids)])
+    _MARK_PUBLISHED.run_many(connection, [(event_id, now) for event_id in sorted(event_ids)])
 
 
 def purge(connection: Connection, before: dt.datetime, most: int) -> int:
@@ -126,17 +126,17 @@ def decided_since(
     connection: Connection, since: dt.datetime, most: int, after: int, up_to: int
 ) -> tuple[list[OutboxEvent], int]:
     """Up to `most` events decided since that instant, numbered from `after` (not) to `up_to`; the last number."""
-    return _sayings(_SAID_SINCE.rows(connection, since, after, up_to, most), after)
+    return _outbox_events(_DECIDED_SINCE.rows(connection, since, after, up_to, most), after)
 
 
 def pending_events(
     connection: Connection, most: int, after: int = 0, up_to: int | None = None
 ) -> tuple[list[OutboxEvent], int]:
     """Up to `most` events not yet said, oldest first, numbered from `after` (not) to `up_to`; the last number."""
-    return _sayings(_UNSAID.rows(connection, after, _NO_END if up_to is None else up_to, most), after)
+    return _outbox_events(_PENDING.rows(connection, after, _NO_END if up_to is None else up_to, most), after)
 
 
-def _sayings(rows: Sequence[Sequence[Any]], after: int) -> tuple[list[OutboxEvent], int]:
+def _outbox_events(rows: Sequence[Sequence[Any]], after: int) -> tuple[list[OutboxEvent], int]:
     outbox_events = [
         OutboxEvent(event_id, type_, commande_id, bytes(body), decided_at, traceparent)
         for _, event_id, type_, commande_id, body, decided_at, traceparent in rows

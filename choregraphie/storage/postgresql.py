@@ -36,7 +36,7 @@ _NUMBERS = {"keepalives", "port", *_CONNECTION}
 _SWITCH = re.compile(r"(?:-c\s*|--)([A-Za-z_][\w.-]*)=((?:\\.|[^\\\s])*)(?:\s+|$)", re.DOTALL)
 
 
-Newer = Callable[[], URL | None]
+NewerUrl = Callable[[], URL | None]
 
 
 def check_parameters(url: URL) -> None:
@@ -81,7 +81,7 @@ def schemas_of(url: URL) -> list[str]:
     return [name.strip('"') if name.startswith('"') else name.lower() for name in names if name.strip('"')]
 
 
-def postgresql_engine(url: URL, newer: Newer) -> Engine:
+def postgresql_engine(url: URL, newer_url: NewerUrl) -> Engine:
     """An engine whose connections and transactions are set up as `url` asks, with bounds where it is silent.
 
     When a connection is refused, `newer` is asked for another URL, whose user and password are used from then on.
@@ -91,10 +91,10 @@ def postgresql_engine(url: URL, newer: Newer) -> Engine:
         pool_size=2,
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args={**_usual(url), "client_encoding": "UTF8", "autocommit": True},
+        connect_args={**_default_parameters(url), "client_encoding": "UTF8", "autocommit": True},
     )
-    opening = _opening({**_TRANSACTION, **options_of(url)})
-    event.listen(engine, "do_connect", _connecting(engine, newer))
+    opening = _begin_query({**_TRANSACTION, **options_of(url)})
+    event.listen(engine, "do_connect", _connect_listener(engine, newer_url))
     event.listen(engine, "begin", lambda connection: _begin(connection, opening))
     return engine
 
@@ -103,15 +103,15 @@ def connection_parameters(engine: Engine) -> dict[str, Any]:
     """What libpq is given to connect."""
     _, given = engine.dialect.create_connect_args(engine.url)
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
-    return {name: value for name, value in {**given, **_usual(engine.url)}.items() if name in known}
+    return {name: value for name, value in {**given, **_default_parameters(engine.url)}.items() if name in known}
 
 
-def _connecting(engine: Engine, newer: Newer) -> Callable[..., object]:
+def _connect_listener(engine: Engine, newer_url: NewerUrl) -> Callable[..., object]:
     def connect(dialect: Any, _record: object, args: Any, parameters: dict[str, Any]) -> object:
         try:
             return _connect(args, parameters)
         except psycopg.OperationalError:
-            url = newer()
+            url = newer_url()
             if url is None:
                 raise
             engine.url = url.difference_update_query(["options"])
@@ -122,7 +122,7 @@ def _connecting(engine: Engine, newer: Newer) -> Callable[..., object]:
     return connect
 
 
-def _usual(url: URL) -> dict[str, str]:
+def _default_parameters(url: URL) -> dict[str, str]:
     """Our own bounds, where neither the URL nor libpq's environment has others."""
     variables = {option.keyword.decode(): option.envvar for option in pq.Conninfo.get_defaults()}
     asked = {name for name, variable in variables.items() if variable and variable.decode() in os.environ}
@@ -132,14 +132,14 @@ def _usual(url: URL) -> dict[str, str]:
 def _connect(args: Any, parameters: Any) -> "psycopg.Connection[Any]":
     connection = psycopg.connect(*args, **parameters)
     try:
-        _look_at(connection)
+        _check_session(connection)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _look_at(connection: "psycopg.Connection[Any]") -> None:
+def _check_session(connection: "psycopg.Connection[Any]") -> None:
     cursor = connection.execute("SELECT pg_backend_pid(), getdatabaseencoding()::text", prepare=False)
     ((backend, encoding),) = cursor.fetchall()
     if encoding != "UTF8":
@@ -154,7 +154,7 @@ def _look_at(connection: "psycopg.Connection[Any]") -> None:
         connection.prepare_threshold = None
 
 
-def _opening(settings: dict[str, str]) -> sql.Composed:
+def _begin_query(settings: dict[str, str]) -> sql.Composed:
     """BEGIN and the settings of the transaction, as one query: they cost no round trip of their own."""
     calls = [sql.SQL("set_config({}, {}, true)").format(*pair) for pair in settings.items()]
     return sql.SQL("BEGIN; SELECT {}").format(sql.SQL(", ").join(calls))

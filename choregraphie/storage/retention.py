@@ -38,7 +38,7 @@ class Retention:
                 inbox.purge(connection, before, BATCH_ROWS),
                 outbox.purge(connection, now - self._outbox_age, BATCH_ROWS),
                 poison_log.purge(connection, before, BATCH_ROWS),
-                *(each.delete_batch(connection, before) for each in self._forgetting),
+                *(run_many.delete_batch(connection, before) for run_many in self._forgetting),
             )
         )
 
@@ -64,6 +64,6 @@ class _Forgetting:
     def delete_batch(self, connection: Connection, before: dt.datetime) -> int:
         """Delete the rows and journal entries of up to BATCH_ROWS keys due by then; returns how many keys."""
         keys = [(key,) for (key,) in self._due.rows(connection, before, BATCH_ROWS)]
-        self._rows.each(connection, keys)
-        _JOURNAL.each(connection, keys)
+        self._rows.run_many(connection, keys)
+        _JOURNAL.run_many(connection, keys)
         return len(keys)

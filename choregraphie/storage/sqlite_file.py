@@ -19,7 +19,7 @@ from choregraphie.errors import DatabaseRefused, DatabaseUnavailable
 _Identity = tuple[int, int]
 
 # What this process or the machine has too little of at the moment. A disk that can only be read needs a person.
-_PASSING = {
+_TRANSIENT = {
     errno.EMFILE,
     errno.ENFILE,
     errno.ENOMEM,
@@ -34,7 +34,7 @@ _held: set[_Identity] = set()
 _holding = threading.Lock()
 
 
-class HeldFile:
+class LockedFile:
     """The file of a database at `path`, made with its folder when there is none, and held until `release`.
 
     Raises DatabaseRefused when somebody else holds it (`taken` says what to do), or it cannot be opened, and
@@ -51,7 +51,7 @@ class HeldFile:
             with _holding:
                 self._descriptor, self._identity = _hold(path.absolute(), f"{path}: {taken}")
         except OSError as error:
-            kind = DatabaseUnavailable if error.errno in _PASSING else DatabaseRefused
+            kind = DatabaseUnavailable if error.errno in _TRANSIENT else DatabaseRefused
             raise kind(f"{path}: {error.strerror}") from None
 
     def check(self) -> None:

@@ -40,7 +40,7 @@ class Prepared:
         cursor.close()
         return touched
 
-    def each(self, connection: Connection, rows: Sequence[Values]) -> None:
+    def run_many(self, connection: Connection, rows: Sequence[Values]) -> None:
         """Carry it out once for each of `rows`, of which there may be none."""
         if not rows:
             return
@@ -72,9 +72,9 @@ class Lookup:
         """The rows of `keys`, sorted and each once: beyond 512, the rows of the first 512 come first."""
         found: list[Any] = []
         for start in range(0, len(keys), _LARGEST):
-            some = keys[start : start + _LARGEST]
-            size = 1 << (len(some) - 1).bit_length()
-            found += self._for(size).rows(connection, *some, *[some[-1]] * (size - len(some)))
+            chunk = keys[start : start + _LARGEST]
+            size = 1 << (len(chunk) - 1).bit_length()
+            found += self._for(size).rows(connection, *chunk, *[chunk[-1]] * (size - len(chunk)))
         return found
 
     def _for(self, size: int) -> Prepared:
@@ -135,7 +135,7 @@ def _compiled(statement: ClauseElement, parameters: tuple[str, ...], dialect: Di
     types |= {name: types[of] for of, names in whole.parameter_expansion.items() for name in names}
     own = tuple(name for name in whole.parameters if name not in parameters)
     converts = {
-        name: type_.dialect_impl(dialect).bind_processor(dialect) or _same for name, type_ in types.items()
+        name: type_.dialect_impl(dialect).bind_processor(dialect) or _unchanged for name, type_ in types.items()
     }
     columns = statement.selected_columns if isinstance(statement, Select) else ()
     readers = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
@@ -144,16 +144,16 @@ def _compiled(statement: ClauseElement, parameters: tuple[str, ...], dialect: Di
         names=(*parameters, *own),
         constants=tuple(converts[name](whole.parameters[name]) for name in own),
         order=_order((*parameters, *own), whole.positiontup),
-        binds=_those({place: converts.get(name) for place, name in enumerate(parameters)}),
-        reads=_those(dict(enumerate(readers))),
+        binds=_needed({place: converts.get(name) for place, name in enumerate(parameters)}),
+        reads=_needed(dict(enumerate(readers))),
     )
 
 
-def _those(converts: Mapping[int, Convert | None]) -> tuple[tuple[int, Convert], ...]:
-    return tuple((place, convert) for place, convert in converts.items() if convert and convert is not _same)
+def _needed(converts: Mapping[int, Convert | None]) -> tuple[tuple[int, Convert], ...]:
+    return tuple((place, convert) for place, convert in converts.items() if convert and convert is not _unchanged)
 
 
-def _same(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 

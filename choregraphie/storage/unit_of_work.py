@@ -68,8 +68,8 @@ class UnitOfWork:
             shape = statements.shape
             new = [shape.values(row) for key, row in touched if key[0] is cls and key not in self._before]
             changed = [shape.values(row) for key, row in touched if key[0] is cls and key in self._before]
-            statements.insert.each(self._connection, new)
-            statements.update.each(self._connection, [(values[shape.place], *values) for values in changed])
+            statements.insert.run_many(self._connection, new)
+            statements.update.run_many(self._connection, [(values[shape.place], *values) for values in changed])
 
     def _differs(self, key: Key, row: Row) -> bool:
         return self._before.get(key) != shape_of(key[0]).values(row)

@@ -15,7 +15,7 @@ from choregraphie.pipeline.context import WorkerContext
 from choregraphie.pipeline.pipeline import Pipeline
 from choregraphie.saga.envelope import Envelope, Event, wrap
 from choregraphie.storage import open_database, outbox
-from choregraphie.storage.database import reading
+from choregraphie.storage.database import open_for_reading
 from choregraphie.storage.store import Store, StoreLimits
 from tests.support.event_builders import initiee
 from tests.support.fake_session import FakeSession
@@ -82,7 +82,7 @@ class RunningPipeline:
 
     def reading_beside(self) -> contextlib.AbstractContextManager[Connection]:
         """A second connection to the database, for reading beside the worker."""
-        return reading(self.context.store.service, self.context.settings)
+        return open_for_reading(self.context.store.service, self.context.settings)
 
     def pending(self) -> list[str]:
         with self.reading_beside() as connection:

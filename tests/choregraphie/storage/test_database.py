@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from choregraphie import DatabaseRefused, DatabaseUnavailable, Settings
-from choregraphie.storage import look_into, open_database
+from choregraphie.storage import business_state, open_database
 from choregraphie.testing import ServiceHarness, open_harness
 from services.commande import SERVICE as COMMANDE
 from services.paiement import SERVICE as PAIEMENT
@@ -105,12 +105,12 @@ def test_a_damaged_database_is_refused(settings: Settings, tmp_path: Path) -> No
 def test_one_can_look_beside_a_running_worker(settings: Settings) -> None:
     with open_harness(STOCK, settings) as harness:
         harness.hear(initiee())
-        assert look_into(STOCK, settings) == harness.inspect()
+        assert business_state(STOCK, settings) == harness.inspect()
 
 
 def test_looking_where_nothing_is_makes_nothing(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(DatabaseRefused, match="no such database"):
-        look_into(STOCK, settings)
+        business_state(STOCK, settings)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -118,7 +118,7 @@ def test_looking_into_another_services_database_is_one_line(tmp_path: Path) -> N
     shared = at(f"sqlite:///{tmp_path}/shared.sqlite3")
     open_database(SAMPLE_SERVICE, shared).close()
     with pytest.raises(DatabaseRefused) as caught:
-        look_into(COMMANDE, shared)
+        business_state(COMMANDE, shared)
     assert "\n" not in str(caught.value)
 
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from choregraphie import DatabaseRefused, Settings
-from choregraphie.storage import look_into, open_database
+from choregraphie.storage import business_state, open_database
 from choregraphie.storage.database import Database
 from choregraphie.testing import open_harness
 from services.commande import SERVICE as COMMANDE
@@ -57,7 +57,7 @@ def test_a_schema_for_each_service_in_one_database(url: str, written: str) -> No
             " WHERE tablename IN ('outbox', 'service') GROUP BY 1 ORDER BY 1"
         ).fetchall()
     assert found == [("commande", 2), ("stock", 2)]
-    assert look_into(STOCK, settings)["produits"]["PROD-123"]["disponible"] == 98
+    assert business_state(STOCK, settings)["produits"]["PROD-123"]["disponible"] == 98
 
 
 @pytest.mark.parametrize("path", ["stock", "stock,public", '"Stock"'])
@@ -172,4 +172,4 @@ def test_a_database_that_cannot_hold_every_event_is_refused(postgres: PrivatePos
     assert encoding in said
     assert "UTF8" in said
     with pytest.raises(DatabaseRefused, match="UTF8"):
-        look_into(STOCK, Settings(database_url=postgres.url(name)))
+        business_state(STOCK, Settings(database_url=postgres.url(name)))

@@ -54,7 +54,7 @@ def test_values_come_back_as_they_went(connection: Connection) -> None:
         (3, "A", True, b"\x00\xff", NOON, Decimal("12.30")),
         (None, "B", None, None, None, None),
     ]
-    INSERT.each(connection, rows)
+    INSERT.run_many(connection, rows)
     assert [tuple(row) for row in FIND.rows(connection, ["A", "B"])] == rows
     # As SQLAlchemy itself sees them.
     assert [tuple(row) for row in connection.execute(select(THINGS).order_by(THINGS.c.name))] == [
@@ -65,7 +65,7 @@ def test_values_come_back_as_they_went(connection: Connection) -> None:
 
 def test_a_value_that_its_type_refuses_is_refused(connection: Connection) -> None:
     with pytest.raises(ValueError, match="whole number of cents"):
-        INSERT.each(connection, [(1, "A", True, b"", NOON, Decimal("0.001"))])
+        INSERT.run_many(connection, [(1, "A", True, b"", NOON, Decimal("0.001"))])
 
 
 def test_nothing_is_sent_for_no_rows_and_no_keys(harness: ServiceHarness, connection: Connection) -> None:
@@ -73,12 +73,12 @@ def test_nothing_is_sent_for_no_rows_and_no_keys(harness: ServiceHarness, connec
         raise AssertionError(statement)
 
     with watching(harness.database, none):
-        INSERT.each(connection, [])
+        INSERT.run_many(connection, [])
         assert FIND.rows(connection, []) == []
 
 
 def test_what_the_statement_brings_along_is_sent_with_what_is_given(connection: Connection) -> None:
-    INSERT.each(connection, [(n, f"T-{n}", n % 2 == 0, None, None, None) for n in range(6)])
+    INSERT.run_many(connection, [(n, f"T-{n}", n % 2 == 0, None, None, None) for n in range(6)])
     unsold = delete(THINGS).where(THINGS.c.sold == False, THINGS.c.many >= bindparam("least"))  # noqa: E712
     assert Prepared(unsold, ["least"]).run(connection, 3) == 2
     assert [row[1] for row in FIND.rows(connection, [f"T-{n}" for n in range(6)])] == ["T-0", "T-1", "T-2", "T-4"]
@@ -86,7 +86,7 @@ def test_what_the_statement_brings_along_is_sent_with_what_is_given(connection: 
 
 @pytest.mark.parametrize("wanted", [1, 2, 3, 5, 511, 512, 513, 1201])
 def test_any_number_of_keys_finds_each_row_once_and_in_order(connection: Connection, wanted: int) -> None:
-    INSERT.each(connection, [(n, f"N-{n:04}", None, None, None, None) for n in range(1300)])
+    INSERT.run_many(connection, [(n, f"N-{n:04}", None, None, None, None) for n in range(1300)])
     found = FIND.rows(connection, [f"N-{n:04}" for n in range(50, 50 + wanted)])
     assert [row[0] for row in found] == list(range(50, min(50 + wanted, 1300)))
 
