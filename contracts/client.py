@@ -1,4 +1,4 @@
-"""What a client says: that it orders, and that it wants to cancel."""
+"""The events of clients: an order, and the demand to cancel it."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from choregraphie.saga.envelope import Amount, Event, Identifier, Quantity, Reas
 
 
 class CommandeInitiee(Event):
-    """A customer orders: the first event of a saga."""
+    """A customer places an order. This event begins the saga."""
 
     TYPE: ClassVar[str] = "commande.initiee"
     SAID_BY: ClassVar[str] = "client"
@@ -18,7 +18,7 @@ class CommandeInitiee(Event):
 
 
 class CommandeAnnulationDemandee(Event):
-    """The customer wants the order cancelled, whether or not it has been created yet."""
+    """The customer asks to cancel the order, whether it has been created or not."""
 
     TYPE: ClassVar[str] = "commande.annulation_demandee"
     SAID_BY: ClassVar[str] = "client"

@@ -1,4 +1,4 @@
-"""What the order service, the only decider, says: created, cancelled."""
+"""The events of the order service, which alone decides: created, cancelled."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from choregraphie.saga.envelope import Event, Reason
 
 
 class CommandeCreee(Event):
-    """The order exists: goods held, money taken, client accepted."""
+    """The order is created: goods held, money taken, client accepted."""
 
     TYPE: ClassVar[str] = "commande.creee"
     SAID_BY: ClassVar[str] = "commande"

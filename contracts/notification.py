@@ -1,4 +1,4 @@
-"""What the notification service says: a message has left, and it cannot be unsent."""
+"""The event of the notification service: a message has left, and cannot be unsent."""
 
 from typing import ClassVar, Literal
 

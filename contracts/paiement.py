@@ -1,4 +1,4 @@
-"""What the payment service says: taken, not taken, given back."""
+"""The events of the payment service: money taken, not taken, refunded."""
 
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ class PaiementEffectue(Event):
 
 
 class PaiementEchoue(Event):
-    """No money has been taken: unknown client, insufficient balance, refused card, or the service gave up."""
+    """No money was taken: the client is unknown, the balance too low, the card refused, or the service gave up."""
 
     TYPE: ClassVar[str] = "paiement.echoue"
     SAID_BY: ClassVar[str] = "paiement"
@@ -25,7 +25,7 @@ class PaiementEchoue(Event):
 
 
 class PaiementRembourse(Event):
-    """The answer to a cancellation: the money is back, or (null, 0) none had been taken."""
+    """The answer to a cancellation: the money is refunded, or (null, 0) none was taken."""
 
     TYPE: ClassVar[str] = "paiement.rembourse"
     SAID_BY: ClassVar[str] = "paiement"

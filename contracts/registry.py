@@ -1,4 +1,4 @@
-"""Every event of the order saga, by wire type; and reading any of them from bytes."""
+"""The events of the order saga by wire type, and a reader for any of them."""
 
 from typing import Any
 

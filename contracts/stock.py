@@ -1,4 +1,4 @@
-"""What the stock service says: held, not held, put back."""
+"""The events of the stock service: goods held, not held, released."""
 
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ class StockReserve(Event):
 
 
 class StockReservationEchouee(Event):
-    """Nothing is held: unknown product, shortage, or the service gave up."""
+    """No goods are held: the product is unknown, the stock too low, or the service gave up."""
 
     TYPE: ClassVar[str] = "stock.reservation_echouee"
     SAID_BY: ClassVar[str] = "stock"
@@ -28,7 +28,7 @@ class StockReservationEchouee(Event):
 
 
 class StockLibere(Event):
-    """The answer to a cancellation: what was held or sold is back, or (null) there was nothing."""
+    """The answer to a cancellation: what was held or sold is released, or (null) there was nothing."""
 
     TYPE: ClassVar[str] = "stock.libere"
     SAID_BY: ClassVar[str] = "stock"

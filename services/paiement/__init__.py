@@ -1,10 +1,10 @@
-"""Paiement: the clients' accounts, and the card gateway.
+"""Paiement: the accounts of clients, and the card gateway.
 
 hears  stock.reserve           take the money
-       commande.annulee        give it back
+       commande.annulee        refund it
 says   paiement.effectue       taken
        paiement.echoue         unknown client, balance too low, or card refused; nothing is taken
-       paiement.rembourse      given back, or there was nothing to give back
+       paiement.rembourse      refunded, or there was nothing to refund
 owns   the tables of store.py; nobody else reads them
 calls  the card gateway of passerelle.py
 """

@@ -1,11 +1,11 @@
 """Stock: the products available, and the reservations of orders.
 
 hears  commande.initiee              hold the goods
-       commande.creee                what was held is sold
-       commande.annulee              put them back
+       commande.creee                sell what was held
+       commande.annulee              release the goods
 says   stock.reserve                 held
        stock.reservation_echouee     not enough, or unknown product; nothing is held
-       stock.libere                  put back, or there was nothing to put back
+       stock.libere                  released, or there was nothing to release
 owns   the tables of store.py; nobody else reads them
 """
 
