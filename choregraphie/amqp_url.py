@@ -1,7 +1,7 @@
 """Reads the broker URL: every part and parameter is used or refused in one line.
 
 The names are those of RabbitMQ (https://www.rabbitmq.com/docs/uri-query-parameters) and of aio-pika. A parameter
-that the client would drop is refused: whoever wrote it believes that it holds.
+that the client would ignore is refused, because its author relies on it.
 """
 
 import base64

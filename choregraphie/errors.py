@@ -1,17 +1,17 @@
 """All errors of the project, as one shallow tree.
 
 ChoregraphieError
-├── UserError              a person must change something; shown as one line, exit code 2
-│   ├── BadSetting
-│   ├── BrokerRefused      credentials, virtual host, permissions
-│   │   └── LoginRefused   credentials alone
-│   └── DatabaseRefused    unwritable, held by another worker, of a newer version, damaged, refused by its server
-├── BrokerUnavailable          the session is lost or the broker is away; begin again
-│   └── HistoryMissing     the broker is there, and has no history stream yet
-├── DatabaseUnavailable        the database does not answer now; wait and try again, nobody's fault
-├── ResourceShortage       the worker is short of descriptors, memory, threads or disk; wait, nobody's fault
-├── ReactionFailed         a reaction raised; carries the delivery and the cause
-└── RowNotDeclared                a reaction looked at a row that its `reads` did not name
+├── UserError               a person must change something; shown as one line, exit code 2
+│   ├── BadSetting          a setting is unknown, missing or unreadable
+│   ├── BrokerRefused       credentials, virtual host, permissions
+│   │   └── LoginRefused    credentials alone
+│   └── DatabaseRefused     unwritable, held by another worker, of a newer version, damaged, refused by its server
+├── BrokerUnavailable       the session is lost or the broker is away; open another session
+│   └── HistoryMissing      the broker has no history stream yet
+├── DatabaseUnavailable     the database does not answer now; wait, no delivery is to blame
+├── ResourceShortage        the worker is short of descriptors, memory, threads or disk; wait, no delivery is to blame
+├── ReactionFailed          a reaction raised; carries its error
+└── RowNotDeclared          a reaction read a row that its `reads` does not name
 """
 
 from enum import StrEnum

@@ -185,7 +185,7 @@ class Settings(ReadFromFiles):
 
     @model_validator(mode="after")
     def _keeps_whole_orders(self) -> "Settings":
-        # A new monitor would see only the end of the orders under way, or nothing of them.
+        # A new monitor would see only the end of the current orders, or nothing of them.
         tries = len(self.retry_delays) + 1
         needed = self.deadline + sum(self.retry_delays) + 2 * tries * self.call_timeout + SPARE_SECONDS
         if age_seconds(self.history_max_age) < needed:

@@ -126,14 +126,12 @@ def _fields(binding: Binding) -> dict[str, Any]:
 
 def _consequence(binding: Binding, complete_at: dt.datetime | None) -> str:
     """What may be lost, and what a person should do."""
-    outbox_publisher = binding.exchange.removesuffix(".events")
+    sender = binding.exchange.removesuffix(".events")
     when = f"{complete_at:%Y-%m-%dT%H:%M:%SZ}" if complete_at else "TIME"
     since = f"since {when}" if complete_at else "before this worker began"
-    said = f"messages published {since} may not have reached {binding.queue}"
-    if outbox_publisher == binding.exchange:
-        return said
-    if outbox_publisher == "client":
-        return f"{said}; its clients publish again what was not answered"
-    return (
-        f"{said}; 'python -m services outbox resend --service {outbox_publisher} --since {when}' says them again"
-    )
+    loss = f"messages published {since} may not have reached {binding.queue}"
+    if sender == binding.exchange:
+        return loss
+    if sender == "client":
+        return f"{loss}; its clients publish again what was not answered"
+    return f"{loss}; 'python -m services outbox resend --service {sender} --since {when}' publishes them again"

@@ -102,7 +102,7 @@ class RabbitSession:
                 await self._consuming.basic_nack(tag, requeue=True, wait=False)
 
     async def is_consuming(self) -> bool:
-        # The history is bound to every exchange: what has no other queue is confirmed all the same, and lost.
+        # The history is bound to every exchange, so a message without any other queue is confirmed and lost.
         for name in self._others:
             await in_time(self._consuming.queue_declare(name, passive=True))
         answer = await in_time(self._consuming.queue_declare(self._queue, passive=True))
@@ -141,7 +141,7 @@ def _delivery(message: DeliveredMessage) -> Delivery:
 async def open_session(settings: Settings, service: str, wanted: Topology) -> AsyncIterator[RabbitSession]:
     """A session for `service`, its topology applied or checked. Consuming begins with `consume`.
 
-    Raises BrokerRefused when the broker says no, BrokerUnavailable when it is away.
+    Raises BrokerRefused when the broker refuses, BrokerUnavailable when it is away.
     """
     async with (
         connected(settings, f"{service} publishes") as publishing,

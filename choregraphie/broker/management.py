@@ -24,7 +24,7 @@ _NOT_SERVED = ("down", "minority", "stopped", "crashed")
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """What the management says of a queue, as of up to 10 s ago.
+    """The state of a queue, up to 10 s old.
 
     `served`: False when it has no leader or too few of its nodes run; AMQP 0-9-1 then answers every count with 0.
     `hidden`: messages that it holds and that are neither ready nor delivered, such as those that at-least-once

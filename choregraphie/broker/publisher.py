@@ -58,7 +58,7 @@ class Publisher:
 async def open_publisher(settings: Settings, name: str) -> AsyncIterator[Publisher]:
     """Open a connection to publish on, shown as `name` in the broker's tools. It declares nothing.
 
-    Raises BrokerRefused when the broker says no, BrokerUnavailable when it is away.
+    Raises BrokerRefused when the broker refuses, BrokerUnavailable when it is away.
     """
     async with connected(settings, name) as connection:
         yield Publisher(connection, await confirming(connection))

@@ -217,7 +217,7 @@ def _entry(message: DeliveredMessage) -> HistoryEntry:
 async def open_history(settings: Settings) -> AsyncIterator[RabbitHistory]:
     """Connect to read the history. It declares and binds nothing, so it needs only the right to read.
 
-    Raises BrokerRefused when the broker says no, BrokerUnavailable when it is away.
+    Raises BrokerRefused when the broker refuses, BrokerUnavailable when it is away.
     """
     async with connected(settings, "monitor reads") as connection:
         yield RabbitHistory(connection)

@@ -83,7 +83,7 @@ class Decoder:
             return DeadLetter(Reason.INVALID, first_problem(error))
 
     def _wrong_sender(self, delivery: Delivery, envelope: Envelope[Event], handler: Handler) -> DeadLetter | None:
-        """Only `<s>` may write to `<s>.events`, so the exchange names the sender, whatever the bytes say."""
+        """Only `<s>` may write to `<s>.events`, so the exchange names the sender, whatever the body claims."""
         came_by = first_exchange(delivery, self.service.name)
         if envelope.sender != handler.hears.SAID_BY or came_by not in {None, events(envelope.sender)}:
             return DeadLetter(

@@ -1,6 +1,6 @@
 """The messages that leave the pipeline in place of an event: to be tried again, or set aside as dead letters.
 
-Their headers say what happened to the message so far. Whoever receives it next reads them here as well.
+Their headers record what happened to the message so far; the functions that read them are here too.
 """
 
 import datetime as dt

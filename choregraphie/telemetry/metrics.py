@@ -81,17 +81,17 @@ class Instruments:
                 f"saga_worker_{name}", about, ("service", *labels), buckets=buckets, registry=registry
             )
 
-        self.handled = count("handled", "Deliveries dealt with.", "type", "outcome")
-        self.dead_lettered = count("dead_lettered", "Deliveries set aside.", "reason")
+        self.handled = count("handled", "Deliveries handled.", "type", "outcome")
+        self.dead_lettered = count("dead_lettered", "Dead letters.", "reason")
         self.batch = spread("batch_size", "Deliveries in one transaction.", buckets=_SIZES)
-        self.outbox = gauge("outbox_waiting", "Events decided and not confirmed.")
-        self.said = count("said", "Events confirmed by the broker.")
-        self.commit = spread("commit_seconds", "A group's transaction.")
-        self.publish = spread("publish_seconds", "Publishing, to the last confirm.")
+        self.outbox = gauge("outbox_waiting", "Events committed and not confirmed.")
+        self.published = count("said", "Events confirmed by the broker.")
+        self.commit = spread("commit_seconds", "Duration of a batch's transaction.")
+        self.publish = spread("publish_seconds", "Duration of publishing, until the last confirm.")
         self.call = spread("call_seconds", "Calls to the outside.", "type")
         self.call_failures = count("call_failures", "Calls that failed.", "type")
-        self.session_up = gauge("session_up", "1 while it receives.")
-        self.sessions = count("sessions", "Sessions begun.")
+        self.session_up = gauge("session_up", "1 while the worker receives.")
+        self.sessions = count("sessions", "Sessions opened.")
         self.blocked = gauge("blocked", "Stages that wait for a database or a resource of the worker itself.")
         self.database_troubles = count("database_troubles", "Times that the database did not answer.")
 
@@ -106,7 +106,7 @@ class ServiceMetrics(Telemetry):
         # Looked up once: finding a labelled child costs more than counting.
         self._batch, self._outbox = instruments.batch.labels(service), instruments.outbox.labels(service)
         self._commit, self._publish = instruments.commit.labels(service), instruments.publish.labels(service)
-        self._said, self._up = instruments.said.labels(service), instruments.session_up.labels(service)
+        self._published, self._up = instruments.published.labels(service), instruments.session_up.labels(service)
         self._sessions, self._troubles = (
             instruments.sessions.labels(service),
             instruments.database_troubles.labels(service),
@@ -158,10 +158,10 @@ class ServiceMetrics(Telemetry):
 
     def decided(self, results: Sequence[Result]) -> None:
         self._outbox.inc(sum(len(result.outbox_events) for result in results))
-        dealt_with = [result for result in results if result.delivery is not None]
-        for (type_, outcome), count in Counter((_type(r), _outcome(r.verdict)) for r in dealt_with).items():
+        deliveries = [result for result in results if result.delivery is not None]
+        for (type_, outcome), count in Counter((_type(r), _outcome(r.verdict)) for r in deliveries).items():
             self._instruments.handled.labels(self._service, type_, outcome).inc(count)
-        for result in dealt_with:
+        for result in deliveries:
             if isinstance(result.verdict, DeadLetter):
                 self._dead_lettered[result.verdict.reason].inc()
 
@@ -169,7 +169,7 @@ class ServiceMetrics(Telemetry):
         self._outbox.inc(events)
 
     def published(self, events: int) -> None:
-        self._said.inc(events)
+        self._published.inc(events)
         self._outbox.dec(events)
 
     def database_troubled(self) -> None:

@@ -1,4 +1,4 @@
-"""Structured logs: JSON off a terminal, and neither secrets nor bodies in any of them."""
+"""Structured logs: JSON off a terminal, without secrets or bodies."""
 
 import io
 import json
@@ -34,7 +34,7 @@ def test_off_a_terminal_a_line_is_a_json_object() -> None:
     assert line["timestamp"].endswith("Z")
 
 
-def test_on_a_terminal_it_is_for_reading() -> None:
+def test_on_a_terminal_a_line_is_readable() -> None:
     out = Terminal()
     configure_logs(Settings(), out)
     structlog.get_logger().info("worker.ready")
@@ -57,8 +57,8 @@ def test_the_level_can_be_chosen() -> None:
     assert [line["event"] for line in logged(out)] == ["shown"]
 
 
-def test_other_libraries_speak_json_too_and_the_broker_client_says_nothing() -> None:
-    """At DEBUG it would write whole bodies."""
+def test_other_libraries_log_json_too_and_the_broker_client_logs_nothing() -> None:
+    """At DEBUG it would log whole bodies."""
     out = io.StringIO()
     configure_logs(Settings(log_level="debug"), out)
     logging.getLogger("sqlalchemy").warning("something")
@@ -80,7 +80,7 @@ def test_a_delivery_is_logged_by_its_ids_and_not_by_its_content(harness: Service
     assert "secret-client" not in out.getvalue()
 
 
-def test_a_log_that_nobody_takes_any_more_costs_no_delivery(harness: ServiceHarness) -> None:
+def test_a_broken_log_stream_affects_no_delivery(harness: ServiceHarness) -> None:
     out = io.StringIO()
     configure_logs(Settings(), out)
     out.close()
@@ -89,12 +89,12 @@ def test_a_log_that_nobody_takes_any_more_costs_no_delivery(harness: ServiceHarn
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_a_reaction_that_breaks_is_told_with_its_place_and_without_what_the_message_holds(
+def test_a_failing_reaction_is_logged_with_its_place_and_without_the_content(
     harness: ServiceHarness, log_format: Literal["json", "console"]
 ) -> None:
     out = io.StringIO()
     configure_logs(Settings(log_format=log_format), out)
-    # The row does not exist: what the reaction asserts says nothing of the order.
+    # The row does not exist; the text of the assertion holds nothing of the order.
     harness.hear(initiee("C-1", client_id="secret-client", produit_id="NO-SHELF"), tolerate=True)
     text = out.getvalue()
     assert "reaction.failed" in text
@@ -103,18 +103,18 @@ def test_a_reaction_that_breaks_is_told_with_its_place_and_without_what_the_mess
     assert "secret-client" not in text
 
 
-def test_whatever_is_logged_while_a_delivery_is_dealt_with_names_it(
+def test_every_line_logged_while_a_delivery_is_handled_names_it(
     harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = io.StringIO()
     configure_logs(Settings(log_format="json"), out)
     add = Transaction.add
 
-    def talkative(tx: Transaction, row: Row) -> None:
+    def logging_reaction(tx: Transaction, row: Row) -> None:
         logging.getLogger("library").warning("hm")
         add(tx, row)
 
-    monkeypatch.setattr(Transaction, "add", talkative)
+    monkeypatch.setattr(Transaction, "add", logging_reaction)
     harness.hear(harness.enveloped(initiee("C-1", produit_id="A"), id="e-1"))
     said = next(line for line in logged(out) if line["event"] == "hm")
     assert said.items() >= {"commande_id": "C-1", "event_id": "e-1", "attempt": 1}.items()

@@ -1,4 +1,4 @@
-"""A secret in a file is read again when it is refused; what cannot be used leaves the old one in its place."""
+"""A secret in a file is read again when it is refused; an unusable value leaves the old one."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from choregraphie import BadSetting, read_settings
 
 
-def test_a_file_that_has_changed_is_taken_up_by_every_copy(tmp_path: Path) -> None:
+def test_a_changed_file_is_read_for_every_copy(tmp_path: Path) -> None:
     secret = tmp_path / "url"
     secret.write_text("amqp://u:old@broker.example/")
     settings = read_settings({"SAGA_AMQP_URL_FILE": str(secret)})
@@ -44,7 +44,7 @@ def test_a_setting_that_is_in_no_file_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("setting", ["database_url", "management_url", "alert_webhook", "monitor_token"])
 def test_an_empty_file_leaves_the_old_secret(tmp_path: Path, setting: str) -> None:
-    """Whoever writes a file in place has emptied it for a moment."""
+    """A file that is written in place is empty for a moment."""
     secret = tmp_path / "secret"
     secret.write_text("https://u:old@there.example/")
     settings = read_settings({f"SAGA_{setting.upper()}_FILE": str(secret)})
@@ -53,7 +53,7 @@ def test_an_empty_file_leaves_the_old_secret(tmp_path: Path, setting: str) -> No
     assert settings.current(setting) == "https://u:old@there.example/"
 
 
-def test_what_whoever_asks_cannot_use_leaves_the_old_secret(
+def test_a_value_that_the_caller_cannot_use_leaves_the_old_secret(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     secret = tmp_path / "gateway"

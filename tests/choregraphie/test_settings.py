@@ -1,4 +1,4 @@
-"""The environment: read once, unknown keys refused with a hint, secrets never shown."""
+"""The environment is read once, unknown keys are refused with a hint, and secrets are never shown."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ def refused(environ: dict[str, str]) -> str:
     return str(caught.value)
 
 
-def test_an_empty_environment_is_the_defaults() -> None:
+def test_an_empty_environment_gives_the_defaults() -> None:
     assert read_settings({}) == Settings()
     assert Settings().retry_delays == (1, 5, 30, 120, 600)
     assert (Settings().deadline, Settings().call_timeout) == (900, 5)
@@ -62,13 +62,13 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "SAGA_AMQP_URL_FILE" in refused({"SAGA_AMQP_URL_FILE": str(tmp_path)})
 
 
-def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "url").write_bytes(b"\xff\xfe\x00")
     assert "SAGA_AMQP_URL_FILE" in refused({"SAGA_AMQP_URL_FILE": str(tmp_path / "url")})
 
 
 def test_the_same_setting_twice_is_refused(tmp_path: Path) -> None:
-    """Nobody could say which one counts."""
+    """It would be unclear which one counts."""
     (tmp_path / "url").write_text("amqp://localhost/")
     both = {"SAGA_AMQP_URL": "amqp://localhost/x", "SAGA_AMQP_URL_FILE": str(tmp_path / "url")}
     assert "SAGA_AMQP_URL" in refused(both)
@@ -87,7 +87,7 @@ def test_the_same_setting_twice_is_refused(tmp_path: Path) -> None:
         "amqp://u:hush@[broker.example/",
     ],
 )
-def test_a_broker_url_that_makes_no_sense_is_refused_without_its_password(url: str) -> None:
+def test_an_invalid_broker_url_is_refused_without_its_password(url: str) -> None:
     assert "SAGA_AMQP_URL" in refused({"SAGA_AMQP_URL": url})
 
 
@@ -132,7 +132,7 @@ def test_verification_cannot_be_turned_off(query: str) -> None:
         ("SAGA_MAIL_DOMAIN", "a b"),
     ],
 )
-def test_a_value_that_makes_no_sense_is_refused_by_its_key(key: str, value: str) -> None:
+def test_an_invalid_value_is_refused_by_its_key(key: str, value: str) -> None:
     assert key in refused({key: value})
 
 
@@ -140,7 +140,7 @@ def test_a_value_that_makes_no_sense_is_refused_by_its_key(key: str, value: str)
     ("days", "delays"),
     [("0.00001", "1,5"), ("6.9", "1,5"), ("7", ",".join(["86400"] * 7)), ("10", ",".join(["86400"] * 20))],
 )
-def test_the_inbox_outlasts_whatever_may_still_come_again(days: str, delays: str) -> None:
+def test_the_inbox_outlasts_every_possible_redelivery(days: str, delays: str) -> None:
     """An event forgotten too early would have its effect twice."""
     said = refused({"SAGA_INBOX_DAYS": days, "SAGA_RETRY_DELAYS": delays})
     assert said.startswith("SAGA_INBOX_DAYS: ")
@@ -158,7 +158,7 @@ def test_the_inbox_outlasts_whatever_may_still_come_again(days: str, delays: str
         {"SAGA_HISTORY_MAX_AGE": "30m", "SAGA_CALL_TIMEOUT": "60"},
     ],
 )
-def test_a_history_kept_for_less_time_than_an_order_lives_is_refused(given: dict[str, str]) -> None:
+def test_a_history_that_is_shorter_than_an_order_is_refused(given: dict[str, str]) -> None:
     said = refused(given)
     assert said.startswith("SAGA_HISTORY_MAX_AGE: shorter than an order may take")
     assert "\n" not in said
@@ -168,7 +168,7 @@ def test_a_history_kept_for_less_time_than_an_order_lives_is_refused(given: dict
     ("age", "seconds"),
     [("1Y", 31_536_000), ("1M", 2_592_000), ("7D", 604_800), ("12h", 43_200), ("30m", 1800), ("1800s", 1800)],
 )
-def test_every_unit_of_the_broker_s_is_read(age: str, seconds: int) -> None:
+def test_every_unit_of_the_broker_is_read(age: str, seconds: int) -> None:
     """As in RabbitMQ's documentation of streams: Y, M, D, h, m, s."""
     assert age_seconds(read_settings({"SAGA_HISTORY_MAX_AGE": age}).history_max_age) == seconds
 
@@ -180,7 +180,7 @@ def test_an_inbox_may_be_as_short_as_the_outbox() -> None:
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> Path:
-    """`ca.pem`, `cert.pem`, `key.pem`, another one's `other.pem`, and `none.pem` that is no certificate."""
+    """`ca.pem`, `cert.pem`, `key.pem`, `other.pem` of another authority, and `none.pem` without a certificate."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     own, other = authority.issue_cert("localhost"), authority.issue_cert("localhost")
@@ -205,7 +205,7 @@ URL = "amqps://u:hush@broker.example/"
         ("certfile={0}/cert.pem&keyfile={0}/other.pem", "keyfile"),
     ],
 )
-def test_a_file_that_is_no_certificate_or_no_key_is_refused(certificates: Path, query: str, at_fault: str) -> None:
+def test_a_file_that_is_not_a_certificate_or_key_is_refused(certificates: Path, query: str, at_fault: str) -> None:
     said = refused({"SAGA_AMQP_URL": f"{URL}?{query.format(certificates)}"})
     assert said.startswith("SAGA_AMQP_URL: ")
     assert at_fault in said

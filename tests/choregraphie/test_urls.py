@@ -1,4 +1,4 @@
-"""What a URL in a setting asks for is used, or refused in one line that names it and no secret."""
+"""Every part of a URL in a setting is used, or refused in one line without secrets."""
 
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def refused(key: str, url: str) -> str:
         (f"{BROKER}/{'v' * 256}", "virtual host"),
     ],
 )
-def test_what_a_broker_url_asks_for_and_does_not_get_is_refused(url: str, at_fault: str) -> None:
+def test_an_unused_part_of_a_broker_url_is_refused(url: str, at_fault: str) -> None:
     assert at_fault in refused("SAGA_AMQP_URL", url)
 
 
@@ -90,7 +90,7 @@ def test_what_a_broker_url_asks_for_and_does_not_get_is_refused(url: str, at_fau
         ("SAGA_MANAGEMENT_URL", "amqp://u:hush@broker.example:15672", "expected"),
     ],
 )
-def test_what_any_other_url_asks_for_and_does_not_get_is_refused(key: str, url: str, at_fault: str) -> None:
+def test_an_unused_part_of_any_other_url_is_refused(key: str, url: str, at_fault: str) -> None:
     assert at_fault in refused(key, url)
 
 
@@ -104,12 +104,12 @@ def test_what_any_other_url_asks_for_and_does_not_get_is_refused(key: str, url: 
         ("SAGA_MANAGEMENT_URL", "https://u:hush@broker.example/rabbit/"),
     ],
 )
-def test_what_is_used_is_accepted(key: str, url: str) -> None:
+def test_used_parts_are_accepted(key: str, url: str) -> None:
     settings = read_settings({key: url})
     assert url in settings.model_dump().values()
 
 
-def test_a_broker_url_says_what_the_client_does(tmp_path: Path) -> None:
+def test_a_broker_url_sets_the_options_of_the_client(tmp_path: Path) -> None:
     query = f"heartbeat=60&connection_timeout=2500&name=shop%201&verify=verify_peer&capath={tmp_path}"
     address = broker_address(f"amqps://us%40er:hush@Broker.example/sh%2Fop?{query}")
     assert (address.user, address.place, address.vhost) == ("us@er", "broker.example:5671", "sh/op")

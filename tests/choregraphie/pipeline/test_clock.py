@@ -1,4 +1,4 @@
-"""The clock of deadlines follows the system's clock, but not when somebody sets that to another time."""
+"""The clock of deadlines follows the system's clock, except when that is set to another time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOUR = dt.timedelta(hours=1)
 
 
 class Machine:
-    """Its two clocks: one that people set, one that only runs."""
+    """The two clocks of a machine: wall and monotonic."""
 
     def __init__(self) -> None:
         self.wall = NOON
@@ -41,7 +41,7 @@ class Machine:
         self.wall += by
 
 
-def test_it_goes_with_the_system_clock_and_its_small_corrections() -> None:
+def test_it_follows_the_system_clock_and_its_small_corrections() -> None:
     machine = Machine()
     clock = machine.steady()
     for _ in range(100):
@@ -50,7 +50,7 @@ def test_it_goes_with_the_system_clock_and_its_small_corrections() -> None:
     assert machine.wall == NOON + dt.timedelta(seconds=5900)
 
 
-def test_an_hour_forward_and_an_hour_back_are_not_followed_and_are_told_once_each() -> None:
+def test_an_hour_forward_and_an_hour_back_are_not_followed_and_are_logged_once_each() -> None:
     for jump in (HOUR, -HOUR):
         machine = Machine()
         clock = machine.steady()
@@ -62,7 +62,7 @@ def test_an_hour_forward_and_an_hour_back_are_not_followed_and_are_told_once_eac
         assert [(line["event"], line["by_s"]) for line in logs] == [("clock.jumped", jump.total_seconds())]
 
 
-def test_a_clock_that_is_put_right_again_is_followed_again_and_its_next_jump_is_told() -> None:
+def test_a_corrected_clock_is_followed_again_and_its_next_jump_is_logged() -> None:
     machine = Machine()
     clock = machine.steady()
     with capture_logs() as logs:
@@ -85,12 +85,12 @@ def test_it_never_goes_back_not_even_for_a_small_correction() -> None:
     assert clock.now() == machine.wall > before
 
 
-def books(harness: ServiceHarness, clock: SteadyClock) -> Store:
+def open_store(harness: ServiceHarness, clock: SteadyClock) -> Store:
     return Store(COMMANDE, harness.database, StoreLimits.of(harness.settings), clock.now)
 
 
 def late(store: Store) -> list[str]:
-    """The orders that are cancelled because their time is over."""
+    """The orders that are cancelled because their deadline passed."""
     (line,) = COMMANDE.timed
     return [outbox_event.commande_id for result in store.tick(line) for outbox_event in result.outbox_events]
 
@@ -98,7 +98,7 @@ def late(store: Store) -> list[str]:
 def test_no_order_is_late_because_the_clock_was_set(database_for: Callable[[str], str]) -> None:
     machine = Machine()
     with open_harness(COMMANDE, Settings(database_url=database_for("commande"), deadline=900)) as harness:
-        store = books(harness, machine.steady())
+        store = open_store(harness, machine.steady())
         harness.store = store
         harness.hear(initiee("C"))
         for jump in (HOUR, -2 * HOUR, HOUR):
@@ -109,12 +109,12 @@ def test_no_order_is_late_because_the_clock_was_set(database_for: Callable[[str]
         assert late(store) == ["C"]
 
 
-def test_a_worker_that_starts_believes_the_clock_that_it_finds(database_for: Callable[[str], str]) -> None:
-    """The limit of it: nothing tells a new process that the clock was set while nobody ran."""
+def test_a_worker_that_starts_trusts_the_clock_that_it_finds(database_for: Callable[[str], str]) -> None:
+    """A limit: a new process cannot know that the clock was set before it started."""
     machine = Machine()
     with open_harness(COMMANDE, Settings(database_url=database_for("commande"), deadline=900)) as harness:
-        harness.store = books(harness, machine.steady())
+        harness.store = open_store(harness, machine.steady())
         harness.hear(initiee("C"))
         machine.is_set(HOUR)
         assert late(harness.store) == []
-        assert late(books(harness, machine.steady())) == ["C"]
+        assert late(open_store(harness, machine.steady())) == ["C"]

@@ -1,4 +1,4 @@
-"""Calls outside: concurrent, bounded, timed out, and never a promise after a cancellation."""
+"""External calls: concurrent, bounded and timed out; no confirmation is sent after a cancellation."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ class Silent:
         return ""
 
 
-async def test_stopping_does_not_wait_beyond_its_bound_for_a_call_that_hangs(settings: Settings) -> None:
+async def test_stopping_waits_for_a_hanging_call_no_longer_than_its_bound(settings: Settings) -> None:
     impatient = settings.model_copy(update={"drain": 0.2, "call_timeout": 60.0, "calls": 1})
     carrier = Silent()
     async with running_pipeline(impatient, NOTIFICATION, carrier) as run:
@@ -32,7 +32,7 @@ async def test_stopping_does_not_wait_beyond_its_bound_for_a_call_that_hangs(set
         assert run.session.acked == []
 
 
-async def test_a_call_that_hangs_is_timed_out_asked_again_and_then_retried(settings: Settings) -> None:
+async def test_a_hanging_call_times_out_is_repeated_at_once_and_then_retried(settings: Settings) -> None:
     impatient = settings.model_copy(update={"call_timeout": 0.05})
     carrier = Silent()
     async with running_pipeline(impatient, NOTIFICATION, carrier) as run:
@@ -43,7 +43,7 @@ async def test_a_call_that_hangs_is_timed_out_asked_again_and_then_retried(setti
         await run.stop()
 
 
-async def test_a_slow_call_holds_up_nobody_else(settings: Settings) -> None:
+async def test_a_slow_call_delays_no_other(settings: Settings) -> None:
     carrier = Gate()
     async with running_pipeline(settings, NOTIFICATION, carrier) as run:
         slow = run.session.deliver(envelope(creee("SLOW")))
@@ -56,7 +56,7 @@ async def test_a_slow_call_holds_up_nobody_else(settings: Settings) -> None:
 
 
 class Gate:
-    """A carrier that keeps the order SLOW waiting until it is opened."""
+    """A carrier that blocks the order SLOW until it is opened."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
@@ -70,7 +70,7 @@ class Gate:
 
 
 class Held(Gate):
-    """One that keeps cancellations waiting, and remembers what it was given."""
+    """A gate that blocks cancellations and records its messages."""
 
     async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
         self.asked.append(objet.split(" : ")[0].split(" ")[-1])
@@ -79,8 +79,8 @@ class Held(Gate):
         return "x@clients.invalid"
 
 
-async def test_a_confirmation_never_leaves_once_the_cancellations_letter_is_on_its_way(settings: Settings) -> None:
-    """The cancellation's call has begun, the late creation arrives: the last word must not be a promise."""
+async def test_no_confirmation_is_sent_once_the_cancellation_is_being_sent(settings: Settings) -> None:
+    """The call of the cancellation has begun when the late creation arrives."""
     carrier = Held()
     async with running_pipeline(settings, NOTIFICATION, carrier) as run:
         cancelled = run.session.deliver(envelope(annulee("C")))

@@ -1,4 +1,4 @@
-"""What is given up reaches the dead letters, whatever breaks between the commit and the confirm."""
+"""A delivery that is given up becomes a dead letter, whatever fails between the commit and the confirm."""
 
 import asyncio
 import dataclasses
@@ -22,11 +22,11 @@ from tests.support.running_pipeline import order, running_pipeline
 from tests.support.sample_service import SAMPLE_SERVICE
 
 
-def exchanges(door: FakeSession) -> list[str]:
-    return [message.exchange for message in door.published]
+def exchanges(session: FakeSession) -> list[str]:
+    return [message.exchange for message in session.published]
 
 
-async def test_a_dead_letter_that_was_not_confirmed_is_published_when_the_message_comes_again(
+async def test_an_unconfirmed_dead_letter_is_published_when_the_message_is_redelivered(
     settings: Settings,
 ) -> None:
     async with running_pipeline(settings) as first:
@@ -44,17 +44,17 @@ async def test_a_dead_letter_that_was_not_confirmed_is_published_when_the_messag
         await second.stop()
 
 
-async def test_a_database_that_stumbles_after_the_refusal_takes_no_dead_letter_with_it(
+async def test_a_database_failure_after_the_refusal_loses_no_dead_letter(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit, stumbles = Store.commit, iter([True])
 
-    def stumbling(store: Store, group: Sequence[Invocation], said: Sequence[str] = ()) -> object:
+    def failing(store: Store, group: Sequence[Invocation], said: Sequence[str] = ()) -> object:
         if [invocation.order for invocation in group] == ["D"] and next(stumbles, False):
             raise DatabaseUnavailable("away for a moment")
         return commit(store, group, said)
 
-    monkeypatch.setattr(Store, "commit", stumbling)
+    monkeypatch.setattr(Store, "commit", failing)
     async with running_pipeline(settings) as run:
         tags = [run.session.deliver(order(name, "SANS-ESPOIR")) for name in "CD"]
         await until(lambda: sorted(run.session.acked) == tags)
@@ -62,10 +62,10 @@ async def test_a_database_that_stumbles_after_the_refusal_takes_no_dead_letter_w
         await run.stop()
 
 
-async def test_a_reply_to_the_commit_of_the_refusal_that_is_lost_takes_no_dead_letter_with_it(
+async def test_a_lost_reply_to_the_commit_of_the_refusal_loses_no_dead_letter(
     settings: Settings, lost_replies: LostReplies
 ) -> None:
-    """The worker cannot know that it was committed; asked again, the books say that it was."""
+    """The worker cannot know that it was committed; on the next try the database says so."""
     async with running_pipeline(settings) as run:
         headers = {"x-saga-attempt": 2, "x-saga-exchange": "client.events"}
         lost_replies.after("outbox", 1)
@@ -76,7 +76,7 @@ async def test_a_reply_to_the_commit_of_the_refusal_that_is_lost_takes_no_dead_l
         await run.stop()
 
 
-async def test_what_a_commit_decided_whose_reply_was_lost_is_said_before_it_is_acknowledged(
+async def test_the_events_of_a_commit_whose_reply_was_lost_are_published_before_the_ack(
     settings: Settings, lost_replies: LostReplies
 ) -> None:
     async with running_pipeline(settings) as run:
@@ -89,8 +89,8 @@ async def test_what_a_commit_decided_whose_reply_was_lost_is_said_before_it_is_a
         await run.stop()
 
 
-def test_what_its_reads_broke_on_is_refused_all_the_same(harness: ServiceHarness) -> None:
-    def broken(heard: Event, look: ReadView) -> Iterable[Key]:
+def test_a_delivery_whose_reads_fail_is_refused_too(harness: ServiceHarness) -> None:
+    def broken(heard: Event, view: ReadView) -> Iterable[Key]:
         raise KeyError("reads")
 
     (handler, *others) = SAMPLE_SERVICE.reactions
@@ -106,7 +106,7 @@ def test_what_its_reads_broke_on_is_refused_all_the_same(harness: ServiceHarness
     assert verdict.reason is Reason.EXHAUSTED
 
 
-def test_given_up_under_an_id_that_came_before_with_another_body_it_is_a_collision(
+def test_giving_up_an_id_that_was_handled_with_another_body_is_a_collision(
     harness: ServiceHarness,
 ) -> None:
     first = harness.enveloped(order().data, id="e-1")
@@ -120,7 +120,7 @@ def test_given_up_under_an_id_that_came_before_with_another_body_it_is_a_collisi
     assert result.verdict.reason is Reason.ID_COLLISION
 
 
-def test_sent_back_by_an_operator_it_stays_without_effect(harness: ServiceHarness) -> None:
+def test_a_dead_letter_that_an_operator_sends_back_has_no_effect(harness: ServiceHarness) -> None:
     broken = harness.enveloped(order("C", "SANS-ESPOIR").data)
     harness.deliver(harness.delivery(broken), tolerate=True)
     back = harness.delivery(broken)._replace(exchange="stock.requeue")

@@ -1,4 +1,4 @@
-"""An event is known by its source and its id together: an id alone keeps nobody out (CloudEvents 1.0, `id`)."""
+"""Source and id together identify an event; an id alone blocks no other source (CloudEvents 1.0, `id`)."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ SOURCES = (
 )
 
 
-def said(harness: ServiceHarness, source: str, event: Event, id: str = "1") -> Envelope[Any]:
+def envelope_of(harness: ServiceHarness, source: str, event: Event, id: str = "1") -> Envelope[Any]:
     return wrap(event, id=id, source=source, time=harness.now)
 
 
@@ -44,7 +44,10 @@ def journal(harness: ServiceHarness) -> list[Any]:
 def test_two_sources_may_use_the_same_id(
     harness: ServiceHarness, sources: tuple[str, str], together: bool
 ) -> None:
-    first, second = said(harness, sources[0], an_order("C-1")), said(harness, sources[1], an_order("C-2"))
+    first, second = (
+        envelope_of(harness, sources[0], an_order("C-1")),
+        envelope_of(harness, sources[1], an_order("C-2")),
+    )
     if together:
         harness.hear(first, second)
     else:
@@ -59,18 +62,18 @@ def test_two_sources_may_use_the_same_id(
 
 
 def test_the_same_source_and_id_with_another_body_is_set_aside(harness: ServiceHarness) -> None:
-    harness.hear(said(harness, "/clients/alpha", an_order("C-1")))
+    harness.hear(envelope_of(harness, "/clients/alpha", an_order("C-1")))
     harness.hear(
-        said(harness, "/clients/alpha", an_order("C-1", quantite=2)),
-        said(harness, "/clients/beta", an_order("C-2")),
+        envelope_of(harness, "/clients/alpha", an_order("C-1", quantite=2)),
+        envelope_of(harness, "/clients/beta", an_order("C-2")),
     )
     (collision,) = [verdict for verdict in harness.verdicts if isinstance(verdict, DeadLetter)]
     assert collision.reason is Reason.ID_COLLISION
     assert harness.inspect()["A"] == 2
 
 
-def test_each_is_recognised_when_it_comes_again(harness: ServiceHarness) -> None:
-    orders = [said(harness, f"/clients/{name}", an_order(f"C-{name}")) for name in ("alpha", "beta")]
+def test_each_is_recognised_when_it_is_delivered_again(harness: ServiceHarness) -> None:
+    orders = [envelope_of(harness, f"/clients/{name}", an_order(f"C-{name}")) for name in ("alpha", "beta")]
     harness.hear(*orders)
     assert harness.hear(*orders) == []
     assert harness.inspect()["A"] == 2
@@ -79,12 +82,12 @@ def test_each_is_recognised_when_it_comes_again(harness: ServiceHarness) -> None
     assert [tuple(name) for name in names] == [("/clients/alpha", "1"), ("/clients/beta", "1")]
 
 
-def test_a_client_may_use_the_id_of_what_a_service_said(harness: ServiceHarness) -> None:
+def test_a_client_may_use_the_id_of_what_a_service_envelope_of(harness: ServiceHarness) -> None:
     cancellation = harness.enveloped(annulee("C-1"), id="1")
     harness.hear(
-        said(harness, "/clients/alpha", an_order("C-1")),
+        envelope_of(harness, "/clients/alpha", an_order("C-1")),
         cancellation,
-        said(harness, "/clients/beta", an_order("C-2")),
+        envelope_of(harness, "/clients/beta", an_order("C-2")),
     )
     assert harness.verdicts == [Done()] * 3
     assert harness.said == ["stock.reserve", "stock.libere", "stock.reserve"]
@@ -95,10 +98,10 @@ def test_a_client_may_use_the_id_of_what_a_service_said(harness: ServiceHarness)
     ]
 
 
-def test_an_order_given_up_says_nothing_of_anothers_with_its_id(harness: ServiceHarness) -> None:
-    """Redelivered, what was given up is set aside once more; what only has its id, and its order, is not."""
-    broken = harness.delivery(said(harness, "/clients/alpha", an_order("C-1", "SANS-ESPOIR")))
-    other = harness.delivery(said(harness, "/clients/beta", an_order("C-1")))
+def test_an_order_that_was_given_up_does_not_affect_another_event_with_its_id(harness: ServiceHarness) -> None:
+    """Redelivered, the event that was given up is set aside again; another with the same id and order is not."""
+    broken = harness.delivery(envelope_of(harness, "/clients/alpha", an_order("C-1", "SANS-ESPOIR")))
+    other = harness.delivery(envelope_of(harness, "/clients/beta", an_order("C-1")))
     harness.deliver(broken, other, tolerate=True)
     del harness.verdicts[:]
     harness.deliver(broken._replace(redelivered=True), other._replace(redelivered=True))
@@ -107,18 +110,18 @@ def test_an_order_given_up_says_nothing_of_anothers_with_its_id(harness: Service
     assert nothing == Done()
 
 
-def test_what_an_undoing_left_is_no_sign_of_giving_up(harness: ServiceHarness) -> None:
+def test_a_tombstone_is_not_mistaken_for_giving_up(harness: ServiceHarness) -> None:
     cancellation = harness.enveloped(annulee("C-1"), id="1")
-    late = harness.delivery(said(harness, "/clients/alpha", an_order("C-1"), id="1"))
+    late = harness.delivery(envelope_of(harness, "/clients/alpha", an_order("C-1"), id="1"))
     harness.hear(cancellation)
     harness.deliver(late)
     harness.deliver(late._replace(redelivered=True))
     assert harness.verdicts == [Done()] * 3
 
 
-def test_trials_are_of_one_event(harness: ServiceHarness) -> None:
+def test_a_trial_concerns_one_event(harness: ServiceHarness) -> None:
     killer, innocent = (
-        harness.reader.decode(harness.delivery(said(harness, f"/clients/{name}", an_order(f"C-{name}"))))
+        harness.reader.decode(harness.delivery(envelope_of(harness, f"/clients/{name}", an_order(f"C-{name}"))))
         for name in ("alpha", "beta")
     )
     assert isinstance(killer, Invocation)
@@ -146,7 +149,11 @@ async def test_only_copies_of_one_event_are_tried_together(settings: Settings) -
 
 
 def test_an_event_without_a_source_is_refused(harness: ServiceHarness) -> None:
-    body = said(harness, "/clients/alpha", an_order("C-1")).to_bytes().replace(b'"source":"/clients/alpha",', b"")
+    body = (
+        envelope_of(harness, "/clients/alpha", an_order("C-1"))
+        .to_bytes()
+        .replace(b'"source":"/clients/alpha",', b"")
+    )
     harness.deliver(harness.delivery(an_order("C-2"))._replace(body=body))
     (refused,) = harness.verdicts
     assert isinstance(refused, DeadLetter)

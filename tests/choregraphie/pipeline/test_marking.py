@@ -1,4 +1,4 @@
-"""An event that was confirmed and cannot be marked as said is said once more; no worker ends for it."""
+"""A confirmed event that cannot be marked as published is published again, and no worker ends."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.support.sample_service import SAMPLE_SERVICE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Statements that are prepared elsewhere, a wrong value, a constraint, a function of the operator's.
+# Foreign prepared statements, a wrong value, a constraint, a function of the operator.
 SQLSTATES = ["26000", "42P05", "22012", "23514", "P0001"]
 
 
 def forbid(settings: Settings, sqlstate: str = "") -> None:
-    """From now on the database raises when an event is marked."""
+    """Make the database raise when an event is marked."""
     if settings.database_url.startswith("sqlite"):
         with closing(sqlite3.connect(settings.database_url.removeprefix("sqlite:///"), timeout=30)) as file:
             file.execute(
@@ -47,7 +47,7 @@ def forbid(settings: Settings, sqlstate: str = "") -> None:
 
 
 @pytest.mark.parametrize("sqlstate", SQLSTATES)
-async def test_a_worker_goes_on_without_the_marks(
+async def test_a_worker_continues_without_the_marks(
     sqlstate: str, database_for: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit, "MARK_SECONDS", 0.05)
@@ -69,7 +69,7 @@ async def test_a_worker_goes_on_without_the_marks(
         assert harness.inspect()["A"] == 6
 
 
-def test_an_error_of_the_marks_does_not_fall_on_the_deliveries(database_for: Callable[[str], str]) -> None:
+def test_an_error_in_marking_does_not_affect_the_deliveries(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for(SAMPLE_SERVICE.name))
     with open_harness(SAMPLE_SERVICE, settings) as harness:
         harness.hear(initiee("C-1", produit_id="A", quantite=1))

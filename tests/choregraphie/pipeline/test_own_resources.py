@@ -1,4 +1,4 @@
-"""A worker short of its own resources: it waits, takes nothing, sends nothing away, and goes on when it can."""
+"""A worker short of its own resources waits, receives nothing, sends nothing away, and continues when it can."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from choregraphie import BrokerUnavailable, ResourceShortage
-from choregraphie.pipeline import context as tools
-from choregraphie.pipeline import supervisor
+from choregraphie.pipeline import context, supervisor
 from choregraphie.pipeline.decoder import Decoder
 from choregraphie.pipeline.supervisor import supervise
 from choregraphie.storage.batch import Batch
@@ -32,23 +31,23 @@ if TYPE_CHECKING:
     from choregraphie import Settings
     from choregraphie.pipeline.context import WorkerContext
 
-# More than any message is tried.
+# More than the tries of any message.
 MANY_TIMES = 12
 
 
 @pytest.fixture(autouse=True)
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "PAUSE_SECONDS", 0.02)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "PAUSE_SECONDS", 0.02)
 
 
 class Carrier:
-    """One that cannot be asked for a while, for want of something."""
+    """A carrier that cannot be called for a while, because something is lacking."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
         self.asked = 0
 
-    async def envoyer(self, *letter: str) -> str:
+    async def envoyer(self, *message: str) -> str:
         self.asked += 1
         if self.asked <= MANY_TIMES:
             raise self.error
@@ -64,7 +63,7 @@ def nothing_sent_away(run: RunningPipeline) -> bool:
     [OSError(errno.EMFILE, os.strerror(errno.EMFILE)), MemoryError(), ResourceShortage("a mail folder")],
     ids=["descriptors", "memory", "a mail folder"],
 )
-async def test_a_call_that_fails_for_want_of_it_is_no_try(settings: Settings, error: Exception) -> None:
+async def test_a_call_that_fails_for_lack_of_resources_is_no_try(settings: Settings, error: Exception) -> None:
     carrier = Carrier(error)
     with capture_logs() as logs:
         async with running_pipeline(settings, NOTIFICATION, carrier) as run:
@@ -77,8 +76,8 @@ async def test_a_call_that_fails_for_want_of_it_is_no_try(settings: Settings, er
     assert told == ["worker.short_of_resources", "worker.had_resources_again"]
 
 
-async def test_a_name_that_is_not_resolved_for_want_of_descriptors_is_no_try(settings: Settings) -> None:
-    """The resolver then says that the name cannot be resolved."""
+async def test_a_name_that_is_not_resolved_for_lack_of_descriptors_is_no_try(settings: Settings) -> None:
+    """The resolver then reports an unknown name."""
     carrier = Carrier(OSError("no such name"))
 
     def check() -> None:
@@ -95,22 +94,22 @@ async def test_a_name_that_is_not_resolved_for_want_of_descriptors_is_no_try(set
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, cls: Any, name: str) -> Iterator[int]:
-    """That method of `cls` has no memory so many times; it yields whenever it is used."""
-    whole = getattr(cls, name)
+    """Make a method of `cls` run out of memory MANY_TIMES. The iterator yields the number of calls."""
+    original = getattr(cls, name)
     times = [0]
 
     def short(*args: Any, **more: Any) -> Any:
         times[0] += 1
         if times[0] <= MANY_TIMES:
             raise MemoryError
-        return whole(*args, **more)
+        return original(*args, **more)
 
     monkeypatch.setattr(cls, name, short)
     return iter(lambda: times[0], -1)
 
 
 @pytest.mark.parametrize(("cls", "name"), [(Batch, "carry_out"), (Decoder, "_decode"), (Batch, "write")])
-async def test_reading_and_reacting_without_memory_are_no_tries(
+async def test_decoding_and_reacting_without_memory_are_no_tries(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, cls: Any, name: str
 ) -> None:
     async with running_pipeline(settings) as run:
@@ -124,15 +123,15 @@ async def test_reading_and_reacting_without_memory_are_no_tries(
         await run.stop()
 
 
-async def test_a_message_whose_reading_breaks_is_set_aside_and_the_others_pass(
+async def test_a_message_whose_decoding_fails_is_set_aside_and_the_others_pass(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Decoder._decode
+    original = Decoder._decode
 
     def broken(self: Decoder, delivery: Any) -> Any:
         if delivery.headers:
             raise TypeError("a bug")
-        return whole(self, delivery)
+        return original(self, delivery)
 
     monkeypatch.setattr(Decoder, "_decode", broken)
     async with running_pipeline(settings) as run:
@@ -212,12 +211,12 @@ async def test_work_that_a_lost_session_could_not_do_is_done_before_the_next_one
 ) -> None:
     """The database takes the small commit of the check before consuming, and not the work."""
     monkeypatch.setattr(supervisor, "backoff", lambda failures, rng: 0.01)
-    whole, full = Batch.write, [True]
+    original, full = Batch.write, [True]
 
     def write(batch: Batch) -> None:
         if full:
             raise MemoryError
-        whole(batch)
+        original(batch)
 
     monkeypatch.setattr(Batch, "write", write)
     sessions: list[FakeSession] = []
@@ -264,7 +263,7 @@ async def test_a_worker_without_resources_is_not_ready_though_it_has_a_session(s
 
 
 @pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EMFILE, "x")], ids=["memory", "descriptors"])
-async def test_a_session_that_ends_for_want_of_them_is_followed_by_another(
+async def test_a_session_that_ends_for_lack_of_resources_is_followed_by_another(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     monkeypatch.setattr(supervisor, "backoff", lambda failures, rng: 0.01)
@@ -287,7 +286,7 @@ async def test_a_session_that_ends_for_want_of_them_is_followed_by_another(
     assert told == ["worker.short_of_resources", "worker.had_resources_again"]
 
 
-async def test_a_service_whose_own_part_of_the_outside_fails_receives_nothing(settings: Settings) -> None:
+async def test_a_service_whose_own_external_fails_receives_nothing(settings: Settings) -> None:
     invocations: list[Callable[[], None]] = []
 
     async def check(_: object) -> None:

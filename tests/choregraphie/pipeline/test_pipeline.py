@@ -1,4 +1,4 @@
-"""The pipeline of one session: nothing is acknowledged before what follows from it is confirmed."""
+"""The pipeline of one session: a delivery is acknowledged after its messages are confirmed."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from tests.support.running_pipeline import order, running_pipeline
 from tests.support.sample_service import SAMPLE_SERVICE
 
 
-async def test_an_order_is_said_and_then_acknowledged(settings: Settings) -> None:
+async def test_an_order_is_answered_and_then_acknowledged(settings: Settings) -> None:
     async with running_pipeline(settings) as run:
         tag = run.session.deliver(order())
         await until(lambda: run.session.acked == [tag])
@@ -53,7 +53,7 @@ async def test_a_message_that_is_not_confirmed_ends_the_session_and_nothing_is_a
         assert "C-2" in run.pending()
 
 
-async def test_what_was_decided_and_not_said_is_said_before_anything_is_heard(settings: Settings) -> None:
+async def test_events_left_in_the_outbox_are_published_before_anything_is_received(settings: Settings) -> None:
     with open_harness(SAMPLE_SERVICE, settings) as harness:
         harness.hear(order("C-1"), order("C-2"))
         bodies = [said.to_bytes() for said in harness.envelopes]
@@ -65,7 +65,7 @@ async def test_what_was_decided_and_not_said_is_said_before_anything_is_heard(se
         await run.stop()
 
 
-async def test_events_confirmed_are_marked_when_nothing_else_comes(settings: Settings) -> None:
+async def test_confirmed_events_are_marked_when_nothing_else_arrives(settings: Settings) -> None:
     async with running_pipeline(settings) as run:
         run.session.deliver(order())
         await until(lambda: bool(run.session.acked))
@@ -73,7 +73,7 @@ async def test_events_confirmed_are_marked_when_nothing_else_comes(settings: Set
         await run.stop()
 
 
-async def test_who_leaves_before_the_mark_is_made_makes_it_all_the_same(settings: Settings) -> None:
+async def test_a_worker_that_stops_before_the_mark_still_makes_it(settings: Settings) -> None:
     async with running_pipeline(settings) as run:
         tag = run.session.deliver(order())
         await until(lambda: run.session.acked == [tag])
@@ -85,7 +85,7 @@ async def test_who_leaves_before_the_mark_is_made_makes_it_all_the_same(settings
         assert run.pending() == []
 
 
-async def test_many_are_committed_published_and_acknowledged_together(settings: Settings) -> None:
+async def test_many_deliveries_are_committed_published_and_acknowledged_together(settings: Settings) -> None:
     async with running_pipeline(settings) as run:
         tags = [run.session.deliver(order(f"C-{n}")) for n in range(300)]
         await until(lambda: sorted(run.session.acked) == tags)
@@ -94,7 +94,7 @@ async def test_many_are_committed_published_and_acknowledged_together(settings: 
         await run.stop()
 
 
-async def test_a_repetition_is_acknowledged_and_said_no_more(settings: Settings) -> None:
+async def test_a_repetition_is_acknowledged_and_publishes_nothing(settings: Settings) -> None:
     async with running_pipeline(settings) as run:
         tags = [run.session.deliver(order()) for _ in range(50)]
         await until(lambda: sorted(run.session.acked) == tags)
@@ -102,7 +102,7 @@ async def test_a_repetition_is_acknowledged_and_said_no_more(settings: Settings)
         await run.stop()
 
 
-async def test_what_cannot_be_read_is_set_aside_and_then_acknowledged(settings: Settings) -> None:
+async def test_an_unreadable_delivery_is_set_aside_and_then_acknowledged(settings: Settings) -> None:
     async with running_pipeline(settings) as run:
         tag = run.session.deliver(order(), body=b"nonsense")
         await until(lambda: run.session.acked == [tag])
@@ -115,7 +115,7 @@ async def test_what_cannot_be_read_is_set_aside_and_then_acknowledged(settings: 
         await run.stop()
 
 
-async def test_what_breaks_is_sent_round_for_another_try_and_then_acknowledged(settings: Settings) -> None:
+async def test_a_failing_delivery_is_sent_to_a_retry_queue_and_then_acknowledged(settings: Settings) -> None:
     async with running_pipeline(settings) as run:
         tag = run.session.deliver(order(client_id="PANNE"))
         await until(lambda: run.session.acked == [tag])
@@ -144,7 +144,7 @@ async def test_a_lost_session_ends_the_pipeline(settings: Settings) -> None:
         assert caught.group_contains(BrokerUnavailable)
 
 
-async def test_stopping_finishes_what_was_begun_and_gives_back_what_was_not(settings: Settings) -> None:
+async def test_stopping_finishes_begun_deliveries_and_requeues_the_others(settings: Settings) -> None:
     async with running_pipeline(settings) as run:
         run.session.answering.clear()
         begun = run.session.deliver(order("C-1"))
@@ -159,7 +159,7 @@ async def test_stopping_finishes_what_was_begun_and_gives_back_what_was_not(sett
         assert run.pending() == []
 
 
-async def test_stopping_when_nothing_is_in_hand_is_immediate(settings: Settings) -> None:
+async def test_stopping_without_unacknowledged_deliveries_is_immediate(settings: Settings) -> None:
     async with running_pipeline(settings) as run:
         await until(lambda: ("consume", ()) in run.session.actions)
         await run.stop()

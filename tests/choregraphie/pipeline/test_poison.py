@@ -1,4 +1,4 @@
-"""Deliveries that keep coming back are tried one at a time, and whoever was tried longest ago comes first."""
+"""Deliveries that are returned again and again are tried one at a time, the one with the oldest trial first."""
 
 import datetime as dt
 from typing import Any
@@ -23,14 +23,14 @@ def poison_trials(harness: ServiceHarness, *orders: Envelope[Event]) -> list[Inv
     return [invocation for invocation in read if isinstance(invocation, Invocation)]
 
 
-def test_who_was_never_tried_comes_first_and_of_these_the_first_that_came(harness: ServiceHarness) -> None:
+def test_untried_deliveries_come_first_in_the_order_of_arrival(harness: ServiceHarness) -> None:
     held = poison_trials(harness, order("C-1"), order("C-2"), order("C-3"))
     chosen = [harness.store.choose_suspect(held, untried=False) for _ in range(4)]
     assert [invocation.order for invocation in chosen if invocation] == ["C-1", "C-2", "C-3", "C-1"]
 
 
-def test_who_was_tried_longest_ago_comes_next_however_often_that_was(harness: ServiceHarness) -> None:
-    """An innocent whose trials were cut short by something else had to wait until the killers had had as many."""
+def test_the_oldest_trial_comes_next_however_many_there_were(harness: ServiceHarness) -> None:
+    """Otherwise a harmless delivery with several interrupted trials would wait until the killers had as many."""
     innocent, killer, another = poison_trials(harness, order("C-1"), order("C-2"), order("C-3"))
     for _ in range(2):
         harness.store.choose_suspect([innocent], untried=False)
@@ -39,14 +39,14 @@ def test_who_was_tried_longest_ago_comes_next_however_often_that_was(harness: Se
     assert harness.store.choose_suspect([another, killer, innocent], untried=False) is innocent
 
 
-def test_who_was_tried_before_is_put_off(harness: ServiceHarness) -> None:
+def test_a_delivery_that_was_tried_before_is_delayed(harness: ServiceHarness) -> None:
     first, second = poison_trials(harness, order("C-1"), order("C-2"))
     assert harness.store.choose_suspect([first], untried=True) is first
     assert harness.store.choose_suspect([first], untried=True) is None
     assert harness.store.choose_suspect([first, second], untried=True) is second
 
 
-def test_trials_are_forgotten_with_the_inbox(harness: ServiceHarness) -> None:
+def test_trials_expire_with_the_inbox(harness: ServiceHarness) -> None:
     (only,) = poison_trials(harness, order("C-1"))
     harness.store.choose_suspect([only], untried=True)
     harness.now += dt.timedelta(days=harness.settings.inbox_days + 1)
@@ -54,7 +54,7 @@ def test_trials_are_forgotten_with_the_inbox(harness: ServiceHarness) -> None:
     assert harness.store.choose_suspect([only], untried=True) is only
 
 
-async def test_a_suspect_waits_until_the_one_before_is_acknowledged(settings: Settings) -> None:
+async def test_a_suspicious_delivery_waits_until_the_one_before_is_acknowledged(settings: Settings) -> None:
     async with running_pipeline(settings) as run:
         run.session.answering.clear()
         tags = [run.session.deliver(order(f"C-{n}"), **BACK) for n in range(3)]
@@ -77,7 +77,7 @@ async def test_copies_of_an_event_are_tried_together(settings: Settings) -> None
         await run.stop()
 
 
-async def test_beside_a_suspect_one_return_is_enough_to_be_one(settings: Settings) -> None:
+async def test_beside_a_suspicious_delivery_one_return_is_enough(settings: Settings) -> None:
     async with running_pipeline(settings) as run:
         run.session.answering.clear()
         run.session.deliver(order("C-0"), headers={"x-delivery-count": 1}, redelivered=True)
@@ -93,10 +93,10 @@ async def test_beside_a_suspect_one_return_is_enough_to_be_one(settings: Setting
         await run.stop()
 
 
-async def test_a_suspect_that_was_tried_before_has_its_turn_after_the_others(settings: Settings) -> None:
+async def test_a_delivery_that_was_tried_before_comes_after_the_others(settings: Settings) -> None:
     killer = order("C-0")
     with open_harness(SAMPLE_SERVICE, settings) as harness:
-        # Its trial began, and the worker died of it.
+        # Its trial began, and the worker died.
         harness.store.choose_suspect(poison_trials(harness, killer), untried=True)
     async with running_pipeline(settings) as run:
         late = run.session.deliver(killer, **BACK)
@@ -106,18 +106,18 @@ async def test_a_suspect_that_was_tried_before_has_its_turn_after_the_others(set
         await run.stop()
 
 
-async def test_a_suspect_whose_call_takes_its_time_does_not_keep_the_others_waiting(settings: Settings) -> None:
+async def test_a_delivery_on_trial_with_a_slow_call_does_not_delay_the_others(settings: Settings) -> None:
     async with running_pipeline(settings) as run:
         run.session.answering.clear()
         for n in range(3):
             run.session.deliver(order(f"C-{n}"), **BACK)
-        # Nothing is settled, and the worker lives: that is enough.
+        # Nothing is acknowledged, and the worker is alive: that is enough.
         await until(lambda: len(run.pending()) == 3)
         run.session.answering.set()
         await run.stop()
 
 
-async def test_suspects_that_were_not_tried_are_given_back_at_the_end(settings: Settings) -> None:
+async def test_untried_deliveries_are_requeued_at_the_end(settings: Settings) -> None:
     async with running_pipeline(settings) as run:
         run.session.answering.clear()
         tags = [run.session.deliver(order(f"C-{n}"), **BACK) for n in range(20)]
@@ -130,8 +130,8 @@ async def test_suspects_that_were_not_tried_are_given_back_at_the_end(settings: 
         assert len(run.session.requeued) > 10
 
 
-async def test_a_count_that_a_client_has_sent_makes_nobody_suspicious(settings: Settings) -> None:
-    """RabbitMQ 4 passes it on; each trial costs a commit of its own."""
+async def test_a_count_that_a_client_sent_makes_no_delivery_suspicious(settings: Settings) -> None:
+    """RabbitMQ 4 passes it on, and each trial costs a commit."""
     async with running_pipeline(settings) as run:
         tag = run.session.deliver(order(), headers={"x-delivery-count": 9})
         await until(lambda: run.session.acked == [tag])

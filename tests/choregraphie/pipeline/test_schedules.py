@@ -1,4 +1,4 @@
-"""Timed reactions: a row that breaks one keeps neither the clock nor the other rows waiting."""
+"""Timed reactions: a row that breaks one delays neither the schedule nor the other rows."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -54,18 +54,18 @@ def service(broken: int) -> Service:
 
 
 @pytest.fixture
-def crowded(settings: Settings, database_for: Callable[[str], str]) -> Iterator[ServiceHarness]:
+def many_broken(settings: Settings, database_for: Callable[[str], str]) -> Iterator[ServiceHarness]:
     wanted = settings.model_copy(update={"database_url": database_for("commande")})
     with open_harness(service(broken=MOST_DUE), wanted) as harness:
         yield harness
 
 
-def test_as_many_broken_rows_as_a_stroke_takes_do_not_hold_up_the_next(crowded: ServiceHarness) -> None:
-    assert crowded.tick() == []
-    assert [event.commande_id for event in crowded.tick(1)] == ["B"]
+def test_a_whole_batch_of_broken_rows_does_not_delay_the_next_row(many_broken: ServiceHarness) -> None:
+    assert many_broken.tick() == []
+    assert [event.commande_id for event in many_broken.tick(1)] == ["B"]
 
 
-def test_a_broken_row_has_its_turn_again(settings: Settings) -> None:
+def test_a_broken_row_is_tried_again(settings: Settings) -> None:
     with open_harness(service(broken=1), settings) as harness:
         harness.tick()
         with harness.database.begin() as connection:

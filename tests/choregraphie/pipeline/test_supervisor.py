@@ -1,4 +1,4 @@
-"""One session after another: what is lost is opened again, in a task that nobody has asked to stop."""
+"""A lost session is followed by another, in a task that counts as not cancelled."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 async def test_a_lost_session_leaves_no_cancellation_behind(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It used to, before Python 3.13; and 3.11.2 then takes every timeout of that task for a demand to stop: on
-    Debian 12 a restart of the broker ended the workers, with exit code 0."""
+    """Before Python 3.13 a failed task group leaves one, and 3.11.2 then takes every timeout of that task for a
+    cancellation: on Debian 12 a restart of the broker ended the workers with exit code 0."""
     monkeypatch.setattr(supervisor, "backoff", lambda failures, rng: 0.01)
     sessions: list[FakeSession] = []
 
@@ -46,7 +46,7 @@ async def test_a_lost_session_leaves_no_cancellation_behind(
         assert not running.cancelled()
 
 
-async def test_a_worker_that_ends_unasked_does_not_pass_for_one_that_was_asked(
+async def test_a_worker_that_ends_without_being_asked_is_an_error(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def cancelled(*_: object) -> None:

@@ -35,19 +35,19 @@ def another_try(back: Delivery, verdict: RetryAfter) -> Outgoing:
     return for_another_try(back, verdict, "stock", 4500, NOON)
 
 
-def test_the_ladder_is_climbed_one_delay_a_try() -> None:
+def test_each_try_has_the_next_delay() -> None:
     policy = RetryPolicy((1, 5, 30))
     verdicts = [policy.after(ValueError("x"), attempt) for attempt in (1, 2, 3)]
     assert [v.seconds for v in verdicts if isinstance(v, RetryAfter)] == [1, 5, 30]
     assert [v.attempt for v in verdicts] == [1, 2, 3]
 
 
-def test_beyond_the_ladder_it_is_given_up() -> None:
+def test_after_the_last_delay_it_is_given_up() -> None:
     verdict = RetryPolicy((1, 5)).after(ValueError("x"), 3)
     assert verdict == DeadLetter(Reason.EXHAUSTED, "ValueError: x", 3)
 
 
-def test_some_errors_are_not_worth_another_try() -> None:
+def test_some_errors_are_never_retried() -> None:
     policy = RetryPolicy((1, 5), never=(KeyError,))
     assert isinstance(policy.after(KeyError("x"), 1), DeadLetter)
     assert isinstance(policy.after(ValueError("x"), 1), RetryAfter)
@@ -59,7 +59,7 @@ def test_an_error_is_one_bounded_line() -> None:
     assert len(text) == 300
 
 
-def test_the_wait_is_spread_below_the_queues_own_delay() -> None:
+def test_the_expiration_is_spread_below_the_queues_own_delay() -> None:
     rng = random.Random(1)
     waits = {jittered_ms(10, rng) for _ in range(200)}
     assert min(waits) >= 8000
@@ -75,7 +75,7 @@ def test_a_retry_is_the_same_bytes_through_the_queue_of_its_delay() -> None:
     assert out.expiration_ms == 4500
 
 
-def test_nothing_of_what_came_in_the_headers_is_published_again_but_the_trace() -> None:
+def test_no_received_header_is_republished_but_the_trace() -> None:
     """A message with its `x-death` is lost on RabbitMQ 3; `CC` would send copies past the topology."""
     out = another_try(delivery(**DEATHS), RetryAfter(5, 1, "why"))
     assert set(out.headers) == {
@@ -102,14 +102,14 @@ def test_a_second_retry_keeps_the_first_exchange_and_key() -> None:
     assert (last.routing_key, last.headers["x-saga-exchange"]) == ("commande.initiee", "client.events")
 
 
-def test_a_delay_of_milliseconds_is_taken_off_the_key_again() -> None:
+def test_a_delay_of_milliseconds_is_removed_from_the_key() -> None:
     first = another_try(delivery(), RetryAfter(0.25, 1, "why"))
     back = delivery("stock.requeue", first.routing_key, **first.headers)
     assert first.routing_key == "250ms.commande.initiee"
     assert set_aside(back, _exhausted(2), "stock").routing_key == "commande.initiee"
 
 
-def test_a_forged_exchange_is_not_believed_on_the_first_delivery() -> None:
+def test_a_forged_exchange_header_is_ignored_on_the_first_delivery() -> None:
     out = set_aside(delivery(**{"x-saga-exchange": "commande.events"}), _exhausted(1), "stock")
     assert out.headers["x-saga-exchange"] == "client.events"
 
@@ -118,7 +118,7 @@ def _exhausted(attempt: int) -> DeadLetter:
     return DeadLetter(Reason.EXHAUSTED, "why", attempt)
 
 
-def test_a_dead_letter_is_the_same_bytes_with_the_reason_and_no_end() -> None:
+def test_a_dead_letter_is_the_same_bytes_with_the_reason_and_no_expiration() -> None:
     out = set_aside(delivery(**DEATHS), DeadLetter(Reason.INVALID, "quantite: int_type", 2), "stock")
     assert (out.exchange, out.routing_key, out.body) == ("stock.dlx", "commande.initiee", BODY)
     assert (out.headers["x-saga-reason"], out.headers["x-saga-detail"]) == ("invalid", "quantite: int_type")
@@ -137,7 +137,7 @@ def test_headers_fit_a_frame_however_long_the_reason(redirected: str) -> None:
     assert sum(len(str(v).encode()) + len(k) for k, v in out.headers.items()) < 4096
 
 
-def test_a_message_without_an_id_gets_one_for_the_way() -> None:
-    """Returns are matched by it."""
+def test_a_message_without_an_id_is_republished_with_one() -> None:
+    """The publisher matches returned messages by it."""
     plain = Delivery(1, BODY, "client.events", "commande.initiee")
     assert set_aside(plain, _exhausted(1), "stock").properties.message_id

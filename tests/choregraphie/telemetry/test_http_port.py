@@ -1,4 +1,4 @@
-"""The worker's port under clients that hold it: bounded, cut off in time, and everybody else is answered."""
+"""The worker's port under slow clients: they are bounded and cut off, and all others are answered."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 DESCRIPTORS = 256
-# More than the system's buffers hold of an answer that nobody reads.
+# More than the kernel's buffers hold of an unread answer.
 LARGE = b"x" * 8_000_000
 
 
-async def say_path(path: str, _: str) -> Answer:
+async def answer_with_path(path: str, _: str) -> Answer:
     if path == "/broken":
         raise KeyError(path)
     return Answer(200, LARGE if path == "/large" else path.encode())
@@ -42,7 +42,7 @@ async def say_path(path: str, _: str) -> Answer:
 @pytest.fixture
 def port() -> Iterator[int]:
     listener = connections.listen("127.0.0.1", 0)
-    with answering(listener, say_path):
+    with answering(listener, answer_with_path):
         yield listener.getsockname()[1]
 
 
@@ -62,7 +62,7 @@ def test_it_answers_while_others_hold_half_requests(port: int) -> None:
     assert all(closed)
 
 
-def test_only_the_oldest_give_way_to_new_ones(port: int) -> None:
+def test_only_the_oldest_connections_are_closed_for_new_ones(port: int) -> None:
     with held(port, MOST_CONNECTIONS + 1) as clients:
         assert is_closed(clients[0])
         clients[-1].sendall(b" y\r\n\r\n")
@@ -101,21 +101,21 @@ def _is_reset(client: socket.socket) -> bool:
         (GET + GET, 200),
     ],
 )
-def test_what_is_sent_is_answered_once_or_cut_off(port: int, request_: bytes, status: int) -> None:
+def test_a_request_is_answered_once_or_cut_off(port: int, request_: bytes, status: int) -> None:
     answer = asked(port, request_)
     assert answer.count(b"HTTP/1.1 ") <= 1
-    # A client that sends on may be reset before it reads what it was told.
+    # A client that sends more may be reset before it reads the answer.
     assert answer.startswith(b"HTTP/1.1 %d " % status) or (not answer and len(request_) > 100_000)
     assert get(port, "/here") == (200, "/here")
 
 
-def test_a_question_about_the_head_alone_is_answered_without_a_body(port: int) -> None:
+def test_a_head_request_is_answered_without_a_body(port: int) -> None:
     answer = asked(port, b"HEAD /here HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer.endswith(b"\r\n\r\n")
     assert b"content-length: 5" in answer.lower()
 
 
-async def test_a_stuck_loop_is_told_however_often_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_blocked_loop_is_reported_however_often_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("choregraphie.telemetry.metrics_server.LOOP_SECONDS", 0.3)
     port = free_port()
     with exporting(Settings(metrics_port=port)):
@@ -143,7 +143,7 @@ def test_a_worker_short_of_descriptors_works_while_its_port_is_held(broker: Brok
         assert worker.end() == 0
 
 
-async def test_without_a_descriptor_left_it_pauses_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_free_descriptor_it_pauses_and_logs_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "ACCEPT_PAUSE_SECONDS", 0.1)
     with capture_logs() as logs, connections.listen("127.0.0.1", 0) as listener:
         taken: list[socket.socket] = []

@@ -1,4 +1,4 @@
-"""What a worker tells of itself: counted truly, served on its port, and nothing at all when nobody asked."""
+"""The metrics of a worker: exact counts, served on its port, and none without a port."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def get(port: int, path: str = "/metrics") -> tuple[int, str]:
 
 
 def samples(text: str) -> dict[tuple[str, str], float]:
-    """The value of each sample, by its name and its labels but for `service` and `le`; totals: of all services."""
+    """The samples by name and labels except `service` and `le`; counters are summed over all services."""
     found: dict[tuple[str, str], float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -72,9 +72,7 @@ def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None
     return registry.get_sample_value(name, {"service": "stock", **labels})
 
 
-def test_each_delivery_is_counted_by_what_became_of_it(
-    registry: CollectorRegistry, telemetry: ServiceMetrics
-) -> None:
+def test_each_delivery_is_counted_by_its_outcome(registry: CollectorRegistry, telemetry: ServiceMetrics) -> None:
     letter = DeadLetter(Reason.UNREADABLE, "not JSON")
     results = [Result(DELIVERY, verdict) for verdict in (Done(), Done(), RetryAfter(1, 1, ""), letter)]
     telemetry.decided([*results, Result(None, Done())])
@@ -86,7 +84,7 @@ def test_each_delivery_is_counted_by_what_became_of_it(
     assert value(registry, "saga_worker_dead_lettered_total", reason="unreadable") == 1
 
 
-def test_what_never_happened_is_nought(registry: CollectorRegistry, telemetry: ServiceMetrics) -> None:
+def test_what_never_happened_is_zero(registry: CollectorRegistry, telemetry: ServiceMetrics) -> None:
     letters = {
         reason: value(registry, "saga_worker_dead_lettered_total", reason=reason.value) for reason in Reason
     }
@@ -95,7 +93,7 @@ def test_what_never_happened_is_nought(registry: CollectorRegistry, telemetry: S
         assert value(registry, "saga_worker_call_failures_total", type="stock.reserve") == 0
 
 
-def test_a_session_is_up_while_it_receives_and_is_read_anew_by_the_next(
+def test_a_session_is_up_while_it_receives_and_the_next_one_starts_anew(
     registry: CollectorRegistry, telemetry: ServiceMetrics
 ) -> None:
     with contextlib.suppress(ConnectionError), telemetry.session():
@@ -136,7 +134,7 @@ async def test_without_a_port_there_is_nothing() -> None:
         assert telemetry_of("stock") is SILENT
 
 
-async def test_a_port_that_is_taken_is_one_line() -> None:
+async def test_a_port_in_use_is_reported_in_one_line() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -148,7 +146,7 @@ async def test_a_port_that_is_taken_is_one_line() -> None:
             pass
 
 
-async def test_it_lives_while_its_loop_goes_round_and_is_ready_while_all_receive() -> None:
+async def test_it_is_alive_while_its_loop_runs_and_ready_while_all_receive() -> None:
     port = free_port()
     with exporting(Settings(metrics_port=port)) as telemetry_of:
         first, second = telemetry_of("stock"), telemetry_of("paiement")
