@@ -9,7 +9,7 @@ ChoregraphieError
 ├── BrokerUnavailable       the session is lost or the broker is away; open another session
 │   └── HistoryMissing      the broker has no history stream yet
 ├── DatabaseUnavailable     the database does not answer now; wait, no delivery is to blame
-├── ResourceShortage        the worker is short of descriptors, memory, threads or disk; wait, no delivery is to blame
+├── ResourceShortage        the worker lacks descriptors, memory, threads or disk; wait, no delivery is to blame
 ├── ReactionFailed          a reaction raised; carries its error
 └── RowNotDeclared          a reaction read a row that its `reads` does not name
 """
