@@ -1,11 +1,17 @@
-"""A saga under every fault, on virtual time: the real pipeline and services over a model of the broker.
+"""The simulator: the real pipeline and services in virtual time, over a model of the broker, under every fault.
 
-scenario            what a saga tells the simulator     randomness   everything random, from one seed
-clock               an event loop whose time jumps      broker_model a model of RabbitMQ (queues.py)
-network, session    time and faults on the way          workers      workers that die and come back
-workload, clients   what the clients do                 run          one run from beginning to end
-final_state         what the invariants read            shrink       a failure made small
-exhaustive          every order of steps of a small scope, instead of some orders of a large one
+scenario           what it is given: a scenario, the plan of a run, the parameters of a seed
+run                one run from beginning to end; start reading here
+clients, workers   who takes part: clients and operator; workers that crash and come back
+network, session   latency and faults between them and the broker
+broker_model       the model of RabbitMQ; its queues and streams are in queues
+clock, randomness  virtual time; every draw follows from the seed
+isolation          what is switched off during a run
+databases          the services' databases, in memory
+trace              what happened, for a person
+final_state        what a run leaves, for the invariants
+campaign, shrink   many runs, and a failure made small
+exhaustive         every order of the steps of a small scope, with stepper and interned_messages
 """
 
 from choregraphie.simulator.campaign import (

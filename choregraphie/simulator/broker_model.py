@@ -1,4 +1,4 @@
-"""A model of RabbitMQ: exchanges, topic routing, queues, dead-lettering. Without time, network or faults. Pure."""
+"""A model of RabbitMQ: exchanges, topic routing, queues, dead-lettering; without time, network or faults. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,16 +12,16 @@ X_DEATH = "x-death"
 
 @dataclass(frozen=True)
 class Version:
-    """What differs between the versions of RabbitMQ that we run on. Sources: scripts tried on both.
+    """What differs between the supported versions of RabbitMQ. Source: scripts run against both.
 
-    `believes_deaths`: an `x-death` that a client sends counts, so a message published again with it is lost
-    when it meets a queue named there.
-    `passes_delivery_count`: an `x-delivery-count` that a client sends is shown to `basic.get` until the broker
-    counts itself; a consumer sees it either way.
-    `streams_keep_deaths`: the `x-death` that the broker wrote is in a stream too, else its
-    `x-first-death-*` alone.
-    `dead_start_anew`: a dead letter comes first without a count and not `redelivered`. Where it does not, what a
-    client has rejected comes with both, which is not modelled: we never reject for good.
+    believes_deaths        an `x-death` that a client sends counts: the message, published again with it, is
+                           dropped when it reaches a queue named there
+    passes_delivery_count  `basic.get` shows an `x-delivery-count` that a client sends, until the broker counts
+                           itself; a consumer sees it in either version
+    streams_keep_deaths    a stream keeps the `x-death` that the broker wrote; without it, only `x-first-death-*`
+    dead_start_anew        a dead letter first comes without a count and not `redelivered`. Without it, a message
+                           that a client has rejected comes with both; this is not modelled, because no service
+                           rejects for good
     """
 
     name: str
@@ -41,7 +41,7 @@ VERSIONS = (RABBIT_3_10, RABBIT_4_0)
 
 
 def matches(pattern: str, key: str) -> bool:
-    """Topic matching: `*` is one word, `#` any number of them."""
+    """Whether a topic pattern matches `key`: `*` stands for one word, `#` for any number of them."""
     return _matches(pattern.split("."), key.split("."))
 
 
@@ -54,8 +54,10 @@ def _matches(pattern: Sequence[str], words: Sequence[str]) -> bool:
 
 
 class Broker:
-    """`now` is moved by whoever holds it. `delivery_limit` replaces that of every queue that has a dead-letter
-    exchange: the same transitions, reached sooner."""
+    """A broker with the queues and bindings of `topology`. The caller moves its time, `now`, in seconds.
+
+    `delivery_limit` replaces that of every queue that has a dead-letter exchange: the same transitions, sooner.
+    """
 
     def __init__(
         self, topology: Topology, version: Version = RABBIT_3_10, delivery_limit: int | None = None
@@ -71,7 +73,7 @@ class Broker:
         self.declare(topology)
 
     def declare(self, topology: Topology) -> None:
-        """What is not there yet is made; what is there keeps what it holds."""
+        """Declare what is missing; what exists keeps its content."""
         self.exchanges |= {exchange.name for exchange in topology.exchanges}
         for queue in topology.queues:
             if queue.name not in self.queues and queue.name not in self.streams:
@@ -89,14 +91,14 @@ class Broker:
         self.queues[name] = QuorumQueue(name, arguments, self._dead_letter)
 
     def route(self, exchange: str, key: str) -> tuple[str, ...]:
-        """The queues and streams, each once, that a message published so would reach."""
+        """The queues and streams, each once, that a message with this key would reach."""
         if (exchange, key) not in self._routes:
             found = [queue for e, pattern, queue in self._bindings if e == exchange and matches(pattern, key)]
             self._routes[exchange, key] = tuple(dict.fromkeys(found))
         return self._routes[exchange, key]
 
     def accept(self, message: Message) -> Message:
-        """What the broker makes of a message that a client publishes."""
+        """The message as the broker stores it when a client publishes it."""
         believed = message.headers.get(X_DEATH) if self.version.believes_deaths else None
         deaths = _read(believed) if believed else ()
         if not message.count and message.deaths == deaths:
@@ -110,16 +112,16 @@ class Broker:
             self.queues[queue].put(message, self.now)
 
     def _shelved(self, message: Message) -> Message:
-        """What of `message` a stream keeps."""
+        """The message as a stream stores it."""
         if not message.headers and not message.deaths:
             return message
         scalars = {name: value for name, value in message.headers.items() if not isinstance(value, list | dict)}
-        # A client's tables are lost on either; the broker's own is written anew.
+        # A client's tables are lost in either version; the broker writes its own anew.
         own = _shown(message.deaths) if self.version.streams_keep_deaths and message.deaths else {}
         return replace(message, headers=scalars | own)
 
     def publish(self, message: Message) -> tuple[str, ...]:
-        """Accept a client's message and put it everywhere at once; where it went."""
+        """Accept a client's message and route it at once. Returns the queues and streams it reached."""
         accepted = self.accept(message)
         reached = self.route(message.exchange, message.routing_key)
         for queue in reached:
@@ -127,7 +129,7 @@ class Broker:
         return reached
 
     def expire(self, now: float) -> None:
-        """Let time pass."""
+        """Move the time to `now` and expire what is due."""
         self.now = now
         for queue in self.queues.values():
             queue.expire(now)
@@ -161,7 +163,7 @@ def headers_of(message: Message) -> dict[str, Any]:
 
 
 def _is_cycle(queue: str, deaths: Sequence[Death]) -> bool:
-    """A dead letter comes to a queue where it died before, and no client ever rejected it since: it is dropped."""
+    """Whether a dead letter is back in a queue where it died, without a rejection since: it is then dropped."""
     since = [index for index, death in enumerate(deaths) if death.queue == queue]
     return bool(since) and all(death.reason != "rejected" for death in deaths[: since[0] + 1])
 

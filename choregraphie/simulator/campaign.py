@@ -1,4 +1,4 @@
-"""Campaigns: many runs, one seed after the other, or a search of every scope; and what is shown of them."""
+"""Campaigns: many runs, one seed after the other, or a search of every scope; and their results."""
 
 import json
 import time
@@ -21,7 +21,7 @@ REPLAY_VERSION = 1
 
 @dataclass
 class Campaign:
-    """What came of the runs so far. `failure` is the first that broke an invariant, shrunk."""
+    """The runs so far. `failure` is the first that broke an invariant, shrunk; `seed` is its seed."""
 
     runs: int = 0
     sagas: int = 0
@@ -50,8 +50,10 @@ def simulate(
     on_run: Callable[[Campaign], None] = lambda so_far: None,
     on_failure: Callable[[Outcome], None] = lambda failure: None,
 ) -> Campaign:
-    """Run `scenario` on the seeds from `first` on until one fails; `told` hears of each, and `broken` of the
-    failure before it is made smaller, which can take long."""
+    """Run `scenario` with the seeds from `first` on, until one fails.
+
+    `on_run` is called after each run, `on_failure` with the failure before it is shrunk, which can take minutes.
+    """
     databases, campaign = Databases(scenario), Campaign()
     try:
         for seed in range(first, first + runs):
@@ -71,7 +73,7 @@ def simulate(
 
 
 def replay(scenario: Scenario, plan: Plan) -> Outcome:
-    """Carry one plan out."""
+    """Carry out one plan."""
     databases = Databases(scenario)
     try:
         return run_plan(plan, databases)
@@ -86,7 +88,7 @@ def save(failure: Outcome, path: Path) -> None:
 
 
 def load(path: Path, scenario: Scenario) -> Plan:
-    """Raises OSError, or ValueError when it is not a replay file."""
+    """The plan in the file at `path`. Raises OSError, or ValueError when it is not a replay file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] != REPLAY_VERSION:
@@ -98,7 +100,7 @@ def load(path: Path, scenario: Scenario) -> Plan:
 
 
 def campaign_as_data(campaign: Campaign) -> dict[str, Any]:
-    """For a program."""
+    """The campaign for a program. The field names are stable."""
     failure = campaign.failure
     return {
         "runs": campaign.runs,
@@ -113,7 +115,7 @@ def campaign_as_data(campaign: Campaign) -> dict[str, Any]:
 
 
 def run_as_data(failure: Outcome) -> dict[str, Any]:
-    """One run, for a program."""
+    """One run for a program. The field names are stable."""
     return {
         "found": list(failure.found),
         "steps": steps(failure.trace.entries),
@@ -123,7 +125,7 @@ def run_as_data(failure: Outcome) -> dict[str, Any]:
 
 
 def campaign_as_text(campaign: Campaign) -> str:
-    """For a person."""
+    """The campaign for a person."""
     faults = ", ".join(f"{fault.value} {n}" for fault, n in campaign.faults.most_common())
     entries = [
         f"{campaign.runs} runs, {campaign.sagas} sagas, {campaign.virtual_seconds:.0f} virtual seconds "
@@ -136,7 +138,7 @@ def campaign_as_text(campaign: Campaign) -> str:
 
 
 def run_as_text(failure: Outcome) -> str:
-    """One run, for a person."""
+    """One run for a person: violations, steps, diagram."""
     entries = failure.trace.entries
     return "\n".join(
         [*(f"  ✗ {found}" for found in failure.found), "", *steps(entries), "", mermaid(entries, failure.found)]
@@ -148,9 +150,9 @@ def search_all(
     faults: int,
     on_result: Callable[[SearchResult, float], None] = lambda found, seconds: None,
 ) -> list[SearchResult]:
-    """Search every scope of `scenario` with up to `faults` faults.
+    """Search every scope of `scenario` with at most `faults` faults.
 
-    `told` hears of each, with the seconds it took.
+    `on_result` is called after each scope, with the seconds it took.
     """
     databases, found = Databases(scenario), []
     try:
@@ -164,7 +166,7 @@ def search_all(
 
 
 def search_as_data(found: SearchResult) -> dict[str, Any]:
-    """A search, for a program."""
+    """One search for a program. The field names are stable."""
     return {
         "scope": found.scope,
         "states": found.states,

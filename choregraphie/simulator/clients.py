@@ -1,4 +1,4 @@
-"""The clients of a run: they say what the plan says until the broker has confirmed it. And the operator."""
+"""The clients of a run, who publish what its plan says; and an operator, who redrives dead letters."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ _AGAIN_HOPS = 4
 
 
 class Clients:
-    """`confirmed`: every message that the broker has taken for good, by event id."""
+    """Carries out the actions of a plan. `confirmed`: those whose message the broker has confirmed."""
 
     def __init__(self, network: Network, message_of: Callable[[Any], Outgoing]) -> None:
         self._network = network
@@ -23,7 +23,7 @@ class Clients:
         self.confirmed: list[Any] = []
 
     async def perform(self, action: ClientAction) -> None:
-        """Say it at its time, again and again until it is confirmed."""
+        """Publish the message of `action` at its time, again until the broker confirms it."""
         await self._network.pause(action.at / GRID_SECONDS)
         self._network.trace.note("client", f"says {action.kind} {action.what}".strip(), order=action.order)
         while await self._network.publish("client", [self._message_of(action)]) != [PublishOutcome.CONFIRMED]:
@@ -32,13 +32,16 @@ class Clients:
 
 
 class Operator:
-    """Puts dead letters back, as a foreign tool would: with every header that is on them."""
+    """Redrives dead letters as a foreign tool would: with every header that is on them."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
 
     async def redrive(self, services: Sequence[str], times: int) -> int:
-        """Send back, so many times each, whatever was given up, leaving what nobody should read; how many."""
+        """Redrive each dead letter that can be retried, `times` times.
+
+        Returns how many there were. The others stay: no service can ever read them.
+        """
         count = 0
         for service in services:
             queue = self._network.broker.queues[dlq(service)]
@@ -66,7 +69,7 @@ class Operator:
 
 
 def can_be_retried(message: Message) -> bool:
-    """Set aside for want of success, by us or by the broker, so that trying again may help."""
+    """Whether it was dead-lettered after failures, by a service or the broker, so that a retry may succeed."""
     return reason_of(message) in {Reason.EXHAUSTED, "delivery_limit"}
 
 

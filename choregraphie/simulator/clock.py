@@ -1,7 +1,6 @@
-"""An event loop in virtual time: nothing is waited for, the clock jumps to the next timer, there are no threads.
+"""An event loop in virtual time: it never waits, the clock jumps to the next timer, and there are no threads.
 
-Everything on it happens in one order, which follows from what was scheduled and from nothing else: no selector,
-no socket, no second thread, no wall clock.
+The order of everything follows from what was scheduled alone: there is no selector, socket, thread or wall clock.
 """
 
 import asyncio
@@ -15,18 +14,21 @@ from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-# Two times that differ by less are one: what should be a sum may be a rounding error off.
+# Times that differ by less are equal: a sum of floats may be off by a rounding error.
 _RESOLUTION = 1e-9
 EPOCH = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 
 
 class Deadlock(Exception):
-    """Nothing is ready and no timer is set: whoever still waits would wait for ever."""
+    """Nothing is ready and no timer is set, so every waiting task would wait forever."""
 
 
 class _Task(asyncio.Task[T]):
-    """A task with a number, by which sets keep it: a task group cancels its tasks in the order of a set, and by
-    their addresses that would be another one on every machine."""
+    """A task whose hash is its number.
+
+    A task group keeps its tasks in a set and cancels them in the set's order. With the default hash, the address,
+    this order would differ from machine to machine.
+    """
 
     number: int
 
@@ -41,12 +43,12 @@ class _Task(asyncio.Task[T]):
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """`now` is the time in seconds since the loop began; `troubles` is what a real loop would have logged.
+    """The loop. `now` is the time in seconds since its start; `troubles` is what a real loop would have logged.
 
-    What strikes at one instant does so in the order in which it was set.
+    Timers due at one instant run in the order in which they were set.
     """
 
-    # What BaseEventLoop keeps under these names.
+    # Attributes of BaseEventLoop.
     _ready: deque[asyncio.Handle]
     _stopping: bool
 
@@ -64,13 +66,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self.now
 
     def instant(self) -> dt.datetime:
-        """The virtual time as an aware instant, to the millisecond as on the wire."""
+        """The virtual time as an aware datetime, to the millisecond as on the wire."""
         return EPOCH + dt.timedelta(milliseconds=round(self.now * 1000))
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> "asyncio.Future[T]":
-        """Run `func` here and now: a hop to a thread would put its place in the order in the system's hands."""
+        """Run `func` at once: in a thread, the operating system would decide about the order."""
         future: asyncio.Future[T] = self.create_future()
         try:
             future.set_result(func(*args))
@@ -79,7 +81,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return future
 
     def _note(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        # Told when the garbage is collected, which is no moment of a run; and who dies leaves such tasks behind.
+        # This message comes when garbage is collected, at no defined moment of a run; a crashed worker leaves such
+        # tasks behind.
         if "never retrieved" not in str(context.get("message")):
             self.troubles.append(f"{context.get('message')}: {context.get('exception')!r}")
 
@@ -96,10 +99,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return timer
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """It is left where it is, and passed over when its time comes."""
+        """The timer stays in the heap; it is skipped when its time comes."""
 
     def _run_once(self) -> None:
-        """Run what is ready, in order; when nothing is, the clock jumps, where BaseEventLoop would wait."""
+        """Run what is ready, in order. When nothing is, let the clock jump, where BaseEventLoop would wait."""
         timers, ready = self._timers, self._ready
         while timers and timers[0][2].cancelled():
             heapq.heappop(timers)
@@ -115,4 +118,4 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 handle._run()
 
     def _write_to_self(self) -> None:
-        """Nobody has to be woken: nothing here blocks."""
+        """Does nothing: this loop never blocks, so it need not be woken."""

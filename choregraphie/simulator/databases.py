@@ -1,4 +1,4 @@
-"""The services' databases, in memory: opened once a process, set back for each run, read as plain rows."""
+"""The services' databases, in memory: opened once per process, reset for each run, read as plain rows."""
 
 import sqlite3
 
@@ -10,7 +10,7 @@ from choregraphie.storage.inbox import METADATA
 
 
 class Databases:
-    """One database for each service of `scenario`. Not for two runs at once."""
+    """One database per service of `scenario`. Not for two runs at once."""
 
     def __init__(self, scenario: Scenario) -> None:
         settings = Settings(database_url="sqlite://", catalogue=scenario.seed)
@@ -22,7 +22,7 @@ class Databases:
         self._names = {name: _tables(file) for name, file in self._files.items()}
 
     def reset(self) -> None:
-        """As on the first day."""
+        """Give every database its initial content."""
         for name, fresh in self._fresh.items():
             self._files[name].deserialize(fresh)
 
@@ -33,7 +33,7 @@ class Databases:
         self._files[service].deserialize(saved)
 
     def tables(self, service: str) -> Tables:
-        """Every row of every table, as the database keeps it: amounts in cents, instants in microseconds."""
+        """Every row of every table, as stored: amounts in cents, instants in microseconds."""
         return {table: self._rows(service, f"SELECT * FROM {table}") for table in self._names[service]}  # noqa: S608
 
     def instants(self, service: str) -> dict[str, frozenset[str]]:
@@ -46,7 +46,7 @@ class Databases:
         return sum(self.count(name, query) for name in self.services)
 
     def undecided(self) -> int:
-        """Instances that still wait for their decision."""
+        """The number of instances that still wait for their decision."""
         return self.scenario.undecided(self)
 
     def close(self) -> None:
@@ -65,7 +65,7 @@ class Databases:
 
 
 def _file(database: Database) -> sqlite3.Connection:
-    """The driver's connection; of an in-memory database there is exactly one."""
+    """The driver's connection; an in-memory database has exactly one."""
     connection = database.engine.raw_connection()
     try:
         driver = connection.driver_connection

@@ -1,21 +1,23 @@
-"""Every order of every step of a small scope, with up to so many faults: breadth first over all states.
+"""An exhaustive search of a small scope: every order of every step, with a bounded number of faults.
 
-A state is what the services' databases and the outside hold, the messages on their way (any may be delivered next:
-every overtaking is tried), the dead letters, and who is down. What is left out, and why nothing is missed by it:
+The search goes breadth first. A state holds the content of the services' databases and of the externals, the
+messages in transit (any of them may be delivered next, so every overtaking is covered), the dead letters, and
+which services are down. Three reductions leave out transitions without missing any end:
 
-* A message that changes nothing and says nothing (a repetition) is taken at once and alone. Its step commutes with
-  every other; a fault at it leaves the databases as they are and, at most, the repetition on its way once more or
-  among the dead letters, where it would only excuse its order from some of the invariants.
-* A service that nobody hears (the last of the saga) takes its messages only when all others have nothing to take.
+* A message that changes nothing and says nothing (a repetition) is taken at once, and alone. Its step commutes
+  with every other. A fault during it leaves the databases as they are; at most the repetition is in transit once
+  more, or a dead letter, where it would only exempt its order from some of the invariants.
+* A service that no service hears (the last of the saga) takes its messages only when no other service has any.
   No step of another service reads what it does, so every run has the same end as one in which it comes last.
-* A state that was met with as many faults left or more is not met again: whatever can follow has been followed.
+* A state that was reached before with as many faults left or more is not expanded again.
 
-`tests/choregraphie/simulator/test_search.py` compares the first two with a search without them. What is not
-searched at all, and left to the random runs (`run.py`), which have it:
+`tests/choregraphie/simulator/test_search.py` compares the first two with a search without them. The search does
+not cover these cases, which the random runs (`run.py`) do:
 
-* A delivery goes from its beginning to its commit in one step. No other delivery of the same service comes while
-  its call is under way, and no call reaches the outside after the caller has lost patience.
-* A service has one worker, which takes one delivery at a time: no groups, and no session lost with several held.
+* A delivery takes one step from its beginning to its commit: no other delivery of the same service comes during
+  its external call, and no call succeeds after its caller's timeout.
+* A service has one worker, which takes one delivery at a time: there are no groups, and no session is lost with
+  several deliveries unacknowledged.
 """
 
 from collections import deque
@@ -39,7 +41,10 @@ Multiset = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`services`: each one's state; `letters`, `dead`: sorted numbers; `down`: who is dead, as bits."""
+    """A state: the number of each service's state, and sorted numbers of messages in transit and dead letters.
+
+    `down`: which services are down, as bits.
+    """
 
     services: tuple[int, ...]
     messages: Multiset
@@ -49,7 +54,7 @@ class State:
 
 @dataclass
 class SearchResult:
-    """What a search came to. `path` leads to the first end that breaks an invariant."""
+    """The result of a search. `path` leads to the first end that violates an invariant."""
 
     scope: str
     states: int = 0
@@ -60,7 +65,10 @@ class SearchResult:
 
 
 class Search:
-    """`faults`: how many may happen in one run. `ended`: the services' states and the dead letters at each end."""
+    """A search of `scope` with at most `faults` faults in a run.
+
+    `ended`: at each end, the states of the services and the dead letters.
+    """
 
     def __init__(self, scope: Scope, faults: int, databases: Databases) -> None:
         databases.reset()
@@ -89,7 +97,7 @@ class Search:
         layers: list[deque[State]] = [deque() for _ in range(self._faults + 1)]
         self._left[first] = self._faults
         layers[self._faults].append(first)
-        # Those with the most faults left first, so that no state is opened twice.
+        # States with the most faults left come first, so that none is expanded twice.
         for left in range(self._faults, -1, -1):
             while layers[left]:
                 state = layers[left].popleft()
@@ -107,7 +115,7 @@ class Search:
         return State(tuple(stepper.first for stepper in self._steppers), tuple(sorted(messages)))
 
     def _expand(self, state: State, left: int, layers: list[deque[State]], found: SearchResult) -> bool:
-        """Follow every step from `state`; whether nothing is wrong with it."""
+        """Follow every step from `state`. Returns whether no invariant is violated there."""
         if not state.messages and not state.down:
             found.ends += 1
             self.ended.add((state.services, state.dead))
@@ -128,7 +136,7 @@ class Search:
         return True
 
     def _steps(self, state: State) -> Iterator[tuple[int, int, Effect]]:
-        """Each: the service, the number of the letter taken (-1: none), and how it goes; reduced as said above."""
+        """The steps to follow: service, number of the message taken (-1: none), effect. Reduced as said above."""
         by_service = self._deliverable(state)
         for service, message in by_service:
             effects = self._steppers[service].effects(state.services[service], message)
@@ -144,7 +152,7 @@ class Search:
     def _every(
         self, state: State, taken: list[tuple[int, int]], downs: list[int]
     ) -> Iterator[tuple[int, int, Effect]]:
-        """Every way in which one of `taken` can go, and whatever happens by itself."""
+        """Every effect of taking one of `taken`, of a restart, of a deadline and of an operator."""
         for service, message in taken:
             for effect in self._steppers[service].effects(state.services[service], message):
                 yield service, message, effect
@@ -160,7 +168,7 @@ class Search:
         return [(service, message) for service, message in pairs if not state.down >> service & 1]
 
     def _by_themselves(self, state: State) -> Iterator[tuple[int, int, Effect]]:
-        """The clock, and an operator who sends dead letters back."""
+        """The deadlines, and an operator who redrives dead letters."""
         for number, stepper in enumerate(self._steppers):
             if not state.down >> number & 1:
                 for effect in stepper.ticks(state.services[number]):
@@ -179,7 +187,7 @@ class Search:
             dead.remove(-2 - message)
         services = (*state.services[:service], effect.state, *state.services[service + 1 :])
         down = state.down | 1 << service if effect.down else state.down & ~(1 << service)
-        down = state.down if message <= -2 else down  # what an operator does starts nobody
+        down = state.down if message <= -2 else down  # an operator starts no service
         return State(services, tuple(sorted(messages)), tuple(sorted(dead)), down)
 
     def _violations(self, state: State) -> list[str]:
@@ -222,7 +230,7 @@ class Search:
 
 
 def _is_heard(service: str, choreography: Choreography) -> bool:
-    """Whether anything that `service` says is heard by a service."""
+    """Whether any service hears what `service` says."""
     return any(choreography.heard & set(reaction.says) for reaction in choreography.heard_by(service))
 
 

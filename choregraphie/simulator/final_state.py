@@ -1,4 +1,4 @@
-"""What is left when a run is over: databases, dead letters, history, the outside. Data for the invariants."""
+"""The final state of a run: databases, dead letters, history, externals. Data for the invariants."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -17,11 +17,15 @@ Tables = dict[str, Rows]
 
 @dataclass(frozen=True)
 class FinalState:
-    """`tables` by service; `dead` letters by service; `history` the messages of the stream, oldest first.
+    """What a run leaves.
 
-    `acts` are those that the broker confirmed to the clients. `externals`: what the world outside holds,
-    in the words of the scenario. `remains` says what should not be there: messages in queues,
-    hidden ones, consumers, tasks. `may_fail`: the services of which a reaction may have failed to the last try.
+    tables     the rows of each table, by service
+    dead       the dead letters, by service
+    history    the messages of the stream, oldest first
+    actions    the clients' actions that the broker has confirmed
+    externals  the content of the externals, in the form that the scenario defines
+    may_fail   the services of which a reaction may fail until its last try
+    remains    what should not exist after a run: messages in queues, undeliverable ones, consumers, tasks
     """
 
     tables: Mapping[str, Tables]
@@ -37,7 +41,7 @@ class FinalState:
 
     @cached_property
     def said(self) -> dict[str, dict[str, list[str]]]:
-        """The event ids in all outboxes: by order, then by type."""
+        """The event ids in all outboxes, by order and by type."""
         found: dict[str, dict[str, list[str]]] = {}
         for tables in self.tables.values():
             for row in tables["outbox"]:
@@ -46,7 +50,7 @@ class FinalState:
 
     @cached_property
     def inboxes(self) -> dict[str, set[EventIdentity]]:
-        """The events that each service has dealt with."""
+        """The events in the inbox of each service."""
         return {
             name: {EventIdentity(row["source"], row["event_id"]) for row in tables["inbox"]}
             for name, tables in self.tables.items()
@@ -54,12 +58,12 @@ class FinalState:
 
     @cached_property
     def dead_events(self) -> dict[str, set[EventIdentity]]:
-        """The events among the dead letters, by service."""
+        """The events among the dead letters of each service."""
         return {name: {identity(message) for message in dead} for name, dead in self.dead.items()}
 
     @cached_property
     def in_doubt(self) -> set[str]:
-        """The orders that need a person: something about them was given up, and lies among the dead letters."""
+        """The orders that need a person: an event about them was given up, and is a dead letter."""
         return {order_of(message) for dead in self.dead.values() for message in dead if is_open(message)}
 
 
@@ -73,7 +77,7 @@ def content(message: Message) -> dict[str, Any]:
 
 
 def identity(message: Message) -> EventIdentity:
-    """What names the event; of bytes that cannot be read, nothing does."""
+    """The identity of the event; empty for bytes that cannot be read."""
     found = content(message)
     return EventIdentity(str(found.get("source", "")), str(found.get("id", "")))
 
@@ -83,11 +87,11 @@ def order_of(message: Message) -> str:
 
 
 def is_open(message: Message) -> bool:
-    """Whether somebody was to act on it and could not; the others nobody should ever read."""
+    """Whether a service should have acted on it and could not. No service should ever read the others."""
     return reason_of(message) in {Reason.EXHAUSTED, Reason.ID_COLLISION, "delivery_limit"}
 
 
 def reason_of(message: Message) -> str:
-    """The broker's reason, or the runtime's. Nothing expires into the dead letters: that is an older death."""
+    """The broker's reason, or that of the service. `expired` is an older death: nothing expires into dead letters."""
     by_broker = message.deaths and message.deaths[0].reason != "expired"
     return message.deaths[0].reason if by_broker else str(message.headers.get(REASON_HEADER, ""))

@@ -1,4 +1,4 @@
-"""Messages on their way in the exhaustive search, by number, so that its states are small."""
+"""The messages of an exhaustive search by number, so that its states are small."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,11 @@ from choregraphie.simulator.broker_model import Broker
 
 @dataclass(frozen=True, slots=True)
 class PendingMessage:
-    """A message on its way to one service, or in its dead letters.
+    """A message in transit to one service, or among its dead letters.
 
-    `by`: who published it first; `name`: its id; `died`: the broker set it aside, and nobody said why.
+    publisher            the service or client that published it first
+    event_id             the id of its event
+    set_aside_by_broker  the broker dead-lettered it, so no header gives a reason
     """
 
     service: str
@@ -28,7 +30,7 @@ class PendingMessage:
 
 
 class MessageNumbers:
-    """Letters by number, so that states are small."""
+    """A number for each different message."""
 
     def __init__(self) -> None:
         self._messages: list[PendingMessage] = []
@@ -44,7 +46,7 @@ class MessageNumbers:
         return self._numbers[message]
 
     def routed_copies(self, message: Outgoing, broker: Broker) -> list[int]:
-        """A copy for each inbox that is bound for it."""
+        """The numbers of the copies of `message`, one for each inbox that is bound to its key."""
         reached = broker.route(message.exchange, message.routing_key)
         shown, key = message.properties, message.routing_key
         publisher, id_ = shown.app_id or "", shown.message_id or ""

@@ -1,4 +1,4 @@
-"""What is kept out of a run: cyclic garbage collection, which would dominate its time, and logs."""
+"""What is switched off during a run: cyclic garbage collection, which would dominate its time, and logs."""
 
 import contextlib
 import gc
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 @cache
 def _freeze_existing_objects() -> None:
-    """What was there before the first run (programs, tables, statements) is no garbage of any: pass it over."""
+    """Freeze what exists before the first run (programs, tables, statements): no run makes garbage of it."""
     gc.collect()
     gc.freeze()
 
 
 @contextlib.contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """Nothing is collected meanwhile, and what was left is at the end: no moment of a run is the collector's."""
+    """Disable cyclic garbage collection, and collect once at the end."""
     if not gc.isenabled():
         yield
         return
@@ -36,7 +36,7 @@ def without_garbage_collection() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_logs() -> Iterator[None]:
-    """No logs meanwhile: they would cost more than a run, and a failure is told from its trace."""
+    """Disable logs: they would take longer than a run, and the trace shows a failure."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
@@ -46,7 +46,7 @@ def without_logs() -> Iterator[None]:
 
 
 def run_now(call: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that never waits."""
+    """Run a coroutine that never waits, and return its result."""
     try:
         call.send(None)
     except StopIteration as done:

@@ -1,4 +1,4 @@
-"""Between the programs and the model of the broker: time on the way, sessions, and what goes wrong with both."""
+"""The network between the programs and the model of the broker: latency, sessions, and the faults of both."""
 
 import math
 from asyncio import Future
@@ -14,17 +14,17 @@ from choregraphie.simulator.randomness import Fault, Randomness
 from choregraphie.simulator.session import SimulatedSession
 from choregraphie.simulator.trace import Trace
 
-# Everything on the way takes a whole number of these, so that what could arrive together does.
+# Every latency is a multiple of this, so that messages that could arrive together do.
 GRID_SECONDS = 0.05
 HOPS = (1, 1, 1, 2)
 LATE_SECONDS = (0.3, 1.0, 2.5)
 AWAY_SECONDS = (0.3, 1.0)
-# A timer may fire a rounding error before its time.
+# A timer may fire early by a rounding error.
 ROUNDING = 1e-6
 
 
 class Network:
-    """`up` is whether the broker answers; `in_transit` how many accepted messages have not reached a queue yet."""
+    """`up`: whether the broker answers; `in_transit`: how many confirmed messages have not reached a queue yet."""
 
     def __init__(self, loop: VirtualLoop, broker: Broker, randomness: Randomness, trace: Trace) -> None:
         self.loop = loop
@@ -38,7 +38,7 @@ class Network:
         self._turn = 0
 
     async def pause(self, hops: float) -> None:
-        """Wait for that many steps of the grid, to a point of the grid."""
+        """Wait for `hops` steps of the grid, until a point of the grid."""
         done = self.loop.create_future()
         self.loop.call_at(self._point(hops), _finish, done)
         await done
@@ -47,13 +47,13 @@ class Network:
         return round(self.loop.now / GRID_SECONDS + hops) * GRID_SECONDS
 
     def open(self, who: str, queue: str, prefetch: int) -> SimulatedSession:
-        """A session. Raises BrokerUnavailable while the broker is away."""
+        """Open a session that consumes from `queue`. Raises BrokerUnavailable while the broker is down."""
         if not self.up:
             raise BrokerUnavailable("the broker is away")
         return SimulatedSession(self, who, queue, prefetch)
 
     async def publish(self, who: str, batch: list[Outgoing]) -> list[PublishOutcome]:
-        """What became of each, as far as `who` can know; after an unknown one, nothing more is taken."""
+        """Publish `batch`. Returns the outcome of each as far as `who` can know it; after UNKNOWN none is sent."""
         outcomes: list[PublishOutcome] = []
         for message in batch:
             cut_off = not self.up or PublishOutcome.UNKNOWN in outcomes
@@ -72,7 +72,7 @@ class Network:
             self._note(who, message, "is returned: no queue is bound")
             return PublishOutcome.RETURNED
         if self.randomness.occurs(Fault.REFUSED, *where):
-            # One queue that is full is enough for a refusal; the others may have taken it.
+            # One full queue is enough for a refusal; the other queues may have taken the message.
             self._note(who, message, "is refused: a queue is full")
             if self.randomness.fraction("refused by all", *where) < 0.5:
                 self.transmit(message, where)
@@ -85,7 +85,7 @@ class Network:
         return PublishOutcome.CONFIRMED
 
     def transmit(self, message: Outgoing, where: tuple[object, ...]) -> bool:
-        """The broker takes a message; whether a queue is bound for it."""
+        """Let the broker take a message. Returns whether a queue is bound to its key."""
         reached = self.broker.route(message.exchange, message.routing_key)
         accepted = self.broker.accept(_as_message(message))
         for queue in reached:
@@ -115,7 +115,7 @@ class Network:
     def _watch_expiry(self, queue: str) -> None:
         due = self.broker.queues[queue].next_expiry()
         if due is not None:
-            # To the grid, so that what expires at nearly the same time comes back together.
+            # Rounded up to the grid, so that messages that expire at nearly the same time come back together.
             self.loop.call_at(math.ceil(due / GRID_SECONDS) * GRID_SECONDS, self._expire, queue)
 
     def _expire(self, queue: str) -> None:
@@ -127,7 +127,7 @@ class Network:
                 self.deliver_ready(name)
 
     def deliver_ready(self, queue: str) -> None:
-        """Deliver what is ready, turn by turn, to whoever may hold more."""
+        """Deliver what is ready, in turn, to the sessions with room."""
         source = self.broker.queues[queue]
         while len(source) and (open_sessions := [session for session in self.sessions[queue] if session.has_room]):
             self._turn += 1
@@ -136,7 +136,7 @@ class Network:
             open_sessions[self._turn % len(open_sessions)].receive(*taken)
 
     def go_down(self, who: str) -> None:
-        """The broker goes away, and every session with it. What it has confirmed, it keeps."""
+        """Take the broker down, and every session with it. It keeps what it has confirmed."""
         self.up = False
         self.trace.note(who, "goes away, with every session")
         for session in [session for sessions in self.sessions.values() for session in sessions]:
@@ -147,7 +147,7 @@ class Network:
         self.trace.note(who, "is back")
 
     def is_idle(self) -> bool:
-        """Whether nothing is on its way and every queue but those of dead letters is empty."""
+        """Whether nothing is in transit and every queue, except those of dead letters, is empty."""
         working = (q for q in self.broker.queues.values() if q.dead_letter_exchange is not None)
         return not self.in_transit and all(not len(queue) and not queue.unacked for queue in working)
 

@@ -1,7 +1,7 @@
-"""A quorum queue and a stream, as RabbitMQ has them, without time of their own. Pure.
+"""A quorum queue and a stream as in RabbitMQ, without a clock of their own. Pure.
 
-Only what our topology uses: a delivery limit, a TTL, at-least-once dead-lettering. What is said here of order,
-counts and deaths is compared with a real broker by `tests/choregraphie/simulator/test_broker_model.py`.
+Only what our topology uses: a delivery limit, a TTL, at-least-once dead-lettering.
+`tests/choregraphie/simulator/test_broker_model.py` compares order, counts and deaths with a real broker.
 """
 
 from collections import deque
@@ -33,7 +33,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """One entry of `x-death`: `count` times from that queue for that reason; the latest stands first."""
+    """An entry of `x-death`: the queue, the reason, how many times."""
 
     queue: str
     reason: str
@@ -49,7 +49,10 @@ class _Queued:
 
 
 class QuorumQueue:
-    """`bury` is told of every message that dies here, with the reason; it says whether somebody took it."""
+    """A quorum queue.
+
+    `dead_letter` is called with each message that dies here and the reason, and says whether a queue took it.
+    """
 
     def __init__(
         self, name: str, arguments: Mapping[str, Any], dead_letter: Callable[["QuorumQueue", Message, str], bool]
@@ -61,11 +64,13 @@ class QuorumQueue:
         self.dead_letter_exchange: str | None = arguments.get("x-dead-letter-exchange")
         self._dead_letter = dead_letter
         self._ready: deque[_Queued] = deque()
-        # What came back is delivered before what never left, in the order in which it came back.
+        # Returned messages are delivered first, in the order of their return.
         self._returned: deque[_Queued] = deque()
         self._unacked: dict[int, _Queued] = {}
         self._number = 0
-        self.undeliverable: list[Message] = []  # dead, and nobody took it: counted by the broker, never seen again
+        self.undeliverable: list[
+            Message
+        ] = []  # dead, and no queue took it: the broker counts it and never delivers it
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._returned)
@@ -76,11 +81,11 @@ class QuorumQueue:
 
     @property
     def messages(self) -> int:
-        """What the broker's tools show as `messages`: ready, unacked and hidden."""
+        """What RabbitMQ's tools show as `messages`: ready, unacknowledged and undeliverable."""
         return len(self) + len(self._unacked) + len(self.undeliverable)
 
     def __iter__(self) -> Iterator[Message]:
-        """The messages that are ready, in the order in which they will be delivered."""
+        """The ready messages, in the order of their delivery."""
         yield from (queued.message for queued in (*self._returned, *self._ready))
 
     def put(self, message: Message, now: float) -> None:
@@ -89,7 +94,7 @@ class QuorumQueue:
         self._ready.append(_Queued(message, now + min(lifetimes) if lifetimes else None))
 
     def take(self) -> tuple[int, Message] | None:
-        """The next delivery and the number to settle it by. `redelivered` is `message.count > 0`."""
+        """The next delivery, with the number that settles it. It is redelivered when `message.count > 0`."""
         source = self._returned or self._ready
         if not source:
             return None
@@ -101,11 +106,11 @@ class QuorumQueue:
         del self._unacked[number]
 
     def reject(self, number: int) -> None:
-        """Refuse for good: to the dead letters."""
+        """Reject without requeue: to the dead letters."""
         self._remove_dead(self._unacked.pop(number).message, "rejected")
 
     def requeue(self, number: int) -> None:
-        """Put back: rejected or nacked with `requeue`, or its session was lost. Each counts (to RabbitMQ 4.2)."""
+        """Put back after a reject or nack with `requeue`, or a lost session. Each counts (up to RabbitMQ 4.2)."""
         queued = self._unacked.pop(number)
         message = replace(queued.message, count=queued.message.count + 1)
         if self.limit is not None and message.count > self.limit:
@@ -114,7 +119,7 @@ class QuorumQueue:
             self._returned.append(_Queued(message, queued.expires))
 
     def expire(self, now: float) -> None:
-        """Let what is too old die, from the head only: what stands behind a longer life waits."""
+        """Dead-letter what is due, from the head only: a message behind one that lives longer waits."""
         while (head := self._head()) is not None and head.expires is not None and head.expires <= now:
             self._remove_dead((self._returned or self._ready).popleft().message, "expired")
 
@@ -140,7 +145,7 @@ class Entry:
 
 
 class Stream:
-    """Everything ever put in, in order; nothing takes anything away."""
+    """A stream: every message ever put in, in order."""
 
     def __init__(self, name: str) -> None:
         self.name = name

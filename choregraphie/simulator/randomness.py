@@ -1,7 +1,7 @@
-"""Everything left to chance: drawn from one seed and the name of the place, never from an order of calls.
+"""The randomness of a run: each draw follows from the seed and the name of its place, not from an order of calls.
 
-A draw is named (`latency:stock.inbox:…`), and its value follows from the seed and that name alone. So leaving out
-an order or a fault changes nothing about the others, which is what makes a failure shrink.
+A draw has a name (`latency:stock.inbox:…`) that determines its value together with the seed. Leaving out an action
+or a fault therefore changes no other draw, which is what makes shrinking possible.
 """
 
 import hashlib
@@ -15,32 +15,32 @@ T = TypeVar("T")
 
 
 class Fault(StrEnum):
-    """What can be done to a run."""
+    """The kinds of faults."""
 
-    # An enumeration's own is a Python function, and asked for some hundred times an order.
+    # The hash of an enumeration is a Python function; it would run some hundred times per order.
     __hash__ = str.__hash__
 
-    CRASH = "crash"  # a worker dies at a named place of the pipeline
+    CRASH = "crash"  # a worker dies at a failpoint of the pipeline
     KILL = "kill"  # a worker dies at any moment
     STOP = "stop"  # SIGTERM, and a new worker after it
     POISON = "poison"  # a message kills every worker that takes it
     CUT = "cut"  # a session is lost
-    ACK_LOST = "ack_lost"  # a session is lost with the acknowledgement on its way
-    CONFIRM_LOST = "confirm_lost"  # accepted, and the publisher never hears of it
-    PUBLISH_LOST = "publish_lost"  # never accepted, and the publisher does not know
+    ACK_LOST = "ack_lost"  # a session is lost before its acknowledgement arrives
+    CONFIRM_LOST = "confirm_lost"  # the broker accepts it, and the confirm is lost
+    PUBLISH_LOST = "publish_lost"  # the broker never receives it
     REFUSED = "refused"  # a queue is full
     RETURNED = "returned"  # a binding is missing
-    RESTART = "restart"  # the broker is away for a while
+    RESTART = "restart"  # the broker is down for a while
     TWICE = "twice"  # a message comes twice
     LATE = "late"  # a message is overtaken by those after it
-    OUTAGE = "outage"  # the gateway or the carrier is away for a while
+    OUTAGE = "outage"  # the gateway or the carrier is down for a while
     CALL_FAILED = "call_failed"  # the gateway or the carrier is not reached
-    ANSWER_LOST = "answer_lost"  # it did what was asked, and its answer is lost
-    ANSWER_LATE = "answer_late"  # the same, and the caller's patience ends first
-    CARD_REFUSED = "card_refused"  # the gateway says no
+    ANSWER_LOST = "answer_lost"  # the call succeeded, and its answer is lost
+    ANSWER_LATE = "answer_late"  # the call succeeded, and its answer comes after the timeout
+    CARD_REFUSED = "card_refused"  # the gateway refuses the card
 
 
-# How often each strikes where it can, in a run that has it at all.
+# The probability of each fault at each place where it can occur, in a run that has its kind.
 RATES: Mapping[Fault, float] = {
     Fault.CRASH: 0.02,
     Fault.KILL: 0.01,
@@ -64,18 +64,18 @@ RATES: Mapping[Fault, float] = {
 
 
 class Randomness:
-    """One run's luck. With `only`, exactly the faults of those names strike; without, the seed decides."""
+    """The draws of one run. With `only`, exactly the faults of those names occur; without, the seed decides."""
 
     def __init__(self, seed: int, only: Collection[str] | None = None) -> None:
         self.seed = seed
         self.only = None if only is None else frozenset(only)
-        # A run with every kind of fault at once hides what two of them do together: each has half of the kinds.
+        # Each run has half of the kinds: with all of them at once, interactions of two would be rare.
         self._kinds = {fault for fault in Fault if only is not None or self.fraction("kind", fault) < 0.5}
         self.occurred: list[str] = []
         self.counts: Counter[Fault] = Counter()
 
     def stop_faults(self) -> None:
-        """From now on nothing happens."""
+        """Let no fault occur from now on."""
         self._kinds.clear()
 
     def fraction(self, *name: object) -> float:
@@ -90,11 +90,11 @@ class Randomness:
         return options[int(self.fraction(*name) * len(options))]
 
     def rng(self, name: str) -> random.Random:
-        """A generator of its own for whoever must have one."""
+        """A random generator that follows from the seed and `name`."""
         return random.Random(f"{self.seed}:{name}")  # noqa: S311 - a simulation
 
     def occurs(self, fault: Fault, *where: object) -> bool:
-        """Whether `fault` happens there."""
+        """Whether `fault` occurs at that place. One that does is recorded in `occurred` and `counts`."""
         if fault not in self._kinds:
             return False
         name = ":".join(map(str, (fault, *where)))

@@ -1,4 +1,4 @@
-"""One run from beginning to end: workers, clients, faults, peace, the operator, quiet, and then the invariants."""
+"""One run: workers, clients and faults; then a time without faults, the operator, quiet; then the invariants."""
 
 import asyncio
 from collections import Counter
@@ -24,7 +24,7 @@ from choregraphie.simulator.workers import LEAVE_SECONDS, Worker, create_worker,
 FAULTS_SECONDS = 2.5
 _NEMESIS_HOPS = 4
 _POLL_HOPS = 5
-# Long after every delay of a run's settings: whoever is not done by then never will be.
+# Far longer than every delay of a run's settings: what is not done by then never will be.
 QUIET_WITHIN_SECONDS = 300.0
 
 ExtraCheck = Callable[[Any], Sequence[str]]
@@ -32,7 +32,15 @@ ExtraCheck = Callable[[Any], Sequence[str]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a run. `found`: the violations; `virtual_seconds`: how long it lasted for those in it."""
+    """The outcome of a run.
+
+    found            the violations
+    final_state      what the run left, for the invariants
+    occurred         the names of the faults that occurred; as `Plan.faults` they repeat the run
+    faults           how many of each kind occurred
+    virtual_seconds  the duration of the run in virtual time
+    sagas            the number of instances
+    """
 
     plan: Plan
     found: tuple[str, ...]
@@ -89,7 +97,7 @@ class _Simulation:
         )
 
     async def run(self) -> list[str]:
-        """What should not be there when all is over."""
+        """Run to the end. Returns what should not exist after a run."""
         processes = [asyncio.create_task(worker.run()) for worker in self.workers]
         client_tasks = [asyncio.create_task(self.clients.perform(action)) for action in self.plan.actions]
         await self._nemesis()
@@ -108,7 +116,7 @@ class _Simulation:
         return [*self._leftovers(is_quiet), *(f"a worker is not out after {LEAVE_SECONDS} s" for _ in late)]
 
     async def _nemesis(self) -> None:
-        """Strike at whole programs, now and then, until peace."""
+        """Inject faults into workers and broker from time to time, until FAULTS_SECONDS have passed."""
         for turn in range(int(FAULTS_SECONDS / GRID_SECONDS / _NEMESIS_HOPS)):
             await self.network.pause(_NEMESIS_HOPS)
             for worker in self.workers:
@@ -129,7 +137,7 @@ class _Simulation:
             worker.stop()
 
     async def _until_quiet(self) -> bool:
-        """Wait until nobody has anything left to do; whether that came."""
+        """Wait until nothing is left to do. Returns whether that came within QUIET_WITHIN_SECONDS."""
         end = self.loop.now + QUIET_WITHIN_SECONDS
         while self.loop.now < end:
             await self.network.pause(_POLL_HOPS)
@@ -163,7 +171,7 @@ class _Simulation:
             history=[entry.message for entry in model.streams[HISTORY].entries],
             actions=self.clients.confirmed,
             externals=self.scenario.externals_content(self.externals),
-            # Only a service that asks the outside world can fail: the databases of a simulation never do.
+            # Only a service that makes external calls can fail: the databases of a simulation never do.
             may_fail=[
                 name for name, s in self.databases.services.items() if any(handler.call for handler in s.reactions)
             ],
@@ -172,7 +180,7 @@ class _Simulation:
 
 
 def run_plan(plan: Plan, databases: Databases, extra_check: ExtraCheck | None = None) -> Outcome:
-    """Carry `plan` out. `judge` may find more than the scenario, in the same facts."""
+    """Carry out `plan`. `extra_check` adds violations to those of the scenario, from the same final state."""
     with without_garbage_collection(), without_logs(), watched(reach_failpoint):
         return _run_plan(plan, databases, extra_check)
 

@@ -1,4 +1,4 @@
-"""What the simulator is told: a scenario of a saga, the plan of a run, the parameters that a seed decides."""
+"""What the simulator is given: the scenario of a saga, the plan of a run, the parameters that its seed decides."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,9 +15,9 @@ from choregraphie.simulator.trace import Trace
 
 
 class ClientAction(Protocol):
-    """What somebody does at `at` seconds (`kind`) about the instance of key `order`, as the event of id `event`.
+    """An action of a client: at `at` seconds it publishes the event `event` about the instance `order`.
 
-    `what` says which kind of invalid message it is, or nothing.
+    `kind` names the action; `what` names the kind of invalid message, or is empty.
     """
 
     @property
@@ -41,7 +41,7 @@ ReadAction = Callable[[int, dict[str, Any]], ClientAction]
 
 @dataclass(frozen=True)
 class Plan:
-    """A run: its seed, what the clients do, and the faults that strike (None: those of the seed)."""
+    """A run: its seed, its clients' actions, and the names of its faults (None: the seed decides)."""
 
     seed: int
     actions: tuple[Any, ...]
@@ -52,7 +52,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, content: dict[str, Any], read_action: ReadAction) -> Self:
-        """Raises KeyError, TypeError or ValueError when it is not a plan."""
+        """The plan that `to_json` wrote. Raises KeyError, TypeError or ValueError when it is not one."""
         faults = content["faults"]
         actions = tuple(read_action(number, action) for number, action in enumerate(content["acts"], start=1))
         return cls(int(content["seed"]), actions, None if faults is None else tuple(map(_fault, faults)))
@@ -66,10 +66,10 @@ def _fault(name: str) -> str:
 
 @dataclass(frozen=True)
 class RunParameters:
-    """What else the seed decides: durations in seconds.
+    """The parameters of a run that its seed decides; durations in seconds.
 
-    `redrives`: how often the operator sends each dead letter back in the end; `early_redrives`: the turns of the
-    nemesis at which it does so in the midst of everything.
+    redrives        how often the operator redrives each dead letter at the end
+    early_redrives  the turns of the fault injection at which it does so during the run
     """
 
     version: Version
@@ -98,7 +98,7 @@ def run_parameters(seed: int, services: Sequence[str]) -> RunParameters:
 
 @dataclass(frozen=True)
 class Scope:
-    """What the clients of an exhaustive search do: a handful of acts."""
+    """A scope of the exhaustive search: a few actions of clients."""
 
     name: str
     actions: tuple[Any, ...]
@@ -109,17 +109,18 @@ class Scenario:
     """A saga to simulate.
 
     seed                the TOML that fills the empty databases
-    plan                seed and number of instances → what the clients do
-    read_act            one act of a replay file → the act; raises TypeError or ValueError
-    message_of          an act → the message that it publishes
-    externals           randomness and trace → what the services' calls speak to, by service; with faults
+    plan                seed and number of instances → the plan of a run
+    read_action         number and fields of an action in a replay file → the action; raises TypeError or
+                        ValueError
+    message_of          an action → the message that it publishes
+    externals           randomness and trace → the externals of the services' calls, by service; with faults
     instant_externals   the same for one service of the exhaustive search: it answers at once and can be copied
-    outside_of          externals by service → what the world outside holds, for the invariants
+    externals_content   externals by service → their content, for the invariants
     final_state         the class that the invariants read
-    violations          a final state → every invariant that does not hold, each with what was found
-    undecided           databases → how many instances still wait for their decision
-    instances           a final state → how many instances began
-    scopes              what the exhaustive search covers
+    violations          a final state → every violated invariant, each with what was found
+    undecided           databases → the number of instances that still wait for their decision
+    instances           a final state → the number of instances
+    scopes              the scopes of the exhaustive search
     """
 
     choreography: Choreography

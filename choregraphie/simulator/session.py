@@ -1,4 +1,4 @@
-"""A session on the model of the broker: the runtime's `Door`, which can be cut at any moment."""
+"""A session on the model of the broker: the runtime's `Session`, which can be lost at any moment."""
 
 import asyncio
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Network(Protocol):
 
 
 class SimulatedSession:
-    """Opened by `Network.open`. `lost` is why it is no more, or None."""
+    """A session that `Network.open` opened. `lost` is why it ended, or None."""
 
     def __init__(self, network: Network, who: str, queue: str, prefetch: int) -> None:
         self._network = network
@@ -41,7 +41,7 @@ class SimulatedSession:
         self._queue = queue
         self._prefetch = prefetch
         self._received: list[Delivery] = []
-        # Tag to the number by which the queue knows the delivery.
+        # By delivery tag, the number that settles the delivery in the queue.
         self._unsettled: dict[int, int] = {}
         self._tag = 0
         self._acks = 0
@@ -68,7 +68,7 @@ class SimulatedSession:
         return len(self._unsettled) < self._prefetch
 
     def receive(self, number: int, message: Message) -> None:
-        """The broker delivers."""
+        """Receive a delivery from the broker."""
         self._tag += 1
         self._unsettled[self._tag] = number
         self._received.append(
@@ -111,7 +111,7 @@ class SimulatedSession:
             return [PublishOutcome.UNKNOWN] * len(batch)
         outcomes = await self._network.publish(self.who, list(batch))
         if self.lost is not None:
-            # The answers were on their way when the session went.
+            # The confirms were in transit when the session was lost.
             return [PublishOutcome.UNKNOWN] * len(batch)
         return outcomes
 
@@ -144,7 +144,7 @@ class SimulatedSession:
         return received
 
     def disconnect(self, why: str) -> None:
-        """The session is lost: what it held goes back to the queue, in order."""
+        """Lose the session: its unacknowledged deliveries go back to the queue, in order."""
         if self.lost is not None:
             return
         self.lost = why
@@ -158,7 +158,7 @@ class SimulatedSession:
         self._wake()
 
     def close(self) -> None:
-        """Leave in order: what is still unsettled goes back as well."""
+        """Close the session; unacknowledged deliveries go back to the queue."""
         if self.lost is None:
             self.disconnect("it is closed")
 

@@ -1,4 +1,4 @@
-"""Makes a failing run smaller: leaves out what its clients do and what strikes it, while it still fails alike."""
+"""Shrinking: leave out actions and faults of a failing run while it still violates the same invariant."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,12 +10,12 @@ from choregraphie.simulator.scenario import ClientAction, Plan
 T = TypeVar("T")
 Rerun = Callable[[Plan], Outcome]
 
-# Each try is a run; a failure that is still large after so many is shown as it is.
+# Each try is a run. A failure that is still large after this many is reported as it is.
 MOST_TRIES = 400
 
 
 def shrink(failed: Outcome, rerun: Rerun, tries: int = MOST_TRIES) -> Outcome:
-    """The smallest run found that breaks one of the invariants that `failed` broke."""
+    """The smallest run found that violates one of the invariants that `failed` violates."""
     search = _Search(failed, rerun, tries)
     search.attempt(failed.plan.actions, failed.occurred)
     while search.tries_left and _pass(search):
@@ -31,20 +31,20 @@ class _Search:
         self._broken = _invariants(failed)
 
     def attempt(self, actions: Sequence[ClientAction], faults: Sequence[str]) -> bool:
-        """Whether the run with exactly these still fails; it is the best then."""
+        """Run exactly these. Returns whether it still fails; it is then the best."""
         if not self.tries_left:
             return False
         self.tries_left -= 1
         tried = self._rerun(replace(self.best.plan, actions=tuple(actions), faults=tuple(faults)))
         if not self._broken & _invariants(tried):
             return False
-        # What was asked for and did not strike is not part of the story.
+        # A fault that did not occur is not part of the failure.
         self.best = replace(tried, plan=replace(tried.plan, faults=tried.occurred))
         return True
 
 
 def _pass(search: _Search) -> bool:
-    """One pass over acts and faults; whether anything could be left out."""
+    """One pass over actions and faults. Returns whether anything could be left out."""
     before = (search.best.plan.actions, search.best.occurred)
     _reduce(search, lambda: search.best.plan.actions, lambda kept: search.attempt(kept, search.best.occurred))
     _reduce(search, lambda: search.best.occurred, lambda kept: search.attempt(search.best.plan.actions, kept))
@@ -52,7 +52,7 @@ def _pass(search: _Search) -> bool:
 
 
 def _reduce(search: _Search, current: Callable[[], Sequence[T]], attempt: Callable[[Sequence[T]], bool]) -> None:
-    """Leave out halves, then quarters, down to single ones."""
+    """Leave out halves, then quarters, down to single items."""
     size = max(1, len(current()) // 2)
     while search.tries_left:
         start = 0

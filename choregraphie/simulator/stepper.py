@@ -1,7 +1,7 @@
-"""One service, one delivery, every way it can go: carried out by the real code, on a database set back each time.
+"""The effects of one delivery on one service: the real code runs on its database, restored for each.
 
-The clock stands still, so what a service does follows from its database, what its calls have done outside, and the
-delivery. Databases that differ only in row numbers and instants are one state; each effect is worked out once.
+The clock stands still, so what a service does follows from its database, the content of its externals, and the
+delivery. Databases that differ only in row numbers and instants are one state; each effect is computed once.
 """
 
 import datetime as dt
@@ -32,14 +32,18 @@ _LAST_TRY = len(DELAYS) + 1
 
 
 class Refusal(Exception):
-    """What a reaction or a call of this search raises when it is to fail."""
+    """What a reaction or a call raises when this search lets it fail."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One way a step can go, and what it costs in faults.
+    """One effect of a step, and what it costs in faults.
 
-    `stays`: the delivery is there again. `down`: the worker is dead, and says what is unsaid before anything else.
+    state  the number of the state of the service afterwards
+    sent   the numbers of the messages it published
+    dead   the numbers of its dead letters
+    stays  the delivery comes again
+    down   the worker is dead; its successor first publishes what the outbox holds
     """
 
     what: str
@@ -53,7 +57,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class SavedState:
-    """A state of a service: how to get it back, and its rows for the invariants; `canon` is all that counts."""
+    """A state of a service: what to restore, its rows for the invariants, and its canonical form."""
 
     file: bytes
     externals: Any
@@ -62,7 +66,7 @@ class SavedState:
 
 
 class Stepper:
-    """The states and effects of one service. `letters` numbers the letters of all services."""
+    """The states and effects of one service. `messages` numbers the messages of all services."""
 
     def __init__(self, service: Service, databases: Databases, routes: Broker, messages: MessageNumbers) -> None:
         settings = Settings(database_url="sqlite://", retry_delays=DELAYS, deadline=DEADLINE_SECONDS)
@@ -85,13 +89,13 @@ class Stepper:
         self.first = self._keep()
 
     def effects(self, state: int, message: int) -> tuple[Effect, ...]:
-        """Every way in which taking that letter in that state can go."""
+        """Every effect of taking that message in that state."""
         if (state, message) not in self._effects:
             self._effects[state, message] = tuple(self._deliver(state, self._messages.of(message)))
         return self._effects[state, message]
 
     def restarts(self, state: int) -> tuple[Effect, ...]:
-        """A new worker says what the dead one left unsaid; and may die of it as well."""
+        """The effects of a restart: the new worker publishes what the dead one left, and may die after that."""
         if state not in self._restarts:
             self._restore(state)
             unsaid, _ = self._store.pending(100)
@@ -105,7 +109,7 @@ class Stepper:
         return self._restarts[state]
 
     def ticks(self, state: int) -> tuple[Effect, ...]:
-        """The clock strikes for every order that waits."""
+        """The effects of a deadline that passes for every order that waits."""
         if state not in self._ticks:
             self._restore(state)
             self._now = EPOCH + dt.timedelta(seconds=2 * DEADLINE_SECONDS)
@@ -137,7 +141,7 @@ class Stepper:
             yield from self._carried(state, broken._replace(attempt=_LAST_TRY), "gives it up", 1)
 
     def _called(self, state: int, invocation: Invocation) -> Iterator[Effect]:
-        """The call before the transaction: made or not, its answer heard or not."""
+        """The effects of a delivery with an external call: made or not, its answer received or not."""
         ((invocation, look),) = begin_calls(self._store, [invocation])
         begun = self._keep()
         if look is None:
@@ -160,7 +164,7 @@ class Stepper:
         yield from self._refused(begun, invocation, look)
 
     def _refused(self, begun: int, invocation: Invocation, look: Any) -> Iterator[Effect]:
-        """The gateway may say no."""
+        """The effects of a refused card."""
         assert invocation.handler.call is not None  # noqa: S101 - the caller's choice
         self._restore(begun)
         if self._externals.refuse_next(look.key()):
@@ -170,7 +174,7 @@ class Stepper:
             )
 
     def _carried(self, state: int, invocation: Invocation, what: str, cost: int) -> Iterator[Effect]:
-        """The transaction, and what follows it: said and acknowledged, or cut off at any point."""
+        """The effects from the transaction on: published and acknowledged, or cut off at any point."""
         self._restore(state)
         (result,) = execute(self._store, [invocation], DELAYS, [])
         outgoing = [outbox_event.outgoing(self.name) for outbox_event in result.outbox_events]
@@ -205,7 +209,7 @@ class Stepper:
         self._externals = saved.externals.copy()
 
     def _keep(self) -> int:
-        """The number of the state as it is now."""
+        """The number of the current state."""
         tables = self._books.tables(self.name)
         canon = (self._externals.canon(), *(_canon(rows, self._instants[name]) for name, rows in tables.items()))
         if canon not in self._known:
@@ -218,7 +222,7 @@ class Stepper:
         return tuple(n for message in outgoing for n in self._messages.routed_copies(message, self._routes))
 
     def _back(self, invocation: Invocation, retried: Outgoing) -> int:
-        """A retried message comes back to this service alone."""
+        """The number of a retried message, which comes back to this service alone."""
         headers = tuple(sorted(retried.headers.items()))
         name = invocation.identity.id
         by, key = invocation.handler.hears.SAID_BY, retried.routing_key
@@ -236,7 +240,7 @@ class Stepper:
 
 
 def _canon(rows: Sequence[dict[str, Any]], instants: frozenset[str]) -> tuple[Any, ...]:
-    """Rows without their numbers and instants; of an instant only whether there is one."""
+    """The rows without their numbers; of an instant, only whether there is one."""
     plain = (
         tuple((k, v is not None if k in instants else v) for k, v in row.items() if k != "number") for row in rows
     )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class TraceEntry(NamedTuple):
-    """At `time` seconds `who` met with `what`. `fro` and `to` are set where a message changed hands."""
+    """At `time` seconds, `actor` did `what`. `sender` and `receiver` are set when a message was delivered."""
 
     time: float
     actor: str
@@ -24,7 +24,7 @@ class TraceEntry(NamedTuple):
 
 @dataclass
 class Trace:
-    """Written in the order of events; `clock` gives the time of a line; once `closed`, nothing is added."""
+    """The entries in order. `clock` gives the time; once `closed`, nothing is added."""
 
     clock: Callable[[], float] = lambda: 0.0
     entries: list[TraceEntry] = field(default_factory=list)
@@ -36,12 +36,12 @@ class Trace:
         self.entries.append(TraceEntry(round(self.clock(), 6), actor, what, sender, receiver, order))
 
     def digest(self) -> str:
-        """The same for two runs exactly when everything happened alike in both."""
+        """A digest that is equal for two runs exactly when their traces are equal."""
         text = json.dumps(self.entries, ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-# A diagram longer than this is no picture any more; its end is where things go wrong.
+# A longer diagram is unreadable; a failure shows at the end.
 MOST_STEPS = 120
 # Mermaid ends a statement at these, or reads markup into them.
 _FORBIDDEN = re.compile(r"[;:#<>\n]+")
@@ -49,7 +49,7 @@ _OFTEN_FIRST = ("client", "stock", "paiement", "commande", "notification")
 
 
 def steps(entries: Sequence[TraceEntry]) -> list[str]:
-    """One numbered sentence per line of the diary."""
+    """One numbered sentence per entry."""
     return [
         f"{number:3}. {entry.time:7.2f} s  {entry.actor} {entry.what}{f' ({entry.order})' if entry.order else ''}"
         for number, entry in enumerate(entries, start=1)
@@ -57,7 +57,7 @@ def steps(entries: Sequence[TraceEntry]) -> list[str]:
 
 
 def mermaid(entries: Sequence[TraceEntry], found: Sequence[str]) -> str:
-    """Arrows are drawn as the messages are taken, so overtaking is seen; what happened to somebody is a note."""
+    """A sequence diagram. Arrows are in the order of delivery, so overtaking shows; other entries are notes."""
     last = entries[-MOST_STEPS:]
     names = [*dict.fromkeys(name for entry in last for name in _participants(entry))]
     first = [name for name in _OFTEN_FIRST if name in names]
@@ -84,7 +84,7 @@ def _statement(entry: TraceEntry) -> str:
 
 
 def _participant(name: str) -> str:
-    """Several workers of a service share a line of life."""
+    """The lifeline of `name`: the workers of a service share one."""
     return re.sub(r"-\d+$", "", name).replace(" ", "_")
 
 

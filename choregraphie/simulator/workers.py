@@ -1,4 +1,4 @@
-"""The workers of a run: the real pipeline under the real supervision, which die and come back."""
+"""The workers of a run: the real pipeline under the real supervisor. They crash and are started again."""
 
 import asyncio
 import contextlib
@@ -21,25 +21,25 @@ from choregraphie.storage.store import Store, StoreLimits
 
 _CURRENT: contextvars.ContextVar["Worker | None"] = contextvars.ContextVar("simulated worker", default=None)
 
-# A service manager starts a dead process again after a while, in steps of the network's grid.
+# A service manager restarts a dead process after a while, in steps of the network's grid.
 _RESTART_HOPS = (2, 6, 20)
-# The pipeline itself must be out by now: `drain` and the session's end.
+# By then the pipeline must have drained and ended its session.
 LEAVE_SECONDS = 30.0
 
 
 class WorkerCrashed(BaseException):
-    """This worker is dead. Not an Exception: nothing in it may live on by handling it."""
+    """The worker is dead. Not an Exception, so that no handler of the worker continues after it."""
 
 
 def reach_failpoint(place: Place) -> None:
-    """For `failpoints.watched`: the worker whose code comes by a place may die there."""
+    """For `failpoints.watched`: the worker that reaches `place` may crash there."""
     worker = _CURRENT.get()
     if worker is not None:
         worker.reach_failpoint(place)
 
 
 class Worker:
-    """A process that is started again whenever it ends. `fallen` says what ended it that should not have."""
+    """A process that is started again whenever it ends. `failures`: the ends that should not have happened."""
 
     def __init__(self, name: str, context: WorkerContext, network: Network, store: "_WatchedStore") -> None:
         self.name = name
@@ -60,7 +60,7 @@ class Worker:
         return not self._crashed
 
     async def run(self) -> None:
-        """Serve, die, come back, until told that it is over."""
+        """Run the process, again and again, until `end` is called."""
         while not self._ended:
             self._crashed, self._stopping = False, asyncio.Event()
             self._starts += 1
@@ -87,7 +87,8 @@ class Worker:
     @contextlib.asynccontextmanager
     async def _session(self, context: WorkerContext) -> AsyncIterator[SimulatedSession]:
         if self._crashed:
-            # A task group whose parent is cancelled while a child fails shows only the failure (Python < 3.13).
+            # Before Python 3.13, a task group whose parent is cancelled while a child fails shows only the
+            # failure.
             raise WorkerCrashed(self.name)
         self._connection = self._network.open(self.name, inbox(context.service), context.settings.prefetch)
         try:
@@ -104,7 +105,7 @@ class Worker:
             raise WorkerCrashed(self.name)
 
     def check_poison(self, group: Sequence[Invocation]) -> None:
-        """Some messages kill whoever works on them, until somebody has mended the program and sent them back."""
+        """Crash on a poison message, unless an operator has redriven it: the program then counts as mended."""
         for invocation in group:
             name = (self._context.service, invocation.identity.id)
             came_back = invocation.delivery.exchange == requeue(self._context.service)
@@ -113,7 +114,7 @@ class Worker:
                 raise WorkerCrashed(self.name)
 
     def crash(self, how: str) -> None:
-        """At once: nothing that this process still runs has any effect from here on."""
+        """Crash at once: nothing that this process still runs has any effect."""
         if self._crashed:
             return
         self._crashed = True
@@ -128,19 +129,19 @@ class Worker:
             self._connection.disconnect(why)
 
     def stop(self) -> None:
-        """SIGTERM."""
+        """As on SIGTERM."""
         if not self._crashed and not self._stopping.is_set():
             self._network.trace.note(self.name, "is asked to stop")
             self._stopping.set()
 
     def end(self) -> None:
-        """SIGTERM, and not started again."""
+        """As on SIGTERM; the process is not started again."""
         self._ended = True
         self.stop()
 
 
 class _WatchedStore(Store):
-    """The real books, whose worker may be killed by what is written in them."""
+    """The real store; some messages crash its worker."""
 
     worker: Worker | None = None
 
@@ -153,10 +154,10 @@ class _WatchedStore(Store):
 def create_worker(
     name: str, service: Service, databases: Databases, settings: Settings, network: Network, externals: Any
 ) -> Worker:
-    """A worker that shares its service's database with the service's other workers."""
+    """A worker, which shares its service's database with the service's other workers."""
     loop = network.loop
     store = _WatchedStore(service, databases.by_service[service.name], StoreLimits.of(settings), loop.instant)
-    no_thread: Any = None  # the loop runs what it is given in place of a thread
+    no_thread: Any = None  # the loop runs in place what it is given for a thread
     context = WorkerContext(store, settings, no_thread, externals, loop.instant, network.randomness.rng(name))
     return Worker(name, context, network, store)
 
