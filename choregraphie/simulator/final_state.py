@@ -92,6 +92,6 @@ def is_open(message: Message) -> bool:
 
 
 def reason_of(message: Message) -> str:
-    """The broker's reason, or that of the service. `expired` is an older death: nothing expires into dead letters."""
+    """The broker's reason, or that of the service. `expired` is an older death: no message expires into a DLQ."""
     by_broker = message.deaths and message.deaths[0].reason != "expired"
     return message.deaths[0].reason if by_broker else str(message.headers.get(REASON_HEADER, ""))
