@@ -1,4 +1,4 @@
-"""A copy of the repository to run commands in, and a virtual host with everything declared and nobody at work."""
+"""A copy of the repository to run commands in, and a virtual host with all queues and no worker."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ CODE = ("choregraphie", "contracts", "services", "saga_monitor", "scripts")
 
 
 @pytest.fixture(autouse=True)
-def hang_up_is_heard() -> Iterator[None]:
-    """What is begun by `nohup` ignores a hang-up, and so does all that it begins: these tests are about those who
-    do not."""
+def default_sighup() -> Iterator[None]:
+    """Restore the default action of SIGHUP, which `nohup` would make these tests' programs ignore."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -41,7 +40,7 @@ def hang_up_is_heard() -> Iterator[None]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The code in a folder of its own, so that what a command leaves in `var/` is this test's alone."""
+    """A copy of the code, so that the `var/` folder belongs to one test."""
     copy = tmp_path / "a checkout"
     for name in CODE:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -51,7 +50,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def silent_url(broker: Broker) -> Iterator[str]:
-    """A virtual host with every queue, and no worker on any of them."""
+    """The URL of a virtual host with every queue and no worker."""
     operator = broker.management(f"test-{uuid.uuid4().hex[:12]}")
     operator.create_vhost()
     url = broker.url(operator.vhost)
@@ -67,7 +66,7 @@ async def _declare(settings: Settings) -> None:
 
 @pytest.fixture
 def client(silent_url: str) -> Iterator[ForeignClient]:
-    """A foreign client on that virtual host; the inboxes are empty when it comes."""
+    """A foreign client on that virtual host, with empty inboxes."""
     with ForeignClient(silent_url) as foreign_client:
         for queue in ("stock.inbox", "commande.inbox"):
             while foreign_client.get(queue):
@@ -76,18 +75,18 @@ def client(silent_url: str) -> Iterator[ForeignClient]:
 
 
 def environ(**settings: str) -> Mapping[str, str]:
-    """This process's environment with these settings and no others, and with no terminal's size."""
+    """This process's environment with these settings alone, and without a terminal's size."""
     others = ("SAGA_", "COLUMNS", "LINES")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(others)}
     return {**kept, **settings}
 
 
-def say(
-    url: str, *arguments: str, said: str | None = None, cwd: Path | None = None
+def run_passer_commande(
+    url: str, *arguments: str, stdin: str | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run passer_commande.py to its end; `said` is its standard input."""
+    """Run passer_commande.py to its end; `stdin` is its standard input."""
     command = [sys.executable, str(COMMAND), *arguments]
-    where = environ(SAGA_AMQP_URL=url)
+    env = environ(SAGA_AMQP_URL=url)
     return subprocess.run(
-        command, env=where, cwd=cwd, input=said, capture_output=True, text=True, timeout=60, check=False
+        command, env=env, cwd=cwd, input=stdin, capture_output=True, text=True, timeout=60, check=False
     )

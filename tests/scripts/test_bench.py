@@ -1,4 +1,4 @@
-"""The benchmark measures what it says, and judges by what was promised. Its figures are nobody's concern here."""
+"""The benchmarks measure what they say and compare it with the promised figures. The figures are not tested."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEPT: dict[str, Any] = {
 }
 
 
-def test_a_small_history_is_read_and_every_page_is_asked_for() -> None:
+def test_a_small_history_is_read_and_every_page_is_requested() -> None:
     command = [sys.executable, "scripts/bench", "monitor", "--only=grow", "--orders=200", "--asked=2", "--json"]
     ran = subprocess.run(
         command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=110, check=False
@@ -27,7 +27,7 @@ def test_a_small_history_is_read_and_every_page_is_asked_for() -> None:
     figures, _ = json.JSONDecoder().raw_decode(ran.stdout)
     grown = figures["grow"]
     assert ran.returncode == (1 if "missed: " in ran.stdout else 0), ran.stderr
-    # Of a hundred: nine refused, one created twice, four cut short and two given up.
+    # Of a hundred orders nine are refused, one is created twice, four are unfinished and two are exhausted.
     assert grown["events"] == 2 * (84 * 5 + 9 * 6 + 6 + (1 + 2 + 3 + 4) + 2 * 3)
     assert (grown["in_flight"], grown["stuck"]) == (12, 12)
     assert (grown["flagged"]["INTERVENTION"], grown["flagged"]["CONTRADICTION"]) == (4, 2)
@@ -35,7 +35,7 @@ def test_a_small_history_is_read_and_every_page_is_asked_for() -> None:
     assert set(grown["memory_mb_at"]) == {"2", "20", "200"}
 
 
-def test_what_was_promised_and_kept_is_not_missed() -> None:
+def test_figures_within_the_promise_are_not_missed() -> None:
     assert monitor.missed(KEPT) == []
 
 
@@ -47,7 +47,7 @@ def test_what_was_promised_and_kept_is_not_missed() -> None:
         ("grow", "lists_ms", {"/": {"median": 1, "p95": 1}, "/?flag=STUCK": {"median": 1, "p95": 50.1}}),
     ],
 )
-def test_each_promise_is_judged(part: str, name: str, value: object) -> None:
+def test_each_missed_promise_is_reported(part: str, name: str, value: object) -> None:
     figures = copy.deepcopy(KEPT)
     figures[part][name] = value
     assert len(monitor.missed(figures)) == 1
@@ -66,5 +66,5 @@ def test_the_simulator_is_measured_several_times_on_the_same_seeds() -> None:
 
 
 @pytest.mark.parametrize(("median", "missed"), [(200, 0), (199, 1)])
-def test_the_simulators_promise_is_judged(median: int, missed: int) -> None:
+def test_a_missed_promise_of_the_simulator_is_reported(median: int, missed: int) -> None:
     assert len(simulator.missed({"sagas_per_second": {"median": median}})) == missed

@@ -1,4 +1,4 @@
-"""A command line that cannot be meant is one line and exit code 2; it installs nothing, and neither does help."""
+"""A wrong command line gives one line and exit code 2. Neither it nor --help installs anything."""
 
 from __future__ import annotations
 
@@ -18,19 +18,17 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def fresh(checkout: Path) -> Path:
-    """A checkout whose environment was never made."""
+    """A checkout without a virtual environment."""
     (checkout / ".venv").unlink()
     return checkout
 
 
 def run(checkout: Path, command: Sequence[str], **settings: str) -> subprocess.CompletedProcess[str]:
-    # The Python behind this environment has what it came with, and no more.
+    # The Python below the virtual environment has the standard library alone.
     bare = os.pathsep.join([str(Path(sys.executable).resolve().parent), "/usr/bin", "/bin"])
-    where = environ(PATH=bare, **settings)
-    where = {key: value for key, value in where.items() if key != "VIRTUAL_ENV"}
-    return subprocess.run(
-        command, cwd=checkout, env=where, capture_output=True, text=True, timeout=60, check=False
-    )
+    env = environ(PATH=bare, **settings)
+    env = {key: value for key, value in env.items() if key != "VIRTUAL_ENV"}
+    return subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize(
@@ -47,38 +45,38 @@ def run(checkout: Path, command: Sequence[str], **settings: str) -> subprocess.C
         ["scripts/bench", "nothing"],
     ],
 )
-def test_a_mistake_is_one_line_and_makes_nothing(command: list[str], fresh: Path) -> None:
-    done = run(fresh, command)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
-    assert done.stderr.startswith(command[0])
+def test_a_wrong_command_line_is_one_line_and_installs_nothing(command: list[str], fresh: Path) -> None:
+    result = run(fresh, command)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1), result.stderr
+    assert result.stderr.startswith(command[0])
     assert not (fresh / ".venv").exists()
     assert not (fresh / "var").exists()
 
 
 @pytest.mark.parametrize("seconds", ["soon", "nan", "inf", "-1", ""])
-def test_ready_waits_for_a_number_of_seconds(seconds: str, checkout: Path) -> None:
-    done = run(checkout, [sys.executable, "-m", "services", "ready", "stock", f"--wait={seconds}"])
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
-    assert "is not a number of seconds, such as 30" in done.stderr
+def test_ready_rejects_what_is_no_number_of_seconds(seconds: str, checkout: Path) -> None:
+    result = run(checkout, [sys.executable, "-m", "services", "ready", "stock", f"--wait={seconds}"])
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1), result.stderr
+    assert "is not a number of seconds, such as 30" in result.stderr
 
 
-def test_a_mistake_to_the_generator_of_the_readme_is_one_line(checkout: Path) -> None:
-    done = run(checkout, [sys.executable, "scripts/generate_readme.py", "--chek"])
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
-    assert done.stderr.startswith("scripts/generate_readme.py: ")
+def test_a_wrong_option_of_the_readme_generator_is_one_line(checkout: Path) -> None:
+    result = run(checkout, [sys.executable, "scripts/generate_readme.py", "--chek"])
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1), result.stderr
+    assert result.stderr.startswith("scripts/generate_readme.py: ")
 
 
 @pytest.mark.parametrize("command", ["demo", "test", "check", "lock", "rabbitmq", "bench"])
-def test_help_is_free(command: str, fresh: Path) -> None:
-    done = run(fresh, [f"scripts/{command}", "--help"])
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout
+def test_help_installs_nothing(command: str, fresh: Path) -> None:
+    result = run(fresh, [f"scripts/{command}", "--help"])
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout
     assert not (fresh / ".venv").exists()
 
 
-def test_nothing_to_stop_is_said_at_once(fresh: Path) -> None:
-    done = run(fresh, ["scripts/demo", "--stop"])
-    assert (done.returncode, done.stdout, done.stderr) == (0, "No demonstration was left up.\n", "")
+def test_an_idle_stop_installs_nothing(fresh: Path) -> None:
+    result = run(fresh, ["scripts/demo", "--stop"])
+    assert (result.returncode, result.stdout, result.stderr) == (0, "No demonstration was left up.\n", "")
     assert not (fresh / ".venv").exists()
 
 
@@ -91,15 +89,15 @@ def test_nothing_to_stop_is_said_at_once(fresh: Path) -> None:
         ["scripts/passer_commande.py"],
     ],
 )
-def test_a_python_without_the_requirements_is_told_how_to_get_them(command: list[str]) -> None:
-    # Without site-packages, as the system's own Python is.
+def test_a_python_without_the_packages_gets_one_line_with_the_remedy(command: list[str]) -> None:
+    # -S: without site-packages, like the system's Python.
     bare = [sys.executable, "-S", "-c", AS_A_COMMAND, *command]
-    done = subprocess.run(bare, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=30, check=False)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
-    assert "'. .venv/bin/activate' enters it" in done.stderr
+    result = subprocess.run(bare, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=30, check=False)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1), result.stderr
+    assert "'. .venv/bin/activate' enters it" in result.stderr
 
 
-# `python -S ...` would do, were it not for what an environment's own configuration puts back.
+# `python -S FILE` alone is not enough: pyvenv.cfg puts site-packages back.
 AS_A_COMMAND = """\
 import runpy, sys
 module = sys.argv[1] == "-m"
@@ -109,8 +107,8 @@ runpy.run_module(sys.argv[0], run_name="__main__") if module else runpy.run_path
 """
 
 
-def test_a_node_that_does_not_run_is_a_no(checkout: Path) -> None:
-    done = run(checkout, ["scripts/rabbitmq", "status"])
-    assert (done.returncode, done.stderr) == (1, "")
-    assert "not running" in done.stdout
+def test_the_status_of_a_stopped_node_is_exit_code_1(checkout: Path) -> None:
+    result = run(checkout, ["scripts/rabbitmq", "status"])
+    assert (result.returncode, result.stderr) == (1, "")
+    assert "not running" in result.stdout
     assert run(checkout, ["scripts/rabbitmq", "status", "--json"]).returncode == 1

@@ -1,4 +1,4 @@
-"""The demonstration plays its part to the end, notices when something is wrong, and leaves nothing behind."""
+"""The demonstration runs to its end, reports every difference, and leaves nothing running."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DEMO = [sys.executable, "-m", "scripts.demonstration"]
 
 
 def processes_of(checkout: Path) -> list[str]:
-    """The command lines of the processes that run in that folder."""
+    """The command lines of the processes whose working directory is that folder."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
@@ -46,20 +46,20 @@ def assert_nothing_is_left(checkout: Path, management: Management) -> None:
     assert (left, processes_of(checkout), management.queues(), management.exchanges()) == ([], [], [], [])
 
 
-def test_every_order_ends_as_it_should_and_nothing_is_left(
+def test_every_order_ends_as_expected_and_nothing_is_left_running(
     checkout: Path, amqp_url: str, management: Management
 ) -> None:
-    where = environ(SAGA_AMQP_URL=amqp_url)
-    done = subprocess.run(DEMO, cwd=checkout, env=where, capture_output=True, text=True, timeout=110, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"All {len(ALL)} orders ended as they should" in done.stdout
-    assert f"{len(ALL)} orders, 0 lost, 0 carried out twice (counted in the 4 databases" in done.stdout
-    assert "WORKER KILLED" in done.stdout
-    # It was lent: whoever lent it wants it back alive.
-    assert "BROKER KILLED" not in done.stdout
-    assert "is not killed" in done.stdout
+    env = environ(SAGA_AMQP_URL=amqp_url)
+    result = subprocess.run(DEMO, cwd=checkout, env=env, capture_output=True, text=True, timeout=110, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"All {len(ALL)} orders ended as they should" in result.stdout
+    assert f"{len(ALL)} orders, 0 lost, 0 carried out twice (counted in the 4 databases" in result.stdout
+    assert "WORKER KILLED" in result.stdout
+    # A given broker is not killed.
+    assert "BROKER KILLED" not in result.stdout
+    assert "is not killed" in result.stdout
     for scenario in SCENARIOS:
-        assert f"\t{scenario.commande_id}\t{scenario.state}\t" in done.stdout
+        assert f"\t{scenario.commande_id}\t{scenario.state}\t" in result.stdout
     assert_nothing_is_left(checkout, management)
 
 
@@ -68,15 +68,15 @@ def test_every_order_ends_as_it_should_and_nothing_is_left(
     [
         pytest.param("The broker answers", id="while the workers are started"),
         pytest.param("CMD-HORS-DELAI", id="while the monitor is started"),
-        # It must be woken to be ended.
+        # A paused worker must be resumed before it can end.
         pytest.param("] paiement is paused;", id="while a worker is paused"),
     ],
 )
-def test_an_interruption_leaves_nothing(
+def test_an_interruption_leaves_nothing_running(
     moment: str, checkout: Path, amqp_url: str, management: Management
 ) -> None:
-    where = environ(SAGA_AMQP_URL=amqp_url)
-    with subprocess.Popen(DEMO, cwd=checkout, env=where, stdout=subprocess.PIPE, text=True) as running:
+    env = environ(SAGA_AMQP_URL=amqp_url)
+    with subprocess.Popen(DEMO, cwd=checkout, env=env, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         while moment not in running.stdout.readline():
             assert running.poll() is None
@@ -86,19 +86,21 @@ def test_an_interruption_leaves_nothing(
     assert_nothing_is_left(checkout, management)
 
 
-def test_what_is_kept_can_be_used_and_stopped(checkout: Path, amqp_url: str, management: Management) -> None:
-    where = environ(SAGA_AMQP_URL=amqp_url)
+def test_a_demonstration_left_running_can_be_used_and_stopped(
+    checkout: Path, amqp_url: str, management: Management
+) -> None:
+    env = environ(SAGA_AMQP_URL=amqp_url)
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=checkout, env=where, capture_output=True, text=True, timeout=110, check=False
+            command, cwd=checkout, env=env, capture_output=True, text=True, timeout=110, check=False
         )
 
-    kept = run(*DEMO, "--keep")
-    assert kept.returncode == 0, kept.stderr
+    started = run(*DEMO, "--keep")
+    assert started.returncode == 0, started.stderr
     assert run(*DEMO, "--keep").returncode == 2
-    settings = next(line.strip() for line in kept.stdout.splitlines() if line.strip().startswith(". var/"))
-    page = next(line.strip() for line in kept.stdout.splitlines() if line.strip().startswith("http://"))
+    settings = next(line.strip() for line in started.stdout.splitlines() if line.strip().startswith(". var/"))
+    page = next(line.strip() for line in started.stdout.splitlines() if line.strip().startswith("http://"))
     with urllib.request.urlopen(page, timeout=20) as answer:
         assert b"CMD-CREEE" in answer.read()
     used = run("bash", "-c", f"{settings}; python scripts/passer_commande.py && python -m saga_monitor list")
@@ -113,17 +115,17 @@ def test_what_is_kept_can_be_used_and_stopped(checkout: Path, amqp_url: str, man
     ("arguments", "moment"),
     [
         pytest.param([], "A broker ...", id="at the beginning"),
-        # It was up already, and what to type next has reached nobody.
-        pytest.param(["--keep"], "That took", id="when it is to be kept"),
+        # Everything runs already, but the instructions reach nobody.
+        pytest.param(["--keep"], "That took", id="before it is left running"),
     ],
 )
-def test_a_reader_who_has_seen_enough_leaves_nothing(
+def test_a_closed_output_pipe_leaves_nothing_running(
     arguments: list[str], moment: str, checkout: Path, amqp_url: str, management: Management
 ) -> None:
-    where = environ(SAGA_AMQP_URL=amqp_url)
+    env = environ(SAGA_AMQP_URL=amqp_url)
     command = [*DEMO, *arguments]
     with subprocess.Popen(
-        command, cwd=checkout, env=where, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=checkout, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
         assert running.stdout is not None
         while moment not in running.stdout.readline():
@@ -135,25 +137,25 @@ def test_a_reader_who_has_seen_enough_leaves_nothing(
     assert_nothing_is_left(checkout, management)
 
 
-def test_a_virtual_host_with_a_saga_in_it_is_left_alone(checkout: Path, silent_url: str) -> None:
-    where = environ(SAGA_AMQP_URL=silent_url)
-    done = subprocess.run(DEMO, cwd=checkout, env=where, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert "has a saga in it already" in done.stderr
+def test_a_virtual_host_that_has_a_saga_is_not_touched(checkout: Path, silent_url: str) -> None:
+    env = environ(SAGA_AMQP_URL=silent_url)
+    result = subprocess.run(DEMO, cwd=checkout, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    assert "has a saga in it already" in result.stderr
     assert list((checkout / "var").iterdir()) == []
 
 
-def test_a_broker_that_is_away_is_one_line(checkout: Path) -> None:
-    """The client's log used to add one of its own."""
-    where = environ(SAGA_AMQP_URL="amqp://guest:guest@127.0.0.1:1/")
-    done = subprocess.run(DEMO, cwd=checkout, env=where, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+def test_an_unreachable_broker_is_one_line(checkout: Path) -> None:
+    """The client library once logged a line of its own."""
+    env = environ(SAGA_AMQP_URL="amqp://guest:guest@127.0.0.1:1/")
+    result = subprocess.run(DEMO, cwd=checkout, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
     assert line.startswith("The broker of SAGA_AMQP_URL cannot be used: ")
 
 
 def expected_state() -> dict[str, Any]:
-    """What would be seen at the end if all went well, worked out by hand from the shipped catalogue."""
+    """The final state without differences, worked out by hand from the shipped catalogue."""
     orders = {}
     for scenario in SCENARIOS:
         events = [{"type": "commande.annulee", "note": scenario.raison}] if scenario.raison else []
@@ -196,7 +198,7 @@ def differences(final_state: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("width", [80, 150, 180])
-def test_an_id_can_be_copied_from_the_table_however_narrow_it_is(width: int) -> None:
+def test_an_id_is_whole_in_a_table_of_any_width(width: int) -> None:
     final_state = checks.FinalState(**expected_state())
     console = Console(file=io.StringIO(), width=width)
     show_orders(console, SCENARIOS, final_state)
@@ -204,7 +206,7 @@ def test_an_id_can_be_copied_from_the_table_however_narrow_it_is(width: int) -> 
     assert all(f"{scenario.commande_id} " in console.file.getvalue() for scenario in SCENARIOS)
 
 
-def test_a_demonstration_that_went_well_has_no_mistake() -> None:
+def test_the_expected_state_has_no_difference() -> None:
     assert differences(expected_state()) == []
 
 
@@ -214,7 +216,7 @@ def _order(final_state: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "where"),
+    ("corrupt", "where"),
     [
         (lambda state: _order(state).update(state="COMPENSATING"), "CMD-HORS-DELAI: state"),
         (lambda state: _order(state).update(flags=["INTERVENTION"]), "CMD-HORS-DELAI: flags"),
@@ -243,16 +245,16 @@ def _order(final_state: dict[str, Any]) -> dict[str, Any]:
         ),
     ],
 )
-def test_each_thing_that_is_wrong_is_named(spoil: Callable[[dict[str, Any]], Any], where: str) -> None:
+def test_each_difference_is_named(corrupt: Callable[[dict[str, Any]], Any], env: str) -> None:
     final_state = json.loads(json.dumps(expected_state()))
-    spoil(final_state)
+    corrupt(final_state)
     found = differences(final_state)
     assert len(found) == 1
-    assert found[0].startswith(where)
+    assert found[0].startswith(env)
 
 
-def test_the_orders_are_of_every_kind() -> None:
-    """Every kind of end that the saga has, and no order that stands for nothing."""
+def test_the_orders_cover_every_way_to_end() -> None:
+    """Every reason and every mail template of the saga, with a description for each order."""
     reasons = {scenario.raison for scenario in SCENARIOS}
     assert {None, "client bloqué", "délai dépassé", "demande du client", "solde insuffisant"} < reasons
     assert {message for scenario in SCENARIOS for message in scenario.messages} == {

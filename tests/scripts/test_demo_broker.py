@@ -1,4 +1,4 @@
-"""Which broker the demonstration takes, where there is no server yet."""
+"""The demonstration's choice of a broker on a machine without a server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SILENT = 'if [ "$1" = info ]; then exec sleep 60; fi; echo "$1" >>"$0.asked"'
 
 
 class Machine:
-    """One without a server, with a docker that is a script, on which packages can be installed or not."""
+    """A machine without a server, with a script in place of docker. `may_install`: packages can be installed."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
@@ -47,29 +47,27 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 @pytest.mark.parametrize("docker", ["exit 1", CANNOT_PULL, SILENT])
-def test_an_engine_that_will_not_do_is_done_without(docker: str, machine: Machine, tmp_path: Path) -> None:
+def test_a_server_is_installed_where_docker_does_not_work(docker: str, machine: Machine, tmp_path: Path) -> None:
     machine.docker(docker)
     assert obtain(tmp_path, {}).kind == "private"
     assert machine.steps == ["can_install", "install_packages rabbitmq-server"]
 
 
-def test_an_engine_that_cannot_pull_is_the_reason_where_nothing_can_be_installed(
-    machine: Machine, tmp_path: Path
-) -> None:
+def test_the_error_of_docker_is_reported_where_nothing_can_be_installed(machine: Machine, tmp_path: Path) -> None:
     machine.docker(CANNOT_PULL)
     machine.may_install = False
     with pytest.raises(NoBrokerError, match=r"No container of .* can be run: Error: registry unreachable\.$"):
         obtain(tmp_path, {})
 
 
-def test_without_anything_one_sentence_says_what_would_help(machine: Machine, tmp_path: Path) -> None:
+def test_without_any_broker_one_sentence_says_what_would_help(machine: Machine, tmp_path: Path) -> None:
     machine.docker("exit 1")
     machine.may_install = False
     with pytest.raises(NoBrokerError, match="set SAGA_AMQP_URL, or install rabbitmq-server or Docker"):
         obtain(tmp_path, {})
 
 
-def test_a_server_that_is_there_is_asked_for_nothing(machine: Machine, tmp_path: Path) -> None:
+def test_an_installed_server_is_used_without_installing_anything(machine: Machine, tmp_path: Path) -> None:
     (tmp_path / "servers" / "rabbitmq_server-1").mkdir(parents=True)
     assert obtain(tmp_path, {}).kind == "private"
     assert machine.steps == []

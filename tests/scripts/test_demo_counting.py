@@ -1,4 +1,4 @@
-"""The demonstration counts what was lost and what was done twice; it does not claim it."""
+"""The demonstration counts lost and repeated orders in the databases and the history."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_what_is_lost_or_done_twice_is_counted(tmp_path: Path) -> None:
+def test_lost_and_repeated_orders_are_counted(tmp_path: Path) -> None:
     tables = {
         "stock": "CREATE TABLE outbox (commande_id, type)",
         "paiement": "CREATE TABLE outbox (commande_id, type)",

@@ -1,4 +1,4 @@
-"""The demonstration's processes: whichever way it goes, each is known, and can be ended."""
+"""The demonstration can end each of its processes, whatever interrupts it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENDLESS = ("-c", "import time; time.sleep(600)")
 
 
 @pytest.fixture
-def listening() -> Iterator[None]:
+def signal_handlers() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in signals.SIGNALS}
     signals.install_handlers()
     yield
@@ -36,32 +36,32 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     made.end()
 
 
-@pytest.mark.usefixtures("listening")
-def test_an_interruption_while_a_program_is_begun_does_not_lose_it(
+@pytest.mark.usefixtures("signal_handlers")
+def test_an_interruption_during_the_start_of_a_program_does_not_lose_it(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun: list[subprocess.Popen[bytes]] = []
+    started: list[subprocess.Popen[bytes]] = []
 
     class Interrupting(subprocess.Popen[bytes]):
-        """The signal comes when the process is there and nobody has been told of it yet."""
+        """Sends the signal after the process has started and before it is recorded."""
 
         def __init__(self, *arguments: Any, **named: Any) -> None:
             super().__init__(*arguments, **named)
-            begun.append(self)
+            started.append(self)
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(subprocess, "Popen", Interrupting)
     with pytest.raises(signals.Interrupted):
         processes.run("endless", *ENDLESS)
     processes.end()
-    assert begun[0].poll() is not None
+    assert started[0].poll() is not None
 
 
-def test_what_a_program_said_when_it_failed_is_told(processes: Processes) -> None:
+def test_the_error_of_a_failed_program_is_reported(processes: Processes) -> None:
     with pytest.raises(DemoError, match=r"^failing ended with 3: no such order$"):
         processes.run("failing", "-c", "import sys; print('no such order', file=sys.stderr); sys.exit(3)")
 
 
-def test_a_program_that_has_ended_is_none_of_the_crew(processes: Processes) -> None:
+def test_a_program_that_has_ended_is_no_longer_checked(processes: Processes) -> None:
     processes.run("quick", "-c", "")
     processes.check()

@@ -1,4 +1,4 @@
-"""What a fresh machine lacks is made or installed, and what is interrupted is in nobody's way afterwards."""
+"""`scripts/environment` installs what a fresh machine lacks, and survives interruptions."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.scripts.conftest import ROOT, environ
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# The system's own files are none of a test's business.
+# The tests must not touch the system's own files.
 OURS = 'policy=$PWD/policy packages_lock=$PWD/lock; as_root() { "$@"; }'
 FOREIGN = "#!/bin/sh\nexit 104\n"
 
 
 class Machine:
-    """A folder with the scripts' environment, and an apt-get of the test's own first on PATH."""
+    """A folder with `scripts/environment`, and a script in place of apt-get first on PATH."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,11 +42,11 @@ class Machine:
         command.chmod(0o755)
 
     def begin(self, steps: str) -> subprocess.Popen[str]:
-        where = environ(PATH=f"{self.folder / 'bin'}:{os.environ['PATH']}", PYTHON=sys.executable)
+        env = environ(PATH=f"{self.folder / 'bin'}:{os.environ['PATH']}", PYTHON=sys.executable)
         return subprocess.Popen(
             ["bash", "-euc", f". scripts/environment; {OURS}; {steps}"],
             cwd=self.folder,
-            env=where,
+            env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -74,22 +74,22 @@ def until(reached: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_an_environment_interrupted_half_way_is_made_anew(machine: Machine) -> None:
+def test_an_interrupted_environment_is_made_again(machine: Machine) -> None:
     with machine.begin("ensure_environment") as running:
         until(lambda: machine.has(".venv/bin/python"))
         os.killpg(running.pid, signal.SIGINT)
         running.communicate()
-    done = machine.run("ensure_environment; python -m pip --version")
-    assert done.returncode == 0, done.stderr
-    assert str(machine.folder / ".venv") in done.stdout
-    # And with that it is done.
+    result = machine.run("ensure_environment; python -m pip --version")
+    assert result.returncode == 0, result.stderr
+    assert str(machine.folder / ".venv") in result.stdout
+    # A third call finds nothing to do.
     assert machine.run("ensure_environment").stderr == ""
 
 
-def test_an_environment_without_pip_is_made_anew(machine: Machine) -> None:
+def test_an_environment_without_pip_is_made_again(machine: Machine) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", machine.folder / ".venv"], check=True)
-    done = machine.run("make_venv() { echo made anew; }; install_requirements() { :; }; ensure_environment")
-    assert (done.returncode, done.stdout) == (0, "made anew\n")
+    result = machine.run("make_venv() { echo made anew; }; install_requirements() { :; }; ensure_environment")
+    assert (result.returncode, result.stdout) == (0, "made anew\n")
 
 
 @pytest.mark.parametrize(
@@ -101,17 +101,21 @@ def test_an_environment_without_pip_is_made_anew(machine: Machine) -> None:
         ("requirements.txt", "requirements-dev.txt", False),
     ],
 )
-def test_everything_is_enough_for_who_needs_less(machine: Machine, has: str, wanted: str, *, enough: bool) -> None:
+def test_an_environment_with_all_requirements_is_enough_for_the_smaller_set(
+    machine: Machine, has: str, wanted: str, *, enough: bool
+) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", machine.folder / ".venv"], check=True)
     machine.run(f"installed .venv {has} >.venv/.installed")
-    done = machine.run(f"make_venv() {{ :; }}; install_requirements() {{ echo $2; }}; ensure_environment {wanted}")
-    assert (done.returncode, done.stdout) == (0, "" if enough else f"{wanted}\n")
+    result = machine.run(
+        f"make_venv() {{ :; }}; install_requirements() {{ echo $2; }}; ensure_environment {wanted}"
+    )
+    assert (result.returncode, result.stdout) == (0, "" if enough else f"{wanted}\n")
 
 
-def test_no_service_is_started_while_packages_are_installed(machine: Machine) -> None:
+def test_installing_packages_starts_no_service(machine: Machine) -> None:
     machine.apt_get('cat policy >>seen; echo "$@" >>asked')
-    done = machine.run("install_packages one two")
-    assert (done.returncode, done.stderr) == (0, "Installing from Debian: one two ...\n")
+    result = machine.run("install_packages one two")
+    assert (result.returncode, result.stderr) == (0, "Installing from Debian: one two ...\n")
     asked = (machine.folder / "asked").read_text().splitlines()
     assert [line.split()[2:] for line in asked] == [
         ["update"],
@@ -121,16 +125,18 @@ def test_no_service_is_started_while_packages_are_installed(machine: Machine) ->
     assert not machine.policy.exists()
 
 
-def test_an_installation_that_fails_shows_why(machine: Machine) -> None:
+def test_a_failed_installation_shows_the_output(machine: Machine) -> None:
     machine.apt_get("echo E: no such package; exit 100")
-    done = machine.run("install_packages one")
-    assert done.returncode == 1
-    assert "E: no such package" in done.stderr
+    result = machine.run("install_packages one")
+    assert result.returncode == 1
+    assert "E: no such package" in result.stderr
     assert not machine.policy.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interruption_takes_its_policy_away(machine: Machine, number: signal.Signals, tmp_path: Path) -> None:
+def test_an_interrupted_installation_deletes_its_policy_file(
+    machine: Machine, number: signal.Signals, tmp_path: Path
+) -> None:
     machine.apt_get("touch begun; exec sleep 60")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -141,7 +147,7 @@ def test_an_interruption_takes_its_policy_away(machine: Machine, number: signal.
         until(lambda: not machine.policy.exists() and not list(temporary.iterdir()))
 
 
-def test_a_policy_left_by_a_run_that_was_killed_is_taken_away(machine: Machine) -> None:
+def test_the_policy_file_of_a_killed_run_is_deleted(machine: Machine) -> None:
     machine.apt_get("touch begun; exec sleep 60")
     with machine.begin("install_packages one") as running:
         until(lambda: machine.has("begun"))
@@ -152,7 +158,7 @@ def test_a_policy_left_by_a_run_that_was_killed_is_taken_away(machine: Machine) 
     assert not machine.policy.exists()
 
 
-def test_a_policy_of_somebody_else_is_left_alone(machine: Machine) -> None:
+def test_a_foreign_policy_file_is_kept(machine: Machine) -> None:
     machine.policy.write_text(FOREIGN)
     assert machine.run("install_packages one").returncode == 0
     assert machine.policy.read_text() == FOREIGN
@@ -177,17 +183,17 @@ def test_of_two_installations_one_waits_for_the_other(machine: Machine) -> None:
 LOCKED = "echo 'E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1 (apt-get)'; exit 100"
 
 
-def test_an_installation_of_somebody_else_is_waited_for(machine: Machine) -> None:
+def test_another_installation_is_waited_for(machine: Machine) -> None:
     machine.apt_get(f"[ -e tried ] || {{ touch tried; {LOCKED}; }}")
-    done = machine.run("install_packages one")
-    assert done.returncode == 0
-    assert "waiting for its end" in done.stderr
+    result = machine.run("install_packages one")
+    assert result.returncode == 0
+    assert "waiting for its end" in result.stderr
 
 
-def test_an_installation_of_somebody_else_is_not_waited_for_without_end(machine: Machine) -> None:
+def test_the_wait_for_another_installation_is_bounded(machine: Machine) -> None:
     machine.apt_get(LOCKED)
-    done = machine.run("packages_patience=0; install_packages one")
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[1:] == [
+    result = machine.run("packages_patience=0; install_packages one")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[1:] == [
         "Another installation is under way on this machine: try again when it has ended."
     ]

@@ -1,4 +1,4 @@
-"""A mistake, or a broker that is not as it should be, is one line, and nothing is said."""
+"""A wrong option or an unusable broker gives one line, and nothing is published."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.scripts.conftest import say
+from tests.scripts.conftest import run_passer_commande
 
 if TYPE_CHECKING:
     import subprocess
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from tests.support.foreign_client import ForeignClient
 
 
-def one_line(done: subprocess.CompletedProcess[str], code: int) -> str:
-    """The complaint of a command that ended with `code` and did nothing else."""
-    assert (done.returncode, done.stdout) == (code, "")
-    assert done.stderr.count("\n") == 1, done.stderr
-    return done.stderr
+def one_line(result: subprocess.CompletedProcess[str], code: int) -> str:
+    """The only line of a command that ended with `code` and published nothing."""
+    assert (result.returncode, result.stdout) == (code, "")
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (["--montant", "1,5"], "montant: '1,5' is not a number"),
         (["--montant", "nan"], "montant must be a number"),
@@ -53,47 +53,47 @@ def one_line(done: subprocess.CompletedProcess[str], code: int) -> str:
         (["--nonsense"], "--nonsense"),
     ],
 )
-def test_a_mistake_is_one_line(arguments: list[str], complaint: str) -> None:
-    # Nobody listens there: a mistake is noticed before the broker is asked.
-    assert complaint in one_line(say("amqp://localhost:1/", *arguments), 2)
+def test_a_wrong_option_is_one_line(arguments: list[str], message: str) -> None:
+    # No broker runs there: options are checked before the connection.
+    assert message in one_line(run_passer_commande("amqp://localhost:1/", *arguments), 2)
 
 
 @pytest.mark.parametrize(
-    ("url", "complaint"),
+    ("url", "message"),
     [
         ("amqp://localhost:1/", "the broker at localhost:1 does not answer"),
         ("http://localhost/", "SAGA_AMQP_URL: expected amqp://"),
         ("amqp://broker.invalid/", "names no user"),
     ],
 )
-def test_a_broker_that_cannot_be_reached_is_one_line(url: str, complaint: str) -> None:
-    assert complaint in one_line(say(url), 2)
+def test_a_broker_that_cannot_be_reached_is_one_line(url: str, message: str) -> None:
+    assert message in one_line(run_passer_commande(url), 2)
 
 
-def test_a_broker_that_says_no_is_one_line(silent_url: str) -> None:
+def test_a_refused_login_is_one_line(silent_url: str) -> None:
     scheme, _, rest = silent_url.partition("://")
     wrong = f"{scheme}://nobody:secret@{rest.partition('@')[2]}"
-    assert "secret" not in one_line(say(wrong), 2)
+    assert "secret" not in one_line(run_passer_commande(wrong), 2)
 
 
-def test_a_broker_without_the_exchange_is_said_plainly(amqp_url: str) -> None:
-    assert "there is no exchange client.events" in one_line(say(amqp_url), 1)
+def test_a_missing_exchange_is_named(amqp_url: str) -> None:
+    assert "there is no exchange client.events" in one_line(run_passer_commande(amqp_url), 1)
 
 
-def test_an_inbox_that_is_missing_is_said_plainly_although_the_history_hears(
+def test_a_missing_inbox_is_named_although_the_history_stream_takes_the_event(
     amqp_url: str, foreign_client: ForeignClient
 ) -> None:
     foreign_client.declare_exchange("client.events")
     foreign_client.declare_queue("saga.history", **{"x-queue-type": "stream"})
     foreign_client.bind("saga.history", "client.events", "#")
     foreign_client.declare_queue("commande.inbox")
-    assert "there is no queue stock.inbox" in one_line(say(amqp_url), 1)
+    assert "there is no queue stock.inbox" in one_line(run_passer_commande(amqp_url), 1)
 
 
-def test_a_queue_that_is_not_bound_gives_the_order_back(amqp_url: str, foreign_client: ForeignClient) -> None:
+def test_an_unbound_queue_returns_the_order(amqp_url: str, foreign_client: ForeignClient) -> None:
     foreign_client.declare_exchange("client.events")
     for service in ("stock", "commande"):
         foreign_client.declare_queue(f"{service}.inbox")
-    done = say(amqp_url, "--commande", "CMD-BACK")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "1 of 1 returned by the broker: CMD-BACK" in done.stderr
+    result = run_passer_commande(amqp_url, "--commande", "CMD-BACK")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "1 of 1 returned by the broker: CMD-BACK" in result.stderr
