@@ -101,7 +101,6 @@ class Slot:
     number: int
     process: Worker | None = None
     frozen: bool = False
-    held: bool = False  # not to be restarted for now
     ended: float = 0.0
 
     @property
@@ -149,7 +148,7 @@ class Workers:
         with (self._logs / f"{slot.name}.log").open("ab") as log:
             slot.process = Worker(slot.service, command, ROOT, self._env | more, log)
         self._started.append(slot.process)
-        slot.held = slot.frozen = False
+        slot.frozen = False
         slot.ended = 0.0
 
     def start_all(self) -> None:
@@ -182,9 +181,9 @@ class Workers:
         return None
 
     def restart_ended(self) -> None:
-        """Start what has ended again, after a pause, unless it is held."""
+        """Start what has ended again, after a pause."""
         for slot in self.slots:
-            if slot.held or slot.process is None or slot.process.poll() is None:
+            if slot.process is None or slot.process.poll() is None:
                 continue
             if not slot.ended:
                 slot.ended = time.monotonic()

@@ -216,7 +216,7 @@ def _order(final_state: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("corrupt", "where"),
+    ("corrupt", "prefix"),
     [
         (lambda state: _order(state).update(state="COMPENSATING"), "CMD-HORS-DELAI: state"),
         (lambda state: _order(state).update(flags=["INTERVENTION"]), "CMD-HORS-DELAI: flags"),
@@ -245,12 +245,12 @@ def _order(final_state: dict[str, Any]) -> dict[str, Any]:
         ),
     ],
 )
-def test_each_difference_is_named(corrupt: Callable[[dict[str, Any]], Any], env: str) -> None:
+def test_each_difference_is_named(corrupt: Callable[[dict[str, Any]], Any], prefix: str) -> None:
     final_state = json.loads(json.dumps(expected_state()))
     corrupt(final_state)
     found = differences(final_state)
     assert len(found) == 1
-    assert found[0].startswith(env)
+    assert found[0].startswith(prefix)
 
 
 def test_the_orders_cover_every_way_to_end() -> None:
