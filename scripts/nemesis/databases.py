@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from scripts.nemesis.history import EventFields, named, read
+from scripts.nemesis.history import SERVICES, EventFields, named, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-SERVICES = ("stock", "paiement", "commande", "notification")
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from scripts.nemesis.client import Client
 from scripts.nemesis.databases import Databases, read_databases
 from scripts.nemesis.delivery_checkers import missing_dead_letters, unfinished_deliveries
 from scripts.nemesis.gateway import Gateway
-from scripts.nemesis.history import DeadLetter, History, MonitorConnection, QueueState
+from scripts.nemesis.history import SERVICES, DeadLetter, History, MonitorConnection, QueueState
 from scripts.nemesis.invariants import check_invariants
 from scripts.nemesis.monitor_observer import MonitorObserver
 from scripts.nemesis.orders import CATALOGUE, EXCHANGE
 from scripts.nemesis.recorder import read_mails
-from scripts.nemesis.workers import SERVICES, Workers
+from scripts.nemesis.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ def sqlite_url(folder: Path) -> str:
 
 @dataclass
 class Environment:
-    """`url` leads to the broker itself, for the recorder; workers and client may use another, `working_url`.
+    """Everything that a scenario runs on. `url` leads to the broker itself; workers and client use `working_url`.
 
     A fault that can lose entries of the stream sets `complete` to False. One that can have a genuine message
     dead-lettered adds the reason to `allowed_reasons`.

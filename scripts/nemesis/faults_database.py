@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from scripts.nemesis.workers import SERVICES
+from scripts.nemesis.history import SERVICES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+SERVICES = ("stock", "paiement", "commande", "notification")
+STREAM = "saga.history"
 EXHAUSTED = "exhausted"
 
 

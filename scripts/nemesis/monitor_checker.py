@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from scripts.nemesis.delivery_checkers import expected_events
 from scripts.nemesis.exemptions import CANCELLED, CREATED, orders_needing_a_person
+from scripts.nemesis.history import STREAM
 from scripts.nemesis.order_checkers import disagreements, unfinished_orders
 from scripts.nemesis.violation import Violation
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 STATES = {CREATED: "COMPLETED", CANCELLED: "COMPENSATED"}
 NEEDS_A_PERSON = "INTERVENTION"
-STREAM = "saga.history"
 MOST = 5
 
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from choregraphie import DatabaseUnavailable
 from choregraphie.errors import Reason
-from choregraphie.pipeline import pipeline as worker
-from choregraphie.pipeline import republish as redirect
+from choregraphie.pipeline import pipeline, republish
 from choregraphie.pipeline.commit import CommitStage
 from choregraphie.pipeline.executor import execute
 from choregraphie.service.transaction import ReadView
@@ -38,12 +37,12 @@ def inbox_off(patch: Patch) -> None:
 
 def ack_before_commit(patch: Patch) -> None:
     """A delivery is acknowledged as soon as it is received."""
-    original_init = worker.Pipeline.__init__
+    original_init = pipeline.Pipeline.__init__
 
     def acknowledging_init(self: Any, context: Any, session: Any, stopping: Any) -> None:
         original_init(self, context, _EagerAcknowledger(session), stopping)
 
-    patch(worker.Pipeline, "__init__", acknowledging_init)
+    patch(pipeline.Pipeline, "__init__", acknowledging_init)
 
 
 class _EagerAcknowledger:
@@ -67,12 +66,12 @@ def cleared_before_confirm(patch: Patch) -> None:
     """An event is marked as published as soon as it is decided."""
     decide = outbox.decide
 
-    def and_mark(connection: Any, client_events: Sequence[Any]) -> None:
-        decide(connection, client_events)
-        for client_event in client_events:
-            outbox.mark_published(connection, [client_event.event_id], client_event.decided_at)
+    def mark_at_once(connection: Any, outbox_events: Sequence[Any]) -> None:
+        decide(connection, outbox_events)
+        for outbox_event in outbox_events:
+            outbox.mark_published(connection, [outbox_event.event_id], outbox_event.decided_at)
 
-    patch(outbox, "decide", and_mark)
+    patch(outbox, "decide", mark_at_once)
 
 
 def tombstone_off(patch: Patch) -> None:
@@ -97,12 +96,12 @@ def compare_and_set_off(patch: Patch) -> None:
 
 def death_headers_kept(patch: Patch) -> None:
     """A message that is published again keeps every header of its delivery."""
-    clean = redirect._headers
+    clean = republish._headers
 
     def with_all_headers(delivery: Any, *more: Any) -> Any:
         return {**delivery.headers, **clean(delivery, *more)}
 
-    patch(redirect, "_headers", with_all_headers)
+    patch(republish, "_headers", with_all_headers)
 
 
 def silent_undoing(patch: Patch) -> None:

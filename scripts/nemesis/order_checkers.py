@@ -40,22 +40,22 @@ def termination(history: History, databases: Databases) -> Iterator[Violation]:
     """I3. Every order is created, or cancelled and fully undone, or visibly needs a person."""
     if not _orders(history, databases):
         yield Violation("I3", "could not tell: no orders")
-    needing = orders_needing_a_person(history)
+    exempt = orders_needing_a_person(history)
     for order, problem in unfinished_orders(history, databases):
-        if order not in needing:
+        if order not in exempt:
             yield Violation("I3", f"{order}: {problem}")
     yield from missing_refusals(history, databases)
 
 
 def unfinished_orders(history: History, databases: Databases) -> Iterator[tuple[str, str]]:
     """Each unfinished order and what it lacks, without regard to exemptions."""
-    answered = {
+    published = {
         (service, row.type, row.commande_id)
         for service in databases.services
         for row in databases.of(service).outbox
     }
     for order in sorted(_orders(history, databases)):
-        for problem in _unfinished(order, databases.commandes.get(order), answered):
+        for problem in _unfinished(order, databases.commandes.get(order), published):
             yield order, problem
 
 
@@ -67,16 +67,16 @@ def _orders(history: History, databases: Databases) -> set[str]:
     return {order for order in ordered if order is not None} | known
 
 
-def _unfinished(order: str, commande: Commande | None, answered: set[tuple[str, str, str]]) -> Iterator[str]:
+def _unfinished(order: str, commande: Commande | None, published: set[tuple[str, str, str]]) -> Iterator[str]:
     if commande is None:
         yield "commande does not know it"
     elif commande.etat not in {CREATED, CANCELLED}:
         yield f"still {commande.etat}"
     elif commande.etat == CANCELLED:
         for type_, service in CHOREOGRAPHY.undoing_types.items():
-            if (service, type_, order) not in answered:
+            if (service, type_, order) not in published:
                 yield f"cancelled, but {service} never published {type_}"
-    if commande is not None and ("notification", "notification.envoyee", order) not in answered:
+    if commande is not None and ("notification", "notification.envoyee", order) not in published:
         yield "the customer was not notified"
 
 
@@ -86,9 +86,9 @@ def one_decision(history: History, databases: Databases) -> Iterator[Violation]:
     decided: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in databases.of(CHOREOGRAPHY.decider).outbox:
         decided[row.type, row.commande_id].add(row.identity)
-    for stream in history.stream:
-        fields = stream.fields
-        if stream.exchange == exchange and fields.type and fields.commande_id and fields.identity:
+    for entry in history.stream:
+        fields = entry.fields
+        if entry.exchange == exchange and fields.type and fields.commande_id and fields.identity:
             decided[fields.type, fields.commande_id].add(fields.identity)
     if not decided:
         yield Violation("I4", "could not tell: nothing was decided")
@@ -101,9 +101,9 @@ def agreement(history: History, databases: Databases) -> Iterator[Violation]:
     """I5. Created and not cancelled ⇔ sold and paid; cancelled ⇔ nothing held, no money kept."""
     if not databases.commandes:
         yield Violation("I5", "could not tell: no orders in the databases")
-    needing = orders_needing_a_person(history)
+    exempt = orders_needing_a_person(history)
     for order, problem in disagreements(databases):
-        if order not in needing:
+        if order not in exempt:
             yield Violation("I5", f"{order}: {problem}")
 
 

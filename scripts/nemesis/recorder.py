@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pika
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
-from scripts.nemesis.history import DeadLetter, Mail, MonitorConnection, QueueState, StreamEntry
+from scripts.nemesis.history import SERVICES, STREAM, DeadLetter, Mail, MonitorConnection, QueueState, StreamEntry
 from scripts.nemesis.management import ManagementError
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from scripts.nemesis.management import Management
 
-SERVICES = ("stock", "paiement", "commande", "notification")
-STREAM = "saga.history"
 OFFSET = "x-stream-offset"
 # How long the stream may be silent while it has more to deliver.
 STREAM_PATIENCE_SECONDS = 30.0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from scripts.installed_server import NodeError
 from scripts.nemesis.cluster import three_nodes
 from scripts.nemesis.environment import Environment, sqlite_url
+from scripts.nemesis.history import SERVICES
 from scripts.nemesis.management import Management
 from scripts.nemesis.nodes import USER, in_container, installed
 from scripts.nemesis.private_postgres import NoPostgresError, private_postgres
@@ -127,7 +128,7 @@ def _environment(
 def database_for(postgres: PrivatePostgres | None, folder: Path) -> str:
     if postgres is None:
         return sqlite_url(folder / "db")
-    for service in ("stock", "paiement", "commande", "notification"):
+    for service in SERVICES:
         postgres.create(service)
     return postgres.url("{service}")
 

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from scripts.nemesis.history import WorkerExit, WorkerState
+from scripts.nemesis.history import SERVICES, WorkerExit, WorkerState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("stock", "paiement", "commande", "notification")
 # Like a process supervisor: with a pause, so that a worker that cannot start does not spin.
 RESTART_SECONDS = 1.0
 

@@ -15,9 +15,9 @@ import pytest
 
 from choregraphie.failpoints import Place
 from scripts.nemesis.environment import Environment, sqlite_url
+from scripts.nemesis.history import SERVICES
 from scripts.nemesis.invariants import WITHOUT_PROCESSES, check_invariants
 from scripts.nemesis.orders import EXCHANGE, ORDERED, make_order
-from scripts.nemesis.workers import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

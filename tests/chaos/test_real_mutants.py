@@ -10,9 +10,9 @@ import pytest
 
 from scripts.nemesis.environment import Environment, sqlite_url
 from scripts.nemesis.faults_message import collide
+from scripts.nemesis.history import SERVICES
 from scripts.nemesis.invariants import WITHOUT_PROCESSES, check_invariants
 from scripts.nemesis.orders import make_order
-from scripts.nemesis.workers import SERVICES
 
 if TYPE_CHECKING:
     from pathlib import Path
