@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from saga_monitor.diagnosis.anomalies import FADES, Anomaly, Kind
+from saga_monitor.diagnosis.anomalies import SHOWN_FOR, Anomaly, Kind
 from saga_monitor.diagnosis.causes import Reason
 from saga_monitor.diagnosis.grouping import grouped
 
@@ -42,7 +42,7 @@ class Rule:
 
 RULES = (
     Rule(Kind.BLIND, Severity.CRITICAL),
-    Rule(Kind.CONTRADICTION, Severity.CRITICAL, fades=FADES),
+    Rule(Kind.CONTRADICTION, Severity.CRITICAL, fades=SHOWN_FOR),
     Rule(Kind.HALF_UNDONE, Severity.CRITICAL, but_for=frozenset({Reason.RETRYING}), asks=True),
     # What waits for its next try, or its turn, is late and on its way; nobody need get up for it. Nor for what
     # may have ended before the history begins.
@@ -57,7 +57,7 @@ RULES = (
     Rule(Kind.DEAD_LETTER, Severity.WARNING, asks=True),
     Rule(Kind.LOST_HISTORY, Severity.WARNING),
     Rule(Kind.UNKNOWN_EVENTS, Severity.WARNING),
-    Rule(Kind.NOT_ALLOWED, Severity.WARNING, fades=FADES),
+    Rule(Kind.NOT_ALLOWED, Severity.WARNING, fades=SHOWN_FOR),
     Rule(Kind.CLOCK_SKEW, Severity.WARNING),
 )
 ALL_KINDS = frozenset(rule.kind for rule in RULES)

@@ -24,7 +24,7 @@ from saga_monitor.web.access import Access
 from saga_monitor.web.app import application
 from saga_monitor.web.context import WebContext
 from saga_monitor.web.live_updates import MOST_LISTENERS, LiveUpdates
-from saga_monitor.web.raw_events import Archive
+from saga_monitor.web.raw_events import RawEventReader
 from saga_monitor.web.reader import Readers
 from saga_monitor.web.server import Server, most_connections
 
@@ -61,28 +61,28 @@ async def serve(opening: Opening, settings: Settings) -> None:
         readers = stack.enter_context(contextlib.closing(Readers(settings.monitor_database, settings.stuck_after)))
         queries = stack.enter_context(contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)))
         # Pages that listen hold a connection each, and leave room for everybody else.
-        pulse = LiveUpdates(readers, min(MOST_LISTENERS, most_connections() // 2))
+        updates = LiveUpdates(readers, min(MOST_LISTENERS, most_connections() // 2))
         async with look_out(settings) as lookout:
             terms = Terms.of(settings)
-            site = WebContext(readers, pulse, Archive(opening), lookout, terms)
-            app = application(site, access, MetricsPage(registry(queries, lookout)), most_connections() // 4)
+            context = WebContext(readers, updates, RawEventReader(opening), lookout, terms)
+            app = application(context, access, MetricsPage(registry(queries, lookout)), most_connections() // 4)
             print(f"saga_monitor: {address(listener)}", file=sys.stderr, flush=True)
             async with told_to_stop() as told:
-                works = keep_up(opening, store, pulse), keep_small(store, terms)
-                await run(app, listener, pulse, told, *works)
+                works = keep_up(opening, store, updates), keep_small(store, terms)
+                await run(app, listener, updates, told, *works)
 
 
 async def run(
     app: ASGIApp,
     listener: socket.socket,
-    pulse: LiveUpdates,
+    updates: LiveUpdates,
     told: asyncio.Event,
     *works: Coroutine[Any, Any, None],
 ) -> None:
     """Answer browsers on `listener` beside `works`, until told or until one of them fails."""
     server = Server(app)
     serving = asyncio.ensure_future(server.serve([listener]))
-    others = [asyncio.ensure_future(work) for work in (*works, pulse.beat(), told.wait())]
+    others = [asyncio.ensure_future(work) for work in (*works, updates.poll_file(), told.wait())]
     try:
         done, _ = await asyncio.wait([serving, *others], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -91,7 +91,7 @@ async def run(
         for task in others:
             task.cancel()
         # Listeners would hold the server open for as long as their pages are.
-        pulse.stop()
+        updates.stop()
         server.should_exit = True
         await asyncio.gather(serving, *others, return_exceptions=True)
 

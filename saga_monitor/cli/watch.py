@@ -19,7 +19,7 @@ from saga_monitor.projection.store import Store
 from saga_monitor.records.broker_status import open_to_ask
 from saga_monitor.stream.follower import Opening
 from saga_monitor.stream.maintenance import DATABASE_SECONDS, Witness, keep_small, keep_up
-from saga_monitor.text.plain import Lines
+from saga_monitor.text.plain import ChangeLines
 
 if TYPE_CHECKING:
     from saga_monitor.console.app import ConsoleApp
@@ -59,16 +59,16 @@ async def on_screen(
     from saga_monitor.console.rendering import farewell
     from saga_monitor.console.snapshot import SnapshotReader
 
-    ear, work = ConsoleStatus(), list[asyncio.Future[None]]()
+    status, work = ConsoleStatus(), list[asyncio.Future[None]]()
     asking = functools.partial(open_to_ask, settings)
 
     def begin() -> None:
         pruning = keep_small(store, Terms.of(settings))
-        for task in (keep_up(opening, store, ear), judge(asking, settings, ear), pruning):
+        for task in (keep_up(opening, store, status), judge(asking, settings, status), pruning):
             work.append(asyncio.ensure_future(task))
             work[-1].add_done_callback(lambda _: app.exit())
 
-    app = ConsoleApp(SnapshotReader(queries), ear, begin, functools.partial(_text_of, caption_file))
+    app = ConsoleApp(SnapshotReader(queries), status, begin, functools.partial(_text_of, caption_file))
     await _run_to_its_end(app, work)
     for line in farewell(queries.totals(dt.datetime.now(dt.UTC)), console.width):
         console.print(line)
@@ -96,7 +96,7 @@ def _text_of(caption_file: Path | None) -> str:
 
 
 async def _on_pipe(opening: Opening, store: Store, queries: Queries, settings: Settings, console: Console) -> None:
-    lines = Lines(queries, console.file)
+    lines = ChangeLines(queries, console.file)
 
     async def show() -> None:
         while True:

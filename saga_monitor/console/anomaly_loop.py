@@ -19,24 +19,24 @@ JUDGING_SECONDS = 5.0
 READY_SECONDS = 0.25
 
 
-async def judge(asking: Opening, settings: Settings, ear: ConsoleStatus) -> None:
-    """Judge into `ear`, for ever, whenever the file is true of now. `asking` opens a connection to ask on."""
+async def judge(asking: Opening, settings: Settings, status: ConsoleStatus) -> None:
+    """Judge into `status`, for ever, whenever the file is true of now. `asking` opens a connection to ask on."""
     with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
-        sitting = _Judge(queries, settings, ear)
+        judging = _Judge(queries, settings, status)
         while True:
             try:
                 async with asking() as history:
                     while True:
-                        seconds = await sitting.look(history)
+                        seconds = await judging.look(history)
                         await asyncio.sleep(seconds)
             except (BrokerUnavailable, BrokerRefused):
-                await sitting.look(None)
+                await judging.look(None)
                 await asyncio.sleep(JUDGING_SECONDS)
 
 
 class _Judge:
-    def __init__(self, queries: Queries, settings: Settings, ear: ConsoleStatus) -> None:
-        self._queries, self._ear = queries, ear
+    def __init__(self, queries: Queries, settings: Settings, status: ConsoleStatus) -> None:
+        self._queries, self._status = queries, status
         self._terms, self._settings = Terms.of(settings), settings
         self._sight, self._found = SelfCheck(), list[Anomaly]()
         self._first_seen = FirstSeen()
@@ -52,27 +52,27 @@ class _Judge:
             await self._judge(self._facts)
         if ready or blind:
             # What was wrong when it could last be judged stays on the screen, below the reason why it may be old.
-            self._ear.judged([*blind, *self._found], self._judged_at)
+            self._status.judged([*blind, *self._found], self._judged_at)
         return JUDGING_SECONDS if ready else READY_SECONDS
 
     async def _ready(self) -> bool:
         try:
             known = await asyncio.to_thread(self._queries.as_of)
         except DatabaseRefused as error:
-            self._ear.notice(str(error))
+            self._status.notice(str(error))
             return False
-        return self._ear.stands.ready(known, dt.datetime.now(dt.UTC))
+        return self._status.connection.ready(known, dt.datetime.now(dt.UTC))
 
     async def _judge(self, answers: BrokerStatus | None) -> None:
         now = dt.datetime.now(dt.UTC)
         try:
             found = await asyncio.to_thread(anomalies_of, self._queries, answers, now, self._terms)
             stuck = (await asyncio.to_thread(self._queries.totals, now)).stuck
-            self._ear.in_time = within_usual_time(stuck, found, now, self._terms.stuck_after)
+            self._status.in_time = within_usual_time(stuck, found, now, self._terms.stuck_after)
             self._found = self._first_seen.dated(found, now) if answers else found
         except DatabaseRefused as error:
-            self._ear.notice(str(error))
+            self._status.notice(str(error))
         except Exception as error:  # noqa: BLE001 - one strange order must not end the console
-            self._ear.notice(f"what is wrong could not be judged: {type(error).__name__}: {error}")
+            self._status.notice(f"what is wrong could not be judged: {type(error).__name__}: {error}")
         else:
             self._judged_at = now

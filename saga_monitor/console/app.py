@@ -30,7 +30,7 @@ from saga_monitor.console.text_screen import TextScreen, anomaly_text
 from saga_monitor.console.theme import COLOURS, CSS
 from saga_monitor.diagnosis.anomalies import Anomaly
 
-PICTURE_SECONDS = 0.5
+REDRAW_SECONDS = 0.5
 # On a low terminal the orders come first: how high it must be for these lines to be shown.
 _NEEDED_LINES = {"rates": 14, "troubles": 10, "view": 8}
 _BOARDS_OWN = {"filter", "search", "anomalies", "pause", "help", "reset", "sort", "sort_back", "copy"}
@@ -60,8 +60,8 @@ class ConsoleApp(App[None]):
 
     def __init__(
         self,
-        camera: SnapshotReader,
-        ear: ConsoleStatus,
+        snapshots: SnapshotReader,
+        status: ConsoleStatus,
         begin: Callable[[], None] = lambda: None,
         caption: Callable[[], str] = str,
     ) -> None:
@@ -70,7 +70,7 @@ class ConsoleApp(App[None]):
         # Without colours of its own the terminal's are used, and those can be left out altogether.
         super().__init__(ansi_color="NO_COLOR" in os.environ)
         self.ansi_theme_dark = COLOURS
-        self.camera, self.ear, self._begin, self._caption = camera, ear, begin, caption
+        self.snapshots, self.status, self._begin, self._caption = snapshots, status, begin, caption
         self.broken: UserError | None = None
         self.paused = False
         self._shown: Snapshot | None = None
@@ -88,7 +88,7 @@ class ConsoleApp(App[None]):
     def on_mount(self) -> None:
         self._close_search()
         self.board.rule_columns(self.size.width)
-        self.set_interval(PICTURE_SECONDS, self.redraw)
+        self.set_interval(REDRAW_SECONDS, self.redraw)
         self.call_after_refresh(self.redraw)
         self._begin()
 
@@ -109,41 +109,41 @@ class ConsoleApp(App[None]):
             return  # the last tick, while the screen is being taken down
         now = dt.datetime.now(dt.UTC)
         try:
-            self._look(now)
+            self._refresh(now)
         except UserError as error:
             if self._shown is None:
                 self.broken = error
                 self.exit()
                 return
             # What was known stays on the screen, and the next tick tries again.
-            self.ear.notice(str(error))
+            self.status.notice(str(error))
         if self._shown is not None:
             self._show(self._shown, now)
 
-    def _look(self, now: dt.datetime) -> None:
-        self.ear.as_of = self.camera.queries.as_of()
+    def _refresh(self, now: dt.datetime) -> None:
+        self.status.as_of = self.snapshots.queries.as_of()
         if self._shown is None or not self.paused:
-            self._shown = self.camera.picture(now)
+            self._shown = self.snapshots.snapshot(now)
         if isinstance(self.screen, OrderScreen | AnomaliesScreen):
             # One that is being opened, or taken down, has not all of its parts; opened, it draws itself.
             with contextlib.suppress(NoMatches):
                 self.screen.redraw(now)
 
-    def _show(self, picture: Snapshot, now: dt.datetime) -> None:
+    def _show(self, snapshot: Snapshot, now: dt.datetime) -> None:
         base = self.screen_stack[0]
         base.query_one(Caption).redraw()
         for name, text in (
-            ("heading", rendering.heading(picture, rendering.link_word(self.ear, now), paused=self.paused)),
-            ("rates", rendering.rates(picture, self.size.width - 2)),
-            ("states", rendering.states(picture.totals, self.size.width - 2)),
-            ("troubles", rendering.troubles(picture.totals, self.size.width - 2)),
-            ("view", self._view(picture)),
+            ("heading", rendering.heading(snapshot, rendering.link_word(self.status, now), paused=self.paused)),
+            ("rates", rendering.rates(snapshot, self.size.width - 2)),
+            ("states", rendering.states(snapshot.totals, self.size.width - 2)),
+            ("troubles", rendering.troubles(snapshot.totals, self.size.width - 2)),
+            ("view", self._view(snapshot)),
         ):
             base.query_one(f"#{name}", Static).update(text)
         for name, least in _NEEDED_LINES.items():
             base.query_one(f"#{name}").display = self.size.height >= least
         self._show_news(now)
-        self.board.fill(picture)
+        self.board.fill(snapshot)
 
     def raise_what_broke(self) -> None:
         """After the end: raise what ended it, if a person did not."""
@@ -153,22 +153,22 @@ class ConsoleApp(App[None]):
             raise SystemExit(self.return_code)
 
     def _show_news(self, now: dt.datetime) -> None:
-        base, news = self.screen_stack[0], self.ear.news(now)
+        base, news = self.screen_stack[0], self.status.news(now)
         shown = base.query_one("#news", Static)
         shown.display = bool(news)
         shown.update(rendering.line(*news))
-        anomalies, found = base.query_one("#anomalies", Static), self.ear.anomalies or ()
+        anomalies, found = base.query_one("#anomalies", Static), self.status.anomalies or ()
         anomalies.display = bool(found) and self.size.height >= _NEEDED_LINES["rates"]
         anomalies.update(first_anomalies(found))
 
-    def _view(self, picture: Snapshot) -> Text:
-        camera = self.camera
-        searched = f" found by {camera.search}" if camera.search else ""
-        filtered = "" if searched and camera.filter is Special.ALL else f"{camera.filter} "
+    def _view(self, snapshot: Snapshot) -> Text:
+        snapshots = self.snapshots
+        searched = f" found by {snapshots.search}" if snapshots.search else ""
+        filtered = "" if searched and snapshots.filter is Special.ALL else f"{snapshots.filter} "
         # What is sorted is what is shown: of more orders the first ones of the filter.
-        many = len(picture.orders) >= MOST_ORDERS
-        sorting = f"{camera.sorting}{' (of these)' if many else ''}" if camera.sorting.column else ""
-        shown = f"{'the first ' if many else ''}{len(picture.orders)} shown"
+        many = len(snapshot.orders) >= MOST_ORDERS
+        sorting = f"{snapshots.sorting}{' (of these)' if many else ''}" if snapshots.sorting.column else ""
+        shown = f"{'the first ' if many else ''}{len(snapshot.orders)} shown"
         return rendering.line((f"{filtered}orders{searched} · {shown}{sorting}", "bold"))
 
     def on_resize(self, event: Resize) -> None:
@@ -177,8 +177,8 @@ class ConsoleApp(App[None]):
         self.call_after_refresh(self.redraw)
 
     def action_filter(self, by: int) -> None:
-        self.camera.filter = FILTERS[(FILTERS.index(self.camera.filter) + by) % len(FILTERS)]
-        self._look_again()
+        self.snapshots.filter = FILTERS[(FILTERS.index(self.snapshots.filter) + by) % len(FILTERS)]
+        self._start_over()
 
     def action_search(self) -> None:
         self.screen_stack[0].query_one(SearchField).open()
@@ -189,31 +189,31 @@ class ConsoleApp(App[None]):
             self._find(event.input.value)
 
     def _find(self, text: str) -> None:
-        if text != self.camera.search:
-            self.camera.search = text
-            self._look_again()
+        if text != self.snapshots.search:
+            self.snapshots.search = text
+            self._start_over()
 
     def action_reset(self) -> None:
         """Back to all orders."""
-        self.camera.search, self.camera.filter, self.camera.sorting = "", Special.ALL, Sorting()
+        self.snapshots.search, self.snapshots.filter, self.snapshots.sorting = "", Special.ALL, Sorting()
         self._close_search()
-        self._look_again()
+        self._start_over()
 
     def _close_search(self) -> None:
         self.screen_stack[0].query_one(SearchField).close()
 
     def action_sort(self) -> None:
-        self.camera.sorting = self.camera.sorting.next()
-        self._look_again()
+        self.snapshots.sorting = self.snapshots.sorting.next()
+        self._start_over()
 
     def action_sort_back(self) -> None:
-        self.camera.sorting = self.camera.sorting.reversed()
-        self._look_again()
+        self.snapshots.sorting = self.snapshots.sorting.reversed()
+        self._start_over()
 
     def action_copy(self) -> None:
         copy(self.screen, self.board.chosen())
 
-    def _look_again(self) -> None:
+    def _start_over(self) -> None:
         self.paused = False
         self.board.start_over()
         self.redraw()
@@ -228,15 +228,15 @@ class ConsoleApp(App[None]):
             self.open_order(chosen)
 
     def open_order(self, commande_id: str) -> None:
-        self.push_screen(OrderScreen(self.camera.queries, self.ear, commande_id))
+        self.push_screen(OrderScreen(self.snapshots.queries, self.status, commande_id))
 
     def action_anomalies(self) -> None:
-        self.push_screen(AnomaliesScreen(self.ear), self._opened)
+        self.push_screen(AnomaliesScreen(self.status), self._opened)
 
     def _opened(self, anomaly: Anomaly | None) -> None:
         if anomaly is None:
             return
-        queries, key = self.camera.queries, anomaly.commande_id
+        queries, key = self.snapshots.queries, anomaly.commande_id
         # A dead letter of an order is a part of its story; where no order began, it is all that there is.
         if key and queries.order(key, dt.datetime.now(dt.UTC)) is not None:
             self.open_order(key)

@@ -7,7 +7,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.console.over import Over
+from saga_monitor.console.over import OverlayScreen
 from saga_monitor.diagnosis.anomalies import Anomaly
 from saga_monitor.text.tables import STATE_STYLES, STEP_GLYPHS
 
@@ -25,7 +25,7 @@ _KEYS = (
 )
 
 
-class HelpScreen(ModalScreen[Anomaly | None], Over):
+class HelpScreen(ModalScreen[Anomaly | None], OverlayScreen):
     """What the keys do and the signs mean. Any key leads back."""
 
     # A box and its margins leave nothing of a small terminal.

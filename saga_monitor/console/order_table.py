@@ -50,9 +50,9 @@ class Orders(DataTable[Text]):
         for name, columns in rendering.column_widths(self._across).items():
             self.add_column(name, width=columns, key=name)
 
-    def fill(self, picture: Snapshot) -> None:
+    def fill(self, snapshot: Snapshot) -> None:
         """Show the orders of `picture`, touching only the cells that have changed when they are the same ones."""
-        rows = {o.commande_id: rendering.cells(o, picture.now, self._across) for o in picture.orders}
+        rows = {o.commande_id: rendering.cells(o, snapshot.now, self._across) for o in snapshot.orders}
         if list(rows) == self._listed:
             for key, cells in rows.items():
                 for column, cell in zip(rendering.column_widths(self._across), cells, strict=True):

@@ -8,7 +8,7 @@ from textual.screen import Screen
 from saga_monitor.diagnosis.anomalies import Anomaly
 
 
-class Over(Screen[Anomaly | None]):
+class OverlayScreen(Screen[Anomaly | None]):
     """A screen over the board; keys typed after it was left are not for it any more."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -5,18 +5,19 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from choregraphie.terminal.formats import format_count
+from choregraphie.terminal.formats import format_count, format_duration
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.analysis.steps import StepState
 from saga_monitor.console.snapshot import Snapshot
 from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.diagnosis.anomalies import Anomaly
+from saga_monitor.diagnosis.wording import span
 from saga_monitor.projection.queries import Order, Totals
 from saga_monitor.reports.report import PLACED_STATES
 from saga_monitor.text.anomaly_words import anomalies_in_words, in_time_words, whole_sentence
 from saga_monitor.text.freshness import is_fresh
-from saga_monitor.text.tables import STATE_STYLES, STEP_GLYPHS, flags_text, safe, took, whole_time
+from saga_monitor.text.tables import STATE_STYLES, STEP_GLYPHS, flags_text, safe, whole_time
 
 _LINK_STYLES = {"live": "bold green", "reading": "bold yellow", "connecting": "yellow", "following": "bold green"}
 _LOST = {"broker away", "no history", "database trouble"}
@@ -25,29 +26,29 @@ _GAP = "  "
 FIXED = {"steps": 5, "state": 12, "elapsed": 9}
 
 
-def link_word(ear: ConsoleStatus, now: dt.datetime) -> tuple[str, str]:
+def link_word(status: ConsoleStatus, now: dt.datetime) -> tuple[str, str]:
     """How the link with the broker stands, in a word or a few: the same on every screen."""
-    word = ear.stands.word
-    if ear.stands.forsaken(ear.as_of, now) or (word in _LOST and not is_fresh(ear.as_of, now)):
-        age = f", {took((now - ear.as_of).total_seconds() * 1000)} old" if ear.as_of else ", nothing read yet"
-        return word + age, "bold red"
+    word = status.connection.word
+    if status.connection.is_stale(status.as_of, now) or (word in _LOST and not is_fresh(status.as_of, now)):
+        age = f"{span(now - status.as_of)} old" if status.as_of else "nothing read yet"
+        return f"{word}, {age}", "bold red"
     return word, _LINK_STYLES.get(word, "bold red")
 
 
-def heading(picture: Snapshot, link: tuple[str, str], *, paused: bool) -> Text:
-    totals = picture.totals
+def heading(snapshot: Snapshot, link: tuple[str, str], *, paused: bool) -> Text:
+    totals = snapshot.totals
     return line(
         ("chorégraphie ", "bold"),
         link,
         (" · PAUSED" if paused else "", "bold yellow"),
         (f" · {short(totals.in_flight)} in flight of {short(totals.orders)} orders", "bold"),
-        (f" · {picture.now:%H:%M:%S} UTC", "dim"),
+        (f" · {snapshot.now:%H:%M:%S} UTC", "dim"),
     )
 
 
-def rates(picture: Snapshot, width: int) -> Text:
-    events, orders = picture.rates
-    event_bars, order_bars = picture.sparks
+def rates(snapshot: Snapshot, width: int) -> Text:
+    events, orders = snapshot.rates
+    event_bars, order_bars = snapshot.sparks
     # Two rows of bars and their figures, whatever is left for the bars.
     fit = min(len(event_bars), max(0, (width - 34) // 2))
     return line(
@@ -97,14 +98,14 @@ def anomaly_line(anomaly: Anomaly) -> Text:
     return line((f"{anomaly.kind.replace('_', ' ').upper()} ", "bold red"), (whole_sentence(anomaly), ""))
 
 
-def verdict(ear: ConsoleStatus, now: dt.datetime) -> tuple[str, str]:
+def verdict(status: ConsoleStatus, now: dt.datetime) -> tuple[str, str]:
     """How much is wrong; of a while ago, when it could not be judged since."""
-    if ear.anomalies is None or (ear.judged_at is None and not ear.anomalies):
+    if status.anomalies is None or (status.judged_at is None and not status.anomalies):
         return "not looked at yet", "bold yellow"
-    stale = "" if is_fresh(ear.judged_at, now) else f" at {ear.judged_at:%H:%M:%S} UTC, not looked at since"
-    more = f" · {words}" if (words := in_time_words(ear.in_time)) else ""
-    if ear.anomalies:
-        return f"{anomalies_in_words(ear.anomalies)}{more}{stale}", "bold red"
+    stale = "" if is_fresh(status.judged_at, now) else f" at {status.judged_at:%H:%M:%S} UTC, not looked at since"
+    more = f" · {words}" if (words := in_time_words(status.in_time)) else ""
+    if status.anomalies:
+        return f"{anomalies_in_words(status.anomalies)}{more}{stale}", "bold red"
     if stale:
         return f"nothing was wrong{stale}", "bold yellow"
     return f"nothing is wrong{more}", "bold green"
@@ -114,7 +115,7 @@ def cells(order: Order, now: dt.datetime, width: int) -> list[Text]:
     """One row of the board, `width` columns in all."""
     widths = column_widths(width)
     state = Text(order.state, style=STATE_STYLES[order.state])
-    elapsed = Text(took(_elapsed_ms(order, now)), justify="right")
+    elapsed = Text(format_duration(_elapsed_ms(order, now)), justify="right")
     rest = _what_next(order, now)
     rest.truncate(widths["waits for"], overflow="ellipsis")
     return [safe(order.commande_id, limit=widths["order"]), step_bar(order), state, elapsed, rest]
@@ -147,9 +148,9 @@ def _what_next(order: Order, now: dt.datetime) -> Text:
 def _hints(order: Order, now: dt.datetime) -> list[tuple[str, str]]:
     hints = []
     if not order.at_rest and order.quiet_since > now:
-        hints.append((f"retry in {took((order.quiet_since - now).total_seconds() * 1000)}", "yellow"))
+        hints.append((f"retry in {format_duration((order.quiet_since - now).total_seconds() * 1000)}", "yellow"))
     if order.at_rest:
-        ago = took(max(0.0, (now - order.heard).total_seconds()) * 1000)
+        ago = format_duration(max(0.0, (now - order.heard).total_seconds()) * 1000)
         hints.append((f"{ago} ago", "dim"))
     elif order.remaining:
         more = f" +{len(order.remaining) - 1}" if len(order.remaining) > 1 else ""
@@ -161,7 +162,7 @@ def _hints(order: Order, now: dt.datetime) -> list[tuple[str, str]]:
 
 def order_heading(order: Order, now: dt.datetime) -> Text:
     shown = line((order.commande_id, "bold"), ("  ", ""), (order.state, f"bold {STATE_STYLES[order.state]}"))
-    shown.append("  ").append_text(step_bar(order)).append(f"  {took(_elapsed_ms(order, now))}  ")
+    shown.append("  ").append_text(step_bar(order)).append(f"  {format_duration(_elapsed_ms(order, now))}  ")
     return shown.append_text(flags_text(order.flags))
 
 
@@ -171,8 +172,9 @@ def step_times(order: Order) -> Text:
     for step in order.steps:
         glyph, style = STEP_GLYPHS[step.state]
         shown.append(f"{glyph} {step.step}", style=style)
-        shown.append(f" {took(step.duration_ms)}" if step.duration_ms is not None else "", style="bold")
-        shown.append(f" (undone in {took(step.undoing_ms)})" if _undone(step.state, step.undoing_ms) else "")
+        shown.append(f" {format_duration(step.duration_ms)}" if step.duration_ms is not None else "", style="bold")
+        if step.state is StepState.UNDONE and step.undoing_ms is not None:
+            shown.append(f" (undone in {format_duration(step.undoing_ms)})")
         shown.append("   ")
     return shown
 
@@ -214,10 +216,6 @@ def line(*parts: tuple[str, str]) -> Text:
     for text, style in parts:
         shown.append_text(safe(text, style))
     return shown
-
-
-def _undone(state: StepState, undoing_ms: int | None) -> bool:
-    return state is StepState.UNDONE and undoing_ms is not None
 
 
 def _rate(rate: float) -> str:

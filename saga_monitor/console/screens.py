@@ -13,8 +13,8 @@ from textual.widgets.option_list import Option
 from textual.widgets.tree import TreeNode
 
 from saga_monitor.console import rendering
-from saga_monitor.console.over import Over
-from saga_monitor.console.snapshot import Story, story
+from saga_monitor.console.over import OverlayScreen
+from saga_monitor.console.snapshot import OrderHistory, order_history
 from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.console.text_screen import TextScreen, letter_text
 from saga_monitor.console.timeline_text import after_the_tree, dead_text, node_text, retry_text
@@ -25,7 +25,7 @@ from saga_monitor.text.anomaly_words import whole_sentence
 from saga_monitor.text.tables import safe
 
 
-class OrderScreen(Over):
+class OrderScreen(OverlayScreen):
     """The timeline of one order, kept up while it is open."""
 
     CSS = """
@@ -41,9 +41,9 @@ class OrderScreen(Over):
         Binding("G,end", "tree('scroll_end')", show=False),
     ]
 
-    def __init__(self, queries: Queries, ear: ConsoleStatus, commande_id: str) -> None:
+    def __init__(self, queries: Queries, status: ConsoleStatus, commande_id: str) -> None:
         super().__init__()
-        self._queries, self._ear, self._commande_id = queries, ear, commande_id
+        self._queries, self._status, self._commande_id = queries, status, commande_id
         self.copied = commande_id
         self._heard: tuple[int, int, int] | None = None
 
@@ -77,8 +77,8 @@ class OrderScreen(Over):
 
     def redraw(self, now: dt.datetime) -> None:
         """Show what is known of the order now."""
-        told = story(self._queries, self._commande_id, now)
-        heading = rendering.line(rendering.link_word(self._ear, now), ("  ", ""))
+        told = order_history(self._queries, self._commande_id, now)
+        heading = rendering.line(rendering.link_word(self._status, now), ("  ", ""))
         if told is None:
             unknown = rendering.line((f"{self._commande_id} is not in the history", "red"))
             self.query_one("#order", Static).update(heading.append_text(unknown))
@@ -87,21 +87,21 @@ class OrderScreen(Over):
         self.query_one("#times", Static).update(rendering.step_times(told.order))
         self.query_one("#remains", Static).update(rendering.waiting_line(told.order))
         wrong = self.query_one("#wrong", Static)
-        mine = [anomaly for anomaly in self._ear.anomalies or () if anomaly.commande_id == self._commande_id]
+        mine = [anomaly for anomaly in self._status.anomalies or () if anomaly.commande_id == self._commande_id]
         wrong.display = bool(mine)
         wrong.update(Text("\n").join(safe(whole_sentence(anomaly)) for anomaly in mine))
         heard = (len(told.events), len(told.retries), len(told.dead_letters))
         if heard != self._heard:
             self._heard = heard
-            self._grow(told)
+            self._rebuild(told)
 
-    def _grow(self, told: Story) -> None:
+    def _rebuild(self, told: OrderHistory) -> None:
         tree = self.query_one("#tree", Tree)
         tree.clear()
-        grown = timeline(told.events, told.retries, told.dead_letters)
-        for beginning in grown.beginnings:
+        shown_timeline = timeline(told.events, told.retries, told.dead_letters)
+        for beginning in shown_timeline.beginnings:
             _add(tree.root, beginning)
-        for leaf in after_the_tree(grown):
+        for leaf in after_the_tree(shown_timeline):
             tree.root.add_leaf(leaf)
         tree.root.expand_all()
 
@@ -119,7 +119,7 @@ def _add(parent: TreeNode[int], node: Node) -> None:
         waiting += [(branch, answer) for answer in reversed(one.answers)]
 
 
-class Sentence(Option):
+class AnomalyOption(Option):
     """One anomaly of the list."""
 
     def __init__(self, anomaly: Anomaly) -> None:
@@ -138,14 +138,14 @@ class AnomalyList(OptionList):
     ]
 
 
-class AnomaliesScreen(Over):
+class AnomaliesScreen(OverlayScreen):
     """Everything that is wrong, in whole sentences, kept up while it is open; one opens its order or message."""
 
     CSS = "#list { height: 1fr; border: none; background: $background; } .line { height: 1; padding: 0 1; }"
 
-    def __init__(self, ear: ConsoleStatus) -> None:
+    def __init__(self, status: ConsoleStatus) -> None:
         super().__init__()
-        self._ear = ear
+        self._status = status
         self._listed: Sequence[Anomaly] = ()
 
     def compose(self) -> ComposeResult:
@@ -159,9 +159,11 @@ class AnomaliesScreen(Over):
 
     def redraw(self, now: dt.datetime) -> None:
         """Show what was judged last."""
-        said = rendering.line(rendering.link_word(self._ear, now), (" · ", ""), rendering.verdict(self._ear, now))
+        said = rendering.line(
+            rendering.link_word(self._status, now), (" · ", ""), rendering.verdict(self._status, now)
+        )
         self.query_one("#verdict", Static).update(said)
-        found = tuple(self._ear.anomalies or ())
+        found = tuple(self._status.anomalies or ())
         if found != self._listed:
             self._list(found)
 
@@ -170,7 +172,7 @@ class AnomaliesScreen(Over):
         row = shown.highlighted
         chosen = None if row is None else _name(self._listed[row])
         shown.clear_options()
-        shown.add_options(map(Sentence, found))
+        shown.add_options(map(AnomalyOption, found))
         self._listed = found
         # Whoever has not gone down the list sees the gravest first; any other keeps what was chosen.
         if row and found:
@@ -182,7 +184,7 @@ class AnomaliesScreen(Over):
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
         # Of the option itself: the list may have been renewed since the key was pressed.
-        if isinstance(event.option, Sentence):
+        if isinstance(event.option, AnomalyOption):
             self.leave(event.option.anomaly)
 
 

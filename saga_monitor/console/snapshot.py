@@ -55,12 +55,12 @@ class Rates:
     def sparkline(self) -> str:
         """One bar a second, the highest for the highest of them."""
         points = list(self._bars)
-        grown = [
+        growth = [
             max(0, after - before) / max(1, then - earlier)
             for (earlier, before), (then, after) in itertools.pairwise(points)
         ]
-        most = max(grown, default=0)
-        bars = "".join(_BARS[round(rate / most * (len(_BARS) - 1))] if most else _BARS[0] for rate in grown)
+        most = max(growth, default=0)
+        bars = "".join(_BARS[round(rate / most * (len(_BARS) - 1))] if most else _BARS[0] for rate in growth)
         return bars.rjust(SPARKS, _BARS[0])
 
 
@@ -86,7 +86,7 @@ class SnapshotReader:
     _events: Rates = field(default_factory=Rates)
     _orders: Rates = field(default_factory=Rates)
 
-    def picture(self, now: dt.datetime) -> Snapshot:
+    def snapshot(self, now: dt.datetime) -> Snapshot:
         totals, seconds = self.queries.totals(now), now.timestamp()
         rates = (
             self._events.per_second(totals.count("events"), seconds),
@@ -126,7 +126,7 @@ def _only(chosen: Filter) -> Only:
 
 
 @dataclass(frozen=True)
-class Story:
+class OrderHistory:
     """One order and all that was heard of it."""
 
     order: Order
@@ -135,11 +135,11 @@ class Story:
     dead_letters: Sequence[DeadLetter]
 
 
-def story(queries: Queries, commande_id: str, now: dt.datetime) -> Story | None:
+def order_history(queries: Queries, commande_id: str, now: dt.datetime) -> OrderHistory | None:
     """The order of that id, or None."""
     order = queries.order(commande_id, now)
     if order is None:
         return None
-    return Story(
+    return OrderHistory(
         order, queries.events(commande_id), queries.retries(commande_id), queries.dead_letters(commande_id)
     )

@@ -17,7 +17,7 @@ class ConsoleStatus:
     `anomalies`: None until they were judged, at `judged_at`. `as_of`: when what the file holds was true.
     """
 
-    stands: Link = field(default_factory=Link)
+    connection: Link = field(default_factory=Link)
     anomalies: Sequence[Anomaly] | None = None
     in_time: int = 0  # orders that are STUCK and no anomaly
     judged_at: dt.datetime | None = None
@@ -27,7 +27,7 @@ class ConsoleStatus:
     _notice: tuple[str, dt.datetime] | None = None
 
     def link(self, word: str, detail: str = "") -> None:
-        self.stands.change(word, detail, dt.datetime.now(dt.UTC))
+        self.connection.change(word, detail, dt.datetime.now(dt.UTC))
         self.ever_read = self.ever_read or word == "live"
 
     def notice(self, text: str) -> None:
@@ -45,5 +45,5 @@ class ConsoleStatus:
         """What there is to say of the link with the broker and of the stream."""
         recent = self._notice and (now - self._notice[1]).total_seconds() < NOTICE_SECONDS
         notice = self._notice[0] if self._notice and recent else ""
-        detail = self.stands.explained(self.as_of, now)
+        detail = self.connection.explained(self.as_of, now)
         return [(text, style) for text, style in ((detail, "red"), (notice, "bold yellow")) if text]

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Footer, Static
 
-from saga_monitor.console.over import Over
+from saga_monitor.console.over import OverlayScreen
 from saga_monitor.diagnosis.anomalies import Anomaly
 from saga_monitor.projection.dead_letters import letter_at, mentions
 from saga_monitor.projection.queries import Queries
@@ -17,7 +17,7 @@ from saga_monitor.text.dead_letter_text import letter_view, mentions_view
 from saga_monitor.text.safe_text import safe
 
 
-class TextScreen(Over):
+class TextScreen(OverlayScreen):
     """`copied`: the id that the key for it copies."""
 
     CSS = (

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
+from choregraphie.terminal.formats import format_duration
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.reports.timeline import Node, Timeline
-from saga_monitor.text.tables import safe, took
+from saga_monitor.text.tables import safe
 
 _TONES = {"step": ("●", "green"), "end": ("★", "bold green"), "undoing": ("↩", "blue"), "refusal": ("✗", "red")}
 
@@ -18,7 +19,7 @@ def node_text(node: Node) -> Text:
     text = Text().append(_offset(node.since_start_ms), style="dim")
     text.append(f" {glyph} ", style=style).append_text(safe(node.event.type, "bold"))
     if node.took_ms is not None:
-        text.append(f"  {took(node.took_ms)}")
+        text.append(f"  {format_duration(node.took_ms)}")
     if node.event.note:
         text.append("  ").append_text(safe(node.event.note, "italic", limit=200))
     if node.cause_unheard:
@@ -38,15 +39,15 @@ def dead_text(letter: DeadLetter) -> Text:
     return text.append_text(safe(because(letter.reason, letter.detail), limit=250))
 
 
-def after_the_tree(grown: Timeline) -> Iterator[Text]:
+def after_the_tree(tree: Timeline) -> Iterator[Text]:
     """What belongs under no event that was heard, and how much was left out."""
-    yield from map(retry_text, grown.retries)
-    yield from map(dead_text, grown.dead_letters)
-    if grown.left_out:
-        yield Text(f"… {grown.left_out} more events: `python -m saga_monitor show` has them all", style="dim")
+    yield from map(retry_text, tree.retries)
+    yield from map(dead_text, tree.dead_letters)
+    if tree.left_out:
+        yield Text(f"… {tree.left_out} more events: `python -m saga_monitor show` has them all", style="dim")
 
 
 def _offset(ms: int | None) -> str:
     if ms is None:
         return f"{'no time':>9}"
-    return f"+{took(ms)}".rjust(9)
+    return f"+{format_duration(ms)}".rjust(9)

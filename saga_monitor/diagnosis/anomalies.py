@@ -17,9 +17,9 @@ from saga_monitor.analysis.saga_state import GIVEN_UP, Flag, State
 from saga_monitor.diagnosis import case_queries, timeouts
 from saga_monitor.diagnosis.broker_anomalies import queue_anomalies, untold_letters
 from saga_monitor.diagnosis.case_queries import Case, SampledLetter
-from saga_monitor.diagnosis.causes import GRACE, Known, Voice, Why, remedy, why
+from saga_monitor.diagnosis.causes import GRACE, Cause, Evidence, LastHeard, remedy, why
 from saga_monitor.diagnosis.history_anomalies import history_anomalies
-from saga_monitor.diagnosis.pending import PendingStep, waits
+from saga_monitor.diagnosis.pending import PendingStep, pending_steps
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection.counters import Spread, bounded
 from saga_monitor.projection.queries import Queries
@@ -27,10 +27,10 @@ from saga_monitor.projection.sampling import Marks
 from saga_monitor.projection.schema import instant
 from saga_monitor.records.broker_status import BrokerStatus
 
-__all__ = ["FADES", "RECENT", "Anomaly", "Kind", "Terms", "anomalies_of", "anomalies_of_order", "as_json"]
+__all__ = ["RECENT", "SHOWN_FOR", "Anomaly", "Kind", "Terms", "anomalies_of", "anomalies_of_order", "as_json"]
 
 # A fact that nothing ends, since it was said; for whoever asks about its order, there is no end of it.
-FADES = dt.timedelta(days=1)
+SHOWN_FOR = dt.timedelta(days=1)
 
 
 _KIND_OF = {
@@ -41,13 +41,13 @@ _KIND_OF = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Around:
+class _Context:
     """What is the same for every order."""
 
     now: dt.datetime
     terms: Terms
     facts: BrokerStatus | None
-    voices: dict[str, Voice]
+    last_heard: dict[str, LastHeard]
     spreads: Mapping[str, Spread]
 
     def expected(self, service: str, undoing: bool) -> dt.timedelta:
@@ -59,31 +59,31 @@ class _Around:
         late = {
             self.now - self.expected(service, undo) for service in CHOREOGRAPHY.services for undo in (False, True)
         }
-        voices = self.voices.values()
-        moments = sorted(late | {voice.at - GRACE for voice in voices})
-        return Marks(moments, sorted(voice.offset for voice in voices))
+        last_heard = self.last_heard.values()
+        moments = sorted(late | {latest.at - GRACE for latest in last_heard})
+        return Marks(moments, sorted(latest.offset for latest in last_heard))
 
 
 def anomalies_of(queries: Queries, facts: BrokerStatus | None, now: dt.datetime, terms: Terms) -> list[Anomaly]:
     """Everything that is wrong now, the gravest first, of one kind the longest standing first."""
-    around = _Around(now, terms, facts, case_queries.voices(queries), case_queries.step_spreads(queries))
-    cases = case_queries.cases(queries, terms.stuck_after, now, around.marks())
-    found = [anomaly for case in cases for anomaly in _of_order(case, around) if not _faded(anomaly, now)]
-    found = _counted(found, case_queries.flagged_beyond(queries, cases, now - FADES))
+    context = _Context(now, terms, facts, case_queries.last_heard(queries), case_queries.step_spreads(queries))
+    cases = case_queries.cases(queries, terms.stuck_after, now, context.marks())
+    found = [anomaly for case in cases for anomaly in _of_order(case, context) if not _expired(anomaly, now)]
+    found = _counted(found, case_queries.flagged_beyond(queries, cases, now - SHOWN_FOR))
     if facts is not None:
         found += list(queue_anomalies(queries, facts, found))
-    found += [*_dead_letters(queries, facts, now), *_strangers(queries, now), *_skews(queries, now)]
+    found += [*_dead_letters(queries, facts, now), *_foreign_events(queries, now), *_clock_skews(queries, now)]
     found += history_anomalies(queries, facts, now, terms)
-    return sorted(found, key=_gravest)
+    return sorted(found, key=_severity)
 
 
 def anomalies_of_order(
     queries: Queries, commande_id: str, facts: BrokerStatus | None, now: dt.datetime, terms: Terms
 ) -> list[Anomaly]:
     """What is wrong with one order."""
-    around = _Around(now, terms, facts, case_queries.voices(queries), case_queries.step_spreads(queries))
+    context = _Context(now, terms, facts, case_queries.last_heard(queries), case_queries.step_spreads(queries))
     case = case_queries.case(queries, commande_id, now)
-    return sorted(_of_order(case, around), key=_gravest) if case else []
+    return sorted(_of_order(case, context), key=_severity) if case else []
 
 
 def as_json(anomaly: Anomaly) -> dict[str, Any]:
@@ -92,12 +92,12 @@ def as_json(anomaly: Anomaly) -> dict[str, Any]:
     return asdict(anomaly) | {"since": said}
 
 
-def _gravest(anomaly: Anomaly) -> tuple[int, int, str]:
+def _severity(anomaly: Anomaly) -> tuple[int, int, str]:
     return list(Kind).index(anomaly.kind), instant(anomaly.since) or 0, anomaly.commande_id or ""
 
 
-def _faded(anomaly: Anomaly, now: dt.datetime) -> bool:
-    return anomaly.kind in _KIND_OF.values() and anomaly.since is not None and now - anomaly.since > FADES
+def _expired(anomaly: Anomaly, now: dt.datetime) -> bool:
+    return anomaly.kind in _KIND_OF.values() and anomaly.since is not None and now - anomaly.since > SHOWN_FOR
 
 
 def _counted(anomalies: Sequence[Anomaly], beyond: Mapping[Flag, int]) -> list[Anomaly]:
@@ -106,13 +106,13 @@ def _counted(anomalies: Sequence[Anomaly], beyond: Mapping[Flag, int]) -> list[A
     for flag, kind in _KIND_OF.items():
         mine = [number for number, anomaly in enumerate(counted) if anomaly.kind == kind]
         if mine and beyond[flag]:
-            oldest = min(mine, key=lambda number: _gravest(counted[number]))
+            oldest = min(mine, key=lambda number: _severity(counted[number]))
             counted[oldest] = replace(counted[oldest], count=1 + beyond[flag])
     return counted
 
 
-def _of_order(case: Case, around: _Around) -> Iterator[Anomaly]:
-    yield from _waiting(case, around)
+def _of_order(case: Case, context: _Context) -> Iterator[Anomaly]:
+    yield from _waiting(case, context)
     id_, heard = case.order.commande_id, case.order.heard
     for fault in contradictions.contradictions(case.heard):
         text = f"{id_}: {fault.what}; compare the journal of {fault.service} with what really happened"
@@ -127,40 +127,40 @@ def _of_order(case: Case, around: _Around) -> Iterator[Anomaly]:
         yield Anomaly(Kind.REPEATED_ORDER, id_, None, starts[-1].time or heard, "same_id", text)
 
 
-def _waiting(case: Case, around: _Around) -> Iterator[Anomaly]:
+def _waiting(case: Case, context: _Context) -> Iterator[Anomaly]:
     order = case.order
     # A queue that is empty holds no letter of this order either: somebody sent it back, or threw it away.
-    facts = around.facts
+    facts = context.facts
     letters = [one for one in case.dead_letters if facts is None or facts.dead_letters(one.service) != 0]
-    known = Known(
-        *(order.commande_id, order.heard, order.last_offset, around.now, around.terms.tries, around.facts),
-        *(case.retries, letters, around.voices, order.state is State.COMPENSATED),
+    evidence = Evidence(
+        *(order.commande_id, order.heard, order.last_offset, context.now, context.terms.tries, context.facts),
+        *(case.retries, letters, context.last_heard, order.state is State.COMPENSATED),
     )
     late = {}
-    for wait in waits(order.state, order.at_rest, order.remaining, case.heard):
+    for wait in pending_steps(order.state, order.at_rest, order.remaining, case.heard):
         given_up = any(one.service == wait.service and one.reason in GIVEN_UP for one in letters)
-        if given_up or around.now - order.heard > around.expected(wait.service, wait.undoing):
-            late[wait] = why(wait, known)
+        if given_up or context.now - order.heard > context.expected(wait.service, wait.undoing):
+            late[wait] = why(wait, evidence)
     undoings = {wait: reason for wait, reason in late.items() if wait.undoing}
     if undoings and order.state is State.COMPENSATING:
         yield from _half_undone(case, undoings)
     elif late:
         wait, reason = next(iter(late.items()))
-        silent = format_duration((around.now - order.heard).total_seconds() * 1000)
+        silent = format_duration((context.now - order.heard).total_seconds() * 1000)
         text = f"{order.commande_id} waits for {wait.awaited} of {wait.service}, silent for {silent}: "
         text += reason.sentence
         yield Anomaly(
-            Kind.STUCK, order.commande_id, wait.service, order.heard, reason.reason, text, 1 + case.alike
+            Kind.STUCK, order.commande_id, wait.service, order.heard, reason.reason, text, 1 + case.similar
         )
 
 
-def _half_undone(case: Case, undoings: Mapping[PendingStep, Why]) -> Iterator[Anomaly]:
+def _half_undone(case: Case, undoings: Mapping[PendingStep, Cause]) -> Iterator[Anomaly]:
     id_ = case.order.commande_id
     for wait, reason in undoings.items():
         since = wait.called.time if wait.called else None
         text = f"{id_} is cancelled, and {wait.service} has not said {wait.awaited}: {reason.sentence}"
         yield Anomaly(
-            Kind.HALF_UNDONE, id_, wait.service, since or case.order.heard, reason.reason, text, 1 + case.alike
+            Kind.HALF_UNDONE, id_, wait.service, since or case.order.heard, reason.reason, text, 1 + case.similar
         )
 
 
@@ -172,7 +172,7 @@ def _dead_letters(queries: Queries, facts: BrokerStatus | None, now: dt.datetime
             letters = case_queries.newest_dead_letters(queries, service, None, now - RECENT)
         else:
             letters = case_queries.newest_dead_letters(queries, service, held)
-            yield from untold_letters(service, facts, sum(1 + letter.alike for letter in letters))
+            yield from untold_letters(service, facts, sum(1 + letter.similar for letter in letters))
         yield from map(_dead_letter, letters)
 
 
@@ -183,23 +183,23 @@ def _dead_letter(sampled: SampledLetter) -> Anomaly:
     text = f"{of}{what}: {because(letter.reason, letter.detail)}; {remedy(letter, undone=sampled.undone)}"
     return Anomaly(
         *(Kind.DEAD_LETTER, letter.commande_id, letter.service, letter.at, bounded(letter.reason), text),
-        count=1 + sampled.alike,
+        count=1 + sampled.similar,
         letter=letter.offset,
     )
 
 
-def _strangers(queries: Queries, now: dt.datetime) -> Iterator[Anomaly]:
-    for stranger in case_queries.strangers(queries, now - RECENT):
+def _foreign_events(queries: Queries, now: dt.datetime) -> Iterator[Anomaly]:
+    for foreign in case_queries.foreign_events(queries, now - RECENT):
         text = (
-            f"{stranger.commande_id}: {stranger.type} from {stranger.source} came by {stranger.exchange}, which"
+            f"{foreign.commande_id}: {foreign.type} from {foreign.source} came by {foreign.exchange}, which"
             " is not its speaker's: nobody acts on it; see who may write to that exchange"
         )
-        service = stranger.exchange.partition(".")[0]
+        service = foreign.exchange.partition(".")[0]
         service = service if service in CHOREOGRAPHY.speakers else "stranger"
-        yield Anomaly(Kind.NOT_ALLOWED, stranger.commande_id, service, stranger.at, "wrong_source", text)
+        yield Anomaly(Kind.NOT_ALLOWED, foreign.commande_id, service, foreign.at, "wrong_source", text)
 
 
-def _skews(queries: Queries, now: dt.datetime) -> Iterator[Anomaly]:
-    for skew in case_queries.skews(queries, now - RECENT):
+def _clock_skews(queries: Queries, now: dt.datetime) -> Iterator[Anomaly]:
+    for skew in case_queries.clock_skews(queries, now - RECENT):
         text = clocks.sentence(skew.commande_id, skew.cause, skew.effect, skew.worst_ms)
         yield Anomaly(Kind.CLOCK_SKEW, None, skew.effect, skew.at, f"against_{skew.cause}", text)

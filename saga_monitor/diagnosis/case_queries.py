@@ -11,7 +11,7 @@ from saga_monitor.analysis.events_of_saga import Heard, Hearing
 from saga_monitor.analysis.interventions import answered, is_among
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import Flag, State
-from saga_monitor.diagnosis.causes import Voice
+from saga_monitor.diagnosis.causes import LastHeard
 from saga_monitor.projection import sampling
 from saga_monitor.projection.counters import REASONS, Spread, spread
 from saga_monitor.projection.indexes import has
@@ -47,11 +47,11 @@ class Case:
     heard: Hearing
     retries: tuple[Retry, ...]
     dead_letters: tuple[DeadLetter, ...]
-    alike: int = 0
+    similar: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Stranger:
+class ForeignEvent:
     """A word by somebody else's exchange."""
 
     exchange: str
@@ -62,7 +62,7 @@ class Stranger:
 
 
 @dataclass(frozen=True, slots=True)
-class Skew:
+class ClockSkew:
     """`effect`'s clock is behind `cause`'s by `worst_ms` or more; one order that shows it, and when last."""
 
     cause: str
@@ -77,7 +77,7 @@ class SampledLetter:
     """A dead letter that stands for `alike` more. `undone`: its order was cancelled and undone since."""
 
     letter: DeadLetter
-    alike: int
+    similar: int
     undone: bool
 
 
@@ -89,8 +89,8 @@ def cases(queries: Queries, silent_for: float, now: dt.datetime, marks: Marks) -
     """
     flagged = {order.commande_id: order for flag in _FLAGGED for order in queries.flagged(flag, LOOKED_AT, now)}
     until = now - dt.timedelta(seconds=silent_for)
-    alike = sampling.waiting(queries, until, now, marks, flagged, LOOKED_AT)
-    return _with_evidence(queries, flagged | _orders(queries, alike, now), alike)
+    similar = sampling.waiting(queries, until, now, marks, flagged, LOOKED_AT)
+    return _with_evidence(queries, flagged | _orders(queries, similar, now), similar)
 
 
 def case(queries: Queries, commande_id: str, now: dt.datetime) -> Case | None:
@@ -118,12 +118,12 @@ def _heard_before(queries: Queries, flag: Flag, offset: int, since: dt.datetime)
     return int(queries.ask(question, offset, instant(since))[0][0])
 
 
-def voices(queries: Queries) -> dict[str, Voice]:
+def last_heard(queries: Queries) -> dict[str, LastHeard]:
     rows = queries.ask('SELECT service, "offset", at FROM voices')
-    return {service: Voice(offset, moment(at) or _BEGINNING_OF_TIME) for service, offset, at in rows}
+    return {service: LastHeard(offset, moment(at) or _BEGINNING_OF_TIME) for service, offset, at in rows}
 
 
-def strangers(queries: Queries, since: dt.datetime) -> list[Stranger]:
+def foreign_events(queries: Queries, since: dt.datetime) -> list[ForeignEvent]:
     rows = queries.ask(
         "SELECT exchange, type, source, commande_id, at FROM strangers"
         ' WHERE at >= ? ORDER BY "offset" DESC LIMIT ?',
@@ -131,26 +131,27 @@ def strangers(queries: Queries, since: dt.datetime) -> list[Stranger]:
         LOOKED_AT,
     )
     return [
-        Stranger(exchange, type_, source, id_, moment(at) or since) for exchange, type_, source, id_, at in rows
+        ForeignEvent(exchange, type_, source, id_, moment(at) or since)
+        for exchange, type_, source, id_, at in rows
     ]
 
 
-def skews(queries: Queries, since: dt.datetime) -> list[Skew]:
+def clock_skews(queries: Queries, since: dt.datetime) -> list[ClockSkew]:
     rows = queries.ask(
         "SELECT cause, effect, worst_ms, commande_id, at FROM skews WHERE at >= ? ORDER BY worst_ms DESC",
         instant(since),
     )
-    return [Skew(cause, effect, ms, id_, moment(at) or since) for cause, effect, ms, id_, at in rows]
+    return [ClockSkew(cause, effect, ms, id_, moment(at) or since) for cause, effect, ms, id_, at in rows]
 
 
 def newest_dead_letters(
     queries: Queries, service: str, count: int | None, since: dt.datetime = _BEGINNING_OF_TIME
 ) -> list[SampledLetter]:
     """The `count` newest of a service, or all since then; of very many, some of each reason."""
-    alike = sampling.letters(queries, service, since, -1 if count is None else count, REASONS, LOOKED_AT)
-    rows = queries.ask(_LETTERS_AT, json.dumps(list(alike)))
+    similar = sampling.letters(queries, service, since, -1 if count is None else count, REASONS, LOOKED_AT)
+    rows = queries.ask(_LETTERS_AT, json.dumps(list(similar)))
     letters = [(dead_letter_of(row), state == State.COMPENSATED) for *row, state in rows]
-    return [SampledLetter(letter, alike[letter.offset], undone) for letter, undone in letters]
+    return [SampledLetter(letter, similar[letter.offset], undone) for letter, undone in letters]
 
 
 def retries_under_way(queries: Queries, service: str, since: dt.datetime) -> int:
@@ -179,7 +180,7 @@ def _orders(queries: Queries, ids: Iterable[str], now: dt.datetime) -> dict[str,
 
 
 def _with_evidence(
-    queries: Queries, orders: Mapping[str, Order], alike: Mapping[str, int] | None = None
+    queries: Queries, orders: Mapping[str, Order], similar: Mapping[str, int] | None = None
 ) -> list[Case]:
     ids = json.dumps(list(orders))
     events = _events(queries, ids)
@@ -194,7 +195,7 @@ def _with_evidence(
                 heard,
                 tuple(one for one in retries[id_] if not is_among(over, one)),
                 tuple(one for one in letters[id_] if not is_among(over, one)),
-                (alike or {}).get(id_, 0),
+                (similar or {}).get(id_, 0),
             )
         )
     return found

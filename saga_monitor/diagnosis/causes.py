@@ -41,7 +41,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class LastHeard:
     """When a service was last heard, of any order."""
 
     offset: int
@@ -49,7 +49,7 @@ class Voice:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Evidence:
     """What is known around one order. `heard`, `last_offset`: when it last gave a sign, and where in the stream.
 
     `tries`: how many a message has. `undone`: the order was cancelled, and every undoing has answered.
@@ -63,108 +63,111 @@ class Known:
     facts: BrokerStatus | None
     retries: Sequence[Retry] = ()
     dead_letters: Sequence[DeadLetter] = ()
-    voices: dict[str, Voice] = field(default_factory=dict)
+    last_heard: dict[str, LastHeard] = field(default_factory=dict)
     undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class Cause:
     """`sentence` says what is the matter and what to do."""
 
     reason: Reason
     sentence: str
 
 
-def why(wait: PendingStep, known: Known) -> Why:
+def why(wait: PendingStep, evidence: Evidence) -> Cause:
     """Why `wait` lasts: the first explanation that holds, the surest first."""
     if wait.called is None:
-        return _set_aside(wait, known) or _retrying(wait, known) or _no_beginning(known)
+        return _set_aside(wait, evidence) or _retrying(wait, evidence) or _no_beginning(evidence)
     return (
-        _set_aside(wait, known)
-        or _asked(wait, wait.called, known)
-        or _retrying(wait, known)
-        or _on_its_way(wait, wait.called, known)
+        _set_aside(wait, evidence)
+        or _asked(wait, wait.called, evidence)
+        or _retrying(wait, evidence)
+        or _on_its_way(wait, wait.called, evidence)
     )
 
 
-def _set_aside(wait: PendingStep, known: Known) -> Why | None:
-    mine = [letter for letter in known.dead_letters if letter.service == wait.service]
+def _set_aside(wait: PendingStep, evidence: Evidence) -> Cause | None:
+    mine = [letter for letter in evidence.dead_letters if letter.service == wait.service]
     called = wait.called.identity if wait.called else None
     letter = next((one for one in mine if (one.source, one.event_id) == called), mine[-1] if mine else None)
     if letter is None:
         return None
     message = f"its {letter.type or 'message'} is in {wait.service}.dlq: {because(letter.reason, letter.detail)}"
-    return Why(Reason.SET_ASIDE, f"{message}; {remedy(letter, undone=known.undone)}")
+    return Cause(Reason.SET_ASIDE, f"{message}; {remedy(letter, undone=evidence.undone)}")
 
 
-def _asked(wait: PendingStep, called: Heard, known: Known) -> Why | None:
+def _asked(wait: PendingStep, called: Heard, evidence: Evidence) -> Cause | None:
     """What the broker knows of the inbox."""
-    if known.facts is None:
+    if evidence.facts is None:
         return None
-    queue, service = known.facts.inbox(wait.service), wait.service
-    if known.facts.is_leaderless(inbox(service)):
+    queue, service = evidence.facts.inbox(wait.service), wait.service
+    if evidence.facts.is_leaderless(inbox(service)):
         text = f"{inbox(service)} has no leader, so nothing gets in or out: {START_NODES}"
-        return Why(Reason.NO_LEADER, text)
-    if inbox(service) in known.facts.unknown:
+        return Cause(Reason.NO_LEADER, text)
+    if inbox(service) in evidence.facts.unknown:
         text = (
             f"the broker does not let this monitor count {inbox(service)}, so why is not known: see who holds it"
         )
-        return Why(Reason.UNKNOWN, text)
+        return Cause(Reason.UNKNOWN, text)
     if queue is None:
         text = (
             f"the queue {inbox(service)} does not exist, so nobody was bound to {called.type}: restart a worker,"
         )
-        return Why(Reason.NO_QUEUE, f"{text} which declares it, then {_said_again(called, known)}")
+        return Cause(Reason.NO_QUEUE, f"{text} which declares it, then {_said_again(called, evidence)}")
     if not queue.consumers:
         text = f"{inbox(service)} has no consumer and {_messages(queue.messages)}"
-        return Why(Reason.NO_CONSUMER, f"{text}: start a worker with `python -m services run {service}`")
+        return Cause(Reason.NO_CONSUMER, f"{text}: start a worker with `python -m services run {service}`")
     return None
 
 
-def _retrying(wait: PendingStep, known: Known) -> Why | None:
-    retried = [one for one in known.retries if one.service == wait.service]
+def _retrying(wait: PendingStep, evidence: Evidence) -> Cause | None:
+    retried = [one for one in evidence.retries if one.service == wait.service]
     last = retried[-1] if retried else None
-    if last is None or last.next is None or last.next + GRACE <= known.now:
+    if last is None or last.next is None or last.next + GRACE <= evidence.now:
         return None
-    tried = f"try {last.attempt} of {known.tries} failed{_detail(last.detail)}; the next is at {_clock(last.next)}"
-    return Why(Reason.RETRYING, f"{tried}: wait, or mend what {wait.service} needs")
+    tried = (
+        f"try {last.attempt} of {evidence.tries} failed{_detail(last.detail)}; the next is at {_clock(last.next)}"
+    )
+    return Cause(Reason.RETRYING, f"{tried}: wait, or mend what {wait.service} needs")
 
 
-def _on_its_way(wait: PendingStep, called: Heard, known: Known) -> Why:
-    if known.facts is None:
-        return Why(Reason.UNKNOWN, "the broker could not be asked why: see whether it runs")
-    queue, service = known.facts.inbox(wait.service), wait.service
+def _on_its_way(wait: PendingStep, called: Heard, evidence: Evidence) -> Cause:
+    if evidence.facts is None:
+        return Cause(Reason.UNKNOWN, "the broker could not be asked why: see whether it runs")
+    queue, service = evidence.facts.inbox(wait.service), wait.service
     if queue and queue.messages:
         before = f"its worker is there, with {_messages(queue.messages)} before it"
-        return Why(Reason.QUEUED, f"{before}: wait, or start another worker")
-    voice = known.voices.get(service)
+        return Cause(Reason.QUEUED, f"{before}: wait, or start another worker")
+    latest = evidence.last_heard.get(service)
     # Later in the stream, for clocks differ; and by a while, for the worker may have had others in hand.
-    if voice and voice.offset > known.last_offset and voice.at > known.heard + GRACE:
+    if latest and latest.offset > evidence.last_offset and latest.at > evidence.heard + GRACE:
         text = f"{service} answers other orders and {called.type} is in none of its queues, so it never came:"
         text += f" most likely {_unbound(service, called)}; restart its worker, which binds it again, then"
-        return Why(Reason.NEVER_CAME, f"{text} {_said_again(called, known)}")
+        return Cause(Reason.NEVER_CAME, f"{text} {_said_again(called, evidence)}")
     text = f"its worker is there and {inbox(service)} is empty, so it holds the message or never had it:"
     text += f" it may be that {_unbound(service, called)}; look at the log of {service} and restart it, which also"
     text += " binds it again; if it stays silent,"
-    return Why(Reason.HELD, f"{text} {_said_again(called, known)}")
+    return Cause(Reason.HELD, f"{text} {_said_again(called, evidence)}")
 
 
 def _unbound(service: str, called: Heard) -> str:
     return f"{inbox(service)} is not bound to {events(called.service)} for {called.type}"
 
 
-def _no_beginning(known: Known) -> Why:
+def _no_beginning(evidence: Evidence) -> Cause:
     text = "what calls for it is not in the history, which was trimmed or lost, so it may have been said before:"
-    return Why(
-        Reason.NO_BEGINNING, f"{text} `python -m services journal {known.commande_id}` tells what was done for it"
+    return Cause(
+        Reason.NO_BEGINNING,
+        f"{text} `python -m services journal {evidence.commande_id}` tells what was done for it",
     )
 
 
-def _said_again(called: Heard, known: Known) -> str:
+def _said_again(called: Heard, evidence: Evidence) -> str:
     """How a message that was lost is sent once more: an outbox has only what its service has decided."""
     if called.service not in CHOREOGRAPHY.services:
         return f"the client must send {called.type} again, with the same event id"
-    since = (called.time or known.heard - _LONG_BEFORE).astimezone(dt.UTC)
+    since = (called.time or evidence.heard - _LONG_BEFORE).astimezone(dt.UTC)
     return f"`python -m services outbox resend --service {called.service} --since {since:%Y-%m-%dT%H:%M:%SZ}`"
 
 

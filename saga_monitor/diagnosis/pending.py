@@ -19,7 +19,7 @@ class PendingStep:
     undoing: bool
 
 
-def waits(state: State, at_rest: bool, remaining: Sequence[str], heard: Hearing) -> list[PendingStep]:
+def pending_steps(state: State, at_rest: bool, remaining: Sequence[str], heard: Hearing) -> list[PendingStep]:
     """What the order waits for now: one answer until the decision, after it all that are missing."""
     found = []
     for service in awaited_services(state, at_rest, remaining):

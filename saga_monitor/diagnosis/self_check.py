@@ -44,7 +44,7 @@ def _blind(reason: str, since: dt.datetime, sentence: str) -> Anomaly:
     return Anomaly(Kind.BLIND, None, None, since, reason, text)
 
 
-def unseen(*, answered: bool, fresh: bool, as_of: dt.datetime | None, now: dt.datetime) -> list[Anomaly]:
+def blind_spots(*, answered: bool, fresh: bool, as_of: dt.datetime | None, now: dt.datetime) -> list[Anomaly]:
     """What a single answer cannot know: the queues, when the broker was not `answered`; the newest events."""
     found = []
     if not answered:

@@ -17,7 +17,7 @@ from choregraphie import Settings
 from choregraphie.terminal.tables import is_bounded
 from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of, as_json
 from saga_monitor.diagnosis.grouping import how_many, within_usual_time
-from saga_monitor.diagnosis.self_check import unseen
+from saga_monitor.diagnosis.self_check import blind_spots
 from saga_monitor.projection.queries import Queries
 from saga_monitor.records.broker_status import LASTING, BrokerStatus, ask_broker
 from saga_monitor.text.anomaly_words import anomalies_in_words, in_time_words, whole_sentence
@@ -55,7 +55,7 @@ def judge_now(
     now = dt.datetime.now(dt.UTC)
     judged = anomalies_of(queries, status, now, Terms.of(settings))
     in_time = within_usual_time(queries.totals(now).stuck, judged, now, settings.stuck_after)
-    blind = unseen(answered=status is not None, fresh=freshness.fresh, as_of=freshness.as_of, now=now)
+    blind = blind_spots(answered=status is not None, fresh=freshness.fresh, as_of=freshness.as_of, now=now)
     return Judgement([*blind, *judged], in_time)
 
 

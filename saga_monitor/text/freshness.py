@@ -47,13 +47,13 @@ class Link:
         """Whether the file is true of now: of what was not read yet, silence would mean nothing."""
         return self.keeps_up and as_of is not None and as_of >= self.since and is_fresh(as_of, now)
 
-    def forsaken(self, as_of: dt.datetime | None, now: dt.datetime) -> bool:
+    def is_stale(self, as_of: dt.datetime | None, now: dt.datetime) -> bool:
         """Whether this monitor only follows another that has not caught up for a while."""
         return self.word == "following" and not is_fresh(as_of, now)
 
     def explained(self, as_of: dt.datetime | None, now: dt.datetime) -> str:
         """The word in a sentence, as far as there is more to say."""
-        if not self.forsaken(as_of, now):
+        if not self.is_stale(as_of, now):
             return self.detail
         since = f"since {as_of:%Y-%m-%d %H:%M:%S} UTC" if as_of else "yet"
         return f"the monitor that writes this file has not caught up {since}: its broker may be away"

@@ -15,7 +15,7 @@ from saga_monitor.text.sanitize import printable
 PAGE = 500
 
 
-class Lines:
+class ChangeLines:
     """Prints `time id state last-event flags`, fields apart by tabs, and is what the reading reports to."""
 
     each_change = True
@@ -24,14 +24,14 @@ class Lines:
         self._queries = queries
         self._out = out
         self._err = err or sys.stderr
-        self._stands, self._said = Link(), ""
-        self._forsaken = False
+        self._connection, self._said = Link(), ""
+        self._stale = False
         self._shown = queries.last_offset()
         self._silent_until = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
         self.ever_read = False
 
     def link(self, word: str, detail: str = "") -> None:
-        self._stands.change(word, detail, dt.datetime.now(dt.UTC))
+        self._connection.change(word, detail, dt.datetime.now(dt.UTC))
         self.ever_read = self.ever_read or word == "live"
         said = f"{word}: {detail}" if detail else word
         if word != "reading" and said != self._said:
@@ -49,13 +49,13 @@ class Lines:
         """Print what has changed, and once the history is caught up, who has become stuck."""
         self.show_changes(now)
         known = self._queries.as_of()
-        if known is not None and self._stands.ready(known, now):
+        if known is not None and self._connection.ready(known, now):
             # Nothing is known of what was said after that.
             self.show_stuck(min(known, now), stuck_after)
-        forsaken = self._stands.forsaken(known, now)
-        if forsaken is not self._forsaken:
-            self._forsaken = forsaken
-            self.notice(f"{self._stands.word}: {self._stands.explained(known, now)}".removesuffix(": "))
+        is_stale = self._connection.is_stale(known, now)
+        if is_stale is not self._stale:
+            self._stale = is_stale
+            self.notice(f"{self._connection.word}: {self._connection.explained(known, now)}".removesuffix(": "))
 
     def show_changes(self, now: dt.datetime) -> None:
         """Print the orders heard of since the last call, as they changed then: silence is not told here."""

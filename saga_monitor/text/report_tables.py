@@ -7,14 +7,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from choregraphie.terminal.formats import format_count
+from choregraphie.terminal.formats import format_count, format_duration
 from choregraphie.terminal.tables import Column, Fitted
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.diagnosis.wording import IGNORED_WORDS, because_label
 from saga_monitor.projection import durations
 from saga_monitor.reports.report import PLACED_STATES
-from saga_monitor.text.tables import safe, state_text, took
+from saga_monitor.text.tables import safe, state_text
 
 _SUCCESS = {True: Text("yes", style="green"), False: Text("no", style="red"), None: Text("–", style="dim")}
 
@@ -68,9 +68,9 @@ def each_view(reports: Sequence[Mapping[str, Any]], total: int) -> RenderableTyp
             safe(one["commande_id"]),
             state_text(one["state"]),
             _SUCCESS[one["success"]],
-            took(one["duration_ms"]),
-            *(took(one["steps_ms"].get(service)) for service in services),
-            took(one["mean_step_ms"]),
+            format_duration(one["duration_ms"]),
+            *(format_duration(one["steps_ms"].get(service)) for service in services),
+            format_duration(one["mean_step_ms"]),
             safe(" ".join(one["compensations"])),
             safe(one["error"] or ""),
         )
@@ -84,8 +84,8 @@ def one_view(one: Mapping[str, Any]) -> RenderableType:
     table.add_row("success", _SUCCESS[one["success"]])
     table.add_row("total time", _total_time(one))
     for service, ms in one["steps_ms"].items():
-        table.add_row(f"  {service}", took(ms))
-    table.add_row("mean of the steps", took(one["mean_step_ms"]))
+        table.add_row(f"  {service}", format_duration(ms))
+    table.add_row("mean of the steps", format_duration(one["mean_step_ms"]))
     table.add_row("undone", safe(", ".join(one["compensations"]) or "nothing"))
     table.add_row("retries", format_count(one["retries"]))
     table.add_row("error", safe(one["error"] or "none", limit=500))
@@ -93,7 +93,7 @@ def one_view(one: Mapping[str, Any]) -> RenderableType:
 
 
 def _total_time(one: Mapping[str, Any]) -> str:
-    time = took(one["duration_ms"])
+    time = format_duration(one["duration_ms"])
     if one["duration_ms"] is None:
         return time
     end = "its creation" if one["state"] == State.COMPLETED else "the last answer to its cancellation"
@@ -138,9 +138,11 @@ def _timings(report: Mapping[str, Any]) -> RenderableType:
     )
     whole = report["duration_ms"]
     names = ("total", "mean", "p50", "p95", "p99", "max")
-    table.add_row("whole order", format_count(whole["count"]), *(took(whole[name]) for name in names))
+    table.add_row("whole order", format_count(whole["count"]), *(format_duration(whole[name]) for name in names))
     for service, step in report["steps"].items():
-        table.add_row(f"  {service}", format_count(step["count"]), *(took(step[f"{name}_ms"]) for name in names))
+        table.add_row(
+            f"  {service}", format_count(step["count"]), *(format_duration(step[f"{name}_ms"]) for name in names)
+        )
     return table
 
 

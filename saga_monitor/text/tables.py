@@ -60,11 +60,6 @@ def searched_names() -> list[str]:
     return [name.removesuffix("_id") for name in CHOREOGRAPHY.searched]
 
 
-def took(ms: float | None) -> str:
-    """A duration for a person."""
-    return format_duration(ms)
-
-
 def orders_table(
     orders: Sequence[Mapping[str, Any]], totals: Totals, now: dt.datetime, *, full: bool
 ) -> RenderableType:
@@ -82,9 +77,9 @@ def orders_table(
         table.add_row(
             safe(order["commande_id"]),
             state_text(order["state"]),
-            took(order["duration_ms"]),
+            format_duration(order["duration_ms"]),
             safe(order["last_event"]),
-            safe(heard if full else took(max(0.0, (now - _time(heard or "")).total_seconds() * 1000))),
+            safe(heard if full else format_duration(max(0.0, (now - _time(heard or "")).total_seconds() * 1000))),
             flags_text(order["flags"]),
         )
     lines = [Text(_foot(orders, totals), style="dim")]
@@ -152,10 +147,10 @@ def whole_time(state: str, duration_ms: int | None, undoing_ms: Sequence[int | N
     if duration_ms is None:
         return ""
     if state == State.COMPLETED:
-        return f"created in {took(duration_ms)}"
+        return f"created in {format_duration(duration_ms)}"
     within = answered_within(undoing_ms)
-    cancelled = f", {took(within)} after its cancellation" if within is not None else ""
-    return f"over {took(duration_ms)} after it began{cancelled}"
+    cancelled = f", {format_duration(within)} after its cancellation" if within is not None else ""
+    return f"over {format_duration(duration_ms)} after it began{cancelled}"
 
 
 def _steps_table(steps: Sequence[Mapping[str, Any]]) -> RenderableType:
@@ -163,8 +158,8 @@ def _steps_table(steps: Sequence[Mapping[str, Any]]) -> RenderableType:
     for step in steps:
         glyph, style = STEP_GLYPHS[step["state"]]
         state = Text(f"{glyph} {step['state']}", style=style)
-        answered = took(step["undoing_ms"]) if step["undoing_ms"] is not None else ""
-        table.add_row(step["step"], state, took(step["duration_ms"]), answered)
+        answered = format_duration(step["undoing_ms"]) if step["undoing_ms"] is not None else ""
+        table.add_row(step["step"], state, format_duration(step["duration_ms"]), answered)
     return table
 
 

@@ -3,7 +3,7 @@
 server.py        the port: limits and deadlines of its connections
 access.py        who may look: Host names, the token, the headers of every answer
 app.py           the routes, and what is said when something is wrong
-pages.py         the pages: orders, one order, anomalies, charts, the choreography; letter_pages.py dead letters
+pages.py         the pages: orders, one order, anomalies, charts, the choreography; dead_letter_pages.py dead letters
 api.py           the same as JSON, and whether this monitor lives and is ready
 live_updates.py  how the reading stands, and server-sent events when something has changed
 reader.py        what the pages read from the projection, fast at a million orders

@@ -92,7 +92,7 @@ class Access:
         return not self.token or bearer or _same(cookies.get(COOKIE, "").encode(), self.pass_.encode())
 
 
-class Guard:
+class AccessMiddleware:
     """Stands before the whole application; at most `at_once` requests are in it, beside those that are cheap."""
 
     def __init__(self, app: ASGIApp, access: Access, at_once: int = MOST_AT_ONCE) -> None:

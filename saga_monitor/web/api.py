@@ -17,38 +17,38 @@ from saga_monitor.text.dead_letter_page import mentions_json
 from saga_monitor.web.context import WebContext
 from saga_monitor.web.filters import Filters, known, read_filters
 from saga_monitor.web.live_updates import LiveUpdates
-from saga_monitor.web.pages import wanted_id
+from saga_monitor.web.pages import requested_id
 
 
 class Api:
     """Each method answers one address, as `Pages` does."""
 
-    def __init__(self, site: WebContext) -> None:
-        self._site = site
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
     def orders(self, request: Request) -> Response:
         filters, now = read_filters(request.query_params), dt.datetime.now(dt.UTC)
-        with self._site.readers.reader() as reader:
+        with self._context.readers.reader() as reader:
             page = reader.page(filters, now)
         found = [report.summary(order) for order in page.orders]
         return JSONResponse({"orders": found, "newer": _address(page.newer), "older": _address(page.older)})
 
     def order(self, request: Request) -> Response:
-        id_, now = wanted_id(request), dt.datetime.now(dt.UTC)
-        with self._site.readers.reader() as reader:
+        id_, now = requested_id(request), dt.datetime.now(dt.UTC)
+        with self._context.readers.reader() as reader:
             order = reader.order(id_, now)
             if order is None:
                 if found := mentions(reader, id_):
                     return JSONResponse(mentions_json(id_, found))
                 raise HTTPException(404, f"No order {id_} in the history.")
-            never_begun = report.without_beginning(order, now, self._site.terms.deadline)
+            never_begun = report.without_beginning(order, now, self._context.terms.deadline)
             events, letters = reader.events(id_), reader.dead_letters(id_)
         return JSONResponse(report.detail(order, events, letters, never_begun=never_begun))
 
     def report(self, request: Request) -> Response:
         known(request.query_params, ())
-        with self._site.readers.reader() as reader:
-            view = self._site.view
+        with self._context.readers.reader() as reader:
+            view = self._context.view
             return JSONResponse(report.whole(reader, dt.datetime.now(dt.UTC), view.wrong if view.at else None))
 
     async def anomalies(self, request: Request) -> Response:
@@ -57,7 +57,7 @@ class Api:
         wrong, the sum of each one's `count`; `within_usual_time`: orders that are STUCK and no anomaly.
         """
         known(request.query_params, ())
-        view = self._site.view
+        view = self._context.view
         found = [as_json(anomaly) for anomaly in view.anomalies]
         asked = view.facts is not None
         about = {"at": report.rfc3339(view.at), "broker_asked": asked, "known": view.known}
@@ -66,7 +66,7 @@ class Api:
 
     async def changes(self, _: Request) -> Response:
         """Server-sent events."""
-        return _Changes(self._site.pulse)
+        return _Changes(self._context.updates)
 
     async def lives(self, _: Request) -> Response:
         return PlainTextResponse("alive\n")
@@ -83,24 +83,24 @@ class Api:
         return PlainTextResponse(f"{standing.word}; what is shown was true at {as_of}\n", 503)
 
     def _standing(self) -> Any:
-        with self._site.readers.reader() as reader:
-            return self._site.standing(reader, dt.datetime.now(dt.UTC))
+        with self._context.readers.reader() as reader:
+            return self._context.standing(reader, dt.datetime.now(dt.UTC))
 
 
 class _Changes(StreamingResponse):
     """Takes its place among the listeners before it says a word, and leaves it however it ends."""
 
-    def __init__(self, pulse: LiveUpdates) -> None:
+    def __init__(self, updates: LiveUpdates) -> None:
         headers = {"x-accel-buffering": "no"}
-        super().__init__(pulse.changes(), media_type="text/event-stream", headers=headers)
-        self._pulse = pulse
+        super().__init__(updates.changes(), media_type="text/event-stream", headers=headers)
+        self._updates = updates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._pulse.listening() as heard:
+        with self._updates.listening() as heard:
             if heard:
                 await super().__call__(scope, receive, send)
             else:
-                full = PlainTextResponse(f"{self._pulse.most_listeners} pages listen already.\n", 503)
+                full = PlainTextResponse(f"{self._updates.most_listeners} pages listen already.\n", 503)
                 await full(scope, receive, send)
 
 

@@ -12,11 +12,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from choregraphie import UserError
-from saga_monitor.web.access import MOST_AT_ONCE, Access, Guard
+from saga_monitor.web.access import MOST_AT_ONCE, Access, AccessMiddleware
 from saga_monitor.web.api import Api
 from saga_monitor.web.context import WebContext
+from saga_monitor.web.dead_letter_pages import DeadLetterPages
 from saga_monitor.web.filters import BadRequestError
-from saga_monitor.web.letter_pages import LetterPages
 from saga_monitor.web.login import Login
 from saga_monitor.web.pages import Pages
 from saga_monitor.web.templating import HERE
@@ -26,40 +26,40 @@ _TITLES = {400: "That cannot be asked", 404: "Not here", 405: "This monitor only
 
 
 def application(
-    site: WebContext, access: Access, metrics: ASGIApp | None = None, at_once: int = MOST_AT_ONCE
+    context: WebContext, access: Access, metrics: ASGIApp | None = None, at_once: int = MOST_AT_ONCE
 ) -> ASGIApp:
     """Everything that is served, to `at_once` at once; `metrics` answers at /metrics when there is one."""
     app = Starlette(
-        routes=_routes(site, access, metrics),
+        routes=_routes(context, access, metrics),
         exception_handlers={
-            HTTPException: lambda request, error: _wrong(site, request, error.status_code, error.detail),
-            BadRequestError: lambda request, error: _wrong(site, request, 400, str(error)),
-            UserError: lambda request, error: _wrong(site, request, 503, str(error)),
-            500: lambda request, _: _wrong(site, request, 500, "Something broke; the monitor's log has it."),
+            HTTPException: lambda request, error: _error(context, request, error.status_code, error.detail),
+            BadRequestError: lambda request, error: _error(context, request, 400, str(error)),
+            UserError: lambda request, error: _error(context, request, 503, str(error)),
+            500: lambda request, _: _error(context, request, 500, "Something broke; the monitor's log has it."),
         },
     )
-    return Guard(app, access, at_once)
+    return AccessMiddleware(app, access, at_once)
 
 
-def _routes(site: WebContext, access: Access, metrics: ASGIApp | None) -> Sequence[BaseRoute]:
+def _routes(context: WebContext, access: Access, metrics: ASGIApp | None) -> Sequence[BaseRoute]:
     login = Login(
         access,
-        lambda request, wanted, wrong, status: site.bare_page(
+        lambda request, wanted, wrong, status: context.bare_page(
             request, "login.html", status, next=wanted, wrong=wrong
         ),
     )
     return [
-        *_pages(site),
+        *_pages(context),
         Route("/login", login.show, methods=["GET"]),
         Route("/login", login.sign_in, methods=["POST"]),
-        *_for_programs(site),
+        *_for_programs(context),
         *([Route("/metrics", metrics)] if metrics else []),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
 
 
-def _pages(site: WebContext) -> Sequence[BaseRoute]:
-    pages, letters = Pages(site), LetterPages(site)
+def _pages(context: WebContext) -> Sequence[BaseRoute]:
+    pages, letters = Pages(context), DeadLetterPages(context)
     return [
         Route("/", pages.orders),
         Route("/orders/{id:path}", pages.order),
@@ -73,8 +73,8 @@ def _pages(site: WebContext) -> Sequence[BaseRoute]:
     ]
 
 
-def _for_programs(site: WebContext) -> Sequence[BaseRoute]:
-    api, letters = Api(site), LetterPages(site)
+def _for_programs(context: WebContext) -> Sequence[BaseRoute]:
+    api, letters = Api(context), DeadLetterPages(context)
     return [
         Route("/changes", api.changes),
         Route("/api/orders", api.orders),
@@ -88,11 +88,11 @@ def _for_programs(site: WebContext) -> Sequence[BaseRoute]:
     ]
 
 
-def _wrong(site: WebContext, request: Request, status: int, text: str) -> Response:
+def _error(context: WebContext, request: Request, status: int, text: str) -> Response:
     """One clear line: as JSON to a program, as a page to a person."""
     program = request.url.path.startswith("/api/")
     if status == 404 and text == HTTPStatus.NOT_FOUND.phrase:
         text = f"There is no such address; there are {_FOR_PROGRAMS}." if program else "There is no such page."
     if program:
         return JSONResponse({"error": text}, status)
-    return site.bare_page(request, "wrong.html", status, title=_TITLES.get(status, "Not here"), text=text)
+    return context.bare_page(request, "wrong.html", status, title=_TITLES.get(status, "Not here"), text=text)

@@ -90,7 +90,9 @@ def plain(values: Iterable[float]) -> Axis:
     most = max(values, default=0)
     power = 10.0 ** math.floor(math.log10(most)) if most > 0 else 1.0
     top = next(power * step for step in (1, 2, 5, 10) if power * step >= most * 0.999)
-    return Axis(lambda v: _height(v / top), tuple((_height(part), say_number(top * part)) for part in (0, 0.5, 1)))
+    return Axis(
+        lambda v: _height(v / top), tuple((_height(part), format_number(top * part)) for part in (0, 0.5, 1))
+    )
 
 
 def by_powers(values: Iterable[float]) -> Axis:
@@ -106,7 +108,7 @@ def by_powers(values: Iterable[float]) -> Axis:
     return Axis(y, tuple((y(ms), word) for ms, word in _TICKS.items() if low <= ms <= high))
 
 
-def say_number(value: float) -> str:
+def format_number(value: float) -> str:
     return number(round(value)) if value >= 10 or value == int(value) else f"{value:.1f}"
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from choregraphie.terminal.formats import format_duration
 from saga_monitor.projection.time_series import percentiles
-from saga_monitor.text.tables import took
-from saga_monitor.web.axes import Axis, Place, Window, by_powers, plain, say_number
+from saga_monitor.web.axes import Axis, Place, Window, by_powers, format_number, plain
 
 Spans = Mapping[int, Mapping[str, int]]
 
@@ -75,7 +75,7 @@ def durations(spans: Spans, window: Window) -> Chart:
     names = (("p50", "one"), ("p95", "two"), ("p99", "three"))
     series = [Series(name, style, [values[i] for values in found]) for i, (name, style) in enumerate(names)]
     about = "from the first event to the last that matters, within 9 %; logarithmic"
-    return _lines("durations", "Time to settle", about, series, window, took)
+    return _lines("durations", "Time to settle", about, series, window, format_duration)
 
 
 def outcomes(spans: Spans, window: Window) -> Chart:
@@ -107,10 +107,11 @@ def _lines(
     about: str,
     series: Sequence[Series],
     window: Window,
-    say: Callable[[float], str] = say_number,
+    say: Callable[[float], str] = format_number,
 ) -> Chart:
     known = [value for one in series for value in one.known]
-    axis = by_powers(known) if say is took else plain(known)
+    timed = say is format_duration
+    axis = by_powers(known) if timed else plain(known)
     return Chart(
         id=id_,
         title=title,
@@ -119,7 +120,9 @@ def _lines(
         points=tuple(point for one in series for point in _alone(one, axis, window)),
         bars=(),
         legend=tuple((one.style, one.name, _latest(one, say)) for one in series),
-        legend_of=f"of the last {window.span} that had any" if say is took else f"of the last whole {window.span}",
+        legend_of=f"of the last {window.span} that had any"
+        if say is format_duration
+        else f"of the last whole {window.span}",
         across=axis.labels,
         down=window.labels(),
         table=_table(series, window, say),
@@ -146,11 +149,11 @@ def _bars(id_: str, title: str, about: str, series: Sequence[Series], window: Wi
         curves=(),
         points=(),
         bars=tuple(bars),
-        legend=tuple((one.style, one.name, say_number(sum(one.known))) for one in series),
+        legend=tuple((one.style, one.name, format_number(sum(one.known))) for one in series),
         legend_of=f"of the whole {window.name}",
         across=axis.labels,
         down=window.labels(),
-        table=_table(series, window, say_number),
+        table=_table(series, window, format_number),
         empty=not bars,
     )
 

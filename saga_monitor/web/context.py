@@ -9,15 +9,15 @@ from starlette.responses import HTMLResponse, Response
 from saga_monitor.alerting.watcher import View
 from saga_monitor.diagnosis.anomalies import Terms
 from saga_monitor.text.anomaly_words import in_time_words
-from saga_monitor.web.live_updates import LiveUpdates, Standing
-from saga_monitor.web.raw_events import Archive
+from saga_monitor.web.live_updates import LiveStatus, LiveUpdates
+from saga_monitor.web.raw_events import RawEventReader
 from saga_monitor.web.reader import MOST_COUNTED, Reader, Readers
 from saga_monitor.web.templating import environment
 
 PAGES = (("/", "Orders"), ("/anomalies", "Anomalies"), ("/charts", "Charts"), ("/choreography", "Choreography"))
 
 
-class Watch(Protocol):
+class ViewSource(Protocol):
     """Whoever looks out for anomalies: a `Lookout`."""
 
     view: View
@@ -26,8 +26,10 @@ class Watch(Protocol):
 class WebContext:
     """Pages are made on threads, each with a reader of its own."""
 
-    def __init__(self, readers: Readers, pulse: LiveUpdates, archive: Archive, watch: Watch, terms: Terms) -> None:
-        self.readers, self.pulse, self.archive = readers, pulse, archive
+    def __init__(
+        self, readers: Readers, updates: LiveUpdates, archive: RawEventReader, watch: ViewSource, terms: Terms
+    ) -> None:
+        self.readers, self.updates, self.archive = readers, updates, archive
         self.terms = terms
         self._watch = watch
         self._templates = environment()
@@ -54,5 +56,5 @@ class WebContext:
         values |= {"pages": PAGES, "path": request.url.path}
         return HTMLResponse(self._templates.get_template(name).render(values), status)
 
-    def standing(self, reader: Reader, now: dt.datetime) -> Standing:
-        return self.pulse.standing(reader.as_of(), reader.last_offset(), now)
+    def standing(self, reader: Reader, now: dt.datetime) -> LiveStatus:
+        return self.updates.standing(reader.as_of(), reader.last_offset(), now)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.web.event_roles import GLYPHS, hearers, in_order, role, speaker
-from saga_monitor.web.narrative import Moment
+from saga_monitor.web.event_roles import GLYPHS, consumers, in_order, role, speaker
+from saga_monitor.web.narrative import TimelineEntry
 
 MOST_ROWS = 60
 _HEAD, _FOOT = 46, 14
@@ -96,11 +96,11 @@ class Drawing:
     left_out: int = 0
 
 
-def of_order(moments: Sequence[Moment], size: Size, at_rest: bool) -> Drawing:
+def of_order(timeline_entries: Sequence[TimelineEntry], size: Size, at_rest: bool) -> Drawing:
     """The order's events as they were said. An arrow that nobody answered is awaited, until the order rests."""
-    answered = {(m.lane, m.causationid, m.cause) for m in moments if m.kind == "event"}
-    rows = [_row(moment, n, answered, size, at_rest) for n, moment in enumerate(moments[:MOST_ROWS])]
-    return _drawing(rows, size, max(0, len(moments) - MOST_ROWS))
+    answered = {(m.lane, m.causationid, m.cause) for m in timeline_entries if m.kind == "event"}
+    rows = [_row(moment, n, answered, size, at_rest) for n, moment in enumerate(timeline_entries[:MOST_ROWS])]
+    return _drawing(rows, size, max(0, len(timeline_entries) - MOST_ROWS))
 
 
 def of_choreography(counts: Mapping[str, str], weights: Mapping[str, int], size: Size) -> Drawing:
@@ -108,7 +108,7 @@ def of_choreography(counts: Mapping[str, str], weights: Mapping[str, int], size:
     rows = []
     for n, said in enumerate(in_order()):
         lane = speaker(said.TYPE)
-        styles = {hearer: "answered" if says else "noted" for hearer, says in hearers(said.TYPE).items()}
+        styles = {hearer: "answered" if says else "noted" for hearer, says in consumers(said.TYPE).items()}
         arrows = _arrows(size, lane, styles)
         x, (label_x, anchor) = size.x(lane), _place(size.x(lane), arrows, said.TYPE, size)
         part, under = role(said.TYPE), counts.get(said.TYPE, "")
@@ -120,11 +120,11 @@ def of_choreography(counts: Mapping[str, str], weights: Mapping[str, int], size:
 
 
 def _row(
-    moment: Moment, n: int, answered: set[tuple[str, str | None, str | None]], size: Size, at_rest: bool
+    moment: TimelineEntry, n: int, answered: set[tuple[str, str | None, str | None]], size: Size, at_rest: bool
 ) -> Row:
     styles = {}
     if moment.kind == "event":
-        for hearer, says in hearers(moment.type).items():
+        for hearer, says in consumers(moment.type).items():
             unanswered = "awaited" if says and not at_rest else "noted"
             styles[hearer] = "answered" if (hearer, moment.id, moment.type) in answered else unanswered
     arrows, x = _arrows(size, moment.lane, styles), size.x(moment.lane)

@@ -30,7 +30,7 @@ def speaker(type_: str, source: str = "") -> str:
     return name if name in CHOREOGRAPHY.speakers else "client"
 
 
-def hearers(type_: str) -> dict[str, bool]:
+def consumers(type_: str) -> dict[str, bool]:
     """The services that hear events of this type, and whether it calls for their answer.
 
     The decider takes note of an order's start, and could decide there and then; nobody waits for that.
@@ -54,7 +54,7 @@ def in_order() -> list[type[Event]]:
     return list({**found, **dict.fromkeys(CHOREOGRAPHY.events)})
 
 
-def to_say(type_: str) -> str:
+def awaited_sentence(type_: str) -> str:
     """What is awaited, as a sentence: `paiement is to say paiement.effectue, or …`."""
     for step in CHOREOGRAPHY.steps:
         if step.undone and type_ == step.undone.TYPE:

@@ -12,7 +12,7 @@ from choregraphie import UserError
 from saga_monitor.text.freshness import Link
 from saga_monitor.web.reader import Readers
 
-BEAT_SECONDS = 0.5
+POLL_SECONDS = 0.5
 # Proxies and browsers drop a connection on which nothing comes for long.
 COMMENT_SECONDS = 15.0
 # Each holds a connection open: beyond this, a page shows itself without.
@@ -22,7 +22,7 @@ LONGEST_LISTENING_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LiveStatus:
     """`word`: `live`, `catching up`, `connecting`, `broker away`, … `ready`: what is shown is true of now."""
 
     word: str
@@ -44,7 +44,7 @@ class LiveUpdates:
         self._link = Link()
         self._notice = ""
         self._changed = asyncio.Event()
-        self._told: tuple[object, ...] = ()
+        self._published: tuple[object, ...] = ()
         self.listeners = 0
         self.stopping = False
         self.ever_read = False
@@ -59,40 +59,40 @@ class LiveUpdates:
     def touched(self, commande_ids: Sequence[str]) -> None:
         """The next beat sees that the file has grown."""
 
-    def standing(self, as_of: dt.datetime | None, last_offset: int, now: dt.datetime) -> Standing:
+    def standing(self, as_of: dt.datetime | None, last_offset: int, now: dt.datetime) -> LiveStatus:
         """`as_of` and `last_offset`: of the file that is read."""
         word, ready = self._link.word, self._link.ready(as_of, now)
         if self._link.keeps_up:
             word = "live" if ready else "catching up"
-        return Standing(word, self._link.detail, ready, as_of, last_offset, self._notice)
+        return LiveStatus(word, self._link.detail, ready, as_of, last_offset, self._notice)
 
     def stop(self) -> None:
         """Let every listener go."""
         self.stopping = True
-        self._beat()
+        self._wake_listeners()
 
-    async def beat(self) -> None:
+    async def poll_file(self) -> None:
         """Look at the file for ever, and wake the listeners when it has grown or the link has changed."""
         while True:
             try:
                 as_of, last_offset = await asyncio.to_thread(self._position)
             except UserError as error:
-                self._tell("database", str(error))
+                self._publish("database", str(error))
             else:
                 standing = self.standing(as_of, last_offset, dt.datetime.now(dt.UTC))
-                self._tell(standing.word, standing.detail, standing.notice, standing.last_offset)
-            await asyncio.sleep(BEAT_SECONDS)
+                self._publish(standing.word, standing.detail, standing.notice, standing.last_offset)
+            await asyncio.sleep(POLL_SECONDS)
 
     def _position(self) -> tuple[dt.datetime | None, int]:
         with self._readers.reader() as reader:
             return reader.as_of(), reader.last_offset()
 
-    def _tell(self, *told: object) -> None:
-        if told != self._told:
-            self._told = told
-            self._beat()
+    def _publish(self, *told: object) -> None:
+        if told != self._published:
+            self._published = told
+            self._wake_listeners()
 
-    def _beat(self) -> None:
+    def _wake_listeners(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -114,8 +114,8 @@ class LiveUpdates:
         end = time.monotonic() + LONGEST_LISTENING_SECONDS
         while not self.stopping and time.monotonic() < end:
             waiting = self._changed
-            if self._told:
-                yield _event(*self._told)
+            if self._published:
+                yield _event(*self._published)
             while not waiting.is_set() and not self.stopping and time.monotonic() < end:
                 try:
                     await asyncio.wait_for(waiting.wait(), COMMENT_SECONDS)

@@ -61,9 +61,9 @@ def _encrypted(request: Request) -> bool:
 
 def _of_another_site(request: Request) -> bool:
     # Our own form says "null": no-referrer hides its origin. Where a browser says more, that is asked too.
-    origin, site = request.headers.get("origin", "null"), request.headers.get("sec-fetch-site", "same-origin")
+    origin, context = request.headers.get("origin", "null"), request.headers.get("sec-fetch-site", "same-origin")
     foreign = origin != "null" and urlsplit(origin).netloc != request.headers.get("host")
-    return foreign or site not in {"same-origin", "none"}
+    return foreign or context not in {"same-origin", "none"}
 
 
 async def _fields(request: Request) -> dict[str, str]:

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from choregraphie.terminal.formats import format_duration
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.causation import Causes
 from saga_monitor.analysis.events_of_saga import is_absurd
@@ -14,15 +15,14 @@ from saga_monitor.projection.queries import Order, RecordedEvent
 from saga_monitor.reports.order_report import answered_within
 from saga_monitor.reports.report import without_beginning
 from saga_monitor.reports.timeline import wrong_sources
-from saga_monitor.text.tables import took
-from saga_monitor.web.event_roles import role, speaker, to_say
+from saga_monitor.web.event_roles import awaited_sentence, role, speaker
 
 # A timeline for a person: an order with more has been spammed, and the JSON has them all.
 MOST_MOMENTS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class TimelineEntry:
     """One line of the timeline. `kind`: `event`, `retry`, `dead`. `after_ms`: since its cause.
 
     `time` of a retry or a dead letter: when its message was first published, or later. The retry came after it.
@@ -46,12 +46,12 @@ class Moment:
         """How long after the order's beginning, or after more than how long; a dash where it is not known."""
         if self.since_start_ms is None:
             return "–"
-        return f"{'' if self.kind == 'event' else '> '}+{took(self.since_start_ms)}"
+        return f"{'' if self.kind == 'event' else '> '}+{format_duration(self.since_start_ms)}"
 
 
-def moments(
+def timeline_entries(
     order: Order, events: Sequence[RecordedEvent], retries: Iterable[Retry], letters: Iterable[DeadLetter]
-) -> list[Moment]:
+) -> list[TimelineEntry]:
     """What happened, each cause before what it caused, otherwise as the stream has it."""
     causes, named = Causes(events), {(event.source, event.id): event for event in events}
     wrong = wrong_sources(events)
@@ -65,7 +65,7 @@ def moments(
     return told[:MOST_MOMENTS]
 
 
-def _not_before(earlier: dt.datetime | None, moment: Moment, started: dt.datetime | None) -> Moment:
+def _not_before(earlier: dt.datetime | None, moment: TimelineEntry, started: dt.datetime | None) -> TimelineEntry:
     # The broker's times are whole seconds, rounded down: by them a retry would stand before what it retries.
     if earlier is None or moment.time is None or moment.time >= earlier:
         return moment
@@ -86,11 +86,11 @@ def _in_causal_order(events: Sequence[RecordedEvent], causes: Causes[RecordedEve
 
 def _event(
     event: RecordedEvent, causes: Causes[RecordedEvent], started: dt.datetime | None, wrong: Collection[str]
-) -> Moment:
+) -> TimelineEntry:
     cause = causes.of(event)
     timed = cause is not None and not is_absurd(cause.type, cause.time, event.time)
     timed = timed and cause is not None and not {cause.source, event.source}.intersection(wrong)
-    return Moment(
+    return TimelineEntry(
         kind="event",
         offset=event.offset,
         type=event.type,
@@ -106,9 +106,9 @@ def _event(
     )
 
 
-def _retry(retry: Retry, event: RecordedEvent | None, started: dt.datetime | None) -> Moment:
+def _retry(retry: Retry, event: RecordedEvent | None, started: dt.datetime | None) -> TimelineEntry:
     tries = "1 try has" if retry.attempt == 1 else f"{retry.attempt} tries have"
-    return Moment(
+    return TimelineEntry(
         kind="retry",
         offset=retry.offset,
         type=event.type if event else "an event that was not heard",
@@ -120,8 +120,8 @@ def _retry(retry: Retry, event: RecordedEvent | None, started: dt.datetime | Non
     )
 
 
-def _letter(letter: DeadLetter, started: dt.datetime | None) -> Moment:
-    return Moment(
+def _letter(letter: DeadLetter, started: dt.datetime | None) -> TimelineEntry:
+    return TimelineEntry(
         kind="dead",
         offset=letter.offset,
         type=letter.type or "an unreadable message",
@@ -153,26 +153,28 @@ def headline(order: Order, now: dt.datetime, deadline: float) -> str:
     }[order.state]
     if not order.remaining:
         return f"{said} Nothing remains."
-    silence = took(max(0.0, (now - order.heard).total_seconds() * 1000))
+    silence = format_duration(max(0.0, (now - order.heard).total_seconds() * 1000))
     return f"{said} Silent for {silence}."
 
 
 def _in_time(order: Order) -> str:
     """Of an order created, its whole time; of one cancelled, from the cancellation to the last answer."""
     if order.state is not State.COMPENSATED:
-        return f" in {took(order.duration_ms)}" if order.duration_ms is not None else ""
+        return f" in {format_duration(order.duration_ms)}" if order.duration_ms is not None else ""
     undoings = {step.service for step in CHOREOGRAPHY.undoings}
     within = answered_within(step.undoing_ms for step in order.steps if step.step in undoings)
-    return f" within {took(within)}" if within is not None else ""
+    return f" within {format_duration(within)}" if within is not None else ""
 
 
 def whole_time(order: Order, now: dt.datetime) -> tuple[str, str] | None:
     """What the whole order's time measures, and how long that was; None where nothing is measured."""
     if order.state in {State.COMPLETED, State.COMPENSATED}:
-        return "Created after" if order.state is State.COMPLETED else "Over after", took(order.duration_ms)
+        return "Created after" if order.state is State.COMPLETED else "Over after", format_duration(
+            order.duration_ms
+        )
     if order.state is State.UNKNOWN or order.started is None:
         return None
-    return "Under way for", took(_ms(order.started, now))
+    return "Under way for", format_duration(_ms(order.started, now))
 
 
 def step_word(order: Order, step: StepProgress) -> str:
@@ -183,25 +185,25 @@ def step_word(order: Order, step: StepProgress) -> str:
     return "created, then cancelled" if step.state is StepState.UNDONE else "cancelled the order"
 
 
-def reason(told: Sequence[Moment]) -> str:
+def reason(told: Sequence[TimelineEntry]) -> str:
     """Why the order went wrong, in the words of whoever said so first; empty when nobody did."""
     given = _given(told)
     return given[0].note if given else ""
 
 
-def reason_by(told: Sequence[Moment]) -> str:
+def reason_by(told: Sequence[TimelineEntry]) -> str:
     """Who gave the reason; empty when nobody did."""
     given = _given(told)
     return given[0].lane if given else ""
 
 
-def _given(told: Sequence[Moment]) -> list[Moment]:
+def _given(told: Sequence[TimelineEntry]) -> list[TimelineEntry]:
     return [m for part in ("refusal", "cancel") for m in told if m.role == part and m.note]
 
 
 def remaining(order: Order) -> list[str]:
     """What is still awaited, a sentence each."""
-    return [to_say(type_) for type_ in order.remaining]
+    return [awaited_sentence(type_) for type_ in order.remaining]
 
 
 def compensation(order: Order) -> list[str]:
@@ -213,7 +215,7 @@ def compensation(order: Order) -> list[str]:
 
 
 def _undoing(step: StepProgress) -> str:
-    after = f" after {took(step.undoing_ms)}" if step.undoing_ms is not None else ""
+    after = f" after {format_duration(step.undoing_ms)}" if step.undoing_ms is not None else ""
     if step.state is StepState.UNDOING:
         return f"{step.step}: has not answered the cancellation yet"
     if step.state is StepState.UNDONE:

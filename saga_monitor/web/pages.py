@@ -21,9 +21,9 @@ from saga_monitor.reports.report import PLACED_STATES
 from saga_monitor.text.tables import searched_names
 from saga_monitor.web import axes, charts, diagram, narrative
 from saga_monitor.web.context import WebContext
+from saga_monitor.web.dead_letter_pages import key_page
 from saga_monitor.web.event_roles import in_order
 from saga_monitor.web.filters import IN_FLIGHT, LONGEST_ID, STATES, known, read_filters
-from saga_monitor.web.letter_pages import key_page
 from saga_monitor.web.raw_events import RawUnavailableError
 from saga_monitor.web.reader import Reader
 
@@ -34,13 +34,13 @@ _LATELY_MINUTES = 5
 class Pages:
     """Each method answers one address. Those without `async` run on a thread of their own."""
 
-    def __init__(self, site: WebContext) -> None:
-        self._site = site
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
     def orders(self, request: Request) -> Response:
         filters, now = read_filters(request.query_params), _now()
-        with self._site.readers.reader() as reader:
-            return self._site.page(
+        with self._context.readers.reader() as reader:
+            return self._context.page(
                 request,
                 "orders.html",
                 reader,
@@ -56,47 +56,47 @@ class Pages:
             )
 
     def order(self, request: Request) -> Response:
-        id_, now = wanted_id(request), _now()
-        with self._site.readers.reader() as reader:
+        id_, now = requested_id(request), _now()
+        with self._context.readers.reader() as reader:
             order = reader.order(id_, now)
             if order is None:
                 # A link may come from a message that began no order.
                 if found := mentions(reader, id_):
-                    return key_page(self._site, request, reader, id_, found)
+                    return key_page(self._context, request, reader, id_, found)
                 raise HTTPException(404, f"No order {id_} in the history.")
             letters = reader.letters(_LETTERS_SHOWN, id_)
-            told = narrative.moments(order, reader.events(id_), reader.retries(id_), letters)
-            return self._site.page(
+            told = narrative.timeline_entries(order, reader.events(id_), reader.retries(id_), letters)
+            return self._context.page(
                 request,
                 "order.html",
                 reader,
                 now=now,
                 order=order,
                 whole_time=narrative.whole_time(order, now),
-                headline=narrative.headline(order, now, self._site.terms.deadline),
+                headline=narrative.headline(order, now, self._context.terms.deadline),
                 reason=narrative.reason(told),
                 reason_by=narrative.reason_by(told),
                 step_words={step.step: narrative.step_word(order, step) for step in order.steps},
                 remaining=narrative.remaining(order),
                 compensation=narrative.compensation(order),
-                moments=told,
+                timeline_entries=told,
                 drawings=[diagram.of_order(told, size, order.at_rest) for size in (diagram.WIDE, diagram.NARROW)],
-                anomalies=anomalies_of_order(reader, id_, self._site.view.facts, now, self._site.terms),
+                anomalies=anomalies_of_order(reader, id_, self._context.view.facts, now, self._context.terms),
             )
 
     async def raw(self, request: Request) -> Response:
         """The events as they were said: the only page that asks the stream itself."""
-        id_ = wanted_id(request)
+        id_ = requested_id(request)
         events = await asyncio.to_thread(self._events, id_)
         said, trouble = [], ""
         try:
-            said = await self._site.archive.said(events)
+            said = await self._context.archive.said(events)
         except RawUnavailableError as error:
             trouble = str(error)
         return await asyncio.to_thread(self._raw, request, {"id": id_, "said": said, "trouble": trouble})
 
     def _events(self, id_: str) -> list[Any]:
-        with self._site.readers.reader() as reader:
+        with self._context.readers.reader() as reader:
             shift = reader.shift()
             events = [replace(event, offset=event.offset - shift) for event in reader.events(id_)]
         if not events:
@@ -104,14 +104,14 @@ class Pages:
         return events
 
     def _raw(self, request: Request, values: dict[str, Any]) -> Response:
-        with self._site.readers.reader() as reader:
-            return self._site.page(request, "raw.html", reader, **values)
+        with self._context.readers.reader() as reader:
+            return self._context.page(request, "raw.html", reader, **values)
 
     def anomalies(self, request: Request) -> Response:
         known(request.query_params, ())
-        view = self._site.view
-        with self._site.readers.reader() as reader:
-            return self._site.page(
+        view = self._context.view
+        with self._context.readers.reader() as reader:
+            return self._context.page(
                 request,
                 "anomalies.html",
                 reader,
@@ -124,9 +124,9 @@ class Pages:
         known(request.query_params, ("window",))
         now = _now()
         window = axes.window(request.query_params.get("window") or "1h", now)
-        with self._site.readers.reader() as reader:
+        with self._context.readers.reader() as reader:
             spans = reader.seen_between(window.first, window.after, window.step)
-            return self._site.page(
+            return self._context.page(
                 request,
                 "charts.html",
                 reader,
@@ -142,14 +142,14 @@ class Pages:
     def choreography(self, request: Request) -> Response:
         known(request.query_params, ())
         now = _now()
-        with self._site.readers.reader() as reader:
+        with self._context.readers.reader() as reader:
             minute = int(now.timestamp()) // 60
             lately = reader.seen_between(minute - _LATELY_MINUTES, minute + 1, _LATELY_MINUTES + 1).get(0, {})
             totals = reader.totals(now)
             counts = {said.TYPE: _count(said.TYPE, totals, lately) for said in in_order()}
             weights = _weights({said.TYPE: totals.count(f"said.{said.TYPE}") for said in in_order()})
             sizes = (diagram.WIDE, diagram.NARROW)
-            return self._site.page(
+            return self._context.page(
                 request,
                 "choreography.html",
                 reader,
@@ -179,7 +179,7 @@ def _queued_letters(facts: BrokerStatus | None) -> int:
     return sum(facts.dead_letters(service) or 0 for service in CHOREOGRAPHY.services) if facts else 0
 
 
-def wanted_id(request: Request) -> str:
+def requested_id(request: Request) -> str:
     """The order's id, from the path; raises HTTPException when no order can have it."""
     id_ = request.path_params.get("id") or request.query_params.get("id")
     if id_ is None:

@@ -30,7 +30,7 @@ class RawUnavailableError(Exception):
     """The stream cannot be read now. Its text says why, in one line."""
 
 
-class Archive:
+class RawEventReader:
     """Reads single entries of the stream. One reader at a time, so that no visitor can burden the broker."""
 
     def __init__(self, opening: Opening) -> None:

@@ -81,7 +81,7 @@ class Reader(Queries):
         return _page(found[::-1] if backwards else found, filters, sorting, bool(cursor), backwards or more)
 
     @contextmanager
-    def at_one_moment(self) -> Iterator[None]:
+    def in_one_snapshot(self) -> Iterator[None]:
         """What is asked within is answered from one state of the file, whatever is written meanwhile."""
         with self._asking() as connection:
             connection.execute("BEGIN")
@@ -129,7 +129,7 @@ class Readers:
             reader = self._idle.pop() if self._idle else None
         reader = reader or Reader(self._path, self._stuck_after)
         try:
-            with reader.at_one_moment():
+            with reader.in_one_snapshot():
                 yield reader
         except BaseException:
             reader.close()

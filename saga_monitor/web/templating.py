@@ -11,10 +11,9 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from choregraphie.terminal.formats import format_count
+from choregraphie.terminal.formats import format_count, format_duration
 from saga_monitor.diagnosis.wording import because, because_label
 from saga_monitor.text.sanitize import printable
-from saga_monitor.text.tables import took
 from saga_monitor.web.reader import MOST_COUNTED
 
 HERE = Path(__file__).parent
@@ -34,7 +33,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {
-        "took": took,
+        "duration": format_duration,
         "clock": clock,
         "iso": _iso,
         "number": number,
@@ -78,7 +77,7 @@ def ago(time: dt.datetime | None, now: dt.datetime) -> str:
     if time is None:
         return "–"
     seconds = max(0, int((now - time).total_seconds()))
-    return "now" if seconds < 1 else took(seconds // 1 * 1000).replace(".0", "")
+    return "now" if seconds < 1 else format_duration(seconds // 1 * 1000).replace(".0", "")
 
 
 def _iso(time: dt.datetime | None) -> str:

@@ -101,15 +101,15 @@ def test_a_restart_and_a_second_monitor_tell_nobody_twice(book: AlertStore, tmp_
 
 
 def test_one_order_that_became_a_thousand_is_told_again_at_once(book: AlertStore) -> None:
-    def grown(count: int) -> dict[str, Alert]:
+    def shown_timeline(count: int) -> dict[str, Alert]:
         return alerts(*(anomaly(f"CMD-{n}") for n in range(count)))
 
     key = "stuck/stock/held"
-    told(book, grown(1), START)
-    assert told(book, grown(9), START + MINUTE) == []
-    assert told(book, grown(1001), START + 2 * MINUTE) == [(Status.REPEATED, key)]
-    assert told(book, grown(1002), START + 3 * MINUTE) == []
-    assert told(book, grown(1001), START + 62 * MINUTE) == [(Status.REPEATED, key)]
+    told(book, shown_timeline(1), START)
+    assert told(book, shown_timeline(9), START + MINUTE) == []
+    assert told(book, shown_timeline(1001), START + 2 * MINUTE) == [(Status.REPEATED, key)]
+    assert told(book, shown_timeline(1002), START + 3 * MINUTE) == []
+    assert told(book, shown_timeline(1001), START + 62 * MINUTE) == [(Status.REPEATED, key)]
 
 
 def test_what_was_not_judged_is_neither_opened_nor_repeated_nor_closed(book: AlertStore) -> None:

@@ -34,7 +34,7 @@ async def test_a_visitor_s_time_at_the_stream_begins_with_his_turn(
             await asyncio.Event().wait()
         yield stream
 
-    archive = raw_events.Archive(opened)
+    archive = raw_events.RawEventReader(opened)
     first = asyncio.ensure_future(archive.said([event]))
     await slow.wait()
     second = await archive.said([event])

@@ -31,9 +31,9 @@ SIZES = [(80, 24), (120, 40), (200, 10), (40, 8)]
 
 
 def board(monitor: Monitor, *anomalies: Anomaly) -> ConsoleApp:
-    ear = ConsoleStatus(anomalies=anomalies, judged_at=dt.datetime.now(dt.UTC))
-    ear.link("live")
-    return ConsoleApp(SnapshotReader(monitor.queries), ear)
+    status = ConsoleStatus(anomalies=anomalies, judged_at=dt.datetime.now(dt.UTC))
+    status.link("live")
+    return ConsoleApp(SnapshotReader(monitor.queries), status)
 
 
 @asynccontextmanager
@@ -61,7 +61,7 @@ async def test_it_fits_its_terminal_whatever_it_shows(
     stream.set_aside("paiement", said("CMD-0003", HELD[1]))
     await monitor.hear(stream)
     app = board(monitor, Anomaly(Kind.STUCK, "CMD-1", "stock", START, "held", "a long sentence " * 20))
-    app.ear.link("broker away", "connection refused " * 20)
+    app.status.link("broker away", "connection refused " * 20)
     async with on_terminal(app, width, height):
         shown = screen_of(app)
         assert len(shown) == height
@@ -130,10 +130,10 @@ async def test_the_filter_goes_round_and_escape_leads_back(stream: Stream, monit
     app = board(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("f")
-        assert app.camera.filter == "in flight"
+        assert app.snapshots.filter == "in flight"
         assert "in flight orders · 1 shown" in "".join(screen_of(app))
         await pilot.press(*["F"] * 9)
-        assert app.camera.filter == "COMPENSATED"
+        assert app.snapshots.filter == "COMPENSATED"
         await pilot.press("escape")
         assert "all orders · 2 shown" in "".join(screen_of(app))
 

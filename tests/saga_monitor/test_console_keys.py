@@ -134,7 +134,7 @@ async def test_keys_right_after_the_search_are_the_boards(
         for key in (*"cmd-0", *keys):
             app.post_message(Key("minus" if key == "-" else key, key if len(key) == 1 else None))
         await pilot.pause()
-        assert app.camera.search == search
+        assert app.snapshots.search == search
         assert app.board.cursor_row == row
         assert app.focused is app.board
 
@@ -162,7 +162,7 @@ async def test_the_board_is_sorted_by_each_column_both_ways(stream: Stream, moni
         found = {}
         for _ in range(4):
             await pilot.press("s")
-            column = app.camera.sorting.column
+            column = app.snapshots.sorting.column
             found[column] = listed(app)
             await pilot.press("S")
             assert listed(app) == found[column][::-1]
@@ -173,7 +173,7 @@ async def test_the_board_is_sorted_by_each_column_both_ways(stream: Stream, moni
         assert found["last heard"] == ["b", "A", "c"]
         assert "by last heard ▲" in "".join(screen_of(app))
         await pilot.press("s")
-        assert app.camera.sorting.column is None
+        assert app.snapshots.sorting.column is None
 
 
 async def test_the_help_names_every_key(monitor: Monitor) -> None:

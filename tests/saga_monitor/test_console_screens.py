@@ -76,18 +76,18 @@ def test_no_colour_is_asked_for_with_a_value(
 
 async def test_nothing_is_called_well_before_it_was_judged(monitor: Monitor) -> None:
     app = board(monitor)
-    app.ear.anomalies = app.ear.judged_at = None
+    app.status.anomalies = app.status.judged_at = None
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("a")
         assert "live · not looked at yet" in await shown(app, pilot)
-        app.ear.judged([], now())
+        app.status.judged([], now())
         assert "live · nothing is wrong" in await shown(app, pilot)
 
 
 async def test_a_tick_while_a_screen_is_being_opened_ends_nothing(monitor: Monitor) -> None:
     app = board(monitor)
     async with on_terminal(app, 80, 24) as pilot:
-        app.push_screen(AnomaliesScreen(app.ear))
+        app.push_screen(AnomaliesScreen(app.status))
         app.redraw()
         assert "live" in await shown(app, pilot)
 
@@ -106,9 +106,9 @@ async def test_a_judgement_of_a_while_ago_is_called_so(monitor: Monitor) -> None
     app = board(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("a")
-        app.ear.judged([], START)
+        app.status.judged([], START)
         assert "nothing was wrong at 18:47:00 UTC, not looked at since" in await shown(app, pilot)
-        app.ear.judged([anomaly("CMD-1")], START)
+        app.status.judged([anomaly("CMD-1")], START)
         assert "1 anomaly at 18:47:00 UTC, not looked at since" in await shown(app, pilot)
 
 
@@ -118,10 +118,10 @@ async def test_the_anomalies_are_kept_up_while_they_are_read(stream: Stream, mon
     app = board(monitor, anomaly("CMD-1"), anomaly("CMD-2"))
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("a", "down")
-        app.ear.judged([anomaly("CMD-0", Kind.CONTRADICTION), anomaly("CMD-1"), anomaly("CMD-2")], now())
+        app.status.judged([anomaly("CMD-0", Kind.CONTRADICTION), anomaly("CMD-1"), anomaly("CMD-2")], now())
         assert "3 anomalies" in await shown(app, pilot)
         assert "CONTRADICTION  CMD-0 waits for stock" in await shown(app, pilot)
-        app.ear.judged([anomaly("CMD-2")], now())
+        app.status.judged([anomaly("CMD-2")], now())
         assert "1 anomaly" in await shown(app, pilot)
         await pilot.press("enter")
         await pilot.pause()
@@ -137,7 +137,7 @@ async def test_every_screen_says_how_the_link_stands(stream: Stream, monitor: Mo
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press(*keys)
         assert "live" in (await shown(app, pilot)).splitlines()[0]
-        app.ear.link("broker away", "connection refused")
+        app.status.link("broker away", "connection refused")
         assert "broker away" in (await shown(app, pilot)).splitlines()[0]
 
 
@@ -148,7 +148,7 @@ async def test_beside_a_writer_without_broker_its_age_is_told(
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
     app = board(monitor)
-    app.ear.link("following", "another monitor writes this file; this one shows it")
+    app.status.link("following", "another monitor writes this file; this one shows it")
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press(*keys)
         assert "old" not in (await shown(app, pilot)).splitlines()[0]
@@ -158,7 +158,7 @@ async def test_beside_a_writer_without_broker_its_age_is_told(
 
 async def test_beside_a_writer_without_broker_the_board_says_what_may_be_wrong(monitor: Monitor) -> None:
     app = board(monitor)
-    app.ear.link("following", "another monitor writes this file; this one shows it")
+    app.status.link("following", "another monitor writes this file; this one shows it")
     async with on_terminal(app, 120, 24) as pilot:
         assert "following, nothing read yet" in await shown(app, pilot)
         monitor.store.caught_up(START)
@@ -179,7 +179,7 @@ async def test_a_file_that_cannot_be_read_for_a_while_leaves_the_picture(
             raise DatabaseRefused("database is locked")
 
         with monkeypatch.context() as broken:
-            broken.setattr(app.camera, "picture", locked)
+            broken.setattr(app.snapshots, "snapshot", locked)
             said = await shown(app, pilot)
         assert "1 in flight of 1 orders" in said
         assert "database is locked" in said

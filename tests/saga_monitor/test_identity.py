@@ -8,13 +8,13 @@ from rich.console import Console
 
 from choregraphie.saga.topology import events as events_of
 from saga_monitor.analysis.saga_state import Flag, State
-from saga_monitor.console.snapshot import story
+from saga_monitor.console.snapshot import order_history
 from saga_monitor.diagnosis import case_queries
 from saga_monitor.projection.snapshot import world_at
 from saga_monitor.reports.timeline import timeline
 from saga_monitor.text.event_tables import timeline_table
-from saga_monitor.web.narrative import moments
-from saga_monitor.web.raw_events import Archive
+from saga_monitor.web.narrative import timeline_entries
+from saga_monitor.web.raw_events import RawEventReader
 from tests.saga_monitor.conftest import SOON, Monitor
 from tests.saga_monitor.memory_stream import ASKED, CONFIRMED, HELD, KNOWN, PLACED, Line, Stream, said, undone
 
@@ -51,12 +51,12 @@ async def test_an_order_and_its_cancellation_may_have_one_id(stream: Stream, mon
 async def test_the_timeline_puts_each_answer_under_its_own_cause(stream: Stream, monitor: Monitor) -> None:
     tell(stream, "CMD-1", CANCELLED)
     await monitor.hear(stream)
-    found = story(monitor.queries, "CMD-1", SOON)
+    found = order_history(monitor.queries, "CMD-1", SOON)
     assert found is not None
     placed, asked = timeline(found.events, found.retries, found.dead_letters).beginnings
     assert [node.event.type for node in placed.answers] == ["stock.reserve"]
     assert [node.event.type for node in asked.answers] == ["commande.annulee"]
-    told = {moment.type: moment.cause for moment in moments(found.order, found.events, [], [])}
+    told = {moment.type: moment.cause for moment in timeline_entries(found.order, found.events, [], [])}
     assert told["stock.reserve"] == "commande.initiee"
     assert told["commande.annulee"] == "commande.annulation_demandee"
 
@@ -94,7 +94,7 @@ async def test_what_is_set_aside_of_one_client_is_not_another_s(stream: Stream, 
     # Tried again is the order, and not the demand that was set aside.
     stream.retry("commande", counted("CMD-1", PLACED[0]))
     await monitor.hear(stream)
-    found = story(monitor.queries, "CMD-1", SOON)
+    found = order_history(monitor.queries, "CMD-1", SOON)
     assert found is not None
     assert Flag.INTERVENTION in found.order.flags
     placed, asked = timeline(found.events, found.retries, found.dead_letters).beginnings
@@ -111,7 +111,7 @@ async def test_the_stream_shows_the_bytes_of_the_right_one(stream: Stream, monit
     (event,) = monitor.queries.events("CMD-1")
     stream.recreate()
     stream.add(counted("CMD-1", PLACED[0]), "client.events")
-    (raw,) = await Archive(stream.opening()).said([event])
+    (raw,) = await RawEventReader(stream.opening()).said([event])
     assert raw.text is None
 
 

@@ -71,15 +71,17 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_a_file_locked_for_a_while_is_said_and_waited_for(stream: Stream, store: Store, path: Path) -> None:
-    ear, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
+    status, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
     stream.tell("CMD-1", HELD)
-    async with beside(keep_up(stream.opening(), store, ear)):
-        await until(lambda: ear.stands.word == "live")
+    async with beside(keep_up(stream.opening(), store, status)):
+        await until(lambda: status.connection.word == "live")
         with locked(path):
             stream.tell("CMD-2", HELD)
-            await until(lambda: ear.stands.word == "database trouble")
-            assert "locked" in ear.stands.detail
-        await until(lambda: ear.stands.word == "live" and queries.totals(dt.datetime.now(dt.UTC)).orders == 2)
+            await until(lambda: status.connection.word == "database trouble")
+            assert "locked" in status.connection.detail
+        await until(
+            lambda: status.connection.word == "live" and queries.totals(dt.datetime.now(dt.UTC)).orders == 2
+        )
     queries.close()
 
 
@@ -90,8 +92,8 @@ async def test_a_file_locked_from_the_beginning_is_for_a_person(stream: Stream, 
 
 async def test_what_cannot_be_forgotten_now_is_forgotten_later(stream: Stream, store: Store, path: Path) -> None:
     stream.tell("CMD-1", CONFIRMED)
-    ear, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
-    async with beside(keep_up(stream.opening(), store, ear)):
+    status, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
+    async with beside(keep_up(stream.opening(), store, status)):
         await until(lambda: queries.last_offset() == len(CONFIRMED) - 1)
     with locked(path):
         pruning = asyncio.create_task(keep_small(store, Terms(60, 6)))
@@ -113,15 +115,15 @@ async def test_it_is_judged_when_the_reading_has_caught_up_and_not_before(
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
     settings = read_settings({"SAGA_MONITOR_DATABASE": str(monitor.path)})
-    stream.away, ear = away, ConsoleStatus()
-    async with beside(judge(stream.opening(), settings, ear)):
-        ear.link("reading")
+    stream.away, status = away, ConsoleStatus()
+    async with beside(judge(stream.opening(), settings, status)):
+        status.link("reading")
         await asyncio.sleep(0.1)
-        assert ear.anomalies is None
+        assert status.anomalies is None
         monitor.store.caught_up(dt.datetime.now(dt.UTC))
-        await until(lambda: ear.anomalies is not None)
-    assert ear.anomalies is not None
-    assert [anomaly.commande_id for anomaly in ear.anomalies] == ["CMD-1"]
+        await until(lambda: status.anomalies is not None)
+    assert status.anomalies is not None
+    assert [anomaly.commande_id for anomaly in status.anomalies] == ["CMD-1"]
 
 
 async def test_a_file_that_cannot_be_judged_is_a_notice(
@@ -133,11 +135,11 @@ async def test_a_file_that_cannot_be_judged_is_a_notice(
     monkeypatch.setattr(judging, "READY_SECONDS", 0.01)
     monkeypatch.setattr(Queries, "as_of", unreadable)
     settings = read_settings({"SAGA_MONITOR_DATABASE": str(monitor.path)})
-    ear = ConsoleStatus()
-    async with beside(judge(stream.opening(), settings, ear)) as task:
-        await until(lambda: bool(ear.news(dt.datetime.now(dt.UTC))))
+    status = ConsoleStatus()
+    async with beside(judge(stream.opening(), settings, status)) as task:
+        await until(lambda: bool(status.news(dt.datetime.now(dt.UTC))))
         assert not task.done()
-    assert ear.news(dt.datetime.now(dt.UTC)) == [("database is locked", "bold yellow")]
+    assert status.news(dt.datetime.now(dt.UTC)) == [("database is locked", "bold yellow")]
 
 
 async def test_an_order_that_cannot_be_judged_does_not_end_the_console(
@@ -149,11 +151,11 @@ async def test_an_order_that_cannot_be_judged_does_not_end_the_console(
     monkeypatch.setattr(judging, "JUDGING_SECONDS", 0.01)
     monkeypatch.setattr(judging, "anomalies_of", puzzled)
     settings = read_settings({"SAGA_MONITOR_DATABASE": str(monitor.path)})
-    ear = ConsoleStatus()
-    ear.link("live")
+    status = ConsoleStatus()
+    status.link("live")
     monitor.store.caught_up(dt.datetime.now(dt.UTC))
-    async with beside(judge(stream.opening(), settings, ear)) as task:
-        await until(lambda: bool(ear.news(dt.datetime.now(dt.UTC))))
+    async with beside(judge(stream.opening(), settings, status)) as task:
+        await until(lambda: bool(status.news(dt.datetime.now(dt.UTC))))
         assert not task.done()
-        ((news, _),) = ear.news(dt.datetime.now(dt.UTC))
+        ((news, _),) = status.news(dt.datetime.now(dt.UTC))
         assert news == "what is wrong could not be judged: ZeroDivisionError: of a strange order"

@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 from saga_monitor.stream.follower import read
-from saga_monitor.text.plain import Lines
+from saga_monitor.text.plain import ChangeLines
 from tests.saga_monitor.conftest import SOON, STUCK_AFTER, Monitor
 from tests.saga_monitor.memory_stream import CONFIRMED, PLACED, START, Stream
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Piped:
     def __init__(self, monitor: Monitor) -> None:
         self.out, self.err = io.StringIO(), io.StringIO()
-        self.lines = Lines(monitor.queries, self.out, self.err)
+        self.lines = ChangeLines(monitor.queries, self.out, self.err)
 
     async def hear(self, stream: Stream, monitor: Monitor) -> None:
         async for touched in read(stream, monitor.store, self.lines):

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from choregraphie.terminal.formats import format_duration
 from saga_monitor.console.rendering import FIXED
 from saga_monitor.projection.durations import Durations, rounded
-from saga_monitor.text.tables import took
 from tests.saga_monitor.memory_stream import CONFIRMED, PAID, STORIES, Line, Stream, said
 
 
 @given(st.integers(0, 10**12))
 def test_a_duration_fits_its_column(ms: int) -> None:
-    assert len(took(ms)) <= FIXED["elapsed"]
+    assert len(format_duration(ms)) <= FIXED["elapsed"]
 
 
 def test_a_reason_that_nobody_knows_is_counted_as_other(stream: Stream, command: Any) -> None:
@@ -167,7 +167,7 @@ def test_a_percentile_is_one_of_the_values_and_bounds_its_share(values: list[int
 
 
 def test_durations_are_said_as_people_say_them() -> None:
-    assert [took(ms) for ms in (None, 0, 420, 1500, 192_000, 7_500_000, 273_600_000)] == [
+    assert [format_duration(ms) for ms in (None, 0, 420, 1500, 192_000, 7_500_000, 273_600_000)] == [
         "–",
         "0 ms",
         "420 ms",

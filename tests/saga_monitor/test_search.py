@@ -63,8 +63,8 @@ def everywhere(known: Monitor, text: str) -> list[str]:
     page = [order.commande_id for order in reader.page(Filters(q=text), NOW).orders]
     reader.close()
     assert [order.commande_id for order in known.queries.found(text, Only(), 50, NOW)] == page
-    camera = SnapshotReader(known.queries, search=text)
-    assert [order.commande_id for order in camera.picture(NOW).orders] == page
+    snapshots = SnapshotReader(known.queries, search=text)
+    assert [order.commande_id for order in snapshots.snapshot(NOW).orders] == page
     return page
 
 

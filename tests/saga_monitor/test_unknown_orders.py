@@ -120,15 +120,15 @@ def test_the_totals_are_those_of_a_recount_in_whatever_order_events_come(
     some = data.draw(st.lists(st.sampled_from(EVENTS), min_size=1, unique_by=lambda one: (one[0], one[1].type)))
     batch = data.draw(st.integers(1, 10))
     with TemporaryDirectory(dir=tmp_path) as folder:
-        grown, stream = Monitor(Path(folder) / "grown.sqlite3"), Stream()
+        shown_timeline, stream = Monitor(Path(folder) / "grown.sqlite3"), Stream()
         stream.batch = batch
         for commande_id, line in some:
             stream.tell(commande_id, [line])
-        asyncio.run(grown.hear(stream))
-        assert totals(grown) == recounted(grown)
-        prune(grown.store, Terms(60, 6, dt.timedelta(), dt.timedelta()), SOON + dt.timedelta(days=1))
-        assert totals(grown) == recounted(grown)
-        grown.close()
+        asyncio.run(shown_timeline.hear(stream))
+        assert totals(shown_timeline) == recounted(shown_timeline)
+        prune(shown_timeline.store, Terms(60, 6, dt.timedelta(), dt.timedelta()), SOON + dt.timedelta(days=1))
+        assert totals(shown_timeline) == recounted(shown_timeline)
+        shown_timeline.close()
 
 
 def totals(monitor: Monitor) -> dict[str, int]:

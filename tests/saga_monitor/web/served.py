@@ -26,7 +26,7 @@ from saga_monitor.web.access import Access
 from saga_monitor.web.app import application
 from saga_monitor.web.context import WebContext
 from saga_monitor.web.live_updates import LiveUpdates
-from saga_monitor.web.raw_events import Archive
+from saga_monitor.web.raw_events import RawEventReader
 from saga_monitor.web.reader import Readers
 from tests.saga_monitor.conftest import Monitor
 
@@ -42,7 +42,7 @@ STUCK_AFTER = 60.0
 TERMS = Terms(STUCK_AFTER, tries=6)
 
 
-class Watch:
+class ViewSource:
     """A lookout that looks when it is told to."""
 
     def __init__(self, readers: Readers) -> None:
@@ -62,8 +62,10 @@ class Watch:
 class Served:
     """`url` ends with a slash. `stream` may be told more at any time."""
 
-    def __init__(self, url: str, stream: Stream, readers: Readers, watch: Watch, pulse: LiveUpdates) -> None:
-        self.url, self.stream, self.readers, self.watch, self.pulse = url, stream, readers, watch, pulse
+    def __init__(
+        self, url: str, stream: Stream, readers: Readers, watch: ViewSource, updates: LiveUpdates
+    ) -> None:
+        self.url, self.stream, self.readers, self.watch, self.updates = url, stream, readers, watch, updates
 
     def at(self, path: str) -> str:
         return self.url.rstrip("/") + path
@@ -104,25 +106,25 @@ def served(
     readers = Readers(path, STUCK_AFTER)
     store = Store(path)
     queries = Queries(path, STUCK_AFTER)
-    watch, pulse = Watch(readers), LiveUpdates(readers)
+    watch, updates = ViewSource(readers), LiveUpdates(readers)
     with listening("127.0.0.1", 0) as listener:
         began, stop = threading.Event(), []
 
         async def main() -> None:
             told = asyncio.Event()
             stop.append((asyncio.get_running_loop(), told))
-            site = WebContext(readers, pulse, Archive(stream.opening()), watch, TERMS)
+            site = WebContext(readers, updates, RawEventReader(stream.opening()), watch, TERMS)
             app = application(
                 site, access or Access(), metrics or MetricsPage(registry(queries, cast("Any", watch)))
             )
             began.set()
-            await run(app, listener, pulse, told, keep_up(stream.opening(), store, pulse))
+            await run(app, listener, updates, told, keep_up(stream.opening(), store, updates))
 
         thread = threading.Thread(target=asyncio.run, args=(main(),))
         thread.start()
         assert began.wait(10)
         try:
-            yield Served(address(listener), stream, readers, watch, pulse)
+            yield Served(address(listener), stream, readers, watch, updates)
         finally:
             loop, told = stop[0]
             loop.call_soon_threadsafe(told.set)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from choregraphie.terminal.formats import format_duration
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import judge
 from saga_monitor.projection import time_series
 from saga_monitor.projection.queries import Order, RecordedEvent
-from saga_monitor.text.tables import took
 from saga_monitor.web import axes, charts, diagram, narrative
-from saga_monitor.web.event_roles import hearers, in_order, role, to_say
+from saga_monitor.web.event_roles import awaited_sentence, consumers, in_order, role
 from saga_monitor.web.filters import BadRequestError
 from tests.saga_monitor.memory_stream import START, STORIES, Line, event_id
 
@@ -48,7 +48,7 @@ def order(*, at_rest: bool = True) -> Order:
 @pytest.mark.parametrize("name", STORIES)
 def test_every_event_has_a_row_within_the_drawing(name: str, size: diagram.Size) -> None:
     events = events_of(STORIES[name])
-    drawing = diagram.of_order(narrative.moments(order(), events, [], []), size, at_rest=True)
+    drawing = diagram.of_order(narrative.timeline_entries(order(), events, [], []), size, at_rest=True)
     assert len(drawing.rows) == len(events)
     for row in drawing.rows:
         wide = len(row.label) * size.character
@@ -61,7 +61,7 @@ def test_every_event_has_a_row_within_the_drawing(name: str, size: diagram.Size)
 
 def test_a_cause_that_came_late_is_drawn_first() -> None:
     late = [event("stock.reserve", 5, "b", "a", 100), event("commande.initiee", 9, "a")]
-    told = narrative.moments(order(), late, [], [])
+    told = narrative.timeline_entries(order(), late, [], [])
     assert [moment.type for moment in told] == ["commande.initiee", "stock.reserve"]
     assert told[1].after_ms == 100
 
@@ -76,7 +76,7 @@ def test_lies_about_causes_are_drawn_as_they_are() -> None:
         event("stock.libere", 4, "e", "nobody"),
         event("something.else", 5, "f"),
     ]
-    told = narrative.moments(order(), ring, [], [])
+    told = narrative.timeline_entries(order(), ring, [], [])
     assert len(told) == len(ring)
     assert told[-2].cause == "an event that was not heard"
     assert told[-1].role == "unknown"
@@ -85,7 +85,7 @@ def test_lies_about_causes_are_drawn_as_they_are() -> None:
 
 def test_a_long_story_is_cut_and_says_so() -> None:
     spam = [event("commande.initiee", n, f"e{n}") for n in range(1000)]
-    told = narrative.moments(order(), spam, [], [])
+    told = narrative.timeline_entries(order(), spam, [], [])
     assert len(told) == narrative.MOST_MOMENTS
     assert (
         diagram.of_order(told, diagram.WIDE, at_rest=True).left_out == narrative.MOST_MOMENTS - diagram.MOST_ROWS
@@ -95,7 +95,7 @@ def test_a_long_story_is_cut_and_says_so() -> None:
 def test_a_retry_stands_where_it_happened() -> None:
     events = events_of(STORIES["created"])
     again = Retry("paiement", events[1].id, 1, detail="slow", at=START + dt.timedelta(seconds=1))
-    told = narrative.moments(order(), events, [again], [])
+    told = narrative.timeline_entries(order(), events, [again], [])
     assert [moment.kind for moment in told[:4]] == ["event", "retry", "event", "event"] or (
         [moment.kind for moment in told[:3]] == ["event", "event", "retry"]
     )
@@ -107,7 +107,7 @@ def test_a_retry_is_never_shown_before_what_it_retries() -> None:
     events = [event("commande.initiee", 0, "a", ms=557), event("stock.reserve", 2, "b", "a", ms=3900)]
     retries = [Retry("stock", "a", 1, at=START), Retry("paiement", "b", 3, at=START)]
     letters = [DeadLetter("stock", None, "exhausted", "commande.initiee", 4, at=START)]
-    told = narrative.moments(begun, events, retries, letters)
+    told = narrative.timeline_entries(begun, events, retries, letters)
     assert [moment.kind for moment in told] == ["event", "retry", "event", "retry", "dead"]
     assert [moment.since_start_ms for moment in told] == [0, 0, 3343, 3343, 3343]
     gutters = [row.gutter for row in diagram.of_order(told, diagram.WIDE, at_rest=False).rows]
@@ -116,12 +116,12 @@ def test_a_retry_is_never_shown_before_what_it_retries() -> None:
 
 def test_a_clock_that_is_behind_shows_no_time_below_nothing() -> None:
     early = [event("commande.initiee", 0, "a"), event("stock.reserve", 1, "b", "a", ms=-5000)]
-    told = narrative.moments(order(), early, [], [])
+    told = narrative.timeline_entries(order(), early, [], [])
     assert [(moment.since_start_ms, moment.after_ms) for moment in told] == [(0, None), (0, 0)]
 
 
 def test_only_what_is_called_for_is_awaited() -> None:
-    told = narrative.moments(order(), events_of(STORIES["created"])[:1], [], [])
+    told = narrative.timeline_entries(order(), events_of(STORIES["created"])[:1], [], [])
     (row,) = diagram.of_order(told, diagram.WIDE, at_rest=False).rows
     assert [arrow.style for arrow in row.arrows] == ["awaited", "noted"]
     (row,) = diagram.of_order(told, diagram.WIDE, at_rest=True).rows
@@ -132,8 +132,8 @@ def test_only_what_is_called_for_is_awaited() -> None:
 def test_every_event_of_the_choreography_has_its_place(said: type[Event]) -> None:
     type_ = said.TYPE
     assert role(type_) != "unknown"
-    assert set(hearers(type_)) == {r.service for r in CHOREOGRAPHY.reactions if r.hears is said}
-    assert type_ in to_say(type_)
+    assert set(consumers(type_)) == {r.service for r in CHOREOGRAPHY.reactions if r.hears is said}
+    assert type_ in awaited_sentence(type_)
     assert in_order().count(said) == 1
 
 
@@ -178,4 +178,4 @@ def test_durations_lie_within_the_axis(values: list[float]) -> None:
     axis = axes.by_powers(values)
     assert all(0 <= axis.y(value) <= axes.HEIGHT for value in values)
     assert len(axis.labels) >= 2
-    assert took(1000) == "1.0 s"
+    assert format_duration(1000) == "1.0 s"

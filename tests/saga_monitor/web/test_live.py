@@ -101,7 +101,7 @@ def test_no_more_listen_than_may_however_they_come(tmp_path: Path, stream: Strea
             with ThreadPoolExecutor(1) as thread:
                 statuses = thread.submit(asyncio.run, come(site.at("/changes"))).result()
             assert statuses == [200] * MOST_LISTENERS + [503] * 20
-            site.until(lambda: site.pulse.listeners == 0)
+            site.until(lambda: site.updates.listeners == 0)
 
 
 def test_a_raw_page_that_is_left_open_asks_the_stream_once(site: Served, open_page: Callable[..., Page]) -> None:

@@ -17,19 +17,19 @@ from saga_monitor.web.reader import Reader
 _LAST_OFFSET = 2**63 - 1
 
 
-class LetterPages:
+class DeadLetterPages:
     """Each method answers one address, on a thread of its own."""
 
-    def __init__(self, site: WebContext) -> None:
-        self._site = site
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
     def page(self, request: Request) -> Response:
         known(request.query_params, ())
         now = dt.datetime.now(dt.UTC)
-        with self._site.readers.reader() as reader:
-            letter = wanted_letter(request, reader)
+        with self._context.readers.reader() as reader:
+            letter = requested_dead_letter(request, reader)
             order = reader.order(letter.commande_id, now) if letter.commande_id else None
-            return self._site.page(
+            return self._context.page(
                 request,
                 "letter.html",
                 reader,
@@ -45,8 +45,8 @@ class LetterPages:
     def api(self, request: Request) -> Response:
         known(request.query_params, ())
         now = dt.datetime.now(dt.UTC)
-        with self._site.readers.reader() as reader:
-            letter = wanted_letter(request, reader)
+        with self._context.readers.reader() as reader:
+            letter = requested_dead_letter(request, reader)
             order = reader.order(letter.commande_id, now) if letter.commande_id else None
         return JSONResponse(
             dead_letter_page.as_json(letter)
@@ -54,12 +54,12 @@ class LetterPages:
         )
 
 
-def key_page(site: WebContext, request: Request, reader: Reader, key: str, found: Mentions) -> Response:
+def key_page(context: WebContext, request: Request, reader: Reader, key: str, found: Mentions) -> Response:
     """What was heard of a key that has no order."""
-    return site.page(request, "key.html", reader, key=key, found=found)
+    return context.page(request, "key.html", reader, key=key, found=found)
 
 
-def wanted_letter(request: Request, reader: Reader) -> DeadLetter:
+def requested_dead_letter(request: Request, reader: Reader) -> DeadLetter:
     """The letter at the offset of the path; raises HTTPException when there is none."""
     offset = request.path_params["offset"]
     letter = letter_at(reader, offset) if offset <= _LAST_OFFSET else None
