@@ -1,17 +1,14 @@
-"""The web page: what the projection knows, for a browser and for a program; it reads and never writes.
+"""The web page of the monitor: read-only, served by `python -m saga_monitor serve`.
 
-server.py        the port: limits and deadlines of its connections
-access.py        who may look: Host names, the token, the headers of every answer
-app.py           the routes, and what is said when something is wrong
-pages.py         the pages: orders, one order, anomalies, charts, the choreography; dead_letter_pages.py dead letters
-api.py           the same as JSON, and whether this monitor lives and is ready
-live_updates.py  how the reading stands, and server-sent events when something has changed
-reader.py        what the pages read from the projection, fast at a million orders
-filters.py       what a list is asked for: state, flag, a search, place in the list
-narrative.py     one order in words: what remains, what was undone, what happened when
-diagram.py       who said what to whom, as a drawing: of one order, and of the choreography
-charts.py        rates, durations and outcomes over time, as drawings
-raw_events.py    the events of an order as they were said, from the stream itself
-
-Templates escape everything. No page needs a script to be read, and none comes from elsewhere.
+server.py            the HTTP server, with its limits
+access.py            access control: Host names, the token, security headers; login.py asks for the token
+app.py               the routes and the error answers
+pages.py             the HTML pages; dead_letter_pages.py those of dead letters
+api.py               the JSON answers, and the health of this monitor
+live_updates.py      the state of the reading, and server-sent events when something changes
+context.py           what all pages share; templating.py the templates and their filters
+reader.py            the queries of the pages; filters.py the filters of the list of orders
+raw_events.py        events read again from the stream
+narrative.py         one order in words; event_roles.py the part that each event plays
+diagram.py           sequence diagrams; charts.py and axes.py the charts
 """
