@@ -78,7 +78,7 @@ class CommitStage:
                     invocations, waited = with_commit_unknown(invocations), True
                     await self._context.wait_for_database(trouble)
         if waited:
-            self._context.goes_on(DATABASE)
+            self._context.end_wait(DATABASE)
         self._outbox_publisher.marked(published)
         for invocation in with_commit_unknown(without_result(invocations, results)):
             self._ready.put_nowait(invocation)

@@ -66,9 +66,9 @@ class WorkerContext:
 
         Raises what `do` raises, as a ResourceShortage when the worker itself lacks resources.
         """
-        bound = contextvars.copy_context().run  # log lines of that thread name the service too
+        run_in_context = contextvars.copy_context().run  # log lines of that thread name the service too
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.thread, bound, do, *args)
+            return await asyncio.get_running_loop().run_in_executor(self.thread, run_in_context, do, *args)
         except ChoregraphieError:
             raise
         except Exception as error:
@@ -90,7 +90,7 @@ class WorkerContext:
                 await self.wait_for_database(trouble)
             else:
                 if waited:
-                    self.goes_on(DATABASE)
+                    self.end_wait(DATABASE)
                 return answer
 
     @contextlib.contextmanager
@@ -105,7 +105,7 @@ class WorkerContext:
             self._left_over.append(operation)
             raise
 
-    async def do_left_over(self) -> None:
+    async def finish_left_over(self) -> None:
         """Finish the operations that earlier sessions left over; wait until the database takes them.
 
         A database may take a small commit and refuse the actual work: its disk is full, a table is locked. Each
@@ -117,7 +117,7 @@ class WorkerContext:
             with self.left_over_if_cancelled(operation), contextlib.suppress(ReactionFailed):
                 await self.retry_until_available(operation)
 
-    async def until_able(self) -> None:
+    async def wait_until_able(self) -> None:
         """Wait until the process has resources to spare, the database takes a commit, and calls can be made.
 
         A worker that consumed before that would hold its deliveries, and each session that it lost meanwhile would
@@ -166,7 +166,7 @@ class WorkerContext:
         self.shortages.begin(stage, self.telemetry, short)
         await asyncio.sleep(PAUSE_SECONDS)
 
-    def goes_on(self, stage: str) -> None:
+    def end_wait(self, stage: str) -> None:
         """`stage` has what it waited for, and continues."""
         self.shortages.end(stage, self.telemetry)
 

@@ -84,7 +84,7 @@ class ExternalCalls:
                     raise
             else:
                 if waited:
-                    self._context.goes_on(CALLS)
+                    self._context.end_wait(CALLS)
                 return answer
             waited = True
             await self._context.wait_for_resources(CALLS, short)

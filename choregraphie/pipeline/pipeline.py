@@ -84,9 +84,9 @@ class Pipeline:
 
     async def _prepare(self) -> None:
         """Wait until work can be done; until then nothing is received."""
-        await self._context.do_left_over()
+        await self._context.finish_left_over()
         await self._outbox_publisher.relay(older_than=dt.timedelta())
-        await self._context.until_able()
+        await self._context.wait_until_able()
 
     async def _until_lost(self) -> None:
         # A stage that waits for the database or for resources does not use the session, and would not notice.
@@ -112,7 +112,7 @@ class Pipeline:
                 await self._context.wait_for_resources(INTAKE, short)
             else:
                 if waited:
-                    self._context.goes_on(INTAKE)
+                    self._context.end_wait(INTAKE)
                 return invocation
 
     async def _try_suspicious(self) -> None:

@@ -60,32 +60,33 @@ async def run_workers(services: Sequence[Service], wanted: Topology, settings: S
     stopping = asyncio.Event()
     _stop_on_signals(stopping)
     try:
-        await _work(services, wanted, settings, stopping)
+        await _run_all(services, wanted, settings, stopping)
     except DatabaseUnavailable:
         if not stopping.is_set():
             raise
 
 
-async def _work(
+async def _run_all(
     services: Sequence[Service], wanted: Topology, settings: Settings, stopping: asyncio.Event
 ) -> None:
-    def begin_session(context: WorkerContext) -> contextlib.AbstractAsyncContextManager[BrokerSession]:
+    def open_service_session(context: WorkerContext) -> contextlib.AbstractAsyncContextManager[BrokerSession]:
         return open_session(settings, context.service, wanted)
 
     async with contextlib.AsyncExitStack() as stack:
         telemetry_of = stack.enter_context(exporting(settings))
         workers = [
             replace(
-                await stack.enter_async_context(_context(s, settings, stopping)), telemetry=telemetry_of(s.name)
+                await stack.enter_async_context(_open_context(s, settings, stopping)),
+                telemetry=telemetry_of(s.name),
             )
             for s in services
         ]
         try:
             async with asyncio.TaskGroup() as tasks:
                 for context in workers:
-                    tasks.create_task(supervise(context, stopping, begin_session))
+                    tasks.create_task(supervise(context, stopping, open_service_session))
         except ExceptionGroup as group:
-            raise _first(group) from None
+            raise _first_own(group) from None
         if not stopping.is_set():
             # A task group ignores a cancelled task, and the program would end with exit code 0.
             raise AssertionError("a worker ended without being asked to")
@@ -103,16 +104,18 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _context(service: Service, settings: Settings, stopping: asyncio.Event) -> AsyncIterator[WorkerContext]:
+async def _open_context(
+    service: Service, settings: Settings, stopping: asyncio.Event
+) -> AsyncIterator[WorkerContext]:
     # One thread per database: SQLite has one writer, and a switch between threads costs more than a statement.
     thread = ThreadPoolExecutor(1, thread_name_prefix=f"{service.name} database")
-    database = await _opened(service, settings, thread, stopping)
+    database = await _open_when_available(service, settings, thread, stopping)
     clock = SteadyClock()
     store = Store(service, database, StoreLimits.of(settings), clock.now)
     externals: Any = service.externals(settings) if service.externals else contextlib.nullcontext()
     try:
-        async with externals as opened:
-            yield WorkerContext(store, settings, thread, opened, clock.now, check_resources=check_resources)
+        async with externals as external:
+            yield WorkerContext(store, settings, thread, external, clock.now, check_resources=check_resources)
     finally:
         await _close(service, database, thread)
 
@@ -130,7 +133,7 @@ async def _close(service: Service, database: Database, thread: ThreadPoolExecuto
     thread.shutdown()
 
 
-async def _opened(
+async def _open_when_available(
     service: Service, settings: Settings, thread: ThreadPoolExecutor, stopping: asyncio.Event
 ) -> Database:
     failures = 0
@@ -151,20 +154,20 @@ async def supervise(context: WorkerContext, stopping: asyncio.Event, open_sessio
     structlog.contextvars.bind_contextvars(service=context.store.service.name)
     failures, ever_open, refused = 0, asyncio.Event(), RefusedLogin()
     while not stopping.is_set():
-        begun = asyncio.get_running_loop().time()
+        opened_at = asyncio.get_running_loop().time()
         try:
             # A task of its own: before Python 3.13 a task counts as cancelled once a task group in it has failed,
             # and on 3.11.2, which is Debian 12's, none of its timeouts works any more.
             await asyncio.create_task(_serve(context, stopping, open_session, ever_open))
         except Exception as error:  # noqa: BLE001 - raised below unless another session may succeed
-            trouble = _first(error) if isinstance(error, ExceptionGroup) else error
+            trouble = _first_own(error) if isinstance(error, ExceptionGroup) else error
             if not _may_pass(trouble, error, ever_open=ever_open.is_set()):
                 raise trouble from None
             if isinstance(trouble, LoginRefused):
                 refused.note(trouble)
             if (short := own_shortage(error, context)) is not None:
                 context.shortages.begin(SESSION, context.telemetry, short)
-            lasted = asyncio.get_running_loop().time() - begun
+            lasted = asyncio.get_running_loop().time() - opened_at
             failures = 1 if lasted > GOOD_SESSION_SECONDS else failures + 1
             await _back_off(failures, trouble, context, stopping)
 
@@ -217,7 +220,7 @@ async def _back_off(failures: int, trouble: Exception, context: WorkerContext, s
     await pause(seconds, stopping)
 
 
-def _first(group: "ExceptionGroup[Exception]") -> Exception:
+def _first_own(group: "ExceptionGroup[Exception]") -> Exception:
     """The first error of this project in `group`, otherwise its first error."""
-    errors = [_first(error) if isinstance(error, ExceptionGroup) else error for error in group.exceptions]
+    errors = [_first_own(error) if isinstance(error, ExceptionGroup) else error for error in group.exceptions]
     return next((error for error in errors if isinstance(error, ChoregraphieError)), errors[0])
