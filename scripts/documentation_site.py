@@ -5,6 +5,7 @@ redirected to a page of the site that shows the file or lists the folder, so the
 `mkdocs build --strict` fails on a link to nothing.
 """
 
+import logging
 import posixpath
 import re
 from collections.abc import Iterator
@@ -20,7 +21,12 @@ REPOSITORY = "repository"
 LINK = re.compile(r"(\]\()(?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?(\))")
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 MERMAID = re.compile(r"^```mermaid\n.*?^```$", re.MULTILINE | re.DOTALL)
+NAMED = re.compile(r"`((?:\./)?(?:choregraphie|contracts|services|saga_monitor|scripts|tests|deploy)/[\w./-]*)")
 LANGUAGES = {".py": "python", ".json": "json", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml", "": "bash"}
+
+
+# What is logged below this name counts as a warning of the build, and fails a strict one.
+log = logging.getLogger("mkdocs.hooks.documentation_site")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -45,7 +51,16 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Redirect the links of a document under `docs/`; the generated pages have theirs redirected already."""
     if page.file.generated_by:
         return markdown
-    return _redirected(markdown, f"docs/{page.file.src_uri}")
+    path = f"docs/{page.file.src_uri}"
+    for name in missing_files(path):
+        log.warning("%s names %s, and there is no such file", path, name)
+    return _redirected(markdown, path)
+
+
+def missing_files(path: str) -> list[str]:
+    """The files of the repository that the document at `path` names in backticks and that do not exist."""
+    named = NAMED.findall((ROOT / path).read_text(encoding="utf-8"))
+    return sorted(name for name in set(named) if not (ROOT / name).exists() and "livraison" not in name)
 
 
 def _place(path: str) -> str:
