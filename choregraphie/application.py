@@ -11,17 +11,17 @@ from choregraphie.settings import Settings
 
 
 def declared_topology(choreography: Choreography, settings: Settings) -> Topology:
-    """What the broker must hold for `choreography` under these settings."""
+    """The topology of `choreography` under `settings`."""
     retention = Retention(settings.history_max_age, settings.history_max_bytes)
     return topology(choreography, settings.retry_delays, retention)
 
 
 @dataclass(frozen=True)
 class Application:
-    """A choreography and the services that carry it out, handed to the engine's command line.
+    """A choreography and the services that carry it out, for the command line.
 
-    `package` is where each service lives as a module of its name; its docstring is the service's canvas.
-    `scenario` names what the simulator needs, as `module:NAME`; it is imported when it is asked for.
+    package   the package in which each service is a module of its name; its docstring is the service's canvas
+    scenario  `module:NAME` of what the simulator needs, imported on use; empty: no simulation
     """
 
     name: str
@@ -36,10 +36,10 @@ class Application:
         return {service.name: service for service in self.declared}
 
     def chosen(self, names: Iterable[str]) -> list[Service]:
-        """The services of these names, each once; `all` stands for every one of them."""
+        """The services of these names, each once; `all` stands for every service."""
         wanted = list(names)
         return [self.services[name] for name in (self.services if "all" in wanted else dict.fromkeys(wanted))]
 
     def topology(self, settings: Settings) -> Topology:
-        """What the broker must hold for this application under `settings`."""
+        """The topology of this application under `settings`."""
         return declared_topology(self.choreography, settings)

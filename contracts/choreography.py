@@ -44,8 +44,8 @@ CHOREOGRAPHY = Choreography(
         Reaction("notification", CommandeAnnulee, (NotificationEnvoyee,), undoes=(CommandeCreee,)),
     ),
     timed=(
-        # Any of these tells of an order that must end; the order itself may be lost on its way to the decider. A
-        # demand to cancel tells of none: its sender may name what was never ordered.
+        # Each of these events proves that an order exists and must end, even when the order itself never reaches
+        # the decider. A demand to cancel proves nothing: its sender may name an order that never existed.
         Deadline(
             "commande",
             (CommandeAnnulee,),

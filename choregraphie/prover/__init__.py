@@ -1,4 +1,14 @@
-"""The choreography, checked before it runs and drawn for people: everything follows from the declarations."""
+"""The prover: checks a choreography before it runs, and generates what follows from it.
+
+check                       the entry point: prove()
+rules                       the rules, and the report of a broken one
+static_rules, run_rules     the rules on the declaration, and on every run
+conformance                 the services' tables against the declaration
+state_space, transitions    every abstract run, and what can happen next in one
+report                      the outcome as text and as data
+documents                   AsyncAPI and JSON Schema documents
+graph, layout, formats      the diagram: what it shows, where, and as Mermaid, DOT or SVG
+"""
 
 from choregraphie.prover.check import Proof, prove
 from choregraphie.prover.documents import FORMATS, as_json, diagram, document, documents, schema

@@ -29,12 +29,12 @@ from choregraphie.saga.media_types import is_json, is_utf8
 from choregraphie.saga.rfc3339 import NoTimeError, NoZoneError, read_time
 
 MAX_BODY_BYTES = 256 * 1024
-# The kind of the error when a message is about more than one order.
+# The type of the validation error of a message whose parts name different orders.
 ABOUT_DIFFERS = "about_differs"
 CONTENT_TYPE = "application/cloudevents+json"
 
-# Control characters have no business in an identifier or a reason: NUL cannot be stored in PostgreSQL, U+009B
-# drives a terminal as ESC does. Nor has what turns the direction of writing: it shows another text than there is.
+# No control characters in an identifier or a reason: PostgreSQL cannot store NUL, and U+009B starts a terminal
+# sequence as ESC does. Nor characters that change the writing direction: they make a text look like another one.
 _UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
 _PRINTABLE = rf"^[^{_UNPRINTABLE}]+$"
 
@@ -51,18 +51,18 @@ def _whole(value: Any, info: ValidationInfo) -> Any:
 
 
 def _from_number(value: Any, info: ValidationInfo) -> Any:
-    """On the wire an amount is a number; in Python it is a Decimal, and never a float."""
+    """The Decimal of an amount. On the wire an amount is a number; in Python it is never a float."""
     if isinstance(value, bool) or not isinstance(value, Decimal | int | float):
-        return None  # refused as no decimal: a text would be read as one
+        return None  # rejected by the next validator; it would accept a text
     if isinstance(value, float):
         if info.mode != "json":
             raise ValueError("an amount is a Decimal, never a float")
         value = Decimal(repr(value))
-    return value or Decimal(0)  # -0.0 is nothing, and no amount of its own
+    return value or Decimal(0)  # -0.0 becomes 0
 
 
 def _to_number(amount: Decimal) -> float:
-    # Exact in practice: an amount has at most nine digits, a float carries fifteen.
+    # Exact: an amount has at most nine digits, a float has fifteen.
     return float(amount)
 
 
@@ -72,7 +72,7 @@ def _shown(least: str) -> WithJsonSchema:
 
 _LARGEST = 1_000_000
 Quantity = Annotated[int, Field(strict=True, ge=1, le=_LARGEST), BeforeValidator(_whole)]
-# Around the bounds: inside them, each bound would be checked by a Python function of its own.
+# Outside the bounds: inside, pydantic would check each bound with a Python function.
 _READ = BeforeValidator(_from_number)
 _WRITTEN = PlainSerializer(_to_number, return_type=float, when_used="json")
 _POSITIVE = Field(gt=0, le=_LARGEST, decimal_places=2, allow_inf_nan=False)
@@ -107,9 +107,9 @@ Time = Annotated[
 
 
 def _json_media_type(value: Any) -> str:
-    """What names JSON is read, whatever its parameters; what we write is always the same.
+    """`application/json`, for any media type of JSON. Raises PydanticCustomError for others.
 
-    A null is an attribute that is not set (CloudEvents 1.0.2, JSON format, 2.2).
+    A null stands for an attribute that is not set (CloudEvents 1.0.2, JSON format, 2.2).
     """
     if value is not None and not (isinstance(value, str) and is_json(value)):
         raise PydanticCustomError("json_media_type", "expected application/json")
@@ -132,7 +132,7 @@ JsonMediaType = Annotated[
 
 
 class Event(BaseModel):
-    """A fact about one order. Each subclass names its wire type, who says it, and its schema's version."""
+    """A fact about one order. Each subclass names its wire type, who says it, and the version of its schema."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -164,10 +164,10 @@ class EnvelopeHeader(BaseModel):
 
 
 class Envelope(BaseModel, Generic[E]):
-    """One occurrence of an event, as it travels.
+    """One occurrence of an event, as it is sent.
 
-    Only what CloudEvents requires is required (id, source, type, data), so that a foreign client with
-    nothing but a JSON library can take part; what it does give must agree with the data.
+    Required is only what CloudEvents requires (id, source, type) and the data, so that a foreign client needs
+    nothing but a JSON library. Attributes that it does give must agree with the data.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -197,27 +197,27 @@ class Envelope(BaseModel, Generic[E]):
 
     @property
     def sender(self) -> str:
-        """The service whose exchange this must have come by: `stock`, …, or `client`."""
+        """The service whose exchange this event must come through: `stock`, …, or `client`."""
         kind, _, name = self.source.removeprefix("/").partition("/")
         return "client" if kind == "clients" else name.partition("/")[0]
 
     def to_bytes(self) -> bytes:
-        # An absent attribute is left out; a null in the data is said: "there was nothing to put back".
+        # An absent attribute is left out. A null in the data is kept: it means "there was nothing to release".
         absent = {name for name in _OPTIONAL if getattr(self, name) is None}
         return self.model_dump_json(exclude=absent).encode()
 
 
 @cache
 def envelope_of(cls: type[Event]) -> "type[Envelope[Any]]":
-    """The envelope's class around `cls`, kept for good.
+    """The class of envelopes around `cls`, cached for good.
 
-    Pydantic remembers a generic's class only as long as somebody holds it, and making it again takes 4 ms.
+    Pydantic forgets a generic class that nothing refers to, and making it again takes 4 ms.
     """
-    return Envelope[cls]  # type: ignore[valid-type]  # a checker knows no class made while the program runs
+    return Envelope[cls]  # type: ignore[valid-type]  # a type checker does not know a class made at run time
 
 
 def wrap(event: E, *, id: str, source: str, time: dt.datetime, causationid: str | None = None) -> "Envelope[E]":
-    """Put a fact in its envelope. `time` is aware; it is written in UTC with milliseconds."""
+    """The envelope of `event`. `time` is aware; it is sent in UTC, to the millisecond."""
     instant = time.astimezone(dt.UTC)
     envelope: Envelope[E] = envelope_of(type(event))(
         id=id,

@@ -12,9 +12,9 @@ _PARAMETER = re.compile(
 
 
 def parsed(text: str) -> tuple[str, dict[str, str]] | None:
-    """The type in lower case (`application/json`) and its parameters; None when it is no media type.
+    """The type in lower case (`application/json`) and its parameters, or None for a text that is not a media type.
 
-    A parameter that comes twice has its first value.
+    Of a parameter given twice, the first value counts.
     """
     found = _MEDIA_TYPE.fullmatch(text) if len(text) <= LONGEST else None
     if found is None:
@@ -33,17 +33,17 @@ def parsed(text: str) -> tuple[str, dict[str, str]] | None:
 
 
 def is_json(text: str) -> bool:
-    """Whether it names JSON, or a format on top of it (RFC 6839, 3.1: `application/vnd.x+json`)."""
+    """Whether `text` names JSON or a format based on it (RFC 6839, 3.1: `application/vnd.x+json`)."""
     found = parsed(text)
     return found is not None and (found[0] in {"application/json", "text/json"} or found[0].endswith("+json"))
 
 
 def charset(text: str) -> str | None:
-    """The charset that it names, in lower case, or None."""
+    """The charset that `text` names, in lower case, or None."""
     found = parsed(text)
     return found[1].get("charset", "").lower() or None if found else None
 
 
 def is_utf8(text: str) -> bool:
-    """Whether it names no other charset than UTF-8, the only one of JSON between systems (RFC 8259, 8.1)."""
+    """Whether `text` names no charset but UTF-8, the only one for JSON between systems (RFC 8259, 8.1)."""
     return charset(text) in {None, "utf-8", "utf8"}

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 _PLACES = {"": "the message", "data": "its data"}
-# By the type of Pydantic's error; what stands between braces is a bound that our own models declare.
+# By the type of the Pydantic error. The braces hold bounds that our models declare.
 _SENTENCES = {
     "missing": "is missing",
     "model_type": "must be a JSON object",
@@ -46,18 +46,18 @@ _OTHERWISE = "is not valid"
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first thing that is wrong: `data.montant must be greater than 0`. At most 300 characters."""
+    """The first problem of `error`, such as `data.montant must be greater than 0`; at most 300 characters."""
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part)[:50] for part in first["loc"])
     return f"{_PLACES.get(place, place)} {problem(first['type'], first.get('ctx', {}))}"[:300]
 
 
 def problem(type_: str, bounds: Mapping[str, Any]) -> str:
-    """What is wrong by the type of Pydantic's error, without the field: `must be greater than 0`."""
+    """The problem for a type of Pydantic error, without the field: `must be greater than 0`."""
     sentence = _SENTENCES.get(type_, _OTHERWISE)
     try:
         return sentence.format(**{name: _bound(value) for name, value in bounds.items()}, s=_plural(bounds))
-    except KeyError:  # an error without the bound that it names
+    except KeyError:  # the error lacks the bound that its sentence names
         return _OTHERWISE
 
 

@@ -11,13 +11,13 @@ from choregraphie.saga.envelope import Envelope, EnvelopeHeader, Event, envelope
 
 @cache
 def adapter(cls: type[Event]) -> TypeAdapter[Envelope[Any]]:
-    """What reads and checks an envelope around `cls`."""
+    """The adapter that reads and validates an envelope around `cls`."""
     return TypeAdapter(envelope_of(cls))
 
 
 def open_envelope(body: bytes, types: Mapping[str, type[Event]]) -> Envelope[Any]:
-    """Read an event of one of `types`, which are named by wire type.
+    """Read an event of one of `types`, which are by wire type.
 
-    Raises pydantic.ValidationError, or KeyError when its type is not among them.
+    Raises pydantic.ValidationError, or KeyError for another type.
     """
     return adapter(types[EnvelopeHeader.model_validate_json(body).type]).validate_json(body)

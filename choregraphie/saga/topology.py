@@ -1,7 +1,7 @@
-"""Exchanges, queues and bindings as data, derived from the choreography.
+"""The topology: exchanges, queues and bindings as data, derived from the choreography.
 
-Why each argument is there, and what goes wrong without it, is said at the line. Sources: RabbitMQ's
-documentation of quorum queues and streams, and scripts tried on 3.10.8 and 4.0.5.
+Comments say why each argument is there. Sources: RabbitMQ's documentation of quorum queues and streams, and
+scripts run against 3.10.8 and 4.0.5.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from choregraphie.saga.choreography import Choreography
 
 HISTORY = "saga.history"
 
-# Headers of our own. They are scalars: nothing else survives in a stream on RabbitMQ 3.10.
-ATTEMPT_HEADER = "x-saga-attempt"  # how many times the message has been tried already
-EXCHANGE_HEADER = "x-saga-exchange"  # the exchange of its first delivery: who sent it
+# Our headers. They are scalars, because a stream of RabbitMQ 3.10 drops headers of other types.
+ATTEMPT_HEADER = "x-saga-attempt"  # how many times the message has been tried
+EXCHANGE_HEADER = "x-saga-exchange"  # the exchange of its first delivery, which names its sender
 REASON_HEADER = "x-saga-reason"  # why it is a dead letter: one of `choregraphie.errors`
 DETAIL_HEADER = "x-saga-detail"  # the same for a person, one line
 SERVICE_HEADER = "x-saga-service"  # which service retried it or set it aside
@@ -22,9 +22,9 @@ NEXT_HEADER = "x-saga-next"  # when a retried message will be back, RFC 3339
 TRACEPARENT_HEADER = "traceparent"
 
 WORK_DELIVERY_LIMIT = 20
-# RabbitMQ 4 drops a message after 20 redeliveries unless told otherwise: a dead letter must outlive curiosity.
+# RabbitMQ 4 drops a message after 20 redeliveries by default; people may look at a dead letter more often.
 DEAD_LETTER_DELIVERY_LIMIT = 1_000_000
-# Retention is by whole segments, so they must be small against the bound.
+# A stream deletes whole segments, so they must be small against the bound.
 STREAM_SEGMENT_BYTES = 20_000_000
 
 
@@ -56,7 +56,7 @@ class Topology:
 
 @dataclass(frozen=True)
 class Retention:
-    """How much history is kept: whichever bound is met first. `max_age` is RabbitMQ's: `7D`, `12h`."""
+    """The bounds of the history; the first one reached counts. `max_age` is in RabbitMQ's form: `7D`, `12h`."""
 
     max_age: str = "7D"
     max_bytes: int = 2_000_000_000
@@ -87,7 +87,7 @@ def dlq(service: str) -> str:
 
 
 def delay_name(seconds: float) -> str:
-    """How a delay appears in names and routing keys: `30`, or `250ms` (a dot would split a topic word)."""
+    """A delay in names and routing keys: `30`, or `250ms` (a dot would split a topic word)."""
     return f"{seconds:.0f}" if float(seconds).is_integer() else f"{seconds * 1000:.0f}ms"
 
 
@@ -98,7 +98,7 @@ def retry_queue(service: str, seconds: float) -> str:
 def _quorum(limit: int, dead_letter_exchange: str | None = None) -> dict[str, Any]:
     arguments: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": limit}
     if dead_letter_exchange:
-        # At-least-once dead-lettering needs all three; without them a message can vanish on the way.
+        # At-least-once dead-lettering needs all three arguments; without them a message can be lost.
         arguments |= {
             "x-dead-letter-exchange": dead_letter_exchange,
             "x-dead-letter-strategy": "at-least-once",
@@ -107,7 +107,7 @@ def _quorum(limit: int, dead_letter_exchange: str | None = None) -> dict[str, An
     return arguments
 
 
-def _of_service(
+def _service_topology(
     service: str, choreography: Choreography, delays: Sequence[float]
 ) -> tuple[list[Exchange], list[Queue], list[Binding]]:
     exchanges = [Exchange(name(service)) for name in (retry, requeue, dlx)]
@@ -119,12 +119,12 @@ def _of_service(
         Binding(events(reaction.hears.SAID_BY), inbox(service), reaction.hears.TYPE)
         for reaction in choreography.heard_by(service)
     ]
-    # Back to the one service that failed: dead-lettering a retry to the topic exchange would wake every other.
+    # Only to the service that failed: through the topic exchange, a retry would reach every service.
     bindings.append(Binding(requeue(service), inbox(service), "#"))
     bindings.append(Binding(dlx(service), dlq(service), "#"))
     for seconds in delays:
         name = retry_queue(service, seconds)
-        # One queue per delay: with a TTL per message, a long delay at the head would block the short ones.
+        # One queue per delay: with a TTL per message, a long delay at the head blocks shorter ones behind it.
         ttl = {"x-message-ttl": round(seconds * 1000)}
         queues.append(Queue(name, _quorum(WORK_DELIVERY_LIMIT, requeue(service)) | ttl))
         bindings.append(Binding(retry(service), name, f"{delay_name(seconds)}.#"))
@@ -143,20 +143,20 @@ def _history(
             "x-stream-max-segment-size-bytes": STREAM_SEGMENT_BYTES,
         },
     )
-    told = [events(speaker) for speaker in speakers]
-    told += [name(service) for service in services for name in (retry, dlx)]
-    return stream, [Binding(exchange, HISTORY, "#") for exchange in told]
+    sources = [events(speaker) for speaker in speakers]
+    sources += [name(service) for service in services for name in (retry, dlx)]
+    return stream, [Binding(exchange, HISTORY, "#") for exchange in sources]
 
 
 def topology(choreography: Choreography, delays: Sequence[float], retention: Retention | None = None) -> Topology:
-    """Everything the broker must hold for `choreography`, with a retry queue for each of `delays` (seconds)."""
+    """The topology of `choreography`, with a retry queue for each of `delays`, in seconds."""
     exchanges = [Exchange(events(speaker)) for speaker in choreography.speakers]
     queues: list[Queue] = []
     bindings: list[Binding] = []
     for service in choreography.services:
-        more_exchanges, more_queues, more_bindings = _of_service(service, choreography, delays)
-        exchanges += more_exchanges
-        queues += more_queues
-        bindings += more_bindings
-    stream, told = _history(choreography.services, choreography.speakers, retention or Retention())
-    return Topology(tuple(exchanges), (*queues, stream), (*bindings, *told))
+        own_exchanges, own_queues, own_bindings = _service_topology(service, choreography, delays)
+        exchanges += own_exchanges
+        queues += own_queues
+        bindings += own_bindings
+    stream, sources = _history(choreography.services, choreography.speakers, retention or Retention())
+    return Topology(tuple(exchanges), (*queues, stream), (*bindings, *sources))

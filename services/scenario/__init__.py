@@ -1,4 +1,10 @@
-"""The order saga for the simulator: what its clients do, the world outside, what must hold at the end."""
+"""The order saga for the simulator.
+
+workload     what its clients do, and the small scopes of the exhaustive search
+externals    the card gateway and the mail carrier, simulated
+final_state  what a run leaves
+invariants   what must hold at its end
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +30,7 @@ def _outside_of(externals: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _undecided(databases: Databases) -> int:
-    # Of an order that was not heard itself, only a running deadline leads to a decision.
+    # An order that the decider has not heard itself is decided only by a running deadline.
     waiting = "etat = 'en_attente' OR (etat = 'inconnue' AND echeance IS NOT NULL)"
     return databases.count(CHOREOGRAPHY.decider, f"SELECT count(*) FROM commandes WHERE {waiting}")  # noqa: S608
 

@@ -14,13 +14,13 @@ from choregraphie.simulator.randomness import Fault, Randomness
 from choregraphie.simulator.trace import Trace
 
 OUTAGE_SECONDS = 0.5
-_LATE_SECONDS = 60.0  # beyond any caller's patience
+_LATE_SECONDS = 60.0  # longer than any timeout of a call
 _TRAVEL_SECONDS = (0.0, 0.0, 0.0, 0.05)
 
 
 @dataclass(frozen=True)
 class Reponse:
-    """The gateway's answer, in the words of `services.paiement`."""
+    """The gateway's answer, as `services.paiement` reads it."""
 
     acceptee: bool
     raison: str = ""
@@ -28,7 +28,7 @@ class Reponse:
 
 @dataclass(frozen=True)
 class Mail:
-    """A message that has left."""
+    """A message that was sent."""
 
     order: str
     objet: str
@@ -42,7 +42,7 @@ class _Remote:
         self._asked: Counter[str] = Counter()
 
     async def _reach(self, what: str) -> str:
-        """Travel there; the name of this try. Raises ConnectionError when it is not reached."""
+        """Send the request. Returns the name of this try. Raises ConnectionError when it does not arrive."""
         self._asked[what] += 1
         this = f"{what}:{self._asked[what]}"
         if seconds := self._randomness.choice(_TRAVEL_SECONDS, "travel", this):
@@ -55,7 +55,7 @@ class _Remote:
         return this
 
     async def _answer(self, this: str) -> None:
-        """Travel back. Raises ConnectionError when the answer is lost."""
+        """Send the answer. Raises ConnectionError when it is lost."""
         if self._randomness.occurs(Fault.ANSWER_LOST, this):
             self._trace.note(self._name, f"did it, and its answer is lost: {this}")
             raise ConnectionError("its answer was lost")
@@ -65,7 +65,7 @@ class _Remote:
 
 
 class Gateway(_Remote):
-    """`charged`: what is charged and not taken back, by key."""
+    """The card gateway. `charged`: the amounts charged and not refunded, by key."""
 
     def __init__(self, randomness: Randomness, trace: Trace) -> None:
         super().__init__("gateway", randomness, trace)
@@ -90,7 +90,7 @@ class Gateway(_Remote):
 
 
 class Carrier(_Remote):
-    """`sent`: the messages that have left, by key."""
+    """The mail carrier. `sent`: the messages sent, by key."""
 
     def __init__(self, randomness: Randomness, trace: Trace) -> None:
         super().__init__("carrier", randomness, trace)
@@ -105,7 +105,7 @@ class Carrier(_Remote):
 
 @dataclass
 class InstantExternals:
-    """What the calls of one service have done outside; a gateway and a carrier in one, for whoever asks which."""
+    """The effects of the calls of one service: a gateway and a carrier in one, whichever it asks."""
 
     answers: dict[str, Reponse] = field(default_factory=dict)
     charged: dict[str, Decimal] = field(default_factory=dict)
@@ -123,7 +123,7 @@ class InstantExternals:
         )
 
     def refuse_next(self, cle: str) -> bool:
-        """Have the gateway say no to that debit; whether it can, not having answered yet."""
+        """Let the gateway refuse that debit. Returns whether it could: it keeps an answer already given."""
         if cle in self.answers or not cle.startswith("paiement:encaisser"):
             return False
         self.answers[cle] = Reponse(False, "carte refusée")

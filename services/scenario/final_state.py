@@ -1,4 +1,4 @@
-"""What is left when a run of the order saga is over: with the world outside, in the words of the order saga."""
+"""The final state of a run of the order saga, with the content of the gateway and of the carrier."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -14,19 +14,19 @@ class OrderFinalState(FinalState):
 
     @property
     def charged(self) -> Mapping[str, Decimal]:
-        """What the gateway holds, by key."""
+        """The amounts charged at the gateway, by key."""
         charged: Mapping[str, Decimal] = self.externals["charged"]
         return charged
 
     @property
     def sent(self) -> Mapping[str, Mail]:
-        """What has left with the carrier, by key."""
+        """The messages that the carrier has sent, by key."""
         sent: Mapping[str, Mail] = self.externals["sent"]
         return sent
 
     @cached_property
-    def notified(self) -> dict[str, dict[str, str]]:
-        """What the customers were told, by the books: by order, the kind of letter by its key."""
+    def messages(self) -> dict[str, dict[str, str]]:
+        """The messages recorded by the notification service: by order, the kind of each by its key."""
         found: dict[str, dict[str, str]] = {}
         for row in self.rows("notification", "envois"):
             found.setdefault(row["commande_id"], {})[row["cle"]] = row["modele"]
@@ -34,6 +34,6 @@ class OrderFinalState(FinalState):
 
     @cached_property
     def orders(self) -> dict[str, dict[str, Any]]:
-        """The decider's orders that have really begun."""
+        """The orders that the decider has heard itself."""
         rows = self.rows("commande", "commandes")
         return {row["commande_id"]: row for row in rows if row["etat"] != "inconnue"}

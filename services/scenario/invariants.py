@@ -1,10 +1,10 @@
-"""What must hold when all is quiet: the invariants, each a pure function over the facts.
+"""The invariants of the order saga: each is a pure function of a run's final state.
 
     I1 stock          I2 money         I3 termination   I4 one decision
     I5 agreement      I6 nothing lost  I7 no double effect   I8 dead letters   I10 hygiene
 
-An order in doubt (something about it lies among the dead letters, for a person) is excused from I2, I3 and I5.
-I9 is the monitor's, which nothing here may know: a judge can be handed to the walk.
+An order in doubt (an event about it is a dead letter that needs a person) is exempt from I2, I3 and I5. I9 is
+about the monitor, which nothing here may import: it is passed to the run as an extra check.
 """
 
 from collections import Counter
@@ -19,8 +19,8 @@ from contracts.choreography import CHOREOGRAPHY
 from services.scenario.final_state import OrderFinalState
 
 CREATED, CANCELLED = CHOREOGRAPHY.created.TYPE, CHOREOGRAPHY.cancelled.TYPE
-# Nobody reads these, so nobody need: the clients of the plan send them on purpose.
-_UNWANTED = {
+# The reasons of invalid messages, which the clients of a plan send on purpose.
+_INVALID_REASONS = {
     Reason.UNREADABLE,
     Reason.UNKNOWN_TYPE,
     Reason.UNKNOWN_VERSION,
@@ -29,9 +29,9 @@ _UNWANTED = {
     Reason.WRONG_SENDER,
 }
 CONFIRMED, CORRECTED, SORRY = "confirmation", "rectificatif", "annulation"
-# What the customer of an order may have been told: of one created; created and cancelled; cancelled only. A
-# confirmation that may or may not have left, its outcome never noted, counts as sent.
-_TOLD: dict[tuple[bool, bool], set[tuple[str, ...]]] = {
+# The messages that the customer of an order may have got: of one created; created and cancelled; only cancelled.
+# A confirmation whose outcome was never recorded counts as sent.
+_EXPECTED_MESSAGES: dict[tuple[bool, bool], set[tuple[str, ...]]] = {
     (True, False): {(CONFIRMED,)},
     (True, True): {(CONFIRMED, CORRECTED), (CORRECTED,), (SORRY,)},
     (False, True): {(SORRY,)},
@@ -39,7 +39,7 @@ _TOLD: dict[tuple[bool, bool], set[tuple[str, ...]]] = {
 
 
 def violations(state: OrderFinalState) -> list[str]:
-    """Every invariant that does not hold, each with what was found instead; none: all is well."""
+    """Every invariant that is violated, each with what was found instead."""
     return [f"{name}: {found}" for name, check in CHECKS.items() for found in check(state)]
 
 
@@ -68,11 +68,13 @@ def money(state: OrderFinalState) -> Iterator[str]:
         paid = debits.get(order, {}).get("montant")
         if row["etat"] == "creee" and order not in state.in_doubt and row["montant"] != paid:
             yield f"{order}: created at {row['montant']}, and {paid} was taken"
-    yield from _charges(state, {order: row["montant"] for order, row in debits.items() if row["etat"] == "pris"})
+    yield from _check_charges(
+        state, {order: row["montant"] for order, row in debits.items() if row["etat"] == "pris"}
+    )
 
 
-def _charges(state: OrderFinalState, booked: Mapping[str, int]) -> Iterator[str]:
-    """The gateway holds what the books say that it does, to the cent, and nothing else."""
+def _check_charges(state: OrderFinalState, booked: Mapping[str, int]) -> Iterator[str]:
+    """The gateway's charges are those of the payment service, to the cent, and nothing else."""
     held: dict[str, list[int]] = {}
     for key, amount in state.charged.items():
         held.setdefault(key.rpartition(":")[2], []).append(int(amount * 100))
@@ -100,18 +102,18 @@ def termination(state: OrderFinalState) -> Iterator[str]:
             yield f"{order}: {row['etat']}, and nobody is asked to see to it"
         elif missing := [type_ for type_ in (*wanted, "notification.envoyee") if type_ not in said]:
             yield f"{order}: {row['etat']}, without {', '.join(missing)}"
-        yield from _notified(state, order, row["etat"] == "annulee")
+        yield from _check_messages(state, order, row["etat"] == "annulee")
 
 
-def _notified(state: OrderFinalState, order: str, cancelled: bool) -> Iterator[str]:
-    """The customer was told what became of the order, and by letters that have really left."""
-    notified = state.notified.get(order, {})
-    models = tuple(sorted(notified.values()))
+def _check_messages(state: OrderFinalState, order: str, cancelled: bool) -> Iterator[str]:
+    """The customer got the messages that fit what became of the order, and the carrier sent each of them."""
+    messages = state.messages.get(order, {})
+    models = tuple(sorted(messages.values()))
     created = CREATED in state.said.get(order, {})
     became = [word for word, so in (("created", created), ("cancelled", cancelled)) if so]
-    if models not in _TOLD.get((created, cancelled), ()):
+    if models not in _EXPECTED_MESSAGES.get((created, cancelled), ()):
         yield f"{order}: {' and '.join(became) or 'undecided'}, and the customer was told {models}"
-    if unsent := sorted(notified.keys() - state.sent.keys()):
+    if unsent := sorted(messages.keys() - state.sent.keys()):
         yield f"{order}: the carrier never saw {', '.join(unsent)}"
 
 
@@ -159,7 +161,7 @@ def _unheard(state: OrderFinalState, type_: str, event: EventIdentity, order: st
 
 def no_double_effect(state: OrderFinalState) -> Iterator[str]:
     for service, tables in state.tables.items():
-        # What the clock does has no source: its cause is the one that its order began with.
+        # A timed reaction has no source: its cause is the event that its order began with.
         done = Counter(
             (row["action"], row["cause_source"] or row["commande_id"], row["cause"])
             for row in tables["journal"]
@@ -168,7 +170,7 @@ def no_double_effect(state: OrderFinalState) -> Iterator[str]:
         yield from (f"{service}: {action} twice for {cause}" for (action, _, cause), n in done.items() if n > 1)
     for order, said in state.said.items():
         for type_, ids in said.items():
-            # A message to the customer about each decision.
+            # The customer may get one message about each of two decisions.
             if len(ids) > (2 if type_ == "notification.envoyee" else 1):
                 yield f"{order}: {type_} was decided {len(ids)} times"
         for step in CHOREOGRAPHY.steps[:2]:
@@ -178,14 +180,14 @@ def no_double_effect(state: OrderFinalState) -> Iterator[str]:
 
 
 def _messages(state: OrderFinalState) -> Iterator[str]:
-    """A letter left once for each that was noted; and one more only if it was corrected before it was noted."""
+    """Each recorded message was sent once; one more only when a correction came before its recording."""
     left: dict[str, set[str]] = {}
     for key, mail in state.sent.items():
         left.setdefault(mail.order, set()).add(key)
     for order in sorted(left.keys() - state.in_doubt):
-        notified = state.notified.get(order, {})
-        more = left[order] - notified.keys()
-        if len(more) > (1 if list(notified.values()) == [CORRECTED] else 0):
+        messages = state.messages.get(order, {})
+        more = left[order] - messages.keys()
+        if len(more) > (1 if list(messages.values()) == [CORRECTED] else 0):
             yield f"{order}: also sent, and nobody noted it: {', '.join(sorted(more))}"
 
 
@@ -197,7 +199,7 @@ def dead_letters(state: OrderFinalState) -> Iterator[str]:
             reason, about = reason_of(message), f"{service}: a dead letter about {order_of(message)!r}"
             if message.body not in written:
                 yield f"{about} has other bytes than were ever published"
-            if not is_open(message) and not (reason in _UNWANTED and "garbage" in kinds):
+            if not is_open(message) and not (reason in _INVALID_REASONS and "garbage" in kinds):
                 yield f"{about} has the reason {reason!r}"
             if reason == Reason.EXHAUSTED and service not in state.may_fail:
                 yield f"{about}: {message.headers.get('x-saga-detail')}"

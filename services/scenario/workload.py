@@ -14,12 +14,12 @@ from choregraphie.simulator.randomness import Randomness
 from choregraphie.simulator.scenario import Plan, Scope
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 
-ACTION_SECONDS = 1.0  # all acts begin within this time
+ACTION_SECONDS = 1.0  # all actions begin within this time
 _MOMENTS = 3
 
 CLIENTS = ("CLIENT-1", "CLIENT-2", "CLIENT-PAUVRE", "CLIENT-BLOQUE", "CLIENT-PLAFOND", "CLIENT-INCONNU")
 PRODUITS = ("PROD-A", "PROD-B", "PROD-RARE", "PROD-INCONNU")
-# How often something more is done about an order.
+# The probability of each further action about an order.
 _SHARES = {
     "cancel": 0.3,
     "again": 0.15,
@@ -45,12 +45,16 @@ OTHER_SOURCE = "/clients/simulation/autre"
 
 @dataclass(frozen=True)
 class ClientAction:
-    """At `at` seconds somebody does `kind` about `order`.
+    """At `at` seconds a client does `kind` about `order`.
 
-    order    a `commande.initiee` of `event` with the data      cancel   a demand to cancel
-    again    the same bytes once more                           second   the same order under another event id
-    collide  another order under the same event id              rival    another amount under the same id
-    namesake another client's order under the same event id     garbage  what nobody could or should read
+    order     a `commande.initiee` of `event` with the data
+    cancel    a demand to cancel
+    again     the same bytes once more
+    second    the same order under another event id
+    rival     the same order id with another product and amount
+    collide   another order under the same event id
+    namesake  another client's order under the same event id
+    garbage   a message that no service can or should read
     """
 
     at: float
@@ -69,7 +73,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {"at": (int, float), "quantite": (int,)}
 
 
 def read_action(number: int, content: dict[str, Any]) -> ClientAction:
-    """The act that a replay file holds as its number `number`. Raises TypeError or ValueError."""
+    """The action that a replay file holds as its number `number`. Raises TypeError or ValueError."""
     action = ClientAction(**content)
     for name, value in asdict(action).items():
         if not isinstance(value, _FIELDS.get(name, (str,))):
@@ -88,14 +92,14 @@ def read_action(number: int, content: dict[str, Any]) -> ClientAction:
 
 
 def plan(seed: int, orders: int) -> Plan:
-    """What the clients of that seed do with so many orders."""
+    """What the clients do with the seed `seed` and `orders` orders."""
     randomness = Randomness(seed)
     return Plan(seed, tuple(action for number in range(orders) for action in _actions(randomness, number + 1)))
 
 
 def _actions(randomness: Randomness, number: int) -> Iterator[ClientAction]:
     order = f"CMD-{number:02}"
-    # Most go well by themselves; what is rare in life is common here, or nothing would meet.
+    # Half of the orders are plain; in the others, cases that are rare in production are common, so that they meet.
     usual = randomness.fraction("usual", order) < 0.5
     first = ClientAction(
         _moment(randomness, "order", order),
@@ -135,7 +139,7 @@ def _moment(randomness: Randomness, *name: object) -> float:
 
 
 def message_of(action: ClientAction) -> Outgoing:
-    """The message that `act` publishes."""
+    """The message that `action` publishes."""
     said: Event
     if action.kind == "cancel":
         said = CommandeAnnulationDemandee(commande_id=action.order, raison="changement d'avis")
@@ -153,7 +157,7 @@ def message_of(action: ClientAction) -> Outgoing:
 
 
 def _spoilt(what: str, body: bytes) -> bytes:
-    """What garbage of that kind looks like; "" leaves the body alone."""
+    """The body of an invalid message of the kind `what`; an empty kind leaves `body` as it is."""
     if what == "not json":
         return body[:-10]
     changes: dict[str, dict[str, Any]] = {
@@ -179,7 +183,7 @@ _RIVAL = replace(_ONE, kind="rival", event="CMD-1-rivale", produit="PROD-B", mon
 SCOPES = (
     Scope("one order", (_ONE,)),
     Scope("one order and its cancellation", (_ONE, ClientAction(0, "cancel", "CMD-1", "CMD-1-annulation"))),
-    # Three are on the shelf.
+    # Three are in stock.
     Scope("two orders on the last item", (_order(1, "PROD-RARE", 2), _order(2, "PROD-RARE", 2))),
     Scope("two orders under one id", (_ONE, _RIVAL)),
 )
