@@ -6,7 +6,7 @@ from typing import Any, TextIO, cast
 
 import structlog
 
-from choregraphie.process.stdout_errors import PatientStream
+from choregraphie.process.stdout_errors import TolerantStream
 from choregraphie.settings import Settings
 
 # At DEBUG these two log whole message bodies.
@@ -15,7 +15,7 @@ _CLIENT_LOGGERS = ("aio_pika", "aiormq")
 
 def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     """Configure the logging of the process, on `stream` (standard error by default)."""
-    out = PatientStream(stream or sys.stderr)
+    out = TolerantStream(stream or sys.stderr)
     pretty = settings.log_format == "console" or (settings.log_format == "auto" and out.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

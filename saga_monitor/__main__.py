@@ -13,7 +13,7 @@ try:
     from choregraphie import Settings, UserError, read_settings
     from choregraphie.broker import open_history
     from choregraphie.logs import configure_logs
-    from choregraphie.process.stdout_errors import open_streams, output_lost
+    from choregraphie.process.stdout_errors import open_missing_streams, output_lost
     from choregraphie.terminal.parser import Parser
     from choregraphie.terminal.tables import console_of
     from saga_monitor.cli import anomalies, history, letters, orders, report, serve
@@ -120,5 +120,5 @@ VERBS = {
 
 
 if __name__ == "__main__":
-    open_streams()
+    open_missing_streams()
     sys.exit(main())

@@ -19,7 +19,7 @@ try:
     from choregraphie import Settings, UserError, read_settings
     from choregraphie.logs import configure_logs
     from choregraphie.messaging import PublishOutcome
-    from choregraphie.process.stdout_errors import open_streams
+    from choregraphie.process.stdout_errors import open_missing_streams
     from choregraphie.saga.envelope import Event
     from choregraphie.terminal.parser import Parser
     from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
@@ -234,5 +234,5 @@ def _show(event: PublishedEvent, *, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    open_streams()
+    open_missing_streams()
     sys.exit(main())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 try:
     from choregraphie.cli.main import main as run_command_line
-    from choregraphie.process.stdout_errors import open_streams
+    from choregraphie.process.stdout_errors import open_missing_streams
     from services.application import APP
 except ModuleNotFoundError as missing:
     print(
@@ -22,5 +22,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    open_streams()
+    open_missing_streams()
     sys.exit(main())

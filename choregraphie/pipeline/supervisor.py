@@ -36,7 +36,7 @@ from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage.database import Database, open_database
 from choregraphie.storage.store import Store, StoreLimits
-from choregraphie.telemetry.metrics_server import exporting
+from choregraphie.telemetry.metrics_server import serving_metrics
 
 log = structlog.get_logger()
 
@@ -73,7 +73,7 @@ async def _run_all(
         return open_session(settings, context.service, wanted)
 
     async with contextlib.AsyncExitStack() as stack:
-        telemetry_of = stack.enter_context(exporting(settings))
+        telemetry_of = stack.enter_context(serving_metrics(settings))
         workers = [
             replace(
                 await stack.enter_async_context(_open_context(s, settings, stopping)),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 
-class PatientStream(io.TextIOBase):
+class TolerantStream(io.TextIOBase):
     """Writes to `stream` as long as that works; afterwards output is dropped and raises nothing."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -43,7 +43,7 @@ class PatientStream(io.TextIOBase):
             _redirect_to_null(self._stream)
 
 
-def open_streams() -> None:
+def open_missing_streams() -> None:
     """Open on /dev/null each standard stream that the program was started without.
 
     Call it before any file is opened: that file would get the descriptor of a standard stream, and whatever is
@@ -55,7 +55,7 @@ def open_streams() -> None:
             stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - it stays open until the program ends
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
-    sys.stderr = PatientStream(sys.stderr)
+    sys.stderr = TolerantStream(sys.stderr)
 
 
 def output_lost(program: str, error: OSError) -> int:

@@ -42,7 +42,7 @@ Application = Callable[[str, str], Awaitable[Answer]]
 
 
 @contextlib.contextmanager
-def answering(listener: socket.socket, application: Application) -> Iterator[None]:
+def serving(listener: socket.socket, application: Application) -> Iterator[None]:
     """Answer the clients of `listener` while the block lasts. `application` takes path and Accept header."""
     loop = asyncio.new_event_loop()
     task = loop.create_task(_serve(listener, application))

@@ -14,7 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from choregraphie.errors import BadSetting
 from choregraphie.process.connections import listen
 from choregraphie.settings import Settings
-from choregraphie.telemetry.http_port import Answer, answering
+from choregraphie.telemetry.http_port import Answer, serving
 from choregraphie.telemetry.metrics import SILENT, Instruments, ServiceMetrics, Telemetry
 
 # An event loop that does not run a callback within this time is blocked.
@@ -24,7 +24,7 @@ TelemetryOf = Callable[[str], Telemetry]
 
 
 @contextlib.contextmanager
-def exporting(settings: Settings) -> Iterator[TelemetryOf]:
+def serving_metrics(settings: Settings) -> Iterator[TelemetryOf]:
     """Serve the metrics while the block lasts. Yields what gives each service its hooks. Needs a running loop.
 
     Raises BadSetting when the port cannot be opened.
@@ -37,12 +37,12 @@ def exporting(settings: Settings) -> Iterator[TelemetryOf]:
     except (OSError, UnicodeError) as error:
         place = f"{settings.metrics_host}:{settings.metrics_port}"
         raise BadSetting(f"SAGA_METRICS_PORT: {place}: {getattr(error, 'strerror', None) or error}") from None
-    exporter = Exporter(asyncio.get_running_loop())
-    with answering(listener, exporter.answer):
-        yield exporter.telemetry
+    server = MetricsServer(asyncio.get_running_loop())
+    with serving(listener, server.answer):
+        yield server.telemetry
 
 
-class Exporter:
+class MetricsServer:
     """Answers the requests. `loop` is the worker's event loop, which runs on another thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from choregraphie import Settings
 from choregraphie.process import connections
 from choregraphie.telemetry import http_port
-from choregraphie.telemetry.http_port import MOST_CONNECTIONS, Answer, answering
-from choregraphie.telemetry.metrics_server import exporting
+from choregraphie.telemetry.http_port import MOST_CONNECTIONS, Answer, serving
+from choregraphie.telemetry.metrics_server import serving_metrics
 from tests.choregraphie.telemetry.test_metrics import free_port, get
 from tests.support.saga_fixture import saga_fixture
 from tests.support.slow_clients import HALF, connected, descriptors, dripping, held, is_closed
@@ -42,7 +42,7 @@ async def answer_with_path(path: str, _: str) -> Answer:
 @pytest.fixture
 def port() -> Iterator[int]:
     listener = connections.listen("127.0.0.1", 0)
-    with answering(listener, answer_with_path):
+    with serving(listener, answer_with_path):
         yield listener.getsockname()[1]
 
 
@@ -118,7 +118,7 @@ def test_a_head_request_is_answered_without_a_body(port: int) -> None:
 async def test_a_blocked_loop_is_reported_however_often_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("choregraphie.telemetry.metrics_server.LOOP_SECONDS", 0.3)
     port = free_port()
-    with exporting(Settings(metrics_port=port)):
+    with serving_metrics(Settings(metrics_port=port)):
         assert asked(port, GET).startswith(b"HTTP/1.1 503 ")  # this loop is the one that waits here
         assert asked(port, GET).startswith(b"HTTP/1.1 503 ")
         assert await asyncio.to_thread(get, port, "/livez") == (200, "ok\n")

@@ -19,7 +19,7 @@ from choregraphie.messaging import Delivery
 from choregraphie.service.verdict import DeadLetter, Done, RetryAfter
 from choregraphie.storage.invocation import Result
 from choregraphie.telemetry.metrics import SILENT, Instruments, ServiceMetrics
-from choregraphie.telemetry.metrics_server import exporting
+from choregraphie.telemetry.metrics_server import serving_metrics
 from tests.support.saga_fixture import SagaFixture, saga_fixture
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def test_an_empty_transaction_is_no_batch(registry: CollectorRegistry, telemetry
 
 
 async def test_without_a_port_there_is_nothing() -> None:
-    with exporting(Settings()) as telemetry_of:
+    with serving_metrics(Settings()) as telemetry_of:
         assert telemetry_of("stock") is SILENT
 
 
@@ -141,14 +141,14 @@ async def test_a_port_in_use_is_reported_in_one_line() -> None:
         port = taken.getsockname()[1]
         with (
             pytest.raises(BadSetting, match=rf"^SAGA_METRICS_PORT: 127\.0\.0\.1:{port}: Address already in use$"),
-            exporting(Settings(metrics_port=port)),
+            serving_metrics(Settings(metrics_port=port)),
         ):
             pass
 
 
 async def test_it_is_alive_while_its_loop_runs_and_ready_while_all_receive() -> None:
     port = free_port()
-    with exporting(Settings(metrics_port=port)) as telemetry_of:
+    with serving_metrics(Settings(metrics_port=port)) as telemetry_of:
         first, second = telemetry_of("stock"), telemetry_of("paiement")
         assert await asyncio.to_thread(get, port, "/livez") == (200, "ok\n")
         with first.session(), second.session():
