@@ -1,4 +1,4 @@
-"""Fixtures that every folder of tests may use: a real broker, and a virtual host of it per test."""
+"""Fixtures for every folder of tests: a real broker, and a virtual host of its own for each test."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ PROGRAMS = {
 
 
 def pytest_configure() -> None:
-    """Asked to end, the session ends as by Ctrl-C: what it started is stopped, the broker too.
+    """On SIGINT or SIGTERM the session ends as on Ctrl-C, and stops what it started, the broker included.
 
-    Begun by a shell in the background it would ignore Ctrl-C, and so would every program that it tests.
+    A session that a shell starts in the background ignores SIGINT by default, and so do the programs it starts.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by what it needs. The longest first: what is left for the end is short, and no core waits."""
+    """Mark each test by what it needs, and run the longest first, so that no core is idle at the end."""
     for item in items:
         item.add_marker(_kind(item))
     items.sort(key=_turn)
@@ -94,7 +94,7 @@ def _turn(item: pytest.Item) -> int:
     return LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
 
 
-# A machine with other work to do generates slowly; that is no fault of what is tested.
+# Slow generation of examples on a busy machine is no fault of the code under test.
 hypothesis.settings.register_profile(
     "project", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -103,10 +103,10 @@ hypothesis.settings.load_profile("project")
 
 @pytest.fixture(autouse=True)
 def logs_put_back() -> Iterator[None]:
-    """A test that sets the logging up must not have the next one write to its closed stream."""
+    """Restore the logging after each test, so that the next one does not write to a closed stream."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    # By default a traceback is drawn with all its local variables, which takes longer than most tests.
+    # The default formatter prints all local variables, which takes longer than most tests.
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[structlog.contextvars.merge_contextvars, plain])
     yield
@@ -118,7 +118,7 @@ def logs_put_back() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def broker() -> Iterator[Broker]:
-    """One broker for the whole session. None to be had is a failure: skipping would say that all is well."""
+    """One broker for the whole session. A missing broker fails the tests; to skip them would hide that."""
     try:
         with session_broker() as ready:
             yield ready
@@ -128,7 +128,7 @@ def broker() -> Iterator[Broker]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PrivatePostgres]:
-    """One PostgreSQL for the whole session. None to be had is a failure, for the same reason."""
+    """One PostgreSQL for the whole session. A missing server fails the tests."""
     try:
         with private_postgres() as server:
             yield server
@@ -138,7 +138,7 @@ def postgres() -> Iterator[PrivatePostgres]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_for(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
-    """The URL of an empty database for a service, of either kind: what holds on one must hold on the other."""
+    """Return the URL of an empty database of a service. Each test runs on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
         return lambda service: f"sqlite:///{tmp_path}/{service}.sqlite3"
     server: PrivatePostgres = request.getfixturevalue("postgres")
@@ -155,7 +155,7 @@ def database_for(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[st
 
 @pytest.fixture
 def management(broker: Broker) -> Iterator[Management]:
-    """The operator's view of a virtual host that only this test has."""
+    """The management API, for a virtual host that only this test uses."""
     api = broker.management(f"test-{uuid.uuid4().hex[:12]}")
     api.create_vhost()
     yield api

@@ -8,7 +8,7 @@ from choregraphie.saga.envelope import Event
 from contracts.choreography import CHOREOGRAPHY
 from services.application import SERVICES
 
-# The last word of each branch: nobody needs to react to it.
+# The last event of each branch: no service has to react to it.
 FINAL_ANSWERS = {"notification.envoyee", "stock.libere", "paiement.rembourse"}
 HANDLERS = [(service, handler) for service in SERVICES.values() for handler in service.reactions]
 

@@ -1,4 +1,4 @@
-"""Packages have a front door, it is honest, and nobody climbs through a window."""
+"""Each package has a public interface, its `__all__` is true, and nobody imports past it."""
 
 import ast
 import importlib
@@ -23,7 +23,7 @@ BUSINESS = {"stock", "paiement", "commande", "notification"}
 
 
 def imports(path: Path) -> Iterator[str]:
-    """The modules that a file imports, as written; relative ones are not used here."""
+    """The modules that a file imports, by their full names; the project has no relative imports."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -37,7 +37,7 @@ def sources(*folders: str) -> list[Path]:
 
 
 def is_python(path: Path) -> bool:
-    """Modules, and commands without a suffix that begin by naming the interpreter."""
+    """Modules, and commands without a suffix whose first line names the Python interpreter."""
     named = path.is_file() and not path.suffix and b"python" in path.read_bytes()[:60]
     return path.suffix == ".py" or named
 
@@ -97,7 +97,7 @@ def test_contracts_depend_on_pydantic_alone() -> None:
     foreign = {
         module.partition(".")[0] for path in sources("contracts") for module in imports(path)
     } - sys.stdlib_module_names
-    # pydantic_core is pydantic's own: its errors with a kind are found only there.
+    # pydantic_core belongs to pydantic; PydanticCustomError is only there.
     assert foreign <= {"choregraphie", "contracts", "pydantic"}
 
 
@@ -109,7 +109,7 @@ def test_what_a_saga_is_depends_on_pydantic_alone() -> None:
 
 
 def test_rules_are_pure() -> None:
-    """They import the contracts' words and arithmetic, nothing that reads, writes or waits."""
+    """Rules import events and arithmetic, and nothing that reads, writes or waits."""
     for name in BUSINESS:
         found = set(imports(ROOT / "services" / name / "rules.py"))
         assert found <= {"decimal", "collections.abc"} | {

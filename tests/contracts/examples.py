@@ -1,4 +1,4 @@
-"""The example messages that the contracts ship, as anybody reads them."""
+"""The example messages of the contracts, read as JSON."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ FOLDER = Path(contracts.__file__).parent / "examples"
 
 
 def example(type_: str) -> dict[str, Any]:
-    """A fresh copy of the example of that type, to be changed at will."""
+    """Return a copy of the example of that type."""
     content: dict[str, Any] = json.loads((FOLDER / f"{type_}.json").read_bytes())
     return content
 
@@ -23,7 +23,7 @@ def changed(type_: str, **data: Any) -> bytes:
 
 
 def with_raw(type_: str, field: str, token: str) -> bytes:
-    """The example with a token of JSON that Python's own writer would not write, such as `1e400`."""
+    """Return the example with a JSON token that Python's `json` does not write, such as `1e400`."""
     message = example(type_)
     message["data"][field] = "@@"
     return json.dumps(message).replace('"@@"', token).encode()

@@ -1,4 +1,4 @@
-"""Records what writers promise: `python -m tests.contracts.record` after a change that is meant."""
+"""Records the schemas of what is written: run `python -m tests.contracts.record` after a deliberate change."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ SCHEMAS = Path(__file__).parent / "schemas"
 
 
 def schema(type_: str) -> dict[str, Any]:
-    """What a message of that type looks like when this project writes it."""
+    """The JSON schema of a message of that type as this project writes it."""
     return adapter(EVENTS[type_]).json_schema(mode="serialization")
 
 

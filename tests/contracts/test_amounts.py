@@ -50,24 +50,24 @@ def test_in_python_only_a_decimal_or_a_whole_number_is_an_amount(montant: Any) -
         *("NaN", "Infinity", "-Infinity", '"99.99"', '"NaN"', "null", "true", "[]", "{}", "9" * 5000),
     ],
 )
-def test_what_is_no_amount_is_refused(type_: str, token: str) -> None:
+def test_a_value_that_is_no_amount_is_refused(type_: str, token: str) -> None:
     with pytest.raises(ValidationError):
         open_envelope(with_raw(type_, "montant", token))
 
 
 @pytest.mark.parametrize("token", ["0.01", "100", "1e2", "1000000", "1000000.00", "99.990"])
-def test_however_an_amount_is_written_it_is_that_amount(token: str) -> None:
+def test_an_amount_may_be_written_in_every_form_of_a_json_number(token: str) -> None:
     assert open_envelope(with_raw("paiement.effectue", "montant", token)).data.montant == Decimal(token)
 
 
 @pytest.mark.parametrize("token", ["0", "-0", "0.0", "-0.0", "0e5"])
-def test_nothing_has_no_sign(token: str) -> None:
+def test_minus_zero_is_zero(token: str) -> None:
     read = open_envelope(with_raw("paiement.rembourse", "montant", token))
     assert (read.data.montant, read.data.montant.is_signed()) == (0, False)
     assert b'"montant":0' in read.to_bytes()
 
 
-def test_nothing_is_an_amount_only_where_nothing_may_have_been_taken() -> None:
+def test_zero_is_allowed_only_in_a_refund() -> None:
     assert PaiementRembourse(commande_id="C", transaction_id=None, montant=Decimal(0)).montant == 0
     for type_ in ("commande.initiee", "stock.reserve", "paiement.effectue"):
         with pytest.raises(ValidationError, match="montant"):

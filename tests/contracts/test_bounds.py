@@ -1,4 +1,4 @@
-"""Every string and number is bounded, and no text carries what a database or a terminal chokes on."""
+"""Every string and number is bounded, and no text holds characters that a database or a terminal rejects."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ FIXED = {"modele"}
 HEAD = {"id": 100, "type": 100, "source": 200, "subject": 100, "correlationid": 100, "causationid": 100}
 
 
-# Codes that drive a terminal, ends of lines, and what makes a text read otherwise than it is written.
+# Terminal control codes, line ends, and characters that change how the rest of a text is displayed.
 UNPRINTABLE = [
     *("\x00", "a\x00b", "a\nb", "a\n", "\x1b[2J", "a\x7f", "\x9b2J", "a\x80", "a\x9f", "a\x85b"),
     *("a\u2028", "\u2029a", "\u202aa", "a\u202eb", "\u2066a", "a\u2069"),
@@ -39,7 +39,7 @@ def about(type_: str, name: str, text: Any) -> bytes:
 
 
 @pytest.mark.parametrize(("type_", "name"), TEXTS)
-def test_a_text_has_a_longest(type_: str, name: str) -> None:
+def test_every_text_has_a_maximum_length(type_: str, name: str) -> None:
     longest = LONGEST.get(name, 100)
     assert getattr(open_envelope(about(type_, name, "é" * longest)).data, name) == "é" * longest
     with pytest.raises(ValidationError, match=name):
@@ -48,7 +48,7 @@ def test_a_text_has_a_longest(type_: str, name: str) -> None:
 
 @pytest.mark.parametrize(("type_", "name"), TEXTS)
 @pytest.mark.parametrize("text", ["", *UNPRINTABLE, 7, None, ["a"], {}])
-def test_a_text_is_text_without_control_characters(type_: str, name: str, text: Any) -> None:
+def test_a_text_has_no_control_characters(type_: str, name: str, text: Any) -> None:
     if text is None and (type_, name) in NULLABLE:
         assert getattr(open_envelope(about(type_, name, None)).data, name) is None
         return
@@ -75,7 +75,7 @@ def test_a_source_is_a_path(source: str) -> None:
         open_envelope(json.dumps(example("commande.creee") | {"source": source}).encode())
 
 
-def test_half_a_character_is_no_text() -> None:
+def test_a_lone_surrogate_is_refused() -> None:
     with pytest.raises(ValidationError):
         open_envelope(with_raw("commande.annulee", "raison", '"\\ud800"'))
 
@@ -91,14 +91,14 @@ def test_a_quantity_is_a_whole_number_from_one_to_a_million(type_: str, token: s
 
 
 @pytest.mark.parametrize("token", ["2", "2.0", "2.000", "2e0", "0.2e1", "20E-1"])
-def test_a_whole_number_is_one_however_it_is_written(token: str) -> None:
-    """JSON has one kind of number; JSON Schema takes 2.0 for an integer."""
+def test_a_whole_number_may_be_written_with_a_fraction_of_zero(token: str) -> None:
+    """JSON has one kind of number, and JSON Schema accepts 2.0 as an integer."""
     quantite = open_envelope(with_raw("commande.initiee", "quantite", token)).data.quantite
     assert (quantite, type(quantite)) == (2, int)
 
 
-def test_a_key_that_comes_twice_is_bounded_like_any_other() -> None:
-    """Whichever of the two is meant, what is read obeys the rules."""
+def test_a_repeated_key_is_bounded_like_any_other() -> None:
+    """Either value may be the one that is read; it has to obey the rules."""
     body = json.dumps(example("commande.initiee"))
     twice = body.replace('"quantite": 2', '"quantite": -5, "quantite": 3').encode()
     assert open_envelope(twice).data.quantite == 3
@@ -107,6 +107,6 @@ def test_a_key_that_comes_twice_is_bounded_like_any_other() -> None:
 
 
 @pytest.mark.parametrize("modele", ["publicité", "", "Confirmation", None])
-def test_a_notification_is_one_of_three(modele: Any) -> None:
+def test_a_notification_has_one_of_three_templates(modele: Any) -> None:
     with pytest.raises(ValidationError, match="modele"):
         open_envelope(changed("notification.envoyee", modele=modele))

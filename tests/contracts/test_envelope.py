@@ -1,4 +1,4 @@
-"""The CloudEvents envelope: what must be there, what may be, and what must agree."""
+"""The CloudEvents envelope: required attributes, optional ones, and values that must agree."""
 
 import datetime as dt
 import json
@@ -29,7 +29,7 @@ def said(event: Any, **more: Any) -> dict[str, Any]:
     return content
 
 
-def test_the_least_that_a_foreign_client_must_send() -> None:
+def test_a_foreign_client_needs_to_send_only_the_required_attributes() -> None:
     message = example("commande.initiee")
     least = {name: message[name] for name in ("specversion", "id", "type", "source", "data")}
     envelope = open_envelope(json.dumps(least).encode())
@@ -46,7 +46,7 @@ def test_what_cloudevents_requires_is_required(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["subject", "correlationid"])
-def test_what_a_message_is_about_agrees_with_its_data(name: str) -> None:
+def test_the_subject_agrees_with_the_data(name: str) -> None:
     with pytest.raises(ValidationError, match="differ"):
         read(**{name: "CMD-0002"})
 
@@ -63,7 +63,7 @@ def test_an_unknown_type_is_no_event() -> None:
 
 
 @pytest.mark.parametrize("time", ["2026-11-22T18:47:00", "yesterday", "", True])
-def test_a_time_says_where(time: Any) -> None:
+def test_a_time_has_an_offset(time: Any) -> None:
     with pytest.raises(ValidationError, match="time"):
         read(time=time)
 
@@ -115,14 +115,14 @@ def test_a_time_is_read_as_rfc_3339_has_it(time: str, instant: str) -> None:
         ),
     ],
 )
-def test_what_rfc_3339_does_not_know_is_no_time(time: Any) -> None:
+def test_a_time_that_rfc_3339_does_not_allow_is_refused(time: Any) -> None:
     with pytest.raises(ValidationError) as caught:
         read(time=time)
     (error,) = caught.value.errors()
     assert (error["loc"], error["type"]) == (("time",), "rfc3339_time")
 
 
-def test_a_time_without_an_offset_is_refused_for_that() -> None:
+def test_the_error_of_a_time_without_an_offset_says_so() -> None:
     with pytest.raises(ValidationError) as caught:
         read(time="2026-11-22T18:47:00")
     assert caught.value.errors()[0]["type"] == "timezone_aware"
@@ -144,8 +144,8 @@ def test_a_time_without_an_offset_is_refused_for_that() -> None:
         None,
     ],
 )
-def test_a_media_type_is_compared_as_one(media_type: str | None) -> None:
-    """And what is written is always the same."""
+def test_a_media_type_is_compared_without_case_and_parameters(media_type: str | None) -> None:
+    """Whatever form is read, the written form is one."""
     envelope = read(datacontenttype=media_type)
     assert envelope == read()
     assert json.loads(envelope.to_bytes())["datacontenttype"] == "application/json"
@@ -169,14 +169,14 @@ def test_a_media_type_is_compared_as_one(media_type: str | None) -> None:
         (7, "json_media_type"),
     ],
 )
-def test_what_is_not_json_in_utf_8_is_refused_for_that(media_type: Any, kind: str) -> None:
+def test_the_error_of_another_content_type_says_so(media_type: Any, kind: str) -> None:
     with pytest.raises(ValidationError) as caught:
         read(datacontenttype=media_type)
     (error,) = caught.value.errors()
     assert (error["loc"], error["type"]) == (("datacontenttype",), kind)
 
 
-def test_binary_data_is_refused_for_that() -> None:
+def test_the_error_of_binary_data_says_so() -> None:
     with pytest.raises(ValidationError) as caught:
         read(data_base64="aGVsbG8=")
     (error,) = caught.value.errors()
@@ -193,15 +193,15 @@ def test_absent_attributes_are_left_out() -> None:
     assert said(StockLibere(commande_id="C", reservation_id="R"), causationid="e-0")["causationid"] == "e-0"
 
 
-def test_a_null_in_the_data_is_said() -> None:
-    """It means that there was nothing to undo, which is an answer."""
+def test_a_null_in_the_data_is_written() -> None:
+    """A null means that there was nothing to undo, which is an answer."""
     nothing = said(StockLibere(commande_id="C", reservation_id=None))
     assert nothing["data"] == {"commande_id": "C", "reservation_id": None}
     empty = said(PaiementRembourse(commande_id="C", transaction_id=None, montant=Decimal(0)))
     assert empty["data"] == {"commande_id": "C", "transaction_id": None, "montant": 0}
 
 
-def test_the_wrapper_repeats_the_fact() -> None:
+def test_the_envelope_repeats_type_and_subject_of_its_event() -> None:
     event = CommandeInitiee(commande_id="C", client_id="A", produit_id="P", quantite=1, montant=Decimal("0.10"))
     message = said(event)
     assert (message["type"], message["subject"], message["correlationid"]) == ("commande.initiee", "C", "C")
@@ -229,7 +229,7 @@ def test_an_event_cannot_be_changed() -> None:
         read().data.quantite = 3
 
 
-def test_an_error_does_not_show_what_it_read() -> None:
+def test_an_error_does_not_show_the_input() -> None:
     with pytest.raises(ValidationError) as caught:
         read(subject="secret-4711\x00")
     assert "4711" not in str(caught.value)

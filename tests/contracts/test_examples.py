@@ -22,7 +22,7 @@ def test_an_example_is_read_and_written_back_the_same(type_: str) -> None:
 
 
 @pytest.mark.parametrize("type_", EVENTS)
-def test_an_example_says_who_may_say_it_and_of_which_version_it_is(type_: str) -> None:
+def test_an_example_names_its_sender_and_its_version(type_: str) -> None:
     message, event = example(type_), EVENTS[type_]
     assert open_envelope(json.dumps(message).encode()).sender == event.SAID_BY
     assert message["dataschema"] == f"urn:choregraphie:{type_}:{event.VERSION}"
@@ -38,8 +38,8 @@ def test_the_examples_tell_one_story_in_which_causes_come_first() -> None:
 
 
 @pytest.mark.parametrize("type_", EVENTS)
-def test_what_writers_promise_is_recorded(type_: str) -> None:
-    """A difference is a change of the contract: `python -m tests.contracts.record` when it is meant."""
+def test_the_schemas_of_written_messages_are_recorded(type_: str) -> None:
+    """A difference changes the contract: run `python -m tests.contracts.record` when that is deliberate."""
     assert schema(type_) == json.loads(recorded(type_).read_bytes())
 
 

@@ -1,4 +1,4 @@
-"""The topology: derived from the choreography, and safe against what RabbitMQ does otherwise."""
+"""The topology is derived from the choreography, and avoids the defaults of RabbitMQ that lose messages."""
 
 import pytest
 
@@ -27,33 +27,33 @@ HEARD = {
 
 
 def targets(queue: Queue) -> set[str]:
-    """The queues where a message dead-lettered by `queue` ends, whatever its routing key."""
+    """The queues that a message dead-lettered by `queue` reaches, whatever its routing key."""
     exchange = queue.arguments.get("x-dead-letter-exchange")
     return {to for source, _, to in BINDINGS if source == exchange}
 
 
-def test_every_exchange_of_the_design_and_no_other() -> None:
+def test_the_topology_has_the_exchanges_of_the_design_and_no_other() -> None:
     speakers = {f"{name}.events" for name in ("client", *SERVICES)}
     private = {f"{name}.{kind}" for name in SERVICES for kind in ("retry", "requeue", "dlx")}
     assert {exchange.name for exchange in WANTED.exchanges} == speakers | private
     assert {exchange.type for exchange in WANTED.exchanges} == {"topic"}
 
 
-def test_every_queue_of_the_design_and_no_other() -> None:
+def test_the_topology_has_the_queues_of_the_design_and_no_other() -> None:
     own = {f"{name}.{kind}" for name in SERVICES for kind in ("inbox", "dlq")}
     delays = {f"{name}.retry.{delay}" for name in SERVICES for delay in ("1", "5", "250ms")}
     assert set(QUEUES) == own | delays | {"saga.history"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_inbox_has_one_binding_per_event_heard_from_its_sender_and_its_own_way_back(service: str) -> None:
+def test_an_inbox_is_bound_once_to_each_event_heard_and_to_its_requeue_exchange(service: str) -> None:
     bound = {(source, key) for source, key, to in BINDINGS if to == f"{service}.inbox"}
     heard = {(f"{sender}.events", type_) for type_, sender in HEARD[service].items()}
     assert bound == heard | {(f"{service}.requeue", "#")}
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_inbox_loses_nothing_and_keeps_nothing_poisonous(service: str) -> None:
+def test_an_inbox_dead_letters_at_least_once_after_its_delivery_limit(service: str) -> None:
     assert QUEUES[f"{service}.inbox"].arguments == {
         "x-queue-type": "quorum",
         "x-delivery-limit": 20,
@@ -65,7 +65,7 @@ def test_an_inbox_loses_nothing_and_keeps_nothing_poisonous(service: str) -> Non
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_dead_letter_stays_until_a_person_takes_it(service: str) -> None:
-    """No TTL, no length limit, and a delivery limit that looking at it never reaches."""
+    """No TTL, no length limit, and a delivery limit that is never reached by looking at the message."""
     assert QUEUES[f"{service}.dlq"].arguments == {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
     assert {(s, k) for s, k, to in BINDINGS if to == f"{service}.dlq"} == {(f"{service}.dlx", "#")}
 
@@ -89,7 +89,7 @@ def test_a_retry_waits_in_the_queue_of_its_delay_and_comes_back_to_one_service(
 
 
 def test_no_queue_dead_letters_to_an_exchange_that_anybody_else_hears() -> None:
-    """A retry sent back through a topic exchange of events would wake every other subscriber."""
+    """A retry sent through an events exchange would reach every other subscriber."""
     for queue in WANTED.queues:
         owner = queue.name.partition(".")[0]
         assert all(to.partition(".")[0] in {owner, "saga"} for to in targets(queue))
@@ -97,13 +97,13 @@ def test_no_queue_dead_letters_to_an_exchange_that_anybody_else_hears() -> None:
 
 
 def test_every_quorum_queue_has_an_explicit_delivery_limit() -> None:
-    """There is none by default before RabbitMQ 4, and 20 from then on, dead letters included."""
+    """By default there is no limit before RabbitMQ 4, and 20 from 4.0, also for dead-letter queues."""
     limits = {q.name: q.arguments.get("x-delivery-limit") for q in WANTED.queues if q.name != HISTORY}
     assert all(isinstance(limit, int) and limit >= 20 for limit in limits.values())
     assert all(queue.arguments["x-queue-type"] in {"quorum", "stream"} for queue in WANTED.queues)
 
 
-def test_the_history_hears_everything_said_retried_and_set_aside() -> None:
+def test_the_history_is_bound_to_all_events_retries_and_dead_letters() -> None:
     said = {f"{name}.events" for name in ("client", *SERVICES)}
     trouble = {f"{name}.{kind}" for name in SERVICES for kind in ("retry", "dlx")}
     assert {(s, k) for s, k, to in BINDINGS if to == "saga.history"} == {(s, "#") for s in said | trouble}
@@ -119,7 +119,7 @@ def test_the_history_is_bounded_by_age_and_size_in_segments_small_against_it() -
     }
 
 
-def test_every_event_has_an_exchange_of_its_sender_and_somebody_who_hears_it_or_the_history() -> None:
+def test_every_event_reaches_a_service_or_the_history() -> None:
     names = {exchange.name for exchange in WANTED.exchanges}
     assert all(f"{event.SAID_BY}.events" in names for event in EVENTS.values())
     assert set(CHOREOGRAPHY.services) == set(SERVICES)
@@ -132,7 +132,7 @@ def test_no_binding_names_what_is_not_declared() -> None:
 
 
 def test_nothing_is_bound_to_the_default_exchange() -> None:
-    """Whoever may write there may write to any queue."""
+    """A service that may write to the default exchange may write to any queue."""
     assert all(source and not source.startswith("amq.") for source, _, _ in BINDINGS)
 
 

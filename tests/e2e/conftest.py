@@ -1,4 +1,4 @@
-"""Four workers for all the tests that leave them as they were: starting them costs more than an order."""
+"""Four workers for the whole session, shared by the tests that do not disturb them: starting them is slow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def running_saga(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SagaFixture]:
-    """A process per service, ready."""
+    """A ready worker process for each service."""
     with saga_fixture(broker, tmp_path_factory.mktemp("saga")) as ready:
         ready.start_all(*SERVICES)
         yield ready
@@ -24,6 +24,6 @@ def running_saga(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture
 def stopped_saga(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SagaFixture]:
-    """No worker yet."""
+    """A virtual host without workers; the test starts them."""
     with saga_fixture(broker, tmp_path_factory.mktemp("saga")) as ready:
         yield ready

@@ -1,4 +1,4 @@
-"""The broker refuses, loses its topology or falls silent: workers say so, keep what they decided, and go on."""
+"""When the broker refuses, loses its topology or falls silent, workers log it, keep their decisions and go on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.support.saga_fixture import SagaFixture
     from tests.support.workers import Worker
 
-# Most of it is waiting: for heartbeats, and for who begins again after a while.
+# These tests mostly wait, for heartbeats and for workers that reconnect with a backoff.
 pytestmark = pytest.mark.timeout(240)
 
 END = ("stock.reserve", "paiement.effectue", "commande.creee", "notification.envoyee")
@@ -32,28 +32,28 @@ RIGHTS = {
 
 
 def lost(worker: Worker, *words: str) -> int:
-    """How often it has told that a session was lost, for such a reason."""
+    """Count the `session.lost` lines whose error contains all these words."""
     return sum(all(word in line["error"] for word in words) for line in worker.logged("session.lost"))
 
 
-def nothing_set_aside(saga: SagaFixture) -> bool:
+def no_dead_letters(saga: SagaFixture) -> bool:
     return all(saga.foreign_client.count(f"{service}.dlq") == 0 for service in SERVICES)
 
 
-def test_a_full_queue_keeps_nobody_from_deciding_and_what_was_decided_is_said_when_there_is_room(
+def test_a_full_queue_delays_events_and_no_decision(
     stopped_saga: SagaFixture,
 ) -> None:
     saga = stopped_saga
     stock = saga.start("stock")
     saga.start("commande", "notification").await_ready()
     stock.await_ready()
-    saga.subscription = saga.foreign_client.listen(
+    saga.subscription = saga.foreign_client.subscribe(
         *(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS)
     )
     orders: list[str] = []
 
     def refused() -> bool:
-        # The broker counts a moment late: some more than the limit get in.
+        # The broker enforces the limit a moment late, so a few more messages get in.
         orders.append(saga.order(quantite=1, montant=1))
         return lost(stock, "stock.reserve", "refused") >= 1
 
@@ -61,13 +61,13 @@ def test_a_full_queue_keeps_nobody_from_deciding_and_what_was_decided_is_said_wh
         until(refused, "stock told that it was refused")
     saga.start("paiement").await_ready()
     for order in orders:
-        until_said(saga, order, "commande.creee")
+        await_event(saga, order, "commande.creee")
     assert saga.inspect("paiement")["mouvements"]["debits"]["nombre"] == len(orders)
-    assert nothing_set_aside(saga)
+    assert no_dead_letters(saga)
 
 
-def until_said(saga: SagaFixture, commande_id: str, type_: str) -> None:
-    """Said at least once: what was refused by one queue may have reached another."""
+def await_event(saga: SagaFixture, commande_id: str, type_: str) -> None:
+    """Wait for the event, which may come more than once: a message that one queue refused reached the others."""
     saga.subscription.until(
         lambda received: any(m.key == type_ and commande_id in str(m.body) for m in received), 40
     )
@@ -88,7 +88,7 @@ def behind_a_proxy(saga: SagaFixture, service: str, url: str, **settings: str) -
         proxy.close()
 
 
-def test_rights_taken_away_are_waited_for_and_nothing_is_set_aside(
+def test_a_worker_waits_for_rights_that_were_revoked_and_sets_no_message_aside(
     stopped_saga: SagaFixture, broker: Broker
 ) -> None:
     saga = stopped_saga
@@ -97,11 +97,11 @@ def test_rights_taken_away_are_waited_for_and_nothing_is_set_aside(
     with saga.management.identity(**RIGHTS) as login:
         url = f"amqp://{login}@{place}/{saga.management.vhost}"
         with behind_a_proxy(saga, "stock", url, topology="passive") as (proxy, worker):
-            saga.subscription = saga.foreign_client.listen("client.events", "stock.events")
+            saga.subscription = saga.foreign_client.subscribe("client.events", "stock.events")
             for number, taken in enumerate(("write", "read", "all"), 1):
                 user = login.partition(":")[0]
                 take_away(saga.management, user, taken)
-                # What a connection was allowed once the broker remembers for as long as it lasts.
+                # The broker caches the rights of a connection, so the session has to be a new one.
                 proxy.set(Mode.REFUSE)
                 proxy.set(Mode.PASS)
                 order = saga.order()
@@ -110,32 +110,32 @@ def test_rights_taken_away_are_waited_for_and_nothing_is_set_aside(
                 saga.management.set_permissions(user, **RIGHTS)
                 saga.await_events(order, "stock.reserve", within_seconds=60, repeated=True)
             assert worker.exit_code is None
-    assert nothing_set_aside(saga)
+    assert no_dead_letters(saga)
     assert saga.inspect("stock")["produits"]["PROD-456"]["retenu"] == 6
 
 
 def await_refusals(worker: Worker, kinds: int) -> None:
-    """So many of: the exchange, the inbox, the virtual host."""
+    """Wait until this many kinds of refusal are logged: of the exchange, of the inbox, of the virtual host."""
     words = (("ACCESS_REFUSED", "exchange"), ("ACCESS_REFUSED", "queue"), ("does not let this user into",))
     until(lambda: sum(lost(worker, *some) > 0 for some in words) >= kinds, f"{kinds} kinds of refusals are told")
 
 
-def take_away(operator: Management, user: str, what: str) -> None:
+def take_away(management: Management, user: str, what: str) -> None:
     if what == "all":
-        operator.clear_permissions(user)
+        management.clear_permissions(user)
     else:
-        operator.set_permissions(user, **RIGHTS | {what: "^$"})
+        management.set_permissions(user, **RIGHTS | {what: "^$"})
 
 
 def applied(saga: SagaFixture) -> None:
-    """The topology is there, made by a worker that is gone again."""
+    """Have a worker declare the topology, and end it."""
     maker = saga.start("notification")
     maker.await_ready()
     assert maker.end() == 0
 
 
-def test_a_topology_that_is_missing_is_told_and_not_made_by_who_may_only_check(stopped_saga: SagaFixture) -> None:
-    """And an exchange of it that is deleted later costs no event."""
+def test_a_passive_worker_reports_a_missing_topology_and_does_not_declare_it(stopped_saga: SagaFixture) -> None:
+    """An exchange that is deleted later costs no event either."""
     saga = stopped_saga
     worker = saga.start("stock", topology="passive")
     until(lambda: lost(worker, "NOT_FOUND", "client.events") >= 1, "what is missing is told")
@@ -147,14 +147,14 @@ def test_a_topology_that_is_missing_is_told_and_not_made_by_who_may_only_check(s
     saga.management.delete_exchange("stock.events")
     orders = [saga.order(quantite=1) for _ in range(3)]
     until(lambda: lost(worker, "NOT_FOUND", "stock.events") >= 1, "what is missing is told")
-    unsaid = services("outbox", "list", "--service", "stock", **saga.settings).stdout
-    assert "stock.reserve" in unsaid
-    saga.start("paiement", "commande").await_ready()  # they apply it anew
+    pending = services("outbox", "list", "--service", "stock", **saga.settings).stdout
+    assert "stock.reserve" in pending
+    saga.start("paiement", "commande").await_ready()  # they declare the exchange again
     until(lambda: saga.inspect("commande")["commandes"]["creees"] == len(orders), "all are created", 60)
-    assert nothing_set_aside(saga)
+    assert no_dead_letters(saga)
 
 
-def test_an_inbox_deleted_under_its_worker_is_made_again(stopped_saga: SagaFixture) -> None:
+def test_a_worker_declares_its_deleted_inbox_again(stopped_saga: SagaFixture) -> None:
     saga = stopped_saga
     saga.start_all("paiement")
     saga.management.delete_queue("paiement.inbox")
@@ -164,8 +164,8 @@ def test_an_inbox_deleted_under_its_worker_is_made_again(stopped_saga: SagaFixtu
     saga.await_events(saga.order(), *END, repeated=True)
 
 
-def test_a_half_open_connection_is_noticed_whichever_way_it_is_dead(stopped_saga: SagaFixture) -> None:
-    """Nobody resets anything: three heartbeats of ten seconds, and as many more as a busy machine needs."""
+def test_a_half_open_connection_is_noticed_in_either_direction(stopped_saga: SagaFixture) -> None:
+    """No TCP reset is sent, so only the heartbeat (10 s, three missed) ends the connection."""
     saga = stopped_saga
     with (
         behind_a_proxy(saga, "stock", saga.url) as (up, stock),
@@ -174,14 +174,14 @@ def test_a_half_open_connection_is_noticed_whichever_way_it_is_dead(stopped_saga
         saga.start("commande", "notification").await_ready()
         up.set(Mode.STALL_UP)
         down.set(Mode.STALL_DOWN)
-        saga.subscription = saga.foreign_client.listen(
+        saga.subscription = saga.foreign_client.subscribe(
             *(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS)
         )
-        # Nothing is said meanwhile: a confirm that does not come would be noticed without any heartbeat.
+        # Nothing is published meanwhile: a missing confirm would be noticed without a heartbeat.
         until(lambda: bool(lost(stock) and lost(paiement)), "both silences are noticed", within_seconds=60)
         order = saga.order()
         up.set(Mode.PASS)
         down.set(Mode.PASS)
-        until_said(saga, order, "commande.creee")
+        await_event(saga, order, "commande.creee")
     assert saga.inspect("paiement")["mouvements"]["debits"]["nombre"] == 1
-    assert nothing_set_aside(saga)
+    assert no_dead_letters(saga)

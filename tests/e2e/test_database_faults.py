@@ -1,4 +1,4 @@
-"""Real workers whose PostgreSQL is away at their start, or goes away under them: they wait, and then go on."""
+"""Real workers wait for a PostgreSQL that is away at their start or later, and then go on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.timeout(180)
-def test_a_postgresql_that_is_away_is_waited_for_at_start_and_later(stopped_saga: SagaFixture) -> None:
+def test_a_worker_waits_for_postgresql_at_its_start_and_later(stopped_saga: SagaFixture) -> None:
     saga = stopped_saga
     with private_postgres() as server:
         for service in SERVICES:
@@ -27,7 +27,7 @@ def test_a_postgresql_that_is_away_is_waited_for_at_start_and_later(stopped_saga
         assert worker.exit_code is None
         server.start()
         worker.await_ready()
-        saga.subscription = saga.foreign_client.listen("client.events", "commande.events")
+        saga.subscription = saga.foreign_client.subscribe("client.events", "commande.events")
         saga.await_events(saga.order(), "commande.creee")
 
         server.kill()

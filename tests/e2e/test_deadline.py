@@ -1,4 +1,4 @@
-"""An order that nobody settles in time is cancelled by the clock, and undone by whoever wakes up late."""
+"""The deadline cancels an order that is not settled in time, and a service that was late undoes its step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders written as the standards allow and our own clients do not: each is an order like any other."""
+"""An order is accepted in every form that CloudEvents and JSON allow, also those our clients do not use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         {"datacontenttype": None, "dataschema": None, "data_base64": None, "traceparent": "x", "sequence": "7"},
     ],
 )
-def test_an_envelope_as_cloudevents_allows_it_is_an_order(
+def test_every_envelope_that_cloudevents_allows_is_accepted(
     running_saga: SagaFixture, attributes: dict[str, Any]
 ) -> None:
     order = running_saga.new_id()

@@ -1,4 +1,4 @@
-"""A step that is given up says its refusal and leaves a dead letter; an undoing waits for a person."""
+"""A step that is given up publishes its refusal and leaves a dead letter; a compensation waits for a person."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from tests.support.saga_fixture import SagaFixture
 
 
-def test_a_gateway_that_never_answers_is_given_up_and_the_order_is_undone_when_it_is_back(
+def test_a_step_is_given_up_when_its_gateway_never_answers_and_undone_when_it_does(
     stopped_saga: SagaFixture,
 ) -> None:
     saga = stopped_saga
@@ -16,7 +16,7 @@ def test_a_gateway_that_never_answers_is_given_up_and_the_order_is_undone_when_i
     others = saga.start("stock", "commande", "notification")
     for worker in (broken, others):
         worker.await_ready()
-    saga.subscription = saga.foreign_client.listen(
+    saga.subscription = saga.foreign_client.subscribe(
         *(f"{name}.events" for name in ("client", "stock", "paiement", "commande"))
     )
     order = saga.order()
@@ -38,7 +38,7 @@ def test_a_gateway_that_never_answers_is_given_up_and_the_order_is_undone_when_i
     assert broken.end() == 0
     saga.start("paiement").await_ready()
     undoing = found["commande.annulee"]
-    # As an operator's redrive would: the same bytes, to the one service that failed.
+    # As a redrive does it: the same bytes, to the one service that failed.
     assert saga.foreign_client.publish(
         "paiement.requeue", undoing.key, undoing.body, undoing.headers, delivery_mode=2
     )
@@ -50,7 +50,7 @@ def test_a_gateway_that_never_answers_is_given_up_and_the_order_is_undone_when_i
     assert saga.inspect("paiement")["comptes"]["CLIENT-123"]["solde"] == 100_000 - 99.99
 
 
-def test_an_answer_that_is_lost_now_and_then_only_costs_another_try(stopped_saga: SagaFixture) -> None:
+def test_a_lost_answer_costs_another_try_and_nothing_else(stopped_saga: SagaFixture) -> None:
     saga = stopped_saga
     settings = {"gateway_failure_rate": 0.5, "retry_delays": ",".join(["0.05"] * 1 + ["0.1"] * 19)}
     saga.settings |= settings

@@ -1,4 +1,4 @@
-"""Demands to cancel what was never ordered leave nothing behind, however many there are."""
+"""Cancellation requests for orders that never come leave no rows behind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.support.saga_fixture import SagaFixture
 
 TABLES = ("commandes", "journal", "inbox")
-# Less than half a second each.
+# Each of these times is below half a second.
 BRIEFLY = {"retry_delays": "0.1", "deadline": 0.2, "inbox_days": 0.000005, "outbox_days": 0.000005}
 
 
@@ -25,7 +25,7 @@ def await_rows(saga: SagaFixture, count: int) -> None:
     until(lambda: rows(saga) == dict.fromkeys(TABLES, count), f"{count} rows")
 
 
-def test_a_worker_forgets_the_demands_whose_orders_never_came(stopped_saga: SagaFixture) -> None:
+def test_a_worker_purges_cancellation_requests_whose_orders_never_came(stopped_saga: SagaFixture) -> None:
     first = stopped_saga.start("commande")
     first.await_ready()
     for number in range(1200):
@@ -33,7 +33,7 @@ def test_a_worker_forgets_the_demands_whose_orders_never_came(stopped_saga: Saga
     await_rows(stopped_saga, 1200)
     assert first.end() == 0
     with closing(sqlite3.connect(stopped_saga.folder / "commande.sqlite3")) as connection, connection:
-        # As old as they would be, had they come when their worker had these settings.
+        # The rows get the age that they would have had under these settings.
         connection.execute("UPDATE commandes SET echeance_demande = 0")
     stopped_saga.start("commande", **BRIEFLY).await_ready()
     await_rows(stopped_saga, 0)

@@ -1,4 +1,4 @@
-"""Clients know nothing of one another, and each may count its events from one."""
+"""Clients do not know one another, so two of them may use the same event id."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.test_trouble import END, dead
+from tests.e2e.test_trouble import END, take_dead_letter
 from tests.support.saga_fixture import is_about
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def order(saga: SagaFixture, id: str, source: str, commande_id: str | None = Non
 @pytest.mark.parametrize(
     "others", [BETA, "/clients/Alpha", "/clients/alpha/", "/clients/" + "a" * 191], ids=lambda source: source[:20]
 )
-def test_each_has_its_order_with_the_same_event_id(running_saga: SagaFixture, others: str) -> None:
+def test_two_clients_may_order_under_the_same_event_id(running_saga: SagaFixture, others: str) -> None:
     id_ = f"1 of {others}"[:40]
     first, second = order(running_saga, id_, ALPHA), order(running_saga, id_, others)
     published = [running_saga.await_events(commande_id, *END) for commande_id in (first, second)]
@@ -35,7 +35,7 @@ def test_each_has_its_order_with_the_same_event_id(running_saga: SagaFixture, ot
     assert [event["causationid"] for event in reserved] == [id_, id_]
 
 
-def test_one_may_cancel_what_the_other_has_ordered_under_the_same_event_id(running_saga: SagaFixture) -> None:
+def test_a_cancellation_may_have_the_event_id_of_another_clients_order(running_saga: SagaFixture) -> None:
     commande_id = order(running_saga, "one-id", ALPHA)
     running_saga.await_events(commande_id, *END[:-1])
     demand = {"commande_id": commande_id, "raison": "changement d'avis"}
@@ -46,21 +46,21 @@ def test_one_may_cancel_what_the_other_has_ordered_under_the_same_event_id(runni
     )
 
 
-def test_one_may_use_the_id_of_what_a_service_has_said(running_saga: SagaFixture) -> None:
+def test_a_client_may_use_the_event_id_of_a_service(running_saga: SagaFixture) -> None:
     published = running_saga.await_events(order(running_saga, "said-before", ALPHA), *END)
     again = order(running_saga, published["stock.reserve"].json["id"], BETA)
     running_saga.await_events(again, *END)
 
 
-def test_the_same_source_and_id_for_another_order_is_set_aside(running_saga: SagaFixture) -> None:
+def test_a_second_order_under_the_same_source_and_id_is_a_dead_letter(running_saga: SagaFixture) -> None:
     first = order(running_saga, "used-twice", ALPHA)
     running_saga.await_events(first, *END)
     order(running_saga, "used-twice", ALPHA)
     for service in ("stock", "commande"):
-        assert dead(running_saga, f"{service}.dlq").headers["x-saga-reason"] == "id_collision"
+        assert take_dead_letter(running_saga, f"{service}.dlq").headers["x-saga-reason"] == "id_collision"
 
 
 def test_an_event_without_a_source_is_refused(running_saga: SagaFixture) -> None:
     order(running_saga, "of-nobody", "")
     for service in ("stock", "commande"):
-        assert dead(running_saga, f"{service}.dlq").headers["x-saga-reason"] == "invalid"
+        assert take_dead_letter(running_saga, f"{service}.dlq").headers["x-saga-reason"] == "invalid"

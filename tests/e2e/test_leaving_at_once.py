@@ -1,4 +1,4 @@
-"""A second SIGTERM does not wait for what is under way; whatever that was comes again, and is done once."""
+"""A second SIGTERM ends a worker at once; what it had in hand is delivered again and done once."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from tests.support.workers import Worker
 
 
-def test_a_second_sigterm_leaves_at_once_and_loses_nothing(stopped_saga: SagaFixture) -> None:
+def test_a_second_sigterm_ends_a_worker_at_once_and_loses_nothing(stopped_saga: SagaFixture) -> None:
     saga = stopped_saga
     slow = saga.start("paiement", gateway_latency=60, call_timeout=60)
     saga.start("stock", "commande", "notification").await_ready()
     slow.await_ready()
-    saga.subscription = saga.foreign_client.listen("client.events", "stock.events", "commande.events")
+    saga.subscription = saga.foreign_client.subscribe("client.events", "stock.events", "commande.events")
     order = saga.order()
     saga.await_events(order, "stock.reserve")
     until(lambda: "begun" in under_way(saga, order), "the call is under way")
-    # Asked again and again: two signals that come together may be taken for one, and nothing that the broker says
-    # tells the first was obeyed (a quorum queue counts a cancelled consumer while it has deliveries in hand).
-    until(lambda: asked_once_more(slow), "it has left")
+    # Signalled repeatedly: two signals at once may be taken for one, and the broker does not show that the first
+    # was obeyed (a quorum queue counts a cancelled consumer while it has deliveries in hand).
+    until(lambda: signal_again(slow), "it has left")
     assert slow.exit_code == 1
     assert slow.logged("worker.left_at_once")
     assert "Traceback" not in slow.output()
@@ -33,7 +33,7 @@ def test_a_second_sigterm_leaves_at_once_and_loses_nothing(stopped_saga: SagaFix
     assert saga.foreign_client.count("paiement.dlq") == 0
 
 
-def asked_once_more(worker: Worker) -> bool:
+def signal_again(worker: Worker) -> bool:
     if worker.exit_code is None:
         worker.signal(signal.SIGTERM)
     return worker.exit_code is not None

@@ -1,4 +1,4 @@
-"""A binding that is lost while a worker runs: it comes back, or it is said at once which one is missing."""
+"""A worker restores a binding that was lost, or says at once which one is missing."""
 
 from __future__ import annotations
 
@@ -33,16 +33,14 @@ def is_bound(saga: SagaFixture, exchange: str, queue: str, key: str) -> bool:
         ("notification.events", "saga.history", "#"),
     ],
 )
-def test_a_binding_lost_while_its_worker_runs_comes_back(
-    running_saga: SagaFixture, lost: tuple[str, str, str]
-) -> None:
+def test_a_worker_restores_a_binding_that_was_lost(running_saga: SagaFixture, lost: tuple[str, str, str]) -> None:
     running_saga.management.unbind(*lost)
     assert not is_bound(running_saga, *lost)
     until(lambda: is_bound(running_saga, *lost), f"{lost} is bound again")
     running_saga.await_events(running_saga.order(), "commande.creee", "notification.envoyee")
 
 
-def test_with_the_management_a_worker_says_what_was_missing_and_what_to_do(
+def test_with_the_management_a_worker_logs_what_was_missing_and_what_to_do(
     stopped_saga: SagaFixture, broker: Broker
 ) -> None:
     saga = stopped_saga
@@ -59,7 +57,7 @@ def test_with_the_management_a_worker_says_what_was_missing_and_what_to_do(
     until(lambda: services("ready", "all", **saga.settings).returncode == 0, "all are ready")
 
 
-def test_a_binding_lost_while_no_worker_ran_is_said_at_its_start(
+def test_a_worker_logs_at_its_start_which_binding_was_lost_before(
     stopped_saga: SagaFixture, broker: Broker
 ) -> None:
     saga = stopped_saga
@@ -75,7 +73,7 @@ def test_a_binding_lost_while_no_worker_ran_is_said_at_its_start(
     assert (missing["exchange"], missing["queue"], missing["key"]) == LOST
 
 
-def test_a_worker_that_may_only_check_says_it_and_ready_names_it(
+def test_a_passive_worker_logs_a_lost_binding_and_ready_names_it(
     stopped_saga: SagaFixture, broker: Broker
 ) -> None:
     saga = stopped_saga
@@ -105,15 +103,15 @@ def test_ready_says_what_is_wrong_with_the_management(running_saga: SagaFixture,
     assert "its bindings are not known: the management does not answer" in away.stderr
 
 
-def test_an_exchange_deleted_under_its_hearer_is_made_again(stopped_saga: SagaFixture) -> None:
-    """Nobody who hears it publishes to it: it is noticed by the bindings."""
+def test_a_deleted_exchange_is_declared_again_by_its_consumer(stopped_saga: SagaFixture) -> None:
+    """No worker that consumes from the exchange publishes to it, so only the bindings show that it is gone."""
     saga = stopped_saga
     saga.start_all("stock")
     saga.management.delete_exchange("client.events")
     stock = saga.workers["stock"]
     stock.await_ready(times=2)
     until(lambda: is_bound(saga, "client.events", "commande.inbox", "commande.initiee"), "it is bound to all")
-    saga.subscription = saga.foreign_client.listen(
+    saga.subscription = saga.foreign_client.subscribe(
         *(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS)
     )
     saga.await_events(saga.order(), "commande.creee")

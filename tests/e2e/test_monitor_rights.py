@@ -1,4 +1,4 @@
-"""A monitor needs no right but to read the history: it can say nothing, and take nothing from a service."""
+"""The monitor needs only the right to read the history: it publishes nothing and takes nothing from a queue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.support.saga_fixture import SagaFixture
 
 
-def test_with_the_right_to_read_the_history_alone_it_knows_everything(
+def test_the_right_to_read_the_history_is_enough_to_show_every_order(
     running_saga: SagaFixture, broker: Broker, tmp_path: Path
 ) -> None:
     order = running_saga.order()
@@ -35,10 +35,10 @@ def test_with_the_right_to_read_the_history_alone_it_knows_everything(
             assert monitor(verb, **settings).returncode == 0
 
 
-def test_with_that_right_alone_it_counts_the_queues_too_and_changes_nothing(
+def test_that_right_is_enough_to_count_the_queues_and_nothing_is_changed(
     broker: Broker, management: Management, amqp_url: str, tmp_path: Path
 ) -> None:
-    """Whatever its settings say of the topology: what is missing stays missing, and is said."""
+    """With either setting of SAGA_TOPOLOGY a missing binding stays missing, and is reported."""
     declare_topology_at(amqp_url)
     management.unbind("commande.events", "saga.history", "#")
     before = management.bindings()
@@ -49,7 +49,7 @@ def test_with_that_right_alone_it_counts_the_queues_too_and_changes_nothing(
     assert (done.returncode, wrong) == (1, [("blind", "unbound")])
 
 
-def test_without_any_right_it_says_so_and_nothing_else(
+def test_without_any_right_the_monitor_prints_one_line_and_no_rows(
     running_saga: SagaFixture, broker: Broker, tmp_path: Path
 ) -> None:
     with reader(running_saga.management, broker, tmp_path, read="^$") as settings:
@@ -61,18 +61,18 @@ def test_without_any_right_it_says_so_and_nothing_else(
 
 @contextlib.contextmanager
 def reader(
-    operator: Management,
+    management: Management,
     broker: Broker,
     folder: Path,
     *,
     read: str = r"^saga\.history$",
     topology: str = "passive",
 ) -> Iterator[dict[str, Any]]:
-    """The settings of a monitor whose user has the right to read that, and no other."""
-    with operator.identity(read=read) as login:
+    """The settings of a monitor whose user may read what `read` matches, and has no other right."""
+    with management.identity(read=read) as login:
         place = broker.authority.rpartition("@")[2]
         yield {
-            "amqp_url": f"amqp://{login}@{place}/{operator.vhost}",
+            "amqp_url": f"amqp://{login}@{place}/{management.vhost}",
             "topology": topology,
             "monitor_database": folder / "monitor.sqlite3",
         }

@@ -1,4 +1,4 @@
-"""Every kind of order, from commande.initiee to its end, heard from the outside by a client of another make."""
+"""Every kind of order, from commande.initiee to its end, as a foreign client sees it."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ UNDONE = {
 
 
 def follow(saga: SagaFixture, commande_id: str, causes: dict[str, str]) -> dict[str, ReceivedMessage]:
-    """Wait for exactly these events, each in answer to that one, and look at each from the outside."""
+    """Wait for these events and no others, each caused by the one that `causes` names, and check each envelope."""
     published = saga.await_events(commande_id, *causes)
     assert set(published) - {"commande.annulation_demandee"} == {*causes, "commande.initiee"}
     ids = {published[type_].json["id"]: type_ for type_ in published}
     for type_, cause in causes.items():
         message = published[type_]
         assert ids[message.json["causationid"]] == cause, type_
-        look_at(message, commande_id)
+        check_envelope(message, commande_id)
     return published
 
 
-def look_at(message: ReceivedMessage, commande_id: str) -> None:
-    """The wire: exchange, envelope and AMQP properties agree."""
+def check_envelope(message: ReceivedMessage, commande_id: str) -> None:
+    """Check that exchange, envelope and AMQP properties agree."""
     event, properties = message.json, message.properties
     service = message.exchange.removesuffix(".events")
     assert event["source"] == f"/services/{service}"
@@ -53,8 +53,8 @@ def look_at(message: ReceivedMessage, commande_id: str) -> None:
     assert not any(name.startswith("x-") for name in message.headers)
 
 
-def books(saga: SagaFixture, produit_id: str, client_id: str) -> tuple[dict[str, int], float]:
-    """What is on the shelf, and on the account."""
+def stock_and_balance(saga: SagaFixture, produit_id: str, client_id: str) -> tuple[dict[str, int], float]:
+    """The stock of the product, and the balance of the client."""
     stock, paiement = saga.inspect_each("stock", "paiement")
     return stock["produits"][produit_id], paiement["comptes"][client_id]["solde"]
 
@@ -64,7 +64,7 @@ def data(published: dict[str, ReceivedMessage], type_: str) -> Any:
 
 
 def test_an_order_is_created(running_saga: SagaFixture) -> None:
-    before, money = books(running_saga, "PROD-789", "CLIENT-789")
+    before, money = stock_and_balance(running_saga, "PROD-789", "CLIENT-789")
     messages = running_saga.inspect("notification")["messages"]
     order = running_saga.order(client_id="CLIENT-789", produit_id="PROD-789", quantite=2, montant=99.99)
     published = follow(running_saga, order, CREATED)
@@ -73,8 +73,8 @@ def test_an_order_is_created(running_saga: SagaFixture) -> None:
     assert data(published, "paiement.effectue")["montant"] == 99.99
     assert data(published, "notification.envoyee")["modele"] == "confirmation"
     sold = before | {"disponible": before["disponible"] - 2, "vendu": before["vendu"] + 2}
-    until(lambda: books(running_saga, "PROD-789", "CLIENT-789")[0] == sold, "two sold")
-    assert books(running_saga, "PROD-789", "CLIENT-789")[1] == pytest.approx(money - 99.99)
+    until(lambda: stock_and_balance(running_saga, "PROD-789", "CLIENT-789")[0] == sold, "two sold")
+    assert stock_and_balance(running_saga, "PROD-789", "CLIENT-789")[1] == pytest.approx(money - 99.99)
     assert running_saga.inspect("notification")["messages"]["confirmation"] == messages["confirmation"] + 1
 
 
@@ -121,7 +121,7 @@ def test_an_order_refused_by_stock_is_cancelled(
 def test_an_order_refused_by_payment_is_undone(
     running_saga: SagaFixture, ordered: dict[str, Any], raison: str
 ) -> None:
-    before = books(running_saga, "PROD-123", "CLIENT-999")
+    before = stock_and_balance(running_saga, "PROD-123", "CLIENT-999")
     order = running_saga.order(produit_id="PROD-123", **ordered)
     causes = {
         "stock.reserve": "commande.initiee",
@@ -133,11 +133,11 @@ def test_an_order_refused_by_payment_is_undone(
     assert data(published, "commande.annulee")["raison"] == raison
     assert data(published, "stock.libere")["reservation_id"] == data(published, "stock.reserve")["reservation_id"]
     assert data(published, "paiement.rembourse")["montant"] == 0
-    assert books(running_saga, "PROD-123", "CLIENT-999") == before
+    assert stock_and_balance(running_saga, "PROD-123", "CLIENT-999") == before
 
 
-def test_an_order_refused_at_creation_is_undone_money_included(running_saga: SagaFixture) -> None:
-    before = books(running_saga, "PROD-123", "CLIENT-666")
+def test_an_order_refused_at_creation_is_undone_and_refunded(running_saga: SagaFixture) -> None:
+    before = stock_and_balance(running_saga, "PROD-123", "CLIENT-666")
     order = running_saga.order(client_id="CLIENT-666", produit_id="PROD-123", montant=50)
     causes = {
         "stock.reserve": "commande.initiee",
@@ -152,13 +152,13 @@ def test_an_order_refused_at_creation_is_undone_money_included(running_saga: Sag
         == data(published, "paiement.effectue")["transaction_id"]
     )
     assert data(published, "paiement.rembourse")["montant"] == 50
-    assert books(running_saga, "PROD-123", "CLIENT-666") == before
+    assert stock_and_balance(running_saga, "PROD-123", "CLIENT-666") == before
 
 
-def test_an_order_cancelled_by_the_customer_after_creation_is_undone_and_corrected(
+def test_an_order_that_the_customer_cancels_after_creation_is_undone(
     running_saga: SagaFixture,
 ) -> None:
-    before = books(running_saga, "PROD-123", "CLIENT-456")
+    before = stock_and_balance(running_saga, "PROD-123", "CLIENT-456")
     order = running_saga.order(client_id="CLIENT-456", produit_id="PROD-123")
     follow(running_saga, order, CREATED)
     running_saga.cancel(order)
@@ -179,23 +179,23 @@ def test_an_order_cancelled_by_the_customer_after_creation_is_undone_and_correct
     assert set(answers) == set(UNDONE)
     assert answers["notification.envoyee"]["data"]["modele"] == "rectificatif"
     assert answers["paiement.rembourse"]["data"]["montant"] == 99.99
-    assert books(running_saga, "PROD-123", "CLIENT-456") == before
+    assert stock_and_balance(running_saga, "PROD-123", "CLIENT-456") == before
 
 
-def test_a_demand_to_cancel_that_comes_before_the_order_cancels_it(running_saga: SagaFixture) -> None:
-    before = books(running_saga, "PROD-789", "CLIENT-456")
+def test_a_cancellation_request_that_arrives_before_its_order_cancels_it(running_saga: SagaFixture) -> None:
+    before = stock_and_balance(running_saga, "PROD-789", "CLIENT-456")
     order = running_saga.new_id()
     running_saga.cancel(order)
     running_saga.order(order, client_id="CLIENT-456", produit_id="PROD-789")
     published = running_saga.await_events(order, "commande.annulee", *UNDONE)
     assert published["commande.annulee"].json["causationid"] == published["commande.initiee"].json["id"]
     assert "commande.creee" not in published
-    quiet(running_saga)
-    assert books(running_saga, "PROD-789", "CLIENT-456") == before
+    await_quiet(running_saga)
+    assert stock_and_balance(running_saga, "PROD-789", "CLIENT-456") == before
 
 
-def test_an_order_cancelled_while_its_payment_is_held_up_takes_no_money(running_saga: SagaFixture) -> None:
-    before = books(running_saga, "PROD-789", "CLIENT-456")
+def test_an_order_cancelled_before_its_payment_takes_no_money(running_saga: SagaFixture) -> None:
+    before = stock_and_balance(running_saga, "PROD-789", "CLIENT-456")
     with paused(running_saga.workers["paiement"]):
         order = running_saga.order(client_id="CLIENT-456", produit_id="PROD-789")
         running_saga.await_events(order, "stock.reserve")
@@ -205,10 +205,10 @@ def test_an_order_cancelled_while_its_payment_is_held_up_takes_no_money(running_
     published = running_saga.await_events(order, "paiement.rembourse")
     assert data(published, "commande.annulee")["raison"] == "changement d'avis"
     assert "commande.creee" not in published
-    quiet(running_saga)
-    assert books(running_saga, "PROD-789", "CLIENT-456") == before
+    await_quiet(running_saga)
+    assert stock_and_balance(running_saga, "PROD-789", "CLIENT-456") == before
 
 
-def quiet(saga: SagaFixture) -> None:
-    """Another order goes all the way: whatever was before it in the queues has been dealt with."""
+def await_quiet(saga: SagaFixture) -> None:
+    """Wait until an order placed now has ended: everything before it in the queues has been handled then."""
     saga.await_events(saga.order(), *CREATED)

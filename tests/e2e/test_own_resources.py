@@ -1,4 +1,4 @@
-"""Real workers that cannot write, or lack descriptors or disk: they take nothing, and no message pays for it."""
+"""A worker that cannot write, or lacks descriptors or disk, takes no deliveries and dead-letters nothing."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(180)
 
 SESSIONS = 3
-# The third return of a message to its queue is one too many.
+# A message that returns to its queue a third time is dead-lettered.
 DELIVERY_LIMIT = 2
 SHORT = "worker.short_of_resources"
 AGAIN = "worker.had_resources_again"
 
 
-def nothing_sent_away(saga: SagaFixture) -> bool:
-    """No message was set aside, and none was sent to another try."""
+def no_message_pays(saga: SagaFixture) -> bool:
+    """No message was dead-lettered, and none was retried."""
     sent = [line for worker in saga.workers.values() for line in worker.logged("message.retried")]
     return not sent and all(saga.foreign_client.count(f"{service}.dlq") == 0 for service in SERVICES)
 
 
 @contextlib.contextmanager
 def read_only(server: PrivatePostgres, database: str) -> Iterator[None]:
-    """As after a failover to a standby: every session is cut, and the next ones may only read."""
+    """As after a failover to a standby: every session is closed, and new ones are read-only."""
 
     def set_to(value: str) -> None:
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
@@ -62,7 +62,7 @@ def read_only(server: PrivatePostgres, database: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def full_disk(server: PrivatePostgres, database: str) -> Iterator[None]:
-    """Each row that an inbox should take needs a page that the disk has no room for; smaller changes pass."""
+    """Each insert into the inbox needs a page that the disk has no room for; smaller changes pass."""
     with psycopg.connect(server.url(database), autocommit=True) as connection:
         connection.execute(
             "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS"
@@ -87,13 +87,13 @@ def proxied(broker: Broker, vhost: str) -> Iterator[tuple[Proxy, str]]:
 
 
 def cut(proxy: Proxy) -> None:
-    """Every connection is closed; new ones are let through."""
+    """Close every connection; new ones pass."""
     proxy.set(Mode.REFUSE)
     proxy.set(Mode.PASS)
 
 
 def lose_session(proxy: Proxy, worker: Worker) -> None:
-    """Cut the session that the worker has, or is about to have, and wait until it waits in another."""
+    """Close the worker's session, or the one it is about to open, and wait until it waits in a new one."""
     lost, troubled = len(worker.logged("session.lost")), len(worker.logged("database.troubled"))
     cut(proxy)
     until(lambda: len(worker.logged("session.lost")) > lost, "the loss is told")
@@ -110,8 +110,8 @@ def test_a_worker_whose_database_does_not_take_its_work_takes_no_deliveries(
         stock = saga.start("stock", amqp_url=url, database_url=postgres.url(database))
         stock.await_ready()
         saga.start("paiement", "commande", "notification").await_ready()
-        saga.subscription = saga.foreign_client.listen("commande.events")
-        # Of the queue's argument and a policy the smaller limit holds.
+        saga.subscription = saga.foreign_client.subscribe("commande.events")
+        # RabbitMQ uses the smaller limit of the queue's argument and the policy.
         lower = saga.management.policy(r"^stock\.inbox$", **{"delivery-limit": DELIVERY_LIMIT})
         with lower, trouble(postgres, database):
             orders = [saga.order(quantite=1, montant=1) for _ in range(5)]
@@ -123,18 +123,18 @@ def test_a_worker_whose_database_does_not_take_its_work_takes_no_deliveries(
                 5,
                 0,
             )
-            assert nothing_sent_away(saga)
+            assert no_message_pays(saga)
         for order in orders:
             saga.await_events(order, "commande.creee", within_seconds=60, repeated=True)
-        assert nothing_sent_away(saga)
+        assert no_message_pays(saga)
         assert stock.end() == 0
 
 
 @contextlib.contextmanager
 def no_descriptor_left(worker: Worker) -> Iterator[None]:
-    """It may open no more than it has open."""
+    """Lower the limit of descriptors to the number that the process has open."""
     before = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
-    # What it has open stays open; of what it closes, no number can be used again.
+    # What is open stays open; a descriptor that is closed cannot be used again.
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (3, before[1]))
     yield
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, before)
@@ -150,16 +150,16 @@ def test_a_worker_without_descriptors_waits_and_no_message_pays_for_it(stopped_s
         for order in orders:
             saga.await_events(order, "commande.creee", repeated=True)
         until(lambda: bool(notification.logged(SHORT)), "it says so")
-        # Meanwhile a message would have had all its tries.
+        # In this time a message would have had all its tries.
         saga.await_events(saga.order(), "commande.creee", repeated=True)
-        assert nothing_sent_away(saga)
+        assert no_message_pays(saga)
         assert len(notification.logged(SHORT)) == 1, "once"
     for order in orders:
         saga.await_events(order, "notification.envoyee", within_seconds=60, repeated=True)
     until(lambda: bool(notification.logged(AGAIN)), "it says that it is over")
     (short,) = notification.logged(SHORT)
     assert (short["stage"], short["service"]) == ("calls", "notification")
-    assert nothing_sent_away(saga)
+    assert no_message_pays(saga)
     assert notification.end() == 0
 
 
@@ -171,7 +171,7 @@ def test_a_worker_without_descriptors_whose_session_is_lost_comes_back_when_it_h
         saga.start("stock", "paiement", "commande").await_ready()
         notification = saga.start("notification", amqp_url=url)
         notification.await_ready()
-        saga.subscription = saga.foreign_client.listen("commande.events", "notification.events")
+        saga.subscription = saga.foreign_client.subscribe("commande.events", "notification.events")
         with no_descriptor_left(notification):
             cut(proxy)
             until(lambda: bool(notification.logged(SHORT)), "it says so")
@@ -181,7 +181,7 @@ def test_a_worker_without_descriptors_whose_session_is_lost_comes_back_when_it_h
             assert saga.foreign_client.count("notification.inbox") == 1
         saga.await_events(order, "notification.envoyee", within_seconds=60, repeated=True)
         assert {line["lacking"] for line in notification.logged(SHORT)} == {"file descriptors"}
-        assert nothing_sent_away(saga)
+        assert no_message_pays(saga)
         assert notification.end() == 0
 
 
@@ -195,7 +195,7 @@ def test_a_mail_folder_that_cannot_be_written_costs_no_message_a_try(
         notification = saga.start("notification", amqp_url=url, metrics_port=port)
         notification.await_ready()
         assert get(port, "/readyz")[0] == 200
-        saga.subscription = saga.foreign_client.listen("commande.events", "notification.events")
+        saga.subscription = saga.foreign_client.subscribe("commande.events", "notification.events")
         away = folder.rename(saga.folder / "elsewhere")
         orders = [saga.order(quantite=1, montant=1) for _ in range(5)]
         for order in orders:
@@ -203,13 +203,13 @@ def test_a_mail_folder_that_cannot_be_written_costs_no_message_a_try(
         until(lambda: bool(notification.logged(SHORT)), "it says so")
         assert get(port, "/readyz")[0] == 503
         cut(proxy)
-        # Given back by the session that is lost, and not taken again by the next.
+        # The lost session gave them back, and the next one does not take them.
         until(lambda: saga.foreign_client.count("notification.inbox") == 5, "what it held was given back")
         until(lambda: len(notification.logged("session.lost")) > 0, "another session")
-        assert nothing_sent_away(saga)
+        assert no_message_pays(saga)
         away.rename(folder)
         for order in orders:
             saga.await_events(order, "notification.envoyee", within_seconds=60, repeated=True)
         until(lambda: get(port, "/readyz")[0] == 200, "it is ready again")
-        assert nothing_sent_away(saga)
+        assert no_message_pays(saga)
         assert notification.end() == 0

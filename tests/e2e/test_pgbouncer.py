@@ -49,14 +49,14 @@ def test_two_workers_of_each_service_carry_out_every_order_once(
     ):
         for service in SERVICES:
             server.create(service)
-        # Two of a kind on a server session that serves both: what one leaves there the other finds.
+        # Two workers of a service share server sessions: one finds the prepared statements that the other left.
         saga.settings["database_url"] = pooler.url("{service}")
-        # In another order, for the name of its log.
+        # The order of the names differs, because it is the name of the log.
         first, second = saga.start(*SERVICES), saga.start(*reversed(SERVICES))
         ending.callback(first.kill)
         for worker in (first, second):
             worker.await_ready()
-        saga.subscription = saga.foreign_client.listen("client.events", "commande.events")
+        saga.subscription = saga.foreign_client.subscribe("client.events", "commande.events")
         orders = {saga.order(quantite=1, montant=1) for _ in range(ORDERS)}
         saga.subscription.until(lambda received: orders <= ended(received), 90)
         assert saga.inspect("stock")["produits"]["PROD-456"]["disponible"] == 1000 - ORDERS

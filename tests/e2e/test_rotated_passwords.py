@@ -45,7 +45,7 @@ def test_a_worker_takes_the_new_password_from_its_file(
         until(lambda: bool(worker.logged("session.lost")), "the loss is told")
         secret.write_text(url_of(saga, broker, user, "neu-4711") + "\n")
         worker.await_ready(times=2)
-        saga.subscription = saga.foreign_client.listen("commande.events")
+        saga.subscription = saga.foreign_client.subscribe("commande.events")
         saga.await_events(saga.order(), "commande.creee")
         assert "4711" not in worker.output()
         assert worker.logged("secret.read_again")[0]["setting"] == "SAGA_AMQP_URL_FILE"

@@ -1,4 +1,4 @@
-"""What comes back with all that a broker wrote on it, and what asks for copies of itself: neither does harm."""
+"""A redriven message with `x-death` and a message with `CC` or `BCC` do no harm."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ END = ("stock.reserve", "paiement.effectue", "commande.creee", "notification.env
 
 
 def send_back_as_it_is(saga: SagaFixture, dead_letter: ReceivedMessage) -> None:
-    """What a careless operator does: nothing is taken off it."""
+    """Publish a dead letter again with all its headers, as a careless operator does."""
     assert saga.foreign_client.publish(
         "paiement.requeue", dead_letter.key, dead_letter.body, dead_letter.headers, delivery_mode=2
     )
 
 
 def set_aside_by_the_broker(saga: SagaFixture) -> ReceivedMessage:
-    """Taken, and put back, until the broker has had enough."""
+    """Take the message and requeue it until it exceeds the delivery limit."""
     saga.foreign_client.refuse("paiement.inbox", WORK_DELIVERY_LIMIT + 1)
     dead_letter = saga.foreign_client.get("paiement.dlq", within_seconds=20)
     assert dead_letter is not None
@@ -30,13 +30,13 @@ def set_aside_by_the_broker(saga: SagaFixture) -> ReceivedMessage:
     return dead_letter
 
 
-def test_a_dead_letter_sent_back_with_its_x_death_comes_through_its_retries_and_is_set_aside_again(
+def test_a_dead_letter_redriven_with_its_x_death_passes_its_retries(
     stopped_saga: SagaFixture,
 ) -> None:
-    """RabbitMQ 3 drops what meets, on its way through a retry queue, a queue that is named in its `x-death`."""
+    """RabbitMQ 3 drops a message that a retry queue dead-letters to a queue that its `x-death` names."""
     saga = stopped_saga
     saga.start("stock", "commande", "notification").await_ready()
-    saga.subscription = saga.foreign_client.listen(
+    saga.subscription = saga.foreign_client.subscribe(
         *(f"{name}.events" for name in ("client", "stock", "paiement", "commande"))
     )
     order = saga.order()
@@ -58,7 +58,7 @@ def test_a_dead_letter_sent_back_with_its_x_death_comes_through_its_retries_and_
     assert "x-death" not in again.headers
     assert broken.end() == 0
 
-    # The order has ended. Sent back twice, with all that was ever on it, the letter does nothing any more.
+    # The order has ended: redriven twice with all its headers, the dead letter has no effect any more.
     saga.start("paiement").await_ready()
     for _ in range(2):
         send_back_as_it_is(saga, dead_letter)
@@ -70,8 +70,8 @@ def test_a_dead_letter_sent_back_with_its_x_death_comes_through_its_retries_and_
     assert saga.foreign_client.count("paiement.dlq") == 0
 
 
-def test_copies_asked_for_in_headers_reach_nobody_and_are_not_kept(running_saga: SagaFixture) -> None:
-    """`CC` and `BCC` name more routing keys, past topic permissions on RabbitMQ 3: only on the same exchange."""
+def test_cc_and_bcc_headers_deliver_no_copies_and_are_not_kept(running_saga: SagaFixture) -> None:
+    """`CC` and `BCC` add routing keys on the same exchange, and bypass topic permissions on RabbitMQ 3."""
     keys = ["stock.reserve", "paiement.effectue", "commande.creee", "commande.annulee", "#"]
     copies: dict[str, Any] = {"CC": keys, "BCC": keys}
     order = running_saga.new_id()

@@ -1,4 +1,4 @@
-"""Programs that are started without their standard streams, or with broken ones, do what they are there for."""
+"""Programs work although standard input, output or error is closed or broken."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_worker_works(stopped_saga: SagaFixture, redirections: str) -> None:
     worker = command(saga, f"-m services run {' '.join(SERVICES)}", redirections)
     try:
         assert services("ready", "all", "--wait", "40", **saga.settings).returncode == 0
-        saga.subscription = saga.foreign_client.listen("client.events", "commande.events")
+        saga.subscription = saga.foreign_client.subscribe("client.events", "commande.events")
         saga.await_events(saga.order(), "commande.creee")
         worker.terminate()
         out, err = worker.communicate(timeout=40)
@@ -81,7 +81,7 @@ def test_a_command_without_an_output_keeps_its_exit_code(
 @pytest.mark.parametrize(
     "arguments", ["-m services inspect stock", "-m services choreography check", "-m saga_monitor list"]
 )
-def test_an_output_on_a_full_disk_is_one_line(
+def test_a_full_disk_under_standard_output_is_reported_in_one_line(
     running_saga: SagaFixture, arguments: str, redirections: str
 ) -> None:
     done = command(running_saga, arguments, redirections)
@@ -91,7 +91,7 @@ def test_an_output_on_a_full_disk_is_one_line(
 
 
 @pytest.mark.parametrize("redirections", ["2>&-", "2>/dev/full"])
-def test_what_is_said_on_standard_error_does_not_go_elsewhere(
+def test_lines_for_a_closed_standard_error_are_not_written_elsewhere(
     running_saga: SagaFixture, redirections: str
 ) -> None:
     done = command(running_saga, "-m services journal NO-SUCH-ORDER", redirections)

@@ -1,4 +1,4 @@
-"""How a worker starts, waits, refuses and leaves: one clear line, an exit code that means something."""
+"""A worker starts, waits, refuses to start and ends with one clear line and the documented exit code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DRAIN_AND_CLOSE_SECONDS = 30
 
 
 def one_line(done: Any) -> str:
-    """What it said, which must be one line, no traceback, and exit code 2."""
+    """Return standard error, which must be one line without a traceback, with exit code 2."""
     said: str = done.stderr.strip()
     assert done.returncode == 2, said
     assert "Traceback" not in said
@@ -33,7 +33,7 @@ def one_line(done: Any) -> str:
 
 @pytest.fixture
 def own(tmp_path: Path) -> dict[str, Any]:
-    """Settings that would work, were there a broker."""
+    """Settings that are valid, for a broker that does not exist."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     return {
@@ -55,20 +55,22 @@ def own(tmp_path: Path) -> dict[str, Any]:
         "amqp://guest:hush@[::1/",
     ],
 )
-def test_a_bad_url_is_one_line_without_the_password(own: dict[str, Any], url: str) -> None:
+def test_a_bad_url_is_reported_in_one_line_without_the_password(own: dict[str, Any], url: str) -> None:
     said = one_line(services("run", "stock", **own | {"amqp_url": url}))
     assert "SAGA_AMQP_URL" in said
     assert "hush" not in said
 
 
-def test_an_unknown_setting_is_one_line_with_a_hint(own: dict[str, Any]) -> None:
+def test_an_unknown_setting_is_reported_in_one_line_with_a_hint(own: dict[str, Any]) -> None:
     said = one_line(services("run", "stock", **own, amqp_uri="amqp://localhost"))
     assert "SAGA_AMQP_URI" in said
     assert "SAGA_AMQP_URL?" in said
 
 
 @pytest.mark.parametrize("place", ["/proc/nowhere/{service}.sqlite3", "{tmp}/file/{{service}}.sqlite3"])
-def test_a_database_that_cannot_be_written_is_one_line(own: dict[str, Any], tmp_path: Path, place: str) -> None:
+def test_a_database_that_cannot_be_written_is_reported_in_one_line(
+    own: dict[str, Any], tmp_path: Path, place: str
+) -> None:
     (tmp_path / "file").write_text("not a folder")
     url = "sqlite:///" + place.replace("{tmp}", str(tmp_path)).replace("{{", "{").replace("}}", "}")
     said = one_line(services("run", "stock", **own | {"database_url": url}))
@@ -76,19 +78,19 @@ def test_a_database_that_cannot_be_written_is_one_line(own: dict[str, Any], tmp_
     assert "stock.sqlite3" in said
 
 
-def test_a_file_that_is_no_database_is_one_line(own: dict[str, Any], tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_reported_in_one_line(own: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "stock.sqlite3").write_bytes(b"certainly not a database" * 500)
     said = one_line(services("run", "stock", **own))
     assert said.startswith("services: sqlite:///")
     assert "not a database" in said
 
 
-def test_a_catalogue_that_is_not_there_is_one_line(own: dict[str, Any]) -> None:
+def test_a_missing_catalogue_is_reported_in_one_line(own: dict[str, Any]) -> None:
     assert "SAGA_CATALOGUE" in one_line(services("run", "stock", **own, catalogue="/nowhere.toml"))
 
 
 @pytest.mark.parametrize("what", ["credentials", "virtual host"])
-def test_a_broker_that_says_no_is_one_line(own: dict[str, Any], broker: Broker, what: str) -> None:
+def test_a_broker_that_refuses_is_reported_in_one_line(own: dict[str, Any], broker: Broker, what: str) -> None:
     right = urlsplit(broker.url("/"))
     place = f"{right.hostname}:{right.port}"
     url = f"amqp://guest:hush@{place}/" if what == "credentials" else broker.url("no-such-host")
@@ -97,13 +99,13 @@ def test_a_broker_that_says_no_is_one_line(own: dict[str, Any], broker: Broker, 
     assert "hush" not in said
 
 
-def test_a_second_worker_on_one_file_is_refused_and_the_first_goes_on(running_saga: SagaFixture) -> None:
+def test_a_second_worker_on_the_same_file_is_refused(running_saga: SagaFixture) -> None:
     said = one_line(services("run", "stock", **running_saga.settings))
     assert "another worker has this file" in said
     running_saga.await_events(running_saga.order(), "commande.creee")
 
 
-def test_a_broker_that_is_away_is_waited_for(stopped_saga: SagaFixture) -> None:
+def test_a_worker_waits_for_a_broker_that_is_away(stopped_saga: SagaFixture) -> None:
     place = urlsplit(stopped_saga.url)
     assert place.hostname and place.port
     with late_port(place.hostname, place.port) as late:
@@ -115,7 +117,7 @@ def test_a_broker_that_is_away_is_waited_for(stopped_saga: SagaFixture) -> None:
         assert "Traceback" not in worker.output()
         late.open()
         worker.await_ready()
-        stopped_saga.subscription = stopped_saga.foreign_client.listen("client.events", "commande.events")
+        stopped_saga.subscription = stopped_saga.foreign_client.subscribe("client.events", "commande.events")
         stopped_saga.await_events(stopped_saga.order(), "commande.creee")
         assert worker.end() == 0
 
@@ -130,7 +132,7 @@ def test_sigterm_ends_a_worker_within_the_bound_and_loses_nothing(stopped_saga: 
     assert len(saga.workers["stock"].logged("worker.stopped")) == 4
     again = saga.start("stock", "paiement", "commande", "notification")
     saga.subscription.until(lambda received: created(received).keys() == {*orders})
-    # Said again perhaps, which at-least-once allows; but never a second event.
+    # An event may be published again, which at-least-once allows; there is never a second event.
     assert all(len(ids) == 1 for ids in created(saga.subscription.received).values())
     assert again.end() == 0
     assert saga.inspect("stock")["produits"]["PROD-456"]["disponible"] == 1000 - 150
@@ -140,7 +142,7 @@ def test_sigterm_ends_a_worker_within_the_bound_and_loses_nothing(stopped_saga: 
 
 
 def created(received: list[ReceivedMessage]) -> dict[str, set[str]]:
-    """The orders that were said to be created, and by which events."""
+    """The ids of the `commande.creee` events of each order."""
     found: dict[str, set[str]] = {}
     for message in received:
         if message.key == "commande.creee":

@@ -1,4 +1,4 @@
-"""Bad input is set aside with its bytes and a reason, repetitions change nothing, and the workers go on."""
+"""Bad input becomes a dead letter with its bytes and a reason, and repetitions have no effect."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def with_data(**changes: Any) -> bytes:
     return but(data=GOOD["data"] | changes)
 
 
-TROUBLE = {
+BAD_MESSAGES = {
     "not JSON": (b"\xff\xfe\x00", "unreadable"),
     "empty": (b"", "unreadable"),
     "truncated": (but()[:-20], "unreadable"),
@@ -52,14 +52,14 @@ TROUBLE = {
 }
 
 
-def dead(saga: SagaFixture, queue: str) -> ReceivedMessage:
+def take_dead_letter(saga: SagaFixture, queue: str) -> ReceivedMessage:
     dead_letter = saga.foreign_client.get(queue, within_seconds=20)
     assert dead_letter is not None, f"nothing in {queue}"
     return dead_letter
 
 
-@pytest.mark.parametrize(("body", "reason"), TROUBLE.values(), ids=TROUBLE)
-def test_what_nobody_can_deal_with_is_set_aside_with_its_bytes_and_the_reason(
+@pytest.mark.parametrize(("body", "reason"), BAD_MESSAGES.values(), ids=BAD_MESSAGES)
+def test_a_bad_message_becomes_a_dead_letter_with_its_bytes_and_the_reason(
     running_saga: SagaFixture, body: bytes, reason: str
 ) -> None:
     headers = {"x-death": [{"queue": "elsewhere", "count": 3}], "x-saga-attempt": 4, "mine": "secret"}
@@ -67,7 +67,7 @@ def test_what_nobody_can_deal_with_is_set_aside_with_its_bytes_and_the_reason(
         "client.events", "commande.initiee", body, headers, content_type="text/plain"
     )
     for service in ("stock", "commande"):
-        dead_letter = dead(running_saga, f"{service}.dlq")
+        dead_letter = take_dead_letter(running_saga, f"{service}.dlq")
         assert dead_letter.body == body
         assert dead_letter.headers["x-saga-reason"] == reason
         assert dead_letter.headers["x-saga-service"] == service
@@ -79,19 +79,19 @@ def test_what_nobody_can_deal_with_is_set_aside_with_its_bytes_and_the_reason(
         assert dead_letter.key == "commande.initiee"
 
 
-def test_after_all_that_an_order_goes_all_the_way(running_saga: SagaFixture) -> None:
-    for body, _ in TROUBLE.values():
+def test_an_order_after_bad_messages_is_created(running_saga: SagaFixture) -> None:
+    for body, _ in BAD_MESSAGES.values():
         running_saga.foreign_client.publish("client.events", "commande.initiee", body)
     running_saga.await_events(running_saga.order(), *END)
     for service in ("stock", "commande"):
-        assert {dead(running_saga, f"{service}.dlq").headers["x-saga-reason"] for _ in TROUBLE} == {
-            reason for _, reason in TROUBLE.values()
-        }
+        assert {
+            take_dead_letter(running_saga, f"{service}.dlq").headers["x-saga-reason"] for _ in BAD_MESSAGES
+        } == {reason for _, reason in BAD_MESSAGES.values()}
         assert running_saga.foreign_client.get(f"{service}.dlq") is None
 
 
-def test_an_event_that_came_by_anothers_exchange_is_nobodys_word(running_saga: SagaFixture) -> None:
-    """Only a service may write to its exchange; the bytes may say what they like."""
+def test_an_event_from_the_exchange_of_another_service_is_a_dead_letter(running_saga: SagaFixture) -> None:
+    """Only a service may write to its exchange, so the exchange decides who sent an event, not its bytes."""
     order = running_saga.new_id()
     forged = GOOD | {
         "id": f"forged-{order}",
@@ -101,11 +101,11 @@ def test_an_event_that_came_by_anothers_exchange_is_nobodys_word(running_saga: S
     }
     with running_saga.bound("client.events", "commande.inbox", "paiement.effectue"):
         assert running_saga.foreign_client.publish("client.events", "paiement.effectue", forged)
-        dead_letter = dead(running_saga, "commande.dlq")
+        dead_letter = take_dead_letter(running_saga, "commande.dlq")
     assert (dead_letter.json, dead_letter.headers["x-saga-reason"]) == (forged, "wrong_sender")
 
 
-def test_an_order_said_fifty_times_is_one_order(running_saga: SagaFixture) -> None:
+def test_an_order_published_fifty_times_is_one_order(running_saga: SagaFixture) -> None:
     before = running_saga.inspect("stock")["produits"]["PROD-123"]["disponible"]
     order = running_saga.new_id()
     data = {
@@ -133,20 +133,20 @@ def test_a_second_order_with_a_known_id_has_no_effect(running_saga: SagaFixture)
     assert "done" in flagged
 
 
-def test_an_event_id_that_comes_again_with_another_body_is_set_aside(running_saga: SagaFixture) -> None:
+def test_an_event_id_with_another_body_is_a_dead_letter(running_saga: SagaFixture) -> None:
     order = running_saga.new_id()
     usual = {"commande_id": order, "client_id": "CLIENT-123", "produit_id": "PROD-456", "montant": 1}
     running_saga.publish("commande.initiee", usual | {"quantite": 1}, id=f"id-{order}")
     running_saga.publish("commande.initiee", usual | {"quantite": 2}, id=f"id-{order}")
     for service in ("stock", "commande"):
-        dead_letter = dead(running_saga, f"{service}.dlq")
+        dead_letter = take_dead_letter(running_saga, f"{service}.dlq")
         assert dead_letter.headers["x-saga-reason"] == "id_collision"
         assert dead_letter.json["data"]["quantite"] == 2
     assert sorted(answers(running_saga, order)) == sorted(END)
 
 
 def answers(saga: SagaFixture, commande_id: str) -> list[str]:
-    """What the services said of an order by when another, ordered after it, has gone all the way."""
+    """The events that the services published about the order before an order placed now has ended."""
     saga.await_events(saga.order(), *END)
     return [
         m.key

@@ -1,4 +1,4 @@
-"""What the documents say is so: links lead somewhere, commands and settings exist, generated parts are current."""
+"""The documents are true: links resolve, commands and settings exist, generated parts are current."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCUMENTS = {path.relative_to(ROOT).as_posix(): path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))}
-# These tell of the past as well, so not all that they name exists today.
+# These describe the past too, so files that they name may be gone.
 OF_TODAY = {name: path for name, path in DOCUMENTS.items() if path.stem not in {"CHANGELOG", "DECISIONS"}}
 TEXTS = {name: path.read_text(encoding="utf-8") for name, path in DOCUMENTS.items()}
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# Printed by the programs themselves.
+# The programs print these.
 REFERENCE = re.compile(r"<!-- reference -->.*<!-- /reference -->", re.DOTALL)
 COMMAND = re.compile(
     r"(?:python -m (?:services|saga_monitor)|python scripts/\w+\.py|\./scripts/\w+)\b[^`\n|)&;#>]*"
 )
 PLACEHOLDERS = {"SERVICE": "stock", "OFFSET": "1207"}
-# The chapter adds a service, and its own test carries it out.
+# The chapter adds a service; its own test runs its commands.
 CHAPTER = "docs/add-your-own-service.md"
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    """Each command that a document prints, alone in backticks or in a block for a shell."""
+    """The commands of a document, alone in backticks or in a block for a shell."""
     for name in OF_TODAY.keys() - {CHAPTER}:
         by_hand = REFERENCE.sub("", TEXTS[name])
         inline = re.findall(r"`([^`\n]+)`", FENCED.sub("", by_hand))
@@ -71,7 +71,7 @@ def test_each_command_in_a_document_is_one_that_can_be_typed(document: str, comm
     words = [PLACEHOLDERS.get(word, word) for word in shlex.split(command)]
     if words[:2] == ["python", "-m"]:
         parser = services_parser(APP) if words[2] == "services" else monitor_parser()
-        # Alone, `python -m services` stands for all of its verbs.
+        # `python -m services` alone means any of its commands.
         assert words[3:] == [] or parser.parse_args(words[3:])
         return
     script = [sys.executable, words.pop(1)] if words[0] == "python" else [words[0]]

@@ -25,7 +25,7 @@ WALK = dict(re.findall(r"<!-- walk: ([a-z ]+) -->\n```sh\n(.*?)```", TEXT, re.DO
 
 
 class Terminal:
-    """A shell in which a person has typed the first two lines of the walk-through."""
+    """A shell that has run the first two lines of the walk-through."""
 
     def __init__(self, checkout: Path) -> None:
         self._shell = subprocess.Popen(
@@ -53,14 +53,14 @@ class Terminal:
         self._shell.stdin.flush()
 
     def shows(self, what: str, times: int = 1) -> None:
-        """Wait until it has shown this so often; AssertionError says what it has shown instead."""
+        """Wait until the text was shown this often. Raises AssertionError with the output when it was not."""
         deadline = time.monotonic() + 60
         while self.shown.count(what) < times:
             assert time.monotonic() < deadline, self.shown
             time.sleep(0.05)
 
     def leave(self) -> str:
-        """Let it come to its end, and say what it has shown."""
+        """Wait for the end. Returns the output."""
         assert self._shell.stdin is not None
         self._shell.stdin.close()
         self._shell.wait(60)
@@ -68,7 +68,7 @@ class Terminal:
         return self.shown
 
     def interrupt(self) -> None:
-        """Ctrl-C."""
+        """Send Ctrl-C."""
         os.killpg(self._shell.pid, signal.SIGINT)
 
     def kill(self) -> None:

@@ -15,7 +15,7 @@ MakeHarness = Callable[..., ServiceHarness]
 
 @pytest.fixture
 def make_harness(tmp_path: Path, database_for: Callable[[str], str]) -> Iterator[MakeHarness]:
-    """Opens harnesses: `make_harness(SERVICE)`, with a catalogue's text and settings when they matter."""
+    """Return `make_harness(SERVICE)`, which also takes the text of a catalogue, externals and settings."""
     with contextlib.ExitStack() as open_harnesses:
 
         def make(service: Service, catalogue: str = "", externals: Any = None, **more: Any) -> ServiceHarness:

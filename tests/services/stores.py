@@ -1,4 +1,4 @@
-"""Each service's store as a state machine that says what the right answer is, and how the books must add up."""
+"""Each service's store as a state machine that checks every answer and the sums of the business state."""
 
 import json
 from collections import Counter
@@ -22,7 +22,7 @@ from services.stock import SERVICE as STOCK
 from tests.contracts.examples import example
 
 ORDERS = st.sampled_from(["A", "B", "C", "D", "E", "F"])
-# With `scarce.toml` some of it runs out, and some of it was never there.
+# In `scarce.toml` some products run out, and some do not exist.
 SCARCE = Path(__file__).with_name("scarce.toml")
 PRODUCTS = st.sampled_from(["PROD-456", "PROD-456", "PROD-789", "PROD-000"])
 CLIENTS = st.sampled_from(["CLIENT-123", "CLIENT-123", "CLIENT-456", "CLIENT-666", "CLIENT-999", "CLIENT-000"])
@@ -32,15 +32,15 @@ CONTENTS = st.fixed_dictionaries(
 )
 
 
-class Post(Courrier):
-    """A carrier that keeps nothing."""
+class NullCourrier(Courrier):
+    """A carrier that drops every mail."""
 
     async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
         return f"{commande_id}@clients.invalid"
 
 
 class Store(RuleBasedStateMachine):
-    """Hears what its service hears, about a few orders; deliveries come again, ids are used again, time passes."""
+    """The service hears events of a few orders, some again; event ids are reused, and time passes."""
 
     service: Service
     most_of_a_kind = 1
@@ -52,7 +52,7 @@ class Store(RuleBasedStateMachine):
         self.harness = self.opened.__enter__()
         self.past: list[Any] = []
         self.heard: dict[str, set[str]] = {}
-        self.books = self.harness.inspect()
+        self.state = self.harness.inspect()
 
     def externals(self) -> Any:
         return None
@@ -64,7 +64,7 @@ class Store(RuleBasedStateMachine):
         data |= {name: value for name, value in content.items() if name in data} | {"commande_id": order}
         data |= {"montant": float(data["montant"])} if "montant" in data else {}
         event = hears.model_validate_json(json.dumps(data))
-        before = self.books
+        before = self.state
         self.past.append(self.harness.delivery(event))
         self.said_in_answer(event, before, [said.TYPE for said in self.harness.deliver(self.past[-1])])
         self.heard.setdefault(hears.TYPE, set()).add(order)
@@ -90,35 +90,35 @@ class Store(RuleBasedStateMachine):
         self.harness.tick(seconds)
 
     @invariant()
-    def nothing_is_said_twice(self) -> None:
+    def nothing_is_published_twice(self) -> None:
         said = Counter((envelope.type, envelope.commande_id) for envelope in self.harness.envelopes)
         assert all(number <= self.most_of_a_kind for number in said.values()), said
 
     @invariant()
-    def the_books_add_up(self) -> None:
-        self.books = self.harness.inspect()
-        self.add_up(self.books)
+    def invariants_hold(self) -> None:
+        self.state = self.harness.inspect()
+        self.check_sums(self.state)
 
-    def add_up(self, books: dict[str, Any]) -> None:
-        """What must be true of the business state: each store knows its own."""
+    def check_sums(self, state: dict[str, Any]) -> None:
+        """Check the invariants of the business state; each store has its own."""
         raise NotImplementedError
 
     def said_in_answer(self, heard: Any, before: dict[str, Any], said: list[str]) -> None:
-        """Whether that was the right answer, given the books as they stood."""
+        """Check the answer against the business state before the event."""
 
     def is_new(self, heard: Any) -> bool:
-        """Neither said of that order before, nor the order cancelled."""
+        """Whether the event was not heard of this order before, and the order is not cancelled."""
         return not {heard.TYPE, "commande.annulee"} & {
             t for t, orders in self.heard.items() if heard.commande_id in orders
         }
 
     def standing(self, type_: str) -> list[Any]:
-        """What was said of that type about orders that were never cancelled."""
+        """The events of that type that were published about orders that were never cancelled."""
         cancelled = self.heard.get("commande.annulee", set())
         return [e.data for e in self.harness.envelopes if e.type == type_ and e.commande_id not in cancelled]
 
     def answered(self, undone: str) -> None:
-        """Every cancellation heard has its one answer, whether there was something to undo or not."""
+        """Check that each cancellation has one answer, whether there was something to undo or not."""
         answers = {envelope.commande_id for envelope in self.harness.envelopes if envelope.type == undone}
         assert answers == self.heard.get("commande.annulee", set())
 
@@ -135,11 +135,11 @@ class StockStore(Store):
             answer = "stock.reserve" if heard.quantite <= shelf["disponible"] else "stock.reservation_echouee"
             assert said == ([answer] if self.is_new(heard) else [])
 
-    def add_up(self, books: dict[str, Any]) -> None:
+    def check_sums(self, state: dict[str, Any]) -> None:
         held: Counter[str] = Counter()
         for reserved in self.standing("stock.reserve"):
             held[reserved.produit_id] += reserved.quantite
-        for name, shelf in books["produits"].items():
+        for name, shelf in state["produits"].items():
             assert shelf["initial"] == shelf["disponible"] + shelf["retenu"] + shelf["vendu"]
             assert min(shelf.values()) >= 0
             assert shelf["retenu"] + shelf["vendu"] == held[name]
@@ -158,33 +158,33 @@ class PaiementStore(Store):
             answer = "paiement.effectue" if heard.montant <= Decimal(str(account["solde"])) else "paiement.echoue"
             assert said == ([answer] if self.is_new(heard) else [])
 
-    def add_up(self, books: dict[str, Any]) -> None:
-        moved = {name: Decimal(str(m["montant"])) for name, m in books["mouvements"].items()}
-        spent = sum(Decimal(str(c["initial"])) - Decimal(str(c["solde"])) for c in books["comptes"].values())
+    def check_sums(self, state: dict[str, Any]) -> None:
+        moved = {name: Decimal(str(m["montant"])) for name, m in state["mouvements"].items()}
+        spent = sum(Decimal(str(c["initial"])) - Decimal(str(c["solde"])) for c in state["comptes"].values())
         taken = sum(paid.montant for paid in self.standing("paiement.effectue"))
         assert spent == moved["debits"] - moved["remboursements"] == taken
-        assert all(account["solde"] >= 0 for account in books["comptes"].values())
+        assert all(account["solde"] >= 0 for account in state["comptes"].values())
         self.answered("paiement.rembourse")
 
 
 class CommandeStore(Store):
     service = COMMANDE
 
-    def add_up(self, books: dict[str, Any]) -> None:
+    def check_sums(self, state: dict[str, Any]) -> None:
         said = Counter(envelope.type for envelope in self.harness.envelopes)
-        assert books["commandes"]["annulees"] == said["commande.annulee"]
-        assert books["commandes"]["creees"] <= said["commande.creee"]
-        # One that only a service has spoken of counts from the day that its time was up.
+        assert state["commandes"]["annulees"] == said["commande.annulee"]
+        assert state["commandes"]["creees"] <= said["commande.creee"]
+        # An order known from a service alone counts once its deadline has passed.
         cancelled = {e.commande_id for e in self.harness.envelopes if e.type == "commande.annulee"}
-        assert books["commandes"]["total"] == len(self.heard.get("commande.initiee", set()) | cancelled)
+        assert state["commandes"]["total"] == len(self.heard.get("commande.initiee", set()) | cancelled)
 
 
 class NotificationStore(Store):
     service = NOTIFICATION
     most_of_a_kind = 2
 
-    def externals(self) -> Post:
-        return Post()
+    def externals(self) -> NullCourrier:
+        return NullCourrier()
 
     def said_in_answer(self, heard: Any, before: dict[str, Any], said: list[str]) -> None:
         if not self.is_new(heard):
@@ -195,9 +195,9 @@ class NotificationStore(Store):
         wanted = late if heard.TYPE == "commande.annulee" else "confirmation"
         assert [dict(self.harness.envelopes[-1].data)["modele"], *said] == [wanted, "notification.envoyee"]
 
-    def add_up(self, books: dict[str, Any]) -> None:
+    def check_sums(self, state: dict[str, Any]) -> None:
         said = Counter(dict(envelope.data)["modele"] for envelope in self.harness.envelopes)
-        assert {name: number for name, number in books["messages"].items() if number} == said
+        assert {name: number for name, number in state["messages"].items() if number} == said
 
 
 STORES: tuple[type[Store], ...] = (StockStore, PaiementStore, CommandeStore, NotificationStore)

@@ -1,4 +1,4 @@
-"""The catalogue fills empty databases, once; a user's own is used as it is or refused in one line."""
+"""The catalogue fills empty databases, once. The user's own is used, or refused in one line."""
 
 from pathlib import Path
 
@@ -26,13 +26,13 @@ def test_the_shipped_catalogue_holds_what_the_design_says(make_harness: MakeHarn
     assert commande.said == ["commande.annulee"]
 
 
-def test_a_users_catalogue_takes_the_place_of_the_shipped_one(make_harness: MakeHarness) -> None:
+def test_a_users_catalogue_replaces_the_shipped_one(make_harness: MakeHarness) -> None:
     harness = make_harness(STOCK, "[produits]\nVIS = 7\n")
     assert harness.inspect() == {"produits": {"VIS": {"initial": 7, "disponible": 7, "retenu": 0, "vendu": 0}}}
 
 
 @pytest.mark.parametrize("service", [STOCK, PAIEMENT, COMMANDE, NOTIFICATION])
-def test_a_service_reads_only_its_own_table_of_it(make_harness: MakeHarness, service: Service) -> None:
+def test_a_service_reads_only_its_own_table_of_the_catalogue(make_harness: MakeHarness, service: Service) -> None:
     others = {"stock": "[produits]\nVIS = 7\n", "paiement": "[comptes]\nANNE = 1.50\n"}
     harness = make_harness(service, others.get(service.name, "[produits]\nVIS = 1\n[autre]\nx = 1\n"))
     assert harness.inspect()
@@ -70,10 +70,8 @@ def test_a_catalogue_fills_a_database_once(tmp_path: Path) -> None:
         (COMMANDE, b"clients = 1\n"),
     ],
 )
-def test_a_catalogue_that_makes_no_sense_is_refused_in_one_line(
-    tmp_path: Path, service: Service, content: bytes
-) -> None:
-    """And the database is left as empty as it was, so that a better catalogue fills it."""
+def test_an_invalid_catalogue_is_refused_in_one_line(tmp_path: Path, service: Service, content: bytes) -> None:
+    """The database stays empty, so that a corrected catalogue fills it."""
     catalogue = tmp_path / "catalogue.toml"
     catalogue.write_bytes(content)
     settings = Settings(database_url=f"sqlite:///{tmp_path}/s.sqlite3", catalogue=catalogue)
@@ -86,7 +84,7 @@ def test_a_catalogue_that_makes_no_sense_is_refused_in_one_line(
         assert harness.inspect()
 
 
-def test_a_catalogue_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_catalogue_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere.toml"
     settings = Settings(database_url=f"sqlite:///{tmp_path}/s.sqlite3", catalogue=missing)
     with (

@@ -1,4 +1,4 @@
-"""Commande, in a harness with a real database: the one who decides, once."""
+"""Commande, in a harness with a real database: it decides each order once."""
 
 import datetime as dt
 import itertools
@@ -25,12 +25,12 @@ def harness(make_harness: MakeHarness) -> ServiceHarness:
 
 
 def etats(harness: ServiceHarness) -> tuple[int, int, int]:
-    """en_attente, creees, annulees."""
+    """The counts en_attente, creees, annulees."""
     found = harness.inspect()["commandes"]
     return found["en_attente"], found["creees"], found["annulees"]
 
 
-def test_an_order_is_noted_and_waits(harness: ServiceHarness) -> None:
+def test_a_new_order_waits(harness: ServiceHarness) -> None:
     assert harness.hear(initiee()) == []
     assert etats(harness) == (1, 0, 0)
 
@@ -42,7 +42,7 @@ def test_an_order_paid_is_created(harness: ServiceHarness) -> None:
 
 
 @pytest.mark.parametrize("refusal", [sans_stock(), impayee()])
-def test_a_refusal_cancels_with_its_reason(
+def test_a_refusal_cancels_the_order_with_its_reason(
     harness: ServiceHarness, refusal: StockReservationEchouee | PaiementEchoue
 ) -> None:
     harness.hear(initiee())
@@ -70,7 +70,7 @@ def test_the_customer_cancels_after_creation(harness: ServiceHarness) -> None:
     assert etats(harness) == (0, 0, 1)
 
 
-def test_a_demand_before_the_order_is_kept_and_cancels_it_when_it_comes(harness: ServiceHarness) -> None:
+def test_a_cancellation_request_before_its_order_is_kept_and_cancels_it(harness: ServiceHarness) -> None:
     assert harness.hear(demande()) == []
     assert etats(harness) == (0, 0, 0)
     assert harness.hear(initiee()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
@@ -82,7 +82,7 @@ def test_a_refusal_before_the_order_is_kept(harness: ServiceHarness, early: Even
     assert [type(event) for event in harness.hear(initiee())] == [CommandeAnnulee]
 
 
-def test_a_payment_before_the_order_is_kept_and_creates_it_when_it_comes(harness: ServiceHarness) -> None:
+def test_a_payment_before_its_order_is_kept_and_creates_it(harness: ServiceHarness) -> None:
     assert harness.hear(payee()) == []
     assert harness.hear(initiee()) == [CommandeCreee(commande_id=CMD)]
 
@@ -109,7 +109,7 @@ CASES = [
 
 @pytest.mark.parametrize("order", CASES, ids="-".join)
 @pytest.mark.parametrize("together", [True, False])
-def test_whatever_the_order_of_arrival_there_is_one_decision_of_each_kind_at_most(
+def test_in_any_order_of_arrival_each_decision_is_taken_at_most_once(
     harness: ServiceHarness, order: tuple[str, ...], together: bool
 ) -> None:
     facts = [HEARD[name] for name in order]
@@ -136,7 +136,7 @@ def test_the_deadline_names_the_order_as_its_cause(harness: ServiceHarness) -> N
     assert [(e.type, e.causationid) for e in harness.envelopes] == [("commande.annulee", "the-order")]
 
 
-def test_a_success_at_the_instant_of_the_deadline_and_the_deadline_cannot_both_win(
+def test_a_success_and_the_deadline_at_the_same_instant_do_not_both_decide(
     harness: ServiceHarness,
 ) -> None:
     harness.hear(initiee("A"), initiee("B"))
@@ -157,7 +157,7 @@ def test_a_success_at_the_instant_of_the_deadline_and_the_deadline_cannot_both_w
 def test_an_order_known_only_from_a_service_is_cancelled_at_its_deadline(
     harness: ServiceHarness, heard: Event, raison: str
 ) -> None:
-    """Its own event may be lost for good: what others did for it must be undone all the same."""
+    """Its `commande.initiee` may be lost for good; the steps of the other services are undone all the same."""
     harness.hear(harness.enveloped(heard, id="the-first-word"))
     assert harness.tick(899) == []
     assert harness.tick(1) == [CommandeAnnulee(commande_id=CMD, raison=raison)]
@@ -184,7 +184,7 @@ def test_an_order_that_comes_in_time_after_its_payment_is_created(harness: Servi
     assert harness.tick(10_000) == []
 
 
-def test_the_first_word_of_a_service_starts_the_clock_and_the_others_do_not_put_it_off(
+def test_the_first_event_of_a_service_starts_the_deadline_and_later_ones_do_not_move_it(
     harness: ServiceHarness,
 ) -> None:
     harness.hear(demande())
@@ -195,19 +195,19 @@ def test_the_first_word_of_a_service_starts_the_clock_and_the_others_do_not_put_
     assert harness.envelopes[0].causationid == "the-first-word"
 
 
-def test_a_demand_alone_proves_no_order_and_has_no_deadline(harness: ServiceHarness) -> None:
+def test_a_cancellation_request_alone_has_no_deadline(harness: ServiceHarness) -> None:
     harness.hear(demande())
     assert harness.tick(10_000) == []
     assert harness.hear(initiee()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
 
 
-def test_a_clock_that_goes_backward_cancels_nobody(harness: ServiceHarness) -> None:
+def test_a_clock_that_goes_backward_cancels_no_order(harness: ServiceHarness) -> None:
     harness.hear(initiee())
     assert harness.tick(-3600) == []
     assert etats(harness) == (1, 0, 0)
 
 
-def test_one_row_that_breaks_does_not_keep_the_other_deadlines_waiting(
+def test_a_row_that_fails_does_not_block_the_other_deadlines(
     harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passer = Commande.passer
@@ -249,7 +249,9 @@ def test_a_cancellation_makes_room_below_the_ceiling(harness: ServiceHarness) ->
     assert harness.said == ["commande.creee", "commande.annulee", "commande.creee"]
 
 
-def test_an_order_cancelled_before_creation_makes_no_room_that_it_never_took(harness: ServiceHarness) -> None:
+def test_an_order_cancelled_before_creation_does_not_change_the_count_of_the_ceiling(
+    harness: ServiceHarness,
+) -> None:
     harness.hear(initiee("A", client_id="CLIENT-456", montant="100.00"), demande("A"))
     harness.hear(initiee("B", client_id="CLIENT-456", montant="150.01"), payee("B", montant="150.01"))
     assert harness.said == ["commande.annulee", "commande.annulee"]

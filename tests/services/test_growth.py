@@ -1,4 +1,4 @@
-"""Whoever may write can name orders that never were: nothing of those stays for ever."""
+"""Clients can name orders that do not exist; no row about them is kept for ever."""
 
 import datetime as dt
 import uuid
@@ -29,7 +29,7 @@ def harness(database_for: Callable[[str], str]) -> Iterator[ServiceHarness]:
 
 
 def purge(harness: ServiceHarness) -> int:
-    """Until there is nothing more to forget, as a worker does; how many rows."""
+    """Purge until nothing is left to purge, as a worker does. Returns the number of rows."""
     rows = 0
     while more := harness.store.purge():
         rows += more
@@ -37,14 +37,14 @@ def purge(harness: ServiceHarness) -> int:
 
 
 def rows(harness: ServiceHarness) -> dict[str, int]:
-    """How many rows there are of each table that has any."""
+    """The number of rows of each table that is not empty."""
     tables = [*METADATA.sorted_tables, *TABLES.sorted_tables]
     with harness.database.begin() as connection:
         counts = {t.name: connection.execute(select(func.count()).select_from(t)).scalar_one() for t in tables}
     return {name: count for name, count in counts.items() if count and name not in ALWAYS_THERE}
 
 
-def test_demands_to_cancel_what_was_never_ordered_leave_nothing(harness: ServiceHarness) -> None:
+def test_cancellation_requests_without_an_order_leave_no_rows(harness: ServiceHarness) -> None:
     for start in range(0, 2000, 200):
         harness.hear(*(demande(f"NEVER-{number}") for number in range(start, start + 200)))
     assert rows(harness) == {"inbox": 2000, "journal": 2000, "commandes": 2000}
@@ -55,15 +55,15 @@ def test_demands_to_cancel_what_was_never_ordered_leave_nothing(harness: Service
     assert harness.said == []
 
 
-def test_a_demand_cancels_its_order_until_that_can_come_no_more(harness: ServiceHarness) -> None:
-    """The order may wait among the dead letters until somebody sends it back."""
+def test_a_cancellation_request_is_kept_as_long_as_its_order_may_arrive(harness: ServiceHarness) -> None:
+    """The order may be a dead letter that is redriven later."""
     harness.hear(demande())
     harness.now += RETENTION + DEADLINE - dt.timedelta(seconds=1)
     purge(harness)
     assert harness.hear(initiee()) == [CommandeAnnulee(commande_id=CMD, raison="changement d'avis")]
 
 
-def test_what_is_forgotten_was_never_there(harness: ServiceHarness) -> None:
+def test_a_purged_request_has_no_effect(harness: ServiceHarness) -> None:
     harness.hear(demande())
     harness.now += RETENTION + DEADLINE + dt.timedelta(seconds=1)
     purge(harness)
@@ -73,7 +73,7 @@ def test_what_is_forgotten_was_never_there(harness: ServiceHarness) -> None:
 
 
 @pytest.mark.parametrize("spoken", [(sans_stock(), demande()), (demande(), payee()), (demande(), initiee())])
-def test_what_a_service_or_the_order_itself_has_spoken_of_is_an_order(
+def test_an_event_of_a_service_or_of_a_client_proves_an_order(
     harness: ServiceHarness, spoken: tuple[Event, ...]
 ) -> None:
     for event in spoken:
@@ -89,16 +89,16 @@ def test_what_a_service_or_the_order_itself_has_spoken_of_is_an_order(
         "annulees": 1,
         "inconnues": 0,
     }
-    # And a second order with its id has no effect.
+    # A second order with its id has no effect.
     assert harness.hear(initiee()) == []
 
 
-def test_demands_do_not_keep_the_clock_from_the_orders_that_are_due(harness: ServiceHarness) -> None:
+def test_cancellation_requests_do_not_delay_orders_that_are_due(harness: ServiceHarness) -> None:
     harness.hear(*(demande(f"NEVER-{number}") for number in range(500)), initiee())
     assert harness.tick(DEADLINE.total_seconds()) == [CommandeAnnulee(commande_id=CMD, raison="délai dépassé")]
 
 
-def test_who_forgets_leaves_alone_what_another_worker_has_in_hand(postgres: PrivatePostgres) -> None:
+def test_a_purge_skips_rows_that_another_worker_has_locked(postgres: PrivatePostgres) -> None:
     name = f"growth_{uuid.uuid4().hex[:8]}"
     postgres.create(name)
     settings = Settings(database_url=postgres.url(name))

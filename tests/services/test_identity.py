@@ -1,4 +1,4 @@
-"""Orders that began under one event id, from two clients, are two orders to every service."""
+"""Two clients may use the same event id: every service keeps two orders."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def ordered(harness: ServiceHarness, client: str) -> Envelope[Any]:
     return wrap(initiee(f"C-{client}", quantite=2), id="1", source=f"/clients/{client}", time=harness.now)
 
 
-def test_both_are_cancelled_at_their_deadline(make_harness: MakeHarness) -> None:
+def test_both_orders_are_cancelled_at_their_deadline(make_harness: MakeHarness) -> None:
     harness = make_harness(COMMANDE, deadline=900)
     harness.hear(ordered(harness, "alpha"), ordered(harness, "beta"))
     assert {said.commande_id for said in harness.tick(900)} == {"C-alpha", "C-beta"}
@@ -24,14 +24,14 @@ def test_both_are_cancelled_at_their_deadline(make_harness: MakeHarness) -> None
     assert {envelope.causationid for envelope in harness.envelopes} == {"1"}
 
 
-def test_both_have_goods_of_their_own(make_harness: MakeHarness) -> None:
+def test_each_order_has_its_own_reservation(make_harness: MakeHarness) -> None:
     harness = make_harness(STOCK, STOCKED)
     held = harness.hear(ordered(harness, "alpha"), ordered(harness, "beta"))
     assert len({said.model_dump()["reservation_id"] for said in held}) == 2
     assert harness.inspect()["produits"]["PROD-456"]["retenu"] == 4
 
 
-def test_one_is_cancelled_by_a_demand_under_the_id_of_both(make_harness: MakeHarness) -> None:
+def test_a_cancellation_request_with_the_same_event_id_cancels_one_order(make_harness: MakeHarness) -> None:
     harness = make_harness(COMMANDE)
     demand = wrap(demande("C-alpha"), id="1", source="/clients/gamma", time=harness.now)
     harness.hear(ordered(harness, "alpha"), ordered(harness, "beta"), demand)

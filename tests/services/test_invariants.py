@@ -1,4 +1,4 @@
-"""Nothing gets lost, whatever is heard in whatever order and however often."""
+"""The invariants hold for events in any order and repeated any number of times."""
 
 import tempfile
 from decimal import Decimal
@@ -19,7 +19,7 @@ from tests.support.fake_gateway import FakeGateway
 
 CATALOGUE = "[produits]\nVIS = 10\nCLOU = 3\n[comptes]\nANNE = 100.00\nBOB = 20.00\n"
 ORDERS = st.sampled_from([f"C-{n}" for n in range(6)])
-# Groups of references to events: the same one again and again, early, late or never.
+# Groups of references to events; an event may be repeated, early, late or absent.
 GROUPS = st.lists(
     st.lists(st.tuples(st.sampled_from(["do", "settle", "undo"]), ORDERS), min_size=1, max_size=8), max_size=10
 )
@@ -47,8 +47,8 @@ def rows(harness: ServiceHarness, table: Any) -> list[Any]:
 
 @SLOW
 @given(GROUPS, PRODUCTS)
-def test_the_shelves_always_add_up(groups: Any, wanted: Any) -> None:
-    """I1: initial = available + held + sold, per product, and the reservations say the same."""
+def test_the_stock_always_adds_up(groups: Any, wanted: Any) -> None:
+    """I1: initial = available + held + sold for each product, and the reservations add up to the same."""
     with tempfile.TemporaryDirectory() as folder, desk_of(STOCK, folder) as harness:
         events = {
             (what, name): harness.enveloped(fact)
@@ -75,7 +75,7 @@ def test_the_shelves_always_add_up(groups: Any, wanted: Any) -> None:
 @SLOW
 @given(GROUPS, AMOUNTS)
 def test_the_accounts_always_add_up(groups: Any, wanted: Any) -> None:
-    """I2: what was taken and not given back is missing from the accounts, and charged to the cards."""
+    """I2: what was taken and not refunded is missing from the accounts and charged to the cards."""
     terminal = FakeGateway()
     with tempfile.TemporaryDirectory() as folder, desk_of(PAIEMENT, folder, terminal) as harness:
         events = {
@@ -102,7 +102,7 @@ def test_the_accounts_always_add_up(groups: Any, wanted: Any) -> None:
 
 
 def _answered(harness: ServiceHarness, heard: set[tuple[str, str]], undone: str) -> None:
-    """Every undoing is answered once, every step at most once, and nothing is said of what was not heard."""
+    """Each undoing is answered once, each step at most once, and no event is about an unknown order."""
     answers = [e.commande_id for e in harness.envelopes if e.type == undone]
     assert sorted(answers) == sorted(name for what, name in heard if what == "undo")
     others = [e.commande_id for e in harness.envelopes if e.type != undone]

@@ -1,4 +1,4 @@
-"""Databases of older versions are upgraded at start, with what was in them."""
+"""Databases of older versions are upgraded at start and keep their rows."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from contracts.commande import CommandeAnnulee, CommandeCreee
 from services.commande import SERVICE
 from tests.support.event_builders import demande, impayee, initiee, payee, sans_stock
 
-# What each version of the order service's tables, and of the runtime's, had in place of what is there now.
+# Per version: the statements that turn today's tables of commande and of the engine back into it.
 BACK_TO_3 = (
     "DROP INDEX commandes_echeance_demande",
     "ALTER TABLE commandes DROP COLUMN echeance_demande",
@@ -87,7 +87,7 @@ def test_a_database_of_the_first_version_is_upgraded_and_goes_on(database_for: C
         assert harness.hear(harness.enveloped(payee("WAITS"), id="later-1")) == [
             CommandeCreee(commande_id="WAITS")
         ]
-        # Nobody knows any more what was paid for it before it came: it waits for its deadline.
+        # What was paid for it before it came is not known any more, so it waits for its deadline.
         assert harness.hear(harness.enveloped(initiee("EARLY"), id="later-2")) == []
         (said,) = harness.tick(10_000)
         assert isinstance(said, CommandeAnnulee)
@@ -109,7 +109,7 @@ def test_orders_of_the_second_version_that_never_came_get_a_deadline(database_fo
         assert harness.tick(10_000) == []
 
 
-def test_demands_of_the_third_version_to_cancel_what_was_never_ordered_end(
+def test_cancellation_requests_of_the_third_version_are_purged(
     database_for: Callable[[str], str],
 ) -> None:
     settings = Settings(database_url=database_for("commande"))
@@ -126,7 +126,7 @@ def test_demands_of_the_third_version_to_cancel_what_was_never_ordered_end(
         assert (left, entries) == (["SPOKEN"], ["SPOKEN"])
 
 
-def test_an_upgraded_database_has_room_for_trials(database_for: Callable[[str], str]) -> None:
+def test_an_upgraded_database_has_the_table_of_trials(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for("commande"))
     with open_harness(SERVICE, settings) as harness:
         as_version_1(harness)
@@ -135,11 +135,11 @@ def test_an_upgraded_database_has_room_for_trials(database_for: Callable[[str], 
 
 
 def ordered(harness: ServiceHarness, source: str, commande_id: str, **more: Any) -> Envelope[Any]:
-    """An order with the event id "1", as every client's first one."""
+    """An order with the event id "1", which every client may use first."""
     return wrap(initiee(commande_id, **more), id="1", source=source, time=harness.now)
 
 
-def test_what_was_dealt_with_before_sources_were_kept_is_recognised(database_for: Callable[[str], str]) -> None:
+def test_an_event_handled_before_sources_were_kept_is_recognised(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for("commande"))
     with open_harness(SERVICE, settings) as harness:
         before = harness.delivery(ordered(harness, "/clients/alpha", "A"))
@@ -148,7 +148,7 @@ def test_what_was_dealt_with_before_sources_were_kept_is_recognised(database_for
     with open_harness(SERVICE, settings) as harness:
         with harness.database.begin() as connection:
             assert versions(connection) == (1 + len(SERVICE.migrations), 1 + len(MIGRATIONS))
-            # Only the inbox must recognise it.
+            # The inbox alone has to recognise it.
             connection.execute(text("DELETE FROM journal"))
             connection.execute(text("DELETE FROM commandes"))
         assert harness.deliver(before) == []
@@ -156,7 +156,9 @@ def test_what_was_dealt_with_before_sources_were_kept_is_recognised(database_for
         assert harness.inspect()["commandes"]["total"] == 0
 
 
-def test_an_id_used_before_sources_were_kept_keeps_no_other_client_out(database_for: Callable[[str], str]) -> None:
+def test_an_event_id_used_before_sources_were_kept_does_not_block_other_clients(
+    database_for: Callable[[str], str],
+) -> None:
     settings = Settings(database_url=database_for("commande"))
     with open_harness(SERVICE, settings) as harness:
         harness.hear(ordered(harness, "/clients/alpha", "A"))
@@ -165,7 +167,7 @@ def test_an_id_used_before_sources_were_kept_keeps_no_other_client_out(database_
         harness.hear(ordered(harness, "/clients/beta", "B"))
         assert harness.verdicts == [Done()]
         assert harness.inspect()["commandes"]["total"] == 2
-        # From now on it is known with its source.
+        # The row now has its source.
         harness.hear(ordered(harness, "/clients/beta", "B", montant="1"))
         assert isinstance(harness.verdicts[-1], DeadLetter)
 

@@ -18,7 +18,7 @@ from tests.support.event_builders import CMD, annulee, creee
 
 
 class Reluctant:
-    """A carrier that fails a number of times, before or after the message has left."""
+    """A carrier that fails a number of times, before or after it has sent the message."""
 
     def __init__(self, carrier: Maildir, failures: int, *, after: bool) -> None:
         self._carrier = carrier
@@ -51,12 +51,12 @@ def harness(make_harness: MakeHarness, carrier: Maildir) -> ServiceHarness:
 
 
 def letters(folder: Path) -> list[str]:
-    """The subjects of what is in the box."""
+    """The subjects of the mails in the mailbox."""
     return sorted(str(letter["Subject"]) for letter in box(folder))
 
 
 def box(folder: Path) -> list[EmailMessage]:
-    """What is in the box, as a mail program sees it."""
+    """The mailbox, as a mail program reads it."""
     found = mailbox.Maildir(folder, create=False)
     return [message_from_bytes(found.get_bytes(key), policy=default) for key in found.keys()]  # noqa: SIM118
 
@@ -70,13 +70,13 @@ CANCELLED = f"Votre commande {CMD} est annulée"
 CORRECTED = f"Rectificatif : votre commande {CMD} est annulée"
 
 
-def test_a_creation_is_confirmed(harness: ServiceHarness, folder: Path) -> None:
+def test_a_creation_sends_a_confirmation(harness: ServiceHarness, folder: Path) -> None:
     assert harness.hear(creee()) == told("confirmation")
     assert letters(folder) == [CONFIRMED]
     assert harness.inspect() == {"messages": {"confirmation": 1, "annulation": 0, "rectificatif": 0}}
 
 
-def test_a_cancellation_is_told_with_its_reason(harness: ServiceHarness, folder: Path) -> None:
+def test_a_cancellation_is_sent_with_its_reason(harness: ServiceHarness, folder: Path) -> None:
     assert harness.hear(annulee(raison="délai dépassé")) == told("annulation")
     assert letters(folder) == [CANCELLED]
     (letter,) = box(folder)
@@ -95,10 +95,10 @@ def test_a_creation_that_comes_after_its_cancellation_sends_nothing(harness: Ser
     assert letters(folder) == [CANCELLED]
 
 
-def test_a_confirmation_that_may_have_left_is_corrected(
+def test_a_confirmation_that_may_have_been_sent_is_corrected(
     make_harness: MakeHarness, carrier: Maildir, folder: Path
 ) -> None:
-    """Its answer was lost, so nobody knows; saying too much is better than leaving a wrong promise."""
+    """The answer of the carrier was lost: a correction too many is better than a wrong confirmation."""
     harness = make_harness(SERVICE, externals=Reluctant(carrier, 1, after=True))
     harness.hear(creee(), tolerate=True)
     assert harness.hear(annulee()) == told("rectificatif")
@@ -114,7 +114,7 @@ def test_a_creation_and_its_cancellation_in_one_group_end_in_a_cancellation(
 
 
 @pytest.mark.parametrize("after", [True, False])
-def test_a_message_is_in_the_box_once_however_often_it_is_sent(
+def test_a_mail_is_in_the_mailbox_once_however_often_it_is_sent(
     make_harness: MakeHarness, carrier: Maildir, folder: Path, after: bool
 ) -> None:
     harness = make_harness(SERVICE, externals=Reluctant(carrier, 3, after=after))
@@ -125,7 +125,7 @@ def test_a_message_is_in_the_box_once_however_often_it_is_sent(
     assert letters(folder) == [CONFIRMED]
 
 
-def test_a_message_already_read_by_a_person_is_not_delivered_again(
+def test_a_mail_that_was_read_is_not_delivered_again(
     make_harness: MakeHarness, carrier: Maildir, folder: Path
 ) -> None:
     harness = make_harness(SERVICE, externals=Reluctant(carrier, 1, after=True))
@@ -137,7 +137,7 @@ def test_a_message_already_read_by_a_person_is_not_delivered_again(
     assert letters(folder) == [CONFIRMED]
 
 
-def test_a_repetition_sends_and_says_nothing(harness: ServiceHarness, folder: Path) -> None:
+def test_a_repeated_event_sends_and_publishes_nothing(harness: ServiceHarness, folder: Path) -> None:
     order = harness.enveloped(creee())
     harness.hear(order, order)
     harness.hear(order, creee())
@@ -149,9 +149,7 @@ STRANGE = ["../../x", "a b", 'q"uote', "é", "x" * 100, "a@b", "CMD\\1", "é" * 
 
 
 @pytest.mark.parametrize("commande_id", STRANGE)
-def test_whatever_an_order_is_called_its_message_is_a_message(
-    harness: ServiceHarness, folder: Path, commande_id: str
-) -> None:
+def test_every_order_id_makes_a_valid_mail(harness: ServiceHarness, folder: Path, commande_id: str) -> None:
     (said,) = harness.hear(creee(commande_id))
     assert isinstance(said, NotificationEnvoyee)
     assert letters(folder) == [" ".join(f"Votre commande {commande_id} est confirmée".split())]

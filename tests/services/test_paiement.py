@@ -1,4 +1,4 @@
-"""Paiement, in a harness with a real database: taken once, given back once, and nobody below zero."""
+"""Paiement, in a harness with a real database: one debit, one refund, and no balance below zero."""
 
 from decimal import Decimal
 from typing import Any
@@ -50,7 +50,7 @@ def test_the_whole_balance_can_be_spent_and_not_a_cent_more(harness: ServiceHarn
     assert solde(harness) == 0
 
 
-def test_an_insufficient_balance_is_an_answer_and_the_card_is_left_alone(
+def test_an_insufficient_balance_is_a_refusal_and_the_card_is_not_charged(
     harness: ServiceHarness, terminal: FakeGateway
 ) -> None:
     (said,) = harness.hear(reserve(client_id="CLIENT-999", montant="49.99"))
@@ -59,13 +59,13 @@ def test_an_insufficient_balance_is_an_answer_and_the_card_is_left_alone(
     assert solde(harness, "CLIENT-999") == 20
 
 
-def test_an_unknown_client_is_an_answer(harness: ServiceHarness, terminal: FakeGateway) -> None:
+def test_an_unknown_client_is_a_refusal(harness: ServiceHarness, terminal: FakeGateway) -> None:
     (said,) = harness.hear(reserve(client_id="CLIENT-000"))
     assert said == PaiementEchoue(commande_id=CMD, raison="client inconnu")
     assert terminal.asked == []
 
 
-def test_a_refused_card_is_an_answer(make_harness: MakeHarness) -> None:
+def test_a_refused_card_is_a_refusal(make_harness: MakeHarness) -> None:
     harness = make_harness(SERVICE, COMPTES, FakeGateway(["refuses"]))
     (said,) = harness.hear(reserve())
     assert said == PaiementEchoue(commande_id=CMD, raison="carte refusée")
@@ -82,7 +82,7 @@ def test_a_gateway_that_does_not_answer_is_asked_again_with_the_same_key(make_ha
     assert terminal.asked == [terminal.asked[0]] * 2
 
 
-def test_an_answer_that_was_lost_charges_nobody_twice(make_harness: MakeHarness) -> None:
+def test_a_lost_answer_of_the_gateway_does_not_charge_twice(make_harness: MakeHarness) -> None:
     terminal = FakeGateway(["loses the answer", "accepts"])
     harness = make_harness(SERVICE, COMPTES, terminal)
     order = harness.enveloped(reserve(montant="60.00"))
@@ -92,7 +92,7 @@ def test_an_answer_that_was_lost_charges_nobody_twice(make_harness: MakeHarness)
     assert mouvements(harness) == ((1, 60.0), (0, 0))
 
 
-def test_a_charge_of_which_the_answer_was_lost_is_taken_back_by_a_cancellation(make_harness: MakeHarness) -> None:
+def test_a_cancellation_takes_back_a_charge_whose_answer_was_lost(make_harness: MakeHarness) -> None:
     terminal = FakeGateway(["loses the answer"])
     harness = make_harness(SERVICE, COMPTES, terminal)
     harness.hear(reserve(), tolerate=True)
@@ -120,17 +120,15 @@ def _again(harness: ServiceHarness, envelope: Any, how: dict[str, Any]) -> Any:
     return harness.delivery(envelope)._replace(**how)
 
 
-def test_a_balance_raced_within_one_group_is_judged_when_the_money_is_taken(
-    harness: ServiceHarness, terminal: FakeGateway
-) -> None:
-    """Both are within the balance when the gateway is asked; only one can be when the books are written."""
+def test_a_balance_is_checked_again_at_the_commit(harness: ServiceHarness, terminal: FakeGateway) -> None:
+    """Both are within the balance when the gateway is asked; at the commit there is room for one."""
     harness.hear(reserve("A", montant="70.00"), reserve("B", montant="70.00"))
     assert harness.said == ["paiement.effectue", "paiement.echoue"]
     assert solde(harness) == 30
     assert len(terminal.charged) == 2
 
 
-def test_a_charge_that_the_books_refused_is_taken_back_with_the_cancellation(
+def test_a_cancellation_takes_back_a_charge_that_the_database_refused(
     harness: ServiceHarness, terminal: FakeGateway
 ) -> None:
     harness.hear(reserve("A", montant="70.00"), reserve("B", montant="70.00"))
@@ -149,7 +147,7 @@ def test_a_refund_restores_the_balance_and_the_card(harness: ServiceHarness, ter
     assert mouvements(harness) == ((1, 99.99), (1, 99.99))
 
 
-def test_a_cancellation_with_nothing_taken_is_answered_all_the_same(harness: ServiceHarness) -> None:
+def test_a_cancellation_without_a_debit_is_answered(harness: ServiceHarness) -> None:
     harness.hear(reserve(client_id="CLIENT-999"))
     assert harness.hear(annulee()) == [NOTHING]
 
@@ -169,7 +167,7 @@ def test_a_debit_and_its_cancellation_in_one_group_leave_no_money_taken(
     assert harness.said.count("paiement.rembourse") == 1
 
 
-def test_a_repetition_takes_no_money_and_is_not_answered_again(
+def test_a_repeated_event_takes_no_money_and_is_not_answered_again(
     harness: ServiceHarness, terminal: FakeGateway
 ) -> None:
     order = harness.enveloped(reserve(montant="10.00"))

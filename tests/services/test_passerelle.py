@@ -1,4 +1,4 @@
-"""The simulated card gateway: idempotent by key, whatever its dice say."""
+"""The simulated card gateway is idempotent by key, whether its call fails at random or not."""
 
 import random
 import tracemalloc
@@ -13,11 +13,11 @@ def gateway(refusal_rate: float = 0, failure_rate: float = 0, seed: int = 1) -> 
     return PasserelleSimulee(0, refusal_rate, failure_rate, random.Random(seed))
 
 
-async def test_without_dice_it_accepts_everything() -> None:
+async def test_without_random_failures_it_accepts_everything() -> None:
     assert await gateway().debiter("k", "CLIENT-123", Decimal(1)) == Reponse(True)
 
 
-async def test_the_first_answer_to_a_key_stays() -> None:
+async def test_the_first_answer_to_a_key_is_kept() -> None:
     passerelle = gateway(refusal_rate=0.5)
     first = {key: await passerelle.debiter(key, "C", Decimal(1)) for key in map(str, range(50))}
     assert {reponse.acceptee for reponse in first.values()} == {True, False}
@@ -50,7 +50,7 @@ async def test_only_the_last_cancellations_are_remembered() -> None:
     assert {n: reponse.acceptee for n, reponse in answers.items()} == {0: True, 1: False, CANCELLED_KEPT: False}
 
 
-async def test_a_failure_tells_nothing_about_the_charge() -> None:
+async def test_a_failure_may_come_before_or_after_the_charge() -> None:
     passerelle = gateway(failure_rate=1)
     for _ in range(10):
         with pytest.raises(ConnectionError):

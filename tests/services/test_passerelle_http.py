@@ -1,4 +1,4 @@
-"""The HTTP card gateway: whatever the network does to the answers, a key is charged once."""
+"""The HTTP card gateway charges a key once, whatever the network does to the answers."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def settings(server: GatewayServer) -> Settings:
     return Settings(gateway=server.url, call_timeout=0.5)
 
 
-async def test_a_debit_is_accepted_and_its_key_arrives_whole(server: GatewayServer) -> None:
+async def test_a_debit_is_accepted_and_its_key_arrives_unchanged(server: GatewayServer) -> None:
     async with ouvrir(settings(server)) as passerelle:
         assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(True)
     assert server.charged == {KEY: 1}
 
 
-async def test_a_refusal_is_an_answer_with_its_reason(server: GatewayServer) -> None:
+async def test_a_refusal_has_its_reason(server: GatewayServer) -> None:
     server.refuses.add("CLIENT-1")
     async with ouvrir(settings(server)) as passerelle:
         assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(False, "carte volée")
@@ -95,7 +95,7 @@ async def test_an_unknown_outcome_raises_and_asking_again_with_the_key_charges_o
     assert server.requests == [("PUT", KEY)] * 2
 
 
-async def test_what_is_longer_than_any_answer_is_not_kept(server: GatewayServer) -> None:
+async def test_an_answer_that_is_too_long_is_not_kept(server: GatewayServer) -> None:
     server.behaviours = deque([gateway.ENDLESS, gateway.BOMB])
     async with ouvrir(settings(server)) as passerelle:
         for _ in range(2):
@@ -106,7 +106,7 @@ async def test_what_is_longer_than_any_answer_is_not_kept(server: GatewayServer)
 async def test_an_answer_that_comes_by_the_byte_ends_with_the_call_and_leaves_no_connection(
     server: GatewayServer,
 ) -> None:
-    """More often than there are connections. The runtime bounds a call in total, as is done here."""
+    """More calls than there are connections. The engine bounds a call in total, as this test does."""
     few = Settings(gateway=server.url, call_timeout=0.5, calls=2)
     server.behaviours = deque([gateway.DRIP] * 3)
     async with ouvrir(few) as passerelle:
@@ -139,7 +139,7 @@ async def test_a_cancelled_key_is_not_charged_any_more(server: GatewayServer) ->
     assert not server.charged
 
 
-async def test_a_gateway_that_is_not_there_raises() -> None:
+async def test_a_missing_gateway_raises() -> None:
     async with ouvrir(Settings(gateway="http://127.0.0.1:9", call_timeout=0.5)) as passerelle:
         with pytest.raises(httpx.HTTPError):
             await passerelle.debiter(KEY, "CLIENT-1", AMOUNT)

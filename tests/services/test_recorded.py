@@ -1,13 +1,13 @@
-"""Databases as the first version left them, recorded then: each service takes up its own and goes on where it was.
+"""Each service goes on with a database that was recorded from the first version.
 
-`version-1` holds a dump of each, of SQLite and of PostgreSQL, made by the program of then after these events:
+`version-1` holds a dump of each database, of SQLite and of PostgreSQL, made by that version after these events:
 
     stock          WAITS, SOLD and UNDONE ordered (2, 1, 3); SOLD created; UNDONE cancelled; EARLY cancelled
     paiement       PAID and UNDONE taken (10, 20); UNDONE cancelled; EARLY cancelled
     commande       WAITS, PAID and UNDONE ordered; PAID paid; EARLY paid; UNDONE cancelled by its customer
     notification   SOLD and UNDONE created; UNDONE cancelled; EARLY cancelled
 
-The last event of each was decided and not yet said.
+The last event of each is in the outbox and not yet published.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from choregraphie.storage.migrations import MIGRATIONS
 from choregraphie.testing import ServiceHarness, open_harness
 from services.application import SERVICES
 from services.paiement.passerelle import PasserelleSimulee
-from tests.services.stores import Post
+from tests.services.stores import NullCourrier
 from tests.support.event_builders import annulee, creee, initiee, payee, reserve
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from scripts.nemesis.private_postgres import PrivatePostgres
 
 RECORDED = Path(__file__).with_name("version-1")
-OUTSIDE: dict[str, Any] = {"paiement": PasserelleSimulee(0, 0, 0), "notification": Post()}
+OUTSIDE: dict[str, Any] = {"paiement": PasserelleSimulee(0, 0, 0), "notification": NullCourrier()}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Settings]:
-    """The settings with which a service finds its old database."""
+    """The settings that lead a service to its old database."""
 
     def restore(service: str) -> Settings:
         dump = (RECORDED / f"{service}.{request.param}.sql").read_text()
@@ -62,7 +62,7 @@ def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], 
 
 
 def hear(harness: ServiceHarness, *heard: Event) -> list[Event]:
-    """Under ids that were not used then."""
+    """New events, with ids that the old version did not use."""
     return harness.hear(*(harness.enveloped(event, id=f"new-{event.TYPE}-{event.commande_id}") for event in heard))
 
 
@@ -92,7 +92,7 @@ def commande_goes_on(harness: ServiceHarness) -> None:
     counted = {"total": 3, "en_attente": 1, "creees": 1, "annulees": 1, "inconnues": 1}
     assert harness.inspect()["commandes"] == counted
     hear(harness, payee("WAITS"), payee("UNDONE"))
-    # Nobody knows any more what was paid for EARLY before it came: it waits for its deadline.
+    # What was paid for EARLY before it came is not known any more, so it waits for its deadline.
     hear(harness, initiee("EARLY"))
     assert harness.said == ["commande.creee"]
     harness.tick(10_000)
@@ -115,7 +115,7 @@ GOES_ON: dict[str, tuple[Callable[[ServiceHarness], None], str]] = {
 
 
 @pytest.mark.parametrize("service", GOES_ON)
-def test_it_takes_up_its_old_database_and_goes_on(recorded: Callable[[str], Settings], service: str) -> None:
+def test_a_service_goes_on_with_its_old_database(recorded: Callable[[str], Settings], service: str) -> None:
     settings = recorded(service)
     goes_on, last = GOES_ON[service]
     with open_harness(SERVICES[service], settings, OUTSIDE.get(service)) as harness:

@@ -1,4 +1,4 @@
-"""`outbox resend` and the relay at start come to an end, though others decide all the while."""
+"""`outbox resend` and the outbox publisher at start end although workers keep writing events."""
 
 import datetime as dt
 
@@ -14,7 +14,7 @@ def orders(harness: ServiceHarness, *names: str) -> None:
     harness.hear(*(initiee(name, produit_id="PROD-456", quantite=1) for name in names))
 
 
-def test_what_is_decided_after_one_began_to_say_again_is_left_to_those_who_decide(
+def test_a_resend_leaves_events_that_were_written_after_its_start(
     make_harness: MakeHarness,
 ) -> None:
     harness = make_harness(SERVICE)
@@ -28,7 +28,7 @@ def test_what_is_decided_after_one_began_to_say_again_is_left_to_those_who_decid
         assert decided_since(connection, _EVER, 10, last, last) == ([], last)
 
 
-def test_an_empty_outbox_has_no_last_number(make_harness: MakeHarness) -> None:
+def test_an_empty_outbox_has_no_last_position(make_harness: MakeHarness) -> None:
     with make_harness(SERVICE).database.begin() as connection:
         assert last_number(connection) == 0
 

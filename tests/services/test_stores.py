@@ -1,4 +1,4 @@
-"""Each service's store as a state machine: whatever comes, in any order and again, its books add up."""
+"""Each service's store as a state machine: its invariants hold for events in any order and repeated."""
 
 import uuid
 from collections.abc import Callable
@@ -18,19 +18,19 @@ from tests.services.stores import STORES, CommandeStore, NotificationStore, Paie
 
 
 def play(store: type[Store], empty: Callable[[], str], **bounded: Any) -> None:
-    """Each run on a database of its own, whose URL is given by `empty`."""
+    """Run each example on a database of its own, whose URL `empty` returns."""
 
     fresh = type(store.__name__, (store,), {"__init__": lambda self: store.__init__(self, empty())})
     run_state_machine_as_test(fresh, settings=bounds(**{"max_examples": 25, "stateful_step_count": 20} | bounded))
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_whatever_comes_the_books_add_up(store: type[Store]) -> None:
+def test_the_invariants_hold(store: type[Store]) -> None:
     play(store, lambda: "sqlite://")
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_whatever_comes_the_books_add_up_on_postgresql(store: type[Store], postgres: Any) -> None:
+def test_the_invariants_hold_on_postgresql(store: type[Store], postgres: Any) -> None:
     def empty() -> str:
         name = f"store_{uuid.uuid4().hex[:12]}"
         postgres.create(name)
@@ -40,13 +40,13 @@ def test_whatever_comes_the_books_add_up_on_postgresql(store: type[Store], postg
 
 
 def always_enough(patch: pytest.MonkeyPatch) -> None:
-    """Nobody looks whether there is as much as is asked for."""
+    """A mutant that does not check the available quantity."""
     patch.setattr(stock_rules, "manque", lambda quantite, disponible: None if disponible else "produit inconnu")
     patch.setattr(paiement_rules, "refus", lambda montant, solde: None if solde else "client inconnu")
 
 
 def never_confirmed(patch: pytest.MonkeyPatch) -> None:
-    """A cancellation does not know of the confirmation before it."""
+    """A mutant in which a cancellation does not know of the confirmation before it."""
     patch.setattr(ReadView, "begun", lambda self, action: False)
 
 
@@ -66,11 +66,11 @@ def on_chaos(name: str) -> Callable[[pytest.MonkeyPatch], None]:
         (never_confirmed, (NotificationStore,)),
     ],
 )
-def test_a_guard_taken_away_is_missed(
+def test_a_removed_guard_is_detected(
     mutant: Callable[[pytest.MonkeyPatch], None], stores: tuple[type[Store], ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mutant(monkeypatch)
     for store in stores:
         with pytest.raises(AssertionError):
-            # What breaks it need not be small.
+            # The failing example need not be minimal.
             play(store, lambda: "sqlite://", max_examples=200, phases=[Phase.generate], report_multiple_bugs=False)

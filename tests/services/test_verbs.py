@@ -1,4 +1,4 @@
-"""The operator's verbs: one line about a mistake, and tables that say everything on a pipe too."""
+"""The commands of `python -m services`: one line for a mistake, and tables that are complete on a pipe."""
 
 import argparse
 import datetime as dt
@@ -68,7 +68,7 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(
     assert said.startswith(f"services: {key}")
 
 
-def test_an_id_is_never_markup_and_never_cut(
+def test_an_id_is_printed_whole_and_not_as_markup(
     database: Settings, capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     produit, order = "[/b]" + "P" * 60, "[/red]" + "C" * 90
@@ -93,7 +93,7 @@ def cancelled_and_still_held(database: Settings) -> None:
         harness.hear(initiee("A"), initiee("B"))
 
 
-def test_what_a_cancelled_order_still_holds_is_open_however_long_ago_it_was(
+def test_a_cancelled_order_that_still_holds_something_stays_in_the_list_of_open_ones(
     database: Settings, capsys: Captured
 ) -> None:
     cancelled_and_still_held(database)
@@ -106,9 +106,7 @@ def test_what_a_cancelled_order_still_holds_is_open_however_long_ago_it_was(
     assert main(["journal", "--open", "--service", "stock"]) == 0
 
 
-def test_a_journal_shows_what_there_is_and_says_which_database_is_missing(
-    database: Settings, capsys: Captured
-) -> None:
+def test_a_journal_names_the_database_that_is_missing(database: Settings, capsys: Captured) -> None:
     cancelled_and_still_held(database)
     capsys.readouterr()
     assert main(["journal", "A", "--json"]) == 0
@@ -123,9 +121,7 @@ def test_a_journal_shows_what_there_is_and_says_which_database_is_missing(
     assert main(["journal", "--open"]) == 2, "it may be there that something is open"
 
 
-def test_nobody_is_ready_when_the_broker_is_away_and_that_is_said(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ready_says_that_the_broker_is_away(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAGA_AMQP_URL", "amqp://guest:guest@127.0.0.1:1/")
     assert main(["ready", "stock", "--json"]) == 1
     said = capsys.readouterr()
@@ -135,7 +131,7 @@ def test_nobody_is_ready_when_the_broker_is_away_and_that_is_said(
 
 
 def verbs(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """The parser of every command, those of their actions too."""
+    """The parsers of every command and of its actions."""
     yield parser
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -143,7 +139,7 @@ def verbs(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
                 yield from verbs(inner)
 
 
-def test_every_verb_s_help_explains() -> None:
+def test_the_help_of_every_command_explains_it() -> None:
     assert [verb.prog for verb in verbs(_parser(APP)) if not verb.description] == []
 
 
@@ -168,7 +164,7 @@ def test_several_services_are_one_document_keyed_by_service(capsys: Captured) ->
 @pytest.mark.parametrize(
     "verb", [["run", "stock", "paiement"], ["inspect", "all"], ["outbox", "list"]], ids=" ".join
 )
-def test_services_that_would_share_a_database_are_told_what_the_url_lacks(
+def test_a_database_url_without_the_service_name_is_refused(
     verb: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SAGA_DATABASE_URL", f"sqlite:///{tmp_path}/one.sqlite3")
@@ -178,7 +174,7 @@ def test_services_that_would_share_a_database_are_told_what_the_url_lacks(
 
 
 def into(output: int, *command: str) -> tuple[int, str]:
-    """The exit code and the standard error of a command whose standard output is `output`."""
+    """Run a command with `output` as its standard output. Returns exit code and standard error."""
     done = subprocess.run(
         [sys.executable, "-m", "services", *command],
         cwd=ROOT,
@@ -192,7 +188,7 @@ def into(output: int, *command: str) -> tuple[int, str]:
 
 @pytest.mark.usefixtures("all_databases")
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["table", "json"])
-def test_a_reader_that_has_seen_enough_is_no_trouble(form: tuple[str, ...]) -> None:
+def test_a_closed_pipe_is_no_error(form: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -203,7 +199,7 @@ def test_a_reader_that_has_seen_enough_is_no_trouble(form: tuple[str, ...]) -> N
 
 @pytest.mark.usefixtures("all_databases")
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["table", "json"])
-def test_an_output_that_is_full_is_one_line_and_exit_code_2(form: tuple[str, ...]) -> None:
+def test_a_full_disk_is_one_line_and_exit_code_2(form: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
         code, said = into(full.fileno(), "inspect", "all", *form)
     assert (code, said) == (2, "services: standard output: No space left on device\n")
@@ -211,7 +207,7 @@ def test_an_output_that_is_full_is_one_line_and_exit_code_2(form: tuple[str, ...
 
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_a_journal_fits_its_terminal(database: Settings, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times count from the first action, and an id of the data is cut to what tells it from the others."""
+    """Times count from the first action, and ids are shortened to what tells them apart."""
     order = "CMD-65B0CCC543E14A4E"
     with open_harness(STOCK, database) as harness:
         harness.hear(initiee(order), annulee(order))

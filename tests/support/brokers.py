@@ -1,4 +1,4 @@
-"""A real broker for the whole test session: one that was given, a container, or a private node."""
+"""A real broker for the whole test session: one given by its URL, a container, or a private node."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ CREDENTIALS = "saga"  # both name and password, in a container that only this ma
 
 
 class NoBrokerError(Exception):
-    """The tests have no broker to run on; the text is one sentence for a person."""
+    """There is no broker for the tests; the message is one sentence for a person."""
 
 
 @dataclass(frozen=True)
 class Broker:
-    """Where the broker is: `authority` is what stands between `amqp://` and the virtual host."""
+    """The address of the broker. `authority`: the part of its URL between `amqp://` and the virtual host."""
 
     authority: str
     management_url: str
@@ -52,7 +52,7 @@ class Broker:
 
 @contextmanager
 def session_broker(environ: Mapping[str, str] = os.environ) -> Iterator[Broker]:
-    """The broker that the environment asks for, ready, and ended afterwards if it was begun here.
+    """Yield the broker that the environment asks for, ready; stop it afterwards if it was started here.
 
     Raises NoBrokerError: a missing broker is a failure, never a reason to skip.
     """
@@ -73,7 +73,7 @@ def session_broker(environ: Mapping[str, str] = os.environ) -> Iterator[Broker]:
 @contextmanager
 def given(url: str, management_url: str | None) -> Iterator[Broker]:
     parts = urlsplit(url)
-    # The virtual host of the URL is not used: every test has its own.
+    # The virtual host of the URL is not used: each test has its own.
     yield Broker(parts.netloc, management_url or f"http://{parts.hostname}:15672", "given")
 
 
@@ -96,11 +96,11 @@ def private_node() -> Iterator[Broker]:
 def container() -> Iterator[Broker]:
     if not engine_answers():
         raise NoBrokerError("SAGA_TEST_BROKER=container, and no Docker engine answers (DOCKER_HOST?).")
-    # Imported late: only this kind of broker needs it, and it reads the environment as it is imported.
+    # Imported late: only the container needs it, and it reads the environment when it is imported.
     from testcontainers.community.rabbitmq import RabbitMqContainer
 
     box = RabbitMqContainer(IMAGE, username=CREDENTIALS, password=CREDENTIALS)
-    # Without an address Docker would listen on every interface; the package's types know no addresses.
+    # Without an address Docker listens on every interface; the package's types do not allow an address.
     ports: dict[str, Any] = box.ports
     ports |= dict.fromkeys(("5672", "15672"), ("127.0.0.1",))
     try:
@@ -119,7 +119,7 @@ def container() -> Iterator[Broker]:
 
 
 def engine_answers() -> bool:
-    """Ask without the docker package, which leaves sockets open when nobody answers."""
+    """Whether a Docker engine answers; without the docker package, which then leaves sockets open."""
     place = urlsplit(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
     local = place.scheme == "unix"
     try:

@@ -1,7 +1,7 @@
-"""`python -m tests.support.crash_loop stock`: a worker that one kind of order kills, started again each time.
+"""`python -m tests.support.crash_loop stock`: a worker that one kind of order kills, restarted each time.
 
-An order of CLIENT-TUEUR ends the worker that takes it at once, as a fault in a library would. Each is forked
-from a process that has imported everything, so that a whole loop takes seconds.
+An order of CLIENT-TUEUR ends at once the worker that takes it, as a fault in a C library would. Each worker is
+forked from a process that has imported everything, so that the whole loop takes seconds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 KILLER = "CLIENT-TUEUR"
-# prctl(2): what this process gets when its parent is gone.
+# prctl(2): the signal that this process gets when its parent ends.
 PR_SET_PDEATHSIG = 1
 
 
@@ -36,16 +36,16 @@ def deadly(do: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def invocation(name: str) -> None:
-    """In the child, to its end."""
+    """Run the worker in the forked child, and exit."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     for line in SERVICES[name].reactions:
         if line.hears is CommandeInitiee:
-            line.__dict__["do"] = deadly(line.do)  # frozen for everybody else
+            line.__dict__["do"] = deadly(line.do)  # a Reaction is frozen
     os._exit(main(["run", name]))
 
 
 def loop(name: str) -> int:
-    """Until a worker ends otherwise than by being killed; its exit code."""
+    """Start workers until one ends without being killed. Returns its exit code."""
     while True:
         child = os.fork()
         if not child:

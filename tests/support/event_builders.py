@@ -1,4 +1,4 @@
-"""Events about one order, with only what a test cares about spelt out."""
+"""Events about one order; a test gives only the fields that matter to it."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""A card gateway whose mood a test sets, and whose charges it can look at."""
+"""A card gateway whose answers a test sets, and whose charges it can read."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -6,27 +6,27 @@ from typing import Literal
 
 from services.paiement.passerelle import Reponse
 
-Mood = Literal["accepts", "refuses", "silent", "loses the answer"]
+Answer = Literal["accepts", "refuses", "silent", "loses the answer"]
 
 
 class FakeGateway:
-    """Idempotent by key, as the protocol asks. `moods` are taken one a debit; the last one stays."""
+    """Idempotent by key, as the protocol asks. Each charge takes one of `answers`; the last one is kept."""
 
-    def __init__(self, moods: Iterable[Mood] = ("accepts",)) -> None:
-        self._moods = list(moods)
+    def __init__(self, answers: Iterable[Answer] = ("accepts",)) -> None:
+        self._answers = list(answers)
         self.charged: dict[str, Decimal] = {}
         self.asked: list[str] = []
         self.cancelled: list[str] = []
 
     async def debiter(self, cle: str, client_id: str, montant: Decimal) -> Reponse:
         self.asked.append(cle)
-        mood = self._moods.pop(0) if len(self._moods) > 1 else self._moods[0]
-        if mood == "silent":
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if answer == "silent":
             raise ConnectionError("the terminal did not answer")
-        if mood == "refuses" or cle in self.cancelled:
+        if answer == "refuses" or cle in self.cancelled:
             return Reponse(False, "carte refusée")
         self.charged[cle] = montant
-        if mood == "loses the answer":
+        if answer == "loses the answer":
             raise TimeoutError("the terminal's answer was lost")
         return Reponse(True)
 

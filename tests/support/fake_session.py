@@ -1,4 +1,4 @@
-"""A session without a broker: a test delivers messages, and what the pipeline does is recorded in order."""
+"""A session without a broker: a test delivers messages, and the session records what the pipeline does."""
 
 import asyncio
 import itertools
@@ -14,7 +14,7 @@ Action = tuple[str, tuple[object, ...]]
 
 
 class FakeSession:
-    """`outcome` decides what becomes of each message. While `answering` is not set, no confirm comes."""
+    """`outcome` gives the publish outcome of each message. No confirm comes while `answering` is not set."""
 
     def __init__(self) -> None:
         self.outcome: Callable[[Outgoing], PublishOutcome] = lambda message: PublishOutcome.CONFIRMED
@@ -31,7 +31,7 @@ class FakeSession:
         self._ended = asyncio.Event()
 
     def deliver(self, envelope: Envelope[Event], **how: Any) -> int:
-        """A message arrives. Returns its tag."""
+        """Deliver a message. Returns its delivery tag."""
         delivery: dict[str, Any] = {
             "body": envelope.to_bytes(),
             "exchange": events(envelope.sender),
@@ -43,7 +43,7 @@ class FakeSession:
         return tag
 
     def lose(self) -> None:
-        """The session is lost."""
+        """Lose the session."""
         self.lost = "the test lost it"
         self._ended.set()
         self._arrived.put_nowait(None)
@@ -87,7 +87,7 @@ class FakeSession:
 
 
 async def until(true: Callable[[], bool], within_seconds: float = 10) -> None:
-    """Wait on a condition, at most so long."""
+    """Wait until the condition holds. Raises AssertionError when it does not in time."""
     async with asyncio.timeout(within_seconds):
         while not true():  # noqa: ASYNC110 - what is waited for is anything that a test can see
             await asyncio.sleep(0.005)

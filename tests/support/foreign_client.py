@@ -1,4 +1,4 @@
-"""A foreign client: pika and plain bytes, no code of the project, so that it cannot share its mistakes."""
+"""A foreign client: pika and plain bytes, without code of the project, so that it shares none of its errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReceivedMessage:
-    """A message as it came off the wire."""
+    """A message as the broker delivered it."""
 
     exchange: str
     key: str
@@ -36,7 +36,7 @@ class ReceivedMessage:
 
 
 class Subscription:
-    """A private queue bound to exchanges; it keeps everything that it has ever heard, in order."""
+    """A private queue bound to exchanges. `received` keeps every message, in order."""
 
     def __init__(self, channel: Any, queue: str) -> None:
         self._channel = channel
@@ -50,11 +50,11 @@ class Subscription:
     def until(
         self, enough: Callable[[list[ReceivedMessage]], bool], within_seconds: float = 20
     ) -> list[ReceivedMessage]:
-        """Listen until it is enough; when it never is, AssertionError says what was heard instead."""
+        """Read until `enough` holds. Raises AssertionError with the keys received when it does not in time."""
         deadline = time.monotonic() + within_seconds
         while not self._drain(enough):
             if time.monotonic() > deadline:
-                raise AssertionError(f"not enough after {within_seconds} s; heard {self.keys}")
+                raise AssertionError(f"not enough after {within_seconds} s; received {self.keys}")
             self._channel.connection.sleep(0.02)
         return self.received
 
@@ -62,7 +62,7 @@ class Subscription:
         return self.until(lambda received: len(received) >= wanted, within_seconds)
 
     def during(self, seconds: float) -> list[ReceivedMessage]:
-        """Everything up to now and for this long: for saying that something does *not* come."""
+        """Every message up to now and for this long, to show that one does *not* come."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._drain(lambda _: False)
@@ -79,11 +79,11 @@ class Subscription:
 
 
 class ForeignClient:
-    """One connection; with `confirms` a publish that returns has arrived."""
+    """One connection. With `confirms` a publish waits for the broker."""
 
     def __init__(self, url: str, *, confirms: bool = True) -> None:
         parameters = pika.URLParameters(url)
-        parameters.heartbeat = 0  # a test may look away for longer than a heartbeat
+        parameters.heartbeat = 0  # a test may not read for longer than a heartbeat
         self._connection = pika.BlockingConnection(parameters)
         self._channel = self._connection.channel()
         if confirms:
@@ -96,7 +96,7 @@ class ForeignClient:
         self.close()
 
     def close(self) -> None:
-        # The broker may have closed it already (a test's doing), which pika notices only now.
+        # A test may have had the broker close the connection, which pika notices only now.
         with contextlib.suppress(AMQPError):
             self._connection.close()
 
@@ -108,7 +108,7 @@ class ForeignClient:
         headers: Mapping[str, Any] | None = None,
         **properties: Any,
     ) -> bool:
-        """Publish with only these properties, mandatory; False when it was returned as unroutable."""
+        """Publish with these properties and mandatory. Returns False when the message is unroutable."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         wanted = pika.BasicProperties(headers=dict(headers) if headers is not None else None, **properties)
         try:
@@ -117,8 +117,8 @@ class ForeignClient:
             return False
         return True
 
-    def listen(self, *exchanges: str, key: str = "#") -> Subscription:
-        """Hear what is said on these exchanges from now on; they must exist."""
+    def subscribe(self, *exchanges: str, key: str = "#") -> Subscription:
+        """Subscribe to these exchanges, which must exist."""
         channel = self._connection.channel()
         queue = channel.queue_declare("", exclusive=True).method.queue
         for exchange in exchanges:
@@ -135,14 +135,14 @@ class ForeignClient:
         self._channel.queue_bind(queue, exchange, key)
 
     def get(self, queue: str, within_seconds: float = 0) -> ReceivedMessage | None:
-        """Take the first message, waiting this long for one."""
+        """Take the first message, or None when none comes in time."""
         deadline = time.monotonic() + within_seconds
         while (message := take(self._channel, queue)) is None and time.monotonic() < deadline:
             self._connection.sleep(0.05)
         return message
 
     def refuse(self, queue: str, times: int) -> None:
-        """Take the first message and put it back, so many times."""
+        """Take the first message and requeue it, this many times."""
         for _ in range(times):
             method = None
             while method is None:
@@ -150,7 +150,7 @@ class ForeignClient:
             self._channel.basic_reject(method.delivery_tag, requeue=True)
 
     def count(self, queue: str) -> int:
-        """Messages ready to be taken, exactly and now."""
+        """The number of ready messages, exactly."""
         ready: int = self._passive(queue).message_count
         return ready
 
@@ -159,7 +159,7 @@ class ForeignClient:
         return consumers
 
     def read_stream(self, queue: str, wanted: int, within_seconds: float = 20) -> list[ReceivedMessage]:
-        """The first entries of a stream, which stay in it; fewer when no more come in time."""
+        """The first `wanted` entries of a stream, or fewer when no more come in time."""
         channel = self._connection.channel()
         channel.basic_qos(prefetch_count=100)
         entries: list[ReceivedMessage] = []
@@ -177,7 +177,7 @@ class ForeignClient:
         return entries
 
     def _passive(self, queue: str) -> Any:
-        # On a channel of its own: asking for a queue that is not there closes the channel.
+        # On a channel of its own: a passive declaration of a missing queue closes the channel.
         channel = self._connection.channel()
         try:
             return channel.queue_declare(queue, passive=True).method

@@ -1,4 +1,4 @@
-"""A port on which nothing listens until a test says so; from then on it leads to another."""
+"""A port that refuses connections until a test opens it, and then forwards to another port."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class LatePort:
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.number: int = self._listener.getsockname()[1]
-        # Nobody is let in before `open`; a number just given is not given again for a long while.
+        # Nothing listens before `open`; the system does not give a port again for a long while.
         self._listener.close()
         self._open: list[socket.socket] = []
 
     def open(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", self.number))
-        threading.Thread(target=self._let_in, daemon=True).start()
+        threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
         for link in [self._listener, *self._open]:
@@ -30,17 +30,17 @@ class LatePort:
                 link.shutdown(socket.SHUT_RDWR)
             link.close()
 
-    def _let_in(self) -> None:
+    def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 inside, _ = self._listener.accept()
                 outside = socket.create_connection(self._target)
                 self._open += [inside, outside]
                 for one, other in ((inside, outside), (outside, inside)):
-                    threading.Thread(target=_pour, args=(one, other), daemon=True).start()
+                    threading.Thread(target=_forward, args=(one, other), daemon=True).start()
 
 
-def _pour(source: socket.socket, sink: socket.socket) -> None:
+def _forward(source: socket.socket, sink: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             sink.sendall(data)

@@ -1,4 +1,4 @@
-"""Commits that are carried out, and whose reply is lost on the way back."""
+"""Commits that the database carries out, and whose reply is lost."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.support.statements import Watched
 
 
 class LostReplies:
-    """Stands between the books and their database. `lost` counts the replies that did not come."""
+    """Stands between the store and its database. `lost` counts the replies that did not come."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.lost = 0
@@ -43,5 +43,5 @@ class LostReplies:
         monkeypatch.setattr(Database, "begin", losing)
 
     def after(self, table: str, times: int) -> None:
-        """Lose the reply of the next commits that put rows into `table`."""
+        """Lose the replies of the next `times` commits that insert into `table`."""
         self._table, self._left = table, times

@@ -1,4 +1,4 @@
-"""A private PgBouncer before a private PostgreSQL: the installed program, on a free loopback port."""
+"""A private PgBouncer before a private PostgreSQL: the installed program on a free loopback port."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ START_SECONDS = 20.0
 
 
 class NoPgBouncerError(Exception):
-    """The tests have no PgBouncer to run; the text is one sentence for a person."""
+    """PgBouncer is not installed; the message is one sentence for a person."""
 
 
 def find_pgbouncer() -> str:
-    # Debian keeps it where only root looks.
+    # Debian installs it in a folder that is on the PATH of root alone.
     found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if found is None:
         raise NoPgBouncerError("No PgBouncer is installed: run 'apt-get install pgbouncer' first.")
@@ -40,7 +40,7 @@ def find_pgbouncer() -> str:
 class PrivatePgBouncer:
     """One pooler in `folder`. `settings` are its own: `pool_mode`, `ignore_startup_parameters`, ...
 
-    `port_of_server` among them is where it looks for the server instead.
+    `port_of_server` among them replaces the port of the server.
     """
 
     def __init__(self, folder: Path, server: PrivatePostgres, **settings: str) -> None:
@@ -53,7 +53,7 @@ class PrivatePgBouncer:
         self._password = server.password
 
     def url(self, database: str, user: str = USER, password: str | None = None) -> str:
-        """The URL of a database through the pooler; `{service}` in its name is left for the services."""
+        """The URL of a database through the pooler; `{service}` in its name stays for the services."""
         return f"postgresql://{user}:{password or self._server.password}@{HOST}:{self._port}/{database}"
 
     def start(self) -> None:
@@ -75,7 +75,7 @@ class PrivatePgBouncer:
             time.sleep(0.05)
 
     def change_password(self, password: str) -> None:
-        """The user has another password from now on; who is connected stays so."""
+        """Change the password of the user; open connections stay."""
         self._password = password
         self._write_users()
         if self._process is not None:
@@ -85,7 +85,7 @@ class PrivatePgBouncer:
         (self._folder / "users").write_text(f'"{USER}" "{self._password}"\n')
 
     def stop(self) -> None:
-        """End it at once; the server's sessions end with it."""
+        """Kill it; the server's sessions end with it."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(10)
@@ -110,7 +110,7 @@ class PrivatePgBouncer:
 
 @contextlib.contextmanager
 def private_pgbouncer(server: PrivatePostgres, **settings: str) -> Iterator[PrivatePgBouncer]:
-    """A running pooler before `server`, gone afterwards."""
+    """Yield a running pooler before `server`, and stop it afterwards."""
     with tempfile.TemporaryDirectory(prefix="choregraphie-pgbouncer-") as place:
         pooler = PrivatePgBouncer(Path(place), server, **settings)
         pooler.start()

@@ -72,7 +72,7 @@ class RunningPipeline:
 
     @contextlib.contextmanager
     def database_busy(self) -> Iterator[None]:
-        """The database thread is busy while the block lasts."""
+        """Keep the database thread busy while the block lasts."""
         done = threading.Event()
         self._thread.submit(done.wait)
         try:

@@ -7,7 +7,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.support.foreign_client import ForeignClient, ReceivedMessage
+from tests.support.foreign_client import ForeignClient, ReceivedMessage, Subscription
 from tests.support.workers import Worker, services
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ SPEAKERS = ("client", *SERVICES)
 
 
 class SagaFixture:
-    """`apart` names the services that have a process of their own; the others share one."""
+    """The workers, their virtual host, and a foreign client with a subscription to every event."""
+
+    subscription: Subscription
 
     def __init__(self, url: str, management: Management, folder: Path, **settings: Any) -> None:
         self.url = url
@@ -48,19 +50,22 @@ class SagaFixture:
             worker.kill()
 
     def start(self, *names: str, **more: Any) -> Worker:
-        """A process for these services; `more` are settings of this one only."""
+        """Start a process for these services. `more`: settings of this process only."""
         worker = Worker(names, self.folder / f"{'-'.join(names)}.log", self.settings | more)
         self.workers |= dict.fromkeys(names, worker)
         return worker
 
     def start_all(self, *apart: str) -> None:
-        """Start every service, wait until all are ready, and begin to listen."""
+        """Start every service, wait until all are ready, and subscribe to all events.
+
+        `apart`: the services that have a process of their own; the others share one.
+        """
         together = tuple(name for name in SERVICES if name not in apart)
         for names in [*((name,) for name in apart), *([together] if together else [])]:
             self.start(*names)
         for worker in {*self.workers.values()}:
             worker.await_ready()
-        self.subscription = self.foreign_client.listen(
+        self.subscription = self.foreign_client.subscribe(
             *(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS)
         )
 
@@ -69,7 +74,7 @@ class SagaFixture:
         return f"CMD-{self._number:04}"
 
     def publish(self, type_: str, data: dict[str, Any], exchange: str = "client.events", **more: Any) -> str:
-        """What a client with nothing but a JSON library says; the event's id."""
+        """Publish as a client with only a JSON library does. Returns the event's id."""
         event_id = more.pop("id", None) or str(uuid.uuid4())
         message = {"specversion": "1.0", "id": event_id, "type": type_, "source": "/clients/dehors", "data": data}
         assert self.foreign_client.publish(exchange, type_, message | more, content_type="application/json")
@@ -87,10 +92,10 @@ class SagaFixture:
     def await_events(
         self, commande_id: str, *types: str, within_seconds: float = 20, repeated: bool = False
     ) -> dict[str, ReceivedMessage]:
-        """Wait for these events of the order; all its events, by type: one of each, published once.
+        """Wait for these events of the order. Returns all its events by type; each must be published once.
 
-        With `repeated` an event may be published again under its id. A worker that is killed, or that loses its
-        broker or its database, between a confirm and the mark in its outbox does that: delivery is at least once.
+        With `repeated` an event may be published again under its id, because delivery is at least once: a worker
+        does that when it is killed, or loses its broker or database, between a confirm and the mark in its outbox.
         """
 
         def enough(received: list[ReceivedMessage]) -> bool:
@@ -105,7 +110,7 @@ class SagaFixture:
 
     @contextlib.contextmanager
     def bound(self, exchange: str, queue: str, key: str) -> Iterator[None]:
-        """An management's slip, for as long as it is wanted."""
+        """Add a binding by mistake, as an operator may, for as long as the block lasts."""
         self.foreign_client.bind(queue, exchange, key)
         try:
             yield
@@ -116,7 +121,7 @@ class SagaFixture:
         return self.inspect_each(service)[0]
 
     def inspect_each(self, *names: str) -> list[dict[str, Any]]:
-        """The business state of each of these services."""
+        """Return the business state of each of these services."""
         done = services("inspect", *names, "--json", **self.settings)
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
@@ -124,7 +129,7 @@ class SagaFixture:
 
 
 def is_about(message: ReceivedMessage, commande_id: str) -> bool:
-    """Whether a message is about that order; one that cannot be read is about none."""
+    """Whether the message is about that order; False when it cannot be read."""
     if commande_id.encode() not in message.body:
         return False
     try:

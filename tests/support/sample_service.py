@@ -1,4 +1,4 @@
-"""A service for tests of the runtime: it counts, and it fails when an order asks it to."""
+"""A service for tests of the engine: it counts, and it fails when an order asks it to."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from contracts.stock import StockLibere, StockReservationEchouee, StockReserve
 TABLES = MetaData()
 
 
-class Trouble(Exception):
-    """What a reaction raises when it breaks."""
+class Failure(Exception):
+    """A reaction raises it when it breaks."""
 
 
-class Hopeless(Trouble):
-    """One that no retry will mend."""
+class PermanentFailure(Failure):
+    """A failure that no retry mends."""
 
 
 @dataclass
@@ -62,9 +62,9 @@ def compter(heard: CommandeInitiee, tx: Transaction) -> Iterator[StockReserve | 
     tx.add(Trace(heard.commande_id, heard.produit_id))
     tx.note(quantite=heard.quantite)
     if heard.client_id == "PANNE":
-        raise Trouble("broken, says secret-4711")
+        raise Failure("broken, says secret-4711")
     if heard.client_id == "SANS-ESPOIR":
-        raise Hopeless("for good")
+        raise PermanentFailure("for good")
     if heard.client_id == "AILLEURS":
         tx.find(Compteur, "not read")
     yield StockReserve(
@@ -81,7 +81,7 @@ def decompter(heard: CommandeAnnulee, tx: Transaction) -> Iterator[StockLibere]:
     fait = tx.undo(compter)
     found = tx.find(Trace, heard.commande_id)
     if heard.raison == "panne":
-        raise Trouble("broken")
+        raise Failure("broken")
     if heard.raison == "silence":
         return
     if fait and found:
@@ -103,7 +103,7 @@ SAMPLE_SERVICE = Service(
             compter,
             reads=(compteur, trace),
             gives_up=StockReservationEchouee,
-            retry=RetryOverride(never=(Hopeless,)),
+            retry=RetryOverride(never=(PermanentFailure,)),
         ),
         on(CommandeAnnulee, decompter, reads=(trace, compteur_de_trace), undoes=compter),
     ),

@@ -1,4 +1,4 @@
-"""HTTP clients that hold a connection open: half a request, a byte at a time, an answer that is never read."""
+"""HTTP clients that hold a connection open: they send half a request, or a byte at a time, or never read."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ HALF = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Half:"
 
 
 def connected(port: int, sent: bytes = HALF) -> socket.socket:
-    """A connection on which `sent` has been sent."""
+    """Open a connection and send `sent`."""
     client = socket.create_connection(("127.0.0.1", port), timeout=20)
-    with contextlib.suppress(OSError):  # it may have been closed already
+    with contextlib.suppress(OSError):  # the server may have closed it already
         client.sendall(sent)
     return client
 
 
 @contextlib.contextmanager
 def held(port: int, count: int, sent: bytes = HALF) -> Iterator[list[socket.socket]]:
-    """So many connections, each with `sent`, for as long as the block lasts."""
+    """Hold this many connections, each with `sent`, while the block lasts."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(connected(port, sent)) for _ in range(count)]
 
 
 def is_closed(client: socket.socket) -> bool:
-    """Whether the server has closed it; waits for the socket's timeout. What it had answered is read over."""
+    """Whether the server has closed it, within the socket's timeout. An answer of the server is skipped."""
     try:
         while client.recv(65_536):
             pass
@@ -43,7 +43,7 @@ def is_closed(client: socket.socket) -> bool:
 
 @contextlib.contextmanager
 def dripping(port: int, head: bytes = HALF, seconds: float = 0.2) -> Iterator[threading.Event]:
-    """A client that sends one byte more every `seconds`; the event is set when the server has cut it off."""
+    """Send one more byte every `seconds`. The event is set when the server closes the connection."""
     cut, over = threading.Event(), threading.Event()
 
     def drip() -> None:
@@ -65,11 +65,11 @@ def dripping(port: int, head: bytes = HALF, seconds: float = 0.2) -> Iterator[th
 
 
 def descriptors(pid: int) -> int:
-    """How many a process has open."""
+    """The number of descriptors that a process has open."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def processor_seconds(pid: int) -> float:
-    """What a process has used so far."""
+    """The processor time that a process has used, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100

@@ -1,4 +1,4 @@
-"""A mail server of a few lines, on loopback: it keeps what it is given, and can be told to be difficult."""
+"""A small SMTP server on loopback: it keeps the mails it gets, and can be told to refuse them."""
 
 import asyncio
 import contextlib
@@ -11,14 +11,14 @@ from email.policy import default
 
 @dataclass
 class MailServer:
-    """`answers` are said in place of `250` to the end of a message, one each; then it is content again."""
+    """Each of `answers` replaces the `250` after one message; then the server accepts again."""
 
     port: int = 0
     answers: list[bytes] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
 
     @property
-    def letters(self) -> list[EmailMessage]:
+    def mails(self) -> list[EmailMessage]:
         return [message_from_bytes(letter, policy=default) for letter in self.raw]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

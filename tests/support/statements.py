@@ -1,4 +1,4 @@
-"""Every statement on its way to a database: SQLAlchemy's own, and those that go past it."""
+"""Shows a test every statement before it is sent to a database, those that bypass SQLAlchemy included."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def watching(database: Database, look: Callable[[str], None]) -> Iterator[None]:
-    """Have `look` see each statement before `database` is sent it; what `look` raises, the sender gets."""
+    """Call `look` with each statement before it is sent to `database`; an error of `look` reaches the sender."""
 
     def core(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         look(statement)
@@ -43,7 +43,7 @@ def watching(database: Database, look: Callable[[str], None]) -> Iterator[None]:
 
 
 class Watched:
-    """A driver's cursor."""
+    """A driver's cursor that shows its statements first."""
 
     def __init__(self, cursor: Any, look: Callable[[str], None]) -> None:
         self._cursor = cursor

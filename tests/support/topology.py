@@ -1,4 +1,4 @@
-"""The broker's topology as a worker makes it, for tests that start no worker."""
+"""Declares the broker's topology as a worker does, for tests that start no worker."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from contracts.choreography import CHOREOGRAPHY
 
 
 async def declare_topology(settings: Settings) -> None:
-    """Declare every exchange, queue and binding that `settings` ask for."""
+    """Declare every exchange, queue and binding of the saga."""
     async with connected(settings, "a test declares") as connection:
         await apply_topology(connection, declared_topology(CHOREOGRAPHY, settings), declare=True)
 
 
 def declare_topology_at(amqp_url: str, **settings: Any) -> None:
-    """The same for a test that is no coroutine; on a thread, for a browser's driver may run a loop on this one."""
+    """The same outside a coroutine; on a thread, because a browser's driver may run a loop on this one."""
     wanted = Settings(amqp_url=amqp_url, **settings)
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, declare_topology(wanted)).result()

@@ -1,4 +1,4 @@
-"""Real worker processes, each with settings of its own, as an operator would start them."""
+"""Real worker processes, each with its own settings."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PATIENCE_SECONDS = 30.0
 
 
 def environment(**settings: Any) -> dict[str, str]:
-    """This process's environment with these settings of ours (`amqp_url=…`) and no others."""
+    """This process's environment with these settings (`amqp_url=…`) as its only SAGA_ variables."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
     return kept | {f"SAGA_{name.upper()}": str(value) for name, value in settings.items()}
 
 
 def services(*arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-    """`python -m services …`, run to its end."""
+    """Run `python -m services …` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "services", *arguments],
         cwd=ROOT,
@@ -39,7 +39,7 @@ def services(*arguments: str, **settings: Any) -> subprocess.CompletedProcess[st
 
 
 def until(true: Callable[[], bool], what: str, within_seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait on a condition, at most so long."""
+    """Wait until the condition holds. Raises AssertionError with `what` when it does not in time."""
     deadline = time.monotonic() + within_seconds
     while not true():
         if time.monotonic() > deadline:
@@ -48,7 +48,7 @@ def until(true: Callable[[], bool], what: str, within_seconds: float = PATIENCE_
 
 
 class Worker:
-    """One process that runs the worker of one service, or of several."""
+    """One process with the workers of one service or several."""
 
     def __init__(self, names: tuple[str, ...], log: Path, settings: dict[str, Any]) -> None:
         self.names = names
@@ -74,7 +74,7 @@ class Worker:
         return self._log.read_text(errors="replace")
 
     def lines(self) -> list[dict[str, Any]]:
-        """Its log, which off a terminal is a JSON object a line."""
+        """The lines of its log, which is one JSON object a line when it is no terminal."""
         whole = self.output().rpartition("\n")[0]
         return [json.loads(line) for line in whole.splitlines()]
 
@@ -99,7 +99,7 @@ class Worker:
         self._process.send_signal(number)
 
     def end(self, within_seconds: float = PATIENCE_SECONDS) -> int:
-        """Ask it to stop, and its exit code. TimeoutExpired when it does not."""
+        """Send SIGTERM and return the exit code. Raises TimeoutExpired when the process does not end."""
         with contextlib.suppress(ProcessLookupError):
             self.go_on()
             self._process.terminate()

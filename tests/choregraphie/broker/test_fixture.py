@@ -57,7 +57,7 @@ def test_an_unroutable_message_is_returned_and_a_routable_one_counted(foreign_cl
 
 def test_a_listener_receives_everything_in_order(foreign_client: ForeignClient) -> None:
     foreign_client.declare_exchange("x.events")
-    listener = foreign_client.listen("x.events")
+    listener = foreign_client.subscribe("x.events")
     for number in range(5):
         assert foreign_client.publish("x.events", f"n{number}", b"")
     assert [message.key for message in listener.count(5)] == ["n0", "n1", "n2", "n3", "n4"]
@@ -83,7 +83,7 @@ def test_an_operator_can_cut_connections_and_take_rights_away(
             powerless.publish("x.events", "k", b"")
         assert management.close_connections(at_least=2) == 2
         with pytest.raises(pika.exceptions.AMQPConnectionError):
-            powerless.listen("x.events")
+            powerless.subscribe("x.events")
     ForeignClient(amqp_url).close()
 
 
