@@ -90,7 +90,8 @@ def test_other_parameters_reach_the_connection_and_win_over_our_own(url: str) ->
     parameters = "application_name=chez%20nous&connect_timeout=17&keepalives_idle=77&sslmode=allow"
     database = open_database(STOCK, Settings(database_url=f"{url}?{parameters}"))
     with database.begin() as connection:
-        given = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+        driver: Any = connection.connection.driver_connection
+        given = driver.info.get_parameters()
     assert given["application_name"] == "chez nous"
     assert (given["connect_timeout"], given["keepalives_idle"], given["keepalives_count"]) == ("17", "77", "3")
     assert given["sslmode"] == "allow"
