@@ -1,4 +1,4 @@
-"""The state of a group while its transaction is open: rows loaded, results decided, rows to write."""
+"""A group of deliveries in its open transaction: rows loaded, results decided, rows to write."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 @dataclass
 class Batch:
-    """Opened on a connection, worked through delivery by delivery, written once."""
+    """Loads what the group needs, carries out its deliveries one by one, and writes everything once."""
 
     service: Service
     connection: Connection
@@ -40,15 +40,15 @@ class Batch:
     def __post_init__(self) -> None:
         self.unit = UnitOfWork(self.connection)
         self.journal = Journal(self.connection)
-        self._log = log.bind()  # found once for the group, not for each line
+        self._log = log.bind()  # once for the group, not for each line
 
     def open(self, group: Sequence[Invocation]) -> None:
-        """Load what the group will look at: a statement per table, and one more round for each later read."""
+        """Load what the group reads: one statement per table, and another round for each later entry of `reads`."""
         if not group:
             return
         self.known = inbox.known(self.connection, (invocation.identity for invocation in group))
         self.journal.load(invocation.order for invocation in group)
-        # What is only given up looks at no rows: to read them may be what fails.
+        # A delivery that is given up reads no rows: reading them may be what fails.
         reading = [invocation for invocation in group if invocation.failure is None and invocation.handler.reads]
         self._load(
             [(invocation.handler.reads, invocation.event, self._view(invocation)) for invocation in reading]
@@ -80,13 +80,13 @@ class Batch:
         if entry is None:
             self.journal.record(self._entry(invocation, State.BEGUN, {}))
         for undone in invocation.handler.undoes:
-            # From now on none of it may begin: its call would race with the one that takes it back.
+            # From now on the action must not begin: its call would race with the one that undoes it.
             if self.journal.entry(order, undone.__name__) is None:
                 self.journal.undo(order, undone.__name__, invocation.identity.id, self.now)
         return self._view(invocation)
 
     def carry_out(self, invocation: Invocation) -> Result:
-        # Bound once, for whatever the reaction or a library may log meanwhile.
+        # Bound once, for all that the reaction or a library logs meanwhile.
         bound = structlog.contextvars.bind_contextvars(**invocation.bound())
         try:
             return self._once(invocation)
@@ -110,9 +110,9 @@ class Batch:
         return Result(invocation.delivery, Done(), outbox_events, invocation)
 
     def _repeated(self, invocation: Invocation) -> Verdict:
-        """Done, unless it was given up and may never have reached the dead letters: then it is set aside again.
+        """Done; but a delivery that was given up and may not have reached the dead letters is dead-lettered again.
 
-        Sent back by an operator it is neither redelivered nor unsure: given up, it stays without effect.
+        One that an operator redrives is neither redelivered nor of unknown commit, so it has no effect.
         """
         entry = self.journal.entry(invocation.order, invocation.handler.action)
         gave_up = entry is not None and _gave_up(entry, invocation.identity)
@@ -124,7 +124,7 @@ class Batch:
         handler, order = invocation.handler, invocation.order
         entry = self.journal.entry(order, handler.action)
         if entry is not None and entry.state is not State.BEGUN:
-            # Carried out before (a second event for it), or cancelled before it came: nothing, and silence.
+            # The action was carried out for another event, or was cancelled before: do nothing, say nothing.
             self._log.warning("reaction.skipped", action=handler.action, journal=entry.state.value)
             return ()
         tx = self._transaction(handler.action, order, invocation.identity.id, invocation.identity)
@@ -161,7 +161,7 @@ class Batch:
         return results
 
     def _timed_transaction(self, action: str, row: Any) -> Transaction:
-        # Two rows may have begun with the same id from two sources: what is said of them has ids of its own.
+        # Two rows may have causes with the same id from two sources; the events about them need different ids.
         cause = row.cause or row.key()
         return self._transaction(action, row.commande_id, cause, (row.key(), cause))
 
@@ -181,7 +181,7 @@ class Batch:
     def _say(
         self, events: list[Event], tx: Transaction, cause: str | None, traceparent: str | None
     ) -> tuple[OutboxEvent, ...]:
-        """Ids, causes and times are given here and nowhere else."""
+        """Give the events their ids, causes and times (this is the only place), and add them to the outbox."""
         said = []
         for number, event in enumerate(events):
             event_id = tx.derive(event.TYPE, str(number))
@@ -210,13 +210,13 @@ class Batch:
 
 
 def _gave_up(entry: Entry, event: EventIdentity) -> bool:
-    """Whether `entry` says that `event` was given up. A tombstone that an undoing left says who undid it."""
+    """Whether `entry` says that `event` was given up. A tombstone of an undoing has `undone_by`."""
     given_up = entry.state is State.TOMBSTONE and entry.undone_by is None
     return given_up and entry.cause == event.id and entry.cause_source in {None, event.source}
 
 
 def _check_undoing(handler: Handler, tx: Transaction, said: list[Event]) -> None:
-    """Whoever undoes something undoes all that it is declared to, and always answers: others wait for it."""
+    """Raises AssertionError unless an undoing answered, as others wait for it, and undid all that it declares."""
     if handler.undoes and not said and handler.says():
         raise AssertionError(f"{handler.action} is declared to undo, and did not answer")
     forgotten = {action.__name__ for action in handler.undoes} - tx.undone

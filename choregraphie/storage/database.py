@@ -1,4 +1,4 @@
-"""A service's own database: opened, checked, upgraded, filled at first start; and its errors told apart."""
+"""A service's own database: opens, checks, upgrades and fills it, and translates the driver's errors."""
 
 import contextlib
 import sqlite3
@@ -44,39 +44,39 @@ IDENTITY = Table(
     Column("version", Integer, nullable=False),
 )
 
-# PostgreSQL: serialization failure, deadlock; somebody else was faster. A lock that is not had in time (55P03) is
-# trouble with the database: whoever holds it, no delivery is to blame.
+# PostgreSQL: serialization failure, deadlock; another transaction was faster. A lock timeout (55P03) means that
+# the database is unavailable: whoever holds the lock, no delivery is to blame.
 _CONFLICTS = {"40001", "40P01"}
-# PostgreSQL: a table or a right has been taken away under a worker; no delivery is to blame for it.
+# PostgreSQL: a table or a right was removed while a worker runs; no delivery is to blame.
 _MISSING = ("42501", "42P01", "42703", "3F000")
-# PostgreSQL: the statement or its values are at fault, whatever class the driver gives the error: an unsupported
-# feature, an exception that a trigger or a function raised, a limit of the program (appendix A of its manual).
+# PostgreSQL: the statement or its values are at fault, whatever class the driver's error has: an unsupported
+# feature, an exception of a trigger or a function, a program limit (PostgreSQL's manual, appendix A).
 _STATEMENT_ERRORS = ("0A", "21", "22", "2F", "38", "39", "44", "54", "P0")
 _TAKEN = "another worker has this file; for several workers of a service use PostgreSQL"
-# SQLite: what another connection or a little room will end.
+# SQLite: conditions that end when another connection finishes, or when there is room again.
 _TRANSIENT = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
 
 
 class Conflict(ChoregraphieError):
-    """Another transaction was faster; the same work done again will see what it did."""
+    """Another transaction was faster. The same work done again sees what that one wrote."""
 
 
 class Database:
-    """An open database, for one thread at a time. Close it to let another worker have the file."""
+    """An open database, for one thread at a time. Closing it unlocks the file for another worker."""
 
     def __init__(self, engine: Engine, file: LockedFile | None = None) -> None:
         self.engine = engine
         self._file = file
         self._kept: Connection | None = None
-        # Every driver has the errors of PEP 249 under these names.
+        # The driver's module has the exceptions of PEP 249.
         self.driver: Any = engine.dialect.dbapi
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[Connection]:
         """A transaction, committed at the end of the block.
 
-        Raises Conflict when it lost against another, DatabaseUnavailable when the database does not answer,
-        DatabaseRefused when its file has been taken away.
+        Raises Conflict when it lost against another transaction, DatabaseUnavailable when the database does not
+        answer, DatabaseRefused when the database's file was removed or replaced.
         """
         try:
             with self._transaction() as connection:
@@ -88,8 +88,8 @@ class Database:
             raise meaning from error
 
     def _transaction(self) -> contextlib.AbstractContextManager[Connection]:
-        # A server may be gone since the last time: the pool asks first. A file is there, and takes less time than
-        # the pool.
+        # The pool tests a server's connection first: the server may have gone. A file needs no test, and the pool
+        # takes longer than the file.
         return self._on_kept() if self.engine.dialect.name == "sqlite" else self.engine.begin()
 
     @contextlib.contextmanager
@@ -99,13 +99,15 @@ class Database:
         with self._kept.begin():
             begin(self._kept, writing=True)
             yield self._kept
-            # Before the commit: what is not committed is delivered again.
+            # Before the commit: without a commit, everything is delivered again.
             if self._file is not None:
                 self._file.check()
 
     def _translated(self, error: Exception) -> Conflict | DatabaseUnavailable | None:
-        """What an error of the driver, or SQLAlchemy's around it, says to whoever holds the work. None: that the
-        statement or its values are wrong, and not the database."""
+        """Our error for one of the driver, perhaps wrapped by SQLAlchemy.
+
+        None when the statement or its values are at fault, and not the database.
+        """
         origin = getattr(error, "orig", error)
         state = str(getattr(origin, "sqlstate", None))
         if isinstance(origin, self.driver.IntegrityError) or state in _CONFLICTS:
@@ -115,13 +117,14 @@ class Database:
         return None if wrong and not state.startswith(_MISSING) else DatabaseUnavailable(error_text(error))
 
     def refuses_login(self, error: Exception) -> bool:
-        """Whether `trouble` is that the server refuses the user or the password. May connect once more."""
+        """Whether `error` of `begin` means that the server refuses the user or password. May connect again."""
         origin = getattr(error.__cause__, "orig", None) or error.__cause__
         if origin is None or self.engine.dialect.name == "sqlite":
             return False
         return refuses_login(origin, connection_parameters(self.engine))
 
     def close(self) -> None:
+        """Close all connections, then unlock the file."""
         if self._kept is not None:
             self._kept.close()
         self.engine.dispose()
@@ -131,10 +134,10 @@ class Database:
 
 
 def open_database(service: Service, settings: Settings) -> Database:
-    """Open the database of `service`, creating and filling it at first start, upgrading an older one.
+    """Open the database of `service`: create and fill it at the first start, upgrade an older one.
 
-    Raises DatabaseRefused when it cannot be used (unwritable, held by another worker, newer, damaged), and
-    DatabaseUnavailable when it does not answer now (locked for a while, a full disk, a server that is away).
+    Raises DatabaseRefused when it cannot be used (not writable, locked by another worker, of a newer version,
+    damaged), and DatabaseUnavailable when it does not answer now (locked for a moment, disk full, server away).
     """
     url = database_url(service.name, settings)
     file = LockedFile(Path(str(url.database)), _TAKEN) if is_file(url) else None
@@ -156,14 +159,14 @@ def open_database(service: Service, settings: Settings) -> Database:
 
 
 def business_state(service: Service, settings: Settings) -> dict[str, Any]:
-    """The business state of `service`, read beside a running worker. Raises DatabaseRefused."""
+    """The business state of `service`; a worker may run meanwhile. Raises DatabaseRefused."""
     with open_for_reading(service, settings) as connection:
         return service.inspect(connection)
 
 
 @contextlib.contextmanager
 def open_for_reading(service: Service, settings: Settings) -> Iterator[Connection]:
-    """A connection for looking, beside a running worker. Raises DatabaseRefused."""
+    """A connection that only reads; a worker may run meanwhile. Raises DatabaseRefused."""
     url = database_url(service.name, settings)
     if is_file(url) and not Path(str(url.database)).exists():
         raise DatabaseRefused(f"{without_secrets(url)}: no such database; has a worker of {service.name} run yet?")
@@ -178,11 +181,11 @@ def open_for_reading(service: Service, settings: Settings) -> Iterator[Connectio
 
 
 def _is_transient(error: Exception, engine: Engine) -> bool:
-    """Whether to wait and try again: another has the file, its disk is full, or the server does not answer."""
+    """Whether to wait and try again: the file is locked, the disk is full, or the server does not answer."""
     cause = error.__cause__ or error
     origin = getattr(cause, "orig", None) or cause
     if engine.dialect.name == "sqlite":
-        # SQLite cannot open a file that the process has no descriptor for, and gives no reason.
+        # Short of descriptors, SQLite only says that it cannot open the file.
         return getattr(origin, "sqlite_errorcode", 0) & 0xFF in _TRANSIENT or is_short()
     return not is_refusal(origin, connection_parameters(engine))
 
@@ -193,10 +196,10 @@ def _check(connection: Connection, schemas: list[str]) -> None:
         if answer != "ok":
             raise DatabaseRefused(f"the database is damaged: {answer}")
         return
-    # Several workers may start at once; one creates or upgrades, the others wait for it.
+    # Several workers may start at once: one creates or upgrades the tables, and the others wait.
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305190)")
     for schema in schemas:
-        # The server passes over a schema that is missing, and would make the tables in the next one.
+        # The server skips a missing schema of the search path, and would create the tables in the next one.
         if connection.execute(select(func.to_regnamespace(func.quote_ident(schema)))).scalar() is None:
             raise DatabaseRefused(f"SAGA_DATABASE_URL: search_path: this database has no schema {schema}")
 
@@ -235,12 +238,12 @@ def _fill(connection: Connection, service: Service, settings: Settings) -> None:
     except (OperationalError, DatabaseRefused):
         raise
     except (ArithmeticError, AttributeError, TypeError, ValueError, StatementError) as error:
-        # A user wrote it: whatever in it makes no sense is theirs to change.
+        # A user wrote the catalogue, and must correct it.
         raise DatabaseRefused(f"SAGA_CATALOGUE {settings.catalogue}: {error_text(error)}") from error
 
 
 def read_catalogue(path: Path) -> dict[str, Any]:
-    """The catalogue's tables, amounts as Decimal. Raises DatabaseRefused when the file cannot be used."""
+    """The catalogue's tables, with amounts as Decimal. Raises DatabaseRefused when the file cannot be used."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -1,4 +1,4 @@
-"""Database URLs: read, checked, and opened as engines. What a URL asks for is given or refused, never dropped."""
+"""Database URLs: reads, checks and opens them. What a URL asks for is given or refused, never ignored."""
 
 import re
 import sqlite3
@@ -18,17 +18,17 @@ from choregraphie.storage.statements import cursor_of
 
 BUSY_SECONDS = 5
 _BACKENDS = {"sqlite": "pysqlite", "postgresql": "psycopg"}
-# As it is written, or as a browser or a library would write it in a URL.
+# As a person writes it, or as a library escapes it in a URL.
 _SERVICE = re.compile(r"\{service\}|%7bservice%7d", re.IGNORECASE)
 
 
 def database_url(service: str, settings: Settings) -> URL:
-    """The URL of the service's own database. Raises DatabaseRefused when it cannot be used as it stands."""
+    """The URL of the service's own database. Raises DatabaseRefused when it cannot be used."""
     return _url_of(service, settings.current("database_url"))
 
 
 def newer_url(service: str, settings: Settings) -> URL | None:
-    """The URL that its file holds now, when it is another one of the same kind that can be used; else None."""
+    """The URL that its file holds now; None unless it is another one, usable, of the same kind of database."""
     kind = database_url(service, settings).get_backend_name()
 
     def check(text: str) -> None:
@@ -61,12 +61,12 @@ def _url_of(service: str, setting: str) -> URL:
 
 
 def is_of_each_service(url: str) -> bool:
-    """Whether the URL names another database, or another schema, for every service."""
+    """Whether the URL names a database or a schema of its own for each service."""
     return bool(_SERVICE.search(url))
 
 
 def _check_query(text: str, url: URL) -> None:
-    """Refuse what SQLAlchemy leaves out without a word: a parameter that has no value."""
+    """Refuse a parameter without a value, which SQLAlchemy would ignore."""
     query = (text.rpartition("@")[2] if url.username else text).partition("?")[2]
     for part in query.split("&") if query else ():
         name, sign, value = part.partition("=")
@@ -90,21 +90,22 @@ def _check_sqlite(url: URL) -> None:
 
 
 def is_file(url: URL) -> bool:
+    """Whether the URL names a SQLite file."""
     return url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
 
 
 def without_secrets(url: URL) -> str:
-    """The URL without its secrets, wherever it has them."""
+    """The URL as text, without passwords and secret parameters."""
     if url.get_backend_name() == "postgresql":
         url = url.update_query_dict({name: "hidden" for name in url.query if name in secrets()})
     return url.render_as_string(hide_password=True)
 
 
 def error_text(error: BaseException) -> str:
+    """What a driver's error says, in one line of at most 300 characters."""
     origin = getattr(error, "orig", None) or error
     diagnosis = getattr(origin, "diag", None)
-    # The server's own sentence alone: PostgreSQL's detail names the values of the row, which belong into no log
-    # and no header.
+    # The primary message alone: PostgreSQL's detail names values of the row, which belong in no log and no header.
     text = getattr(diagnosis, "message_primary", None) or str(origin)
     return " ".join(text.split())[:300]
 
@@ -122,13 +123,13 @@ def _sqlite_engine(url: URL, *, reading: bool) -> Engine:
     engine = sa.create_engine(
         url,
         connect_args={"timeout": busy, "check_same_thread": False},
-        hide_parameters=True,  # an error goes to logs and into a header, where no value of a message belongs
+        hide_parameters=True,  # errors go to logs and into a header, where no value of a message belongs
         **options,
     )
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None  # the driver would begin by itself, and as a reader
+        connection.isolation_level = None  # else the driver begins transactions itself, as a reader
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             if not reading:
                 connection.execute(f"PRAGMA {pragma}")
@@ -139,6 +140,9 @@ def _sqlite_engine(url: URL, *, reading: bool) -> Engine:
 
 
 def begin(connection: Connection, *, writing: bool) -> None:
-    """Begin on SQLite. A writer does so as one: two readers who want to write both end in "locked"."""
-    # Past SQLAlchemy, for which this would be a statement like any other: it costs as much as one.
+    """Begin a transaction on SQLite.
+
+    A writer begins as one: of two readers that want to write, both would fail with "database is locked".
+    """
+    # Through the driver: SQLAlchemy's execution costs as much as a whole statement of a delivery.
     cursor_of(connection).execute("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -1,6 +1,7 @@
-"""The inbox: events already handled, so that a duplicate has no effect.
+"""The inbox: events that were handled, so that a duplicate has no effect.
 
-An event is named by its source and its id together: an id is unique only with its source (CloudEvents 1.0, `id`).
+An event is identified by its source and id together: an id is unique only within its source (CloudEvents 1.0,
+`id`).
 """
 
 import datetime as dt
@@ -31,7 +32,7 @@ INBOX = Table(
     "inbox",
     METADATA,
     Column("event_id", Text, primary_key=True),
-    # Empty in the rows of a version that did not keep it, and in those that such a version still adds.
+    # Empty in rows written by runtime versions before 3, which may still run beside this one.
     Column("source", Text, primary_key=True, server_default=""),
     Column("body_hash", LargeBinary, nullable=False),
     Column("type", Text, nullable=False),
@@ -48,14 +49,14 @@ _SOURCE_UNKNOWN = ""
 
 
 class EventIdentity(NamedTuple):
-    """What names one event among all events. Sources are compared as they are written, character by character."""
+    """Identifies one event among all events. Sources are compared as strings, without normalization."""
 
     source: str
     id: str
 
 
 class Receipt(NamedTuple):
-    """The trace of an event dealt with."""
+    """The inbox row of a handled event, without its time."""
 
     identity: EventIdentity
     body_hash: bytes
@@ -64,20 +65,20 @@ class Receipt(NamedTuple):
 
 
 def body_hash(body: bytes) -> bytes:
-    """What tells a repetition from another message with the same id: 16 bytes of BLAKE2b."""
+    """Tells a duplicate from another message with the same id: 16 bytes of BLAKE2b."""
     return hashlib.blake2b(body, digest_size=16).digest()
 
 
 def known(connection: Connection, events: Iterable[EventIdentity]) -> dict[EventIdentity, bytes]:
-    """The body hash of each of `events` that has been dealt with, and of others with the same ids."""
+    """The body hash of each of `events` that was handled, and of other handled events with the same ids."""
     ids = sorted({event.id for event in events})
     return {EventIdentity(source, id_): bytes(digest) for source, id_, digest in _KNOWN.rows(connection, ids)}
 
 
 def seen(known: Mapping[EventIdentity, bytes], event: EventIdentity, body_hash: bytes) -> bytes | None:
-    """The body hash with which `event` was dealt with, or None when it was not.
+    """The body hash with which `event` was handled, or None when it was not.
 
-    A row whose source is not known stands for whatever has the same bytes: the source is among them.
+    A row without a source counts for an event with the same body hash: the body includes the source.
     """
     if event not in known and known.get(event._replace(source=_SOURCE_UNKNOWN)) == body_hash:
         return body_hash
@@ -85,11 +86,12 @@ def seen(known: Mapping[EventIdentity, bytes], event: EventIdentity, body_hash: 
 
 
 def purge(connection: Connection, before: dt.datetime, most: int) -> int:
-    """Forget up to `most` events dealt with before that instant; how many."""
+    """Delete up to `most` events handled before that instant; returns how many."""
     return _PURGE.run(connection, before, most)
 
 
 def record(connection: Connection, receipts: Sequence[Receipt], now: dt.datetime) -> None:
+    """Insert the rows of events that were handled at `now`."""
     _RECORD.run_many(
         connection, [(r.identity.id, r.identity.source, r.body_hash, r.type, r.commande_id, now) for r in receipts]
     )

@@ -1,4 +1,4 @@
-"""A delivery with the reaction that handles it, and the result."""
+"""An invocation: a decoded delivery with the handler for it; and its result."""
 
 from typing import Any, NamedTuple
 
@@ -11,10 +11,10 @@ from choregraphie.storage.outbox import OutboxEvent
 
 
 class Invocation(NamedTuple):
-    """A delivery that can be read, on its way to its reaction.
+    """A decoded delivery and its handler.
 
-    `failure` is why it cannot be carried out. `unsure`: the database stopped answering while it was dealt with, so
-    that nobody knows whether that was committed.
+    `answer`: of its external call. `failure`: why it cannot be carried out. `commit_unknown`: the database stopped
+    answering during its transaction, so it may have been committed.
     """
 
     delivery: Delivery
@@ -33,7 +33,7 @@ class Invocation(NamedTuple):
         return self.event.commande_id
 
     def bound(self) -> dict[str, Any]:
-        """What every log line about this delivery carries."""
+        """The fields of every log line about this delivery."""
         return {
             "commande_id": self.order,
             "event_id": self.identity.id,
@@ -43,7 +43,7 @@ class Invocation(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of a delivery, and what is now to be said. A tick of the clock has no delivery."""
+    """The verdict of a delivery, and the events to publish. A scheduled reaction has no delivery."""
 
     delivery: Delivery | None
     verdict: Verdict
@@ -52,11 +52,11 @@ class Result(NamedTuple):
 
 
 def with_commit_unknown(invocations: list[Invocation]) -> list[Invocation]:
-    """The same invocations, marked: the reply to their commit may be lost, so they may have been carried out."""
+    """The same invocations, marked: the reply to their commit may be lost, so they may have been committed."""
     return [invocation._replace(commit_unknown=True) for invocation in invocations]
 
 
 def without_result(invocations: list[Invocation], results: list[Result]) -> list[Invocation]:
-    """The invocations without a result: the database stopped answering half-way."""
+    """The invocations that have no result, because the database stopped answering half-way."""
     dealt_with = {result.delivery.tag for result in results if result.delivery is not None}
     return [invocation for invocation in invocations if invocation.delivery.tag not in dealt_with]

@@ -1,4 +1,4 @@
-"""The journal: the actions of a service for each order, and whether they were undone."""
+"""The journal: the actions that a service carried out for each order, and whether they were undone."""
 
 import datetime as dt
 import json
@@ -23,7 +23,7 @@ JOURNAL = Table(
     Column("at", Instant, nullable=False),
     Column("undone_at", Instant),
     Column("undone_by", Text),
-    # The source of `cause`, which is an id; none in the rows of a version that did not keep it.
+    # The source of the event whose id is `cause`; NULL in rows written by runtime versions before 3.
     Column("cause_source", Text),
 )
 
@@ -46,7 +46,7 @@ _STATES = {state.value: state for state in State}
 
 
 class Journal:
-    """The journals of the orders of one group."""
+    """The journal entries of the orders of one group. With `locked=False` they are read without a lock."""
 
     def __init__(self, connection: Connection, *, locked: bool = True) -> None:
         self._connection = connection
@@ -56,6 +56,7 @@ class Journal:
         self._changed: set[tuple[str, str]] = set()
 
     def load(self, commande_ids: Iterable[str]) -> None:
+        """Read the entries of these orders."""
         for row in self._load.rows(self._connection, sorted(set(commande_ids))):
             entry = _entry(row)
             self._entries[entry.commande_id, entry.action] = entry
@@ -67,7 +68,7 @@ class Journal:
         return self._entries.get((commande_id, action))
 
     def record(self, entry: Entry) -> None:
-        """The action's outcome, in place of whatever stood there."""
+        """Add an entry, or replace the one of the same order and action."""
         key = (entry.commande_id, entry.action)
         if key not in self._entries:
             self._new.add(key)
@@ -76,7 +77,11 @@ class Journal:
         self._entries[key] = entry
 
     def undo(self, commande_id: str, action: str, by: str, now: dt.datetime) -> Entry | None:
-        """Mark an action undone and return it as it was; one not begun leaves a tombstone and returns None."""
+        """Mark an action as undone and return the entry as it was before.
+
+        None when there is nothing to undo: the action was not begun (this leaves a tombstone), was refused, or was
+        undone before.
+        """
         entry = self.entry(commande_id, action)
         if entry is None:
             self.record(Entry(commande_id, action, State.TOMBSTONE, now, {}, by, undone_at=now, undone_by=by))
@@ -87,21 +92,21 @@ class Journal:
         return None
 
     def write(self) -> None:
-        """Send what is new and what was settled anew, in key order."""
+        """Write the new and the replaced entries, in key order."""
         _INSERT.run_many(self._connection, [_row(self._entries[key]) for key in sorted(self._new)])
         changed = (_row(self._entries[key]) for key in sorted(self._changed))
         _UPDATE.run_many(self._connection, list(changed))
 
 
 def journal_of(connection: Connection, commande_id: str) -> list[Entry]:
-    """What was carried out for an order, oldest first."""
+    """The journal of an order, oldest entry first."""
     journal = Journal(connection, locked=False)
     journal.load([commande_id])
     return sorted(journal.entries(), key=lambda entry: entry.at)
 
 
 def open_actions(connection: Connection, orders: Sequence[str], actions: Iterable[str]) -> list[Entry]:
-    """Of `orders`: those of `actions` that were done (or begun) and are not undone."""
+    """The entries of `orders` for those of `actions` that were begun or done and are not undone."""
     undoable = _ALL.where(JOURNAL.c.action.in_(sorted(actions)), JOURNAL.c.state.in_(UNDOABLE))
     found = Lookup(undoable.order_by(JOURNAL.c.at), JOURNAL.c.commande_id)
     return [_entry(row) for row in found.rows(connection, sorted(set(orders)))]
@@ -114,7 +119,7 @@ def _entry(row: Sequence[Any]) -> Entry:
 
 
 _NOTHING = "{}"
-_written = json.JSONEncoder(sort_keys=True).encode  # json.dumps would make one for each entry
+_written = json.JSONEncoder(sort_keys=True).encode  # json.dumps would create an encoder for each entry
 
 
 def _row(entry: Entry) -> tuple[Any, ...]:

@@ -1,7 +1,8 @@
 """Migrations of the engine's own tables since version 1.
 
-A numbered list is plainly simpler than a migration framework: a handful of tables, two databases, and no branches.
-Workers of the version before may still run on a PostgreSQL that is upgraded: what they write must stay valid.
+A numbered list is simpler than a migration framework: there are a handful of tables, two databases, and no
+branches. While PostgreSQL is upgraded, workers of the version before may still run on it: what they write must
+stay valid.
 """
 
 from sqlalchemy import Connection, inspect
@@ -17,23 +18,23 @@ def add_trials(connection: Connection) -> None:
 
 
 def keep_sources(connection: Connection) -> None:
-    """Version 3: an event is known by its source and its id. Of what was dealt with before, no source was kept."""
+    """Version 3: an event is identified by source and id. Rows written before have an empty source."""
     if connection.dialect.name == "sqlite":
         _copy_inbox(connection)
     else:
-        # A new primary key reads every row, which takes longer than a statement of a delivery may.
+        # Building the primary key reads every row, which may exceed the statement timeout of a delivery.
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql("ALTER TABLE inbox ADD COLUMN source TEXT NOT NULL DEFAULT ''")
         connection.exec_driver_sql("ALTER TABLE inbox DROP CONSTRAINT inbox_pkey")
         connection.exec_driver_sql("ALTER TABLE inbox ADD PRIMARY KEY (event_id, source)")
     connection.exec_driver_sql("ALTER TABLE journal ADD COLUMN cause_source TEXT")
-    # The table that version 2 adds to a database of version 1 has the column already.
+    # `add_trials` creates the table as it is now, with the column.
     if "source" not in {column["name"] for column in inspect(connection).get_columns("trials")}:
         connection.exec_driver_sql("ALTER TABLE trials ADD COLUMN source TEXT NOT NULL DEFAULT ''")
 
 
 def _copy_inbox(connection: Connection) -> None:
-    """SQLite cannot change the primary key of a table."""
+    """Create the table anew and copy its rows: SQLite cannot change the primary key of a table."""
     connection.exec_driver_sql("ALTER TABLE inbox RENAME TO inbox_by_id")
     for index in INBOX.indexes:
         connection.exec_driver_sql(f"DROP INDEX {index.name}")

@@ -1,4 +1,4 @@
-"""The outbox: decided events until they are confirmed, and some days longer to refill a broker."""
+"""The outbox: events from their decision until they are confirmed, and some days longer to refill a broker."""
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ from choregraphie.storage.statements import Prepared
 OUTBOX = Table(
     "outbox",
     METADATA,
-    # Rows are said in this order at start. SQLite only numbers a plain INTEGER by itself.
+    # At start, pending rows are published in this order. SQLite numbers only a plain INTEGER by itself.
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("event_id", Text, nullable=False, unique=True),
     Column("type", Text, nullable=False),
@@ -55,7 +55,7 @@ _PURGE = Prepared(delete(OUTBOX).where(OUTBOX.c.number.in_(_OLD)), ["before", "m
 
 
 def _page_query(which: ColumnElement[bool], *parameters: str) -> Prepared:
-    """The events of which `which` is true, a page at a time, in the order in which they were decided."""
+    """The events for which `which` is true, a page at a time, in the order of their decision."""
     query = (
         select(OUTBOX.c.number, *(OUTBOX.c[name] for name in _EVENT_COLUMNS))
         .where(which, OUTBOX.c.number > bindparam("after"), OUTBOX.c.number <= bindparam("up_to"))
@@ -67,12 +67,12 @@ def _page_query(which: ColumnElement[bool], *parameters: str) -> Prepared:
 
 _PENDING = _page_query(OUTBOX.c.said_at.is_(None))
 _DECIDED_SINCE = _page_query(OUTBOX.c.decided_at >= bindparam("since"), "since")
-# More than any table has rows.
+# Larger than the number of any row.
 _NO_END = 2**62
 
 
 class OutboxEvent(NamedTuple):
-    """An event decided, as it will be said: these bytes and no others, however often."""
+    """A decided event as it is published. Each publication sends the same bytes."""
 
     event_id: str
     type: str
@@ -82,6 +82,7 @@ class OutboxEvent(NamedTuple):
     traceparent: str | None = None
 
     def outgoing(self, service: str) -> Outgoing:
+        """The message that `service` publishes for this event."""
         return Outgoing(
             exchange=events(service),
             routing_key=self.type,
@@ -99,7 +100,7 @@ class OutboxEvent(NamedTuple):
 
 
 def decide(connection: Connection, outbox_events: Sequence[OutboxEvent]) -> None:
-    """Keep what has been decided, in the order decided."""
+    """Insert decided events, in the order of their decision."""
     _DECIDE.run_many(connection, [_values(outbox_event) for outbox_event in outbox_events])
 
 
@@ -107,17 +108,17 @@ _values = attrgetter(*_EVENT_COLUMNS)
 
 
 def mark_published(connection: Connection, event_ids: Iterable[str], now: dt.datetime) -> None:
-    """These have been confirmed by the broker."""
+    """Mark events that the broker has confirmed."""
     _MARK_PUBLISHED.run_many(connection, [(event_id, now) for event_id in sorted(event_ids)])
 
 
 def purge(connection: Connection, before: dt.datetime, most: int) -> int:
-    """Forget up to `most` events said before that instant; how many. What was not said is kept for ever."""
+    """Delete up to `most` events published before that instant; returns how many. Pending events are kept."""
     return _PURGE.run(connection, before, most)
 
 
 def last_number(connection: Connection) -> int:
-    """The number of the event decided last: who pages up to it comes to an end, whatever is decided meanwhile."""
+    """The number of the newest event. Reading pages up to it ends, even if more is decided meanwhile."""
     ((number,),) = _LAST.rows(connection)
     return number or 0
 
@@ -125,14 +126,14 @@ def last_number(connection: Connection) -> int:
 def decided_since(
     connection: Connection, since: dt.datetime, most: int, after: int, up_to: int
 ) -> tuple[list[OutboxEvent], int]:
-    """Up to `most` events decided since that instant, numbered from `after` (not) to `up_to`; the last number."""
+    """Up to `most` events decided since then, numbered above `after` and up to `up_to`; and the last number."""
     return _outbox_events(_DECIDED_SINCE.rows(connection, since, after, up_to, most), after)
 
 
 def pending_events(
     connection: Connection, most: int, after: int = 0, up_to: int | None = None
 ) -> tuple[list[OutboxEvent], int]:
-    """Up to `most` events not yet said, oldest first, numbered from `after` (not) to `up_to`; the last number."""
+    """Up to `most` pending events, oldest first, numbered above `after` and up to `up_to`; and the last number."""
     return _outbox_events(_PENDING.rows(connection, after, _NO_END if up_to is None else up_to, most), after)
 
 

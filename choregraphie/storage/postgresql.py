@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 
 from choregraphie.errors import DatabaseRefused
 
-# A server that is gone without a word is noticed by the client alone: after some 25 s, as with the broker.
+# The client notices after some 25 s that a server has gone without closing the connection, as with the broker.
 _CONNECTION = {
     "connect_timeout": "5",
     "keepalives_idle": "10",
@@ -30,9 +30,9 @@ _TRANSACTION = {
     "lock_timeout": "5000",
     "idle_in_transaction_session_timeout": "60000",
 }
-# Those that libpq only looks at when it connects, and then in the same way as at a server that is away.
+# libpq checks these only when it connects, and its error looks the same as that for a server that is away.
 _NUMBERS = {"keepalives", "port", *_CONNECTION}
-# One switch of `options`, as the server reads it: it ends at white space that has no backslash before it.
+# One switch of `options` as the server parses it: it ends at white space without a backslash before it.
 _SWITCH = re.compile(r"(?:-c\s*|--)([A-Za-z_][\w.-]*)=((?:\\.|[^\\\s])*)(?:\s+|$)", re.DOTALL)
 
 
@@ -40,7 +40,7 @@ NewerUrl = Callable[[], URL | None]
 
 
 def check_parameters(url: URL) -> None:
-    """Raises DatabaseRefused, which names the parameter, when the URL asks for something that cannot be given."""
+    """Raises DatabaseRefused, which names the parameter, when the URL asks for something impossible."""
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
     for name, value in url.query.items():
         if name not in known:
@@ -58,12 +58,12 @@ def check_parameters(url: URL) -> None:
 
 
 def secrets() -> set[str]:
-    """The connection parameters that nobody may see: those that libpq itself shows as stars."""
+    """The names of the secret connection parameters: those that libpq displays as stars."""
     return {option.keyword.decode() for option in pq.Conninfo.get_defaults() if option.dispchar == b"*"}
 
 
 def options_of(url: URL) -> dict[str, str]:
-    """The settings that the parameter `options` gives, by name. Raises DatabaseRefused for any other switch."""
+    """The settings in the parameter `options`, by name. Raises DatabaseRefused for any other switch."""
     found = {}
     rest = str(url.query.get("options", "")).strip()
     while rest:
@@ -76,7 +76,7 @@ def options_of(url: URL) -> dict[str, str]:
 
 
 def schemas_of(url: URL) -> list[str]:
-    """The schemas that the URL names by `search_path`, in order; none when it names none."""
+    """The schemas that the URL names by `search_path`, in order; empty without `search_path`."""
     names = [name.strip() for name in options_of(url).get("search_path", "").split(",")]
     return [name.strip('"') if name.startswith('"') else name.lower() for name in names if name.strip('"')]
 
@@ -100,7 +100,7 @@ def postgresql_engine(url: URL, newer_url: NewerUrl) -> Engine:
 
 
 def connection_parameters(engine: Engine) -> dict[str, Any]:
-    """What libpq is given to connect."""
+    """The parameters with which `engine` connects now."""
     _, given = engine.dialect.create_connect_args(engine.url)
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
     return {name: value for name, value in {**given, **_default_parameters(engine.url)}.items() if name in known}
@@ -123,7 +123,7 @@ def _connect_listener(engine: Engine, newer_url: NewerUrl) -> Callable[..., obje
 
 
 def _default_parameters(url: URL) -> dict[str, str]:
-    """Our own bounds, where neither the URL nor libpq's environment has others."""
+    """Our time limits, as far as neither the URL nor libpq's environment variables set them."""
     variables = {option.keyword.decode(): option.envvar for option in pq.Conninfo.get_defaults()}
     asked = {name for name, variable in variables.items() if variable and variable.decode() in os.environ}
     return {name: value for name, value in _CONNECTION.items() if name not in asked | url.query.keys()}
@@ -147,21 +147,21 @@ def _check_session(connection: "psycopg.Connection[Any]") -> None:
             f"the database {connection.info.dbname} has the encoding {encoding}, which cannot hold every event:"
             " create it anew with ENCODING 'UTF8' TEMPLATE template0"
         )
-    # A pooler answers for many sessions, and gives a process number of its own. A prepared statement stays with
-    # the session that prepared it, and the next transaction may run on another. Without a pooler they save a
-    # quarter of the time of a group.
+    # A pooler reports a process id of its own. Behind it a transaction may run on another session than the one in
+    # which a statement was prepared, so none are prepared. Without a pooler, prepared statements save a quarter of
+    # the time of a group.
     if backend != connection.info.backend_pid:
         connection.prepare_threshold = None
 
 
 def _begin_query(settings: dict[str, str]) -> sql.Composed:
-    """BEGIN and the settings of the transaction, as one query: they cost no round trip of their own."""
+    """BEGIN and the transaction's settings as one query, so that the settings cost no round trip."""
     calls = [sql.SQL("set_config({}, {}, true)").format(*pair) for pair in settings.items()]
     return sql.SQL("BEGIN; SELECT {}").format(sql.SQL(", ").join(calls))
 
 
 def _begin(connection: Connection, opening: sql.Composed) -> None:
-    # The connection is in autocommit mode, so that the driver sends no BEGIN of its own.
+    # The connection is in autocommit mode, so the driver sends no BEGIN itself.
     cursor: Any = connection.connection.cursor()
     cursor.execute(opening, prepare=False)
     cursor.close()

@@ -1,10 +1,10 @@
-"""Locks a SQLite file for one writing process, and notices when the file is taken away.
+"""Locks a SQLite file for one writing process, and notices when the file is removed or replaced.
 
-The lock is a flock on the database's own inode: it holds by whatever path another process comes, and nobody can
-remove it. SQLite's own locks are POSIX locks, which a flock does not touch on a local file system. But closing
-*any* descriptor of a file drops all POSIX locks that the process has on it, also those of SQLite ("How To Corrupt
-An SQLite Database File", 2.2). So this descriptor is opened before SQLite opens the file and closed after SQLite
-has closed it, and a file that this process holds already is known by its number and never opened a second time.
+The lock is a flock on the database's own inode: it holds whatever path another process uses, and nobody can remove
+it. SQLite's own locks are POSIX locks; on a local file system, a flock does not affect them. But closing *any*
+descriptor of a file drops all POSIX locks that the process has on it, including SQLite's ("How To Corrupt An
+SQLite Database File", 2.2). So this descriptor is opened before SQLite opens the file and closed after SQLite has
+closed it, and a file that this process has locked is recognised by its inode and never opened a second time.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from choregraphie.errors import DatabaseRefused, DatabaseUnavailable
 
 _Identity = tuple[int, int]
 
-# What this process or the machine has too little of at the moment. A disk that can only be read needs a person.
+# This process or the machine is short of something now. A read-only disk (EROFS) needs a person.
 _TRANSIENT = {
     errno.EMFILE,
     errno.ENFILE,
@@ -35,15 +35,15 @@ _holding = threading.Lock()
 
 
 class LockedFile:
-    """The file of a database at `path`, made with its folder when there is none, and held until `release`.
+    """The database file at `path`, created with its folder if it does not exist, and locked until `release`.
 
-    Raises DatabaseRefused when somebody else holds it (`taken` says what to do), or it cannot be opened, and
-    DatabaseUnavailable when descriptors, memory or disk do not suffice now.
+    Raises DatabaseRefused when another process has locked it (`taken` says what to do) or when it cannot be
+    opened, and DatabaseUnavailable when descriptors, memory or disk space are short now.
     """
 
     def __init__(self, path: Path, taken: str) -> None:
         self._path = path
-        # With a name of its own, since the working directory may change.
+        # Absolute, since the working directory may change.
         self._log = Path(f"{path.absolute()}-wal")
         self._log_identity: _Identity | None = None
         try:
@@ -57,7 +57,7 @@ class LockedFile:
     def check(self) -> None:
         """Raises DatabaseRefused when the file, or SQLite's log beside it, is no longer the one that was opened.
 
-        What is written to a file that has lost its name is lost with the process.
+        What is written to a deleted file is lost with the process.
         """
         log = _identity_of(self._log)
         self._log_identity = self._log_identity or log
@@ -68,7 +68,7 @@ class LockedFile:
             )
 
     def release(self) -> None:
-        """Let another process have it. Only after SQLite has closed the file."""
+        """Unlock the file. Call it only after SQLite has closed the file."""
         with _holding:
             os.close(self._descriptor)
             _held.discard(self._identity)
@@ -82,7 +82,7 @@ def _hold(path: Path, taken: str) -> tuple[int, _Identity]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         state = os.fstat(descriptor)
         if state.st_nlink > 1:
-            # SQLite names its log after the path: what a process that died had committed would not be found.
+            # SQLite names its log after the path: by another name, the commits in the log would not be found.
             raise DatabaseRefused(f"{path}: has {state.st_nlink} names (hard links); a database must have one")
     except BlockingIOError:
         os.close(descriptor)
@@ -96,7 +96,7 @@ def _hold(path: Path, taken: str) -> tuple[int, _Identity]:
 
 
 def _identity_of(path: Path) -> _Identity | None:
-    """What tells a file from every other one of this machine; None when there is none at `path`."""
+    """The device and inode of the file at `path`; None when there is no file."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         state = path.stat()
         return state.st_dev, state.st_ino

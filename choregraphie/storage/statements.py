@@ -1,7 +1,12 @@
-"""Statements of the delivery path: compiled once by SQLAlchemy, executed by the driver directly.
+"""Statements of the delivery path: SQLAlchemy compiles each of them once, and the driver executes them directly.
 
-SQLAlchemy knows the dialects and converts the values. To have it send each statement as well takes three times as
-long as SQLite needs to carry it out, and a delivery costs half a dozen of them.
+SQLAlchemy knows the dialects and converts the values. When it also executes the statements, a delivery takes
+longer. Time of `Store.commit` for a delivery to stock, in microseconds (2 cores, medians, interleaved):
+
+    group of    SQLite: driver, SQLAlchemy    PostgreSQL 15: driver, SQLAlchemy
+           1    3547    3780   (1.07 times)   2640    3235   (1.23 times)
+          20     385     441   (1.15 times)    904    1079   (1.19 times)
+         200     131     176   (1.35 times)    550     644   (1.17 times)
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +20,7 @@ Values = Sequence[Any]
 
 
 class Prepared:
-    """A statement whose parameters are called `parameters`, in the order in which their values will be given."""
+    """A statement with named parameters. Their values are given in the order of `parameters`."""
 
     def __init__(self, statement: ClauseElement, parameters: Sequence[str]) -> None:
         self._statement = statement
@@ -23,7 +28,7 @@ class Prepared:
         self._on: dict[str, _Compiled] = {}
 
     def rows(self, connection: Connection, *values: Any) -> list[Any]:
-        """What a query finds. Raises the driver's own errors, as all here do."""
+        """The rows of a query. Raises the driver's own errors, as every method here does."""
         ready = self._ready(connection)
         cursor = cursor_of(connection)
         cursor.execute(ready.text, ready.bind(values))
@@ -32,7 +37,7 @@ class Prepared:
         return ready.read(found)
 
     def run(self, connection: Connection, *values: Any) -> int:
-        """Carry it out; how many rows that touched."""
+        """Execute the statement; returns how many rows it changed."""
         ready = self._ready(connection)
         cursor = cursor_of(connection)
         cursor.execute(ready.text, ready.bind(values))
@@ -41,7 +46,7 @@ class Prepared:
         return touched
 
     def run_many(self, connection: Connection, rows: Sequence[Values]) -> None:
-        """Carry it out once for each of `rows`, of which there may be none."""
+        """Execute the statement once for each of `rows`, which may be empty."""
         if not rows:
             return
         ready = self._ready(connection)
@@ -57,10 +62,10 @@ class Prepared:
 
 
 class Lookup:
-    """A query for the rows in which `column` is one of any number of texts, in the order of the query.
+    """A query for the rows whose `column` is one of any number of keys.
 
-    A statement is compiled, and planned, anew for each number of its parameters; so there are some for powers of
-    two only, and the last text is given as often as it takes.
+    A statement with another number of parameters is compiled and planned anew. So the numbers are powers of two,
+    and the last key is repeated to fill the parameters.
     """
 
     def __init__(self, query: Select[Any], column: ColumnElement[str]) -> None:
@@ -69,7 +74,7 @@ class Lookup:
         self._by_size: dict[int, Prepared] = {}
 
     def rows(self, connection: Connection, keys: Sequence[str]) -> list[Any]:
-        """The rows of `keys`, sorted and each once: beyond 512, the rows of the first 512 come first."""
+        """The rows of `keys`, in the order of the query within each 512 keys. `keys` holds no key twice."""
         found: list[Any] = []
         for start in range(0, len(keys), _LARGEST):
             chunk = keys[start : start + _LARGEST]
@@ -90,16 +95,17 @@ _LARGEST = 512
 
 
 def cursor_of(connection: Connection) -> Any:
-    """The driver's own cursor, inside the transaction of `connection`."""
+    """A cursor of the driver in the transaction of `connection`."""
     return connection.connection.cursor()
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A statement on one dialect: its text, and what turns values into what the driver takes and gives.
+    """A statement in one dialect: its text, and the conversions of values to and from the driver.
 
-    `constants`: the values that the statement brings along; they come after those that are given. `order`: the
-    places of all in the text; empty when they stand as they are given, None where the text names them.
+    `constants`: values that are part of the statement; they follow the given ones. `order`: the index of the value
+    for each parameter in the text; empty when the order is that of the given values, None when the text names its
+    parameters.
     """
 
     text: str
@@ -129,7 +135,7 @@ class _Compiled:
 
 def _compiled(statement: ClauseElement, parameters: tuple[str, ...], dialect: Dialect) -> _Compiled:
     compiled: Any = statement.compile(dialect=dialect, column_keys=list(parameters))
-    # With the statement's own lists written out.
+    # Expands the lists of the statement's own IN clauses.
     whole = compiled.construct_expanded_state(dict.fromkeys(parameters))
     types = {name: parameter.type for name, parameter in compiled.binds.items()}
     types |= {name: types[of] for of, names in whole.parameter_expansion.items() for name in names}

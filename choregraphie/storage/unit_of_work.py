@@ -1,9 +1,9 @@
-"""The unit of work: loads rows for a whole group, lets reactions change them in memory, writes them once.
+"""The unit of work: loads the rows of a whole group, lets reactions change them in memory, and writes them once.
 
-A reaction sends no statement. Rows wanted by a group are read with one statement per table, locked in key
-order; what changed or is new is written with one statement per table. So a group costs a handful of
-statements whatever its size, a row that many of its messages touch is written once, and two workers that
-want the same rows take them in the same order.
+A reaction sends no statement. The rows that a group wants are read with one statement per table and locked in key
+order; new and changed rows are written with one statement per table each. So a group costs a handful of statements
+whatever its size, a row that many of its deliveries change is written once, and two workers that want the same
+rows lock them in the same order.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from choregraphie.storage.statements import Lookup, Prepared
 
 
 class UnitOfWork:
-    """The rows of one group. `locked=False` is for a look that writes nothing."""
+    """The rows of one group. `locked=False` reads them without a lock, for a caller that writes nothing."""
 
     def __init__(self, connection: Connection, *, locked: bool = True) -> None:
         self._connection = connection
@@ -27,7 +27,7 @@ class UnitOfWork:
         self._before: dict[Key, tuple[Any, ...]] = {}
 
     def load(self, keys: Iterable[Key]) -> None:
-        """Read the rows of `keys` that are not here yet; one that does not exist is known not to."""
+        """Read the rows of `keys` that are not loaded yet, and remember which of them do not exist."""
         wanted: dict[type[Row], set[str]] = {}
         for key in keys:
             if key not in self._rows:
@@ -45,22 +45,22 @@ class UnitOfWork:
             self._before[key] = tuple(values)
 
     def find(self, cls: type[R], key: str) -> R | None:
-        """The row, or None when there is none. Raises RowNotDeclared when nobody asked for it to be loaded."""
+        """The row, or None when it does not exist. Raises RowNotDeclared when it was not loaded."""
         try:
-            # A key names the class of its row.
+            # The first half of a key is the class of its row.
             return cast("R | None", self._rows[cls, key])
         except KeyError:
             raise RowNotDeclared(f"{cls.__name__} {key!r} is not among the rows that `reads` names") from None
 
     def add(self, row: Row) -> None:
-        """A new row. Raises ValueError when it exists."""
+        """Add a new row. Raises ValueError when it exists."""
         key = (type(row), row.key())
         if self._rows.get(key) is not None:
             raise ValueError(f"{type(row).__name__} {row.key()!r} exists already")
         self._rows[key] = row
 
     def write(self) -> None:
-        """Send what is new and what changed, table by table, in key order."""
+        """Write the new and the changed rows, table by table, in key order."""
         touched = [(key, row) for key, row in self._rows.items() if row is not None and self._differs(key, row)]
         touched.sort(key=lambda pair: (pair[0][0].TABLE.name, pair[0][1]))
         for cls in dict.fromkeys(cls for (cls, _), _ in touched):
@@ -77,7 +77,7 @@ class UnitOfWork:
 
 @dataclass(frozen=True)
 class _Statements:
-    """How the rows of a class are read and written."""
+    """The statements that read and write the rows of one class."""
 
     shape: Shape
     select: Lookup

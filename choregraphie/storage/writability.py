@@ -1,4 +1,4 @@
-"""Checks by a real commit whether the database can be written; one that answers may be read-only."""
+"""Checks with a real commit whether the database can be written: a read-only database answers, too."""
 
 from pathlib import Path
 
@@ -17,16 +17,16 @@ def _insert_nothing(table: Table) -> Insert:
     return insert(table).from_select([*table.columns], select(table).where(false()))
 
 
-# Every delivery writes to these. To insert no row finds out whether they are there, locked, and may be written.
+# Every delivery writes to these tables. Inserting no row shows whether they exist, are locked, and may be written.
 _NOTHING = [_insert_nothing(table) for table in (INBOX, JOURNAL, OUTBOX, TRIALS)]
-# A row is written and committed: a full disk or a read-only server refuses nothing less.
+# A full disk or a read-only server only refuses a row that is written and committed.
 _SAME = update(IDENTITY).values(version=IDENTITY.c.version)
 
 
 def check_writable(database: Database) -> None:
-    """Write and commit without changing anything.
+    """Write and commit without changing any value.
 
-    Raises DatabaseUnavailable or Conflict when that fails, ResourceShortage when the disk has next to no room.
+    Raises DatabaseUnavailable or Conflict when that fails, ResourceShortage when the disk is almost full.
     """
     with database.begin() as connection:
         for statement in _NOTHING:
