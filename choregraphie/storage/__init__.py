@@ -1,7 +1,7 @@
 """The database of a service: inbox, outbox, journal, unit of work, and the transaction of a group."""
 
 from choregraphie.service.action import Entry
-from choregraphie.storage.database import business_state, open_database, open_for_reading, read_catalogue
+from choregraphie.storage.database import business_state, open_database, open_for_reading
 from choregraphie.storage.engine import is_of_each_service
 from choregraphie.storage.journal import journal_of, open_actions
 from choregraphie.storage.outbox import OutboxEvent, decided_since, last_number, pending_events
@@ -18,5 +18,4 @@ __all__ = [
     "open_database",
     "open_for_reading",
     "pending_events",
-    "read_catalogue",
 ]

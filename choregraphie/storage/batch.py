@@ -43,7 +43,7 @@ class Batch:
         self._log = log.bind()  # once for the group, not for each line
 
     def open(self, group: Sequence[Invocation]) -> None:
-        """Load what the group reads: one statement per table, and another round for each later entry of `reads`."""
+        """Load what the group reads: one statement per table, and a further round for each later `reads`."""
         if not group:
             return
         self.known = inbox.known(self.connection, (invocation.identity for invocation in group))

@@ -2,20 +2,18 @@
 
 import contextlib
 import sqlite3
-import tomllib
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Integer, Table, Text, func, insert, select, update
-from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
+from sqlalchemy.exc import DBAPIError
 
 from choregraphie.errors import ChoregraphieError, DatabaseRefused, DatabaseUnavailable
 from choregraphie.process.resources import is_short
-from choregraphie.service.rows import Row
 from choregraphie.service.service import Migration, Service
 from choregraphie.settings import Settings
+from choregraphie.storage.catalogue import fill
 from choregraphie.storage.connect_errors import is_refusal, refuses_login
 from choregraphie.storage.engine import (
     begin,
@@ -212,7 +210,7 @@ def _prepare(connection: Connection, service: Service, settings: Settings) -> No
         METADATA.create_all(connection)
         service.tables.create_all(connection)
         connection.execute(insert(IDENTITY), {"name": service.name, **versions})
-        _fill(connection, service, settings)
+        fill(connection, service, settings)
         return
     if found.name != service.name:
         raise DatabaseRefused(f"this is the database of {found.name}, not of {service.name}")
@@ -226,26 +224,3 @@ def _upgrade(connection: Connection, version: int, migrations: tuple[Migration, 
         raise DatabaseRefused(f"the database is of version {version}; this program knows {1 + len(migrations)}")
     for migrate in migrations[version - 1 :]:
         migrate(connection)
-
-
-def _fill(connection: Connection, service: Service, settings: Settings) -> None:
-    try:
-        rows: dict[type[Row], list[dict[str, Any]]] = {}
-        for row in service.seed(read_catalogue(settings.catalogue)):
-            rows.setdefault(type(row), []).append(row.values())
-        for cls, values in rows.items():
-            connection.execute(insert(cls.TABLE), values)
-    except (OperationalError, DatabaseRefused):
-        raise
-    except (ArithmeticError, AttributeError, TypeError, ValueError, StatementError) as error:
-        # A user wrote the catalogue, and must correct it.
-        raise DatabaseRefused(f"SAGA_CATALOGUE {settings.catalogue}: {error_text(error)}") from error
-
-
-def read_catalogue(path: Path) -> dict[str, Any]:
-    """The catalogue's tables, with amounts as Decimal. Raises DatabaseRefused when the file cannot be used."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        detail = getattr(error, "strerror", None) or str(error)
-        raise DatabaseRefused(f"SAGA_CATALOGUE {path}: {detail}") from None
