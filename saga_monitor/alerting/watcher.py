@@ -16,8 +16,7 @@ from saga_monitor.alerting.store import AlertStore, Told
 from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of
 from saga_monitor.diagnosis.broker_anomalies import FirstSeen
 from saga_monitor.diagnosis.grouping import Group, grouped, how_many, within_usual_time
-from saga_monitor.diagnosis.lag import UNKNOWN, Lag, behind
-from saga_monitor.diagnosis.self_check import SelfCheck
+from saga_monitor.diagnosis.self_check import UNKNOWN, Lag, SelfCheck, behind
 from saga_monitor.projection.queries import Queries
 from saga_monitor.records.broker_status import BrokerStatus, facts, open_to_ask
 

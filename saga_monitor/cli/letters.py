@@ -7,8 +7,8 @@ from typing import Any
 
 from saga_monitor.cli.context import Session, add_json
 from saga_monitor.projection.dead_letters import letter_at
-from saga_monitor.text import dead_letter_page
-from saga_monitor.text.dead_letter_text import letter_view
+from saga_monitor.text import dead_letters
+from saga_monitor.text.dead_letters import dead_letter_view
 
 _LAST_OFFSET = 2**63 - 1
 
@@ -38,8 +38,8 @@ def _letter(arguments: argparse.Namespace, session: Session) -> int:
         print(f"saga_monitor: no dead letter at offset {arguments.offset} of the history", file=sys.stderr)
         return 1
     if arguments.json:
-        about = {"why": dead_letter_page.why(letter), "do": dead_letter_page.advice(letter, order)}
-        print(json.dumps(dead_letter_page.as_json(letter) | about, indent=2))
+        about = {"why": dead_letters.why(letter), "do": dead_letters.advice(letter, order)}
+        print(json.dumps(dead_letters.as_json(letter) | about, indent=2))
     else:
-        session.console.print(letter_view(letter, order), soft_wrap=True)
+        session.console.print(dead_letter_view(letter, order), soft_wrap=True)
     return 0

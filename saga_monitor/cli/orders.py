@@ -13,8 +13,7 @@ from saga_monitor.projection.search import Only
 from saga_monitor.projection.unknown_events import unknown_of
 from saga_monitor.reports import report
 from saga_monitor.text import tables
-from saga_monitor.text.dead_letter_page import mentions_json
-from saga_monitor.text.dead_letter_text import mentions_view
+from saga_monitor.text.dead_letters import mentions_json, mentions_view
 from saga_monitor.text.sanitize import printable
 
 _SEARCH = (

@@ -17,16 +17,15 @@ from textual.widgets import DataTable, Footer, Input, Static
 from choregraphie import UserError
 from saga_monitor.console import rendering
 from saga_monitor.console.caption import Caption
-from saga_monitor.console.first_anomalies import first_anomalies
 from saga_monitor.console.help import HelpScreen
 from saga_monitor.console.order_table import Orders
-from saga_monitor.console.over import copy
+from saga_monitor.console.overlays import TextScreen, anomaly_text, copy
+from saga_monitor.console.rendering import first_anomalies
 from saga_monitor.console.screens import AnomaliesScreen, OrderScreen
 from saga_monitor.console.search_field import SearchField
 from saga_monitor.console.snapshot import FILTERS, MOST_ORDERS, Snapshot, SnapshotReader, Special
 from saga_monitor.console.sorting import Sorting
 from saga_monitor.console.status import ConsoleStatus
-from saga_monitor.console.text_screen import TextScreen, anomaly_text
 from saga_monitor.console.theme import COLOURS, CSS
 from saga_monitor.diagnosis.anomalies import Anomaly
 

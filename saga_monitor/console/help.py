@@ -7,7 +7,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.console.over import OverlayScreen
+from saga_monitor.console.overlays import OverlayScreen
 from saga_monitor.diagnosis.anomalies import Anomaly
 from saga_monitor.text.tables import STATE_STYLES, STEP_GLYPHS
 

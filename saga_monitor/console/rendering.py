@@ -12,10 +12,11 @@ from saga_monitor.analysis.steps import StepState
 from saga_monitor.console.snapshot import Snapshot
 from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.diagnosis.anomalies import Anomaly
+from saga_monitor.diagnosis.grouping import how_many
 from saga_monitor.diagnosis.wording import span
 from saga_monitor.projection.queries import Order, Totals
 from saga_monitor.reports.report import PLACED_STATES
-from saga_monitor.text.anomaly_words import anomalies_in_words, in_time_words, whole_sentence
+from saga_monitor.text.anomaly_list import anomalies_in_words, in_time_words, whole_sentence
 from saga_monitor.text.freshness import is_fresh
 from saga_monitor.text.tables import STATE_STYLES, STEP_GLYPHS, flags_text, safe, whole_time
 
@@ -226,3 +227,15 @@ def _elapsed_ms(order: Order, now: dt.datetime) -> float | None:
     if order.duration_ms is not None:
         return order.duration_ms
     return max(0.0, (now - order.started).total_seconds() * 1000) if order.started else None
+
+
+_SHOWN = 4
+
+
+def first_anomalies(found: Sequence[Anomaly]) -> Text:
+    """A line for each of the first ones; the last line counts the others."""
+    lines = [anomaly_line(anomaly) for anomaly in found[:_SHOWN]]
+    if len(found) > _SHOWN:
+        more = how_many(found[_SHOWN - 1 :])
+        lines[-1] = line((f"… and {format_count(more)} more: press a", "bold red"))
+    return stacked(lines)

@@ -13,15 +13,14 @@ from textual.widgets.option_list import Option
 from textual.widgets.tree import TreeNode
 
 from saga_monitor.console import rendering
-from saga_monitor.console.over import OverlayScreen
+from saga_monitor.console.overlays import OverlayScreen, TextScreen, letter_text
 from saga_monitor.console.snapshot import OrderHistory, order_history
 from saga_monitor.console.status import ConsoleStatus
-from saga_monitor.console.text_screen import TextScreen, letter_text
 from saga_monitor.console.timeline_text import after_the_tree, dead_text, node_text, retry_text
 from saga_monitor.diagnosis.anomalies import Anomaly
 from saga_monitor.projection.queries import Queries
 from saga_monitor.reports.timeline import Node, timeline
-from saga_monitor.text.anomaly_words import whole_sentence
+from saga_monitor.text.anomaly_list import whole_sentence
 from saga_monitor.text.tables import safe
 
 

@@ -14,12 +14,12 @@ from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis import clocks, contradictions
 from saga_monitor.analysis.anomaly import RECENT, Anomaly, Kind, Terms
 from saga_monitor.analysis.saga_state import GIVEN_UP, Flag, State
-from saga_monitor.diagnosis import case_queries, timeouts
+from saga_monitor.diagnosis import case_queries
 from saga_monitor.diagnosis.broker_anomalies import queue_anomalies, untold_letters
 from saga_monitor.diagnosis.case_queries import Case, SampledLetter
 from saga_monitor.diagnosis.causes import GRACE, Cause, Evidence, LastHeard, remedy, why
 from saga_monitor.diagnosis.history_anomalies import history_anomalies
-from saga_monitor.diagnosis.pending import PendingStep, pending_steps
+from saga_monitor.diagnosis.pending import PendingStep, longest_wait, pending_steps
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection.counters import Spread, bounded
 from saga_monitor.projection.queries import Queries
@@ -52,7 +52,7 @@ class _Context:
 
     def expected(self, service: str, undoing: bool) -> dt.timedelta:
         """How long a wait may last: see `patience`."""
-        return timeouts.expected(self.spreads, service, undoing, self.terms.stuck_after)
+        return longest_wait(self.spreads, service, undoing, self.terms.stuck_after)
 
     def marks(self) -> Marks:
         """What parts orders that wait for the same: whether their time is up, who was heard since."""

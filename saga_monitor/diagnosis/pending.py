@@ -1,12 +1,13 @@
-"""What an order waits for: which service must say what, in answer to which event. Pure."""
+"""The steps that an order waits for, and how long each may take before the order is stuck. Pure."""
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.events_of_saga import Heard, Hearing
 from saga_monitor.analysis.saga_state import State
-from saga_monitor.projection.counters import awaited_services
+from saga_monitor.projection.counters import Spread, awaited_services
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +43,18 @@ def _called(service: str, awaited: str, state: State, heard: Hearing) -> Heard |
     # telling is one that has no other answer.
     causes.sort(key=lambda reaction: (reaction.hears is CHOREOGRAPHY.starts, len(reaction.says)))
     return heard.first(*(reaction.hears for reaction in causes))
+
+
+# Of fewer measures the slowest one in a hundred is the slowest of all: one outlier would speak for the step.
+ENOUGH_MEASURES = 100
+# However slow a step was, a silence so many times `stuck_after` is shown: what was measured may hold an outage,
+# and whoever runs slow steps sets `stuck_after` to suit them.
+MOST_TIMES_STUCK_AFTER = 10
+
+
+def longest_wait(spreads: Mapping[str, Spread], service: str, undoing: bool, stuck_after: float) -> dt.timedelta:
+    """As long as 99 of 100 took before, from `stuck_after` (s) to ten times as long."""
+    took = spreads.get(f"{'undo' if undoing else 'step'}.{service}")
+    p99_ms = took.p99_ms() if took and took.total >= ENOUGH_MEASURES else None
+    most = stuck_after * MOST_TIMES_STUCK_AFTER
+    return dt.timedelta(seconds=min(max(stuck_after, (p99_ms or 0) / 1000), most))

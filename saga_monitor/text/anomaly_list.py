@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,15 +14,32 @@ from rich.padding import Padding
 from rich.text import Text
 
 from choregraphie import Settings
+from choregraphie.terminal.formats import format_count
 from choregraphie.terminal.tables import is_bounded
 from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of, as_json
 from saga_monitor.diagnosis.grouping import how_many, within_usual_time
 from saga_monitor.diagnosis.self_check import blind_spots
 from saga_monitor.projection.queries import Queries
 from saga_monitor.records.broker_status import LASTING, BrokerStatus, ask_broker
-from saga_monitor.text.anomaly_words import anomalies_in_words, in_time_words, whole_sentence
 from saga_monitor.text.freshness import Freshness
 from saga_monitor.text.tables import safe
+
+
+def anomalies_in_words(anomalies: Iterable[Anomaly]) -> str:
+    """`1 anomaly`, `2,340 anomalies`."""
+    number = how_many(anomalies)
+    return f"{format_count(number)} anomal{'y' if number == 1 else 'ies'}"
+
+
+def in_time_words(number: int) -> str:
+    """How many orders are STUCK and no anomaly; empty of none."""
+    return f"{format_count(number)} more STUCK, within the time that their step usually takes" if number else ""
+
+
+def whole_sentence(anomaly: Anomaly) -> str:
+    """The sentence, with how many others it stands for."""
+    others = anomaly.count - 1
+    return f"{anomaly.sentence} (and {format_count(others)} more like it)" if others else anomaly.sentence
 
 
 class Asking(Protocol):

@@ -11,7 +11,7 @@ from choregraphie.terminal.tables import Column, Fitted, after, short_ids
 from saga_monitor.analysis.causation import Causes
 from saga_monitor.analysis.clocks import wrong_clocks
 from saga_monitor.analysis.events_of_saga import Heard, Hearing
-from saga_monitor.text.safe_text import safe
+from saga_monitor.text.sanitize import safe
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,6 @@
-"""Makes foreign strings safe to print: a terminal would execute control characters."""
+"""Makes what others wrote safe to show: on a terminal, a control character is a command."""
+
+from rich.text import Text
 
 
 def printable(text: str) -> str:
@@ -6,3 +8,9 @@ def printable(text: str) -> str:
     if text.isprintable():  # nearly every text is, and a page has thousands
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def safe(text: object, style: str = "", limit: int | None = None) -> Text:
+    """`text` as it may be shown, cut to `limit` characters."""
+    shown = printable(str(text))
+    return Text(shown if limit is None or len(shown) <= limit else shown[: limit - 1] + "…", style=style)

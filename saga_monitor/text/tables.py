@@ -19,7 +19,7 @@ from saga_monitor.projection.counters import UNKNOWN_FORGOTTEN
 from saga_monitor.projection.models import Totals
 from saga_monitor.reports.order_report import answered_within
 from saga_monitor.text.event_tables import every_event, timeline_table
-from saga_monitor.text.safe_text import safe as safe
+from saga_monitor.text.sanitize import safe as safe
 
 STATE_STYLES: Mapping[str, str] = {
     State.UNKNOWN: "dim",

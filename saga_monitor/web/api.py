@@ -13,7 +13,7 @@ from choregraphie import UserError
 from saga_monitor.diagnosis.anomalies import as_json
 from saga_monitor.projection.dead_letters import mentions
 from saga_monitor.reports import report
-from saga_monitor.text.dead_letter_page import mentions_json
+from saga_monitor.text.dead_letters import mentions_json
 from saga_monitor.web.context import WebContext
 from saga_monitor.web.filters import Filters, known, read_filters
 from saga_monitor.web.live_updates import LiveUpdates

@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, Response
 
 from saga_monitor.alerting.watcher import View
 from saga_monitor.diagnosis.anomalies import Terms
-from saga_monitor.text.anomaly_words import in_time_words
+from saga_monitor.text.anomaly_list import in_time_words
 from saga_monitor.web.live_updates import LiveStatus, LiveUpdates
 from saga_monitor.web.raw_events import RawEventReader
 from saga_monitor.web.reader import MOST_COUNTED, Reader, Readers

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from saga_monitor.analysis.messages import DeadLetter
 from saga_monitor.projection.dead_letters import Mentions, letter_at
-from saga_monitor.text import dead_letter_page
+from saga_monitor.text import dead_letters
 from saga_monitor.web.context import WebContext
 from saga_monitor.web.filters import known
 from saga_monitor.web.reader import Reader
@@ -35,11 +35,11 @@ class DeadLetterPages:
                 reader,
                 now=now,
                 letter=letter,
-                why=dead_letter_page.why(letter),
-                advice=dead_letter_page.advice(letter, order),
-                commands=list(dead_letter_page.commands(letter, order)),
-                headers=dead_letter_page.headers(letter),
-                body=dead_letter_page.body(letter),
+                why=dead_letters.why(letter),
+                advice=dead_letters.advice(letter, order),
+                commands=list(dead_letters.commands(letter, order)),
+                headers=dead_letters.headers(letter),
+                body=dead_letters.body(letter),
             )
 
     def api(self, request: Request) -> Response:
@@ -49,8 +49,8 @@ class DeadLetterPages:
             letter = requested_dead_letter(request, reader)
             order = reader.order(letter.commande_id, now) if letter.commande_id else None
         return JSONResponse(
-            dead_letter_page.as_json(letter)
-            | {"why": dead_letter_page.why(letter), "do": dead_letter_page.advice(letter, order)}
+            dead_letters.as_json(letter)
+            | {"why": dead_letters.why(letter), "do": dead_letters.advice(letter, order)}
         )
 
 

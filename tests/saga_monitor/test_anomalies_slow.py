@@ -10,7 +10,7 @@ from rich.console import Console
 
 from saga_monitor.diagnosis.anomalies import Kind
 from saga_monitor.diagnosis.grouping import within_usual_time
-from saga_monitor.diagnosis.timeouts import ENOUGH_MEASURES
+from saga_monitor.diagnosis.pending import ENOUGH_MEASURES
 from saga_monitor.text.anomaly_list import anomaly_view
 from tests.saga_monitor.conftest import Monitor
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, START, Line

@@ -10,8 +10,8 @@ import pytest
 from textual.events import Key
 
 from choregraphie.saga.topology import DETAIL_HEADER, REASON_HEADER, dlx
+from saga_monitor.console.overlays import TextScreen
 from saga_monitor.console.screens import OrderScreen
-from saga_monitor.console.text_screen import TextScreen
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, START, STORIES, Stream, said
 from tests.saga_monitor.test_console import board, on_terminal, screen_of

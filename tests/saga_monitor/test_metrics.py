@@ -18,7 +18,7 @@ from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.alerting.notifiers import Notifiers
 from saga_monitor.alerting.watcher import AlertWatcher
 from saga_monitor.diagnosis import case_queries
-from saga_monitor.diagnosis.lag import behind
+from saga_monitor.diagnosis.self_check import behind
 from saga_monitor.metrics import MetricsPage, exposition, registry
 from saga_monitor.records.broker_status import BrokerStatus
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, STORIES, UNPAID, Line, said, undone

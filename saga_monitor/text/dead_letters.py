@@ -1,4 +1,4 @@
-"""A dead letter for a person: reason, advice, commands, headers, bytes."""
+"""A dead letter in words: why it was set aside, what to do, the commands to type, its headers and its bytes."""
 
 import base64
 import codecs
@@ -6,6 +6,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from choregraphie.saga.topology import dlq
 from saga_monitor.analysis.interventions import GIVEN_UP
@@ -16,7 +19,7 @@ from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection.dead_letters import Mentions
 from saga_monitor.projection.queries import Order
 from saga_monitor.reports.report import rfc3339
-from saga_monitor.text.sanitize import printable
+from saga_monitor.text.sanitize import printable, safe
 
 _ROW = 16
 
@@ -148,3 +151,42 @@ def _quoted(text: str) -> str:
     if text.isprintable():
         return shlex.quote(text)
     return "$'" + printable(text.replace("\\", "\\\\").replace("'", "\\'")) + "'"
+
+
+def dead_letter_view(letter: DeadLetter, order: Order | None) -> RenderableType:
+    """All that is known of it, as lines."""
+    state = f" ({order.state})" if order else " (no order began under this id)" if letter.commande_id else ""
+    shown = body(letter)
+    facts = (
+        ("at", rfc3339(letter.at)),
+        ("queue", f"{letter.service}.dlq"),
+        ("event", letter.type or "unreadable"),
+        ("order", f"{letter.commande_id or 'none can be read'}{state}"),
+        *((("event id", letter.event_id),) if letter.event_id else ()),
+    )
+    lines = [safe(why(letter), "bold red"), safe(advice(letter, order)), Text()]
+    lines += [Text(f"{name:<9} ", style="dim").append_text(safe(value)) for name, value in facts]
+    lines += [Text(), *(_command(one) for one in commands(letter, order)), Text()]
+    lines += [Text(f"{name}: ", style="dim").append(value) for name, value in headers(letter)]
+    lines += [Text(shown.about, style="dim"), *map(Text, shown.lines)]
+    return Group(*lines)
+
+
+def _command(command: Command) -> Text:
+    return Text(command.line, style="cyan").append(f"  # {command.shows}", style="dim")
+
+
+def mentions_view(key: str, found: Mentions) -> RenderableType:
+    """What was heard of a key that has no order."""
+    lines = [Text.assemble(safe(key, "bold"), "  no order began under this id")]
+    for letter in found.letters:
+        what = f"{why(letter)} `python -m saga_monitor letter {letter.offset}` shows it."
+        lines.append(safe(f"{rfc3339(letter.at)}  {what}"))
+    lines += [
+        safe(f"{rfc3339(u.time) or '–'}  {u.type} from {u.source}: not of this choreography")
+        for u in found.unknown
+    ]
+    for one in found.refused:
+        text = f"{one.type} from {one.source} came by {one.exchange}: nobody acts on it"
+        lines.append(safe(f"{rfc3339(one.at)}  {text}"))
+    return Group(*lines)

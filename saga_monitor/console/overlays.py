@@ -1,20 +1,49 @@
-"""A text over the board: a dead letter, what was heard of an id without an order, or one anomaly in full."""
+"""Screens over the board: what they share, and one that shows a text."""
 
 import datetime as dt
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.console import RenderableType
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from saga_monitor.console.over import OverlayScreen
 from saga_monitor.diagnosis.anomalies import Anomaly
 from saga_monitor.projection.dead_letters import letter_at, mentions
 from saga_monitor.projection.queries import Queries
-from saga_monitor.text.dead_letter_text import letter_view, mentions_view
-from saga_monitor.text.safe_text import safe
+from saga_monitor.text.dead_letters import dead_letter_view, mentions_view
+from saga_monitor.text.sanitize import safe
+
+
+class OverlayScreen(Screen[Anomaly | None]):
+    """A screen over the board; keys typed after it was left are not for it any more."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,backspace", "leave", "Back", key_display="esc"),
+        Binding("y", "copy", show=False),
+    ]
+    copied: str | None = None
+    _left = False
+
+    def action_leave(self) -> None:
+        self.leave(None)
+
+    def leave(self, answer: Anomaly | None) -> None:
+        if not self._left:
+            self._left = True
+            self.dismiss(answer)
+
+    def action_copy(self) -> None:
+        copy(self, self.copied)
+
+
+def copy(screen: Screen[Any], text: str | None) -> None:
+    """Give `text` to the terminal's clipboard (OSC 52), and say so."""
+    if text:
+        screen.app.copy_to_clipboard(text)
+        screen.notify(f"copied {text}, if this terminal lets programs copy", timeout=4, markup=False)
 
 
 class TextScreen(OverlayScreen):
@@ -52,7 +81,7 @@ def letter_text(queries: Queries, offset: int) -> RenderableType | None:
     if letter is None:
         return None
     now = dt.datetime.now(dt.UTC)
-    return letter_view(letter, queries.order(letter.commande_id, now) if letter.commande_id else None)
+    return dead_letter_view(letter, queries.order(letter.commande_id, now) if letter.commande_id else None)
 
 
 def anomaly_text(queries: Queries, anomaly: Anomaly) -> RenderableType:
