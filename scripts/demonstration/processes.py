@@ -135,7 +135,7 @@ def end(processes: Sequence[tuple[int, str]]) -> None:
 def _await(processes: Sequence[tuple[int, str]], patience_seconds: float) -> bool:
     """Wait until all have ended. Returns False at the timeout."""
     deadline = time.monotonic() + patience_seconds
-    while alive := [process_ for process_ in processes if _alive(*process_)]:
+    while alive := [process for process in processes if _alive(*process)]:
         if time.monotonic() > deadline:
             return False
         for pid, birth_time in alive:

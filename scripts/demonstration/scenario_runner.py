@@ -22,9 +22,9 @@ from scripts.demonstration.steps import (
     await_end,
     await_state,
     await_workers,
-    order,
     publish_all,
     publish_order,
+    run_passer_commande,
 )
 
 SHORT_DEADLINE = "2"
@@ -63,7 +63,7 @@ def _many_at_once(context: ScenarioContext, queries: Queries) -> None:
     context.explain("CMD-SANS-PROVISION: refused by paiement, so stock gave the goods back")
     context.explain("CMD-CLIENT-BLOQUE: refused by commande as the last step: the money and the goods went back")
     context.explain(f"{CANCELLED_AFTER.commande_id} is created and confirmed; its client changes their mind")
-    order(context, "--annuler", CANCELLED_AFTER.commande_id)
+    run_passer_commande(context, "--annuler", CANCELLED_AFTER.commande_id)
 
 
 def _cancelled_before(context: ScenarioContext, queries: Queries) -> None:
@@ -73,7 +73,7 @@ def _cancelled_before(context: ScenarioContext, queries: Queries) -> None:
     context.processes.pause("paiement")
     publish_order(context, CANCELLED_BEFORE)
     await_state(context, queries, CANCELLED_BEFORE, lambda found: found.last_type == "stock.reserve")
-    order(context, "--annuler", CANCELLED_BEFORE.commande_id)
+    run_passer_commande(context, "--annuler", CANCELLED_BEFORE.commande_id)
     await_state(context, queries, CANCELLED_BEFORE, lambda found: found.state == "COMPENSATING")
     context.explain("paiement is resumed: it may take the money, and then gives it back")
     context.processes.resume("paiement")

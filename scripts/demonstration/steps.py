@@ -45,7 +45,7 @@ def await_workers(context: ScenarioContext, services: Sequence[str]) -> None:
     while not asyncio.run(_all_hear(context.settings, services)):
         context.processes.check()
         if time.monotonic() > end:
-            raise DemoError(f"the workers of {', '.join(services)} do not hear after {PATIENCE_SECONDS} s")
+            raise DemoError(f"the workers of {', '.join(services)} do not consume after {PATIENCE_SECONDS} s")
         time.sleep(POLL_SECONDS)
 
 
@@ -55,7 +55,7 @@ async def _all_hear(settings: Settings, services: Sequence[str]) -> bool:
             counts = await count_queues(connection, [inbox(service) for service in services])
     except BrokerUnavailable:
         return False
-    return len(counts) == len(services) and all(order_.consumers for order_ in counts.values())
+    return len(counts) == len(services) and all(found.consumers for found in counts.values())
 
 
 def publish_all(context: ScenarioContext, scenarios: Iterable[Scenario]) -> None:
@@ -63,15 +63,15 @@ def publish_all(context: ScenarioContext, scenarios: Iterable[Scenario]) -> None
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
         file.writelines(_line(scenario) for scenario in scenarios)
         file.flush()
-        order(context, "--file", file.name)
+        run_passer_commande(context, "--file", file.name)
 
 
 def publish_order(context: ScenarioContext, scenario: Scenario) -> None:
     """Publish one order."""
-    order(context, *_arguments(scenario))
+    run_passer_commande(context, *_arguments(scenario))
 
 
-def order(context: ScenarioContext, *arguments: str) -> None:
+def run_passer_commande(context: ScenarioContext, *arguments: str) -> None:
     """Run `passer_commande.py` with these arguments, and print the command."""
     context.say("$ python scripts/passer_commande.py " + " ".join(_shown(arguments)))
     context.processes.run("passer_commande.py", str(ROOT / "scripts" / "passer_commande.py"), *arguments)
@@ -82,17 +82,17 @@ def await_state(
 ) -> None:
     """Wait until the monitor sees the order in the wanted state. Raises DemoError."""
     end = time.monotonic() + PATIENCE_SECONDS
-    while (order_ := queries.order(scenario.commande_id, dt.datetime.now(dt.UTC))) is None or not reached(order_):
+    while (order := queries.order(scenario.commande_id, dt.datetime.now(dt.UTC))) is None or not reached(order):
         context.processes.check()
         if time.monotonic() > end:
-            state = f"{order_.state}, last heard {order_.last_type}" if order_ else "never heard of"
+            state = f"{order.state}, last event {order.last_type}" if order else "unknown"
             raise DemoError(f"{scenario.commande_id} does not advance: {state}")
         time.sleep(POLL_SECONDS)
 
 
 def await_end(context: ScenarioContext, queries: Queries, scenario: Scenario) -> None:
     """Wait until the order is in its expected final state and nothing remains."""
-    await_state(context, queries, scenario, lambda order_: order_.state == scenario.state and order_.at_rest)
+    await_state(context, queries, scenario, lambda order: order.state == scenario.state and order.at_rest)
 
 
 def serve_page(context: ScenarioContext) -> str:
@@ -100,12 +100,12 @@ def serve_page(context: ScenarioContext) -> str:
     port = WEB_PORT if port_is_free(WEB_PORT) else 0
     log = context.processes.start_in_background("web page", "saga_monitor", "serve", "--port", str(port))
     end = time.monotonic() + PATIENCE_SECONDS
-    while not (order_ := re.search(r"http://\S+", log.read_text(errors="replace"))):
+    while not (address := re.search(r"http://\S+", log.read_text(errors="replace"))):
         context.processes.check()
         if time.monotonic() > end:
             raise DemoError(f"the web page does not answer after {PATIENCE_SECONDS} s")
         time.sleep(POLL_SECONDS)
-    return order_.group()
+    return address.group()
 
 
 def _shown(arguments: Iterable[str]) -> list[str]:
