@@ -31,9 +31,9 @@ def test_a_file_that_cannot_be_used_leaves_the_old_secret(
         secret.write_bytes(content)
     assert not settings.read_again("amqp_url")
     assert settings.current("amqp_url") == "amqp://u:old@broker.example/"
-    told = capsys.readouterr().out
-    assert "SAGA_AMQP_URL_FILE" in told
-    assert "hush" not in told
+    output = capsys.readouterr().out
+    assert "SAGA_AMQP_URL_FILE" in output
+    assert "hush" not in output
 
 
 def test_a_setting_that_is_in_no_file_stays_as_it_is() -> None:

@@ -1,4 +1,4 @@
-"""From bytes to a piece of work, or to a dead letter with its reason; never to an exception."""
+"""Bytes become an invocation, or a dead letter with its reason; decoding never raises."""
 
 import gzip
 import json
@@ -25,10 +25,10 @@ GOOD = json.dumps(example(TYPE)).encode()
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
-def read(
+def decode(
     body: bytes, exchange: str = "client.events", service: Service = STOCK, **headers: Any
 ) -> Invocation | DeadLetter:
-    """`attempt` stands for the header that counts tries."""
+    """`attempt` is the value of the header that counts tries."""
     names = {"attempt": "x-saga-attempt"}
     known = {names.get(name, name): value for name, value in headers.items()}
     try:
@@ -39,7 +39,7 @@ def read(
 
 
 def reason(body: bytes, **how: Any) -> Reason:
-    verdict = read(body, **how)
+    verdict = decode(body, **how)
     assert isinstance(verdict, DeadLetter), verdict
     assert verdict.attempt == 1
     assert 0 < len(verdict.detail) <= 300
@@ -73,7 +73,7 @@ def without(field: str) -> bytes:
         ({}, "not JSON"),
     ],
 )
-def test_what_cannot_be_read_is_told_with_what_its_sender_says_of_it(
+def test_an_unreadable_body_is_reported_with_the_encoding_that_its_sender_names(
     properties: dict[str, Any], detail: str
 ) -> None:
     delivery = Delivery(1, gzip.compress(GOOD), "client.events", TYPE, properties=Properties(**properties))
@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_told_with_what_its_sender_says_of_it(
     )
 
 
-def test_what_can_be_read_needs_no_right_content_type() -> None:
+def test_a_readable_body_needs_no_correct_content_type() -> None:
     for properties in (
         Properties(content_encoding="gzip"),
         Properties(content_type="text/plain; charset=latin-1"),
@@ -96,8 +96,8 @@ def test_what_can_be_read_needs_no_right_content_type() -> None:
         )
 
 
-def test_what_can_be_read_becomes_work() -> None:
-    invocation = read(GOOD, traceparent=TRACE)
+def test_a_readable_body_becomes_an_invocation() -> None:
+    invocation = decode(GOOD, traceparent=TRACE)
     assert isinstance(invocation, Invocation)
     assert invocation.identity == (example(TYPE)["source"], example(TYPE)["id"])
     assert (invocation.order, invocation.attempt) == ("CMD-0001", 1)
@@ -110,9 +110,9 @@ def test_what_can_be_read_becomes_work() -> None:
     ["0" * 131_000, f"{TRACE}\x00", f"{TRACE}\n", TRACE.upper(), "00-abc-def-01", "", 7, None, ["x"]],
     ids=lambda header: repr(header)[:20],
 )
-def test_a_trace_that_is_none_goes_no_further(header: object) -> None:
-    """It is copied onto everything said in answer: one too long for a frame would keep it unsaid for ever."""
-    invocation = read(GOOD, traceparent=header)
+def test_an_invalid_trace_is_dropped(header: object) -> None:
+    """It is copied to every event in answer; one too long for a frame would block them all."""
+    invocation = decode(GOOD, traceparent=header)
     assert isinstance(invocation, Invocation)
     assert invocation.traceparent is None
 
@@ -142,13 +142,13 @@ def test_bytes_that_are_not_json_are_unreadable(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 300 * 1024, 10_000_000])
-def test_a_huge_body_is_not_even_parsed(size: int) -> None:
+def test_a_huge_body_is_not_parsed(size: int) -> None:
     assert reason(b"x" * size) is Reason.TOO_LARGE
     assert reason(GOOD + b" " * size) is Reason.TOO_LARGE
 
 
-def test_a_body_at_the_limit_is_read() -> None:
-    assert isinstance(read(GOOD + b" " * (MAX_BODY_BYTES - len(GOOD))), Invocation)
+def test_a_body_at_the_limit_is_decoded() -> None:
+    assert isinstance(decode(GOOD + b" " * (MAX_BODY_BYTES - len(GOOD))), Invocation)
 
 
 @pytest.mark.parametrize("type_", ["commande.rangee", "stock.reserve", "COMMANDE.INITIEE", "commande.initiee "])
@@ -157,12 +157,12 @@ def test_a_type_that_this_service_does_not_hear_is_unknown(type_: str) -> None:
 
 
 @pytest.mark.parametrize("urn", ["urn:choregraphie:commande.initiee:2", "urn:x", "", "1"])
-def test_a_version_of_tomorrow_is_not_guessed_at(urn: str) -> None:
+def test_an_unknown_version_is_refused(urn: str) -> None:
     assert reason(but(dataschema=urn)) is Reason.UNKNOWN_VERSION
 
 
-def test_a_schema_that_is_not_named_is_the_one_we_know() -> None:
-    assert isinstance(read(but(dataschema=None)), Invocation)
+def test_an_event_without_a_schema_has_the_known_one() -> None:
+    assert isinstance(decode(but(dataschema=None)), Invocation)
 
 
 @pytest.mark.parametrize(
@@ -193,62 +193,62 @@ def test_json_that_is_not_this_event_is_invalid(body: bytes) -> None:
     assert reason(body) is Reason.INVALID
 
 
-def test_a_number_of_five_thousand_digits_where_none_is_expected_does_no_harm() -> None:
-    assert isinstance(read(with_raw(TYPE, "autre", "9" * 4000)), Invocation)
+def test_a_number_of_five_thousand_digits_in_an_unknown_field_is_ignored() -> None:
+    assert isinstance(decode(with_raw(TYPE, "autre", "9" * 4000)), Invocation)
 
 
 @pytest.mark.parametrize("change", [{"subject": "CMD-2"}, {"correlationid": "CMD-2"}])
-def test_what_it_is_about_must_agree(change: dict[str, str]) -> None:
+def test_subject_correlationid_and_key_must_agree(change: dict[str, str]) -> None:
     assert reason(but(**change)) is Reason.SUBJECT_MISMATCH
 
 
 @pytest.mark.parametrize("exchange", ["stock.events", "commande.events", "", "amq.topic", "stock.retry"])
-def test_who_sent_it_is_told_by_the_exchange(exchange: str) -> None:
+def test_an_event_by_the_exchange_of_another_sender_is_refused(exchange: str) -> None:
     assert reason(GOOD, exchange=exchange) is Reason.WRONG_SENDER
 
 
 @pytest.mark.parametrize("source", ["/services/stock", "/services/commande", "/autre", "/"])
-def test_and_by_the_source(source: str) -> None:
+def test_an_event_with_the_source_of_another_sender_is_refused(source: str) -> None:
     assert reason(but(source=source)) is Reason.WRONG_SENDER
 
 
-def test_a_client_cannot_say_what_only_a_service_may_say() -> None:
+def test_a_client_cannot_publish_the_event_of_a_service() -> None:
     paid = json.dumps(example("paiement.effectue")).encode()
-    assert isinstance(read(paid, exchange="paiement.events", service=COMMANDE), Invocation)
+    assert isinstance(decode(paid, exchange="paiement.events", service=COMMANDE), Invocation)
     assert reason(paid, exchange="client.events", service=COMMANDE) is Reason.WRONG_SENDER
     forged = json.dumps(example("paiement.effectue") | {"source": "/clients/x"}).encode()
     assert reason(forged, exchange="client.events", service=COMMANDE) is Reason.WRONG_SENDER
 
 
-def test_a_message_on_its_way_back_was_checked_when_it_first_came() -> None:
-    assert isinstance(read(GOOD, exchange="stock.requeue"), Invocation)
+def test_a_redelivered_message_is_checked_by_its_first_exchange() -> None:
+    assert isinstance(decode(GOOD, exchange="stock.requeue"), Invocation)
     assert reason(GOOD, exchange="commande.requeue") is Reason.WRONG_SENDER
 
 
-def test_tries_are_counted_on_the_way_back_only() -> None:
-    """A header that came with the first delivery is anybody's word."""
-    forged = read(GOOD, attempt=7)
+def test_tries_are_counted_on_redelivered_messages_only() -> None:
+    """Any sender can set the header of a first delivery."""
+    forged = decode(GOOD, attempt=7)
     assert isinstance(forged, Invocation)
     assert forged.attempt == 1
-    returned = read(GOOD, "stock.requeue", attempt=2)
+    returned = decode(GOOD, "stock.requeue", attempt=2)
     assert isinstance(returned, Invocation)
     assert returned.attempt == 3
 
 
 @pytest.mark.parametrize("header", ["7", -1, 0, None, [1], {"a": 1}, 1.5, b"2"])
-def test_a_count_that_makes_no_sense_is_a_first_try(header: Any) -> None:
-    invocation = read(GOOD, "stock.requeue", attempt=header)
+def test_an_invalid_count_is_a_first_try(header: Any) -> None:
+    invocation = decode(GOOD, "stock.requeue", attempt=header)
     assert isinstance(invocation, Invocation)
     assert invocation.attempt == 1
 
 
-def test_no_detail_shows_what_the_message_held() -> None:
+def test_no_detail_shows_a_value_of_the_message() -> None:
     for body in (
         changed(TYPE, quantite="secret-4711"),
         but(subject="secret-4711"),
         but(specversion="secret-4711"),
     ):
-        verdict = read(body)
+        verdict = decode(body)
         assert isinstance(verdict, DeadLetter)
         assert "4711" not in verdict.detail
 
@@ -257,16 +257,16 @@ def test_no_detail_shows_what_the_message_held() -> None:
     st.binary(max_size=200)
     | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(repr).map(str.encode)
 )
-def test_whatever_the_bytes_reading_never_raises(body: bytes) -> None:
-    assert isinstance(read(body), DeadLetter)
+def test_decoding_never_raises(body: bytes) -> None:
+    assert isinstance(decode(body), DeadLetter)
 
 
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
-def test_one_byte_changed_is_work_or_a_dead_letter(place: int, byte: int) -> None:
-    assert isinstance(read(GOOD[:place] + bytes([byte]) + GOOD[place + 1 :]), Invocation | DeadLetter)
+def test_one_changed_byte_gives_an_invocation_or_a_dead_letter(place: int, byte: int) -> None:
+    assert isinstance(decode(GOOD[:place] + bytes([byte]) + GOOD[place + 1 :]), Invocation | DeadLetter)
 
 
-def test_a_type_under_another_routing_key_is_refused_since_others_who_hear_it_never_got_it() -> None:
+def test_an_event_with_another_routing_key_is_refused() -> None:
     verdict = Decoder(STOCK).decode(Delivery(1, GOOD, "client.events", "commande.annulee"))
     assert isinstance(verdict, DeadLetter)
     assert verdict.reason is Reason.INVALID

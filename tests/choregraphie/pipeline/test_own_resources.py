@@ -72,8 +72,10 @@ async def test_a_call_that_fails_for_lack_of_resources_is_no_try(settings: Setti
             assert nothing_sent_away(run)
             await run.stop()
     assert carrier.asked == MANY_TIMES + 1
-    told = [line["event"] for line in logs if line["event"].startswith("worker.") and "resources" in line["event"]]
-    assert told == ["worker.short_of_resources", "worker.had_resources_again"]
+    events = [
+        line["event"] for line in logs if line["event"].startswith("worker.") and "resources" in line["event"]
+    ]
+    assert events == ["worker.short_of_resources", "worker.had_resources_again"]
 
 
 async def test_a_name_that_is_not_resolved_for_lack_of_descriptors_is_no_try(settings: Settings) -> None:
@@ -282,8 +284,8 @@ async def test_a_session_that_ends_for_lack_of_resources_is_followed_by_another(
         await until(lambda: ("consume", ()) in sessions[-1].actions if sessions else False)
         stopping.set()
         await running
-    told = [line["event"] for line in logs if "resources" in line["event"]]
-    assert told == ["worker.short_of_resources", "worker.had_resources_again"]
+    events = [line["event"] for line in logs if "resources" in line["event"]]
+    assert events == ["worker.short_of_resources", "worker.had_resources_again"]
 
 
 async def test_a_service_whose_own_external_fails_receives_nothing(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Whose failure an exception is: the message's, the outside's, or the worker's own."""
+"""An exception is attributed to the message, to the outside, or to the worker itself."""
 
 from __future__ import annotations
 
@@ -26,37 +26,37 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def of_the_system(number: int) -> OSError:
+def system_error(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
 def raised(do: Callable[[], object]) -> Exception:
     try:
         do()
-    except Exception as error:  # noqa: BLE001 - it is what is looked at
+    except Exception as error:  # noqa: BLE001 - the error is the result
         return error
     raise AssertionError("nothing was raised")
 
 
-def caused(error: Exception, cause: BaseException) -> Exception:
+def with_cause(error: Exception, cause: BaseException) -> Exception:
     def do() -> None:
         raise error from cause
 
     return raised(do)
 
 
-def in_its_handler(error: Exception, first: Exception) -> Exception:
+def with_context(error: Exception, first: Exception) -> Exception:
     def do() -> None:
         try:
             raise first
         except type(first):
-            raise error  # noqa: B904 - the context is what is looked at
+            raise error  # noqa: B904 - the context is what the test needs
 
     return raised(do)
 
 
 def no_thread() -> Exception:
-    """The system's own refusal: no thread can have that large a stack."""
+    """The system refuses a thread with such a large stack."""
     before = threading.stack_size(1 << 46)
     try:
         return raised(threading.Thread(target=int).start)
@@ -78,24 +78,24 @@ def read_only_sqlite() -> Exception:
 
 
 OWN: dict[str, tuple[Callable[[], BaseException], str]] = {
-    "no descriptor": (lambda: of_the_system(errno.EMFILE), "file descriptors"),
-    "no descriptor in the whole system": (lambda: of_the_system(errno.ENFILE), "file descriptors"),
+    "no descriptor": (lambda: system_error(errno.EMFILE), "file descriptors"),
+    "no descriptor in the whole system": (lambda: system_error(errno.ENFILE), "file descriptors"),
     "no memory": (MemoryError, "memory"),
-    "no memory, says the system": (lambda: of_the_system(errno.ENOMEM), "memory"),
-    "no buffer": (lambda: of_the_system(errno.ENOBUFS), "memory"),
+    "no memory, says the system": (lambda: system_error(errno.ENOMEM), "memory"),
+    "no buffer": (lambda: system_error(errno.ENOBUFS), "memory"),
     "no memory to resolve a name": (lambda: socket.gaierror(socket.EAI_MEMORY, "x"), "memory"),
     "no process": (lambda: BlockingIOError(errno.EAGAIN, "fork"), "processes or threads"),
     "no thread": (no_thread, "processes or threads"),
-    "a full disk": (lambda: of_the_system(errno.ENOSPC), "disk space"),
-    "a quota": (lambda: of_the_system(errno.EDQUOT), "disk space"),
-    "a file size limit": (lambda: of_the_system(errno.EFBIG), "disk space"),
-    "a read-only disk": (lambda: of_the_system(errno.EROFS), "a disk that can be written"),
-    "a broken disk": (lambda: of_the_system(errno.EIO), "a disk that works"),
-    "no local port": (lambda: of_the_system(errno.EADDRNOTAVAIL), "local ports"),
+    "a full disk": (lambda: system_error(errno.ENOSPC), "disk space"),
+    "a quota": (lambda: system_error(errno.EDQUOT), "disk space"),
+    "a file size limit": (lambda: system_error(errno.EFBIG), "disk space"),
+    "a read-only disk": (lambda: system_error(errno.EROFS), "a disk that can be written"),
+    "a broken disk": (lambda: system_error(errno.EIO), "a disk that works"),
+    "no local port": (lambda: system_error(errno.EADDRNOTAVAIL), "local ports"),
     "no local port for any address": (
-        lambda: caused(
+        lambda: with_cause(
             OSError("all attempts failed"),
-            ExceptionGroup("x", [of_the_system(errno.EADDRNOTAVAIL), of_the_system(errno.EADDRNOTAVAIL)]),
+            ExceptionGroup("x", [system_error(errno.EADDRNOTAVAIL), system_error(errno.EADDRNOTAVAIL)]),
         ),
         "local ports",
     ),
@@ -112,21 +112,21 @@ OWN: dict[str, tuple[Callable[[], BaseException], str]] = {
     "a PostgreSQL in recovery": (psycopg.errors.CannotConnectNow, "a database server that is up"),
     "a PostgreSQL whose disk fails": (psycopg.errors.IoError, "a database server that works"),
     "a database that does not answer": (lambda: DatabaseUnavailable("x"), "a database that answers"),
-    "a shortage told as one": (lambda: ResourceShortage("ink"), "ink"),
-    "a cause": (lambda: caused(httpx.ConnectError("x"), of_the_system(errno.EMFILE)), "file descriptors"),
+    "a shortage": (lambda: ResourceShortage("ink"), "ink"),
+    "a cause": (lambda: with_cause(httpx.ConnectError("x"), system_error(errno.EMFILE)), "file descriptors"),
     "a mail library's cause": (
-        lambda: caused(aiosmtplib.SMTPConnectError("x"), of_the_system(errno.ENOBUFS)),
+        lambda: with_cause(aiosmtplib.SMTPConnectError("x"), system_error(errno.ENOBUFS)),
         "memory",
     ),
     "a broker client's cause": (
-        lambda: caused(BrokerUnavailable("x"), of_the_system(errno.EMFILE)),
+        lambda: with_cause(BrokerUnavailable("x"), system_error(errno.EMFILE)),
         "file descriptors",
     ),
-    "a context": (lambda: in_its_handler(ValueError("x"), of_the_system(errno.ENOSPC)), "disk space"),
+    "a context": (lambda: with_context(ValueError("x"), system_error(errno.ENOSPC)), "disk space"),
     "a part of a group": (
-        lambda: caused(
+        lambda: with_cause(
             OSError("all attempts failed"),
-            ExceptionGroup("x", [ConnectionRefusedError(), of_the_system(errno.EMFILE)]),
+            ExceptionGroup("x", [ConnectionRefusedError(), system_error(errno.EMFILE)]),
         ),
         "file descriptors",
     ),
@@ -143,12 +143,12 @@ OTHERS: dict[str, tuple[Callable[[], BaseException], Party]] = {
     "it took too long": (TimeoutError, Party.OUTSIDE),
     "no such name": (lambda: socket.gaierror(socket.EAI_NONAME, "x"), Party.OUTSIDE),
     "no name now": (lambda: socket.gaierror(socket.EAI_AGAIN, "x"), Party.OUTSIDE),
-    "no way there": (lambda: of_the_system(errno.EHOSTUNREACH), Party.OUTSIDE),
+    "no way there": (lambda: system_error(errno.EHOSTUNREACH), Party.OUTSIDE),
     "no IPv6 here, and nobody listens": (
-        lambda: caused(
+        lambda: with_cause(
             OSError("all attempts failed"),
             ExceptionGroup(
-                "x", [of_the_system(errno.EADDRNOTAVAIL), ConnectionRefusedError(errno.ECONNREFUSED, "x")]
+                "x", [system_error(errno.EADDRNOTAVAIL), ConnectionRefusedError(errno.ECONNREFUSED, "x")]
             ),
         ),
         Party.OUTSIDE,
@@ -159,9 +159,7 @@ OTHERS: dict[str, tuple[Callable[[], BaseException], Party]] = {
 
 
 @pytest.mark.parametrize(("make", "lacking"), OWN.values(), ids=OWN)
-def test_a_worker_that_is_short_of_something_is_itself_to_blame(
-    make: Callable[[], BaseException], lacking: str
-) -> None:
+def test_a_shortage_is_attributed_to_the_worker(make: Callable[[], BaseException], lacking: str) -> None:
     error = make()
     assert attribute(error) == attribute(error, calling=True) == (Party.WORKER, lacking)
     found = shortage(error)
@@ -170,14 +168,16 @@ def test_a_worker_that_is_short_of_something_is_itself_to_blame(
 
 
 @pytest.mark.parametrize(("make", "party"), OTHERS.values(), ids=OTHERS)
-def test_anything_else_is_the_messages_or_the_outsides(make: Callable[[], BaseException], party: Party) -> None:
+def test_any_other_error_is_attributed_to_the_message_or_the_outside(
+    make: Callable[[], BaseException], party: Party
+) -> None:
     error = make()
     assert attribute(error).party is party
     assert attribute(error, calling=True).party is Party.OUTSIDE
     assert shortage(error) is None
 
 
-def test_a_full_disk_of_a_server_that_is_asked_is_the_outsides() -> None:
+def test_a_full_disk_of_a_called_server_is_attributed_to_the_outside() -> None:
     error = aiosmtplib.SMTPRecipientsRefused(
         [aiosmtplib.SMTPRecipientRefused(452, "4.3.1 Insufficient system storage", "x@y.z")]
     )
@@ -186,7 +186,7 @@ def test_a_full_disk_of_a_server_that_is_asked_is_the_outsides() -> None:
     assert attribute(raised(answer.raise_for_status), calling=True).party is Party.OUTSIDE
 
 
-def test_errors_that_are_each_others_cause_are_looked_at_once() -> None:
+def test_errors_that_are_each_others_cause_are_visited_once() -> None:
     first, second = ValueError(), KeyError()
     first.__cause__, second.__cause__ = second, first
     assert attribute(first).party is Party.MESSAGE
@@ -210,7 +210,7 @@ except ResourceShortage as short:
     ("limit", "value", "lacking"),
     [(resource.RLIMIT_NOFILE, 8, "file descriptors"), (resource.RLIMIT_AS, 1_000_000, "memory")],
 )
-def test_a_process_finds_out_what_it_is_short_of(
+def test_a_process_detects_what_it_is_short_of(
     limit: int, value: int, lacking: str, request: pytest.FixtureRequest
 ) -> None:
     root: Path = request.config.rootpath

@@ -116,7 +116,7 @@ def test_a_call_that_fails_is_timed_and_counted(registry: CollectorRegistry, tel
     with pytest.raises(TimeoutError), telemetry.call("stock.reserve"):
         raise TimeoutError
     with pytest.raises(asyncio.CancelledError), telemetry.call("stock.reserve"):
-        raise asyncio.CancelledError  # the worker is told to stop: nobody's failure
+        raise asyncio.CancelledError  # the worker stops, which is no failure of the call
     assert value(registry, "saga_worker_call_failures_total", type="stock.reserve") == 1
     assert value(registry, "saga_worker_call_seconds_count", type="stock.reserve") == 3
 
