@@ -36,9 +36,9 @@ _Labelled = Iterable[tuple[tuple[str, ...], float]]
 class MonitorMetrics(Collector):
     """`lookout`: whose view of anomalies and of the broker is shown."""
 
-    def __init__(self, queries: Queries, lookout: AlertWatcher) -> None:
+    def __init__(self, queries: Queries, watcher: AlertWatcher) -> None:
         self._queries = queries
-        self._lookout = lookout
+        self._watcher = watcher
 
     def describe(self) -> Iterable[Metric]:
         """Nothing beforehand: registering must not read the file."""
@@ -50,20 +50,20 @@ class MonitorMetrics(Collector):
         yield from _unknown(totals.counts)
         yield from _times(totals.counts)
         yield from _messages(totals.counts)
-        yield from _trouble(self._lookout.view)
-        yield from _freshness(self._lookout.view, self._queries.as_of())
+        yield from _trouble(self._watcher.view)
+        yield from _freshness(self._watcher.view, self._queries.as_of())
         yield _counter(
             "saga_alert_notices",
             "Notices of alerts, by receiver and what became of them.",
             ("receiver", "outcome"),
-            sorted(self._lookout.receivers.counted().items()),
+            sorted(self._watcher.dispatcher.outcome_counts().items()),
         )
 
 
-def registry(queries: Queries, lookout: AlertWatcher) -> CollectorRegistry:
+def registry(queries: Queries, watcher: AlertWatcher) -> CollectorRegistry:
     """A registry of its own, with nothing in it but the monitor's metrics."""
     own = CollectorRegistry(auto_describe=False)
-    own.register(MonitorMetrics(queries, lookout))
+    own.register(MonitorMetrics(queries, watcher))
     return own
 
 

@@ -15,9 +15,9 @@ from saga_monitor.diagnosis.causes import Reason
 from saga_monitor.diagnosis.grouping import grouped
 
 # What flickers is not over: it must be away for so long.
-AWAY = dt.timedelta(seconds=30)
+CLOSE_AFTER = dt.timedelta(seconds=30)
 # One order that became a thousand is another trouble: it is told again when it is so many times what was told.
-GROWN = 10
+GROWTH_FACTOR = 10
 
 
 class Severity(StrEnum):
@@ -34,30 +34,30 @@ class Rule:
 
     kind: Kind
     severity: Severity
-    but_for: frozenset[str] = frozenset()
-    fades: dt.timedelta | None = None
-    asks: bool = False
-    lasts: dt.timedelta = dt.timedelta()
+    except_reasons: frozenset[str] = frozenset()
+    expires_after: dt.timedelta | None = None
+    needs_broker: bool = False
+    stands_for: dt.timedelta = dt.timedelta()
 
 
 RULES = (
     Rule(Kind.BLIND, Severity.CRITICAL),
-    Rule(Kind.CONTRADICTION, Severity.CRITICAL, fades=SHOWN_FOR),
-    Rule(Kind.HALF_UNDONE, Severity.CRITICAL, but_for=frozenset({Reason.RETRYING}), asks=True),
+    Rule(Kind.CONTRADICTION, Severity.CRITICAL, expires_after=SHOWN_FOR),
+    Rule(Kind.HALF_UNDONE, Severity.CRITICAL, except_reasons=frozenset({Reason.RETRYING}), needs_broker=True),
     # What waits for its next try, or its turn, is late and on its way; nobody need get up for it. Nor for what
     # may have ended before the history begins.
     Rule(
         Kind.STUCK,
         Severity.WARNING,
-        but_for=frozenset({Reason.RETRYING, Reason.QUEUED, Reason.NO_BEGINNING}),
-        asks=True,
+        except_reasons=frozenset({Reason.RETRYING, Reason.QUEUED, Reason.NO_BEGINNING}),
+        needs_broker=True,
     ),
     # A worker that is restarted is away for less.
-    Rule(Kind.QUEUE, Severity.WARNING, asks=True, lasts=dt.timedelta(minutes=1)),
-    Rule(Kind.DEAD_LETTER, Severity.WARNING, asks=True),
+    Rule(Kind.QUEUE, Severity.WARNING, needs_broker=True, stands_for=dt.timedelta(minutes=1)),
+    Rule(Kind.DEAD_LETTER, Severity.WARNING, needs_broker=True),
     Rule(Kind.LOST_HISTORY, Severity.WARNING),
     Rule(Kind.UNKNOWN_EVENTS, Severity.WARNING),
-    Rule(Kind.NOT_ALLOWED, Severity.WARNING, fades=SHOWN_FOR),
+    Rule(Kind.NOT_ALLOWED, Severity.WARNING, expires_after=SHOWN_FOR),
     Rule(Kind.CLOCK_SKEW, Severity.WARNING),
 )
 ALL_KINDS = frozenset(rule.kind for rule in RULES)
@@ -88,7 +88,7 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenAlert:
     """An alert as it was last seen, when it was opened, and when what was last told.
 
     `owed`: until when each receiver has to take that; then it is told again.
@@ -100,7 +100,7 @@ class Open:
     seen_at: dt.datetime
     told_count: int
     status: Status = Status.OPENED
-    owed: Mapping[str, dt.datetime] = field(default_factory=dict)
+    undelivered: Mapping[str, dt.datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +142,10 @@ class Notice:
         }
 
 
-def standing(anomalies: Iterable[Anomaly], now: dt.datetime) -> dict[str, Alert]:
+def alerts_of(anomalies: Iterable[Anomaly], now: dt.datetime) -> dict[str, Alert]:
     """The alerts that these anomalies call for now, by key."""
     rules = {rule.kind: rule for rule in RULES}
-    called_for = [a for a in anomalies if a.kind in rules and _matters(a, rules[a.kind], now)]
+    called_for = [a for a in anomalies if a.kind in rules and _is_called_for(a, rules[a.kind], now)]
     alerts = [
         Alert(g.kind, g.service, g.reason, rules[g.kind].severity, g.count, g.orders, g.since, g.sentence)
         for g in grouped(called_for)
@@ -153,7 +153,7 @@ def standing(anomalies: Iterable[Anomaly], now: dt.datetime) -> dict[str, Alert]
     return {alert.key: alert for alert in alerts}
 
 
-def judged(*, abreast: bool, asked: bool) -> frozenset[str]:
+def judged_kinds(*, abreast: bool, asked: bool) -> frozenset[str]:
     """The kinds of which a look can tell that they have begun or are over.
 
     By a monitor that is not `abreast` of the history nothing can be told but that. Without the broker's word what
@@ -161,11 +161,11 @@ def judged(*, abreast: bool, asked: bool) -> frozenset[str]:
     """
     if not abreast:
         return frozenset({Kind.BLIND})
-    return ALL_KINDS if asked else frozenset(rule.kind for rule in RULES if not rule.asks)
+    return ALL_KINDS if asked else frozenset(rule.kind for rule in RULES if not rule.needs_broker)
 
 
 def changes(
-    opened: Mapping[str, Open],
+    opened: Mapping[str, OpenAlert],
     alerts: Mapping[str, Alert],
     now: dt.datetime,
     repeat: dt.timedelta,
@@ -176,17 +176,17 @@ def changes(
         before = opened.get(key)
         if before is None:
             yield Notice(Status.OPENED, alert, now, now)
-        elif now - before.told_at >= repeat or alert.count >= GROWN * before.told_count:
+        elif now - before.told_at >= repeat or alert.count >= GROWTH_FACTOR * before.told_count:
             yield Notice(Status.REPEATED, alert, before.opened_at, now)
     for key, before in opened.items():
-        if key not in alerts and before.alert.kind in kinds and now - before.seen_at >= AWAY:
+        if key not in alerts and before.alert.kind in kinds and now - before.seen_at >= CLOSE_AFTER:
             yield Notice(Status.CLOSED, before.alert, before.opened_at, now)
 
 
-def _matters(anomaly: Anomaly, rule: Rule, now: dt.datetime) -> bool:
-    faded = rule.fades and anomaly.since and now - anomaly.since > rule.fades
-    young = anomaly.since is not None and now - anomaly.since < rule.lasts
-    return anomaly.reason not in rule.but_for and not faded and not young
+def _is_called_for(anomaly: Anomaly, rule: Rule, now: dt.datetime) -> bool:
+    faded = rule.expires_after and anomaly.since and now - anomaly.since > rule.expires_after
+    young = anomaly.since is not None and now - anomaly.since < rule.stands_for
+    return anomaly.reason not in rule.except_reasons and not faded and not young
 
 
 def _text(time: dt.datetime | None) -> str | None:

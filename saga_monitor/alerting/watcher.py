@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import structlog
 
 from choregraphie import BrokerRefused, BrokerUnavailable, DatabaseRefused, Settings
-from saga_monitor.alerting.notifiers import Notifiers, open_notifiers
-from saga_monitor.alerting.rules import Notice, judged, standing
-from saga_monitor.alerting.store import AlertStore, Told
+from saga_monitor.alerting.dispatcher import Dispatcher, open_dispatcher
+from saga_monitor.alerting.rules import Notice, alerts_of, judged_kinds
+from saga_monitor.alerting.store import AlertStore, Redelivery
 from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of
 from saga_monitor.diagnosis.broker_anomalies import FirstSeen
 from saga_monitor.diagnosis.grouping import Group, grouped, how_many, within_usual_time
@@ -22,7 +22,7 @@ from saga_monitor.records.broker_status import BrokerStatus, facts, open_to_ask
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 10.0
+CHECK_SECONDS = 10.0
 CATCHING_UP_SECONDS = 2.0
 # What was not read yet looks like silence: nothing is judged by a monitor that is further behind.
 ABREAST_SECONDS = 30.0
@@ -57,16 +57,16 @@ class View:
 class AlertWatcher:
     """Reads the file into which somebody else reads the history, and asks the broker."""
 
-    def __init__(self, settings: Settings, receivers: Notifiers) -> None:
+    def __init__(self, settings: Settings, receivers: Dispatcher) -> None:
         """Raises DatabaseRefused when the file cannot be used."""
         self.view = View()
-        self.receivers = receivers
+        self.dispatcher = receivers
         self._settings = settings
         self._terms = Terms.of(settings)
         self._repeat = dt.timedelta(seconds=settings.alert_repeat)
         self._queries = Queries(settings.monitor_database, settings.stuck_after)
-        self._book = AlertStore(settings.monitor_database, receivers.names)
-        self._sight, self._first_seen, self._found = SelfCheck(), FirstSeen(), list[Anomaly]()
+        self._alerts = AlertStore(settings.monitor_database, receivers.names)
+        self._self_check, self._first_seen, self._found = SelfCheck(), FirstSeen(), list[Anomaly]()
         self._in_time = 0
         # A look is on a thread, and goes on when its task is cancelled; closing waits for it.
         self._busy, self._closed = threading.Lock(), False
@@ -75,7 +75,7 @@ class AlertWatcher:
         with self._busy:
             self._closed = True
             self._queries.close()
-            self._book.close()
+            self._alerts.close()
 
     async def run(self) -> None:
         """Look, for ever, through every loss of the broker."""
@@ -83,13 +83,13 @@ class AlertWatcher:
             try:
                 async with open_to_ask(self._settings) as history:
                     while True:
-                        await self.look(await facts(history, self._settings, self.view.facts))
-                        await asyncio.sleep(LOOK_SECONDS if _abreast(self.view.behind) else CATCHING_UP_SECONDS)
+                        await self.check(await facts(history, self._settings, self.view.facts))
+                        await asyncio.sleep(CHECK_SECONDS if _abreast(self.view.behind) else CATCHING_UP_SECONDS)
             except (BrokerUnavailable, BrokerRefused):
-                await self.look(None)
-                await asyncio.sleep(LOOK_SECONDS)
+                await self.check(None)
+                await asyncio.sleep(CHECK_SECONDS)
 
-    async def look(self, answers: BrokerStatus | None, now: dt.datetime | None = None) -> None:
+    async def check(self, answers: BrokerStatus | None, now: dt.datetime | None = None) -> None:
         """Judge once, knowing what the broker says, and tell of what has changed; as of `now` when it is said."""
         now = now or dt.datetime.now(dt.UTC)
         try:
@@ -102,19 +102,21 @@ class AlertWatcher:
             self.view = replace(self.view, known=False)
             log.exception("lookout.failed")
         else:
-            self.receivers.tell(notices)
-            self.receivers.tell_again(again)
+            self.dispatcher.notify(notices)
+            self.dispatcher.redeliver(again)
 
-    def note_taken(self) -> None:
+    def record_deliveries(self) -> None:
         """Note what receivers have taken since the last look. Raises DatabaseRefused."""
         with self._busy:
-            self._book.owed(self.receivers.taken(), dt.datetime.now(dt.UTC))
+            self._alerts.redeliveries(self.dispatcher.delivered(), dt.datetime.now(dt.UTC))
 
-    def _look(self, answers: BrokerStatus | None, now: dt.datetime) -> tuple[View, list[Notice], list[Told]]:
+    def _look(self, answers: BrokerStatus | None, now: dt.datetime) -> tuple[View, list[Notice], list[Redelivery]]:
         with self._busy:
             return (self.view, [], []) if self._closed else self._judge(answers, now)
 
-    def _judge(self, answers: BrokerStatus | None, now: dt.datetime) -> tuple[View, list[Notice], list[Told]]:
+    def _judge(
+        self, answers: BrokerStatus | None, now: dt.datetime
+    ) -> tuple[View, list[Notice], list[Redelivery]]:
         delay = behind(self._queries, answers, now)
         abreast = _abreast(delay)
         if abreast:
@@ -122,10 +124,10 @@ class AlertWatcher:
             stuck = self._queries.totals(now).stuck
             self._in_time = within_usual_time(stuck, found, now, self._terms.stuck_after)
             self._found = self._first_seen.dated(found, now) if answers else found
-        seen = [*self._sight.look(answered=answers is not None, abreast=abreast, now=now), *self._found]
-        kinds = judged(abreast=abreast, asked=answers is not None)
-        again = self._book.owed(self.receivers.taken(), now)
-        notices = self._book.update(standing(seen, now), now, self._repeat, kinds)
+        seen = [*self._self_check.look(answered=answers is not None, abreast=abreast, now=now), *self._found]
+        kinds = judged_kinds(abreast=abreast, asked=answers is not None)
+        again = self._alerts.redeliveries(self.dispatcher.delivered(), now)
+        notices = self._alerts.update(alerts_of(seen, now), now, self._repeat, kinds)
         known = abreast and answers is not None
         return View(now, answers, delay, seen, known, self._in_time), notices, again
 
@@ -135,21 +137,21 @@ def _abreast(delay: Lag) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def look_out(settings: Settings) -> AsyncIterator[AlertWatcher]:
+async def open_watcher(settings: Settings) -> AsyncIterator[AlertWatcher]:
     """A lookout at work, with the receivers that the settings name.
 
     Raises BadSetting when a receiver cannot be used, DatabaseRefused when the file cannot.
     """
-    async with open_notifiers(settings) as receivers:
-        lookout = AlertWatcher(settings, receivers)
-        tasks = [asyncio.ensure_future(work) for work in (lookout.run(), receivers.run())]
+    async with open_dispatcher(settings) as receivers:
+        watcher = AlertWatcher(settings, receivers)
+        tasks = [asyncio.ensure_future(work) for work in (watcher.run(), receivers.run())]
         try:
-            yield lookout
+            yield watcher
             await receivers.finish()
             with contextlib.suppress(DatabaseRefused):
-                await asyncio.to_thread(lookout.note_taken)
+                await asyncio.to_thread(watcher.record_deliveries)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            lookout.close()
+            watcher.close()

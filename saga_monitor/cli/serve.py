@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from choregraphie import BadSetting, Settings
 from choregraphie.process.connections import listen
-from saga_monitor.alerting.watcher import look_out
+from saga_monitor.alerting.watcher import open_watcher
 from saga_monitor.diagnosis.anomalies import Terms
 from saga_monitor.metrics import MetricsPage, registry
 from saga_monitor.projection.queries import Queries
@@ -62,10 +62,10 @@ async def serve(opening: Opening, settings: Settings) -> None:
         queries = stack.enter_context(contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)))
         # Pages that listen hold a connection each, and leave room for everybody else.
         updates = LiveUpdates(readers, min(MOST_LISTENERS, most_connections() // 2))
-        async with look_out(settings) as lookout:
+        async with open_watcher(settings) as watcher:
             terms = Terms.of(settings)
-            context = WebContext(readers, updates, RawEventReader(opening), lookout, terms)
-            app = application(context, access, MetricsPage(registry(queries, lookout)), most_connections() // 4)
+            context = WebContext(readers, updates, RawEventReader(opening), watcher, terms)
+            app = application(context, access, MetricsPage(registry(queries, watcher)), most_connections() // 4)
             print(f"saga_monitor: {address(listener)}", file=sys.stderr, flush=True)
             async with told_to_stop() as told:
                 works = keep_up(opening, store, updates), keep_small(store, terms)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.alerting.rules import ALL_KINDS, Alert, Status, judged, standing
+from saga_monitor.alerting.rules import ALL_KINDS, Alert, Status, alerts_of, judged_kinds
 from saga_monitor.alerting.store import AlertStore
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.saga_monitor.memory_stream import START
@@ -29,7 +29,7 @@ def anomaly(
 
 
 def alerts(*anomalies: Anomaly, now: dt.datetime = START) -> dict[str, Alert]:
-    return standing(anomalies, now)
+    return alerts_of(anomalies, now)
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_one_order_that_became_a_thousand_is_told_again_at_once(book: AlertStore
 def test_what_was_not_judged_is_neither_opened_nor_repeated_nor_closed(book: AlertStore) -> None:
     stuck, contradiction = anomaly(), anomaly(kind=Kind.CONTRADICTION, reason="said_twice")
     told(book, alerts(stuck, contradiction), START)
-    blind = judged(abreast=True, asked=False)
+    blind = judged_kinds(abreast=True, asked=False)
     others = alerts(anomaly(reason="unknown"), anomaly(kind=Kind.DEAD_LETTER, reason="invalid"))
     for minute in range(1, 90, 5):
         kinds = [key for _, key in told(book, others, START + minute * MINUTE, blind)]
@@ -125,7 +125,7 @@ def test_what_was_not_judged_is_neither_opened_nor_repeated_nor_closed(book: Ale
 
 
 def test_by_a_monitor_that_is_behind_only_its_blindness_is_told() -> None:
-    assert judged(abreast=False, asked=True) == {Kind.BLIND}
+    assert judged_kinds(abreast=False, asked=True) == {Kind.BLIND}
 
 
 def test_a_notice_keeps_its_id_from_the_opening_to_the_closing(book: AlertStore) -> None:

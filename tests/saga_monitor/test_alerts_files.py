@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie import read_settings
-from saga_monitor.alerting import notifiers
-from saga_monitor.alerting.notifiers import Notifiers, open_notifiers
-from saga_monitor.alerting.rules import standing
+from saga_monitor.alerting import dispatcher
+from saga_monitor.alerting.dispatcher import Dispatcher, open_dispatcher
+from saga_monitor.alerting.rules import alerts_of
 from saga_monitor.alerting.store import AlertStore
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.saga_monitor.memory_stream import START
@@ -41,11 +41,11 @@ async def alert_server(status: int) -> AsyncIterator[tuple[str, list[str]]]:
 
 
 @contextlib.asynccontextmanager
-async def telling(opened: Notifiers, folder: Path) -> AsyncIterator[None]:
+async def telling(opened: Dispatcher, folder: Path) -> AsyncIterator[None]:
     """One notice is under way to every receiver."""
     store = AlertStore(folder / "monitor.sqlite3")
     anomaly = Anomaly(Kind.STUCK, "CMD-1", "stock", START, "r0", "CMD-1 waits")
-    opened.tell(store.update(standing(iter([anomaly]), START), START, dt.timedelta(hours=1)))
+    opened.notify(store.update(alerts_of(iter([anomaly]), START), START, dt.timedelta(hours=1)))
     store.close()
     running = asyncio.create_task(opened.run())
     try:
@@ -63,7 +63,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifiers, "backoff", lambda _: 0.01)
+    monkeypatch.setattr(dispatcher, "backoff", lambda _: 0.01)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -71,7 +71,7 @@ async def test_a_refused_webhook_is_read_again_from_its_file(tmp_path: Path, sta
     file = tmp_path / "webhook"
     async with alert_server(status) as (place, paths):
         file.write_text(f"http://{place}/first\n")
-        async with open_notifiers(read_settings({"SAGA_ALERT_WEBHOOK_FILE": str(file)})) as opened:
+        async with open_dispatcher(read_settings({"SAGA_ALERT_WEBHOOK_FILE": str(file)})) as opened:
             file.write_text(f"http://{place}/second\n")
             async with telling(opened, tmp_path):
                 await until(lambda: opened.counts["webhook", "told"] == 1)
@@ -83,7 +83,7 @@ async def test_apprise_addresses_are_read_again_from_their_file_after_a_failed_t
     file = tmp_path / "apprise"
     async with alert_server(403) as (place, paths):
         file.write_text(f"json://{place}/first\n")
-        async with open_notifiers(read_settings({"SAGA_ALERT_APPRISE_FILE": str(file)})) as opened:
+        async with open_dispatcher(read_settings({"SAGA_ALERT_APPRISE_FILE": str(file)})) as opened:
             file.write_text(f"json://{place}/second\n")
             async with telling(opened, tmp_path):
                 await until(lambda: opened.counts["apprise", "told"] == 1)
@@ -98,7 +98,7 @@ async def test_apprise_addresses_that_cannot_be_used_leave_the_old_ones(
     file = tmp_path / "apprise"
     async with alert_server(403) as (place, paths):
         file.write_text(f"json://{place}/first")
-        async with open_notifiers(read_settings({"SAGA_ALERT_APPRISE_FILE": str(file)})) as opened:
+        async with open_dispatcher(read_settings({"SAGA_ALERT_APPRISE_FILE": str(file)})) as opened:
             file.write_text(bad)
             async with telling(opened, tmp_path):
                 await until(lambda: opened.counts["apprise", "failed_tries"] >= 2)

@@ -10,7 +10,7 @@ import pytest
 
 from choregraphie.messaging import QueueCount
 from choregraphie.saga.topology import NEXT_HEADER
-from saga_monitor.alerting.rules import standing
+from saga_monitor.alerting.rules import alerts_of
 from saga_monitor.diagnosis import case_queries
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PAID, START, Line, said
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MANY = case_queries.LOOKED_AT + 100
 
 
-def counted(anomalies: Iterable[Anomaly]) -> dict[tuple[str, str | None, str], int]:
+def outcome_counts(anomalies: Iterable[Anomaly]) -> dict[tuple[str, str | None, str], int]:
     counts: Counter[tuple[str, str | None, str]] = Counter()
     for anomaly in anomalies:
         counts[anomaly.kind, anomaly.service, anomaly.reason] += anomaly.count
@@ -43,9 +43,9 @@ async def test_a_later_trouble_is_seen_behind_an_outage_and_both_are_counted_who
     tell_many(stream, MANY, HELD, START - dt.timedelta(hours=1))
     tell_many(stream, 50, PAID, START, "LATER")
     found = await wrong(monitor, stream, broker(paiement_inbox=QueueCount(MANY, 0)))
-    assert counted(found) == {("stuck", "paiement", "no_consumer"): MANY, ("stuck", "commande", "held"): 50}
+    assert outcome_counts(found) == {("stuck", "paiement", "no_consumer"): MANY, ("stuck", "commande", "held"): 50}
     assert len(found) == case_queries.LOOKED_AT
-    alerts = standing(found, LATER)
+    alerts = alerts_of(found, LATER)
     assert {key: alert.count for key, alert in alerts.items()} == {
         "stuck/paiement/no_consumer": MANY,
         "stuck/commande/held": 50,
@@ -61,7 +61,7 @@ async def test_orders_that_wait_for_the_same_and_are_judged_differently_are_coun
     stream.tell("ANSWERED", CONFIRMED, START - dt.timedelta(minutes=5))
     tell_many(stream, MANY, HELD, START, "AFTER")
     tell_many(stream, MANY, HELD, LATER - dt.timedelta(seconds=30), "IN-TIME")
-    assert counted(await wrong(monitor, stream, broker())) == {
+    assert outcome_counts(await wrong(monitor, stream, broker())) == {
         ("stuck", "paiement", "never_came"): MANY,
         ("stuck", "paiement", "held"): MANY,
     }
@@ -73,7 +73,7 @@ async def test_orders_asked_after_a_service_with_a_clock_ahead_was_heard_are_hel
     tell_many(stream, MANY, HELD, START - dt.timedelta(minutes=10), "BEFORE")
     stream.tell("ANSWERED", CONFIRMED, START)
     tell_many(stream, MANY, HELD, START - dt.timedelta(minutes=10), "AFTER")
-    assert counted(await wrong(monitor, stream, broker())) == {
+    assert outcome_counts(await wrong(monitor, stream, broker())) == {
         ("stuck", "paiement", "never_came"): MANY,
         ("stuck", "paiement", "held"): MANY,
     }
@@ -86,7 +86,7 @@ async def test_those_that_wait_for_another_try_are_told_from_those_that_do_not(
     for number in range(MANY // 2):
         headers = {NEXT_HEADER: (LATER + dt.timedelta(minutes=5)).isoformat()}
         stream.retry("paiement", said(f"CMD-{number}", HELD[1]), headers)
-    assert counted(await wrong(monitor, stream, broker())) == {
+    assert outcome_counts(await wrong(monitor, stream, broker())) == {
         ("stuck", "paiement", "retrying"): MANY // 2,
         ("stuck", "paiement", "held"): MANY - MANY // 2,
     }
@@ -101,7 +101,7 @@ async def test_a_flood_of_dead_letters_hides_no_other_reason(
         stream.set_aside("stock", f"not JSON {number}".encode(), "unreadable")
     facts = broker(stock_dlq=QueueCount(MANY + 1, 0)) if asked else None
     found = await wrong(monitor, stream, facts)
-    assert counted(found) == {
+    assert outcome_counts(found) == {
         ("dead_letter", "stock", "unreadable"): MANY,
         ("dead_letter", "stock", "wrong_sender"): 1,
     }
@@ -115,15 +115,15 @@ async def test_more_contradictions_than_are_looked_at_are_counted(
     tell_many(stream, 12, [*CONFIRMED, Line("commande.creee", id="2")], START)
     found = await wrong(monitor, stream, broker())
     assert [anomaly.kind for anomaly in found] == [Kind.CONTRADICTION] * 5
-    assert counted(found) == {("contradiction", "commande", "said_twice"): 12}
+    assert outcome_counts(found) == {("contradiction", "commande", "said_twice"): 12}
     stream.tell("TODAY", [*CONFIRMED, Line("commande.creee", id="2")], START + dt.timedelta(hours=20))
     found = await wrong(monitor, stream, broker(), START + dt.timedelta(hours=30))
-    assert counted(found)["contradiction", "commande", "said_twice"] == 1
+    assert outcome_counts(found)["contradiction", "commande", "said_twice"] == 1
 
 
 async def test_a_reason_that_somebody_made_up_names_no_alert_of_its_own(monitor: Monitor, stream: Stream) -> None:
     for number in range(3):
         stream.set_aside("stock", b"bytes", f"because {number}")
-    assert set(standing(await wrong(monitor, stream, broker(stock_dlq=QueueCount(3, 0))), LATER)) == {
+    assert set(alerts_of(await wrong(monitor, stream, broker(stock_dlq=QueueCount(3, 0))), LATER)) == {
         "dead_letter/stock/other"
     }

@@ -15,7 +15,7 @@ from choregraphie import Reason, Settings
 from choregraphie.messaging import QueueCount
 from choregraphie.saga.topology import HISTORY, dlq, inbox
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.alerting.notifiers import Notifiers
+from saga_monitor.alerting.dispatcher import Dispatcher
 from saga_monitor.alerting.watcher import AlertWatcher
 from saga_monitor.diagnosis import case_queries
 from saga_monitor.diagnosis.self_check import behind
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def lookout(monitor: Monitor) -> Iterator[AlertWatcher]:
+def watcher(monitor: Monitor) -> Iterator[AlertWatcher]:
     settings = Settings(monitor_database=monitor.path, stuck_after=60)
-    lookout = AlertWatcher(settings, Notifiers([]))
-    yield lookout
-    lookout.close()
+    watcher = AlertWatcher(settings, Dispatcher([]))
+    yield watcher
+    watcher.close()
 
 
 def facts(last_offset: int, **inboxes: QueueCount) -> BrokerStatus:
@@ -45,9 +45,9 @@ def facts(last_offset: int, **inboxes: QueueCount) -> BrokerStatus:
     return BrokerStatus(dt.datetime.now(dt.UTC), queues, last_offset)
 
 
-def scraped(monitor: Monitor, lookout: AlertWatcher) -> dict[str, float]:
+def scraped(monitor: Monitor, watcher: AlertWatcher) -> dict[str, float]:
     """Every sample, as it is written."""
-    text = exposition(registry(monitor.queries, lookout))[0].decode()
+    text = exposition(registry(monitor.queries, watcher))[0].decode()
     found = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -56,7 +56,7 @@ def scraped(monitor: Monitor, lookout: AlertWatcher) -> dict[str, float]:
     return found
 
 
-async def test_what_was_heard_is_counted(monitor: Monitor, stream: Stream, lookout: AlertWatcher) -> None:
+async def test_what_was_heard_is_counted(monitor: Monitor, stream: Stream, watcher: AlertWatcher) -> None:
     for number, story in enumerate(STORIES.values()):
         stream.tell(f"CMD-{number}", story)
     stream.tell("CMD-WAITS", HELD)
@@ -66,7 +66,7 @@ async def test_what_was_heard_is_counted(monitor: Monitor, stream: Stream, looko
     stream.set_aside("stock", b"\x00", "any text that somebody made up")
     stream.add(b"\x00", "client.events")
     await monitor.hear(stream)
-    found = scraped(monitor, lookout)
+    found = scraped(monitor, watcher)
     assert found["saga_orders_started_total"] == 9
     assert found["saga_orders_finished_total{outcome=completed}"] == 2
     assert found["saga_orders_finished_total{outcome=compensated}"] == 6
@@ -92,10 +92,10 @@ async def test_what_never_happened_is_nought_so_that_its_first_time_is_an_increa
     class Hook:
         name = "webhook"
 
-        async def tell(self, notice: Notice) -> None:
+        async def notify(self, notice: Notice) -> None:
             """Never asked to."""
 
-    watched = AlertWatcher(Settings(monitor_database=monitor.path), Notifiers([Hook()]))
+    watched = AlertWatcher(Settings(monitor_database=monitor.path), Dispatcher([Hook()]))
     found = scraped(monitor, watched)
     watched.close()
     reasons = {*(reason.value for reason in Reason), "delivery_limit", "other"}
@@ -112,12 +112,12 @@ async def test_what_never_happened_is_nought_so_that_its_first_time_is_an_increa
 
 
 async def test_durations_are_histograms_in_seconds(
-    monitor: Monitor, stream: Stream, lookout: AlertWatcher
+    monitor: Monitor, stream: Stream, watcher: AlertWatcher
 ) -> None:
     stream.tell("CMD-1", CONFIRMED)
     stream.tell("CMD-2", [*PLACED, Line("stock.reserve", "commande.initiee", 7_000)])
     await monitor.hear(stream)
-    found = scraped(monitor, lookout)
+    found = scraped(monitor, watcher)
     buckets = {name: v for name, v in found.items() if name.startswith("saga_step_duration_seconds_bucket")}
     step = "saga_step_duration_seconds_bucket{{le={},step=stock}}".format
     assert [buckets[step(le)] for le in ("0.05", "0.1", "5.0", "10.0", "+Inf")] == [0, 1, 1, 2, 2]
@@ -127,13 +127,13 @@ async def test_durations_are_histograms_in_seconds(
 
 
 async def test_counters_never_shrink_whatever_becomes_of_an_order(
-    monitor: Monitor, stream: Stream, lookout: AlertWatcher
+    monitor: Monitor, stream: Stream, watcher: AlertWatcher
 ) -> None:
     before: dict[str, float] = {}
     for line in STORIES["cancelled after creation"]:
         stream.tell("CMD-1", [line, line])
         await monitor.hear(stream)
-        now = {n: v for n, v in scraped(monitor, lookout).items() if re.search(r"_(total|bucket|count|sum)\b", n)}
+        now = {n: v for n, v in scraped(monitor, watcher).items() if re.search(r"_(total|bucket|count|sum)\b", n)}
         assert {name for name in before if now[name] < before[name]} == set()
         before = now
     assert before["saga_orders_finished_total{outcome=completed}"] == 1
@@ -141,14 +141,14 @@ async def test_counters_never_shrink_whatever_becomes_of_an_order(
     assert before["saga_orders_started_total"] == 1
 
 
-async def test_the_look_outs_view_is_shown(monitor: Monitor, stream: Stream, lookout: AlertWatcher) -> None:
+async def test_the_look_outs_view_is_shown(monitor: Monitor, stream: Stream, watcher: AlertWatcher) -> None:
     stream.tell("CMD-1", HELD)
     stream.tell("CMD-2", [*UNPAID, *undone("paiement.echoue")[:2]])
     await monitor.hear(stream)
     with capture_logs() as logs:
-        await lookout.look(facts(stream.next - 1, paiement=QueueCount(2, 0)))
-        await lookout.look(facts(stream.next - 1, paiement=QueueCount(2, 0)))
-    found = scraped(monitor, lookout)
+        await watcher.check(facts(stream.next - 1, paiement=QueueCount(2, 0)))
+        await watcher.check(facts(stream.next - 1, paiement=QueueCount(2, 0)))
+    found = scraped(monitor, watcher)
     stuck = {name: value for name, value in found.items() if name.startswith("saga_orders_stuck{") and value}
     assert stuck == {"saga_orders_stuck{reason=no_consumer}": 2}
     assert found["saga_anomalies{kind=half_undone}"] == 1
@@ -159,7 +159,7 @@ async def test_the_look_outs_view_is_shown(monitor: Monitor, stream: Stream, loo
 
 
 async def test_the_view_is_counted_whole_though_some_are_looked_at(
-    monitor: Monitor, stream: Stream, lookout: AlertWatcher, monkeypatch: pytest.MonkeyPatch
+    monitor: Monitor, stream: Stream, watcher: AlertWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(case_queries, "LOOKED_AT", 5)
     for number in range(20):
@@ -168,45 +168,45 @@ async def test_the_view_is_counted_whole_though_some_are_looked_at(
     await monitor.hear(stream)
     answers = facts(stream.next - 1, paiement=QueueCount(2, 0))
     queues = {**answers.queues, dlq("stock"): QueueCount(20, 0)}
-    await lookout.look(replace(answers, queues=queues))
-    found = scraped(monitor, lookout)
-    assert len(lookout.view.anomalies) == 10
+    await watcher.check(replace(answers, queues=queues))
+    found = scraped(monitor, watcher)
+    assert len(watcher.view.anomalies) == 10
     assert found["saga_orders_stuck{reason=no_consumer}"] == 19
     assert found["saga_orders_stuck{reason=held}"] == 1
     assert (found["saga_anomalies{kind=stuck}"], found["saga_anomalies{kind=dead_letter}"]) == (20, 20)
 
 
 async def test_an_order_that_waits_for_two_undoings_is_stuck_once(
-    monitor: Monitor, stream: Stream, lookout: AlertWatcher
+    monitor: Monitor, stream: Stream, watcher: AlertWatcher
 ) -> None:
     stream.tell("CMD-1", [*UNPAID, *undone("paiement.echoue")[:1]])
     await monitor.hear(stream)
-    await lookout.look(facts(stream.next - 1))
-    found = scraped(monitor, lookout)
+    await watcher.check(facts(stream.next - 1))
+    found = scraped(monitor, watcher)
     assert found["saga_anomalies{kind=half_undone}"] == 2
     assert sum(value for name, value in found.items() if name.startswith("saga_orders_stuck{")) == 1
 
 
 async def test_a_monitor_that_is_behind_judges_nothing(
-    monitor: Monitor, stream: Stream, lookout: AlertWatcher
+    monitor: Monitor, stream: Stream, watcher: AlertWatcher
 ) -> None:
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
     monitor.store.caught_up(dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5))
-    await lookout.look(facts(stream.next + 499))
-    found = scraped(monitor, lookout)
+    await watcher.check(facts(stream.next + 499))
+    found = scraped(monitor, watcher)
     assert found["saga_anomalies{kind=stuck}"] == 0
     assert found["saga_history_lag_entries"] == 500
     assert found["saga_history_lag_seconds"] > 3600
 
 
 async def test_without_the_broker_it_says_so_and_goes_on(
-    monitor: Monitor, stream: Stream, lookout: AlertWatcher
+    monitor: Monitor, stream: Stream, watcher: AlertWatcher
 ) -> None:
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
-    await lookout.look(None)
-    found = scraped(monitor, lookout)
+    await watcher.check(None)
+    found = scraped(monitor, watcher)
     assert found["saga_monitor_broker_up"] == 0
     assert found["saga_orders_stuck{reason=unknown}"] == 1
     assert "saga_history_lag_entries" not in found
@@ -214,14 +214,14 @@ async def test_without_the_broker_it_says_so_and_goes_on(
     assert behind(monitor.queries, None, now).seconds == 0
 
 
-async def test_the_page_is_an_application_to_be_mounted(monitor: Monitor, lookout: AlertWatcher) -> None:
+async def test_the_page_is_an_application_to_be_mounted(monitor: Monitor, watcher: AlertWatcher) -> None:
     async def visit(method: str) -> list[dict[str, Any]]:
         sent: list[dict[str, Any]] = []
 
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)
 
-        await MetricsPage(registry(monitor.queries, lookout))({"type": "http", "method": method}, None, send)
+        await MetricsPage(registry(monitor.queries, watcher))({"type": "http", "method": method}, None, send)
         return sent
 
     start, body = await visit("GET")

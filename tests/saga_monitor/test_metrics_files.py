@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from choregraphie import Settings
 from choregraphie.telemetry.metrics import Instruments, ServiceMetrics
-from saga_monitor.alerting.notifiers import Notifiers
+from saga_monitor.alerting.dispatcher import Dispatcher
 from saga_monitor.alerting.watcher import AlertWatcher
 from saga_monitor.metrics import registry
 from tests.saga_monitor.test_metrics import facts
@@ -35,25 +35,25 @@ GROWTH = re.compile(r"increase\((saga_[a-z_]+)(?:\{([a-z_]+)=\"([a-z_]+)\"\})?\[
 class Unheard:
     name = "webhook"
 
-    async def tell(self, notice: Notice) -> None:
+    async def notify(self, notice: Notice) -> None:
         """Never asked to."""
 
 
 @pytest.fixture
-def lookout(monitor: Monitor) -> Iterator[AlertWatcher]:
-    lookout = AlertWatcher(Settings(monitor_database=monitor.path), Notifiers([Unheard()]))
-    yield lookout
-    lookout.close()
+def watcher(monitor: Monitor) -> Iterator[AlertWatcher]:
+    watcher = AlertWatcher(Settings(monitor_database=monitor.path), Dispatcher([Unheard()]))
+    yield watcher
+    watcher.close()
 
 
-def names_and_labels(monitor: Monitor, lookout: AlertWatcher) -> tuple[set[str], set[str]]:
+def names_and_labels(monitor: Monitor, watcher: AlertWatcher) -> tuple[set[str], set[str]]:
     """What there is to be asked for, of the monitor and of workers."""
     workers = CollectorRegistry()
     meters = Instruments(workers)
     for meter in vars(meters).values():
         meter.labels(*["x"] * len(meter._labelnames))
     names, labels = set(), {"instance", "job", "le"}
-    for one in (workers, registry(monitor.queries, lookout)):
+    for one in (workers, registry(monitor.queries, watcher)):
         for family in one.collect():
             kinds = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
             names |= {f"{family.name}{ending}" for ending in kinds}
@@ -69,9 +69,9 @@ def expressions() -> dict[str, str]:
     return found
 
 
-async def test_every_metric_that_the_files_name_exists(monitor: Monitor, lookout: AlertWatcher) -> None:
-    await lookout.look(facts(-1))
-    names, labels = names_and_labels(monitor, lookout)
+async def test_every_metric_that_the_files_name_exists(monitor: Monitor, watcher: AlertWatcher) -> None:
+    await watcher.check(facts(-1))
+    names, labels = names_and_labels(monitor, watcher)
     used: set[str] = set()
     for where, expression in expressions().items():
         asked = set(re.findall(r"\bsaga_[a-z_]+", expression))
@@ -90,13 +90,13 @@ async def test_every_metric_that_the_files_name_exists(monitor: Monitor, lookout
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES_BY_NAME if GROWTH.search(RULES_BY_NAME[rule])])
 def test_a_rule_on_growth_has_something_to_grow_from_before_anything_happened(
-    monitor: Monitor, lookout: AlertWatcher, rule: str
+    monitor: Monitor, watcher: AlertWatcher, rule: str
 ) -> None:
     workers = CollectorRegistry()
     ServiceMetrics("stock", Instruments(workers))
     samples = [
         sample
-        for one in (workers, registry(monitor.queries, lookout))
+        for one in (workers, registry(monitor.queries, watcher))
         for family in one.collect()
         for sample in family.samples
     ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 
 from choregraphie.messaging import QueueCount
-from saga_monitor.alerting.notifiers import Notifiers
+from saga_monitor.alerting.dispatcher import Dispatcher
 from saga_monitor.alerting.watcher import View
 from saga_monitor.cli.serve import address, listening, run
 from saga_monitor.diagnosis.anomalies import Terms, anomalies_of
@@ -47,7 +47,7 @@ class ViewSource:
 
     def __init__(self, readers: Readers) -> None:
         self.view = View()
-        self.receivers = Notifiers([])
+        self.dispatcher = Dispatcher([])
         self._readers = readers
 
     def look(self, queues: Mapping[str, QueueCount] | None = None) -> None:

@@ -10,13 +10,13 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from saga_monitor.alerting import notifiers
-from saga_monitor.alerting.notifiers import Notifiers
-from saga_monitor.alerting.receivers import Webhook
-from saga_monitor.alerting.rules import Alert, Notice, Status, standing
-from saga_monitor.alerting.store import TAKEN_WITHIN, AlertStore
+from saga_monitor.alerting import dispatcher
+from saga_monitor.alerting.dispatcher import Dispatcher
+from saga_monitor.alerting.notifiers import Webhook
+from saga_monitor.alerting.rules import Alert, Notice, Status, alerts_of
+from saga_monitor.alerting.store import REDELIVER_AFTER, AlertStore
 from tests.saga_monitor.memory_stream import START
-from tests.saga_monitor.test_alerts_receivers import Hook, anomaly, until
+from tests.saga_monitor.test_alerts_dispatcher import Hook, anomaly, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,11 +27,11 @@ SECOND = dt.timedelta(seconds=1)
 
 
 def found() -> dict[str, Alert]:
-    return standing([anomaly("held")], START)
+    return alerts_of([anomaly("held")], START)
 
 
-def owed(book: AlertStore, now: dt.datetime, *taken: tuple[str, Notice]) -> list[tuple[str, str, str]]:
-    return [(name, notice.status, notice.id) for name, notice in book.owed(taken, now)]
+def redeliveries(book: AlertStore, now: dt.datetime, *delivered: tuple[str, Notice]) -> list[tuple[str, str, str]]:
+    return [(name, notice.status, notice.id) for name, notice in book.redeliveries(delivered, now)]
 
 
 def test_a_notice_is_owed_until_it_is_taken_through_every_restart(tmp_path: Path) -> None:
@@ -41,11 +41,11 @@ def test_a_notice_is_owed_until_it_is_taken_through_every_restart(tmp_path: Path
     (opened,) = killed.update(found(), START, HOUR)
     killed.close()
     book = AlertStore(path, names)
-    assert owed(book, START + MINUTE, ("apprise", opened)) == []
-    assert owed(book, START + 5 * MINUTE) == [("webhook", "opened", opened.id)]
-    assert owed(book, START + 6 * MINUTE) == []
-    assert owed(book, START + 10 * MINUTE) == [("webhook", "opened", opened.id)]
-    assert owed(book, START + 20 * MINUTE, ("webhook", opened)) == []
+    assert redeliveries(book, START + MINUTE, ("apprise", opened)) == []
+    assert redeliveries(book, START + 5 * MINUTE) == [("webhook", "opened", opened.id)]
+    assert redeliveries(book, START + 6 * MINUTE) == []
+    assert redeliveries(book, START + 10 * MINUTE) == [("webhook", "opened", opened.id)]
+    assert redeliveries(book, START + 20 * MINUTE, ("webhook", opened)) == []
     assert book.update(found(), START + 21 * MINUTE, HOUR) == []
     book.close()
 
@@ -56,26 +56,26 @@ def test_a_closing_is_owed_too_though_the_alert_be_open_again(tmp_path: Path) ->
     (closed,) = book.update({}, START + MINUTE, HOUR)
     (again,) = book.update(found(), START + 2 * MINUTE, HOUR)
     assert (opened.id, again.status) == (closed.id, Status.OPENED)
-    late = owed(book, START + 10 * MINUTE)
+    late = redeliveries(book, START + 10 * MINUTE)
     assert sorted(late) == [("webhook", "closed", closed.id), ("webhook", "opened", again.id)]
-    assert owed(book, START + 20 * MINUTE, ("webhook", closed), ("webhook", again)) == []
+    assert redeliveries(book, START + 20 * MINUTE, ("webhook", closed), ("webhook", again)) == []
     assert book.update({}, START + 21 * MINUTE, HOUR)
     # Nobody wants to hear of it days later.
-    assert owed(book, START + 50 * HOUR) == [("webhook", "closed", again.id)]
-    assert owed(book, START + 51 * HOUR) == []
+    assert redeliveries(book, START + 50 * HOUR) == [("webhook", "closed", again.id)]
+    assert redeliveries(book, START + 51 * HOUR) == []
     book.close()
 
 
 async def test_what_was_dropped_is_told_again_to_whoever_dropped_it_and_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifiers, "backoff", lambda _: 0.01)
+    monkeypatch.setattr(dispatcher, "backoff", lambda _: 0.01)
 
     class Quick:
         name = "quick"
         heard = 0
 
-        async def tell(self, notice: Notice) -> None:
+        async def notify(self, notice: Notice) -> None:
             self.heard += 1
 
     quick, away = Quick(), True
@@ -83,20 +83,20 @@ async def test_what_was_dropped_is_told_again_to_whoever_dropped_it_and_nobody_e
     server = await asyncio.start_server(hook.answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     async with server, httpx.AsyncClient() as client:
-        both = Notifiers([Webhook(url, client), quick])
+        both = Dispatcher([Webhook(url, client), quick])
         book = AlertStore(tmp_path / "monitor.sqlite3", both.names)
         running = asyncio.create_task(both.run())
         with capture_logs() as logs:
-            both.tell(book.update(found(), START, HOUR))
+            both.notify(book.update(found(), START, HOUR))
             await until(lambda: both.counts["webhook", "dropped"] == quick.heard == 1)
-            assert book.owed(both.taken(), START + TAKEN_WITHIN - SECOND) == []
-            owed = book.owed(both.taken(), START + TAKEN_WITHIN)
-            assert [(name, notice.status) for name, notice in owed] == [("webhook", "opened")]
+            assert book.redeliveries(both.delivered(), START + REDELIVER_AFTER - SECOND) == []
+            undelivered = book.redeliveries(both.delivered(), START + REDELIVER_AFTER)
+            assert [(name, notice.status) for name, notice in undelivered] == [("webhook", "opened")]
             away = False
-            both.tell_again(owed)
+            both.redeliver(undelivered)
             await until(lambda: both.counts["webhook", "told"] == 1)
-        assert book.owed(both.taken(), START + HOUR) == []
-        assert (quick.heard, len(hook.taken)) == (1, 1)
+        assert book.redeliveries(both.delivered(), START + HOUR) == []
+        assert (quick.heard, len(hook.delivered)) == (1, 1)
         assert [line["event"] for line in logs] == ["alert.opened", "alert.dropped"]
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from choregraphie import Settings
 from choregraphie.messaging import QueueCount
 from saga_monitor.alerting import watcher as module
-from saga_monitor.alerting.notifiers import Notifiers
-from saga_monitor.alerting.watcher import AlertWatcher, look_out
+from saga_monitor.alerting.dispatcher import Dispatcher
+from saga_monitor.alerting.watcher import AlertWatcher, open_watcher
 from saga_monitor.projection import schema
 from tests.choregraphie.telemetry.test_metrics import free_port
 from tests.saga_monitor.memory_stream import HELD, START
@@ -39,15 +39,15 @@ async def test_a_fault_in_judging_is_said_and_the_next_look_judges(
 ) -> None:
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
-    watching = AlertWatcher(settings(monitor), Notifiers([]))
+    watching = AlertWatcher(settings(monitor), Dispatcher([]))
     with capture_logs() as logs, monkeypatch.context() as broken:
         broken.setattr(module, "anomalies_of", lambda *_: 1 / 0)
-        await watching.look(None)
+        await watching.check(None)
     assert [line["event"] for line in logs] == ["lookout.failed"]
-    await watching.look(None)
+    await watching.check(None)
     assert len(watching.view.anomalies) == 1
     watching.close()
-    await watching.look(None)  # a look that was under way when it was closed
+    await watching.check(None)  # a look that was under way when it was closed
 
 
 async def test_a_file_that_is_locked_for_too_long_is_said_and_tried_again(
@@ -56,13 +56,13 @@ async def test_a_file_that_is_locked_for_too_long_is_said_and_tried_again(
     monkeypatch.setattr(schema, "BUSY_SECONDS", 0.1)
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
-    watching = AlertWatcher(settings(monitor), Notifiers([]))
+    watching = AlertWatcher(settings(monitor), Dispatcher([]))
     other = sqlite3.connect(monitor.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with capture_logs() as logs:
-        await watching.look(broker())
+        await watching.check(broker())
         other.close()
-        await watching.look(broker())
+        await watching.check(broker())
     assert [line["event"] for line in logs] == ["lookout.hindered", "alert.opened"]
     watching.close()
 
@@ -71,12 +71,12 @@ async def test_without_a_broker_it_still_judges_by_what_was_heard(monitor: Monit
     """It is shown, and nobody is told: why the order is stuck is not known, nor whether others are still."""
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
-    async with look_out(settings(monitor)) as watching:
+    async with open_watcher(settings(monitor)) as watching:
         async with asyncio.timeout(10):
             while not watching.view.at:  # noqa: ASYNC110 - what is waited for tells nobody
                 await asyncio.sleep(0.05)
         assert [anomaly.reason for anomaly in watching.view.anomalies] == ["unknown"]
-    assert watching.receivers.counts["log", "told"] == 0
+    assert watching.dispatcher.counts["log", "told"] == 0
 
 
 class Days:
@@ -84,20 +84,20 @@ class Days:
 
     def __init__(self, monitor: Monitor) -> None:
         self.monitor, self.now = monitor, START + dt.timedelta(minutes=5)
-        self.lookout = AlertWatcher(settings(monitor), Notifiers([]))
+        self.watcher = AlertWatcher(settings(monitor), Dispatcher([]))
 
     async def hear(self, stream: Stream) -> None:
         await self.monitor.hear(stream)
         self.monitor.store.caught_up(self.now)
 
-    async def look(
+    async def check(
         self, answers: BrokerStatus | None, *, after_seconds: int = 10, abreast: bool = True
     ) -> list[str]:
         self.now += dt.timedelta(seconds=after_seconds)
         if abreast:
             self.monitor.store.caught_up(self.now)
         with capture_logs() as logs:
-            await self.lookout.look(answers, self.now)
+            await self.watcher.check(answers, self.now)
         return [f"{line['event']} {line['kind']} {line['reason']}" for line in logs]
 
 
@@ -105,7 +105,7 @@ class Days:
 def days(monitor: Monitor) -> Iterator[Days]:
     days = Days(monitor)
     yield days
-    days.lookout.close()
+    days.watcher.close()
 
 
 async def test_a_short_loss_of_the_broker_opens_and_closes_nothing(stream: Stream, days: Days) -> None:
@@ -114,13 +114,13 @@ async def test_a_short_loss_of_the_broker_opens_and_closes_nothing(stream: Strea
     await days.hear(stream)
     days.now += dt.timedelta(hours=3)
     there = broker(paiement_inbox=QueueCount(1, 0), stock_dlq=QueueCount(1, 0))
-    opened = await days.look(there)
+    opened = await days.check(there)
     assert opened == ["alert.opened stuck no_consumer", "alert.opened dead_letter unreadable"]
     for _ in range(5):
-        assert await days.look(None) == []
+        assert await days.check(None) == []
     for _ in range(5):
-        assert await days.look(there) == []
-    assert sorted(await days.look(broker(), after_seconds=60)) == [
+        assert await days.check(there) == []
+    assert sorted(await days.check(broker(), after_seconds=60)) == [
         "alert.closed dead_letter unreadable",
         "alert.closed stuck no_consumer",
         "alert.opened stuck held",
@@ -130,17 +130,17 @@ async def test_a_short_loss_of_the_broker_opens_and_closes_nothing(stream: Strea
 async def test_a_monitor_that_nobody_answers_says_that_it_is_blind(stream: Stream, days: Days) -> None:
     stream.tell("CMD-1", HELD)
     await days.hear(stream)
-    assert await days.look(broker()) == ["alert.opened stuck held"]
-    told = [line for _ in range(12) for line in await days.look(None, abreast=False)]
+    assert await days.check(broker()) == ["alert.opened stuck held"]
+    told = [line for _ in range(12) for line in await days.check(None, abreast=False)]
     assert told == ["alert.opened blind no_answer"]
-    kinds = [anomaly.kind for anomaly in days.lookout.view.anomalies]
+    kinds = [anomaly.kind for anomaly in days.watcher.view.anomalies]
     assert kinds == ["blind", "stuck"]
-    assert days.lookout.view.anomalies[0].sentence.startswith(
+    assert days.watcher.view.anomalies[0].sentence.startswith(
         "the monitor is blind, for the broker has not answered since 18:52:10 UTC: see whether it runs"
     )
-    assert await days.look(broker()) == []
-    assert await days.look(broker(), after_seconds=30) == ["alert.closed blind no_answer"]
-    assert [anomaly.kind for anomaly in days.lookout.view.anomalies] == ["stuck"]
+    assert await days.check(broker()) == []
+    assert await days.check(broker(), after_seconds=30) == ["alert.closed blind no_answer"]
+    assert [anomaly.kind for anomaly in days.watcher.view.anomalies] == ["stuck"]
 
 
 async def test_a_reading_that_stays_behind_is_blind_too(stream: Stream, days: Days) -> None:
@@ -148,6 +148,6 @@ async def test_a_reading_that_stays_behind_is_blind_too(stream: Stream, days: Da
     await days.hear(stream)
     ahead = replace(broker(), last_offset=500)
     days.now += dt.timedelta(hours=1)
-    told = [line for _ in range(8) for line in await days.look(ahead, after_seconds=60, abreast=False)]
+    told = [line for _ in range(8) for line in await days.check(ahead, after_seconds=60, abreast=False)]
     assert told == ["alert.opened blind behind"]
-    assert await days.look(broker(), after_seconds=30) == ["alert.opened stuck held", "alert.closed blind behind"]
+    assert await days.check(broker(), after_seconds=30) == ["alert.opened stuck held", "alert.closed blind behind"]

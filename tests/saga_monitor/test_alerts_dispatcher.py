@@ -14,10 +14,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from choregraphie import BadSetting, Settings
-from saga_monitor.alerting import notifiers
-from saga_monitor.alerting.notifiers import WAITING_AT_MOST, Notifiers, open_notifiers
-from saga_monitor.alerting.receivers import Apprise
-from saga_monitor.alerting.rules import standing
+from saga_monitor.alerting import dispatcher
+from saga_monitor.alerting.dispatcher import QUEUE_LIMIT, Dispatcher, open_dispatcher
+from saga_monitor.alerting.notifiers import Apprise
+from saga_monitor.alerting.rules import alerts_of
 from saga_monitor.alerting.store import AlertStore
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.saga_monitor.memory_stream import START
@@ -50,7 +50,7 @@ class Hook:
     def __init__(self, behave: Callable[[int], int | float | None]) -> None:
         self._behave = behave
         self.asked = 0
-        self.taken: list[dict[str, Any]] = []
+        self.delivered: list[dict[str, Any]] = []
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -65,7 +65,7 @@ class Hook:
                 await asyncio.sleep(said)
             elif said is not None:
                 if said < 300:
-                    self.taken.append(body)
+                    self.delivered.append(body)
                 writer.write(f"HTTP/1.1 {said} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
                 await writer.drain()
         finally:
@@ -75,12 +75,12 @@ class Hook:
 @asynccontextmanager
 async def hooked(
     behave: Callable[[int], int | float | None], **settings: Any
-) -> AsyncIterator[tuple[Hook, Notifiers]]:
+) -> AsyncIterator[tuple[Hook, Dispatcher]]:
     hook = Hook(behave)
     server = await asyncio.start_server(hook.answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     url = f"http://127.0.0.1:{port}/secret-token"
-    async with server, open_notifiers(Settings(alert_webhook=url, **settings)) as opened:
+    async with server, open_dispatcher(Settings(alert_webhook=url, **settings)) as opened:
         running = asyncio.create_task(opened.run())
         yield hook, opened
         running.cancel()
@@ -89,11 +89,11 @@ async def hooked(
 
 @pytest.fixture(autouse=True)
 def no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifiers, "backoff", lambda _: 0.01)
+    monkeypatch.setattr(dispatcher, "backoff", lambda _: 0.01)
 
 
 def notices(book: AlertStore, count: int = 1) -> Sequence[Notice]:
-    return book.update(standing((anomaly(f"r{n}") for n in range(count)), START), START, HOUR)
+    return book.update(alerts_of((anomaly(f"r{n}") for n in range(count)), START), START, HOUR)
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -105,9 +105,9 @@ async def until(true: Callable[[], bool]) -> None:
 async def test_a_webhook_is_posted_json_and_the_log_says_it_too(book: AlertStore) -> None:
     with capture_logs() as logs:
         async with hooked(lambda _: 204) as (hook, opened):
-            opened.tell(notices(book))
+            opened.notify(notices(book))
             await until(lambda: opened.counts["webhook", "told"] == 1)
-    assert hook.taken[0]["status"] == "opened"
+    assert hook.delivered[0]["status"] == "opened"
     (line,) = [line for line in logs if line["event"] == "alert.opened"]
     assert (line["kind"], line["reason"], line["sentence"]) == ("stuck", "r0", "CMD-1 waits")
     assert "secret-token" not in repr(logs)
@@ -116,9 +116,9 @@ async def test_a_webhook_is_posted_json_and_the_log_says_it_too(book: AlertStore
 @pytest.mark.parametrize("flaw", [500, 429, None])
 async def test_a_flaky_webhook_is_asked_again_until_it_takes_it(book: AlertStore, flaw: int | None) -> None:
     async with hooked(lambda asked: flaw if asked < 4 else 200) as (hook, opened):
-        opened.tell(notices(book))
+        opened.notify(notices(book))
         await until(lambda: opened.counts["webhook", "told"] == 1)
-    assert (hook.asked, len(hook.taken)) == (4, 1)
+    assert (hook.asked, len(hook.delivered)) == (4, 1)
     assert opened.counts["webhook", "failed_tries"] == 3
 
 
@@ -126,7 +126,7 @@ async def test_a_flaky_webhook_is_asked_again_until_it_takes_it(book: AlertStore
 async def test_a_notice_that_is_never_taken_is_dropped_and_said(book: AlertStore, status: int, tries: int) -> None:
     with capture_logs() as logs:
         async with hooked(lambda _: status) as (hook, opened):
-            opened.tell(notices(book))
+            opened.notify(notices(book))
             await until(lambda: opened.counts["webhook", "dropped"] == 1)
     assert hook.asked == tries
     (line,) = [line for line in logs if line["event"] == "alert.dropped"]
@@ -137,20 +137,20 @@ async def test_a_notice_that_is_never_taken_is_dropped_and_said(book: AlertStore
 async def test_what_waits_in_a_lane_is_not_put_there_again(book: AlertStore) -> None:
     async with hooked(lambda _: 200) as (hook, opened):
         told = notices(book)
-        opened.tell(told)
-        opened.tell_again([("webhook", notice) for notice in told])
+        opened.notify(told)
+        opened.redeliver([("webhook", notice) for notice in told])
         await opened.finish()
-        assert len(hook.taken) == 1
+        assert len(hook.delivered) == 1
 
 
 async def test_a_receiver_that_never_answers_slows_nobody_and_its_queue_is_bounded(
     book: AlertStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifiers, "PATIENCE_SECONDS", 0.2)
-    monkeypatch.setattr(notifiers, "TRIES", 1)
+    monkeypatch.setattr(dispatcher, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(dispatcher, "TRIES", 1)
     async with hooked(lambda _: 30.0) as (hook, opened):
         begun = asyncio.get_running_loop().time()
-        opened.tell(notices(book, WAITING_AT_MOST + 50))
+        opened.notify(notices(book, QUEUE_LIMIT + 50))
         assert asyncio.get_running_loop().time() - begun < 1
         assert opened.counts["webhook", "dropped"] == 50
         await until(lambda: opened.counts["webhook", "dropped"] >= 52)
@@ -161,18 +161,18 @@ async def test_a_slow_receiver_does_not_keep_another_waiting(book: AlertStore, t
     class Quick:
         name = "quick"
 
-        async def tell(self, notice: Notice) -> None:
+        async def notify(self, notice: Notice) -> None:
             """Taken."""
 
     class Stuck:
         name = "stuck"
 
-        async def tell(self, notice: Notice) -> None:
+        async def notify(self, notice: Notice) -> None:
             await asyncio.sleep(60)
 
-    both = Notifiers([Stuck(), Quick()])
+    both = Dispatcher([Stuck(), Quick()])
     running = asyncio.create_task(both.run())
-    both.tell(notices(book, 20))
+    both.notify(notices(book, 20))
     await until(lambda: both.counts["quick", "told"] == 20)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -180,21 +180,21 @@ async def test_a_slow_receiver_does_not_keep_another_waiting(book: AlertStore, t
 
 async def test_what_waits_at_the_end_is_still_told(book: AlertStore) -> None:
     async with hooked(lambda _: 200) as (hook, opened):
-        opened.tell(notices(book, 5))
+        opened.notify(notices(book, 5))
         await opened.finish()
-        assert len(hook.taken) == 5
+        assert len(hook.delivered) == 5
 
 
 async def test_a_plugin_that_raises_costs_its_own_notices_alone(book: AlertStore) -> None:
     class Broken:
         name = "broken"
 
-        async def tell(self, notice: Notice) -> None:
+        async def notify(self, notice: Notice) -> None:
             raise KeyError(notice)
 
-    alone = Notifiers([Broken()])
+    alone = Dispatcher([Broken()])
     running = asyncio.create_task(alone.run())
-    alone.tell(notices(book, 2))
+    alone.notify(notices(book, 2))
     await until(lambda: alone.counts["broken", "dropped"] == 2)
     assert not running.done()
     running.cancel()
@@ -208,9 +208,9 @@ async def test_apprise_carries_it_anywhere(book: AlertStore) -> None:
     port = server.sockets[0].getsockname()[1]
     async with server:
         (notice,) = notices(book)
-        await Apprise(f"json://127.0.0.1:{port}/alerts").tell(notice)
-    assert hook.taken[0]["title"] == "chorégraphie [opened] stuck at stock: r0 (1)"
-    assert hook.taken[0]["message"].startswith("CMD-1 waits")
+        await Apprise(f"json://127.0.0.1:{port}/alerts").notify(notice)
+    assert hook.delivered[0]["title"] == "chorégraphie [opened] stuck at stock: r0 (1)"
+    assert hook.delivered[0]["message"].startswith("CMD-1 waits")
 
 
 async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -228,9 +228,9 @@ async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 async def test_a_webhook_whose_answer_has_no_end_has_taken_it(book: AlertStore) -> None:
     server = await asyncio.start_server(endless, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    async with server, open_notifiers(Settings(alert_webhook=url)) as opened:
+    async with server, open_dispatcher(Settings(alert_webhook=url)) as opened:
         running = asyncio.create_task(opened.run())
-        opened.tell(notices(book))
+        opened.notify(notices(book))
         await until(lambda: opened.counts["webhook", "told"] == 1)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -250,7 +250,7 @@ async def test_an_answer_to_apprise_that_has_no_end_is_given_up_and_nothing_is_l
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     address = f"json://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     async with server:
-        telling = asyncio.create_task(Apprise(address).tell(notices(book)[0]))
+        telling = asyncio.create_task(Apprise(address).notify(notices(book)[0]))
         await until(lambda: bool(open_now))
         telling.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -267,5 +267,5 @@ async def test_without_the_extra_it_is_one_line_that_names_it(monkeypatch: pytes
 @APPRISES_OWN
 async def test_an_address_that_apprise_does_not_know_is_one_line_without_it() -> None:
     with pytest.raises(BadSetting, match=r"^SAGA_ALERT_APPRISE: address number 2 is none that Apprise knows$"):
-        async with open_notifiers(Settings(alert_apprise="json://127.0.0.1 nonsense:secret")):
+        async with open_dispatcher(Settings(alert_apprise="json://127.0.0.1 nonsense:secret")):
             pass

@@ -1,0 +1,160 @@
+"""Who is told of alerts: the log, a webhook, and whatever Apprise knows.
+
+Each receiver has a lane: a bounded queue and a task of its own, which tries again with growing pauses. A receiver
+that is slow, flaky or gone costs nobody else's time. What it does not take is counted, and told again later.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Sequence
+
+import httpx
+import structlog
+
+from choregraphie import Settings
+from choregraphie.pipeline import backoff
+from saga_monitor.alerting.notifiers import Apprise, NotificationFailed, Notifier, Webhook
+from saga_monitor.alerting.rules import Notice, Status
+
+log = structlog.get_logger()
+
+OUTCOMES = ("told", "dropped", "failed_tries")
+QUEUE_LIMIT = 100
+TRIES = 5
+TIMEOUT_SECONDS = 10.0
+DRAIN_SECONDS = 3.0  # for the notices that wait when the monitor ends
+
+
+class Dispatcher:
+    """All of them. `counts`: notices by receiver and what became of them: `told`, `dropped`, `failed_tries`."""
+
+    def __init__(self, receivers: Sequence[Notifier]) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.names = [receiver.name for receiver in receivers]
+        self._delivered: deque[tuple[str, Notice]] = deque()
+        self._queues = [_DeliveryQueue(receiver, self.counts, self._delivered) for receiver in receivers]
+
+    def delivered(self) -> list[tuple[str, Notice]]:
+        """What was taken since this was last asked, and by whom."""
+        return [self._delivered.popleft() for _ in range(len(self._delivered))]
+
+    def outcome_counts(self) -> dict[tuple[str, str], int]:
+        """`counts`, and nought for what has not happened yet."""
+        all_of_them = [(queue.name, outcome) for queue in self._queues for outcome in OUTCOMES]
+        return {("log", "told"): 0, **dict.fromkeys(all_of_them, 0), **self.counts}
+
+    def notify(self, notices: Sequence[Notice]) -> None:
+        """Say it in the log, and hand it to every lane; never waits."""
+        for notice in notices:
+            _to_log(notice)
+            self.counts["log", "told"] += 1
+            for queue in self._queues:
+                queue.put(notice)
+
+    def redeliver(self, undelivered: Sequence[tuple[str, Notice]]) -> None:
+        """Hand each to the lane of the one who has not taken it; the log and the others know."""
+        for name, notice in undelivered:
+            for queue in self._queues:
+                if queue.name == name:
+                    queue.put(notice)
+
+    async def run(self) -> None:
+        """Deliver for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            for queue in self._queues:
+                tasks.create_task(queue.run())
+
+    async def finish(self) -> None:
+        """Give what is still waiting a moment to be delivered; `run` must still be running."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await asyncio.gather(*(queue.join() for queue in self._queues))
+
+
+class _DeliveryQueue:
+    def __init__(
+        self, receiver: Notifier, counts: Counter[tuple[str, str]], delivered: deque[tuple[str, Notice]]
+    ) -> None:
+        self.name = receiver.name
+        self._delivered = delivered
+        self._queued: set[tuple[str, Status]] = set()
+        self._receiver, self._counts = receiver, counts
+        self._waiting: asyncio.Queue[Notice] = asyncio.Queue(QUEUE_LIMIT)
+
+    def put(self, notice: Notice) -> None:
+        if (notice.id, notice.status) in self._queued:
+            return  # told again while it waits: once is enough
+        try:
+            self._waiting.put_nowait(notice)
+            self._queued.add((notice.id, notice.status))
+        except asyncio.QueueFull:
+            self._dropped(notice, "too many are waiting")
+
+    async def join(self) -> None:
+        await self._waiting.join()
+
+    async def run(self) -> None:
+        while True:
+            notice = await self._waiting.get()
+            try:
+                await self._deliver(notice)
+            finally:
+                self._queued.discard((notice.id, notice.status))
+                self._waiting.task_done()
+
+    async def _deliver(self, notice: Notice) -> None:
+        for tries in range(1, TRIES + 1):
+            failure = await self._try(notice)
+            if failure is None:
+                self._counts[self.name, "told"] += 1
+                self._delivered.append((self.name, notice))
+                return
+            self._counts[self.name, "failed_tries"] += 1
+            if tries == TRIES or not failure.retryable:
+                self._dropped(notice, str(failure))
+                return
+            await asyncio.sleep(backoff(tries))
+
+    async def _try(self, notice: Notice) -> NotificationFailed | None:
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await self._receiver.notify(notice)
+        except TimeoutError:
+            return NotificationFailed(f"no answer in {TIMEOUT_SECONDS:.0f} s")
+        except NotificationFailed as failure:
+            return failure
+        except Exception as error:  # noqa: BLE001 - a plugin's fault is the plugin's; the lane goes on
+            return NotificationFailed(type(error).__name__)
+        return None
+
+    def _dropped(self, notice: Notice, why: str) -> None:
+        self._counts[self.name, "dropped"] += 1
+        log.error("alert.dropped", receiver=self.name, why=why, alert=notice.title)
+
+
+def _to_log(notice: Notice) -> None:
+    alert = notice.alert
+    say = log.info if notice.status is Status.CLOSED else log.warning
+    say(
+        f"alert.{notice.status}",
+        severity=str(alert.severity),
+        kind=str(alert.kind),
+        service=alert.service,
+        reason=str(alert.reason),
+        count=alert.count,
+        orders=list(alert.orders),
+        sentence=alert.sentence,
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_dispatcher(settings: Settings) -> AsyncIterator[Dispatcher]:
+    """Those that the settings name. Raises BadSetting when one cannot be used."""
+    receivers: list[Notifier] = (
+        [Apprise(settings.alert_apprise, settings)] if settings.alert_apprise.strip() else []
+    )
+    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+        if settings.alert_webhook:
+            receivers.append(Webhook(settings.alert_webhook, client, settings))
+        yield Dispatcher(receivers)
