@@ -25,7 +25,7 @@ from saga_monitor.analysis.saga_state import State
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from saga_monitor.diagnosis.causes import Reason
 from saga_monitor.projection import counters
-from saga_monitor.projection.counters import BOUNDS_MS, OUTCOMES, REASONS, Spread, bounded, spread
+from saga_monitor.projection.counters import BOUNDS_MS, OUTCOMES, REASONS, Histogram, bounded, histogram
 from saga_monitor.projection.queries import Queries
 from saga_monitor.reports.report import PLACED_STATES
 
@@ -131,19 +131,19 @@ def _times(counts: Mapping[str, int]) -> Iterator[Metric]:
         "saga_order_duration_seconds",
         "From an order's beginning to its creation or, once cancelled, to the last undoing's answer.",
         "outcome",
-        {outcome: spread(counts, f"order.{outcome}") for outcome in OUTCOMES.values()},
+        {outcome: histogram(counts, f"order.{outcome}") for outcome in OUTCOMES.values()},
     )
     yield _histogram(
         "saga_step_duration_seconds",
         "From the event that calls for a step to its answer.",
         "step",
-        {step: spread(counts, f"step.{step}") for step in CHOREOGRAPHY.services},
+        {step: histogram(counts, f"step.{step}") for step in CHOREOGRAPHY.services},
     )
     yield _histogram(
         "saga_undoing_duration_seconds",
         "From the cancellation to the answer that a step is undone.",
         "step",
-        {step.service: spread(counts, f"undo.{step.service}") for step in CHOREOGRAPHY.undoings},
+        {step.service: histogram(counts, f"undo.{step.service}") for step in CHOREOGRAPHY.undoings},
     )
 
 
@@ -236,7 +236,7 @@ def _filled(family: CounterMetricFamily | GaugeMetricFamily, values: _Labelled) 
     return family
 
 
-def _histogram(name: str, about: str, label: str, spreads: Mapping[str, Spread]) -> Metric:
+def _histogram(name: str, about: str, label: str, spreads: Mapping[str, Histogram]) -> Metric:
     family = HistogramMetricFamily(name, about, labels=(label,))
     for of, times in spreads.items():
         buckets, below = [], 0

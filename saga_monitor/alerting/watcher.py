@@ -13,7 +13,7 @@ from choregraphie import BrokerRefused, BrokerUnavailable, DatabaseRefused, Sett
 from saga_monitor.alerting.dispatcher import Dispatcher, open_dispatcher
 from saga_monitor.alerting.rules import Notice, alerts_of, judged_kinds
 from saga_monitor.alerting.store import AlertStore, Redelivery
-from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of
+from saga_monitor.diagnosis.anomalies import Anomaly, Thresholds, anomalies_of
 from saga_monitor.diagnosis.broker_anomalies import FirstSeen
 from saga_monitor.diagnosis.grouping import Group, grouped, how_many, within_usual_time
 from saga_monitor.diagnosis.self_check import UNKNOWN, Lag, SelfCheck, behind
@@ -62,7 +62,7 @@ class AlertWatcher:
         self.view = View()
         self.dispatcher = receivers
         self._settings = settings
-        self._terms = Terms.of(settings)
+        self._terms = Thresholds.of(settings)
         self._repeat = dt.timedelta(seconds=settings.alert_repeat)
         self._queries = Queries(settings.monitor_database, settings.stuck_after)
         self._alerts = AlertStore(settings.monitor_database, receivers.names)

@@ -46,7 +46,7 @@ class Anomaly:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Thresholds:
     """`stuck_after`: the shortest silence (s) that makes an order stuck; `tries`: how many a message has.
 
     `longest`: how long an order may be under way without fault; `keep`: how long the monitor remembers.
@@ -60,7 +60,7 @@ class Terms:
     deadline: float = 900.0
 
     @classmethod
-    def of(cls, settings: Settings) -> "Terms":
+    def of(cls, settings: Settings) -> "Thresholds":
         longest = dt.timedelta(seconds=settings.deadline + sum(settings.retry_delays))
         keep = dt.timedelta(days=settings.monitor_keep_days)
         return cls(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from choregraphie.terminal.formats import format_duration
-from saga_monitor.analysis.events_of_saga import Heard, Hearing, is_absurd
+from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent, is_absurd
 
 # Clocks that are set by NTP differ by less. Below it, an answer that seems to come before its cause took no time.
 ORDINARY_MS = 100
@@ -18,15 +18,15 @@ ORDINARY_MS = 100
 _LOOKED_AT = 200
 
 
-def without_wrong_clocks(heard: Hearing) -> tuple[Hearing, frozenset[str]]:
+def without_wrong_clocks(heard: EventsOfSaga) -> tuple[EventsOfSaga, frozenset[str]]:
     """The same events, without the times of the speakers whose clocks are wrong; and who these speakers are."""
     wrong = wrong_clocks(heard)
     if not wrong:
         return heard, wrong
-    return Hearing(replace(e, time=None) if e.service in wrong else e for e in heard.events), wrong
+    return EventsOfSaga(replace(e, time=None) if e.service in wrong else e for e in heard.events), wrong
 
 
-def wrong_clocks(heard: Hearing) -> frozenset[str]:
+def wrong_clocks(heard: EventsOfSaga) -> frozenset[str]:
     """The speakers whose clocks these events show to be wrong."""
     events = heard.events[:_LOOKED_AT]
     if not any((cause := heard.cause(event)) and _before(event, cause) for event in events):
@@ -42,19 +42,19 @@ def wrong_clocks(heard: Hearing) -> frozenset[str]:
     return frozenset()
 
 
-def _likeliest(found: Sequence[set[str]], events: Sequence[Heard]) -> frozenset[str]:
+def _likeliest(found: Sequence[set[str]], events: Sequence[HeardEvent]) -> frozenset[str]:
     spans = [(_span_ms(events, wrong), sorted(wrong)) for wrong in found]
     least = min(span for span, _ in spans)
     # A wrong clock that stays in makes the order seem longer by all that it is off.
     return frozenset(name for span, wrong in spans if span <= 2 * least + ORDINARY_MS for name in wrong)
 
 
-def _span_ms(events: Sequence[Heard], wrong: set[str]) -> float:
+def _span_ms(events: Sequence[HeardEvent], wrong: set[str]) -> float:
     times = [event.time for event in events if event.time and event.service not in wrong]
     return (max(times) - min(times)).total_seconds() * 1000 if times else 0.0
 
 
-def _contradicting(event: Heard, heard: Hearing) -> Iterator[frozenset[str]]:
+def _contradicting(event: HeardEvent, heard: EventsOfSaga) -> Iterator[frozenset[str]]:
     """The speaker with each of those whom it answers, however far back, and says to have answered before."""
     cause, seen = heard.cause(event), {event.id}
     while cause is not None and cause.id not in seen:
@@ -64,7 +64,7 @@ def _contradicting(event: Heard, heard: Hearing) -> Iterator[frozenset[str]]:
         cause = heard.cause(cause)
 
 
-def _before(effect: Heard, cause: Heard) -> bool:
+def _before(effect: HeardEvent, cause: HeardEvent) -> bool:
     if effect.time is None or cause.time is None or effect.service == cause.service:
         return False
     return (cause.time - effect.time).total_seconds() * 1000 > ORDINARY_MS
@@ -77,7 +77,7 @@ CLIENT = "client"
 SKEW_MS = 1000
 
 
-def differing(cause: Heard, effect: Heard) -> Iterator[tuple[str, str, int]]:
+def differing(cause: HeardEvent, effect: HeardEvent) -> Iterator[tuple[str, str, int]]:
     """Whose clock the times of the two, of which one answers the other, show to be ahead, whose behind (ms)."""
     if cause.time is None or effect.time is None or cause.service == effect.service:
         return

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from choregraphie.saga.choreography import Step
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.causation import CAUSES, may_answer
-from saga_monitor.analysis.events_of_saga import Heard, Hearing
+from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent
 
 _DECISIONS = {CHOREOGRAPHY.created.TYPE, CHOREOGRAPHY.cancelled.TYPE}
 
@@ -36,10 +36,10 @@ class Contradiction:
     service: str
     reason: str
     what: str
-    event: Heard
+    event: HeardEvent
 
 
-def contradictions(heard: Hearing) -> list[Contradiction]:
+def contradictions(heard: EventsOfSaga) -> list[Contradiction]:
     """Facts that cannot both be true of one order."""
     return [
         *_said_twice(heard),
@@ -50,7 +50,7 @@ def contradictions(heard: Hearing) -> list[Contradiction]:
     ]
 
 
-def not_allowed(heard: Hearing) -> list[Contradiction]:
+def not_allowed(heard: EventsOfSaga) -> list[Contradiction]:
     """Events in answer to something that the choreography does not let them answer."""
     return [
         Contradiction(
@@ -66,8 +66,8 @@ def not_allowed(heard: Hearing) -> list[Contradiction]:
     ]
 
 
-def _said_twice(heard: Hearing) -> Iterator[Contradiction]:
-    by_fact: dict[tuple[str, str | None], dict[tuple[str, str], Heard]] = defaultdict(dict)
+def _said_twice(heard: EventsOfSaga) -> Iterator[Contradiction]:
+    by_fact: dict[tuple[str, str | None], dict[tuple[str, str], HeardEvent]] = defaultdict(dict)
     for event in heard.events:
         if event.service in CHOREOGRAPHY.services:
             # A message may answer either decision; everything else is said once in an order's life.
@@ -82,8 +82,8 @@ def _said_twice(heard: Hearing) -> Iterator[Contradiction]:
             )
 
 
-def _two_answers(heard: Hearing) -> Iterator[Contradiction]:
-    by_cause: dict[tuple[str, str], dict[str, Heard]] = defaultdict(dict)
+def _two_answers(heard: EventsOfSaga) -> Iterator[Contradiction]:
+    by_cause: dict[tuple[str, str], dict[str, HeardEvent]] = defaultdict(dict)
     for event in heard.events:
         # Of an id that two clients have used, nobody can tell whose event was answered.
         if event.causationid and event.service in CHOREOGRAPHY.services and len(_named(heard, event)) < 2:
@@ -101,7 +101,7 @@ def _two_answers(heard: Hearing) -> Iterator[Contradiction]:
             yield _both(step.service, list(answers.values()), "of one order")
 
 
-def _exclude(heard: Hearing, step: Step) -> bool:
+def _exclude(heard: EventsOfSaga, step: Step) -> bool:
     """Whether the step's success and its refusal cannot both be true: an order created may be cancelled later."""
     if step.refusal is not CHOREOGRAPHY.cancelled:
         return True
@@ -109,16 +109,16 @@ def _exclude(heard: Hearing, step: Step) -> bool:
     return any(causes and all(cause.type in _STILL_OPEN for cause in causes) for causes in possible)
 
 
-def _named(heard: Hearing, event: Heard) -> list[Heard]:
+def _named(heard: EventsOfSaga, event: HeardEvent) -> list[HeardEvent]:
     return heard.causes.named(event.causationid)
 
 
-def _both(service: str, answers: list[Heard], how: str) -> Contradiction:
+def _both(service: str, answers: list[HeardEvent], how: str) -> Contradiction:
     words = " and ".join(sorted(answer.type for answer in answers))
     return Contradiction(service, "two_answers", f"{service} said both {words} {how}", answers[-1])
 
 
-def _created_though_refused(heard: Hearing) -> Iterator[Contradiction]:
+def _created_though_refused(heard: EventsOfSaga) -> Iterator[Contradiction]:
     created = heard.first(CHOREOGRAPHY.created)
     refused = [step for step in _BEFORE_CREATION if heard.refused(step) and not heard.said(step.success)]
     for step in refused if created else ():
@@ -128,7 +128,7 @@ def _created_though_refused(heard: Hearing) -> Iterator[Contradiction]:
             yield Contradiction(decider, "created_though_refused", what, max(created, no, key=lambda e: e.offset))
 
 
-def _no_such_decision(heard: Hearing) -> Iterator[Contradiction]:
+def _no_such_decision(heard: EventsOfSaga) -> Iterator[Contradiction]:
     """An answer to a decision that was never said, of an order about which another was said.
 
     Of one that nothing was decided about, the decision may be on its way; of one without its beginning, trimmed.
@@ -149,7 +149,7 @@ def _no_such_decision(heard: Hearing) -> Iterator[Contradiction]:
                 yield Contradiction(event.service, "no_such_decision", what, event)
 
 
-def _after_its_tombstone(heard: Hearing) -> Iterator[Contradiction]:
+def _after_its_tombstone(heard: EventsOfSaga) -> Iterator[Contradiction]:
     """Nothing had been done when the undoing was answered, and yet it is said to be done: it came later."""
     for step in CHOREOGRAPHY.undoings:
         empty = next((e for e in heard.events if step.undone and e.type == step.undone.TYPE and e.nothing), None)

@@ -25,7 +25,7 @@ LONGEST_UNANSWERED = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class HeardEvent:
     """One event as the monitor keeps it. `service` is who said it: the exchange it came by. `source` and `id`
     together name it.
 
@@ -47,16 +47,16 @@ class Heard:
         return self.source, self.id
 
 
-class Hearing:
+class EventsOfSaga:
     """A set of events of one order, whatever the order and the number of times each was heard."""
 
-    def __init__(self, events: Iterable[Heard]) -> None:
+    def __init__(self, events: Iterable[HeardEvent]) -> None:
         # By offset, which nobody can make up as they can a clock, and never by the order of hearing: of a fact
         # with two ids, or an event said twice, the same one comes first whoever reads in whatever order.
         unique = {(event.identity, event.type): event for event in sorted(events, key=_place, reverse=True)}
         self.events = sorted(unique.values(), key=_place)
         self._types_of: dict[str, set[str]] = {}
-        self._first: dict[str, Heard] = {}
+        self._first: dict[str, HeardEvent] = {}
         for event in self.events:
             self._types_of.setdefault(event.id, set()).add(event.type)
             self._first.setdefault(event.type, event)
@@ -66,29 +66,29 @@ class Hearing:
     def said(self, said: EventClass | None) -> bool:
         return said is not None and said.TYPE in self.types
 
-    def first(self, *wanted: EventClass | None) -> Heard | None:
+    def first(self, *wanted: EventClass | None) -> HeardEvent | None:
         """The first event of the first of these types that was said at all."""
         return next((self._first[said.TYPE] for said in wanted if said and said.TYPE in self._first), None)
 
     def identities(self, said: EventClass) -> set[tuple[str, str]]:
         return {event.identity for event in self.events if event.type == said.TYPE}
 
-    def cause(self, event: Heard) -> Heard | None:
+    def cause(self, event: HeardEvent) -> HeardEvent | None:
         """The event that this one answers, when it says so and it was heard."""
         return self.causes.of(event)
 
-    def answer(self, service: str, decision: EventClass) -> Heard | None:
+    def answer(self, service: str, decision: EventClass) -> HeardEvent | None:
         """What `service` has said in answer to `decision`, or None."""
         reaction = CHOREOGRAPHY.reaction(service, decision.TYPE)
         types = {said.TYPE for said in reaction.says} if reaction else set()
         return next((e for e in self.events if e.type in types and self._answers(e, decision.TYPE)), None)
 
-    def answers(self, decision: EventClass) -> list[Heard]:
+    def answers(self, decision: EventClass) -> list[HeardEvent]:
         """Everything that was said in answer to `decision`, whoever says it."""
         types = {said.TYPE for r in CHOREOGRAPHY.reactions if r.hears is decision for said in r.says}
         return [e for e in self.events if e.type in types and self._answers(e, decision.TYPE)]
 
-    def _answers(self, event: Heard, decision: str) -> bool:
+    def _answers(self, event: HeardEvent, decision: str) -> bool:
         causes = CAUSES[event.type]
         if len(causes) == 1:
             return decision in causes
@@ -112,7 +112,7 @@ class Hearing:
         return any(self.refused(step) for step in CHOREOGRAPHY.steps)
 
     @cached_property
-    def a_service_spoke(self) -> bool:
+    def service_answered(self) -> bool:
         return bool(self.types - CHOREOGRAPHY.client_types)
 
     @cached_property
@@ -130,7 +130,7 @@ class Hearing:
         return all(self.said(step.undone) for step in CHOREOGRAPHY.undoings)
 
     @cached_property
-    def doomed(self) -> bool:
+    def must_be_cancelled(self) -> bool:
         """Whether the order can only end cancelled, though the decision may not have been heard."""
         asked = self.has_beginning and self.said(CHOREOGRAPHY.cancel_asked)
         undoing = any(self.said(step.undone) for step in CHOREOGRAPHY.undoings)
@@ -146,7 +146,7 @@ class Hearing:
         return answer or next((e.time for e in self.events if e.time), None)
 
     @property
-    def _start(self) -> Heard | None:
+    def _start(self) -> HeardEvent | None:
         """The order that the services acted on, for others may have come with its id; else the first of them."""
         causes = (self.cause(event) for event in self.events if event.type not in CHOREOGRAPHY.client_types)
         answered = (cause for cause in causes if cause and cause.type == CHOREOGRAPHY.starts.TYPE)
@@ -160,5 +160,5 @@ def is_absurd(type_: str, asked: dt.datetime | None, answered: dt.datetime | Non
     return answered - asked > LONGEST_UNANSWERED
 
 
-def _place(event: Heard) -> tuple[int, bool, float, str, str]:
+def _place(event: HeardEvent) -> tuple[int, bool, float, str, str]:
     return event.offset, event.time is None, event.time.timestamp() if event.time else 0.0, event.id, event.source

@@ -18,7 +18,7 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.analysis.events_of_saga import Heard, Hearing
+from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent
 from saga_monitor.analysis.messages import DeadLetter, Retry
 
 GIVEN_UP = frozenset({"exhausted", "delivery_limit"})
@@ -27,7 +27,7 @@ GIVEN_UP = frozenset({"exhausted", "delivery_limit"})
 LONGEST_WAIT = dt.timedelta(days=1)
 
 
-def needs_a_person(heard: Hearing, set_aside: Iterable[DeadLetter], retried: Sequence[Retry] = ()) -> bool:
+def needs_a_person(heard: EventsOfSaga, set_aside: Iterable[DeadLetter], retried: Sequence[Retry] = ()) -> bool:
     """Whether any of these dead letters still calls for a person: the rule is this module's docstring."""
     return any(
         letter.reason in GIVEN_UP
@@ -43,15 +43,15 @@ def back_at(next: dt.datetime | None, at: dt.datetime) -> dt.datetime:
     return max(at, min(next or at, at + LONGEST_WAIT))
 
 
-def _type(heard: Hearing, letter: DeadLetter) -> str | None:
+def _type(heard: EventsOfSaga, letter: DeadLetter) -> str | None:
     return letter.type or next((e.type for e in heard.events if _is_of(letter, e)), None)
 
 
-def _is_of(letter: DeadLetter, event: Heard) -> bool:
+def _is_of(letter: DeadLetter, event: HeardEvent) -> bool:
     return event.identity == (letter.source, letter.event_id)
 
 
-def _answered(heard: Hearing, letter: DeadLetter) -> bool:
+def _answered(heard: EventsOfSaga, letter: DeadLetter) -> bool:
     if is_among(answered(heard), letter):
         return True
     type_ = _type(heard, letter)
@@ -64,7 +64,7 @@ def _answered(heard: Hearing, letter: DeadLetter) -> bool:
     return heard.answer(letter.service, CHOREOGRAPHY.event_types[reaction.hears.TYPE]) is not None
 
 
-def answered(heard: Hearing) -> set[tuple[str, str, str | None]]:
+def answered(heard: EventsOfSaga) -> set[tuple[str, str, str | None]]:
     """What was answered: service, id and source of the event, the source None when the event was not heard."""
     found: set[tuple[str, str, str | None]] = set()
     for event in heard.events:
@@ -94,5 +94,5 @@ def is_over(type_: str | None) -> bool:
     return type_ not in {None, CHOREOGRAPHY.cancelled.TYPE}
 
 
-def _over(heard: Hearing, letter: DeadLetter) -> bool:
+def _over(heard: EventsOfSaga, letter: DeadLetter) -> bool:
     return heard.cancelled and heard.undone and is_over(_type(heard, letter))

@@ -12,7 +12,7 @@ from choregraphie.saga.choreography import EventClass
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.clocks import without_wrong_clocks
 from saga_monitor.analysis.contradictions import contradictions, not_allowed
-from saga_monitor.analysis.events_of_saga import Heard, Hearing
+from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent
 from saga_monitor.analysis.interventions import GIVEN_UP, needs_a_person
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.steps import StepProgress, StepState, elapsed_ms, step_progress
@@ -20,14 +20,14 @@ from saga_monitor.analysis.steps import StepProgress, StepState, elapsed_ms, ste
 __all__ = [
     "GIVEN_UP",
     "Flag",
-    "Heard",
+    "HeardEvent",
     "Progress",
     "State",
     "StepProgress",
     "StepState",
+    "evaluate",
     "has_beginning",
     "is_stuck",
-    "judge",
 ]
 
 
@@ -85,11 +85,11 @@ class Progress:
     duration_ms: int | None
 
 
-def judge(
-    events: Iterable[Heard], set_aside: Sequence[DeadLetter] = (), retried: Sequence[Retry] = ()
+def evaluate(
+    events: Iterable[HeardEvent], set_aside: Sequence[DeadLetter] = (), retried: Sequence[Retry] = ()
 ) -> Progress:
     """Where the order stands whose events these are. The same set, however given, has the same judgement."""
-    heard, wrong = without_wrong_clocks(Hearing(events))
+    heard, wrong = without_wrong_clocks(EventsOfSaga(events))
     steps = tuple(step_progress(heard, step, wrong) for step in CHOREOGRAPHY.steps)
     flags = tuple(_flags(heard, set_aside, retried))
     if not heard.has_beginning:
@@ -112,18 +112,18 @@ def is_stuck(at_rest: bool, last_heard: dt.datetime, now: dt.datetime, stuck_aft
     return not at_rest and (now - last_heard).total_seconds() > stuck_after
 
 
-def _state(heard: Hearing) -> State:
+def _state(heard: EventsOfSaga) -> State:
     if heard.cancelled:
         return State.COMPENSATED if heard.undone else State.COMPENSATING
     if heard.said(CHOREOGRAPHY.created):
         return State.COMPLETED
     if heard.refusal:
         return State.FAILED
-    return State.RUNNING if heard.a_service_spoke else State.NEW
+    return State.RUNNING if heard.service_answered else State.NEW
 
 
-def _remaining(heard: Hearing) -> Iterator[str]:
-    if heard.doomed:
+def _remaining(heard: EventsOfSaga) -> Iterator[str]:
+    if heard.must_be_cancelled:
         # A demand to cancel is always granted, even after the creation: all that follows is awaited.
         if not heard.cancelled:
             yield CHOREOGRAPHY.cancelled.TYPE
@@ -134,7 +134,7 @@ def _remaining(heard: Hearing) -> Iterator[str]:
         yield from (step.success.TYPE for step in CHOREOGRAPHY.steps if not heard.reached(step))
 
 
-def _unanswered(heard: Hearing, decision: EventClass) -> Iterator[str]:
+def _unanswered(heard: EventsOfSaga, decision: EventClass) -> Iterator[str]:
     """What the services must still say in answer to `decision`."""
     for service in CHOREOGRAPHY.services:
         reaction = CHOREOGRAPHY.reaction(service, decision.TYPE)
@@ -142,7 +142,7 @@ def _unanswered(heard: Hearing, decision: EventClass) -> Iterator[str]:
             yield reaction.says[0].TYPE
 
 
-def _flags(heard: Hearing, set_aside: Sequence[DeadLetter], retried: Sequence[Retry]) -> Iterator[Flag]:
+def _flags(heard: EventsOfSaga, set_aside: Sequence[DeadLetter], retried: Sequence[Retry]) -> Iterator[Flag]:
     if needs_a_person(heard, set_aside, retried):
         yield Flag.INTERVENTION
     if contradictions(heard):
@@ -151,11 +151,11 @@ def _flags(heard: Hearing, set_aside: Sequence[DeadLetter], retried: Sequence[Re
         yield Flag.NOT_ALLOWED
     if len(heard.identities(CHOREOGRAPHY.starts)) > 1:
         yield Flag.REPEATED_ORDER
-    if heard.a_service_spoke and not heard.has_beginning:
+    if heard.service_answered and not heard.has_beginning:
         yield Flag.NO_BEGINNING
 
 
-def _settled(heard: Hearing, state: State, wrong: Collection[str]) -> dt.datetime | None:
+def _settled(heard: EventsOfSaga, state: State, wrong: Collection[str]) -> dt.datetime | None:
     if state is State.COMPLETED:
         created = heard.first(CHOREOGRAPHY.created)
         return created.time if created else None

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from choregraphie.saga.choreography import EventClass, Step
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.analysis.events_of_saga import Heard, Hearing, is_absurd
+from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent, is_absurd
 
 
 class StepState(StrEnum):
@@ -35,7 +35,7 @@ class StepProgress:
     left_out: bool = False
 
 
-def step_progress(heard: Hearing, step: Step, wrong: Collection[str] = ()) -> StepProgress:
+def step_progress(heard: EventsOfSaga, step: Step, wrong: Collection[str] = ()) -> StepProgress:
     """`wrong`: the speakers whose clocks are wrong; their events have no time in `heard`."""
     forward = _answer(heard, step)
     back = heard.first(step.undone)
@@ -54,18 +54,18 @@ def elapsed_ms(start: dt.datetime | None, end: dt.datetime | None) -> int | None
     return max(0, (end - start) // dt.timedelta(milliseconds=1)) if start and end else None
 
 
-def _undecided(heard: Hearing, step: Step) -> StepState:
+def _undecided(heard: EventsOfSaga, step: Step) -> StepState:
     if heard.reached(step):
         return StepState.DONE
     if heard.refused(step):
         return StepState.REFUSED
-    called = heard.said(step.after) or (step.service == CHOREOGRAPHY.decider and heard.doomed)
+    called = heard.said(step.after) or (step.service == CHOREOGRAPHY.decider and heard.must_be_cancelled)
     if called:
         return StepState.RUNNING
-    return StepState.SKIPPED if heard.doomed else StepState.WAITING
+    return StepState.SKIPPED if heard.must_be_cancelled else StepState.WAITING
 
 
-def _cancelled(heard: Hearing, step: Step) -> StepState:
+def _cancelled(heard: EventsOfSaga, step: Step) -> StepState:
     if step.service == CHOREOGRAPHY.decider:
         return StepState.UNDONE if heard.said(step.success) else StepState.CANCELLED
     answered = heard.answer(step.service, CHOREOGRAPHY.cancelled) is not None
@@ -78,7 +78,7 @@ def _cancelled(heard: Hearing, step: Step) -> StepState:
     return StepState.UNDONE if heard.reached(step) else StepState.SKIPPED
 
 
-def _answer(heard: Hearing, step: Step) -> Heard | None:
+def _answer(heard: EventsOfSaga, step: Step) -> HeardEvent | None:
     # The last step speaks of either decision; what it says of the one it is there for comes first.
     decisions = (CHOREOGRAPHY.created, CHOREOGRAPHY.cancelled)
     if step.after in decisions:
@@ -86,12 +86,14 @@ def _answer(heard: Hearing, step: Step) -> Heard | None:
     return heard.first(step.success, step.refusal)
 
 
-def _by_a_wrong_clock(heard: Hearing, answer: Heard | None, called_by: EventClass, wrong: Collection[str]) -> bool:
+def _by_a_wrong_clock(
+    heard: EventsOfSaga, answer: HeardEvent | None, called_by: EventClass, wrong: Collection[str]
+) -> bool:
     call = (heard.cause(answer) or heard.first(called_by)) if answer else None
     return any(event is not None and event.service in wrong for event in (answer, call))
 
 
-def _took(heard: Hearing, answer: Heard | None, called_by: EventClass) -> int | None:
+def _took(heard: EventsOfSaga, answer: HeardEvent | None, called_by: EventClass) -> int | None:
     if answer is None:
         return None
     call = heard.cause(answer) or heard.first(called_by)

@@ -18,10 +18,10 @@ from choregraphie.terminal.time_arguments import TIME_EXAMPLES, moment_of
 from saga_monitor.diagnosis.wording import span
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.search import LONGEST_SEARCH
-from saga_monitor.projection.snapshot import world_at
+from saga_monitor.projection.snapshot import projection_at
 from saga_monitor.projection.store import Store
 from saga_monitor.stream.catch_up import catch_up
-from saga_monitor.stream.follower import Opening
+from saga_monitor.stream.follower import OpenHistory
 from saga_monitor.text.freshness import Freshness
 from saga_monitor.text.sanitize import printable
 
@@ -36,7 +36,7 @@ class Session:
     """
 
     settings: Settings
-    opening: Opening
+    opening: OpenHistory
     console: Console
     now: dt.datetime
     at: dt.datetime | None = None
@@ -67,7 +67,7 @@ class Session:
         with ExitStack() as stack:
             path = self.settings.monitor_database
             if self.at is not None:
-                path = stack.enter_context(world_at(path, self.at))
+                path = stack.enter_context(projection_at(path, self.at))
             yield stack.enter_context(closing(Queries(path, self.settings.stuck_after)))
 
     def exit_code(self, code: int) -> int:
@@ -100,7 +100,7 @@ def _age(as_of: dt.datetime | None, now: dt.datetime) -> str:
 
 
 def begin(
-    arguments: argparse.Namespace, settings: Settings, opening: Opening, console: Console, now: dt.datetime
+    arguments: argparse.Namespace, settings: Settings, opening: OpenHistory, console: Console, now: dt.datetime
 ) -> Session:
     """Raises BadMoment when `--at` is no time."""
     text = getattr(arguments, "at", None)

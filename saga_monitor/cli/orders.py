@@ -9,8 +9,8 @@ from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.cli.context import Session, add_at, add_json, add_wide, positive, searchable
 from saga_monitor.projection.dead_letters import mentions
 from saga_monitor.projection.queries import Order, Queries
-from saga_monitor.projection.search import Only
-from saga_monitor.projection.unknown_events import unknown_of
+from saga_monitor.projection.search import OrderFilter
+from saga_monitor.projection.unknown_events import unknown_events_of
 from saga_monitor.reports import report
 from saga_monitor.text import tables
 from saga_monitor.text.dead_letters import mentions_json, mentions_view
@@ -59,7 +59,7 @@ def _wanted(queries: Queries, arguments: argparse.Namespace, session: Session) -
     state, limit = arguments.state, arguments.limit
     if arguments.search:
         flag = Flag(state) if state in list(Flag) else None
-        only = Only(State(state) if state and not flag else None, flag)
+        only = OrderFilter(State(state) if state and not flag else None, flag)
         return queries.found(arguments.search, only, limit, session.now)
     if state in list(Flag):
         return queries.flagged(Flag(state), limit, session.now)
@@ -75,7 +75,7 @@ def _show(arguments: argparse.Namespace, session: Session) -> int:
         _say_what_is_gone(queries, order, session)
         never_begun = report.without_beginning(order, session.now, session.settings.deadline)
         shown = report.detail(
-            order, queries.events(id_), queries.dead_letters(id_), unknown_of(queries, id_), never_begun
+            order, queries.events(id_), queries.dead_letters(id_), unknown_events_of(queries, id_), never_begun
         )
     session.say(shown, tables.order_view(shown, full=session.full), for_program=arguments.json)
     return 0

@@ -14,7 +14,7 @@ from choregraphie.terminal.time_arguments import TIME_EXAMPLES, moment_of
 from saga_monitor.cli.context import Session, add_at, add_wide, positive
 from saga_monitor.cli.orders import unknown
 from saga_monitor.diagnosis.wording import because
-from saga_monitor.projection.aggregates import Aggregates, figures_of_all, figures_since
+from saga_monitor.projection.aggregates import Aggregates, aggregates_of_all, aggregates_since
 from saga_monitor.projection.queries import Queries
 from saga_monitor.records.broker_status import ask_broker
 from saga_monitor.reports import report
@@ -73,7 +73,7 @@ def _whole(arguments: argparse.Namespace, session: Session, since: dt.datetime |
         # What is wrong is known of now alone: nobody knows what the queues held earlier.
         known = session.freshness if session.at is None else None
         wrong = judge_now(queries, status, known, session.settings).total if known else None
-    whole = report.of_figures(figures, wrong)
+    whole = report.of_aggregates(figures, wrong)
     if arguments.csv:
         _csv(({"figure": name, "value": value} for name, value in metrics(whole)), ["figure", "value"])
     else:
@@ -83,8 +83,8 @@ def _whole(arguments: argparse.Namespace, session: Session, since: dt.datetime |
 
 def _figures(session: Session, queries: Queries, since: dt.datetime | None) -> Aggregates:
     if since is None:
-        return figures_of_all(queries, session.now)
-    return figures_since(queries, since, session.now, session.settings.stuck_after)
+        return aggregates_of_all(queries, session.now)
+    return aggregates_since(queries, since, session.now, session.settings.stuck_after)
 
 
 def _one(arguments: argparse.Namespace, session: Session, queries: Queries) -> int:

@@ -14,12 +14,12 @@ from starlette.types import ASGIApp
 from choregraphie import BadSetting, Settings
 from choregraphie.process.connections import listen
 from saga_monitor.alerting.watcher import open_watcher
-from saga_monitor.diagnosis.anomalies import Terms
+from saga_monitor.diagnosis.anomalies import Thresholds
 from saga_monitor.metrics import MetricsPage, registry
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
-from saga_monitor.stream.follower import Opening
-from saga_monitor.stream.maintenance import keep_small, keep_up
+from saga_monitor.stream.follower import OpenHistory
+from saga_monitor.stream.maintenance import keep_current, prune_periodically
 from saga_monitor.web.access import Access
 from saga_monitor.web.app import application
 from saga_monitor.web.context import WebContext
@@ -50,7 +50,7 @@ def newer_token(settings: Settings) -> str:
     return str(settings.current("monitor_token")) if found else ""
 
 
-async def serve(opening: Opening, settings: Settings) -> None:
+async def serve(opening: OpenHistory, settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises UserError when a person must change something."""
     access = Access.at(
         settings.monitor_host, settings.monitor_token, settings.monitor_names, lambda: newer_token(settings)
@@ -63,12 +63,12 @@ async def serve(opening: Opening, settings: Settings) -> None:
         # Pages that listen hold a connection each, and leave room for everybody else.
         updates = LiveUpdates(readers, min(MOST_LISTENERS, most_connections() // 2))
         async with open_watcher(settings) as watcher:
-            terms = Terms.of(settings)
+            terms = Thresholds.of(settings)
             context = WebContext(readers, updates, RawEventReader(opening), watcher, terms)
             app = application(context, access, MetricsPage(registry(queries, watcher)), most_connections() // 4)
             print(f"saga_monitor: {address(listener)}", file=sys.stderr, flush=True)
             async with told_to_stop() as told:
-                works = keep_up(opening, store, updates), keep_small(store, terms)
+                works = keep_current(opening, store, updates), prune_periodically(store, terms)
                 await run(app, listener, updates, told, *works)
 
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from choregraphie import DatabaseRefused, Settings
-from saga_monitor.analysis.anomaly import Terms
+from saga_monitor.analysis.anomaly import Thresholds
 from saga_monitor.console.anomaly_loop import judge
 from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
 from saga_monitor.records.broker_status import open_to_ask
-from saga_monitor.stream.follower import Opening
-from saga_monitor.stream.maintenance import DATABASE_SECONDS, Witness, keep_small, keep_up
+from saga_monitor.stream.follower import OpenHistory
+from saga_monitor.stream.maintenance import DATABASE_SECONDS, ReadingListener, keep_current, prune_periodically
 from saga_monitor.text.plain import ChangeLines
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 LINES_SECONDS = 0.5
 
 
-async def watch(opening: Opening, settings: Settings, console: Console, caption_file: Path | None = None) -> None:
+async def watch(
+    opening: OpenHistory, settings: Settings, console: Console, caption_file: Path | None = None
+) -> None:
     """Show the orders until SIGINT or SIGTERM: a screen on a terminal, lines on a pipe.
 
     The screen shows the text of `caption_file` above the orders.
@@ -46,7 +48,7 @@ async def watch(opening: Opening, settings: Settings, console: Console, caption_
 
 
 async def on_screen(
-    opening: Opening,
+    opening: OpenHistory,
     settings: Settings,
     store: Store,
     queries: Queries,
@@ -63,8 +65,8 @@ async def on_screen(
     asking = functools.partial(open_to_ask, settings)
 
     def begin() -> None:
-        pruning = keep_small(store, Terms.of(settings))
-        for task in (keep_up(opening, store, status), judge(asking, settings, status), pruning):
+        pruning = prune_periodically(store, Thresholds.of(settings))
+        for task in (keep_current(opening, store, status), judge(asking, settings, status), pruning):
             work.append(asyncio.ensure_future(task))
             work[-1].add_done_callback(lambda _: app.exit())
 
@@ -95,7 +97,9 @@ def _text_of(caption_file: Path | None) -> str:
         return ""
 
 
-async def _on_pipe(opening: Opening, store: Store, queries: Queries, settings: Settings, console: Console) -> None:
+async def _on_pipe(
+    opening: OpenHistory, store: Store, queries: Queries, settings: Settings, console: Console
+) -> None:
     lines = ChangeLines(queries, console.file)
 
     async def show() -> None:
@@ -112,13 +116,19 @@ async def _on_pipe(opening: Opening, store: Store, queries: Queries, settings: S
 
 
 async def _until_told(
-    opening: Opening, store: Store, witness: Witness, show: Callable[[], Awaitable[None]], settings: Settings
+    opening: OpenHistory,
+    store: Store,
+    witness: ReadingListener,
+    show: Callable[[], Awaitable[None]],
+    settings: Settings,
 ) -> None:
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    pruning = keep_small(store, Terms.of(settings))
-    work = [asyncio.ensure_future(w) for w in (keep_up(opening, store, witness), show(), pruning, told.wait())]
+    pruning = prune_periodically(store, Thresholds.of(settings))
+    work = [
+        asyncio.ensure_future(w) for w in (keep_current(opening, store, witness), show(), pruning, told.wait())
+    ]
     try:
         await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
         _raise_what_broke(work)

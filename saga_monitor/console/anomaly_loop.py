@@ -7,19 +7,19 @@ import datetime as dt
 from choregraphie import BrokerRefused, BrokerUnavailable, DatabaseRefused, Settings
 from choregraphie.messaging import History
 from saga_monitor.console.status import ConsoleStatus
-from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of
+from saga_monitor.diagnosis.anomalies import Anomaly, Thresholds, anomalies_of
 from saga_monitor.diagnosis.broker_anomalies import FirstSeen
 from saga_monitor.diagnosis.grouping import within_usual_time
 from saga_monitor.diagnosis.self_check import SelfCheck
 from saga_monitor.projection.queries import Queries
 from saga_monitor.records.broker_status import BrokerStatus, facts
-from saga_monitor.stream.follower import Opening
+from saga_monitor.stream.follower import OpenHistory
 
 JUDGING_SECONDS = 5.0
 READY_SECONDS = 0.25
 
 
-async def judge(asking: Opening, settings: Settings, status: ConsoleStatus) -> None:
+async def judge(asking: OpenHistory, settings: Settings, status: ConsoleStatus) -> None:
     """Judge into `status`, for ever, whenever the file is true of now. `asking` opens a connection to ask on."""
     with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
         judging = _Judge(queries, settings, status)
@@ -37,7 +37,7 @@ async def judge(asking: Opening, settings: Settings, status: ConsoleStatus) -> N
 class _Judge:
     def __init__(self, queries: Queries, settings: Settings, status: ConsoleStatus) -> None:
         self._queries, self._status = queries, status
-        self._terms, self._settings = Terms.of(settings), settings
+        self._terms, self._settings = Thresholds.of(settings), settings
         self._sight, self._found = SelfCheck(), list[Anomaly]()
         self._first_seen = FirstSeen()
         self._facts: BrokerStatus | None = None

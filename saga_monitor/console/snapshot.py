@@ -11,7 +11,7 @@ from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.console.sorting import Sorting
 from saga_monitor.projection.queries import Order, Queries, RecordedEvent, Totals
-from saga_monitor.projection.search import Only
+from saga_monitor.projection.search import OrderFilter
 
 RATE_SECONDS = 10.0
 SPARKS = 24
@@ -117,12 +117,12 @@ class SnapshotReader:
         return list(chosen.values())[:MOST_ORDERS]
 
 
-def _only(chosen: Filter) -> Only:
+def _only(chosen: Filter) -> OrderFilter:
     if isinstance(chosen, State):
-        return Only(state=chosen)
+        return OrderFilter(state=chosen)
     if isinstance(chosen, Flag):
-        return Only(flag=chosen)
-    return Only(in_flight=chosen is Special.IN_FLIGHT, troubled=chosen is Special.TROUBLED)
+        return OrderFilter(flag=chosen)
+    return OrderFilter(in_flight=chosen is Special.IN_FLIGHT, troubled=chosen is Special.TROUBLED)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 from choregraphie.terminal.formats import format_duration
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis import clocks, contradictions
-from saga_monitor.analysis.anomaly import RECENT, Anomaly, Kind, Terms
+from saga_monitor.analysis.anomaly import RECENT, Anomaly, Kind, Thresholds
 from saga_monitor.analysis.saga_state import GIVEN_UP, Flag, State
 from saga_monitor.diagnosis import case_queries
 from saga_monitor.diagnosis.broker_anomalies import queue_anomalies, untold_letters
@@ -21,13 +21,13 @@ from saga_monitor.diagnosis.causes import GRACE, Cause, Evidence, LastHeard, rem
 from saga_monitor.diagnosis.history_anomalies import history_anomalies
 from saga_monitor.diagnosis.pending import PendingStep, longest_wait, pending_steps
 from saga_monitor.diagnosis.wording import because
-from saga_monitor.projection.counters import Spread, bounded
+from saga_monitor.projection.counters import Histogram, bounded
 from saga_monitor.projection.queries import Queries
-from saga_monitor.projection.sampling import Marks
+from saga_monitor.projection.sampling import Cutoffs
 from saga_monitor.projection.schema import instant
 from saga_monitor.records.broker_status import BrokerStatus
 
-__all__ = ["RECENT", "SHOWN_FOR", "Anomaly", "Kind", "Terms", "anomalies_of", "anomalies_of_order", "as_json"]
+__all__ = ["RECENT", "SHOWN_FOR", "Anomaly", "Kind", "Thresholds", "anomalies_of", "anomalies_of_order", "as_json"]
 
 # A fact that nothing ends, since it was said; for whoever asks about its order, there is no end of it.
 SHOWN_FOR = dt.timedelta(days=1)
@@ -45,26 +45,28 @@ class _Context:
     """What is the same for every order."""
 
     now: dt.datetime
-    terms: Terms
+    terms: Thresholds
     facts: BrokerStatus | None
     last_heard: dict[str, LastHeard]
-    spreads: Mapping[str, Spread]
+    spreads: Mapping[str, Histogram]
 
     def expected(self, service: str, undoing: bool) -> dt.timedelta:
         """How long a wait may last: see `patience`."""
         return longest_wait(self.spreads, service, undoing, self.terms.stuck_after)
 
-    def marks(self) -> Marks:
+    def marks(self) -> Cutoffs:
         """What parts orders that wait for the same: whether their time is up, who was heard since."""
         late = {
             self.now - self.expected(service, undo) for service in CHOREOGRAPHY.services for undo in (False, True)
         }
         last_heard = self.last_heard.values()
         moments = sorted(late | {latest.at - GRACE for latest in last_heard})
-        return Marks(moments, sorted(latest.offset for latest in last_heard))
+        return Cutoffs(moments, sorted(latest.offset for latest in last_heard))
 
 
-def anomalies_of(queries: Queries, facts: BrokerStatus | None, now: dt.datetime, terms: Terms) -> list[Anomaly]:
+def anomalies_of(
+    queries: Queries, facts: BrokerStatus | None, now: dt.datetime, terms: Thresholds
+) -> list[Anomaly]:
     """Everything that is wrong now, the gravest first, of one kind the longest standing first."""
     context = _Context(now, terms, facts, case_queries.last_heard(queries), case_queries.step_spreads(queries))
     cases = case_queries.cases(queries, terms.stuck_after, now, context.marks())
@@ -78,7 +80,7 @@ def anomalies_of(queries: Queries, facts: BrokerStatus | None, now: dt.datetime,
 
 
 def anomalies_of_order(
-    queries: Queries, commande_id: str, facts: BrokerStatus | None, now: dt.datetime, terms: Terms
+    queries: Queries, commande_id: str, facts: BrokerStatus | None, now: dt.datetime, terms: Thresholds
 ) -> list[Anomaly]:
     """What is wrong with one order."""
     context = _Context(now, terms, facts, case_queries.last_heard(queries), case_queries.step_spreads(queries))

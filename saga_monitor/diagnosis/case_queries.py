@@ -7,17 +7,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.analysis.events_of_saga import Heard, Hearing
+from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent
 from saga_monitor.analysis.interventions import answered, is_among
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.diagnosis.causes import LastHeard
 from saga_monitor.projection import sampling
-from saga_monitor.projection.counters import REASONS, Spread, spread
+from saga_monitor.projection.counters import REASONS, Histogram, histogram
 from saga_monitor.projection.indexes import has
 from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
 from saga_monitor.projection.queries import Order, Queries
-from saga_monitor.projection.sampling import NOT_SENT_BACK, Marks
+from saga_monitor.projection.sampling import NOT_SENT_BACK, Cutoffs
 from saga_monitor.projection.schema import instant, moment
 
 # More than a person can read; what lies beyond is counted, not looked at.
@@ -44,7 +44,7 @@ class Case:
     """
 
     order: Order
-    heard: Hearing
+    heard: EventsOfSaga
     retries: tuple[Retry, ...]
     dead_letters: tuple[DeadLetter, ...]
     similar: int = 0
@@ -81,7 +81,7 @@ class SampledLetter:
     undone: bool
 
 
-def cases(queries: Queries, silent_for: float, now: dt.datetime, marks: Marks) -> list[Case]:
+def cases(queries: Queries, silent_for: float, now: dt.datetime, marks: Cutoffs) -> list[Case]:
     """The orders that may be in trouble: flagged, in flight and silent for that long (s), or known to be retried.
 
     Of very many a few of each kind are looked at, and stand for the others: of those that wait for the same,
@@ -165,11 +165,11 @@ def retries_under_way(queries: Queries, service: str, since: dt.datetime) -> int
     return int(known)
 
 
-def step_spreads(queries: Queries) -> dict[str, Spread]:
+def step_spreads(queries: Queries) -> dict[str, Histogram]:
     """How long each step and each undoing took, by the name of its counters (`step.stock`, `undo.stock`)."""
     rows = queries.ask("SELECT name, value FROM counters WHERE name GLOB 'step*' OR name GLOB 'undo*'")
     names = [f"{kind}.{service}" for kind in ("step", "undo") for service in CHOREOGRAPHY.services]
-    return {name: spread(dict(rows), name) for name in names}
+    return {name: histogram(dict(rows), name) for name in names}
 
 
 def _orders(queries: Queries, ids: Iterable[str], now: dt.datetime) -> dict[str, Order]:
@@ -187,7 +187,7 @@ def _with_evidence(
     retries, letters = _retries(queries, ids), _dead_letters(queries, ids)
     found = []
     for id_, order in orders.items():
-        heard = Hearing(events[id_])
+        heard = EventsOfSaga(events[id_])
         over = answered(heard)
         found.append(
             Case(
@@ -201,8 +201,8 @@ def _with_evidence(
     return found
 
 
-def _events(queries: Queries, ids: str) -> dict[str, list[Heard]]:
-    events: dict[str, list[Heard]] = defaultdict(list)
+def _events(queries: Queries, ids: str) -> dict[str, list[HeardEvent]]:
+    events: dict[str, list[HeardEvent]] = defaultdict(list)
     for id_, event_id, type_, service, time, cause, modele, nothing, offset, source in queries.ask(
         "SELECT commande_id, id, type, service, time, causationid, modele, undid_nothing,"
         ' "offset", source FROM events'
@@ -210,7 +210,7 @@ def _events(queries: Queries, ids: str) -> dict[str, list[Heard]]:
         ids,
     ):
         events[id_].append(
-            Heard(event_id, type_, service, moment(time), cause, modele, bool(nothing), offset, source)
+            HeardEvent(event_id, type_, service, moment(time), cause, modele, bool(nothing), offset, source)
         )
     return events
 

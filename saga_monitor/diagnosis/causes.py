@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from choregraphie.saga.topology import dlq, events, inbox, requeue
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.analysis.events_of_saga import Heard
+from saga_monitor.analysis.events_of_saga import HeardEvent
 from saga_monitor.analysis.interventions import GIVEN_UP, is_over
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.diagnosis.pending import PendingStep
@@ -97,7 +97,7 @@ def _set_aside(wait: PendingStep, evidence: Evidence) -> Cause | None:
     return Cause(Reason.SET_ASIDE, f"{message}; {remedy(letter, undone=evidence.undone)}")
 
 
-def _asked(wait: PendingStep, called: Heard, evidence: Evidence) -> Cause | None:
+def _asked(wait: PendingStep, called: HeardEvent, evidence: Evidence) -> Cause | None:
     """What the broker knows of the inbox."""
     if evidence.facts is None:
         return None
@@ -132,7 +132,7 @@ def _retrying(wait: PendingStep, evidence: Evidence) -> Cause | None:
     return Cause(Reason.RETRYING, f"{tried}: wait, or mend what {wait.service} needs")
 
 
-def _on_its_way(wait: PendingStep, called: Heard, evidence: Evidence) -> Cause:
+def _on_its_way(wait: PendingStep, called: HeardEvent, evidence: Evidence) -> Cause:
     if evidence.facts is None:
         return Cause(Reason.UNKNOWN, "the broker could not be asked why: see whether it runs")
     queue, service = evidence.facts.inbox(wait.service), wait.service
@@ -151,7 +151,7 @@ def _on_its_way(wait: PendingStep, called: Heard, evidence: Evidence) -> Cause:
     return Cause(Reason.HELD, f"{text} {_said_again(called, evidence)}")
 
 
-def _unbound(service: str, called: Heard) -> str:
+def _unbound(service: str, called: HeardEvent) -> str:
     return f"{inbox(service)} is not bound to {events(called.service)} for {called.type}"
 
 
@@ -163,7 +163,7 @@ def _no_beginning(evidence: Evidence) -> Cause:
     )
 
 
-def _said_again(called: Heard, evidence: Evidence) -> str:
+def _said_again(called: HeardEvent, evidence: Evidence) -> str:
     """How a message that was lost is sent once more: an outbox has only what its service has decided."""
     if called.service not in CHOREOGRAPHY.services:
         return f"the client must send {called.type} again, with the same event id"

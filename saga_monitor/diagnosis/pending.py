@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.analysis.events_of_saga import Heard, Hearing
+from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent
 from saga_monitor.analysis.saga_state import State
-from saga_monitor.projection.counters import Spread, awaited_services
+from saga_monitor.projection.counters import Histogram, awaited_services
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +16,11 @@ class PendingStep:
 
     service: str
     awaited: str
-    called: Heard | None
+    called: HeardEvent | None
     undoing: bool
 
 
-def pending_steps(state: State, at_rest: bool, remaining: Sequence[str], heard: Hearing) -> list[PendingStep]:
+def pending_steps(state: State, at_rest: bool, remaining: Sequence[str], heard: EventsOfSaga) -> list[PendingStep]:
     """What the order waits for now: one answer until the decision, after it all that are missing."""
     found = []
     for service in awaited_services(state, at_rest, remaining):
@@ -30,9 +30,9 @@ def pending_steps(state: State, at_rest: bool, remaining: Sequence[str], heard: 
     return found
 
 
-def _called(service: str, awaited: str, state: State, heard: Hearing) -> Heard | None:
+def _called(service: str, awaited: str, state: State, heard: EventsOfSaga) -> HeardEvent | None:
     decisions = [CHOREOGRAPHY.cancelled, CHOREOGRAPHY.created]
-    if state is State.COMPLETED and not heard.doomed:
+    if state is State.COMPLETED and not heard.must_be_cancelled:
         decisions.reverse()
     if heard.said(decisions[0]) and awaited not in {decision.TYPE for decision in decisions}:
         answering = CHOREOGRAPHY.reaction(service, decisions[0].TYPE)
@@ -52,7 +52,9 @@ ENOUGH_MEASURES = 100
 MOST_TIMES_STUCK_AFTER = 10
 
 
-def longest_wait(spreads: Mapping[str, Spread], service: str, undoing: bool, stuck_after: float) -> dt.timedelta:
+def longest_wait(
+    spreads: Mapping[str, Histogram], service: str, undoing: bool, stuck_after: float
+) -> dt.timedelta:
     """As long as 99 of 100 took before, from `stuck_after` (s) to ten times as long."""
     took = spreads.get(f"{'undo' if undoing else 'step'}.{service}")
     p99_ms = took.p99_ms() if took and took.total >= ENOUGH_MEASURES else None

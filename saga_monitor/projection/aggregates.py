@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.projection.counters import UNKNOWN_FORGOTTEN, bounded, left_out
-from saga_monitor.projection.durations import Durations, gathered, rounded
+from saga_monitor.projection.durations import Durations, group_durations, rounded
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import instant
 
@@ -34,7 +34,7 @@ class Aggregates:
     unknown_forgotten: int | None = None
 
 
-def figures_of_all(queries: Queries, now: dt.datetime) -> Aggregates:
+def aggregates_of_all(queries: Queries, now: dt.datetime) -> Aggregates:
     """From the totals: as fast for a million orders as for ten."""
     totals = queries.totals(now)
     return Aggregates(
@@ -51,7 +51,7 @@ def figures_of_all(queries: Queries, now: dt.datetime) -> Aggregates:
     )
 
 
-def figures_since(queries: Queries, since: dt.datetime, now: dt.datetime, stuck_after: float) -> Aggregates:
+def aggregates_since(queries: Queries, since: dt.datetime, now: dt.datetime, stuck_after: float) -> Aggregates:
     """Of the orders that began at `since` or later: everything about them, whenever it was said.
 
     Of what has no beginning, when it was last heard decides.
@@ -124,4 +124,4 @@ def _times_since(queries: Queries, since: dt.datetime) -> dict[str, Durations]:
     for series, ms, count in rows:
         key = (series, rounded(ms))
         counts[key] = counts.get(key, 0) + count
-    return gathered((series, ms, count) for (series, ms), count in counts.items())
+    return group_durations((series, ms, count) for (series, ms), count in counts.items())

@@ -30,7 +30,7 @@ UNKNOWN_FORGOTTEN = "forgotten.unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class Histogram:
     """Durations by class: how many fell in each of `BOUNDS_MS` and beyond, and their sum (ms)."""
 
     counts: tuple[int, ...]
@@ -116,11 +116,11 @@ def awaited_services(state: State, at_rest: bool, remaining: Sequence[str]) -> l
     return list(dict.fromkeys(speaker_of[type_] for type_ in now if type_ in speaker_of))
 
 
-def spread(counts: Mapping[str, int], name: str) -> Spread:
+def histogram(counts: Mapping[str, int], name: str) -> Histogram:
     """The durations kept under `name` (`step.stock`, `undo.stock`, `order.completed`) among the counters."""
     kind, _, of = name.partition(".")
     found = tuple(counts.get(f"{name}.{number}", 0) for number in range(len(BOUNDS_MS) + 1))
-    return Spread(found, counts.get(f"{kind}_sum.{of}", 0))
+    return Histogram(found, counts.get(f"{kind}_sum.{of}", 0))
 
 
 def bounded(reason: str) -> str:

@@ -13,7 +13,7 @@ from saga_monitor.analysis.messages import DeadLetter
 from saga_monitor.projection.messages import DEAD_LETTER, copy_of, dead_letter_of
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import moment
-from saga_monitor.projection.unknown_events import Unknown, unknown_of
+from saga_monitor.projection.unknown_events import UnknownEvent, unknown_events_of
 from saga_monitor.records.parser import Record
 
 # Anybody may send bad messages for ever: the newest are kept, and the stream has all of them.
@@ -29,7 +29,7 @@ _EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class UntrustedEvent:
     """An event that came by an exchange which is not its sender's: nobody acts on it."""
 
     exchange: str
@@ -43,8 +43,8 @@ class Mentions:
     """What was heard of a key beside the events of an order: at most `MOST_LISTED` of each, the newest first."""
 
     letters: Sequence[DeadLetter]
-    unknown: Sequence[Unknown]
-    refused: Sequence[Refused]
+    unknown: Sequence[UnknownEvent]
+    refused: Sequence[UntrustedEvent]
     retries: int
 
     def __bool__(self) -> bool:
@@ -92,8 +92,8 @@ def mentions(queries: Queries, commande_id: str) -> Mentions:
     ((retries,),) = queries.ask("SELECT count(*) FROM retries WHERE commande_id = ?", commande_id)
     return Mentions(
         letters_of(queries, commande_id),
-        unknown_of(queries, commande_id)[-MOST_LISTED:][::-1],
-        [Refused(exchange, type_, source, moment(at) or _EPOCH) for exchange, type_, source, at in refused],
+        unknown_events_of(queries, commande_id)[-MOST_LISTED:][::-1],
+        [UntrustedEvent(exchange, type_, source, moment(at) or _EPOCH) for exchange, type_, source, at in refused],
         int(retries),
     )
 

@@ -14,7 +14,7 @@ from functools import cached_property
 ORDER = "order"  # the series of whole orders; every other is named after its step
 _DIGITS = 5
 
-Took = tuple[str, int]
+DurationKey = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Durations:
         return None
 
 
-def part_of(steps: Iterable[tuple[str, int | None]], duration_ms: int | None) -> Iterator[Took]:
+def contribution(steps: Iterable[tuple[str, int | None]], duration_ms: int | None) -> Iterator[DurationKey]:
     """What one order counts for."""
     for series, ms in (*steps, (ORDER, duration_ms)):
         if ms is not None:
@@ -63,7 +63,7 @@ def rounded(ms: int) -> int:
     return ms if surplus <= 0 else round(ms, -surplus)
 
 
-def keep(connection: sqlite3.Connection, took: Counter[Took]) -> None:
+def keep(connection: sqlite3.Connection, took: Counter[DurationKey]) -> None:
     """Add `took`, within the caller's transaction."""
     connection.executemany(
         "INSERT INTO times VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
@@ -73,10 +73,10 @@ def keep(connection: sqlite3.Connection, took: Counter[Took]) -> None:
 
 def kept(connection: sqlite3.Connection) -> dict[str, Durations]:
     """Every series, of all orders."""
-    return gathered(connection.execute("SELECT series, ms, count FROM times WHERE count > 0"))
+    return group_durations(connection.execute("SELECT series, ms, count FROM times WHERE count > 0"))
 
 
-def gathered(rows: Iterable[tuple[str, int, int]]) -> dict[str, Durations]:
+def group_durations(rows: Iterable[tuple[str, int, int]]) -> dict[str, Durations]:
     """The series of these rows: which, how long (ms), how many."""
     series: dict[str, dict[int, int]] = {}
     for name, ms, count in rows:

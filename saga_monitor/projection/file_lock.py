@@ -16,7 +16,7 @@ class Writer(StrEnum):
     COMMAND = "command"
 
 
-def locked(path: Path, as_: Writer) -> int | None:
+def lock_file(path: Path, as_: Writer) -> int | None:
     """The lock's file, locked; None while another process holds it."""
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

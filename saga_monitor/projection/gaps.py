@@ -47,7 +47,7 @@ def acknowledge_gaps(connection: sqlite3.Connection) -> int:
     return connection.execute("UPDATE gaps SET acknowledged = 1 WHERE acknowledged = 0").rowcount
 
 
-def standing_gaps(queries: Queries, since: dt.datetime) -> list[Gap]:
+def open_gaps(queries: Queries, since: dt.datetime) -> list[Gap]:
     """The gaps noticed since then that nobody has acknowledged, the oldest first."""
     rows = queries.ask(
         'SELECT noticed_at, loss, lost, "offset", after, until FROM gaps'
@@ -64,7 +64,7 @@ _KEEP_MORE = "raise SAGA_HISTORY_MAX_BYTES and SAGA_HISTORY_MAX_AGE (a policy, w
 _LOOK = "what stands in the services' own databases is the truth: `python -m services journal --open`"
 
 
-def what_was_lost(gap: Gap) -> str:
+def describe_gap(gap: Gap) -> str:
     """One sentence without what to do."""
     if gap.loss is Loss.BEGINNING:
         return (
@@ -86,7 +86,7 @@ def remedy(gap: Gap) -> str:
     return f"{keep}{_LOOK}; then `python -m saga_monitor anomalies --acknowledge`"
 
 
-def kept_too_short(begins: dt.datetime, needed: dt.datetime, why: str) -> str:
+def describe_short_stream(begins: dt.datetime, needed: dt.datetime, why: str) -> str:
     return (
         f"the stream {HISTORY} was trimmed and begins at {_clock(begins)}, and {why} of {_clock(needed)} on is"
         f" needed: a monitor that begins now would not know all; {_KEEP_MORE}"

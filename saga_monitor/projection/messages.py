@@ -10,7 +10,7 @@ from saga_monitor.analysis.interventions import back_at
 from saga_monitor.analysis.messages import Copy, DeadLetter, Retry
 from saga_monitor.projection import counters
 from saga_monitor.projection.schema import EPOCH, instant, moment
-from saga_monitor.records.parser import IgnoredEntry, Record, SaidEntry
+from saga_monitor.records.parser import EventEntry, IgnoredEntry, Record
 
 RETRY = 'service, event_id, "offset", source, attempt, at, next, detail, commande_id'
 DEAD_LETTER = 'service, event_id, reason, type, "offset", source, detail, at, commande_id'
@@ -72,14 +72,14 @@ def keep(connection: sqlite3.Connection, records: Sequence[Record], numbers: Map
     """Within the caller's transaction; `numbers`: of every order that an event is about."""
     counts = Counter(f"ignored.{record.why}" for record in records if isinstance(record, IgnoredEntry))
     counts.update(counters.of_records(records))
-    counts.update(_keep_said(connection, [r for r in records if isinstance(r, SaidEntry)], numbers))
+    counts.update(_keep_said(connection, [r for r in records if isinstance(r, EventEntry)], numbers))
     counts.update(keep_retries(connection, [r for r in records if isinstance(r, Retry)]))
     counts.update(keep_dead_letters(connection, [r for r in records if isinstance(r, DeadLetter)]))
     return counts
 
 
 def _keep_said(
-    connection: sqlite3.Connection, said: Sequence[SaidEntry], numbers: Mapping[str, int]
+    connection: sqlite3.Connection, said: Sequence[EventEntry], numbers: Mapping[str, int]
 ) -> Counter[str]:
     counts: Counter[str] = Counter()
     for type_, records in _by_type(said):
@@ -94,14 +94,14 @@ def _keep_said(
     return counts
 
 
-def _by_type(said: Iterable[SaidEntry]) -> Iterable[tuple[str, list[SaidEntry]]]:
-    groups: dict[str, list[SaidEntry]] = {}
+def _by_type(said: Iterable[EventEntry]) -> Iterable[tuple[str, list[EventEntry]]]:
+    groups: dict[str, list[EventEntry]] = {}
     for record in said:
         groups.setdefault(record.heard.type, []).append(record)
     return groups.items()
 
 
-def _event_row(record: SaidEntry, number: int) -> tuple[object, ...]:
+def _event_row(record: EventEntry, number: int) -> tuple[object, ...]:
     heard = record.heard
     return (
         number,

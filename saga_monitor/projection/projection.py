@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from saga_monitor.analysis.messages import DeadLetter, Retry
-from saga_monitor.analysis.saga_state import Flag, Heard, Progress, has_beginning, judge
+from saga_monitor.analysis.saga_state import Flag, HeardEvent, Progress, evaluate, has_beginning
 from saga_monitor.projection import counters, durations, search, signals, time_series
 from saga_monitor.projection.dead_letters import keep_copies
 from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, keep, retry_of
 from saga_monitor.projection.schema import EPOCH, ORDER_COLUMNS, instant, moment
-from saga_monitor.projection.unknown_events import keep_unknown
-from saga_monitor.records.parser import IgnoredEntry, Record, SaidEntry
+from saga_monitor.projection.unknown_events import keep_unknown_events
+from saga_monitor.records.parser import EventEntry, IgnoredEntry, Record
 
 # Orders that a person should look at first, besides those that are stuck.
 _URGENT = {Flag.INTERVENTION, Flag.CONTRADICTION}
@@ -31,7 +31,7 @@ class _Order:
     """What is known of one order that this batch touches."""
 
     number: int | None = None
-    events: list[Heard] = field(default_factory=list)
+    events: list[HeardEvent] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     retries: list[Retry] = field(default_factory=list)
     heard: int = 0
@@ -43,7 +43,7 @@ class _Order:
     was: Any = None  # state, flags, at_rest, steps, remaining, started, duration_ms, as they were
 
 
-def take_in(connection: sqlite3.Connection, records: Sequence[Record]) -> list[str]:
+def apply_records(connection: sqlite3.Connection, records: Sequence[Record]) -> list[str]:
     """Within the caller's transaction; returns the ids of the orders touched, in the order of the records."""
     orders = _touched(records)
     ids = json.dumps(list(orders))
@@ -52,11 +52,11 @@ def take_in(connection: sqlite3.Connection, records: Sequence[Record]) -> list[s
     counts = keep(connection, records, {id_: order.number or 0 for id_, order in orders.items()})
     _load_events(connection, numbered)
     _load_troubles(connection, ids, orders)
-    seen, took = time_series.heard_in(records), Counter[durations.Took]()
+    seen, took = time_series.record_counts(records), Counter[durations.DurationKey]()
     rows, found = [], {}
     for commande_id, order in orders.items():
         if order.events:
-            progress = judge(order.events, order.dead_letters, order.retries)
+            progress = evaluate(order.events, order.dead_letters, order.retries)
             rows.append(_row(commande_id, order, progress))
             counts.update(_moved(order, progress))
             for name, value in counters.of_order(order.was, progress):
@@ -64,7 +64,7 @@ def take_in(connection: sqlite3.Connection, records: Sequence[Record]) -> list[s
             seen.update(_seen(order, progress))
             took.update(_took(order, progress))
             began = progress.started or moment(order.heard) or EPOCH
-            found[order.number or 0] = search.Findable(commande_id, began.date(), tuple(order.named))
+            found[order.number or 0] = search.SearchEntry(commande_id, began.date(), tuple(order.named))
     connection.executemany(_KEEP_ORDER, rows)
     add(connection, counts)
     durations.keep(connection, took)
@@ -76,7 +76,7 @@ def take_in(connection: sqlite3.Connection, records: Sequence[Record]) -> list[s
 
 def _keep_beside(connection: sqlite3.Connection, records: Sequence[Record], orders: dict[str, _Order]) -> None:
     """Keep what is told beside the orders."""
-    keep_unknown(connection, records)
+    keep_unknown_events(connection, records)
     keep_copies(connection, records)
     signals.keep(connection, records, {id_: order.events for id_, order in orders.items()})
 
@@ -96,7 +96,7 @@ def _touched(records: Iterable[Record]) -> dict[str, _Order]:
             order = orders[record.commande_id]
             order.last_offset = record.offset
             order.heard = max(order.heard, instant(record.at) or 0)
-            order.named += record.named if isinstance(record, SaidEntry) else ()
+            order.named += record.named if isinstance(record, EventEntry) else ()
     return dict(orders)
 
 
@@ -130,7 +130,7 @@ def _load_events(connection: sqlite3.Connection, orders: dict[int, _Order]) -> N
     )
     for number, id_, type_, service, time, causationid, modele, nothing, offset, source in found:
         order = orders[number]
-        heard = Heard(id_, type_, service, moment(time), causationid, modele, bool(nothing), offset, source)
+        heard = HeardEvent(id_, type_, service, moment(time), causationid, modele, bool(nothing), offset, source)
         order.events.append(heard)
         if offset > order.last_event_offset:
             order.last_event_offset, order.last_type = offset, type_
@@ -198,19 +198,19 @@ def counted(state: str, flags: Iterable[str], at_rest: bool, remaining: str) -> 
     return counts
 
 
-def _seen(order: _Order, progress: Progress) -> time_series.Seen:
+def _seen(order: _Order, progress: Progress) -> time_series.MinuteCounts:
     """By how much this order moves the minutes."""
-    seen = Counter(time_series.part_of(progress.state, instant(progress.started), progress.duration_ms))
+    seen = Counter(time_series.contribution(progress.state, instant(progress.started), progress.duration_ms))
     if order.was:
         state, *_, started, duration_ms = order.was
-        seen.subtract(time_series.part_of(state, started, duration_ms))
+        seen.subtract(time_series.contribution(state, started, duration_ms))
     return seen
 
 
-def _took(order: _Order, progress: Progress) -> Counter[durations.Took]:
+def _took(order: _Order, progress: Progress) -> Counter[durations.DurationKey]:
     """By how much this order moves the durations."""
-    took = Counter(durations.part_of([(s.step, s.duration_ms) for s in progress.steps], progress.duration_ms))
+    took = Counter(durations.contribution([(s.step, s.duration_ms) for s in progress.steps], progress.duration_ms))
     if order.was:
         steps, *_, duration_ms = order.was[3:]
-        took.subtract(durations.part_of([(step, ms) for step, _, ms, *_ in steps], duration_ms))
+        took.subtract(durations.contribution([(step, ms) for step, _, ms, *_ in steps], duration_ms))
     return took

@@ -17,7 +17,15 @@ from saga_monitor.projection.indexes import PLACED, has
 from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
 from saga_monitor.projection.models import Order, RecordedEvent, Totals
 from saga_monitor.projection.schema import AS_OF, connect, instant, moment, refused
-from saga_monitor.projection.search import FEW_OF, FIRST, Condition, Only, Place, numbers_of, sought
+from saga_monitor.projection.search import (
+    FEW_OF,
+    FIRST,
+    Condition,
+    ListPosition,
+    OrderFilter,
+    numbers_of,
+    parse_search,
+)
 
 __all__ = ["Order", "Queries", "RecordedEvent", "Totals"]
 
@@ -41,8 +49,7 @@ class Queries:
 
     def totals(self, now: dt.datetime, most: int | None = None) -> Totals:
         """`most`: of the stuck orders, no more are counted."""
-        with self._asking() as connection:
-            counts = dict(connection.execute("SELECT name, value FROM counters WHERE value != 0"))
+        counts = dict(self.ask("SELECT name, value FROM counters WHERE value != 0"))
         return Totals(counts, self._stuck(now, most))
 
     def order(self, commande_id: str, now: dt.datetime) -> Order | None:
@@ -62,13 +69,15 @@ class Queries:
         clause = "WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number"
         return self._orders(clause, (json.dumps(numbers),), now)
 
-    def found(self, text: str, only: Only, limit: int, now: dt.datetime, place: Place = FIRST) -> list[Order]:
+    def found(
+        self, text: str, only: OrderFilter, limit: int, now: dt.datetime, place: ListPosition = FIRST
+    ) -> list[Order]:
         """The orders that `text` finds, of those that pass `only`: the last to begin first, from `place` on.
 
         It finds a part of the key or of a data field that the choreography names, in capitals or not, and the
         orders that began on a day: `2026-11-28`, `today`, `yesterday`.
         """
-        wanted = sought(text, now)
+        wanted = parse_search(text, now)
         if wanted is None:
             return []
         with self._asking() as connection:
@@ -77,7 +86,7 @@ class Queries:
         orders = {order.commande_id: order for order in self.numbered(numbers, now)}
         return list(orders.values()) if place.backwards else list(orders.values())[::-1]
 
-    def _condition(self, only: Only, now: dt.datetime) -> Condition:
+    def _condition(self, only: OrderFilter, now: dt.datetime) -> Condition:
         """What of an order `only` asks, in SQL."""
         asked: list[tuple[str, tuple[object, ...]]] = []
         if only.flag is Flag.STUCK:
@@ -92,7 +101,7 @@ class Queries:
             asked.append(("state = ?", (only.state,)))
         return Condition([sql for sql, _ in asked], [value for _, values in asked for value in values])
 
-    def _few(self, only: Only, now: dt.datetime) -> bool:
+    def _few(self, only: OrderFilter, now: dt.datetime) -> bool:
         """Whether so few orders pass `only` that they are looked through rather than what a text finds."""
         names = [f"state.{only.state}"] if only.state else []
         names += [f"flag.{only.flag}"] if only.flag and only.flag is not Flag.STUCK else []
@@ -142,9 +151,7 @@ class Queries:
 
     def last_offset(self) -> int:
         """The number of the last entry read, -1 when there is none."""
-        with self._asking() as connection:
-            (last,) = connection.execute("SELECT coalesce(last_offset, -1) + shift FROM position").fetchone()
-        return int(last)
+        return int(self.ask("SELECT coalesce(last_offset, -1) + shift FROM position")[0][0])
 
     def as_of(self) -> dt.datetime | None:
         """When what the file holds was true; None when nothing was read yet."""
@@ -156,12 +163,11 @@ class Queries:
 
     def events(self, commande_id: str) -> list[RecordedEvent]:
         """The order's events, as the stream has them."""
-        with self._asking() as connection:
-            found = connection.execute(
-                'SELECT id, type, source, time, causationid, "offset", coalesce(raison, modele) FROM events'
-                ' WHERE commande_id = ? ORDER BY "offset"',
-                (commande_id,),
-            ).fetchall()
+        found = self.ask(
+            'SELECT id, type, source, time, causationid, "offset", coalesce(raison, modele) FROM events'
+            ' WHERE commande_id = ? ORDER BY "offset"',
+            commande_id,
+        )
         return [
             RecordedEvent(id_, type_, source, moment(time), *rest) for id_, type_, source, time, *rest in found
         ]

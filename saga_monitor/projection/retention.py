@@ -102,7 +102,7 @@ def _forget(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) 
     if not rows:
         return
     numbers, ids = json.dumps([row[0] for row in rows]), json.dumps([row[1] for row in rows])
-    counts, took = Counter[str](), Counter[durations.Took]()
+    counts, took = Counter[str](), Counter[durations.DurationKey]()
     for _, _, state, flags, at_rest, remaining, steps, duration_ms, *_ in rows:
         counts.subtract(counted(str(state), json.loads(str(flags)), bool(at_rest), str(remaining)))
         turn = counters.awaited_services(State(str(state)), bool(at_rest), json.loads(str(remaining)))
@@ -113,7 +113,7 @@ def _forget(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) 
             )
         )
         parts = [(step, ms) for step, _, ms, *_ in json.loads(str(steps))]
-        took.subtract(durations.part_of(parts, duration_ms if isinstance(duration_ms, int) else None))
+        took.subtract(durations.contribution(parts, duration_ms if isinstance(duration_ms, int) else None))
     counts.subtract(_words(connection, numbers, ids))
     add(connection, counts)
     durations.keep(connection, took)

@@ -71,7 +71,7 @@ WITH there AS (
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class Cutoffs:
     """What parts orders that wait for the same: the moments and the offsets between which each was last heard."""
 
     moments: Sequence[dt.datetime] = ()
@@ -82,7 +82,7 @@ def waiting(
     queries: Queries,
     until: dt.datetime,
     now: dt.datetime,
-    marks: Marks,
+    marks: Cutoffs,
     but_for: Iterable[str],
     limit: int,
 ) -> dict[str, int]:

@@ -29,7 +29,7 @@ _PRIVATE, _BASE = 0xE000, 80
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class SearchTerms:
     """What is searched for: `texts`, folded, of which one must be part of an order's text."""
 
     texts: tuple[str, ...]
@@ -47,14 +47,14 @@ class Sought:
         return " OR ".join(f"({' AND '.join(_grams(text))})" for text in self.texts)
 
 
-def sought(text: str, now: dt.datetime) -> Sought | None:
+def parse_search(text: str, now: dt.datetime) -> SearchTerms | None:
     """What `text` asks for: a part of a text, and a day (UTC) if it names one; None when nothing can be so."""
     part = fold(text.strip())
     # A NUL would end the text early for SQLite; a lone surrogate cannot be bound; a text has lines of its own.
     if not part or any(c in "\x00\n" or "\ud800" <= c <= "\udfff" for c in part):
         return None
     day = day_of(part, now)
-    return Sought((part,) if day is None else (part, _day_text(day)))
+    return SearchTerms((part,) if day is None else (part, _day_text(day)))
 
 
 def fold(text: str) -> str:
@@ -80,7 +80,7 @@ def is_indexed(connection: sqlite3.Connection) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Findable:
+class SearchEntry:
     """An order as it is found: its key, the day it began (UTC), what its new events name."""
 
     key: str
@@ -88,7 +88,7 @@ class Findable:
     values: tuple[str, ...]
 
 
-def keep(connection: sqlite3.Connection, orders: Mapping[int, Findable]) -> None:
+def keep(connection: sqlite3.Connection, orders: Mapping[int, SearchEntry]) -> None:
     """Keep the texts of `orders`, by number, within the caller's transaction."""
     known = dict(
         connection.execute(
@@ -112,7 +112,7 @@ def values_in(text: str) -> tuple[str, ...]:
     return tuple(text.split("\n")[2:])
 
 
-def _text(order: Findable, known: str) -> str:
+def _text(order: SearchEntry, known: str) -> str:
     values = dict.fromkeys((*values_in(known), *(fold(value).replace("\n", " ") for value in order.values)))
     return "\n".join((_day_text(order.began), fold(order.key).replace("\n", " "), *list(values)[:MOST_VALUES]))
 
@@ -137,7 +137,7 @@ SHORT_LOOKS_AT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Only:
+class OrderFilter:
     """Which orders are wanted: in that state, with that flag, awaiting something, or for a person to look at."""
 
     state: State | None = None
@@ -147,14 +147,14 @@ class Only:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListPosition:
     """A place in a list: beside the order of that number, towards the older or, `backwards`, the newer."""
 
     number: int | None = None
     backwards: bool = False
 
 
-FIRST = Place()
+FIRST = ListPosition()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,12 @@ class Condition:
 
 
 def numbers_of(
-    connection: sqlite3.Connection, wanted: Sought, only: Condition, few: bool, place: Place, limit: int
+    connection: sqlite3.Connection,
+    wanted: SearchTerms,
+    only: Condition,
+    few: bool,
+    place: ListPosition,
+    limit: int,
 ) -> list[int]:
     """The numbers of at most `limit` orders that `wanted` finds, those beside `place` first."""
     if few:
@@ -192,7 +197,7 @@ def numbers_of(
 
 
 def _of_few(
-    connection: sqlite3.Connection, wanted: Sought, only: Condition, place: Place, limit: int
+    connection: sqlite3.Connection, wanted: SearchTerms, only: Condition, place: ListPosition, limit: int
 ) -> list[int]:
     question = (
         f"SELECT number FROM orders CROSS JOIN search ON search.rowid = number"  # noqa: S608 - as above

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from saga_monitor.analysis.causation import may_answer
 from saga_monitor.analysis.clocks import CLIENT, MONITOR, SKEW_MS, differing
-from saga_monitor.analysis.events_of_saga import Heard
+from saga_monitor.analysis.events_of_saga import HeardEvent
 from saga_monitor.projection.schema import instant
-from saga_monitor.records.parser import IgnoredEntry, Record, SaidEntry
+from saga_monitor.records.parser import EventEntry, IgnoredEntry, Record
 
 # What a client says is on its way for less, or its clock is behind.
 LONGEST_UNDERWAY = dt.timedelta(minutes=1)
@@ -16,9 +16,11 @@ LONGEST_UNDERWAY = dt.timedelta(minutes=1)
 STRANGERS_KEPT = 1000
 
 
-def keep(connection: sqlite3.Connection, records: Sequence[Record], known: Mapping[str, Sequence[Heard]]) -> None:
+def keep(
+    connection: sqlite3.Connection, records: Sequence[Record], known: Mapping[str, Sequence[HeardEvent]]
+) -> None:
     """Take `records` in, within the caller's transaction; `known`: the events of the orders they touch."""
-    said = [record for record in records if isinstance(record, SaidEntry)]
+    said = [record for record in records if isinstance(record, EventEntry)]
     _keep_strangers(connection, [r for r in records if isinstance(r, IgnoredEntry) and r.why == "untrusted"])
     connection.executemany(
         "INSERT INTO skews VALUES (?, ?, ?, 1, ?, ?) ON CONFLICT DO UPDATE SET"
@@ -47,7 +49,7 @@ def _keep_strangers(connection: sqlite3.Connection, strangers: Sequence[IgnoredE
     )
 
 
-def _skews(said: Iterable[SaidEntry], known: Mapping[str, Sequence[Heard]]) -> Iterator[tuple[object, ...]]:
+def _skews(said: Iterable[EventEntry], known: Mapping[str, Sequence[HeardEvent]]) -> Iterator[tuple[object, ...]]:
     for record in said:
         events = known.get(record.commande_id, ())
         found = [*_against_ours(record, events)]
@@ -61,7 +63,7 @@ def _skews(said: Iterable[SaidEntry], known: Mapping[str, Sequence[Heard]]) -> I
             yield ahead, behind, ms, record.commande_id, instant(record.at)
 
 
-def _against_ours(record: SaidEntry, known: Sequence[Heard]) -> Iterator[tuple[str, str, int]]:
+def _against_ours(record: EventEntry, known: Sequence[HeardEvent]) -> Iterator[tuple[str, str, int]]:
     heard = record.heard
     late = record.at - heard.time if heard.time else dt.timedelta()
     if (ms := _ms(record.ahead)) > SKEW_MS:
@@ -71,11 +73,11 @@ def _against_ours(record: SaidEntry, known: Sequence[Heard]) -> Iterator[tuple[s
         yield MONITOR, heard.service, _ms(late)
 
 
-def _causes(cause: Heard, effect: Heard) -> bool:
+def _causes(cause: HeardEvent, effect: HeardEvent) -> bool:
     return effect.causationid == cause.id and may_answer(effect.type, cause.type)
 
 
-def _said_before(record: SaidEntry, known: Sequence[Heard]) -> bool:
+def _said_before(record: EventEntry, known: Sequence[HeardEvent]) -> bool:
     return any(other.identity == record.heard.identity and other.offset < record.offset for other in known)
 
 

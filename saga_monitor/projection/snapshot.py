@@ -16,19 +16,19 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from saga_monitor.analysis.clocks import wrong_clocks
-from saga_monitor.analysis.events_of_saga import Heard, Hearing
+from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent
 from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
 from saga_monitor.projection.schema import connect, instant, moment, refused
 from saga_monitor.projection.search import values_in
 from saga_monitor.projection.store import Mark, Store
-from saga_monitor.records.parser import Record, SaidEntry
+from saga_monitor.records.parser import EventEntry, Record
 
 _BATCH = 5000
 _LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @contextmanager
-def world_at(database: Path, at: dt.datetime) -> Iterator[Path]:
+def projection_at(database: Path, at: dt.datetime) -> Iterator[Path]:
     """A projection of what the one in `database` holds that was said up to `at`. It lasts as long as the block.
 
     Raises DatabaseRefused when either cannot be used.
@@ -61,9 +61,11 @@ def _said(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
         if service not in wrong.get(number, ()):
             before = moment(time) or before
         if before <= at:
-            heard = Heard(event_id, type_, service, moment(time), cause, modele, bool(nothing), offset, source)
+            heard = HeardEvent(
+                event_id, type_, service, moment(time), cause, modele, bool(nothing), offset, source
+            )
             # Not kept event by event: an order is found by what was named of it up to now.
-            yield SaidEntry(offset, id_, heard, source, raison, before, named=values_in(text or ""))
+            yield EventEntry(offset, id_, heard, source, raison, before, named=values_in(text or ""))
 
 
 def _wrong_clocks(connection: sqlite3.Connection) -> dict[int, frozenset[str]]:
@@ -74,8 +76,8 @@ def _wrong_clocks(connection: sqlite3.Connection) -> dict[int, frozenset[str]]:
     )
     wrong = {}
     for number, rows in itertools.groupby(found, key=operator.itemgetter(0)):
-        heard = Hearing(
-            Heard(id_, type_, service, moment(time), cause, offset=offset, source=source)
+        heard = EventsOfSaga(
+            HeardEvent(id_, type_, service, moment(time), cause, offset=offset, source=source)
             for _, id_, type_, service, time, cause, offset, source in rows
         )
         wrong[number] = wrong_clocks(heard)

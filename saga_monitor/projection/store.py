@@ -14,10 +14,10 @@ from pathlib import Path
 
 from choregraphie import DatabaseRefused
 from saga_monitor.projection.file_identity import Change, FileChanged, Identity, is_damage, reopened, rescue
-from saga_monitor.projection.file_lock import Writer, is_at, locked
+from saga_monitor.projection.file_lock import Writer, is_at, lock_file
 from saga_monitor.projection.gaps import Gap, Loss, keep_gap
 from saga_monitor.projection.older_files import set_aside_older
-from saga_monitor.projection.projection import take_in
+from saga_monitor.projection.projection import apply_records
 from saga_monitor.projection.retention import bound_unknown
 from saga_monitor.projection.schema import AS_OF, connect, instant, moment, refused
 from saga_monitor.records.parser import Record
@@ -66,7 +66,7 @@ class Store:
         Raises DatabaseRefused when the lock beside the file cannot be used.
         """
         if self._lock_file is None:
-            self._lock_file = locked(self._lock, as_)
+            self._lock_file = lock_file(self._lock, as_)
         return self._lock_file is not None
 
     def writer(self) -> Writer:
@@ -150,7 +150,7 @@ class Store:
         except sqlite3.Error as error:
             raise refused(self.path, error) from error
 
-    def leave_stream(self, now: dt.datetime) -> None:
+    def start_new_stream(self, now: dt.datetime) -> None:
         """Keep what is known, and read the stream that took the place of the one that was read from its start."""
         position = self.position()
         with self.transaction() as connection:
@@ -160,7 +160,7 @@ class Store:
             )
             keep_gap(connection, Gap(now, Loss.REPLACED, None, 0, position.as_of, None))
 
-    def recognise(self, first: Mark) -> None:
+    def set_first_entry(self, first: Mark) -> None:
         """Keep `first` as the stream's oldest entry: what lay before it was trimmed."""
         with self.transaction() as connection:
             connection.execute("UPDATE position SET first_offset=?, first_hash=?", (first.offset, first.hash))
@@ -187,7 +187,7 @@ class Store:
         """
         place = first.offset, first.hash, last.offset, last.hash
         with self.transaction() as connection:
-            touched = take_in(connection, records)
+            touched = apply_records(connection, records)
             bound_unknown(connection)
             if gap is not None:
                 keep_gap(connection, gap)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import State, has_beginning
 from saga_monitor.projection.schema import instant
-from saga_monitor.records.parser import Record, SaidEntry
+from saga_monitor.records.parser import EventEntry, Record
 
 MINUTE_US = 60_000_000
 # A duration is kept as the eighth of a doubling that it falls in: at most 9 % off, some dozen rows a minute.
@@ -21,22 +21,22 @@ _PER_DOUBLING = 8
 _TOOK = "took."
 _OUTCOMES = {State.COMPLETED: "completed", State.COMPENSATED: "compensated"}
 
-Seen = Counter[tuple[int, str]]
+MinuteCounts = Counter[tuple[int, str]]
 
 
-def heard_in(records: Iterable[Record]) -> Seen:
+def record_counts(records: Iterable[Record]) -> MinuteCounts:
     """What these entries add, each in the minute it tells of."""
-    names = {SaidEntry: "said", Retry: "retries", DeadLetter: "dead_letters"}
+    names = {EventEntry: "said", Retry: "retries", DeadLetter: "dead_letters"}
     return Counter(
         ((instant(record.at) or 0) // MINUTE_US, f"said.{record.heard.type}")
-        if isinstance(record, SaidEntry)
+        if isinstance(record, EventEntry)
         else ((instant(record.at) or 0) // MINUTE_US, names[type(record)])
         for record in records
-        if isinstance(record, SaidEntry | Retry | DeadLetter)
+        if isinstance(record, EventEntry | Retry | DeadLetter)
     )
 
 
-def part_of(state: str, started_us: int | None, duration_ms: int | None) -> Iterator[tuple[int, str]]:
+def contribution(state: str, started_us: int | None, duration_ms: int | None) -> Iterator[tuple[int, str]]:
     """What an order that stands so counts for."""
     if started_us is None or not has_beginning(state):
         return
@@ -49,7 +49,7 @@ def part_of(state: str, started_us: int | None, duration_ms: int | None) -> Iter
             yield settled, f"{_TOOK}{bucket(duration_ms)}"
 
 
-def keep(connection: sqlite3.Connection, seen: Seen) -> None:
+def keep(connection: sqlite3.Connection, seen: MinuteCounts) -> None:
     """Add `seen` within the caller's transaction."""
     connection.executemany(
         "INSERT INTO minutes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",

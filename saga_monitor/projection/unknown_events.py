@@ -14,7 +14,7 @@ UNKNOWN_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class UnknownEvent:
     """One event of a type or version that is not in the choreography."""
 
     type: str
@@ -23,7 +23,7 @@ class Unknown:
     offset: int
 
 
-def keep_unknown(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
+def keep_unknown_events(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
     """Take those among `records` in, within the caller's transaction."""
     unknown = [r for r in records if isinstance(r, IgnoredEntry) and r.why == UNKNOWN]
     if not unknown:
@@ -42,7 +42,9 @@ def keep_unknown(connection: sqlite3.Connection, records: Sequence[Record]) -> N
     )
 
 
-def unknown_since(queries: Queries, since: dt.datetime, least: int) -> list[tuple[str, str, int, dt.datetime]]:
+def unknown_events_since(
+    queries: Queries, since: dt.datetime, least: int
+) -> list[tuple[str, str, int, dt.datetime]]:
     """Types and speakers of whom at least so many came since then: how many, and when the first of them came."""
     found = queries.ask(
         "SELECT type, source, count(*), min(at) FROM unknown WHERE at >= ? GROUP BY type, source"
@@ -53,9 +55,9 @@ def unknown_since(queries: Queries, since: dt.datetime, least: int) -> list[tupl
     return [(type_, source, count, moment(at) or since) for type_, source, count, at in found]
 
 
-def unknown_of(queries: Queries, commande_id: str) -> list[Unknown]:
+def unknown_events_of(queries: Queries, commande_id: str) -> list[UnknownEvent]:
     """Those about that order, as the stream has them."""
     found = queries.ask(
         'SELECT type, source, time, "offset" FROM unknown WHERE commande_id = ? ORDER BY "offset"', commande_id
     )
-    return [Unknown(type_, source, moment(time), offset) for type_, source, time, offset in found]
+    return [UnknownEvent(type_, source, moment(time), offset) for type_, source, time, offset in found]

@@ -19,7 +19,7 @@ class _AboutData(BaseModel):
     commande_id: _Short
 
 
-class About(BaseModel):
+class PartialMessage(BaseModel):
     """What may still be read of a message that was set aside."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -44,13 +44,13 @@ def _header(value: object) -> Any:
     return text(value) if isinstance(value, str | bytes) else text(str(value))
 
 
-def about(body: bytes) -> About:
+def parse_partial(body: bytes) -> PartialMessage:
     if len(body) > MAX_BODY_BYTES:
-        return About()
+        return PartialMessage()
     try:
-        return About.model_validate_json(body)
+        return PartialMessage.model_validate_json(body)
     except (ValidationError, RecursionError):
-        return About()
+        return PartialMessage()
 
 
 def text(value: object) -> str:

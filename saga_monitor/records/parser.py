@@ -24,10 +24,10 @@ from choregraphie.saga.topology import (
 )
 from contracts.choreography import CHOREOGRAPHY
 from contracts.registry import EVENTS
-from saga_monitor.analysis.events_of_saga import LONGEST_UNANSWERED, Heard
+from saga_monitor.analysis.events_of_saga import LONGEST_UNANSWERED, HeardEvent
 from saga_monitor.analysis.messages import DeadLetter, Retry
-from saga_monitor.records.lenient_parsing import about, copy_of, text
-from saga_monitor.records.timestamps import Dating, time_of, utc
+from saga_monitor.records.lenient_parsing import copy_of, parse_partial, text
+from saga_monitor.records.timestamps import EntryClock, time_of, utc
 
 _RETRIES = {retry(service): service for service in CHOREOGRAPHY.services}
 _DEAD = {dlx(service): service for service in CHOREOGRAPHY.services}
@@ -39,7 +39,7 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class SaidEntry:
+class EventEntry:
     """An event, by its speaker's own exchange. `at`: when, as far as can be known.
 
     `ahead`: by how much its speaker's clock was ahead of ours when it was read. `named`: the values of the data
@@ -48,7 +48,7 @@ class SaidEntry:
 
     offset: int
     commande_id: str
-    heard: Heard
+    heard: HeardEvent
     source: str
     raison: str | None
     at: dt.datetime
@@ -73,15 +73,15 @@ class IgnoredEntry:
     time: dt.datetime | None = field(default=None, compare=False)
 
 
-Record = SaidEntry | Retry | DeadLetter | IgnoredEntry
+Record = EventEntry | Retry | DeadLetter | IgnoredEntry
 
 
-def read_entry(entry: HistoryEntry, now: dt.datetime) -> Record:
+def parse_entry(entry: HistoryEntry, now: dt.datetime) -> Record:
     """What `entry` says, by itself. `now` bounds the clocks of others, and stands in where there is no time."""
-    return read_next(entry, Dating(now))
+    return parse_next(entry, EntryClock(now))
 
 
-def read_next(entry: HistoryEntry, dating: Dating) -> Record:
+def parse_next(entry: HistoryEntry, dating: EntryClock) -> Record:
     """What `entry` says, the next of a reading that is dated so."""
     if entry.exchange in _RETRIES:
         return _retried(entry, _RETRIES[entry.exchange], dating)
@@ -90,7 +90,7 @@ def read_next(entry: HistoryEntry, dating: Dating) -> Record:
     return _said(entry, dating)
 
 
-def _said(entry: HistoryEntry, dating: Dating) -> Record:
+def _said(entry: HistoryEntry, dating: EntryClock) -> Record:
     if len(entry.body) > MAX_BODY_BYTES:
         return IgnoredEntry(entry.offset, "unreadable")
     try:
@@ -108,22 +108,22 @@ def _said(entry: HistoryEntry, dating: Dating) -> Record:
     return _trusted(entry, known, envelope, dating)
 
 
-def _unknown(entry: HistoryEntry, head: EnvelopeHeader, dating: Dating) -> IgnoredEntry:
-    left = about(entry.body)
+def _unknown(entry: HistoryEntry, head: EnvelopeHeader, dating: EntryClock) -> IgnoredEntry:
+    left = parse_partial(entry.body)
     time = time_of(left.time) or utc(entry.timestamp)
     commande_id = left.data.commande_id if left.data else ""
     claims = (text(entry.exchange), head.type, text(left.source), commande_id)
     return IgnoredEntry(entry.offset, UNKNOWN, *claims, dating.of(time), time)
 
 
-def _trusted(entry: HistoryEntry, known: type[Event], envelope: Envelope[Any], dating: Dating) -> SaidEntry:
+def _trusted(entry: HistoryEntry, known: type[Event], envelope: Envelope[Any], dating: EntryClock) -> EventEntry:
     time = utc(envelope.time) or utc(entry.timestamp)
     ahead = max(dt.timedelta(), time - dating.now) if time else dt.timedelta()
     if ahead > LONGEST_UNANSWERED:
         # No measure of anything, and only our own clock can tell.
         time = None
     data = vars(envelope.data)
-    heard = Heard(
+    heard = HeardEvent(
         id=envelope.id,
         type=known.TYPE,
         service=known.SAID_BY,
@@ -134,7 +134,7 @@ def _trusted(entry: HistoryEntry, known: type[Event], envelope: Envelope[Any], d
         offset=entry.offset,
         source=envelope.source,
     )
-    return SaidEntry(
+    return EventEntry(
         offset=entry.offset,
         commande_id=envelope.commande_id,
         heard=heard,
@@ -152,8 +152,8 @@ def _held_nothing(data: Mapping[str, object]) -> bool:
     return bool(named) and not any(named.values())
 
 
-def _retried(entry: HistoryEntry, service: str, dating: Dating) -> Retry:
-    left = about(entry.body)
+def _retried(entry: HistoryEntry, service: str, dating: EntryClock) -> Retry:
+    left = parse_partial(entry.body)
     attempt = entry.headers.get(ATTEMPT_HEADER)
     return Retry(
         offset=entry.offset,
@@ -168,8 +168,8 @@ def _retried(entry: HistoryEntry, service: str, dating: Dating) -> Retry:
     )
 
 
-def _dead(entry: HistoryEntry, service: str, dating: Dating) -> DeadLetter:
-    left = about(entry.body)
+def _dead(entry: HistoryEntry, service: str, dating: EntryClock) -> DeadLetter:
+    left = parse_partial(entry.body)
     return DeadLetter(
         offset=entry.offset,
         commande_id=left.data.commande_id if left.data else None,

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from choregraphie.messaging import HistoryEntry
 from choregraphie.saga.rfc3339 import read_time
-from saga_monitor.records.lenient_parsing import about, text
+from saga_monitor.records.lenient_parsing import parse_partial, text
 
 # A clock that is off by less, or an entry that was on its way for less, is nobody's fault.
 ORDINARY = dt.timedelta(seconds=5)
 
 
 @dataclass(slots=True)
-class Dating:
+class EntryClock:
     """Dates the entries of one reading, one after the other.
 
     `now`: nothing was said after it. `since`: everything up to then had been read, so what comes is newer; None
@@ -54,4 +54,4 @@ def utc(time: dt.datetime | None) -> dt.datetime | None:
 
 def said_at(entry: HistoryEntry) -> dt.datetime | None:
     """When an entry says that it was said: by its properties, else by its own words."""
-    return utc(entry.timestamp) or time_of(about(entry.body).time)
+    return utc(entry.timestamp) or time_of(parse_partial(entry.body).time)

@@ -8,10 +8,10 @@ from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.messages import DeadLetter
 from saga_monitor.analysis.saga_state import Flag, State, has_beginning
 from saga_monitor.projection import durations
-from saga_monitor.projection.aggregates import Aggregates, figures_of_all
+from saga_monitor.projection.aggregates import Aggregates, aggregates_of_all
 from saga_monitor.projection.durations import Durations
 from saga_monitor.projection.queries import Order, Queries, RecordedEvent
-from saga_monitor.projection.unknown_events import Unknown
+from saga_monitor.projection.unknown_events import UnknownEvent
 
 # What an order has come to, by its state. A refused order ends cancelled, so it fails from the refusal on.
 SUCCEEDED = (State.COMPLETED,)
@@ -40,7 +40,7 @@ def detail(
     order: Order,
     events: Sequence[RecordedEvent],
     dead_letters: Sequence[DeadLetter],
-    unknown: Sequence[Unknown] = (),
+    unknown: Sequence[UnknownEvent] = (),
     never_begun: str | None = None,
 ) -> dict[str, Any]:
     """One order with its steps and all that was said of it, as `show --json` has it.
@@ -78,10 +78,10 @@ def without_beginning(order: Order, now: dt.datetime, deadline: float) -> str | 
 
 def whole(queries: Queries, now: dt.datetime, anomalies: int | None = None) -> dict[str, Any]:
     """All orders together."""
-    return of_figures(figures_of_all(queries, now), anomalies)
+    return of_aggregates(aggregates_of_all(queries, now), anomalies)
 
 
-def of_figures(figures: Aggregates, anomalies: int | None = None) -> dict[str, Any]:
+def of_aggregates(figures: Aggregates, anomalies: int | None = None) -> dict[str, Any]:
     """Many orders together, as `report --json` has it.
 
     `anomalies`: how many things are wrong now, of these orders or not; None where that was not judged.

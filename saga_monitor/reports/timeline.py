@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.causation import Causes
 from saga_monitor.analysis.clocks import without_wrong_clocks, wrong_clocks
-from saga_monitor.analysis.events_of_saga import Heard, Hearing, is_absurd
+from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent, is_absurd
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.projection.queries import RecordedEvent
 
@@ -55,7 +55,7 @@ def timeline(
     """The tree of these events, in the order of the stream under each cause."""
     told = events[:LONGEST]
     causes = Causes(told)
-    trusted, wrong = without_wrong_clocks(Hearing(map(_heard, told)))
+    trusted, wrong = without_wrong_clocks(EventsOfSaga(map(_heard, told)))
     start = trusted.started
     nodes = {id(event): _node(event, causes.of(event), start, wrong) for event in told}
     answers: dict[int, list[RecordedEvent]] = defaultdict(list)
@@ -79,9 +79,9 @@ def timeline(
     )
 
 
-def _heard(event: RecordedEvent) -> Heard:
+def _heard(event: RecordedEvent) -> HeardEvent:
     time, cause = event.time, event.causationid
-    return Heard(event.id, event.type, event.source, time, cause, offset=event.offset, source=event.source)
+    return HeardEvent(event.id, event.type, event.source, time, cause, offset=event.offset, source=event.source)
 
 
 def _of(first: Mapping[tuple[str, str], Node], message: Retry | DeadLetter) -> Node | None:
@@ -91,7 +91,7 @@ def _of(first: Mapping[tuple[str, str], Node], message: Retry | DeadLetter) -> N
 
 def wrong_sources(events: Sequence[RecordedEvent]) -> frozenset[str]:
     """The speakers of these events whose clocks are wrong: their times measure nothing."""
-    return wrong_clocks(Hearing(map(_heard, events[:LONGEST])))
+    return wrong_clocks(EventsOfSaga(map(_heard, events[:LONGEST])))
 
 
 def _node(

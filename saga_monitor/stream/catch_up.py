@@ -7,14 +7,14 @@ from contextlib import aclosing
 
 from choregraphie import BrokerUnavailable, HistoryMissing
 from saga_monitor.projection.store import Store, Writer
-from saga_monitor.stream.follower import Opening, read
+from saga_monitor.stream.follower import OpenHistory, read
 
 # A live monitor with nothing to read notes it twice a second: beside an idle one this is worth waiting for.
 WRITER_PAUSE_SECONDS = 1.0
 WRITER_POLL_SECONDS = 0.05
 
 
-async def catch_up(opening: Opening, store: Store, seconds: float) -> list[str]:
+async def catch_up(opening: OpenHistory, store: Store, seconds: float) -> list[str]:
     """Read what there is to read now, within `seconds`. Returns what a reader of the result should know.
 
     Raises BrokerRefused when the broker says no, DatabaseRefused when the file cannot be written.

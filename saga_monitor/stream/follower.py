@@ -10,15 +10,15 @@ from choregraphie import BrokerRefused, BrokerUnavailable, HistoryMissing, Login
 from choregraphie.messaging import History, HistoryEntry
 from choregraphie.pipeline import LONGEST_PAUSE_SECONDS, RefusedLogin, backoff
 from saga_monitor.projection.file_identity import FileChanged
-from saga_monitor.projection.gaps import Gap, what_was_lost
+from saga_monitor.projection.gaps import Gap, describe_gap
 from saga_monitor.projection.store import Store
-from saga_monitor.records.parser import IgnoredEntry, Record, read_next
+from saga_monitor.records.parser import IgnoredEntry, Record, parse_next
 from saga_monitor.stream.resuming import BUSY, Reading, StreamReplacedError, begin, mark, unread
 
 # What was published a moment before a short batch may still be on its way.
 _ON_ITS_WAY = dt.timedelta(milliseconds=250)
 
-Opening = Callable[[], AbstractAsyncContextManager[History]]
+OpenHistory = Callable[[], AbstractAsyncContextManager[History]]
 
 
 class Listener(Protocol):
@@ -36,7 +36,7 @@ class Listener(Protocol):
         """These orders have changed, and the change is stored."""
 
 
-async def follow(opening: Opening, store: Store, listener: Listener) -> None:
+async def follow(opening: OpenHistory, store: Store, listener: Listener) -> None:
     """Keep `store` up with the stream, for ever, through every loss of the broker.
 
     While another process writes the file, waits for it to leave; while there is no stream, for a worker that makes
@@ -87,7 +87,7 @@ async def read(history: History, store: Store, listener: Listener) -> AsyncGener
                 async for batch in batches:
                     yield await _take(reading, batch, listener)
         except StreamReplacedError as error:
-            await asyncio.to_thread(store.leave_stream, _now())
+            await asyncio.to_thread(store.start_new_stream, _now())
             listener.notice(f"{error}: starting again from its first entry; what was known before is kept")
 
 
@@ -99,7 +99,7 @@ async def _take(reading: Reading, batch: list[HistoryEntry], listener: Listener)
         return await _pause(reading, now)
     dating.now = now
     entries = [
-        (entry, read_next(numbered, dating))
+        (entry, parse_next(numbered, dating))
         for entry, numbered in zip(batch, reading.numbered(batch), strict=True)
     ]
     caught_up_at = now - _ON_ITS_WAY if reading.abreast and len(batch) < BUSY else None
@@ -107,7 +107,7 @@ async def _take(reading: Reading, batch: list[HistoryEntry], listener: Listener)
     for run in runs(entries) if listener.each_change else [entries]:
         ids = await asyncio.to_thread(_apply, reading, run, caught_up_at, gap)
         if gap is not None:
-            listener.notice(what_was_lost(gap))
+            listener.notice(describe_gap(gap))
         gap = None
         listener.touched(ids)
         touched += ids

@@ -10,7 +10,7 @@ from typing import Any
 from choregraphie import BrokerUnavailable
 from choregraphie.messaging import History, HistoryEntry
 from saga_monitor.records.broker_status import LONGEST_SILENCE
-from saga_monitor.records.parser import UNKNOWN, IgnoredEntry, Record, SaidEntry, read_entry
+from saga_monitor.records.parser import UNKNOWN, EventEntry, IgnoredEntry, Record, parse_entry
 
 # One silence after the newest entry that there was is the end; before it, or where it cannot be told
 # how much there is to come, more than one.
@@ -30,7 +30,7 @@ class Wanted:
     troubles: bool = False
 
     def takes(self, entry: HistoryEntry, record: Record) -> bool:
-        if isinstance(record, SaidEntry):
+        if isinstance(record, EventEntry):
             told = self.type in {None, record.heard.type}
         elif isinstance(record, IgnoredEntry) and record.why == UNKNOWN:
             told = self.type in {None, record.type}
@@ -55,7 +55,7 @@ class _Beginning:
     reached: bool = False
 
     def is_before(self, record: Record) -> bool:
-        time = record.heard.time if isinstance(record, SaidEntry) else _time_of_unknown(record)
+        time = record.heard.time if isinstance(record, EventEntry) else _time_of_unknown(record)
         if self.since is None or self.reached or time is None:
             return False
         time = time.replace(tzinfo=time.tzinfo or dt.UTC)
@@ -81,7 +81,7 @@ async def wanted_entries(
     async with aclosing(history.entries(wanted.since or "first")) as batches:
         async for batch in batches:
             for entry in batch:
-                record = read_entry(entry, dt.datetime.now(dt.UTC))
+                record = parse_entry(entry, dt.datetime.now(dt.UTC))
                 if not follow and entry.offset > ending.last and _after(record, now):
                     return
                 if not beginning.is_before(record) and wanted.takes(entry, record):
@@ -137,7 +137,7 @@ def _after(record: Record, now: dt.datetime) -> bool:
     Only beyond what the broker counted at the beginning, for an event may be dated in the future; nor is that
     count an end by itself, for it lags behind what was said.
     """
-    return isinstance(record, SaidEntry) and record.heard.time is not None and record.heard.time > now
+    return isinstance(record, EventEntry) and record.heard.time is not None and record.heard.time > now
 
 
 def type_of(entry: HistoryEntry) -> str | None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from choregraphie import DatabaseRefused
-from saga_monitor.analysis.anomaly import Terms
+from saga_monitor.analysis.anomaly import Thresholds
 from saga_monitor.projection.retention import forget_ended, forget_never_begun
 from saga_monitor.projection.store import Store
-from saga_monitor.stream.follower import Listener, Opening, follow
+from saga_monitor.stream.follower import Listener, OpenHistory, follow
 
 DATABASE_SECONDS = 5.0
 # Small steps with pauses: a batch of the stream never waits for a great cleaning.
@@ -18,13 +18,13 @@ _ROUND_SECONDS = 600.0
 _END = object()
 
 
-class Witness(Listener, Protocol):
+class ReadingListener(Listener, Protocol):
     """A listener that remembers whether the reading ever worked."""
 
     ever_read: bool
 
 
-async def keep_up(opening: Opening, store: Store, witness: Witness) -> None:
+async def keep_current(opening: OpenHistory, store: Store, witness: ReadingListener) -> None:
     """Follow the history. What the file refuses at first is a person's to mend; later it is said and retried."""
     while True:
         try:
@@ -36,7 +36,7 @@ async def keep_up(opening: Opening, store: Store, witness: Witness) -> None:
             await asyncio.sleep(DATABASE_SECONDS)
 
 
-async def keep_small(store: Store, terms: Terms) -> None:
+async def prune_periodically(store: Store, terms: Thresholds) -> None:
     """Prune now and every ten minutes, as long as this process is the writer.
 
     A file that cannot be written now is pruned later.
@@ -52,13 +52,13 @@ async def keep_small(store: Store, terms: Terms) -> None:
             await asyncio.sleep(DATABASE_SECONDS)
 
 
-def prune(store: Store, terms: Terms, now: dt.datetime) -> None:
+def prune(store: Store, terms: Thresholds, now: dt.datetime) -> None:
     """Forget what ended more than `terms.keep` ago, and what has not begun within `terms.longest`."""
     for _ in _pages(store, terms, now):
         pass
 
 
-def _pages(store: Store, terms: Terms, now: dt.datetime) -> Iterator[None]:
+def _pages(store: Store, terms: Thresholds, now: dt.datetime) -> Iterator[None]:
     """Prune, a transaction a page."""
     more = True
     while more:

@@ -14,8 +14,8 @@ from choregraphie.messaging import History, HistoryEntry
 from saga_monitor.projection.gaps import Gap, Loss
 from saga_monitor.projection.store import Mark, Position, Store
 from saga_monitor.records.broker_status import LONGEST_SILENCE
-from saga_monitor.records.parser import read_next
-from saga_monitor.records.timestamps import Dating, said_at
+from saga_monitor.records.parser import parse_next
+from saga_monitor.records.timestamps import EntryClock, said_at
 
 # An entry that was read before is delivered again at once; after this long, it is not there any more.
 RECOGNITION_SECONDS = 5.0
@@ -43,7 +43,7 @@ class Reading:
     store: Store
     position: Position
     oldest: HistoryEntry | None
-    dating: Dating
+    dating: EntryClock
     last: int = -1
     shift: int = 0
     trimmed: bool = False
@@ -100,7 +100,7 @@ class Reading:
 async def begin(history: History, store: Store) -> Reading:
     position, oldest = store.position(), await history.first()
     last = -1 if position.last is None else position.last.offset
-    dating = Dating(dt.datetime.now(dt.UTC), position.caught_up_at)
+    dating = EntryClock(dt.datetime.now(dt.UTC), position.caught_up_at)
     return Reading(history, store, position, oldest, dating, last, position.shift if position.last else 0)
 
 
@@ -145,7 +145,7 @@ def _start(reading: Reading) -> int | Literal["first"]:
         raise StreamReplacedError("the stream is empty, and was not")
     if oldest.offset > position.last.offset:
         # What was read last is not there any more. What is missing is noted with the first batch.
-        reading.store.recognise(mark(oldest))
+        reading.store.set_first_entry(mark(oldest))
         reading.trimmed = True
         return oldest.offset
     if oldest.offset < position.first.offset or (
@@ -160,8 +160,8 @@ def _recognise(reading: Reading, batch: list[HistoryEntry]) -> list[HistoryEntry
     if mark(batch[0]) != reading.position.last:
         raise StreamReplacedError("the stream holds something else where the last entry was read")
     if reading.oldest is not None and mark(reading.oldest) != reading.position.first:
-        reading.store.recognise(mark(reading.oldest))
-    read_next(batch[0], reading.dating)
+        reading.store.set_first_entry(mark(reading.oldest))
+    parse_next(batch[0], reading.dating)
     return batch[1:]
 
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from choregraphie import Settings
 from choregraphie.terminal.formats import format_count
 from choregraphie.terminal.tables import is_bounded
-from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of, as_json
+from saga_monitor.diagnosis.anomalies import Anomaly, Thresholds, anomalies_of, as_json
 from saga_monitor.diagnosis.grouping import how_many, within_usual_time
 from saga_monitor.diagnosis.self_check import blind_spots
 from saga_monitor.projection.queries import Queries
@@ -70,7 +70,7 @@ def judge_now(
 ) -> Judgement:
     """What is wrong by what has been read and by `status`, which must be older than the reading."""
     now = dt.datetime.now(dt.UTC)
-    judged = anomalies_of(queries, status, now, Terms.of(settings))
+    judged = anomalies_of(queries, status, now, Thresholds.of(settings))
     in_time = within_usual_time(queries.totals(now).stuck, judged, now, settings.stuck_after)
     blind = blind_spots(answered=status is not None, fresh=freshness.fresh, as_of=freshness.as_of, now=now)
     return Judgement([*blind, *judged], in_time)

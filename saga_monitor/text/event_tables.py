@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from choregraphie.terminal.tables import Column, Fitted, after, short_ids
 from saga_monitor.analysis.causation import Causes
 from saga_monitor.analysis.clocks import wrong_clocks
-from saga_monitor.analysis.events_of_saga import Heard, Hearing
+from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent
 from saga_monitor.text.sanitize import safe
 
 
@@ -64,11 +64,11 @@ def every_event(events: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 def _wrong_sources(events: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """The sources whose clocks the events show to be wrong: nobody knows how long after the start they spoke."""
-    return wrong_clocks(Hearing(_heard(event, place) for place, event in enumerate(events)))
+    return wrong_clocks(EventsOfSaga(_heard(event, place) for place, event in enumerate(events)))
 
 
-def _heard(event: Mapping[str, Any], place: int) -> Heard:
-    return Heard(
+def _heard(event: Mapping[str, Any], place: int) -> HeardEvent:
+    return HeardEvent(
         id=event["id"],
         type=event["type"],
         service=event["source"],

@@ -17,15 +17,15 @@ from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.diagnosis.wording import IGNORED_WORDS, because
 from saga_monitor.records.parser import (
     UNKNOWN,
+    EventEntry,
     IgnoredEntry,
     Record,
-    SaidEntry,
 )
 from saga_monitor.reports.report import rfc3339
 from saga_monitor.stream.history_reader import body_of, type_of
 from saga_monitor.text.tables import safe
 
-_KINDS = {SaidEntry: "said", Retry: "retried", DeadLetter: "dead_letter", IgnoredEntry: "ignored"}
+_KINDS = {EventEntry: "said", Retry: "retried", DeadLetter: "dead_letter", IgnoredEntry: "ignored"}
 # As wide as a time, so that what follows stays below what it is below.
 _NO_TIME = "–".ljust(24)
 
@@ -69,7 +69,7 @@ def as_paragraph(entry: HistoryEntry, record: Record) -> RenderableType:
 
 
 def _words(entry: HistoryEntry, record: Record) -> Iterator[tuple[str, str]]:
-    if isinstance(record, SaidEntry):
+    if isinstance(record, EventEntry):
         yield f"{record.heard.type:<28}", "bold"
         yield record.commande_id, "cyan"
         yield _data(entry.body), ""
@@ -96,7 +96,7 @@ def _failure(record: Retry | DeadLetter) -> str:
 
 def _when(entry: HistoryEntry, record: Record) -> str | None:
     time = entry.timestamp
-    if isinstance(record, SaidEntry):
+    if isinstance(record, EventEntry):
         time = record.heard.time
     elif isinstance(record, IgnoredEntry):
         time = record.time or time

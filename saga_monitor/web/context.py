@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from saga_monitor.alerting.watcher import View
-from saga_monitor.diagnosis.anomalies import Terms
+from saga_monitor.diagnosis.anomalies import Thresholds
 from saga_monitor.text.anomaly_list import in_time_words
 from saga_monitor.web.live_updates import LiveStatus, LiveUpdates
 from saga_monitor.web.raw_events import RawEventReader
@@ -27,7 +27,7 @@ class WebContext:
     """Pages are made on threads, each with a reader of its own."""
 
     def __init__(
-        self, readers: Readers, updates: LiveUpdates, archive: RawEventReader, watch: ViewSource, terms: Terms
+        self, readers: Readers, updates: LiveUpdates, archive: RawEventReader, watch: ViewSource, terms: Thresholds
     ) -> None:
         self.readers, self.updates, self.archive = readers, updates, archive
         self.terms = terms

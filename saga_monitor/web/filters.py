@@ -8,7 +8,7 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 from saga_monitor.analysis.saga_state import Flag, State
-from saga_monitor.projection.search import LONGEST_SEARCH, Only
+from saga_monitor.projection.search import LONGEST_SEARCH, OrderFilter
 
 IN_FLIGHT = "IN_FLIGHT"
 STATES = (IN_FLIGHT, *State)
@@ -45,11 +45,11 @@ class Filters:
         return bool(self.state or self.flag or self.q)
 
     @property
-    def only_orders(self) -> Only:
+    def only_orders(self) -> OrderFilter:
         """Which orders are listed."""
         in_flight = self.state == IN_FLIGHT
         state = State(self.state) if self.state and not in_flight else None
-        return Only(state, Flag(self.flag) if self.flag else None, in_flight)
+        return OrderFilter(state, Flag(self.flag) if self.flag else None, in_flight)
 
     def at(self, cursor: Cursor | None) -> "Filters":
         return replace(self, cursor=cursor)

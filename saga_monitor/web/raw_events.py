@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from choregraphie import BrokerRefused, BrokerUnavailable
 from choregraphie.messaging import History
 from saga_monitor.projection.queries import RecordedEvent
-from saga_monitor.stream.follower import Opening
+from saga_monitor.stream.follower import OpenHistory
 
 SECONDS = 6.0
 MOST_EVENTS = 100
@@ -33,7 +33,7 @@ class RawUnavailableError(Exception):
 class RawEventReader:
     """Reads single entries of the stream. One reader at a time, so that no visitor can burden the broker."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: OpenHistory) -> None:
         self._opening = opening
         self._turn = asyncio.Lock()
         self._inside = 0

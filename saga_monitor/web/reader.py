@@ -15,7 +15,7 @@ from saga_monitor.projection.indexes import PLACED, of_flag
 from saga_monitor.projection.messages import DEAD_LETTER, dead_letter_of
 from saga_monitor.projection.queries import Order, Queries
 from saga_monitor.projection.schema import instant
-from saga_monitor.projection.search import FIRST, Place
+from saga_monitor.projection.search import FIRST, ListPosition
 from saga_monitor.web.filters import IN_FLIGHT, Cursor, Filters
 
 # A page says "10,000+" rather than count on: with very many orders in trouble, counting would be most of its time.
@@ -94,7 +94,7 @@ class Reader(Queries):
     def _searched(self, filters: Filters, now: dt.datetime) -> Page:
         cursor = filters.cursor
         backwards = cursor is not None and cursor.direction == "before"
-        place = Place(int(cursor.values[0]), backwards) if cursor else FIRST
+        place = ListPosition(int(cursor.values[0]), backwards) if cursor else FIRST
         found = self.found(filters.q, filters.only_orders, filters.limit + 1, now, place)
         more, found = len(found) > filters.limit, found[: filters.limit]
         if backwards and not more:

@@ -14,7 +14,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from saga_monitor.projection.aggregates import figures_of_all, figures_since
+from saga_monitor.projection.aggregates import aggregates_of_all, aggregates_since
 from saga_monitor.projection.queries import Queries
 from saga_monitor.reports import report
 from saga_monitor.reports.order_report import order_reports
@@ -100,8 +100,8 @@ def _reports(queries: Queries, started: dt.datetime) -> dict[str, Any]:
     now = dt.datetime.now(dt.UTC)
     (order, *_) = queries.orders(None, 1, now)
     reports: dict[str, Callable[[], object]] = {
-        "of_all": lambda: report.of_figures(figures_of_all(queries, now)),
-        "since_the_beginning": lambda: report.of_figures(figures_since(queries, started, now, STUCK_AFTER)),
+        "of_all": lambda: report.of_aggregates(aggregates_of_all(queries, now)),
+        "since_the_beginning": lambda: report.of_aggregates(aggregates_since(queries, started, now, STUCK_AFTER)),
         "of_1000_orders": lambda: list(order_reports(queries, now, None, 1000)),
         "one_order": lambda: (queries.order(order.commande_id, now), queries.events(order.commande_id)),
     }

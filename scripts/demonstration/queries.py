@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from choregraphie import Settings
-from saga_monitor.projection.aggregates import figures_of_all
+from saga_monitor.projection.aggregates import aggregates_of_all
 from saga_monitor.projection.queries import Queries
-from saga_monitor.reports.report import detail, of_figures
+from saga_monitor.reports.report import detail, of_aggregates
 from scripts.demonstration.checks import FinalState, differences
 from scripts.demonstration.processes import ROOT, DemoError
 from scripts.demonstration.scenarios import Scenario
@@ -48,7 +48,7 @@ def _read(settings: Settings, environ: Mapping[str, str], scenarios: Sequence[Sc
     with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
         now = dt.datetime.now(dt.UTC)
         orders = {scenario.commande_id: _order(queries, scenario.commande_id, now) for scenario in scenarios}
-        return FinalState(orders, of_figures(figures_of_all(queries, now)), services, shown)
+        return FinalState(orders, of_aggregates(aggregates_of_all(queries, now)), services, shown)
 
 
 def _order(queries: Queries, id_: str, now: dt.datetime) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from choregraphie import read_settings
 from choregraphie.broker import open_history
-from saga_monitor.diagnosis.anomalies import Anomaly, Terms, anomalies_of
+from saga_monitor.diagnosis.anomalies import Anomaly, Thresholds, anomalies_of
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
 from saga_monitor.records.broker_status import ask_broker
@@ -52,7 +52,7 @@ class LiveSetup:
             store.close()
         queries = Queries(settings.monitor_database, settings.stuck_after)
         try:
-            return anomalies_of(queries, facts, dt.datetime.now(dt.UTC), Terms.of(settings))
+            return anomalies_of(queries, facts, dt.datetime.now(dt.UTC), Thresholds.of(settings))
         finally:
             queries.close()
 

@@ -10,7 +10,7 @@ import pytest
 from choregraphie.messaging import QueueCount
 from choregraphie.saga.topology import ATTEMPT_HEADER, DETAIL_HEADER, NEXT_HEADER, dlq, inbox
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.diagnosis.anomalies import Anomaly, Kind, Terms, anomalies_of, anomalies_of_order, as_json
+from saga_monitor.diagnosis.anomalies import Anomaly, Kind, Thresholds, anomalies_of, anomalies_of_order, as_json
 from saga_monitor.records.broker_status import BrokerStatus, facts
 from tests.saga_monitor.conftest import SOON
 from tests.saga_monitor.memory_stream import (
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.saga_monitor.conftest import Monitor
     from tests.saga_monitor.memory_stream import Stream
 
-TERMS = Terms(60, 3)
+TERMS = Thresholds(60, 3)
 LATER = START + dt.timedelta(seconds=100)
 WELL = {name(s): QueueCount(0, 1 if name is inbox else 0) for s in CHOREOGRAPHY.services for name in (inbox, dlq)}
 

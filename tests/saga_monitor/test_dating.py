@@ -10,7 +10,7 @@ import pytest
 
 from choregraphie.saga.topology import events
 from saga_monitor.analysis.saga_state import Flag
-from saga_monitor.records.timestamps import Dating
+from saga_monitor.records.timestamps import EntryClock
 from tests.saga_monitor.conftest import STUCK_AFTER, Monitor
 from tests.saga_monitor.memory_stream import HELD, KNOWN, PLACED, START, UNPAID, Line, Stream, said, undone
 
@@ -53,7 +53,7 @@ def skews(monitor: Monitor) -> list[tuple[str, str, int]]:
 def test_a_clock_is_believed_within_what_is_known(
     time: dt.datetime | None, since: dt.datetime | None, before: dt.datetime | None, dated: dt.datetime
 ) -> None:
-    dating = Dating(START + SECOND, since, before)
+    dating = EntryClock(START + SECOND, since, before)
     assert dating.of(time) == dated
     assert dating.of(None) == dated
 

@@ -15,7 +15,7 @@ from choregraphie.saga.envelope import MAX_BODY_BYTES
 from choregraphie.saga.topology import ATTEMPT_HEADER, REASON_HEADER, dlx, events, retry
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.messages import DeadLetter, Retry
-from saga_monitor.records.parser import IgnoredEntry, SaidEntry, read_entry
+from saga_monitor.records.parser import EventEntry, IgnoredEntry, parse_entry
 from tests.saga_monitor.memory_stream import PLACED, START, Line, said
 
 if TYPE_CHECKING:
@@ -37,16 +37,16 @@ def altered(**changes: Any) -> bytes:
 
 
 def test_an_event_by_its_speaker_s_exchange_is_heard() -> None:
-    record = read_entry(entry(said("CMD-1", Line("stock.reserve", "commande.initiee", 5)), "stock.events"), NOW)
-    assert isinstance(record, SaidEntry)
+    record = parse_entry(entry(said("CMD-1", Line("stock.reserve", "commande.initiee", 5)), "stock.events"), NOW)
+    assert isinstance(record, EventEntry)
     assert (record.commande_id, record.heard.type, record.heard.service) == ("CMD-1", "stock.reserve", "stock")
     assert record.at == START + dt.timedelta(milliseconds=5)
 
 
 def test_a_foreign_client_s_bare_json_is_heard() -> None:
     bare = altered(time=None, subject=None, correlationid=None, dataschema=None, datacontenttype=None)
-    record = read_entry(entry(bare), NOW)
-    assert isinstance(record, SaidEntry)
+    record = parse_entry(entry(bare), NOW)
+    assert isinstance(record, EventEntry)
     assert (record.heard.time, record.at) == (None, NOW)
 
 
@@ -70,24 +70,24 @@ def test_a_foreign_client_s_bare_json_is_heard() -> None:
     ],
 )
 def test_what_cannot_be_trusted_is_counted_and_kept_out(body: bytes, exchange: str, why: str) -> None:
-    assert read_entry(entry(body, exchange), NOW) == IgnoredEntry(7, why)
+    assert parse_entry(entry(body, exchange), NOW) == IgnoredEntry(7, why)
 
 
 def test_a_clock_of_the_future_does_not_outrun_ours() -> None:
-    record = read_entry(entry(altered(time="2999-01-01T00:00:00Z")), NOW)
-    assert isinstance(record, SaidEntry)
+    record = parse_entry(entry(altered(time="2999-01-01T00:00:00Z")), NOW)
+    assert isinstance(record, EventEntry)
     assert record.at == NOW
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00"])
 def test_times_at_the_ends_of_the_calendar_are_unknown(time: str) -> None:
-    record = read_entry(entry(altered(time=time)), NOW)
-    assert isinstance(record, SaidEntry)
+    record = parse_entry(entry(altered(time=time)), NOW)
+    assert isinstance(record, EventEntry)
     assert record.heard.time is None
 
 
 def test_a_retry_is_known_by_its_exchange() -> None:
-    record = read_entry(entry(altered(), "stock.retry", {ATTEMPT_HEADER: 3}), NOW)
+    record = parse_entry(entry(altered(), "stock.retry", {ATTEMPT_HEADER: 3}), NOW)
     assert isinstance(record, Retry)
     assert (record.commande_id, record.service, record.attempt) == ("CMD-1", "stock", 3)
 
@@ -104,13 +104,13 @@ def test_a_retry_is_known_by_its_exchange() -> None:
     ],
 )
 def test_a_dead_letter_has_a_reason(headers: Mapping[str, object], reason: str) -> None:
-    record = read_entry(entry(altered(), "stock.dlx", headers), NOW)
+    record = parse_entry(entry(altered(), "stock.dlx", headers), NOW)
     assert isinstance(record, DeadLetter)
     assert (record.commande_id, record.service, record.reason) == ("CMD-1", "stock", reason)
 
 
 def test_unreadable_bytes_may_be_a_dead_letter_of_no_order() -> None:
-    record = read_entry(entry(b"\x00", "stock.dlx", {REASON_HEADER: "unreadable"}), NOW)
+    record = parse_entry(entry(b"\x00", "stock.dlx", {REASON_HEADER: "unreadable"}), NOW)
     assert isinstance(record, DeadLetter)
     assert record.commande_id is None
 
@@ -128,9 +128,9 @@ _JSON = st.one_of(
     headers=st.dictionaries(st.sampled_from([ATTEMPT_HEADER, REASON_HEADER, "x-first-death-reason"]), _JSON),
 )
 def test_nothing_in_an_entry_is_fatal(changes: dict[str, Any], exchange: str, headers: dict[str, Any]) -> None:
-    assert read_entry(entry(altered(**changes), exchange, headers), NOW).offset == 7
+    assert parse_entry(entry(altered(**changes), exchange, headers), NOW).offset == 7
 
 
 @given(st.binary(), st.sampled_from(EXCHANGES))
 def test_no_bytes_are_fatal(body: bytes, exchange: str) -> None:
-    assert read_entry(entry(body, exchange), NOW).offset == 7
+    assert parse_entry(entry(body, exchange), NOW).offset == 7

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from saga_monitor.stream.follower import follow
-from saga_monitor.stream.maintenance import keep_up
+from saga_monitor.stream.maintenance import keep_current
 from tests.saga_monitor.conftest import SOON, Monitor
 from tests.saga_monitor.memory_stream import CONFIRMED, PLACED, Stream
 
@@ -137,10 +137,10 @@ async def test_what_the_stream_has_lost_since_survives_the_loss_of_the_journal(
 async def test_a_file_that_is_not_ours_in_its_place_is_said_until_it_is_gone(
     stream: Stream, monitor: Monitor
 ) -> None:
-    status: Any = monitor  # without a screen, all that `keep_up` asks of a console's status is in it
+    status: Any = monitor  # without a screen, all that `keep_current` asks of a console's status is in it
     status.ever_read = True
     stream.tell("CMD-1", CONFIRMED)
-    task = asyncio.create_task(keep_up(stream.opening(), monitor.store, status))
+    task = asyncio.create_task(keep_current(stream.opening(), monitor.store, status))
     await eventually(lambda: known(monitor) == 1)
     other = monitor.path.with_name("other")
     other.write_text("dear diary" * 500)

@@ -9,8 +9,8 @@ import pytest
 
 from choregraphie import BrokerUnavailable
 from saga_monitor.analysis.saga_state import Flag, State
-from saga_monitor.projection.gaps import Gap, Loss, standing_gaps
-from saga_monitor.records.parser import SaidEntry, read_entry
+from saga_monitor.projection.gaps import Gap, Loss, open_gaps
+from saga_monitor.records.parser import EventEntry, parse_entry
 from saga_monitor.stream import follower, resuming
 from saga_monitor.stream.follower import runs
 from tests.saga_monitor.conftest import SOON, Monitor
@@ -69,8 +69,8 @@ async def test_rebuilt_from_the_stream_it_is_what_it_was_live(
     with monkeypatch.context() as patch:
         patch.setattr(follower, "_now", lambda: clock)
         for entry in whole.kept:
-            record = read_entry(entry, SOON + dt.timedelta(hours=1))
-            clock = max(clock, record.at) if isinstance(record, SaidEntry) else clock
+            record = parse_entry(entry, SOON + dt.timedelta(hours=1))
+            clock = max(clock, record.at) if isinstance(record, EventEntry) else clock
             stream.kept.append(entry)
             await live.hear(stream)
     for batch in (1, 3, 1000):
@@ -147,7 +147,7 @@ async def test_a_recreated_stream_is_noticed_and_read_from_its_start(
 
 
 def gaps(monitor: Monitor) -> list[Gap]:
-    return standing_gaps(monitor.queries, START)
+    return open_gaps(monitor.queries, START)
 
 
 async def test_dead_letters_of_two_streams_at_the_same_offset_are_two(stream: Stream, monitor: Monitor) -> None:
@@ -316,6 +316,6 @@ def test_a_run_never_touches_an_order_twice(stream: Stream) -> None:
     stream.tell("CMD-2", HELD)
     cut = [
         [record.offset for _, record in run]
-        for run in runs((entry, read_entry(entry, SOON)) for entry in stream.kept)
+        for run in runs((entry, parse_entry(entry, SOON)) for entry in stream.kept)
     ]
     assert cut == [[0], [1, 2], [3]]

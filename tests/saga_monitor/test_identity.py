@@ -10,7 +10,7 @@ from choregraphie.saga.topology import events as events_of
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.console.snapshot import order_history
 from saga_monitor.diagnosis import case_queries
-from saga_monitor.projection.snapshot import world_at
+from saga_monitor.projection.snapshot import projection_at
 from saga_monitor.reports.timeline import timeline
 from saga_monitor.text.event_tables import timeline_table
 from saga_monitor.web.narrative import timeline_entries
@@ -119,7 +119,7 @@ async def test_the_past_knows_them_apart_too(stream: Stream, monitor: Monitor) -
     tell(stream, "CMD-1", CANCELLED)
     stream.set_aside("commande", counted("CMD-1", ASKED))
     await monitor.hear(stream)
-    with world_at(monitor.path, SOON) as file:
+    with projection_at(monitor.path, SOON) as file:
         then = Monitor(file)
         try:
             assert then.queries.events("CMD-1") == monitor.queries.events("CMD-1")

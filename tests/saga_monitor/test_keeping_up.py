@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie import DatabaseRefused, read_settings
-from saga_monitor.analysis.anomaly import Terms
+from saga_monitor.analysis.anomaly import Thresholds
 from saga_monitor.console import anomaly_loop as judging
 from saga_monitor.console.anomaly_loop import judge
 from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
 from saga_monitor.stream import maintenance
-from saga_monitor.stream.maintenance import keep_small, keep_up
+from saga_monitor.stream.maintenance import keep_current, prune_periodically
 from tests.saga_monitor.conftest import STUCK_AFTER, Monitor
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, Stream
 
@@ -73,7 +73,7 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_a_file_locked_for_a_while_is_said_and_waited_for(stream: Stream, store: Store, path: Path) -> None:
     status, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
     stream.tell("CMD-1", HELD)
-    async with beside(keep_up(stream.opening(), store, status)):
+    async with beside(keep_current(stream.opening(), store, status)):
         await until(lambda: status.connection.word == "live")
         with locked(path):
             stream.tell("CMD-2", HELD)
@@ -87,16 +87,16 @@ async def test_a_file_locked_for_a_while_is_said_and_waited_for(stream: Stream, 
 
 async def test_a_file_locked_from_the_beginning_is_for_a_person(stream: Stream, store: Store, path: Path) -> None:
     with locked(path), pytest.raises(DatabaseRefused):
-        await keep_up(stream.opening(), store, ConsoleStatus())
+        await keep_current(stream.opening(), store, ConsoleStatus())
 
 
 async def test_what_cannot_be_forgotten_now_is_forgotten_later(stream: Stream, store: Store, path: Path) -> None:
     stream.tell("CMD-1", CONFIRMED)
     status, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
-    async with beside(keep_up(stream.opening(), store, status)):
+    async with beside(keep_current(stream.opening(), store, status)):
         await until(lambda: queries.last_offset() == len(CONFIRMED) - 1)
     with locked(path):
-        pruning = asyncio.create_task(keep_small(store, Terms(60, 6)))
+        pruning = asyncio.create_task(prune_periodically(store, Thresholds(60, 6)))
         await asyncio.sleep(0.1)
         assert not pruning.done()
     await until(lambda: queries.totals(dt.datetime.now(dt.UTC)).orders == 0)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saga_monitor.analysis.messages import DeadLetter
-from saga_monitor.analysis.saga_state import Flag, Heard, State, StepState, is_stuck, judge
+from saga_monitor.analysis.saga_state import Flag, HeardEvent, State, StepState, evaluate, is_stuck
 from tests.saga_monitor.memory_stream import (
     ASKED,
     CONFIRMED,
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 UNDOING = ("stock.libere", "paiement.rembourse", "notification.envoyee")
 
 
-def heard(*lines: Line) -> list[Heard]:
+def heard(*lines: Line) -> list[HeardEvent]:
     return [
-        Heard(
+        HeardEvent(
             id=line.id or line.type,
             type=line.type,
             service=KNOWN[line.type].SAID_BY,
@@ -51,7 +51,7 @@ def heard(*lines: Line) -> list[Heard]:
 
 
 def steps(*lines: Line) -> str:
-    return " ".join(step.state for step in judge(heard(*lines)).steps)
+    return " ".join(step.state for step in evaluate(heard(*lines)).steps)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def steps(*lines: Line) -> str:
 def test_an_order_stands_where_its_events_say(
     lines: list[Line], state: State, remaining: tuple[str, ...], steps_: str
 ) -> None:
-    progress = judge(heard(*lines))
+    progress = evaluate(heard(*lines))
     assert (progress.state, progress.remaining) == (state, remaining)
     assert steps(*lines) == steps_
     assert not progress.flags
@@ -115,12 +115,12 @@ def test_an_order_stands_where_its_events_say(
 def test_no_order_of_hearing_changes_the_judgement(story: str) -> None:
     """Every permutation of the short stories, a thousand of the long one."""
     events = heard(*STORIES[story])
-    expected = judge(events)
-    shuffles: Iterator[tuple[Heard, ...]] = itertools.permutations(events)
+    expected = evaluate(events)
+    shuffles: Iterator[tuple[HeardEvent, ...]] = itertools.permutations(events)
     if len(events) > 7:
         rng = random.Random(2)
         shuffles = iter([tuple(rng.sample(events, len(events))) for _ in range(1000)])
-    assert all(judge(shuffle) == expected for shuffle in shuffles)
+    assert all(evaluate(shuffle) == expected for shuffle in shuffles)
 
 
 @given(st.data())
@@ -128,7 +128,7 @@ def test_duplicates_and_disorder_never_matter_at_any_moment(data: st.DataObject)
     story = data.draw(st.sampled_from(sorted(STORIES)))
     events = heard(*STORIES[story])
     some = data.draw(st.lists(st.sampled_from(events), min_size=1))
-    assert judge(some) == judge(dict.fromkeys(reversed(some)))
+    assert evaluate(some) == evaluate(dict.fromkeys(reversed(some)))
 
 
 @given(st.data())
@@ -136,7 +136,7 @@ def test_clocks_never_change_the_state_or_what_remains(data: st.DataObject) -> N
     events = heard(*STORIES[data.draw(st.sampled_from(sorted(STORIES)))])
     times = st.none() | st.datetimes(timezones=st.just(dt.UTC))
     skewed = [replace(event, time=data.draw(times)) for event in events]
-    then, now = judge(events), judge(skewed)
+    then, now = evaluate(events), evaluate(skewed)
     assert (now.state, now.remaining, now.flags, now.at_rest) == (
         then.state,
         then.remaining,
@@ -149,9 +149,9 @@ def test_clocks_never_change_the_state_or_what_remains(data: st.DataObject) -> N
 @pytest.mark.parametrize("story", STORIES)
 def test_a_told_story_is_at_rest_and_every_beginning_of_it_is_not(story: str) -> None:
     lines = STORIES[story]
-    assert judge(heard(*lines)).at_rest
+    assert evaluate(heard(*lines)).at_rest
     assert not any(
-        judge(heard(*lines[:length])).at_rest for length in range(1, len(lines)) if not _pause(lines, length)
+        evaluate(heard(*lines[:length])).at_rest for length in range(1, len(lines)) if not _pause(lines, length)
     )
 
 
@@ -162,35 +162,35 @@ def _pause(lines: list[Line], length: int) -> bool:
 
 def test_only_the_cancellation_s_own_message_ends_a_cancellation() -> None:
     confirmed_then_cancelled = [*CONFIRMED, *undone(None)[:3]]
-    assert judge(heard(*confirmed_then_cancelled)).remaining == ("notification.envoyee",)
+    assert evaluate(heard(*confirmed_then_cancelled)).remaining == ("notification.envoyee",)
 
 
 @pytest.mark.parametrize(("modele", "remaining"), [("confirmation", 1), ("annulation", 0), ("rectificatif", 0)])
 def test_without_a_cause_the_template_says_what_a_message_answers(modele: str, remaining: int) -> None:
     lines = [*CREATED, *undone(None)[:3], Line("notification.envoyee", None, 600, {"modele": modele})]
-    assert len(judge(heard(*lines)).remaining) == remaining
+    assert len(evaluate(heard(*lines)).remaining) == remaining
 
 
 def test_a_message_whose_cause_is_known_answers_that_cause_whatever_its_template() -> None:
     odd = Line("notification.envoyee", "commande.annulee", 600, {"modele": "confirmation"})
-    assert judge(heard(*CREATED, *undone(None)[:3], odd)).remaining == ()
+    assert evaluate(heard(*CREATED, *undone(None)[:3], odd)).remaining == ()
 
 
 def test_an_undoing_heard_before_the_cancellation_shows_that_there_is_one() -> None:
-    progress = judge(heard(*HELD, Line("stock.libere")))
+    progress = evaluate(heard(*HELD, Line("stock.libere")))
     assert progress.state is State.RUNNING
     assert progress.remaining == ("commande.annulee", "paiement.rembourse", "notification.envoyee")
 
 
 def test_an_answer_proves_its_cause_in_a_history_with_gaps() -> None:
-    progress = judge(heard(*PLACED, Line("paiement.effectue")))
+    progress = evaluate(heard(*PLACED, Line("paiement.effectue")))
     assert progress.remaining == ("commande.creee", "notification.envoyee")
     assert progress.flags == ()
 
 
 @pytest.mark.parametrize("type_", sorted(set(KNOWN) - {"commande.initiee", "commande.annulation_demandee"}))
 def test_without_a_beginning_nothing_is_awaited_and_nothing_has_a_time(type_: str) -> None:
-    progress = judge(heard(Line(type_)))
+    progress = evaluate(heard(Line(type_)))
     assert (progress.state, progress.flags) == (State.UNKNOWN, (Flag.NO_BEGINNING,))
     assert (progress.remaining, progress.at_rest) == ((), True)
     assert (progress.started, progress.duration_ms) == (None, None)
@@ -199,31 +199,31 @@ def test_without_a_beginning_nothing_is_awaited_and_nothing_has_a_time(type_: st
 
 
 def test_times_run_from_the_call_to_the_answer() -> None:
-    progress = judge(heard(*STORIES["cancelled after creation"]))
+    progress = evaluate(heard(*STORIES["cancelled after creation"]))
     assert [step.duration_ms for step in progress.steps] == [100, 200, 50, 50]
     assert [step.undoing_ms for step in progress.steps] == [50, 80, None, None]
     assert progress.duration_ms == 580
-    assert judge(heard(*CONFIRMED)).duration_ms == 350
+    assert evaluate(heard(*CONFIRMED)).duration_ms == 350
 
 
 def test_a_time_that_nobody_gave_is_unknown() -> None:
     events = [replace(event, time=None) for event in heard(*CONFIRMED)]
-    progress = judge(events)
+    progress = evaluate(events)
     assert (progress.duration_ms, progress.started) == (None, None)
     assert {step.duration_ms for step in progress.steps} == {None}
 
 
 def test_a_second_order_with_a_known_id_is_flagged_and_changes_nothing_else() -> None:
     again = replace(PLACED[0], id="another", ms=5000)
-    assert judge(heard(*CONFIRMED, again)).flags == (Flag.REPEATED_ORDER,)
-    assert judge(heard(*CONFIRMED, again)).steps == judge(heard(*CONFIRMED)).steps
+    assert evaluate(heard(*CONFIRMED, again)).flags == (Flag.REPEATED_ORDER,)
+    assert evaluate(heard(*CONFIRMED, again)).steps == evaluate(heard(*CONFIRMED)).steps
 
 
 @pytest.mark.parametrize("type_", ["commande.creee", "commande.annulee"])
 def test_one_decision_under_two_ids_is_a_contradiction(type_: str) -> None:
     lines = [*PAID, Line(type_, id="one"), Line(type_, id="two")]
-    assert judge(heard(*lines)).flags == (Flag.CONTRADICTION,)
-    assert judge(heard(*PAID, Line(type_, id="one"), Line(type_, id="one"))).flags == ()
+    assert evaluate(heard(*lines)).flags == (Flag.CONTRADICTION,)
+    assert evaluate(heard(*PAID, Line(type_, id="one"), Line(type_, id="one"))).flags == ()
 
 
 @pytest.mark.parametrize(
@@ -236,19 +236,19 @@ def test_one_decision_under_two_ids_is_a_contradiction(type_: str) -> None:
     ],
 )
 def test_a_message_given_up_without_an_answer_needs_a_person(reason: str, flags: tuple[Flag, ...]) -> None:
-    assert judge(heard(*HELD), [DeadLetter("paiement", "stock.reserve", reason)]).flags == flags
+    assert evaluate(heard(*HELD), [DeadLetter("paiement", "stock.reserve", reason)]).flags == flags
 
 
 def test_a_refusal_said_in_place_of_the_answer_or_a_later_redrive_ends_the_need() -> None:
     given_up = [DeadLetter("paiement", "stock.reserve", "exhausted")]
-    assert judge(heard(*UNPAID), given_up).flags == ()
-    assert judge(heard(*PAID), given_up).flags == ()
+    assert evaluate(heard(*UNPAID), given_up).flags == ()
+    assert evaluate(heard(*PAID), given_up).flags == ()
 
 
 def test_another_service_s_answer_does_not_count_for_the_one_that_gave_up() -> None:
     given_up = [DeadLetter("paiement", "commande.annulee", "exhausted")]
     halfway = [*PAID, *undone("paiement.effectue")[:2]]
-    assert judge(heard(*halfway), given_up).flags == (Flag.INTERVENTION,)
+    assert evaluate(heard(*halfway), given_up).flags == (Flag.INTERVENTION,)
 
 
 def test_silence_makes_stuck_only_where_something_is_awaited() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.analysis.saga_state import judge
+from saga_monitor.analysis.saga_state import evaluate
 from saga_monitor.reports import report
 from saga_monitor.reports.timeline import timeline
 from tests.saga_monitor.conftest import SOON
@@ -16,12 +16,12 @@ from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, START, Lin
 from tests.saga_monitor.test_progress import heard
 
 if TYPE_CHECKING:
-    from saga_monitor.analysis.saga_state import Heard
+    from saga_monitor.analysis.saga_state import HeardEvent
     from tests.saga_monitor.conftest import Monitor
     from tests.saga_monitor.memory_stream import Stream
 
 
-def with_offsets(*lines: Line) -> list[Heard]:
+def with_offsets(*lines: Line) -> list[HeardEvent]:
     return [replace(event, offset=offset) for offset, event in enumerate(heard(*lines))]
 
 
@@ -30,21 +30,21 @@ def test_a_second_order_with_an_old_clock_does_not_change_when_the_first_began(p
     """Wherever the stream has it: the order that stock answered is the one that began."""
     lines = list(CONFIRMED)
     lines.insert(place, replace(PLACED[0], id="again", ms=-150_000_000_000))
-    progress, alone = judge(with_offsets(*lines)), judge(heard(*CONFIRMED))
+    progress, alone = evaluate(with_offsets(*lines)), evaluate(heard(*CONFIRMED))
     assert (progress.started, progress.duration_ms) == (START, 350)
     assert progress.steps == alone.steps
 
 
 def test_of_two_orders_that_nobody_has_answered_the_first_in_the_stream_began() -> None:
     again = replace(PLACED[0], id="again", ms=-60_000)
-    assert judge(with_offsets(*PLACED, again)).started == START
-    assert judge([*reversed(with_offsets(*PLACED, again))]).started == START
+    assert evaluate(with_offsets(*PLACED, again)).started == START
+    assert evaluate([*reversed(with_offsets(*PLACED, again))]).started == START
 
 
 @pytest.mark.parametrize("ms", [-150_000_000_000, 150_000_000_000, 101])
 def test_a_client_s_absurd_clock_spoils_no_duration(ms: int) -> None:
     """Days before the first answer, or after it: then the first answer is the beginning."""
-    progress = judge(with_offsets(replace(PLACED[0], ms=ms), *CONFIRMED[1:]))
+    progress = evaluate(with_offsets(replace(PLACED[0], ms=ms), *CONFIRMED[1:]))
     assert (progress.started, progress.duration_ms) == (START + dt.timedelta(milliseconds=100), 250)
     assert progress.steps[0].duration_ms == (0 if ms == 101 else None)
     assert [step.duration_ms for step in progress.steps[1:]] == [200, 50, 50]
@@ -53,8 +53,8 @@ def test_a_client_s_absurd_clock_spoils_no_duration(ms: int) -> None:
 def test_an_event_said_again_stands_where_it_was_said_first() -> None:
     first, *rest = with_offsets(*CONFIRMED)
     again = replace(first, offset=99, time=START - dt.timedelta(hours=1))
-    expected = judge([first, *rest])
-    assert judge([first, *rest, again]) == judge([again, *rest, first]) == expected
+    expected = evaluate([first, *rest])
+    assert evaluate([first, *rest, again]) == evaluate([again, *rest, first]) == expected
 
 
 @pytest.mark.parametrize("ms", [-150_000_000_000, 150_000_000_000])
@@ -88,7 +88,7 @@ async def test_a_forged_second_order_leaves_the_total_time_of_the_first(monitor:
 def test_a_wrong_clock_measures_nothing_and_spoils_no_other_time(number: int, skew: int) -> None:
     """Stock's or paiement's clock, ahead and behind: the steps that it has a part in are left out, no others."""
     lines = [replace(line, ms=line.ms + skew) if n == number else line for n, line in enumerate(CONFIRMED)]
-    right, progress = judge(with_offsets(*CONFIRMED)), judge(with_offsets(*lines))
+    right, progress = evaluate(with_offsets(*CONFIRMED)), evaluate(with_offsets(*lines))
     spoilt = {number - 1, number}
     assert [step.duration_ms for step in progress.steps] == [
         None if n in spoilt else step.duration_ms for n, step in enumerate(right.steps)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.analysis.anomaly import Terms
+from saga_monitor.analysis.anomaly import Thresholds
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.console.snapshot import SnapshotReader
 from saga_monitor.projection import search
-from saga_monitor.projection.search import Only
+from saga_monitor.projection.search import OrderFilter
 from saga_monitor.stream.maintenance import prune
 from saga_monitor.web.filters import Filters
 from saga_monitor.web.reader import Reader
@@ -62,7 +62,7 @@ def everywhere(known: Monitor, text: str) -> list[str]:
     reader = Reader(known.path, 60.0)
     page = [order.commande_id for order in reader.page(Filters(q=text), NOW).orders]
     reader.close()
-    assert [order.commande_id for order in known.queries.found(text, Only(), 50, NOW)] == page
+    assert [order.commande_id for order in known.queries.found(text, OrderFilter(), 50, NOW)] == page
     snapshots = SnapshotReader(known.queries, search=text)
     assert [order.commande_id for order in snapshots.snapshot(NOW).orders] == page
     return page
@@ -112,15 +112,15 @@ def test_console_page_and_commands_find_the_same(known: Monitor, text: str, foun
 
 def test_the_last_to_begin_comes_first_and_a_filter_narrows(known: Monitor) -> None:
     assert everywhere(known, "x-") == ["X-4", "X-3"]
-    found = known.queries.found("x-", Only(State.COMPLETED), 50, NOW)
+    found = known.queries.found("x-", OrderFilter(State.COMPLETED), 50, NOW)
     assert [order.commande_id for order in found] == ["X-4"]
-    found = known.queries.found("11-20", Only(flag=Flag.STUCK), 50, NOW)
+    found = known.queries.found("11-20", OrderFilter(flag=Flag.STUCK), 50, NOW)
     assert [order.commande_id for order in found] == ["日本-2024-11-20-№5"]
-    assert known.queries.found("11-20", Only(flag=Flag.REPEATED_ORDER), 50, NOW) == []
+    assert known.queries.found("11-20", OrderFilter(flag=Flag.REPEATED_ORDER), 50, NOW) == []
 
 
 def test_a_forgotten_order_is_not_found(known: Monitor) -> None:
-    prune(known.store, Terms(60, 6), NOW + dt.timedelta(days=31))
+    prune(known.store, Thresholds(60, 6), NOW + dt.timedelta(days=31))
     assert everywhere(known, "x-") == []
     assert known.queries.ask("SELECT count(*) FROM search") == known.queries.ask("SELECT count(*) FROM orders")
 

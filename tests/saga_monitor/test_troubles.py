@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie.saga.topology import NEXT_HEADER
-from saga_monitor.analysis.anomaly import Terms
+from saga_monitor.analysis.anomaly import Thresholds
 from saga_monitor.analysis.interventions import LONGEST_WAIT, back_at
 from saga_monitor.analysis.messages import DeadLetter, Retry
-from saga_monitor.analysis.saga_state import Flag, State, judge
+from saga_monitor.analysis.saga_state import Flag, State, evaluate
 from saga_monitor.stream.maintenance import prune
 from tests.saga_monitor.memory_stream import (
     CONFIRMED,
@@ -31,12 +31,12 @@ from tests.saga_monitor.test_progress import heard
 if TYPE_CHECKING:
     from tests.saga_monitor.conftest import Monitor
 
-TERMS = Terms(60, 6, keep=dt.timedelta(days=30))
+TERMS = Thresholds(60, 6, keep=dt.timedelta(days=30))
 SILENT = DeadLetter("stock", "commande.creee", "exhausted", "commande.creee", 50)  # stock sells and says nothing
 
 
 def calls(lines: list[Line], *letters: DeadLetter, retried: tuple[Retry, ...] = ()) -> bool:
-    return Flag.INTERVENTION in judge(heard(*lines), letters, retried).flags
+    return Flag.INTERVENTION in evaluate(heard(*lines), letters, retried).flags
 
 
 def test_a_reaction_that_says_nothing_calls_until_something_shows_that_it_was_sent_back() -> None:

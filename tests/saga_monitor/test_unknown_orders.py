@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.analysis.anomaly import Terms
+from saga_monitor.analysis.anomaly import Thresholds
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.projection import retention
-from saga_monitor.projection.aggregates import figures_since
+from saga_monitor.projection.aggregates import aggregates_since
 from saga_monitor.projection.counters import awaited_services
 from saga_monitor.reports import report
 from saga_monitor.reports.order_report import order_reports
@@ -38,8 +38,8 @@ def whole(monitor: Monitor) -> dict[str, Any]:
 
 
 def totals_since(monitor: Monitor) -> dict[str, Any]:
-    figures = figures_since(monitor.queries, START - dt.timedelta(days=1), LATER, STUCK_AFTER)
-    return report.of_figures(figures)
+    figures = aggregates_since(monitor.queries, START - dt.timedelta(days=1), LATER, STUCK_AFTER)
+    return report.of_aggregates(figures)
 
 
 def counters(monitor: Monitor) -> dict[str, int]:
@@ -126,7 +126,7 @@ def test_the_totals_are_those_of_a_recount_in_whatever_order_events_come(
             stream.tell(commande_id, [line])
         asyncio.run(shown_timeline.hear(stream))
         assert totals(shown_timeline) == recounted(shown_timeline)
-        prune(shown_timeline.store, Terms(60, 6, dt.timedelta(), dt.timedelta()), SOON + dt.timedelta(days=1))
+        prune(shown_timeline.store, Thresholds(60, 6, dt.timedelta(), dt.timedelta()), SOON + dt.timedelta(days=1))
         assert totals(shown_timeline) == recounted(shown_timeline)
         shown_timeline.close()
 
@@ -186,7 +186,7 @@ async def test_dead_letters_and_retries_of_orders_that_there_never_were_are_forg
     stream.set_aside("stock", b'{"id": "1", "type": "x", "data": {"commande_id": "JUNK"}}', "invalid")
     await monitor.hear(stream)
     assert monitor.queries.dead_letters("JUNK")
-    prune(monitor.store, Terms(60, 6), SOON + dt.timedelta(days=31))
+    prune(monitor.store, Thresholds(60, 6), SOON + dt.timedelta(days=31))
     assert not monitor.queries.dead_letters("JUNK")
 
 

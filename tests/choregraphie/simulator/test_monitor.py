@@ -11,10 +11,10 @@ from choregraphie.messaging import HistoryEntry
 from choregraphie.simulator import run_plan
 from choregraphie.simulator.clock import EPOCH
 from saga_monitor.analysis.messages import DeadLetter
-from saga_monitor.analysis.saga_state import Progress, State, judge
+from saga_monitor.analysis.saga_state import Progress, State, evaluate
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
-from saga_monitor.records.parser import SaidEntry, read_entry
+from saga_monitor.records.parser import EventEntry, parse_entry
 from saga_monitor.stream.follower import runs
 from saga_monitor.stream.resuming import mark
 from services.scenario import plan
@@ -39,16 +39,16 @@ def entries(state: FinalState) -> list[HistoryEntry]:
 
 def judged(history: Sequence[HistoryEntry]) -> dict[str, Progress]:
     """Where each order stands."""
-    events: dict[str, list[SaidEntry]] = {}
+    events: dict[str, list[EventEntry]] = {}
     dead: dict[str, set[DeadLetter]] = {}
-    for record in (read_entry(entry, EPOCH) for entry in history):
-        if isinstance(record, SaidEntry):
+    for record in (parse_entry(entry, EPOCH) for entry in history):
+        if isinstance(record, EventEntry):
             events.setdefault(record.commande_id, []).append(record)
         elif isinstance(record, DeadLetter) and record.commande_id:
             letter = DeadLetter(record.service, record.event_id, record.reason)
             dead.setdefault(record.commande_id, set()).add(letter)
     return {
-        order: judge((record.heard for record in said), sorted(dead.get(order, ()), key=repr))
+        order: evaluate((record.heard for record in said), sorted(dead.get(order, ()), key=repr))
         for order, said in events.items()
     }
 
@@ -72,7 +72,7 @@ def shown(history: Sequence[HistoryEntry], path: Path) -> dict[str, tuple[object
     """What the monitor's own projection, on its disk, says of each order once it has read all of that."""
     store, queries = Store(path), Queries(path, 60.0)
     try:
-        for run in runs((entry, read_entry(entry, EPOCH)) for entry in history):
+        for run in runs((entry, parse_entry(entry, EPOCH)) for entry in history):
             store.apply([record for _, record in run], mark(run[0][0]), mark(run[-1][0]))
         return {order.commande_id: _said_of(order, queries) for order in queries.orders(None, 1000, EPOCH)}
     finally:

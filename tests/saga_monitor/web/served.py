@@ -15,13 +15,13 @@ from choregraphie.messaging import QueueCount
 from saga_monitor.alerting.dispatcher import Dispatcher
 from saga_monitor.alerting.watcher import View
 from saga_monitor.cli.serve import address, listening, run
-from saga_monitor.diagnosis.anomalies import Terms, anomalies_of
+from saga_monitor.diagnosis.anomalies import Thresholds, anomalies_of
 from saga_monitor.diagnosis.grouping import within_usual_time
 from saga_monitor.metrics import MetricsPage, registry
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
 from saga_monitor.records.broker_status import BrokerStatus
-from saga_monitor.stream.maintenance import keep_up
+from saga_monitor.stream.maintenance import keep_current
 from saga_monitor.web.access import Access
 from saga_monitor.web.app import application
 from saga_monitor.web.context import WebContext
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tests.saga_monitor.memory_stream import Stream
 
 STUCK_AFTER = 60.0
-TERMS = Terms(STUCK_AFTER, tries=6)
+TERMS = Thresholds(STUCK_AFTER, tries=6)
 
 
 class ViewSource:
@@ -118,7 +118,7 @@ def served(
                 site, access or Access(), metrics or MetricsPage(registry(queries, cast("Any", watch)))
             )
             began.set()
-            await run(app, listener, updates, told, keep_up(stream.opening(), store, updates))
+            await run(app, listener, updates, told, keep_current(stream.opening(), store, updates))
 
         thread = threading.Thread(target=asyncio.run, args=(main(),))
         thread.start()

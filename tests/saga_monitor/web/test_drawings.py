@@ -11,7 +11,7 @@ import pytest
 from choregraphie.terminal.formats import format_duration
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.messages import DeadLetter, Retry
-from saga_monitor.analysis.saga_state import judge
+from saga_monitor.analysis.saga_state import evaluate
 from saga_monitor.projection import time_series
 from saga_monitor.projection.queries import Order, RecordedEvent
 from saga_monitor.web import axes, charts, diagram, narrative
@@ -40,7 +40,7 @@ def events_of(lines: list[Line]) -> list[RecordedEvent]:
 
 
 def order(*, at_rest: bool = True) -> Order:
-    judged = judge([])
+    judged = evaluate([])
     return Order("C", judged.state, (), at_rest, judged.steps, (), START, START, START, None, "x", 1, 0, 0)
 
 
