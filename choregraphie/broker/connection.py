@@ -8,6 +8,7 @@ client's own timeouts do not hold while it is disconnected.
 import asyncio
 import contextlib
 import ssl
+import traceback
 from collections.abc import AsyncIterator, Awaitable
 from typing import TypeVar
 
@@ -15,10 +16,12 @@ import aio_pika
 import aiormq
 import structlog
 from aio_pika.abc import AbstractConnection
+from pamqp import commands
 
 from choregraphie.amqp_url import broker_address
 from choregraphie.broker.lenient_decoding import install
 from choregraphie.errors import BrokerRefused, BrokerUnavailable, LoginRefused
+from choregraphie.process.attribution import was_raised_by
 from choregraphie.settings import Settings
 
 CALL_SECONDS = 10
@@ -37,6 +40,9 @@ _REFUSALS = (
     aiormq.exceptions.ChannelPreconditionFailed,
 )
 LOST_ERRORS = (OSError, TimeoutError, aiormq.exceptions.AMQPError, aiormq.exceptions.ChannelInvalidStateError)
+
+# Both raise a RuntimeError on a connection that has been lost.
+_OPEN_CHANNEL = (aiormq.Connection.channel, aio_pika.Connection.channel)
 
 T = TypeVar("T")
 
@@ -73,13 +79,12 @@ def cancellations() -> int:
 
 
 def is_lost(error: Exception) -> bool:
-    """Whether `error` is one of the two without a class of their own by which aiormq reports a lost connection.
+    """Whether `error` reports a lost connection without a class of its own.
 
-    It raises a bare Exception in whatever waits when the socket closes between two frames, and a RuntimeError when
-    a channel is asked of a connection that has just been lost. Only the text tells that RuntimeError from others.
+    The client raises a bare Exception in whatever waits when the socket closes between two frames, and a
+    RuntimeError when a channel is asked of a connection that has just been lost.
     """
-    gone = isinstance(error, RuntimeError) and str(error).endswith(("closed", "not opened"))
-    return gone or type(error) is Exception
+    return type(error) is Exception or (isinstance(error, RuntimeError) and was_raised_by(error, *_OPEN_CHANNEL))
 
 
 def _meaning(error: BaseException) -> BrokerRefused | BrokerUnavailable:
@@ -87,12 +92,26 @@ def _meaning(error: BaseException) -> BrokerRefused | BrokerUnavailable:
         return LoginRefused(error_text(error))
     if isinstance(error, _REFUSALS):
         return BrokerRefused(error_text(error))
-    if isinstance(error, aiormq.exceptions.InvalidFrameError) and "OpenOk" in str(error):
-        # The client does not read the frame that comes in place of open-ok; the broker's log has the reason.
+    if _is_refused_open(error):
         return BrokerRefused("the broker does not let this user into that virtual host")
     if _untrusted(error):
         return BrokerRefused(f"the broker's certificate is not trusted: {error_text(error)}")
     return BrokerUnavailable(error_text(error))
+
+
+def _is_refused_open(error: BaseException) -> bool:
+    """Whether the broker closed the connection instead of opening the virtual host.
+
+    The client raises an InvalidFrameError for any unexpected frame, and keeps the two frames only as local
+    variables.
+    """
+    if not isinstance(error, aiormq.exceptions.InvalidFrameError):
+        return False
+    return any(
+        isinstance(frame.f_locals.get("request"), commands.Connection.Open)
+        and isinstance(frame.f_locals.get("frame"), commands.Connection.Close)
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
 
 
 def _untrusted(error: BaseException) -> bool:

@@ -8,10 +8,10 @@ import errno
 import sqlite3
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from socket import EAI_MEMORY, gaierror
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from choregraphie.errors import DatabaseUnavailable, ResourceShortage, UserError
 
@@ -121,7 +121,8 @@ def _lacking(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "memory"
     if isinstance(error, RuntimeError):
-        return "processes or threads" if _was_raised_by_thread_start(error) else ""
+        # Without a free thread, `start` raises one without a class of its own.
+        return "processes or threads" if was_raised_by(error, threading.Thread.start) else ""
     return _lacking_in_system(error) if isinstance(error, OSError) else _lacking_in_database(error)
 
 
@@ -142,9 +143,13 @@ def _lacking_in_database(error: BaseException) -> str:
     return next((lacking for start, lacking in _POSTGRESQL.items() if state.startswith(start)), "")
 
 
-def _was_raised_by_thread_start(error: RuntimeError) -> bool:
-    """Whether the system had no thread left. That error has no class of its own, but only one place raises it."""
+def was_raised_by(error: BaseException, *functions: Callable[..., Any]) -> bool:
+    """Whether the body of one of `functions` raised `error`.
+
+    For errors whose class does not tell their meaning.
+    """
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_code is threading.Thread.start.__code__
+    codes = [getattr(function, "__code__", None) for function in functions]
+    return trace is not None and trace.tb_frame.f_code in codes

@@ -1,7 +1,20 @@
-"""A connection that could not be opened causes no warning on stderr later."""
+"""Connections to a real broker: what is refused, what is lost, and what a failed one leaves behind."""
+
+from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from choregraphie import BrokerRefused, BrokerUnavailable, Settings
+from choregraphie.broker import connected
+from choregraphie.broker.connection import in_time
+
+if TYPE_CHECKING:
+    from scripts.nemesis.management import Management
+    from tests.support.brokers import Broker
 
 # Garbage collection runs on a thread without an event loop, such as the database thread. It needs a process of its
 # own, because pytest keeps the log records, and with them the connection.
@@ -33,3 +46,17 @@ def test_a_connection_that_failed_is_closed_before_it_is_collected() -> None:
     )
     assert ended.stdout == "1\n"
     assert "never awaited" not in ended.stderr
+
+
+async def test_a_virtual_host_that_does_not_exist_is_refused(broker: Broker) -> None:
+    with pytest.raises(BrokerRefused, match="virtual host"):
+        async with connected(Settings(amqp_url=broker.url("nowhere")), "test"):
+            pass
+
+
+async def test_a_channel_of_a_lost_connection_is_unavailable(amqp_url: str, management: Management) -> None:
+    async with connected(Settings(amqp_url=amqp_url), "test") as connection:
+        assert management.close_connections(at_least=1) == 1
+        for _ in range(3):
+            with pytest.raises(BrokerUnavailable):
+                await in_time(connection.channel(publisher_confirms=False))
