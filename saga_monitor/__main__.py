@@ -14,7 +14,7 @@ try:
     from choregraphie.broker import open_history
     from choregraphie.logs import configure_logs
     from choregraphie.process.stdout_errors import open_missing_streams, output_lost
-    from choregraphie.terminal.parser import Parser
+    from choregraphie.terminal.arguments import Parser
     from choregraphie.terminal.tables import console_of
     from saga_monitor.cli import anomalies, history, letters, orders, report, serve
     from saga_monitor.cli.context import begin

@@ -21,7 +21,7 @@ try:
     from choregraphie.messaging import PublishOutcome
     from choregraphie.process.stdout_errors import open_missing_streams
     from choregraphie.saga.envelope import Event
-    from choregraphie.terminal.parser import Parser
+    from choregraphie.terminal.arguments import Parser
     from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
     from scripts.cli_parser import number, whole
     from scripts.order_input import (

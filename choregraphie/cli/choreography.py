@@ -22,6 +22,7 @@ from choregraphie.prover import (
     schema,
 )
 from choregraphie.settings import Settings
+from choregraphie.terminal.arguments import add_json
 from choregraphie.terminal.tables import folded
 
 # The documents describe what is shipped, whatever this machine's environment says.
@@ -95,7 +96,7 @@ def _add_check(actions: Any) -> None:
         epilog=f"rules:\n{rules}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    check.add_argument("--json", action="store_true", help="for programs")
+    add_json(check)
     check.set_defaults(do=_check)
 
 

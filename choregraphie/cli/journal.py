@@ -20,7 +20,7 @@ from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage.database import open_for_reading
 from choregraphie.storage.journal import journal_of, open_actions
-from choregraphie.terminal.parser import add_wide
+from choregraphie.terminal.arguments import add_json, add_wide
 from choregraphie.terminal.tables import Column, Fitted, after, console_of, is_bounded, short_ids
 
 Entries = Callable[[Service, Connection], list[Entry]]
@@ -36,7 +36,7 @@ def add(verbs: Any, application: Application) -> None:
     )
     journal.add_argument("commande_id", nargs="?", metavar="CMD", help="the order")
     journal.add_argument("--open", action="store_true", help="actions done and not undone of cancelled orders")
-    journal.add_argument("--json", action="store_true", help="for programs")
+    add_json(journal)
     add_wide(journal)
     add_option(journal, application)
     journal.set_defaults(do=_journal)

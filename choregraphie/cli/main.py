@@ -10,7 +10,7 @@ from choregraphie.application import Application
 from choregraphie.cli import choreography, inspect, journal, outbox, run
 from choregraphie.logs import silence_the_client
 from choregraphie.process.stdout_errors import output_lost
-from choregraphie.terminal.parser import Parser
+from choregraphie.terminal.arguments import Parser
 
 _EXAMPLES = """\
 examples:

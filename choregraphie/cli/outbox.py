@@ -21,10 +21,9 @@ from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage.database import open_for_reading
 from choregraphie.storage.outbox import OutboxEvent, decided_since, last_number, pending_events
+from choregraphie.terminal.arguments import TIME_EXAMPLES, BadMoment, add_json, add_wide, moment_of
 from choregraphie.terminal.formats import format_count, format_duration
-from choregraphie.terminal.parser import add_wide
 from choregraphie.terminal.tables import Column, Fitted, console_of, is_bounded, short_ids
-from choregraphie.terminal.time_arguments import TIME_EXAMPLES, BadMoment, moment_of
 
 PAGE = 500
 
@@ -42,7 +41,7 @@ def add(verbs: Any, application: Application) -> None:
         description="What was decided and is not said yet, oldest first. A worker that has the broker leaves none "
         "for long; what stays was returned, refused, or has no worker.",
     )
-    listing.add_argument("--json", action="store_true", help="for programs")
+    add_json(listing)
     add_wide(listing)
     add_option(listing, application)
     listing.set_defaults(do=_list)
@@ -53,7 +52,7 @@ def add(verbs: Any, application: Application) -> None:
         "bytes with the same ids: whoever has dealt with an event does nothing about it again.",
     )
     resend.add_argument("--since", required=True, type=_since, metavar="TIME", help=TIME_EXAMPLES)
-    resend.add_argument("--json", action="store_true", help="for programs")
+    add_json(resend)
     add_option(resend, application)
     resend.set_defaults(do=_resend)
 

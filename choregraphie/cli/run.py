@@ -16,6 +16,7 @@ from choregraphie.logs import configure_logs
 from choregraphie.pipeline.supervisor import run_workers
 from choregraphie.saga.topology import Topology, inbox
 from choregraphie.settings import Settings
+from choregraphie.terminal.arguments import add_json
 
 
 def add(verbs: Any, application: Application) -> None:
@@ -37,7 +38,7 @@ def add(verbs: Any, application: Application) -> None:
     )
     add_names(ready, application)
     ready.add_argument("--wait", type=_seconds, default=0, metavar="SECONDS", help="wait this long for it")
-    ready.add_argument("--json", action="store_true", help="for programs")
+    add_json(ready)
     ready.set_defaults(do=_ready)
 
 

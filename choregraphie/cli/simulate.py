@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from choregraphie import Settings, UserError
+from choregraphie.terminal.arguments import add_json
 
 DEFAULT_REPLAY = Path("simulation-failure.json")
 
@@ -59,7 +60,7 @@ def add(actions: Any) -> None:
         metavar="FILE",
         help=f"where a failure is kept ({DEFAULT_REPLAY})",
     )
-    simulating.add_argument("--json", action="store_true", help="for programs")
+    add_json(simulating)
     simulating.set_defaults(do=_simulate)
 
 

@@ -5,7 +5,8 @@ import sys
 from contextlib import closing
 from typing import Any
 
-from saga_monitor.cli.context import Session, add_json
+from choregraphie.terminal.arguments import add_json
+from saga_monitor.cli.context import Session
 from saga_monitor.projection.gaps import acknowledge_gaps
 from saga_monitor.projection.store import Store
 from saga_monitor.text.anomaly_list import show_anomalies

@@ -13,8 +13,8 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from choregraphie import Settings
+from choregraphie.terminal.arguments import TIME_EXAMPLES, moment_of
 from choregraphie.terminal.tables import is_bounded
-from choregraphie.terminal.time_arguments import TIME_EXAMPLES, moment_of
 from saga_monitor.diagnosis.wording import span
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.search import LONGEST_SEARCH
@@ -106,14 +106,6 @@ def begin(
     text = getattr(arguments, "at", None)
     at = moment_of(text, now) if text else None
     return Session(settings, opening, console, at or now, at)
-
-
-def add_json(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="for a program")
-
-
-def add_wide(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--wide", action="store_true", help="every column, and ids and times in full")
 
 
 def add_at(command: argparse.ArgumentParser) -> None:

@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from choregraphie import BrokerUnavailable, HistoryMissing
-from choregraphie.terminal.time_arguments import TIME_EXAMPLES, moment_of
+from choregraphie.terminal.arguments import TIME_EXAMPLES, add_json, moment_of
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.cli.context import Session, add_json
+from saga_monitor.cli.context import Session
 from saga_monitor.stream.history_reader import Wanted, wanted_entries
 from saga_monitor.text.history_listing import as_json, as_line, as_paragraph
 from saga_monitor.text.sanitize import printable

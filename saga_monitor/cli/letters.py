@@ -5,7 +5,8 @@ import json
 import sys
 from typing import Any
 
-from saga_monitor.cli.context import Session, add_json
+from choregraphie.terminal.arguments import add_json
+from saga_monitor.cli.context import Session
 from saga_monitor.projection.dead_letters import letter_at
 from saga_monitor.text import dead_letters
 from saga_monitor.text.dead_letters import dead_letter_view

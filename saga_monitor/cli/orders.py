@@ -4,9 +4,10 @@ import argparse
 import sys
 from typing import Any
 
+from choregraphie.terminal.arguments import add_json, add_wide
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.saga_state import Flag, State
-from saga_monitor.cli.context import Session, add_at, add_json, add_wide, positive, searchable
+from saga_monitor.cli.context import Session, add_at, positive, searchable
 from saga_monitor.projection.dead_letters import mentions
 from saga_monitor.projection.queries import Order, Queries
 from saga_monitor.projection.search import OrderFilter

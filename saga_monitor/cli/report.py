@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from choregraphie import UserError
-from choregraphie.terminal.time_arguments import TIME_EXAMPLES, moment_of
-from saga_monitor.cli.context import Session, add_at, add_wide, positive
+from choregraphie.terminal.arguments import TIME_EXAMPLES, add_wide, moment_of
+from saga_monitor.cli.context import Session, add_at, positive
 from saga_monitor.cli.orders import unknown
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection.aggregates import Aggregates, aggregates_of_all, aggregates_since

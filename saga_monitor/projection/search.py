@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from choregraphie.terminal.time_arguments import day_of
+from choregraphie.terminal.arguments import day_of
 from saga_monitor.analysis.saga_state import Flag, State
 
 # What of a text is kept: an order of a client that never stops must not grow for ever.

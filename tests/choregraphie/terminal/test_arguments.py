@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from choregraphie.terminal.time_arguments import BadMoment, moment_of
+from choregraphie.terminal.arguments import BadMoment, moment_of
 
 NOW = dt.datetime(2026, 11, 22, 18, 47, tzinfo=dt.UTC)
 

@@ -1,10 +1,32 @@
-"""Times as people type them: `10m` for ten minutes ago, `yesterday`, or a date and time."""
+"""What the command lines share: the parser, common options, and times as people type them."""
 
+import argparse
 import datetime as dt
 import re
+from typing import Never
 
 from choregraphie.errors import UserError
 from choregraphie.saga.rfc3339 import NoTimeError, read_time
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser without the usage text in its errors."""
+
+    def error(self, message: str) -> Never:
+        """Print the error after the program's name and leave with exit code 2."""
+        program = self.prog.removeprefix("python -m ").partition(" ")[0].removesuffix(".py")
+        self.exit(2, f"{program}: {message} ({self.prog} --help explains)\n")
+
+
+def add_json(command: argparse.ArgumentParser) -> None:
+    """Add `--json`."""
+    command.add_argument("--json", action="store_true", help="for a program")
+
+
+def add_wide(command: argparse.ArgumentParser) -> None:
+    """Add `--wide`."""
+    command.add_argument("--wide", action="store_true", help="every column, and ids and times in full")
+
 
 _AGO = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
 _EARLIEST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -15,11 +37,11 @@ TIME_EXAMPLES = "10m, 2h, 7d, today, yesterday, 2026-11-22, 2026-11-22T18:47 or 
 
 
 class BadMoment(UserError):
-    """A moment that cannot be read, that has not come yet, or of before anything could be said."""
+    """A time that cannot be read, that is in the future, or before 1970."""
 
 
 def moment_of(text: str, now: dt.datetime) -> dt.datetime:
-    """The moment that `text` means, in UTC; a time without an offset is in UTC, as everything shown is.
+    """The time that `text` means, in UTC, which is also the zone of a time without an offset.
 
     A day means its beginning. Raises BadMoment, in one line.
     """
@@ -52,6 +74,6 @@ def _written(text: str, now: dt.datetime) -> dt.datetime:
     try:
         return read_time(text, dt.UTC).astimezone(dt.UTC)
     except NoTimeError:
-        # A person need not write all of it: ISO 8601 has a date alone, and a time without seconds.
+        # People may leave parts out: ISO 8601 has a date alone, and a time without seconds.
         moment = dt.datetime.fromisoformat(text)
     return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
