@@ -25,25 +25,25 @@ from choregraphie.settings import Settings
 from choregraphie.terminal.arguments import add_json
 from choregraphie.terminal.tables import folded
 
-# The documents describe what is shipped, whatever this machine's environment says.
+# The documents describe what is shipped, whatever the environment of this machine says.
 DELAYS = Settings().retry_delays
 
 _EXAMPLES = """\
 examples:
-  python -m services choreography check                  is the saga sound, and is the code what is declared?
+  python -m services choreography check                  is the saga sound, and does the code match it?
   python -m services choreography check --json           the same for a program
   python -m services choreography diagram --format svg > choreography.svg
   python -m services choreography asyncapi --service stock
   python -m services choreography schemas --event stock.reserve
-  python -m services choreography generate --into docs   all of the documents, where the tests compare them
+  python -m services choreography generate --into docs   all of the documents; the tests compare docs/ with them
 
-What is declared stands in contracts/choreography.py; docs/add-your-own-service.md adds a service to it.
+The declarations are in contracts/choreography.py; docs/add-your-own-service.md adds a service to them.
 """
 _ABOUT_CHECK = """\
-Check the declared choreography, and the services' tables of reactions against it. Every run of one order is
-explored: deliveries in any order and late, refusals, reactions that give up, cancellations and deadlines at
-any moment. A rule that is broken is shown by a shortest run that breaks it. Exit code 0: it holds, 1: it does
-not, 2: it could not be judged.
+Check the declared choreography, and the services' tables of reactions against it. The check explores every run
+of one order: deliveries late and in any order, refusals, reactions that give up, cancellations and deadlines at
+any moment. It shows a broken rule by a shortest run that breaks it. Exit code 0: the choreography holds, 1: it
+does not, 2: it could not be checked.
 """
 
 
@@ -55,13 +55,13 @@ def add(verbs: Any, application: Application) -> None:
     choreography = verbs.add_parser(
         "choreography",
         help="check the saga before it runs; diagrams, AsyncAPI and JSON Schema documents",
-        description="Check the saga before it runs, draw it, and write the documents that follow from it.",
+        description="Check the saga before it runs, draw it, and generate the documents that follow from it.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = choreography.add_subparsers(required=True, metavar="ACTION")
     _add_check(actions)
-    drawing = _described(actions, "diagram", "the picture of who hears what and says what, on standard output")
+    drawing = _described(actions, "diagram", "the diagram of who hears and says what, on standard output")
     drawing.add_argument("--format", choices=FORMATS, default="mermaid", help="mermaid by default")
     drawing.set_defaults(do=_diagram)
     described = _described(actions, "asyncapi", "AsyncAPI 3.0, one document per service, as JSON")
@@ -91,7 +91,7 @@ def _add_check(actions: Any) -> None:
     rules = "\n".join(f"  {rule.slug:13} {rule.sentence}" for rule in Rule)
     check = actions.add_parser(
         "check",
-        help="is the saga sound, and is the code what is declared? exit code 0 or 1",
+        help="is the saga sound, and does the code match it? exit code 0 or 1",
         description=_ABOUT_CHECK,
         epilog=f"rules:\n{rules}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -145,7 +145,7 @@ def _generate(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def canvases(application: Application) -> dict[str, str]:
-    """The first page of each service."""
+    """The docstring of each service's package."""
     return {
         name: importlib.import_module(f"{application.package}.{name}").__doc__ or ""
         for name in application.services

@@ -42,7 +42,7 @@ def _inspect(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _table(title: str, content: dict[str, Any]) -> RenderableType:
-    """Rows of a table of tables; a flat one becomes a single row."""
+    """The content as a table; flat content is a single row."""
     nested = all(isinstance(value, dict) for value in content.values())
     rows = content if nested else {"": content}
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
@@ -55,7 +55,7 @@ def _table(title: str, content: dict[str, Any]) -> RenderableType:
 
 
 def _cell(value: object) -> str:
-    # A service's state has whole numbers for what it counts, and fractions for amounts alone.
+    # In a service's state, counts are integers and amounts are floats.
     if isinstance(value, float):
         return format_amount(value)
     return format_count(value) if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""`journal`: what was carried out for an order, and what was undone; or what is still to be undone."""
+"""`journal`: the actions carried out for an order, or those still to be undone."""
 
 import argparse
 import datetime as dt
@@ -44,7 +44,7 @@ def add(verbs: Any, application: Application) -> None:
 
 def _journal(options: argparse.Namespace, settings: Settings) -> int:
     if bool(options.commande_id) == options.open:
-        print("services: journal: name an order, or ask for --open, and not both", file=sys.stderr)
+        print("services: journal: give either an order or --open", file=sys.stderr)
         return 2
     entries = (
         _open(options.application, settings)
@@ -66,7 +66,7 @@ def _journal(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _code(found: bool, unread: bool, *, as_hoped: bool) -> int:
-    """What was not found may be where nobody could look."""
+    """The exit code. An entry that was not found may be in a database that could not be read."""
     if unread and not found:
         return 2
     return 0 if as_hoped else 1
@@ -75,7 +75,7 @@ def _code(found: bool, unread: bool, *, as_hoped: bool) -> int:
 def _read(
     services: list[Service], entries: Entries, settings: Settings
 ) -> tuple[list[tuple[str, Entry]], list[DatabaseRefused]]:
-    """The entries of each service, oldest first; and why those could not be read that could not."""
+    """The entries of all services, oldest first; and the errors of the databases that could not be read."""
     found, unread = [], []
     for service in services:
         try:
@@ -87,7 +87,7 @@ def _read(
 
 
 def _open(application: Application, settings: Settings) -> Entries:
-    """The decider knows the cancelled orders; each service, what it did and has not undone."""
+    """The actions done and not undone of the orders that the decider has cancelled."""
     decider = application.services[application.choreography.decider]
     with open_for_reading(decider, settings) as connection:
         orders = decider.cancelled(connection)
@@ -115,7 +115,7 @@ def _shown(service: str, entry: Entry) -> dict[str, Any]:
 
 
 def _view(found: list[tuple[str, Entry]], *, full: bool) -> RenderableType:
-    """Times count from the first action of the order; of several orders, and in full, they are the clock's."""
+    """A table of the entries. Times count from the first action of one order; else, or in full, they are absolute."""
     orders = list(dict.fromkeys(entry.commande_id for _, entry in found))
     if full or len(orders) > 1:
         return _table(found, _clock, {}, Column("order"))

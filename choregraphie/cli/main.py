@@ -1,4 +1,4 @@
-"""The command line of an application: run workers, look at their state, publish again what was said."""
+"""The command line of an application: its parser and its exit codes."""
 
 import argparse
 import os
@@ -17,17 +17,17 @@ examples:
   python -m services run stock            a worker of one service
   python -m services run all              all of them in one process
   python -m services ready stock --wait 30
-  python -m services inspect stock        what is on the shelves, held and sold
+  python -m services inspect stock        the goods available, held and sold
   python -m services journal CMD-0001     what every service did for an order
-  python -m services outbox list          what was decided and not yet said
-  python -m services choreography check   is the saga sound? before it runs
+  python -m services outbox list          events decided and not published yet
+  python -m services choreography check   whether the saga is sound, before it runs
 
 Settings come from the environment (SAGA_AMQP_URL, SAGA_DATABASE_URL, …); see the README.
 """
 
 
 def main(application: Application, arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code: 0 well, 1 no, 2 a person must change something."""
+    """Run the command line. Exit code: 0 success, 1 negative result, 2 usage or configuration error."""
     options = _parser(application).parse_args(arguments)
     silence_the_client()
     try:

@@ -1,4 +1,4 @@
-"""`outbox`: list what was decided and not said; say again what was, to refill a broker that lost it."""
+"""`outbox`: lists the events not published yet; publishes again what a broker has lost."""
 
 import argparse
 import asyncio
@@ -31,15 +31,15 @@ PAGE = 500
 def add(verbs: Any, application: Application) -> None:
     outbox = verbs.add_parser(
         "outbox",
-        help="events decided: those not said yet, or say again those said",
-        description="The events that the services decided: list those not said yet, or say again those said.",
+        help="the events decided: list those not published yet, or publish again",
+        description="The events that the services decided: list those not published yet, or publish again.",
     )
     actions = outbox.add_subparsers(required=True, metavar="ACTION")
     listing = actions.add_parser(
         "list",
-        help="what was decided and is not said yet",
-        description="What was decided and is not said yet, oldest first. A worker that has the broker leaves none "
-        "for long; what stays was returned, refused, or has no worker.",
+        help="the events decided and not published yet",
+        description="The events decided and not published yet, oldest first. A worker with a connection publishes "
+        "them at once; one that stays was returned or refused, or its service has no worker.",
     )
     add_json(listing)
     add_wide(listing)
@@ -47,9 +47,9 @@ def add(verbs: Any, application: Application) -> None:
     listing.set_defaults(do=_list)
     resend = actions.add_parser(
         "resend",
-        help="say again everything decided since a time; receivers know repetitions by their id",
-        description="Say again everything decided since a time, to refill a broker that lost its data. The same "
-        "bytes with the same ids: whoever has dealt with an event does nothing about it again.",
+        help="publish again every event decided since a time; receivers ignore repetitions",
+        description="Publish again every event decided since a time, to refill a broker that lost its data. The "
+        "bytes and ids are the same: a service that has handled an event does not handle it again.",
     )
     resend.add_argument("--since", required=True, type=_since, metavar="TIME", help=TIME_EXAMPLES)
     add_json(resend)
@@ -112,7 +112,7 @@ def _resend(options: argparse.Namespace, settings: Settings) -> int:
         for service in with_databases(options, settings):
             task = progress.add_task(service.name, total=None)
             counts[service.name] = asyncio.run(
-                _say_again(
+                _publish_again(
                     service, settings, wanted, options.since, lambda n, task=task: progress.advance(task, n)
                 )
             )
@@ -124,12 +124,17 @@ def _resend(options: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-async def _say_again(service: Service, settings: Settings, wanted: Topology, since: dt.datetime, told: Any) -> int:
-    """Raises BrokerUnavailable when the broker does not take one."""
+async def _publish_again(
+    service: Service, settings: Settings, wanted: Topology, since: dt.datetime, on_page: Any
+) -> int:
+    """Publish again what was decided since `since`. Returns the number of events.
+
+    Raises BrokerUnavailable when the broker does not confirm one.
+    """
     sent, after = 0, 0
     name = f"{service.name} says again"
     async with connected(settings, name) as connection:
-        # A broker that lost its data lost its queues with it.
+        # A broker that lost its data has lost its queues as well.
         await apply_topology(connection, wanted, declare=settings.topology == "apply")
     async with open_publisher(settings, name) as publisher:
         with open_for_reading(service, settings) as connection:
@@ -144,4 +149,4 @@ async def _say_again(service: Service, settings: Settings, wanted: Topology, sin
             if missing:
                 raise BrokerUnavailable(f"{service.name}: {len(missing)} events not taken ({missing[0].value})")
             sent += len(page)
-            told(len(page))
+            on_page(len(page))

@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
     try:
         asyncio.run(run_workers(services, options.application.topology(settings), settings))
     except OSError as error:
-        # A worker writes nothing on standard output: this is a fault of ours, and not of whoever reads us.
+        # A worker writes nothing on standard output, so this is a fault of ours, not of a reader that went away.
         raise RuntimeError("the worker broke") from error
     return 0
 
@@ -67,42 +67,42 @@ def _ready(options: argparse.Namespace, settings: Settings) -> int:
     names = [service.name for service in chosen(options)]
     end = time.monotonic() + options.wait
     while True:
-        waiting = asyncio.run(_not_ready(names, options.application.topology(settings), settings))
-        if not waiting or time.monotonic() >= end:
+        not_ready = asyncio.run(_not_ready(names, options.application.topology(settings), settings))
+        if not not_ready or time.monotonic() >= end:
             break
         time.sleep(0.2)
     if options.json:
-        ready = [name for name in names if name not in waiting]
-        print(json.dumps({"ready": ready, "missing": [name for name in names if name in waiting]}))
+        ready = [name for name in names if name not in not_ready]
+        print(json.dumps({"ready": ready, "missing": [name for name in names if name in not_ready]}))
     by_reason: dict[str, list[str]] = {}
-    for name, why in waiting.items():
+    for name, why in not_ready.items():
         by_reason.setdefault(why, []).append(name)
-    for why, those in by_reason.items():
-        print(f"services: not ready: {', '.join(those)} ({why})", file=sys.stderr)
-    return 1 if waiting else 0
+    for why, services_of_reason in by_reason.items():
+        print(f"services: not ready: {', '.join(services_of_reason)} ({why})", file=sys.stderr)
+    return 1 if not_ready else 0
 
 
 async def _not_ready(names: list[str], wanted: Topology, settings: Settings) -> dict[str, str]:
-    """Those that do not receive what they must, each with the reason."""
+    """The services that do not receive what they must, each with the reason."""
     try:
         async with connected(settings, "asks who is ready") as connection:
             counts = await count_queues(connection, [inbox(name) for name in names])
-    except BrokerUnavailable as trouble:
-        return dict.fromkeys(names, f"the broker is away: {trouble}")
-    unheard = [name for name in names if inbox(name) not in counts or not counts[inbox(name)].consumers]
-    return await _unbound(names, wanted, settings) | dict.fromkeys(unheard, "no worker hears the inbox")
+    except BrokerUnavailable as error:
+        return dict.fromkeys(names, f"the broker is away: {error}")
+    without_consumer = [name for name in names if inbox(name) not in counts or not counts[inbox(name)].consumers]
+    return await _unbound(names, wanted, settings) | dict.fromkeys(without_consumer, "no worker hears the inbox")
 
 
 async def _unbound(names: list[str], wanted: Topology, settings: Settings) -> dict[str, str]:
-    """Those whose bindings are not all there, as far as anybody can be asked."""
+    """The services with missing bindings, where the management API can be asked."""
     try:
         missing = await missing_bindings(settings, wanted)
-    except BrokerUnavailable as trouble:
-        return dict.fromkeys(names, f"its bindings are not known: {trouble}")
+    except BrokerUnavailable as error:
+        return dict.fromkeys(names, f"its bindings are not known: {error}")
     found: dict[str, str] = {}
     for name in names:
-        mine = [binding for binding in bindings_of(name, wanted) if binding in missing]
-        if mine:
-            shown = [f"{one.exchange} to {one.queue} by {one.key}" for one in mine]
+        own = [binding for binding in bindings_of(name, wanted) if binding in missing]
+        if own:
+            shown = [f"{one.exchange} to {one.queue} by {one.key}" for one in own]
             found[name] = f"bindings are missing: {', '.join(shown)}"
     return found

@@ -1,4 +1,4 @@
-"""How a command line names services."""
+"""How a command line names the services of its application."""
 
 import argparse
 
@@ -12,13 +12,13 @@ _IN_MEMORY = {"sqlite://", "sqlite:///:memory:"}
 
 
 def add_names(parser: argparse.ArgumentParser, application: Application) -> None:
-    """Positional names of services, or `all`."""
+    """Add positional names of services, or `all`."""
     known = [*application.services, "all"]
     parser.add_argument("services", nargs="+", choices=known, metavar="SERVICE", help=", ".join(known))
 
 
 def add_option(parser: argparse.ArgumentParser, application: Application) -> None:
-    """`--service NAME`, several times; all of them by default."""
+    """Add `--service NAME`, which may be repeated; without it, every service is meant."""
     parser.add_argument(
         "--service",
         dest="services",
@@ -35,7 +35,7 @@ def chosen(options: argparse.Namespace) -> list[Service]:
 
 
 def with_databases(options: argparse.Namespace, settings: Settings) -> list[Service]:
-    """The same, for a verb that opens their databases. Raises BadSetting when they would have to share one."""
+    """The same, for a command that opens their databases. Raises BadSetting when they would share one."""
     services = chosen(options)
     url = settings.database_url
     if len(services) > 1 and not is_of_each_service(url) and url not in _IN_MEMORY:

@@ -1,4 +1,4 @@
-"""`choreography simulate`: the services under every fault, in virtual time; one seed is one run."""
+"""`choreography simulate`: its options. `simulate_run` does the work."""
 
 import argparse
 import os
@@ -11,20 +11,20 @@ from choregraphie.terminal.arguments import add_json
 DEFAULT_REPLAY = Path("simulation-failure.json")
 
 _ABOUT = """\
-Run the real services and their real runtime over a model of RabbitMQ, in virtual time, with crashes, lost
-connections, lost confirms, duplicates, overtaking, calls that fail after they were carried out, and the rest of
-the catalogue; then check every invariant. One seed is one run, exactly. A failure is shrunk, told as steps and
-as a Mermaid sequence diagram, and kept in a file for --replay. No broker and no settings are needed.
+Run the real services and the real runtime over a model of RabbitMQ, in virtual time, with crashes, lost
+connections, lost confirms, duplicates, overtaking, calls that succeed without an answer, and more faults; then
+check every invariant. A seed determines its run exactly. A failure is shrunk, shown as steps and as a Mermaid
+sequence diagram, and saved in a file for --replay. No broker and no settings are needed.
 
-With --exhaustive: not some runs of many orders, but every order of every step of a small scope (one order; one
-order and its cancellation; two orders on the last item; two under one id), with up to --faults faults.
+With --exhaustive: instead of some runs with many orders, every order of the steps in small scopes (one order; one
+order and its cancellation; two orders on the last item; two under one id), with at most --faults faults.
 """
 _EXAMPLES = """\
 examples:
   python -m services choreography simulate --seed 1 --runs 200
   python -m services choreography simulate --exhaustive --faults 2
   python -m services choreography simulate --replay simulation-failure.json
-exit code: 0 every invariant holds, 1 one does not, 2 a bad argument
+exit code: 0 every invariant holds, 1 one does not, 2 a usage error
 """
 
 
@@ -49,16 +49,18 @@ def add(actions: Any) -> None:
     simulating.add_argument("--seed", type=int, help="the first seed (1)")
     simulating.add_argument("--runs", type=_positive, help="how many seeds (100)")
     simulating.add_argument("--orders", type=_positive, help="orders per run (150)")
-    simulating.add_argument("--exhaustive", action="store_true", help="every interleaving of the small scopes")
+    simulating.add_argument(
+        "--exhaustive", action="store_true", help="every order of the steps in the small scopes"
+    )
     simulating.add_argument("--faults", type=int, choices=range(4), help="with --exhaustive: at most (2)")
     simulating.add_argument(
-        "--replay", type=Path, metavar="FILE", help="one run again, from the file of a failure"
+        "--replay", type=Path, metavar="FILE", help="repeat one run, from the file of a failure"
     )
     simulating.add_argument(
         "--save",
         type=Path,
         metavar="FILE",
-        help=f"where a failure is kept ({DEFAULT_REPLAY})",
+        help=f"the file for a failure ({DEFAULT_REPLAY})",
     )
     add_json(simulating)
     simulating.set_defaults(do=_simulate)
@@ -71,7 +73,7 @@ def _positive(text: str) -> int:
 
 
 def _settle(options: argparse.Namespace) -> None:
-    """Fill in what was not given. Raises UserError for an option that would have no effect."""
+    """Fill in the defaults. Raises UserError for an option that has no effect."""
     way = "--exhaustive" if options.exhaustive else "--replay" if options.replay else "random runs"
     for name, (default, ways) in _OPTIONS.items():
         if getattr(options, name) is None:
@@ -82,7 +84,7 @@ def _settle(options: argparse.Namespace) -> None:
 
 def _simulate(options: argparse.Namespace, settings: Settings) -> int:
     _settle(options)
-    # A tenth of the time that every other verb takes to start.
+    # This import takes ten times as long as any other command takes to start.
     from choregraphie.cli import simulate_run as simulating
 
     try:
@@ -90,5 +92,5 @@ def _simulate(options: argparse.Namespace, settings: Settings) -> int:
             return simulating.search(options)
         return simulating.replay_file(options) if options.replay else simulating.run_seeds(options)
     except KeyboardInterrupt:
-        # At once: the coroutines of the run that is broken off would complain, one by one, of their lost loop.
+        # At once: the coroutines of the interrupted run would each report their closed event loop.
         os._exit(130)

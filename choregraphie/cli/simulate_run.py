@@ -1,4 +1,4 @@
-"""What `choreography simulate` does: random runs, the exhaustive search, one run again."""
+"""What `choreography simulate` does: random runs, the exhaustive search, the replay of one run."""
 
 import argparse
 import importlib
@@ -80,15 +80,15 @@ def run_seeds(options: argparse.Namespace) -> int:
     if campaign.failure is None:
         return 0
     _save(campaign.failure, options.save)
-    print(f"to see it again: python -m services choreography simulate --replay {options.save}", file=sys.stderr)
+    print(f"to repeat it: python -m services choreography simulate --replay {options.save}", file=sys.stderr)
     return 1
 
 
 def _save_unshrunk(failure: Outcome, path: Path) -> None:
-    """Whoever loses patience with the shrinking has the seed and the file."""
+    """Save the failure before it is shrunk: a person who interrupts has the seed and the file."""
     _save(failure, path)
     print(f"seed {failure.plan.seed} breaks {failure.found[0]}", file=sys.stderr)
-    print(f"kept in {path}; now making it smaller", file=sys.stderr)
+    print(f"saved in {path}; now shrinking it", file=sys.stderr)
 
 
 def _save(failure: Outcome, path: Path) -> None:
@@ -108,7 +108,7 @@ def replay_file(options: argparse.Namespace) -> int:
     outcome = replay(scenario_of(options), plan)
     print(json.dumps(run_as_data(outcome), ensure_ascii=False) if options.json else run_as_text(outcome))
     for name in sorted(set(plan.faults or ()) - set(outcome.occurred)):
-        print(f"did not strike: {name}", file=sys.stderr)
+        print(f"did not occur: {name}", file=sys.stderr)
     if not outcome.found:
         print("every invariant holds", file=sys.stderr)
     return 1 if outcome.found else 0

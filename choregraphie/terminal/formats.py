@@ -1,4 +1,4 @@
-"""How a person reads durations, counts and amounts: one form on every screen. Programs get the values."""
+"""The forms of durations, counts and amounts for a person, the same on every screen."""
 
 from decimal import Decimal
 

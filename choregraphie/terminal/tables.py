@@ -20,19 +20,20 @@ from choregraphie.terminal.formats import format_duration
 # Wider than any line: an id has at most 100 characters, a reason 500.
 UNBOUNDED = 10_000
 _GAP = 2
-# A text in less room than that is a column of single words.
+# In less room, a text would be a column of single words.
 _NARROWEST_TEXT = 18
 _SHORTEST_ID = 8
-# How far a line that goes on is set in.
+# The indentation of a wrapped line.
 _HANGING = 4
 _ELLIPSIS = "…"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`goes`: 0 for one that always stays; of the others, the one with the highest number goes first.
+    """A column.
 
-    `wraps`: a text, which may take several lines.
+    goes   0: it always stays; of the others, the one with the highest number is dropped first
+    wraps  its text may take several lines
     """
 
     name: str
@@ -42,14 +43,14 @@ class Column:
 
 
 class Fitted:
-    """A table that is made for the width at hand; it says which columns it has left out."""
+    """A table that fits the width of its console, and names the columns it leaves out."""
 
     def __init__(self, *columns: Column) -> None:
         self._columns = columns
         self._rows: list[list[Text]] = []
 
     def add_row(self, *cells: str | Text) -> None:
-        """Cells are text, never markup."""
+        """Add a row. Cells are text, never markup."""
         self._rows.append([cell if isinstance(cell, Text) else Text(cell) for cell in cells])
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -63,7 +64,7 @@ class Fitted:
 
     def _table(self, kept: Sequence[int], widths: Sequence[int], room: int) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
-        # A key that is longer than the terminal is wide is folded, and nothing else is.
+        # Only a key that is wider than the terminal is folded.
         tight = _total(self._least(place, widths) for place in kept) > room
         for place in kept:
             column = self._columns[place]
@@ -80,7 +81,7 @@ class Fitted:
         return table
 
     def _kept(self, widths: Sequence[int], room: int) -> list[int]:
-        """Which columns there is room for."""
+        """The columns for which there is room."""
         kept = list(range(len(self._columns)))
         if room < UNBOUNDED:
             kept = [place for place in kept if place == 0 or self._filled(place)]
@@ -103,24 +104,24 @@ class Fitted:
 
 
 def console_of(*, wide: bool = False) -> Console:
-    """Standard output: as wide as its terminal, or unbounded on a pipe and for who asks for it."""
+    """A console for standard output: as wide as the terminal; unbounded on a pipe, or with `wide`."""
     width = None if sys.stdout.isatty() and not wide else UNBOUNDED
     return _Console(width=width, highlight=False, emoji=False)
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Leave it to the caller, for whom a reader has seen enough: rich would leave with exit code 1."""
+        """Leave a closed pipe to the caller; rich would exit with code 1."""
         raise BrokenPipeError
 
 
 def is_bounded(console: Console) -> bool:
-    """Whether what does not fit must be shortened."""
+    """Whether content must be shortened to fit."""
     return console.width < UNBOUNDED
 
 
 def folded(text: str) -> str:
-    """`text` with its lines wrapped between words on a terminal; on a pipe as it is."""
+    """`text`, on a terminal with its lines wrapped between words."""
     if not sys.stdout.isatty():
         return text
     width, indent = shutil.get_terminal_size().columns, " " * _HANGING
@@ -131,7 +132,7 @@ def folded(text: str) -> str:
 
 
 def short_ids(ids: Iterable[str]) -> dict[str, str]:
-    """Each of `ids` cut to what tells it from the others: its beginning or, of those that share it, its end."""
+    """Each of `ids`, cut to the part that distinguishes it: its beginning, or else its end."""
     known = list(dict.fromkeys(ids))
     for length in range(_SHORTEST_ID, max(map(len, known), default=0)):
         for beginning in (True, False):
@@ -142,7 +143,7 @@ def short_ids(ids: Iterable[str]) -> dict[str, str]:
 
 
 def after(time: dt.datetime | None, start: dt.datetime | None) -> str:
-    """When something was, from the start on: `+34 ms`."""
+    """The time since `start`: `+34 ms`."""
     if time is None or start is None:
         return "–"
     ms = (time - start).total_seconds() * 1000

@@ -1,4 +1,4 @@
-"""What tests of a service use: the real delivery path and a database, without a broker."""
+"""The test harness of a service: the real delivery path and a real database, without a broker."""
 
 from choregraphie.testing.harness import ServiceHarness, open_harness
 

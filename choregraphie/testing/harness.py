@@ -1,7 +1,7 @@
-"""A service at its desk: the real delivery path and a real database, without a broker.
+"""The harness for the tests of a service: the real delivery path and a real database, without a broker.
 
-For a service's tests: hear events, look at what was said and at the books. A reaction's exception is raised
-to the test, not retried.
+A test lets the service hear events, and looks at the events said and at the state. A reaction's exception is
+raised in the test, not retried.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ from choregraphie.storage.store import Store, StoreLimits
 
 
 class Raised(AssertionError):
-    """A reaction raised, which no service's test expects unless it says so."""
+    """A reaction raised an exception, and the test did not pass `tolerate`."""
 
 
 @dataclass
 class ServiceHarness:
-    """One service, its database, a clock that only the test moves, and what was said so far."""
+    """A service with its database, a clock that only the test moves, and the events said so far."""
 
     service: Service
     settings: Settings
@@ -50,13 +50,16 @@ class ServiceHarness:
         self._says = {cls.TYPE: cls for handler in handlers for cls in handler.says()}
 
     def hear(self, *heard: Event | Envelope[Any], tolerate: bool = False) -> list[Event]:
-        """Deliver events, together, as one group; what is said in answer. With `tolerate`, failures too."""
+        """Deliver events together, as one group. Returns the events said in answer.
+
+        Raises Raised when a reaction raises, unless `tolerate`.
+        """
         return self.deliver(*(self.delivery(event) for event in heard), tolerate=tolerate)
 
     def deliver(self, *deliveries: Delivery, tolerate: bool = False) -> list[Event]:
-        """The same with raw deliveries."""
+        """The same for raw deliveries."""
         read = [(delivery, self.reader.decode(delivery)) for delivery in deliveries]
-        refused = [Result(delivery, bad) for delivery, bad in read if isinstance(bad, DeadLetter)]
+        refused = [Result(delivery, verdict) for delivery, verdict in read if isinstance(verdict, DeadLetter)]
         invocations = self._called([invocation for _, invocation in read if isinstance(invocation, Invocation)])
         results = refused + execute(self.store, invocations, self.settings.retry_delays, [])
         if not tolerate:
@@ -64,24 +67,24 @@ class ServiceHarness:
         return self._keep(results)
 
     def tick(self, seconds: float = 0) -> list[Event]:
-        """Let time pass, then run the timed reactions."""
+        """Advance the clock, then run the timed reactions. Returns the events they say."""
         self.now += dt.timedelta(seconds=seconds)
         return self._keep([result for schedule in self.service.timed for result in self.store.tick(schedule)])
 
     def delivery(self, heard: Event | Envelope[Any]) -> Delivery:
-        """How an event would arrive; one without an envelope gets a new id."""
+        """The delivery of an event; without an envelope, it gets a new id."""
         envelope = heard if isinstance(heard, Envelope) else self.enveloped(heard)
         number = next(self._numbers)
         return Delivery(number, envelope.to_bytes(), events(envelope.sender), envelope.type)
 
     def enveloped(self, event: Event, id: str | None = None) -> Envelope[Any]:
-        outbox_publisher = event.SAID_BY
-        source = "/clients/desk" if outbox_publisher == "client" else f"/services/{outbox_publisher}"
+        speaker = event.SAID_BY
+        source = "/clients/desk" if speaker == "client" else f"/services/{speaker}"
         return wrap(event, id=id or f"desk-{next(self._numbers)}", source=source, time=self.now)
 
     @property
     def said(self) -> list[str]:
-        """The types of everything said so far."""
+        """The types of all events said so far."""
         return [envelope.type for envelope in self.envelopes]
 
     def inspect(self) -> dict[str, Any]:
@@ -90,19 +93,19 @@ class ServiceHarness:
             return self.service.inspect(connection)
 
     def _called(self, invocations: list[Invocation]) -> list[Invocation]:
-        looks = self.store.begin([invocation for invocation in invocations if invocation.handler.call])
-        pending = iter(looks)
+        views = self.store.begin([invocation for invocation in invocations if invocation.handler.call])
+        pending = iter(views)
         return [
             self._call(invocation, next(pending)) if invocation.handler.call else invocation
             for invocation in invocations
         ]
 
-    def _call(self, invocation: Invocation, look: Any) -> Invocation:
-        if look is None or invocation.handler.call is None:
+    def _call(self, invocation: Invocation, view: Any) -> Invocation:
+        if view is None or invocation.handler.call is None:
             return invocation
         try:
             return invocation._replace(
-                answer=asyncio.run(invocation.handler.call(invocation.event, look, self.externals))
+                answer=asyncio.run(invocation.handler.call(invocation.event, view, self.externals))
             )
         except Exception as error:  # noqa: BLE001 - as the worker does: the delivery is retried
             return invocation._replace(failure=error)
@@ -126,7 +129,7 @@ def _nothing_raised(results: list[Result]) -> None:
 
 @contextlib.contextmanager
 def open_harness(service: Service, settings: Settings, externals: Any = None) -> Iterator[ServiceHarness]:
-    """A desk on the database that `settings` name."""
+    """A harness on the database that `settings` names."""
     database = open_database(service, settings)
     try:
         yield ServiceHarness(service, settings, database, externals)

@@ -96,7 +96,7 @@ def test_a_replay_file_that_asks_for_nonsense_is_one_line(
 
 def test_a_fault_that_does_not_strike_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert replayed([ACTION], ["crash:after_commit:nobody-9:3"], tmp_path / "file") == 0
-    assert "did not strike: crash:after_commit:nobody-9:3" in capsys.readouterr().err
+    assert "did not occur: crash:after_commit:nobody-9:3" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
