@@ -115,7 +115,7 @@ def _shown(service: str, entry: Entry) -> dict[str, Any]:
 
 
 def _view(found: list[tuple[str, Entry]], *, full: bool) -> RenderableType:
-    """A table of the entries. Times count from the first action of one order; else, or in full, they are absolute."""
+    """A table of the entries. Times count from the first action of one order; otherwise they are absolute."""
     orders = list(dict.fromkeys(entry.commande_id for _, entry in found))
     if full or len(orders) > 1:
         return _table(found, _clock, {}, Column("order"))
