@@ -21,7 +21,6 @@ from choregraphie.errors import (
     ResourceShortage,
 )
 from choregraphie.pipeline.retrying import RefusedLogin
-from choregraphie.pipeline.shortages import Shortages
 from choregraphie.process.attribution import shortage
 from choregraphie.settings import Settings
 from choregraphie.storage.database import Conflict
@@ -35,6 +34,32 @@ PAUSE_SECONDS = 1.0
 RESOURCES, DATABASE, CALLS, INTAKE, SESSION = "resources", "database", "calls", "intake", "session"
 
 T = TypeVar("T")
+
+
+class Shortages:
+    """The stages of one service that wait for a resource of the worker. While there is one, it is not ready."""
+
+    def __init__(self) -> None:
+        self._lacking: dict[str, str] = {}
+
+    def begin(self, stage: str, telemetry: Telemetry, shortage: ResourceShortage | None = None) -> None:
+        """`stage` waits. A `shortage` is logged once, and again when it changes."""
+        telemetry.blocked(stage)
+        lacking = shortage.lacking if shortage else ""
+        if lacking and self._lacking.get(stage) != lacking:
+            log.error("worker.short_of_resources", stage=stage, lacking=lacking, error=str(shortage))
+        self._lacking[stage] = lacking
+
+    def end(self, stage: str, telemetry: Telemetry) -> None:
+        """`stage` continues."""
+        telemetry.unblocked(stage)
+        if lacked := self._lacking.pop(stage, ""):
+            log.info("worker.had_resources_again", stage=stage, lacked=lacked)
+
+    def end_all(self, telemetry: Telemetry) -> None:
+        """Every stage continues."""
+        for stage in [*self._lacking]:
+            self.end(stage, telemetry)
 
 
 @dataclass(frozen=True)
