@@ -1,11 +1,11 @@
-"""What the monitor shows to Prometheus: read from its file at each scrape, so that a restart loses nothing.
+"""The Prometheus metrics of the monitor, read from its file at each scrape, so that a restart loses nothing.
 
-When the file is deleted, or emptied because the stream was made anew, what it counts begins at nought again:
-Prometheus takes that for a restart, and what is read again for new growth. Notices of alerts are counted since the
-process began. No order's id is a label: there are as many of them as orders.
+When the file is deleted, or rebuilt because the stream was replaced, the counters begin at 0 again. Prometheus
+takes that for a restart, and counts what is read again as an increase. Alert notices are counted since the process
+began. No label holds an order's id, because there are as many ids as orders.
 
-Whatever can be counted is there from the first scrape on. A counter that is born with its first trouble has not
-grown by it, and no rule on its growth would fire.
+Every counter is exported from the first scrape on, with 0. A counter that appears with its first value shows no
+increase, so no alert on its rate would fire.
 """
 
 import asyncio
@@ -34,14 +34,14 @@ _Labelled = Iterable[tuple[tuple[str, ...], float]]
 
 
 class MonitorMetrics(Collector):
-    """`lookout`: whose view of anomalies and of the broker is shown."""
+    """`watcher`: its latest view gives the anomalies and the state of the broker."""
 
     def __init__(self, queries: Queries, watcher: AlertWatcher) -> None:
         self._queries = queries
         self._watcher = watcher
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing beforehand: registering must not read the file."""
+        """Empty, because registering must not read the file."""
         return []
 
     def collect(self) -> Iterator[Metric]:
@@ -50,7 +50,7 @@ class MonitorMetrics(Collector):
         yield from _unknown(totals.counts)
         yield from _times(totals.counts)
         yield from _messages(totals.counts)
-        yield from _trouble(self._watcher.view)
+        yield from _anomalies(self._watcher.view)
         yield from _freshness(self._watcher.view, self._queries.as_of())
         yield _counter(
             "saga_alert_notices",
@@ -61,19 +61,19 @@ class MonitorMetrics(Collector):
 
 
 def registry(queries: Queries, watcher: AlertWatcher) -> CollectorRegistry:
-    """A registry of its own, with nothing in it but the monitor's metrics."""
+    """A registry that holds only the monitor's metrics."""
     own = CollectorRegistry(auto_describe=False)
     own.register(MonitorMetrics(queries, watcher))
     return own
 
 
 def exposition(own: CollectorRegistry) -> tuple[bytes, str]:
-    """What a scrape is answered, and its content type."""
+    """The answer to a scrape and its content type."""
     return generate_latest(own), CONTENT_TYPE_PLAIN_0_0_4
 
 
 class MetricsPage:
-    """The same as an ASGI application, to be mounted; GET and HEAD only."""
+    """The metrics as an ASGI application for GET and HEAD."""
 
     def __init__(self, own: CollectorRegistry) -> None:
         self._own = own
@@ -82,7 +82,7 @@ class MetricsPage:
         if scope["type"] != "http":
             return
         allowed = scope["method"] in {"GET", "HEAD"}
-        # On a thread: the file may be slow, and the loop has other visitors.
+        # On a thread, because reading the file may be slow and would block other requests.
         body, kind = await asyncio.to_thread(exposition, self._own) if allowed else (b"", "text/plain")
         headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200 if allowed else 405, "headers": headers})
@@ -90,7 +90,7 @@ class MetricsPage:
 
 
 def _orders(counts: Mapping[str, int]) -> Iterator[Metric]:
-    yield _counter("saga_orders_started", "Orders first heard of.", (), [((), counts.get("started", 0))])
+    yield _counter("saga_orders_started", "Orders seen for the first time.", (), [((), counts.get("started", 0))])
     yield _counter(
         "saga_orders_finished",
         "Orders that were created (completed), or cancelled and wholly undone (compensated).",
@@ -149,11 +149,11 @@ def _times(counts: Mapping[str, int]) -> Iterator[Metric]:
 
 def _messages(counts: Mapping[str, int]) -> Iterator[Metric]:
     types = [(said.TYPE,) for said in CHOREOGRAPHY.events]
-    yield _counter("saga_events", "Events heard, each once.", ("type",), _named(counts, "said.", types))
-    yield _counter("saga_events_repeated", "Events heard again.", (), [((), counts.get("duplicates", 0))])
+    yield _counter("saga_events", "Events, each counted once.", ("type",), _named(counts, "said.", types))
+    yield _counter("saga_events_repeated", "Events that came again.", (), [((), counts.get("duplicates", 0))])
     services = [(service,) for service in CHOREOGRAPHY.services]
     yield _counter(
-        "saga_retries", "Messages sent round for another try.", ("service",), _named(counts, "retried.", services)
+        "saga_retries", "Messages put back for another try.", ("service",), _named(counts, "retried.", services)
     )
     letters = [(service, reason) for service in CHOREOGRAPHY.services for reason in (*REASONS, bounded(""))]
     yield _counter(
@@ -161,15 +161,18 @@ def _messages(counts: Mapping[str, int]) -> Iterator[Metric]:
     )
     whys = [(why,) for why in _WHYS]
     yield _counter(
-        "saga_entries_ignored", "Entries of the history kept out.", ("why",), _named(counts, "ignored.", whys)
+        "saga_entries_ignored",
+        "Entries of the history that were ignored.",
+        ("why",),
+        _named(counts, "ignored.", whys),
     )
 
 
-def _trouble(view: View) -> Iterator[Metric]:
+def _anomalies(view: View) -> Iterator[Metric]:
     kinds: Counter[str] = Counter()
     for anomaly in view.anomalies:
         kinds[anomaly.kind] += anomaly.count
-    yield _gauge("saga_anomalies", "What is wrong now.", ("kind",), [((kind,), kinds[kind]) for kind in Kind])
+    yield _gauge("saga_anomalies", "Anomalies now.", ("kind",), [((kind,), kinds[kind]) for kind in Kind])
     yield _stuck(view.anomalies)
     yield _value("saga_monitor_broker_up", "Whether the broker answered when last asked.", view.facts is not None)
     if view.behind.entries is not None:
@@ -179,7 +182,7 @@ def _trouble(view: View) -> Iterator[Metric]:
 
 
 def _freshness(view: View, known: dt.datetime | None) -> Iterator[Metric]:
-    """Without these the other gauges would look like news while nothing can be read."""
+    """Tells old values from current ones while nothing can be read."""
     yield _value(
         "saga_monitor_known",
         "Whether the last look could judge what is wrong: 0 means that saga_anomalies may be old.",
@@ -194,7 +197,7 @@ def _freshness(view: View, known: dt.datetime | None) -> Iterator[Metric]:
 
 def _stuck(anomalies: Sequence[Anomaly]) -> Metric:
     waiting = [anomaly for anomaly in anomalies if anomaly.kind in {Kind.STUCK, Kind.HALF_UNDONE}]
-    # A cancelled order may wait for several undoings, and is one order all the same: the first of them counts.
+    # A cancelled order may wait for several undoings. It counts once, with the first of them.
     first = {anomaly.commande_id: anomaly for anomaly in reversed(waiting)}
     stuck: Counter[str] = Counter()
     for anomaly in first.values():
@@ -208,12 +211,12 @@ def _stuck(anomalies: Sequence[Anomaly]) -> Metric:
 
 
 def _named(counts: Mapping[str, int], prefix: str, known: Iterable[tuple[str, ...]]) -> _Labelled:
-    """The counters that begin with `prefix`, by their labels; nought for the `known` that were never counted."""
+    """The counters that begin with `prefix`, by their labels; 0 for the `known` ones that were never counted."""
     found: dict[tuple[str, ...], float] = dict.fromkeys(known, 0)
     for name, value in counts.items():
         if name.startswith(prefix):
             of = name.removeprefix(prefix)
-            # An event's type has a dot of its own; a service and a reason are parted by one.
+            # An event type contains a dot; for dead letters a dot separates service and reason.
             found[tuple(of.split(".", 1)) if prefix == "dead_at." else (of,)] = value
     return sorted(found.items())
 

@@ -124,7 +124,7 @@ class AlertWatcher:
             stuck = self._queries.totals(now).stuck
             self._in_time = within_usual_time(stuck, found, now, self._terms.stuck_after)
             self._found = self._first_seen.dated(found, now) if answers else found
-        seen = [*self._self_check.look(answered=answers is not None, abreast=abreast, now=now), *self._found]
+        seen = [*self._self_check.check(answered=answers is not None, caught_up=abreast, now=now), *self._found]
         kinds = judged_kinds(abreast=abreast, asked=answers is not None)
         again = self._alerts.redeliveries(self.dispatcher.delivered(), now)
         notices = self._alerts.update(alerts_of(seen, now), now, self._repeat, kinds)

@@ -46,7 +46,7 @@ class _Judge:
     async def look(self, history: History | None) -> float:
         """Judge, if the file is true of now. Returns the seconds until the next look."""
         ready, now = await self._ready(), dt.datetime.now(dt.UTC)
-        blind = self._sight.look(answered=history is not None, abreast=ready, now=now)
+        blind = self._sight.check(answered=history is not None, caught_up=ready, now=now)
         if ready:
             self._facts = await facts(history, self._settings, self._facts) if history else None
             await self._judge(self._facts)

@@ -1,7 +1,7 @@
-"""What is wrong, each with a sentence that says what happened and what to do: judged from the events heard.
+"""Finds anomalies in the projection; each has a sentence that says what happened and what to do.
 
-Only the orders in flight and those that are flagged are looked at, however many there are. What the broker says
-of its queues is handed in as data (`broker_status.py`), so that judging needs no connection.
+Only orders in flight and flagged orders are examined, however many orders there are. The state of the broker's
+queues comes in as data (`broker_status.py`), so this module needs no connection.
 """
 
 import datetime as dt
@@ -15,9 +15,9 @@ from saga_monitor.analysis import clocks, contradictions
 from saga_monitor.analysis.anomaly import RECENT, Anomaly, Kind, Thresholds
 from saga_monitor.analysis.saga_state import GIVEN_UP, Flag, State
 from saga_monitor.diagnosis import case_queries
-from saga_monitor.diagnosis.broker_anomalies import queue_anomalies, untold_letters
+from saga_monitor.diagnosis.broker_anomalies import queue_anomalies, unknown_dead_letters
 from saga_monitor.diagnosis.case_queries import Case, SampledLetter
-from saga_monitor.diagnosis.causes import GRACE, Cause, Evidence, LastHeard, remedy, why
+from saga_monitor.diagnosis.causes import GRACE, Cause, Evidence, LastHeard, cause_of, remedy
 from saga_monitor.diagnosis.history_anomalies import history_anomalies
 from saga_monitor.diagnosis.pending import PendingStep, longest_wait, pending_steps
 from saga_monitor.diagnosis.wording import because
@@ -29,7 +29,7 @@ from saga_monitor.records.broker_status import BrokerStatus
 
 __all__ = ["RECENT", "SHOWN_FOR", "Anomaly", "Kind", "Thresholds", "anomalies_of", "anomalies_of_order", "as_json"]
 
-# A fact that nothing ends, since it was said; for whoever asks about its order, there is no end of it.
+# How long a permanent fact (a contradiction, a repeated order) is listed. The page of its order always shows it.
 SHOWN_FOR = dt.timedelta(days=1)
 
 
@@ -42,20 +42,20 @@ _KIND_OF = {
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What is the same for every order."""
+    """What all orders of one judgement share."""
 
     now: dt.datetime
     terms: Thresholds
-    facts: BrokerStatus | None
+    status: BrokerStatus | None
     last_heard: dict[str, LastHeard]
     spreads: Mapping[str, Histogram]
 
     def expected(self, service: str, undoing: bool) -> dt.timedelta:
-        """How long a wait may last: see `patience`."""
+        """How long a step may take: see `longest_wait`."""
         return longest_wait(self.spreads, service, undoing, self.terms.stuck_after)
 
     def marks(self) -> Cutoffs:
-        """What parts orders that wait for the same: whether their time is up, who was heard since."""
+        """The moments and offsets that separate orders waiting for the same step; one per group is examined."""
         late = {
             self.now - self.expected(service, undo) for service in CHOREOGRAPHY.services for undo in (False, True)
         }
@@ -65,25 +65,25 @@ class _Context:
 
 
 def anomalies_of(
-    queries: Queries, facts: BrokerStatus | None, now: dt.datetime, terms: Thresholds
+    queries: Queries, status: BrokerStatus | None, now: dt.datetime, terms: Thresholds
 ) -> list[Anomaly]:
-    """Everything that is wrong now, the gravest first, of one kind the longest standing first."""
-    context = _Context(now, terms, facts, case_queries.last_heard(queries), case_queries.step_spreads(queries))
+    """All anomalies now: the most severe kind first, within a kind the oldest first."""
+    context = _Context(now, terms, status, case_queries.last_heard(queries), case_queries.step_spreads(queries))
     cases = case_queries.cases(queries, terms.stuck_after, now, context.marks())
     found = [anomaly for case in cases for anomaly in _of_order(case, context) if not _expired(anomaly, now)]
     found = _counted(found, case_queries.flagged_beyond(queries, cases, now - SHOWN_FOR))
-    if facts is not None:
-        found += list(queue_anomalies(queries, facts, found))
-    found += [*_dead_letters(queries, facts, now), *_foreign_events(queries, now), *_clock_skews(queries, now)]
-    found += history_anomalies(queries, facts, now, terms)
+    if status is not None:
+        found += list(queue_anomalies(queries, status, found))
+    found += [*_dead_letters(queries, status, now), *_foreign_events(queries, now), *_clock_skews(queries, now)]
+    found += history_anomalies(queries, status, now, terms)
     return sorted(found, key=_severity)
 
 
 def anomalies_of_order(
-    queries: Queries, commande_id: str, facts: BrokerStatus | None, now: dt.datetime, terms: Thresholds
+    queries: Queries, commande_id: str, status: BrokerStatus | None, now: dt.datetime, terms: Thresholds
 ) -> list[Anomaly]:
-    """What is wrong with one order."""
-    context = _Context(now, terms, facts, case_queries.last_heard(queries), case_queries.step_spreads(queries))
+    """The anomalies of one order, however old."""
+    context = _Context(now, terms, status, case_queries.last_heard(queries), case_queries.step_spreads(queries))
     case = case_queries.case(queries, commande_id, now)
     return sorted(_of_order(case, context), key=_severity) if case else []
 
@@ -103,7 +103,7 @@ def _expired(anomaly: Anomaly, now: dt.datetime) -> bool:
 
 
 def _counted(anomalies: Sequence[Anomaly], beyond: Mapping[Flag, int]) -> list[Anomaly]:
-    """The oldest of each kind stands for the flagged orders that were not looked at, for they are older."""
+    """Adds the flagged orders that were not examined to the count of the oldest of each kind, being older."""
     counted = list(anomalies)
     for flag, kind in _KIND_OF.items():
         mine = [number for number, anomaly in enumerate(counted) if anomaly.kind == kind]
@@ -131,18 +131,18 @@ def _of_order(case: Case, context: _Context) -> Iterator[Anomaly]:
 
 def _waiting(case: Case, context: _Context) -> Iterator[Anomaly]:
     order = case.order
-    # A queue that is empty holds no letter of this order either: somebody sent it back, or threw it away.
-    facts = context.facts
-    letters = [one for one in case.dead_letters if facts is None or facts.dead_letters(one.service) != 0]
+    # An empty queue holds no dead letter of this order: somebody sent it back or removed it.
+    status = context.status
+    letters = [one for one in case.dead_letters if status is None or status.dead_letters(one.service) != 0]
     evidence = Evidence(
-        *(order.commande_id, order.heard, order.last_offset, context.now, context.terms.tries, context.facts),
+        *(order.commande_id, order.heard, order.last_offset, context.now, context.terms.tries, context.status),
         *(case.retries, letters, context.last_heard, order.state is State.COMPENSATED),
     )
     late = {}
     for wait in pending_steps(order.state, order.at_rest, order.remaining, case.heard):
         given_up = any(one.service == wait.service and one.reason in GIVEN_UP for one in letters)
         if given_up or context.now - order.heard > context.expected(wait.service, wait.undoing):
-            late[wait] = why(wait, evidence)
+            late[wait] = cause_of(wait, evidence)
     undoings = {wait: reason for wait, reason in late.items() if wait.undoing}
     if undoings and order.state is State.COMPENSATING:
         yield from _half_undone(case, undoings)
@@ -159,22 +159,22 @@ def _waiting(case: Case, context: _Context) -> Iterator[Anomaly]:
 def _half_undone(case: Case, undoings: Mapping[PendingStep, Cause]) -> Iterator[Anomaly]:
     id_ = case.order.commande_id
     for wait, reason in undoings.items():
-        since = wait.called.time if wait.called else None
+        since = wait.trigger.time if wait.trigger else None
         text = f"{id_} is cancelled, and {wait.service} has not said {wait.awaited}: {reason.sentence}"
         yield Anomaly(
             Kind.HALF_UNDONE, id_, wait.service, since or case.order.heard, reason.reason, text, 1 + case.similar
         )
 
 
-def _dead_letters(queries: Queries, facts: BrokerStatus | None, now: dt.datetime) -> Iterator[Anomaly]:
+def _dead_letters(queries: Queries, status: BrokerStatus | None, now: dt.datetime) -> Iterator[Anomaly]:
     for service in CHOREOGRAPHY.services:
-        # The newest are those still there; without the broker's word, those of the last hour.
-        held = facts.dead_letters(service) if facts else None
-        if facts is None or held is None:
+        # The newest are the ones still in the queue. When the broker cannot be asked, take those of the last hour.
+        held = status.dead_letters(service) if status else None
+        if status is None or held is None:
             letters = case_queries.newest_dead_letters(queries, service, None, now - RECENT)
         else:
             letters = case_queries.newest_dead_letters(queries, service, held)
-            yield from untold_letters(service, facts, sum(1 + letter.similar for letter in letters))
+            yield from unknown_dead_letters(service, status, sum(1 + letter.similar for letter in letters))
         yield from map(_dead_letter, letters)
 
 

@@ -16,55 +16,55 @@ from saga_monitor.records.broker_status import BrokerStatus, QueueTrouble, Troub
 LATE_AT_MOST = dt.timedelta(minutes=5)
 
 
-def queue_anomalies(queries: Queries, facts: BrokerStatus, found: Collection[Anomaly]) -> Iterator[Anomaly]:
+def queue_anomalies(queries: Queries, status: BrokerStatus, found: Collection[Anomaly]) -> Iterator[Anomaly]:
     """What the queues hold or lack, as far as `found`, the anomalies of orders, does not say it already."""
     told = {anomaly.service for anomaly in found if anomaly.reason in {Reason.NO_CONSUMER, Reason.NO_QUEUE}}
-    yield from _leaderless(facts)
-    yield from _hidden(facts)
+    yield from _leaderless(status)
+    yield from _hidden(status)
     for service in CHOREOGRAPHY.services:
         if service not in told:
-            yield from _inbox(service, facts)
-        yield from _retries(queries, service, facts)
-    yield from _missing(facts, told)
-    yield from _unbound(facts)
-    yield from _not_counted(facts)
+            yield from _inbox(service, status)
+        yield from _retries(queries, service, status)
+    yield from _missing(status, told)
+    yield from _unbound(status)
+    yield from _not_counted(status)
 
 
-def _inbox(service: str, facts: BrokerStatus) -> Iterator[Anomaly]:
-    queue = facts.inbox(service)
+def _inbox(service: str, status: BrokerStatus) -> Iterator[Anomaly]:
+    queue = status.inbox(service)
     if queue and queue.messages and not queue.consumers:
         text = f"{inbox(service)} has no consumer and {_messages(queue.messages)}: start a worker with"
         text += f" `python -m services run {service}`"
-        yield _queue(service, facts, "no_consumer", text, queue.messages)
+        yield _queue(service, status, "no_consumer", text, queue.messages)
 
 
-def _retries(queries: Queries, service: str, facts: BrokerStatus) -> Iterator[Anomaly]:
-    waiting = sum(facts.queues[name].messages for name in facts.retry_queues(service) if name in facts.queues)
+def _retries(queries: Queries, service: str, status: BrokerStatus) -> Iterator[Anomaly]:
+    waiting = sum(status.queues[name].messages for name in status.retry_queues(service) if name in status.queues)
     if not waiting:
         return
-    untold = waiting - case_queries.retries_under_way(queries, service, facts.at - LATE_AT_MOST)
+    untold = waiting - case_queries.retries_under_way(queries, service, status.at - LATE_AT_MOST)
     if untold > 0:
         text = (
             f"{_messages(waiting)} in the queues {retry(service)}.* for another try, and the history tells nothing"
         )
         text += f" of {untold}: see the log of {service}; what cannot be done ends in {dlq(service)}"
-        yield _queue(service, facts, "retrying", text, untold)
+        yield _queue(service, status, "retrying", text, untold)
 
 
-def _missing(facts: BrokerStatus, told: Collection[str | None]) -> Iterator[Anomaly]:
-    if facts.asked and not facts.queues and not facts.unknown:
+def _missing(status: BrokerStatus, told: Collection[str | None]) -> Iterator[Anomaly]:
+    if status.asked and not status.queues and not status.unknown:
         text = "none of the saga's queues exists on this broker: start the workers, which declare them, or see"
         text += " whether SAGA_AMQP_URL names the right broker and virtual host"
-        yield _queue(None, facts, "missing", text)
+        yield _queue(None, status, "missing", text)
         return
     for service in CHOREOGRAPHY.services:
-        missing = [name for name in (inbox(service), dlq(service)) if facts.lacks(name)]
+        missing = [name for name in (inbox(service), dlq(service)) if status.lacks(name)]
         if service in told:
             missing = [name for name in missing if name != inbox(service)]
-        ladder = facts.retry_queues(service)
+        ladder = status.retry_queues(service)
         # Where none of them exists, the workers were given other delays than this monitor.
-        if any(name in facts.queues for name in ladder):
-            missing += [name for name in ladder if facts.lacks(name)]
+        if any(name in status.queues for name in ladder):
+            missing += [name for name in ladder if status.lacks(name)]
         if missing:
             text = (
                 f"{', '.join(missing)} {'does' if len(missing) == 1 else 'do'} not exist, or the node that holds"
@@ -72,17 +72,17 @@ def _missing(facts: BrokerStatus, told: Collection[str | None]) -> Iterator[Anom
             text += (
                 f" them is down: what is sent there is lost; restart the worker of {service}, which declares them"
             )
-            yield _queue(service, facts, "missing", text, len(missing))
+            yield _queue(service, status, "missing", text, len(missing))
 
 
-def _unbound(facts: BrokerStatus) -> Iterator[Anomaly]:
-    for queue in dict.fromkeys(binding.queue for binding in facts.unbound):
-        lost = [binding for binding in facts.unbound if binding.queue == queue]
+def _unbound(status: BrokerStatus) -> Iterator[Anomaly]:
+    for queue in dict.fromkeys(binding.queue for binding in status.unbound):
+        lost = [binding for binding in status.unbound if binding.queue == queue]
         to = ", ".join(f"{binding.exchange} ({binding.key})" for binding in lost)
         text = f"{queue} is not bound to {to}: the broker confirms what is said there, and does not deliver it to"
         if queue == HISTORY:
             text += " the history, so nobody hears it here; restart a worker, which binds it again"
-            yield Anomaly(Kind.BLIND, None, None, facts.at, "unbound", text)
+            yield Anomaly(Kind.BLIND, None, None, status.at, "unbound", text)
             continue
         service = queue.partition(".")[0]
         text += f" {service}; restart the worker of {service}, which binds it again"
@@ -90,13 +90,13 @@ def _unbound(facts: BrokerStatus) -> Iterator[Anomaly]:
         for speaker in said:
             text += f", then `python -m services outbox resend --service {speaker} --since TIME`"
         if said:
-            text += f", with a TIME before it was lost: it was seen at {facts.at:%Y-%m-%dT%H:%M:%SZ}"
-        yield _queue(service, facts, "unbound", text, len(lost))
+            text += f", with a TIME before it was lost: it was seen at {status.at:%Y-%m-%dT%H:%M:%SZ}"
+        yield _queue(service, status, "unbound", text, len(lost))
 
 
-def _leaderless(facts: BrokerStatus) -> Iterator[Anomaly]:
+def _leaderless(status: BrokerStatus) -> Iterator[Anomaly]:
     """The queues without a leader of each service, and the history."""
-    for service, troubles in _by_service(facts.lasting(Trouble.NO_LEADER)):
+    for service, troubles in _by_service(status.lasting(Trouble.NO_LEADER)):
         text = f"{', '.join(one.queue for one in troubles)} {'has' if len(troubles) == 1 else 'have'} no leader:"
         text += f" nothing gets in or out, and the broker counts 0 whatever waits there; {START_NODES}"
         since = min(one.since for one in troubles)
@@ -106,8 +106,8 @@ def _leaderless(facts: BrokerStatus) -> Iterator[Anomaly]:
             yield Anomaly(Kind.QUEUE, None, service, since, "no_leader", text, len(troubles))
 
 
-def _hidden(facts: BrokerStatus) -> Iterator[Anomaly]:
-    for service, troubles in _by_service(facts.lasting(Trouble.HIDDEN)):
+def _hidden(status: BrokerStatus) -> Iterator[Anomaly]:
+    for service, troubles in _by_service(status.lasting(Trouble.HIDDEN)):
         count = sum(one.count for one in troubles)
         held = ", ".join(f"{one.count} in {one.queue}" for one in troubles)
         ways = dict.fromkeys(_way_out(str(service), one.queue) for one in troubles)
@@ -135,41 +135,43 @@ def _by_service(troubles: Sequence[QueueTrouble]) -> Iterator[tuple[str | None, 
             yield service, mine
 
 
-def _not_counted(facts: BrokerStatus) -> Iterator[Anomaly]:
-    refused = sorted(name for name in facts.unknown if not facts.is_leaderless(name))
+def _not_counted(status: BrokerStatus) -> Iterator[Anomaly]:
+    refused = sorted(name for name in status.unknown if not status.is_leaderless(name))
     if refused:
         text = f"the broker does not let this monitor count {', '.join(refused)}: what they hold is not"
         text += " known; see who holds them, and which rights this user has"
-        yield Anomaly(Kind.BLIND, None, None, facts.at, "not_counted", text)
-    if facts.unasked:
+        yield Anomaly(Kind.BLIND, None, None, status.at, "not_counted", text)
+    if status.unasked:
         text = (
-            f"{facts.unasked}: whether every queue is bound and has a leader, and whether messages are hidden in"
+            f"{status.unasked}: whether every queue is bound and has a leader, and whether messages are hidden in"
         )
         text += " one, is not known; see SAGA_MANAGEMENT_URL"
-        yield Anomaly(Kind.BLIND, None, None, facts.at, "bindings_not_known", text)
-    if silent := facts.lasting(Trouble.NO_FIGURES):
+        yield Anomaly(Kind.BLIND, None, None, status.at, "bindings_not_known", text)
+    if silent := status.lasting(Trouble.NO_FIGURES):
         names = (
-            "any of its queues" if len(silent) >= len(facts.queues) - 1 else ", ".join(one.queue for one in silent)
+            "any of its queues"
+            if len(silent) >= len(status.queues) - 1
+            else ", ".join(one.queue for one in silent)
         )
         text = (
             f"RabbitMQ's management gives no figures of {names}: whether messages are hidden there is not known;"
         )
         text += " see its log, whether its statistics are switched off, and whether SAGA_MANAGEMENT_URL names the"
         text += " same broker as SAGA_AMQP_URL"
-        yield _queue(None, replace(facts, at=min(one.since for one in silent)), "no_figures", text)
+        yield _queue(None, replace(status, at=min(one.since for one in silent)), "no_figures", text)
 
 
-def untold_letters(service: str, facts: BrokerStatus, told: int) -> Iterator[Anomaly]:
-    """The dead letters that stand in the queue, and of which the history told nothing that was read."""
-    held = facts.dead_letters(service)
+def unknown_dead_letters(service: str, status: BrokerStatus, told: int) -> Iterator[Anomaly]:
+    """Dead letters that are in the queue and not in the history that was read."""
+    held = status.dead_letters(service)
     if held is not None and held > told:
         text = f"{_messages(held)} in {dlq(service)}, and the history tells nothing of {held - told}:"
         text += " look at them with the broker's own tools; each has its reason in the header x-saga-reason"
-        yield Anomaly(Kind.DEAD_LETTER, None, service, facts.at, "not_in_history", text, held - told)
+        yield Anomaly(Kind.DEAD_LETTER, None, service, status.at, "not_in_history", text, held - told)
 
 
-def _queue(service: str | None, facts: BrokerStatus, reason: str, text: str, count: int = 1) -> Anomaly:
-    return Anomaly(Kind.QUEUE, None, service, facts.at, reason, text, count)
+def _queue(service: str | None, status: BrokerStatus, reason: str, text: str, count: int = 1) -> Anomaly:
+    return Anomaly(Kind.QUEUE, None, service, status.at, reason, text, count)
 
 
 def _messages(count: int) -> str:

@@ -20,7 +20,7 @@ from saga_monitor.projection.queries import Order, Queries
 from saga_monitor.projection.sampling import NOT_SENT_BACK, Cutoffs
 from saga_monitor.projection.schema import instant, moment
 
-# More than a person can read; what lies beyond is counted, not looked at.
+# More than a person can read. Orders beyond this number are counted, not examined.
 LOOKED_AT = 500
 _BEGINNING_OF_TIME = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LETTERS = (
@@ -37,10 +37,9 @@ _FLAGGED = (Flag.CONTRADICTION, Flag.NOT_ALLOWED, Flag.REPEATED_ORDER, Flag.INTE
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One order and everything that was heard of it; of retries and dead letters, those not answered since, nor
-    sent back.
+    """One order, its events, and its open retries and dead letters: those neither answered nor sent back since.
 
-    `alike`: how many more wait just as this one does, and were not looked at.
+    `similar`: how many more orders wait in the same way and were not examined.
     """
 
     order: Order
@@ -52,7 +51,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class ForeignEvent:
-    """A word by somebody else's exchange."""
+    """An event that came by another speaker's exchange."""
 
     exchange: str
     type: str
@@ -63,7 +62,7 @@ class ForeignEvent:
 
 @dataclass(frozen=True, slots=True)
 class ClockSkew:
-    """`effect`'s clock is behind `cause`'s by `worst_ms` or more; one order that shows it, and when last."""
+    """`effect`'s clock is behind `cause`'s by `worst_ms` or more. `commande_id`: an order that shows it."""
 
     cause: str
     effect: str
@@ -74,7 +73,7 @@ class ClockSkew:
 
 @dataclass(frozen=True, slots=True)
 class SampledLetter:
-    """A dead letter that stands for `alike` more. `undone`: its order was cancelled and undone since."""
+    """A dead letter that stands for `similar` more. `undone`: its order was cancelled and undone since."""
 
     letter: DeadLetter
     similar: int
@@ -82,10 +81,10 @@ class SampledLetter:
 
 
 def cases(queries: Queries, silent_for: float, now: dt.datetime, marks: Cutoffs) -> list[Case]:
-    """The orders that may be in trouble: flagged, in flight and silent for that long (s), or known to be retried.
+    """The orders that may have a problem: flagged, silent in flight for `silent_for` seconds, or being retried.
 
-    Of very many a few of each kind are looked at, and stand for the others: of those that wait for the same,
-    the ones that `marks` do not part.
+    Of very many orders a sample is examined: one of each group that waits for the same step and that `marks` do
+    not separate. It stands for the others.
     """
     flagged = {order.commande_id: order for flag in _FLAGGED for order in queries.flagged(flag, LOOKED_AT, now)}
     until = now - dt.timedelta(seconds=silent_for)
@@ -94,13 +93,13 @@ def cases(queries: Queries, silent_for: float, now: dt.datetime, marks: Cutoffs)
 
 
 def case(queries: Queries, commande_id: str, now: dt.datetime) -> Case | None:
-    """That order, troubled or not."""
+    """That order, whether it has a problem or not; None when there is none."""
     order = queries.order(commande_id, now)
     return _with_evidence(queries, {commande_id: order})[0] if order else None
 
 
 def flagged_beyond(queries: Queries, looked_at: Iterable[Case], since: dt.datetime) -> dict[Flag, int]:
-    """How many flagged orders were heard since then beside these: all of them before those that were looked at."""
+    """By flag, how many orders were heard since `since` and not examined; all are older than the examined ones."""
     seen: dict[Flag, list[Order]] = {flag: [] for flag in _FLAGGED}
     for case in looked_at:
         for flag in seen.keys() & set(case.order.flags):
@@ -147,7 +146,7 @@ def clock_skews(queries: Queries, since: dt.datetime) -> list[ClockSkew]:
 def newest_dead_letters(
     queries: Queries, service: str, count: int | None, since: dt.datetime = _BEGINNING_OF_TIME
 ) -> list[SampledLetter]:
-    """The `count` newest of a service, or all since then; of very many, some of each reason."""
+    """The `count` newest dead letters of a service, or all since `since`; of very many, some of each reason."""
     similar = sampling.letters(queries, service, since, -1 if count is None else count, REASONS, LOOKED_AT)
     rows = queries.ask(_LETTERS_AT, json.dumps(list(similar)))
     letters = [(dead_letter_of(row), state == State.COMPENSATED) for *row, state in rows]
@@ -155,7 +154,7 @@ def newest_dead_letters(
 
 
 def retries_under_way(queries: Queries, service: str, since: dt.datetime) -> int:
-    """How many of a service's messages may wait for another try: of the newest retries, those due since then."""
+    """How many messages of a service may wait for another try: those due since `since`, of the newest retries."""
     ((known,),) = queries.ask(
         'SELECT count(*) FROM (SELECT * FROM retries ORDER BY "offset" DESC LIMIT 10000)'
         " WHERE service = ? AND max(coalesce(next, at), at) >= ?",

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 
-# An order's id is an example, for whoever wants to look.
+# How many orders and dead letters of a group are named as examples.
 EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`count`: of everything that is wrong so, looked at or not. `sentence` is the first one's.
+    """`count`: all anomalies of the group, examined or not. `sentence`: of the first one.
 
-    `letters`: the offsets of dead letters, as examples too.
+    `letters`: offsets of dead letters, as examples.
     """
 
     kind: Kind
@@ -29,12 +29,12 @@ class Group:
 
 
 def how_many(anomalies: Iterable[Anomaly]) -> int:
-    """How many things are wrong: the one number that every screen, command and metric shows."""
+    """The number of anomalies: every screen, command and metric shows this one."""
     return sum(anomaly.count for anomaly in anomalies)
 
 
 def within_usual_time(stuck: int, anomalies: Iterable[Anomaly], now: dt.datetime, stuck_after: float) -> int:
-    """How many of the `stuck` orders are no anomaly: silent for `stuck_after` (s), as their step often is."""
+    """How many of the `stuck` orders are no anomaly: their step usually takes more than `stuck_after` (s)."""
     late: dict[str | None, int] = {}
     for anomaly in anomalies:
         old = anomaly.since is not None and (now - anomaly.since).total_seconds() > stuck_after
@@ -44,7 +44,7 @@ def within_usual_time(stuck: int, anomalies: Iterable[Anomaly], now: dt.datetime
 
 
 def grouped(anomalies: Iterable[Anomaly]) -> list[Group]:
-    """In the order of the first of each."""
+    """One group per kind, service and reason, in the order of their first anomalies."""
     groups: dict[tuple[Kind, str | None, str], list[Anomaly]] = defaultdict(list)
     for anomaly in anomalies:
         groups[anomaly.kind, anomaly.service, anomaly.reason].append(anomaly)

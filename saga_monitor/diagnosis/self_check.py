@@ -8,31 +8,31 @@ from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import moment
 from saga_monitor.records.broker_status import BrokerStatus
 
-# A broker that restarts is away for less, and nobody need get up for it.
+# A restart of the broker is shorter, and nobody has to be called for it.
 NO_ANSWER_FOR = dt.timedelta(minutes=1)
-# Reading a long history for the first time takes a while.
+# The first reading of a long history takes some minutes.
 BEHIND_FOR = dt.timedelta(minutes=5)
 
 
 class SelfCheck:
-    """Remembers when the monitor saw last. Both times begin with the first look."""
+    """Remembers when the broker last answered, and when the reading was last up to date."""
 
     def __init__(self) -> None:
         self._answered: dt.datetime | None = None
-        self._abreast: dt.datetime | None = None
+        self._caught_up: dt.datetime | None = None
 
-    def look(self, *, answered: bool, abreast: bool, now: dt.datetime) -> list[Anomaly]:
-        """What is wrong with the sight after this look: nothing, or one anomaly."""
+    def check(self, *, answered: bool, caught_up: bool, now: dt.datetime) -> list[Anomaly]:
+        """At most one anomaly of the monitor itself."""
         if answered or self._answered is None:
             self._answered = now
-        # While the broker is away nothing can be read: that is said once, and not as being behind.
-        if abreast or not answered or self._abreast is None:
-            self._abreast = now
+        # While the broker is away nothing can be read. That is one anomaly, not two.
+        if caught_up or not answered or self._caught_up is None:
+            self._caught_up = now
         if now - self._answered >= NO_ANSWER_FOR:
             return [_blind("no_answer", self._answered, f"the broker has not answered since {_AT}: {_ASK}")]
-        if now - self._abreast >= BEHIND_FOR:
+        if now - self._caught_up >= BEHIND_FOR:
             return [
-                _blind("behind", self._abreast, f"the reading has been behind the history since {_AT}: {_WAIT}")
+                _blind("behind", self._caught_up, f"the reading has been behind the history since {_AT}: {_WAIT}")
             ]
         return []
 
@@ -49,7 +49,7 @@ def _blind(reason: str, since: dt.datetime, sentence: str) -> Anomaly:
 
 
 def blind_spots(*, answered: bool, fresh: bool, as_of: dt.datetime | None, now: dt.datetime) -> list[Anomaly]:
-    """What a single answer cannot know: the queues, when the broker was not `answered`; the newest events."""
+    """What a command cannot know: the queues while the broker does not answer, and events that were not read."""
     found = []
     if not answered:
         text = "the broker does not answer, so what its queues hold is not known: see whether it runs and whether"
@@ -63,13 +63,13 @@ def blind_spots(*, answered: bool, fresh: bool, as_of: dt.datetime | None, now: 
     return found
 
 
-# The reader notes about twice a second that there is nothing more; under load it never does.
+# An idle reader notes twice a second that it has reached the end; under load it never reaches it.
 JUST_NOW = dt.timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """None: not known. The broker's own count of a stream lags a little, so `entries` is near, not exact."""
+    """None: not known. `entries` is approximate: the broker's count of a stream's entries lags a little."""
 
     entries: int | None
     seconds: float | None
@@ -79,10 +79,10 @@ UNKNOWN = Lag(None, None)
 
 
 def behind(queries: Queries, answers: BrokerStatus | None, now: dt.datetime) -> Lag:
-    """How far the file that `queries` read is behind the stream that `answers` tell of."""
+    """How far the file behind `queries` lags the stream described by `answers`."""
     (read, caught_up_at), *_ = queries.ask("SELECT last_offset, caught_up_at FROM position")
     last, first = (answers.last_offset, answers.first_offset or 0) if answers else (None, 0)
-    # What the stream dropped is not to be read any more.
+    # Entries that the stream has dropped cannot be read any more.
     entries = None if last is None else max(0, last - max(first - 1, -1 if read is None else int(read)))
     caught_up = moment(caught_up_at)
     if entries == 0 or (caught_up is not None and now - caught_up < JUST_NOW):

@@ -85,5 +85,5 @@ def _plain(detail: str) -> str:
 
 
 def span(time: dt.timedelta) -> str:
-    """A time as every screen shows it."""
+    """A duration as every screen shows it."""
     return format_duration(time.total_seconds() * 1000)

@@ -25,7 +25,7 @@ def as_given(reason: str, detail: str) -> str:
 
 
 def answered_within(undoing_ms: Iterable[int | None]) -> int | None:
-    """How long (ms) after its cancellation the last of an order's undoings was answered; None while one is not."""
+    """How long (ms) after the cancellation the last undoing was answered; None while one is missing."""
     known = list(undoing_ms)
     return max((ms for ms in known if ms is not None), default=None) if None not in known else None
 
@@ -37,7 +37,7 @@ def order_reports(
     limit: int | None = None,
     why: Callable[[str, str], str] = as_given,
 ) -> Iterator[dict[str, Any]]:
-    """One after the other in the order of their beginning; a million of them are never held at once.
+    """One report per order, in the order in which they began. Streams: never holds all of them in memory.
 
     `why`: puts a dead letter's reason and detail into words.
     """
@@ -84,7 +84,7 @@ def _reports(
 
 
 def _errors(queries: Queries, ids: Sequence[str], why: Callable[[str, str], str]) -> dict[str, str]:
-    """What went wrong: the first refusal's reason, else why it was cancelled, else why a message was set aside."""
+    """By order, the reason of its first refusal, else of its cancellation, else of its first dead letter."""
     wanted = json.dumps(ids)
     letters = queries.ask(
         "SELECT commande_id, service, reason, detail FROM dead_letters"
@@ -103,14 +103,14 @@ def _errors(queries: Queries, ids: Sequence[str], why: Callable[[str, str], str]
 
 
 def flat(report: dict[str, Any]) -> dict[str, Any]:
-    """The same as one row of a table: a column per step, words with spaces between them."""
+    """The report as one row: a column per step, lists as words separated by spaces."""
     steps = {f"{step}_ms": ms for step, ms in report["steps_ms"].items()}
     rest = {name: value for name, value in report.items() if name not in {"steps_ms", "compensations", "error"}}
     tail = {"compensations": " ".join(report["compensations"]), "error": report["error"]}
     return rest | steps | tail
 
 
-# The columns of `flat`, which a table of no orders has too.
+# The columns of `flat`; an empty table has them too.
 COLUMNS = (
     *("commande_id", "state", "success", "started", "duration_ms", "mean_step_ms", "retries"),
     *(f"{service}_ms" for service in CHOREOGRAPHY.services),
@@ -119,7 +119,7 @@ COLUMNS = (
 
 
 def metrics(whole: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The report on all orders as rows of two columns: `duration_ms.p50`, 580."""
+    """The report on all orders as rows of two columns, such as `duration_ms.p50`, 580."""
     for name, value in whole.items():
         if isinstance(value, dict):
             yield from ((f"{name}.{inner}", found) for inner, found in metrics(value))

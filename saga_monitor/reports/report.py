@@ -13,7 +13,7 @@ from saga_monitor.projection.durations import Durations
 from saga_monitor.projection.queries import Order, Queries, RecordedEvent
 from saga_monitor.projection.unknown_events import UnknownEvent
 
-# What an order has come to, by its state. A refused order ends cancelled, so it fails from the refusal on.
+# The outcome of an order by its state. A refused order will be cancelled, so it has failed from the refusal on.
 SUCCEEDED = (State.COMPLETED,)
 FAILED = (State.FAILED, State.COMPENSATING, State.COMPENSATED)
 IN_PROGRESS = (State.NEW, State.RUNNING)
@@ -43,9 +43,9 @@ def detail(
     unknown: Sequence[UnknownEvent] = (),
     never_begun: str | None = None,
 ) -> dict[str, Any]:
-    """One order with its steps and all that was said of it, as `show --json` has it.
+    """One order with its steps, events and dead letters, as `show --json` has it.
 
-    `never_begun`: what a key is that is no order, see `without_beginning`.
+    `never_begun`: for a key that is no order, the words of `without_beginning`.
     """
     return summary(order) | {
         "unknown_order": never_begun,
@@ -62,9 +62,9 @@ def detail(
 
 
 def without_beginning(order: Order, now: dt.datetime, deadline: float) -> str | None:
-    """What a key is whose beginning was not heard, and what becomes of it; None of an order.
+    """In words, what a key without a beginning is and what becomes of it; None for an order.
 
-    `deadline` (s): that of an order.
+    `deadline` (s): how long an order may stay undecided.
     """
     if has_beginning(order.state):
         return None
@@ -84,11 +84,11 @@ def whole(queries: Queries, now: dt.datetime, anomalies: int | None = None) -> d
 def of_aggregates(figures: Aggregates, anomalies: int | None = None) -> dict[str, Any]:
     """Many orders together, as `report --json` has it.
 
-    `anomalies`: how many things are wrong now, of these orders or not; None where that was not judged.
-    `compensations` counts the orders that were cancelled, whether or not there turned out to be something to
-    undo. Durations are of settled orders: to the creation or, once cancelled, to the last undoing's answer.
-    `times_left_out` counts, by step and for whole orders, the times that a wrong clock has a part in.
-    Times and percentiles are kept to five significant digits.
+    `anomalies`: the number of anomalies now, whether of these orders or not; None when it was not judged.
+    `compensations`: orders that were cancelled, whether or not there was something to undo. Durations are those of
+    settled orders: to the creation or, if cancelled, to the answer of the last undoing. `times_left_out`: by step
+    and for whole orders, how many durations are unknown because a clock is wrong. Durations and percentiles have
+    five significant digits.
     """
     states, flags = figures.states, figures.flags
     return {
@@ -118,7 +118,7 @@ def _sagas(states: Mapping[State, int], flags: Mapping[Flag, int]) -> dict[str, 
 
 
 def success(state: State) -> bool | None:
-    """Whether an order that stands so has succeeded; None while that is not decided."""
+    """Whether an order in this state has succeeded; None while it is not decided."""
     return None if state in IN_PROGRESS or not has_beginning(state) else state in SUCCEEDED
 
 
@@ -127,7 +127,7 @@ def rfc3339(time: dt.datetime | None) -> str | None:
 
 
 def _outcomes(states: Mapping[State, int]) -> dict[str, float | None]:
-    """Shares are of all orders, in percent; None of none."""
+    """Shares are percentages of all orders; None when there are no orders."""
     total = sum(states[state] for state in PLACED_STATES)
     outcomes: dict[str, float | None] = {}
     for name, among in (("succeeded", SUCCEEDED), ("failed", FAILED), ("in_progress", IN_PROGRESS)):

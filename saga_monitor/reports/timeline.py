@@ -12,7 +12,7 @@ from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent, is_ab
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.projection.queries import RecordedEvent
 
-# An order has some dozen events; of one that a mad client feeds for ever, the beginning is enough.
+# An order has about a dozen events. Of one that a client floods, the first ones are shown.
 LONGEST = 500
 _NO = {*CHOREOGRAPHY.refusal_types, CHOREOGRAPHY.cancelled.TYPE, CHOREOGRAPHY.cancel_asked.TYPE}
 
@@ -31,7 +31,7 @@ class Node:
 
     @property
     def tone(self) -> str:
-        """What it means for the order: `undoing`, `refusal`, `end` or `step`."""
+        """The role of the event: `undoing`, `refusal`, `end` or `step`."""
         if self.event.type in CHOREOGRAPHY.undoing_types:
             return "undoing"
         if self.event.type in _NO:
@@ -41,7 +41,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`beginnings`: the events that answer nothing that was heard. The rest concerns messages never heard said."""
+    """`beginnings`: events whose cause was not heard. `retries`, `dead_letters`: those of unheard messages."""
 
     beginnings: Sequence[Node]
     retries: Sequence[Retry]
@@ -52,7 +52,7 @@ class Timeline:
 def timeline(
     events: Sequence[RecordedEvent], retries: Sequence[Retry], dead_letters: Sequence[DeadLetter]
 ) -> Timeline:
-    """The tree of these events, in the order of the stream under each cause."""
+    """The events as a tree, under each cause in the order of the stream."""
     told = events[:LONGEST]
     causes = Causes(told)
     trusted, wrong = without_wrong_clocks(EventsOfSaga(map(_heard, told)))
@@ -90,7 +90,7 @@ def _of(first: Mapping[tuple[str, str], Node], message: Retry | DeadLetter) -> N
 
 
 def wrong_sources(events: Sequence[RecordedEvent]) -> frozenset[str]:
-    """The speakers of these events whose clocks are wrong: their times measure nothing."""
+    """The sources of these events whose clocks are wrong; their times are not used."""
     return wrong_clocks(EventsOfSaga(map(_heard, events[:LONGEST])))
 
 
@@ -112,7 +112,7 @@ def _beginnings(
 ) -> Iterator[Node]:
     placed: set[int] = set()
     first = [event for event in told if causes.of(event) in {None, event}]
-    # Two events that claim to answer each other belong to no beginning: they make one.
+    # Two events that claim to answer each other have no beginning: the first of them becomes one.
     for event in (*first, *told):
         if id(event) not in placed:
             yield nodes[id(event)]
@@ -134,5 +134,5 @@ def _place(
 
 
 def _ms(start: dt.datetime | None, end: dt.datetime | None) -> int | None:
-    # Two clocks may disagree, and nothing takes less than no time.
+    # Clocks may disagree by some milliseconds; a duration is never negative.
     return None if start is None or end is None else max(0, (end - start) // dt.timedelta(milliseconds=1))

@@ -227,6 +227,6 @@ async def test_the_page_is_an_application_to_be_mounted(monitor: Monitor, watche
     start, body = await visit("GET")
     assert start["status"] == 200
     assert dict(start["headers"])[b"content-type"].startswith(b"text/plain; version=0.0.4")
-    assert b"# HELP saga_orders_started_total Orders first heard of." in body["body"]
+    assert b"# HELP saga_orders_started_total Orders seen for the first time." in body["body"]
     assert (await visit("HEAD"))[1]["body"] == b""
     assert (await visit("POST"))[0]["status"] == 405

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie.messaging import QueueCount
-from saga_monitor.diagnosis.causes import Evidence, why
+from saga_monitor.diagnosis.causes import Evidence, cause_of
 from saga_monitor.diagnosis.pending import PendingStep
 from tests.saga_monitor.memory_stream import (
     ASKED,
@@ -82,6 +82,6 @@ async def test_an_order_whose_beginning_was_trimmed_waits_for_nothing(
 
 def test_of_an_answer_that_nothing_heard_calls_for_the_broker_is_not_asked_why() -> None:
     known = Evidence("CMD-1", START, 1, LATER, 6, broker(commande_inbox=QueueCount(0, 0)))
-    reason = why(PendingStep("commande", "commande.creee", None, undoing=False), known)
+    reason = cause_of(PendingStep("commande", "commande.creee", None, undoing=False), known)
     assert reason.reason == "no_beginning"
     assert reason.sentence.endswith("`python -m services journal CMD-1` tells what was done for it")
