@@ -4,8 +4,7 @@ When the file is deleted, or rebuilt because the stream was replaced, the counte
 takes that for a restart, and counts what is read again as an increase. Alert notices are counted since the process
 began. No label holds an order's id, because there are as many ids as orders.
 
-Every counter is exported from the first scrape on, with 0. A counter that appears with its first value shows no
-increase, so no alert on its rate would fire.
+Every counter is exported from the first scrape on: one that appears with its first value shows no increase.
 """
 
 import asyncio
