@@ -112,11 +112,11 @@ def _hidden(status: BrokerStatus) -> Iterator[Anomaly]:
         held = ", ".join(f"{one.count} in {one.queue}" for one in troubles)
         ways = dict.fromkeys(_way_out(str(service), one.queue) for one in troubles)
         text = f"{_messages(count)} {'is' if count == 1 else 'are'} neither ready nor with a worker: {held};"
-        text += f" the broker cannot dead-letter them: see that {' and '.join(ways)}; then they follow by"
+        text += f" the broker cannot dead-letter them: see that {' and '.join(ways)}; then they follow within some"
         text += (
-            " themselves. One that still stays was published with the x-death of an earlier dead-lettering, and"
+            " minutes. One that stays carries the x-death of an earlier dead-lettering: have its sender publish"
         )
-        text += " has to be said again"
+        text += " it again"
         yield Anomaly(Kind.QUEUE, None, service, min(one.since for one in troubles), "hidden", text, count)
 
 

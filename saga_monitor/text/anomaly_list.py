@@ -24,6 +24,9 @@ from saga_monitor.records.broker_status import LASTING, BrokerStatus, ask_broker
 from saga_monitor.text.freshness import Freshness
 from saga_monitor.text.tables import safe
 
+# More queues than that are counted, not named.
+MOST_NAMES = 5
+
 
 def anomalies_in_words(anomalies: Iterable[Anomaly]) -> str:
     """`1 anomaly`, `2,340 anomalies`."""
@@ -37,8 +40,9 @@ def in_time_words(number: int) -> str:
 
 
 def whole_sentence(anomaly: Anomaly) -> str:
-    """The sentence, with how many others it stands for."""
-    others = anomaly.count - 1
+    """The sentence, with how many other orders or dead letters it stands for; any other says its count itself."""
+    is_an_example = anomaly.commande_id is not None or anomaly.letter is not None
+    others = anomaly.count - 1 if is_an_example else 0
     return f"{anomaly.sentence} (and {format_count(others)} more like it)" if others else anomaly.sentence
 
 
@@ -95,8 +99,9 @@ def show_anomalies(asking: Asking, *, for_program: bool) -> int:
 
 def say_that_it_waits(status: BrokerStatus) -> None:
     """Tell on standard error why the answer takes so long."""
-    names = ", ".join(dict.fromkeys(one.queue for one in status.troubles))
-    text = f"saga_monitor: {names}: no leader, no figures or hidden messages, which may pass"
+    names = [*dict.fromkeys(one.queue for one in status.troubles)]
+    queues = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} queues"
+    text = f"saga_monitor: {queues}: no leader, no figures or hidden messages, which may pass"
     print(f"{text}; looking again in {LASTING.total_seconds():.0f} s", file=sys.stderr)
 
 
