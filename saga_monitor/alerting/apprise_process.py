@@ -1,7 +1,7 @@
-"""`python -m saga_monitor.alerting.apprise_process`: tell one notice by Apprise, in a process that can be killed.
+"""`python -m saga_monitor.alerting.apprise_process`: sends one notice by Apprise, in a process that can be killed.
 
-Apprise reads whatever a server answers to its end, on a thread that nobody can stop. Standard input is JSON:
-`urls`, `title`, `body` and `notify_type`. The exit code is 0 when all of them took it, else 1.
+Apprise reads a server's answer to its end, in a thread that cannot be stopped. Standard input is JSON: `urls`,
+`title`, `body` and `notify_type`. The exit code is 0 when all addresses took the notice, else 1.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ MOST_MEMORY_BYTES = 2 * 1024**3
 
 
 def main() -> int:
-    """Raises nothing that a person would read: the exit code says it all."""
+    """Send the notice of standard input; returns the exit code."""
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
     told = json.load(sys.stdin)
     addresses = apprise.Apprise()

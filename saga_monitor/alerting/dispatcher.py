@@ -1,7 +1,7 @@
-"""Who is told of alerts: the log, a webhook, and whatever Apprise knows.
+"""Sends notices to the log and to all notifiers.
 
-Each receiver has a lane: a bounded queue and a task of its own, which tries again with growing pauses. A receiver
-that is slow, flaky or gone costs nobody else's time. What it does not take is counted, and told again later.
+Each notifier has a bounded queue and a task of its own, which retries with growing pauses. So a receiver that is
+slow, flaky or gone delays no other. A notice that is not taken is counted, and sent again later.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ OUTCOMES = ("told", "dropped", "failed_tries")
 QUEUE_LIMIT = 100
 TRIES = 5
 TIMEOUT_SECONDS = 10.0
-DRAIN_SECONDS = 3.0  # for the notices that wait when the monitor ends
+DRAIN_SECONDS = 3.0  # to deliver queued notices when the monitor ends
 
 
 class Dispatcher:
-    """All of them. `counts`: notices by receiver and what became of them: `told`, `dropped`, `failed_tries`."""
+    """All notifiers. `counts`: notices by notifier and outcome, which is `told`, `dropped` or `failed_tries`."""
 
     def __init__(self, receivers: Sequence[Notifier]) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -36,16 +36,16 @@ class Dispatcher:
         self._queues = [_DeliveryQueue(receiver, self.counts, self._delivered) for receiver in receivers]
 
     def delivered(self) -> list[tuple[str, Notice]]:
-        """What was taken since this was last asked, and by whom."""
+        """The notices delivered since the last call, each with the name of its notifier."""
         return [self._delivered.popleft() for _ in range(len(self._delivered))]
 
     def outcome_counts(self) -> dict[tuple[str, str], int]:
-        """`counts`, and nought for what has not happened yet."""
+        """`counts`, with 0 for outcomes that have not happened yet."""
         all_of_them = [(queue.name, outcome) for queue in self._queues for outcome in OUTCOMES]
         return {("log", "told"): 0, **dict.fromkeys(all_of_them, 0), **self.counts}
 
     def notify(self, notices: Sequence[Notice]) -> None:
-        """Say it in the log, and hand it to every lane; never waits."""
+        """Log the notices and add them to every queue. Never waits."""
         for notice in notices:
             _to_log(notice)
             self.counts["log", "told"] += 1
@@ -53,7 +53,7 @@ class Dispatcher:
                 queue.put(notice)
 
     def redeliver(self, undelivered: Sequence[tuple[str, Notice]]) -> None:
-        """Hand each to the lane of the one who has not taken it; the log and the others know."""
+        """Add each notice to the queue of the notifier that has not taken it."""
         for name, notice in undelivered:
             for queue in self._queues:
                 if queue.name == name:
@@ -66,7 +66,7 @@ class Dispatcher:
                 tasks.create_task(queue.run())
 
     async def finish(self) -> None:
-        """Give what is still waiting a moment to be delivered; `run` must still be running."""
+        """Wait up to DRAIN_SECONDS until the queues are empty; `run` must still be running."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 await asyncio.gather(*(queue.join() for queue in self._queues))
@@ -84,7 +84,7 @@ class _DeliveryQueue:
 
     def put(self, notice: Notice) -> None:
         if (notice.id, notice.status) in self._queued:
-            return  # told again while it waits: once is enough
+            return  # already queued
         try:
             self._waiting.put_nowait(notice)
             self._queued.add((notice.id, notice.status))
@@ -124,7 +124,7 @@ class _DeliveryQueue:
             return NotificationFailed(f"no answer in {TIMEOUT_SECONDS:.0f} s")
         except NotificationFailed as failure:
             return failure
-        except Exception as error:  # noqa: BLE001 - a plugin's fault is the plugin's; the lane goes on
+        except Exception as error:  # noqa: BLE001 - a fault of a plugin must not end the queue
             return NotificationFailed(type(error).__name__)
         return None
 
@@ -150,7 +150,7 @@ def _to_log(notice: Notice) -> None:
 
 @contextlib.asynccontextmanager
 async def open_dispatcher(settings: Settings) -> AsyncIterator[Dispatcher]:
-    """Those that the settings name. Raises BadSetting when one cannot be used."""
+    """A dispatcher with the notifiers that the settings name. Raises BadSetting when one cannot be used."""
     receivers: list[Notifier] = (
         [Apprise(settings.alert_apprise, settings)] if settings.alert_apprise.strip() else []
     )

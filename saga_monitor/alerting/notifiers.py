@@ -1,4 +1,4 @@
-"""Who takes notices of alerts: a webhook, and whatever Apprise knows."""
+"""Notifiers send notices of alerts: by a webhook, or by Apprise."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from saga_monitor.alerting.rules import Notice, Severity, Status
 
 
 class NotificationFailed(Exception):
-    """A notice was not taken. Its text names no address: an address may hold a secret."""
+    """A notice was not taken. The text names no address, which may hold a secret."""
 
     def __init__(self, why: str, *, retryable: bool = True) -> None:
         super().__init__(why)
@@ -21,16 +21,16 @@ class NotificationFailed(Exception):
 
 
 class Notifier(Protocol):
-    """Somebody to be told."""
+    """Sends notices to one kind of receiver."""
 
     name: str
 
     async def notify(self, notice: Notice) -> None:
-        """Raises NotifierUnavailable when it was not taken."""
+        """Send a notice. Raises NotificationFailed when it was not taken."""
 
 
 class Webhook:
-    """Posts JSON; any 2xx is a yes. A refused address is read again from the file that `settings` have it from."""
+    """Posts JSON; any 2xx means taken. When the URL is refused, its file is read again through `settings`."""
 
     name = "webhook"
 
@@ -39,13 +39,13 @@ class Webhook:
 
     async def notify(self, notice: Notice) -> None:
         try:
-            # The status says it all: the body is not read, so neither its length nor its slowness matters.
+            # Only the status matters. The body is not read, so it may be of any length and slowness.
             async with self._client.stream("POST", self._url, json=notice.as_json()) as answer:
                 status = answer.status_code
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NotificationFailed(type(error).__name__) from error
         if not 200 <= status < 300:
-            # What is wrong with the request itself will be wrong again.
+            # A request that is itself wrong will be wrong again.
             ours = 300 <= status < 500 and status not in {408, 425, 429}
             if ours and self._settings and self._settings.read_again("alert_webhook"):
                 self._url, ours = self._settings.current("alert_webhook"), False
@@ -53,9 +53,9 @@ class Webhook:
 
 
 class Apprise:
-    """Everything that the library of that name can reach.
+    """Sends to all that the library Apprise can reach.
 
-    When not all of the addresses take a notice, they are read again from the file that `settings` have them from.
+    When not all addresses take a notice, their file is read again through `settings`.
     """
 
     name = "apprise"
@@ -69,20 +69,20 @@ class Apprise:
         try:
             delivered = await self._notify(notice)
         finally:
-            # Apprise does not say why an address did not take it, so each failed try reads the file again.
+            # Apprise does not say why an address failed, so each failed try reads the file again.
             if not delivered and self._settings and self._settings.read_again("alert_apprise", addresses):
                 self._urls = addresses(self._settings.current("alert_apprise"))
         if not delivered:
-            raise NotificationFailed("not all of them took it")
+            raise NotificationFailed("not all addresses took it")
 
     async def _notify(self, notice: Notice) -> bool:
-        # In a process of its own: Apprise reads whatever a server answers to its end, on a thread nobody can stop.
+        # In a process of its own: Apprise reads a server's answer to its end, in a thread that cannot be stopped.
         command = (sys.executable, "-m", "saga_monitor.alerting.apprise_process")
         process = await asyncio.create_subprocess_exec(
             *command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            # By standard input: an address may hold a secret, and a command line is everybody's to read.
+            # By standard input: an address may hold a secret, and other users can read a command line.
             await process.communicate(json.dumps(self._message(notice)).encode())
         finally:
             if process.returncode is None:

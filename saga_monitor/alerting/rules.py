@@ -1,7 +1,7 @@
 """Decides which anomalies become alerts, and when an alert opens, repeats and closes. Pure.
 
-Anomalies of one kind, at one service, for one reason are one alert, however many orders they concern: an outage
-is one message, not ten thousand.
+Anomalies of one kind, at one service, for one reason are one alert, however many orders they concern: an outage is
+one message, not ten thousand.
 """
 
 import datetime as dt
@@ -14,9 +14,9 @@ from saga_monitor.diagnosis.anomalies import SHOWN_FOR, Anomaly, Kind
 from saga_monitor.diagnosis.causes import Reason
 from saga_monitor.diagnosis.grouping import grouped
 
-# What flickers is not over: it must be away for so long.
+# An alert closes after it has been absent for this long, so one that flickers stays open.
 CLOSE_AFTER = dt.timedelta(seconds=30)
-# One order that became a thousand is another trouble: it is told again when it is so many times what was told.
+# An alert is repeated early when it has grown by this factor: one stuck order and a thousand are not the same.
 GROWTH_FACTOR = 10
 
 
@@ -27,9 +27,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Anomalies of `kind` are alerts, but for these reasons; `fades`: how long one matters that never ends.
+    """Anomalies of `kind` are alerts, except for some reasons.
 
-    `asks`: what the broker says decides whether and why there is one. `lasts`: how long it must stand.
+    `expires_after`: the age at which an anomaly that never ends is no alert any more. `needs_broker`: the broker's
+    answers decide whether there is one, and why. `stands_for`: how old an anomaly must be to be an alert.
     """
 
     kind: Kind
@@ -44,15 +45,15 @@ RULES = (
     Rule(Kind.BLIND, Severity.CRITICAL),
     Rule(Kind.CONTRADICTION, Severity.CRITICAL, expires_after=SHOWN_FOR),
     Rule(Kind.HALF_UNDONE, Severity.CRITICAL, except_reasons=frozenset({Reason.RETRYING}), needs_broker=True),
-    # What waits for its next try, or its turn, is late and on its way; nobody need get up for it. Nor for what
-    # may have ended before the history begins.
+    # An order that waits for its next try, or in a queue, is late but under way: nobody need get up for it. Nor
+    # for an order that may have ended before the history begins.
     Rule(
         Kind.STUCK,
         Severity.WARNING,
         except_reasons=frozenset({Reason.RETRYING, Reason.QUEUED, Reason.NO_BEGINNING}),
         needs_broker=True,
     ),
-    # A worker that is restarted is away for less.
+    # The restart of a worker takes less.
     Rule(Kind.QUEUE, Severity.WARNING, needs_broker=True, stands_for=dt.timedelta(minutes=1)),
     Rule(Kind.DEAD_LETTER, Severity.WARNING, needs_broker=True),
     Rule(Kind.LOST_HISTORY, Severity.WARNING),
@@ -71,7 +72,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """All anomalies of one kind, service and reason. `sentence` is the first one's."""
+    """All anomalies of one kind, service and reason. `sentence` is that of the first."""
 
     kind: str
     service: str | None
@@ -89,9 +90,9 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
-    """An alert as it was last seen, when it was opened, and when what was last told.
+    """An alert as it was seen last, when it was opened, and its last notice.
 
-    `owed`: until when each receiver has to take that; then it is told again.
+    `undelivered`: for each notifier that has not taken the notice yet, when it sends the notice again.
     """
 
     alert: Alert
@@ -105,7 +106,7 @@ class OpenAlert:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What receivers are told."""
+    """What notifiers send."""
 
     status: Status
     alert: Alert
@@ -114,7 +115,7 @@ class Notice:
 
     @property
     def id(self) -> str:
-        """The same from the opening to the closing, and whenever it is told again."""
+        """The same from the opening to the closing, also when a notice is repeated."""
         return f"{self.alert.key}@{_text(self.opened_at)}"
 
     @property
@@ -124,7 +125,7 @@ class Notice:
         return f"[{self.status}] {alert.kind}{place}: {alert.reason} ({alert.count})"
 
     def as_json(self) -> dict[str, Any]:
-        """What the webhook is sent."""
+        """The body that the webhook is sent."""
         alert = self.alert
         return {
             "id": self.id,
@@ -143,7 +144,7 @@ class Notice:
 
 
 def alerts_of(anomalies: Iterable[Anomaly], now: dt.datetime) -> dict[str, Alert]:
-    """The alerts that these anomalies call for now, by key."""
+    """The alerts for these anomalies now, by key."""
     rules = {rule.kind: rule for rule in RULES}
     called_for = [a for a in anomalies if a.kind in rules and _is_called_for(a, rules[a.kind], now)]
     alerts = [
@@ -154,10 +155,10 @@ def alerts_of(anomalies: Iterable[Anomaly], now: dt.datetime) -> dict[str, Alert
 
 
 def judged_kinds(*, abreast: bool, asked: bool) -> frozenset[str]:
-    """The kinds of which a look can tell that they have begun or are over.
+    """The kinds of anomaly that a check can judge: only these may open or close.
 
-    By a monitor that is not `abreast` of the history nothing can be told but that. Without the broker's word what
-    it decides is neither begun nor over: whoever was told why an order is stuck is not told that nobody knows.
+    A monitor that is not `abreast` of the history can only judge that. When the broker was not `asked`, kinds that
+    depend on its answers keep their state.
     """
     if not abreast:
         return frozenset({Kind.BLIND})
@@ -171,7 +172,7 @@ def changes(
     repeat: dt.timedelta,
     kinds: Collection[str] = ALL_KINDS,
 ) -> Iterator[Notice]:
-    """What is new, what is told again, what is over; of these `kinds`."""
+    """The notices for alerts that open, repeat or, if they are of these `kinds`, close."""
     for key, alert in alerts.items():
         before = opened.get(key)
         if before is None:

@@ -1,4 +1,4 @@
-"""Open alerts and undelivered notices, kept in the monitor's file across restarts."""
+"""Stores open alerts and undelivered notices in the monitor's file, so that they outlast a restart."""
 
 import dataclasses
 import datetime as dt
@@ -13,16 +13,16 @@ from saga_monitor.alerting.rules import ALL_KINDS, Alert, Notice, OpenAlert, Sta
 from saga_monitor.projection.file_identity import Change, FileChanged, Identity, reopened
 from saga_monitor.projection.schema import connect, instant, moment, refused
 
-# A notice that its receiver has not taken by then is told to it again; its tries take less.
+# A notice that its notifier has not taken by then is sent again. A notifier's tries take less time together.
 REDELIVER_AFTER = dt.timedelta(minutes=5)
-# What is over is of no use to a receiver that was away for so long.
+# A closing is of no use to a receiver that was away for longer.
 KEEP_UNDELIVERED = dt.timedelta(days=1)
 
 Redelivery = tuple[str, Notice]
 
 
 class AlertStore:
-    """A connection of its own to the file at `path`. `receivers`: the names of those who must take all notices."""
+    """A connection of its own to the file at `path`. `receivers`: the names of the notifiers."""
 
     def __init__(self, path: Path, receivers: Sequence[str] = ()) -> None:
         """Raises DatabaseRefused when the file cannot be used."""
@@ -39,11 +39,11 @@ class AlertStore:
         repeat: dt.timedelta,
         judged_kinds: Collection[str] = ALL_KINDS,
     ) -> list[Notice]:
-        """What is to be told, now that these alerts stand. Those of kinds that were not `judged` stay as they are.
+        """The notices to send, given the alerts there are now. Alerts of other kinds than `judged_kinds` stay.
 
-        Noted before it is told, and owed to every receiver until it has taken it: `owed` tells again what a
-        receiver dropped, or what a monitor killed in between told nobody. So a receiver may be told twice, under
-        one `id`. Raises DatabaseRefused when the file is locked for too long.
+        Notices are stored before they are sent, as undelivered to each notifier. `redeliveries` returns those that
+        a notifier dropped, or that a killed monitor never sent. So a notifier may send a notice twice, with one
+        `id`. Raises DatabaseRefused when the file is locked for too long.
         """
         with self._writing():
             return self._update(
@@ -51,7 +51,7 @@ class AlertStore:
             )
 
     def redeliveries(self, delivered: Iterable[Redelivery], now: dt.datetime) -> list[Redelivery]:
-        """Strike out what was `taken`; what is to be told again, and to whom. Raises DatabaseRefused."""
+        """Note what was `delivered`; returns the notices to send again, and by whom. Raises DatabaseRefused."""
         done = {(name, notice.id, notice.at) for name, notice in delivered}
         again: list[Redelivery] = []
         with self._writing():
@@ -80,7 +80,7 @@ class AlertStore:
             )
             if notice.status is Status.CLOSED:
                 self._delete(notice.alert.key)
-                # Under its id, for an alert with the same key may be opened before this closing is taken.
+                # Stored under its id: an alert with the same key may open before this closing is delivered.
                 self._settle(notice.id, told, undelivered, now)
             else:
                 self._save(notice.alert.key, told)
@@ -104,7 +104,7 @@ class AlertStore:
         return {key: _from_json(text, *map(_at, times)) for key, text, *times in rows}
 
     def _reopen_if_replaced(self) -> None:
-        """Go on in the file that is there now. Raises DatabaseRefused."""
+        """Open the file anew if it was replaced. Raises DatabaseRefused."""
         change = self._identity.change()
         if change is Change.DAMAGED:
             raise FileChanged(self._path, change)
@@ -113,7 +113,7 @@ class AlertStore:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Two monitors may share the file: reading and noting are one transaction."""
+        """One transaction for reading and writing: two monitors may share the file."""
         self._reopen_if_replaced()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -141,7 +141,7 @@ def _to_json(kept: OpenAlert) -> str:
 
 def _from_json(text: str, opened_at: dt.datetime, told_at: dt.datetime, seen_at: dt.datetime) -> OpenAlert:
     kept: dict[str, Any] = json.loads(text)
-    # An alert that was kept before these were is open, and owed to nobody.
+    # An alert stored by an older version lacks these: it is open, and no notice is undelivered.
     told_count, status = kept.pop("told_count", kept["count"]), Status(kept.pop("status", Status.OPENED))
     undelivered = {name: _at(due) for name, due in kept.pop("owed", {}).items()}
     alert = Alert(**kept | {"orders": tuple(kept["orders"]), "since": moment(kept["since"])})

@@ -1,4 +1,4 @@
-"""Looks out for trouble while a monitor runs: asks the broker, judges, tells of alerts, feeds the metrics."""
+"""Watches for anomalies while a monitor runs: asks the broker, judges, sends alerts, and feeds the metrics."""
 
 import asyncio
 import contextlib
@@ -24,16 +24,16 @@ log = structlog.get_logger()
 
 CHECK_SECONDS = 10.0
 CATCHING_UP_SECONDS = 2.0
-# What was not read yet looks like silence: nothing is judged by a monitor that is further behind.
+# Events that were not read yet look like silence, so a monitor that is further behind judges nothing.
 ABREAST_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the last look saw. `anomalies` are of the last look that could judge; that none can now is one too.
+    """What the last check found. `anomalies` are those of the last check that could judge, and why none can now.
 
-    `known`: whether this look could judge, and the broker answered. `in_time`: how many orders are STUCK and no
-    anomaly.
+    `known`: whether this check could judge, and the broker answered. `in_time`: how many orders are STUCK without
+    being an anomaly.
     """
 
     at: dt.datetime | None = None
@@ -45,7 +45,7 @@ class View:
 
     @property
     def groups(self) -> list[Group]:
-        """The anomalies as a person reads them, and as alerts tell them."""
+        """The anomalies grouped, as pages show them and alerts report them."""
         return grouped(self.anomalies)
 
     @property
@@ -55,7 +55,7 @@ class View:
 
 
 class AlertWatcher:
-    """Reads the file into which somebody else reads the history, and asks the broker."""
+    """Reads the file into which the history is read, and asks the broker."""
 
     def __init__(self, settings: Settings, receivers: Dispatcher) -> None:
         """Raises DatabaseRefused when the file cannot be used."""
@@ -68,17 +68,18 @@ class AlertWatcher:
         self._alerts = AlertStore(settings.monitor_database, receivers.names)
         self._self_check, self._first_seen, self._found = SelfCheck(), FirstSeen(), list[Anomaly]()
         self._in_time = 0
-        # A look is on a thread, and goes on when its task is cancelled; closing waits for it.
+        # A check runs in a thread, which goes on when its task is cancelled; closing waits for it.
         self._busy, self._closed = threading.Lock(), False
 
     def close(self) -> None:
+        """Close the file, after the check that is under way."""
         with self._busy:
             self._closed = True
             self._queries.close()
             self._alerts.close()
 
     async def run(self) -> None:
-        """Look, for ever, through every loss of the broker."""
+        """Check for ever, through every loss of the broker."""
         while True:
             try:
                 async with open_to_ask(self._settings) as history:
@@ -90,7 +91,7 @@ class AlertWatcher:
                 await asyncio.sleep(CHECK_SECONDS)
 
     async def check(self, answers: BrokerStatus | None, now: dt.datetime | None = None) -> None:
-        """Judge once, knowing what the broker says, and tell of what has changed; as of `now` when it is said."""
+        """Judge once, given the broker's answers, and send the notices. `now` is the present by default."""
         now = now or dt.datetime.now(dt.UTC)
         try:
             self.view, notices, again = await asyncio.to_thread(self._look, answers, now)
@@ -98,7 +99,7 @@ class AlertWatcher:
             self.view = replace(self.view, known=False)
             log.error("lookout.hindered", error=str(error))
         except Exception:
-            # One order that cannot be judged must not make the watch blind to all that comes after it.
+            # One order that cannot be judged must not end the watch.
             self.view = replace(self.view, known=False)
             log.exception("lookout.failed")
         else:
@@ -106,7 +107,7 @@ class AlertWatcher:
             self.dispatcher.redeliver(again)
 
     def record_deliveries(self) -> None:
-        """Note what receivers have taken since the last look. Raises DatabaseRefused."""
+        """Store what was delivered since the last check. Raises DatabaseRefused."""
         with self._busy:
             self._alerts.redeliveries(self.dispatcher.delivered(), dt.datetime.now(dt.UTC))
 
@@ -138,9 +139,9 @@ def _abreast(delay: Lag) -> bool:
 
 @contextlib.asynccontextmanager
 async def open_watcher(settings: Settings) -> AsyncIterator[AlertWatcher]:
-    """A lookout at work, with the receivers that the settings name.
+    """A running watcher, with the notifiers that the settings name.
 
-    Raises BadSetting when a receiver cannot be used, DatabaseRefused when the file cannot.
+    Raises BadSetting when a notifier cannot be used, DatabaseRefused when the file cannot.
     """
     async with open_dispatcher(settings) as receivers:
         watcher = AlertWatcher(settings, receivers)

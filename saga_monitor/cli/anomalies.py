@@ -1,4 +1,4 @@
-"""`anomalies`: what is wrong now, and what to do about it."""
+"""`anomalies`: shows what is wrong now, and what to do about it."""
 
 import argparse
 import sys

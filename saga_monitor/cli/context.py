@@ -30,9 +30,10 @@ CATCH_UP_SECONDS = 15.0
 
 @dataclass
 class Session:
-    """`at`: the earlier time that is asked about; `now` is that time then. `freshness`: None until it has read.
+    """One run of a verb.
 
-    `history_begins_at`: the number of the stream's oldest entry; `gaps`: how often something was lost unread.
+    `at`: the earlier time asked about, which is `now` as well. `freshness`: None until `read_up`.
+    `history_begins_at`: the number of the stream's oldest entry. `gaps`: how often entries were lost unread.
     """
 
     settings: Settings
@@ -45,7 +46,7 @@ class Session:
     gaps: int = 0
 
     def read_up(self) -> Freshness:
-        """Read what there is to read, and say what the reader of the answer should know."""
+        """Read the stream to its end, and print the notices that concern the answer."""
         asked = dt.datetime.now(dt.UTC)
         with closing(Store(self.settings.monitor_database)) as store:
             notices = asyncio.run(catch_up(self.opening, store, CATCH_UP_SECONDS))
@@ -62,7 +63,7 @@ class Session:
 
     @contextmanager
     def queries(self) -> Iterator[Queries]:
-        """What is known now, or was at `at`. Raises DatabaseRefused."""
+        """Queries of the present state, or of the state at `at`. Raises DatabaseRefused."""
         self.read_up()
         with ExitStack() as stack:
             path = self.settings.monitor_database
@@ -71,21 +72,21 @@ class Session:
             yield stack.enter_context(closing(Queries(path, self.settings.stuck_after)))
 
     def exit_code(self, code: int) -> int:
-        """`code`, but never success for an answer that may be old."""
+        """`code`; but 1 in place of 0 for an answer that may be old."""
         return code or int(self.freshness is not None and not self.freshness.fresh)
 
     @property
     def stamp(self) -> dict[str, Any]:
-        """How fresh an answer is, for a program."""
+        """The freshness of an answer, as JSON."""
         return self.freshness.as_json() if self.freshness else {}
 
     @property
     def full(self) -> bool:
-        """Whether nothing must be shortened: on a pipe, or because a person asked for it."""
+        """Whether output is unshortened: on a pipe, or with --wide."""
         return not is_bounded(self.console)
 
     def say(self, value: Any, view: RenderableType, *, for_program: bool) -> None:
-        """To a program, each object with how fresh it is."""
+        """Print `value` as JSON for a program, each object with its freshness; else `view`."""
         if for_program:
             stamped = [row | self.stamp for row in value] if isinstance(value, list) else value | self.stamp
             print(json.dumps(stamped, indent=2))

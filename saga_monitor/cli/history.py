@@ -1,4 +1,4 @@
-"""`history`: the events as they were said."""
+"""`history`: prints the events as they were published."""
 
 import argparse
 import asyncio
@@ -39,7 +39,7 @@ def _history(arguments: argparse.Namespace, session: Session) -> int:
     try:
         asyncio.run(_print(arguments, session, wanted))
     except BrokerUnavailable as unavailable:
-        # As in every other command: nothing in the command or its settings must be changed.
+        # Exit code 1, as in every other command: the command and its settings need no change.
         what = "" if isinstance(unavailable, HistoryMissing) else "broker away: "
         print(f"saga_monitor: {what}{printable(str(unavailable))}", file=sys.stderr)
         return 1

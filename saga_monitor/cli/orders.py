@@ -83,7 +83,7 @@ def _show(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _without_order(queries: Queries, arguments: argparse.Namespace, session: Session) -> int:
-    """Say that there is no such order, and show what was heard of its id; the exit code."""
+    """Say that there is no such order, and show what mentions its id; returns the exit code."""
     found = mentions(queries, arguments.commande_id)
     if found:
         shown = mentions_json(arguments.commande_id, found)
@@ -92,7 +92,7 @@ def _without_order(queries: Queries, arguments: argparse.Namespace, session: Ses
 
 
 def _say_what_is_gone(queries: Queries, order: Order, session: Session) -> None:
-    """Of an order whose events the stream does not hold any more, its raw events cannot be read again."""
+    """Say how many of the order's events the stream no longer holds: their raw form cannot be read again."""
     begins = session.history_begins_at or 0
     gone = sum(event.offset < begins for event in queries.events(order.commande_id))
     if gone:
@@ -102,7 +102,7 @@ def _say_what_is_gone(queries: Queries, order: Order, session: Session) -> None:
 
 
 def unknown(id_: str, session: Session) -> int:
-    """Say that there is no such order, or that it cannot be known; the exit code."""
+    """Say that there is no such order, or that this is not known; returns the exit code."""
     then = f" up to {report.rfc3339(session.at)}" if session.at else ""
     if session.freshness and not session.freshness.fresh:
         then = " as far as it was read: it may be beyond"

@@ -1,4 +1,4 @@
-"""`report`: all orders together, each order on a line, or one order."""
+"""`report`: reports on all orders together, each order on a line, or one order."""
 
 import argparse
 import asyncio
@@ -22,12 +22,12 @@ from saga_monitor.reports.order_report import COLUMNS, as_given, flat, metrics, 
 from saga_monitor.text import report_tables
 from saga_monitor.text.anomaly_list import judge_now, say_that_it_waits
 
-# More lines than that nobody reads on a terminal; a program gets them all.
+# The most lines on a terminal; a program gets all of them.
 _LINES = 1000
 
 
 class Unused(UserError):
-    """An argument that does not go with the others."""
+    """An argument that has no effect together with the others."""
 
 
 def add(commands: Any) -> None:
@@ -56,21 +56,21 @@ def _report(arguments: argparse.Namespace, session: Session) -> int:
 
 
 def _refuse_unused(arguments: argparse.Namespace) -> None:
-    """Raises Unused, in one line, when an argument would change nothing."""
+    """Raises Unused when an argument would have no effect."""
     given = {"--orders": arguments.orders, "--since": arguments.since, "--limit": arguments.limit}
     unused = [name for name, value in given.items() if value]
     if arguments.commande_id is not None and unused:
         raise Unused(f"a report on one order takes no {' or '.join(unused)}")
     if arguments.limit and not arguments.orders:
-        raise Unused("--limit is of the lines of --orders")
+        raise Unused("--limit needs --orders")
 
 
 def _whole(arguments: argparse.Namespace, session: Session, since: dt.datetime | None) -> int:
-    # Asked before the history is read: what the queues hold by then, the history has told.
+    # Asked before the history is read, so that the history holds all that the queues held.
     status = asyncio.run(ask_broker(session.settings, say_that_it_waits)) if session.at is None else None
     with session.queries() as queries:
         figures = _figures(session, queries, since)
-        # What is wrong is known of now alone: nobody knows what the queues held earlier.
+        # Only the present can be judged: what the queues held earlier is not known.
         known = session.freshness if session.at is None else None
         wrong = judge_now(queries, status, known, session.settings).total if known else None
     whole = report.of_aggregates(figures, wrong)
@@ -118,7 +118,7 @@ def _for_a_person(arguments: argparse.Namespace) -> bool:
 
 
 def _json_lines(reports: Iterator[dict[str, Any]]) -> None:
-    """One array, an order a line: a million of them are never one string."""
+    """Print one array with an order a line. A million orders are never one string in memory."""
     separator = "[\n"
     for one in reports:
         sys.stdout.write(separator + json.dumps(one))
@@ -133,5 +133,5 @@ def _csv(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> None:
 
 
 def _cell(value: Any) -> Any:
-    # What others wrote must not become a formula in whoever opens this.
+    # Text from events must not become a formula in a spreadsheet.
     return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value

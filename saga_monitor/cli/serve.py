@@ -38,14 +38,14 @@ def add(commands: Any) -> None:
 
 
 def with_arguments(settings: Settings, arguments: argparse.Namespace) -> Settings:
-    """The settings, with what the command line says in their place."""
+    """The settings, with the arguments of the command line in place of theirs."""
     said = {f"monitor_{name}": getattr(arguments, name) for name in ("host", "port", "token")}
     given = {name: value for name, value in said.items() if value is not None}
     return settings.model_copy(update=given).without_files(given)
 
 
 def newer_token(settings: Settings) -> str:
-    """The token that its file holds now, when it is another one; else empty."""
+    """The token in its file if it is a new one, else an empty string."""
     found = settings.read_again("monitor_token")
     return str(settings.current("monitor_token")) if found else ""
 
@@ -60,7 +60,7 @@ async def serve(opening: OpenHistory, settings: Settings) -> None:
         store = stack.enter_context(contextlib.closing(Store(settings.monitor_database)))
         readers = stack.enter_context(contextlib.closing(Readers(settings.monitor_database, settings.stuck_after)))
         queries = stack.enter_context(contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)))
-        # Pages that listen hold a connection each, and leave room for everybody else.
+        # Each page with live updates holds a connection; half of the connections stay free for other requests.
         updates = LiveUpdates(readers, min(MOST_LISTENERS, most_connections() // 2))
         async with open_watcher(settings) as watcher:
             terms = Thresholds.of(settings)
@@ -79,7 +79,7 @@ async def run(
     told: asyncio.Event,
     *works: Coroutine[Any, Any, None],
 ) -> None:
-    """Answer browsers on `listener` beside `works`, until told or until one of them fails."""
+    """Answer requests on `listener` beside `works`, until `told` is set or one of them fails."""
     server = Server(app)
     serving = asyncio.ensure_future(server.serve([listener]))
     others = [asyncio.ensure_future(work) for work in (*works, updates.poll_file(), told.wait())]
@@ -90,7 +90,7 @@ async def run(
     finally:
         for task in others:
             task.cancel()
-        # Listeners would hold the server open for as long as their pages are.
+        # Else pages with live updates would keep the server open.
         updates.stop()
         server.should_exit = True
         await asyncio.gather(serving, *others, return_exceptions=True)
@@ -98,7 +98,7 @@ async def run(
 
 @contextlib.contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that listens there. Raises BadSetting when it cannot."""
+    """A listening socket at that address. Raises BadSetting when there is none to be had."""
     try:
         listener = listen(host, port)
     except (socket.gaierror, UnicodeError) as error:
@@ -113,14 +113,14 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def address(listener: socket.socket) -> str:
-    """What to type into a browser."""
+    """The URL of the page."""
     host, port = listener.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 @contextlib.asynccontextmanager
 async def told_to_stop() -> AsyncIterator[asyncio.Event]:
-    """Set by SIGINT and SIGTERM."""
+    """An event that SIGINT and SIGTERM set."""
     told, loop = asyncio.Event(), asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
     for number in signals:

@@ -1,4 +1,4 @@
-"""The live monitor: one task follows the stream into the store, another shows what is there."""
+"""The live monitor: one task reads the stream into the store, another shows what the store holds."""
 
 import asyncio
 import datetime as dt
@@ -30,10 +30,10 @@ LINES_SECONDS = 0.5
 async def watch(
     opening: OpenHistory, settings: Settings, console: Console, caption_file: Path | None = None
 ) -> None:
-    """Show the orders until SIGINT or SIGTERM: a screen on a terminal, lines on a pipe.
+    """Show the orders until SIGINT or SIGTERM: the console on a terminal, lines on a pipe.
 
-    The screen shows the text of `caption_file` above the orders.
-    Raises UserError when a person must change something.
+    The console shows the text of `caption_file` above the orders. Raises UserError when a person must change
+    something.
     """
     store = Store(settings.monitor_database)
     queries = Queries(settings.monitor_database, settings.stuck_after)
@@ -55,8 +55,8 @@ async def on_screen(
     console: Console,
     caption_file: Path | None,
 ) -> None:
-    """The console; the last totals stay on the terminal. What it asks the broker for declares nothing."""
-    # Drawing a screen takes a third of a second to learn, which the other verbs do not need.
+    """Run the console; its last totals stay on the terminal. It declares nothing at the broker."""
+    # Imported here: Textual takes a third of a second, which the other verbs do not need.
     from saga_monitor.console.app import ConsoleApp
     from saga_monitor.console.rendering import farewell
     from saga_monitor.console.snapshot import SnapshotReader
@@ -88,7 +88,7 @@ async def _run_to_its_end(app: "ConsoleApp", work: Sequence[asyncio.Future[None]
 
 
 def _text_of(caption_file: Path | None) -> str:
-    """The caption as it is written now; empty while there is no such file or it cannot be read."""
+    """The caption as it is now; empty when there is no such file or it cannot be read."""
     if caption_file is None:
         return ""
     try:
@@ -105,7 +105,7 @@ async def _on_pipe(
     async def show() -> None:
         while True:
             try:
-                # Another monitor may be the one that writes.
+                # Reads the file: another monitor may be the one that writes it.
                 lines.show_news(dt.datetime.now(dt.UTC), settings.stuck_after)
                 await asyncio.sleep(LINES_SECONDS)
             except DatabaseRefused as error:
@@ -145,7 +145,7 @@ def _raise_what_broke(work: Sequence[asyncio.Future[Any]]) -> None:
 async def _stop(work: Sequence[asyncio.Future[Any]]) -> None:
     pending = set(work)
     while pending:
-        # Again and again: a library may take what was meant for the task for its own.
+        # Repeated: a library may swallow a cancellation that was meant for the task.
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=1)

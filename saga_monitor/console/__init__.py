@@ -6,6 +6,6 @@ rendering.py     the snapshot as lines of text, cut to the width of the terminal
 status.py        what the reading reports, kept for the next snapshot
 order_table.py   the table of orders; sorting.py its order, search_field.py its search
 screens.py       one order's timeline and the anomalies; timeline_text.py the words of the timeline
-text_screen.py   a dead letter or another text over the table; help.py the help; over.py what they share
+overlays.py      what screens over the table share, and the one that shows a text; help.py the help
 caption.py       an optional line above everything; theme.py colours and places
 """

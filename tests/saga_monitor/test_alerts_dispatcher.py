@@ -146,7 +146,7 @@ async def test_what_waits_in_a_lane_is_not_put_there_again(book: AlertStore) -> 
 async def test_a_receiver_that_never_answers_slows_nobody_and_its_queue_is_bounded(
     book: AlertStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(dispatcher, "TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(dispatcher, "TRIES", 1)
     async with hooked(lambda _: 30.0) as (hook, opened):
         begun = asyncio.get_running_loop().time()
