@@ -150,11 +150,12 @@ async def open_session(settings: Settings, service: str, wanted: Topology) -> As
         watch = BindingWatch(consuming, settings, service, wanted)
         await watch.look_before_applying()
         await apply_topology(consuming, wanted, declare=settings.topology == "apply")
-        out = await confirming(publishing)
-        into = await in_time(consuming.channel(publisher_confirms=False))
-        raw = await in_time(into.get_underlay_channel())
-        await in_time(raw.basic_qos(prefetch_count=settings.prefetch))
-        session = RabbitSession(out, raw, [inbox(service), *_published_to(service, wanted)], settings.prefetch)
+        publishing_channel = await confirming(publishing)
+        channel = await in_time(consuming.channel(publisher_confirms=False))
+        consuming_channel = await in_time(channel.get_underlay_channel())
+        await in_time(consuming_channel.basic_qos(prefetch_count=settings.prefetch))
+        queues = [inbox(service), *_published_to(service, wanted)]
+        session = RabbitSession(publishing_channel, consuming_channel, queues, settings.prefetch)
         async with _watching(watch, session):
             yield session
 
