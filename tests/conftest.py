@@ -37,19 +37,19 @@ WHOLE_NODES = {
 # These start programs, or take minutes of processor time.
 PROGRAMS = {
     "test_attribution.py",
-    "test_chapter.py",
+    "test_add_your_own_service.py",
     "test_determinism.py",
     "test_held.py",
     "test_http_port.py",
     "test_mutants.py",
     "test_private_node.py",
-    "test_search.py",
+    "test_exhaustive.py",
     "test_serving.py",
     "test_sqlite_file.py",
     "test_stores.py",
     "test_terminal.py",
     "test_verbs.py",
-    "test_walks.py",
+    "test_runs.py",
 }
 
 

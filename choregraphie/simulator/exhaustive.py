@@ -11,8 +11,8 @@ which services are down. Three reductions leave out transitions without missing 
   No step of another service reads what it does, so every run has the same end as one in which it comes last.
 * A state that was reached before with as many faults left or more is not expanded again.
 
-`tests/choregraphie/simulator/test_search.py` compares the first two with a search without them. The search does
-not cover these cases, which the random runs (`run.py`) do:
+`tests/choregraphie/simulator/test_exhaustive.py` compares the first two with a search without them. The search
+does not cover these cases, which the random runs (`run.py`) do:
 
 * A delivery takes one step from its beginning to its commit: no other delivery of the same service comes during
   its external call, and no call succeeds after its caller's timeout.

@@ -23,7 +23,7 @@ from saga_monitor.analysis.anomaly import Kind
 from scripts.documentation_site import missing_files
 from scripts.generate_readme import PARTS, differing, picture
 from services.application import APP
-from tests.choregraphie.prover.test_chapter import run
+from tests.choregraphie.prover.test_add_your_own_service import run
 from tests.scripts.conftest import ROOT, environ
 
 if TYPE_CHECKING:

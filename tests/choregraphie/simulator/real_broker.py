@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pika
 from pika.exceptions import UnroutableError
 
-from tests.choregraphie.simulator.seen import Seen, by_rabbitmq
+from tests.choregraphie.simulator.observation import Seen, by_rabbitmq
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,7 +24,7 @@ from choregraphie.saga.topology import (
     retry,
 )
 from choregraphie.simulator.broker_model import headers_of
-from tests.choregraphie.simulator.seen import by_model
+from tests.choregraphie.simulator.observation import by_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,8 +13,8 @@ import pytest
 from choregraphie.simulator import run_plan
 from choregraphie.simulator.exhaustive import Search
 from services.scenario import SCOPES, plan
+from tests.choregraphie.simulator.external_mutants import EXTERNAL_MUTANTS
 from tests.choregraphie.simulator.mutants import MUTANTS
-from tests.choregraphie.simulator.outside_mutants import OUTSIDE
 
 if TYPE_CHECKING:
     from choregraphie.simulator import Databases
@@ -45,15 +45,15 @@ LIMIT = 2000
 def test_every_mutant_has_its_seed() -> None:
     assert FOUND.keys() == MUTANTS.keys()
     assert len(MUTANTS) == 7
-    assert FOUND_OUTSIDE.keys() == OUTSIDE.keys()
+    assert FOUND_OUTSIDE.keys() == EXTERNAL_MUTANTS.keys()
     assert all(seed < LIMIT for seed, _, _ in (FOUND | FOUND_OUTSIDE).values())
 
 
-@pytest.mark.parametrize("name", [*MUTANTS, *OUTSIDE])
+@pytest.mark.parametrize("name", [*MUTANTS, *EXTERNAL_MUTANTS])
 def test_the_simulation_finds_it(name: str, databases: Databases) -> None:
     seed, orders, invariant = (FOUND | FOUND_OUTSIDE)[name]
     with pytest.MonkeyPatch.context() as patch:
-        (MUTANTS | OUTSIDE)[name](patch)
+        (MUTANTS | EXTERNAL_MUTANTS)[name](patch)
         assert any(invariant in found for found in run_plan(plan(seed, orders), databases).found)
     assert run_plan(plan(seed, orders), databases).found == ()
 

@@ -108,7 +108,7 @@ def no_tombstone_before_the_call(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Batch, "begin", later)
 
 
-OUTSIDE = {
+EXTERNAL_MUTANTS = {
     patch.__name__: patch
     for patch in (
         gateway_never_asked,
