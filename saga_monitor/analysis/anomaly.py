@@ -7,20 +7,20 @@ from enum import StrEnum
 from choregraphie import Settings
 from choregraphie.service.verdict import RetryPolicy
 
-# What has no end of its own is shown for this long after it was last seen.
+# How long an anomaly is shown after it was last seen, when no event ends it.
 RECENT = dt.timedelta(hours=1)
 
 
 class Kind(StrEnum):
-    """The gravest first."""
+    """The kinds of anomaly, the gravest first."""
 
-    BLIND = "blind"  # of the monitor itself: what follows may be old
+    BLIND = "blind"  # the monitor itself cannot see: everything else may be out of date
     LOST_HISTORY = "lost_history"  # events were lost before they were read, or soon will be
     CONTRADICTION = "contradiction"
     HALF_UNDONE = "half_undone"
-    STUCK = "stuck"  # silent for longer than its step takes: fewer than have the flag, which knows the floor alone
+    STUCK = "stuck"  # silent for longer than its step takes; the flag STUCK knows only the minimum
     NOT_ALLOWED = "not_allowed"
-    QUEUE = "queue"  # of the broker's queues, whatever the history tells
+    QUEUE = "queue"  # the state of a queue on the broker, whatever the history says
     DEAD_LETTER = "dead_letter"
     UNKNOWN_EVENTS = "unknown_events"
     REPEATED_ORDER = "repeated_order"
@@ -29,10 +29,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """`reason`: one word for a program, of a few. `sentence`: what happened, and what to do, for a person.
+    """Something that is wrong. `reason`: a fixed word for programs. `sentence`: what happened and what to do.
 
-    `count`: how many it stands for: itself, and those like it that were not looked at. `letter`: of a dead letter,
-    its number in the file.
+    `count`: the number of cases it represents: itself and similar ones that were not examined. `letter`: the
+    offset of the dead letter that it is about.
     """
 
     kind: Kind
@@ -47,10 +47,11 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """`stuck_after`: the shortest silence (s) that makes an order stuck; `tries`: how many a message has.
+    """The limits that decide whether something is wrong.
 
-    `longest`: how long an order may be under way without fault; `keep`: how long the monitor remembers.
-    `deadline` (s): how long an order may stay undecided, and a demand to cancel it may come before it.
+    `stuck_after`: the shortest silence (s) that makes an order stuck. `tries`: how often a message is tried.
+    `longest`: how long a healthy order may take. `keep`: how long the monitor remembers an order that has ended.
+    `deadline` (s): how long an order may stay undecided, and how long before its order a cancellation may arrive.
     """
 
     stuck_after: float

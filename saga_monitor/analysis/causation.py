@@ -1,7 +1,7 @@
 """Decides which event answers which. Pure.
 
-A cause is named on the wire by its id alone, and an id is unique only with its source: two clients may have used
-one id for one order. What the choreography lets an event answer tells them apart.
+On the wire an event names its cause by id alone, but an id is unique only together with its source: two clients
+may use the same id for the same order. The choreography's rules of what may answer what tell them apart.
 """
 
 from collections.abc import Iterable
@@ -43,7 +43,7 @@ E = TypeVar("E", bound=_Event)
 
 
 class Causes(Generic[E]):
-    """The events of one order, by id, for whoever names one as its cause. The first of those given comes first."""
+    """Finds the cause of an event among the events of one order."""
 
     def __init__(self, events: Iterable[E]) -> None:
         self._of_id: dict[str, list[E]] = {}
@@ -55,14 +55,15 @@ class Causes(Generic[E]):
         return self._of_id.get(id_, []) if id_ else []
 
     def possible(self, event: E) -> list[E]:
-        """The events that `event` may answer; when it may answer none of those that it names, all of these."""
+        """The events with the id of `event`'s cause: those that it may answer or, if there are none, all."""
         named = self.named(event.causationid)
         return [cause for cause in named if may_answer(event.type, cause.type)] or named
 
     def of(self, event: E) -> E | None:
-        """The event that this one answers, when it says so and it was heard.
+        """The event that `event` answers; None when it names none, or one that was not heard.
 
-        Of several the first of each type, for only that one has an effect; of these the last before `event`.
+        Several events may have the id. Only the first of each type has an effect, so the others do not count; of
+        these first ones, the last before `event` is its cause.
         """
         first = {cause.type: cause for cause in reversed(self.possible(event))}.values()
         before = [cause for cause in first if cause.offset < event.offset]

@@ -1,8 +1,9 @@
-"""Finds speakers whose clock is proved wrong by the events of an order; such a clock measures nothing. Pure.
+"""Finds speakers whose clocks are wrong, and describes clock differences for a person. Pure.
 
-An event that is dated before one that it answers, directly or through others, proves that one of their two clocks
-is wrong. Which one: the fewest speakers whose clocks explain every such pair and, among as few, those without whom
-the rest of the order took the least time. Where two explanations are as good, neither clock is believed.
+An event dated before one that it answers, directly or indirectly, proves that one of the two clocks is wrong. The
+smallest set of speakers that explains all such pairs is taken as wrong; among sets of equal size, the one without
+which the rest of the order took the least time. When two sets explain the pairs equally well, neither is trusted.
+Times of a wrong clock are not used for measurements.
 """
 
 import itertools
@@ -12,26 +13,26 @@ from dataclasses import replace
 from choregraphie.terminal.formats import format_duration
 from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent, is_absurd
 
-# Clocks that are set by NTP differ by less. Below it, an answer that seems to come before its cause took no time.
+# Clocks kept by NTP differ by less than this. A smaller negative duration counts as zero.
 ORDINARY_MS = 100
-# An order has some dozen events; of one that is fed for ever, the beginning shows whose clock is wrong.
+# An order has about a dozen events. If a client never stops sending, the first events are enough.
 _LOOKED_AT = 200
 
 
-def without_wrong_clocks(heard: EventsOfSaga) -> tuple[EventsOfSaga, frozenset[str]]:
-    """The same events, without the times of the speakers whose clocks are wrong; and who these speakers are."""
-    wrong = wrong_clocks(heard)
+def without_wrong_clocks(saga: EventsOfSaga) -> tuple[EventsOfSaga, frozenset[str]]:
+    """The same events without the times of speakers whose clocks are wrong, and these speakers."""
+    wrong = wrong_clocks(saga)
     if not wrong:
-        return heard, wrong
-    return EventsOfSaga(replace(e, time=None) if e.service in wrong else e for e in heard.events), wrong
+        return saga, wrong
+    return EventsOfSaga(replace(e, time=None) if e.service in wrong else e for e in saga.events), wrong
 
 
-def wrong_clocks(heard: EventsOfSaga) -> frozenset[str]:
+def wrong_clocks(saga: EventsOfSaga) -> frozenset[str]:
     """The speakers whose clocks these events show to be wrong."""
-    events = heard.events[:_LOOKED_AT]
-    if not any((cause := heard.cause(event)) and _before(event, cause) for event in events):
+    events = saga.events[:_LOOKED_AT]
+    if not any((cause := saga.cause(event)) and _before(event, cause) for event in events):
         return frozenset()
-    pairs = {pair for event in events for pair in _contradicting(event, heard)}
+    pairs = {pair for event in events for pair in _contradicting(event, saga)}
     speakers = sorted({speaker for pair in pairs for speaker in pair})
     for size in range(1, len(speakers) + 1):
         found = [
@@ -45,7 +46,7 @@ def wrong_clocks(heard: EventsOfSaga) -> frozenset[str]:
 def _likeliest(found: Sequence[set[str]], events: Sequence[HeardEvent]) -> frozenset[str]:
     spans = [(_span_ms(events, wrong), sorted(wrong)) for wrong in found]
     least = min(span for span, _ in spans)
-    # A wrong clock that stays in makes the order seem longer by all that it is off.
+    # A wrong clock that is trusted makes the order seem longer by its whole error.
     return frozenset(name for span, wrong in spans if span <= 2 * least + ORDINARY_MS for name in wrong)
 
 
@@ -54,14 +55,14 @@ def _span_ms(events: Sequence[HeardEvent], wrong: set[str]) -> float:
     return (max(times) - min(times)).total_seconds() * 1000 if times else 0.0
 
 
-def _contradicting(event: HeardEvent, heard: EventsOfSaga) -> Iterator[frozenset[str]]:
-    """The speaker with each of those whom it answers, however far back, and says to have answered before."""
-    cause, seen = heard.cause(event), {event.id}
+def _contradicting(event: HeardEvent, saga: EventsOfSaga) -> Iterator[frozenset[str]]:
+    """The pairs of `event`'s speaker and each speaker that it answers, directly or not, with an earlier time."""
+    cause, seen = saga.cause(event), {event.id}
     while cause is not None and cause.id not in seen:
         if _before(event, cause):
             yield frozenset({event.service, cause.service})
         seen.add(cause.id)
-        cause = heard.cause(cause)
+        cause = saga.cause(cause)
 
 
 def _before(effect: HeardEvent, cause: HeardEvent) -> bool:
@@ -70,15 +71,15 @@ def _before(effect: HeardEvent, cause: HeardEvent) -> bool:
     return (cause.time - effect.time).total_seconds() * 1000 > ORDINARY_MS
 
 
-# The monitor's own clock, where it is one of the two.
+# How a clock difference names the monitor's own clock.
 MONITOR = "monitor"
 CLIENT = "client"
-# An event before its cause by less than this may be two clocks' ordinary disagreement.
+# A smaller difference between an event and its cause is normal.
 SKEW_MS = 1000
 
 
 def differing(cause: HeardEvent, effect: HeardEvent) -> Iterator[tuple[str, str, int]]:
-    """Whose clock the times of the two, of which one answers the other, show to be ahead, whose behind (ms)."""
+    """Yields (speaker ahead, speaker behind, difference in ms) when an event and its cause contradict in time."""
     if cause.time is None or effect.time is None or cause.service == effect.service:
         return
     ms = int((cause.time - effect.time).total_seconds() * 1000)
@@ -89,7 +90,7 @@ def differing(cause: HeardEvent, effect: HeardEvent) -> Iterator[tuple[str, str,
 
 
 def sentence(commande_id: str, ahead: str, behind: str, worst_ms: int) -> str:
-    """What `commande_id` shows of the clocks of `ahead` and `behind`, and what to do."""
+    """Describes the difference between two clocks that `commande_id` shows, and what to do about it."""
     apart = format_duration(worst_ms)
     if behind == MONITOR:
         said = f"what {ahead} says is dated {apart} later than it was read"

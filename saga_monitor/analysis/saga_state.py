@@ -42,32 +42,33 @@ class State(StrEnum):
 
 
 class Flag(StrEnum):
-    INTERVENTION = "INTERVENTION"  # a message was given up and calls for a person: the rule is in interventions.py
-    # Something remains, and nothing was heard for `stuck_after`; this one needs a clock. What is to be done about
-    # it, and whether the step is one that takes longer, anomalies.py tells.
+    INTERVENTION = "INTERVENTION"  # a message was given up and needs a person: see interventions.py
+    # Something remains, and nothing was heard for `stuck_after`. This flag alone depends on the clock. Whether the
+    # step normally takes longer, and what to do, is decided in diagnosis/anomalies.py.
     STUCK = "STUCK"
-    CONTRADICTION = "CONTRADICTION"  # facts that cannot all be true: contradictions.py has them
-    NOT_ALLOWED = "NOT_ALLOWED"  # a service answered what the choreography does not let it answer so
-    REPEATED_ORDER = "REPEATED_ORDER"  # a second order came with a known id; it has no effect
-    NO_BEGINNING = "NO_BEGINNING"  # a service speaks of an order whose beginning is not in the history
+    CONTRADICTION = "CONTRADICTION"  # events that cannot all be true: see contradictions.py
+    NOT_ALLOWED = "NOT_ALLOWED"  # an event answers something that the choreography does not let it answer
+    REPEATED_ORDER = "REPEATED_ORDER"  # a second order came with the same id; it has no effect
+    NO_BEGINNING = "NO_BEGINNING"  # a service said something of a key whose start event is not in the history
 
 
 def has_beginning(state: str) -> bool:
-    """Whether an instance in `state` is an order: the event that begins it was heard.
+    """Whether an instance in `state` is an order: its start event was heard.
 
-    Anybody can send events of any key, so what has no beginning awaits nothing, is counted apart, and is forgotten
-    first. It becomes an order when its beginning is heard, which may be late: events overtake each other.
+    Anybody can send events of any key. A key without a start event awaits nothing, is counted apart from the
+    orders and is forgotten first. It becomes an order when its start event arrives, possibly late: events overtake
+    others.
     """
     return state != State.UNKNOWN
 
 
-# What a step shows that its service has answered. Of an instance without a beginning no other step is known.
+# The states of a step whose service has answered. A key without a start event has no other steps.
 _ANSWERED = {StepState.DONE, StepState.REFUSED, StepState.UNDONE, StepState.CANCELLED}
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The judgement. `remaining`: wire types of the events still awaited. `flags`: all but STUCK.
+    """Where an order stands. `remaining`: wire types of the events still awaited. `flags`: all except STUCK.
 
     Without a beginning nothing remains, nothing has a time, and `steps` has only those that were answered.
 
@@ -88,81 +89,81 @@ class Progress:
 def evaluate(
     events: Iterable[HeardEvent], set_aside: Sequence[DeadLetter] = (), retried: Sequence[Retry] = ()
 ) -> Progress:
-    """Where the order stands whose events these are. The same set, however given, has the same judgement."""
-    heard, wrong = without_wrong_clocks(EventsOfSaga(events))
-    steps = tuple(step_progress(heard, step, wrong) for step in CHOREOGRAPHY.steps)
-    flags = tuple(_flags(heard, set_aside, retried))
-    if not heard.has_beginning:
+    """Evaluates an order from its events. The result depends on the set of events, not on their order."""
+    saga, wrong = without_wrong_clocks(EventsOfSaga(events))
+    steps = tuple(step_progress(saga, step, wrong) for step in CHOREOGRAPHY.steps)
+    flags = tuple(_flags(saga, set_aside, retried))
+    if not saga.has_beginning:
         answered = tuple(StepProgress(step.step, step.state) for step in steps if step.state in _ANSWERED)
         return Progress(State.UNKNOWN, answered, (), flags, at_rest=True, started=None, duration_ms=None)
-    state, remaining = _state(heard), tuple(_remaining(heard))
+    state, remaining = _state(saga), tuple(_remaining(saga))
     return Progress(
         state=state,
         steps=steps,
         remaining=remaining,
         flags=flags,
         at_rest=not remaining and state in {State.COMPLETED, State.COMPENSATED},
-        started=heard.started,
-        duration_ms=elapsed_ms(heard.started, _settled(heard, state, wrong)),
+        started=saga.started,
+        duration_ms=elapsed_ms(saga.started, _settled(saga, state, wrong)),
     )
 
 
 def is_stuck(at_rest: bool, last_heard: dt.datetime, now: dt.datetime, stuck_after: float) -> bool:
-    """Whether something is awaited and nothing has been heard for more than `stuck_after` seconds."""
+    """Whether an order awaits something and has been silent for more than `stuck_after` seconds."""
     return not at_rest and (now - last_heard).total_seconds() > stuck_after
 
 
-def _state(heard: EventsOfSaga) -> State:
-    if heard.cancelled:
-        return State.COMPENSATED if heard.undone else State.COMPENSATING
-    if heard.said(CHOREOGRAPHY.created):
+def _state(saga: EventsOfSaga) -> State:
+    if saga.cancelled:
+        return State.COMPENSATED if saga.undone else State.COMPENSATING
+    if saga.said(CHOREOGRAPHY.created):
         return State.COMPLETED
-    if heard.refusal:
+    if saga.refusal:
         return State.FAILED
-    return State.RUNNING if heard.service_answered else State.NEW
+    return State.RUNNING if saga.service_answered else State.NEW
 
 
-def _remaining(heard: EventsOfSaga) -> Iterator[str]:
-    if heard.must_be_cancelled:
-        # A demand to cancel is always granted, even after the creation: all that follows is awaited.
-        if not heard.cancelled:
+def _remaining(saga: EventsOfSaga) -> Iterator[str]:
+    if saga.must_be_cancelled:
+        # A requested cancellation is always carried out, even after the creation, so its consequences are awaited.
+        if not saga.cancelled:
             yield CHOREOGRAPHY.cancelled.TYPE
-        yield from _unanswered(heard, CHOREOGRAPHY.cancelled)
-    elif heard.said(CHOREOGRAPHY.created):
-        yield from _unanswered(heard, CHOREOGRAPHY.created)
+        yield from _unanswered(saga, CHOREOGRAPHY.cancelled)
+    elif saga.said(CHOREOGRAPHY.created):
+        yield from _unanswered(saga, CHOREOGRAPHY.created)
     else:
-        yield from (step.success.TYPE for step in CHOREOGRAPHY.steps if not heard.reached(step))
+        yield from (step.success.TYPE for step in CHOREOGRAPHY.steps if not saga.reached(step))
 
 
-def _unanswered(heard: EventsOfSaga, decision: EventClass) -> Iterator[str]:
-    """What the services must still say in answer to `decision`."""
+def _unanswered(saga: EventsOfSaga, decision: EventClass) -> Iterator[str]:
+    """Wire types of the events that must still answer `decision`."""
     for service in CHOREOGRAPHY.services:
         reaction = CHOREOGRAPHY.reaction(service, decision.TYPE)
-        if reaction and reaction.says and not heard.answer(service, decision):
+        if reaction and reaction.says and not saga.answer(service, decision):
             yield reaction.says[0].TYPE
 
 
-def _flags(heard: EventsOfSaga, set_aside: Sequence[DeadLetter], retried: Sequence[Retry]) -> Iterator[Flag]:
-    if needs_a_person(heard, set_aside, retried):
+def _flags(saga: EventsOfSaga, set_aside: Sequence[DeadLetter], retried: Sequence[Retry]) -> Iterator[Flag]:
+    if needs_a_person(saga, set_aside, retried):
         yield Flag.INTERVENTION
-    if contradictions(heard):
+    if contradictions(saga):
         yield Flag.CONTRADICTION
-    if not_allowed(heard):
+    if not_allowed(saga):
         yield Flag.NOT_ALLOWED
-    if len(heard.identities(CHOREOGRAPHY.starts)) > 1:
+    if len(saga.identities(CHOREOGRAPHY.starts)) > 1:
         yield Flag.REPEATED_ORDER
-    if heard.service_answered and not heard.has_beginning:
+    if saga.service_answered and not saga.has_beginning:
         yield Flag.NO_BEGINNING
 
 
-def _settled(heard: EventsOfSaga, state: State, wrong: Collection[str]) -> dt.datetime | None:
+def _settled(saga: EventsOfSaga, state: State, wrong: Collection[str]) -> dt.datetime | None:
     if state is State.COMPLETED:
-        created = heard.first(CHOREOGRAPHY.created)
+        created = saga.first(CHOREOGRAPHY.created)
         return created.time if created else None
     if state is not State.COMPENSATED:
         return None
     wanted = (CHOREOGRAPHY.cancelled, *(step.undone for step in CHOREOGRAPHY.undoings))
-    last = [event for said in wanted if (event := heard.first(said))]
+    last = [event for said in wanted if (event := saga.first(said))]
     if any(event.service in wrong for event in last):
         return None  # it may be the one that settled the order
     times = [event.time for event in last if event.time]

@@ -17,15 +17,16 @@ class StepState(StrEnum):
     REFUSED = "refused"
     UNDOING = "undoing"
     UNDONE = "undone"
-    CANCELLED = "cancelled"  # of the decider: it has cancelled the order, which it had not created
-    SKIPPED = "skipped"  # never done, and not needed any more
+    CANCELLED = "cancelled"  # the decider cancelled the order before it was created
+    SKIPPED = "skipped"  # not done, and no longer needed
 
 
 @dataclass(frozen=True, slots=True)
 class StepProgress:
-    """`duration_ms`: from the event that called for the step to its answer; `undoing_ms`: so for the undoing.
+    """How far one step has come.
 
-    `left_out`: the step has answered, and a wrong clock keeps its time from being known.
+    `duration_ms`: from the event that starts the step to its answer. `undoing_ms`: the same for its undoing.
+    `left_out`: the step has answered, but a wrong clock makes its duration unknown.
     """
 
     step: str
@@ -35,17 +36,17 @@ class StepProgress:
     left_out: bool = False
 
 
-def step_progress(heard: EventsOfSaga, step: Step, wrong: Collection[str] = ()) -> StepProgress:
-    """`wrong`: the speakers whose clocks are wrong; their events have no time in `heard`."""
-    forward = _answer(heard, step)
-    back = heard.first(step.undone)
-    duration_ms = _took(heard, forward, step.after)
+def step_progress(saga: EventsOfSaga, step: Step, wrong: Collection[str] = ()) -> StepProgress:
+    """Evaluates one step. `wrong`: the speakers with wrong clocks, whose events have no time in `saga`."""
+    forward = _answer(saga, step)
+    back = saga.first(step.undone)
+    duration_ms = _took(saga, forward, step.after)
     return StepProgress(
         step=step.service,
-        state=_cancelled(heard, step) if heard.cancelled else _undecided(heard, step),
+        state=_cancelled(saga, step) if saga.cancelled else _undecided(saga, step),
         duration_ms=duration_ms,
-        undoing_ms=_took(heard, back, CHOREOGRAPHY.cancelled),
-        left_out=duration_ms is None and _by_a_wrong_clock(heard, forward, step.after, wrong),
+        undoing_ms=_took(saga, back, CHOREOGRAPHY.cancelled),
+        left_out=duration_ms is None and _by_a_wrong_clock(saga, forward, step.after, wrong),
     )
 
 
@@ -54,50 +55,50 @@ def elapsed_ms(start: dt.datetime | None, end: dt.datetime | None) -> int | None
     return max(0, (end - start) // dt.timedelta(milliseconds=1)) if start and end else None
 
 
-def _undecided(heard: EventsOfSaga, step: Step) -> StepState:
-    if heard.reached(step):
+def _undecided(saga: EventsOfSaga, step: Step) -> StepState:
+    if saga.reached(step):
         return StepState.DONE
-    if heard.refused(step):
+    if saga.refused(step):
         return StepState.REFUSED
-    called = heard.said(step.after) or (step.service == CHOREOGRAPHY.decider and heard.must_be_cancelled)
+    called = saga.said(step.after) or (step.service == CHOREOGRAPHY.decider and saga.must_be_cancelled)
     if called:
         return StepState.RUNNING
-    return StepState.SKIPPED if heard.must_be_cancelled else StepState.WAITING
+    return StepState.SKIPPED if saga.must_be_cancelled else StepState.WAITING
 
 
-def _cancelled(heard: EventsOfSaga, step: Step) -> StepState:
+def _cancelled(saga: EventsOfSaga, step: Step) -> StepState:
     if step.service == CHOREOGRAPHY.decider:
-        return StepState.UNDONE if heard.said(step.success) else StepState.CANCELLED
-    answered = heard.answer(step.service, CHOREOGRAPHY.cancelled) is not None
+        return StepState.UNDONE if saga.said(step.success) else StepState.CANCELLED
+    answered = saga.answer(step.service, CHOREOGRAPHY.cancelled) is not None
     if step.undone is None:
         return StepState.DONE if answered else StepState.RUNNING
     if not answered:
         return StepState.UNDOING
-    if heard.refused(step):
+    if saga.refused(step):
         return StepState.REFUSED
-    return StepState.UNDONE if heard.reached(step) else StepState.SKIPPED
+    return StepState.UNDONE if saga.reached(step) else StepState.SKIPPED
 
 
-def _answer(heard: EventsOfSaga, step: Step) -> HeardEvent | None:
-    # The last step speaks of either decision; what it says of the one it is there for comes first.
+def _answer(saga: EventsOfSaga, step: Step) -> HeardEvent | None:
+    # The last step answers both decisions; its answer to the creation comes first.
     decisions = (CHOREOGRAPHY.created, CHOREOGRAPHY.cancelled)
     if step.after in decisions:
-        return next((answer for d in decisions if (answer := heard.answer(step.service, d))), None)
-    return heard.first(step.success, step.refusal)
+        return next((answer for d in decisions if (answer := saga.answer(step.service, d))), None)
+    return saga.first(step.success, step.refusal)
 
 
 def _by_a_wrong_clock(
-    heard: EventsOfSaga, answer: HeardEvent | None, called_by: EventClass, wrong: Collection[str]
+    saga: EventsOfSaga, answer: HeardEvent | None, called_by: EventClass, wrong: Collection[str]
 ) -> bool:
-    call = (heard.cause(answer) or heard.first(called_by)) if answer else None
+    call = (saga.cause(answer) or saga.first(called_by)) if answer else None
     return any(event is not None and event.service in wrong for event in (answer, call))
 
 
-def _took(heard: EventsOfSaga, answer: HeardEvent | None, called_by: EventClass) -> int | None:
+def _took(saga: EventsOfSaga, answer: HeardEvent | None, called_by: EventClass) -> int | None:
     if answer is None:
         return None
-    call = heard.cause(answer) or heard.first(called_by)
-    # Nobody knows how long a service took to answer somebody whose clock is days behind.
+    call = saga.cause(answer) or saga.first(called_by)
+    # The duration is unknown when the clock of the event's sender is days behind.
     if call is None or is_absurd(call.type, call.time, answer.time):
         return None
     return elapsed_ms(call.time, answer.time)
