@@ -17,7 +17,7 @@ try:
     from choregraphie.terminal.arguments import Parser
     from choregraphie.terminal.tables import console_of
     from saga_monitor.cli import anomalies, history, letters, orders, report, serve
-    from saga_monitor.cli.context import begin
+    from saga_monitor.cli.context import command_context
     from saga_monitor.cli.watch import watch
     from saga_monitor.projection.older_files import set_aside_older
     from saga_monitor.text.sanitize import printable
@@ -85,8 +85,8 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.command == "serve":
         asyncio.run(serve.serve(opening, serve.with_arguments(settings, arguments)))
         return 0
-    session = begin(arguments, settings, opening, console, dt.datetime.now(dt.UTC))
-    return session.exit_code(int(arguments.run(arguments, session)))
+    context = command_context(arguments, settings, opening, console, dt.datetime.now(dt.UTC))
+    return context.exit_code(int(arguments.run(arguments, context)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-# A module of `verbs` each: its `add` declares the verb, and says what to run with the arguments and a session.
+# Each module declares its verb in `add`, and names the function that runs it.
 VERBS = {
     "list|show": orders,
     "report": report,

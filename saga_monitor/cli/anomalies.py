@@ -1,18 +1,24 @@
 """`anomalies`: shows what is wrong now, and what to do about it."""
 
 import argparse
+import asyncio
+import json
 import sys
 from contextlib import closing
 from typing import Any
 
 from choregraphie.terminal.arguments import add_json
-from saga_monitor.cli.context import Session
+from saga_monitor.cli.context import CommandContext
+from saga_monitor.diagnosis.anomalies import as_json
 from saga_monitor.projection.gaps import acknowledge_gaps
+from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
-from saga_monitor.text.anomaly_list import show_anomalies
+from saga_monitor.records.broker_status import ask_broker
+from saga_monitor.text.anomaly_list import anomaly_view, judge_now, say_that_it_waits
 
 
 def add(commands: Any) -> None:
+    """Declare the verb `anomalies` and its arguments."""
     command = commands.add_parser(
         "anomalies",
         help="what is wrong and what to do; exit code 1 when anything is",
@@ -35,15 +41,26 @@ def add(commands: Any) -> None:
     command.set_defaults(run=_anomalies)
 
 
-def _anomalies(arguments: argparse.Namespace, session: Session) -> int:
+def _anomalies(arguments: argparse.Namespace, context: CommandContext) -> int:
     if arguments.acknowledge:
-        _acknowledge(session)
-    return show_anomalies(session, for_program=arguments.json)
+        _acknowledge(context)
+    # The broker is asked first, so that the history holds all that the queues held.
+    status = asyncio.run(ask_broker(context.settings, say_that_it_waits))
+    freshness = context.read_history()
+    with closing(Queries(context.settings.monitor_database, context.settings.stuck_after)) as queries:
+        judgement = judge_now(queries, status, freshness, context.settings)
+    found = judgement.anomalies
+    if arguments.json:
+        print(json.dumps([as_json(anomaly) | {"total": judgement.total} for anomaly in found], indent=2))
+    else:
+        view = anomaly_view(found, judgement.in_time, full=context.full)
+        context.console.print(view, soft_wrap=context.full)
+    return 1 if found else 0
 
 
-def _acknowledge(session: Session) -> None:
-    session.read_up()
-    with closing(Store(session.settings.monitor_database)) as store, store.transaction() as connection:
+def _acknowledge(context: CommandContext) -> None:
+    context.read_history()
+    with closing(Store(context.settings.monitor_database)) as store, store.transaction() as connection:
         count = acknowledge_gaps(connection)
     noted = "nothing that was lost unread was left to acknowledge" if not count else f"{count} acknowledged"
     print(f"saga_monitor: {noted}", file=sys.stderr)

@@ -29,15 +29,15 @@ CATCH_UP_SECONDS = 15.0
 
 
 @dataclass
-class Session:
+class CommandContext:
     """One run of a verb.
 
-    `at`: the earlier time asked about, which is `now` as well. `freshness`: None until `read_up`.
+    `at`: the earlier time asked about, which is `now` as well. `freshness`: None until `read_history`.
     `history_begins_at`: the number of the stream's oldest entry. `gaps`: how often entries were lost unread.
     """
 
     settings: Settings
-    opening: OpenHistory
+    open_history: OpenHistory
     console: Console
     now: dt.datetime
     at: dt.datetime | None = None
@@ -45,11 +45,11 @@ class Session:
     history_begins_at: int | None = None
     gaps: int = 0
 
-    def read_up(self) -> Freshness:
+    def read_history(self) -> Freshness:
         """Read the stream to its end, and print the notices that concern the answer."""
         asked = dt.datetime.now(dt.UTC)
         with closing(Store(self.settings.monitor_database)) as store:
-            notices = asyncio.run(catch_up(self.opening, store, CATCH_UP_SECONDS))
+            notices = asyncio.run(catch_up(self.open_history, store, CATCH_UP_SECONDS))
             position, self.gaps = store.position(), store.gaps()
         wanted = min(asked, self.at or asked)
         fresh = position.caught_up_at is not None and position.caught_up_at >= wanted
@@ -64,7 +64,7 @@ class Session:
     @contextmanager
     def queries(self) -> Iterator[Queries]:
         """Queries of the present state, or of the state at `at`. Raises DatabaseRefused."""
-        self.read_up()
+        self.read_history()
         with ExitStack() as stack:
             path = self.settings.monitor_database
             if self.at is not None:
@@ -76,7 +76,7 @@ class Session:
         return code or int(self.freshness is not None and not self.freshness.fresh)
 
     @property
-    def stamp(self) -> dict[str, Any]:
+    def freshness_fields(self) -> dict[str, Any]:
         """The freshness of an answer, as JSON."""
         return self.freshness.as_json() if self.freshness else {}
 
@@ -85,10 +85,14 @@ class Session:
         """Whether output is unshortened: on a pipe, or with --wide."""
         return not is_bounded(self.console)
 
-    def say(self, value: Any, view: RenderableType, *, for_program: bool) -> None:
+    def output(self, value: Any, view: RenderableType, *, for_program: bool) -> None:
         """Print `value` as JSON for a program, each object with its freshness; else `view`."""
         if for_program:
-            stamped = [row | self.stamp for row in value] if isinstance(value, list) else value | self.stamp
+            stamped = (
+                [row | self.freshness_fields for row in value]
+                if isinstance(value, list)
+                else value | self.freshness_fields
+            )
             print(json.dumps(stamped, indent=2))
         else:
             self.console.print(view)
@@ -100,28 +104,35 @@ def _age(as_of: dt.datetime | None, now: dt.datetime) -> str:
     return f"what follows was true at {as_of:%Y-%m-%d %H:%M:%S} UTC, {span(now - as_of)} ago"
 
 
-def begin(
-    arguments: argparse.Namespace, settings: Settings, opening: OpenHistory, console: Console, now: dt.datetime
-) -> Session:
-    """Raises BadMoment when `--at` is no time."""
+def command_context(
+    arguments: argparse.Namespace,
+    settings: Settings,
+    open_history: OpenHistory,
+    console: Console,
+    now: dt.datetime,
+) -> CommandContext:
+    """The context of one run. Raises BadMoment when `--at` is no time."""
     text = getattr(arguments, "at", None)
     at = moment_of(text, now) if text else None
-    return Session(settings, opening, console, at or now, at)
+    return CommandContext(settings, open_history, console, at or now, at)
 
 
 def add_at(command: argparse.ArgumentParser) -> None:
+    """Declare --at."""
     command.add_argument(
         "--at", metavar="TIME", help=f"the state of the world at an earlier time: {TIME_EXAMPLES}"
     )
 
 
-def positive(text: str) -> int:
+def positive_number(text: str) -> int:
+    """The argument as a number. Raises ArgumentTypeError."""
     if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= 10_000_000:
         raise argparse.ArgumentTypeError("expected a whole number from 1 to 10000000")
     return int(text)
 
 
-def searchable(text: str) -> str:
+def search_text(text: str) -> str:
+    """The argument as a text to search for. Raises ArgumentTypeError."""
     found = text.strip()
     if not 0 < len(found) <= LONGEST_SEARCH:
         raise argparse.ArgumentTypeError(f"expected a text of 1 to {LONGEST_SEARCH} characters")

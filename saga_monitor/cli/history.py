@@ -11,7 +11,7 @@ from typing import Any
 from choregraphie import BrokerUnavailable, HistoryMissing
 from choregraphie.terminal.arguments import TIME_EXAMPLES, add_json, moment_of
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.cli.context import Session
+from saga_monitor.cli.context import CommandContext
 from saga_monitor.stream.history_reader import Wanted, wanted_entries
 from saga_monitor.text.history_listing import as_json, as_line, as_paragraph
 from saga_monitor.text.sanitize import printable
@@ -20,6 +20,7 @@ _TYPES = list(CHOREOGRAPHY.event_types)
 
 
 def add(commands: Any) -> None:
+    """Declare the verb `history` and its arguments."""
     command = commands.add_parser("history", help="the events as they were said, from the stream itself")
     command.add_argument("--type", metavar="T", help=f"only this type: {', '.join(_TYPES)}, or an unknown one")
     command.add_argument("--commande", metavar="CMD", help="only of this order")
@@ -30,14 +31,14 @@ def add(commands: Any) -> None:
     command.set_defaults(run=_history)
 
 
-def _history(arguments: argparse.Namespace, session: Session) -> int:
-    since = moment_of(arguments.since, session.now) if arguments.since else None
+def _history(arguments: argparse.Namespace, context: CommandContext) -> int:
+    since = moment_of(arguments.since, context.now) if arguments.since else None
     wanted = Wanted(arguments.type, arguments.commande, since, arguments.all)
     if arguments.type and arguments.type not in _TYPES:
         close = "".join(f"; {known} is" for known in get_close_matches(arguments.type, _TYPES, 1))
         print(f"saga_monitor: {printable(arguments.type)} is not in the choreography{close}", file=sys.stderr)
     try:
-        asyncio.run(_print(arguments, session, wanted))
+        asyncio.run(_print(arguments, context, wanted))
     except BrokerUnavailable as unavailable:
         # Exit code 1, as in every other command: the command and its settings need no change.
         what = "" if isinstance(unavailable, HistoryMissing) else "broker away: "
@@ -46,14 +47,14 @@ def _history(arguments: argparse.Namespace, session: Session) -> int:
     return 0
 
 
-async def _print(arguments: argparse.Namespace, session: Session, wanted: Wanted) -> None:
+async def _print(arguments: argparse.Namespace, context: CommandContext, wanted: Wanted) -> None:
     async with (
-        session.opening() as history,
-        aclosing(wanted_entries(history, wanted, follow=arguments.follow, now=session.now)) as entries,
+        context.open_history() as history,
+        aclosing(wanted_entries(history, wanted, follow=arguments.follow, now=context.now)) as entries,
     ):
         async for entry, record in entries:
             if arguments.json:
                 print(json.dumps(as_json(entry, record)), flush=arguments.follow)
             else:
-                shown = as_line(entry, record) if session.full else as_paragraph(entry, record)
-                session.console.print(shown, soft_wrap=session.full)
+                shown = as_line(entry, record) if context.full else as_paragraph(entry, record)
+                context.console.print(shown, soft_wrap=context.full)

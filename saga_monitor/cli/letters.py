@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from choregraphie.terminal.arguments import add_json
-from saga_monitor.cli.context import Session
+from saga_monitor.cli.context import CommandContext
 from saga_monitor.projection.dead_letters import letter_at
 from saga_monitor.text import dead_letters
 from saga_monitor.text.dead_letters import dead_letter_view
@@ -15,6 +15,7 @@ _LAST_OFFSET = 2**63 - 1
 
 
 def add(commands: Any) -> None:
+    """Declare the verb `letter` and its arguments."""
     command = commands.add_parser(
         "letter",
         help="one dead letter: its bytes, its headers, why it was set aside, what to do",
@@ -31,10 +32,10 @@ def _offset(text: str) -> int:
     return int(text)
 
 
-def _letter(arguments: argparse.Namespace, session: Session) -> int:
-    with session.queries() as queries:
+def _letter(arguments: argparse.Namespace, context: CommandContext) -> int:
+    with context.queries() as queries:
         letter = letter_at(queries, arguments.offset)
-        order = queries.order(letter.commande_id, session.now) if letter and letter.commande_id else None
+        order = queries.order(letter.commande_id, context.now) if letter and letter.commande_id else None
     if letter is None:
         print(f"saga_monitor: no dead letter at offset {arguments.offset} of the history", file=sys.stderr)
         return 1
@@ -42,5 +43,5 @@ def _letter(arguments: argparse.Namespace, session: Session) -> int:
         about = {"why": dead_letters.why(letter), "do": dead_letters.advice(letter, order)}
         print(json.dumps(dead_letters.as_json(letter) | about, indent=2))
     else:
-        session.console.print(dead_letter_view(letter, order), soft_wrap=True)
+        context.console.print(dead_letter_view(letter, order), soft_wrap=True)
     return 0

@@ -7,7 +7,7 @@ from typing import Any
 from choregraphie.terminal.arguments import add_json, add_wide
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.saga_state import Flag, State
-from saga_monitor.cli.context import Session, add_at, positive, searchable
+from saga_monitor.cli.context import CommandContext, add_at, positive_number, search_text
 from saga_monitor.projection.dead_letters import mentions
 from saga_monitor.projection.queries import Order, Queries
 from saga_monitor.projection.search import OrderFilter
@@ -25,6 +25,7 @@ _SEARCH = (
 
 
 def add(commands: Any) -> None:
+    """Declare the verbs `list` and `show` and their arguments."""
     listing = commands.add_parser("list", help="orders, the last heard of first")
     listing.add_argument(
         "--state",
@@ -33,8 +34,8 @@ def add(commands: Any) -> None:
         metavar="S",
         help=f"only in this state ({', '.join(State)}), or so flagged ({', '.join(Flag)})",
     )
-    listing.add_argument("--search", type=searchable, metavar="TEXT", help=_SEARCH)
-    listing.add_argument("--limit", type=positive, default=50, metavar="N", help="at most N (50)")
+    listing.add_argument("--search", type=search_text, metavar="TEXT", help=_SEARCH)
+    listing.add_argument("--limit", type=positive_number, default=50, metavar="N", help="at most N (50)")
     listing.set_defaults(run=_list)
     showing = commands.add_parser("show", help="one order: steps, what remains, events")
     showing.add_argument("commande_id", metavar="CMD", help="the order's id")
@@ -45,55 +46,55 @@ def add(commands: Any) -> None:
         add_wide(command)
 
 
-def _list(arguments: argparse.Namespace, session: Session) -> int:
-    with session.queries() as queries:
-        orders = _wanted(queries, arguments, session)
-        totals = queries.totals(session.now)
+def _list(arguments: argparse.Namespace, context: CommandContext) -> int:
+    with context.queries() as queries:
+        orders = _wanted(queries, arguments, context)
+        totals = queries.totals(context.now)
     found = [report.summary(order) for order in orders]
-    session.say(
-        found, tables.orders_table(found, totals, session.now, full=session.full), for_program=arguments.json
+    context.output(
+        found, tables.orders_table(found, totals, context.now, full=context.full), for_program=arguments.json
     )
     return 0
 
 
-def _wanted(queries: Queries, arguments: argparse.Namespace, session: Session) -> list[Order]:
+def _wanted(queries: Queries, arguments: argparse.Namespace, context: CommandContext) -> list[Order]:
     state, limit = arguments.state, arguments.limit
     if arguments.search:
         flag = Flag(state) if state in list(Flag) else None
         only = OrderFilter(State(state) if state and not flag else None, flag)
-        return queries.found(arguments.search, only, limit, session.now)
+        return queries.found(arguments.search, only, limit, context.now)
     if state in list(Flag):
-        return queries.flagged(Flag(state), limit, session.now)
-    return queries.orders(State(state) if state else None, limit, session.now)
+        return queries.flagged(Flag(state), limit, context.now)
+    return queries.orders(State(state) if state else None, limit, context.now)
 
 
-def _show(arguments: argparse.Namespace, session: Session) -> int:
+def _show(arguments: argparse.Namespace, context: CommandContext) -> int:
     id_ = arguments.commande_id
-    with session.queries() as queries:
-        order = queries.order(id_, session.now)
+    with context.queries() as queries:
+        order = queries.order(id_, context.now)
         if order is None:
-            return _without_order(queries, arguments, session)
-        _say_what_is_gone(queries, order, session)
-        never_begun = report.without_beginning(order, session.now, session.settings.deadline)
+            return _show_mentions(queries, arguments, context)
+        _warn_of_missing_events(queries, order, context)
+        never_begun = report.without_beginning(order, context.now, context.settings.deadline)
         shown = report.detail(
             order, queries.events(id_), queries.dead_letters(id_), unknown_events_of(queries, id_), never_begun
         )
-    session.say(shown, tables.order_view(shown, full=session.full), for_program=arguments.json)
+    context.output(shown, tables.order_view(shown, full=context.full), for_program=arguments.json)
     return 0
 
 
-def _without_order(queries: Queries, arguments: argparse.Namespace, session: Session) -> int:
+def _show_mentions(queries: Queries, arguments: argparse.Namespace, context: CommandContext) -> int:
     """Say that there is no such order, and show what mentions its id; returns the exit code."""
     found = mentions(queries, arguments.commande_id)
     if found:
         shown = mentions_json(arguments.commande_id, found)
-        session.say(shown, mentions_view(arguments.commande_id, found), for_program=arguments.json)
-    return unknown(arguments.commande_id, session)
+        context.output(shown, mentions_view(arguments.commande_id, found), for_program=arguments.json)
+    return unknown(arguments.commande_id, context)
 
 
-def _say_what_is_gone(queries: Queries, order: Order, session: Session) -> None:
+def _warn_of_missing_events(queries: Queries, order: Order, context: CommandContext) -> None:
     """Say how many of the order's events the stream no longer holds: their raw form cannot be read again."""
-    begins = session.history_begins_at or 0
+    begins = context.history_begins_at or 0
     gone = sum(event.offset < begins for event in queries.events(order.commande_id))
     if gone:
         what = "what was said of it is" if order.last_offset < begins else f"{gone} of its events are"
@@ -101,12 +102,12 @@ def _say_what_is_gone(queries: Queries, order: Order, session: Session) -> None:
         print(f"saga_monitor: {text}; this is what the monitor had read", file=sys.stderr)
 
 
-def unknown(id_: str, session: Session) -> int:
+def unknown(id_: str, context: CommandContext) -> int:
     """Say that there is no such order, or that this is not known; returns the exit code."""
-    then = f" up to {report.rfc3339(session.at)}" if session.at else ""
-    if session.freshness and not session.freshness.fresh:
+    then = f" up to {report.rfc3339(context.at)}" if context.at else ""
+    if context.freshness and not context.freshness.fresh:
         then = " as far as it was read: it may be beyond"
-    elif session.gaps:
+    elif context.gaps:
         then = f"{then}: it may be among what was lost unread, see `python -m saga_monitor anomalies`"
     print(f"saga_monitor: no order {printable(id_)} in the history{then}", file=sys.stderr)
     return 1

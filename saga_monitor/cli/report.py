@@ -11,7 +11,7 @@ from typing import Any
 
 from choregraphie import UserError
 from choregraphie.terminal.arguments import TIME_EXAMPLES, add_wide, moment_of
-from saga_monitor.cli.context import Session, add_at, positive
+from saga_monitor.cli.context import CommandContext, add_at, positive_number
 from saga_monitor.cli.orders import unknown
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection.aggregates import Aggregates, aggregates_of_all, aggregates_since
@@ -31,11 +31,12 @@ class Unused(UserError):
 
 
 def add(commands: Any) -> None:
+    """Declare the verb `report` and its arguments."""
     command = commands.add_parser("report", help="outcomes and times: of all orders, of each, or of one")
     command.add_argument("commande_id", metavar="CMD", nargs="?", help="only this order")
     command.add_argument("--orders", action="store_true", help="one line per order")
     command.add_argument("--since", metavar="TIME", help=f"only orders that began since then: {TIME_EXAMPLES}")
-    command.add_argument("--limit", type=positive, metavar="N", help=f"lines at most ({_LINES} as a table)")
+    command.add_argument("--limit", type=positive_number, metavar="N", help=f"lines at most ({_LINES} as a table)")
     add_at(command)
     add_wide(command)
     shape = command.add_mutually_exclusive_group()
@@ -44,15 +45,15 @@ def add(commands: Any) -> None:
     command.set_defaults(run=_report)
 
 
-def _report(arguments: argparse.Namespace, session: Session) -> int:
+def _report(arguments: argparse.Namespace, context: CommandContext) -> int:
     _refuse_unused(arguments)
-    since = moment_of(arguments.since, session.now) if arguments.since else None
+    since = moment_of(arguments.since, context.now) if arguments.since else None
     if arguments.commande_id is None and not arguments.orders:
-        return _whole(arguments, session, since)
-    with session.queries() as queries:
+        return _whole(arguments, context, since)
+    with context.queries() as queries:
         if arguments.orders:
-            return _each(arguments, session, queries, since)
-        return _one(arguments, session, queries)
+            return _each(arguments, context, queries, since)
+        return _one(arguments, context, queries)
 
 
 def _refuse_unused(arguments: argparse.Namespace) -> None:
@@ -65,51 +66,53 @@ def _refuse_unused(arguments: argparse.Namespace) -> None:
         raise Unused("--limit needs --orders")
 
 
-def _whole(arguments: argparse.Namespace, session: Session, since: dt.datetime | None) -> int:
+def _whole(arguments: argparse.Namespace, context: CommandContext, since: dt.datetime | None) -> int:
     # Asked before the history is read, so that the history holds all that the queues held.
-    status = asyncio.run(ask_broker(session.settings, say_that_it_waits)) if session.at is None else None
-    with session.queries() as queries:
-        figures = _figures(session, queries, since)
+    status = asyncio.run(ask_broker(context.settings, say_that_it_waits)) if context.at is None else None
+    with context.queries() as queries:
+        figures = _figures(context, queries, since)
         # Only the present can be judged: what the queues held earlier is not known.
-        known = session.freshness if session.at is None else None
-        wrong = judge_now(queries, status, known, session.settings).total if known else None
+        known = context.freshness if context.at is None else None
+        wrong = judge_now(queries, status, known, context.settings).total if known else None
     whole = report.of_aggregates(figures, wrong)
     if arguments.csv:
         _csv(({"figure": name, "value": value} for name, value in metrics(whole)), ["figure", "value"])
     else:
-        session.say(whole, report_tables.whole_view(whole), for_program=arguments.json)
+        context.output(whole, report_tables.whole_view(whole), for_program=arguments.json)
     return 0
 
 
-def _figures(session: Session, queries: Queries, since: dt.datetime | None) -> Aggregates:
+def _figures(context: CommandContext, queries: Queries, since: dt.datetime | None) -> Aggregates:
     if since is None:
-        return aggregates_of_all(queries, session.now)
-    return aggregates_since(queries, since, session.now, session.settings.stuck_after)
+        return aggregates_of_all(queries, context.now)
+    return aggregates_since(queries, since, context.now, context.settings.stuck_after)
 
 
-def _one(arguments: argparse.Namespace, session: Session, queries: Queries) -> int:
-    order = queries.order(arguments.commande_id, session.now)
+def _one(arguments: argparse.Namespace, context: CommandContext, queries: Queries) -> int:
+    order = queries.order(arguments.commande_id, context.now)
     if order is None:
-        return unknown(arguments.commande_id, session)
+        return unknown(arguments.commande_id, context)
     one = order_report(queries, order, because if _for_a_person(arguments) else as_given)
     if arguments.csv:
         _csv([flat(one)], COLUMNS)
     else:
-        session.say(one, report_tables.one_view(one), for_program=arguments.json)
+        context.output(one, report_tables.one_view(one), for_program=arguments.json)
     return 0
 
 
-def _each(arguments: argparse.Namespace, session: Session, queries: Queries, since: dt.datetime | None) -> int:
+def _each(
+    arguments: argparse.Namespace, context: CommandContext, queries: Queries, since: dt.datetime | None
+) -> int:
     for_program = not _for_a_person(arguments)
     limit = arguments.limit or (None if for_program else _LINES)
-    reports = order_reports(queries, session.now, since, limit, as_given if for_program else because)
+    reports = order_reports(queries, context.now, since, limit, as_given if for_program else because)
     if arguments.json:
-        _json_lines(one | session.stamp for one in reports)
+        _json_lines(one | context.freshness_fields for one in reports)
     elif arguments.csv:
         _csv(map(flat, reports), COLUMNS)
     else:
-        total = queries.totals(session.now).orders
-        session.console.print(report_tables.each_view(list(reports), total))
+        total = queries.totals(context.now).orders
+        context.console.print(report_tables.each_view(list(reports), total))
     return 0
 
 

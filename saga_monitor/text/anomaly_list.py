@@ -1,26 +1,21 @@
 """What is wrong now, judged once for a command; as sentences for a person and as objects for a program."""
 
-import asyncio
 import datetime as dt
-import json
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
 from choregraphie import Settings
 from choregraphie.terminal.formats import format_count
-from choregraphie.terminal.tables import is_bounded
-from saga_monitor.diagnosis.anomalies import Anomaly, Thresholds, anomalies_of, as_json
+from saga_monitor.diagnosis.anomalies import Anomaly, Thresholds, anomalies_of
 from saga_monitor.diagnosis.grouping import how_many, within_usual_time
 from saga_monitor.diagnosis.self_check import blind_spots
 from saga_monitor.projection.queries import Queries
-from saga_monitor.records.broker_status import LASTING, BrokerStatus, ask_broker
+from saga_monitor.records.broker_status import LASTING, BrokerStatus
 from saga_monitor.text.freshness import Freshness
 from saga_monitor.text.tables import safe
 
@@ -46,16 +41,6 @@ def whole_sentence(anomaly: Anomaly) -> str:
     return f"{anomaly.sentence} (and {format_count(others)} more like it)" if others else anomaly.sentence
 
 
-class Asking(Protocol):
-    """Who asks: see `verbs/session.py`."""
-
-    settings: Settings
-    console: Console
-
-    def read_up(self) -> Freshness:
-        """Read what there is to read."""
-
-
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What is wrong now. `in_time`: how many orders are STUCK and no anomaly."""
@@ -78,23 +63,6 @@ def judge_now(
     in_time = within_usual_time(queries.totals(now).stuck, judged, now, settings.stuck_after)
     blind = blind_spots(answered=status is not None, fresh=freshness.fresh, as_of=freshness.as_of, now=now)
     return Judgement([*blind, *judged], in_time)
-
-
-def show_anomalies(asking: Asking, *, for_program: bool) -> int:
-    """Ask the broker, read what there is to read, and say what is wrong. Returns 1 when something is."""
-    settings = asking.settings
-    # Asked first: what the queues hold by then, the history has told.
-    status = asyncio.run(ask_broker(settings, say_that_it_waits))
-    freshness = asking.read_up()
-    with closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
-        judgement = judge_now(queries, status, freshness, settings)
-    found = judgement.anomalies
-    if for_program:
-        print(json.dumps([as_json(anomaly) | {"total": judgement.total} for anomaly in found], indent=2))
-    else:
-        full = not is_bounded(asking.console)
-        asking.console.print(anomaly_view(found, judgement.in_time, full=full), soft_wrap=full)
-    return 1 if found else 0
 
 
 def say_that_it_waits(status: BrokerStatus) -> None:
