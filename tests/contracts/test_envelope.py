@@ -23,7 +23,7 @@ def read(**changes: Any) -> Any:
     return open_envelope(json.dumps(message).encode())
 
 
-def said(event: Any, **more: Any) -> dict[str, Any]:
+def written(event: Any, **more: Any) -> dict[str, Any]:
     envelope = wrap(event, id="e-1", source="/services/stock", time=NOON, **more)
     content: dict[str, Any] = json.loads(envelope.to_bytes())
     return content
@@ -185,25 +185,25 @@ def test_the_error_of_binary_data_says_so() -> None:
 
 
 def test_times_are_written_in_utc_with_milliseconds() -> None:
-    assert said(StockLibere(commande_id="C", reservation_id=None))["time"] == "2026-01-01T12:00:00.123Z"
+    assert written(StockLibere(commande_id="C", reservation_id=None))["time"] == "2026-01-01T12:00:00.123Z"
 
 
 def test_absent_attributes_are_left_out() -> None:
-    assert "causationid" not in said(StockLibere(commande_id="C", reservation_id="R"))
-    assert said(StockLibere(commande_id="C", reservation_id="R"), causationid="e-0")["causationid"] == "e-0"
+    assert "causationid" not in written(StockLibere(commande_id="C", reservation_id="R"))
+    assert written(StockLibere(commande_id="C", reservation_id="R"), causationid="e-0")["causationid"] == "e-0"
 
 
 def test_a_null_in_the_data_is_written() -> None:
     """A null means that there was nothing to undo, which is an answer."""
-    nothing = said(StockLibere(commande_id="C", reservation_id=None))
+    nothing = written(StockLibere(commande_id="C", reservation_id=None))
     assert nothing["data"] == {"commande_id": "C", "reservation_id": None}
-    empty = said(PaiementRembourse(commande_id="C", transaction_id=None, montant=Decimal(0)))
+    empty = written(PaiementRembourse(commande_id="C", transaction_id=None, montant=Decimal(0)))
     assert empty["data"] == {"commande_id": "C", "transaction_id": None, "montant": 0}
 
 
 def test_the_envelope_repeats_type_and_subject_of_its_event() -> None:
     event = CommandeInitiee(commande_id="C", client_id="A", produit_id="P", quantite=1, montant=Decimal("0.10"))
-    message = said(event)
+    message = written(event)
     assert (message["type"], message["subject"], message["correlationid"]) == ("commande.initiee", "C", "C")
     assert message["dataschema"] == "urn:choregraphie:commande.initiee:1"
     assert message["datacontenttype"] == "application/json"

@@ -104,9 +104,9 @@ def test_every_quorum_queue_has_an_explicit_delivery_limit() -> None:
 
 
 def test_the_history_is_bound_to_all_events_retries_and_dead_letters() -> None:
-    said = {f"{name}.events" for name in ("client", *SERVICES)}
-    trouble = {f"{name}.{kind}" for name in SERVICES for kind in ("retry", "dlx")}
-    assert {(s, k) for s, k, to in BINDINGS if to == "saga.history"} == {(s, "#") for s in said | trouble}
+    published = {f"{name}.events" for name in ("client", *SERVICES)}
+    failures = {f"{name}.{kind}" for name in SERVICES for kind in ("retry", "dlx")}
+    assert {(s, k) for s, k, to in BINDINGS if to == "saga.history"} == {(s, "#") for s in published | failures}
 
 
 def test_the_history_is_bounded_by_age_and_size_in_segments_small_against_it() -> None:

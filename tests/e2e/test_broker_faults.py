@@ -58,7 +58,7 @@ def test_a_full_queue_delays_events_and_no_decision(
         return lost(stock, "stock.reserve", "refused") >= 1
 
     with saga.management.policy(r"^paiement\.inbox$", **{"max-length": 1}):
-        until(refused, "stock told that it was refused")
+        until(refused, "stock logs that it was refused")
     saga.start("paiement").await_ready()
     for order in orders:
         await_event(saga, order, "commande.creee")
@@ -117,7 +117,7 @@ def test_a_worker_waits_for_rights_that_were_revoked_and_sets_no_message_aside(
 def await_refusals(worker: Worker, kinds: int) -> None:
     """Wait until this many kinds of refusal are logged: of the exchange, of the inbox, of the virtual host."""
     words = (("ACCESS_REFUSED", "exchange"), ("ACCESS_REFUSED", "queue"), ("does not let this user into",))
-    until(lambda: sum(lost(worker, *some) > 0 for some in words) >= kinds, f"{kinds} kinds of refusals are told")
+    until(lambda: sum(lost(worker, *some) > 0 for some in words) >= kinds, f"{kinds} kinds of refusals are logged")
 
 
 def take_away(management: Management, user: str, what: str) -> None:
@@ -138,7 +138,7 @@ def test_a_passive_worker_reports_a_missing_topology_and_does_not_declare_it(sto
     """An exchange that is deleted later costs no event either."""
     saga = stopped_saga
     worker = saga.start("stock", topology="passive")
-    until(lambda: lost(worker, "NOT_FOUND", "client.events") >= 1, "what is missing is told")
+    until(lambda: lost(worker, "NOT_FOUND", "client.events") >= 1, "what is missing is logged")
     assert worker.exit_code is None
     assert saga.management.queues() == saga.management.exchanges() == []
     applied(saga)
@@ -146,7 +146,7 @@ def test_a_passive_worker_reports_a_missing_topology_and_does_not_declare_it(sto
 
     saga.management.delete_exchange("stock.events")
     orders = [saga.order(quantite=1) for _ in range(3)]
-    until(lambda: lost(worker, "NOT_FOUND", "stock.events") >= 1, "what is missing is told")
+    until(lambda: lost(worker, "NOT_FOUND", "stock.events") >= 1, "what is missing is logged")
     pending = services("outbox", "list", "--service", "stock", **saga.settings).stdout
     assert "stock.reserve" in pending
     saga.start("paiement", "commande").await_ready()  # they declare the exchange again
@@ -159,7 +159,7 @@ def test_a_worker_declares_its_deleted_inbox_again(stopped_saga: SagaFixture) ->
     saga.start_all("paiement")
     saga.management.delete_queue("paiement.inbox")
     paiement = saga.workers["paiement"]
-    until(lambda: lost(paiement, "its queue is gone") == 1, "the loss is told")
+    until(lambda: lost(paiement, "its queue is gone") == 1, "the loss is logged")
     paiement.await_ready(times=2)
     saga.await_events(saga.order(), *END, repeated=True)
 
@@ -178,7 +178,7 @@ def test_a_half_open_connection_is_noticed_in_either_direction(stopped_saga: Sag
             *(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS)
         )
         # Nothing is published meanwhile: a missing confirm would be noticed without a heartbeat.
-        until(lambda: bool(lost(stock) and lost(paiement)), "both silences are noticed", within_seconds=60)
+        until(lambda: bool(lost(stock) and lost(paiement)), "both losses are logged", within_seconds=60)
         order = saga.order()
         up.set(Mode.PASS)
         down.set(Mode.PASS)

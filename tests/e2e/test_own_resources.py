@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.support.saga_fixture import SagaFixture
     from tests.support.workers import Worker
 
-    Trouble = Callable[[PrivatePostgres, str], AbstractContextManager[None]]
+    Fault = Callable[[PrivatePostgres, str], AbstractContextManager[None]]
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -94,15 +94,15 @@ def cut(proxy: Proxy) -> None:
 
 def lose_session(proxy: Proxy, worker: Worker) -> None:
     """Close the worker's session, or the one it is about to open, and wait until it waits in a new one."""
-    lost, troubled = len(worker.logged("session.lost")), len(worker.logged("database.troubled"))
+    lost, before = len(worker.logged("session.lost")), len(worker.logged("database.troubled"))
     cut(proxy)
-    until(lambda: len(worker.logged("session.lost")) > lost, "the loss is told")
-    until(lambda: len(worker.logged("database.troubled")) > troubled + 1, "it waits in another session")
+    until(lambda: len(worker.logged("session.lost")) > lost, "the loss is logged")
+    until(lambda: len(worker.logged("database.troubled")) > before + 1, "it waits in another session")
 
 
-@pytest.mark.parametrize("trouble", [read_only, full_disk])
+@pytest.mark.parametrize("fault", [read_only, full_disk])
 def test_a_worker_whose_database_does_not_take_its_work_takes_no_deliveries(
-    stopped_saga: SagaFixture, broker: Broker, postgres: PrivatePostgres, trouble: Trouble
+    stopped_saga: SagaFixture, broker: Broker, postgres: PrivatePostgres, fault: Fault
 ) -> None:
     saga, database = stopped_saga, f"stock_{uuid.uuid4().hex[:8]}"
     postgres.create(database)
@@ -113,9 +113,9 @@ def test_a_worker_whose_database_does_not_take_its_work_takes_no_deliveries(
         saga.subscription = saga.foreign_client.subscribe("commande.events")
         # RabbitMQ uses the smaller limit of the queue's argument and the policy.
         lower = saga.management.policy(r"^stock\.inbox$", **{"delivery-limit": DELIVERY_LIMIT})
-        with lower, trouble(postgres, database):
+        with lower, fault(postgres, database):
             orders = [saga.order(quantite=1, montant=1) for _ in range(5)]
-            until(lambda: bool(stock.logged("database.troubled")), "the trouble is told")
+            until(lambda: bool(stock.logged("database.troubled")), "the trouble is logged")
             for _ in range(DELIVERY_LIMIT + SESSIONS):
                 lose_session(proxy, stock)
                 until(lambda: saga.foreign_client.count("stock.inbox") == 5, "what it held was given back")

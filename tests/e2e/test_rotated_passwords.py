@@ -42,7 +42,7 @@ def test_a_worker_takes_the_new_password_from_its_file(
         saga.management.set_password(user, "neu-4711")
         for name in ("publishes", "consumes"):
             saga.management.close_connections(name, at_least=4)
-        until(lambda: bool(worker.logged("session.lost")), "the loss is told")
+        until(lambda: bool(worker.logged("session.lost")), "the loss is logged")
         secret.write_text(url_of(saga, broker, user, "neu-4711") + "\n")
         worker.await_ready(times=2)
         saga.subscription = saga.foreign_client.subscribe("commande.events")

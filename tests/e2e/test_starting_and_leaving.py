@@ -24,15 +24,15 @@ DRAIN_AND_CLOSE_SECONDS = 30
 
 def one_line(done: Any) -> str:
     """Return standard error, which must be one line without a traceback, with exit code 2."""
-    said: str = done.stderr.strip()
-    assert done.returncode == 2, said
-    assert "Traceback" not in said
-    assert len(said.splitlines()) == 1, said
-    return said
+    line: str = done.stderr.strip()
+    assert done.returncode == 2, line
+    assert "Traceback" not in line
+    assert len(line.splitlines()) == 1, line
+    return line
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> dict[str, Any]:
+def settings(tmp_path: Path) -> dict[str, Any]:
     """Settings that are valid, for a broker that does not exist."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -55,53 +55,55 @@ def own(tmp_path: Path) -> dict[str, Any]:
         "amqp://guest:hush@[::1/",
     ],
 )
-def test_a_bad_url_is_reported_in_one_line_without_the_password(own: dict[str, Any], url: str) -> None:
-    said = one_line(services("run", "stock", **own | {"amqp_url": url}))
-    assert "SAGA_AMQP_URL" in said
-    assert "hush" not in said
+def test_a_bad_url_is_reported_in_one_line_without_the_password(settings: dict[str, Any], url: str) -> None:
+    line = one_line(services("run", "stock", **settings | {"amqp_url": url}))
+    assert "SAGA_AMQP_URL" in line
+    assert "hush" not in line
 
 
-def test_an_unknown_setting_is_reported_in_one_line_with_a_hint(own: dict[str, Any]) -> None:
-    said = one_line(services("run", "stock", **own, amqp_uri="amqp://localhost"))
-    assert "SAGA_AMQP_URI" in said
-    assert "SAGA_AMQP_URL?" in said
+def test_an_unknown_setting_is_reported_in_one_line_with_a_hint(settings: dict[str, Any]) -> None:
+    line = one_line(services("run", "stock", **settings, amqp_uri="amqp://localhost"))
+    assert "SAGA_AMQP_URI" in line
+    assert "SAGA_AMQP_URL?" in line
 
 
 @pytest.mark.parametrize("place", ["/proc/nowhere/{service}.sqlite3", "{tmp}/file/{{service}}.sqlite3"])
 def test_a_database_that_cannot_be_written_is_reported_in_one_line(
-    own: dict[str, Any], tmp_path: Path, place: str
+    settings: dict[str, Any], tmp_path: Path, place: str
 ) -> None:
     (tmp_path / "file").write_text("not a folder")
     url = "sqlite:///" + place.replace("{tmp}", str(tmp_path)).replace("{{", "{").replace("}}", "}")
-    said = one_line(services("run", "stock", **own | {"database_url": url}))
-    assert said.startswith("services: ")
-    assert "stock.sqlite3" in said
+    line = one_line(services("run", "stock", **settings | {"database_url": url}))
+    assert line.startswith("services: ")
+    assert "stock.sqlite3" in line
 
 
-def test_a_file_that_is_no_database_is_reported_in_one_line(own: dict[str, Any], tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_reported_in_one_line(settings: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "stock.sqlite3").write_bytes(b"certainly not a database" * 500)
-    said = one_line(services("run", "stock", **own))
-    assert said.startswith("services: sqlite:///")
-    assert "not a database" in said
+    line = one_line(services("run", "stock", **settings))
+    assert line.startswith("services: sqlite:///")
+    assert "not a database" in line
 
 
-def test_a_missing_catalogue_is_reported_in_one_line(own: dict[str, Any]) -> None:
-    assert "SAGA_CATALOGUE" in one_line(services("run", "stock", **own, catalogue="/nowhere.toml"))
+def test_a_missing_catalogue_is_reported_in_one_line(settings: dict[str, Any]) -> None:
+    assert "SAGA_CATALOGUE" in one_line(services("run", "stock", **settings, catalogue="/nowhere.toml"))
 
 
 @pytest.mark.parametrize("what", ["credentials", "virtual host"])
-def test_a_broker_that_refuses_is_reported_in_one_line(own: dict[str, Any], broker: Broker, what: str) -> None:
+def test_a_broker_that_refuses_is_reported_in_one_line(
+    settings: dict[str, Any], broker: Broker, what: str
+) -> None:
     right = urlsplit(broker.url("/"))
     place = f"{right.hostname}:{right.port}"
     url = f"amqp://guest:hush@{place}/" if what == "credentials" else broker.url("no-such-host")
-    said = one_line(services("run", "stock", **own | {"amqp_url": url}))
-    assert said.startswith("services: SAGA_AMQP_URL, ")
-    assert "hush" not in said
+    line = one_line(services("run", "stock", **settings | {"amqp_url": url}))
+    assert line.startswith("services: SAGA_AMQP_URL, ")
+    assert "hush" not in line
 
 
 def test_a_second_worker_on_the_same_file_is_refused(running_saga: SagaFixture) -> None:
-    said = one_line(services("run", "stock", **running_saga.settings))
-    assert "another worker has this file" in said
+    line = one_line(services("run", "stock", **running_saga.settings))
+    assert "another worker has this file" in line
     running_saga.await_events(running_saga.order(), "commande.creee")
 
 

@@ -131,18 +131,18 @@ class StockStore(Store):
 
     def said_in_answer(self, heard: Any, before: dict[str, Any], said: list[str]) -> None:
         if heard.TYPE == "commande.initiee":
-            shelf = before["produits"].get(heard.produit_id, {"disponible": 0})
-            answer = "stock.reserve" if heard.quantite <= shelf["disponible"] else "stock.reservation_echouee"
+            product = before["produits"].get(heard.produit_id, {"disponible": 0})
+            answer = "stock.reserve" if heard.quantite <= product["disponible"] else "stock.reservation_echouee"
             assert said == ([answer] if self.is_new(heard) else [])
 
     def check_sums(self, state: dict[str, Any]) -> None:
         held: Counter[str] = Counter()
         for reserved in self.standing("stock.reserve"):
             held[reserved.produit_id] += reserved.quantite
-        for name, shelf in state["produits"].items():
-            assert shelf["initial"] == shelf["disponible"] + shelf["retenu"] + shelf["vendu"]
-            assert min(shelf.values()) >= 0
-            assert shelf["retenu"] + shelf["vendu"] == held[name]
+        for name, product in state["produits"].items():
+            assert product["initial"] == product["disponible"] + product["retenu"] + product["vendu"]
+            assert min(product.values()) >= 0
+            assert product["retenu"] + product["vendu"] == held[name]
         self.answered("stock.libere")
 
 

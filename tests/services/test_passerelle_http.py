@@ -50,7 +50,7 @@ async def test_a_refusal_has_its_reason(server: GatewayServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raison", "said"),
+    ("raison", "expected"),
     [
         ("declined\nsee issuer", "declined see issuer"),
         ("  \t declined \u200b\u2028 ", "declined"),
@@ -61,13 +61,13 @@ async def test_a_refusal_has_its_reason(server: GatewayServer) -> None:
     ],
 )
 async def test_a_refusal_stays_one_whatever_its_reason_looks_like(
-    server: GatewayServer, raison: object, said: str
+    server: GatewayServer, raison: object, expected: str
 ) -> None:
     server.refuses.add("CLIENT-1")
     server.raison = raison
     async with ouvrir(settings(server)) as passerelle:
-        assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(False, said)
-    assert PaiementEchoue(commande_id="C", raison=said).raison == said
+        assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(False, expected)
+    assert PaiementEchoue(commande_id="C", raison=expected).raison == expected
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,8 @@ def hear(harness: ServiceHarness, *heard: Event) -> list[Event]:
 
 
 def stock_goes_on(harness: ServiceHarness) -> None:
-    shelf = {"initial": 1000, "disponible": 997, "retenu": 2, "vendu": 1}
-    assert harness.inspect()["produits"]["PROD-456"] == shelf
+    product = {"initial": 1000, "disponible": 997, "retenu": 2, "vendu": 1}
+    assert harness.inspect()["produits"]["PROD-456"] == product
     assert hear(harness, initiee("EARLY")) == []
     hear(harness, creee("WAITS"), annulee("SOLD"), annulee("UNDONE"))
     assert harness.said == ["stock.libere"]

@@ -19,7 +19,7 @@ def harness(make_harness: MakeHarness) -> ServiceHarness:
     return make_harness(SERVICE, "[produits]\nPROD-456 = 10\nPROD-999 = 3\n")
 
 
-def shelf(harness: ServiceHarness, produit_id: str = "PROD-456") -> tuple[int, int, int]:
+def stock(harness: ServiceHarness, produit_id: str = "PROD-456") -> tuple[int, int, int]:
     """The counts disponible, retenu, vendu, which must add up to the initial stock."""
     rayon = harness.inspect()["produits"][produit_id]
     assert rayon["initial"] == rayon["disponible"] + rayon["retenu"] + rayon["vendu"]
@@ -31,20 +31,20 @@ def test_an_order_reserves_its_quantity(harness: ServiceHarness) -> None:
     assert isinstance(said, StockReserve)
     assert said.reservation_id
     assert said.model_dump(exclude={"reservation_id"}) == initiee(quantite=2).model_dump()
-    assert shelf(harness) == (8, 2, 0)
+    assert stock(harness) == (8, 2, 0)
 
 
 def test_a_shortage_is_a_refusal_and_leaves_the_stock_unchanged(harness: ServiceHarness) -> None:
     (said,) = harness.hear(initiee(produit_id="PROD-999", quantite=5))
     assert said == StockReservationEchouee(commande_id=CMD, raison="stock insuffisant : 3 disponibles, 5 demandés")
-    assert shelf(harness, "PROD-999") == (3, 0, 0)
+    assert stock(harness, "PROD-999") == (3, 0, 0)
 
 
 def test_the_last_pieces_can_be_reserved_and_not_one_more(harness: ServiceHarness) -> None:
     harness.hear(initiee("A", produit_id="PROD-999", quantite=3))
     harness.hear(initiee("B", produit_id="PROD-999", quantite=1))
     assert harness.said == ["stock.reserve", "stock.reservation_echouee"]
-    assert shelf(harness, "PROD-999") == (0, 3, 0)
+    assert stock(harness, "PROD-999") == (0, 3, 0)
 
 
 def test_an_unknown_product_is_a_refusal(harness: ServiceHarness) -> None:
@@ -55,27 +55,27 @@ def test_an_unknown_product_is_a_refusal(harness: ServiceHarness) -> None:
 def test_a_product_is_never_oversold_within_one_batch(harness: ServiceHarness) -> None:
     said = harness.hear(*(initiee(f"C-{n}", quantite=3) for n in range(8)))
     assert [type(event) for event in said] == [StockReserve] * 3 + [StockReservationEchouee] * 5
-    assert shelf(harness) == (1, 9, 0)
+    assert stock(harness) == (1, 9, 0)
 
 
 def test_pieces_freed_in_a_batch_can_be_reserved_later_in_it(harness: ServiceHarness) -> None:
     harness.hear(initiee("A", produit_id="PROD-999", quantite=3))
     harness.hear(annulee("A"), initiee("B", produit_id="PROD-999", quantite=2))
     assert harness.said[1:] == ["stock.libere", "stock.reserve"]
-    assert shelf(harness, "PROD-999") == (1, 2, 0)
+    assert stock(harness, "PROD-999") == (1, 2, 0)
 
 
 def test_a_created_order_is_sold_without_an_event(harness: ServiceHarness) -> None:
     harness.hear(initiee())
     assert harness.hear(creee()) == []
-    assert shelf(harness) == (8, 0, 2)
+    assert stock(harness) == (8, 0, 2)
 
 
 def test_a_cancellation_puts_back_what_was_held(harness: ServiceHarness) -> None:
     (held,) = harness.hear(initiee())
     assert isinstance(held, StockReserve)
     assert harness.hear(annulee()) == [StockLibere(commande_id=CMD, reservation_id=held.reservation_id)]
-    assert shelf(harness) == (10, 0, 0)
+    assert stock(harness) == (10, 0, 0)
 
 
 def test_a_cancellation_puts_back_what_was_sold(harness: ServiceHarness) -> None:
@@ -83,7 +83,7 @@ def test_a_cancellation_puts_back_what_was_sold(harness: ServiceHarness) -> None
     assert isinstance(held, StockReserve)
     harness.hear(creee())
     assert harness.hear(annulee()) == [StockLibere(commande_id=CMD, reservation_id=held.reservation_id)]
-    assert shelf(harness) == (10, 0, 0)
+    assert stock(harness) == (10, 0, 0)
 
 
 def test_a_cancellation_without_a_reservation_is_answered(harness: ServiceHarness) -> None:
@@ -94,14 +94,14 @@ def test_a_cancellation_without_a_reservation_is_answered(harness: ServiceHarnes
 def test_a_cancellation_that_overtakes_its_order_reserves_nothing(harness: ServiceHarness) -> None:
     assert harness.hear(annulee()) == [StockLibere(commande_id=CMD, reservation_id=None)]
     assert harness.hear(initiee()) == []
-    assert shelf(harness) == (10, 0, 0)
+    assert stock(harness) == (10, 0, 0)
 
 
 def test_a_cancellation_that_overtakes_the_creation_leaves_nothing_sold(harness: ServiceHarness) -> None:
     harness.hear(initiee())
     harness.hear(annulee())
     assert harness.hear(creee()) == []
-    assert shelf(harness) == (10, 0, 0)
+    assert stock(harness) == (10, 0, 0)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["initiee", "creee", "annulee"])))
@@ -112,7 +112,7 @@ def test_a_cancelled_order_holds_nothing_in_any_order_of_arrival(
     facts = [HEARD[name] for name in order]
     for group in [facts] if together else [[fact] for fact in facts]:
         harness.hear(*group)
-    assert shelf(harness) == (10, 0, 0)
+    assert stock(harness) == (10, 0, 0)
     assert harness.said.count("stock.libere") == 1
 
 
@@ -121,14 +121,14 @@ def test_a_repeated_event_has_no_second_effect_and_no_second_answer(harness: Ser
     harness.hear(order, order)
     harness.hear(order)
     assert harness.said == ["stock.reserve"]
-    assert shelf(harness) == (8, 2, 0)
+    assert stock(harness) == (8, 2, 0)
 
 
 def test_a_second_order_with_a_known_id_has_no_effect(harness: ServiceHarness) -> None:
     harness.hear(initiee(quantite=2), initiee(quantite=5))
     assert harness.hear(initiee(quantite=5)) == []
     assert harness.said == ["stock.reserve"]
-    assert shelf(harness) == (8, 2, 0)
+    assert stock(harness) == (8, 2, 0)
 
 
 def test_a_second_cancellation_frees_nothing_twice(harness: ServiceHarness) -> None:
@@ -136,7 +136,7 @@ def test_a_second_cancellation_frees_nothing_twice(harness: ServiceHarness) -> N
     harness.hear(annulee(), annulee())
     assert harness.hear(annulee()) == []
     assert harness.said == ["stock.reserve", "stock.libere"]
-    assert shelf(harness) == (10, 0, 0)
+    assert stock(harness) == (10, 0, 0)
 
 
 def test_an_event_names_its_cause_and_its_sender(harness: ServiceHarness) -> None:
@@ -151,4 +151,4 @@ def test_orders_of_one_batch_do_not_mix(harness: ServiceHarness) -> None:
         initiee("A", quantite=1), initiee("B", produit_id="PROD-999", quantite=2), initiee("C", quantite=4)
     )
     assert [(e.subject, e.data.commande_id) for e in harness.envelopes] == [("A", "A"), ("B", "B"), ("C", "C")]
-    assert (shelf(harness), shelf(harness, "PROD-999")) == ((5, 5, 0), (1, 2, 0))
+    assert (stock(harness), stock(harness, "PROD-999")) == ((5, 5, 0), (1, 2, 0))

@@ -46,8 +46,8 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def test_a_wrong_argument_is_one_line_and_exit_code_2(wrong: list[str], capsys: Captured) -> None:
     with pytest.raises(SystemExit) as end:
         main(wrong)
-    (said,) = capsys.readouterr().err.splitlines()
-    assert (end.value.code, said.startswith("services: ")) == (2, True)
+    (printed,) = capsys.readouterr().err.splitlines()
+    assert (end.value.code, printed.startswith("services: ")) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(
 ) -> None:
     monkeypatch.setenv(key, value)
     assert main(["inspect", "stock"]) == 2
-    (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith(f"services: {key}")
+    (printed,) = capsys.readouterr().err.splitlines()
+    assert printed.startswith(f"services: {key}")
 
 
 def test_an_id_is_printed_whole_and_not_as_markup(
@@ -110,9 +110,9 @@ def test_a_journal_names_the_database_that_is_missing(database: Settings, capsys
     cancelled_and_still_held(database)
     capsys.readouterr()
     assert main(["journal", "A", "--json"]) == 0
-    said = capsys.readouterr()
-    assert {entry["service"] for entry in json.loads(said.out)} == {"stock", "commande"}
-    paiement, notification = said.err.splitlines()
+    printed = capsys.readouterr()
+    assert {entry["service"] for entry in json.loads(printed.out)} == {"stock", "commande"}
+    paiement, notification = printed.err.splitlines()
     assert "paiement.sqlite3: no such database" in paiement
     assert "notification.sqlite3: no such database" in notification
     assert main(["journal", "A", "--service", "paiement"]) == 2, "it may be there that something was done"
@@ -124,9 +124,9 @@ def test_a_journal_names_the_database_that_is_missing(database: Settings, capsys
 def test_ready_says_that_the_broker_is_away(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAGA_AMQP_URL", "amqp://guest:guest@127.0.0.1:1/")
     assert main(["ready", "stock", "--json"]) == 1
-    said = capsys.readouterr()
-    assert said.out == '{"ready": [], "missing": ["stock"]}\n'
-    (line,) = said.err.splitlines()
+    printed = capsys.readouterr()
+    assert printed.out == '{"ready": [], "missing": ["stock"]}\n'
+    (line,) = printed.err.splitlines()
     assert line.startswith("services: not ready: stock (the broker is away: ")
 
 
@@ -169,8 +169,8 @@ def test_a_database_url_without_the_service_name_is_refused(
 ) -> None:
     monkeypatch.setenv("SAGA_DATABASE_URL", f"sqlite:///{tmp_path}/one.sqlite3")
     assert main(verb) == 2
-    (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith("services: SAGA_DATABASE_URL: {service} is missing")
+    (printed,) = capsys.readouterr().err.splitlines()
+    assert printed.startswith("services: SAGA_DATABASE_URL: {service} is missing")
 
 
 def into(output: int, *command: str) -> tuple[int, str]:
@@ -201,8 +201,8 @@ def test_a_closed_pipe_is_no_error(form: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["table", "json"])
 def test_a_full_disk_is_one_line_and_exit_code_2(form: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
-        code, said = into(full.fileno(), "inspect", "all", *form)
-    assert (code, said) == (2, "services: standard output: No space left on device\n")
+        code, printed = into(full.fileno(), "inspect", "all", *form)
+    assert (code, printed) == (2, "services: standard output: No space left on device\n")
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])

@@ -19,7 +19,7 @@ class MailServer:
 
     @property
     def mails(self) -> list[EmailMessage]:
-        return [message_from_bytes(letter, policy=default) for letter in self.raw]
+        return [message_from_bytes(mail, policy=default) for mail in self.raw]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 here\r\n")
@@ -29,10 +29,10 @@ class MailServer:
                 writer.write(b"250-here\r\n250 8BITMIME\r\n")
             elif verb == b"DATA":
                 writer.write(b"354 go on\r\n")
-                letter = await reader.readuntil(b"\r\n.\r\n")
+                mail = await reader.readuntil(b"\r\n.\r\n")
                 answer = self.answers.pop(0) if self.answers else b"250 kept"
                 if answer.startswith(b"250") or not answer:
-                    self.raw.append(letter.removesuffix(b".\r\n"))
+                    self.raw.append(mail.removesuffix(b".\r\n"))
                 if not answer:
                     break
                 writer.write(answer + b"\r\n")

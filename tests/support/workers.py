@@ -84,10 +84,10 @@ class Worker:
     def await_ready(self, times: int = 1) -> None:
         def ready() -> bool:
             assert self.exit_code is None, f"{self.names} left: {self.output()[-2000:]}"
-            said = [line["service"] for line in self.logged("worker.ready")]
-            return all(said.count(name) >= times for name in self.names)
+            ready_names = [line["service"] for line in self.logged("worker.ready")]
+            return all(ready_names.count(name) >= times for name in self.names)
 
-        until(ready, f"{self.names} ready; it said {self.output()[-2000:]}")
+        until(ready, f"{self.names} ready; its log ends with {self.output()[-2000:]}")
 
     def pause(self) -> None:
         self._process.send_signal(signal.SIGSTOP)
