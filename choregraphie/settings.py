@@ -69,7 +69,7 @@ class Settings(ReadFromFiles):
         str,
         AfterValidator(check_management),
         Field(
-            description="RabbitMQ's management, `https://user:password@host:15671`, asked what AMQP does not tell"
+            description="RabbitMQ's management API, `https://user:password@host:15671`, for what AMQP cannot answer"
         ),
     ] = ""
     database_url: Annotated[str, Field(description="database URL; `{service}` stands for the service")] = (
