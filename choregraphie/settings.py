@@ -69,7 +69,7 @@ class Settings(ReadFromFiles):
         str,
         AfterValidator(check_management),
         Field(
-            description="RabbitMQ's management API, `https://user:password@host:15671`, for what AMQP cannot answer"
+            description="RabbitMQ's management API, `https://user:password@host:15671`: answers what AMQP cannot"
         ),
     ] = ""
     database_url: Annotated[str, Field(description="database URL; `{service}` stands for the service")] = (

@@ -167,8 +167,8 @@ async def _watching(watch: BindingWatch, session: RabbitSession) -> AsyncIterato
     async def run() -> None:
         try:
             await watch.run()
-        except BrokerUnavailable as trouble:
-            session.lose(str(trouble))
+        except BrokerUnavailable as error:
+            session.lose(str(error))
 
     task = asyncio.create_task(run())
     try:

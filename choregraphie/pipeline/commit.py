@@ -74,9 +74,9 @@ class CommitStage:
                 try:
                     results = await self._context.on_thread(execute, self._store, invocations, delays, published)
                     break
-                except (DatabaseUnavailable, ResourceShortage) as trouble:
+                except (DatabaseUnavailable, ResourceShortage) as error:
                     invocations, waited = with_commit_unknown(invocations), True
-                    await self._context.wait_for_database(trouble)
+                    await self._context.wait_for_database(error)
         if waited:
             self._context.end_wait(DATABASE)
         self._outbox_publisher.marked(published)

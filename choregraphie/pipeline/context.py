@@ -110,9 +110,9 @@ class WorkerContext:
         while True:
             try:
                 answer = await self.on_thread(do, *args)
-            except (DatabaseUnavailable, Conflict, ResourceShortage) as trouble:
+            except (DatabaseUnavailable, Conflict, ResourceShortage) as error:
                 waited = True
-                await self.wait_for_database(trouble)
+                await self.wait_for_database(error)
             else:
                 if waited:
                     self.end_wait(DATABASE)
@@ -164,24 +164,24 @@ class WorkerContext:
         if self.store.service.check is not None:
             await self.store.service.check(self.externals)
 
-    async def wait_for_database(self, trouble: Exception) -> None:
+    async def wait_for_database(self, error: Exception) -> None:
         """Log that the database does not answer, and pause.
 
         Raises UserError when its login was refused for long.
         """
-        if isinstance(trouble, ResourceShortage):
-            await self.wait_for_resources(DATABASE, trouble)
+        if isinstance(error, ResourceShortage):
+            await self.wait_for_resources(DATABASE, error)
             return
         self.telemetry.database_troubled()
         self.shortages.begin(DATABASE, self.telemetry)
-        log.error("database.troubled", error=str(trouble), again_in_s=PAUSE_SECONDS)
+        log.error("database.troubled", error=str(error), again_in_s=PAUSE_SECONDS)
         asked_at = time.monotonic()
-        if self.settings.database_url.startswith("postgresql") and await self._login_refused(trouble):
-            self.refused.note(DatabaseRefused(f"SAGA_DATABASE_URL: {trouble}"), asked_at)
+        if self.settings.database_url.startswith("postgresql") and await self._login_refused(error):
+            self.refused.note(DatabaseRefused(f"SAGA_DATABASE_URL: {error}"), asked_at)
         await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _login_refused(self, trouble: Exception) -> bool:
-        return await self.on_thread(self.store.refuses_login, trouble)
+    async def _login_refused(self, error: Exception) -> bool:
+        return await self.on_thread(self.store.refuses_login, error)
 
     async def wait_for_resources(self, stage: str, error: Exception) -> None:
         """Log once what is lacking, and pause. Raises `error` when it is no shortage of the worker."""

@@ -140,12 +140,12 @@ async def _open_when_available(
     while True:
         try:
             return await asyncio.get_running_loop().run_in_executor(thread, open_database, service, settings)
-        except Exception as trouble:
-            if stopping.is_set() or not (isinstance(trouble, DatabaseUnavailable) or shortage(trouble)):
+        except Exception as cause:
+            if stopping.is_set() or not (isinstance(cause, DatabaseUnavailable) or shortage(cause)):
                 raise
             failures += 1
             seconds = backoff(failures)
-            log.warning("database.away", service=service.name, error=str(trouble), again_in_s=round(seconds, 1))
+            log.warning("database.away", service=service.name, error=str(cause), again_in_s=round(seconds, 1))
             await pause(seconds, stopping)
 
 
@@ -160,26 +160,26 @@ async def supervise(context: WorkerContext, stopping: asyncio.Event, open_sessio
             # and on 3.11.2, which is Debian 12's, none of its timeouts works any more.
             await asyncio.create_task(_serve(context, stopping, open_session, ever_open))
         except Exception as error:  # noqa: BLE001 - raised below unless another session may succeed
-            trouble = _first_own(error) if isinstance(error, ExceptionGroup) else error
-            if not _may_pass(trouble, error, ever_open=ever_open.is_set()):
-                raise trouble from None
-            if isinstance(trouble, LoginRefused):
-                refused.note(trouble)
+            cause = _first_own(error) if isinstance(error, ExceptionGroup) else error
+            if not _may_pass(cause, error, ever_open=ever_open.is_set()):
+                raise cause from None
+            if isinstance(cause, LoginRefused):
+                refused.note(cause)
             if (short := own_shortage(error, context)) is not None:
                 context.shortages.begin(SESSION, context.telemetry, short)
             lasted = asyncio.get_running_loop().time() - opened_at
             failures = 1 if lasted > GOOD_SESSION_SECONDS else failures + 1
-            await _back_off(failures, trouble, context, stopping)
+            await _back_off(failures, cause, context, stopping)
 
 
-def _may_pass(trouble: Exception, whole: Exception, *, ever_open: bool) -> bool:
+def _may_pass(cause: Exception, whole: Exception, *, ever_open: bool) -> bool:
     """Whether another session may succeed: the broker was away, or the worker was short of resources."""
-    if isinstance(trouble, BrokerRefused):
+    if isinstance(cause, BrokerRefused):
         # A refusal at the first try is a mistake in the settings; later, an operator is changing the broker.
         return ever_open
-    if isinstance(trouble, BrokerUnavailable):
+    if isinstance(cause, BrokerUnavailable):
         return True
-    return not isinstance(trouble, UserError) and shortage(whole) is not None
+    return not isinstance(cause, UserError) and shortage(whole) is not None
 
 
 def own_shortage(error: Exception, context: WorkerContext) -> ResourceShortage | None:
@@ -207,14 +207,14 @@ async def _serve(
                     ever_open.set()
 
 
-async def _back_off(failures: int, trouble: Exception, context: WorkerContext, stopping: asyncio.Event) -> None:
+async def _back_off(failures: int, cause: Exception, context: WorkerContext, stopping: asyncio.Event) -> None:
     seconds = backoff(failures, context.rng)
-    if isinstance(trouble, LoginRefused):
+    if isinstance(cause, LoginRefused):
         seconds = min(seconds, LONGEST_PAUSE_SECONDS)
     log.warning(
         "session.lost",
         broker=broker_address(context.settings.current("amqp_url")).place,
-        error=str(trouble),
+        error=str(cause),
         again_in_s=round(seconds, 1),
     )
     await pause(seconds, stopping)
