@@ -39,8 +39,8 @@ def add(commands: Any) -> None:
 
 def with_arguments(settings: Settings, arguments: argparse.Namespace) -> Settings:
     """The settings, with the arguments of the command line in place of theirs."""
-    said = {f"monitor_{name}": getattr(arguments, name) for name in ("host", "port", "token")}
-    given = {name: value for name, value in said.items() if value is not None}
+    arguments_given = {f"monitor_{name}": getattr(arguments, name) for name in ("host", "port", "token")}
+    given = {name: value for name, value in arguments_given.items() if value is not None}
     return settings.model_copy(update=given).without_files(given)
 
 
@@ -50,13 +50,13 @@ def newer_token(settings: Settings) -> str:
     return str(settings.current("monitor_token")) if found else ""
 
 
-async def serve(opening: OpenHistory, settings: Settings) -> None:
+async def serve(open_history: OpenHistory, settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises UserError when a person must change something."""
     access = Access.at(
         settings.monitor_host, settings.monitor_token, settings.monitor_names, lambda: newer_token(settings)
     )
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(listening(settings.monitor_host, settings.monitor_port))
+        listener = stack.enter_context(open_listener(settings.monitor_host, settings.monitor_port))
         store = stack.enter_context(contextlib.closing(Store(settings.monitor_database)))
         readers = stack.enter_context(contextlib.closing(Readers(settings.monitor_database, settings.stuck_after)))
         queries = stack.enter_context(contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)))
@@ -64,27 +64,27 @@ async def serve(opening: OpenHistory, settings: Settings) -> None:
         updates = LiveUpdates(readers, min(MOST_LISTENERS, most_connections() // 2))
         async with open_watcher(settings) as watcher:
             terms = Thresholds.of(settings)
-            context = WebContext(readers, updates, RawEventReader(opening), watcher, terms)
+            context = WebContext(readers, updates, RawEventReader(open_history), watcher, terms)
             app = application(context, access, MetricsPage(registry(queries, watcher)), most_connections() // 4)
-            print(f"saga_monitor: {address(listener)}", file=sys.stderr, flush=True)
-            async with told_to_stop() as told:
-                works = keep_current(opening, store, updates), prune_periodically(store, terms)
-                await run(app, listener, updates, told, *works)
+            print(f"saga_monitor: {page_url(listener)}", file=sys.stderr, flush=True)
+            async with stop_on_signals() as stop:
+                jobs = keep_current(open_history, store, updates), prune_periodically(store, terms)
+                await run(app, listener, updates, stop, *jobs)
 
 
 async def run(
     app: ASGIApp,
     listener: socket.socket,
     updates: LiveUpdates,
-    told: asyncio.Event,
-    *works: Coroutine[Any, Any, None],
+    stop: asyncio.Event,
+    *jobs: Coroutine[Any, Any, None],
 ) -> None:
-    """Answer requests on `listener` beside `works`, until `told` is set or one of them fails."""
+    """Answer requests on `listener` beside `jobs`, until `stop` is set or one of them fails."""
     server = Server(app)
-    serving = asyncio.ensure_future(server.serve([listener]))
-    others = [asyncio.ensure_future(work) for work in (*works, updates.poll_file(), told.wait())]
+    server_task = asyncio.ensure_future(server.serve([listener]))
+    others = [asyncio.ensure_future(work) for work in (*jobs, updates.poll_file(), stop.wait())]
     try:
-        done, _ = await asyncio.wait([serving, *others], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([server_task, *others], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
@@ -93,11 +93,11 @@ async def run(
         # Else pages with live updates would keep the server open.
         updates.stop()
         server.should_exit = True
-        await asyncio.gather(serving, *others, return_exceptions=True)
+        await asyncio.gather(server_task, *others, return_exceptions=True)
 
 
 @contextlib.contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
+def open_listener(host: str, port: int) -> Iterator[socket.socket]:
     """A listening socket at that address. Raises BadSetting when there is none to be had."""
     try:
         listener = listen(host, port)
@@ -112,21 +112,21 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def address(listener: socket.socket) -> str:
+def page_url(listener: socket.socket) -> str:
     """The URL of the page."""
     host, port = listener.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 @contextlib.asynccontextmanager
-async def told_to_stop() -> AsyncIterator[asyncio.Event]:
+async def stop_on_signals() -> AsyncIterator[asyncio.Event]:
     """An event that SIGINT and SIGTERM set."""
-    told, loop = asyncio.Event(), asyncio.get_running_loop()
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
     for number in signals:
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, stop.set)
     try:
-        yield told
+        yield stop
     finally:
         for number in signals:
             loop.remove_signal_handler(number)

@@ -28,7 +28,7 @@ LINES_SECONDS = 0.5
 
 
 async def watch(
-    opening: OpenHistory, settings: Settings, console: Console, caption_file: Path | None = None
+    open_history: OpenHistory, settings: Settings, console: Console, caption_file: Path | None = None
 ) -> None:
     """Show the orders until SIGINT or SIGTERM: the console on a terminal, lines on a pipe.
 
@@ -39,16 +39,16 @@ async def watch(
     queries = Queries(settings.monitor_database, settings.stuck_after)
     try:
         if console.is_terminal and not console.is_dumb_terminal:
-            await on_screen(opening, settings, store, queries, console, caption_file)
+            await on_screen(open_history, settings, store, queries, console, caption_file)
         else:
-            await _on_pipe(opening, store, queries, settings, console)
+            await _on_pipe(open_history, store, queries, settings, console)
     finally:
         queries.close()
         store.close()
 
 
 async def on_screen(
-    opening: OpenHistory,
+    open_history: OpenHistory,
     settings: Settings,
     store: Store,
     queries: Queries,
@@ -61,33 +61,33 @@ async def on_screen(
     from saga_monitor.console.rendering import farewell
     from saga_monitor.console.snapshot import SnapshotReader
 
-    status, work = ConsoleStatus(), list[asyncio.Future[None]]()
+    status, tasks = ConsoleStatus(), list[asyncio.Future[None]]()
     asking = functools.partial(open_to_ask, settings)
 
-    def begin() -> None:
-        pruning = prune_periodically(store, Thresholds.of(settings))
-        for task in (keep_current(opening, store, status), judge(asking, settings, status), pruning):
-            work.append(asyncio.ensure_future(task))
-            work[-1].add_done_callback(lambda _: app.exit())
+    def start() -> None:
+        prune = prune_periodically(store, Thresholds.of(settings))
+        for task in (keep_current(open_history, store, status), judge(asking, settings, status), prune):
+            tasks.append(asyncio.ensure_future(task))
+            tasks[-1].add_done_callback(lambda _: app.exit())
 
-    app = ConsoleApp(SnapshotReader(queries), status, begin, functools.partial(_text_of, caption_file))
-    await _run_to_its_end(app, work)
+    app = ConsoleApp(SnapshotReader(queries), status, start, functools.partial(_caption_in, caption_file))
+    await _run(app, tasks)
     for line in farewell(queries.totals(dt.datetime.now(dt.UTC)), console.width):
         console.print(line)
 
 
-async def _run_to_its_end(app: "ConsoleApp", work: Sequence[asyncio.Future[None]]) -> None:
+async def _run(app: "ConsoleApp", tasks: Sequence[asyncio.Future[None]]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, app.exit)
     try:
         await app.run_async()
-        _raise_what_broke(work)
+        _raise_failures(tasks)
         app.raise_what_broke()
     finally:
-        await _stop(work)
+        await _stop(tasks)
 
 
-def _text_of(caption_file: Path | None) -> str:
+def _caption_in(caption_file: Path | None) -> str:
     """The caption as it is now; empty when there is no such file or it cannot be read."""
     if caption_file is None:
         return ""
@@ -98,7 +98,7 @@ def _text_of(caption_file: Path | None) -> str:
 
 
 async def _on_pipe(
-    opening: OpenHistory, store: Store, queries: Queries, settings: Settings, console: Console
+    open_history: OpenHistory, store: Store, queries: Queries, settings: Settings, console: Console
 ) -> None:
     lines = ChangeLines(queries, console.file)
 
@@ -112,41 +112,41 @@ async def _on_pipe(
                 lines.link("database trouble", str(error))
                 await asyncio.sleep(DATABASE_SECONDS)
 
-    await _until_told(opening, store, lines, show, settings)
+    await _until_stopped(open_history, store, lines, show, settings)
 
 
-async def _until_told(
-    opening: OpenHistory,
+async def _until_stopped(
+    open_history: OpenHistory,
     store: Store,
-    witness: ReadingListener,
+    listener: ReadingListener,
     show: Callable[[], Awaitable[None]],
     settings: Settings,
 ) -> None:
-    told = asyncio.Event()
+    stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    pruning = prune_periodically(store, Thresholds.of(settings))
-    work = [
-        asyncio.ensure_future(w) for w in (keep_current(opening, store, witness), show(), pruning, told.wait())
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    prune = prune_periodically(store, Thresholds.of(settings))
+    tasks = [
+        asyncio.ensure_future(w) for w in (keep_current(open_history, store, listener), show(), prune, stop.wait())
     ]
     try:
-        await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
-        _raise_what_broke(work)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        _raise_failures(tasks)
     finally:
-        await _stop(work)
+        await _stop(tasks)
 
 
-def _raise_what_broke(work: Sequence[asyncio.Future[Any]]) -> None:
-    for task in work:
+def _raise_failures(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    for task in tasks:
         if task.done() and not task.cancelled():
             task.result()
 
 
-async def _stop(work: Sequence[asyncio.Future[Any]]) -> None:
-    pending = set(work)
+async def _stop(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    pending = set(tasks)
     while pending:
         # Repeated: a library may swallow a cancellation that was meant for the task.
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=1)
-    await asyncio.gather(*work, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)

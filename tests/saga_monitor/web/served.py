@@ -14,7 +14,7 @@ import httpx
 from choregraphie.messaging import QueueCount
 from saga_monitor.alerting.dispatcher import Dispatcher
 from saga_monitor.alerting.watcher import View
-from saga_monitor.cli.serve import address, listening, run
+from saga_monitor.cli.serve import open_listener, page_url, run
 from saga_monitor.diagnosis.anomalies import Thresholds, anomalies_of
 from saga_monitor.diagnosis.grouping import within_usual_time
 from saga_monitor.metrics import MetricsPage, registry
@@ -107,7 +107,7 @@ def served(
     store = Store(path)
     queries = Queries(path, STUCK_AFTER)
     watch, updates = ViewSource(readers), LiveUpdates(readers)
-    with listening("127.0.0.1", 0) as listener:
+    with open_listener("127.0.0.1", 0) as listener:
         began, stop = threading.Event(), []
 
         async def main() -> None:
@@ -124,7 +124,7 @@ def served(
         thread.start()
         assert began.wait(10)
         try:
-            yield Served(address(listener), stream, readers, watch, updates)
+            yield Served(page_url(listener), stream, readers, watch, updates)
         finally:
             loop, told = stop[0]
             loop.call_soon_threadsafe(told.set)
