@@ -1,4 +1,4 @@
-"""`python -m services choreography …`: what a person and a program get from it."""
+"""`python -m services choreography`: its output for a person and for a program."""
 
 import json
 from dataclasses import replace
@@ -50,21 +50,21 @@ def test_a_diagram_goes_to_standard_output(capsys: Captured, format_: str, begin
     assert capsys.readouterr().out.startswith(begins)
 
 
-def test_one_document_or_all_of_them(capsys: Captured) -> None:
+def test_asyncapi_shows_one_document_or_all(capsys: Captured) -> None:
     assert main(["choreography", "asyncapi", "--service", "stock"]) == 0
     assert json.loads(capsys.readouterr().out)["info"]["title"] == "stock"
     assert main(["choreography", "asyncapi"]) == 0
     assert list(json.loads(capsys.readouterr().out)) == list(SERVICES)
 
 
-def test_one_schema_or_all_of_them(capsys: Captured) -> None:
+def test_schemas_shows_one_schema_or_all(capsys: Captured) -> None:
     assert main(["choreography", "schemas", "--event", "stock.reserve"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "stock.reserve"
     assert main(["choreography", "schemas"]) == 0
     assert list(json.loads(capsys.readouterr().out)) == [event.TYPE for event in CHOREOGRAPHY.events]
 
 
-def test_generate_writes_everything_and_touches_nothing_else(capsys: Captured, tmp_path: Path) -> None:
+def test_generate_writes_every_document_and_nothing_else(capsys: Captured, tmp_path: Path) -> None:
     (tmp_path / "schemas").mkdir()
     own = tmp_path / "schemas" / "mine.json"
     own.write_text("{}", encoding="utf-8")
@@ -74,7 +74,7 @@ def test_generate_writes_everything_and_touches_nothing_else(capsys: Captured, t
     assert (tmp_path / "choreography.svg").exists()
 
 
-def test_a_folder_that_cannot_be_is_one_clear_line(capsys: Captured, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error_of_one_line(capsys: Captured, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("", encoding="utf-8")
     assert main(["choreography", "generate", "--into", str(tmp_path / "taken")]) == 2
     err = capsys.readouterr().err
@@ -93,7 +93,7 @@ def test_a_folder_that_cannot_be_is_one_clear_line(capsys: Captured, tmp_path: P
     ],
     ids=" ".join,
 )
-def test_bad_input_is_refused_in_one_line(capsys: Captured, wrong: list[str]) -> None:
+def test_a_wrong_argument_is_an_error_of_one_line(capsys: Captured, wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(wrong)
     assert end.value.code == 2
@@ -103,7 +103,7 @@ def test_bad_input_is_refused_in_one_line(capsys: Captured, wrong: list[str]) ->
 
 
 @pytest.mark.parametrize("action", ["", "check", "diagram", "asyncapi", "schemas", "generate"])
-def test_help_explains(capsys: Captured, action: str) -> None:
+def test_every_action_has_a_help_text(capsys: Captured, action: str) -> None:
     with pytest.raises(SystemExit) as end:
         main(["choreography", *([action] if action else []), "--help"])
     assert end.value.code == 0

@@ -1,1 +1,1 @@
-"""The prover, the generated documents, and the chapter that adds a service."""
+"""Tests of choregraphie.prover: the checks, the generated documents, the chapter that adds a service."""

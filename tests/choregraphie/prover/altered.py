@@ -1,4 +1,4 @@
-"""The shipped choreography, altered: a reaction changed or taken away, a fifth service added; some of it sound."""
+"""Variants of the shipped choreography: a reaction changed or removed, a fifth service added. Some are sound."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,13 +41,13 @@ def without(service: str, hears: EventClass, base: Choreography = CHOREOGRAPHY) 
 
 
 def changed(service: str, on: EventClass, base: Choreography = CHOREOGRAPHY, **how: Any) -> Choreography:
-    """The same with one reaction changed."""
+    """`base` with one reaction changed."""
     reactions = (replace(r, **how) if (r.service, r.hears) == (service, on) else r for r in base.reactions)
     return replace(base, reactions=tuple(reactions))
 
 
 def step(service: str, base: Choreography = CHOREOGRAPHY, **how: Any) -> Choreography:
-    """The same with one step changed."""
+    """`base` with one step changed."""
     return replace(base, steps=tuple(replace(s, **how) if s.service == service else s for s in base.steps))
 
 
@@ -56,7 +56,7 @@ def plus(*reactions: Reaction, base: Choreography = CHOREOGRAPHY) -> Choreograph
 
 
 def delivering(*reactions: Reaction, **how: Any) -> Choreography:
-    """The shipped saga with a fifth service, `expedition`, whose step `how` describes."""
+    """The shipped saga with a fifth service, `expedition`. `how` sets the fields of its step."""
     base = plus(*reactions)
     described: dict[str, Any] = {"after": CommandeCreee, "success": ExpeditionPartie} | how
     said = {event for r in reactions for event in r.says}
@@ -74,7 +74,7 @@ CANCELS = Reaction("commande", ExpeditionRatee, (CommandeAnnulee,), decision=Tru
 
 
 def sound() -> Iterator[tuple[str, Choreography]]:
-    """Choreographies that are not the shipped one and hold as well."""
+    """Sound choreographies other than the shipped one."""
     ships = Reaction("expedition", CommandeCreee, (ExpeditionPartie,), irreversible=True)
     yield "a service after the creation", delivering(ships, RECALLED, undone=ExpeditionRappelee)
     may_refuse = replace(ships, says=(ExpeditionPartie, ExpeditionRatee), refusal=ExpeditionRatee)
@@ -99,7 +99,7 @@ def sound() -> Iterator[tuple[str, Choreography]]:
 
 
 def listening() -> Choreography:
-    """The decider takes note of something that it does not decide by."""
+    """The decider records an event that does not lead to a decision."""
     return plus(Reaction("commande", StockReserve))
 
 

@@ -1,4 +1,4 @@
-"""Choreographies that are broken on purpose, each in one way, made from the shipped one."""
+"""Broken choreographies, made from the shipped one: each violates one rule."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,7 +29,7 @@ from tests.choregraphie.prover.declared import DECLARED, Broken
 
 
 def _run() -> Iterator[Broken]:
-    """What only the runs show."""
+    """Violations that only the runs show."""
     yield Broken(
         "two services that wait for each other",
         Rule.REACHABLE,
@@ -116,7 +116,7 @@ def _run() -> Iterator[Broken]:
 
 
 def _left_behind() -> Iterator[Broken]:
-    """What is done and never undone."""
+    """Reactions that are never undone."""
     yield Broken(
         "a first step that hears no cancellation",
         Rule.UNDONE,

@@ -1,4 +1,4 @@
-"""Choreographies whose declaration alone shows what is wrong with them, each in one way."""
+"""Broken choreographies whose declaration alone shows the violation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,8 +22,11 @@ from tests.choregraphie.prover.altered import (
 
 @dataclass(frozen=True)
 class Broken:
-    """`says` is part of the sentence by which it is refused; `length` that of its shortest counter-example (None:
-    it grows with every service that has something to say before the end)."""
+    """A broken choreography.
+
+    `says` is part of the message; `length` is that of the shortest counter-example, None when it grows with every
+    service that still has an event to say.
+    """
 
     name: str
     rule: Rule
@@ -33,7 +36,7 @@ class Broken:
 
 
 def _declared() -> Iterator[Broken]:
-    """What the declaration itself shows."""
+    """Violations of the declaration itself."""
     yield Broken(
         "a step with another's refusal",
         Rule.STEPS,
@@ -123,7 +126,7 @@ def _declared() -> Iterator[Broken]:
 
 
 def _unheeded() -> Iterator[Broken]:
-    """What nobody would answer for."""
+    """Undoings without a proper answer."""
     yield Broken(
         "a demand to cancel that nobody hears",
         Rule.HEARD,

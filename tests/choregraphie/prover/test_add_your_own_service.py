@@ -1,8 +1,8 @@
-"""The chapter that adds a service, carried out in a copy of the repository: it says the truth, line by line.
+"""The chapter docs/add-your-own-service.md, carried out in a copy of the repository.
 
-Of its blocks, one under a file's name in backticks is that file, or a change to it (diff: lines of context,
-taken away and added; `@@` begins another place). A console block is run; what it shows must be in
-the output, in that order, `…` standing for anything.
+A block under a file's name in backticks is that file, or a change to it (a diff: context, removed and added lines;
+`@@` begins another place). A console block is run; its output must contain what the block shows, in that order,
+where `…` stands for any text.
 """
 
 import os
@@ -36,7 +36,7 @@ def blocks() -> Iterator[Block]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The repository as it is shipped, to change at will."""
+    """A copy of the repository, to change at will."""
     for name in NEEDED:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
@@ -92,7 +92,7 @@ def test_the_chapter_adds_a_service_that_runs(copy: Path) -> None:
         carry_out(block, copy)
 
 
-def test_every_block_of_the_chapter_is_one_that_is_carried_out() -> None:
+def test_every_block_of_the_chapter_is_carried_out() -> None:
     kinds = {block.kind for block in blocks()}
     assert kinds == {"console", "diff", "json", "python"}
     assert all(block.path for block in blocks() if block.kind != "console")

@@ -1,4 +1,4 @@
-"""The prover accepts what holds, and refuses what does not: for its own reason, by a shortest run."""
+"""The prover accepts sound choreographies, and refuses each broken one for its own reason, with a shortest run."""
 
 import dataclasses
 import json
@@ -49,7 +49,7 @@ def test_every_rule_about_the_declaration_has_a_choreography_that_breaks_it() ->
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
-def test_a_refusal_is_told_with_its_rule_its_run_and_a_remedy(broken: Broken) -> None:
+def test_a_violation_is_reported_with_its_rule_its_run_and_a_remedy(broken: Broken) -> None:
     proof = prove(broken.choreography)
     text, data = as_text(proof), as_data(proof)
     assert f"REFUSED  {broken.rule.slug}: {broken.rule.sentence}" in text
@@ -62,7 +62,7 @@ def test_a_refusal_is_told_with_its_rule_its_run_and_a_remedy(broken: Broken) ->
             assert " 1. client says commande.initiee" in text
 
 
-def test_a_counter_example_reads_like_a_story() -> None:
+def test_a_counter_example_is_a_list_of_sentences() -> None:
     proof = prove(changed("stock", CommandeAnnulee, undoes=()))
     assert [violation.rule for violation in proof.violations] == [Rule.UNDONE, Rule.UNDONE]
     shortest = min((violation.run for violation in proof.violations), key=len)
@@ -75,7 +75,7 @@ def test_a_counter_example_reads_like_a_story() -> None:
     ]
 
 
-def test_a_run_begins_with_the_order_and_every_move_follows_from_one_before(space: StateSpace) -> None:
+def test_a_run_begins_with_the_order_and_each_transition_hears_an_event_said_before(space: StateSpace) -> None:
     for state in list(space.states)[::37]:
         run = space.path_to(state)
         said = {run[0].says}
@@ -84,14 +84,14 @@ def test_a_run_begins_with_the_order_and_every_move_follows_from_one_before(spac
             said.add(transition.says)
 
 
-def test_no_state_is_reached_faster_than_its_shortest_run(space: StateSpace) -> None:
+def test_no_run_to_a_state_is_shorter_than_its_shortest_run(space: StateSpace) -> None:
     lengths = {state: len(space.path_to(state)) for state in space.states}
     for state, length in list(lengths.items())[::11]:
         assert all(lengths[after] <= length + 1 for _, after in space.model.transitions(state))
 
 
 def test_a_cancellation_may_overtake_its_cause(space: StateSpace) -> None:
-    """The late step finds the tombstone and does nothing."""
+    """The late reaction finds the tombstone and does nothing."""
     assert any(
         transition.kind is TransitionKind.SKIPS and transition.service == "paiement"
         for run in _ends(space)
@@ -109,7 +109,7 @@ def test_a_step_may_give_up_long_after_the_deadline(space: StateSpace) -> None:
 
 
 def test_a_step_that_gave_up_counts_as_perhaps_carried_out(space: StateSpace) -> None:
-    """Its call may have reached the outside, so it must be undone like one that was."""
+    """Its external call may have succeeded, so it must be undone as if carried out."""
     reaction = CHOREOGRAPHY.reaction("paiement", "stock.reserve")
     assert reaction is not None
     gave_up = [after for s in space.states for m, after in space.model.transitions(s) if _gives_up(m, "paiement")]
@@ -124,8 +124,8 @@ def test_an_order_is_created_and_cancelled_at_most_once(space: StateSpace) -> No
         assert said.count(CHOREOGRAPHY.cancelled) <= 1
 
 
-def test_every_ordering_is_counted_once() -> None:
-    """The number of paths, against a walk along every one of them, in a saga small enough for that."""
+def test_every_path_is_counted_once() -> None:
+    """The number of paths, compared with a walk along each of them, in a small saga."""
     small = dataclasses.replace(
         CHOREOGRAPHY, reactions=tuple(r for r in CHOREOGRAPHY.reactions if r.service in {"stock", "commande"})
     )
@@ -139,15 +139,15 @@ def test_every_ordering_is_counted_once() -> None:
     assert walk(space.model.initial()[1]) == space.path_count
 
 
-def test_more_runs_than_can_be_walked_through_are_one_clear_line() -> None:
+def test_too_many_states_are_an_error_of_one_line() -> None:
     with pytest.raises(TooLarge, match="more than 100 states"):
         explore(CHOREOGRAPHY, most=100)
 
 
-def test_what_a_person_must_look_at_is_an_end(space: StateSpace) -> None:
+def test_a_dead_letter_ends_a_run(space: StateSpace) -> None:
     transitions: set[Transition] = {transition for run in _ends(space) for transition in run}
-    silent = {transition.hears for transition in transitions if transition.kind is TransitionKind.SET_ASIDE}
-    assert CommandeAnnulee in silent
+    set_aside = {transition.hears for transition in transitions if transition.kind is TransitionKind.SET_ASIDE}
+    assert CommandeAnnulee in set_aside
 
 
 def _ends(space: StateSpace) -> list[Run]:

@@ -1,4 +1,4 @@
-"""The services' tables against the declared choreography: each difference is refused, by name."""
+"""Conformance: each difference between the services' tables and the declared choreography is reported."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from services.application import SERVICES
 from services.stock import SERVICE as STOCK
 
 
-def vendre_a_voix_haute(heard: CommandeCreee, tx: Transaction) -> Iterator[StockReserve]:
+def vendre_et_dire(heard: CommandeCreee, tx: Transaction) -> Iterator[StockReserve]:
     yield from ()
 
 
@@ -30,7 +30,7 @@ def instead(service: str, **how: Any) -> dict[str, Service]:
 
 
 def with_handler(service: str, hears: type[Any], **how: Any) -> dict[str, Service]:
-    """The same, with one line of its table changed."""
+    """The shipped services, one reaction changed."""
     table = SERVICES[service].reactions
     changed = tuple(
         dataclasses.replace(handler, **how) if handler.hears is hears else handler for handler in table
@@ -45,38 +45,38 @@ def refused(services: dict[str, Service]) -> list[Violation]:
     return list(proof.violations)
 
 
-def test_a_service_that_is_declared_and_not_there() -> None:
+def test_a_declared_service_without_code_is_refused() -> None:
     (violation,) = refused({name: service for name, service in SERVICES.items() if name != "stock"})
     assert violation.what == "stock is declared, and there is no such service"
 
 
-def test_a_service_that_is_there_and_not_declared() -> None:
+def test_a_service_that_is_not_declared_is_refused() -> None:
     (violation,) = refused(SERVICES | {"caisse": dataclasses.replace(STOCK, name="caisse")})
     assert violation.what == "caisse is a service that the choreography does not declare"
 
 
-def test_a_line_that_is_missing_is_shown_where_it_would_be_needed() -> None:
+def test_a_missing_reaction_is_refused_with_a_run_that_needs_it() -> None:
     (violation,) = refused(instead("stock", reactions=STOCK.reactions[:2]))
     assert "stock is declared to hear commande.annulee, and its table has no reaction to it" in violation.what
     assert violation.run[-1].hears is CommandeAnnulee
 
 
-def test_a_line_too_many() -> None:
+def test_a_reaction_that_is_not_declared_is_refused() -> None:
     (violation,) = refused(instead("stock", reactions=(*STOCK.reactions, on(PaiementEffectue, ecouter))))
     assert violation.what == "stock hears paiement.effectue, which the choreography does not declare"
 
 
-def test_a_reaction_that_says_something_else() -> None:
-    first, *_ = refused(with_handler("stock", CommandeCreee, do=vendre_a_voix_haute))
+def test_a_reaction_that_says_another_event_is_refused() -> None:
+    first, *_ = refused(with_handler("stock", CommandeCreee, do=vendre_et_dire))
     assert first.what == "stock.vendre_a_voix_haute says stock.reserve; declared: nothing"
 
 
-def test_a_reaction_that_gives_up_in_silence() -> None:
+def test_a_reaction_without_its_declared_refusal_is_refused() -> None:
     (violation,) = refused(with_handler("paiement", StockReserve, gives_up=None))
     assert violation.what == f"paiement.encaisser gives up with nothing; declared: {PaiementEchoue.TYPE}"
 
 
-def test_an_undoing_that_forgets_an_action() -> None:
+def test_an_undoing_that_lacks_an_action_is_refused() -> None:
     undoing = next(handler for handler in STOCK.reactions if handler.hears is CommandeAnnulee)
     (violation,) = refused(with_handler("stock", CommandeAnnulee, undoes=undoing.undoes[:1]))
     assert violation.what == (
@@ -84,13 +84,13 @@ def test_an_undoing_that_forgets_an_action() -> None:
     )
 
 
-def test_a_clock_that_is_missing() -> None:
+def test_a_missing_timed_reaction_is_refused() -> None:
     (violation,) = refused(instead("commande", timed=()))
     assert violation.what == "commande's clock says nothing; declared: commande.annulee"
 
 
 def test_the_code_is_compared_once_the_declaration_holds() -> None:
-    """What the services should do is not known before."""
+    """Before that, what the services should do is unknown."""
     proof = prove(dataclasses.replace(CHOREOGRAPHY, timed=()), {})
     assert [violation.rule for violation in proof.violations] == [Rule.DEADLINE]
     assert proof.not_checked == (Rule.AS_DECLARED,)

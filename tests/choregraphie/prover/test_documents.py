@@ -1,4 +1,4 @@
-"""The generated documents: the copies in docs/ are what would be generated now, and they are valid."""
+"""The generated documents are valid, and the copies in docs/ are up to date."""
 
 import itertools
 import json
@@ -26,16 +26,16 @@ GENERATED = documents(CHOREOGRAPHY, SERVICES, DELAYS, canvases(APP))
 OFFICIAL = json.loads((Path(__file__).parent / "asyncapi-3.0.0" / "schema.json").read_text(encoding="utf-8"))
 ASYNCAPI = {name: json.loads(GENERATED[f"asyncapi/{name}.json"]) for name in SERVICES}
 SCHEMAS = {event.TYPE: json.loads(GENERATED[f"schemas/{event.TYPE}.json"]) for event in CHOREOGRAPHY.events}
-PICTURES = {"shipped": CHOREOGRAPHY, **SOUND, **{broken.name: broken.choreography for broken in BROKEN}}
+CHOREOGRAPHIES = {"shipped": CHOREOGRAPHY, **SOUND, **{broken.name: broken.choreography for broken in BROKEN}}
 
 
 @pytest.mark.parametrize("name", GENERATED)
 def test_a_copy_in_docs_is_what_would_be_generated_now(name: str) -> None:
-    """When it is not: python -m services choreography generate --into docs"""
+    """To update: python -m services choreography generate --into docs"""
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == GENERATED[name]
 
 
-def test_docs_hold_no_document_of_what_is_no_more() -> None:
+def test_docs_hold_no_outdated_document() -> None:
     docs = ROOT / "docs"
     held = {p.relative_to(docs).as_posix() for kind in ("asyncapi", "schemas") for p in (docs / kind).iterdir()}
     assert held == {name for name in GENERATED if "/" in name}
@@ -46,14 +46,14 @@ def test_an_asyncapi_document_is_valid_by_the_official_schema(name: str) -> None
     jsonschema.Draft7Validator(OFFICIAL).validate(ASYNCAPI[name])
 
 
-def test_the_official_schema_is_not_satisfied_by_everything() -> None:
+def test_the_official_schema_refuses_an_invalid_document() -> None:
     wrong: Any = json.loads(json.dumps(ASYNCAPI["stock"]))
     wrong["operations"]["say_stock_libere"]["bindings"]["amqp"]["deliveryMode"] = 3
     assert not jsonschema.Draft7Validator(OFFICIAL).is_valid(wrong)
 
 
 @pytest.mark.parametrize("name", ASYNCAPI)
-def test_every_reference_leads_somewhere(name: str) -> None:
+def test_every_reference_has_a_target(name: str) -> None:
     document = ASYNCAPI[name]
     for reference in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document)):
         there: Any = document
@@ -63,7 +63,7 @@ def test_every_reference_leads_somewhere(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ASYNCAPI)
-def test_an_asyncapi_document_names_what_the_broker_holds(name: str) -> None:
+def test_an_asyncapi_document_names_exchanges_and_queues_of_the_topology(name: str) -> None:
     held = topology(CHOREOGRAPHY, DELAYS)
     exchanges, queues = {e.name for e in held.exchanges}, {q.name for q in held.queues}
     document = ASYNCAPI[name]
@@ -78,7 +78,7 @@ def test_an_asyncapi_document_names_what_the_broker_holds(name: str) -> None:
 
 
 @pytest.mark.parametrize("type_", SCHEMAS)
-def test_a_schema_is_one_and_the_example_of_its_event_satisfies_it(type_: str) -> None:
+def test_a_schema_is_valid_and_accepts_the_example_of_its_event(type_: str) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMAS[type_])
     example = json.loads((ROOT / "contracts" / "examples" / f"{type_}.json").read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(SCHEMAS[type_])
@@ -99,14 +99,14 @@ def test_a_schema_bounds_an_amount() -> None:
 
 
 @pytest.mark.parametrize("format_", ["mmd", "dot"])
-def test_a_graph_shows_every_event_and_its_braces_close(format_: str) -> None:
+def test_a_diagram_shows_every_event_and_is_balanced(format_: str) -> None:
     text = GENERATED[f"choreography.{format_}"]
     assert all(event.TYPE in text for event in CHOREOGRAPHY.events)
     for opening, closing in ("{}", "[]", "()"):
         assert text.count(opening) == text.count(closing)
 
 
-def test_the_svg_is_xml_that_fetches_nothing_and_knows_the_dark() -> None:
+def test_the_svg_is_self_contained_xml_with_a_dark_theme() -> None:
     text = GENERATED["choreography.svg"]
     ElementTree.fromstring(text)
     assert "prefers-color-scheme:dark" in text
@@ -114,7 +114,7 @@ def test_the_svg_is_xml_that_fetches_nothing_and_knows_the_dark() -> None:
     assert not re.search(r"<script|href=|@import|url\((?!#)", text)
 
 
-@pytest.mark.parametrize("choreography", PICTURES.values(), ids=PICTURES)
+@pytest.mark.parametrize("choreography", CHOREOGRAPHIES.values(), ids=CHOREOGRAPHIES)
 def test_boxes_do_not_overlap_and_no_arrow_runs_through_one(choreography: Choreography) -> None:
     graph = graph_of(choreography)
     drawing = lay_out(graph)
@@ -127,7 +127,7 @@ def test_boxes_do_not_overlap_and_no_arrow_runs_through_one(choreography: Choreo
 
 
 def _run_through(drawing: Drawing) -> list[str]:
-    """The boxes whose inside an arrow crosses. (One that closes a ring runs backwards, and may.)"""
+    """The boxes that an arrow crosses. An arrow that closes a cycle runs backwards, and may cross."""
     hit = []
     for connector in drawing.connectors:
         for (x0, y0), (x1, y1) in itertools.pairwise(connector.corners):

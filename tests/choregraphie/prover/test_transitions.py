@@ -1,7 +1,7 @@
-"""The abstract runs are those of the services: whatever the real reactions say is a move of the model.
+"""The model's transitions are those of the services: what the real reactions say is a transition, and the reverse.
 
-Random walks of whole orders at four desks, in any order of arrival. The desks say what they say; the model must
-have that move, and in the end every move that the model has without a give-up has been seen.
+Random walks take whole orders through four service harnesses, in any order of arrival. Each answer must be a
+transition of the model, and at the end every transition without a give-up has been seen.
 """
 
 import random
@@ -33,7 +33,7 @@ GIVEN_UP = {TransitionKind.GIVES_UP, TransitionKind.SET_ASIDE}
 WALKS = 400
 
 
-class Outside:
+class Externals:
     """A gateway and a carrier that always answer."""
 
     async def debiter(self, cle: str, client_id: str, montant: object) -> object:
@@ -51,11 +51,11 @@ def harnesses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Se
     catalogue.write_text(CATALOGUE, encoding="utf-8")
     settings = Settings(database_url="sqlite:///:memory:", catalogue=catalogue)
     with ExitStack() as stack:
-        yield {s.name: stack.enter_context(open_harness(s, settings, Outside())) for s in SERVICES.values()}
+        yield {s.name: stack.enter_context(open_harness(s, settings, Externals())) for s in SERVICES.values()}
 
 
 class Walk:
-    """One order: what has really been said about it, and where the model thinks that it stands."""
+    """An order: the events said about it, and its state in the model."""
 
     def __init__(self, harnesses: dict[str, ServiceHarness], rng: random.Random, number: int) -> None:
         self.harnesses, self.rng = harnesses, rng
@@ -71,17 +71,17 @@ class Walk:
         _, self.state = self.model.initial()
         self.said[CHOREOGRAPHY.starts] = self.from_client[CHOREOGRAPHY.starts]
 
-    def to_its_end(self) -> Iterator[Transition]:
+    def run(self) -> Iterator[Transition]:
         while not self.model.is_final(self.state) or self.rng.random() < 0.3:
             transitions = [(m, after) for m, after in self.model.transitions(self.state) if m.kind not in GIVEN_UP]
             if not transitions:
                 return
             wanted = self.rng.choice([transition for transition, _ in transitions])
-            said = self._really(wanted)
+            said = self._perform(wanted)
             yield self._follow(wanted, said, transitions)
 
-    def _really(self, wanted: Transition) -> list[Event]:
-        """Let it happen: the client speaks, the clock strikes, or a service hears."""
+    def _perform(self, wanted: Transition) -> list[Event]:
+        """Let it happen in the services. Returns what they say."""
         if wanted.service == "client":
             assert wanted.says is not None
             return [self.from_client[wanted.says]]
@@ -101,7 +101,7 @@ class Walk:
                 self.state = after
                 return transition
         raise AssertionError(
-            f"{wanted.service}, hearing {wanted.hears}, says {answer}: the model has no such move"
+            f"{wanted.service}, hearing {wanted.hears}, says {answer}: the model has no such transition"
         )
 
 
@@ -114,20 +114,20 @@ def without_give_ups() -> set[Transition]:
     return {transition for transition in transitions if transition.kind not in GIVEN_UP}
 
 
-def test_whatever_the_services_say_is_a_move_of_the_model_and_the_other_way_round(
+def test_the_services_answers_are_exactly_the_transitions_of_the_model(
     harnesses: dict[str, ServiceHarness],
 ) -> None:
     rng = random.Random(1)
-    seen = {transition for n in range(WALKS) for transition in Walk(harnesses, rng, n).to_its_end()}
+    seen = {transition for n in range(WALKS) for transition in Walk(harnesses, rng, n).run()}
     assert without_give_ups() - seen == set()
 
 
-def test_what_was_walked_left_the_books_in_order(harnesses: dict[str, ServiceHarness]) -> None:
-    """Every order has ended: nothing is held, and money was kept for exactly the orders that stand."""
+def test_the_walks_left_the_databases_consistent(harnesses: dict[str, ServiceHarness]) -> None:
+    """Every order has ended: nothing is held, and only created orders are charged."""
     commandes = harnesses["commande"].inspect()["commandes"]
     assert commandes["en_attente"] == 0
-    shelf = harnesses["stock"].inspect()["produits"]["PROD-456"]
-    assert (shelf["retenu"], shelf["vendu"]) == (0, 2 * commandes["creees"])
+    product = harnesses["stock"].inspect()["produits"]["PROD-456"]
+    assert (product["retenu"], product["vendu"]) == (0, 2 * commandes["creees"])
     mouvements = harnesses["paiement"].inspect()["mouvements"]
-    kept = mouvements["debits"]["nombre"] - mouvements["remboursements"]["nombre"]
-    assert kept == commandes["creees"]
+    charged = mouvements["debits"]["nombre"] - mouvements["remboursements"]["nombre"]
+    assert charged == commandes["creees"]

@@ -1,4 +1,4 @@
-"""The databases of the simulation: opened once, set back by every run."""
+"""The databases of the simulation, opened once per module and reset by every run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.scenario import SCENARIO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What differs between the two brokers is shown, as in a test of its own.
+# Assertions in the script are rewritten as in a test, so that a difference is shown.
 pytest.register_assert_rewrite("tests.choregraphie.simulator.script")
 
 

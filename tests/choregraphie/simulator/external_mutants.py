@@ -1,4 +1,4 @@
-"""What the services do outside, spoilt in one way at a time: what the simulation must notice as well."""
+"""Mutants of the services' external calls, which the simulation must detect."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def _line(table: tuple[Any, ...], do: Callable[..., Any]) -> dict[str, Any]:
-    """The fields of a line of a table, to be changed."""
+    """The fields of a handler, to be patched."""
     fields: dict[str, Any] = next(handler for handler in table if handler.do is do).__dict__
     return fields
 
 
 def gateway_never_asked(patch: pytest.MonkeyPatch) -> None:
-    """A debit is booked, and no card charged."""
+    """A debit is recorded, and the card is not charged."""
 
     async def debiter(heard: Any, view: Any, passerelle: Any) -> Reponse:
         return Reponse(acceptee=True)
@@ -33,7 +33,7 @@ def gateway_never_asked(patch: pytest.MonkeyPatch) -> None:
 
 
 def charged_a_hundredfold(patch: pytest.MonkeyPatch) -> None:
-    """Cents for euros."""
+    """Every card is charged a hundred times the amount."""
 
     async def debiter(heard: Any, view: Any, passerelle: Any) -> Any:
         return await paiement.debiter(heard.model_copy(update={"montant": heard.montant * 100}), view, passerelle)
@@ -41,25 +41,25 @@ def charged_a_hundredfold(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(_line(paiement.REACTIONS, paiement.encaisser), "call", debiter)
 
 
-class _Nobody:
+class _NullCarrier:
     async def envoyer(self, cle: str, commande_id: str, objet: str, texte: str) -> str:
         return f"{commande_id}@clients.invalid"
 
 
 def mail_never_sent(patch: pytest.MonkeyPatch) -> None:
-    """The letter is noted and said, and stays here."""
+    """The message is recorded and not sent."""
 
     async def envoyer(heard: Any, view: Any, courrier: Any) -> Any:
-        return await notification.envoyer_confirmation(heard, view, _Nobody())
+        return await notification.envoyer_confirmation(heard, view, _NullCarrier())
 
     patch.setitem(_line(notification.REACTIONS, notification.confirmer), "call", envoyer)
 
 
 def a_key_of_each_try(patch: pytest.MonkeyPatch) -> None:
-    """Tried again, a letter is another letter."""
+    """Each try of a message has a key of its own."""
     tries = itertools.count()
 
-    class Forgetful:
+    class NewKeyEachTry:
         def __init__(self, courrier: Any) -> None:
             self._courrier = courrier
 
@@ -68,18 +68,18 @@ def a_key_of_each_try(patch: pytest.MonkeyPatch) -> None:
             return said
 
     async def envoyer(heard: Any, view: Any, courrier: Any) -> Any:
-        return await notification.envoyer_confirmation(heard, view, Forgetful(courrier))
+        return await notification.envoyer_confirmation(heard, view, NewKeyEachTry(courrier))
 
     patch.setitem(_line(notification.REACTIONS, notification.confirmer), "call", envoyer)
 
 
 def no_correction(patch: pytest.MonkeyPatch) -> None:
-    """After a confirmation comes a plain cancellation."""
+    """After a confirmation, a plain cancellation is sent."""
     patch.setattr("services.notification.rules.modele_annulation", lambda *, confirmee: "annulation")
 
 
 def silent_after_a_confirmation(patch: pytest.MonkeyPatch) -> None:
-    """After a confirmation nothing comes at all."""
+    """After a confirmation, nothing is sent."""
 
     async def envoyer(heard: Any, view: Any, courrier: Any) -> Any:
         if view.begun(notification.confirmer):
@@ -94,12 +94,12 @@ def silent_after_a_confirmation(patch: pytest.MonkeyPatch) -> None:
     handler = _line(notification.REACTIONS, notification.prevenir)
     patch.setitem(handler, "call", envoyer)
     patch.setitem(handler, "do", prevenir)
-    # The runtime takes an undoing without an answer for broken; that guard goes with it.
+    # The runtime rejects an undoing without an answer; this guard is removed as well.
     patch.setattr("choregraphie.storage.batch._check_undoing", lambda handler, tx, said: None)
 
 
 def no_tombstone_before_the_call(patch: pytest.MonkeyPatch) -> None:
-    """An undoing leaves its tombstones with its own entry only, when its call is over."""
+    """An undoing leaves its tombstones only after its call."""
     begin = Batch.begin
 
     def later(self: Batch, invocation: Any) -> Any:

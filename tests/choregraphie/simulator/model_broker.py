@@ -1,4 +1,4 @@
-"""The model of the broker as a script drives it: consumers with a prefetch, and time that passes only at rest."""
+"""The model of the broker, driven by a script: consumers with a prefetch; time passes only between steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Leaving:
-    """A message that left its queue for one of the consumers: for which one, the broker does not promise."""
+    """A message that left its queue for one of the consumers; the broker does not promise which one."""
 
     queue: str
     number: int
@@ -23,7 +23,10 @@ class Leaving:
 
 
 class Model:
-    """`held` is told by whoever knows which consumer got what: worker, queue and number of each unsettled one."""
+    """The model. `held`: worker, queue and number of each unacknowledged delivery.
+
+    The script fills `held`, because only the real broker decides which consumer gets a message.
+    """
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
@@ -45,7 +48,7 @@ class Model:
         del self.prefetch[worker, queue]
 
     def take(self, queue: str) -> None:
-        """By `basic.get`."""
+        """Take a message with `basic.get`."""
         self._out(queue, passes_count=self.broker.version.passes_delivery_count)
 
     def _out(self, queue: str, *, passes_count: bool = True) -> None:
@@ -65,7 +68,7 @@ class Model:
         ways[how](number)
 
     def lose(self, worker: str) -> None:
-        """The session of `worker` goes, with its consumers; what it held goes back in the order it came."""
+        """End the session of `worker` with its consumers; its deliveries go back in their order."""
         self.prefetch = {who: n for who, n in self.prefetch.items() if who[0] != worker}
         lost = sorted(held for held in self.held if held[0] == worker)
         self.held = [held for held in self.held if held[0] != worker]
@@ -84,7 +87,7 @@ class Model:
                 self._out(name)
 
     def _room(self, queue: str) -> int:
-        """How many more its consumers may hold, together."""
+        """How many more deliveries its consumers may hold together."""
         may = sum(prefetch for (_, name), prefetch in self.prefetch.items() if name == queue)
         consumed = sum(1 for worker, name, _ in self.held if name == queue and (worker, name) in self.prefetch)
         return max(0, may - consumed - sum(1 for left in self.leaving if left.queue == queue))
@@ -93,6 +96,6 @@ class Model:
         return {name: len(queue) for name, queue in self.broker.queues.items()}
 
     def arrived(self) -> dict[str, int]:
-        """How many have left each queue since the last match, and how many entries each stream has."""
+        """The number of messages that left each queue since the last comparison, and of entries in each stream."""
         streams = {name: len(stream.entries) for name, stream in self.broker.streams.items()}
         return streams | {name: sum(left.queue == name for left in self.leaving) for name in self.broker.queues}

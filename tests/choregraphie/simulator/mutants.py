@@ -1,4 +1,4 @@
-"""The guards, each taken away: what the simulation must notice. Patches, undone by pytest's monkeypatch."""
+"""Mutants of the runtime and the services: one guard removed in each. The simulation must detect every one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def inbox_off(patch: pytest.MonkeyPatch) -> None:
-    """Nobody remembers what has been dealt with."""
+    """The inbox forgets every event."""
 
     def record(connection: Any, receipts: Any, now: Any) -> None:
         rows = [
@@ -48,7 +48,7 @@ def inbox_off(patch: pytest.MonkeyPatch) -> None:
 
 
 def ack_before_commit(patch: pytest.MonkeyPatch) -> None:
-    """A delivery is acknowledged as it comes."""
+    """A delivery is acknowledged on arrival."""
 
     class Hasty(pipeline.Pipeline):
         async def _intake(self) -> None:
@@ -61,7 +61,7 @@ def ack_before_commit(patch: pytest.MonkeyPatch) -> None:
                 return batch
 
             async def nothing(tags: Any) -> None:
-                """It was done before."""
+                """Do nothing: already acknowledged."""
 
             self._session = _Changed(session, deliveries=at_once, ack=nothing)
             await super()._intake()
@@ -70,7 +70,7 @@ def ack_before_commit(patch: pytest.MonkeyPatch) -> None:
 
 
 class _Changed:
-    """A door with some of its methods replaced."""
+    """A session with some methods replaced."""
 
     def __init__(self, session: Any, **replaced: Any) -> None:
         self._session = session
@@ -81,7 +81,7 @@ class _Changed:
 
 
 def said_before_confirmed(patch: pytest.MonkeyPatch) -> None:
-    """An event counts as said as soon as it is handed to the network, whatever becomes of it."""
+    """An event counts as published once it is handed to the network."""
 
     async def publish(self: Any, messages: Any) -> None:
         outcomes = await self._session.publish(messages)
@@ -94,7 +94,7 @@ def said_before_confirmed(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_tombstone(patch: pytest.MonkeyPatch) -> None:
-    """An undoing that comes before what it undoes leaves no trace."""
+    """An undoing that overtakes its cause leaves no tombstone."""
     undo = Journal.undo
 
     def forgetful(self: Journal, commande_id: str, action: str, by: str, now: Any) -> Entry | None:
@@ -114,7 +114,7 @@ def no_compare_and_set(patch: pytest.MonkeyPatch) -> None:
 
 
 def death_headers_kept(patch: pytest.MonkeyPatch) -> None:
-    """What is sent round again carries every header it came with."""
+    """A redriven or retried message keeps all its headers."""
     headers = republish._headers
 
     def everything(delivery: Delivery, *more: Any) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def death_headers_kept(patch: pytest.MonkeyPatch) -> None:
 
 
 def silent_when_nothing_to_undo(patch: pytest.MonkeyPatch) -> None:
-    """Compensation answers only when there was something to undo."""
+    """A compensation answers only when there was something to undo."""
 
     def quiet(react: Callable[..., Any], had: Callable[[Any, Any], bool]) -> Callable[..., Any]:
         @functools.wraps(react)
@@ -137,7 +137,7 @@ def silent_when_nothing_to_undo(patch: pytest.MonkeyPatch) -> None:
     handler = next(handler for handler in stock.REACTIONS if handler.do is stock.liberer)
     had = lambda heard, tx: tx.find(Reservation, heard.commande_id) is not None  # noqa: E731
     patch.setitem(handler.__dict__, "do", quiet(handler.do, had))
-    # The runtime takes an undoing without an answer for broken; that guard goes with it.
+    # The runtime rejects an undoing without an answer; this guard is removed as well.
     patch.setattr("choregraphie.storage.batch._check_undoing", lambda handler, tx, said: None)
 
 

@@ -1,4 +1,4 @@
-"""What our runtime and our monitor rely on in a delivery and in an entry of the history, from either broker."""
+"""The parts of a delivery and of a history entry that runtime and monitor rely on, from either broker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FIRST_DEATH = ("x-first-death-queue", "x-first-death-reason", "x-first-death-ex
 
 @dataclass(frozen=True)
 class Seen:
-    """One delivery. `ours`: the headers that we set ourselves."""
+    """A delivery. `ours`: our own headers."""
 
     body: bytes
     exchange: str
@@ -34,7 +34,7 @@ class Seen:
     ours: tuple[tuple[str, object], ...]
 
     def comparable(self, version: Version) -> Seen:
-        """Without what is declared to differ and is not modelled."""
+        """Without the declared differences between versions that are not modelled."""
         rejected = any(reason == "rejected" for _, reason, _ in self.deaths)
         return replace(self, redelivered=False, count=0) if rejected and not version.dead_start_anew else self
 

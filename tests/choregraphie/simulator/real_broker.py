@@ -1,4 +1,4 @@
-"""A real broker as a script drives it: sessions, consumers with a prefetch, and a reader of the history."""
+"""A real broker, driven by a script: sessions, consumers with a prefetch, a reader of the history."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from choregraphie.saga.topology import Queue, Topology
 
-# What the history is read by; more than a script can say.
+# The credit of the history reader: more than a script publishes.
 _WINDOW = 200
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A delivery to a session of `worker`, with all the headers it came with."""
+    """A delivery to a session of `worker`, with all its headers."""
 
     worker: str
     queue: str
@@ -33,7 +33,7 @@ class Arrival:
 
 
 class Real:
-    """`workers` each have a session of their own. `arrivals`: since somebody last emptied it; `entries`: all."""
+    """Each of `workers` has a session. `arrivals`: the deliveries since it was last emptied; `entries`: all."""
 
     def __init__(self, connection: pika.BlockingConnection, workers: tuple[str, ...]) -> None:
         self.arrivals: list[Arrival] = []
@@ -72,7 +72,7 @@ class Real:
         channel.basic_ack(method.delivery_tag)
 
     def publish(self, exchange: str, key: str, body: bytes, headers: dict[str, Any], life_ms: int | None) -> bool:
-        """Whether a queue was bound for it."""
+        """Publish. Returns whether a queue was bound to the key."""
         life = None if life_ms is None else str(life_ms)
         properties = pika.BasicProperties(
             delivery_mode=2, message_id=body.decode(), headers=headers, expiration=life
@@ -118,7 +118,7 @@ class Real:
         self._consumers = {who: tag for who, tag in self._consumers.items() if who[0] != worker}
 
     def rest(self, is_at_rest: Callable[[], bool], within_seconds: float = 5) -> None:
-        """Wait until two looks running find it at rest; what is there then is compared by whoever asked."""
+        """Wait until two consecutive looks see the same counts; the caller compares what is there then."""
         end = time.monotonic() + within_seconds
         calm = 0
         while calm < 2 and time.monotonic() < end:
@@ -126,20 +126,20 @@ class Real:
             calm = calm + 1 if is_at_rest() else 0
 
     def counts(self) -> dict[str, int]:
-        """How many are ready in each queue."""
+        """The number of ready messages in each queue."""
         return {
             name: self._control.queue_declare(name, passive=True).method.message_count for name in self._queues
         }
 
     def arrived(self) -> dict[str, int]:
-        """How many came from each queue since the arrivals were emptied, and how many from each stream at all."""
+        """Deliveries from each queue since the arrivals were emptied, and entries of each stream."""
         streams = {name: len(entries) for name, entries in self.entries.items()}
         return streams | {name: sum(found.queue == name for found in self.arrivals) for name in self._queues}
 
     def close(self) -> None:
         for stream in self.entries:
             self._control.queue_delete(stream)
-        # Pika returns what it has not handed over yet, and a stream closes the connection for that.
+        # Pika requeues what it has not delivered yet, and a stream closes the connection for that.
         self._connection.process_data_events(time_limit=0)
         for channel in (*self._sessions.values(), self._reading):
             channel.close()

@@ -1,8 +1,8 @@
-"""Carries a script out on the model and on the real broker, and compares after every step what both then show.
+"""Carries out a script on the model and on a real broker, and compares both after every step.
 
-Which of several consumers gets a message, no broker promises: the model follows the real one in that. What it does
-promise is compared: which messages are out, that nobody holds more than its prefetch, and that each consumer gets
-its own in the order of the queue.
+No broker promises which of several consumers gets a message, so the model follows the real one in that. Compared
+is what a broker does promise: which messages are delivered, that no consumer exceeds its prefetch, and that each
+consumer gets its messages in the order of the queue.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 WORKERS = ("first", "second")
 OPERATOR = "operator"  # takes dead letters one by one, as our tools do
-# No script says as much.
+# more messages than any script publishes
 EVERYTHING = 100
 
 
 @dataclass(frozen=True)
 class Held:
-    """One that somebody has and has not settled, as each side knows it."""
+    """An unacknowledged delivery, as each side knows it."""
 
     worker: str
     queue: str
@@ -62,7 +62,7 @@ class Held:
 
 
 class Script:
-    """`parts`: what may be declared, by name; `delay` is that of the retry queues, `life_ms` a little less."""
+    """`parts`: topologies to declare, by name; `delay` of the retry queues; `life_ms`, a little less."""
 
     def __init__(self, model: Model, real: Real, parts: Mapping[str, Topology], delay: str, life_ms: int) -> None:
         self._model, self._real, self._parts = model, real, parts
@@ -71,12 +71,12 @@ class Script:
         self._held: list[Held] = []
 
     def carry_out(self, what: str, *details: Any) -> None:
-        """One step; what makes no sense at this point does nothing."""
+        """Carry out one step. A step that makes no sense at this point does nothing."""
         getattr(self, f"_{what}")(*details)
         self._rest()
 
     def end(self) -> None:
-        """Look at whatever no step has looked at."""
+        """Compare what no step has compared."""
         for worker in (*WORKERS, OPERATOR):
             self.carry_out("lose", worker)
         for service in self._parts:
@@ -104,7 +104,7 @@ class Script:
             self._real.consume(worker, queue, prefetch)
 
     def _cancel(self, worker: str, service: str) -> None:
-        """Leave in order: no more deliveries, and what is held stays held."""
+        """Cancel the consumer: no more deliveries; what is unacknowledged stays so."""
         if (worker, inbox(service)) in self._model.prefetch:
             self._model.cancel(worker, inbox(service))
             self._real.cancel(worker, inbox(service))
@@ -136,7 +136,7 @@ class Script:
             self._again(dlx(held.service), held.key, place, keep=keep)
 
     def _again(self, exchange: str, key: str, place: int, *, keep: bool, life_ms: int | None = None) -> None:
-        """Publish it with our headers, as the runtime does, or with all that it came with; then acknowledge it."""
+        """Publish it again with our headers, as the runtime does, or with all headers; then acknowledge it."""
         held = self._held[place % len(self._held)]
         new = {
             ATTEMPT_HEADER: self._said,
@@ -180,7 +180,7 @@ class Script:
         return self._real.arrived() == self._model.arrived() and self._real.counts() == self._model.counts()
 
     def _match(self, queue: str) -> None:
-        """The deliveries from `queue` since the last step: the same, and to each consumer in order."""
+        """Compare the deliveries from `queue` since the last step; each consumer gets its own in order."""
         left = {leaving.message.body: leaving for leaving in self._model.leaving if leaving.queue == queue}
         arrivals = [arrival for arrival in self._real.arrivals if arrival.queue == queue]
         version = self._model.broker.version
@@ -215,7 +215,7 @@ class Script:
                 assert sum((held.worker, held.queue) == (worker, queue) for held in self._held) <= prefetch
 
     def _compare_streams(self) -> None:
-        """What came by one exchange, in its order; a broker promises nothing about two."""
+        """Compare the entries by exchange: a broker promises no order between two of them."""
         for name, stream in self._model.broker.streams.items():
             expected = [by_model(entry.message) for entry in stream.entries]
             found = self._real.entries[name]

@@ -1,4 +1,4 @@
-"""The model of RabbitMQ does what RabbitMQ does: the same random script on both, the same deliveries from both."""
+"""The model behaves as RabbitMQ: the same random script on both gives the same deliveries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Step = tuple[Any, ...]
 
-# A limit that a short script can reach, and a delay that it can wait for.
+# A limit that a short script reaches, and a delay that it can wait for.
 LIMIT = 2
 DELAY_SECONDS = 0.03
 LIFE_MS = 25
@@ -35,7 +35,7 @@ WHOLE = topology(CHOREOGRAPHY, (DELAY_SECONDS,))
 
 
 def _exchanges() -> Topology:
-    """Those that the two services and those they hear write to; no queue."""
+    """The exchanges of the two services and of those they hear; no queue."""
     owners = {events(outbox_publisher) for outbox_publisher in SPEAKERS}
     kept = [
         e for e in WHOLE.exchanges if e.name in owners or (e.name.startswith(SERVICES) and ".events" not in e.name)
@@ -44,7 +44,7 @@ def _exchanges() -> Topology:
 
 
 def _part(prefix: str) -> Topology:
-    """The queues of our own topology whose names begin so, with their bindings and a limit within reach."""
+    """The queues of our topology whose names begin with `service`, with their bindings and a low limit."""
     exchanges = {exchange.name for exchange in _exchanges().exchanges}
     queues = tuple(_reachable(queue) for queue in WHOLE.queues if queue.name.startswith(prefix))
     names = {queue.name for queue in queues}
@@ -60,14 +60,14 @@ def _reachable(queue: Queue) -> Queue:
 EXCHANGES = _exchanges()
 PARTS = {name: _part(name) for name in (*SERVICES, HISTORY)}
 
-# What is known to differ is declared there, by version: everything else is compared on every one.
+# Known differences are declared in the model, by version; everything else is compared.
 VERSIONS: dict[int, Version] = {3: RABBIT_3_10, 4: RABBIT_4_0}
 
 SAID = (
     ("client.events", "commande.initiee"),  # one service hears it
-    ("commande.events", "commande.annulee"),  # both
-    ("stock.events", "stock.reserve"),  # the other one
-    ("stock.events", "stock.inconnu"),  # nobody but the history
+    ("commande.events", "commande.annulee"),  # both hear it
+    ("stock.events", "stock.reserve"),  # the other one hears it
+    ("stock.events", "stock.inconnu"),  # only the history hears it
 )
 PLACES = st.integers(0, 3)
 STEPS: st.SearchStrategy[Step] = st.one_of(
@@ -111,12 +111,12 @@ CRASH_LOOP: list[Step] = [STOCK, ORDER, *[("settle", "requeue", 0)] * (LIMIT + 1
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(declared=DECLARED, script=st.lists(STEPS, min_size=6, max_size=22))
-# A crash loop is a dead letter, seen by the history; its reader is lost and it is there again.
+# A crash loop becomes a dead letter, which the history shows; its reader is lost and it is there again.
 @example(
     declared=("stock", HISTORY),
     script=[*CRASH_LOOP, ("take", "stock"), ("lose", OPERATOR), ("take", "stock"), ("redrive", 0, False)],
 )
-# Retried, as the runtime does it and with every header; then set aside by a service.
+# Retried, as the runtime does and with every header; then dead-lettered by a service.
 @example(
     declared=("stock", HISTORY), script=[STOCK, ORDER, ("retry", 0, False), ("retry", 0, True), ("bury", 0, False)]
 )
@@ -126,7 +126,7 @@ CRASH_LOOP: list[Step] = [STOCK, ORDER, *[("settle", "requeue", 0)] * (LIMIT + 1
 )
 # The broker's count, sent back by a client.
 @example(declared=("stock",), script=[STOCK, ORDER, ("settle", "requeue", 0), ("redrive", 0, True)])
-# Two workers compete; one is lost with what it held, the other leaves in order.
+# Two workers compete; one is lost with its deliveries, the other cancels.
 @example(
     declared=SERVICES,
     script=[
@@ -139,7 +139,7 @@ CRASH_LOOP: list[Step] = [STOCK, ORDER, *[("settle", "requeue", 0)] * (LIMIT + 1
         ("settle", "ack", 0),
     ],
 )
-# What was said before a queue was declared never comes to it.
+# A message published before a queue was declared never reaches it.
 @example(
     declared=("stock",),
     script=[

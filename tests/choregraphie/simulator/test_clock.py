@@ -1,4 +1,4 @@
-"""The virtual loop: time jumps, nothing waits, everything happens in one order."""
+"""The virtual loop: time jumps, nothing waits, and everything happens in one order."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ def test_an_hour_takes_no_time() -> None:
     assert time.monotonic() - began < 1
 
 
-def test_a_timeout_strikes_at_its_virtual_time() -> None:
+def test_a_timeout_fires_at_its_virtual_time() -> None:
     async def too_long() -> float:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(5):
@@ -29,7 +29,7 @@ def test_a_timeout_strikes_at_its_virtual_time() -> None:
     loop.close()
 
 
-def test_whoever_would_wait_for_ever_is_told() -> None:
+def test_waiting_forever_is_a_deadlock_error() -> None:
     loop = VirtualLoop()
     waiting = loop.create_future()
     with pytest.raises(Deadlock):
@@ -37,7 +37,7 @@ def test_whoever_would_wait_for_ever_is_told() -> None:
     loop.close()
 
 
-def test_an_executor_runs_inline_and_hands_its_exception_over() -> None:
+def test_an_executor_runs_inline_and_passes_its_exception_on() -> None:
     async def ask() -> list[object]:
         loop = asyncio.get_running_loop()
         done = await loop.run_in_executor(None, lambda: "here")

@@ -1,4 +1,4 @@
-"""One seed is one run, exactly: in one process, in another, and when it is replayed fault by fault."""
+"""One seed is one run: in one process, in another, and when it is replayed fault by fault."""
 
 import hashlib
 import os
@@ -15,8 +15,8 @@ import pytest
 from choregraphie.simulator import Databases, Outcome, run_plan
 from services.scenario import plan
 
-# Seed by seed what the run did and left behind, digested: the same for every Python and every machine. Whoever
-# changes what a run does puts the new digest here, which the failing test shows.
+# The digest of each seed's run, equal on every Python and machine. After an intended change of what a run does,
+# copy the new digest here; the failing test shows it.
 SEEDS = {
     3: "488ecc26d40b9e61981e06f523cb03d8",
     11: "887c1ba4abeac462691a3e2836db5311",
@@ -29,14 +29,14 @@ _PROGRAM = f"""
 from choregraphie.simulator import Databases, run_plan
 from services.scenario import plan
 from services.scenario import SCENARIO
-from tests.choregraphie.simulator.test_determinism import everything
+from tests.choregraphie.simulator.test_determinism import run_digest
 databases = Databases(SCENARIO)
 for seed in {[*SEEDS]}:
-    print(everything(run_plan(plan(seed, {ORDERS}), databases)))
+    print(run_digest(run_plan(plan(seed, {ORDERS}), databases)))
 """
 
 
-def everything(outcome: Outcome) -> str:
+def run_digest(outcome: Outcome) -> str:
     """Digest of what a run did and left behind: trace, databases, history, dead letters, externals, faults.
 
     Only values count: renaming a class or a field does not change the digest.
@@ -58,7 +58,7 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Enum) else value
 
 
-def fingerprints(hash_seed: str) -> list[str]:
+def digests_of_a_process(hash_seed: str) -> list[str]:
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM], env=environment, capture_output=True, text=True, check=True, timeout=100
@@ -67,23 +67,23 @@ def fingerprints(hash_seed: str) -> list[str]:
 
 
 def test_a_seed_is_the_same_run_in_every_process(databases: Databases) -> None:
-    here = [everything(run_plan(plan(seed, ORDERS), databases)) for seed in SEEDS]
-    assert fingerprints("1") == fingerprints("2") == here
+    here = [run_digest(run_plan(plan(seed, ORDERS), databases)) for seed in SEEDS]
+    assert digests_of_a_process("1") == digests_of_a_process("2") == here
     assert len(set(here)) == len(SEEDS)
 
 
 def test_a_seed_is_the_same_run_on_every_machine(databases: Databases) -> None:
-    assert {seed: everything(run_plan(plan(seed, ORDERS), databases)) for seed in SEEDS} == SEEDS
+    assert {seed: run_digest(run_plan(plan(seed, ORDERS), databases)) for seed in SEEDS} == SEEDS
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_run_is_replayed_from_the_faults_that_struck_it(seed: int, databases: Databases) -> None:
-    """What shrinking relies on: the seed's own faults, named, are the same run."""
+def test_a_run_is_replayed_from_the_faults_that_occurred(seed: int, databases: Databases) -> None:
+    """Shrinking relies on this: the faults of a seed, given by name, repeat its run."""
     first = run_plan(plan(seed, ORDERS), databases)
     again = run_plan(replace(first.plan, faults=first.occurred), databases)
-    assert everything(again) == everything(first)
+    assert run_digest(again) == run_digest(first)
 
 
-def test_what_is_left_out_does_not_change_what_is_drawn_for_the_rest() -> None:
+def test_leaving_out_orders_does_not_change_the_draws_for_the_rest() -> None:
     few, many = plan(7, 3), plan(7, 9)
     assert many.actions[: len(few.actions)] == few.actions

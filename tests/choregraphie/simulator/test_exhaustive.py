@@ -1,4 +1,4 @@
-"""Every interleaving of the small scopes, and nothing is wrong at any of their ends."""
+"""The exhaustive search of the small scopes finds no violation at any end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("scope", "faults"), [(SCOPES[0], 2), (SCOPES[1], 1), (SCOPES[2], 0), (SCOPES[3], 1)], ids=str
 )
-def test_every_end_is_well(scope: Scope, faults: int, databases: Databases) -> None:
+def test_every_invariant_holds_at_every_end(scope: Scope, faults: int, databases: Databases) -> None:
     found = Search(scope, faults, databases).run()
     assert not found.violations
     assert found.ends > 1
@@ -28,15 +28,15 @@ def test_every_end_is_well(scope: Scope, faults: int, databases: Databases) -> N
 
 
 class Unreduced(Search):
-    """Every order of every step, without exception."""
+    """The search without its reductions."""
 
     def _steps(self, state: State) -> Iterator[tuple[int, int, Effect]]:
         downs = [number for number in range(len(self._steppers)) if state.down >> number & 1]
         yield from self._every(state, self._deliverable(state), downs)
 
 
-def told(search: Search) -> set[tuple[object, ...]]:
-    """What each end looks like, whatever numbers the search gave it."""
+def contents_of_ends(search: Search) -> set[tuple[object, ...]]:
+    """The content of each end, independent of the numbers that the search gave it."""
     return {
         (
             tuple(s.states[n].canon for s, n in zip(search._steppers, services, strict=True)),
@@ -48,10 +48,10 @@ def told(search: Search) -> set[tuple[object, ...]]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("scope", "faults"), [(SCOPES[0], 0), (SCOPES[0], 1), (SCOPES[1], 0), (SCOPES[3], 0)])
-def test_what_is_left_out_leads_to_no_other_end(scope: Scope, faults: int, databases: Databases) -> None:
+def test_the_reductions_miss_no_end(scope: Scope, faults: int, databases: Databases) -> None:
     reduced, whole = Search(scope, faults, databases), Unreduced(scope, faults, databases)
     few, many = reduced.run(), whole.run()
-    assert told(reduced) == told(whole)
+    assert contents_of_ends(reduced) == contents_of_ends(whole)
     assert few.states < many.states
 
 

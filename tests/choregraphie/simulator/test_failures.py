@@ -1,4 +1,4 @@
-"""A failure is made small, told, kept in a file, and seen again from it."""
+"""A failure is shrunk, reported, saved in a file, and repeated from it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from choregraphie.simulator import Databases, Outcome
 
 ORDERS = 12
-# Where a missing tombstone is noticed.
+# The seed that detects a missing tombstone.
 SEED = str(FOUND["no_tombstone"][0])
 
 
@@ -40,25 +40,25 @@ def test_a_failure_is_shrunk_and_still_fails_alike(failure: Outcome, databases: 
     assert run_plan(small.plan, databases).trace.entries == small.trace.entries
 
 
-def test_a_failure_is_told_as_steps_and_as_a_diagram(failure: Outcome) -> None:
+def test_a_failure_is_reported_as_steps_and_as_a_diagram(failure: Outcome) -> None:
     lines = failure.trace.entries
     assert steps(lines)[0].startswith("  1.")
-    picture = mermaid(lines, failure.found).splitlines()
-    assert picture[0] == "sequenceDiagram"
-    assert any("->>" in line for line in picture)
-    assert "✗ I6" in picture[-1]
-    assert not any(";" in line or "#" in line for line in picture)
+    diagram = mermaid(lines, failure.found).splitlines()
+    assert diagram[0] == "sequenceDiagram"
+    assert any("->>" in line for line in diagram)
+    assert "✗ I6" in diagram[-1]
+    assert not any(";" in line or "#" in line for line in diagram)
 
 
-def test_a_failure_is_kept_and_seen_again(failure: Outcome, databases: Databases, tmp_path: Path) -> None:
-    kept = replace(failure, plan=replace(failure.plan, faults=failure.occurred))
-    save(kept, tmp_path / "failure.json")
+def test_a_saved_failure_is_repeated_from_its_file(failure: Outcome, databases: Databases, tmp_path: Path) -> None:
+    saved = replace(failure, plan=replace(failure.plan, faults=failure.occurred))
+    save(saved, tmp_path / "failure.json")
     again = run_plan(load(tmp_path / "failure.json", SCENARIO), databases)
     assert again.trace.digest() == failure.trace.digest()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 99}', '{"version": 1, "seed": 1}', "not json"])
-def test_what_is_no_replay_file_is_refused(
+def test_a_file_that_is_no_replay_file_is_refused(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text(content)
@@ -87,14 +87,14 @@ ACTION = asdict(plan(5, 1).actions[0])
     ],
     ids=str,
 )
-def test_a_replay_file_that_asks_for_nonsense_is_one_line(
+def test_an_invalid_replay_file_is_an_error_of_one_line(
     changes: dict[str, object], faults: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert replayed([ACTION | changes], faults, tmp_path / "file") == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_fault_that_does_not_strike_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_that_does_not_occur_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert replayed([ACTION], ["crash:after_commit:nobody-9:3"], tmp_path / "file") == 0
     assert "did not occur: crash:after_commit:nobody-9:3" in capsys.readouterr().err
 
@@ -124,27 +124,27 @@ def test_a_number_of_runs_that_is_none_says_what_is_wanted(
     assert "a whole number of at least 1" in capsys.readouterr().err
 
 
-def test_a_failure_is_kept_before_it_is_made_smaller(
+def test_a_failure_is_saved_before_it_is_shrunk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def impatience(*given: object) -> None:
+    def interrupt(*given: object) -> None:
         raise RuntimeError("somebody pressed Ctrl-C")
 
     MUTANTS["no_tombstone"](monkeypatch)
-    monkeypatch.setattr("choregraphie.simulator.campaign.shrink", impatience)
-    kept = tmp_path / "failure.json"
+    monkeypatch.setattr("choregraphie.simulator.campaign.shrink", interrupt)
+    saved = tmp_path / "failure.json"
     with pytest.raises(RuntimeError):
-        main(["choreography", "simulate", "--seed", SEED, "--runs", "1", "--orders", "12", "--save", str(kept)])
+        main(["choreography", "simulate", "--seed", SEED, "--runs", "1", "--orders", "12", "--save", str(saved)])
     assert f"seed {SEED} breaks I" in capsys.readouterr().err
-    assert load(kept, SCENARIO).seed == int(SEED)
+    assert load(saved, SCENARIO).seed == int(SEED)
 
 
-def test_a_replay_file_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_replay_file_is_an_error_of_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["choreography", "simulate", "--replay", "/nowhere"]) == 2
     assert capsys.readouterr().err == "services: /nowhere: No such file or directory\n"
 
 
-def test_the_command_line_says_that_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_reports_a_campaign_without_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["choreography", "simulate", "--seed", "5", "--runs", "3", "--orders", "6", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["verdict"], said["runs"], said["failure"]) == ("holds", 3, None)
@@ -152,18 +152,18 @@ def test_the_command_line_says_that_all_is_well(capsys: pytest.CaptureFixture[st
     assert said["sagas_per_second"] > 0
 
 
-def test_the_command_line_shows_a_failure_and_keeps_it(
+def test_the_command_line_shows_a_failure_and_saves_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     MUTANTS["no_tombstone"](monkeypatch)
-    kept = str(tmp_path / "failure.json")
-    asked = ["choreography", "simulate", "--seed", SEED, "--runs", "40", "--orders", "12", "--save", kept]
+    saved = str(tmp_path / "failure.json")
+    asked = ["choreography", "simulate", "--seed", SEED, "--runs", "40", "--orders", "12", "--save", saved]
     assert main(asked) == 1
     said = capsys.readouterr()
     assert "I5 agreement" in said.out
     assert "sequenceDiagram" in said.out
     assert "--replay" in said.err
-    assert main(["choreography", "simulate", "--replay", kept]) == 1
+    assert main(["choreography", "simulate", "--replay", saved]) == 1
 
 
 def test_the_command_line_searches_exhaustively(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""A forgery stays one when the broker set it aside, and nobody of ours has written down where it came by."""
+"""A forged message that the broker dead-lettered stays a forgery when it is redriven."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ STOCK = Decoder(SERVICE)
 ORDER = plan(1, 1).actions[0]
 
 
-def sent_back(what: str, headers: dict[str, object]) -> Invocation | DeadLetter:
+def redriven(what: str, headers: dict[str, object]) -> Invocation | DeadLetter:
     message = message_of(replace(ORDER, what=what))
     return STOCK.decode(Delivery(1, message.body, "stock.requeue", message.routing_key, headers))
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-first-death-exchange": "client.events"}])
 def test_another_source_is_refused(headers: dict[str, object]) -> None:
-    verdict = sent_back("forged", headers)
+    verdict = redriven("forged", headers)
     assert isinstance(verdict, DeadLetter)
     assert verdict.reason is Reason.WRONG_SENDER
 
 
 def test_another_exchange_is_refused() -> None:
-    verdict = sent_back("", {"x-first-death-exchange": "paiement.events"})
+    verdict = redriven("", {"x-first-death-exchange": "paiement.events"})
     assert isinstance(verdict, DeadLetter)
     assert verdict.reason is Reason.WRONG_SENDER
 
 
 @pytest.mark.parametrize("died_in", ["client.events", "stock.retry", "stock.requeue", None])
-def test_what_is_genuine_is_taken(died_in: str | None) -> None:
+def test_a_genuine_message_is_accepted(died_in: str | None) -> None:
     headers: dict[str, object] = {} if died_in is None else {"x-first-death-exchange": died_in}
-    assert isinstance(sent_back("", headers), Invocation)
+    assert isinstance(redriven("", headers), Invocation)

@@ -1,4 +1,4 @@
-"""Each invariant is noticed when it does not hold: sane facts, with one thing wrong at a time."""
+"""Each invariant detects its violation: a final state without faults, with one thing changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from choregraphie.simulator import Databases
 
-BOUGHT, CANCELLED = "CMD-1", "CMD-2"
+CREATED, CANCELLED = "CMD-1", "CMD-2"
 
 
 def action(kind: str, order: str, at: float = 0) -> ClientAction:
@@ -31,9 +31,9 @@ def action(kind: str, order: str, at: float = 0) -> ClientAction:
 
 
 @pytest.fixture
-def sane(databases: Databases) -> FinalState:
-    """One order bought, one bought and cancelled; no fault strikes."""
-    actions = (action("order", BOUGHT), action("order", CANCELLED), action("cancel", CANCELLED, at=1.0))
+def sound(databases: Databases) -> FinalState:
+    """The final state of a run without faults: one order created, one created and then cancelled."""
+    actions = (action("order", CREATED), action("order", CANCELLED), action("cancel", CANCELLED, at=1.0))
     outcome = run_plan(Plan(1, actions, faults=()), databases)
     assert outcome.found == ()
     state: FinalState = outcome.final_state
@@ -41,7 +41,7 @@ def sane(databases: Databases) -> FinalState:
 
 
 def with_row(service: str, table: str, where: str, **changes: Any) -> Callable[[FinalState], FinalState]:
-    """Change the rows of which some value is `where`."""
+    """Change the rows that have the value `where`."""
 
     def change(state: FinalState) -> FinalState:
         tables = copy.deepcopy(dict(state.tables))
@@ -93,12 +93,12 @@ def charged_otherwise(state: FinalState) -> FinalState:
 
 
 def charged_under_two_keys(state: FinalState) -> FinalState:
-    more = {f"paiement:encore:{BOUGHT}": amount for amount in state.charged.values()}
+    more = {f"paiement:encore:{CREATED}": amount for amount in state.charged.values()}
     return externals(state, charged={**state.charged, **more})
 
 
 def sent_again(state: FinalState) -> FinalState:
-    more = {f"{key}:encore": mail for key, mail in state.sent.items() if mail.order == BOUGHT}
+    more = {f"{key}:encore": mail for key, mail in state.sent.items() if mail.order == CREATED}
     return externals(state, sent={**state.sent, **more})
 
 
@@ -108,7 +108,7 @@ def other_creation_heard(state: FinalState) -> FinalState:
     return replace(state, history=[*state.history, other])
 
 
-PATHOLOGICAL: dict[str, tuple[str, Callable[[FinalState], FinalState]]] = {
+VIOLATIONS: dict[str, tuple[str, Callable[[FinalState], FinalState]]] = {
     "more sold than reserved": ("I1", with_row("stock", "rayons", "PROD-A", vendu=2)),
     "goods that vanish": ("I1", with_row("stock", "rayons", "PROD-A", disponible=998)),
     "an account that lost more than was taken": ("I2", with_row("paiement", "comptes", "CLIENT-1", solde=1)),
@@ -116,11 +116,11 @@ PATHOLOGICAL: dict[str, tuple[str, Callable[[FinalState], FinalState]]] = {
     "a debit of which the gateway knows nothing": ("I2", lambda state: externals(state, charged={})),
     "another charge than the debit": ("I2", charged_otherwise),
     "two charges for one debit": ("I2", charged_under_two_keys),
-    "an order that cost another sum": ("I2", with_row("commande", "commandes", BOUGHT, montant=1)),
-    "an order that waits for nobody": ("I3", with_row("commande", "commandes", BOUGHT, etat="en_attente")),
-    "an order that the decider forgot": ("I3", without_row("commande", "commandes", BOUGHT)),
+    "an order that cost another sum": ("I2", with_row("commande", "commandes", CREATED, montant=1)),
+    "an order that waits for nobody": ("I3", with_row("commande", "commandes", CREATED, etat="en_attente")),
+    "an order that the decider forgot": ("I3", without_row("commande", "commandes", CREATED)),
     "an undoing without an answer": ("I3", without_row("paiement", "outbox", "paiement.rembourse")),
-    "a customer who is not told": ("I3", without_row("notification", "outbox", BOUGHT)),
+    "a customer who is not told": ("I3", without_row("notification", "outbox", CREATED)),
     "a letter that was noted and never left": ("I3", lambda state: externals(state, sent={})),
     "no correction of what was confirmed": ("I3", without_row("notification", "envois", "rectificatif")),
     "a cancellation where a correction is due": (
@@ -131,7 +131,7 @@ PATHOLOGICAL: dict[str, tuple[str, Callable[[FinalState], FinalState]]] = {
     "two decisions heard": ("I4", other_creation_heard),
     "goods kept for a cancelled order": ("I5", with_row("stock", "reservations", CANCELLED, etat="retenue")),
     "money kept for a cancelled order": ("I5", with_row("paiement", "debits", CANCELLED, etat="pris")),
-    "an order created and not sold": ("I5", with_row("stock", "reservations", BOUGHT, etat="retenue")),
+    "an order created and not sold": ("I5", with_row("stock", "reservations", CREATED, etat="retenue")),
     "an event never said": ("I6", with_row("stock", "outbox", "stock.reserve", said_at=None)),
     "an event never heard": ("I6", without_row("paiement", "inbox", "stock.reserve")),
     "an action carried out twice": ("I7", twice("stock", "journal", "reserver", commande_id="CMD-9")),
@@ -153,26 +153,26 @@ PATHOLOGICAL: dict[str, tuple[str, Callable[[FinalState], FinalState]]] = {
 }
 
 
-@pytest.mark.parametrize("name", PATHOLOGICAL)
-def test_what_is_wrong_is_noticed(name: str, sane: FinalState) -> None:
-    invariant, change = PATHOLOGICAL[name]
-    found = violations(change(sane))
+@pytest.mark.parametrize("name", VIOLATIONS)
+def test_a_violation_is_detected(name: str, sound: FinalState) -> None:
+    invariant, change = VIOLATIONS[name]
+    found = violations(change(sound))
     assert any(violation.startswith(f"{invariant} ") for violation in found), found
 
 
-def test_every_invariant_has_its_pathology() -> None:
-    assert {invariant for invariant, _ in PATHOLOGICAL.values()} == {f"I{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 10)}
+def test_every_invariant_has_a_violation() -> None:
+    assert {invariant for invariant, _ in VIOLATIONS.values()} == {f"I{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 10)}
 
 
-def test_an_order_that_needs_a_person_is_excused_and_no_other(sane: FinalState) -> None:
-    (body,) = (m.body for m in sane.history if m.routing_key == "commande.annulee")
+def test_an_order_that_needs_a_person_is_exempt_and_no_other(sound: FinalState) -> None:
+    (body,) = (m.body for m in sound.history if m.routing_key == "commande.annulee")
     message = Message(body, "paiement.dlx", "commande.annulee", deaths=(Death("", "delivery_limit", "", ""),))
     undecided = with_row("commande", "commandes", CANCELLED, etat="en_attente")
-    assert violations(undecided(sane))
-    assert violations(dead("paiement", message)(undecided(sane))) == []
-    both = with_row("commande", "commandes", BOUGHT, etat="en_attente")
-    assert violations(dead("paiement", message)(both(sane)))
+    assert violations(undecided(sound))
+    assert violations(dead("paiement", message)(undecided(sound))) == []
+    both = with_row("commande", "commandes", CREATED, etat="en_attente")
+    assert violations(dead("paiement", message)(both(sound)))
 
 
-def test_a_quiet_run_of_many_orders_is_sane(databases: Databases) -> None:
+def test_a_run_without_faults_has_no_violation(databases: Databases) -> None:
     assert run_plan(replace(plan(5, 30), faults=()), databases).found == ()

@@ -1,4 +1,4 @@
-"""I9: the monitor judges a history as the databases know it, in whatever order and however often told."""
+"""I9: the monitor agrees with the databases, whatever the order and repetition of the history."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def entries(state: FinalState) -> list[HistoryEntry]:
     ]
 
 
-def judged(history: Sequence[HistoryEntry]) -> dict[str, Progress]:
-    """Where each order stands."""
+def states_of(history: Sequence[HistoryEntry]) -> dict[str, Progress]:
+    """The state of each order according to the monitor."""
     events: dict[str, list[EventEntry]] = {}
     dead: dict[str, set[DeadLetter]] = {}
     for record in (parse_entry(entry, EPOCH) for entry in history):
@@ -54,12 +54,12 @@ def judged(history: Sequence[HistoryEntry]) -> dict[str, Progress]:
 
 
 def disagreements(state: FinalState) -> list[str]:
-    """A judge for `walk`: what the monitor says against what the databases say."""
-    told = judged(entries(state))
+    """An extra check for `run_plan`: orders about which monitor and databases disagree."""
+    history_again = states_of(entries(state))
     return [
-        f"I9 monitor: {order} is {row['etat']}, and the monitor says {told[order].state}"
+        f"I9 monitor: {order} is {row['etat']}, and the monitor says {history_again[order].state}"
         for order, row in state.orders.items()
-        if order not in state.in_doubt and told[order].state is not STATES[row["etat"]]
+        if order not in state.in_doubt and history_again[order].state is not STATES[row["etat"]]
     ]
 
 
@@ -68,36 +68,36 @@ def test_the_monitor_agrees_with_the_databases(databases: Databases) -> None:
         assert run_plan(plan(seed, 8), databases, disagreements).found == (), f"seed {seed}"
 
 
-def shown(history: Sequence[HistoryEntry], path: Path) -> dict[str, tuple[object, ...]]:
-    """What the monitor's own projection, on its disk, says of each order once it has read all of that."""
+def projected(history: Sequence[HistoryEntry], path: Path) -> dict[str, tuple[object, ...]]:
+    """The state of each order in a projection on disk that has read all of `history`."""
     store, queries = Store(path), Queries(path, 60.0)
     try:
         for run in runs((entry, parse_entry(entry, EPOCH)) for entry in history):
             store.apply([record for _, record in run], mark(run[0][0]), mark(run[-1][0]))
-        return {order.commande_id: _said_of(order, queries) for order in queries.orders(None, 1000, EPOCH)}
+        return {order.commande_id: _comparable(order, queries) for order in queries.orders(None, 1000, EPOCH)}
     finally:
         queries.close()
         store.close()
 
 
-def _said_of(order: Order, queries: Queries) -> tuple[object, ...]:
-    """All that does not depend on where in the stream, and how often, something stands."""
+def _comparable(order: Order, queries: Queries) -> tuple[object, ...]:
+    """All that does not depend on the position and repetition of entries in the stream."""
     events = {(e.id, e.type, e.source, e.causationid, e.note) for e in queries.events(order.commande_id)}
     dead = {(d.service, d.event_id, d.reason) for d in queries.dead_letters(order.commande_id)}
     return order.state, set(order.flags), order.at_rest, order.steps, set(order.remaining), events, dead
 
 
 @pytest.mark.parametrize("seed", [1, 5, 23])
-def test_the_projection_is_the_same_in_whatever_order_it_is_told(
+def test_the_projection_does_not_depend_on_order_and_repetition(
     seed: int, databases: Databases, tmp_path: Path
 ) -> None:
     state = run_plan(plan(seed, 12), databases).final_state
     history = entries(state)
-    straight, rng = shown(history, tmp_path / "straight"), random.Random(seed)
+    straight, rng = projected(history, tmp_path / "straight"), random.Random(seed)
     for turn in range(3):
-        told = history + rng.choices(history, k=len(history) // 2)
-        rng.shuffle(told)
-        assert shown(told, tmp_path / f"shuffled-{turn}") == straight
+        history_again = history + rng.choices(history, k=len(history) // 2)
+        rng.shuffle(history_again)
+        assert projected(history_again, tmp_path / f"shuffled-{turn}") == straight
     ended = {order: STATES[row["etat"]] for order, row in state.orders.items() if order not in state.in_doubt}
     assert {order: straight[order][0] for order in ended} == ended
 
@@ -105,8 +105,8 @@ def test_the_projection_is_the_same_in_whatever_order_it_is_told(
 @pytest.mark.parametrize("seed", [1, 5, 23])
 def test_order_and_repetition_make_no_difference(seed: int, databases: Databases) -> None:
     history = entries(run_plan(plan(seed, 20), databases).final_state)
-    straight, rng = judged(history), random.Random(seed)
+    straight, rng = states_of(history), random.Random(seed)
     for _ in range(5):
-        told = history + rng.choices(history, k=len(history) // 2)
-        rng.shuffle(told)
-        assert judged(told) == straight
+        history_again = history + rng.choices(history, k=len(history) // 2)
+        rng.shuffle(history_again)
+        assert states_of(history_again) == straight

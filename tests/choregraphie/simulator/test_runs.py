@@ -1,4 +1,4 @@
-"""Many runs with every kind of fault, and nothing is wrong with any of them."""
+"""Many runs with every kind of fault have no violation."""
 
 from collections import Counter
 
@@ -11,11 +11,11 @@ from services.scenario import plan
 RUNS = 120
 ORDERS = 8
 REGRESSIONS = (
-    # A forged order that the broker set aside after a crash loop, and an operator sent back, was carried out.
+    # A forged order, dead-lettered after a crash loop and redriven by an operator, was carried out.
     (35, 40),
-    # Of two orders under one id the stock held the one and the decider noted the other; created, and wrongly paid.
+    # Of two orders under one id, the stock held one and the decider recorded the other: created, and wrongly paid.
     (111, 30),
-    # The run counted as over while the clock of an order that the decider had not heard of was still running.
+    # A run counted as over while the deadline of an order was running that the decider had not heard itself.
     (35, 150),
 )
 
@@ -30,11 +30,11 @@ def test_every_invariant_holds(databases: Databases) -> None:
 
 
 @pytest.mark.parametrize(("seed", "orders"), REGRESSIONS)
-def test_what_broke_once_holds(seed: int, orders: int, databases: Databases) -> None:
+def test_a_former_violation_does_not_come_back(seed: int, orders: int, databases: Databases) -> None:
     assert run_plan(plan(seed, orders), databases).found == ()
 
 
-def test_orders_of_every_end_are_among_them(databases: Databases) -> None:
+def test_the_runs_contain_orders_of_every_outcome(databases: Databases) -> None:
     ends: Counter[str] = Counter()
     for seed in range(20):
         ends.update(row["etat"] for row in run_plan(plan(seed, ORDERS), databases).final_state.orders.values())

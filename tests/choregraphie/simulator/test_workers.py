@@ -1,4 +1,4 @@
-"""A worker has one reason to end by itself: it was asked to."""
+"""A worker ends by itself only when it was asked to stop."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("how", ["cancelled", "returned"])
-def test_a_worker_that_ends_unasked_is_found(
+def test_a_worker_that_ends_unasked_is_a_violation(
     databases: Databases, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """As on Python 3.11.2, on which the first timeout after a lost session was taken for a cancellation."""
+    """As with Python 3.11.2, where the first timeout after a lost session was taken for a cancellation."""
 
     async def short_lived(context: Any, stopping: asyncio.Event, open_session: Any) -> None:
         serving = asyncio.create_task(supervise(context, stopping, open_session))
