@@ -82,7 +82,7 @@ async def _run(app: "ConsoleApp", tasks: Sequence[asyncio.Future[None]]) -> None
     try:
         await app.run_async()
         _raise_failures(tasks)
-        app.raise_what_broke()
+        app.raise_error()
     finally:
         await _stop(tasks)
 

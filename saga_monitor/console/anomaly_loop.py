@@ -1,4 +1,4 @@
-"""Keeps the console's anomalies up to date, with what the broker says when it says anything."""
+"""Judges the console's anomalies every few seconds, with the state of the broker when it answers."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ READY_SECONDS = 0.25
 
 
 async def judge(asking: OpenHistory, settings: Settings, status: ConsoleStatus) -> None:
-    """Judge into `status`, for ever, whenever the file is true of now. `asking` opens a connection to ask on."""
+    """Judge the anomalies into `status` until cancelled. `asking` opens a connection to the broker."""
     with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
         judging = _Judge(queries, settings, status)
         while True:
@@ -44,14 +44,14 @@ class _Judge:
         self._judged_at: dt.datetime | None = None
 
     async def look(self, history: History | None) -> float:
-        """Judge, if the file is true of now. Returns the seconds until the next look."""
+        """Judge if the file is current. Returns the seconds until the next call."""
         ready, now = await self._ready(), dt.datetime.now(dt.UTC)
         blind = self._sight.check(answered=history is not None, caught_up=ready, now=now)
         if ready:
             self._facts = await facts(history, self._settings, self._facts) if history else None
             await self._judge(self._facts)
         if ready or blind:
-            # What was wrong when it could last be judged stays on the screen, below the reason why it may be old.
+            # The last known anomalies stay on the screen, below the one that says why they may be old.
             self._status.judged([*blind, *self._found], self._judged_at)
         return JUDGING_SECONDS if ready else READY_SECONDS
 

@@ -1,4 +1,4 @@
-"""The application: a board of orders on a terminal, redrawn twice a second while the reading goes on beside it."""
+"""The console application: a table of orders, redrawn twice a second while other tasks read the history."""
 
 import contextlib
 import datetime as dt
@@ -30,13 +30,13 @@ from saga_monitor.console.theme import COLOURS, CSS
 from saga_monitor.diagnosis.anomalies import Anomaly
 
 REDRAW_SECONDS = 0.5
-# On a low terminal the orders come first: how high it must be for these lines to be shown.
+# The terminal height from which these lines are shown; on a lower terminal the orders need the space.
 _NEEDED_LINES = {"rates": 14, "troubles": 10, "view": 8}
 _BOARDS_OWN = {"filter", "search", "anomalies", "pause", "help", "reset", "sort", "sort_back", "copy"}
 
 
 class ConsoleApp(App[None]):
-    """`begin` is called once the screen is there; `caption` gives the text above it, if any."""
+    """Calls `begin` when the screen is ready. `caption` returns the text above the table, or an empty one."""
 
     CSS = CSS
     TITLE = "chorégraphie"
@@ -44,7 +44,7 @@ class ConsoleApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "filter(1)", "Filter"),
         Binding("F", "filter(-1)", show=False),
-        # At once, before what is typed right after it is given to the board.
+        # Priority, so that characters typed right after it do not reach the table.
         Binding("slash", "search", "Search", key_display="/", priority=True),
         Binding("a", "anomalies", "Anomalies"),
         Binding("space,p", "pause", "Pause", key_display="space"),
@@ -65,12 +65,12 @@ class ConsoleApp(App[None]):
         caption: Callable[[], str] = str,
     ) -> None:
         if not os.environ.get("NO_COLOR"):
-            os.environ.pop("NO_COLOR", None)  # set to nothing is not set (no-color.org); Textual takes it for set
-        # Without colours of its own the terminal's are used, and those can be left out altogether.
+            os.environ.pop("NO_COLOR", None)  # empty means unset (no-color.org), but Textual takes it for set
+        # The terminal's own colours, which Textual can leave out.
         super().__init__(ansi_color="NO_COLOR" in os.environ)
         self.ansi_theme_dark = COLOURS
         self.snapshots, self.status, self._begin, self._caption = snapshots, status, begin, caption
-        self.broken: UserError | None = None
+        self.error: UserError | None = None
         self.paused = False
         self._shown: Snapshot | None = None
 
@@ -93,28 +93,28 @@ class ConsoleApp(App[None]):
 
     @property
     def board(self) -> Orders:
-        # Not of the screen that happens to be on top.
+        # From the bottom screen, whatever lies above it.
         return self.screen_stack[0].query_one("#board", Orders)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The board's keys do nothing while another screen is over it; a slash may be part of an id."""
+        """Disable the table's keys while another screen is over it, and `/` while text is typed."""
         if action == "search" and isinstance(self.focused, Input):
             return False
         return len(self.screen_stack) == 1 or action not in _BOARDS_OWN
 
     def redraw(self) -> None:
-        """Take a picture and show it; paused, show the old one with the news of the link."""
+        """Read and show a new snapshot; while paused, show the old one with the current connection state."""
         if not self.screen_stack or not self.screen_stack[0].query("#heading"):
-            return  # the last tick, while the screen is being taken down
+            return  # the last tick, while the screen is being removed
         now = dt.datetime.now(dt.UTC)
         try:
             self._refresh(now)
         except UserError as error:
             if self._shown is None:
-                self.broken = error
+                self.error = error
                 self.exit()
                 return
-            # What was known stays on the screen, and the next tick tries again.
+            # The old snapshot stays on the screen, and the next tick tries again.
             self.status.notice(str(error))
         if self._shown is not None:
             self._show(self._shown, now)
@@ -124,7 +124,7 @@ class ConsoleApp(App[None]):
         if self._shown is None or not self.paused:
             self._shown = self.snapshots.snapshot(now)
         if isinstance(self.screen, OrderScreen | AnomaliesScreen):
-            # One that is being opened, or taken down, has not all of its parts; opened, it draws itself.
+            # A screen that is being opened or closed lacks widgets; once open, it draws itself.
             with contextlib.suppress(NoMatches):
                 self.screen.redraw(now)
 
@@ -144,10 +144,10 @@ class ConsoleApp(App[None]):
         self._show_news(now)
         self.board.fill(snapshot)
 
-    def raise_what_broke(self) -> None:
-        """After the end: raise what ended it, if a person did not."""
-        if self.broken is not None:
-            raise self.broken
+    def raise_error(self) -> None:
+        """After the end: raise the error that ended the application, if any."""
+        if self.error is not None:
+            raise self.error
         if self.return_code:
             raise SystemExit(self.return_code)
 
@@ -164,14 +164,14 @@ class ConsoleApp(App[None]):
         snapshots = self.snapshots
         searched = f" found by {snapshots.search}" if snapshots.search else ""
         filtered = "" if searched and snapshots.filter is Special.ALL else f"{snapshots.filter} "
-        # What is sorted is what is shown: of more orders the first ones of the filter.
+        # Only the orders that are shown are sorted.
         many = len(snapshot.orders) >= MOST_ORDERS
         sorting = f"{snapshots.sorting}{' (of these)' if many else ''}" if snapshots.sorting.column else ""
         shown = f"{'the first ' if many else ''}{len(snapshot.orders)} shown"
         return rendering.line((f"{filtered}orders{searched} · {shown}{sorting}", "bold"))
 
     def on_resize(self, event: Resize) -> None:
-        # The application's own size follows only after this.
+        # The application's own size changes only after this event.
         self.board.rule_columns(event.size.width)
         self.call_after_refresh(self.redraw)
 
@@ -193,7 +193,7 @@ class ConsoleApp(App[None]):
             self._start_over()
 
     def action_reset(self) -> None:
-        """Back to all orders."""
+        """Show all orders again: no search, no filter, no sorting."""
         self.snapshots.search, self.snapshots.filter, self.snapshots.sorting = "", Special.ALL, Sorting()
         self._close_search()
         self._start_over()
@@ -214,7 +214,7 @@ class ConsoleApp(App[None]):
 
     def _start_over(self) -> None:
         self.paused = False
-        self.board.start_over()
+        self.board.select_first()
         self.redraw()
 
     def action_pause(self) -> None:
@@ -236,7 +236,7 @@ class ConsoleApp(App[None]):
         if anomaly is None:
             return
         queries, key = self.snapshots.queries, anomaly.commande_id
-        # A dead letter of an order is a part of its story; where no order began, it is all that there is.
+        # The screen of an order shows its dead letters. Without an order, show the dead letter itself.
         if key and queries.order(key, dt.datetime.now(dt.UTC)) is not None:
             self.open_order(key)
         else:

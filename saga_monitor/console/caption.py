@@ -1,4 +1,4 @@
-"""A caption above the board: what whoever started the console wants to say now."""
+"""An optional caption above the table, set by whoever started the console."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from saga_monitor.text.tables import safe
 
 
 class Caption(Static):
-    """Shows what `read` returns, on at most two lines; no line while that is empty."""
+    """Shows the text that `read` returns, on at most two lines; hidden while it is empty."""
 
     def __init__(self, read: Callable[[], str]) -> None:
         super().__init__(id="caption")

@@ -1,4 +1,4 @@
-"""The help: what the keys do, and what the signs mean."""
+"""The help screen: the keys and the symbols."""
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -13,22 +13,22 @@ from saga_monitor.text.tables import STATE_STYLES, STEP_GLYPHS
 
 _KEYS = (
     ("↑ ↓ j k", "choose an order; PgUp PgDn, g Home, G End"),
-    ("⏎", "its timeline: each event under its cause"),
-    ("f F", "the next filter: a state, a flag; the one before"),
-    ("/", "search: an id, a client, a reason, …; or a day"),
-    ("s S", "sort by the next column; the other way round"),
+    ("⏎", "open it: each event under its cause"),
+    ("f F", "next or previous filter: a state or a flag"),
+    ("/", "search: an id, a client, a reason, … or a day"),
+    ("s S", "sort by the next column; reverse the order"),
     ("y", "copy the order's id"),
-    ("a", "what is wrong; ⏎ opens its order or message"),
-    ("space", "pause the picture; the reading goes on"),
-    ("esc", "back; on the board, back to all orders"),
-    ("q", "quit; the last totals stay on the terminal"),
+    ("a", "anomalies; ⏎ opens the order or the message"),
+    ("space", "pause the display; reading goes on"),
+    ("esc", "back; in the table: show all orders again"),
+    ("q", "quit; the totals stay on the terminal"),
 )
 
 
 class HelpScreen(ModalScreen[Anomaly | None], OverlayScreen):
-    """What the keys do and the signs mean. Any key leads back."""
+    """The keys and the symbols. Any key closes it."""
 
-    # A box and its margins leave nothing of a small terminal.
+    # A small terminal has no room for a box with margins.
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide")]  # noqa: RUF012 - declared so by Screen
     VERTICAL_BREAKPOINTS = [(0, "-low"), (12, "-high")]  # noqa: RUF012 - declared so by Screen
     CSS = """

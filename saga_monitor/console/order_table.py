@@ -1,4 +1,4 @@
-"""The board's table: one order a row, in columns as wide as the terminal allows; the chosen order stays chosen."""
+"""The table of orders: one row per order; the selected order stays selected."""
 
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ _MOVES = {"up", "down", "j", "k", "pageup", "pagedown", "G", "end", *_TO_THE_TOP
 
 
 class Orders(DataTable[Text]):
-    """The board's rows, with a hint in the footer that they can be opened."""
+    """The rows, with a hint in the footer that Enter opens one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Open", key_display="⏎"),
@@ -30,11 +30,11 @@ class Orders(DataTable[Text]):
         self._listed: list[str] = []
         self._place: tuple[int, str | None] | None = None
         self._across = 0
-        # Whether a person has moved: then what was chosen stays chosen, be it the first.
+        # Whether a person has moved the cursor: then the selected order stays selected, even if it is the first.
         self._moved = False
 
-    def start_over(self) -> None:
-        """Choose the first row of what is listed next."""
+    def select_first(self) -> None:
+        """Select the first row of the next list."""
         self._place, self._moved = None, False
         self.move_cursor(row=0, animate=False)
 
@@ -43,7 +43,7 @@ class Orders(DataTable[Text]):
             self._moved = event.key not in _TO_THE_TOP
 
     def rule_columns(self, width: int) -> None:
-        """Begin anew, for a terminal of that width; the next picture brings the rows back."""
+        """Make the columns for a terminal of that width; the next snapshot fills them."""
         self._place = self._place or (self.cursor_row, self.chosen())
         self.clear(columns=True)
         self._listed, self._across = [], max(40, width - 1)
@@ -51,7 +51,7 @@ class Orders(DataTable[Text]):
             self.add_column(name, width=columns, key=name)
 
     def fill(self, snapshot: Snapshot) -> None:
-        """Show the orders of `picture`, touching only the cells that have changed when they are the same ones."""
+        """Show the orders of `snapshot`; while the list is the same, only changed cells are updated."""
         rows = {o.commande_id: rendering.cells(o, snapshot.now, self._across) for o in snapshot.orders}
         if list(rows) == self._listed:
             for key, cells in rows.items():
@@ -65,7 +65,7 @@ class Orders(DataTable[Text]):
         for key, cells in rows.items():
             self.add_row(*cells, key=key)
         self._listed = list(rows)
-        # The first row stays the first, so that what is new is seen; any other follows its order.
+        # The cursor stays on the first row, so that new orders are seen; on another row it follows its order.
         if (row > 0 or self._moved) and self._listed:
             row = self._listed.index(chosen) if chosen in rows else min(row, len(self._listed) - 1)
             self.move_cursor(row=row, animate=False)

@@ -18,7 +18,7 @@ from saga_monitor.text.sanitize import safe
 
 
 class OverlayScreen(Screen[Anomaly | None]):
-    """A screen over the board; keys typed after it was left are not for it any more."""
+    """A screen over the table; it ignores keys that come after it was closed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,backspace", "leave", "Back", key_display="esc"),
@@ -40,14 +40,14 @@ class OverlayScreen(Screen[Anomaly | None]):
 
 
 def copy(screen: Screen[Any], text: str | None) -> None:
-    """Give `text` to the terminal's clipboard (OSC 52), and say so."""
+    """Copy `text` to the terminal's clipboard (OSC 52), and say so."""
     if text:
         screen.app.copy_to_clipboard(text)
         screen.notify(f"copied {text}, if this terminal lets programs copy", timeout=4, markup=False)
 
 
 class TextScreen(OverlayScreen):
-    """`copied`: the id that the key for it copies."""
+    """Shows a text. `copied`: the id that the copy key copies."""
 
     CSS = (
         "#text { padding: 0 1; background: $background; scrollbar-size-vertical: 1; } #text Static { width: 1fr; }"
@@ -75,7 +75,7 @@ class TextScreen(OverlayScreen):
         getattr(self.query_one("#text"), how)(animate=False)
 
 
-def letter_text(queries: Queries, offset: int) -> RenderableType | None:
+def dead_letter_text(queries: Queries, offset: int) -> RenderableType | None:
     """The dead letter at that offset, or None."""
     letter = letter_at(queries, offset)
     if letter is None:
@@ -85,8 +85,8 @@ def letter_text(queries: Queries, offset: int) -> RenderableType | None:
 
 
 def anomaly_text(queries: Queries, anomaly: Anomaly) -> RenderableType:
-    """What there is to see of an anomaly that is about no order: its message, what names its id, its sentence."""
-    if anomaly.letter is not None and (text := letter_text(queries, anomaly.letter)):
+    """The details of an anomaly without an order: its dead letter, what is known of its key, or its sentence."""
+    if anomaly.letter is not None and (text := dead_letter_text(queries, anomaly.letter)):
         return text
     if anomaly.commande_id and (found := mentions(queries, anomaly.commande_id)):
         return mentions_view(anomaly.commande_id, found)

@@ -1,4 +1,4 @@
-"""The picture as lines of text. Each is one line, cut to the width there is, and made safe to show."""
+"""The snapshot as lines of text, each cut to the available width and safe to show."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ from saga_monitor.text.tables import STATE_STYLES, STEP_GLYPHS, flags_text, safe
 _LINK_STYLES = {"live": "bold green", "reading": "bold yellow", "connecting": "yellow", "following": "bold green"}
 _LOST = {"broker away", "no history", "database trouble"}
 _GAP = "  "
-# The board's columns but the last, which takes what is left.
+# The widths of the columns; the first and the last one share the rest.
 FIXED = {"steps": 5, "state": 12, "elapsed": 9}
 
 
 def link_word(status: ConsoleStatus, now: dt.datetime) -> tuple[str, str]:
-    """How the link with the broker stands, in a word or a few: the same on every screen."""
+    """The state of the connection to the broker in a few words, the same on every screen."""
     word = status.connection.word
     if status.connection.is_stale(status.as_of, now) or (word in _LOST and not is_fresh(status.as_of, now)):
         age = f"{span(now - status.as_of)} old" if status.as_of else "nothing read yet"
@@ -50,7 +50,7 @@ def heading(snapshot: Snapshot, link: tuple[str, str], *, paused: bool) -> Text:
 def rates(snapshot: Snapshot, width: int) -> Text:
     events, orders = snapshot.rates
     event_bars, order_bars = snapshot.sparks
-    # Two rows of bars and their figures, whatever is left for the bars.
+    # Two rows of bars with their figures; the bars take the space that is left.
     fit = min(len(event_bars), max(0, (width - 34) // 2))
     return line(
         (event_bars[len(event_bars) - fit :], "cyan"),
@@ -61,7 +61,7 @@ def rates(snapshot: Snapshot, width: int) -> Text:
 
 
 def states(totals: Totals, width: int) -> Text:
-    """How many orders are in each state: on a second line what the first has no room for."""
+    """The number of orders in each state, on more lines where one is too short."""
     return _filled(
         [
             line((f"{state} ", "dim"), (short(totals.state(state)), f"bold {STATE_STYLES[state]}"))
@@ -72,12 +72,12 @@ def states(totals: Totals, width: int) -> Text:
 
 
 def _shown_states(totals: Totals) -> list[State]:
-    """What is no order stands last, and only when there is any."""
+    """UNKNOWN stands last, and only when there is any: it is no order."""
     return [*PLACED_STATES, *([State.UNKNOWN] if totals.state(State.UNKNOWN) else [])]
 
 
 def troubles(totals: Totals, width: int) -> Text:
-    """The figures that are not zero, the gravest first: on a second line what the first has no room for."""
+    """The figures that are not zero, the most severe first, on more lines where one is too short."""
     figures = [("dead letters ever", totals.count("dead_letters"), "bold red")]
     figures += [(flag, totals.flag(flag), "bold red") for flag in Flag]
     figures += [("retries", totals.count("retries"), "yellow"), ("ignored", totals.ignored, "yellow")]
@@ -86,7 +86,7 @@ def troubles(totals: Totals, width: int) -> Text:
 
 
 def _filled(parts: Sequence[Text], width: int) -> Text:
-    """`parts` on lines of `width` columns, never broken within one."""
+    """`parts` on lines of at most `width` columns; a part is never broken."""
     lines: list[list[Text]] = [[]]
     for part in parts:
         if lines[-1] and sum(len(one) + len(_GAP) for one in lines[-1]) + len(part) > width:
@@ -100,7 +100,7 @@ def anomaly_line(anomaly: Anomaly) -> Text:
 
 
 def verdict(status: ConsoleStatus, now: dt.datetime) -> tuple[str, str]:
-    """How much is wrong; of a while ago, when it could not be judged since."""
+    """The number of anomalies, with the time of the last judgement if that is old."""
     if status.anomalies is None or (status.judged_at is None and not status.anomalies):
         return "not looked at yet", "bold yellow"
     stale = "" if is_fresh(status.judged_at, now) else f" at {status.judged_at:%H:%M:%S} UTC, not looked at since"
@@ -113,7 +113,7 @@ def verdict(status: ConsoleStatus, now: dt.datetime) -> tuple[str, str]:
 
 
 def cells(order: Order, now: dt.datetime, width: int) -> list[Text]:
-    """One row of the board, `width` columns in all."""
+    """One row of the table, `width` columns in all."""
     widths = column_widths(width)
     state = Text(order.state, style=STATE_STYLES[order.state])
     elapsed = Text(format_duration(_elapsed_ms(order, now)), justify="right")
@@ -123,7 +123,7 @@ def cells(order: Order, now: dt.datetime, width: int) -> list[Text]:
 
 
 def column_widths(width: int) -> dict[str, int]:
-    """The columns of the board; there is one blank between two of them."""
+    """The widths of the columns, with one blank between two."""
     spare = max(24, width - sum(FIXED.values()) - 2 * (len(FIXED) + 2))
     # On 80 columns: an id as `passer_commande.py` makes them (20), and all of `→ notification.envoyee` (22).
     order = min(40, max(10, (spare * 5 + 5) // 11))
@@ -139,7 +139,7 @@ def step_bar(order: Order) -> Text:
 
 
 def _what_next(order: Order, now: dt.datetime) -> Text:
-    """What is wrong, then what the order waits for or how it ended."""
+    """The flags, then what the order waits for, or when it was last heard."""
     shown = flags_text(order.flags)
     for text, style in _hints(order, now):
         shown.append("  " if shown else "").append_text(safe(text, style))
@@ -168,7 +168,7 @@ def order_heading(order: Order, now: dt.datetime) -> Text:
 
 
 def step_times(order: Order) -> Text:
-    """Each step by name, with its state and what it took."""
+    """Each step with its state and its duration."""
     shown = line()
     for step in order.steps:
         glyph, style = STEP_GLYPHS[step.state]
@@ -181,7 +181,7 @@ def step_times(order: Order) -> Text:
 
 
 def waiting_line(order: Order) -> Text:
-    """What is still awaited, and of whom."""
+    """The events that are still awaited, with their services."""
     if not order.remaining:
         undoings = {step.service for step in CHOREOGRAPHY.undoings}
         answers = [step.undoing_ms for step in order.steps if step.step in undoings]
@@ -192,7 +192,7 @@ def waiting_line(order: Order) -> Text:
 
 
 def farewell(totals: Totals, width: int) -> Sequence[Text]:
-    """What stays on the terminal after the screen has gone."""
+    """The lines that stay on the terminal after the console has ended."""
     return [
         line((f"{short(totals.orders)} orders, {short(totals.in_flight)} in flight", "bold")),
         states(totals, width),
@@ -208,7 +208,7 @@ def short(number: int) -> str:
 
 
 def stacked(lines: Sequence[Text]) -> Text:
-    """Several lines, each cut to the width there is."""
+    """Several lines, each cut to the available width."""
     return Text("\n", no_wrap=True, overflow="ellipsis", end="").join(lines)
 
 
@@ -233,7 +233,7 @@ _SHOWN = 4
 
 
 def first_anomalies(found: Sequence[Anomaly]) -> Text:
-    """A line for each of the first ones; the last line counts the others."""
+    """One line for each of the first anomalies; the last line counts the others."""
     lines = [anomaly_line(anomaly) for anomaly in found[:_SHOWN]]
     if len(found) > _SHOWN:
         more = how_many(found[_SHOWN - 1 :])

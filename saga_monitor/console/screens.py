@@ -1,4 +1,4 @@
-"""The screens over the board: one order's timeline, the anomalies, the help. Escape leads back from each."""
+"""The screens over the table: the timeline of an order, and the list of anomalies."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from textual.widgets.option_list import Option
 from textual.widgets.tree import TreeNode
 
 from saga_monitor.console import rendering
-from saga_monitor.console.overlays import OverlayScreen, TextScreen, letter_text
+from saga_monitor.console.overlays import OverlayScreen, TextScreen, dead_letter_text
 from saga_monitor.console.snapshot import OrderHistory, order_history
 from saga_monitor.console.status import ConsoleStatus
-from saga_monitor.console.timeline_text import after_the_tree, dead_text, node_text, retry_text
+from saga_monitor.console.timeline_text import dead_letter_line, node_text, retry_text, unattached_lines
 from saga_monitor.diagnosis.anomalies import Anomaly
 from saga_monitor.projection.queries import Queries
 from saga_monitor.reports.timeline import Node, timeline
@@ -25,7 +25,7 @@ from saga_monitor.text.tables import safe
 
 
 class OrderScreen(OverlayScreen):
-    """The timeline of one order, kept up while it is open."""
+    """The timeline of one order, updated while it is open."""
 
     CSS = """
     .line { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -61,7 +61,7 @@ class OrderScreen(OverlayScreen):
         self.query_one("#tree").focus()
 
     def action_tree(self, how: str) -> None:
-        """Move in the tree; to its first line or its last one."""
+        """Move the cursor in the tree, or to its first or last line."""
         tree = self.query_one("#tree", Tree)
         if how.startswith("cursor"):
             getattr(tree, f"action_{how}")()
@@ -70,12 +70,12 @@ class OrderScreen(OverlayScreen):
 
     @on(Tree.NodeSelected)
     def _selected(self, event: Tree.NodeSelected[int]) -> None:
-        """A dead letter is opened."""
-        if event.node.data is not None and (text := letter_text(self._queries, event.node.data)):
+        """Open a dead letter."""
+        if event.node.data is not None and (text := dead_letter_text(self._queries, event.node.data)):
             self.app.push_screen(TextScreen(text, self._commande_id))
 
     def redraw(self, now: dt.datetime) -> None:
-        """Show what is known of the order now."""
+        """Show the order as it is now."""
         told = order_history(self._queries, self._commande_id, now)
         heading = rendering.line(rendering.link_word(self._status, now), ("  ", ""))
         if told is None:
@@ -100,13 +100,13 @@ class OrderScreen(OverlayScreen):
         shown_timeline = timeline(told.events, told.retries, told.dead_letters)
         for beginning in shown_timeline.beginnings:
             _add(tree.root, beginning)
-        for leaf in after_the_tree(shown_timeline):
+        for leaf in unattached_lines(shown_timeline):
             tree.root.add_leaf(leaf)
         tree.root.expand_all()
 
 
 def _add(parent: TreeNode[int], node: Node) -> None:
-    """`node` with all that follows from it; a chain of answers as long as one likes."""
+    """Add `node` and all its answers. Not recursive, so a chain of answers may be of any length."""
     waiting = [(parent, node)]
     while waiting:
         above, one = waiting.pop()
@@ -114,12 +114,12 @@ def _add(parent: TreeNode[int], node: Node) -> None:
         for retry in one.retries:
             branch.add_leaf(retry_text(retry))
         for letter in one.dead_letters:
-            branch.add_leaf(dead_text(letter), data=letter.offset)
+            branch.add_leaf(dead_letter_line(letter), data=letter.offset)
         waiting += [(branch, answer) for answer in reversed(one.answers)]
 
 
 class AnomalyOption(Option):
-    """One anomaly of the list."""
+    """One anomaly in the list."""
 
     def __init__(self, anomaly: Anomaly) -> None:
         self.anomaly = anomaly
@@ -138,7 +138,7 @@ class AnomalyList(OptionList):
 
 
 class AnomaliesScreen(OverlayScreen):
-    """Everything that is wrong, in whole sentences, kept up while it is open; one opens its order or message."""
+    """All anomalies as sentences, updated while it is open. Enter opens the order or the dead letter."""
 
     CSS = "#list { height: 1fr; border: none; background: $background; } .line { height: 1; padding: 0 1; }"
 
@@ -157,7 +157,7 @@ class AnomaliesScreen(OverlayScreen):
         self.query_one("#list").focus()
 
     def redraw(self, now: dt.datetime) -> None:
-        """Show what was judged last."""
+        """Show the last judgement."""
         said = rendering.line(
             rendering.link_word(self._status, now), (" · ", ""), rendering.verdict(self._status, now)
         )
@@ -173,7 +173,7 @@ class AnomaliesScreen(OverlayScreen):
         shown.clear_options()
         shown.add_options(map(AnomalyOption, found))
         self._listed = found
-        # Whoever has not gone down the list sees the gravest first; any other keeps what was chosen.
+        # The cursor stays on the first anomaly, the most severe one; on another line it follows its anomaly.
         if row and found:
             same = (number for number, anomaly in enumerate(found) if _name(anomaly) == chosen)
             shown.highlighted = next(same, min(row, len(found) - 1))
@@ -182,7 +182,7 @@ class AnomaliesScreen(OverlayScreen):
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
-        # Of the option itself: the list may have been renewed since the key was pressed.
+        # From the option itself: the list may have changed since the key was pressed.
         if isinstance(event.option, AnomalyOption):
             self.leave(event.option.anomaly)
 

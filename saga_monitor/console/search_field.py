@@ -1,4 +1,4 @@
-"""The field in which a search is typed."""
+"""The input field of the search."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ _HINT = f"an id, {', '.join(searched_names()[:3])}, … or a day; ⏎ keeps it, 
 
 
 class SearchField(Input):
-    """`⏎` and `esc` close it at once, `⏎` with a call of `find`. A key that comes after that is the board's."""
+    """Enter and Escape close it at once; Enter calls `find`. Later keys go to the table."""
 
     def __init__(self, find: Callable[[str], None]) -> None:
         super().__init__(id="search", placeholder=_HINT)
@@ -27,12 +27,12 @@ class SearchField(Input):
 
     def on_key(self, event: Key) -> None:
         if not self.display:
-            # Typed before the focus had moved: it goes on to the application, which looks for the board's binding.
+            # Typed before the focus moved: let the application find the table's binding.
             event.prevent_default()
         elif event.key in {"enter", "escape"}:
             self.close()
             if event.key == "enter":
                 event.stop()
                 event.prevent_default()
-                # Textual tells of what was typed only after the keys that are waiting.
+                # Textual reports the typed text only after the keys that are already waiting.
                 self._find(self.value)

@@ -1,4 +1,4 @@
-"""What there is to show now, asked of the projection: the totals, how fast they grow, and the chosen orders."""
+"""The data of one redraw, read from the projection: totals, rates and the listed orders."""
 
 import datetime as dt
 import itertools
@@ -35,13 +35,13 @@ FILTERS: tuple[Filter, ...] = (*Special, *State, *Flag)
 
 @dataclass
 class Rates:
-    """How fast a total grows: now, over the last seconds, and as a row of bars, one a second."""
+    """How fast a total grows, over the last seconds and as one bar per second."""
 
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
     _bars: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=SPARKS + 1))
 
     def per_second(self, total: int, seconds: float) -> float:
-        """The rate now that the total is `total`, at `seconds` of any clock that only goes forward."""
+        """The rate per second at the time `seconds` (s, of any monotonic clock), when the total is `total`."""
         self._seen.append((seconds, total))
         while len(self._seen) > 2 and seconds - self._seen[0][0] > RATE_SECONDS:
             self._seen.popleft()
@@ -53,7 +53,7 @@ class Rates:
         return max(0, total - before) / (seconds - then) if seconds > then else 0.0
 
     def sparkline(self) -> str:
-        """One bar a second, the highest for the highest of them."""
+        """One bar per second, scaled to the highest."""
         points = list(self._bars)
         growth = [
             max(0, after - before) / max(1, then - earlier)
@@ -66,7 +66,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One moment. `rates` and `sparks`: of events, then of orders begun."""
+    """The data of one redraw. `rates` and `sparks`: of events, then of started orders."""
 
     now: dt.datetime
     totals: Totals
@@ -77,7 +77,7 @@ class Snapshot:
 
 @dataclass
 class SnapshotReader:
-    """Takes one picture after the other. Asking takes some milliseconds, whatever the size of the file."""
+    """Reads snapshots. Each takes a few milliseconds, whatever the size of the file."""
 
     queries: Queries
     filter: Filter = Special.ALL
@@ -109,7 +109,7 @@ class SnapshotReader:
         return self._all(now)
 
     def _all(self, now: dt.datetime) -> Sequence[Order]:
-        # A third at most for what is wrong, so that what goes well can still be followed.
+        # At most a third of the rows for orders with problems, so that others can still be followed.
         chosen = {order.commande_id: order for order in self.queries.urgent(MOST_ORDERS // 3, now)}
         for more in (self.queries.in_flight(MOST_ORDERS, now), self.queries.orders(None, MOST_ORDERS, now)):
             for order in more:
@@ -127,7 +127,7 @@ def _only(chosen: Filter) -> OrderFilter:
 
 @dataclass(frozen=True)
 class OrderHistory:
-    """One order and all that was heard of it."""
+    """One order with its events, retries and dead letters."""
 
     order: Order
     events: Sequence[RecordedEvent]

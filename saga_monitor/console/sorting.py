@@ -1,4 +1,4 @@
-"""In which order the board lists the orders that it shows."""
+"""The sort order of the table."""
 
 import datetime as dt
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ def _elapsed(order: Order, now: dt.datetime) -> tuple[float]:
     return ((now - order.started).total_seconds() if order.started else 0.0,)
 
 
-# By column, and by what has none: when an order was last heard of.
+# The columns, and one criterion without a column: when an order was last heard.
 _KEYS: dict[str, _Key] = {
     "order": lambda order, _: (order.commande_id.casefold(), order.commande_id),
     "state": lambda order, _: (_STATES.index(order.state),),
@@ -28,13 +28,13 @@ _KEYS: dict[str, _Key] = {
 
 @dataclass(frozen=True, slots=True)
 class Sorting:
-    """`column`: None for what needs a person first, then what is under way, then the last heard of."""
+    """`column`: None for the default: orders that need a person, those in flight, the last heard ones."""
 
     column: str | None = None
     descending: bool = False
 
     def next(self) -> "Sorting":
-        """By the next column; after the last one as at the beginning."""
+        """By the next column; after the last one, the default."""
         columns = (None, *_KEYS)
         return Sorting(columns[(columns.index(self.column) + 1) % len(columns)], self.descending)
 

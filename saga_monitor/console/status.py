@@ -1,4 +1,4 @@
-"""What the reading and the judging have reported last; the next picture shows it."""
+"""The last reports of the reader and of the anomaly loop, for the next redraw."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ NOTICE_SECONDS = 60.0
 
 @dataclass
 class ConsoleStatus:
-    """The listener that the reading reports to.
+    """The reader reports to it.
 
-    `anomalies`: None until they were judged, at `judged_at`. `as_of`: when what the file holds was true.
+    `anomalies`: None until they were judged, at `judged_at`. `as_of`: when the content of the file was true.
     """
 
     connection: Link = field(default_factory=Link)
@@ -34,15 +34,15 @@ class ConsoleStatus:
         self._notice = (text, dt.datetime.now(dt.UTC))
 
     def touched(self, commande_ids: Sequence[str]) -> None:
-        """The next picture asks the store."""
+        """Only note that something was read: the next redraw asks the file."""
         self.ever_read = True
 
     def judged(self, anomalies: Sequence[Anomaly], now: dt.datetime | None) -> None:
-        """Take in what is wrong, judged at `now`; None: nothing could be judged yet."""
+        """Note the anomalies judged at `now`; None: nothing could be judged yet."""
         self.anomalies, self.judged_at = anomalies, now
 
     def news(self, now: dt.datetime) -> list[tuple[str, str]]:
-        """What there is to say of the link with the broker and of the stream."""
+        """The messages about the connection and the stream, each with its style."""
         recent = self._notice and (now - self._notice[1]).total_seconds() < NOTICE_SECONDS
         notice = self._notice[0] if self._notice and recent else ""
         detail = self.connection.explained(self.as_of, now)

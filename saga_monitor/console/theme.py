@@ -1,8 +1,8 @@
-"""How the board looks: its colours, and where each line stands."""
+"""The colours and the layout of the console."""
 
 from rich.terminal_theme import TerminalTheme
 
-# The names of the colours in the tables, for a dark ground: each as readable as the others, none like another.
+# The ANSI colours for a dark background: equally readable, and easy to tell apart.
 COLOURS = TerminalTheme(
     (24, 26, 31),
     (220, 223, 228),

@@ -1,4 +1,4 @@
-"""The words on the branches of a timeline: one event, one retry, one dead letter."""
+"""The lines of a timeline: an event, a retry, a dead letter."""
 
 from collections.abc import Iterator
 
@@ -29,20 +29,20 @@ def node_text(node: Node) -> Text:
 
 def retry_text(retry: Retry) -> Text:
     back = f"; the next at {retry.next:%H:%M:%S} UTC" if retry.next else ""
-    # When it comes back stands before the reason: that is long, and the end of the line is cut.
+    # The time of the next try comes before the reason, because a long line is cut at its end.
     text = Text().append(f"⟳ {retry.service}: try {retry.attempt} failed{back}", style="yellow")
     return text.append_text(safe(f" ({retry.detail})" if retry.detail else "", limit=200))
 
 
-def dead_text(letter: DeadLetter) -> Text:
+def dead_letter_line(letter: DeadLetter) -> Text:
     text = Text().append(f"☠ set aside at {letter.service}: ", style="bold red")
     return text.append_text(safe(because(letter.reason, letter.detail), limit=250))
 
 
-def after_the_tree(tree: Timeline) -> Iterator[Text]:
-    """What belongs under no event that was heard, and how much was left out."""
+def unattached_lines(tree: Timeline) -> Iterator[Text]:
+    """Retries and dead letters of unheard messages, and how many events were left out."""
     yield from map(retry_text, tree.retries)
-    yield from map(dead_text, tree.dead_letters)
+    yield from map(dead_letter_line, tree.dead_letters)
     if tree.left_out:
         yield Text(f"… {tree.left_out} more events: `python -m saga_monitor show` has them all", style="dim")
 

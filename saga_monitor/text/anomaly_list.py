@@ -1,4 +1,4 @@
-"""What is wrong now, judged once for a command; as sentences for a person and as objects for a program."""
+"""The anomalies of one command: judged once, shown as sentences or as objects for a program."""
 
 import datetime as dt
 import sys
@@ -30,7 +30,7 @@ def anomalies_in_words(anomalies: Iterable[Anomaly]) -> str:
 
 
 def in_time_words(number: int) -> str:
-    """How many orders are STUCK and no anomaly; empty of none."""
+    """How many orders are STUCK and no anomaly, in words; empty for 0."""
     return f"{format_count(number)} more STUCK, within the time that their step usually takes" if number else ""
 
 
@@ -43,21 +43,21 @@ def whole_sentence(anomaly: Anomaly) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is wrong now. `in_time`: how many orders are STUCK and no anomaly."""
+    """The anomalies now. `in_time`: how many orders are STUCK and no anomaly."""
 
     anomalies: Sequence[Anomaly]
     in_time: int
 
     @property
     def total(self) -> int:
-        """How many things are wrong."""
+        """The number of anomalies."""
         return how_many(self.anomalies)
 
 
 def judge_now(
     queries: Queries, status: BrokerStatus | None, freshness: Freshness, settings: Settings
 ) -> Judgement:
-    """What is wrong by what has been read and by `status`, which must be older than the reading."""
+    """The anomalies by the file and by `status`, which must be older than the last reading of the history."""
     now = dt.datetime.now(dt.UTC)
     judged = anomalies_of(queries, status, now, Thresholds.of(settings))
     in_time = within_usual_time(queries.totals(now).stuck, judged, now, settings.stuck_after)
@@ -74,7 +74,7 @@ def say_that_it_waits(status: BrokerStatus) -> None:
 
 
 def anomaly_view(found: Sequence[Anomaly], in_time: int = 0, *, full: bool) -> RenderableType:
-    """`in_time`: how many orders are STUCK and no anomaly. `full`: a line each, however long."""
+    """`in_time`: how many orders are STUCK and no anomaly. `full`: one line per anomaly, however long."""
     more = f" · {words}" if (words := in_time_words(in_time)) else ""
     if not found:
         return Text(f"nothing is wrong{more}", style="green")
@@ -90,7 +90,7 @@ def _line(anomaly: Anomaly) -> Text:
 
 
 def _paragraph(anomaly: Anomaly) -> RenderableType:
-    """What it is and since when, and under that the sentence, wrapped between words."""
+    """Kind and time, and below them the sentence, wrapped between words."""
     head = Text(anomaly.kind.replace("_", " ").upper(), style="bold red").append(
         f"  {_since(anomaly)}", style="dim"
     )

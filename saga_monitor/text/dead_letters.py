@@ -26,7 +26,7 @@ _ROW = 16
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to type, and what it shows."""
+    """A command to type, and what it shows."""
 
     line: str
     shows: str
@@ -34,7 +34,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """`about`: how many bytes, and how they are shown. `lines` are printable; none when no copy is kept."""
+    """`about`: the number of bytes and how they are shown. `lines`: printable; empty when no copy is kept."""
 
     about: str
     lines: tuple[str, ...]
@@ -46,32 +46,32 @@ def why(letter: DeadLetter) -> str:
 
 
 def advice(letter: DeadLetter, order: Order | None) -> str:
-    """What to do about it, in a sentence; `order`: the one that it is about, if there is one."""
+    """What to do about it, in a sentence. `order`: the order that it belongs to, if any."""
     text = remedy(letter, undone=order is not None and order.state is State.COMPENSATED)
     return f"{text[:1].upper()}{text[1:]}."
 
 
 def commands(letter: DeadLetter, order: Order | None) -> Iterator[Command]:
-    """What to type to find out more."""
+    """Commands that show more about it."""
     if order is not None and letter.commande_id:
         yield Command(f"python -m saga_monitor show {_argument(letter.commande_id)}", "the order, step by step")
         journal = f"python -m services journal {_argument(letter.commande_id)}"
         yield Command(journal, "what each service did for it, and what was undone")
     if letter.commande_id:
         history = f"python -m saga_monitor history --all --commande={_quoted(letter.commande_id)}"
-        yield Command(history, "everything that was said of it, with the retries")
+        yield Command(history, "every event about it, with the retries")
     if letter.reason in GIVEN_UP:
         yield Command(f"python -m services ready {letter.service}", "whether a worker of the service is there")
         yield Command(f"python -m services inspect {letter.service}", "what the service knows")
     else:
         yield Command("python -m services choreography schemas", "what each type of event must look like")
     yield Command(
-        f"python -m saga_monitor letter {letter.offset}", f"this message; it lies in {dlq(letter.service)}"
+        f"python -m saga_monitor letter {letter.offset}", f"this message, which is in {dlq(letter.service)}"
     )
 
 
 def body(letter: DeadLetter) -> Body:
-    """The bytes as text where they are text, else in hexadecimal."""
+    """The bytes as text if they are UTF-8, else in hexadecimal."""
     copy = letter.copy
     if copy is None:
         return Body("its bytes are not kept here any more; the command `history --all` reads the stream", ())
@@ -85,13 +85,13 @@ def body(letter: DeadLetter) -> Body:
 
 
 def headers(letter: DeadLetter) -> Sequence[tuple[str, str]]:
-    """Its headers, by name."""
+    """Its headers, printable."""
     found = letter.copy.headers if letter.copy else {}
     return [(printable(name), printable(str(value))) for name, value in found.items()]
 
 
 def as_json(letter: DeadLetter) -> dict[str, Any]:
-    """`body_base64`: the bytes that are kept, of `size` in all; null when none are."""
+    """`body_base64`: the kept bytes, of `size` in all; null when none are kept."""
     copy = letter.copy
     return {
         "offset": letter.offset,
@@ -110,7 +110,7 @@ def as_json(letter: DeadLetter) -> dict[str, Any]:
 
 
 def mentions_json(key: str, found: Mentions) -> dict[str, Any]:
-    """What was heard of a key that has no order, for a program: an order that is in no state."""
+    """What is known about a key without an order, for a program: like an order without a state."""
     return {
         "commande_id": key,
         "state": None,
@@ -129,7 +129,7 @@ def mentions_json(key: str, found: Mentions) -> dict[str, Any]:
 
 def _text(start: bytes, *, complete: bool) -> str | None:
     try:
-        # Where the copy ends, a character may be cut in two.
+        # The copy may end within a character.
         return codecs.getincrementaldecoder("utf-8")().decode(start, final=complete)
     except UnicodeDecodeError:
         return None
@@ -147,14 +147,14 @@ def _argument(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """`text` as a shell takes it for one word; what has no glyph is written as bash reads it between $''."""
+    """`text` quoted as one word for a shell; unprintable characters are escaped for bash's $''."""
     if text.isprintable():
         return shlex.quote(text)
     return "$'" + printable(text.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
 def dead_letter_view(letter: DeadLetter, order: Order | None) -> RenderableType:
-    """All that is known of it, as lines."""
+    """Everything that is known about the dead letter, as lines."""
     state = f" ({order.state})" if order else " (no order began under this id)" if letter.commande_id else ""
     shown = body(letter)
     facts = (
@@ -177,7 +177,7 @@ def _command(command: Command) -> Text:
 
 
 def mentions_view(key: str, found: Mentions) -> RenderableType:
-    """What was heard of a key that has no order."""
+    """What is known about a key without an order, as lines."""
     lines = [Text.assemble(safe(key, "bold"), "  no order began under this id")]
     for letter in found.letters:
         what = f"{why(letter)} `python -m saga_monitor letter {letter.offset}` shows it."

@@ -16,7 +16,7 @@ from saga_monitor.text.sanitize import safe
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What of an event says which event it answers. `offset`: its place among those of its order."""
+    """The parts of an event that link it to its cause. `offset`: its position among the order's events."""
 
     number: int
     id: str
@@ -26,7 +26,7 @@ class _Row:
 
 
 def timeline_table(events: Sequence[Mapping[str, Any]], started: str | None) -> RenderableType:
-    """Each event by a number, which those that answer it name."""
+    """The events, numbered; each answer names the number of its cause."""
     start = _time(started) or next((time for event in events if (time := _time(event["time"]))), None)
     ids = short_ids(event["id"] for event in events)
     table = Fitted(
@@ -52,7 +52,7 @@ def timeline_table(events: Sequence[Mapping[str, Any]], started: str | None) -> 
 
 
 def every_event(events: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Each event with all that is kept of it."""
+    """The events with all their fields."""
     names = ("offset", "time", "event", "source", "id", "answers", "note")
     table = Fitted(*(Column(name) for name in names))
     for event in events:
@@ -63,7 +63,7 @@ def every_event(events: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 
 def _wrong_sources(events: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """The sources whose clocks the events show to be wrong: nobody knows how long after the start they spoke."""
+    """The sources whose clocks are wrong: when their events happened is not known."""
     return wrong_clocks(EventsOfSaga(_heard(event, place) for place, event in enumerate(events)))
 
 

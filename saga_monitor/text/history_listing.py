@@ -26,12 +26,12 @@ from saga_monitor.stream.history_reader import body_of, type_of
 from saga_monitor.text.tables import safe
 
 _KINDS = {EventEntry: "said", Retry: "retried", DeadLetter: "dead_letter", IgnoredEntry: "ignored"}
-# As wide as a time, so that what follows stays below what it is below.
+# As wide as a time, so that the columns stay aligned.
 _NO_TIME = "–".ljust(24)
 
 
 def as_json(entry: HistoryEntry, record: Record) -> dict[str, Any]:
-    """An entry for a program: the event as its speaker wrote it, and what the stream knows of it."""
+    """An entry for a program: the event as it was published, and its place in the stream."""
     known = not isinstance(record, IgnoredEntry) or record.why != UNKNOWN
     told: dict[str, Any] = {
         "offset": entry.offset,
@@ -49,7 +49,7 @@ def as_json(entry: HistoryEntry, record: Record) -> dict[str, Any]:
 
 
 def as_line(entry: HistoryEntry, record: Record) -> Text:
-    """An entry for a person: when, what, of which order, and what it says."""
+    """An entry for a person: time, offset, type, order, data."""
     line = safe(_when(entry, record) or _NO_TIME, "dim")
     line.append(f"  {entry.offset:>6}  ", style="dim")
     for text, style in _words(entry, record):
@@ -59,7 +59,7 @@ def as_line(entry: HistoryEntry, record: Record) -> Text:
 
 
 def as_paragraph(entry: HistoryEntry, record: Record) -> RenderableType:
-    """The same for a narrow terminal: under when and what, the rest wraps between words."""
+    """The same for a narrow terminal: order and data below, wrapped between words."""
     when, (what, *rest) = (
         _when(entry, record) or _NO_TIME,
         [safe(text.strip(), style) for text, style in _words(entry, record)],
@@ -104,7 +104,7 @@ def _when(entry: HistoryEntry, record: Record) -> str | None:
 
 
 def _data(body: bytes) -> str:
-    """What an event says, without the order's id that stands before it."""
+    """The data of an event, without the order's id, which stands before it."""
     envelope = body_of(body)
     data = envelope.get("data") if isinstance(envelope, dict) else None
     said = {name: value for name, value in data.items() if name != "commande_id"} if isinstance(data, dict) else {}
@@ -114,7 +114,7 @@ def _data(body: bytes) -> str:
 
 
 def _value(value: Any, field: FieldInfo | None) -> str:
-    """A value of an event's data; an amount as amounts are shown everywhere."""
+    """A value of an event's data; an amount with two decimals, as everywhere."""
     if value is None:
         return "none"
     is_amount = field is not None and field.annotation is Decimal

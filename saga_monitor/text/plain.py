@@ -11,12 +11,12 @@ from saga_monitor.reports.report import rfc3339
 from saga_monitor.text.freshness import Link
 from saga_monitor.text.sanitize import printable
 
-# Orders per question, so that a long absence is not one long answer.
+# Orders per query, so that a long gap is not read at once.
 PAGE = 500
 
 
 class ChangeLines:
-    """Prints `time id state last-event flags`, fields apart by tabs, and is what the reading reports to."""
+    """Prints `time id state last-event flags`, separated by tabs. The reader reports to it."""
 
     each_change = True
 
@@ -46,11 +46,11 @@ class ChangeLines:
         self.show_changes(dt.datetime.now(dt.UTC))
 
     def show_news(self, now: dt.datetime, stuck_after: float) -> None:
-        """Print what has changed, and once the history is caught up, who has become stuck."""
+        """Print changed orders and, when the file is current, orders that have become stuck."""
         self.show_changes(now)
         known = self._queries.as_of()
         if known is not None and self._connection.ready(known, now):
-            # Nothing is known of what was said after that.
+            # What happened after that is not known.
             self.show_stuck(min(known, now), stuck_after)
         is_stale = self._connection.is_stale(known, now)
         if is_stale is not self._stale:
@@ -58,9 +58,9 @@ class ChangeLines:
             self.notice(f"{self._connection.word}: {self._connection.explained(known, now)}".removesuffix(": "))
 
     def show_changes(self, now: dt.datetime) -> None:
-        """Print the orders heard of since the last call, as they changed then: silence is not told here."""
+        """Print the orders that changed since the last call, without the flag STUCK."""
         if self._queries.last_offset() < self._shown:
-            # Another stream: what was shown before has offsets that mean nothing in this one.
+            # The stream was replaced: the offsets of the old one mean nothing.
             self._shown = -1
         while changed := self._queries.changed(self._shown, PAGE, now):
             for order in changed:
@@ -69,7 +69,7 @@ class ChangeLines:
         self._out.flush()
 
     def show_stuck(self, now: dt.datetime, stuck_after: float) -> None:
-        """Print the orders that have become stuck since the last call: silence is a change too."""
+        """Print the orders that have become stuck since the last call."""
         until = now - dt.timedelta(seconds=stuck_after)
         silent = self._queries.silent(self._silent_until, until, PAGE, now)
         for order in silent:

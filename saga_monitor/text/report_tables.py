@@ -18,8 +18,7 @@ from saga_monitor.text.tables import safe, state_text
 
 _SUCCESS = {True: Text("yes", style="green"), False: Text("no", style="red"), None: Text("–", style="dim")}
 
-# An order without success was cancelled, whether it is FAILED (nothing to undo) or COMPENSATED: another word than
-# the state's, which counts some of them.
+# Orders without success are called "cancelled" here, because the state FAILED holds only some of them.
 _OUTCOMES = (
     ("succeeded", "succeeded", "bold green"),
     ("failed", "cancelled", "bold red"),
@@ -112,7 +111,7 @@ def _outcomes(report: Mapping[str, Any]) -> RenderableType:
     for state in PLACED_STATES:
         table.add_row(Text("  ").append_text(state_text(state)), format_count(sagas[state.lower()]), "")
     if unknown := report["unknown_orders"]:
-        # Apart from the orders, and in no total.
+        # Not orders, so in no total.
         table.add_row(Text("no order: without a beginning", style="dim"), format_count(unknown), "")
     if forgotten := report["unknown_orders_forgotten"]:
         table.add_row(Text("  older ones of these, forgotten", style="dim"), format_count(forgotten), "")
@@ -120,7 +119,7 @@ def _outcomes(report: Mapping[str, Any]) -> RenderableType:
         number = sagas[flag.lower()]
         table.add_row(Text(f"  {flag}", style="bold red" if number else "dim"), format_count(number), "")
     if (wrong := report["anomalies"]) is not None:
-        # What is wrong now, of these orders or not.
+        # All anomalies now, whether of these orders or not.
         table.add_row(Text("anomalies", style="bold red" if wrong else "dim"), format_count(wrong), "")
     return table
 

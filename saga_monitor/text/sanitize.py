@@ -1,16 +1,16 @@
-"""Makes what others wrote safe to show: on a terminal, a control character is a command."""
+"""Makes texts of others safe to show: on a terminal, a control character is a command."""
 
 from rich.text import Text
 
 
 def printable(text: str) -> str:
-    """`text` with everything that has no glyph of its own written as an escape (`\\x1b`, `\\u202e`)."""
-    if text.isprintable():  # nearly every text is, and a page has thousands
+    """`text` with every unprintable character written as an escape (`\\x1b`, `\\u202e`)."""
+    if text.isprintable():  # the usual case, and a page has thousands of texts
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def safe(text: object, style: str = "", limit: int | None = None) -> Text:
-    """`text` as it may be shown, cut to `limit` characters."""
+    """`text`, printable and cut to `limit` characters."""
     shown = printable(str(text))
     return Text(shown if limit is None or len(shown) <= limit else shown[: limit - 1] + "…", style=style)

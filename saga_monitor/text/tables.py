@@ -1,6 +1,6 @@
-"""The same values as `report.py`, as tables for a person.
+"""Orders as tables for a person.
 
-What others wrote goes in as `Text`, never as markup, and made printable first: an order id may be hostile.
+Texts of others are made printable and passed as `Text`, never as markup: an order's id may be hostile.
 """
 
 import datetime as dt
@@ -40,7 +40,7 @@ STEP_GLYPHS: Mapping[str, tuple[str, str]] = {
     StepState.CANCELLED: ("⊘", "magenta"),
     StepState.SKIPPED: ("-", "dim"),
 }
-# What a column of whole orders' times measures.
+# What the column `took` measures.
 TOOK = "took: from the beginning to the creation; of a cancelled order, to the last answer to its cancellation"
 _GRAVE = {Flag.INTERVENTION, Flag.STUCK, Flag.CONTRADICTION}
 
@@ -56,7 +56,7 @@ def flags_text(flags: Sequence[str]) -> Text:
 
 
 def searched_names() -> list[str]:
-    """What a search looks through beside an order's id, as a person says it: `client_id` is `client`."""
+    """The fields that a search looks through besides the id, without `_id`: `client` for `client_id`."""
     return [name.removesuffix("_id") for name in CHOREOGRAPHY.searched]
 
 
@@ -89,7 +89,7 @@ def orders_table(
 
 
 def _foot(orders: Sequence[Mapping[str, Any]], totals: Totals) -> str:
-    """How many orders there are, and how many keys apart from them have no beginning."""
+    """How many orders are shown and known, and how many keys are no orders."""
     headless = sum(Flag.NO_BEGINNING in order["flags"] for order in orders)
     demands = sum(order["state"] == State.UNKNOWN for order in orders) - headless
     parts = [f"{format_count(len(orders) - headless - demands)} of {format_count(totals.orders)} orders"]
@@ -143,7 +143,7 @@ def _undoings(order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def whole_time(state: str, duration_ms: int | None, undoing_ms: Sequence[int | None]) -> str:
-    """What the time of a whole order measures, and how long that was; empty while the order is not over."""
+    """How long the order took and until which event; empty while it is not settled."""
     if duration_ms is None:
         return ""
     if state == State.COMPLETED:

@@ -183,7 +183,7 @@ async def test_a_file_that_cannot_be_read_for_a_while_leaves_the_picture(
             said = await shown(app, pilot)
         assert "1 in flight of 1 orders" in said
         assert "database is locked" in said
-        assert app.broken is None
+        assert app.error is None
         stream.tell("CMD-2", HELD)
         await monitor.hear(stream)
         assert "2 in flight of 2 orders" in await shown(app, pilot)
