@@ -133,4 +133,4 @@ def cancellation_notice(commande_id: str) -> str:
     """What to tell the person after a demand to cancel was published."""
     # A demand may overtake its order, and without an order nobody answers it.
     shown = f"python -m saga_monitor show {shlex.quote(commande_id)}"
-    return f"the demand is published; it has no effect unless there is an order {commande_id}: `{shown}` tells"
+    return f"the demand is published; it has no effect unless there is an order {commande_id} (see `{shown}`)"

@@ -34,7 +34,7 @@ management.tcp.port = {management}
 log.file.level = info
 vm_memory_high_watermark.absolute = 768MiB
 disk_free_limit.absolute = 50MB
-# The write-ahead log of quorum queues is held in memory too: 512 MiB unless told otherwise.
+# The write-ahead log of quorum queues is held in memory too: 512 MiB by default.
 raft.wal_max_size_bytes = 67108864
 """
 

@@ -96,7 +96,7 @@ class Processes:
         """Raises DemoError when a process has ended by itself, Interrupted when the console was quit."""
         for name, process in self._running.items():
             code = process.poll()
-            # In the console's raw terminal mode Ctrl-C is a key and signals nobody.
+            # In the console's raw terminal mode Ctrl-C is a key and sends no signal.
             if code == 0 and name in self._shown:
                 raise Interrupted(signal.SIGINT)
             if code is not None:

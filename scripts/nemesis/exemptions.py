@@ -40,7 +40,7 @@ def refusal(dead_letter: DeadLetter) -> str | None:
 
 
 def orders_needing_a_person(history: History) -> frozenset[str]:
-    """The orders that need a person; a dead letter tells so."""
+    """The orders that need a person, as a dead letter shows."""
     return frozenset(
         str(dead_letter.fields.commande_id)
         for dead_letter in exhausted_messages(history)

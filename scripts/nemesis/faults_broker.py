@@ -17,7 +17,7 @@ ENOUGH_MEMORY, NO_MEMORY = "0.4", "0.0001"
 # A quorum queue with at-least-once dead-lettering that becomes leader while its node still boots calls a process
 # (rabbit_fifo_dlx_sup) that does not run yet; after three crashes the queue stays without a server. Seen on
 # 3.10.8; rabbitmq-server#16652 reports it for 4.2. Such a queue does not report its messages. An operator restarts
-# its server by hand; so do we, and the report says so.
+# its server by hand; so does this module, and it notes that in the report.
 RESTART_DEAD_QUEUES = (
     "Dead = [Name || Q <- rabbit_amqqueue:list(), amqqueue:get_type(Q) =:= rabbit_quorum_queue, "
     "{Name, _} <- [amqqueue:get_pid(Q)], whereis(Name) =:= undefined], "

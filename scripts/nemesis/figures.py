@@ -23,7 +23,7 @@ class Figures:
     received    in the inbox or the dead letters of every service that must hear it; in the stream when none must
     recovered   received although the first try was not confirmed: the client's list
     lost        not received although the sender got a confirm: the client's list and the outboxes
-    unexpected  in the stream or in an inbox although nobody was to publish it
+    unexpected  in the stream or in an inbox although no client or service was to publish it
     """
 
     attempted: int = 0

@@ -39,7 +39,7 @@ def monitor(history: History, databases: Databases) -> Iterator[Violation]:
 
 
 def incomplete_orders(history: History, databases: Databases) -> frozenset[str]:
-    """The orders of which the stream has lost events: a monitor cannot know them completely."""
+    """The orders that have lost events with the stream: a monitor cannot know them completely."""
     missing = {
         event for event in expected_events(history, databases).values() if event.identity not in history.event_ids
     }

@@ -84,8 +84,8 @@ def test_a_cancellation_goes_to_the_decider_alone(silent_url: str, client: Forei
     assert (result.returncode, result.stdout) == (0, "CMD-GONE\n")
     assert "stock" not in result.stderr
     assert result.stderr.splitlines()[-1] == (
-        "passer_commande: the demand is published; it has no effect unless there is an order CMD-GONE:"
-        " `python -m saga_monitor show CMD-GONE` tells"
+        "passer_commande: the demand is published; it has no effect unless there is an order CMD-GONE"
+        " (see `python -m saga_monitor show CMD-GONE`)"
     )
     heard = client.get("commande.inbox", within_seconds=5)
     assert heard is not None
