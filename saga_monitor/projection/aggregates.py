@@ -17,7 +17,9 @@ _FLAG_SUMS = ", ".join(f"sum(flags LIKE '%\"{flag}\"%')" for flag in Flag)
 
 @dataclass(frozen=True)
 class Aggregates:
-    """`duplicates`, `ignored` and `unknown_forgotten` are None where they cannot be told: they have no time.
+    """The numbers of a report.
+
+    `duplicates`, `ignored` and `unknown_forgotten` are None in a report since a moment: they have no time.
 
     `unknown_forgotten`: how many keys without a beginning were forgotten because there were too many.
     """
@@ -35,7 +37,7 @@ class Aggregates:
 
 
 def aggregates_of_all(queries: Queries, now: dt.datetime) -> Aggregates:
-    """From the totals: as fast for a million orders as for ten."""
+    """Aggregates of all orders. Reads only the totals, so it takes as long for ten orders as for a million."""
     totals = queries.totals(now)
     return Aggregates(
         states={state: totals.state(state) for state in State},
@@ -52,9 +54,9 @@ def aggregates_of_all(queries: Queries, now: dt.datetime) -> Aggregates:
 
 
 def aggregates_since(queries: Queries, since: dt.datetime, now: dt.datetime, stuck_after: float) -> Aggregates:
-    """Of the orders that began at `since` or later: everything about them, whenever it was said.
+    """Aggregates of the orders that began at `since` or later, with all their events, whenever they were said.
 
-    Of what has no beginning, when it was last heard decides.
+    Keys without a beginning count when they were last heard at `since` or later.
     """
     first = instant(since)
     rows = queries.ask(
@@ -96,7 +98,7 @@ def _dead_letters_since(queries: Queries, since: dt.datetime) -> dict[str, int]:
 
 
 def _flags_since(queries: Queries, since: dt.datetime, now: dt.datetime, stuck_after: float) -> dict[Flag, int]:
-    # The words come from the flags themselves; what is asked for is bound.
+    # The SQL contains only the flags' names; values are bound.
     found = queries.ask(
         f"SELECT {_FLAG_SUMS} FROM orders WHERE flags != '[]' AND coalesce(started, heard) >= ?",  # noqa: S608
         instant(since),

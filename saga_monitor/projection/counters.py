@@ -13,7 +13,7 @@ from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import Progress, State, StepState, has_beginning
 from saga_monitor.records.parser import Record
 
-# Upper bounds of the classes of durations (ms), from a fast step to one that waits for a person.
+# Upper bounds of the histogram buckets (ms), from a fast step to one that waits for a person.
 BOUNDS_MS = (
     *(5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000),
     *(300_000, 900_000, 3_600_000, 21_600_000, 86_400_000),
@@ -23,7 +23,7 @@ OUTCOMES = {State.COMPLETED: "completed", State.COMPENSATED: "compensated"}
 _UNDECIDED = {State.NEW, State.RUNNING, State.FAILED}
 _CREATED = {StepState.DONE, StepState.UNDONE}
 _CANCELLED = {State.COMPENSATING, State.COMPENSATED}
-# A reason is a label of a metric, and what a header says must not make new ones without end.
+# A reason is a metric label, so an arbitrary header value must not create new ones.
 REASONS = frozenset({*(reason.value for reason in Reason), "delivery_limit", "rejected", "expired", "maxlen"})
 # How many keys without a beginning were forgotten because there were too many.
 UNKNOWN_FORGOTTEN = "forgotten.unknown"
@@ -31,7 +31,7 @@ UNKNOWN_FORGOTTEN = "forgotten.unknown"
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Durations by class: how many fell in each of `BOUNDS_MS` and beyond, and their sum (ms)."""
+    """A histogram of durations: the count per bucket of `BOUNDS_MS` plus one for longer ones, and the sum (ms)."""
 
     counts: tuple[int, ...]
     sum_ms: int
@@ -41,7 +41,7 @@ class Histogram:
         return sum(self.counts)
 
     def p99_ms(self) -> int | None:
-        """The bound that 99 % of them do not exceed; None of none, the last bound for those beyond all."""
+        """The upper bound (ms) of the bucket with the 99th percentile; None without durations."""
         rank = self.total - self.total // 100
         for bound, count in zip(BOUNDS_MS, self.counts, strict=False):
             rank -= count
@@ -51,7 +51,7 @@ class Histogram:
 
 
 def of_records(records: Iterable[Record]) -> Counter[str]:
-    """What these entries add."""
+    """What these records add to the totals."""
     tally: Counter[str] = Counter()
     for record in records:
         if isinstance(record, Retry):
@@ -62,7 +62,7 @@ def of_records(records: Iterable[Record]) -> Counter[str]:
 
 
 def of_order(was: Sequence[Any] | None, progress: Progress) -> Iterator[tuple[str, int]]:
-    """What an order adds that was judged so, before (as the file keeps it) and now."""
+    """What an order adds to the totals; `was`: its previous evaluation, as the file keeps it."""
     if not has_beginning(progress.state):
         return
     was = was if was and has_beginning(was[0]) else None
@@ -100,7 +100,7 @@ def _ended(state_was: str | None, steps_was: Mapping[str, str], progress: Progre
 
 
 def left_out(steps: Iterable[Sequence[Any]], state: str, duration_ms: int | None) -> Counter[str]:
-    """How many times of one order a wrong clock keeps from being known; `steps` as the file keeps them."""
+    """How many durations of one order are unknown because of a wrong clock; `steps`: as the file keeps them."""
     counts = Counter(f"left_out.{step[0]}" for step in steps if step[-1])
     if counts and duration_ms is None and state in OUTCOMES:
         counts["left_out.order"] += 1
@@ -108,7 +108,7 @@ def left_out(steps: Iterable[Sequence[Any]], state: str, duration_ms: int | None
 
 
 def awaited_services(state: State, at_rest: bool, remaining: Sequence[str]) -> list[str]:
-    """The services whose turn it is: one until the decision, after it all that have not answered it."""
+    """The services that an order waits for: one before the decision, afterwards all that have not answered it."""
     if at_rest:
         return []
     now = remaining[:1] if state in _UNDECIDED or CHOREOGRAPHY.cancelled.TYPE in remaining[:1] else remaining
@@ -117,7 +117,7 @@ def awaited_services(state: State, at_rest: bool, remaining: Sequence[str]) -> l
 
 
 def histogram(counts: Mapping[str, int], name: str) -> Histogram:
-    """The durations kept under `name` (`step.stock`, `undo.stock`, `order.completed`) among the counters."""
+    """The histogram kept in the counters under `name`: `step.stock`, `undo.stock`, `order.completed`."""
     kind, _, of = name.partition(".")
     found = tuple(counts.get(f"{name}.{number}", 0) for number in range(len(BOUNDS_MS) + 1))
     return Histogram(found, counts.get(f"{kind}_sum.{of}", 0))
@@ -128,8 +128,8 @@ def bounded(reason: str) -> str:
 
 
 def _took(kind: str, name: str, before: int | None, ms: int | None) -> Iterator[tuple[str, int]]:
-    # Counted once, when it is first known: a total that shrinks would look like a restart.
+    # Counted once, when the duration is first known: a total that shrinks would look like a restart.
     if before is None and ms is not None:
-        # The first bound that is not below it; past the last, the class of all that took longer.
+        # The first bucket whose bound is not below it, or the last bucket, for longer durations.
         yield f"{kind}.{name}.{bisect_left(BOUNDS_MS, ms)}", 1
         yield f"{kind}_sum.{name}", ms

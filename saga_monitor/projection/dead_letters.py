@@ -1,6 +1,6 @@
-"""Dead letters one by one, with a bounded copy of bytes and headers, and what else was heard of a key.
+"""Dead letters with their bytes and headers, and everything else known of a key that is no order.
 
-A key may be known from dead letters alone, or from events that nobody acts on: then it has no order.
+A key may be known only from dead letters, retries, or events that no service acts on.
 """
 
 import datetime as dt
@@ -16,9 +16,9 @@ from saga_monitor.projection.schema import moment
 from saga_monitor.projection.unknown_events import UnknownEvent, unknown_events_of
 from saga_monitor.records.parser import Record
 
-# Anybody may send bad messages for ever: the newest are kept, and the stream has all of them.
+# Bad messages may arrive without end, so only the newest copies are kept; the stream has all.
 COPIES_KEPT = 5_000
-# What a page lists of one key.
+# The most that a page lists of one key.
 MOST_LISTED = 100
 
 _LETTERS = (
@@ -30,7 +30,7 @@ _EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
 
 @dataclass(frozen=True, slots=True)
 class UntrustedEvent:
-    """An event that came by an exchange which is not its sender's: nobody acts on it."""
+    """An event that came by an exchange of another sender, so no service acts on it."""
 
     exchange: str
     type: str
@@ -40,7 +40,7 @@ class UntrustedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Mentions:
-    """What was heard of a key beside the events of an order: at most `MOST_LISTED` of each, the newest first."""
+    """Everything known of a key besides valid events: at most `MOST_LISTED` of each sort, the newest first."""
 
     letters: Sequence[DeadLetter]
     unknown: Sequence[UnknownEvent]
@@ -52,7 +52,7 @@ class Mentions:
 
 
 def keep_copies(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
-    """Keep the bytes and headers of the dead letters among `records`, within the caller's transaction."""
+    """Saves the bytes and headers of the dead letters in `records`, within the caller's transaction."""
     dead = [r for r in records if isinstance(r, DeadLetter) and r.copy is not None][-COPIES_KEPT:]
     if not dead:
         return
@@ -72,18 +72,18 @@ def keep_copies(connection: sqlite3.Connection, records: Sequence[Record]) -> No
 
 
 def letter_at(queries: Queries, offset: int) -> DeadLetter | None:
-    """The dead letter at that offset of the stream, or None."""
+    """The dead letter at `offset` of the stream, or None."""
     return next(iter(_letters(queries, 'WHERE "offset" = ?', offset)), None)
 
 
 def letters_of(queries: Queries, commande_id: str) -> list[DeadLetter]:
-    """The newest dead letters about that key."""
+    """The newest dead letters of a key."""
     clause = 'WHERE commande_id = ? ORDER BY "offset" DESC LIMIT ?'
     return _letters(queries, clause, commande_id, MOST_LISTED)
 
 
 def mentions(queries: Queries, commande_id: str) -> Mentions:
-    """What was heard of that key beside the events of an order."""
+    """Everything known of a key besides valid events."""
     refused = queries.ask(
         'SELECT exchange, type, source, at FROM strangers WHERE commande_id = ? ORDER BY "offset" DESC LIMIT ?',
         commande_id,
@@ -99,7 +99,7 @@ def mentions(queries: Queries, commande_id: str) -> Mentions:
 
 
 def forget_copies(connection: sqlite3.Connection) -> None:
-    """Forget the copies whose letters are forgotten, within the caller's transaction."""
+    """Deletes the copies of deleted dead letters, within the caller's transaction."""
     connection.execute('DELETE FROM copies WHERE "offset" NOT IN (SELECT "offset" FROM dead_letters)')
 
 

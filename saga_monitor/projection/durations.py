@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-ORDER = "order"  # the series of whole orders; every other is named after its step
+ORDER = "order"  # the series of whole orders; each other series has the name of its step
 _DIGITS = 5
 
 DurationKey = tuple[str, int]
@@ -19,7 +19,7 @@ DurationKey = tuple[str, int]
 
 @dataclass(frozen=True)
 class Durations:
-    """How many took how long (ms)."""
+    """How many orders or steps took each duration (ms)."""
 
     counts: Mapping[int, int] = field(default_factory=dict)
 
@@ -29,7 +29,7 @@ class Durations:
 
     @cached_property
     def total(self) -> int:
-        """All of them one after the other, in ms."""
+        """The sum of all durations (ms)."""
         return sum(ms * count for ms, count in self.counts.items())
 
     @property
@@ -41,7 +41,7 @@ class Durations:
         return max(self.counts, default=None)
 
     def percentile(self, hundredths: int) -> int | None:
-        """The nearest-rank percentile: the least time that `hundredths` % of them do not exceed; None of none."""
+        """The nearest-rank percentile (ms), `hundredths` in percent; None without durations."""
         rank = max(1, math.ceil(self.count * hundredths / 100))
         for ms in sorted(self.counts):
             rank -= self.counts[ms]
@@ -51,7 +51,7 @@ class Durations:
 
 
 def contribution(steps: Iterable[tuple[str, int | None]], duration_ms: int | None) -> Iterator[DurationKey]:
-    """What one order counts for."""
+    """What one order adds: its own duration and those of its steps."""
     for series, ms in (*steps, (ORDER, duration_ms)):
         if ms is not None:
             yield series, rounded(ms)
@@ -64,7 +64,7 @@ def rounded(ms: int) -> int:
 
 
 def keep(connection: sqlite3.Connection, took: Counter[DurationKey]) -> None:
-    """Add `took`, within the caller's transaction."""
+    """Adds `took` to the series, within the caller's transaction."""
     connection.executemany(
         "INSERT INTO times VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
         [(series, ms, count) for (series, ms), count in took.items() if count],
@@ -72,12 +72,12 @@ def keep(connection: sqlite3.Connection, took: Counter[DurationKey]) -> None:
 
 
 def kept(connection: sqlite3.Connection) -> dict[str, Durations]:
-    """Every series, of all orders."""
+    """Every series, over all orders."""
     return group_durations(connection.execute("SELECT series, ms, count FROM times WHERE count > 0"))
 
 
 def group_durations(rows: Iterable[tuple[str, int, int]]) -> dict[str, Durations]:
-    """The series of these rows: which, how long (ms), how many."""
+    """Groups rows of (series, duration in ms, count) by series."""
     series: dict[str, dict[int, int]] = {}
     for name, ms, count in rows:
         series.setdefault(name, {})[ms] = count

@@ -1,7 +1,7 @@
 """Checks whether an open database file is still the one at its path, which SQLite never does.
 
-A connection goes on in a file that was deleted or replaced, and in one that was cut short as long as its pages are
-in memory, and reports no error. So whoever uses the file asks before each transaction; that is three `stat` calls.
+SQLite keeps working in a file that was deleted or replaced, or truncated while its pages are in memory, without an
+error. So users of the file check it before each transaction, with three `stat` calls.
 """
 
 import shutil
@@ -20,7 +20,7 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class Change(Enum):
-    """What happened to a file. The value completes a sentence."""
+    """What happened to a file. The value is the end of a sentence."""
 
     REPLACED = "was deleted or replaced while this monitor used it"
     DAMAGED = "was damaged while this monitor used it"
@@ -28,7 +28,7 @@ class Change(Enum):
 
 
 class FileChanged(DatabaseRefused):
-    """The file is not what it was when it was opened. Who writes it opens it again: see `Store.renew`."""
+    """The file changed since it was opened. Its writer opens it again: see `Store.renew`."""
 
     def __init__(self, path: Path, change: Change) -> None:
         super().__init__(f"{path} {change.value}")
@@ -37,7 +37,7 @@ class FileChanged(DatabaseRefused):
 
 @dataclass
 class Identity:
-    """The file at `path` as it was when a connection was opened on it, with those that SQLite keeps beside it."""
+    """The file at `path` when a connection was opened, with the files that SQLite keeps beside it."""
 
     path: Path
     _main: tuple[int, int] | None = field(init=False)
@@ -49,7 +49,7 @@ class Identity:
         self._beside = {suffix: _node(Path(f"{self.path}{suffix}")) for suffix in _BESIDE}
 
     def change(self) -> Change | None:
-        """What has happened since, None when nothing has."""
+        """What has happened to the file since, or None."""
         try:
             found = self.path.stat()
         except OSError:
@@ -58,7 +58,7 @@ class Identity:
             return Change.REPLACED
         if found.st_size < self._size:
             return Change.DAMAGED
-        # This file only grows: nothing in it is ever vacuumed.
+        # The file only grows, because it is never vacuumed.
         self._size = found.st_size
         kept = {suffix: node for suffix, node in self._beside.items() if node is not None}
         if any(_node(Path(f"{self.path}{suffix}")) != node for suffix, node in kept.items()):
@@ -66,7 +66,7 @@ class Identity:
         return None
 
     def remove_leftovers(self) -> None:
-        """Take away what SQLite kept beside the file that is gone: it would mix that into the new one."""
+        """Deletes what SQLite kept beside the deleted file, or it would mix that into the new file."""
         for suffix, node in self._beside.items():
             beside = Path(f"{self.path}{suffix}")
             if node is not None and _node(beside) == node and _node(self.path) != self._main:
@@ -74,13 +74,13 @@ class Identity:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether SQLite says with `error` that the file's content is broken."""
+    """Whether `error` means that the file's content is damaged."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in _DAMAGED
 
 
 def rescue(connection: sqlite3.Connection, path: Path) -> bool:
-    """Put a whole copy of what `connection` still sees in the place of the damaged file; False when there is none.
+    """Replaces the damaged file by a copy of what `connection` still sees; False when that is damaged too.
 
     The damaged file is kept beside it as `….damaged`. Raises OSError or sqlite3.Error when nothing can be written.
     """
@@ -88,7 +88,7 @@ def rescue(connection: sqlite3.Connection, path: Path) -> bool:
     whole, aside = _copied(connection, copy), Path(f"{path}.damaged")
     if whole:
         shutil.copyfile(path, aside)
-    # Before the new file is there: SQLite would take what lies beside it for its own.
+    # Before the new file exists: SQLite would use these files for the new one.
     for suffix in _BESIDE:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     if whole:
@@ -100,9 +100,9 @@ def rescue(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 def reopened(path: Path, left: sqlite3.Connection, identity: Identity) -> tuple[sqlite3.Connection, Identity]:
-    """A connection to the file that is at `path` now, in the place of `left`. Raises DatabaseRefused.
+    """Opens the file that is now at `path`, to replace the connection `left`. Raises DatabaseRefused.
 
-    `left` is not closed: the last one to close a file deletes `…-wal` by its name, which is the new file's by now.
+    `left` stays open: closing the last connection deletes `…-wal` by name, which now belongs to the new file.
     """
     identity.remove_leftovers()
     connection = connect(path)

@@ -10,14 +10,14 @@ from choregraphie import DatabaseRefused
 
 
 class Writer(StrEnum):
-    """Who writes a file: something that stays, or a command that is done soon."""
+    """What writes a file: a monitor that keeps running, or a command that ends soon."""
 
     MONITOR = "monitor"
     COMMAND = "command"
 
 
 def lock_file(path: Path, as_: Writer) -> int | None:
-    """The lock's file, locked; None while another process holds it."""
+    """Locks the lock file and returns its descriptor; None while another process holds the lock."""
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
@@ -30,7 +30,7 @@ def lock_file(path: Path, as_: Writer) -> int | None:
     except OSError as error:
         os.close(lock)
         raise _unlockable(path, error) from None
-    # On a full disk the word is missing: it is for those who wait, and the lock holds without it.
+    # A full disk prevents this note for waiting processes; the lock holds without it.
     with contextlib.suppress(OSError):
         os.ftruncate(lock, 0)
         os.write(lock, as_.encode())

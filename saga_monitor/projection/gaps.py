@@ -11,7 +11,7 @@ from saga_monitor.projection.schema import instant, moment
 
 
 class Loss(StrEnum):
-    """How something came to be unknown."""
+    """Why entries are unknown."""
 
     TRIMMED = "trimmed"  # the stream dropped entries that had not been read
     REPLACED = "replaced"  # the stream was deleted or restored, and another is in its place
@@ -20,7 +20,7 @@ class Loss(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """`lost`: entries that nobody read, None when it cannot be told. `offset`: the first entry after the gap.
+    """Entries lost unread. `lost`: their number, or None when unknown. `offset`: the first entry after the gap.
 
     `after`, `until`: when the last thing known before it, and the first one after it, were said; None: not known.
     """
@@ -34,7 +34,7 @@ class Gap:
 
 
 def keep_gap(connection: sqlite3.Connection, gap: Gap) -> None:
-    """Note `gap`, within the caller's transaction."""
+    """Saves `gap`, within the caller's transaction."""
     times = (instant(gap.noticed_at), instant(gap.after), instant(gap.until))
     connection.execute(
         'INSERT INTO gaps (noticed_at, after, until, loss, lost, "offset") VALUES (?, ?, ?, ?, ?, ?)',
@@ -43,12 +43,12 @@ def keep_gap(connection: sqlite3.Connection, gap: Gap) -> None:
 
 
 def acknowledge_gaps(connection: sqlite3.Connection) -> int:
-    """Mark every gap as known to a person, within the caller's transaction; how many were not yet."""
+    """Acknowledges all gaps, within the caller's transaction. Returns how many were not acknowledged before."""
     return connection.execute("UPDATE gaps SET acknowledged = 1 WHERE acknowledged = 0").rowcount
 
 
 def open_gaps(queries: Queries, since: dt.datetime) -> list[Gap]:
-    """The gaps noticed since then that nobody has acknowledged, the oldest first."""
+    """The gaps noticed since `since` and not acknowledged, the oldest first."""
     rows = queries.ask(
         'SELECT noticed_at, loss, lost, "offset", after, until FROM gaps'
         " WHERE acknowledged = 0 AND noticed_at >= ? ORDER BY number",
@@ -65,7 +65,7 @@ _LOOK = "what stands in the services' own databases is the truth: `python -m ser
 
 
 def describe_gap(gap: Gap) -> str:
-    """One sentence without what to do."""
+    """Describes a gap in one sentence, without a remedy."""
     if gap.loss is Loss.BEGINNING:
         return (
             f"the stream {HISTORY} begins at entry {gap.offset}{_at(gap.until)}, where this monitor's file begins"
@@ -81,7 +81,7 @@ def describe_gap(gap: Gap) -> str:
 
 
 def remedy(gap: Gap) -> str:
-    """What to do about it."""
+    """What to do about a gap."""
     keep = f"{_KEEP_MORE}, " if gap.loss is Loss.TRIMMED else ""
     return f"{keep}{_LOOK}; then `python -m saga_monitor anomalies --acknowledge`"
 

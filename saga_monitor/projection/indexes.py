@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from saga_monitor.analysis.saga_state import Flag, State, has_beginning
 
-# What is an order, in SQL: the states that `saga_state.has_beginning` is true of. Anybody may make the others
+# The SQL condition for orders: states for which `saga_state.has_beginning` is true. Anybody can create the others
 # without end.
 PLACED = " AND ".join(f"state != '{state}'" for state in State if not has_beginning(state))
 UNKNOWN = f"NOT ({PLACED})"
@@ -27,22 +27,23 @@ _INDEXES = (
 
 
 def has(flag: Flag) -> str:
-    """The condition, in SQL, that an order was judged to have `flag`: word for word that of the flag's indexes."""
+    """The SQL condition that an order has `flag`. It must equal the condition of the flag's index."""
     return f"""instr(flags, '"{flag}"') > 0"""
 
 
 def of_flag(flag: Flag) -> str:
-    """The index of the orders with `flag`, by last sign of life."""
+    """The index of the orders with `flag`, by the offset of their last entry."""
     return f"orders_{flag.lower()}"
 
 
 def index(connection: sqlite3.Connection) -> None:
-    """Make them all, within the caller's transaction."""
+    """Creates all indexes, within the caller's transaction."""
     for definition in (*_INDEXES, *_of_flags()):
         connection.execute(f"CREATE INDEX {definition}")
 
 
 def _of_flags() -> Iterator[str]:
-    # A flag may be rare among many orders with another: each has its own. STUCK is not kept: it needs a clock.
+    # Each flag has an index of its own, because it may be rare among many orders with another flag. STUCK depends
+    # on the clock and is not stored.
     for flag in (flag for flag in Flag if flag is not Flag.STUCK):
         yield f"{of_flag(flag)} ON orders (last_offset, state, at_rest) WHERE {has(flag)}"

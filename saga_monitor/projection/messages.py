@@ -20,7 +20,7 @@ _KEEP_DEAD_LETTER = f"INSERT OR IGNORE INTO dead_letters ({DEAD_LETTER}) {_VALUE
 
 
 def keep_retries(connection: sqlite3.Connection, retries: Sequence[Retry]) -> Counter[str]:
-    """Write them, within the caller's transaction. Returns what they add to the totals."""
+    """Writes retries, within the caller's transaction. Returns what they add to the totals."""
     rows = [
         (
             *(one.service, one.event_id, one.offset, one.source, one.attempt, instant(one.at)),
@@ -33,7 +33,7 @@ def keep_retries(connection: sqlite3.Connection, retries: Sequence[Retry]) -> Co
 
 
 def keep_dead_letters(connection: sqlite3.Connection, letters: Sequence[DeadLetter]) -> Counter[str]:
-    """Write them without their copies, within the caller's transaction. Returns what they add to the totals."""
+    """Writes dead letters without copies, within the caller's transaction. Returns what they add to the totals."""
     rows = [
         (
             *(one.service, one.event_id, one.reason, one.type, one.offset, one.source, one.detail),
@@ -69,7 +69,10 @@ def copy_of(row: Sequence[Any]) -> Copy | None:
 
 
 def keep(connection: sqlite3.Connection, records: Sequence[Record], numbers: Mapping[str, int]) -> Counter[str]:
-    """Within the caller's transaction; `numbers`: of every order that an event is about."""
+    """Writes records, within the caller's transaction. Returns what they add to the totals.
+
+    `numbers`: the number of each order, by key.
+    """
     counts = Counter(f"ignored.{record.why}" for record in records if isinstance(record, IgnoredEntry))
     counts.update(counters.of_records(records))
     counts.update(_keep_said(connection, [r for r in records if isinstance(r, EventEntry)], numbers))

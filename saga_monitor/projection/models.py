@@ -8,9 +8,9 @@ from saga_monitor.analysis.saga_state import Flag, State, StepProgress
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order's summary. `started` is None when no event had a time; `heard`: when it last gave a sign.
+    """Summary of an order. `started` is None when no event has a time; `heard`: the time of its last entry.
 
-    `quiet_since` is the same, or later while a message of it is known to wait for another try until then.
+    `quiet_since` is `heard`, or the later moment until which one of its messages waits for another try.
     """
 
     commande_id: str
@@ -32,7 +32,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """One event of an order, as it was said. `note`: what a reader wants of its data (`raison`, `modele`)."""
+    """An event of an order as it was said. `note`: its `raison` or `modele`."""
 
     id: str
     type: str
@@ -45,7 +45,7 @@ class RecordedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts over everything heard. `counts` holds the counters as kept: `events`, `ignored.unreadable`, …"""
+    """Totals over everything heard. `counts`: the counters by name, such as `events` or `ignored.unreadable`."""
 
     counts: dict[str, int]
     stuck: int
@@ -72,6 +72,6 @@ class Totals:
         return sum(value for name, value in self.counts.items() if name.startswith("ignored."))
 
     def named(self, prefix: str) -> dict[str, int]:
-        """The counters that begin with `prefix`, without it."""
+        """The counters whose names begin with `prefix`, by the rest of their names."""
         found = {n.removeprefix(prefix): v for n, v in self.counts.items() if n.startswith(prefix)}
         return dict(sorted(found.items()))

@@ -15,7 +15,7 @@ _BESIDE = ("-wal", "-shm")
 
 
 def set_aside_older(path: Path) -> str | None:
-    """Rename the file at `path` to `….version-N` when version N of the monitor is older than this one.
+    """Renames the file at `path` to `….version-N` if its version N is older than this monitor's.
 
     Returns what was done, for a person; None when there was nothing to do, and for a file of any other kind.
     Raises DatabaseRefused when the file cannot be renamed.
@@ -25,12 +25,12 @@ def set_aside_older(path: Path) -> str | None:
     real = path.resolve()
     try:
         with _alone(real.parent):
-            # Another process may have set it aside meanwhile, and begun the new one.
+            # Another process may have renamed it meanwhile and created the new file.
             version = _older_version(real)
             if version is None:
                 return None
             aside = _free_name(f"{real}.version-{version}")
-            # First what SQLite keeps beside it, which it would take for the new file's.
+            # First the files that SQLite keeps beside it, or SQLite would use them for the new file.
             for suffix in _BESIDE:
                 beside = Path(f"{real}{suffix}")
                 if beside.exists():
@@ -50,7 +50,7 @@ def _older_version(path: Path) -> int | None:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.Error:
-        # Whoever opens the file says what is wrong with it.
+        # Opening the file reports what is wrong with it.
         return None
     return int(version) if application == APPLICATION_ID and version < VERSION else None
 
@@ -62,7 +62,7 @@ def _free_name(wanted: str) -> Path:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time renames files in `folder`."""
+    """Lets one process at a time rename files in `folder`."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

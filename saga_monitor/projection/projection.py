@@ -16,10 +16,10 @@ from saga_monitor.projection.schema import EPOCH, ORDER_COLUMNS, instant, moment
 from saga_monitor.projection.unknown_events import keep_unknown_events
 from saga_monitor.records.parser import EventEntry, IgnoredEntry, Record
 
-# Orders that a person should look at first, besides those that are stuck.
+# Flags of orders that a person should look at first, besides stuck orders.
 _URGENT = {Flag.INTERVENTION, Flag.CONTRADICTION}
 
-# An update rather than a replacement: only the indexes of what has changed are written.
+# An update and not a replacement, so that only the indexes of changed columns are written.
 _KEEP_ORDER = "INSERT INTO orders VALUES ({}) ON CONFLICT (number) DO UPDATE SET {}".format(  # noqa: S608
     ", ".join("?" for _ in ORDER_COLUMNS),
     ", ".join(f"{name} = excluded.{name}" for name in ORDER_COLUMNS[2:]),
@@ -28,7 +28,7 @@ _KEEP_ORDER = "INSERT INTO orders VALUES ({}) ON CONFLICT (number) DO UPDATE SET
 
 @dataclass(slots=True)
 class _Order:
-    """What is known of one order that this batch touches."""
+    """An order that this batch changes."""
 
     number: int | None = None
     events: list[HeardEvent] = field(default_factory=list)
@@ -44,7 +44,7 @@ class _Order:
 
 
 def apply_records(connection: sqlite3.Connection, records: Sequence[Record]) -> list[str]:
-    """Within the caller's transaction; returns the ids of the orders touched, in the order of the records."""
+    """Applies `records`, within the caller's transaction. Returns the keys that they concern, in their order."""
     orders = _touched(records)
     ids = json.dumps(list(orders))
     _load_rows(connection, ids, orders)
@@ -75,14 +75,14 @@ def apply_records(connection: sqlite3.Connection, records: Sequence[Record]) -> 
 
 
 def _keep_beside(connection: sqlite3.Connection, records: Sequence[Record], orders: dict[str, _Order]) -> None:
-    """Keep what is told beside the orders."""
+    """Saves what does not belong to orders."""
     keep_unknown_events(connection, records)
     keep_copies(connection, records)
     signals.keep(connection, records, {id_: order.events for id_, order in orders.items()})
 
 
 def add(connection: sqlite3.Connection, counts: Counter[str]) -> None:
-    """Move the totals, within the caller's transaction."""
+    """Adds `counts` to the totals, within the caller's transaction."""
     connection.executemany(
         "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
         [(name, value) for name, value in counts.items() if value],
@@ -101,7 +101,7 @@ def _touched(records: Iterable[Record]) -> dict[str, _Order]:
 
 
 def _numbered(connection: sqlite3.Connection, orders: dict[str, _Order]) -> dict[int, _Order]:
-    """Number the orders that have none yet: in the order of their beginning, so that neighbours stay together."""
+    """Numbers new orders in their order of arrival, so that orders of the same time lie together in the file."""
     (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM orders").fetchone()
     for order in orders.values():
         if order.number is None:
@@ -173,7 +173,7 @@ def _row(commande_id: str, order: _Order, progress: Progress) -> tuple[object, .
 
 
 def _moved(order: _Order, progress: Progress) -> Counter[str]:
-    """By how much this order moves the totals."""
+    """The change of the totals that this order causes."""
     moved = counted(progress.state, progress.flags, progress.at_rest, json.dumps(progress.remaining))
     if order.was:
         state, flags, at_rest, steps, remaining, _, duration_ms = order.was
@@ -184,22 +184,22 @@ def _moved(order: _Order, progress: Progress) -> Counter[str]:
 
 
 def steps_of(progress: Progress) -> list[tuple[Any, ...]]:
-    """The steps as the file keeps them."""
+    """The steps in the form that the file keeps."""
     return [(s.step, s.state, s.duration_ms, s.undoing_ms, s.left_out) for s in progress.steps]
 
 
 def counted(state: str, flags: Iterable[str], at_rest: bool, remaining: str) -> Counter[str]:
-    """What an order that stands so counts for in the totals."""
+    """What an order in this state counts for in the totals."""
     counts = Counter([f"state.{state}", *(f"flag.{flag}" for flag in flags)])
     if not has_beginning(state):
-        return counts  # no order, but what a person should look at is counted wherever it is
+        return counts  # no order, but its flags are counted, because a person should look at it
     counts["orders"], counts["at_rest"] = 1, int(at_rest)
     counts.update(time_series.awaited(at_rest, remaining))
     return counts
 
 
 def _seen(order: _Order, progress: Progress) -> time_series.MinuteCounts:
-    """By how much this order moves the minutes."""
+    """The change of the counts per minute that this order causes."""
     seen = Counter(time_series.contribution(progress.state, instant(progress.started), progress.duration_ms))
     if order.was:
         state, *_, started, duration_ms = order.was
@@ -208,7 +208,7 @@ def _seen(order: _Order, progress: Progress) -> time_series.MinuteCounts:
 
 
 def _took(order: _Order, progress: Progress) -> Counter[durations.DurationKey]:
-    """By how much this order moves the durations."""
+    """The change of the durations that this order causes."""
     took = Counter(durations.contribution([(s.step, s.duration_ms) for s in progress.steps], progress.duration_ms))
     if order.was:
         steps, *_, duration_ms = order.was[3:]

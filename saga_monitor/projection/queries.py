@@ -1,4 +1,4 @@
-"""What the projection can be asked. Reads beside the monitor that writes, and never waits for it."""
+"""Queries over the projection. They read while the monitor writes, and never wait for it."""
 
 import datetime as dt
 import json
@@ -36,7 +36,7 @@ _COLUMNS = (
 
 
 class Queries:
-    """A reader of the file at `path`; `stuck_after` (seconds) says which orders are stuck."""
+    """Reads the file at `path`. An order is stuck after `stuck_after` seconds of silence."""
 
     def __init__(self, path: Path, stuck_after: float) -> None:
         """Raises DatabaseRefused when the file cannot be used."""
@@ -48,16 +48,16 @@ class Queries:
         self._connection.close()
 
     def totals(self, now: dt.datetime, most: int | None = None) -> Totals:
-        """`most`: of the stuck orders, no more are counted."""
+        """The totals at `now`. Counts at most `most` stuck orders."""
         counts = dict(self.ask("SELECT name, value FROM counters WHERE value != 0"))
         return Totals(counts, self._stuck(now, most))
 
     def order(self, commande_id: str, now: dt.datetime) -> Order | None:
-        """The order with that id, or None."""
+        """The order with that key, or None."""
         return next(iter(self._orders("WHERE commande_id = ?", (commande_id,), now)), None)
 
     def orders(self, state: State | None, limit: int, now: dt.datetime) -> list[Order]:
-        """The most recently heard first; of no `state`, all that were placed."""
+        """The orders in `state`, or all that have a beginning; the last heard first."""
         if state is None:
             return self._orders(
                 f"INDEXED BY orders_placed WHERE {PLACED} ORDER BY last_offset DESC LIMIT ?", (limit,), now
@@ -65,17 +65,17 @@ class Queries:
         return self._orders("WHERE state = ? ORDER BY last_offset DESC LIMIT ?", (state, limit), now)
 
     def numbered(self, numbers: Sequence[int], now: dt.datetime) -> list[Order]:
-        """The orders of these numbers, which follow the order of their beginning."""
+        """The orders with these numbers, in the order of their arrival."""
         clause = "WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number"
         return self._orders(clause, (json.dumps(numbers),), now)
 
     def found(
         self, text: str, only: OrderFilter, limit: int, now: dt.datetime, place: ListPosition = FIRST
     ) -> list[Order]:
-        """The orders that `text` finds, of those that pass `only`: the last to begin first, from `place` on.
+        """The orders that match `text` and `only`, the last to begin first, from `place` on.
 
-        It finds a part of the key or of a data field that the choreography names, in capitals or not, and the
-        orders that began on a day: `2026-11-28`, `today`, `yesterday`.
+        `text` matches a part of the key or of a searched data field, case-insensitively, or the day on which an
+        order began: `2026-11-28`, `today`, `yesterday`.
         """
         wanted = parse_search(text, now)
         if wanted is None:
@@ -87,7 +87,7 @@ class Queries:
         return list(orders.values()) if place.backwards else list(orders.values())[::-1]
 
     def _condition(self, only: OrderFilter, now: dt.datetime) -> Condition:
-        """What of an order `only` asks, in SQL."""
+        """The filter `only` in SQL."""
         asked: list[tuple[str, tuple[object, ...]]] = []
         if only.flag is Flag.STUCK:
             asked.append(("at_rest = 0 AND quiet_since < ?", (self._silent_since(now),)))
@@ -102,7 +102,7 @@ class Queries:
         return Condition([sql for sql, _ in asked], [value for _, values in asked for value in values])
 
     def _few(self, only: OrderFilter, now: dt.datetime) -> bool:
-        """Whether so few orders pass `only` that they are looked through rather than what a text finds."""
+        """Whether few enough orders pass `only` to search these rather than the index of texts."""
         names = [f"state.{only.state}"] if only.state else []
         names += [f"flag.{only.flag}"] if only.flag and only.flag is not Flag.STUCK else []
         most = self._counter("orders") // FEW_OF
@@ -115,7 +115,7 @@ class Queries:
         return int(sum(value for (value,) in self.ask("SELECT value FROM counters WHERE name = ?", name)))
 
     def flagged(self, flag: Flag, limit: int, now: dt.datetime) -> list[Order]:
-        """The orders with `flag`, the most recently heard first."""
+        """The orders with `flag`, the last heard first."""
         if flag is Flag.STUCK:
             silent = (self._silent_since(now), limit)
             return self._orders(
@@ -124,7 +124,7 @@ class Queries:
         return self._orders(f"WHERE {has(flag)} ORDER BY last_offset DESC LIMIT ?", (limit,), now)
 
     def urgent(self, limit: int, now: dt.datetime) -> list[Order]:
-        """The orders that a person should look at: given up, contradictory, then stuck."""
+        """The orders that need a person: those with INTERVENTION or CONTRADICTION, then the stuck ones."""
         urgent = self._orders("WHERE urgent = 1 ORDER BY last_offset DESC LIMIT ?", (limit,), now)
         return _unique([*urgent, *self.flagged(Flag.STUCK, limit, now)])[:limit]
 
@@ -140,17 +140,17 @@ class Queries:
         return self._orders("WHERE at_rest = 0 ORDER BY last_offset DESC LIMIT ?", (limit,), now)
 
     def changed(self, after: int, limit: int, now: dt.datetime) -> list[Order]:
-        """The orders heard of since stream offset `after`, the earliest first."""
+        """The orders with an entry after stream offset `after`, the earliest first."""
         return self._orders("WHERE last_offset > ? ORDER BY last_offset LIMIT ?", (after, limit), now)
 
     def silent(self, since: dt.datetime, until: dt.datetime, limit: int, now: dt.datetime) -> list[Order]:
-        """The orders that fell silent in that span, and have something remaining."""
+        """The orders that became silent in that span and still await something."""
         span = (instant(since), instant(until), limit)
         clause = "WHERE at_rest = 0 AND quiet_since >= ? AND quiet_since < ? ORDER BY quiet_since LIMIT ?"
         return self._orders(clause, span, now)
 
     def last_offset(self) -> int:
-        """The number of the last entry read, -1 when there is none."""
+        """The number of the last entry read, or -1."""
         return int(self.ask("SELECT coalesce(last_offset, -1) + shift FROM position")[0][0])
 
     def as_of(self) -> dt.datetime | None:
@@ -158,11 +158,11 @@ class Queries:
         return moment(self.ask(f"SELECT {AS_OF} FROM position")[0][0])  # noqa: S608 - a constant
 
     def shift(self) -> int:
-        """What is added to an offset of the stream for its number in the file: 0 until a stream is replaced."""
+        """An entry's number in the file minus its stream offset: 0 until a stream is replaced."""
         return int(self.ask("SELECT shift FROM position")[0][0])
 
     def events(self, commande_id: str) -> list[RecordedEvent]:
-        """The order's events, as the stream has them."""
+        """The order's events, in stream order."""
         found = self.ask(
             'SELECT id, type, source, time, causationid, "offset", coalesce(raison, modele) FROM events'
             ' WHERE commande_id = ? ORDER BY "offset"',
@@ -173,22 +173,22 @@ class Queries:
         ]
 
     def retries(self, commande_id: str) -> list[Retry]:
-        """The order's retries, as the stream has them."""
+        """The order's retries, in stream order."""
         question = f'SELECT {RETRY} FROM retries WHERE commande_id = ? ORDER BY "offset"'  # noqa: S608 - constants
         return [retry_of(row) for row in self.ask(question, commande_id)]
 
     def dead_letters(self, commande_id: str) -> list[DeadLetter]:
-        """The order's dead letters, as the stream has them."""
+        """The order's dead letters, in stream order."""
         question = f'SELECT {DEAD_LETTER} FROM dead_letters WHERE commande_id = ? ORDER BY "offset"'  # noqa: S608
         return [dead_letter_of(row) for row in self.ask(question, commande_id)]
 
     def times(self) -> dict[str, Durations]:
-        """How long settled orders took (`times.ORDER`), and each step of every order that it answered."""
+        """The durations of settled orders (series `durations.ORDER`) and of each step that has answered."""
         with self._asking() as connection:
             return durations.kept(connection)
 
     def ask(self, question: str, *values: object) -> list[tuple[Any, ...]]:
-        """The rows that answer a question of a module beside this one."""
+        """The rows of a query. Raises DatabaseRefused."""
         with self._asking() as connection:
             return connection.execute(question, values).fetchall()
 
@@ -197,7 +197,7 @@ class Queries:
 
     def _orders(self, clause: str, values: tuple[object, ...], now: dt.datetime) -> list[Order]:
         with self._asking() as connection:
-            # The clause is one of the constants above; every value is bound.
+            # The clause is a constant of this module; every value is bound.
             found = connection.execute(f"SELECT {_COLUMNS} FROM orders {clause}", values).fetchall()  # noqa: S608
         return [self._order(row, now) for row in found]
 
@@ -223,7 +223,7 @@ class Queries:
         )
 
     def _renew(self) -> None:
-        """Go on in the file that is there now. Raises DatabaseRefused."""
+        """Reopens the file if it was replaced. Raises DatabaseRefused."""
         if self._connection.in_transaction:
             return
         change = self._identity.change()
@@ -234,7 +234,7 @@ class Queries:
             self._opened()
 
     def _opened(self) -> None:
-        """What is to be set on a new connection."""
+        """Prepares a new connection; for subclasses."""
 
     @contextmanager
     def _asking(self) -> Iterator[sqlite3.Connection]:

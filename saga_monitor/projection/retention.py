@@ -1,10 +1,10 @@
-"""Forgets what ended long ago and what never began, so that the file does not grow for ever.
+"""Forgets orders that ended long ago and keys that never began, so that the file stays bounded.
 
-An order that has not ended stays, however old: somebody must look at it. The totals and the report are of what is
-kept. A late event of a forgotten order makes its key known again, without its beginning.
+An order that has not ended stays, however old it is, because a person must look at it. Totals and reports cover
+what is kept. A late event of a forgotten order makes its key known again, as a key without a beginning.
 
-Anybody can send events of keys that there never were. Such a key is forgotten once its beginning cannot come any
-more, unless a message of it was given up; and whatever they are, no more than `UNKNOWN_KEPT` are kept.
+Anybody can send events of keys that were never placed. Such a key is forgotten once its start event can no longer
+arrive, unless one of its messages was given up. At most `UNKNOWN_KEPT` of these keys are kept in any case.
 """
 
 import datetime as dt
@@ -20,17 +20,17 @@ from saga_monitor.projection.projection import add, counted
 from saga_monitor.projection.schema import instant
 
 PAGE = 500
-# How many keys without a beginning are kept; the newest are enough to find out who sends them.
+# How many keys without a beginning are kept: enough to find out who sends them.
 UNKNOWN_KEPT = 10_000
 
 _COLUMNS = "number, commande_id, state, flags, at_rest, remaining, steps, duration_ms, last_offset, heard"
 
 
 def forget_ended(connection: sqlite3.Connection, before: dt.datetime, after: int) -> int | None:
-    """Forget some orders that ended before that moment, within the caller's transaction.
+    """Forgets one page of the orders that ended before `before`, within the caller's transaction.
 
-    They lie in the order of their last event: begins after the stream offset `after`, and returns where to go on,
-    None at the end.
+    Pages follow the stream offset of the last entry and begin after `after`. Returns where to continue, or None at
+    the end.
     """
     limit = instant(before) or 0
     found = connection.execute(
@@ -46,9 +46,9 @@ def forget_ended(connection: sqlite3.Connection, before: dt.datetime, after: int
 
 
 def forget_never_begun(connection: sqlite3.Connection, before: dt.datetime) -> bool:
-    """Forget some keys without a beginning that were last heard before that moment; False when there were none.
+    """Forgets one page of the keys without a beginning last heard before `before`; False when there were none.
 
-    Within the caller's transaction. Those that call for a person stay.
+    Runs within the caller's transaction. Keys that need a person stay.
     """
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM orders INDEXED BY orders_unknown"  # noqa: S608 - constants
@@ -60,9 +60,9 @@ def forget_never_begun(connection: sqlite3.Connection, before: dt.datetime) -> b
 
 
 def bound_unknown(connection: sqlite3.Connection) -> None:
-    """Keep `UNKNOWN_KEPT` keys without a beginning, within the caller's transaction, and count the forgotten ones.
+    """Keeps at most `UNKNOWN_KEPT` keys without a beginning, and counts those that it forgets.
 
-    The oldest go first, those that call for a person last.
+    Runs within the caller's transaction. The oldest go first; those that need a person go last.
     """
     names = [f"state.{state}" for state in State if not has_beginning(state)]
     ((kept,),) = connection.execute(
@@ -81,12 +81,12 @@ def bound_unknown(connection: sqlite3.Connection) -> None:
 
 
 def _waits_for_a_person(row: Sequence[object]) -> bool:
-    """Of a key without a beginning: an order that ended waits for nobody."""
+    """Whether a key without a beginning needs a person. An order that has ended does not."""
     return not has_beginning(str(row[2])) and Flag.INTERVENTION in json.loads(str(row[3]))
 
 
 def _forget_the_rest(connection: sqlite3.Connection, before: int) -> None:
-    """What belongs to no order: the minutes, and the retries and dead letters of keys that were never heard."""
+    """Forgets what belongs to no order: old minutes, and retries and dead letters of keys without events."""
     connection.execute("DELETE FROM minutes WHERE minute < ?", (before // time_series.MINUTE_US,))
     for table in ("retries", "dead_letters"):
         connection.execute(
@@ -98,7 +98,7 @@ def _forget_the_rest(connection: sqlite3.Connection, before: int) -> None:
 
 
 def _forget(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> None:
-    """Forget these orders, with all that was counted of them."""
+    """Forgets these orders and subtracts what they count for."""
     if not rows:
         return
     numbers, ids = json.dumps([row[0] for row in rows]), json.dumps([row[1] for row in rows])
@@ -126,7 +126,7 @@ def _forget(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) 
 
 
 def _words(connection: sqlite3.Connection, numbers: str, ids: str) -> Counter[str]:
-    """What was counted of these orders beside the orders themselves."""
+    """What the events, retries and dead letters of these orders count for."""
     counts: Counter[str] = Counter()
     for total, prefix, question, values in (
         ("events", "said.", "SELECT type, count(*) FROM said WHERE number IN ({}) GROUP BY type", numbers),

@@ -13,8 +13,8 @@ from saga_monitor.projection.schema import instant
 
 _One = TypeVar("_One", str, int)
 
-# Orders that stand alike are one kind, and of each the longest silent come first: one of every kind, then a second
-# of every kind, and so on. Counted apart from being placed: one window for both takes twice as long.
+# Orders in the same situation are one kind; within a kind, the longest silent comes first. The sample takes one of
+# each kind, then a second of each, and so on. Counting and ranking in one window takes twice as long.
 _WAITING = """
 WITH waiting AS (
     SELECT commande_id, quiet_since, (quiet_since >= ?2) || ' ' || {bands}state || remaining || CASE
@@ -34,11 +34,11 @@ WITH waiting AS (
     SELECT * FROM placed WHERE place <= ?5 ORDER BY place, kind LIMIT ?5
 ) SELECT commande_id, kind, many - place FROM first JOIN kinds USING (kind) ORDER BY place, kind
 """
-# Nothing shows that a `letter` was sent back: its message was not tried again since, nor given up once more, nor
-# answered. A refusal is no such answer: it is said in place of one when the message is set aside.
+# Nothing shows that a `letter` was sent back: since then its message was not retried, given up again or answered.
+# A refusal does not count as an answer, because it replaces the answer when the message becomes a dead letter.
 _SINCE = 'later.service = letter.service AND later."offset" > letter."offset" AND later.{id} = letter.event_id'
 _SAME = " AND later.source = letter.source"
-# The index is named: the planner may take the one by service, and walk through a whole outage for each letter.
+# The index is forced: the planner may choose the one by service and scan a whole outage for each dead letter.
 NOT_SENT_BACK = """
 NOT EXISTS (
     SELECT 1 FROM retries AS later WHERE later.commande_id = letter.commande_id AND {same}
@@ -55,7 +55,7 @@ NOT EXISTS (
     given_up=", ".join(f"'{reason}'" for reason in sorted(GIVEN_UP)),
     refusals=", ".join(f"'{type_}'" for type_ in sorted(CHOREOGRAPHY.refusal_types)),
 )
-# The newest of a queue, by their reasons; those that no program of ours gives are one kind.
+# The newest dead letters of a queue, by reason; all reasons that are not ours are one kind.
 _LETTERS = f"""
 WITH there AS (
     SELECT "offset", CASE WHEN reason IN (SELECT value FROM json_each(?4)) THEN reason ELSE '' END AS kind
@@ -72,7 +72,7 @@ WITH there AS (
 
 @dataclass(frozen=True, slots=True)
 class Cutoffs:
-    """What parts orders that wait for the same: the moments and the offsets between which each was last heard."""
+    """Moments and offsets that divide orders in the same situation into kinds, by when they were last heard."""
 
     moments: Sequence[dt.datetime] = ()
     offsets: Sequence[int] = ()
@@ -86,11 +86,11 @@ def waiting(
     but_for: Iterable[str],
     limit: int,
 ) -> dict[str, int]:
-    """Orders silent since before `until` or known to wait for another try, and how many more each stands for.
+    """Samples orders silent since before `until` or waiting for a retry, with how many more each represents.
 
     `but_for`: orders not to be counted.
     """
-    # Numbers of ours and nobody's text; the marks are bound.
+    # Built from numbers only; the values are bound.
     bands = _band("heard", 6, len(marks.moments)) + _band(
         "last_offset", 6 + len(marks.moments), len(marks.offsets)
     )
@@ -110,17 +110,17 @@ def waiting(
 def letters(
     queries: Queries, service: str, since: dt.datetime, count: int, reasons: Collection[str], limit: int
 ) -> dict[int, int]:
-    """Of a service's `count` newest letters (-1: of all) those since then, and how many more each stands for."""
+    """Samples the `count` newest dead letters (-1: all) of a service, with how many more each represents."""
     rows = queries.ask(_LETTERS, service, instant(since), count, json.dumps(sorted(reasons)), limit)
     return _standing_for(rows)
 
 
 def _band(column: str, first: int, many: int) -> str:
-    """In SQL, how many of the values bound from `first` on are beyond the column's."""
+    """SQL for how many of the values bound from parameter `first` on exceed the column."""
     return f"({' + '.join(['0', *(f'({column} < ?{first + number})' for number in range(many))])}) || ' ' || "
 
 
 def _standing_for(rows: Sequence[tuple[Any, ...]]) -> dict[_One, int]:
-    """The last one of each kind stands for all of the kind that come after it."""
+    """The last of each kind represents all of its kind that were left out."""
     last = {kind: one for one, kind, _ in rows}
     return {one: left if last[kind] == one else 0 for one, kind, left in rows}

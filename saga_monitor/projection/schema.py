@@ -8,12 +8,12 @@ from choregraphie import DatabaseRefused
 from saga_monitor.projection import search
 from saga_monitor.projection.indexes import index
 
-# "CHOR" in the file's header, so that another program's file is never written to.
+# "CHOR" in the file's header, so that the monitor never writes to another program's file.
 APPLICATION_ID = 0x43484F52
-# Raised with every change of the tables or of the judgement: the stream rebuilds what an older version kept.
+# Raised with every change of the tables or of the evaluation; an older file is rebuilt from the stream.
 VERSION = 14
 BUSY_SECONDS = 5.0
-# Room for the pages that a batch touches, whatever the size of the file; memory stays flat.
+# Enough for the pages that a batch touches, whatever the size of the file, so that memory stays constant.
 CACHE_KIB = 16_000
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -22,16 +22,16 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 _TABLES = """
 CREATE TABLE position (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    first_offset INTEGER, first_hash BLOB,      -- the oldest entry seen: which stream this is
-    last_offset INTEGER, last_hash BLOB,        -- the last entry dealt with
-    caught_up_at INTEGER,                       -- when the live monitor last found nothing more to read
+    first_offset INTEGER, first_hash BLOB,      -- the oldest entry seen, which identifies the stream
+    last_offset INTEGER, last_hash BLOB,        -- the last entry read
+    caught_up_at INTEGER,                       -- when the monitor last had nothing more to read
     shift INTEGER NOT NULL DEFAULT 0,           -- added to this stream's offsets: another was read before it
     began_at INTEGER                            -- the number of the first entry that was ever read
 );
 INSERT INTO position (one) VALUES (1);
 
--- In the order of one order's events, so that judging it again is one short range; and by its number, not its
--- id, so that orders of the same hour lie together: with random ids every event would touch a page of its own.
+-- Clustered by order, so that evaluating an order reads one short range. By number and not by key, so that orders
+-- of the same time lie together: with random keys every event would touch a page of its own.
 CREATE TABLE said (
     number INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
     service TEXT NOT NULL, source TEXT NOT NULL, time INTEGER, causationid TEXT,
@@ -67,42 +67,42 @@ CREATE TABLE orders (
     state TEXT NOT NULL, flags TEXT NOT NULL, at_rest INTEGER NOT NULL, urgent INTEGER NOT NULL,
     steps TEXT NOT NULL, remaining TEXT NOT NULL,
     started INTEGER,
-    heard INTEGER NOT NULL,                     -- when it last gave a sign
-    quiet_since INTEGER NOT NULL,               -- the same, or later: until when it was known to wait in a retry
+    heard INTEGER NOT NULL,                     -- the time of its last entry
+    quiet_since INTEGER NOT NULL,               -- the same, or the later end of a known retry delay
     duration_ms INTEGER, last_type TEXT NOT NULL, last_offset INTEGER NOT NULL,
     retries INTEGER NOT NULL, dead_letters INTEGER NOT NULL
 );
 
--- How many orders, and how many of each step, took how long.
+-- The number of orders and steps by duration.
 CREATE TABLE times (
     series TEXT NOT NULL, ms INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (series, ms)
 ) WITHOUT ROWID;
 
--- Kept by difference, so that totals never count a million rows.
+-- Updated by delta, so that totals never count a million rows.
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
--- What the charts are drawn from. `minute`: whole minutes since 1970.
+-- The data of the charts. `minute`: whole minutes since 1970.
 CREATE TABLE minutes (
     minute INTEGER NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (minute, name)
 ) WITHOUT ROWID;
 
--- Words that came by somebody else's exchange: the newest, for a person to look at.
+-- The newest events that came by another sender's exchange.
 CREATE TABLE strangers (
     "offset" INTEGER PRIMARY KEY, exchange TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL,
     commande_id TEXT NOT NULL, at INTEGER NOT NULL
 );
--- Events of types and versions that the choreography does not know: the newest, each with its order.
+-- The newest events of types and versions that the choreography does not know.
 CREATE TABLE unknown (
     "offset" INTEGER PRIMARY KEY, commande_id TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL,
     time INTEGER, at INTEGER
 );
 CREATE INDEX unknown_of_order ON unknown (commande_id);
--- Pairs of speakers whose clocks put an effect before its cause, and by how much at the worst.
+-- Pairs of speakers whose clocks put an effect before its cause, with the largest difference.
 CREATE TABLE skews (
     cause TEXT NOT NULL, effect TEXT NOT NULL, worst_ms INTEGER NOT NULL, count INTEGER NOT NULL,
     commande_id TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (cause, effect)
 ) WITHOUT ROWID;
--- What the stream lost before it was read: see gaps.py. "offset" is the stream's own.
+-- Entries that the stream lost before they were read: see gaps.py. "offset" is the stream's own.
 CREATE TABLE gaps (
     number INTEGER PRIMARY KEY, noticed_at INTEGER NOT NULL, loss TEXT NOT NULL, lost INTEGER,
     "offset" INTEGER NOT NULL, after INTEGER, until INTEGER, acknowledged INTEGER NOT NULL DEFAULT 0
@@ -112,15 +112,15 @@ CREATE TABLE voices (
     service TEXT PRIMARY KEY, "offset" INTEGER NOT NULL, at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- The alerts that are open. Not forgotten with the rest: nobody wants to be told again.
+-- Open alerts. They survive a rebuild of the file, so that no alert is sent twice.
 CREATE TABLE IF NOT EXISTS alerts (
     key TEXT PRIMARY KEY, alert TEXT NOT NULL,
     opened_at INTEGER NOT NULL, told_at INTEGER NOT NULL, seen_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
 
-# When what the file holds was true, in SQL over `position`; NULL when nothing was read yet. In a busy stream there
-# is always more to read: then the last event read says how far the file is.
+# The moment for which the file's content is true, in SQL over `position`; NULL before anything was read. A busy
+# stream always has more to read; then the last event read gives the moment.
 AS_OF = (
     "nullif(max(coalesce(caught_up_at, 0),"
     " coalesce((SELECT heard FROM orders ORDER BY last_offset DESC LIMIT 1), 0)), 0)"
@@ -133,7 +133,7 @@ ORDER_COLUMNS = (
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the file at `path`, made with its folder when there is none.
+    """Opens the file at `path`; creates it and its folder if needed.
 
     Raises DatabaseRefused when it cannot be opened, is another program's, or of another version.
     """
@@ -162,20 +162,20 @@ def refused(path: Path, error: sqlite3.Error) -> DatabaseRefused:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    # Before anything is changed: a foreign file must be left as it was found.
+    # Check before any change: another program's file must stay untouched.
     if _version(connection, path) is None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("BEGIN IMMEDIATE")
-        if _version(connection, path) is None:  # somebody else may have been faster
+        if _version(connection, path) is None:  # another process may have created it meanwhile
             _create(connection)
         connection.execute("COMMIT")
     connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-    # The stream can say everything again, so a commit need not wait for the disk.
+    # The stream can rebuild everything, so a commit need not wait for the disk.
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int | None:
-    """Ours, or None when the file is new. Raises DatabaseRefused for any other."""
+    """Our version, or None when the file is new. Raises DatabaseRefused for any other file."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -206,7 +206,7 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 def instant(time: dt.datetime | None) -> int | None:
-    """How the file keeps a time: microseconds since 1970, UTC."""
+    """A time as the file keeps it: microseconds since 1970, UTC."""
     return None if time is None else (time - EPOCH) // _MICROSECOND
 
 

@@ -1,4 +1,4 @@
-"""The text by which orders are found: of each its key, the data fields that the choreography names, its first day.
+"""Full-text search of orders by key, searched data fields and the day on which they began.
 
 The text is folded (no capitals, no accents) and indexed by its trigrams with SQLite's FTS5, so that any part of it
 is found as fast among a million orders as among ten. A Python whose SQLite has no FTS5 reads through the texts
@@ -15,42 +15,42 @@ from dataclasses import dataclass, field
 from choregraphie.terminal.arguments import day_of
 from saga_monitor.analysis.saga_state import Flag, State
 
-# What of a text is kept: an order of a client that never stops must not grow for ever.
+# The most values kept of an order, so that a client which never stops cannot grow its text without end.
 MOST_VALUES = 50
 LONGEST_SEARCH = 200
 _GRAM = 3
-# More parts than that make a search no narrower; the whole text is compared in any case.
+# More trigrams than this do not narrow a search; the whole text is compared anyway.
 _MOST_GRAMS = 40
 _TRIGRAMS = (
     "CREATE VIRTUAL TABLE search USING fts5(text, tokenize='trigram case_sensitive 1', detail=none, columnsize=0)"
 )
-# A day is kept as one trigram of characters for private use: it is not taken for a part of a key.
+# A day is kept as a trigram of private-use characters, so that it never matches a part of a key.
 _PRIVATE, _BASE = 0xE000, 80
 
 
 @dataclass(frozen=True, slots=True)
 class SearchTerms:
-    """What is searched for: `texts`, folded, of which one must be part of an order's text."""
+    """A parsed search: one of `texts` (folded) must occur in an order's text."""
 
     texts: tuple[str, ...]
 
     @property
     def condition(self) -> str:
-        """In SQL, with a value for each text: that one of them is part of `search.text`."""
+        """SQL that one of the texts occurs in `search.text`, with a parameter for each text."""
         return f"({' OR '.join('instr(search.text, ?) > 0' for _ in self.texts)})"
 
     @property
     def match(self) -> str | None:
-        """The same for the index of trigrams, which finds a little more; None when a text is too short for it."""
+        """The same as an index query, which finds a few more; None when a text is too short for the index."""
         if any(len(text) < _GRAM for text in self.texts):
             return None
         return " OR ".join(f"({' AND '.join(_grams(text))})" for text in self.texts)
 
 
 def parse_search(text: str, now: dt.datetime) -> SearchTerms | None:
-    """What `text` asks for: a part of a text, and a day (UTC) if it names one; None when nothing can be so."""
+    """Parses a search: a part of a text and, if it names one, a day (UTC). None when nothing can match."""
     part = fold(text.strip())
-    # A NUL would end the text early for SQLite; a lone surrogate cannot be bound; a text has lines of its own.
+    # SQLite ends a text at a NUL and cannot bind a lone surrogate; line breaks separate an order's values.
     if not part or any(c in "\x00\n" or "\ud800" <= c <= "\udfff" for c in part):
         return None
     day = day_of(part, now)
@@ -58,7 +58,7 @@ def parse_search(text: str, now: dt.datetime) -> SearchTerms | None:
 
 
 def fold(text: str) -> str:
-    """`text` without capitals and accents."""
+    """`text` in lower case and without accents."""
     if text.isascii():
         return text.lower()
     parts = unicodedata.normalize("NFKD", text.casefold())
@@ -66,7 +66,7 @@ def fold(text: str) -> str:
 
 
 def create(connection: sqlite3.Connection) -> None:
-    """Make the table, within the caller's transaction."""
+    """Creates the table, within the caller's transaction."""
     try:
         connection.execute(_TRIGRAMS)
     except sqlite3.OperationalError:
@@ -74,14 +74,14 @@ def create(connection: sqlite3.Connection) -> None:
 
 
 def is_indexed(connection: sqlite3.Connection) -> bool:
-    """Whether the table has an index of trigrams."""
+    """Whether the table has a trigram index."""
     ((sql,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'search'").fetchall()
     return str(sql).upper().startswith("CREATE VIRTUAL")
 
 
 @dataclass(frozen=True, slots=True)
 class SearchEntry:
-    """An order as it is found: its key, the day it began (UTC), what its new events name."""
+    """What a search can find of an order: its key, the day it began (UTC), the values of its new events."""
 
     key: str
     began: dt.date
@@ -89,7 +89,7 @@ class SearchEntry:
 
 
 def keep(connection: sqlite3.Connection, orders: Mapping[int, SearchEntry]) -> None:
-    """Keep the texts of `orders`, by number, within the caller's transaction."""
+    """Saves the texts of `orders`, by number, within the caller's transaction."""
     known = dict(
         connection.execute(
             "SELECT rowid, text FROM search WHERE rowid IN (SELECT value FROM json_each(?))",
@@ -103,12 +103,12 @@ def keep(connection: sqlite3.Connection, orders: Mapping[int, SearchEntry]) -> N
 
 
 def forget(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
-    """Forget those orders, within the caller's transaction."""
+    """Deletes the texts of these orders, within the caller's transaction."""
     connection.executemany("DELETE FROM search WHERE rowid = ?", [(number,) for number in numbers])
 
 
 def values_in(text: str) -> tuple[str, ...]:
-    """What the events of an order name, as far as its text has it."""
+    """The values in an order's text."""
     return tuple(text.split("\n")[2:])
 
 
@@ -123,22 +123,22 @@ def _grams(text: str) -> list[str]:
 
 
 def _day_text(day: dt.date) -> str:
-    # Each place has characters of its own, so that no day begins within another.
+    # Each position has its own characters, so that no day matches inside another.
     number = day.toordinal()
     places = (number // _BASE // _BASE, number // _BASE % _BASE, number % _BASE)
     return "".join(chr(_PRIVATE + 2 * _BASE * place + digit) for place, digit in enumerate(places))
 
 
-# Where fewer than one in so many orders pass a filter, they are looked through; else the finds of the index are.
+# If fewer than one in this many orders pass a filter, they are scanned; otherwise the matches of the index are.
 FEW_OF = 200
 
-# A text of one or two characters has no trigram: it is looked for in so many of the orders, the last to begin.
+# A text of one or two characters has no trigram and is searched in this many of the last orders.
 SHORT_LOOKS_AT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
-    """Which orders are wanted: in that state, with that flag, awaiting something, or for a person to look at."""
+    """A filter: orders in `state`, with `flag`, in flight, or in need of a person."""
 
     state: State | None = None
     flag: Flag | None = None
@@ -148,7 +148,7 @@ class OrderFilter:
 
 @dataclass(frozen=True, slots=True)
 class ListPosition:
-    """A place in a list: beside the order of that number, towards the older or, `backwards`, the newer."""
+    """A position in a list: next to the order `number`, towards older or (`backwards`) newer orders."""
 
     number: int | None = None
     backwards: bool = False
@@ -159,7 +159,7 @@ FIRST = ListPosition()
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Terms of an order's columns in SQL, all of which must hold, and the values that they bind."""
+    """SQL conditions over an order's columns, all of which must hold, and their values."""
 
     terms: Sequence[str] = ()
     values: Sequence[object] = field(default=())
@@ -173,7 +173,7 @@ def numbers_of(
     place: ListPosition,
     limit: int,
 ) -> list[int]:
-    """The numbers of at most `limit` orders that `wanted` finds, those beside `place` first."""
+    """The numbers of at most `limit` orders that match, starting at `place`."""
     if few:
         return _of_few(connection, wanted, only, place, limit)
     terms, values = [wanted.condition, *only.terms], [*wanted.texts, *only.values]
@@ -186,7 +186,7 @@ def numbers_of(
     if place.number is not None:
         terms.append(f"search.rowid {'>' if place.backwards else '<'} ?")
         values.append(place.number)
-    # CROSS JOIN keeps the order of the tables: found by text, then looked up by number.
+    # CROSS JOIN fixes the order of the tables: find by text, then look up by number.
     tables = "search CROSS JOIN orders ON orders.number = search.rowid" if only.terms else "search"
     rising = "ASC" if place.backwards else "DESC"
     question = (

@@ -10,16 +10,16 @@ from saga_monitor.analysis.events_of_saga import HeardEvent
 from saga_monitor.projection.schema import instant
 from saga_monitor.records.parser import EventEntry, IgnoredEntry, Record
 
-# What a client says is on its way for less, or its clock is behind.
+# A client's event arrives within this time, or the client's clock is behind.
 LONGEST_UNDERWAY = dt.timedelta(minutes=1)
-# Anybody may write rubbish for ever; the newest is enough to find out who.
+# Foreign events may arrive without end; the newest are enough to find the sender.
 STRANGERS_KEPT = 1000
 
 
 def keep(
     connection: sqlite3.Connection, records: Sequence[Record], known: Mapping[str, Sequence[HeardEvent]]
 ) -> None:
-    """Take `records` in, within the caller's transaction; `known`: the events of the orders they touch."""
+    """Saves the signs in `records`, within the caller's transaction. `known`: the events of their orders."""
     said = [record for record in records if isinstance(record, EventEntry)]
     _keep_strangers(connection, [r for r in records if isinstance(r, IgnoredEntry) and r.why == "untrusted"])
     connection.executemany(
@@ -54,7 +54,7 @@ def _skews(said: Iterable[EventEntry], known: Mapping[str, Sequence[HeardEvent]]
         events = known.get(record.commande_id, ())
         found = [*_against_ours(record, events)]
         for other in events:
-            # Either may come first: a retry or a redrive makes an effect overtake another order's cause.
+            # Either may arrive first, because a retry or a redrive delays events.
             if _causes(other, record.heard):
                 found += differing(other, record.heard)
             if _causes(record.heard, other):
@@ -68,7 +68,8 @@ def _against_ours(record: EventEntry, known: Sequence[HeardEvent]) -> Iterator[t
     late = record.at - heard.time if heard.time else dt.timedelta()
     if (ms := _ms(record.ahead)) > SKEW_MS:
         yield heard.service, MONITOR, ms
-    # Services keep what they say while the broker is away, and a client may say the same again: no clock's fault.
+    # A service's events wait in its outbox while the broker is away, and a client may repeat an event: neither
+    # is a clock's fault.
     elif heard.service == CLIENT and late > LONGEST_UNDERWAY and not _said_before(record, known):
         yield MONITOR, heard.service, _ms(late)
 

@@ -1,8 +1,8 @@
 """Rebuilds the projection as it was at an earlier time, in a temporary file.
 
-An event belongs to the past by its own time; one without a time, or by a clock that its order shows to be wrong,
-was said after whatever stands before it in the stream. Entries that were ignored have no time, so the past has no
-counts of them; and it knows nothing of orders that have been pruned.
+An event's own time decides whether it is included. An event without a time, or with a clock that its order shows to
+be wrong, counts as said after its predecessor in the stream. Ignored entries have no time and are not counted, and
+pruned orders are missing.
 """
 
 import datetime as dt
@@ -29,7 +29,7 @@ _LONG_AGO = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 @contextmanager
 def projection_at(database: Path, at: dt.datetime) -> Iterator[Path]:
-    """A projection of what the one in `database` holds that was said up to `at`. It lasts as long as the block.
+    """A projection of what `database` knows that was said up to `at`. It is deleted at the end of the block.
 
     Raises DatabaseRefused when either cannot be used.
     """
@@ -64,7 +64,7 @@ def _said(connection: sqlite3.Connection, at: dt.datetime) -> Iterator[Record]:
             heard = HeardEvent(
                 event_id, type_, service, moment(time), cause, modele, bool(nothing), offset, source
             )
-            # Not kept event by event: an order is found by what was named of it up to now.
+            # Searched values are not kept per event, so the past has all values known now.
             yield EventEntry(offset, id_, heard, source, raison, before, named=values_in(text or ""))
 
 

@@ -25,7 +25,7 @@ from saga_monitor.records.parser import Record
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One entry of the stream, by which it can be recognised."""
+    """An entry of the stream, with a hash that identifies it."""
 
     offset: int
     hash: bytes
@@ -33,7 +33,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far the stream was read, and which stream it was.
+    """How far the stream was read, and which stream it is.
 
     `as_of`: when what is known was true. `shift`: what the file adds to an offset of this stream; of a stream of
     which nothing was read yet, the number of the next entry.
@@ -50,18 +50,18 @@ __all__ = ["Mark", "Position", "Store", "Writer"]
 
 
 class Store:
-    """The file, open for writing. One process at a time: see `acquire`."""
+    """The file, open for writing by one process at a time: see `acquire`."""
 
     def __init__(self, path: Path) -> None:
         """Raises DatabaseRefused when the file cannot be used."""
         self.path = path
         self._connection, self._identity = connect(path), Identity(path)
         self._lock_file: int | None = None
-        # A batch is applied on a thread of its own; closing waits for it.
+        # A batch is applied on its own thread; closing waits for it.
         self._busy = threading.Lock()
 
     def acquire(self, as_: Writer = Writer.MONITOR) -> bool:
-        """Become the file's writer; False while another process is. The lock ends with its process.
+        """Makes this process the file's writer; False while another one is. The lock ends with the process.
 
         Raises DatabaseRefused when the lock beside the file cannot be used.
         """
@@ -70,7 +70,7 @@ class Store:
         return self._lock_file is not None
 
     def writer(self) -> Writer:
-        """What the file's writer is, or was last: asked while another process is."""
+        """The kind of the file's current or last writer, for when another process holds the lock."""
         try:
             return Writer(self._lock.read_text())
         except (OSError, ValueError):
@@ -78,7 +78,7 @@ class Store:
 
     @property
     def _lock(self) -> Path:
-        # Two paths that lead to one file have one lock.
+        # Different paths to the same file share one lock.
         return Path(f"{self.path.resolve()}.lock")
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ class Store:
             self._unlock()
 
     def renew(self, change: Change) -> str:
-        """Open the file again after `change`; returns what that means, for a person.
+        """Opens the file again after `change`. Returns what that means, for a person.
 
         What was damaged is copied as far as it is whole, else begun anew. The lock is to be acquired again.
         Raises DatabaseRefused when that cannot be done.
@@ -99,7 +99,7 @@ class Store:
                 raise DatabaseRefused(f"{self.path} {change.value}, and cannot be mended: {error}") from error
             older = None
             if change is not Change.UNLOCKED:
-                # Before the file is opened: SQLite would mix into it what the one that is gone left.
+                # Before the file is opened, or SQLite would mix the remains of the deleted one into it.
                 self._identity.remove_leftovers()
                 older = set_aside_older(self.path)
                 found = reopened(self.path, self._connection, self._identity)
@@ -144,14 +144,14 @@ class Store:
         )
 
     def gaps(self) -> int:
-        """How often something was lost before it was read. Raises DatabaseRefused when the file cannot be read."""
+        """The number of gaps. Raises DatabaseRefused when the file cannot be read."""
         try:
             return int(self._connection.execute("SELECT count(*) FROM gaps").fetchone()[0])
         except sqlite3.Error as error:
             raise refused(self.path, error) from error
 
     def start_new_stream(self, now: dt.datetime) -> None:
-        """Keep what is known, and read the stream that took the place of the one that was read from its start."""
+        """Keeps what is known and continues with the start of the stream that replaced the previous one."""
         position = self.position()
         with self.transaction() as connection:
             connection.execute(
@@ -161,12 +161,12 @@ class Store:
             keep_gap(connection, Gap(now, Loss.REPLACED, None, 0, position.as_of, None))
 
     def set_first_entry(self, first: Mark) -> None:
-        """Keep `first` as the stream's oldest entry: what lay before it was trimmed."""
+        """Saves `first` as the stream's oldest entry, after older entries were trimmed."""
         with self.transaction() as connection:
             connection.execute("UPDATE position SET first_offset=?, first_hash=?", (first.offset, first.hash))
 
     def caught_up(self, now: dt.datetime) -> None:
-        """Note that there was nothing more to read at `now`."""
+        """Saves that there was nothing more to read at `now`."""
         with self.transaction() as connection:
             connection.execute("UPDATE position SET caught_up_at=?", (instant(now),))
 
@@ -180,10 +180,9 @@ class Store:
         shift: int = 0,
         gap: Gap | None = None,
     ) -> list[str]:
-        """Take `records` in, and the position that they end at. Returns the ids of the orders touched.
+        """Applies `records` and saves the position of the last. Returns the keys that they concern.
 
-        `caught_up_at`: everything that was said before then has been read with them. `gap`: what is missing
-        before them.
+        `caught_up_at`: everything said before then has been read. `gap`: the entries missing before `records`.
         """
         place = first.offset, first.hash, last.offset, last.hash
         with self.transaction() as connection:
@@ -206,7 +205,7 @@ class Store:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing. Raises DatabaseRefused when the file cannot be written."""
+        """A transaction. Raises DatabaseRefused when the file cannot be written."""
         with self._busy:
             self._check()
             try:
@@ -215,7 +214,7 @@ class Store:
                     yield self._connection
                     self._connection.execute("COMMIT")
                 except BaseException:
-                    # Of a full disk SQLite has rolled back by itself; a commit that failed leaves it to us.
+                    # After a full disk SQLite has rolled back itself; after a failed commit it has not.
                     if self._connection.in_transaction:
                         self._connection.execute("ROLLBACK")
                     raise

@@ -16,7 +16,7 @@ from saga_monitor.projection.schema import instant
 from saga_monitor.records.parser import EventEntry, Record
 
 MINUTE_US = 60_000_000
-# A duration is kept as the eighth of a doubling that it falls in: at most 9 % off, some dozen rows a minute.
+# Durations are kept in eight buckets per doubling: at most 9 % off, a few dozen rows per minute.
 _PER_DOUBLING = 8
 _TOOK = "took."
 _OUTCOMES = {State.COMPLETED: "completed", State.COMPENSATED: "compensated"}
@@ -25,7 +25,7 @@ MinuteCounts = Counter[tuple[int, str]]
 
 
 def record_counts(records: Iterable[Record]) -> MinuteCounts:
-    """What these entries add, each in the minute it tells of."""
+    """What these records add, per minute."""
     names = {EventEntry: "said", Retry: "retries", DeadLetter: "dead_letters"}
     return Counter(
         ((instant(record.at) or 0) // MINUTE_US, f"said.{record.heard.type}")
@@ -37,12 +37,12 @@ def record_counts(records: Iterable[Record]) -> MinuteCounts:
 
 
 def contribution(state: str, started_us: int | None, duration_ms: int | None) -> Iterator[tuple[int, str]]:
-    """What an order that stands so counts for."""
+    """What an order in this state counts for, per minute."""
     if started_us is None or not has_beginning(state):
         return
     yield started_us // MINUTE_US, "started"
     if state in _OUTCOMES:
-        # Where a wrong clock hides when it was settled, it counts in the minute in which it began.
+        # If a wrong clock hides when the order was settled, it counts in the minute in which it began.
         settled = (started_us + (duration_ms or 0) * 1000) // MINUTE_US
         yield settled, _OUTCOMES[State(state)]
         if duration_ms is not None:
@@ -50,7 +50,7 @@ def contribution(state: str, started_us: int | None, duration_ms: int | None) ->
 
 
 def keep(connection: sqlite3.Connection, seen: MinuteCounts) -> None:
-    """Add `seen` within the caller's transaction."""
+    """Adds `seen`, within the caller's transaction."""
     connection.executemany(
         "INSERT INTO minutes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
         [(minute, name, value) for (minute, name), value in seen.items() if value],
@@ -58,7 +58,7 @@ def keep(connection: sqlite3.Connection, seen: MinuteCounts) -> None:
 
 
 def seen_between(connection: sqlite3.Connection, first: int, after: int, step: int) -> dict[int, dict[str, int]]:
-    """From minute `first` to before minute `after`, by spans of `step` minutes: each span's counts by name."""
+    """The counts from minute `first` up to but excluding `after`, summed over spans of `step` minutes."""
     found = connection.execute(
         "SELECT (minute - :first) / :step, name, sum(value) FROM minutes"
         " WHERE minute >= :first AND minute < :after GROUP BY 1, 2",
@@ -71,17 +71,17 @@ def seen_between(connection: sqlite3.Connection, first: int, after: int, step: i
 
 
 def bucket(ms: int) -> int:
-    """Which class of durations `ms` belongs to."""
+    """The bucket of a duration."""
     return round(_PER_DOUBLING * math.log2(max(ms, 0) + 1))
 
 
 def bucket_ms(number: int) -> float:
-    """The duration that stands for a class."""
+    """The duration (ms) that represents a bucket."""
     return float(2 ** (number / _PER_DOUBLING) - 1)
 
 
 def percentiles(counts: Mapping[str, int], hundredths: Sequence[int]) -> list[float | None]:
-    """The percentiles (ms) of the durations among one span's `counts`; None where nothing settled."""
+    """The percentiles (ms) of the durations in one span's `counts`; None when no order was settled."""
     took = sorted((int(name.removeprefix(_TOOK)), n) for name, n in counts.items() if name.startswith(_TOOK))
     total = sum(n for _, n in took)
     return [_at(took, math.ceil(total * hundredth / 100)) for hundredth in hundredths]
@@ -96,6 +96,6 @@ def _at(took: Sequence[tuple[int, int]], rank: int) -> float | None:
 
 
 def awaited(at_rest: bool, remaining: str) -> Iterator[str]:
-    """The counters of what an order waits for, from its `remaining` as the file keeps it."""
+    """The counters of the events that an order awaits. `remaining`: as the file keeps it."""
     if not at_rest:
         yield from (f"awaited.{type_}" for type_ in json.loads(remaining))

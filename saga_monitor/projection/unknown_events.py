@@ -1,4 +1,4 @@
-"""Keeps events that the choreography does not know: they are not judged, but not lost."""
+"""Saves events that the choreography does not know. They are not evaluated, but can be seen."""
 
 import datetime as dt
 import sqlite3
@@ -9,7 +9,7 @@ from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import instant, moment
 from saga_monitor.records.parser import UNKNOWN, IgnoredEntry, Record
 
-# Anybody may make up types for ever; the newest are kept, and the stream has the bytes.
+# Unknown types may arrive without end, so only the newest are kept; the stream has their bytes.
 UNKNOWN_KEPT = 10_000
 
 
@@ -24,7 +24,7 @@ class UnknownEvent:
 
 
 def keep_unknown_events(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
-    """Take those among `records` in, within the caller's transaction."""
+    """Saves the unknown events in `records`, within the caller's transaction."""
     unknown = [r for r in records if isinstance(r, IgnoredEntry) and r.why == UNKNOWN]
     if not unknown:
         return
@@ -45,7 +45,7 @@ def keep_unknown_events(connection: sqlite3.Connection, records: Sequence[Record
 def unknown_events_since(
     queries: Queries, since: dt.datetime, least: int
 ) -> list[tuple[str, str, int, dt.datetime]]:
-    """Types and speakers of whom at least so many came since then: how many, and when the first of them came."""
+    """(type, source, count, first arrival) of unknown events with at least `least` arrivals since `since`."""
     found = queries.ask(
         "SELECT type, source, count(*), min(at) FROM unknown WHERE at >= ? GROUP BY type, source"
         " HAVING count(*) >= ? ORDER BY count(*) DESC LIMIT 10",
@@ -56,7 +56,7 @@ def unknown_events_since(
 
 
 def unknown_events_of(queries: Queries, commande_id: str) -> list[UnknownEvent]:
-    """Those about that order, as the stream has them."""
+    """The unknown events of a key, in stream order."""
     found = queries.ask(
         'SELECT type, source, time, "offset" FROM unknown WHERE commande_id = ? ORDER BY "offset"', commande_id
     )
