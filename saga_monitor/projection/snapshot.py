@@ -1,8 +1,8 @@
 """Rebuilds the projection as it was at an earlier time, in a temporary file.
 
-An event's own time decides whether it is included. An event without a time, or with a clock that its order shows to
-be wrong, counts as said after its predecessor in the stream. Ignored entries have no time and are not counted, and
-pruned orders are missing.
+An event's own time decides whether it is included. An event without a time, or with a clock that its order shows
+to be wrong, counts as said after its predecessor in the stream. Ignored entries have no time and are not counted,
+and pruned orders are missing.
 """
 
 import datetime as dt
