@@ -1,4 +1,4 @@
-"""Alerts: opened once, repeated seldom, closed when over, told to everybody, and nobody slows anybody."""
+"""Alerts open once, are repeated seldom, and close when their anomaly is over."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def alerts(*anomalies: Anomaly, now: dt.datetime = START) -> dict[str, Alert]:
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[AlertStore]:
-    book = AlertStore(tmp_path / "monitor.sqlite3")
-    yield book
-    book.close()
+def store(tmp_path: Path) -> Iterator[AlertStore]:
+    store = AlertStore(tmp_path / "monitor.sqlite3")
+    yield store
+    store.close()
 
 
 def told(
-    book: AlertStore, found: dict[str, Alert], now: dt.datetime, kinds: Collection[str] = ALL_KINDS
+    store: AlertStore, found: dict[str, Alert], now: dt.datetime, kinds: Collection[str] = ALL_KINDS
 ) -> list[tuple[str, str]]:
-    return [(notice.status, notice.alert.key) for notice in book.update(found, now, HOUR, kinds)]
+    return [(notice.status, notice.alert.key) for notice in store.update(found, now, HOUR, kinds)]
 
 
-def test_many_orders_with_one_trouble_are_one_alert() -> None:
+def test_many_orders_with_one_anomaly_are_one_alert() -> None:
     (alert,) = alerts(*(anomaly(f"CMD-{n}") for n in range(900))).values()
     assert (alert.count, len(alert.orders), alert.key) == (900, 5, "stuck/stock/held")
     assert len(alerts(anomaly(), anomaly(service="paiement"), anomaly(reason="no_consumer"))) == 3
@@ -60,77 +60,77 @@ def test_many_orders_with_one_trouble_are_one_alert() -> None:
         anomaly(kind=Kind.REPEATED_ORDER),
     ],
 )
-def test_what_mends_itself_wakes_nobody(quiet: Anomaly) -> None:
+def test_an_anomaly_that_resolves_itself_is_no_alert(quiet: Anomaly) -> None:
     assert alerts(quiet) == {}
 
 
-def test_a_contradiction_never_ends_and_fades() -> None:
+def test_a_contradiction_expires() -> None:
     for_ever = anomaly(kind=Kind.CONTRADICTION)
     assert alerts(for_ever, now=START + 23 * HOUR)
     assert not alerts(for_ever, now=START + 25 * HOUR)
 
 
-def test_an_alert_is_opened_once_repeated_seldom_and_closed_when_over(book: AlertStore) -> None:
+def test_an_alert_is_opened_once_repeated_seldom_and_closed_when_over(store: AlertStore) -> None:
     found = alerts(anomaly())
     key = "stuck/stock/held"
-    assert told(book, found, START) == [(Status.OPENED, key)]
-    assert told(book, found, START + MINUTE) == []
-    assert told(book, found, START + HOUR) == [(Status.REPEATED, key)]
-    assert told(book, found, START + HOUR + MINUTE) == []
-    assert told(book, {}, START + HOUR + 2 * MINUTE) == [(Status.CLOSED, key)]
-    assert told(book, {}, START + HOUR + 3 * MINUTE) == []
-    assert told(book, found, START + 2 * HOUR) == [(Status.OPENED, key)]
+    assert told(store, found, START) == [(Status.OPENED, key)]
+    assert told(store, found, START + MINUTE) == []
+    assert told(store, found, START + HOUR) == [(Status.REPEATED, key)]
+    assert told(store, found, START + HOUR + MINUTE) == []
+    assert told(store, {}, START + HOUR + 2 * MINUTE) == [(Status.CLOSED, key)]
+    assert told(store, {}, START + HOUR + 3 * MINUTE) == []
+    assert told(store, found, START + 2 * HOUR) == [(Status.OPENED, key)]
 
 
-def test_what_flickers_is_neither_closed_nor_opened_again(book: AlertStore) -> None:
+def test_a_flickering_alert_stays_open(store: AlertStore) -> None:
     found = alerts(anomaly())
-    told(book, found, START)
+    told(store, found, START)
     for second in (10, 20, 25):
-        assert told(book, {}, START + dt.timedelta(seconds=second)) == []
-    assert told(book, found, START + dt.timedelta(seconds=29)) == []
+        assert told(store, {}, START + dt.timedelta(seconds=second)) == []
+    assert told(store, found, START + dt.timedelta(seconds=29)) == []
 
 
-def test_a_restart_and_a_second_monitor_tell_nobody_twice(book: AlertStore, tmp_path: Path) -> None:
+def test_a_restart_and_a_second_monitor_send_no_second_notice(store: AlertStore, tmp_path: Path) -> None:
     found = alerts(anomaly())
-    assert told(book, found, START)
+    assert told(store, found, START)
     for _ in range(2):
         other = AlertStore(tmp_path / "monitor.sqlite3")
         assert told(other, found, START + MINUTE) == []
         other.close()
-    assert told(book, {}, START + 5 * MINUTE) == [(Status.CLOSED, "stuck/stock/held")]
+    assert told(store, {}, START + 5 * MINUTE) == [(Status.CLOSED, "stuck/stock/held")]
 
 
-def test_one_order_that_became_a_thousand_is_told_again_at_once(book: AlertStore) -> None:
+def test_an_alert_that_grows_a_thousandfold_is_repeated_at_once(store: AlertStore) -> None:
     def shown_timeline(count: int) -> dict[str, Alert]:
         return alerts(*(anomaly(f"CMD-{n}") for n in range(count)))
 
     key = "stuck/stock/held"
-    told(book, shown_timeline(1), START)
-    assert told(book, shown_timeline(9), START + MINUTE) == []
-    assert told(book, shown_timeline(1001), START + 2 * MINUTE) == [(Status.REPEATED, key)]
-    assert told(book, shown_timeline(1002), START + 3 * MINUTE) == []
-    assert told(book, shown_timeline(1001), START + 62 * MINUTE) == [(Status.REPEATED, key)]
+    told(store, shown_timeline(1), START)
+    assert told(store, shown_timeline(9), START + MINUTE) == []
+    assert told(store, shown_timeline(1001), START + 2 * MINUTE) == [(Status.REPEATED, key)]
+    assert told(store, shown_timeline(1002), START + 3 * MINUTE) == []
+    assert told(store, shown_timeline(1001), START + 62 * MINUTE) == [(Status.REPEATED, key)]
 
 
-def test_what_was_not_judged_is_neither_opened_nor_repeated_nor_closed(book: AlertStore) -> None:
+def test_an_alert_of_a_kind_that_was_not_judged_keeps_its_state(store: AlertStore) -> None:
     stuck, contradiction = anomaly(), anomaly(kind=Kind.CONTRADICTION, reason="said_twice")
-    told(book, alerts(stuck, contradiction), START)
+    told(store, alerts(stuck, contradiction), START)
     blind = judged_kinds(abreast=True, asked=False)
     others = alerts(anomaly(reason="unknown"), anomaly(kind=Kind.DEAD_LETTER, reason="invalid"))
     for minute in range(1, 90, 5):
-        kinds = [key for _, key in told(book, others, START + minute * MINUTE, blind)]
+        kinds = [key for _, key in told(store, others, START + minute * MINUTE, blind)]
         assert kinds == (["contradiction/stock/said_twice"] if minute == 1 else [])
-    assert told(book, alerts(stuck), START + 89 * MINUTE) == [(Status.REPEATED, "stuck/stock/held")]
-    assert told(book, {}, START + 90 * MINUTE) == [(Status.CLOSED, "stuck/stock/held")]
+    assert told(store, alerts(stuck), START + 89 * MINUTE) == [(Status.REPEATED, "stuck/stock/held")]
+    assert told(store, {}, START + 90 * MINUTE) == [(Status.CLOSED, "stuck/stock/held")]
 
 
-def test_by_a_monitor_that_is_behind_only_its_blindness_is_told() -> None:
+def test_a_monitor_that_is_behind_only_reports_that() -> None:
     assert judged_kinds(abreast=False, asked=True) == {Kind.BLIND}
 
 
-def test_a_notice_keeps_its_id_from_the_opening_to_the_closing(book: AlertStore) -> None:
-    (opened,) = book.update(alerts(anomaly()), START, HOUR)
-    (closed,) = book.update({}, START + HOUR, HOUR)
+def test_a_notice_keeps_its_id_from_the_opening_to_the_closing(store: AlertStore) -> None:
+    (opened,) = store.update(alerts(anomaly()), START, HOUR)
+    (closed,) = store.update({}, START + HOUR, HOUR)
     assert opened.as_json()["id"] == closed.as_json()["id"] == "stuck/stock/held@2024-11-22T18:47:00.000Z"
     assert closed.alert == opened.alert
     assert json.loads(json.dumps(opened.as_json())) == {

@@ -1,4 +1,4 @@
-"""Addresses of alerts that are kept in a file may be changed while the monitor runs."""
+"""The addresses of alerts may be changed in their file while the monitor runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @contextlib.asynccontextmanager
 async def alert_server(status: int) -> AsyncIterator[tuple[str, list[str]]]:
-    """A server that takes what is posted to `/second`, and answers `status` elsewhere; the paths asked for."""
+    """A server that answers 200 at `/second` and `status` elsewhere; its place, and the requested paths."""
     paths: list[str] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -41,8 +41,8 @@ async def alert_server(status: int) -> AsyncIterator[tuple[str, list[str]]]:
 
 
 @contextlib.asynccontextmanager
-async def telling(opened: Dispatcher, folder: Path) -> AsyncIterator[None]:
-    """One notice is under way to every receiver."""
+async def delivering(opened: Dispatcher, folder: Path) -> AsyncIterator[None]:
+    """Deliver one notice to every receiver meanwhile."""
     store = AlertStore(folder / "monitor.sqlite3")
     anomaly = Anomaly(Kind.STUCK, "CMD-1", "stock", START, "r0", "CMD-1 waits")
     opened.notify(store.update(alerts_of(iter([anomaly]), START), START, dt.timedelta(hours=1)))
@@ -73,7 +73,7 @@ async def test_a_refused_webhook_is_read_again_from_its_file(tmp_path: Path, sta
         file.write_text(f"http://{place}/first\n")
         async with open_dispatcher(read_settings({"SAGA_ALERT_WEBHOOK_FILE": str(file)})) as opened:
             file.write_text(f"http://{place}/second\n")
-            async with telling(opened, tmp_path):
+            async with delivering(opened, tmp_path):
                 await until(lambda: opened.counts["webhook", "told"] == 1)
     assert paths == ["/first", "/second"]
 
@@ -85,7 +85,7 @@ async def test_apprise_addresses_are_read_again_from_their_file_after_a_failed_t
         file.write_text(f"json://{place}/first\n")
         async with open_dispatcher(read_settings({"SAGA_ALERT_APPRISE_FILE": str(file)})) as opened:
             file.write_text(f"json://{place}/second\n")
-            async with telling(opened, tmp_path):
+            async with delivering(opened, tmp_path):
                 await until(lambda: opened.counts["apprise", "told"] == 1)
     assert paths == ["/first", "/second"]
 
@@ -100,7 +100,7 @@ async def test_apprise_addresses_that_cannot_be_used_leave_the_old_ones(
         file.write_text(f"json://{place}/first")
         async with open_dispatcher(read_settings({"SAGA_ALERT_APPRISE_FILE": str(file)})) as opened:
             file.write_text(bad)
-            async with telling(opened, tmp_path):
+            async with delivering(opened, tmp_path):
                 await until(lambda: opened.counts["apprise", "failed_tries"] >= 2)
     assert set(paths) == {"/first"}
     said = capsys.readouterr().out

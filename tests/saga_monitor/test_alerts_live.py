@@ -1,4 +1,4 @@
-"""The whole way: an order stuck on a real broker, a monitor that serves, a webhook that is told once."""
+"""From end to end: a stuck order on a real broker, a monitor that serves, a webhook that is called once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.support.foreign_client import ForeignClient
 
 
-class Hook(BaseHTTPRequestHandler):
+class WebhookServer(BaseHTTPRequestHandler):
     told: list[dict[str, Any]]
 
     def do_POST(self) -> None:
@@ -36,13 +36,13 @@ class Hook(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Nobody reads it."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager
-def hooked() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def webhook_server() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     told: list[dict[str, Any]] = []
-    server = HTTPServer(("127.0.0.1", 0), type("ThisHook", (Hook,), {"told": told}))
+    server = HTTPServer(("127.0.0.1", 0), type("ThisHook", (WebhookServer,), {"told": told}))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -76,11 +76,11 @@ def scraped(port: int) -> str:
 
 
 @pytest.mark.timeout(180)
-async def test_a_stuck_order_is_told_once_and_a_killed_monitor_does_not_tell_it_again(
+async def test_a_stuck_order_is_alerted_once_even_if_the_monitor_is_killed(
     amqp_url: str, foreign_client: ForeignClient, tmp_path: Path
 ) -> None:
     port = free_port()
-    with hooked() as (url, told):
+    with webhook_server() as (url, told):
         environ = environment(
             amqp_url=amqp_url,
             monitor_database=tmp_path / "monitor.sqlite3",
@@ -105,6 +105,6 @@ async def test_a_stuck_order_is_told_once_and_a_killed_monitor_does_not_tell_it_
         assert "start a worker with `python -m services run paiement`" in notice["sentence"]
 
         with serving(environ, tmp_path / "log"):
-            # It has looked when its view is shown; and what it had to tell, it has told by then.
+            # When its view is shown it has checked, and has sent its notices.
             until(lambda: stuck in scraped(port), "the stuck order among the metrics again")
         assert told == [notice]

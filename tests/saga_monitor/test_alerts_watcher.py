@@ -1,4 +1,4 @@
-"""The lookout goes on, whatever happens to the file, to the broker and to its own judgement."""
+"""The watcher goes on, whatever happens to the file, to the broker and to its own judgement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from choregraphie import Settings
 from choregraphie.messaging import QueueCount
-from saga_monitor.alerting import watcher as module
+from saga_monitor.alerting import watcher as watcher_module
 from saga_monitor.alerting.dispatcher import Dispatcher
 from saga_monitor.alerting.watcher import AlertWatcher, open_watcher
 from saga_monitor.projection import schema
@@ -34,53 +34,53 @@ def settings(monitor: Monitor) -> Settings:
     return Settings(monitor_database=monitor.path, stuck_after=60, amqp_url=nobody)
 
 
-async def test_a_fault_in_judging_is_said_and_the_next_look_judges(
+async def test_a_failure_in_judging_is_logged_and_the_next_check_judges(
     monitor: Monitor, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
-    watching = AlertWatcher(settings(monitor), Dispatcher([]))
+    watcher = AlertWatcher(settings(monitor), Dispatcher([]))
     with capture_logs() as logs, monkeypatch.context() as broken:
-        broken.setattr(module, "anomalies_of", lambda *_: 1 / 0)
-        await watching.check(None)
+        broken.setattr(watcher_module, "anomalies_of", lambda *_: 1 / 0)
+        await watcher.check(None)
     assert [line["event"] for line in logs] == ["lookout.failed"]
-    await watching.check(None)
-    assert len(watching.view.anomalies) == 1
-    watching.close()
-    await watching.check(None)  # a look that was under way when it was closed
+    await watcher.check(None)
+    assert len(watcher.view.anomalies) == 1
+    watcher.close()
+    await watcher.check(None)  # a check that was under way when it was closed
 
 
-async def test_a_file_that_is_locked_for_too_long_is_said_and_tried_again(
+async def test_a_file_that_is_locked_for_too_long_is_logged_and_tried_again(
     monitor: Monitor, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "BUSY_SECONDS", 0.1)
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
-    watching = AlertWatcher(settings(monitor), Dispatcher([]))
+    watcher = AlertWatcher(settings(monitor), Dispatcher([]))
     other = sqlite3.connect(monitor.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with capture_logs() as logs:
-        await watching.check(broker())
+        await watcher.check(broker())
         other.close()
-        await watching.check(broker())
+        await watcher.check(broker())
     assert [line["event"] for line in logs] == ["lookout.hindered", "alert.opened"]
-    watching.close()
+    watcher.close()
 
 
-async def test_without_a_broker_it_still_judges_by_what_was_heard(monitor: Monitor, stream: Stream) -> None:
-    """It is shown, and nobody is told: why the order is stuck is not known, nor whether others are still."""
+async def test_without_a_broker_it_judges_by_what_was_read(monitor: Monitor, stream: Stream) -> None:
+    """The anomaly is shown without an alert: the reason is not known, nor whether other orders are still stuck."""
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
-    async with open_watcher(settings(monitor)) as watching:
+    async with open_watcher(settings(monitor)) as watcher:
         async with asyncio.timeout(10):
-            while not watching.view.at:  # noqa: ASYNC110 - what is waited for tells nobody
+            while not watcher.view.at:  # noqa: ASYNC110 - what is waited for tells nobody
                 await asyncio.sleep(0.05)
-        assert [anomaly.reason for anomaly in watching.view.anomalies] == ["unknown"]
-    assert watching.dispatcher.counts["log", "told"] == 0
+        assert [anomaly.reason for anomaly in watcher.view.anomalies] == ["unknown"]
+    assert watcher.dispatcher.counts["log", "told"] == 0
 
 
-class Days:
-    """A monitor that looks at times of the test's own, and what it logs of alerts."""
+class ClockedMonitor:
+    """A monitor that checks at times the test chooses, and the alerts that it logs."""
 
     def __init__(self, monitor: Monitor) -> None:
         self.monitor, self.now = monitor, START + dt.timedelta(minutes=5)
@@ -102,52 +102,59 @@ class Days:
 
 
 @pytest.fixture
-def days(monitor: Monitor) -> Iterator[Days]:
-    days = Days(monitor)
-    yield days
-    days.watcher.close()
+def clocked_monitor(monitor: Monitor) -> Iterator[ClockedMonitor]:
+    clocked_monitor = ClockedMonitor(monitor)
+    yield clocked_monitor
+    clocked_monitor.watcher.close()
 
 
-async def test_a_short_loss_of_the_broker_opens_and_closes_nothing(stream: Stream, days: Days) -> None:
+async def test_a_short_loss_of_the_broker_opens_and_closes_nothing(
+    stream: Stream, clocked_monitor: ClockedMonitor
+) -> None:
     stream.tell("CMD-1", HELD)
     stream.set_aside("stock", b"of hours ago", "unreadable")
-    await days.hear(stream)
-    days.now += dt.timedelta(hours=3)
+    await clocked_monitor.hear(stream)
+    clocked_monitor.now += dt.timedelta(hours=3)
     there = broker(paiement_inbox=QueueCount(1, 0), stock_dlq=QueueCount(1, 0))
-    opened = await days.check(there)
+    opened = await clocked_monitor.check(there)
     assert opened == ["alert.opened stuck no_consumer", "alert.opened dead_letter unreadable"]
     for _ in range(5):
-        assert await days.check(None) == []
+        assert await clocked_monitor.check(None) == []
     for _ in range(5):
-        assert await days.check(there) == []
-    assert sorted(await days.check(broker(), after_seconds=60)) == [
+        assert await clocked_monitor.check(there) == []
+    assert sorted(await clocked_monitor.check(broker(), after_seconds=60)) == [
         "alert.closed dead_letter unreadable",
         "alert.closed stuck no_consumer",
         "alert.opened stuck held",
     ]
 
 
-async def test_a_monitor_that_nobody_answers_says_that_it_is_blind(stream: Stream, days: Days) -> None:
+async def test_a_monitor_without_answers_reports_that_it_is_blind(
+    stream: Stream, clocked_monitor: ClockedMonitor
+) -> None:
     stream.tell("CMD-1", HELD)
-    await days.hear(stream)
-    assert await days.check(broker()) == ["alert.opened stuck held"]
-    told = [line for _ in range(12) for line in await days.check(None, abreast=False)]
+    await clocked_monitor.hear(stream)
+    assert await clocked_monitor.check(broker()) == ["alert.opened stuck held"]
+    told = [line for _ in range(12) for line in await clocked_monitor.check(None, abreast=False)]
     assert told == ["alert.opened blind no_answer"]
-    kinds = [anomaly.kind for anomaly in days.watcher.view.anomalies]
+    kinds = [anomaly.kind for anomaly in clocked_monitor.watcher.view.anomalies]
     assert kinds == ["blind", "stuck"]
-    assert days.watcher.view.anomalies[0].sentence.startswith(
+    assert clocked_monitor.watcher.view.anomalies[0].sentence.startswith(
         "the monitor is blind, for the broker has not answered since 18:52:10 UTC: see whether it runs"
     )
-    assert await days.check(broker()) == []
-    assert await days.check(broker(), after_seconds=30) == ["alert.closed blind no_answer"]
-    assert [anomaly.kind for anomaly in days.watcher.view.anomalies] == ["stuck"]
+    assert await clocked_monitor.check(broker()) == []
+    assert await clocked_monitor.check(broker(), after_seconds=30) == ["alert.closed blind no_answer"]
+    assert [anomaly.kind for anomaly in clocked_monitor.watcher.view.anomalies] == ["stuck"]
 
 
-async def test_a_reading_that_stays_behind_is_blind_too(stream: Stream, days: Days) -> None:
+async def test_a_monitor_that_stays_behind_is_blind_too(stream: Stream, clocked_monitor: ClockedMonitor) -> None:
     stream.tell("CMD-1", HELD)
-    await days.hear(stream)
+    await clocked_monitor.hear(stream)
     ahead = replace(broker(), last_offset=500)
-    days.now += dt.timedelta(hours=1)
-    told = [line for _ in range(8) for line in await days.check(ahead, after_seconds=60, abreast=False)]
+    clocked_monitor.now += dt.timedelta(hours=1)
+    told = [line for _ in range(8) for line in await clocked_monitor.check(ahead, after_seconds=60, abreast=False)]
     assert told == ["alert.opened blind behind"]
-    assert await days.check(broker(), after_seconds=30) == ["alert.opened stuck held", "alert.closed blind behind"]
+    assert await clocked_monitor.check(broker(), after_seconds=30) == [
+        "alert.opened stuck held",
+        "alert.closed blind behind",
+    ]

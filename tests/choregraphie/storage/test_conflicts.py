@@ -1,4 +1,4 @@
-"""Two workers of a service on one PostgreSQL: whoever loses a race begins again, and sees what the other did."""
+"""Two workers of a service on one PostgreSQL: who loses a race begins again and sees what the other wrote."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def pair(url: str) -> Iterator[tuple[ServiceHarness, ServiceHarness]]:
 
 @pytest.fixture
 def conflicts(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """The state, as PostgreSQL names it, of each transaction that lost against another."""
+    """The SQLSTATE of each transaction that lost against another."""
     lost: list[str | None] = []
     begin = Database.begin
 
@@ -80,7 +80,7 @@ def order(harness: ServiceHarness, commande_id: str, produit_id: str = "A") -> I
 
 @contextlib.contextmanager
 def before(harness: ServiceHarness, statement: str, do: Callable[[], object]) -> Iterator[None]:
-    """Do that once, just before the harness sends its first statement that begins so."""
+    """Call `do` once, just before the harness sends its first statement that begins with `statement`."""
     done = False
 
     def look(sent: str) -> None:
@@ -98,7 +98,7 @@ def before(harness: ServiceHarness, statement: str, do: Callable[[], object]) ->
     ("kind", "statement", "lost"),
     [("an order", "SELECT compteurs", []), ("a cancellation", "INSERT INTO journal", ["23505"])],
 )
-def test_one_message_dealt_with_by_two_workers_at_once_has_one_effect(
+def test_a_message_handled_by_two_workers_at_once_has_one_effect(
     pair: tuple[ServiceHarness, ServiceHarness],
     conflicts: list[str | None],
     kind: str,
@@ -114,10 +114,10 @@ def test_one_message_dealt_with_by_two_workers_at_once_has_one_effect(
     assert [outbox_event.commande_id for outbox_event in one.store.pending(10)[0]] == ["C"]
 
 
-def test_an_order_and_its_cancellation_in_two_workers_at_once_leave_nothing_held(
+def test_an_order_and_its_cancellation_in_two_workers_at_once_hold_nothing(
     pair: tuple[ServiceHarness, ServiceHarness], conflicts: list[str | None]
 ) -> None:
-    """Both find no entry in the journal: the one that comes second finds the other's tombstone after all."""
+    """Both find no journal entry at first. The second, repeated, finds the other's tombstone."""
     one, other = pair
     cancelled = [invocation(other, annulee("C"))]
     with before(one, "SELECT compteurs", lambda: other.store.commit(cancelled)):
@@ -129,10 +129,10 @@ def test_an_order_and_its_cancellation_in_two_workers_at_once_leave_nothing_held
         assert list(states) == ["tombstone"]
 
 
-def test_a_serialization_failure_is_tried_again(
+def test_a_serialization_failure_is_retried(
     url: str, postgres: PrivatePostgres, conflicts: list[str | None]
 ) -> None:
-    """As on a server whose transactions are serializable unless they say otherwise."""
+    """The server's transactions are serializable by default."""
     name = url.rpartition("/")[2]
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as operator:
         operator.execute(f'ALTER DATABASE "{name}" SET default_transaction_isolation = serializable')
@@ -148,8 +148,8 @@ def test_a_serialization_failure_is_tried_again(
         assert one.inspect()["A"] == 2
 
 
-def test_a_deadlock_is_tried_again(url: str, postgres: PrivatePostgres, conflicts: list[str | None]) -> None:
-    """Workers lock in the order of the keys and never meet so; an operator at the prompt does not."""
+def test_a_deadlock_is_retried(url: str, postgres: PrivatePostgres, conflicts: list[str | None]) -> None:
+    """Workers lock in key order, so they never deadlock with each other; an operator's session may."""
     name = url.rpartition("/")[2]
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as operator:
         operator.execute(f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '2s'")
@@ -158,7 +158,7 @@ def test_a_deadlock_is_tried_again(url: str, postgres: PrivatePostgres, conflict
         psycopg.connect(postgres.url(name)) as operator,
         ThreadPoolExecutor(1) as thread,
     ):
-        # Whoever waits that long first looks for a ring, and is the one to give way.
+        # The session that waits this long first detects the deadlock, and is the one that fails.
         operator.execute("SET deadlock_timeout = '60s'")
         operator.execute("UPDATE compteurs SET valeur = valeur + 10 WHERE nom = 'B'")
         group = [order(harness, "C-1", "A"), order(harness, "C-2", "B")]
@@ -182,7 +182,7 @@ def until_somebody_waits(url: str) -> None:
 def test_many_orders_on_one_row_in_two_workers_are_all_counted(
     pair: tuple[ServiceHarness, ServiceHarness], conflicts: list[str | None]
 ) -> None:
-    """Some of them come to both."""
+    """Some of them are delivered to both."""
     together = threading.Barrier(2)
     orders = [order(pair[0], f"C-{number}") for number in range(40)]
 
@@ -197,7 +197,7 @@ def test_many_orders_on_one_row_in_two_workers_are_all_counted(
     assert set(conflicts) <= {"23505"}
 
 
-def test_one_that_loses_every_time_waits_and_is_tried_later(
+def test_a_transaction_that_always_loses_is_retried_later(
     pair: tuple[ServiceHarness, ServiceHarness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, _ = pair

@@ -1,4 +1,4 @@
-"""A database that refuses is told from one that is away, in whatever language the server speaks."""
+"""A database that refuses is distinguished from one that is away, whatever the server's language."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def away(url: str) -> None:
 
 @contextmanager
 def speaking(sqlstate: str, text: str) -> Iterator[str]:
-    """A server that answers every connection with this error, as PostgreSQL's protocol has it."""
+    """A server that answers each connection with this error, in PostgreSQL's protocol."""
     fields = "".join(
         f"{name}{value}\0" for name, value in zip("SVCM", ("FATAL", "FATAL", sqlstate, text), strict=True)
     )
@@ -81,7 +81,7 @@ def speaking(sqlstate: str, text: str) -> Iterator[str]:
         ("28000", 'ロール"saga"は存在しません'),
     ],
 )
-def test_a_refusal_is_known_by_its_sqlstate(sqlstate: str, text: str) -> None:
+def test_a_refusal_is_recognised_by_its_sqlstate(sqlstate: str, text: str) -> None:
     with speaking(sqlstate, text) as url:
         said = refused(url)
     assert text in said
@@ -96,7 +96,7 @@ def test_a_refusal_is_known_by_its_sqlstate(sqlstate: str, text: str) -> None:
         ("57P01", "arrêt des connexions suite à la demande de l'administrateur"),
     ],
 )
-def test_a_server_that_cannot_yet_is_away_whatever_words_it_uses(sqlstate: str, text: str) -> None:
+def test_a_server_that_is_not_ready_is_away_whatever_its_message_says(sqlstate: str, text: str) -> None:
     with speaking(sqlstate, text) as url:
         away(url)
 
@@ -125,19 +125,19 @@ def test_a_server_that_speaks_french_refuses(french_postgres: PrivatePostgres) -
 
 
 @pytest.mark.parametrize("parameter", ["password", "sslpassword"])
-def test_a_secret_among_the_parameters_is_not_told(postgres: PrivatePostgres, parameter: str) -> None:
+def test_a_secret_parameter_is_not_shown(postgres: PrivatePostgres, parameter: str) -> None:
     said = refused(f"{postgres.url('no_such_database')}?{parameter}=hush")
     assert "hush" not in said
 
 
-def test_nobody_at_the_port_is_away(postgres: PrivatePostgres) -> None:
+def test_a_port_where_nobody_listens_is_away(postgres: PrivatePostgres) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     away(postgres.url("postgres").replace(f":{postgres.port}/", f":{port}/"))
     away("postgresql://saga@no-such-host.invalid/stock")
 
 
-def test_a_standby_where_a_primary_was_asked_for_is_away(postgres: PrivatePostgres) -> None:
+def test_a_server_of_the_wrong_kind_is_away(postgres: PrivatePostgres) -> None:
     away(f"{postgres.url('postgres')}?target_session_attrs=standby")
 
 
@@ -163,7 +163,7 @@ def test_a_pooler_whose_server_is_away_is_away(postgres: PrivatePostgres) -> Non
 
 @contextmanager
 def login_checked(postgres: PrivatePostgres, **settings: str) -> Iterator[tuple[PrivatePgBouncer, LoginCheck]]:
-    """A pooler, and whether it is the login that is refused when a connection to a URL fails."""
+    """A pooler, and a check that connects to a URL and returns whether its login is refused."""
 
     def login_is_refused(url: str) -> bool:
         url = f"{url}?connect_timeout=5"
@@ -190,7 +190,7 @@ def test_a_pooler_that_refuses_the_login_is_told_from_one_that_refuses_something
         pooler.change_password("neu-4711")
         until(lambda: not connects(pooler.url("postgres")), "the pooler has the new password")
         assert login_is_refused(pooler.url("postgres"))
-        # The server does not know the pooler's new password; the worker's own is the pooler's.
+        # The pooler accepts the worker's password; the server refuses the pooler's.
         assert not login_is_refused(pooler.url("another", password="neu-4711"))
 
 

@@ -1,4 +1,4 @@
-"""A service's database: its own, one writer a file, and refused in one line when it cannot be used."""
+"""A service's database: one writer for a file, and a refusal in one line when it cannot be used."""
 
 import sqlite3
 from pathlib import Path
@@ -27,7 +27,7 @@ def refused(settings: Settings, service: Any = STOCK) -> str:
     return str(caught.value)
 
 
-def test_a_database_is_made_with_its_folders_and_kept(tmp_path: Path) -> None:
+def test_a_database_is_created_with_its_folders_and_kept(tmp_path: Path) -> None:
     settings = at(f"sqlite:///{tmp_path}/a/b/{{service}}.sqlite3")
     with open_harness(STOCK, settings) as harness:
         harness.hear(initiee(produit_id="PROD-123"))
@@ -38,7 +38,7 @@ def test_a_database_is_made_with_its_folders_and_kept(tmp_path: Path) -> None:
     assert (tmp_path / "a/b/stock.sqlite3").exists()
 
 
-def test_what_is_committed_is_on_the_disk_before_anything_is_said(settings: Settings) -> None:
+def test_a_commit_is_on_the_disk_before_anything_is_published(settings: Settings) -> None:
     database = open_database(STOCK, settings)
     with database.begin() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
@@ -53,7 +53,7 @@ def test_a_second_worker_on_the_same_file_is_refused_until_the_first_has_closed_
     open_database(STOCK, settings).close()
 
 
-def test_a_refusal_lets_go_of_the_file(settings: Settings, tmp_path: Path) -> None:
+def test_a_refused_database_unlocks_its_file(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "stock.sqlite3").write_bytes(b"no database at all, " * 500)
     refused(settings)
     (tmp_path / "stock.sqlite3").unlink()
@@ -76,7 +76,7 @@ def test_a_newer_database_is_refused(settings: Settings, tmp_path: Path, column:
 
 
 @pytest.mark.parametrize("place", ["file/x.sqlite3", "folder"])
-def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, place: str) -> None:
+def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     assert str(tmp_path) in refused(at(f"sqlite:///{tmp_path}/{place}"))
@@ -86,7 +86,7 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, place: str) -
     "url",
     ["nonsense", "", "sqlite", "oracle+nothing://x", "mysql://u:hush@h/d", "://", "postgresql://u:hush@h:abc/x"],
 )
-def test_a_url_that_names_no_database_we_know_is_refused_without_its_password(url: str) -> None:
+def test_a_url_of_an_unknown_kind_is_refused_without_showing_its_password(url: str) -> None:
     said = refused(at(url))
     assert "SAGA_DATABASE_URL" in said
     assert "hush" not in said
@@ -102,19 +102,19 @@ def test_a_damaged_database_is_refused(settings: Settings, tmp_path: Path) -> No
     refused(settings)
 
 
-def test_one_can_look_beside_a_running_worker(settings: Settings) -> None:
+def test_the_state_can_be_read_beside_a_running_worker(settings: Settings) -> None:
     with open_harness(STOCK, settings) as harness:
         harness.hear(initiee())
         assert business_state(STOCK, settings) == harness.inspect()
 
 
-def test_looking_where_nothing_is_makes_nothing(settings: Settings, tmp_path: Path) -> None:
+def test_reading_a_missing_database_creates_nothing(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(DatabaseRefused, match="no such database"):
         business_state(STOCK, settings)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_looking_into_another_services_database_is_one_line(tmp_path: Path) -> None:
+def test_reading_another_services_database_is_refused_in_one_line(tmp_path: Path) -> None:
     shared = at(f"sqlite:///{tmp_path}/shared.sqlite3")
     open_database(SAMPLE_SERVICE, shared).close()
     with pytest.raises(DatabaseRefused) as caught:
@@ -122,14 +122,14 @@ def test_looking_into_another_services_database_is_one_line(tmp_path: Path) -> N
     assert "\n" not in str(caught.value)
 
 
-def test_a_database_in_memory_is_as_good_for_a_moment() -> None:
+def test_a_database_in_memory_works() -> None:
     with open_harness(STOCK, at("sqlite://")) as harness:
         harness.hear(initiee())
         assert harness.said == ["stock.reserve"]
 
 
-def test_a_table_that_is_gone_under_a_worker_is_no_messages_fault(harness: ServiceHarness) -> None:
-    """Every message would climb the ladder for it, and be set aside."""
+def test_a_table_removed_under_a_worker_is_no_fault_of_a_message(harness: ServiceHarness) -> None:
+    """Else every message would be retried in vain and dead-lettered."""
     with harness.database.begin() as connection:
         connection.exec_driver_sql("DROP TABLE compteurs")
     with pytest.raises(DatabaseUnavailable):

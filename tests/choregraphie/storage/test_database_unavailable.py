@@ -1,4 +1,4 @@
-"""A database that cannot be written to now: the worker waits, nothing is set aside, and then it goes on."""
+"""A database that cannot be written now: the worker waits, dead-letters nothing, and then goes on."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Trouble = Callable[[RunningPipeline], contextlib.AbstractContextManager[None]]
 
-# More than a file has room for without another page.
+# More than fits into the file without another page.
 MANY = 120
 
 
@@ -49,7 +49,7 @@ def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextlib.contextmanager
 def pragma(at_work: RunningPipeline, begin: str, end: str) -> Iterator[None]:
-    """SQLite itself says no: its own error, not one made up."""
+    """A pragma makes SQLite itself raise the error."""
     wanted = [begin]
 
     def ask(connection: Connection) -> None:
@@ -65,7 +65,7 @@ def read_only_file(at_work: RunningPipeline) -> contextlib.AbstractContextManage
 
 
 def full_disk(at_work: RunningPipeline) -> contextlib.AbstractContextManager[None]:
-    """Not a page more than it has."""
+    """The file may not grow by a page."""
     return pragma(at_work, "max_page_count = 1", "max_page_count = 1000000")
 
 
@@ -97,7 +97,7 @@ def locked_tables(at_work: RunningPipeline) -> Iterator[None]:
 
 @contextlib.contextmanager
 def read_only_server(at_work: RunningPipeline) -> Iterator[None]:
-    """As after a failover to a standby: every session is cut, and the next ones may only read."""
+    """As after a failover to a standby: every session is closed, and new ones are read-only."""
     name = sql.Identifier(at_work.database.engine.url.database or "")
     with operator(at_work, "postgres") as connection:
         connection.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
@@ -131,7 +131,7 @@ def url_of(kind: str, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize(("kind", "trouble"), TROUBLES.values(), ids=TROUBLES)
-async def test_nothing_is_sent_away_for_it_and_everything_is_done_when_it_is_over(
+async def test_no_delivery_is_retried_or_dead_lettered_and_all_are_handled_afterwards(
     kind: str, trouble: Trouble, request: pytest.FixtureRequest
 ) -> None:
     settings = Settings(database_url=url_of(kind, request), retry_delays=(1, 5))
@@ -144,7 +144,7 @@ async def test_nothing_is_sent_away_for_it_and_everything_is_done_when_it_is_ove
                 assert at_work.session.published == []
                 assert at_work.session.acked == at_work.session.requeued == []
             await until(lambda: sorted(at_work.session.acked) == tags, 30)
-        # Some of it perhaps twice, under the same id: nobody knew whether it had been committed.
+        # Some perhaps twice, with the same id: the worker did not know whether they were committed.
         said = {(message.routing_key, message.properties.message_id) for message in at_work.session.published}
         assert ([type_ for type_, _ in said], len(said)) == (["stock.reserve"] * MANY, MANY)
         assert not at_work.running.done()
@@ -153,7 +153,7 @@ async def test_nothing_is_sent_away_for_it_and_everything_is_done_when_it_is_ove
         assert harness.inspect()["A"] == MANY
 
 
-def test_a_commit_whose_answer_is_lost_is_carried_out_once(postgres: PrivatePostgres) -> None:
+def test_a_commit_whose_reply_is_lost_takes_effect_once(postgres: PrivatePostgres) -> None:
     with proxied(postgres) as (harness, proxy):
         group = [invocation(harness)]
         with at_commit(harness, lambda: answer_lost(proxy, postgres, harness)), pytest.raises(DatabaseUnavailable):
@@ -163,11 +163,11 @@ def test_a_commit_whose_answer_is_lost_is_carried_out_once(postgres: PrivatePost
         (result,) = execute(harness.store, group, (1,), [])
         assert (result.verdict, result.outbox_events) == (Done(), ())
         assert harness.inspect()["A"] == 1
-        # Whoever looks for what was decided and not said finds it: at a start, and twice a minute.
+        # The relay finds pending events at the start and twice a minute.
         assert [outbox_event.type for outbox_event in harness.store.pending(10)[0]] == ["stock.reserve"]
 
 
-def test_a_commit_that_never_arrived_is_carried_out_once(postgres: PrivatePostgres) -> None:
+def test_a_commit_that_never_arrives_takes_effect_once(postgres: PrivatePostgres) -> None:
     with proxied(postgres) as (harness, proxy):
         group = [invocation(harness)]
         with at_commit(harness, lambda: refused(proxy)), pytest.raises(DatabaseUnavailable):
@@ -181,7 +181,7 @@ def test_a_commit_that_never_arrived_is_carried_out_once(postgres: PrivatePostgr
 
 @contextlib.contextmanager
 def proxied(postgres: PrivatePostgres) -> Iterator[tuple[ServiceHarness, Proxy]]:
-    """A harness whose way to the database can be cut."""
+    """A harness that reaches its database through a proxy, which can be cut."""
     name = f"commit_{uuid.uuid4().hex[:12]}"
     postgres.create(name)
     url = make_url(postgres.url(name))
@@ -205,13 +205,13 @@ def invocation(harness: ServiceHarness) -> Invocation:
 
 @contextlib.contextmanager
 def at_commit(harness: ServiceHarness, do: Callable[[], None]) -> Iterator[None]:
-    """Do that just before the harness commits."""
+    """Call `do` just before the harness commits."""
     event.listen(harness.database.engine, "commit", lambda _: do(), once=True)
     yield
 
 
 def answer_lost(proxy: Proxy, postgres: PrivatePostgres, harness: ServiceHarness) -> None:
-    """From now on nothing comes back; the connection is reset once the server has committed."""
+    """From now on no reply arrives; the connection is reset after the server has committed."""
     proxy.set(Mode.STALL_DOWN)
     database = harness.database.engine.url.database or ""
 

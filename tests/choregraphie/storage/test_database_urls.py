@@ -79,14 +79,14 @@ def test_a_schema_that_is_missing_is_refused(url: str, path: str) -> None:
         ("-c work_mem=8MB", "statement_timeout", "30s"),
     ],
 )
-def test_options_are_used_beside_our_own(url: str, options: str, setting: str, value: str) -> None:
+def test_options_are_used_together_with_our_own(url: str, options: str, setting: str, value: str) -> None:
     encoded = options.replace("=", "%3D").replace(" ", "%20").replace("\\", "%5C").replace(",", "%2C")
     database = open_database(STOCK, Settings(database_url=f"{url}?options={encoded}"))
     assert asked(database, f"SELECT current_setting('{setting}')") == value
     database.close()
 
 
-def test_other_parameters_reach_the_connection_and_win_over_our_own(url: str) -> None:
+def test_other_parameters_override_our_own(url: str) -> None:
     parameters = "application_name=chez%20nous&connect_timeout=17&keepalives_idle=77&sslmode=allow"
     database = open_database(STOCK, Settings(database_url=f"{url}?{parameters}"))
     with database.begin() as connection:
@@ -116,7 +116,7 @@ def test_other_parameters_reach_the_connection_and_win_over_our_own(url: str) ->
         ("options=search_path%3Dstock", "options"),
     ],
 )
-def test_what_cannot_be_given_to_postgresql_is_refused_by_its_name(query: str, named: str) -> None:
+def test_an_impossible_parameter_of_postgresql_is_refused_by_name(query: str, named: str) -> None:
     said = refused(f"postgresql://saga:hush@127.0.0.1/stock?{query}")
     assert said.startswith("SAGA_DATABASE_URL")
     assert named in said
@@ -135,7 +135,7 @@ def test_what_cannot_be_given_to_postgresql_is_refused_by_its_name(query: str, n
         ("sqlite://var/x.sqlite3", "host"),
     ],
 )
-def test_what_cannot_be_given_to_sqlite_is_refused_by_its_name(url: str, named: str) -> None:
+def test_an_impossible_parameter_of_sqlite_is_refused_by_name(url: str, named: str) -> None:
     said = refused(url)
     assert said.startswith("SAGA_DATABASE_URL")
     assert named in said

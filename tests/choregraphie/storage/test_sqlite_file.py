@@ -1,4 +1,4 @@
-"""One worker has a SQLite file, by whatever path others come to it, and notices when it is taken away."""
+"""One worker locks a SQLite file, whatever path others use, and notices when the file is removed."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_another_process_is_refused_by_every_path(way: Callable[[Path], Path], tmp_path: Path) -> None:
+def test_another_process_is_refused_whatever_path_it_uses(way: Callable[[Path], Path], tmp_path: Path) -> None:
     file = tmp_path / "databases" / "stock.sqlite3"
     with open_harness(STOCK, at(file)) as harness:
         harness.hear(initiee())
@@ -93,12 +93,12 @@ def test_another_process_is_refused_by_every_path(way: Callable[[Path], Path], t
 def test_the_same_process_is_refused_and_the_first_keeps_the_file(
     way: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    """A descriptor of the file that is closed drops the locks that SQLite has on it in this process."""
+    """Closing a descriptor of the file would drop the locks that SQLite has on it in this process."""
     file = tmp_path / "databases" / "stock.sqlite3"
     with open_harness(STOCK, at(file)) as harness:
         assert TAKEN in refused(at(os.path.relpath(way(file)) if way is by_a_relative_path else way(file)))
         harness.hear(initiee())
-        # Whoever closes the file last empties its log; SQLite's own lock says that we are still there.
+        # The last to close the file empties its log; SQLite's own lock shows that this process has it open.
         assert services("inspect", "stock", database_url=f"sqlite:///{file}").returncode == 0
         assert file.with_name("stock.sqlite3-wal").exists()
         harness.hear(initiee("CMD-2"))
@@ -137,7 +137,7 @@ def folder_moved_away(file: Path) -> None:
 
 
 @pytest.mark.parametrize("action", [removed, moved_away, replaced, log_removed, folder_moved_away])
-async def test_a_worker_does_not_go_on_in_a_file_that_was_taken_away(
+async def test_a_worker_ends_when_its_file_is_removed_or_replaced(
     action: Callable[[Path], None], tmp_path: Path
 ) -> None:
     file = tmp_path / "databases" / "stock.sqlite3"
@@ -152,7 +152,7 @@ async def test_a_worker_does_not_go_on_in_a_file_that_was_taken_away(
         assert (at_work.session.published, at_work.session.acked) == ([], [])
 
 
-async def test_an_idle_worker_notices_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_idle_worker_notices_a_removed_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(periodic, "WATCH_SECONDS", 0.1)
     async with running_pipeline(at(tmp_path / "stock.sqlite3")) as at_work:
         await until(lambda: ("consume", ()) in at_work.session.actions)
@@ -169,7 +169,7 @@ def leaves(error: BaseException | None) -> list[BaseException | None]:
 
 
 def descriptors_left() -> list[int]:
-    """All descriptors that this process can still open."""
+    """All descriptors that this process can still open, opened."""
     taken = []
     with contextlib.suppress(OSError):
         while True:
@@ -179,7 +179,7 @@ def descriptors_left() -> list[int]:
 
 @pytest.mark.parametrize("spare", [0, 1, 2])
 def test_a_database_waits_for_descriptors(spare: int, tmp_path: Path) -> None:
-    """Neither our own descriptor nor those of SQLite: what the process lacks now is no mistake in a setting."""
+    """A shortage of descriptors, for our lock or for SQLite, is not a wrong setting."""
     settings = at(tmp_path / "databases" / "stock.sqlite3")
     open_database(STOCK, settings).close()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)

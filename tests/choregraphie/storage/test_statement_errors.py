@@ -1,4 +1,4 @@
-"""A statement that PostgreSQL refuses for its values is the message's failure: nothing else waits for it."""
+"""When PostgreSQL refuses a statement for its values, that message fails and no other waits."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ from tests.support.sample_service import SAMPLE_SERVICE
 if TYPE_CHECKING:
     from scripts.nemesis.private_postgres import PrivatePostgres
 
-# An exception of a trigger, a limit of the program, a feature that is not there.
+# An exception of a trigger, a program limit, an unsupported feature.
 SQLSTATES = ["P0001", "54000", "0A000"]
 
 
 @pytest.mark.parametrize("sqlstate", SQLSTATES)
-def test_one_message_is_tried_again_and_the_others_are_carried_out(
-    postgres: PrivatePostgres, sqlstate: str
-) -> None:
+def test_one_message_is_retried_and_the_others_are_handled(postgres: PrivatePostgres, sqlstate: str) -> None:
     name = f"statement_{uuid.uuid4().hex[:12]}"
     postgres.create(name)
     settings = Settings(database_url=postgres.url(name))

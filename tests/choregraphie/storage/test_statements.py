@@ -1,4 +1,4 @@
-"""Statements that go past SQLAlchemy: its dialects and its conversions, the driver's execution."""
+"""Prepared statements: SQLAlchemy's dialects and conversions, executed by the driver."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ THINGS = Table(
     Column("sold", Boolean),
     Column("many", Integer),
 )
-# Given in another order than the table has them.
+# In another order than in the table.
 NAMES = ("many", "name", "sold", "bytes", "at", "worth")
 INSERT = Prepared(insert(THINGS), NAMES)
 FIND = Lookup(select(*(THINGS.c[name] for name in NAMES)).order_by(THINGS.c.name), THINGS.c.name)
@@ -49,21 +49,21 @@ def connection(harness: ServiceHarness) -> Iterator[Connection]:
         yield connection
 
 
-def test_values_come_back_as_they_went(connection: Connection) -> None:
+def test_values_are_read_back_as_they_were_written(connection: Connection) -> None:
     rows = [
         (3, "A", True, b"\x00\xff", NOON, Decimal("12.30")),
         (None, "B", None, None, None, None),
     ]
     INSERT.run_many(connection, rows)
     assert [tuple(row) for row in FIND.rows(connection, ["A", "B"])] == rows
-    # As SQLAlchemy itself sees them.
+    # SQLAlchemy itself reads the same values.
     assert [tuple(row) for row in connection.execute(select(THINGS).order_by(THINGS.c.name))] == [
         ("A", Decimal("12.30"), NOON, b"\x00\xff", True, 3),
         ("B", None, None, None, None, None),
     ]
 
 
-def test_a_value_that_its_type_refuses_is_refused(connection: Connection) -> None:
+def test_a_value_that_the_column_type_refuses_is_an_error(connection: Connection) -> None:
     with pytest.raises(ValueError, match="whole number of cents"):
         INSERT.run_many(connection, [(1, "A", True, b"", NOON, Decimal("0.001"))])
 
@@ -77,7 +77,7 @@ def test_nothing_is_sent_for_no_rows_and_no_keys(harness: ServiceHarness, connec
         assert FIND.rows(connection, []) == []
 
 
-def test_what_the_statement_brings_along_is_sent_with_what_is_given(connection: Connection) -> None:
+def test_constants_of_a_statement_are_sent_with_the_given_values(connection: Connection) -> None:
     INSERT.run_many(connection, [(n, f"T-{n}", n % 2 == 0, None, None, None) for n in range(6)])
     unsold = delete(THINGS).where(THINGS.c.sold == False, THINGS.c.many >= bindparam("least"))  # noqa: E712
     assert Prepared(unsold, ["least"]).run(connection, 3) == 2
@@ -91,7 +91,7 @@ def test_any_number_of_keys_finds_each_row_once_and_in_order(connection: Connect
     assert [row[0] for row in found] == list(range(50, min(50 + wanted, 1300)))
 
 
-def test_all_sizes_share_a_few_statements(harness: ServiceHarness, connection: Connection) -> None:
+def test_lookups_of_all_sizes_share_a_few_statements(harness: ServiceHarness, connection: Connection) -> None:
     sent: list[str] = []
     with watching(harness.database, sent.append):
         for size in range(1, 200):

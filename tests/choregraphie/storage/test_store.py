@@ -1,4 +1,4 @@
-"""One transaction a group: everything of it happens once, or none of it does."""
+"""A group is one transaction: all of it takes effect once, or nothing does."""
 
 import contextlib
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def on_a(commande_id: str, client_id: str = "ANNE", quantite: int = 1) -> Event:
 
 
 def returned(harness: ServiceHarness, heard: Any, tried: int) -> Delivery:
-    """As it comes back from a retry queue."""
+    """The delivery as it returns from a retry queue."""
     headers = {"x-saga-attempt": tried, "x-saga-exchange": "client.events"}
     return harness.delivery(heard)._replace(exchange="stock.requeue", headers=headers)
 
@@ -44,7 +44,7 @@ def rows(harness: ServiceHarness, table: Any) -> list[Any]:
 
 @contextlib.contextmanager
 def statements(harness: ServiceHarness) -> Iterator[list[str]]:
-    """What is sent to the database meanwhile."""
+    """The statements sent to the database meanwhile."""
     sent: list[str] = []
     with watching(harness.database, sent.append):
         yield sent
@@ -67,14 +67,14 @@ def test_a_hot_row_is_read_once_and_written_once(harness: ServiceHarness) -> Non
     assert harness.inspect()["A"] == 100
 
 
-def test_repetitions_in_one_group_count_once(harness: ServiceHarness) -> None:
+def test_duplicates_in_one_group_count_once(harness: ServiceHarness) -> None:
     order = harness.enveloped(on_a("C"))
     harness.hear(order, order, order)
     assert harness.verdicts == [Done()] * 3
     assert (harness.inspect()["A"], harness.said) == (1, ["stock.reserve"])
 
 
-def test_the_same_id_with_another_body_is_set_aside_and_the_first_counts(harness: ServiceHarness) -> None:
+def test_the_same_id_with_another_body_is_dead_lettered_and_the_first_counts(harness: ServiceHarness) -> None:
     first, other = harness.enveloped(on_a("C"), id="same"), harness.enveloped(on_a("D"), id="same")
     harness.hear(first)
     harness.hear(other)
@@ -85,38 +85,38 @@ def test_the_same_id_with_another_body_is_set_aside_and_the_first_counts(harness
     assert harness.inspect()["A"] == 1
 
 
-def test_and_likewise_within_one_group(harness: ServiceHarness) -> None:
+def test_the_same_id_with_another_body_in_one_group_is_dead_lettered_too(harness: ServiceHarness) -> None:
     harness.hear(harness.enveloped(on_a("C"), id="same"), harness.enveloped(on_a("D"), id="same"))
     assert [type(verdict) for verdict in harness.verdicts] == [Done, DeadLetter]
     assert harness.inspect()["A"] == 1
 
 
-def test_one_that_breaks_does_not_hold_up_the_others(harness: ServiceHarness) -> None:
+def test_a_reaction_that_raises_does_not_delay_the_others(harness: ServiceHarness) -> None:
     harness.hear(on_a("C-1"), on_a("C-2", "PANNE"), on_a("C-3"), tolerate=True)
     assert [type(verdict) for verdict in harness.verdicts] == [Done, RetryAfter, Done]
     assert (harness.inspect()["A"], harness.said) == (2, ["stock.reserve"] * 2)
     assert {row.commande_id for row in rows(harness, INBOX)} == {"C-1", "C-3"}
 
 
-def test_what_breaks_leaves_nothing_behind(harness: ServiceHarness) -> None:
+def test_a_reaction_that_raises_leaves_no_trace(harness: ServiceHarness) -> None:
     harness.hear(on_a("C", "PANNE"), tolerate=True)
     assert harness.inspect()["A"] == 0
     assert rows(harness, INBOX) == rows(harness, JOURNAL) == rows(harness, OUTBOX) == []
 
 
-def test_a_reaction_that_breaks_is_told_to_the_test_that_did_not_expect_it(harness: ServiceHarness) -> None:
-    with pytest.raises(Raised, match="Trouble: broken"):
+def test_the_harness_raises_when_a_reaction_raises(harness: ServiceHarness) -> None:
+    with pytest.raises(Raised, match="Failure: broken"):
         harness.hear(on_a("C", "PANNE"))
 
 
-def test_a_row_that_reads_does_not_name_is_an_error_not_a_none(harness: ServiceHarness) -> None:
+def test_a_row_that_reads_does_not_name_is_an_error_and_not_none(harness: ServiceHarness) -> None:
     harness.hear(on_a("C", "AILLEURS"), tolerate=True)
     (verdict,) = harness.verdicts
     assert isinstance(verdict, RetryAfter)
     assert "RowNotDeclared" in verdict.detail
 
 
-def test_the_delays_are_climbed_and_then_it_is_given_up(harness: ServiceHarness) -> None:
+def test_after_all_retry_delays_a_delivery_is_given_up(harness: ServiceHarness) -> None:
     order = harness.enveloped(on_a("C", "PANNE"))
     harness.hear(order, tolerate=True)
     for tried in (1, 2):
@@ -128,7 +128,7 @@ def test_the_delays_are_climbed_and_then_it_is_given_up(harness: ServiceHarness)
     assert (last.reason, last.attempt) == (Reason.EXHAUSTED, 3)
 
 
-def test_giving_up_says_the_refusal_and_leaves_a_tombstone(harness: ServiceHarness) -> None:
+def test_giving_up_publishes_the_refusal_and_leaves_a_tombstone(harness: ServiceHarness) -> None:
     order = harness.enveloped(on_a("C", "PANNE"), id="the-order")
     harness.deliver(returned(harness, order, 2), tolerate=True)
     (said,) = harness.envelopes
@@ -139,7 +139,7 @@ def test_giving_up_says_the_refusal_and_leaves_a_tombstone(harness: ServiceHarne
     assert harness.inspect()["A"] == 0
 
 
-def test_after_giving_up_neither_a_redrive_nor_another_order_of_that_id_does_anything(
+def test_after_giving_up_neither_a_redrive_nor_another_order_of_that_id_has_an_effect(
     harness: ServiceHarness,
 ) -> None:
     broken = harness.enveloped(on_a("C", "PANNE"))
@@ -149,13 +149,13 @@ def test_after_giving_up_neither_a_redrive_nor_another_order_of_that_id_does_any
     assert harness.inspect()["A"] == 0
 
 
-def test_an_error_that_no_retry_will_mend_is_given_up_at_once(harness: ServiceHarness) -> None:
+def test_an_error_that_no_retry_can_resolve_is_given_up_at_once(harness: ServiceHarness) -> None:
     harness.hear(on_a("C", "SANS-ESPOIR"), tolerate=True)
     assert isinstance(harness.verdicts[0], DeadLetter)
     assert harness.said == ["stock.reservation_echouee"]
 
 
-def test_an_undoing_that_is_given_up_says_nothing_and_can_be_redriven(harness: ServiceHarness) -> None:
+def test_an_undoing_that_is_given_up_publishes_nothing_and_can_be_redriven(harness: ServiceHarness) -> None:
     harness.hear(on_a("C"))
     cancel = harness.enveloped(annulee("C", raison="panne"))
     assert harness.deliver(returned(harness, cancel, 2), tolerate=True) == []
@@ -165,14 +165,14 @@ def test_an_undoing_that_is_given_up_says_nothing_and_can_be_redriven(harness: S
     assert harness.inspect()["A"] == 0
 
 
-def test_an_undoing_that_does_not_answer_is_broken(harness: ServiceHarness) -> None:
-    """Others wait for its answer, and nobody could tell that it is undone."""
+def test_an_undoing_that_does_not_answer_is_an_error(harness: ServiceHarness) -> None:
+    """Others wait for its answer; without it, nobody can tell that the order is undone."""
     with pytest.raises(Raised, match="did not answer"):
         harness.hear(annulee("C", raison="silence"))
 
 
-def test_one_cancelled_while_it_waited_for_its_last_try_is_not_given_up(harness: ServiceHarness) -> None:
-    """There is nothing left to refuse, and no person is needed."""
+def test_an_order_cancelled_before_its_last_try_is_not_given_up(harness: ServiceHarness) -> None:
+    """Nothing is left to refuse, and no person is needed."""
     broken = harness.enveloped(on_a("C", "PANNE"))
     harness.hear(broken, tolerate=True)
     harness.hear(annulee("C"))
@@ -181,13 +181,13 @@ def test_one_cancelled_while_it_waited_for_its_last_try_is_not_given_up(harness:
     assert harness.said == ["stock.libere"]
 
 
-def test_a_cancellation_in_a_group_with_what_it_cancels_undoes_it(harness: ServiceHarness) -> None:
+def test_a_cancellation_in_the_group_of_its_order_undoes_it(harness: ServiceHarness) -> None:
     harness.hear(on_a("C", quantite=3), annulee("C"))
     assert (harness.inspect()["A"], harness.said) == (0, ["stock.reserve", "stock.libere"])
 
 
-def test_what_is_said_has_the_same_id_when_it_is_carried_out_again(harness: ServiceHarness) -> None:
-    """A transaction that was lost is repeated, perhaps by another worker: its events must be the same ones."""
+def test_an_event_has_the_same_id_when_its_transaction_is_repeated(harness: ServiceHarness) -> None:
+    """A lost transaction is repeated, perhaps by another worker: its events must be the same."""
     group = invocations(harness, harness.enveloped(on_a("C"), id="cause"))
     first = harness.store.commit(group)[0].outbox_events
     _forget(harness)
@@ -195,14 +195,14 @@ def test_what_is_said_has_the_same_id_when_it_is_carried_out_again(harness: Serv
 
 
 def _forget(harness: ServiceHarness) -> None:
-    """As if all of it had been rolled back."""
+    """Delete everything, as if it had been rolled back."""
     with harness.database.begin() as connection:
         for table in (INBOX, JOURNAL, OUTBOX):
             connection.execute(table.delete())
         connection.exec_driver_sql("DELETE FROM traces")
 
 
-def test_events_wait_in_the_outbox_until_they_are_marked_as_said(harness: ServiceHarness) -> None:
+def test_events_are_pending_until_they_are_marked_as_published(harness: ServiceHarness) -> None:
     harness.hear(on_a("C-1"), on_a("C-2"))
     outbox_events, last = harness.store.pending(10)
     assert [(s.type, s.commande_id) for s in outbox_events] == [("stock.reserve", "C-1"), ("stock.reserve", "C-2")]
@@ -212,14 +212,14 @@ def test_events_wait_in_the_outbox_until_they_are_marked_as_said(harness: Servic
     assert len(rows(harness, OUTBOX)) == 2
 
 
-def test_marks_are_made_in_the_transaction_of_the_next_group(harness: ServiceHarness) -> None:
+def test_events_are_marked_in_the_transaction_of_the_next_group(harness: ServiceHarness) -> None:
     harness.hear(on_a("C-1"))
     ((outbox_event,), _) = harness.store.pending(10)
     execute(harness.store, invocations(harness, on_a("C-2", "PANNE"), on_a("C-3")), (1,), [outbox_event.event_id])
     assert [s.commande_id for s in harness.store.pending(10)[0]] == ["C-3"]
 
 
-def test_what_will_be_said_is_what_was_decided_byte_for_byte(harness: ServiceHarness) -> None:
+def test_an_event_is_published_as_it_was_decided_byte_for_byte(harness: ServiceHarness) -> None:
     harness.hear(on_a("C"))
     ((outbox_event,), _) = harness.store.pending(10)
     out = outbox_event.outgoing("stock")
@@ -228,7 +228,7 @@ def test_what_will_be_said_is_what_was_decided_byte_for_byte(harness: ServiceHar
     assert (out.properties.message_id, out.properties.correlation_id) == (outbox_event.event_id, "C")
 
 
-def test_a_database_that_does_not_answer_is_nobodys_fault(harness: ServiceHarness) -> None:
+def test_a_database_that_does_not_answer_fails_no_delivery(harness: ServiceHarness) -> None:
     group = invocations(harness, on_a("C"))
 
     driver: Any = harness.database.engine.dialect.dbapi

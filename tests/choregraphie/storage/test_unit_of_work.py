@@ -1,4 +1,4 @@
-"""The unit of work: loaded for the group, changed in memory, written once."""
+"""The unit of work loads rows for a group, changes them in memory, and writes them once."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from choregraphie.testing import ServiceHarness
 from tests.support.sample_service import Compteur
 
 
-def test_a_row_that_was_loaded_is_found_and_one_that_is_not_there_is_known_not_to_be(
+def test_a_loaded_row_is_found_and_a_missing_one_is_none(
     harness: ServiceHarness,
 ) -> None:
     with harness.database.begin() as connection:
@@ -20,7 +20,7 @@ def test_a_row_that_was_loaded_is_found_and_one_that_is_not_there_is_known_not_t
             unit.find(Compteur, "B")
 
 
-def test_loading_again_keeps_what_was_changed_meanwhile(harness: ServiceHarness) -> None:
+def test_loading_again_keeps_the_changes(harness: ServiceHarness) -> None:
     with harness.database.begin() as connection:
         unit = UnitOfWork(connection)
         unit.load([Compteur.at("A")])
@@ -31,7 +31,7 @@ def test_loading_again_keeps_what_was_changed_meanwhile(harness: ServiceHarness)
         assert unit.find(Compteur, "A") is found
 
 
-def test_what_was_added_is_found_and_written(harness: ServiceHarness) -> None:
+def test_an_added_row_is_found_and_written(harness: ServiceHarness) -> None:
     with harness.database.begin() as connection:
         unit = UnitOfWork(connection)
         unit.load([Compteur.at("Z")])
@@ -43,7 +43,7 @@ def test_what_was_added_is_found_and_written(harness: ServiceHarness) -> None:
     assert harness.inspect() == {"A": 0, "B": 0, "Z": 2}
 
 
-def test_what_exists_cannot_be_added(harness: ServiceHarness) -> None:
+def test_a_row_that_exists_cannot_be_added(harness: ServiceHarness) -> None:
     with harness.database.begin() as connection:
         unit = UnitOfWork(connection)
         unit.load([Compteur.at("A")])
@@ -54,7 +54,7 @@ def test_what_exists_cannot_be_added(harness: ServiceHarness) -> None:
             unit.add(Compteur("Z"))
 
 
-def test_more_keys_than_one_statement_takes_are_all_read(harness: ServiceHarness) -> None:
+def test_more_keys_than_fit_one_statement_are_all_read(harness: ServiceHarness) -> None:
     names = [f"N-{n:04}" for n in range(1201)]
     with harness.database.begin() as connection:
         unit = UnitOfWork(connection)
