@@ -1,4 +1,4 @@
-"""What the broker says when it is asked: who consumes, how much waits, what the stream holds."""
+"""The state of the broker: consumers and messages of each queue, missing bindings, the stream."""
 
 import asyncio
 import datetime as dt
@@ -15,8 +15,8 @@ from choregraphie.saga.topology import HISTORY, Binding, dlq, inbox, retry, retr
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.records.timestamps import said_at
 
-# Empty answers in a row before a stream that should go on is taken for broken: the broker's count of it may be
-# seconds old, and a busy broker takes its time.
+# Empty answers in a row before a stream that should continue counts as broken: the broker's count may be seconds
+# old, and a busy broker is slow.
 LONGEST_SILENCE = 20
 # A trouble of a queue counts from then on: a leader is elected, and a message dead-lettered, within a moment; and
 # the management's figures are up to 10 s old (5 s of the queue's own interval, 5 s of the management's).
@@ -69,25 +69,25 @@ class BrokerStatus:
         return self.queues.get(inbox(service))
 
     def dead_letters(self, service: str) -> int | None:
-        """How many the queue holds; None when that is not known."""
+        """The number of messages in the service's dead-letter queue; None when unknown."""
         if dlq(service) in self.unknown:
             return None
         found = self.queues.get(dlq(service))
         return found.messages if found else 0
 
     def lasting(self, trouble: Trouble) -> list[QueueTrouble]:
-        """The queues that have had it for longer than a moment."""
+        """The queues that have had `trouble` for longer than a moment."""
         return [one for one in self.troubles if one.trouble is trouble and self.at - one.since >= LASTING]
 
     def is_leaderless(self, queue: str) -> bool:
         return any(one.queue == queue and one.trouble is Trouble.NO_LEADER for one in self.troubles)
 
     def retry_queues(self, service: str) -> list[str]:
-        """Those of its queues for another try that were asked for, by name."""
+        """The names of the service's retry queues that were asked for."""
         return sorted(name for name in self.asked if name.startswith(f"{retry(service)}."))
 
     def lacks(self, queue: str) -> bool:
-        """Whether the broker said that there is no such queue."""
+        """Whether the broker said that the queue does not exist."""
         return queue in self.asked and queue not in self.queues and queue not in self.unknown
 
 
@@ -156,7 +156,7 @@ def _troubles(
         if not state.served:
             yield QueueTrouble(name, Trouble.NO_LEADER, now)
         elif name == HISTORY:
-            continue  # a stream dead-letters nothing
+            continue  # a stream has no dead letters
         elif state.hidden is None:
             yield QueueTrouble(name, Trouble.NO_FIGURES, now)
         elif state.hidden:
@@ -170,7 +170,7 @@ def _dated(trouble: QueueTrouble, before: BrokerStatus | None) -> QueueTrouble:
 
 
 def open_to_ask(settings: Settings) -> AbstractAsyncContextManager[History]:
-    """A connection to ask on. Raises BrokerUnavailable or BrokerRefused when there is none to be had."""
+    """Opens a connection for questions. Raises BrokerUnavailable or BrokerRefused."""
     return open_history(settings)
 
 

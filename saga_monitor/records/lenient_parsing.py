@@ -8,7 +8,7 @@ from choregraphie.messaging import HistoryEntry
 from choregraphie.saga.envelope import MAX_BODY_BYTES
 from saga_monitor.analysis.messages import Copy
 
-# What is kept of a message that was set aside.
+# How much of a dead letter is kept.
 START_BYTES = 4096
 MOST_HEADERS = 50
 
@@ -20,7 +20,7 @@ class _AboutData(BaseModel):
 
 
 class PartialMessage(BaseModel):
-    """What may still be read of a message that was set aside."""
+    """The fields that can be read of an invalid message."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
@@ -32,7 +32,7 @@ class PartialMessage(BaseModel):
 
 
 def copy_of(entry: HistoryEntry) -> Copy:
-    """What is kept of `entry` as it was sent."""
+    """The copy of `entry` that is kept."""
     names = sorted(entry.headers)[:MOST_HEADERS]
     headers = {text(name): _header(entry.headers[name]) for name in names}
     return Copy(entry.body[:START_BYTES], len(entry.body), headers, text(entry.routing_key))
@@ -57,5 +57,5 @@ def text(value: object) -> str:
     if isinstance(value, bytes):
         value = value.decode(errors="replace")
     text = value if isinstance(value, str) else ""
-    # A lone surrogate cannot be stored.
+    # A lone surrogate cannot be stored in SQLite.
     return text[:500].encode(errors="replace").decode()

@@ -31,16 +31,16 @@ from saga_monitor.records.timestamps import EntryClock, time_of, utc
 
 _RETRIES = {retry(service): service for service in CHOREOGRAPHY.services}
 _DEAD = {dlx(service): service for service in CHOREOGRAPHY.services}
-# A dead letter made by the broker, not by a service, and the name of the commonest cause.
+# Headers of a dead letter made by the broker and not by a service, and its most common reason.
 _BROKERS_OWN = ("x-first-death-reason", "x-death")
 _CRASH_LOOP = "delivery_limit"
-# Why an event of a type or version outside the choreography is kept out.
+# Why an event of an unknown type or version is ignored.
 UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class EventEntry:
-    """An event, by its speaker's own exchange. `at`: when, as far as can be known.
+    """A valid event that came by its sender's exchange. `at`: the best known time.
 
     `ahead`: by how much its speaker's clock was ahead of ours when it was read. `named`: the values of the data
     fields by which an order is found.
@@ -58,7 +58,7 @@ class EventEntry:
 
 @dataclass(frozen=True, slots=True)
 class IgnoredEntry:
-    """Counted and kept out. `why`: `unreadable`, `unknown` (type or version) or `untrusted`.
+    """An entry that is only counted. `why`: `unreadable`, `unknown` (type or version) or `untrusted`.
 
     Of what can be read there is more to say: the exchange it came by, what it claims, and when it came (`at`).
     """
@@ -77,50 +77,50 @@ Record = EventEntry | Retry | DeadLetter | IgnoredEntry
 
 
 def parse_entry(entry: HistoryEntry, now: dt.datetime) -> Record:
-    """What `entry` says, by itself. `now` bounds the clocks of others, and stands in where there is no time."""
+    """Parses a single entry. `now` limits the times of others and is used when an entry has no time."""
     return parse_next(entry, EntryClock(now))
 
 
-def parse_next(entry: HistoryEntry, dating: EntryClock) -> Record:
-    """What `entry` says, the next of a reading that is dated so."""
+def parse_next(entry: HistoryEntry, clock: EntryClock) -> Record:
+    """Parses the next entry of a reading; `clock` dates it."""
     if entry.exchange in _RETRIES:
-        return _retried(entry, _RETRIES[entry.exchange], dating)
+        return _retried(entry, _RETRIES[entry.exchange], clock)
     if entry.exchange in _DEAD:
-        return _dead(entry, _DEAD[entry.exchange], dating)
-    return _said(entry, dating)
+        return _dead(entry, _DEAD[entry.exchange], clock)
+    return _said(entry, clock)
 
 
-def _said(entry: HistoryEntry, dating: EntryClock) -> Record:
+def _said(entry: HistoryEntry, clock: EntryClock) -> Record:
     if len(entry.body) > MAX_BODY_BYTES:
         return IgnoredEntry(entry.offset, "unreadable")
     try:
         head = EnvelopeHeader.model_validate_json(entry.body)
         known = EVENTS.get(head.type)
         if known is None or head.dataschema not in {None, known.schema_urn()}:
-            return _unknown(entry, head, dating)
+            return _unknown(entry, head, clock)
         envelope = adapter(known).validate_json(entry.body)
     except (ValidationError, RecursionError):
         return IgnoredEntry(entry.offset, "unreadable")
-    # Only a speaker may write to its exchange: whatever comes by another is forged, or from a stray client.
+    # Only a speaker may write to its exchange, so an event from another one is forged or misdirected.
     if entry.exchange != events(known.SAID_BY) or envelope.sender != known.SAID_BY:
         claims = (text(entry.exchange), known.TYPE, envelope.source, envelope.commande_id)
-        return IgnoredEntry(entry.offset, "untrusted", *claims, dating.of(None))
-    return _trusted(entry, known, envelope, dating)
+        return IgnoredEntry(entry.offset, "untrusted", *claims, clock.of(None))
+    return _trusted(entry, known, envelope, clock)
 
 
-def _unknown(entry: HistoryEntry, head: EnvelopeHeader, dating: EntryClock) -> IgnoredEntry:
-    left = parse_partial(entry.body)
-    time = time_of(left.time) or utc(entry.timestamp)
-    commande_id = left.data.commande_id if left.data else ""
-    claims = (text(entry.exchange), head.type, text(left.source), commande_id)
-    return IgnoredEntry(entry.offset, UNKNOWN, *claims, dating.of(time), time)
+def _unknown(entry: HistoryEntry, head: EnvelopeHeader, clock: EntryClock) -> IgnoredEntry:
+    partial = parse_partial(entry.body)
+    time = time_of(partial.time) or utc(entry.timestamp)
+    commande_id = partial.data.commande_id if partial.data else ""
+    claims = (text(entry.exchange), head.type, text(partial.source), commande_id)
+    return IgnoredEntry(entry.offset, UNKNOWN, *claims, clock.of(time), time)
 
 
-def _trusted(entry: HistoryEntry, known: type[Event], envelope: Envelope[Any], dating: EntryClock) -> EventEntry:
+def _trusted(entry: HistoryEntry, known: type[Event], envelope: Envelope[Any], clock: EntryClock) -> EventEntry:
     time = utc(envelope.time) or utc(entry.timestamp)
-    ahead = max(dt.timedelta(), time - dating.now) if time else dt.timedelta()
+    ahead = max(dt.timedelta(), time - clock.now) if time else dt.timedelta()
     if ahead > LONGEST_UNANSWERED:
-        # No measure of anything, and only our own clock can tell.
+        # Such a time is useless; our own clock replaces it.
         time = None
     data = vars(envelope.data)
     heard = HeardEvent(
@@ -140,52 +140,52 @@ def _trusted(entry: HistoryEntry, known: type[Event], envelope: Envelope[Any], d
         heard=heard,
         source=envelope.source,
         raison=data.get("raison"),
-        at=dating.of(time),
+        at=clock.of(time),
         ahead=ahead,
         named=tuple(str(data[name]) for name in CHOREOGRAPHY.searched if data.get(name)),
     )
 
 
 def _held_nothing(data: Mapping[str, object]) -> bool:
-    """Whether an undoing's answer names nothing that it has undone."""
+    """Whether the answer to an undoing says that nothing was undone."""
     named = {name: value for name, value in data.items() if name.endswith("_id") and name != "commande_id"}
     return bool(named) and not any(named.values())
 
 
-def _retried(entry: HistoryEntry, service: str, dating: EntryClock) -> Retry:
-    left = parse_partial(entry.body)
+def _retried(entry: HistoryEntry, service: str, clock: EntryClock) -> Retry:
+    partial = parse_partial(entry.body)
     attempt = entry.headers.get(ATTEMPT_HEADER)
     return Retry(
         offset=entry.offset,
-        commande_id=left.data.commande_id if left.data else None,
+        commande_id=partial.data.commande_id if partial.data else None,
         service=service,
-        event_id=left.id,
+        event_id=partial.id,
         attempt=attempt if isinstance(attempt, int) and 0 < attempt < 1_000_000 else 1,
-        at=dating.of(utc(entry.timestamp)),
+        at=clock.of(utc(entry.timestamp)),
         next=time_of(entry.headers.get(NEXT_HEADER)),
         detail=text(entry.headers.get(DETAIL_HEADER)),
-        source=text(left.source),
+        source=text(partial.source),
     )
 
 
-def _dead(entry: HistoryEntry, service: str, dating: EntryClock) -> DeadLetter:
-    left = parse_partial(entry.body)
+def _dead(entry: HistoryEntry, service: str, clock: EntryClock) -> DeadLetter:
+    partial = parse_partial(entry.body)
     return DeadLetter(
         offset=entry.offset,
-        commande_id=left.data.commande_id if left.data else None,
+        commande_id=partial.data.commande_id if partial.data else None,
         service=service,
-        event_id=left.id,
-        type=left.type,
+        event_id=partial.id,
+        type=partial.type,
         reason=_reason(entry.headers),
         detail=text(entry.headers.get(DETAIL_HEADER)),
-        at=dating.of(utc(entry.timestamp)),
-        source=text(left.source),
+        at=clock.of(utc(entry.timestamp)),
+        source=text(partial.source),
         copy=copy_of(entry),
     )
 
 
 def _reason(headers: Mapping[str, object]) -> str:
     if any(header in headers for header in _BROKERS_OWN):
-        # The broker's headers are stripped from everything a service publishes, so it is the broker's own.
+        # Services remove these headers from everything that they publish, so the broker added them.
         return text(headers.get("x-first-death-reason")) or _CRASH_LOOP
     return text(headers.get(REASON_HEADER)) or _CRASH_LOOP

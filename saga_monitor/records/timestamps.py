@@ -7,13 +7,13 @@ from choregraphie.messaging import HistoryEntry
 from choregraphie.saga.rfc3339 import read_time
 from saga_monitor.records.lenient_parsing import parse_partial, text
 
-# A clock that is off by less, or an entry that was on its way for less, is nobody's fault.
+# Smaller differences are normal: a clock's error, or the time an entry was on its way.
 ORDINARY = dt.timedelta(seconds=5)
 
 
 @dataclass(slots=True)
 class EntryClock:
-    """Dates the entries of one reading, one after the other.
+    """Dates the entries of one reading, in order.
 
     `now`: nothing was said after it. `since`: everything up to then had been read, so what comes is newer; None
     where nothing was read before, and only the speakers' clocks tell. `before`: when the last one was said.
@@ -24,9 +24,9 @@ class EntryClock:
     before: dt.datetime | None = None
 
     def of(self, time: dt.datetime | None) -> dt.datetime:
-        """When the next entry was said, which says of itself `time`.
+        """Dates the next entry, which itself says `time`.
 
-        One that says nothing was said after whatever stands before it.
+        An entry without a time was said after its predecessor.
         """
         dated = time or self.before or self.now
         if self.since is not None and dated < self.since - ORDINARY:
@@ -43,7 +43,7 @@ def time_of(value: object) -> dt.datetime | None:
 
 
 def utc(time: dt.datetime | None) -> dt.datetime | None:
-    """`time` in UTC; None where there is none, or at the ends of the calendar, where it has no UTC."""
+    """`time` in UTC; None without a time, or at the ends of the calendar, where the conversion overflows."""
     if time is None:
         return None
     try:
@@ -53,5 +53,5 @@ def utc(time: dt.datetime | None) -> dt.datetime | None:
 
 
 def said_at(entry: HistoryEntry) -> dt.datetime | None:
-    """When an entry says that it was said: by its properties, else by its own words."""
+    """The time in an entry: from its properties, or else from its envelope."""
     return utc(entry.timestamp) or time_of(parse_partial(entry.body).time)

@@ -9,21 +9,21 @@ from choregraphie import BrokerUnavailable, HistoryMissing
 from saga_monitor.projection.store import Store, Writer
 from saga_monitor.stream.follower import OpenHistory, read
 
-# A live monitor with nothing to read notes it twice a second: beside an idle one this is worth waiting for.
+# An idle monitor notes twice a second that there is nothing more to read, so waiting this long is worth it.
 WRITER_PAUSE_SECONDS = 1.0
 WRITER_POLL_SECONDS = 0.05
 
 
 async def catch_up(opening: OpenHistory, store: Store, seconds: float) -> list[str]:
-    """Read what there is to read now, within `seconds`. Returns what a reader of the result should know.
+    """Reads everything that is there now, for at most `seconds`. Returns notices for a person.
 
     Raises BrokerRefused when the broker says no, DatabaseRefused when the file cannot be written.
     """
     notices = _Notices()
     try:
         async with asyncio.timeout(seconds):
-            if not await _our_turn(store):
-                return await _beside_the_monitor(store)
+            if not await _acquire(store):
+                return await _wait_for_writer(store)
             async with opening() as history, aclosing(read(history, store, notices)) as batches:
                 async for touched in batches:
                     if touched is None:
@@ -37,8 +37,8 @@ async def catch_up(opening: OpenHistory, store: Store, seconds: float) -> list[s
     return notices.said
 
 
-async def _our_turn(store: Store) -> bool:
-    """Become the file's writer, after other commands that are at it; False while a live monitor is."""
+async def _acquire(store: Store) -> bool:
+    """Becomes the file's writer, after other commands; False while a running monitor writes it."""
     while not store.acquire(Writer.COMMAND):
         if store.writer() is not Writer.COMMAND:
             return False
@@ -52,8 +52,8 @@ def _unfinished(store: Store, seconds: float) -> str:
     return f"another command has been reading into this file for {seconds:.0f} s: this may not be all"
 
 
-async def _beside_the_monitor(store: Store) -> list[str]:
-    """Let an idle writer finish what was said before now; of a busy one, or one without broker, only tell."""
+async def _wait_for_writer(store: Store) -> list[str]:
+    """Waits until an idle writer has read what is there. Reports a busy writer, or one without a broker."""
     asked = dt.datetime.now(dt.UTC)
     pause = dt.timedelta(seconds=WRITER_PAUSE_SECONDS)
     while True:
@@ -73,10 +73,10 @@ class _Notices:
         self.said: list[str] = []
 
     def link(self, word: str, detail: str = "") -> None:
-        """Nobody watches."""
+        """Ignored: a command has no display."""
 
     def notice(self, text: str) -> None:
         self.said.append(text)
 
     def touched(self, commande_ids: Sequence[str]) -> None:
-        """Nobody watches."""
+        """Ignored: a command has no display."""

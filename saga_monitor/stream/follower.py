@@ -15,29 +15,29 @@ from saga_monitor.projection.store import Store
 from saga_monitor.records.parser import IgnoredEntry, Record, parse_next
 from saga_monitor.stream.resuming import BUSY, Reading, StreamReplacedError, begin, mark, unread
 
-# What was published a moment before a short batch may still be on its way.
+# An entry published just before a short batch may still be on its way.
 _ON_ITS_WAY = dt.timedelta(milliseconds=250)
 
 OpenHistory = Callable[[], AbstractAsyncContextManager[History]]
 
 
 class Listener(Protocol):
-    """Somebody who shows what the monitor does. `each_change`: told of an order once per entry, not per batch."""
+    """Receives what the reading reports. `each_change`: an order is reported once per entry, not per batch."""
 
     each_change: bool
 
     def link(self, word: str, detail: str = "") -> None:
-        """How the link with the broker stands now: `live`, `reading`, … and what there is to say about it."""
+        """The state of the connection to the broker changed: `live`, `reading`, …, with an explanation."""
 
     def notice(self, text: str) -> None:
-        """Something a person should know, said once."""
+        """A notice for a person, reported once."""
 
     def touched(self, commande_ids: Sequence[str]) -> None:
-        """These orders have changed, and the change is stored."""
+        """The change of these orders is stored."""
 
 
 async def follow(opening: OpenHistory, store: Store, listener: Listener) -> None:
-    """Keep `store` up with the stream, for ever, through every loss of the broker.
+    """Follows the stream into `store` for ever, through every loss of the broker.
 
     While another process writes the file, waits for it to leave; while there is no stream, for a worker that makes
     it. Raises BrokerRefused when the broker says no at the first try, DatabaseRefused when the file cannot be
@@ -45,7 +45,7 @@ async def follow(opening: OpenHistory, store: Store, listener: Listener) -> None
     """
     failures, ever_read, refused = 0, False, RefusedLogin()
     while True:
-        await _our_turn(store, listener)
+        await _acquire(store, listener)
         try:
             async with opening() as history:
                 listener.link("reading")
@@ -68,7 +68,7 @@ async def follow(opening: OpenHistory, store: Store, listener: Listener) -> None
 
 
 def _pause_after(error: Exception, failures: int, refused: RefusedLogin) -> float:
-    """Seconds until the next try. Raises LoginRefused when the login has been refused for long."""
+    """Seconds until the next try. Raises LoginRefused when the login has been refused for too long."""
     if isinstance(error, LoginRefused):
         refused.note(error)
         return min(backoff(failures), LONGEST_PAUSE_SECONDS)
@@ -76,7 +76,7 @@ def _pause_after(error: Exception, failures: int, refused: RefusedLogin) -> floa
 
 
 async def read(history: History, store: Store, listener: Listener) -> AsyncGenerator[list[str] | None]:
-    """Read into `store` for ever. Yields the orders each batch touched, None when there is no more for now.
+    """Reads into `store` for ever. Yields the orders of each batch, or None when nothing more is there yet.
 
     Raises BrokerUnavailable when the session is lost.
     """
@@ -85,13 +85,13 @@ async def read(history: History, store: Store, listener: Listener) -> AsyncGener
             reading = await begin(history, store)
             async with aclosing(unread(reading)) as batches:
                 async for batch in batches:
-                    yield await _take(reading, batch, listener)
+                    yield await _read_batch(reading, batch, listener)
         except StreamReplacedError as error:
             await asyncio.to_thread(store.start_new_stream, _now())
             listener.notice(f"{error}: starting again from its first entry; what was known before is kept")
 
 
-async def _take(reading: Reading, batch: list[HistoryEntry], listener: Listener) -> list[str] | None:
+async def _read_batch(reading: Reading, batch: list[HistoryEntry], listener: Listener) -> list[str] | None:
     dating, now = reading.dating, _now()
     gap = reading.lost_before(batch, now) if batch else None
     await reading.look(batch)
@@ -104,7 +104,7 @@ async def _take(reading: Reading, batch: list[HistoryEntry], listener: Listener)
     ]
     caught_up_at = now - _ON_ITS_WAY if reading.abreast and len(batch) < BUSY else None
     touched: list[str] = []
-    for run in runs(entries) if listener.each_change else [entries]:
+    for run in split_runs(entries) if listener.each_change else [entries]:
         ids = await asyncio.to_thread(_apply, reading, run, caught_up_at, gap)
         if gap is not None:
             listener.notice(describe_gap(gap))
@@ -134,8 +134,8 @@ def _apply(
     return reading.store.apply(records, first, last, caught_up_at, shift=reading.shift, gap=gap)
 
 
-def runs(entries: Iterable[tuple[HistoryEntry, Record]]) -> Iterator[list[tuple[HistoryEntry, Record]]]:
-    """Cut `entries` so that no run touches an order twice."""
+def split_runs(entries: Iterable[tuple[HistoryEntry, Record]]) -> Iterator[list[tuple[HistoryEntry, Record]]]:
+    """Splits `entries` into runs that contain each order at most once."""
     run: list[tuple[HistoryEntry, Record]] = []
     seen: set[str | None] = set()
     for entry, record in entries:
@@ -149,7 +149,7 @@ def runs(entries: Iterable[tuple[HistoryEntry, Record]]) -> Iterator[list[tuple[
         yield run
 
 
-async def _our_turn(store: Store, listener: Listener) -> None:
+async def _acquire(store: Store, listener: Listener) -> None:
     while not store.acquire():
         listener.link("following", "another monitor writes this file; this one shows it")
         await asyncio.sleep(1)

@@ -12,34 +12,34 @@ from saga_monitor.projection.store import Store
 from saga_monitor.stream.follower import Listener, OpenHistory, follow
 
 DATABASE_SECONDS = 5.0
-# Small steps with pauses: a batch of the stream never waits for a great cleaning.
+# Small transactions with pauses, so that a batch of the stream never waits for long.
 _PAUSE_SECONDS = 0.05
 _ROUND_SECONDS = 600.0
 _END = object()
 
 
 class ReadingListener(Listener, Protocol):
-    """A listener that remembers whether the reading ever worked."""
+    """A listener that knows whether the reading has ever worked."""
 
     ever_read: bool
 
 
-async def keep_current(opening: OpenHistory, store: Store, witness: ReadingListener) -> None:
-    """Follow the history. What the file refuses at first is a person's to mend; later it is said and retried."""
+async def keep_current(opening: OpenHistory, store: Store, listener: ReadingListener) -> None:
+    """Follows the history for ever. Raises a file error before the first read; reports and retries later ones."""
     while True:
         try:
-            await follow(opening, store, witness)
+            await follow(opening, store, listener)
         except DatabaseRefused as error:
-            if not witness.ever_read:
+            if not listener.ever_read:
                 raise
-            witness.link("database trouble", str(error))
+            listener.link("database trouble", str(error))
             await asyncio.sleep(DATABASE_SECONDS)
 
 
 async def prune_periodically(store: Store, terms: Thresholds) -> None:
-    """Prune now and every ten minutes, as long as this process is the writer.
+    """Prunes now and every ten minutes, while this process is the file's writer.
 
-    A file that cannot be written now is pruned later.
+    Tries again later when the file cannot be written.
     """
     while True:
         try:
@@ -53,13 +53,13 @@ async def prune_periodically(store: Store, terms: Thresholds) -> None:
 
 
 def prune(store: Store, terms: Thresholds, now: dt.datetime) -> None:
-    """Forget what ended more than `terms.keep` ago, and what has not begun within `terms.longest`."""
+    """Forgets orders that ended more than `terms.keep` ago and keys that did not begin within `terms.longest`."""
     for _ in _pages(store, terms, now):
         pass
 
 
 def _pages(store: Store, terms: Thresholds, now: dt.datetime) -> Iterator[None]:
-    """Prune, a transaction a page."""
+    """Prunes page by page, each in a transaction."""
     more = True
     while more:
         with store.transaction() as connection:

@@ -17,16 +17,16 @@ from saga_monitor.records.broker_status import LONGEST_SILENCE
 from saga_monitor.records.parser import parse_next
 from saga_monitor.records.timestamps import EntryClock, said_at
 
-# An entry that was read before is delivered again at once; after this long, it is not there any more.
+# An entry that was read before is delivered at once; after this long it no longer exists.
 RECOGNITION_SECONDS = 5.0
-# A batch as full as this one has more behind it: the end of the stream is not reached yet.
+# A batch of at least this size is not the end of the stream.
 BUSY = 100
-# The broker itself uses up an offset where a new segment begins, when a client tracks its position in the stream.
+# When a client tracks its position in the stream, the broker itself uses an offset at the start of each segment.
 BROKERS_OWN = 1
 
 
 class StreamReplacedError(Exception):
-    """The stream is not the one that was read before. Its text says how it was noticed."""
+    """The stream is not the one read before. The message says how this was noticed."""
 
 
 @dataclass
@@ -52,14 +52,14 @@ class Reading:
     silences: int = 0
 
     def numbered(self, batch: Sequence[HistoryEntry]) -> Sequence[HistoryEntry]:
-        """`batch`, its offsets as the file keeps them."""
+        """`batch` with the numbers that the file uses instead of stream offsets."""
         return [replace(entry, offset=entry.offset + self.shift) for entry in batch] if self.shift else batch
 
     def lost_before(self, batch: Sequence[HistoryEntry], now: dt.datetime) -> Gap | None:
-        """What is missing before and between the entries of `batch`."""
+        """The gap before or between the entries of `batch`, if any."""
         before = self.last
         if before < 0 and self.position.last is None:
-            if (gap := self._began(batch[0], now)) is not None:
+            if (gap := self._gap_at_start(batch[0], now)) is not None:
                 return gap
             before = batch[0].offset - 1
         offsets = [before, *(entry.offset for entry in batch)]
@@ -71,19 +71,19 @@ class Reading:
         known = self.dating.since or self.position.as_of
         return Gap(now, Loss.TRIMMED, lost, batch[0].offset, known, said_at(batch[0]))
 
-    def _began(self, first: HistoryEntry, now: dt.datetime) -> Gap | None:
+    def _gap_at_start(self, first: HistoryEntry, now: dt.datetime) -> Gap | None:
         if self.position.shift:
             self.shift = self.position.shift - first.offset
             return None
-        # A stream may begin elsewhere than at 0 (RabbitMQ 4.4), so how many there were cannot be told.
+        # A stream may begin at an offset other than 0 (RabbitMQ 4.4), so the number of lost entries is unknown.
         return Gap(now, Loss.BEGINNING, None, first.offset, None, said_at(first)) if first.offset else None
 
     async def look(self, batch: Sequence[HistoryEntry]) -> None:
-        """Take note of `batch`. Raises BrokerUnavailable when the stream should go on, and has not for long."""
+        """Notes `batch`. Raises BrokerUnavailable when a stream that should continue is silent for too long."""
         self.last = batch[-1].offset if batch else self.last
         self.silences = 0 if batch else self.silences + 1
         if not self.abreast and (self.goal is not None or len(batch) < BUSY):
-            # A short batch is not the end: a slow broker pauses. Asked once: one that grows has no end.
+            # A short batch is not the end, because a slow broker pauses. Ask once: a busy stream has no end.
             self.goal = await self.end() if self.goal is None else self.goal
             self.abreast = self.last >= self.goal
             if not self.abreast and self.silences > LONGEST_SILENCE:
@@ -105,10 +105,10 @@ async def begin(history: History, store: Store) -> Reading:
 
 
 async def unread(reading: Reading) -> AsyncGenerator[list[HistoryEntry]]:
-    """The entries after the stored position. Raises StreamReplacedError when it means nothing in this stream."""
+    """The entries after the stored position. Raises StreamReplacedError when this stream does not have it."""
     start = _start(reading)
     recognised = start != reading.last or reading.oldest is None
-    deadline, doubts = _seconds() + RECOGNITION_SECONDS, 0
+    deadline, attempts = _seconds() + RECOGNITION_SECONDS, 0
     async with aclosing(reading.history.entries(start)) as batches:
         async for batch in batches:
             if recognised:
@@ -118,13 +118,13 @@ async def unread(reading: Reading) -> AsyncGenerator[list[HistoryEntry]]:
                 if new := _recognise(reading, batch):
                     yield new
             elif _seconds() > deadline:
-                doubts += 1
-                await _doubt(reading, doubts)
+                attempts += 1
+                await _check_position(reading, attempts)
                 deadline = _seconds() + RECOGNITION_SECONDS
 
 
-async def _doubt(reading: Reading, doubts: int) -> None:
-    """What was read last does not come. Raises StreamReplacedError once it is sure that it is not there any more.
+async def _check_position(reading: Reading, attempts: int) -> None:
+    """The last entry read is not delivered. Raises StreamReplacedError once it certainly no longer exists.
 
     Silence alone proves nothing: the broker is asked, and asked again, for of a stream that it has just opened it
     may have counted a part only.
@@ -132,19 +132,19 @@ async def _doubt(reading: Reading, doubts: int) -> None:
     end = await reading.end()
     if reading.oldest is None or end < reading.oldest.offset or end >= reading.last:
         raise BrokerUnavailable(f"the history stream holds entry {reading.last}, and does not deliver it")
-    if doubts > 1:
+    if attempts > 1:
         raise StreamReplacedError("the stream ends before what was read of it")
 
 
 def _start(reading: Reading) -> int | Literal["first"]:
-    """Where to read from: the last entry that was read, to see whether it is still the same; else the next."""
+    """Where to read from: the last entry read, to check that it is unchanged, or else the next one."""
     position, oldest = reading.position, reading.oldest
     if position.last is None or position.first is None:
         return "first"
     if oldest is None:
         raise StreamReplacedError("the stream is empty, and was not")
     if oldest.offset > position.last.offset:
-        # What was read last is not there any more. What is missing is noted with the first batch.
+        # The last entry read no longer exists. The gap is recorded with the first batch.
         reading.store.set_first_entry(mark(oldest))
         reading.trimmed = True
         return oldest.offset
@@ -156,7 +156,7 @@ def _start(reading: Reading) -> int | Literal["first"]:
 
 
 def _recognise(reading: Reading, batch: list[HistoryEntry]) -> list[HistoryEntry]:
-    """The part of `batch` that was not read before."""
+    """The entries of `batch` that were not read before."""
     if mark(batch[0]) != reading.position.last:
         raise StreamReplacedError("the stream holds something else where the last entry was read")
     if reading.oldest is not None and mark(reading.oldest) != reading.position.first:

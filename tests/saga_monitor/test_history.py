@@ -12,7 +12,7 @@ from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.projection.gaps import Gap, Loss, open_gaps
 from saga_monitor.records.parser import EventEntry, parse_entry
 from saga_monitor.stream import follower, resuming
-from saga_monitor.stream.follower import runs
+from saga_monitor.stream.follower import split_runs
 from tests.saga_monitor.conftest import SOON, Monitor
 from tests.saga_monitor.memory_stream import (
     ASKED,
@@ -316,6 +316,6 @@ def test_a_run_never_touches_an_order_twice(stream: Stream) -> None:
     stream.tell("CMD-2", HELD)
     cut = [
         [record.offset for _, record in run]
-        for run in runs((entry, parse_entry(entry, SOON)) for entry in stream.kept)
+        for run in split_runs((entry, parse_entry(entry, SOON)) for entry in stream.kept)
     ]
     assert cut == [[0], [1, 2], [3]]

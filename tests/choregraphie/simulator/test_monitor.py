@@ -15,7 +15,7 @@ from saga_monitor.analysis.saga_state import Progress, State, evaluate
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
 from saga_monitor.records.parser import EventEntry, parse_entry
-from saga_monitor.stream.follower import runs
+from saga_monitor.stream.follower import split_runs
 from saga_monitor.stream.resuming import mark
 from services.scenario import plan
 
@@ -72,7 +72,7 @@ def projected(history: Sequence[HistoryEntry], path: Path) -> dict[str, tuple[ob
     """The state of each order in a projection on disk that has read all of `history`."""
     store, queries = Store(path), Queries(path, 60.0)
     try:
-        for run in runs((entry, parse_entry(entry, EPOCH)) for entry in history):
+        for run in split_runs((entry, parse_entry(entry, EPOCH)) for entry in history):
             store.apply([record for _, record in run], mark(run[0][0]), mark(run[-1][0]))
         return {order.commande_id: _comparable(order, queries) for order in queries.orders(None, 1000, EPOCH)}
     finally:
