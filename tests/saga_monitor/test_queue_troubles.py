@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from choregraphie import Settings
-from choregraphie.broker import QueueState, queue_states
-from choregraphie.errors import BrokerUnavailable, LoginRefused
 from choregraphie.saga.topology import dlx
 from scripts.nemesis import faults_broker, recorder
 from scripts.nemesis.management import Management
 from scripts.nemesis.nodes import USER, InstalledNode, installed
 from scripts.probes import HOST
 from tests.saga_monitor.test_not_known import Watched, asked, serving
+from tests.support.fake_management import management_that_answers
 from tests.support.foreign_client import ForeignClient
 from tests.support.topology import declare_topology_at
 from tests.support.workers import until
@@ -66,6 +62,14 @@ class OwnNode:
         targets: Any = SimpleNamespace(node=self.node, notes=[])
         assert faults_broker.restart_dead_queues(targets)
 
+    def anomalies(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.watched.run("anomalies", "--json").stdout)
+        return found
+
+    def figures_are_in(self) -> bool:
+        """Whether the management has figures of every queue, and every quorum queue has a leader."""
+        return all("messages" in row and row.get("leader", True) for row in self.management.queues())
+
     def topology(self) -> tuple[set[str], set[str], set[tuple[str, str, str]]]:
         bindings = self.management.bindings()
         return (
@@ -89,11 +93,12 @@ def own(node: InstalledNode, tmp_path: Path) -> Iterator[OwnNode]:
     for row in ready.management.queues():
         ready.management.delete_queue(row["name"])
     declare_topology_at(ready.url)
+    until(ready.figures_are_in, "the management has figures of the queues", within_seconds=60)
     yield ready
     ready.watched.foreign_client.__exit__(None, None, None)
 
 
-def test_messages_that_cannot_be_dead_lettered_are_said_until_they_can(own: OwnNode) -> None:
+def test_messages_that_cannot_be_dead_lettered_are_an_anomaly_until_they_can(own: OwnNode) -> None:
     own.management.delete_exchange(dlx("stock"))
     for number in range(3):
         assert own.watched.foreign_client.publish("stock.requeue", "commande.initiee", b"%d" % number)
@@ -108,28 +113,36 @@ def test_messages_that_cannot_be_dead_lettered_are_said_until_they_can(own: OwnN
     assert "the exchange stock.dlx exists and leads to stock.dlq" in hidden["sentence"]
     declare_topology_at(own.url)
     until(lambda: own.management.queue("stock.dlq").get("messages") == 2, "they follow", within_seconds=60)
-    assert ("queue", "hidden") not in own.watched.wrong()
-    assert own.watched.run("anomalies").stdout.count("is in stock.dlq") == 2
+    found = own.anomalies()
+    assert "hidden" not in {one["reason"] for one in found}
+    assert dead_letters_of_stock(found) == 2
 
 
 def test_a_queue_without_a_leader_is_not_taken_for_empty(own: OwnNode) -> None:
     own.watched.tell("CMD-1")
     own.watched.set_aside("stock", 3)
-    assert own.watched.wrong()["dead_letter", "unreadable"]
     for queue in ("stock.dlq", "paiement.inbox", "stock.inbox"):
         own.take_server_away(queue)
-    wrong = own.watched.wrong()
-    assert wrong["queue", "no_leader"]["sentence"].startswith(
-        ("stock.dlq, stock.inbox have", "paiement.inbox has")
-    )
-    assert wrong["stuck", "no_leader"]["commande_id"] == "CMD-1"
-    assert own.watched.run("anomalies").stdout.count("is in stock.dlq") == 3
+    found = own.anomalies()
+    leaderless = [one["sentence"] for one in found if (one["kind"], one["reason"]) == ("queue", "no_leader")]
+    assert [sentence.partition(":")[0] for sentence in leaderless] == [
+        "stock.dlq, stock.inbox have no leader",
+        "paiement.inbox has no leader",
+    ]
+    assert ("stuck", "no_leader", "CMD-1") in {(one["kind"], one["reason"], one["commande_id"]) for one in found}
+    assert dead_letters_of_stock(found) == 3
     own.bring_servers_back()
-    until(lambda: ("queue", "no_leader") not in own.watched.wrong(), "the leaders are back", within_seconds=60)
-    assert own.watched.run("anomalies").stdout.count("is in stock.dlq") == 3
+    until(own.figures_are_in, "the leaders are back", within_seconds=60)
+    found = own.anomalies()
+    assert "no_leader" not in {one["reason"] for one in found}
+    assert dead_letters_of_stock(found) == 3
 
 
-def test_a_leader_that_is_lost_under_serve_is_said_until_it_is_back(own: OwnNode, tmp_path: Path) -> None:
+def dead_letters_of_stock(found: list[dict[str, Any]]) -> int:
+    return sum(one["count"] for one in found if (one["kind"], one["service"]) == ("dead_letter", "stock"))
+
+
+def test_the_web_page_shows_a_lost_leader_until_it_is_back(own: OwnNode, tmp_path: Path) -> None:
     with serving(own.watched, tmp_path / "log") as url:
         until(lambda: "Nothing is wrong" in asked(f"{url}/anomalies")[1], "the first look")
         own.take_server_away("commande.retry.5")
@@ -141,18 +154,17 @@ def test_a_leader_that_is_lost_under_serve_is_said_until_it_is_back(own: OwnNode
         until(lambda: "Nothing is wrong" in asked(f"{url}/anomalies")[1], "the page to say so", within_seconds=60)
 
 
-def test_no_command_puts_back_what_is_missing(own: OwnNode, tmp_path: Path) -> None:
+def test_no_monitor_command_declares_or_binds_what_is_missing(own: OwnNode, tmp_path: Path) -> None:
     own.watched.tell("CMD-1")
     own.management.unbind("stock.events", "paiement.inbox", "stock.reserve")
     own.management.unbind("commande.events", "saga.history", "#")
     own.management.delete_queue("notification.dlq")
     own.management.delete_exchange("paiement.dlx")
     before = own.topology()
-    for topology in ("apply", "passive"):
-        for arguments in COMMANDS:
-            done = own.watched.run(*arguments, topology=topology)
-            assert done.returncode in {0, 1}, done.stderr
-            assert own.topology() == before, arguments
+    for arguments in COMMANDS:
+        done = own.watched.run(*arguments, topology="apply")
+        assert done.returncode in {0, 1}, done.stderr
+        assert own.topology() == before, arguments
     with serving(own.watched, tmp_path / "log") as url:
         for page in ("/", "/anomalies", "/orders/CMD-1", "/api/anomalies", "/metrics"):
             assert asked(f"{url}{page}")[1], page
@@ -160,81 +172,7 @@ def test_no_command_puts_back_what_is_missing(own: OwnNode, tmp_path: Path) -> N
     assert own.topology() == before
 
 
-@contextlib.contextmanager
-def management_that_answers(content: bytes, status: int = 200) -> Iterator[Settings]:
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer((HOST, 0), Answer)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield Settings(management_url=f"http://guest:guest@{HOST}:{server.server_port}")
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-FIGURES = '"messages": 3, "messages_ready": 1, "messages_unacknowledged": 0'
-
-
-@pytest.mark.parametrize(
-    ("row", "state"),
-    [
-        pytest.param(f'"leader": "a@b", "online": ["a@b"], "state": "running", {FIGURES}', (True, 2), id="hidden"),
-        pytest.param(f'"leader": null, "online": ["a@b"], "state": "running", {FIGURES}', (False, 2), id="3.10"),
-        pytest.param('"leader": null, "online": []', (False, None), id="3.10, its node restarted since"),
-        pytest.param('"leader": "", "state": "running"', (False, None), id="3.8"),
-        pytest.param(f'"leader": "a@b", "state": "down", {FIGURES}', (False, 2), id="4.x, down"),
-        pytest.param(f'"leader": "a@b", "state": "minority", {FIGURES}', (False, 2), id="4.x, minority"),
-        pytest.param(f'"state": "running", {FIGURES}', (True, 2), id="classic"),
-        pytest.param('"leader": "a@b", "online": ["a@b"]', (True, None), id="declared just now"),
-        pytest.param(
-            '"messages": true, "messages_ready": 1, "messages_unacknowledged": 0', (True, None), id="bool"
-        ),
-        pytest.param(
-            '"messages": 1, "messages_ready": 2, "messages_unacknowledged": 0', (True, 0), id="of two times"
-        ),
-        pytest.param('"state": ["down"], "online": 7, "messages": "3"', (True, None), id="other types"),
-    ],
-)
-async def test_what_the_management_says_of_a_queue(row: str, state: tuple[bool, int | None]) -> None:
-    answer = f'[{{"name": "stock.inbox", {row}}}, 7, {{"name": null}}]'
-    with management_that_answers(answer.encode()) as settings:
-        assert await queue_states(settings) == {"stock.inbox": QueueState(*state)}
-
-
-@pytest.mark.parametrize(
-    ("content", "status", "error"),
-    [
-        (b'{"error":"not_authorized"}', 401, LoginRefused),
-        (b"{}", 200, BrokerUnavailable),
-        (b"<html>", 200, BrokerUnavailable),
-        (b"[" * 100_000, 200, BrokerUnavailable),
-        (b"[" + b" " * 8_000_001 + b"]", 200, BrokerUnavailable),
-        (b"", 503, BrokerUnavailable),
-    ],
-)
-async def test_an_answer_that_cannot_be_used_is_an_error(
-    content: bytes, status: int, error: type[Exception]
-) -> None:
-    with management_that_answers(content, status) as settings, pytest.raises(error):
-        await queue_states(settings)
-
-
-async def test_without_the_setting_nobody_is_asked() -> None:
-    assert await queue_states(Settings()) is None
-
-
-def test_a_management_that_refuses_or_knows_other_queues_is_said(own: OwnNode) -> None:
+def test_a_management_that_refuses_or_knows_other_queues_is_an_anomaly(own: OwnNode) -> None:
     place = own.login.rpartition("@")[2]
     refused = own.watched.wrong(management_url=f"http://{USER}:wrong@{place}")
     assert "HTTP 401" in refused["blind", "bindings_not_known"]["sentence"]
