@@ -28,7 +28,7 @@ from saga_monitor.projection.counters import BOUNDS_MS, OUTCOMES, REASONS, Histo
 from saga_monitor.projection.queries import Queries
 from saga_monitor.reports.report import PLACED_STATES
 
-_WHYS = ("unreadable", "unknown", "untrusted")
+_WHYS = ("unreadable", "unknown", "untrusted", "excess")
 _Labelled = Iterable[tuple[tuple[str, ...], float]]
 
 

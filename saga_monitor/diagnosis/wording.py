@@ -25,6 +25,7 @@ IGNORED_WORDS = {
     "unknown": "of an unknown type",
     "unreadable": "not a valid event",
     "untrusted": "not by its sender's exchange",
+    "excess": "one of very many of its key",
 }
 # The detail that older workers wrote: a field, and pydantic's name for what is wrong with it.
 _FIELD = re.compile(r"([^\s:]+): ([a-z0-9]+(?:_[a-z0-9]+)*)")

@@ -14,6 +14,8 @@ from saga_monitor.records.parser import EventEntry, IgnoredEntry, Record
 
 RETRY = 'service, event_id, "offset", source, attempt, at, next, detail, commande_id'
 DEAD_LETTER = 'service, event_id, reason, type, "offset", source, detail, at, commande_id'
+# The most events kept of one key.
+EVENTS_KEPT = 1000
 _VALUES = "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _KEEP_RETRY = f"INSERT OR IGNORE INTO retries ({RETRY}) {_VALUES}"
 _KEEP_DEAD_LETTER = f"INSERT OR IGNORE INTO dead_letters ({DEAD_LETTER}) {_VALUES}"
@@ -85,7 +87,8 @@ def _keep_said(
     connection: sqlite3.Connection, said: Sequence[EventEntry], numbers: Mapping[str, int]
 ) -> Counter[str]:
     counts: Counter[str] = Counter()
-    for type_, records in _by_type(said):
+    kept = _without_excess(connection, said, numbers)
+    for type_, records in _by_type(kept):
         before = connection.total_changes
         connection.executemany(
             "INSERT OR IGNORE INTO said VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -93,8 +96,26 @@ def _keep_said(
         )
         counts[f"said.{type_}"] = connection.total_changes - before
     counts["events"] = counts.total()
-    counts["duplicates"] = len(said) - counts["events"]
+    counts["duplicates"] = len(kept) - counts["events"]
+    counts["ignored.excess"] = len(said) - len(kept)
     return counts
+
+
+def _without_excess(
+    connection: sqlite3.Connection, said: Sequence[EventEntry], numbers: Mapping[str, int]
+) -> Sequence[EventEntry]:
+    """The events to keep: of a key that has `EVENTS_KEPT`, only those of a type that it does not have yet.
+
+    A healthy order has about a dozen events, but a client may send events of one key without end, and every
+    evaluation reads all that are kept. The first event of each type decides where the order stands.
+    """
+    rows = connection.execute(
+        "SELECT number, group_concat(DISTINCT type) FROM said WHERE number IN (SELECT value FROM json_each(?))"
+        " GROUP BY number HAVING count(*) >= ?",
+        (json.dumps([numbers[record.commande_id] for record in said]), EVENTS_KEPT),
+    )
+    full = {number: set(types.split(",")) for number, types in rows}
+    return [one for one in said if one.heard.type not in full.get(numbers[one.commande_id], ())] if full else said
 
 
 def _by_type(said: Iterable[EventEntry]) -> Iterable[tuple[str, list[EventEntry]]]:

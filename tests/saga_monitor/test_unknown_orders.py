@@ -9,6 +9,7 @@ import asyncio
 import datetime as dt
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,14 +21,14 @@ from hypothesis import strategies as st
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.anomaly import Thresholds
 from saga_monitor.analysis.saga_state import Flag, State
-from saga_monitor.projection import retention
+from saga_monitor.projection import messages, retention
 from saga_monitor.projection.aggregates import aggregates_since
 from saga_monitor.projection.counters import awaited_services
 from saga_monitor.reports import report
 from saga_monitor.reports.order_report import order_reports
 from saga_monitor.stream.maintenance import prune
 from tests.saga_monitor.conftest import SOON, STUCK_AFTER, Monitor
-from tests.saga_monitor.memory_stream import CONFIRMED, KNOWN, PAID, START, STORIES, Line, Stream, said
+from tests.saga_monitor.memory_stream import CONFIRMED, KNOWN, PAID, START, STORIES, Line, Stream, said, undone
 
 ASKED = Line("commande.annulation_demandee")
 LATER = SOON + dt.timedelta(hours=1)
@@ -178,6 +179,26 @@ async def test_a_flood_keeps_the_newest_and_says_how_many_it_has_forgotten(
     assert totals(monitor) == recounted(monitor)
     assert monitor.queries.ask("SELECT count(*) FROM search") == [(31,)]
     assert monitor.queries.ask("SELECT count(*) FROM said") == [(len(CONFIRMED) + 30,)]
+
+
+@pytest.mark.parametrize("first", [[], PAID])
+async def test_of_one_key_so_many_events_are_kept_and_the_rest_is_counted(
+    stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, first: list[Line]
+) -> None:
+    """But an event of a type that the key does not have yet always counts."""
+    monkeypatch.setattr(messages, "EVENTS_KEPT", 200)
+    stream.tell("CMD-1", first)
+    stream.tell("CMD-1", [replace(ASKED, id=f"again {number}") for number in range(1000)])
+    stream.tell("CMD-1", undone("commande.annulation_demandee"))
+    stream.tell("CMD-2", CONFIRMED)
+    await monitor.hear(stream)
+    found = whole(monitor)
+    assert found["events"] + found["ignored"]["excess"] == len(first) + 1000 + 4 + len(CONFIRMED)
+    assert 200 <= len(monitor.queries.events("CMD-1")) < 400
+    order = monitor.queries.order("CMD-1", SOON)
+    assert order is not None
+    assert order.state is (State.COMPENSATED if first else State.UNKNOWN)
+    assert found["duplicates"] == 0
 
 
 async def test_dead_letters_and_retries_of_orders_that_there_never_were_are_forgotten(
