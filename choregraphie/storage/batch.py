@@ -73,9 +73,10 @@ class Batch:
         )
 
     def begin(self, invocation: Invocation) -> ReadView | None:
+        """Record that an external call begins; returns what it may read, or None when it must not be made."""
         order, action = invocation.order, invocation.handler.action
         entry = self.journal.entry(order, action)
-        if self._seen(invocation) is not None or (entry is not None and entry.state is not State.BEGUN):
+        if self._handled_hash(invocation) is not None or (entry is not None and entry.state is not State.BEGUN):
             return None
         if entry is None:
             self.journal.record(self._entry(invocation, State.BEGUN, {}))
@@ -86,20 +87,21 @@ class Batch:
         return self._view(invocation)
 
     def carry_out(self, invocation: Invocation) -> Result:
+        """Run the reaction of a delivery, unless it was handled before. What the reaction raises is raised."""
         # Bound once, for all that the reaction or a library logs meanwhile.
         bound = structlog.contextvars.bind_contextvars(**invocation.bound())
         try:
-            return self._once(invocation)
+            return self._handle(invocation)
         finally:
             structlog.contextvars.reset_contextvars(**bound)
 
-    def _once(self, invocation: Invocation) -> Result:
-        seen = self._seen(invocation)
-        if seen is not None and seen != invocation.body_hash:
+    def _handle(self, invocation: Invocation) -> Result:
+        handled_hash = self._handled_hash(invocation)
+        if handled_hash is not None and handled_hash != invocation.body_hash:
             detail = "this id came before from the same source with another body"
             verdict = DeadLetter(Reason.ID_COLLISION, detail, invocation.attempt)
             return Result(invocation.delivery, verdict, invocation=invocation)
-        if seen is not None:
+        if handled_hash is not None:
             self._log.info("delivery.repeated")
             return Result(invocation.delivery, self._repeated(invocation), invocation=invocation)
         outbox_events = self._decide(invocation)
@@ -130,18 +132,19 @@ class Batch:
         tx = self._transaction(handler.action, order, invocation.identity.id, invocation.identity)
         if invocation.failure is not None:
             assert handler.gives_up is not None  # noqa: S101 - executor.py gives up only what can be
-            said: list[Event] = [refusal(handler.gives_up, order, f"abandon après {invocation.attempt} essais")]
+            events: list[Event] = [refusal(handler.gives_up, order, f"abandon après {invocation.attempt} essais")]
             state = State.TOMBSTONE
         else:
             heard = (invocation.event, tx) if handler.call is None else (invocation.event, tx, invocation.answer)
-            said = list(handler.do(*heard))
-            state = State.REFUSED if any(type(event) is handler.gives_up for event in said) else State.DONE
-            _check_undoing(handler, tx, said)
+            events = list(handler.do(*heard))
+            state = State.REFUSED if any(type(event) is handler.gives_up for event in events) else State.DONE
+            _check_undoing(handler, tx, events)
         self.journal.record(self._entry(invocation, state, tx.noted))
-        self._log.info("reaction.done", action=handler.action, says=[event.TYPE for event in said])
-        return self._say(said, tx, invocation.identity.id, invocation.traceparent)
+        self._log.info("reaction.done", action=handler.action, says=[event.TYPE for event in events])
+        return self._add_to_outbox(events, tx, invocation.identity.id, invocation.traceparent)
 
     def on_time(self, schedule: Schedule, keys: list[str]) -> list[Result]:
+        """Run a scheduled reaction for the rows of `keys`."""
         self.unit.load(schedule.of.at(key) for key in keys)
         rows: list[Any] = [row for key in keys if (row := self.unit.find(schedule.of, key)) is not None]
         self.journal.load(row.commande_id for row in rows)
@@ -149,14 +152,14 @@ class Batch:
         self._load([(schedule.reads, row, tx) for row, tx in pairs])
         results = []
         for row, tx in pairs:
-            said = list(schedule.do(row, tx))
-            if said:
-                types = [event.TYPE for event in said]
+            events = list(schedule.do(row, tx))
+            if events:
+                types = [event.TYPE for event in events]
                 self._log.info("clock.reacted", action=schedule.action, commande_id=row.commande_id, says=types)
                 self.journal.record(
                     Entry(row.commande_id, schedule.action, State.DONE, self.now, tx.noted, tx.cause)
                 )
-            outbox_events = self._say(said, tx, row.cause, None)
+            outbox_events = self._add_to_outbox(events, tx, row.cause, None)
             results.append(Result(None, Done(), outbox_events))
         return results
 
@@ -178,23 +181,23 @@ class Batch:
             deadline=self.now + self.deadline,
         )
 
-    def _say(
+    def _add_to_outbox(
         self, events: list[Event], tx: Transaction, cause: str | None, traceparent: str | None
     ) -> tuple[OutboxEvent, ...]:
         """Give the events their ids, causes and times (this is the only place), and add them to the outbox."""
-        said = []
+        outbox_events = []
         for number, event in enumerate(events):
             event_id = tx.derive(event.TYPE, str(number))
             source = f"/services/{self.service.name}"
             envelope = wrap(event, id=event_id, source=source, time=self.now, causationid=cause)
-            said.append(
+            outbox_events.append(
                 OutboxEvent(event_id, event.TYPE, event.commande_id, envelope.to_bytes(), self.now, traceparent)
             )
-        self.outbox_events += said
-        return tuple(said)
+        self.outbox_events += outbox_events
+        return tuple(outbox_events)
 
-    def _seen(self, invocation: Invocation) -> bytes | None:
-        return inbox.seen(self.known, invocation.identity, invocation.body_hash)
+    def _handled_hash(self, invocation: Invocation) -> bytes | None:
+        return inbox.handled_hash(self.known, invocation.identity, invocation.body_hash)
 
     def _entry(self, invocation: Invocation, state: State, noted: dict[str, Any]) -> Entry:
         source, event_id = invocation.identity
@@ -203,6 +206,7 @@ class Batch:
         )
 
     def write(self) -> None:
+        """Write the rows, the journal, the inbox and the outbox."""
         self.unit.write()
         self.journal.write()
         inbox.record(self.connection, self.receipts, self.now)
@@ -215,9 +219,9 @@ def _gave_up(entry: Entry, event: EventIdentity) -> bool:
     return given_up and entry.cause == event.id and entry.cause_source in {None, event.source}
 
 
-def _check_undoing(handler: Handler, tx: Transaction, said: list[Event]) -> None:
+def _check_undoing(handler: Handler, tx: Transaction, events: list[Event]) -> None:
     """Raises AssertionError unless an undoing answered, as others wait for it, and undid all that it declares."""
-    if handler.undoes and not said and handler.says():
+    if handler.undoes and not events and handler.says():
         raise AssertionError(f"{handler.action} is declared to undo, and did not answer")
     forgotten = {action.__name__ for action in handler.undoes} - tx.undone
     if forgotten:

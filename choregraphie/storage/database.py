@@ -65,7 +65,7 @@ class Database:
     def __init__(self, engine: Engine, file: LockedFile | None = None) -> None:
         self.engine = engine
         self._file = file
-        self._kept: Connection | None = None
+        self._connection: Connection | None = None
         # The driver's module has the exceptions of PEP 249.
         self.driver: Any = engine.dialect.dbapi
 
@@ -88,15 +88,15 @@ class Database:
     def _transaction(self) -> contextlib.AbstractContextManager[Connection]:
         # The pool tests a server's connection first: the server may have gone. A file needs no test, and the pool
         # takes longer than the file.
-        return self._on_kept() if self.engine.dialect.name == "sqlite" else self.engine.begin()
+        return self._on_connection() if self.engine.dialect.name == "sqlite" else self.engine.begin()
 
     @contextlib.contextmanager
-    def _on_kept(self) -> Iterator[Connection]:
-        if self._kept is None:
-            self._kept = self.engine.connect()
-        with self._kept.begin():
-            begin(self._kept, writing=True)
-            yield self._kept
+    def _on_connection(self) -> Iterator[Connection]:
+        if self._connection is None:
+            self._connection = self.engine.connect()
+        with self._connection.begin():
+            begin(self._connection, writing=True)
+            yield self._connection
             # Before the commit: without a commit, everything is delivered again.
             if self._file is not None:
                 self._file.check()
@@ -123,8 +123,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections, then unlock the file."""
-        if self._kept is not None:
-            self._kept.close()
+        if self._connection is not None:
+            self._connection.close()
         self.engine.dispose()
         if self._file is not None:
             self._file.release()

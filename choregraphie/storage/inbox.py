@@ -75,7 +75,7 @@ def known(connection: Connection, events: Iterable[EventIdentity]) -> dict[Event
     return {EventIdentity(source, id_): bytes(digest) for source, id_, digest in _KNOWN.rows(connection, ids)}
 
 
-def seen(known: Mapping[EventIdentity, bytes], event: EventIdentity, body_hash: bytes) -> bytes | None:
+def handled_hash(known: Mapping[EventIdentity, bytes], event: EventIdentity, body_hash: bytes) -> bytes | None:
     """The body hash with which `event` was handled, or None when it was not.
 
     A row without a source counts for an event with the same body hash: the body includes the source.

@@ -62,9 +62,11 @@ class Journal:
             self._entries[entry.commande_id, entry.action] = entry
 
     def entries(self) -> list[Entry]:
+        """All entries that were read or recorded."""
         return list(self._entries.values())
 
     def entry(self, commande_id: str, action: str) -> Entry | None:
+        """The entry of an action for an order, or None."""
         return self._entries.get((commande_id, action))
 
     def record(self, entry: Entry) -> None:
