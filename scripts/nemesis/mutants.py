@@ -106,14 +106,14 @@ def death_headers_kept(patch: Patch) -> None:
 
 def silent_undoing(patch: Patch) -> None:
     """A cancellation is answered only by the services that had something to undo."""
-    publish = Batch._say
+    publish = Batch._add_to_outbox
     id_field = {"stock.libere": "reservation_id", "paiement.rembourse": "transaction_id"}
 
     def only_with_effect(self: Any, events: list[Any], *more: Any, **named: Any) -> Any:
         kept_events = [e for e in events if e.TYPE not in id_field or getattr(e, id_field[e.TYPE]) is not None]
         return publish(self, kept_events, *more, **named)
 
-    patch(Batch, "_say", only_with_effect)
+    patch(Batch, "_add_to_outbox", only_with_effect)
 
 
 def messages_blamed(patch: Patch) -> None:

@@ -22,7 +22,7 @@ MANY = tuple(f"poison:{service}:CMD-{n:02}-initiee" for service in ("stock", "co
 
 # With the last four seeds, other messages were once dead-lettered as well: see below.
 @pytest.mark.parametrize("seed", [*range(8), 63, 81, 82, 104])
-@pytest.mark.parametrize("killers", [FEW, MANY], ids=["few", "many"])
+@pytest.mark.parametrize("poison", [FEW, MANY], ids=["few", "many"])
 def test_no_other_message_is_dead_lettered(
     seed: int, poison: tuple[str, ...], databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
