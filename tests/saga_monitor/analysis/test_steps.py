@@ -11,9 +11,9 @@ import pytest
 from saga_monitor.analysis.saga_state import evaluate
 from saga_monitor.reports import report
 from saga_monitor.reports.timeline import timeline
+from tests.saga_monitor.analysis.test_saga_state import heard
 from tests.saga_monitor.conftest import SOON
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, START, Line
-from tests.saga_monitor.test_progress import heard
 
 if TYPE_CHECKING:
     from saga_monitor.analysis.saga_state import HeardEvent

@@ -13,6 +13,7 @@ from saga_monitor.analysis.interventions import LONGEST_WAIT, back_at
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import Flag, State, evaluate
 from saga_monitor.stream.maintenance import prune
+from tests.saga_monitor.analysis.test_saga_state import heard
 from tests.saga_monitor.memory_stream import (
     CONFIRMED,
     CREATED,
@@ -26,7 +27,6 @@ from tests.saga_monitor.memory_stream import (
     said,
     undone,
 )
-from tests.saga_monitor.test_progress import heard
 
 if TYPE_CHECKING:
     from tests.saga_monitor.conftest import Monitor

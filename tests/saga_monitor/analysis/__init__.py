@@ -1,0 +1,1 @@
+"""Where an order stands, from the set of its events."""

@@ -1,0 +1,1 @@
+"""The monitor's file: what it keeps, forgets and finds."""
