@@ -16,15 +16,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from choregraphie import BadSetting
 
 COOKIE = "chor_monitor"
-# Whether it lives is no secret, and whoever signs in needs the form and its looks.
+# Health is public, and the login form needs its style sheet.
 _OPEN = ("/livez", "/readyz", "/login", "/static/")
-# These are cheap, or have a bound of their own.
+# Cheap requests, and those with a limit of their own.
 _NOT_COUNTED = ("/livez", "/readyz", "/login", "/changes")
 LARGEST_HEAD_BYTES = 16 * 1024
-# Ours are much shorter, and Python refuses to read a number of more than 4300 digits.
+# Our addresses are much shorter, and Python does not parse a number of more than 4300 digits.
 LONGEST_PATH = 2000
 MOST_AT_ONCE = 50
-# The file of the token is read again when a token is refused, but no more often than that.
+# After a refused token its file is read again, at most this often.
 READ_AGAIN_SECONDS = 1.0
 HEADERS = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -39,9 +39,9 @@ HEADERS = {
 
 @dataclass(slots=True)
 class Access:
-    """`names`: by which the page may be called, beside addresses and localhost. An empty token asks for none.
+    """`names`: host names that are accepted besides IP addresses and localhost. An empty token disables the login.
 
-    `newer` reads the token again. An empty answer leaves the token as it is.
+    `newer` reads the token again; an empty answer keeps the current token.
     """
 
     token: str = ""
@@ -51,7 +51,7 @@ class Access:
 
     @classmethod
     def at(cls, host: str, token: str, names: Iterable[str], newer: Callable[[], str] = str) -> "Access":
-        """Raises BadSetting when others could come to `host` without a token."""
+        """Raises BadSetting when `host` is reachable from other machines and there is no token."""
         if not token and not is_loopback(host):
             raise BadSetting(
                 f"listening at {host} lets others in: set a token (--token or SAGA_MONITOR_TOKEN_FILE),"
@@ -60,24 +60,24 @@ class Access:
         return cls(token, frozenset(name.lower() for name in (*names, host)), newer)
 
     def answers_to(self, host: str) -> bool:
-        """Whether a request with this Host header is meant for us.
+        """Whether a request with this Host header is accepted.
 
-        A page elsewhere can make its own name lead here (DNS rebinding), but neither an address nor one of ours.
+        A foreign page can point its own name here (DNS rebinding), but not an IP address or one of our names.
         """
         name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
         return name.lower() in self.names or name.lower() == "localhost" or _is_address(name)
 
     @property
     def pass_(self) -> str:
-        """What the cookie holds: it opens, and does not give the token away."""
+        """The value of the cookie: it grants access and does not reveal the token."""
         return hmac.new(self.token.encode(), b"choregraphie.monitor", hashlib.sha256).hexdigest()
 
     def opens(self, given: bytes) -> bool:
-        """Whether `given` is the token in UTF-8, in a time that does not tell how much of it is right."""
+        """Whether `given` is the token in UTF-8, compared in constant time."""
         return _same(given, self.token.encode()) or (self._renewed() and _same(given, self.token.encode()))
 
     def _renewed(self) -> bool:
-        """Whether the token is another one now."""
+        """Whether the token has changed."""
         now, before = time.monotonic(), self.token
         if now - self.read_at < READ_AGAIN_SECONDS:
             return False
@@ -87,13 +87,13 @@ class Access:
 
     def lets_in(self, headers: Headers, cookies: Mapping[str, str]) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        # Starlette reads every header as Latin-1; the bytes are what was sent.
+        # Starlette decodes headers as Latin-1; this restores the bytes.
         bearer = scheme.lower() == "bearer" and self.opens(given.strip().encode("latin-1"))
         return not self.token or bearer or _same(cookies.get(COOKIE, "").encode(), self.pass_.encode())
 
 
 class AccessMiddleware:
-    """Stands before the whole application; at most `at_once` requests are in it, beside those that are cheap."""
+    """Checks every request; lets at most `at_once` into the application, besides cheap ones."""
 
     def __init__(self, app: ASGIApp, access: Access, at_once: int = MOST_AT_ONCE) -> None:
         self._app = app
@@ -110,7 +110,7 @@ class AccessMiddleware:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
-                # What is ours and the same for everybody may be kept, if it is asked whether it is still true.
+                # Static files may be cached, with revalidation.
                 kept = scope["path"].startswith("/static/")
                 headers.setdefault("cache-control", "no-cache" if kept else "no-store")
             await send(message)
@@ -149,7 +149,7 @@ class AccessMiddleware:
 
 
 def _size(scope: Scope) -> int:
-    """Of a request's head, in bytes."""
+    """The size of a request's head, in bytes."""
     headers = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
     return headers + len(scope.get("raw_path") or b"") + len(scope["query_string"])
 
@@ -175,5 +175,5 @@ def _is_address(name: str) -> bool:
 
 
 def _same(given: bytes, wanted: bytes) -> bool:
-    # Of equal length whatever was given.
+    # Digests, because compare_digest wants equal lengths.
     return hmac.compare_digest(hashlib.sha256(given).digest(), hashlib.sha256(wanted).digest())

@@ -1,4 +1,4 @@
-"""The same as JSON for a program, and whether this monitor lives and is ready."""
+"""The JSON answers, server-sent events, and the health of this monitor."""
 
 import asyncio
 import datetime as dt
@@ -21,7 +21,7 @@ from saga_monitor.web.pages import requested_id
 
 
 class Api:
-    """Each method answers one address, as `Pages` does."""
+    """One method per route."""
 
     def __init__(self, context: WebContext) -> None:
         self._context = context
@@ -52,9 +52,10 @@ class Api:
             return JSONResponse(report.whole(reader, dt.datetime.now(dt.UTC), view.wrong if view.at else None))
 
     async def anomalies(self, request: Request) -> Response:
-        """What the lookout saw last. `broker_asked`: whether the broker could be asked for the reasons; `known`:
-        whether it could judge at all, without which an empty list says nothing. `total`: how many things are
-        wrong, the sum of each one's `count`; `within_usual_time`: orders that are STUCK and no anomaly.
+        """The anomalies of the last judgement.
+
+        `broker_asked`: whether the broker answered. `known`: whether anything could be judged; without it an empty
+        list says nothing. `total`: the sum of all `count`s. `within_usual_time`: STUCK orders that are no anomaly.
         """
         known(request.query_params, ())
         view = self._context.view
@@ -72,7 +73,7 @@ class Api:
         return PlainTextResponse("alive\n")
 
     async def is_ready(self, _: Request) -> Response:
-        """Ready: what is shown is true of now."""
+        """200 when the rows are current, else 503 with the reason."""
         try:
             standing = await asyncio.to_thread(self._standing)
         except UserError:
@@ -88,7 +89,7 @@ class Api:
 
 
 class _Changes(StreamingResponse):
-    """Takes its place among the listeners before it says a word, and leaves it however it ends."""
+    """Holds a place among the listeners while it streams, however it ends."""
 
     def __init__(self, updates: LiveUpdates) -> None:
         headers = {"x-accel-buffering": "no"}

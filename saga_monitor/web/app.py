@@ -1,4 +1,4 @@
-"""The application: its addresses, and what is said when something is wrong."""
+"""The ASGI application: routes and error answers."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -22,20 +22,20 @@ from saga_monitor.web.pages import Pages
 from saga_monitor.web.templating import HERE
 
 _FOR_PROGRAMS = "/api/orders, /api/orders/{id}, /api/letters/{offset}, /api/report and /api/anomalies"
-_TITLES = {400: "That cannot be asked", 404: "Not here", 405: "This monitor only shows", 503: "Not just now"}
+_TITLES = {400: "Bad request", 404: "Not found", 405: "Read-only", 503: "Not available now"}
 
 
 def application(
     context: WebContext, access: Access, metrics: ASGIApp | None = None, at_once: int = MOST_AT_ONCE
 ) -> ASGIApp:
-    """Everything that is served, to `at_once` at once; `metrics` answers at /metrics when there is one."""
+    """The application, for `at_once` concurrent requests; `metrics` is mounted at /metrics."""
     app = Starlette(
         routes=_routes(context, access, metrics),
         exception_handlers={
             HTTPException: lambda request, error: _error(context, request, error.status_code, error.detail),
             BadRequestError: lambda request, error: _error(context, request, 400, str(error)),
             UserError: lambda request, error: _error(context, request, 503, str(error)),
-            500: lambda request, _: _error(context, request, 500, "Something broke; the monitor's log has it."),
+            500: lambda request, _: _error(context, request, 500, "Internal error; see the monitor's log."),
         },
     )
     return AccessMiddleware(app, access, at_once)
@@ -89,10 +89,10 @@ def _for_programs(context: WebContext) -> Sequence[BaseRoute]:
 
 
 def _error(context: WebContext, request: Request, status: int, text: str) -> Response:
-    """One clear line: as JSON to a program, as a page to a person."""
+    """The error as JSON under /api/, else as a page."""
     program = request.url.path.startswith("/api/")
     if status == 404 and text == HTTPStatus.NOT_FOUND.phrase:
         text = f"There is no such address; there are {_FOR_PROGRAMS}." if program else "There is no such page."
     if program:
         return JSONResponse({"error": text}, status)
-    return context.bare_page(request, "wrong.html", status, title=_TITLES.get(status, "Not here"), text=text)
+    return context.bare_page(request, "wrong.html", status, title=_TITLES.get(status, "Error"), text=text)

@@ -1,4 +1,4 @@
-"""The frame that charts are drawn in: which minutes, which values, and where each of them lies."""
+"""The axes of the charts: the time window, the scale of the values, and their positions."""
 
 import datetime as dt
 import math
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from saga_monitor.web.filters import BadRequestError
 from saga_monitor.web.templating import number
 
-# A phone writes larger: on the left there must be room for its "100 ms", and for a hundred thousand.
+# Room on the left for "100 ms" and "100,000" in the larger font of a phone.
 WIDTH, HEIGHT, LEFT = 540, 200, 68
 _RIGHT, _TOP, _BOTTOM = 12, 12, 26
-# Name → minutes shown, minutes a point: 60 to 96 points whatever the window.
+# Name → minutes shown, minutes per point: 60 to 96 points.
 WINDOWS = {"1h": (60, 1), "6h": (360, 5), "24h": (1440, 15), "7d": (10_080, 120)}
-# What people count time in, some way apart.
+# Durations that people use, with some distance between them.
 _TICKS = {
     1: "1 ms",
     10: "10 ms",
@@ -34,7 +34,7 @@ Place = tuple[float, str]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The minutes from `first` on, `count` spans of `step` minutes each; the last one is not over yet."""
+    """`count` spans of `step` minutes from the minute `first` on; the last span is not over yet."""
 
     name: str
     first: int
@@ -47,7 +47,7 @@ class Window:
 
     @property
     def pitch(self) -> float:
-        """How wide a span is drawn."""
+        """The width of a span in the drawing."""
         return (WIDTH - LEFT - _RIGHT) / self.count
 
     @property
@@ -67,11 +67,11 @@ class Window:
 
 
 def window(name: str, now: dt.datetime) -> Window:
-    """The window that ends now. Raises BadRequestError when there is none of that name."""
+    """The window of that name that ends now. Raises BadRequestError for an unknown name."""
     if name not in WINDOWS:
         raise BadRequestError(f"window: expected one of {', '.join(WINDOWS)}")
     minutes, step = WINDOWS[name]
-    # On whole spans, so that a point does not change its meaning from one look to the next.
+    # Aligned to whole spans, so that a point does not change between two visits.
     last = int(now.timestamp()) // 60 // step
     count = minutes // step
     return Window(name, (last - count + 1) * step, step, count)
@@ -79,14 +79,14 @@ def window(name: str, now: dt.datetime) -> Window:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """`y`: where a value lies; `labels`: the lines across, and what stands beside them."""
+    """`y`: the position of a value. `labels`: the grid lines and their texts."""
 
     y: Callable[[float], float]
     labels: tuple[Place, ...]
 
 
 def plain(values: Iterable[float]) -> Axis:
-    """From 0 to 1, 2 or 5 times a power of ten."""
+    """A linear axis from 0 to 1, 2, 5 or 10 times a power of ten."""
     most = max(values, default=0)
     power = 10.0 ** math.floor(math.log10(most)) if most > 0 else 1.0
     top = next(power * step for step in (1, 2, 5, 10) if power * step >= most * 0.999)
@@ -96,7 +96,7 @@ def plain(values: Iterable[float]) -> Axis:
 
 
 def by_powers(values: Iterable[float]) -> Axis:
-    """For durations: on a plain axis one slow order would flatten all others."""
+    """A logarithmic axis for durations: on a linear one a slow order would flatten all others."""
     known = [max(value, 1.0) for value in values]
     low = max((t for t in _TICKS_MS[:-1] if t <= min(known, default=1)), default=_TICKS_MS[0])
     high = min((t for t in _TICKS_MS if t >= max(known, default=1) and t > low), default=_TICKS_MS[-1])

@@ -12,7 +12,7 @@ Spans = Mapping[int, Mapping[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One value a span; None where there is none. `style` names its colour and its dashes."""
+    """One value per span, or None. `style`: the CSS class of its colour and dashes."""
 
     name: str
     style: str
@@ -41,9 +41,9 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`curves`: style and SVG path; `points`: values between two gaps.
+    """`curves`: style and SVG path. `points`: single values between two gaps.
 
-    `table`: the same values for who cannot see the drawing, headings first.
+    `table`: the same values as text, headings first.
     """
 
     id: str
@@ -67,14 +67,14 @@ def rates(spans: Spans, window: Window) -> Chart:
         Series("started", "one", [n / window.step for n in started]),
         Series("settled", "two", [n / window.step for n in settled]),
     ]
-    return _lines("rates", "Orders a minute", "started, and settled one way or the other", series, window)
+    return _lines("rates", "Orders a minute", "started and settled", series, window)
 
 
 def durations(spans: Spans, window: Window) -> Chart:
     found = [percentiles(spans.get(n, {}), (50, 95, 99)) for n in range(window.count)]
     names = (("p50", "one"), ("p95", "two"), ("p99", "three"))
     series = [Series(name, style, [values[i] for values in found]) for i, (name, style) in enumerate(names)]
-    about = "from the first event to the last that matters, within 9 %; logarithmic"
+    about = "from the start to the last event that settles the order, within 9 %; logarithmic"
     return _lines("durations", "Time to settle", about, series, window, format_duration)
 
 
@@ -91,7 +91,7 @@ def trouble(spans: Spans, window: Window) -> Chart:
         Series("retries", "retry", _each(spans, window, "retries")),
         Series("dead letters", "dead", _each(spans, window, "dead_letters")),
     ]
-    return _bars("trouble", "Trouble", "messages put back to be tried again, and set aside", series, window)
+    return _bars("trouble", "Trouble", "messages put back for another try, and dead letters", series, window)
 
 
 ALL = (rates, durations, outcomes, trouble)
@@ -159,7 +159,7 @@ def _bars(id_: str, title: str, about: str, series: Sequence[Series], window: Wi
 
 
 def _path(values: Sequence[float | None], axis: Axis, window: Window) -> str:
-    """An SVG path through the values, broken where there is none."""
+    """An SVG path through the values, interrupted where one is missing."""
     path, drawing = [], False
     for n, value in enumerate(values):
         if value is None:
@@ -171,7 +171,7 @@ def _path(values: Sequence[float | None], axis: Axis, window: Window) -> str:
 
 
 def _alone(series: Series, axis: Axis, window: Window) -> Iterator[Point]:
-    """The values between two gaps: a path through one has no length, and would not be seen."""
+    """Single values between two gaps: a path through one point is invisible."""
     around = (None, *series.values, None)
     for n, value in enumerate(series.values):
         if value is not None and around[n] is None and around[n + 2] is None:
@@ -179,7 +179,7 @@ def _alone(series: Series, axis: Axis, window: Window) -> Iterator[Point]:
 
 
 def _latest(series: Series, say: Callable[[float], str]) -> str:
-    # The span that is not over yet would always look like a fall.
+    # Without the last span, which is not over and would always look like a drop.
     over = [value for value in series.values[:-1] if value is not None]
     return say(over[-1]) if over else "–"
 

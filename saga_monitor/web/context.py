@@ -1,4 +1,4 @@
-"""What every page of one monitor shares: its readers, the pulse, what the lookout sees, the templates."""
+"""What all pages share: readers, live updates, the view of the anomalies, templates."""
 
 import datetime as dt
 from typing import Any, Protocol
@@ -18,13 +18,13 @@ PAGES = (("/", "Orders"), ("/anomalies", "Anomalies"), ("/charts", "Charts"), ("
 
 
 class ViewSource(Protocol):
-    """Whoever looks out for anomalies: a `Lookout`."""
+    """Has the view of the last judgement: an `AlertWatcher`."""
 
     view: View
 
 
 class WebContext:
-    """Pages are made on threads, each with a reader of its own."""
+    """Renders pages, on threads, each with its own reader."""
 
     def __init__(
         self, readers: Readers, updates: LiveUpdates, archive: RawEventReader, watch: ViewSource, terms: Thresholds
@@ -36,14 +36,14 @@ class WebContext:
 
     @property
     def view(self) -> View:
-        """What the lookout saw last, some seconds ago: no visitor makes it look again."""
+        """The last judgement, some seconds old: a request never starts one."""
         return self._watch.view
 
     def page(self, request: Request, name: str, reader: Reader, status: int = 200, **values: Any) -> Response:
-        """The page `name`, with what every page shows beside its own `values`."""
+        """The page `name` with its `values` and those that all pages show."""
         now = values.setdefault("now", dt.datetime.now(dt.UTC))
         values |= {
-            # One more than is shown, so that "+" stands after a number that there are more of.
+            # Counts one more than is shown, to know when "+" must follow the number.
             "totals": reader.totals(now, MOST_COUNTED + 1),
             "standing": self.standing(reader, now),
             "wrong": self.view.wrong,
@@ -52,7 +52,7 @@ class WebContext:
         return self.bare_page(request, name, status, **values)
 
     def bare_page(self, request: Request, name: str, status: int = 200, **values: Any) -> Response:
-        """A page that asks nothing of the projection."""
+        """A page that reads nothing from the projection."""
         values |= {"pages": PAGES, "path": request.url.path}
         return HTMLResponse(self._templates.get_template(name).render(values), status)
 

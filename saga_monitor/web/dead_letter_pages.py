@@ -13,12 +13,12 @@ from saga_monitor.web.context import WebContext
 from saga_monitor.web.filters import known
 from saga_monitor.web.reader import Reader
 
-# The largest offset that the file can hold.
+# The largest integer of SQLite.
 _LAST_OFFSET = 2**63 - 1
 
 
 class DeadLetterPages:
-    """Each method answers one address, on a thread of its own."""
+    """One method per route, each on a thread."""
 
     def __init__(self, context: WebContext) -> None:
         self._context = context
@@ -55,14 +55,14 @@ class DeadLetterPages:
 
 
 def key_page(context: WebContext, request: Request, reader: Reader, key: str, found: Mentions) -> Response:
-    """What was heard of a key that has no order."""
+    """The page of a key without an order."""
     return context.page(request, "key.html", reader, key=key, found=found)
 
 
 def requested_dead_letter(request: Request, reader: Reader) -> DeadLetter:
-    """The letter at the offset of the path; raises HTTPException when there is none."""
+    """The dead letter at the offset in the path. Raises HTTPException when there is none."""
     offset = request.path_params["offset"]
     letter = letter_at(reader, offset) if offset <= _LAST_OFFSET else None
     if letter is None:
-        raise HTTPException(404, f"No dead letter is known at offset {offset}: it was forgotten, or never was.")
+        raise HTTPException(404, f"No dead letter is known at offset {offset}: it was pruned or never existed.")
     return letter

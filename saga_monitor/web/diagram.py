@@ -1,6 +1,6 @@
-"""Draws who said what to whom: a lane per speaker, a row per event.
+"""Lays out sequence diagrams: a lane per service, a row per event.
 
-Only places and words are computed here; a template writes the SVG.
+This module computes positions and labels; a template writes the SVG.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,9 +17,9 @@ _STRENGTH = ("answered", "noted", "awaited")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How wide things are, in the drawing's own units.
+    """Widths, in units of the drawing.
 
-    `character`: of the labels' font, on average; `letter`: of the lanes' names, in the widest of usual fonts.
+    `character`: an average character of a label. `letter`: a character of a lane's name in a wide font.
     """
 
     gutter: int
@@ -43,9 +43,9 @@ NARROW = Size(gutter=62, lane=59, row=50, character=6.6, letter=7.4, narrow=True
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """From one lane to the next that hears, `tip` pointing -1 or 1.
+    """From one lane to the next consumer; `tip` points to -1 or 1.
 
-    `style` is of its head: `answered`, `noted` (nothing is said to it), `awaited`; `line` of what leads to it.
+    `style`: of its head: `answered`, `noted` (needs no answer) or `awaited`. `line`: of its shaft.
     """
 
     x1: float
@@ -57,7 +57,7 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`gutter`: a word at the left; `under`: one below the line. `weight` 0 to 4: how thick the arrows are."""
+    """`gutter`: the text at the left; `under`: below the line. `weight`: 0 to 4, the thickness of the arrows."""
 
     y: float
     x: float
@@ -75,7 +75,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A speaker's line at `x`, its name in the middle of `name_x`."""
+    """A vertical line at `x` with the name centred at `name_x`."""
 
     name: str
     x: float
@@ -85,7 +85,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """`gutter_x`: where the words at the left end."""
+    """`gutter_x`: the right edge of the texts at the left."""
 
     width: int
     height: int
@@ -97,14 +97,14 @@ class Drawing:
 
 
 def of_order(timeline_entries: Sequence[TimelineEntry], size: Size, at_rest: bool) -> Drawing:
-    """The order's events as they were said. An arrow that nobody answered is awaited, until the order rests."""
+    """The events of an order. An unanswered arrow is awaited while the order is not at rest."""
     answered = {(m.lane, m.causationid, m.cause) for m in timeline_entries if m.kind == "event"}
     rows = [_row(moment, n, answered, size, at_rest) for n, moment in enumerate(timeline_entries[:MOST_ROWS])]
     return _drawing(rows, size, max(0, len(timeline_entries) - MOST_ROWS))
 
 
 def of_choreography(counts: Mapping[str, str], weights: Mapping[str, int], size: Size) -> Drawing:
-    """Every event there is; `counts`: what to write under each, `weights`: how thick its arrows are."""
+    """All events of the choreography. `counts`: the text under each; `weights`: the thickness of its arrows."""
     rows = []
     for n, said in enumerate(in_order()):
         lane = speaker(said.TYPE)
@@ -155,13 +155,13 @@ def _one_way(size: Size, here: float, styles: Mapping[str, str], tip: int) -> It
     places = {size.x(hearer): style for hearer, style in styles.items() if (size.x(hearer) - here) * tip > 0}
     near = sorted(places, key=lambda x: x * tip)
     for n, x in enumerate(near):
-        # The line passes on to those beyond: it is as strong as the strongest of them.
+        # The shaft continues to the lanes beyond, so it takes the strongest style of them.
         line = min((places[beyond] for beyond in near[n:]), key=_STRENGTH.index)
         yield Arrow(near[n - 1] if n else here, x, places[x], line, tip)
 
 
 def _place(x: float, arrows: Iterable[Arrow], label: str, size: Size) -> tuple[float, str]:
-    """Where a label begins, or ends: along its arrows, and within the drawing."""
+    """The position and anchor of a label: along its arrows, within the drawing."""
     ends = [x, *(arrow.x2 for arrow in arrows)]
     wanted = len(label) * size.character
     if min(ends) + 10 + wanted <= size.width:
@@ -186,6 +186,6 @@ def _drawing(rows: Sequence[Row], size: Size, left_out: int) -> Drawing:
 
 def _lane(n: int, name: str, size: Size) -> Lane:
     x = size.x(name)
-    # Where lanes are narrower than their names, every other name stands lower; none leaves the drawing.
+    # In a narrow drawing every other name is lower, so that names do not overlap.
     lower = size.narrow and n % 2 == 1
     return Lane(name, x, min(x, size.width - 2 - len(name) * size.letter / 2), 34 if lower else 18)

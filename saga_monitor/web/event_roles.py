@@ -4,7 +4,7 @@ from choregraphie.saga.choreography import EventClass
 from choregraphie.saga.envelope import Event
 from contracts.choreography import CHOREOGRAPHY
 
-# Each has a glyph beside its colour: what is said must not hang on a colour alone.
+# Each role has a glyph too, so that colour is not the only sign.
 GLYPHS = {"forward": "", "good": "✓", "refusal": "✕", "cancel": "⊘", "undoing": "↺", "unknown": "?"}
 
 
@@ -24,16 +24,16 @@ def role(type_: str) -> str:
 
 
 def speaker(type_: str, source: str = "") -> str:
-    """Who says events of this type: the lane they are drawn in. A stranger's are put with the clients'."""
+    """The publisher of this event type, which is its lane; unknown publishers count as clients."""
     known = CHOREOGRAPHY.event_types.get(type_)
     name = known.SAID_BY if known else source.rpartition("/")[2]
     return name if name in CHOREOGRAPHY.speakers else "client"
 
 
 def consumers(type_: str) -> dict[str, bool]:
-    """The services that hear events of this type, and whether it calls for their answer.
+    """The services that consume this event type, and whether it needs their answer.
 
-    The decider takes note of an order's start, and could decide there and then; nobody waits for that.
+    The decider consumes an order's first event and could decide at once, but no one waits for that.
     """
     known = CHOREOGRAPHY.event_types.get(type_)
     called = {step.service for step in CHOREOGRAPHY.steps if step.after is known}
@@ -45,7 +45,7 @@ def consumers(type_: str) -> dict[str, bool]:
 
 
 def in_order() -> list[type[Event]]:
-    """Every event, the way forward first, then what cancels, then what undoes."""
+    """All events: forward, then cancelling, then undoing."""
     found: dict[EventClass, None] = {CHOREOGRAPHY.starts: None}
     for step in CHOREOGRAPHY.steps:
         refusal = step.refusal if step.refusal is not CHOREOGRAPHY.cancelled else None
@@ -55,13 +55,13 @@ def in_order() -> list[type[Event]]:
 
 
 def awaited_sentence(type_: str) -> str:
-    """What is awaited, as a sentence: `paiement is to say paiement.effectue, or …`."""
+    """What is awaited, as a sentence: `paiement must publish paiement.effectue, or …`."""
     for step in CHOREOGRAPHY.steps:
         if step.undone and type_ == step.undone.TYPE:
-            return f"{step.service} is to answer the cancellation: {type_}"
+            return f"{step.service} must answer the cancellation with {type_}"
         if type_ == step.success.TYPE:
             refusal = f", or {step.refusal.TYPE} when it refuses" if step.refusal else ""
-            return f"{step.service} is to say {type_}{refusal}"
+            return f"{step.service} must publish {type_}{refusal}"
     if type_ == CHOREOGRAPHY.cancelled.TYPE:
-        return f"{CHOREOGRAPHY.decider} is to cancel the order: {type_}"
-    return f"{speaker(type_)} is to say {type_}"
+        return f"{CHOREOGRAPHY.decider} must cancel the order with {type_}"
+    return f"{speaker(type_)} must publish {type_}"

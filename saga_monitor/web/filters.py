@@ -19,12 +19,12 @@ _NAMES = ("state", "flag", "q", "after", "before", "limit")
 
 
 class BadRequestError(Exception):
-    """A parameter cannot be used. Its text is one line that says which, and what would do."""
+    """A parameter cannot be used. Its text is one line: which one, and what is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place between two orders of a list: the values that the list is sorted by, of the order beside it."""
+    """A position in a list: the sort values of the order next to it."""
 
     direction: Literal["after", "before"]
     values: tuple[int | str, ...]
@@ -32,7 +32,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """`q`: a text to search for. A search is by beginning, STUCK by silence, all else by last sign of life."""
+    """`q`: a search text. Searches are sorted by beginning, STUCK orders by silence, other lists by last event."""
 
     state: str = ""
     flag: str = ""
@@ -55,11 +55,11 @@ class Filters:
         return replace(self, cursor=cursor)
 
     def only(self, **changed: Any) -> "Filters":
-        """These filters with others in their place, from the first page on."""
+        """These filters with some replaced, from the first page on."""
         return replace(self, cursor=None, **changed)
 
     def address(self, path: str = "/") -> str:
-        """The path and query that ask for this list."""
+        """The path and query of this list."""
         given = {"state": self.state, "flag": self.flag, "q": self.q}
         if self.cursor:
             given[self.cursor.direction] = "~".join(map(str, self.cursor.values))
@@ -70,7 +70,7 @@ class Filters:
 
 
 def read_filters(parameters: Mapping[str, str]) -> Filters:
-    """Raises BadRequestError for an unknown parameter and for a value that means nothing."""
+    """Raises BadRequestError for an unknown parameter or a value that is not accepted."""
     known(parameters, _NAMES)
     if "after" in parameters and "before" in parameters:
         raise BadRequestError("after and before exclude each other")
@@ -88,7 +88,7 @@ def read_filters(parameters: Mapping[str, str]) -> Filters:
 
 
 def known(parameters: Iterable[str], names: Iterable[str]) -> None:
-    """Raises BadRequestError for a parameter that is none of `names`."""
+    """Raises BadRequestError for a parameter that is not in `names`."""
     allowed = tuple(names)
     for name in parameters:
         if name not in allowed:
@@ -98,7 +98,7 @@ def known(parameters: Iterable[str], names: Iterable[str]) -> None:
 
 
 def chosen(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    """`value` in capitals, or "" when nothing was chosen. Raises BadRequestError when it is none of `allowed`."""
+    """`value` in capitals, or "". Raises BadRequestError when it is not in `allowed`."""
     if value.upper() not in ("", *allowed):
         raise BadRequestError(f"{name}: expected one of {', '.join(allowed)}")
     return value.upper()
@@ -108,7 +108,7 @@ def _search(text: str) -> str:
     found = text.strip()
     if len(found) > LONGEST_SEARCH:
         raise BadRequestError(f"q: a search has at most {LONGEST_SEARCH} characters")
-    # A NUL would end the text early for SQLite; a lone surrogate cannot be stored at all.
+    # SQLite ends a text at NUL and cannot store a lone surrogate.
     if "\x00" in found or any("\ud800" <= c <= "\udfff" for c in found):
         raise BadRequestError("q: no order's id holds such a character")
     return found

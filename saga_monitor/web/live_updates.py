@@ -13,17 +13,17 @@ from saga_monitor.text.freshness import Link
 from saga_monitor.web.reader import Readers
 
 POLL_SECONDS = 0.5
-# Proxies and browsers drop a connection on which nothing comes for long.
+# Proxies and browsers drop idle connections.
 COMMENT_SECONDS = 15.0
-# Each holds a connection open: beyond this, a page shows itself without.
+# Each listener holds a connection. Further pages work without live updates.
 MOST_LISTENERS = 100
-# A listener that is gone without a word leaves its place then; a page that is still there asks again by itself.
+# Frees the place of a listener that vanished; a page that is still open reconnects by itself.
 LONGEST_LISTENING_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class LiveStatus:
-    """`word`: `live`, `catching up`, `connecting`, `broker away`, … `ready`: what is shown is true of now."""
+    """`word`: `live`, `catching up`, `connecting`, `broker away`, … `ready`: the rows are current."""
 
     word: str
     detail: str
@@ -34,7 +34,7 @@ class LiveStatus:
 
 
 class LiveUpdates:
-    """What the reading reports to; it looks at the file too, for another process may be the one that writes."""
+    """The reader reports to it; it polls the file too, because another process may be the writer."""
 
     each_change = False
 
@@ -57,22 +57,22 @@ class LiveUpdates:
         self._notice = text
 
     def touched(self, commande_ids: Sequence[str]) -> None:
-        """The next beat sees that the file has grown."""
+        """Nothing to do: the next poll sees the change."""
 
     def standing(self, as_of: dt.datetime | None, last_offset: int, now: dt.datetime) -> LiveStatus:
-        """`as_of` and `last_offset`: of the file that is read."""
+        """The state of the reading. `as_of`, `last_offset`: of the file."""
         word, ready = self._link.word, self._link.ready(as_of, now)
         if self._link.keeps_up:
             word = "live" if ready else "catching up"
         return LiveStatus(word, self._link.detail, ready, as_of, last_offset, self._notice)
 
     def stop(self) -> None:
-        """Let every listener go."""
+        """End all listeners."""
         self.stopping = True
         self._wake_listeners()
 
     async def poll_file(self) -> None:
-        """Look at the file for ever, and wake the listeners when it has grown or the link has changed."""
+        """Poll the file until cancelled, and wake the listeners when it or the connection state has changed."""
         while True:
             try:
                 as_of, last_offset = await asyncio.to_thread(self._position)
@@ -98,7 +98,7 @@ class LiveUpdates:
 
     @contextmanager
     def listening(self) -> Iterator[bool]:
-        """A place among the listeners as long as the block lasts; False when all are taken."""
+        """Hold a place among the listeners during the block; yields False when all are taken."""
         if self.listeners >= self.most_listeners:
             yield False
             return
@@ -109,7 +109,7 @@ class LiveUpdates:
             self.listeners -= 1
 
     async def changes(self) -> AsyncIterator[bytes]:
-        """Server-sent events: how things stand now, then each time that they change."""
+        """Server-sent events: the current state, then every change."""
         yield b"retry: 2000\n\n"
         end = time.monotonic() + LONGEST_LISTENING_SECONDS
         while not self.stopping and time.monotonic() < end:
@@ -124,6 +124,6 @@ class LiveUpdates:
 
 
 def _event(word: object, detail: object = "", notice: object = "", last_offset: object = None) -> bytes:
-    # JSON holds no line break, so nobody's words can end an event early.
+    # JSON contains no line break, so no text can end an event early.
     said = json.dumps({"link": word, "detail": detail, "notice": notice, "last_offset": last_offset})
     return f"event: changed\ndata: {said}\n\n".encode()

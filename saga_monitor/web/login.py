@@ -11,19 +11,19 @@ from saga_monitor.web.access import COOKIE, Access, is_loopback
 
 _LARGEST_FORM = 4096
 _WRONG_TOKEN_SECONDS = 0.5
-# Beyond these, a wrong guess is refused at once, and does not hold its connection.
+# Further wrong guesses are refused at once, so that they do not hold connections.
 _MOST_GUESSES = 5
 
 Form = Callable[[Request, str, str, int], Response]
 
 
 class Login:
-    """`form` makes the page from the request, where to go next, what was wrong, and the status."""
+    """`form` renders the page from the request, the next address, the error and the status."""
 
     def __init__(self, access: Access, form: Form) -> None:
         self._access = access
         self._form = form
-        # Wrong guesses wait for each other, so that many at once are no faster than one after another.
+        # Wrong guesses are delayed one after another, so that parallel ones are not faster.
         self._guessing = asyncio.Lock()
         self._guesses = 0
 
@@ -54,13 +54,13 @@ class Login:
 
 
 def _encrypted(request: Request) -> bool:
-    """Whether a browser speaks TLS to a proxy on this machine; of another machine's word nothing is believed."""
+    """Whether the browser uses TLS to a proxy on this machine. The header of another machine is ignored."""
     near = request.client is not None and is_loopback(request.client.host)
     return near and request.headers.get("x-forwarded-proto", "").lower() == "https"
 
 
 def _of_another_site(request: Request) -> bool:
-    # Our own form says "null": no-referrer hides its origin. Where a browser says more, that is asked too.
+    # Our own form sends "null", because of no-referrer. Sec-Fetch-Site is checked where a browser sends it.
     origin, context = request.headers.get("origin", "null"), request.headers.get("sec-fetch-site", "same-origin")
     foreign = origin != "null" and urlsplit(origin).netloc != request.headers.get("host")
     return foreign or context not in {"same-origin", "none"}
@@ -74,12 +74,12 @@ async def _fields(request: Request) -> dict[str, str]:
             if len(body) > _LARGEST_FORM:
                 return {}
     except ClientDisconnect:
-        return {}  # it has gone, or was too slow
+        return {}  # the client has gone or was too slow
     return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
 
 
 def _within(address: str) -> str:
-    """`address` when it leads to a page of ours, else the first page."""
+    """`address` if it is one of our pages, else the first page."""
     parts = urlsplit(address.replace("\\", "/"))
     inside = address.startswith("/") and not parts.scheme and not parts.netloc and address.isprintable()
     return address if inside else "/"

@@ -1,4 +1,4 @@
-"""One order in words: what remains, what was undone, and what happened when, in the order of causes."""
+"""One order in words: what remains, what was undone, and the timeline in causal order."""
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
@@ -17,7 +17,7 @@ from saga_monitor.reports.report import without_beginning
 from saga_monitor.reports.timeline import wrong_sources
 from saga_monitor.web.event_roles import awaited_sentence, role, speaker
 
-# A timeline for a person: an order with more has been spammed, and the JSON has them all.
+# An order with more entries was flooded; the JSON has all of them.
 MOST_MOMENTS = 300
 
 
@@ -43,7 +43,7 @@ class TimelineEntry:
 
     @property
     def since_start(self) -> str:
-        """How long after the order's beginning, or after more than how long; a dash where it is not known."""
+        """The time since the order's beginning; `>` before a lower bound, a dash when it is not known."""
         if self.since_start_ms is None:
             return "–"
         return f"{'' if self.kind == 'event' else '> '}+{format_duration(self.since_start_ms)}"
@@ -52,21 +52,21 @@ class TimelineEntry:
 def timeline_entries(
     order: Order, events: Sequence[RecordedEvent], retries: Iterable[Retry], letters: Iterable[DeadLetter]
 ) -> list[TimelineEntry]:
-    """What happened, each cause before what it caused, otherwise as the stream has it."""
+    """Events, retries and dead letters: causes before effects, otherwise in the order of the stream."""
     causes, named = Causes(events), {(event.source, event.id): event for event in events}
     wrong = wrong_sources(events)
     told = [_event(event, causes, order.started, wrong) for event in _in_causal_order(events, causes)]
     beside = [_retry(retry, named.get((retry.source, retry.event_id or "")), order.started) for retry in retries]
     beside += [_letter(letter, order.started) for letter in letters]
     for other in sorted(beside, key=lambda moment: moment.offset):
-        # After the last event that the stream had before it.
+        # After the last event that precedes it in the stream.
         place = max((i + 1 for i, moment in enumerate(told) if moment.offset < other.offset), default=len(told))
         told.insert(place, _not_before(told[place - 1].time if place else None, other, order.started))
     return told[:MOST_MOMENTS]
 
 
 def _not_before(earlier: dt.datetime | None, moment: TimelineEntry, started: dt.datetime | None) -> TimelineEntry:
-    # The broker's times are whole seconds, rounded down: by them a retry would stand before what it retries.
+    # AMQP timestamps are whole seconds, so a retry could seem to precede its message.
     if earlier is None or moment.time is None or moment.time >= earlier:
         return moment
     return replace(moment, time=earlier, since_start_ms=_ms(started, earlier))
@@ -76,7 +76,7 @@ def _in_causal_order(events: Sequence[RecordedEvent], causes: Causes[RecordedEve
     placed: dict[tuple[str, str, str], RecordedEvent] = {}
     for event in events:
         chain = [event]
-        # Causes may form a ring when somebody lies about them: no event is put on the chain twice.
+        # Forged causes may form a cycle: an event is put on the chain only once.
         while (cause := causes.of(chain[-1])) is not None and cause not in chain:
             chain.append(cause)
         for link in reversed(chain):
@@ -134,12 +134,12 @@ def _letter(letter: DeadLetter, started: dt.datetime | None) -> TimelineEntry:
 
 
 def _ms(start: dt.datetime | None, end: dt.datetime | None) -> float | None:
-    # Two clocks may disagree, and nothing takes less than no time.
+    # Clocks may disagree by some milliseconds; a duration is never negative.
     return max(0.0, (end - start).total_seconds() * 1000) if start and end else None
 
 
 def headline(order: Order, now: dt.datetime, deadline: float) -> str:
-    """Where the order stands, in a sentence or two. `deadline` (s): that of an order."""
+    """The state of the order in a sentence or two. `deadline` (s): how long an order may stay undecided."""
     if never_begun := without_beginning(order, now, deadline):
         return f"Unknown order: {never_begun}. Nothing is awaited."
     in_time = _in_time(order)
@@ -158,7 +158,7 @@ def headline(order: Order, now: dt.datetime, deadline: float) -> str:
 
 
 def _in_time(order: Order) -> str:
-    """Of an order created, its whole time; of one cancelled, from the cancellation to the last answer."""
+    """Of a created order, its whole time; of a cancelled one, from the cancellation to the last undoing."""
     if order.state is not State.COMPENSATED:
         return f" in {format_duration(order.duration_ms)}" if order.duration_ms is not None else ""
     undoings = {step.service for step in CHOREOGRAPHY.undoings}
@@ -167,7 +167,7 @@ def _in_time(order: Order) -> str:
 
 
 def whole_time(order: Order, now: dt.datetime) -> tuple[str, str] | None:
-    """What the whole order's time measures, and how long that was; None where nothing is measured."""
+    """A label and the time of the whole order; None when nothing is measured."""
     if order.state in {State.COMPLETED, State.COMPENSATED}:
         return "Created after" if order.state is State.COMPLETED else "Over after", format_duration(
             order.duration_ms
@@ -178,7 +178,7 @@ def whole_time(order: Order, now: dt.datetime) -> tuple[str, str] | None:
 
 
 def step_word(order: Order, step: StepProgress) -> str:
-    """The state of a step in a word that says who did what: the decider cancels, and refuses nobody's order."""
+    """The state of a step in words. The decider does not refuse orders, it cancels them."""
     decides = step.step == CHOREOGRAPHY.decider
     if not decides or order.state not in {State.COMPENSATING, State.COMPENSATED}:
         return str(step.state)
@@ -186,13 +186,13 @@ def step_word(order: Order, step: StepProgress) -> str:
 
 
 def reason(told: Sequence[TimelineEntry]) -> str:
-    """Why the order went wrong, in the words of whoever said so first; empty when nobody did."""
+    """The first reason that was given for a refusal or a cancellation; empty when there is none."""
     given = _given(told)
     return given[0].note if given else ""
 
 
 def reason_by(told: Sequence[TimelineEntry]) -> str:
-    """Who gave the reason; empty when nobody did."""
+    """Who gave that reason; empty when there is none."""
     given = _given(told)
     return given[0].lane if given else ""
 
@@ -202,12 +202,12 @@ def _given(told: Sequence[TimelineEntry]) -> list[TimelineEntry]:
 
 
 def remaining(order: Order) -> list[str]:
-    """What is still awaited, a sentence each."""
+    """What is still awaited, one sentence each."""
     return [awaited_sentence(type_) for type_ in order.remaining]
 
 
 def compensation(order: Order) -> list[str]:
-    """How far the undoing has come, a sentence per service; empty when the order was not cancelled."""
+    """The state of each undoing, one sentence per service; empty when the order was not cancelled."""
     if order.state not in {State.COMPENSATING, State.COMPENSATED}:
         return []
     undoings = {step.service for step in CHOREOGRAPHY.undoings}

@@ -32,7 +32,7 @@ _LATELY_MINUTES = 5
 
 
 class Pages:
-    """Each method answers one address. Those without `async` run on a thread of their own."""
+    """One method per route. Starlette runs those without `async` on threads."""
 
     def __init__(self, context: WebContext) -> None:
         self._context = context
@@ -60,7 +60,7 @@ class Pages:
         with self._context.readers.reader() as reader:
             order = reader.order(id_, now)
             if order is None:
-                # A link may come from a message that began no order.
+                # The key may belong to a message that began no order.
                 if found := mentions(reader, id_):
                     return key_page(self._context, request, reader, id_, found)
                 raise HTTPException(404, f"No order {id_} in the history.")
@@ -85,7 +85,7 @@ class Pages:
             )
 
     async def raw(self, request: Request) -> Response:
-        """The events as they were said: the only page that asks the stream itself."""
+        """The events as they were published. Only this page reads the stream."""
         id_ = requested_id(request)
         events = await asyncio.to_thread(self._events, id_)
         said, trouble = [], ""
@@ -171,7 +171,7 @@ class Pages:
 
 
 def _tiles(totals: Totals) -> tuple[State, ...]:
-    """What is no order stands last, and only when there is any."""
+    """UNKNOWN stands last, and only when there is any: it is no order."""
     return (*PLACED_STATES, *([State.UNKNOWN] if totals.state(State.UNKNOWN) else []))
 
 
@@ -180,7 +180,7 @@ def _queued_letters(facts: BrokerStatus | None) -> int:
 
 
 def requested_id(request: Request) -> str:
-    """The order's id, from the path; raises HTTPException when no order can have it."""
+    """The order's id from the path. Raises HTTPException when no order can have it."""
     id_ = request.path_params.get("id") or request.query_params.get("id")
     if id_ is None:
         raise HTTPException(404)
@@ -217,7 +217,7 @@ def _count(type_: str, totals: Totals, lately: dict[str, int]) -> str:
 
 
 def _weights(counts: dict[str, int]) -> dict[str, int]:
-    """0 for what was never said, then 1 to 4 by its share of the most said."""
+    """0 for an event that never occurred, else 1 to 4 by its share of the most frequent one."""
     most = max(counts.values(), default=0) or 1
     return {type_: (1 + min(3, round(3 * count / most)) if count else 0) for type_, count in counts.items()}
 

@@ -18,7 +18,7 @@ _MOST_WAITING = 4
 
 @dataclass(frozen=True, slots=True)
 class RawEvent:
-    """`text`: pretty JSON; None when the stream has not kept the entry, or holds another in its place."""
+    """`text`: formatted JSON; None when the stream has dropped the entry or was replaced."""
 
     offset: int
     type: str
@@ -27,11 +27,11 @@ class RawEvent:
 
 
 class RawUnavailableError(Exception):
-    """The stream cannot be read now. Its text says why, in one line."""
+    """The stream cannot be read now. Its text is the reason, in one line."""
 
 
 class RawEventReader:
-    """Reads single entries of the stream. One reader at a time, so that no visitor can burden the broker."""
+    """Reads single entries of the stream, for one request at a time, to limit the load on the broker."""
 
     def __init__(self, opening: OpenHistory) -> None:
         self._opening = opening
@@ -44,7 +44,7 @@ class RawEventReader:
             raise RawUnavailableError("others are reading it; try again")
         self._inside += 1
         try:
-            # The time runs from this visitor's turn on: the one before may have needed all of its own.
+            # The time limit begins with this request's turn.
             async with self._turn, asyncio.timeout(SECONDS), self._opening() as history:
                 return await _read(history, events[:MOST_EVENTS])
         except TimeoutError:
@@ -60,7 +60,7 @@ async def _read(history: History, events: Sequence[RecordedEvent]) -> list[RawEv
     found: dict[int, RawEvent] = {}
     for event in events:
         if event.offset not in found and first is not None and event.offset >= first.offset:
-            # Events of one order lie close together: what came with one is looked through for the others.
+            # Events of one order are close together, so each batch is searched for all of them.
             await _batch(history, event.offset, {e.offset: e for e in events}, found)
     return [found.get(event.offset, RawEvent(event.offset, event.type, None, None)) for event in events]
 
@@ -83,6 +83,6 @@ def _shown(event: RecordedEvent, exchange: str, body: bytes) -> RawEvent:
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict) or (said.get("source"), said.get("id")) != (event.source, event.id):
-        # Another stream has taken the place of the one that was read.
+        # The stream was replaced.
         return RawEvent(event.offset, event.type, None, None)
     return RawEvent(event.offset, event.type, exchange, json.dumps(said, indent=2, ensure_ascii=False))

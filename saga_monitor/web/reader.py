@@ -18,16 +18,16 @@ from saga_monitor.projection.schema import instant
 from saga_monitor.projection.search import FIRST, ListPosition
 from saga_monitor.web.filters import IN_FLIGHT, Cursor, Filters
 
-# A page says "10,000+" rather than count on: with very many orders in trouble, counting would be most of its time.
+# Larger numbers are shown as "10,000+": counting further would take most of the time of a page.
 MOST_COUNTED = 10_000
 _IDLE_CONNECTIONS = 4
-# As many pages as are made at once have a reader each: great caches would add up, and the system has its own.
+# Small, because every concurrent page has a reader, and the system caches the file too.
 _CACHE_KIB = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some orders of a list, and the lists before and after, if there are any."""
+    """Some orders of a list, and the filters of the pages before and after, if any."""
 
     orders: tuple[Order, ...]
     newer: Filters | None
@@ -36,19 +36,19 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class _Sorting:
-    """`columns` in the order of an index, all in one direction; `index` is forced, for the planner may guess."""
+    """`columns` of an index, all in one direction. `index` is forced, because the planner may choose another."""
 
     columns: tuple[str, ...]
     descending: bool = True
     index: str = ""
 
 
-# A search lists the orders by number.
+# Found orders are sorted by number.
 _BY_NUMBER = _Sorting(("number",))
 
 
 class Reader(Queries):
-    """`Queries`, and what only the web page asks."""
+    """`Queries`, with those that only the web page needs."""
 
     def __init__(self, path: Path, stuck_after: float) -> None:
         """Raises DatabaseRefused when the file cannot be used."""
@@ -76,13 +76,13 @@ class Reader(Queries):
         found = self._orders(clause, (*values, filters.limit + 1), now)
         more, found = len(found) > filters.limit, found[: filters.limit]
         if backwards and not more:
-            # Near the top a short page would be shown: the first one is meant.
+            # Near the top, show the full first page instead of a short one.
             return self.page(filters.at(None), now)
         return _page(found[::-1] if backwards else found, filters, sorting, bool(cursor), backwards or more)
 
     @contextmanager
     def in_one_snapshot(self) -> Iterator[None]:
-        """What is asked within is answered from one state of the file, whatever is written meanwhile."""
+        """All queries within the block see one state of the file."""
         with self._asking() as connection:
             connection.execute("BEGIN")
         try:
@@ -102,7 +102,7 @@ class Reader(Queries):
         return _page(found[::-1] if backwards else found, filters, _BY_NUMBER, bool(cursor), backwards or more)
 
     def letters(self, limit: int, commande_id: str | None = None) -> list[DeadLetter]:
-        """The last dead letters, of that order or of all, the latest first."""
+        """The newest dead letters, of that order or of all, the newest first."""
         of_order = "" if commande_id is None else " WHERE commande_id = ?"
         question = f'SELECT {DEAD_LETTER} FROM dead_letters{of_order} ORDER BY "offset" DESC LIMIT ?'  # noqa: S608
         values = (limit,) if commande_id is None else (commande_id, limit)
@@ -115,7 +115,7 @@ class Reader(Queries):
 
 
 class Readers:
-    """Readers of one file, a few kept open: a page has one to itself while it is made."""
+    """A pool of readers of one file: each request has one of its own."""
 
     def __init__(self, path: Path, stuck_after: float) -> None:
         self._path, self._stuck_after = path, stuck_after
@@ -124,7 +124,7 @@ class Readers:
 
     @contextmanager
     def reader(self) -> Iterator[Reader]:
-        """Everything asked of it is true at one moment. Raises DatabaseRefused when the file cannot be read."""
+        """A reader whose queries all see one state. Raises DatabaseRefused when the file cannot be read."""
         with self._lock:
             reader = self._idle.pop() if self._idle else None
         reader = reader or Reader(self._path, self._stuck_after)
@@ -157,7 +157,7 @@ def _sorting(filters: Filters) -> _Sorting:
 
 
 def _index(filters: Filters) -> str:
-    """The one that is sorted as the list is."""
+    """The index that has the order of the list."""
     if filters.flag and filters.flag != Flag.STUCK:
         return of_flag(Flag(filters.flag))
     if filters.flag:
@@ -173,7 +173,7 @@ def _beyond(sorting: _Sorting, backwards: bool) -> str:
 
 
 def _page(found: Sequence[Order], filters: Filters, sorting: _Sorting, begun: bool, more: bool) -> Page:
-    """`begun`: the list was entered somewhere after its beginning; `more`: it goes on after what was found."""
+    """`begun`: the page is not the first one. `more`: there are orders after it."""
 
     def beside(order: Order, direction: Literal["after", "before"]) -> Filters:
         kept = {"quiet_since": instant(order.quiet_since) or 0}

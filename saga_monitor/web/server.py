@@ -1,6 +1,6 @@
-"""Runs uvicorn with bounds on connections and on the time of each.
+"""Runs uvicorn with limits on the number of connections and on the duration of requests.
 
-uvicorn waits for ever for the rest of a request's head, and for a client to read its answer.
+uvicorn itself waits without limit for the rest of a request's head and for a client that does not read.
 """
 
 import asyncio
@@ -17,24 +17,24 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from choregraphie.process.connections import Connections, accept, limit_for, reset_on_close
 
 MOST_CONNECTIONS = 200
-# The connections take at most a fifth of the process's descriptors: pages, files and the broker need some as well.
+# A fifth of the process's descriptors at most: files and the broker need some too.
 SHARE_OF_DESCRIPTORS = 5
-# For the head and the body together; a connection that is kept open has as long until its next request.
+# For head and body together, and between two requests of a kept connection.
 REQUEST_SECONDS = 10.0
-# For an answer to be read: an event of a stream, or a whole page.
+# For a client to read an answer: a page, or one server-sent event.
 ANSWER_SECONDS = 30.0
-# What is still being answered at the end has so long.
+# For running requests at shutdown.
 SHUTDOWN_SECONDS = 3
 _SWEEP_SECONDS = 1.0
 
 
 def most_connections() -> int:
-    """How many clients may be connected at once."""
+    """The limit of concurrent connections."""
     return limit_for(MOST_CONNECTIONS, SHARE_OF_DESCRIPTORS)
 
 
 class Server(uvicorn.Server):
-    """Serves `app`; at the bound, an older connection gives way to a new one."""
+    """Serves `app`. At the limit, the oldest waiting connection is closed for a new one."""
 
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(
@@ -42,7 +42,7 @@ class Server(uvicorn.Server):
                 app,
                 http=H11Protocol,
                 log_config=None,
-                # A line for each malformed request would let anybody fill the log.
+                # A line per malformed request would let anyone fill the log.
                 log_level="error",
                 access_log=False,
                 server_header=False,
@@ -57,11 +57,11 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are ours: uvicorn raises what it has caught again at the end, and so would end the process."""
+        """Leave signals to this process: uvicorn would raise them again at its end."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept clients of `sockets`; asyncio's own server logs a traceback for each that finds no descriptor."""
+        """Accept clients on `sockets`. asyncio's server would log a traceback for each without a descriptor."""
         self.servers = []
         for listener in sockets or ():
             self._begin(accept(listener, self._clients, self._take))
@@ -90,7 +90,7 @@ class Server(uvicorn.Server):
 
 
 class _Client(H11Protocol):
-    """One connection. Its client is to send a whole request, and to read each answer, within a time."""
+    """One connection, closed when its client is too slow to send a request or to read an answer."""
 
     def __init__(
         self,
@@ -122,6 +122,7 @@ class _Client(H11Protocol):
         if too_slow or (self._unread_since is not None and now - self._unread_since > ANSWER_SECONDS):
             self.abort()
 
+    # uvicorn itself narrows the parameter of asyncio.Protocol in this way.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._clients.add(self)
@@ -136,7 +137,7 @@ class _Client(H11Protocol):
             self._asking_since = None
 
     def on_response_complete(self) -> None:
-        # When it was answered before its body had come, the time for the whole request goes on.
+        # Answered before the body arrived: the time limit of the request continues.
         if self._asking_since is None:
             self._asking_since = self.loop.time()
         super().on_response_complete()
@@ -145,9 +146,9 @@ class _Client(H11Protocol):
         try:
             super().send_400_response(msg)
         except h11.LocalProtocolError:
-            # It follows a request whose answer has begun, so there is no place for another answer.
+            # The answer to an earlier request has begun, so no other answer can be sent.
             self.abort()
 
     def _should_upgrade(self) -> bool:
-        """Never; uvicorn would log, for each client that asks for it, what to install."""
+        """Never, because uvicorn would log advice for each client that asks."""
         return False

@@ -1,4 +1,4 @@
-"""What the templates are written on: everything that is put in is made printable, then escaped."""
+"""The Jinja environment and its filters: every value is made printable, then escaped."""
 
 import datetime as dt
 import functools
@@ -17,12 +17,12 @@ from saga_monitor.text.sanitize import printable
 from saga_monitor.web.reader import MOST_COUNTED
 
 HERE = Path(__file__).parent
-# A browser resolves these two away before it asks.
+# A browser removes these two from a path.
 _NOT_IN_A_PATH = {".", ".."}
 
 
 def environment() -> Environment:
-    """The templates. A name that was not given is an error, not an empty place."""
+    """The Jinja environment. An undefined name is an error."""
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -47,13 +47,13 @@ def environment() -> Environment:
     }
     made.globals["icon"] = icon
     for name in made.list_templates():
-        # Compiled now, so that the first visitor does not wait for it.
+        # Compile now, so that the first request does not wait.
         made.get_template(name)
     return made
 
 
 def _shown(value: Any) -> Any:
-    """A text without anything that could rearrange the page: what has no glyph of its own is written out."""
+    """`value` with unprintable characters escaped, because they could rearrange the page."""
     if isinstance(value, str) and not isinstance(value, Markup):
         return printable(value)
     return value
@@ -61,19 +61,19 @@ def _shown(value: Any) -> Any:
 
 @functools.cache
 def icon(name: str) -> Markup:
-    """A drawing of the sprite in the page; it says nothing that the text beside it does not."""
+    """An icon of the page's sprite, hidden from screen readers."""
     return Markup('<svg class="icon" aria-hidden="true"><use href="#i-{}"/></svg>').format(name)
 
 
 def clock(time: dt.datetime | None, now: dt.datetime) -> str:
-    """The time of day; with the day before it when that is not today's."""
+    """The time of day, with the date unless it is today."""
     if time is None:
         return "–"
     return f"{time:%H:%M:%S}" if time.date() == now.date() else f"{time:%Y-%m-%d %H:%M:%S}"
 
 
 def ago(time: dt.datetime | None, now: dt.datetime) -> str:
-    """How long before now, short."""
+    """How long ago, in short."""
     if time is None:
         return "–"
     seconds = max(0, int((now - time).total_seconds()))
@@ -89,20 +89,20 @@ def number(value: int) -> Markup:
 
 
 def counted(value: int) -> Markup:
-    """A number of orders that was counted no further than `MOST_COUNTED`."""
+    """A number that was counted up to `MOST_COUNTED`; `+` when there are more."""
     return number(MOST_COUNTED) + "+" if value > MOST_COUNTED else number(value)
 
 
 def order_path(commande_id: str) -> str:
-    """Where an order's page is, whatever its id holds."""
+    """The address of an order's page, for any id."""
     quoted = quote(commande_id, safe="")
     return f"/order?id={quoted}" if commande_id in _NOT_IN_A_PATH else f"/orders/{quoted}"
 
 
 def with_code(sentence: str) -> Markup:
-    """A sentence in which a command stands between backticks."""
+    """A sentence with the commands between backticks as code."""
     parts = [printable(part) for part in sentence.split("`")]
-    # An odd one is somebody's word, not ours.
+    # An odd number of backticks: some belong to a foreign text.
     if len(parts) % 2 == 0:
         return Markup("`").join(parts)
     code = Markup("<code>{}</code>")
@@ -110,6 +110,6 @@ def with_code(sentence: str) -> Markup:
 
 
 def pretty(value: Mapping[str, Any] | str) -> Markup:
-    """JSON on several lines; each is made printable and escaped."""
+    """JSON on several lines, each printable and escaped."""
     text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
     return Markup("\n").join(printable(line) for line in text.split("\n"))

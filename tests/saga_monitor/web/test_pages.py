@@ -136,7 +136,7 @@ def test_an_order_in_trouble_says_what_remains_and_what_to_do(
 ) -> None:
     page = open_page(site.at("/orders/CMD-LOST"))
     main = page.get_by_role("main")
-    expect(main).to_contain_text("paiement is to say paiement.effectue, or paiement.echoue when it refuses")
+    expect(main).to_contain_text("paiement must publish paiement.effectue, or paiement.echoue when it refuses")
     expect(main).to_contain_text("from paiement.dlq back through the exchange paiement.requeue")
     expect(main).to_contain_text("2 tries have failed: the gateway did not answer within 5 s")
     # The one awaited answer is drawn as awaited.
@@ -156,7 +156,7 @@ def test_the_broker_away_leaves_everything_but_the_raw_events(
     site.stream.away = True
     page = open_page(site.at("/orders/CMD-0000"))
     expect(page.locator(".standing .pill")).to_have_text("broker away", timeout=15_000)
-    expect(page.locator("[data-region=notices]")).to_contain_text("What is shown was true at")
+    expect(page.locator("[data-region=notices]")).to_contain_text("The page shows the state at")
     page.get_by_text("Raw events, read again").click()
     expect(page.locator("#raw")).to_contain_text("The stream cannot be read now: the broker is away")
     assert httpx.get(site.at("/readyz")).status_code == 503
@@ -265,7 +265,7 @@ def test_the_api_says_the_same_as_the_command_line(site: Served) -> None:
     ("error", "status", "text"),
     [
         (DatabaseRefused("var/monitor.sqlite3: database is locked"), 503, "database is locked"),
-        (RuntimeError("a secret place"), 500, "Something broke; the monitor's log has it."),
+        (RuntimeError("a secret place"), 500, "Internal error; see the monitor's log."),
     ],
 )
 def test_trouble_is_one_clear_line_and_no_traceback(
