@@ -15,6 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 
@@ -41,10 +42,15 @@ def phases(about: str, seconds: float) -> Iterator[Phases]:
     console = Console(stderr=True, highlight=False)
     estimate = duration(seconds)
     console.print(Text(f"{about}: about {estimate} in all on an idle machine."), soft_wrap=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    of_about = TextColumn(f"of about {estimate}", markup=False)
+    # The times come first and keep their width: a narrow terminal cuts the phase, which is printed above as well.
+    columns = (
+        SpinnerColumn(),
+        TimeElapsedColumn(table_column=Column(no_wrap=True)),
+        TextColumn(f"of about {estimate}", markup=False, table_column=Column(no_wrap=True)),
+        TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
+    )
     with Progress(
-        *columns, of_about, console=console, transient=True, disable=not console.is_terminal
+        *columns, console=console, transient=True, expand=True, disable=not console.is_terminal
     ) as progress:
         progress.add_task("starts", total=None)
         yield Phases(console, progress)
