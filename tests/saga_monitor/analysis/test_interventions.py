@@ -1,4 +1,4 @@
-"""When a message that was given up calls for a person, until when; and when silence is not yet a sign."""
+"""When a given-up message needs a person, and when silence does not mean that an order is stuck."""
 
 from __future__ import annotations
 
@@ -35,46 +35,48 @@ TERMS = Thresholds(60, 6, keep=dt.timedelta(days=30))
 SILENT = DeadLetter("stock", "commande.creee", "exhausted", "commande.creee", 50)  # stock sells and says nothing
 
 
-def calls(lines: list[Line], *letters: DeadLetter, retried: tuple[Retry, ...] = ()) -> bool:
+def needs_person(lines: list[Line], *letters: DeadLetter, retried: tuple[Retry, ...] = ()) -> bool:
     return Flag.INTERVENTION in evaluate(heard(*lines), letters, retried).flags
 
 
-def test_a_reaction_that_says_nothing_calls_until_something_shows_that_it_was_sent_back() -> None:
-    assert calls(CONFIRMED, SILENT)
-    assert not calls(CONFIRMED, SILENT, retried=(Retry("stock", "commande.creee", 60),))
-    assert calls(CONFIRMED, SILENT, retried=(Retry("stock", "commande.creee", 40),))
+def test_a_given_up_message_needs_a_person_until_a_retry_shows_that_it_was_sent_back() -> None:
+    assert needs_person(CONFIRMED, SILENT)
+    assert not needs_person(CONFIRMED, SILENT, retried=(Retry("stock", "commande.creee", 60),))
+    assert needs_person(CONFIRMED, SILENT, retried=(Retry("stock", "commande.creee", 40),))
     again = DeadLetter("stock", "commande.creee", "exhausted", "commande.creee", 70)
-    assert calls(CONFIRMED, SILENT, again, retried=(Retry("stock", "commande.creee", 60),))
+    assert needs_person(CONFIRMED, SILENT, again, retried=(Retry("stock", "commande.creee", 60),))
 
 
-def test_a_cancellation_that_is_wholly_undone_ends_every_need_but_its_own() -> None:
+def test_when_every_undoing_has_answered_only_the_cancellation_itself_can_need_a_person() -> None:
     cancelled = [*CONFIRMED, *undone(None, modele="rectificatif")]
-    assert not calls(cancelled, SILENT)
-    assert calls(cancelled[:-2], SILENT)
+    assert not needs_person(cancelled, SILENT)
+    assert needs_person(cancelled[:-2], SILENT)
     untold = cancelled[:-1]
-    assert calls(untold, DeadLetter("notification", "commande.annulee", "exhausted", "commande.annulee"))
-    assert calls(cancelled, DeadLetter("stock", "unheard", "exhausted"))
+    assert needs_person(untold, DeadLetter("notification", "commande.annulee", "exhausted", "commande.annulee"))
+    assert needs_person(cancelled, DeadLetter("stock", "unheard", "exhausted"))
 
 
 @pytest.mark.parametrize(
     ("lines", "wanted"), [(PAID, True), (CREATED, False), (STORIES["deadline passed"], False)]
 )
-def test_a_decision_taken_on_other_grounds_ends_the_need(lines: list[Line], *, wanted: bool) -> None:
-    assert calls(lines, DeadLetter("commande", "commande.initiee", "exhausted", "commande.initiee")) is wanted
+def test_a_decision_for_another_reason_settles_a_given_up_message(lines: list[Line], *, wanted: bool) -> None:
+    assert (
+        needs_person(lines, DeadLetter("commande", "commande.initiee", "exhausted", "commande.initiee")) is wanted
+    )
 
 
-def test_a_demand_to_cancel_given_up_is_not_settled_by_the_creation() -> None:
+def test_the_creation_does_not_settle_a_given_up_cancellation() -> None:
     letter = DeadLetter("commande", "ask", "exhausted", "commande.annulation_demandee")
-    assert calls([*CONFIRMED, Line("commande.annulation_demandee", id="ask")], letter)
+    assert needs_person([*CONFIRMED, Line("commande.annulation_demandee", id="ask")], letter)
 
 
-def test_a_clock_far_ahead_makes_nobody_wait_for_ever() -> None:
+def test_a_clock_far_ahead_does_not_make_an_order_wait_for_ever() -> None:
     assert back_at(None, START) == START
     assert back_at(START - dt.timedelta(days=1), START) == START
     assert back_at(START + dt.timedelta(days=400), START) == START + LONGEST_WAIT
 
 
-async def test_a_message_that_waits_for_its_next_try_makes_nobody_stuck(stream: Stream, monitor: Monitor) -> None:
+async def test_an_order_whose_message_waits_for_a_retry_is_not_stuck(stream: Stream, monitor: Monitor) -> None:
     stream.tell("CMD-1", HELD)
     back = START + dt.timedelta(minutes=10)
     stream.retry("paiement", said("CMD-1", HELD[1]), {NEXT_HEADER: back.isoformat()})
@@ -86,7 +88,9 @@ async def test_a_message_that_waits_for_its_next_try_makes_nobody_stuck(stream: 
     assert [order.flags for order in monitor.queries.flagged(Flag.STUCK, 5, late)] == [(Flag.STUCK,)]
 
 
-async def test_what_ended_long_ago_is_forgotten_with_its_counts(stream: Stream, monitor: Monitor) -> None:
+async def test_orders_that_ended_long_ago_are_forgotten_with_their_counts(
+    stream: Stream, monitor: Monitor
+) -> None:
     later = START + dt.timedelta(days=40)
     for number, lines in enumerate(STORIES.values()):
         stream.tell(f"OLD-{number}", lines)
@@ -108,7 +112,7 @@ async def test_what_ended_long_ago_is_forgotten_with_its_counts(stream: Stream, 
     assert monitor.notices == []
 
 
-async def test_what_has_no_beginning_is_forgotten_unless_a_message_of_it_was_given_up(
+async def test_keys_without_a_beginning_are_forgotten_unless_a_message_was_given_up(
     stream: Stream, monitor: Monitor
 ) -> None:
     stream.tell("TAIL", CONFIRMED[-1:])

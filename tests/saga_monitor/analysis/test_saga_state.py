@@ -1,4 +1,4 @@
-"""Where an order stands, judged from the set of its events."""
+"""The state of an order, evaluated from the set of its events."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def test_an_order_stands_where_its_events_say(
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_no_order_of_hearing_changes_the_judgement(story: str) -> None:
-    """Every permutation of the short stories, a thousand of the long one."""
+def test_the_order_of_arrival_does_not_change_the_evaluation(story: str) -> None:
+    """All permutations of short histories, a thousand of long ones."""
     events = heard(*STORIES[story])
     expected = evaluate(events)
     shuffles: Iterator[tuple[HeardEvent, ...]] = itertools.permutations(events)
@@ -147,7 +147,7 @@ def test_clocks_never_change_the_state_or_what_remains(data: st.DataObject) -> N
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_a_told_story_is_at_rest_and_every_beginning_of_it_is_not(story: str) -> None:
+def test_a_complete_order_is_at_rest_and_an_incomplete_one_is_not(story: str) -> None:
     lines = STORIES[story]
     assert evaluate(heard(*lines)).at_rest
     assert not any(
@@ -156,11 +156,11 @@ def test_a_told_story_is_at_rest_and_every_beginning_of_it_is_not(story: str) ->
 
 
 def _pause(lines: list[Line], length: int) -> bool:
-    """A created and confirmed order rests until somebody asks to cancel it."""
+    """A confirmed order is at rest until a cancellation is requested."""
     return lines[:length] == CONFIRMED
 
 
-def test_only_the_cancellation_s_own_message_ends_a_cancellation() -> None:
+def test_a_cancellation_is_complete_only_with_its_own_message_to_the_customer() -> None:
     confirmed_then_cancelled = [*CONFIRMED, *undone(None)[:3]]
     assert evaluate(heard(*confirmed_then_cancelled)).remaining == ("notification.envoyee",)
 
@@ -198,7 +198,7 @@ def test_without_a_beginning_nothing_is_awaited_and_nothing_has_a_time(type_: st
     assert {StepState.WAITING, StepState.RUNNING, StepState.UNDOING}.isdisjoint(s.state for s in progress.steps)
 
 
-def test_times_run_from_the_call_to_the_answer() -> None:
+def test_durations_run_from_the_cause_to_the_answer() -> None:
     progress = evaluate(heard(*STORIES["cancelled after creation"]))
     assert [step.duration_ms for step in progress.steps] == [100, 200, 50, 50]
     assert [step.undoing_ms for step in progress.steps] == [50, 80, None, None]
@@ -206,7 +206,7 @@ def test_times_run_from_the_call_to_the_answer() -> None:
     assert evaluate(heard(*CONFIRMED)).duration_ms == 350
 
 
-def test_a_time_that_nobody_gave_is_unknown() -> None:
+def test_durations_of_events_without_a_time_are_unknown() -> None:
     events = [replace(event, time=None) for event in heard(*CONFIRMED)]
     progress = evaluate(events)
     assert (progress.duration_ms, progress.started) == (None, None)
@@ -239,7 +239,7 @@ def test_a_message_given_up_without_an_answer_needs_a_person(reason: str, flags:
     assert evaluate(heard(*HELD), [DeadLetter("paiement", "stock.reserve", reason)]).flags == flags
 
 
-def test_a_refusal_said_in_place_of_the_answer_or_a_later_redrive_ends_the_need() -> None:
+def test_a_refusal_or_a_later_redrive_settles_a_given_up_message() -> None:
     given_up = [DeadLetter("paiement", "stock.reserve", "exhausted")]
     assert evaluate(heard(*UNPAID), given_up).flags == ()
     assert evaluate(heard(*PAID), given_up).flags == ()
@@ -251,7 +251,7 @@ def test_another_service_s_answer_does_not_count_for_the_one_that_gave_up() -> N
     assert evaluate(heard(*halfway), given_up).flags == (Flag.INTERVENTION,)
 
 
-def test_silence_makes_stuck_only_where_something_is_awaited() -> None:
+def test_a_silent_order_is_stuck_only_if_it_awaits_something() -> None:
     assert is_stuck(False, START, START + dt.timedelta(seconds=61), 60)
     assert not is_stuck(False, START, START + dt.timedelta(seconds=60), 60)
     assert not is_stuck(True, START, START + dt.timedelta(days=9), 60)

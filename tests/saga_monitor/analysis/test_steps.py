@@ -1,4 +1,4 @@
-"""When an order began and how long it took: by causes and by the stream, whatever clients' clocks say."""
+"""When an order began and how long it took, whatever the clients' clocks say."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def with_offsets(*lines: Line) -> list[HeardEvent]:
 
 @pytest.mark.parametrize("place", [0, 1, len(CONFIRMED)])
 def test_a_second_order_with_an_old_clock_does_not_change_when_the_first_began(place: int) -> None:
-    """Wherever the stream has it: the order that stock answered is the one that began."""
+    """The start event that stock answered counts, wherever it is in the stream."""
     lines = list(CONFIRMED)
     lines.insert(place, replace(PLACED[0], id="again", ms=-150_000_000_000))
     progress, alone = evaluate(with_offsets(*lines)), evaluate(heard(*CONFIRMED))
@@ -35,22 +35,22 @@ def test_a_second_order_with_an_old_clock_does_not_change_when_the_first_began(p
     assert progress.steps == alone.steps
 
 
-def test_of_two_orders_that_nobody_has_answered_the_first_in_the_stream_began() -> None:
+def test_of_two_unanswered_start_events_the_first_in_the_stream_counts() -> None:
     again = replace(PLACED[0], id="again", ms=-60_000)
     assert evaluate(with_offsets(*PLACED, again)).started == START
     assert evaluate([*reversed(with_offsets(*PLACED, again))]).started == START
 
 
 @pytest.mark.parametrize("ms", [-150_000_000_000, 150_000_000_000, 101])
-def test_a_client_s_absurd_clock_spoils_no_duration(ms: int) -> None:
-    """Days before the first answer, or after it: then the first answer is the beginning."""
+def test_a_client_s_implausible_clock_changes_no_duration(ms: int) -> None:
+    """When the start is days before the first answer, or after it, the first answer's time counts."""
     progress = evaluate(with_offsets(replace(PLACED[0], ms=ms), *CONFIRMED[1:]))
     assert (progress.started, progress.duration_ms) == (START + dt.timedelta(milliseconds=100), 250)
     assert progress.steps[0].duration_ms == (0 if ms == 101 else None)
     assert [step.duration_ms for step in progress.steps[1:]] == [200, 50, 50]
 
 
-def test_an_event_said_again_stands_where_it_was_said_first() -> None:
+def test_a_repeated_event_keeps_its_first_position() -> None:
     first, *rest = with_offsets(*CONFIRMED)
     again = replace(first, offset=99, time=START - dt.timedelta(hours=1))
     expected = evaluate([first, *rest])
@@ -58,7 +58,7 @@ def test_an_event_said_again_stands_where_it_was_said_first() -> None:
 
 
 @pytest.mark.parametrize("ms", [-150_000_000_000, 150_000_000_000])
-async def test_a_client_s_absurd_clock_is_no_beginning_of_the_story(
+async def test_a_client_s_implausible_clock_does_not_decide_when_the_order_began(
     monitor: Monitor, stream: Stream, ms: int
 ) -> None:
     stream.tell("CMD-1", [replace(PLACED[0], ms=ms), *CONFIRMED[1:]])
@@ -72,7 +72,7 @@ async def test_a_client_s_absurd_clock_is_no_beginning_of_the_story(
 
 
 async def test_a_forged_second_order_leaves_the_total_time_of_the_first(monitor: Monitor, stream: Stream) -> None:
-    """Read in any batch, and judged again when more is heard."""
+    """Also when the order is evaluated again with more events."""
     stream.tell("CMD-1", HELD)
     stream.tell("CMD-1", [replace(PLACED[0], id="again", ms=-150_000_000_000)])
     await monitor.hear(stream)
@@ -85,8 +85,8 @@ async def test_a_forged_second_order_leaves_the_total_time_of_the_first(monitor:
 
 @pytest.mark.parametrize("skew", [3 * 86_400_000, -3 * 86_400_000, 5_000, -5_000])
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_wrong_clock_measures_nothing_and_spoils_no_other_time(number: int, skew: int) -> None:
-    """Stock's or paiement's clock, ahead and behind: the steps that it has a part in are left out, no others."""
+def test_times_of_a_wrong_clock_are_not_measured_and_change_no_other_duration(number: int, skew: int) -> None:
+    """Stock's or paiement's clock is ahead or behind: only the steps that it takes part in are left out."""
     lines = [replace(line, ms=line.ms + skew) if n == number else line for n, line in enumerate(CONFIRMED)]
     right, progress = evaluate(with_offsets(*CONFIRMED)), evaluate(with_offsets(*lines))
     spoilt = {number - 1, number}
@@ -97,7 +97,9 @@ def test_a_wrong_clock_measures_nothing_and_spoils_no_other_time(number: int, sk
     assert (progress.state, progress.started, progress.duration_ms) == (right.state, START, 350)
 
 
-async def test_the_report_says_how_many_times_a_wrong_clock_left_out(stream: Stream, monitor: Monitor) -> None:
+async def test_the_report_counts_the_durations_that_a_wrong_clock_left_out(
+    stream: Stream, monitor: Monitor
+) -> None:
     lines = [replace(line, ms=line.ms - 7_200_000) if n == 2 else line for n, line in enumerate(CONFIRMED)]
     stream.tell("CMD-WRONG", lines)
     stream.tell("CMD-RIGHT", CONFIRMED)

@@ -1,4 +1,4 @@
-"""The monitor's file harmed under a monitor that runs: deleted, replaced, cut short. Noticed, said, mended."""
+"""A monitor notices, reports and repairs damage to its file: deleted, replaced, truncated."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def eventually(condition: Callable[[], bool], seconds: float = 10) -> None
             await asyncio.sleep(0.01)
 
 
-def cut(path: Path) -> None:
+def truncate(path: Path) -> None:
     os.truncate(path, 0)
 
 
@@ -82,7 +82,7 @@ def unlink_lock(path: Path) -> None:
 @pytest.mark.parametrize(
     "harm",
     [
-        cut,
+        truncate,
         overwrite,
         unlink,
         unlink_with_all,
@@ -92,7 +92,7 @@ def unlink_lock(path: Path) -> None:
         unlink_lock,
     ],
 )
-async def test_a_file_harmed_under_a_monitor_is_said_and_whole_again(
+async def test_a_running_monitor_reports_and_repairs_a_damaged_file(
     stream: Stream, monitor: Monitor, harm: Callable[[Path], None]
 ) -> None:
     stream.tell("CMD-1", CONFIRMED)
@@ -111,7 +111,7 @@ async def test_a_file_harmed_under_a_monitor_is_said_and_whole_again(
 
 
 def another(monitor: Monitor) -> int:
-    """What a reader that begins now sees."""
+    """What a new reader of the file sees."""
     reader = Monitor(monitor.path)
     try:
         return known(reader)
@@ -120,7 +120,7 @@ def another(monitor: Monitor) -> int:
 
 
 @pytest.mark.parametrize("harm", [unlink_wal, unlink_beside])
-async def test_what_the_stream_has_lost_since_survives_the_loss_of_the_journal(
+async def test_events_that_the_stream_has_lost_survive_the_loss_of_the_write_ahead_log(
     stream: Stream, monitor: Monitor, harm: Callable[[Path], None]
 ) -> None:
     stream.tell("CMD-1", CONFIRMED)
@@ -134,7 +134,7 @@ async def test_what_the_stream_has_lost_since_survives_the_loss_of_the_journal(
     assert "was saved" in monitor.notices[0]
 
 
-async def test_a_file_that_is_not_ours_in_its_place_is_said_until_it_is_gone(
+async def test_another_program_s_file_in_its_place_is_reported_until_it_is_gone(
     stream: Stream, monitor: Monitor
 ) -> None:
     status: Any = monitor  # without a screen, all that `keep_current` asks of a console's status is in it
@@ -152,7 +152,7 @@ async def test_a_file_that_is_not_ours_in_its_place_is_said_until_it_is_gone(
         await task
 
 
-async def test_two_paths_to_one_file_have_one_lock(monitor: Monitor, tmp_path: Path) -> None:
+async def test_two_paths_to_one_file_share_one_lock(monitor: Monitor, tmp_path: Path) -> None:
     link = tmp_path / "link.sqlite3"
     link.symlink_to(monitor.path)
     beside = Monitor(link)

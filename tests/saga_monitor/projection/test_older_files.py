@@ -1,4 +1,4 @@
-"""A file of an older version is set aside and built anew; one of a newer version is refused and left as it was."""
+"""A file of an older version is renamed and rebuilt; one of a newer version is refused."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def version_of(path: Path) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def test_an_older_file_is_set_aside_in_one_line_and_built_anew(
+def test_an_older_file_is_renamed_reported_in_one_line_and_rebuilt(
     command: Any, stream: Stream, tmp_path: Path
 ) -> None:
     stream.tell("CMD-0", HELD)
@@ -49,7 +49,7 @@ def test_an_older_file_is_set_aside_in_one_line_and_built_anew(
     assert command("list", "--json")[2] == "", "once"
 
 
-def test_a_newer_file_is_refused_and_left_as_it_was(command: Any, tmp_path: Path) -> None:
+def test_a_newer_file_is_refused_and_unchanged(command: Any, tmp_path: Path) -> None:
     path = tmp_path / "deep" / "monitor.sqlite3"
     written_by(VERSION + 1, path)
     code, out, err = command("list")
@@ -60,7 +60,7 @@ def test_a_newer_file_is_refused_and_left_as_it_was(command: Any, tmp_path: Path
         Reader(path, 60.0)
 
 
-def test_a_path_that_is_a_link_keeps_being_one(command: Any, stream: Stream, tmp_path: Path) -> None:
+def test_a_symbolic_link_stays_a_link(command: Any, stream: Stream, tmp_path: Path) -> None:
     stream.tell("CMD-0", HELD)
     real, path = tmp_path / "real.sqlite3", tmp_path / "deep" / "monitor.sqlite3"
     written_by(VERSION - 1, real)

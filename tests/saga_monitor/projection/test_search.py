@@ -1,4 +1,4 @@
-"""One search everywhere: any part of a key or of a data field that the choreography names, or a day."""
+"""Search finds any part of a key or a searched data field, or a day, on every screen and in every command."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def known(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def everywhere(known: Monitor, text: str) -> list[str]:
-    """What the page finds; the console and the commands find the same."""
+    """What the web page finds, after checking that console and commands find the same."""
     reader = Reader(known.path, 60.0)
     page = [order.commande_id for order in reader.page(Filters(q=text), NOW).orders]
     reader.close()

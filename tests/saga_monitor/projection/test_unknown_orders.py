@@ -47,7 +47,7 @@ def counters(monitor: Monitor) -> dict[str, int]:
     return monitor.queries.totals(LATER).counts
 
 
-async def test_a_demand_alone_is_no_order_and_in_no_total(stream: Stream, monitor: Monitor) -> None:
+async def test_a_cancellation_alone_is_no_order_and_in_no_total(stream: Stream, monitor: Monitor) -> None:
     stream.tell("CMD-1", CONFIRMED)
     stream.tell("CMD-NOBODY", [ASKED])
     await monitor.hear(stream)
@@ -62,9 +62,7 @@ async def test_a_demand_alone_is_no_order_and_in_no_total(stream: Stream, monito
     assert (shown.state, shown.at_rest, shown.remaining) == (State.UNKNOWN, True, ())
 
 
-async def test_an_order_that_comes_after_the_demand_to_cancel_it_is_an_order(
-    stream: Stream, monitor: Monitor
-) -> None:
+async def test_an_order_that_arrives_after_its_cancellation_is_an_order(stream: Stream, monitor: Monitor) -> None:
     stream.tell("CMD-1", [ASKED])
     await monitor.hear(stream)
     stream.tell("CMD-1", CONFIRMED)
@@ -75,9 +73,7 @@ async def test_an_order_that_comes_after_the_demand_to_cancel_it_is_an_order(
 
 
 @pytest.mark.parametrize("type_", sorted(set(KNOWN) - {"commande.initiee"}))
-async def test_an_event_alone_that_begins_nothing_is_no_order(
-    stream: Stream, monitor: Monitor, type_: str
-) -> None:
+async def test_an_event_without_a_start_event_makes_no_order(stream: Stream, monitor: Monitor, type_: str) -> None:
     stream.tell("CMD-1", CONFIRMED)
     await monitor.hear(stream)
     before, since = whole(monitor), totals_since(monitor)
@@ -93,7 +89,7 @@ async def test_an_event_alone_that_begins_nothing_is_no_order(
 
 
 @pytest.mark.parametrize("story", STORIES)
-async def test_an_order_whose_beginning_comes_late_counts_once(
+async def test_an_order_whose_start_event_comes_late_counts_once(
     stream: Stream, monitor: Monitor, tmp_path: Path, story: str
 ) -> None:
     lines = STORIES[story]
@@ -114,10 +110,8 @@ EVENTS = [(f"CMD-{number}", line) for number, story in enumerate(STORIES.values(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_the_totals_are_those_of_a_recount_in_whatever_order_events_come(
-    tmp_path: Path, data: st.DataObject
-) -> None:
-    """Any part of any stories in any order and any batches, many of them without their beginning."""
+def test_the_totals_equal_a_recount_in_any_order_of_arrival(tmp_path: Path, data: st.DataObject) -> None:
+    """Random events of several orders, in any order and batches, many without their start event."""
     some = data.draw(st.lists(st.sampled_from(EVENTS), min_size=1, unique_by=lambda one: (one[0], one[1].type)))
     batch = data.draw(st.integers(1, 10))
     with TemporaryDirectory(dir=tmp_path) as folder:
@@ -133,7 +127,7 @@ def test_the_totals_are_those_of_a_recount_in_whatever_order_events_come(
 
 
 def totals(monitor: Monitor) -> dict[str, int]:
-    """The totals that follow from how the orders stand now."""
+    """The totals that depend on the current state of the orders."""
     kept = ("orders", "at_rest", "state.", "flag.", "awaited.", "at_step.", "left_out.", "events", "said.")
     counts = monitor.queries.totals(SOON).counts
     times = {f"times.{name}": times.count for name, times in monitor.queries.times().items() if times.count}
@@ -141,7 +135,7 @@ def totals(monitor: Monitor) -> dict[str, int]:
 
 
 def recounted(monitor: Monitor) -> dict[str, int]:
-    """The same, counted from the orders and their events."""
+    """The same totals, counted from the orders and their events."""
     counts: Counter[str] = Counter()
     for order in [order for state in State for order in monitor.queries.orders(state, 1000, SOON)]:
         events = monitor.queries.events(order.commande_id)
@@ -163,7 +157,7 @@ def recounted(monitor: Monitor) -> dict[str, int]:
 async def test_a_flood_keeps_the_newest_and_says_how_many_it_has_forgotten(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those that call for a person are kept longest."""
+    """Keys that need a person are kept longest."""
     monkeypatch.setattr(retention, "UNKNOWN_KEPT", 30)
     stream.tell("CMD-1", CONFIRMED)
     stream.tell("CMD-LOST", PAID[-1:])
@@ -182,10 +176,10 @@ async def test_a_flood_keeps_the_newest_and_says_how_many_it_has_forgotten(
 
 
 @pytest.mark.parametrize("first", [[], PAID])
-async def test_of_one_key_so_many_events_are_kept_and_the_rest_is_counted(
+async def test_at_most_so_many_events_of_a_key_are_kept_and_the_rest_is_counted(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, first: list[Line]
 ) -> None:
-    """But an event of a type that the key does not have yet always counts."""
+    """An event of a type that the key does not have yet is always kept."""
     monkeypatch.setattr(messages, "EVENTS_KEPT", 200)
     stream.tell("CMD-1", first)
     stream.tell("CMD-1", [replace(ASKED, id=f"again {number}") for number in range(1000)])
@@ -201,9 +195,7 @@ async def test_of_one_key_so_many_events_are_kept_and_the_rest_is_counted(
     assert found["duplicates"] == 0
 
 
-async def test_dead_letters_and_retries_of_orders_that_there_never_were_are_forgotten(
-    stream: Stream, monitor: Monitor
-) -> None:
+async def test_dead_letters_and_retries_of_unknown_keys_are_forgotten(stream: Stream, monitor: Monitor) -> None:
     stream.set_aside("stock", b'{"id": "1", "type": "x", "data": {"commande_id": "JUNK"}}', "invalid")
     await monitor.hear(stream)
     assert monitor.queries.dead_letters("JUNK")
@@ -211,7 +203,7 @@ async def test_dead_letters_and_retries_of_orders_that_there_never_were_are_forg
     assert not monitor.queries.dead_letters("JUNK")
 
 
-def test_show_says_that_a_demand_is_kept_and_after_the_deadline_that_it_is_over(
+def test_show_says_that_a_cancellation_is_kept_and_after_the_deadline_that_it_is_over(
     stream: Stream, command: Any
 ) -> None:
     stream.tell("CMD-LONG-AGO", [ASKED])
@@ -224,7 +216,7 @@ def test_show_says_that_a_demand_is_kept_and_after_the_deadline_that_it_is_over(
     )
 
 
-def test_the_foot_of_the_list_names_what_nobody_is_known_to_have_placed(stream: Stream, command: Any) -> None:
+def test_the_foot_of_the_list_counts_keys_without_a_beginning_apart(stream: Stream, command: Any) -> None:
     stream.tell("CMD-1", CONFIRMED)
     stream.tell("CMD-NOBODY", [ASKED])
     stream.tell("CMD-HEADLESS", [Line("stock.reserve")])
@@ -238,7 +230,7 @@ def test_the_foot_of_the_list_names_what_nobody_is_known_to_have_placed(stream: 
     assert "1 of 1 without a beginning" in foot
 
 
-def test_show_says_of_services_events_alone_that_they_are_no_order(stream: Stream, command: Any) -> None:
+def test_show_says_that_events_of_services_alone_are_no_order(stream: Stream, command: Any) -> None:
     stream.tell("CMD-LONG-AGO", [Line("paiement.effectue"), Line("commande.creee")])
     stream.tell("CMD-NOW", [Line("stock.reserve")], dt.datetime.now(dt.UTC))
     code, shown, _ = command("show", "CMD-LONG-AGO")
@@ -258,7 +250,7 @@ def test_show_says_of_services_events_alone_that_they_are_no_order(stream: Strea
 
 
 @pytest.mark.parametrize(("lines", "never_begun"), [([Line("stock.reserve")], True), (CONFIRMED, False)])
-def test_show_says_for_a_program_what_is_no_order(
+def test_show_json_says_whether_a_key_is_no_order(
     stream: Stream, command: Any, lines: list[Line], never_begun: bool
 ) -> None:
     stream.tell("CMD-1", lines)
@@ -269,7 +261,7 @@ def test_show_says_for_a_program_what_is_no_order(
 
 
 @pytest.mark.parametrize("story", ["refused by payment", "refused by stock"])
-def test_the_decider_has_cancelled_a_refused_order_and_not_refused_it(
+def test_the_decider_cancels_a_refused_order_and_does_not_refuse_it(
     stream: Stream, command: Any, story: str
 ) -> None:
     stream.tell("CMD-1", STORIES[story])

@@ -21,7 +21,7 @@ def tell_each(channel: Any, lines: Sequence[Line]) -> None:
         tell(channel, f"NOBODY-{number}", [line])
 
 
-def test_events_alone_of_whatever_type_are_in_no_total_and_an_order_counts_once_when_it_begins(
+def test_events_without_a_start_event_are_in_no_total_and_the_order_counts_once_it_begins(
     channel: Any, environment: dict[str, str]
 ) -> None:
     tell(channel, "CMD-1", CONFIRMED)
@@ -49,7 +49,7 @@ def test_events_alone_of_whatever_type_are_in_no_total_and_an_order_counts_once_
     )
 
 
-def test_a_flood_of_them_is_bounded_and_what_was_forgotten_is_counted(
+def test_the_number_of_unknown_keys_is_bounded_and_the_forgotten_ones_are_counted(
     channel: Any, environment: dict[str, str]
 ) -> None:
     tell(channel, "CMD-1", CONFIRMED)

@@ -1,4 +1,4 @@
-"""What the monitor makes of an entry: what it trusts, what it counts, and that nothing stops it."""
+"""Entries of the history become records, whatever their bytes and headers."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def altered(**changes: Any) -> bytes:
     return json.dumps({key: value for key, value in envelope.items() if value is not None}).encode()
 
 
-def test_an_event_by_its_speaker_s_exchange_is_heard() -> None:
+def test_an_event_by_its_sender_s_exchange_is_accepted() -> None:
     record = parse_entry(entry(said("CMD-1", Line("stock.reserve", "commande.initiee", 5)), "stock.events"), NOW)
     assert isinstance(record, EventEntry)
     assert (record.commande_id, record.heard.type, record.heard.service) == ("CMD-1", "stock.reserve", "stock")
     assert record.at == START + dt.timedelta(milliseconds=5)
 
 
-def test_a_foreign_client_s_bare_json_is_heard() -> None:
+def test_a_foreign_client_s_bare_json_is_accepted() -> None:
     bare = altered(time=None, subject=None, correlationid=None, dataschema=None, datacontenttype=None)
     record = parse_entry(entry(bare), NOW)
     assert isinstance(record, EventEntry)
@@ -69,11 +69,11 @@ def test_a_foreign_client_s_bare_json_is_heard() -> None:
         (said("CMD-1", Line("paiement.effectue")), "client.events", "untrusted"),
     ],
 )
-def test_what_cannot_be_trusted_is_counted_and_kept_out(body: bytes, exchange: str, why: str) -> None:
+def test_untrusted_entries_are_counted_and_ignored(body: bytes, exchange: str, why: str) -> None:
     assert parse_entry(entry(body, exchange), NOW) == IgnoredEntry(7, why)
 
 
-def test_a_clock_of_the_future_does_not_outrun_ours() -> None:
+def test_a_time_in_the_future_is_limited_by_our_clock() -> None:
     record = parse_entry(entry(altered(time="2999-01-01T00:00:00Z")), NOW)
     assert isinstance(record, EventEntry)
     assert record.at == NOW

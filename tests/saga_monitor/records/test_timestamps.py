@@ -1,4 +1,4 @@
-"""When an entry was said: by its speaker's clock, unless the reading itself knows better."""
+"""Entries are dated by their speaker's clock, within what the reading knows."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def real() -> dt.datetime:
 
 
 def timeless(stream: Stream, commande_id: str, line: Line) -> None:
-    """Put in `stream` what a client without a clock would say."""
+    """Adds an event without a time to `stream`."""
     envelope = json.loads(said(commande_id, line))
     del envelope["time"]
     stream.add(json.dumps(envelope).encode(), events(KNOWN[line.type].SAID_BY))
 
 
 def skews(monitor: Monitor) -> list[tuple[str, str, int]]:
-    """Whose clock is behind whose, by how many whole hours."""
+    """The clock differences found, in whole hours."""
     rows = monitor.queries.ask("SELECT cause, effect, worst_ms FROM skews ORDER BY cause, effect")
     return [(cause, effect, round(ms / 3_600_000)) for cause, effect, ms in rows]
 
@@ -50,7 +50,7 @@ def skews(monitor: Monitor) -> list[tuple[str, str, int]]:
         (START, START + HOUR, None, START + SECOND),
     ],
 )
-def test_a_clock_is_believed_within_what_is_known(
+def test_a_speaker_s_clock_is_used_within_what_the_reading_knows(
     time: dt.datetime | None, since: dt.datetime | None, before: dt.datetime | None, dated: dt.datetime
 ) -> None:
     dating = EntryClock(START + SECOND, since, before)
@@ -59,10 +59,10 @@ def test_a_clock_is_believed_within_what_is_known(
 
 
 @pytest.mark.parametrize("lines", [PLACED, HELD])
-async def test_what_is_first_read_now_is_a_sign_of_life_now(
+async def test_an_entry_first_read_now_counts_as_heard_now(
     stream: Stream, monitor: Monitor, lines: list[Line]
 ) -> None:
-    """However far behind the clock of whoever said it: the stream had been read to its end before."""
+    """However late the sender's clock is: the stream had been read to its end before."""
     stream.tell("CMD-OLD", PLACED, real() - 2 * HOUR)
     await monitor.hear(stream)
     stream.tell("CMD-NEW", lines, real() - 2 * HOUR)
@@ -80,9 +80,7 @@ async def test_a_client_whose_orders_come_dated_hours_ago_has_a_wrong_clock(
     assert skews(monitor) == [("monitor", "client", 2)]
 
 
-async def test_an_order_said_again_hours_later_says_nothing_about_a_clock(
-    stream: Stream, monitor: Monitor
-) -> None:
+async def test_an_order_repeated_hours_later_shows_no_wrong_clock(stream: Stream, monitor: Monitor) -> None:
     stream.tell("CMD-1", PLACED, real() - 2 * HOUR)
     await monitor.hear(stream)
     stream.tell("CMD-1", PLACED, real() - 2 * HOUR)
@@ -90,7 +88,7 @@ async def test_an_order_said_again_hours_later_says_nothing_about_a_clock(
     assert skews(monitor) == []
 
 
-async def test_an_order_answered_days_later_is_a_wrong_clock_in_a_rebuild_too(
+async def test_an_order_answered_days_later_shows_a_wrong_clock_also_after_a_rebuild(
     stream: Stream, monitor: Monitor
 ) -> None:
     stream.tell("CMD-1", PLACED)
@@ -108,7 +106,7 @@ async def test_a_service_whose_clock_is_ahead_is_noticed_though_nothing_answers_
     assert skews(monitor) == [("paiement", "monitor", 1)]
 
 
-async def test_a_time_of_days_to_come_measures_nothing(stream: Stream, monitor: Monitor) -> None:
+async def test_a_time_days_in_the_future_is_not_measured(stream: Stream, monitor: Monitor) -> None:
     told = [*UNPAID, *undone("paiement.echoue")[:2]]
     stream.tell("CMD-1", told, real() - SECOND)
     stream.tell("CMD-1", [Line("paiement.rembourse", "commande.annulee")], real() + 72 * HOUR)
@@ -120,8 +118,8 @@ async def test_a_time_of_days_to_come_measures_nothing(stream: Stream, monitor: 
     assert skews(monitor) == [("paiement", "monitor", 72)]
 
 
-async def test_a_client_without_a_clock_is_dated_by_what_stands_before(stream: Stream, tmp_path: Path) -> None:
-    """So a projection rebuilt hours later is the one that was built at once."""
+async def test_an_event_without_a_time_is_dated_by_its_predecessor(stream: Stream, tmp_path: Path) -> None:
+    """So a projection rebuilt hours later equals the live one."""
     stream.tell("CMD-1", PLACED)
     timeless(stream, "CMD-2", PLACED[0])
     for name in ("one", "other"):

@@ -1,4 +1,4 @@
-"""Following the stream through every loss of the broker, beside other monitors, into a file that is ours."""
+"""The stream is followed through every loss of the broker and beside other monitors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from choregraphie.messaging import HistoryEntry
 
 
-async def test_it_waits_for_the_broker_at_start_and_after_a_loss(
+async def test_following_waits_for_the_broker_at_start_and_after_a_loss(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follower, "backoff", lambda _: 0.01)
@@ -47,7 +47,7 @@ async def test_it_waits_for_the_broker_at_start_and_after_a_loss(
         await following
 
 
-async def test_refused_at_the_first_try_it_gives_up(monitor: Monitor) -> None:
+async def test_a_refusal_at_the_first_try_ends_the_following(monitor: Monitor) -> None:
     def refuse() -> Never:
         raise BrokerRefused("bad password")
 
@@ -55,7 +55,7 @@ async def test_refused_at_the_first_try_it_gives_up(monitor: Monitor) -> None:
         await follow(refuse, monitor.store, monitor)
 
 
-async def test_a_login_that_was_good_and_stays_refused_ends_it(
+async def test_a_login_that_worked_and_stays_refused_ends_the_following(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follower, "backoff", lambda _: 0.01)
@@ -76,7 +76,7 @@ async def test_a_login_that_was_good_and_stays_refused_ends_it(
     assert "broker away" in monitor.links[-1]
 
 
-async def test_catching_up_falls_back_to_what_was_known(stream: Stream, tmp_path: Path) -> None:
+async def test_without_a_broker_catching_up_keeps_what_is_known(stream: Stream, tmp_path: Path) -> None:
     stream.tell("CMD-1", PLACED)
     store = Store(tmp_path / "m.sqlite3")
     assert await catch_up(stream.opening(), store, 5) == []
@@ -87,7 +87,7 @@ async def test_catching_up_falls_back_to_what_was_known(stream: Stream, tmp_path
 
 
 async def test_catching_up_ends_at_the_end_and_not_at_the_first_silence(stream: Stream, tmp_path: Path) -> None:
-    """From the beginning, and from where it stopped."""
+    """From the start of the stream, and from the last position."""
     stream.pauses, stream.batch = 3, 2
     monitor = Monitor(tmp_path / "m.sqlite3")
     for number in (1, 2):
@@ -97,10 +97,10 @@ async def test_catching_up_ends_at_the_end_and_not_at_the_first_silence(stream: 
     monitor.close()
 
 
-async def test_an_old_history_keeps_its_dates_though_the_broker_has_not_counted_it_yet(
+async def test_an_old_history_keeps_its_dates_before_the_broker_has_counted_it(
     stream: Stream, monitor: Monitor
 ) -> None:
-    """A batch that is not full is no end, and what comes after it is not new."""
+    """A short batch is not the end of the stream, and later entries were not just said."""
     stream.tell("CMD-1", CONFIRMED)
     stream.batch, stream.lag = 2, len(CONFIRMED)
     await monitor.hear(stream)
@@ -110,7 +110,7 @@ async def test_an_old_history_keeps_its_dates_though_the_broker_has_not_counted_
 
 
 class Restless(Stream):
-    """A stream to which somebody adds an order while it is asked where it ends."""
+    """A stream that grows by an order whenever its end is asked for."""
 
     async def last(self) -> HistoryEntry | None:
         newest = await super().last()
@@ -118,7 +118,7 @@ class Restless(Stream):
         return newest and self.kept[-1]
 
 
-async def test_the_end_of_a_stream_that_always_grows_is_where_it_was_when_it_was_asked(tmp_path: Path) -> None:
+async def test_catching_up_with_a_growing_stream_ends_at_the_end_found_at_its_start(tmp_path: Path) -> None:
     stream = Restless()
     stream.tell("CMD-1", CONFIRMED)
     store = Store(tmp_path / "m.sqlite3")
@@ -127,7 +127,7 @@ async def test_the_end_of_a_stream_that_always_grows_is_where_it_was_when_it_was
     store.close()
 
 
-async def test_a_stream_that_stops_in_the_middle_is_said_to(stream: Stream, tmp_path: Path) -> None:
+async def test_a_stream_that_stops_before_its_end_is_reported(stream: Stream, tmp_path: Path) -> None:
     stream.tell("CMD-1", CONFIRMED)
     monitor, whole = Monitor(tmp_path / "m.sqlite3"), stream.kept
     stream.withheld = 2
@@ -138,7 +138,7 @@ async def test_a_stream_that_stops_in_the_middle_is_said_to(stream: Stream, tmp_
 
 
 async def test_catching_up_waits_for_another_command(stream: Stream, tmp_path: Path) -> None:
-    """Which leaves soon; if it does not, it is not taken for a monitor."""
+    """The other command ends soon; if not, the notice does not call it a monitor."""
     stream.tell("CMD-1", PLACED)
     first, second = Store(tmp_path / "m.sqlite3"), Monitor(tmp_path / "m.sqlite3")
     assert first.acquire(Writer.COMMAND)
@@ -181,7 +181,7 @@ async def test_the_file_goes_to_the_next_monitor_when_its_writer_leaves(stream: 
 
 
 @pytest.mark.parametrize("kind", ["text", "foreign", "older", "folder"])
-def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path, kind: str) -> None:
+def test_another_program_s_file_is_refused_and_unchanged(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "file"
     if kind == "text":
         path.write_text("dear diary" * 100)

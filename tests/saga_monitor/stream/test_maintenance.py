@@ -1,4 +1,4 @@
-"""A file that is locked for a while, or a judgement that must wait: the monitor says so and goes on."""
+"""The monitor waits for a file that is locked, and evaluates only a current one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Of a file for which nobody waits long."""
+    """A store that waits only briefly for a locked file."""
     monkeypatch.setattr("saga_monitor.projection.schema.BUSY_SECONDS", 0.02)
     monkeypatch.setattr(maintenance, "DATABASE_SECONDS", 0.02)
     return tmp_path / "monitor.sqlite3"
@@ -70,7 +70,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_file_locked_for_a_while_is_said_and_waited_for(stream: Stream, store: Store, path: Path) -> None:
+async def test_a_temporarily_locked_file_is_reported_and_awaited(stream: Stream, store: Store, path: Path) -> None:
     status, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
     stream.tell("CMD-1", HELD)
     async with beside(keep_current(stream.opening(), store, status)):
@@ -85,12 +85,14 @@ async def test_a_file_locked_for_a_while_is_said_and_waited_for(stream: Stream, 
     queries.close()
 
 
-async def test_a_file_locked_from_the_beginning_is_for_a_person(stream: Stream, store: Store, path: Path) -> None:
+async def test_a_file_that_is_locked_at_the_start_ends_the_monitor(
+    stream: Stream, store: Store, path: Path
+) -> None:
     with locked(path), pytest.raises(DatabaseRefused):
         await keep_current(stream.opening(), store, ConsoleStatus())
 
 
-async def test_what_cannot_be_forgotten_now_is_forgotten_later(stream: Stream, store: Store, path: Path) -> None:
+async def test_pruning_a_locked_file_is_tried_again(stream: Stream, store: Store, path: Path) -> None:
     stream.tell("CMD-1", CONFIRMED)
     status, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
     async with beside(keep_current(stream.opening(), store, status)):
@@ -106,10 +108,10 @@ async def test_what_cannot_be_forgotten_now_is_forgotten_later(stream: Stream, s
 
 
 @pytest.mark.parametrize("away", [False, True])
-async def test_it_is_judged_when_the_reading_has_caught_up_and_not_before(
+async def test_anomalies_are_looked_for_once_the_reading_has_caught_up(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, away: bool
 ) -> None:
-    """And with the first look that can: the time between two judgements is long here."""
+    """At the first opportunity, although the interval between two evaluations is long here."""
     monkeypatch.setattr(judging, "READY_SECONDS", 0.01)
     monkeypatch.setattr(judging, "JUDGING_SECONDS", 0.05 if away else 3600)
     stream.tell("CMD-1", HELD)
@@ -126,7 +128,7 @@ async def test_it_is_judged_when_the_reading_has_caught_up_and_not_before(
     assert [anomaly.commande_id for anomaly in status.anomalies] == ["CMD-1"]
 
 
-async def test_a_file_that_cannot_be_judged_is_a_notice(
+async def test_a_file_that_cannot_be_read_is_a_notice(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreadable(*_: object) -> None:
@@ -142,7 +144,7 @@ async def test_a_file_that_cannot_be_judged_is_a_notice(
     assert status.news(dt.datetime.now(dt.UTC)) == [("database is locked", "bold yellow")]
 
 
-async def test_an_order_that_cannot_be_judged_does_not_end_the_console(
+async def test_an_order_that_cannot_be_evaluated_does_not_end_the_console(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def puzzled(*_: object) -> None:

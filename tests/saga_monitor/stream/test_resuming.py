@@ -1,4 +1,4 @@
-"""Reading the stream into the projection: once each, from where it stopped, and again when all is new."""
+"""The stream is read into the projection once, from where the last reading stopped."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def tell_all(stream: Stream) -> None:
         stream.tell(f"CMD-{number}", lines)
 
 
-def by_difference(monitor: Monitor) -> dict[str, int]:
-    """The totals without those of the metrics, which only grow: an order completed for a while stays in them."""
+def updated_by_delta(monitor: Monitor) -> dict[str, int]:
+    """The totals except those for metrics, which only grow and keep states that an order has left."""
     kept = ("state.", "flag.", "awaited.", "said.", "dead.", "ignored.")
     names = {"orders", "at_rest", "events", "duplicates", "retries", "dead_letters"}
     counts = monitor.queries.totals(SOON).counts
@@ -58,10 +58,10 @@ async def test_every_kind_of_order_ends_where_it_should(stream: Stream, monitor:
     assert (totals.orders, totals.in_flight, totals.stuck) == (len(STORIES), 0, 0)
 
 
-async def test_rebuilt_from_the_stream_it_is_what_it_was_live(
+async def test_a_projection_rebuilt_from_the_stream_equals_the_live_one(
     stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One monitor hears each entry as it comes, another everything at once, in batches of any size."""
+    """One monitor reads each entry as it arrives; another reads all at once, in batches of any size."""
     live = Monitor(tmp_path / "live.sqlite3")
     whole = Stream()
     tell_all(whole)
@@ -78,13 +78,13 @@ async def test_rebuilt_from_the_stream_it_is_what_it_was_live(
         whole.batch = batch
         await rebuilt.hear(whole)
         assert rebuilt.known() == live.known()
-        assert by_difference(rebuilt) == by_difference(live)
+        assert updated_by_delta(rebuilt) == updated_by_delta(live)
         assert rebuilt.queries.times() == live.queries.times()
         rebuilt.close()
     live.close()
 
 
-async def test_it_goes_on_exactly_where_it_stopped(stream: Stream, monitor: Monitor) -> None:
+async def test_reading_resumes_exactly_where_it_stopped(stream: Stream, monitor: Monitor) -> None:
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
     stream.tell("CMD-1", CREATED[len(HELD) :])
@@ -98,7 +98,7 @@ async def test_it_goes_on_exactly_where_it_stopped(stream: Stream, monitor: Moni
 async def test_a_batch_is_all_or_nothing(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed between the events and the offset, a monitor finds neither."""
+    """After a crash between events and position, neither is in the file."""
     stream.tell("CMD-1", HELD)
 
     def broken(*_: object) -> None:
@@ -113,7 +113,7 @@ async def test_a_batch_is_all_or_nothing(
     assert monitor.queries.totals(SOON).count("events") == len(HELD)
 
 
-async def test_said_twice_is_counted_once(stream: Stream, monitor: Monitor) -> None:
+async def test_an_event_said_twice_counts_once(stream: Stream, monitor: Monitor) -> None:
     stream.tell("CMD-1", CONFIRMED)
     stream.tell("CMD-1", CONFIRMED)
     await monitor.hear(stream)
@@ -128,7 +128,7 @@ async def test_said_twice_is_counted_once(stream: Stream, monitor: Monitor) -> N
 async def test_a_recreated_stream_is_noticed_and_read_from_its_start(
     stream: Stream, monitor: Monitor, *, longer: bool
 ) -> None:
-    """Whether the new stream is shorter or longer than what was read of the old one."""
+    """The new stream may be shorter or longer than what was read of the old one."""
     stream.tell("OLD", CONFIRMED)
     await monitor.hear(stream)
     stream.recreate()
@@ -173,7 +173,7 @@ async def test_an_emptied_stream_is_noticed(stream: Stream, monitor: Monitor) ->
 async def test_a_stream_that_ends_before_what_was_read_is_noticed(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stream restored from an older copy: the same beginning, fewer entries."""
+    """A stream restored from an older copy has the same start and fewer entries."""
     monkeypatch.setattr(resuming, "RECOGNITION_SECONDS", 0.05)
     stream.tell("CMD-1", CONFIRMED)
     await monitor.hear(stream)
@@ -185,8 +185,10 @@ async def test_a_stream_that_ends_before_what_was_read_is_noticed(
     assert [gap.loss for gap in gaps(monitor)] == [Loss.REPLACED]
 
 
-async def test_silence_forgets_nothing(stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long what was read last does not come: the broker says that it is there."""
+async def test_a_silent_broker_deletes_nothing(
+    stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last entry read is not delivered for long, but the broker says that it exists."""
     monkeypatch.setattr(resuming, "RECOGNITION_SECONDS", 0.02)
     stream.tell("CMD-1", CONFIRMED)
     await monitor.hear(stream)
@@ -213,7 +215,7 @@ async def test_a_trimmed_stream_is_the_same_stream(stream: Stream, monitor: Moni
     assert monitor.notices == []
 
 
-async def test_a_stream_trimmed_past_what_was_read_is_said_to_be(stream: Stream, monitor: Monitor) -> None:
+async def test_a_stream_trimmed_past_the_last_read_entry_is_reported(stream: Stream, monitor: Monitor) -> None:
     stream.tell("CMD-1", PLACED)
     await monitor.hear(stream)
     stream.tell("CMD-2", CONFIRMED)
@@ -229,7 +231,9 @@ async def test_a_stream_trimmed_past_what_was_read_is_said_to_be(stream: Stream,
     assert len(gaps(monitor)) == len(monitor.notices) == 1
 
 
-async def test_of_a_stream_trimmed_up_to_what_was_read_nothing_is_lost(stream: Stream, monitor: Monitor) -> None:
+async def test_nothing_is_lost_of_a_stream_trimmed_up_to_the_last_read_entry(
+    stream: Stream, monitor: Monitor
+) -> None:
     stream.tell("CMD-1", CONFIRMED)
     await monitor.hear(stream)
     stream.trim(len(CONFIRMED))
@@ -247,7 +251,7 @@ async def test_one_event_lost_unread_is_one_event_lost(stream: Stream, monitor: 
     assert [gap.lost for gap in gaps(monitor)] == [1]
 
 
-async def test_a_new_file_says_that_the_stream_has_lost_its_beginning(stream: Stream, monitor: Monitor) -> None:
+async def test_a_new_file_reports_that_the_stream_has_lost_its_beginning(stream: Stream, monitor: Monitor) -> None:
     stream.tell("CMD-1", CONFIRMED)
     stream.trim(2)
     await monitor.hear(stream)
@@ -257,7 +261,7 @@ async def test_a_new_file_says_that_the_stream_has_lost_its_beginning(stream: St
 
 
 async def test_entries_dropped_under_a_slow_reader_are_lost(stream: Stream, monitor: Monitor) -> None:
-    """The connection lasts, and the stream drops what was not read yet; a single offset is the broker's own."""
+    """The stream drops unread entries while the connection lasts; the broker itself uses single offsets."""
     stream.tell("CMD-1", CONFIRMED)
     stream.tell("CMD-2", CONFIRMED)
     del stream.kept[1]
@@ -266,7 +270,7 @@ async def test_entries_dropped_under_a_slow_reader_are_lost(stream: Stream, moni
     assert [(gap.loss, gap.lost) for gap in gaps(monitor)] == [(Loss.TRIMMED, 3)]
 
 
-async def test_ten_malformed_entries_do_not_stop_it(stream: Stream, monitor: Monitor) -> None:
+async def test_ten_malformed_entries_do_not_stop_the_reading(stream: Stream, monitor: Monitor) -> None:
     for number in range(10):
         stream.add(bytes([number, 255]), "client.events")
     stream.tell("CMD-1", PLACED)
@@ -290,7 +294,7 @@ async def test_a_dead_letter_given_up_raises_a_flag_that_a_redrive_ends(stream: 
     assert monitor.queries.urgent(5, SOON) == []
 
 
-async def test_silence_makes_stuck_and_any_sign_ends_it(stream: Stream, monitor: Monitor) -> None:
+async def test_a_silent_order_becomes_stuck_until_its_next_entry(stream: Stream, monitor: Monitor) -> None:
     stream.tell("CMD-1", HELD)
     stream.tell("CMD-2", CONFIRMED)
     stream.tell("CMD-3", [ASKED])
@@ -304,18 +308,18 @@ async def test_silence_makes_stuck_and_any_sign_ends_it(stream: Stream, monitor:
 
 
 async def test_two_orders_may_use_the_same_event_ids(stream: Stream, monitor: Monitor) -> None:
-    """Two careless clients number their events from one."""
+    """Two clients both number their events from one."""
     for order in ("CMD-1", "CMD-2"):
         stream.add(said(order, PLACED[0]).replace(f"{order}/commande.initiee".encode(), b"1"), "client.events")
     await monitor.hear(stream)
     assert monitor.queries.totals(SOON).orders == 2
 
 
-def test_a_run_never_touches_an_order_twice(stream: Stream) -> None:
+def test_a_run_contains_each_order_at_most_once(stream: Stream) -> None:
     stream.tell("CMD-1", HELD)
     stream.tell("CMD-2", HELD)
-    cut = [
+    truncate = [
         [record.offset for _, record in run]
         for run in split_runs((entry, parse_entry(entry, SOON)) for entry in stream.kept)
     ]
-    assert cut == [[0], [1, 2], [3]]
+    assert truncate == [[0], [1, 2], [3]]
