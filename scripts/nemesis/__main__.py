@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from scripts.cli_parser import Parser, number, whole
 from scripts.nemesis.mutants import MUTANTS
 from scripts.nemesis.nemesis import FAULTS, faults_for
-from scripts.nemesis.report import Report, report_text
+from scripts.nemesis.report import Report, report_text, wrapped
 from scripts.nemesis.run import Plan, fault_descriptions
 from scripts.nemesis.setup import RunOptions, SetupError, namespace_allowed, run_chaos
 from scripts.nemesis.workers import ROOT
@@ -149,7 +149,10 @@ def check_options(options: argparse.Namespace, requested: list[str]) -> None:
 def report_result(options: argparse.Namespace, report: Report, folder: Path) -> int:
     content = dataclasses.asdict(report) | {"seed": options.seed, "invariants": report.verdicts}
     (folder / "report.json").write_text(json.dumps(content, indent=1, ensure_ascii=False))
-    print(json.dumps(content, ensure_ascii=False) if options.json else report_text(report, options.seed))
+    text = report_text(report, options.seed)
+    if sys.stdout.isatty():
+        text = wrapped(text, shutil.get_terminal_size().columns)
+    print(json.dumps(content, ensure_ascii=False) if options.json else text)
     if report.violations or options.keep:
         print(f"evidence: {folder.relative_to(ROOT)}", file=sys.stderr)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
@@ -61,6 +62,14 @@ def report_text(report: Report, seed: int) -> str:
     holds = "every invariant holds" + (", some checked in part" if report.partly else "")
     verdict = "VIOLATED" if report.violations else holds
     return "\n".join([*lines, f"verdict       {verdict} (seed {seed})"])
+
+
+def wrapped(text: str, width: int) -> str:
+    """The lines of a report wrapped between words for a terminal, below the column where their values begin."""
+    wrap = textwrap.TextWrapper(
+        width, subsequent_indent=" " * 14, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
+    )
+    return "\n".join(wrap.fill(line) for line in text.splitlines())
 
 
 def _result(report: Report, invariant: str, violations: int) -> str:

@@ -12,7 +12,7 @@ from scripts.installed_server import NodeError
 from scripts.nemesis import __main__ as chaos
 from scripts.nemesis import setup
 from scripts.nemesis.invariants import CHECKERS, MEANINGS
-from scripts.nemesis.report import Report, report_text
+from scripts.nemesis.report import Report, report_text, wrapped
 from scripts.nemesis.run import Plan, Run
 from scripts.nemesis.setup import RunOptions, SetupError, run_chaos
 from scripts.nemesis.violation import Violation
@@ -122,6 +122,14 @@ def test_the_evidence_of_a_failed_run_is_kept(
     monkeypatch.setattr(chaos, "run_chaos", fake_run)
     assert chaos.main(["--faults", "kill", "--seed", "1"]) == int(broken)
     assert folders[0].exists() == broken
+
+
+def test_a_report_is_wrapped_between_words_on_a_narrow_terminal() -> None:
+    text = report_text(Report(), 1)
+    narrow = wrapped(text, 60)
+    assert max(map(len, narrow.splitlines())) <= 60
+    assert narrow.split() == text.split()
+    assert wrapped(text, 1000) == text
 
 
 def test_the_report_names_each_invariant_with_its_meaning() -> None:
