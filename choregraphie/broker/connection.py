@@ -7,6 +7,8 @@ client's own timeouts do not hold while it is disconnected.
 
 import asyncio
 import contextlib
+import os
+import socket
 import ssl
 import traceback
 from collections.abc import AsyncIterator, Awaitable
@@ -132,6 +134,12 @@ def _untrusted(error: BaseException) -> bool:
 
 
 def error_text(error: BaseException) -> str:
+    """One line about `error`. The client quotes Python's text of a system error, with its number and address."""
+    cause = error.__cause__
+    if isinstance(cause, ConnectionError) and cause.errno:
+        return os.strerror(cause.errno)
+    if isinstance(cause, socket.gaierror):
+        return str(cause.strerror)
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
@@ -182,3 +190,5 @@ async def _connect(settings: Settings, name: str) -> AbstractConnection:
         return await in_time(opening, address.connect_seconds + 1)
     except BrokerRefused as error:
         raise type(error)(f"SAGA_AMQP_URL, {address.user} at {address.place}: {error}") from error
+    except BrokerUnavailable as error:
+        raise BrokerUnavailable(f"{address.place}: {error}") from error
