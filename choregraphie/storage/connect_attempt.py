@@ -1,8 +1,8 @@
-"""One attempt to connect to PostgreSQL, read from libpq's trace of the protocol.
+"""One attempt to connect to PostgreSQL, with its result from libpq's trace of the protocol.
 
-A server refuses with an SQLSTATE, and with words in a language of its own. libpq keeps the words and drops the
-SQLSTATE of a failed connection (psycopg issue 1188). Its trace shows every field of the answer, and how far the
-login got; libpq 18 traces a connection from its beginning.
+A server refuses a connection with an SQLSTATE and a message in its own language. libpq keeps the message and drops
+the SQLSTATE (psycopg issue 1188). Its trace shows every field of the answer, and how far the login got. libpq 18
+traces a connection from its beginning.
 """
 
 import os
@@ -23,7 +23,7 @@ _PASSWORD_SENT = re.compile(r"^F\t\d+\tPasswordMessage\b", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Attempt:
-    """`connected`: libpq was content; `in_time`: it was not given up for taking too long."""
+    """`connected`: whether libpq connected. `in_time`: False when the attempt was given up for taking too long."""
 
     connected: bool
     in_time: bool
@@ -31,37 +31,37 @@ class Attempt:
 
     @property
     def error(self) -> str:
-        """The fields of the last error that was answered, as they came; else empty."""
+        """The fields of the last error in the trace, or an empty string."""
         return str(found[-1][0]) if (found := _ERROR.findall(self.trace)) else ""
 
     @property
     def sqlstate(self) -> str:
-        """The SQLSTATE of the last error that was answered, else empty."""
+        """The SQLSTATE of the last error in the trace, or an empty string."""
         return str(found[-1][1]) if (found := _ERROR.findall(self.trace)) else ""
 
     @property
     def tls_answer(self) -> str:
-        """`S` or `N` when the answer to the request for TLS was the last thing that came, else empty."""
+        """`S` or `N` when the trace ends with the answer to the request for TLS, else an empty string."""
         return answered[1] if (answered := _TLS_ANSWERED.search(self.trace)) else ""
 
     @property
     def let_in(self) -> bool:
-        """Whether the server was ready for a query."""
+        """Whether the login succeeded: the server was ready for a query."""
         return bool(_LET_IN.search(self.trace))
 
     @property
     def password_accepted(self) -> bool:
-        """Whether the answer shows it. MD5 and clear text show it only by letting the client in."""
+        """Whether the trace shows that the password was accepted. MD5 and clear text show it only by a login."""
         return self.let_in or bool(_SCRAM_PASSED.search(self.trace))
 
     @property
     def scram_failed(self) -> bool:
-        """Whether the server broke SCRAM off after it had begun: only a wrong user or password does that."""
+        """Whether the server ended SCRAM with an error: it does so for a wrong user or password alone."""
         return bool(self.error and _SCRAM_BEGUN.search(self.trace)) and not self.password_accepted
 
     @property
     def password_sent(self) -> bool:
-        """Whether the server asked for the password by MD5 or in clear text, and got it."""
+        """Whether the client sent the password, by MD5 or in clear text."""
         return bool(_PASSWORD_SENT.search(self.trace))
 
 

@@ -1,7 +1,7 @@
-"""Why PostgreSQL could not be connected to: it refuses, or it is away. Decided by SQLSTATE, never by words.
+"""Why a connection to PostgreSQL failed: refused, or the server is away. The SQLSTATE decides, never the message.
 
-PgBouncer before 1.21 says 08P01 for everything, so the stage of the login at which it says so decides as well.
-Seen with PgBouncer 1.18 (Debian 12) and PostgreSQL 15; the answer is 08P01 where none other is named:
+PgBouncer before 1.21 answers 08P01 to everything, so the stage of the login at which it does so decides as well.
+Stages observed with PgBouncer 1.18 (Debian 12) and PostgreSQL 15; each answer is 08P01:
 
     situation                              SCRAM-SHA-256              MD5, clear text          after
     wrong password, unknown user           before the end of SCRAM    after the password       0 s
@@ -11,8 +11,9 @@ Seen with PgBouncer 1.18 (Debian 12) and PostgreSQL 15; the answer is 08P01 wher
     pooler's own password out of date      after the end of SCRAM     after the password       0 s, then each 15 s
     max_client_conn                        before authentication      before authentication    0 s
 
-With MD5 and clear text a wrong password and what the server behind the pooler refuses come at the same stage. The
-answer to a password that is wrong on purpose tells them apart: a pooler answers it without asking the server.
+With MD5 and clear text, a wrong password and a refusal by the server behind the pooler come at the same stage.
+Then a second attempt with a random password decides: the pooler answers it without asking the server, so if the
+two answers are equal, the pooler refuses the login.
 """
 
 import secrets
@@ -30,13 +31,13 @@ from choregraphie.storage.connect_attempt import attempt
 _REFUSALS = ("28", "3D", "3F", "42", "22", "55P02", "0A")
 _LOGIN = "28"
 _POOLER = "08P01"
-# Not of the server: libpq gave up after its answer to the request for TLS, or itself refused to authenticate.
+# Not an SQLSTATE: libpq gave up after the answer to its request for TLS, or refused to authenticate.
 _TLS, _CLIENT = "TLS", "CLIENT"
-# An answer that may be one or the other is a refusal when it is the same for so long.
+# An ambiguous answer is a refusal when it stays the same for this long.
 _DOUBT_SECONDS, _PAUSE_SECONDS = 4.0, 1.0
-# PgBouncer lets a client wait while it does not try its server again: `server_login_retry`, 15 s.
+# PgBouncer keeps a client waiting until it tries its server again: `server_login_retry`, 15 s.
 _ANSWER_SECONDS = 20.0
-# A login is refused at once, by PostgreSQL as by PgBouncer; the database thread is held no longer than this.
+# PostgreSQL and PgBouncer refuse a login at once. The check holds the database thread no longer than this.
 _LOGIN_SECONDS = 4.0
 
 
@@ -51,7 +52,7 @@ def is_refusal(error: BaseException, parameters: Mapping[str, Any]) -> bool:
         return False
     if state is not None and state != _POOLER:
         return str(state).startswith(_REFUSALS)
-    # Of another class, the driver itself made nothing of the parameters.
+    # An error of another class: the driver itself cannot use the parameters.
     return not isinstance(error, OperationalError) or _refuses(conninfo.make_conninfo("", **parameters).encode())
 
 
@@ -88,20 +89,20 @@ def _refuses(where: bytes) -> bool:
 
 
 def _answer(where: bytes) -> str:
-    """The SQLSTATE with which a connection or its first transaction is refused, or one of the two of ours.
+    """The SQLSTATE that refuses a connection or its first transaction, or one of our two codes.
 
-    Empty when nobody answers in time, or nothing is refused any more.
+    Empty when no answer comes in time, or when the connection works now.
     """
     tried = attempt(where, _ANSWER_SECONDS, b"BEGIN")
     if tried.sqlstate == _POOLER and tried.let_in:
-        # The pooler has no server to give, or its mode has no transactions; then a statement alone is carried out.
+        # The pooler has no server, or allows no transactions; in the latter case a single statement works.
         return "" if attempt(where, _ANSWER_SECONDS, b"SELECT 1").error else _POOLER
     if tried.sqlstate or tried.connected or not tried.in_time:
         return tried.sqlstate
     if tried.tls_answer:
         return _TLS if tried.tls_answer == "S" else _CLIENT
     ping = pq.PGconn.ping(where)
-    # libpq is content with the answer and yet gave up: it has no password, or the server's way to authenticate is
-    # not the one asked for. A server that let us in, and is not of the kind asked for, may become one.
+    # The server answered no error and libpq gave up: it has no password, or the URL asks for another way to
+    # authenticate. But after a login, the server was of another kind than the URL asks for, which may change.
     refused = ping == pq.Ping.OK and not tried.let_in
     return _CLIENT if refused or ping == pq.Ping.NO_ATTEMPT else ""

@@ -1,1 +1,1 @@
-"""Decides who is told of which anomalies, when, and how often."""
+"""Alerts: which anomalies are sent to whom, when, and how often."""

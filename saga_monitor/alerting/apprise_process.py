@@ -17,12 +17,12 @@ MOST_MEMORY_BYTES = 2 * 1024**3
 def main() -> int:
     """Send the notice of standard input; returns the exit code."""
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
-    told = json.load(sys.stdin)
+    message = json.load(sys.stdin)
     addresses = apprise.Apprise()
-    for url in told.pop("urls"):
+    for url in message.pop("urls"):
         addresses.add(url)
     with contextlib.suppress(MemoryError):
-        return 0 if addresses.notify(**told) else 1
+        return 0 if addresses.notify(**message) else 1
     return 1
 
 

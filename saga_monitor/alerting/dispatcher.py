@@ -135,8 +135,8 @@ class _DeliveryQueue:
 
 def _to_log(notice: Notice) -> None:
     alert = notice.alert
-    say = log.info if notice.status is Status.CLOSED else log.warning
-    say(
+    log_notice = log.info if notice.status is Status.CLOSED else log.warning
+    log_notice(
         f"alert.{notice.status}",
         severity=str(alert.severity),
         kind=str(alert.kind),

@@ -55,45 +55,47 @@ class AlertStore:
         done = {(name, notice.id, notice.at) for name, notice in delivered}
         again: list[Redelivery] = []
         with self._writing():
-            for key, kept in self._load().items():
-                notice = Notice(kept.status, kept.alert, kept.opened_at, kept.told_at)
+            for key, stored in self._load().items():
+                notice = Notice(stored.status, stored.alert, stored.opened_at, stored.told_at)
                 undelivered = {
-                    n: due for n, due in kept.undelivered.items() if (n, notice.id, notice.at) not in done
+                    n: due for n, due in stored.undelivered.items() if (n, notice.id, notice.at) not in done
                 }
                 late = [name for name in self._receivers if name in undelivered and undelivered[name] <= now]
                 again += [(name, notice) for name in late]
-                self._settle(key, kept, undelivered | dict.fromkeys(late, now + REDELIVER_AFTER), now)
+                self._save_or_delete(key, stored, undelivered | dict.fromkeys(late, now + REDELIVER_AFTER), now)
         return again
 
     def _update(
         self, alerts: Mapping[str, Alert], now: dt.datetime, repeat: dt.timedelta, judged_kinds: Collection[str]
     ) -> list[Notice]:
-        opened = {key: kept for key, kept in self._load().items() if kept.status is not Status.CLOSED}
+        opened = {key: stored for key, stored in self._load().items() if stored.status is not Status.CLOSED}
         notices = list(changes(opened, alerts, now, repeat, judged_kinds))
-        for key, kept in opened.items():
-            if key in alerts or kept.alert.kind not in judged_kinds:
-                self._save(key, dataclasses.replace(kept, alert=alerts.get(key, kept.alert), seen_at=now))
+        for key, stored in opened.items():
+            if key in alerts or stored.alert.kind not in judged_kinds:
+                self._save(key, dataclasses.replace(stored, alert=alerts.get(key, stored.alert), seen_at=now))
         for notice in notices:
             undelivered = dict.fromkeys(self._receivers, now + REDELIVER_AFTER)
-            told = OpenAlert(
+            opened_alert = OpenAlert(
                 notice.alert, notice.opened_at, now, now, notice.alert.count, notice.status, undelivered
             )
             if notice.status is Status.CLOSED:
                 self._delete(notice.alert.key)
                 # Stored under its id: an alert with the same key may open before this closing is delivered.
-                self._settle(notice.id, told, undelivered, now)
+                self._save_or_delete(notice.id, opened_alert, undelivered, now)
             else:
-                self._save(notice.alert.key, told)
+                self._save(notice.alert.key, opened_alert)
         return notices
 
-    def _settle(self, key: str, kept: OpenAlert, undelivered: Mapping[str, dt.datetime], now: dt.datetime) -> None:
-        if kept.status is Status.CLOSED and (not undelivered or now - kept.told_at > KEEP_UNDELIVERED):
+    def _save_or_delete(
+        self, key: str, stored: OpenAlert, undelivered: Mapping[str, dt.datetime], now: dt.datetime
+    ) -> None:
+        if stored.status is Status.CLOSED and (not undelivered or now - stored.told_at > KEEP_UNDELIVERED):
             self._delete(key)
         else:
-            self._save(key, dataclasses.replace(kept, undelivered=undelivered))
+            self._save(key, dataclasses.replace(stored, undelivered=undelivered))
 
-    def _save(self, key: str, kept: OpenAlert) -> None:
-        row = (key, _to_json(kept), *map(instant, (kept.opened_at, kept.told_at, kept.seen_at)))
+    def _save(self, key: str, stored: OpenAlert) -> None:
+        row = (key, _to_json(stored), *map(instant, (stored.opened_at, stored.told_at, stored.seen_at)))
         self._connection.execute("INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?, ?)", row)
 
     def _delete(self, key: str) -> None:
@@ -127,22 +129,22 @@ class AlertStore:
             raise refused(self._path, error) from error
 
 
-def _at(kept: int) -> dt.datetime:
-    time = moment(kept)
+def _at(stored: int) -> dt.datetime:
+    time = moment(stored)
     assert time is not None  # noqa: S101 - the columns are NOT NULL
     return time
 
 
-def _to_json(kept: OpenAlert) -> str:
-    undelivered = {name: instant(due) for name, due in kept.undelivered.items()}
-    alert = dataclasses.asdict(kept.alert) | {"since": instant(kept.alert.since)}
-    return json.dumps(alert | {"told_count": kept.told_count, "status": kept.status, "owed": undelivered})
+def _to_json(stored: OpenAlert) -> str:
+    undelivered = {name: instant(due) for name, due in stored.undelivered.items()}
+    alert = dataclasses.asdict(stored.alert) | {"since": instant(stored.alert.since)}
+    return json.dumps(alert | {"told_count": stored.told_count, "status": stored.status, "owed": undelivered})
 
 
 def _from_json(text: str, opened_at: dt.datetime, told_at: dt.datetime, seen_at: dt.datetime) -> OpenAlert:
-    kept: dict[str, Any] = json.loads(text)
+    stored: dict[str, Any] = json.loads(text)
     # An alert stored by an older version lacks these: it is open, and no notice is undelivered.
-    told_count, status = kept.pop("told_count", kept["count"]), Status(kept.pop("status", Status.OPENED))
-    undelivered = {name: _at(due) for name, due in kept.pop("owed", {}).items()}
-    alert = Alert(**kept | {"orders": tuple(kept["orders"]), "since": moment(kept["since"])})
+    told_count, status = stored.pop("told_count", stored["count"]), Status(stored.pop("status", Status.OPENED))
+    undelivered = {name: _at(due) for name, due in stored.pop("owed", {}).items()}
+    alert = Alert(**stored | {"orders": tuple(stored["orders"]), "since": moment(stored["since"])})
     return OpenAlert(alert, opened_at, told_at, seen_at, told_count, status, undelivered)

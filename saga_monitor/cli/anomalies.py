@@ -21,22 +21,22 @@ def add(commands: Any) -> None:
     """Declare the verb `anomalies` and its arguments."""
     command = commands.add_parser(
         "anomalies",
-        help="what is wrong and what to do; exit code 1 when anything is",
-        description="What is wrong now, why, and what to do about it; exit code 1 when anything is. An"
-        " order is stuck here when it is silent for longer than 99 of 100 took at its step, and at least for"
-        " SAGA_STUCK_AFTER: of a slow step that is later than its flag STUCK, which is for SAGA_STUCK_AFTER alone."
-        " A contradiction, an event that is not allowed and an order's id used twice stay true for ever: they are"
-        " shown for a day after they were said. Clocks that differ and words by somebody else's exchange are shown"
-        " for an hour. Events that were lost before this monitor had read them are shown until they are"
-        " acknowledged, or for SAGA_MONITOR_KEEP_DAYS. What the broker's queues hold is counted by the broker;"
-        " where it cannot be asked, that is said, and is wrong too. With --json: an array; each element says how"
-        " many things it stands for (`count`), and how many are wrong in all (`total`).",
+        help="what is wrong and what to do about it; exit code 1 when anything is wrong",
+        description="What is wrong now, why, and what to do about it; the exit code is 1 when anything is wrong."
+        " An order counts as stuck here when it has been silent for longer than 99 of 100 orders took at its step,"
+        " and for at least SAGA_STUCK_AFTER. At a slow step that is later than the flag STUCK, which depends on"
+        " SAGA_STUCK_AFTER alone. A contradiction, an event that is not allowed and an order's id used twice never"
+        " end: they are shown for a day after the event. Clocks that differ and events published to another"
+        " service's exchange are shown for an hour. Events that were lost before this monitor read them are shown"
+        " until they are acknowledged, or for SAGA_MONITOR_KEEP_DAYS. The broker counts what its queues hold; when"
+        " it cannot be asked, that is an anomaly too. With --json: an array; each element has the number of"
+        " anomalies that it stands for (`count`) and the number of all (`total`).",
     )
     add_json(command)
     command.add_argument(
         "--acknowledge",
         action="store_true",
-        help="take note of what was lost unread: it is not shown any more, and what else is wrong is",
+        help="acknowledge the events that were lost unread: they are not shown any more",
     )
     command.set_defaults(run=_anomalies)
 
@@ -62,5 +62,5 @@ def _acknowledge(context: CommandContext) -> None:
     context.read_history()
     with closing(Store(context.settings.monitor_database)) as store, store.transaction() as connection:
         count = acknowledge_gaps(connection)
-    noted = "nothing that was lost unread was left to acknowledge" if not count else f"{count} acknowledged"
+    noted = f"{count} acknowledged" if count else "nothing to acknowledge: no events were lost unread"
     print(f"saga_monitor: {noted}", file=sys.stderr)

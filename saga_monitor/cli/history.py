@@ -21,12 +21,12 @@ _TYPES = list(CHOREOGRAPHY.event_types)
 
 def add(commands: Any) -> None:
     """Declare the verb `history` and its arguments."""
-    command = commands.add_parser("history", help="the events as they were said, from the stream itself")
+    command = commands.add_parser("history", help="the events as they were published, from the stream itself")
     command.add_argument("--type", metavar="T", help=f"only this type: {', '.join(_TYPES)}, or an unknown one")
     command.add_argument("--commande", metavar="CMD", help="only of this order")
     command.add_argument("--since", metavar="TIME", help=f"only since then: {TIME_EXAMPLES}")
-    command.add_argument("--all", action="store_true", help="retries, dead letters and bad entries as well")
-    command.add_argument("--follow", action="store_true", help="go on with what is said from now on")
+    command.add_argument("--all", action="store_true", help="also retries, dead letters and unreadable entries")
+    command.add_argument("--follow", action="store_true", help="go on with new events as they are published")
     add_json(command)
     command.set_defaults(run=_history)
 

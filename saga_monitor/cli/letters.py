@@ -18,8 +18,8 @@ def add(commands: Any) -> None:
     """Declare the verb `letter` and its arguments."""
     command = commands.add_parser(
         "letter",
-        help="one dead letter: its bytes, its headers, why it was set aside, what to do",
-        description="One dead letter, by its offset in the stream, which `show` and `anomalies` tell.",
+        help="one dead letter: its bytes, its headers, the reason, what to do",
+        description="One dead letter, by its offset in the stream, which `show` and `anomalies` print.",
     )
     command.add_argument("offset", metavar="OFFSET", type=_offset, help="its offset in the stream")
     add_json(command)

@@ -18,15 +18,15 @@ from saga_monitor.text.dead_letters import mentions_json, mentions_view
 from saga_monitor.text.sanitize import printable
 
 _SEARCH = (
-    f"only those found by TEXT: any part of the id, of {', '.join(CHOREOGRAPHY.searched)}, in capitals or not;"
-    " or a day on which they began: 2026-11-28, today, yesterday; the last to begin first; with"
-    " --at also by what was said of them since"
+    f"only orders that match TEXT: any part of the id or of {', '.join(CHOREOGRAPHY.searched)}, in any case; or"
+    " the day on which they began: 2026-11-28, today, yesterday. The last to begin comes first. With --at, later"
+    " events of an order match as well"
 )
 
 
 def add(commands: Any) -> None:
     """Declare the verbs `list` and `show` and their arguments."""
-    listing = commands.add_parser("list", help="orders, the last heard of first")
+    listing = commands.add_parser("list", help="orders, those with the newest events first")
     listing.add_argument(
         "--state",
         type=str.upper,
@@ -97,9 +97,9 @@ def _warn_of_missing_events(queries: Queries, order: Order, context: CommandCont
     begins = context.history_begins_at or 0
     gone = sum(event.offset < begins for event in queries.events(order.commande_id))
     if gone:
-        what = "what was said of it is" if order.last_offset < begins else f"{gone} of its events are"
-        text = f"{printable(order.commande_id)}: {what} not in the history any more"
-        print(f"saga_monitor: {text}; this is what the monitor had read", file=sys.stderr)
+        what = "its events are" if order.last_offset < begins else f"{gone} of its events are"
+        text = f"{printable(order.commande_id)}: {what} no longer in the history"
+        print(f"saga_monitor: {text}; this is what the monitor has read of them", file=sys.stderr)
 
 
 def unknown(id_: str, context: CommandContext) -> int:

@@ -32,9 +32,9 @@ from saga_monitor.web.server import Server, most_connections
 def add(commands: Any) -> None:
     """Declare the verb `serve` and its arguments."""
     command = commands.add_parser("serve", help="the web page, the JSON API and /metrics")
-    command.add_argument("--host", metavar="ADDRESS", help="listen there; beyond this machine a token is needed")
-    command.add_argument("--port", type=_port, metavar="N", help="8787 by default; 0 takes a free one")
-    command.add_argument("--token", help="ask for it; SAGA_MONITOR_TOKEN_FILE keeps it out of the process list")
+    command.add_argument("--host", metavar="ADDRESS", help="the address to listen at; a public one needs a token")
+    command.add_argument("--port", type=_port, metavar="N", help="the port, 8787 by default; 0 takes a free one")
+    command.add_argument("--token", help="the token to ask for; better in SAGA_MONITOR_TOKEN_FILE")
 
 
 def with_arguments(settings: Settings, arguments: argparse.Namespace) -> Settings:
