@@ -106,7 +106,7 @@ def test_what_was_known_and_what_the_queues_hold_is_said_of_a_history_that_lost_
     assert "stranger.thing" in wrong["unknown_events", "unknown_type"]["sentence"]
     shown = watched.run("show", "CMD-1")
     assert (shown.returncode, "STUCK" in shown.stdout) == (0, True)
-    assert "not in the history any more" in shown.stderr
+    assert "no longer in the history" in shown.stderr
     watched.run("anomalies", "--acknowledge")
     assert ("lost_history", "trimmed") not in watched.wrong()
 
