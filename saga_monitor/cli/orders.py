@@ -62,7 +62,7 @@ def _wanted(queries: Queries, arguments: argparse.Namespace, context: CommandCon
     if arguments.search:
         flag = Flag(state) if state in list(Flag) else None
         only = OrderFilter(State(state) if state and not flag else None, flag)
-        return queries.found(arguments.search, only, limit, context.now)
+        return queries.search(arguments.search, only, limit, context.now)
     if state in list(Flag):
         return queries.flagged(Flag(state), limit, context.now)
     return queries.orders(State(state) if state else None, limit, context.now)

@@ -97,7 +97,7 @@ class SnapshotReader:
 
     def _chosen(self, now: dt.datetime) -> Sequence[Order]:
         if self.search:
-            return self.queries.found(self.search, _only(self.filter), MOST_ORDERS, now)
+            return self.queries.search(self.search, _only(self.filter), MOST_ORDERS, now)
         if isinstance(self.filter, State):
             return self.queries.orders(self.filter, MOST_ORDERS, now)
         if isinstance(self.filter, Flag):

@@ -88,7 +88,7 @@ def cases(queries: Queries, silent_for: float, now: dt.datetime, marks: Cutoffs)
     """
     flagged = {order.commande_id: order for flag in _FLAGGED for order in queries.flagged(flag, LOOKED_AT, now)}
     until = now - dt.timedelta(seconds=silent_for)
-    similar = sampling.waiting(queries, until, now, marks, flagged, LOOKED_AT)
+    similar = sampling.sample_waiting(queries, until, now, marks, flagged, LOOKED_AT)
     return _with_evidence(queries, flagged | _orders(queries, similar, now), similar)
 
 
@@ -147,7 +147,9 @@ def newest_dead_letters(
     queries: Queries, service: str, count: int | None, since: dt.datetime = _BEGINNING_OF_TIME
 ) -> list[SampledLetter]:
     """The `count` newest dead letters of a service, or all since `since`; of very many, some of each reason."""
-    similar = sampling.letters(queries, service, since, -1 if count is None else count, REASONS, LOOKED_AT)
+    similar = sampling.sample_dead_letters(
+        queries, service, since, -1 if count is None else count, REASONS, LOOKED_AT
+    )
     rows = queries.ask(_LETTERS_AT, json.dumps(list(similar)))
     letters = [(dead_letter_of(row), state == State.COMPENSATED) for *row, state in rows]
     return [SampledLetter(letter, similar[letter.offset], undone) for letter, undone in letters]

@@ -52,51 +52,53 @@ class Histogram:
 
 def of_records(records: Iterable[Record]) -> Counter[str]:
     """What these records add to the totals."""
-    tally: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for record in records:
         if isinstance(record, Retry):
-            tally[f"retried.{record.service}"] += 1
+            counts[f"retried.{record.service}"] += 1
         elif isinstance(record, DeadLetter):
-            tally[f"dead_at.{record.service}.{bounded(record.reason)}"] += 1
-    return tally
+            counts[f"dead_at.{record.service}.{bounded(record.reason)}"] += 1
+    return counts
 
 
-def of_order(was: Sequence[Any] | None, progress: Progress) -> Iterator[tuple[str, int]]:
-    """What an order adds to the totals; `was`: its previous evaluation, as the file keeps it."""
+def of_order(previous: Sequence[Any] | None, progress: Progress) -> Iterator[tuple[str, int]]:
+    """What an order adds to the totals; `previous`: its previous evaluation, as the file keeps it."""
     if not has_beginning(progress.state):
         return
-    was = was if was and has_beginning(was[0]) else None
-    if was is None:
+    previous = previous if previous and has_beginning(previous[0]) else None
+    if previous is None:
         yield "started", 1
     for name in awaited_services(progress.state, progress.at_rest, progress.remaining):
         yield f"at_step.{name}", 1
-    if was:
-        for name in awaited_services(State(was[0]), bool(was[2]), json.loads(was[4])):
+    if previous:
+        for name in awaited_services(State(previous[0]), bool(previous[2]), json.loads(previous[4])):
             yield f"at_step.{name}", -1
-    state_was, steps_was = (was[0], was[3]) if was else (None, [])
-    yield from _steps_took({step: (ms, back) for step, _, ms, back, _ in steps_was}, progress)
-    yield from _ended(state_was, {step: state for step, state, *_ in steps_was}, progress)
+    previous_state, previous_steps = (previous[0], previous[3]) if previous else (None, [])
+    yield from _step_durations({step: (ms, back) for step, _, ms, back, _ in previous_steps}, progress)
+    yield from _outcome_counts(previous_state, {step: state for step, state, *_ in previous_steps}, progress)
 
 
-def _steps_took(
+def _step_durations(
     before: Mapping[str, tuple[int | None, int | None]], progress: Progress
 ) -> Iterator[tuple[str, int]]:
     for step in progress.steps:
         ms, back = before.get(step.step, (None, None))
-        yield from _took("step", step.step, ms, step.duration_ms)
-        yield from _took("undo", step.step, back, step.undoing_ms)
+        yield from _observe("step", step.step, ms, step.duration_ms)
+        yield from _observe("undo", step.step, back, step.undoing_ms)
 
 
-def _ended(state_was: str | None, steps_was: Mapping[str, str], progress: Progress) -> Iterator[tuple[str, int]]:
+def _outcome_counts(
+    previous_state: str | None, previous_steps: Mapping[str, str], progress: Progress
+) -> Iterator[tuple[str, int]]:
     created = any(step.step == CHOREOGRAPHY.decider and step.state in _CREATED for step in progress.steps)
-    if created and steps_was.get(CHOREOGRAPHY.decider) not in _CREATED:
+    if created and previous_steps.get(CHOREOGRAPHY.decider) not in _CREATED:
         yield "finished.completed", 1
-    if progress.state is State.COMPENSATED and state_was != State.COMPENSATED:
+    if progress.state is State.COMPENSATED and previous_state != State.COMPENSATED:
         yield "finished.compensated", 1
-    if progress.state in _CANCELLED and state_was not in _CANCELLED:
+    if progress.state in _CANCELLED and previous_state not in _CANCELLED:
         yield "compensations", 1
-    if progress.state != state_was and progress.state in OUTCOMES:
-        yield from _took("order", OUTCOMES[progress.state], None, progress.duration_ms)
+    if progress.state != previous_state and progress.state in OUTCOMES:
+        yield from _observe("order", OUTCOMES[progress.state], None, progress.duration_ms)
 
 
 def left_out(steps: Iterable[Sequence[Any]], state: str, duration_ms: int | None) -> Counter[str]:
@@ -127,7 +129,7 @@ def bounded(reason: str) -> str:
     return reason if reason in REASONS else "other"
 
 
-def _took(kind: str, name: str, before: int | None, ms: int | None) -> Iterator[tuple[str, int]]:
+def _observe(kind: str, name: str, before: int | None, ms: int | None) -> Iterator[tuple[str, int]]:
     # Counted once, when the duration is first known: a total that shrinks would look like a restart.
     if before is None and ms is not None:
         # The first bucket whose bound is not below it, or the last bucket, for longer durations.

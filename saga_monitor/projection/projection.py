@@ -40,12 +40,12 @@ class _Order:
     last_type: str = ""
     last_event_offset: int = -1
     named: list[str] = field(default_factory=list)
-    was: Any = None  # state, flags, at_rest, steps, remaining, started, duration_ms, as they were
+    previous: Any = None  # state, flags, at_rest, steps, remaining, started, duration_ms, as they were
 
 
 def apply_records(connection: sqlite3.Connection, records: Sequence[Record]) -> list[str]:
     """Applies `records`, within the caller's transaction. Returns the keys that they concern, in their order."""
-    orders = _touched(records)
+    orders = _by_key(records)
     ids = json.dumps(list(orders))
     _load_rows(connection, ids, orders)
     numbered = _numbered(connection, orders)
@@ -58,30 +58,32 @@ def apply_records(connection: sqlite3.Connection, records: Sequence[Record]) -> 
         if order.events:
             progress = evaluate(order.events, order.dead_letters, order.retries)
             rows.append(_row(commande_id, order, progress))
-            counts.update(_moved(order, progress))
-            for name, value in counters.of_order(order.was, progress):
+            counts.update(_counters_delta(order, progress))
+            for name, value in counters.of_order(order.previous, progress):
                 counts[name] += value
-            seen.update(_seen(order, progress))
-            took.update(_took(order, progress))
+            seen.update(_minutes_delta(order, progress))
+            took.update(_durations_delta(order, progress))
             began = progress.started or moment(order.heard) or EPOCH
             found[order.number or 0] = search.SearchEntry(commande_id, began.date(), tuple(order.named))
     connection.executemany(_KEEP_ORDER, rows)
-    add(connection, counts)
+    add_to_totals(connection, counts)
     durations.keep(connection, took)
     time_series.keep(connection, seen)
     search.keep(connection, found)
-    _keep_beside(connection, records, orders)
+    _save_other_records(connection, records, orders)
     return list(orders)
 
 
-def _keep_beside(connection: sqlite3.Connection, records: Sequence[Record], orders: dict[str, _Order]) -> None:
+def _save_other_records(
+    connection: sqlite3.Connection, records: Sequence[Record], orders: dict[str, _Order]
+) -> None:
     """Saves what does not belong to orders."""
     keep_unknown_events(connection, records)
     keep_copies(connection, records)
     signals.keep(connection, records, {id_: order.events for id_, order in orders.items()})
 
 
-def add(connection: sqlite3.Connection, counts: Counter[str]) -> None:
+def add_to_totals(connection: sqlite3.Connection, counts: Counter[str]) -> None:
     """Adds `counts` to the totals, within the caller's transaction."""
     connection.executemany(
         "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
@@ -89,7 +91,7 @@ def add(connection: sqlite3.Connection, counts: Counter[str]) -> None:
     )
 
 
-def _touched(records: Iterable[Record]) -> dict[str, _Order]:
+def _by_key(records: Iterable[Record]) -> dict[str, _Order]:
     orders: dict[str, _Order] = defaultdict(_Order)
     for record in records:
         if not isinstance(record, IgnoredEntry) and record.commande_id is not None:
@@ -119,7 +121,7 @@ def _load_rows(connection: sqlite3.Connection, ids: str, orders: dict[str, _Orde
     for commande_id, number, heard, state, flags, at_rest, steps, *rest in found:
         order = orders[commande_id]
         order.number, order.heard = number, max(order.heard, heard)
-        order.was = (state, json.loads(flags), at_rest, json.loads(steps), *rest)
+        order.previous = (state, json.loads(flags), at_rest, json.loads(steps), *rest)
 
 
 def _load_events(connection: sqlite3.Connection, orders: dict[int, _Order]) -> None:
@@ -172,12 +174,12 @@ def _row(commande_id: str, order: _Order, progress: Progress) -> tuple[object, .
     )
 
 
-def _moved(order: _Order, progress: Progress) -> Counter[str]:
+def _counters_delta(order: _Order, progress: Progress) -> Counter[str]:
     """The change of the totals that this order causes."""
-    moved = counted(progress.state, progress.flags, progress.at_rest, json.dumps(progress.remaining))
-    if order.was:
-        state, flags, at_rest, steps, remaining, _, duration_ms = order.was
-        moved.subtract(counted(state, flags, at_rest, remaining))
+    moved = counts_of(progress.state, progress.flags, progress.at_rest, json.dumps(progress.remaining))
+    if order.previous:
+        state, flags, at_rest, steps, remaining, _, duration_ms = order.previous
+        moved.subtract(counts_of(state, flags, at_rest, remaining))
         moved.subtract(counters.left_out(steps, state, duration_ms))
     moved.update(counters.left_out(steps_of(progress), progress.state, progress.duration_ms))
     return moved
@@ -188,7 +190,7 @@ def steps_of(progress: Progress) -> list[tuple[Any, ...]]:
     return [(s.step, s.state, s.duration_ms, s.undoing_ms, s.left_out) for s in progress.steps]
 
 
-def counted(state: str, flags: Iterable[str], at_rest: bool, remaining: str) -> Counter[str]:
+def counts_of(state: str, flags: Iterable[str], at_rest: bool, remaining: str) -> Counter[str]:
     """What an order in this state counts for in the totals."""
     counts = Counter([f"state.{state}", *(f"flag.{flag}" for flag in flags)])
     if not has_beginning(state):
@@ -198,19 +200,19 @@ def counted(state: str, flags: Iterable[str], at_rest: bool, remaining: str) -> 
     return counts
 
 
-def _seen(order: _Order, progress: Progress) -> time_series.MinuteCounts:
+def _minutes_delta(order: _Order, progress: Progress) -> time_series.MinuteCounts:
     """The change of the counts per minute that this order causes."""
     seen = Counter(time_series.contribution(progress.state, instant(progress.started), progress.duration_ms))
-    if order.was:
-        state, *_, started, duration_ms = order.was
+    if order.previous:
+        state, *_, started, duration_ms = order.previous
         seen.subtract(time_series.contribution(state, started, duration_ms))
     return seen
 
 
-def _took(order: _Order, progress: Progress) -> Counter[durations.DurationKey]:
+def _durations_delta(order: _Order, progress: Progress) -> Counter[durations.DurationKey]:
     """The change of the durations that this order causes."""
     took = Counter(durations.contribution([(s.step, s.duration_ms) for s in progress.steps], progress.duration_ms))
-    if order.was:
-        steps, *_, duration_ms = order.was[3:]
+    if order.previous:
+        steps, *_, duration_ms = order.previous[3:]
         took.subtract(durations.contribution([(step, ms) for step, _, ms, *_ in steps], duration_ms))
     return took

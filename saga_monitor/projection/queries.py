@@ -69,7 +69,7 @@ class Queries:
         clause = "WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number"
         return self._orders(clause, (json.dumps(numbers),), now)
 
-    def found(
+    def search(
         self, text: str, only: OrderFilter, limit: int, now: dt.datetime, place: ListPosition = FIRST
     ) -> list[Order]:
         """The orders that match `text` and `only`, the last to begin first, from `place` on.

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from saga_monitor.analysis.saga_state import Flag, State, has_beginning
 from saga_monitor.projection import counters, dead_letters, durations, search, time_series
 from saga_monitor.projection.indexes import UNKNOWN
-from saga_monitor.projection.projection import add, counted
+from saga_monitor.projection.projection import add_to_totals, counts_of
 from saga_monitor.projection.schema import instant
 
 PAGE = 500
@@ -77,7 +77,7 @@ def bound_unknown(connection: sqlite3.Connection) -> None:
         (kept - UNKNOWN_KEPT,),
     ).fetchall()
     _forget(connection, rows)
-    add(connection, Counter({counters.UNKNOWN_FORGOTTEN: len(rows)}))
+    add_to_totals(connection, Counter({counters.UNKNOWN_FORGOTTEN: len(rows)}))
 
 
 def _waits_for_a_person(row: Sequence[object]) -> bool:
@@ -104,7 +104,7 @@ def _forget(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) 
     numbers, ids = json.dumps([row[0] for row in rows]), json.dumps([row[1] for row in rows])
     counts, took = Counter[str](), Counter[durations.DurationKey]()
     for _, _, state, flags, at_rest, remaining, steps, duration_ms, *_ in rows:
-        counts.subtract(counted(str(state), json.loads(str(flags)), bool(at_rest), str(remaining)))
+        counts.subtract(counts_of(str(state), json.loads(str(flags)), bool(at_rest), str(remaining)))
         turn = counters.awaited_services(State(str(state)), bool(at_rest), json.loads(str(remaining)))
         counts.subtract(f"at_step.{service}" for service in turn)
         counts.subtract(
@@ -114,8 +114,8 @@ def _forget(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) 
         )
         parts = [(step, ms) for step, _, ms, *_ in json.loads(str(steps))]
         took.subtract(durations.contribution(parts, duration_ms if isinstance(duration_ms, int) else None))
-    counts.subtract(_words(connection, numbers, ids))
-    add(connection, counts)
+    counts.subtract(_related_counts(connection, numbers, ids))
+    add_to_totals(connection, counts)
     durations.keep(connection, took)
     connection.execute("DELETE FROM said WHERE number IN (SELECT value FROM json_each(?))", (numbers,))
     connection.execute("DELETE FROM orders WHERE number IN (SELECT value FROM json_each(?))", (numbers,))
@@ -125,7 +125,7 @@ def _forget(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) 
         connection.execute(question, (ids,))
 
 
-def _words(connection: sqlite3.Connection, numbers: str, ids: str) -> Counter[str]:
+def _related_counts(connection: sqlite3.Connection, numbers: str, ids: str) -> Counter[str]:
     """What the events, retries and dead letters of these orders count for."""
     counts: Counter[str] = Counter()
     for total, prefix, question, values in (

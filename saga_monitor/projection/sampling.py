@@ -78,7 +78,7 @@ class Cutoffs:
     offsets: Sequence[int] = ()
 
 
-def waiting(
+def sample_waiting(
     queries: Queries,
     until: dt.datetime,
     now: dt.datetime,
@@ -91,7 +91,7 @@ def waiting(
     `but_for`: orders not to be counted.
     """
     # Built from numbers only; the values are bound.
-    bands = _band("heard", 6, len(marks.moments)) + _band(
+    bands = _band_sql("heard", 6, len(marks.moments)) + _band_sql(
         "last_offset", 6 + len(marks.moments), len(marks.offsets)
     )
     rows = queries.ask(
@@ -104,23 +104,23 @@ def waiting(
         *map(instant, marks.moments),
         *marks.offsets,
     )
-    return _standing_for(rows)
+    return _represented(rows)
 
 
-def letters(
+def sample_dead_letters(
     queries: Queries, service: str, since: dt.datetime, count: int, reasons: Collection[str], limit: int
 ) -> dict[int, int]:
     """Samples the `count` newest dead letters (-1: all) of a service, with how many more each represents."""
     rows = queries.ask(_LETTERS, service, instant(since), count, json.dumps(sorted(reasons)), limit)
-    return _standing_for(rows)
+    return _represented(rows)
 
 
-def _band(column: str, first: int, many: int) -> str:
+def _band_sql(column: str, first: int, many: int) -> str:
     """SQL for how many of the values bound from parameter `first` on exceed the column."""
     return f"({' + '.join(['0', *(f'({column} < ?{first + number})' for number in range(many))])}) || ' ' || "
 
 
-def _standing_for(rows: Sequence[tuple[Any, ...]]) -> dict[_One, int]:
+def _represented(rows: Sequence[tuple[Any, ...]]) -> dict[_One, int]:
     """The last of each kind represents all of its kind that were left out."""
     last = {kind: one for one, kind, _ in rows}
     return {one: left if last[kind] == one else 0 for one, kind, left in rows}

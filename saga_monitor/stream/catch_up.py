@@ -34,7 +34,7 @@ async def catch_up(opening: OpenHistory, store: Store, seconds: float) -> list[s
         notices.notice(str(error))
     except BrokerUnavailable as error:
         notices.notice(f"broker away ({error})")
-    return notices.said
+    return notices.notices
 
 
 async def _acquire(store: Store) -> bool:
@@ -70,13 +70,13 @@ class _Notices:
     each_change = False
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.notices: list[str] = []
 
     def link(self, word: str, detail: str = "") -> None:
         """Ignored: a command has no display."""
 
     def notice(self, text: str) -> None:
-        self.said.append(text)
+        self.notices.append(text)
 
     def touched(self, commande_ids: Sequence[str]) -> None:
         """Ignored: a command has no display."""

@@ -13,7 +13,7 @@ from saga_monitor.projection.file_identity import FileChanged
 from saga_monitor.projection.gaps import Gap, describe_gap
 from saga_monitor.projection.store import Store
 from saga_monitor.records.parser import IgnoredEntry, Record, parse_next
-from saga_monitor.stream.resuming import BUSY, Reading, StreamReplacedError, begin, mark, unread
+from saga_monitor.stream.resuming import BUSY, Reading, StreamReplacedError, mark_of, start_reading, unread_entries
 
 # An entry published just before a short batch may still be on its way.
 _ON_ITS_WAY = dt.timedelta(milliseconds=250)
@@ -82,8 +82,8 @@ async def read(history: History, store: Store, listener: Listener) -> AsyncGener
     """
     while True:
         try:
-            reading = await begin(history, store)
-            async with aclosing(unread(reading)) as batches:
+            reading = await start_reading(history, store)
+            async with aclosing(unread_entries(reading)) as batches:
                 async for batch in batches:
                     yield await _read_batch(reading, batch, listener)
         except StreamReplacedError as error:
@@ -92,17 +92,17 @@ async def read(history: History, store: Store, listener: Listener) -> AsyncGener
 
 
 async def _read_batch(reading: Reading, batch: list[HistoryEntry], listener: Listener) -> list[str] | None:
-    dating, now = reading.dating, _now()
-    gap = reading.lost_before(batch, now) if batch else None
-    await reading.look(batch)
+    clock, now = reading.clock, _now()
+    gap = reading.gap_before(batch, now) if batch else None
+    await reading.note_batch(batch)
     if not batch:
         return await _pause(reading, now)
-    dating.now = now
+    clock.now = now
     entries = [
-        (entry, parse_next(numbered, dating))
-        for entry, numbered in zip(batch, reading.numbered(batch), strict=True)
+        (entry, parse_next(with_file_offsets, clock))
+        for entry, with_file_offsets in zip(batch, reading.with_file_offsets(batch), strict=True)
     ]
-    caught_up_at = now - _ON_ITS_WAY if reading.abreast and len(batch) < BUSY else None
+    caught_up_at = now - _ON_ITS_WAY if reading.at_end and len(batch) < BUSY else None
     touched: list[str] = []
     for run in split_runs(entries) if listener.each_change else [entries]:
         ids = await asyncio.to_thread(_apply, reading, run, caught_up_at, gap)
@@ -111,15 +111,15 @@ async def _read_batch(reading: Reading, batch: list[HistoryEntry], listener: Lis
         gap = None
         listener.touched(ids)
         touched += ids
-    dating.since = caught_up_at or dating.since
+    clock.since = caught_up_at or clock.since
     return touched
 
 
 async def _pause(reading: Reading, now: dt.datetime) -> list[str] | None:
-    if not reading.abreast:
+    if not reading.at_end:
         return []
     await asyncio.to_thread(reading.store.caught_up, now)
-    reading.dating.since = now
+    reading.clock.since = now
     return None
 
 
@@ -130,7 +130,7 @@ def _apply(
     gap: Gap | None,
 ) -> list[str]:
     records = [record for _, record in run]
-    first, last = mark(run[0][0]), mark(run[-1][0])
+    first, last = mark_of(run[0][0]), mark_of(run[-1][0])
     return reading.store.apply(records, first, last, caught_up_at, shift=reading.shift, gap=gap)
 
 

@@ -33,7 +33,7 @@ class StreamReplacedError(Exception):
 class Reading:
     """One reading of the stream: how far it has come, and whether that was ever the stream's end.
 
-    `oldest`: the first entry that the stream holds; `last`: the offset that was read last; `goal`: where the
+    `oldest`: the first entry that the stream holds; `last`: the offset that was read last; `known_end`: where the
     stream ended when the reading first seemed to have come to its end. `shift` is added to an offset of this
     stream: of one that took the place of another, entries are numbered after all that was read before. `trimmed`:
     the entry that was read last is not in the stream any more.
@@ -43,19 +43,19 @@ class Reading:
     store: Store
     position: Position
     oldest: HistoryEntry | None
-    dating: EntryClock
+    clock: EntryClock
     last: int = -1
     shift: int = 0
     trimmed: bool = False
-    goal: int | None = None
-    abreast: bool = False
+    known_end: int | None = None
+    at_end: bool = False
     silences: int = 0
 
-    def numbered(self, batch: Sequence[HistoryEntry]) -> Sequence[HistoryEntry]:
+    def with_file_offsets(self, batch: Sequence[HistoryEntry]) -> Sequence[HistoryEntry]:
         """`batch` with the numbers that the file uses instead of stream offsets."""
         return [replace(entry, offset=entry.offset + self.shift) for entry in batch] if self.shift else batch
 
-    def lost_before(self, batch: Sequence[HistoryEntry], now: dt.datetime) -> Gap | None:
+    def gap_before(self, batch: Sequence[HistoryEntry], now: dt.datetime) -> Gap | None:
         """The gap before or between the entries of `batch`, if any."""
         before = self.last
         if before < 0 and self.position.last is None:
@@ -63,12 +63,12 @@ class Reading:
                 return gap
             before = batch[0].offset - 1
         offsets = [before, *(entry.offset for entry in batch)]
-        holes = [after - before - 1 for before, after in pairwise(offsets)]
+        gaps = [after - before - 1 for before, after in pairwise(offsets)]
         least, self.trimmed = (0 if self.trimmed else BROKERS_OWN), False
-        lost = sum(hole for hole in holes if hole > least)
+        lost = sum(gap_size for gap_size in gaps if gap_size > least)
         if not lost:
             return None
-        known = self.dating.since or self.position.as_of
+        known = self.clock.since or self.position.as_of
         return Gap(now, Loss.TRIMMED, lost, batch[0].offset, known, said_at(batch[0]))
 
     def _gap_at_start(self, first: HistoryEntry, now: dt.datetime) -> Gap | None:
@@ -78,15 +78,15 @@ class Reading:
         # A stream may begin at an offset other than 0 (RabbitMQ 4.4), so the number of lost entries is unknown.
         return Gap(now, Loss.BEGINNING, None, first.offset, None, said_at(first)) if first.offset else None
 
-    async def look(self, batch: Sequence[HistoryEntry]) -> None:
+    async def note_batch(self, batch: Sequence[HistoryEntry]) -> None:
         """Notes `batch`. Raises BrokerUnavailable when a stream that should continue is silent for too long."""
         self.last = batch[-1].offset if batch else self.last
         self.silences = 0 if batch else self.silences + 1
-        if not self.abreast and (self.goal is not None or len(batch) < BUSY):
+        if not self.at_end and (self.known_end is not None or len(batch) < BUSY):
             # A short batch is not the end, because a slow broker pauses. Ask once: a busy stream has no end.
-            self.goal = await self.end() if self.goal is None else self.goal
-            self.abreast = self.last >= self.goal
-            if not self.abreast and self.silences > LONGEST_SILENCE:
+            self.known_end = await self.end() if self.known_end is None else self.known_end
+            self.at_end = self.last >= self.known_end
+            if not self.at_end and self.silences > LONGEST_SILENCE:
                 raise BrokerUnavailable(
                     f"the history stream goes on after entry {self.last}, and delivers nothing"
                 )
@@ -97,25 +97,25 @@ class Reading:
         return newest.offset if newest else -1
 
 
-async def begin(history: History, store: Store) -> Reading:
+async def start_reading(history: History, store: Store) -> Reading:
     position, oldest = store.position(), await history.first()
     last = -1 if position.last is None else position.last.offset
-    dating = EntryClock(dt.datetime.now(dt.UTC), position.caught_up_at)
-    return Reading(history, store, position, oldest, dating, last, position.shift if position.last else 0)
+    clock = EntryClock(dt.datetime.now(dt.UTC), position.caught_up_at)
+    return Reading(history, store, position, oldest, clock, last, position.shift if position.last else 0)
 
 
-async def unread(reading: Reading) -> AsyncGenerator[list[HistoryEntry]]:
+async def unread_entries(reading: Reading) -> AsyncGenerator[list[HistoryEntry]]:
     """The entries after the stored position. Raises StreamReplacedError when this stream does not have it."""
-    start = _start(reading)
-    recognised = start != reading.last or reading.oldest is None
+    start = _first_offset(reading)
+    resumed = start != reading.last or reading.oldest is None
     deadline, attempts = _seconds() + RECOGNITION_SECONDS, 0
     async with aclosing(reading.history.entries(start)) as batches:
         async for batch in batches:
-            if recognised:
+            if resumed:
                 yield batch
             elif batch:
-                recognised = True
-                if new := _recognise(reading, batch):
+                resumed = True
+                if new := _skip_known(reading, batch):
                     yield new
             elif _seconds() > deadline:
                 attempts += 1
@@ -136,7 +136,7 @@ async def _check_position(reading: Reading, attempts: int) -> None:
         raise StreamReplacedError("the stream ends before what was read of it")
 
 
-def _start(reading: Reading) -> int | Literal["first"]:
+def _first_offset(reading: Reading) -> int | Literal["first"]:
     """Where to read from: the last entry read, to check that it is unchanged, or else the next one."""
     position, oldest = reading.position, reading.oldest
     if position.last is None or position.first is None:
@@ -145,27 +145,27 @@ def _start(reading: Reading) -> int | Literal["first"]:
         raise StreamReplacedError("the stream is empty, and was not")
     if oldest.offset > position.last.offset:
         # The last entry read no longer exists. The gap is recorded with the first batch.
-        reading.store.set_first_entry(mark(oldest))
+        reading.store.set_first_entry(mark_of(oldest))
         reading.trimmed = True
         return oldest.offset
     if oldest.offset < position.first.offset or (
-        oldest.offset == position.first.offset and mark(oldest) != position.first
+        oldest.offset == position.first.offset and mark_of(oldest) != position.first
     ):
         raise StreamReplacedError("the stream begins otherwise than before")
     return position.last.offset
 
 
-def _recognise(reading: Reading, batch: list[HistoryEntry]) -> list[HistoryEntry]:
+def _skip_known(reading: Reading, batch: list[HistoryEntry]) -> list[HistoryEntry]:
     """The entries of `batch` that were not read before."""
-    if mark(batch[0]) != reading.position.last:
+    if mark_of(batch[0]) != reading.position.last:
         raise StreamReplacedError("the stream holds something else where the last entry was read")
-    if reading.oldest is not None and mark(reading.oldest) != reading.position.first:
-        reading.store.set_first_entry(mark(reading.oldest))
-    parse_next(batch[0], reading.dating)
+    if reading.oldest is not None and mark_of(reading.oldest) != reading.position.first:
+        reading.store.set_first_entry(mark_of(reading.oldest))
+    parse_next(batch[0], reading.clock)
     return batch[1:]
 
 
-def mark(entry: HistoryEntry) -> Mark:
+def mark_of(entry: HistoryEntry) -> Mark:
     return Mark(entry.offset, hashlib.sha256(entry.body).digest())
 
 

@@ -95,7 +95,7 @@ class Reader(Queries):
         cursor = filters.cursor
         backwards = cursor is not None and cursor.direction == "before"
         place = ListPosition(int(cursor.values[0]), backwards) if cursor else FIRST
-        found = self.found(filters.q, filters.only_orders, filters.limit + 1, now, place)
+        found = self.search(filters.q, filters.only_orders, filters.limit + 1, now, place)
         more, found = len(found) > filters.limit, found[: filters.limit]
         if backwards and not more:
             return self.page(filters.at(None), now)

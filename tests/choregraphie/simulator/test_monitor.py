@@ -16,7 +16,7 @@ from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
 from saga_monitor.records.parser import EventEntry, parse_entry
 from saga_monitor.stream.follower import split_runs
-from saga_monitor.stream.resuming import mark
+from saga_monitor.stream.resuming import mark_of
 from services.scenario import plan
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def projected(history: Sequence[HistoryEntry], path: Path) -> dict[str, tuple[ob
     store, queries = Store(path), Queries(path, 60.0)
     try:
         for run in split_runs((entry, parse_entry(entry, EPOCH)) for entry in history):
-            store.apply([record for _, record in run], mark(run[0][0]), mark(run[-1][0]))
+            store.apply([record for _, record in run], mark_of(run[0][0]), mark_of(run[-1][0]))
         return {order.commande_id: _comparable(order, queries) for order in queries.orders(None, 1000, EPOCH)}
     finally:
         queries.close()

@@ -62,7 +62,7 @@ def everywhere(known: Monitor, text: str) -> list[str]:
     reader = Reader(known.path, 60.0)
     page = [order.commande_id for order in reader.page(Filters(q=text), NOW).orders]
     reader.close()
-    assert [order.commande_id for order in known.queries.found(text, OrderFilter(), 50, NOW)] == page
+    assert [order.commande_id for order in known.queries.search(text, OrderFilter(), 50, NOW)] == page
     snapshots = SnapshotReader(known.queries, search=text)
     assert [order.commande_id for order in snapshots.snapshot(NOW).orders] == page
     return page
@@ -112,11 +112,11 @@ def test_console_page_and_commands_find_the_same(known: Monitor, text: str, foun
 
 def test_the_last_to_begin_comes_first_and_a_filter_narrows(known: Monitor) -> None:
     assert everywhere(known, "x-") == ["X-4", "X-3"]
-    found = known.queries.found("x-", OrderFilter(State.COMPLETED), 50, NOW)
+    found = known.queries.search("x-", OrderFilter(State.COMPLETED), 50, NOW)
     assert [order.commande_id for order in found] == ["X-4"]
-    found = known.queries.found("11-20", OrderFilter(flag=Flag.STUCK), 50, NOW)
+    found = known.queries.search("11-20", OrderFilter(flag=Flag.STUCK), 50, NOW)
     assert [order.commande_id for order in found] == ["日本-2024-11-20-№5"]
-    assert known.queries.found("11-20", OrderFilter(flag=Flag.REPEATED_ORDER), 50, NOW) == []
+    assert known.queries.search("11-20", OrderFilter(flag=Flag.REPEATED_ORDER), 50, NOW) == []
 
 
 def test_a_forgotten_order_is_not_found(known: Monitor) -> None:
