@@ -173,7 +173,7 @@ def _anomalies(view: View) -> Iterator[Metric]:
         kinds[anomaly.kind] += anomaly.count
     yield _gauge("saga_anomalies", "Anomalies now.", ("kind",), [((kind,), kinds[kind]) for kind in Kind])
     yield _stuck(view.anomalies)
-    yield _value("saga_monitor_broker_up", "Whether the broker answered when last asked.", view.facts is not None)
+    yield _value("saga_monitor_broker_up", "Whether the broker answered when last asked.", view.status is not None)
     if view.behind.entries is not None:
         yield _value("saga_history_lag_entries", "Entries not yet read.", view.behind.entries)
     if view.behind.seconds is not None:

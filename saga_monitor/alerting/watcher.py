@@ -18,7 +18,7 @@ from saga_monitor.diagnosis.broker_anomalies import FirstSeen
 from saga_monitor.diagnosis.grouping import Group, grouped, how_many, within_usual_time
 from saga_monitor.diagnosis.self_check import UNKNOWN, Lag, SelfCheck, behind
 from saga_monitor.projection.queries import Queries
-from saga_monitor.records.broker_status import BrokerStatus, facts, open_to_ask
+from saga_monitor.records.broker_status import BrokerStatus, open_to_ask, read_broker_status
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class View:
     """
 
     at: dt.datetime | None = None
-    facts: BrokerStatus | None = None
+    status: BrokerStatus | None = None
     behind: Lag = UNKNOWN
     anomalies: Sequence[Anomaly] = ()
     known: bool = False
@@ -84,7 +84,7 @@ class AlertWatcher:
             try:
                 async with open_to_ask(self._settings) as history:
                     while True:
-                        await self.check(await facts(history, self._settings, self.view.facts))
+                        await self.check(await read_broker_status(history, self._settings, self.view.status))
                         await asyncio.sleep(CHECK_SECONDS if _abreast(self.view.behind) else CATCHING_UP_SECONDS)
             except (BrokerUnavailable, BrokerRefused):
                 await self.check(None)

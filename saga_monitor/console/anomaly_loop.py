@@ -12,7 +12,7 @@ from saga_monitor.diagnosis.broker_anomalies import FirstSeen
 from saga_monitor.diagnosis.grouping import within_usual_time
 from saga_monitor.diagnosis.self_check import SelfCheck
 from saga_monitor.projection.queries import Queries
-from saga_monitor.records.broker_status import BrokerStatus, facts
+from saga_monitor.records.broker_status import BrokerStatus, read_broker_status
 from saga_monitor.stream.follower import OpenHistory
 
 JUDGING_SECONDS = 5.0
@@ -40,7 +40,7 @@ class _Judge:
         self._terms, self._settings = Thresholds.of(settings), settings
         self._sight, self._found = SelfCheck(), list[Anomaly]()
         self._first_seen = FirstSeen()
-        self._facts: BrokerStatus | None = None
+        self._broker_status: BrokerStatus | None = None
         self._judged_at: dt.datetime | None = None
 
     async def look(self, history: History | None) -> float:
@@ -48,8 +48,10 @@ class _Judge:
         ready, now = await self._ready(), dt.datetime.now(dt.UTC)
         blind = self._sight.check(answered=history is not None, caught_up=ready, now=now)
         if ready:
-            self._facts = await facts(history, self._settings, self._facts) if history else None
-            await self._judge(self._facts)
+            self._broker_status = (
+                await read_broker_status(history, self._settings, self._broker_status) if history else None
+            )
+            await self._judge(self._broker_status)
         if ready or blind:
             # The last known anomalies stay on the screen, below the one that says why they may be old.
             self._status.judged([*blind, *self._found], self._judged_at)

@@ -91,7 +91,7 @@ class BrokerStatus:
         return queue in self.asked and queue not in self.queues and queue not in self.unknown
 
 
-async def facts(
+async def read_broker_status(
     history: History, settings: Settings | None = None, before: BrokerStatus | None = None
 ) -> BrokerStatus:
     """Ask, through an open history; the `settings` name the queues for another try, and the broker's management.
@@ -184,13 +184,13 @@ async def ask_broker(
     """
     try:
         async with open_to_ask(settings) as history:
-            found = await facts(history, settings)
+            found = await read_broker_status(history, settings)
             for _ in range(2):
                 if all(found.at - one.since >= LASTING for one in found.troubles):
                     break
                 before_waiting(found)
                 await asyncio.sleep(LASTING.total_seconds())
-                found = await facts(history, settings, found)
+                found = await read_broker_status(history, settings, found)
             return found
     except (BrokerUnavailable, BrokerRefused):
         return None

@@ -60,7 +60,7 @@ class Api:
         known(request.query_params, ())
         view = self._context.view
         found = [as_json(anomaly) for anomaly in view.anomalies]
-        asked = view.facts is not None
+        asked = view.status is not None
         about = {"at": report.rfc3339(view.at), "broker_asked": asked, "known": view.known}
         counts = {"total": view.wrong, "within_usual_time": view.in_time}
         return JSONResponse({**about, **counts, "anomalies": found})

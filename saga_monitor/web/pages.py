@@ -81,7 +81,7 @@ class Pages:
                 compensation=narrative.compensation(order),
                 timeline_entries=told,
                 drawings=[diagram.of_order(told, size, order.at_rest) for size in (diagram.WIDE, diagram.NARROW)],
-                anomalies=anomalies_of_order(reader, id_, self._context.view.facts, now, self._context.terms),
+                anomalies=anomalies_of_order(reader, id_, self._context.view.status, now, self._context.terms),
             )
 
     async def raw(self, request: Request) -> Response:
@@ -116,7 +116,7 @@ class Pages:
                 "anomalies.html",
                 reader,
                 view=view,
-                queued_letters=_queued_letters(view.facts),
+                queued_letters=_queued_letters(view.status),
                 letters=reader.letters(_LETTERS_SHOWN),
             )
 
@@ -175,8 +175,8 @@ def _tiles(totals: Totals) -> tuple[State, ...]:
     return (*PLACED_STATES, *([State.UNKNOWN] if totals.state(State.UNKNOWN) else []))
 
 
-def _queued_letters(facts: BrokerStatus | None) -> int:
-    return sum(facts.dead_letters(service) or 0 for service in CHOREOGRAPHY.services) if facts else 0
+def _queued_letters(status: BrokerStatus | None) -> int:
+    return sum(status.dead_letters(service) or 0 for service in CHOREOGRAPHY.services) if status else 0
 
 
 def requested_id(request: Request) -> str:

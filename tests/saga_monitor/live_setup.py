@@ -43,7 +43,7 @@ class LiveSetup:
     def wrong(self) -> list[Anomaly]:
         """What is wrong now."""
         settings = self._settings
-        facts = asyncio.run(ask_broker(settings))
+        status = asyncio.run(ask_broker(settings))
         store = Store(settings.monitor_database)
         try:
             opening = functools.partial(open_history, settings)
@@ -52,7 +52,7 @@ class LiveSetup:
             store.close()
         queries = Queries(settings.monitor_database, settings.stuck_after)
         try:
-            return anomalies_of(queries, facts, dt.datetime.now(dt.UTC), Thresholds.of(settings))
+            return anomalies_of(queries, status, dt.datetime.now(dt.UTC), Thresholds.of(settings))
         finally:
             queries.close()
 

@@ -11,7 +11,7 @@ from choregraphie.messaging import QueueCount
 from choregraphie.saga.topology import ATTEMPT_HEADER, DETAIL_HEADER, NEXT_HEADER, dlq, inbox
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind, Thresholds, anomalies_of, anomalies_of_order, as_json
-from saga_monitor.records.broker_status import BrokerStatus, facts
+from saga_monitor.records.broker_status import BrokerStatus, read_broker_status
 from tests.saga_monitor.conftest import SOON
 from tests.saga_monitor.memory_stream import (
     CONFIRMED,
@@ -45,10 +45,10 @@ def broker(**queues: QueueCount | None) -> BrokerStatus:
 
 
 async def wrong(
-    monitor: Monitor, stream: Stream, facts: BrokerStatus | None = None, now: dt.datetime = LATER
+    monitor: Monitor, stream: Stream, status: BrokerStatus | None = None, now: dt.datetime = LATER
 ) -> list[Anomaly]:
     await monitor.hear(stream)
-    return anomalies_of(monitor.queries, facts, now, TERMS)
+    return anomalies_of(monitor.queries, status, now, TERMS)
 
 
 def found(anomalies: Sequence[Anomaly]) -> list[tuple[str, str | None, str]]:
@@ -248,7 +248,7 @@ async def test_the_gravest_comes_first_and_one_order_can_be_asked_about(monitor:
 
 async def test_the_broker_is_asked_about_every_inbox_and_dead_letter_queue(stream: Stream) -> None:
     stream.tell("CMD-1", CONFIRMED)
-    answers = await facts(stream)
+    answers = await read_broker_status(stream)
     assert set(answers.queues) > set(WELL)
     assert answers.last_offset is not None
 
@@ -258,8 +258,8 @@ async def test_a_history_that_keeps_less_than_an_order_lives_is_said(monitor: Mo
     stream.tell("CMD-1", CONFIRMED)
     stream.set_aside("stock", b"first", "unreadable")
     stream.tell("CMD-2", HELD)
-    assert found(await wrong(monitor, stream, await facts(stream), SOON)) == []
+    assert found(await wrong(monitor, stream, await read_broker_status(stream), SOON)) == []
     stream.trim(len(CONFIRMED))
-    trimmed = await wrong(monitor, stream, await facts(stream), SOON)
+    trimmed = await wrong(monitor, stream, await read_broker_status(stream), SOON)
     assert found(trimmed) == [("lost_history", None, "kept_too_short")]
     assert "is needed" in trimmed[0].sentence

@@ -99,8 +99,8 @@ async def test_a_flood_of_dead_letters_hides_no_other_reason(
     stream.set_aside("stock", b"the older one", "wrong_sender")
     for number in range(MANY):
         stream.set_aside("stock", f"not JSON {number}".encode(), "unreadable")
-    facts = broker(stock_dlq=QueueCount(MANY + 1, 0)) if asked else None
-    found = await wrong(monitor, stream, facts)
+    status = broker(stock_dlq=QueueCount(MANY + 1, 0)) if asked else None
+    found = await wrong(monitor, stream, status)
     assert outcome_counts(found) == {
         ("dead_letter", "stock", "unreadable"): MANY,
         ("dead_letter", "stock", "wrong_sender"): 1,

@@ -40,7 +40,7 @@ def watcher(monitor: Monitor) -> Iterator[AlertWatcher]:
     watcher.close()
 
 
-def facts(last_offset: int, **inboxes: QueueCount) -> BrokerStatus:
+def broker_status(last_offset: int, **inboxes: QueueCount) -> BrokerStatus:
     queues = WELL | {inbox(name): count for name, count in inboxes.items()} | {HISTORY: QueueCount(1, 1)}
     return BrokerStatus(dt.datetime.now(dt.UTC), queues, last_offset)
 
@@ -146,8 +146,8 @@ async def test_the_look_outs_view_is_shown(monitor: Monitor, stream: Stream, wat
     stream.tell("CMD-2", [*UNPAID, *undone("paiement.echoue")[:2]])
     await monitor.hear(stream)
     with capture_logs() as logs:
-        await watcher.check(facts(stream.next - 1, paiement=QueueCount(2, 0)))
-        await watcher.check(facts(stream.next - 1, paiement=QueueCount(2, 0)))
+        await watcher.check(broker_status(stream.next - 1, paiement=QueueCount(2, 0)))
+        await watcher.check(broker_status(stream.next - 1, paiement=QueueCount(2, 0)))
     found = scraped(monitor, watcher)
     stuck = {name: value for name, value in found.items() if name.startswith("saga_orders_stuck{") and value}
     assert stuck == {"saga_orders_stuck{reason=no_consumer}": 2}
@@ -166,7 +166,7 @@ async def test_the_view_is_counted_whole_though_some_are_looked_at(
         stream.tell(f"CMD-{number}", HELD if number else PLACED)
         stream.set_aside("stock", f"not JSON {number}".encode(), "unreadable")
     await monitor.hear(stream)
-    answers = facts(stream.next - 1, paiement=QueueCount(2, 0))
+    answers = broker_status(stream.next - 1, paiement=QueueCount(2, 0))
     queues = {**answers.queues, dlq("stock"): QueueCount(20, 0)}
     await watcher.check(replace(answers, queues=queues))
     found = scraped(monitor, watcher)
@@ -181,7 +181,7 @@ async def test_an_order_that_waits_for_two_undoings_is_stuck_once(
 ) -> None:
     stream.tell("CMD-1", [*UNPAID, *undone("paiement.echoue")[:1]])
     await monitor.hear(stream)
-    await watcher.check(facts(stream.next - 1))
+    await watcher.check(broker_status(stream.next - 1))
     found = scraped(monitor, watcher)
     assert found["saga_anomalies{kind=half_undone}"] == 2
     assert sum(value for name, value in found.items() if name.startswith("saga_orders_stuck{")) == 1
@@ -193,7 +193,7 @@ async def test_a_monitor_that_is_behind_judges_nothing(
     stream.tell("CMD-1", HELD)
     await monitor.hear(stream)
     monitor.store.caught_up(dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5))
-    await watcher.check(facts(stream.next + 499))
+    await watcher.check(broker_status(stream.next + 499))
     found = scraped(monitor, watcher)
     assert found["saga_anomalies{kind=stuck}"] == 0
     assert found["saga_history_lag_entries"] == 500

@@ -16,7 +16,7 @@ from choregraphie.telemetry.metrics import Instruments, ServiceMetrics
 from saga_monitor.alerting.dispatcher import Dispatcher
 from saga_monitor.alerting.watcher import AlertWatcher
 from saga_monitor.metrics import registry
-from tests.saga_monitor.test_metrics import facts
+from tests.saga_monitor.test_metrics import broker_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def expressions() -> dict[str, str]:
 
 
 async def test_every_metric_that_the_files_name_exists(monitor: Monitor, watcher: AlertWatcher) -> None:
-    await watcher.check(facts(-1))
+    await watcher.check(broker_status(-1))
     names, labels = names_and_labels(monitor, watcher)
     used: set[str] = set()
     for where, expression in expressions().items():

@@ -52,11 +52,11 @@ class ViewSource:
 
     def look(self, queues: Mapping[str, QueueCount] | None = None) -> None:
         now = dt.datetime.now(dt.UTC)
-        facts = None if queues is None else BrokerStatus(now, queues)
+        status = None if queues is None else BrokerStatus(now, queues)
         with self._readers.reader() as reader:
-            found = anomalies_of(reader, facts, now, TERMS)
+            found = anomalies_of(reader, status, now, TERMS)
             in_time = within_usual_time(reader.totals(now).stuck, found, now, STUCK_AFTER)
-            self.view = View(now, facts, anomalies=found, known=queues is not None, in_time=in_time)
+            self.view = View(now, status, anomalies=found, known=queues is not None, in_time=in_time)
 
 
 class Served:
