@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.test_trouble import END, take_dead_letter
+from tests.e2e.test_bad_messages import END, take_dead_letter
 from tests.support.saga_fixture import is_about
 
 if TYPE_CHECKING:
