@@ -68,7 +68,7 @@ def test_a_reaction_that_is_not_declared_is_refused() -> None:
 
 def test_a_reaction_that_says_another_event_is_refused() -> None:
     first, *_ = refused(with_handler("stock", CommandeCreee, do=vendre_et_dire))
-    assert first.what == "stock.vendre_a_voix_haute says stock.reserve; declared: nothing"
+    assert first.what == "stock.vendre_et_dire says stock.reserve; declared: nothing"
 
 
 def test_a_reaction_without_its_declared_refusal_is_refused() -> None:
