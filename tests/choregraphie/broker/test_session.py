@@ -30,9 +30,9 @@ async def test_an_event_whose_key_is_longer_than_a_short_string_is_published(
     async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
         event = Outgoing(events("stock"), "stock.reserve", b"{}", names)
         assert await session.publish([event, event]) == [PublishOutcome.CONFIRMED, PublishOutcome.CONFIRMED]
-    heard = foreign_client.get("paiement.inbox", within_seconds=5)
-    assert heard is not None
-    assert heard.properties.correlation_id == "漢" * 85
+    received = foreign_client.get("paiement.inbox", within_seconds=5)
+    assert received is not None
+    assert received.properties.correlation_id == "漢" * 85
 
 
 async def test_the_loss_of_a_queue_that_receives_its_events_is_noticed(

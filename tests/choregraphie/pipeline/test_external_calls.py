@@ -15,7 +15,7 @@ class Silent:
     def __init__(self) -> None:
         self.asked = 0
 
-    async def envoyer(self, *letter: str) -> str:
+    async def envoyer(self, *message: str) -> str:
         self.asked += 1
         await asyncio.Event().wait()
         return ""

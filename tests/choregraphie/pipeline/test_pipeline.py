@@ -106,8 +106,8 @@ async def test_an_unreadable_delivery_is_set_aside_and_then_acknowledged(setting
     async with running_pipeline(settings) as run:
         tag = run.session.deliver(order(), body=b"nonsense")
         await until(lambda: run.session.acked == [tag])
-        (letter,) = run.session.published
-        assert (letter.exchange, letter.body, letter.headers["x-saga-reason"]) == (
+        (dead_letter,) = run.session.published
+        assert (dead_letter.exchange, dead_letter.body, dead_letter.headers["x-saga-reason"]) == (
             "stock.dlx",
             b"nonsense",
             "unreadable",

@@ -73,8 +73,8 @@ def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None
 
 
 def test_each_delivery_is_counted_by_its_outcome(registry: CollectorRegistry, telemetry: ServiceMetrics) -> None:
-    letter = DeadLetter(Reason.UNREADABLE, "not JSON")
-    results = [Result(DELIVERY, verdict) for verdict in (Done(), Done(), RetryAfter(1, 1, ""), letter)]
+    dead_letter = DeadLetter(Reason.UNREADABLE, "not JSON")
+    results = [Result(DELIVERY, verdict) for verdict in (Done(), Done(), RetryAfter(1, 1, ""), dead_letter)]
     telemetry.decided([*results, Result(None, Done())])
     handled = {
         outcome: value(registry, "saga_worker_handled_total", type="unread", outcome=outcome)
