@@ -184,7 +184,7 @@ def _undoing_problems(choreography: Choreography, reaction: Reaction) -> Iterato
         )
     if len(reaction.says) != 1:
         many = "may give several answers" if reaction.says else "undoes and says nothing"
-        yield f"{many}: nobody can tell from the events that it has undone", "let it say exactly one event"
+        yield f"{many}: the events do not show that it has undone", "let it say exactly one event"
     if reaction.refusal:
         yield "may refuse to undo", "remove its refusal: an undoing that gives up needs a person"
     if not reaction.undoing and (back := list(_taken_back(choreography, reaction))):

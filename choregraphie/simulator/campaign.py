@@ -119,7 +119,7 @@ def run_as_data(failure: Outcome) -> dict[str, Any]:
     return {
         "found": list(failure.found),
         "steps": steps(failure.trace.entries),
-        "mermaid": mermaid(failure.trace.entries, failure.found),
+        "mermaid": mermaid(failure.trace.entries, failure.found, failure.speakers),
         "plan": failure.plan.to_json(),
     }
 
@@ -141,7 +141,13 @@ def run_as_text(failure: Outcome) -> str:
     """One run for a person: violations, steps, diagram."""
     entries = failure.trace.entries
     return "\n".join(
-        [*(f"  ✗ {found}" for found in failure.found), "", *steps(entries), "", mermaid(entries, failure.found)]
+        [
+            *(f"  ✗ {found}" for found in failure.found),
+            "",
+            *steps(entries),
+            "",
+            mermaid(entries, failure.found, failure.speakers),
+        ]
     )
 
 
@@ -175,5 +181,5 @@ def search_as_data(found: SearchResult) -> dict[str, Any]:
         "verdict": "broken" if found.violations else "holds",
         "found": list(found.violations),
         "steps": steps(found.path),
-        "mermaid": mermaid(found.path, found.violations) if found.violations else None,
+        "mermaid": mermaid(found.path, found.violations, found.speakers) if found.violations else None,
     }

@@ -62,6 +62,7 @@ class SearchResult:
     ends: int = 0
     violations: Sequence[str] = ()
     path: list[TraceEntry] = field(default_factory=list)
+    speakers: tuple[str, ...] = ()
 
 
 class Search:
@@ -92,7 +93,7 @@ class Search:
             return self._run()
 
     def _run(self) -> SearchResult:
-        found = SearchResult(self._scope.name)
+        found = SearchResult(self._scope.name, speakers=self._scenario.choreography.speakers)
         first = self._first()
         layers: list[deque[State]] = [deque() for _ in range(self._faults + 1)]
         self._left[first] = self._faults

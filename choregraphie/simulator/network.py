@@ -35,7 +35,7 @@ class Network:
         self.in_transit = 0
         self.sent: Counter[str] = Counter()
         self.sessions: dict[str, list[SimulatedSession]] = {queue: [] for queue in broker.queues}
-        self._turn = 0
+        self._next_session = 0
 
     async def pause(self, hops: float) -> None:
         """Wait for `hops` steps of the grid, until a point of the grid."""
@@ -46,41 +46,41 @@ class Network:
     def _point(self, hops: float) -> float:
         return round(self.loop.now / GRID_SECONDS + hops) * GRID_SECONDS
 
-    def open(self, who: str, queue: str, prefetch: int) -> SimulatedSession:
+    def open(self, program: str, queue: str, prefetch: int) -> SimulatedSession:
         """Open a session that consumes from `queue`. Raises BrokerUnavailable while the broker is down."""
         if not self.up:
             raise BrokerUnavailable("the broker is away")
-        return SimulatedSession(self, who, queue, prefetch)
+        return SimulatedSession(self, program, queue, prefetch)
 
-    async def publish(self, who: str, batch: list[Outgoing]) -> list[PublishOutcome]:
+    async def publish(self, program: str, batch: list[Outgoing]) -> list[PublishOutcome]:
         """Publish `batch`. Returns the outcome of each as far as `who` can know it; after UNKNOWN none is sent."""
         outcomes: list[PublishOutcome] = []
         for message in batch:
             cut_off = not self.up or PublishOutcome.UNKNOWN in outcomes
-            outcomes.append(PublishOutcome.UNKNOWN if cut_off else self._publish(who, message))
-        await self.pause(self.randomness.choice(HOPS, "confirm", who, len(batch), self.loop.now))
+            outcomes.append(PublishOutcome.UNKNOWN if cut_off else self._publish(program, message))
+        await self.pause(self.randomness.choice(HOPS, "confirm", program, len(batch), self.loop.now))
         return outcomes
 
-    def _publish(self, who: str, message: Outgoing) -> PublishOutcome:
+    def _publish(self, program: str, message: Outgoing) -> PublishOutcome:
         name = f"{message.exchange}:{message.properties.message_id or len(message.body)}"
         self.sent[name] += 1
-        where = (who, name, self.sent[name])
+        where = (program, name, self.sent[name])
         if self.randomness.occurs(Fault.PUBLISH_LOST, *where):
-            self._note(who, message, "is lost on its way to the broker")
+            self._note(program, message, "is lost on its way to the broker")
             return PublishOutcome.UNKNOWN
         if self.randomness.occurs(Fault.RETURNED, *where):
-            self._note(who, message, "is returned: no queue is bound")
+            self._note(program, message, "is returned: no queue is bound")
             return PublishOutcome.RETURNED
         if self.randomness.occurs(Fault.REFUSED, *where):
             # One full queue is enough for a refusal; the other queues may have taken the message.
-            self._note(who, message, "is refused: a queue is full")
+            self._note(program, message, "is refused: a queue is full")
             if self.randomness.fraction("refused by all", *where) < 0.5:
                 self.transmit(message, where)
             return PublishOutcome.REFUSED
         if not self.transmit(message, where):
             return PublishOutcome.RETURNED
         if self.randomness.occurs(Fault.CONFIRM_LOST, *where):
-            self._note(who, message, "is taken, and its confirm is lost")
+            self._note(program, message, "is taken, and its confirm is lost")
             return PublishOutcome.UNKNOWN
         return PublishOutcome.CONFIRMED
 
@@ -130,29 +130,29 @@ class Network:
         """Deliver what is ready, in turn, to the sessions with room."""
         source = self.broker.queues[queue]
         while len(source) and (open_sessions := [session for session in self.sessions[queue] if session.has_room]):
-            self._turn += 1
+            self._next_session += 1
             taken = source.take()
             assert taken is not None  # noqa: S101 - it is not empty
-            open_sessions[self._turn % len(open_sessions)].receive(*taken)
+            open_sessions[self._next_session % len(open_sessions)].receive(*taken)
 
-    def go_down(self, who: str) -> None:
+    def go_down(self, program: str) -> None:
         """Take the broker down, and every session with it. It keeps what it has confirmed."""
         self.up = False
-        self.trace.note(who, "goes away, with every session")
+        self.trace.note(program, "goes away, with every session")
         for session in [session for sessions in self.sessions.values() for session in sessions]:
             session.disconnect("the broker went away")
 
-    def come_up(self, who: str) -> None:
+    def come_up(self, program: str) -> None:
         self.up = True
-        self.trace.note(who, "is back")
+        self.trace.note(program, "is back")
 
     def is_idle(self) -> bool:
         """Whether nothing is in transit and every queue, except those of dead letters, is empty."""
         working = (q for q in self.broker.queues.values() if q.dead_letter_exchange is not None)
         return not self.in_transit and all(not len(queue) and not queue.unacked for queue in working)
 
-    def _note(self, who: str, message: Outgoing, what: str) -> None:
-        self.trace.note(who, f"{message.routing_key} {what}", order=message.properties.correlation_id or "")
+    def _note(self, program: str, message: Outgoing, what: str) -> None:
+        self.trace.note(program, f"{message.routing_key} {what}", order=message.properties.correlation_id or "")
 
 
 def _finish(waiting: "Future[None]") -> None:

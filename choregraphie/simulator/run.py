@@ -40,6 +40,7 @@ class Outcome:
     faults           how many of each kind occurred
     virtual_seconds  the duration of the run in virtual time
     sagas            the number of instances
+    speakers         the client and the services, in the order of a diagram
     """
 
     plan: Plan
@@ -50,6 +51,7 @@ class Outcome:
     faults: Counter[Fault]
     virtual_seconds: float
     sagas: int
+    speakers: tuple[str, ...]
 
 
 @dataclass
@@ -203,4 +205,5 @@ def _run_plan(plan: Plan, databases: Databases, extra_check: ExtraCheck | None) 
         simulation.randomness.counts,
         simulation.loop.now,
         simulation.scenario.instances(state),
+        simulation.scenario.choreography.speakers,
     )

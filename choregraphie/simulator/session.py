@@ -29,15 +29,15 @@ class Network(Protocol):
 
     async def pause(self, hops: int) -> None: ...
 
-    async def publish(self, who: str, batch: list[Outgoing]) -> list[PublishOutcome]: ...
+    async def publish(self, program: str, batch: list[Outgoing]) -> list[PublishOutcome]: ...
 
 
 class SimulatedSession:
     """A session that `Network.open` opened. `lost` is why it ended, or None."""
 
-    def __init__(self, network: Network, who: str, queue: str, prefetch: int) -> None:
+    def __init__(self, network: Network, program: str, queue: str, prefetch: int) -> None:
         self._network = network
-        self.who = who
+        self.program = program
         self._queue = queue
         self._prefetch = prefetch
         self._received: list[Delivery] = []
@@ -98,10 +98,10 @@ class SimulatedSession:
         for delivery in batch:
             again = f" (back {delivery.returns} times)" if delivery.returns else ""
             self._network.trace.note(
-                self.who,
+                self.program,
                 f"takes {delivery.routing_key}{again}",
                 sender=delivery.properties.app_id or "",
-                receiver=self.who,
+                receiver=self.program,
                 order=delivery.properties.correlation_id or "",
             )
         return batch
@@ -109,7 +109,7 @@ class SimulatedSession:
     async def publish(self, batch: Sequence[Outgoing]) -> list[PublishOutcome]:
         if self.lost is not None:
             return [PublishOutcome.UNKNOWN] * len(batch)
-        outcomes = await self._network.publish(self.who, list(batch))
+        outcomes = await self._network.publish(self.program, list(batch))
         if self.lost is not None:
             # The confirms were in transit when the session was lost.
             return [PublishOutcome.UNKNOWN] * len(batch)
@@ -119,7 +119,7 @@ class SimulatedSession:
         if self.lost is not None or not tags:
             return
         self._acks += 1
-        if self._network.randomness.occurs(Fault.ACK_LOST, self.who, self._acks, self._network.loop.now):
+        if self._network.randomness.occurs(Fault.ACK_LOST, self.program, self._acks, self._network.loop.now):
             self.disconnect("the session was lost with an acknowledgement on its way")
             return
         queue = self._network.broker.queues[self._queue]
@@ -149,7 +149,7 @@ class SimulatedSession:
             return
         self.lost = why
         self._ended.set()
-        self._network.trace.note(self.who, f"loses its session: {why}")
+        self._network.trace.note(self.program, f"loses its session: {why}")
         sessions = self._network.sessions[self._queue]
         if self in sessions:
             sessions.remove(self)

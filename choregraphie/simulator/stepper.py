@@ -74,19 +74,19 @@ class Stepper:
         self.service = service
         self.states: list[SavedState] = []
         self._known: dict[object, int] = {}
-        self._books = databases
+        self._databases = databases
         self._routes = routes
         self._messages = messages
         self._now = EPOCH
         self._externals = databases.scenario.instant_externals()
         database = databases.by_service[service.name]
         self._store = Store(service, database, StoreLimits.of(settings), lambda: self._now)
-        self._reader = Decoder(service)
+        self._decoder = Decoder(service)
         self._instants = databases.instants(service.name)
         self._effects: dict[tuple[int, int], tuple[Effect, ...]] = {}
         self._restarts: dict[int, tuple[Effect, ...]] = {}
         self._ticks: dict[int, tuple[Effect, ...]] = {}
-        self.first = self._keep()
+        self.first = self._save()
 
     def effects(self, state: int, message: int) -> tuple[Effect, ...]:
         """Every effect of taking that message in that state."""
@@ -103,7 +103,7 @@ class Stepper:
             again = Effect("starts, says what was left unsaid, and dies", 1, state, sent, down=True)
             self._store.mark_published([outbox_event.event_id for outbox_event in unsaid])
             self._restarts[state] = (
-                Effect("starts again", 0, self._keep(), sent),
+                Effect("starts again", 0, self._save(), sent),
                 *([again] if sent else []),
             )
         return self._restarts[state]
@@ -117,63 +117,63 @@ class Stepper:
             self._now = EPOCH
             sent = self._sent([s.outgoing(self.name) for result in results for s in result.outbox_events])
             self._ticks[state] = (
-                tuple(self._said("hears the clock strike", 1, results, sent, ())) if results else ()
+                tuple(self._published("hears the clock strike", 1, results, sent, ())) if results else ()
             )
         return self._ticks[state]
 
     def _deliver(self, state: int, message: PendingMessage) -> Iterator[Effect]:
         self._restore(state)
         delivery = message.delivery()
-        invocation = self._reader.decode(delivery)
+        invocation = self._decoder.decode(delivery)
         if isinstance(invocation, DeadLetter):
             yield Effect("sets it aside", 0, state, dead=self._dead_lettered(delivery, invocation))
             return
         yield from (
-            self._called(state, invocation)
+            self._with_call(state, invocation)
             if invocation.handler.call
-            else self._carried(state, invocation, "takes it", 0)
+            else self._from_transaction(state, invocation, "takes it", 0)
         )
         dead = self._messages.number(replace(message, exchange=dlx(self.name), set_aside_by_broker=True))
         yield Effect("dies of it until the broker sets it aside", 1, state, dead=(dead,))
         if not invocation.handler.call:
             broken = invocation._replace(failure=Refusal("the reaction raised"))
-            yield from self._carried(state, broken, "fails with it", 1)
-            yield from self._carried(state, broken._replace(attempt=_LAST_TRY), "gives it up", 1)
+            yield from self._from_transaction(state, broken, "fails with it", 1)
+            yield from self._from_transaction(state, broken._replace(attempt=_LAST_TRY), "gives it up", 1)
 
-    def _called(self, state: int, invocation: Invocation) -> Iterator[Effect]:
+    def _with_call(self, state: int, invocation: Invocation) -> Iterator[Effect]:
         """The effects of a delivery with an external call: made or not, its answer received or not."""
-        ((invocation, look),) = begin_calls(self._store, [invocation])
-        begun = self._keep()
-        if look is None:
-            yield from self._carried(begun, invocation, "takes it", 0)
+        ((invocation, view),) = begin_calls(self._store, [invocation])
+        begun = self._save()
+        if view is None:
+            yield from self._from_transaction(begun, invocation, "takes it", 0)
             return
         if begun != state:
             yield Effect("dies before the call", 1, begun, stays=True, down=True)
         assert invocation.handler.call is not None  # noqa: S101 - the caller's choice
-        answer = run_now(invocation.handler.call(invocation.event, look, self._externals))
-        asked = self._keep()
+        answer = run_now(invocation.handler.call(invocation.event, view, self._externals))
+        asked = self._save()
         if asked != begun:
             yield Effect("dies after the call", 1, asked, stays=True, down=True)
-        yield from self._carried(asked, invocation._replace(answer=answer), "takes it", 0)
+        yield from self._from_transaction(asked, invocation._replace(answer=answer), "takes it", 0)
         for after, how in ((begun, "the call fails"), (asked, "the answer is lost"))[: 1 + (asked != begun)]:
             failed = invocation._replace(failure=Refusal(how))
-            yield from self._carried(after, failed, f"{how}, it will try again", 1)
-            yield from self._carried(
+            yield from self._from_transaction(after, failed, f"{how}, it will try again", 1)
+            yield from self._from_transaction(
                 after, failed._replace(attempt=_LAST_TRY), f"{how} to the last, it gives up", 1
             )
-        yield from self._refused(begun, invocation, look)
+        yield from self._card_refused(begun, invocation, view)
 
-    def _refused(self, begun: int, invocation: Invocation, look: Any) -> Iterator[Effect]:
+    def _card_refused(self, begun: int, invocation: Invocation, view: Any) -> Iterator[Effect]:
         """The effects of a refused card."""
         assert invocation.handler.call is not None  # noqa: S101 - the caller's choice
         self._restore(begun)
-        if self._externals.refuse_next(look.key()):
-            answer = run_now(invocation.handler.call(invocation.event, look, self._externals))
-            yield from self._carried(
-                self._keep(), invocation._replace(answer=answer), "takes it, and the card is refused", 1
+        if self._externals.refuse_next(view.key()):
+            answer = run_now(invocation.handler.call(invocation.event, view, self._externals))
+            yield from self._from_transaction(
+                self._save(), invocation._replace(answer=answer), "takes it, and the card is refused", 1
             )
 
-    def _carried(self, state: int, invocation: Invocation, what: str, cost: int) -> Iterator[Effect]:
+    def _from_transaction(self, state: int, invocation: Invocation, what: str, cost: int) -> Iterator[Effect]:
         """The effects from the transaction on: published and acknowledged, or cut off at any point."""
         self._restore(state)
         (result,) = execute(self._store, [invocation], DELAYS, [])
@@ -181,40 +181,40 @@ class Stepper:
         dead: tuple[int, ...] = ()
         if isinstance(result.verdict, RetryAfter):
             retried = for_another_try(invocation.delivery, result.verdict, self.name, 1000, EPOCH)
-            yield from self._said(what, cost, [result], (self._back(invocation, retried),), ())
+            yield from self._published(what, cost, [result], (self._back(invocation, retried),), ())
             return
         if isinstance(result.verdict, DeadLetter):
             dead = self._dead_lettered(invocation.delivery, result.verdict)
-        yield from self._said(what, cost, [result], self._sent(outgoing), dead)
+        yield from self._published(what, cost, [result], self._sent(outgoing), dead)
 
-    def _said(
+    def _published(
         self, what: str, cost: int, results: Sequence[Result], sent: tuple[int, ...], dead: tuple[int, ...]
     ) -> Iterator[Effect]:
-        unsaid = self._keep()
+        unsaid = self._save()
         self._store.mark_published(
             [outbox_event.event_id for result in results for outbox_event in result.outbox_events]
         )
-        said = self._keep()
-        comes_again = results[0].delivery is not None
+        said = self._save()
+        redelivered = results[0].delivery is not None
         yield Effect(what, cost, said, sent, dead)
-        if comes_again:
+        if redelivered:
             yield Effect(f"{what}, and it comes again", cost + 1, said, sent, dead, stays=True)
         if unsaid != said:
-            yield Effect(f"{what}, dies before saying so", cost + 1, unsaid, stays=comes_again, down=True)
-            yield Effect(f"{what}, says so and dies", cost + 1, unsaid, sent, dead, stays=comes_again, down=True)
+            yield Effect(f"{what}, dies before saying so", cost + 1, unsaid, stays=redelivered, down=True)
+            yield Effect(f"{what}, says so and dies", cost + 1, unsaid, sent, dead, stays=redelivered, down=True)
 
     def _restore(self, state: int) -> None:
         saved = self.states[state]
-        self._books.restore(self.name, zlib.decompress(saved.file))
+        self._databases.restore(self.name, zlib.decompress(saved.file))
         self._externals = saved.externals.copy()
 
-    def _keep(self) -> int:
+    def _save(self) -> int:
         """The number of the current state."""
-        tables = self._books.tables(self.name)
+        tables = self._databases.tables(self.name)
         canon = (self._externals.canon(), *(_canon(rows, self._instants[name]) for name, rows in tables.items()))
         if canon not in self._known:
             self._known[canon] = len(self.states)
-            file = zlib.compress(self._books.save(self.name), 1)
+            file = zlib.compress(self._databases.save(self.name), 1)
             self.states.append(SavedState(file, self._externals.copy(), tables, canon))
         return self._known[canon]
 

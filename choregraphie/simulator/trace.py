@@ -45,7 +45,6 @@ class Trace:
 MOST_STEPS = 120
 # Mermaid ends a statement at these, or reads markup into them.
 _FORBIDDEN = re.compile(r"[;:#<>\n]+")
-_OFTEN_FIRST = ("client", "stock", "paiement", "commande", "notification")
 
 
 def steps(entries: Sequence[TraceEntry]) -> list[str]:
@@ -56,11 +55,14 @@ def steps(entries: Sequence[TraceEntry]) -> list[str]:
     ]
 
 
-def mermaid(entries: Sequence[TraceEntry], found: Sequence[str]) -> str:
-    """A sequence diagram. Arrows are in the order of delivery, so overtaking shows; other entries are notes."""
+def mermaid(entries: Sequence[TraceEntry], found: Sequence[str], speakers: Sequence[str]) -> str:
+    """A sequence diagram, with the lifelines of `speakers` first.
+
+    Arrows are in the order of delivery, so overtaking shows; other entries are notes.
+    """
     last = entries[-MOST_STEPS:]
     names = [*dict.fromkeys(name for entry in last for name in _participants(entry))]
-    first = [name for name in _OFTEN_FIRST if name in names]
+    first = [name for name in speakers if name in names]
     drawn = ["sequenceDiagram"]
     drawn += [f"    participant {name}" for name in (*first, *(name for name in names if name not in first))]
     drawn += [f"    {_statement(entry)}" for entry in last]

@@ -81,7 +81,7 @@ def _check_charges(state: OrderFinalState, booked: Mapping[str, int]) -> Iterato
     for order in sorted({*booked, *held} - state.in_doubt):
         expected = [booked[order]] if order in booked else []
         if held.get(order, []) != expected:
-            yield f"{order}: the gateway holds {held.get(order, [])}, and the books say {expected}"
+            yield f"{order}: the gateway holds {held.get(order, [])}, and the debits say {expected}"
 
 
 def termination(state: OrderFinalState) -> Iterator[str]:
@@ -89,7 +89,7 @@ def termination(state: OrderFinalState) -> Iterator[str]:
         {action.order for action in state.actions if action.kind in {"order", "second", "rival", "namesake"}}
     ):
         if order not in state.orders and order not in state.in_doubt:
-            yield f"{order}: ordered, and the decider does not know of it"
+            yield f"{order}: ordered, and unknown to the decider"
     for order, row in state.orders.items():
         if order in state.in_doubt:
             continue
@@ -99,7 +99,7 @@ def termination(state: OrderFinalState) -> Iterator[str]:
             "annulee": (CANCELLED, *CHOREOGRAPHY.undoing_types),
         }.get(row["etat"])
         if wanted is None:
-            yield f"{order}: {row['etat']}, and nobody is asked to see to it"
+            yield f"{order}: {row['etat']}, and no dead letter asks a person to act"
         elif missing := [type_ for type_ in (*wanted, "notification.envoyee") if type_ not in said]:
             yield f"{order}: {row['etat']}, without {', '.join(missing)}"
         yield from _check_messages(state, order, row["etat"] == "annulee")
@@ -112,9 +112,9 @@ def _check_messages(state: OrderFinalState, order: str, cancelled: bool) -> Iter
     created = CREATED in state.said.get(order, {})
     became = [word for word, so in (("created", created), ("cancelled", cancelled)) if so]
     if models not in _EXPECTED_MESSAGES.get((created, cancelled), ()):
-        yield f"{order}: {' and '.join(became) or 'undecided'}, and the customer was told {models}"
+        yield f"{order}: {' and '.join(became) or 'undecided'}, and the customer got {models}"
     if unsent := sorted(messages.keys() - state.sent.keys()):
-        yield f"{order}: the carrier never saw {', '.join(unsent)}"
+        yield f"{order}: the carrier never sent {', '.join(unsent)}"
 
 
 def one_decision(state: OrderFinalState) -> Iterator[str]:
@@ -143,7 +143,7 @@ def nothing_lost(state: OrderFinalState) -> Iterator[str]:
     for service, tables in state.tables.items():
         for row in tables["outbox"]:
             if row["said_at"] is None:
-                yield f"{service} never said {row['type']} of {row['commande_id']}"
+                yield f"{service} never published {row['type']} of {row['commande_id']}"
             event = EventIdentity(f"/services/{service}", row["event_id"])
             yield from _unheard(state, row["type"], event, row["commande_id"])
     for action in state.actions:
@@ -156,7 +156,7 @@ def _unheard(state: OrderFinalState, type_: str, event: EventIdentity, order: st
     for service in CHOREOGRAPHY.services:
         hears = CHOREOGRAPHY.reaction(service, type_) is not None
         if hears and event not in state.inboxes[service] | state.dead_events[service]:
-            yield f"{service} never heard {type_} of {order}"
+            yield f"{service} never handled {type_} of {order}"
 
 
 def no_double_effect(state: OrderFinalState) -> Iterator[str]:
@@ -188,7 +188,7 @@ def _messages(state: OrderFinalState) -> Iterator[str]:
         messages = state.messages.get(order, {})
         more = left[order] - messages.keys()
         if len(more) > (1 if list(messages.values()) == [CORRECTED] else 0):
-            yield f"{order}: also sent, and nobody noted it: {', '.join(sorted(more))}"
+            yield f"{order}: sent without a record: {', '.join(sorted(more))}"
 
 
 def dead_letters(state: OrderFinalState) -> Iterator[str]:

@@ -77,17 +77,15 @@ def read_action(number: int, content: dict[str, Any]) -> ClientAction:
     action = ClientAction(**content)
     for name, value in asdict(action).items():
         if not isinstance(value, _FIELDS.get(name, (str,))):
-            raise ValueError(f"act {number}: {name} is {value!r}")
+            raise ValueError(f"action {number}: {name} is {value!r}")
     if action.kind not in {"order", *_SHARES}:
-        raise ValueError(f"act {number}: no such kind: {action.kind!r}")
+        raise ValueError(f"action {number}: no such kind: {action.kind!r}")
     if action.what not in {"", *INVALID_KINDS}:
-        raise ValueError(f"act {number}: no such garbage: {action.what!r}")
+        raise ValueError(f"action {number}: no such kind of invalid message: {action.what!r}")
     try:
         message_of(action)
     except (ArithmeticError, ValueError):
-        raise ValueError(
-            f"act {number}: no client can say that: {action.montant!r} for {action.quantite}"
-        ) from None
+        raise ValueError(f"action {number}: no valid event: {action.montant!r} for {action.quantite}") from None
     return action
 
 

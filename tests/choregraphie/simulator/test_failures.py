@@ -43,7 +43,7 @@ def test_a_failure_is_shrunk_and_still_fails_alike(failure: Outcome, databases: 
 def test_a_failure_is_reported_as_steps_and_as_a_diagram(failure: Outcome) -> None:
     lines = failure.trace.entries
     assert steps(lines)[0].startswith("  1.")
-    diagram = mermaid(lines, failure.found).splitlines()
+    diagram = mermaid(lines, failure.found, failure.speakers).splitlines()
     assert diagram[0] == "sequenceDiagram"
     assert any("->>" in line for line in diagram)
     assert "✗ I6" in diagram[-1]
