@@ -18,8 +18,8 @@ from saga_monitor.alerting.dispatcher import Dispatcher
 from saga_monitor.alerting.watcher import AlertWatcher, open_watcher
 from saga_monitor.projection import schema
 from tests.choregraphie.telemetry.test_metrics import free_port
+from tests.saga_monitor.diagnosis.test_anomalies import broker
 from tests.saga_monitor.memory_stream import HELD, START
-from tests.saga_monitor.test_anomalies import broker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

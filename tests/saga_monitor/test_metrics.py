@@ -21,8 +21,8 @@ from saga_monitor.diagnosis import case_queries
 from saga_monitor.diagnosis.self_check import behind
 from saga_monitor.metrics import MetricsPage, exposition, registry
 from saga_monitor.records.broker_status import BrokerStatus
+from tests.saga_monitor.diagnosis.test_anomalies import WELL
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, STORIES, UNPAID, Line, said, undone
-from tests.saga_monitor.test_anomalies import WELL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

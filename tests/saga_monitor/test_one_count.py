@@ -8,9 +8,9 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from tests.saga_monitor.console.test_terminal import terminal
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD
 from tests.saga_monitor.test_not_known import Watched, asked, serving, watched
-from tests.saga_monitor.test_terminal import terminal
 from tests.support.workers import environment, until
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 from choregraphie.messaging import QueueCount
+from tests.saga_monitor.diagnosis.test_anomalies import WELL
 from tests.saga_monitor.memory_stream import HELD, PAID
-from tests.saga_monitor.test_anomalies import WELL
 from tests.saga_monitor.web.served import served
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 from saga_monitor.console.app import ConsoleApp
 from saga_monitor.console.snapshot import SnapshotReader
 from saga_monitor.console.status import ConsoleStatus
+from tests.saga_monitor.console.test_app import SIZES, on_terminal, screen_of
 from tests.saga_monitor.memory_stream import HELD
-from tests.saga_monitor.test_console import SIZES, on_terminal, screen_of
 
 if TYPE_CHECKING:
     from tests.saga_monitor.conftest import Monitor

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from choregraphie.terminal.tables import UNBOUNDED, Column, Fitted, short_ids
 from saga_monitor.text.event_tables import every_event, timeline_table
+from tests.saga_monitor.console.test_terminal import terminal
 from tests.saga_monitor.memory_stream import STORIES, Line, Stream, event_id, undone
 from tests.saga_monitor.test_live import channel, environment, tell
-from tests.saga_monitor.test_terminal import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

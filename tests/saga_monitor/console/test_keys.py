@@ -13,10 +13,10 @@ from choregraphie.saga.topology import DETAIL_HEADER, REASON_HEADER, dlx
 from saga_monitor.console.overlays import TextScreen
 from saga_monitor.console.screens import OrderScreen
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
+from tests.saga_monitor.console.test_app import board, on_terminal, screen_of
+from tests.saga_monitor.console.test_terminal import terminal
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, START, STORIES, Stream, said
-from tests.saga_monitor.test_console import board, on_terminal, screen_of
 from tests.saga_monitor.test_live import channel, environment, tell
-from tests.saga_monitor.test_terminal import terminal
 
 if TYPE_CHECKING:
     from saga_monitor.console.app import ConsoleApp

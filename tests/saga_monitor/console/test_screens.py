@@ -15,8 +15,8 @@ from saga_monitor.console.screens import AnomaliesScreen, OrderScreen
 from saga_monitor.console.timeline_text import retry_text
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from saga_monitor.projection.models import Totals
+from tests.saga_monitor.console.test_app import board, on_terminal, screen_of
 from tests.saga_monitor.memory_stream import HELD, START, Stream
-from tests.saga_monitor.test_console import board, on_terminal, screen_of
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot

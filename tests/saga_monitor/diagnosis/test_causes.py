@@ -10,6 +10,7 @@ import pytest
 from choregraphie.messaging import QueueCount
 from saga_monitor.diagnosis.causes import Evidence, cause_of
 from saga_monitor.diagnosis.pending import PendingStep
+from tests.saga_monitor.diagnosis.test_anomalies import LATER, broker, found, wrong
 from tests.saga_monitor.memory_stream import (
     ASKED,
     CONFIRMED,
@@ -22,7 +23,6 @@ from tests.saga_monitor.memory_stream import (
     Line,
     undone,
 )
-from tests.saga_monitor.test_anomalies import LATER, broker, found, wrong
 
 if TYPE_CHECKING:
     from tests.saga_monitor.conftest import Monitor

@@ -13,8 +13,8 @@ from choregraphie.saga.topology import NEXT_HEADER
 from saga_monitor.alerting.rules import alerts_of
 from saga_monitor.diagnosis import case_queries
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
+from tests.saga_monitor.diagnosis.test_anomalies import LATER, broker, wrong
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PAID, START, Line, said
-from tests.saga_monitor.test_anomalies import LATER, broker, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

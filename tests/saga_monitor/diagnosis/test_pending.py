@@ -13,8 +13,8 @@ from saga_monitor.diagnosis.grouping import within_usual_time
 from saga_monitor.diagnosis.pending import ENOUGH_MEASURES
 from saga_monitor.text.anomaly_list import anomaly_view
 from tests.saga_monitor.conftest import Monitor
+from tests.saga_monitor.diagnosis.test_anomalies import TERMS, broker, wrong
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, START, Line
-from tests.saga_monitor.test_anomalies import TERMS, broker, wrong
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,6 +10,7 @@ import pytest
 
 from choregraphie.saga.topology import events
 from saga_monitor.diagnosis.anomalies import Kind, anomalies_of_order
+from tests.saga_monitor.diagnosis.test_anomalies import LATER, TERMS, broker, found, wrong
 from tests.saga_monitor.memory_stream import (
     ASKED,
     CONFIRMED,
@@ -22,7 +23,6 @@ from tests.saga_monitor.memory_stream import (
     said,
     undone,
 )
-from tests.saga_monitor.test_anomalies import LATER, TERMS, broker, found, wrong
 
 if TYPE_CHECKING:
     from tests.saga_monitor.conftest import Monitor

@@ -13,8 +13,8 @@ from choregraphie.saga.topology import HISTORY
 from saga_monitor.diagnosis.broker_anomalies import FirstSeen
 from saga_monitor.records.broker_status import LASTING, BrokerStatus, QueueTrouble, Trouble
 from saga_monitor.text.anomaly_list import whole_sentence
+from tests.saga_monitor.diagnosis.test_anomalies import LATER, broker, found, wrong
 from tests.saga_monitor.memory_stream import HELD
-from tests.saga_monitor.test_anomalies import LATER, broker, found, wrong
 
 if TYPE_CHECKING:
     from tests.saga_monitor.conftest import Monitor
