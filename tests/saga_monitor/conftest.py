@@ -1,4 +1,4 @@
-"""A stream, a store of its own, and the means to let the one be read into the other."""
+"""A stream in memory, a store, and a monitor that reads one into the other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SOON = START + dt.timedelta(seconds=2)
 
 
 class Monitor:
-    """A monitor without a screen."""
+    """A monitor without a user interface."""
 
     each_change = False
 
@@ -45,14 +45,14 @@ class Monitor:
         self.changes += commande_ids
 
     async def hear(self, stream: Stream) -> None:
-        """Read until there is no more."""
+        """Read the stream to its end."""
         async with stream.opening()() as history, aclosing(read(history, self.store, self)) as batches:
             async for touched in batches:
                 if touched is None:
                     return
 
     def known(self) -> list[tuple[object, ...]]:
-        """Everything that the projection says of every order."""
+        """The whole content of the projection about every order."""
         orders = self.queries.orders(None, 1000, SOON)
         return [(order, tuple(self.queries.events(order.commande_id))) for order in orders]
 
@@ -78,7 +78,7 @@ def monitor(tmp_path: Path) -> Iterator[Monitor]:
 def command(
     monkeypatch: pytest.MonkeyPatch, stream: Stream, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Any:
-    """The command line, reading `stream` for a broker's."""
+    """Runs the command line on `stream` instead of a broker."""
     for name in ("SAGA_AMQP_URL", "SAGA_STUCK_AFTER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SAGA_MONITOR_DATABASE", str(tmp_path / "deep" / "monitor.sqlite3"))

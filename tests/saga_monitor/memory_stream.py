@@ -1,4 +1,4 @@
-"""A history to read without a broker: a stream in memory, and orders of every kind to put in it."""
+"""A history stream in memory, and orders of every kind for it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _DATA: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Line:
-    """One thing said: its type, and the type of the event that it answers. `ms` after the order's beginning."""
+    """One event: its type, the type of its cause, and its time in ms after the order's beginning."""
 
     type: str
     cause: str | None = None
@@ -91,7 +91,7 @@ STORIES: dict[str, list[Line]] = {
 
 
 class Stream:
-    """A history stream in memory. A reader of it is a `History`."""
+    """A history stream in memory; it implements `History`."""
 
     def __init__(self) -> None:
         self.kept: list[HistoryEntry] = []
@@ -99,9 +99,9 @@ class Stream:
         self.away = False
         self.sessions = 0
         self.idle_seconds = 0.001
-        self.withheld = 0  # how many of the newest are there, and are not delivered
-        self.lag = 0  # how many of the newest the broker has not counted yet
-        self.pauses = 0  # empty answers before each batch, as of a broker that takes its time
+        self.withheld = 0  # how many of the newest entries are not delivered
+        self.lag = 0  # how many of the newest entries the broker has not counted yet
+        self.pauses = 0  # empty batches before each batch, as from a slow broker
         self.batch = 100
 
     def add(
@@ -115,7 +115,7 @@ class Stream:
         self.next += 1
 
     def tell(self, commande_id: str, lines: Sequence[Line], start: dt.datetime = START) -> None:
-        """Put `lines` in the stream, each by its speaker's exchange."""
+        """Append `lines`, each by the exchange of its publisher."""
         for line in lines:
             self.add(said(commande_id, line, start), events(KNOWN[line.type].SAID_BY))
 
@@ -143,7 +143,7 @@ class Stream:
         return opened
 
     async def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncGenerator[list[HistoryEntry]]:
-        # From a time on, a broker may begin with any chunk before it: here with the first.
+        # From a time on, a broker may begin with any earlier chunk; here with the first.
         offset = start if isinstance(start, int) else 0
         pauses = self.pauses
         while True:
@@ -175,7 +175,7 @@ class Stream:
 
 
 def said(commande_id: str, line: Line, start: dt.datetime = START) -> bytes:
-    """The bytes of one event, as its speaker would publish it."""
+    """The bytes of one event, as published."""
     cls = KNOWN[line.type]
     event = cls(commande_id=commande_id, **(_DATA[line.type] | dict(line.data)))
     source = "/clients/boutique" if cls.SAID_BY == "client" else f"/services/{cls.SAID_BY}"
@@ -189,5 +189,5 @@ def said(commande_id: str, line: Line, start: dt.datetime = START) -> bytes:
 
 
 def event_id(commande_id: str, line: Line) -> str:
-    """The id that `said` gives: readable, and the same whenever the line is told again."""
+    """The id that `said` gives: readable, and the same for the same line."""
     return f"{commande_id}/{line.id or line.type}"[-100:]

@@ -1,4 +1,4 @@
-"""The monitor's metrics: true, bounded, never about one order, and there from the first scrape on."""
+"""The metrics: correct, of bounded number, without order ids, and present from the first scrape on."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def broker_status(last_offset: int, **inboxes: QueueCount) -> BrokerStatus:
 
 
 def scraped(monitor: Monitor, watcher: AlertWatcher) -> dict[str, float]:
-    """Every sample, as it is written."""
+    """Every sample line."""
     text = exposition(registry(monitor.queries, watcher))[0].decode()
     found = {}
     for family in text_string_to_metric_families(text):
@@ -87,7 +87,7 @@ async def test_what_was_heard_is_counted(monitor: Monitor, stream: Stream, watch
 
 
 async def test_what_never_happened_is_nought_so_that_its_first_time_is_an_increase(monitor: Monitor) -> None:
-    """A counter that is born at one has never grown, and no rule on its growth fires."""
+    """A counter that appears with 1 shows no increase, so no alert on its rate fires."""
 
     class Hook:
         name = "webhook"

@@ -1,4 +1,4 @@
-"""The files for Prometheus and Grafana: every name in them exists, and a first trouble is seen to grow."""
+"""The files for Prometheus and Grafana: every name exists, and a first problem is an increase."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "choregraphie.json").read_text(encoding="utf-8"))
 RULES = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))
 RULES_BY_NAME = {rule["alert"]: rule["expr"] for group in RULES["groups"] for rule in group["rules"]}
-# A metric, its matchers of one value, and the range over which a rule asks for its growth.
+# A metric, its label matchers, and the range of its increase in a rule.
 GROWTH = re.compile(r"increase\((saga_[a-z_]+)(?:\{([a-z_]+)=\"([a-z_]+)\"\})?\[")
 
 
@@ -47,7 +47,7 @@ def watcher(monitor: Monitor) -> Iterator[AlertWatcher]:
 
 
 def names_and_labels(monitor: Monitor, watcher: AlertWatcher) -> tuple[set[str], set[str]]:
-    """What there is to be asked for, of the monitor and of workers."""
+    """The metrics of the monitor and of workers, with their labels."""
     workers = CollectorRegistry()
     meters = Instruments(workers)
     for meter in vars(meters).values():

@@ -1,4 +1,4 @@
-"""What the console shows: a screen that fits, keys that do what they say, nothing that a hostile id commands."""
+"""The console: its screen fits, its keys work, and hostile ids do nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def board(monitor: Monitor, *anomalies: Anomaly) -> ConsoleApp:
 
 @asynccontextmanager
 async def on_terminal(app: ConsoleApp, width: int, height: int) -> AsyncIterator[Pilot[None]]:
-    """The application on a terminal of that size, with its first picture."""
+    """The application on a terminal of that size, after its first redraw."""
     async with app.run_test(size=(width, height)) as pilot:
         await pilot.pause()
         await pilot.pause()
@@ -46,7 +46,7 @@ async def on_terminal(app: ConsoleApp, width: int, height: int) -> AsyncIterator
 
 
 def screen_of(app: ConsoleApp) -> list[str]:
-    """The lines of the screen as a terminal has them."""
+    """The lines of the screen."""
     return ["".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()]
 
 
@@ -149,7 +149,7 @@ async def test_a_search_narrows_while_it_is_typed(stream: Stream, monitor: Monit
         await pilot.press("enter", "down", "enter")
         await pilot.pause()
         assert isinstance(app.screen, OrderScreen)
-        assert "CMD-A1" in screen_of(app)[0]  # the last to begin comes first
+        assert "CMD-A1" in screen_of(app)[0]  # the order that began last comes first
         await pilot.press("escape", "escape")
         assert "all orders · 3 shown" in "".join(screen_of(app))
 

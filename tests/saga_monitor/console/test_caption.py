@@ -1,4 +1,4 @@
-"""The console's caption: text that whoever starts the console puts above the orders."""
+"""The caption above the orders, set by whoever starts the console."""
 
 from __future__ import annotations
 

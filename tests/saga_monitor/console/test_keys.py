@@ -1,4 +1,4 @@
-"""The console's keys: the first match, moving, sorting, copying, and anomalies that open."""
+"""The keys of the console: selecting, moving, sorting, copying, opening anomalies."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def test_keys_right_after_the_search_are_the_boards(
     await many(stream, monitor)
     app = board(monitor)
     async with on_terminal(app, 80, 24) as pilot:
-        # All at once, as a terminal hands over what was typed while the program was busy.
+        # All at once, as a terminal delivers what was typed while the program was busy.
         await pilot.press("slash")
         for key in (*"cmd-0", *keys):
             app.post_message(Key("minus" if key == "-" else key, key if len(key) == 1 else None))

@@ -1,4 +1,4 @@
-"""What every screen of the console says of the reading, and the anomalies as they come and go."""
+"""The connection state on every screen of the console, and anomalies as they come and go."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def now() -> dt.datetime:
 
 
 async def shown(app: ConsoleApp, pilot: Pilot[None]) -> str:
-    """The screen after the next tick."""
+    """The screen after the next redraw."""
     app.redraw()
     await pilot.pause()
     return "\n".join(screen_of(app))

@@ -1,4 +1,4 @@
-"""The console in a real terminal: tmux, real keys, and what is on the screen asserted."""
+"""The console in a real terminal: tmux, real keys, and assertions on the screen."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["channel", "environment"]
 
 
 class Terminal:
-    """A tmux server of its own with one window, in which a command runs and after it a shell's last word."""
+    """A private tmux server with one window, in which a command runs; its exit code is printed after it."""
 
     def __init__(self, width: int, height: int, environment: dict[str, str]) -> None:
         self._server = f"test-{uuid.uuid4().hex[:8]}"
-        # Who started the tests may have a terminal too, and its size is not this one's.
+        # The terminal from which the tests were started has another size.
         others = ("TMUX", "COLUMNS", "LINES")
         self._environment = {key: value for key, value in environment.items() if not key.startswith(others)}
         self._run("-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), "sleep 600")
@@ -49,7 +49,7 @@ class Terminal:
         return self._run("capture-pane", "-p", *options)
 
     def awaits(self, *wanted: str, seconds: float = 20) -> str:
-        """The screen, once it shows all that is wanted."""
+        """Wait until the screen shows all of `wanted`; returns it."""
         end = time.monotonic() + seconds
         while not all(text in (shown := self.screen()) for text in wanted):
             assert time.monotonic() < end, f"waited in vain for {wanted}:\n{shown}"

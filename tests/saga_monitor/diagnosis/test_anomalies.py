@@ -1,4 +1,4 @@
-"""What is wrong is named with its reason, and what is well is left alone: judged from a stream in memory."""
+"""Anomalies and their reasons, judged from a stream in memory; healthy orders have none."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WELL = {name(s): QueueCount(0, 1 if name is inbox else 0) for s in CHOREOGRAPHY.
 
 
 def broker(**queues: QueueCount | None) -> BrokerStatus:
-    """A broker that is well but for these queues: `stock_inbox=QueueCount(…)`, None where it is missing."""
+    """A healthy broker except for these queues: `stock_inbox=QueueCount(…)`, None when it is missing."""
     named = {name.replace("_", "."): count for name, count in queues.items()}
     return BrokerStatus(LATER, {name: count for name, count in (WELL | named).items() if count is not None})
 
@@ -157,7 +157,7 @@ async def test_dead_letters_are_those_that_the_queue_still_holds(monitor: Monito
 async def test_a_dead_letter_that_was_sent_back_is_not_the_one_that_is_left(
     monitor: Monitor, stream: Stream
 ) -> None:
-    """Three were sent back since: one is tried again, one is answered, one was set aside again."""
+    """Three were sent back: one is being retried, one was answered, one was set aside again."""
     for number in range(4):
         stream.tell(f"CMD-{number}", HELD)
     for number in (0, 3, 1, 2):
@@ -184,7 +184,7 @@ async def test_a_refusal_said_in_place_of_the_answer_takes_no_letter_out_of_its_
 async def test_a_dead_letter_of_an_order_that_is_undone_since_can_be_taken_out(
     monitor: Monitor, stream: Stream
 ) -> None:
-    """But not that of the cancellation itself, whose message to the customer is still awaited."""
+    """But not the dead letter of the cancellation: the message to the customer is still awaited."""
     stream.tell("CMD-1", [*CONFIRMED, *undone(None)[:3]])
     stream.set_aside("stock", said("CMD-1", CREATED[3]))
     stream.set_aside("notification", said("CMD-1", undone(None)[0]))
@@ -254,7 +254,7 @@ async def test_the_broker_is_asked_about_every_inbox_and_dead_letter_queue(strea
 
 
 async def test_a_history_that_keeps_less_than_an_order_lives_is_said(monitor: Monitor, stream: Stream) -> None:
-    """Of a stream that was seen to lose its head; one that is young keeps all that it was told."""
+    """Only when entries were dropped; a young stream still holds everything."""
     stream.tell("CMD-1", CONFIRMED)
     stream.set_aside("stock", b"first", "unreadable")
     stream.tell("CMD-2", HELD)

@@ -1,4 +1,4 @@
-"""Every anomaly, produced on purpose among real workers on a real broker, is named with the right reason."""
+"""Every anomaly, caused on purpose with real workers and a real broker, has the right reason."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ UNDONE = ("commande.annulee", "stock.libere", "paiement.rembourse")
 @pytest.fixture(scope="module")
 def live(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSetup]:
     with saga_fixture(broker, tmp_path_factory.mktemp("anomalies")) as ready:
-        # One delivery at a time, so that what comes after a held one can be seen to wait.
+        # One delivery at a time, so that later messages wait behind a held one.
         ready.settings["prefetch"] = 1
         ready.start_all(*SERVICES)
         yield LiveSetup(ready)
 
 
 def done(live: LiveSetup, **data: Any) -> tuple[str, dict[str, str]]:
-    """An order that went well, and the ids of its events by type."""
+    """An order that succeeded, and the ids of its events by type."""
     order = live.saga.order(**data)
     told = live.saga.await_events(order, *END)
     return order, {type_: heard.json["id"] for type_, heard in told.items()}
 
 
 def refused(live: LiveSetup) -> tuple[str, dict[str, str]]:
-    """An order for which nothing was ever done: its undoings found nothing to undo."""
+    """An order for which nothing was done: its undoings found nothing to undo."""
     order = live.saga.order(produit_id="PROD-NOBODY-HAS")
     told = live.saga.await_events(order, *UNDONE)
     return order, {type_: heard.json["id"] for type_, heard in told.items()}
 
 
 def test_when_all_goes_well_nothing_is_named(live: LiveSetup) -> None:
-    """Refusals, and cancellations before, during and after the creation, are nothing out of the ordinary."""
+    """Refusals and cancellations before, during and after the creation are no anomalies."""
     done(live)
     refused(live)
     for number in range(24):
@@ -142,7 +142,7 @@ def test_a_worker_that_hangs_and_what_waits_behind_it(live: LiveSetup) -> None:
 def test_an_inbox_without_a_worker(live: LiveSetup) -> None:
     assert live.saga.workers["notification"].end() == 0
     order = live.saga.order()
-    # A look asks the broker first, and may ask a moment before the message is there.
+    # The broker is asked first, perhaps before the message arrives.
     what = "has no consumer and 1 message: start a worker with `python -m services run notification`"
     sentence = live.named(order, "stuck", "notification", "no_consumer", what)
     assert "waits for notification.envoyee of notification" in sentence
@@ -162,7 +162,7 @@ def test_nobody_was_bound_and_it_never_came(live: LiveSetup) -> None:
     order, bought = live.saga.new_id(), {"client_id": "CLIENT-123", "produit_id": "PROD-456", "quantite": 1}
     message = {"commande_id": order, **bought, "montant": 5}
     event_id = live.saga.publish("commande.initiee", message)
-    # Reading makes no queue, so the monitor finds none until a worker declares it.
+    # The monitor declares no queue, so there is none until a worker starts.
     assert "the queue stock.inbox does not exist, so nobody was bound to commande.initiee" in live.named(
         order, "stuck", "stock", "no_queue"
     )
@@ -177,7 +177,7 @@ def test_nobody_was_bound_and_it_never_came(live: LiveSetup) -> None:
 def test_a_message_that_waits_for_its_next_try(live: LiveSetup) -> None:
     live.restart("paiement", gateway_failure_rate=1, retry_delays="0.1,30")
     order = live.saga.order()
-    # The first retry is over in a moment; a slow machine may see it all the same.
+    # The first retry is short, but a slow machine may see it.
     sentence = live.named(order, "stuck", "paiement", "retrying", "try 2 of 3 failed (ConnectionError")
     assert "; the next is at " in sentence
 

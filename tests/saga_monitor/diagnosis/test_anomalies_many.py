@@ -1,4 +1,4 @@
-"""An outage hides no other trouble and is counted whole, though only some of its orders are looked at."""
+"""An outage hides no other anomaly and is counted in full, although only some of its orders are examined."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_a_later_trouble_is_seen_behind_an_outage_and_both_are_counted_who
 async def test_orders_that_wait_for_the_same_and_are_judged_differently_are_counted_apart(
     monitor: Monitor, stream: Stream
 ) -> None:
-    """What was asked before its service last answered somebody never came; what was asked after it is held."""
+    """Events from before the last answer of the service never came; later ones are held."""
     tell_many(stream, MANY, HELD, START - dt.timedelta(minutes=10), "BEFORE")
     stream.tell("ANSWERED", CONFIRMED, START - dt.timedelta(minutes=5))
     tell_many(stream, MANY, HELD, START, "AFTER")

@@ -1,4 +1,4 @@
-"""Why an answer is missing, and a remedy that can help: what a client said, no service can say again."""
+"""Why an answer is missing, and a remedy that can work: a service cannot resend a client's event."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SAY_AGAIN = "`python -m services outbox resend --service {} --since 2024-11-22T1
 async def test_what_was_lost_is_said_again_by_whoever_said_it(
     monitor: Monitor, stream: Stream, lines: list[Line], service: str, remedy: str
 ) -> None:
-    """The outbox has only what a service has decided, and however long ago the order fell silent."""
+    """An outbox holds only events of its own service, however long ago."""
     now = LATER + dt.timedelta(hours=3)
     stream.tell("CMD-1", lines)
     (gone,) = await wrong(monitor, stream, broker(**{f"{service}_inbox": None}), now)
@@ -71,7 +71,7 @@ async def test_what_a_service_said_before_it_was_asked_shows_nothing_whatever_it
 async def test_an_order_whose_beginning_was_trimmed_waits_for_nothing(
     monitor: Monitor, stream: Stream, tail: list[Line]
 ) -> None:
-    """But where the beginning was heard, the answers would be too: they are truly missing."""
+    """If the beginning was heard, the missing answers are really missing."""
     stream.tell("CMD-1", tail)
     stream.tell("CMD-2", [*PLACED, *tail])
     (anomaly,) = await wrong(monitor, stream, broker(commande_inbox=QueueCount(0, 0)))

@@ -1,4 +1,4 @@
-"""Facts that cannot both be true, words that nobody may say, ids used twice, clocks that differ."""
+"""Contradictions, events that are not allowed, repeated ids, and clocks that differ."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_an_undoing_of_an_order_that_was_created_and_never_cancelled(
 async def test_a_cancellation_on_demand_may_come_before_or_after_a_creation(
     monitor: Monitor, stream: Stream
 ) -> None:
-    """Two workers of the decider need not be heard in the order of what they decided."""
+    """Events of two workers of the decider may arrive in any order."""
     cancelled = undone("commande.annulation_demandee", modele="rectificatif")
     stream.tell("CMD-1", [*PAID, ASKED, *cancelled, *CONFIRMED[3:]])
     assert await wrong(monitor, stream, broker()) == []
@@ -101,7 +101,7 @@ async def test_a_cancellation_on_demand_may_come_before_or_after_a_creation(
 async def test_an_action_after_its_tombstone_in_whatever_order_it_is_heard(
     monitor: Monitor, stream: Stream, late_first: bool
 ) -> None:
-    """The undoing found nothing, and yet the action is said: clocks and the order of hearing do not matter."""
+    """The undoing found nothing, and yet the action was published; clocks and arrival order do not matter."""
     cancelled = undone("stock.reserve")
     cancelled[1] = replace(cancelled[1], data=NOTHING)
     lines = [*PLACED, *cancelled]

@@ -1,4 +1,4 @@
-"""How long an answer may take before its order is stuck: what the step takes, within bounds."""
+"""How long an answer may take before its order is stuck: the usual time of the step, within bounds."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def paid_after(stream: Stream, seconds: int, count: int) -> None:
-    """So many orders of the day before, whose payment took that long."""
-    # What follows the payment is as much later: an answer dated before its cause would show a wrong clock.
+    """So many orders of the day before, with payments of that duration."""
+    # Later events are shifted too: an answer dated before its cause would show a wrong clock.
     late = [replace(line, ms=line.ms + seconds * 1000) for line in CONFIRMED[3:]]
     for number in range(count):
         slow = [*HELD, Line("paiement.effectue", "stock.reserve", 100 + seconds * 1000), *late]
@@ -64,7 +64,7 @@ async def test_one_outlier_among_few_or_many_mutes_nothing(
 
 
 async def test_an_outage_in_the_measures_mutes_nothing_for_ever(monitor: Monitor, stream: Stream) -> None:
-    """Every payment took most of a day: silence is shown after ten times the floor all the same."""
+    """Every payment took most of a day; a silence is still shown after ten times the minimum."""
     paid_after(stream, 80_000, ENOUGH_MEASURES)
     stream.tell("WAITS", HELD)
     assert await stuck(monitor, stream, 590) == set()

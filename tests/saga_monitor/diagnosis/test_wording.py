@@ -1,4 +1,4 @@
-"""A dead letter's reason is said in words that need no knowledge of our code, nor of our libraries."""
+"""The reason of a dead letter needs no knowledge of this code or of its libraries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GOOD: dict[str, Any] = json.loads(said("CMD-1", PLACED[0]))
 
 
 def refused(body: bytes) -> DeadLetter:
-    """As a worker of stock refuses it."""
+    """The dead letter that a stock worker makes of it."""
     verdict = Decoder(SERVICE).decode(Delivery(1, body, "client.events", CHOREOGRAPHY.starts.TYPE))
     assert isinstance(verdict, DeadLetter)
     return verdict

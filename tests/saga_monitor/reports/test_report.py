@@ -1,4 +1,4 @@
-"""What list, show and report say: the shapes that programs read, and tables for people."""
+"""The output of list, show and report: JSON for programs and tables for people."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_duration_fits_its_column(ms: int) -> None:
 
 
 def test_a_reason_that_nobody_knows_is_counted_as_other(stream: Stream, command: Any) -> None:
-    """Anybody may write a header; the totals have as many names as there are reasons."""
+    """Anyone can write a header, but the totals have a fixed set of reasons."""
     stream.tell("CMD-1", PAID)
     for number in range(3):
         stream.set_aside("stock", said("CMD-1", PAID[0]), f"made up {number}")

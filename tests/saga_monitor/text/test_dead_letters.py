@@ -1,4 +1,4 @@
-"""A dead letter on a terminal, and an id of which only messages that were set aside are known."""
+"""A dead letter on a terminal, and an id of which only dead letters are known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the monitor says on a pipe: one line per change of an order, and nothing twice."""
+"""The monitor on a pipe prints one line per change of an order, and none twice."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Piped:
 
 
 async def test_a_pipe_gets_one_line_per_change(stream: Stream, monitor: Monitor) -> None:
-    """Even when all of an order's events come in one batch."""
+    """Also when all events of an order come in one batch."""
     piped = Piped(monitor)
     stream.tell("CMD-1", CONFIRMED)
     await piped.hear(stream, monitor)
@@ -87,7 +87,7 @@ async def test_a_hostile_id_stays_on_its_line(stream: Stream, monitor: Monitor) 
 
 
 async def test_a_backlog_is_not_called_stuck_before_it_is_read(stream: Stream, monitor: Monitor) -> None:
-    """Nor by a monitor that knew the file before: what was caught up then says nothing of now."""
+    """Also when the file was current in an earlier run."""
     stream.tell("CMD-1", PLACED)
     await monitor.hear(stream)
     piped, now = Piped(monitor), dt.datetime.now(dt.UTC)

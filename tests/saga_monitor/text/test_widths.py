@@ -1,4 +1,4 @@
-"""Every table is read at every width: ids of orders whole, no value in pieces; on a pipe everything in full."""
+"""Tables at every width: ids of orders are whole and no value is split; on a pipe everything is in full."""
 
 from __future__ import annotations
 

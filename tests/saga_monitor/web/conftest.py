@@ -1,4 +1,4 @@
-"""A browser that tells on a page: every request elsewhere, every dialog, every complaint fails the test."""
+"""A browser for tests: foreign requests, dialogs and console errors of a page fail the test."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ FLAGS = (
 )
 
 
-# Not longer than this folder: while it lives, Playwright's loop is the thread's, and no asynchronous test can run.
+# For this package only: Playwright's event loop occupies the thread, so no asynchronous test can run meanwhile.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's chromium. None to be had is a failure: skipping would say that the page had been looked at."""
+    """Debian's chromium. Without it the tests fail instead of being skipped."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.fail("no chromium: ./scripts/test installs it, as does 'apt-get install chromium'", pytrace=False)
@@ -44,7 +44,7 @@ def stream() -> Stream:
 
 @pytest.fixture
 def site(tmp_path: Path, stream: Stream) -> Iterator[Served]:
-    """Orders of every kind, read and looked at."""
+    """A served monitor with orders of every kind, read and judged."""
     every_kind(stream)
     with served(tmp_path / "monitor.sqlite3", stream) as site:
         site.read_up()
@@ -54,7 +54,7 @@ def site(tmp_path: Path, stream: Stream) -> Iterator[Served]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open an address in a context of its own; what the page must not do is asserted at the end."""
+    """Opens an address in a browser context of its own; asserts at the end that the page did nothing forbidden."""
     contexts, wrong = [], []
 
     def opened(url: str, *, expected: tuple[str, ...] = (), **how: Any) -> Page:

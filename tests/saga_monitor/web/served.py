@@ -1,4 +1,4 @@
-"""A monitor that serves a history in memory: the real reading, file, pages and server, without a broker."""
+"""A monitor that serves a history in memory: the real reader, file, pages and server, without a broker."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TERMS = Thresholds(STUCK_AFTER, tries=6)
 
 
 class ViewSource:
-    """A lookout that looks when it is told to."""
+    """A watcher that judges when it is told to."""
 
     def __init__(self, readers: Readers) -> None:
         self.view = View()
@@ -60,7 +60,7 @@ class ViewSource:
 
 
 class Served:
-    """`url` ends with a slash. `stream` may be told more at any time."""
+    """A running server. `url` ends with a slash. More events can be added to `stream` at any time."""
 
     def __init__(
         self, url: str, stream: Stream, readers: Readers, watch: ViewSource, updates: LiveUpdates
@@ -71,7 +71,7 @@ class Served:
         return self.url.rstrip("/") + path
 
     def read_up(self) -> None:
-        """Wait until everything in the stream is in the file, and the monitor knows that there is no more."""
+        """Wait until the whole stream is in the file and the monitor is ready."""
         wanted = self.stream.next - 1
 
         def is_read() -> bool:
@@ -89,7 +89,7 @@ class Served:
 
 
 def read_all(path: Path, stream: Stream) -> None:
-    """Read everything into the file, on a thread: a browser's loop may be this one's."""
+    """Read the stream into the file, on a thread, because a browser's event loop may occupy this one."""
     monitor = Monitor(path)
     assert monitor.store.acquire()
     thread = threading.Thread(target=lambda: asyncio.run(monitor.hear(stream)))
@@ -102,7 +102,7 @@ def read_all(path: Path, stream: Stream) -> None:
 def served(
     path: Path, stream: Stream, access: Access | None = None, metrics: ASGIApp | None = None
 ) -> Iterator[Served]:
-    """Serve at a free port of this machine, on a thread, as long as the block lasts."""
+    """Serve on a free local port, on a thread, during the block."""
     readers = Readers(path, STUCK_AFTER)
     store = Store(path)
     queries = Queries(path, STUCK_AFTER)

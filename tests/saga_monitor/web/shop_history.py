@@ -1,4 +1,4 @@
-"""Orders of every kind, as of a moment ago."""
+"""Orders of every kind, dated some seconds ago."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def seconds(count: float) -> dt.datetime:
 
 
 def every_kind(stream: Stream, *, many: int = 0) -> None:
-    """One order of each story, and of each trouble; `many` more that went well."""
+    """One order of each scenario and of each problem, and `many` more that succeeded."""
     for number in range(many):
         stream.tell(f"CMD-1{number:04d}", CONFIRMED, seconds(1800 - number))
     for number, (_, lines) in enumerate(STORIES.items()):
@@ -55,7 +55,7 @@ def every_kind(stream: Stream, *, many: int = 0) -> None:
 
 
 def retried(stream: Stream) -> None:
-    """An order whose payment was tried three times, and given up."""
+    """An order whose payment was tried three times and then set aside."""
     at = seconds(90)
     stream.tell("CMD-LOST", HELD, at)
     body = said("CMD-LOST", HELD[1], at)
@@ -67,14 +67,14 @@ def retried(stream: Stream) -> None:
 
 
 def hostile(stream: Stream) -> None:
-    """Orders whose ids, and whose reasons, try to be something else than text."""
+    """Orders with hostile ids and reasons: markup, scripts, control characters."""
     for id_ in HOSTILE.values():
         lines = [*PLACED, Line("stock.reservation_echouee", "commande.initiee", 100, {"raison": id_})]
         stream.tell(id_, [*lines, *undone("stock.reservation_echouee")], seconds(5))
 
 
 def without_an_order(stream: Stream) -> None:
-    """Messages that began no order: set aside, of an unknown type, by another exchange; most with hostile keys."""
+    """Messages that began no order: dead letters, unknown types, foreign exchanges; most with hostile keys."""
     for id_ in (*HOSTILE.values(), "%2e%2e", ".", "a?b#c%20d", "CMD-\u202e1", "é" * 100, "-5", "L" * 101):
         body = {"specversion": "1.0", "id": f"e-{id_}"[:100], "type": "commande.initiee", "source": "/clients/web"}
         about = {**body, "data": {"commande_id": f"bad {id_}"[:100], "montant": -5}}

@@ -1,4 +1,4 @@
-"""Who may look: names, tokens, headers."""
+"""Access control: host names, tokens, security headers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_every_answer_carries_the_headers(site: Served, path: str) -> None:
     "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "", "[::1"]
 )
 def test_a_page_under_another_name_is_refused(site: Served, host: str) -> None:
-    """DNS rebinding: somebody's name that leads here."""
+    """DNS rebinding: a foreign name that resolves to this machine."""
     answer = httpx.get(site.url, headers={"host": host})
     assert answer.status_code == 421
     assert "SAGA_MONITOR_NAMES" in answer.text
@@ -134,7 +134,7 @@ async def signed_in_from(client: str) -> str:
 
 @pytest.mark.parametrize(("client", "secure"), [("::1", True), ("192.0.2.7", False)])
 def test_only_a_proxy_on_this_machine_is_believed(client: str, *, secure: bool) -> None:
-    with ThreadPoolExecutor(1) as thread:  # a browser's loop may be this thread's
+    with ThreadPoolExecutor(1) as thread:  # a browser's event loop may occupy this thread
         cookie = thread.submit(asyncio.run, signed_in_from(client)).result()
     assert ("; Secure" in cookie) is secure
 

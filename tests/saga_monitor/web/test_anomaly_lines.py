@@ -1,4 +1,4 @@
-"""The page of anomalies: an outage is one line with its number, as the alerts tell it."""
+"""The page of anomalies shows an outage as one line with a number, as the alerts do."""
 
 from __future__ import annotations
 

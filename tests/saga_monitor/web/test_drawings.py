@@ -1,4 +1,4 @@
-"""What is drawn is what was said."""
+"""The sequence diagrams show the events of the history."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_cause_that_came_late_is_drawn_first() -> None:
 
 
 def test_lies_about_causes_are_drawn_as_they_are() -> None:
-    """A ring of causes, an event that causes itself, a cause that nobody heard."""
+    """A cycle of causes, an event that is its own cause, a cause that was not heard."""
     ring = [
         event("commande.initiee", 0, "a", "c"),
         event("stock.reserve", 1, "b", "a"),
@@ -102,7 +102,7 @@ def test_a_retry_stands_where_it_happened() -> None:
 
 
 def test_a_retry_is_never_shown_before_what_it_retries() -> None:
-    """The broker's times are whole seconds: half of all retries would come before the event itself."""
+    """AMQP timestamps are whole seconds: half of all retries would precede their events."""
     begun = replace(order(), started=START + dt.timedelta(milliseconds=557))
     events = [event("commande.initiee", 0, "a", ms=557), event("stock.reserve", 2, "b", "a", ms=3900)]
     retries = [Retry("stock", "a", 1, at=START), Retry("paiement", "b", 3, at=START)]
@@ -158,7 +158,7 @@ def test_a_minute_between_two_empty_ones_is_a_point_that_can_be_seen() -> None:
     chart = charts.durations({10: took_100_ms, 20: took_100_ms, 21: took_100_ms, 59: took_100_ms}, window)
     assert {point.x for point in chart.points} == {window.x(10.5), window.x(59.5)}
     assert len(chart.points) == 2 * 3
-    # The line is where there are two beside each other.
+    # The line is where two cells are next to each other.
     assert all(path.count("L") == 1 for _, path in chart.curves)
 
 

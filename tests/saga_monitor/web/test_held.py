@@ -1,4 +1,4 @@
-"""The web page's server under clients that hold its connections: bounded, cut off in time, others are answered."""
+"""Clients that hold connections of the web server: they are limited and cut off; others are answered."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def request(path: str, *headers: str) -> bytes:
 
 @contextlib.contextmanager
 def few_descriptors() -> Iterator[None]:
-    """What is started within may open so few."""
+    """Processes started within the block may open only a few descriptors."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard))
     try:
@@ -72,7 +72,7 @@ def test_however_many_hold_it_others_are_answered(tmp_path: Path, sent: bytes) -
             url, process = stack.enter_context(running(environment(tmp_path, NOWHERE)))
         with held(port_of(url), 300, sent):
             assert httpx.get(f"{url}livez", timeout=20).status_code == 200
-            # Pages may be refused while others are being made, and only then.
+            # A page may be refused only while others are being rendered.
             allowed = {200, 503} if sent.startswith((b"GET /charts", b"GET /static")) else {200}
             assert {httpx.get(url + path, timeout=20).status_code for path in ("", "metrics")} <= allowed
             assert descriptors(process.pid) < DESCRIPTORS
@@ -121,7 +121,7 @@ def test_what_is_too_much_is_refused(port: int, sent: bytes, status: int) -> Non
 
 
 def test_nothing_of_it_is_a_traceback(tmp_path: Path) -> None:
-    """`running` looks through the log. Nonsense after a half body, a form left half-way, an answer not awaited."""
+    """`running` checks the log. Garbage after half a body, half a form, an answer that is not read."""
     with running(environment(tmp_path, NOWHERE)) as (url, _):
         port = port_of(url)
         with connected(port, request("/changes", "Transfer-Encoding: chunked")) as client:

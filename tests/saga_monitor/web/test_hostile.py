@@ -1,4 +1,4 @@
-"""What others wrote is text: it is shown as it is, and does nothing."""
+"""Hostile texts are shown as text and do nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.saga_monitor.web.served import Served
 
-# `open_page` fails the test for a dialog, a request elsewhere, or a complaint such as one of the CSP.
+# `open_page` fails the test for a dialog, a foreign request or an error such as a CSP violation.
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_hostile_address_is_answered_in_text(haunted: Served, open_page: Calla
 
 
 def test_an_injected_script_would_be_refused_anyway(site: Served, open_page: Callable[..., Page]) -> None:
-    """The policy holds even where an escape were forgotten."""
+    """The content security policy holds even if an escape were missing."""
     page = open_page(site.url, expected=("Content Security Policy", "Refused"))
     page.evaluate("""() => {
         const script = document.createElement("script");

@@ -1,4 +1,4 @@
-"""Every link leads to a page, whatever others wrote; and what began no order has a page of its own."""
+"""Every link leads to a page, for hostile ids too; a key without an order has its own page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REFUSED = (
 
 
 class Links(HTMLParser):
-    """The addresses that a page names."""
+    """Collects the addresses in a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ def set_aside(site: Served, body: bytes = REFUSED) -> int:
 
 
 def as_sent(url: str, link: str) -> str:
-    """What a browser asks for: it resolves the path, and keeps what follows a # to itself."""
+    """The address that a browser requests: the path resolved, without the fragment."""
     return urlsplit(urljoin(url, link))._replace(fragment="").geturl()
 
 

@@ -1,4 +1,4 @@
-"""A page that is left open stays true, and stays calm."""
+"""An open page stays current and does not jump."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_what_is_typed_is_not_taken_away(site: Served, open_page: Callable[..., 
 
 
 def test_pause_holds_the_page_still(site: Served, open_page: Callable[..., Page]) -> None:
-    """While a page beside it moves, twice: so long would no other page have held still."""
+    """Another page is updated twice in the same time."""
     page, beside = open_page(site.url), open_page(site.url)
     page.get_by_role("button", name="Pause").click()
     for id_ in ("CMD-FRESH", "CMD-SECOND"):
@@ -88,7 +88,7 @@ def test_a_monitor_that_is_gone_is_said_on_the_page(
 
 
 def test_no_more_listen_than_may_however_they_come(tmp_path: Path, stream: Stream) -> None:
-    """All at once, as after a restart: each asks before any has been answered."""
+    """All listeners connect at once, as after a restart."""
 
     async def come(url: str) -> list[int]:
         limits = httpx.Limits(max_connections=None)
@@ -97,7 +97,7 @@ def test_no_more_listen_than_may_however_they_come(tmp_path: Path, stream: Strea
             return sorted(answer.status_code for answer in await asyncio.gather(*asked))
 
     with served(tmp_path / "monitor.sqlite3", stream) as site:
-        for _ in range(2):  # those who have left have made room
+        for _ in range(2):  # the places of closed listeners are free
             with ThreadPoolExecutor(1) as thread:
                 statuses = thread.submit(asyncio.run, come(site.at("/changes"))).result()
             assert statuses == [200] * MOST_LISTENERS + [503] * 20

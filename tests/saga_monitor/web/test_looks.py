@@ -1,4 +1,4 @@
-"""Readable in the dark and in the light, on a phone, by keyboard."""
+"""The pages are readable in dark and light, on a phone, and by keyboard."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PAGES = ("/", "/anomalies", "/charts", "/choreography", "/orders/CMD-LOST", "/orders/CMD-0005", "/raw/CMD-LOST")
 
-# Every piece of text with the first opaque background behind it, as [text, contrast].
+# Every text with its contrast to the background, as [text, contrast].
 CONTRASTS = """() => {
     const parse = (c) => (c.match(/[\\d.]+/g) || []).map(Number);
     const light = ([r, g, b]) => {
@@ -53,7 +53,7 @@ REACHED = f"""e => {{
     const style = getComputedStyle(e), named = {NAMED};
     return [named(e), style.outlineStyle !== "none" && style.outlineWidth !== "0px"];
 }}"""
-# On how many lines each element's words stand.
+# The number of lines of each element's text.
 LINES = """all => all.filter(e => e.isConnected).map(e => {
     const words = document.createRange();
     words.selectNodeContents(e);
@@ -62,14 +62,14 @@ LINES = """all => all.filter(e => e.isConnected).map(e => {
 
 
 def lines_of(found: Locator) -> set[int]:
-    """On how many lines they stand; a live page may put others in their place while they are measured."""
+    """The numbers of lines of the elements, measured again if a live update replaced them meanwhile."""
     while not (lines := set(found.evaluate_all(LINES))):
         pass
     return lines
 
 
 def at_widths(page: Page, *widths: int) -> Iterator[int]:
-    """Each of these, once the page is that wide."""
+    """Yields each width after setting it."""
     for width in widths:
         page.set_viewport_size({"width": width, "height": 844})
         yield width
@@ -171,7 +171,7 @@ def test_a_phone_breaks_no_event_s_name(site: Served, open_page: Callable[..., P
 
 
 def test_on_a_wide_page_no_event_s_name_is_broken(site: Served, open_page: Callable[..., Page]) -> None:
-    """However long the note beside it is, which would take the room."""
+    """Also when the note next to it is long."""
     reason = {"raison": "the shelf was empty when somebody looked at it " * 8}
     refused = Line("stock.reservation_echouee", "commande.initiee", 100, reason)
     site.stream.tell("CMD-LONG", [*PLACED, refused, *undone("stock.reservation_echouee")], seconds(5))
@@ -194,9 +194,9 @@ def test_a_phone_has_a_drawing_of_its_own(site: Served, open_page: Callable[...,
 def test_the_keyboard_reaches_everything_and_is_seen(
     site: Served, open_page: Callable[..., Page], path: str
 ) -> None:
-    """Everything that a mouse could use, in the order of the page, each with a mark around it."""
+    """Every link and control, in page order, with a visible focus ring."""
     page = open_page(site.at(path))
-    page.get_by_role("button", name="Pause").click()  # an exchange would begin again from the top
+    page.get_by_role("button", name="Pause").click()  # a live update would start again from the top
     page.evaluate("() => document.activeElement.blur()")
     wanted = page.locator(USABLE).evaluate_all(f"all => all.filter(e => e.checkVisibility()).map({NAMED})")
     assert wanted[0] == "A Skip to the content"

@@ -1,4 +1,4 @@
-"""What the charts are drawn from is the same however the history was read."""
+"""The data of the charts does not depend on how the history was read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def seen(path: Path, batch: int) -> dict[int, dict[str, int]]:
 def test_one_entry_at_a_time_or_all_at_once_makes_no_difference(tmp_path: Path) -> None:
     slow, fast = seen(tmp_path / "slow.sqlite3", 1), seen(tmp_path / "fast.sqlite3", 1000)
     assert {m: c for m, c in slow.items() if c} == {m: c for m, c in fast.items() if c}
-    # An order that was created, and then cancelled, counts once: as cancelled.
+    # An order that was created and then cancelled counts once, as cancelled.
     assert (fast[0]["started"], fast[0]["completed"], fast[0]["compensated"]) == (7, 1, 5)
     assert fast[15]["compensated"] == 1
 

@@ -1,4 +1,4 @@
-"""A cancelled order on its page: who refused, who decided, and how long the undoing took."""
+"""The page of a cancelled order: who refused, who decided, and how long the undoing took."""
 
 from __future__ import annotations
 

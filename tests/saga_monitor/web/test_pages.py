@@ -1,4 +1,4 @@
-"""What the pages show, and that reading them needs no script."""
+"""The content of the pages, which need no script."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_an_order_in_trouble_says_what_remains_and_what_to_do(
     expect(main).to_contain_text("paiement must publish paiement.effectue, or paiement.echoue when it refuses")
     expect(main).to_contain_text("from paiement.dlq back through the exchange paiement.requeue")
     expect(main).to_contain_text("2 tries have failed: the gateway did not answer within 5 s")
-    # The one awaited answer is drawn as awaited.
+    # The awaited answer is drawn as awaited.
     assert page.locator("svg.drawing.wide .ring").count() == 1
 
 

@@ -1,4 +1,4 @@
-"""Whatever the filter, the pages of a list hold each order once, in one order, both ways."""
+"""With any filter, the pages of a list hold each order once, in the same sequence in both directions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FREQUENT = [
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    """Two hundred orders, many cut short, some given up; all of them said in the same second."""
+    """Two hundred orders within one second; many are unfinished, some have dead letters."""
     stream, rng = Stream(), random.Random(7)
     for number in range(200):
         lines = rng.choice(list(STORIES.values()))
@@ -58,7 +58,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    """Two thousand orders, most of them silent or given up, and one that contradicts itself."""
+    """Two thousand orders; most are silent or have dead letters, one contradicts itself."""
     stream = Stream()
     stream.batch = 2000
     for number in range(2000):
@@ -136,32 +136,32 @@ def test_a_place_of_another_sorting_is_refused_or_harmless(reader: Reader) -> No
 
 @pytest.mark.parametrize("filters", FILTERS, ids=lambda f: f.address())
 def test_no_list_reads_the_whole_table(reader: Reader, filters: Filters) -> None:
-    """At a million orders that is the difference between milliseconds and seconds."""
+    """With a million orders this is the difference between milliseconds and seconds."""
     asked: list[str] = []
     reader._connection.set_trace_callback(asked.append)
     older = reader.page(filters, NOW).older
     if older:
         reader.page(older, NOW)
     reader._connection.set_trace_callback(None)
-    # What FTS5 asks of its own tables is traced as a comment.
+    # FTS5's queries of its own tables are traced as comments.
     ours = [question for question in asked if not question.startswith("--")]
     plans = [plan for question in ours for *_, plan in reader.ask(f"EXPLAIN QUERY PLAN {question}")]
     assert plans
     by_index = ("INDEX", "USING INTEGER PRIMARY KEY")
     assert [plan for plan in plans if "orders" in plan and not any(how in plan for how in by_index)] == []
-    # A list that is sorted after it was found has been read to its end, however little of it is shown.
+    # A temporary B-tree means that the whole list was read before sorting.
     assert [plan for plan in plans if "B-TREE" in plan] == []
 
 
 @pytest.mark.parametrize("filters", FREQUENT, ids=lambda f: f.address())
 def test_a_filter_looks_at_little_more_than_it_shows(many: Reader, filters: Filters) -> None:
-    """In steps of SQLite's machine, so that no machine's speed matters: reading a whole index takes thousands."""
+    """Counted in SQLite VM steps, not in time; reading a whole index takes thousands."""
     steps = itertools.count()
     many._connection.set_progress_handler(lambda: next(steps) < 0, 1)
     found = many.page(filters, NOW).orders
     many._connection.set_progress_handler(None, 1)
     assert found
-    # A search looks into the tables of its index of trigrams for each order beside.
+    # A search also reads the trigram index for each order.
     assert next(steps) < (2000 if filters.q else 1000)
 
 

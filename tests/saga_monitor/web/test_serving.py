@@ -1,4 +1,4 @@
-"""`python -m saga_monitor serve` as people run it: its own process, a real broker."""
+"""`python -m saga_monitor serve` as a process, with a real broker."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def environment(tmp_path: Path, amqp_url: str, **more: str) -> dict[str, str]:
 
 @contextmanager
 def running(env: dict[str, str], *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The page's address, and the process; at the end it must leave in good order."""
+    """The address and the process; it must exit cleanly at the end."""
     command = [sys.executable, "-m", "saga_monitor", "serve", "--port", "0", *arguments]
     process = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True)
     try:
@@ -62,7 +62,7 @@ def running(env: dict[str, str], *arguments: str) -> Iterator[tuple[str, subproc
 
 
 def refused(env: dict[str, str], *arguments: str) -> str:
-    """What a start that must fail says: one line."""
+    """The one-line error of a start that must fail."""
     command = [sys.executable, "-m", "saga_monitor", "serve", *arguments]
     ran = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 2

@@ -1,4 +1,4 @@
-"""A token that is kept in a file may be changed while the page is served."""
+"""A token in a file can be changed while the page is served."""
 
 from __future__ import annotations
 
