@@ -61,7 +61,9 @@ def _step_problems(choreography: Choreography, step: Step) -> Iterator[tuple[str
     undoing = next((r for r in choreography.heard_by(step.service) if r.undoing), None)
     if undoing and step.undone not in undoing.says:
         wanted = undoing.says[0].__name__ if undoing.says else "…"
-        what = f"{step.service} has an undoing, and its step does not name the answer: nobody would wait for it"
+        what = (
+            f"{step.service} has an undoing, and its step does not name the answer: no service would wait for it"
+        )
         yield what, f"give the step undone={wanted}", undoing
     if step.undone and not undoing:
         what = f"{step.service}'s step is undone by {step.undone.TYPE}, and none of its reactions is that undoing"
@@ -188,7 +190,7 @@ def _undoing_problems(choreography: Choreography, reaction: Reaction) -> Iterato
     if reaction.refusal:
         yield "may refuse to undo", "remove its refusal: an undoing that gives up needs a person"
     if not reaction.undoing and (back := list(_taken_back(choreography, reaction))):
-        what = f"takes back what was done on {', '.join(back)}, and nobody would wait for its answer"
+        what = f"takes back what was done on {', '.join(back)}, and no service would wait for its answer"
         yield what, "declare it undoing=True, and name its answer as undone=… of its step"
     own = {r.hears for r in choreography.heard_by(reaction.service)} - {reaction.hears}
     for event in reaction.undoes:

@@ -62,7 +62,7 @@ class SavedState:
     file: bytes
     externals: Any
     tables: Tables
-    canon: object
+    canonical: object
 
 
 class Stepper:
@@ -98,10 +98,10 @@ class Stepper:
         """The effects of a restart: the new worker publishes what the dead one left, and may die after that."""
         if state not in self._restarts:
             self._restore(state)
-            unsaid, _ = self._store.pending(100)
-            sent = self._sent([outbox_event.outgoing(self.name) for outbox_event in unsaid])
-            again = Effect("starts, says what was left unsaid, and dies", 1, state, sent, down=True)
-            self._store.mark_published([outbox_event.event_id for outbox_event in unsaid])
+            pending, _ = self._store.pending(100)
+            sent = self._routed([outbox_event.outgoing(self.name) for outbox_event in pending])
+            again = Effect("starts, publishes what was pending, and dies", 1, state, sent, down=True)
+            self._store.mark_published([outbox_event.event_id for outbox_event in pending])
             self._restarts[state] = (
                 Effect("starts again", 0, self._save(), sent),
                 *([again] if sent else []),
@@ -115,9 +115,9 @@ class Stepper:
             self._now = EPOCH + dt.timedelta(seconds=2 * DEADLINE_SECONDS)
             results = [result for schedule in self.service.timed for result in self._store.tick(schedule)]
             self._now = EPOCH
-            sent = self._sent([s.outgoing(self.name) for result in results for s in result.outbox_events])
+            sent = self._routed([s.outgoing(self.name) for result in results for s in result.outbox_events])
             self._ticks[state] = (
-                tuple(self._published("hears the clock strike", 1, results, sent, ())) if results else ()
+                tuple(self._published("lets its deadline pass", 1, results, sent, ())) if results else ()
             )
         return self._ticks[state]
 
@@ -126,7 +126,7 @@ class Stepper:
         delivery = message.delivery()
         invocation = self._decoder.decode(delivery)
         if isinstance(invocation, DeadLetter):
-            yield Effect("sets it aside", 0, state, dead=self._dead_lettered(delivery, invocation))
+            yield Effect("dead-letters it", 0, state, dead=self._dead_lettered(delivery, invocation))
             return
         yield from (
             self._with_call(state, invocation)
@@ -134,7 +134,7 @@ class Stepper:
             else self._from_transaction(state, invocation, "takes it", 0)
         )
         dead = self._messages.number(replace(message, exchange=dlx(self.name), set_aside_by_broker=True))
-        yield Effect("dies of it until the broker sets it aside", 1, state, dead=(dead,))
+        yield Effect("dies of it until the broker dead-letters it", 1, state, dead=(dead,))
         if not invocation.handler.call:
             broken = invocation._replace(failure=Refusal("the reaction raised"))
             yield from self._from_transaction(state, broken, "fails with it", 1)
@@ -151,15 +151,15 @@ class Stepper:
             yield Effect("dies before the call", 1, begun, stays=True, down=True)
         assert invocation.handler.call is not None  # noqa: S101 - the caller's choice
         answer = run_now(invocation.handler.call(invocation.event, view, self._externals))
-        asked = self._save()
-        if asked != begun:
-            yield Effect("dies after the call", 1, asked, stays=True, down=True)
-        yield from self._from_transaction(asked, invocation._replace(answer=answer), "takes it", 0)
-        for after, how in ((begun, "the call fails"), (asked, "the answer is lost"))[: 1 + (asked != begun)]:
-            failed = invocation._replace(failure=Refusal(how))
-            yield from self._from_transaction(after, failed, f"{how}, it will try again", 1)
+        called = self._save()
+        if called != begun:
+            yield Effect("dies after the call", 1, called, stays=True, down=True)
+        yield from self._from_transaction(called, invocation._replace(answer=answer), "takes it", 0)
+        for after, failure in ((begun, "the call fails"), (called, "the answer is lost"))[: 1 + (called != begun)]:
+            failed = invocation._replace(failure=Refusal(failure))
+            yield from self._from_transaction(after, failed, f"{failure}, it will try again", 1)
             yield from self._from_transaction(
-                after, failed._replace(attempt=_LAST_TRY), f"{how} to the last, it gives up", 1
+                after, failed._replace(attempt=_LAST_TRY), f"{failure} to the last, it gives up", 1
             )
         yield from self._card_refused(begun, invocation, view)
 
@@ -181,27 +181,29 @@ class Stepper:
         dead: tuple[int, ...] = ()
         if isinstance(result.verdict, RetryAfter):
             retried = for_another_try(invocation.delivery, result.verdict, self.name, 1000, EPOCH)
-            yield from self._published(what, cost, [result], (self._back(invocation, retried),), ())
+            yield from self._published(what, cost, [result], (self._retried(invocation, retried),), ())
             return
         if isinstance(result.verdict, DeadLetter):
             dead = self._dead_lettered(invocation.delivery, result.verdict)
-        yield from self._published(what, cost, [result], self._sent(outgoing), dead)
+        yield from self._published(what, cost, [result], self._routed(outgoing), dead)
 
     def _published(
         self, what: str, cost: int, results: Sequence[Result], sent: tuple[int, ...], dead: tuple[int, ...]
     ) -> Iterator[Effect]:
-        unsaid = self._save()
+        pending = self._save()
         self._store.mark_published(
             [outbox_event.event_id for result in results for outbox_event in result.outbox_events]
         )
-        said = self._save()
+        published = self._save()
         redelivered = results[0].delivery is not None
-        yield Effect(what, cost, said, sent, dead)
+        yield Effect(what, cost, published, sent, dead)
         if redelivered:
-            yield Effect(f"{what}, and it comes again", cost + 1, said, sent, dead, stays=True)
-        if unsaid != said:
-            yield Effect(f"{what}, dies before saying so", cost + 1, unsaid, stays=redelivered, down=True)
-            yield Effect(f"{what}, says so and dies", cost + 1, unsaid, sent, dead, stays=redelivered, down=True)
+            yield Effect(f"{what}, and it comes again", cost + 1, published, sent, dead, stays=True)
+        if pending != published:
+            yield Effect(f"{what}, dies before publishing", cost + 1, pending, stays=redelivered, down=True)
+            yield Effect(
+                f"{what}, publishes and dies", cost + 1, pending, sent, dead, stays=redelivered, down=True
+            )
 
     def _restore(self, state: int) -> None:
         saved = self.states[state]
@@ -211,35 +213,38 @@ class Stepper:
     def _save(self) -> int:
         """The number of the current state."""
         tables = self._databases.tables(self.name)
-        canon = (self._externals.canon(), *(_canon(rows, self._instants[name]) for name, rows in tables.items()))
-        if canon not in self._known:
-            self._known[canon] = len(self.states)
+        canonical = (
+            self._externals.canonical(),
+            *(_canonical(rows, self._instants[name]) for name, rows in tables.items()),
+        )
+        if canonical not in self._known:
+            self._known[canonical] = len(self.states)
             file = zlib.compress(self._databases.save(self.name), 1)
-            self.states.append(SavedState(file, self._externals.copy(), tables, canon))
-        return self._known[canon]
+            self.states.append(SavedState(file, self._externals.copy(), tables, canonical))
+        return self._known[canonical]
 
-    def _sent(self, outgoing: Sequence[Outgoing]) -> tuple[int, ...]:
+    def _routed(self, outgoing: Sequence[Outgoing]) -> tuple[int, ...]:
         return tuple(n for message in outgoing for n in self._messages.routed_copies(message, self._routes))
 
-    def _back(self, invocation: Invocation, retried: Outgoing) -> int:
+    def _retried(self, invocation: Invocation, retried: Outgoing) -> int:
         """The number of a retried message, which comes back to this service alone."""
         headers = tuple(sorted(retried.headers.items()))
         name = invocation.identity.id
-        by, key = invocation.handler.hears.SAID_BY, retried.routing_key
+        publisher, key = invocation.handler.hears.SAID_BY, retried.routing_key
         return self._messages.number(
-            PendingMessage(self.name, retried.body, requeue(self.name), key, by, headers, name)
+            PendingMessage(self.name, retried.body, requeue(self.name), key, publisher, headers, name)
         )
 
     def _dead_lettered(self, delivery: Delivery, verdict: DeadLetter) -> tuple[int, ...]:
         dead = set_aside(delivery, verdict, self.name)
         headers = tuple(sorted(dead.headers.items()))
-        by = delivery.properties.app_id or ""
+        publisher = delivery.properties.app_id or ""
         name = delivery.properties.message_id or ""
-        message = PendingMessage(self.name, dead.body, dlx(self.name), dead.routing_key, by, headers, name)
+        message = PendingMessage(self.name, dead.body, dlx(self.name), dead.routing_key, publisher, headers, name)
         return (self._messages.number(message),)
 
 
-def _canon(rows: Sequence[dict[str, Any]], instants: frozenset[str]) -> tuple[Any, ...]:
+def _canonical(rows: Sequence[dict[str, Any]], instants: frozenset[str]) -> tuple[Any, ...]:
     """The rows without their numbers; of an instant, only whether there is one."""
     plain = (
         tuple((k, v is not None if k in instants else v) for k, v in row.items() if k != "number") for row in rows

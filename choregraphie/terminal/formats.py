@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 _DAYS_A_YEAR = 365.25
-# From then on nobody counts in days.
+# From this many days on, months and years are shown.
 _MANY_DAYS = 100
 
 

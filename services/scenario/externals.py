@@ -114,7 +114,7 @@ class InstantExternals:
     def copy(self) -> Self:
         return type(self)(dict(self.answers), dict(self.charged), dict(self.sent))
 
-    def canon(self) -> tuple[Any, ...]:
+    def canonical(self) -> tuple[Any, ...]:
         answers = sorted((key, answer.acceptee, answer.raison) for key, answer in self.answers.items())
         return (
             tuple(answers),

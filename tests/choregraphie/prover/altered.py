@@ -103,4 +103,4 @@ def listening() -> Choreography:
     return plus(Reaction("commande", StockReserve))
 
 
-SOUND = {**dict(sound()), "a decider that takes note": listening()}
+SOUND = {**dict(sound()), "a decider that only records an event": listening()}

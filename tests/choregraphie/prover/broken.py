@@ -147,7 +147,7 @@ def _left_behind() -> Iterator[Broken]:
     )
     parcel = Reaction("expedition", CommandeCreee, (ExpeditionPartie,), irreversible=True)
     yield Broken(
-        "a parcel that nobody recalls",
+        "a parcel that no service recalls",
         Rule.UNDONE,
         delivering(parcel),
         "expedition does not hear commande.annulee",

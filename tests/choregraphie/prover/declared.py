@@ -48,7 +48,7 @@ def _declared() -> Iterator[Broken]:
         "an undoing that the step does not name",
         Rule.STEPS,
         step("stock", undone=None),
-        "nobody would wait for it",
+        "no service would wait for it",
         4,
     )
     yield Broken(
@@ -108,7 +108,7 @@ def _declared() -> Iterator[Broken]:
         4,
     )
     yield Broken(
-        "a correction in silence",
+        "a correction without an answer",
         Rule.ANSWERS,
         changed("notification", CommandeAnnulee, says=()),
         "undoes and says nothing",
@@ -145,7 +145,7 @@ def _unheeded() -> Iterator[Broken]:
         3,
     )
     yield Broken(
-        "a last word that nobody says",
+        "a final event that nobody says",
         Rule.SAID,
         replace(CHOREOGRAPHY, final=(*CHOREOGRAPHY.final, ExpeditionPartie)),
         "expedition.partie is declared final, and nobody says it",
@@ -173,7 +173,7 @@ def _unheeded() -> Iterator[Broken]:
         "stock is declared 2 times to hear commande.initiee",
         2,
     )
-    for name, says in (("in silence", ()), ("with a creation", (CommandeCreee,))):
+    for name, says in (("without an answer", ()), ("with a creation", (CommandeCreee,))):
         yield Broken(
             f"a refusal that the decider hears {name}",
             Rule.DECIDES,

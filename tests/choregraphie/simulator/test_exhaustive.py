@@ -39,7 +39,7 @@ def contents_of_ends(search: Search) -> set[tuple[object, ...]]:
     """The content of each end, independent of the numbers that the search gave it."""
     return {
         (
-            tuple(s.states[n].canon for s, n in zip(search._steppers, services, strict=True)),
+            tuple(s.states[n].canonical for s, n in zip(search._steppers, services, strict=True)),
             tuple(sorted(repr(search._messages.of(message)) for message in dead)),
         )
         for services, dead in search.ended

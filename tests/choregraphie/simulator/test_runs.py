@@ -26,7 +26,7 @@ def test_every_invariant_holds(databases: Databases) -> None:
         outcome = run_plan(plan(seed, ORDERS), databases)
         assert outcome.found == (), f"seed {seed}"
         faults += outcome.faults
-    assert {fault for fault in Fault if not faults[fault]} == set(), "some faults never struck"
+    assert {fault for fault in Fault if not faults[fault]} == set(), "some faults never occurred"
 
 
 @pytest.mark.parametrize(("seed", "orders"), REGRESSIONS)
