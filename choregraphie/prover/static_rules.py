@@ -61,9 +61,7 @@ def _step_problems(choreography: Choreography, step: Step) -> Iterator[tuple[str
     undoing = next((r for r in choreography.heard_by(step.service) if r.undoing), None)
     if undoing and step.undone not in undoing.says:
         wanted = undoing.says[0].__name__ if undoing.says else "…"
-        what = (
-            f"{step.service} has an undoing, and its step does not name the answer: no service would wait for it"
-        )
+        what = f"{step.service} has an undoing whose answer its step does not name: no service would wait for it"
         yield what, f"give the step undone={wanted}", undoing
     if step.undone and not undoing:
         what = f"{step.service}'s step is undone by {step.undone.TYPE}, and none of its reactions is that undoing"

@@ -99,9 +99,9 @@ class Stepper:
         if state not in self._restarts:
             self._restore(state)
             pending, _ = self._store.pending(100)
-            sent = self._routed([outbox_event.outgoing(self.name) for outbox_event in pending])
+            sent = self._routed([event.outgoing(self.name) for event in pending])
             again = Effect("starts, publishes what was pending, and dies", 1, state, sent, down=True)
-            self._store.mark_published([outbox_event.event_id for outbox_event in pending])
+            self._store.mark_published([event.event_id for event in pending])
             self._restarts[state] = (
                 Effect("starts again", 0, self._save(), sent),
                 *([again] if sent else []),
@@ -128,11 +128,10 @@ class Stepper:
         if isinstance(invocation, DeadLetter):
             yield Effect("dead-letters it", 0, state, dead=self._dead_lettered(delivery, invocation))
             return
-        yield from (
-            self._with_call(state, invocation)
-            if invocation.handler.call
-            else self._from_transaction(state, invocation, "takes it", 0)
-        )
+        if invocation.handler.call:
+            yield from self._with_call(state, invocation)
+        else:
+            yield from self._from_transaction(state, invocation, "takes it", 0)
         dead = self._messages.number(replace(message, exchange=dlx(self.name), set_aside_by_broker=True))
         yield Effect("dies of it until the broker dead-letters it", 1, state, dead=(dead,))
         if not invocation.handler.call:
@@ -177,7 +176,7 @@ class Stepper:
         """The effects from the transaction on: published and acknowledged, or cut off at any point."""
         self._restore(state)
         (result,) = execute(self._store, [invocation], DELAYS, [])
-        outgoing = [outbox_event.outgoing(self.name) for outbox_event in result.outbox_events]
+        outgoing = [event.outgoing(self.name) for event in result.outbox_events]
         dead: tuple[int, ...] = ()
         if isinstance(result.verdict, RetryAfter):
             retried = for_another_try(invocation.delivery, result.verdict, self.name, 1000, EPOCH)
@@ -191,9 +190,7 @@ class Stepper:
         self, what: str, cost: int, results: Sequence[Result], sent: tuple[int, ...], dead: tuple[int, ...]
     ) -> Iterator[Effect]:
         pending = self._save()
-        self._store.mark_published(
-            [outbox_event.event_id for result in results for outbox_event in result.outbox_events]
-        )
+        self._store.mark_published([event.event_id for result in results for event in result.outbox_events])
         published = self._save()
         redelivered = results[0].delivery is not None
         yield Effect(what, cost, published, sent, dead)
