@@ -30,7 +30,7 @@ WHOLE_NODES = {
     "test_dead_queues.py",
     "test_failpoints.py",
     "test_postgres.py",
-    "test_queue_troubles.py",
+    "test_queue_problems.py",
     "test_real_mutants.py",
     "test_short.py",
 }

@@ -10,7 +10,7 @@ from saga_monitor.analysis.anomaly import Anomaly, Kind
 from saga_monitor.diagnosis import case_queries
 from saga_monitor.diagnosis.causes import START_NODES, Reason
 from saga_monitor.projection.queries import Queries
-from saga_monitor.records.broker_status import BrokerStatus, QueueTrouble, Trouble
+from saga_monitor.records.broker_status import BrokerStatus, Problem, QueueProblem
 
 # A message comes back a little later than it says, from a queue that others stand before it in.
 LATE_AT_MOST = dt.timedelta(minutes=5)
@@ -96,28 +96,28 @@ def _unbound(status: BrokerStatus) -> Iterator[Anomaly]:
 
 def _leaderless(status: BrokerStatus) -> Iterator[Anomaly]:
     """The queues without a leader of each service, and the history."""
-    for service, troubles in _by_service(status.lasting(Trouble.NO_LEADER)):
-        text = f"{', '.join(one.queue for one in troubles)} {'has' if len(troubles) == 1 else 'have'} no leader:"
+    for service, problems in _by_service(status.lasting(Problem.NO_LEADER)):
+        text = f"{', '.join(one.queue for one in problems)} {'has' if len(problems) == 1 else 'have'} no leader:"
         text += f" nothing gets in or out, and the broker counts 0 whatever waits there; {START_NODES}"
-        since = min(one.since for one in troubles)
+        since = min(one.since for one in problems)
         if service is None:
             yield Anomaly(Kind.BLIND, None, None, since, "no_leader", f"{text}; until then nothing is heard here")
         else:
-            yield Anomaly(Kind.QUEUE, None, service, since, "no_leader", text, len(troubles))
+            yield Anomaly(Kind.QUEUE, None, service, since, "no_leader", text, len(problems))
 
 
 def _hidden(status: BrokerStatus) -> Iterator[Anomaly]:
-    for service, troubles in _by_service(status.lasting(Trouble.HIDDEN)):
-        count = sum(one.count for one in troubles)
-        held = ", ".join(f"{one.count} in {one.queue}" for one in troubles)
-        ways = dict.fromkeys(_way_out(str(service), one.queue) for one in troubles)
+    for service, problems in _by_service(status.lasting(Problem.HIDDEN)):
+        count = sum(one.count for one in problems)
+        held = ", ".join(f"{one.count} in {one.queue}" for one in problems)
+        ways = dict.fromkeys(_way_out(str(service), one.queue) for one in problems)
         text = f"{_messages(count)} {'is' if count == 1 else 'are'} neither ready nor with a worker: {held};"
         text += f" the broker cannot dead-letter them: see that {' and '.join(ways)}; then they follow within some"
         text += (
             " minutes. One that stays carries the x-death of an earlier dead-lettering: have its sender publish"
         )
         text += " it again"
-        yield Anomaly(Kind.QUEUE, None, service, min(one.since for one in troubles), "hidden", text, count)
+        yield Anomaly(Kind.QUEUE, None, service, min(one.since for one in problems), "hidden", text, count)
 
 
 def _way_out(service: str, queue: str) -> str:
@@ -125,11 +125,11 @@ def _way_out(service: str, queue: str) -> str:
     return f"the exchange {exchange(service)} exists and leads to {to(service)}, which must take messages"
 
 
-def _by_service(troubles: Sequence[QueueTrouble]) -> Iterator[tuple[str | None, list[QueueTrouble]]]:
+def _by_service(problems: Sequence[QueueProblem]) -> Iterator[tuple[str | None, list[QueueProblem]]]:
     """None: the history."""
     for service in (*CHOREOGRAPHY.services, None):
         mine = [
-            one for one in troubles if (None if one.queue == HISTORY else one.queue.partition(".")[0]) == service
+            one for one in problems if (None if one.queue == HISTORY else one.queue.partition(".")[0]) == service
         ]
         if mine:
             yield service, mine
@@ -147,7 +147,7 @@ def _not_counted(status: BrokerStatus) -> Iterator[Anomaly]:
         )
         text += " one, is not known; see SAGA_MANAGEMENT_URL"
         yield Anomaly(Kind.BLIND, None, None, status.at, "bindings_not_known", text)
-    if silent := status.lasting(Trouble.NO_FIGURES):
+    if silent := status.lasting(Problem.NO_FIGURES):
         names = (
             "any of its queues"
             if len(silent) >= len(status.queues) - 1

@@ -18,13 +18,13 @@ from saga_monitor.records.timestamps import said_at
 # Empty answers in a row before a stream that should continue counts as broken: the broker's count may be seconds
 # old, and a busy broker is slow.
 LONGEST_SILENCE = 20
-# A trouble of a queue counts from then on: a leader is elected, and a message dead-lettered, within a moment; and
+# A problem of a queue counts from then on: a leader is elected, and a message dead-lettered, within a moment; and
 # the management's figures are up to 10 s old (5 s of the queue's own interval, 5 s of the management's).
 LASTING = dt.timedelta(seconds=15)
 _QUEUES = tuple(name(service) for service in CHOREOGRAPHY.services for name in (inbox, dlq))
 
 
-class Trouble(StrEnum):
+class Problem(StrEnum):
     """What can be wrong with a queue that exists. Each passes by itself in a moment, or never."""
 
     NO_LEADER = "no_leader"
@@ -33,11 +33,11 @@ class Trouble(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class QueueTrouble:
+class QueueProblem:
     """`since`: when it was first seen, in an unbroken row of looks. `count`: of the messages that are hidden."""
 
     queue: str
-    trouble: Trouble
+    problem: Problem
     since: dt.datetime
     count: int = 1
 
@@ -51,7 +51,7 @@ class BrokerStatus:
     `last_offset`: of the stream's newest entry, by the broker's count, which lags a little; -1 when it is empty,
     None when there is no stream. `first_offset`, `first_at`: of its oldest, when it holds one that is dated.
     `unbound`: the bindings that are missing, as far as the broker's management may be asked; `unasked`: why it
-    could not be. `troubles`: of queues that exist, as the management says; `lasting` has those that count.
+    could not be. `problems`: of queues that exist, as the management says; `lasting` has those that count.
     """
 
     at: dt.datetime
@@ -63,7 +63,7 @@ class BrokerStatus:
     first_at: dt.datetime | None = None
     unbound: tuple[Binding, ...] = ()
     unasked: str = ""
-    troubles: tuple[QueueTrouble, ...] = ()
+    problems: tuple[QueueProblem, ...] = ()
 
     def inbox(self, service: str) -> QueueCount | None:
         return self.queues.get(inbox(service))
@@ -75,12 +75,12 @@ class BrokerStatus:
         found = self.queues.get(dlq(service))
         return found.messages if found else 0
 
-    def lasting(self, trouble: Trouble) -> list[QueueTrouble]:
-        """The queues that have had `trouble` for longer than a moment."""
-        return [one for one in self.troubles if one.trouble is trouble and self.at - one.since >= LASTING]
+    def lasting(self, problem: Problem) -> list[QueueProblem]:
+        """The queues that have had `problem` for longer than a moment."""
+        return [one for one in self.problems if one.problem is problem and self.at - one.since >= LASTING]
 
     def is_leaderless(self, queue: str) -> bool:
-        return any(one.queue == queue and one.trouble is Trouble.NO_LEADER for one in self.troubles)
+        return any(one.queue == queue and one.problem is Problem.NO_LEADER for one in self.problems)
 
     def retry_queues(self, service: str) -> list[str]:
         """The names of the service's retry queues that were asked for."""
@@ -96,14 +96,14 @@ async def read_broker_status(
 ) -> BrokerStatus:
     """Ask, through an open history; the `settings` name the queues for another try, and the broker's management.
 
-    `before`: what the last look found, for a trouble that lasts. Raises BrokerUnavailable when the broker is away.
+    `before`: what the last look found, for a problem that lasts. Raises BrokerUnavailable when the broker is away.
     """
     asked = frozenset({*_QUEUES, *_retry_queues(settings), HISTORY})
     answers = await history.counts(sorted(asked))
     told = await _ask_management(settings, answers) if settings else _Management()
     now = dt.datetime.now(dt.UTC)
-    troubles = tuple(_dated(trouble, before) for trouble in _troubles(told.queues, answers, now))
-    leaderless = {one.queue for one in troubles if one.trouble is Trouble.NO_LEADER}
+    problems = tuple(_dated(problem, before) for problem in _problems(told.queues, answers, now))
+    leaderless = {one.queue for one in problems if one.problem is Problem.NO_LEADER}
     counted = {name: n for name, n in answers.items() if n is not None and name not in leaderless}
     stream = counted.get(HISTORY)
     first = await history.first() if stream and stream.messages else None
@@ -118,7 +118,7 @@ async def read_broker_status(
         said_at(first) if first else None,
         told.unbound,
         told.unasked,
-        troubles,
+        problems,
     )
 
 
@@ -146,27 +146,27 @@ async def _ask_management(settings: Settings, exist: Collection[str]) -> _Manage
     return _Management(queues, tuple(binding for binding in missing if binding.queue in exist))
 
 
-def _troubles(
+def _problems(
     queues: Mapping[str, QueueState] | None, exist: Collection[str], now: dt.datetime
-) -> Iterator[QueueTrouble]:
+) -> Iterator[QueueProblem]:
     if queues is None:
         return
     for name in sorted(exist):
         state = queues.get(name, QueueState(served=True, hidden=None))
         if not state.served:
-            yield QueueTrouble(name, Trouble.NO_LEADER, now)
+            yield QueueProblem(name, Problem.NO_LEADER, now)
         elif name == HISTORY:
             continue  # a stream has no dead letters
         elif state.hidden is None:
-            yield QueueTrouble(name, Trouble.NO_FIGURES, now)
+            yield QueueProblem(name, Problem.NO_FIGURES, now)
         elif state.hidden:
-            yield QueueTrouble(name, Trouble.HIDDEN, now, state.hidden)
+            yield QueueProblem(name, Problem.HIDDEN, now, state.hidden)
 
 
-def _dated(trouble: QueueTrouble, before: BrokerStatus | None) -> QueueTrouble:
-    known = before.troubles if before else ()
-    same = (one.since for one in known if (one.queue, one.trouble) == (trouble.queue, trouble.trouble))
-    return replace(trouble, since=next(same, trouble.since))
+def _dated(problem: QueueProblem, before: BrokerStatus | None) -> QueueProblem:
+    known = before.problems if before else ()
+    same = (one.since for one in known if (one.queue, one.problem) == (problem.queue, problem.problem))
+    return replace(problem, since=next(same, problem.since))
 
 
 def open_to_ask(settings: Settings) -> AbstractAsyncContextManager[History]:
@@ -179,14 +179,14 @@ async def ask_broker(
 ) -> BrokerStatus | None:
     """Ask, on a connection of its own; None when the broker does not answer or refuses to.
 
-    A trouble of a queue may pass: then `before_waiting` is called, and the broker is asked again after `LASTING`;
+    A problem of a queue may pass: then `before_waiting` is called, and the broker is asked again after `LASTING`;
     once more for one that began meanwhile, as that of a queue just declared, which has no figures at first.
     """
     try:
         async with open_to_ask(settings) as history:
             found = await read_broker_status(history, settings)
             for _ in range(2):
-                if all(found.at - one.since >= LASTING for one in found.troubles):
+                if all(found.at - one.since >= LASTING for one in found.problems):
                     break
                 before_waiting(found)
                 await asyncio.sleep(LASTING.total_seconds())

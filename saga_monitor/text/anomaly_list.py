@@ -67,7 +67,7 @@ def judge_now(
 
 def say_that_it_waits(status: BrokerStatus) -> None:
     """Tell on standard error why the answer takes so long."""
-    names = [*dict.fromkeys(one.queue for one in status.troubles)]
+    names = [*dict.fromkeys(one.queue for one in status.problems)]
     queues = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} queues"
     text = f"saga_monitor: {queues}: no leader, no figures or hidden messages, which may pass"
     print(f"{text}; looking again in {LASTING.total_seconds():.0f} s", file=sys.stderr)

@@ -44,7 +44,7 @@ COMMANDS = (
 )
 
 
-class OwnNode:
+class MonitoredNode:
     """A broker of the installed version whose queues may lose their servers, and a monitor that asks it."""
 
     def __init__(self, node: InstalledNode, folder: Path) -> None:
@@ -88,8 +88,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InstalledNode]:
 
 
 @pytest.fixture
-def own(node: InstalledNode, tmp_path: Path) -> Iterator[OwnNode]:
-    ready = OwnNode(node, tmp_path)
+def monitored(node: InstalledNode, tmp_path: Path) -> Iterator[MonitoredNode]:
+    ready = MonitoredNode(node, tmp_path)
     for row in ready.management.queues():
         ready.management.delete_queue(row["name"])
     declare_topology_at(ready.url)
@@ -98,32 +98,32 @@ def own(node: InstalledNode, tmp_path: Path) -> Iterator[OwnNode]:
     ready.watched.foreign_client.__exit__(None, None, None)
 
 
-def test_messages_that_cannot_be_dead_lettered_are_an_anomaly_until_they_can(own: OwnNode) -> None:
-    own.management.delete_exchange(dlx("stock"))
+def test_messages_that_cannot_be_dead_lettered_are_an_anomaly_until_they_can(monitored: MonitoredNode) -> None:
+    monitored.management.delete_exchange(dlx("stock"))
     for number in range(3):
-        assert own.watched.foreign_client.publish("stock.requeue", "commande.initiee", b"%d" % number)
-    with recorder.connect(own.url) as link:
+        assert monitored.watched.foreign_client.publish("stock.requeue", "commande.initiee", b"%d" % number)
+    with recorder.connect(monitored.url) as link:
         channel = link.channel()
         for _, (method, _, _) in zip(range(2), channel.consume("stock.inbox"), strict=False):
             channel.basic_reject(method.delivery_tag, requeue=False)
         channel.close()
-    hidden = own.watched.wrong()["queue", "hidden"]
+    hidden = monitored.watched.wrong()["queue", "hidden"]
     assert (hidden["service"], hidden["count"]) == ("stock", 2)
     assert "2 messages are neither ready nor with a worker: 2 in stock.inbox" in hidden["sentence"]
     assert "the exchange stock.dlx exists and leads to stock.dlq" in hidden["sentence"]
-    declare_topology_at(own.url)
-    until(lambda: own.management.queue("stock.dlq").get("messages") == 2, "they follow", within_seconds=60)
-    found = own.anomalies()
+    declare_topology_at(monitored.url)
+    until(lambda: monitored.management.queue("stock.dlq").get("messages") == 2, "they follow", within_seconds=60)
+    found = monitored.anomalies()
     assert "hidden" not in {one["reason"] for one in found}
     assert dead_letters_of_stock(found) == 2
 
 
-def test_a_queue_without_a_leader_is_not_taken_for_empty(own: OwnNode) -> None:
-    own.watched.tell("CMD-1")
-    own.watched.set_aside("stock", 3)
+def test_a_queue_without_a_leader_is_not_taken_for_empty(monitored: MonitoredNode) -> None:
+    monitored.watched.tell("CMD-1")
+    monitored.watched.set_aside("stock", 3)
     for queue in ("stock.dlq", "paiement.inbox", "stock.inbox"):
-        own.take_server_away(queue)
-    found = own.anomalies()
+        monitored.take_server_away(queue)
+    found = monitored.anomalies()
     leaderless = [one["sentence"] for one in found if (one["kind"], one["reason"]) == ("queue", "no_leader")]
     assert [sentence.partition(":")[0] for sentence in leaderless] == [
         "stock.dlq, stock.inbox have no leader",
@@ -131,9 +131,9 @@ def test_a_queue_without_a_leader_is_not_taken_for_empty(own: OwnNode) -> None:
     ]
     assert ("stuck", "no_leader", "CMD-1") in {(one["kind"], one["reason"], one["commande_id"]) for one in found}
     assert dead_letters_of_stock(found) == 3
-    own.bring_servers_back()
-    until(own.figures_are_in, "the leaders are back", within_seconds=60)
-    found = own.anomalies()
+    monitored.bring_servers_back()
+    until(monitored.figures_are_in, "the leaders are back", within_seconds=60)
+    found = monitored.anomalies()
     assert "no_leader" not in {one["reason"] for one in found}
     assert dead_letters_of_stock(found) == 3
 
@@ -142,43 +142,43 @@ def dead_letters_of_stock(found: list[dict[str, Any]]) -> int:
     return sum(one["count"] for one in found if (one["kind"], one["service"]) == ("dead_letter", "stock"))
 
 
-def test_the_web_page_shows_a_lost_leader_until_it_is_back(own: OwnNode, tmp_path: Path) -> None:
-    with serving(own.watched, tmp_path / "log") as url:
+def test_the_web_page_shows_a_lost_leader_until_it_is_back(monitored: MonitoredNode, tmp_path: Path) -> None:
+    with serving(monitored.watched, tmp_path / "log") as url:
         until(lambda: "Nothing is wrong" in asked(f"{url}/anomalies")[1], "the first look")
-        own.take_server_away("commande.retry.5")
+        monitored.take_server_away("commande.retry.5")
         until(
             lambda: "commande.retry.5 has no leader" in asked(f"{url}/anomalies")[1], "the page", within_seconds=60
         )
         assert "commande.retry.5 has no leader" in asked(f"{url}/api/anomalies")[1]
-        own.bring_servers_back()
+        monitored.bring_servers_back()
         until(lambda: "Nothing is wrong" in asked(f"{url}/anomalies")[1], "the page to say so", within_seconds=60)
 
 
-def test_no_monitor_command_declares_or_binds_what_is_missing(own: OwnNode, tmp_path: Path) -> None:
-    own.watched.tell("CMD-1")
-    own.management.unbind("stock.events", "paiement.inbox", "stock.reserve")
-    own.management.unbind("commande.events", "saga.history", "#")
-    own.management.delete_queue("notification.dlq")
-    own.management.delete_exchange("paiement.dlx")
-    before = own.topology()
+def test_no_monitor_command_declares_or_binds_what_is_missing(monitored: MonitoredNode, tmp_path: Path) -> None:
+    monitored.watched.tell("CMD-1")
+    monitored.management.unbind("stock.events", "paiement.inbox", "stock.reserve")
+    monitored.management.unbind("commande.events", "saga.history", "#")
+    monitored.management.delete_queue("notification.dlq")
+    monitored.management.delete_exchange("paiement.dlx")
+    before = monitored.topology()
     for arguments in COMMANDS:
-        done = own.watched.run(*arguments, topology="apply")
+        done = monitored.watched.run(*arguments, topology="apply")
         assert done.returncode in {0, 1}, done.stderr
-        assert own.topology() == before, arguments
-    with serving(own.watched, tmp_path / "log") as url:
+        assert monitored.topology() == before, arguments
+    with serving(monitored.watched, tmp_path / "log") as url:
         for page in ("/", "/anomalies", "/orders/CMD-1", "/api/anomalies", "/metrics"):
             assert asked(f"{url}{page}")[1], page
         until(lambda: "notification.dlq does not exist" in asked(f"{url}/anomalies")[1], "a look at the queues")
-    assert own.topology() == before
+    assert monitored.topology() == before
 
 
-def test_a_management_that_refuses_or_knows_other_queues_is_an_anomaly(own: OwnNode) -> None:
-    place = own.login.rpartition("@")[2]
-    refused = own.watched.wrong(management_url=f"http://{USER}:wrong@{place}")
+def test_a_management_that_refuses_or_knows_other_queues_is_an_anomaly(monitored: MonitoredNode) -> None:
+    place = monitored.login.rpartition("@")[2]
+    refused = monitored.watched.wrong(management_url=f"http://{USER}:wrong@{place}")
     assert "HTTP 401" in refused["blind", "bindings_not_known"]["sentence"]
     assert "has a leader" in refused["blind", "bindings_not_known"]["sentence"]
     with management_that_answers(b"[]") as settings:
-        other = own.watched.wrong(management_url=settings.management_url)
+        other = monitored.watched.wrong(management_url=settings.management_url)
     assert "no figures of any of its queues" in other["queue", "no_figures"]["sentence"]
     since = dt.datetime.fromisoformat(other["queue", "no_figures"]["since"])
     assert since < dt.datetime.now(dt.UTC) - dt.timedelta(seconds=15)
