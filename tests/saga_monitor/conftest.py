@@ -44,7 +44,7 @@ class Monitor:
     def touched(self, commande_ids: Sequence[str]) -> None:
         self.changes += commande_ids
 
-    async def hear(self, stream: Stream) -> None:
+    async def read(self, stream: Stream) -> None:
         """Read the stream to its end."""
         async with stream.opening()() as history, aclosing(read(history, self.store, self)) as batches:
             async for touched in batches:

@@ -75,7 +75,7 @@ def undone(cause: str | None, ms: int = 500, modele: str = "annulation") -> list
 
 
 ASKED = Line("commande.annulation_demandee", None, 450)
-STORIES: dict[str, list[Line]] = {
+SCENARIOS: dict[str, list[Line]] = {
     "created": CONFIRMED,
     "refused by stock": [*SHORTAGE, *undone("stock.reservation_echouee")],
     "refused by payment": [*UNPAID, *undone("paiement.echoue")],
@@ -114,10 +114,10 @@ class Stream:
         self.kept.append(HistoryEntry(self.next, exchange, "key", body, headers or {}, timestamp))
         self.next += 1
 
-    def tell(self, commande_id: str, lines: Sequence[Line], start: dt.datetime = START) -> None:
+    def publish(self, commande_id: str, lines: Sequence[Line], start: dt.datetime = START) -> None:
         """Append `lines`, each by the exchange of its publisher."""
         for line in lines:
-            self.add(said(commande_id, line, start), events(KNOWN[line.type].SAID_BY))
+            self.add(event_bytes(commande_id, line, start), events(KNOWN[line.type].SAID_BY))
 
     def retry(self, service: str, body: bytes, headers: Mapping[str, object] | None = None) -> None:
         self.add(body, retry(service), headers, START)
@@ -174,7 +174,7 @@ class Stream:
         return {queue: QueueCount(counted if queue == HISTORY else 0, 1) for queue in queues}
 
 
-def said(commande_id: str, line: Line, start: dt.datetime = START) -> bytes:
+def event_bytes(commande_id: str, line: Line, start: dt.datetime = START) -> bytes:
     """The bytes of one event, as published."""
     cls = KNOWN[line.type]
     event = cls(commande_id=commande_id, **(_DATA[line.type] | dict(line.data)))
@@ -189,5 +189,5 @@ def said(commande_id: str, line: Line, start: dt.datetime = START) -> bytes:
 
 
 def event_id(commande_id: str, line: Line) -> str:
-    """The id that `said` gives: readable, and the same for the same line."""
+    """The id that `event_bytes` gives: readable, and the same for the same line."""
     return f"{commande_id}/{line.id or line.type}"[-100:]

@@ -16,7 +16,7 @@ import pytest
 
 from choregraphie import read_settings
 from tests.choregraphie.telemetry.test_metrics import free_port
-from tests.saga_monitor.memory_stream import HELD, KNOWN, said
+from tests.saga_monitor.memory_stream import HELD, KNOWN, event_bytes
 from tests.support.topology import declare_topology
 from tests.support.workers import ROOT, environment, until
 
@@ -93,7 +93,7 @@ async def test_a_stuck_order_is_alerted_once_even_if_the_monitor_is_killed(
         start = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)
         for line in HELD:
             exchange = f"{KNOWN[line.type].SAID_BY}.events"
-            assert foreign_client.publish(exchange, line.type, said("CMD-1", line, start))
+            assert foreign_client.publish(exchange, line.type, event_bytes("CMD-1", line, start))
 
         with serving(environ, tmp_path / "log"):
             until(lambda: bool(told), (tmp_path / "log").read_text())

@@ -37,8 +37,8 @@ def settings(monitor: Monitor) -> Settings:
 async def test_a_failure_in_judging_is_logged_and_the_next_check_judges(
     monitor: Monitor, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream.tell("CMD-1", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    await monitor.read(stream)
     watcher = AlertWatcher(settings(monitor), Dispatcher([]))
     with capture_logs() as logs, monkeypatch.context() as broken:
         broken.setattr(watcher_module, "anomalies_of", lambda *_: 1 / 0)
@@ -54,8 +54,8 @@ async def test_a_file_that_is_locked_for_too_long_is_logged_and_tried_again(
     monitor: Monitor, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "BUSY_SECONDS", 0.1)
-    stream.tell("CMD-1", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    await monitor.read(stream)
     watcher = AlertWatcher(settings(monitor), Dispatcher([]))
     other = sqlite3.connect(monitor.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -69,8 +69,8 @@ async def test_a_file_that_is_locked_for_too_long_is_logged_and_tried_again(
 
 async def test_without_a_broker_it_judges_by_what_was_read(monitor: Monitor, stream: Stream) -> None:
     """The anomaly is shown without an alert: the reason is not known, nor whether other orders are still stuck."""
-    stream.tell("CMD-1", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    await monitor.read(stream)
     async with open_watcher(settings(monitor)) as watcher:
         async with asyncio.timeout(10):
             while not watcher.view.at:  # noqa: ASYNC110 - what is waited for tells nobody
@@ -86,8 +86,8 @@ class ClockedMonitor:
         self.monitor, self.now = monitor, START + dt.timedelta(minutes=5)
         self.watcher = AlertWatcher(settings(monitor), Dispatcher([]))
 
-    async def hear(self, stream: Stream) -> None:
-        await self.monitor.hear(stream)
+    async def read(self, stream: Stream) -> None:
+        await self.monitor.read(stream)
         self.monitor.store.caught_up(self.now)
 
     async def check(
@@ -111,9 +111,9 @@ def clocked_monitor(monitor: Monitor) -> Iterator[ClockedMonitor]:
 async def test_a_short_loss_of_the_broker_opens_and_closes_nothing(
     stream: Stream, clocked_monitor: ClockedMonitor
 ) -> None:
-    stream.tell("CMD-1", HELD)
+    stream.publish("CMD-1", HELD)
     stream.set_aside("stock", b"of hours ago", "unreadable")
-    await clocked_monitor.hear(stream)
+    await clocked_monitor.read(stream)
     clocked_monitor.now += dt.timedelta(hours=3)
     there = broker(paiement_inbox=QueueCount(1, 0), stock_dlq=QueueCount(1, 0))
     opened = await clocked_monitor.check(there)
@@ -132,8 +132,8 @@ async def test_a_short_loss_of_the_broker_opens_and_closes_nothing(
 async def test_a_monitor_without_answers_reports_that_it_is_blind(
     stream: Stream, clocked_monitor: ClockedMonitor
 ) -> None:
-    stream.tell("CMD-1", HELD)
-    await clocked_monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    await clocked_monitor.read(stream)
     assert await clocked_monitor.check(broker()) == ["alert.opened stuck held"]
     told = [line for _ in range(12) for line in await clocked_monitor.check(None, abreast=False)]
     assert told == ["alert.opened blind no_answer"]
@@ -148,8 +148,8 @@ async def test_a_monitor_without_answers_reports_that_it_is_blind(
 
 
 async def test_a_monitor_that_stays_behind_is_blind_too(stream: Stream, clocked_monitor: ClockedMonitor) -> None:
-    stream.tell("CMD-1", HELD)
-    await clocked_monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    await clocked_monitor.read(stream)
     ahead = replace(broker(), last_offset=500)
     clocked_monitor.now += dt.timedelta(hours=1)
     told = [line for _ in range(8) for line in await clocked_monitor.check(ahead, after_seconds=60, abreast=False)]

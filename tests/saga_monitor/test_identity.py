@@ -16,7 +16,17 @@ from saga_monitor.text.event_tables import timeline_table
 from saga_monitor.web.narrative import timeline_entries
 from saga_monitor.web.raw_events import RawEventReader
 from tests.saga_monitor.conftest import SOON, Monitor
-from tests.saga_monitor.memory_stream import ASKED, CONFIRMED, HELD, KNOWN, PLACED, Line, Stream, said, undone
+from tests.saga_monitor.memory_stream import (
+    ASKED,
+    CONFIRMED,
+    HELD,
+    KNOWN,
+    PLACED,
+    Line,
+    Stream,
+    event_bytes,
+    undone,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,20 +38,20 @@ BY_CLIENTS = {"commande.initiee": ALPHA, "commande.annulation_demandee": BETA}
 
 def counted(commande_id: str, line: Line, source: str = "") -> bytes:
     """The event as clients say it who count from one, and as services that answer them do."""
-    body = said(commande_id, line)
+    body = event_bytes(commande_id, line)
     for type_ in BY_CLIENTS:
         body = body.replace(f"{commande_id}/{type_}".encode(), b"1")
     return body.replace(b"/clients/boutique", (source or BY_CLIENTS.get(line.type, "")).encode())
 
 
-def tell(stream: Stream, commande_id: str, lines: Sequence[Line]) -> None:
+def publish(stream: Stream, commande_id: str, lines: Sequence[Line]) -> None:
     for line in lines:
         stream.add(counted(commande_id, line), events_of(KNOWN[line.type].SAID_BY))
 
 
 async def test_an_order_and_its_cancellation_may_have_one_id(stream: Stream, monitor: Monitor) -> None:
-    tell(stream, "CMD-1", CANCELLED)
-    await monitor.hear(stream)
+    publish(stream, "CMD-1", CANCELLED)
+    await monitor.read(stream)
     order = monitor.queries.order("CMD-1", SOON)
     assert order is not None
     assert (order.state, order.flags) == (State.COMPENSATED, ())
@@ -49,8 +59,8 @@ async def test_an_order_and_its_cancellation_may_have_one_id(stream: Stream, mon
 
 
 async def test_the_timeline_puts_each_answer_under_its_own_cause(stream: Stream, monitor: Monitor) -> None:
-    tell(stream, "CMD-1", CANCELLED)
-    await monitor.hear(stream)
+    publish(stream, "CMD-1", CANCELLED)
+    await monitor.read(stream)
     found = order_history(monitor.queries, "CMD-1", SOON)
     assert found is not None
     placed, asked = timeline(found.events, found.retries, found.dead_letters).beginnings
@@ -66,8 +76,8 @@ async def test_two_decisions_that_answer_one_id_of_two_clients_are_none_too_many
 ) -> None:
     """An order created in answer to itself, all else having overtaken it, and then cancelled."""
     late = [*CONFIRMED[1:3], *PLACED, Line("commande.creee", "commande.initiee", 350), CONFIRMED[-1]]
-    tell(stream, "CMD-1", [*late, ASKED, *undone("commande.annulation_demandee", modele="rectificatif")])
-    await monitor.hear(stream)
+    publish(stream, "CMD-1", [*late, ASKED, *undone("commande.annulation_demandee", modele="rectificatif")])
+    await monitor.read(stream)
     order = monitor.queries.order("CMD-1", SOON)
     assert order is not None
     assert (order.state, order.flags) == (State.COMPENSATED, ())
@@ -79,7 +89,7 @@ async def test_a_second_order_with_a_known_order_s_id_and_event_id_is_told(
     stream.add(counted("CMD-1", PLACED[0]), "client.events")
     stream.add(counted("CMD-1", PLACED[0], BETA), "client.events")
     stream.add(counted("CMD-1", PLACED[0]), "client.events")
-    await monitor.hear(stream)
+    await monitor.read(stream)
     order = monitor.queries.order("CMD-1", SOON)
     assert order is not None
     assert Flag.REPEATED_ORDER in order.flags
@@ -88,12 +98,12 @@ async def test_a_second_order_with_a_known_order_s_id_and_event_id_is_told(
 
 
 async def test_what_is_set_aside_of_one_client_is_not_another_s(stream: Stream, monitor: Monitor) -> None:
-    tell(stream, "CMD-1", [*HELD, ASKED])
+    publish(stream, "CMD-1", [*HELD, ASKED])
     stream.retry("commande", counted("CMD-1", ASKED))
     stream.set_aside("commande", counted("CMD-1", ASKED))
     # Tried again is the order, and not the demand that was set aside.
     stream.retry("commande", counted("CMD-1", PLACED[0]))
-    await monitor.hear(stream)
+    await monitor.read(stream)
     found = order_history(monitor.queries, "CMD-1", SOON)
     assert found is not None
     assert Flag.INTERVENTION in found.order.flags
@@ -107,7 +117,7 @@ async def test_what_is_set_aside_of_one_client_is_not_another_s(stream: Stream, 
 
 async def test_the_stream_shows_the_bytes_of_the_right_one(stream: Stream, monitor: Monitor) -> None:
     stream.add(counted("CMD-1", PLACED[0], BETA), "client.events")
-    await monitor.hear(stream)
+    await monitor.read(stream)
     (event,) = monitor.queries.events("CMD-1")
     stream.recreate()
     stream.add(counted("CMD-1", PLACED[0]), "client.events")
@@ -116,9 +126,9 @@ async def test_the_stream_shows_the_bytes_of_the_right_one(stream: Stream, monit
 
 
 async def test_the_past_knows_them_apart_too(stream: Stream, monitor: Monitor) -> None:
-    tell(stream, "CMD-1", CANCELLED)
+    publish(stream, "CMD-1", CANCELLED)
     stream.set_aside("commande", counted("CMD-1", ASKED))
-    await monitor.hear(stream)
+    await monitor.read(stream)
     with projection_at(monitor.path, SOON) as file:
         then = Monitor(file)
         try:
@@ -129,8 +139,8 @@ async def test_the_past_knows_them_apart_too(stream: Stream, monitor: Monitor) -
 
 
 async def test_show_names_the_event_that_was_answered(stream: Stream, monitor: Monitor) -> None:
-    tell(stream, "CMD-1", CANCELLED)
-    await monitor.hear(stream)
+    publish(stream, "CMD-1", CANCELLED)
+    await monitor.read(stream)
     events = [
         {"id": e.id, "type": e.type, "causationid": e.causationid, "time": None, "note": None, "source": e.source}
         for e in monitor.queries.events("CMD-1")

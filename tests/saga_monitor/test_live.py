@@ -24,7 +24,7 @@ import pytest
 
 from choregraphie import read_settings
 from choregraphie.saga.topology import REASON_HEADER, events
-from tests.saga_monitor.memory_stream import CONFIRMED, HELD, KNOWN, PAID, STORIES, Line, said
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, KNOWN, PAID, SCENARIOS, Line, event_bytes
 from tests.support.topology import declare_topology, declare_topology_at
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ async def channel(environment: dict[str, str]) -> Any:
     connection.close()
 
 
-def tell(channel: Any, commande_id: str, lines: Sequence[Line]) -> None:
+def publish(channel: Any, commande_id: str, lines: Sequence[Line]) -> None:
     for line in lines:
-        channel.basic_publish(events(KNOWN[line.type].SAID_BY), line.type, said(commande_id, line))
+        channel.basic_publish(events(KNOWN[line.type].SAID_BY), line.type, event_bytes(commande_id, line))
 
 
 def command(environment: dict[str, str], *arguments: str) -> Any:
@@ -104,17 +104,17 @@ def locked(environment: dict[str, str]) -> Iterator[None]:
 def test_a_report_right_after_a_run_is_true_without_a_live_monitor(
     environment: dict[str, str], channel: Any
 ) -> None:
-    for number, lines in enumerate(STORIES.values()):
-        tell(channel, f"CMD-{number}", lines)
+    for number, lines in enumerate(SCENARIOS.values()):
+        publish(channel, f"CMD-{number}", lines)
     channel.basic_publish("client.events", "commande.initiee", b"\xff")
     headers = {REASON_HEADER: "exhausted"}
-    tell(channel, "CMD-LOST", HELD)
+    publish(channel, "CMD-LOST", HELD)
     channel.basic_publish(
-        "paiement.dlx", "stock.reserve", said("CMD-LOST", HELD[1]), pika.BasicProperties(headers=headers)
+        "paiement.dlx", "stock.reserve", event_bytes("CMD-LOST", HELD[1]), pika.BasicProperties(headers=headers)
     )
     report = command(environment, "report")
-    assert report["sagas"]["total"] == len(STORIES) + 1
-    assert (report["sagas"]["completed"], report["sagas"]["compensated"]) == (1, len(STORIES) - 1)
+    assert report["sagas"]["total"] == len(SCENARIOS) + 1
+    assert (report["sagas"]["completed"], report["sagas"]["compensated"]) == (1, len(SCENARIOS) - 1)
     assert report["sagas"]["intervention"] == 1
     assert report["ignored"] == {"unreadable": 1}
     assert "INTERVENTION" in command(environment, "show", "CMD-LOST")["flags"]
@@ -122,7 +122,7 @@ def test_a_report_right_after_a_run_is_true_without_a_live_monitor(
 
 def test_a_message_thrown_out_by_the_broker_calls_for_a_person(environment: dict[str, str], channel: Any) -> None:
     """Rejected until the delivery limit, as a worker that crashes on it would."""
-    tell(channel, "CMD-1", HELD)
+    publish(channel, "CMD-1", HELD)
     for _ in range(60):
         for method, _properties, _body in channel.consume("paiement.inbox", inactivity_timeout=0.2):
             if method is None:
@@ -140,12 +140,12 @@ def test_killed_in_the_middle_it_goes_on_exactly_where_it_stopped(
 ) -> None:
     out = tmp_path / "lines"
     for number in range(200):
-        tell(channel, f"CMD-{number}", CONFIRMED)
+        publish(channel, f"CMD-{number}", CONFIRMED)
     with out.open("wb") as lines, monitor(environment, lines, subprocess.DEVNULL) as process:
         until(lambda: out.stat().st_size > 0)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    tell(channel, "CMD-LAST", CONFIRMED)
+    publish(channel, "CMD-LAST", CONFIRMED)
     resumed = command(environment, "report")
     assert resumed["events"] == 201 * len(CONFIRMED)
     assert resumed["duplicates"] == 0
@@ -155,14 +155,14 @@ def test_killed_in_the_middle_it_goes_on_exactly_where_it_stopped(
 
 def test_a_stream_deleted_under_it_is_noticed(environment: dict[str, str], channel: Any, tmp_path: Path) -> None:
     out, err = tmp_path / "out", tmp_path / "err"
-    tell(channel, "CMD-OLD", CONFIRMED)
+    publish(channel, "CMD-OLD", CONFIRMED)
     with out.open("wb") as lines, err.open("wb") as errors, monitor(environment, lines, errors) as process:
         until(lambda: b"CMD-OLD" in out.read_bytes() and b"live" in err.read_bytes())
         channel.queue_delete("saga.history")
         until(lambda: b"no history" in err.read_bytes())
         declare_topology_at(environment["SAGA_AMQP_URL"])
         until(lambda: err.read_bytes().count(b"live") > 1, 40)
-        tell(channel, "CMD-NEW", PAID)
+        publish(channel, "CMD-NEW", PAID)
         until(lambda: b"CMD-NEW" in out.read_bytes())
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
@@ -173,7 +173,7 @@ def test_a_stream_deleted_under_it_is_noticed(environment: dict[str, str], chann
 def test_ctrl_c_leaves_the_terminal_as_it_was(environment: dict[str, str], channel: Any) -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    tell(channel, "CMD-1", PAID)
+    publish(channel, "CMD-1", PAID)
     shown = bytearray()
 
     def sees(text: bytes) -> bool:
@@ -213,7 +213,7 @@ def test_a_file_locked_for_long_does_not_end_the_lines(
     with out.open("wb") as lines, err.open("wb") as errors, monitor(environment, lines, errors) as process:
         until(lambda: b"live" in err.read_bytes())
         with locked(environment):
-            tell(channel, "CMD-1", PAID)
+            publish(channel, "CMD-1", PAID)
             until(lambda: b"database trouble" in err.read_bytes())
         until(lambda: b"CMD-1" in out.read_bytes())
         process.send_signal(signal.SIGTERM)
@@ -224,7 +224,7 @@ def test_a_file_locked_for_long_does_not_end_the_lines(
 def test_a_full_disk_is_one_line(environment: dict[str, str], channel: Any, tmp_path: Path) -> None:
     """On a file system too small for the file, made where an ordinary user may make one."""
     for number in range(300):
-        tell(channel, f"CMD-{number}", CONFIRMED)
+        publish(channel, f"CMD-{number}", CONFIRMED)
     full = tmp_path / "full"
     full.mkdir()
     mounted = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]

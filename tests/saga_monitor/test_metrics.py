@@ -22,7 +22,7 @@ from saga_monitor.diagnosis.self_check import behind
 from saga_monitor.metrics import MetricsPage, exposition, registry
 from saga_monitor.records.broker_status import BrokerStatus
 from tests.saga_monitor.diagnosis.test_anomalies import WELL
-from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, STORIES, UNPAID, Line, said, undone
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, SCENARIOS, UNPAID, Line, event_bytes, undone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,15 +57,15 @@ def scraped(monitor: Monitor, watcher: AlertWatcher) -> dict[str, float]:
 
 
 async def test_what_was_heard_is_counted(monitor: Monitor, stream: Stream, watcher: AlertWatcher) -> None:
-    for number, story in enumerate(STORIES.values()):
-        stream.tell(f"CMD-{number}", story)
-    stream.tell("CMD-WAITS", HELD)
-    stream.tell("CMD-HALF", [*UNPAID, *undone("paiement.echoue")[:2]])
-    stream.retry("paiement", said("CMD-WAITS", HELD[1]))
+    for number, scenario in enumerate(SCENARIOS.values()):
+        stream.publish(f"CMD-{number}", scenario)
+    stream.publish("CMD-WAITS", HELD)
+    stream.publish("CMD-HALF", [*UNPAID, *undone("paiement.echoue")[:2]])
+    stream.retry("paiement", event_bytes("CMD-WAITS", HELD[1]))
     stream.set_aside("stock", b"\x00", "unreadable")
     stream.set_aside("stock", b"\x00", "any text that somebody made up")
     stream.add(b"\x00", "client.events")
-    await monitor.hear(stream)
+    await monitor.read(stream)
     found = scraped(monitor, watcher)
     assert found["saga_orders_started_total"] == 9
     assert found["saga_orders_finished_total{outcome=completed}"] == 2
@@ -114,9 +114,9 @@ async def test_what_never_happened_is_nought_so_that_its_first_time_is_an_increa
 async def test_durations_are_histograms_in_seconds(
     monitor: Monitor, stream: Stream, watcher: AlertWatcher
 ) -> None:
-    stream.tell("CMD-1", CONFIRMED)
-    stream.tell("CMD-2", [*PLACED, Line("stock.reserve", "commande.initiee", 7_000)])
-    await monitor.hear(stream)
+    stream.publish("CMD-1", CONFIRMED)
+    stream.publish("CMD-2", [*PLACED, Line("stock.reserve", "commande.initiee", 7_000)])
+    await monitor.read(stream)
     found = scraped(monitor, watcher)
     buckets = {name: v for name, v in found.items() if name.startswith("saga_step_duration_seconds_bucket")}
     step = "saga_step_duration_seconds_bucket{{le={},step=stock}}".format
@@ -130,9 +130,9 @@ async def test_counters_never_shrink_whatever_becomes_of_an_order(
     monitor: Monitor, stream: Stream, watcher: AlertWatcher
 ) -> None:
     before: dict[str, float] = {}
-    for line in STORIES["cancelled after creation"]:
-        stream.tell("CMD-1", [line, line])
-        await monitor.hear(stream)
+    for line in SCENARIOS["cancelled after creation"]:
+        stream.publish("CMD-1", [line, line])
+        await monitor.read(stream)
         now = {n: v for n, v in scraped(monitor, watcher).items() if re.search(r"_(total|bucket|count|sum)\b", n)}
         assert {name for name in before if now[name] < before[name]} == set()
         before = now
@@ -142,9 +142,9 @@ async def test_counters_never_shrink_whatever_becomes_of_an_order(
 
 
 async def test_the_look_outs_view_is_shown(monitor: Monitor, stream: Stream, watcher: AlertWatcher) -> None:
-    stream.tell("CMD-1", HELD)
-    stream.tell("CMD-2", [*UNPAID, *undone("paiement.echoue")[:2]])
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    stream.publish("CMD-2", [*UNPAID, *undone("paiement.echoue")[:2]])
+    await monitor.read(stream)
     with capture_logs() as logs:
         await watcher.check(broker_status(stream.next - 1, paiement=QueueCount(2, 0)))
         await watcher.check(broker_status(stream.next - 1, paiement=QueueCount(2, 0)))
@@ -163,9 +163,9 @@ async def test_the_view_is_counted_whole_though_some_are_looked_at(
 ) -> None:
     monkeypatch.setattr(case_queries, "LOOKED_AT", 5)
     for number in range(20):
-        stream.tell(f"CMD-{number}", HELD if number else PLACED)
+        stream.publish(f"CMD-{number}", HELD if number else PLACED)
         stream.set_aside("stock", f"not JSON {number}".encode(), "unreadable")
-    await monitor.hear(stream)
+    await monitor.read(stream)
     answers = broker_status(stream.next - 1, paiement=QueueCount(2, 0))
     queues = {**answers.queues, dlq("stock"): QueueCount(20, 0)}
     await watcher.check(replace(answers, queues=queues))
@@ -179,8 +179,8 @@ async def test_the_view_is_counted_whole_though_some_are_looked_at(
 async def test_an_order_that_waits_for_two_undoings_is_stuck_once(
     monitor: Monitor, stream: Stream, watcher: AlertWatcher
 ) -> None:
-    stream.tell("CMD-1", [*UNPAID, *undone("paiement.echoue")[:1]])
-    await monitor.hear(stream)
+    stream.publish("CMD-1", [*UNPAID, *undone("paiement.echoue")[:1]])
+    await monitor.read(stream)
     await watcher.check(broker_status(stream.next - 1))
     found = scraped(monitor, watcher)
     assert found["saga_anomalies{kind=half_undone}"] == 2
@@ -190,8 +190,8 @@ async def test_an_order_that_waits_for_two_undoings_is_stuck_once(
 async def test_a_monitor_that_is_behind_judges_nothing(
     monitor: Monitor, stream: Stream, watcher: AlertWatcher
 ) -> None:
-    stream.tell("CMD-1", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    await monitor.read(stream)
     monitor.store.caught_up(dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5))
     await watcher.check(broker_status(stream.next + 499))
     found = scraped(monitor, watcher)
@@ -203,8 +203,8 @@ async def test_a_monitor_that_is_behind_judges_nothing(
 async def test_without_the_broker_it_says_so_and_goes_on(
     monitor: Monitor, stream: Stream, watcher: AlertWatcher
 ) -> None:
-    stream.tell("CMD-1", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    await monitor.read(stream)
     await watcher.check(None)
     found = scraped(monitor, watcher)
     assert found["saga_monitor_broker_up"] == 0

@@ -17,7 +17,7 @@ import pytest
 
 from choregraphie.saga.topology import REASON_HEADER, dlq, dlx, events
 from tests.choregraphie.telemetry.test_metrics import free_port
-from tests.saga_monitor.memory_stream import CONFIRMED, HELD, KNOWN, said
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, KNOWN, event_bytes
 from tests.support.foreign_client import ForeignClient
 from tests.support.topology import declare_topology_at
 from tests.support.workers import ROOT, environment, until
@@ -41,9 +41,9 @@ class Watched:
         self.path = folder / "monitor.sqlite3"
         self.settings: dict[str, Any] = {"amqp_url": url, "monitor_database": self.path, "stuck_after": 1}
 
-    def tell(self, order: str, lines: Any = HELD) -> None:
+    def publish(self, order: str, lines: Any = HELD) -> None:
         for line in lines:
-            body = said(order, line, dt.datetime.now(dt.UTC) - LONG_AGO)
+            body = event_bytes(order, line, dt.datetime.now(dt.UTC) - LONG_AGO)
             assert self.foreign_client.publish(events(KNOWN[line.type].SAID_BY), line.type, body, timestamp=_now())
 
     def set_aside(self, service: str, count: int) -> None:
@@ -93,7 +93,7 @@ def watched(amqp_url: str, foreign_client: ForeignClient, tmp_path: Path) -> Wat
 
 
 def test_what_was_known_and_what_the_queues_hold_is_said_of_a_history_that_lost_its_head(watched: Watched) -> None:
-    watched.tell("CMD-1")
+    watched.publish("CMD-1")
     watched.set_aside("stock", 10)
     assert watched.run("list").returncode == 0
     watched.flood()
@@ -112,7 +112,7 @@ def test_what_was_known_and_what_the_queues_hold_is_said_of_a_history_that_lost_
 
 
 def test_a_new_file_says_that_the_history_begins_in_the_middle_and_what_the_queues_hold(watched: Watched) -> None:
-    watched.tell("CMD-1")
+    watched.publish("CMD-1")
     watched.set_aside("stock", 10)
     watched.flood()
     wrong = watched.wrong()
@@ -124,14 +124,14 @@ def test_a_new_file_says_that_the_history_begins_in_the_middle_and_what_the_queu
 
 
 def test_a_history_deleted_and_made_anew_forgets_nothing(watched: Watched, management: Management) -> None:
-    watched.tell("CMD-1")
+    watched.publish("CMD-1")
     assert watched.run("list").returncode == 0
     management.delete_queue("saga.history")
     wrong = watched.wrong()
     assert ("blind", "no_history") in wrong
     assert wrong["stuck", "no_consumer"]["commande_id"] == "CMD-1"
     declare_topology_at(watched.url, history_max_bytes=MAX_BYTES)
-    watched.tell("CMD-2", CONFIRMED)
+    watched.publish("CMD-2", CONFIRMED)
     wrong = watched.wrong()
     assert wrong["stuck", "no_consumer"]["commande_id"] == "CMD-1"
     assert "was deleted, emptied or restored" in wrong["lost_history", "replaced"]["sentence"]
@@ -162,7 +162,7 @@ def test_queues_that_are_not_there_are_said(watched: Watched, management: Manage
 
 
 def test_rows_of_a_broker_that_is_away_are_shown_with_their_age(watched: Watched) -> None:
-    watched.tell("CMD-1", CONFIRMED)
+    watched.publish("CMD-1", CONFIRMED)
     assert watched.run("list").returncode == 0
     away = {"amqp_url": "amqp://guest:guest@127.0.0.1:1/"}
     for arguments in (["list"], ["show", "CMD-1"], ["report"], ["report", "--orders"]):
@@ -202,7 +202,7 @@ def test_a_monitor_makes_nothing_and_waits_for_whoever_does(
             declare_topology_at(amqp_url)
             management.unbind("stock.events", "paiement.inbox", "stock.reserve")
             until(lambda: log.read_text().rstrip().endswith("live"), "the monitor to be live")
-            early.tell("CMD-1", CONFIRMED)
+            early.publish("CMD-1", CONFIRMED)
             assert early.run("list").returncode == 0
             bound = {(row["source"], row["destination"], row["routing_key"]) for row in management.bindings()}
             assert ("stock.events", "paiement.inbox", "stock.reserve") not in bound
@@ -256,13 +256,13 @@ def asked(url: str) -> tuple[int, str]:
 
 
 def test_a_file_deleted_under_serve_is_said_and_built_anew(watched: Watched, tmp_path: Path) -> None:
-    watched.tell("CMD-1", CONFIRMED)
+    watched.publish("CMD-1", CONFIRMED)
     with serving(watched, tmp_path / "log") as url:
         inode = watched.path.stat().st_ino
         watched.path.unlink()
         until(lambda: watched.path.exists() and watched.path.stat().st_ino != inode, "another file")
         until(lambda: "built anew from the stream" in asked(url)[1], "a word about it on the page")
-        watched.tell("CMD-2", CONFIRMED)
+        watched.publish("CMD-2", CONFIRMED)
         until(lambda: "CMD-2" in asked(f"{url}/api/orders")[1], "the order said since")
         assert "CMD-1" in asked(f"{url}/api/orders")[1]
         beside = watched.run("list", "--json")

@@ -23,8 +23,8 @@ def test_every_screen_command_and_answer_has_the_same_number_of_anomalies(
     watched: Watched, tmp_path: Path
 ) -> None:
     for number in range(7):
-        watched.tell(f"CMD-{number}", HELD)
-    watched.tell("CMD-CREATED", CONFIRMED)
+        watched.publish(f"CMD-{number}", HELD)
+    watched.publish("CMD-CREATED", CONFIRMED)
     watched.set_aside("stock", 30)
     # No worker is there: seven orders are stuck, thirty dead letters lie in a queue, and inboxes have no consumer.
     wanted = int(watched.run("anomalies").stdout.splitlines()[-1].removesuffix(" anomalies"))
@@ -52,5 +52,5 @@ def test_every_screen_command_and_answer_has_the_same_number_of_anomalies(
 
 
 def test_an_earlier_time_has_no_number_of_anomalies(watched: Watched) -> None:
-    watched.tell("CMD-1", HELD)
+    watched.publish("CMD-1", HELD)
     assert json.loads(watched.run("report", "--at", "1s", "--json").stdout)["anomalies"] is None

@@ -119,7 +119,7 @@ def test_messages_that_cannot_be_dead_lettered_are_an_anomaly_until_they_can(mon
 
 
 def test_a_queue_without_a_leader_is_not_taken_for_empty(monitored: MonitoredNode) -> None:
-    monitored.watched.tell("CMD-1")
+    monitored.watched.publish("CMD-1")
     monitored.watched.set_aside("stock", 3)
     for queue in ("stock.dlq", "paiement.inbox", "stock.inbox"):
         monitored.take_server_away(queue)
@@ -155,7 +155,7 @@ def test_the_web_page_shows_a_lost_leader_until_it_is_back(monitored: MonitoredN
 
 
 def test_no_monitor_command_declares_or_binds_what_is_missing(monitored: MonitoredNode, tmp_path: Path) -> None:
-    monitored.watched.tell("CMD-1")
+    monitored.watched.publish("CMD-1")
     monitored.management.unbind("stock.events", "paiement.inbox", "stock.reserve")
     monitored.management.unbind("commande.events", "saga.history", "#")
     monitored.management.delete_queue("notification.dlq")

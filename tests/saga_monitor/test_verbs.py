@@ -15,18 +15,18 @@ from typing import Any
 import pytest
 
 from choregraphie.saga.topology import ATTEMPT_HEADER, NEXT_HEADER
-from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PAID, START, STORIES, Stream, said
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PAID, SCENARIOS, START, Stream, event_bytes
 
 
 @pytest.fixture
 def told(stream: Stream) -> Stream:
-    for number, lines in enumerate(STORIES.values()):
-        stream.tell(f"CMD-{number}", lines)
+    for number, lines in enumerate(SCENARIOS.values()):
+        stream.publish(f"CMD-{number}", lines)
     for number in range(10):
         stream.add(bytes([number, 255]), "client.events")
     headers = {ATTEMPT_HEADER: 1, NEXT_HEADER: (START + dt.timedelta(seconds=5)).isoformat()}
-    stream.retry("paiement", said("CMD-0", HELD[1]), headers)
-    stream.set_aside("stock", said("CMD-0", PAID[0]), "invalid")
+    stream.retry("paiement", event_bytes("CMD-0", HELD[1]), headers)
+    stream.set_aside("stock", event_bytes("CMD-0", PAID[0]), "invalid")
     return stream
 
 
@@ -38,7 +38,7 @@ def test_the_history_is_told_as_it_was_said(command: Any, told: Stream) -> None:
     code, out, err = command("history", "--json")
     assert (code, err) == (0, "")
     events = lines_of(out)
-    assert len(events) == sum(map(len, STORIES.values()))
+    assert len(events) == sum(map(len, SCENARIOS.values()))
     assert events[1]["event"] == json.loads(told.kept[1].body)
     assert events[1] | {"event": None} == {"offset": 1, "kind": "said", "exchange": "stock.events", "event": None}
     assert "CMD-0  reservation_id=R-1, client_id=CLIENT-123" in command("history")[1]
@@ -92,7 +92,7 @@ def test_an_output_that_is_full_is_one_line(
 
 
 def test_a_hostile_word_stays_on_its_line(command: Any, stream: Stream) -> None:
-    stream.tell("a\u200f2J[/]\u200b", HELD)
+    stream.publish("a\u200f2J[/]\u200b", HELD)
     shown = command("history")[1]
     assert "a\\u200f2J[/]\\u200b" in shown
     assert len(shown.splitlines()) == len(HELD)
@@ -153,7 +153,7 @@ def test_a_bad_time_is_one_line(command: Any, time: str) -> None:
 
 def test_each_order_is_reported(command: Any, told: Stream) -> None:
     reports = {one["commande_id"]: one for one in json.loads(command("report", "--orders", "--json")[1])}
-    assert len(reports) == len(STORIES)
+    assert len(reports) == len(SCENARIOS)
     assert reports["CMD-0"]["success"] is True
     assert reports["CMD-0"]["steps_ms"] == {"stock": 100, "paiement": 200, "commande": 50, "notification": 50}
     assert (reports["CMD-0"]["duration_ms"], reports["CMD-0"]["mean_step_ms"]) == (350, 100.0)
@@ -181,12 +181,12 @@ def test_an_argument_that_would_do_nothing_is_refused(command: Any, told: Stream
 
 
 def test_a_formula_in_a_spreadsheet_is_text(command: Any, stream: Stream) -> None:
-    stream.tell("=1+1", HELD)
+    stream.publish("=1+1", HELD)
     assert next(csv.DictReader(io.StringIO(command("report", "--orders", "--csv")[1])))["commande_id"] == "'=1+1"
 
 
 def test_a_report_since_a_time_is_of_the_orders_begun_since(command: Any, told: Stream) -> None:
-    told.tell("LATER", HELD, START + dt.timedelta(hours=1))
+    told.publish("LATER", HELD, START + dt.timedelta(hours=1))
     later = json.loads(command("report", "--json", "--since", "2024-11-22T19:00")[1])
     assert (later["sagas"]["total"], later["sagas"]["running"], later["sagas"]["stuck"]) == (1, 1, 1)
     assert later["duration_ms"]["count"] == 0
@@ -215,7 +215,7 @@ def test_a_locked_file_is_one_line(
     monkeypatch.setattr("saga_monitor.projection.schema.BUSY_SECONDS", 0.05)
     with sqlite3.connect(tmp_path / "deep" / "monitor.sqlite3", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
-        told.tell("CMD-NEW", HELD)
+        told.publish("CMD-NEW", HELD)
         code, out, err = command("list")
         other.execute("ROLLBACK")
     other.close()
@@ -239,7 +239,7 @@ def test_a_lock_that_cannot_be_opened_is_one_line(command: Any, tmp_path: Path) 
 
 def test_a_spreadsheet_of_no_orders_has_its_header(command: Any, stream: Stream) -> None:
     empty = command("report", "--orders", "--csv")[1].splitlines()
-    stream.tell("CMD-1", HELD)
+    stream.publish("CMD-1", HELD)
     assert empty == command("report", "--orders", "--csv")[1].splitlines()[:1]
     assert empty == command("report", "CMD-1", "--csv")[1].splitlines()[:1]
 
@@ -248,8 +248,8 @@ def test_a_spreadsheet_of_no_orders_has_its_header(command: Any, stream: Stream)
 def test_a_wrong_clock_moves_no_event_in_time(command: Any, stream: Stream, days: int) -> None:
     wrong = dt.timedelta(days=days) // dt.timedelta(milliseconds=1)
     lines = [replace(line, ms=line.ms + wrong) if line.type == "paiement.effectue" else line for line in CONFIRMED]
-    stream.tell("CMD-OLD", CONFIRMED, START - dt.timedelta(hours=1))
-    stream.tell("CMD-1", lines)
+    stream.publish("CMD-OLD", CONFIRMED, START - dt.timedelta(hours=1))
+    stream.publish("CMD-1", lines)
     later, earlier = (START + dt.timedelta(minutes=side) for side in (1, -1))
     shown = json.loads(command("show", "CMD-1", "--at", later.isoformat(), "--json")[1])
     assert (shown["state"], len(shown["events"])) == ("COMPLETED", len(CONFIRMED))
@@ -263,8 +263,8 @@ def test_a_wrong_clock_moves_no_event_in_time(command: Any, stream: Stream, days
 
 def test_days_have_names_in_every_argument_that_is_a_time(command: Any, stream: Stream) -> None:
     now = dt.datetime.now(dt.UTC)
-    stream.tell("CMD-OLD", CONFIRMED, now - dt.timedelta(days=3))
-    stream.tell("CMD-NEW", CONFIRMED, now - dt.timedelta(seconds=5))
+    stream.publish("CMD-OLD", CONFIRMED, now - dt.timedelta(days=3))
+    stream.publish("CMD-NEW", CONFIRMED, now - dt.timedelta(seconds=5))
     assert "CMD-OLD" in (listed := command("list", "--at", "yesterday")[1])
     assert "CMD-NEW" not in listed
     for arguments in (["report", "--orders", "--since", "yesterday"], ["history", "--since", "Yesterday"]):

@@ -20,11 +20,11 @@ from tests.saga_monitor.memory_stream import (
     HELD,
     PAID,
     PLACED,
+    SCENARIOS,
     START,
-    STORIES,
     Line,
     Stream,
-    said,
+    event_bytes,
     undone,
 )
 
@@ -57,7 +57,7 @@ def test_when_every_undoing_has_answered_only_the_cancellation_itself_can_need_a
 
 
 @pytest.mark.parametrize(
-    ("lines", "wanted"), [(PAID, True), (CREATED, False), (STORIES["deadline passed"], False)]
+    ("lines", "wanted"), [(PAID, True), (CREATED, False), (SCENARIOS["deadline passed"], False)]
 )
 def test_a_decision_for_another_reason_settles_a_given_up_message(lines: list[Line], *, wanted: bool) -> None:
     assert (
@@ -77,10 +77,10 @@ def test_a_clock_far_ahead_does_not_make_an_order_wait_for_ever() -> None:
 
 
 async def test_an_order_whose_message_waits_for_a_retry_is_not_stuck(stream: Stream, monitor: Monitor) -> None:
-    stream.tell("CMD-1", HELD)
+    stream.publish("CMD-1", HELD)
     back = START + dt.timedelta(minutes=10)
-    stream.retry("paiement", said("CMD-1", HELD[1]), {NEXT_HEADER: back.isoformat()})
-    await monitor.hear(stream)
+    stream.retry("paiement", event_bytes("CMD-1", HELD[1]), {NEXT_HEADER: back.isoformat()})
+    await monitor.read(stream)
     soon, late = START + dt.timedelta(minutes=9), back + dt.timedelta(seconds=61)
     assert monitor.queries.totals(soon).stuck == 0
     assert monitor.queries.flagged(Flag.STUCK, 5, soon) == []
@@ -92,14 +92,14 @@ async def test_orders_that_ended_long_ago_are_forgotten_with_their_counts(
     stream: Stream, monitor: Monitor
 ) -> None:
     later = START + dt.timedelta(days=40)
-    for number, lines in enumerate(STORIES.values()):
-        stream.tell(f"OLD-{number}", lines)
-    stream.tell("OLD-OPEN", PLACED)
-    stream.retry("stock", said("OLD-0", PLACED[0]))
-    stream.set_aside("stock", said("OLD-0", PLACED[0]), "invalid")
+    for number, lines in enumerate(SCENARIOS.values()):
+        stream.publish(f"OLD-{number}", lines)
+    stream.publish("OLD-OPEN", PLACED)
+    stream.retry("stock", event_bytes("OLD-0", PLACED[0]))
+    stream.set_aside("stock", event_bytes("OLD-0", PLACED[0]), "invalid")
     stream.set_aside("stock", b"\xff", "unreadable")
-    stream.tell("NEW", CONFIRMED, later)
-    await monitor.hear(stream)
+    stream.publish("NEW", CONFIRMED, later)
+    await monitor.read(stream)
     prune(monitor.store, TERMS, START + dt.timedelta(days=60))
     now = later + dt.timedelta(seconds=1)
     assert {o.commande_id for o in monitor.queries.orders(None, 10, now)} == {"NEW", "OLD-OPEN"}
@@ -108,19 +108,19 @@ async def test_orders_that_ended_long_ago_are_forgotten_with_their_counts(
     assert totals.count("events") == len(CONFIRMED) + 1
     assert totals.count("retries") == totals.named("dead.").get("invalid", 0) == 0
     assert monitor.queries.times()["order"].count == 1
-    await monitor.hear(stream)
+    await monitor.read(stream)
     assert monitor.notices == []
 
 
 async def test_keys_without_a_beginning_are_forgotten_unless_a_message_was_given_up(
     stream: Stream, monitor: Monitor
 ) -> None:
-    stream.tell("TAIL", CONFIRMED[-1:])
-    stream.tell("UNDONE", undone(None)[1:2])
-    stream.tell("HALF", undone(None)[:2])
-    stream.tell("LOST", PAID[-1:])
-    stream.set_aside("commande", said("LOST", PAID[-1]))
-    await monitor.hear(stream)
+    stream.publish("TAIL", CONFIRMED[-1:])
+    stream.publish("UNDONE", undone(None)[1:2])
+    stream.publish("HALF", undone(None)[:2])
+    stream.publish("LOST", PAID[-1:])
+    stream.set_aside("commande", event_bytes("LOST", PAID[-1]))
+    await monitor.read(stream)
     now = START + TERMS.longest + dt.timedelta(minutes=1)
     prune(monitor.store, TERMS, START + TERMS.longest)
     assert {o.commande_id for o in monitor.queries.orders(State.UNKNOWN, 10, now)} == {

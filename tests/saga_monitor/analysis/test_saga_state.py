@@ -22,9 +22,9 @@ from tests.saga_monitor.memory_stream import (
     KNOWN,
     PAID,
     PLACED,
+    SCENARIOS,
     SHORTAGE,
     START,
-    STORIES,
     UNPAID,
     Line,
     undone,
@@ -92,11 +92,11 @@ def steps(*lines: Line) -> str:
             UNDOING[2:],
             "undone refused cancelled running",
         ),
-        (STORIES["refused by payment"], State.COMPENSATED, (), "undone refused cancelled done"),
-        (STORIES["refused by stock"], State.COMPENSATED, (), "refused skipped cancelled done"),
-        (STORIES["refused at creation"], State.COMPENSATED, (), "undone undone cancelled done"),
-        (STORIES["cancelled after creation"], State.COMPENSATED, (), "undone undone undone done"),
-        (STORIES["deadline passed"], State.COMPENSATED, (), "undone skipped cancelled done"),
+        (SCENARIOS["refused by payment"], State.COMPENSATED, (), "undone refused cancelled done"),
+        (SCENARIOS["refused by stock"], State.COMPENSATED, (), "refused skipped cancelled done"),
+        (SCENARIOS["refused at creation"], State.COMPENSATED, (), "undone undone cancelled done"),
+        (SCENARIOS["cancelled after creation"], State.COMPENSATED, (), "undone undone undone done"),
+        (SCENARIOS["deadline passed"], State.COMPENSATED, (), "undone skipped cancelled done"),
         ([ASKED], State.UNKNOWN, (), ""),
         ([ASKED, *PLACED], State.NEW, ("commande.annulee", *UNDOING), "running skipped running skipped"),
         ([ASKED, *CONFIRMED], State.COMPLETED, ("commande.annulee", *UNDOING), "done done done done"),
@@ -111,10 +111,10 @@ def test_an_order_stands_where_its_events_say(
     assert not progress.flags
 
 
-@pytest.mark.parametrize("story", STORIES)
-def test_the_order_of_arrival_does_not_change_the_evaluation(story: str) -> None:
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_the_order_of_arrival_does_not_change_the_evaluation(scenario: str) -> None:
     """All permutations of short histories, a thousand of long ones."""
-    events = heard(*STORIES[story])
+    events = heard(*SCENARIOS[scenario])
     expected = evaluate(events)
     shuffles: Iterator[tuple[HeardEvent, ...]] = itertools.permutations(events)
     if len(events) > 7:
@@ -125,15 +125,15 @@ def test_the_order_of_arrival_does_not_change_the_evaluation(story: str) -> None
 
 @given(st.data())
 def test_duplicates_and_disorder_never_matter_at_any_moment(data: st.DataObject) -> None:
-    story = data.draw(st.sampled_from(sorted(STORIES)))
-    events = heard(*STORIES[story])
+    scenario = data.draw(st.sampled_from(sorted(SCENARIOS)))
+    events = heard(*SCENARIOS[scenario])
     some = data.draw(st.lists(st.sampled_from(events), min_size=1))
     assert evaluate(some) == evaluate(dict.fromkeys(reversed(some)))
 
 
 @given(st.data())
 def test_clocks_never_change_the_state_or_what_remains(data: st.DataObject) -> None:
-    events = heard(*STORIES[data.draw(st.sampled_from(sorted(STORIES)))])
+    events = heard(*SCENARIOS[data.draw(st.sampled_from(sorted(SCENARIOS)))])
     times = st.none() | st.datetimes(timezones=st.just(dt.UTC))
     skewed = [replace(event, time=data.draw(times)) for event in events]
     then, now = evaluate(events), evaluate(skewed)
@@ -146,9 +146,9 @@ def test_clocks_never_change_the_state_or_what_remains(data: st.DataObject) -> N
     assert all(ms is None or ms >= 0 for ms in (now.duration_ms, *(step.duration_ms for step in now.steps)))
 
 
-@pytest.mark.parametrize("story", STORIES)
-def test_a_complete_order_is_at_rest_and_an_incomplete_one_is_not(story: str) -> None:
-    lines = STORIES[story]
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_complete_order_is_at_rest_and_an_incomplete_one_is_not(scenario: str) -> None:
+    lines = SCENARIOS[scenario]
     assert evaluate(heard(*lines)).at_rest
     assert not any(
         evaluate(heard(*lines[:length])).at_rest for length in range(1, len(lines)) if not _pause(lines, length)
@@ -199,7 +199,7 @@ def test_without_a_beginning_nothing_is_awaited_and_nothing_has_a_time(type_: st
 
 
 def test_durations_run_from_the_cause_to_the_answer() -> None:
-    progress = evaluate(heard(*STORIES["cancelled after creation"]))
+    progress = evaluate(heard(*SCENARIOS["cancelled after creation"]))
     assert [step.duration_ms for step in progress.steps] == [100, 200, 50, 50]
     assert [step.undoing_ms for step in progress.steps] == [50, 80, None, None]
     assert progress.duration_ms == 580

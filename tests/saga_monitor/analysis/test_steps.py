@@ -61,8 +61,8 @@ def test_a_repeated_event_keeps_its_first_position() -> None:
 async def test_a_client_s_implausible_clock_does_not_decide_when_the_order_began(
     monitor: Monitor, stream: Stream, ms: int
 ) -> None:
-    stream.tell("CMD-1", [replace(PLACED[0], ms=ms), *CONFIRMED[1:]])
-    await monitor.hear(stream)
+    stream.publish("CMD-1", [replace(PLACED[0], ms=ms), *CONFIRMED[1:]])
+    await monitor.read(stream)
     (placed,) = timeline(monitor.queries.events("CMD-1"), [], []).beginnings
     (held,) = placed.answers
     (paid,) = held.answers
@@ -73,11 +73,11 @@ async def test_a_client_s_implausible_clock_does_not_decide_when_the_order_began
 
 async def test_a_forged_second_order_leaves_the_total_time_of_the_first(monitor: Monitor, stream: Stream) -> None:
     """Also when the order is evaluated again with more events."""
-    stream.tell("CMD-1", HELD)
-    stream.tell("CMD-1", [replace(PLACED[0], id="again", ms=-150_000_000_000)])
-    await monitor.hear(stream)
-    stream.tell("CMD-1", CONFIRMED[2:])
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    stream.publish("CMD-1", [replace(PLACED[0], id="again", ms=-150_000_000_000)])
+    await monitor.read(stream)
+    stream.publish("CMD-1", CONFIRMED[2:])
+    await monitor.read(stream)
     order = monitor.queries.order("CMD-1", SOON)
     assert order is not None
     assert (order.started, order.duration_ms) == (START, 350)
@@ -101,9 +101,9 @@ async def test_the_report_counts_the_durations_that_a_wrong_clock_left_out(
     stream: Stream, monitor: Monitor
 ) -> None:
     lines = [replace(line, ms=line.ms - 7_200_000) if n == 2 else line for n, line in enumerate(CONFIRMED)]
-    stream.tell("CMD-WRONG", lines)
-    stream.tell("CMD-RIGHT", CONFIRMED)
-    await monitor.hear(stream)
+    stream.publish("CMD-WRONG", lines)
+    stream.publish("CMD-RIGHT", CONFIRMED)
+    await monitor.read(stream)
     whole = report.whole(monitor.queries, SOON)
     assert whole["times_left_out"] == {"commande": 1, "paiement": 1}
     assert (whole["steps"]["paiement"]["count"], whole["steps"]["paiement"]["max_ms"]) == (1, 200)

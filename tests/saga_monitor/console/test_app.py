@@ -17,7 +17,7 @@ from saga_monitor.console.snapshot import SPARKS, Rates, SnapshotReader
 from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from saga_monitor.text.sanitize import printable
-from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PAID, START, STORIES, Stream, said
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PAID, SCENARIOS, START, Stream, event_bytes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,11 +55,11 @@ async def test_it_fits_its_terminal_whatever_it_shows(
     stream: Stream, monitor: Monitor, width: int, height: int
 ) -> None:
     for number in range(40):
-        stream.tell(f"CMD-{number:04}", list(STORIES.values())[number % len(STORIES)][: 1 + number % 9])
+        stream.publish(f"CMD-{number:04}", list(SCENARIOS.values())[number % len(SCENARIOS)][: 1 + number % 9])
     for name in HOSTILE:
-        stream.tell(name, HELD)
-    stream.set_aside("paiement", said("CMD-0003", HELD[1]))
-    await monitor.hear(stream)
+        stream.publish(name, HELD)
+    stream.set_aside("paiement", event_bytes("CMD-0003", HELD[1]))
+    await monitor.read(stream)
     app = board(monitor, Anomaly(Kind.STUCK, "CMD-1", "stock", START, "held", "a long sentence " * 20))
     app.status.link("broker away", "connection refused " * 20)
     async with on_terminal(app, width, height):
@@ -70,13 +70,13 @@ async def test_it_fits_its_terminal_whatever_it_shows(
 
 
 async def test_it_tells_what_matters_at_80_by_24(stream: Stream, monitor: Monitor) -> None:
-    for number, story in enumerate(STORIES.values()):
-        stream.tell(f"CMD-{number}", story)
-    stream.tell("CMD-LATE", HELD)
-    stream.tell("CMD-LOST", PAID)
-    stream.set_aside("commande", said("CMD-LOST", PAID[2]), None)
-    stream.tell("CMD-NOW", HELD, dt.datetime.now(dt.UTC))
-    await monitor.hear(stream)
+    for number, scenario in enumerate(SCENARIOS.values()):
+        stream.publish(f"CMD-{number}", scenario)
+    stream.publish("CMD-LATE", HELD)
+    stream.publish("CMD-LOST", PAID)
+    stream.set_aside("commande", event_bytes("CMD-LOST", PAID[2]), None)
+    stream.publish("CMD-NOW", HELD, dt.datetime.now(dt.UTC))
+    await monitor.read(stream)
     app = board(monitor, Anomaly(Kind.STUCK, "CMD-LATE", "paiement", START, "held", "CMD-LATE waits for paiement"))
     async with on_terminal(app, 80, 24):
         shown = screen_of(app)
@@ -96,8 +96,8 @@ async def test_it_tells_what_matters_at_80_by_24(stream: Stream, monitor: Monito
 
 async def test_hostile_ids_are_shown_and_not_obeyed(stream: Stream, monitor: Monitor) -> None:
     for name in HOSTILE:
-        stream.tell(name, HELD)
-    await monitor.hear(stream)
+        stream.publish(name, HELD)
+    await monitor.read(stream)
     app = board(monitor, Anomaly(Kind.STUCK, "[/]", "stock", START, "held", "[red]x[/] \x1b[2J"))
     async with on_terminal(app, 200, 40) as pilot:
         shown = "".join(screen_of(app))
@@ -124,9 +124,9 @@ async def test_an_empty_history_has_a_screen(monitor: Monitor) -> None:
 
 
 async def test_the_filter_goes_round_and_escape_leads_back(stream: Stream, monitor: Monitor) -> None:
-    stream.tell("CMD-DONE", CONFIRMED)
-    stream.tell("CMD-OPEN", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-DONE", CONFIRMED)
+    stream.publish("CMD-OPEN", HELD)
+    await monitor.read(stream)
     app = board(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("f")
@@ -140,8 +140,8 @@ async def test_the_filter_goes_round_and_escape_leads_back(stream: Stream, monit
 
 async def test_a_search_narrows_while_it_is_typed(stream: Stream, monitor: Monitor) -> None:
     for name in ("CMD-A1", "CMD-A2", "CMD-B1"):
-        stream.tell(name, HELD)
-    await monitor.hear(stream)
+        stream.publish(name, HELD)
+    await monitor.read(stream)
     app = board(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("slash", *"CMD-A")
@@ -155,10 +155,10 @@ async def test_a_search_narrows_while_it_is_typed(stream: Stream, monitor: Monit
 
 
 async def test_a_timeline_is_a_tree_of_causes_with_what_went_wrong(stream: Stream, monitor: Monitor) -> None:
-    stream.tell("CMD-1", STORIES["cancelled after creation"])
-    stream.retry("paiement", said("CMD-1", HELD[1]))
-    stream.set_aside("paiement", said("CMD-1", HELD[1]))
-    await monitor.hear(stream)
+    stream.publish("CMD-1", SCENARIOS["cancelled after creation"])
+    stream.retry("paiement", event_bytes("CMD-1", HELD[1]))
+    stream.set_aside("paiement", event_bytes("CMD-1", HELD[1]))
+    await monitor.read(stream)
     app = board(monitor)
     async with on_terminal(app, 100, 30) as pilot:
         await pilot.press("enter")
@@ -174,13 +174,13 @@ async def test_a_timeline_is_a_tree_of_causes_with_what_went_wrong(stream: Strea
 
 
 async def test_a_pause_holds_the_picture_while_the_reading_goes_on(stream: Stream, monitor: Monitor) -> None:
-    stream.tell("CMD-1", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    await monitor.read(stream)
     app = board(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("space")
-        stream.tell("CMD-2", HELD)
-        await monitor.hear(stream)
+        stream.publish("CMD-2", HELD)
+        await monitor.read(stream)
         app.redraw()
         await pilot.pause()
         assert "PAUSED · 1 in flight of 1 orders" in screen_of(app)[0]
@@ -190,13 +190,13 @@ async def test_a_pause_holds_the_picture_while_the_reading_goes_on(stream: Strea
 
 async def test_the_chosen_order_stays_chosen_when_others_come(stream: Stream, monitor: Monitor) -> None:
     for name in ("CMD-1", "CMD-2", "CMD-3"):
-        stream.tell(name, CONFIRMED)
-    await monitor.hear(stream)
+        stream.publish(name, CONFIRMED)
+    await monitor.read(stream)
     app = board(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("down")
-        stream.tell("CMD-4", CONFIRMED)
-        await monitor.hear(stream)
+        stream.publish("CMD-4", CONFIRMED)
+        await monitor.read(stream)
         app.redraw()
         await pilot.pause()
         assert app.board.cursor_row == 2
@@ -206,8 +206,8 @@ async def test_the_chosen_order_stays_chosen_when_others_come(stream: Stream, mo
 
 
 async def test_it_follows_the_size_of_its_terminal(stream: Stream, monitor: Monitor) -> None:
-    stream.tell("CMD-1", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    await monitor.read(stream)
     app = board(monitor)
     async with on_terminal(app, 120, 30) as pilot:
         for width, height in SIZES:
@@ -219,8 +219,8 @@ async def test_it_follows_the_size_of_its_terminal(stream: Stream, monitor: Moni
 @pytest.mark.parametrize("width", [40, 80, 200])
 async def test_a_row_keeps_to_its_columns(stream: Stream, monitor: Monitor, width: int) -> None:
     for name in HOSTILE:
-        stream.tell(name, HELD)
-    await monitor.hear(stream)
+        stream.publish(name, HELD)
+    await monitor.read(stream)
     now = START + dt.timedelta(days=400)
     for order in monitor.queries.orders(None, 20, now):
         row = cells(order, now, width)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 async def test_a_caption_stands_above_everything_and_only_while_there_is_one(
     stream: Stream, monitor: Monitor, width: int, height: int
 ) -> None:
-    stream.tell("CMD-1", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    await monitor.read(stream)
     said_now = ["[bold]out of stock[/]: refused"]
     app = ConsoleApp(SnapshotReader(monitor.queries), ConsoleStatus(), caption=lambda: said_now[0])
     async with on_terminal(app, width, height) as pilot:

@@ -15,8 +15,8 @@ from saga_monitor.console.screens import OrderScreen
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.saga_monitor.console.test_app import board, on_terminal, screen_of
 from tests.saga_monitor.console.test_terminal import terminal
-from tests.saga_monitor.memory_stream import CONFIRMED, HELD, START, STORIES, Stream, said
-from tests.saga_monitor.test_live import channel, environment, tell
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, SCENARIOS, START, Stream, event_bytes
+from tests.saga_monitor.test_live import channel, environment, publish
 
 if TYPE_CHECKING:
     from saga_monitor.console.app import ConsoleApp
@@ -31,10 +31,10 @@ def listed(app: ConsoleApp) -> list[str]:
 
 async def many(stream: Stream, monitor: Monitor) -> None:
     for number in range(60):
-        stream.tell(f"CMD-{number:02}", CONFIRMED, START + dt.timedelta(seconds=number))
+        stream.publish(f"CMD-{number:02}", CONFIRMED, START + dt.timedelta(seconds=number))
     for number in range(3):
-        stream.tell(f"CMD-STOCK-{number}", HELD, START + dt.timedelta(hours=1, seconds=number))
-    await monitor.hear(stream)
+        stream.publish(f"CMD-STOCK-{number}", HELD, START + dt.timedelta(hours=1, seconds=number))
+    await monitor.read(stream)
 
 
 @pytest.mark.parametrize("before", [["pagedown"], ["G"], ["end"], ["down", "j"], ["s", "pagedown"], ["f", "down"]])
@@ -68,9 +68,9 @@ async def test_what_was_chosen_stays_chosen_while_orders_come(stream: Stream, mo
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("down", "up")
         chosen = app.board.chosen()
-        stream.tell("CMD-NEW", HELD, dt.datetime.now(dt.UTC))
-        stream.set_aside("paiement", said("CMD-NEW", HELD[1]))
-        await monitor.hear(stream)
+        stream.publish("CMD-NEW", HELD, dt.datetime.now(dt.UTC))
+        stream.set_aside("paiement", event_bytes("CMD-NEW", HELD[1]))
+        await monitor.read(stream)
         app.redraw()
         assert app.board.cursor_row == 1
         assert app.board.chosen() == chosen
@@ -103,8 +103,8 @@ async def test_a_filter_keeps_the_search(
     stream: Stream, monitor: Monitor, presses: int, filtered: str, found: int
 ) -> None:
     await many(stream, monitor)
-    stream.tell("CMD-SILENT", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-SILENT", HELD)
+    await monitor.read(stream)
     app = board(monitor)
     async with on_terminal(app, 100, 24) as pilot:
         await pilot.press("slash", *"stock", "enter", *["f"] * presses)
@@ -141,8 +141,8 @@ async def test_keys_right_after_the_search_are_the_boards(
 
 async def test_of_very_many_orders_the_board_says_what_it_sorts(stream: Stream, monitor: Monitor) -> None:
     for number in range(301):
-        stream.tell(f"CMD-{number:03}", CONFIRMED[:1], START)
-    await monitor.hear(stream)
+        stream.publish(f"CMD-{number:03}", CONFIRMED[:1], START)
+    await monitor.read(stream)
     app = board(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         assert "all orders · the first 300 shown " in "".join(screen_of(app))
@@ -153,9 +153,9 @@ async def test_of_very_many_orders_the_board_says_what_it_sorts(stream: Stream, 
 
 
 async def test_the_board_is_sorted_by_each_column_both_ways(stream: Stream, monitor: Monitor) -> None:
-    for name, lines in (("b", STORIES["created"]), ("A", STORIES["refused by stock"]), ("c", HELD)):
-        stream.tell(name, lines)
-    await monitor.hear(stream)
+    for name, lines in (("b", SCENARIOS["created"]), ("A", SCENARIOS["refused by stock"]), ("c", HELD)):
+        stream.publish(name, lines)
+    await monitor.read(stream)
     app = board(monitor)
     async with on_terminal(app, 100, 24) as pilot:
         assert listed(app)[0] == "c"
@@ -199,7 +199,7 @@ async def test_an_anomaly_without_an_order_opens_its_message(
         {"id": "e-1", "type": "commande.initiee", "data": {"commande_id": key, "montant": -5}}
     ).encode()
     offset = refused(stream, body)
-    await monitor.hear(stream)
+    await monitor.read(stream)
     one = Anomaly(Kind.DEAD_LETTER, key, "stock", START, "invalid", "it was set aside", letter=offset)
     app = board(monitor, one)
     async with on_terminal(app, 100, 40) as pilot:
@@ -219,8 +219,8 @@ async def test_an_anomaly_without_an_order_opens_its_message(
 async def test_an_anomaly_opens_its_order_or_says_itself(
     stream: Stream, monitor: Monitor, key: str | None
 ) -> None:
-    stream.tell("CMD-1", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    await monitor.read(stream)
     app = board(monitor, Anomaly(Kind.CLOCK_SKEW, key, "stock", START, "against_client", "the clocks differ"))
     async with on_terminal(app, 100, 40) as pilot:
         await pilot.press("a", "enter")
@@ -230,9 +230,9 @@ async def test_an_anomaly_opens_its_order_or_says_itself(
 
 
 async def test_a_dead_letter_of_an_order_opens_from_its_timeline(stream: Stream, monitor: Monitor) -> None:
-    stream.tell("CMD-1", HELD)
-    stream.set_aside("paiement", said("CMD-1", HELD[1]))
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    stream.set_aside("paiement", event_bytes("CMD-1", HELD[1]))
+    await monitor.read(stream)
     app = board(monitor)
     async with on_terminal(app, 100, 40) as pilot:
         await pilot.press("enter", "G", "enter")
@@ -243,9 +243,9 @@ async def test_a_dead_letter_of_an_order_opens_from_its_timeline(stream: Stream,
 
 def test_in_a_real_terminal(environment: dict[str, str], channel: Any) -> None:
     for number in range(30):
-        tell(channel, f"CMD-{number:02}", CONFIRMED)
+        publish(channel, f"CMD-{number:02}", CONFIRMED)
     for number in range(3):
-        tell(channel, f"CMD-STOCK-{number}", HELD)
+        publish(channel, f"CMD-STOCK-{number}", HELD)
     with terminal(environment) as window:
         window._run("set", "-g", "set-clipboard", "on")
         window.run()

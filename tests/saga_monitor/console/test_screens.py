@@ -41,8 +41,8 @@ async def shown(app: ConsoleApp, pilot: Pilot[None]) -> str:
 
 
 async def test_the_columns_follow_every_size(stream: Stream, monitor: Monitor) -> None:
-    stream.tell("CMD-" + "1" * 40, HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-" + "1" * 40, HELD)
+    await monitor.read(stream)
     app = board(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         for width, height in ((120, 40), (200, 50), (80, 24)):
@@ -113,8 +113,8 @@ async def test_a_judgement_of_a_while_ago_is_called_so(monitor: Monitor) -> None
 
 
 async def test_the_anomalies_are_kept_up_while_they_are_read(stream: Stream, monitor: Monitor) -> None:
-    stream.tell("CMD-2", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-2", HELD)
+    await monitor.read(stream)
     app = board(monitor, anomaly("CMD-1"), anomaly("CMD-2"))
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("a", "down")
@@ -131,8 +131,8 @@ async def test_the_anomalies_are_kept_up_while_they_are_read(stream: Stream, mon
 
 @pytest.mark.parametrize("keys", [[], ["enter"], ["a"]])
 async def test_every_screen_says_how_the_link_stands(stream: Stream, monitor: Monitor, keys: list[str]) -> None:
-    stream.tell("CMD-1", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    await monitor.read(stream)
     app = board(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press(*keys)
@@ -145,8 +145,8 @@ async def test_every_screen_says_how_the_link_stands(stream: Stream, monitor: Mo
 async def test_beside_a_writer_without_broker_its_age_is_told(
     stream: Stream, monitor: Monitor, keys: list[str]
 ) -> None:
-    stream.tell("CMD-1", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    await monitor.read(stream)
     app = board(monitor)
     app.status.link("following", "another monitor writes this file; this one shows it")
     async with on_terminal(app, 80, 24) as pilot:
@@ -170,8 +170,8 @@ async def test_beside_a_writer_without_broker_the_board_says_what_may_be_wrong(m
 async def test_a_file_that_cannot_be_read_for_a_while_leaves_the_picture(
     stream: Stream, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream.tell("CMD-1", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    await monitor.read(stream)
     app = board(monitor)
     async with on_terminal(app, 80, 24) as pilot:
 
@@ -184,16 +184,16 @@ async def test_a_file_that_cannot_be_read_for_a_while_leaves_the_picture(
         assert "1 in flight of 1 orders" in said
         assert "database is locked" in said
         assert app.error is None
-        stream.tell("CMD-2", HELD)
-        await monitor.hear(stream)
+        stream.publish("CMD-2", HELD)
+        await monitor.read(stream)
         assert "2 in flight of 2 orders" in await shown(app, pilot)
 
 
 @pytest.mark.parametrize("typed", ["cmd-a", "CMD-A"])
 async def test_a_search_does_not_mind_capitals(stream: Stream, monitor: Monitor, typed: str) -> None:
     for name in ("CMD-A1", "CMD-A2", "CMD-B1"):
-        stream.tell(name, HELD)
-    await monitor.hear(stream)
+        stream.publish(name, HELD)
+    await monitor.read(stream)
     app = board(monitor)
     async with on_terminal(app, 80, 24) as pilot:
         await pilot.press("slash", *typed)

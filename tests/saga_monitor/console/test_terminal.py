@@ -11,8 +11,8 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.saga_monitor.memory_stream import CONFIRMED, HELD, STORIES
-from tests.saga_monitor.test_live import ROOT, channel, environment, locked, tell, until
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, SCENARIOS
+from tests.saga_monitor.test_live import ROOT, channel, environment, locked, publish, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,9 +80,9 @@ def terminal(environment: dict[str, str], width: int = 80, height: int = 24) -> 
 
 
 def test_a_person_finds_an_order_and_reads_its_story(environment: dict[str, str], channel: Any) -> None:
-    for number, lines in enumerate(STORIES.values()):
-        tell(channel, f"CMD-{number}", lines)
-    tell(channel, "CMD-LATE", HELD)
+    for number, lines in enumerate(SCENARIOS.values()):
+        publish(channel, f"CMD-{number}", lines)
+    publish(channel, "CMD-LATE", HELD)
     with terminal(environment) as window:
         window.run()
         shown = window.awaits("live · 1 in flight of 8 orders", "STUCK CMD-LATE waits for paiement.effectue")
@@ -98,14 +98,18 @@ def test_a_person_finds_an_order_and_reads_its_story(environment: dict[str, str]
         window.press("Enter")
         window.awaits("q Quit")
         window.press("Enter")
-        story = window.awaits("commande.initiee", "rectificatif")
-        assert story.index("stock.reserve") < story.index("commande.creee") < story.index("paiement.rembourse")
+        scenario = window.awaits("commande.initiee", "rectificatif")
+        assert (
+            scenario.index("stock.reserve")
+            < scenario.index("commande.creee")
+            < scenario.index("paiement.rembourse")
+        )
         window.press("Escape")
         window.awaits("CMD-5 · 1 shown")
 
 
 def test_it_pauses_helps_resizes_and_leaves_its_totals(environment: dict[str, str], channel: Any) -> None:
-    tell(channel, "CMD-LATE", HELD)
+    publish(channel, "CMD-LATE", HELD)
     with terminal(environment) as window:
         window.run()
         window.awaits("live · 1 in flight of 1 orders", "STUCK CMD-LATE")
@@ -115,7 +119,7 @@ def test_it_pauses_helps_resizes_and_leaves_its_totals(environment: dict[str, st
         until(lambda: "its timeline" not in window.screen())
         window.press("Space")
         window.awaits("PAUSED")
-        tell(channel, "CMD-NEW", CONFIRMED)
+        publish(channel, "CMD-NEW", CONFIRMED)
         window.press("Escape")
         window.awaits("all orders · 2 shown", "CMD-NEW")
         window.resize(130, 40)
@@ -141,12 +145,12 @@ def test_the_broker_away_is_said_and_no_colour_is_used(environment: dict[str, st
 
 
 def test_a_file_locked_for_long_is_said_and_the_screen_stays(environment: dict[str, str], channel: Any) -> None:
-    tell(channel, "CMD-1", HELD)
+    publish(channel, "CMD-1", HELD)
     with terminal(environment) as window:
         window.run()
         window.awaits("live · 1 in flight of 1 orders")
         with locked(environment):
-            tell(channel, "CMD-2", HELD)
+            publish(channel, "CMD-2", HELD)
             window.awaits("database trouble", "1 in flight of 1 orders")
         window.awaits("live · 2 in flight of 2 orders")
         window.press("q")
@@ -154,7 +158,7 @@ def test_a_file_locked_for_long_is_said_and_the_screen_stays(environment: dict[s
 
 
 def test_a_console_beside_a_writer_says_that_it_follows(environment: dict[str, str], channel: Any) -> None:
-    tell(channel, "CMD-1", HELD)
+    publish(channel, "CMD-1", HELD)
     with terminal(environment) as writer, terminal(environment, 120, 40) as reader:
         writer.run()
         writer.awaits("live · 1 in flight of 1 orders")

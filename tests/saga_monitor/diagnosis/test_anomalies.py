@@ -19,11 +19,11 @@ from tests.saga_monitor.memory_stream import (
     HELD,
     PAID,
     PLACED,
+    SCENARIOS,
     START,
-    STORIES,
     UNPAID,
     Line,
-    said,
+    event_bytes,
     undone,
 )
 
@@ -47,7 +47,7 @@ def broker(**queues: QueueCount | None) -> BrokerStatus:
 async def wrong(
     monitor: Monitor, stream: Stream, status: BrokerStatus | None = None, now: dt.datetime = LATER
 ) -> list[Anomaly]:
-    await monitor.hear(stream)
+    await monitor.read(stream)
     return anomalies_of(monitor.queries, status, now, TERMS)
 
 
@@ -56,14 +56,14 @@ def found(anomalies: Sequence[Anomaly]) -> list[tuple[str, str | None, str]]:
 
 
 async def test_when_all_is_well_there_is_nothing_to_say(monitor: Monitor, stream: Stream) -> None:
-    for number, story in enumerate(STORIES.values()):
-        stream.tell(f"CMD-{number}", story)
+    for number, scenario in enumerate(SCENARIOS.values()):
+        stream.publish(f"CMD-{number}", scenario)
     assert await wrong(monitor, stream, broker()) == []
     assert await wrong(monitor, stream, None) == []
 
 
 async def test_an_order_in_time_is_not_stuck(monitor: Monitor, stream: Stream) -> None:
-    stream.tell("CMD-1", HELD)
+    stream.publish("CMD-1", HELD)
     assert await wrong(monitor, stream, broker(), START + dt.timedelta(seconds=30)) == []
 
 
@@ -80,7 +80,7 @@ async def test_an_order_in_time_is_not_stuck(monitor: Monitor, stream: Stream) -
 async def test_a_stuck_order_says_why(
     monitor: Monitor, stream: Stream, asked: BrokerStatus | None, reason: str, words: str
 ) -> None:
-    stream.tell("CMD-1", HELD)
+    stream.publish("CMD-1", HELD)
     (anomaly,) = await wrong(monitor, stream, asked)
     assert (anomaly.kind, anomaly.commande_id, anomaly.service) == (Kind.STUCK, "CMD-1", "paiement")
     assert anomaly.reason == reason
@@ -92,18 +92,18 @@ async def test_a_stuck_order_says_why(
 async def test_an_event_that_is_nowhere_while_others_are_answered_never_came(
     monitor: Monitor, stream: Stream
 ) -> None:
-    stream.tell("CMD-1", HELD)
-    stream.tell("CMD-2", CONFIRMED, START + dt.timedelta(seconds=60))
+    stream.publish("CMD-1", HELD)
+    stream.publish("CMD-2", CONFIRMED, START + dt.timedelta(seconds=60))
     assert found(await wrong(monitor, stream, broker())) == [("stuck", "paiement", "never_came")]
 
 
 def tried(stream: Stream, attempt: int, back: dt.datetime) -> None:
     headers = {ATTEMPT_HEADER: attempt, NEXT_HEADER: back.isoformat(), DETAIL_HEADER: "ConnectionError: gateway"}
-    stream.retry("paiement", said("CMD-1", HELD[1]), headers)
+    stream.retry("paiement", event_bytes("CMD-1", HELD[1]), headers)
 
 
 async def test_a_message_that_waits_for_its_next_try_says_which_and_when(monitor: Monitor, stream: Stream) -> None:
-    stream.tell("CMD-1", HELD)
+    stream.publish("CMD-1", HELD)
     tried(stream, 1, START)
     tried(stream, 2, LATER + dt.timedelta(seconds=20))
     (anomaly,) = await wrong(monitor, stream, broker())
@@ -112,14 +112,14 @@ async def test_a_message_that_waits_for_its_next_try_says_which_and_when(monitor
 
 
 async def test_a_try_that_is_over_explains_nothing(monitor: Monitor, stream: Stream) -> None:
-    stream.tell("CMD-1", HELD)
+    stream.publish("CMD-1", HELD)
     tried(stream, 1, START)
     assert found(await wrong(monitor, stream, broker())) == [("stuck", "paiement", "held")]
 
 
 async def test_a_message_given_up_is_named_at_once(monitor: Monitor, stream: Stream) -> None:
-    stream.tell("CMD-1", HELD)
-    stream.set_aside("paiement", said("CMD-1", HELD[1]))
+    stream.publish("CMD-1", HELD)
+    stream.set_aside("paiement", event_bytes("CMD-1", HELD[1]))
     soon = START + dt.timedelta(seconds=1)
     stuck, letter = await wrong(monitor, stream, broker(paiement_dlq=QueueCount(1, 0)), soon)
     assert found([stuck, letter]) == [("stuck", "paiement", "set_aside"), ("dead_letter", "paiement", "exhausted")]
@@ -132,15 +132,15 @@ async def test_a_message_given_up_is_named_at_once(monitor: Monitor, stream: Str
 async def test_a_dead_letter_that_was_sent_back_or_thrown_away_explains_nothing(
     monitor: Monitor, stream: Stream
 ) -> None:
-    stream.tell("CMD-1", HELD)
-    stream.set_aside("paiement", said("CMD-1", HELD[1]))
+    stream.publish("CMD-1", HELD)
+    stream.set_aside("paiement", event_bytes("CMD-1", HELD[1]))
     assert await wrong(monitor, stream, broker(), START + dt.timedelta(seconds=1)) == []
     assert found(await wrong(monitor, stream, broker())) == [("stuck", "paiement", "held")]
 
 
 async def test_dead_letters_are_those_that_the_queue_still_holds(monitor: Monitor, stream: Stream) -> None:
     stream.set_aside("stock", b"first", "unreadable")
-    stream.set_aside("stock", said("CMD-1", PLACED[0]), "invalid")
+    stream.set_aside("stock", event_bytes("CMD-1", PLACED[0]), "invalid")
     one = await wrong(monitor, stream, broker(stock_dlq=QueueCount(1, 0)))
     assert found(one) == [("dead_letter", "stock", "invalid")]
     more = await wrong(monitor, stream, broker(stock_dlq=QueueCount(9, 0)))
@@ -159,12 +159,12 @@ async def test_a_dead_letter_that_was_sent_back_is_not_the_one_that_is_left(
 ) -> None:
     """Three were sent back: one is being retried, one was answered, one was set aside again."""
     for number in range(4):
-        stream.tell(f"CMD-{number}", HELD)
+        stream.publish(f"CMD-{number}", HELD)
     for number in (0, 3, 1, 2):
-        stream.set_aside("paiement", said(f"CMD-{number}", HELD[1]))
-    stream.retry("paiement", said("CMD-1", HELD[1]))
-    stream.tell("CMD-2", CONFIRMED[2:])
-    stream.set_aside("paiement", said("CMD-3", HELD[1]))
+        stream.set_aside("paiement", event_bytes(f"CMD-{number}", HELD[1]))
+    stream.retry("paiement", event_bytes("CMD-1", HELD[1]))
+    stream.publish("CMD-2", CONFIRMED[2:])
+    stream.set_aside("paiement", event_bytes("CMD-3", HELD[1]))
     anomalies = await wrong(monitor, stream, broker(paiement_dlq=QueueCount(2, 0)), START)
     letters = [anomaly.commande_id for anomaly in anomalies if anomaly.kind == Kind.DEAD_LETTER]
     assert sorted(map(str, letters)) == ["CMD-0", "CMD-3"]
@@ -174,8 +174,8 @@ async def test_a_dead_letter_that_was_sent_back_is_not_the_one_that_is_left(
 async def test_a_refusal_said_in_place_of_the_answer_takes_no_letter_out_of_its_queue(
     monitor: Monitor, stream: Stream
 ) -> None:
-    stream.set_aside("paiement", said("CMD-1", HELD[1]))
-    stream.tell("CMD-1", STORIES["refused by payment"])
+    stream.set_aside("paiement", event_bytes("CMD-1", HELD[1]))
+    stream.publish("CMD-1", SCENARIOS["refused by payment"])
     assert found(await wrong(monitor, stream, broker(paiement_dlq=QueueCount(1, 0)))) == [
         ("dead_letter", "paiement", "exhausted")
     ]
@@ -185,9 +185,9 @@ async def test_a_dead_letter_of_an_order_that_is_undone_since_can_be_taken_out(
     monitor: Monitor, stream: Stream
 ) -> None:
     """But not the dead letter of the cancellation: the message to the customer is still awaited."""
-    stream.tell("CMD-1", [*CONFIRMED, *undone(None)[:3]])
-    stream.set_aside("stock", said("CMD-1", CREATED[3]))
-    stream.set_aside("notification", said("CMD-1", undone(None)[0]))
+    stream.publish("CMD-1", [*CONFIRMED, *undone(None)[:3]])
+    stream.set_aside("stock", event_bytes("CMD-1", CREATED[3]))
+    stream.set_aside("notification", event_bytes("CMD-1", undone(None)[0]))
     one = QueueCount(1, 0)
     stuck, *letters = await wrong(monitor, stream, broker(stock_dlq=one, notification_dlq=one))
     told = {letter.service: letter.sentence for letter in letters}
@@ -197,7 +197,7 @@ async def test_a_dead_letter_of_an_order_that_is_undone_since_can_be_taken_out(
 
 
 async def test_half_undone_names_the_missing_undoing_and_why(monitor: Monitor, stream: Stream) -> None:
-    stream.tell("CMD-1", [*UNPAID, *undone("paiement.echoue")[:2]])
+    stream.publish("CMD-1", [*UNPAID, *undone("paiement.echoue")[:2]])
     (anomaly,) = await wrong(monitor, stream, broker(paiement_inbox=QueueCount(1, 0)))
     assert found([anomaly]) == [("half_undone", "paiement", "no_consumer")]
     assert (
@@ -207,12 +207,12 @@ async def test_half_undone_names_the_missing_undoing_and_why(monitor: Monitor, s
 
 
 async def test_two_missing_undoings_are_two(monitor: Monitor, stream: Stream) -> None:
-    stream.tell("CMD-1", [*PAID, *undone("paiement.effectue")[:1]])
+    stream.publish("CMD-1", [*PAID, *undone("paiement.effectue")[:1]])
     assert {service for _, service, _ in found(await wrong(monitor, stream, broker()))} == {"stock", "paiement"}
 
 
 async def test_a_cancelled_order_whose_message_alone_is_missing_is_stuck(monitor: Monitor, stream: Stream) -> None:
-    stream.tell("CMD-1", [*PAID, *undone("paiement.effectue")[:3]])
+    stream.publish("CMD-1", [*PAID, *undone("paiement.effectue")[:3]])
     assert found(await wrong(monitor, stream, broker())) == [("stuck", "notification", "held")]
 
 
@@ -230,14 +230,14 @@ async def test_a_cancelled_order_whose_message_alone_is_missing_is_stuck(monitor
 async def test_it_is_known_whose_turn_it_is(
     monitor: Monitor, stream: Stream, lines: list[Line], service: str
 ) -> None:
-    stream.tell("CMD-1", lines)
+    stream.publish("CMD-1", lines)
     assert found(await wrong(monitor, stream, broker())) == [("stuck", service, "held")]
 
 
 async def test_the_gravest_comes_first_and_one_order_can_be_asked_about(monitor: Monitor, stream: Stream) -> None:
-    stream.tell("STUCK", HELD)
-    stream.tell("TWICE", [*CONFIRMED, Line("commande.creee", id="2")])
-    stream.tell("HALF", [*UNPAID, *undone("paiement.echoue")[:2]])
+    stream.publish("STUCK", HELD)
+    stream.publish("TWICE", [*CONFIRMED, Line("commande.creee", id="2")])
+    stream.publish("HALF", [*UNPAID, *undone("paiement.echoue")[:2]])
     anomalies = await wrong(monitor, stream, broker())
     assert [anomaly.commande_id for anomaly in anomalies] == ["TWICE", "HALF", "STUCK"]
     (half,) = anomalies_of_order(monitor.queries, "HALF", broker(), LATER, TERMS)
@@ -247,7 +247,7 @@ async def test_the_gravest_comes_first_and_one_order_can_be_asked_about(monitor:
 
 
 async def test_the_broker_is_asked_about_every_inbox_and_dead_letter_queue(stream: Stream) -> None:
-    stream.tell("CMD-1", CONFIRMED)
+    stream.publish("CMD-1", CONFIRMED)
     answers = await read_broker_status(stream)
     assert set(answers.queues) > set(WELL)
     assert answers.last_offset is not None
@@ -255,9 +255,9 @@ async def test_the_broker_is_asked_about_every_inbox_and_dead_letter_queue(strea
 
 async def test_a_history_that_keeps_less_than_an_order_lives_is_said(monitor: Monitor, stream: Stream) -> None:
     """Only when entries were dropped; a young stream still holds everything."""
-    stream.tell("CMD-1", CONFIRMED)
+    stream.publish("CMD-1", CONFIRMED)
     stream.set_aside("stock", b"first", "unreadable")
-    stream.tell("CMD-2", HELD)
+    stream.publish("CMD-2", HELD)
     assert found(await wrong(monitor, stream, await read_broker_status(stream), SOON)) == []
     stream.trim(len(CONFIRMED))
     trimmed = await wrong(monitor, stream, await read_broker_status(stream), SOON)

@@ -14,7 +14,7 @@ from saga_monitor.alerting.rules import alerts_of
 from saga_monitor.diagnosis import case_queries
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.saga_monitor.diagnosis.test_anomalies import LATER, broker, wrong
-from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PAID, START, Line, said
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PAID, START, Line, event_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,16 +32,16 @@ def outcome_counts(anomalies: Iterable[Anomaly]) -> dict[tuple[str, str | None, 
     return dict(counts)
 
 
-def tell_many(stream: Stream, count: int, lines: Sequence[Line], start: dt.datetime, name: str = "CMD") -> None:
+def publish_many(stream: Stream, count: int, lines: Sequence[Line], start: dt.datetime, name: str = "CMD") -> None:
     for number in range(count):
-        stream.tell(f"{name}-{number}", lines, start)
+        stream.publish(f"{name}-{number}", lines, start)
 
 
 async def test_a_later_trouble_is_seen_behind_an_outage_and_both_are_counted_whole(
     monitor: Monitor, stream: Stream
 ) -> None:
-    tell_many(stream, MANY, HELD, START - dt.timedelta(hours=1))
-    tell_many(stream, 50, PAID, START, "LATER")
+    publish_many(stream, MANY, HELD, START - dt.timedelta(hours=1))
+    publish_many(stream, 50, PAID, START, "LATER")
     found = await wrong(monitor, stream, broker(paiement_inbox=QueueCount(MANY, 0)))
     assert outcome_counts(found) == {("stuck", "paiement", "no_consumer"): MANY, ("stuck", "commande", "held"): 50}
     assert len(found) == case_queries.LOOKED_AT
@@ -57,10 +57,10 @@ async def test_orders_that_wait_for_the_same_and_are_judged_differently_are_coun
     monitor: Monitor, stream: Stream
 ) -> None:
     """Events from before the last answer of the service never came; later ones are held."""
-    tell_many(stream, MANY, HELD, START - dt.timedelta(minutes=10), "BEFORE")
-    stream.tell("ANSWERED", CONFIRMED, START - dt.timedelta(minutes=5))
-    tell_many(stream, MANY, HELD, START, "AFTER")
-    tell_many(stream, MANY, HELD, LATER - dt.timedelta(seconds=30), "IN-TIME")
+    publish_many(stream, MANY, HELD, START - dt.timedelta(minutes=10), "BEFORE")
+    stream.publish("ANSWERED", CONFIRMED, START - dt.timedelta(minutes=5))
+    publish_many(stream, MANY, HELD, START, "AFTER")
+    publish_many(stream, MANY, HELD, LATER - dt.timedelta(seconds=30), "IN-TIME")
     assert outcome_counts(await wrong(monitor, stream, broker())) == {
         ("stuck", "paiement", "never_came"): MANY,
         ("stuck", "paiement", "held"): MANY,
@@ -70,9 +70,9 @@ async def test_orders_that_wait_for_the_same_and_are_judged_differently_are_coun
 async def test_orders_asked_after_a_service_with_a_clock_ahead_was_heard_are_held(
     monitor: Monitor, stream: Stream
 ) -> None:
-    tell_many(stream, MANY, HELD, START - dt.timedelta(minutes=10), "BEFORE")
-    stream.tell("ANSWERED", CONFIRMED, START)
-    tell_many(stream, MANY, HELD, START - dt.timedelta(minutes=10), "AFTER")
+    publish_many(stream, MANY, HELD, START - dt.timedelta(minutes=10), "BEFORE")
+    stream.publish("ANSWERED", CONFIRMED, START)
+    publish_many(stream, MANY, HELD, START - dt.timedelta(minutes=10), "AFTER")
     assert outcome_counts(await wrong(monitor, stream, broker())) == {
         ("stuck", "paiement", "never_came"): MANY,
         ("stuck", "paiement", "held"): MANY,
@@ -82,10 +82,10 @@ async def test_orders_asked_after_a_service_with_a_clock_ahead_was_heard_are_hel
 async def test_those_that_wait_for_another_try_are_told_from_those_that_do_not(
     monitor: Monitor, stream: Stream
 ) -> None:
-    tell_many(stream, MANY, HELD, START)
+    publish_many(stream, MANY, HELD, START)
     for number in range(MANY // 2):
         headers = {NEXT_HEADER: (LATER + dt.timedelta(minutes=5)).isoformat()}
-        stream.retry("paiement", said(f"CMD-{number}", HELD[1]), headers)
+        stream.retry("paiement", event_bytes(f"CMD-{number}", HELD[1]), headers)
     assert outcome_counts(await wrong(monitor, stream, broker())) == {
         ("stuck", "paiement", "retrying"): MANY // 2,
         ("stuck", "paiement", "held"): MANY - MANY // 2,
@@ -112,11 +112,11 @@ async def test_more_contradictions_than_are_looked_at_are_counted(
     monitor: Monitor, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(case_queries, "LOOKED_AT", 5)
-    tell_many(stream, 12, [*CONFIRMED, Line("commande.creee", id="2")], START)
+    publish_many(stream, 12, [*CONFIRMED, Line("commande.creee", id="2")], START)
     found = await wrong(monitor, stream, broker())
     assert [anomaly.kind for anomaly in found] == [Kind.CONTRADICTION] * 5
     assert outcome_counts(found) == {("contradiction", "commande", "said_twice"): 12}
-    stream.tell("TODAY", [*CONFIRMED, Line("commande.creee", id="2")], START + dt.timedelta(hours=20))
+    stream.publish("TODAY", [*CONFIRMED, Line("commande.creee", id="2")], START + dt.timedelta(hours=20))
     found = await wrong(monitor, stream, broker(), START + dt.timedelta(hours=30))
     assert outcome_counts(found)["contradiction", "commande", "said_twice"] == 1
 

@@ -63,7 +63,7 @@ async def test_queues_of_one_service_are_one_anomaly(monitor: Monitor, stream: S
 
 
 async def test_an_order_that_waits_for_a_queue_without_a_leader_says_so(monitor: Monitor, stream: Stream) -> None:
-    stream.tell("CMD-1", HELD)
+    stream.publish("CMD-1", HELD)
     judged = await wrong(monitor, stream, with_problems(("paiement.inbox", Problem.NO_LEADER)))
     assert found(judged) == [("stuck", "paiement", "no_leader"), ("queue", "paiement", "no_leader")]
 
@@ -71,7 +71,7 @@ async def test_an_order_that_waits_for_a_queue_without_a_leader_says_so(monitor:
 async def test_an_inbox_that_may_not_be_counted_is_not_said_to_be_missing(
     monitor: Monitor, stream: Stream
 ) -> None:
-    stream.tell("CMD-1", HELD)
+    stream.publish("CMD-1", HELD)
     refused = replace(broker(paiement_inbox=None), unknown=frozenset({"paiement.inbox"}))
     judged = await wrong(monitor, stream, refused)
     assert found(judged) == [("blind", None, "not_counted"), ("stuck", "paiement", "unknown")]

@@ -17,8 +17,8 @@ from tests.saga_monitor.memory_stream import (
     HELD,
     PAID,
     PLACED,
+    SCENARIOS,
     START,
-    STORIES,
     UNPAID,
     Line,
     undone,
@@ -48,10 +48,10 @@ async def test_what_was_lost_is_said_again_by_whoever_said_it(
 ) -> None:
     """An outbox holds only events of its own service, however long ago."""
     now = LATER + dt.timedelta(hours=3)
-    stream.tell("CMD-1", lines)
+    stream.publish("CMD-1", lines)
     (gone,) = await wrong(monitor, stream, broker(**{f"{service}_inbox": None}), now)
     (held,) = await wrong(monitor, stream, broker(), now)
-    stream.tell("CMD-2", STORIES["cancelled after creation"], START + dt.timedelta(hours=1))
+    stream.publish("CMD-2", SCENARIOS["cancelled after creation"], START + dt.timedelta(hours=1))
     (lost,) = [anomaly for anomaly in await wrong(monitor, stream, broker(), now) if anomaly.service == service]
     assert [anomaly.reason for anomaly in (gone, held, lost)] == ["no_queue", "held", "never_came"]
     for anomaly in (gone, held, lost):
@@ -62,8 +62,8 @@ async def test_what_was_lost_is_said_again_by_whoever_said_it(
 async def test_what_a_service_said_before_it_was_asked_shows_nothing_whatever_its_clock(
     monitor: Monitor, stream: Stream
 ) -> None:
-    stream.tell("CMD-2", CONFIRMED, START + dt.timedelta(seconds=60))
-    stream.tell("CMD-1", HELD)
+    stream.publish("CMD-2", CONFIRMED, START + dt.timedelta(seconds=60))
+    stream.publish("CMD-1", HELD)
     assert found(await wrong(monitor, stream, broker())) == [("stuck", "paiement", "held")]
 
 
@@ -72,8 +72,8 @@ async def test_an_order_whose_beginning_was_trimmed_waits_for_nothing(
     monitor: Monitor, stream: Stream, tail: list[Line]
 ) -> None:
     """If the beginning was heard, the missing answers are really missing."""
-    stream.tell("CMD-1", tail)
-    stream.tell("CMD-2", [*PLACED, *tail])
+    stream.publish("CMD-1", tail)
+    stream.publish("CMD-2", [*PLACED, *tail])
     (anomaly,) = await wrong(monitor, stream, broker(commande_inbox=QueueCount(0, 0)))
     assert anomaly.commande_id == "CMD-2"
     missing = ("stock", "held") if tail == CONFIRMED[-1:] else ("commande", "no_consumer")

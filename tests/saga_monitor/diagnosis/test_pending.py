@@ -28,7 +28,7 @@ def paid_after(stream: Stream, seconds: int, count: int) -> None:
     late = [replace(line, ms=line.ms + seconds * 1000) for line in CONFIRMED[3:]]
     for number in range(count):
         slow = [*HELD, Line("paiement.effectue", "stock.reserve", 100 + seconds * 1000), *late]
-        stream.tell(f"CMD-{seconds}-{number}", slow, START - dt.timedelta(days=3))
+        stream.publish(f"CMD-{seconds}-{number}", slow, START - dt.timedelta(days=3))
 
 
 async def stuck(monitor: Monitor, stream: Stream, after_seconds: int) -> set[str | None]:
@@ -38,8 +38,8 @@ async def stuck(monitor: Monitor, stream: Stream, after_seconds: int) -> set[str
 
 async def test_a_slow_step_is_given_the_time_that_it_takes(monitor: Monitor, stream: Stream) -> None:
     paid_after(stream, 200, ENOUGH_MEASURES)
-    stream.tell("SLOW", HELD)
-    stream.tell("FAST", PLACED)
+    stream.publish("SLOW", HELD)
+    stream.publish("FAST", PLACED)
     assert await stuck(monitor, stream, 100) == {"FAST"}
     now = START + dt.timedelta(seconds=100)
     found = await wrong(monitor, stream, broker(), now)
@@ -55,7 +55,7 @@ async def test_one_outlier_among_few_or_many_mutes_nothing(
 ) -> None:
     paid_after(stream, 80_000, 1)
     paid_after(stream, 1, 30)
-    stream.tell("WAITS", HELD)
+    stream.publish("WAITS", HELD)
     assert await stuck(monitor, stream, 100) == {"WAITS"}
     paid_after(stream, 2, ENOUGH_MEASURES)
     anew = Monitor(tmp_path / "anew.sqlite3")  # said now, orders of days ago would be those of a wrong clock
@@ -66,6 +66,6 @@ async def test_one_outlier_among_few_or_many_mutes_nothing(
 async def test_an_outage_in_the_measures_mutes_nothing_for_ever(monitor: Monitor, stream: Stream) -> None:
     """Every payment took most of a day; a silence is still shown after ten times the minimum."""
     paid_after(stream, 80_000, ENOUGH_MEASURES)
-    stream.tell("WAITS", HELD)
+    stream.publish("WAITS", HELD)
     assert await stuck(monitor, stream, 590) == set()
     assert await stuck(monitor, stream, 610) == {"WAITS"}

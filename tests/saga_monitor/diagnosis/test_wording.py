@@ -15,9 +15,9 @@ from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection.counters import REASONS
 from services.stock import SERVICE
-from tests.saga_monitor.memory_stream import PLACED, said
+from tests.saga_monitor.memory_stream import PLACED, event_bytes
 
-GOOD: dict[str, Any] = json.loads(said("CMD-1", PLACED[0]))
+GOOD: dict[str, Any] = json.loads(event_bytes("CMD-1", PLACED[0]))
 
 
 def refused(body: bytes) -> DeadLetter:

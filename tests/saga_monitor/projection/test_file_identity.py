@@ -95,12 +95,12 @@ def unlink_lock(path: Path) -> None:
 async def test_a_running_monitor_reports_and_repairs_a_damaged_file(
     stream: Stream, monitor: Monitor, harm: Callable[[Path], None]
 ) -> None:
-    stream.tell("CMD-1", CONFIRMED)
+    stream.publish("CMD-1", CONFIRMED)
     async with following(stream, monitor):
         await eventually(lambda: known(monitor) == 1)
         harm(monitor.path)
         await eventually(lambda: bool(monitor.notices))
-        stream.tell("CMD-2", PLACED)
+        stream.publish("CMD-2", PLACED)
         await eventually(lambda: another(monitor) == 2)
         assert str(monitor.path) in monitor.notices[0]
         assert "database trouble" in " ".join(monitor.links)
@@ -123,13 +123,13 @@ def another(monitor: Monitor) -> int:
 async def test_events_that_the_stream_has_lost_survive_the_loss_of_the_write_ahead_log(
     stream: Stream, monitor: Monitor, harm: Callable[[Path], None]
 ) -> None:
-    stream.tell("CMD-1", CONFIRMED)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", CONFIRMED)
+    await monitor.read(stream)
     stream.trim(len(CONFIRMED))
     async with following(stream, monitor):
         harm(monitor.path)
         await eventually(lambda: bool(monitor.notices))
-        stream.tell("CMD-2", PLACED)
+        stream.publish("CMD-2", PLACED)
         await eventually(lambda: another(monitor) == 2)
     assert "was saved" in monitor.notices[0]
 
@@ -139,7 +139,7 @@ async def test_another_program_s_file_in_its_place_is_reported_until_it_is_gone(
 ) -> None:
     status: Any = monitor  # without a screen, all that `keep_current` asks of a console's status is in it
     status.ever_read = True
-    stream.tell("CMD-1", CONFIRMED)
+    stream.publish("CMD-1", CONFIRMED)
     task = asyncio.create_task(keep_current(stream.opening(), monitor.store, status))
     await eventually(lambda: known(monitor) == 1)
     other = monitor.path.with_name("other")

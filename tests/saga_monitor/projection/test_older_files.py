@@ -35,7 +35,7 @@ def version_of(path: Path) -> int:
 def test_an_older_file_is_renamed_reported_in_one_line_and_rebuilt(
     command: Any, stream: Stream, tmp_path: Path
 ) -> None:
-    stream.tell("CMD-0", HELD)
+    stream.publish("CMD-0", HELD)
     path = tmp_path / "deep" / "monitor.sqlite3"
     before = command("list", "--json")
     for aside in (f"{path}.version-{VERSION - 1}", f"{path}.version-{VERSION - 1}.2"):
@@ -61,7 +61,7 @@ def test_a_newer_file_is_refused_and_unchanged(command: Any, tmp_path: Path) -> 
 
 
 def test_a_symbolic_link_stays_a_link(command: Any, stream: Stream, tmp_path: Path) -> None:
-    stream.tell("CMD-0", HELD)
+    stream.publish("CMD-0", HELD)
     real, path = tmp_path / "real.sqlite3", tmp_path / "deep" / "monitor.sqlite3"
     written_by(VERSION - 1, real)
     path.parent.mkdir()

@@ -33,16 +33,16 @@ def placed(client: str, produit: str) -> list[Line]:
     return [Line("commande.initiee", data={"client_id": client, "produit_id": produit})]
 
 
-def tell_all(stream: Stream) -> None:
-    stream.tell("CMD-STOCK-1", placed("CLIENT-ANNE", "PROD-777"))
-    stream.tell("cmd-stock-2", placed("Élodie Müller", "PROD-778"), YESTERDAY)
+def publish_all(stream: Stream) -> None:
+    stream.publish("CMD-STOCK-1", placed("CLIENT-ANNE", "PROD-777"))
+    stream.publish("cmd-stock-2", placed("Élodie Müller", "PROD-778"), YESTERDAY)
     refused = Line("stock.reservation_echouee", "commande.initiee", 100, {"raison": "Rupture à Orléans: 100 %_"})
-    stream.tell("X-3", [*PLACED, refused, *undone("stock.reservation_echouee")])
+    stream.publish("X-3", [*PLACED, refused, *undone("stock.reservation_echouee")])
     letter = Line("notification.envoyee", "commande.creee", 400, {"destinataire": "dest@example.org"})
-    stream.tell("X-4", [*CONFIRMED[:-1], letter])
-    stream.tell("日本-2024-11-20-№5", HELD, START - dt.timedelta(days=3))
-    stream.tell("a%b_c", PLACED)
-    stream.tell("STRASSE", placed("straße", "ﬁn"))
+    stream.publish("X-4", [*CONFIRMED[:-1], letter])
+    stream.publish("日本-2024-11-20-№5", HELD, START - dt.timedelta(days=3))
+    stream.publish("a%b_c", PLACED)
+    stream.publish("STRASSE", placed("straße", "ﬁn"))
 
 
 @pytest.fixture(params=["trigrams", "without FTS5"])
@@ -51,8 +51,8 @@ def known(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setattr(search, "_TRIGRAMS", "CREATE VIRTUAL TABLE search USING no_such_module(text)")
     monitor, stream = Monitor(tmp_path / "monitor.sqlite3"), Stream()
     assert monitor.store.acquire()
-    tell_all(stream)
-    asyncio.run(monitor.hear(stream))
+    publish_all(stream)
+    asyncio.run(monitor.read(stream))
     yield monitor
     monitor.close()
 
@@ -131,7 +131,7 @@ def test_every_field_that_is_searched_is_one_that_some_event_has() -> None:
 
 
 def test_list_searches(command: Any, stream: Stream) -> None:
-    tell_all(stream)
+    publish_all(stream)
     found = json.loads(command("list", "--search", "cmd-st", "--json")[1])
     assert [order["commande_id"] for order in found] == ["cmd-stock-2", "CMD-STOCK-1"]
     found = json.loads(command("list", "--search", "insuff", "--state", "COMPENSATED", "--json")[1])

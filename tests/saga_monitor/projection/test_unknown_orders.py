@@ -28,7 +28,17 @@ from saga_monitor.reports import report
 from saga_monitor.reports.order_report import order_reports
 from saga_monitor.stream.maintenance import prune
 from tests.saga_monitor.conftest import SOON, STUCK_AFTER, Monitor
-from tests.saga_monitor.memory_stream import CONFIRMED, KNOWN, PAID, START, STORIES, Line, Stream, said, undone
+from tests.saga_monitor.memory_stream import (
+    CONFIRMED,
+    KNOWN,
+    PAID,
+    SCENARIOS,
+    START,
+    Line,
+    Stream,
+    event_bytes,
+    undone,
+)
 
 ASKED = Line("commande.annulation_demandee")
 LATER = SOON + dt.timedelta(hours=1)
@@ -48,9 +58,9 @@ def counters(monitor: Monitor) -> dict[str, int]:
 
 
 async def test_a_cancellation_alone_is_no_order_and_in_no_total(stream: Stream, monitor: Monitor) -> None:
-    stream.tell("CMD-1", CONFIRMED)
-    stream.tell("CMD-NOBODY", [ASKED])
-    await monitor.hear(stream)
+    stream.publish("CMD-1", CONFIRMED)
+    stream.publish("CMD-NOBODY", [ASKED])
+    await monitor.read(stream)
     totals, whole = monitor.queries.totals(SOON), report.whole(monitor.queries, SOON)
     assert (totals.orders, totals.in_flight, totals.state(State.UNKNOWN)) == (1, 0, 1)
     assert (whole["sagas"]["total"], whole["sagas"]["new"], whole["unknown_orders"]) == (1, 0, 1)
@@ -63,10 +73,10 @@ async def test_a_cancellation_alone_is_no_order_and_in_no_total(stream: Stream, 
 
 
 async def test_an_order_that_arrives_after_its_cancellation_is_an_order(stream: Stream, monitor: Monitor) -> None:
-    stream.tell("CMD-1", [ASKED])
-    await monitor.hear(stream)
-    stream.tell("CMD-1", CONFIRMED)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", [ASKED])
+    await monitor.read(stream)
+    stream.publish("CMD-1", CONFIRMED)
+    await monitor.read(stream)
     totals = monitor.queries.totals(SOON)
     assert (totals.orders, totals.state(State.UNKNOWN), totals.count("started")) == (1, 0, 1)
     assert [order.commande_id for order in monitor.queries.orders(None, 10, SOON)] == ["CMD-1"]
@@ -74,11 +84,11 @@ async def test_an_order_that_arrives_after_its_cancellation_is_an_order(stream: 
 
 @pytest.mark.parametrize("type_", sorted(set(KNOWN) - {"commande.initiee"}))
 async def test_an_event_without_a_start_event_makes_no_order(stream: Stream, monitor: Monitor, type_: str) -> None:
-    stream.tell("CMD-1", CONFIRMED)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", CONFIRMED)
+    await monitor.read(stream)
     before, since = whole(monitor), totals_since(monitor)
-    stream.tell("CMD-NOBODY", [Line(type_)])
-    await monitor.hear(stream)
+    stream.publish("CMD-NOBODY", [Line(type_)])
+    await monitor.read(stream)
     assert whole(monitor) == before | {"unknown_orders": 1, "events": before["events"] + 1}
     assert totals_since(monitor) == since | {"unknown_orders": 1, "events": before["events"] + 1}
     assert monitor.queries.totals(LATER).stuck == 0
@@ -88,24 +98,24 @@ async def test_an_event_without_a_start_event_makes_no_order(stream: Stream, mon
     assert [order.commande_id for order in monitor.queries.orders(State.UNKNOWN, 10, LATER)] == ["CMD-NOBODY"]
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_an_order_whose_start_event_comes_late_counts_once(
-    stream: Stream, monitor: Monitor, tmp_path: Path, story: str
+    stream: Stream, monitor: Monitor, tmp_path: Path, scenario: str
 ) -> None:
-    lines = STORIES[story]
+    lines = SCENARIOS[scenario]
     for line in [*lines[1:], lines[0]]:
-        stream.tell("CMD-1", [line])
-        await monitor.hear(stream)
+        stream.publish("CMD-1", [line])
+        await monitor.read(stream)
     at_once, told = Monitor(tmp_path / "at_once.sqlite3"), Stream()
-    told.tell("CMD-1", lines)
-    await at_once.hear(told)
+    told.publish("CMD-1", lines)
+    await at_once.read(told)
     assert whole(monitor) == whole(at_once)
     assert counters(monitor) == counters(at_once)
     assert counters(monitor)["started"] == 1
     at_once.close()
 
 
-EVENTS = [(f"CMD-{number}", line) for number, story in enumerate(STORIES.values()) for line in story]
+EVENTS = [(f"CMD-{number}", line) for number, scenario in enumerate(SCENARIOS.values()) for line in scenario]
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -118,8 +128,8 @@ def test_the_totals_equal_a_recount_in_any_order_of_arrival(tmp_path: Path, data
         shown_timeline, stream = Monitor(Path(folder) / "grown.sqlite3"), Stream()
         stream.batch = batch
         for commande_id, line in some:
-            stream.tell(commande_id, [line])
-        asyncio.run(shown_timeline.hear(stream))
+            stream.publish(commande_id, [line])
+        asyncio.run(shown_timeline.read(stream))
         assert totals(shown_timeline) == recounted(shown_timeline)
         prune(shown_timeline.store, Thresholds(60, 6, dt.timedelta(), dt.timedelta()), SOON + dt.timedelta(days=1))
         assert totals(shown_timeline) == recounted(shown_timeline)
@@ -159,12 +169,12 @@ async def test_a_flood_keeps_the_newest_and_says_how_many_it_has_forgotten(
 ) -> None:
     """Keys that need a person are kept longest."""
     monkeypatch.setattr(retention, "UNKNOWN_KEPT", 30)
-    stream.tell("CMD-1", CONFIRMED)
-    stream.tell("CMD-LOST", PAID[-1:])
-    stream.set_aside("commande", said("CMD-LOST", PAID[-1]))
+    stream.publish("CMD-1", CONFIRMED)
+    stream.publish("CMD-LOST", PAID[-1:])
+    stream.set_aside("commande", event_bytes("CMD-LOST", PAID[-1]))
     for number in range(700):
-        stream.tell(f"X-{number:03}", [(ASKED, Line("commande.creee"), Line("stock.reserve"))[number % 3]])
-    await monitor.hear(stream)
+        stream.publish(f"X-{number:03}", [(ASKED, Line("commande.creee"), Line("stock.reserve"))[number % 3]])
+    await monitor.read(stream)
     report_ = whole(monitor)
     assert (report_["unknown_orders"], report_["unknown_orders_forgotten"]) == (30, 671)
     kept = [f"X-{number}" for number in range(699, 670, -1)]
@@ -181,11 +191,11 @@ async def test_at_most_so_many_events_of_a_key_are_kept_and_the_rest_is_counted(
 ) -> None:
     """An event of a type that the key does not have yet is always kept."""
     monkeypatch.setattr(messages, "EVENTS_KEPT", 200)
-    stream.tell("CMD-1", first)
-    stream.tell("CMD-1", [replace(ASKED, id=f"again {number}") for number in range(1000)])
-    stream.tell("CMD-1", undone("commande.annulation_demandee"))
-    stream.tell("CMD-2", CONFIRMED)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", first)
+    stream.publish("CMD-1", [replace(ASKED, id=f"again {number}") for number in range(1000)])
+    stream.publish("CMD-1", undone("commande.annulation_demandee"))
+    stream.publish("CMD-2", CONFIRMED)
+    await monitor.read(stream)
     found = whole(monitor)
     assert found["events"] + found["ignored"]["excess"] == len(first) + 1000 + 4 + len(CONFIRMED)
     assert 200 <= len(monitor.queries.events("CMD-1")) < 400
@@ -197,7 +207,7 @@ async def test_at_most_so_many_events_of_a_key_are_kept_and_the_rest_is_counted(
 
 async def test_dead_letters_and_retries_of_unknown_keys_are_forgotten(stream: Stream, monitor: Monitor) -> None:
     stream.set_aside("stock", b'{"id": "1", "type": "x", "data": {"commande_id": "JUNK"}}', "invalid")
-    await monitor.hear(stream)
+    await monitor.read(stream)
     assert monitor.queries.dead_letters("JUNK")
     prune(monitor.store, Thresholds(60, 6), SOON + dt.timedelta(days=31))
     assert not monitor.queries.dead_letters("JUNK")
@@ -206,8 +216,8 @@ async def test_dead_letters_and_retries_of_unknown_keys_are_forgotten(stream: St
 def test_show_says_that_a_cancellation_is_kept_and_after_the_deadline_that_it_is_over(
     stream: Stream, command: Any
 ) -> None:
-    stream.tell("CMD-LONG-AGO", [ASKED])
-    stream.tell("CMD-NOW", [ASKED], dt.datetime.now(dt.UTC))
+    stream.publish("CMD-LONG-AGO", [ASKED])
+    stream.publish("CMD-NOW", [ASKED], dt.datetime.now(dt.UTC))
     assert "nobody has placed the order; over: no such order was placed" in " ".join(
         command("show", "CMD-LONG-AGO")[1].split()
     )
@@ -217,9 +227,9 @@ def test_show_says_that_a_cancellation_is_kept_and_after_the_deadline_that_it_is
 
 
 def test_the_foot_of_the_list_counts_keys_without_a_beginning_apart(stream: Stream, command: Any) -> None:
-    stream.tell("CMD-1", CONFIRMED)
-    stream.tell("CMD-NOBODY", [ASKED])
-    stream.tell("CMD-HEADLESS", [Line("stock.reserve")])
+    stream.publish("CMD-1", CONFIRMED)
+    stream.publish("CMD-NOBODY", [ASKED])
+    stream.publish("CMD-HEADLESS", [Line("stock.reserve")])
     foot = command("list")[1].splitlines()[-1]
     assert "apart from them 1 cancelled, never placed" in foot
     assert "apart from them 1 without a beginning" in foot
@@ -231,8 +241,8 @@ def test_the_foot_of_the_list_counts_keys_without_a_beginning_apart(stream: Stre
 
 
 def test_show_says_that_events_of_services_alone_are_no_order(stream: Stream, command: Any) -> None:
-    stream.tell("CMD-LONG-AGO", [Line("paiement.effectue"), Line("commande.creee")])
-    stream.tell("CMD-NOW", [Line("stock.reserve")], dt.datetime.now(dt.UTC))
+    stream.publish("CMD-LONG-AGO", [Line("paiement.effectue"), Line("commande.creee")])
+    stream.publish("CMD-NOW", [Line("stock.reserve")], dt.datetime.now(dt.UTC))
     code, shown, _ = command("show", "CMD-LONG-AGO")
     text = " ".join(shown.split())
     assert code == 0
@@ -253,18 +263,18 @@ def test_show_says_that_events_of_services_alone_are_no_order(stream: Stream, co
 def test_show_json_says_whether_a_key_is_no_order(
     stream: Stream, command: Any, lines: list[Line], never_begun: bool
 ) -> None:
-    stream.tell("CMD-1", lines)
+    stream.publish("CMD-1", lines)
     shown = json.loads(command("show", "CMD-1", "--json")[1])
     assert (shown["unknown_order"] is not None) == never_begun
     assert (shown["started"] is None) == never_begun
     assert "waiting" not in {step["state"] for step in shown["steps"]}
 
 
-@pytest.mark.parametrize("story", ["refused by payment", "refused by stock"])
+@pytest.mark.parametrize("scenario", ["refused by payment", "refused by stock"])
 def test_the_decider_cancels_a_refused_order_and_does_not_refuse_it(
-    stream: Stream, command: Any, story: str
+    stream: Stream, command: Any, scenario: str
 ) -> None:
-    stream.tell("CMD-1", STORIES[story])
+    stream.publish("CMD-1", SCENARIOS[scenario])
     shown = json.loads(command("show", "CMD-1", "--json")[1])
     states = {step["step"]: step["state"] for step in shown["steps"]}
     assert states[CHOREOGRAPHY.decider] == "cancelled"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from saga_monitor.projection.retention import UNKNOWN_KEPT
 from tests.saga_monitor.memory_stream import CONFIRMED, KNOWN, PLACED, Line
-from tests.saga_monitor.test_live import channel, command, environment, tell
+from tests.saga_monitor.test_live import channel, command, environment, publish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,17 +16,17 @@ __all__ = ["channel", "environment"]
 LONE = [Line(type_) for type_ in sorted(set(KNOWN) - {"commande.initiee"})]
 
 
-def tell_each(channel: Any, lines: Sequence[Line]) -> None:
+def publish_each(channel: Any, lines: Sequence[Line]) -> None:
     for number, line in enumerate(lines):
-        tell(channel, f"NOBODY-{number}", [line])
+        publish(channel, f"NOBODY-{number}", [line])
 
 
 def test_events_without_a_start_event_are_in_no_total_and_the_order_counts_once_it_begins(
     channel: Any, environment: dict[str, str]
 ) -> None:
-    tell(channel, "CMD-1", CONFIRMED)
+    publish(channel, "CMD-1", CONFIRMED)
     before = command(environment, "report")
-    tell_each(channel, LONE)
+    publish_each(channel, LONE)
     report = command(environment, "report")
     assert report == before | {"unknown_orders": len(LONE), "events": before["events"] + len(LONE)}
     assert [order["commande_id"] for order in command(environment, "list")] == ["CMD-1"]
@@ -37,7 +37,7 @@ def test_events_without_a_start_event_are_in_no_total_and_the_order_counts_once_
     reserved = f"NOBODY-{[line.type for line in LONE].index('stock.reserve')}"
     assert "no commande.initiee was heard" in command(environment, "show", reserved)["unknown_order"]
     for _ in range(2):
-        tell(channel, reserved, PLACED)
+        publish(channel, reserved, PLACED)
     report = command(environment, "report")
     assert (report["sagas"]["total"], report["sagas"]["running"]) == (2, 1)
     assert report["unknown_orders"] == len(LONE) - 1
@@ -52,9 +52,9 @@ def test_events_without_a_start_event_are_in_no_total_and_the_order_counts_once_
 def test_the_number_of_unknown_keys_is_bounded_and_the_forgotten_ones_are_counted(
     channel: Any, environment: dict[str, str]
 ) -> None:
-    tell(channel, "CMD-1", CONFIRMED)
+    publish(channel, "CMD-1", CONFIRMED)
     flood = [LONE[number % len(LONE)] for number in range(UNKNOWN_KEPT + 500)]
-    tell_each(channel, flood)
+    publish_each(channel, flood)
     report = command(environment, "report")
     assert (report["sagas"]["total"], report["outcomes"]["succeeded_percent"]) == (1, 100)
     assert (report["unknown_orders"], report["unknown_orders_forgotten"]) == (UNKNOWN_KEPT, 500)

@@ -16,7 +16,7 @@ from choregraphie.saga.topology import ATTEMPT_HEADER, REASON_HEADER, dlx, event
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.records.parser import EventEntry, IgnoredEntry, parse_entry
-from tests.saga_monitor.memory_stream import PLACED, START, Line, said
+from tests.saga_monitor.memory_stream import PLACED, START, Line, event_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,12 +32,14 @@ def entry(
 
 
 def altered(**changes: Any) -> bytes:
-    envelope = json.loads(said("CMD-1", PLACED[0])) | changes
+    envelope = json.loads(event_bytes("CMD-1", PLACED[0])) | changes
     return json.dumps({key: value for key, value in envelope.items() if value is not None}).encode()
 
 
 def test_an_event_by_its_sender_s_exchange_is_accepted() -> None:
-    record = parse_entry(entry(said("CMD-1", Line("stock.reserve", "commande.initiee", 5)), "stock.events"), NOW)
+    record = parse_entry(
+        entry(event_bytes("CMD-1", Line("stock.reserve", "commande.initiee", 5)), "stock.events"), NOW
+    )
     assert isinstance(record, EventEntry)
     assert (record.commande_id, record.heard.type, record.heard.service) == ("CMD-1", "stock.reserve", "stock")
     assert record.at == START + dt.timedelta(milliseconds=5)
@@ -66,7 +68,7 @@ def test_a_foreign_client_s_bare_json_is_accepted() -> None:
         (altered(), "stock.events", "untrusted"),
         (altered(), "amq.topic", "untrusted"),
         (altered(source="/services/stock"), "client.events", "untrusted"),
-        (said("CMD-1", Line("paiement.effectue")), "client.events", "untrusted"),
+        (event_bytes("CMD-1", Line("paiement.effectue")), "client.events", "untrusted"),
     ],
 )
 def test_untrusted_entries_are_counted_and_ignored(body: bytes, exchange: str, why: str) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from choregraphie.terminal.formats import format_duration
 from saga_monitor.console.rendering import FIXED
 from saga_monitor.projection.durations import Durations, rounded
-from tests.saga_monitor.memory_stream import CONFIRMED, PAID, STORIES, Line, Stream, said
+from tests.saga_monitor.memory_stream import CONFIRMED, PAID, SCENARIOS, Line, Stream, event_bytes
 
 
 @given(st.integers(0, 10**12))
@@ -23,9 +23,9 @@ def test_a_duration_fits_its_column(ms: int) -> None:
 
 def test_a_reason_that_nobody_knows_is_counted_as_other(stream: Stream, command: Any) -> None:
     """Anyone can write a header, but the totals have a fixed set of reasons."""
-    stream.tell("CMD-1", PAID)
+    stream.publish("CMD-1", PAID)
     for number in range(3):
-        stream.set_aside("stock", said("CMD-1", PAID[0]), f"made up {number}")
+        stream.set_aside("stock", event_bytes("CMD-1", PAID[0]), f"made up {number}")
     for since in ([], ["--since", "2024-01-01"]):
         assert json.loads(command("report", "--json", *since)[1])["dead_letters"] == {"other": 3}
 
@@ -44,9 +44,9 @@ def test_an_empty_history_is_reported_without_a_division(command: Any) -> None:
 
 
 def test_the_report_counts_and_times_every_order(command: Any, stream: Stream) -> None:
-    for number, lines in enumerate(STORIES.values()):
-        stream.tell(f"CMD-{number}", lines)
-    stream.tell("CMD-OPEN", PAID)
+    for number, lines in enumerate(SCENARIOS.values()):
+        stream.publish(f"CMD-{number}", lines)
+    stream.publish("CMD-OPEN", PAID)
     whole = json.loads(command("report", "--json")[1])
     assert whole["sagas"] == {
         "total": 8,
@@ -74,8 +74,8 @@ def test_the_report_counts_and_times_every_order(command: Any, stream: Stream) -
 
 
 def test_one_order_is_shown_whole(command: Any, stream: Stream) -> None:
-    stream.tell("CMD-1", PAID)
-    stream.set_aside("commande", said("CMD-1", PAID[2]))
+    stream.publish("CMD-1", PAID)
+    stream.set_aside("commande", event_bytes("CMD-1", PAID[2]))
     shown = json.loads(command("show", "CMD-1", "--json")[1])
     assert (shown["commande_id"], shown["state"]) == ("CMD-1", "RUNNING")
     assert "INTERVENTION" in shown["flags"]
@@ -102,9 +102,9 @@ def test_an_unknown_order_is_one_line(command: Any) -> None:
 
 
 def test_the_list_is_filtered_and_limited(command: Any, stream: Stream) -> None:
-    for number, lines in enumerate(STORIES.values()):
-        stream.tell(f"CMD-{number}", lines)
-    stream.tell("CMD-TWICE", [*CONFIRMED, Line("commande.initiee", id="again")])
+    for number, lines in enumerate(SCENARIOS.values()):
+        stream.publish(f"CMD-{number}", lines)
+    stream.publish("CMD-TWICE", [*CONFIRMED, Line("commande.initiee", id="again")])
     listed = [order["commande_id"] for order in json.loads(command("list", "--json", "--limit", "2")[1])]
     assert listed == ["CMD-TWICE", "CMD-6"]
     completed = json.loads(command("list", "--json", "--state", "completed")[1])
@@ -115,7 +115,7 @@ def test_the_list_is_filtered_and_limited(command: Any, stream: Stream) -> None:
 
 
 def test_with_the_broker_away_what_was_known_is_still_told(command: Any, stream: Stream) -> None:
-    stream.tell("CMD-1", CONFIRMED)
+    stream.publish("CMD-1", CONFIRMED)
     assert command("list")[0] == 0
     stream.away = True
     code, out, err = command("show", "CMD-1", "--json")
@@ -179,8 +179,8 @@ def test_durations_are_said_as_people_say_them() -> None:
 
 
 def test_a_report_on_one_order_says_in_words_why_a_message_was_set_aside(command: Any, stream: Stream) -> None:
-    stream.tell("CMD-1", PAID)
-    stream.set_aside("commande", said("CMD-1", PAID[2]))
+    stream.publish("CMD-1", PAID)
+    stream.set_aside("commande", event_bytes("CMD-1", PAID[2]))
     for arguments in (["report", "CMD-1"], ["report", "--orders"]):
         assert "commande: every try failed" in command(*arguments)[1]
     assert json.loads(command("report", "CMD-1", "--json")[1])["error"] == "commande: exhausted"
@@ -190,9 +190,9 @@ def test_a_report_on_one_order_says_in_words_why_a_message_was_set_aside(command
 
 
 def test_what_a_time_measures_is_said(command: Any, stream: Stream) -> None:
-    stream.tell("CMD-CREATED", CONFIRMED)
-    stream.tell("CMD-CANCELLED", STORIES["cancelled after creation"])
-    stream.tell("CMD-SHORT", STORIES["refused by stock"])
+    stream.publish("CMD-CREATED", CONFIRMED)
+    stream.publish("CMD-CANCELLED", SCENARIOS["cancelled after creation"])
+    stream.publish("CMD-SHORT", SCENARIOS["refused by stock"])
     assert "created in 350 ms · retries 0" in command("show", "CMD-CREATED")[1]
     cancelled = command("show", "CMD-CANCELLED")[1]
     assert "after it began, " in cancelled
@@ -207,7 +207,7 @@ def test_what_a_time_measures_is_said(command: Any, stream: Stream) -> None:
 
 
 def test_demands_to_cancel_are_not_counted_among_the_orders_of_a_list(command: Any, stream: Stream) -> None:
-    stream.tell("CMD-1", PAID)
-    stream.tell("CMD-NEVER", [Line("commande.annulation_demandee")])
+    stream.publish("CMD-1", PAID)
+    stream.publish("CMD-NEVER", [Line("commande.annulation_demandee")])
     assert "1 of 1 orders · apart from them 1 cancelled, never placed" in command("list")[1]
     assert "0 of 1 orders · apart from them 1 of 1 cancelled" in command("list", "--state", "UNKNOWN")[1]

@@ -33,12 +33,12 @@ async def test_following_waits_for_the_broker_at_start_and_after_a_loss(
     stream.away = True
     following = asyncio.create_task(follow(stream.opening(), monitor.store, monitor))
     await _until(lambda: any("broker away" in link for link in monitor.links))
-    stream.tell("CMD-1", PLACED)
+    stream.publish("CMD-1", PLACED)
     stream.away = False
     await _until(lambda: monitor.queries.totals(SOON).orders == 1)
     stream.away = True
     await _until(lambda: "broker away" in monitor.links[-1])
-    stream.tell("CMD-2", PLACED)
+    stream.publish("CMD-2", PLACED)
     stream.away = False
     await _until(lambda: monitor.queries.totals(SOON).orders == 2)
     assert stream.sessions == 2
@@ -68,7 +68,7 @@ async def test_a_login_that_worked_and_stays_refused_ends_the_following(
         return good()
 
     following = asyncio.create_task(follow(opening, monitor.store, monitor))
-    stream.tell("CMD-1", PLACED)
+    stream.publish("CMD-1", PLACED)
     await _until(lambda: monitor.queries.totals(SOON).orders == 1)
     refused = stream.away = True
     with pytest.raises(LoginRefused, match="bad password; refused for"):
@@ -77,7 +77,7 @@ async def test_a_login_that_worked_and_stays_refused_ends_the_following(
 
 
 async def test_without_a_broker_catching_up_keeps_what_is_known(stream: Stream, tmp_path: Path) -> None:
-    stream.tell("CMD-1", PLACED)
+    stream.publish("CMD-1", PLACED)
     store = Store(tmp_path / "m.sqlite3")
     assert await catch_up(stream.opening(), store, 5) == []
     stream.away = True
@@ -91,7 +91,7 @@ async def test_catching_up_ends_at_the_end_and_not_at_the_first_silence(stream: 
     stream.pauses, stream.batch = 3, 2
     monitor = Monitor(tmp_path / "m.sqlite3")
     for number in (1, 2):
-        stream.tell(f"CMD-{number}", CONFIRMED)
+        stream.publish(f"CMD-{number}", CONFIRMED)
         assert await catch_up(stream.opening(), monitor.store, 5) == []
         assert monitor.queries.totals(SOON).count("events") == number * len(CONFIRMED)
     monitor.close()
@@ -101,9 +101,9 @@ async def test_an_old_history_keeps_its_dates_before_the_broker_has_counted_it(
     stream: Stream, monitor: Monitor
 ) -> None:
     """A short batch is not the end of the stream, and later entries were not just said."""
-    stream.tell("CMD-1", CONFIRMED)
+    stream.publish("CMD-1", CONFIRMED)
     stream.batch, stream.lag = 2, len(CONFIRMED)
-    await monitor.hear(stream)
+    await monitor.read(stream)
     order = monitor.queries.order("CMD-1", SOON)
     assert order
     assert (order.started, order.heard) == (START, START + dt.timedelta(milliseconds=CONFIRMED[-1].ms))
@@ -114,13 +114,13 @@ class Restless(Stream):
 
     async def last(self) -> HistoryEntry | None:
         newest = await super().last()
-        self.tell(f"NEWER-{self.next}", PLACED)
+        self.publish(f"NEWER-{self.next}", PLACED)
         return newest and self.kept[-1]
 
 
 async def test_catching_up_with_a_growing_stream_ends_at_the_end_found_at_its_start(tmp_path: Path) -> None:
     stream = Restless()
-    stream.tell("CMD-1", CONFIRMED)
+    stream.publish("CMD-1", CONFIRMED)
     store = Store(tmp_path / "m.sqlite3")
     assert await catch_up(stream.opening(), store, 5) == []
     assert stream.next == len(CONFIRMED) + 1
@@ -128,7 +128,7 @@ async def test_catching_up_with_a_growing_stream_ends_at_the_end_found_at_its_st
 
 
 async def test_a_stream_that_stops_before_its_end_is_reported(stream: Stream, tmp_path: Path) -> None:
-    stream.tell("CMD-1", CONFIRMED)
+    stream.publish("CMD-1", CONFIRMED)
     monitor, whole = Monitor(tmp_path / "m.sqlite3"), stream.kept
     stream.withheld = 2
     (notice,) = await catch_up(stream.opening(), monitor.store, 5)
@@ -139,7 +139,7 @@ async def test_a_stream_that_stops_before_its_end_is_reported(stream: Stream, tm
 
 async def test_catching_up_waits_for_another_command(stream: Stream, tmp_path: Path) -> None:
     """The other command ends soon; if not, the notice does not call it a monitor."""
-    stream.tell("CMD-1", PLACED)
+    stream.publish("CMD-1", PLACED)
     first, second = Store(tmp_path / "m.sqlite3"), Monitor(tmp_path / "m.sqlite3")
     assert first.acquire(Writer.COMMAND)
     (notice,) = await catch_up(stream.opening(), second.store, 0.1)
@@ -157,11 +157,11 @@ async def test_catching_up_beside_a_live_monitor_only_waits_for_it(stream: Strea
     beside = Store(monitor.path)
     assert not beside.acquire()
     assert len(await catch_up(stream.opening(), beside, 5)) == 1
-    await monitor.hear(stream)
+    await monitor.read(stream)
     waiting = asyncio.create_task(catch_up(stream.opening(), beside, 5))
     await asyncio.sleep(0.05)
-    stream.tell("CMD-1", PLACED)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", PLACED)
+    await monitor.read(stream)
     assert await waiting == []
     beside.close()
 
@@ -171,7 +171,7 @@ async def test_the_file_goes_to_the_next_monitor_when_its_writer_leaves(stream: 
     assert first.store.acquire()
     following = asyncio.create_task(follow(stream.opening(), second.store, second))
     await _until(lambda: any("another monitor" in link for link in second.links))
-    stream.tell("CMD-1", PLACED)
+    stream.publish("CMD-1", PLACED)
     first.close()
     await _until(lambda: second.queries.totals(SOON).orders == 1)
     following.cancel()

@@ -27,7 +27,7 @@ class Busy(Stream):
     async def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncGenerator[list[HistoryEntry]]:
         async for batch in super().entries(start):
             yield batch
-            self.tell(f"NEWER-{self.next}", PLACED, NOW + dt.timedelta(seconds=1))
+            self.publish(f"NEWER-{self.next}", PLACED, NOW + dt.timedelta(seconds=1))
 
 
 async def told(stream: Stream, since: dt.datetime | None = None) -> list[int]:
@@ -37,14 +37,14 @@ async def told(stream: Stream, since: dt.datetime | None = None) -> list[int]:
 @pytest.mark.parametrize("kind", [Stream, Busy])
 async def test_an_event_dated_in_the_future_ends_nothing(kind: type[Stream]) -> None:
     stream = kind()
-    stream.tell("FUTURE", PLACED, TOMORROW)
-    stream.tell("CMD-1", CONFIRMED)
+    stream.publish("FUTURE", PLACED, TOMORROW)
+    stream.publish("CMD-1", CONFIRMED)
     assert await told(stream) == list(range(1 + len(CONFIRMED)))
 
 
 async def test_what_is_said_while_it_is_told_belongs_to_the_next_telling() -> None:
     stream = Busy()
-    stream.tell("CMD-1", HELD)
+    stream.publish("CMD-1", HELD)
     stream.batch = 1
     assert await told(stream) == [0, 1]
 
@@ -52,7 +52,7 @@ async def test_what_is_said_while_it_is_told_belongs_to_the_next_telling() -> No
 async def test_what_the_broker_has_not_counted_yet_is_told_all_the_same() -> None:
     stream = Stream()
     stream.lag = 3
-    stream.tell("CMD-1", CONFIRMED)
+    stream.publish("CMD-1", CONFIRMED)
     assert await told(stream) == list(range(len(CONFIRMED)))
 
 
@@ -60,13 +60,13 @@ async def test_what_the_broker_has_not_counted_yet_is_told_all_the_same() -> Non
 async def test_a_silence_in_the_middle_is_not_the_end(since: dt.datetime | None) -> None:
     stream = Stream()
     stream.pauses, stream.batch = 3, 2
-    stream.tell("CMD-1", CONFIRMED)
+    stream.publish("CMD-1", CONFIRMED)
     assert await told(stream, since) == list(range(len(CONFIRMED)))
 
 
 async def test_a_stream_that_stops_in_the_middle_is_said_to() -> None:
     stream = Stream()
-    stream.tell("CMD-1", CONFIRMED)
+    stream.publish("CMD-1", CONFIRMED)
     stream.withheld = 2
     with pytest.raises(BrokerUnavailable, match="goes on after entry 2"):
         await told(stream)
@@ -81,7 +81,7 @@ class Late(Stream):
 
 async def test_nothing_since_a_time_is_an_answer() -> None:
     stream = Late()
-    stream.tell("CMD-1", CONFIRMED)
+    stream.publish("CMD-1", CONFIRMED)
     assert await told(stream, NOW) == []
     stream.withheld = 1
     with pytest.raises(BrokerUnavailable):

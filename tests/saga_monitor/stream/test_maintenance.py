@@ -72,11 +72,11 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_a_temporarily_locked_file_is_reported_and_awaited(stream: Stream, store: Store, path: Path) -> None:
     status, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
-    stream.tell("CMD-1", HELD)
+    stream.publish("CMD-1", HELD)
     async with beside(keep_current(stream.opening(), store, status)):
         await until(lambda: status.connection.word == "live")
         with locked(path):
-            stream.tell("CMD-2", HELD)
+            stream.publish("CMD-2", HELD)
             await until(lambda: status.connection.word == "database trouble")
             assert "locked" in status.connection.detail
         await until(
@@ -93,7 +93,7 @@ async def test_a_file_that_is_locked_at_the_start_ends_the_monitor(
 
 
 async def test_pruning_a_locked_file_is_tried_again(stream: Stream, store: Store, path: Path) -> None:
-    stream.tell("CMD-1", CONFIRMED)
+    stream.publish("CMD-1", CONFIRMED)
     status, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
     async with beside(keep_current(stream.opening(), store, status)):
         await until(lambda: queries.last_offset() == len(CONFIRMED) - 1)
@@ -114,8 +114,8 @@ async def test_anomalies_are_looked_for_once_the_reading_has_caught_up(
     """At the first opportunity, although the interval between two evaluations is long here."""
     monkeypatch.setattr(judging, "READY_SECONDS", 0.01)
     monkeypatch.setattr(judging, "JUDGING_SECONDS", 0.05 if away else 3600)
-    stream.tell("CMD-1", HELD)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", HELD)
+    await monitor.read(stream)
     settings = read_settings({"SAGA_MONITOR_DATABASE": str(monitor.path)})
     stream.away, status = away, ConsoleStatus()
     async with beside(judge(stream.opening(), settings, status)):

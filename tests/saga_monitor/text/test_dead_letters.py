@@ -13,7 +13,7 @@ from choregraphie.saga.topology import DETAIL_HEADER, REASON_HEADER, dlx
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from saga_monitor.projection import dead_letters
 from saga_monitor.text.anomaly_list import anomaly_view
-from tests.saga_monitor.memory_stream import HELD, START, said
+from tests.saga_monitor.memory_stream import HELD, START, event_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,8 +44,8 @@ def test_a_letter_is_shown_whole(command: Any, stream: Stream) -> None:
 
 
 def test_a_letter_about_an_order_names_it(command: Any, stream: Stream) -> None:
-    stream.tell("CMD-1", HELD)
-    stream.set_aside("paiement", said("CMD-1", HELD[1]), "exhausted")
+    stream.publish("CMD-1", HELD)
+    stream.set_aside("paiement", event_bytes("CMD-1", HELD[1]), "exhausted")
     out = command("letter", "2")[1]
     assert "CMD-1 (RUNNING)" in out
     assert "python -m services journal CMD-1" in out
@@ -77,7 +77,7 @@ def test_the_list_of_what_is_wrong_says_how_to_see_each_letter(full: bool) -> No
 
 
 def test_an_offset_without_a_letter_is_one_line(command: Any, stream: Stream) -> None:
-    stream.tell("CMD-1", HELD)
+    stream.publish("CMD-1", HELD)
     assert command("letter", "0") == (1, "", "saga_monitor: no dead letter at offset 0 of the history\n")
 
 

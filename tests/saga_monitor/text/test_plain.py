@@ -20,7 +20,7 @@ class Piped:
         self.out, self.err = io.StringIO(), io.StringIO()
         self.lines = ChangeLines(monitor.queries, self.out, self.err)
 
-    async def hear(self, stream: Stream, monitor: Monitor) -> None:
+    async def read(self, stream: Stream, monitor: Monitor) -> None:
         async for touched in read(stream, monitor.store, self.lines):
             if touched is None:
                 return
@@ -33,8 +33,8 @@ class Piped:
 async def test_a_pipe_gets_one_line_per_change(stream: Stream, monitor: Monitor) -> None:
     """Also when all events of an order come in one batch."""
     piped = Piped(monitor)
-    stream.tell("CMD-1", CONFIRMED)
-    await piped.hear(stream, monitor)
+    stream.publish("CMD-1", CONFIRMED)
+    await piped.read(stream, monitor)
     assert [line[1:4] for line in piped.told] == [
         ["CMD-1", "NEW", "commande.initiee"],
         ["CMD-1", "RUNNING", "stock.reserve"],
@@ -47,21 +47,21 @@ async def test_a_pipe_gets_one_line_per_change(stream: Stream, monitor: Monitor)
 
 
 async def test_a_pipe_says_nothing_twice(stream: Stream, monitor: Monitor) -> None:
-    stream.tell("CMD-1", PLACED)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", PLACED)
+    await monitor.read(stream)
     piped = Piped(monitor)
     piped.lines.show_changes(SOON)
     assert piped.told == []
-    stream.tell("CMD-2", PLACED)
-    await monitor.hear(stream)
+    stream.publish("CMD-2", PLACED)
+    await monitor.read(stream)
     piped.lines.show_changes(SOON)
     piped.lines.show_changes(SOON)
     assert [line[1] for line in piped.told] == ["CMD-2"]
 
 
 async def test_silence_is_a_change_told_once(stream: Stream, monitor: Monitor) -> None:
-    stream.tell("CMD-1", PLACED)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", PLACED)
+    await monitor.read(stream)
     piped = Piped(monitor)
     for seconds in (59, 61, 62, 600):
         piped.lines.show_stuck(START + dt.timedelta(seconds=seconds), STUCK_AFTER)
@@ -70,26 +70,26 @@ async def test_silence_is_a_change_told_once(stream: Stream, monitor: Monitor) -
 
 async def test_a_pipe_goes_on_with_another_stream(stream: Stream, monitor: Monitor) -> None:
     piped = Piped(monitor)
-    stream.tell("OLD", CONFIRMED)
-    await piped.hear(stream, monitor)
+    stream.publish("OLD", CONFIRMED)
+    await piped.read(stream, monitor)
     stream.recreate()
-    stream.tell("NEW", PLACED)
-    await piped.hear(stream, monitor)
+    stream.publish("NEW", PLACED)
+    await piped.read(stream, monitor)
     assert piped.told[-1][1] == "NEW"
     assert "starting again" in piped.err.getvalue()
 
 
 async def test_a_hostile_id_stays_on_its_line(stream: Stream, monitor: Monitor) -> None:
     piped = Piped(monitor)
-    stream.tell("a\u200bb\u200fc", PLACED)
-    await piped.hear(stream, monitor)
+    stream.publish("a\u200bb\u200fc", PLACED)
+    await piped.read(stream, monitor)
     assert piped.told[0][1] == r"a\u200bb\u200fc"
 
 
 async def test_a_backlog_is_not_called_stuck_before_it_is_read(stream: Stream, monitor: Monitor) -> None:
     """Also when the file was current in an earlier run."""
-    stream.tell("CMD-1", PLACED)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", PLACED)
+    await monitor.read(stream)
     piped, now = Piped(monitor), dt.datetime.now(dt.UTC)
     piped.lines.show_news(now, STUCK_AFTER)
     piped.lines.link("reading")

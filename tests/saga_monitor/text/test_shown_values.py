@@ -12,7 +12,7 @@ from saga_monitor.reports import report
 from saga_monitor.text.event_tables import timeline_table
 from saga_monitor.text.history_listing import _data
 from tests.saga_monitor.conftest import SOON
-from tests.saga_monitor.memory_stream import CONFIRMED, said
+from tests.saga_monitor.memory_stream import CONFIRMED, event_bytes
 
 if TYPE_CHECKING:
     from tests.saga_monitor.conftest import Monitor
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 def test_an_amount_is_shown_with_its_decimals() -> None:
-    order = said("CMD-1", CONFIRMED[0]).replace(b"99.99", b"1000.0")
+    order = event_bytes("CMD-1", CONFIRMED[0]).replace(b"99.99", b"1000.0")
     assert "montant=1,000.00" in _data(order)
     assert _data(b'{"type": "commande.rangee", "data": {"rang": 4.5, "note": null}}') == "rang=4.5, note=none"
 
 
 async def test_a_timeline_says_whose_time_is_not_known(stream: Stream, monitor: Monitor) -> None:
     lines = [replace(line, ms=line.ms + 5_000) if n == 2 else line for n, line in enumerate(CONFIRMED)]
-    stream.tell("CMD-1", lines)
-    await monitor.hear(stream)
+    stream.publish("CMD-1", lines)
+    await monitor.read(stream)
     order = monitor.queries.order("CMD-1", SOON)
     assert order is not None
     shown = report.detail(order, monitor.queries.events("CMD-1"), [])

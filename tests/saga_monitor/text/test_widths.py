@@ -12,8 +12,8 @@ from rich.console import Console
 from choregraphie.terminal.tables import UNBOUNDED, Column, Fitted, short_ids
 from saga_monitor.text.event_tables import every_event, timeline_table
 from tests.saga_monitor.console.test_terminal import terminal
-from tests.saga_monitor.memory_stream import STORIES, Line, Stream, event_id, undone
-from tests.saga_monitor.test_live import channel, environment, tell
+from tests.saga_monitor.memory_stream import SCENARIOS, Line, Stream, event_id, undone
+from tests.saga_monitor.test_live import channel, environment, publish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ __all__ = ["channel", "environment"]
 
 WIDTHS = (60, 80, 100, 200)
 ORDER = "CMD-65B0CCC543E14A4E"
-REFUSED = STORIES["refused by payment"]
+REFUSED = SCENARIOS["refused by payment"]
 
 
 def lines_of(shown: RenderableType, width: int) -> list[str]:
@@ -41,7 +41,7 @@ def of_an_order(command: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_an_event_takes_one_line(command: Any, stream: Stream, width: int) -> None:
-    stream.tell(ORDER, REFUSED)
+    stream.publish(ORDER, REFUSED)
     events = of_an_order(command)
     shown = lines_of(timeline_table(events, events[0]["time"]), width)
     assert max(map(len, shown)) <= width
@@ -54,7 +54,7 @@ def test_an_event_takes_one_line(command: Any, stream: Stream, width: int) -> No
 
 
 def test_what_an_event_answers_is_a_number_of_the_table(command: Any, stream: Stream) -> None:
-    stream.tell(ORDER, [*REFUSED, Line("stock.libere", "commande.creee", 900, id="late")])
+    stream.publish(ORDER, [*REFUSED, Line("stock.libere", "commande.creee", 900, id="late")])
     events = json.loads(command("show", ORDER, "--json")[1])["events"]
     rows = lines_of(timeline_table(events, events[0]["time"]), 100)
     assert "#1" in next(row for row in rows if "stock.reserve" in row)
@@ -64,7 +64,7 @@ def test_what_an_event_answers_is_a_number_of_the_table(command: Any, stream: St
 
 def test_a_pipe_and_wide_have_every_value_in_full(command: Any, stream: Stream) -> None:
     long = "L" * 100
-    stream.tell(
+    stream.publish(
         long, [Line("commande.initiee"), Line("commande.annulee", None, 5, {"raison": "why " * 120 + "end"})]
     )
     out = command("show", long)[1]
@@ -123,7 +123,7 @@ def test_short_ids_tell_each_id_from_the_others() -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_an_order_is_read_on_a_real_terminal(environment: dict[str, str], channel: Any, width: int) -> None:
-    tell(channel, ORDER, [*REFUSED[:-4], *undone("paiement.echoue")])
+    publish(channel, ORDER, [*REFUSED[:-4], *undone("paiement.echoue")])
     with terminal(environment, width, 40) as window:
         window.run("show", ORDER)
         shown = window.awaits("left with 0")

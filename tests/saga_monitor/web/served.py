@@ -92,7 +92,7 @@ def read_all(path: Path, stream: Stream) -> None:
     """Read the stream into the file, on a thread, because a browser's event loop may occupy this one."""
     monitor = Monitor(path)
     assert monitor.store.acquire()
-    thread = threading.Thread(target=lambda: asyncio.run(monitor.hear(stream)))
+    thread = threading.Thread(target=lambda: asyncio.run(monitor.read(stream)))
     thread.start()
     thread.join()
     monitor.close()

@@ -12,11 +12,11 @@ from tests.saga_monitor.memory_stream import (
     HELD,
     PAID,
     PLACED,
-    STORIES,
+    SCENARIOS,
     UNPAID,
     Line,
     Stream,
-    said,
+    event_bytes,
     undone,
 )
 
@@ -41,24 +41,26 @@ def seconds(count: float) -> dt.datetime:
 def every_kind(stream: Stream, *, many: int = 0) -> None:
     """One order of each scenario and of each problem, and `many` more that succeeded."""
     for number in range(many):
-        stream.tell(f"CMD-1{number:04d}", CONFIRMED, seconds(1800 - number))
-    for number, (_, lines) in enumerate(STORIES.items()):
+        stream.publish(f"CMD-1{number:04d}", CONFIRMED, seconds(1800 - number))
+    for number, (_, lines) in enumerate(SCENARIOS.items()):
         last = max(line.ms for line in lines) / 1000
-        stream.tell(f"CMD-{number:04d}", lines, seconds(20 - number + last))
-    stream.tell("CMD-NEW", PLACED, seconds(2))
-    stream.tell("CMD-RUNNING", HELD, seconds(3))
-    stream.tell("CMD-FAILED", UNPAID, seconds(3))
-    stream.tell("CMD-UNDOING", [*UNPAID, *undone("paiement.echoue")[:2]], seconds(3))
-    stream.tell("CMD-SILENT", PAID, seconds(400))
-    stream.tell("CMD-TWICE", [*CREATED, Line("commande.creee", "paiement.effectue", 700, id="again")], seconds(9))
+        stream.publish(f"CMD-{number:04d}", lines, seconds(20 - number + last))
+    stream.publish("CMD-NEW", PLACED, seconds(2))
+    stream.publish("CMD-RUNNING", HELD, seconds(3))
+    stream.publish("CMD-FAILED", UNPAID, seconds(3))
+    stream.publish("CMD-UNDOING", [*UNPAID, *undone("paiement.echoue")[:2]], seconds(3))
+    stream.publish("CMD-SILENT", PAID, seconds(400))
+    stream.publish(
+        "CMD-TWICE", [*CREATED, Line("commande.creee", "paiement.effectue", 700, id="again")], seconds(9)
+    )
     retried(stream)
 
 
 def retried(stream: Stream) -> None:
     """An order whose payment was tried three times and then set aside."""
     at = seconds(90)
-    stream.tell("CMD-LOST", HELD, at)
-    body = said("CMD-LOST", HELD[1], at)
+    stream.publish("CMD-LOST", HELD, at)
+    body = event_bytes("CMD-LOST", HELD[1], at)
     for attempt in (1, 2):
         headers = {ATTEMPT_HEADER: attempt, DETAIL_HEADER: "the gateway did not answer within 5 s"}
         stream.add(body, retry("paiement"), headers, at + dt.timedelta(seconds=attempt * 5))
@@ -70,7 +72,7 @@ def hostile(stream: Stream) -> None:
     """Orders with hostile ids and reasons: markup, scripts, control characters."""
     for id_ in HOSTILE.values():
         lines = [*PLACED, Line("stock.reservation_echouee", "commande.initiee", 100, {"raison": id_})]
-        stream.tell(id_, [*lines, *undone("stock.reservation_echouee")], seconds(5))
+        stream.publish(id_, [*lines, *undone("stock.reservation_echouee")], seconds(5))
 
 
 def without_an_order(stream: Stream) -> None:
@@ -82,7 +84,7 @@ def without_an_order(stream: Stream) -> None:
         stream.add(json.dumps(about).encode(), dlx("stock"), invalid, seconds(30))
         unknown = {**about, "type": f"{id_}"[:100], "data": {"commande_id": f"unknown {id_}"[:100]}}
         stream.add(json.dumps(unknown).encode(), "client.events", {}, seconds(20))
-        forged = said(f"forged {id_}"[:100], PLACED[0], seconds(10)) if id_.isprintable() else b"{}"
+        forged = event_bytes(f"forged {id_}"[:100], PLACED[0], seconds(10)) if id_.isprintable() else b"{}"
         stream.add(forged, "stock.events", {}, seconds(10))
     for bytes_ in (b"", b"\x00\xff\xfe<script>", b"not JSON", b"x" * 300_000, "é".encode() * 3000):
         headers: dict[str, object] = {
@@ -91,4 +93,4 @@ def without_an_order(stream: Stream) -> None:
             "x-bytes": b"\xff",
         }
         stream.add(bytes_, dlx("paiement"), headers, seconds(15))
-    stream.add(said("CMD-SEEN-IN-A-RETRY", PLACED[0]), retry("stock"), {ATTEMPT_HEADER: 1}, seconds(10))
+    stream.add(event_bytes("CMD-SEEN-IN-A-RETRY", PLACED[0]), retry("stock"), {ATTEMPT_HEADER: 1}, seconds(10))

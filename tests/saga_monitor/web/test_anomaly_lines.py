@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 def test_an_outage_is_one_line_however_many_orders_it_holds(stream: Stream, tmp_path: Path) -> None:
     for number in range(700):
-        stream.tell(f"CMD-{number:04}", HELD)
-    stream.tell("CMD-LATER", PAID)
+        stream.publish(f"CMD-{number:04}", HELD)
+    stream.publish("CMD-LATER", PAID)
     for number in range(20):
         stream.set_aside("stock", f"not JSON {number}".encode(), "unreadable")
     with served(tmp_path / "monitor.sqlite3", stream) as site:

@@ -17,7 +17,7 @@ from saga_monitor.projection.queries import Order, RecordedEvent
 from saga_monitor.web import axes, charts, diagram, narrative
 from saga_monitor.web.event_roles import awaited_sentence, consumers, in_order, role
 from saga_monitor.web.filters import BadRequestError
-from tests.saga_monitor.memory_stream import START, STORIES, Line, event_id
+from tests.saga_monitor.memory_stream import SCENARIOS, START, Line, event_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,9 +45,9 @@ def order(*, at_rest: bool = True) -> Order:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=["wide", "narrow"])
-@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_every_event_has_a_row_within_the_drawing(name: str, size: diagram.Size) -> None:
-    events = events_of(STORIES[name])
+    events = events_of(SCENARIOS[name])
     drawing = diagram.of_order(narrative.timeline_entries(order(), events, [], []), size, at_rest=True)
     assert len(drawing.rows) == len(events)
     for row in drawing.rows:
@@ -93,7 +93,7 @@ def test_a_long_story_is_cut_and_says_so() -> None:
 
 
 def test_a_retry_stands_where_it_happened() -> None:
-    events = events_of(STORIES["created"])
+    events = events_of(SCENARIOS["created"])
     again = Retry("paiement", events[1].id, 1, detail="slow", at=START + dt.timedelta(seconds=1))
     told = narrative.timeline_entries(order(), events, [again], [])
     assert [moment.kind for moment in told[:4]] == ["event", "retry", "event", "event"] or (
@@ -121,7 +121,7 @@ def test_a_clock_that_is_behind_shows_no_time_below_nothing() -> None:
 
 
 def test_only_what_is_called_for_is_awaited() -> None:
-    told = narrative.timeline_entries(order(), events_of(STORIES["created"])[:1], [], [])
+    told = narrative.timeline_entries(order(), events_of(SCENARIOS["created"])[:1], [], [])
     (row,) = diagram.of_order(told, diagram.WIDE, at_rest=False).rows
     assert [arrow.style for arrow in row.arrows] == ["awaited", "noted"]
     (row,) = diagram.of_order(told, diagram.WIDE, at_rest=True).rows

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 def test_a_new_order_appears_by_itself_and_moves_on(site: Served, open_page: Callable[..., Page]) -> None:
     page = open_page(site.url)
     at = seconds(1)
-    site.stream.tell("CMD-FRESH", HELD, at)
+    site.stream.publish("CMD-FRESH", HELD, at)
     row = page.get_by_role("row").filter(has_text="CMD-FRESH")
     expect(row).to_contain_text("RUNNING", timeout=5000)
     expect(page.locator(".tile.all .count")).to_have_text("15")
-    site.stream.tell("CMD-FRESH", CONFIRMED[len(HELD) :], at)
+    site.stream.publish("CMD-FRESH", CONFIRMED[len(HELD) :], at)
     expect(row).to_contain_text("COMPLETED", timeout=5000)
 
 
@@ -41,7 +41,7 @@ def test_an_order_s_page_grows_with_the_order(site: Served, open_page: Callable[
     page = open_page(site.at("/orders/CMD-RUNNING"))
     labels = page.locator("svg.drawing.wide .label")
     expect(labels).to_have_count(2)
-    site.stream.tell("CMD-RUNNING", PAID[len(HELD) :], seconds(1))
+    site.stream.publish("CMD-RUNNING", PAID[len(HELD) :], seconds(1))
     expect(labels).to_have_count(3, timeout=5000)
     expect(page.locator("table.timeline tbody tr")).to_have_count(3)
 
@@ -49,7 +49,7 @@ def test_an_order_s_page_grows_with_the_order(site: Served, open_page: Callable[
 def test_what_has_the_focus_keeps_it_when_the_list_changes(site: Served, open_page: Callable[..., Page]) -> None:
     page = open_page(site.url)
     page.get_by_role("link", name="CMD-SILENT").focus()
-    site.stream.tell("CMD-FRESH", HELD, seconds(1))
+    site.stream.publish("CMD-FRESH", HELD, seconds(1))
     expect(page.get_by_role("link", name="CMD-FRESH")).to_be_visible(timeout=5000)
     expect(page.get_by_role("link", name="CMD-SILENT")).to_be_focused()
 
@@ -57,7 +57,7 @@ def test_what_has_the_focus_keeps_it_when_the_list_changes(site: Served, open_pa
 def test_what_is_typed_is_not_taken_away(site: Served, open_page: Callable[..., Page]) -> None:
     page = open_page(site.url)
     page.get_by_label("Search", exact=True).press_sequentially("CMD-0")
-    site.stream.tell("CMD-FRESH", HELD, seconds(1))
+    site.stream.publish("CMD-FRESH", HELD, seconds(1))
     expect(page.get_by_role("link", name="CMD-FRESH")).to_be_visible(timeout=5000)
     expect(page.get_by_label("Search", exact=True)).to_have_value("CMD-0")
     expect(page.get_by_label("Search", exact=True)).to_be_focused()
@@ -68,7 +68,7 @@ def test_pause_holds_the_page_still(site: Served, open_page: Callable[..., Page]
     page, beside = open_page(site.url), open_page(site.url)
     page.get_by_role("button", name="Pause").click()
     for id_ in ("CMD-FRESH", "CMD-SECOND"):
-        site.stream.tell(id_, HELD, seconds(1))
+        site.stream.publish(id_, HELD, seconds(1))
         expect(beside.get_by_role("link", name=id_)).to_be_visible(timeout=15_000)
     expect(page.get_by_role("link", name="CMD-FRESH")).to_have_count(0)
     page.get_by_role("button", name="Resume").click()
@@ -78,7 +78,7 @@ def test_pause_holds_the_page_still(site: Served, open_page: Callable[..., Page]
 def test_a_monitor_that_is_gone_is_said_on_the_page(
     tmp_path: Path, stream: Stream, open_page: Callable[..., Page]
 ) -> None:
-    stream.tell("CMD-1", HELD, seconds(1))
+    stream.publish("CMD-1", HELD, seconds(1))
     with served(tmp_path / "monitor.sqlite3", stream) as site:
         site.read_up()
         page = open_page(site.url, expected=("ERR_", "Failed to load"))
@@ -109,7 +109,7 @@ def test_a_raw_page_that_is_left_open_asks_the_stream_once(site: Served, open_pa
     expect(page.locator("pre")).to_have_count(2)
     sessions = site.stream.sessions
     with page.expect_response(lambda answer: "/orders/CMD-RUNNING" in answer.url):
-        site.stream.tell("CMD-FRESH", HELD, seconds(1))
+        site.stream.publish("CMD-FRESH", HELD, seconds(1))
     assert site.stream.sessions == sessions
     expect(page.locator("pre")).to_have_count(2)
 

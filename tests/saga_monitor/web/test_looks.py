@@ -174,7 +174,7 @@ def test_on_a_wide_page_no_event_s_name_is_broken(site: Served, open_page: Calla
     """Also when the note next to it is long."""
     reason = {"raison": "the shelf was empty when somebody looked at it " * 8}
     refused = Line("stock.reservation_echouee", "commande.initiee", 100, reason)
-    site.stream.tell("CMD-LONG", [*PLACED, refused, *undone("stock.reservation_echouee")], seconds(5))
+    site.stream.publish("CMD-LONG", [*PLACED, refused, *undone("stock.reservation_echouee")], seconds(5))
     site.read_up()
     page = open_page(site.at("/orders/CMD-LONG"))
     cells = page.locator(".timeline .c-cause:not(.none)")

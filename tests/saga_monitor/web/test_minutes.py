@@ -8,7 +8,7 @@ import pytest
 
 from saga_monitor.projection.time_series import bucket, bucket_ms, percentiles
 from saga_monitor.web.reader import Reader
-from tests.saga_monitor.memory_stream import START, STORIES, Stream
+from tests.saga_monitor.memory_stream import SCENARIOS, START, Stream
 from tests.saga_monitor.web.served import read_all
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ MINUTE = int(START.timestamp()) // 60
 def seen(path: Path, batch: int) -> dict[int, dict[str, int]]:
     stream = Stream()
     stream.batch = batch
-    for number, lines in enumerate(STORIES.values()):
-        stream.tell(f"CMD-{number}", lines)
+    for number, lines in enumerate(SCENARIOS.values()):
+        stream.publish(f"CMD-{number}", lines)
     read_all(path, stream)
     reader = Reader(path, 60.0)
     found = reader.seen_between(MINUTE, MINUTE + 20, 1)

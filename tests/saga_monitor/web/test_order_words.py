@@ -24,7 +24,7 @@ def test_a_cancelled_order_says_who_refused_and_how_long_the_undoing_took(
     stream: Stream, tmp_path: Path, open_page: Callable[..., Page]
 ) -> None:
     lines = [*UNPAID, *undone("paiement.echoue")]
-    stream.tell("CMD-1", lines, seconds(30))
+    stream.publish("CMD-1", lines, seconds(30))
     with served(tmp_path / "monitor.sqlite3", stream) as site:
         site.read_up()
         shown = httpx.get(site.at("/api/orders/CMD-1")).json()

@@ -92,7 +92,7 @@ def test_the_badge_the_page_the_api_and_the_metrics_count_the_same_anomalies(
 
 def test_paging_shows_every_order_once_and_leads_back(site: Served, open_page: Callable[..., Page]) -> None:
     for number in range(120):
-        site.stream.tell(f"CMD-2{number:03d}", CONFIRMED, seconds(30))
+        site.stream.publish(f"CMD-2{number:03d}", CONFIRMED, seconds(30))
     site.read_up()
     page = open_page(site.at("/?q=CMD-2"))
     seen = ids(page)
@@ -195,8 +195,8 @@ def test_charts_have_the_same_values_in_a_table(site: Served, open_page: Callabl
 
 
 def test_a_demand_to_cancel_what_was_never_placed_says_so(site: Served, open_page: Callable[..., Page]) -> None:
-    site.stream.tell("CMD-ASKED", [ASKED], seconds(1))
-    site.stream.tell("CMD-HEADLESS", [Line("stock.reserve")], seconds(1))
+    site.stream.publish("CMD-ASKED", [ASKED], seconds(1))
+    site.stream.publish("CMD-HEADLESS", [Line("stock.reserve")], seconds(1))
     site.read_up()
     page = open_page(site.at("/?state=UNKNOWN"))
     row = page.get_by_role("row").filter(has_text="CMD-ASKED")

@@ -13,7 +13,7 @@ import pytest
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.web.filters import IN_FLIGHT, BadRequestError, Filters, read_filters
 from saga_monitor.web.reader import Reader
-from tests.saga_monitor.memory_stream import CONFIRMED, HELD, START, STORIES, Line, Stream
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, SCENARIOS, START, Line, Stream
 from tests.saga_monitor.web.served import read_all
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """Two hundred orders within one second; many are unfinished, some have dead letters."""
     stream, rng = Stream(), random.Random(7)
     for number in range(200):
-        lines = rng.choice(list(STORIES.values()))
+        lines = rng.choice(list(SCENARIOS.values()))
         told = lines[: rng.choice([len(lines), 1, 2, 3])]
-        stream.tell(f"CMD-{number}", told)
+        stream.publish(f"CMD-{number}", told)
         if rng.random() < 0.3:
             stream.set_aside("stock", stream.kept[-len(told)].body)
     path = tmp_path_factory.mktemp("paging") / "monitor.sqlite3"
@@ -63,10 +63,10 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     stream.batch = 2000
     for number in range(2000):
         at_rest = number % 4 == 0
-        stream.tell(f"CMD-{number}", CONFIRMED if at_rest else HELD)
+        stream.publish(f"CMD-{number}", CONFIRMED if at_rest else HELD)
         if number % 2 == 0:
             stream.set_aside("commande", stream.kept[-1].body)
-    stream.tell("CMD-TWICE", [*CONFIRMED, Line("commande.creee", "paiement.effectue", 700, id="again")])
+    stream.publish("CMD-TWICE", [*CONFIRMED, Line("commande.creee", "paiement.effectue", 700, id="again")])
     path = tmp_path_factory.mktemp("many") / "monitor.sqlite3"
     read_all(path, stream)
     reader = Reader(path, 60.0)

@@ -23,7 +23,7 @@ async def test_a_visitor_s_time_at_the_stream_begins_with_his_turn(
 ) -> None:
     """The one before takes all that is allowed, and is told so; that is not the next one's fault."""
     monkeypatch.setattr(raw_events, "SECONDS", 0.2)
-    stream.tell("CMD-1", HELD)
+    stream.publish("CMD-1", HELD)
     event = RecordedEvent("CMD-1/commande.initiee", "commande.initiee", "/clients/boutique", None, None, 0, None)
     slow = asyncio.Event()
 

@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import expect
 
 from choregraphie.saga.topology import events
-from tests.saga_monitor.memory_stream import CONFIRMED, HELD, KNOWN, STORIES, said
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, KNOWN, SCENARIOS, event_bytes
 from tests.saga_monitor.web.shop_history import seconds
 from tests.support.topology import declare_topology_at
 
@@ -78,10 +78,10 @@ def until_ready(url: str) -> None:
         time.sleep(0.1)
 
 
-def tell(foreign_client: ForeignClient, commande_id: str, lines: Sequence[Line]) -> None:
+def publish(foreign_client: ForeignClient, commande_id: str, lines: Sequence[Line]) -> None:
     at = seconds(1)
     for line in lines:
-        foreign_client.publish(events(KNOWN[line.type].SAID_BY), line.type, said(commande_id, line, at))
+        foreign_client.publish(events(KNOWN[line.type].SAID_BY), line.type, event_bytes(commande_id, line, at))
 
 
 def test_orders_on_a_real_broker_appear_in_a_real_browser(
@@ -92,16 +92,16 @@ def test_orders_on_a_real_broker_appear_in_a_real_browser(
         until_ready(url)
         page = open_page(url)
         expect(page.get_by_text("No order yet.")).to_be_visible()
-        tell(foreign_client, "CMD-1", HELD)
+        publish(foreign_client, "CMD-1", HELD)
         row = page.get_by_role("row").filter(has_text="CMD-1")
         expect(row).to_contain_text("RUNNING", timeout=15_000)
-        tell(foreign_client, "CMD-1", CONFIRMED[len(HELD) :])
+        publish(foreign_client, "CMD-1", CONFIRMED[len(HELD) :])
         expect(row).to_contain_text("COMPLETED", timeout=15_000)
-        tell(foreign_client, "CMD-2", STORIES["refused by payment"])
+        publish(foreign_client, "CMD-2", SCENARIOS["refused by payment"])
         page.get_by_role("link", name="CMD-2").click()
         expect(page.locator(".state")).to_have_text("COMPENSATED")
         page.get_by_text("Raw events, read again").click()
-        expect(page.locator("pre")).to_have_count(len(STORIES["refused by payment"]))
+        expect(page.locator("pre")).to_have_count(len(SCENARIOS["refused by payment"]))
         scraped = httpx.get(f"{url}metrics")
         assert scraped.status_code == 200
         assert 'saga_orders{state="compensated"} 1.0' in scraped.text
