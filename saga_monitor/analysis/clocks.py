@@ -15,6 +15,11 @@ from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent, is_ab
 
 # Clocks kept by NTP differ by less than this. A smaller negative duration counts as zero.
 ORDINARY_MS = 100
+# How a clock difference names the monitor's own clock.
+MONITOR = "monitor"
+CLIENT = "client"
+# A smaller difference between an event and its cause is normal.
+SKEW_MS = 1000
 # An order has about a dozen events. If a client never stops sending, the first events are enough.
 _LOOKED_AT = 200
 
@@ -69,13 +74,6 @@ def _before(effect: HeardEvent, cause: HeardEvent) -> bool:
     if effect.time is None or cause.time is None or effect.service == cause.service:
         return False
     return (cause.time - effect.time).total_seconds() * 1000 > ORDINARY_MS
-
-
-# How a clock difference names the monitor's own clock.
-MONITOR = "monitor"
-CLIENT = "client"
-# A smaller difference between an event and its cause is normal.
-SKEW_MS = 1000
 
 
 def differing(cause: HeardEvent, effect: HeardEvent) -> Iterator[tuple[str, str, int]]:

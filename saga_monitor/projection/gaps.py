@@ -9,6 +9,9 @@ from choregraphie.saga.topology import HISTORY
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import instant, moment
 
+_KEEP_MORE = "raise SAGA_HISTORY_MAX_BYTES and SAGA_HISTORY_MAX_AGE (a policy, where the stream exists already)"
+_LOOK = "what stands in the services' own databases is the truth: `python -m services journal --open`"
+
 
 class Loss(StrEnum):
     """Why entries are unknown."""
@@ -58,10 +61,6 @@ def open_gaps(queries: Queries, since: dt.datetime) -> list[Gap]:
         Gap(moment(noticed) or since, Loss(loss), lost, offset, moment(after), moment(until))
         for noticed, loss, lost, offset, after, until in rows
     ]
-
-
-_KEEP_MORE = "raise SAGA_HISTORY_MAX_BYTES and SAGA_HISTORY_MAX_AGE (a policy, where the stream exists already)"
-_LOOK = "what stands in the services' own databases is the truth: `python -m services journal --open`"
 
 
 def describe_gap(gap: Gap) -> str:

@@ -18,6 +18,10 @@ from saga_monitor.analysis.saga_state import Flag, State
 # The most values kept of an order, so that a client which never stops cannot grow its text without end.
 MOST_VALUES = 50
 LONGEST_SEARCH = 200
+# If fewer than one in this many orders pass a filter, they are scanned; otherwise the matches of the index are.
+FEW_OF = 200
+# A text of one or two characters has no trigram and is searched in this many of the last orders.
+SHORT_LOOKS_AT = 100_000
 _GRAM = 3
 # More trigrams than this do not narrow a search; the whole text is compared anyway.
 _MOST_GRAMS = 40
@@ -127,13 +131,6 @@ def _day_text(day: dt.date) -> str:
     number = day.toordinal()
     places = (number // _BASE // _BASE, number // _BASE % _BASE, number % _BASE)
     return "".join(chr(_PRIVATE + 2 * _BASE * place + digit) for place, digit in enumerate(places))
-
-
-# If fewer than one in this many orders pass a filter, they are scanned; otherwise the matches of the index are.
-FEW_OF = 200
-
-# A text of one or two characters has no trigram and is searched in this many of the last orders.
-SHORT_LOOKS_AT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
