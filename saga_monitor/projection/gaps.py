@@ -9,8 +9,8 @@ from choregraphie.saga.topology import HISTORY
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import instant, moment
 
-_KEEP_MORE = "raise SAGA_HISTORY_MAX_BYTES and SAGA_HISTORY_MAX_AGE (a policy, where the stream exists already)"
-_LOOK = "what stands in the services' own databases is the truth: `python -m services journal --open`"
+_KEEP_MORE = "raise SAGA_HISTORY_MAX_BYTES and SAGA_HISTORY_MAX_AGE (if the stream exists already, with a policy)"
+_LOOK = "the services' own databases know what happened: `python -m services journal --open`"
 
 
 class Loss(StrEnum):
@@ -72,8 +72,8 @@ def describe_gap(gap: Gap) -> str:
         )
     if gap.loss is Loss.REPLACED:
         return (
-            f"the stream {HISTORY} was deleted, emptied or restored{_span(gap)}: whatever was said on the old one"
-            " and had not been read, or is not said again, is not known"
+            f"the stream {HISTORY} was deleted, emptied or restored{_span(gap)}: events of the old stream"
+            " that had not been read, and are not said again, are unknown to this monitor"
         )
     what = "1 event was" if gap.lost == 1 else f"{gap.lost} events were"
     return f"{what} lost unread: the stream {HISTORY} was trimmed past what this monitor had read{_span(gap)}"
@@ -87,8 +87,8 @@ def remedy(gap: Gap) -> str:
 
 def describe_short_stream(begins: dt.datetime, needed: dt.datetime, why: str) -> str:
     return (
-        f"the stream {HISTORY} was trimmed and begins at {_clock(begins)}, and {why} of {_clock(needed)} on is"
-        f" needed: a monitor that begins now would not know all; {_KEEP_MORE}"
+        f"the stream {HISTORY} was trimmed and begins at {_clock(begins)}, but {why} since {_clock(needed)} is"
+        f" needed: a new monitor would not know everything; {_KEEP_MORE}"
     )
 
 

@@ -17,7 +17,7 @@ WRITER_POLL_SECONDS = 0.05
 async def catch_up(opening: OpenHistory, store: Store, seconds: float) -> list[str]:
     """Reads everything that is there now, for at most `seconds`. Returns notices for a person.
 
-    Raises BrokerRefused when the broker says no, DatabaseRefused when the file cannot be written.
+    Raises BrokerRefused when the broker refuses, DatabaseRefused when the file cannot be written.
     """
     notices = _Notices()
     try:
@@ -48,8 +48,8 @@ async def _acquire(store: Store) -> bool:
 
 def _unfinished(store: Store, seconds: float) -> str:
     if store.writes:
-        return f"there was more to read than {seconds:.0f} s allow: this is not yet all"
-    return f"another command has been reading into this file for {seconds:.0f} s: this may not be all"
+        return f"reading took longer than {seconds:.0f} s: this is not complete"
+    return f"another command has been reading into this file for {seconds:.0f} s: this may be incomplete"
 
 
 async def _wait_for_writer(store: Store) -> list[str]:
@@ -62,7 +62,7 @@ async def _wait_for_writer(store: Store) -> list[str]:
             return []
         if caught_up_at is None or now - caught_up_at > pause or now - asked > pause:
             since = f"since {caught_up_at:%Y-%m-%d %H:%M:%S} UTC" if caught_up_at else "yet"
-            return [f"the live monitor that writes this file has not caught up {since}: this may not be all"]
+            return [f"the live monitor that writes this file has not caught up {since}: this may be incomplete"]
         await asyncio.sleep(WRITER_POLL_SECONDS)
 
 

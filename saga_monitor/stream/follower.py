@@ -39,9 +39,8 @@ class Listener(Protocol):
 async def follow(opening: OpenHistory, store: Store, listener: Listener) -> None:
     """Follows the stream into `store` for ever, through every loss of the broker.
 
-    While another process writes the file, waits for it to leave; while there is no stream, for a worker that makes
-    it. Raises BrokerRefused when the broker says no at the first try, DatabaseRefused when the file cannot be
-    written.
+    Waits while another process writes the file, and while no worker has created the stream. Raises BrokerRefused
+    when the broker refuses the first connection, DatabaseRefused when the file cannot be written.
     """
     failures, ever_read, refused = 0, False, RefusedLogin()
     while True:
@@ -88,7 +87,7 @@ async def read(history: History, store: Store, listener: Listener) -> AsyncGener
                     yield await _read_batch(reading, batch, listener)
         except StreamReplacedError as error:
             await asyncio.to_thread(store.start_new_stream, _now())
-            listener.notice(f"{error}: starting again from its first entry; what was known before is kept")
+            listener.notice(f"{error}: starting again from its first entry; everything known before is kept")
 
 
 async def _read_batch(reading: Reading, batch: list[HistoryEntry], listener: Listener) -> list[str] | None:
@@ -151,7 +150,7 @@ def split_runs(entries: Iterable[tuple[HistoryEntry, Record]]) -> Iterator[list[
 
 async def _acquire(store: Store, listener: Listener) -> None:
     while not store.acquire():
-        listener.link("following", "another monitor writes this file; this one shows it")
+        listener.link("following", "another monitor writes this file; this one only displays it")
         await asyncio.sleep(1)
 
 

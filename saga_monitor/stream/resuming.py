@@ -31,12 +31,12 @@ class StreamReplacedError(Exception):
 
 @dataclass
 class Reading:
-    """One reading of the stream: how far it has come, and whether that was ever the stream's end.
+    """One reading of the stream, and how far it has come.
 
-    `oldest`: the first entry that the stream holds; `last`: the offset that was read last; `known_end`: where the
-    stream ended when the reading first seemed to have come to its end. `shift` is added to an offset of this
-    stream: of one that took the place of another, entries are numbered after all that was read before. `trimmed`:
-    the entry that was read last is not in the stream any more.
+    `oldest`: the first entry in the stream. `last`: the offset of the last entry read. `known_end`: the end of the
+    stream when the reading first seemed to reach it. `at_end`: the reading has reached that end. `shift`: what the
+    file adds to this stream's offsets, so that entries of a replacement stream follow those of the old one.
+    `trimmed`: the last entry read is no longer in the stream.
     """
 
     history: History
@@ -87,9 +87,7 @@ class Reading:
             self.known_end = await self.end() if self.known_end is None else self.known_end
             self.at_end = self.last >= self.known_end
             if not self.at_end and self.silences > LONGEST_SILENCE:
-                raise BrokerUnavailable(
-                    f"the history stream goes on after entry {self.last}, and delivers nothing"
-                )
+                raise BrokerUnavailable(f"the history stream has entries after {self.last}, but delivers nothing")
 
     async def end(self) -> int:
         """The offset of the stream's last entry."""
@@ -131,7 +129,7 @@ async def _check_position(reading: Reading, attempts: int) -> None:
     """
     end = await reading.end()
     if reading.oldest is None or end < reading.oldest.offset or end >= reading.last:
-        raise BrokerUnavailable(f"the history stream holds entry {reading.last}, and does not deliver it")
+        raise BrokerUnavailable(f"the history stream has entry {reading.last}, but does not deliver it")
     if attempts > 1:
         raise StreamReplacedError("the stream ends before what was read of it")
 
@@ -142,7 +140,7 @@ def _first_offset(reading: Reading) -> int | Literal["first"]:
     if position.last is None or position.first is None:
         return "first"
     if oldest is None:
-        raise StreamReplacedError("the stream is empty, and was not")
+        raise StreamReplacedError("the stream is empty, but entries had been read")
     if oldest.offset > position.last.offset:
         # The last entry read no longer exists. The gap is recorded with the first batch.
         reading.store.set_first_entry(mark_of(oldest))
@@ -151,14 +149,14 @@ def _first_offset(reading: Reading) -> int | Literal["first"]:
     if oldest.offset < position.first.offset or (
         oldest.offset == position.first.offset and mark_of(oldest) != position.first
     ):
-        raise StreamReplacedError("the stream begins otherwise than before")
+        raise StreamReplacedError("the stream begins with another entry than before")
     return position.last.offset
 
 
 def _skip_known(reading: Reading, batch: list[HistoryEntry]) -> list[HistoryEntry]:
     """The entries of `batch` that were not read before."""
     if mark_of(batch[0]) != reading.position.last:
-        raise StreamReplacedError("the stream holds something else where the last entry was read")
+        raise StreamReplacedError("the stream has another entry where the last entry was read")
     if reading.oldest is not None and mark_of(reading.oldest) != reading.position.first:
         reading.store.set_first_entry(mark_of(reading.oldest))
     parse_next(batch[0], reading.clock)
