@@ -45,7 +45,7 @@ class ServiceHarness:
 
     def __post_init__(self) -> None:
         self.store = Store(self.service, self.database, StoreLimits.of(self.settings), lambda: self.now)
-        self.reader = Decoder(self.service)
+        self.decoder = Decoder(self.service)
         handlers: list[Handler | Schedule] = [*self.service.reactions, *self.service.timed]
         self._says = {cls.TYPE: cls for handler in handlers for cls in handler.says()}
 
@@ -58,12 +58,14 @@ class ServiceHarness:
 
     def deliver(self, *deliveries: Delivery, tolerate: bool = False) -> list[Event]:
         """The same for raw deliveries."""
-        read = [(delivery, self.reader.decode(delivery)) for delivery in deliveries]
+        read = [(delivery, self.decoder.decode(delivery)) for delivery in deliveries]
         refused = [Result(delivery, verdict) for delivery, verdict in read if isinstance(verdict, DeadLetter)]
-        invocations = self._called([invocation for _, invocation in read if isinstance(invocation, Invocation)])
+        invocations = self._make_calls(
+            [invocation for _, invocation in read if isinstance(invocation, Invocation)]
+        )
         results = refused + execute(self.store, invocations, self.settings.retry_delays, [])
         if not tolerate:
-            _nothing_raised(results)
+            _raise_failures(results)
         return self._keep(results)
 
     def tick(self, seconds: float = 0) -> list[Event]:
@@ -79,8 +81,8 @@ class ServiceHarness:
 
     def enveloped(self, event: Event, id: str | None = None) -> Envelope[Any]:
         speaker = event.SAID_BY
-        source = "/clients/desk" if speaker == "client" else f"/services/{speaker}"
-        return wrap(event, id=id or f"desk-{next(self._numbers)}", source=source, time=self.now)
+        source = "/clients/test" if speaker == "client" else f"/services/{speaker}"
+        return wrap(event, id=id or f"test-{next(self._numbers)}", source=source, time=self.now)
 
     @property
     def said(self) -> list[str]:
@@ -92,7 +94,7 @@ class ServiceHarness:
         with self.database.begin() as connection:
             return self.service.inspect(connection)
 
-    def _called(self, invocations: list[Invocation]) -> list[Invocation]:
+    def _make_calls(self, invocations: list[Invocation]) -> list[Invocation]:
         views = self.store.begin([invocation for invocation in invocations if invocation.handler.call])
         pending = iter(views)
         return [
@@ -121,7 +123,7 @@ class ServiceHarness:
         return [envelope.data for envelope in new]
 
 
-def _nothing_raised(results: list[Result]) -> None:
+def _raise_failures(results: list[Result]) -> None:
     for result in results:
         if isinstance(result.verdict, RetryAfter):
             raise Raised(result.verdict.detail)

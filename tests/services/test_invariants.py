@@ -32,7 +32,7 @@ AMOUNTS = st.fixed_dictionaries(
 SLOW = settings(max_examples=60, deadline=None)
 
 
-def desk_of(service: Any, folder: str, externals: Any = None) -> Any:
+def harness_of(service: Any, folder: str, externals: Any = None) -> Any:
     catalogue = f"{folder}/catalogue.toml"
     with open(catalogue, "w") as file:  # noqa: PTH123 - a folder's name is a text here
         file.write(CATALOGUE)
@@ -49,7 +49,7 @@ def rows(harness: ServiceHarness, table: Any) -> list[Any]:
 @given(GROUPS, PRODUCTS)
 def test_the_stock_always_adds_up(groups: Any, wanted: Any) -> None:
     """I1: initial = available + held + sold for each product, and the reservations add up to the same."""
-    with tempfile.TemporaryDirectory() as folder, desk_of(STOCK, folder) as harness:
+    with tempfile.TemporaryDirectory() as folder, harness_of(STOCK, folder) as harness:
         events = {
             (what, name): harness.enveloped(fact)
             for name, (produit, quantite) in wanted.items()
@@ -77,7 +77,7 @@ def test_the_stock_always_adds_up(groups: Any, wanted: Any) -> None:
 def test_the_accounts_always_add_up(groups: Any, wanted: Any) -> None:
     """I2: what was taken and not refunded is missing from the accounts and charged to the cards."""
     terminal = FakeGateway()
-    with tempfile.TemporaryDirectory() as folder, desk_of(PAIEMENT, folder, terminal) as harness:
+    with tempfile.TemporaryDirectory() as folder, harness_of(PAIEMENT, folder, terminal) as harness:
         events = {
             (what, name): harness.enveloped(fact)
             for name, (client, cents) in wanted.items()

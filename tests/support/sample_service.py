@@ -42,16 +42,16 @@ class Trace(Row):
     nom: str
 
 
-def compteur(heard: CommandeInitiee, look: ReadView) -> Iterable[Key]:
+def compteur(heard: CommandeInitiee, view: ReadView) -> Iterable[Key]:
     return [Compteur.at(heard.produit_id)]
 
 
-def trace(heard: CommandeInitiee | CommandeAnnulee, look: ReadView) -> Iterable[Key]:
+def trace(heard: CommandeInitiee | CommandeAnnulee, view: ReadView) -> Iterable[Key]:
     return [Trace.at(heard.commande_id)]
 
 
-def compteur_de_trace(heard: CommandeAnnulee, look: ReadView) -> Iterable[Key]:
-    found = look.find(Trace, heard.commande_id)
+def compteur_de_trace(heard: CommandeAnnulee, view: ReadView) -> Iterable[Key]:
+    found = view.find(Trace, heard.commande_id)
     return [Compteur.at(found.nom)] if found else []
 
 

@@ -94,7 +94,7 @@ def test_a_delivery_whose_reads_fail_is_refused_too(harness: ServiceHarness) -> 
         raise KeyError("reads")
 
     (handler, *others) = SAMPLE_SERVICE.reactions
-    harness.reader = Decoder(
+    harness.decoder = Decoder(
         dataclasses.replace(SAMPLE_SERVICE, reactions=(dataclasses.replace(handler, reads=(broken,)), *others))
     )
     last = harness.delivery(order())._replace(
@@ -112,7 +112,7 @@ def test_giving_up_an_id_that_was_handled_with_another_body_is_a_collision(
     first = harness.enveloped(order().data, id="e-1")
     harness.deliver(harness.delivery(first))
     other = harness.enveloped(order(client_id="PANNE").data, id="e-1")
-    invocation = harness.reader.decode(harness.delivery(other))
+    invocation = harness.decoder.decode(harness.delivery(other))
     assert isinstance(invocation, Invocation)
     broken = invocation._replace(failure=KeyError("the call"), attempt=3)
     (result,) = execute(harness.store, [broken], harness.settings.retry_delays, [])

@@ -121,7 +121,7 @@ def test_a_tombstone_is_not_mistaken_for_giving_up(harness: ServiceHarness) -> N
 
 def test_a_trial_concerns_one_event(harness: ServiceHarness) -> None:
     killer, innocent = (
-        harness.reader.decode(harness.delivery(envelope_of(harness, f"/clients/{name}", an_order(f"C-{name}"))))
+        harness.decoder.decode(harness.delivery(envelope_of(harness, f"/clients/{name}", an_order(f"C-{name}"))))
         for name in ("alpha", "beta")
     )
     assert isinstance(killer, Invocation)

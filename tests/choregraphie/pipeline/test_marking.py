@@ -76,7 +76,7 @@ def test_an_error_in_marking_does_not_affect_the_deliveries(database_for: Callab
         forbid(settings, "P0001")
         heard = [harness.delivery(initiee(f"C-{number}", produit_id="A", quantite=1)) for number in (2, 3)]
         invocations = [
-            invocation for invocation in map(harness.reader.decode, heard) if isinstance(invocation, Invocation)
+            invocation for invocation in map(harness.decoder.decode, heard) if isinstance(invocation, Invocation)
         ]
         ids = [envelope.id for envelope in harness.envelopes]
         results = execute(harness.store, invocations, (1,), ids)

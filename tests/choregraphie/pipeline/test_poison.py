@@ -19,7 +19,7 @@ BACK: dict[str, Any] = {"headers": {"x-delivery-count": SUSPICIOUS_RETURNS}, "re
 
 
 def poison_trials(harness: ServiceHarness, *orders: Envelope[Event]) -> list[Invocation]:
-    read = [harness.reader.decode(harness.delivery(envelope)) for envelope in orders]
+    read = [harness.decoder.decode(harness.delivery(envelope)) for envelope in orders]
     return [invocation for invocation in read if isinstance(invocation, Invocation)]
 
 

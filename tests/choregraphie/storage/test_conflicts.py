@@ -67,7 +67,7 @@ def conflicts(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
 
 
 def invocation(harness: ServiceHarness, heard: Any) -> Invocation:
-    read = harness.reader.decode(harness.delivery(heard))
+    read = harness.decoder.decode(harness.delivery(heard))
     assert isinstance(read, Invocation)
     return read
 

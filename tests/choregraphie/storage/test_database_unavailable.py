@@ -196,7 +196,7 @@ def proxied(postgres: PrivatePostgres) -> Iterator[tuple[ServiceHarness, Proxy]]
 
 
 def invocation(harness: ServiceHarness) -> Invocation:
-    read = harness.reader.decode(
+    read = harness.decoder.decode(
         harness.delivery(harness.enveloped(initiee(produit_id="A", quantite=1), id="the-order"))
     )
     assert isinstance(read, Invocation)

@@ -33,7 +33,7 @@ def returned(harness: ServiceHarness, heard: Any, tried: int) -> Delivery:
 
 
 def invocations(harness: ServiceHarness, *heard: Any) -> list[Invocation]:
-    read = [harness.reader.decode(harness.delivery(fact)) for fact in heard]
+    read = [harness.decoder.decode(harness.delivery(fact)) for fact in heard]
     return [invocation for invocation in read if isinstance(invocation, Invocation)]
 
 
