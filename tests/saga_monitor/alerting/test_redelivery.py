@@ -15,8 +15,8 @@ from saga_monitor.alerting.dispatcher import Dispatcher
 from saga_monitor.alerting.notifiers import Webhook
 from saga_monitor.alerting.rules import Alert, Notice, Status, alerts_of
 from saga_monitor.alerting.store import REDELIVER_AFTER, AlertStore
+from tests.saga_monitor.alerting.test_dispatcher import WebhookServer, anomaly, until
 from tests.saga_monitor.memory_stream import START
-from tests.saga_monitor.test_alerts_dispatcher import WebhookServer, anomaly, until
 
 if TYPE_CHECKING:
     from pathlib import Path
