@@ -30,12 +30,12 @@ DELAYS = Settings().retry_delays
 
 _EXAMPLES = """\
 examples:
-  python -m services choreography check                  is the saga sound, and does the code match it?
-  python -m services choreography check --json           the same for a program
-  python -m services choreography diagram --format svg > choreography.svg
-  python -m services choreography asyncapi --service stock
-  python -m services choreography schemas --event stock.reserve
-  python -m services choreography generate --into docs   all of the documents; the tests compare docs/ with them
+  python -m {name} choreography check                  is the saga sound, and does the code match it?
+  python -m {name} choreography check --json           the same for a program
+  python -m {name} choreography diagram --format svg > choreography.svg
+  python -m {name} choreography asyncapi --service stock
+  python -m {name} choreography schemas --event stock.reserve
+  python -m {name} choreography generate --into docs   all of the documents; the tests compare docs/ with them
 
 The declarations are in contracts/choreography.py; docs/add-your-own-service.md adds a service to them.
 """
@@ -56,7 +56,7 @@ def add(verbs: Any, application: Application) -> None:
         "choreography",
         help="check the saga before it runs; diagrams, AsyncAPI and JSON Schema documents",
         description="Check the saga before it runs, draw it, and generate the documents that follow from it.",
-        epilog=_EXAMPLES,
+        epilog=_EXAMPLES.format(name=application.name),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = choreography.add_subparsers(required=True, metavar="ACTION")
@@ -77,7 +77,7 @@ def add(verbs: Any, application: Application) -> None:
     )
     generated.set_defaults(do=_generate)
     if application.scenario:
-        simulate.add(actions)
+        simulate.add(actions, application)
 
 
 def _described(actions: Any, name: str, what: str) -> argparse.ArgumentParser:

@@ -44,7 +44,7 @@ def add(verbs: Any, application: Application) -> None:
 
 def _journal(options: argparse.Namespace, settings: Settings) -> int:
     if bool(options.commande_id) == options.open:
-        print("services: journal: give either an order or --open", file=sys.stderr)
+        print(f"{options.application.name}: journal: give either an order or --open", file=sys.stderr)
         return 2
     entries = (
         _open(options.application, settings)
@@ -59,7 +59,7 @@ def _journal(options: argparse.Namespace, settings: Settings) -> int:
         console = console_of(wide=options.wide)
         console.print(_view(found, full=not is_bounded(console)))
     for refused in unread:
-        print(f"services: {refused}", file=sys.stderr)
+        print(f"{options.application.name}: {refused}", file=sys.stderr)
     if not found and not unread and not options.open:
         print(f"no service has carried out anything for {options.commande_id}", file=sys.stderr)
     return _code(bool(found), bool(unread), as_hoped=bool(found) != options.open)

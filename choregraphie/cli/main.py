@@ -14,13 +14,13 @@ from choregraphie.terminal.arguments import Parser
 
 _EXAMPLES = """\
 examples:
-  python -m services run stock            a worker of one service
-  python -m services run all              all of them in one process
-  python -m services ready stock --wait 30
-  python -m services inspect stock        the goods available, held and sold
-  python -m services journal CMD-0001     what every service did for an order
-  python -m services outbox list          events decided and not published yet
-  python -m services choreography check   whether the saga is sound, before it runs
+  python -m {name} run stock            a worker of one service
+  python -m {name} run all              all of them in one process
+  python -m {name} ready stock --wait 30
+  python -m {name} inspect stock        the goods available, held and sold
+  python -m {name} journal CMD-0001     what every service did for an order
+  python -m {name} outbox list          events decided and not published yet
+  python -m {name} choreography check   whether the saga is sound, before it runs
 
 Settings come from the environment (SAGA_AMQP_URL, SAGA_DATABASE_URL, …); see the README.
 """
@@ -35,19 +35,19 @@ def main(application: Application, arguments: Sequence[str] | None = None) -> in
         sys.stdout.flush()
         return code
     except (UserError, BrokerUnavailable, DatabaseUnavailable) as error:
-        print(f"services: {error}", file=sys.stderr)
+        print(f"{application.name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        return output_lost("services", error)
+        return output_lost(application.name, error)
 
 
 def _parser(application: Application) -> argparse.ArgumentParser:
     parser = Parser(
-        prog="python -m services",
+        prog=f"python -m {application.name}",
         description="Run and inspect the services of the saga.",
-        epilog=_EXAMPLES,
+        epilog=_EXAMPLES.format(name=application.name),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")

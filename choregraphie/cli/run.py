@@ -78,7 +78,7 @@ def _ready(options: argparse.Namespace, settings: Settings) -> int:
     for name, why in not_ready.items():
         by_reason.setdefault(why, []).append(name)
     for why, services_of_reason in by_reason.items():
-        print(f"services: not ready: {', '.join(services_of_reason)} ({why})", file=sys.stderr)
+        print(f"{options.application.name}: not ready: {', '.join(services_of_reason)} ({why})", file=sys.stderr)
     return 1 if not_ready else 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from choregraphie import Settings, UserError
+from choregraphie.application import Application
 from choregraphie.terminal.arguments import add_json
 
 DEFAULT_REPLAY = Path("simulation-failure.json")
@@ -21,9 +22,9 @@ order and its cancellation; two orders on the last item; two under one id), with
 """
 _EXAMPLES = """\
 examples:
-  python -m services choreography simulate --seed 1 --runs 200
-  python -m services choreography simulate --exhaustive --faults 2
-  python -m services choreography simulate --replay simulation-failure.json
+  python -m {name} choreography simulate --seed 1 --runs 200
+  python -m {name} choreography simulate --exhaustive --faults 2
+  python -m {name} choreography simulate --replay simulation-failure.json
 exit code: 0 every invariant holds, 1 one does not, 2 a usage error
 """
 
@@ -38,12 +39,12 @@ _OPTIONS: dict[str, tuple[Any, tuple[str, ...]]] = {
 }
 
 
-def add(actions: Any) -> None:
+def add(actions: Any, application: Application) -> None:
     simulating = actions.add_parser(
         "simulate",
         help="run the services under every fault, in virtual time; exit code 0 or 1",
         description=_ABOUT,
-        epilog=_EXAMPLES,
+        epilog=_EXAMPLES.format(name=application.name),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     simulating.add_argument("--seed", type=int, help="the first seed (1)")

@@ -80,7 +80,10 @@ def run_seeds(options: argparse.Namespace) -> int:
     if campaign.failure is None:
         return 0
     _save(campaign.failure, options.save)
-    print(f"to repeat it: python -m services choreography simulate --replay {options.save}", file=sys.stderr)
+    print(
+        f"to repeat it: python -m {options.application.name} choreography simulate --replay {options.save}",
+        file=sys.stderr,
+    )
     return 1
 
 
