@@ -218,6 +218,7 @@ def connects(url: str) -> bool:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.usefixtures("postgres")  # marks the test as one that needs PostgreSQL; it kills a server of its own
 def test_a_server_that_went_away_behind_its_pooler_is_away() -> None:
     with private_postgres() as server, private_pgbouncer(server, query_wait_timeout="3") as pooler:
         opened(pooler.url("postgres"))
