@@ -87,7 +87,9 @@ class Reading:
             self.known_end = await self.end() if self.known_end is None else self.known_end
             self.at_end = self.last >= self.known_end
             if not self.at_end and self.silences > LONGEST_SILENCE:
-                raise BrokerUnavailable(f"the history stream has entries after {self.last}, but delivers nothing")
+                raise BrokerUnavailable(
+                    f"the history stream goes on after entry {self.last}, but delivers nothing"
+                )
 
     async def end(self) -> int:
         """The offset of the stream's last entry."""
