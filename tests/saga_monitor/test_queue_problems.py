@@ -107,6 +107,12 @@ def test_messages_that_cannot_be_dead_lettered_are_an_anomaly_until_they_can(mon
         for _, (method, _, _) in zip(range(2), channel.consume("stock.inbox"), strict=False):
             channel.basic_reject(method.delivery_tag, requeue=False)
         channel.close()
+
+    def figures() -> tuple[Any, Any, Any]:
+        row = monitored.management.queue("stock.inbox")
+        return row.get("messages"), row.get("messages_ready"), row.get("messages_unacknowledged")
+
+    until(lambda: figures() == (3, 1, 0), "the management's figures are of now", within_seconds=60)
     hidden = monitored.watched.wrong()["queue", "hidden"]
     assert (hidden["service"], hidden["count"]) == ("stock", 2)
     assert "2 messages are neither ready nor with a worker: 2 in stock.inbox" in hidden["sentence"]
