@@ -21,13 +21,19 @@ def publish_each(channel: Any, lines: Sequence[Line]) -> None:
         publish(channel, f"NOBODY-{number}", [line])
 
 
+def report_on_orders(environment: dict[str, str]) -> dict[str, Any]:
+    """The report without its number of anomalies, which counts the messages of queues that have no consumer here."""
+    report: dict[str, Any] = command(environment, "report")
+    return {name: value for name, value in report.items() if name != "anomalies"}
+
+
 def test_events_without_a_start_event_are_in_no_total_and_the_order_counts_once_it_begins(
     channel: Any, environment: dict[str, str]
 ) -> None:
     publish(channel, "CMD-1", CONFIRMED)
-    before = command(environment, "report")
+    before = report_on_orders(environment)
     publish_each(channel, LONE)
-    report = command(environment, "report")
+    report = report_on_orders(environment)
     assert report == before | {"unknown_orders": len(LONE), "events": before["events"] + len(LONE)}
     assert [order["commande_id"] for order in command(environment, "list")] == ["CMD-1"]
     assert [order["commande_id"] for order in command(environment, "report", "--orders")] == ["CMD-1"]
