@@ -22,7 +22,7 @@ def publish_each(channel: Any, lines: Sequence[Line]) -> None:
 
 
 def report_on_orders(environment: dict[str, str]) -> dict[str, Any]:
-    """The report without its number of anomalies, which counts the messages of queues that have no consumer here."""
+    """The report without its number of anomalies: here it counts messages in queues without a consumer."""
     report: dict[str, Any] = command(environment, "report")
     return {name: value for name, value in report.items() if name != "anomalies"}
 
