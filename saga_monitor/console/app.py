@@ -135,7 +135,7 @@ class ConsoleApp(App[None]):
             ("heading", rendering.heading(snapshot, rendering.link_word(self.status, now), paused=self.paused)),
             ("rates", rendering.rates(snapshot, self.size.width - 2)),
             ("states", rendering.states(snapshot.totals, self.size.width - 2)),
-            ("troubles", rendering.troubles(snapshot.totals, self.size.width - 2)),
+            ("troubles", rendering.problems(snapshot.totals, self.size.width - 2)),
             ("view", self._view(snapshot)),
         ):
             base.query_one(f"#{name}", Static).update(text)

@@ -76,7 +76,7 @@ def _shown_states(totals: Totals) -> list[State]:
     return [*PLACED_STATES, *([State.UNKNOWN] if totals.state(State.UNKNOWN) else [])]
 
 
-def troubles(totals: Totals, width: int) -> Text:
+def problems(totals: Totals, width: int) -> Text:
     """The figures that are not zero, the most severe first, on more lines where one is too short."""
     figures = [("dead letters ever", totals.count("dead_letters"), "bold red")]
     figures += [(flag, totals.flag(flag), "bold red") for flag in Flag]
@@ -156,9 +156,9 @@ def _hints(order: Order, now: dt.datetime) -> list[tuple[str, str]]:
     elif order.remaining:
         more = f" +{len(order.remaining) - 1}" if len(order.remaining) > 1 else ""
         hints.append((f"→ {order.remaining[0]}{more}", ""))
-    troubles = [(f"{order.dead_letters} dead", "red")] if order.dead_letters else []
-    troubles += [(f"{order.retries} retried", "yellow")] if order.retries else []
-    return hints[:-1] + troubles + hints[-1:] if order.at_rest else hints + troubles
+    problems = [(f"{order.dead_letters} dead", "red")] if order.dead_letters else []
+    problems += [(f"{order.retries} retried", "yellow")] if order.retries else []
+    return hints[:-1] + problems + hints[-1:] if order.at_rest else hints + problems
 
 
 def order_heading(order: Order, now: dt.datetime) -> Text:
@@ -196,7 +196,7 @@ def farewell(totals: Totals, width: int) -> Sequence[Text]:
     return [
         line((f"{short(totals.orders)} orders, {short(totals.in_flight)} in flight", "bold")),
         states(totals, width),
-        troubles(totals, width),
+        problems(totals, width),
     ]
 
 

@@ -76,28 +76,28 @@ class OrderScreen(OverlayScreen):
 
     def redraw(self, now: dt.datetime) -> None:
         """Show the order as it is now."""
-        told = order_history(self._queries, self._commande_id, now)
+        history = order_history(self._queries, self._commande_id, now)
         heading = rendering.line(rendering.link_word(self._status, now), ("  ", ""))
-        if told is None:
+        if history is None:
             unknown = rendering.line((f"{self._commande_id} is not in the history", "red"))
             self.query_one("#order", Static).update(heading.append_text(unknown))
             return
-        self.query_one("#order", Static).update(heading.append_text(rendering.order_heading(told.order, now)))
-        self.query_one("#times", Static).update(rendering.step_times(told.order))
-        self.query_one("#remains", Static).update(rendering.waiting_line(told.order))
+        self.query_one("#order", Static).update(heading.append_text(rendering.order_heading(history.order, now)))
+        self.query_one("#times", Static).update(rendering.step_times(history.order))
+        self.query_one("#remains", Static).update(rendering.waiting_line(history.order))
         wrong = self.query_one("#wrong", Static)
         mine = [anomaly for anomaly in self._status.anomalies or () if anomaly.commande_id == self._commande_id]
         wrong.display = bool(mine)
         wrong.update(Text("\n").join(safe(whole_sentence(anomaly)) for anomaly in mine))
-        heard = (len(told.events), len(told.retries), len(told.dead_letters))
+        heard = (len(history.events), len(history.retries), len(history.dead_letters))
         if heard != self._heard:
             self._heard = heard
-            self._rebuild(told)
+            self._rebuild(history)
 
-    def _rebuild(self, told: OrderHistory) -> None:
+    def _rebuild(self, history: OrderHistory) -> None:
         tree = self.query_one("#tree", Tree)
         tree.clear()
-        shown_timeline = timeline(told.events, told.retries, told.dead_letters)
+        shown_timeline = timeline(history.events, history.retries, history.dead_letters)
         for beginning in shown_timeline.beginnings:
             _add(tree.root, beginning)
         for leaf in unattached_lines(shown_timeline):

@@ -33,19 +33,19 @@ _NO_TIME = "–".ljust(24)
 def as_json(entry: HistoryEntry, record: Record) -> dict[str, Any]:
     """An entry for a program: the event as it was published, and its place in the stream."""
     known = not isinstance(record, IgnoredEntry) or record.why != UNKNOWN
-    told: dict[str, Any] = {
+    shown: dict[str, Any] = {
         "offset": entry.offset,
         "kind": _KINDS[type(record)] if known else UNKNOWN,
         "exchange": entry.exchange,
         "event": body_of(entry.body),
     }
     if isinstance(record, Retry):
-        told |= {"attempt": record.attempt, "next": rfc3339(record.next), "detail": record.detail}
+        shown |= {"attempt": record.attempt, "next": rfc3339(record.next), "detail": record.detail}
     elif isinstance(record, DeadLetter):
-        told |= {"reason": record.reason, "detail": record.detail}
+        shown |= {"reason": record.reason, "detail": record.detail}
     elif isinstance(record, IgnoredEntry):
-        told |= {"why": record.why}
-    return told
+        shown |= {"why": record.why}
+    return shown
 
 
 def as_line(entry: HistoryEntry, record: Record) -> Text:

@@ -59,14 +59,14 @@ def _routes(context: WebContext, access: Access, metrics: ASGIApp | None) -> Seq
 
 
 def _pages(context: WebContext) -> Sequence[BaseRoute]:
-    pages, letters = Pages(context), DeadLetterPages(context)
+    pages, dead_letters = Pages(context), DeadLetterPages(context)
     return [
         Route("/", pages.orders),
         Route("/orders/{id:path}", pages.order),
         Route("/order", pages.order),
         Route("/raw/{id:path}", pages.raw),
         Route("/raw", pages.raw),
-        Route("/letters/{offset:int}", letters.page),
+        Route("/letters/{offset:int}", dead_letters.page),
         Route("/anomalies", pages.anomalies),
         Route("/charts", pages.charts),
         Route("/choreography", pages.choreography),
@@ -74,13 +74,13 @@ def _pages(context: WebContext) -> Sequence[BaseRoute]:
 
 
 def _for_programs(context: WebContext) -> Sequence[BaseRoute]:
-    api, letters = Api(context), DeadLetterPages(context)
+    api, dead_letters = Api(context), DeadLetterPages(context)
     return [
         Route("/changes", api.changes),
         Route("/api/orders", api.orders),
         Route("/api/orders/{id:path}", api.order),
         Route("/api/order", api.order),
-        Route("/api/letters/{offset:int}", letters.api),
+        Route("/api/letters/{offset:int}", dead_letters.api),
         Route("/api/report", api.report),
         Route("/api/anomalies", api.anomalies),
         Route("/livez", api.lives),

@@ -87,9 +87,9 @@ class LiveUpdates:
         with self._readers.reader() as reader:
             return reader.as_of(), reader.last_offset()
 
-    def _publish(self, *told: object) -> None:
-        if told != self._published:
-            self._published = told
+    def _publish(self, *change: object) -> None:
+        if change != self._published:
+            self._published = change
             self._wake_listeners()
 
     def _wake_listeners(self) -> None:

@@ -18,7 +18,7 @@ from saga_monitor.reports.timeline import wrong_sources
 from saga_monitor.web.event_roles import awaited_sentence, role, speaker
 
 # An order with more entries was flooded; the JSON has all of them.
-MOST_MOMENTS = 300
+MOST_ENTRIES = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +50,28 @@ class TimelineEntry:
 
 
 def timeline_entries(
-    order: Order, events: Sequence[RecordedEvent], retries: Iterable[Retry], letters: Iterable[DeadLetter]
+    order: Order, events: Sequence[RecordedEvent], retries: Iterable[Retry], dead_letters: Iterable[DeadLetter]
 ) -> list[TimelineEntry]:
     """Events, retries and dead letters: causes before effects, otherwise in the order of the stream."""
     causes, named = Causes(events), {(event.source, event.id): event for event in events}
     wrong = wrong_sources(events)
-    told = [_event(event, causes, order.started, wrong) for event in _in_causal_order(events, causes)]
+    entries = [_event(event, causes, order.started, wrong) for event in _in_causal_order(events, causes)]
     beside = [_retry(retry, named.get((retry.source, retry.event_id or "")), order.started) for retry in retries]
-    beside += [_letter(letter, order.started) for letter in letters]
-    for other in sorted(beside, key=lambda moment: moment.offset):
+    beside += [_dead_letter(letter, order.started) for letter in dead_letters]
+    for other in sorted(beside, key=lambda entry: entry.offset):
         # After the last event that precedes it in the stream.
-        place = max((i + 1 for i, moment in enumerate(told) if moment.offset < other.offset), default=len(told))
-        told.insert(place, _not_before(told[place - 1].time if place else None, other, order.started))
-    return told[:MOST_MOMENTS]
+        place = max(
+            (i + 1 for i, entry in enumerate(entries) if entry.offset < other.offset), default=len(entries)
+        )
+        entries.insert(place, _not_before(entries[place - 1].time if place else None, other, order.started))
+    return entries[:MOST_ENTRIES]
 
 
-def _not_before(earlier: dt.datetime | None, moment: TimelineEntry, started: dt.datetime | None) -> TimelineEntry:
+def _not_before(earlier: dt.datetime | None, entry: TimelineEntry, started: dt.datetime | None) -> TimelineEntry:
     # AMQP timestamps are whole seconds, so a retry could seem to precede its message.
-    if earlier is None or moment.time is None or moment.time >= earlier:
-        return moment
-    return replace(moment, time=earlier, since_start_ms=_ms(started, earlier))
+    if earlier is None or entry.time is None or entry.time >= earlier:
+        return entry
+    return replace(entry, time=earlier, since_start_ms=_ms(started, earlier))
 
 
 def _in_causal_order(events: Sequence[RecordedEvent], causes: Causes[RecordedEvent]) -> list[RecordedEvent]:
@@ -120,7 +122,7 @@ def _retry(retry: Retry, event: RecordedEvent | None, started: dt.datetime | Non
     )
 
 
-def _letter(letter: DeadLetter, started: dt.datetime | None) -> TimelineEntry:
+def _dead_letter(letter: DeadLetter, started: dt.datetime | None) -> TimelineEntry:
     return TimelineEntry(
         kind="dead",
         offset=letter.offset,
@@ -185,20 +187,20 @@ def step_word(order: Order, step: StepProgress) -> str:
     return "created, then cancelled" if step.state is StepState.UNDONE else "cancelled the order"
 
 
-def reason(told: Sequence[TimelineEntry]) -> str:
+def reason(entries: Sequence[TimelineEntry]) -> str:
     """The first reason that was given for a refusal or a cancellation; empty when there is none."""
-    given = _given(told)
+    given = _given(entries)
     return given[0].note if given else ""
 
 
-def reason_by(told: Sequence[TimelineEntry]) -> str:
+def reason_by(entries: Sequence[TimelineEntry]) -> str:
     """Who gave that reason; empty when there is none."""
-    given = _given(told)
+    given = _given(entries)
     return given[0].lane if given else ""
 
 
-def _given(told: Sequence[TimelineEntry]) -> list[TimelineEntry]:
-    return [m for part in ("refusal", "cancel") for m in told if m.role == part and m.note]
+def _given(entries: Sequence[TimelineEntry]) -> list[TimelineEntry]:
+    return [m for part in ("refusal", "cancel") for m in entries if m.role == part and m.note]
 
 
 def remaining(order: Order) -> list[str]:

@@ -27,7 +27,7 @@ from saga_monitor.web.filters import IN_FLIGHT, LONGEST_ID, STATES, known, read_
 from saga_monitor.web.raw_events import RawUnavailableError
 from saga_monitor.web.reader import Reader
 
-_LETTERS_SHOWN = 100
+_DEAD_LETTERS_SHOWN = 100
 _LATELY_MINUTES = 5
 
 
@@ -64,8 +64,8 @@ class Pages:
                 if found := mentions(reader, id_):
                     return key_page(self._context, request, reader, id_, found)
                 raise HTTPException(404, f"No order {id_} in the history.")
-            letters = reader.letters(_LETTERS_SHOWN, id_)
-            told = narrative.timeline_entries(order, reader.events(id_), reader.retries(id_), letters)
+            letters = reader.newest_dead_letters(_DEAD_LETTERS_SHOWN, id_)
+            entries = narrative.timeline_entries(order, reader.events(id_), reader.retries(id_), letters)
             return self._context.page(
                 request,
                 "order.html",
@@ -74,13 +74,15 @@ class Pages:
                 order=order,
                 whole_time=narrative.whole_time(order, now),
                 headline=narrative.headline(order, now, self._context.terms.deadline),
-                reason=narrative.reason(told),
-                reason_by=narrative.reason_by(told),
+                reason=narrative.reason(entries),
+                reason_by=narrative.reason_by(entries),
                 step_words={step.step: narrative.step_word(order, step) for step in order.steps},
                 remaining=narrative.remaining(order),
                 compensation=narrative.compensation(order),
-                timeline_entries=told,
-                drawings=[diagram.of_order(told, size, order.at_rest) for size in (diagram.WIDE, diagram.NARROW)],
+                timeline_entries=entries,
+                drawings=[
+                    diagram.of_order(entries, size, order.at_rest) for size in (diagram.WIDE, diagram.NARROW)
+                ],
                 anomalies=anomalies_of_order(reader, id_, self._context.view.status, now, self._context.terms),
             )
 
@@ -88,12 +90,12 @@ class Pages:
         """The events as they were published. Only this page reads the stream."""
         id_ = requested_id(request)
         events = await asyncio.to_thread(self._events, id_)
-        said, trouble = [], ""
+        said, error_text = [], ""
         try:
             said = await self._context.archive.said(events)
         except RawUnavailableError as error:
-            trouble = str(error)
-        return await asyncio.to_thread(self._raw, request, {"id": id_, "said": said, "trouble": trouble})
+            error_text = str(error)
+        return await asyncio.to_thread(self._raw, request, {"id": id_, "said": said, "trouble": error_text})
 
     def _events(self, id_: str) -> list[Any]:
         with self._context.readers.reader() as reader:
@@ -117,7 +119,7 @@ class Pages:
                 reader,
                 view=view,
                 queued_letters=_queued_letters(view.status),
-                letters=reader.letters(_LETTERS_SHOWN),
+                letters=reader.newest_dead_letters(_DEAD_LETTERS_SHOWN),
             )
 
     def charts(self, request: Request) -> Response:

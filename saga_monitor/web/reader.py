@@ -101,7 +101,7 @@ class Reader(Queries):
             return self.page(filters.at(None), now)
         return _page(found[::-1] if backwards else found, filters, _BY_NUMBER, bool(cursor), backwards or more)
 
-    def letters(self, limit: int, commande_id: str | None = None) -> list[DeadLetter]:
+    def newest_dead_letters(self, limit: int, commande_id: str | None = None) -> list[DeadLetter]:
         """The newest dead letters, of that order or of all, the newest first."""
         of_order = "" if commande_id is None else " WHERE commande_id = ?"
         question = f'SELECT {DEAD_LETTER} FROM dead_letters{of_order} ORDER BY "offset" DESC LIMIT ?'  # noqa: S608

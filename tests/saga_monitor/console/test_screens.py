@@ -10,7 +10,7 @@ import pytest
 from choregraphie import DatabaseRefused
 from saga_monitor.analysis.messages import Retry
 from saga_monitor.analysis.saga_state import Flag, State
-from saga_monitor.console.rendering import column_widths, states, troubles
+from saga_monitor.console.rendering import column_widths, problems, states
 from saga_monitor.console.screens import AnomaliesScreen, OrderScreen
 from saga_monitor.console.timeline_text import retry_text
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
@@ -202,15 +202,15 @@ async def test_a_search_does_not_mind_capitals(stream: Stream, monitor: Monitor,
 
 def test_the_troubles_leave_out_zeros_and_fit_80_columns() -> None:
     counts = {"dead_letters": 99_999, "retries": 250_000, "flag.INTERVENTION": 12_345}
-    assert troubles(Totals(counts, 0), 78).plain == "dead letters ever 99,999  INTERVENTION 12,345  retries 250k"
-    assert "dead letter" in troubles(Totals({}, 0), 78).plain
+    assert problems(Totals(counts, 0), 78).plain == "dead letters ever 99,999  INTERVENTION 12,345  retries 250k"
+    assert "dead letter" in problems(Totals({}, 0), 78).plain
 
 
 def test_every_state_and_every_trouble_is_shown_at_80_columns_on_a_second_line_if_need_be() -> None:
     counts = {f"state.{state}": 99_999 for state in State} | {f"flag.{flag}": 999 for flag in Flag}
     totals = Totals(counts | {"dead_letters": 99_999, "retries": 250_000}, 999)
     wanted = [f"{state} 99,999" for state in State], [f"{flag} 999" for flag in Flag]
-    for text, parts in zip((states(totals, 78), troubles(totals, 78)), wanted, strict=True):
+    for text, parts in zip((states(totals, 78), problems(totals, 78)), wanted, strict=True):
         lines = text.plain.split("\n")
         assert len(lines) == 2
         assert max(map(len, lines)) <= 78

@@ -86,9 +86,9 @@ def test_lies_about_causes_are_drawn_as_they_are() -> None:
 def test_a_long_story_is_cut_and_says_so() -> None:
     spam = [event("commande.initiee", n, f"e{n}") for n in range(1000)]
     told = narrative.timeline_entries(order(), spam, [], [])
-    assert len(told) == narrative.MOST_MOMENTS
+    assert len(told) == narrative.MOST_ENTRIES
     assert (
-        diagram.of_order(told, diagram.WIDE, at_rest=True).left_out == narrative.MOST_MOMENTS - diagram.MOST_ROWS
+        diagram.of_order(told, diagram.WIDE, at_rest=True).left_out == narrative.MOST_ENTRIES - diagram.MOST_ROWS
     )
 
 
