@@ -29,6 +29,7 @@ from saga_monitor.web.reader import Reader
 
 _DEAD_LETTERS_SHOWN = 100
 _LATELY_MINUTES = 5
+_SIZES = (diagram.WIDE, diagram.NARROW)
 
 
 class Pages:
@@ -80,9 +81,7 @@ class Pages:
                 remaining=narrative.remaining(order),
                 compensation=narrative.compensation(order),
                 timeline_entries=entries,
-                drawings=[
-                    diagram.of_order(entries, size, order.at_rest) for size in (diagram.WIDE, diagram.NARROW)
-                ],
+                drawings=[diagram.of_order(entries, size, order.at_rest) for size in _SIZES],
                 anomalies=anomalies_of_order(reader, id_, self._context.view.status, now, self._context.terms),
             )
 
@@ -150,13 +149,12 @@ class Pages:
             totals = reader.totals(now)
             counts = {said.TYPE: _count(said.TYPE, totals, lately) for said in in_order()}
             weights = _weights({said.TYPE: totals.count(f"said.{said.TYPE}") for said in in_order()})
-            sizes = (diagram.WIDE, diagram.NARROW)
             return self._context.page(
                 request,
                 "choreography.html",
                 reader,
                 now=now,
-                drawings=[diagram.of_choreography(counts, weights, size) for size in sizes],
+                drawings=[diagram.of_choreography(counts, weights, size) for size in _SIZES],
                 steps=CHOREOGRAPHY.steps,
                 decider=CHOREOGRAPHY.decider,
                 lately=_LATELY_MINUTES,
