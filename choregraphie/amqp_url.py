@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote
 
-from choregraphie.urls import LOOPBACK, PATH, QUERY, USER, server_of
+from choregraphie.urls import LOOPBACK, PATH, QUERY, USER, check_login, server_of
 
 # A half-open connection is noticed after three heartbeats, so after half a minute; the default takes three
 # minutes.
@@ -69,6 +69,8 @@ def broker_address(url: str) -> BrokerAddress:
         raise ValueError("auth=external needs amqps:// with certfile and keyfile")
     if not parts.username and parts.hostname not in LOOPBACK and not external:
         raise ValueError("names no user, and guest is only for this machine")
+    if "@" in parts.netloc and not external:
+        check_login(parts)
     vhost = _vhost(parts)
     return BrokerAddress(
         url=f"{parts.scheme}://{parts.netloc}/{'' if vhost == '/' else quote(vhost, safe='')}",

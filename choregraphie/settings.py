@@ -94,10 +94,13 @@ class Settings(ReadFromFiles):
     history_max_age: Annotated[
         str,
         Field(
-            pattern=r"^\d+[YMDhms]$", description="age of the history (`7D`, `12h`); longer than an order takes"
+            pattern=r"^[0-9]{1,9}[YMDhms]$",
+            description="age of the history (`7D`, `12h`); longer than an order takes",
         ),
     ] = "7D"
-    history_max_bytes: Annotated[int, Field(ge=1_000_000, description="bytes of history kept")] = 2_000_000_000
+    history_max_bytes: Annotated[int, Field(ge=1_000_000, le=2**63 - 1, description="bytes of history kept")] = (
+        2_000_000_000
+    )
     monitor_database: Annotated[Path, BeforeValidator(check_path), Field(description="file of the projection")] = (
         Path("var/monitor.sqlite3")
     )
@@ -116,6 +119,7 @@ class Settings(ReadFromFiles):
         float,
         Field(
             gt=0,
+            le=2_592_000,
             description="seconds of silence after which an order is STUCK; `anomalies` allows a slow step up to"
             " ten times as long",
         ),

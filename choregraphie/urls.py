@@ -29,9 +29,26 @@ def server_of(url: str, schemes: tuple[str, ...], example: str, uses: tuple[str,
         raise ValueError(f"has a {unused[0]}, which is not used; expected {example}")
     if "#" in url:
         raise ValueError("has a fragment, which is not used; a # in a password is written %23")
+    _check_escapes(url)
     if _CONTROL.search(unquote(parts.username or "") + unquote(parts.password or "")):
         raise ValueError("the user or the password holds a control character")
     return parts
+
+
+def _check_escapes(url: str) -> None:
+    try:
+        unquote(url, errors="strict")
+    except UnicodeDecodeError:
+        # Decoded leniently, the user, password or path would be another one.
+        raise ValueError("has a character that is not escaped as UTF-8; an é is written %C3%A9") from None
+
+
+def check_login(parts: SplitResult) -> None:
+    """Raises ValueError unless the URL names a user and a password: clients put `guest` for what is missing."""
+    if not parts.username:
+        raise ValueError("names no user before the @")
+    if not parts.password:
+        raise ValueError("names a user without a password; expected user:password@host")
 
 
 def _check_place(parts: SplitResult, example: str) -> None:
@@ -75,6 +92,7 @@ def check_management(url: str) -> str:
         parts = server_of(url, ("http", "https"), "https://user:password@host:15671", (USER, PATH))
         if not parts.username:
             raise ValueError("names no user; expected https://user:password@host:15671")
+        check_login(parts)
     return url
 
 

@@ -17,6 +17,7 @@ from choregraphie.storage.postgresql import NewerUrl, check_parameters, postgres
 from choregraphie.storage.statements import cursor_of
 
 BUSY_SECONDS = 5
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BACKENDS = {"sqlite": "pysqlite", "postgresql": "psycopg"}
 # As a person writes it, or as a library escapes it in a URL.
 _SERVICE = re.compile(r"\{service\}|%7bservice%7d", re.IGNORECASE)
@@ -52,6 +53,11 @@ def _url_of(service: str, setting: str) -> URL:
         raise DatabaseRefused(
             "SAGA_DATABASE_URL is no URL such as sqlite:///var/{service}.sqlite3 or postgresql://user@host/{service}"
         ) from None
+    if any(
+        _CONTROL.search(part or "") for part in (url.username, str(url.password or ""), url.host, url.database)
+    ):
+        # libpq would end the connection string at a NUL.
+        raise DatabaseRefused("SAGA_DATABASE_URL: a part of it holds a control character")
     _check_query(text, url)
     if url.get_backend_name() == "sqlite":
         _check_sqlite(url)

@@ -129,6 +129,10 @@ def test_verification_cannot_be_turned_off(query: str) -> None:
         ("SAGA_LOG_FORMAT", "xml"),
         ("SAGA_TOPOLOGY", "maybe"),
         ("SAGA_HISTORY_MAX_AGE", "a week"),
+        ("SAGA_HISTORY_MAX_AGE", "99999999999999999999Y"),
+        ("SAGA_HISTORY_MAX_AGE", "\u0667D"),
+        ("SAGA_HISTORY_MAX_BYTES", "99999999999999999999"),
+        ("SAGA_STUCK_AFTER", "inf"),
         ("SAGA_MAIL_DOMAIN", "a b"),
     ],
 )

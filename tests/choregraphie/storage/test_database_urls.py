@@ -42,6 +42,22 @@ def asked(database: Database, question: str) -> Any:
         return connection.exec_driver_sql(question).scalar()
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hush%00@127.0.0.1:1/db",
+        "postgresql://u%0A:hush@127.0.0.1:1/db",
+        "postgresql://u:hush@127.0.0.1:1/db%00",
+        "sqlite:///var/x\x00y.sqlite3",
+    ],
+)
+def test_a_control_character_is_refused(url: str) -> None:
+    # libpq ends a string at a NUL, and would connect to another host than the one that is named.
+    said = refused(url)
+    assert "control character" in said
+    assert "hush" not in said
+
+
 @pytest.mark.parametrize("written", ["{service}", "%7Bservice%7D"])
 def test_a_schema_for_each_service_in_one_database(url: str, written: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
