@@ -1,12 +1,11 @@
 """The services' databases, in memory: opened once per process, reset for each run, read as plain rows."""
 
-import sqlite3
-
 from choregraphie import Instant, Settings
 from choregraphie.simulator.final_state import Rows, Tables
 from choregraphie.simulator.scenario import Scenario
 from choregraphie.storage.database import Database, open_database
 from choregraphie.storage.inbox import METADATA
+from choregraphie.storage.memory_file import MemoryFile
 
 
 class Databases:
@@ -17,24 +16,28 @@ class Databases:
         self.scenario = scenario
         self.services = {service.name: service for service in scenario.services}
         self.by_service: dict[str, Database] = {s.name: open_database(s, settings) for s in self.services.values()}
-        self._files = {name: _file(database) for name, database in self.by_service.items()}
-        self._fresh = {name: file.serialize() for name, file in self._files.items()}
-        self._names = {name: _tables(file) for name, file in self._files.items()}
+        self._files = {name: MemoryFile(database) for name, database in self.by_service.items()}
+        self._fresh = {name: file.save() for name, file in self._files.items()}
+        self._names = {name: file.tables() for name, file in self._files.items()}
 
     def reset(self) -> None:
         """Give every database its initial content."""
         for name, fresh in self._fresh.items():
-            self._files[name].deserialize(fresh)
+            self._files[name].restore(fresh)
 
     def save(self, service: str) -> bytes:
-        return self._files[service].serialize()
+        return self._files[service].save()
 
     def restore(self, service: str, saved: bytes) -> None:
-        self._files[service].deserialize(saved)
+        self._files[service].restore(saved)
 
     def tables(self, service: str) -> Tables:
         """Every row of every table, as stored: amounts in cents, instants in microseconds."""
-        return {table: self._rows(service, f"SELECT * FROM {table}") for table in self._names[service]}  # noqa: S608
+        return {table: self.rows(service, table) for table in self._names[service]}
+
+    def rows(self, service: str, table: str) -> Rows:
+        """Every row of one table."""
+        return self._files[service].rows(table)
 
     def instants(self, service: str) -> dict[str, frozenset[str]]:
         """The columns of each table that hold an instant."""
@@ -42,8 +45,7 @@ class Databases:
         return {t.name: frozenset(c.name for c in t.columns if isinstance(c.type, Instant)) for t in known}
 
     def unpublished(self) -> int:
-        query = "SELECT count(*) FROM outbox WHERE said_at IS NULL"
-        return sum(self.count(name, query) for name in self.services)
+        return sum(file.unpublished() for file in self._files.values())
 
     def undecided(self) -> int:
         """The number of instances that still wait for their decision."""
@@ -52,29 +54,3 @@ class Databases:
     def close(self) -> None:
         for database in self.by_service.values():
             database.close()
-
-    def count(self, service: str, query: str) -> int:
-        """The number that `query` selects from the database of `service`."""
-        (count,) = self._files[service].execute(query).fetchone()
-        return int(count)
-
-    def _rows(self, service: str, query: str) -> Rows:
-        cursor = self._files[service].execute(query)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def _file(database: Database) -> sqlite3.Connection:
-    """The driver's connection; an in-memory database has exactly one."""
-    connection = database.engine.raw_connection()
-    try:
-        driver = connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - the URL says so
-        return driver
-    finally:
-        connection.close()
-
-
-def _tables(file: sqlite3.Connection) -> list[str]:
-    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
-    return [str(name) for (name,) in file.execute(query)]

@@ -3,15 +3,13 @@
 import dataclasses
 import datetime as dt
 import json
-import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from saga_monitor.alerting.rules import ALL_KINDS, Alert, Notice, OpenAlert, Status, changes
-from saga_monitor.projection.file_identity import Change, FileChanged, Identity, reopened
-from saga_monitor.projection.schema import connect, instant, moment, refused
+from saga_monitor.projection.alert_table import AlertRow, AlertTable
+from saga_monitor.projection.schema import instant, moment
 
 # A notice that its notifier has not taken by then is sent again. A notifier's tries take less time together.
 REDELIVER_AFTER = dt.timedelta(minutes=5)
@@ -26,11 +24,10 @@ class AlertStore:
 
     def __init__(self, path: Path, receivers: Sequence[str] = ()) -> None:
         """Raises DatabaseRefused when the file cannot be used."""
-        self._path, self._receivers = path, receivers
-        self._connection, self._identity = connect(path), Identity(path)
+        self._table, self._receivers = AlertTable(path), receivers
 
     def close(self) -> None:
-        self._connection.close()
+        self._table.close()
 
     def update(
         self,
@@ -45,7 +42,7 @@ class AlertStore:
         a notifier dropped, or that a killed monitor never sent. So a notifier may send a notice twice, with one
         `id`. Raises DatabaseRefused when the file is locked for too long.
         """
-        with self._writing():
+        with self._table.writing():
             return self._update(
                 {k: a for k, a in alerts.items() if a.kind in judged_kinds}, now, repeat, judged_kinds
             )
@@ -54,7 +51,7 @@ class AlertStore:
         """Note what was `delivered`; returns the notices to send again, and by whom. Raises DatabaseRefused."""
         done = {(name, notice.id, notice.at) for name, notice in delivered}
         again: list[Redelivery] = []
-        with self._writing():
+        with self._table.writing():
             for key, stored in self._load().items():
                 notice = Notice(stored.status, stored.alert, stored.opened_at, stored.told_at)
                 undelivered = {
@@ -79,7 +76,7 @@ class AlertStore:
                 notice.alert, notice.opened_at, now, now, notice.alert.count, notice.status, undelivered
             )
             if notice.status is Status.CLOSED:
-                self._delete(notice.alert.key)
+                self._table.delete(notice.alert.key)
                 # Stored under its id: an alert with the same key may open before this closing is delivered.
                 self._save_or_delete(notice.id, opened_alert, undelivered, now)
             else:
@@ -90,43 +87,17 @@ class AlertStore:
         self, key: str, stored: OpenAlert, undelivered: Mapping[str, dt.datetime], now: dt.datetime
     ) -> None:
         if stored.status is Status.CLOSED and (not undelivered or now - stored.told_at > KEEP_UNDELIVERED):
-            self._delete(key)
+            self._table.delete(key)
         else:
             self._save(key, dataclasses.replace(stored, undelivered=undelivered))
 
     def _save(self, key: str, stored: OpenAlert) -> None:
-        row = (key, _to_json(stored), *map(instant, (stored.opened_at, stored.told_at, stored.seen_at)))
-        self._connection.execute("INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?, ?)", row)
-
-    def _delete(self, key: str) -> None:
-        self._connection.execute("DELETE FROM alerts WHERE key = ?", (key,))
+        self._table.save(AlertRow(key, _to_json(stored), stored.opened_at, stored.told_at, stored.seen_at))
 
     def _load(self) -> dict[str, OpenAlert]:
-        rows = self._connection.execute("SELECT key, alert, opened_at, told_at, seen_at FROM alerts").fetchall()
-        return {key: _from_json(text, *map(_at, times)) for key, text, *times in rows}
-
-    def _reopen_if_replaced(self) -> None:
-        """Open the file anew if it was replaced. Raises DatabaseRefused."""
-        change = self._identity.change()
-        if change is Change.DAMAGED:
-            raise FileChanged(self._path, change)
-        if change is not None:
-            self._connection, self._identity = reopened(self._path, self._connection, self._identity)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One transaction for reading and writing: two monitors may share the file."""
-        self._reopen_if_replaced()
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise refused(self._path, error) from error
+        return {
+            row.key: _from_json(row.alert, row.opened_at, row.told_at, row.seen_at) for row in self._table.rows()
+        }
 
 
 def _at(stored: int) -> dt.datetime:

@@ -14,14 +14,15 @@ from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis import clocks, contradictions
 from saga_monitor.analysis.anomaly import RECENT, Anomaly, Kind, Thresholds
 from saga_monitor.analysis.saga_state import GIVEN_UP, Flag, State
-from saga_monitor.diagnosis import case_queries
 from saga_monitor.diagnosis.broker_anomalies import queue_anomalies, unknown_dead_letters
-from saga_monitor.diagnosis.case_queries import Case, SampledLetter
-from saga_monitor.diagnosis.causes import GRACE, Cause, Evidence, LastHeard, cause_of, remedy
+from saga_monitor.diagnosis.causes import GRACE, Cause, Evidence, cause_of, remedy
 from saga_monitor.diagnosis.history_anomalies import history_anomalies
 from saga_monitor.diagnosis.pending import PendingStep, longest_wait, pending_steps
 from saga_monitor.diagnosis.wording import because
+from saga_monitor.projection import case_queries
+from saga_monitor.projection.case_queries import Case, SampledLetter
 from saga_monitor.projection.counters import Histogram, bounded
+from saga_monitor.projection.models import LastHeard
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.sampling import Cutoffs
 from saga_monitor.projection.schema import instant

@@ -7,8 +7,8 @@ from dataclasses import replace
 from choregraphie.saga.topology import HISTORY, dlq, dlx, events, inbox, requeue, retry
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.anomaly import Anomaly, Kind
-from saga_monitor.diagnosis import case_queries
 from saga_monitor.diagnosis.causes import START_NODES, Reason
+from saga_monitor.projection import case_queries
 from saga_monitor.projection.queries import Queries
 from saga_monitor.records.broker_status import BrokerStatus, Problem, QueueProblem
 

@@ -12,6 +12,7 @@ from saga_monitor.analysis.interventions import GIVEN_UP, is_over
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.diagnosis.pending import PendingStep
 from saga_monitor.diagnosis.wording import because
+from saga_monitor.projection.models import LastHeard
 from saga_monitor.records.broker_status import BrokerStatus
 
 # RabbitMQ returns a delayed message some time after it is due.
@@ -36,14 +37,6 @@ class Reason(StrEnum):
     NEVER_CAME = "never_came"  # the worker answers other orders, and this event is in no queue
     NO_BEGINNING = "no_beginning"  # the history lacks the event that asks for the answer, and perhaps the answer
     UNKNOWN = "unknown"  # the broker could not be asked
-
-
-@dataclass(frozen=True, slots=True)
-class LastHeard:
-    """The last event of a service, about any order."""
-
-    offset: int
-    at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 
 from choregraphie.saga.topology import HISTORY
 from saga_monitor.analysis.anomaly import RECENT, Anomaly, Kind, Thresholds
-from saga_monitor.projection import gaps
+from saga_monitor.projection import gaps, position
 from saga_monitor.projection.gaps import open_gaps
 from saga_monitor.projection.queries import Queries
-from saga_monitor.projection.schema import moment
 from saga_monitor.projection.unknown_events import unknown_events_since
 from saga_monitor.records.broker_status import BrokerStatus
 
@@ -46,15 +45,13 @@ def _too_short(queries: Queries, status: BrokerStatus, now: dt.datetime, terms: 
     """Whether the stream drops entries too early. A young stream that has dropped nothing yet is not judged."""
     if status.first_at is None or status.first_offset is None:
         return
-    ((began, shift, oldest),) = queries.ask(
-        "SELECT began_at, shift, (SELECT min(started) FROM orders WHERE at_rest = 0) FROM position"
-    )
-    if began is None or status.first_offset + shift <= began:
+    began = position.first_read(queries)
+    if began is None or status.first_offset <= began:
         return
     if now - status.first_at < terms.longest:
         text = gaps.describe_short_stream(status.first_at, now - terms.longest, "what was said")
         yield Anomaly(Kind.LOST_HISTORY, None, None, status.at, "kept_too_short", text)
-    elif (started := moment(oldest)) is not None and started < status.first_at:
+    elif (started := position.oldest_in_flight(queries)) is not None and started < status.first_at:
         text = gaps.describe_short_stream(
             status.first_at, started, "what was said of orders that are still under way"
         )

@@ -4,8 +4,8 @@ import datetime as dt
 from dataclasses import dataclass
 
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
+from saga_monitor.projection import position
 from saga_monitor.projection.queries import Queries
-from saga_monitor.projection.schema import moment
 from saga_monitor.records.broker_status import BrokerStatus
 
 # A restart of the broker is shorter, and nobody has to be called for it.
@@ -80,13 +80,11 @@ UNKNOWN = Lag(None, None)
 
 def behind(queries: Queries, answers: BrokerStatus | None, now: dt.datetime) -> Lag:
     """How far the file behind `queries` lags the stream described by `answers`."""
-    (read, caught_up_at), *_ = queries.ask("SELECT last_offset, caught_up_at FROM position")
+    read, caught_up = position.read_up_to(queries)
     last, first = (answers.last_offset, answers.first_offset or 0) if answers else (None, 0)
     # Entries that the stream has dropped cannot be read any more.
-    entries = None if last is None else max(0, last - max(first - 1, -1 if read is None else int(read)))
-    caught_up = moment(caught_up_at)
+    entries = None if last is None else max(0, last - max(first - 1, -1 if read is None else read))
     if entries == 0 or (caught_up is not None and now - caught_up < JUST_NOW):
         return Lag(entries, 0.0)
-    newest = queries.ask("SELECT heard FROM orders ORDER BY last_offset DESC LIMIT 1")
-    heard = moment(newest[0][0]) if newest else None
+    heard = position.newest_order_heard(queries)
     return Lag(entries, max(0.0, (now - heard).total_seconds()) if heard else None)

@@ -75,3 +75,11 @@ class Totals:
         """The counters whose names begin with `prefix`, by the rest of their names."""
         found = {n.removeprefix(prefix): v for n, v in self.counts.items() if n.startswith(prefix)}
         return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class LastHeard:
+    """The last event of a service, about any order."""
+
+    offset: int
+    at: dt.datetime

@@ -1,22 +1,16 @@
 """The report on each order: how it ended, how long it and its steps took, what was undone, what went wrong."""
 
 import datetime as dt
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.saga_state import StepState
-from saga_monitor.projection.indexes import PLACED
 from saga_monitor.projection.queries import Order, Queries
-from saga_monitor.projection.schema import instant
+from saga_monitor.projection.report_queries import dead_letter_reasons, event_reasons, numbers_placed
 from saga_monitor.reports.report import rfc3339, success
 
 PAGE = 500
-_PLACED_SINCE = (
-    f"SELECT number FROM orders WHERE number > ? AND coalesce(started, heard) >= ? AND {PLACED}"  # noqa: S608 - a constant
-    " ORDER BY number LIMIT ?"
-)
 
 
 def as_given(reason: str, detail: str) -> str:
@@ -43,15 +37,7 @@ def order_reports(
     """
     after, left = 0, limit
     while left is None or left > 0:
-        numbers = [
-            number
-            for (number,) in queries.ask(
-                _PLACED_SINCE,
-                after,
-                instant(since) or 0,
-                PAGE if left is None else min(PAGE, left),
-            )
-        ]
+        numbers = numbers_placed(queries, after, since, PAGE if left is None else min(PAGE, left))
         if not numbers:
             return
         yield from _reports(queries, queries.numbered(numbers, now), why)
@@ -85,18 +71,9 @@ def _reports(
 
 def _errors(queries: Queries, ids: Sequence[str], why: Callable[[str, str], str]) -> dict[str, str]:
     """By order, the reason of its first refusal, else of its cancellation, else of its first dead letter."""
-    wanted = json.dumps(ids)
-    letters = queries.ask(
-        "SELECT commande_id, service, reason, detail FROM dead_letters"
-        ' WHERE commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset" DESC',
-        wanted,
-    )
+    letters = dead_letter_reasons(queries, ids)
     errors: dict[str, str] = {id_: f"{service}: {why(reason, detail)}" for id_, service, reason, detail in letters}
-    said = queries.ask(
-        "SELECT commande_id, type, raison FROM events WHERE raison IS NOT NULL"
-        ' AND commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset" DESC',
-        wanted,
-    )
+    said = event_reasons(queries, ids)
     errors |= {id_: raison for id_, type_, raison in said if type_ == CHOREOGRAPHY.cancelled.TYPE}
     errors |= {id_: raison for id_, type_, raison in said if type_ in CHOREOGRAPHY.refusal_types}
     return errors

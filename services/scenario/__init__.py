@@ -31,8 +31,10 @@ def _outside_of(externals: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _undecided(databases: Databases) -> int:
     # An order that the decider has not heard itself is decided only by a running deadline.
-    waiting = "etat = 'en_attente' OR (etat = 'inconnue' AND echeance IS NOT NULL)"
-    return databases.count(CHOREOGRAPHY.decider, f"SELECT count(*) FROM commandes WHERE {waiting}")  # noqa: S608
+    return sum(
+        row["etat"] == "en_attente" or (row["etat"] == "inconnue" and row["echeance"] is not None)
+        for row in databases.rows(CHOREOGRAPHY.decider, "commandes")
+    )
 
 
 def _instances(state: OrderFinalState) -> int:

@@ -9,7 +9,7 @@ from rich.console import Console
 from choregraphie.saga.topology import events as events_of
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.console.snapshot import order_history
-from saga_monitor.diagnosis import case_queries
+from saga_monitor.projection import case_queries
 from saga_monitor.projection.snapshot import projection_at
 from saga_monitor.reports.timeline import timeline
 from saga_monitor.text.event_tables import timeline_table

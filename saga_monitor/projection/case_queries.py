@@ -11,12 +11,12 @@ from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent
 from saga_monitor.analysis.interventions import answered, is_among
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import Flag, State
-from saga_monitor.diagnosis.causes import LastHeard
 from saga_monitor.projection import sampling
 from saga_monitor.projection.counters import REASONS, Histogram, histogram
 from saga_monitor.projection.indexes import has
 from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
-from saga_monitor.projection.queries import Order, Queries
+from saga_monitor.projection.models import LastHeard, Order
+from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.sampling import NOT_SENT_BACK, Cutoffs
 from saga_monitor.projection.schema import instant, moment
 
