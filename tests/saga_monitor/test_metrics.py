@@ -17,9 +17,9 @@ from choregraphie.saga.topology import HISTORY, dlq, inbox
 from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.alerting.dispatcher import Dispatcher
 from saga_monitor.alerting.watcher import AlertWatcher
-from saga_monitor.projection import case_queries
 from saga_monitor.diagnosis.self_check import behind
 from saga_monitor.metrics import MetricsPage, exposition, registry
+from saga_monitor.projection import case_queries
 from saga_monitor.records.broker_status import BrokerStatus
 from tests.saga_monitor.diagnosis.test_anomalies import WELL
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, SCENARIOS, UNPAID, Line, event_bytes, undone

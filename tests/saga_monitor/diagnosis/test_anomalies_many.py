@@ -11,8 +11,8 @@ import pytest
 from choregraphie.messaging import QueueCount
 from choregraphie.saga.topology import NEXT_HEADER
 from saga_monitor.alerting.rules import alerts_of
-from saga_monitor.projection import case_queries
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
+from saga_monitor.projection import case_queries
 from tests.saga_monitor.diagnosis.test_anomalies import LATER, broker, wrong
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PAID, START, Line, event_bytes
 
