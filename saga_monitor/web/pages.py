@@ -180,7 +180,11 @@ def _queued_letters(status: BrokerStatus | None) -> int:
 
 
 def requested_id(request: Request) -> str:
-    """The order's id from the path. Raises HTTPException when no order can have it."""
+    """The order's id from the path.
+
+    Raises HTTPException when no order can have it, and BadRequestError for any other parameter.
+    """
+    known(request.query_params, () if "id" in request.path_params else ("id",))
     id_ = request.path_params.get("id") or request.query_params.get("id")
     if id_ is None:
         raise HTTPException(404)

@@ -134,3 +134,12 @@ def test_bytes_are_shown_as_what_they_are(
 def test_an_offset_without_a_letter_is_said_in_one_line(site: Served, offset: str) -> None:
     assert httpx.get(site.at(f"/letters/{offset}")).status_code == 404
     assert "No dead letter is known at offset" in httpx.get(site.at(f"/api/letters/{offset}")).json()["error"]
+
+
+@pytest.mark.parametrize(
+    "address", ["/orders/{id}?at=10m", "/api/orders/{id}?at=10m", "/raw/{id}?at=10m", "/order?id={id}&at=10m"]
+)
+def test_a_parameter_that_an_orders_page_does_not_use_is_refused(site: Served, address: str) -> None:
+    answer = httpx.get(site.at(address.format(id="BRK")))
+    assert answer.status_code == 400
+    assert "at is not a parameter" in answer.text
