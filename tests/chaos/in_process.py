@@ -155,6 +155,8 @@ class InProcessSaga:
                 raise
         finally:
             session.lose()
+            # A stage that was cancelled may have left a transaction under way on the thread.
+            self._thread.submit(lambda: None).result()
             database.close()
 
 
