@@ -52,12 +52,15 @@ def test_with_the_management_a_worker_logs_what_was_missing_and_what_to_do(
     def logged(event: str) -> list[dict[str, Any]]:
         return [line for worker in workers for line in worker.logged(event)]
 
+    # A worker that starts while another one declares the topology names what is not there yet.
+    at_start = logged("binding.missing")
     saga.management.unbind(*LOST)
     until(lambda: bool(logged("binding.restored")), "a worker says that it restored it")
     for restored in logged("binding.restored"):
         assert (restored["exchange"], restored["queue"], restored["key"]) == LOST
         assert "outbox resend --service stock --since 20" in restored["lost"]
-    assert {line["queue"] for line in logged("binding.missing")} == {"paiement.inbox"}
+    missing = [line for line in logged("binding.missing") if line not in at_start]
+    assert {(line["exchange"], line["queue"], line["key"]) for line in missing} == {LOST}
     saga.await_events(saga.order(), "commande.creee", "notification.envoyee")
     until(lambda: services("ready", "all", **saga.settings).returncode == 0, "all are ready")
 
