@@ -1,6 +1,8 @@
 """The engine for choreographed sagas over RabbitMQ. This page is what the author of a saga imports."""
 
+from choregraphie.application import Application
 from choregraphie.errors import (
+    BadApplication,
     BadSetting,
     BrokerRefused,
     BrokerUnavailable,
@@ -9,24 +11,30 @@ from choregraphie.errors import (
     DatabaseUnavailable,
     HistoryMissing,
     LoginRefused,
+    OutsideUnavailable,
     Reason,
     ResourceShortage,
     UserError,
 )
 from choregraphie.http_answers import AnswerUnreadable, read_answer
+from choregraphie.service.circuit_breaker import CircuitBreaker
 from choregraphie.service.column_types import Instant, Money
 from choregraphie.service.rows import Key, Row
 from choregraphie.service.service import NOW, Forget, Handler, RetryOverride, Schedule, Service, every, on
 from choregraphie.service.transaction import ReadView, Transaction
 from choregraphie.settings import Settings, read_settings
+from choregraphie.tls import distrust, https_address
 
 __all__ = [
     "NOW",
     "AnswerUnreadable",
+    "Application",
+    "BadApplication",
     "BadSetting",
     "BrokerRefused",
     "BrokerUnavailable",
     "ChoregraphieError",
+    "CircuitBreaker",
     "DatabaseRefused",
     "DatabaseUnavailable",
     "Forget",
@@ -36,6 +44,7 @@ __all__ = [
     "Key",
     "LoginRefused",
     "Money",
+    "OutsideUnavailable",
     "ReadView",
     "Reason",
     "ResourceShortage",
@@ -46,7 +55,9 @@ __all__ = [
     "Settings",
     "Transaction",
     "UserError",
+    "distrust",
     "every",
+    "https_address",
     "on",
     "read_answer",
     "read_settings",

@@ -4,17 +4,15 @@ The names are those of RabbitMQ (https://www.rabbitmq.com/docs/uri-query-paramet
 that the client would ignore is refused, because its author relies on it.
 """
 
-import base64
-import binascii
 import re
-import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, quote, unquote
+from urllib.parse import SplitResult, quote, unquote
 
-from choregraphie.urls import LOOPBACK, PATH, QUERY, USER, check_login, server_of
+from choregraphie.tls import CERTIFICATES, PARAMETERS, client_context
+from choregraphie.url_parameters import Parameters, options_of, parameters_of
+from choregraphie.urls import LOOPBACK, PATH, QUERY, USER, check_login, check_no_guest, server_of
 
 # A half-open connection is noticed after three heartbeats, so after half a minute; the default takes three
 # minutes.
@@ -23,7 +21,6 @@ CONNECT_SECONDS = 10.0
 DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671}
 
 _EXAMPLE = "amqp://user:password@host:port/vhost"
-_CERTIFICATES = ("cafile", "capath", "cadata", "certfile", "keyfile")
 _LONGEST_VHOST_BYTES = 255  # a short string; AMQP 0-9-1, 4.2.5.3
 _PARAMETER = re.compile("[A-Za-z0-9_.-]{1,40}")
 
@@ -43,6 +40,11 @@ class BrokerAddress:
     options: Mapping[str, Any]
 
     @property
+    def secured(self) -> bool:
+        """Whether TLS is asked for."""
+        return self.url.startswith("amqps:")
+
+    @property
     def place(self) -> str:
         """Host and port, for messages to a person."""
         return f"{self.host}:{self.port}"
@@ -54,7 +56,8 @@ def check_broker_url(url: str) -> str:
     Raises ValueError, in one line without values of the URL, when some of it cannot be used.
     """
     address = broker_address(url)
-    _check_certificates(address.options)
+    # When a session is opened, the client cannot tell an unusable file from a broker that is away.
+    client_context(address.options)
     return url
 
 
@@ -62,7 +65,7 @@ def broker_address(url: str) -> BrokerAddress:
     """The address that `url` names. Raises ValueError when some of it cannot be used."""
     parts = server_of(url, ("amqp", "amqps"), _EXAMPLE, (USER, PATH, QUERY))
     options = _options(parts.query)
-    if parts.scheme == "amqp" and (given := [name for name in _CERTIFICATES if name in options]):
+    if parts.scheme == "amqp" and (given := [name for name in CERTIFICATES if name in options]):
         raise ValueError(f"{given[0]} is for amqps://, and this is amqp://")
     external = options.get("auth") == "external"
     if external and "certfile" not in options:
@@ -71,6 +74,7 @@ def broker_address(url: str) -> BrokerAddress:
         raise ValueError("names no user, and guest is only for this machine")
     if "@" in parts.netloc and not external:
         check_login(parts)
+        check_no_guest(parts)
     vhost = _vhost(parts)
     return BrokerAddress(
         url=f"{parts.scheme}://{parts.netloc}/{'' if vhost == '/' else quote(vhost, safe='')}",
@@ -94,25 +98,15 @@ def _vhost(parts: SplitResult) -> str:
 
 
 def _options(query: str) -> dict[str, str]:
-    try:
-        given = parse_qsl(query, keep_blank_values=True, max_num_fields=30, errors="strict")
-    except ValueError:
-        raise ValueError("the parameters cannot be read") from None
-    options: dict[str, str] = {}
-    for name, value in sorted(given, key=lambda pair: pair[0] not in _REFUSED):
+    given = parameters_of(query)
+    for name, _ in sorted(given, key=lambda pair: pair[0] not in _REFUSED):
         if not _PARAMETER.fullmatch(name):
             raise ValueError("has a parameter without a plain name; a ? in a password is written %3F")
         if why := _REFUSED.get(name):
             raise ValueError(f"{name}: {why}")
         if name not in _USED:
             raise ValueError(f"{name} is not used; what is: {', '.join(sorted(_USED))}")
-        meaning, read = _USED[name]
-        if meaning in options:
-            raise ValueError(f"{name} is given twice, perhaps by another name")
-        try:
-            options[meaning] = read(value)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+    options = options_of(given, _USED)
     options.pop("verify", None)  # the client always verifies
     return options
 
@@ -156,40 +150,15 @@ def _verification(value: str) -> str:
     return value
 
 
-def _file(value: str) -> str:
-    if not Path(value).is_file():
-        raise ValueError("there is no such file")
-    return value
-
-
-def _folder(value: str) -> str:
-    if not Path(value).is_dir():
-        raise ValueError("there is no such folder")
-    return value
-
-
-def _base64(value: str) -> str:
-    try:
-        base64.b64decode(value, validate=True)
-    except binascii.Error:
-        raise ValueError("expected base64; a + in it is written %2B") from None
-    return value
-
-
-# By parameter name: the name of the client's option, and the function that reads the value.
-_USED: dict[str, tuple[str, Callable[[str], str]]] = {
+# The options are the client's.
+_USED: Parameters = {
     "heartbeat": ("heartbeat", _whole_seconds),
     "timeout": ("timeout", _seconds),
     "connection_timeout": ("timeout", _milliseconds),
     "name": ("name", _name),
     "auth": ("auth", _authentication),
     "auth_mechanism": ("auth", _authentication),
-    "cafile": ("cafile", _file),
-    "cacertfile": ("cafile", _file),
-    "capath": ("capath", _folder),
-    "cadata": ("cadata", _base64),
-    "certfile": ("certfile", _file),
-    "keyfile": ("keyfile", _file),
+    **PARAMETERS,
     "verify": ("verify", _verification),
 }
 _REFUSED = {
@@ -206,27 +175,3 @@ _REFUSED = {
     "server_name_indication": "is not used; the certificate must name the host of the URL",
     "ssl_options": "is not used; cafile, capath, certfile and keyfile are",
 }
-
-
-def _check_certificates(options: Mapping[str, str]) -> None:
-    """Load the certificates once. Raises ValueError.
-
-    When a session is opened, the client cannot tell an unusable file from a broker that is away.
-    """
-    certificate, key = options.get("certfile"), options.get("keyfile")
-    if key and not certificate:
-        raise ValueError("keyfile: there is no certfile beside it")
-    given = [name for name in ("cafile", "capath", "cadata") if name in options]
-    at_fault = f"{' and '.join(given)}: no certificate of an authority"
-    try:
-        context = ssl.create_default_context(
-            cafile=options.get("cafile"),
-            capath=options.get("capath"),
-            cadata=base64.b64decode(options["cadata"]) if "cadata" in options else None,
-        )
-        if certificate:
-            at_fault = f"{'certfile and keyfile' if key else 'certfile'}: no certificate with its key"
-            # With a password given, OpenSSL does not prompt for one.
-            context.load_cert_chain(certificate, key, password="")
-    except (OSError, ValueError):
-        raise ValueError(at_fault) from None

@@ -1,45 +1,141 @@
-"""An application: one saga, its services, and what the command line needs to run them."""
+"""An application: its sagas, the services that carry them out, and what the command line needs to run them."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
-from choregraphie.saga.choreography import Choreography
+from choregraphie.errors import BadApplication
+from choregraphie.saga.choreography import Choreography, EventClass
+from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import Retention, Topology, topology
 from choregraphie.service.service import Service
-from choregraphie.settings import Settings
+from choregraphie.settings import Settings, read_settings_as
 
 
-def declared_topology(choreography: Choreography, settings: Settings) -> Topology:
-    """The topology of `choreography` under `settings`."""
-    retention = Retention(settings.history_max_age, settings.history_max_bytes)
-    return topology(choreography, settings.retry_delays, retention)
+def declared_topology(sagas: SagaSet, settings: Settings) -> Topology:
+    """The topology of `sagas` under `settings`."""
+    return topology(sagas, settings.retry_delays, Retention(settings.history_max_age, settings.history_max_bytes))
 
 
 @dataclass(frozen=True)
 class Application:
-    """A choreography and the services that carry it out, for the command line.
+    """Sagas and the services that carry them out. Raises BadApplication when they do not fit together.
 
-    package   the package in which each service is a module of its name; its docstring is the service's canvas
+    name      how messages and errors call it
+    settings  the class of its settings; a subclass of `Settings` adds its own
+    seed      the TOML that fills empty databases, unless SAGA_CATALOGUE names another
     scenario  `module:NAME` of what the simulator needs, imported on use; empty: no simulation
+    command   how a person starts its command line
+    orchestrated  `module:NAME` of the application for SAGA_COORDINATION=orchestration: the same services, which an
+                  orchestrator commands; empty: there is none
     """
 
     name: str
-    package: str
-    choreography: Choreography
-    declared: tuple[Service, ...]
+    sagas: tuple[Choreography, ...]
+    services: tuple[Service, ...]
+    settings: type[Settings] = Settings
+    seed: Path | None = None
     scenario: str = ""
+    command: str = "choregraphie"
+    orchestrated: str = ""
+
+    def __post_init__(self) -> None:
+        for problem in _problems(self):
+            raise BadApplication(f"application {self.name}: {problem}")
+
+    @property
+    def program(self) -> str:
+        """The name of its command line, before an error."""
+        return self.command.removeprefix("python -m ")
 
     @cached_property
-    def services(self) -> dict[str, Service]:
+    def saga_set(self) -> SagaSet:
+        """The sagas together."""
+        return SagaSet(self.sagas, frozenset(self.by_name.keys() - self.own.keys()))
+
+    @cached_property
+    def by_name(self) -> dict[str, Service]:
         """The services by name, in the order in which they were declared."""
-        return {service.name: service for service in self.declared}
+        return {service.name: service for service in self.services}
+
+    @cached_property
+    def own(self) -> dict[str, Service]:
+        """The services that are run here, by name: all but the foreign ones."""
+        return {name: service for name, service in self.by_name.items() if not service.foreign}
 
     def chosen(self, names: Iterable[str]) -> list[Service]:
-        """The services of these names, each once; `all` stands for every service."""
+        """The services of these names, each once; `all` stands for every service that is run here."""
         wanted = list(names)
-        return [self.services[name] for name in (self.services if "all" in wanted else dict.fromkeys(wanted))]
+        return [self.own[name] for name in (self.own if "all" in wanted else dict.fromkeys(wanted))]
 
     def topology(self, settings: Settings) -> Topology:
         """The topology of this application under `settings`."""
-        return declared_topology(self.choreography, settings)
+        return declared_topology(self.saga_set, settings)
+
+    def read_settings(self, environ: Mapping[str, str]) -> Settings:
+        """The settings in `environ`, with `seed` as the catalogue unless they name one. Raises BadSetting."""
+        return self.with_seed(read_settings_as(self.settings, environ))
+
+    def with_seed(self, settings: Settings) -> Settings:
+        """`settings`, with `seed` as the catalogue unless they name one."""
+        return settings.model_copy(update={"catalogue": settings.catalogue or self.seed})
+
+
+def _problems(application: Application) -> Iterator[str]:
+    """What keeps the declarations from being one application, with the remedy; the gravest first."""
+    if not application.sagas or not application.services:
+        yield "it names no saga or no service; give both to Application(…)"
+    events = [event for saga in application.sagas for event in saga.events]
+    yield from _repeated("saga", [(saga.name, saga.starts.__module__) for saga in application.sagas])
+    yield from _repeated("service", [(service.name, application.name) for service in application.services])
+    yield from _repeated("key field", [(saga.key, f"saga {saga.name}") for saga in application.sagas])
+    yield from _repeated("noun", [(saga.noun[1], f"saga {saga.name}") for saga in application.sagas])
+    yield from _repeated("event type", [(event.TYPE, event.__name__) for event in events])
+    for saga in application.sagas:
+        yield from _foreign_events(saga)
+    for service in application.services:
+        yield from _reactions_of(service, {*events})
+
+
+def _repeated(what: str, placed: list[tuple[str, str]]) -> Iterator[str]:
+    """`placed`: names, each with the place where it is declared."""
+    for name, times in Counter(name for name, _ in placed).items():
+        if times > 1:
+            places = ", ".join(dict.fromkeys(place for other, place in placed if other == name))
+            yield f"the {what} {name} is there {times} times ({places}); each needs a name of its own"
+
+
+def _foreign_events(saga: Choreography) -> Iterator[str]:
+    for event in saga.events:
+        if (saga.name, saga.key) != (event.SAGA, event.KEY):
+            yield (
+                f"saga {saga.name}: {event.__name__} is of the saga {event.SAGA} with the key {event.KEY};"
+                " derive it from the base class of this saga's events"
+            )
+
+
+def _reactions_of(service: Service, known: set[EventClass]) -> Iterator[str]:
+    if service.foreign and (service.reactions or service.timed):
+        yield f"{service.name} is foreign and has reactions; remove foreign=True, or the reactions"
+    heard = [event for handler in service.reactions for event in handler.hears]
+    for event in heard:
+        if event not in known:
+            yield f"{service.name} reacts to {event.__name__}, which no saga declares; add it to a choreography"
+    for event, times in Counter(heard).items():
+        if times > 1:
+            yield f"{service.name} has {times} reactions to {event.TYPE}; make one of them"
+    yield from _actions_of(service)
+
+
+def _actions_of(service: Service) -> Iterator[str]:
+    """The journal keeps an action by its name, in the saga of what it hears or says."""
+    sagas: dict[str, set[str]] = {}
+    for handler in service.reactions:
+        sagas.setdefault(handler.action, set()).update(event.SAGA for event in handler.hears)
+    for schedule in service.timed:
+        sagas.setdefault(schedule.action, set()).update(event.SAGA for event in schedule.says())
+    for action, names in sagas.items():
+        if len(names) > 1:
+            yield f"{service.name}: {action} reacts in two sagas; give each saga a function of its own"

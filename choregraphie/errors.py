@@ -2,14 +2,20 @@
 
 ChoregraphieError
 ├── UserError               a person must change something; shown as one line, exit code 2
+│   ├── BadApplication      the application cannot be imported, or its declarations do not fit together
 │   ├── BadSetting          a setting is unknown, missing or unreadable
+│   ├── MissingExtra        an optional dependency is not installed
 │   ├── BrokerRefused       credentials, virtual host, permissions
 │   │   └── LoginRefused    credentials alone
-│   └── DatabaseRefused     unwritable, held by another worker, of a newer version, damaged, refused by its server
+│   ├── DatabaseRefused     unwritable, held by another worker, of a newer version, damaged, refused by its server
+│   ├── MonitorRefused      the monitor refuses a question: its token, its name, a saga that it does not know
+│   └── NobodyHears         the broker has no exchange for an event yet: no worker has been started
 ├── BrokerUnavailable       the session is lost or the broker is away; open another session
 │   └── HistoryMissing      the broker has no history stream yet
 ├── DatabaseUnavailable     the database does not answer now; wait, no delivery is to blame
 ├── ResourceShortage        the worker lacks descriptors, memory, threads or disk; wait, no delivery is to blame
+├── OutsideUnavailable      an outside system is down: its client raises it; opens a circuit breaker
+├── OutcomeUnknown          the monitor cannot tell yet how a saga ended; also a TimeoutError
 ├── ReactionFailed          a reaction raised; carries its error
 └── RowNotDeclared          a reaction read a row that its `reads` does not name
 """
@@ -25,8 +31,16 @@ class UserError(ChoregraphieError):
     """A person must change something. Its text says what, in one line."""
 
 
+class BadApplication(UserError):
+    """The application cannot be imported, or its declarations do not fit together."""
+
+
 class BadSetting(UserError):
     """A setting is unknown, missing or cannot be read."""
+
+
+class MissingExtra(UserError):
+    """An optional dependency is not installed."""
 
 
 class BrokerRefused(UserError):
@@ -39,6 +53,14 @@ class LoginRefused(BrokerRefused):
 
 class DatabaseRefused(UserError):
     """The database cannot be used as it is."""
+
+
+class MonitorRefused(UserError):
+    """The monitor refuses the question; another try would get the same answer."""
+
+
+class NobodyHears(UserError):
+    """An event would reach nobody: its exchange is not on the broker, because no worker has declared it yet."""
 
 
 class BrokerUnavailable(ChoregraphieError):
@@ -64,6 +86,14 @@ class ResourceShortage(ChoregraphieError):
         self.lacking = lacking
 
 
+class OutsideUnavailable(ChoregraphieError):
+    """An outside system is down, whatever it is asked. The client of that system raises it, for its calls."""
+
+
+class OutcomeUnknown(ChoregraphieError, TimeoutError):
+    """The time is over, and the monitor does not know the saga or has not answered. The saga may go on."""
+
+
 class ReactionFailed(ChoregraphieError):
     """A reaction raised `error`; the transaction of its batch was rolled back."""
 
@@ -86,5 +116,6 @@ class Reason(StrEnum):
     INVALID = "invalid"
     SUBJECT_MISMATCH = "subject_mismatch"
     WRONG_SENDER = "wrong_sender"
+    SIGNATURE = "signature"
     ID_COLLISION = "id_collision"
     EXHAUSTED = "exhausted"

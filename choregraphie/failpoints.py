@@ -1,4 +1,4 @@
-"""Named places where a setting makes a worker die, so that tests can see what happens next.
+"""Named places where a setting makes a worker or a relay die, so that tests can see what happens next.
 
 `SAGA_FAILPOINT=after_commit` kills the process the first time it comes by; `after_commit:3` the third time.
 """
@@ -13,7 +13,8 @@ from choregraphie.errors import BadSetting
 
 
 class Place(StrEnum):
-    """The boundaries of the pipeline, in the order in which a delivery passes them."""
+    """The boundaries of the pipeline, in the order in which a delivery passes them; then those of a relay, and of
+    an operator's tool."""
 
     BEFORE_CALL = "before_call"
     AFTER_CALL = "after_call"
@@ -24,6 +25,10 @@ class Place(StrEnum):
     AFTER_DEAD_LETTER_PUBLISH = "after_dead_letter_publish"
     BEFORE_MARK = "before_mark"
     AFTER_ACK = "after_ack"
+    BEFORE_RELAY = "before_relay"
+    AFTER_RELAY = "after_relay"
+    AFTER_LETTER_CONFIRM = "after_letter_confirm"
+    AFTER_SETTLEMENT = "after_settlement"
 
 
 _armed: dict[Place, int] = {}

@@ -2,12 +2,18 @@
 
 import logging
 import sys
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, TextIO, cast
 
 import structlog
 
 from choregraphie.process.stdout_errors import TolerantStream
 from choregraphie.settings import Settings
+
+# Returns the fields of the delivery that is being handled. It is called only for a line that is written: most
+# deliveries write none.
+delivery_fields: ContextVar[Callable[[], dict[str, Any]] | None] = ContextVar("delivery_fields", default=None)
 
 # At DEBUG these two log whole message bodies.
 _CLIENT_LOGGERS = ("aio_pika", "aiormq")
@@ -19,6 +25,7 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     pretty = settings.log_format == "console" or (settings.log_format == "auto" and out.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        _add_delivery,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -40,6 +47,12 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     silence_the_client()
+
+
+def _add_delivery(_logger: Any, _method: str, line: Any) -> Any:
+    """Add the fields of the delivery that is being handled. What the line itself says stays."""
+    fields = delivery_fields.get()
+    return line if fields is None else {**fields(), **line}
 
 
 def silence_the_client() -> None:

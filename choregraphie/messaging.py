@@ -11,12 +11,15 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
-Scalar = str | int | float | bool
+HeaderValue = str | int | float | bool | bytes
 NO_HEADERS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Properties(NamedTuple):
-    """The AMQP properties that a broker's tools show. They repeat the envelope; no decision depends on them."""
+    """The AMQP properties that a broker's tools show. They repeat the envelope.
+
+    No decision depends on them, but for the content type of a message whose attributes are headers.
+    """
 
     message_id: str | None = None
     type: str | None = None
@@ -27,6 +30,30 @@ class Properties(NamedTuple):
     content_encoding: str | None = None
 
 
+class ContentHeader(NamedTuple):
+    """The header of a message, decoded."""
+
+    headers: Mapping[str, object] = NO_HEADERS
+    properties: Properties = Properties()
+
+    @property
+    def content_type(self) -> str | None:
+        return self.properties.content_type
+
+
+class ReadableHeader(Protocol):
+    """A header of a message, decoded or not: each part may be decoded when it is asked for."""
+
+    @property
+    def headers(self) -> Mapping[str, object]: ...
+
+    @property
+    def properties(self) -> Properties: ...
+
+    @property
+    def content_type(self) -> str | None: ...
+
+
 class Delivery(NamedTuple):
     """A message as it was received. `tag` identifies it to the session that delivered it."""
 
@@ -34,9 +61,20 @@ class Delivery(NamedTuple):
     body: bytes
     exchange: str
     routing_key: str
-    headers: Mapping[str, object] = NO_HEADERS
-    properties: Properties = Properties()
+    header: ReadableHeader = ContentHeader()
     redelivered: bool = False
+
+    @property
+    def headers(self) -> Mapping[str, object]:
+        return self.header.headers
+
+    @property
+    def properties(self) -> Properties:
+        return self.header.properties
+
+    @property
+    def content_type(self) -> str | None:
+        return self.header.content_type
 
     @property
     def returns(self) -> int:
@@ -57,7 +95,7 @@ class Outgoing(NamedTuple):
     routing_key: str
     body: bytes
     properties: Properties
-    headers: Mapping[str, Scalar] = NO_HEADERS
+    headers: Mapping[str, HeaderValue] = NO_HEADERS
     expiration_ms: int | None = None
 
 
@@ -86,6 +124,7 @@ class HistoryEntry:
     body: bytes
     headers: Mapping[str, object]
     timestamp: dt.datetime | None = None
+    content_type: str | None = None
 
 
 class BrokerSession(Protocol):

@@ -34,6 +34,10 @@ class ReadFromFiles(BaseModel):
         """Remember the files: for each field its key and the path."""
         self._keys.update(files)
 
+    def secret_files(self) -> list[tuple[str, str]]:
+        """The files that fields are read from: key and path of each."""
+        return [*self._keys.values()]
+
     def without_files(self, names: Collection[str]) -> Self:
         """A copy in which the fields `names` are never read again."""
         copy = self.model_copy()

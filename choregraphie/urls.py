@@ -3,6 +3,8 @@
 import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from choregraphie.tls import https_options
+
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -51,6 +53,14 @@ def check_login(parts: SplitResult) -> None:
         raise ValueError("names a user without a password; expected user:password@host")
 
 
+def check_no_guest(parts: SplitResult) -> None:
+    """Raises ValueError for RabbitMQ's default user on another machine: everybody knows its password."""
+    if unquote(parts.username or "") == "guest" and parts.hostname not in LOOPBACK:
+        raise ValueError(
+            "names guest, which is only for this machine; 'topology users' makes a user for each part"
+        )
+
+
 def _check_place(parts: SplitResult, example: str) -> None:
     place = parts.netloc.rpartition("@")[2]
     if "," in place or ";" in place:
@@ -65,20 +75,6 @@ def _check_place(parts: SplitResult, example: str) -> None:
         raise ValueError("the port is not a number of a port")
 
 
-def check_gateway(gateway: str) -> str:
-    """`gateway` unchanged: `simulated` or an HTTP URL. Raises ValueError for anything else."""
-    if gateway != "simulated":
-        server_of(gateway, ("http", "https"), "`simulated` or https://host/path", (USER, PATH))
-    return gateway
-
-
-def check_carrier(carrier: str) -> str:
-    """`carrier` unchanged: `maildir:FOLDER` or the URL of a mail server. Raises ValueError for anything else."""
-    if not re.fullmatch("maildir:.+", carrier):
-        server_of(carrier, ("smtp",), "maildir:FOLDER or smtp://host:port")
-    return carrier
-
-
 def check_webhook(url: str) -> str:
     """`url` unchanged: empty or an HTTP URL. Raises ValueError for anything else."""
     if url:
@@ -89,10 +85,12 @@ def check_webhook(url: str) -> str:
 def check_management(url: str) -> str:
     """`url` unchanged: empty or the URL of RabbitMQ's management with a user. Raises ValueError otherwise."""
     if url:
-        parts = server_of(url, ("http", "https"), "https://user:password@host:15671", (USER, PATH))
+        parts = server_of(url, ("http", "https"), "https://user:password@host:15671", (USER, PATH, QUERY))
+        https_options(url)
         if not parts.username:
             raise ValueError("names no user; expected https://user:password@host:15671")
         check_login(parts)
+        check_no_guest(parts)
     return url
 
 

@@ -4,14 +4,17 @@ The topology's bindings, the monitor's idea of what remains, the picture in the 
 services' reactions are all computed from `CHOREOGRAPHY`; nothing about the order of events stands elsewhere.
 """
 
-from choregraphie.saga.choreography import Choreography, Deadline, Reaction, Step
+from choregraphie.saga.choreography import Choreography, Deadline, DecisionField, Reaction, Step
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 from contracts.commande import CommandeAnnulee, CommandeCreee
 from contracts.notification import NotificationEnvoyee
+from contracts.order import OrderEvent
 from contracts.paiement import PaiementEchoue, PaiementEffectue, PaiementRembourse
 from contracts.stock import StockLibere, StockReservationEchouee, StockReserve
 
 CHOREOGRAPHY = Choreography(
+    name=OrderEvent.SAGA,
+    noun=("order", "orders"),
     starts=CommandeInitiee,
     created=CommandeCreee,
     cancelled=CommandeAnnulee,
@@ -54,4 +57,8 @@ CHOREOGRAPHY = Choreography(
     ),
     final=(StockLibere, PaiementRembourse, NotificationEnvoyee),
     searched=("client_id", "produit_id", "raison", "destinataire", "reservation_id", "transaction_id"),
+    decision_field=DecisionField(
+        "modele",
+        {"confirmation": CommandeCreee, "annulation": CommandeAnnulee, "rectificatif": CommandeAnnulee},
+    ),
 )

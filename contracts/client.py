@@ -2,10 +2,11 @@
 
 from typing import ClassVar
 
-from choregraphie.saga.envelope import Amount, Event, Identifier, Quantity, Reason
+from choregraphie.saga.fields import Amount, Identifier, Quantity, Reason
+from contracts.order import OrderEvent
 
 
-class CommandeInitiee(Event):
+class CommandeInitiee(OrderEvent):
     """A customer places an order. This event begins the saga."""
 
     TYPE: ClassVar[str] = "commande.initiee"
@@ -17,7 +18,7 @@ class CommandeInitiee(Event):
     montant: Amount
 
 
-class CommandeAnnulationDemandee(Event):
+class CommandeAnnulationDemandee(OrderEvent):
     """The customer asks to cancel the order, whether it has been created or not."""
 
     TYPE: ClassVar[str] = "commande.annulation_demandee"

@@ -2,17 +2,18 @@
 
 from typing import ClassVar
 
-from choregraphie.saga.envelope import Event, Reason
+from choregraphie.saga.fields import Reason
+from contracts.order import OrderEvent
 
 
-class CommandeCreee(Event):
+class CommandeCreee(OrderEvent):
     """The order is created: goods held, money taken, client accepted."""
 
     TYPE: ClassVar[str] = "commande.creee"
     SAID_BY: ClassVar[str] = "commande"
 
 
-class CommandeAnnulee(Event):
+class CommandeAnnulee(OrderEvent):
     """The order is cancelled; every compensating service must answer."""
 
     TYPE: ClassVar[str] = "commande.annulee"

@@ -2,12 +2,13 @@
 
 from typing import ClassVar, Literal
 
-from choregraphie.saga.envelope import Event, Identifier
+from choregraphie.saga.fields import Identifier
+from contracts.order import OrderEvent
 
 Modele = Literal["confirmation", "annulation", "rectificatif"]
 
 
-class NotificationEnvoyee(Event):
+class NotificationEnvoyee(OrderEvent):
     """A message has left for the customer."""
 
     TYPE: ClassVar[str] = "notification.envoyee"

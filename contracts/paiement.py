@@ -2,10 +2,11 @@
 
 from typing import ClassVar
 
-from choregraphie.saga.envelope import Amount, AmountOrZero, Event, Identifier, Reason
+from choregraphie.saga.fields import Amount, AmountOrZero, Identifier, Reason
+from contracts.order import OrderEvent
 
 
-class PaiementEffectue(Event):
+class PaiementEffectue(OrderEvent):
     """The money has been taken."""
 
     TYPE: ClassVar[str] = "paiement.effectue"
@@ -15,7 +16,7 @@ class PaiementEffectue(Event):
     montant: Amount
 
 
-class PaiementEchoue(Event):
+class PaiementEchoue(OrderEvent):
     """No money was taken: the client is unknown, the balance too low, the card refused, or the service gave up."""
 
     TYPE: ClassVar[str] = "paiement.echoue"
@@ -24,7 +25,7 @@ class PaiementEchoue(Event):
     raison: Reason
 
 
-class PaiementRembourse(Event):
+class PaiementRembourse(OrderEvent):
     """The answer to a cancellation: the money is refunded, or (null, 0) none was taken."""
 
     TYPE: ClassVar[str] = "paiement.rembourse"

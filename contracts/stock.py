@@ -2,10 +2,11 @@
 
 from typing import ClassVar
 
-from choregraphie.saga.envelope import Amount, Event, Identifier, Quantity, Reason
+from choregraphie.saga.fields import Amount, Identifier, Quantity, Reason
+from contracts.order import OrderEvent
 
 
-class StockReserve(Event):
+class StockReserve(OrderEvent):
     """The goods are held for this order."""
 
     TYPE: ClassVar[str] = "stock.reserve"
@@ -18,7 +19,7 @@ class StockReserve(Event):
     montant: Amount
 
 
-class StockReservationEchouee(Event):
+class StockReservationEchouee(OrderEvent):
     """No goods are held: the product is unknown, the stock too low, or the service gave up."""
 
     TYPE: ClassVar[str] = "stock.reservation_echouee"
@@ -27,7 +28,7 @@ class StockReservationEchouee(Event):
     raison: Reason
 
 
-class StockLibere(Event):
+class StockLibere(OrderEvent):
     """The answer to a cancellation: what was held or sold is released, or (null) there was nothing."""
 
     TYPE: ClassVar[str] = "stock.libere"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FOLDERS = ("choregraphie", "contracts", "services", "saga_monitor", "scripts")
+FOLDERS = ("choregraphie", "contracts", "services", "saga_monitor", "scripts", "examples")
 FILE_LINES, FUNCTION_LINES = 250, 30
 
 

@@ -1,6 +1,7 @@
 """The argument parser of the scripts. Standard library only: it runs before the virtual environment exists."""
 
 import argparse
+import math
 from collections.abc import Callable
 from typing import Never, TypeVar
 
@@ -39,6 +40,14 @@ def positive(text: str) -> int:
 
 def number(text: str) -> float:
     return _read(float, text, "number")
+
+
+def above_zero(text: str) -> float:
+    """Parse a finite number above 0."""
+    found = number(text)
+    if not 0 < found < math.inf:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not above 0, or not finite")
+    return found
 
 
 def _read(kind: Callable[[str], N], text: str, name: str) -> N:

@@ -21,7 +21,9 @@ REPOSITORY = "repository"
 LINK = re.compile(r"(\]\()(?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?(\))")
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 MERMAID = re.compile(r"^```mermaid\n.*?^```$", re.MULTILINE | re.DOTALL)
-NAMED = re.compile(r"`((?:\./)?(?:choregraphie|contracts|services|saga_monitor|scripts|tests|deploy)/[\w./-]*)")
+NAMED = re.compile(
+    r"`((?:\./)?(?:choregraphie|contracts|services|saga_monitor|scripts|tests|deploy|examples)/[\w./-]*)"
+)
 LANGUAGES = {".py": "python", ".json": "json", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml", "": "bash"}
 
 
@@ -31,7 +33,7 @@ log = logging.getLogger("mkdocs.hooks.documentation_site")
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add README.md, the documents beside it, and a page for every file of the repository that they link to."""
-    waiting = ["README.md", "CONTRIBUTING.md", "DECISIONS.md", "CHANGELOG.md"]
+    waiting = ["README.md", "CONTRIBUTING.md", "DECISIONS.md", "CHANGELOG.md", "SECURITY.md"]
     for document in sorted((ROOT / "docs").glob("*.md")):
         waiting += _outside(f"docs/{document.name}")
     seen: set[str] = set()

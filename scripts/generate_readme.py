@@ -16,6 +16,7 @@ try:
     from choregraphie.saga.choreography import Choreography, EventClass
     from contracts.choreography import CHOREOGRAPHY
     from scripts.cli_parser import Parser
+    from scripts.comparison import document as comparison
     from scripts.readme_commands import command_reference
     from scripts.readme_layout import layout
     from scripts.readme_settings import settings_table
@@ -59,9 +60,9 @@ def _edges(choreography: Choreography) -> dict[Edge, list[EventClass]]:
     edges: dict[Edge, list[EventClass]] = {}
     heard: set[EventClass] = set()
     for reaction in choreography.reactions:
-        edge = (reaction.hears.SAID_BY, reaction.service, reaction.hears in back)
-        edges.setdefault(edge, []).append(reaction.hears)
-        heard.add(reaction.hears)
+        for event in reaction.awaits:
+            edges.setdefault((event.SAID_BY, reaction.service, event in back), []).append(event)
+            heard.add(event)
     for event in choreography.events:
         if event not in heard:
             edges.setdefault((event.SAID_BY, "history", event in back), []).append(event)
@@ -84,6 +85,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"picture": picture},
     "docs/architecture.md": {"layers": layers_list, "layout": layout},
     "docs/commands.md": {"reference": command_reference},
+    "docs/comparison.md": comparison.PARTS,
     "docs/proofs.md": {"rules": rules_table, "invariants": invariants_table},
     "docs/settings.md": {"settings": settings_table},
     "docs/wire.md": {"example": example, "events": events_table, "asyncapi": asyncapi_list},

@@ -16,7 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 try:
-    from choregraphie import Settings, UserError, read_settings
+    from choregraphie import Settings, UserError
     from choregraphie.logs import configure_logs
     from choregraphie.messaging import PublishOutcome
     from choregraphie.process.stdout_errors import open_missing_streams
@@ -37,6 +37,7 @@ try:
     )
     from scripts.progress import progress
     from scripts.publisher import BrokerUnreachableError, NoReceiverError, PublishedEvent, publish_events
+    from services.application import APP
 except ModuleNotFoundError as missing:
     print(
         f"passer_commande: {missing.name} is not installed for this Python; './scripts/demo' makes a virtual"
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Returns its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        settings = read_settings(os.environ)
+        settings = APP.read_settings(os.environ)
         configure_logs(settings)
         return asyncio.run(_run(settings, _request(options), options))
     except (InvalidOrderError, BrokerUnreachableError, UserError) as error:

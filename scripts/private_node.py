@@ -42,13 +42,15 @@ raft.wal_max_size_bytes = 67108864
 class PrivateNode:
     """One node and its folder. Several of these objects may use the same folder, also in different processes."""
 
-    def __init__(self, directory: Path, name: str = "choregraphie") -> None:
+    def __init__(self, directory: Path, name: str = "choregraphie", settings: str = "") -> None:
+        """`settings`: further lines of its configuration file."""
         if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", name):
             raise NodeError(f"Not a node name: {name!r} (small letters, digits, - and _ only).")
         self.directory = directory.resolve()
         self.name = name
         self.node = f"{name}@localhost"
         self.allowed_ports = PORTS
+        self._settings = settings
         self._record_file = self.directory / "node.json"
         self._children: list[subprocess.Popen[bytes]] = []
 
@@ -117,7 +119,7 @@ class PrivateNode:
         for folder in ("home", "data", "log", "conf.d"):
             (here / folder).mkdir(parents=True, exist_ok=True)
         files = {
-            "rabbitmq.conf": CONFIGURATION.format(management=management_port),
+            "rabbitmq.conf": CONFIGURATION.format(management=management_port) + self._settings,
             "advanced.config": "[].\n",
             "enabled_plugins": "[rabbitmq_management].\n",
             "rabbitmq-env.conf": "",  # must exist, or the server reads the system's

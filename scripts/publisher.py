@@ -3,7 +3,6 @@
 import asyncio
 import datetime as dt
 import itertools
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from choregraphie.broker import Publisher, open_publisher
 from choregraphie.messaging import Outgoing, Properties, PublishOutcome
 from choregraphie.pipeline import backoff
 from choregraphie.saga.envelope import CONTENT_TYPE, Event, wrap
+from choregraphie.saga.ids import new_id
 from choregraphie.saga.topology import events, inbox
 from contracts.choreography import CHOREOGRAPHY
 
@@ -108,17 +108,17 @@ async def _paced(pending_events: Iterable[Event], rate: float | None) -> AsyncIt
 
 def _enveloped(event: Event) -> PublishedEvent:
     now = dt.datetime.now(dt.UTC)
-    envelope = wrap(event, id=str(uuid.uuid4()), source=SOURCE, time=now)
+    envelope = wrap(event, id=new_id(now), source=SOURCE, time=now)
     properties = Properties(
         message_id=envelope.id,
         type=event.TYPE,
-        correlation_id=event.commande_id,
+        correlation_id=event.key,
         app_id=SOURCE.rpartition("/")[2],
         timestamp=now,
         content_type=CONTENT_TYPE,
     )
     message = Outgoing(events(event.SAID_BY), event.TYPE, envelope.to_bytes(), properties)
-    return PublishedEvent(event.commande_id, message)
+    return PublishedEvent(event.key, message)
 
 
 def _by_outcome(

@@ -20,7 +20,14 @@ SERVICES = (
     "journal",
     "outbox list",
     "outbox resend",
-    *(f"choreography {action}" for action in ("check", "simulate", "diagram", "asyncapi", "schemas", "generate")),
+    *(f"topology {action}" for action in ("check", "apply", "export", "users")),
+    "doctor",
+    *(f"dlq {action}" for action in ("list", "show", "replay", "hold", "discard", "edit", "audit")),
+    "settle",
+    *(
+        f"choreography {action}"
+        for action in ("check", "simulate", "diagram", "asyncapi", "schemas", "promela", "generate")
+    ),
 )
 MONITOR = ("list", "show", "report", "history", "anomalies", "letter", "serve")
 

@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from choregraphie import Settings
+from services.application import APP
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def settings_table() -> str:
-    """Markdown: every setting, its default, what it is."""
+    """Markdown: every setting, its default, what it is; the order saga's own last."""
     rows = ["| setting | default | what it is |", "|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        rows.append(f"| `SAGA_{name.upper()}` | {_shown(field.default)} | {field.description} |")
+    fields = {**Settings.model_fields, **APP.settings.model_fields}
+    for name, field in fields.items():
+        default = APP.seed if name == "catalogue" else field.default
+        rows.append(f"| `SAGA_{name.upper()}` | {_shown(default)} | {field.description} |")
     return "\n".join(rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import uuid
 from pathlib import Path
@@ -12,7 +13,9 @@ import hypothesis
 import pytest
 import structlog
 
+from choregraphie import Settings
 from scripts.nemesis.private_postgres import NoPostgresError, PrivatePostgres, private_postgres
+from services.settings import OrderSettings
 from tests.support.brokers import Broker, NoBrokerError, session_broker
 from tests.support.foreign_client import ForeignClient
 
@@ -23,12 +26,16 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 LONGEST = ("chaos", "scripts", "saga_monitor", "e2e")
+# One process runs a file: minutes of waiting in one file must not begin last.
+FIRST = {"test_rotated_passwords.py", "test_rotated_monitor_passwords.py", "test_short.py"}
 # These start nodes, clusters or the nemesis themselves.
 WHOLE_NODES = {
     "test_cluster.py",
     "test_command_line.py",
     "test_dead_queues.py",
     "test_failpoints.py",
+    "test_order_over_tls.py",
+    "test_own_node.py",
     "test_postgres.py",
     "test_queue_problems.py",
     "test_real_mutants.py",
@@ -40,16 +47,41 @@ PROGRAMS = {
     "test_add_your_own_service.py",
     "test_determinism.py",
     "test_held.py",
+    "test_relay_process.py",
     "test_http_port.py",
     "test_mutants.py",
+    "test_new.py",
+    "test_plugin.py",
     "test_private_node.py",
     "test_exhaustive.py",
     "test_serving.py",
+    "test_spin.py",
     "test_sqlite_file.py",
     "test_stores.py",
     "test_terminal.py",
     "test_verbs.py",
+    "test_wheel.py",
     "test_runs.py",
+}
+
+# What differs between versions of RabbitMQ: delivery counts, death headers, rights, cancelled consumers, what the
+# management API says. `.ci/run` runs these on each version.
+VERSIONS = {
+    "test_broker_model.py",
+    "test_consumer_timeout.py",
+    "test_crash_loop.py",
+    "test_dead_letters.py",
+    "test_doctor.py",
+    "test_drift.py",
+    "test_export.py",
+    "test_history.py",
+    "test_lost_bindings.py",
+    "test_monitor_rights.py",
+    "test_redriven.py",
+    "test_rights.py",
+    "test_saga_with_users.py",
+    "test_session.py",
+    "test_users.py",
 }
 
 
@@ -60,12 +92,24 @@ def pytest_configure() -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
+    if lane := os.environ.get("SAGA_TEST_LANE"):
+        _use_lane(lane)
+
+
+def _use_lane(lane: str) -> None:
+    """Messages pass by that lane in the tests and in the programs that they start, where no test names one."""
+    os.environ["SAGA_LANE"] = lane
+    for cls in (Settings, OrderSettings):
+        cls.model_fields["lane"].default = lane
+        cls.model_rebuild(force=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test by what it needs, and run the longest first, so that no core is idle at the end."""
     for item in items:
         item.add_marker(_kind(item))
+        if item.path.name in VERSIONS:
+            item.add_marker("versions")
     items.sort(key=_turn)
 
 
@@ -77,19 +121,23 @@ def _kind(item: pytest.Item) -> str:
     """What a test needs: a browser, a broker, a database server, a terminal and its programs, or nothing."""
     wanted = set(getattr(item, "fixturenames", ()))
     parameters = getattr(item, "callspec", None)
-    on_server = parameters is not None and "postgresql" in parameters.id
+    on_server = parameters is not None and (
+        "postgresql" in parameters.id or "postgresql" in parameters.params.values()
+    )
     if "browser" in wanted:
         return "browser"
     if item.path.name in WHOLE_NODES:
         return "chaos"
     if "broker" in wanted:
         return "broker"
-    if on_server or wanted & {"postgres", "french_postgres"}:
+    if on_server or wanted & {"postgres", "french_postgres", "tls_postgres"}:
         return "database"
     return "terminal" if _folder(item) in {"scripts", "e2e"} or item.path.name in PROGRAMS else "unit"
 
 
 def _turn(item: pytest.Item) -> int:
+    if item.path.name in FIRST:
+        return -1
     folder = _folder(item)
     return LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
 

@@ -17,7 +17,18 @@ from aio_pika.abc import AbstractConnection
 from choregraphie.broker.connection import in_time
 from choregraphie.broker.management import missing_bindings
 from choregraphie.errors import BrokerRefused, BrokerUnavailable
-from choregraphie.saga.topology import HISTORY, Binding, Topology, dlq, dlx, events, inbox, requeue, retry
+from choregraphie.saga.topology import (
+    HISTORY,
+    OPERATORS,
+    Binding,
+    Topology,
+    dlq,
+    dlx,
+    events,
+    inbox,
+    requeue,
+    retry,
+)
 from choregraphie.settings import Settings
 
 log = structlog.get_logger()
@@ -28,9 +39,9 @@ WATCH_SECONDS = 5.0
 def bindings_of(service: str, wanted: Topology) -> tuple[Binding, ...]:
     """The bindings that `service` depends on: its inbox, what it publishes, its retries and its dead letters.
 
-    The binding from the clients to the history is among them, because no worker belongs to the clients.
+    The bindings from the clients and the operators are among them, because no worker belongs to those.
     """
-    exchanges = {name(service) for name in (events, retry, requeue, dlx)}
+    exchanges = {*wanted.published_by(service), *(name(service) for name in (retry, requeue, dlx))}
     queues = {inbox(service), dlq(service)}
     return tuple(
         binding
@@ -38,6 +49,7 @@ def bindings_of(service: str, wanted: Topology) -> tuple[Binding, ...]:
         if binding.exchange in exchanges
         or binding.queue in queues
         or (binding.exchange == events("client") and binding.queue == HISTORY)
+        or binding.exchange == OPERATORS
     )
 
 

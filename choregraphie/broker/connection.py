@@ -7,12 +7,12 @@ client's own timeouts do not hold while it is disconnected.
 
 import asyncio
 import contextlib
+import functools
 import os
 import socket
-import ssl
 import traceback
 from collections.abc import AsyncIterator, Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aio_pika
 import aiormq
@@ -21,12 +21,15 @@ from aio_pika.abc import AbstractConnection
 from pamqp import commands
 
 from choregraphie.amqp_url import broker_address
+from choregraphie.broker.lean.transport import LeanTransport, unsupported
 from choregraphie.broker.lenient_decoding import install
 from choregraphie.errors import BrokerRefused, BrokerUnavailable, LoginRefused
 from choregraphie.process.attribution import was_raised_by
 from choregraphie.settings import Settings
+from choregraphie.tls import distrust, refusal_of
 
 CALL_SECONDS = 10
+CONFIRM_SECONDS = 30
 # A worker that is asked to stop has half a minute in all; what is not closed by then ends with the process.
 CLOSE_SECONDS = 2
 
@@ -96,8 +99,8 @@ def _meaning(error: BaseException) -> BrokerRefused | BrokerUnavailable:
         return BrokerRefused(error_text(error))
     if _is_refused_open(error):
         return BrokerRefused("the broker does not let this user into that virtual host")
-    if _untrusted(error):
-        return BrokerRefused(f"the broker's certificate is not trusted: {error_text(error)}")
+    if why := distrust(error):
+        return BrokerRefused(why)
     return BrokerUnavailable(error_text(error))
 
 
@@ -114,23 +117,6 @@ def _is_refused_open(error: BaseException) -> bool:
         and isinstance(frame.f_locals.get("frame"), commands.Connection.Close)
         for frame, _ in traceback.walk_tb(error.__traceback__)
     )
-
-
-def _untrusted(error: BaseException) -> bool:
-    """Whether `error`, or an error below it, is a failed verification of a certificate.
-
-    There may be a cycle: an error that is raised again can become the context of its own cause.
-    """
-    seen: set[int] = set()
-    below: list[BaseException | None] = [error]
-    while below:
-        one = below.pop()
-        if isinstance(one, ssl.SSLCertVerificationError):
-            return True
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            below += [one.__cause__, one.__context__]
-    return False
 
 
 def error_text(error: BaseException) -> str:
@@ -161,7 +147,7 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[AbstractConn
             await in_time(connection.close(), CLOSE_SECONDS)
 
 
-class _ClosedOnFailure(aio_pika.Connection):
+class _Connection(aio_pika.Connection):
     """Closes itself when it cannot be opened.
 
     Otherwise the client closes it on garbage collection, and Python warns on stderr when no loop runs by then.
@@ -176,13 +162,41 @@ class _ClosedOnFailure(aio_pika.Connection):
             raise
 
 
+class LeanConnection(_Connection):
+    """A connection on which lean lanes can be opened."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.lane_transport = LeanTransport()
+        # The client knows this option; aio-pika, between, hands on only those of a URL.
+        self.kwargs["transport_factory"] = self.lane_transport
+
+
+def _connection_class(settings: Settings) -> type[_Connection]:
+    """The class for the lane that the settings name. Raises BrokerRefused when it is lean and cannot be."""
+    if settings.lane == "public":
+        return _Connection
+    if (why := unsupported()) is None:
+        return LeanConnection
+    if settings.lane == "lean":
+        raise BrokerRefused(f"SAGA_LANE: lean is not possible: {why}")
+    _log_fall_back(why)
+    return _Connection
+
+
+@functools.cache
+def _log_fall_back(why: str) -> None:
+    """Once in a process."""
+    log.warning("lane.is_public", why=why)
+
+
 async def _connect(settings: Settings, name: str) -> AbstractConnection:
     address = broker_address(settings.current("amqp_url"))
     opening = aio_pika.connect(
         address.url,
         heartbeat=address.heartbeat_seconds,
         timeout=address.connect_seconds,
-        connection_class=_ClosedOnFailure,
+        connection_class=_connection_class(settings),
         client_properties={"connection_name": f"{address.name} {name}".strip()},
         **address.options,
     )
@@ -191,4 +205,6 @@ async def _connect(settings: Settings, name: str) -> AbstractConnection:
     except BrokerRefused as error:
         raise type(error)(f"SAGA_AMQP_URL, {address.user} at {address.place}: {error}") from error
     except BrokerUnavailable as error:
+        if address.secured and (why := await refusal_of(address.host, address.port, address.options)):
+            raise BrokerRefused(f"SAGA_AMQP_URL, {address.user} at {address.place}: {why}") from error
         raise BrokerUnavailable(f"{address.place}: {error}") from error

@@ -1,20 +1,26 @@
 """Asks RabbitMQ's management HTTP API for what AMQP 0-9-1 cannot answer: bindings, leaders, hidden messages."""
 
 import asyncio
+import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote
-
-import httpx
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
 from choregraphie.amqp_url import broker_address
-from choregraphie.errors import BrokerUnavailable, LoginRefused
+from choregraphie.errors import BrokerRefused, BrokerUnavailable, LoginRefused
 from choregraphie.saga.topology import Binding, Topology
 from choregraphie.settings import Settings
+from choregraphie.tls import distrust, https_address
+
+if TYPE_CHECKING:
+    import httpx
 
 ANSWER_SECONDS = 5.0
+# The broker makes every queue of a document before it answers.
+IMPORT_SECONDS = 60.0
 # A binding or a queue takes some 300 bytes; an application has some dozens.
 LARGEST_ANSWER_BYTES = 8_000_000
 _FIGURES = ("messages", "messages_ready", "messages_unacknowledged")
@@ -43,7 +49,7 @@ async def missing_bindings(settings: Settings, wanted: Topology) -> tuple[Bindin
     """
     if not settings.management_url:
         return ()
-    live = frozenset(_to_queues(await _list(settings, "bindings")))
+    live = frozenset(_to_queues(await management_rows(settings, "bindings")))
     return tuple(binding for binding in wanted.bindings if binding not in live)
 
 
@@ -54,51 +60,108 @@ async def queue_states(settings: Settings) -> Mapping[str, QueueState] | None:
     """
     if not settings.management_url:
         return None
-    rows = await _list(settings, "queues", f"?columns={_QUEUE_FIELDS}")
+    rows = await management_rows(settings, "queues", _QUEUE_FIELDS)
     return {
         row["name"]: QueueState(_is_served(row), _hidden(row)) for row in rows if isinstance(row.get("name"), str)
     }
 
 
-async def _list(settings: Settings, what: str, query: str = "") -> list[dict[str, Any]]:
-    path = f"{what}/{quote(broker_address(settings.current('amqp_url')).vhost, safe='')}{query}"
-    try:
-        rows = await _ask(settings, path)
-    except LoginRefused:
-        if not settings.read_again("management_url"):
-            raise
-        rows = await _ask(settings, path)
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the management API. `at`: the clock of its host, in whole seconds; None when it names none."""
+
+    content: Any
+    at: dt.datetime | None
+
+
+async def management_rows(
+    settings: Settings, what: str, columns: str = "", *, of_vhost: bool = True
+) -> list[dict[str, Any]]:
+    """What the management lists as `what`: `queues`, `users`, …; `of_vhost`: of the virtual host of SAGA_AMQP_URL.
+
+    `columns`: their names with commas between them; without them, all. Raises as `ask` does.
+    """
+    vhost = f"/{quote(broker_address(settings.current('amqp_url')).vhost, safe='')}" if of_vhost else ""
+    rows = (await ask(settings, f"{what}{vhost}{'?columns=' if columns else ''}{columns}")).content
     if not isinstance(rows, list):
         raise BrokerUnavailable(f"the management answers no list of {what}")
     return [row for row in rows if isinstance(row, dict)]
 
 
-async def _ask(settings: Settings, path: str) -> Any:
-    url = f"{settings.current('management_url').rstrip('/')}/api/{path}"
+async def ask(settings: Settings, path: str) -> Answer:
+    """The answer of the management to `path`, below `/api`.
+
+    Raises BrokerRefused when it refuses this user, and BrokerUnavailable when it gives no usable answer.
+    """
+    return await _with_newer_login(settings, "GET", path, None)
+
+
+async def import_definitions(settings: Settings, document: Mapping[str, Any]) -> None:
+    """Have the broker take over what `document` defines; only an administrator may. Raises as `ask` does."""
+    await _with_newer_login(settings, "POST", "definitions", document)
+
+
+async def _with_newer_login(
+    settings: Settings, method: str, path: str, document: Mapping[str, Any] | None
+) -> Answer:
+    try:
+        return await _send(settings, method, path, document)
+    except LoginRefused:
+        if not settings.read_again("management_url"):
+            raise
+        return await _send(settings, method, path, document)
+
+
+async def _send(settings: Settings, method: str, path: str, document: Mapping[str, Any] | None) -> Answer:
+    import httpx  # here: most workers and commands ask no management API, and its import takes long
+
+    base, context = https_address(settings.current("management_url"))
+    seconds = ANSWER_SECONDS if document is None else IMPORT_SECONDS
     try:
         async with (
-            asyncio.timeout(ANSWER_SECONDS),
-            httpx.AsyncClient(timeout=ANSWER_SECONDS, follow_redirects=False) as client,
-            client.stream("GET", url) as answer,
+            asyncio.timeout(seconds),
+            httpx.AsyncClient(timeout=seconds, follow_redirects=False, verify=context) as client,
+            client.stream(method, f"{base.rstrip('/')}/api/{path}", json=document) as answer,
         ):
-            _check_status(answer.status_code)
-            return json.loads(await _content(answer))
+            content = await _content(answer)
+            _check_status(answer.status_code, method, content)
+            return Answer(json.loads(content) if content else None, _date(answer))
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        if why := distrust(error):
+            raise BrokerRefused(
+                f"SAGA_MANAGEMENT_URL, {urlsplit(base).netloc.rpartition('@')[2]}: {why}"
+            ) from error
         raise BrokerUnavailable(f"the management does not answer: {type(error).__name__}") from error
     except (ValueError, RecursionError) as error:
         raise BrokerUnavailable("the management answers no JSON") from error
 
 
-def _check_status(status: int) -> None:
+def _date(answer: "httpx.Response") -> dt.datetime | None:
+    try:
+        return parsedate_to_datetime(answer.headers.get("date", ""))
+    except ValueError:
+        return None
+
+
+def _check_status(status: int, method: str, content: bytes) -> None:
     if status in {401, 403}:
-        raise LoginRefused(
-            f"SAGA_MANAGEMENT_URL: HTTP {status}; the user needs its password and the tag management"
-        )
-    if status != 200:
+        tag = "management" if method == "GET" else "administrator"
+        raise LoginRefused(f"SAGA_MANAGEMENT_URL: HTTP {status}; the user needs its password and the tag {tag}")
+    if method == "POST" and status == 400:
+        raise BrokerRefused(f"the management refuses the definitions: {_reason(content)}")
+    if status not in {200, 201, 204}:
         raise BrokerUnavailable(f"the management answers HTTP {status}")
 
 
-async def _content(answer: httpx.Response) -> bytes:
+def _reason(content: bytes) -> str:
+    try:
+        text = str(json.loads(content)["reason"])
+    except (ValueError, RecursionError, KeyError, TypeError):
+        text = content.decode(errors="replace")
+    return " ".join(text.split())[:300]
+
+
+async def _content(answer: "httpx.Response") -> bytes:
     content = bytearray()
     async for part in answer.aiter_bytes():
         content += part

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import aiormq
 from aio_pika.abc import AbstractConnection
-from aiormq.abc import DeliveredMessage
 from pamqp import commands
 
 from choregraphie.broker.connection import LOST_ERRORS, connected, error_text, in_time
+from choregraphie.broker.lanes import Consuming, open_consuming
 from choregraphie.broker.topology import count_allowed
 from choregraphie.errors import BrokerUnavailable, HistoryMissing
-from choregraphie.messaging import HistoryEntry, QueueCount
+from choregraphie.messaging import Delivery, HistoryEntry, QueueCount
 from choregraphie.saga.topology import HISTORY
 from choregraphie.settings import Settings
 
@@ -39,10 +39,14 @@ Start = int | dt.datetime | Literal["first", "last"]
 
 
 class RabbitHistory:
-    """An open connection to the history. It publishes nothing, and acknowledges only its own reading."""
+    """An open connection to the history. It publishes nothing, and acknowledges only its own reading.
 
-    def __init__(self, connection: AbstractConnection) -> None:
+    `stream`: another stream to read in its place.
+    """
+
+    def __init__(self, connection: AbstractConnection, stream: str = HISTORY) -> None:
         self._connection = connection
+        self._stream = stream
 
     async def entries(self, start: Start) -> AsyncGenerator[list[HistoryEntry], None]:
         """Entries from `start` on, in batches; an empty batch when none arrives for IDLE_SECONDS.
@@ -88,9 +92,7 @@ class RabbitHistory:
                 newest = messages or newest
             return _entry(newest[-1]) if newest else None
 
-    async def _beginning(
-        self, reading: "_Reading", longest_silence: int = LONGEST_SILENCE
-    ) -> list[DeliveredMessage]:
+    async def _beginning(self, reading: "_Reading", longest_silence: int = LONGEST_SILENCE) -> list[Delivery]:
         """The first batch; an empty one when the stream is empty."""
         silences = 0
         while not (messages := await reading.batch(IDLE_SECONDS)):
@@ -104,7 +106,7 @@ class RabbitHistory:
         return messages
 
     async def _length(self) -> int:
-        found = (await self.counts([HISTORY])).get(HISTORY)
+        found = (await self.counts([self._stream])).get(self._stream)
         return found.messages if found else 0
 
     async def counts(self, queues: Sequence[str]) -> dict[str, QueueCount | None]:
@@ -113,28 +115,25 @@ class RabbitHistory:
 
     @contextlib.asynccontextmanager
     async def _reading(self, start: Start) -> AsyncIterator["_Reading"]:
-        channel = await in_time(self._connection.channel(publisher_confirms=False))
+        # A stream refuses consumers without a prefetch, and `basic.get` altogether.
+        consuming = await open_consuming(self._connection, 2 * BATCH)
+        reading = _Reading(consuming)
         try:
-            raw: Any = await in_time(channel.get_underlay_channel())
-            reading = _Reading(raw)
-            # A stream refuses consumers without a prefetch, and `basic.get` altogether.
-            await in_time(raw.basic_qos(prefetch_count=2 * BATCH))
-            where: dict[str, Any] = {"x-stream-offset": start}
-            await _consume(raw, reading, where)
+            await _consume(consuming, self._stream, reading, {"x-stream-offset": start})
             yield reading
         finally:
             with contextlib.suppress(BrokerUnavailable):
-                await in_time(channel.close(), 5)
+                await in_time(consuming.channel.close(), 5)
 
 
-async def _consume(raw: Any, reading: "_Reading", arguments: dict[str, Any]) -> None:
+async def _consume(consuming: Consuming, stream: str, reading: "_Reading", arguments: dict[str, Any]) -> None:
     """Start a consumer. Raises HistoryMissing when there is no stream."""
     try:
-        await in_time(raw.basic_consume(HISTORY, reading.on_message, arguments=arguments))
+        await in_time(consuming.consume(stream, reading.on_deliveries, arguments))
     except BrokerUnavailable as error:
         if isinstance(error.__cause__, aiormq.exceptions.ChannelNotFoundEntity):
             raise HistoryMissing(
-                f"the broker has no stream {HISTORY}: a worker makes it when it starts"
+                f"the broker has no stream {stream}: a worker makes it when it starts"
             ) from error.__cause__
         raise
 
@@ -142,15 +141,16 @@ async def _consume(raw: Any, reading: "_Reading", arguments: dict[str, Any]) -> 
 class _Reading:
     """One consumer of the stream: the entries that have arrived, and whether it is alive."""
 
-    def __init__(self, raw: Any) -> None:
-        self._raw = raw
-        self._arrived: asyncio.Queue[DeliveredMessage | None] = asyncio.Queue()
+    def __init__(self, consuming: Consuming) -> None:
+        self._consuming = consuming
+        self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
         self._lost: str | None = None
-        raw.closing.add_done_callback(self._on_closed)
-        raw.on_consumer_cancel_callbacks.add(self._on_cancelled)
+        consuming.channel.closing.add_done_callback(self._on_closed)
+        consuming.channel.on_consumer_cancel_callbacks.add(self._on_cancelled)
 
-    def on_message(self, message: DeliveredMessage) -> None:
-        self._arrived.put_nowait(message)
+    def on_deliveries(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            self._arrived.put_nowait(delivery)
 
     def _on_closed(self, closing: "asyncio.Future[Any]") -> None:
         error = None if closing.cancelled() else closing.exception()
@@ -163,9 +163,9 @@ class _Reading:
         self._lost = self._lost or why
         self._arrived.put_nowait(None)
 
-    async def batch(self, seconds: float) -> list[DeliveredMessage]:
+    async def batch(self, seconds: float) -> list[Delivery]:
         """The entries that arrive within `seconds`. Raises BrokerUnavailable when the session is lost."""
-        batch: list[DeliveredMessage | None] = []
+        batch: list[Delivery | None] = []
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 batch.append(await self._arrived.get())
@@ -183,41 +183,37 @@ class _Reading:
             waiting = self._arrived.qsize()
             await asyncio.sleep(GATHER_TICK_SECONDS)
 
-    async def acknowledge(self, messages: Sequence[DeliveredMessage]) -> None:
+    async def acknowledge(self, messages: Sequence[Delivery]) -> None:
         """Let the broker send as many more. The stream keeps the entries."""
         if messages:
             with contextlib.suppress(*LOST_ERRORS):
-                await self._raw.basic_ack(_tag(messages[-1]), multiple=True, wait=False)
+                await self._consuming.ack(messages[-1].tag, multiple=True)
 
 
 def _seconds() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _tag(message: DeliveredMessage) -> int:
-    return getattr(message.delivery, "delivery_tag", 0) or 0
-
-
-def _entry(message: DeliveredMessage) -> HistoryEntry:
-    deliver, properties = message.delivery, message.header.properties
-    headers = properties.headers or {}
+def _entry(delivery: Delivery) -> HistoryEntry:
+    headers = delivery.headers
     offset = headers.get("x-stream-offset", -1)
-    timestamp = properties.timestamp
+    timestamp = delivery.properties.timestamp
     return HistoryEntry(
         offset=offset if isinstance(offset, int) else -1,
-        exchange=getattr(deliver, "exchange", "") or "",
-        routing_key=getattr(deliver, "routing_key", "") or "",
-        body=message.body,
+        exchange=delivery.exchange,
+        routing_key=delivery.routing_key,
+        body=delivery.body,
         headers=headers,
         timestamp=timestamp if isinstance(timestamp, dt.datetime) else None,
+        content_type=delivery.content_type,
     )
 
 
 @contextlib.asynccontextmanager
-async def open_history(settings: Settings) -> AsyncIterator[RabbitHistory]:
-    """Connect to read the history. It declares and binds nothing, so it needs only the right to read.
+async def open_history(settings: Settings, stream: str = HISTORY) -> AsyncIterator[RabbitHistory]:
+    """Connect to read the history, or another stream. It declares nothing, so it needs only the right to read.
 
     Raises BrokerRefused when the broker refuses, BrokerUnavailable when it is away.
     """
     async with connected(settings, "monitor reads") as connection:
-        yield RabbitHistory(connection)
+        yield RabbitHistory(connection, stream)

@@ -8,9 +8,10 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from choregraphie.broker.connection import connected, in_time
+from choregraphie.broker.coordination import refuse_other_kind
 from choregraphie.errors import BrokerRefused, BrokerUnavailable
 from choregraphie.messaging import QueueCount
-from choregraphie.saga.topology import HISTORY, Queue, Topology
+from choregraphie.saga.topology import HISTORY, Exchange, Queue, Topology
 from choregraphie.settings import Settings
 
 log = structlog.get_logger()
@@ -21,37 +22,71 @@ async def apply_topology(connection: AbstractConnection, wanted: Topology, *, de
 
     What exists already with the same arguments does not change. Raises BrokerRefused when something exists with
     other arguments, except for a history with other bounds: nothing depends on them, and only a policy changes
-    them. Raises BrokerUnavailable when something that is checked is missing.
+    them; and when the virtual host is of the other kind of coordination. Raises BrokerUnavailable when something
+    that is checked is missing.
     """
+    await refuse_other_kind(connection, wanted)
+    if not declare:
+        await _check(connection, wanted)
+        return
     channel = await in_time(connection.channel(publisher_confirms=False))
     raw = await in_time(channel.get_underlay_channel())
     for exchange in wanted.exchanges:
-        await in_time(
-            raw.exchange_declare(
-                exchange=exchange.name, exchange_type=exchange.type, durable=True, passive=not declare
-            )
-        )
+        await in_time(declare_exchange(raw, exchange, passive=False))
     for queue in wanted.queues:
-        if queue.name != HISTORY or not await _has_other_bounds(connection, queue, declare=declare):
-            await in_time(_declare(raw, queue, declare=declare))
-    if declare:
-        for binding in wanted.bindings:
-            await in_time(raw.queue_bind(binding.queue, binding.exchange, routing_key=binding.key))
+        if queue.name != HISTORY or not await _has_other_bounds(connection, queue):
+            await in_time(declare_queue(raw, queue, passive=False))
+    for binding in wanted.bindings:
+        await in_time(raw.queue_bind(binding.queue, binding.exchange, routing_key=binding.key))
     await in_time(channel.close())
 
 
-def _declare(raw: Any, queue: Queue, *, declare: bool) -> Awaitable[Any]:
-    answer: Awaitable[Any] = raw.queue_declare(
-        queue.name, durable=True, passive=not declare, arguments=queue.arguments
+async def _check(connection: AbstractConnection, wanted: Topology) -> None:
+    """Check that what this user may see exists.
+
+    From 4.2.7 and 4.3.1 on, RabbitMQ refuses the question to a user without any right on an exchange or queue.
+    Whether those exist is for `topology check`, and the services that use them. Raises BrokerRefused when nothing
+    may be seen.
+    """
+    objects: tuple[Exchange | Queue, ...] = (*wanted.exchanges, *wanted.queues)
+    refusals: list[BrokerRefused] = []
+    channel: AbstractChannel | None = None
+    for one in objects:
+        if channel is None:
+            channel = await in_time(connection.channel(publisher_confirms=False))
+        raw = await in_time(channel.get_underlay_channel())
+        ask = declare_exchange(raw, one, passive=True) if isinstance(one, Exchange) else declare_queue(raw, one)
+        try:
+            await in_time(ask)
+        except BrokerRefused as refusal:
+            # The refusal closed the channel, so the next question needs another.
+            channel = None
+            refusals.append(refusal)
+    if refusals and len(refusals) == len(objects):
+        raise refusals[0]
+    if channel is not None:
+        await in_time(channel.close())
+
+
+def declare_exchange(raw: Any, exchange: Exchange, *, passive: bool) -> Awaitable[Any]:
+    answer: Awaitable[Any] = raw.exchange_declare(
+        exchange=exchange.name, exchange_type=exchange.type, durable=True, passive=passive
     )
     return answer
 
 
-async def _has_other_bounds(connection: AbstractConnection, history: Queue, *, declare: bool) -> bool:
+def declare_queue(raw: Any, queue: Queue, *, passive: bool = True) -> Awaitable[Any]:
+    answer: Awaitable[Any] = raw.queue_declare(
+        queue.name, durable=True, passive=passive, arguments=queue.arguments
+    )
+    return answer
+
+
+async def _has_other_bounds(connection: AbstractConnection, history: Queue) -> bool:
     # On a channel of its own, because a refusal closes the channel.
     channel = await in_time(connection.channel(publisher_confirms=False))
     try:
-        await in_time(_declare(await in_time(channel.get_underlay_channel()), history, declare=declare))
+        await in_time(declare_queue(await in_time(channel.get_underlay_channel()), history, passive=False))
     except BrokerRefused as error:
         if not isinstance(error.__cause__, aiormq.exceptions.ChannelPreconditionFailed):
             raise

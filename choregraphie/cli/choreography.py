@@ -1,13 +1,13 @@
 """`choreography`: checks the saga, draws it, and writes the documents derived from it."""
 
 import argparse
-import importlib
 import sys
 from pathlib import Path
 from typing import Any
 
 from choregraphie.application import Application
 from choregraphie.cli import simulate
+from choregraphie.cli.selection import add_saga, the_saga
 from choregraphie.errors import UserError
 from choregraphie.prover import (
     FORMATS,
@@ -18,6 +18,7 @@ from choregraphie.prover import (
     diagram,
     document,
     documents,
+    promela,
     prove,
     schema,
 )
@@ -30,18 +31,19 @@ DELAYS = Settings().retry_delays
 
 _EXAMPLES = """\
 examples:
-  python -m {name} choreography check                  is the saga sound, and does the code match it?
-  python -m {name} choreography check --json           the same for a program
-  python -m {name} choreography diagram --format svg > choreography.svg
-  python -m {name} choreography asyncapi --service stock
-  python -m {name} choreography schemas --event stock.reserve
-  python -m {name} choreography generate --into docs   all of the documents; the tests compare docs/ with them
+  {command} choreography check                  is the saga sound, and does the code match it?
+  {command} choreography check --json           the same for a program
+  {command} choreography diagram --format svg > choreography.svg
+  {command} choreography asyncapi --service {service}
+  {command} choreography schemas --event {event}
+  {command} choreography promela > saga.pml     a model for SPIN; its first lines say how to check it
+  {command} choreography generate --into docs   all of the documents; the tests compare docs/ with them
 
-The declarations are in contracts/choreography.py; docs/add-your-own-service.md adds a service to them.
+docs/add-your-own-service.md adds a service to the declarations.
 """
 _ABOUT_CHECK = """\
 Check the declared choreography, and the services' tables of reactions against it. The check explores every run
-of one order: deliveries late and in any order, refusals, reactions that give up, cancellations and deadlines at
+of one instance: deliveries late and in any order, refusals, reactions that give up, cancellations and deadlines at
 any moment. It shows a broken rule by a shortest run that breaks it. Exit code 0: the choreography holds, 1: it
 does not, 2: it could not be checked.
 """
@@ -56,26 +58,40 @@ def add(verbs: Any, application: Application) -> None:
         "choreography",
         help="check the saga before it runs; diagrams, AsyncAPI and JSON Schema documents",
         description="Check the saga before it runs, draw it, and generate the documents that follow from it.",
-        epilog=_EXAMPLES.format(name=application.name),
+        epilog=_EXAMPLES.format(
+            command=application.command,
+            service=next(iter(application.own), "SERVICE"),
+            event=application.sagas[0].starts.TYPE,
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    actions = choreography.add_subparsers(required=True, metavar="ACTION")
-    _add_check(actions)
+    add_actions(choreography.add_subparsers(required=True, metavar="ACTION"), application)
+
+
+def add_actions(actions: Any, application: Application) -> None:
+    """Add what can be done with a choreography."""
+    _add_check(actions, application)
     drawing = _described(actions, "diagram", "the diagram of who hears and says what, on standard output")
     drawing.add_argument("--format", choices=FORMATS, default="mermaid", help="mermaid by default")
-    drawing.set_defaults(do=_diagram)
+    add_saga(drawing, application)
+    drawing.set_defaults(do=_diagram, only_sound=False)
     described = _described(actions, "asyncapi", "AsyncAPI 3.0, one document per service, as JSON")
-    described.add_argument("--service", choices=application.services, help="only this service's document")
-    described.set_defaults(do=_asyncapi)
+    described.add_argument("--service", choices=application.by_name, help="only this service's document")
+    add_saga(described, application)
+    described.set_defaults(do=_asyncapi, only_sound=False)
     schemas = _described(actions, "schemas", "JSON Schema (2020-12) of each event, envelope included")
-    types = application.choreography.event_types
+    types = application.saga_set.event_types
     schemas.add_argument("--event", choices=types, metavar="TYPE", help=f"only this event: {', '.join(types)}")
-    schemas.set_defaults(do=_schemas)
+    schemas.set_defaults(do=_schemas, only_sound=False)
+    modelled = _described(actions, "promela", "a model for the model checker SPIN, with a formula for each rule")
+    add_saga(modelled, application)
+    modelled.set_defaults(do=_promela, only_sound=False)
     generated = _described(actions, "generate", "write all of these documents into a folder")
     generated.add_argument(
         "--into", type=Path, required=True, metavar="FOLDER", help="`docs` for the shipped copies"
     )
-    generated.set_defaults(do=_generate)
+    add_saga(generated, application)
+    generated.set_defaults(do=_generate, only_sound=False)
     if application.scenario:
         simulate.add(actions, application)
 
@@ -87,7 +103,7 @@ def _described(actions: Any, name: str, what: str) -> argparse.ArgumentParser:
     return added
 
 
-def _add_check(actions: Any) -> None:
+def _add_check(actions: Any, application: Application) -> None:
     rules = "\n".join(f"  {rule.slug:13} {rule.sentence}" for rule in Rule)
     check = actions.add_parser(
         "check",
@@ -96,43 +112,55 @@ def _add_check(actions: Any) -> None:
         epilog=f"rules:\n{rules}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    check.add_argument(
+        "--full",
+        action="store_true",
+        help="explore every state, without partial-order reduction: slower, with the same verdicts",
+    )
     add_json(check)
-    check.set_defaults(do=_check)
+    add_saga(check, application)
+    check.set_defaults(do=_check, only_sound=False)
 
 
 def _check(options: argparse.Namespace, settings: Settings) -> int:
-    proof = prove(options.application.choreography, options.application.services)
+    sagas = [the_saga(options)] if options.saga else options.application.sagas
+    proofs = {saga.name: prove(saga, options.application.by_name, full=options.full) for saga in sagas}
     if options.json:
-        print(as_json(as_data(proof)), end="")
+        shown = {name: as_data(proof) for name, proof in proofs.items()}
+        print(as_json(shown if len(shown) > 1 else next(iter(shown.values()))), end="")
     else:
-        print(folded(as_text(proof)))
-    return 0 if proof.holds else 1
+        for name, proof in proofs.items():
+            print(f"{f'saga {name}: ' if len(proofs) > 1 else ''}{folded(as_text(proof))}")
+    return 0 if all(proof.holds for proof in proofs.values()) else 1
 
 
 def _diagram(options: argparse.Namespace, settings: Settings) -> int:
-    print(diagram(options.application.choreography, options.format), end="")
+    print(diagram(the_saga(options), options.format), end="")
     return 0
 
 
 def _asyncapi(options: argparse.Namespace, settings: Settings) -> int:
+    application, saga = options.application, the_saga(options)
     described = {
-        name: document(service, options.application.choreography, DELAYS, canvases(options.application)[name])
-        for name, service in options.application.services.items()
+        name: document(service, saga, DELAYS, service.canvas) for name, service in application.by_name.items()
     }
     print(as_json(described[options.service] if options.service else described), end="")
     return 0
 
 
 def _schemas(options: argparse.Namespace, settings: Settings) -> int:
-    found = {event.TYPE: schema(event) for event in options.application.choreography.events}
+    found = {event.TYPE: schema(event) for event in options.application.saga_set.event_types.values()}
     print(as_json(found[options.event] if options.event else found), end="")
     return 0
 
 
+def _promela(options: argparse.Namespace, settings: Settings) -> int:
+    print(promela(the_saga(options)), end="")
+    return 0
+
+
 def _generate(options: argparse.Namespace, settings: Settings) -> int:
-    written = documents(
-        options.application.choreography, options.application.services, DELAYS, canvases(options.application)
-    )
+    written = documents(the_saga(options), options.application.by_name, DELAYS)
     try:
         for name, text in written.items():
             path = options.into / name
@@ -142,11 +170,3 @@ def _generate(options: argparse.Namespace, settings: Settings) -> int:
         raise CannotWrite(f"{error.filename}: {error.strerror}") from None
     print(f"{len(written)} documents written into {options.into}", file=sys.stderr)
     return 0
-
-
-def canvases(application: Application) -> dict[str, str]:
-    """The docstring of each service's package."""
-    return {
-        name: importlib.import_module(f"{application.package}.{name}").__doc__ or ""
-        for name in application.services
-    }

@@ -19,8 +19,7 @@ def add(verbs: Any, application: Application) -> None:
     inspect = verbs.add_parser(
         "inspect",
         help="show a service's business state, beside a running worker",
-        description="The business state of a service, read beside a running worker: products available, held and "
-        "sold; accounts and movements; orders by state; messages sent.",
+        description="The business state of a service, read beside a running worker, as its declaration shows it.",
     )
     add_names(inspect, application)
     inspect.add_argument(

@@ -1,11 +1,11 @@
-"""`journal`: the actions carried out for an order, or those still to be undone."""
+"""`journal`: the actions carried out for an instance, or those still to be undone."""
 
 import argparse
 import datetime as dt
 import json
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,29 +13,35 @@ from rich.text import Text
 from sqlalchemy import Connection
 
 from choregraphie.application import Application
-from choregraphie.cli.selection import add_option, with_databases
-from choregraphie.errors import DatabaseRefused
+from choregraphie.cli.selection import add_option, add_saga, the_saga, with_databases
+from choregraphie.errors import DatabaseRefused, UserError
+from choregraphie.saga.choreography import Choreography
+from choregraphie.saga.envelope import Instance
+from choregraphie.saga.saga_set import SagaSet
 from choregraphie.service.action import Entry
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage.database import open_for_reading
 from choregraphie.storage.journal import journal_of, open_actions
 from choregraphie.terminal.arguments import add_json, add_wide
+from choregraphie.terminal.formats import with_article
 from choregraphie.terminal.tables import Column, Fitted, after, console_of, is_bounded, short_ids
 
 Entries = Callable[[Service, Connection], list[Entry]]
 
 
 def add(verbs: Any, application: Application) -> None:
+    one, several = application.saga_set.noun
     journal = verbs.add_parser(
         "journal",
-        help="the actions carried out for an order, service by service",
-        description="The actions carried out for an order, with their data, and whether they were undone. "
-        "With --open: the actions done and not undone of cancelled orders; there should be none. Exit code 1 when "
-        "nothing was carried out for the order, or something is open; 2 when that cannot be told.",
+        help=f"the actions carried out for {with_article(one)}, service by service",
+        description=f"The actions carried out for {with_article(one)}, with their data, and whether they were "
+        f"undone. With --open: the actions done and not undone of cancelled {several}; there should be none. Exit "
+        f"code 1 when nothing was carried out for the {one}, or something is open; 2 when that cannot be told.",
     )
-    journal.add_argument("commande_id", nargs="?", metavar="CMD", help="the order")
-    journal.add_argument("--open", action="store_true", help="actions done and not undone of cancelled orders")
+    journal.add_argument("key", nargs="?", metavar="KEY", help=f"the {' or '.join(application.saga_set.keys)}")
+    journal.add_argument("--open", action="store_true", help=f"actions done and not undone of cancelled {several}")
+    add_saga(journal, application)
     add_json(journal)
     add_wide(journal)
     add_option(journal, application)
@@ -43,25 +49,29 @@ def add(verbs: Any, application: Application) -> None:
 
 
 def _journal(options: argparse.Namespace, settings: Settings) -> int:
-    if bool(options.commande_id) == options.open:
-        print(f"{options.application.name}: journal: give either an order or --open", file=sys.stderr)
+    application: Application = options.application
+    if bool(options.key) == options.open:
+        one = with_article(application.saga_set.noun[0])
+        print(f"{application.program}: journal: give either {one} or --open", file=sys.stderr)
         return 2
     entries = (
-        _open(options.application, settings)
+        _open(application, (the_saga(options),) if options.saga else application.sagas, settings)
         if options.open
-        else lambda _, connection: journal_of(connection, options.commande_id)
+        else lambda _, connection: journal_of(connection, options.key, options.saga)
     )
     services = with_databases(options, settings)
     found, unread = _read(services, entries, settings)
     if options.json:
-        print(json.dumps([_shown(name, entry) for name, entry in found], ensure_ascii=False))
+        shown = [_shown(name, entry, options.application.saga_set) for name, entry in found]
+        print(json.dumps(shown, ensure_ascii=False))
     elif found:
         console = console_of(wide=options.wide)
-        console.print(_view(found, full=not is_bounded(console)))
+        one = options.application.saga_set.noun[0]
+        console.print(_view(found, one, full=not is_bounded(console)))
     for refused in unread:
-        print(f"{options.application.name}: {refused}", file=sys.stderr)
+        print(f"{options.application.program}: {refused}", file=sys.stderr)
     if not found and not unread and not options.open:
-        print(f"no service has carried out anything for {options.commande_id}", file=sys.stderr)
+        print(f"no service has carried out anything for {options.key}", file=sys.stderr)
     return _code(bool(found), bool(unread), as_hoped=bool(found) != options.open)
 
 
@@ -86,23 +96,34 @@ def _read(
     return sorted(found, key=lambda pair: pair[1].at), unread
 
 
-def _open(application: Application, settings: Settings) -> Entries:
-    """The actions done and not undone of the orders that the decider has cancelled."""
-    decider = application.services[application.choreography.decider]
-    with open_for_reading(decider, settings) as connection:
-        orders = decider.cancelled(connection)
+def _open(application: Application, sagas: Sequence[Choreography], settings: Settings) -> Entries:
+    """The actions done and not undone of the instances that the deciders of `sagas` have cancelled.
+
+    Raises UserError when a decider is foreign: which instances it has cancelled cannot be read here.
+    """
+    wanted = {saga.name for saga in sagas}
+    cancelled: list[Instance] = []
+    for name in dict.fromkeys(saga.decider for saga in sagas):
+        if name not in application.own:
+            raise UserError(
+                f"journal: {name} decides and is run by others: what it has cancelled is not known here"
+            )
+        with open_for_reading(application.own[name], settings) as connection:
+            # A decider may serve other sagas as well.
+            cancelled += [one for one in application.own[name].cancelled(connection) if one.saga in wanted]
 
     def entries(service: Service, connection: Connection) -> list[Entry]:
         undoable = {action.__name__ for handler in service.reactions for action in handler.undoes}
-        return open_actions(connection, orders, undoable)
+        return open_actions(connection, cancelled, undoable)
 
     return entries
 
 
-def _shown(service: str, entry: Entry) -> dict[str, Any]:
+def _shown(service: str, entry: Entry, sagas: SagaSet) -> dict[str, Any]:
     return {
         "service": service,
-        "commande_id": entry.commande_id,
+        "saga": entry.saga,
+        sagas.key_of(entry.saga): entry.key,
         "action": entry.action,
         "state": entry.state.value,
         "data": entry.data,
@@ -114,26 +135,26 @@ def _shown(service: str, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _view(found: list[tuple[str, Entry]], *, full: bool) -> RenderableType:
-    """A table of the entries. Times count from the first action of one order; otherwise they are absolute."""
-    orders = list(dict.fromkeys(entry.commande_id for _, entry in found))
-    if full or len(orders) > 1:
-        return _table(found, _clock, {}, Column("order"))
+def _view(found: list[tuple[str, Entry]], noun: str, *, full: bool) -> RenderableType:
+    """A table of the entries. Times count from the first action of one instance; otherwise they are absolute."""
+    instances = list(dict.fromkeys(entry.instance for _, entry in found))
+    if full or len(instances) > 1:
+        return _table(found, _clock, {}, Column(noun))
     first = found[0][1].at
     values = (value for _, entry in found for value in entry.data.values())
     ids = short_ids(value for value in values if _is_uuid(value))
-    head = Text.assemble((orders[0], "bold"), f"  from {first:%F %T} UTC on")
+    head = Text.assemble((instances[0].key, "bold"), f"  from {first:%F %T} UTC on")
     return Group(head, Text(), _table(found, lambda at: after(at, first), ids))
 
 
 def _table(
-    found: list[tuple[str, Entry]], when: Callable[[dt.datetime], str], ids: dict[str, str], *order: Column
+    found: list[tuple[str, Entry]], when: Callable[[dt.datetime], str], ids: dict[str, str], *keyed: Column
 ) -> Fitted:
-    data = Column("data", wraps=True, goes=0 if order else 1)
+    data = Column("data", wraps=True, goes=0 if keyed else 1)
     table = Fitted(
-        Column("at", right=not order),
+        Column("at", right=not keyed),
         Column("service"),
-        *order,
+        *keyed,
         Column("action"),
         Column("state"),
         Column("undone at", goes=2),
@@ -141,7 +162,7 @@ def _table(
     )
     for service, entry in found:
         said = ", ".join(f"{name}={ids.get(value, value)}" for name, value in entry.data.items())
-        keys = [entry.commande_id] if order else []
+        keys = [entry.key] if keyed else []
         undone = when(entry.undone_at) if entry.undone_at else ""
         table.add_row(when(entry.at), service, *keys, entry.action, entry.state, undone, said)
     return table

@@ -16,13 +16,14 @@ from choregraphie.broker import apply_topology, connected, open_publisher
 from choregraphie.cli.selection import add_option, with_databases
 from choregraphie.errors import BrokerUnavailable
 from choregraphie.messaging import PublishOutcome
+from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import Topology
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
 from choregraphie.storage.database import open_for_reading
 from choregraphie.storage.outbox import OutboxEvent, decided_since, last_number, pending_events
 from choregraphie.terminal.arguments import TIME_EXAMPLES, BadMoment, add_json, add_wide, moment_of
-from choregraphie.terminal.formats import format_count, format_duration
+from choregraphie.terminal.formats import counted, format_count, format_duration
 from choregraphie.terminal.tables import Column, Fitted, console_of, is_bounded, short_ids
 
 PAGE = 500
@@ -75,33 +76,36 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
             if not page:
                 break
     if options.json:
-        print(json.dumps([_shown(name, outbox_event) for name, outbox_event in found], ensure_ascii=False))
+        sagas = options.application.saga_set
+        print(json.dumps([_shown(name, outbox_event, sagas) for name, outbox_event in found], ensure_ascii=False))
     else:
         console = console_of(wide=options.wide)
-        console.print(_view(found, full=not is_bounded(console)))
+        noun = options.application.saga_set.noun[0]
+        console.print(_view(found, noun, full=not is_bounded(console)))
     return 0
 
 
-def _shown(service: str, outbox_event: OutboxEvent) -> dict[str, str]:
+def _shown(service: str, outbox_event: OutboxEvent, sagas: SagaSet) -> dict[str, str]:
     return {
         "service": service,
         "event_id": outbox_event.event_id,
         "type": outbox_event.type,
-        "commande_id": outbox_event.commande_id,
+        "saga": outbox_event.saga,
+        sagas.key_of(outbox_event.saga): outbox_event.key,
         "decided_at": outbox_event.decided_at.isoformat(),
     }
 
 
-def _view(found: list[tuple[str, OutboxEvent]], *, full: bool) -> RenderableType:
+def _view(found: list[tuple[str, OutboxEvent]], noun: str, *, full: bool) -> RenderableType:
     now = dt.datetime.now(dt.UTC)
     ids = {} if full else short_ids(outbox_event.event_id for _, outbox_event in found)
     decided = Column("decided at" if full else "decided, ago")
-    table = Fitted(Column("order"), Column("event"), Column("service", goes=2), decided, Column("id", goes=1))
+    table = Fitted(Column(noun), Column("event"), Column("service", goes=2), decided, Column("id", goes=1))
     for service, outbox_event in found:
         ago = format_duration(max(0.0, (now - outbox_event.decided_at).total_seconds() * 1000))
         when = f"{outbox_event.decided_at:%F %T}" if full else ago
         event_id = ids.get(outbox_event.event_id, outbox_event.event_id)
-        table.add_row(outbox_event.commande_id, outbox_event.type, service, when, event_id)
+        table.add_row(outbox_event.key, outbox_event.type, service, when, event_id)
     return Group(Text(f"{format_count(len(found))} not said", style="bold"), table)
 
 
@@ -120,7 +124,7 @@ def _resend(options: argparse.Namespace, settings: Settings) -> int:
         print(json.dumps(counts))
     else:
         for name, number in counts.items():
-            print(f"{name}: {format_count(number)} event{'' if number == 1 else 's'} said again")
+            print(f"{name}: {counted(number, 'event')} said again")
     return 0
 
 
@@ -136,7 +140,7 @@ async def _publish_again(
     async with connected(settings, name) as connection:
         # A broker that lost its data has lost its queues as well.
         await apply_topology(connection, wanted, declare=settings.topology == "apply")
-    async with open_publisher(settings, name) as publisher:
+    async with open_publisher(settings, name, service.name) as publisher:
         with open_for_reading(service, settings) as connection:
             last = last_number(connection)
         while True:
@@ -144,7 +148,7 @@ async def _publish_again(
                 page, after = decided_since(connection, since, PAGE, after, last)
             if not page:
                 return sent
-            outcomes = await publisher.publish([outbox_event.outgoing(service.name) for outbox_event in page])
+            outcomes = await publisher.publish([outbox_event.outgoing(service) for outbox_event in page])
             missing = [outcome for outcome in outcomes if outcome is not PublishOutcome.CONFIRMED]
             if missing:
                 raise BrokerUnavailable(f"{service.name}: {len(missing)} events not taken ({missing[0].value})")

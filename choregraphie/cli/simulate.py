@@ -17,14 +17,15 @@ connections, lost confirms, duplicates, overtaking, calls that succeed without a
 check every invariant. A seed determines its run exactly. A failure is shrunk, shown as steps and as a Mermaid
 sequence diagram, and saved in a file for --replay. No broker and no settings are needed.
 
-With --exhaustive: instead of some runs with many orders, every order of the steps in small scopes (one order; one
-order and its cancellation; two orders on the last item; two under one id), with at most --faults faults.
+With --exhaustive: instead of some runs with many instances, every order of the steps in the small scopes that the
+scenario declares (one instance; one and its cancellation; two that want the last item), with at most --faults
+faults.
 """
 _EXAMPLES = """\
 examples:
-  python -m {name} choreography simulate --seed 1 --runs 200
-  python -m {name} choreography simulate --exhaustive --faults 2
-  python -m {name} choreography simulate --replay simulation-failure.json
+  {command} choreography simulate --seed 1 --runs 200
+  {command} choreography simulate --exhaustive --faults 2
+  {command} choreography simulate --replay simulation-failure.json
 exit code: 0 every invariant holds, 1 one does not, 2 a usage error
 """
 
@@ -32,7 +33,7 @@ exit code: 0 every invariant holds, 1 one does not, 2 a usage error
 _OPTIONS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "seed": (1, ("random runs",)),
     "runs": (100, ("random runs",)),
-    "orders": (150, ("random runs",)),
+    "instances": (150, ("random runs",)),
     "save": (DEFAULT_REPLAY, ("random runs",)),
     "faults": (2, ("--exhaustive",)),
     "replay": (None, ("--replay",)),
@@ -44,12 +45,25 @@ def add(actions: Any, application: Application) -> None:
         "simulate",
         help="run the services under every fault, in virtual time; exit code 0 or 1",
         description=_ABOUT,
-        epilog=_EXAMPLES.format(name=application.name),
+        epilog=_EXAMPLES.format(command=application.command),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_options(simulating, application.saga_set.noun[1])
+    add_json(simulating)
+    simulating.set_defaults(do=_simulate)
+
+
+def _add_options(simulating: argparse.ArgumentParser, many: str) -> None:
+    """`many`: the noun of several instances."""
     simulating.add_argument("--seed", type=int, help="the first seed (1)")
     simulating.add_argument("--runs", type=_positive, help="how many seeds (100)")
-    simulating.add_argument("--orders", type=_positive, help="orders per run (150)")
+    simulating.add_argument(
+        "--instances",
+        "--orders",
+        type=_positive,
+        metavar="NUMBER",
+        help=f"{many} per run (150)",
+    )
     simulating.add_argument(
         "--exhaustive", action="store_true", help="every order of the steps in the small scopes"
     )
@@ -63,8 +77,6 @@ def add(actions: Any, application: Application) -> None:
         metavar="FILE",
         help=f"the file for a failure ({DEFAULT_REPLAY})",
     )
-    add_json(simulating)
-    simulating.set_defaults(do=_simulate)
 
 
 def _positive(text: str) -> int:

@@ -1,7 +1,6 @@
 """What `choreography simulate` does: random runs, the exhaustive search, the replay of one run."""
 
 import argparse
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -10,10 +9,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from choregraphie import UserError
-from choregraphie.application import Application
+from choregraphie.resolution import scenario_of
 from choregraphie.simulator import (
     Outcome,
-    Scenario,
     SearchResult,
     campaign_as_data,
     campaign_as_text,
@@ -28,19 +26,9 @@ from choregraphie.simulator import (
 )
 
 
-def scenario_of(options: argparse.Namespace) -> Scenario:
-    """The scenario of the application. Raises UserError when it has none."""
-    application: Application = options.application
-    if not application.scenario:
-        raise UserError(f"{application.name} declares no scenario to simulate")
-    module, _, name = application.scenario.partition(":")
-    scenario: Scenario = getattr(importlib.import_module(module), name)
-    return scenario
-
-
 def search(options: argparse.Namespace) -> int:
     results = search_all(
-        scenario_of(options),
+        scenario_of(options.application),
         options.faults,
         lambda *shown: None if options.json else _print_search(options.faults, *shown),
     )
@@ -67,10 +55,10 @@ def run_seeds(options: argparse.Namespace) -> int:
     with Progress(disable=not sys.stderr.isatty(), console=Console(stderr=True)) as progress:
         task = progress.add_task("simulating", total=options.runs)
         campaign = simulate(
-            scenario_of(options),
+            scenario_of(options.application),
             options.seed,
             options.runs,
-            options.orders,
+            options.instances,
             lambda so_far: progress.update(task, completed=so_far.runs),
             lambda failure: _save_unshrunk(failure, options.save),
         )
@@ -81,7 +69,7 @@ def run_seeds(options: argparse.Namespace) -> int:
         return 0
     _save(campaign.failure, options.save)
     print(
-        f"to repeat it: python -m {options.application.name} choreography simulate --replay {options.save}",
+        f"to repeat it: {options.application.command} choreography simulate --replay {options.save}",
         file=sys.stderr,
     )
     return 1
@@ -103,12 +91,12 @@ def _save(failure: Outcome, path: Path) -> None:
 
 def replay_file(options: argparse.Namespace) -> int:
     try:
-        plan = load(options.replay, scenario_of(options))
+        plan = load(options.replay, scenario_of(options.application))
     except OSError as error:
         raise UserError(f"{options.replay}: {error.strerror}") from None
     except ValueError as error:
         raise UserError(f"{options.replay}: not the file of a failure ({error})") from None
-    outcome = replay(scenario_of(options), plan)
+    outcome = replay(scenario_of(options.application), plan)
     print(json.dumps(run_as_data(outcome), ensure_ascii=False) if options.json else run_as_text(outcome))
     for name in sorted(set(plan.faults or ()) - set(outcome.occurred)):
         print(f"did not occur: {name}", file=sys.stderr)

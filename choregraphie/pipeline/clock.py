@@ -1,7 +1,7 @@
 """A clock for deadlines that follows the system clock but ignores its jumps.
 
 It holds within one process. A worker that starts trusts the clock that it finds: a clock that was set forward by
-an hour while no worker ran makes every order late that had less than an hour left.
+an hour while no worker ran makes every instance late that had less than an hour left.
 """
 
 import datetime as dt

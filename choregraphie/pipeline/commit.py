@@ -2,11 +2,12 @@
 
 import asyncio
 from functools import partial
+from typing import NamedTuple
 
 from choregraphie.errors import DatabaseUnavailable, ResourceShortage
 from choregraphie.failpoints import Place, passing
 from choregraphie.pipeline.context import DATABASE, WorkerContext
-from choregraphie.pipeline.executor import execute
+from choregraphie.pipeline.executor import Begun, execute_and_begin
 from choregraphie.pipeline.outbox_publisher import OutboxPublisher
 from choregraphie.pipeline.waiting import take_batch
 from choregraphie.service.service import Schedule
@@ -16,12 +17,20 @@ from choregraphie.storage.invocation import Invocation, Result, with_commit_unkn
 # of their own marks them: otherwise an idle worker would leave them to be published again.
 MARK_SECONDS = 0.5
 
-# A delivery to execute, one that is decided already (it cannot be read), or a schedule that is due.
-Item = Invocation | Result | Schedule
+
+class CallToBegin(NamedTuple):
+    """A delivery whose external call is to begin."""
+
+    invocation: Invocation
+
+
+# A delivery to execute, one whose call is to begin, one that is decided already (it cannot be read), or a schedule
+# that is due.
+Item = Invocation | CallToBegin | Result | Schedule
 
 
 class CommitStage:
-    """Takes items as they become ready; a batch is committed together."""
+    """Takes items as they become ready; a batch is committed together. That calls begin is committed with it."""
 
     def __init__(self, context: WorkerContext, outbox_publisher: OutboxPublisher) -> None:
         self._context = context
@@ -34,28 +43,36 @@ class CommitStage:
         """`item` is ready."""
         self._ready.put_nowait(item)
 
+    def put_call(self, invocation: Invocation) -> None:
+        """The call of `invocation` is to begin."""
+        self._ready.put_nowait(CallToBegin(invocation))
+
     def put_schedule(self, schedule: Schedule) -> None:
         """`schedule` is due. Nothing happens when it is still waiting for the last time."""
         if schedule not in self._due:
             self._due.add(schedule)
             self._ready.put_nowait(schedule)
 
-    async def next_results(self) -> list[Result]:
-        """Wait for a batch, commit it, and return its results; there may be none."""
+    async def next_batch(self) -> tuple[list[Result], list[Begun]]:
+        """Wait for a batch, commit it, and return its results and the calls that begin; there may be none."""
         batch = await self._next_batch()
-        invocations = [item for item in batch if isinstance(item, Invocation)]
+        invocations = self._context.tracing.begin([item for item in batch if isinstance(item, Invocation)])
+        calling = self._context.tracing.begin([item.invocation for item in batch if isinstance(item, CallToBegin)])
         results = [item for item in batch if isinstance(item, Result)]
+        begun: list[Begun] = []
         published = self._outbox_publisher.unmarked_ids
         if published:
             passing(Place.BEFORE_MARK)
-        if invocations or published:
+        if invocations or calling or published:
             with self._context.telemetry.commit(len(invocations)):
-                results += await self._execute(invocations, published)
+                executed, begun = await self._execute(invocations, calling, published)
+            results += executed
         for schedule in [item for item in batch if isinstance(item, Schedule)]:
             self._due.discard(schedule)
             results += await self._context.retry_until_available(self._store.tick, schedule)
         self._context.telemetry.decided(results)
-        return results
+        self._context.tracing.decided(results)
+        return results, begun
 
     async def _next_batch(self) -> list[Item]:
         try:
@@ -64,15 +81,19 @@ class CommitStage:
         except TimeoutError:
             return []
 
-    async def _execute(self, invocations: list[Invocation], published: list[str]) -> list[Result]:
-        """Execute `invocations` and mark the events `published`; wait while the database does not answer."""
-        delays = self._context.settings.retry_delays
+    async def _execute(
+        self, invocations: list[Invocation], calling: list[Invocation], published: list[str]
+    ) -> tuple[list[Result], list[Begun]]:
+        """Execute, begin and mark, as `execute_and_begin` does; wait while the database does not answer."""
+        delays, store = self._context.settings.retry_delays, self._store
         succeeded = [invocation for invocation in invocations if invocation.failure is None]
         waited = False
-        with self._context.left_over_if_cancelled(partial(self._store.commit, succeeded, published)):
+        with self._context.left_over_if_cancelled(partial(store.commit_and_begin, succeeded, calling, published)):
             while True:
                 try:
-                    results = await self._context.on_thread(execute, self._store, invocations, delays, published)
+                    results, begun = await self._context.on_thread(
+                        execute_and_begin, store, invocations, calling, delays, published
+                    )
                     break
                 except (DatabaseUnavailable, ResourceShortage) as error:
                     invocations, waited = with_commit_unknown(invocations), True
@@ -82,4 +103,4 @@ class CommitStage:
         self._outbox_publisher.marked(published)
         for invocation in with_commit_unknown(without_result(invocations, results)):
             self._ready.put_nowait(invocation)
-        return results
+        return results, begun

@@ -20,12 +20,14 @@ from choregraphie.errors import (
     ReactionFailed,
     ResourceShortage,
 )
+from choregraphie.pipeline.breaker import Breaker
+from choregraphie.pipeline.decoder import Decoder
 from choregraphie.pipeline.retrying import RefusedLogin
 from choregraphie.process.attribution import shortage
 from choregraphie.settings import Settings
 from choregraphie.storage.database import Conflict
 from choregraphie.storage.store import Store
-from choregraphie.telemetry.metrics import SILENT, Telemetry
+from choregraphie.telemetry.hooks import SILENT, UNTRACED, Telemetry, Tracing
 
 log = structlog.get_logger()
 
@@ -67,7 +69,8 @@ class WorkerContext:
     """`thread` runs everything that uses the database. `externals` is what the service's calls connect to. `now`
     is the clock of its deadlines. `rng` spreads retries.
 
-    `check_resources` raises ResourceShortage when this process lacks a resource that work needs.
+    `check_resources` raises ResourceShortage when this process lacks a resource that work needs. `decoder` is for
+    all sessions; without one, each makes its own. `breakers`: by the outside system that each is for.
     """
 
     store: Store
@@ -77,9 +80,12 @@ class WorkerContext:
     now: Callable[[], dt.datetime]
     rng: random.Random = field(default_factory=random.Random)
     telemetry: Telemetry = SILENT
+    tracing: Tracing = UNTRACED
     refused: RefusedLogin = field(default_factory=RefusedLogin)
     check_resources: Callable[[], None] = lambda: None
     shortages: Shortages = field(default_factory=Shortages)
+    decoder: Decoder | None = None
+    breakers: dict[str, Breaker] = field(default_factory=dict)
     _left_over: list[Callable[[], object]] = field(default_factory=list)
 
     @property

@@ -4,7 +4,8 @@ The executor executes the invocation; `pipeline.py` shows the whole way of a del
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import structlog
 from pydantic import ValidationError
@@ -13,26 +14,34 @@ from choregraphie.errors import Reason
 from choregraphie.messaging import Delivery, Properties
 from choregraphie.pipeline.republish import attempt_of, first_exchange
 from choregraphie.process.attribution import shortage
+from choregraphie.saga.content_modes import NotAnEnvelope, envelope_bytes, is_structured
 from choregraphie.saga.envelope import ABOUT_DIFFERS, MAX_BODY_BYTES, Envelope, EnvelopeHeader, Event
 from choregraphie.saga.media_types import charset, is_utf8
 from choregraphie.saga.problems import first_problem
-from choregraphie.saga.registry import adapter
-from choregraphie.saga.topology import TRACEPARENT_HEADER, events
+from choregraphie.saga.registry import adapter, received_adapter
+from choregraphie.saga.topology import exchange_of, requeue
+from choregraphie.saga.trace_context import received_context
 from choregraphie.service.service import Handler, Service
 from choregraphie.service.verdict import DeadLetter
+from choregraphie.signing import BadSignature, may_say
 from choregraphie.storage.inbox import EventIdentity, body_hash
 from choregraphie.storage.invocation import Invocation
 
+if TYPE_CHECKING:
+    from choregraphie.signing.signature import Verifier
+
 log = structlog.get_logger()
 
-_TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+# Tells an operator who looks at the body where the attributes are.
+_BINARY = " (binary mode: the attributes are headers)"
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """Decodes the deliveries of one service."""
+    """Decodes the deliveries of one service. `verifier`: verifies their signatures, where they are on."""
 
     service: Service
+    verifier: "Verifier | None" = None
 
     def decode(self, delivery: Delivery) -> Invocation | DeadLetter:
         """The invocation that `delivery` asks for, or why it can never be read. Raises ResourceShortage alone."""
@@ -48,24 +57,66 @@ class Decoder:
         if len(delivery.body) > MAX_BODY_BYTES:
             # Before parsing, which takes time and memory for a huge body.
             return DeadLetter(Reason.TOO_LARGE, f"{len(delivery.body)} bytes; {MAX_BODY_BYTES} at most")
-        header = self._header(delivery)
-        if isinstance(header, DeadLetter):
-            return header
-        handler = self.service.on(header.type)
-        if handler is None:
-            return DeadLetter(Reason.UNKNOWN_TYPE, f"{self.service.name} does not hear {header.type}")
-        if header.dataschema is not None and header.dataschema != handler.hears.schema_urn():
-            return DeadLetter(Reason.UNKNOWN_VERSION, f"expected {handler.hears.schema_urn()}")
-        envelope = self._envelope(delivery.body, handler)
+        try:
+            received = _envelope_of(delivery)
+        except NotAnEnvelope as error:
+            encoding = _encoding(delivery.properties) if error.reason is Reason.UNREADABLE else ""
+            return DeadLetter(error.reason, f"{error}{encoding}{_BINARY}")
+        try:
+            # Before anything of it is parsed.
+            signer = self.verifier.check_event(received, delivery.headers) if self.verifier else ""
+        except BadSignature as error:
+            return DeadLetter(Reason.SIGNATURE, str(error))
+        decoded = self._decode_envelope(delivery, received, signer)
+        if isinstance(decoded, DeadLetter) and received is not delivery.body:
+            return replace(decoded, detail=f"{decoded.detail}{_BINARY}")
+        return decoded
+
+    def _decode_envelope(self, delivery: Delivery, received: bytes, signer: str) -> Invocation | DeadLetter:
+        envelope = self._as_routed(delivery.routing_key, received) or self._as_declared(delivery, received)
         if isinstance(envelope, DeadLetter):
             return envelope
-        return self._wrong_sender(delivery, envelope, handler) or _invocation(
-            delivery, envelope, handler, self.service.name
+        handler = self.service.on(envelope.type)
+        assert handler is not None  # noqa: S101 - both ways of reading found its class by it
+        return (
+            self._wrong_sender(delivery, envelope, type(envelope.data))
+            or self._wrong_signer(delivery, envelope, signer)
+            or _invocation(delivery, received, envelope, handler, self.service.name)
         )
 
-    def _header(self, delivery: Delivery) -> EnvelopeHeader | DeadLetter:
+    def _as_routed(self, type_: str, received: bytes) -> Envelope[Event] | None:
+        """The envelope when it is valid and of `type_`, as nearly every one is of the type of its routing key.
+
+        One validation in place of two saves a tenth of the time of reading a delivery.
+        """
+        heard = self._heard(type_)
+        if heard is None:
+            return None
         try:
-            return EnvelopeHeader.model_validate_json(delivery.body)
+            envelope = received_adapter(heard).validate_json(received)
+        except (ValidationError, RecursionError):
+            return None
+        return envelope if envelope.type == type_ and _version_is_known(envelope, heard) else None
+
+    def _as_declared(self, delivery: Delivery, received: bytes) -> Envelope[Event] | DeadLetter:
+        """The envelope as its own header says what it is, or what is wrong with it."""
+        header = self._header(delivery, received)
+        if isinstance(header, DeadLetter):
+            return header
+        heard = self._heard(header.type)
+        if heard is None:
+            return DeadLetter(Reason.UNKNOWN_TYPE, f"{self.service.name} does not hear {header.type}")
+        if not _version_is_known(header, heard):
+            return DeadLetter(Reason.UNKNOWN_VERSION, f"expected {heard.schema_urn()}")
+        return self._envelope(received, heard)
+
+    def _heard(self, type_: str) -> type[Event] | None:
+        handler = self.service.on(type_)
+        return handler.heard_class(type_) if handler else None
+
+    def _header(self, delivery: Delivery, received: bytes) -> EnvelopeHeader | DeadLetter:
+        try:
+            return EnvelopeHeader.model_validate_json(received)
         except ValidationError as error:
             kind = error.errors(include_url=False, include_input=False)[0]["type"]
             if kind == "json_invalid":
@@ -74,26 +125,54 @@ class Decoder:
         except RecursionError:
             return DeadLetter(Reason.UNREADABLE, "nested too deeply")
 
-    def _envelope(self, body: bytes, handler: Handler) -> Envelope[Event] | DeadLetter:
+    def _envelope(self, body: bytes, heard: type[Event]) -> Envelope[Event] | DeadLetter:
         try:
-            return adapter(handler.hears).validate_json(body)
+            return adapter(heard).validate_json(body)
         except ValidationError as error:
             if any(detail["type"] == ABOUT_DIFFERS for detail in error.errors(include_input=False)):
-                return DeadLetter(Reason.SUBJECT_MISMATCH, "subject, correlationid and data.commande_id differ")
+                differ = f"subject, correlationid and data.{heard.KEY} differ"
+                return DeadLetter(Reason.SUBJECT_MISMATCH, differ)
             return DeadLetter(Reason.INVALID, first_problem(error))
 
-    def _wrong_sender(self, delivery: Delivery, envelope: Envelope[Event], handler: Handler) -> DeadLetter | None:
+    def _wrong_sender(
+        self, delivery: Delivery, envelope: Envelope[Event], heard: type[Event]
+    ) -> DeadLetter | None:
         """Only `<s>` may write to `<s>.events`, so the exchange names the sender, whatever the body claims."""
         came_by = first_exchange(delivery, self.service.name)
-        if envelope.sender != handler.hears.SAID_BY or came_by not in {None, events(envelope.sender)}:
+        if envelope.sender != heard.SAID_BY or came_by not in {None, exchange_of(heard)}:
             return DeadLetter(
                 Reason.WRONG_SENDER,
-                f"{handler.hears.TYPE} is said by {handler.hears.SAID_BY}, and came by {came_by!r}",
+                f"{heard.TYPE} is said by {heard.SAID_BY}, and came by {came_by!r}",
             )
-        if delivery.exchange == came_by and delivery.routing_key != handler.hears.TYPE:
+        if delivery.exchange == came_by and delivery.routing_key != heard.TYPE:
             # With another key it may not have reached the other services that hear this type.
-            return DeadLetter(Reason.INVALID, f"routing key: not {handler.hears.TYPE}")
+            return DeadLetter(Reason.INVALID, f"routing key: not {heard.TYPE}")
         return None
+
+    def _wrong_signer(self, delivery: Delivery, envelope: Envelope[Event], signer: str) -> DeadLetter | None:
+        if self.verifier is None:
+            return None
+        heard = type(envelope.data)
+        came_back = delivery.exchange == requeue(self.service.name)
+        said = f"{heard.TYPE} is said by {heard.SAID_BY}"
+        if not may_say(signer, heard.SAID_BY, envelope.source, came_back=came_back):
+            return DeadLetter(Reason.SIGNATURE, f"{said}, and {signer} has signed it")
+        try:
+            self.verifier.check_age(envelope.time)
+        except BadSignature as error:
+            return DeadLetter(Reason.SIGNATURE, str(error))
+        return None
+
+
+def _version_is_known(declared: EnvelopeHeader | Envelope[Event], heard: type[Event]) -> bool:
+    return declared.dataschema is None or declared.dataschema == heard.schema_urn()
+
+
+def _envelope_of(delivery: Delivery) -> bytes:
+    """The envelope as JSON. Raises NotAnEnvelope."""
+    if is_structured(delivery.content_type):
+        return delivery.body  # without decoding the headers
+    return envelope_bytes(delivery.headers, delivery.content_type, delivery.body)
 
 
 def _encoding(properties: Properties) -> str:
@@ -115,22 +194,17 @@ def _printable(word: str) -> str:
     return word if re.fullmatch(r"[\w.+-]{1,40}", word, re.ASCII) else "not one that is known"
 
 
-def _invocation(delivery: Delivery, envelope: Envelope[Event], handler: Handler, service: str) -> Invocation:
+def _invocation(
+    delivery: Delivery, received: bytes, envelope: Envelope[Event], handler: Handler, service: str
+) -> Invocation:
     return Invocation(
         delivery=delivery,
         handler=handler,
         event=envelope.data,
+        instance=envelope.data.instance,
         identity=EventIdentity(envelope.source, envelope.id),
-        body_hash=body_hash(delivery.body),
+        body_hash=body_hash(received),
+        time=envelope.time,
         attempt=attempt_of(delivery, service),
-        traceparent=_trace(delivery.headers.get(TRACEPARENT_HEADER)),
+        trace=received_context(delivery.headers),
     )
-
-
-def _trace(header: object) -> str | None:
-    """`header` if it is a traceparent (W3C Trace Context, 3.2), otherwise None.
-
-    It is stored and published with every event that answers this one. A header that is too long, or that the
-    database refuses, would block them all.
-    """
-    return header if isinstance(header, str) and _TRACEPARENT.fullmatch(header) else None

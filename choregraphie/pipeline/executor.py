@@ -1,4 +1,4 @@
-"""Executes a batch of invocations in one transaction, with one result for each.
+"""Executes a batch of invocations in one transaction, with one result for each; records that calls begin.
 
 When a reaction of the batch raises, the transaction is rolled back and each invocation is executed alone. One
 whose retries are exhausted is given up: its refusal is published in place of its events, and it becomes a dead
@@ -16,8 +16,12 @@ from choregraphie.storage.store import Store
 log = structlog.get_logger()
 
 
-def begin_calls(store: Store, batch: list[Invocation]) -> list[tuple[Invocation, ReadView | None]]:
-    """Record that the calls of `batch` begin. Return each invocation with its view, or None when it makes no call.
+# An invocation with the view for its call, or None when it makes no call.
+Begun = tuple[Invocation, ReadView | None]
+
+
+def begin_calls(store: Store, batch: list[Invocation]) -> list[Begun]:
+    """Record that the calls of `batch` begin.
 
     Raises DatabaseUnavailable when the database does not answer, ResourceShortage when the worker lacks resources.
     """
@@ -32,7 +36,19 @@ def begin_calls(store: Store, batch: list[Invocation]) -> list[tuple[Invocation,
 def execute(
     store: Store, batch: list[Invocation], delays: tuple[float, ...], published: list[str]
 ) -> list[Result]:
-    """Execute `batch` in one transaction, and mark the events of ids `published` in the same transaction.
+    """`execute_and_begin` without calls."""
+    return execute_and_begin(store, batch, [], delays, published)[0]
+
+
+def execute_and_begin(
+    store: Store,
+    batch: list[Invocation],
+    calling: list[Invocation],
+    delays: tuple[float, ...],
+    published: list[str],
+) -> tuple[list[Result], list[Begun]]:
+    """Execute `batch` in one transaction; in it, record that the calls of `calling` begin, and mark the events of
+    ids `published`.
 
     Raises DatabaseUnavailable when the database does not answer, and ResourceShortage when the worker lacks
     resources: nothing was done, and no delivery is to blame. When that happens half-way, the invocations that were
@@ -40,15 +56,24 @@ def execute(
     """
     failed = [invocation for invocation in batch if invocation.failure is not None]
     healthy = [invocation for invocation in batch if invocation.failure is None]
+    if not healthy and not calling:
+        store.mark_published(published)
+        return _one_by_one(store, failed, delays, []), []
     try:
-        results = store.commit(healthy, published) if healthy else []
-        if not healthy:
-            store.mark_published(published)
+        results, views = store.commit_and_begin(healthy, calling, published)
     except ReactionFailed:
         # The invocation that raised gets its immediate second try here; the others are executed.
         store.mark_published(published)
-        results, failed = [], healthy + failed
-    for invocation in failed:
+        begun = begin_calls(store, calling)
+        return _one_by_one(store, healthy + failed, delays, []), begun
+    return _one_by_one(store, failed, delays, results), list(zip(calling, views, strict=True))
+
+
+def _one_by_one(
+    store: Store, batch: list[Invocation], delays: tuple[float, ...], results: list[Result]
+) -> list[Result]:
+    """Execute each of `batch` alone, and add to `results`."""
+    for invocation in batch:
         try:
             results.append(_alone(store, invocation, delays))
         except (DatabaseUnavailable, ResourceShortage):
@@ -79,7 +104,7 @@ def _failed(store: Store, invocation: Invocation, delays: tuple[float, ...]) -> 
     try:
         given_up = store.commit([invocation])[0]
     except ReactionFailed as failure:
-        # Without its refusal the order ends by its deadline, and the dead letter calls for a person.
+        # Without its refusal the instance ends by its deadline, and the dead letter calls for a person.
         log.error("refusal.failed", action=invocation.handler.action, exc_info=failure.error, **invocation.bound())
         return Result(invocation.delivery, verdict, invocation=invocation)
     # No events: it was handled before or cancelled meanwhile, and there is nothing left to give up.

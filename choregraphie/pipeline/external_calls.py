@@ -1,17 +1,18 @@
 """The call stage: makes the external calls of reactions, concurrently, before any transaction."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import structlog
 
 from choregraphie.errors import ResourceShortage
 from choregraphie.failpoints import Place, passing
+from choregraphie.logs import delivery_fields
 from choregraphie.pipeline.context import CALLS, WorkerContext
-from choregraphie.pipeline.executor import begin_calls
-from choregraphie.pipeline.waiting import take_batch
+from choregraphie.pipeline.executor import Begun
+from choregraphie.pipeline.holds import Holds
 from choregraphie.process.attribution import Party, attribute
 from choregraphie.service.transaction import ReadView
 from choregraphie.storage.invocation import Invocation
@@ -22,44 +23,49 @@ log = structlog.get_logger()
 class ExternalCalls:
     """Hands each invocation on with the answer to its call, or with the failure."""
 
-    def __init__(self, context: WorkerContext, hand_on: Callable[[Invocation], None]) -> None:
+    def __init__(self, context: WorkerContext, holds: Holds, hand_on: Callable[[Invocation], None]) -> None:
         self._context = context
+        self._holds = holds
         self._hand_on = hand_on
-        self._waiting: asyncio.Queue[Invocation] = asyncio.Queue()
         self._slots = asyncio.Semaphore(context.settings.calls)
         self.under_way: set[asyncio.Task[None]] = set()
 
-    def put(self, invocation: Invocation) -> None:
-        self._waiting.put_nowait(invocation)
-
-    async def run(self, tasks: asyncio.TaskGroup) -> None:
-        """Make the calls, each as a task of `tasks`."""
-        while True:
-            batch = await take_batch(self._waiting)
-            begin = partial(begin_calls, self._context.store, batch)
-            with self._context.left_over_if_cancelled(begin):
-                begun = await self._context.retry_until_available(begin)
-            for invocation, view in begun:
-                if view is None:
-                    self._hand_on(invocation)
-                else:
-                    calling = tasks.create_task(self._call(invocation, view))
-                    self.under_way.add(calling)
-                    calling.add_done_callback(self.under_way.discard)
+    def start(self, begun: list[Begun], tasks: asyncio.TaskGroup) -> None:
+        """Make the calls that begin, each as a task of `tasks`; hand on the invocations that make none."""
+        for invocation, view in begun:
+            if view is None:
+                self._hand_on(invocation)
+            else:
+                calling = tasks.create_task(self._call(invocation, view))
+                self.under_way.add(calling)
+                calling.add_done_callback(self.under_way.discard)
 
     async def _call(self, invocation: Invocation, view: ReadView) -> None:
-        structlog.contextvars.bind_contextvars(**invocation.bound())  # the task is this delivery's alone
+        delivery_fields.set(invocation.bound)  # the task is this delivery's alone
         async with self._slots:
-            answered = await self._ask(invocation, view)
-            if answered.failure is not None:
-                # The outcome is unknown; an immediate second call with the same idempotency key is safe.
-                answered = await self._ask(invocation, view)
+            answered = await self._answered(invocation, view)
         self._hand_on(answered)
+
+    async def _answered(self, invocation: Invocation, view: ReadView) -> Invocation:
+        """Make the call, twice when it fails, and again after each hold.
+
+        After a failure the outcome is unknown; another call with the same idempotency key is safe.
+        """
+        declared, asked = invocation.handler.breaker, 0
+        breaker = self._holds.of(declared) if declared else None
+        while True:
+            async with self._holds.turn(breaker) if breaker else contextlib.nullcontext():
+                answered = await self._ask(invocation, view)
+                held = breaker is not None and await self._holds.note(breaker, answered.failure)
+            asked += 1
+            if answered.failure is None or (asked > 1 and not held):
+                return answered
 
     async def _ask(self, invocation: Invocation, view: ReadView) -> Invocation:
         passing(Place.BEFORE_CALL)
         try:
-            answer = await self._with_resources(invocation, view)
+            with self._context.tracing.call(invocation):
+                answer = await self._with_resources(invocation, view)
         except Exception as error:  # noqa: BLE001 - any failure of a call is retried
             log.warning("call.failed", error=type(error).__name__)
             return invocation._replace(failure=error)
@@ -77,7 +83,7 @@ class ExternalCalls:
             try:
                 with self._context.telemetry.call(invocation.event.TYPE):
                     async with asyncio.timeout(self._context.settings.call_timeout):
-                        answer = await invocation.handler.call(invocation.event, view, self._context.externals)
+                        answer = await invocation.handler.call(view.heard, view, self._context.externals)
             except Exception as error:
                 short = self._own_shortage(error)
                 if short is None:

@@ -10,7 +10,7 @@ from choregraphie.failpoints import Place, passing
 from choregraphie.messaging import BrokerSession, Delivery, Outgoing, PublishOutcome
 from choregraphie.pipeline.context import WorkerContext
 from choregraphie.pipeline.republish import for_another_try, set_aside
-from choregraphie.saga.topology import events
+from choregraphie.saga.topology import is_of_first_delivery
 from choregraphie.service.verdict import DeadLetter, RetryAfter, jittered_ms
 from choregraphie.storage.invocation import Result
 
@@ -61,7 +61,7 @@ class OutboxPublisher:
             )
             limit = self._context.now() - older_than
             due = [
-                outbox_event.outgoing(self._context.service)
+                outbox_event.outgoing(self._context.store.service)
                 for outbox_event in outbox_events
                 if outbox_event.decided_at <= limit
             ]
@@ -73,25 +73,25 @@ class OutboxPublisher:
                 return
 
     def _messages(self, result: Result) -> list[Outgoing]:
-        messages = [outbox_event.outgoing(self._context.service) for outbox_event in result.outbox_events]
+        messages = [outbox_event.outgoing(self._context.store.service) for outbox_event in result.outbox_events]
         if result.delivery is not None and isinstance(result.verdict, RetryAfter):
             wait_ms = jittered_ms(result.verdict.seconds, self._context.rng)
             back = self._context.now() + dt.timedelta(milliseconds=wait_ms)
             messages.append(for_another_try(result.delivery, result.verdict, self._context.service, wait_ms, back))
             _log("message.retried", result, result.verdict, seconds=result.verdict.seconds)
         elif result.delivery is not None and isinstance(result.verdict, DeadLetter):
-            messages.append(set_aside(result.delivery, result.verdict, self._context.service))
+            messages.append(set_aside(result.delivery, result.verdict, self._context.service, self._context.now()))
             _log("message.dead_lettered", result, result.verdict, reason=result.verdict.reason.value)
         return messages
 
     async def _publish(self, messages: list[Outgoing]) -> None:
-        with self._context.telemetry.publish():
+        with self._context.telemetry.publish(), self._context.tracing.send(messages) as sent:
             outcomes = await self._session.publish(messages)
-        own = events(self._context.service)
+            sent(outcomes)
         confirmed = [
             message.properties.message_id
             for message, outcome in zip(messages, outcomes, strict=True)
-            if outcome is PublishOutcome.CONFIRMED and message.exchange == own
+            if outcome is PublishOutcome.CONFIRMED and is_of_first_delivery(message.exchange)
         ]
         self._confirmed += [event_id for event_id in confirmed if event_id]
         self._context.telemetry.published(len(confirmed))

@@ -2,7 +2,9 @@
 
     intake    decode deliveries (`decoder.py`); one that can never be read becomes a dead letter;
               suspicious ones are tried one at a time (`poison.py`)
-    call      call the outside world (`external_calls.py`), concurrently, before any transaction
+    call      call the outside world (`external_calls.py`), concurrently, between two transactions: one records
+              that the call begins, another executes the reaction with the answer; while a system is down, the
+              inbox is held (`holds.py`)
     commit    execute whatever is ready in one transaction on the database thread (`commit.py`, `executor.py`)
     publish   publish the outbox, retries and dead letters, and wait for the confirms (`outbox_publisher.py`)
     ack       acknowledge; only now
@@ -13,6 +15,7 @@ A crash anywhere repeats a message, and the inbox makes the repetition harmless.
 import asyncio
 import contextlib
 import datetime as dt
+import math
 
 import structlog
 
@@ -23,10 +26,12 @@ from choregraphie.pipeline.commit import CommitStage
 from choregraphie.pipeline.context import INTAKE, WorkerContext
 from choregraphie.pipeline.decoder import Decoder
 from choregraphie.pipeline.external_calls import ExternalCalls
+from choregraphie.pipeline.handled_count import HandledCount
+from choregraphie.pipeline.holds import Holds
 from choregraphie.pipeline.outbox_publisher import OutboxPublisher
 from choregraphie.pipeline.periodic import purge, relay_stale, repeat, watch
 from choregraphie.pipeline.poison import PoisonTrials
-from choregraphie.pipeline.waiting import LARGEST_BATCH, finished_before
+from choregraphie.pipeline.waiting import finished_before
 from choregraphie.service.verdict import DeadLetter
 from choregraphie.storage.invocation import Invocation, Result
 
@@ -43,13 +48,15 @@ class Pipeline:
         self._context = context
         self._session = session
         self._stopping = stopping
-        self._decoder = Decoder(context.store.service)
+        self._decoder = context.decoder or Decoder(context.store.service)
         self._poison_trials = PoisonTrials(context)
         self._outbox_publisher = OutboxPublisher(context, session)
         self._commits = CommitStage(context, self._outbox_publisher)
-        self._calls = ExternalCalls(context, self._commits.put)
+        self._holds = Holds(context, session)
+        self._calls = ExternalCalls(context, self._holds, self._commits.put)
         # Two batches: one is published while the next is committed.
         self._committed: asyncio.Queue[list[Result]] = asyncio.Queue(maxsize=2)
+        self._handled = HandledCount()
         self._unacked = 0
         self._drained = asyncio.Event()
         self.consuming = False
@@ -65,14 +72,13 @@ class Pipeline:
         self.consuming = True
         self._context.telemetry.consuming()
         service = self._context.store.service
-        log.info("worker.ready", hears=[handler.hears.TYPE for handler in service.reactions])
+        log.info("worker.ready", hears=[heard.TYPE for handler in service.reactions for heard in handler.hears])
         async with asyncio.TaskGroup() as tasks:
             stages = [
                 self._until_lost(),
                 self._intake(),
                 self._try_suspicious(),
-                self._calls.run(tasks),
-                self._commit(),
+                self._commit(tasks),
                 self._publish_and_ack(),
                 relay_stale(self._outbox_publisher),
                 watch(self._context, self._session),
@@ -94,7 +100,9 @@ class Pipeline:
 
     async def _intake(self) -> None:
         while True:
-            for delivery in await self._session.deliveries(LARGEST_BATCH):
+            if not (room := await self._holds.room(self._unacked)):
+                continue
+            for delivery in await self._session.deliveries(room):
                 self._unacked += 1
                 invocation = await self._decode(delivery)
                 if isinstance(invocation, DeadLetter):
@@ -122,15 +130,21 @@ class Pipeline:
 
     def _call_or_commit(self, invocation: Invocation) -> None:
         if invocation.handler.call is not None:
-            self._calls.put(invocation)
+            self._commits.put_call(invocation)
         else:
             self._commits.put(invocation)
 
-    async def _commit(self) -> None:
-        while True:
-            if results := await self._commits.next_results():
-                passing(Place.AFTER_COMMIT)
-                await self._committed.put(results)
+    async def _commit(self, tasks: asyncio.TaskGroup) -> None:
+        try:
+            while True:
+                results, begun = await self._commits.next_batch()
+                self._calls.start(begun, tasks)
+                if results:
+                    passing(Place.AFTER_COMMIT)
+                    await self._committed.put(results)
+                self._handled.log_if_due()
+        finally:
+            self._handled.log()
 
     async def _publish_and_ack(self) -> None:
         while True:
@@ -139,17 +153,22 @@ class Pipeline:
             if any(_decided_unseen(result) for result in results):
                 await self._outbox_publisher.relay(older_than=dt.timedelta())
             tags = [result.delivery.tag for result in results if result.delivery is not None]
-            await self._session.ack(tags)
+            with self._context.tracing.settle(results):
+                await self._session.ack(tags)
             passing(Place.AFTER_ACK)
             self._poison_trials.acked(tags)
+            self._handled.add(results)
             self._unacked -= len(tags)
+            self._holds.changed()
             if self._stopping.is_set() and not self._unacked:
                 self._drained.set()
 
     async def _drain(self, stages: list["asyncio.Task[None]"]) -> None:
         """Wait for `stopping`; then receive no more, requeue what was not begun, and finish what was."""
         await self._stopping.wait()
-        end = asyncio.get_running_loop().time() + self._context.settings.drain
+        # A call that is held will have no answer by then.
+        drain = min(self._context.settings.drain, MARKED_SECONDS if self._holds.any else math.inf)
+        end = asyncio.get_running_loop().time() + drain
         never_started: list[Delivery] = await self._session.stop_deliveries()
         untried = self._poison_trials.give_up()
         self._unacked -= len(untried)

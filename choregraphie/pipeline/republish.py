@@ -6,21 +6,25 @@ Their headers record what happened to the message so far; the functions that rea
 import datetime as dt
 import uuid
 
-from choregraphie.messaging import Delivery, Outgoing, Properties, Scalar
+from choregraphie.messaging import Delivery, HeaderValue, Outgoing, Properties
+from choregraphie.saga.content_modes import republished_attributes
 from choregraphie.saga.topology import (
     ATTEMPT_HEADER,
     DETAIL_HEADER,
     EXCHANGE_HEADER,
     NEXT_HEADER,
     REASON_HEADER,
+    REPLAYED_HEADER,
     SERVICE_HEADER,
-    TRACEPARENT_HEADER,
+    SET_ASIDE_HEADER,
+    SIGNATURE_HEADER,
     delay_name,
     dlx,
-    events,
+    is_of_first_delivery,
     requeue,
     retry,
 )
+from choregraphie.saga.trace_context import kept_headers
 from choregraphie.service.verdict import DeadLetter, RetryAfter
 
 # The whole header table must fit one frame.
@@ -43,33 +47,38 @@ def for_another_try(
     )
 
 
-def set_aside(delivery: Delivery, verdict: DeadLetter, service: str) -> Outgoing:
-    """The same bytes for the dead-letter queue of `service`, with the reason."""
+def set_aside(delivery: Delivery, verdict: DeadLetter, service: str, at: dt.datetime) -> Outgoing:
+    """The same bytes for the dead-letter queue of `service`, with the reason and the time `at`."""
     headers = _headers(delivery, service, verdict.attempt, verdict.detail)
     return Outgoing(
         exchange=dlx(service),
         routing_key=_first_routing_key(delivery, service),
         body=delivery.body,
         properties=_with_id(delivery.properties),
-        headers=headers | {REASON_HEADER: verdict.reason.value},
+        headers=headers
+        | {REASON_HEADER: verdict.reason.value, SET_ASIDE_HEADER: at.isoformat(timespec="milliseconds")},
     )
 
 
-def _headers(delivery: Delivery, service: str, attempt: int, detail: str) -> dict[str, Scalar]:
-    """Our own headers and `traceparent`, and no other header of the delivery.
+def _headers(delivery: Delivery, service: str, attempt: int, detail: str) -> dict[str, HeaderValue]:
+    """Our own headers, the trace context, the signature, the attributes of binary mode, and no other header.
 
     A message that is republished with its `x-death` is lost on RabbitMQ 3 when it meets a queue named there, and
     `CC` would send copies past the topology.
     """
-    headers: dict[str, Scalar] = {
+    headers: dict[str, HeaderValue] = {
+        **republished_attributes(delivery.headers, delivery.properties.content_type),
+        **kept_headers(delivery.headers),
         ATTEMPT_HEADER: attempt,
         EXCHANGE_HEADER: (first_exchange(delivery, service) or delivery.exchange)[:_LONGEST_HEADER],
         SERVICE_HEADER: service,
         DETAIL_HEADER: detail[:_LONGEST_HEADER],
     }
-    trace = delivery.headers.get(TRACEPARENT_HEADER)
-    if isinstance(trace, str):
-        headers[TRACEPARENT_HEADER] = trace[:_LONGEST_HEADER]
+    # On a first delivery its sender wrote the second of them, and nobody replayed the message.
+    for name in (SIGNATURE_HEADER, *((REPLAYED_HEADER,) if _came_back(delivery, service) else ())):
+        value = delivery.headers.get(name)
+        if isinstance(value, str):
+            headers[name] = value[:_LONGEST_HEADER]
     return headers
 
 
@@ -95,7 +104,7 @@ def first_exchange(delivery: Delivery, service: str) -> str | None:
     # The broker set it aside and an operator sent it back, so it has no such header of ours. The broker's own
     # header names the exchange, unless the message first died in a retry queue.
     died = delivery.headers.get(_FIRST_DEATH)
-    return died if isinstance(died, str) and died.endswith(events("")) else None
+    return died if isinstance(died, str) and is_of_first_delivery(died) else None
 
 
 def _first_routing_key(delivery: Delivery, service: str) -> str:

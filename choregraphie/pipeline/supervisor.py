@@ -26,22 +26,24 @@ from choregraphie.failpoints import arm
 from choregraphie.messaging import BrokerSession
 from choregraphie.pipeline.clock import SteadyClock
 from choregraphie.pipeline.context import SESSION, WorkerContext
+from choregraphie.pipeline.decoder import Decoder
 from choregraphie.pipeline.pipeline import Pipeline
-from choregraphie.pipeline.retrying import LONGEST_PAUSE_SECONDS, RefusedLogin, backoff
+from choregraphie.pipeline.retrying import RefusedLogin, SessionBackoff, backoff
 from choregraphie.pipeline.waiting import pause
 from choregraphie.process.attribution import shortage
 from choregraphie.process.resources import check_resources
 from choregraphie.saga.topology import Topology
 from choregraphie.service.service import Service
 from choregraphie.settings import Settings
+from choregraphie.signing import signer_for, verifier_for
 from choregraphie.storage.database import Database, open_database
 from choregraphie.storage.store import Store, StoreLimits
-from choregraphie.telemetry.metrics_server import serving_metrics
+from choregraphie.telemetry.exporting import exporting_traces
+from choregraphie.telemetry.hooks import Tracing
+from choregraphie.telemetry.serving import serving_metrics
 
 log = structlog.get_logger()
 
-# After a session that lasted this long, the backoff begins again.
-GOOD_SESSION_SECONDS = 10.0
 # A database that takes longer to close does not answer at all.
 CLOSE_SECONDS = 3.0
 
@@ -60,23 +62,26 @@ async def run_workers(services: Sequence[Service], wanted: Topology, settings: S
     stopping = asyncio.Event()
     _stop_on_signals(stopping)
     try:
-        await _run_all(services, wanted, settings, stopping)
+        await run_until(stopping, services, wanted, settings)
     except DatabaseUnavailable:
         if not stopping.is_set():
             raise
 
 
-async def _run_all(
-    services: Sequence[Service], wanted: Topology, settings: Settings, stopping: asyncio.Event
+async def run_until(
+    stopping: asyncio.Event, services: Sequence[Service], wanted: Topology, settings: Settings
 ) -> None:
+    """The same until `stopping` is set, and signals are the caller's."""
+
     def open_service_session(context: WorkerContext) -> contextlib.AbstractAsyncContextManager[BrokerSession]:
         return open_session(settings, context.service, wanted)
 
     async with contextlib.AsyncExitStack() as stack:
         telemetry_of = stack.enter_context(serving_metrics(settings))
+        tracing_of = await stack.enter_async_context(exporting_traces(settings))
         workers = [
             replace(
-                await stack.enter_async_context(_open_context(s, settings, stopping)),
+                await stack.enter_async_context(_open_context(s, settings, stopping, tracing_of(s))),
                 telemetry=telemetry_of(s.name),
             )
             for s in services
@@ -105,17 +110,29 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
 
 @contextlib.asynccontextmanager
 async def _open_context(
-    service: Service, settings: Settings, stopping: asyncio.Event
+    service: Service, settings: Settings, stopping: asyncio.Event, tracing: Tracing
 ) -> AsyncIterator[WorkerContext]:
+    # Before anything is opened: a key that is missing is a mistake in the settings.
+    signer_for(settings, service.name)
+    decoder = Decoder(service, verifier_for(settings))
     # One thread per database: SQLite has one writer, and a switch between threads costs more than a statement.
     thread = ThreadPoolExecutor(1, thread_name_prefix=f"{service.name} database")
     database = await _open_when_available(service, settings, thread, stopping)
     clock = SteadyClock()
-    store = Store(service, database, StoreLimits.of(settings), clock.now)
+    store = Store(service, database, StoreLimits.of(settings), clock.now, tracing.traced)
     externals: Any = service.externals(settings) if service.externals else contextlib.nullcontext()
     try:
         async with externals as external:
-            yield WorkerContext(store, settings, thread, external, clock.now, check_resources=check_resources)
+            yield WorkerContext(
+                store,
+                settings,
+                thread,
+                external,
+                clock.now,
+                tracing=tracing,
+                check_resources=check_resources,
+                decoder=decoder,
+            )
     finally:
         await _close(service, database, thread)
 
@@ -152,7 +169,7 @@ async def _open_when_available(
 async def supervise(context: WorkerContext, stopping: asyncio.Event, open_session: OpenSession) -> None:
     """Work through one session after another until `stopping`. Raises UserError when a person must act."""
     structlog.contextvars.bind_contextvars(service=context.store.service.name)
-    failures, ever_open, refused = 0, asyncio.Event(), RefusedLogin()
+    pauses, ever_open, refused = SessionBackoff(), asyncio.Event(), RefusedLogin()
     while not stopping.is_set():
         opened_at = asyncio.get_running_loop().time()
         try:
@@ -168,8 +185,7 @@ async def supervise(context: WorkerContext, stopping: asyncio.Event, open_sessio
             if (short := own_shortage(error, context)) is not None:
                 context.shortages.begin(SESSION, context.telemetry, short)
             lasted = asyncio.get_running_loop().time() - opened_at
-            failures = 1 if lasted > GOOD_SESSION_SECONDS else failures + 1
-            await _back_off(failures, cause, context, stopping)
+            await _back_off(pauses.seconds(cause, lasted, context.rng), cause, context, stopping)
 
 
 def _may_pass(cause: Exception, whole: Exception, *, ever_open: bool) -> bool:
@@ -207,10 +223,7 @@ async def _serve(
                     ever_open.set()
 
 
-async def _back_off(failures: int, cause: Exception, context: WorkerContext, stopping: asyncio.Event) -> None:
-    seconds = backoff(failures, context.rng)
-    if isinstance(cause, LoginRefused):
-        seconds = min(seconds, LONGEST_PAUSE_SECONDS)
+async def _back_off(seconds: float, cause: Exception, context: WorkerContext, stopping: asyncio.Event) -> None:
     log.warning(
         "session.lost",
         broker=broker_address(context.settings.current("amqp_url")).place,

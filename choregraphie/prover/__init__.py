@@ -4,14 +4,18 @@ check                       the entry point: prove()
 rules                       the rules, and the report of a broken one
 static_rules, run_rules     the rules on the declaration, and on every run
 conformance                 the services' tables against the declaration
-state_space, transitions    every abstract run, and what can happen next in one
+transitions, model          what can happen in an abstract run, as data; and for one choreography
+state_space, reduction      the full exploration of the runs, and the one with partial-order reduction
 report                      the outcome as text and as data
-documents                   AsyncAPI and JSON Schema documents
+documents, operations       AsyncAPI and JSON Schema documents; what a service hears and says in them
 graph, layout, formats      the diagram: what it shows, where, and as Mermaid, DOT or SVG
+promela, promela_rules, promela_names
+                            a model of the runs and the rules on them, for the model checker SPIN
 """
 
 from choregraphie.prover.check import Proof, prove
 from choregraphie.prover.documents import FORMATS, as_json, diagram, document, documents, schema
+from choregraphie.prover.promela import promela
 from choregraphie.prover.report import as_data, as_text
 from choregraphie.prover.rules import Rule, Violation
 from choregraphie.prover.state_space import TooLarge
@@ -28,6 +32,7 @@ __all__ = [
     "diagram",
     "document",
     "documents",
+    "promela",
     "prove",
     "schema",
 ]

@@ -6,21 +6,22 @@ from typing import Any
 
 from choregraphie.prover.formats import dot, mermaid, svg
 from choregraphie.prover.graph import Graph, graph_of
+from choregraphie.prover.operations import ReceiveOperation, receive_operations, said_by_service
 from choregraphie.saga.choreography import Choreography, EventClass
 from choregraphie.saga.envelope import CONTENT_TYPE
 from choregraphie.saga.registry import adapter
 from choregraphie.saga.topology import (
     DETAIL_HEADER,
     REASON_HEADER,
-    TRACEPARENT_HEADER,
     dlq,
     dlx,
-    events,
+    exchange_of,
     inbox,
     requeue,
     retry_queue,
 )
-from choregraphie.service.service import Handler, Service
+from choregraphie.saga.trace_context import TRACEPARENT_HEADER, TRACESTATE_HEADER
+from choregraphie.service.service import RetryOverride, Service
 
 FORMATS = {"mermaid": mermaid, "dot": dot, "svg": svg}
 _ENDINGS = {"mermaid": "mmd", "dot": "dot", "svg": "svg"}
@@ -36,12 +37,12 @@ def documents(
     choreography: Choreography,
     services: Mapping[str, Service],
     delays: Sequence[float],
-    canvases: Mapping[str, str],
 ) -> dict[str, str]:
-    """Every document: its path under `docs/` → its text. `canvases`: the docstring of each service's package."""
+    """Every document: its path under `docs/` → its text."""
     found = {f"choreography.{_ENDINGS[format_]}": diagram(choreography, format_) for format_ in FORMATS}
-    for name, service in services.items():
-        found[f"asyncapi/{name}.json"] = as_json(document(service, choreography, delays, canvases.get(name, "")))
+    for name in choreography.services:
+        if service := services.get(name):
+            found[f"asyncapi/{name}.json"] = as_json(document(service, choreography, delays, service.canvas))
     for event in choreography.events:
         found[f"schemas/{event.TYPE}.json"] = as_json(schema(event))
     return found
@@ -61,8 +62,9 @@ def document(
 
     `delays` are the retry delays in seconds; `description` is the canvas of the service.
     """
-    heard = [handler.hears for handler in service.reactions]
-    said = _said(service, choreography)
+    operations = [*receive_operations(service, choreography)]
+    heard = [one.event for one in operations]
+    said = said_by_service(service, choreography)
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -74,17 +76,13 @@ def document(
         "defaultContentType": CONTENT_TYPE,
         "channels": {event.TYPE: _channel(event) for event in dict.fromkeys((*heard, *said))},
         "operations": {
-            **{f"hear_{_word(handler.hears)}": _hear(service, handler, delays) for handler in service.reactions},
+            **{f"hear_{_word(one.event)}": _hear(service, one, delays) for one in operations},
             **{f"say_{_word(event)}": _say(event) for event in said},
         },
-        "components": {"messages": {e.TYPE: _message(e) for e in dict.fromkeys((*heard, *said))}},
+        "components": {
+            "messages": {e.TYPE: _message(e, choreography.noun[0]) for e in dict.fromkeys((*heard, *said))}
+        },
     }
-
-
-def _said(service: Service, choreography: Choreography) -> list[EventClass]:
-    said = {event for handler in service.reactions for event in handler.says()}
-    said |= {event for handler in service.timed for event in handler.says()}
-    return [event for event in choreography.events if event in said]
 
 
 def _word(event: EventClass) -> str:
@@ -92,7 +90,7 @@ def _word(event: EventClass) -> str:
 
 
 def _channel(event: EventClass) -> dict[str, Any]:
-    exchange = {"name": events(event.SAID_BY), "type": "topic", "durable": True, "autoDelete": False}
+    exchange = {"name": exchange_of(event), "type": "topic", "durable": True, "autoDelete": False}
     return {
         "address": event.TYPE,
         "description": f"What {event.SAID_BY} says: only {event.SAID_BY} may write to this exchange.",
@@ -101,52 +99,54 @@ def _channel(event: EventClass) -> dict[str, Any]:
     }
 
 
-def _message(event: EventClass) -> dict[str, Any]:
-    trace_context = {"type": "string", "description": "W3C trace context"}
+def _message(event: EventClass, noun: str) -> dict[str, Any]:
+    header = {"type": "string", "description": "W3C trace context"}
     return {
         "name": event.TYPE,
         "title": event.TYPE,
         "summary": " ".join((event.__doc__ or "").split()),
         "contentType": CONTENT_TYPE,
-        "headers": {"type": "object", "properties": {TRACEPARENT_HEADER: trace_context}},
+        "headers": {"type": "object", "properties": {TRACEPARENT_HEADER: header, TRACESTATE_HEADER: header}},
         "correlationId": {
             "location": "$message.payload#/correlationid",
-            "description": "the order, as in data.commande_id",
+            "description": f"the {noun}, as in data.{event.KEY}",
         },
         "payload": {name: part for name, part in schema(event).items() if name not in {"$schema", "$id"}},
         "bindings": {"amqp": {"messageType": event.TYPE, "bindingVersion": BINDING}},
     }
 
 
-def _hear(service: Service, handler: Handler, delays: Sequence[float]) -> dict[str, Any]:
+def _hear(service: Service, heard: ReceiveOperation, delays: Sequence[float]) -> dict[str, Any]:
+    others = sorted(other.TYPE for other in heard.awaits if other is not heard.event)
     return {
         "action": "receive",
-        "channel": _reference(handler.hears),
-        "summary": f"{service.name}.{handler.action}",
-        "messages": [_reference(handler.hears, "messages")],
+        "channel": _reference(heard.event),
+        "summary": heard.summary,
+        "messages": [_reference(heard.event, "messages")],
         "bindings": {"amqp": {"ack": True, "bindingVersion": BINDING}},
         "x-queue": inbox(service.name),
-        "x-says": sorted(event.TYPE for event in handler.says()),
-        "x-undoes": sorted(other.hears.TYPE for other in service.reactions if other.do in handler.undoes),
-        "x-retry": _retry(service, handler, delays),
+        **({"x-awaits": others} if others else {}),
+        "x-says": sorted(said.TYPE for said in heard.says),
+        "x-undoes": sorted(undone.TYPE for undone in heard.undoes),
+        "x-retry": _retry(service, heard.retry, delays),
         "x-deadLetter": {
             "exchange": dlx(service.name),
             "queue": dlq(service.name),
             "headers": [REASON_HEADER, DETAIL_HEADER],
-            "says": handler.gives_up.TYPE if handler.gives_up else None,
-            "needsAPerson": handler.gives_up is None,
+            "says": heard.refusal.TYPE if heard.refusal else None,
+            "needsAPerson": heard.refusal is None,
         },
     }
 
 
-def _retry(service: Service, handler: Handler, delays: Sequence[float]) -> dict[str, Any]:
-    policy = handler.retry.policy(tuple(delays))
+def _retry(service: Service, retry: RetryOverride, delays: Sequence[float]) -> dict[str, Any]:
+    policy = retry.policy(tuple(delays))
     return {
         "tries": policy.tries,
         "delaysInSeconds": list(policy.delays),
         "queues": [retry_queue(service.name, seconds) for seconds in policy.delays],
         "returnsBy": requeue(service.name),
-        "neverOn": sorted(error.__name__ for error in handler.retry.never),
+        "neverOn": sorted(error.__name__ for error in retry.never),
     }
 
 

@@ -17,8 +17,13 @@ COLOURS = {
     Kind.CANCELLED: "#d64545",
     Kind.UNDOING: "#8b62c9",
     Kind.CLOCK: "#7a8594",
+    Kind.JOIN: "#3b82c4",
     Kind.NOTE: "#7a8594",
 }
+
+
+# Only an event has square ends.
+ROUND = {Kind.CLOCK, Kind.NOTE, Kind.JOIN}
 
 
 def mermaid(graph: Graph) -> str:
@@ -43,7 +48,7 @@ def _mermaid(graph: Graph) -> Iterator[str]:
 
 
 def _mermaid_node(node: Node) -> str:
-    return f"{node.key}([{node.label}])" if node.kind in {Kind.CLOCK, Kind.NOTE} else f"{node.key}[{node.label}]"
+    return f"{node.key}([{node.label}])" if node.kind in ROUND else f"{node.key}[{node.label}]"
 
 
 def _lane_title(lane: str, graph: Graph) -> str:
@@ -81,6 +86,7 @@ _LIGHT = {
     Kind.CANCELLED: ("#b92c2c", "#fbe9e9"),
     Kind.UNDOING: ("#6b46b1", "#f1ebfb"),
     Kind.CLOCK: ("#5b6673", "#eef0f3"),
+    Kind.JOIN: ("#1f6fb2", "#ffffff"),
     Kind.NOTE: ("#5b6673", "#ffffff"),
 }
 _DARK = {
@@ -90,6 +96,7 @@ _DARK = {
     Kind.CANCELLED: ("#f28585", "#3a1b1b"),
     Kind.UNDOING: ("#b99af0", "#281f3d"),
     Kind.CLOCK: ("#a3adba", "#262c34"),
+    Kind.JOIN: ("#6cb2f0", "#161b22"),
     Kind.NOTE: ("#a3adba", "#161b22"),
 }
 
@@ -183,8 +190,7 @@ def _rounded(corners: tuple[tuple[float, float], ...]) -> str:
 
 def _box(box: Box) -> str:
     kind, middle = box.node.kind, box.x + box.width / 2
-    # Only an event has square ends.
-    bend = BOX / 2 if kind in {Kind.CLOCK, Kind.NOTE} else 6
+    bend = BOX / 2 if kind in ROUND else 6
     return (
         f'  <rect class="{kind} box" x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{BOX:g}" '
         f'rx="{bend:g}"/>\n'

@@ -16,23 +16,25 @@ class Kind(StrEnum):
     CANCELLED = "cancelled"
     UNDOING = "undoing"
     CLOCK = "clock"
+    JOIN = "join"
     NOTE = "note"
 
 
 KINDS = {
     Kind.FORWARD: "a step",
     Kind.REFUSAL: "a refusal, or a demand to cancel",
-    Kind.CREATED: "the order is created",
-    Kind.CANCELLED: "the order is cancelled",
+    Kind.CREATED: "the decider's yes",
+    Kind.CANCELLED: "the decider's no",
     Kind.UNDOING: "an undoing's answer",
     Kind.CLOCK: "a deadline",
+    Kind.JOIN: "waits for all of them",
     Kind.NOTE: "heard, and nothing said",
 }
 
 
 @dataclass(frozen=True)
 class Node:
-    """An event, a deadline or a note. `key` is unique and made of letters, digits and underscores."""
+    """An event, a deadline, a join or a note. `key` is unique and made of letters, digits and underscores."""
 
     key: str
     lane: str
@@ -57,12 +59,13 @@ class Graph:
 def graph_of(choreography: Choreography) -> Graph:
     """The graph of `choreography`: events in the lane of their speaker, deadlines and notes in their service's.
 
-    A note stands for a reaction that says nothing. Two kinds of arrow are left out, because they occur only when
-    another event has overtaken the first one: from the first event to what the decider may say on hearing it, and
-    from the other events to a deadline that the first event starts.
+    A note stands for a reaction that says nothing, a join for one that waits for several events. Two kinds of
+    arrow are left out, because they occur only when another event has overtaken the first one: from the first
+    event to what the decider may say on hearing it, and from the other events to a deadline that the first starts.
     """
     nodes = [_event(event, choreography) for event in choreography.events]
     nodes += [Node(_clock(timed.service), timed.service, "deadline", Kind.CLOCK) for timed in choreography.timed]
+    nodes += [Node(_join(r), r.service, "all", Kind.JOIN) for r in choreography.reactions if len(r.awaits) > 1]
     nodes += [
         Node(_note(reaction), reaction.service, "takes note", Kind.NOTE)
         for reaction in choreography.reactions
@@ -94,12 +97,15 @@ def _arrows(choreography: Choreography) -> Iterator[tuple[str, str]]:
         for event in timed.says:
             yield _clock(timed.service), _key(event)
     for reaction in choreography.reactions:
-        if reaction.decision and reaction.hears is choreography.starts:
+        if reaction.decision and reaction.awaits == (choreography.starts,):
             continue
-        for event in reaction.says:
-            yield _key(reaction.hears), _key(event)
+        cause = _key(reaction.awaits[0])
+        if len(reaction.awaits) > 1:
+            cause = _join(reaction)
+            yield from ((_key(event), cause) for event in reaction.awaits)
+        yield from ((cause, _key(event)) for event in reaction.says)
         if not reaction.says:
-            yield _key(reaction.hears), _note(reaction)
+            yield cause, _note(reaction)
 
 
 def _key(event: EventClass) -> str:
@@ -111,7 +117,11 @@ def _clock(service: str) -> str:
 
 
 def _note(reaction: Reaction) -> str:
-    return f"{reaction.service}_notes_{_key(reaction.hears)}"
+    return f"{reaction.service}_notes_{_key(reaction.awaits[0])}"
+
+
+def _join(reaction: Reaction) -> str:
+    return f"{reaction.service}_joins_{_key(reaction.awaits[0])}"
 
 
 def columns(graph: Graph) -> dict[str, int]:

@@ -6,14 +6,14 @@ from typing import Any
 from choregraphie.prover.check import Proof
 from choregraphie.prover.rules import Violation
 from choregraphie.prover.state_space import Run
-from choregraphie.prover.transitions import Transition, TransitionKind
-from choregraphie.saga.choreography import Choreography
+from choregraphie.prover.transitions import GIVEN_UP, Transition, TransitionKind
+from choregraphie.saga.choreography import Choreography, names_of
 
 
 def sentence(transition: Transition, choreography: Choreography) -> str:
     """One transition as a sentence, without its number."""
     service, kind = transition.service, transition.kind
-    heard = transition.hears.TYPE if transition.hears else ""
+    heard = names_of(transition.heard)
     said = transition.says.TYPE if transition.says else ""
     if kind is TransitionKind.CLIENT_SAYS:
         return f"client says {said}"
@@ -25,6 +25,7 @@ def sentence(transition: Transition, choreography: Choreography) -> str:
         + {
             TransitionKind.REFUSES: f"refuses, says {said}",
             TransitionKind.GIVES_UP: f"gives up after its last try, says {said}; its call may have succeeded",
+            TransitionKind.GIVES_UP_PART: f"gives up after its last try, says {said}; the others have not come",
             TransitionKind.SET_ASIDE: "gives up after its last try, and says nothing",
             TransitionKind.SKIPS: "too late: it has been undone already",
             TransitionKind.WAITS: "and waits" if noted else "keeps it, and decides nothing",
@@ -52,19 +53,19 @@ def mermaid(violation: Violation, choreography: Choreography) -> str:
 
 def _participants(transition: Transition) -> Iterator[str]:
     yield transition.service
-    if transition.hears:
-        yield transition.hears.SAID_BY
+    yield from (event.SAID_BY for event in transition.heard)
 
 
 def _statements(transition: Transition) -> Iterator[str]:
-    if transition.hears and transition.service != transition.hears.SAID_BY:
+    for event in (event for event in transition.heard if transition.service != event.SAID_BY):
         # An event that the service gives up, or that comes too late, ends in a cross.
-        lost = transition.kind in {TransitionKind.GIVES_UP, TransitionKind.SET_ASIDE, TransitionKind.SKIPS}
-        yield f"{transition.hears.SAID_BY}{'-x' if lost else '->>'}{transition.service}: {transition.hears.TYPE}"
+        lost = transition.kind in {*GIVEN_UP, TransitionKind.SKIPS}
+        yield f"{event.SAID_BY}{'-x' if lost else '->>'}{transition.service}: {event.TYPE}"
     note = {
         TransitionKind.EXPIRES: "deadline passed",
         TransitionKind.REFUSES: "refuses",
         TransitionKind.GIVES_UP: "gives up",
+        TransitionKind.GIVES_UP_PART: "gives up",
         TransitionKind.SET_ASIDE: "gives up, says nothing",
         TransitionKind.SKIPS: "undone already",
         TransitionKind.WAITS: "decides nothing yet",
@@ -90,17 +91,21 @@ def _clean(proof: Proof) -> Iterator[str]:
         yield f"ok  {rule.slug:{width}}  {rule.sentence}"
     yield ""
     yield _explored(proof)
-    yield "The choreography holds."
+    yield f"The {proof.kind} holds."
 
 
 def _explored(proof: Proof) -> str:
-    choreography, space = proof.choreography, proof.space
-    return (
+    choreography, explored = proof.choreography, proof.space.explored
+    text = (
         f"{len(proof.checked)} rules; {len(choreography.services)} services, {len(choreography.reactions)} "
-        f"reactions, {len(choreography.events)} events; {_thousands(len(space.predecessor))} states, "
-        f"{_thousands(space.transition_count)} transitions, {_thousands(space.path_count)} paths "
-        f"to {_thousands(len(space.final_states))} final states."
+        f"reactions, {len(choreography.events)} events; {_thousands(explored.states)} states, "
+        f"{_thousands(explored.transitions)} transitions"
     )
+    if explored.paths is None and explored.ends is not None:
+        return f"{text}, {_thousands(explored.ends)} final states."
+    if explored.paths is None or explored.ends is None:
+        return f"{text}, with partial-order reduction."
+    return f"{text}, {_thousands(explored.paths)} paths to {_thousands(explored.ends)} final states."
 
 
 def _thousands(number: int) -> str:
@@ -122,7 +127,7 @@ def _broken(proof: Proof) -> Iterator[str]:
         if proof.not_checked
         else ""
     )
-    yield f"The choreography does not hold: {count} {'violation' if count == 1 else 'violations'}{later}."
+    yield f"The {proof.kind} does not hold: {count} {'violation' if count == 1 else 'violations'}{later}."
 
 
 def _shown(violation: Violation, proof: Proof) -> Iterator[str]:
@@ -135,8 +140,8 @@ def _shown(violation: Violation, proof: Proof) -> Iterator[str]:
 
 
 def as_data(proof: Proof) -> dict[str, Any]:
-    """For a program. The field names are stable."""
-    space = proof.space
+    """For a program. The field names are stable; `paths` and `ends` are null unless every state was explored."""
+    explored = proof.space.explored
     return {
         "holds": proof.holds,
         "rules": [
@@ -144,10 +149,10 @@ def as_data(proof: Proof) -> dict[str, Any]:
             for rule in (*proof.checked, *proof.not_checked)
         ],
         "explored": {
-            "states": len(space.predecessor),
-            "moves": space.transition_count,
-            "paths": space.path_count,
-            "ends": len(space.final_states),
+            "states": explored.states,
+            "moves": explored.transitions,
+            "paths": explored.paths,
+            "ends": explored.ends,
         },
         "violations": [_violation(violation, proof) for violation in proof.violations],
     }

@@ -1,10 +1,15 @@
-"""The abstract runs of one instance, explored breadth first, with a shortest run to each state. Pure."""
+"""The abstract runs of one instance: what can be asked of them, and their full exploration. Pure.
 
-from collections.abc import Callable, Iterator, Sequence
+The full exploration visits every state, breadth first. It is the reference for `reduction`, which visits fewer.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from choregraphie.errors import UserError
-from choregraphie.prover.transitions import Model, State, Transition
+from choregraphie.prover.model import Model
+from choregraphie.prover.transitions import Fact, State, Transition, single
 from choregraphie.saga.choreography import Choreography, EventClass, Reaction
 
 Run = tuple[Transition, ...]
@@ -14,26 +19,94 @@ MOST_STATES = 2_000_000
 
 
 class TooLarge(UserError):
-    """The choreography has more states than can be explored."""
+    """A search of the choreography would visit more than `most` states."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"more than {most} states; check the saga in parts, or take reactions away")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A kind of state: one fact of each of `needs`, none of `without`, and with `final` nothing left to happen."""
+
+    needs: tuple[State, ...] = ()
+    without: State = 0
+    final: bool = False
+
+    def holds(self, state: State) -> bool:
+        """Whether `state` has these facts; not whether it is final."""
+        return not state & self.without and all(state & one for one in self.needs)
+
+
+def settled(model: Model, *reactions: Reaction) -> Goal:
+    """All of `reactions` were settled."""
+    return Goal(tuple(model.bit(Fact.SETTLED, reaction) for reaction in reactions))
+
+
+@dataclass(frozen=True)
+class Explored:
+    """What an exploration visited. The reduced one counts neither runs (`paths`) nor final states (`ends`)."""
+
+    states: int
+    transitions: int
+    paths: int | None = None
+    ends: int | None = None
+
+
+class Space(ABC):
+    """The runs of one choreography."""
+
+    model: Model
+
+    @property
+    @abstractmethod
+    def explored(self) -> Explored:
+        """What has been visited so far."""
+
+    @abstractmethod
+    def run_to(self, *goals: Goal) -> Run | None:
+        """A run to a state in which one of `goals` holds, or None. Without `final` it is a shortest one.
+
+        Raises TooLarge when there are more states than can be explored.
+        """
+
+    def path_to_hearing(self, reaction: Reaction) -> Run:
+        """A shortest run that ends with `reaction` settled; empty when there is none."""
+        return self.run_to(settled(self.model, reaction)) or ()
+
+    def path_to_saying(self, event: EventClass) -> Run:
+        """A shortest run that ends with `event` said; empty when there is none."""
+        return self.run_to(Goal((self.model.bit(Fact.SAID, event),))) or ()
+
+    def says(self, reaction: Reaction, event: EventClass) -> bool:
+        """Whether `reaction` says `event` in some run."""
+        wanted = reaction.service, reaction.hears, event
+        return any(
+            self.run_to(Goal(tuple(single(action.needs)), action.without)) is not None
+            for action in self.model.actions
+            if (action.transition.service, action.transition.hears, action.transition.says) == wanted
+        )
 
 
 @dataclass
-class StateSpace:
+class StateSpace(Space):
     """The explored states.
 
     predecessor       for each state, the transition by which it was first reached, and from which state
     final_states      the states in which no event is pending and no deadline runs
-    transitions       every transition that occurs
     transition_count  how many transitions lead out of all states together
     path_count        the number of different runs from the initial state to a final one
     """
 
     model: Model
     predecessor: dict[State, tuple[Transition, State | None]] = field(default_factory=dict)
-    final_states: list[State] = field(default_factory=list)
-    transitions: set[Transition] = field(default_factory=set)
+    final_states: dict[State, None] = field(default_factory=dict)
     transition_count: int = 0
     path_count: int = 0
+
+    @property
+    def explored(self) -> Explored:
+        return Explored(len(self.predecessor), self.transition_count, self.path_count, len(self.final_states))
 
     @property
     def states(self) -> Iterator[State]:
@@ -49,24 +122,14 @@ class StateSpace:
             transitions.append(transition)
         return tuple(reversed(transitions))
 
-    def first(self, predicate: Callable[[State], bool]) -> State | None:
-        """The state nearest to the initial one for which `predicate` holds, or None."""
-        return next((state for state in self.predecessor if predicate(state)), None)
-
-    def path_to_hearing(self, reaction: Reaction) -> Run:
-        """A shortest run that ends with `reaction` settled; empty when there is none."""
-        found = self.first_settling([reaction])
-        return self.path_to(found) if found else ()
-
-    def first_settling(self, reactions: Sequence[Reaction]) -> State | None:
-        """The state nearest to the initial one in which all of `reactions` are settled, or None."""
-        bits = self.model.bits(reactions)
-        return self.first(lambda state: state.settled & bits == bits)
-
-    def path_to_saying(self, event: EventClass) -> Run:
-        """A shortest run that ends with `event` said; empty when there is none."""
-        found = self.first(lambda state: self.model.said(state, event))
-        return self.path_to(found) if found else ()
+    def run_to(self, *goals: Goal) -> Run | None:
+        anywhere = [goal for goal in goals if not goal.final]
+        at_end = [goal for goal in goals if goal.final]
+        for state in self.predecessor if anywhere else self.final_states:
+            final = at_end if state in self.final_states else ()
+            if any(goal.holds(state) for goal in (*anywhere, *final)):
+                return self.path_to(state)
+        return None
 
 
 def explore(choreography: Choreography, most: int = MOST_STATES) -> StateSpace:
@@ -82,7 +145,7 @@ def explore(choreography: Choreography, most: int = MOST_STATES) -> StateSpace:
     while level:
         level = _next_level(space, level)
         if len(space.predecessor) > most:
-            raise TooLarge(f"more than {most} states; check the saga in parts, or take reactions away")
+            raise TooLarge(most)
     return space
 
 
@@ -91,11 +154,10 @@ def _next_level(space: StateSpace, level: dict[State, int]) -> dict[State, int]:
     model, next_level = space.model, dict[State, int]()
     for state, paths in level.items():
         if model.is_final(state):
-            space.final_states.append(state)
+            space.final_states[state] = None
             space.path_count += paths
         for transition, after in model.transitions(state):
             space.transition_count += 1
-            space.transitions.add(transition)
             if after not in space.predecessor:
                 space.predecessor[after] = (transition, state)
             next_level[after] = next_level.get(after, 0) + paths

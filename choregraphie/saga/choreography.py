@@ -3,67 +3,39 @@
 Everything that follows from the declarations is computed here, once, as a cached property of `Choreography`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from choregraphie.saga.envelope import Event
+from choregraphie.saga.answers import WhoAnswers
+from choregraphie.saga.declarations import (
+    Awaited,
+    Deadline,
+    DecisionField,
+    EventClass,
+    Reaction,
+    Step,
+    names_of,
+)
 
-EventClass = type[Event]
-
-
-@dataclass(frozen=True)
-class Reaction:
-    """A service hears an event and may say some others; with an empty `says` it only records what it heard.
-
-    refusal       the event it says when the business answer is no, and when its retries are exhausted
-    undoing       the answer to a cancellation, which is always given
-    decision      the reaction settles the instance; like an undoing it has no refusal, so one that exhausts its
-                  retries needs a person
-    undoes        the events whose effects in the same service this reaction takes back
-    irreversible  the effect cannot be taken back, only corrected: a message that was sent, a parcel on its way
-    """
-
-    service: str
-    hears: EventClass
-    says: tuple[EventClass, ...] = ()
-    refusal: EventClass | None = None
-    undoing: bool = False
-    decision: bool = False
-    undoes: tuple[EventClass, ...] = ()
-    irreversible: bool = False
+__all__ = [
+    "Awaited",
+    "Choreography",
+    "Deadline",
+    "DecisionField",
+    "EventClass",
+    "Reaction",
+    "Step",
+    "names_of",
+]
 
 
 @dataclass(frozen=True)
-class Deadline:
-    """What a service may say because time has passed since it first heard one of `after`."""
-
-    service: str
-    says: tuple[EventClass, ...]
-    after: tuple[EventClass, ...]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One service's part of the saga.
-
-    after    the event that calls for it
-    success  what the service says when it has done its part
-    refusal  what it says when it does not
-    undone   what it answers to a cancellation
-    """
-
-    service: str
-    after: EventClass
-    success: EventClass
-    refusal: EventClass | None = None
-    undone: EventClass | None = None
-
-
-@dataclass(frozen=True)
-class Choreography:
+class Choreography(WhoAnswers):
     """A saga as data.
 
+    name          of the saga: in commands, databases and addresses
+    noun          what a person calls an instance, and several of them: `("order", "orders")`
     starts        the event with which an instance begins
     created       the decider's yes
     cancelled     the decider's no, which every service with an undoing answers
@@ -72,8 +44,11 @@ class Choreography:
     timed         the deadlines
     final         the last event of each branch, which no service needs to hear
     searched      the data fields in which a person's search looks for an instance, beside its key
+    decision_field  tells which decision an event answers, where its cause is unknown
     """
 
+    name: str
+    noun: tuple[str, str]
     starts: EventClass
     created: EventClass
     cancelled: EventClass
@@ -84,11 +59,17 @@ class Choreography:
     timed: tuple[Deadline, ...]
     final: tuple[EventClass, ...] = ()
     searched: tuple[str, ...] = ()
+    decision_field: DecisionField | None = None
+
+    @property
+    def key(self) -> str:
+        """The data field that is the key of an instance."""
+        return self.starts.KEY
 
     @cached_property
     def services(self) -> tuple[str, ...]:
         """Every service, in the order of the steps."""
-        return tuple(step.service for step in self.steps)
+        return tuple(dict.fromkeys(step.service for step in self.steps))
 
     @cached_property
     def speakers(self) -> tuple[str, ...]:
@@ -100,7 +81,7 @@ class Choreography:
         """Every event that is heard or said, each once, in order of appearance."""
         seen: dict[EventClass, None] = {}
         for reaction in self.reactions:
-            seen.update(dict.fromkeys((reaction.hears, *reaction.says)))
+            seen.update(dict.fromkeys((*reaction.awaits, *reaction.says)))
         for timed in self.timed:
             seen.update(dict.fromkeys(timed.says))
         return tuple(seen)
@@ -140,15 +121,68 @@ class Choreography:
         """The steps whose services must answer a cancellation."""
         return tuple(step for step in self.steps if step.undone)
 
+    def undoings_due(self, said: Container[str]) -> tuple[Step, ...]:
+        """The steps whose undoing must be answered in a cancelled instance of which the types `said` were said."""
+        return self.undoings
+
+    @property
+    def command_types(self) -> frozenset[str]:
+        """The wire types of what an orchestrator tells its services to do; none without one."""
+        return frozenset()
+
+    @property
+    def notices(self) -> tuple[Reaction, ...]:
+        """The reactions to commands that are of no step; none without an orchestrator."""
+        return ()
+
+    @cached_property
+    def deciding(self) -> frozenset[EventClass]:
+        """The decisions, and what says them to services that answer each of them with the same event."""
+        values = self.decision_field.values.values() if self.decision_field else ()
+        return frozenset({self.created, self.cancelled, *values})
+
     @cached_property
     def undoing_types(self) -> dict[str, str]:
         """The service that answers a cancellation with each wire type."""
         return {step.undone.TYPE: step.service for step in self.steps if step.undone}
 
     @cached_property
+    def step_of(self) -> dict[str, str]:
+        """The name of the step that each wire type answers."""
+        return {said.TYPE: step.name for step in reversed(self.steps) for said in step.answers}
+
+    def step_named(self, name: str) -> Step | None:
+        """The step of that name, or None."""
+        return next((step for step in self.steps if step.name == name), None)
+
+    @cached_property
+    def before_creation(self) -> tuple[Step, ...]:
+        """The steps that must all succeed before `created` is said, the last ones first."""
+        found: dict[str, Step] = {}
+        awaited = list(self.decision.awaits) if self.decision else []
+        while awaited:
+            event = awaited.pop(0)
+            for step in self.steps:
+                if step.success is event and step.name not in found:
+                    found[step.name] = step
+                    awaited += step.awaits
+        return tuple(found.values())
+
+    def called_for(self, remaining: Sequence[str]) -> tuple[str, ...]:
+        """Those of the awaited types `remaining` that nothing else in `remaining` must come before.
+
+        Several when branches run in parallel, or when services answer a decision.
+        """
+        if self.cancelled.TYPE in remaining:
+            return (self.cancelled.TYPE,)
+        not_begun = [step for step in self.steps if any(event.TYPE in remaining for event in step.awaits)]
+        later = {step.success.TYPE for step in not_begun}
+        return tuple(type_ for type_ in remaining if type_ not in later)
+
+    @cached_property
     def heard(self) -> frozenset[EventClass]:
         """Every event that some service hears."""
-        return frozenset(reaction.hears for reaction in self.reactions)
+        return frozenset(event for reaction in self.reactions for event in reaction.awaits)
 
     @cached_property
     def said(self) -> frozenset[EventClass]:
@@ -165,6 +199,12 @@ class Choreography:
         """The first step of `service`, or None."""
         return next((step for step in self.steps if step.service == service), None)
 
+    @cached_property
+    def decision(self) -> Step | None:
+        """The decider's step that creates; the first of its steps when none does."""
+        own = [step for step in self.steps if step.service == self.decider]
+        return next((step for step in own if step.success is self.created), own[0] if own else None)
+
     def heard_by(self, service: str) -> Iterator[Reaction]:
         """The reactions of `service`, in the order of their declaration."""
         return (reaction for reaction in self.reactions if reaction.service == service)
@@ -173,6 +213,29 @@ class Choreography:
         """What `service` does on hearing an event of wire type `type_`, or None."""
         return self._reactions.get((service, type_))
 
+    def begins(self, step: Step) -> Reaction | None:
+        """The reaction with which `step` begins, or None."""
+        return next((r for r in self.heard_by(step.service) if set(r.awaits) == set(step.awaits)), None)
+
     @cached_property
     def _reactions(self) -> dict[tuple[str, str], Reaction]:
-        return {(r.service, r.hears.TYPE): r for r in reversed(self.reactions)}
+        return {(r.service, event.TYPE): r for r in reversed(self.reactions) for event in r.awaits}
+
+    def decides(self, reaction: Reaction) -> bool:
+        """Whether `reaction` is a decision of the decider."""
+        return reaction.decision and reaction.service == self.decider
+
+    def only_records(self, reaction: Reaction) -> bool:
+        """Whether the decider only records what it hears: it decides whatever becomes of that."""
+        return reaction.service == self.decider and not (reaction.says or reaction.decision)
+
+    @cached_property
+    def forward(self) -> tuple[Reaction, ...]:
+        """The reactions that do something before a cancellation is known, except undoings."""
+        before: set[EventClass] = {self.starts, self.cancel_asked}
+        while True:
+            reacting = [reaction for reaction in self.reactions if before.issuperset(reaction.awaits)]
+            said = {event for reaction in reacting for event in reaction.says} - {self.cancelled}
+            if said <= before:
+                return tuple(r for r in reacting if not (r.undoes or self.only_records(r)))
+            before |= said

@@ -6,104 +6,30 @@ only the runtime and the monitor see envelopes.
 """
 
 import datetime as dt
-import math
-from decimal import Decimal
-from functools import cache
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+import json
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     PlainValidator,
-    StringConstraints,
-    ValidationInfo,
+    TypeAdapter,
     WithJsonSchema,
+    create_model,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from choregraphie.saga.fields import Identifier, Time, Uri, to_milliseconds
 from choregraphie.saga.media_types import is_json, is_utf8
-from choregraphie.saga.rfc3339 import NoTimeError, NoZoneError, read_time
 
 MAX_BODY_BYTES = 256 * 1024
-# The type of the validation error of a message whose parts name different orders.
+# The type of the validation error of a message whose parts name different instances.
 ABOUT_DIFFERS = "about_differs"
 CONTENT_TYPE = "application/cloudevents+json"
-
-# No control characters in an identifier or a reason: PostgreSQL cannot store NUL, and U+009B starts a terminal
-# sequence as ESC does. Nor characters that change the writing direction: they make a text look like another one.
-_UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
-_PRINTABLE = rf"^[^{_UNPRINTABLE}]+$"
-
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_PRINTABLE)]
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_PRINTABLE)]
-Uri = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=rf"^/[^ {_UNPRINTABLE}]*$")]
-
-
-def _whole(value: Any, info: ValidationInfo) -> Any:
-    """JSON has one kind of number: 2.0 is an integer (JSON Schema 2020-12, validation, 6.1.1)."""
-    number = isinstance(value, Decimal) or (isinstance(value, float) and info.mode == "json")
-    whole = number and math.isfinite(value) and abs(value) <= _LARGEST and value == int(value)
-    return int(value) if whole else value
-
-
-def _from_number(value: Any, info: ValidationInfo) -> Any:
-    """The Decimal of an amount. On the wire an amount is a number; in Python it is never a float."""
-    if isinstance(value, bool) or not isinstance(value, Decimal | int | float):
-        return None  # rejected by the next validator; it would accept a text
-    if isinstance(value, float):
-        if info.mode != "json":
-            raise ValueError("an amount is a Decimal, never a float")
-        value = Decimal(repr(value))
-    return value or Decimal(0)  # -0.0 becomes 0
-
-
-def _to_number(amount: Decimal) -> float:
-    # Exact: an amount has at most nine digits, a float has fifteen.
-    return float(amount)
-
-
-def _shown(least: str) -> WithJsonSchema:
-    return WithJsonSchema({least: 0, "maximum": _LARGEST, "type": "number", "description": "at most 2 decimals"})
-
-
-_LARGEST = 1_000_000
-Quantity = Annotated[int, Field(strict=True, ge=1, le=_LARGEST), BeforeValidator(_whole)]
-# Outside the bounds: inside, pydantic would check each bound with a Python function.
-_READ = BeforeValidator(_from_number)
-_WRITTEN = PlainSerializer(_to_number, return_type=float, when_used="json")
-_POSITIVE = Field(gt=0, le=_LARGEST, decimal_places=2, allow_inf_nan=False)
-_NOT_NEGATIVE = Field(ge=0, le=_LARGEST, decimal_places=2, allow_inf_nan=False)
-Amount = Annotated[Decimal, _POSITIVE, _READ, _WRITTEN, _shown("exclusiveMinimum")]
-AmountOrZero = Annotated[Decimal, _NOT_NEGATIVE, _READ, _WRITTEN, _shown("minimum")]
-
-
-def _to_milliseconds(time: dt.datetime) -> str:
-    return time.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _from_rfc3339(value: Any) -> dt.datetime:
-    if isinstance(value, dt.datetime):
-        if value.tzinfo is not None:
-            return value
-        value = value.isoformat()
-    try:
-        return read_time(value if isinstance(value, str) else "")
-    except NoZoneError as error:
-        raise PydanticCustomError("timezone_aware", "{why}", {"why": str(error)}) from None
-    except NoTimeError as error:
-        raise PydanticCustomError("rfc3339_time", "{why}", {"why": str(error)}) from None
-
-
-Time = Annotated[
-    dt.datetime,
-    PlainValidator(_from_rfc3339),
-    PlainSerializer(_to_milliseconds, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
 
 
 def _json_media_type(value: Any) -> str:
@@ -111,6 +37,8 @@ def _json_media_type(value: Any) -> str:
 
     A null stands for an attribute that is not set (CloudEvents 1.0.2, JSON format, 2.2).
     """
+    if value == JSON:
+        return JSON  # parsing what nearly every event has would take a tenth of the time of reading it
     if value is not None and not (isinstance(value, str) and is_json(value)):
         raise PydanticCustomError("json_media_type", "expected application/json")
     if value is not None and not is_utf8(value):
@@ -131,16 +59,59 @@ JsonMediaType = Annotated[
 ]
 
 
+class Instance(NamedTuple):
+    """Identifies one saga instance: the name of its saga and its key."""
+
+    saga: str
+    key: str
+
+
+def keys_by_saga(instances: Iterable[Instance]) -> list[tuple[str, list[str]]]:
+    """The name of each saga of `instances` with the keys of its instances, both sorted."""
+    found: dict[str, set[str]] = {}
+    for saga, key in instances:
+        found.setdefault(saga, set()).add(key)
+    return [(saga, sorted(found[saga])) for saga in sorted(found)]
+
+
 class Event(BaseModel):
-    """A fact about one order. Each subclass names its wire type, who says it, and the version of its schema."""
+    """A fact about one saga instance.
+
+    A base class per saga names what its events share: SAGA, the saga's name; KEY, the field that is the key;
+    REASON, the field in which a refusal says why; GIVEN_UP, what it says there when a step is given up; TOO_LATE,
+    what a cancellation says there when an answer did not come in time. Each event
+    names its wire type, who says it, and the version of its schema. SAID_TO: of a command, the service that it is
+    for.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
+    SAGA: ClassVar[str]
+    KEY: ClassVar[str]
+    REASON: ClassVar[str] = "raison"
+    GIVEN_UP: ClassVar[str] = "abandon après {tries} essais"
+    TOO_LATE: ClassVar[str] = "délai dépassé"
     TYPE: ClassVar[str]
     SAID_BY: ClassVar[str]
+    SAID_TO: ClassVar[str] = ""
     VERSION: ClassVar[int] = 1
 
-    commande_id: Identifier
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        # Such a field would hide the property, and take it as its default.
+        if taken := {"key", "instance"} & cls.model_fields.keys():
+            raise TypeError(f"{cls.__name__}: a field cannot be named {min(taken)}, which every event has")
+
+    @property
+    def key(self) -> str:
+        """The key of the instance that it is about."""
+        key: str = getattr(self, self.KEY)
+        return key
+
+    @property
+    def instance(self) -> Instance:
+        """The instance that it is about."""
+        return Instance(self.SAGA, self.key)
 
     @classmethod
     def schema_urn(cls) -> str:
@@ -160,7 +131,7 @@ class EnvelopeHeader(BaseModel):
     specversion: Literal["1.0"]
     type: Identifier
     dataschema: Annotated[str, Field(max_length=200)] | None = None
-    data_base64: Annotated[None, PlainValidator(_no_binary)] = None
+    data_base64: Annotated[None, PlainValidator(_no_binary), Field(exclude=True)] = None
 
 
 class Envelope(BaseModel, Generic[E]):
@@ -185,15 +156,19 @@ class Envelope(BaseModel, Generic[E]):
     data: E
 
     @model_validator(mode="after")
-    def _speaks_of_one_order(self) -> "Envelope[E]":
-        about = (None, self.data.commande_id)
+    def _speaks_of_one_instance(self) -> "Envelope[E]":
+        about = (None, self.data.key)
         if self.subject not in about or self.correlationid not in about:
-            raise PydanticCustomError(ABOUT_DIFFERS, "subject, correlationid and data.commande_id differ")
+            field = self.data.KEY
+            raise PydanticCustomError(
+                ABOUT_DIFFERS, "subject, correlationid and data.{field} differ", {"field": field}
+            )
         return self
 
     @property
-    def commande_id(self) -> str:
-        return self.data.commande_id
+    def key(self) -> str:
+        """The key of the instance that the event is about."""
+        return self.data.key
 
     @property
     def sender(self) -> str:
@@ -216,6 +191,13 @@ def envelope_of(cls: type[Event]) -> "type[Envelope[Any]]":
     return Envelope[cls]  # type: ignore[valid-type]  # a type checker does not know a class made at run time
 
 
+@cache
+def received_envelope_of(cls: type[Event]) -> "type[Envelope[Any]]":
+    """The class of envelopes around `cls` that also checks all that EnvelopeHeader does."""
+    checks: Any = {name: (field.annotation, field) for name, field in EnvelopeHeader.model_fields.items()}
+    return create_model(f"Received{cls.__name__}", __base__=envelope_of(cls), **checks)
+
+
 def wrap(event: E, *, id: str, source: str, time: dt.datetime, causationid: str | None = None) -> "Envelope[E]":
     """The envelope of `event`. `time` is aware; it is sent in UTC, to the millisecond."""
     instant = time.astimezone(dt.UTC)
@@ -223,11 +205,37 @@ def wrap(event: E, *, id: str, source: str, time: dt.datetime, causationid: str 
         id=id,
         type=event.TYPE,
         source=source,
-        subject=event.commande_id,
+        subject=event.key,
         time=instant.replace(microsecond=instant.microsecond // 1000 * 1000),
         dataschema=event.schema_urn(),
-        correlationid=event.commande_id,
+        correlationid=event.key,
         causationid=causationid,
         data=event,
     )
     return envelope
+
+
+def written(event: Event, *, id: str, source: str, time: dt.datetime, causationid: str | None = None) -> bytes:
+    """The bytes of `wrap` with the same arguments, without an envelope: it takes a third of the time.
+
+    What the runtime itself gives is valid. Raises ValidationError when the key or the cause is no identifier.
+    """
+    key = _json(_IDENTIFIER.validate_python(event.key))
+    said_by, read_as = _constant(type(event), source)
+    cause = "" if causationid is None else f'"causationid":{_json(_IDENTIFIER.validate_python(causationid))},'
+    return (
+        f'{{"specversion":"1.0","id":{_json(id)},{said_by},"subject":{key},"time":"{_one_time(time)}",{read_as},'
+        f'"correlationid":{key},{cause}"data":{event.model_dump_json()}}}'
+    ).encode()
+
+
+_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
+_json = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would create an encoder for each text
+_one_time = lru_cache(maxsize=1)(to_milliseconds)  # the events of a group have one time
+
+
+@cache
+def _constant(cls: type[Event], source: str) -> tuple[str, str]:
+    """What all envelopes of the events of one class have in common, on either side of subject and time."""
+    said_by = f'"type":{_json(cls.TYPE)},"source":{_json(source)}'
+    return said_by, f'"datacontenttype":"{JSON}","dataschema":{_json(cls.schema_urn())}'

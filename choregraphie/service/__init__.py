@@ -1,5 +1,6 @@
 """What the author of a service writes with: reactions, rows, transactions."""
 
+from choregraphie.service.circuit_breaker import CircuitBreaker
 from choregraphie.service.column_types import Instant, Money
 from choregraphie.service.rows import Key, Row
 from choregraphie.service.service import NOW, Forget, Handler, RetryOverride, Schedule, Service, every, on
@@ -7,6 +8,7 @@ from choregraphie.service.transaction import ReadView, Transaction
 
 __all__ = [
     "NOW",
+    "CircuitBreaker",
     "Forget",
     "Handler",
     "Instant",

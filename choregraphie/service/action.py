@@ -4,9 +4,11 @@ import datetime as dt
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from choregraphie.saga.envelope import Instance
+
 
 class State(StrEnum):
-    """The state of an action for one order."""
+    """The state of an action for one saga instance."""
 
     BEGUN = "begun"  # its external call may have happened; its outcome is not known yet
     DONE = "done"
@@ -20,9 +22,10 @@ UNDOABLE = (State.BEGUN, State.DONE)
 
 
 class Entry(NamedTuple):
-    """The journal's entry about one action of an order. A tuple, because hundreds are read for each batch."""
+    """The journal's entry about one action of an instance. A tuple, because hundreds are read for each batch."""
 
-    commande_id: str
+    saga: str
+    key: str
     action: str
     state: State
     at: dt.datetime
@@ -31,3 +34,8 @@ class Entry(NamedTuple):
     undone_at: dt.datetime | None = None
     undone_by: str | None = None
     cause_source: str | None = None
+
+    @property
+    def instance(self) -> Instance:
+        """The instance that the action was carried out for."""
+        return Instance(self.saga, self.key)

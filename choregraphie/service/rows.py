@@ -21,7 +21,7 @@ class Row:
         """The key of a row by its primary key, for `reads`."""
         return cls, key
 
-    def key(self) -> str:
+    def primary_key(self) -> str:
         return str(getattr(self, shape_of(type(self)).key))
 
     def values(self) -> dict[str, Any]:

@@ -1,28 +1,15 @@
-"""What a reaction sees of the database: declared rows and the journal of its order, in memory."""
+"""What a reaction sees of the database: declared rows and the journal of its instance, in memory."""
 
 import datetime as dt
-import hashlib
-import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from choregraphie.saga.envelope import Event
+from choregraphie.saga.envelope import Event, Instance
+from choregraphie.saga.ids import derived_id
 from choregraphie.service.action import UNDOABLE, Entry, State
 from choregraphie.service.rows import R, Row
 
 React = Callable[..., Iterable[Event]]
-
-_NAMESPACE = uuid.UUID("6f0f3a1e-6c8e-5d0a-9b7e-3f5f0d3c1a52").bytes
-
-
-def derived_id(*parts: str) -> str:
-    """An id derived from `parts` alone, so that executing something again gives the same ids.
-
-    A UUID of version 5 (RFC 9562, 5.5), formatted without a UUID object, whose creation takes most of the time.
-    """
-    digest = hashlib.sha1(_NAMESPACE + "\x1f".join(parts).encode(), usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(digest[16], 16) & 3]
-    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
 class Rows(Protocol):
@@ -34,53 +21,63 @@ class Rows(Protocol):
 
 
 class Actions(Protocol):
-    """The journal entries of the orders of a batch."""
+    """The journal entries of the instances of a batch."""
 
-    def entry(self, commande_id: str, action: str) -> Entry | None: ...
+    def entry(self, instance: Instance, action: str) -> Entry | None: ...
 
-    def undo(self, commande_id: str, action: str, by: str, now: dt.datetime) -> Entry | None: ...
+    def undo(self, instance: Instance, action: str, by: str, now: dt.datetime) -> Entry | None: ...
 
 
 class ReadView:
-    """A read-only view of the rows and of one order's journal. `now` is the time of the transaction."""
+    """A read-only view of the rows and of one instance's journal. `now` is the time of the transaction."""
 
     def __init__(
-        self, unit: Rows, journal: Actions, *, service: str, action: str, order: str, now: dt.datetime
+        self, unit: Rows, journal: Actions, *, service: str, action: str, instance: Instance, now: dt.datetime
     ) -> None:
         self._unit = unit
         self._journal = journal
         self._service = service
         self._action = action
-        self._order = order
+        self.instance = instance
         self.now = now
+        # What the reaction hears: an event, or a tuple of them.
+        self.heard: Any = None
 
     def find(self, cls: type[R], key: str) -> R | None:
         """The row, or None. Raises RowNotDeclared when `reads` does not name it."""
         return self._unit.find(cls, key)
 
     def begun(self, action: React) -> bool:
-        """Whether `action` was carried out for this order, or may have been (its call may be under way)."""
-        entry = self._journal.entry(self._order, action.__name__)
+        """Whether `action` was carried out for this instance, or may have been (its call may be under way)."""
+        entry = self._journal.entry(self.instance, action.__name__)
         return entry is not None and entry.state in UNDOABLE
 
-    def key(self, action: React | None = None) -> str:
-        """The idempotency key of `action` for this order; by default of the current action."""
+    def idempotency_key(self, action: React | None = None) -> str:
+        """The idempotency key of `action` for this instance; by default of the current action."""
         name = action.__name__ if action else self._action
-        return f"{self._service}:{name}:{self._order}"
+        return f"{self._service}:{name}:{self.instance.key}"
 
 
 class Transaction(ReadView):
-    """The view with which a reaction writes. `deadline` is the deadline of an order that begins now.
+    """The view with which a reaction writes. `deadline` is the deadline of an instance that begins now.
 
-    Its ids are derived from the action and from `origin`: the source and the id of the event heard.
+    Its ids are derived from the action and from `origin`: the source and the id of the event heard. They begin
+    with `heard_time`, the time that this event gives.
     """
 
     def __init__(
-        self, *args: Any, cause: str, origin: tuple[str, ...], deadline: dt.datetime, **more: Any
+        self,
+        *args: Any,
+        cause: str,
+        origin: tuple[str, ...],
+        heard_time: dt.datetime | None,
+        deadline: dt.datetime,
+        **more: Any,
     ) -> None:
         super().__init__(*args, **more)
         self._cause = cause
         self._origin = origin
+        self._heard_time = heard_time
         self.deadline = deadline
         self.noted: dict[str, Any] = {}
         self.undone: set[str] = set()
@@ -104,7 +101,7 @@ class Transaction(ReadView):
         An action that has not begun leaves a tombstone: when its event arrives late, it does nothing.
         """
         self.undone.add(action.__name__)
-        entry = self._journal.undo(self._order, action.__name__, self._cause, self.now)
+        entry = self._journal.undo(self.instance, action.__name__, self._cause, self.now)
         return entry.data if entry is not None and entry.state is State.DONE else None
 
     def new_id(self, kind: str) -> str:
@@ -113,9 +110,9 @@ class Transaction(ReadView):
 
     def derive(self, *parts: str) -> str:
         """The id of the thing that `parts` identify among all that this action creates."""
-        return derived_id(self._service, self._action, *self._origin, *parts)
+        return derived_id(self._service, self._action, *self._origin, *parts, time=self._heard_time)
 
 
-def refusal(cls: type[Event], commande_id: str, raison: str) -> Event:
-    """The refusal of a step that was given up; every refusal has a `raison`."""
-    return cls.model_validate({"commande_id": commande_id, "raison": raison})
+def refusal_after(cls: type[Event], key: str, tries: int) -> Event:
+    """The refusal of a step that was given up after `tries` tries; every refusal has the field REASON."""
+    return cls.model_validate({cls.KEY: key, cls.REASON: cls.GIVEN_UP.format(tries=tries)})

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from choregraphie.saga.topology import Topology
-from choregraphie.simulator.queues import DELIVERY_COUNT, Death, Message, QuorumQueue, Stream
+from choregraphie.saga.topology import Topology, matches
+from choregraphie.simulator.queues import ACQUIRED_COUNT, DELIVERY_COUNT, Death, Message, QuorumQueue, Stream
 
 X_DEATH = "x-death"
 
 
 @dataclass(frozen=True)
 class Version:
-    """What differs between the supported versions of RabbitMQ. Source: scripts run against both.
+    """What differs between the supported versions of RabbitMQ. Source: scripts run on 3.10.8, 4.0.5 and 4.3.6.
 
     believes_deaths        an `x-death` that a client sends counts: the message, published again with it, is
                            dropped when it reaches a queue named there
@@ -22,6 +22,10 @@ class Version:
     dead_start_anew        a dead letter first comes without a count and not `redelivered`. Without it, a message
                            that a client has rejected comes with both; this is not modelled, because no service
                            rejects for good
+    counts_acquired        a `nack` with `requeue` counts in `x-acquired-count` alone; a `reject` and a lost
+                           session count in both. A dead letter of the delivery limit comes with both counts and
+                           `redelivered`, and its delivery count goes on. Without it, each counts towards the
+                           delivery limit
     """
 
     name: str
@@ -29,6 +33,7 @@ class Version:
     passes_delivery_count: bool
     streams_keep_deaths: bool
     dead_start_anew: bool
+    counts_acquired: bool = False
 
 
 RABBIT_3_10 = Version(
@@ -37,20 +42,8 @@ RABBIT_3_10 = Version(
 RABBIT_4_0 = Version(
     "4.0", believes_deaths=False, passes_delivery_count=True, streams_keep_deaths=True, dead_start_anew=False
 )
-VERSIONS = (RABBIT_3_10, RABBIT_4_0)
-
-
-def matches(pattern: str, key: str) -> bool:
-    """Whether a topic pattern matches `key`: `*` stands for one word, `#` for any number of them."""
-    return _matches(pattern.split("."), key.split("."))
-
-
-def _matches(pattern: Sequence[str], words: Sequence[str]) -> bool:
-    if not pattern:
-        return not words
-    if pattern[0] == "#":
-        return _matches(pattern[1:], words) or bool(words and _matches(pattern, words[1:]))
-    return bool(words) and pattern[0] in {"*", words[0]} and _matches(pattern[1:], words[1:])
+RABBIT_4_3 = replace(RABBIT_4_0, name="4.3", counts_acquired=True)
+VERSIONS = (RABBIT_3_10, RABBIT_4_0, RABBIT_4_3)
 
 
 class Broker:
@@ -88,7 +81,7 @@ class Broker:
             return
         if self._limit is not None and "x-dead-letter-exchange" in arguments:
             arguments = {**arguments, "x-delivery-limit": self._limit}
-        self.queues[name] = QuorumQueue(name, arguments, self._dead_letter)
+        self.queues[name] = QuorumQueue(name, arguments, self._dead_letter, self.version.counts_acquired)
 
     def route(self, exchange: str, key: str) -> tuple[str, ...]:
         """The queues and streams, each once, that a message with this key would reach."""
@@ -101,9 +94,9 @@ class Broker:
         """The message as the broker stores it when a client publishes it."""
         believed = message.headers.get(X_DEATH) if self.version.believes_deaths else None
         deaths = _read(believed) if believed else ()
-        if not message.count and message.deaths == deaths:
+        if not message.redelivered and message.deaths == deaths:
             return message
-        return replace(message, count=0, deaths=deaths)
+        return replace(message, count=0, acquired=0, redelivered=False, deaths=deaths)
 
     def put(self, queue: str, message: Message) -> None:
         if queue in self.streams:
@@ -118,7 +111,9 @@ class Broker:
         scalars = {name: value for name, value in message.headers.items() if not isinstance(value, list | dict)}
         # A client's tables are lost in either version; the broker writes its own anew.
         own = _shown(message.deaths) if self.version.streams_keep_deaths and message.deaths else {}
-        return replace(message, headers=scalars | own)
+        if message.redelivered:  # a dead letter with its counts, which a stream does not show
+            scalars.pop(ACQUIRED_COUNT, None)
+        return replace(message, headers=scalars | own, redelivered=False, count=0)
 
     def publish(self, message: Message) -> tuple[str, ...]:
         """Accept a client's message and route it at once. Returns the queues and streams it reached."""
@@ -142,12 +137,16 @@ class Broker:
         assert queue.dead_letter_exchange is not None  # noqa: S101 - else nobody asks
         death = Death(queue.name, reason, message.exchange, message.routing_key)
         deaths = _with(message.deaths, death)
+        keeps_counts = self.version.counts_acquired and reason == "delivery_limit"
+        kept = {ACQUIRED_COUNT: message.acquired} if keeps_counts else {}
         dead = replace(
             message,
             exchange=queue.dead_letter_exchange,
-            headers={**message.headers, **_shown(deaths)},
+            headers={**message.headers, **kept, **_shown(deaths)},
             expiration_ms=None if reason == "expired" else message.expiration_ms,
-            count=0,
+            count=message.count if kept else 0,
+            acquired=0,
+            redelivered=bool(kept),
             deaths=deaths,
         )
         reached = self.route(dead.exchange, dead.routing_key)
@@ -159,7 +158,8 @@ class Broker:
 
 def headers_of(message: Message) -> dict[str, Any]:
     """The headers that a consumer sees."""
-    return dict(message.headers) | ({DELIVERY_COUNT: message.count} if message.count else {})
+    counts = {DELIVERY_COUNT: message.count, ACQUIRED_COUNT: message.acquired}
+    return dict(message.headers) | {name: count for name, count in counts.items() if count}
 
 
 def _is_cycle(queue: str, deaths: Sequence[Death]) -> bool:

@@ -10,13 +10,14 @@ from typing import Any
 
 from choregraphie.simulator.databases import Databases
 from choregraphie.simulator.exhaustive import Search, SearchResult
+from choregraphie.simulator.plan import Plan
 from choregraphie.simulator.randomness import Fault
 from choregraphie.simulator.run import Outcome, run_plan
-from choregraphie.simulator.scenario import Plan, Scenario
+from choregraphie.simulator.scenario import Scenario
 from choregraphie.simulator.shrink import shrink
 from choregraphie.simulator.trace import mermaid, steps
 
-REPLAY_VERSION = 1
+REPLAY_VERSION = 2
 
 
 @dataclass
@@ -46,7 +47,7 @@ def simulate(
     scenario: Scenario,
     first: int,
     runs: int,
-    orders: int,
+    instances: int,
     on_run: Callable[[Campaign], None] = lambda so_far: None,
     on_failure: Callable[[Outcome], None] = lambda failure: None,
 ) -> Campaign:
@@ -58,7 +59,7 @@ def simulate(
     try:
         for seed in range(first, first + runs):
             began = time.perf_counter()
-            outcome = run_plan(scenario.plan(seed, orders), databases)
+            outcome = run_plan(scenario.workload.plan(seed, instances), databases)
             campaign.seconds += time.perf_counter() - began
             campaign.add(outcome)
             if outcome.found:
@@ -93,7 +94,7 @@ def load(path: Path, scenario: Scenario) -> Plan:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] != REPLAY_VERSION:
             raise ValueError(f"version {content['version']}; this program reads {REPLAY_VERSION}")
-        plan = Plan.from_json(content, scenario.read_action)
+        plan = Plan.from_json(content, scenario.workload.read_action)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a replay file: {error}") from None
     return plan

@@ -8,8 +8,8 @@ from choregraphie.messaging import Outgoing, PublishOutcome
 from choregraphie.saga.topology import ATTEMPT_HEADER, dlq, requeue
 from choregraphie.simulator.final_state import reason_of
 from choregraphie.simulator.network import GRID_SECONDS, Network
+from choregraphie.simulator.plan import ClientAction
 from choregraphie.simulator.queues import Message
-from choregraphie.simulator.scenario import ClientAction
 
 _AGAIN_HOPS = 4
 
@@ -25,7 +25,7 @@ class Clients:
     async def perform(self, action: ClientAction) -> None:
         """Publish the message of `action` at its time, again until the broker confirms it."""
         await self._network.pause(action.at / GRID_SECONDS)
-        self._network.trace.note("client", f"says {action.kind} {action.what}".strip(), order=action.order)
+        self._network.trace.note("client", f"says {action.kind} {action.what}".strip(), key=action.key)
         while await self._network.publish("client", [self._message_of(action)]) != [PublishOutcome.CONFIRMED]:
             await self._network.pause(_AGAIN_HOPS)
         self.confirmed.append(action)

@@ -17,13 +17,13 @@ class Databases:
         self.services = {service.name: service for service in scenario.services}
         self.by_service: dict[str, Database] = {s.name: open_database(s, settings) for s in self.services.values()}
         self._files = {name: MemoryFile(database) for name, database in self.by_service.items()}
-        self._fresh = {name: file.save() for name, file in self._files.items()}
+        self._fresh = {name: file.copy() for name, file in self._files.items()}
         self._names = {name: file.tables() for name, file in self._files.items()}
 
     def reset(self) -> None:
         """Give every database its initial content."""
         for name, fresh in self._fresh.items():
-            self._files[name].restore(fresh)
+            self._files[name].become(fresh)
 
     def save(self, service: str) -> bytes:
         return self._files[service].save()
@@ -52,5 +52,7 @@ class Databases:
         return self.scenario.undecided(self)
 
     def close(self) -> None:
+        for fresh in self._fresh.values():
+            fresh.close()
         for database in self.by_service.values():
             database.close()

@@ -6,7 +6,7 @@ which services are down. Three reductions leave out transitions without missing 
 
 * A message that changes nothing and says nothing (a repetition) is taken at once, and alone. Its step commutes
   with every other. A fault during it leaves the databases as they are; at most the repetition is in transit once
-  more, or a dead letter, where it would only exempt its order from some of the invariants.
+  more, or a dead letter, where it would only exempt its instance from some of the invariants.
 * A service that no service hears (the last of the saga) takes its messages only when no other service has any.
   No step of another service reads what it does, so every run has the same end as one in which it comes last.
 * A state that was reached before with as many faults left or more is not expanded again.
@@ -25,14 +25,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from choregraphie.saga.choreography import Choreography
-from choregraphie.saga.topology import events, requeue, topology
+from choregraphie.saga.saga_set import SagaSet
+from choregraphie.saga.topology import requeue, topology
 from choregraphie.simulator.broker_model import Broker
 from choregraphie.simulator.databases import Databases
 from choregraphie.simulator.final_state import FinalState
 from choregraphie.simulator.interned_messages import MessageNumbers, PendingMessage
 from choregraphie.simulator.isolation import without_logs
+from choregraphie.simulator.plan import Scope
 from choregraphie.simulator.queues import Death, Message
-from choregraphie.simulator.scenario import Scope
 from choregraphie.simulator.stepper import DELAYS, Effect, Stepper
 from choregraphie.simulator.trace import TraceEntry
 
@@ -77,7 +78,7 @@ class Search:
         self._scenario = databases.scenario
         self._faults = faults
         self._messages = MessageNumbers()
-        self._routes = Broker(topology(self._scenario.choreography, DELAYS))
+        self._routes = Broker(topology(SagaSet((self._scenario.choreography,)), DELAYS))
         self._steppers = [Stepper(s, databases, self._routes, self._messages) for s in databases.services.values()]
         self._index = {stepper.name: number for number, stepper in enumerate(self._steppers)}
         self._last = [
@@ -111,7 +112,7 @@ class Search:
         messages = [
             n
             for action in self._scope.actions
-            for n in self._messages.routed_copies(self._scenario.message_of(action), self._routes)
+            for n in self._messages.routed_copies(self._scenario.workload.message_of(action), self._routes)
         ]
         return State(tuple(stepper.first for stepper in self._steppers), tuple(sorted(messages)))
 
@@ -200,9 +201,9 @@ class Search:
     def _final_state(self, state: State) -> FinalState:
         saved = {s.name: s.states[number] for s, number in zip(self._steppers, state.services, strict=True)}
         said = [
-            Message(row["body"], events(name), row["type"])
-            for name, service in saved.items()
-            for row in service.tables["outbox"]
+            Message(row["body"], stepper.service.exchange_for(row["type"]), row["type"])
+            for stepper in self._steppers
+            for row in saved[stepper.name].tables["outbox"]
         ]
         first = [_message(self._messages.of(n)) for n in self._first().messages]
         dead: dict[str, list[Message]] = {name: [] for name in saved}

@@ -41,11 +41,11 @@ class FinalState:
 
     @cached_property
     def said(self) -> dict[str, dict[str, list[str]]]:
-        """The event ids in all outboxes, by order and by type."""
+        """The event ids in all outboxes, by key and by type."""
         found: dict[str, dict[str, list[str]]] = {}
         for tables in self.tables.values():
             for row in tables["outbox"]:
-                found.setdefault(row["commande_id"], {}).setdefault(row["type"], []).append(row["event_id"])
+                found.setdefault(row["key"], {}).setdefault(row["type"], []).append(row["event_id"])
         return found
 
     @cached_property
@@ -63,8 +63,8 @@ class FinalState:
 
     @cached_property
     def in_doubt(self) -> set[str]:
-        """The orders that need a person: an event about them was given up, and is a dead letter."""
-        return {order_of(message) for dead in self.dead.values() for message in dead if is_open(message)}
+        """The keys that need a person: an event about them was given up, and is a dead letter."""
+        return {key_of(message) for dead in self.dead.values() for message in dead if is_open(message)}
 
 
 def content(message: Message) -> dict[str, Any]:
@@ -82,8 +82,9 @@ def identity(message: Message) -> EventIdentity:
     return EventIdentity(str(found.get("source", "")), str(found.get("id", "")))
 
 
-def order_of(message: Message) -> str:
-    return str(content(message).get("data", {}).get("commande_id", ""))
+def key_of(message: Message) -> str:
+    """The key that the message names in an AMQP property or in its subject; empty when there is none."""
+    return str(content(message).get("subject") or message.properties.correlation_id or "")
 
 
 def is_open(message: Message) -> bool:

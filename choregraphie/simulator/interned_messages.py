@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from choregraphie.messaging import Delivery, Outgoing, Properties, Scalar
+from choregraphie.messaging import ContentHeader, Delivery, HeaderValue, Outgoing, Properties
 from choregraphie.simulator.broker_model import Broker
 
 
@@ -20,13 +20,15 @@ class PendingMessage:
     exchange: str
     routing_key: str
     publisher: str
-    headers: tuple[tuple[str, Scalar], ...] = ()
+    headers: tuple[tuple[str, HeaderValue], ...] = ()
     event_id: str = ""
     set_aside_by_broker: bool = False
 
     def delivery(self) -> Delivery:
         properties = Properties(message_id=self.event_id, app_id=self.publisher)
-        return Delivery(0, self.body, self.exchange, self.routing_key, dict(self.headers), properties)
+        return Delivery(
+            0, self.body, self.exchange, self.routing_key, ContentHeader(dict(self.headers), properties)
+        )
 
 
 class MessageNumbers:

@@ -6,7 +6,6 @@ from collections import Counter
 
 from choregraphie import BrokerUnavailable
 from choregraphie.messaging import Outgoing, PublishOutcome
-from choregraphie.saga.topology import HISTORY
 from choregraphie.simulator.broker_model import Broker
 from choregraphie.simulator.clock import VirtualLoop
 from choregraphie.simulator.queues import Message
@@ -89,7 +88,7 @@ class Network:
         reached = self.broker.route(message.exchange, message.routing_key)
         accepted = self.broker.accept(_as_message(message))
         for queue in reached:
-            if queue == HISTORY:
+            if queue in self.broker.streams:
                 self.broker.now = self.loop.now
                 self.broker.put(queue, accepted)
                 continue
@@ -152,7 +151,7 @@ class Network:
         return not self.in_transit and all(not len(queue) and not queue.unacked for queue in working)
 
     def _note(self, program: str, message: Outgoing, what: str) -> None:
-        self.trace.note(program, f"{message.routing_key} {what}", order=message.properties.correlation_id or "")
+        self.trace.note(program, f"{message.routing_key} {what}", key=message.properties.correlation_id or "")
 
 
 def _finish(waiting: "Future[None]") -> None:

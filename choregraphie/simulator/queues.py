@@ -14,12 +14,19 @@ from choregraphie.messaging import Properties
 Headers = Mapping[str, Any]
 
 DELIVERY_COUNT = "x-delivery-count"
+ACQUIRED_COUNT = "x-acquired-count"
 NO_PROPERTIES = Properties()
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`count`: how often it came back to this queue; `deaths`: where it was dead-lettered, the latest first."""
+    """A message in a queue.
+
+    count        how often it came back to this queue, as the delivery limit counts
+    acquired     how often it came back in all, where the broker counts that apart
+    redelivered  the mark that its next delivery has
+    deaths       where it was dead-lettered, the latest first
+    """
 
     body: bytes
     exchange: str
@@ -28,6 +35,8 @@ class Message:
     properties: Properties = NO_PROPERTIES
     expiration_ms: int | None = None
     count: int = 0
+    acquired: int = 0
+    redelivered: bool = False
     deaths: tuple["Death", ...] = ()
 
 
@@ -52,10 +61,15 @@ class QuorumQueue:
     """A quorum queue.
 
     `dead_letter` is called with each message that dies here and the reason, and says whether a queue took it.
+    `counts_acquired`: as in `Version`.
     """
 
     def __init__(
-        self, name: str, arguments: Mapping[str, Any], dead_letter: Callable[["QuorumQueue", Message, str], bool]
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        dead_letter: Callable[["QuorumQueue", Message, str], bool],
+        counts_acquired: bool = False,
     ) -> None:
         self.name = name
         limit, ttl_ms = arguments.get("x-delivery-limit"), arguments.get("x-message-ttl")
@@ -63,6 +77,7 @@ class QuorumQueue:
         self.ttl: float | None = None if ttl_ms is None else ttl_ms / 1000
         self.dead_letter_exchange: str | None = arguments.get("x-dead-letter-exchange")
         self._dead_letter = dead_letter
+        self._counts_acquired = counts_acquired
         self._ready: deque[_Queued] = deque()
         # Returned messages are delivered first, in the order of their return.
         self._returned: deque[_Queued] = deque()
@@ -94,7 +109,7 @@ class QuorumQueue:
         self._ready.append(_Queued(message, now + min(lifetimes) if lifetimes else None))
 
     def take(self) -> tuple[int, Message] | None:
-        """The next delivery, with the number that settles it. It is redelivered when `message.count > 0`."""
+        """The next delivery, with the number that settles it."""
         source = self._returned or self._ready
         if not source:
             return None
@@ -110,9 +125,22 @@ class QuorumQueue:
         self._remove_dead(self._unacked.pop(number).message, "rejected")
 
     def requeue(self, number: int) -> None:
-        """Put back after a reject or nack with `requeue`, or a lost session. Each counts (up to RabbitMQ 4.2)."""
+        """Put back after a reject with `requeue`, or a lost session: both count towards the delivery limit."""
+        self._put_back(number, counts=True)
+
+    def nack(self, number: int) -> None:
+        """Put back after a nack with `requeue`."""
+        self._put_back(number, counts=not self._counts_acquired)
+
+    def _put_back(self, number: int, *, counts: bool) -> None:
         queued = self._unacked.pop(number)
-        message = replace(queued.message, count=queued.message.count + 1)
+        before = queued.message
+        message = replace(
+            before,
+            count=before.count + counts,
+            acquired=before.acquired + self._counts_acquired,
+            redelivered=True,
+        )
         if self.limit is not None and message.count > self.limit:
             self._remove_dead(message, "delivery_limit")
         else:

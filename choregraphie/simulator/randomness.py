@@ -93,6 +93,10 @@ class Randomness:
         """A random generator that follows from the seed and `name`."""
         return random.Random(f"{self.seed}:{name}")  # noqa: S311 - a simulation
 
+    def may_occur(self, fault: Fault) -> bool:
+        """Whether this run has faults of that kind, now."""
+        return fault in self._kinds
+
     def occurs(self, fault: Fault, *where: object) -> bool:
         """Whether `fault` occurs at that place. One that does is recorded in `occurred` and `counts`."""
         if fault not in self._kinds:

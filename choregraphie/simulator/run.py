@@ -8,6 +8,7 @@ from typing import Any
 
 from choregraphie import Settings
 from choregraphie.failpoints import watched
+from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import HISTORY, dlq, topology
 from choregraphie.simulator.broker_model import Broker
 from choregraphie.simulator.clients import Clients, Operator
@@ -16,8 +17,10 @@ from choregraphie.simulator.databases import Databases
 from choregraphie.simulator.final_state import FinalState
 from choregraphie.simulator.isolation import without_garbage_collection, without_logs
 from choregraphie.simulator.network import AWAY_SECONDS, GRID_SECONDS, Network
+from choregraphie.simulator.plan import Plan
 from choregraphie.simulator.randomness import Fault, Randomness
-from choregraphie.simulator.scenario import Plan, run_parameters
+from choregraphie.simulator.scenario import run_parameters
+from choregraphie.simulator.shared_reading import Envelopes
 from choregraphie.simulator.trace import Trace
 from choregraphie.simulator.workers import LEAVE_SECONDS, Worker, create_worker, reach_failpoint
 
@@ -66,26 +69,33 @@ class _Simulation:
         self.trace = Trace(self.loop.time)
         services = list(self.databases.services)
         self.parameters = run_parameters(self.plan.seed, services)
-        self.settings = Settings(
-            database_url="sqlite://",
-            catalogue=self.scenario.seed,
-            retry_delays=self.parameters.retry_delays,
-            deadline=self.parameters.deadline,
-            prefetch=self.parameters.prefetch,
-            call_timeout=0.3,
-        )
+        self.settings = self._settings()
         model = Broker(
-            topology(self.scenario.choreography, self.parameters.retry_delays),
+            topology(SagaSet((self.scenario.choreography,)), self.parameters.retry_delays),
             self.parameters.version,
             self.parameters.delivery_limit,
         )
         self.network = Network(self.loop, model, self.randomness, self.trace)
         self.externals = self.scenario.externals(self.randomness, self.trace)
-        self.clients = Clients(self.network, self.scenario.message_of)
+        self.clients = Clients(self.network, self.scenario.workload.message_of)
         self.operator = Operator(self.network)
+        self.envelopes: Envelopes = {}
         self.workers = [
             self._worker(name, n + 1) for name in services for n in range(self.parameters.workers[name])
         ]
+
+    def _settings(self) -> Settings:
+        return Settings(
+            database_url="sqlite://",
+            catalogue=self.scenario.seed,
+            retry_delays=self.parameters.retry_delays,
+            hold_after=self.parameters.hold_after,
+            longest_hold=self.parameters.longest_hold,
+            probe_every=0.2,
+            deadline=self.parameters.deadline,
+            prefetch=self.parameters.prefetch,
+            call_timeout=0.3,
+        )
 
     def _worker(self, service: str, number: int) -> Worker:
         externals = self.externals.get(service)
@@ -96,6 +106,7 @@ class _Simulation:
             self.settings,
             self.network,
             externals,
+            self.envelopes,
         )
 
     async def run(self) -> list[str]:
@@ -204,6 +215,6 @@ def _run_plan(plan: Plan, databases: Databases, extra_check: ExtraCheck | None) 
         tuple(simulation.randomness.occurred),
         simulation.randomness.counts,
         simulation.loop.now,
-        simulation.scenario.instances(state),
+        len(state.said),
         simulation.scenario.choreography.speakers,
     )

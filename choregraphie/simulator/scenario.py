@@ -1,67 +1,23 @@
-"""What the simulator is given: the scenario of a saga, the plan of a run, the parameters that its seed decides."""
+"""What the simulator is given: the scenario of a saga, and the parameters of a run that its seed decides."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-from choregraphie.messaging import Outgoing
+from choregraphie.orchestration import Orchestrated
 from choregraphie.saga.choreography import Choreography
 from choregraphie.service.service import Service
-from choregraphie.simulator.broker_model import VERSIONS, Version
+from choregraphie.simulator.broker_model import RABBIT_3_10, RABBIT_4_0, RABBIT_4_3, Version
 from choregraphie.simulator.final_state import FinalState
-from choregraphie.simulator.randomness import Fault, Randomness
+from choregraphie.simulator.invariants import Check, general_checks, violations_of
+from choregraphie.simulator.plan import Scope
+from choregraphie.simulator.randomness import Randomness
 from choregraphie.simulator.trace import Trace
+from choregraphie.simulator.workload import Workload
 
-
-class ClientAction(Protocol):
-    """An action of a client: at `at` seconds it publishes the event `event` about the instance `order`.
-
-    `kind` names the action; `what` names the kind of invalid message, or is empty.
-    """
-
-    @property
-    def at(self) -> float: ...
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def order(self) -> str: ...
-
-    @property
-    def event(self) -> str: ...
-
-    @property
-    def what(self) -> str: ...
-
-
-ReadAction = Callable[[int, dict[str, Any]], ClientAction]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A run: its seed, its clients' actions, and the names of its faults (None: the seed decides)."""
-
-    seed: int
-    actions: tuple[Any, ...]
-    faults: tuple[str, ...] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {"seed": self.seed, "acts": [asdict(action) for action in self.actions], "faults": self.faults}
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any], read_action: ReadAction) -> Self:
-        """The plan that `to_json` wrote. Raises KeyError, TypeError or ValueError when it is not one."""
-        faults = content["faults"]
-        actions = tuple(read_action(number, action) for number, action in enumerate(content["acts"], start=1))
-        return cls(int(content["seed"]), actions, None if faults is None else tuple(map(_fault, faults)))
-
-
-def _fault(name: str) -> str:
-    if name.partition(":")[0] not in set(Fault):
-        raise ValueError(f"no such fault: {name!r}")
-    return name
+# 3.10 loses what 4.x keeps, so as many runs are on it as on the others together.
+DRAWN_VERSIONS = (RABBIT_3_10, RABBIT_3_10, RABBIT_4_0, RABBIT_4_3)
 
 
 @dataclass(frozen=True)
@@ -78,6 +34,8 @@ class RunParameters:
     prefetch: int
     deadline: float
     retry_delays: tuple[float, ...]
+    hold_after: int
+    longest_hold: float
     redrives: int
     early_redrives: tuple[int, ...]
 
@@ -85,23 +43,35 @@ class RunParameters:
 def run_parameters(seed: int, services: Sequence[str]) -> RunParameters:
     randomness = Randomness(seed)
     return RunParameters(
-        version=randomness.choice(VERSIONS, "version"),
+        version=randomness.choice(DRAWN_VERSIONS, "version"),
         delivery_limit=randomness.choice((2, 4, 20), "delivery limit"),
         workers={name: randomness.choice((1, 1, 2), "workers", name) for name in services},
         prefetch=randomness.choice((8, 100, 200, 200, 200), "prefetch"),
         deadline=randomness.choice((0.6, 3.0, 8.0), "deadline"),
         retry_delays=randomness.choice(((0.2,), (0.1, 0.4), (0.2, 0.5, 1.0)), "retry delays"),
+        hold_after=randomness.choice((2, 3, 5), "hold after"),
+        longest_hold=randomness.choice((0.4, 2.0, 60.0), "longest hold"),
         redrives=randomness.choice((0, 1, 1, 2), "redrives"),
         early_redrives=randomness.choice(((), (6,), (4, 6, 8, 10), (3, 5, 7, 9, 11)), "early redrives"),
     )
 
 
-@dataclass(frozen=True)
-class Scope:
-    """A scope of the exhaustive search: a few actions of clients."""
+class NoExternals:
+    """The externals of a saga whose services call nothing outside."""
 
-    name: str
-    actions: tuple[Any, ...]
+    def copy(self) -> Self:
+        return self
+
+    def canonical(self) -> tuple[Any, ...]:
+        return ()
+
+
+def _no_externals(randomness: Randomness, trace: Trace) -> Mapping[str, Any]:
+    return {}
+
+
+def _nothing(externals: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -109,31 +79,42 @@ class Scenario:
     """A saga to simulate.
 
     seed                the TOML that fills the empty databases
-    plan                seed and number of instances → the plan of a run
-    read_action         number and fields of an action in a replay file → the action; raises TypeError or
-                        ValueError
-    message_of          an action → the message that it publishes
+    workload            what its clients do
+    business            its own invariants by their names, beside those of any saga; one of the same name replaces
+                        the general one
+    scopes              the scopes of the exhaustive search
     externals           randomness and trace → the externals of the services' calls, by service; with faults
     instant_externals   the same for one service of the exhaustive search: it answers at once and can be copied
     externals_content   externals by service → their content, for the invariants
     final_state         the class that the invariants read
-    violations          a final state → every violated invariant, each with what was found
-    undecided           databases → the number of instances that still wait for their decision
-    instances           a final state → the number of instances
-    scopes              the scopes of the exhaustive search
     """
 
     choreography: Choreography
     services: tuple[Service, ...]
     seed: Path
-    plan: Callable[[int, int], Plan]
-    read_action: ReadAction
-    message_of: Callable[[Any], Outgoing]
-    externals: Callable[[Randomness, Trace], Mapping[str, Any]]
-    instant_externals: Callable[[], Any]
-    externals_content: Callable[[Mapping[str, Any]], Mapping[str, Any]]
-    final_state: type[FinalState]
-    violations: Callable[[Any], list[str]]
-    undecided: Callable[[Any], int]
-    instances: Callable[[Any], int]
-    scopes: tuple[Scope, ...]
+    workload: Workload
+    business: Mapping[str, Check] = field(default_factory=dict)
+    scopes: tuple[Scope, ...] = ()
+    externals: Callable[[Randomness, Trace], Mapping[str, Any]] = _no_externals
+    instant_externals: Callable[[], Any] = NoExternals
+    externals_content: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _nothing
+    final_state: type[FinalState] = FinalState
+
+    def violations(self, state: FinalState) -> list[str]:
+        """Every invariant that `state` violates, each with what was found instead."""
+        return violations_of({**general_checks(self.choreography), **self.business}, state)
+
+    def undecided(self, databases: Any) -> int:
+        """How many instances a running deadline must still decide, unless an event does."""
+        saga = self.choreography
+        if isinstance(saga, Orchestrated):
+            return sum(row["due"] is not None for row in databases.rows(*saga.table))
+        begun: set[str] = set()
+        for timed in saga.timed:
+            begun |= _keys(databases.rows(timed.service, "inbox"), {event.TYPE for event in timed.after})
+        return len(begun - _keys(databases.rows(saga.decider, "outbox"), {saga.created.TYPE, saga.cancelled.TYPE}))
+
+
+def _keys(rows: Iterable[Mapping[str, Any]], types: set[str]) -> set[str]:
+    """The keys of the rows that are about an event of `types`."""
+    return {row["key"] for row in rows if row["type"] in types}

@@ -1,11 +1,11 @@
 """A session on the model of the broker: the runtime's `Session`, which can be lost at any moment."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from choregraphie import BrokerUnavailable
-from choregraphie.messaging import Delivery, Outgoing, PublishOutcome
+from choregraphie.messaging import ContentHeader, Delivery, Outgoing, PublishOutcome
 from choregraphie.simulator.broker_model import Broker, headers_of
 from choregraphie.simulator.clock import VirtualLoop
 from choregraphie.simulator.queues import Message
@@ -77,9 +77,8 @@ class SimulatedSession:
                 message.body,
                 message.exchange,
                 message.routing_key,
-                headers_of(message),
-                message.properties,
-                redelivered=message.count > 0,
+                ContentHeader(headers_of(message), message.properties),
+                redelivered=message.redelivered,
             )
         )
         self._wake()
@@ -102,7 +101,7 @@ class SimulatedSession:
                 f"takes {delivery.routing_key}{again}",
                 sender=delivery.properties.app_id or "",
                 receiver=self.program,
-                order=delivery.properties.correlation_id or "",
+                key=delivery.properties.correlation_id or "",
             )
         return batch
 
@@ -129,7 +128,8 @@ class SimulatedSession:
 
     async def requeue(self, tags: Sequence[int]) -> None:
         if self.lost is None:
-            self._requeue_all(list(tags))
+            queue = self._network.broker.queues[self._queue]
+            self._put_back(list(tags), queue.nack)
 
     async def is_consuming(self) -> bool:
         if self.lost is not None:
@@ -153,7 +153,7 @@ class SimulatedSession:
         sessions = self._network.sessions[self._queue]
         if self in sessions:
             sessions.remove(self)
-        self._requeue_all(list(self._unsettled))
+        self._put_back(list(self._unsettled), self._network.broker.queues[self._queue].requeue)
         self._received.clear()
         self._wake()
 
@@ -162,8 +162,7 @@ class SimulatedSession:
         if self.lost is None:
             self.disconnect("it is closed")
 
-    def _requeue_all(self, tags: list[int]) -> None:
-        queue = self._network.broker.queues[self._queue]
+    def _put_back(self, tags: list[int], put_back: Callable[[int], None]) -> None:
         for tag in tags:
-            queue.requeue(self._unsettled.pop(tag))
+            put_back(self._unsettled.pop(tag))
         self._network.deliver_ready(self._queue)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from choregraphie.simulator.plan import ClientAction, Plan
 from choregraphie.simulator.run import Outcome
-from choregraphie.simulator.scenario import ClientAction, Plan
 
 T = TypeVar("T")
 Rerun = Callable[[Plan], Outcome]

@@ -99,7 +99,7 @@ class Stepper:
         if state not in self._restarts:
             self._restore(state)
             pending, _ = self._store.pending(100)
-            sent = self._routed([event.outgoing(self.name) for event in pending])
+            sent = self._routed([event.outgoing(self.service) for event in pending])
             again = Effect("starts, publishes what was pending, and dies", 1, state, sent, down=True)
             self._store.mark_published([event.event_id for event in pending])
             self._restarts[state] = (
@@ -109,13 +109,13 @@ class Stepper:
         return self._restarts[state]
 
     def ticks(self, state: int) -> tuple[Effect, ...]:
-        """The effects of a deadline that passes for every order that waits."""
+        """The effects of a deadline that passes for every instance that waits."""
         if state not in self._ticks:
             self._restore(state)
             self._now = EPOCH + dt.timedelta(seconds=2 * DEADLINE_SECONDS)
             results = [result for schedule in self.service.timed for result in self._store.tick(schedule)]
             self._now = EPOCH
-            sent = self._routed([s.outgoing(self.name) for result in results for s in result.outbox_events])
+            sent = self._routed([s.outgoing(self.service) for result in results for s in result.outbox_events])
             self._ticks[state] = (
                 tuple(self._published("lets its deadline pass", 1, results, sent, ())) if results else ()
             )
@@ -149,7 +149,7 @@ class Stepper:
         if begun != state:
             yield Effect("dies before the call", 1, begun, stays=True, down=True)
         assert invocation.handler.call is not None  # noqa: S101 - the caller's choice
-        answer = run_now(invocation.handler.call(invocation.event, view, self._externals))
+        answer = run_now(invocation.handler.call(view.heard, view, self._externals))
         called = self._save()
         if called != begun:
             yield Effect("dies after the call", 1, called, stays=True, down=True)
@@ -166,8 +166,8 @@ class Stepper:
         """The effects of a refused card."""
         assert invocation.handler.call is not None  # noqa: S101 - the caller's choice
         self._restore(begun)
-        if self._externals.refuse_next(view.key()):
-            answer = run_now(invocation.handler.call(invocation.event, view, self._externals))
+        if self._externals.refuse_next(view.idempotency_key()):
+            answer = run_now(invocation.handler.call(view.heard, view, self._externals))
             yield from self._from_transaction(
                 self._save(), invocation._replace(answer=answer), "takes it, and the card is refused", 1
             )
@@ -176,7 +176,7 @@ class Stepper:
         """The effects from the transaction on: published and acknowledged, or cut off at any point."""
         self._restore(state)
         (result,) = execute(self._store, [invocation], DELAYS, [])
-        outgoing = [event.outgoing(self.name) for event in result.outbox_events]
+        outgoing = [event.outgoing(self.service) for event in result.outbox_events]
         dead: tuple[int, ...] = ()
         if isinstance(result.verdict, RetryAfter):
             retried = for_another_try(invocation.delivery, result.verdict, self.name, 1000, EPOCH)
@@ -227,13 +227,13 @@ class Stepper:
         """The number of a retried message, which comes back to this service alone."""
         headers = tuple(sorted(retried.headers.items()))
         name = invocation.identity.id
-        publisher, key = invocation.handler.hears.SAID_BY, retried.routing_key
+        publisher, key = invocation.event.SAID_BY, retried.routing_key
         return self._messages.number(
             PendingMessage(self.name, retried.body, requeue(self.name), key, publisher, headers, name)
         )
 
     def _dead_lettered(self, delivery: Delivery, verdict: DeadLetter) -> tuple[int, ...]:
-        dead = set_aside(delivery, verdict, self.name)
+        dead = set_aside(delivery, verdict, self.name, EPOCH)
         headers = tuple(sorted(dead.headers.items()))
         publisher = delivery.properties.app_id or ""
         name = delivery.properties.message_id or ""

@@ -19,7 +19,7 @@ class TraceEntry(NamedTuple):
     what: str
     sender: str = ""
     receiver: str = ""
-    order: str = ""
+    key: str = ""
 
 
 @dataclass
@@ -30,10 +30,10 @@ class Trace:
     entries: list[TraceEntry] = field(default_factory=list)
     closed: bool = False
 
-    def note(self, actor: str, what: str, *, sender: str = "", receiver: str = "", order: str = "") -> None:
+    def note(self, actor: str, what: str, *, sender: str = "", receiver: str = "", key: str = "") -> None:
         if self.closed:
             return
-        self.entries.append(TraceEntry(round(self.clock(), 6), actor, what, sender, receiver, order))
+        self.entries.append(TraceEntry(round(self.clock(), 6), actor, what, sender, receiver, key))
 
     def digest(self) -> str:
         """A digest that is equal for two runs exactly when their traces are equal."""
@@ -50,7 +50,7 @@ _FORBIDDEN = re.compile(r"[;:#<>\n]+")
 def steps(entries: Sequence[TraceEntry]) -> list[str]:
     """One numbered sentence per entry."""
     return [
-        f"{number:3}. {entry.time:7.2f} s  {entry.actor} {entry.what}{f' ({entry.order})' if entry.order else ''}"
+        f"{number:3}. {entry.time:7.2f} s  {entry.actor} {entry.what}{f' ({entry.key})' if entry.key else ''}"
         for number, entry in enumerate(entries, start=1)
     ]
 
@@ -79,7 +79,7 @@ def _participants(entry: TraceEntry) -> Iterator[str]:
 
 
 def _statement(entry: TraceEntry) -> str:
-    about = _plain(f"{entry.what} {entry.order}".strip())
+    about = _plain(f"{entry.what} {entry.key}".strip())
     if entry.sender:
         return f"{_participant(entry.sender)}->>{_participant(entry.receiver)}: {about}"
     return f"Note over {_participant(entry.actor)}: {about}"

@@ -12,10 +12,12 @@ from choregraphie.failpoints import Place
 from choregraphie.pipeline.context import WorkerContext
 from choregraphie.pipeline.supervisor import supervise
 from choregraphie.saga.topology import inbox, requeue
+from choregraphie.service.transaction import ReadView
 from choregraphie.simulator.databases import Databases
 from choregraphie.simulator.network import Network
 from choregraphie.simulator.randomness import Fault
 from choregraphie.simulator.session import SimulatedSession
+from choregraphie.simulator.shared_reading import Envelopes, SharedReading
 from choregraphie.storage.invocation import Invocation, Result
 from choregraphie.storage.store import Store, StoreLimits
 
@@ -106,11 +108,13 @@ class Worker:
 
     def check_poison(self, group: Sequence[Invocation]) -> None:
         """Crash on a poison message, unless an operator has redriven it: the program then counts as mended."""
+        if not self._network.randomness.may_occur(Fault.POISON):
+            return
         for invocation in group:
             name = (self._context.service, invocation.identity.id)
             came_back = invocation.delivery.exchange == requeue(self._context.service)
             if not came_back and self._network.randomness.occurs(Fault.POISON, *name):
-                self.crash(f"is killed by {invocation.event.TYPE} of {invocation.order}")
+                self.crash(f"is killed by {invocation.event.TYPE} of {invocation.instance.key}")
                 raise WorkerCrashed(self.name)
 
     def crash(self, how: str) -> None:
@@ -145,20 +149,29 @@ class _WatchedStore(Store):
 
     worker: Worker | None = None
 
-    def commit(self, group: Sequence[Invocation], published: Iterable[str] = ()) -> list[Result]:
+    def commit_and_begin(
+        self, group: Sequence[Invocation], calling: Sequence[Invocation], published: Iterable[str] = ()
+    ) -> tuple[list[Result], list[ReadView | None]]:
         if self.worker is not None:
             self.worker.check_poison(group)
-        return super().commit(group, published)
+        return super().commit_and_begin(group, calling, published)
 
 
 def create_worker(
-    name: str, service: Service, databases: Databases, settings: Settings, network: Network, externals: Any
+    name: str,
+    service: Service,
+    databases: Databases,
+    settings: Settings,
+    network: Network,
+    externals: Any,
+    envelopes: Envelopes,
 ) -> Worker:
-    """A worker, which shares its service's database with the service's other workers."""
+    """A worker, which shares its service's database with the service's other workers, and `envelopes` with all."""
     loop = network.loop
     store = _WatchedStore(service, databases.by_service[service.name], StoreLimits.of(settings), loop.instant)
     no_thread: Any = None  # the loop runs in place what it is given for a thread
-    context = WorkerContext(store, settings, no_thread, externals, loop.instant, network.randomness.rng(name))
+    rng, decoder = network.randomness.rng(name), SharedReading(service, envelopes)
+    context = WorkerContext(store, settings, no_thread, externals, loop.instant, rng, decoder=decoder)
     return Worker(name, context, network, store)
 
 

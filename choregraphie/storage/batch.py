@@ -9,15 +9,17 @@ import structlog
 from sqlalchemy import Connection
 
 from choregraphie.errors import Reason
-from choregraphie.saga.envelope import Event, wrap
+from choregraphie.logs import delivery_fields
+from choregraphie.saga.envelope import Event, Instance, written
 from choregraphie.service.action import Entry, State
 from choregraphie.service.rows import Key
 from choregraphie.service.service import Handler, Reads, Schedule, Service
-from choregraphie.service.transaction import ReadView, Transaction, refusal
+from choregraphie.service.transaction import ReadView, Transaction, refusal_after
 from choregraphie.service.verdict import DeadLetter, Done, Verdict
 from choregraphie.storage import inbox, outbox
 from choregraphie.storage.inbox import EventIdentity, Receipt
-from choregraphie.storage.invocation import Invocation, Result
+from choregraphie.storage.invocation import Invocation, Result, Traced, traced_as_heard
+from choregraphie.storage.joins import Joins
 from choregraphie.storage.journal import Journal
 from choregraphie.storage.outbox import OutboxEvent
 from choregraphie.storage.unit_of_work import UnitOfWork
@@ -33,6 +35,7 @@ class Batch:
     connection: Connection
     now: dt.datetime
     deadline: dt.timedelta
+    traced: Traced = traced_as_heard
     known: dict[EventIdentity, bytes] = field(default_factory=dict)
     receipts: list[Receipt] = field(default_factory=list)
     outbox_events: list[OutboxEvent] = field(default_factory=list)
@@ -40,6 +43,8 @@ class Batch:
     def __post_init__(self) -> None:
         self.unit = UnitOfWork(self.connection)
         self.journal = Journal(self.connection)
+        self.joins = Joins(self.connection)
+        self._source = f"/services/{self.service.name}"
         self._log = log.bind()  # once for the group, not for each line
 
     def open(self, group: Sequence[Invocation]) -> None:
@@ -47,12 +52,15 @@ class Batch:
         if not group:
             return
         self.known = inbox.known(self.connection, (invocation.identity for invocation in group))
-        self.journal.load(invocation.order for invocation in group)
+        self.journal.load(invocation.instance for invocation in group)
         # A delivery that is given up reads no rows: reading them may be what fails.
-        reading = [invocation for invocation in group if invocation.failure is None and invocation.handler.reads]
-        self._load(
-            [(invocation.handler.reads, invocation.event, self._view(invocation)) for invocation in reading]
-        )
+        reading = [invocation for invocation in group if invocation.failure is None]
+        joining = [invocation for invocation in reading if invocation.handler.joins]
+        alone: list[tuple[Invocation, Any]] = [(one, one.event) for one in reading if not one.handler.joins]
+        if joining:
+            self.joins.load(joining)
+        wanted = alone + self.joins.expected(joining)
+        self._load([(invocation.handler.reads, heard, self._view(invocation)) for invocation, heard in wanted])
 
     def _load(self, wanted: list[tuple[tuple[Reads, ...], Any, ReadView]]) -> None:
         for stage in range(max((len(reads) for reads, _, _ in wanted), default=0)):
@@ -68,32 +76,40 @@ class Batch:
             self.journal,
             service=self.service.name,
             action=invocation.handler.action,
-            order=invocation.order,
+            instance=invocation.instance,
             now=self.now,
         )
 
     def begin(self, invocation: Invocation) -> ReadView | None:
         """Record that an external call begins; returns what it may read, or None when it must not be made."""
-        order, action = invocation.order, invocation.handler.action
-        entry = self.journal.entry(order, action)
+        instance, action = invocation.instance, invocation.handler.action
+        entry = self.journal.entry(instance, action)
         if self._handled_hash(invocation) is not None or (entry is not None and entry.state is not State.BEGUN):
+            return None
+        view = self._view(invocation)
+        view.heard = self._heard(invocation)
+        if view.heard is None:
             return None
         if entry is None:
             self.journal.record(self._entry(invocation, State.BEGUN, {}))
         for undone in invocation.handler.undoes:
             # From now on the action must not begin: its call would race with the one that undoes it.
-            if self.journal.entry(order, undone.__name__) is None:
-                self.journal.undo(order, undone.__name__, invocation.identity.id, self.now)
-        return self._view(invocation)
+            if self.journal.entry(instance, undone.__name__) is None:
+                self.journal.undo(instance, undone.__name__, invocation.identity.id, self.now)
+        return view
+
+    def _heard(self, invocation: Invocation) -> Any:
+        """What its reaction hears: the event, or all those of its join; None while some of them are awaited."""
+        return self.joins.hear(invocation) if invocation.handler.joins else invocation.event
 
     def carry_out(self, invocation: Invocation) -> Result:
         """Run the reaction of a delivery, unless it was handled before. What the reaction raises is raised."""
-        # Bound once, for all that the reaction or a library logs meanwhile.
-        bound = structlog.contextvars.bind_contextvars(**invocation.bound())
+        # For all that the reaction or a library logs meanwhile.
+        outer = delivery_fields.set(invocation.bound)
         try:
             return self._handle(invocation)
         finally:
-            structlog.contextvars.reset_contextvars(**bound)
+            delivery_fields.reset(outer)
 
     def _handle(self, invocation: Invocation) -> Result:
         handled_hash = self._handled_hash(invocation)
@@ -102,12 +118,12 @@ class Batch:
             verdict = DeadLetter(Reason.ID_COLLISION, detail, invocation.attempt)
             return Result(invocation.delivery, verdict, invocation=invocation)
         if handled_hash is not None:
-            self._log.info("delivery.repeated")
+            self._log.debug("delivery.repeated")
             return Result(invocation.delivery, self._repeated(invocation), invocation=invocation)
         outbox_events = self._decide(invocation)
         self.known[invocation.identity] = invocation.body_hash
         self.receipts.append(
-            Receipt(invocation.identity, invocation.body_hash, invocation.event.TYPE, invocation.order)
+            Receipt(invocation.identity, invocation.body_hash, invocation.event.TYPE, *invocation.instance)
         )
         return Result(invocation.delivery, Done(), outbox_events, invocation)
 
@@ -116,83 +132,88 @@ class Batch:
 
         One that an operator redrives is neither redelivered nor of unknown commit, so it has no effect.
         """
-        entry = self.journal.entry(invocation.order, invocation.handler.action)
+        entry = self.journal.entry(invocation.instance, invocation.handler.action)
         gave_up = entry is not None and _gave_up(entry, invocation.identity)
         if gave_up and (invocation.delivery.redelivered or invocation.commit_unknown):
             return DeadLetter(Reason.EXHAUSTED, "given up before; it is set aside once more", invocation.attempt)
         return Done()
 
     def _decide(self, invocation: Invocation) -> tuple[OutboxEvent, ...]:
-        handler, order = invocation.handler, invocation.order
-        entry = self.journal.entry(order, handler.action)
+        handler, instance, identity = invocation.handler, invocation.instance, invocation.identity
+        entry = self.journal.entry(instance, handler.action)
         if entry is not None and entry.state is not State.BEGUN:
             # The action was carried out for another event, or was cancelled before: do nothing, say nothing.
             self._log.warning("reaction.skipped", action=handler.action, journal=entry.state.value)
             return ()
-        tx = self._transaction(handler.action, order, invocation.identity.id, invocation.identity)
+        tx = self._transaction(handler.action, instance, identity.id, identity, invocation.time)
+        tx.heard = invocation.event if invocation.failure else self._heard(invocation)
+        if tx.heard is None:
+            self._log.debug("join.waits", action=handler.action)
+            return ()
+        self.joins.end(invocation)
         if invocation.failure is not None:
             assert handler.gives_up is not None  # noqa: S101 - executor.py gives up only what can be
-            events: list[Event] = [refusal(handler.gives_up, order, f"abandon après {invocation.attempt} essais")]
+            events: list[Event] = [refusal_after(handler.gives_up, instance.key, invocation.attempt)]
             state = State.TOMBSTONE
         else:
-            heard = (invocation.event, tx) if handler.call is None else (invocation.event, tx, invocation.answer)
+            heard = (tx.heard, tx) if handler.call is None else (tx.heard, tx, invocation.answer)
             events = list(handler.do(*heard))
             state = State.REFUSED if any(type(event) is handler.gives_up for event in events) else State.DONE
             _check_undoing(handler, tx, events)
         self.journal.record(self._entry(invocation, state, tx.noted))
-        self._log.info("reaction.done", action=handler.action, says=[event.TYPE for event in events])
-        return self._add_to_outbox(events, tx, invocation.identity.id, invocation.traceparent)
+        self._log.debug("reaction.done", action=handler.action, says=[event.TYPE for event in events])
+        return self._add_to_outbox(events, tx, identity.id, invocation)
 
     def on_time(self, schedule: Schedule, keys: list[str]) -> list[Result]:
         """Run a scheduled reaction for the rows of `keys`."""
         self.unit.load(schedule.of.at(key) for key in keys)
         rows: list[Any] = [row for key in keys if (row := self.unit.find(schedule.of, key)) is not None]
-        self.journal.load(row.commande_id for row in rows)
-        pairs = [(row, self._timed_transaction(schedule.action, row)) for row in rows]
+        self.journal.load(schedule.instance_of(row) for row in rows)
+        pairs = [(row, self._timed_transaction(schedule, row)) for row in rows]
         self._load([(schedule.reads, row, tx) for row, tx in pairs])
         results = []
         for row, tx in pairs:
             events = list(schedule.do(row, tx))
             if events:
                 types = [event.TYPE for event in events]
-                self._log.info("clock.reacted", action=schedule.action, commande_id=row.commande_id, says=types)
-                self.journal.record(
-                    Entry(row.commande_id, schedule.action, State.DONE, self.now, tx.noted, tx.cause)
-                )
+                self._log.debug("clock.reacted", action=schedule.action, **tx.instance._asdict(), says=types)
+                self.journal.record(Entry(*tx.instance, schedule.action, State.DONE, self.now, tx.noted, tx.cause))
             outbox_events = self._add_to_outbox(events, tx, row.cause, None)
             results.append(Result(None, Done(), outbox_events))
         return results
 
-    def _timed_transaction(self, action: str, row: Any) -> Transaction:
+    def _timed_transaction(self, schedule: Schedule, row: Any) -> Transaction:
         # Two rows may have causes with the same id from two sources; the events about them need different ids.
-        cause = row.cause or row.key()
-        return self._transaction(action, row.commande_id, cause, (row.key(), cause))
+        cause = row.cause or row.primary_key()
+        origin = (row.primary_key(), cause)
+        return self._transaction(schedule.action, schedule.instance_of(row), cause, origin, None)
 
-    def _transaction(self, action: str, order: str, cause: str, origin: tuple[str, ...]) -> Transaction:
+    def _transaction(
+        self, action: str, instance: Instance, cause: str, origin: tuple[str, ...], time: dt.datetime | None
+    ) -> Transaction:
         return Transaction(
             self.unit,
             self.journal,
             service=self.service.name,
             action=action,
-            order=order,
+            instance=instance,
             now=self.now,
             cause=cause,
             origin=origin,
+            heard_time=time,
             deadline=self.now + self.deadline,
         )
 
     def _add_to_outbox(
-        self, events: list[Event], tx: Transaction, cause: str | None, traceparent: str | None
+        self, events: list[Event], tx: Transaction, cause: str | None, heard: Invocation | None
     ) -> tuple[OutboxEvent, ...]:
         """Give the events their ids, causes and times (this is the only place), and add them to the outbox."""
         outbox_events = []
         for number, event in enumerate(events):
             event_id = tx.derive(event.TYPE, str(number))
-            source = f"/services/{self.service.name}"
-            envelope = wrap(event, id=event_id, source=source, time=self.now, causationid=cause)
-            outbox_events.append(
-                OutboxEvent(event_id, event.TYPE, event.commande_id, envelope.to_bytes(), self.now, traceparent)
-            )
+            body = written(event, id=event_id, source=self._source, time=self.now, causationid=cause)
+            decided = OutboxEvent(event_id, event.TYPE, event.SAGA, event.key, body, self.now)
+            outbox_events.append(self.traced(decided, heard))
         self.outbox_events += outbox_events
         return tuple(outbox_events)
 
@@ -201,14 +222,14 @@ class Batch:
 
     def _entry(self, invocation: Invocation, state: State, noted: dict[str, Any]) -> Entry:
         source, event_id = invocation.identity
-        return Entry(
-            invocation.order, invocation.handler.action, state, self.now, noted, event_id, cause_source=source
-        )
+        action = invocation.handler.action
+        return Entry(*invocation.instance, action, state, self.now, noted, event_id, cause_source=source)
 
     def write(self) -> None:
         """Write the rows, the journal, the inbox and the outbox."""
         self.unit.write()
         self.journal.write()
+        self.joins.write(self.now)
         inbox.record(self.connection, self.receipts, self.now)
         outbox.decide(self.connection, self.outbox_events)
 

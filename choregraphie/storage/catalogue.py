@@ -19,7 +19,8 @@ def fill(connection: Connection, service: Service, settings: Settings) -> None:
     """Insert the rows that the service seeds from the catalogue. Raises DatabaseRefused when it cannot be used."""
     try:
         rows: dict[type[Row], list[dict[str, Any]]] = {}
-        for row in service.seed(_read(settings.catalogue)):
+        catalogue = _read(settings.catalogue) if settings.catalogue else {}
+        for row in service.seed(catalogue):
             rows.setdefault(type(row), []).append(row.values())
         for cls, values in rows.items():
             connection.execute(insert(cls.TABLE), values)

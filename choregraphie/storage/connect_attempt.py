@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from psycopg import pq
 
 _ERROR = re.compile(r'^B\t\d+\tErrorResponse\t(.*? C "([0-9A-Z]{5})".*)', re.MULTILINE)
-_TLS_ANSWERED = re.compile(r"^B\t\d+\tSSLResponse\t ([SN])\s*\Z", re.MULTILINE)
+# After `S`, what the client sends inside TLS may follow: since TLS 1.3 its certificate is refused only then.
+_TLS_ANSWERED = re.compile(r"^B\t\d+\tSSLResponse\t (?:(N)\s*|(S)\s*(?:^F\t.*\s*)*)\Z", re.MULTILINE)
 _LET_IN = re.compile(r"^B\t\d+\tReadyForQuery\t", re.MULTILINE)
 _SCRAM_BEGUN = re.compile(r"^B\t\d+\tAuthenticationSASLContinue\b", re.MULTILINE)
 _SCRAM_PASSED = re.compile(r"^B\t\d+\tAuthenticationSASLFinal\b", re.MULTILINE)
@@ -41,8 +42,8 @@ class Attempt:
 
     @property
     def tls_answer(self) -> str:
-        """`S` or `N` when the trace ends with the answer to the request for TLS, else an empty string."""
-        return answered[1] if (answered := _TLS_ANSWERED.search(self.trace)) else ""
+        """`S` or `N` when the connection ended after that answer to the request for TLS, else an empty string."""
+        return answered[1] or answered[2] if (answered := _TLS_ANSWERED.search(self.trace)) else ""
 
     @property
     def let_in(self) -> bool:

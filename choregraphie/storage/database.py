@@ -3,10 +3,11 @@
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Integer, Table, Text, func, insert, select, update
+from sqlalchemy import URL, Column, Connection, Engine, Integer, Table, Text, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from choregraphie.errors import ChoregraphieError, DatabaseRefused, DatabaseUnavailable
@@ -14,7 +15,6 @@ from choregraphie.process.resources import is_short
 from choregraphie.service.service import Migration, Service
 from choregraphie.settings import Settings
 from choregraphie.storage.catalogue import fill
-from choregraphie.storage.connect_errors import is_refusal, refuses_login
 from choregraphie.storage.engine import (
     begin,
     database_url,
@@ -22,17 +22,18 @@ from choregraphie.storage.engine import (
     error_text,
     is_file,
     newer_url,
+    refusal,
     without_secrets,
 )
 from choregraphie.storage.inbox import METADATA
+from choregraphie.storage.joins import JOINS
 from choregraphie.storage.journal import JOURNAL
-from choregraphie.storage.migrations import MIGRATIONS
+from choregraphie.storage.migrations import MIGRATIONS, EngineMigration
 from choregraphie.storage.outbox import OUTBOX
 from choregraphie.storage.poison_log import TRIALS
-from choregraphie.storage.postgresql import connection_parameters, schemas_of
 from choregraphie.storage.sqlite_file import LockedFile
 
-assert JOURNAL.metadata is OUTBOX.metadata is TRIALS.metadata is METADATA  # noqa: S101 - all of them must have been imported
+assert JOINS.metadata is JOURNAL.metadata is OUTBOX.metadata is TRIALS.metadata is METADATA  # noqa: S101 - all of them must have been imported
 
 IDENTITY = Table(
     "service",
@@ -119,6 +120,9 @@ class Database:
         origin = getattr(error.__cause__, "orig", None) or error.__cause__
         if origin is None or self.engine.dialect.name == "sqlite":
             return False
+        from choregraphie.storage.connect_errors import refuses_login
+        from choregraphie.storage.postgresql import connection_parameters
+
         return refuses_login(origin, connection_parameters(self.engine))
 
     def close(self) -> None:
@@ -143,13 +147,13 @@ def open_database(service: Service, settings: Settings) -> Database:
     database = Database(engine, file)
     try:
         with database.begin() as connection:
-            _check(connection, schemas_of(url))
+            _check(connection, url)
             _prepare(connection, service, settings)
     except (DatabaseUnavailable, Conflict, DBAPIError, database.driver.Error) as error:
         database.close()
-        if _is_transient(error, database.engine):
+        if is_transient(error, database.engine):
             raise DatabaseUnavailable(f"{without_secrets(url)}: {error_text(error)}") from error
-        raise DatabaseRefused(f"{without_secrets(url)}: {error_text(error)}") from error
+        raise refusal(url, error) from error
     except BaseException:
         database.close()
         raise
@@ -173,30 +177,37 @@ def open_for_reading(service: Service, settings: Settings) -> Iterator[Connectio
         with engine.connect() as connection:
             yield connection
     except (DBAPIError, engine.dialect.loaded_dbapi.Error) as error:
-        raise DatabaseRefused(f"{without_secrets(url)}: {error_text(error)}") from error
+        raise refusal(url, error) from error
     finally:
         engine.dispose()
 
 
-def _is_transient(error: Exception, engine: Engine) -> bool:
+def is_transient(error: Exception, engine: Engine) -> bool:
     """Whether to wait and try again: the file is locked, the disk is full, or the server does not answer."""
     cause = error.__cause__ or error
     origin = getattr(cause, "orig", None) or cause
     if engine.dialect.name == "sqlite":
         # Short of descriptors, SQLite only says that it cannot open the file.
         return getattr(origin, "sqlite_errorcode", 0) & 0xFF in _TRANSIENT or is_short()
+    # psycopg is an extra.
+    from choregraphie.storage.connect_errors import is_refusal
+    from choregraphie.storage.postgresql import connection_parameters
+
     return not is_refusal(origin, connection_parameters(engine))
 
 
-def _check(connection: Connection, schemas: list[str]) -> None:
+def _check(connection: Connection, url: URL) -> None:
     if connection.dialect.name == "sqlite":
         answer = connection.exec_driver_sql("PRAGMA quick_check").scalar()
         if answer != "ok":
-            raise DatabaseRefused(f"the database is damaged: {answer}")
+            # Newer versions of SQLite answer with several lines.
+            raise DatabaseRefused(f"the database is damaged: {' '.join(str(answer).split())}")
         return
     # Several workers may start at once: one creates or upgrades the tables, and the others wait.
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305190)")
-    for schema in schemas:
+    from choregraphie.storage.postgresql import schemas_of
+
+    for schema in schemas_of(url):
         # The server skips a missing schema of the search path, and would create the tables in the next one.
         if connection.execute(select(func.to_regnamespace(func.quote_ident(schema)))).scalar() is None:
             raise DatabaseRefused(f"SAGA_DATABASE_URL: search_path: this database has no schema {schema}")
@@ -205,7 +216,7 @@ def _check(connection: Connection, schemas: list[str]) -> None:
 def _prepare(connection: Connection, service: Service, settings: Settings) -> None:
     IDENTITY.create(connection, checkfirst=True)
     found = connection.execute(select(IDENTITY)).first()
-    versions = {"runtime_version": 1 + len(MIGRATIONS), "version": 1 + len(service.migrations)}
+    versions = dict(zip(("runtime_version", "version"), versions_of(service), strict=True))
     if found is None:
         METADATA.create_all(connection)
         service.tables.create_all(connection)
@@ -214,9 +225,19 @@ def _prepare(connection: Connection, service: Service, settings: Settings) -> No
         return
     if found.name != service.name:
         raise DatabaseRefused(f"this is the database of {found.name}, not of {service.name}")
-    _upgrade(connection, found.runtime_version, MIGRATIONS)
+    own = tuple(partial(_for_service, migrate, service) for migrate in MIGRATIONS)
+    _upgrade(connection, found.runtime_version, own)
     _upgrade(connection, found.version, service.migrations)
     connection.execute(update(IDENTITY).values(versions))
+
+
+def versions_of(service: Service) -> tuple[int, int]:
+    """The versions of the tables that this program writes: the engine's, and those of `service`."""
+    return 1 + len(MIGRATIONS), 1 + len(service.migrations)
+
+
+def _for_service(migrate: EngineMigration, service: Service, connection: Connection) -> None:
+    migrate(connection, service)
 
 
 def _upgrade(connection: Connection, version: int, migrations: tuple[Migration, ...]) -> None:

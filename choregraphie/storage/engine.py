@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,15 +13,28 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import StaticPool
 
 from choregraphie.errors import DatabaseRefused
+from choregraphie.extras import needing
 from choregraphie.settings import Settings
-from choregraphie.storage.postgresql import NewerUrl, check_parameters, postgresql_engine, secrets
 from choregraphie.storage.statements import cursor_of
 
 BUSY_SECONDS = 5
+# Keys may be random, so each row of a group changes pages of its own in several indexes. `wal_autocheckpoint`
+# (pages): a page that many groups change is copied into the file once, and the disk is waited for less often; the
+# log takes up to 32 MB. `cache_size` (KiB): the pages of a group stay in memory until its commit.
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "wal_autocheckpoint=8000",
+    "cache_size=-16000",
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BACKENDS = {"sqlite": "pysqlite", "postgresql": "psycopg"}
 # As a person writes it, or as a library escapes it in a URL.
 _SERVICE = re.compile(r"\{service\}|%7bservice%7d", re.IGNORECASE)
+
+# Asked for another URL when a server refuses a connection.
+NewerUrl = Callable[[], URL | None]
 
 
 def database_url(service: str, settings: Settings) -> URL:
@@ -45,7 +59,8 @@ def _url_of(service: str, setting: str) -> URL:
         url = make_url(text)
         if url.drivername == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
-        url.get_dialect().import_dbapi()
+        with needing("postgresql"):
+            url.get_dialect().import_dbapi()
         usable = _BACKENDS.get(url.get_backend_name()) == url.get_driver_name()
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError):
         usable = False
@@ -62,8 +77,20 @@ def _url_of(service: str, setting: str) -> URL:
     if url.get_backend_name() == "sqlite":
         _check_sqlite(url)
     else:
+        # psycopg is an extra, so this module and what it uses are imported where a URL is of PostgreSQL.
+        from choregraphie.storage.postgresql import check_parameters
+
         check_parameters(url)
     return url
+
+
+def is_clear_text(url: URL) -> bool:
+    """Whether passwords and rows travel to another machine in clear text."""
+    if url.get_backend_name() == "sqlite":
+        return False
+    from choregraphie.storage.postgresql_tls import is_clear
+
+    return is_clear(url)
 
 
 def is_of_each_service(url: str) -> bool:
@@ -103,6 +130,8 @@ def is_file(url: URL) -> bool:
 def without_secrets(url: URL) -> str:
     """The URL as text, without passwords and secret parameters."""
     if url.get_backend_name() == "postgresql":
+        from choregraphie.storage.postgresql import secrets
+
         url = url.update_query_dict({name: "hidden" for name in url.query if name in secrets()})
     return url.render_as_string(hide_password=True)
 
@@ -116,10 +145,21 @@ def error_text(error: BaseException) -> str:
     return " ".join(text.split())[:300]
 
 
+def refusal(url: URL, error: BaseException) -> DatabaseRefused:
+    """What a refused connection means, with what to do about it. `error`: the driver's, or ours that it caused."""
+    untrusted = ""
+    if url.get_backend_name() == "postgresql":
+        from choregraphie.storage.postgresql_tls import why_untrusted
+
+        untrusted = why_untrusted(url)
+    return DatabaseRefused(f"{without_secrets(url)}: {untrusted or error_text(error)}")
+
+
 def engine_for(url: URL, *, reading: bool = False, newer_url: NewerUrl = lambda: None) -> Engine:
-    """`newer`: asked for another URL when a server refuses a connection."""
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, reading=reading)
+    from choregraphie.storage.postgresql import postgresql_engine
+
     return postgresql_engine(url, newer_url)
 
 
@@ -136,9 +176,8 @@ def _sqlite_engine(url: URL, *, reading: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None  # else the driver begins transactions itself, as a reader
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            if not reading:
-                connection.execute(f"PRAGMA {pragma}")
+        for pragma in () if reading else _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
 
     if reading:
         event.listen(engine, "begin", lambda connection: begin(connection, writing=False))

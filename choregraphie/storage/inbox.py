@@ -18,12 +18,12 @@ from sqlalchemy import (
     Text,
     bindparam,
     delete,
-    insert,
     select,
     tuple_,
 )
 
 from choregraphie.service.column_types import Instant
+from choregraphie.storage.bulk import bulk_insert
 from choregraphie.storage.statements import Lookup, Prepared
 
 METADATA = MetaData()
@@ -36,12 +36,13 @@ INBOX = Table(
     Column("source", Text, primary_key=True, server_default=""),
     Column("body_hash", LargeBinary, nullable=False),
     Column("type", Text, nullable=False),
-    Column("commande_id", Text, nullable=False, index=True),
+    Column("saga", Text, nullable=False),
+    Column("key", Text, nullable=False),
     Column("dealt_with_at", Instant, nullable=False, index=True),
 )
 
 _KNOWN = Lookup(select(INBOX.c.source, INBOX.c.event_id, INBOX.c.body_hash), INBOX.c.event_id)
-_RECORD = Prepared(insert(INBOX), [column.name for column in INBOX.columns])
+_RECORD = bulk_insert(INBOX, [column.name for column in INBOX.columns])
 _NAME = (INBOX.c.event_id, INBOX.c.source)
 _OLD = select(*_NAME).where(INBOX.c.dealt_with_at < bindparam("before")).limit(bindparam("most"))
 _PURGE = Prepared(delete(INBOX).where(tuple_(*_NAME).in_(_OLD)), ["before", "most"])
@@ -61,7 +62,8 @@ class Receipt(NamedTuple):
     identity: EventIdentity
     body_hash: bytes
     type: str
-    commande_id: str
+    saga: str
+    key: str
 
 
 def body_hash(body: bytes) -> bytes:
@@ -92,6 +94,6 @@ def purge(connection: Connection, before: dt.datetime, most: int) -> int:
 
 def record(connection: Connection, receipts: Sequence[Receipt], now: dt.datetime) -> None:
     """Insert the rows of events that were handled at `now`."""
-    _RECORD.run_many(
-        connection, [(r.identity.id, r.identity.source, r.body_hash, r.type, r.commande_id, now) for r in receipts]
+    _RECORD.run(
+        connection, [(r.identity.id, r.identity.source, r.body_hash, r.type, r.saga, r.key, now) for r in receipts]
     )

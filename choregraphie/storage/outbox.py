@@ -17,15 +17,15 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    insert,
     select,
-    update,
 )
 
 from choregraphie.messaging import Outgoing, Properties
 from choregraphie.saga.envelope import CONTENT_TYPE
-from choregraphie.saga.topology import TRACEPARENT_HEADER, events
+from choregraphie.saga.trace_context import trace_headers
 from choregraphie.service.column_types import Instant
+from choregraphie.service.service import Service
+from choregraphie.storage.bulk import bulk_insert, bulk_update
 from choregraphie.storage.inbox import METADATA
 from choregraphie.storage.statements import Prepared
 
@@ -36,20 +36,19 @@ OUTBOX = Table(
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("event_id", Text, nullable=False, unique=True),
     Column("type", Text, nullable=False),
-    Column("commande_id", Text, nullable=False, index=True),
+    Column("saga", Text, nullable=False),
+    Column("key", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("traceparent", Text),
     Column("decided_at", Instant, nullable=False),
     Column("said_at", Instant, index=True),
+    Column("tracestate", Text),
 )
 
-_EVENT_COLUMNS = ("event_id", "type", "commande_id", "body", "decided_at", "traceparent")
-_DECIDE = Prepared(insert(OUTBOX).inline(), _EVENT_COLUMNS)
+_EVENT_COLUMNS = ("event_id", "type", "saga", "key", "body", "decided_at", "traceparent", "tracestate")
+_DECIDE = bulk_insert(OUTBOX, _EVENT_COLUMNS)
 _LAST = Prepared(select(func.max(OUTBOX.c.number)), [])
-_MARK_PUBLISHED = Prepared(
-    update(OUTBOX).where(OUTBOX.c.event_id == bindparam("the_id")).values(said_at=bindparam("now")),
-    ["the_id", "now"],
-)
+_MARK_PUBLISHED = bulk_update(OUTBOX, ["event_id"], ["event_id", "said_at"])
 _OLD = select(OUTBOX.c.number).where(OUTBOX.c.said_at < bindparam("before")).limit(bindparam("most"))
 _PURGE = Prepared(delete(OUTBOX).where(OUTBOX.c.number.in_(_OLD)), ["before", "most"])
 
@@ -71,37 +70,55 @@ _DECIDED_SINCE = _page_query(OUTBOX.c.decided_at >= bindparam("since"), "since")
 _NO_END = 2**62
 
 
+_OF_INSTANCE = Prepared(
+    select(OUTBOX.c.event_id)
+    .where(
+        OUTBOX.c.saga == bindparam("the_saga"),
+        OUTBOX.c.key == bindparam("the_key"),
+        OUTBOX.c.type == bindparam("the_type"),
+    )
+    .order_by(OUTBOX.c.number),
+    ["the_saga", "the_key", "the_type"],
+)
+
+
 class OutboxEvent(NamedTuple):
-    """A decided event as it is published. Each publication sends the same bytes."""
+    """A decided event as it is published. Each publication sends the same bytes.
+
+    `span` is that of its decision, until it is known that the decision is committed.
+    """
 
     event_id: str
     type: str
-    commande_id: str
+    saga: str
+    key: str
     body: bytes
     decided_at: dt.datetime
     traceparent: str | None = None
+    tracestate: str | None = None
+    span: Any = None
 
-    def outgoing(self, service: str) -> Outgoing:
+    def outgoing(self, service: Service) -> Outgoing:
         """The message that `service` publishes for this event."""
         return Outgoing(
-            exchange=events(service),
+            exchange=service.exchange_for(self.type),
             routing_key=self.type,
             body=self.body,
             properties=Properties(
                 message_id=self.event_id,
                 type=self.type,
-                correlation_id=self.commande_id,
-                app_id=service,
+                correlation_id=self.key,
+                app_id=service.name,
                 timestamp=self.decided_at,
                 content_type=CONTENT_TYPE,
             ),
-            headers={TRACEPARENT_HEADER: self.traceparent} if self.traceparent else {},
+            headers=trace_headers(self.traceparent, self.tracestate),
         )
 
 
 def decide(connection: Connection, outbox_events: Sequence[OutboxEvent]) -> None:
     """Insert decided events, in the order of their decision."""
-    _DECIDE.run_many(connection, [_values(outbox_event) for outbox_event in outbox_events])
+    _DECIDE.run(connection, [_values(outbox_event) for outbox_event in outbox_events])
 
 
 _values = attrgetter(*_EVENT_COLUMNS)
@@ -109,12 +126,17 @@ _values = attrgetter(*_EVENT_COLUMNS)
 
 def mark_published(connection: Connection, event_ids: Iterable[str], now: dt.datetime) -> None:
     """Mark events that the broker has confirmed."""
-    _MARK_PUBLISHED.run_many(connection, [(event_id, now) for event_id in sorted(event_ids)])
+    _MARK_PUBLISHED.run(connection, [(event_id, now) for event_id in sorted(event_ids)])
 
 
 def purge(connection: Connection, before: dt.datetime, most: int) -> int:
     """Delete up to `most` events published before that instant; returns how many. Pending events are kept."""
     return _PURGE.run(connection, before, most)
+
+
+def ids_of(connection: Connection, saga: str, key: str, type_: str) -> list[str]:
+    """The ids of the events of that type that were decided for an instance and are still kept, oldest first."""
+    return [event_id for (event_id,) in _OF_INSTANCE.rows(connection, saga, key, type_)]
 
 
 def last_number(connection: Connection) -> int:
@@ -139,7 +161,7 @@ def pending_events(
 
 def _outbox_events(rows: Sequence[Sequence[Any]], after: int) -> tuple[list[OutboxEvent], int]:
     outbox_events = [
-        OutboxEvent(event_id, type_, commande_id, bytes(body), decided_at, traceparent)
-        for _, event_id, type_, commande_id, body, decided_at, traceparent in rows
+        OutboxEvent(event_id, type_, saga, key, bytes(body), *rest)
+        for _, event_id, type_, saga, key, body, *rest in rows
     ]
     return outbox_events, rows[-1][0] if rows else after

@@ -12,10 +12,13 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 from psycopg import pq, sql
+from psycopg.types.array import ListBinaryDumper
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL
 
 from choregraphie.errors import DatabaseRefused
+from choregraphie.storage.engine import NewerUrl
+from choregraphie.storage.postgresql_tls import tls_parameters
 
 # The client notices after some 25 s that a server has gone without closing the connection, as with the broker.
 _CONNECTION = {
@@ -36,9 +39,6 @@ _NUMBERS = {"keepalives", "port", *_CONNECTION}
 _SWITCH = re.compile(r"(?:-c\s*|--)([A-Za-z_][\w.-]*)=((?:\\.|[^\\\s])*)(?:\s+|$)", re.DOTALL)
 
 
-NewerUrl = Callable[[], URL | None]
-
-
 def check_parameters(url: URL) -> None:
     """Raises DatabaseRefused, which names the parameter, when the URL asks for something impossible."""
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
@@ -55,6 +55,7 @@ def check_parameters(url: URL) -> None:
     if encoding.upper().replace("-", "") != "UTF8":
         raise DatabaseRefused("SAGA_DATABASE_URL: client_encoding: only UTF8 can hold every event")
     options_of(url)
+    tls_parameters(url)
 
 
 def secrets() -> set[str]:
@@ -123,14 +124,16 @@ def _connect_listener(engine: Engine, newer_url: NewerUrl) -> Callable[..., obje
 
 
 def _default_parameters(url: URL) -> dict[str, str]:
-    """Our time limits, as far as neither the URL nor libpq's environment variables set them."""
+    """Our time limits, as far as neither the URL nor libpq's environment variables set them, and our TLS."""
     variables = {option.keyword.decode(): option.envvar for option in pq.Conninfo.get_defaults()}
     asked = {name for name, variable in variables.items() if variable and variable.decode() in os.environ}
-    return {name: value for name, value in _CONNECTION.items() if name not in asked | url.query.keys()}
+    ours = {name: value for name, value in _CONNECTION.items() if name not in asked | url.query.keys()}
+    return {**ours, **tls_parameters(url)}
 
 
 def _connect(args: Any, parameters: Any) -> "psycopg.Connection[Any]":
     connection = psycopg.connect(*args, **parameters)
+    connection.adapters.register_dumper(list, ListBinaryDumper)  # `bulk.py` sends arrays; as texts they cost twice
     try:
         _check_session(connection)
     except BaseException:

@@ -1,19 +1,21 @@
 """Statements of the delivery path: SQLAlchemy compiles each of them once, and the driver executes them directly.
 
-SQLAlchemy knows the dialects and converts the values. When it also executes the statements, a delivery takes
-longer. Time of `Store.commit` for a delivery to stock, in microseconds (2 cores, medians, interleaved):
+SQLAlchemy knows the dialects and converts the values. When it also executes the statements, `Store.commit` takes
+more processor time for a delivery to stock (2 cores, medians of nine, interleaved; `docs/performance.md`):
 
-    group of    SQLite: driver, SQLAlchemy    PostgreSQL 15: driver, SQLAlchemy
-           1    3547    3780   (1.07 times)   2640    3235   (1.23 times)
-          20     385     441   (1.15 times)    904    1079   (1.19 times)
-         200     131     176   (1.35 times)    550     644   (1.17 times)
+    group of    SQLite                 PostgreSQL 15
+           1    1.47 times as much     1.33
+          16    1.30                   1.49
+          64    1.21                   1.21
+         128    1.42                   1.13
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ClauseElement, ColumnElement, Connection, Dialect, Select, bindparam
+from sqlalchemy import ARRAY, ClauseElement, ColumnElement, Connection, Dialect, Select, Text, any_, bindparam
 
 Convert = Callable[[Any], Any]
 Values = Sequence[Any]
@@ -62,31 +64,39 @@ class Prepared:
 
 
 class Lookup:
-    """A query for the rows whose `column` is one of any number of keys.
+    """A query for the rows whose `column` is one of any number of keys. `given`: parameters of `query` itself.
 
-    A statement with another number of parameters is compiled and planned anew. So the numbers are powers of two,
-    and the last key is repeated to fill the parameters.
+    PostgreSQL takes the keys as one array. Elsewhere a statement with another number of parameters is compiled and
+    planned anew, so the numbers are powers of two, and the last key is repeated to fill the parameters.
     """
 
-    def __init__(self, query: Select[Any], column: ColumnElement[str]) -> None:
+    def __init__(self, query: Select[Any], column: ColumnElement[str], given: Sequence[str] = ()) -> None:
         self._query = query
         self._column = column
+        self._given = given
         self._by_size: dict[int, Prepared] = {}
 
-    def rows(self, connection: Connection, keys: Sequence[str]) -> list[Any]:
+    def rows(self, connection: Connection, keys: Sequence[str], *given: Any) -> list[Any]:
         """The rows of `keys`, in the order of the query within each 512 keys. `keys` holds no key twice."""
+        if connection.dialect.name == "postgresql":
+            return self._by_array.rows(connection, *given, [*keys]) if keys else []
         found: list[Any] = []
         for start in range(0, len(keys), _LARGEST):
             chunk = keys[start : start + _LARGEST]
             size = 1 << (len(chunk) - 1).bit_length()
-            found += self._for(size).rows(connection, *chunk, *[chunk[-1]] * (size - len(chunk)))
+            found += self._for(size).rows(connection, *given, *chunk, *[chunk[-1]] * (size - len(chunk)))
         return found
+
+    @cached_property
+    def _by_array(self) -> Prepared:
+        keys = any_(bindparam("keys", type_=ARRAY(Text())))
+        return Prepared(self._query.where(self._column == keys), [*self._given, "keys"])
 
     def _for(self, size: int) -> Prepared:
         if size not in self._by_size:
             names = [f"key_{number}" for number in range(size)]
             query = self._query.where(self._column.in_([bindparam(name) for name in names]))
-            self._by_size[size] = Prepared(query, names)
+            self._by_size[size] = Prepared(query, [*self._given, *names])
         return self._by_size[size]
 
 

@@ -21,7 +21,7 @@ from choregraphie.settings import Settings
 from choregraphie.storage import outbox, poison_log
 from choregraphie.storage.batch import Batch
 from choregraphie.storage.database import Conflict, Database
-from choregraphie.storage.invocation import Invocation, Result
+from choregraphie.storage.invocation import Invocation, Result, Traced, traced_as_heard
 from choregraphie.storage.outbox import OutboxEvent
 from choregraphie.storage.retention import Retention
 from choregraphie.storage.schedules import Schedules
@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class StoreLimits:
-    """How long an order may wait for its decision, and how long inbox rows and published outbox rows are kept."""
+    """How long an instance may wait for its decision; how long inbox rows and published outbox rows are kept."""
 
     deadline: dt.timedelta
     inbox: dt.timedelta
@@ -57,12 +57,18 @@ class Store:
     """The transactions of one service. Synchronous: it is used on the worker's database thread alone."""
 
     def __init__(
-        self, service: Service, database: Database, limits: StoreLimits, now: Callable[[], dt.datetime]
+        self,
+        service: Service,
+        database: Database,
+        limits: StoreLimits,
+        now: Callable[[], dt.datetime],
+        traced: Traced = traced_as_heard,
     ) -> None:
         self.service = service
         self._database = database
         self._deadline = limits.deadline
         self._now = now
+        self._traced = traced
         self._schedules = Schedules(service.timed)
         self._retention = Retention(service.forgets, limits.inbox, limits.outbox)
 
@@ -72,9 +78,7 @@ class Store:
         Raises ReactionFailed when a reaction raises (the group is rolled back), DatabaseUnavailable when the
         database does not answer, ResourceShortage when this process is short of something.
         """
-        return self._transact(
-            lambda batch: [batch.carry_out(invocation) for invocation in group], group, published
-        )
+        return self.commit_and_begin(group, (), published)[0]
 
     def mark_published(self, event_ids: Sequence[str]) -> None:
         """Mark these events as published. If that fails, log it: they are published again, which has no effect.
@@ -92,10 +96,21 @@ class Store:
     def begin(self, group: Sequence[Invocation]) -> list[ReadView | None]:
         """Record that the external calls of `group` begin; returns what each call may read.
 
-        None for an invocation whose call must not be made: its order was cancelled, or it was handled before. The
-        record is committed before the call, so a later cancellation knows that the call may have happened.
+        None for an invocation whose call must not be made: its instance was cancelled, or it was handled before.
+        The record is committed before the call, so a later cancellation knows that the call may have happened.
         """
-        return self._transact(lambda batch: [batch.begin(invocation) for invocation in group], group)
+        return self.commit_and_begin((), group)[1]
+
+    def commit_and_begin(
+        self, group: Sequence[Invocation], calling: Sequence[Invocation], published: Iterable[str] = ()
+    ) -> tuple[list[Result], list[ReadView | None]]:
+        """`commit` of `group`, then `begin` of `calling`, in one transaction. Raises as `commit` does."""
+
+        def do(batch: Batch) -> tuple[list[Result], list[ReadView | None]]:
+            results = [batch.carry_out(invocation) for invocation in group]
+            return results, [batch.begin(invocation) for invocation in calling]
+
+        return self._transact(do, [*group, *calling], published)
 
     def tick(self, schedule: Schedule) -> list[Result]:
         """Run a scheduled reaction for the rows that are due."""
@@ -141,7 +156,7 @@ class Store:
         for conflicts_left in reversed(range(MOST_CONFLICTS)):
             try:
                 with self._database.begin() as connection:
-                    batch = Batch(self.service, connection, self._now(), self._deadline)
+                    batch = Batch(self.service, connection, self._now(), self._deadline, self._traced)
                     batch.open(group)
                     answer = do(batch)
                     batch.write()

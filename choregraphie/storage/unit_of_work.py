@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, select
 
 from choregraphie.errors import RowNotDeclared
 from choregraphie.service.rows import Key, R, Row, Shape, shape_of
-from choregraphie.storage.statements import Lookup, Prepared
+from choregraphie.storage.bulk import Bulk, bulk_insert, bulk_update
+from choregraphie.storage.statements import Lookup
 
 
 class UnitOfWork:
@@ -54,9 +55,9 @@ class UnitOfWork:
 
     def add(self, row: Row) -> None:
         """Add a new row. Raises ValueError when it exists."""
-        key = (type(row), row.key())
+        key = (type(row), row.primary_key())
         if self._rows.get(key) is not None:
-            raise ValueError(f"{type(row).__name__} {row.key()!r} exists already")
+            raise ValueError(f"{type(row).__name__} {row.primary_key()!r} exists already")
         self._rows[key] = row
 
     def write(self) -> None:
@@ -68,8 +69,8 @@ class UnitOfWork:
             shape = statements.shape
             new = [shape.values(row) for key, row in touched if key[0] is cls and key not in self._before]
             changed = [shape.values(row) for key, row in touched if key[0] is cls and key in self._before]
-            statements.insert.run_many(self._connection, new)
-            statements.update.run_many(self._connection, [(values[shape.place], *values) for values in changed])
+            statements.insert.run(self._connection, new)
+            statements.update.run(self._connection, changed)
 
     def _differs(self, key: Key, row: Row) -> bool:
         return self._before.get(key) != shape_of(key[0]).values(row)
@@ -82,8 +83,8 @@ class _Statements:
     shape: Shape
     select: Lookup
     select_locked: Lookup
-    insert: Prepared
-    update: Prepared
+    insert: Bulk
+    update: Bulk
 
 
 _STATEMENTS: dict[type[Row], _Statements] = {}
@@ -99,12 +100,10 @@ def _make_statements(cls: type[Row]) -> _Statements:
     shape, table = shape_of(cls), cls.TABLE
     key = table.c[shape.key]
     query = select(*(table.c[name] for name in shape.names)).order_by(key)
-    new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in shape.names if name != shape.key}
-    change = update(table).where(key == bindparam("the_key")).values(new)
     return _Statements(
         shape=shape,
         select=Lookup(query, key),
         select_locked=Lookup(query.with_for_update(), key),
-        insert=Prepared(insert(table).inline(), shape.names),
-        update=Prepared(change, ["the_key", *(f"new_{name}" for name in shape.names)]),
+        insert=bulk_insert(table, shape.names),
+        update=bulk_update(table, [shape.key], shape.names),
     )

@@ -1,9 +1,5 @@
-"""The metrics of a worker: the hooks that the pipeline calls, and their Prometheus instruments.
+"""The metrics of a worker: the Prometheus instruments behind the hooks that the pipeline calls."""
 
-The pipeline reads no clock for them, so an unobserved worker pays nothing and a simulated run stays reproducible.
-"""
-
-import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -14,56 +10,12 @@ from prometheus_client import Counter as Count
 from choregraphie.errors import Reason
 from choregraphie.service.verdict import DeadLetter, RetryAfter, Verdict
 from choregraphie.storage.invocation import Result
+from choregraphie.telemetry.hooks import Telemetry
 
-_NOTHING = contextlib.nullcontext()
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 # A message that could not be decoded has no known type, and its own must not become a label.
 _UNREAD = "unread"
-
-
-class Telemetry:
-    """The hooks; each does nothing."""
-
-    def session(self) -> AbstractContextManager[None]:
-        """Wraps a session with the broker."""
-        return _NOTHING
-
-    def consuming(self) -> None:
-        """The session receives."""
-
-    def commit(self, invocations: int) -> AbstractContextManager[None]:
-        """Wraps the transaction of a batch of that many deliveries."""
-        return _NOTHING
-
-    def call(self, type_: str) -> AbstractContextManager[None]:
-        """Wraps an external call for an event of that type; an exception is a failure."""
-        return _NOTHING
-
-    def publish(self) -> AbstractContextManager[None]:
-        """Wraps publishing, until the last confirm."""
-        return _NOTHING
-
-    def decided(self, results: Sequence[Result]) -> None:
-        """These results are committed, with their events in the outbox."""
-
-    def relayed(self, events: int) -> None:
-        """So many unpublished events of earlier sessions or other workers were found in the outbox."""
-
-    def published(self, events: int) -> None:
-        """So many events were confirmed."""
-
-    def database_troubled(self) -> None:
-        """The database did not answer."""
-
-    def blocked(self, stage: str) -> None:
-        """That stage waits for a resource of the worker."""
-
-    def unblocked(self, stage: str) -> None:
-        """That stage continues."""
-
-
-SILENT = Telemetry()
 
 
 class Instruments:
@@ -73,8 +25,8 @@ class Instruments:
         def count(name: str, about: str, *labels: str) -> Count:
             return Count(f"saga_worker_{name}", about, ("service", *labels), registry=registry)
 
-        def gauge(name: str, about: str) -> Gauge:
-            return Gauge(f"saga_worker_{name}", about, ("service",), registry=registry)
+        def gauge(name: str, about: str, *labels: str) -> Gauge:
+            return Gauge(f"saga_worker_{name}", about, ("service", *labels), registry=registry)
 
         def spread(name: str, about: str, *labels: str, buckets: Sequence[float] = _SECONDS) -> Histogram:
             return Histogram(
@@ -90,6 +42,7 @@ class Instruments:
         self.publish = spread("publish_seconds", "Duration of publishing, until the last confirm.")
         self.call = spread("call_seconds", "Calls to the outside.", "type")
         self.call_failures = count("call_failures", "Calls that failed.", "type")
+        self.breaker_open = gauge("breaker_open", "1 while the inbox is held for that system.", "outside")
         self.session_up = gauge("session_up", "1 while the worker receives.")
         self.sessions = count("sessions", "Sessions opened.")
         self.blocked = gauge("blocked", "Stages that wait for a database or a resource of the worker itself.")
@@ -102,6 +55,8 @@ class ServiceMetrics(Telemetry):
     def __init__(self, service: str, instruments: Instruments) -> None:
         self._receives = False
         self._stages_blocked: frozenset[str] = frozenset()
+        # The outside systems that are down. Read from other threads.
+        self.awaits: frozenset[str] = frozenset()
         self._service, self._instruments = service, instruments
         # Looked up once: finding a labelled child costs more than counting.
         self._batch, self._outbox = instruments.batch.labels(service), instruments.outbox.labels(service)
@@ -152,6 +107,10 @@ class ServiceMetrics(Telemetry):
             except Exception:
                 failures.inc()
                 raise
+
+    def held(self, outside: str, is_open: bool) -> None:
+        self.awaits = self.awaits | {outside} if is_open else self.awaits - {outside}
+        self._instruments.breaker_open.labels(self._service, outside).set(is_open)
 
     def publish(self) -> AbstractContextManager[None]:
         return self._publish.time()

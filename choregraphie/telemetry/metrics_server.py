@@ -1,45 +1,18 @@
-"""Serves `/metrics`, `/livez` and `/readyz` of a worker, on a thread of its own.
-
-A process has one such port, however many services it runs.
-"""
+"""Answers `/metrics`, `/livez` and `/readyz` of a worker."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
 from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from choregraphie.errors import BadSetting
-from choregraphie.process.connections import listen
-from choregraphie.settings import Settings
-from choregraphie.telemetry.http_port import Answer, serving
-from choregraphie.telemetry.metrics import SILENT, Instruments, ServiceMetrics, Telemetry
+from choregraphie.telemetry.hooks import Telemetry
+from choregraphie.telemetry.http_port import Answer
+from choregraphie.telemetry.metrics import Instruments, ServiceMetrics
 
 # An event loop that does not run a callback within this time is blocked.
 LOOP_SECONDS = 5.0
-
-TelemetryOf = Callable[[str], Telemetry]
-
-
-@contextlib.contextmanager
-def serving_metrics(settings: Settings) -> Iterator[TelemetryOf]:
-    """Serve the metrics while the block lasts. Yields what gives each service its hooks. Needs a running loop.
-
-    Raises BadSetting when the port cannot be opened.
-    """
-    if not settings.metrics_port:
-        yield lambda _: SILENT
-        return
-    try:
-        listener = listen(settings.metrics_host, settings.metrics_port)
-    except (OSError, UnicodeError) as error:
-        place = f"{settings.metrics_host}:{settings.metrics_port}"
-        raise BadSetting(f"SAGA_METRICS_PORT: {place}: {getattr(error, 'strerror', None) or error}") from None
-    server = MetricsServer(asyncio.get_running_loop())
-    with serving(listener, server.answer):
-        yield server.telemetry
 
 
 class MetricsServer:
@@ -63,10 +36,16 @@ class MetricsServer:
         if path == "/livez":
             return _plain(200) if await self._is_alive() else _plain(503)
         if path == "/readyz":
-            waiting = sorted(name for name, service in list(self._services.items()) if not service.ready)
-            status = 503 if waiting or not self._services else 200
-            return _plain(status, f"not receiving: {', '.join(waiting)}" if waiting else "")
+            return self._ready()
         return _plain(404, "/metrics, /livez, /readyz")
+
+    def _ready(self) -> Answer:
+        services = sorted(self._services.items())
+        if waiting := [name for name, service in services if not service.ready]:
+            return _plain(503, f"not receiving: {', '.join(waiting)}")
+        # Still ready: a worker in its place would hold its inbox too.
+        held = [f"{name} for {', '.join(sorted(s.awaits))}" for name, s in services if s.awaits]
+        return _plain(200 if services else 503, f"held: {'; '.join(held)}" if held else "")
 
     async def _is_alive(self) -> bool:
         # While the loop is blocked, all requests wait for the same callback; otherwise callbacks would pile up.

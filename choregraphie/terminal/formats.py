@@ -35,9 +35,19 @@ def _months_or_years(days: int) -> str:
     return f"{int(12 * years)} months" if years < 2 else f"{int(years):,} years"
 
 
+def with_article(noun: str) -> str:
+    """The noun with its indefinite article: `an order`, `a voyage`."""
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
 def format_count(number: int) -> str:
     """`12,345`."""
     return f"{number:,}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`number` of what `noun` names: `1 message`, `2 000 messages`."""
+    return f"{format_count(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def format_amount(amount: Decimal | float) -> str:

@@ -17,7 +17,7 @@ from choregraphie.pipeline.decoder import Decoder
 from choregraphie.pipeline.executor import execute
 from choregraphie.saga.envelope import Envelope, Event, wrap
 from choregraphie.saga.registry import open_envelope
-from choregraphie.saga.topology import events
+from choregraphie.saga.topology import exchange_of
 from choregraphie.service.service import Handler, Schedule, Service
 from choregraphie.service.verdict import DeadLetter, RetryAfter, Verdict
 from choregraphie.settings import Settings
@@ -77,7 +77,7 @@ class ServiceHarness:
         """The delivery of an event; without an envelope, it gets a new id."""
         envelope = heard if isinstance(heard, Envelope) else self.enveloped(heard)
         number = next(self._numbers)
-        return Delivery(number, envelope.to_bytes(), events(envelope.sender), envelope.type)
+        return Delivery(number, envelope.to_bytes(), exchange_of(type(envelope.data)), envelope.type)
 
     def enveloped(self, event: Event, id: str | None = None) -> Envelope[Any]:
         speaker = event.SAID_BY
@@ -107,7 +107,7 @@ class ServiceHarness:
             return invocation
         try:
             return invocation._replace(
-                answer=asyncio.run(invocation.handler.call(invocation.event, view, self.externals))
+                answer=asyncio.run(invocation.handler.call(view.heard, view, self.externals))
             )
         except Exception as error:  # noqa: BLE001 - as the worker does: the delivery is retried
             return invocation._replace(failure=error)

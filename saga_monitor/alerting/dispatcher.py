@@ -14,8 +14,9 @@ import structlog
 
 from choregraphie import Settings
 from choregraphie.pipeline import backoff
+from choregraphie.saga.saga_set import SagaSet
 from saga_monitor.alerting.notifiers import Apprise, NotificationFailed, Notifier, Webhook
-from saga_monitor.alerting.rules import Notice, Status
+from saga_monitor.alerting.rules import Notice, Status, path_of
 
 log = structlog.get_logger()
 
@@ -143,18 +144,18 @@ def _to_log(notice: Notice) -> None:
         service=alert.service,
         reason=str(alert.reason),
         count=alert.count,
-        orders=list(alert.orders),
+        instances=[path_of(instance) for instance in alert.instances],
         sentence=alert.sentence,
     )
 
 
 @contextlib.asynccontextmanager
-async def open_dispatcher(settings: Settings) -> AsyncIterator[Dispatcher]:
+async def open_dispatcher(settings: Settings, sagas: SagaSet) -> AsyncIterator[Dispatcher]:
     """A dispatcher with the notifiers that the settings name. Raises BadSetting when one cannot be used."""
     receivers: list[Notifier] = (
-        [Apprise(settings.alert_apprise, settings)] if settings.alert_apprise.strip() else []
+        [Apprise(settings.alert_apprise, sagas, settings)] if settings.alert_apprise.strip() else []
     )
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
         if settings.alert_webhook:
-            receivers.append(Webhook(settings.alert_webhook, client, settings))
+            receivers.append(Webhook(settings.alert_webhook, client, sagas, settings))
         yield Dispatcher(receivers)

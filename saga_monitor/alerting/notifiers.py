@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import httpx
 
 from choregraphie import BadSetting, Settings
-from saga_monitor.alerting.rules import Notice, Severity, Status
+from choregraphie.saga.saga_set import SagaSet
+from saga_monitor.alerting.rules import Notice, Severity, Status, path_of
 
 
 class NotificationFailed(Exception):
@@ -34,13 +35,15 @@ class Webhook:
 
     name = "webhook"
 
-    def __init__(self, url: str, client: httpx.AsyncClient, settings: Settings | None = None) -> None:
-        self._url, self._client, self._settings = url, client, settings
+    def __init__(
+        self, url: str, client: httpx.AsyncClient, sagas: SagaSet, settings: Settings | None = None
+    ) -> None:
+        self._url, self._client, self._sagas, self._settings = url, client, sagas, settings
 
     async def notify(self, notice: Notice) -> None:
         try:
             # Only the status matters. The body is not read, so it may be of any length and slowness.
-            async with self._client.stream("POST", self._url, json=notice.as_json()) as answer:
+            async with self._client.stream("POST", self._url, json=notice.as_json(self._sagas)) as answer:
                 status = answer.status_code
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NotificationFailed(type(error).__name__) from error
@@ -60,9 +63,9 @@ class Apprise:
 
     name = "apprise"
 
-    def __init__(self, urls: str, settings: Settings | None = None) -> None:
+    def __init__(self, urls: str, sagas: SagaSet, settings: Settings | None = None) -> None:
         """Raises BadSetting when the library is not there, or does not know an address."""
-        self._urls, self._settings = addresses(urls), settings
+        self._urls, self._sagas, self._settings = addresses(urls), sagas, settings
 
     async def notify(self, notice: Notice) -> None:
         delivered = False
@@ -91,9 +94,10 @@ class Apprise:
         return process.returncode == 0
 
     def _message(self, notice: Notice) -> dict[str, Any]:
+        named = (path_of(one) if self._sagas.several else one.key for one in notice.alert.instances)
         return {
             "urls": self._urls,
-            "body": f"{notice.alert.sentence}\n{', '.join(notice.alert.orders)}".strip(),
+            "body": f"{notice.alert.sentence}\n{', '.join(named)}".strip(),
             "title": f"chorégraphie {notice.title}",
             "notify_type": _notify_type(notice),
         }

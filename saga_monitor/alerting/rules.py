@@ -1,7 +1,7 @@
 """Decides which anomalies become alerts, and when an alert opens, repeats and closes. Pure.
 
-Anomalies of one kind, at one service, for one reason are one alert, however many orders they concern: an outage is
-one message, not ten thousand.
+Anomalies of one kind, at one service, for one reason are one alert, however many instances they concern: an
+outage is one message, not ten thousand.
 """
 
 import datetime as dt
@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from choregraphie.saga.envelope import Instance
+from choregraphie.saga.saga_set import SagaSet
 from saga_monitor.diagnosis.anomalies import SHOWN_FOR, Anomaly, Kind
 from saga_monitor.diagnosis.causes import Reason
 from saga_monitor.diagnosis.grouping import grouped
 
 # An alert closes after it has been absent for this long, so one that flickers stays open.
 CLOSE_AFTER = dt.timedelta(seconds=30)
-# An alert is repeated early when it has grown by this factor: one stuck order and a thousand are not the same.
+# An alert is repeated early when it has grown by this factor: one stuck instance and a thousand are not the same.
 GROWTH_FACTOR = 10
 
 
@@ -45,8 +47,8 @@ RULES = (
     Rule(Kind.BLIND, Severity.CRITICAL),
     Rule(Kind.CONTRADICTION, Severity.CRITICAL, expires_after=SHOWN_FOR),
     Rule(Kind.HALF_UNDONE, Severity.CRITICAL, except_reasons=frozenset({Reason.RETRYING}), needs_broker=True),
-    # An order that waits for its next try, or in a queue, is late but under way: nobody need get up for it. Nor
-    # for an order that may have ended before the history begins.
+    # An instance that waits for its next try, or in a queue, is late but under way: nobody need get up for it. Nor
+    # for an instance that may have ended before the history begins.
     Rule(
         Kind.STUCK,
         Severity.WARNING,
@@ -55,6 +57,8 @@ RULES = (
     ),
     # The restart of a worker takes less.
     Rule(Kind.QUEUE, Severity.WARNING, needs_broker=True, stands_for=dt.timedelta(minutes=1)),
+    # It passes, and nothing is lost: a minute tells an outage from a moment.
+    Rule(Kind.HELD, Severity.WARNING, stands_for=dt.timedelta(minutes=1)),
     Rule(Kind.DEAD_LETTER, Severity.WARNING, needs_broker=True),
     Rule(Kind.LOST_HISTORY, Severity.WARNING),
     Rule(Kind.UNKNOWN_EVENTS, Severity.WARNING),
@@ -79,7 +83,7 @@ class Alert:
     reason: str
     severity: str
     count: int
-    orders: tuple[str, ...]
+    instances: tuple[Instance, ...]
     since: dt.datetime | None
     sentence: str
 
@@ -124,9 +128,10 @@ class Notice:
         place = f" at {alert.service}" if alert.service else ""
         return f"[{self.status}] {alert.kind}{place}: {alert.reason} ({alert.count})"
 
-    def as_json(self) -> dict[str, Any]:
-        """The body that the webhook is sent."""
+    def as_json(self, sagas: SagaSet) -> dict[str, Any]:
+        """The body that the webhook is sent. Of one saga, the keys alone are also there, under its noun."""
         alert = self.alert
+        keys = {} if sagas.several else {sagas.noun[1]: [instance.key for instance in alert.instances]}
         return {
             "id": self.id,
             "status": self.status,
@@ -137,10 +142,16 @@ class Notice:
             "service": alert.service,
             "reason": alert.reason,
             "count": alert.count,
-            "orders": list(alert.orders),
+            **keys,
+            "instances": [instance._asdict() for instance in alert.instances],
             "since": _text(alert.since),
             "sentence": alert.sentence,
         }
+
+
+def path_of(instance: Instance) -> str:
+    """The saga and the key of an instance in one word; the key alone where the saga cannot be told."""
+    return "/".join(filter(None, instance))
 
 
 def alerts_of(anomalies: Iterable[Anomaly], now: dt.datetime) -> dict[str, Alert]:
@@ -148,7 +159,7 @@ def alerts_of(anomalies: Iterable[Anomaly], now: dt.datetime) -> dict[str, Alert
     rules = {rule.kind: rule for rule in RULES}
     called_for = [a for a in anomalies if a.kind in rules and _is_called_for(a, rules[a.kind], now)]
     alerts = [
-        Alert(g.kind, g.service, g.reason, rules[g.kind].severity, g.count, g.orders, g.since, g.sentence)
+        Alert(g.kind, g.service, g.reason, rules[g.kind].severity, g.count, g.instances, g.since, g.sentence)
         for g in grouped(called_for)
     ]
     return {alert.key: alert for alert in alerts}

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from choregraphie.saga.envelope import Instance
 from saga_monitor.alerting.rules import ALL_KINDS, Alert, Notice, OpenAlert, Status, changes
 from saga_monitor.projection.alert_table import AlertRow, AlertTable
 from saga_monitor.projection.schema import instant, moment
@@ -117,5 +118,6 @@ def _from_json(text: str, opened_at: dt.datetime, told_at: dt.datetime, seen_at:
     # An alert stored by an older version lacks these: it is open, and no notice is undelivered.
     told_count, status = stored.pop("told_count", stored["count"]), Status(stored.pop("status", Status.OPENED))
     undelivered = {name: _at(due) for name, due in stored.pop("owed", {}).items()}
-    alert = Alert(**stored | {"orders": tuple(stored["orders"]), "since": moment(stored["since"])})
+    instances = tuple(Instance(*instance) for instance in stored["instances"])
+    alert = Alert(**stored | {"instances": instances, "since": moment(stored["since"])})
     return OpenAlert(alert, opened_at, told_at, seen_at, told_count, status, undelivered)

@@ -4,20 +4,22 @@ import asyncio
 import contextlib
 import datetime as dt
 import threading
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from choregraphie import BrokerRefused, BrokerUnavailable, DatabaseRefused, Settings
+from choregraphie.application import Application
 from saga_monitor.alerting.dispatcher import Dispatcher, open_dispatcher
 from saga_monitor.alerting.rules import Notice, alerts_of, judged_kinds
 from saga_monitor.alerting.store import AlertStore, Redelivery
 from saga_monitor.diagnosis.anomalies import Anomaly, Thresholds, anomalies_of
 from saga_monitor.diagnosis.broker_anomalies import FirstSeen
-from saga_monitor.diagnosis.grouping import Group, grouped, how_many, within_usual_time
+from saga_monitor.diagnosis.grouping import Group, grouped, within_usual_times
 from saga_monitor.diagnosis.self_check import UNKNOWN, Lag, SelfCheck, behind
 from saga_monitor.projection.queries import Queries
+from saga_monitor.projection.threads import run_in_thread
 from saga_monitor.records.broker_status import BrokerStatus, open_to_ask, read_broker_status
 
 log = structlog.get_logger()
@@ -32,8 +34,8 @@ ABREAST_SECONDS = 30.0
 class View:
     """What the last check found. `anomalies` are those of the last check that could judge, and why none can now.
 
-    `known`: whether this check could judge, and the broker answered. `in_time`: how many orders are STUCK without
-    being an anomaly.
+    `known`: whether this check could judge, and the broker answered. `in_time`: how many instances of each saga,
+    and of all under None, are STUCK without being an anomaly.
     """
 
     at: dt.datetime | None = None
@@ -41,42 +43,36 @@ class View:
     behind: Lag = UNKNOWN
     anomalies: Sequence[Anomaly] = ()
     known: bool = False
-    in_time: int = 0
+    in_time: Mapping[str | None, int] = field(default_factory=dict)
 
     @property
     def groups(self) -> list[Group]:
         """The anomalies grouped, as pages show them and alerts report them."""
         return grouped(self.anomalies)
 
-    @property
-    def wrong(self) -> int:
-        """How many things are wrong."""
-        return how_many(self.anomalies)
-
 
 class AlertWatcher:
     """Reads the file into which the history is read, and asks the broker."""
 
-    def __init__(self, settings: Settings, receivers: Dispatcher) -> None:
+    def __init__(self, application: Application, settings: Settings, receivers: Dispatcher) -> None:
         """Raises DatabaseRefused when the file cannot be used."""
         self.view = View()
         self.dispatcher = receivers
         self._settings = settings
-        self._terms = Thresholds.of(settings)
+        self._sagas = application.saga_set
+        self._terms = Thresholds.of(settings, application.command)
         self._repeat = dt.timedelta(seconds=settings.alert_repeat)
-        self._queries = Queries(settings.monitor_database, settings.stuck_after)
+        self._queries = Queries(settings.monitor_database, settings.stuck_after, self._sagas)
         self._alerts = AlertStore(settings.monitor_database, receivers.names)
         self._self_check, self._first_seen, self._found = SelfCheck(), FirstSeen(), list[Anomaly]()
-        self._in_time = 0
-        # A check runs in a thread, which goes on when its task is cancelled; closing waits for it.
-        self._busy, self._closed = threading.Lock(), False
+        self._in_time: Mapping[str | None, int] = {}
+        # A check and the recording of deliveries each run in a thread.
+        self._busy = threading.Lock()
 
     def close(self) -> None:
-        """Close the file, after the check that is under way."""
-        with self._busy:
-            self._closed = True
-            self._queries.close()
-            self._alerts.close()
+        """Close the file. `run` has ended before."""
+        self._queries.close()
+        self._alerts.close()
 
     async def run(self) -> None:
         """Check for ever, through every loss of the broker."""
@@ -84,7 +80,8 @@ class AlertWatcher:
             try:
                 async with open_to_ask(self._settings) as history:
                     while True:
-                        await self.check(await read_broker_status(history, self._settings, self.view.status))
+                        known = self.view.status
+                        await self.check(await read_broker_status(history, self._sagas, self._settings, known))
                         await asyncio.sleep(CHECK_SECONDS if _abreast(self.view.behind) else CATCHING_UP_SECONDS)
             except (BrokerUnavailable, BrokerRefused):
                 await self.check(None)
@@ -94,12 +91,12 @@ class AlertWatcher:
         """Judge once, given the broker's answers, and send the notices. `now` is the present by default."""
         now = now or dt.datetime.now(dt.UTC)
         try:
-            self.view, notices, again = await asyncio.to_thread(self._look, answers, now)
+            self.view, notices, again = await run_in_thread(self._look, answers, now)
         except DatabaseRefused as error:
             self.view = replace(self.view, known=False)
             log.error("lookout.hindered", error=str(error))
         except Exception:
-            # One order that cannot be judged must not end the watch.
+            # One instance that cannot be judged must not end the watch.
             self.view = replace(self.view, known=False)
             log.exception("lookout.failed")
         else:
@@ -113,7 +110,7 @@ class AlertWatcher:
 
     def _look(self, answers: BrokerStatus | None, now: dt.datetime) -> tuple[View, list[Notice], list[Redelivery]]:
         with self._busy:
-            return (self.view, [], []) if self._closed else self._judge(answers, now)
+            return self._judge(answers, now)
 
     def _judge(
         self, answers: BrokerStatus | None, now: dt.datetime
@@ -122,8 +119,7 @@ class AlertWatcher:
         abreast = _abreast(delay)
         if abreast:
             found = anomalies_of(self._queries, answers, now, self._terms)
-            stuck = self._queries.totals(now).stuck
-            self._in_time = within_usual_time(stuck, found, now, self._terms.stuck_after)
+            self._in_time = within_usual_times(self._queries, found, now, self._terms.stuck_after)
             self._found = self._first_seen.dated(found, now) if answers else found
         seen = [*self._self_check.check(answered=answers is not None, caught_up=abreast, now=now), *self._found]
         kinds = judged_kinds(abreast=abreast, asked=answers is not None)
@@ -138,19 +134,19 @@ def _abreast(delay: Lag) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def open_watcher(settings: Settings) -> AsyncIterator[AlertWatcher]:
+async def open_watcher(application: Application, settings: Settings) -> AsyncIterator[AlertWatcher]:
     """A running watcher, with the notifiers that the settings name.
 
     Raises BadSetting when a notifier cannot be used, DatabaseRefused when the file cannot.
     """
-    async with open_dispatcher(settings) as receivers:
-        watcher = AlertWatcher(settings, receivers)
+    async with open_dispatcher(settings, application.saga_set) as receivers:
+        watcher = AlertWatcher(application, settings, receivers)
         tasks = [asyncio.ensure_future(work) for work in (watcher.run(), receivers.run())]
         try:
             yield watcher
             await receivers.finish()
             with contextlib.suppress(DatabaseRefused):
-                await asyncio.to_thread(watcher.record_deliveries)
+                await run_in_thread(watcher.record_deliveries)
         finally:
             for task in tasks:
                 task.cancel()

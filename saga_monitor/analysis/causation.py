@@ -1,31 +1,13 @@
 """Decides which event answers which. Pure.
 
 On the wire an event names its cause by id alone, but an id is unique only together with its source: two clients
-may use the same id for the same order. The choreography's rules of what may answer what tell them apart.
+may use the same id for the same instance. The choreography's rules of what may answer what tell them apart.
 """
 
 from collections.abc import Iterable
 from typing import Generic, Protocol, TypeVar
 
-from contracts.choreography import CHOREOGRAPHY
-
-
-def _causes() -> dict[str, set[str]]:
-    causes: dict[str, set[str]] = {}
-    for reaction in CHOREOGRAPHY.reactions:
-        for said in reaction.says:
-            causes.setdefault(said.TYPE, set()).add(reaction.hears.TYPE)
-    return causes
-
-
-# For each type, the types it may be said in answer to.
-CAUSES = _causes()
-_TIMED = {(said.TYPE, after.TYPE) for timed in CHOREOGRAPHY.timed for said in timed.says for after in timed.after}
-
-
-def may_answer(type_: str, cause: str) -> bool:
-    """Whether the choreography lets an event of `type_` answer one of type `cause`."""
-    return cause in CAUSES.get(type_, ()) or (type_, cause) in _TIMED
+from choregraphie.saga.choreography import Choreography
 
 
 class _Event(Protocol):
@@ -43,9 +25,10 @@ E = TypeVar("E", bound=_Event)
 
 
 class Causes(Generic[E]):
-    """Finds the cause of an event among the events of one order."""
+    """Finds the cause of an event among the events of one instance."""
 
-    def __init__(self, events: Iterable[E]) -> None:
+    def __init__(self, choreography: Choreography, events: Iterable[E]) -> None:
+        self._may_answer = choreography.may_answer
         self._of_id: dict[str, list[E]] = {}
         for event in events:
             self._of_id.setdefault(event.id, []).append(event)
@@ -57,7 +40,7 @@ class Causes(Generic[E]):
     def possible(self, event: E) -> list[E]:
         """The events with the id of `event`'s cause: those that it may answer or, if there are none, all."""
         named = self.named(event.causationid)
-        return [cause for cause in named if may_answer(event.type, cause.type)] or named
+        return [cause for cause in named if self._may_answer(event.type, cause.type)] or named
 
     def of(self, event: E) -> E | None:
         """The event that `event` answers; None when it names none, or one that was not heard.

@@ -2,25 +2,29 @@
 
 An event dated before one that it answers, directly or indirectly, proves that one of the two clocks is wrong. The
 smallest set of speakers that explains all such pairs is taken as wrong; among sets of equal size, the one without
-which the rest of the order took the least time. When two sets explain the pairs equally well, neither is trusted.
+which the rest of the events took the least time. When two sets explain the pairs equally well, neither is trusted.
 Times of a wrong clock are not used for measurements.
 """
 
+import datetime as dt
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from choregraphie.saga.choreography import Choreography
 from choregraphie.terminal.formats import format_duration
 from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent, is_absurd
 
 # Clocks kept by NTP differ by less than this. A smaller negative duration counts as zero.
 ORDINARY_MS = 100
+_ORDINARY = dt.timedelta(milliseconds=ORDINARY_MS)
 # How a clock difference names the monitor's own clock.
 MONITOR = "monitor"
 CLIENT = "client"
 # A smaller difference between an event and its cause is normal.
 SKEW_MS = 1000
-# An order has about a dozen events. If a client never stops sending, the first events are enough.
+SKEW = dt.timedelta(milliseconds=SKEW_MS)
+# An instance has about a dozen events. If a client never stops sending, the first events are enough.
 _LOOKED_AT = 200
 
 
@@ -29,13 +33,18 @@ def without_wrong_clocks(saga: EventsOfSaga) -> tuple[EventsOfSaga, frozenset[st
     wrong = wrong_clocks(saga)
     if not wrong:
         return saga, wrong
-    return EventsOfSaga(replace(e, time=None) if e.service in wrong else e for e in saga.events), wrong
+    return _without(saga, wrong), wrong
+
+
+def _without(saga: EventsOfSaga, wrong: frozenset[str]) -> EventsOfSaga:
+    events = (replace(event, time=None) if event.service in wrong else event for event in saga.events)
+    return EventsOfSaga(saga.choreography, events)
 
 
 def wrong_clocks(saga: EventsOfSaga) -> frozenset[str]:
     """The speakers whose clocks these events show to be wrong."""
     events = saga.events[:_LOOKED_AT]
-    if not any((cause := saga.cause(event)) and _before(event, cause) for event in events):
+    if not any((cause := saga.cause(event)) and is_before(event, cause) for event in events):
         return frozenset()
     pairs = {pair for event in events for pair in _contradicting(event, saga)}
     speakers = sorted({speaker for pair in pairs for speaker in pair})
@@ -51,7 +60,7 @@ def wrong_clocks(saga: EventsOfSaga) -> frozenset[str]:
 def _likeliest(found: Sequence[set[str]], events: Sequence[HeardEvent]) -> frozenset[str]:
     spans = [(_span_ms(events, wrong), sorted(wrong)) for wrong in found]
     least = min(span for span, _ in spans)
-    # A wrong clock that is trusted makes the order seem longer by its whole error.
+    # A wrong clock that is trusted makes the instance seem longer by its whole error.
     return frozenset(name for span, wrong in spans if span <= 2 * least + ORDINARY_MS for name in wrong)
 
 
@@ -64,31 +73,32 @@ def _contradicting(event: HeardEvent, saga: EventsOfSaga) -> Iterator[frozenset[
     """The pairs of `event`'s speaker and each speaker that it answers, directly or not, with an earlier time."""
     cause, seen = saga.cause(event), {event.id}
     while cause is not None and cause.id not in seen:
-        if _before(event, cause):
+        if is_before(event, cause):
             yield frozenset({event.service, cause.service})
         seen.add(cause.id)
         cause = saga.cause(cause)
 
 
-def _before(effect: HeardEvent, cause: HeardEvent) -> bool:
+def is_before(effect: HeardEvent, cause: HeardEvent) -> bool:
+    """Whether `effect` is dated so far before its `cause` that one of two clocks is wrong."""
     if effect.time is None or cause.time is None or effect.service == cause.service:
         return False
-    return (cause.time - effect.time).total_seconds() * 1000 > ORDINARY_MS
+    return cause.time - effect.time > _ORDINARY
 
 
-def differing(cause: HeardEvent, effect: HeardEvent) -> Iterator[tuple[str, str, int]]:
+def differing(choreography: Choreography, cause: HeardEvent, effect: HeardEvent) -> Iterator[tuple[str, str, int]]:
     """Yields (speaker ahead, speaker behind, difference in ms) when an event and its cause contradict in time."""
     if cause.time is None or effect.time is None or cause.service == effect.service:
         return
     ms = int((cause.time - effect.time).total_seconds() * 1000)
     if ms > SKEW_MS:
         yield cause.service, effect.service, ms
-    elif is_absurd(cause.type, cause.time, effect.time):
+    elif is_absurd(choreography, cause.type, cause.time, effect.time):
         yield effect.service, cause.service, -ms
 
 
-def sentence(commande_id: str, ahead: str, behind: str, worst_ms: int) -> str:
-    """Describes the difference between two clocks that `commande_id` shows, and what to do about it."""
+def sentence(key: str, ahead: str, behind: str, worst_ms: int) -> str:
+    """Describes the difference between two clocks that `key` shows, and what to do about it."""
     apart = format_duration(worst_ms)
     if behind == MONITOR:
         said = f"what {ahead} says is dated {apart} later than it was read"
@@ -98,4 +108,4 @@ def sentence(commande_id: str, ahead: str, behind: str, worst_ms: int) -> str:
         said = f"what {behind} says is dated {apart} before {ahead} answered it"
     else:
         said = f"{behind} says it answered {ahead} {apart} before it was asked"
-    return f"{commande_id}: {said}: one clock is wrong; set those of {behind} and {ahead} by NTP"
+    return f"{key}: {said}: one clock is wrong; set those of {behind} and {ahead} by NTP"

@@ -1,26 +1,30 @@
-"""Decides whether dead letters and retries of an order still need a person. Pure.
+"""Decides whether dead letters and retries of an instance still need a person. Pure.
 
-A message that was given up (its retries were exhausted, or it kept crashing its worker) needs a person until:
+A message that was given up (its retries were exhausted, it kept crashing its worker, or nothing says why) needs a
+person until:
 
 * its service has answered it, or has said the expected event for another reason: a refusal instead of the answer,
   a redrive, a decision taken on other grounds;
 * or its service tries it again: a retry of the same message later in the stream than the dead letter can only
   come from a redrive. If it becomes a dead letter again, it needs a person again;
-* or the order has since been cancelled and every undoing has answered: nothing that the message could cause is
+* or an operator has discarded, replayed or edited it, and the history says so;
+* or the instance has since been cancelled and every undoing has answered: nothing that the message could cause is
   awaited any more. This does not hold for the cancellation itself, whose answers are awaited.
 
-A reaction that says nothing and succeeds after a redrive leaves no trace in the history, so its order keeps the
-flag; the person who redrove it knows. Dead letters with any other reason were not worth acting on and need nobody.
+A reaction that says nothing and succeeds after a redrive by another tool leaves no trace in the history, so its
+instance keeps the flag; the person who redrove it knows. Dead letters with any other reason were not worth acting
+on and need nobody.
 """
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from contracts.choreography import CHOREOGRAPHY
+from choregraphie.saga.choreography import Choreography
 from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent
 from saga_monitor.analysis.messages import DeadLetter, Retry
 
-GIVEN_UP = frozenset({"exhausted", "delivery_limit"})
+# Of a dead letter without a reason nobody knows that it was not worth acting on.
+GIVEN_UP = frozenset({"exhausted", "delivery_limit", "unknown"})
 
 # The longest delay of a retry queue. A later time comes from a wrong clock.
 LONGEST_WAIT = dt.timedelta(days=1)
@@ -30,6 +34,7 @@ def needs_a_person(saga: EventsOfSaga, set_aside: Iterable[DeadLetter], retried:
     """Whether any of these dead letters still needs a person, by the rule in this module's docstring."""
     return any(
         letter.reason in GIVEN_UP
+        and not letter.ended
         and not _answered(saga, letter)
         and not _sent_back(letter, retried)
         and not _over(saga, letter)
@@ -54,13 +59,13 @@ def _answered(saga: EventsOfSaga, letter: DeadLetter) -> bool:
     if is_among(answered(saga), letter):
         return True
     type_ = _type(saga, letter)
-    reaction = CHOREOGRAPHY.reaction(letter.service, type_) if type_ else None
-    if reaction is None:
+    reaction = saga.choreography.reaction(letter.service, type_) if type_ else None
+    if type_ is None or reaction is None:
         return False
     if reaction.decision:
         # A decision is taken once, whichever event causes it.
         return any(saga.said(said) for said in reaction.says)
-    return saga.answer(letter.service, CHOREOGRAPHY.event_types[reaction.hears.TYPE]) is not None
+    return saga.answer(letter.service, saga.choreography.event_types[type_]) is not None
 
 
 def answered(saga: EventsOfSaga) -> set[tuple[str, str, str | None]]:
@@ -71,7 +76,17 @@ def answered(saga: EventsOfSaga) -> set[tuple[str, str, str | None]]:
             possible = saga.causes.possible(event)
             sources = [cause.source for cause in possible] if possible else [None]
             found |= {(event.service, event.causationid, source) for source in sources}
+            found |= {(event.service, other.id, other.source) for other in _joined(saga, event, possible)}
     return found
+
+
+def _joined(saga: EventsOfSaga, answer: HeardEvent, causes: Sequence[HeardEvent]) -> Iterator[HeardEvent]:
+    """What `answer` also answers: it names one event of a join as its cause, and the step awaited all of them."""
+    types = {cause.type for cause in causes}
+    for reaction in saga.choreography.reactions_saying(answer.type):
+        awaited = {event.TYPE for event in reaction.awaits}
+        if len(awaited) > 1 and awaited & types:
+            yield from (event for event in saga.events if event.type in awaited)
 
 
 def is_among(answered: Collection[tuple[str, str, str | None]], message: Retry | DeadLetter) -> bool:
@@ -88,10 +103,10 @@ def _sent_back(letter: DeadLetter, retried: Sequence[Retry]) -> bool:
     )
 
 
-def is_over(type_: str | None) -> bool:
-    """Whether a message of `type_` no longer matters once its order is cancelled and undone."""
-    return type_ not in {None, CHOREOGRAPHY.cancelled.TYPE}
+def is_over(choreography: Choreography, type_: str | None) -> bool:
+    """Whether a message of `type_` no longer matters once its instance is cancelled and undone."""
+    return type_ not in {None, choreography.cancelled.TYPE}
 
 
 def _over(saga: EventsOfSaga, letter: DeadLetter) -> bool:
-    return saga.cancelled and saga.undone and is_over(_type(saga, letter))
+    return saga.cancelled and saga.undone and is_over(saga.choreography, _type(saga, letter))

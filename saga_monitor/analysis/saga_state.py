@@ -1,4 +1,4 @@
-"""Judges where an order stands (state, flags, what remains) from the set of its events. Pure.
+"""Judges where an instance stands (state, flags, what remains) from the set of its events. Pure.
 
 The order in which they are heard, duplicates and clocks make no difference to the state.
 """
@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from choregraphie.saga.choreography import EventClass
-from contracts.choreography import CHOREOGRAPHY
+from choregraphie.saga.choreography import Choreography, EventClass
 from saga_monitor.analysis.clocks import without_wrong_clocks
 from saga_monitor.analysis.contradictions import contradictions, not_allowed
-from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent
+from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent, time_of_beginning
 from saga_monitor.analysis.interventions import GIVEN_UP, needs_a_person
 from saga_monitor.analysis.messages import DeadLetter, Retry
-from saga_monitor.analysis.steps import StepProgress, StepState, elapsed_ms, step_progress
+from saga_monitor.analysis.remaining import remaining
+from saga_monitor.analysis.steps import StepOutline, StepProgress, StepState, elapsed_ms, step_outline, timed
 
 __all__ = [
     "GIVEN_UP",
@@ -32,31 +32,32 @@ __all__ = [
 
 
 class State(StrEnum):
-    NEW = "NEW"  # placed, and no service has answered
+    NEW = "NEW"  # begun, and no service has answered
     RUNNING = "RUNNING"  # a service has answered, nothing is decided
     FAILED = "FAILED"  # a step has refused, the decision is awaited
     COMPLETED = "COMPLETED"  # created, and not cancelled since
     COMPENSATING = "COMPENSATING"  # cancelled, and some undoing has not answered
     COMPENSATED = "COMPENSATED"  # cancelled, and every undoing has answered
-    UNKNOWN = "UNKNOWN"  # events of a key whose beginning was not heard: no order, as far as is known
+    UNKNOWN = "UNKNOWN"  # events of a key whose beginning was not heard: no instance, as far as is known
 
 
 class Flag(StrEnum):
     INTERVENTION = "INTERVENTION"  # a message was given up and needs a person: see interventions.py
-    # Something remains, and nothing was heard for `stuck_after`. This flag alone depends on the clock. Whether the
-    # step normally takes longer, and what to do, is decided in diagnosis/anomalies.py.
+    HELD = "HELD"  # a service that it waits for holds its inbox, because an outside system is down
+    # Something remains, nothing holds it, and nothing was heard for `stuck_after`. HELD and STUCK depend on the
+    # clock. Whether the step normally takes longer, and what to do, is decided in diagnosis/anomalies.py.
     STUCK = "STUCK"
     CONTRADICTION = "CONTRADICTION"  # events that cannot all be true: see contradictions.py
     NOT_ALLOWED = "NOT_ALLOWED"  # an event answers something that the choreography does not let it answer
-    REPEATED_ORDER = "REPEATED_ORDER"  # a second order came with the same id; it has no effect
+    REPEATED_START = "REPEATED_ORDER"  # a second start event came with the same key; it has no effect
     NO_BEGINNING = "NO_BEGINNING"  # a service said something of a key whose start event is not in the history
 
 
 def has_beginning(state: str) -> bool:
-    """Whether an instance in `state` is an order: its start event was heard.
+    """Whether what is in `state` is an instance: its start event was heard.
 
     Anybody can send events of any key. A key without a start event awaits nothing, is counted apart from the
-    orders and is forgotten first. It becomes an order when its start event arrives, possibly late: events overtake
+    instances and is forgotten first. It becomes one when its start event arrives, possibly late: events overtake
     others.
     """
     return state != State.UNKNOWN
@@ -68,12 +69,12 @@ _ANSWERED = {StepState.DONE, StepState.REFUSED, StepState.UNDONE, StepState.CANC
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where an order stands. `remaining`: wire types of the events still awaited. `flags`: all except STUCK.
+    """Where an instance stands. `remaining`: wire types of the events still awaited. `flags`: not HELD and STUCK.
 
     Without a beginning nothing remains, nothing has a time, and `steps` has only those that were answered.
 
-    `duration_ms` runs from the order's beginning to the event that settled it: its creation or, once
-    cancelled, the last undoing's answer. It began when it was placed or, where the client's clock is absurd,
+    `duration_ms` runs from the instance's beginning to the event that settled it: its creation or, once
+    cancelled, the last undoing's answer. It began with its start event or, where the client's clock is absurd,
     when a service first spoke of it. What a wrong clock has a part in (clocks.py) is None.
     """
 
@@ -86,61 +87,96 @@ class Progress:
     duration_ms: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Where an instance stands but for all times. An event is named by its place in the order of the stream.
+
+    start     the event with which it began
+    answers   what services said
+    settling  the events that settled it
+    effects   every event with the one that it answers
+    """
+
+    state: State
+    steps: tuple[StepOutline, ...]
+    remaining: tuple[str, ...]
+    flags: tuple[Flag, ...]
+    start: int | None
+    answers: tuple[int, ...]
+    settling: tuple[int, ...]
+    effects: tuple[tuple[int, int], ...]
+
+    @property
+    def at_rest(self) -> bool:
+        over = not self.remaining and self.state in {State.COMPLETED, State.COMPENSATED}
+        return over or not has_beginning(self.state)
+
+
 def evaluate(
-    events: Iterable[HeardEvent], set_aside: Sequence[DeadLetter] = (), retried: Sequence[Retry] = ()
+    choreography: Choreography,
+    events: Iterable[HeardEvent],
+    set_aside: Sequence[DeadLetter] = (),
+    retried: Sequence[Retry] = (),
 ) -> Progress:
-    """Evaluates an order from its events. The result depends on the set of events, not on their order."""
-    saga, wrong = without_wrong_clocks(EventsOfSaga(events))
-    steps = tuple(step_progress(saga, step, wrong) for step in CHOREOGRAPHY.steps)
-    flags = tuple(_flags(saga, set_aside, retried))
-    if not saga.has_beginning:
-        answered = tuple(StepProgress(step.step, step.state) for step in steps if step.state in _ANSWERED)
-        return Progress(State.UNKNOWN, answered, (), flags, at_rest=True, started=None, duration_ms=None)
-    state, remaining = _state(saga), tuple(_remaining(saga))
-    return Progress(
+    """Evaluates an instance from its events. The result depends on the set of events, not on their order."""
+    saga, wrong = without_wrong_clocks(EventsOfSaga(choreography, events))
+    return timed_progress(choreography, outline_of(saga, set_aside, retried), saga.events, wrong)
+
+
+def outline_of(saga: EventsOfSaga, set_aside: Sequence[DeadLetter] = (), retried: Sequence[Retry] = ()) -> Outline:
+    """Evaluates an instance, but for its times."""
+    steps = tuple(step_outline(saga, step) for step in saga.choreography.steps)
+    state = _state(saga) if saga.has_beginning else State.UNKNOWN
+    start = saga.start
+    return Outline(
         state=state,
-        steps=steps,
-        remaining=remaining,
-        flags=flags,
-        at_rest=not remaining and state in {State.COMPLETED, State.COMPENSATED},
-        started=saga.started,
-        duration_ms=elapsed_ms(saga.started, _settled(saga, state, wrong)),
+        steps=steps if saga.has_beginning else tuple(step for step in steps if step.state in _ANSWERED),
+        remaining=tuple(remaining(saga)) if saga.has_beginning else (),
+        flags=tuple(_flags(saga, set_aside, retried)),
+        start=saga.place(start) if start else None,
+        answers=tuple(map(saga.place, saga.by_services)),
+        settling=tuple(map(saga.place, _settling(saga, state))),
+        effects=tuple((saga.place(e), saga.place(cause)) for e in saga.events if (cause := saga.cause(e))),
+    )
+
+
+def timed_progress(
+    choreography: Choreography, outline: Outline, events: Sequence[HeardEvent], wrong: Collection[str] = ()
+) -> Progress:
+    """Where the instance of `outline` stands, by the times of these `events`.
+
+    `wrong`: the speakers with wrong clocks, whose events have no time.
+    """
+    state, flags = outline.state, outline.flags
+    if not has_beginning(state):
+        answered = tuple(StepProgress(step.step, step.state) for step in outline.steps)
+        return Progress(state, answered, (), flags, at_rest=True, started=None, duration_ms=None)
+    start = None if outline.start is None else events[outline.start]
+    started = time_of_beginning(start, (events[place] for place in outline.answers), events)
+    return Progress(
+        state,
+        tuple([timed(choreography, step, events, wrong) for step in outline.steps]),
+        outline.remaining,
+        flags,
+        outline.at_rest,
+        started,
+        elapsed_ms(started, _settled([events[place] for place in outline.settling], wrong)),
     )
 
 
 def is_stuck(at_rest: bool, last_heard: dt.datetime, now: dt.datetime, stuck_after: float) -> bool:
-    """Whether an order awaits something and has been silent for more than `stuck_after` seconds."""
+    """Whether an instance awaits something and has been silent for more than `stuck_after` seconds."""
     return not at_rest and (now - last_heard).total_seconds() > stuck_after
 
 
 def _state(saga: EventsOfSaga) -> State:
     if saga.cancelled:
         return State.COMPENSATED if saga.undone else State.COMPENSATING
-    if saga.said(CHOREOGRAPHY.created):
+    if saga.said(saga.choreography.created):
         return State.COMPLETED
     if saga.refusal:
         return State.FAILED
     return State.RUNNING if saga.service_answered else State.NEW
-
-
-def _remaining(saga: EventsOfSaga) -> Iterator[str]:
-    if saga.must_be_cancelled:
-        # A requested cancellation is always carried out, even after the creation, so its consequences are awaited.
-        if not saga.cancelled:
-            yield CHOREOGRAPHY.cancelled.TYPE
-        yield from _unanswered(saga, CHOREOGRAPHY.cancelled)
-    elif saga.said(CHOREOGRAPHY.created):
-        yield from _unanswered(saga, CHOREOGRAPHY.created)
-    else:
-        yield from (step.success.TYPE for step in CHOREOGRAPHY.steps if not saga.reached(step))
-
-
-def _unanswered(saga: EventsOfSaga, decision: EventClass) -> Iterator[str]:
-    """Wire types of the events that must still answer `decision`."""
-    for service in CHOREOGRAPHY.services:
-        reaction = CHOREOGRAPHY.reaction(service, decision.TYPE)
-        if reaction and reaction.says and not saga.answer(service, decision):
-            yield reaction.says[0].TYPE
 
 
 def _flags(saga: EventsOfSaga, set_aside: Sequence[DeadLetter], retried: Sequence[Retry]) -> Iterator[Flag]:
@@ -150,21 +186,22 @@ def _flags(saga: EventsOfSaga, set_aside: Sequence[DeadLetter], retried: Sequenc
         yield Flag.CONTRADICTION
     if not_allowed(saga):
         yield Flag.NOT_ALLOWED
-    if len(saga.identities(CHOREOGRAPHY.starts)) > 1:
-        yield Flag.REPEATED_ORDER
+    if len(saga.identities(saga.choreography.starts)) > 1:
+        yield Flag.REPEATED_START
     if saga.service_answered and not saga.has_beginning:
         yield Flag.NO_BEGINNING
 
 
-def _settled(saga: EventsOfSaga, state: State, wrong: Collection[str]) -> dt.datetime | None:
-    if state is State.COMPLETED:
-        created = saga.first(CHOREOGRAPHY.created)
-        return created.time if created else None
-    if state is not State.COMPENSATED:
-        return None
-    wanted = (CHOREOGRAPHY.cancelled, *(step.undone for step in CHOREOGRAPHY.undoings))
-    last = [event for said in wanted if (event := saga.first(said))]
-    if any(event.service in wrong for event in last):
-        return None  # it may be the one that settled the order
-    times = [event.time for event in last if event.time]
-    return max(times, default=None)
+def _settling(saga: EventsOfSaga, state: State) -> list[HeardEvent]:
+    choreography = saga.choreography
+    ends: dict[State, tuple[EventClass | None, ...]] = {
+        State.COMPLETED: (choreography.created,),
+        State.COMPENSATED: (choreography.cancelled, *(step.undone for step in choreography.undoings)),
+    }
+    return [event for said in ends.get(state, ()) if (event := saga.first(said))]
+
+
+def _settled(events: Sequence[HeardEvent], wrong: Collection[str]) -> dt.datetime | None:
+    if any(event.service in wrong for event in events):
+        return None  # it may be the one that settled the instance
+    return max((event.time for event in events if event.time), default=None)

@@ -13,8 +13,12 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from choregraphie import Settings
+from choregraphie.application import Application
+from choregraphie.saga.saga_set import SagaSet
+from choregraphie.signing import verifier_for
 from choregraphie.terminal.arguments import TIME_EXAMPLES, moment_of
 from choregraphie.terminal.tables import is_bounded
+from saga_monitor.analysis.anomaly import Thresholds
 from saga_monitor.diagnosis.wording import span
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.search import LONGEST_SEARCH
@@ -30,12 +34,13 @@ CATCH_UP_SECONDS = 15.0
 
 @dataclass
 class CommandContext:
-    """One run of a verb.
+    """One run of a verb, about the sagas of `application`.
 
     `at`: the earlier time asked about, which is `now` as well. `freshness`: None until `read_history`.
     `history_begins_at`: the number of the stream's oldest entry. `gaps`: how often entries were lost unread.
     """
 
+    application: Application
     settings: Settings
     open_history: OpenHistory
     console: Console
@@ -45,10 +50,20 @@ class CommandContext:
     history_begins_at: int | None = None
     gaps: int = 0
 
+    @property
+    def sagas(self) -> SagaSet:
+        """The sagas of the application."""
+        return self.application.saga_set
+
+    @property
+    def terms(self) -> Thresholds:
+        """The limits that decide what is wrong."""
+        return Thresholds.of(self.settings, self.application.command)
+
     def read_history(self) -> Freshness:
         """Read the stream to its end, and print the notices that concern the answer."""
         asked = dt.datetime.now(dt.UTC)
-        with closing(Store(self.settings.monitor_database)) as store:
+        with closing(Store(self.settings.monitor_database, self.sagas, verifier_for(self.settings))) as store:
             notices = asyncio.run(catch_up(self.open_history, store, CATCH_UP_SECONDS))
             position, self.gaps = store.position(), store.gaps()
         wanted = min(asked, self.at or asked)
@@ -68,8 +83,8 @@ class CommandContext:
         with ExitStack() as stack:
             path = self.settings.monitor_database
             if self.at is not None:
-                path = stack.enter_context(projection_at(path, self.at))
-            yield stack.enter_context(closing(Queries(path, self.settings.stuck_after)))
+                path = stack.enter_context(projection_at(path, self.at, self.sagas))
+            yield stack.enter_context(closing(Queries(path, self.settings.stuck_after, self.sagas)))
 
     def exit_code(self, code: int) -> int:
         """`code`; but 1 in place of 0 for an answer that may be old."""
@@ -106,6 +121,7 @@ def _age(as_of: dt.datetime | None, now: dt.datetime) -> str:
 
 def command_context(
     arguments: argparse.Namespace,
+    application: Application,
     settings: Settings,
     open_history: OpenHistory,
     console: Console,
@@ -114,7 +130,7 @@ def command_context(
     """The context of one run. Raises BadMoment when `--at` is no time."""
     text = getattr(arguments, "at", None)
     at = moment_of(text, now) if text else None
-    return CommandContext(settings, open_history, console, at or now, at)
+    return CommandContext(application, settings, open_history, console, at or now, at)
 
 
 def add_at(command: argparse.ArgumentParser) -> None:
@@ -122,6 +138,13 @@ def add_at(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--at", metavar="TIME", help=f"the state of the world at an earlier time: {TIME_EXAMPLES}"
     )
+
+
+def add_saga(command: argparse.ArgumentParser, sagas: SagaSet) -> None:
+    """Declare --saga. It is accepted always, and offered where there is a choice."""
+    names = list(sagas.by_name)
+    offered = f"only of this saga: {', '.join(names)}" if sagas.several else argparse.SUPPRESS
+    command.add_argument("--saga", choices=names, metavar="NAME", help=offered)
 
 
 def positive_number(text: str) -> int:

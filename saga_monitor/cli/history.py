@@ -9,21 +9,28 @@ from difflib import get_close_matches
 from typing import Any
 
 from choregraphie import BrokerUnavailable, HistoryMissing
+from choregraphie.saga.saga_set import SagaSet
+from choregraphie.signing import verifier_for
 from choregraphie.terminal.arguments import TIME_EXAMPLES, add_json, moment_of
-from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.cli.context import CommandContext
+from saga_monitor.cli.context import CommandContext, add_saga
 from saga_monitor.stream.history_reader import Wanted, wanted_entries
 from saga_monitor.text.history_listing import as_json, as_line, as_paragraph
 from saga_monitor.text.sanitize import printable
 
-_TYPES = list(CHOREOGRAPHY.event_types)
+# Names of options that a key cannot have too.
+_TAKEN = {"--type", "--since", "--all", "--follow", "--json", "--saga", "--help"}
 
 
-def add(commands: Any) -> None:
+def add(commands: Any, sagas: SagaSet) -> None:
     """Declare the verb `history` and its arguments."""
     command = commands.add_parser("history", help="the events as they were published, from the stream itself")
-    command.add_argument("--type", metavar="T", help=f"only this type: {', '.join(_TYPES)}, or an unknown one")
-    command.add_argument("--commande", metavar="CMD", help="only of this order")
+    types = ", ".join(sagas.event_types)
+    command.add_argument("--type", metavar="T", help=f"only this type: {types}, or an unknown one")
+    # The key's own name too: `--commande` for `commande_id`.
+    named = [f"--{key.removesuffix('_id').replace('_', '-')}" for key in sagas.keys]
+    names = [name for name in dict.fromkeys(("--key", *named)) if name not in _TAKEN]
+    command.add_argument(*names, dest="key", metavar="KEY", help=f"only of this {sagas.noun[0]}")
+    add_saga(command, sagas)
     command.add_argument("--since", metavar="TIME", help=f"only since then: {TIME_EXAMPLES}")
     command.add_argument("--all", action="store_true", help="also retries, dead letters and unreadable entries")
     command.add_argument("--follow", action="store_true", help="go on with new events as they are published")
@@ -33,9 +40,10 @@ def add(commands: Any) -> None:
 
 def _history(arguments: argparse.Namespace, context: CommandContext) -> int:
     since = moment_of(arguments.since, context.now) if arguments.since else None
-    wanted = Wanted(arguments.type, arguments.commande, since, arguments.all)
-    if arguments.type and arguments.type not in _TYPES:
-        close = "".join(f"; {known} is" for known in get_close_matches(arguments.type, _TYPES, 1))
+    wanted = Wanted(arguments.type, arguments.saga, arguments.key, since, arguments.all)
+    types = list(context.sagas.event_types)
+    if arguments.type and arguments.type not in types:
+        close = "".join(f"; {known} is" for known in get_close_matches(arguments.type, types, 1))
         print(f"saga_monitor: {printable(arguments.type)} is not in the choreography{close}", file=sys.stderr)
     try:
         asyncio.run(_print(arguments, context, wanted))
@@ -50,11 +58,21 @@ def _history(arguments: argparse.Namespace, context: CommandContext) -> int:
 async def _print(arguments: argparse.Namespace, context: CommandContext, wanted: Wanted) -> None:
     async with (
         context.open_history() as history,
-        aclosing(wanted_entries(history, wanted, follow=arguments.follow, now=context.now)) as entries,
+        aclosing(
+            wanted_entries(
+                history,
+                context.sagas,
+                wanted,
+                follow=arguments.follow,
+                now=context.now,
+                verifier=verifier_for(context.settings),
+            )
+        ) as entries,
     ):
         async for entry, record in entries:
             if arguments.json:
                 print(json.dumps(as_json(entry, record)), flush=arguments.follow)
             else:
-                shown = as_line(entry, record) if context.full else as_paragraph(entry, record)
+                show = as_line if context.full else as_paragraph
+                shown = show(entry, record, context.sagas)
                 context.console.print(shown, soft_wrap=context.full)

@@ -5,6 +5,7 @@ import json
 import sys
 from typing import Any
 
+from choregraphie.saga.saga_set import SagaSet
 from choregraphie.terminal.arguments import add_json
 from saga_monitor.cli.context import CommandContext
 from saga_monitor.projection.dead_letters import letter_at
@@ -14,7 +15,7 @@ from saga_monitor.text.dead_letters import dead_letter_view
 _LAST_OFFSET = 2**63 - 1
 
 
-def add(commands: Any) -> None:
+def add(commands: Any, _: SagaSet) -> None:
     """Declare the verb `letter` and its arguments."""
     command = commands.add_parser(
         "letter",
@@ -35,13 +36,16 @@ def _offset(text: str) -> int:
 def _letter(arguments: argparse.Namespace, context: CommandContext) -> int:
     with context.queries() as queries:
         letter = letter_at(queries, arguments.offset)
-        order = queries.order(letter.commande_id, context.now) if letter and letter.commande_id else None
+        instance = dead_letters.instance_of(queries, letter, context.now) if letter else None
     if letter is None:
         print(f"saga_monitor: no dead letter at offset {arguments.offset} of the history", file=sys.stderr)
         return 1
     if arguments.json:
-        about = {"why": dead_letters.why(letter), "do": dead_letters.advice(letter, order)}
-        print(json.dumps(dead_letters.as_json(letter) | about, indent=2))
+        advice = dead_letters.advice(letter, instance, context.sagas, context.terms.command)
+        about = {"why": dead_letters.why(letter), "do": advice}
+        print(json.dumps(dead_letters.as_json(letter, context.sagas) | about, indent=2))
     else:
-        context.console.print(dead_letter_view(letter, order), soft_wrap=True)
+        context.console.print(
+            dead_letter_view(letter, instance, context.sagas, context.application.command), soft_wrap=True
+        )
     return 0

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from choregraphie import DatabaseRefused, Settings
+from choregraphie.application import Application
+from choregraphie.extras import needing
+from choregraphie.signing import verifier_for
 from saga_monitor.analysis.anomaly import Thresholds
 from saga_monitor.console.anomaly_loop import judge
 from saga_monitor.console.status import ConsoleStatus
@@ -28,20 +31,25 @@ LINES_SECONDS = 0.5
 
 
 async def watch(
-    open_history: OpenHistory, settings: Settings, console: Console, caption_file: Path | None = None
+    application: Application,
+    open_history: OpenHistory,
+    settings: Settings,
+    console: Console,
+    caption_file: Path | None = None,
 ) -> None:
-    """Show the orders until SIGINT or SIGTERM: the console on a terminal, lines on a pipe.
+    """Show the instances until SIGINT or SIGTERM: the console on a terminal, lines on a pipe.
 
-    The console shows the text of `caption_file` above the orders. Raises UserError when a person must change
+    The console shows the text of `caption_file` above the instances. Raises UserError when a person must change
     something.
     """
-    store = Store(settings.monitor_database)
-    queries = Queries(settings.monitor_database, settings.stuck_after)
+    store = Store(settings.monitor_database, application.saga_set, verifier_for(settings))
+    queries = Queries(settings.monitor_database, settings.stuck_after, application.saga_set)
+    terms = Thresholds.of(settings, application.command)
     try:
         if console.is_terminal and not console.is_dumb_terminal:
-            await on_screen(open_history, settings, store, queries, console, caption_file)
+            await on_screen(open_history, settings, terms, store, queries, console, caption_file)
         else:
-            await _on_pipe(open_history, store, queries, settings, console)
+            await _on_pipe(open_history, store, queries, terms, console)
     finally:
         queries.close()
         store.close()
@@ -50,29 +58,31 @@ async def watch(
 async def on_screen(
     open_history: OpenHistory,
     settings: Settings,
+    terms: Thresholds,
     store: Store,
     queries: Queries,
     console: Console,
     caption_file: Path | None,
 ) -> None:
     """Run the console; its last totals stay on the terminal. It declares nothing at the broker."""
-    # Imported here: Textual takes a third of a second, which the other verbs do not need.
-    from saga_monitor.console.app import ConsoleApp
-    from saga_monitor.console.rendering import farewell
-    from saga_monitor.console.snapshot import SnapshotReader
+    with needing("monitor"):  # here: Textual is slow to import, and other verbs do not need it
+        from saga_monitor.console.app import ConsoleApp
+        from saga_monitor.console.rendering import farewell
+        from saga_monitor.console.snapshot import SnapshotReader
 
     status, tasks = ConsoleStatus(), list[asyncio.Future[None]]()
     asking = functools.partial(open_to_ask, settings)
 
     def start() -> None:
-        prune = prune_periodically(store, Thresholds.of(settings))
-        for task in (keep_current(open_history, store, status), judge(asking, settings, status), prune):
+        judging, pruning = judge(asking, settings, terms, queries.sagas, status), prune_periodically(store, terms)
+        for task in (keep_current(open_history, store, status), judging, pruning):
             tasks.append(asyncio.ensure_future(task))
             tasks[-1].add_done_callback(lambda _: app.exit())
 
-    app = ConsoleApp(SnapshotReader(queries), status, start, functools.partial(_caption_in, caption_file))
+    caption = functools.partial(_caption_in, caption_file)
+    app = ConsoleApp(SnapshotReader(queries), status, start, caption, terms.command)
     await _run(app, tasks)
-    for line in farewell(queries.totals(dt.datetime.now(dt.UTC)), console.width):
+    for line in farewell(queries.totals(dt.datetime.now(dt.UTC)), queries.sagas.noun[1], console.width):
         console.print(line)
 
 
@@ -98,7 +108,7 @@ def _caption_in(caption_file: Path | None) -> str:
 
 
 async def _on_pipe(
-    open_history: OpenHistory, store: Store, queries: Queries, settings: Settings, console: Console
+    open_history: OpenHistory, store: Store, queries: Queries, terms: Thresholds, console: Console
 ) -> None:
     lines = ChangeLines(queries, console.file)
 
@@ -106,13 +116,13 @@ async def _on_pipe(
         while True:
             try:
                 # Reads the file: another monitor may be the one that writes it.
-                lines.show_news(dt.datetime.now(dt.UTC), settings.stuck_after)
+                lines.show_news(dt.datetime.now(dt.UTC), terms.stuck_after)
                 await asyncio.sleep(LINES_SECONDS)
             except DatabaseRefused as error:
                 lines.link("database trouble", str(error))
                 await asyncio.sleep(DATABASE_SECONDS)
 
-    await _until_stopped(open_history, store, lines, show, settings)
+    await _until_stopped(open_history, store, lines, show, terms)
 
 
 async def _until_stopped(
@@ -120,12 +130,12 @@ async def _until_stopped(
     store: Store,
     listener: ReadingListener,
     show: Callable[[], Awaitable[None]],
-    settings: Settings,
+    terms: Thresholds,
 ) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    prune = prune_periodically(store, Thresholds.of(settings))
+    prune = prune_periodically(store, terms)
     tasks = [
         asyncio.ensure_future(w) for w in (keep_current(open_history, store, listener), show(), prune, stop.wait())
     ]

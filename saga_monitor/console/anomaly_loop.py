@@ -6,12 +6,14 @@ import datetime as dt
 
 from choregraphie import BrokerRefused, BrokerUnavailable, DatabaseRefused, Settings
 from choregraphie.messaging import History
+from choregraphie.saga.saga_set import SagaSet
 from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.diagnosis.anomalies import Anomaly, Thresholds, anomalies_of
 from saga_monitor.diagnosis.broker_anomalies import FirstSeen
 from saga_monitor.diagnosis.grouping import within_usual_time
 from saga_monitor.diagnosis.self_check import SelfCheck
 from saga_monitor.projection.queries import Queries
+from saga_monitor.projection.threads import run_in_thread
 from saga_monitor.records.broker_status import BrokerStatus, read_broker_status
 from saga_monitor.stream.follower import OpenHistory
 
@@ -19,10 +21,12 @@ JUDGING_SECONDS = 5.0
 READY_SECONDS = 0.25
 
 
-async def judge(asking: OpenHistory, settings: Settings, status: ConsoleStatus) -> None:
+async def judge(
+    asking: OpenHistory, settings: Settings, terms: Thresholds, sagas: SagaSet, status: ConsoleStatus
+) -> None:
     """Judge the anomalies into `status` until cancelled. `asking` opens a connection to the broker."""
-    with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
-        judging = _Judge(queries, settings, status)
+    with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after, sagas)) as queries:
+        judging = _Judge(queries, settings, terms, status)
         while True:
             try:
                 async with asking() as history:
@@ -35,9 +39,9 @@ async def judge(asking: OpenHistory, settings: Settings, status: ConsoleStatus) 
 
 
 class _Judge:
-    def __init__(self, queries: Queries, settings: Settings, status: ConsoleStatus) -> None:
+    def __init__(self, queries: Queries, settings: Settings, terms: Thresholds, status: ConsoleStatus) -> None:
         self._queries, self._status = queries, status
-        self._terms, self._settings = Thresholds.of(settings), settings
+        self._terms, self._settings = terms, settings
         self._sight, self._found = SelfCheck(), list[Anomaly]()
         self._first_seen = FirstSeen()
         self._broker_status: BrokerStatus | None = None
@@ -48,8 +52,9 @@ class _Judge:
         ready, now = await self._ready(), dt.datetime.now(dt.UTC)
         blind = self._sight.check(answered=history is not None, caught_up=ready, now=now)
         if ready:
+            sagas, before = self._queries.sagas, self._broker_status
             self._broker_status = (
-                await read_broker_status(history, self._settings, self._broker_status) if history else None
+                await read_broker_status(history, sagas, self._settings, before) if history else None
             )
             await self._judge(self._broker_status)
         if ready or blind:
@@ -59,7 +64,7 @@ class _Judge:
 
     async def _ready(self) -> bool:
         try:
-            known = await asyncio.to_thread(self._queries.as_of)
+            known = await run_in_thread(self._queries.as_of)
         except DatabaseRefused as error:
             self._status.notice(str(error))
             return False
@@ -68,13 +73,13 @@ class _Judge:
     async def _judge(self, answers: BrokerStatus | None) -> None:
         now = dt.datetime.now(dt.UTC)
         try:
-            found = await asyncio.to_thread(anomalies_of, self._queries, answers, now, self._terms)
-            stuck = (await asyncio.to_thread(self._queries.totals, now)).stuck
+            found = await run_in_thread(anomalies_of, self._queries, answers, now, self._terms)
+            stuck = (await run_in_thread(self._queries.totals, now)).stuck
             self._status.in_time = within_usual_time(stuck, found, now, self._terms.stuck_after)
             self._found = self._first_seen.dated(found, now) if answers else found
         except DatabaseRefused as error:
             self._status.notice(str(error))
-        except Exception as error:  # noqa: BLE001 - one strange order must not end the console
+        except Exception as error:  # noqa: BLE001 - one strange instance must not end the console
             self._status.notice(f"what is wrong could not be judged: {type(error).__name__}: {error}")
         else:
             self._judged_at = now

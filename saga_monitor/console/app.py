@@ -1,4 +1,4 @@
-"""The console application: a table of orders, redrawn twice a second while other tasks read the history."""
+"""The console application: a table of instances, redrawn twice a second while other tasks read the history."""
 
 import contextlib
 import datetime as dt
@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from typing import ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -15,28 +14,33 @@ from textual.events import Resize
 from textual.widgets import DataTable, Footer, Input, Static
 
 from choregraphie import UserError
+from choregraphie.saga.envelope import Instance
 from saga_monitor.console import rendering
 from saga_monitor.console.caption import Caption
 from saga_monitor.console.help import HelpScreen
-from saga_monitor.console.order_table import Orders
+from saga_monitor.console.instance_table import InstanceTable
+from saga_monitor.console.lines import line
 from saga_monitor.console.overlays import TextScreen, anomaly_text, copy
 from saga_monitor.console.rendering import first_anomalies
-from saga_monitor.console.screens import AnomaliesScreen, OrderScreen
+from saga_monitor.console.screens import AnomaliesScreen, InstanceScreen
 from saga_monitor.console.search_field import SearchField
-from saga_monitor.console.snapshot import FILTERS, MOST_ORDERS, Snapshot, SnapshotReader, Special
+from saga_monitor.console.snapshot import FILTERS, Snapshot, SnapshotReader, Special
 from saga_monitor.console.sorting import Sorting
 from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.console.theme import COLOURS, CSS
 from saga_monitor.diagnosis.anomalies import Anomaly
 
 REDRAW_SECONDS = 0.5
-# The terminal height from which these lines are shown; on a lower terminal the orders need the space.
+# The terminal height from which these lines are shown; on a lower terminal the instances need the space.
 _NEEDED_LINES = {"rates": 14, "troubles": 10, "view": 8}
-_BOARDS_OWN = {"filter", "search", "anomalies", "pause", "help", "reset", "sort", "sort_back", "copy"}
+_BOARDS_OWN = {"filter", "saga", "search", "anomalies", "pause", "help", "reset", "sort", "sort_back", "copy"}
 
 
 class ConsoleApp(App[None]):
-    """Calls `begin` when the screen is ready. `caption` returns the text above the table, or an empty one."""
+    """Calls `begin` when the screen is ready. `caption` returns the text above the table, or an empty one.
+
+    `program`: how a person starts the application's command line.
+    """
 
     CSS = CSS
     TITLE = "chorégraphie"
@@ -49,6 +53,7 @@ class ConsoleApp(App[None]):
         Binding("a", "anomalies", "Anomalies"),
         Binding("space,p", "pause", "Pause", key_display="space"),
         Binding("question_mark,h", "help", "Help", key_display="?"),
+        Binding("c", "saga", "Saga"),
         Binding("s", "sort", show=False),
         Binding("S", "sort_back", show=False),
         Binding("y", "copy", show=False),
@@ -63,13 +68,15 @@ class ConsoleApp(App[None]):
         status: ConsoleStatus,
         begin: Callable[[], None] = lambda: None,
         caption: Callable[[], str] = str,
+        program: str = "choregraphie",
     ) -> None:
         if not os.environ.get("NO_COLOR"):
             os.environ.pop("NO_COLOR", None)  # empty means unset (no-color.org), but Textual takes it for set
         # The terminal's own colours, which Textual can leave out.
         super().__init__(ansi_color="NO_COLOR" in os.environ)
         self.ansi_theme_dark = COLOURS
-        self.snapshots, self.status, self._begin, self._caption = snapshots, status, begin, caption
+        self.snapshots, self.status, self.program = snapshots, status, program
+        self._begin, self._caption = begin, caption
         self.error: UserError | None = None
         self.paused = False
         self._shown: Snapshot | None = None
@@ -80,25 +87,26 @@ class ConsoleApp(App[None]):
             yield Static(id=name, classes="line")
         yield Static(id="anomalies")
         yield Static(id="view", classes="line")
-        yield Orders()
-        yield SearchField(self._find)
+        yield InstanceTable()
+        yield SearchField(self._find, self.snapshots.queries.sagas)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         self._close_search()
-        self.board.rule_columns(self.size.width)
+        self.board.rule_columns(self.size.width, self.snapshots.sagas)
         self.set_interval(REDRAW_SECONDS, self.redraw)
         self.call_after_refresh(self.redraw)
         self._begin()
 
     @property
-    def board(self) -> Orders:
+    def board(self) -> InstanceTable:
         # From the bottom screen, whatever lies above it.
-        return self.screen_stack[0].query_one("#board", Orders)
+        return self.screen_stack[0].query_one("#board", InstanceTable)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Disable the table's keys while another screen is over it, and `/` while text is typed."""
-        if action == "search" and isinstance(self.focused, Input):
+        of_no_use = {"search": isinstance(self.focused, Input), "saga": not self.snapshots.queries.sagas.several}
+        if of_no_use.get(action):
             return False
         return len(self.screen_stack) == 1 or action not in _BOARDS_OWN
 
@@ -123,7 +131,7 @@ class ConsoleApp(App[None]):
         self.status.as_of = self.snapshots.queries.as_of()
         if self._shown is None or not self.paused:
             self._shown = self.snapshots.snapshot(now)
-        if isinstance(self.screen, OrderScreen | AnomaliesScreen):
+        if isinstance(self.screen, InstanceScreen | AnomaliesScreen):
             # A screen that is being opened or closed lacks widgets; once open, it draws itself.
             with contextlib.suppress(NoMatches):
                 self.screen.redraw(now)
@@ -136,7 +144,7 @@ class ConsoleApp(App[None]):
             ("rates", rendering.rates(snapshot, self.size.width - 2)),
             ("states", rendering.states(snapshot.totals, self.size.width - 2)),
             ("troubles", rendering.problems(snapshot.totals, self.size.width - 2)),
-            ("view", self._view(snapshot)),
+            ("view", rendering.list_line(self.snapshots, snapshot)),
         ):
             base.query_one(f"#{name}", Static).update(text)
         for name, least in _NEEDED_LINES.items():
@@ -155,28 +163,23 @@ class ConsoleApp(App[None]):
         base, news = self.screen_stack[0], self.status.news(now)
         shown = base.query_one("#news", Static)
         shown.display = bool(news)
-        shown.update(rendering.line(*news))
+        shown.update(line(*news))
         anomalies, found = base.query_one("#anomalies", Static), self.status.anomalies or ()
         anomalies.display = bool(found) and self.size.height >= _NEEDED_LINES["rates"]
-        anomalies.update(first_anomalies(found))
-
-    def _view(self, snapshot: Snapshot) -> Text:
-        snapshots = self.snapshots
-        searched = f" found by {snapshots.search}" if snapshots.search else ""
-        filtered = "" if searched and snapshots.filter is Special.ALL else f"{snapshots.filter} "
-        # Only the orders that are shown are sorted.
-        many = len(snapshot.orders) >= MOST_ORDERS
-        sorting = f"{snapshots.sorting}{' (of these)' if many else ''}" if snapshots.sorting.column else ""
-        shown = f"{'the first ' if many else ''}{len(snapshot.orders)} shown"
-        return rendering.line((f"{filtered}orders{searched} · {shown}{sorting}", "bold"))
+        anomalies.update(first_anomalies(found, self.snapshots.queries.sagas))
 
     def on_resize(self, event: Resize) -> None:
         # The application's own size changes only after this event.
-        self.board.rule_columns(event.size.width)
+        self.board.rule_columns(event.size.width, self.snapshots.sagas)
         self.call_after_refresh(self.redraw)
 
     def action_filter(self, by: int) -> None:
         self.snapshots.filter = FILTERS[(FILTERS.index(self.snapshots.filter) + by) % len(FILTERS)]
+        self._start_over()
+
+    def action_saga(self) -> None:
+        self.snapshots.next_saga()
+        self.board.rule_columns(self.size.width, self.snapshots.sagas)
         self._start_over()
 
     def action_search(self) -> None:
@@ -193,7 +196,7 @@ class ConsoleApp(App[None]):
             self._start_over()
 
     def action_reset(self) -> None:
-        """Show all orders again: no search, no filter, no sorting."""
+        """Show all instances again: no search, no filter, no sorting."""
         self.snapshots.search, self.snapshots.filter, self.snapshots.sorting = "", Special.ALL, Sorting()
         self._close_search()
         self._start_over()
@@ -210,7 +213,7 @@ class ConsoleApp(App[None]):
         self._start_over()
 
     def action_copy(self) -> None:
-        copy(self.screen, self.board.chosen())
+        copy(self.screen, self.board.chosen_key())
 
     def _start_over(self) -> None:
         self.paused = False
@@ -224,23 +227,23 @@ class ConsoleApp(App[None]):
     @on(DataTable.RowSelected, "#board")
     def _selected(self) -> None:
         if (chosen := self.board.chosen()) is not None:
-            self.open_order(chosen)
+            self.open_instance(chosen)
 
-    def open_order(self, commande_id: str) -> None:
-        self.push_screen(OrderScreen(self.snapshots.queries, self.status, commande_id))
+    def open_instance(self, instance: Instance) -> None:
+        self.push_screen(InstanceScreen(self.snapshots.queries, self.status, instance, self.program))
 
     def action_anomalies(self) -> None:
-        self.push_screen(AnomaliesScreen(self.status), self._opened)
+        self.push_screen(AnomaliesScreen(self.status, self.snapshots.queries.sagas), self._opened)
 
     def _opened(self, anomaly: Anomaly | None) -> None:
         if anomaly is None:
             return
-        queries, key = self.snapshots.queries, anomaly.commande_id
-        # The screen of an order shows its dead letters. Without an order, show the dead letter itself.
-        if key and queries.order(key, dt.datetime.now(dt.UTC)) is not None:
-            self.open_order(key)
+        queries, instance = self.snapshots.queries, anomaly.instance
+        # The screen of an instance shows its dead letters. Without an instance, show the dead letter itself.
+        if instance and queries.instance(instance, dt.datetime.now(dt.UTC)) is not None:
+            self.open_instance(instance)
         else:
-            self.push_screen(TextScreen(anomaly_text(queries, anomaly), key))
+            self.push_screen(TextScreen(anomaly_text(queries, anomaly, self.program), anomaly.key))
 
     def action_help(self) -> None:
-        self.push_screen(HelpScreen())
+        self.push_screen(HelpScreen(self.snapshots.queries.sagas))

@@ -13,7 +13,7 @@ from textual.widgets import Footer, Static
 from saga_monitor.diagnosis.anomalies import Anomaly
 from saga_monitor.projection.dead_letters import letter_at, mentions
 from saga_monitor.projection.queries import Queries
-from saga_monitor.text.dead_letters import dead_letter_view, mentions_view
+from saga_monitor.text.dead_letters import dead_letter_view, instance_of, mentions_view
 from saga_monitor.text.sanitize import safe
 
 
@@ -75,19 +75,19 @@ class TextScreen(OverlayScreen):
         getattr(self.query_one("#text"), how)(animate=False)
 
 
-def dead_letter_text(queries: Queries, offset: int) -> RenderableType | None:
-    """The dead letter at that offset, or None."""
+def dead_letter_text(queries: Queries, offset: int, program: str) -> RenderableType | None:
+    """The dead letter at that offset, or None. `program`: how a person starts the application's command line."""
     letter = letter_at(queries, offset)
     if letter is None:
         return None
-    now = dt.datetime.now(dt.UTC)
-    return dead_letter_view(letter, queries.order(letter.commande_id, now) if letter.commande_id else None)
+    instance = instance_of(queries, letter, dt.datetime.now(dt.UTC))
+    return dead_letter_view(letter, instance, queries.sagas, program)
 
 
-def anomaly_text(queries: Queries, anomaly: Anomaly) -> RenderableType:
-    """The details of an anomaly without an order: its dead letter, what is known of its key, or its sentence."""
-    if anomaly.letter is not None and (text := dead_letter_text(queries, anomaly.letter)):
+def anomaly_text(queries: Queries, anomaly: Anomaly, program: str) -> RenderableType:
+    """The details of an anomaly without an instance: its dead letter, what mentions its key, or its sentence."""
+    if anomaly.letter is not None and (text := dead_letter_text(queries, anomaly.letter, program)):
         return text
-    if anomaly.commande_id and (found := mentions(queries, anomaly.commande_id)):
-        return mentions_view(anomaly.commande_id, found)
+    if anomaly.key and (found := mentions(queries, anomaly.key, anomaly.saga)):
+        return mentions_view(queries.sagas, anomaly.saga, anomaly.key, found)
     return safe(anomaly.sentence)

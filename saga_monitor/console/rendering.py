@@ -5,26 +5,27 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from choregraphie.saga.choreography import Choreography
+from choregraphie.saga.saga_set import SagaSet
 from choregraphie.terminal.formats import format_count, format_duration
-from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.analysis.steps import StepState
-from saga_monitor.console.snapshot import Snapshot
+from saga_monitor.console.instance_row import elapsed_ms, step_bar
+from saga_monitor.console.lines import line, short, stacked
+from saga_monitor.console.snapshot import MOST_INSTANCES, Snapshot, SnapshotReader, Special
 from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.diagnosis.anomalies import Anomaly
 from saga_monitor.diagnosis.grouping import how_many
 from saga_monitor.diagnosis.wording import span
-from saga_monitor.projection.queries import Order, Totals
+from saga_monitor.projection.queries import SagaSummary, Totals
 from saga_monitor.reports.report import PLACED_STATES
-from saga_monitor.text.anomaly_list import anomalies_in_words, in_time_words, whole_sentence
+from saga_monitor.text.anomaly_list import anomalies_in_words, in_time_words, kind_words, whole_sentence
 from saga_monitor.text.freshness import is_fresh
-from saga_monitor.text.tables import STATE_STYLES, STEP_GLYPHS, flags_text, safe, whole_time
+from saga_monitor.text.tables import STATE_STYLES, STEP_GLYPHS, flags_text, whole_time
 
 _LINK_STYLES = {"live": "bold green", "reading": "bold yellow", "connecting": "yellow", "following": "bold green"}
 _LOST = {"broker away", "no history", "database trouble"}
 _GAP = "  "
-# The widths of the columns; the first and the last one share the rest.
-FIXED = {"steps": 5, "state": 12, "elapsed": 9}
 
 
 def link_word(status: ConsoleStatus, now: dt.datetime) -> tuple[str, str]:
@@ -42,26 +43,39 @@ def heading(snapshot: Snapshot, link: tuple[str, str], *, paused: bool) -> Text:
         ("chorégraphie ", "bold"),
         link,
         (" · PAUSED" if paused else "", "bold yellow"),
-        (f" · {short(totals.in_flight)} in flight of {short(totals.orders)} orders", "bold"),
+        (f" · {short(totals.in_flight)} in flight of {short(totals.instances)} {snapshot.sagas.noun[1]}", "bold"),
         (f" · {snapshot.now:%H:%M:%S} UTC", "dim"),
     )
 
 
+def list_line(reader: SnapshotReader, snapshot: Snapshot) -> Text:
+    """Which instances are listed, how many, and in which order."""
+    searched = f" found by {reader.search}" if reader.search else ""
+    filtered = "" if searched and reader.filter is Special.ALL else f"{reader.filter} "
+    many = len(snapshot.instances) >= MOST_INSTANCES
+    # Only the instances that are shown are sorted.
+    sorting = reader.sorting.words(snapshot.sagas.noun[0])
+    sorting += " (of these)" if sorting and many else ""
+    shown = f"{'the first ' if many else ''}{len(snapshot.instances)} shown"
+    saga = f" (saga {reader.saga})" if reader.saga and reader.saga != snapshot.sagas.noun[0] else ""
+    return line((f"{filtered}{snapshot.sagas.noun[1]}{saga}{searched} · {shown}{sorting}", "bold"))
+
+
 def rates(snapshot: Snapshot, width: int) -> Text:
-    events, orders = snapshot.rates
-    event_bars, order_bars = snapshot.sparks
+    events, instances = snapshot.rates
+    event_bars, instance_bars = snapshot.sparks
     # Two rows of bars with their figures; the bars take the space that is left.
-    fit = min(len(event_bars), max(0, (width - 34) // 2))
+    fit = min(len(event_bars), max(0, (width - 28 - len(snapshot.sagas.noun[1])) // 2))
     return line(
         (event_bars[len(event_bars) - fit :], "cyan"),
         (f" {_rate(events)} events/s   ", ""),
-        (order_bars[len(order_bars) - fit :], "magenta"),
-        (f" {_rate(orders)} orders/s", ""),
+        (instance_bars[len(instance_bars) - fit :], "magenta"),
+        (f" {_rate(instances)} {snapshot.sagas.noun[1]}/s", ""),
     )
 
 
 def states(totals: Totals, width: int) -> Text:
-    """The number of orders in each state, on more lines where one is too short."""
+    """The number of instances in each state, on more lines where one is too short."""
     return _filled(
         [
             line((f"{state} ", "dim"), (short(totals.state(state)), f"bold {STATE_STYLES[state]}"))
@@ -72,7 +86,7 @@ def states(totals: Totals, width: int) -> Text:
 
 
 def _shown_states(totals: Totals) -> list[State]:
-    """UNKNOWN stands last, and only when there is any: it is no order."""
+    """UNKNOWN stands last, and only when there is any: it is no instance."""
     return [*PLACED_STATES, *([State.UNKNOWN] if totals.state(State.UNKNOWN) else [])]
 
 
@@ -95,8 +109,8 @@ def _filled(parts: Sequence[Text], width: int) -> Text:
     return stacked([line((_GAP, "")).join(row) for row in lines])
 
 
-def anomaly_line(anomaly: Anomaly) -> Text:
-    return line((f"{anomaly.kind.replace('_', ' ').upper()} ", "bold red"), (whole_sentence(anomaly), ""))
+def anomaly_line(anomaly: Anomaly, sagas: SagaSet) -> Text:
+    return line((f"{kind_words(anomaly, sagas).upper()} ", "bold red"), (whole_sentence(anomaly), ""))
 
 
 def verdict(status: ConsoleStatus, now: dt.datetime) -> tuple[str, str]:
@@ -112,65 +126,19 @@ def verdict(status: ConsoleStatus, now: dt.datetime) -> tuple[str, str]:
     return f"nothing is wrong{more}", "bold green"
 
 
-def cells(order: Order, now: dt.datetime, width: int) -> list[Text]:
-    """One row of the table, `width` columns in all."""
-    widths = column_widths(width)
-    state = Text(order.state, style=STATE_STYLES[order.state])
-    elapsed = Text(format_duration(_elapsed_ms(order, now)), justify="right")
-    rest = _what_next(order, now)
-    rest.truncate(widths["waits for"], overflow="ellipsis")
-    return [safe(order.commande_id, limit=widths["order"]), step_bar(order), state, elapsed, rest]
+def instance_heading(instance: SagaSummary, now: dt.datetime, *, several: bool) -> Text:
+    """`several`: the name of the saga is shown too."""
+    of_saga = f"{instance.saga} " if several else ""
+    shown = line((of_saga, "dim"), (instance.key, "bold"), ("  ", ""))
+    shown.append_text(line((instance.state, f"bold {STATE_STYLES[instance.state]}")))
+    shown.append("  ").append_text(step_bar(instance)).append(f"  {format_duration(elapsed_ms(instance, now))}  ")
+    return shown.append_text(flags_text(instance.flags))
 
 
-def column_widths(width: int) -> dict[str, int]:
-    """The widths of the columns, with one blank between two."""
-    spare = max(24, width - sum(FIXED.values()) - 2 * (len(FIXED) + 2))
-    # On 80 columns: an id as `passer_commande.py` makes them (20), and all of `→ notification.envoyee` (22).
-    order = min(40, max(10, (spare * 5 + 5) // 11))
-    return {"order": order, **FIXED, "waits for": max(10, spare - order)}
-
-
-def step_bar(order: Order) -> Text:
-    """One glyph per step, in the order of the choreography."""
-    bar = Text()
-    for step in order.steps:
-        bar.append(*STEP_GLYPHS[step.state])
-    return bar
-
-
-def _what_next(order: Order, now: dt.datetime) -> Text:
-    """The flags, then what the order waits for, or when it was last heard."""
-    shown = flags_text(order.flags)
-    for text, style in _hints(order, now):
-        shown.append("  " if shown else "").append_text(safe(text, style))
-    return shown
-
-
-def _hints(order: Order, now: dt.datetime) -> list[tuple[str, str]]:
-    hints = []
-    if not order.at_rest and order.quiet_since > now:
-        hints.append((f"retry in {format_duration((order.quiet_since - now).total_seconds() * 1000)}", "yellow"))
-    if order.at_rest:
-        ago = format_duration(max(0.0, (now - order.heard).total_seconds()) * 1000)
-        hints.append((f"{ago} ago", "dim"))
-    elif order.remaining:
-        more = f" +{len(order.remaining) - 1}" if len(order.remaining) > 1 else ""
-        hints.append((f"→ {order.remaining[0]}{more}", ""))
-    problems = [(f"{order.dead_letters} dead", "red")] if order.dead_letters else []
-    problems += [(f"{order.retries} retried", "yellow")] if order.retries else []
-    return hints[:-1] + problems + hints[-1:] if order.at_rest else hints + problems
-
-
-def order_heading(order: Order, now: dt.datetime) -> Text:
-    shown = line((order.commande_id, "bold"), ("  ", ""), (order.state, f"bold {STATE_STYLES[order.state]}"))
-    shown.append("  ").append_text(step_bar(order)).append(f"  {format_duration(_elapsed_ms(order, now))}  ")
-    return shown.append_text(flags_text(order.flags))
-
-
-def step_times(order: Order) -> Text:
+def step_times(instance: SagaSummary) -> Text:
     """Each step with its state and its duration."""
     shown = line()
-    for step in order.steps:
+    for step in instance.steps:
         glyph, style = STEP_GLYPHS[step.state]
         shown.append(f"{glyph} {step.step}", style=style)
         shown.append(f" {format_duration(step.duration_ms)}" if step.duration_ms is not None else "", style="bold")
@@ -180,61 +148,36 @@ def step_times(order: Order) -> Text:
     return shown
 
 
-def waiting_line(order: Order) -> Text:
+def waiting_line(instance: SagaSummary, choreography: Choreography) -> Text:
     """The events that are still awaited, with their services."""
-    if not order.remaining:
-        undoings = {step.service for step in CHOREOGRAPHY.undoings}
-        answers = [step.undoing_ms for step in order.steps if step.step in undoings]
-        time = whole_time(order.state, order.duration_ms, answers)
+    if not instance.remaining:
+        undoings = {step.name for step in choreography.undoings}
+        answers = [step.undoing_ms for step in instance.steps if step.step in undoings]
+        time = whole_time(instance.state, instance.duration_ms, answers)
         return line((f"{time}; nothing remains" if time else "nothing remains", "dim"))
-    awaited = ", ".join(f"{type_} ({CHOREOGRAPHY.speaker_of.get(type_, '?')})" for type_ in order.remaining)
+    awaited = ", ".join(f"{type_} ({choreography.speaker_of.get(type_, '?')})" for type_ in instance.remaining)
     return line(("remains  ", "dim"), (awaited, "yellow"))
 
 
-def farewell(totals: Totals, width: int) -> Sequence[Text]:
-    """The lines that stay on the terminal after the console has ended."""
+def farewell(totals: Totals, many: str, width: int) -> Sequence[Text]:
+    """The lines that stay on the terminal after the console has ended. `many`: what instances are called."""
     return [
-        line((f"{short(totals.orders)} orders, {short(totals.in_flight)} in flight", "bold")),
+        line((f"{short(totals.instances)} {many}, {short(totals.in_flight)} in flight", "bold")),
         states(totals, width),
         problems(totals, width),
     ]
-
-
-def short(number: int) -> str:
-    """A count in at most six characters: `99,999`, `250k`, `1.2M`."""
-    if number < 100_000:
-        return format_count(number)
-    return f"{number // 1000}k" if number < 1_000_000 else f"{number / 1_000_000:.1f}M"
-
-
-def stacked(lines: Sequence[Text]) -> Text:
-    """Several lines, each cut to the available width."""
-    return Text("\n", no_wrap=True, overflow="ellipsis", end="").join(lines)
-
-
-def line(*parts: tuple[str, str]) -> Text:
-    shown = Text(no_wrap=True, overflow="ellipsis", end="")
-    for text, style in parts:
-        shown.append_text(safe(text, style))
-    return shown
 
 
 def _rate(rate: float) -> str:
     return f"{rate:5.1f}" if rate < 1000 else f"{rate / 1000:4.1f}k"
 
 
-def _elapsed_ms(order: Order, now: dt.datetime) -> float | None:
-    if order.duration_ms is not None:
-        return order.duration_ms
-    return max(0.0, (now - order.started).total_seconds() * 1000) if order.started else None
-
-
 _SHOWN = 4
 
 
-def first_anomalies(found: Sequence[Anomaly]) -> Text:
+def first_anomalies(found: Sequence[Anomaly], sagas: SagaSet) -> Text:
     """One line for each of the first anomalies; the last line counts the others."""
-    lines = [anomaly_line(anomaly) for anomaly in found[:_SHOWN]]
+    lines = [anomaly_line(anomaly, sagas) for anomaly in found[:_SHOWN]]
     if len(found) > _SHOWN:
         more = how_many(found[_SHOWN - 1 :])
         lines[-1] = line((f"… and {format_count(more)} more: press a", "bold red"))

@@ -1,4 +1,4 @@
-"""The screens over the table: the timeline of an order, and the list of anomalies."""
+"""The screens over the table: the timeline of an instance, and the list of anomalies."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -12,20 +12,23 @@ from textual.widgets import Footer, OptionList, Static, Tree
 from textual.widgets.option_list import Option
 from textual.widgets.tree import TreeNode
 
+from choregraphie.saga.envelope import Instance
+from choregraphie.saga.saga_set import SagaSet
 from saga_monitor.console import rendering
+from saga_monitor.console.lines import line
 from saga_monitor.console.overlays import OverlayScreen, TextScreen, dead_letter_text
-from saga_monitor.console.snapshot import OrderHistory, order_history
+from saga_monitor.console.snapshot import InstanceHistory, instance_history
 from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.console.timeline_text import dead_letter_line, node_text, retry_text, unattached_lines
 from saga_monitor.diagnosis.anomalies import Anomaly
 from saga_monitor.projection.queries import Queries
 from saga_monitor.reports.timeline import Node, timeline
-from saga_monitor.text.anomaly_list import whole_sentence
+from saga_monitor.text.anomaly_list import kind_words, whole_sentence
 from saga_monitor.text.tables import safe
 
 
-class OrderScreen(OverlayScreen):
-    """The timeline of one order, updated while it is open."""
+class InstanceScreen(OverlayScreen):
+    """The timeline of one instance, updated while it is open."""
 
     CSS = """
     .line { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -40,14 +43,14 @@ class OrderScreen(OverlayScreen):
         Binding("G,end", "tree('scroll_end')", show=False),
     ]
 
-    def __init__(self, queries: Queries, status: ConsoleStatus, commande_id: str) -> None:
+    def __init__(self, queries: Queries, status: ConsoleStatus, instance: Instance, program: str) -> None:
         super().__init__()
-        self._queries, self._status, self._commande_id = queries, status, commande_id
-        self.copied = commande_id
+        self._queries, self._status, self._instance, self._program = queries, status, instance, program
+        self.copied = instance.key
         self._heard: tuple[int, int, int] | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static(id="order", classes="line")
+        yield Static(id="instance", classes="line")
         yield Static(id="times", classes="line")
         yield Static(id="remains", classes="line")
         yield Static(id="wrong")
@@ -71,33 +74,41 @@ class OrderScreen(OverlayScreen):
     @on(Tree.NodeSelected)
     def _selected(self, event: Tree.NodeSelected[int]) -> None:
         """Open a dead letter."""
-        if event.node.data is not None and (text := dead_letter_text(self._queries, event.node.data)):
-            self.app.push_screen(TextScreen(text, self._commande_id))
+        if event.node.data is not None and (
+            text := dead_letter_text(self._queries, event.node.data, self._program)
+        ):
+            self.app.push_screen(TextScreen(text, self._instance.key))
 
     def redraw(self, now: dt.datetime) -> None:
-        """Show the order as it is now."""
-        history = order_history(self._queries, self._commande_id, now)
-        heading = rendering.line(rendering.link_word(self._status, now), ("  ", ""))
+        """Show the instance as it is now."""
+        history = instance_history(self._queries, self._instance, now)
+        heading = line(rendering.link_word(self._status, now), ("  ", ""))
         if history is None:
-            unknown = rendering.line((f"{self._commande_id} is not in the history", "red"))
-            self.query_one("#order", Static).update(heading.append_text(unknown))
+            unknown = line((f"{self._instance.key} is not in the history", "red"))
+            self.query_one("#instance", Static).update(heading.append_text(unknown))
             return
-        self.query_one("#order", Static).update(heading.append_text(rendering.order_heading(history.order, now)))
-        self.query_one("#times", Static).update(rendering.step_times(history.order))
-        self.query_one("#remains", Static).update(rendering.waiting_line(history.order))
-        wrong = self.query_one("#wrong", Static)
-        mine = [anomaly for anomaly in self._status.anomalies or () if anomaly.commande_id == self._commande_id]
-        wrong.display = bool(mine)
-        wrong.update(Text("\n").join(safe(whole_sentence(anomaly)) for anomaly in mine))
+        summary, sagas = history.summary, self._queries.sagas
+        about = rendering.instance_heading(summary, now, several=sagas.several)
+        self.query_one("#instance", Static).update(heading.append_text(about))
+        self.query_one("#times", Static).update(rendering.step_times(summary))
+        self.query_one("#remains", Static).update(rendering.waiting_line(summary, sagas.by_name[summary.saga]))
+        self._show_wrong()
         heard = (len(history.events), len(history.retries), len(history.dead_letters))
         if heard != self._heard:
             self._heard = heard
             self._rebuild(history)
 
-    def _rebuild(self, history: OrderHistory) -> None:
+    def _show_wrong(self) -> None:
+        wrong = self.query_one("#wrong", Static)
+        mine = [anomaly for anomaly in self._status.anomalies or () if anomaly.instance == self._instance]
+        wrong.display = bool(mine)
+        wrong.update(Text("\n").join(safe(whole_sentence(anomaly)) for anomaly in mine))
+
+    def _rebuild(self, history: InstanceHistory) -> None:
         tree = self.query_one("#tree", Tree)
         tree.clear()
-        shown_timeline = timeline(history.events, history.retries, history.dead_letters)
+        choreography = self._queries.sagas.by_name[self._instance.saga]
+        shown_timeline = timeline(choreography, history.events, history.retries, history.dead_letters)
         for beginning in shown_timeline.beginnings:
             _add(tree.root, beginning)
         for leaf in unattached_lines(shown_timeline):
@@ -121,10 +132,10 @@ def _add(parent: TreeNode[int], node: Node) -> None:
 class AnomalyOption(Option):
     """One anomaly in the list."""
 
-    def __init__(self, anomaly: Anomaly) -> None:
+    def __init__(self, anomaly: Anomaly, sagas: SagaSet) -> None:
         self.anomaly = anomaly
         text = Text().append(anomaly.since.strftime("%Y-%m-%d %H:%M:%S  ") if anomaly.since else "", style="dim")
-        text.append(f"{anomaly.kind.replace('_', ' ').upper()}  ", style="bold red")
+        text.append(f"{kind_words(anomaly, sagas).upper()}  ", style="bold red")
         super().__init__(text.append_text(safe(whole_sentence(anomaly), limit=1000)).append("\n"))
 
 
@@ -138,13 +149,13 @@ class AnomalyList(OptionList):
 
 
 class AnomaliesScreen(OverlayScreen):
-    """All anomalies as sentences, updated while it is open. Enter opens the order or the dead letter."""
+    """All anomalies as sentences, updated while it is open. Enter opens the instance or the dead letter."""
 
     CSS = "#list { height: 1fr; border: none; background: $background; } .line { height: 1; padding: 0 1; }"
 
-    def __init__(self, status: ConsoleStatus) -> None:
+    def __init__(self, status: ConsoleStatus, sagas: SagaSet) -> None:
         super().__init__()
-        self._status = status
+        self._status, self._sagas = status, sagas
         self._listed: Sequence[Anomaly] = ()
 
     def compose(self) -> ComposeResult:
@@ -158,9 +169,7 @@ class AnomaliesScreen(OverlayScreen):
 
     def redraw(self, now: dt.datetime) -> None:
         """Show the last judgement."""
-        said = rendering.line(
-            rendering.link_word(self._status, now), (" · ", ""), rendering.verdict(self._status, now)
-        )
+        said = line(rendering.link_word(self._status, now), (" · ", ""), rendering.verdict(self._status, now))
         self.query_one("#verdict", Static).update(said)
         found = tuple(self._status.anomalies or ())
         if found != self._listed:
@@ -171,7 +180,7 @@ class AnomaliesScreen(OverlayScreen):
         row = shown.highlighted
         chosen = None if row is None else _name(self._listed[row])
         shown.clear_options()
-        shown.add_options(map(AnomalyOption, found))
+        shown.add_options(AnomalyOption(anomaly, self._sagas) for anomaly in found)
         self._listed = found
         # The cursor stays on the first anomaly, the most severe one; on another line it follows its anomaly.
         if row and found:
@@ -187,5 +196,5 @@ class AnomaliesScreen(OverlayScreen):
             self.leave(event.option.anomaly)
 
 
-def _name(anomaly: Anomaly) -> tuple[str, str | None, str | None]:
-    return anomaly.kind, anomaly.commande_id, anomaly.service
+def _name(anomaly: Anomaly) -> tuple[str | None, ...]:
+    return anomaly.kind, anomaly.saga, anomaly.key, anomaly.service

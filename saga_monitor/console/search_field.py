@@ -5,16 +5,16 @@ from collections.abc import Callable
 from textual.events import Key
 from textual.widgets import Input
 
+from choregraphie.saga.saga_set import SagaSet
 from saga_monitor.text.tables import searched_names
-
-_HINT = f"an id, {', '.join(searched_names()[:3])}, … or a day; ⏎ keeps it, esc drops it"
 
 
 class SearchField(Input):
     """Enter and Escape close it at once; Enter calls `find`. Later keys go to the table."""
 
-    def __init__(self, find: Callable[[str], None]) -> None:
-        super().__init__(id="search", placeholder=_HINT)
+    def __init__(self, find: Callable[[str], None], sagas: SagaSet) -> None:
+        fields = ", ".join(["a key", *searched_names(sagas)[:3]])
+        super().__init__(id="search", placeholder=f"{fields}, … or a day; ⏎ keeps it, esc drops it")
         self._find = find
 
     def open(self) -> None:

@@ -1,4 +1,4 @@
-"""The data of one redraw, read from the projection: totals, rates and the listed orders."""
+"""The data of one redraw, read from the projection: totals, rates and the listed instances."""
 
 import datetime as dt
 import itertools
@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from choregraphie.saga.envelope import Instance
+from choregraphie.saga.saga_set import SagaSet
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.console.sorting import Sorting
-from saga_monitor.projection.queries import Order, Queries, RecordedEvent, Totals
-from saga_monitor.projection.search import OrderFilter
+from saga_monitor.projection.queries import Queries, RecordedEvent, SagaSummary, Totals
+from saga_monitor.projection.search import InstanceFilter
 
 RATE_SECONDS = 10.0
 SPARKS = 24
-MOST_ORDERS = 300
+MOST_INSTANCES = 300
 
 _BARS = "▁▂▃▄▅▆▇█"
 _NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
@@ -66,80 +68,95 @@ class Rates:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The data of one redraw. `rates` and `sparks`: of events, then of started orders."""
+    """The data of one redraw: of `sagas`. `rates` and `sparks`: of events, then of started instances."""
 
     now: dt.datetime
+    sagas: SagaSet
     totals: Totals
-    orders: Sequence[Order]
+    instances: Sequence[SagaSummary]
     rates: tuple[float, float]
     sparks: tuple[str, str]
 
 
 @dataclass
 class SnapshotReader:
-    """Reads snapshots. Each takes a few milliseconds, whatever the size of the file."""
+    """Reads snapshots of `saga`, or of all. Each takes a few milliseconds, whatever the size of the file."""
 
     queries: Queries
+    saga: str | None = None
     filter: Filter = Special.ALL
     search: str = ""
     sorting: Sorting = field(default_factory=Sorting)
     _events: Rates = field(default_factory=Rates)
-    _orders: Rates = field(default_factory=Rates)
+    _instances: Rates = field(default_factory=Rates)
+
+    @property
+    def sagas(self) -> SagaSet:
+        """The sagas that are shown."""
+        return self.queries.sagas.only(self.saga)
+
+    def next_saga(self) -> None:
+        """Show the next saga alone; after the last one, all."""
+        names = [None, *self.queries.sagas.by_name]
+        self.saga = names[(names.index(self.saga) + 1) % len(names)]
+        self._events, self._instances = Rates(), Rates()
 
     def snapshot(self, now: dt.datetime) -> Snapshot:
-        totals, seconds = self.queries.totals(now), now.timestamp()
+        totals, seconds = self.queries.totals(now, saga=self.saga), now.timestamp()
         rates = (
             self._events.per_second(totals.count("events"), seconds),
-            self._orders.per_second(totals.orders, seconds),
+            self._instances.per_second(totals.instances, seconds),
         )
-        sparks = (self._events.sparkline(), self._orders.sparkline())
-        return Snapshot(now, totals, self.sorting.of(self._chosen(now), now), rates, sparks)
+        sparks = (self._events.sparkline(), self._instances.sparkline())
+        return Snapshot(now, self.sagas, totals, self.sorting.of(self._chosen(now), now), rates, sparks)
 
-    def _chosen(self, now: dt.datetime) -> Sequence[Order]:
+    def _chosen(self, now: dt.datetime) -> Sequence[SagaSummary]:
+        queries, saga = self.queries, self.saga
         if self.search:
-            return self.queries.search(self.search, _only(self.filter), MOST_ORDERS, now)
+            return queries.search(self.search, _only(self.filter, saga), MOST_INSTANCES, now)
         if isinstance(self.filter, State):
-            return self.queries.orders(self.filter, MOST_ORDERS, now)
+            return queries.instances(self.filter, MOST_INSTANCES, now, saga)
         if isinstance(self.filter, Flag):
-            return self.queries.flagged(self.filter, MOST_ORDERS, now)
+            return queries.flagged(self.filter, MOST_INSTANCES, now, saga)
         if self.filter is Special.IN_FLIGHT:
-            return self.queries.in_flight(MOST_ORDERS, now)
+            return queries.in_flight(MOST_INSTANCES, now, saga)
         if self.filter is Special.TROUBLED:
-            return self.queries.urgent(MOST_ORDERS, now)
+            return queries.urgent(MOST_INSTANCES, now, saga)
         return self._all(now)
 
-    def _all(self, now: dt.datetime) -> Sequence[Order]:
-        # At most a third of the rows for orders with problems, so that others can still be followed.
-        chosen = {order.commande_id: order for order in self.queries.urgent(MOST_ORDERS // 3, now)}
-        for more in (self.queries.in_flight(MOST_ORDERS, now), self.queries.orders(None, MOST_ORDERS, now)):
-            for order in more:
-                chosen.setdefault(order.commande_id, order)
-        return list(chosen.values())[:MOST_ORDERS]
+    def _all(self, now: dt.datetime) -> Sequence[SagaSummary]:
+        queries, saga = self.queries, self.saga
+        # At most a third of the rows for instances with problems, so that others can still be followed.
+        chosen = {one.instance: one for one in queries.urgent(MOST_INSTANCES // 3, now, saga)}
+        in_flight = queries.in_flight(MOST_INSTANCES, now, saga)
+        for one in (*in_flight, *queries.instances(None, MOST_INSTANCES, now, saga)):
+            chosen.setdefault(one.instance, one)
+        return list(chosen.values())[:MOST_INSTANCES]
 
 
-def _only(chosen: Filter) -> OrderFilter:
+def _only(chosen: Filter, saga: str | None) -> InstanceFilter:
     if isinstance(chosen, State):
-        return OrderFilter(state=chosen)
+        return InstanceFilter(state=chosen, saga=saga)
     if isinstance(chosen, Flag):
-        return OrderFilter(flag=chosen)
-    return OrderFilter(in_flight=chosen is Special.IN_FLIGHT, troubled=chosen is Special.TROUBLED)
+        return InstanceFilter(flag=chosen, saga=saga)
+    in_flight, troubled = chosen is Special.IN_FLIGHT, chosen is Special.TROUBLED
+    return InstanceFilter(in_flight=in_flight, troubled=troubled, saga=saga)
 
 
 @dataclass(frozen=True)
-class OrderHistory:
-    """One order with its events, retries and dead letters."""
+class InstanceHistory:
+    """One instance with its events, retries and dead letters."""
 
-    order: Order
+    summary: SagaSummary
     events: Sequence[RecordedEvent]
     retries: Sequence[Retry]
     dead_letters: Sequence[DeadLetter]
 
 
-def order_history(queries: Queries, commande_id: str, now: dt.datetime) -> OrderHistory | None:
-    """The order of that id, or None."""
-    order = queries.order(commande_id, now)
-    if order is None:
+def instance_history(queries: Queries, instance: Instance, now: dt.datetime) -> InstanceHistory | None:
+    """That instance, or None."""
+    summary = queries.instance(instance, now)
+    if summary is None:
         return None
-    return OrderHistory(
-        order, queries.events(commande_id), queries.retries(commande_id), queries.dead_letters(commande_id)
-    )
+    events, retries = queries.events(instance), queries.retries(instance)
+    return InstanceHistory(summary, events, retries, queries.dead_letters(instance))

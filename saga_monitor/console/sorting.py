@@ -5,30 +5,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from saga_monitor.analysis.saga_state import State
-from saga_monitor.projection.queries import Order
+from saga_monitor.projection.queries import SagaSummary
 
 _STATES = list(State)
-_Key = Callable[[Order, dt.datetime], tuple[int | float | str, ...]]
+_Key = Callable[[SagaSummary, dt.datetime], tuple[int | float | str, ...]]
 
 
-def _elapsed(order: Order, now: dt.datetime) -> tuple[float]:
-    if order.duration_ms is not None:
-        return (order.duration_ms / 1000,)
-    return ((now - order.started).total_seconds() if order.started else 0.0,)
+def _elapsed(instance: SagaSummary, now: dt.datetime) -> tuple[float]:
+    if instance.duration_ms is not None:
+        return (instance.duration_ms / 1000,)
+    return ((now - instance.started).total_seconds() if instance.started else 0.0,)
 
 
-# The columns, and one criterion without a column: when an order was last heard.
+KEY = "key"
+# The columns, and one criterion without a column: when an instance was last heard.
 _KEYS: dict[str, _Key] = {
-    "order": lambda order, _: (order.commande_id.casefold(), order.commande_id),
-    "state": lambda order, _: (_STATES.index(order.state),),
+    KEY: lambda instance, _: (instance.key.casefold(), instance.key, instance.saga),
+    "state": lambda instance, _: (_STATES.index(instance.state),),
     "elapsed": _elapsed,
-    "last heard": lambda order, _: (order.last_offset,),
+    "last heard": lambda instance, _: (instance.last_offset,),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Sorting:
-    """`column`: None for the default: orders that need a person, those in flight, the last heard ones."""
+    """`column`: None for the default: instances that need a person, those in flight, the last heard ones."""
 
     column: str | None = None
     descending: bool = False
@@ -41,11 +42,13 @@ class Sorting:
     def reversed(self) -> "Sorting":
         return Sorting(self.column or "last heard", not self.descending)
 
-    def of(self, orders: Sequence[Order], now: dt.datetime) -> Sequence[Order]:
+    def of(self, instances: Sequence[SagaSummary], now: dt.datetime) -> Sequence[SagaSummary]:
         if self.column is None:
-            return orders
+            return instances
         key = _KEYS[self.column]
-        return sorted(orders, key=lambda order: key(order, now), reverse=self.descending)
+        return sorted(instances, key=lambda instance: key(instance, now), reverse=self.descending)
 
-    def __str__(self) -> str:
-        return f" · by {self.column} {'▼' if self.descending else '▲'}" if self.column else ""
+    def words(self, noun: str) -> str:
+        """The criterion and the direction; empty for the default. `noun`: the name of the column of keys."""
+        column = noun if self.column == KEY else self.column
+        return f" · by {column} {'▼' if self.descending else '▲'}" if column else ""

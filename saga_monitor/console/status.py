@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from choregraphie.saga.envelope import Instance
 from saga_monitor.diagnosis.anomalies import Anomaly
 from saga_monitor.text.freshness import Link
 
@@ -19,7 +20,7 @@ class ConsoleStatus:
 
     connection: Link = field(default_factory=Link)
     anomalies: Sequence[Anomaly] | None = None
-    in_time: int = 0  # orders that are STUCK and no anomaly
+    in_time: int = 0  # instances that are STUCK and no anomaly
     judged_at: dt.datetime | None = None
     as_of: dt.datetime | None = None
     each_change: bool = False
@@ -33,7 +34,7 @@ class ConsoleStatus:
     def notice(self, text: str) -> None:
         self._notice = (text, dt.datetime.now(dt.UTC))
 
-    def touched(self, commande_ids: Sequence[str]) -> None:
+    def touched(self, instances: Sequence[Instance]) -> None:
         """Only note that something was read: the next redraw asks the file."""
         self.ever_read = True
 

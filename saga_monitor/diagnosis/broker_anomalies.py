@@ -4,10 +4,10 @@ import datetime as dt
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
+from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import HISTORY, dlq, dlx, events, inbox, requeue, retry
-from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.anomaly import Anomaly, Kind
-from saga_monitor.diagnosis.causes import START_NODES, Reason
+from saga_monitor.diagnosis.causes import START_NODES, Reason, how_to_declare, how_to_resend, how_to_start
 from saga_monitor.projection import case_queries
 from saga_monitor.projection.queries import Queries
 from saga_monitor.records.broker_status import BrokerStatus, Problem, QueueProblem
@@ -16,25 +16,30 @@ from saga_monitor.records.broker_status import BrokerStatus, Problem, QueueProbl
 LATE_AT_MOST = dt.timedelta(minutes=5)
 
 
-def queue_anomalies(queries: Queries, status: BrokerStatus, found: Collection[Anomaly]) -> Iterator[Anomaly]:
-    """What the queues hold or lack, as far as `found`, the anomalies of orders, does not say it already."""
+def queue_anomalies(
+    queries: Queries, status: BrokerStatus, found: Collection[Anomaly], command: str
+) -> Iterator[Anomaly]:
+    """What the queues hold or lack, as far as `found`, the anomalies of instances, does not say it already.
+
+    `command` starts the application's command line.
+    """
+    sagas = queries.sagas
     told = {anomaly.service for anomaly in found if anomaly.reason in {Reason.NO_CONSUMER, Reason.NO_QUEUE}}
-    yield from _leaderless(status)
-    yield from _hidden(status)
-    for service in CHOREOGRAPHY.services:
+    yield from _leaderless(sagas, status)
+    yield from _hidden(sagas, status)
+    for service in sagas.services:
         if service not in told:
-            yield from _inbox(service, status)
+            yield from _inbox(service, status, how_to_start(service, command, sagas.foreign))
         yield from _retries(queries, service, status)
-    yield from _missing(status, told)
-    yield from _unbound(status)
+    yield from _missing(sagas, status, told)
+    yield from _unbound(sagas, status, command)
     yield from _not_counted(status)
 
 
-def _inbox(service: str, status: BrokerStatus) -> Iterator[Anomaly]:
+def _inbox(service: str, status: BrokerStatus, start: str) -> Iterator[Anomaly]:
     queue = status.inbox(service)
     if queue and queue.messages and not queue.consumers:
-        text = f"{inbox(service)} has no consumer and {_messages(queue.messages)}: start a worker with"
-        text += f" `python -m services run {service}`"
+        text = f"{inbox(service)} has no consumer and {_messages(queue.messages)}: {start}"
         yield _queue(service, status, "no_consumer", text, queue.messages)
 
 
@@ -51,13 +56,13 @@ def _retries(queries: Queries, service: str, status: BrokerStatus) -> Iterator[A
         yield _queue(service, status, "retrying", text, untold)
 
 
-def _missing(status: BrokerStatus, told: Collection[str | None]) -> Iterator[Anomaly]:
+def _missing(sagas: SagaSet, status: BrokerStatus, told: Collection[str | None]) -> Iterator[Anomaly]:
     if status.asked and not status.queues and not status.unknown:
         text = "none of the saga's queues exists on this broker: start the workers, which declare them, or see"
         text += " whether SAGA_AMQP_URL names the right broker and virtual host"
         yield _queue(None, status, "missing", text)
         return
-    for service in CHOREOGRAPHY.services:
+    for service in sagas.services:
         missing = [name for name in (inbox(service), dlq(service)) if status.lacks(name)]
         if service in told:
             missing = [name for name in missing if name != inbox(service)]
@@ -70,44 +75,53 @@ def _missing(status: BrokerStatus, told: Collection[str | None]) -> Iterator[Ano
                 f"{', '.join(missing)} {'does' if len(missing) == 1 else 'do'} not exist, or the node that holds"
             )
             text += (
-                f" them is down: what is sent there is lost; restart the worker of {service}, which declares them"
+                f" them is down: what is sent there is lost; {how_to_declare(service, sagas.foreign)}, which"
+                " declares them"
             )
             yield _queue(service, status, "missing", text, len(missing))
 
 
-def _unbound(status: BrokerStatus) -> Iterator[Anomaly]:
+def _again(speaker: str, command: str, sagas: SagaSet) -> str:
+    if speaker in sagas.foreign:
+        return f"have the foreign service {speaker} say again what was lost"
+    return how_to_resend(speaker, command, "TIME")
+
+
+def _unbound(sagas: SagaSet, status: BrokerStatus, command: str) -> Iterator[Anomaly]:
     for queue in dict.fromkeys(binding.queue for binding in status.unbound):
         lost = [binding for binding in status.unbound if binding.queue == queue]
         to = ", ".join(f"{binding.exchange} ({binding.key})" for binding in lost)
         text = f"{queue} is not bound to {to}: the broker confirms what is said there, and does not deliver it to"
         if queue == HISTORY:
             text += " the history, so nobody hears it here; restart a worker, which binds it again"
-            yield Anomaly(Kind.BLIND, None, None, status.at, "unbound", text)
+            yield Anomaly(Kind.BLIND, None, None, None, status.at, "unbound", text)
             continue
         service = queue.partition(".")[0]
-        text += f" {service}; restart the worker of {service}, which binds it again"
-        said = [s for s in CHOREOGRAPHY.services if any(binding.exchange == events(s) for binding in lost)]
+        text += f" {service}; {how_to_declare(service, sagas.foreign)}, which binds it again"
+        said = [s for s in sagas.services if any(binding.exchange == events(s) for binding in lost)]
         for speaker in said:
-            text += f", then `python -m services outbox resend --service {speaker} --since TIME`"
-        if said:
+            text += f", then {_again(speaker, command, sagas)}"
+        if any(speaker not in sagas.foreign for speaker in said):
             text += f", with a TIME before it was lost: it was seen at {status.at:%Y-%m-%dT%H:%M:%SZ}"
         yield _queue(service, status, "unbound", text, len(lost))
 
 
-def _leaderless(status: BrokerStatus) -> Iterator[Anomaly]:
+def _leaderless(sagas: SagaSet, status: BrokerStatus) -> Iterator[Anomaly]:
     """The queues without a leader of each service, and the history."""
-    for service, problems in _by_service(status.lasting(Problem.NO_LEADER)):
+    for service, problems in _by_service(sagas, status.lasting(Problem.NO_LEADER)):
         text = f"{', '.join(one.queue for one in problems)} {'has' if len(problems) == 1 else 'have'} no leader:"
         text += f" nothing gets in or out, and the broker counts 0 whatever waits there; {START_NODES}"
         since = min(one.since for one in problems)
         if service is None:
-            yield Anomaly(Kind.BLIND, None, None, since, "no_leader", f"{text}; until then nothing is heard here")
+            yield Anomaly(
+                Kind.BLIND, None, None, None, since, "no_leader", f"{text}; until then nothing is heard here"
+            )
         else:
-            yield Anomaly(Kind.QUEUE, None, service, since, "no_leader", text, len(problems))
+            yield Anomaly(Kind.QUEUE, None, None, service, since, "no_leader", text, len(problems))
 
 
-def _hidden(status: BrokerStatus) -> Iterator[Anomaly]:
-    for service, problems in _by_service(status.lasting(Problem.HIDDEN)):
+def _hidden(sagas: SagaSet, status: BrokerStatus) -> Iterator[Anomaly]:
+    for service, problems in _by_service(sagas, status.lasting(Problem.HIDDEN)):
         count = sum(one.count for one in problems)
         held = ", ".join(f"{one.count} in {one.queue}" for one in problems)
         ways = dict.fromkeys(_way_out(str(service), one.queue) for one in problems)
@@ -117,7 +131,7 @@ def _hidden(status: BrokerStatus) -> Iterator[Anomaly]:
             " minutes. One that stays carries the x-death of an earlier dead-lettering: have its sender publish"
         )
         text += " it again"
-        yield Anomaly(Kind.QUEUE, None, service, min(one.since for one in problems), "hidden", text, count)
+        yield Anomaly(Kind.QUEUE, None, None, service, min(one.since for one in problems), "hidden", text, count)
 
 
 def _way_out(service: str, queue: str) -> str:
@@ -125,9 +139,11 @@ def _way_out(service: str, queue: str) -> str:
     return f"the exchange {exchange(service)} exists and leads to {to(service)}, which must take messages"
 
 
-def _by_service(problems: Sequence[QueueProblem]) -> Iterator[tuple[str | None, list[QueueProblem]]]:
+def _by_service(
+    sagas: SagaSet, problems: Sequence[QueueProblem]
+) -> Iterator[tuple[str | None, list[QueueProblem]]]:
     """None: the history."""
-    for service in (*CHOREOGRAPHY.services, None):
+    for service in (*sagas.services, None):
         mine = [
             one for one in problems if (None if one.queue == HISTORY else one.queue.partition(".")[0]) == service
         ]
@@ -140,13 +156,13 @@ def _not_counted(status: BrokerStatus) -> Iterator[Anomaly]:
     if refused:
         text = f"the broker does not let this monitor count {', '.join(refused)}: what they hold is not"
         text += " known; see who holds them, and which rights this user has"
-        yield Anomaly(Kind.BLIND, None, None, status.at, "not_counted", text)
+        yield Anomaly(Kind.BLIND, None, None, None, status.at, "not_counted", text)
     if status.unasked:
         text = (
             f"{status.unasked}: whether every queue is bound and has a leader, and whether messages are hidden in"
         )
         text += " one, is not known; see SAGA_MANAGEMENT_URL"
-        yield Anomaly(Kind.BLIND, None, None, status.at, "bindings_not_known", text)
+        yield Anomaly(Kind.BLIND, None, None, None, status.at, "bindings_not_known", text)
     if silent := status.lasting(Problem.NO_FIGURES):
         names = (
             "any of its queues"
@@ -166,12 +182,12 @@ def unknown_dead_letters(service: str, status: BrokerStatus, told: int) -> Itera
     held = status.dead_letters(service)
     if held is not None and held > told:
         text = f"{_messages(held)} in {dlq(service)}, and the history tells nothing of {held - told}:"
-        text += " look at them with the broker's own tools; each has its reason in the header x-saga-reason"
-        yield Anomaly(Kind.DEAD_LETTER, None, service, status.at, "not_in_history", text, held - told)
+        text += " the command `dlq list` shows them with their reasons"
+        yield Anomaly(Kind.DEAD_LETTER, None, None, service, status.at, "not_in_history", text, held - told)
 
 
 def _queue(service: str | None, status: BrokerStatus, reason: str, text: str, count: int = 1) -> Anomaly:
-    return Anomaly(Kind.QUEUE, None, service, status.at, reason, text, count)
+    return Anomaly(Kind.QUEUE, None, None, service, status.at, reason, text, count)
 
 
 def _messages(count: int) -> str:

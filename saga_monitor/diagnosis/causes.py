@@ -5,19 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from choregraphie.saga.topology import dlq, events, inbox, requeue
-from contracts.choreography import CHOREOGRAPHY
+from choregraphie.saga.choreography import Choreography
+from choregraphie.saga.topology import dlq, events, inbox
 from saga_monitor.analysis.events_of_saga import HeardEvent
 from saga_monitor.analysis.interventions import GIVEN_UP, is_over
-from saga_monitor.analysis.messages import DeadLetter, Retry
+from saga_monitor.analysis.messages import GRACE, DeadLetter, Hold, Retry
 from saga_monitor.diagnosis.pending import PendingStep
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection.models import LastHeard
 from saga_monitor.records.broker_status import BrokerStatus
 
-# RabbitMQ returns a delayed message some time after it is due.
-GRACE = dt.timedelta(seconds=5)
-# Where to begin resending when the lost event has no time: so long before its order was last heard.
+# Where to begin resending when the lost event has no time: so long before its instance was last heard.
 _LONG_BEFORE = dt.timedelta(hours=1)
 # After a crash RabbitMQ 3.10 can leave a queue without its server on a node that runs; rabbitmq-server#16652 tells
 # it of 4.2.
@@ -31,22 +29,26 @@ class Reason(StrEnum):
     NO_QUEUE = "no_queue"  # the inbox does not exist, so nothing was bound to the event
     NO_LEADER = "no_leader"  # the inbox is there, and nothing gets in or out
     NO_CONSUMER = "no_consumer"  # no worker listens to the inbox
+    OUTSIDE_DOWN = "outside_down"  # its inbox is held, because an outside system is down
     RETRYING = "retrying"  # the message waits for its next try
     QUEUED = "queued"  # a worker is there, with other messages before this one
     HELD = "held"  # a worker is there, its inbox is empty, and it does not answer
-    NEVER_CAME = "never_came"  # the worker answers other orders, and this event is in no queue
+    NEVER_CAME = "never_came"  # the worker answers other instances, and this event is in no queue
     NO_BEGINNING = "no_beginning"  # the history lacks the event that asks for the answer, and perhaps the answer
     UNKNOWN = "unknown"  # the broker could not be asked
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known about one order. `heard`, `last_offset`: the time and the offset of its last entry.
+    """What is known about one instance. `heard`, `last_offset`: the time and the offset of its last entry.
 
-    `tries`: how many tries a message has. `undone`: the order was cancelled, and every undoing has answered.
+    `tries`: how many tries a message has. `undone`: the instance was cancelled, and every undoing has answered.
+    `command`: how a person starts the application's command line. `foreign`: the services that others run.
     """
 
-    commande_id: str
+    choreography: Choreography
+    command: str
+    key: str
     heard: dt.datetime
     last_offset: int
     now: dt.datetime
@@ -56,6 +58,8 @@ class Evidence:
     dead_letters: Sequence[DeadLetter] = ()
     last_heard: dict[str, LastHeard] = field(default_factory=dict)
     undone: bool = False
+    foreign: frozenset[str] = frozenset()
+    holds: Sequence[Hold] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +72,43 @@ class Cause:
 
 def cause_of(wait: PendingStep, evidence: Evidence) -> Cause:
     """Why `wait` is not answered: the first explanation that holds, the most certain first."""
-    if wait.trigger is None:
+    if not wait.triggers:
         return _set_aside(wait, evidence) or _retrying(wait, evidence) or _no_beginning(evidence)
     return (
         _set_aside(wait, evidence)
-        or _by_the_inbox(wait, wait.trigger, evidence)
+        or _held(wait, evidence)
+        or _by_the_inbox(wait, evidence)
         or _retrying(wait, evidence)
-        or _by_silence(wait, wait.trigger, evidence)
+        or _by_silence(wait, evidence)
     )
 
 
 def _set_aside(wait: PendingStep, evidence: Evidence) -> Cause | None:
     mine = [letter for letter in evidence.dead_letters if letter.service == wait.service]
-    trigger = wait.trigger.identity if wait.trigger else None
-    letter = next((one for one in mine if (one.source, one.event_id) == trigger), mine[-1] if mine else None)
+    triggers = {trigger.identity for trigger in wait.triggers}
+    letter = next((one for one in mine if (one.source, one.event_id) in triggers), mine[-1] if mine else None)
     if letter is None:
         return None
     message = f"its {letter.type or 'message'} is in {wait.service}.dlq: {because(letter.reason, letter.detail)}"
-    return Cause(Reason.SET_ASIDE, f"{message}; {remedy(letter, undone=evidence.undone)}")
+    todo = remedy(letter, evidence.choreography, evidence.command, undone=evidence.undone)
+    return Cause(Reason.SET_ASIDE, f"{message}; {todo}")
 
 
-def _by_the_inbox(wait: PendingStep, trigger: HeardEvent, evidence: Evidence) -> Cause | None:
+def _held(wait: PendingStep, evidence: Evidence) -> Cause | None:
+    hold = next((one for one in evidence.holds if one.service == wait.service), None)
+    return Cause(Reason.OUTSIDE_DOWN, hold_sentence(hold)) if hold else None
+
+
+def hold_sentence(hold: Hold) -> str:
+    """Why a service holds its inbox, since when and until when, and what to do."""
+    why = (
+        f"{hold.outside} is down{_detail(hold.detail)}: {hold.service} holds its inbox since {_clock(hold.since)}"
+    )
+    until = f", until {_clock(hold.until)} at the latest, when the usual tries begin" if hold.until else ""
+    return f"{why}{until}: bring {hold.outside} back, and everything goes on"
+
+
+def _by_the_inbox(wait: PendingStep, evidence: Evidence) -> Cause | None:
     """An explanation from the state of the inbox."""
     if evidence.status is None:
         return None
@@ -102,13 +122,12 @@ def _by_the_inbox(wait: PendingStep, trigger: HeardEvent, evidence: Evidence) ->
         )
         return Cause(Reason.UNKNOWN, text)
     if queue is None:
-        text = (
-            f"the queue {inbox(service)} does not exist, so nobody was bound to {trigger.type}: restart a worker,"
-        )
-        return Cause(Reason.NO_QUEUE, f"{text} which declares it, then {_resend_command(trigger, evidence)}")
+        text = f"the queue {inbox(service)} does not exist, so nobody was bound to {_types(wait)}: "
+        text += f"{how_to_declare(service, evidence.foreign)}, which declares it, then"
+        return Cause(Reason.NO_QUEUE, f"{text} {_resend_commands(wait, evidence)}")
     if not queue.consumers:
         text = f"{inbox(service)} has no consumer and {_messages(queue.messages)}"
-        return Cause(Reason.NO_CONSUMER, f"{text}: start a worker with `python -m services run {service}`")
+        return Cause(Reason.NO_CONSUMER, f"{text}: {how_to_start(service, evidence.command, evidence.foreign)}")
     return None
 
 
@@ -123,55 +142,90 @@ def _retrying(wait: PendingStep, evidence: Evidence) -> Cause | None:
     return Cause(Reason.RETRYING, f"{tried}: wait, or mend what {wait.service} needs")
 
 
-def _by_silence(wait: PendingStep, trigger: HeardEvent, evidence: Evidence) -> Cause:
+def _by_silence(wait: PendingStep, evidence: Evidence) -> Cause:
     if evidence.status is None:
         return Cause(Reason.UNKNOWN, "the broker could not be asked why: see whether it runs")
     queue, service = evidence.status.inbox(wait.service), wait.service
     if queue and queue.messages:
         before = f"its worker is there, with {_messages(queue.messages)} before it"
-        return Cause(Reason.QUEUED, f"{before}: wait, or start another worker")
-    latest = evidence.last_heard.get(service)
+        more = "start another where it is run" if service in evidence.foreign else "start another worker"
+        return Cause(Reason.QUEUED, f"{before}: wait, or {more}")
+    latest, declare = evidence.last_heard.get(service), how_to_declare(service, evidence.foreign)
     # Later in the stream, because clocks differ; and by some seconds, because the worker may have been busy.
     if latest and latest.offset > evidence.last_offset and latest.at > evidence.heard + GRACE:
-        text = f"{service} answers other orders and {trigger.type} is in none of its queues, so it never came:"
-        text += f" most likely {_unbound(service, trigger)}; restart its worker, which binds it again, then"
-        return Cause(Reason.NEVER_CAME, f"{text} {_resend_command(trigger, evidence)}")
+        others = evidence.choreography.noun[1]
+        text = f"{service} answers other {others} and {_types(wait)} is in none of its queues, so it never came:"
+        text += f" most likely {_unbound(wait)}; {declare}, which binds it again, then"
+        return Cause(Reason.NEVER_CAME, f"{text} {_resend_commands(wait, evidence)}")
     text = f"its worker is there and {inbox(service)} is empty, so it holds the message or never had it:"
-    text += (
-        f" it may be that {_unbound(service, trigger)}; look at the log of {service} and restart it, which also"
-    )
-    text += " binds it again; if it stays silent,"
-    return Cause(Reason.HELD, f"{text} {_resend_command(trigger, evidence)}")
+    text += f" it may be that {_unbound(wait)}; look at the log of {service} and {declare}, which"
+    text += " also binds it again; if it stays silent,"
+    return Cause(Reason.HELD, f"{text} {_resend_commands(wait, evidence)}")
 
 
-def _unbound(service: str, trigger: HeardEvent) -> str:
-    return f"{inbox(service)} is not bound to {events(trigger.service)} for {trigger.type}"
+def _types(wait: PendingStep) -> str:
+    return " or ".join(trigger.type for trigger in wait.triggers)
+
+
+def _unbound(wait: PendingStep) -> str:
+    bindings = " or ".join(f"to {events(trigger.service)} for {trigger.type}" for trigger in wait.triggers)
+    return f"{inbox(wait.service)} is not bound {bindings}"
 
 
 def _no_beginning(evidence: Evidence) -> Cause:
     text = "what calls for it is not in the history, which was trimmed or lost, so it may have been said before:"
     return Cause(
         Reason.NO_BEGINNING,
-        f"{text} `python -m services journal {evidence.commande_id}` tells what was done for it",
+        f"{text} `{evidence.command} journal {evidence.key}` tells what was done for it",
     )
+
+
+def how_to_start(service: str, command: str, foreign: frozenset[str]) -> str:
+    """The remedy for an inbox that nobody hears. `command` starts the application's command line."""
+    if service in foreign:
+        return f"{service} is a foreign service; start it where it is run"
+    return f"start a worker with `{command} run {service}`"
+
+
+def how_to_declare(service: str, foreign: frozenset[str]) -> str:
+    """The remedy for a queue or a binding that is gone. A foreign service's are declared by every worker."""
+    if service in foreign:
+        return "restart any worker of the application"
+    return f"restart the worker of {service}"
+
+
+def how_to_resend(service: str, command: str, since: str) -> str:
+    """The command that sends what a service has said since a time once more."""
+    return f"`{command} outbox resend --service {service} --since {since}`"
+
+
+def _resend_commands(wait: PendingStep, evidence: Evidence) -> str:
+    """How to send again what was lost: of a join, any of the events that it awaits."""
+    return " and ".join(dict.fromkeys(_resend_command(trigger, evidence) for trigger in wait.triggers))
 
 
 def _resend_command(trigger: HeardEvent, evidence: Evidence) -> str:
     """How to send a lost message again. An outbox holds only the events of its own service."""
-    if trigger.service not in CHOREOGRAPHY.services:
+    if trigger.service not in evidence.choreography.services:
         return f"the client must send {trigger.type} again, with the same event id"
+    if trigger.service in evidence.foreign:
+        return f"the foreign service {trigger.service} must send {trigger.type} again, with the same event id"
     since = (trigger.time or evidence.heard - _LONG_BEFORE).astimezone(dt.UTC)
-    return f"`python -m services outbox resend --service {trigger.service} --since {since:%Y-%m-%dT%H:%M:%SZ}`"
+    return how_to_resend(trigger.service, evidence.command, f"{since:%Y-%m-%dT%H:%M:%SZ}")
 
 
-def remedy(letter: DeadLetter, *, undone: bool) -> str:
-    """What to do about a dead letter. `undone`: its order was cancelled and undone since."""
-    queue = dlq(letter.service)
+def remedy(letter: DeadLetter, choreography: Choreography | None, command: str, *, undone: bool) -> str:
+    """What to do about a dead letter of a saga, None when that is not known.
+
+    `command` starts the application's command line. `undone`: its instance was cancelled and undone since.
+    """
+    named = letter.letter or "ID"
+    discard = f"`{command} dlq discard {named} --because TEXT` takes it out of {dlq(letter.service)}"
     if letter.reason not in GIVEN_UP:
-        return f"tell whoever sent it, then take it out of {queue}"
-    if undone and is_over(letter.type):
-        return f"its order was cancelled and undone since, so it can be taken out of {queue}"
-    return f"mend the cause, then move it from {queue} back through the exchange {requeue(letter.service)}"
+        return f"tell whoever sent it, then {discard}"
+    if undone and choreography and is_over(choreography, letter.type):
+        return f"its {choreography.noun[0]} was cancelled and undone since: {discard}"
+    return f"mend the cause, then `{command} dlq replay {named}` sends it back to {letter.service}"
 
 
 def _detail(detail: str) -> str:

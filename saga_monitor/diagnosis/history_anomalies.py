@@ -1,11 +1,14 @@
-"""Anomalies of the history itself: entries lost unread, a history that is too short, a blind monitor."""
+"""Anomalies of the history itself: lost entries, too short a history, a blind monitor, events of strangers."""
 
 import datetime as dt
 from collections.abc import Iterator
 
-from choregraphie.saga.topology import HISTORY
+from choregraphie.saga.saga_set import SagaSet
+from choregraphie.saga.topology import HISTORY, exchange_of
+from saga_monitor.analysis import clocks
 from saga_monitor.analysis.anomaly import RECENT, Anomaly, Kind, Thresholds
-from saga_monitor.projection import gaps, position
+from saga_monitor.projection import case_queries, gaps, position
+from saga_monitor.projection.case_queries import ForeignEvent
 from saga_monitor.projection.gaps import open_gaps
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.unknown_events import unknown_events_since
@@ -13,6 +16,8 @@ from saga_monitor.records.broker_status import BrokerStatus
 
 # `report` counts every unknown event. So many within an hour come from a program, not from a mistake.
 MANY_UNKNOWN = 10
+_FOREIGN = "which is not its speaker's: nobody acts on it"
+_UNSIGNED = "without a valid signature of its speaker: nobody acts on it"
 
 
 def history_anomalies(
@@ -20,8 +25,8 @@ def history_anomalies(
 ) -> Iterator[Anomaly]:
     """Entries lost before they were read, a stream that keeps too little, and many events of an unknown type."""
     for gap in open_gaps(queries, now - terms.keep):
-        text = f"{gaps.describe_gap(gap)}; {gaps.remedy(gap)}"
-        yield Anomaly(Kind.LOST_HISTORY, None, None, gap.noticed_at, gap.loss, text, gap.lost or 1)
+        text = f"{gaps.describe_gap(gap)}; {gaps.remedy(gap, terms.command)}"
+        yield Anomaly(Kind.LOST_HISTORY, None, None, None, gap.noticed_at, gap.loss, text, gap.lost or 1)
     if status is not None:
         yield from _no_stream(status)
         yield from _too_short(queries, status, now, terms)
@@ -32,13 +37,13 @@ def history_anomalies(
         text += (
             " the hour: nobody acts on them, and they take the place of others in the history; see who says them"
         )
-        yield Anomaly(Kind.UNKNOWN_EVENTS, None, None, at, "unknown_type", text, count)
+        yield Anomaly(Kind.UNKNOWN_EVENTS, None, None, None, at, "unknown_type", text, count)
 
 
 def _no_stream(status: BrokerStatus) -> Iterator[Anomaly]:
     if status.queues and status.lacks(HISTORY):
         text = f"the broker has no stream {HISTORY}, so nothing can be heard: restart a worker, which declares it"
-        yield Anomaly(Kind.BLIND, None, None, status.at, "no_history", text)
+        yield Anomaly(Kind.BLIND, None, None, None, status.at, "no_history", text)
 
 
 def _too_short(queries: Queries, status: BrokerStatus, now: dt.datetime, terms: Thresholds) -> Iterator[Anomaly]:
@@ -50,9 +55,36 @@ def _too_short(queries: Queries, status: BrokerStatus, now: dt.datetime, terms: 
         return
     if now - status.first_at < terms.longest:
         text = gaps.describe_short_stream(status.first_at, now - terms.longest, "what was said")
-        yield Anomaly(Kind.LOST_HISTORY, None, None, status.at, "kept_too_short", text)
+        yield Anomaly(Kind.LOST_HISTORY, None, None, None, status.at, "kept_too_short", text)
     elif (started := position.oldest_in_flight(queries)) is not None and started < status.first_at:
-        text = gaps.describe_short_stream(
-            status.first_at, started, "what was said of orders that are still under way"
+        under_way = f"what was said of {queries.sagas.noun[1]} that are still under way"
+        text = gaps.describe_short_stream(status.first_at, started, under_way)
+        yield Anomaly(Kind.LOST_HISTORY, None, None, None, status.at, "kept_too_short", text)
+
+
+def foreign_events(queries: Queries, now: dt.datetime) -> Iterator[Anomaly]:
+    """Events of the last time that nobody believes: by another speaker's exchange, or not signed by their own."""
+    for foreign in case_queries.foreign_events(queries, now - RECENT):
+        by_its_own = _is_by_its_own(queries.sagas, foreign)
+        text = (
+            f"{foreign.key}: {foreign.type} from {foreign.source} came by {foreign.exchange},"
+            f" {_UNSIGNED if by_its_own else _FOREIGN}; see who may write to that exchange"
         )
-        yield Anomaly(Kind.LOST_HISTORY, None, None, status.at, "kept_too_short", text)
+        service = foreign.exchange.partition(".")[0]
+        service = service if service in queries.sagas.speakers else "stranger"
+        reason = "signature" if by_its_own else "wrong_source"
+        yield Anomaly(Kind.NOT_ALLOWED, foreign.saga, foreign.key, service, foreign.at, reason, text)
+
+
+def _is_by_its_own(sagas: SagaSet, foreign: ForeignEvent) -> bool:
+    """Whether it came by the right exchange. Then it is not believed because its speaker has not signed it."""
+    saga = sagas.by_name.get(foreign.saga or "")
+    event = saga.event_types.get(foreign.type) if saga else None
+    return event is not None and foreign.exchange == exchange_of(event)
+
+
+def clock_skews(queries: Queries, now: dt.datetime) -> Iterator[Anomaly]:
+    """Pairs of clocks that differed lately."""
+    for skew in case_queries.clock_skews(queries, now - RECENT):
+        text = clocks.sentence(skew.key, skew.cause, skew.effect, skew.worst_ms)
+        yield Anomaly(Kind.CLOCK_SKEW, None, None, skew.effect, skew.at, f"against_{skew.cause}", text)

@@ -45,7 +45,7 @@ _WAIT = f"wait, or see what else this machine is doing; {_UNSEEN}"
 
 def _blind(reason: str, since: dt.datetime, sentence: str) -> Anomaly:
     text = f"the monitor is blind, for {sentence.format(since)}"
-    return Anomaly(Kind.BLIND, None, None, since, reason, text)
+    return Anomaly(Kind.BLIND, None, None, None, since, reason, text)
 
 
 def blind_spots(*, answered: bool, fresh: bool, as_of: dt.datetime | None, now: dt.datetime) -> list[Anomaly]:
@@ -54,12 +54,12 @@ def blind_spots(*, answered: bool, fresh: bool, as_of: dt.datetime | None, now: 
     if not answered:
         text = "the broker does not answer, so what its queues hold is not known: see whether it runs and whether"
         found.append(
-            Anomaly(Kind.BLIND, None, None, as_of or now, "no_answer", f"{text} SAGA_AMQP_URL leads to it")
+            Anomaly(Kind.BLIND, None, None, None, as_of or now, "no_answer", f"{text} SAGA_AMQP_URL leads to it")
         )
     if not fresh:
         since = f"since {as_of:%Y-%m-%d %H:%M:%S} UTC" if as_of else "yet: nothing was ever read"
         text = f"the history has not been read to its end {since}; what was said after that is not known"
-        found.append(Anomaly(Kind.BLIND, None, None, as_of, "behind", text))
+        found.append(Anomaly(Kind.BLIND, None, None, None, as_of, "behind", text))
     return found
 
 
@@ -86,5 +86,5 @@ def behind(queries: Queries, answers: BrokerStatus | None, now: dt.datetime) -> 
     entries = None if last is None else max(0, last - max(first - 1, -1 if read is None else read))
     if entries == 0 or (caught_up is not None and now - caught_up < JUST_NOW):
         return Lag(entries, 0.0)
-    heard = position.newest_order_heard(queries)
+    heard = position.newest_heard(queries)
     return Lag(entries, max(0.0, (now - heard).total_seconds()) if heard else None)

@@ -12,20 +12,25 @@ _BECAUSE = {
     "invalid": "it is not valid",
     "unknown_type": "the service does not handle its type",
     "unknown_version": "the service does not know this version of its type",
-    "subject_mismatch": "it names more than one order",
+    "subject_mismatch": "it names more than one key",
     "wrong_sender": "its sender may not publish it",
+    "signature": "it has no valid signature of its speaker",
     "id_collision": "another message has the same id",
     "too_large": "it is too large",
     "rejected": "a consumer rejected it",
     "expired": "it waited too long in a queue",
     "maxlen": "its queue was full",
+    "unknown": "nothing says why",
 }
 # Why an entry of the history is ignored, after a number or a colon.
 IGNORED_WORDS = {
     "unknown": "of an unknown type",
     "unreadable": "not a valid event",
     "untrusted": "not by its sender's exchange",
+    "unsigned": "without a valid signature of its speaker",
+    "unsigned_record": "a record without a valid signature of an operator",
     "excess": "one of very many of its key",
+    "held": "a dead letter that an operator holds",
 }
 # The detail that older workers wrote: a field, and pydantic's name for what is wrong with it.
 _FIELD = re.compile(r"([^\s:]+): ([a-z0-9]+(?:_[a-z0-9]+)*)")
@@ -75,6 +80,11 @@ def because(reason: str, detail: str) -> str:
 def because_label(reason: str) -> str:
     """The reason alone."""
     return _BECAUSE.get(reason, reason.replace("_", " "))
+
+
+def flag_words(flag: str, noun: str) -> str:
+    """A flag or the kind of an anomaly in words; `noun`: what an instance is called."""
+    return flag.lower().replace("repeated_order", f"repeated {noun}").replace("_", " ")
 
 
 def _plain(detail: str) -> str:

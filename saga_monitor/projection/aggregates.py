@@ -1,18 +1,18 @@
-"""The numbers of a report: counts and durations, of all orders or of those since a moment."""
+"""The numbers of a report: counts and durations, of all instances or of those since a moment."""
 
 import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.projection.counters import UNKNOWN_FORGOTTEN, bounded, left_out
-from saga_monitor.projection.durations import Durations, group_durations, rounded
+from saga_monitor.projection.durations import WHOLE, Durations, group_durations, rounded
+from saga_monitor.projection.indexes import HELD, NOT_HELD, has
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import instant
-
-_FLAG_SUMS = ", ".join(f"sum(flags LIKE '%\"{flag}\"%')" for flag in Flag)
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Aggregates:
     unknown_forgotten: int | None = None
 
 
-def aggregates_of_all(queries: Queries, now: dt.datetime) -> Aggregates:
-    """Aggregates of all orders. Reads only the totals, so it takes as long for ten orders as for a million."""
-    totals = queries.totals(now)
+def aggregates_of_all(queries: Queries, now: dt.datetime, saga: str | None = None) -> Aggregates:
+    """Aggregates of all instances. Reads only the totals, so it takes as long for ten as for a million."""
+    totals = queries.totals(now, saga=saga)
     return Aggregates(
         states={state: totals.state(state) for state in State},
         flags={flag: totals.flag(flag) for flag in Flag},
-        times=queries.times(),
+        times=queries.times(saga),
         events=totals.count("events"),
         retries=totals.count("retries"),
         dead_letters={reason: n for reason, n in totals.named("dead.").items() if n},
@@ -53,74 +53,82 @@ def aggregates_of_all(queries: Queries, now: dt.datetime) -> Aggregates:
     )
 
 
-def aggregates_since(queries: Queries, since: dt.datetime, now: dt.datetime, stuck_after: float) -> Aggregates:
-    """Aggregates of the orders that began at `since` or later, with all their events, whenever they were said.
+def aggregates_since(
+    queries: Queries, since: dt.datetime, now: dt.datetime, stuck_after: float, saga: str | None = None
+) -> Aggregates:
+    """Aggregates of the instances that began at `since` or later, with all their events, whenever they were said.
 
     Keys without a beginning count when they were last heard at `since` or later.
     """
-    first = instant(since)
-    rows = queries.ask(
-        "SELECT state, count(*), sum(retries) FROM orders WHERE coalesce(started, heard) >= ? GROUP BY state",
-        first,
-    )
+    span = _Span(queries, since, json.dumps(queries.names_of(saga)))
+    rows = span.ask("SELECT state, count(*), sum(retries) FROM instances WHERE {recent} GROUP BY state")
+    ((events,),) = span.ask("SELECT count(*) FROM said JOIN instances USING (number) WHERE {recent}")
     return Aggregates(
         states=dict.fromkeys(State, 0) | {State(state): count for state, count, _ in rows},
-        flags=_flags_since(queries, since, now, stuck_after),
-        times=_times_since(queries, since),
-        events=queries.ask(
-            "SELECT count(*) FROM said JOIN orders USING (number) WHERE coalesce(started, heard) >= ?", first
-        )[0][0],
+        flags=_flags_since(span, now, stuck_after),
+        times=_times_since(span),
+        events=events,
         retries=sum(retries for *_, retries in rows),
-        dead_letters=_dead_letters_since(queries, since),
-        left_out=_left_out_since(queries, since),
+        dead_letters=_dead_letters_since(span),
+        left_out=_left_out_since(span),
     )
 
 
-def _left_out_since(queries: Queries, since: dt.datetime) -> dict[str, int]:
+# The conditions are constants; their values are bound as the first two.
+_RECENT = "coalesce(started, heard) >= ?1 AND saga IN (SELECT value FROM json_each(?2))"
+_STARTED = "started >= ?1 AND saga IN (SELECT value FROM json_each(?2))"
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The instances of `sagas` (names, as JSON) since a moment."""
+
+    queries: Queries
+    since: dt.datetime
+    sagas: str
+
+    def ask(self, question: str, *values: object) -> list[tuple[Any, ...]]:
+        """`{recent}` and `{started}` in the question stand for these instances; more values follow as ?3, …"""
+        asked = question.format(recent=_RECENT, started=_STARTED)
+        return self.queries.ask(asked, instant(self.since), self.sagas, *values)
+
+
+def _left_out_since(span: _Span) -> dict[str, int]:
     counts = Counter[str]()
-    for steps, state, duration_ms in queries.ask(
-        "SELECT steps, state, duration_ms FROM orders WHERE started >= ? AND instr(steps, 'true') > 0",
-        instant(since),
-    ):
+    rows = span.ask("SELECT steps, state, duration_ms FROM instances WHERE {started} AND instr(steps, 'true') > 0")
+    for steps, state, duration_ms in rows:
         counts.update(left_out(json.loads(steps), state, duration_ms))
     return {name.removeprefix("left_out."): number for name, number in sorted(counts.items())}
 
 
-def _dead_letters_since(queries: Queries, since: dt.datetime) -> dict[str, int]:
+def _dead_letters_since(span: _Span) -> dict[str, int]:
     counts = Counter[str]()
-    for reason, count in queries.ask(
-        "SELECT reason, count(*) FROM dead_letters JOIN orders USING (commande_id)"
-        " WHERE coalesce(started, heard) >= ? GROUP BY 1",
-        instant(since),
+    for reason, count in span.ask(
+        "SELECT reason, count(*) FROM dead_letters JOIN instances USING (saga, key) WHERE {recent} GROUP BY 1"
     ):
         counts[bounded(reason)] += count
     return dict(sorted(counts.items()))
 
 
-def _flags_since(queries: Queries, since: dt.datetime, now: dt.datetime, stuck_after: float) -> dict[Flag, int]:
-    # The SQL contains only the flags' names; values are bound.
-    found = queries.ask(
-        f"SELECT {_FLAG_SUMS} FROM orders WHERE flags != '[]' AND coalesce(started, heard) >= ?",  # noqa: S608
-        instant(since),
-    )[0]
+def _flags_since(span: _Span, now: dt.datetime, stuck_after: float) -> dict[Flag, int]:
+    sums = ", ".join(f"sum({has(flag)})" for flag in Flag)
+    found = span.ask(f"SELECT {sums} FROM instances WHERE flags != '[]' AND {{recent}}")[0]  # noqa: S608 - constants
     silent = instant(now - dt.timedelta(seconds=stuck_after))
-    ((stuck,),) = queries.ask(
-        "SELECT count(*) FROM orders WHERE at_rest = 0 AND quiet_since < ? AND coalesce(started, heard) >= ?",
-        silent,
-        instant(since),
+    by_the_clock = (
+        f"SELECT count(*) FILTER (WHERE quiet_since < ?3 AND {NOT_HELD.format('?4')}),"  # noqa: S608 - constants
+        f" count(*) FILTER (WHERE {HELD.format('?4')}) FROM instances WHERE at_rest = 0 AND {{recent}}"
     )
+    ((stuck, held),) = span.ask(by_the_clock, silent, span.queries.held(now).as_json)
     flags = {flag: number or 0 for flag, number in zip(Flag, found, strict=True)}
-    return flags | {Flag.STUCK: stuck}
+    return flags | {Flag.STUCK: stuck, Flag.HELD: held}
 
 
-def _times_since(queries: Queries, since: dt.datetime) -> dict[str, Durations]:
-    rows = queries.ask(
-        "SELECT 'order', duration_ms, count(*) FROM orders"
-        " WHERE started >= ? AND duration_ms IS NOT NULL GROUP BY 2"
+def _times_since(span: _Span) -> dict[str, Durations]:
+    rows = span.ask(
+        "SELECT ?3, duration_ms, count(*) FROM instances WHERE {started} AND duration_ms IS NOT NULL GROUP BY 2"
         " UNION ALL SELECT json_extract(step.value, '$[0]'), json_extract(step.value, '$[2]') AS ms, count(*)"
-        " FROM orders, json_each(steps) AS step WHERE started >= ? AND ms IS NOT NULL GROUP BY 1, 2",
-        instant(since),
-        instant(since),
+        " FROM instances, json_each(steps) AS step WHERE {started} AND ms IS NOT NULL GROUP BY 1, 2",
+        WHOLE,
     )
     counts: dict[tuple[str, int], int] = {}
     for series, ms, count in rows:

@@ -1,48 +1,48 @@
-"""Queries for trouble: the orders to examine, and what is known about each."""
+"""Queries for trouble: the instances to examine, and what is known about each."""
 
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from contracts.choreography import CHOREOGRAPHY
+from choregraphie.saga.envelope import Instance
 from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent
 from saga_monitor.analysis.interventions import answered, is_among
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.projection import sampling
 from saga_monitor.projection.counters import REASONS, Histogram, histogram
-from saga_monitor.projection.indexes import has
+from saga_monitor.projection.indexes import AMONG_SAGAS, has
 from saga_monitor.projection.messages import DEAD_LETTER, RETRY, dead_letter_of, retry_of
-from saga_monitor.projection.models import LastHeard, Order
+from saga_monitor.projection.models import LastHeard, SagaSummary
 from saga_monitor.projection.queries import Queries
-from saga_monitor.projection.sampling import NOT_SENT_BACK, Cutoffs
-from saga_monitor.projection.schema import instant, moment
+from saga_monitor.projection.sampling import Cutoffs, not_sent_back, refusals_of
+from saga_monitor.projection.schema import OF_INSTANCES, instant, moment
 
-# More than a person can read. Orders beyond this number are counted, not examined.
+# More than a person can read. Instances beyond this number are counted, not examined.
 LOOKED_AT = 500
 _BEGINNING_OF_TIME = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LETTERS = (
     f"SELECT {DEAD_LETTER}, state"  # noqa: S608 - constants
-    " FROM dead_letters AS letter LEFT JOIN orders USING (commande_id)"
+    " FROM dead_letters AS letter LEFT JOIN instances USING (saga, key)"
 )
 _LETTERS_AT = f'{_LETTERS} WHERE "offset" IN (SELECT value FROM json_each(?)) ORDER BY "offset" DESC'  # noqa: S608 - a constant
-_LETTERS_OF_ORDERS = (
-    f"{_LETTERS} WHERE commande_id IN (SELECT value FROM json_each(?)) AND {NOT_SENT_BACK}"  # noqa: S608 - constants
-    ' ORDER BY "offset"'
+_LETTERS_OF_INSTANCES = (
+    f"SELECT {DEAD_LETTER} FROM dead_letters AS letter"  # noqa: S608 - constants
+    f' WHERE {OF_INSTANCES} AND {not_sent_back("?2")} ORDER BY "offset"'
 )
-_FLAGGED = (Flag.CONTRADICTION, Flag.NOT_ALLOWED, Flag.REPEATED_ORDER, Flag.INTERVENTION)
+_FLAGGED = (Flag.CONTRADICTION, Flag.NOT_ALLOWED, Flag.REPEATED_START, Flag.INTERVENTION)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One order, its events, and its open retries and dead letters: those neither answered nor sent back since.
+    """One instance, its events, and its open retries and dead letters: those neither answered nor sent back since.
 
-    `similar`: how many more orders wait in the same way and were not examined.
+    `similar`: how many more instances wait in the same way and were not examined.
     """
 
-    order: Order
+    summary: SagaSummary
     heard: EventsOfSaga
     retries: tuple[Retry, ...]
     dead_letters: tuple[DeadLetter, ...]
@@ -56,24 +56,26 @@ class ForeignEvent:
     exchange: str
     type: str
     source: str
-    commande_id: str
+    saga: str | None
+    key: str
     at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
 class ClockSkew:
-    """`effect`'s clock is behind `cause`'s by `worst_ms` or more. `commande_id`: an order that shows it."""
+    """`effect`'s clock is behind `cause`'s by `worst_ms` or more. `saga`, `key`: of an instance that shows it."""
 
     cause: str
     effect: str
     worst_ms: int
-    commande_id: str
+    saga: str
+    key: str
     at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
 class SampledLetter:
-    """A dead letter that stands for `similar` more. `undone`: its order was cancelled and undone since."""
+    """A dead letter that stands for `similar` more. `undone`: its instance was cancelled and undone since."""
 
     letter: DeadLetter
     similar: int
@@ -81,40 +83,43 @@ class SampledLetter:
 
 
 def cases(queries: Queries, silent_for: float, now: dt.datetime, marks: Cutoffs) -> list[Case]:
-    """The orders that may have a problem: flagged, silent in flight for `silent_for` seconds, or being retried.
+    """The instances that may have a problem: flagged, silent in flight for `silent_for` seconds, or being retried.
 
-    Of very many orders a sample is examined: one of each group that waits for the same step and that `marks` do
+    Of very many instances a sample is examined: one of each group that waits for the same step and that `marks` do
     not separate. It stands for the others.
     """
-    flagged = {order.commande_id: order for flag in _FLAGGED for order in queries.flagged(flag, LOOKED_AT, now)}
+    flagged = {one.number: one for flag in _FLAGGED for one in queries.flagged(flag, LOOKED_AT, now)}
     until = now - dt.timedelta(seconds=silent_for)
     similar = sampling.sample_waiting(queries, until, now, marks, flagged, LOOKED_AT)
-    return _with_evidence(queries, flagged | _orders(queries, similar, now), similar)
+    waiting = queries.numbered(list(similar), now)
+    return _with_evidence(queries, [*flagged.values(), *waiting], similar)
 
 
-def case(queries: Queries, commande_id: str, now: dt.datetime) -> Case | None:
-    """That order, whether it has a problem or not; None when there is none."""
-    order = queries.order(commande_id, now)
-    return _with_evidence(queries, {commande_id: order})[0] if order else None
+def case(queries: Queries, instance: Instance, now: dt.datetime) -> Case | None:
+    """That instance, whether it has a problem or not; None when there is none."""
+    summary = queries.instance(instance, now)
+    return _with_evidence(queries, [summary])[0] if summary else None
 
 
 def flagged_beyond(queries: Queries, looked_at: Iterable[Case], since: dt.datetime) -> dict[Flag, int]:
-    """By flag, how many orders were heard since `since` and not examined; all are older than the examined ones."""
-    seen: dict[Flag, list[Order]] = {flag: [] for flag in _FLAGGED}
+    """By flag, how many instances were heard since `since` and not examined; all are older than those examined."""
+    seen: dict[Flag, list[SagaSummary]] = {flag: [] for flag in _FLAGGED}
     for case in looked_at:
-        for flag in seen.keys() & set(case.order.flags):
-            seen[flag].append(case.order)
+        for flag in seen.keys() & set(case.summary.flags):
+            seen[flag].append(case.summary)
     return {
-        flag: _heard_before(queries, flag, min(order.last_offset for order in orders), since)
-        if len(orders) >= LOOKED_AT
+        flag: _heard_before(queries, flag, min(one.last_offset for one in instances), since)
+        if len(instances) >= LOOKED_AT
         else 0
-        for flag, orders in seen.items()
+        for flag, instances in seen.items()
     }
 
 
 def _heard_before(queries: Queries, flag: Flag, offset: int, since: dt.datetime) -> int:
-    question = f"SELECT count(*) FROM orders WHERE {has(flag)} AND last_offset < ? AND heard >= ?"  # noqa: S608
-    return int(queries.ask(question, offset, instant(since))[0][0])
+    question = (
+        f"SELECT count(*) FROM instances WHERE {has(flag)} AND last_offset < ? AND heard >= ? AND {AMONG_SAGAS}"  # noqa: S608
+    )
+    return int(queries.ask(question, offset, instant(since), json.dumps(queries.names_of(None)))[0][0])
 
 
 def last_heard(queries: Queries) -> dict[str, LastHeard]:
@@ -124,23 +129,24 @@ def last_heard(queries: Queries) -> dict[str, LastHeard]:
 
 def foreign_events(queries: Queries, since: dt.datetime) -> list[ForeignEvent]:
     rows = queries.ask(
-        "SELECT exchange, type, source, commande_id, at FROM strangers"
-        ' WHERE at >= ? ORDER BY "offset" DESC LIMIT ?',
+        'SELECT exchange, type, source, saga, key, at FROM strangers WHERE at >= ? ORDER BY "offset" DESC LIMIT ?',
         instant(since),
         LOOKED_AT,
     )
     return [
-        ForeignEvent(exchange, type_, source, id_, moment(at) or since)
-        for exchange, type_, source, id_, at in rows
+        ForeignEvent(exchange, type_, source, saga, key, moment(at) or since)
+        for exchange, type_, source, saga, key, at in rows
     ]
 
 
 def clock_skews(queries: Queries, since: dt.datetime) -> list[ClockSkew]:
     rows = queries.ask(
-        "SELECT cause, effect, worst_ms, commande_id, at FROM skews WHERE at >= ? ORDER BY worst_ms DESC",
+        "SELECT cause, effect, worst_ms, saga, key, at FROM skews WHERE at >= ? ORDER BY worst_ms DESC",
         instant(since),
     )
-    return [ClockSkew(cause, effect, ms, id_, moment(at) or since) for cause, effect, ms, id_, at in rows]
+    return [
+        ClockSkew(cause, effect, ms, saga, key, moment(at) or since) for cause, effect, ms, saga, key, at in rows
+    ]
 
 
 def newest_dead_letters(
@@ -166,69 +172,64 @@ def retries_under_way(queries: Queries, service: str, since: dt.datetime) -> int
     return int(known)
 
 
-def step_spreads(queries: Queries) -> dict[str, Histogram]:
-    """How long each step and each undoing took, by the name of its counters (`step.stock`, `undo.stock`)."""
-    rows = queries.ask("SELECT name, value FROM counters WHERE name GLOB 'step*' OR name GLOB 'undo*'")
-    names = [f"{kind}.{service}" for kind in ("step", "undo") for service in CHOREOGRAPHY.services]
-    return {name: histogram(dict(rows), name) for name in names}
-
-
-def _orders(queries: Queries, ids: Iterable[str], now: dt.datetime) -> dict[str, Order]:
-    numbers = queries.ask(
-        "SELECT number FROM orders WHERE commande_id IN (SELECT value FROM json_each(?))", json.dumps(list(ids))
-    )
-    return {order.commande_id: order for order in queries.numbered([number for (number,) in numbers], now)}
+def step_spreads(queries: Queries) -> dict[tuple[str, str], Histogram]:
+    """How long each step and each undoing took, by saga and name of the counters (`step.stock`, `undo.stock`)."""
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    for saga, name, value in queries.ask(
+        "SELECT saga, name, value FROM counters WHERE name GLOB 'step*' OR name GLOB 'undo*'"
+    ):
+        counts[saga][name] = value
+    names = [
+        (saga, f"{kind}.{step.name}") for saga in queries.sagas for kind in ("step", "undo") for step in saga.steps
+    ]
+    return {(saga.name, name): histogram(counts[saga.name], name) for saga, name in names}
 
 
 def _with_evidence(
-    queries: Queries, orders: Mapping[str, Order], similar: Mapping[str, int] | None = None
+    queries: Queries, summaries: Sequence[SagaSummary], similar: Mapping[int, int] | None = None
 ) -> list[Case]:
-    ids = json.dumps(list(orders))
-    events = _events(queries, ids)
-    retries, letters = _retries(queries, ids), _dead_letters(queries, ids)
+    events = _events(queries, [one.number for one in summaries])
+    among = json.dumps([one.instance for one in summaries])
+    retries, letters = _retries(queries, among), _dead_letters(queries, among)
     found = []
-    for id_, order in orders.items():
-        heard = EventsOfSaga(events[id_])
+    for one in summaries:
+        heard = EventsOfSaga(queries.sagas.by_name[one.saga], events[one.number])
         over = answered(heard)
         found.append(
             Case(
-                order,
+                one,
                 heard,
-                tuple(one for one in retries[id_] if not is_among(over, one)),
-                tuple(one for one in letters[id_] if not is_among(over, one)),
-                (similar or {}).get(id_, 0),
+                tuple(retry for retry in retries[one.instance] if not is_among(over, retry)),
+                tuple(letter for letter in letters[one.instance] if not is_among(over, letter)),
+                (similar or {}).get(one.number, 0),
             )
         )
     return found
 
 
-def _events(queries: Queries, ids: str) -> dict[str, list[HeardEvent]]:
-    events: dict[str, list[HeardEvent]] = defaultdict(list)
-    for id_, event_id, type_, service, time, cause, modele, nothing, offset, source in queries.ask(
-        "SELECT commande_id, id, type, service, time, causationid, modele, undid_nothing,"
-        ' "offset", source FROM events'
-        " WHERE commande_id IN (SELECT value FROM json_each(?))",
-        ids,
+def _events(queries: Queries, numbers: Sequence[int]) -> dict[int, list[HeardEvent]]:
+    events: dict[int, list[HeardEvent]] = defaultdict(list)
+    for number, id_, type_, service, time, cause, decides, nothing, offset, source in queries.ask(
+        'SELECT number, id, type, service, time, causationid, decides, undid_nothing, "offset", source FROM said'
+        " WHERE number IN (SELECT value FROM json_each(?))",
+        json.dumps(numbers),
     ):
-        events[id_].append(
-            HeardEvent(event_id, type_, service, moment(time), cause, modele, bool(nothing), offset, source)
+        events[number].append(
+            HeardEvent(id_, type_, service, moment(time), cause, decides, bool(nothing), offset, source)
         )
     return events
 
 
-def _retries(queries: Queries, ids: str) -> dict[str, list[Retry]]:
-    found: dict[str, list[Retry]] = defaultdict(list)
-    question = (
-        f'SELECT {RETRY} FROM retries WHERE commande_id IN (SELECT value FROM json_each(?)) ORDER BY "offset"'  # noqa: S608
-    )
-    for retry in map(retry_of, queries.ask(question, ids)):
-        found[retry.commande_id or ""].append(retry)
+def _retries(queries: Queries, among: str) -> dict[Instance, list[Retry]]:
+    found: dict[Instance, list[Retry]] = defaultdict(list)
+    question = f'SELECT {RETRY} FROM retries WHERE {OF_INSTANCES} ORDER BY "offset"'  # noqa: S608 - constants
+    for retry in map(retry_of, queries.ask(question, among)):
+        found[Instance(retry.saga or "", retry.key or "")].append(retry)
     return found
 
 
-def _dead_letters(queries: Queries, ids: str) -> dict[str, list[DeadLetter]]:
-    found: dict[str, list[DeadLetter]] = defaultdict(list)
-    for *row, _ in queries.ask(_LETTERS_OF_ORDERS, ids):
-        letter = dead_letter_of(row)
-        found[letter.commande_id or ""].append(letter)
+def _dead_letters(queries: Queries, among: str) -> dict[Instance, list[DeadLetter]]:
+    found: dict[Instance, list[DeadLetter]] = defaultdict(list)
+    for letter in map(dead_letter_of, queries.ask(_LETTERS_OF_INSTANCES, among, refusals_of(queries.sagas))):
+        found[Instance(letter.saga or "", letter.key or "")].append(letter)
     return found

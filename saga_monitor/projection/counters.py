@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from choregraphie import Reason
-from contracts.choreography import CHOREOGRAPHY
+from choregraphie.saga.choreography import Choreography
 from saga_monitor.analysis.messages import DeadLetter, Retry
-from saga_monitor.analysis.saga_state import Progress, State, StepState, has_beginning
+from saga_monitor.analysis.saga_state import State, StepState, has_beginning
+from saga_monitor.projection.durations import WHOLE
+from saga_monitor.projection.evaluation import Evaluation
 from saga_monitor.records.parser import Record
 
 # Upper bounds of the histogram buckets (ms), from a fast step to one that waits for a person.
@@ -20,13 +22,19 @@ BOUNDS_MS = (
 )
 
 OUTCOMES = {State.COMPLETED: "completed", State.COMPENSATED: "compensated"}
-_UNDECIDED = {State.NEW, State.RUNNING, State.FAILED}
 _CREATED = {StepState.DONE, StepState.UNDONE}
 _CANCELLED = {State.COMPENSATING, State.COMPENSATED}
 # A reason is a metric label, so an arbitrary header value must not create new ones.
-REASONS = frozenset({*(reason.value for reason in Reason), "delivery_limit", "rejected", "expired", "maxlen"})
+REASONS = frozenset({*(reason.value for reason in Reason), "delivery_limit", "rejected", "maxlen", "unknown"})
 # How many keys without a beginning were forgotten because there were too many.
 UNKNOWN_FORGOTTEN = "forgotten.unknown"
+
+SagaCounts = Counter[tuple[str, str]]  # saga, name of the counter
+
+
+def of_saga(saga: str | None, counts: Mapping[str, int]) -> SagaCounts:
+    """`counts` as those of `saga`; None: of no saga."""
+    return Counter({(saga or "", name): value for name, value in counts.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,65 +69,74 @@ def of_records(records: Iterable[Record]) -> Counter[str]:
     return counts
 
 
-def of_order(previous: Sequence[Any] | None, progress: Progress) -> Iterator[tuple[str, int]]:
-    """What an order adds to the totals; `previous`: its previous evaluation, as the file keeps it."""
-    if not has_beginning(progress.state):
+def of_instance(
+    choreography: Choreography, before: Evaluation | None, now: Evaluation
+) -> Iterator[tuple[str, int]]:
+    """What an instance adds to the totals beyond what it counts for in its state; some only the first time."""
+    if not has_beginning(now.state):
         return
-    previous = previous if previous and has_beginning(previous[0]) else None
-    if previous is None:
+    before = before if before and has_beginning(before.state) else None
+    if before is None:
         yield "started", 1
-    for name in awaited_services(progress.state, progress.at_rest, progress.remaining):
-        yield f"at_step.{name}", 1
-    if previous:
-        for name in awaited_services(State(previous[0]), bool(previous[2]), json.loads(previous[4])):
-            yield f"at_step.{name}", -1
-    previous_state, previous_steps = (previous[0], previous[3]) if previous else (None, [])
-    yield from _step_durations({step: (ms, back) for step, _, ms, back, _ in previous_steps}, progress)
-    yield from _outcome_counts(previous_state, {step: state for step, state, *_ in previous_steps}, progress)
+    if before is None or (before.at_rest, before.remaining) != (now.at_rest, now.remaining):
+        yield from _at_step(choreography, now, 1)
+        yield from _at_step(choreography, before, -1)
+    before_steps = before.steps if before else ()
+    yield from _step_durations({step: (ms, back) for step, _, ms, back, _ in before_steps}, now)
+    if _created(choreography, now.steps) and not _created(choreography, before_steps):
+        yield "finished.completed", 1
+    yield from _outcome_counts(before.state if before else None, now)
+
+
+def _at_step(choreography: Choreography, one: Evaluation | None, value: int) -> Iterator[tuple[str, int]]:
+    if one and not one.at_rest:
+        for name in awaited_steps(choreography, one.at_rest, json.loads(one.remaining)):
+            yield f"at_step.{name}", value
+
+
+def _created(choreography: Choreography, steps: Iterable[Sequence[Any]]) -> bool:
+    decision = choreography.decision
+    return decision is not None and any(step == decision.name and state in _CREATED for step, state, *_ in steps)
 
 
 def _step_durations(
-    before: Mapping[str, tuple[int | None, int | None]], progress: Progress
+    before: Mapping[str, tuple[int | None, int | None]], now: Evaluation
 ) -> Iterator[tuple[str, int]]:
-    for step in progress.steps:
-        ms, back = before.get(step.step, (None, None))
-        yield from _observe("step", step.step, ms, step.duration_ms)
-        yield from _observe("undo", step.step, back, step.undoing_ms)
+    for step, _, now_ms, now_back, _ in now.steps:
+        ms, back = before.get(step, (None, None))
+        yield from _observe("step", step, ms, now_ms)
+        yield from _observe("undo", step, back, now_back)
 
 
-def _outcome_counts(
-    previous_state: str | None, previous_steps: Mapping[str, str], progress: Progress
-) -> Iterator[tuple[str, int]]:
-    created = any(step.step == CHOREOGRAPHY.decider and step.state in _CREATED for step in progress.steps)
-    if created and previous_steps.get(CHOREOGRAPHY.decider) not in _CREATED:
-        yield "finished.completed", 1
-    if progress.state is State.COMPENSATED and previous_state != State.COMPENSATED:
+def _outcome_counts(before: str | None, now: Evaluation) -> Iterator[tuple[str, int]]:
+    if now.state == State.COMPENSATED and before != State.COMPENSATED:
         yield "finished.compensated", 1
-    if progress.state in _CANCELLED and previous_state not in _CANCELLED:
+    if now.state in _CANCELLED and before not in _CANCELLED:
         yield "compensations", 1
-    if progress.state != previous_state and progress.state in OUTCOMES:
-        yield from _observe("order", OUTCOMES[progress.state], None, progress.duration_ms)
+    if now.state != before and now.state in OUTCOMES:
+        yield from _observe("whole", OUTCOMES[State(now.state)], None, now.duration_ms)
 
 
 def left_out(steps: Iterable[Sequence[Any]], state: str, duration_ms: int | None) -> Counter[str]:
-    """How many durations of one order are unknown because of a wrong clock; `steps`: as the file keeps them."""
+    """How many durations of one instance are unknown because of a wrong clock; `steps`: as the file keeps them."""
     counts = Counter(f"left_out.{step[0]}" for step in steps if step[-1])
     if counts and duration_ms is None and state in OUTCOMES:
-        counts["left_out.order"] += 1
+        counts[f"left_out.{WHOLE}"] += 1
     return counts
 
 
-def awaited_services(state: State, at_rest: bool, remaining: Sequence[str]) -> list[str]:
-    """The services that an order waits for: one before the decision, afterwards all that have not answered it."""
-    if at_rest:
-        return []
-    now = remaining[:1] if state in _UNDECIDED or CHOREOGRAPHY.cancelled.TYPE in remaining[:1] else remaining
-    speaker_of = CHOREOGRAPHY.speaker_of
-    return list(dict.fromkeys(speaker_of[type_] for type_ in now if type_ in speaker_of))
+def awaited_steps(choreography: Choreography, at_rest: bool, remaining: Sequence[str]) -> list[str]:
+    """The steps that an instance waits for now, by name: of each branch the one whose turn it is.
+
+    An awaited type that is of no step stands under the name of its speaker.
+    """
+    now = () if at_rest else choreography.called_for(remaining)
+    names = choreography.speaker_of | choreography.step_of
+    return list(dict.fromkeys(names[type_] for type_ in now if type_ in names))
 
 
 def histogram(counts: Mapping[str, int], name: str) -> Histogram:
-    """The histogram kept in the counters under `name`: `step.stock`, `undo.stock`, `order.completed`."""
+    """The histogram kept in the counters under `name`: `step.stock`, `undo.stock`, `whole.completed`."""
     kind, _, of = name.partition(".")
     found = tuple(counts.get(f"{name}.{number}", 0) for number in range(len(BOUNDS_MS) + 1))
     return Histogram(found, counts.get(f"{kind}_sum.{of}", 0))

@@ -1,4 +1,4 @@
-"""Dead letters with their bytes and headers, and everything else known of a key that is no order.
+"""Dead letters with their bytes and headers, and everything else known of a key that is no instance.
 
 A key may be known only from dead letters, retries, or events that no service acts on.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from saga_monitor.analysis.messages import DeadLetter
 from saga_monitor.projection.messages import DEAD_LETTER, copy_of, dead_letter_of
 from saga_monitor.projection.queries import Queries
-from saga_monitor.projection.schema import moment
+from saga_monitor.projection.schema import MAY_BE_OF_SAGA, moment
 from saga_monitor.projection.unknown_events import UnknownEvent, unknown_events_of
 from saga_monitor.records.parser import Record
 
@@ -73,26 +73,27 @@ def keep_copies(connection: sqlite3.Connection, records: Sequence[Record]) -> No
 
 def letter_at(queries: Queries, offset: int) -> DeadLetter | None:
     """The dead letter at `offset` of the stream, or None."""
-    return next(iter(_letters(queries, 'WHERE "offset" = ?', offset)), None)
+    return next(iter(select_letters(queries, 'WHERE "offset" = ?', offset)), None)
 
 
-def letters_of(queries: Queries, commande_id: str) -> list[DeadLetter]:
-    """The newest dead letters of a key."""
-    clause = 'WHERE commande_id = ? ORDER BY "offset" DESC LIMIT ?'
-    return _letters(queries, clause, commande_id, MOST_LISTED)
-
-
-def mentions(queries: Queries, commande_id: str) -> Mentions:
-    """Everything known of a key besides valid events."""
+def mentions(queries: Queries, key: str, saga: str | None = None) -> Mentions:
+    """Everything known of a key besides valid events: in that saga, or in any."""
     refused = queries.ask(
-        'SELECT exchange, type, source, at FROM strangers WHERE commande_id = ? ORDER BY "offset" DESC LIMIT ?',
-        commande_id,
+        f"SELECT exchange, type, source, at FROM strangers WHERE key = ?1 AND {MAY_BE_OF_SAGA}"  # noqa: S608
+        ' ORDER BY "offset" DESC LIMIT ?3',
+        key,
+        saga,
         MOST_LISTED,
     )
-    ((retries,),) = queries.ask("SELECT count(*) FROM retries WHERE commande_id = ?", commande_id)
+    ((retries,),) = queries.ask(
+        f"SELECT count(*) FROM retries WHERE key = ?1 AND {MAY_BE_OF_SAGA}",  # noqa: S608 - a constant
+        key,
+        saga,
+    )
+    clause = f'WHERE key = ?1 AND {MAY_BE_OF_SAGA} ORDER BY "offset" DESC LIMIT ?3'
     return Mentions(
-        letters_of(queries, commande_id),
-        unknown_events_of(queries, commande_id)[-MOST_LISTED:][::-1],
+        select_letters(queries, clause, key, saga, MOST_LISTED),
+        unknown_events_of(queries, key, saga)[-MOST_LISTED:][::-1],
         [UntrustedEvent(exchange, type_, source, moment(at) or _EPOCH) for exchange, type_, source, at in refused],
         int(retries),
     )
@@ -103,6 +104,7 @@ def forget_copies(connection: sqlite3.Connection) -> None:
     connection.execute('DELETE FROM copies WHERE "offset" NOT IN (SELECT "offset" FROM dead_letters)')
 
 
-def _letters(queries: Queries, clause: str, *values: object) -> list[DeadLetter]:
+def select_letters(queries: Queries, clause: str, *values: object) -> list[DeadLetter]:
+    """The letters, with their copies, for which the SQL `clause` holds."""
     rows = queries.ask(f"{_LETTERS} {clause}", *values)
     return [dead_letter_of(row[:-4], copy_of(row[-4:])) for row in rows]

@@ -1,25 +1,27 @@
-"""Histograms of order and step durations, from which means and percentiles are computed.
+"""Histograms of the durations of instances and steps, from which means and percentiles are computed.
 
-Kept by difference like the totals, so a report over a million orders reads some hundred rows. Times are kept to
+Kept by difference like the totals, so a report over a million instances reads some hundred rows. Times are kept to
 five significant digits: above 100 s they are exact to a hundred-thousandth, below it to the millisecond.
 """
 
+import json
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
-ORDER = "order"  # the series of whole orders; each other series has the name of its step
+WHOLE = ""  # the series of whole instances; each other series has the name of its step
 _DIGITS = 5
 
-DurationKey = tuple[str, int]
+DurationKey = tuple[str, str, int]  # saga, series, ms
 
 
 @dataclass(frozen=True)
 class Durations:
-    """How many orders or steps took each duration (ms)."""
+    """How many instances or steps took each duration (ms)."""
 
     counts: Mapping[int, int] = field(default_factory=dict)
 
@@ -50,15 +52,17 @@ class Durations:
         return None
 
 
-def contribution(steps: Iterable[tuple[str, int | None]], duration_ms: int | None) -> Iterator[DurationKey]:
-    """What one order adds: its own duration and those of its steps."""
-    for series, ms in (*steps, (ORDER, duration_ms)):
+def contribution(saga: str, steps: Iterable[Sequence[Any]], duration_ms: int | None) -> Iterator[DurationKey]:
+    """What one instance of `saga` adds: its own duration and those of its `steps`, as the file keeps them."""
+    for series, _, ms, *_ in (*steps, (WHOLE, None, duration_ms)):
         if ms is not None:
-            yield series, rounded(ms)
+            yield saga, series, rounded(ms)
 
 
 def rounded(ms: int) -> int:
     """`ms` to five significant digits."""
+    if ms < 10**_DIGITS:
+        return ms
     surplus = len(str(ms)) - _DIGITS
     return ms if surplus <= 0 else round(ms, -surplus)
 
@@ -66,14 +70,19 @@ def rounded(ms: int) -> int:
 def keep(connection: sqlite3.Connection, took: Counter[DurationKey]) -> None:
     """Adds `took` to the series, within the caller's transaction."""
     connection.executemany(
-        "INSERT INTO times VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
-        [(series, ms, count) for (series, ms), count in took.items() if count],
+        "INSERT INTO times VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        [(*key, count) for key, count in took.items() if count],
     )
 
 
-def kept(connection: sqlite3.Connection) -> dict[str, Durations]:
-    """Every series, over all orders."""
-    return group_durations(connection.execute("SELECT series, ms, count FROM times WHERE count > 0"))
+def kept(connection: sqlite3.Connection, sagas: Iterable[str]) -> dict[str, Durations]:
+    """Every series, over all instances of these sagas."""
+    rows = connection.execute(
+        "SELECT series, ms, sum(count) FROM times WHERE count > 0 AND saga IN (SELECT value FROM json_each(?))"
+        " GROUP BY series, ms",
+        (json.dumps(list(sagas)),),
+    )
+    return group_durations(rows)
 
 
 def group_durations(rows: Iterable[tuple[str, int, int]]) -> dict[str, Durations]:

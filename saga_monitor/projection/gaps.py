@@ -10,7 +10,7 @@ from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.schema import instant, moment
 
 _KEEP_MORE = "raise SAGA_HISTORY_MAX_BYTES and SAGA_HISTORY_MAX_AGE (if the stream exists already, with a policy)"
-_LOOK = "the services' own databases know what happened: `python -m services journal --open`"
+_LOOK = "the services' own databases know what happened: `{command} journal --open`"
 
 
 class Loss(StrEnum):
@@ -79,10 +79,10 @@ def describe_gap(gap: Gap) -> str:
     return f"{what} lost unread: the stream {HISTORY} was trimmed past what this monitor had read{_span(gap)}"
 
 
-def remedy(gap: Gap) -> str:
-    """What to do about a gap."""
+def remedy(gap: Gap, command: str) -> str:
+    """What to do about a gap; `command` starts the application's command line."""
     keep = f"{_KEEP_MORE}, " if gap.loss is Loss.TRIMMED else ""
-    return f"{keep}{_LOOK}; then `python -m saga_monitor anomalies --acknowledge`"
+    return f"{keep}{_LOOK.format(command=command)}; then `python -m saga_monitor anomalies --acknowledge`"
 
 
 def describe_short_stream(begins: dt.datetime, needed: dt.datetime, why: str) -> str:

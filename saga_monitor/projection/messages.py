@@ -1,24 +1,31 @@
-"""Writes events, retries and dead letters, each once; reads retries and dead letters back."""
+"""Writes events, retries, dead letters and acts of operators, each once; reads those but the events back."""
 
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from saga_monitor.analysis.events_of_saga import HeardEvent
 from saga_monitor.analysis.interventions import back_at
-from saga_monitor.analysis.messages import Copy, DeadLetter, Retry
-from saga_monitor.projection import counters
+from saga_monitor.analysis.messages import Copy, DeadLetter, Hold, OperatorAct, Retry
+from saga_monitor.projection import counters, holds
 from saga_monitor.projection.schema import EPOCH, instant, moment
 from saga_monitor.records.parser import EventEntry, IgnoredEntry, Record
 
-RETRY = 'service, event_id, "offset", source, attempt, at, next, detail, commande_id'
-DEAD_LETTER = 'service, event_id, reason, type, "offset", source, detail, at, commande_id'
+RETRY = 'service, event_id, "offset", source, attempt, at, next, detail, saga, key'
+DEAD_LETTER = 'service, event_id, reason, type, "offset", source, detail, at, saga, key, letter, ended'
+ACT = 'act, letter, "by", because, service, "offset", at, ends, saga, key'
 # The most events kept of one key.
 EVENTS_KEPT = 1000
-_VALUES = "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_VALUES = "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _KEEP_RETRY = f"INSERT OR IGNORE INTO retries ({RETRY}) {_VALUES}"
-_KEEP_DEAD_LETTER = f"INSERT OR IGNORE INTO dead_letters ({DEAD_LETTER}) {_VALUES}"
+_KEEP_DEAD_LETTER = (
+    f"INSERT OR IGNORE INTO dead_letters ({DEAD_LETTER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - a constant
+)
+_KEEP_ACT = f"INSERT OR IGNORE INTO acts ({ACT}) {_VALUES}"
+# A letter that is set aside again after an act may have the same id.
+_END_LETTER = "UPDATE dead_letters SET ended = ? WHERE letter = ? AND \"offset\" < ? AND ended = ''"
 
 
 def keep_retries(connection: sqlite3.Connection, retries: Sequence[Retry]) -> Counter[str]:
@@ -26,7 +33,8 @@ def keep_retries(connection: sqlite3.Connection, retries: Sequence[Retry]) -> Co
     rows = [
         (
             *(one.service, one.event_id, one.offset, one.source, one.attempt, instant(one.at)),
-            *(instant(back_at(one.next, one.at)) if one.next else None, one.detail, one.commande_id),
+            *(instant(back_at(one.next, one.at)) if one.next else None, one.detail),
+            *(one.saga, one.key),
         )
         for one in retries
     ]
@@ -39,7 +47,7 @@ def keep_dead_letters(connection: sqlite3.Connection, letters: Sequence[DeadLett
     rows = [
         (
             *(one.service, one.event_id, one.reason, one.type, one.offset, one.source, one.detail),
-            *(instant(one.at), one.commande_id),
+            *(instant(one.at), one.saga, one.key, one.letter, one.ended),
         )
         for one in letters
     ]
@@ -50,18 +58,39 @@ def keep_dead_letters(connection: sqlite3.Connection, letters: Sequence[DeadLett
 
 def retry_of(row: Sequence[Any]) -> Retry:
     """The retry in a row of the columns `RETRY`."""
-    service, event_id, offset, source, attempt, at, next_, detail, commande_id = row
+    service, event_id, offset, source, attempt, at, next_, detail, saga, key = row
     return Retry(
-        *(service, event_id, offset, source, attempt, moment(at) or EPOCH, moment(next_), detail, commande_id)
+        *(service, event_id, offset, source, attempt, moment(at) or EPOCH, moment(next_), detail, saga, key)
     )
 
 
 def dead_letter_of(row: Sequence[Any], copy: Copy | None = None) -> DeadLetter:
     """The dead letter in a row of the columns `DEAD_LETTER`."""
-    service, event_id, reason, type_, offset, source, detail, at, commande_id = row
+    service, event_id, reason, type_, offset, source, detail, at, saga, key, letter, ended = row
     return DeadLetter(
-        *(service, event_id, reason, type_, offset, source, detail, moment(at) or EPOCH, commande_id, copy)
+        *(service, event_id, reason, type_, offset, source, detail, moment(at) or EPOCH, saga, key, copy),
+        letter=letter,
+        ended=ended,
     )
+
+
+def keep_acts(connection: sqlite3.Connection, acts: Sequence[OperatorAct]) -> None:
+    """Writes acts of operators, and ends the letters that they are about, within the caller's transaction."""
+    rows = [
+        (
+            *(one.act, one.letter, one.by, one.because, one.service, one.offset, instant(one.at)),
+            *(one.ends, one.saga, one.key),
+        )
+        for one in acts
+    ]
+    connection.executemany(_KEEP_ACT, rows)
+    connection.executemany(_END_LETTER, [(one.words, one.letter, one.offset) for one in acts if one.ends])
+
+
+def act_of(row: Sequence[Any]) -> OperatorAct:
+    """The act in a row of the columns `ACT`."""
+    act, letter, by, because, service, offset, at, ends, saga, key = row
+    return OperatorAct(act, letter, by, because, service, offset, moment(at) or EPOCH, bool(ends), saga, key)
 
 
 def copy_of(row: Sequence[Any]) -> Copy | None:
@@ -70,59 +99,58 @@ def copy_of(row: Sequence[Any]) -> Copy | None:
     return None if body is None else Copy(body, size, json.loads(headers), routing_key)
 
 
-def keep(connection: sqlite3.Connection, records: Sequence[Record], numbers: Mapping[str, int]) -> Counter[str]:
-    """Writes records, within the caller's transaction. Returns what they add to the totals.
+def keep_troubles(connection: sqlite3.Connection, records: Sequence[Record]) -> counters.SagaCounts:
+    """Writes the records that are no events, within the caller's transaction.
 
-    `numbers`: the number of each order, by key.
+    Returns what they add to the totals; ignored entries are only counted.
     """
-    counts = Counter(f"ignored.{record.why}" for record in records if isinstance(record, IgnoredEntry))
-    counts.update(counters.of_records(records))
-    counts.update(_keep_said(connection, [r for r in records if isinstance(r, EventEntry)], numbers))
-    counts.update(keep_retries(connection, [r for r in records if isinstance(r, Retry)]))
-    counts.update(keep_dead_letters(connection, [r for r in records if isinstance(r, DeadLetter)]))
+    counts: counters.SagaCounts = Counter()
+    of_sagas: dict[str | None, list[Record]] = {}
+    for record in records:
+        if not isinstance(record, EventEntry):
+            of_sagas.setdefault(record.saga, []).append(record)
+    for saga, mine in of_sagas.items():
+        found = Counter(f"ignored.{record.why}" for record in mine if isinstance(record, IgnoredEntry))
+        found.update(counters.of_records(mine))
+        found.update(keep_retries(connection, [r for r in mine if isinstance(r, Retry)]))
+        found.update(keep_dead_letters(connection, [r for r in mine if isinstance(r, DeadLetter)]))
+        holds.keep(connection, [r for r in mine if isinstance(r, Hold)])
+        keep_acts(connection, [r for r in mine if isinstance(r, OperatorAct)])
+        counts.update(counters.of_saga(saga, found))
     return counts
 
 
-def _keep_said(
-    connection: sqlite3.Connection, said: Sequence[EventEntry], numbers: Mapping[str, int]
-) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    kept = _without_excess(connection, said, numbers)
-    for type_, records in _by_type(kept):
-        before = connection.total_changes
-        connection.executemany(
-            "INSERT OR IGNORE INTO said VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_event_row(record, numbers[record.commande_id]) for record in records],
-        )
-        counts[f"said.{type_}"] = connection.total_changes - before
-    counts["events"] = counts.total()
-    counts["duplicates"] = len(kept) - counts["events"]
-    counts["ignored.excess"] = len(said) - len(kept)
-    return counts
+def keep_events(connection: sqlite3.Connection, events: Iterable[tuple[int, EventEntry]]) -> None:
+    """Writes events that the file does not have, each with the number of its instance.
 
-
-def _without_excess(
-    connection: sqlite3.Connection, said: Sequence[EventEntry], numbers: Mapping[str, int]
-) -> Sequence[EventEntry]:
-    """The events to keep: of a key that has `EVENTS_KEPT`, only those of a type that it does not have yet.
-
-    A healthy order has about a dozen events, but a client may send events of one key without end, and every
-    evaluation reads all that are kept. The first event of each type decides where the order stands.
+    Runs within the caller's transaction.
     """
-    rows = connection.execute(
-        "SELECT number, group_concat(DISTINCT type) FROM said WHERE number IN (SELECT value FROM json_each(?))"
-        " GROUP BY number HAVING count(*) >= ?",
-        (json.dumps([numbers[record.commande_id] for record in said]), EVENTS_KEPT),
-    )
-    full = {number: set(types.split(",")) for number, types in rows}
-    return [one for one in said if one.heard.type not in full.get(numbers[one.commande_id], ())] if full else said
+    rows = [_event_row(record, number) for number, record in events]
+    connection.executemany("INSERT INTO said VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
-def _by_type(said: Iterable[EventEntry]) -> Iterable[tuple[str, list[EventEntry]]]:
-    groups: dict[str, list[EventEntry]] = {}
+def new_events(said: Sequence[EventEntry], known: Sequence[HeardEvent]) -> tuple[list[EventEntry], Counter[str]]:
+    """Those of an instance's events `said` that are to be kept beside the `known`, and what all add to the totals.
+
+    Of an instance that has `EVENTS_KEPT` events, only those of a type that it does not have yet: a healthy one has
+    about a dozen events, but a client may send events of one key without end, and every evaluation reads all that
+    are kept. The first event of each type decides where the instance stands.
+    """
+    full = {event.type for event in known} if len(known) >= EVENTS_KEPT else ()
+    seen = {(event.identity, event.type) for event in known}
+    kept, counts = [], Counter[str]()
     for record in said:
-        groups.setdefault(record.heard.type, []).append(record)
-    return groups.items()
+        type_, which = record.heard.type, (record.heard.identity, record.heard.type)
+        if type_ in full:
+            counts["ignored.excess"] += 1
+        elif which in seen:
+            counts["duplicates"] += 1
+        else:
+            seen.add(which)
+            kept.append(record)
+            counts[f"said.{type_}"] += 1
+    counts["events"] = len(kept)
+    return kept, counts
 
 
 def _event_row(record: EventEntry, number: int) -> tuple[object, ...]:
@@ -135,8 +163,8 @@ def _event_row(record: EventEntry, number: int) -> tuple[object, ...]:
         record.source,
         instant(heard.time),
         heard.causationid,
-        heard.modele,
+        heard.decides,
         heard.nothing,
-        record.raison,
+        record.reason,
         record.offset,
     )

@@ -1,19 +1,26 @@
-"""The answers of the projection: orders, events, dead letters, totals."""
+"""The answers of the projection: instances, events, dead letters, totals."""
 
 import datetime as dt
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from saga_monitor.analysis.saga_state import Flag, State, StepProgress
+from choregraphie.saga.envelope import Instance
+from saga_monitor.analysis.saga_state import Flag, State, StepProgress, StepState, is_stuck
+from saga_monitor.projection.holds import NOTHING_HELD, HeldSteps
+from saga_monitor.projection.schema import moment
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """Summary of an order. `started` is None when no event has a time; `heard`: the time of its last entry.
+class SagaSummary:
+    """Summary of an instance. `started` is None when no event has a time; `heard`: the time of its last entry.
 
     `quiet_since` is `heard`, or the later moment until which one of its messages waits for another try.
     """
 
-    commande_id: str
+    saga: str
+    key: str
     state: State
     flags: tuple[Flag, ...]
     at_rest: bool
@@ -29,10 +36,50 @@ class Order:
     dead_letters: int
     number: int = field(default=0, compare=False)
 
+    @property
+    def instance(self) -> Instance:
+        return Instance(self.saga, self.key)
+
+
+SUMMARY_COLUMNS = (
+    "saga, key, state, flags, at_rest, steps, remaining, started, heard, quiet_since, duration_ms, last_type,"
+    " last_offset, retries, dead_letters, number"
+)
+
+
+def summary_of(
+    row: Sequence[Any], now: dt.datetime, stuck_after: float, held: HeldSteps = NOTHING_HELD
+) -> SagaSummary:
+    """The summary in a row of `SUMMARY_COLUMNS`. It is stuck after `stuck_after` s of silence, unless `held`."""
+    saga, key, state, flags, at_rest, steps, remaining, started, heard, quiet, *rest = row
+    quiet_since = moment(quiet) or now
+    progress = tuple(
+        StepProgress(step, StepState(s), ms, back, bool(left_out))
+        for step, s, ms, back, left_out in json.loads(steps)
+    )
+    flags = [*map(Flag, json.loads(flags))]
+    if Flag.INTERVENTION not in flags and held.hold(saga, progress):
+        flags.append(Flag.HELD)
+    elif is_stuck(bool(at_rest), quiet_since, now, stuck_after):
+        flags.append(Flag.STUCK)
+    return SagaSummary(
+        saga,
+        key,
+        State(state),
+        tuple(sorted(flags, key=list(Flag).index)),
+        bool(at_rest),
+        progress,
+        tuple(json.loads(remaining)),
+        moment(started),
+        moment(heard) or now,
+        quiet_since,
+        *rest,
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """An event of an order as it was said. `note`: its `raison` or `modele`."""
+    """An event of an instance as it was said. `note`: the reason that it gives, or which decision it answers."""
 
     id: str
     type: str
@@ -49,6 +96,7 @@ class Totals:
 
     counts: dict[str, int]
     stuck: int
+    held: int = 0
 
     def count(self, name: str) -> int:
         return self.counts.get(name, 0)
@@ -57,15 +105,16 @@ class Totals:
         return self.count(f"state.{state}")
 
     def flag(self, flag: Flag) -> int:
-        return self.stuck if flag is Flag.STUCK else self.count(f"flag.{flag}")
+        clocked = {Flag.STUCK: self.stuck, Flag.HELD: self.held}
+        return clocked[flag] if flag in clocked else self.count(f"flag.{flag}")
 
     @property
-    def orders(self) -> int:
-        return self.count("orders")
+    def instances(self) -> int:
+        return self.count("instances")
 
     @property
     def in_flight(self) -> int:
-        return self.orders - self.count("at_rest")
+        return self.instances - self.count("at_rest")
 
     @property
     def ignored(self) -> int:
@@ -79,7 +128,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class LastHeard:
-    """The last event of a service, about any order."""
+    """The last event of a service, about any instance."""
 
     offset: int
     at: dt.datetime

@@ -12,9 +12,9 @@ def read_up_to(queries: Queries) -> tuple[int | None, dt.datetime | None]:
     return last_offset, moment(caught_up_at)
 
 
-def newest_order_heard(queries: Queries) -> dt.datetime | None:
-    """When the last entry about any order was heard; None without orders."""
-    newest = queries.ask("SELECT heard FROM orders ORDER BY last_offset DESC LIMIT 1")
+def newest_heard(queries: Queries) -> dt.datetime | None:
+    """When the last entry about any instance was heard; None without instances."""
+    newest = queries.ask("SELECT heard FROM instances ORDER BY last_offset DESC LIMIT 1")
     return moment(newest[0][0]) if newest else None
 
 
@@ -25,6 +25,6 @@ def first_read(queries: Queries) -> int | None:
 
 
 def oldest_in_flight(queries: Queries) -> dt.datetime | None:
-    """When the oldest order in flight began."""
-    ((started,),) = queries.ask("SELECT min(started) FROM orders WHERE at_rest = 0")
+    """When the oldest instance in flight began."""
+    ((started,),) = queries.ask("SELECT min(started) FROM instances WHERE at_rest = 0")
     return moment(started)

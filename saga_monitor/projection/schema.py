@@ -11,7 +11,7 @@ from saga_monitor.projection.indexes import index
 # "CHOR" in the file's header, so that the monitor never writes to another program's file.
 APPLICATION_ID = 0x43484F52
 # Raised with every change of the tables or of the evaluation; an older file is rebuilt from the stream.
-VERSION = 14
+VERSION = 18
 BUSY_SECONDS = 5.0
 # Enough for the pages that a batch touches, whatever the size of the file, so that memory stays constant.
 CACHE_KIB = 16_000
@@ -30,30 +30,47 @@ CREATE TABLE position (
 );
 INSERT INTO position (one) VALUES (1);
 
--- Clustered by order, so that evaluating an order reads one short range. By number and not by key, so that orders
+-- Clustered by instance, so that evaluating one reads one short range. By number and not by key, so that instances
 -- of the same time lie together: with random keys every event would touch a page of its own.
 CREATE TABLE said (
     number INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
     service TEXT NOT NULL, source TEXT NOT NULL, time INTEGER, causationid TEXT,
-    modele TEXT, undid_nothing INTEGER NOT NULL, raison TEXT, "offset" INTEGER NOT NULL,
+    decides TEXT, undid_nothing INTEGER NOT NULL, reason TEXT, "offset" INTEGER NOT NULL,
     PRIMARY KEY (number, id, source, type)      -- an id is unique with its source alone
 ) WITHOUT ROWID;
 CREATE VIEW events AS
-    SELECT commande_id, id, type, service, source, time, causationid, modele, undid_nothing, raison, "offset"
-    FROM said JOIN orders USING (number);
+    SELECT saga, key, id, type, service, source, time, causationid, decides, undid_nothing, reason, "offset"
+    FROM said JOIN instances USING (number);
 
 CREATE TABLE retries (
-    "offset" INTEGER PRIMARY KEY, commande_id TEXT, service TEXT NOT NULL, event_id TEXT,
+    "offset" INTEGER PRIMARY KEY, saga TEXT, key TEXT, service TEXT NOT NULL, event_id TEXT,
     attempt INTEGER NOT NULL, at INTEGER NOT NULL, next INTEGER, detail TEXT NOT NULL, source TEXT NOT NULL
 );
-CREATE INDEX retries_of_order ON retries (commande_id);
+CREATE INDEX retries_of_instance ON retries (key, saga);
+
+-- The newest notice of a service about an outside system that its calls need.
+CREATE TABLE holds (
+    service TEXT NOT NULL, outside TEXT NOT NULL, is_open INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER,
+    next INTEGER, detail TEXT NOT NULL, "offset" INTEGER NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (service, outside)
+) WITHOUT ROWID;
 
 CREATE TABLE dead_letters (
-    "offset" INTEGER PRIMARY KEY, commande_id TEXT, service TEXT NOT NULL, event_id TEXT, type TEXT,
-    reason TEXT NOT NULL, detail TEXT NOT NULL, at INTEGER NOT NULL, source TEXT NOT NULL
+    "offset" INTEGER PRIMARY KEY, saga TEXT, key TEXT, service TEXT NOT NULL, event_id TEXT, type TEXT,
+    reason TEXT NOT NULL, detail TEXT NOT NULL, at INTEGER NOT NULL, source TEXT NOT NULL,
+    letter TEXT NOT NULL,                       -- its id, as operators name it
+    ended TEXT NOT NULL                         -- what an operator did about it; empty while it needs somebody
 );
-CREATE INDEX dead_letters_of_order ON dead_letters (commande_id);
+CREATE INDEX dead_letters_of_letter ON dead_letters (letter);
+CREATE INDEX dead_letters_of_instance ON dead_letters (key, saga);
 CREATE INDEX dead_letters_of_service ON dead_letters (service, "offset");
+
+-- What operators did about dead letters and unanswered steps.
+CREATE TABLE acts (
+    "offset" INTEGER PRIMARY KEY, act TEXT NOT NULL, letter TEXT NOT NULL, "by" TEXT NOT NULL,
+    because TEXT NOT NULL, service TEXT NOT NULL, at INTEGER NOT NULL, ends INTEGER NOT NULL, saga TEXT, key TEXT
+);
+CREATE INDEX acts_of_instance ON acts (key, saga);
 
 -- The first bytes of the newest dead letters, and their headers as JSON.
 CREATE TABLE copies (
@@ -62,45 +79,50 @@ CREATE TABLE copies (
 );
 
 -- Its indexes: indexes.py.
-CREATE TABLE orders (
-    number INTEGER PRIMARY KEY, commande_id TEXT NOT NULL UNIQUE,
+CREATE TABLE instances (
+    number INTEGER PRIMARY KEY, saga TEXT NOT NULL, key TEXT NOT NULL,
     state TEXT NOT NULL, flags TEXT NOT NULL, at_rest INTEGER NOT NULL, urgent INTEGER NOT NULL,
     steps TEXT NOT NULL, remaining TEXT NOT NULL,
     started INTEGER,
     heard INTEGER NOT NULL,                     -- the time of its last entry
     quiet_since INTEGER NOT NULL,               -- the same, or the later end of a known retry delay
     duration_ms INTEGER, last_type TEXT NOT NULL, last_offset INTEGER NOT NULL,
-    retries INTEGER NOT NULL, dead_letters INTEGER NOT NULL
+    retries INTEGER NOT NULL, dead_letters INTEGER NOT NULL,
+    UNIQUE (key, saga)                          -- by key first: a person looks for a key in all sagas
 );
 
--- The number of orders and steps by duration.
+-- The number of instances and steps by duration.
 CREATE TABLE times (
-    series TEXT NOT NULL, ms INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (series, ms)
+    saga TEXT NOT NULL, series TEXT NOT NULL, ms INTEGER NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (saga, series, ms)
 ) WITHOUT ROWID;
 
--- Updated by delta, so that totals never count a million rows.
-CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+-- Updated by delta, so that totals never count a million rows. `saga` is empty for what belongs to none.
+CREATE TABLE counters (
+    saga TEXT NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (saga, name)
+) WITHOUT ROWID;
 
 -- The data of the charts. `minute`: whole minutes since 1970.
 CREATE TABLE minutes (
-    minute INTEGER NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (minute, name)
+    minute INTEGER NOT NULL, saga TEXT NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL,
+    PRIMARY KEY (minute, saga, name)
 ) WITHOUT ROWID;
 
 -- The newest events that came by another sender's exchange.
 CREATE TABLE strangers (
     "offset" INTEGER PRIMARY KEY, exchange TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL,
-    commande_id TEXT NOT NULL, at INTEGER NOT NULL
+    saga TEXT, key TEXT NOT NULL, at INTEGER NOT NULL
 );
 -- The newest events of types and versions that the choreography does not know.
 CREATE TABLE unknown (
-    "offset" INTEGER PRIMARY KEY, commande_id TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL,
+    "offset" INTEGER PRIMARY KEY, saga TEXT, key TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL,
     time INTEGER, at INTEGER
 );
-CREATE INDEX unknown_of_order ON unknown (commande_id);
+CREATE INDEX unknown_of_instance ON unknown (key);
 -- Pairs of speakers whose clocks put an effect before its cause, with the largest difference.
 CREATE TABLE skews (
     cause TEXT NOT NULL, effect TEXT NOT NULL, worst_ms INTEGER NOT NULL, count INTEGER NOT NULL,
-    commande_id TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (cause, effect)
+    saga TEXT NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (cause, effect)
 ) WITHOUT ROWID;
 -- Entries that the stream lost before they were read: see gaps.py. "offset" is the stream's own.
 CREATE TABLE gaps (
@@ -123,11 +145,18 @@ CREATE TABLE IF NOT EXISTS alerts (
 # stream always has more to read; then the last event read gives the moment.
 AS_OF = (
     "nullif(max(coalesce(caught_up_at, 0),"
-    " coalesce((SELECT heard FROM orders ORDER BY last_offset DESC LIMIT 1), 0)), 0)"
+    " coalesce((SELECT heard FROM instances ORDER BY last_offset DESC LIMIT 1), 0)), 0)"
 )
 
-ORDER_COLUMNS = (
-    *("number", "commande_id", "state", "flags", "at_rest", "urgent", "steps", "remaining", "started", "heard"),
+# The SQL condition of the rows of several instances; its first value: the instances as JSON.
+OF_INSTANCES = "(key, saga) IN (SELECT json_extract(value, '$[1]'), json_extract(value, '$[0]') FROM json_each(?))"
+
+# The SQL condition of the messages of a saga, its name being the second value, or of any saga when that is NULL.
+# Of a message that cannot be read, or of an unknown type, the saga may not be known.
+MAY_BE_OF_SAGA = "(?2 IS NULL OR saga IS NULL OR saga = ?2)"
+
+INSTANCE_COLUMNS = (
+    *("number", "saga", "key", "state", "flags", "at_rest", "urgent", "steps", "remaining", "started", "heard"),
     *("quiet_since", "duration_ms", "last_type", "last_offset", "retries", "dead_letters"),
 )
 

@@ -1,14 +1,17 @@
-"""Records signs of trouble beside orders: foreign speakers, clock differences, when each service last spoke."""
+"""Records signs of trouble beside instances: foreign speakers, clock differences, when each service last spoke."""
 
 import datetime as dt
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from saga_monitor.analysis.causation import may_answer
-from saga_monitor.analysis.clocks import CLIENT, MONITOR, SKEW_MS, differing
+from choregraphie.saga.choreography import Choreography
+from choregraphie.saga.envelope import Instance
+from choregraphie.saga.saga_set import SagaSet
+from saga_monitor.analysis.clocks import CLIENT, MONITOR, SKEW, SKEW_MS, differing
 from saga_monitor.analysis.events_of_saga import HeardEvent
 from saga_monitor.projection.schema import instant
 from saga_monitor.records.parser import EventEntry, IgnoredEntry, Record
+from saga_monitor.records.signatures import UNSIGNED
 
 # A client's event arrives within this time, or the client's clock is behind.
 LONGEST_UNDERWAY = dt.timedelta(minutes=1)
@@ -17,16 +20,21 @@ STRANGERS_KEPT = 1000
 
 
 def keep(
-    connection: sqlite3.Connection, records: Sequence[Record], known: Mapping[str, Sequence[HeardEvent]]
+    connection: sqlite3.Connection,
+    sagas: SagaSet,
+    records: Sequence[Record],
+    known: Mapping[Instance, Sequence[HeardEvent]],
 ) -> None:
-    """Saves the signs in `records`, within the caller's transaction. `known`: the events of their orders."""
+    """Saves the signs in `records`, within the caller's transaction. `known`: the events of their instances."""
     said = [record for record in records if isinstance(record, EventEntry)]
-    _keep_strangers(connection, [r for r in records if isinstance(r, IgnoredEntry) and r.why == "untrusted"])
+    _keep_strangers(
+        connection, [r for r in records if isinstance(r, IgnoredEntry) and r.why in {"untrusted", UNSIGNED}]
+    )
     connection.executemany(
-        "INSERT INTO skews VALUES (?, ?, ?, 1, ?, ?) ON CONFLICT DO UPDATE SET"
+        "INSERT INTO skews VALUES (?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO UPDATE SET"
         " worst_ms = max(worst_ms, excluded.worst_ms), count = count + 1,"
-        " commande_id = excluded.commande_id, at = max(at, excluded.at)",
-        list(_skews(said, known)),
+        " saga = excluded.saga, key = excluded.key, at = max(at, excluded.at)",
+        list(_skews(sagas, said, known)),
     )
     last = {record.heard.service: record for record in said}
     connection.executemany(
@@ -39,8 +47,8 @@ def _keep_strangers(connection: sqlite3.Connection, strangers: Sequence[IgnoredE
     if not strangers:
         return
     connection.executemany(
-        "INSERT OR IGNORE INTO strangers VALUES (?, ?, ?, ?, ?, ?)",
-        [(s.offset, s.exchange, s.type, s.source, s.commande_id, instant(s.at)) for s in strangers],
+        "INSERT OR IGNORE INTO strangers VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(s.offset, s.exchange, s.type, s.source, s.saga, s.key, instant(s.at)) for s in strangers],
     )
     connection.execute(
         'DELETE FROM strangers WHERE "offset" <= (SELECT "offset" FROM strangers ORDER BY "offset" DESC'
@@ -49,18 +57,35 @@ def _keep_strangers(connection: sqlite3.Connection, strangers: Sequence[IgnoredE
     )
 
 
-def _skews(said: Iterable[EventEntry], known: Mapping[str, Sequence[HeardEvent]]) -> Iterator[tuple[object, ...]]:
+def _skews(
+    sagas: SagaSet, said: Iterable[EventEntry], known: Mapping[Instance, Sequence[HeardEvent]]
+) -> Iterator[tuple[object, ...]]:
     for record in said:
-        events = known.get(record.commande_id, ())
+        choreography, events = sagas.by_name[record.saga], known.get(record.instance, ())
         found = [*_against_ours(record, events)]
-        for other in events:
-            # Either may arrive first, because a retry or a redrive delays events.
-            if _causes(other, record.heard):
-                found += differing(other, record.heard)
-            if _causes(record.heard, other):
-                found += differing(record.heard, other)
+        if not _near(record.heard, events):
+            found += _among(choreography, record.heard, events)
         for ahead, behind, ms in found:
-            yield ahead, behind, ms, record.commande_id, instant(record.at)
+            yield ahead, behind, ms, *record.instance, instant(record.at)
+
+
+def _near(heard: HeardEvent, events: Sequence[HeardEvent]) -> bool:
+    """Whether all these events were said so close together that no two clocks can differ: nearly always."""
+    if heard.time is None:
+        return False
+    earliest, latest = heard.time - SKEW, heard.time + SKEW
+    return all(event.time is None or earliest <= event.time <= latest for event in events)
+
+
+def _among(
+    choreography: Choreography, heard: HeardEvent, events: Sequence[HeardEvent]
+) -> Iterator[tuple[str, str, int]]:
+    for other in events:
+        # Either may arrive first, because a retry or a redrive delays events.
+        if other.id == heard.causationid and choreography.may_answer(heard.type, other.type):
+            yield from differing(choreography, other, heard)
+        if other.causationid == heard.id and choreography.may_answer(other.type, heard.type):
+            yield from differing(choreography, heard, other)
 
 
 def _against_ours(record: EventEntry, known: Sequence[HeardEvent]) -> Iterator[tuple[str, str, int]]:
@@ -72,10 +97,6 @@ def _against_ours(record: EventEntry, known: Sequence[HeardEvent]) -> Iterator[t
     # is a clock's fault.
     elif heard.service == CLIENT and late > LONGEST_UNDERWAY and not _said_before(record, known):
         yield MONITOR, heard.service, _ms(late)
-
-
-def _causes(cause: HeardEvent, effect: HeardEvent) -> bool:
-    return effect.causationid == cause.id and may_answer(effect.type, cause.type)
 
 
 def _said_before(record: EventEntry, known: Sequence[HeardEvent]) -> bool:

@@ -11,16 +11,24 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from choregraphie import DatabaseRefused
+from choregraphie.saga.envelope import Instance
+from choregraphie.saga.saga_set import SagaSet
+from saga_monitor.analysis.evaluations import Evaluations
 from saga_monitor.projection.file_identity import Change, FileChanged, Identity, is_damage, reopened, rescue
 from saga_monitor.projection.file_lock import Writer, is_at, lock_file
 from saga_monitor.projection.gaps import Gap, Loss, keep_gap
+from saga_monitor.projection.indexes import index_sagas
 from saga_monitor.projection.older_files import set_aside_older
 from saga_monitor.projection.projection import apply_records
 from saga_monitor.projection.retention import bound_unknown
 from saga_monitor.projection.schema import AS_OF, connect, instant, moment, refused
 from saga_monitor.records.parser import Record
+
+if TYPE_CHECKING:
+    from choregraphie.signing.signature import Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +58,13 @@ __all__ = ["Mark", "Position", "Store", "Writer"]
 
 
 class Store:
-    """The file, open for writing by one process at a time: see `acquire`."""
+    """The file of the monitor of `sagas`, open for writing by one process at a time: see `acquire`."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises DatabaseRefused when the file cannot be used."""
-        self.path = path
+    def __init__(self, path: Path, sagas: SagaSet, verifier: "Verifier | None" = None) -> None:
+        """`verifier`: verifies what is read. Raises DatabaseRefused when the file cannot be used."""
+        self.path, self.sagas, self.verifier = path, sagas, verifier
         self._connection, self._identity = connect(path), Identity(path)
+        self._evaluations = Evaluations()
         self._lock_file: int | None = None
         # A batch is applied on its own thread; closing waits for it.
         self._busy = threading.Lock()
@@ -63,10 +72,13 @@ class Store:
     def acquire(self, as_: Writer = Writer.MONITOR) -> bool:
         """Makes this process the file's writer; False while another one is. The lock ends with the process.
 
-        Raises DatabaseRefused when the lock beside the file cannot be used.
+        Raises DatabaseRefused when the lock beside the file, or the file, cannot be used.
         """
         if self._lock_file is None:
             self._lock_file = lock_file(self._lock, as_)
+            if self._lock_file is not None and len(self.sagas.declared) > 1:
+                with self.transaction() as connection:
+                    index_sagas(connection)
         return self._lock_file is not None
 
     def writer(self) -> Writer:
@@ -179,15 +191,15 @@ class Store:
         *,
         shift: int = 0,
         gap: Gap | None = None,
-    ) -> list[str]:
-        """Applies `records` and saves the position of the last. Returns the keys that they concern.
+    ) -> list[Instance]:
+        """Applies `records` and saves the position of the last. Returns the instances that they concern.
 
         `caught_up_at`: everything said before then has been read. `gap`: the entries missing before `records`.
         """
         place = first.offset, first.hash, last.offset, last.hash
         with self.transaction() as connection:
-            touched = apply_records(connection, records)
-            bound_unknown(connection)
+            touched = apply_records(connection, self.sagas, records, self._evaluations)
+            bound_unknown(connection, self.sagas)
             if gap is not None:
                 keep_gap(connection, gap)
             connection.execute(

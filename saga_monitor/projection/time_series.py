@@ -1,7 +1,7 @@
-"""Counts per minute for charts: orders started and settled, durations, events, retries, dead letters.
+"""Counts per minute for charts: instances started and settled, durations, events, retries, dead letters.
 
-An order's part in it is kept by difference, like the totals: when it is judged again, what it counted for before
-is taken back, so the charts of a rebuilt projection are the same as those of one that grew.
+An instance's part in it is kept by difference, like the totals: when it is judged again, what it counted for
+before is taken back, so the charts of a rebuilt projection are the same as those of one that grew.
 """
 
 import json
@@ -21,48 +21,55 @@ _PER_DOUBLING = 8
 _TOOK = "took."
 _OUTCOMES = {State.COMPLETED: "completed", State.COMPENSATED: "compensated"}
 
-MinuteCounts = Counter[tuple[int, str]]
+MinuteCounts = Counter[tuple[int, str, str]]  # minute, saga, name
 
 
 def record_counts(records: Iterable[Record]) -> MinuteCounts:
     """What these records add, per minute."""
-    names = {EventEntry: "said", Retry: "retries", DeadLetter: "dead_letters"}
+    names = {Retry: "retries", DeadLetter: "dead_letters"}
     return Counter(
-        ((instant(record.at) or 0) // MINUTE_US, f"said.{record.heard.type}")
-        if isinstance(record, EventEntry)
-        else ((instant(record.at) or 0) // MINUTE_US, names[type(record)])
+        (
+            (instant(record.at) or 0) // MINUTE_US,
+            record.saga or "",
+            f"said.{record.heard.type}" if isinstance(record, EventEntry) else names[type(record)],
+        )
         for record in records
         if isinstance(record, EventEntry | Retry | DeadLetter)
     )
 
 
-def contribution(state: str, started_us: int | None, duration_ms: int | None) -> Iterator[tuple[int, str]]:
-    """What an order in this state counts for, per minute."""
+def contribution(
+    saga: str, state: str, started_us: int | None, duration_ms: int | None
+) -> Iterator[tuple[int, str, str]]:
+    """What an instance of `saga` in this state counts for, per minute."""
     if started_us is None or not has_beginning(state):
         return
-    yield started_us // MINUTE_US, "started"
+    yield started_us // MINUTE_US, saga, "started"
     if state in _OUTCOMES:
-        # If a wrong clock hides when the order was settled, it counts in the minute in which it began.
+        # If a wrong clock hides when the instance was settled, it counts in the minute in which it began.
         settled = (started_us + (duration_ms or 0) * 1000) // MINUTE_US
-        yield settled, _OUTCOMES[State(state)]
+        yield settled, saga, _OUTCOMES[State(state)]
         if duration_ms is not None:
-            yield settled, f"{_TOOK}{bucket(duration_ms)}"
+            yield settled, saga, f"{_TOOK}{bucket(duration_ms)}"
 
 
 def keep(connection: sqlite3.Connection, seen: MinuteCounts) -> None:
     """Adds `seen`, within the caller's transaction."""
     connection.executemany(
-        "INSERT INTO minutes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
-        [(minute, name, value) for (minute, name), value in seen.items() if value],
+        "INSERT INTO minutes VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
+        [(*key, value) for key, value in seen.items() if value],
     )
 
 
-def seen_between(connection: sqlite3.Connection, first: int, after: int, step: int) -> dict[int, dict[str, int]]:
-    """The counts from minute `first` up to but excluding `after`, summed over spans of `step` minutes."""
+def seen_between(
+    connection: sqlite3.Connection, sagas: Iterable[str], first: int, after: int, step: int
+) -> dict[int, dict[str, int]]:
+    """The counts of these sagas from minute `first` up to but excluding `after`, in spans of `step` minutes."""
     found = connection.execute(
         "SELECT (minute - :first) / :step, name, sum(value) FROM minutes"
-        " WHERE minute >= :first AND minute < :after GROUP BY 1, 2",
-        {"first": first, "after": after, "step": step},
+        " WHERE minute >= :first AND minute < :after AND saga IN (SELECT value FROM json_each(:sagas))"
+        " GROUP BY 1, 2",
+        {"first": first, "after": after, "step": step, "sagas": json.dumps(list(sagas))},
     )
     spans: dict[int, dict[str, int]] = {}
     for span, name, value in found:
@@ -81,7 +88,7 @@ def bucket_ms(number: int) -> float:
 
 
 def percentiles(counts: Mapping[str, int], hundredths: Sequence[int]) -> list[float | None]:
-    """The percentiles (ms) of the durations in one span's `counts`; None when no order was settled."""
+    """The percentiles (ms) of the durations in one span's `counts`; None when no instance was settled."""
     took = sorted((int(name.removeprefix(_TOOK)), n) for name, n in counts.items() if name.startswith(_TOOK))
     total = sum(n for _, n in took)
     return [_at(took, math.ceil(total * hundredth / 100)) for hundredth in hundredths]
@@ -96,6 +103,6 @@ def _at(took: Sequence[tuple[int, int]], rank: int) -> float | None:
 
 
 def awaited(at_rest: bool, remaining: str) -> Iterator[str]:
-    """The counters of the events that an order awaits. `remaining`: as the file keeps it."""
+    """The counters of the events that an instance awaits. `remaining`: as the file keeps it."""
     if not at_rest:
         yield from (f"awaited.{type_}" for type_ in json.loads(remaining))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from saga_monitor.projection.queries import Queries
-from saga_monitor.projection.schema import instant, moment
+from saga_monitor.projection.schema import MAY_BE_OF_SAGA, instant, moment
 from saga_monitor.records.parser import UNKNOWN, IgnoredEntry, Record
 
 # Unknown types may arrive without end, so only the newest are kept; the stream has their bytes.
@@ -29,9 +29,9 @@ def keep_unknown_events(connection: sqlite3.Connection, records: Sequence[Record
     if not unknown:
         return
     connection.executemany(
-        "INSERT OR IGNORE INTO unknown VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO unknown VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
-            (one.offset, one.commande_id, one.type, one.source, instant(one.time), instant(one.at))
+            (one.offset, one.saga, one.key, one.type, one.source, instant(one.time), instant(one.at))
             for one in unknown
         ],
     )
@@ -55,9 +55,12 @@ def unknown_events_since(
     return [(type_, source, count, moment(at) or since) for type_, source, count, at in found]
 
 
-def unknown_events_of(queries: Queries, commande_id: str) -> list[UnknownEvent]:
-    """The unknown events of a key, in stream order."""
+def unknown_events_of(queries: Queries, key: str, saga: str | None = None) -> list[UnknownEvent]:
+    """The unknown events of a key, of any saga or of that one, in stream order."""
     found = queries.ask(
-        'SELECT type, source, time, "offset" FROM unknown WHERE commande_id = ? ORDER BY "offset"', commande_id
+        f'SELECT type, source, time, "offset" FROM unknown'  # noqa: S608 - constants
+        f' WHERE key = ?1 AND {MAY_BE_OF_SAGA} ORDER BY "offset"',
+        key,
+        saga,
     )
     return [UnknownEvent(type_, source, moment(time), offset) for type_, source, time, offset in found]

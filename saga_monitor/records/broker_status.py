@@ -11,8 +11,8 @@ from choregraphie import BrokerRefused, BrokerUnavailable, Settings
 from choregraphie.application import declared_topology
 from choregraphie.broker import QueueState, missing_bindings, open_history, queue_states
 from choregraphie.messaging import History, QueueCount
+from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import HISTORY, Binding, dlq, inbox, retry, retry_queue
-from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.records.timestamps import said_at
 
 # Empty answers in a row before a stream that should continue counts as broken: the broker's count may be seconds
@@ -21,7 +21,6 @@ LONGEST_SILENCE = 20
 # A problem of a queue counts from then on: a leader is elected, and a message dead-lettered, within a moment; and
 # the management's figures are up to 10 s old (5 s of the queue's own interval, 5 s of the management's).
 LASTING = dt.timedelta(seconds=15)
-_QUEUES = tuple(name(service) for service in CHOREOGRAPHY.services for name in (inbox, dlq))
 
 
 class Problem(StrEnum):
@@ -92,15 +91,15 @@ class BrokerStatus:
 
 
 async def read_broker_status(
-    history: History, settings: Settings | None = None, before: BrokerStatus | None = None
+    history: History, sagas: SagaSet, settings: Settings | None = None, before: BrokerStatus | None = None
 ) -> BrokerStatus:
-    """Ask, through an open history; the `settings` name the queues for another try, and the broker's management.
+    """Ask about the queues of `sagas`, through an open history. Raises BrokerUnavailable when the broker is away.
 
-    `before`: what the last look found, for a problem that lasts. Raises BrokerUnavailable when the broker is away.
+    `settings` name the queues for another try, and the broker's management; `before`: what the last look found.
     """
-    asked = frozenset({*_QUEUES, *_retry_queues(settings), HISTORY})
+    asked = frozenset({*_queues(sagas, settings), HISTORY})
     answers = await history.counts(sorted(asked))
-    told = await _ask_management(settings, answers) if settings else _Management()
+    told = await _ask_management(sagas, settings, answers) if settings else _Management()
     now = dt.datetime.now(dt.UTC)
     problems = tuple(_dated(problem, before) for problem in _problems(told.queues, answers, now))
     leaderless = {one.queue for one in problems if one.problem is Problem.NO_LEADER}
@@ -122,9 +121,10 @@ async def read_broker_status(
     )
 
 
-def _retry_queues(settings: Settings | None) -> list[str]:
-    delays = settings.retry_delays if settings else ()
-    return [retry_queue(service, seconds) for service in CHOREOGRAPHY.services for seconds in delays]
+def _queues(sagas: SagaSet, settings: Settings | None) -> Iterator[str]:
+    for service in sagas.services:
+        yield from (inbox(service), dlq(service))
+        yield from (retry_queue(service, seconds) for seconds in (settings.retry_delays if settings else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +136,10 @@ class _Management:
     unasked: str = ""
 
 
-async def _ask_management(settings: Settings, exist: Collection[str]) -> _Management:
+async def _ask_management(sagas: SagaSet, settings: Settings, exist: Collection[str]) -> _Management:
     """The missing bindings of the queues that `exist`, and the state of all queues; else why not."""
     try:
-        missing = await missing_bindings(settings, declared_topology(CHOREOGRAPHY, settings))
+        missing = await missing_bindings(settings, declared_topology(sagas, settings))
         queues = await queue_states(settings)
     except (BrokerUnavailable, BrokerRefused) as error:
         return _Management(unasked=str(error))
@@ -175,7 +175,7 @@ def open_to_ask(settings: Settings) -> AbstractAsyncContextManager[History]:
 
 
 async def ask_broker(
-    settings: Settings, before_waiting: Callable[[BrokerStatus], object] = lambda _: None
+    settings: Settings, sagas: SagaSet, before_waiting: Callable[[BrokerStatus], object] = lambda _: None
 ) -> BrokerStatus | None:
     """Ask, on a connection of its own; None when the broker does not answer or refuses to.
 
@@ -184,13 +184,13 @@ async def ask_broker(
     """
     try:
         async with open_to_ask(settings) as history:
-            found = await read_broker_status(history, settings)
+            found = await read_broker_status(history, sagas, settings)
             for _ in range(2):
                 if all(found.at - one.since >= LASTING for one in found.problems):
                     break
                 before_waiting(found)
                 await asyncio.sleep(LASTING.total_seconds())
-                found = await read_broker_status(history, settings, found)
+                found = await read_broker_status(history, sagas, settings, found)
             return found
     except (BrokerUnavailable, BrokerRefused):
         return None

@@ -1,10 +1,12 @@
 """Reads what can be read of a message that is bad or not meant for us. Never raises."""
 
+import json
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from choregraphie.messaging import HistoryEntry
+from choregraphie.saga.content_modes import NotAnEnvelope, envelope_bytes, header_attributes
 from choregraphie.saga.envelope import MAX_BODY_BYTES
 from saga_monitor.analysis.messages import Copy
 
@@ -12,11 +14,8 @@ from saga_monitor.analysis.messages import Copy
 START_BYTES = 4096
 MOST_HEADERS = 50
 
-_Short = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-
-
-class _AboutData(BaseModel):
-    commande_id: _Short
+_LONGEST = 100
+_Short = Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST)]
 
 
 class PartialMessage(BaseModel):
@@ -28,7 +27,21 @@ class PartialMessage(BaseModel):
     type: _Short | None = None
     source: Any = None
     time: Any = None
-    data: _AboutData | None = None
+    subject: Any = None
+    data: Any = None
+
+    def key(self, field: str) -> str | None:
+        """The text in that field of the data, if it may be a key."""
+        return _as_key(self.data.get(field)) if isinstance(self.data, dict) else None
+
+    @property
+    def subject_key(self) -> str | None:
+        """The subject, if it may be a key."""
+        return _as_key(self.subject)
+
+
+def _as_key(value: object) -> str | None:
+    return text(value) if isinstance(value, str) and 0 < len(value) <= _LONGEST else None
 
 
 def copy_of(entry: HistoryEntry) -> Copy:
@@ -44,11 +57,19 @@ def _header(value: object) -> Any:
     return text(value) if isinstance(value, str | bytes) else text(str(value))
 
 
-def parse_partial(body: bytes) -> PartialMessage:
-    if len(body) > MAX_BODY_BYTES:
+def readable_envelope(entry: HistoryEntry) -> bytes:
+    """The envelope of `entry`. In binary mode, where its data cannot be read, the attributes without it."""
+    try:
+        return envelope_bytes(entry.headers, entry.content_type, entry.body)
+    except NotAnEnvelope:
+        return json.dumps(header_attributes(entry.headers)).encode()
+
+
+def parse_partial(entry: HistoryEntry) -> PartialMessage:
+    if len(entry.body) > MAX_BODY_BYTES:
         return PartialMessage()
     try:
-        return PartialMessage.model_validate_json(body)
+        return PartialMessage.model_validate_json(readable_envelope(entry))
     except (ValidationError, RecursionError):
         return PartialMessage()
 

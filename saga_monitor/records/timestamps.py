@@ -44,8 +44,8 @@ def time_of(value: object) -> dt.datetime | None:
 
 def utc(time: dt.datetime | None) -> dt.datetime | None:
     """`time` in UTC; None without a time, or at the ends of the calendar, where the conversion overflows."""
-    if time is None:
-        return None
+    if time is None or time.tzinfo is dt.UTC:
+        return time
     try:
         return time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
     except OverflowError:
@@ -54,4 +54,4 @@ def utc(time: dt.datetime | None) -> dt.datetime | None:
 
 def said_at(entry: HistoryEntry) -> dt.datetime | None:
     """The time in an entry: from its properties, or else from its envelope."""
-    return utc(entry.timestamp) or time_of(parse_partial(entry.body).time)
+    return utc(entry.timestamp) or time_of(parse_partial(entry).time)

@@ -1,42 +1,36 @@
-"""The events of an order as a tree, each under the event that it answers, with its retries. Pure."""
+"""The events of an instance as a tree, each under the event that it answers, with its retries. Pure."""
 
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from contracts.choreography import CHOREOGRAPHY
+from choregraphie.saga.choreography import Choreography
 from saga_monitor.analysis.causation import Causes
 from saga_monitor.analysis.clocks import without_wrong_clocks, wrong_clocks
 from saga_monitor.analysis.events_of_saga import EventsOfSaga, HeardEvent, is_absurd
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.projection.queries import RecordedEvent
 
-# An order has about a dozen events. Of one that a client floods, the first ones are shown.
+# An instance has about a dozen events. Of one that a client floods, the first ones are shown.
 LONGEST = 500
-_NO = {*CHOREOGRAPHY.refusal_types, CHOREOGRAPHY.cancelled.TYPE, CHOREOGRAPHY.cancel_asked.TYPE}
 
 
 @dataclass(slots=True)
 class Node:
-    """One event. `since_start_ms` and `took_ms` (since its cause) are None where a time is missing."""
+    """One event. `since_start_ms` and `took_ms` (since its cause) are None where a time is missing.
+
+    `tone`: the role of the event: `undoing`, `refusal`, `end` or `step`.
+    """
 
     event: RecordedEvent
+    tone: str
     since_start_ms: int | None
     took_ms: int | None
     cause_unheard: bool
     retries: list[Retry] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     answers: list["Node"] = field(default_factory=list)
-
-    @property
-    def tone(self) -> str:
-        """The role of the event: `undoing`, `refusal`, `end` or `step`."""
-        if self.event.type in CHOREOGRAPHY.undoing_types:
-            return "undoing"
-        if self.event.type in _NO:
-            return "refusal"
-        return "end" if self.event.type == CHOREOGRAPHY.created.TYPE else "step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +44,17 @@ class Timeline:
 
 
 def timeline(
-    events: Sequence[RecordedEvent], retries: Sequence[Retry], dead_letters: Sequence[DeadLetter]
+    choreography: Choreography,
+    events: Sequence[RecordedEvent],
+    retries: Sequence[Retry],
+    dead_letters: Sequence[DeadLetter],
 ) -> Timeline:
     """The events as a tree, under each cause in the order of the stream."""
     told = events[:LONGEST]
-    causes = Causes(told)
-    trusted, wrong = without_wrong_clocks(EventsOfSaga(map(_heard, told)))
+    causes = Causes(choreography, told)
+    trusted, wrong = without_wrong_clocks(EventsOfSaga(choreography, map(_heard, told)))
     start = trusted.started
-    nodes = {id(event): _node(event, causes.of(event), start, wrong) for event in told}
+    nodes = {id(event): _node(choreography, event, causes.of(event), start, wrong) for event in told}
     answers: dict[int, list[RecordedEvent]] = defaultdict(list)
     for event in told:
         cause = causes.of(event)
@@ -65,18 +62,25 @@ def timeline(
             answers[id(cause)].append(event)
     beginnings = list(_beginnings(told, causes, answers, nodes))
     first = {(event.source, event.id): nodes[id(event)] for event in reversed(told)}
-    for retry in retries:
-        if (node := _of(first, retry)) is not None:
-            node.retries.append(retry)
-    for letter in dead_letters:
-        if (node := _of(first, letter)) is not None:
-            node.dead_letters.append(letter)
+    _attach(first, retries, dead_letters)
     return Timeline(
         beginnings,
         [retry for retry in retries if _of(first, retry) is None],
         [letter for letter in dead_letters if _of(first, letter) is None],
         len(events) - len(told),
     )
+
+
+def _attach(
+    first: Mapping[tuple[str, str], Node], retries: Sequence[Retry], dead_letters: Sequence[DeadLetter]
+) -> None:
+    """Puts each retry and dead letter under the event that it was made of."""
+    for retry in retries:
+        if (node := _of(first, retry)) is not None:
+            node.retries.append(retry)
+    for letter in dead_letters:
+        if (node := _of(first, letter)) is not None:
+            node.dead_letters.append(letter)
 
 
 def _heard(event: RecordedEvent) -> HeardEvent:
@@ -89,19 +93,32 @@ def _of(first: Mapping[tuple[str, str], Node], message: Retry | DeadLetter) -> N
     return first.get((message.source, message.event_id or ""))
 
 
-def wrong_sources(events: Sequence[RecordedEvent]) -> frozenset[str]:
+def wrong_sources(choreography: Choreography, events: Sequence[RecordedEvent]) -> frozenset[str]:
     """The sources of these events whose clocks are wrong; their times are not used."""
-    return wrong_clocks(EventsOfSaga(map(_heard, events[:LONGEST])))
+    return wrong_clocks(EventsOfSaga(choreography, map(_heard, events[:LONGEST])))
 
 
 def _node(
-    event: RecordedEvent, cause: RecordedEvent | None, start: dt.datetime | None, wrong: Collection[str]
+    choreography: Choreography,
+    event: RecordedEvent,
+    cause: RecordedEvent | None,
+    start: dt.datetime | None,
+    wrong: Collection[str],
 ) -> Node:
-    known = cause is not None and not is_absurd(cause.type, cause.time, event.time)
+    known = cause is not None and not is_absurd(choreography, cause.type, cause.time, event.time)
     measured = known and cause is not None and not {cause.source, event.source}.intersection(wrong)
     took = _ms(cause.time, event.time) if cause and measured else None
     since = None if event.source in wrong else _ms(start, event.time)
-    return Node(event, since, took, cause is None and event.causationid is not None)
+    return Node(event, _tone(choreography, event.type), since, took, cause is None and bool(event.causationid))
+
+
+def _tone(choreography: Choreography, type_: str) -> str:
+    if type_ in choreography.undoing_types:
+        return "undoing"
+    cancels = {choreography.cancelled.TYPE, choreography.cancel_asked.TYPE}
+    if type_ in choreography.refusal_types | cancels:
+        return "refusal"
+    return "end" if type_ == choreography.created.TYPE else "step"
 
 
 def _beginnings(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 from choregraphie import BrokerUnavailable, HistoryMissing
+from choregraphie.saga.envelope import Instance
 from saga_monitor.projection.store import Store, Writer
 from saga_monitor.stream.follower import OpenHistory, read
 
@@ -19,14 +20,15 @@ async def catch_up(opening: OpenHistory, store: Store, seconds: float) -> list[s
 
     Raises BrokerRefused when the broker refuses, DatabaseRefused when the file cannot be written.
     """
-    notices = _Notices()
+    notices, asked = _Notices(), dt.datetime.now(dt.UTC)
     try:
         async with asyncio.timeout(seconds):
             if not await _acquire(store):
                 return await _wait_for_writer(store)
             async with opening() as history, aclosing(read(history, store, notices)) as batches:
                 async for touched in batches:
-                    if touched is None:
+                    # A stream to which others publish all the time never has nothing more.
+                    if touched is None or _has_read(store, asked):
                         break
     except TimeoutError:
         notices.notice(_unfinished(store, seconds))
@@ -35,6 +37,12 @@ async def catch_up(opening: OpenHistory, store: Store, seconds: float) -> list[s
     except BrokerUnavailable as error:
         notices.notice(f"broker away ({error})")
     return notices.notices
+
+
+def _has_read(store: Store, asked: dt.datetime) -> bool:
+    """Whether everything that was there at `asked` has been read."""
+    caught_up_at = store.position().caught_up_at
+    return caught_up_at is not None and caught_up_at >= asked
 
 
 async def _acquire(store: Store) -> bool:
@@ -57,9 +65,9 @@ async def _wait_for_writer(store: Store) -> list[str]:
     asked = dt.datetime.now(dt.UTC)
     pause = dt.timedelta(seconds=WRITER_PAUSE_SECONDS)
     while True:
-        caught_up_at, now = store.position().caught_up_at, dt.datetime.now(dt.UTC)
-        if caught_up_at is not None and caught_up_at >= asked:
+        if _has_read(store, asked):
             return []
+        caught_up_at, now = store.position().caught_up_at, dt.datetime.now(dt.UTC)
         if caught_up_at is None or now - caught_up_at > pause or now - asked > pause:
             since = f"since {caught_up_at:%Y-%m-%d %H:%M:%S} UTC" if caught_up_at else "yet"
             return [f"the live monitor that writes this file has not caught up {since}: this may be incomplete"]
@@ -78,5 +86,5 @@ class _Notices:
     def notice(self, text: str) -> None:
         self.notices.append(text)
 
-    def touched(self, commande_ids: Sequence[str]) -> None:
+    def touched(self, instances: Sequence[Instance]) -> None:
         """Ignored: a command has no display."""

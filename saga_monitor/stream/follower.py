@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Protocol
@@ -9,20 +10,28 @@ from typing import Protocol
 from choregraphie import BrokerRefused, BrokerUnavailable, HistoryMissing, LoginRefused
 from choregraphie.messaging import History, HistoryEntry
 from choregraphie.pipeline import LONGEST_PAUSE_SECONDS, RefusedLogin, backoff
+from choregraphie.saga.envelope import Instance
 from saga_monitor.projection.file_identity import FileChanged
 from saga_monitor.projection.gaps import Gap, describe_gap
 from saga_monitor.projection.store import Store
-from saga_monitor.records.parser import IgnoredEntry, Record, parse_next
+from saga_monitor.projection.threads import run_in_thread
+from saga_monitor.records.parser import IgnoredEntry, Record
 from saga_monitor.stream.resuming import BUSY, Reading, StreamReplacedError, mark_of, start_reading, unread_entries
 
 # An entry published just before a short batch may still be on its way.
 _ON_ITS_WAY = dt.timedelta(milliseconds=250)
 
+# While the reading is behind, full batches are written together. When many instances run at once, the events of
+# each come in several batches, and each time it is evaluated and written: docs/performance.md has the figures.
+FULL = 400
+GROUP = 2000
+GROUP_SECONDS = 0.25
+
 OpenHistory = Callable[[], AbstractAsyncContextManager[History]]
 
 
 class Listener(Protocol):
-    """Receives what the reading reports. `each_change`: an order is reported once per entry, not per batch."""
+    """Receives what the reading reports. `each_change`: an instance is reported once per entry, not per batch."""
 
     each_change: bool
 
@@ -32,8 +41,8 @@ class Listener(Protocol):
     def notice(self, text: str) -> None:
         """A notice for a person, reported once."""
 
-    def touched(self, commande_ids: Sequence[str]) -> None:
-        """The change of these orders is stored."""
+    def touched(self, instances: Sequence[Instance]) -> None:
+        """The change of these instances is stored."""
 
 
 async def follow(opening: OpenHistory, store: Store, listener: Listener) -> None:
@@ -54,7 +63,7 @@ async def follow(opening: OpenHistory, store: Store, listener: Listener) -> None
                         listener.link("live" if touched is None or 0 < len(touched) < BUSY else "reading")
         except FileChanged as error:
             listener.link("database trouble", str(error))
-            meant = await asyncio.to_thread(store.renew, error.change)
+            meant = await run_in_thread(store.renew, error.change)
             listener.notice(f"{error}: {meant}")
         except (BrokerUnavailable, BrokerRefused) as error:
             if isinstance(error, BrokerRefused) and not ever_read:
@@ -74,23 +83,38 @@ def _pause_after(error: Exception, failures: int, refused: RefusedLogin) -> floa
     return backoff(failures)
 
 
-async def read(history: History, store: Store, listener: Listener) -> AsyncGenerator[list[str] | None]:
-    """Reads into `store` for ever. Yields the orders of each batch, or None when nothing more is there yet.
+async def read(history: History, store: Store, listener: Listener) -> AsyncGenerator[list[Instance] | None]:
+    """Reads into `store` for ever. Yields the instances of each batch, or None when nothing more is there yet.
 
     Raises BrokerUnavailable when the session is lost.
     """
     while True:
         try:
             reading = await start_reading(history, store)
-            async with aclosing(unread_entries(reading)) as batches:
+            async with aclosing(in_groups(unread_entries(reading))) as batches:
                 async for batch in batches:
                     yield await _read_batch(reading, batch, listener)
         except StreamReplacedError as error:
-            await asyncio.to_thread(store.start_new_stream, _now())
+            await run_in_thread(store.start_new_stream, _now())
             listener.notice(f"{error}: starting again from its first entry; everything known before is kept")
 
 
-async def _read_batch(reading: Reading, batch: list[HistoryEntry], listener: Listener) -> list[str] | None:
+async def in_groups(
+    batches: AsyncGenerator[list[HistoryEntry]], seconds: float = GROUP_SECONDS
+) -> AsyncGenerator[list[HistoryEntry]]:
+    """The same entries in fewer batches while full ones follow each other, which come no later than `seconds`."""
+    group, since = list[HistoryEntry](), 0.0
+    async with aclosing(batches):
+        async for batch in batches:
+            since = since if group else time.monotonic()
+            group += batch
+            more = len(batch) >= FULL and len(group) < GROUP
+            if not more or time.monotonic() - since >= seconds:
+                yield group
+                group = []
+
+
+async def _read_batch(reading: Reading, batch: list[HistoryEntry], listener: Listener) -> list[Instance] | None:
     clock, now = reading.clock, _now()
     gap = reading.gap_before(batch, now) if batch else None
     await reading.note_batch(batch)
@@ -98,13 +122,13 @@ async def _read_batch(reading: Reading, batch: list[HistoryEntry], listener: Lis
         return await _pause(reading, now)
     clock.now = now
     entries = [
-        (entry, parse_next(with_file_offsets, clock))
+        (entry, reading.parser.parse_next(with_file_offsets, clock))
         for entry, with_file_offsets in zip(batch, reading.with_file_offsets(batch), strict=True)
     ]
     caught_up_at = now - _ON_ITS_WAY if reading.at_end and len(batch) < BUSY else None
-    touched: list[str] = []
+    touched: list[Instance] = []
     for run in split_runs(entries) if listener.each_change else [entries]:
-        ids = await asyncio.to_thread(_apply, reading, run, caught_up_at, gap)
+        ids = await run_in_thread(_apply, reading, run, caught_up_at, gap)
         if gap is not None:
             listener.notice(describe_gap(gap))
         gap = None
@@ -114,10 +138,10 @@ async def _read_batch(reading: Reading, batch: list[HistoryEntry], listener: Lis
     return touched
 
 
-async def _pause(reading: Reading, now: dt.datetime) -> list[str] | None:
+async def _pause(reading: Reading, now: dt.datetime) -> list[Instance] | None:
     if not reading.at_end:
         return []
-    await asyncio.to_thread(reading.store.caught_up, now)
+    await run_in_thread(reading.store.caught_up, now)
     reading.clock.since = now
     return None
 
@@ -127,23 +151,23 @@ def _apply(
     run: Sequence[tuple[HistoryEntry, Record]],
     caught_up_at: dt.datetime | None,
     gap: Gap | None,
-) -> list[str]:
+) -> list[Instance]:
     records = [record for _, record in run]
     first, last = mark_of(run[0][0]), mark_of(run[-1][0])
     return reading.store.apply(records, first, last, caught_up_at, shift=reading.shift, gap=gap)
 
 
 def split_runs(entries: Iterable[tuple[HistoryEntry, Record]]) -> Iterator[list[tuple[HistoryEntry, Record]]]:
-    """Splits `entries` into runs that contain each order at most once."""
+    """Splits `entries` into runs that contain each instance at most once."""
     run: list[tuple[HistoryEntry, Record]] = []
-    seen: set[str | None] = set()
+    seen: set[tuple[str | None, str | None] | None] = set()
     for entry, record in entries:
-        commande_id = None if isinstance(record, IgnoredEntry) else record.commande_id
-        if commande_id in seen:
+        about = None if isinstance(record, IgnoredEntry) else (record.saga, record.key)
+        if about in seen:
             yield run
             run, seen = [], set()
         run.append((entry, record))
-        seen |= {commande_id} - {None}
+        seen |= {about} - {None, (None, None)}
     if run:
         yield run
 

@@ -5,12 +5,18 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from choregraphie import BrokerUnavailable
 from choregraphie.messaging import History, HistoryEntry
+from choregraphie.saga.content_modes import is_binary
+from choregraphie.saga.saga_set import SagaSet
 from saga_monitor.records.broker_status import LONGEST_SILENCE
-from saga_monitor.records.parser import UNKNOWN, EventEntry, IgnoredEntry, Record, parse_entry
+from saga_monitor.records.lenient_parsing import readable_envelope
+from saga_monitor.records.parser import UNKNOWN, EntryParser, EventEntry, IgnoredEntry, Record
+
+if TYPE_CHECKING:
+    from choregraphie.signing.signature import Verifier
 
 # One silence after the newest entry that there was is the end; before it, or where it cannot be told
 # how much there is to come, more than one.
@@ -25,7 +31,8 @@ class Wanted:
     """
 
     type: str | None = None
-    commande_id: str | None = None
+    saga: str | None = None
+    key: str | None = None
     since: dt.datetime | None = None
     troubles: bool = False
 
@@ -38,7 +45,7 @@ class Wanted:
             told = self.troubles and self.type is None
         else:
             told = self.troubles and self.type in {None, type_of(entry)}
-        return told and self.commande_id in {None, record.commande_id or None}
+        return told and self.saga in {None, record.saga} and self.key in {None, record.key or None}
 
 
 @dataclass
@@ -69,19 +76,26 @@ def _time_of_unknown(record: Record) -> dt.datetime | None:
 
 
 async def wanted_entries(
-    history: History, wanted: Wanted, *, follow: bool, now: dt.datetime
+    history: History,
+    sagas: SagaSet,
+    wanted: Wanted,
+    *,
+    follow: bool,
+    now: dt.datetime,
+    verifier: "Verifier | None" = None,
 ) -> AsyncGenerator[tuple[HistoryEntry, Record]]:
     """The entries that are `wanted`: up to what is there by `now`, with `follow` without end.
 
     Raises BrokerUnavailable when the session is lost.
     """
+    parser = EntryParser(sagas, verifier)
     ending, beginning = _Ending(history, wanted.since is not None), _Beginning(wanted.since, now)
     if not follow and not await ending.asked():
         return
     async with aclosing(history.entries(wanted.since or "first")) as batches:
         async for batch in batches:
             for entry in batch:
-                record = parse_entry(entry, dt.datetime.now(dt.UTC))
+                record = parser.parse(entry, dt.datetime.now(dt.UTC))
                 if not follow and entry.offset > ending.last and _after(record, now):
                     return
                 if not beginning.is_before(record) and wanted.takes(entry, record):
@@ -141,13 +155,18 @@ def _after(record: Record, now: dt.datetime) -> bool:
 
 
 def type_of(entry: HistoryEntry) -> str | None:
-    body = body_of(entry.body)
-    type_ = body.get("type") if isinstance(body, dict) else None
+    event = event_of(entry)
+    type_ = event.get("type") if isinstance(event, dict) else None
     return type_ if isinstance(type_, str) else None
 
 
-def body_of(body: bytes) -> Any:
+def event_of(entry: HistoryEntry) -> Any:
+    """The envelope as an object, in either content mode; of a body that is not JSON, its beginning as a text."""
+    envelope = readable_envelope(entry)
     try:
-        return json.loads(body)
+        event = json.loads(envelope)
     except (ValueError, RecursionError):
-        return body[:1000].decode(errors="backslashreplace")
+        return envelope[:1000].decode(errors="backslashreplace")
+    if is_binary(entry.headers, entry.content_type) and entry.content_type:
+        event["datacontenttype"] = entry.content_type
+    return event

@@ -9,6 +9,7 @@ from choregraphie import DatabaseRefused
 from saga_monitor.analysis.anomaly import Thresholds
 from saga_monitor.projection.retention import forget_ended, forget_never_begun
 from saga_monitor.projection.store import Store
+from saga_monitor.projection.threads import run_in_thread
 from saga_monitor.stream.follower import Listener, OpenHistory, follow
 
 DATABASE_SECONDS = 5.0
@@ -46,14 +47,14 @@ async def prune_periodically(store: Store, terms: Thresholds) -> None:
             pages = _pages(store, terms, dt.datetime.now(dt.UTC)) if store.writes else iter(())
             more = True
             while more:
-                more = await asyncio.to_thread(next, pages, _END) is not _END
+                more = await run_in_thread(next, pages, _END) is not _END
                 await asyncio.sleep(_PAUSE_SECONDS if more else _ROUND_SECONDS)
         except DatabaseRefused:
             await asyncio.sleep(DATABASE_SECONDS)
 
 
 def prune(store: Store, terms: Thresholds, now: dt.datetime) -> None:
-    """Forgets orders that ended more than `terms.keep` ago and keys that did not begin within `terms.longest`."""
+    """Forgets instances that ended over `terms.keep` ago and keys that did not begin within `terms.longest`."""
     for _ in _pages(store, terms, now):
         pass
 
@@ -63,10 +64,10 @@ def _pages(store: Store, terms: Thresholds, now: dt.datetime) -> Iterator[None]:
     more = True
     while more:
         with store.transaction() as connection:
-            more = forget_never_begun(connection, now - terms.longest)
+            more = forget_never_begun(connection, store.sagas, now - terms.longest)
         yield
     after: int | None = -1
     while after is not None:
         with store.transaction() as connection:
-            after = forget_ended(connection, now - terms.keep, after)
+            after = forget_ended(connection, store.sagas, now - terms.keep, after)
         yield

@@ -14,7 +14,7 @@ from choregraphie.messaging import History, HistoryEntry
 from saga_monitor.projection.gaps import Gap, Loss
 from saga_monitor.projection.store import Mark, Position, Store
 from saga_monitor.records.broker_status import LONGEST_SILENCE
-from saga_monitor.records.parser import parse_next
+from saga_monitor.records.parser import EntryParser
 from saga_monitor.records.timestamps import EntryClock, said_at
 
 # An entry that was read before is delivered at once; after this long it no longer exists.
@@ -44,6 +44,7 @@ class Reading:
     position: Position
     oldest: HistoryEntry | None
     clock: EntryClock
+    parser: EntryParser
     last: int = -1
     shift: int = 0
     trimmed: bool = False
@@ -101,7 +102,8 @@ async def start_reading(history: History, store: Store) -> Reading:
     position, oldest = store.position(), await history.first()
     last = -1 if position.last is None else position.last.offset
     clock = EntryClock(dt.datetime.now(dt.UTC), position.caught_up_at)
-    return Reading(history, store, position, oldest, clock, last, position.shift if position.last else 0)
+    parser = EntryParser(store.sagas, store.verifier)
+    return Reading(history, store, position, oldest, clock, parser, last, position.shift if position.last else 0)
 
 
 async def unread_entries(reading: Reading) -> AsyncGenerator[list[HistoryEntry]]:
@@ -161,7 +163,7 @@ def _skip_known(reading: Reading, batch: list[HistoryEntry]) -> list[HistoryEntr
         raise StreamReplacedError("the stream has another entry where the last entry was read")
     if reading.oldest is not None and mark_of(reading.oldest) != reading.position.first:
         reading.store.set_first_entry(mark_of(reading.oldest))
-    parse_next(batch[0], reading.clock)
+    reading.parser.parse_next(batch[0], reading.clock)
     return batch[1:]
 
 

@@ -9,11 +9,12 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from choregraphie import Settings
+from choregraphie.saga.saga_set import SagaSet
 from choregraphie.terminal.formats import format_count
 from saga_monitor.diagnosis.anomalies import Anomaly, Thresholds, anomalies_of
-from saga_monitor.diagnosis.grouping import how_many, within_usual_time
+from saga_monitor.diagnosis.grouping import how_many, of_saga, within_usual_time
 from saga_monitor.diagnosis.self_check import blind_spots
+from saga_monitor.diagnosis.wording import flag_words
 from saga_monitor.projection.queries import Queries
 from saga_monitor.records.broker_status import LASTING, BrokerStatus
 from saga_monitor.text.freshness import Freshness
@@ -30,20 +31,20 @@ def anomalies_in_words(anomalies: Iterable[Anomaly]) -> str:
 
 
 def in_time_words(number: int) -> str:
-    """How many orders are STUCK and no anomaly, in words; empty for 0."""
+    """How many instances are STUCK and no anomaly, in words; empty for 0."""
     return f"{format_count(number)} more STUCK, within the time that their step usually takes" if number else ""
 
 
 def whole_sentence(anomaly: Anomaly) -> str:
-    """The sentence, with how many other orders or dead letters it stands for; any other says its count itself."""
-    is_an_example = anomaly.commande_id is not None or anomaly.letter is not None
+    """The sentence, with how many other instances or dead letters it stands for; others say their count."""
+    is_an_example = anomaly.key is not None or anomaly.letter is not None
     others = anomaly.count - 1 if is_an_example else 0
     return f"{anomaly.sentence} (and {format_count(others)} more like it)" if others else anomaly.sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The anomalies now. `in_time`: how many orders are STUCK and no anomaly."""
+    """The anomalies now. `in_time`: how many instances are STUCK and no anomaly."""
 
     anomalies: Sequence[Anomaly]
     in_time: int
@@ -55,12 +56,19 @@ class Judgement:
 
 
 def judge_now(
-    queries: Queries, status: BrokerStatus | None, freshness: Freshness, settings: Settings
+    queries: Queries,
+    status: BrokerStatus | None,
+    freshness: Freshness,
+    terms: Thresholds,
+    saga: str | None = None,
 ) -> Judgement:
-    """The anomalies by the file and by `status`, which must be older than the last reading of the history."""
+    """The anomalies by the file and by `status`, which must be older than the last reading of the history.
+
+    `saga`: only those of that saga, and those of no saga.
+    """
     now = dt.datetime.now(dt.UTC)
-    judged = anomalies_of(queries, status, now, Thresholds.of(settings))
-    in_time = within_usual_time(queries.totals(now).stuck, judged, now, settings.stuck_after)
+    judged = of_saga(anomalies_of(queries, status, now, terms), saga)
+    in_time = within_usual_time(queries.totals(now, saga=saga).stuck, judged, now, terms.stuck_after)
     blind = blind_spots(answered=status is not None, fresh=freshness.fresh, as_of=freshness.as_of, now=now)
     return Judgement([*blind, *judged], in_time)
 
@@ -73,27 +81,31 @@ def say_that_it_waits(status: BrokerStatus) -> None:
     print(f"{text}; looking again in {LASTING.total_seconds():.0f} s", file=sys.stderr)
 
 
-def anomaly_view(found: Sequence[Anomaly], in_time: int = 0, *, full: bool) -> RenderableType:
-    """`in_time`: how many orders are STUCK and no anomaly. `full`: one line per anomaly, however long."""
+def anomaly_view(found: Sequence[Anomaly], sagas: SagaSet, in_time: int = 0, *, full: bool) -> RenderableType:
+    """`in_time`: how many instances are STUCK and no anomaly. `full`: one line per anomaly, however long."""
     more = f" · {words}" if (words := in_time_words(in_time)) else ""
     if not found:
         return Text(f"nothing is wrong{more}", style="green")
-    shown = (_line(anomaly) if full else _paragraph(anomaly) for anomaly in found)
+    shown = (_line(anomaly, sagas) if full else _paragraph(anomaly, sagas) for anomaly in found)
     return Group(*shown, Text(f"{anomalies_in_words(found)}{more}", style="bold"))
 
 
-def _line(anomaly: Anomaly) -> Text:
+def kind_words(anomaly: Anomaly, sagas: SagaSet) -> str:
+    """What kind of anomaly it is, in words."""
+    return flag_words(anomaly.kind, sagas.noun_of(anomaly.saga)[0])
+
+
+def _line(anomaly: Anomaly, sagas: SagaSet) -> Text:
     line = Text(f"{_since(anomaly)}  ", style="dim")
-    line.append(f"{anomaly.kind.replace('_', ' '):<15}", style="bold red")
+    line.append(f"{kind_words(anomaly, sagas):<15}", style="bold red")
     line.append_text(safe(_sentence(anomaly), limit=1000))
     return line
 
 
-def _paragraph(anomaly: Anomaly) -> RenderableType:
+def _paragraph(anomaly: Anomaly, sagas: SagaSet) -> RenderableType:
     """Kind and time, and below them the sentence, wrapped between words."""
-    head = Text(anomaly.kind.replace("_", " ").upper(), style="bold red").append(
-        f"  {_since(anomaly)}", style="dim"
-    )
+    head = Text(kind_words(anomaly, sagas).upper(), style="bold red")
+    head.append(f"  {_since(anomaly)}", style="dim")
     return Group(head, Padding(safe(_sentence(anomaly), limit=1000), (0, 0, 1, 4)))
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import codecs
+import datetime as dt
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,15 +11,19 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from choregraphie.dead_letters.grouping import group_as_json
+from choregraphie.saga.envelope import Instance
+from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import dlq
 from saga_monitor.analysis.interventions import GIVEN_UP
 from saga_monitor.analysis.messages import DeadLetter
 from saga_monitor.analysis.saga_state import State
 from saga_monitor.diagnosis.causes import remedy
+from saga_monitor.diagnosis.letter_faults import JudgedLetter, LetterFault
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection.dead_letters import Mentions
-from saga_monitor.projection.queries import Order
-from saga_monitor.reports.report import rfc3339
+from saga_monitor.projection.queries import Queries, SagaSummary
+from saga_monitor.reports.report import identified, rfc3339
 from saga_monitor.text.sanitize import printable, safe
 
 _ROW = 16
@@ -40,31 +45,50 @@ class Body:
     lines: tuple[str, ...]
 
 
+def instance_of(queries: Queries, letter: DeadLetter, now: dt.datetime) -> SagaSummary | None:
+    """The instance that the dead letter is about; None when there is none, or its saga cannot be told."""
+    return queries.instance(Instance(letter.saga, letter.key), now) if letter.saga and letter.key else None
+
+
 def why(letter: DeadLetter) -> str:
     """Why it was set aside, in a sentence."""
-    return f"{letter.service} set {letter.type or 'a message'} aside: {because(letter.reason, letter.detail)}."
+    ended = f" Since then it was {letter.ended}." if letter.ended else ""
+    return (
+        f"{letter.service} set {letter.type or 'a message'} aside: {because(letter.reason, letter.detail)}.{ended}"
+    )
 
 
-def advice(letter: DeadLetter, order: Order | None) -> str:
-    """What to do about it, in a sentence. `order`: the order that it belongs to, if any."""
-    text = remedy(letter, undone=order is not None and order.state is State.COMPENSATED)
+def advice(letter: DeadLetter, instance: SagaSummary | None, sagas: SagaSet, program: str) -> str:
+    """What to do about it, in a sentence. `instance`: the instance that it belongs to, if any.
+
+    `program`: how a person starts the application's command line.
+    """
+    if letter.ended:
+        return "Nothing is to be done about it."
+    undone = instance is not None and instance.state is State.COMPENSATED
+    text = remedy(letter, sagas.by_name.get(letter.saga or ""), program, undone=undone)
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def commands(letter: DeadLetter, order: Order | None) -> Iterator[Command]:
-    """Commands that show more about it."""
-    if order is not None and letter.commande_id:
-        yield Command(f"python -m saga_monitor show {_argument(letter.commande_id)}", "the order, step by step")
-        journal = f"python -m services journal {_argument(letter.commande_id)}"
+def commands(letter: DeadLetter, instance: SagaSummary | None, sagas: SagaSet, program: str) -> Iterator[Command]:
+    """Commands that show more about it. `program`: how a person starts the application's command line."""
+    if instance is not None:
+        of_saga = f"--saga {shlex.quote(instance.saga)} " if sagas.several else ""
+        show = f"python -m saga_monitor show {of_saga}{_argument(instance.key)}"
+        yield Command(show, f"the {sagas.noun_of(instance.saga)[0]}, step by step")
+        journal = f"{program} journal {_argument(instance.key)}"
         yield Command(journal, "what each service did for it, and what was undone")
-    if letter.commande_id:
-        history = f"python -m saga_monitor history --all --commande={_quoted(letter.commande_id)}"
+    if letter.key:
+        of_saga = f"--saga {shlex.quote(letter.saga)} " if sagas.several and letter.saga else ""
+        history = f"python -m saga_monitor history --all {of_saga}--key={_quoted(letter.key)}"
         yield Command(history, "every event about it, with the retries")
-    if letter.reason in GIVEN_UP:
-        yield Command(f"python -m services ready {letter.service}", "whether a worker of the service is there")
-        yield Command(f"python -m services inspect {letter.service}", "what the service knows")
-    else:
-        yield Command("python -m services choreography schemas", "what each type of event must look like")
+    if letter.reason not in GIVEN_UP:
+        yield Command(f"{program} choreography schemas", "what each type of event must look like")
+    elif letter.service not in sagas.foreign:
+        yield Command(f"{program} ready {letter.service}", "whether a worker of the service is there")
+        yield Command(f"{program} inspect {letter.service}", "what the service knows")
+    if letter.letter and not letter.ended and letter.service not in sagas.foreign:
+        yield Command(f"{program} dlq show {letter.letter}", "what sending it back would do")
     yield Command(
         f"python -m saga_monitor letter {letter.offset}", f"this message, which is in {dlq(letter.service)}"
     )
@@ -90,12 +114,14 @@ def headers(letter: DeadLetter) -> Sequence[tuple[str, str]]:
     return [(printable(name), printable(str(value))) for name, value in found.items()]
 
 
-def as_json(letter: DeadLetter) -> dict[str, Any]:
+def as_json(letter: DeadLetter, sagas: SagaSet) -> dict[str, Any]:
     """`body_base64`: the kept bytes, of `size` in all; null when none are kept."""
     copy = letter.copy
     return {
         "offset": letter.offset,
-        "commande_id": letter.commande_id,
+        "letter": letter.letter,
+        "ended": letter.ended or None,
+        **identified(sagas, letter.saga, letter.key),
         "service": letter.service,
         "event_id": letter.event_id,
         "type": letter.type,
@@ -109,13 +135,28 @@ def as_json(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def mentions_json(key: str, found: Mentions) -> dict[str, Any]:
-    """What is known about a key without an order, for a program: like an order without a state."""
+def judged_as_json(one: JudgedLetter, sagas: SagaSet) -> dict[str, Any]:
+    """A letter with what its replay would do; null once an operator has dealt with it."""
+    replay = {"effect": one.prediction.effect.value, "why": one.prediction.why}
+    return as_json(one.letter, sagas) | {
+        "held": one.held or None,
+        "replay": None if one.letter.ended else replay,
+    }
+
+
+def fault_as_json(fault: LetterFault) -> dict[str, Any]:
+    """A fault as `dlq list` shows it, with how many letters have each effect when they are replayed."""
+    effects = {effect.value: count for effect, count in fault.effects.items()}
+    return group_as_json(fault.group) | {"effects": effects}
+
+
+def mentions_json(sagas: SagaSet, saga: str | None, key: str, found: Mentions) -> dict[str, Any]:
+    """What is known about a key without an instance, for a program: like an instance without a state."""
     return {
-        "commande_id": key,
+        **identified(sagas, saga, key),
         "state": None,
         "retries": found.retries,
-        "dead_letters": [as_json(letter) for letter in found.letters],
+        "dead_letters": [as_json(letter, sagas) for letter in found.letters],
         "unknown_events": [
             {"type": u.type, "source": u.source, "time": rfc3339(u.time), "offset": u.offset}
             for u in found.unknown
@@ -153,20 +194,24 @@ def _quoted(text: str) -> str:
     return "$'" + printable(text.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
-def dead_letter_view(letter: DeadLetter, order: Order | None) -> RenderableType:
-    """Everything that is known about the dead letter, as lines."""
-    state = f" ({order.state})" if order else " (no order began under this id)" if letter.commande_id else ""
+def dead_letter_view(
+    letter: DeadLetter, instance: SagaSummary | None, sagas: SagaSet, program: str
+) -> RenderableType:
+    """Everything that is known about the dead letter, as lines. `program`: as in `commands`."""
+    noun = sagas.noun_of(letter.saga)[0]
+    state = f" ({instance.state})" if instance else f" ({no_instance(sagas, letter.saga)})" if letter.key else ""
     shown = body(letter)
     facts = (
         ("at", rfc3339(letter.at)),
         ("queue", f"{letter.service}.dlq"),
         ("event", letter.type or "unreadable"),
-        ("order", f"{letter.commande_id or 'none can be read'}{state}"),
+        *((("saga", letter.saga),) if sagas.several and letter.saga else ()),
+        (noun, f"{letter.key or 'none can be read'}{state}"),
         *((("event id", letter.event_id),) if letter.event_id else ()),
     )
-    lines = [safe(why(letter), "bold red"), safe(advice(letter, order)), Text()]
+    lines = [safe(why(letter), "bold red"), safe(advice(letter, instance, sagas, program)), Text()]
     lines += [Text(f"{name:<9} ", style="dim").append_text(safe(value)) for name, value in facts]
-    lines += [Text(), *(_command(one) for one in commands(letter, order)), Text()]
+    lines += [Text(), *(_command(one) for one in commands(letter, instance, sagas, program)), Text()]
     lines += [Text(f"{name}: ", style="dim").append(value) for name, value in headers(letter)]
     lines += [Text(shown.about, style="dim"), *map(Text, shown.lines)]
     return Group(*lines)
@@ -176,9 +221,14 @@ def _command(command: Command) -> Text:
     return Text(command.line, style="cyan").append(f"  # {command.shows}", style="dim")
 
 
-def mentions_view(key: str, found: Mentions) -> RenderableType:
-    """What is known about a key without an order, as lines."""
-    lines = [Text.assemble(safe(key, "bold"), "  no order began under this id")]
+def no_instance(sagas: SagaSet, saga: str | None) -> str:
+    """That a key has no instance, in words."""
+    return f"no {sagas.noun_of(saga)[0]} began under this id"
+
+
+def mentions_view(sagas: SagaSet, saga: str | None, key: str, found: Mentions) -> RenderableType:
+    """What is known about a key without an instance, as lines."""
+    lines = [Text.assemble(safe(key, "bold"), "  ", no_instance(sagas, saga))]
     for letter in found.letters:
         what = f"{why(letter)} `python -m saga_monitor letter {letter.offset}` shows it."
         lines.append(safe(f"{rfc3339(letter.at)}  {what}"))

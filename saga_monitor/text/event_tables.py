@@ -1,4 +1,4 @@
-"""The events of an order as tables that fit a terminal."""
+"""The events of an instance as tables that fit a terminal."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from choregraphie.saga.choreography import Choreography
 from choregraphie.terminal.tables import Column, Fitted, after, short_ids
 from saga_monitor.analysis.causation import Causes
 from saga_monitor.analysis.clocks import wrong_clocks
@@ -16,7 +17,7 @@ from saga_monitor.text.sanitize import safe
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """The parts of an event that link it to its cause. `offset`: its position among the order's events."""
+    """The parts of an event that link it to its cause. `offset`: its position among the instance's events."""
 
     number: int
     id: str
@@ -25,7 +26,9 @@ class _Row:
     offset: int
 
 
-def timeline_table(events: Sequence[Mapping[str, Any]], started: str | None) -> RenderableType:
+def timeline_table(
+    choreography: Choreography, events: Sequence[Mapping[str, Any]], started: str | None
+) -> RenderableType:
     """The events, numbered; each answer names the number of its cause."""
     start = _time(started) or next((time for event in events if (time := _time(event["time"]))), None)
     ids = short_ids(event["id"] for event in events)
@@ -38,7 +41,7 @@ def timeline_table(events: Sequence[Mapping[str, Any]], started: str | None) -> 
         Column("id", goes=1),
     )
     rows = [_Row(n, event["id"], event["type"], event["causationid"], n) for n, event in enumerate(events, 1)]
-    causes, wrong = Causes(rows), _wrong_sources(events)
+    causes, wrong = Causes(choreography, rows), _wrong_sources(choreography, events)
     for row, event in zip(rows, events, strict=True):
         table.add_row(
             str(row.number),
@@ -62,9 +65,9 @@ def every_event(events: Sequence[Mapping[str, Any]]) -> RenderableType:
     return table
 
 
-def _wrong_sources(events: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+def _wrong_sources(choreography: Choreography, events: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """The sources whose clocks are wrong: when their events happened is not known."""
-    return wrong_clocks(EventsOfSaga(_heard(event, place) for place, event in enumerate(events)))
+    return wrong_clocks(EventsOfSaga(choreography, (_heard(event, place) for place, event in enumerate(events))))
 
 
 def _heard(event: Mapping[str, Any], place: int) -> HeardEvent:

@@ -44,7 +44,7 @@ class Link:
         return self.word in _KEPT_UP
 
     def ready(self, as_of: dt.datetime | None, now: dt.datetime) -> bool:
-        """Whether the file is current. While entries are unread, an order's silence means nothing."""
+        """Whether the file is current. While entries are unread, an instance's silence means nothing."""
         return self.keeps_up and as_of is not None and as_of >= self.since and is_fresh(as_of, now)
 
     def is_stale(self, as_of: dt.datetime | None, now: dt.datetime) -> bool:

@@ -1,22 +1,26 @@
-"""The live monitor on a pipe: one line per change of an order, flushed."""
+"""The live monitor on a pipe: one line per change of an instance, flushed."""
 
 import datetime as dt
 import sys
 from collections.abc import Sequence
 from typing import IO
 
+from choregraphie.saga.envelope import Instance
 from saga_monitor.analysis.saga_state import Flag
-from saga_monitor.projection.queries import Order, Queries
+from saga_monitor.projection.queries import Queries, SagaSummary
 from saga_monitor.reports.report import rfc3339
 from saga_monitor.text.freshness import Link
 from saga_monitor.text.sanitize import printable
 
-# Orders per query, so that a long gap is not read at once.
+# Instances per query, so that a long gap is not read at once.
 PAGE = 500
 
 
 class ChangeLines:
-    """Prints `time id state last-event flags`, separated by tabs. The reader reports to it."""
+    """Prints `time key state last-event flags`, separated by tabs; of several sagas, the saga before the key.
+
+    The reader reports to it.
+    """
 
     each_change = True
 
@@ -41,12 +45,12 @@ class ChangeLines:
     def notice(self, text: str) -> None:
         print(f"saga_monitor: {printable(text)}", file=self._err, flush=True)
 
-    def touched(self, commande_ids: Sequence[str]) -> None:
+    def touched(self, instances: Sequence[Instance]) -> None:
         self.ever_read = True
         self.show_changes(dt.datetime.now(dt.UTC))
 
     def show_news(self, now: dt.datetime, stuck_after: float) -> None:
-        """Print changed orders and, when the file is current, orders that have become stuck."""
+        """Print changed instances and, when the file is current, instances that have become stuck."""
         self.show_changes(now)
         known = self._queries.as_of()
         if known is not None and self._connection.ready(known, now):
@@ -58,30 +62,31 @@ class ChangeLines:
             self.notice(f"{self._connection.word}: {self._connection.explained(known, now)}".removesuffix(": "))
 
     def show_changes(self, now: dt.datetime) -> None:
-        """Print the orders that changed since the last call, without the flag STUCK."""
+        """Print the instances that changed since the last call, without the flag STUCK."""
         if self._queries.last_offset() < self._shown:
             # The stream was replaced: the offsets of the old one mean nothing.
             self._shown = -1
         while changed := self._queries.changed(self._shown, PAGE, now):
-            for order in changed:
-                self._print(order, [flag for flag in order.flags if flag != Flag.STUCK])
+            for instance in changed:
+                self._print(instance, [flag for flag in instance.flags if flag != Flag.STUCK])
             self._shown = changed[-1].last_offset
         self._out.flush()
 
     def show_stuck(self, now: dt.datetime, stuck_after: float) -> None:
-        """Print the orders that have become stuck since the last call."""
+        """Print the instances that have become stuck since the last call."""
         until = now - dt.timedelta(seconds=stuck_after)
         silent = self._queries.silent(self._silent_until, until, PAGE, now)
-        for order in silent:
-            self._print(order, order.flags)
+        for instance in silent:
+            self._print(instance, instance.flags)
         self._silent_until = (
             silent[-1].quiet_since + _TICK if len(silent) == PAGE else max(until, self._silent_until)
         )
         self._out.flush()
 
-    def _print(self, order: Order, flags: Sequence[str]) -> None:
-        fields = [order.commande_id, order.state, order.last_type, ",".join(flags) or "-"]
-        print(rfc3339(order.heard), *map(printable, fields), sep="\t", file=self._out)
+    def _print(self, instance: SagaSummary, flags: Sequence[str]) -> None:
+        of_saga = [instance.saga] if self._queries.sagas.several else []
+        fields = [*of_saga, instance.key, instance.state, instance.last_type, ",".join(flags) or "-"]
+        print(rfc3339(instance.heard), *map(printable, fields), sep="\t", file=self._out)
 
 
 _TICK = dt.timedelta(microseconds=1)

@@ -1,6 +1,6 @@
-"""Orders as tables for a person.
+"""Instances as tables for a person.
 
-Texts of others are made printable and passed as `Text`, never as markup: an order's id may be hostile.
+Texts of others are made printable and passed as `Text`, never as markup: an instance's id may be hostile.
 """
 
 import datetime as dt
@@ -10,14 +10,16 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from choregraphie.saga.choreography import Choreography
+from choregraphie.saga.saga_set import SagaSet
 from choregraphie.terminal.formats import format_count, format_duration
 from choregraphie.terminal.tables import Column, Fitted
-from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.saga_state import Flag, State, StepState
 from saga_monitor.diagnosis.wording import because
 from saga_monitor.projection.counters import UNKNOWN_FORGOTTEN
 from saga_monitor.projection.models import Totals
-from saga_monitor.reports.order_report import answered_within
+from saga_monitor.reports.instance_report import answered_within
+from saga_monitor.reports.report import field_name, key_in
 from saga_monitor.text.event_tables import every_event, timeline_table
 from saga_monitor.text.sanitize import safe as safe
 
@@ -40,8 +42,6 @@ STEP_GLYPHS: Mapping[str, tuple[str, str]] = {
     StepState.CANCELLED: ("⊘", "magenta"),
     StepState.SKIPPED: ("-", "dim"),
 }
-# What the column `took` measures.
-TOOK = "took: from the beginning to the creation; of a cancelled order, to the last answer to its cancellation"
 _GRAVE = {Flag.INTERVENTION, Flag.STUCK, Flag.CONTRADICTION}
 
 
@@ -55,47 +55,54 @@ def flags_text(flags: Sequence[str]) -> Text:
     )
 
 
-def searched_names() -> list[str]:
-    """The fields that a search looks through besides the id, without `_id`: `client` for `client_id`."""
-    return [name.removesuffix("_id") for name in CHOREOGRAPHY.searched]
+def searched_names(sagas: SagaSet) -> list[str]:
+    """The fields that a search looks through besides the key, without `_id`: `client` for `client_id`."""
+    return list(dict.fromkeys(name.removesuffix("_id") for saga in sagas for name in saga.searched))
 
 
-def orders_table(
-    orders: Sequence[Mapping[str, Any]], totals: Totals, now: dt.datetime, *, full: bool
+def took(noun: str) -> str:
+    """What the column `took` measures."""
+    return f"from the beginning to the completion; of a cancelled {noun}, to the last answer to its cancellation"
+
+
+def instances_table(
+    instances: Sequence[Mapping[str, Any]], totals: Totals, now: dt.datetime, sagas: SagaSet, *, full: bool
 ) -> RenderableType:
-    """`full`: nothing is shortened."""
+    """`sagas`: those whose instances are shown. `full`: nothing is shortened."""
     table = Fitted(
-        Column("order"),
+        Column(sagas.noun[0]),
+        *([Column("saga")] if sagas.several else []),
         Column("state"),
         Column("took", goes=2),
         Column("last event", goes=3),
         Column("heard" if full else "heard, ago", goes=1),
         Column("flags", wraps=True),
     )
-    for order in orders:
-        heard = order["last_heard"]
+    for instance in instances:
+        heard = instance["last_heard"]
         table.add_row(
-            safe(order["commande_id"]),
-            state_text(order["state"]),
-            format_duration(order["duration_ms"]),
-            safe(order["last_event"]),
+            safe(key_in(instance, sagas)),
+            *([instance["saga"]] if sagas.several else []),
+            state_text(instance["state"]),
+            format_duration(instance["duration_ms"]),
+            safe(instance["last_event"]),
             safe(heard if full else format_duration(max(0.0, (now - _time(heard or "")).total_seconds() * 1000))),
-            flags_text(order["flags"]),
+            flags_text(instance["flags"]),
         )
-    lines = [Text(_foot(orders, totals), style="dim")]
-    if any(order["state"] == State.COMPENSATED for order in orders):
-        lines.append(Text(TOOK, style="dim"))
+    lines = [Text(_foot(instances, totals, sagas.noun[1]), style="dim")]
+    if any(instance["state"] == State.COMPENSATED for instance in instances):
+        lines.append(Text(f"took: {took(sagas.noun[0])}", style="dim"))
     return Group(table, *lines)
 
 
-def _foot(orders: Sequence[Mapping[str, Any]], totals: Totals) -> str:
-    """How many orders are shown and known, and how many keys are no orders."""
-    headless = sum(Flag.NO_BEGINNING in order["flags"] for order in orders)
-    demands = sum(order["state"] == State.UNKNOWN for order in orders) - headless
-    parts = [f"{format_count(len(orders) - headless - demands)} of {format_count(totals.orders)} orders"]
+def _foot(instances: Sequence[Mapping[str, Any]], totals: Totals, many: str) -> str:
+    """How many instances are shown and known, and how many keys are no instances."""
+    headless = sum(Flag.NO_BEGINNING in instance["flags"] for instance in instances)
+    demands = sum(instance["state"] == State.UNKNOWN for instance in instances) - headless
+    parts = [f"{format_count(len(instances) - headless - demands)} of {format_count(totals.instances)} {many}"]
     no_beginning = totals.flag(Flag.NO_BEGINNING)
-    if never_placed := totals.state(State.UNKNOWN) - no_beginning:
-        parts.append(f"apart from them {_of(demands, never_placed)} cancelled, never placed (--state UNKNOWN)")
+    if never_begun := totals.state(State.UNKNOWN) - no_beginning:
+        parts.append(f"apart from them {_of(demands, never_begun)} cancelled, never begun (--state UNKNOWN)")
     if no_beginning:
         parts.append(f"apart from them {_of(headless, no_beginning)} without a beginning (--state NO_BEGINNING)")
     if forgotten := totals.count(UNKNOWN_FORGOTTEN):
@@ -115,39 +122,50 @@ def _time(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text)
 
 
-def order_view(order: Mapping[str, Any], *, full: bool) -> RenderableType:
+def instance_view(instance: Mapping[str, Any], sagas: SagaSet, *, full: bool) -> RenderableType:
     """`full`: nothing is shortened."""
-    head = Text.assemble(safe(order["commande_id"], "bold"), "  ", state_text(order["state"]))
-    head.append("  ").append_text(flags_text(order["flags"]))
-    remaining = ", ".join(order["remaining"]) or "nothing"
-    if order["unknown_order"]:
-        facts = f"no order: {order['unknown_order']} · retries {order['retries']} · remaining: nothing"
-        when = f"last heard {_clock(order['last_heard'], full=full)}"
-    else:
-        time = whole_time(order["state"], order["duration_ms"], [s["undoing_ms"] for s in _undoings(order)])
-        facts = " · ".join([*([time] if time else []), f"retries {order['retries']}", f"remaining: {remaining}"])
-        when = f"began {_clock(order['started'], full=full)}" if order["started"] else "its beginning has no time"
-    parts: list[RenderableType] = [head, Text(facts), Text(when), Text()]
-    parts += [_steps_table(order["steps"]), Text()] if order["steps"] else []
-    parts.append(every_event(order["events"]) if full else timeline_table(order["events"], order["started"]))
-    if order["unknown_events"]:
-        parts += [Text(), _unknown_table(order["unknown_events"])]
-    if order["dead_letters_set_aside"]:
-        parts += [Text(), _dead_table(order["dead_letters_set_aside"], full=full)]
+    choreography = sagas.by_name[instance["saga"]]
+    parts: list[RenderableType] = [*_head(instance, sagas, choreography, full=full), Text()]
+    parts += [_steps_table(instance["steps"]), Text()] if instance["steps"] else []
+    events = instance["events"]
+    parts.append(every_event(events) if full else timeline_table(choreography, events, instance["started"]))
+    if instance["unknown_events"]:
+        parts += [Text(), _unknown_table(instance["unknown_events"])]
+    if instance["dead_letters_set_aside"]:
+        parts += [Text(), _dead_table(instance["dead_letters_set_aside"], full=full)]
     return Group(*parts)
 
 
-def _undoings(order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    services = {step.service for step in CHOREOGRAPHY.undoings}
-    return [step for step in order["steps"] if step["step"] in services]
+def _head(instance: Mapping[str, Any], sagas: SagaSet, choreography: Choreography, *, full: bool) -> list[Text]:
+    head = Text.assemble(safe(key_in(instance, sagas), "bold"), "  ", state_text(instance["state"]))
+    head.append("  ").append_text(flags_text(instance["flags"]))
+    remaining, noun = ", ".join(instance["remaining"]) or "nothing", choreography.noun[0]
+    if unknown := instance[f"unknown_{field_name(noun)}"]:
+        facts = f"no {noun}: {unknown} · retries {instance['retries']} · remaining: nothing"
+        when = f"last heard {_clock(instance['last_heard'], full=full)}"
+    else:
+        answers = _undoing_ms(instance, choreography)
+        time = whole_time(instance["state"], instance["duration_ms"], answers)
+        facts = " · ".join(
+            [*([time] if time else []), f"retries {instance['retries']}", f"remaining: {remaining}"]
+        )
+        began = instance["started"]
+        when = f"began {_clock(began, full=full)}" if began else "its beginning has no time"
+    facts = f"saga {choreography.name} · {facts}" if sagas.several else facts
+    return [head, Text(facts), Text(when)]
+
+
+def _undoing_ms(instance: Mapping[str, Any], choreography: Choreography) -> list[int | None]:
+    names = {step.name for step in choreography.undoings}
+    return [step["undoing_ms"] for step in instance["steps"] if step["step"] in names]
 
 
 def whole_time(state: str, duration_ms: int | None, undoing_ms: Sequence[int | None]) -> str:
-    """How long the order took and until which event; empty while it is not settled."""
+    """How long the instance took and until which event; empty while it is not settled."""
     if duration_ms is None:
         return ""
     if state == State.COMPLETED:
-        return f"created in {format_duration(duration_ms)}"
+        return f"completed in {format_duration(duration_ms)}"
     within = answered_within(undoing_ms)
     cancelled = f", {format_duration(within)} after its cancellation" if within is not None else ""
     return f"over {format_duration(duration_ms)} after it began{cancelled}"

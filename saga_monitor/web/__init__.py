@@ -5,10 +5,11 @@ access.py            access control: Host names, the token, security headers; lo
 app.py               the routes and the error answers
 pages.py             the HTML pages; dead_letter_pages.py those of dead letters
 api.py               the JSON answers, and the health of this monitor
+saga_answers.py      where one saga stands, for a program that waits for its end
 live_updates.py      the state of the reading, and server-sent events when something changes
 context.py           what all pages share; templating.py the templates and their filters
-reader.py            the queries of the pages; filters.py the filters of the list of orders
+reader.py            the queries of the pages; filters.py the filters of the list of instances
 raw_events.py        events read again from the stream
-narrative.py         one order in words; event_roles.py the part that each event plays
+narrative.py         one instance in words; event_roles.py the part that each event plays
 diagram.py           sequence diagrams; charts.py and axes.py the charts
 """

@@ -20,6 +20,7 @@ COOKIE = "chor_monitor"
 _OPEN = ("/livez", "/readyz", "/login", "/static/")
 # Cheap requests, and those with a limit of their own.
 _NOT_COUNTED = ("/livez", "/readyz", "/login", "/changes")
+_WAITING = "/api/sagas/"
 LARGEST_HEAD_BYTES = 16 * 1024
 # Our addresses are much shorter, and Python does not parse a number of more than 4300 digits.
 LONGEST_PATH = 2000
@@ -115,7 +116,7 @@ class AccessMiddleware:
                 headers.setdefault("cache-control", "no-cache" if kept else "no-store")
             await send(message)
 
-        counted = scope["path"] not in _NOT_COUNTED
+        counted = scope["path"] not in _NOT_COUNTED and not scope["path"].startswith(_WAITING)
         self._inside += counted
         try:
             await (self._refusal(scope) or self._app)(scope, receive, dressed)

@@ -96,7 +96,7 @@ def plain(values: Iterable[float]) -> Axis:
 
 
 def by_powers(values: Iterable[float]) -> Axis:
-    """A logarithmic axis for durations: on a linear one a slow order would flatten all others."""
+    """A logarithmic axis for durations: on a linear one a slow instance would flatten all others."""
     known = [max(value, 1.0) for value in values]
     low = max((t for t in _TICKS_MS[:-1] if t <= min(known, default=1)), default=_TICKS_MS[0])
     high = min((t for t in _TICKS_MS if t >= max(known, default=1) and t > low), default=_TICKS_MS[-1])

@@ -60,33 +60,33 @@ class Chart:
     empty: bool
 
 
-def rates(spans: Spans, window: Window) -> Chart:
+def rates(spans: Spans, window: Window, many: str) -> Chart:
     started = _each(spans, window, "started")
     settled = _each(spans, window, "completed", "compensated")
     series = [
         Series("started", "one", [n / window.step for n in started]),
         Series("settled", "two", [n / window.step for n in settled]),
     ]
-    return _lines("rates", "Orders a minute", "started and settled", series, window)
+    return _lines("rates", f"{many.capitalize()} a minute", "started and settled", series, window)
 
 
-def durations(spans: Spans, window: Window) -> Chart:
+def durations(spans: Spans, window: Window, many: str) -> Chart:
     found = [percentiles(spans.get(n, {}), (50, 95, 99)) for n in range(window.count)]
     names = (("p50", "one"), ("p95", "two"), ("p99", "three"))
     series = [Series(name, style, [values[i] for values in found]) for i, (name, style) in enumerate(names)]
-    about = "from the start to the last event that settles the order, within 9 %; logarithmic"
+    about = f"of {many}, from the start to the last event that settles them, within 9 %; logarithmic"
     return _lines("durations", "Time to settle", about, series, window, format_duration)
 
 
-def outcomes(spans: Spans, window: Window) -> Chart:
+def outcomes(spans: Spans, window: Window, many: str) -> Chart:
     series = [
-        Series("created", "good", _each(spans, window, "completed")),
+        Series("completed", "good", _each(spans, window, "completed")),
         Series("cancelled and undone", "undoing", _each(spans, window, "compensated")),
     ]
-    return _bars("outcomes", "Outcomes", "orders settled", series, window)
+    return _bars("outcomes", "Outcomes", f"{many} settled", series, window)
 
 
-def trouble(spans: Spans, window: Window) -> Chart:
+def trouble(spans: Spans, window: Window, _: str) -> Chart:
     series = [
         Series("retries", "retry", _each(spans, window, "retries")),
         Series("dead letters", "dead", _each(spans, window, "dead_letters")),
@@ -94,6 +94,7 @@ def trouble(spans: Spans, window: Window) -> Chart:
     return _bars("trouble", "Trouble", "messages put back for another try, and dead letters", series, window)
 
 
+# Each is given what instances are called.
 ALL = (rates, durations, outcomes, trouble)
 
 

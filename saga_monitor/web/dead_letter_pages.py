@@ -1,4 +1,4 @@
-"""The pages without an order: a dead letter, or a key of which only dead letters and retries are known."""
+"""A dead letter, as a page and for a program."""
 
 import datetime as dt
 
@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from saga_monitor.analysis.messages import DeadLetter
-from saga_monitor.projection.dead_letters import Mentions, letter_at
+from saga_monitor.diagnosis.letter_faults import judged_letter, letter_faults
+from saga_monitor.projection.dead_letters import letter_at
 from saga_monitor.text import dead_letters
 from saga_monitor.web.context import WebContext
-from saga_monitor.web.filters import known
+from saga_monitor.web.filters import known, read_saga
 from saga_monitor.web.reader import Reader
 
 # The largest integer of SQLite.
@@ -25,38 +26,44 @@ class DeadLetterPages:
 
     def page(self, request: Request) -> Response:
         known(request.query_params, ())
-        now = dt.datetime.now(dt.UTC)
+        now, sagas, program = dt.datetime.now(dt.UTC), self._context.sagas, self._context.terms.command
         with self._context.readers.reader() as reader:
             letter = requested_dead_letter(request, reader)
-            order = reader.order(letter.commande_id, now) if letter.commande_id else None
+            instance = dead_letters.instance_of(reader, letter, now)
             return self._context.page(
                 request,
                 "letter.html",
                 reader,
                 now=now,
                 letter=letter,
+                of=sagas.noun_of(letter.saga)[0],
+                replay=None if letter.ended else judged_letter(reader, letter).prediction,
                 why=dead_letters.why(letter),
-                advice=dead_letters.advice(letter, order),
-                commands=list(dead_letters.commands(letter, order)),
+                advice=dead_letters.advice(letter, instance, sagas, program),
+                commands=list(dead_letters.commands(letter, instance, sagas, program)),
                 headers=dead_letters.headers(letter),
                 body=dead_letters.body(letter),
             )
 
     def api(self, request: Request) -> Response:
         known(request.query_params, ())
-        now = dt.datetime.now(dt.UTC)
+        now, sagas, program = dt.datetime.now(dt.UTC), self._context.sagas, self._context.terms.command
         with self._context.readers.reader() as reader:
             letter = requested_dead_letter(request, reader)
-            order = reader.order(letter.commande_id, now) if letter.commande_id else None
-        return JSONResponse(
-            dead_letters.as_json(letter)
-            | {"why": dead_letters.why(letter), "do": dead_letters.advice(letter, order)}
-        )
+            instance = dead_letters.instance_of(reader, letter, now)
+            judged = judged_letter(reader, letter)
+        advice = dead_letters.advice(letter, instance, sagas, program)
+        shown = dead_letters.judged_as_json(judged, sagas)
+        return JSONResponse(shown | {"why": dead_letters.why(letter), "do": advice})
 
-
-def key_page(context: WebContext, request: Request, reader: Reader, key: str, found: Mentions) -> Response:
-    """The page of a key without an order."""
-    return context.page(request, "key.html", reader, key=key, found=found)
+    def all(self, request: Request) -> Response:
+        """The newest letters that nobody has dealt with, by fault; of one saga where the parameter names it."""
+        known(request.query_params, ("saga",))
+        sagas = self._context.sagas
+        with self._context.readers.reader() as reader:
+            found = letter_faults(reader, read_saga(request.query_params, sagas) or None)
+        letters = [dead_letters.judged_as_json(one, sagas) for fault in found for one in fault.letters]
+        return JSONResponse({"groups": [dead_letters.fault_as_json(fault) for fault in found], "letters": letters})
 
 
 def requested_dead_letter(request: Request, reader: Reader) -> DeadLetter:

@@ -4,15 +4,15 @@ This module computes positions and labels; a template writes the SVG.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.web.event_roles import GLYPHS, consumers, in_order, role, speaker
+from saga_monitor.web.event_roles import GLYPHS, EventRoles
 from saga_monitor.web.narrative import TimelineEntry
 
 MOST_ROWS = 60
 _HEAD, _FOOT = 46, 14
 _STRENGTH = ("answered", "noted", "awaited")
+_USUAL_LANES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +28,24 @@ class Size:
     character: float
     letter: float
     narrow: bool
+    lanes: tuple[str, ...] = ()
+
+    def of(self, lanes: tuple[str, ...]) -> "Size":
+        """This size for these lanes: more of them than usual are narrower, up to a limit."""
+        narrower = max(self.lane * 5 / 8, self.lane * _USUAL_LANES / max(len(lanes), _USUAL_LANES))
+        return replace(self, lanes=lanes, lane=round(narrower))
 
     def x(self, lane: str) -> float:
-        return self.gutter + self.lane * (CHOREOGRAPHY.speakers.index(lane) + 0.5)
+        return self.gutter + self.lane * (self.lanes.index(lane) + 0.5)
 
     @property
     def width(self) -> int:
-        return self.gutter + self.lane * len(CHOREOGRAPHY.speakers)
+        return self.gutter + self.lane * len(self.lanes)
 
 
 WIDE = Size(gutter=80, lane=184, row=46, character=7.2, letter=9.5, narrow=False)
 NARROW = Size(gutter=62, lane=59, row=50, character=6.6, letter=7.4, narrow=True)
+SIZES = (WIDE, NARROW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +103,29 @@ class Drawing:
     left_out: int = 0
 
 
-def of_order(timeline_entries: Sequence[TimelineEntry], size: Size, at_rest: bool) -> Drawing:
-    """The events of an order. An unanswered arrow is awaited while the order is not at rest."""
+def of_instance(
+    roles: EventRoles, timeline_entries: Sequence[TimelineEntry], size: Size, at_rest: bool
+) -> Drawing:
+    """The events of an instance. An unanswered arrow is awaited while the instance is not at rest."""
+    size = size.of(roles.choreography.speakers)
     answered = {(m.lane, m.causationid, m.cause) for m in timeline_entries if m.kind == "event"}
-    rows = [_row(moment, n, answered, size, at_rest) for n, moment in enumerate(timeline_entries[:MOST_ROWS])]
+    rows = [
+        _row(roles, moment, n, answered, size, at_rest) for n, moment in enumerate(timeline_entries[:MOST_ROWS])
+    ]
     return _drawing(rows, size, max(0, len(timeline_entries) - MOST_ROWS))
 
 
-def of_choreography(counts: Mapping[str, str], weights: Mapping[str, int], size: Size) -> Drawing:
+def of_choreography(
+    roles: EventRoles, counts: Mapping[str, str], weights: Mapping[str, int], size: Size
+) -> Drawing:
     """All events of the choreography. `counts`: the text under each; `weights`: the thickness of its arrows."""
-    rows = []
-    for n, said in enumerate(in_order()):
-        lane = speaker(said.TYPE)
-        styles = {hearer: "answered" if says else "noted" for hearer, says in consumers(said.TYPE).items()}
+    rows, size = [], size.of(roles.choreography.speakers)
+    for n, said in enumerate(roles.in_order):
+        lane = roles.speaker(said.TYPE)
+        styles = {hearer: "answered" if says else "noted" for hearer, says in roles.consumers(said.TYPE).items()}
         arrows = _arrows(size, lane, styles)
         x, (label_x, anchor) = size.x(lane), _place(size.x(lane), arrows, said.TYPE, size)
-        part, under = role(said.TYPE), counts.get(said.TYPE, "")
+        part, under = roles.role(said.TYPE), counts.get(said.TYPE, "")
         label = f"{GLYPHS[part]} {said.TYPE}".strip()
         weight = weights.get(said.TYPE, 1)
         y = _y(n, size)
@@ -120,13 +134,14 @@ def of_choreography(counts: Mapping[str, str], weights: Mapping[str, int], size:
 
 
 def _row(
-    moment: TimelineEntry, n: int, answered: set[tuple[str, str | None, str | None]], size: Size, at_rest: bool
+    roles: EventRoles,
+    moment: TimelineEntry,
+    n: int,
+    answered: set[tuple[str, str | None, str | None]],
+    size: Size,
+    at_rest: bool,
 ) -> Row:
-    styles = {}
-    if moment.kind == "event":
-        for hearer, says in consumers(moment.type).items():
-            unanswered = "awaited" if says and not at_rest else "noted"
-            styles[hearer] = "answered" if (hearer, moment.id, moment.type) in answered else unanswered
+    styles = _styles(roles, moment, answered, at_rest) if moment.kind == "event" else {}
     arrows, x = _arrows(size, moment.lane, styles), size.x(moment.lane)
     words = {"event": GLYPHS.get(moment.role, ""), "retry": "↻ retry of", "dead": "■ dead letter:"}[moment.kind]
     label = _cut(f"{words} {moment.type}".strip(), size.width - size.gutter, size)
@@ -145,6 +160,17 @@ def _row(
         arrows=arrows,
         title=f"{moment.lane}: {moment.type} {moment.note}".strip(),
     )
+
+
+def _styles(
+    roles: EventRoles, moment: TimelineEntry, answered: set[tuple[str, str | None, str | None]], at_rest: bool
+) -> dict[str, str]:
+    """The style of the arrow to each service that hears the event."""
+    styles = {}
+    for hearer, says in roles.consumers(moment.type).items():
+        unanswered = "awaited" if says and not at_rest else "noted"
+        styles[hearer] = "answered" if (hearer, moment.id, moment.type) in answered else unanswered
+    return styles
 
 
 def _arrows(size: Size, lane: str, styles: Mapping[str, str]) -> tuple[Arrow, ...]:
@@ -179,7 +205,7 @@ def _cut(text: str, room: float, size: Size) -> str:
 
 
 def _drawing(rows: Sequence[Row], size: Size, left_out: int) -> Drawing:
-    lanes = tuple(_lane(n, name, size) for n, name in enumerate(CHOREOGRAPHY.speakers))
+    lanes = tuple(_lane(n, name, size) for n, name in enumerate(size.lanes))
     height = _HEAD + size.row * max(1, len(rows)) + _FOOT
     return Drawing(size.width, height, size.narrow, size.gutter - 8, lanes, tuple(rows), left_out)
 

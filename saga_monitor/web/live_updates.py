@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from choregraphie import UserError
+from choregraphie.saga.envelope import Instance
+from saga_monitor.projection.threads import run_in_thread
 from saga_monitor.text.freshness import Link
 from saga_monitor.web.reader import Readers
 
@@ -56,7 +58,7 @@ class LiveUpdates:
     def notice(self, text: str) -> None:
         self._notice = text
 
-    def touched(self, commande_ids: Sequence[str]) -> None:
+    def touched(self, instances: Sequence[Instance]) -> None:
         """Nothing to do: the next poll sees the change."""
 
     def standing(self, as_of: dt.datetime | None, last_offset: int, now: dt.datetime) -> LiveStatus:
@@ -71,11 +73,15 @@ class LiveUpdates:
         self.stopping = True
         self._wake_listeners()
 
+    def next_change(self) -> asyncio.Event:
+        """Set when the file or the connection state changes after this call, or when all listeners end."""
+        return self._changed
+
     async def poll_file(self) -> None:
         """Poll the file until cancelled, and wake the listeners when it or the connection state has changed."""
         while True:
             try:
-                as_of, last_offset = await asyncio.to_thread(self._position)
+                as_of, last_offset = await run_in_thread(self._position)
             except UserError as error:
                 self._publish("database", str(error))
             else:

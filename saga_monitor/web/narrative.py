@@ -1,23 +1,23 @@
-"""One order in words: what remains, what was undone, and the timeline in causal order."""
+"""One instance in words: what remains, what was undone, and the timeline in causal order."""
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from choregraphie.saga.choreography import Choreography
 from choregraphie.terminal.formats import format_duration
-from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.analysis.causation import Causes
 from saga_monitor.analysis.events_of_saga import is_absurd
 from saga_monitor.analysis.messages import DeadLetter, Retry
 from saga_monitor.analysis.saga_state import State, StepProgress, StepState
 from saga_monitor.diagnosis.wording import because
-from saga_monitor.projection.queries import Order, RecordedEvent
-from saga_monitor.reports.order_report import answered_within
+from saga_monitor.projection.queries import RecordedEvent, SagaSummary
+from saga_monitor.reports.instance_report import answered_within
 from saga_monitor.reports.report import without_beginning
 from saga_monitor.reports.timeline import wrong_sources
-from saga_monitor.web.event_roles import awaited_sentence, role, speaker
+from saga_monitor.web.event_roles import EventRoles
 
-# An order with more entries was flooded; the JSON has all of them.
+# An instance with more entries was flooded; the JSON has all of them.
 MOST_ENTRIES = 300
 
 
@@ -43,27 +43,32 @@ class TimelineEntry:
 
     @property
     def since_start(self) -> str:
-        """The time since the order's beginning; `>` before a lower bound, a dash when it is not known."""
+        """The time since the instance's beginning; `>` before a lower bound, a dash when it is not known."""
         if self.since_start_ms is None:
             return "–"
         return f"{'' if self.kind == 'event' else '> '}+{format_duration(self.since_start_ms)}"
 
 
 def timeline_entries(
-    order: Order, events: Sequence[RecordedEvent], retries: Iterable[Retry], dead_letters: Iterable[DeadLetter]
+    roles: EventRoles,
+    instance: SagaSummary,
+    events: Sequence[RecordedEvent],
+    retries: Iterable[Retry],
+    dead_letters: Iterable[DeadLetter],
 ) -> list[TimelineEntry]:
     """Events, retries and dead letters: causes before effects, otherwise in the order of the stream."""
-    causes, named = Causes(events), {(event.source, event.id): event for event in events}
-    wrong = wrong_sources(events)
-    entries = [_event(event, causes, order.started, wrong) for event in _in_causal_order(events, causes)]
-    beside = [_retry(retry, named.get((retry.source, retry.event_id or "")), order.started) for retry in retries]
-    beside += [_dead_letter(letter, order.started) for letter in dead_letters]
+    causes, started = Causes(roles.choreography, events), instance.started
+    named = {(event.source, event.id): event for event in events}
+    wrong = wrong_sources(roles.choreography, events)
+    entries = [_event(roles, event, causes, started, wrong) for event in _in_causal_order(events, causes)]
+    beside = [_retry(retry, named.get((retry.source, retry.event_id or "")), started) for retry in retries]
+    beside += [_dead_letter(letter, started) for letter in dead_letters]
     for other in sorted(beside, key=lambda entry: entry.offset):
         # After the last event that precedes it in the stream.
         place = max(
             (i + 1 for i, entry in enumerate(entries) if entry.offset < other.offset), default=len(entries)
         )
-        entries.insert(place, _not_before(entries[place - 1].time if place else None, other, order.started))
+        entries.insert(place, _not_before(entries[place - 1].time if place else None, other, started))
     return entries[:MOST_ENTRIES]
 
 
@@ -87,17 +92,21 @@ def _in_causal_order(events: Sequence[RecordedEvent], causes: Causes[RecordedEve
 
 
 def _event(
-    event: RecordedEvent, causes: Causes[RecordedEvent], started: dt.datetime | None, wrong: Collection[str]
+    roles: EventRoles,
+    event: RecordedEvent,
+    causes: Causes[RecordedEvent],
+    started: dt.datetime | None,
+    wrong: Collection[str],
 ) -> TimelineEntry:
     cause = causes.of(event)
-    timed = cause is not None and not is_absurd(cause.type, cause.time, event.time)
+    timed = cause is not None and not is_absurd(roles.choreography, cause.type, cause.time, event.time)
     timed = timed and cause is not None and not {cause.source, event.source}.intersection(wrong)
     return TimelineEntry(
         kind="event",
         offset=event.offset,
         type=event.type,
-        lane=speaker(event.type, event.source),
-        role=role(event.type),
+        lane=roles.speaker(event.type, event.source),
+        role=roles.role(event.type),
         time=event.time,
         since_start_ms=None if event.source in wrong else _ms(started, event.time),
         cause=cause.type if cause else ("an event that was not heard" if event.causationid else None),
@@ -140,51 +149,56 @@ def _ms(start: dt.datetime | None, end: dt.datetime | None) -> float | None:
     return max(0.0, (end - start).total_seconds() * 1000) if start and end else None
 
 
-def headline(order: Order, now: dt.datetime, deadline: float) -> str:
-    """The state of the order in a sentence or two. `deadline` (s): how long an order may stay undecided."""
-    if never_begun := without_beginning(order, now, deadline):
-        return f"Unknown order: {never_begun}. Nothing is awaited."
-    in_time = _in_time(order)
+def headline(instance: SagaSummary, choreography: Choreography, now: dt.datetime, deadline: float) -> str:
+    """The state of the instance in a sentence or two. `deadline` (s): how long an instance may stay undecided."""
+    if never_begun := without_beginning(instance, choreography, now, deadline):
+        return f"Unknown {choreography.noun[0]}: {never_begun}. Nothing is awaited."
+    in_time = _in_time(instance, choreography)
     said = {
-        State.NEW: "Placed; no service has answered yet.",
+        State.NEW: "Begun; no service has answered yet.",
         State.RUNNING: "Under way.",
         State.FAILED: "A step has refused, and the decision is awaited.",
-        State.COMPLETED: f"Created{in_time}.",
+        State.COMPLETED: f"Completed{in_time}.",
         State.COMPENSATING: "Cancelled, and being undone.",
         State.COMPENSATED: f"Cancelled; every undoing was answered{in_time}.",
-    }[order.state]
-    if not order.remaining:
+    }[instance.state]
+    if not instance.remaining:
         return f"{said} Nothing remains."
-    silence = format_duration(max(0.0, (now - order.heard).total_seconds() * 1000))
+    silence = format_duration(max(0.0, (now - instance.heard).total_seconds() * 1000))
     return f"{said} Silent for {silence}."
 
 
-def _in_time(order: Order) -> str:
-    """Of a created order, its whole time; of a cancelled one, from the cancellation to the last undoing."""
-    if order.state is not State.COMPENSATED:
-        return f" in {format_duration(order.duration_ms)}" if order.duration_ms is not None else ""
-    undoings = {step.service for step in CHOREOGRAPHY.undoings}
-    within = answered_within(step.undoing_ms for step in order.steps if step.step in undoings)
+def _in_time(instance: SagaSummary, choreography: Choreography) -> str:
+    """Of a completed instance, its whole time; of a cancelled one, from the cancellation to the last undoing."""
+    if instance.state is not State.COMPENSATED:
+        return f" in {format_duration(instance.duration_ms)}" if instance.duration_ms is not None else ""
+    within = answered_within(step.undoing_ms for step in _undoings(instance, choreography))
     return f" within {format_duration(within)}" if within is not None else ""
 
 
-def whole_time(order: Order, now: dt.datetime) -> tuple[str, str] | None:
-    """A label and the time of the whole order; None when nothing is measured."""
-    if order.state in {State.COMPLETED, State.COMPENSATED}:
-        return "Created after" if order.state is State.COMPLETED else "Over after", format_duration(
-            order.duration_ms
-        )
-    if order.state is State.UNKNOWN or order.started is None:
+def _undoings(instance: SagaSummary, choreography: Choreography) -> list[StepProgress]:
+    names = {step.name for step in choreography.undoings}
+    return [step for step in instance.steps if step.step in names]
+
+
+def whole_time(instance: SagaSummary, now: dt.datetime) -> tuple[str, str] | None:
+    """A label and the time of the whole instance; None when nothing is measured."""
+    if instance.state in {State.COMPLETED, State.COMPENSATED}:
+        label = "Completed after" if instance.state is State.COMPLETED else "Over after"
+        return label, format_duration(instance.duration_ms)
+    if instance.state is State.UNKNOWN or instance.started is None:
         return None
-    return "Under way for", format_duration(_ms(order.started, now))
+    return "Under way for", format_duration(_ms(instance.started, now))
 
 
-def step_word(order: Order, step: StepProgress) -> str:
-    """The state of a step in words. The decider does not refuse orders, it cancels them."""
-    decides = step.step == CHOREOGRAPHY.decider
-    if not decides or order.state not in {State.COMPENSATING, State.COMPENSATED}:
+def step_word(instance: SagaSummary, step: StepProgress, choreography: Choreography) -> str:
+    """The state of a step in words. The decider does not refuse instances, it cancels them."""
+    declared = choreography.step_named(step.step)
+    decides = declared is not None and declared is choreography.decision
+    if not decides or instance.state not in {State.COMPENSATING, State.COMPENSATED}:
         return str(step.state)
-    return "created, then cancelled" if step.state is StepState.UNDONE else "cancelled the order"
+    cancelled = f"cancelled the {choreography.noun[0]}"
+    return "completed, then cancelled" if step.state is StepState.UNDONE else cancelled
 
 
 def reason(entries: Sequence[TimelineEntry]) -> str:
@@ -203,17 +217,16 @@ def _given(entries: Sequence[TimelineEntry]) -> list[TimelineEntry]:
     return [m for part in ("refusal", "cancel") for m in entries if m.role == part and m.note]
 
 
-def remaining(order: Order) -> list[str]:
+def remaining(instance: SagaSummary, roles: EventRoles) -> list[str]:
     """What is still awaited, one sentence each."""
-    return [awaited_sentence(type_) for type_ in order.remaining]
+    return [roles.awaited_sentence(type_) for type_ in instance.remaining]
 
 
-def compensation(order: Order) -> list[str]:
-    """The state of each undoing, one sentence per service; empty when the order was not cancelled."""
-    if order.state not in {State.COMPENSATING, State.COMPENSATED}:
+def compensation(instance: SagaSummary, choreography: Choreography) -> list[str]:
+    """The state of each undoing, one sentence per step; empty when the instance was not cancelled."""
+    if instance.state not in {State.COMPENSATING, State.COMPENSATED}:
         return []
-    undoings = {step.service for step in CHOREOGRAPHY.undoings}
-    return [_undoing(step) for step in order.steps if step.step in undoings]
+    return [_undoing(step) for step in _undoings(instance, choreography)]
 
 
 def _undoing(step: StepProgress) -> str:

@@ -1,4 +1,4 @@
-"""Reads the raw events of an order again from the stream, which alone keeps the bytes."""
+"""Reads the raw events of an instance again from the stream, which alone keeps the bytes."""
 
 import asyncio
 import json
@@ -7,9 +7,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from choregraphie import BrokerRefused, BrokerUnavailable
-from choregraphie.messaging import History
+from choregraphie.messaging import History, HistoryEntry
+from choregraphie.saga.content_modes import is_binary
 from saga_monitor.projection.queries import RecordedEvent
 from saga_monitor.stream.follower import OpenHistory
+from saga_monitor.stream.history_reader import event_of
 
 SECONDS = 6.0
 MOST_EVENTS = 100
@@ -18,12 +20,16 @@ _MOST_WAITING = 4
 
 @dataclass(frozen=True, slots=True)
 class RawEvent:
-    """`text`: formatted JSON; None when the stream has dropped the entry or was replaced."""
+    """`text`: the envelope as formatted JSON; None when the stream has dropped the entry or was replaced.
+
+    `binary`: its attributes are headers.
+    """
 
     offset: int
     type: str
     exchange: str | None
     text: str | None
+    binary: bool = False
 
 
 class RawUnavailableError(Exception):
@@ -60,7 +66,7 @@ async def _read(history: History, events: Sequence[RecordedEvent]) -> list[RawEv
     found: dict[int, RawEvent] = {}
     for event in events:
         if event.offset not in found and first is not None and event.offset >= first.offset:
-            # Events of one order are close together, so each batch is searched for all of them.
+            # Events of one instance are close together, so each batch is searched for all of them.
             await _batch(history, event.offset, {e.offset: e for e in events}, found)
     return [found.get(event.offset, RawEvent(event.offset, event.type, None, None)) for event in events]
 
@@ -73,16 +79,14 @@ async def _batch(
             for entry in batch:
                 event = wanted.get(entry.offset)
                 if event is not None:
-                    found[entry.offset] = _shown(event, entry.exchange, entry.body)
+                    found[entry.offset] = _shown(event, entry)
             return
 
 
-def _shown(event: RecordedEvent, exchange: str, body: bytes) -> RawEvent:
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        said = None
+def _shown(event: RecordedEvent, entry: HistoryEntry) -> RawEvent:
+    said = event_of(entry)
     if not isinstance(said, dict) or (said.get("source"), said.get("id")) != (event.source, event.id):
         # The stream was replaced.
         return RawEvent(event.offset, event.type, None, None)
-    return RawEvent(event.offset, event.type, exchange, json.dumps(said, indent=2, ensure_ascii=False))
+    text = json.dumps(said, indent=2, ensure_ascii=False)
+    return RawEvent(event.offset, event.type, entry.exchange, text, is_binary(entry.headers, entry.content_type))

@@ -1,4 +1,4 @@
-"""The queries of the pages, fast at a million orders."""
+"""The queries of the pages, fast at a million instances."""
 
 import datetime as dt
 import threading
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from saga_monitor.projection.models import Order
-from saga_monitor.projection.order_pages import PageQueries, Sorting, sorting_of
+from choregraphie.saga.saga_set import SagaSet
+from saga_monitor.projection.instance_pages import PageQueries, Sorting, sorting_of
+from saga_monitor.projection.models import SagaSummary
 from saga_monitor.projection.search import FIRST, ListPosition
 from saga_monitor.web.filters import Cursor, Filters
 
@@ -20,14 +21,14 @@ _IDLE_CONNECTIONS = 4
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some orders of a list, and the filters of the pages before and after, if any."""
+    """Some instances of a list, and the filters of the pages before and after, if any."""
 
-    orders: tuple[Order, ...]
+    instances: tuple[SagaSummary, ...]
     newer: Filters | None
     older: Filters | None
 
 
-# Found orders are sorted by number.
+# Found instances are sorted by number.
 _BY_NUMBER = Sorting(("number",))
 
 
@@ -35,13 +36,13 @@ class Reader(PageQueries):
     """The pages of lists, as their filters say."""
 
     def page(self, filters: Filters, now: dt.datetime) -> Page:
-        """The orders that pass `filters`, from its cursor on."""
+        """The instances that pass `filters`, from its cursor on."""
         if filters.q:
             return self._searched(filters, now)
         cursor = filters.cursor
         backwards = cursor is not None and cursor.direction == "before"
         place = cursor.values if cursor else None
-        found = self.sorted_orders(filters.only_orders, filters.limit + 1, now, place, backwards)
+        found = self.sorted_instances(filters.only_these, filters.limit + 1, now, place, backwards)
         more, found = len(found) > filters.limit, found[: filters.limit]
         if backwards and not more:
             # Near the top, show the full first page instead of a short one.
@@ -49,7 +50,7 @@ class Reader(PageQueries):
         return _page(
             found[::-1] if backwards else found,
             filters,
-            sorting_of(filters.only_orders),
+            sorting_of(filters.only_these),
             bool(cursor),
             backwards or more,
         )
@@ -58,7 +59,7 @@ class Reader(PageQueries):
         cursor = filters.cursor
         backwards = cursor is not None and cursor.direction == "before"
         place = ListPosition(int(cursor.values[0]), backwards) if cursor else FIRST
-        found = self.search(filters.q, filters.only_orders, filters.limit + 1, now, place)
+        found = self.search(filters.q, filters.only_these, filters.limit + 1, now, place)
         more, found = len(found) > filters.limit, found[: filters.limit]
         if backwards and not more:
             return self.page(filters.at(None), now)
@@ -68,8 +69,8 @@ class Reader(PageQueries):
 class Readers:
     """A pool of readers of one file: each request has one of its own."""
 
-    def __init__(self, path: Path, stuck_after: float) -> None:
-        self._path, self._stuck_after = path, stuck_after
+    def __init__(self, path: Path, stuck_after: float, sagas: SagaSet) -> None:
+        self._path, self._stuck_after, self._sagas = path, stuck_after, sagas
         self._idle: list[Reader] = []
         self._lock = threading.Lock()
 
@@ -78,7 +79,7 @@ class Readers:
         """A reader whose queries all see one state. Raises DatabaseRefused when the file cannot be read."""
         with self._lock:
             reader = self._idle.pop() if self._idle else None
-        reader = reader or Reader(self._path, self._stuck_after)
+        reader = reader or Reader(self._path, self._stuck_after, self._sagas)
         try:
             with reader.in_one_snapshot():
                 yield reader
@@ -100,11 +101,11 @@ class Readers:
                 self._idle.pop().close()
 
 
-def _page(found: Sequence[Order], filters: Filters, sorting: Sorting, begun: bool, more: bool) -> Page:
-    """`begun`: the page is not the first one. `more`: there are orders after it."""
+def _page(found: Sequence[SagaSummary], filters: Filters, sorting: Sorting, begun: bool, more: bool) -> Page:
+    """`begun`: the page is not the first one. `more`: there are instances after it."""
 
-    def beside(order: Order, direction: Literal["after", "before"]) -> Filters:
-        return filters.at(Cursor(direction, sorting.place_of(order)))
+    def beside(instance: SagaSummary, direction: Literal["after", "before"]) -> Filters:
+        return filters.at(Cursor(direction, sorting.place_of(instance)))
 
     return Page(
         tuple(found),

@@ -5,24 +5,35 @@ import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from choregraphie.saga.saga_set import SagaSet
 from choregraphie.terminal.formats import format_count, format_duration
-from saga_monitor.diagnosis.wording import because, because_label
+from saga_monitor.diagnosis.wording import because, because_label, flag_words
 from saga_monitor.text.sanitize import printable
 from saga_monitor.web.reader import MOST_COUNTED
+
+
+class Named(Protocol):
+    """What names an instance, as far as it is known."""
+
+    @property
+    def saga(self) -> str | None: ...
+    @property
+    def key(self) -> str | None: ...
+
 
 HERE = Path(__file__).parent
 # A browser removes these two from a path.
 _NOT_IN_A_PATH = {".", ".."}
 
 
-def environment() -> Environment:
-    """The Jinja environment. An undefined name is an error."""
+def environment(sagas: SagaSet) -> Environment:
+    """The Jinja environment for pages about `sagas`. An undefined name is an error."""
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -32,20 +43,10 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters |= {
-        "duration": format_duration,
-        "clock": clock,
-        "iso": _iso,
-        "number": number,
-        "counted": counted,
-        "order_path": order_path,
-        "pretty": pretty,
-        "ago": ago,
-        "with_code": with_code,
-        "because": because,
-        "reason": because_label,
-    }
-    made.globals["icon"] = icon
+    named = (clock, number, counted, instance_path, pretty, ago, with_code, because, flag_words)
+    made.filters |= {function.__name__: function for function in named}
+    made.filters |= {"duration": format_duration, "iso": _iso, "reason": because_label}
+    made.globals |= {"sagas": sagas, "icon": icon}
     for name in made.list_templates():
         # Compile now, so that the first request does not wait.
         made.get_template(name)
@@ -93,10 +94,14 @@ def counted(value: int) -> Markup:
     return number(MOST_COUNTED) + "+" if value > MOST_COUNTED else number(value)
 
 
-def order_path(commande_id: str) -> str:
-    """The address of an order's page, for any id."""
-    quoted = quote(commande_id, safe="")
-    return f"/order?id={quoted}" if commande_id in _NOT_IN_A_PATH else f"/orders/{quoted}"
+def instance_path(instance: Named, of: str = "sagas") -> str:
+    """The address of an instance's page, for any key; `of`: `raw` for that of its raw events.
+
+    Without a known saga, it is the page of the key.
+    """
+    folder = f"{of}/{quote(instance.saga, safe='')}" if instance.saga else "keys"
+    key = quote(instance.key or "", safe="")
+    return f"/{folder}?key={key}" if instance.key in _NOT_IN_A_PATH else f"/{folder}/{key}"
 
 
 def with_code(sentence: str) -> Markup:

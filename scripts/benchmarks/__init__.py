@@ -4,4 +4,16 @@
 only when its name is given, so that one may need packages that others do not.
 """
 
-NAMES = ("monitor", "simulator")
+# The module of each, in this package.
+MODULES = {
+    "commits": "commits",
+    "budget": "system.budget",
+    "latency": "system.latency",
+    "lanes": "lanes",
+    "monitor": "monitor",
+    "orders": "system.orders",
+    "prover": "prover",
+    "scaling": "scaling",
+    "simulator": "simulator",
+}
+NAMES = tuple(MODULES)

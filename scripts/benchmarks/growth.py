@@ -12,14 +12,16 @@ import statistics
 import sys
 import time
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from saga_monitor.projection.aggregates import aggregates_of_all, aggregates_since
 from saga_monitor.projection.queries import Queries
 from saga_monitor.reports import report
-from saga_monitor.reports.order_report import order_reports
+from saga_monitor.reports.instance_report import instance_reports
 from scripts.benchmarks.monitor_process import STUCK_AFTER, MonitorProcess
 from scripts.benchmarks.orders import MIXED, Message, each_order
+from services.application import APP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +51,7 @@ def measure(folder: Path, orders: int, requests: int) -> dict[str, Any]:
         MonitorProcess(path, "scripts.benchmarks.replayed_monitor", one_core=False, amqp_url=_NO_BROKER)
     ) as process:
         figures = _read_orders(process, orders, started, requests)
-    with closing(Queries(path, STUCK_AFTER)) as queries:
+    with closing(Queries(path, STUCK_AFTER, APP.saga_set)) as queries:
         figures |= _reports(queries, started)
     return figures | {"file_mb": round(path.stat().st_size / 1e6)}
 
@@ -98,12 +100,14 @@ def _spread_ms(process: MonitorProcess, page: str, requests: int) -> dict[str, f
 
 def _reports(queries: Queries, started: dt.datetime) -> dict[str, Any]:
     now = dt.datetime.now(dt.UTC)
-    (order, *_) = queries.orders(None, 1, now)
+    (order, *_) = queries.instances(None, 1, now)
+    of_all = partial(aggregates_of_all, queries, now)
+    since_the_beginning = partial(aggregates_since, queries, started, now, STUCK_AFTER)
     reports: dict[str, Callable[[], object]] = {
-        "of_all": lambda: report.of_aggregates(aggregates_of_all(queries, now)),
-        "since_the_beginning": lambda: report.of_aggregates(aggregates_since(queries, started, now, STUCK_AFTER)),
-        "of_1000_orders": lambda: list(order_reports(queries, now, None, 1000)),
-        "one_order": lambda: (queries.order(order.commande_id, now), queries.events(order.commande_id)),
+        "of_all": lambda: report.whole(APP.saga_set, of_all),
+        "since_the_beginning": lambda: report.whole(APP.saga_set, since_the_beginning),
+        "of_1000_orders": lambda: list(instance_reports(queries, now, None, 1000)),
+        "one_order": lambda: (queries.instance(order.instance, now), queries.events(order.instance)),
     }
     totals = queries.totals(now)
     return {

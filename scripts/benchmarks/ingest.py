@@ -12,14 +12,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from choregraphie import Settings, read_settings
-from choregraphie.application import declared_topology
 from choregraphie.broker import apply_topology, connected, open_publisher
 from choregraphie.messaging import Outgoing, Properties
-from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.projection.queries import Queries
 from scripts.benchmarks.monitor_process import STUCK_AFTER, MonitorProcess
 from scripts.benchmarks.orders import Message, each_order
 from scripts.private_node import PrivateNode
+from services.application import APP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +49,7 @@ def measure(folder: Path, events: int, runs: int) -> dict[str, Any]:
 
 async def _fill(settings: Settings, events: int) -> None:
     async with connected(settings, "bench declares") as connection:
-        await apply_topology(connection, declared_topology(CHOREOGRAPHY, settings), declare=True)
+        await apply_topology(connection, APP.topology(settings), declare=True)
     orders = each_order(events, dt.datetime.now(dt.UTC), dt.timedelta(milliseconds=5))
     messages = itertools.islice(itertools.chain.from_iterable(orders), events)
     async with open_publisher(settings, "bench publishes") as publisher:
@@ -67,7 +66,7 @@ def _outgoing(message: Message) -> Outgoing:
 def _ingest(url: str, path: Path, events: int) -> tuple[float, float]:
     """Events per second of wall time and of the monitor's CPU time, from its first batch to its last."""
     with closing(MonitorProcess(path, "saga_monitor", "serve", one_core=True, amqp_url=url)) as process:
-        with closing(Queries(path, STUCK_AFTER)) as queries:
+        with closing(Queries(path, STUCK_AFTER, APP.saga_set)) as queries:
             process.until(0)
             first, wall, cpu = queries.last_offset(), time.perf_counter(), process.cpu_seconds()
         process.until(events - 1)

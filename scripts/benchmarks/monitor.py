@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     import argparse
 
 ABOUT = __doc__
-# The promised figures: events per second while catching up on one core, and the time of a page of the list.
+# The promised figures: events per second while catching up on one core, by the clock and of its processor time;
+# the time of a page of the list.
 LEAST_EVENTS_PER_SECOND = 3000
+LEAST_EVENTS_PER_CPU_SECOND = 10_000
 LONGEST_PAGE_MS = 50
 # The most that the process may grow from a hundredth of the orders to all of them.
 MOST_GROWTH = 1.25
@@ -61,8 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _seconds(arguments: argparse.Namespace) -> float:
-    """An estimate: 10 s for the broker, 3000 events per second, 5000 orders per second."""
-    absorb = 10 + arguments.events * (arguments.runs + 1) / LEAST_EVENTS_PER_SECOND
+    """An estimate: 10 s for the broker, 5000 events per second, 5000 orders per second."""
+    absorb = 10 + arguments.events * (arguments.runs + 1) / 5000
     grow = 5 + arguments.orders / 5000
     return (absorb if arguments.only != "grow" else 0) + (grow if arguments.only != "absorb" else 0)
 
@@ -73,6 +75,8 @@ def missed(figures: dict[str, Any]) -> list[str]:
     absorb, grow = figures.get("absorb"), figures.get("grow")
     if absorb and absorb["events_per_second"]["median"] < LEAST_EVENTS_PER_SECOND:
         failed.append(f"{LEAST_EVENTS_PER_SECOND} events a second on one core")
+    if absorb and absorb["events_per_cpu_second"]["median"] < LEAST_EVENTS_PER_CPU_SECOND:
+        failed.append(f"{LEAST_EVENTS_PER_CPU_SECOND} events a second of processor time")
     if grow and max(page["p95"] for page in grow["lists_ms"].values()) > LONGEST_PAGE_MS:
         failed.append(f"19 of 20 pages of the list, however filtered, in {LONGEST_PAGE_MS} ms")
     if grow and grow["memory_growth"] > MOST_GROWTH:

@@ -16,6 +16,7 @@ from typing import IO, cast
 from urllib.parse import urlsplit
 
 from saga_monitor.projection.queries import Queries
+from services.application import APP
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STUCK_AFTER = 60.0
@@ -53,7 +54,7 @@ class MonitorProcess:
 
     def until(self, offset: int) -> None:
         """Wait until the entry at `offset` has been read."""
-        with closing(Queries(self.path, STUCK_AFTER)) as queries:
+        with closing(Queries(self.path, STUCK_AFTER, APP.saga_set)) as queries:
             while queries.last_offset() < offset:
                 if self._process.poll() is not None:
                     raise RuntimeError(f"the monitor has ended with {self._process.returncode}")

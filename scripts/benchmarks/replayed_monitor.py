@@ -14,12 +14,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, cast
 
-from choregraphie import read_settings
 from choregraphie.logs import configure_logs
 from choregraphie.messaging import QueueCount
 from choregraphie.saga.topology import HISTORY
 from saga_monitor.cli.serve import serve
 from scripts.benchmarks.orders import Message
+from services.application import APP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -67,6 +67,6 @@ async def _opening() -> AsyncIterator[History]:
 
 
 if __name__ == "__main__":
-    settings = read_settings(os.environ)
+    settings = APP.read_settings(os.environ)
     configure_logs(settings)
-    asyncio.run(serve(_opening, settings))
+    asyncio.run(serve(APP, _opening, settings))

@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from choregraphie import BrokerUnavailable, Settings, UserError, read_settings
-from choregraphie.application import declared_topology
+from choregraphie import BrokerUnavailable, Settings, UserError
 from choregraphie.broker import connected, count_queues, remove_topology
 from choregraphie.saga.topology import inbox
-from contracts.choreography import CHOREOGRAPHY
 from scripts.demonstration.processes import ROOT
+from scripts.demonstration.saga import application, saga
 from scripts.installed_server import SERVERS, NodeError
 from scripts.private_node import PrivateNode
 from scripts.probes import answers
@@ -88,7 +87,7 @@ def release(broker: Broker) -> None:
     else:
         settings = Settings(amqp_url=broker.url)
         try:
-            asyncio.run(remove_topology(settings, declared_topology(CHOREOGRAPHY, settings)))
+            asyncio.run(remove_topology(settings, application().topology(settings)))
         except (UserError, BrokerUnavailable) as error:
             print(f"The demonstration's queues and exchanges could not be deleted: {error}", file=sys.stderr)
 
@@ -96,7 +95,7 @@ def release(broker: Broker) -> None:
 def _given(environ: Mapping[str, str]) -> Broker:
     url = {key: value for key, value in environ.items() if key.startswith("SAGA_AMQP_URL")}
     try:
-        settings = read_settings(url)
+        settings = application().read_settings(url)
         taken = asyncio.run(_queues(settings))
     except (UserError, BrokerUnavailable) as error:
         raise NoBrokerError(f"The broker of SAGA_AMQP_URL cannot be used: {error}") from error
@@ -110,7 +109,7 @@ def _given(environ: Mapping[str, str]) -> Broker:
 
 async def _queues(settings: Settings) -> list[str]:
     async with connected(settings, "demo looks for queues") as connection:
-        return list(await count_queues(connection, [inbox(service) for service in CHOREOGRAPHY.services]))
+        return list(await count_queues(connection, [inbox(service) for service in saga().services]))
 
 
 def _server_installed() -> bool:

@@ -11,7 +11,7 @@ _ABOUT = """\
 It starts its own broker: a private node of the installed rabbitmq-server, or a container; without either, it
 installs rabbitmq-server from Debian where that is allowed. With SAGA_AMQP_URL it uses that broker, whose virtual
 host must be empty, and is empty again afterwards. A private node is killed and restarted while orders are
-unfinished; any other broker is left alone. The run takes less than a minute. On a terminal, q and Ctrl-C end it.
+unfinished; any other broker is left alone. The run takes about a minute. On a terminal, q and Ctrl-C end it.
 
 exit codes: 0 every order ended as expected, 1 one did not, 2 usage or configuration error, or no broker
 """
@@ -22,12 +22,13 @@ GO_ON = 3
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="scripts/demo",
-        description="Runs four workers with orders of every kind, kills a worker and the broker, and reports.",
+        description="Runs the workers with orders of every kind, kills a worker and the broker, and reports.",
         epilog=_ABOUT,
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--keep", action="store_true", help="leave it running, with the web page")
     what.add_argument("--stop", action="store_true", help="end what --keep left running")
+    what.add_argument("--orchestration", action="store_true", help="with an orchestrator that leads the services")
     return parser.parse_args(arguments)
 
 

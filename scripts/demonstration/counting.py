@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.choreography import CHOREOGRAPHY
 from scripts.demonstration.checks import FinalState
+from scripts.demonstration.saga import saga
 from scripts.demonstration.scenarios import Scenario
 
 # A client may get several mails about one order, so mails are counted per template.
@@ -32,7 +32,7 @@ def sentence(counted: Count) -> str:
     """The count as a sentence."""
     return (
         f"{len(counted.orders)} orders, {len(counted.lost)} lost, {len(counted.repeated)} carried out twice"
-        f" (counted in the {len(CHOREOGRAPHY.services)} databases and in {counted.events} events of the history)."
+        f" (counted in the {len(saga().services)} databases and in {counted.events} events of the history)."
     )
 
 
@@ -64,8 +64,8 @@ def _effects(folder: Path) -> list[tuple[str, str, str]]:
     """The effects in the databases: per order, an event of each type and a mail of each template."""
     effects = [
         (id_, service, type_)
-        for service in CHOREOGRAPHY.services
-        for id_, type_ in _rows(folder, service, "SELECT commande_id, type FROM outbox")
+        for service in saga().services
+        for id_, type_ in _rows(folder, service, "SELECT key, type FROM outbox")
         if type_ != _NOTIFIED
     ]
     sent = _rows(folder, "notification", "SELECT commande_id, modele FROM envois")

@@ -9,24 +9,27 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from choregraphie import UserError, read_settings
+from choregraphie import UserError
 from choregraphie.logs import silence_the_client
+from choregraphie.resolution import COORDINATION_KEY
 from scripts.demonstration import keep_state, queries, scenario_runner
 from scripts.demonstration.broker import Broker, NoBrokerError, obtain, release
 from scripts.demonstration.command_line import GO_ON, answer, parse
 from scripts.demonstration.counting import count, sentence
 from scripts.demonstration.display import Display
 from scripts.demonstration.processes import ROOT, DemoError, Processes, end
+from scripts.demonstration.saga import NAME, application, choose, saga, timekeeper
 from scripts.demonstration.scenarios import ALL, SCENARIOS, UNFINISHED
 from scripts.demonstration.signals import Interrupted, deferred, ignore_signals, install_handlers
 from scripts.demonstration.steps import ScenarioContext, await_workers, serve_page
-from scripts.demonstration.summary import screen, show_orders, show_plan, show_unfinished
+from scripts.demonstration.summary import screen, show_course, show_orders, show_plan, show_unfinished
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Returns its exit code."""
     options = parse(arguments)
     silence_the_client()
+    choose(orchestration=options.orchestration)
     code = answer(options)
     if code != GO_ON:
         return code
@@ -88,11 +91,13 @@ class Demonstration:
             self._broker = obtain(self._folder, os.environ)
         environ = self._environ(self._broker)
         self._processes = Processes(self._folder / "log", environ)
-        settings = read_settings({key: value for key, value in environ.items() if key.startswith("SAGA_")})
+        settings = application().read_settings(
+            {key: value for key, value in environ.items() if key.startswith("SAGA_")}
+        )
         context = ScenarioContext(
             self._processes, settings, environ, self._display.say, self._display.explain, self._broker
         )
-        self._display.say(f"The broker answers ({self._broker.kind}). Four workers ...")
+        self._display.say(f"The broker answers ({self._broker.kind}). {len(saga().services)} workers ...")
         scenario_runner.start_workers(context)
         self._display.say(f"They are ready. Now {len(ALL)} orders, with one of every kind:")
         show_plan(self._console, SCENARIOS)
@@ -117,6 +122,8 @@ class Demonstration:
         print(final_state.shown)
         if problems:
             raise DemoError("\n  ".join(["differences from the expected state:", *problems]))
+        if saga().command_types:
+            show_course(self._console, final_state)
         print(f"All {len(ALL)} orders ended as they should: states, reasons, stock, money and messages agree.")
         counted = count(self._folder, ALL, final_state)
         print(sentence(counted))
@@ -127,15 +134,20 @@ class Demonstration:
     def _environ(self, broker: Broker) -> Mapping[str, str]:
         # The person's own settings do not apply to the demonstration.
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("SAGA_")}
-        log = {"SAGA_LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"}
+        log = {
+            "SAGA_APP": NAME,
+            COORDINATION_KEY: os.environ[COORDINATION_KEY],
+            "SAGA_LOG_FORMAT": "json",
+            "PYTHONUNBUFFERED": "1",
+        }
         return {**inherited, **log, **scenario_runner.settings_in(self._folder), "SAGA_AMQP_URL": broker.url}
 
     def _keep_running(self, context: ScenarioContext) -> str:
         assert self._broker is not None  # noqa: S101 - it has been used
         # Its short deadline was for the demonstration only.
-        context.processes.end("commande")
-        context.processes.start_worker("commande")
-        await_workers(context, ["commande"])
+        context.processes.end(timekeeper())
+        context.processes.start_worker(timekeeper())
+        await_workers(context, [timekeeper()])
         page = serve_page(context)
         return keep_state.save(
             self._folder, dataclasses.asdict(self._broker), context.processes.detach(), context.environ, page

@@ -8,14 +8,17 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from choregraphie import Settings
+from choregraphie.saga.envelope import Instance
 from saga_monitor.projection.aggregates import aggregates_of_all
 from saga_monitor.projection.queries import Queries
-from saga_monitor.reports.report import detail, of_aggregates
+from saga_monitor.reports.report import detail, whole
 from scripts.demonstration.checks import FinalState, differences
 from scripts.demonstration.processes import ROOT, DemoError
+from scripts.demonstration.saga import application
 from scripts.demonstration.scenarios import Scenario
 
 # Stock records a sale after the order is created, and answers with no event: so the check may have to wait.
@@ -45,18 +48,19 @@ def _read(settings: Settings, environ: Mapping[str, str], scenarios: Sequence[Sc
         for state in json.loads(inspected.result()).values():
             services |= state
         shown = reported.result()
-    with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after)) as queries:
+    sagas = application().saga_set
+    with contextlib.closing(Queries(settings.monitor_database, settings.stuck_after, sagas)) as queries:
         now = dt.datetime.now(dt.UTC)
-        orders = {scenario.commande_id: _order(queries, scenario.commande_id, now) for scenario in scenarios}
-        return FinalState(orders, of_aggregates(aggregates_of_all(queries, now)), services, shown)
+        orders = {scenario.commande_id: _order(queries, scenario.order, now) for scenario in scenarios}
+        return FinalState(orders, whole(sagas, partial(aggregates_of_all, queries, now)), services, shown)
 
 
-def _order(queries: Queries, id_: str, now: dt.datetime) -> dict[str, Any]:
+def _order(queries: Queries, order: Instance, now: dt.datetime) -> dict[str, Any]:
     """The content of `show --json` of an order, without starting a process for each."""
-    order = queries.order(id_, now)
-    if order is None:
-        raise DemoError(f"the monitor does not know {id_} any more")
-    return detail(order, queries.events(id_), queries.dead_letters(id_))
+    summary = queries.instance(order, now)
+    if summary is None:
+        raise DemoError(f"the monitor does not know {order.key} any more")
+    return detail(summary, queries.sagas, queries.events(order), queries.dead_letters(order))
 
 
 def _run(environ: Mapping[str, str], *command: str) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.projection.queries import Queries
 from scripts.demonstration import broker
+from scripts.demonstration.saga import application, saga, timekeeper
 from scripts.demonstration.scenarios import (
     AT_ONCE,
     BROKER_KILLED,
@@ -28,18 +28,20 @@ from scripts.demonstration.steps import (
 )
 
 SHORT_DEADLINE = "2"
+# The last event of an order whose goods are held, while paiement is paused.
+GOODS_HELD = {"stock.reserve", "paiement.debiter"}
 
 
 def start_workers(context: ScenarioContext) -> None:
     """Start a worker of every service and wait until each consumes."""
-    for service in CHOREOGRAPHY.services:
+    for service in saga().services:
         context.processes.start_worker(service)
-    await_workers(context, CHOREOGRAPHY.services)
+    await_workers(context, saga().services)
 
 
 def run_scenarios(context: ScenarioContext) -> None:
     """Run every scenario to its end."""
-    queries = Queries(context.settings.monitor_database, context.settings.stuck_after)
+    queries = Queries(context.settings.monitor_database, context.settings.stuck_after, application().saga_set)
     try:
         _many_at_once(context, queries)
         _cancelled_before(context, queries)
@@ -72,7 +74,7 @@ def _cancelled_before(context: ScenarioContext, queries: Queries) -> None:
     )
     context.processes.pause("paiement")
     publish_order(context, CANCELLED_BEFORE)
-    await_state(context, queries, CANCELLED_BEFORE, lambda found: found.last_type == "stock.reserve")
+    await_state(context, queries, CANCELLED_BEFORE, lambda found: found.last_type in GOODS_HELD)
     run_passer_commande(context, "--annuler", CANCELLED_BEFORE.commande_id)
     await_state(context, queries, CANCELLED_BEFORE, lambda found: found.state == "COMPENSATING")
     context.explain("paiement is resumed: it may take the money, and then gives it back")
@@ -80,15 +82,16 @@ def _cancelled_before(context: ScenarioContext, queries: Queries) -> None:
 
 
 def _past_deadline(context: ScenarioContext, queries: Queries) -> None:
-    context.explain(f"commande is restarted with SAGA_DEADLINE={SHORT_DEADLINE}, and paiement paused again")
-    context.processes.end("commande")
-    context.processes.start_worker("commande", SAGA_DEADLINE=SHORT_DEADLINE)
-    await_workers(context, ["commande"])
+    decider = timekeeper()
+    context.explain(f"{decider} is restarted with SAGA_DEADLINE={SHORT_DEADLINE}, and paiement paused again")
+    context.processes.end(decider)
+    context.processes.start_worker(decider, SAGA_DEADLINE=SHORT_DEADLINE)
+    await_workers(context, [decider])
     context.processes.pause("paiement")
     publish_order(context, PAST_DEADLINE)
     await_state(context, queries, PAST_DEADLINE, lambda found: found.state == "COMPENSATING")
     context.explain(
-        f"the deadline of {PAST_DEADLINE.commande_id} has passed: commande has cancelled it; paiement is resumed"
+        f"the deadline of {PAST_DEADLINE.commande_id} has passed: {decider} has cancelled it; paiement is resumed"
     )
     context.processes.resume("paiement")
 
@@ -133,7 +136,7 @@ def _unfinished(context: ScenarioContext, queries: Queries, scenarios: Sequence[
     context.processes.pause("paiement")
     publish_all(context, scenarios)
     for scenario in scenarios:
-        await_state(context, queries, scenario, lambda found: found.last_type == "stock.reserve")
+        await_state(context, queries, scenario, lambda found: found.last_type in GOODS_HELD)
 
 
 def _all_end(context: ScenarioContext, queries: Queries, scenarios: Sequence[Scenario]) -> None:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from choregraphie.saga.envelope import Instance
+from contracts.choreography import CHOREOGRAPHY
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -21,6 +24,11 @@ class Scenario:
     def state(self) -> str:
         """The expected final state in the monitor."""
         return "COMPENSATED" if self.raison else "COMPLETED"
+
+    @property
+    def order(self) -> Instance:
+        """The order, as the monitor knows it."""
+        return Instance(CHOREOGRAPHY.name, self.commande_id)
 
 
 CHANGED_MIND = "demande du client"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from choregraphie import BrokerUnavailable, Settings
 from choregraphie.broker import connected, count_queues
 from choregraphie.saga.topology import inbox
-from saga_monitor.projection.queries import Order, Queries
+from saga_monitor.projection.queries import Queries, SagaSummary
 from scripts.demonstration.broker import Broker
 from scripts.demonstration.processes import ROOT, DemoError, Processes
 from scripts.demonstration.scenarios import Scenario
@@ -78,11 +78,11 @@ def run_passer_commande(context: ScenarioContext, *arguments: str) -> None:
 
 
 def await_state(
-    context: ScenarioContext, queries: Queries, scenario: Scenario, reached: Callable[[Order], bool]
+    context: ScenarioContext, queries: Queries, scenario: Scenario, reached: Callable[[SagaSummary], bool]
 ) -> None:
     """Wait until the monitor sees the order in the wanted state. Raises DemoError."""
     end = time.monotonic() + PATIENCE_SECONDS
-    while (order := queries.order(scenario.commande_id, dt.datetime.now(dt.UTC))) is None or not reached(order):
+    while (order := queries.instance(scenario.order, dt.datetime.now(dt.UTC))) is None or not reached(order):
         context.processes.check()
         if time.monotonic() > end:
             state = f"{order.state}, last event {order.last_type}" if order else "unknown"

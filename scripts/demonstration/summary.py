@@ -11,7 +11,7 @@ from rich.text import Text
 from choregraphie.terminal.formats import format_duration
 from contracts.choreography import CHOREOGRAPHY
 from scripts.demonstration.checks import FinalState, differences_of, messages, reason
-from scripts.demonstration.scenarios import Scenario
+from scripts.demonstration.scenarios import BLOCKED, CREATED, Scenario
 
 # Off a terminal nothing has to be cut.
 _PIPE_WIDTH = 180
@@ -60,3 +60,11 @@ def show_plan(console: Console, scenarios: Sequence[Scenario]) -> None:
 def show_unfinished(console: Console, scenarios: Sequence[Scenario]) -> None:
     """Print one line for the orders that are unfinished when something is killed."""
     console.print(Text(f"  and {len(scenarios)} more, unfinished while a worker and the broker are killed"))
+
+
+def show_course(console: Console, final_state: FinalState) -> None:
+    """Print what was said of the course's two scenarios: success; failure, and its compensation in reverse."""
+    for title, scenario in (("success", CREATED), ("failure and compensation", BLOCKED)):
+        said = [event["type"] for event in final_state.orders[scenario.commande_id]["events"]]
+        console.print(Text(f"{title}: {scenario.commande_id}, {scenario.about}", style="bold"))
+        console.print(Text(f"  {' → '.join(said)}"))

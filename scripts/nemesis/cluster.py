@@ -76,11 +76,20 @@ class Cluster:
 
     def start(self) -> None:
         """Start the members that do not run, and wait until all answer and form one cluster."""
+        self.start_members()
+        self.await_complete()
+
+    def start_members(self) -> None:
+        """Start the members that do not run, together: each waits for the others."""
         for member in self.members:
             member.launch()
         for member in self.members:
             member.start()
-        self.await_complete()
+
+    def stop(self) -> None:
+        """Stop the members one after the other; their data stays."""
+        for member in self.members:
+            member.stop()
 
     def await_complete(self, seconds: float = START_SECONDS) -> None:
         """Wait until every node runs and every queue has a replica on each. Raises NodeError."""

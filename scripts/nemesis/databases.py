@@ -127,10 +127,12 @@ def _rows(connection: sa.Connection, query: str) -> list[Any]:
 def _tables(connection: sa.Connection) -> ServiceTables:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN")
-    handled = _rows(connection, "SELECT event_id, source, commande_id FROM inbox")
+    handled = _rows(connection, "SELECT event_id, source, key AS commande_id FROM inbox")
     inbox = {named(row.event_id, row.source) or "": row.commande_id for row in handled}
-    outbox = _rows(connection, "SELECT event_id, type, commande_id, body, said_at FROM outbox ORDER BY number")
-    journal = _rows(connection, "SELECT commande_id, action, state FROM journal")
+    outbox = _rows(
+        connection, "SELECT event_id, type, key AS commande_id, body, said_at FROM outbox ORDER BY number"
+    )
+    journal = _rows(connection, "SELECT key AS commande_id, action, state FROM journal")
     return ServiceTables(
         inbox,
         tuple(

@@ -1,6 +1,7 @@
 """Faults of the broker: killed, restarted, wiped, frozen, out of memory, a queue deleted under the workers.
 
-On a cluster they hit its first node, except LeaderKill, which hits the leader's node.
+On a cluster they hit its first node, except LeaderKill, which hits the leader's node, and
+ClusterRestart, which hits all.
 """
 
 from __future__ import annotations
@@ -86,6 +87,25 @@ class LeaderKill:
             targets.cluster.start()
 
 
+class ClusterRestart:
+    """Every node of the cluster is stopped, and all are started together. The last stream entries may be lost
+    although they were confirmed.
+    """
+
+    def start(self, targets: Targets) -> None:
+        if targets.cluster is not None:
+            targets.cluster.await_complete()
+            targets.cluster.stop()
+            targets.environment.complete = False
+
+    def stop(self, targets: Targets) -> None:
+        if targets.cluster is not None:
+            targets.cluster.start_members()
+            restart_until_calm(targets)
+            targets.cluster.await_complete()
+            targets.notes.append("restarted every node")
+
+
 class QueueDeleted:
     """An inbox is deleted with its messages; the worker declares another, and its messages are published again."""
 
@@ -108,11 +128,13 @@ class MemoryAlarm:
 
 
 def start(targets: Targets) -> None:
-    """Start the node and restart the queue servers that did not come up. Raises RuntimeError when they never do.
-
-    On a slow machine the last crash can come after a check: two checks in a row must find no dead queue.
-    """
+    """Start the node and the queue servers that did not come up. Raises RuntimeError when they never do."""
     targets.node.start()
+    restart_until_calm(targets)
+
+
+def restart_until_calm(targets: Targets) -> None:
+    """Restart queue servers until two checks in a row find none dead."""
     calm = 0
     for _ in range(MOST_ROUNDS):
         time.sleep(CRASHES_SECONDS)
@@ -124,7 +146,8 @@ def start(targets: Targets) -> None:
 
 def restart_dead_queues(targets: Targets) -> int:
     """Restart the servers of dead queues, and note it. Returns how many were dead."""
-    dead = int(targets.node.control("eval", RESTART_DEAD_QUEUES))
+    nodes = targets.cluster.members if targets.cluster else [targets.node]
+    dead = sum(int(node.control("eval", RESTART_DEAD_QUEUES)) for node in nodes)
     if dead:
         targets.notes.append(f"{dead} queues had no server after the broker's start; started by hand")
     return dead

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from scripts.nemesis.targets import Targets
     from scripts.nemesis.workers import Slot
 
+# A worker finishes its work within 25 s and closes its connections within 5 s.
+EXIT_SECONDS = 40.0
+
 
 class Kill:
     """SIGKILL of one worker; it is started again."""
@@ -45,6 +48,21 @@ class Leave:
         for _ in range(targets.rng.choice((1, 1, 2))):
             if slot.process is not None and slot.alive and not slot.frozen:
                 slot.process.terminate()
+
+    def stop(self, targets: Targets) -> None: ...
+
+
+class RollingRestart:
+    """SIGTERM of each worker in turn under load, as at an upgrade; the next when the one before works again."""
+
+    def start(self, targets: Targets) -> None:
+        for slot in targets.environment.workers.slots:
+            if slot.process is not None and slot.alive and not slot.frozen:
+                slot.process.terminate()
+                targets.environment.workers.await_exit(slot, EXIT_SECONDS)
+                targets.environment.workers.start(slot)
+                targets.environment.await_ready()
+        targets.notes.append(f"restarted {len(targets.environment.workers.slots)} workers in turn")
 
     def stop(self, targets: Targets) -> None: ...
 

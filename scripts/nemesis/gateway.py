@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import ssl
 import threading
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -46,15 +47,16 @@ class GatewayServer:
     requests: list[tuple[str, str]] = field(default_factory=list)
     delay_seconds: float = 3.0
     port: int = 0
+    tls: ssl.SSLContext | None = None
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"https://localhost:{self.port}" if self.tls else f"http://127.0.0.1:{self.port}"
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[GatewayServer]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
@@ -135,8 +137,8 @@ class RecordingGateway(GatewayServer):
 class Gateway:
     """The recording gateway on its own port, in its own thread."""
 
-    def __init__(self) -> None:
-        self._server = RecordingGateway()
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._server = RecordingGateway(tls=tls)
         self._loop = asyncio.new_event_loop()
         self._opened = threading.Event()
         self._closing = asyncio.Event()
@@ -148,6 +150,10 @@ class Gateway:
     @property
     def url(self) -> str:
         return self._server.url
+
+    def behave(self, *behaviours: str) -> None:
+        """The next requests are treated so, one after another."""
+        self._server.behaviours.extend(behaviours)
 
     def charges(self) -> tuple[Charge, ...]:
         return tuple(self._server.charges_by_key.values())

@@ -125,10 +125,12 @@ class Management:
         self._ask("DELETE", f"permissions/{self._vhost}/{quote(user, safe='')}", missing_ok=True)
 
     @contextmanager
-    def identity(self, *, configure: str = "^$", write: str = "^$", read: str = "^$") -> Iterator[str]:
+    def identity(
+        self, *, configure: str = "^$", write: str = "^$", read: str = "^$", tags: str = ""
+    ) -> Iterator[str]:
         """A new user with these permissions here, as `name:password`; deleted afterwards."""
         name, password = f"u-{uuid.uuid4().hex[:8]}", uuid.uuid4().hex
-        self._ask("PUT", f"users/{name}", {"password": password, "tags": ""})
+        self._ask("PUT", f"users/{name}", {"password": password, "tags": tags})
         try:
             self.set_permissions(name, configure=configure, write=write, read=read)
             yield f"{name}:{password}"
@@ -138,6 +140,20 @@ class Management:
     def set_password(self, user: str, password: str) -> None:
         """Change a user's password. Open connections stay open."""
         self._ask("PUT", f"users/{quote(user, safe='')}", {"password": password, "tags": ""})
+
+    def policies(self) -> Rows:
+        """Each with `name`, `pattern`, `definition`."""
+        return self._rows(f"policies/{self._vhost}")
+
+    def import_definitions(self, document: dict[str, Any]) -> None:
+        self._ask("POST", "definitions", document)
+
+    def users(self) -> Rows:
+        """The users of the whole broker, each with `name` and `tags`."""
+        return self._rows("users")
+
+    def delete_user(self, user: str) -> None:
+        self._ask("DELETE", f"users/{quote(user, safe='')}")
 
     @property
     def _vhost(self) -> str:

@@ -89,14 +89,12 @@ class MonitorObserver:
 def read_file(path: Path) -> MonitorState:
     """The content of a monitor's file."""
     with closing(sqlite3.connect(path)) as connection:
-        orders = list(connection.execute("SELECT commande_id, state, flags FROM orders"))
+        orders = list(connection.execute("SELECT key, state, flags FROM instances"))
         events = frozenset(
-            (str(commande_id), str(type_), named(id_, source) or "")
-            for commande_id, type_, id_, source in connection.execute(
-                "SELECT commande_id, type, id, source FROM events"
-            )
+            (str(key), str(type_), named(id_, source) or "")
+            for key, type_, id_, source in connection.execute("SELECT key, type, id, source FROM events")
         )
         dead_letters = connection.execute("SELECT service, event_id, reason FROM dead_letters")
-        states = {commande_id: state for commande_id, state, _ in orders}
-        flags = {commande_id: frozenset(json.loads(text)) for commande_id, _, text in orders}
+        states = {key: state for key, state, _ in orders}
+        flags = {key: frozenset(json.loads(text)) for key, _, text in orders}
         return MonitorState(states, events, frozenset(dead_letters), flags)

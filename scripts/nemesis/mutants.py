@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import sys
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from choregraphie import DatabaseUnavailable
 from choregraphie.errors import Reason
 from choregraphie.pipeline import pipeline, republish
 from choregraphie.pipeline.commit import CommitStage
-from choregraphie.pipeline.executor import execute
+from choregraphie.pipeline.executor import execute_and_begin
+from choregraphie.saga.envelope import Instance
 from choregraphie.service.transaction import ReadView
 from choregraphie.service.verdict import DeadLetter
 from choregraphie.storage import inbox, outbox
@@ -78,8 +80,8 @@ def tombstone_off(patch: Patch) -> None:
     """An undoing that comes before its cause leaves no tombstone."""
     undo = Journal.undo
 
-    def without_tombstone(self: Any, commande_id: str, action: str, by: str, now: Any) -> Any:
-        return undo(self, commande_id, action, by, now) if self.entry(commande_id, action) else None
+    def without_tombstone(self: Any, instance: Instance, action: str, by: str, now: Any) -> Any:
+        return undo(self, instance, action, by, now) if self.entry(instance, action) else None
 
     patch(Journal, "undo", without_tombstone)
 
@@ -119,27 +121,27 @@ def silent_undoing(patch: Patch) -> None:
 def messages_blamed(patch: Patch) -> None:
     """A database that does not answer is taken for a fault of the messages."""
 
-    async def blaming_messages(self: Any, invocations: list[Invocation], said: list[str]) -> list[Result]:
+    async def blaming_messages(self: Any, invocations: list[Invocation], calling: Any, said: list[str]) -> Any:
         delays = self._context.settings.retry_delays
+        do = partial(execute_and_begin, self._store, invocations, calling, delays, said)
         try:
-            return list(await self._context.on_thread(execute, self._store, invocations, delays, said))
+            return await self._context.on_thread(do)
         except DatabaseUnavailable as error:
-            return [
-                Result(w.delivery, DeadLetter(Reason.EXHAUSTED, str(error)), invocation=w) for w in invocations
-            ]
+            blamed = [*invocations, *calling]
+            return [Result(w.delivery, DeadLetter(Reason.EXHAUSTED, str(error)), invocation=w) for w in blamed], []
 
     patch(CommitStage, "_execute", blaming_messages)
 
 
 def keys_made_anew(patch: Patch) -> None:
     """Each try of an external call has another idempotency key."""
-    key = ReadView.key
+    key = ReadView.idempotency_key
 
     def fresh_key(self: Any, action: Any = None) -> str:
         service, name, order = key(self, action).split(":", 2)
         return f"{service}:{name}-{uuid.uuid4().hex}:{order}"
 
-    patch(ReadView, "key", fresh_key)
+    patch(ReadView, "idempotency_key", fresh_key)
 
 
 MUTANTS: dict[str, Callable[[Patch], None]] = {

@@ -11,6 +11,7 @@ from scripts.nemesis.faults_broker import (
     BrokerKill,
     BrokerRestart,
     BrokerWipe,
+    ClusterRestart,
     LeaderKill,
     MemoryAlarm,
     QueueDeleted,
@@ -18,7 +19,7 @@ from scripts.nemesis.faults_broker import (
 from scripts.nemesis.faults_database import DiskFull, Locked, PostgresKill
 from scripts.nemesis.faults_message import Duplicates, Poison, Redrive, Rubbish
 from scripts.nemesis.faults_network import Cut, Delay, Flapping, StallDown, StallUp, Throttle
-from scripts.nemesis.faults_process import Freeze, Kill, KillAll, Leave, MonitorKill
+from scripts.nemesis.faults_process import Freeze, Kill, KillAll, Leave, MonitorKill, RollingRestart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,6 +42,7 @@ FAULTS: dict[str, Kind] = {
     "kill_all": Kind(KillAll, weight=3),
     "monitor_kill": Kind(MonitorKill, weight=2),
     "leave": Kind(Leave),
+    "rolling_restart": Kind(RollingRestart, weight=1),
     "freeze": Kind(Freeze, (35, 45)),
     "broker_kill": Kind(BrokerKill, (0.5, 6)),
     "broker_restart": Kind(BrokerRestart, (0.5, 3), weight=2),
@@ -49,6 +51,7 @@ FAULTS: dict[str, Kind] = {
     "memory_alarm": Kind(MemoryAlarm, (30, 30), weight=2),
     "broker_freeze": Kind(BrokerFreeze, (45, 45), weight=1),
     "leader_kill": Kind(LeaderKill, (8, 14), weight=4),
+    "cluster_restart": Kind(ClusterRestart, (0.5, 3), weight=1),
     "cut": Kind(Cut, (3, 8), weight=5),
     "stall_up": Kind(StallUp, (35, 50), weight=2),
     "stall_down": Kind(StallDown, (35, 50), weight=2),
@@ -65,7 +68,7 @@ FAULTS: dict[str, Kind] = {
 }
 # Two of these at the same time would cancel each other.
 NETWORK = {"cut", "stall_up", "stall_down", "delay", "throttle", "flapping"}
-CLUSTER_ONLY = {"leader_kill"}
+CLUSTER_ONLY = {"leader_kill", "cluster_restart"}
 BROKER = CLUSTER_ONLY | {
     "broker_kill",
     "broker_restart",

@@ -16,12 +16,11 @@ from scripts.installed_server import NodeError, find_server
 from scripts.private_node import PORTS, PrivateNode
 from scripts.probes import HOST, answers, port_is_free
 
-IMAGE = "rabbitmq:4-management"
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+IMAGE = "rabbitmq:4-management"
 USER = "chaos"
 STOP_SECONDS, START_SECONDS = 45, 120
 
@@ -91,6 +90,11 @@ class InstalledNode(PrivateNode):
         return _run([str(tool), "-n", self.node, *arguments], arguments[0], env)
 
 
+def container_image(environ: Mapping[str, str] = os.environ) -> str:
+    """The image of a broker that runs in a container: SAGA_TEST_IMAGE, or IMAGE."""
+    return environ.get("SAGA_TEST_IMAGE") or IMAGE
+
+
 class ContainerNode:
     """The image of the container tests, in a Docker engine."""
 
@@ -147,7 +151,7 @@ class ContainerNode:
             arguments += ["--publish", f"{HOST}:{self._ports[use]}:{inside}"]
         for name, value in (("USER", USER), ("PASS", self.password)):
             arguments += ["--env", f"RABBITMQ_DEFAULT_{name}={value}"]
-        _docker("create", *arguments, IMAGE)
+        _docker("create", *arguments, container_image())
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ owns   the tables of store.py; nobody else reads them
 
 from choregraphie import Service
 from services.commande import store
-from services.commande.reactions import FORGETS, REACTIONS, TIMED
+from services.commande.reactions import FORGETS, ORCHESTRATION, REACTIONS, TIMED
 
 SERVICE = Service(
     "commande",
@@ -26,6 +26,8 @@ SERVICE = Service(
     forgets=FORGETS,
     seed=store.seed,
     migrations=store.MIGRATIONS,
+    orchestration=ORCHESTRATION,
+    canvas=__doc__,
 )
 
 __all__ = ["SERVICE"]

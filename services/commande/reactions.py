@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from choregraphie import Forget, Transaction, every, on
 from contracts.client import CommandeAnnulationDemandee, CommandeInitiee
 from contracts.commande import CommandeAnnulee, CommandeCreee
+from contracts.commands import CommandeAnnuler, CommandeCreer
 from contracts.paiement import PaiementEchoue, PaiementEffectue
 from contracts.stock import StockReservationEchouee
 from services.commande import rules, store
@@ -65,6 +66,21 @@ def expirer(commande: Commande, tx: Transaction) -> Iterator[CommandeAnnulee]:
     if commande.passer((INCONNUE, EN_ATTENTE), ANNULEE):
         commande.raison = commande.raison or rules.DELAI_DEPASSE
         yield CommandeAnnulee(commande_id=commande.commande_id, raison=commande.raison)
+
+
+def enregistrer(heard: CommandeCreer, tx: Transaction) -> Iterator[CommandeCreee | CommandeAnnulee]:
+    # Only its cancellation can come before it: then the order is cancelled already, and nothing is answered.
+    commande = _connue(heard.commande_id, tx)
+    if commande.passer((INCONNUE,), EN_ATTENTE):
+        commande.client_id, commande.montant = heard.client_id, heard.montant
+        yield from _creer(commande, tx)
+
+
+def retirer(heard: CommandeAnnuler, tx: Transaction) -> Iterator[CommandeAnnulee]:
+    # Before the order itself: it is cancelled all the same, and finds itself so when it comes.
+    commande = _connue(heard.commande_id, tx)
+    commande.passer((INCONNUE,), EN_ATTENTE)
+    yield from _annuler(commande, heard.raison, tx)
 
 
 def _connue(commande_id: str, tx: Transaction) -> Commande:
@@ -134,4 +150,9 @@ REACTIONS = (
 
 TIMED = (every(1.0, expirer, of=Commande, due=store.ECHUES),)
 
-FORGETS = (Forget(Commande, store.JAMAIS_COMMANDEES),)
+FORGETS = (Forget(CommandeInitiee, Commande, store.JAMAIS_COMMANDEES),)
+
+ORCHESTRATION = (
+    on(CommandeCreer, enregistrer, reads=_READS),
+    on(CommandeAnnuler, retirer, reads=_READS),
+)

@@ -15,13 +15,25 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from urllib.parse import quote
 
-import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from choregraphie import BadSetting, Settings, read_answer
+from choregraphie import BadSetting, CircuitBreaker, OutsideUnavailable, distrust, https_address, read_answer
+from services.settings import OrderSettings
+
+if TYPE_CHECKING:
+    import httpx
+
+
+PASSERELLE = CircuitBreaker("the card gateway")
+# The answers of a gateway, or of a proxy before it, that is down: RFC 9110, 15.6.
+_DOWN = {502, 503, 504}
+
+
+class ReponsePerdue(Exception):
+    """The answer to one request was lost. It says nothing about the others."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,7 @@ class PasserelleSimulee:
 
     def _may_fail(self) -> None:
         if self._rng.random() < self._failure_rate:
-            raise ConnectionError("the gateway did not answer")
+            raise ReponsePerdue("the gateway did not answer")
 
 
 REFUSED = "carte refusée"
@@ -118,48 +130,63 @@ class PasserelleHttp:
     When the gateway refuses the credentials, `newer` gives the URL to use from then on; empty, it changes nothing.
     """
 
-    def __init__(self, client: httpx.AsyncClient, newer: Callable[[], str] = str) -> None:
+    def __init__(self, client: "httpx.AsyncClient", newer: Callable[[], str] = str) -> None:
         self._client = client
         self._newer = newer
 
     async def debiter(self, cle: str, client_id: str, montant: Decimal) -> Reponse:
         """Charge the card, once per key.
 
-        Raises httpx.HTTPError, AnswerUnreadable or pydantic.ValidationError when the outcome is unknown.
+        Raises OutsideUnavailable when the gateway is down; httpx.HTTPError, AnswerUnreadable or
+        pydantic.ValidationError when something else leaves the outcome unknown.
         """
         wanted = {"client_id": client_id, "montant": str(montant)}
-        async with self._client.stream("PUT", _path(cle), json=wanted) as answer:
-            self._check(answer)
+        async with self._ask("PUT", cle, json=wanted) as answer:
             read = _Answer.model_validate_json(await read_answer(answer))
         return Reponse(read.acceptee, "" if read.acceptee else read.raison)
 
     async def annuler(self, cle: str) -> None:
         """Refund the charge of that key. Raises as `debiter` when the outcome is unknown."""
-        async with self._client.stream("DELETE", _path(cle)) as answer:
-            self._check(answer)
+        async with self._ask("DELETE", cle) as answer:
             await read_answer(answer)  # the connection can be reused only after the whole answer was read
 
-    def _check(self, answer: httpx.Response) -> None:
+    @contextlib.asynccontextmanager
+    async def _ask(self, method: str, cle: str, **content: Any) -> AsyncIterator["httpx.Response"]:
+        from httpx import TransportError
+
+        try:
+            async with self._client.stream(method, f"/debits/{quote(cle, safe='')}", **content) as answer:
+                self._check(answer)
+                yield answer
+        except TransportError as error:
+            url = self._client.base_url
+            untrusted = distrust(error)
+            why = f"SAGA_GATEWAY, {url.host}:{url.port or 443}: {untrusted}" if untrusted else ""
+            raise OutsideUnavailable(why or f"{type(error).__name__} {error}".strip()) from error
+
+    def _check(self, answer: "httpx.Response") -> None:
         if answer.status_code in {401, 403} and (url := self._newer()):
-            self._client.base_url = httpx.URL(url)
+            self._client.base_url = url
+        if answer.status_code in _DOWN:
+            raise OutsideUnavailable(f"it answers {answer.status_code}")
         answer.raise_for_status()
 
 
-def _path(cle: str) -> str:
-    return f"/debits/{quote(cle, safe='')}"
-
-
 @contextlib.asynccontextmanager
-async def ouvrir(settings: Settings) -> AsyncIterator[Passerelle]:
+async def ouvrir(settings: OrderSettings) -> AsyncIterator[Passerelle]:
     """The gateway that `SAGA_GATEWAY` names, `simulated` or a URL, for the life of a worker."""
     if settings.gateway == "simulated":
         yield PasserelleSimulee(
             settings.gateway_latency, settings.gateway_refusal_rate, settings.gateway_failure_rate
         )
         return
+    import httpx  # here: its import takes longer than all of a service's own
+
     limits = httpx.Limits(max_connections=settings.calls)
+    base_url, verify = https_address(settings.gateway)
     async with httpx.AsyncClient(
-        base_url=settings.gateway,
+        base_url=base_url,
+        verify=verify,
         timeout=settings.call_timeout,
         limits=limits,
         follow_redirects=False,
@@ -169,11 +196,14 @@ async def ouvrir(settings: Settings) -> AsyncIterator[Passerelle]:
         yield PasserelleHttp(client, lambda: _newer_url(settings))
 
 
-def _newer_url(settings: Settings) -> str:
+def _newer_url(settings: OrderSettings) -> str:
     """The URL of the gateway that its file holds now if it has changed, else an empty text."""
 
     def check(gateway: str) -> None:
         if gateway == "simulated":
             raise BadSetting("SAGA_GATEWAY: a gateway changes to the simulated one only with a restart")
 
-    return str(settings.current("gateway")) if settings.read_again("gateway", check) else ""
+    if not settings.read_again("gateway", check):
+        return ""
+    # The certificates are those of the start.
+    return https_address(settings.current("gateway"))[0]

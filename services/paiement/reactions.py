@@ -5,23 +5,24 @@ from decimal import Decimal
 
 from choregraphie import ReadView, Transaction, on
 from contracts.commande import CommandeAnnulee
+from contracts.commands import PaiementDebiter, PaiementRembourser
 from contracts.paiement import PaiementEchoue, PaiementEffectue, PaiementRembourse
 from contracts.stock import StockReserve
 from services.paiement import rules, store
-from services.paiement.passerelle import Passerelle, Reponse
+from services.paiement.passerelle import PASSERELLE, Passerelle, Reponse
 from services.paiement.store import Compte, Debit
 
 
-async def debiter(heard: StockReserve, view: ReadView, passerelle: Passerelle) -> Reponse | None:
+async def debiter(heard: StockReserve | PaiementDebiter, view: ReadView, passerelle: Passerelle) -> Reponse | None:
     """Ask the gateway for the charge, unless the balance is already too low; None then."""
     compte = view.find(Compte, heard.client_id)
     if rules.refus(heard.montant, compte.solde if compte else None):
         return None
-    return await passerelle.debiter(view.key(), heard.client_id, heard.montant)
+    return await passerelle.debiter(view.idempotency_key(), heard.client_id, heard.montant)
 
 
 def encaisser(
-    heard: StockReserve, tx: Transaction, reponse: Reponse | None
+    heard: StockReserve | PaiementDebiter, tx: Transaction, reponse: Reponse | None
 ) -> Iterator[PaiementEffectue | PaiementEchoue]:
     # Only a cancellation can come before this; its tombstone then prevents this reaction.
     # The balance is checked again: another order may have emptied the account during the gateway's call. The
@@ -42,12 +43,14 @@ def encaisser(
     )
 
 
-async def recrediter(heard: CommandeAnnulee, view: ReadView, passerelle: Passerelle) -> None:
+async def recrediter(heard: CommandeAnnulee | PaiementRembourser, view: ReadView, passerelle: Passerelle) -> None:
     """Refund the charge, whether or not one is known: its answer may have been lost."""
-    await passerelle.annuler(view.key(encaisser))
+    await passerelle.annuler(view.idempotency_key(encaisser))
 
 
-def rembourser(heard: CommandeAnnulee, tx: Transaction, _: None) -> Iterator[PaiementRembourse]:
+def rembourser(
+    heard: CommandeAnnulee | PaiementRembourser, tx: Transaction, _: None
+) -> Iterator[PaiementRembourse]:
     # A cancellation can overtake the debit it undoes: undo() then leaves a tombstone, and the late debit finds
     # it and does nothing. The service answers in either case.
     fait = tx.undo(encaisser)
@@ -70,6 +73,7 @@ REACTIONS = (
         encaisser,
         reads=(store.debit, store.compte_demande),
         call=debiter,
+        breaker=PASSERELLE,
         gives_up=PaiementEchoue,
     ),
     on(
@@ -77,6 +81,26 @@ REACTIONS = (
         rembourser,
         reads=(store.debit, store.compte_debite),
         call=recrediter,
+        breaker=PASSERELLE,
+        undoes=encaisser,
+    ),
+)
+
+ORCHESTRATION = (
+    on(
+        PaiementDebiter,
+        encaisser,
+        reads=(store.debit, store.compte_demande),
+        call=debiter,
+        breaker=PASSERELLE,
+        gives_up=PaiementEchoue,
+    ),
+    on(
+        PaiementRembourser,
+        rembourser,
+        reads=(store.debit, store.compte_debite),
+        call=recrediter,
+        breaker=PASSERELLE,
         undoes=encaisser,
     ),
 )

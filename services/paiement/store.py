@@ -9,9 +9,14 @@ from sqlalchemy import CheckConstraint, Column, Connection, MetaData, Table, Tex
 
 from choregraphie import Key, Money, ReadView, Row
 from contracts.commande import CommandeAnnulee
+from contracts.commands import PaiementDebiter, PaiementRembourser
 from contracts.stock import StockReserve
 
 TABLES = MetaData()
+
+# What the reactions hear: the events of the choreography, or the commands of the orchestrator.
+Demand = StockReserve | PaiementDebiter
+Cancellation = CommandeAnnulee | PaiementRembourser
 
 
 @dataclass
@@ -53,15 +58,15 @@ class Debit(Row):
     etat: str = "pris"
 
 
-def debit(heard: StockReserve | CommandeAnnulee, view: ReadView) -> Iterable[Key]:
+def debit(heard: Demand | Cancellation, view: ReadView) -> Iterable[Key]:
     return [Debit.at(heard.commande_id)]
 
 
-def compte_demande(heard: StockReserve, view: ReadView) -> Iterable[Key]:
+def compte_demande(heard: Demand, view: ReadView) -> Iterable[Key]:
     return [Compte.at(heard.client_id)]
 
 
-def compte_debite(heard: CommandeAnnulee, view: ReadView) -> Iterable[Key]:
+def compte_debite(heard: Cancellation, view: ReadView) -> Iterable[Key]:
     """The account that was debited, known once the debit is read."""
     pris = view.find(Debit, heard.commande_id)
     return [Compte.at(pris.client_id)] if pris else []

@@ -11,8 +11,16 @@ owns   the tables of store.py; nobody else reads them
 
 from choregraphie import Service
 from services.stock import store
-from services.stock.reactions import REACTIONS
+from services.stock.reactions import ORCHESTRATION, REACTIONS
 
-SERVICE = Service("stock", REACTIONS, tables=store.TABLES, inspect=store.inspect, seed=store.seed)
+SERVICE = Service(
+    "stock",
+    REACTIONS,
+    tables=store.TABLES,
+    inspect=store.inspect,
+    seed=store.seed,
+    orchestration=ORCHESTRATION,
+    canvas=__doc__,
+)
 
 __all__ = ["SERVICE"]

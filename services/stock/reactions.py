@@ -6,12 +6,15 @@ from typing import Never
 from choregraphie import Transaction, on
 from contracts.client import CommandeInitiee
 from contracts.commande import CommandeAnnulee, CommandeCreee
+from contracts.commands import StockLiberer, StockReserver, StockVendre
 from contracts.stock import StockLibere, StockReservationEchouee, StockReserve
 from services.stock import rules, store
 from services.stock.store import Rayon, Reservation
 
 
-def reserver(heard: CommandeInitiee, tx: Transaction) -> Iterator[StockReserve | StockReservationEchouee]:
+def reserver(
+    heard: CommandeInitiee | StockReserver, tx: Transaction
+) -> Iterator[StockReserve | StockReservationEchouee]:
     # Only a cancellation can come before this; its tombstone then prevents this reaction.
     rayon = tx.find(Rayon, heard.produit_id)
     manque = rules.manque(heard.quantite, rayon.disponible if rayon else None)
@@ -32,7 +35,7 @@ def reserver(heard: CommandeInitiee, tx: Transaction) -> Iterator[StockReserve |
     )
 
 
-def vendre(heard: CommandeCreee, tx: Transaction) -> Iterator[Never]:
+def vendre(heard: CommandeCreee | StockVendre, tx: Transaction) -> Iterator[Never]:
     # An order is created only after its goods were held here, so the reservation exists. When a cancellation has
     # already put the goods back, its tombstone prevents this reaction.
     reservation = tx.find(Reservation, heard.commande_id)
@@ -45,7 +48,7 @@ def vendre(heard: CommandeCreee, tx: Transaction) -> Iterator[Never]:
     yield from ()
 
 
-def liberer(heard: CommandeAnnulee, tx: Transaction) -> Iterator[StockLibere]:
+def liberer(heard: CommandeAnnulee | StockLiberer, tx: Transaction) -> Iterator[StockLibere]:
     # A cancellation can overtake the order it cancels (the order may wait in a retry queue), and its creation:
     # undo() then leaves a tombstone, and the late event finds it and does nothing. The service always answers.
     tx.undo(vendre)
@@ -68,4 +71,15 @@ REACTIONS = (
     ),
     on(CommandeCreee, vendre, reads=(store.reservation, store.rayon_reserve)),
     on(CommandeAnnulee, liberer, reads=(store.reservation, store.rayon_reserve), undoes=(reserver, vendre)),
+)
+
+ORCHESTRATION = (
+    on(
+        StockReserver,
+        reserver,
+        reads=(store.reservation, store.rayon_demande),
+        gives_up=StockReservationEchouee,
+    ),
+    on(StockVendre, vendre, reads=(store.reservation, store.rayon_reserve)),
+    on(StockLiberer, liberer, reads=(store.reservation, store.rayon_reserve), undoes=(reserver, vendre)),
 )

@@ -10,8 +10,13 @@ from sqlalchemy import CheckConstraint, Column, Connection, Integer, MetaData, T
 from choregraphie import Key, ReadView, Row
 from contracts.client import CommandeInitiee
 from contracts.commande import CommandeAnnulee, CommandeCreee
+from contracts.commands import StockLiberer, StockReserver, StockVendre
 
 TABLES = MetaData()
+
+# What the reactions hear: the events of the choreography, or the commands of the orchestrator.
+Order = CommandeInitiee | StockReserver
+Decision = CommandeCreee | CommandeAnnulee | StockVendre | StockLiberer
 
 
 @dataclass
@@ -73,15 +78,15 @@ class Reservation(Row):
     etat: str = "retenue"
 
 
-def reservation(heard: CommandeInitiee | CommandeCreee | CommandeAnnulee, view: ReadView) -> Iterable[Key]:
+def reservation(heard: Order | Decision, view: ReadView) -> Iterable[Key]:
     return [Reservation.at(heard.commande_id)]
 
 
-def rayon_demande(heard: CommandeInitiee, view: ReadView) -> Iterable[Key]:
+def rayon_demande(heard: Order, view: ReadView) -> Iterable[Key]:
     return [Rayon.at(heard.produit_id)]
 
 
-def rayon_reserve(heard: CommandeCreee | CommandeAnnulee, view: ReadView) -> Iterable[Key]:
+def rayon_reserve(heard: Decision, view: ReadView) -> Iterable[Key]:
     """The shelf of the reservation, known once the reservation is read."""
     tenue = view.find(Reservation, heard.commande_id)
     return [Rayon.at(tenue.produit_id)] if tenue else []

@@ -12,6 +12,9 @@ ROOT = Path(__file__).parents[2]
 DOORS = [
     "choregraphie",
     "choregraphie.broker",
+    "choregraphie.client",
+    "choregraphie.deployment",
+    "choregraphie.doctor",
     "choregraphie.pipeline",
     "choregraphie.prover",
     "choregraphie.storage",
@@ -90,7 +93,7 @@ def test_only_the_broker_package_speaks_amqp() -> None:
         for module in imports(path)
         if module.partition(".")[0] in {"aio_pika", "aiormq", "pamqp", "pika"}
     }
-    assert speaking == {"choregraphie/broker"}
+    assert speaking == {"choregraphie/broker", "choregraphie/broker/lean"}
 
 
 def test_contracts_depend_on_pydantic_alone() -> None:

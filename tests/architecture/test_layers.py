@@ -27,8 +27,16 @@ VIOLATIONS = {
         "saga_monitor/analysis/steps.py",
         "import saga_monitor.projection.counters",
     ),
+    "The engine and the monitor know no saga of their own": (
+        "saga_monitor/reports/report.py",
+        "import contracts.order",
+    ),
     "What a saga is depends on pydantic alone": ("choregraphie/saga/topology.py", "import structlog"),
     "Only the broker package speaks AMQP": ("choregraphie/pipeline/decoder.py", "import aio_pika"),
+    "Only the telemetry package knows OpenTelemetry": (
+        "choregraphie/storage/batch.py",
+        "import opentelemetry.trace",
+    ),
     "Services do not know each other": ("services/stock/rules.py", "import services.paiement.rules"),
     "Rules touch no I/O": ("services/commande/rules.py", "import socket"),
     "The prover reads declarations; it opens no broker and no database": (

@@ -13,10 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from choregraphie import Settings
-from choregraphie.application import declared_topology
 from choregraphie.failpoints import Place, watched
-from choregraphie.messaging import Delivery, Outgoing, PublishOutcome
+from choregraphie.messaging import ContentHeader, Delivery, Outgoing, PublishOutcome
 from choregraphie.pipeline.context import WorkerContext
 from choregraphie.pipeline.pipeline import Pipeline
 from choregraphie.saga.topology import HISTORY
@@ -24,16 +22,17 @@ from choregraphie.simulator.broker_model import Broker, headers_of
 from choregraphie.simulator.queues import Message
 from choregraphie.storage.database import open_database
 from choregraphie.storage.store import Store, StoreLimits
-from contracts.choreography import CHOREOGRAPHY
+from choregraphie.telemetry.hooks import UNTRACED, Tracing
 from scripts.nemesis.databases import Databases, read_databases
 from scripts.nemesis.gateway import Gateway
 from scripts.nemesis.history import DeadLetter, History, Published, QueueState, StreamEntry
 from scripts.nemesis.orders import CATALOGUE, EXCHANGE
 from scripts.nemesis.recorder import read_mails, reasons
-from services.application import SERVICES
+from services.application import APP
+from services.settings import OrderSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 # A worker that is still busy after this long never becomes idle.
@@ -48,12 +47,13 @@ class PowerCut(BaseException):
 
 
 class InProcessSaga:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tracing_of: Callable[[str], Tracing] = lambda _: UNTRACED) -> None:
         self._folder = folder
+        self._tracing_of = tracing_of
         self._gateway = Gateway()
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "catalogue.toml").write_text(CATALOGUE)
-        self.settings = Settings(
+        self.settings = OrderSettings(
             database_url=f"sqlite:///{folder}/{{service}}.sqlite3",
             catalogue=folder / "catalogue.toml",
             carrier=f"maildir:{folder}/courrier",
@@ -61,7 +61,7 @@ class InProcessSaga:
             retry_delays=(0.2, 0.5),
             call_timeout=2,
         )
-        self.broker = Broker(declared_topology(CHOREOGRAPHY, self.settings))
+        self.broker = Broker(APP.topology(self.settings))
         self.published: list[Published] = []
         self._thread = ThreadPoolExecutor(1)
 
@@ -69,6 +69,10 @@ class InProcessSaga:
         """Publish a client's event. `refused`: see `Published`."""
         self.published.append(Published(EXCHANGE, key, body, refused=refused or {}))
         self.broker.publish(Message(body, EXCHANGE, key))
+
+    def refuse_calls(self, behaviour: str, times: int) -> None:
+        """Let the card gateway treat the next calls so: one of its behaviours."""
+        self._gateway.behave(*[behaviour] * times)
 
     def work(
         self, service: str, dies_at: Place | None = None, idle_seconds: float | None = None, **settings: Any
@@ -84,11 +88,11 @@ class InProcessSaga:
     def settle(self) -> None:
         """Run every worker and let every retry delay pass, until no message is left to handle."""
         for _ in range(ROUNDS):
-            for service in SERVICES:
+            for service in APP.by_name:
                 self.work(service)
             delayed = self.broker.next_expiry() is not None
             self.broker.expire(self.broker.now + ALL_DELAYS_SECONDS)
-            if not delayed and not any(len(self.broker.queues[f"{service}.inbox"]) for service in SERVICES):
+            if not delayed and not any(len(self.broker.queues[f"{service}.inbox"]) for service in APP.by_name):
                 return
         raise TimeoutError(f"still messages to handle after {ROUNDS} rounds")
 
@@ -114,11 +118,11 @@ class InProcessSaga:
     def dead_letters(self) -> tuple[DeadLetter, ...]:
         return tuple(
             _dead_letter(service, message)
-            for service in SERVICES
+            for service in APP.by_name
             for message in self.broker.queues[f"{service}.dlq"]
         )
 
-    def record(self, services: Sequence[str] = tuple(SERVICES)) -> tuple[History, Databases]:
+    def record(self, services: Sequence[str] = tuple(APP.by_name)) -> tuple[History, Databases]:
         history = History(
             published=tuple(self.published),
             stream=tuple(self._stream()),
@@ -140,15 +144,18 @@ class InProcessSaga:
         self._thread.shutdown()
         self._gateway.close()
 
-    async def _work(self, name: str, settings: Settings, idle_seconds: float | None) -> None:
-        service = SERVICES[name]
+    async def _work(self, name: str, settings: OrderSettings, idle_seconds: float | None) -> None:
+        service = APP.by_name[name]
         database = open_database(service, settings)
-        store = Store(service, database, StoreLimits.of(settings), lambda: dt.datetime.now(dt.UTC))
+        tracing = self._tracing_of(name)
+        store = Store(service, database, StoreLimits.of(settings), lambda: dt.datetime.now(dt.UTC), tracing.traced)
         externals: Any = service.externals(settings) if service.externals else contextlib.nullcontext()
         session = InProcessSession(self.broker, name)
         try:
             async with externals as opened, asyncio.timeout(LONGEST_SECONDS):
-                context = WorkerContext(store, settings, self._thread, opened, lambda: dt.datetime.now(dt.UTC))
+                context = WorkerContext(
+                    store, settings, self._thread, opened, lambda: dt.datetime.now(dt.UTC), tracing=tracing
+                )
                 await _run_until_idle(context, session, idle_seconds)
         except BaseExceptionGroup as group:
             if group.subgroup(PowerCut) is None:
@@ -201,8 +208,7 @@ class InProcessSession:
             message.body,
             message.exchange,
             message.routing_key,
-            headers_of(message),
-            message.properties,
+            ContentHeader(headers_of(message), message.properties),
             redelivered=message.count > 0,
         )
 

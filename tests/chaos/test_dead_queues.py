@@ -41,7 +41,7 @@ class NodeWithDeadQueues:
 
 
 def stage_of(node: Any) -> Any:
-    return SimpleNamespace(node=node, notes=[])
+    return SimpleNamespace(node=node, cluster=None, notes=[])
 
 
 @pytest.fixture

@@ -13,14 +13,12 @@ import aiormq
 import pytest
 
 from choregraphie import BrokerUnavailable, DatabaseUnavailable, Settings
-from choregraphie.application import declared_topology
 from choregraphie.broker import open_session
 from choregraphie.broker.connection import connected, in_time
 from choregraphie.saga.topology import EXCHANGE_HEADER
 from choregraphie.storage import open_database
-from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis.orders import ORDERED, make_order
-from services.application import SERVICES
+from services.application import APP
 from tests.chaos.in_process import InProcessSaga
 
 if TYPE_CHECKING:
@@ -111,7 +109,7 @@ async def test_a_cancelled_task_stops_whatever_the_client_library_does(
 async def test_a_deleted_retry_queue_ends_the_session(amqp_url: str, management: Management) -> None:
     """The stream still takes what is published to the retry exchange, so the broker returns nothing."""
     settings = Settings(amqp_url=amqp_url)
-    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
+    async with open_session(settings, "stock", APP.topology(settings)) as session:
         await session.consume()
         assert await session.is_consuming()
         management.delete_queue("stock.retry.1")
@@ -157,6 +155,6 @@ def test_a_database_locked_at_the_start_of_a_worker_is_retried(
     with contextlib.closing(sqlite3.connect(tmp_path / "saga" / "stock.sqlite3", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(DatabaseUnavailable, match="locked"):
-            open_database(SERVICES["stock"], saga.settings)
+            open_database(APP.by_name["stock"], saga.settings)
         other.execute("ROLLBACK")
-    open_database(SERVICES["stock"], saga.settings).close()
+    open_database(APP.by_name["stock"], saga.settings).close()

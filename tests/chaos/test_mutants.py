@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,10 +21,10 @@ from scripts.nemesis.orders import CANCELLED, ORDERED, make_order
 from tests.chaos.in_process import InProcessSaga
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from choregraphie.storage.invocation import Invocation, Result
+    from choregraphie.storage.invocation import Invocation
 
 
 @pytest.fixture
@@ -97,17 +97,17 @@ def an_order_refused_before_there_is_anything_to_undo(saga: InProcessSaga) -> No
 
 def a_database_that_does_not_answer_at_first(saga: InProcessSaga) -> None:
     order(saga)
-    commit = Store.commit
+    commit = Store.commit_and_begin
     refused: list[Sequence[Invocation]] = []
 
-    def failing_once(self: Store, group: Sequence[Invocation], said: Iterable[str] = ()) -> list[Result]:
+    def failing_once(self: Store, group: Sequence[Invocation], *more: Any) -> Any:
         if group and not refused:
             refused.append(group)
             raise DatabaseUnavailable("locked")
-        return commit(self, group, said)
+        return commit(self, group, *more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Store, "commit", failing_once)
+        patch.setattr(Store, "commit_and_begin", failing_once)
         saga.work("stock")
 
 

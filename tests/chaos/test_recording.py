@@ -12,16 +12,15 @@ import pika
 import pytest
 
 from choregraphie import Settings
-from choregraphie.application import declared_topology
 from choregraphie.broker import open_session
-from contracts.choreography import CHOREOGRAPHY
 from scripts.nemesis import recorder
 from scripts.nemesis.gateway import Gateway
 from scripts.nemesis.history import Charge, DeadLetter, Mail, StreamEntry
 from scripts.nemesis.recorder import read_mails
 from scripts.nemesis.workers import Worker
+from services.application import APP
 from services.notification import rules
-from services.notification.courrier import Maildir
+from services.notification.maildir import Maildir
 from services.paiement.passerelle import PasserelleHttp
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ async def test_a_dead_letter_is_recorded_from_the_stream_and_its_queue_and_when_
     amqp_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(amqp_url=amqp_url)
-    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
+    async with open_session(settings, "stock", APP.topology(settings)):
         pass
     monkeypatch.setattr(recorder, "STREAM_PATIENCE_SECONDS", 0.5)
     assert recorder.read_stream(amqp_url, idle_seconds=0.2) == ()

@@ -1,5 +1,6 @@
 """Structured logs: JSON off a terminal, without secrets or bodies."""
 
+import asyncio
 import io
 import json
 import logging
@@ -10,8 +11,12 @@ import structlog
 
 from choregraphie import Row, Settings, Transaction
 from choregraphie.logs import configure_logs
+from choregraphie.storage.invocation import Invocation
 from choregraphie.testing import ServiceHarness
-from tests.support.event_builders import initiee
+from services.notification import SERVICE as NOTIFICATION
+from tests.support.event_builders import creee, initiee
+from tests.support.fake_session import until
+from tests.support.running_pipeline import envelope, running_pipeline
 
 
 class Terminal(io.StringIO):
@@ -74,10 +79,23 @@ def test_a_delivery_is_logged_by_its_ids_and_not_by_its_content(harness: Service
     harness.hear(order)
     harness.hear(order)
     done, repeated = logged(out)
-    ids = {"commande_id": "C-1", "event_id": "e-1", "event_type": "commande.initiee", "attempt": 1}
+    ids = {"saga": "commande", "key": "C-1", "event_id": "e-1", "event_type": "commande.initiee", "attempt": 1}
     assert done.items() >= {"event": "reaction.done", "says": ["stock.reserve"], **ids}.items()
     assert repeated.items() >= {"event": "delivery.repeated", **ids}.items()
     assert "secret-client" not in out.getvalue()
+
+
+def test_at_the_usual_level_nothing_of_a_delivery_is_logged_or_prepared(
+    harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.StringIO()
+    configure_logs(Settings(), out)
+    prepared: list[Invocation] = []
+    monkeypatch.setattr(Invocation, "bound", prepared.append)
+    order = harness.enveloped(initiee("C-1", produit_id="A"))
+    harness.hear(order, order)
+    assert harness.said == ["stock.reserve"]
+    assert (out.getvalue(), prepared) == ("", [])
 
 
 def test_a_broken_log_stream_affects_no_delivery(harness: ServiceHarness) -> None:
@@ -112,9 +130,36 @@ def test_every_line_logged_while_a_delivery_is_handled_names_it(
 
     def logging_reaction(tx: Transaction, row: Row) -> None:
         logging.getLogger("library").warning("hm")
+        structlog.get_logger().info("own", attempt="of its own")
         add(tx, row)
 
     monkeypatch.setattr(Transaction, "add", logging_reaction)
-    harness.hear(harness.enveloped(initiee("C-1", produit_id="A"), id="e-1"))
-    said = next(line for line in logged(out) if line["event"] == "hm")
-    assert said.items() >= {"commande_id": "C-1", "event_id": "e-1", "attempt": 1}.items()
+    orders = [harness.enveloped(initiee(f"C-{n}", produit_id="A"), id=f"e-{n}") for n in (1, 2)]
+    harness.hear(*orders)
+    logging.getLogger("library").warning("afterwards")
+    *lines, afterwards = logged(out)
+    for n in (1, 2):
+        ids = {"saga": "commande", "key": f"C-{n}", "event_id": f"e-{n}", "event_type": "commande.initiee"}
+        library, own = lines[2 * n - 2 : 2 * n]
+        assert library.items() >= {"event": "hm", "attempt": 1, **ids}.items()
+        assert own.items() >= {"event": "own", "attempt": "of its own", **ids}.items()
+    assert "key" not in afterwards
+
+
+async def test_every_line_logged_during_an_external_call_names_its_delivery(settings: Settings) -> None:
+    class LoggingCarrier:
+        async def envoyer(self, *_: str) -> str:
+            logging.getLogger("library").warning("hm")
+            await asyncio.sleep(0)
+            structlog.get_logger().info("own")
+            return "somebody@clients.invalid"
+
+    out = io.StringIO()
+    configure_logs(Settings(log_format="json"), out)
+    async with running_pipeline(settings, NOTIFICATION, LoggingCarrier()) as run:
+        tags = [run.session.deliver(envelope(creee(f"C-{n}"), id=f"e-{n}")) for n in (1, 2)]
+        await until(lambda: sorted(run.session.acked) == tags)
+        await run.stop()
+    lines = [line for line in logged(out) if line["event"] in {"hm", "own"}]
+    named = sorted((line["event"], line["key"], line["event_id"], line["event_type"]) for line in lines)
+    assert named == [(event, f"C-{n}", f"e-{n}", "commande.creee") for event in ("hm", "own") for n in (1, 2)]

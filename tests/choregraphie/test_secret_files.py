@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from choregraphie import BadSetting, read_settings
+from services.application import APP
 
 
 def test_a_changed_file_is_read_for_every_copy(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_an_empty_file_leaves_the_old_secret(tmp_path: Path, setting: str) -> No
     """A file that is written in place is empty for a moment."""
     secret = tmp_path / "secret"
     secret.write_text("https://u:old@there.example/")
-    settings = read_settings({f"SAGA_{setting.upper()}_FILE": str(secret)})
+    settings = APP.read_settings({f"SAGA_{setting.upper()}_FILE": str(secret)})
     secret.write_text("\n")
     assert not settings.read_again(setting)
     assert settings.current(setting) == "https://u:old@there.example/"
@@ -58,7 +59,7 @@ def test_a_value_that_the_caller_cannot_use_leaves_the_old_secret(
 ) -> None:
     secret = tmp_path / "gateway"
     secret.write_text("https://u:old@there.example/")
-    settings = read_settings({"SAGA_GATEWAY_FILE": str(secret)})
+    settings = APP.read_settings({"SAGA_GATEWAY_FILE": str(secret)})
     secret.write_text("simulated")
 
     def check(value: str) -> None:

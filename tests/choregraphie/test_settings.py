@@ -7,21 +7,33 @@ import pytest
 import trustme
 
 from choregraphie import BadSetting, Settings, read_settings
-from choregraphie.settings import age_seconds
+from choregraphie.setting_types import age_seconds
+from services.application import APP
 
 
 def refused(environ: dict[str, str]) -> str:
     with pytest.raises(BadSetting) as caught:
-        read_settings(environ)
+        APP.read_settings(environ)
     assert "\n" not in str(caught.value)
     assert "hush" not in str(caught.value)
     return str(caught.value)
 
 
+def test_the_inbox_outlives_the_deadline() -> None:
+    """The events of a join are kept as long, and its last event may come at the deadline."""
+    said = refused({"SAGA_INBOX_DAYS": "1", "SAGA_OUTBOX_DAYS": "1", "SAGA_DEADLINE": "86400"})
+    assert said.startswith("SAGA_INBOX_DAYS: not longer than SAGA_DEADLINE")
+
+
 def test_an_empty_environment_gives_the_defaults() -> None:
     assert read_settings({}) == Settings()
     assert Settings().retry_delays == (1, 5, 30, 120, 600)
-    assert (Settings().deadline, Settings().call_timeout) == (900, 5)
+    assert (Settings().deadline, Settings().call_timeout) == (5400, 5)
+
+
+def test_by_default_an_instance_outlives_the_longest_hold_and_every_retry_after_it() -> None:
+    usual = Settings()
+    assert usual.deadline > usual.longest_hold + sum(usual.retry_delays)
 
 
 def test_only_our_own_keys_are_read() -> None:
@@ -99,6 +111,20 @@ def test_guest_is_only_for_this_machine(url: str) -> None:
         assert read_settings({"SAGA_AMQP_URL": f"amqp://{here}/"}).amqp_url
 
 
+@pytest.mark.parametrize(
+    ("key", "url"),
+    [
+        ("SAGA_AMQP_URL", "amqp://guest:hush@broker.example/"),
+        ("SAGA_AMQP_URL", "amqps://gues%74:hush@10.0.0.1/v"),
+        ("SAGA_MANAGEMENT_URL", "https://guest:hush@broker.example:15671"),
+    ],
+)
+def test_the_user_guest_is_refused_beyond_this_machine(key: str, url: str) -> None:
+    assert "guest" in refused({key: url})
+    here = url.replace("broker.example", "localhost").replace("10.0.0.1", "127.0.0.1")
+    assert read_settings({key: here})
+
+
 @pytest.mark.parametrize("query", ["no_verify_ssl=1", "cafile=x&no_verify_ssl=0", "no%5Fverify_ssl=1"])
 def test_verification_cannot_be_turned_off(query: str) -> None:
     assert "verification" in refused({"SAGA_AMQP_URL": f"amqps://u:hush@broker.example/?{query}"})
@@ -153,24 +179,32 @@ def test_the_inbox_outlasts_every_possible_redelivery(days: str, delays: str) ->
 @pytest.mark.parametrize(
     "given",
     [
-        {"SAGA_HISTORY_MAX_AGE": "29m"},
-        {"SAGA_HISTORY_MAX_AGE": "1600s"},
+        {"SAGA_HISTORY_MAX_AGE": "160m"},
+        {"SAGA_HISTORY_MAX_AGE": "9800s"},
         {"SAGA_HISTORY_MAX_AGE": "0Y"},
         {"SAGA_HISTORY_MAX_AGE": "1D", "SAGA_DEADLINE": "86400"},
         {"SAGA_DEADLINE": "604800"},
         {"SAGA_RETRY_DELAYS": ",".join(["86400"] * 7)},
-        {"SAGA_HISTORY_MAX_AGE": "30m", "SAGA_CALL_TIMEOUT": "60"},
+        {"SAGA_HISTORY_MAX_AGE": "165m", "SAGA_CALL_TIMEOUT": "60"},
+        {"SAGA_HISTORY_MAX_AGE": "165m", "SAGA_LONGEST_HOLD": "4000"},
     ],
 )
 def test_a_history_that_is_shorter_than_an_order_is_refused(given: dict[str, str]) -> None:
     said = refused(given)
-    assert said.startswith("SAGA_HISTORY_MAX_AGE: shorter than an order may take")
+    assert said.startswith("SAGA_HISTORY_MAX_AGE: shorter than an instance may take")
     assert "\n" not in said
 
 
 @pytest.mark.parametrize(
     ("age", "seconds"),
-    [("1Y", 31_536_000), ("1M", 2_592_000), ("7D", 604_800), ("12h", 43_200), ("30m", 1800), ("1800s", 1800)],
+    [
+        ("1Y", 31_536_000),
+        ("1M", 2_592_000),
+        ("7D", 604_800),
+        ("12h", 43_200),
+        ("300m", 18_000),
+        ("18000s", 18_000),
+    ],
 )
 def test_every_unit_of_the_broker_is_read(age: str, seconds: int) -> None:
     """As in RabbitMQ's documentation of streams: Y, M, D, h, m, s."""

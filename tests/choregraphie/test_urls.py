@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from choregraphie import BadSetting, read_settings
+from choregraphie import BadSetting
 from choregraphie.amqp_url import broker_address
+from services.application import APP
 
 BROKER = "amqp://u:hush@broker.example"
 
 
 def refused(key: str, url: str) -> str:
     with pytest.raises(BadSetting) as caught:
-        read_settings({key: url})
+        APP.read_settings({key: url})
     said = str(caught.value)
     assert said.startswith(f"{key}: ")
     assert "\n" not in said
@@ -80,6 +81,10 @@ def test_an_unused_part_of_a_broker_url_is_refused(url: str, at_fault: str) -> N
     ("key", "url", "at_fault"),
     [
         ("SAGA_GATEWAY", "https://bank.example/v1?key=hush", "query"),
+        ("SAGA_GATEWAY", "https://bank.example/v1?cafile=/nowhere/hush.pem", "no such file"),
+        ("SAGA_GATEWAY", f"http://bank.example/v1?cafile={__file__}", "is for https://"),
+        ("SAGA_MANAGEMENT_URL", f"https://u:hush@broker.example?cafile={__file__}", "no certificate"),
+        ("SAGA_MANAGEMENT_URL", f"https://u:hush@broker.example?keyfile={__file__}", "no certfile"),
         ("SAGA_GATEWAY", "https://bank.example/v1#hush", "fragment"),
         ("SAGA_GATEWAY", "https://u:hush%E9@bank.example/v1", "UTF-8"),
         ("SAGA_MANAGEMENT_URL", "https://u@broker.example:15671", "without a password"),
@@ -114,7 +119,7 @@ def test_an_unused_part_of_any_other_url_is_refused(key: str, url: str, at_fault
     ],
 )
 def test_used_parts_are_accepted(key: str, url: str) -> None:
-    settings = read_settings({key: url})
+    settings = APP.read_settings({key: url})
     assert url in settings.model_dump().values()
 
 

@@ -2,13 +2,14 @@
 
 import pytest
 
-from choregraphie.saga.topology import HISTORY, Queue, Retention, delay_name, retry_queue, topology
+from choregraphie.saga.saga_set import SagaSet
+from choregraphie.saga.topology import AUDIT, HISTORY, Queue, Retention, delay_name, retry_queue, topology
 from contracts.choreography import CHOREOGRAPHY
 from contracts.registry import EVENTS
 
 SERVICES = ("stock", "paiement", "commande", "notification")
 DELAYS = (1.0, 5.0, 0.25)
-WANTED = topology(CHOREOGRAPHY, DELAYS)
+WANTED = topology(SagaSet((CHOREOGRAPHY,)), DELAYS)
 QUEUES = {queue.name: queue for queue in WANTED.queues}
 BINDINGS = {(binding.exchange, binding.key, binding.queue) for binding in WANTED.bindings}
 
@@ -35,14 +36,14 @@ def targets(queue: Queue) -> set[str]:
 def test_the_topology_has_the_exchanges_of_the_design_and_no_other() -> None:
     speakers = {f"{name}.events" for name in ("client", *SERVICES)}
     private = {f"{name}.{kind}" for name in SERVICES for kind in ("retry", "requeue", "dlx")}
-    assert {exchange.name for exchange in WANTED.exchanges} == speakers | private
+    assert {exchange.name for exchange in WANTED.exchanges} == speakers | private | {"saga.operators"}
     assert {exchange.type for exchange in WANTED.exchanges} == {"topic"}
 
 
 def test_the_topology_has_the_queues_of_the_design_and_no_other() -> None:
     own = {f"{name}.{kind}" for name in SERVICES for kind in ("inbox", "dlq")}
     delays = {f"{name}.retry.{delay}" for name in SERVICES for delay in ("1", "5", "250ms")}
-    assert set(QUEUES) == own | delays | {"saga.history"}
+    assert set(QUEUES) == own | delays | {"saga.history", "saga.audit"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -98,7 +99,7 @@ def test_no_queue_dead_letters_to_an_exchange_that_anybody_else_hears() -> None:
 
 def test_every_quorum_queue_has_an_explicit_delivery_limit() -> None:
     """By default there is no limit before RabbitMQ 4, and 20 from 4.0, also for dead-letter queues."""
-    limits = {q.name: q.arguments.get("x-delivery-limit") for q in WANTED.queues if q.name != HISTORY}
+    limits = {q.name: q.arguments.get("x-delivery-limit") for q in WANTED.queues if q.name not in {HISTORY, AUDIT}}
     assert all(isinstance(limit, int) and limit >= 20 for limit in limits.values())
     assert all(queue.arguments["x-queue-type"] in {"quorum", "stream"} for queue in WANTED.queues)
 
@@ -106,11 +107,13 @@ def test_every_quorum_queue_has_an_explicit_delivery_limit() -> None:
 def test_the_history_is_bound_to_all_events_retries_and_dead_letters() -> None:
     published = {f"{name}.events" for name in ("client", *SERVICES)}
     failures = {f"{name}.{kind}" for name in SERVICES for kind in ("retry", "dlx")}
-    assert {(s, k) for s, k, to in BINDINGS if to == "saga.history"} == {(s, "#") for s in published | failures}
+    assert {(s, k) for s, k, to in BINDINGS if to == "saga.history"} == {
+        (s, "#") for s in published | failures | {"saga.operators"}
+    }
 
 
 def test_the_history_is_bounded_by_age_and_size_in_segments_small_against_it() -> None:
-    arguments = topology(CHOREOGRAPHY, DELAYS, Retention("12h", 300_000_000)).queues[-1].arguments
+    arguments = topology(SagaSet((CHOREOGRAPHY,)), DELAYS, Retention("12h", 300_000_000)).queues[-1].arguments
     assert arguments == {
         "x-queue-type": "stream",
         "x-max-age": "12h",

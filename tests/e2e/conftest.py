@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def running_saga(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SagaFixture]:
-    """A ready worker process for each service."""
-    with saga_fixture(broker, tmp_path_factory.mktemp("saga")) as ready:
+    """A ready worker process for each service. Their logs show each delivery."""
+    with saga_fixture(broker, tmp_path_factory.mktemp("saga"), log_level="debug") as ready:
         ready.start_all(*SERVICES)
         yield ready
 
@@ -27,3 +27,11 @@ def stopped_saga(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> It
     """A virtual host without workers; the test starts them."""
     with saga_fixture(broker, tmp_path_factory.mktemp("saga")) as ready:
         yield ready
+
+
+@pytest.fixture
+def idle_saga(stopped_saga: SagaFixture) -> SagaFixture:
+    """The topology and the databases, and no worker any more: what is sent back stays in the inbox."""
+    stopped_saga.start("stock", "paiement", "commande", "notification").await_ready()
+    assert stopped_saga.workers["stock"].end() == 0
+    return stopped_saga

@@ -32,7 +32,7 @@ def test_a_step_is_given_up_when_its_gateway_never_answers_and_undone_when_it_do
         assert dead_letter.headers["x-saga-reason"] == "exhausted"
         assert dead_letter.headers["x-saga-attempt"] == 3
         assert dead_letter.headers["x-saga-exchange"] == published[type_].exchange
-        assert "ConnectionError" in dead_letter.headers["x-saga-detail"]
+        assert "ReponsePerdue" in dead_letter.headers["x-saga-detail"]
     assert "paiement.rembourse" not in saga.await_events(order)
 
     assert broken.end() == 0

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 LOST = ("stock.events", "paiement.inbox", "stock.reserve")
 
 
+INBOXES = ("stock.inbox", "commande.inbox")
+
+
+def initiee_to(inbox: str) -> tuple[str, str, str]:
+    return "client.events", inbox, "commande.initiee"
+
+
 def is_bound(saga: SagaFixture, exchange: str, queue: str, key: str) -> bool:
     rows = saga.management.bindings()
     return (exchange, queue, key) in {(row["source"], row["destination"], row["routing_key"]) for row in rows}
@@ -116,9 +123,8 @@ def test_a_deleted_exchange_is_declared_again_by_its_consumer(stopped_saga: Saga
     saga = stopped_saga
     saga.start_all("stock")
     saga.management.delete_exchange("client.events")
-    stock = saga.workers["stock"]
-    stock.await_ready(times=2)
-    until(lambda: is_bound(saga, "client.events", "commande.inbox", "commande.initiee"), "it is bound to all")
+    # The worker that notices it first declares the exchange again; the other may find no more than a lost binding.
+    until(lambda: all(is_bound(saga, *initiee_to(inbox)) for inbox in INBOXES), "it is bound to both")
     saga.subscription = saga.foreign_client.subscribe(
         *(f"{outbox_publisher}.events" for outbox_publisher in SPEAKERS)
     )

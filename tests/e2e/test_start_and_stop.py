@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -156,10 +157,11 @@ def test_what_a_worker_logs_names_service_and_order_and_holds_no_secret(running_
     order = running_saga.order()
     running_saga.await_events(order, "commande.creee")
     worker = running_saga.workers["stock"]
-    until(lambda: any(line["commande_id"] == order for line in worker.logged("reaction.done")), "a line about it")
-    line = next(line for line in worker.logged("reaction.done") if line["commande_id"] == order)
+    until(lambda: any(line["key"] == order for line in worker.logged("reaction.done")), "a line about it")
+    line = next(line for line in worker.logged("reaction.done") if line["key"] == order)
     assert line.items() >= {"service": "stock", "event_type": "commande.initiee", "attempt": 1}.items()
     assert line["event_id"]
     for running in running_saga.workers.values():
         assert "guest:guest" not in running.output()
-        assert "specversion" not in running.output()
+        # No body: there the attribute's name is quoted. A reason may name the attribute.
+        assert not re.search(r'specversion\\*"', running.output())

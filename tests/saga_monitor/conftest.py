@@ -13,10 +13,14 @@ from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
 from saga_monitor.stream.follower import read
 from tests.saga_monitor.memory_stream import START, Stream
+from tests.support.order_saga import SAGAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from choregraphie.saga.envelope import Instance
+    from choregraphie.saga.saga_set import SagaSet
 
 STUCK_AFTER = 60.0
 SOON = START + dt.timedelta(seconds=2)
@@ -27,13 +31,13 @@ class Monitor:
 
     each_change = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sagas: SagaSet = SAGAS) -> None:
         self.path = path
         self.notices: list[str] = []
         self.links: list[str] = []
         self.changes: list[str] = []
-        self.store = Store(path)
-        self.queries = Queries(path, STUCK_AFTER)
+        self.store = Store(path, sagas)
+        self.queries = Queries(path, STUCK_AFTER, sagas)
 
     def link(self, word: str, detail: str = "") -> None:
         self.links.append(f"{word} {detail}".strip())
@@ -41,8 +45,8 @@ class Monitor:
     def notice(self, text: str) -> None:
         self.notices.append(text)
 
-    def touched(self, commande_ids: Sequence[str]) -> None:
-        self.changes += commande_ids
+    def touched(self, instances: Sequence[Instance]) -> None:
+        self.changes += [instance.key for instance in instances]
 
     async def read(self, stream: Stream) -> None:
         """Read the stream to its end."""
@@ -53,8 +57,8 @@ class Monitor:
 
     def known(self) -> list[tuple[object, ...]]:
         """The whole content of the projection about every order."""
-        orders = self.queries.orders(None, 1000, SOON)
-        return [(order, tuple(self.queries.events(order.commande_id))) for order in orders]
+        orders = self.queries.instances(None, 1000, SOON)
+        return [(order, tuple(self.queries.events(order.instance))) for order in orders]
 
     def close(self) -> None:
         self.queries.close()

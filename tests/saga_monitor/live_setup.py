@@ -16,6 +16,7 @@ from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
 from saga_monitor.records.broker_status import ask_broker
 from saga_monitor.stream.catch_up import catch_up
+from tests.support.order_saga import COMMAND, SAGAS
 from tests.support.workers import environment
 
 if TYPE_CHECKING:
@@ -43,27 +44,27 @@ class LiveSetup:
     def wrong(self) -> list[Anomaly]:
         """What is wrong now."""
         settings = self._settings
-        status = asyncio.run(ask_broker(settings))
-        store = Store(settings.monitor_database)
+        status = asyncio.run(ask_broker(settings, SAGAS))
+        store = Store(settings.monitor_database, SAGAS)
         try:
             opening = functools.partial(open_history, settings)
             assert asyncio.run(catch_up(opening, store, 20)) == []
         finally:
             store.close()
-        queries = Queries(settings.monitor_database, settings.stuck_after)
+        queries = Queries(settings.monitor_database, settings.stuck_after, SAGAS)
         try:
-            return anomalies_of(queries, status, dt.datetime.now(dt.UTC), Thresholds.of(settings))
+            return anomalies_of(queries, status, dt.datetime.now(dt.UTC), Thresholds.of(settings, COMMAND))
         finally:
             queries.close()
 
     def settled(self, orders: int) -> None:
         """Wait until so many orders are known, and none is under way."""
-        queries = Queries(self._settings.monitor_database, STUCK_AFTER)
+        queries = Queries(self._settings.monitor_database, STUCK_AFTER, SAGAS)
         deadline = time.monotonic() + 25
         while True:
             self.wrong()
             totals = queries.totals(dt.datetime.now(dt.UTC))
-            if (totals.orders, totals.in_flight) == (orders, 0):
+            if (totals.instances, totals.in_flight) == (orders, 0):
                 break
             assert time.monotonic() < deadline, totals
         queries.close()
@@ -82,15 +83,19 @@ class LiveSetup:
         while True:
             found = self.wrong()
             for one in found:
-                named = (one.commande_id, one.kind, one.service, one.reason) == (order, kind, service, reason)
+                named = (one.key, one.kind, one.service, one.reason) == (order, kind, service, reason)
                 if named and outbox_event in one.sentence:
                     return one.sentence
-            assert time.monotonic() < deadline, [(a.commande_id, a.kind, a.service, a.reason) for a in found]
+            assert time.monotonic() < deadline, [(a.key, a.kind, a.service, a.reason) for a in found]
             otherwise()
             time.sleep(0.2)
 
     def restart(self, service: str, **settings: Any) -> None:
         assert self.saga.workers[service].end() == 0
+        self.start_again(service, **settings)
+
+    def start_again(self, service: str, **settings: Any) -> None:
+        """Start the worker of a service whose last one has ended, and wait until it hears."""
         self.saga.start(service, **settings).await_ready(times=1 + self._begun(service))
 
     def _begun(self, service: str) -> int:

@@ -15,9 +15,11 @@ from choregraphie.messaging import HistoryEntry, QueueCount
 from choregraphie.saga.envelope import wrap
 from choregraphie.saga.topology import HISTORY, REASON_HEADER, dlx, events, retry
 from contracts.choreography import CHOREOGRAPHY
+from tests.support.several_sagas import SEVERAL
 
 START = dt.datetime(2024, 11, 22, 18, 47, tzinfo=dt.UTC)
 KNOWN = CHOREOGRAPHY.event_types
+_CLASSES = SEVERAL.saga_set.event_types
 _DATA: dict[str, dict[str, Any]] = {
     "commande.initiee": {
         "client_id": "CLIENT-123",
@@ -110,14 +112,15 @@ class Stream:
         exchange: str,
         headers: Mapping[str, object] | None = None,
         timestamp: dt.datetime | None = None,
+        routing_key: str = "key",
     ) -> None:
-        self.kept.append(HistoryEntry(self.next, exchange, "key", body, headers or {}, timestamp))
+        self.kept.append(HistoryEntry(self.next, exchange, routing_key, body, headers or {}, timestamp))
         self.next += 1
 
-    def publish(self, commande_id: str, lines: Sequence[Line], start: dt.datetime = START) -> None:
+    def publish(self, key: str, lines: Sequence[Line], start: dt.datetime = START) -> None:
         """Append `lines`, each by the exchange of its publisher."""
         for line in lines:
-            self.add(event_bytes(commande_id, line, start), events(KNOWN[line.type].SAID_BY))
+            self.add(event_bytes(key, line, start), events(_CLASSES[line.type].SAID_BY))
 
     def retry(self, service: str, body: bytes, headers: Mapping[str, object] | None = None) -> None:
         self.add(body, retry(service), headers, START)
@@ -174,20 +177,20 @@ class Stream:
         return {queue: QueueCount(counted if queue == HISTORY else 0, 1) for queue in queues}
 
 
-def event_bytes(commande_id: str, line: Line, start: dt.datetime = START) -> bytes:
+def event_bytes(key: str, line: Line, start: dt.datetime = START) -> bytes:
     """The bytes of one event, as published."""
-    cls = KNOWN[line.type]
-    event = cls(commande_id=commande_id, **(_DATA[line.type] | dict(line.data)))
+    cls = _CLASSES[line.type]
+    event = cls(**{cls.KEY: key, **_DATA.get(line.type, {}), **line.data})
     source = "/clients/boutique" if cls.SAID_BY == "client" else f"/services/{cls.SAID_BY}"
     return wrap(
         event,
-        id=event_id(commande_id, line),
+        id=event_id(key, line),
         source=source,
         time=start + dt.timedelta(milliseconds=line.ms),
-        causationid=event_id(commande_id, Line(line.cause)) if line.cause else None,
+        causationid=event_id(key, Line(line.cause)) if line.cause else None,
     ).to_bytes()
 
 
-def event_id(commande_id: str, line: Line) -> str:
+def event_id(key: str, line: Line) -> str:
     """The id that `event_bytes` gives: readable, and the same for the same line."""
-    return f"{commande_id}/{line.id or line.type}"[-100:]
+    return f"{key}/{line.id or line.type}"[-100:]

@@ -228,7 +228,7 @@ def test_a_full_disk_is_one_line(environment: dict[str, str], channel: Any, tmp_
     full = tmp_path / "full"
     full.mkdir()
     mounted = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    mount = f"mount -t tmpfs -o size=600k tmpfs {full}"
+    mount = f"mount -t tmpfs -o size=400k tmpfs {full}"
     if subprocess.run([*mounted, mount], capture_output=True, check=False).returncode:
         pytest.skip("no mount namespace is allowed here")
     ran = subprocess.run(

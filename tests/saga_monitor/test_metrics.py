@@ -1,4 +1,4 @@
-"""The metrics: correct, of bounded number, without order ids, and present from the first scrape on."""
+"""The metrics: correct, of bounded number, without keys, and present from the first scrape on."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.alerting.dispatcher import Dispatcher
 from saga_monitor.alerting.watcher import AlertWatcher
 from saga_monitor.diagnosis.self_check import behind
-from saga_monitor.metrics import MetricsPage, exposition, registry
+from saga_monitor.metrics.exposition import MetricsPage, exposition, registry
 from saga_monitor.projection import case_queries
 from saga_monitor.records.broker_status import BrokerStatus
+from services.application import APP
 from tests.saga_monitor.diagnosis.test_anomalies import WELL
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, SCENARIOS, UNPAID, Line, event_bytes, undone
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def watcher(monitor: Monitor) -> Iterator[AlertWatcher]:
     settings = Settings(monitor_database=monitor.path, stuck_after=60)
-    watcher = AlertWatcher(settings, Dispatcher([]))
+    watcher = AlertWatcher(APP, settings, Dispatcher([]))
     yield watcher
     watcher.close()
 
@@ -67,22 +68,22 @@ async def test_what_was_heard_is_counted(monitor: Monitor, stream: Stream, watch
     stream.add(b"\x00", "client.events")
     await monitor.read(stream)
     found = scraped(monitor, watcher)
-    assert found["saga_orders_started_total"] == 9
-    assert found["saga_orders_finished_total{outcome=completed}"] == 2
-    assert found["saga_orders_finished_total{outcome=compensated}"] == 6
-    assert found["saga_compensations_total"] == 7
-    assert found["saga_orders{state=compensated}"] == 6
-    assert {n: v for n, v in found.items() if n.startswith("saga_orders_in_progress")} == {
-        "saga_orders_in_progress{step=stock}": 0,
-        "saga_orders_in_progress{step=paiement}": 2,
-        "saga_orders_in_progress{step=commande}": 0,
-        "saga_orders_in_progress{step=notification}": 1,
+    assert found["saga_instances_started_total{saga=commande}"] == 9
+    assert found["saga_instances_finished_total{outcome=completed,saga=commande}"] == 2
+    assert found["saga_instances_finished_total{outcome=compensated,saga=commande}"] == 6
+    assert found["saga_compensations_total{saga=commande}"] == 7
+    assert found["saga_instances{saga=commande,state=compensated}"] == 6
+    assert {n: v for n, v in found.items() if n.startswith("saga_instances_in_progress")} == {
+        "saga_instances_in_progress{saga=commande,step=stock}": 0,
+        "saga_instances_in_progress{saga=commande,step=paiement}": 2,
+        "saga_instances_in_progress{saga=commande,step=commande}": 0,
+        "saga_instances_in_progress{saga=commande,step=notification}": 1,
     }
-    assert found["saga_retries_total{service=paiement}"] == 1
-    assert found["saga_dead_letters_total{reason=unreadable,service=stock}"] == 1
-    assert found["saga_dead_letters_total{reason=other,service=stock}"] == 1
+    assert found["saga_retries_total{saga=commande,service=paiement}"] == 1
+    assert found["saga_dead_letters_total{reason=unreadable,saga=,service=stock}"] == 1
+    assert found["saga_dead_letters_total{reason=other,saga=,service=stock}"] == 1
     assert found["saga_entries_ignored_total{why=unreadable}"] == 1
-    assert found["saga_events_total{type=commande.initiee}"] == 9
+    assert found["saga_events_total{saga=commande,type=commande.initiee}"] == 9
     assert not [name for name in found if "CMD-" in name]
 
 
@@ -95,20 +96,22 @@ async def test_what_never_happened_is_nought_so_that_its_first_time_is_an_increa
         async def notify(self, notice: Notice) -> None:
             """Never asked to."""
 
-    watched = AlertWatcher(Settings(monitor_database=monitor.path), Dispatcher([Hook()]))
+    watched = AlertWatcher(APP, Settings(monitor_database=monitor.path), Dispatcher([Hook()]))
     found = scraped(monitor, watched)
     watched.close()
     reasons = {*(reason.value for reason in Reason), "delivery_limit", "other"}
     for service in CHOREOGRAPHY.services:
-        assert found[f"saga_retries_total{{service={service}}}"] == 0
-        letters = {f"saga_dead_letters_total{{reason={reason},service={service}}}" for reason in reasons}
-        assert {found[name] for name in letters} == {0}
+        for saga in (CHOREOGRAPHY.name, ""):
+            assert found[f"saga_retries_total{{saga={saga},service={service}}}"] == 0
+            of = f"saga={saga},service={service}"
+            letters = {f"saga_dead_letters_total{{reason={reason},{of}}}" for reason in reasons}
+            assert {found[name] for name in letters} == {0}
     for outcome in ("told", "dropped", "failed_tries"):
         assert found[f"saga_alert_notices_total{{outcome={outcome},receiver=webhook}}"] == 0
     assert found["saga_alert_notices_total{outcome=told,receiver=log}"] == 0
     whys = ("unreadable", "unknown", "untrusted")
     assert {found[f"saga_entries_ignored_total{{why={why}}}"] for why in whys} == {0}
-    assert found["saga_events_total{type=commande.initiee}"] == 0
+    assert found["saga_events_total{saga=commande,type=commande.initiee}"] == 0
 
 
 async def test_durations_are_histograms_in_seconds(
@@ -119,11 +122,11 @@ async def test_durations_are_histograms_in_seconds(
     await monitor.read(stream)
     found = scraped(monitor, watcher)
     buckets = {name: v for name, v in found.items() if name.startswith("saga_step_duration_seconds_bucket")}
-    step = "saga_step_duration_seconds_bucket{{le={},step=stock}}".format
+    step = "saga_step_duration_seconds_bucket{{le={},saga=commande,step=stock}}".format
     assert [buckets[step(le)] for le in ("0.05", "0.1", "5.0", "10.0", "+Inf")] == [0, 1, 1, 2, 2]
-    assert found["saga_step_duration_seconds_sum{step=stock}"] == 7.1
-    assert found["saga_order_duration_seconds_count{outcome=completed}"] == 1
-    assert found["saga_order_duration_seconds_sum{outcome=completed}"] == 0.35
+    assert found["saga_step_duration_seconds_sum{saga=commande,step=stock}"] == 7.1
+    assert found["saga_instance_duration_seconds_count{outcome=completed,saga=commande}"] == 1
+    assert found["saga_instance_duration_seconds_sum{outcome=completed,saga=commande}"] == 0.35
 
 
 async def test_counters_never_shrink_whatever_becomes_of_an_order(
@@ -136,9 +139,9 @@ async def test_counters_never_shrink_whatever_becomes_of_an_order(
         now = {n: v for n, v in scraped(monitor, watcher).items() if re.search(r"_(total|bucket|count|sum)\b", n)}
         assert {name for name in before if now[name] < before[name]} == set()
         before = now
-    assert before["saga_orders_finished_total{outcome=completed}"] == 1
-    assert before["saga_orders_finished_total{outcome=compensated}"] == 1
-    assert before["saga_orders_started_total"] == 1
+    assert before["saga_instances_finished_total{outcome=completed,saga=commande}"] == 1
+    assert before["saga_instances_finished_total{outcome=compensated,saga=commande}"] == 1
+    assert before["saga_instances_started_total{saga=commande}"] == 1
 
 
 async def test_the_look_outs_view_is_shown(monitor: Monitor, stream: Stream, watcher: AlertWatcher) -> None:
@@ -149,9 +152,9 @@ async def test_the_look_outs_view_is_shown(monitor: Monitor, stream: Stream, wat
         await watcher.check(broker_status(stream.next - 1, paiement=QueueCount(2, 0)))
         await watcher.check(broker_status(stream.next - 1, paiement=QueueCount(2, 0)))
     found = scraped(monitor, watcher)
-    stuck = {name: value for name, value in found.items() if name.startswith("saga_orders_stuck{") and value}
-    assert stuck == {"saga_orders_stuck{reason=no_consumer}": 2}
-    assert found["saga_anomalies{kind=half_undone}"] == 1
+    stuck = {name: value for name, value in found.items() if name.startswith("saga_instances_stuck{") and value}
+    assert stuck == {"saga_instances_stuck{reason=no_consumer,saga=commande}": 2}
+    assert found["saga_anomalies{kind=half_undone,saga=commande}"] == 1
     assert found["saga_monitor_broker_up"] == 1
     assert (found["saga_history_lag_entries"], found["saga_history_lag_seconds"]) == (0, 0)
     assert found["saga_alert_notices_total{outcome=told,receiver=log}"] == 2
@@ -171,9 +174,10 @@ async def test_the_view_is_counted_whole_though_some_are_looked_at(
     await watcher.check(replace(answers, queues=queues))
     found = scraped(monitor, watcher)
     assert len(watcher.view.anomalies) == 10
-    assert found["saga_orders_stuck{reason=no_consumer}"] == 19
-    assert found["saga_orders_stuck{reason=held}"] == 1
-    assert (found["saga_anomalies{kind=stuck}"], found["saga_anomalies{kind=dead_letter}"]) == (20, 20)
+    assert found["saga_instances_stuck{reason=no_consumer,saga=commande}"] == 19
+    assert found["saga_instances_stuck{reason=held,saga=commande}"] == 1
+    assert found["saga_anomalies{kind=stuck,saga=commande}"] == 20
+    assert found["saga_anomalies{kind=dead_letter,saga=}"] == 20
 
 
 async def test_an_order_that_waits_for_two_undoings_is_stuck_once(
@@ -183,8 +187,8 @@ async def test_an_order_that_waits_for_two_undoings_is_stuck_once(
     await monitor.read(stream)
     await watcher.check(broker_status(stream.next - 1))
     found = scraped(monitor, watcher)
-    assert found["saga_anomalies{kind=half_undone}"] == 2
-    assert sum(value for name, value in found.items() if name.startswith("saga_orders_stuck{")) == 1
+    assert found["saga_anomalies{kind=half_undone,saga=commande}"] == 2
+    assert sum(value for name, value in found.items() if name.startswith("saga_instances_stuck{")) == 1
 
 
 async def test_a_monitor_that_is_behind_judges_nothing(
@@ -195,7 +199,7 @@ async def test_a_monitor_that_is_behind_judges_nothing(
     monitor.store.caught_up(dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5))
     await watcher.check(broker_status(stream.next + 499))
     found = scraped(monitor, watcher)
-    assert found["saga_anomalies{kind=stuck}"] == 0
+    assert found["saga_anomalies{kind=stuck,saga=commande}"] == 0
     assert found["saga_history_lag_entries"] == 500
     assert found["saga_history_lag_seconds"] > 3600
 
@@ -208,7 +212,7 @@ async def test_without_the_broker_it_says_so_and_goes_on(
     await watcher.check(None)
     found = scraped(monitor, watcher)
     assert found["saga_monitor_broker_up"] == 0
-    assert found["saga_orders_stuck{reason=unknown}"] == 1
+    assert found["saga_instances_stuck{reason=unknown,saga=commande}"] == 1
     assert "saga_history_lag_entries" not in found
     now = dt.datetime.now(dt.UTC)
     assert behind(monitor.queries, None, now).seconds == 0
@@ -227,6 +231,6 @@ async def test_the_page_is_an_application_to_be_mounted(monitor: Monitor, watche
     start, body = await visit("GET")
     assert start["status"] == 200
     assert dict(start["headers"])[b"content-type"].startswith(b"text/plain; version=0.0.4")
-    assert b"# HELP saga_orders_started_total Orders seen for the first time." in body["body"]
+    assert b"# HELP saga_instances_started_total Instances seen for the first time." in body["body"]
     assert (await visit("HEAD"))[1]["body"] == b""
     assert (await visit("POST"))[0]["status"] == 405

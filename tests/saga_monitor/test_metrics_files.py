@@ -15,7 +15,8 @@ from choregraphie import Settings
 from choregraphie.telemetry.metrics import Instruments, ServiceMetrics
 from saga_monitor.alerting.dispatcher import Dispatcher
 from saga_monitor.alerting.watcher import AlertWatcher
-from saga_monitor.metrics import registry
+from saga_monitor.metrics.exposition import registry
+from services.application import APP
 from tests.saga_monitor.test_metrics import broker_status
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Unheard:
 
 @pytest.fixture
 def watcher(monitor: Monitor) -> Iterator[AlertWatcher]:
-    watcher = AlertWatcher(Settings(monitor_database=monitor.path), Dispatcher([Unheard()]))
+    watcher = AlertWatcher(APP, Settings(monitor_database=monitor.path), Dispatcher([Unheard()]))
     yield watcher
     watcher.close()
 
@@ -107,8 +108,9 @@ def test_a_rule_on_growth_has_something_to_grow_from_before_anything_happened(
 
 
 def test_the_dashboard_can_be_imported_anywhere() -> None:
-    (variable,) = DASHBOARD["templating"]["list"]
-    assert (variable["name"], variable["type"]) == ("datasource", "datasource")
+    source, saga = DASHBOARD["templating"]["list"]
+    assert (source["name"], source["type"]) == ("datasource", "datasource")
+    assert (saga["name"], saga["query"]) == ("saga", "label_values(saga_instances, saga)")
     charts = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
     assert all(panel["datasource"]["uid"] == "${datasource}" for panel in charts)
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])

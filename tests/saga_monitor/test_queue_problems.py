@@ -59,8 +59,10 @@ class MonitoredNode:
         self.node.control("eval", TAKE_AWAY.format(queue=queue))
 
     def bring_servers_back(self) -> None:
-        targets: Any = SimpleNamespace(node=self.node, notes=[])
+        targets: Any = SimpleNamespace(node=self.node, cluster=None, notes=[])
         assert faults_broker.restart_dead_queues(targets)
+        # A server that was started again may crash once more.
+        faults_broker.restart_until_calm(targets)
 
     def anomalies(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(self.watched.run("anomalies", "--json").stdout)
@@ -172,7 +174,7 @@ def test_no_monitor_command_declares_or_binds_what_is_missing(monitored: Monitor
         assert done.returncode in {0, 1}, done.stderr
         assert monitored.topology() == before, arguments
     with serving(monitored.watched, tmp_path / "log") as url:
-        for page in ("/", "/anomalies", "/orders/CMD-1", "/api/anomalies", "/metrics"):
+        for page in ("/", "/anomalies", "/sagas/commande/CMD-1", "/api/anomalies", "/metrics"):
             assert asked(f"{url}{page}")[1], page
         until(lambda: "notification.dlq does not exist" in asked(f"{url}/anomalies")[1], "a look at the queues")
     assert monitored.topology() == before

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie import Settings
-from choregraphie.application import declared_topology
 from choregraphie.broker import apply_topology, connected
-from contracts.choreography import CHOREOGRAPHY
+from services.application import APP
 from tests.support.foreign_client import ForeignClient
 
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ def checkout(tmp_path: Path) -> Path:
     copy = tmp_path / "a checkout"
     for name in CODE:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    # It names the application.
+    shutil.copy(ROOT / "pyproject.toml", copy)
     (copy / ".venv").symlink_to(sys.prefix)
     return copy
 
@@ -61,7 +62,7 @@ def silent_url(broker: Broker) -> Iterator[str]:
 
 async def _declare(settings: Settings) -> None:
     async with connected(settings, "declares for tests") as connection:
-        await apply_topology(connection, declared_topology(CHOREOGRAPHY, settings), declare=True)
+        await apply_topology(connection, APP.topology(settings), declare=True)
 
 
 @pytest.fixture

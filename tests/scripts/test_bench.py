@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from scripts.benchmarks import growth, monitor, simulator
+from scripts.benchmarks import growth, monitor, prover, simulator
 from tests.scripts.conftest import ROOT, environ
 
 KEPT: dict[str, Any] = {
-    "absorb": {"events_per_second": {"median": 3000}, "events_per_cpu_second": {"median": 1}},
+    "absorb": {"events_per_second": {"median": 3000}, "events_per_cpu_second": {"median": 10_000}},
     "grow": {"memory_growth": 1.0, "lists_ms": {"/": {"median": 49, "p95": 50}}},
 }
 
@@ -43,6 +43,7 @@ def test_figures_within_the_promise_are_not_missed() -> None:
     ("part", "name", "value"),
     [
         ("absorb", "events_per_second", {"median": 2999}),
+        ("absorb", "events_per_cpu_second", {"median": 9999}),
         ("grow", "memory_growth", 1.26),
         ("grow", "lists_ms", {"/": {"median": 1, "p95": 1}, "/?flag=STUCK": {"median": 1, "p95": 50.1}}),
     ],
@@ -68,3 +69,35 @@ def test_the_simulator_is_measured_several_times_on_the_same_seeds() -> None:
 @pytest.mark.parametrize(("median", "missed"), [(200, 0), (199, 1)])
 def test_a_missed_promise_of_the_simulator_is_reported(median: int, missed: int) -> None:
     assert len(simulator.missed({"sagas_per_second": {"median": median}})) == missed
+
+
+def test_the_two_explorations_are_measured_by_turns_and_compared() -> None:
+    command = [
+        sys.executable,
+        "scripts/bench",
+        "prover",
+        "--services",
+        "2",
+        "9",
+        "--times=2",
+        "--most=10000",
+        "--json",
+    ]
+    ran = subprocess.run(
+        command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=110, check=False
+    )
+    checks = {(row["shape"], row["services"]): row for row in json.loads(ran.stdout)["checks"]}
+    assert ran.returncode == (1 if "missed: " in ran.stderr else 0), ran.stderr
+    small, large = checks["parallel", 2], checks["parallel", 9]
+    assert 0 < small["ratio"]["least"] <= small["ratio"]["median"] <= small["ratio"]["most"]
+    assert (small["full"]["states"] > 0, large["full"]["states"], large["reduced"]["states"] > 0) == (
+        True,
+        None,
+        True,
+    )
+
+
+@pytest.mark.parametrize(("states", "seconds", "missed"), [(1000, 9.9, 0), (1000, 10.1, 1), (None, 1.0, 1)])
+def test_a_missed_promise_of_the_prover_is_reported(states: int | None, seconds: float, missed: int) -> None:
+    reduced = {"states": states, "seconds": {"most": seconds}}
+    assert len(prover.missed([{"shape": "chain", "services": 10, "reduced": reduced}])) == missed

@@ -60,6 +60,36 @@ def test_ready_rejects_what_is_no_number_of_seconds(seconds: str, checkout: Path
     assert "is not a number of seconds, such as 30" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("file", "found", "changed", "problem"),
+    [
+        (
+            "contracts/choreography.py",
+            'decider="commande"',
+            'decider="comande"',
+            "services: application services, saga commande: no service is named comande (its decider); correct the"
+            " name, or add the service to services=(…)\n",
+        ),
+        (
+            "services/stock/rules.py",
+            "def ",
+            "1 / 0\n\n\ndef ",
+            "services: services.application cannot be imported: ZeroDivisionError: division by zero (",
+        ),
+    ],
+    ids=["a declaration", "an exception"],
+)
+def test_declarations_that_do_not_hold_are_one_line(
+    file: str, found: str, changed: str, problem: str, checkout: Path
+) -> None:
+    source = checkout / file
+    source.write_text(source.read_text(encoding="utf-8").replace(found, changed, 1), encoding="utf-8")
+    result = run(checkout, [sys.executable, "-m", "services", "run", "all"])
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1), result.stderr
+    assert result.stderr.startswith(problem)
+    assert not (checkout / "var").exists()
+
+
 def test_a_wrong_option_of_the_readme_generator_is_one_line(checkout: Path) -> None:
     result = run(checkout, [sys.executable, "scripts/generate_readme.py", "--chek"])
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1), result.stderr

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 def test_lost_and_repeated_orders_are_counted(tmp_path: Path) -> None:
     tables = {
-        "stock": "CREATE TABLE outbox (commande_id, type)",
-        "paiement": "CREATE TABLE outbox (commande_id, type)",
-        "commande": "CREATE TABLE outbox (commande_id, type); CREATE TABLE commandes (commande_id, etat)",
-        "notification": "CREATE TABLE outbox (commande_id, type); CREATE TABLE envois (commande_id, modele)",
+        "stock": "CREATE TABLE outbox (key, type)",
+        "paiement": "CREATE TABLE outbox (key, type)",
+        "commande": "CREATE TABLE outbox (key, type); CREATE TABLE commandes (commande_id, etat)",
+        "notification": "CREATE TABLE outbox (key, type); CREATE TABLE envois (commande_id, modele)",
     }
     for service, script in tables.items():
         with contextlib.closing(sqlite3.connect(tmp_path / f"{service}.sqlite3")) as connection:

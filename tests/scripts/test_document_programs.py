@@ -33,22 +33,6 @@ def run(document: str, program: str, folder: Path, url: str, *arguments: str) ->
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_program_in_operations_sends_every_dead_letter_back_as_it_was(
-    client: ForeignClient, silent_url: str, tmp_path: Path
-) -> None:
-    headers = {"x-saga-exchange": "client.events", "x-saga-attempt": 6, "x-saga-reason": "exhausted"}
-    for body in (b"first", b"second"):
-        assert client.publish("stock.dlx", "commande.initiee", body, headers, delivery_mode=2)
-    run("operations.md", "send_back", tmp_path, silent_url, "stock")
-    assert client.get("stock.dlq") is None
-    for body in (b"first", b"second"):
-        back = client.get("stock.inbox", within_seconds=20)
-        assert back is not None
-        assert (back.body, back.key, back.exchange) == (body, "commande.initiee", "stock.requeue")
-        ours = {name: value for name, value in back.headers.items() if name.startswith("x-saga-")}
-        assert ours == {"x-saga-exchange": "client.events"}
-
-
 def test_the_client_in_the_wire_places_an_order_that_every_service_can_read(
     client: ForeignClient, silent_url: str, tmp_path: Path
 ) -> None:
@@ -57,4 +41,4 @@ def test_the_client_in_the_wire_places_an_order_that_every_service_can_read(
         message = client.get(queue, within_seconds=20)
         assert message is not None
         assert (message.exchange, message.key) == ("client.events", "commande.initiee")
-        assert open_envelope(message.body).commande_id == "CMD-EXAMPLE"
+        assert open_envelope(message.body).key == "CMD-EXAMPLE"

@@ -125,6 +125,14 @@ def test_installing_packages_starts_no_service(machine: Machine) -> None:
     assert not machine.policy.exists()
 
 
+def test_spin_is_installed_with_the_compiler_and_the_headers_that_it_needs(machine: Machine) -> None:
+    machine.apt_get('echo "$@" >>asked')
+    result = machine.run("spin_is_there() { grep -q install asked; }; ensure_spin; ensure_spin")
+    assert result.returncode == 0
+    asked = (machine.folder / "asked").read_text().splitlines()
+    assert [line.split()[-3:] for line in asked[1:]] == [["spin", "gcc", "libc6-dev"]]
+
+
 def test_a_failed_installation_shows_the_output(machine: Machine) -> None:
     machine.apt_get("echo E: no such package; exit 100")
     result = machine.run("install_packages one")

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from choregraphie import Service, Settings
+from choregraphie import Service
 from choregraphie.testing import ServiceHarness, open_harness
+from services.application import APP
+from services.settings import OrderSettings
 
 MakeHarness = Callable[..., ServiceHarness]
 
@@ -23,7 +25,7 @@ def make_harness(tmp_path: Path, database_for: Callable[[str], str]) -> Iterator
                 file = tmp_path / "catalogue.toml"
                 file.write_text(catalogue, encoding="utf-8")
                 more["catalogue"] = file
-            settings = Settings(database_url=database_for(service.name), **more)
+            settings = APP.with_seed(OrderSettings(database_url=database_for(service.name), **more))
             return open_harnesses.enter_context(open_harness(service, settings, externals))
 
         yield make

@@ -59,7 +59,7 @@ class Store(RuleBasedStateMachine):
 
     @rule(order=ORDERS, which=st.integers(0, 10), content=CONTENTS)
     def hears(self, order: str, which: int, content: dict[str, Any]) -> None:
-        hears = self.service.reactions[which % len(self.service.reactions)].hears
+        hears = self.service.reactions[which % len(self.service.reactions)].hears[0]
         data = example(hears.TYPE)["data"]
         data |= {name: value for name, value in content.items() if name in data} | {"commande_id": order}
         data |= {"montant": float(data["montant"])} if "montant" in data else {}
@@ -91,7 +91,7 @@ class Store(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_published_twice(self) -> None:
-        said = Counter((envelope.type, envelope.commande_id) for envelope in self.harness.envelopes)
+        said = Counter((envelope.type, envelope.key) for envelope in self.harness.envelopes)
         assert all(number <= self.most_of_a_kind for number in said.values()), said
 
     @invariant()
@@ -115,11 +115,11 @@ class Store(RuleBasedStateMachine):
     def standing(self, type_: str) -> list[Any]:
         """The events of that type that were published about orders that were never cancelled."""
         cancelled = self.heard.get("commande.annulee", set())
-        return [e.data for e in self.harness.envelopes if e.type == type_ and e.commande_id not in cancelled]
+        return [e.data for e in self.harness.envelopes if e.type == type_ and e.key not in cancelled]
 
     def answered(self, undone: str) -> None:
         """Check that each cancellation has one answer, whether there was something to undo or not."""
-        answers = {envelope.commande_id for envelope in self.harness.envelopes if envelope.type == undone}
+        answers = {envelope.key for envelope in self.harness.envelopes if envelope.type == undone}
         assert answers == self.heard.get("commande.annulee", set())
 
     def teardown(self) -> None:
@@ -175,7 +175,7 @@ class CommandeStore(Store):
         assert state["commandes"]["annulees"] == said["commande.annulee"]
         assert state["commandes"]["creees"] <= said["commande.creee"]
         # An order known from a service alone counts once its deadline has passed.
-        cancelled = {e.commande_id for e in self.harness.envelopes if e.type == "commande.annulee"}
+        cancelled = {e.key for e in self.harness.envelopes if e.type == "commande.annulee"}
         assert state["commandes"]["total"] == len(self.heard.get("commande.initiee", set()) | cancelled)
 
 

@@ -144,7 +144,7 @@ def test_a_success_and_the_deadline_at_the_same_instant_do_not_both_decide(
     harness.hear(payee("A"))
     harness.tick()
     harness.hear(payee("B"))
-    assert [(e.type, e.commande_id) for e in harness.envelopes] == [
+    assert [(e.type, e.key) for e in harness.envelopes] == [
         ("commande.creee", "A"),
         ("commande.annulee", "B"),
     ]
@@ -220,10 +220,10 @@ def test_a_row_that_fails_does_not_block_the_other_deadlines(
     harness.hear(*(initiee(name) for name in "ABC"))
     monkeypatch.setattr(Commande, "passer", breaking)
     harness.tick(900)
-    assert [envelope.commande_id for envelope in harness.envelopes] == ["A", "C"]
+    assert [envelope.key for envelope in harness.envelopes] == ["A", "C"]
     monkeypatch.undo()
     harness.tick(PUT_OFF.seconds)
-    assert [envelope.commande_id for envelope in harness.envelopes] == ["A", "C", "B"]
+    assert [envelope.key for envelope in harness.envelopes] == ["A", "C", "B"]
 
 
 def test_many_deadlines_pass_at_once(harness: ServiceHarness) -> None:

@@ -1,15 +1,22 @@
 """The mail carriers: a folder, a server, and a simulated one that fails at random."""
 
+import asyncio
+import email
 import errno
 import os
 import random
+import shutil
 from pathlib import Path
 
 import aiosmtplib
 import pytest
 
-from choregraphie import BadSetting, Settings, read_settings
-from services.notification.courrier import CourrierCapricieux, Maildir, Smtp, ouvrir
+from choregraphie import BadSetting, ResourceShortage
+from choregraphie.settings import read_settings_as
+from services.notification.composition import digest
+from services.notification.courrier import CourrierCapricieux, EnvoiPerdu, Smtp, ouvrir
+from services.notification.maildir import Maildir
+from services.settings import OrderSettings
 from tests.support.smtp_server import MailServer, mail_server
 
 MAIL = ("key-1", "CMD-1", "Votre commande CMD-1 est confirmée", "Bonjour,\n\nc'est confirmé.\n.\nFin\n")
@@ -58,14 +65,14 @@ async def test_a_server_that_is_away_is_an_error_that_is_retried() -> None:
 async def test_the_settings_name_a_server(tmp_path: Path) -> None:
     async with (
         mail_server() as server,
-        ouvrir(Settings(carrier=f"smtp://127.0.0.1:{server.port}")) as courrier,
+        ouvrir(OrderSettings(carrier=f"smtp://127.0.0.1:{server.port}")) as courrier,
     ):
         await courrier.envoyer(*MAIL)
     assert len(server.mails) == 1
 
 
 async def test_the_settings_name_a_folder_which_is_created(tmp_path: Path) -> None:
-    async with ouvrir(Settings(carrier=f"maildir:{tmp_path}/a/b", mail_domain="chez.example")) as courrier:
+    async with ouvrir(OrderSettings(carrier=f"maildir:{tmp_path}/a/b", mail_domain="chez.example")) as courrier:
         assert await courrier.envoyer(*MAIL) == "CMD-1@chez.example"
     assert len(list((tmp_path / "a/b/new").iterdir())) == 1
     assert list((tmp_path / "a/b/tmp").iterdir()) == []
@@ -74,13 +81,13 @@ async def test_the_settings_name_a_folder_which_is_created(tmp_path: Path) -> No
 async def test_a_folder_that_cannot_be_created_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadSetting, match="SAGA_CARRIER"):
-        async with ouvrir(Settings(carrier=f"maildir:{tmp_path}/file/x")):
+        async with ouvrir(OrderSettings(carrier=f"maildir:{tmp_path}/file/x")):
             pass
 
 
 async def test_a_simulated_failure_comes_before_the_mail_is_sent(tmp_path: Path) -> None:
     courrier = CourrierCapricieux(Maildir(tmp_path, "clients.invalid"), 1, random.Random(1))
-    with pytest.raises(ConnectionError):
+    with pytest.raises(EnvoiPerdu):
         await courrier.envoyer(*MAIL)
     assert list((tmp_path / "new").iterdir()) == []
 
@@ -114,10 +121,88 @@ async def test_a_server_that_refuses_has_its_url_read_again_from_its_file(tmp_pa
     async with mail_server() as old, mail_server() as new:
         secret.write_text(f"smtp://127.0.0.1:{old.port}")
         old.answers += [b"550 not from you"] * 2
-        async with ouvrir(read_settings({"SAGA_CARRIER_FILE": str(secret)})) as courrier:
+        async with ouvrir(read_settings_as(OrderSettings, {"SAGA_CARRIER_FILE": str(secret)})) as courrier:
             for content in (f"maildir:{tmp_path}/mail", f"smtp://127.0.0.1:{new.port}"):
                 secret.write_text(content)
                 with pytest.raises(aiosmtplib.SMTPException):
                     await courrier.envoyer(*MAIL)
             await courrier.envoyer(*MAIL)
     assert (len(old.mails), len(new.mails)) == (0, 1)
+
+
+async def test_a_server_that_takes_only_ascii_gets_the_same_mail() -> None:
+    async with mail_server(extensions=()) as server:
+        await smtp(server).envoyer(*MAIL)
+    (mail,) = server.mails
+    assert server.raw[0].isascii()
+    assert (mail["Subject"], mail.get_content()) == (MAIL[2], MAIL[3].replace("\n", "\r\n"))
+
+
+async def test_mails_of_one_moment_are_all_written_each_once(tmp_path: Path) -> None:
+    courrier = Maildir(tmp_path, "clients.invalid")
+    await courrier.envoyer("key-0", *MAIL[1:])
+    keys = [f"key-{n}" for n in range(40)]
+    await asyncio.gather(*(courrier.envoyer(cle, *MAIL[1:]) for cle in [*keys, *keys]))
+    ids = {email.message_from_bytes(file.read_bytes())["Message-ID"] for file in (tmp_path / "new").iterdir()}
+    assert len(ids) == len(list((tmp_path / "new").iterdir())) == 40
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+async def test_a_mail_that_cannot_be_written_affects_no_other_of_its_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    courrier, rename = Maildir(tmp_path, "clients.invalid"), os.rename
+    failing = f"{digest('key-7')}."
+
+    def rename_some(draft: str, target: str) -> None:
+        if Path(draft).name.startswith(failing):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        rename(draft, target)
+
+    monkeypatch.setattr("os.rename", rename_some)
+    sending = (courrier.envoyer(f"key-{n}", *MAIL[1:]) for n in range(20))
+    outcomes = await asyncio.gather(*sending, return_exceptions=True)
+    assert [n for n, outcome in enumerate(outcomes) if isinstance(outcome, OSError)] == [7]
+    assert len(list((tmp_path / "new").iterdir())) == 19
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+async def test_a_caller_that_gives_up_leaves_the_others_their_mails(tmp_path: Path) -> None:
+    courrier = Maildir(tmp_path, "clients.invalid")
+    sending = [asyncio.ensure_future(courrier.envoyer(f"key-{n}", *MAIL[1:])) for n in range(12)]
+    await asyncio.sleep(0)
+    for one in sending[::2]:
+        one.cancel()
+    outcomes = await asyncio.gather(*sending, return_exceptions=True)
+    assert outcomes[1::2] == ["CMD-1@clients.invalid"] * 6
+    await courrier.envoyer("key-0", *MAIL[1:])
+    assert {digest(f"key-{n}") for n in (0, *range(1, 12, 2))} <= {
+        file.name for file in (tmp_path / "new").iterdir()
+    }
+
+
+async def test_a_mail_is_durable_with_its_name_before_it_counts_as_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[tuple[Path, list[str]]] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        folder = tmp_path / "new"
+        flushed.append((Path(f"/proc/self/fd/{descriptor}").readlink(), [file.name for file in folder.iterdir()]))
+
+    courrier = Maildir(tmp_path, "clients.invalid")
+    monkeypatch.setattr("os.fsync", noted)
+    await courrier.envoyer(*MAIL)
+    (draft, before), (folder, after) = flushed
+    assert (draft.parent.name, before) == ("tmp", [])
+    assert (folder, after) == (tmp_path / "new", [digest(MAIL[0])])
+
+
+async def test_a_folder_that_has_gone_is_a_shortage_of_the_worker_for_every_mail(tmp_path: Path) -> None:
+    courrier = Maildir(tmp_path / "mails", "clients.invalid")
+    shutil.rmtree(tmp_path / "mails")
+    sending = (courrier.envoyer(f"key-{n}", *MAIL[1:]) for n in range(10))
+    outcomes = await asyncio.gather(*sending, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {ResourceShortage}

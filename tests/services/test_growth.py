@@ -24,7 +24,7 @@ ALWAYS_THERE = {"service", Client.TABLE.name}
 
 @pytest.fixture
 def harness(database_for: Callable[[str], str]) -> Iterator[ServiceHarness]:
-    with open_harness(SERVICE, Settings(database_url=database_for("commande"))) as opened:
+    with open_harness(SERVICE, Settings(database_url=database_for("commande"), deadline=900)) as opened:
         yield opened
 
 
@@ -101,7 +101,7 @@ def test_cancellation_requests_do_not_delay_orders_that_are_due(harness: Service
 def test_a_purge_skips_rows_that_another_worker_has_locked(postgres: PrivatePostgres) -> None:
     name = f"growth_{uuid.uuid4().hex[:8]}"
     postgres.create(name)
-    settings = Settings(database_url=postgres.url(name))
+    settings = Settings(database_url=postgres.url(name), deadline=900)
     with open_harness(SERVICE, settings) as harness, open_harness(SERVICE, settings) as other:
         harness.hear(demande())
         harness.now += RETENTION + DEADLINE + dt.timedelta(seconds=1)

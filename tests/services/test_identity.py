@@ -19,7 +19,7 @@ def ordered(harness: ServiceHarness, client: str) -> Envelope[Any]:
 def test_both_orders_are_cancelled_at_their_deadline(make_harness: MakeHarness) -> None:
     harness = make_harness(COMMANDE, deadline=900)
     harness.hear(ordered(harness, "alpha"), ordered(harness, "beta"))
-    assert {said.commande_id for said in harness.tick(900)} == {"C-alpha", "C-beta"}
+    assert {said.key for said in harness.tick(900)} == {"C-alpha", "C-beta"}
     assert len({envelope.id for envelope in harness.envelopes}) == 2
     assert {envelope.causationid for envelope in harness.envelopes} == {"1"}
 
@@ -35,6 +35,4 @@ def test_a_cancellation_request_with_the_same_event_id_cancels_one_order(make_ha
     harness = make_harness(COMMANDE)
     demand = wrap(demande("C-alpha"), id="1", source="/clients/gamma", time=harness.now)
     harness.hear(ordered(harness, "alpha"), ordered(harness, "beta"), demand)
-    assert [(envelope.type, envelope.commande_id) for envelope in harness.envelopes] == [
-        ("commande.annulee", "C-alpha")
-    ]
+    assert [(envelope.type, envelope.key) for envelope in harness.envelopes] == [("commande.annulee", "C-alpha")]

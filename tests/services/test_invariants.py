@@ -103,8 +103,8 @@ def test_the_accounts_always_add_up(groups: Any, wanted: Any) -> None:
 
 def _answered(harness: ServiceHarness, heard: set[tuple[str, str]], undone: str) -> None:
     """Each undoing is answered once, each step at most once, and no event is about an unknown order."""
-    answers = [e.commande_id for e in harness.envelopes if e.type == undone]
+    answers = [e.key for e in harness.envelopes if e.type == undone]
     assert sorted(answers) == sorted(name for what, name in heard if what == "undo")
-    others = [e.commande_id for e in harness.envelopes if e.type != undone]
+    others = [e.key for e in harness.envelopes if e.type != undone]
     assert len(others) == len(set(others))
     assert set(others) <= {name for what, name in heard if what == "do"}

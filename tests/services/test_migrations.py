@@ -4,9 +4,10 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, inspect, text
 
-from choregraphie import Settings
+from choregraphie import DatabaseUnavailable, Settings
 from choregraphie.saga.envelope import Envelope, wrap
 from choregraphie.service.verdict import DeadLetter, Done
 from choregraphie.storage.migrations import MIGRATIONS
@@ -22,6 +23,38 @@ BACK_TO_3 = (
     "UPDATE service SET version = 3",
 )
 BACK_TO_2 = (*BACK_TO_3, "UPDATE service SET version = 2")
+# The tables of the engine before rows were keyed by saga.
+OF_ONE_SAGA = {
+    "sqlite": (
+        "ALTER TABLE inbox RENAME COLUMN key TO commande_id",
+        "ALTER TABLE inbox DROP COLUMN saga",
+        "CREATE INDEX ix_inbox_commande_id ON inbox (commande_id)",
+        "ALTER TABLE outbox RENAME COLUMN key TO commande_id",
+        "ALTER TABLE outbox DROP COLUMN saga",
+        "CREATE INDEX ix_outbox_commande_id ON outbox (commande_id)",
+        "CREATE TABLE before (commande_id TEXT NOT NULL, action TEXT NOT NULL, state TEXT NOT NULL,"
+        " data TEXT NOT NULL, cause TEXT, at BIGINT NOT NULL, undone_at BIGINT, undone_by TEXT, cause_source TEXT,"
+        " PRIMARY KEY (commande_id, action))",
+        "INSERT INTO before SELECT key, action, state, data, cause, at, undone_at, undone_by, cause_source"
+        " FROM journal",
+        "DROP TABLE journal",
+        "ALTER TABLE before RENAME TO journal",
+    ),
+    "postgresql": (
+        *(
+            statement
+            for table in ("inbox", "outbox", "journal")
+            for statement in (
+                *((f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey",) if table == "journal" else ()),
+                f"ALTER TABLE {table} RENAME COLUMN key TO commande_id",
+                f"ALTER TABLE {table} DROP COLUMN saga",
+            )
+        ),
+        "CREATE INDEX ix_inbox_commande_id ON inbox (commande_id)",
+        "CREATE INDEX ix_outbox_commande_id ON outbox (commande_id)",
+        "ALTER TABLE journal ADD PRIMARY KEY (commande_id, action)",
+    ),
+}
 WITHOUT_SOURCES = {
     "sqlite": (
         "CREATE TABLE before (event_id TEXT NOT NULL PRIMARY KEY, body_hash BLOB NOT NULL, type TEXT NOT NULL,"
@@ -38,6 +71,7 @@ WITHOUT_SOURCES = {
         "ALTER TABLE inbox ADD PRIMARY KEY (event_id)",
     ),
 }
+WITHOUT_TRACESTATE = "ALTER TABLE outbox DROP COLUMN tracestate"
 BACK_TO_RUNTIME_2 = (
     "ALTER TABLE journal DROP COLUMN cause_source",
     "ALTER TABLE trials DROP COLUMN source",
@@ -57,7 +91,13 @@ def as_version_1(harness: ServiceHarness, *statements: str) -> None:
     run(harness, *BACK_TO_1, *statements)
 
 
+def as_runtime_3(harness: ServiceHarness) -> None:
+    kind = harness.database.engine.dialect.name
+    run(harness, WITHOUT_TRACESTATE, *OF_ONE_SAGA[kind], "UPDATE service SET runtime_version = 3")
+
+
 def as_runtime_2(harness: ServiceHarness) -> None:
+    as_runtime_3(harness)
     run(harness, *WITHOUT_SOURCES[harness.database.engine.dialect.name], *BACK_TO_RUNTIME_2)
 
 
@@ -122,8 +162,18 @@ def test_cancellation_requests_of_the_third_version_are_purged(
             pass
         with harness.database.begin() as connection:
             left = connection.scalars(text("SELECT commande_id FROM commandes")).all()
-            entries = connection.scalars(text("SELECT DISTINCT commande_id FROM journal")).all()
+            entries = connection.scalars(text("SELECT DISTINCT key FROM journal")).all()
         assert (left, entries) == (["SPOKEN"], ["SPOKEN"])
+
+
+def test_an_event_of_before_is_published_without_a_tracestate(database_for: Callable[[str], str]) -> None:
+    settings = Settings(database_url=database_for("commande"))
+    with open_harness(SERVICE, settings) as harness:
+        harness.hear(initiee("A"), demande("A"))
+        run(harness, WITHOUT_TRACESTATE, "UPDATE service SET runtime_version = 6")
+    with open_harness(SERVICE, settings) as harness:
+        ((event,), _) = harness.store.pending(10)
+        assert (event.key, event.tracestate, event.outgoing(harness.service).headers) == ("A", None, {})
 
 
 def test_an_upgraded_database_has_the_table_of_trials(database_for: Callable[[str], str]) -> None:
@@ -172,17 +222,52 @@ def test_an_event_id_used_before_sources_were_kept_does_not_block_other_clients(
         assert isinstance(harness.verdicts[-1], DeadLetter)
 
 
-def test_a_worker_of_the_version_before_may_still_write(database_for: Callable[[str], str]) -> None:
+def test_a_database_of_one_saga_is_keyed_by_saga(database_for: Callable[[str], str]) -> None:
     settings = Settings(database_url=database_for("commande"))
     with open_harness(SERVICE, settings) as harness:
-        harness.hear(ordered(harness, "/clients/alpha", "A"))
-        as_runtime_2(harness)
+        harness.hear(harness.enveloped(initiee("A"), id="1"), harness.enveloped(demande("A"), id="2"))
+        as_runtime_3(harness)
     with open_harness(SERVICE, settings) as harness:
-        run(
-            harness,
-            "INSERT INTO inbox (event_id, body_hash, type, commande_id, dealt_with_at)"
-            " SELECT 'by-an-older-worker', body_hash, type, commande_id, dealt_with_at FROM inbox",
-            "INSERT INTO trials (event_id, begun_at) VALUES ('by-an-older-worker', 1)",
-            "INSERT INTO journal (commande_id, action, state, data, at) VALUES ('B', 'noter', 'done', '{}', 1)",
-        )
+        with harness.database.begin() as connection:
+            assert versions(connection) == (1 + len(SERVICE.migrations), 1 + len(MIGRATIONS))
+            for table in ("inbox", "outbox", "journal"):
+                rows = connection.execute(text(f"SELECT DISTINCT saga, key FROM {table}")).all()
+                assert [tuple(row) for row in rows] == [("commande", "A")], table
+                assert f"ix_{table}_commande_id" not in {i["name"] for i in inspect(connection).get_indexes(table)}
+        # What was handled before stays handled, and what was done for the order stays done.
+        assert harness.hear(harness.enveloped(demande("A"), id="2")) == []
+        assert harness.hear(harness.enveloped(demande("A"), id="3")) == []
+        assert harness.verdicts == [Done(), Done()]
+
+
+def test_a_worker_of_the_version_before_waits_and_sets_nothing_aside(database_for: Callable[[str], str]) -> None:
+    """Its statements name columns that are gone: its database is unavailable, and no delivery is to blame."""
+    settings = Settings(database_url=database_for("commande"))
+    with open_harness(SERVICE, settings) as harness:
+        as_runtime_3(harness)
+    with open_harness(SERVICE, settings) as harness:
+        with pytest.raises(DatabaseUnavailable), harness.database.begin() as connection:
+            cursor = connection.connection.cursor()
+            cursor.execute(
+                "INSERT INTO journal (commande_id, action, state, data, at) VALUES ('B', 'noter', 'done', '{}', 1)"
+            )
         assert harness.hear(ordered(harness, "/clients/beta", "B")) == []
+
+
+def indexes(harness: ServiceHarness) -> dict[str, set[str]]:
+    with harness.database.begin() as connection:
+        inspector = inspect(connection)
+        return {
+            table: {str(index["name"]) for index in inspector.get_indexes(table)}
+            for table in inspector.get_table_names()
+        }
+
+
+def test_an_upgraded_database_has_the_indexes_of_a_new_one(database_for: Callable[[str], str]) -> None:
+    settings = Settings(database_url=database_for("commande"))
+    with open_harness(SERVICE, settings) as harness:
+        new = indexes(harness)
+        assert not {"ix_inbox_key", "ix_outbox_key"} & (new["inbox"] | new["outbox"])
+        as_version_1(harness)
+    with open_harness(SERVICE, settings) as harness:
+        assert indexes(harness) == new

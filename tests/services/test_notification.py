@@ -12,7 +12,7 @@ import pytest
 from choregraphie.testing import ServiceHarness
 from contracts.notification import NotificationEnvoyee
 from services.notification import SERVICE
-from services.notification.courrier import Maildir
+from services.notification.maildir import Maildir
 from tests.services.conftest import MakeHarness
 from tests.support.event_builders import CMD, annulee, creee
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from choregraphie.messaging import ContentHeader
 from choregraphie.testing import ServiceHarness
 from contracts.paiement import PaiementEchoue, PaiementEffectue, PaiementRembourse
 from services.paiement import SERVICE
@@ -107,17 +108,14 @@ def test_a_debit_given_up_is_a_refusal_and_a_late_retry_does_nothing(make_harnes
     terminal = FakeGateway(["loses the answer"])
     harness = make_harness(SERVICE, COMPTES, terminal, retry_delays=(1,))
     order = harness.enveloped(reserve())
-    last = {"headers": {"x-saga-attempt": 1, "x-saga-exchange": "stock.events"}, "exchange": "paiement.requeue"}
+    header = ContentHeader({"x-saga-attempt": 1, "x-saga-exchange": "stock.events"})
     harness.hear(order, tolerate=True)
-    said = harness.deliver(_again(harness, order, last), tolerate=True)
+    again = harness.delivery(order)._replace(exchange="paiement.requeue", header=header)
+    said = harness.deliver(again, tolerate=True)
     assert [type(event) for event in said] == [PaiementEchoue]
     assert harness.hear(reserve()) == []
     assert harness.hear(annulee()) == [NOTHING]
     assert (terminal.charged, solde(harness)) == ({}, 100)
-
-
-def _again(harness: ServiceHarness, envelope: Any, how: dict[str, Any]) -> Any:
-    return harness.delivery(envelope)._replace(**how)
 
 
 def test_a_balance_is_checked_again_at_the_commit(harness: ServiceHarness, terminal: FakeGateway) -> None:

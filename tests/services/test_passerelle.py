@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from services.paiement.passerelle import CANCELLED_KEPT, PasserelleSimulee, Reponse
+from services.paiement.passerelle import CANCELLED_KEPT, PasserelleSimulee, Reponse, ReponsePerdue
 
 
 def gateway(refusal_rate: float = 0, failure_rate: float = 0, seed: int = 1) -> PasserelleSimulee:
@@ -53,7 +53,7 @@ async def test_only_the_last_cancellations_are_remembered() -> None:
 async def test_a_failure_may_come_before_or_after_the_charge() -> None:
     passerelle = gateway(failure_rate=1)
     for _ in range(10):
-        with pytest.raises(ConnectionError):
+        with pytest.raises(ReponsePerdue):
             await passerelle.debiter("k", "C", Decimal(1))
 
 

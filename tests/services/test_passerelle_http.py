@@ -12,11 +12,13 @@ import httpx
 import pydantic
 import pytest
 
-from choregraphie import AnswerUnreadable, Settings, read_settings
+from choregraphie import AnswerUnreadable, OutsideUnavailable
+from choregraphie.settings import read_settings_as
 from contracts.paiement import PaiementEchoue
 from scripts.nemesis import gateway
 from scripts.nemesis.gateway import GatewayServer
 from services.paiement.passerelle import Reponse, ouvrir
+from services.settings import OrderSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 KEY = "paiement:encaisser:CMD 1/é"
 AMOUNT = Decimal("49.99")
+# What says that the gateway itself is down, and not that one request failed.
+DOWN = {gateway.DROP_BEFORE, gateway.DROP_AFTER, gateway.DELAY, gateway.FAIL}
 
 
 @pytest.fixture
@@ -32,8 +36,8 @@ async def server() -> AsyncIterator[GatewayServer]:
         yield running
 
 
-def settings(server: GatewayServer) -> Settings:
-    return Settings(gateway=server.url, call_timeout=0.5)
+def settings(server: GatewayServer) -> OrderSettings:
+    return OrderSettings(gateway=server.url, call_timeout=0.5)
 
 
 async def test_a_debit_is_accepted_and_its_key_arrives_unchanged(server: GatewayServer) -> None:
@@ -88,9 +92,12 @@ async def test_an_unknown_outcome_raises_and_asking_again_with_the_key_charges_o
 ) -> None:
     server.behaviours = deque([behaviour])
     async with ouvrir(settings(server)) as passerelle:
-        with pytest.raises((httpx.HTTPError, AnswerUnreadable, pydantic.ValidationError)):
+        with pytest.raises(
+            (OutsideUnavailable, httpx.HTTPError, AnswerUnreadable, pydantic.ValidationError)
+        ) as raised:
             await passerelle.debiter(KEY, "CLIENT-1", AMOUNT)
         assert await passerelle.debiter(KEY, "CLIENT-1", AMOUNT) == Reponse(True)
+    assert isinstance(raised.value, OutsideUnavailable) is (behaviour in DOWN)
     assert server.charged == {KEY: 1}
     assert server.requests == [("PUT", KEY)] * 2
 
@@ -107,7 +114,7 @@ async def test_an_answer_that_comes_by_the_byte_ends_with_the_call_and_leaves_no
     server: GatewayServer,
 ) -> None:
     """More calls than there are connections. The engine bounds a call in total, as this test does."""
-    few = Settings(gateway=server.url, call_timeout=0.5, calls=2)
+    few = OrderSettings(gateway=server.url, call_timeout=0.5, calls=2)
     server.behaviours = deque([gateway.DRIP] * 3)
     async with ouvrir(few) as passerelle:
         for _ in range(3):
@@ -140,8 +147,8 @@ async def test_a_cancelled_key_is_not_charged_any_more(server: GatewayServer) ->
 
 
 async def test_a_missing_gateway_raises() -> None:
-    async with ouvrir(Settings(gateway="http://127.0.0.1:9", call_timeout=0.5)) as passerelle:
-        with pytest.raises(httpx.HTTPError):
+    async with ouvrir(OrderSettings(gateway="http://127.0.0.1:9", call_timeout=0.5)) as passerelle:
+        with pytest.raises(OutsideUnavailable, match=r"^ConnectError "):
             await passerelle.debiter(KEY, "CLIENT-1", AMOUNT)
 
 
@@ -161,7 +168,7 @@ async def test_a_gateway_that_does_not_let_us_in_has_its_url_read_again_from_its
     closed = await asyncio.start_server(refuse, "127.0.0.1", 0)
     place, secret = f"127.0.0.1:{closed.sockets[0].getsockname()[1]}", tmp_path / "gateway"
     secret.write_text(f"http://shop:first@{place}")
-    async with closed, ouvrir(read_settings({"SAGA_GATEWAY_FILE": str(secret)})) as passerelle:
+    async with closed, ouvrir(read_settings_as(OrderSettings, {"SAGA_GATEWAY_FILE": str(secret)})) as passerelle:
         for content in ("", "nonsense", "simulated", f"http://shop:second@{place}", server.url):
             secret.write_text(content)
             with pytest.raises(httpx.HTTPStatusError):

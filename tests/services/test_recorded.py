@@ -25,7 +25,7 @@ from sqlalchemy import text
 from choregraphie import Settings
 from choregraphie.storage.migrations import MIGRATIONS
 from choregraphie.testing import ServiceHarness, open_harness
-from services.application import SERVICES
+from services.application import APP
 from services.paiement.passerelle import PasserelleSimulee
 from tests.services.stores import NullCourrier
 from tests.support.event_builders import annulee, creee, initiee, payee, reserve
@@ -63,7 +63,7 @@ def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], 
 
 def hear(harness: ServiceHarness, *heard: Event) -> list[Event]:
     """New events, with ids that the old version did not use."""
-    return harness.hear(*(harness.enveloped(event, id=f"new-{event.TYPE}-{event.commande_id}") for event in heard))
+    return harness.hear(*(harness.enveloped(event, id=f"new-{event.TYPE}-{event.key}") for event in heard))
 
 
 def stock_goes_on(harness: ServiceHarness) -> None:
@@ -96,7 +96,7 @@ def commande_goes_on(harness: ServiceHarness) -> None:
     hear(harness, initiee("EARLY"))
     assert harness.said == ["commande.creee"]
     harness.tick(10_000)
-    assert [(e.type, e.commande_id) for e in harness.envelopes[1:]] == [("commande.annulee", "EARLY")]
+    assert [(e.type, e.key) for e in harness.envelopes[1:]] == [("commande.annulee", "EARLY")]
 
 
 def notification_goes_on(harness: ServiceHarness) -> None:
@@ -118,10 +118,10 @@ GOES_ON: dict[str, tuple[Callable[[ServiceHarness], None], str]] = {
 def test_a_service_goes_on_with_its_old_database(recorded: Callable[[str], Settings], service: str) -> None:
     settings = recorded(service)
     goes_on, last = GOES_ON[service]
-    with open_harness(SERVICES[service], settings, OUTSIDE.get(service)) as harness:
+    with open_harness(APP.by_name[service], settings, OUTSIDE.get(service)) as harness:
         with harness.database.begin() as connection:
             found = connection.execute(text("SELECT version, runtime_version FROM service")).one()
-        assert tuple(found) == (1 + len(SERVICES[service].migrations), 1 + len(MIGRATIONS))
-        assert [outbox_event.commande_id for outbox_event in harness.store.pending(10)[0]] == [last]
+        assert tuple(found) == (1 + len(APP.by_name[service].migrations), 1 + len(MIGRATIONS))
+        assert [outbox_event.key for outbox_event in harness.store.pending(10)[0]] == [last]
         assert harness.store.purge() == 0
         goes_on(harness)

@@ -24,7 +24,7 @@ def test_a_resend_leaves_events_that_were_written_after_its_start(
     orders(harness, "C-3")
     with harness.database.begin() as connection:
         for page in (decided_since(connection, _EVER, 10, 0, last), pending_events(connection, 10, 0, last)):
-            assert [outbox_event.commande_id for outbox_event in page[0]] == ["C-1", "C-2"]
+            assert [outbox_event.key for outbox_event in page[0]] == ["C-1", "C-2"]
         assert decided_since(connection, _EVER, 10, last, last) == ([], last)
 
 

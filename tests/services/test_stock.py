@@ -150,5 +150,5 @@ def test_orders_of_one_batch_do_not_mix(harness: ServiceHarness) -> None:
     harness.hear(
         initiee("A", quantite=1), initiee("B", produit_id="PROD-999", quantite=2), initiee("C", quantite=4)
     )
-    assert [(e.subject, e.data.commande_id) for e in harness.envelopes] == [("A", "A"), ("B", "B"), ("C", "C")]
+    assert [(e.subject, e.data.key) for e in harness.envelopes] == [("A", "A"), ("B", "B"), ("C", "C")]
     assert (stock(harness), stock(harness, "PROD-999")) == ((5, 5, 0), (1, 2, 0))

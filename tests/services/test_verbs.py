@@ -17,7 +17,7 @@ from choregraphie.cli import journal
 from choregraphie.cli.main import _parser
 from choregraphie.testing import open_harness
 from services.__main__ import main
-from services.application import APP, SERVICES
+from services.application import APP
 from services.stock import SERVICE as STOCK
 from tests.support.event_builders import annulee, demande, initiee
 
@@ -29,7 +29,7 @@ Captured = pytest.CaptureFixture[str]
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     url = f"sqlite:///{tmp_path}/{{service}}.sqlite3"
     monkeypatch.setenv("SAGA_DATABASE_URL", url)
-    return Settings(database_url=url)
+    return Settings(database_url=url, catalogue=APP.seed)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_an_id_is_printed_whole_and_not_as_markup(
 
 
 def cancelled_and_still_held(database: Settings) -> None:
-    with open_harness(SERVICES["commande"], database) as harness:
+    with open_harness(APP.by_name["commande"], database) as harness:
         harness.hear(initiee("A"), demande("A"))
         harness.now += dt.timedelta(days=400)
         harness.store.mark_published([envelope.id for envelope in harness.envelopes])
@@ -145,7 +145,7 @@ def test_the_help_of_every_command_explains_it() -> None:
 
 @pytest.fixture
 def all_databases(database: Settings) -> Settings:
-    for service in SERVICES.values():
+    for service in APP.by_name.values():
         with open_harness(service, database):
             pass
     return database
@@ -155,7 +155,7 @@ def all_databases(database: Settings) -> Settings:
 def test_several_services_are_one_document_keyed_by_service(capsys: Captured) -> None:
     assert main(["inspect", "all", "--json"]) == 0
     whole = json.loads(capsys.readouterr().out)
-    assert list(whole) == list(SERVICES)
+    assert list(whole) == list(APP.by_name)
     for again in (["stock"], ["stock", "stock"]):
         assert main(["inspect", *again, "--json"]) == 0
         assert json.loads(capsys.readouterr().out) == whole["stock"]

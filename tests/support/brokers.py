@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 from scripts.nemesis.management import Management, ManagementError
-from scripts.nemesis.nodes import IMAGE
+from scripts.nemesis.nodes import container_image
 from scripts.private_node import PrivateNode
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ def container() -> Iterator[Broker]:
     # Imported late: only the container needs it, and it reads the environment when it is imported.
     from testcontainers.community.rabbitmq import RabbitMqContainer
 
-    box = RabbitMqContainer(IMAGE, username=CREDENTIALS, password=CREDENTIALS)
+    image = container_image()
+    box = RabbitMqContainer(image, username=CREDENTIALS, password=CREDENTIALS)
     # Without an address Docker listens on every interface; the package's types do not allow an address.
     ports: dict[str, Any] = box.ports
     ports |= dict.fromkeys(("5672", "15672"), ("127.0.0.1",))
@@ -108,7 +109,7 @@ def container() -> Iterator[Broker]:
     except Exception as error:
         box.stop()
         raise NoBrokerError(
-            f"The container {IMAGE} did not start ({error}); SAGA_TEST_BROKER=private does without."
+            f"The container {image} did not start ({error}); SAGA_TEST_BROKER=private does without."
         ) from error
     try:
         host = box.get_container_host_ip()

@@ -12,10 +12,12 @@ import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
+from choregraphie.pipeline.supervisor import run_workers
 from contracts.client import CommandeInitiee
 from services.__main__ import main
-from services.application import SERVICES
+from services.application import APP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,9 +40,15 @@ def deadly(do: Callable[..., Any]) -> Callable[..., Any]:
 def invocation(name: str) -> None:
     """Run the worker in the forked child, and exit."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    for line in SERVICES[name].reactions:
-        if line.hears is CommandeInitiee:
-            line.__dict__["do"] = deadly(line.do)  # a Reaction is frozen
+
+    async def run_deadly_workers(*given: Any) -> None:
+        for line in APP.by_name[name].reactions:
+            if line.hears == (CommandeInitiee,):
+                line.__dict__["do"] = deadly(line.do)  # a Handler is frozen
+        await run_workers(*given)
+
+    # Not before: the declarations are compared with the code first.
+    mock.patch("choregraphie.cli.run.run_workers", run_deadly_workers).start()
     os._exit(main(["run", name]))
 
 

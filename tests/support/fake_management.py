@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,13 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def management_that_answers(content: bytes, status: int = 200) -> Iterator[Settings]:
-    """Settings whose SAGA_MANAGEMENT_URL leads to a server that answers this to everything."""
+def management_that_answers(
+    content: bytes, status: int = 200, tls: ssl.SSLContext | None = None, query: str = ""
+) -> Iterator[Settings]:
+    """Settings whose SAGA_MANAGEMENT_URL leads to a server that answers this to everything.
+
+    With `tls` over HTTPS; `query`: the parameters of its URL.
+    """
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -29,10 +35,13 @@ def management_that_answers(content: bytes, status: int = 200) -> Iterator[Setti
             pass
 
     server = ThreadingHTTPServer((HOST, 0), Answer)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    scheme, host = ("https", "localhost") if tls else ("http", HOST)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield Settings(management_url=f"http://guest:guest@{HOST}:{server.server_port}")
+        yield Settings(management_url=f"{scheme}://guest:guest@{host}:{server.server_port}{query}")
     finally:
         server.shutdown()
         thread.join()

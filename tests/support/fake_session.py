@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from choregraphie import BrokerUnavailable
-from choregraphie.messaging import Delivery, Outgoing, PublishOutcome
+from choregraphie.messaging import ContentHeader, Delivery, Outgoing, PublishOutcome
 from choregraphie.saga.envelope import Envelope, Event
 from choregraphie.saga.topology import events
 
@@ -38,8 +38,9 @@ class FakeSession:
             "routing_key": envelope.type,
             **how,
         }
+        shown = {part: delivery.pop(part) for part in ("headers", "properties") if part in delivery}
         tag = next(self._tags)
-        self._arrived.put_nowait(Delivery(tag, **delivery))
+        self._arrived.put_nowait(Delivery(tag, header=ContentHeader(**shown), **delivery))
         return tag
 
     def lose(self) -> None:

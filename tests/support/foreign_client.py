@@ -125,14 +125,23 @@ class ForeignClient:
             channel.queue_bind(queue, exchange, key)
         return Subscription(channel, queue)
 
-    def declare_exchange(self, name: str) -> None:
-        self._channel.exchange_declare(name, "topic", durable=True)
+    def declare_exchange(self, name: str, kind: str = "topic") -> None:
+        self._channel.exchange_declare(name, kind, durable=True)
 
     def declare_queue(self, name: str, **arguments: Any) -> None:
         self._channel.queue_declare(name, durable=True, arguments={"x-queue-type": "quorum", **arguments})
 
     def bind(self, queue: str, exchange: str, key: str) -> None:
         self._channel.queue_bind(queue, exchange, key)
+
+    def bind_exchange(self, destination: str, source: str, key: str) -> None:
+        self._channel.exchange_bind(destination, source, key)
+
+    def consume(self, queue: str) -> None:
+        """Be a consumer of the queue until the client is closed, without taking a message."""
+        channel = self._connection.channel()
+        channel.basic_qos(prefetch_count=1)
+        channel.basic_consume(queue, lambda *_: None)
 
     def get(self, queue: str, within_seconds: float = 0) -> ReceivedMessage | None:
         """Take the first message, or None when none comes in time."""
@@ -148,6 +157,19 @@ class ForeignClient:
             while method is None:
                 method, _, _ = self._channel.basic_get(queue)
             self._channel.basic_reject(method.delivery_tag, requeue=True)
+
+    def reject(self, queue: str, within_seconds: float = 20) -> bytes:
+        """Take the first message, reject it for good, and return its body."""
+        deadline = time.monotonic() + within_seconds
+        while True:
+            method, _, body = self._channel.basic_get(queue)
+            if method is not None:
+                break
+            assert time.monotonic() < deadline, f"{queue} stays empty"
+            self._connection.sleep(0.05)
+        self._channel.basic_reject(method.delivery_tag, requeue=False)
+        content: bytes = body
+        return content
 
     def count(self, queue: str) -> int:
         """The number of ready messages, exactly."""

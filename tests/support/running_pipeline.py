@@ -17,6 +17,7 @@ from choregraphie.saga.envelope import Envelope, Event, wrap
 from choregraphie.storage import open_database, outbox
 from choregraphie.storage.database import open_for_reading
 from choregraphie.storage.store import Store, StoreLimits
+from choregraphie.telemetry.hooks import UNTRACED
 from tests.support.event_builders import initiee
 from tests.support.fake_session import FakeSession
 from tests.support.sample_service import SAMPLE_SERVICE
@@ -26,7 +27,7 @@ NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 
 def envelope(event: Event, id: str | None = None) -> Envelope[Event]:
     source = "/clients/test" if event.SAID_BY == "client" else f"/services/{event.SAID_BY}"
-    return wrap(event, id=id or f"e-{event.TYPE}-{event.commande_id}", source=source, time=NOON)
+    return wrap(event, id=id or f"e-{event.TYPE}-{event.key}", source=source, time=NOON)
 
 
 def order(commande_id: str = "C", client_id: str = "ANNE") -> Envelope[Event]:
@@ -53,7 +54,8 @@ class RunningPipeline:
         """`more` goes to the WorkerContext."""
         self.database = open_database(service, settings)
         self._thread = ThreadPoolExecutor(1)
-        store = Store(service, self.database, StoreLimits.of(settings), lambda: NOON)
+        tracing = more.get("tracing", UNTRACED)
+        store = Store(service, self.database, StoreLimits.of(settings), lambda: NOON, tracing.traced)
         self.context = WorkerContext(store, settings, self._thread, externals, lambda: NOON, **more)
         self.stopping = asyncio.Event()
         self.session = FakeSession()
@@ -86,7 +88,7 @@ class RunningPipeline:
 
     def pending(self) -> list[str]:
         with self.reading_beside() as connection:
-            return [outbox_event.commande_id for outbox_event in outbox.pending_events(connection, 1000)[0]]
+            return [outbox_event.key for outbox_event in outbox.pending_events(connection, 1000)[0]]
 
 
 @contextlib.asynccontextmanager

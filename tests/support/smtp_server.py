@@ -13,6 +13,7 @@ from email.policy import default
 class MailServer:
     """Each of `answers` replaces the `250` after one message; then the server accepts again."""
 
+    extensions: tuple[bytes, ...] = (b"8BITMIME",)
     port: int = 0
     answers: list[bytes] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
@@ -26,7 +27,9 @@ class MailServer:
         while line := await reader.readline():
             verb = line.split(maxsplit=1)[0].upper() if line.strip() else b""
             if verb == b"EHLO":
-                writer.write(b"250-here\r\n250 8BITMIME\r\n")
+                replies = [b"here", *self.extensions]
+                writer.writelines(b"250-%b\r\n" % reply for reply in replies[:-1])
+                writer.write(b"250 %b\r\n" % replies[-1])
             elif verb == b"DATA":
                 writer.write(b"354 go on\r\n")
                 mail = await reader.readuntil(b"\r\n.\r\n")
@@ -48,8 +51,8 @@ class MailServer:
 
 
 @contextlib.asynccontextmanager
-async def mail_server() -> AsyncIterator[MailServer]:
-    kept = MailServer()
+async def mail_server(extensions: tuple[bytes, ...] = (b"8BITMIME",)) -> AsyncIterator[MailServer]:
+    kept = MailServer(extensions)
     server = await asyncio.start_server(kept.serve, "127.0.0.1", 0)
     kept.port = server.sockets[0].getsockname()[1]
     async with server:

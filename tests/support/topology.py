@@ -7,15 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from choregraphie import Settings
-from choregraphie.application import declared_topology
 from choregraphie.broker import apply_topology, connected
-from contracts.choreography import CHOREOGRAPHY
+from services.application import APP
 
 
 async def declare_topology(settings: Settings) -> None:
     """Declare every exchange, queue and binding of the saga."""
     async with connected(settings, "a test declares") as connection:
-        await apply_topology(connection, declared_topology(CHOREOGRAPHY, settings), declare=True)
+        await apply_topology(connection, APP.topology(settings), declare=True)
 
 
 def declare_topology_at(amqp_url: str, **settings: Any) -> None:

@@ -11,11 +11,10 @@ import pytest
 from pamqp import commands, decode
 
 from choregraphie import Settings
-from choregraphie.application import declared_topology
 from choregraphie.broker import open_history, open_session
 from choregraphie.broker.lenient_decoding import install
 from choregraphie.messaging import HistoryEntry
-from contracts.choreography import CHOREOGRAPHY
+from services.application import APP
 from tests.support.foreign_client import ForeignClient
 
 DEPTH = 1500
@@ -51,7 +50,7 @@ async def test_an_undecodable_property_ends_no_connection_and_the_message_arrive
     amqp_url: str, foreign_client: ForeignClient, properties: dict[str, Any], deep_stack: None
 ) -> None:
     settings = Settings(amqp_url=amqp_url)
-    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)) as session:
+    async with open_session(settings, "stock", APP.topology(settings)) as session:
         foreign_client.publish("client.events", "commande.initiee", b"before")
         foreign_client.publish("client.events", "commande.initiee", b"poison", **properties)
         foreign_client.publish("client.events", "commande.initiee", b"after")
@@ -71,7 +70,7 @@ async def test_the_broker_s_own_headers_beside_an_undecodable_one_are_decoded(
     """The reader of the history needs the offset, which the broker puts among the headers."""
     settings = Settings(amqp_url=amqp_url)
     mixed = {**UNDECODABLE["a header whose name is not UTF-8"]["headers"], "good": "yes"}
-    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
+    async with open_session(settings, "stock", APP.topology(settings)):
         foreign_client.publish("client.events", "commande.initiee", b"before")
         foreign_client.publish("client.events", "commande.initiee", b"poison", headers=mixed)
         foreign_client.publish("client.events", "commande.initiee", b"after")
@@ -90,7 +89,7 @@ async def test_a_routing_key_that_is_not_utf_8_stops_no_reader_of_the_history(
 ) -> None:
     """It stays in the stream, so a reader that stopped there would never get past it."""
     settings = Settings(amqp_url=amqp_url)
-    async with open_session(settings, "stock", declared_topology(CHOREOGRAPHY, settings)):
+    async with open_session(settings, "stock", APP.topology(settings)):
         odd, encode = "odd key", pika.data.encode_short_string
         raw = b"\x04odd\xff"
         monkeypatch.setattr(

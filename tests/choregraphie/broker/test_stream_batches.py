@@ -17,14 +17,14 @@ APART_SECONDS = 0.002
 
 @pytest.fixture
 async def reading() -> _Reading:
-    raw: Any = MagicMock()
-    return _Reading(raw)
+    consuming: Any = MagicMock()
+    return _Reading(consuming)
 
 
 def _arrive(reading: _Reading, messages: list[Any]) -> None:
     """They arrive one after the other; any objects will do."""
     for number, message in enumerate(messages):
-        asyncio.get_running_loop().call_later(number * APART_SECONDS, reading.on_message, message)
+        asyncio.get_running_loop().call_later(number * APART_SECONDS, reading.on_deliveries, [message])
 
 
 async def test_entries_that_keep_coming_are_one_batch(reading: _Reading) -> None:
@@ -36,7 +36,7 @@ async def test_entries_that_keep_coming_are_one_batch(reading: _Reading) -> None
 async def test_no_batch_is_larger_than_the_largest(reading: _Reading) -> None:
     messages: list[Any] = list(range(BATCH + 1))
     for message in messages:
-        reading.on_message(message)
+        reading.on_deliveries([message])
     assert [len(await reading.batch(60)), len(await reading.batch(60))] == [BATCH, 1]
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from choregraphie.cli.main import main as run_command_line
-from choregraphie.prover import Rule
+from choregraphie.prover import Rule, promela
 from contracts.choreography import CHOREOGRAPHY
 from services.__main__ import main
-from services.application import APP, SERVICES
+from services.application import APP
 from tests.choregraphie.prover.broken import BROKEN
 
 Captured = pytest.CaptureFixture[str]
@@ -30,12 +30,22 @@ def test_a_clean_check_for_a_program(capsys: Captured) -> None:
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert found["holds"] is True
     assert [rule["judged"] for rule in found["rules"]] == [True] * len(Rule)
+    assert found["explored"]["paths"] is None
+    assert 0 < found["explored"]["states"] < 3000
+
+
+def test_a_full_check_counts_every_state_and_path(capsys: Captured) -> None:
+    assert main(["choreography", "check", "--full"]) == 0
+    assert " paths to " in capsys.readouterr().out
+    assert main(["choreography", "check", "--full", "--json"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert found["explored"]["states"] > 3000
+    assert found["explored"]["paths"] > found["explored"]["ends"] > 0
 
 
 def test_a_violation_is_exit_code_one(capsys: Captured) -> None:
     broken = next(broken for broken in BROKEN if broken.rule is Rule.UNDONE)
-    unsound = replace(APP, choreography=broken.choreography)
+    unsound = replace(APP, sagas=(broken.choreography,))
     assert run_command_line(unsound, ["choreography", "check"]) == 1
     assert "REFUSED  undone: " in capsys.readouterr().out
     assert run_command_line(unsound, ["choreography", "check", "--json"]) == 1
@@ -54,7 +64,7 @@ def test_asyncapi_shows_one_document_or_all(capsys: Captured) -> None:
     assert main(["choreography", "asyncapi", "--service", "stock"]) == 0
     assert json.loads(capsys.readouterr().out)["info"]["title"] == "stock"
     assert main(["choreography", "asyncapi"]) == 0
-    assert list(json.loads(capsys.readouterr().out)) == list(SERVICES)
+    assert list(json.loads(capsys.readouterr().out)) == list(APP.by_name)
 
 
 def test_schemas_shows_one_schema_or_all(capsys: Captured) -> None:
@@ -62,6 +72,11 @@ def test_schemas_shows_one_schema_or_all(capsys: Captured) -> None:
     assert json.loads(capsys.readouterr().out)["title"] == "stock.reserve"
     assert main(["choreography", "schemas"]) == 0
     assert list(json.loads(capsys.readouterr().out)) == [event.TYPE for event in CHOREOGRAPHY.events]
+
+
+def test_promela_prints_the_model_that_spin_checks(capsys: Captured) -> None:
+    assert main(["choreography", "promela"]) == 0
+    assert capsys.readouterr().out == promela(CHOREOGRAPHY)
 
 
 def test_generate_writes_every_document_and_nothing_else(capsys: Captured, tmp_path: Path) -> None:
@@ -102,7 +117,7 @@ def test_a_wrong_argument_is_an_error_of_one_line(capsys: Captured, wrong: list[
     assert "--help explains" in said
 
 
-@pytest.mark.parametrize("action", ["", "check", "diagram", "asyncapi", "schemas", "generate"])
+@pytest.mark.parametrize("action", ["", "check", "diagram", "asyncapi", "schemas", "promela", "generate"])
 def test_every_action_has_a_help_text(capsys: Captured, action: str) -> None:
     with pytest.raises(SystemExit) as end:
         main(["choreography", *([action] if action else []), "--help"])

@@ -7,7 +7,7 @@ import pytest
 from choregraphie.cli.main import main
 from services.application import APP
 
-OTHER = replace(APP, name="boutique")
+OTHER = replace(APP, name="boutique", command="boutique")
 
 
 @pytest.mark.parametrize("command", [[], ["choreography"], ["choreography", "simulate"], ["journal"], ["ready"]])
@@ -15,7 +15,7 @@ def test_help_names_the_application(command: list[str], capsys: pytest.CaptureFi
     with pytest.raises(SystemExit):
         main(OTHER, [*command, "--help"])
     shown = capsys.readouterr().out
-    assert "python -m boutique" in shown
+    assert "usage: boutique" in shown
     assert "python -m services" not in shown
 
 

@@ -92,7 +92,7 @@ def open_store(harness: ServiceHarness, clock: SteadyClock) -> Store:
 def late(store: Store) -> list[str]:
     """The orders that are cancelled because their deadline passed."""
     (line,) = COMMANDE.timed
-    return [outbox_event.commande_id for result in store.tick(line) for outbox_event in result.outbox_events]
+    return [outbox_event.key for result in store.tick(line) for outbox_event in result.outbox_events]
 
 
 def test_no_order_is_late_because_the_clock_was_set(database_for: Callable[[str], str]) -> None:

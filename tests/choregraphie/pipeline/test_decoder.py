@@ -1,5 +1,6 @@
 """Bytes become an invocation, or a dead letter with its reason; decoding never raises."""
 
+import datetime as dt
 import gzip
 import json
 from typing import Any
@@ -8,53 +9,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from choregraphie import Service
 from choregraphie.errors import Reason
-from choregraphie.messaging import Delivery, Properties
+from choregraphie.messaging import ContentHeader, Delivery, Properties
 from choregraphie.pipeline.decoder import Decoder
 from choregraphie.pipeline.republish import set_aside
 from choregraphie.saga.envelope import MAX_BODY_BYTES
+from choregraphie.saga.trace_context import TraceContext
 from choregraphie.service.verdict import DeadLetter
 from choregraphie.storage.invocation import Invocation
-from services.commande import SERVICE as COMMANDE
 from services.stock import SERVICE as STOCK
 from tests.contracts.examples import changed, example, with_raw
+from tests.support.decoding import GOOD, TYPE, but, decode, reason
 
-TYPE = "commande.initiee"
-GOOD = json.dumps(example(TYPE)).encode()
+NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-
-
-def decode(
-    body: bytes, exchange: str = "client.events", service: Service = STOCK, **headers: Any
-) -> Invocation | DeadLetter:
-    """`attempt` is the value of the header that counts tries."""
-    names = {"attempt": "x-saga-attempt"}
-    known = {names.get(name, name): value for name, value in headers.items()}
-    try:
-        key = json.loads(body)["type"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        key = TYPE
-    return Decoder(service).decode(Delivery(1, body, exchange, key, known))
-
-
-def reason(body: bytes, **how: Any) -> Reason:
-    verdict = decode(body, **how)
-    assert isinstance(verdict, DeadLetter), verdict
-    assert verdict.attempt == 1
-    assert 0 < len(verdict.detail) <= 300
-    assert "\n" not in verdict.detail
-    return verdict.reason
-
-
-def but(**changes: Any) -> bytes:
-    return json.dumps(example(TYPE) | changes).encode()
 
 
 def without(field: str) -> bytes:
     message = example(TYPE)
     del message["data"][field]
     return json.dumps(message).encode()
+
+
+def without_attribute(name: str) -> bytes:
+    return json.dumps({key: value for key, value in example(TYPE).items() if key != name}).encode()
 
 
 @pytest.mark.parametrize(
@@ -76,13 +54,16 @@ def without(field: str) -> bytes:
 def test_an_unreadable_body_is_reported_with_the_encoding_that_its_sender_names(
     properties: dict[str, Any], detail: str
 ) -> None:
-    delivery = Delivery(1, gzip.compress(GOOD), "client.events", TYPE, properties=Properties(**properties))
+    delivery = Delivery(
+        1, gzip.compress(GOOD), "client.events", TYPE, ContentHeader(properties=Properties(**properties))
+    )
     verdict = Decoder(STOCK).decode(delivery)
     assert isinstance(verdict, DeadLetter)
     assert verdict.reason is Reason.UNREADABLE
     assert verdict.detail.startswith(detail)
     assert (
-        set_aside(delivery, verdict, "stock").properties.content_encoding == delivery.properties.content_encoding
+        set_aside(delivery, verdict, "stock", NOON).properties.content_encoding
+        == delivery.properties.content_encoding
     )
 
 
@@ -92,7 +73,8 @@ def test_a_readable_body_needs_no_correct_content_type() -> None:
         Properties(content_type="text/plain; charset=latin-1"),
     ):
         assert isinstance(
-            Decoder(STOCK).decode(Delivery(1, GOOD, "client.events", TYPE, properties=properties)), Invocation
+            Decoder(STOCK).decode(Delivery(1, GOOD, "client.events", TYPE, ContentHeader(properties=properties))),
+            Invocation,
         )
 
 
@@ -100,9 +82,9 @@ def test_a_readable_body_becomes_an_invocation() -> None:
     invocation = decode(GOOD, traceparent=TRACE)
     assert isinstance(invocation, Invocation)
     assert invocation.identity == (example(TYPE)["source"], example(TYPE)["id"])
-    assert (invocation.order, invocation.attempt) == ("CMD-0001", 1)
+    assert (invocation.instance.key, invocation.attempt) == ("CMD-0001", 1)
     assert invocation.handler is STOCK.on(TYPE)
-    assert invocation.traceparent == TRACE
+    assert invocation.trace == TraceContext(TRACE)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +96,7 @@ def test_an_invalid_trace_is_dropped(header: object) -> None:
     """It is copied to every event in answer; one too long for a frame would block them all."""
     invocation = decode(GOOD, traceparent=header)
     assert isinstance(invocation, Invocation)
-    assert invocation.traceparent is None
+    assert invocation.trace is None
 
 
 @pytest.mark.parametrize(
@@ -183,6 +165,8 @@ def test_an_event_without_a_schema_has_the_known_one() -> None:
         but(source="nowhere"),
         but(type="a\x00b"),
         but(datacontenttype="text/xml"),
+        but(data_base64="e30="),
+        *(without_attribute(name) for name in ("specversion", "id", "type", "source", "data")),
         b"[]",
         b"null",
         b"7",
@@ -200,46 +184,6 @@ def test_a_number_of_five_thousand_digits_in_an_unknown_field_is_ignored() -> No
 @pytest.mark.parametrize("change", [{"subject": "CMD-2"}, {"correlationid": "CMD-2"}])
 def test_subject_correlationid_and_key_must_agree(change: dict[str, str]) -> None:
     assert reason(but(**change)) is Reason.SUBJECT_MISMATCH
-
-
-@pytest.mark.parametrize("exchange", ["stock.events", "commande.events", "", "amq.topic", "stock.retry"])
-def test_an_event_by_the_exchange_of_another_sender_is_refused(exchange: str) -> None:
-    assert reason(GOOD, exchange=exchange) is Reason.WRONG_SENDER
-
-
-@pytest.mark.parametrize("source", ["/services/stock", "/services/commande", "/autre", "/"])
-def test_an_event_with_the_source_of_another_sender_is_refused(source: str) -> None:
-    assert reason(but(source=source)) is Reason.WRONG_SENDER
-
-
-def test_a_client_cannot_publish_the_event_of_a_service() -> None:
-    paid = json.dumps(example("paiement.effectue")).encode()
-    assert isinstance(decode(paid, exchange="paiement.events", service=COMMANDE), Invocation)
-    assert reason(paid, exchange="client.events", service=COMMANDE) is Reason.WRONG_SENDER
-    forged = json.dumps(example("paiement.effectue") | {"source": "/clients/x"}).encode()
-    assert reason(forged, exchange="client.events", service=COMMANDE) is Reason.WRONG_SENDER
-
-
-def test_a_redelivered_message_is_checked_by_its_first_exchange() -> None:
-    assert isinstance(decode(GOOD, exchange="stock.requeue"), Invocation)
-    assert reason(GOOD, exchange="commande.requeue") is Reason.WRONG_SENDER
-
-
-def test_tries_are_counted_on_redelivered_messages_only() -> None:
-    """Any sender can set the header of a first delivery."""
-    forged = decode(GOOD, attempt=7)
-    assert isinstance(forged, Invocation)
-    assert forged.attempt == 1
-    returned = decode(GOOD, "stock.requeue", attempt=2)
-    assert isinstance(returned, Invocation)
-    assert returned.attempt == 3
-
-
-@pytest.mark.parametrize("header", ["7", -1, 0, None, [1], {"a": 1}, 1.5, b"2"])
-def test_an_invalid_count_is_a_first_try(header: Any) -> None:
-    invocation = decode(GOOD, "stock.requeue", attempt=header)
-    assert isinstance(invocation, Invocation)
-    assert invocation.attempt == 1
 
 
 def test_no_detail_shows_a_value_of_the_message() -> None:
@@ -264,11 +208,3 @@ def test_decoding_never_raises(body: bytes) -> None:
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
 def test_one_changed_byte_gives_an_invocation_or_a_dead_letter(place: int, byte: int) -> None:
     assert isinstance(decode(GOOD[:place] + bytes([byte]) + GOOD[place + 1 :]), Invocation | DeadLetter)
-
-
-def test_an_event_with_another_routing_key_is_refused() -> None:
-    verdict = Decoder(STOCK).decode(Delivery(1, GOOD, "client.events", "commande.annulee"))
-    assert isinstance(verdict, DeadLetter)
-    assert verdict.reason is Reason.INVALID
-    came_back = Delivery(1, GOOD, "stock.requeue", f"5.{TYPE}", {"x-saga-exchange": "client.events"})
-    assert isinstance(Decoder(STOCK).decode(came_back), Invocation)

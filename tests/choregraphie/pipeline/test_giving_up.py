@@ -8,7 +8,7 @@ import pytest
 
 from choregraphie import Key, ReadView, Settings
 from choregraphie.errors import DatabaseUnavailable, Reason
-from choregraphie.messaging import PublishOutcome
+from choregraphie.messaging import ContentHeader, PublishOutcome
 from choregraphie.pipeline.decoder import Decoder
 from choregraphie.pipeline.executor import execute
 from choregraphie.saga.envelope import Event
@@ -50,7 +50,7 @@ async def test_a_database_failure_after_the_refusal_loses_no_dead_letter(
     commit, stumbles = Store.commit, iter([True])
 
     def failing(store: Store, group: Sequence[Invocation], said: Sequence[str] = ()) -> object:
-        if [invocation.order for invocation in group] == ["D"] and next(stumbles, False):
+        if [invocation.instance.key for invocation in group] == ["D"] and next(stumbles, False):
             raise DatabaseUnavailable("away for a moment")
         return commit(store, group, said)
 
@@ -97,9 +97,8 @@ def test_a_delivery_whose_reads_fail_is_refused_too(harness: ServiceHarness) -> 
     harness.decoder = Decoder(
         dataclasses.replace(SAMPLE_SERVICE, reactions=(dataclasses.replace(handler, reads=(broken,)), *others))
     )
-    last = harness.delivery(order())._replace(
-        exchange="stock.requeue", headers={"x-saga-attempt": 2, "x-saga-exchange": "client.events"}
-    )
+    header = ContentHeader({"x-saga-attempt": 2, "x-saga-exchange": "client.events"})
+    last = harness.delivery(order())._replace(exchange="stock.requeue", header=header)
     assert [type(event).TYPE for event in harness.deliver(last, tolerate=True)] == ["stock.reservation_echouee"]
     (verdict,) = harness.verdicts
     assert isinstance(verdict, DeadLetter)

@@ -36,7 +36,7 @@ def an_order(commande_id: str, client_id: str = "ANNE", quantite: int = 1) -> Ev
 
 def journal(harness: ServiceHarness) -> list[Any]:
     with harness.database.begin() as connection:
-        return list(connection.execute(select(JOURNAL).order_by(JOURNAL.c.commande_id)))
+        return list(connection.execute(select(JOURNAL).order_by(JOURNAL.c.key)))
 
 
 @pytest.mark.parametrize("sources", SOURCES)
@@ -91,7 +91,7 @@ def test_a_client_may_use_the_id_of_what_a_service_envelope_of(harness: ServiceH
     )
     assert harness.verdicts == [Done()] * 3
     assert harness.said == ["stock.reserve", "stock.libere", "stock.reserve"]
-    assert [(row.commande_id, row.action, row.cause_source) for row in journal(harness)] == [
+    assert [(row.key, row.action, row.cause_source) for row in journal(harness)] == [
         ("C-1", "compter", "/clients/alpha"),
         ("C-1", "decompter", "/services/commande"),
         ("C-2", "compter", "/clients/beta"),

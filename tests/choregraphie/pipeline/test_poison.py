@@ -26,7 +26,7 @@ def poison_trials(harness: ServiceHarness, *orders: Envelope[Event]) -> list[Inv
 def test_untried_deliveries_come_first_in_the_order_of_arrival(harness: ServiceHarness) -> None:
     held = poison_trials(harness, order("C-1"), order("C-2"), order("C-3"))
     chosen = [harness.store.choose_suspect(held, untried=False) for _ in range(4)]
-    assert [invocation.order for invocation in chosen if invocation] == ["C-1", "C-2", "C-3", "C-1"]
+    assert [invocation.instance.key for invocation in chosen if invocation] == ["C-1", "C-2", "C-3", "C-1"]
 
 
 def test_the_oldest_trial_comes_next_however_many_there_were(harness: ServiceHarness) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from choregraphie.errors import Reason
-from choregraphie.messaging import Delivery, Outgoing, Properties
+from choregraphie.messaging import ContentHeader, Delivery, Outgoing, Properties
 from choregraphie.pipeline.republish import for_another_try, set_aside
 from choregraphie.service.verdict import DeadLetter, RetryAfter
 
@@ -27,7 +27,7 @@ DEATHS: dict[str, Any] = {
 
 def delivery(exchange: str = "client.events", key: str = "commande.initiee", **headers: Any) -> Delivery:
     properties = Properties(message_id="m-1", content_type="text/plain", correlation_id="CMD-1")
-    return Delivery(1, BODY, exchange, key, headers, properties)
+    return Delivery(1, BODY, exchange, key, ContentHeader(headers, properties))
 
 
 def another_try(back: Delivery, verdict: RetryAfter) -> Outgoing:
@@ -64,7 +64,7 @@ def test_a_second_retry_keeps_the_first_exchange_and_key() -> None:
     second = another_try(back, RetryAfter(5, 2, "why"))
     assert second.routing_key == "5.commande.initiee"
     assert second.headers["x-saga-exchange"] == "client.events"
-    last = set_aside(delivery("stock.requeue", second.routing_key, **second.headers), _exhausted(3), "stock")
+    last = set_aside(delivery("stock.requeue", second.routing_key, **second.headers), _exhausted(3), "stock", NOON)
     assert (last.routing_key, last.headers["x-saga-exchange"]) == ("commande.initiee", "client.events")
 
 
@@ -72,7 +72,7 @@ def test_a_delay_of_milliseconds_is_removed_from_the_key() -> None:
     first = another_try(delivery(), RetryAfter(0.25, 1, "why"))
     back = delivery("stock.requeue", first.routing_key, **first.headers)
     assert first.routing_key == "250ms.commande.initiee"
-    assert set_aside(back, _exhausted(2), "stock").routing_key == "commande.initiee"
+    assert set_aside(back, _exhausted(2), "stock", NOON).routing_key == "commande.initiee"
 
 
 def test_what_the_broker_set_aside_and_an_operator_sent_back_keeps_its_first_exchange() -> None:
@@ -82,7 +82,7 @@ def test_what_the_broker_set_aside_and_an_operator_sent_back_keeps_its_first_exc
 
 
 def test_a_forged_exchange_header_is_ignored_on_the_first_delivery() -> None:
-    out = set_aside(delivery(**{"x-saga-exchange": "commande.events"}), _exhausted(1), "stock")
+    out = set_aside(delivery(**{"x-saga-exchange": "commande.events"}), _exhausted(1), "stock", NOON)
     assert out.headers["x-saga-exchange"] == "client.events"
 
 
@@ -91,7 +91,7 @@ def _exhausted(attempt: int) -> DeadLetter:
 
 
 def test_a_dead_letter_is_the_same_bytes_with_the_reason_and_no_expiration() -> None:
-    out = set_aside(delivery(**DEATHS), DeadLetter(Reason.INVALID, "quantite: int_type", 2), "stock")
+    out = set_aside(delivery(**DEATHS), DeadLetter(Reason.INVALID, "quantite: int_type", 2), "stock", NOON)
     assert (out.exchange, out.routing_key, out.body) == ("stock.dlx", "commande.initiee", BODY)
     assert (out.headers["x-saga-reason"], out.headers["x-saga-detail"]) == ("invalid", "quantite: int_type")
     assert (out.headers["x-saga-attempt"], out.expiration_ms) == (2, None)
@@ -105,11 +105,11 @@ def test_headers_fit_a_frame_however_long_the_reason(redirected: str) -> None:
     if redirected == "retry":
         out = another_try(long, RetryAfter(1, 1, text))
     else:
-        out = set_aside(long, DeadLetter(Reason.INVALID, text), "stock")
+        out = set_aside(long, DeadLetter(Reason.INVALID, text), "stock", NOON)
     assert sum(len(str(v).encode()) + len(k) for k, v in out.headers.items()) < 4096
 
 
 def test_a_message_without_an_id_is_republished_with_one() -> None:
     """The publisher matches returned messages by it."""
     plain = Delivery(1, BODY, "client.events", "commande.initiee")
-    assert set_aside(plain, _exhausted(1), "stock").properties.message_id
+    assert set_aside(plain, _exhausted(1), "stock", NOON).properties.message_id

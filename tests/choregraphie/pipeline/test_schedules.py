@@ -62,7 +62,7 @@ def many_broken(settings: Settings, database_for: Callable[[str], str]) -> Itera
 
 def test_a_whole_batch_of_broken_rows_does_not_delay_the_next_row(many_broken: ServiceHarness) -> None:
     assert many_broken.tick() == []
-    assert [event.commande_id for event in many_broken.tick(1)] == ["B"]
+    assert [event.key for event in many_broken.tick(1)] == ["B"]
 
 
 def test_a_broken_row_is_tried_again(settings: Settings) -> None:
@@ -71,4 +71,4 @@ def test_a_broken_row_is_tried_again(settings: Settings) -> None:
         with harness.database.begin() as connection:
             connection.exec_driver_sql("UPDATE attentes SET etat = 'saine' WHERE etat = 'cassee'")
         assert harness.tick(1) == []
-        assert [event.commande_id for event in harness.tick(PUT_OFF.seconds)] == ["A-0000"]
+        assert [event.key for event in harness.tick(PUT_OFF.seconds)] == ["A-0000"]

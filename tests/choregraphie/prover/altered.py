@@ -62,7 +62,7 @@ def delivering(*reactions: Reaction, **how: Any) -> Choreography:
     said = {event for r in reactions for event in r.says}
     heard = {r.hears for r in base.reactions}
     final = (*base.final, *sorted(said - heard - set(base.final), key=lambda event: event.TYPE))
-    telling = tuple(r.hears for r in reactions if r.decision)
+    telling = tuple(event for r in reactions if r.decision for event in r.awaits)
     timed = tuple(replace(clock, after=(*clock.after, *telling)) for clock in base.timed)
     return replace(base, steps=(*base.steps, Step("expedition", **described)), timed=timed, final=final)
 

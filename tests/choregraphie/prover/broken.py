@@ -139,6 +139,13 @@ def _left_behind() -> Iterator[Broken]:
         9,
     )
     yield Broken(
+        "an undoing that undoes nothing",
+        Rule.UNDONE,
+        changed("stock", CommandeAnnulee, undoes=()),
+        "what stock does on commande.initiee is not among what that undoes",
+        5,
+    )
+    yield Broken(
         "a message that is not corrected",
         Rule.UNDONE,
         without("notification", CommandeAnnulee),

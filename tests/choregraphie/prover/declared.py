@@ -25,7 +25,7 @@ class Broken:
     """A broken choreography.
 
     `says` is part of the message; `length` is that of the shortest counter-example, None when it grows with every
-    service that still has an event to say.
+    service that still has an event to say. `unseen`: why no run shows the violation, so that SPIN cannot see it.
     """
 
     name: str
@@ -33,6 +33,10 @@ class Broken:
     choreography: Choreography
     says: str
     length: int | None
+    unseen: str = ""
+
+
+NAMES_ONLY = "a step only names events; the runs are the same"
 
 
 def _declared() -> Iterator[Broken]:
@@ -43,6 +47,7 @@ def _declared() -> Iterator[Broken]:
         step("paiement", refusal=StockReservationEchouee),
         "never says its step's refusal, stock.reservation_echouee",
         3,
+        NAMES_ONLY,
     )
     yield Broken(
         "an undoing that the step does not name",
@@ -50,6 +55,13 @@ def _declared() -> Iterator[Broken]:
         step("stock", undone=None),
         "no service would wait for it",
         4,
+    )
+    yield Broken(
+        "an undoing that only the step names",
+        Rule.STEPS,
+        without("stock", CommandeAnnulee),
+        "is undone by stock.libere, and none of its reactions is that undoing",
+        2,
     )
     yield Broken(
         "a service without a step",
@@ -150,6 +162,7 @@ def _unheeded() -> Iterator[Broken]:
         replace(CHOREOGRAPHY, final=(*CHOREOGRAPHY.final, ExpeditionPartie)),
         "expedition.partie is declared final, and nobody says it",
         0,
+        "nobody waits for the last event of a branch; the runs are the same",
     )
     for service, hears, when in (("stock", CommandeInitiee, 4), ("paiement", StockReserve, 4)):
         yield Broken(
@@ -165,6 +178,7 @@ def _unheeded() -> Iterator[Broken]:
         step("paiement", refusal=None),
         "may answer stock.reserve with paiement.echoue, and its step names another end: no refusal",
         3,
+        NAMES_ONLY,
     )
     yield Broken(
         "a reaction declared twice",
@@ -172,6 +186,7 @@ def _unheeded() -> Iterator[Broken]:
         plus(next(CHOREOGRAPHY.heard_by("stock"))),
         "stock is declared 2 times to hear commande.initiee",
         2,
+        "both have the same transitions; the runs are the same",
     )
     for name, says in (("without an answer", ()), ("with a creation", (CommandeCreee,))):
         yield Broken(

@@ -3,6 +3,8 @@
 import itertools
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,23 +12,34 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from choregraphie.cli.choreography import DELAYS, canvases
+from choregraphie.cli.choreography import DELAYS
 from choregraphie.prover import documents
 from choregraphie.prover.graph import columns, graph_of
 from choregraphie.prover.layout import BOX, Drawing, lay_out
 from choregraphie.saga.choreography import Choreography
+from choregraphie.saga.envelope import Event
+from choregraphie.saga.saga_set import SagaSet
 from choregraphie.saga.topology import topology
+from choregraphie.service.service import on
+from choregraphie.service.transaction import Transaction
 from contracts.choreography import CHOREOGRAPHY
-from services.application import APP, SERVICES
+from services.application import APP
+from tests.choregraphie.prover import travel
 from tests.choregraphie.prover.altered import SOUND
 from tests.choregraphie.prover.broken import BROKEN
+from tests.support.several_sagas import RETOUR_DEMANDE, RETOUR_RECU, RETURNS, SEVERAL
 
 ROOT = Path(__file__).parents[3]
-GENERATED = documents(CHOREOGRAPHY, SERVICES, DELAYS, canvases(APP))
+GENERATED = documents(CHOREOGRAPHY, APP.by_name, DELAYS)
 OFFICIAL = json.loads((Path(__file__).parent / "asyncapi-3.0.0" / "schema.json").read_text(encoding="utf-8"))
-ASYNCAPI = {name: json.loads(GENERATED[f"asyncapi/{name}.json"]) for name in SERVICES}
+ASYNCAPI = {name: json.loads(GENERATED[f"asyncapi/{name}.json"]) for name in APP.by_name}
 SCHEMAS = {event.TYPE: json.loads(GENERATED[f"schemas/{event.TYPE}.json"]) for event in CHOREOGRAPHY.events}
-CHOREOGRAPHIES = {"shipped": CHOREOGRAPHY, **SOUND, **{broken.name: broken.choreography for broken in BROKEN}}
+CHOREOGRAPHIES = {
+    "shipped": CHOREOGRAPHY,
+    **SOUND,
+    **travel.SOUND,
+    **{broken.name: broken.choreography for broken in BROKEN},
+}
 
 
 @pytest.mark.parametrize("name", GENERATED)
@@ -64,12 +77,12 @@ def test_every_reference_has_a_target(name: str) -> None:
 
 @pytest.mark.parametrize("name", ASYNCAPI)
 def test_an_asyncapi_document_names_exchanges_and_queues_of_the_topology(name: str) -> None:
-    held = topology(CHOREOGRAPHY, DELAYS)
+    held = topology(SagaSet((CHOREOGRAPHY,)), DELAYS)
     exchanges, queues = {e.name for e in held.exchanges}, {q.name for q in held.queues}
     document = ASYNCAPI[name]
     assert {c["bindings"]["amqp"]["exchange"]["name"] for c in document["channels"].values()} <= exchanges
     heard = [o for o in document["operations"].values() if o["action"] == "receive"]
-    assert len(heard) == len(SERVICES[name].reactions)
+    assert len(heard) == len(APP.by_name[name].reactions)
     for operation in heard:
         retry, dead = operation["x-retry"], operation["x-deadLetter"]
         assert {operation["x-queue"], dead["queue"], *retry["queues"]} <= queues
@@ -138,3 +151,20 @@ def _run_through(drawing: Drawing) -> list[str]:
                 if left < box.x + box.width - 1 and right > box.x + 1 and top < box.y + BOX and bottom > box.y
             ]
     return hit
+
+
+def test_a_document_of_one_saga_has_nothing_of_another() -> None:
+    """A service may take part in several sagas; each saga has a document of it."""
+    of_orders = APP.by_name["stock"]
+    of_both = replace(of_orders, reactions=(*of_orders.reactions, on(RETOUR_DEMANDE, _take_back)))
+    found = documents(RETURNS, SEVERAL.by_name | {"stock": of_both}, DELAYS)
+    assert "asyncapi/stock.json" in found
+    assert "asyncapi/commande.json" not in found, "which has no part in it"
+    stock = json.loads(found["asyncapi/stock.json"])
+    spoken = {channel["address"] for channel in stock["channels"].values()}
+    assert RETOUR_DEMANDE.TYPE in spoken
+    assert not spoken & set(CHOREOGRAPHY.event_types), "which are of orders"
+
+
+def _take_back(now: Transaction, event: Event) -> Iterator[RETOUR_RECU]:  # type: ignore[valid-type]
+    yield RETOUR_RECU(**{RETOUR_RECU.KEY: event.key})

@@ -5,19 +5,20 @@ transition of the model, and at the end every transition without a give-up has b
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
 from choregraphie import Settings
+from choregraphie.prover.model import Model
 from choregraphie.prover.state_space import explore
-from choregraphie.prover.transitions import Model, State, Transition, TransitionKind
+from choregraphie.prover.transitions import GIVEN_UP, State, Transition
 from choregraphie.saga.choreography import EventClass
 from choregraphie.saga.envelope import Event
 from choregraphie.testing import ServiceHarness, open_harness
 from contracts.choreography import CHOREOGRAPHY
-from services.application import SERVICES
+from services.application import APP
 from tests.support.event_builders import demande, initiee
 
 CATALOGUE = """\
@@ -29,7 +30,6 @@ CLIENT-666 = 100000000.00
 [clients]
 bloques = ["CLIENT-666"]
 """
-GIVEN_UP = {TransitionKind.GIVES_UP, TransitionKind.SET_ASIDE}
 WALKS = 400
 
 
@@ -51,7 +51,7 @@ def harnesses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Se
     catalogue.write_text(CATALOGUE, encoding="utf-8")
     settings = Settings(database_url="sqlite:///:memory:", catalogue=catalogue)
     with ExitStack() as stack:
-        yield {s.name: stack.enter_context(open_harness(s, settings, Externals())) for s in SERVICES.values()}
+        yield {s.name: stack.enter_context(open_harness(s, settings, Externals())) for s in APP.by_name.values()}
 
 
 class Walk:
@@ -86,8 +86,10 @@ class Walk:
             assert wanted.says is not None
             return [self.from_client[wanted.says]]
         if wanted.hears is None:
-            return self.harnesses[wanted.service].tick(seconds=901)
-        return self.harnesses[wanted.service].hear(self.said[wanted.hears])
+            harness = self.harnesses[wanted.service]
+            return harness.tick(seconds=harness.settings.deadline + 1)
+        (event,) = wanted.heard
+        return self.harnesses[wanted.service].hear(self.said[event])
 
     def _follow(
         self, wanted: Transition, said: list[Event], transitions: list[tuple[Transition, State]]
@@ -107,10 +109,8 @@ class Walk:
 
 def without_give_ups() -> set[Transition]:
     space = explore(CHOREOGRAPHY)
-    alive: Callable[[State], bool] = lambda state: not state.dead  # noqa: E731
-    transitions = (
-        transition for state in filter(alive, space.states) for transition, _ in space.model.transitions(state)
-    )
+    alive = (state for state in space.states if not state & space.model.dead_letters)
+    transitions = (transition for state in alive for transition, _ in space.model.transitions(state))
     return {transition for transition in transitions if transition.kind not in GIVEN_UP}
 
 

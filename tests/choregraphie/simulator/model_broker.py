@@ -64,7 +64,7 @@ class Model:
         self.held.remove(held)
         _, queue, number = held
         source = self.broker.queues[queue]
-        ways = {"ack": source.ack, "reject": source.reject, "requeue": source.requeue, "nack": source.requeue}
+        ways = {"ack": source.ack, "reject": source.reject, "requeue": source.requeue, "nack": source.nack}
         ways[how](number)
 
     def lose(self, worker: str) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite import insert
 from choregraphie.errors import BrokerUnavailable
 from choregraphie.messaging import PublishOutcome
 from choregraphie.pipeline import outbox_publisher, pipeline, republish
+from choregraphie.saga.envelope import Instance
 from choregraphie.service.action import Entry
 from choregraphie.storage import inbox
 from choregraphie.storage.journal import Journal
@@ -35,7 +36,8 @@ def inbox_off(patch: pytest.MonkeyPatch) -> None:
                 "source": r.identity.source,
                 "body_hash": r.body_hash,
                 "type": r.type,
-                "commande_id": r.commande_id,
+                "saga": r.saga,
+                "key": r.key,
                 "dealt_with_at": now,
             }
             for r in receipts
@@ -97,8 +99,8 @@ def no_tombstone(patch: pytest.MonkeyPatch) -> None:
     """An undoing that overtakes its cause leaves no tombstone."""
     undo = Journal.undo
 
-    def forgetful(self: Journal, commande_id: str, action: str, by: str, now: Any) -> Entry | None:
-        return undo(self, commande_id, action, by, now) if self.entry(commande_id, action) else None
+    def forgetful(self: Journal, instance: Instance, action: str, by: str, now: Any) -> Entry | None:
+        return undo(self, instance, action, by, now) if self.entry(instance, action) else None
 
     patch.setattr(Journal, "undo", forgetful)
 

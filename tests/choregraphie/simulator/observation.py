@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from choregraphie.saga.topology import TRACEPARENT_HEADER
+from choregraphie.saga.trace_context import TRACEPARENT_HEADER
 from choregraphie.simulator.broker_model import X_DEATH, Version, headers_of
-from choregraphie.simulator.queues import DELIVERY_COUNT
+from choregraphie.simulator.queues import ACQUIRED_COUNT, DELIVERY_COUNT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,7 @@ class Seen:
     message_id: str | None
     redelivered: bool
     count: int
+    acquired: int
     first_death: tuple[object, ...]
     deaths: tuple[tuple[str, str, int], ...]
     ours: tuple[tuple[str, object], ...]
@@ -36,13 +37,15 @@ class Seen:
     def comparable(self, version: Version) -> Seen:
         """Without the declared differences between versions that are not modelled."""
         rejected = any(reason == "rejected" for _, reason, _ in self.deaths)
-        return replace(self, redelivered=False, count=0) if rejected and not version.dead_start_anew else self
+        if version.dead_start_anew or not rejected:
+            return self
+        return replace(self, redelivered=False, count=0, acquired=0)
 
 
 def by_model(message: Message) -> Seen:
     name = message.properties.message_id
     return _seen(
-        message.body, (message.exchange, message.routing_key), name, message.count > 0, headers_of(message)
+        message.body, (message.exchange, message.routing_key), name, message.redelivered, headers_of(message)
     )
 
 
@@ -61,6 +64,7 @@ def _seen(
         name,
         redelivered,
         headers.get(DELIVERY_COUNT) or 0,
+        headers.get(ACQUIRED_COUNT) or 0,
         tuple(headers.get(name) for name in _FIRST_DEATH),
         deaths,
         tuple(sorted((k, v) for k, v in headers.items() if k.startswith("x-saga-") or k == TRACEPARENT_HEADER)),

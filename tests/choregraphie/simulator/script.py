@@ -16,13 +16,13 @@ from choregraphie.saga.topology import (
     EXCHANGE_HEADER,
     REASON_HEADER,
     SERVICE_HEADER,
-    TRACEPARENT_HEADER,
     dlq,
     dlx,
     inbox,
     requeue,
     retry,
 )
+from choregraphie.saga.trace_context import TRACEPARENT_HEADER
 from choregraphie.simulator.broker_model import headers_of
 from tests.choregraphie.simulator.observation import by_model
 

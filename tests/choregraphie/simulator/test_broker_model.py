@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from choregraphie.saga.topology import HISTORY, Queue, Topology, delay_name, events, topology
-from choregraphie.simulator.broker_model import RABBIT_3_10, RABBIT_4_0, Broker, Version, matches
+from choregraphie.saga.saga_set import SagaSet
+from choregraphie.saga.topology import HISTORY, Queue, Topology, delay_name, events, matches, topology
+from choregraphie.simulator.broker_model import VERSIONS, Broker, Version
 from contracts.choreography import CHOREOGRAPHY
 from tests.choregraphie.simulator.model_broker import Model
 from tests.choregraphie.simulator.real_broker import Real
@@ -31,7 +32,7 @@ DELAY_SECONDS = 0.03
 LIFE_MS = 25
 SERVICES = ("stock", "paiement")
 SPEAKERS = ("client", "commande", "stock")
-WHOLE = topology(CHOREOGRAPHY, (DELAY_SECONDS,))
+WHOLE = topology(SagaSet((CHOREOGRAPHY,)), (DELAY_SECONDS,))
 
 
 def _exchanges() -> Topology:
@@ -61,7 +62,7 @@ EXCHANGES = _exchanges()
 PARTS = {name: _part(name) for name in (*SERVICES, HISTORY)}
 
 # Known differences are declared in the model, by version; everything else is compared.
-VERSIONS: dict[int, Version] = {3: RABBIT_3_10, 4: RABBIT_4_0}
+BY_NAME: dict[str, Version] = {version.name: version for version in VERSIONS}
 
 SAID = (
     ("client.events", "commande.initiee"),  # one service hears it
@@ -88,7 +89,7 @@ DECLARED = st.sampled_from(
 
 @pytest.fixture
 def version(management: Management) -> Version:
-    return VERSIONS[management.broker_version()[0]]
+    return BY_NAME[".".join(map(str, management.broker_version()[:2]))]
 
 
 @pytest.fixture
@@ -123,6 +124,21 @@ CRASH_LOOP: list[Step] = [STOCK, ORDER, *[("settle", "requeue", 0)] * (LIMIT + 1
 # A crash loop, a redrive that keeps every header, and a retry that keeps them too: lost on 3.x.
 @example(
     declared=("stock", HISTORY), script=[*CRASH_LOOP, ("take", "stock"), ("redrive", 0, True), ("retry", 0, True)]
+)
+# Put back by nacks alone: a dead letter, and on 4.3 delivered ever again.
+@example(
+    declared=("stock", HISTORY),
+    script=[STOCK, ORDER, *[("settle", "nack", 0)] * (LIMIT + 1), ("settle", "requeue", 0), ("take", "stock")],
+)
+# A dead letter comes back to its queue of dead letters after a nack, and after a lost session.
+@example(
+    declared=("stock", HISTORY),
+    script=[*CRASH_LOOP, ("take", "stock"), ("settle", "nack", 0), ("take", "stock"), ("lose", OPERATOR)],
+)
+# The broker's count, sent back by a client; then put back by a nack.
+@example(
+    declared=("stock",),
+    script=[STOCK, ORDER, ("settle", "requeue", 0), ("redrive", 0, True), ("settle", "nack", 0)],
 )
 # The broker's count, sent back by a client.
 @example(declared=("stock",), script=[STOCK, ORDER, ("settle", "requeue", 0), ("redrive", 0, True)])

@@ -12,16 +12,18 @@ from typing import Any
 
 import pytest
 
+from choregraphie.pipeline.decoder import Decoder
 from choregraphie.simulator import Databases, Outcome, run_plan
+from choregraphie.simulator.shared_reading import SharedReading
 from services.scenario import plan
 
 # The digest of each seed's run, equal on every Python and machine. After an intended change of what a run does,
 # copy the new digest here; the failing test shows it.
 SEEDS = {
-    3: "488ecc26d40b9e61981e06f523cb03d8",
-    11: "887c1ba4abeac462691a3e2836db5311",
-    42: "6eddbc22f391ff95495b653f87b5d925",
-    313: "a39fa0fcb318b12751a3256d9604f295",
+    3: "a8c93da443a1dba3db89e679399b85e3",
+    11: "948cd584f7ab16633e8d4bdffc3ace3c",
+    42: "1424c85f68f27bf6cfc64960988152a0",
+    313: "89f205bf91330ce4756aff18d824a6d1",
 }
 ORDERS = 10
 ROOT = Path(__file__).parents[3]
@@ -87,3 +89,12 @@ def test_a_run_is_replayed_from_the_faults_that_occurred(seed: int, databases: D
 def test_leaving_out_orders_does_not_change_the_draws_for_the_rest() -> None:
     few, many = plan(7, 3), plan(7, 9)
     assert many.actions[: len(few.actions)] == few.actions
+
+
+def test_a_run_is_the_same_when_each_delivery_is_read_by_itself(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a run, services share what was read of equal bytes, and the garbage that clients send too."""
+    monkeypatch.setattr(SharedReading, "_as_routed", Decoder._as_routed)
+    for seed, digest in SEEDS.items():
+        assert run_digest(run_plan(plan(seed, ORDERS), databases)) == digest

@@ -57,7 +57,7 @@ def test_a_saved_failure_is_repeated_from_its_file(failure: Outcome, databases: 
     assert again.trace.digest() == failure.trace.digest()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 99}', '{"version": 1, "seed": 1}', "not json"])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 99}', '{"version": 2, "seed": 1}', "not json"])
 def test_a_file_that_is_no_replay_file_is_refused(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,19 +67,22 @@ def test_a_file_that_is_no_replay_file_is_refused(
 
 
 def replayed(actions: list[dict[str, object]], faults: list[str], file: Path) -> int:
-    file.write_text(json.dumps({"version": 1, "seed": 5, "acts": actions, "faults": faults}))
+    file.write_text(json.dumps({"version": 2, "seed": 5, "acts": actions, "faults": faults}))
     return main(["choreography", "simulate", "--replay", str(file)])
 
 
 ACTION = asdict(plan(5, 1).actions[0])
+DATA = ACTION["data"]
 
 
 @pytest.mark.parametrize(
     ("changes", "faults"),
     [
-        ({"montant": "abc"}, []),
-        ({"montant": 3}, []),
-        ({"quantite": 0}, []),
+        ({"data": DATA | {"montant": "abc"}}, []),
+        ({"data": {}}, []),
+        ({"data": DATA | {"quantite": 0}}, []),
+        ({"data": 3}, []),
+        ({"at": "soon"}, []),
         ({"kind": "dance"}, []),
         ({"kind": "garbage", "what": "nonsense"}, []),
         ({"more": 1}, []),

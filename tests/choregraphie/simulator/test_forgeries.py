@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from choregraphie.errors import Reason
-from choregraphie.messaging import Delivery
+from choregraphie.messaging import ContentHeader, Delivery
 from choregraphie.pipeline.decoder import Decoder
 from choregraphie.service.verdict import DeadLetter
 from choregraphie.storage.invocation import Invocation
@@ -20,7 +20,7 @@ ORDER = plan(1, 1).actions[0]
 
 def redriven(what: str, headers: dict[str, object]) -> Invocation | DeadLetter:
     message = message_of(replace(ORDER, what=what))
-    return STOCK.decode(Delivery(1, message.body, "stock.requeue", message.routing_key, headers))
+    return STOCK.decode(Delivery(1, message.body, "stock.requeue", message.routing_key, ContentHeader(headers)))
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-first-death-exchange": "client.events"}])

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from choregraphie.saga.topology import REASON_HEADER
-from choregraphie.simulator import Plan, run_plan
+from choregraphie.simulator import ClientAction, Plan, run_plan
 from choregraphie.simulator.queues import Death, Message
 from services.scenario import OrderFinalState as FinalState
-from services.scenario import plan
-from services.scenario.invariants import violations
-from services.scenario.workload import ClientAction
+from services.scenario import plan, violations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,13 +25,14 @@ CREATED, CANCELLED = "CMD-1", "CMD-2"
 
 def action(kind: str, order: str, at: float = 0) -> ClientAction:
     event = f"{order}-annulation" if kind == "cancel" else f"{order}-initiee"
-    return ClientAction(at, kind, order, event, "CLIENT-1", "PROD-A", 1, "49.99")
+    data = {"client_id": "CLIENT-1", "produit_id": "PROD-A", "quantite": 1, "montant": 49.99}
+    return ClientAction(at, kind, order, event, data)
 
 
 @pytest.fixture
 def sound(databases: Databases) -> FinalState:
     """The final state of a run without faults: one order created, one created and then cancelled."""
-    actions = (action("order", CREATED), action("order", CANCELLED), action("cancel", CANCELLED, at=1.0))
+    actions = (action("start", CREATED), action("start", CANCELLED), action("cancel", CANCELLED, at=1.0))
     outcome = run_plan(Plan(1, actions, faults=()), databases)
     assert outcome.found == ()
     state: FinalState = outcome.final_state

@@ -11,20 +11,21 @@ from choregraphie.messaging import HistoryEntry
 from choregraphie.simulator import run_plan
 from choregraphie.simulator.clock import EPOCH
 from saga_monitor.analysis.messages import DeadLetter
-from saga_monitor.analysis.saga_state import Progress, State, evaluate
+from saga_monitor.analysis.saga_state import Progress, State
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
-from saga_monitor.records.parser import EventEntry, parse_entry
+from saga_monitor.records.parser import EventEntry
 from saga_monitor.stream.follower import split_runs
 from saga_monitor.stream.resuming import mark_of
 from services.scenario import plan
+from tests.support.order_saga import PARSER, SAGAS, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from choregraphie.simulator import Databases
-    from saga_monitor.projection.models import Order
+    from saga_monitor.projection.models import SagaSummary
     from services.scenario import OrderFinalState as FinalState
 
 STATES = {"creee": State.COMPLETED, "annulee": State.COMPENSATED}
@@ -41,12 +42,12 @@ def states_of(history: Sequence[HistoryEntry]) -> dict[str, Progress]:
     """The state of each order according to the monitor."""
     events: dict[str, list[EventEntry]] = {}
     dead: dict[str, set[DeadLetter]] = {}
-    for record in (parse_entry(entry, EPOCH) for entry in history):
+    for record in (PARSER.parse(entry, EPOCH) for entry in history):
         if isinstance(record, EventEntry):
-            events.setdefault(record.commande_id, []).append(record)
-        elif isinstance(record, DeadLetter) and record.commande_id:
+            events.setdefault(record.key, []).append(record)
+        elif isinstance(record, DeadLetter) and record.key:
             letter = DeadLetter(record.service, record.event_id, record.reason)
-            dead.setdefault(record.commande_id, set()).add(letter)
+            dead.setdefault(record.key, set()).add(letter)
     return {
         order: evaluate((record.heard for record in said), sorted(dead.get(order, ()), key=repr))
         for order, said in events.items()
@@ -70,20 +71,20 @@ def test_the_monitor_agrees_with_the_databases(databases: Databases) -> None:
 
 def projected(history: Sequence[HistoryEntry], path: Path) -> dict[str, tuple[object, ...]]:
     """The state of each order in a projection on disk that has read all of `history`."""
-    store, queries = Store(path), Queries(path, 60.0)
+    store, queries = Store(path, SAGAS), Queries(path, 60.0, SAGAS)
     try:
-        for run in split_runs((entry, parse_entry(entry, EPOCH)) for entry in history):
+        for run in split_runs((entry, PARSER.parse(entry, EPOCH)) for entry in history):
             store.apply([record for _, record in run], mark_of(run[0][0]), mark_of(run[-1][0]))
-        return {order.commande_id: _comparable(order, queries) for order in queries.orders(None, 1000, EPOCH)}
+        return {order.key: _comparable(order, queries) for order in queries.instances(None, 1000, EPOCH)}
     finally:
         queries.close()
         store.close()
 
 
-def _comparable(order: Order, queries: Queries) -> tuple[object, ...]:
+def _comparable(order: SagaSummary, queries: Queries) -> tuple[object, ...]:
     """All that does not depend on the position and repetition of entries in the stream."""
-    events = {(e.id, e.type, e.source, e.causationid, e.note) for e in queries.events(order.commande_id)}
-    dead = {(d.service, d.event_id, d.reason) for d in queries.dead_letters(order.commande_id)}
+    events = {(e.id, e.type, e.source, e.causationid, e.note) for e in queries.events(order.instance)}
+    dead = {(d.service, d.event_id, d.reason) for d in queries.dead_letters(order.instance)}
     return order.state, set(order.flags), order.at_rest, order.steps, set(order.remaining), events, dead
 
 

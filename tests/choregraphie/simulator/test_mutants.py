@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 FOUND = {
     "inbox_off": (1, 12, "I7"),
-    "ack_before_commit": (4, 12, "I6"),
+    "ack_before_commit": (0, 12, "I6"),
     "said_before_confirmed": (0, 12, "I6"),
     "no_tombstone": (13, 12, "I5"),
-    "no_compare_and_set": (0, 12, "I4"),
+    "no_compare_and_set": (1, 12, "I4"),
     # The message is lost: RabbitMQ 3.10 keeps it in the retry queue without ever delivering it.
     "death_headers_kept": (77, 40, ".retry."),
     "silent_when_nothing_to_undo": (0, 12, "I3"),
@@ -37,7 +37,7 @@ FOUND_EXTERNAL = {
     "no_correction": (1, 12, "I3"),
     "silent_after_a_confirmation": (1, 12, "I3"),
     # A cancellation message is in transit when the confirmation of its order is sent.
-    "no_tombstone_before_the_call": (1445, 12, "I7"),
+    "no_tombstone_before_the_call": (260, 12, "I7"),
 }
 LIMIT = 2000
 

@@ -111,7 +111,7 @@ def test_a_message_handled_by_two_workers_at_once_has_one_effect(
         (result,) = execute(one.store, group, (1,), [])
     assert (result.verdict, result.outbox_events, conflicts) == (Done(), (), lost)
     assert one.inspect()["A"] == (kind == "an order")
-    assert [outbox_event.commande_id for outbox_event in one.store.pending(10)[0]] == ["C"]
+    assert [outbox_event.key for outbox_event in one.store.pending(10)[0]] == ["C"]
 
 
 def test_an_order_and_its_cancellation_in_two_workers_at_once_hold_nothing(

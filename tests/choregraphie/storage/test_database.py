@@ -9,6 +9,7 @@ import pytest
 from choregraphie import DatabaseRefused, DatabaseUnavailable, Settings
 from choregraphie.storage import business_state, open_database
 from choregraphie.testing import ServiceHarness, open_harness
+from services.application import APP
 from services.commande import SERVICE as COMMANDE
 from services.paiement import SERVICE as PAIEMENT
 from services.stock import SERVICE as STOCK
@@ -17,7 +18,7 @@ from tests.support.sample_service import SAMPLE_SERVICE
 
 
 def at(url: str) -> Settings:
-    return Settings(database_url=url)
+    return Settings(database_url=url, catalogue=APP.seed)
 
 
 def refused(settings: Settings, service: Any = STOCK) -> str:

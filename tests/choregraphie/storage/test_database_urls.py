@@ -13,6 +13,7 @@ from choregraphie import DatabaseRefused, Settings
 from choregraphie.storage import business_state, open_database
 from choregraphie.storage.database import Database
 from choregraphie.testing import open_harness
+from services.application import APP
 from services.commande import SERVICE as COMMANDE
 from services.stock import SERVICE as STOCK
 from tests.support.event_builders import initiee
@@ -63,7 +64,7 @@ def test_a_schema_for_each_service_in_one_database(url: str, written: str) -> No
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA stock")
         connection.execute("CREATE SCHEMA commande")
-    settings = Settings(database_url=f"{url}?options=-csearch_path%3D{written}")
+    settings = APP.with_seed(Settings(database_url=f"{url}?options=-csearch_path%3D{written}"))
     for service in (STOCK, COMMANDE):
         with open_harness(service, settings) as harness:
             harness.hear(initiee(produit_id="PROD-123", quantite=2))

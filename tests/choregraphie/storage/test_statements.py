@@ -97,4 +97,5 @@ def test_lookups_of_all_sizes_share_a_few_statements(harness: ServiceHarness, co
         for size in range(1, 200):
             FIND.rows(connection, [f"N-{n}" for n in range(size)])
     assert len(sent) == 199
-    assert len(set(sent)) == 9  # 1, 2, 4, … 256
+    # One with an array, or with 1, 2, 4, … 256 parameters.
+    assert len(set(sent)) == (1 if connection.dialect.name == "postgresql" else 9)

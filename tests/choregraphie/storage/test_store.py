@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from choregraphie.errors import DatabaseUnavailable, Reason
-from choregraphie.messaging import Delivery
+from choregraphie.messaging import ContentHeader, Delivery
 from choregraphie.pipeline.executor import begin_calls, execute
 from choregraphie.saga.envelope import Event
 from choregraphie.service.verdict import DeadLetter, Done, RetryAfter
@@ -29,7 +29,7 @@ def on_a(commande_id: str, client_id: str = "ANNE", quantite: int = 1) -> Event:
 def returned(harness: ServiceHarness, heard: Any, tried: int) -> Delivery:
     """The delivery as it returns from a retry queue."""
     headers = {"x-saga-attempt": tried, "x-saga-exchange": "client.events"}
-    return harness.delivery(heard)._replace(exchange="stock.requeue", headers=headers)
+    return harness.delivery(heard)._replace(exchange="stock.requeue", header=ContentHeader(headers))
 
 
 def invocations(harness: ServiceHarness, *heard: Any) -> list[Invocation]:
@@ -95,7 +95,7 @@ def test_a_reaction_that_raises_does_not_delay_the_others(harness: ServiceHarnes
     harness.hear(on_a("C-1"), on_a("C-2", "PANNE"), on_a("C-3"), tolerate=True)
     assert [type(verdict) for verdict in harness.verdicts] == [Done, RetryAfter, Done]
     assert (harness.inspect()["A"], harness.said) == (2, ["stock.reserve"] * 2)
-    assert {row.commande_id for row in rows(harness, INBOX)} == {"C-1", "C-3"}
+    assert {row.key for row in rows(harness, INBOX)} == {"C-1", "C-3"}
 
 
 def test_a_reaction_that_raises_leaves_no_trace(harness: ServiceHarness) -> None:
@@ -205,7 +205,7 @@ def _forget(harness: ServiceHarness) -> None:
 def test_events_are_pending_until_they_are_marked_as_published(harness: ServiceHarness) -> None:
     harness.hear(on_a("C-1"), on_a("C-2"))
     outbox_events, last = harness.store.pending(10)
-    assert [(s.type, s.commande_id) for s in outbox_events] == [("stock.reserve", "C-1"), ("stock.reserve", "C-2")]
+    assert [(s.type, s.key) for s in outbox_events] == [("stock.reserve", "C-1"), ("stock.reserve", "C-2")]
     assert harness.store.pending(10, last) == ([], last)
     harness.store.mark_published([outbox_events[0].event_id])
     assert [s.event_id for s in harness.store.pending(10)[0]] == [outbox_events[1].event_id]
@@ -216,13 +216,13 @@ def test_events_are_marked_in_the_transaction_of_the_next_group(harness: Service
     harness.hear(on_a("C-1"))
     ((outbox_event,), _) = harness.store.pending(10)
     execute(harness.store, invocations(harness, on_a("C-2", "PANNE"), on_a("C-3")), (1,), [outbox_event.event_id])
-    assert [s.commande_id for s in harness.store.pending(10)[0]] == ["C-3"]
+    assert [s.key for s in harness.store.pending(10)[0]] == ["C-3"]
 
 
 def test_an_event_is_published_as_it_was_decided_byte_for_byte(harness: ServiceHarness) -> None:
     harness.hear(on_a("C"))
     ((outbox_event,), _) = harness.store.pending(10)
-    out = outbox_event.outgoing("stock")
+    out = outbox_event.outgoing(harness.service)
     assert out.body == outbox_event.body == harness.envelopes[0].to_bytes()
     assert (out.exchange, out.routing_key) == ("stock.events", "stock.reserve")
     assert (out.properties.message_id, out.properties.correlation_id) == (outbox_event.event_id, "C")

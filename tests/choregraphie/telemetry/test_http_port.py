@@ -15,7 +15,7 @@ from choregraphie import Settings
 from choregraphie.process import connections
 from choregraphie.telemetry import http_port
 from choregraphie.telemetry.http_port import MOST_CONNECTIONS, Answer, serving
-from choregraphie.telemetry.metrics_server import serving_metrics
+from choregraphie.telemetry.serving import serving_metrics
 from tests.choregraphie.telemetry.test_metrics import free_port, get
 from tests.support.saga_fixture import saga_fixture
 from tests.support.slow_clients import HALF, connected, descriptors, dripping, held, is_closed

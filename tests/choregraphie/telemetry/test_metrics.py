@@ -18,8 +18,9 @@ from choregraphie.errors import Reason
 from choregraphie.messaging import Delivery
 from choregraphie.service.verdict import DeadLetter, Done, RetryAfter
 from choregraphie.storage.invocation import Result
-from choregraphie.telemetry.metrics import SILENT, Instruments, ServiceMetrics
-from choregraphie.telemetry.metrics_server import serving_metrics
+from choregraphie.telemetry.hooks import SILENT
+from choregraphie.telemetry.metrics import Instruments, ServiceMetrics
+from choregraphie.telemetry.serving import serving_metrics
 from tests.support.saga_fixture import SagaFixture, saga_fixture
 
 if TYPE_CHECKING:

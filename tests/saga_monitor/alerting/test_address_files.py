@@ -16,6 +16,7 @@ from saga_monitor.alerting.rules import alerts_of
 from saga_monitor.alerting.store import AlertStore
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.saga_monitor.memory_stream import START
+from tests.support.order_saga import SAGAS, order_with
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -44,7 +45,7 @@ async def alert_server(status: int) -> AsyncIterator[tuple[str, list[str]]]:
 async def delivering(opened: Dispatcher, folder: Path) -> AsyncIterator[None]:
     """Deliver one notice to every receiver meanwhile."""
     store = AlertStore(folder / "monitor.sqlite3")
-    anomaly = Anomaly(Kind.STUCK, "CMD-1", "stock", START, "r0", "CMD-1 waits")
+    anomaly = Anomaly(Kind.STUCK, *order_with("CMD-1"), "stock", START, "r0", "CMD-1 waits")
     opened.notify(store.update(alerts_of(iter([anomaly]), START), START, dt.timedelta(hours=1)))
     store.close()
     running = asyncio.create_task(opened.run())
@@ -71,7 +72,7 @@ async def test_a_refused_webhook_is_read_again_from_its_file(tmp_path: Path, sta
     file = tmp_path / "webhook"
     async with alert_server(status) as (place, paths):
         file.write_text(f"http://{place}/first\n")
-        async with open_dispatcher(read_settings({"SAGA_ALERT_WEBHOOK_FILE": str(file)})) as opened:
+        async with open_dispatcher(read_settings({"SAGA_ALERT_WEBHOOK_FILE": str(file)}), SAGAS) as opened:
             file.write_text(f"http://{place}/second\n")
             async with delivering(opened, tmp_path):
                 await until(lambda: opened.counts["webhook", "told"] == 1)
@@ -83,7 +84,7 @@ async def test_apprise_addresses_are_read_again_from_their_file_after_a_failed_t
     file = tmp_path / "apprise"
     async with alert_server(403) as (place, paths):
         file.write_text(f"json://{place}/first\n")
-        async with open_dispatcher(read_settings({"SAGA_ALERT_APPRISE_FILE": str(file)})) as opened:
+        async with open_dispatcher(read_settings({"SAGA_ALERT_APPRISE_FILE": str(file)}), SAGAS) as opened:
             file.write_text(f"json://{place}/second\n")
             async with delivering(opened, tmp_path):
                 await until(lambda: opened.counts["apprise", "told"] == 1)
@@ -98,7 +99,7 @@ async def test_apprise_addresses_that_cannot_be_used_leave_the_old_ones(
     file = tmp_path / "apprise"
     async with alert_server(403) as (place, paths):
         file.write_text(f"json://{place}/first")
-        async with open_dispatcher(read_settings({"SAGA_ALERT_APPRISE_FILE": str(file)})) as opened:
+        async with open_dispatcher(read_settings({"SAGA_ALERT_APPRISE_FILE": str(file)}), SAGAS) as opened:
             file.write_text(bad)
             async with delivering(opened, tmp_path):
                 await until(lambda: opened.counts["apprise", "failed_tries"] >= 2)

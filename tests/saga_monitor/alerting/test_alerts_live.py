@@ -97,7 +97,7 @@ async def test_a_stuck_order_is_alerted_once_even_if_the_monitor_is_killed(
 
         with serving(environ, tmp_path / "log"):
             until(lambda: bool(told), (tmp_path / "log").read_text())
-            stuck = 'saga_orders_stuck{reason="no_consumer"} 1.0'
+            stuck = 'saga_instances_stuck{reason="no_consumer",saga="commande"} 1.0'
             until(lambda: stuck in scraped(port), "the stuck order among the metrics")
         (notice,) = told
         assert (notice["status"], notice["kind"], notice["service"]) == ("opened", "stuck", "paiement")

@@ -21,6 +21,7 @@ from saga_monitor.alerting.rules import alerts_of
 from saga_monitor.alerting.store import AlertStore
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.saga_monitor.memory_stream import START
+from tests.support.order_saga import SAGAS, order_with
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -41,7 +42,7 @@ def store(tmp_path: Path) -> Iterator[AlertStore]:
 
 
 def anomaly(reason: str) -> Anomaly:
-    return Anomaly(Kind.STUCK, "CMD-1", "stock", START, reason, "CMD-1 waits")
+    return Anomaly(Kind.STUCK, *order_with("CMD-1"), "stock", START, reason, "CMD-1 waits")
 
 
 class WebhookServer:
@@ -80,7 +81,7 @@ async def webhook_server(
     server = await asyncio.start_server(hook.answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     url = f"http://127.0.0.1:{port}/secret-token"
-    async with server, open_dispatcher(Settings(alert_webhook=url, **settings)) as opened:
+    async with server, open_dispatcher(Settings(alert_webhook=url, **settings), SAGAS) as opened:
         running = asyncio.create_task(opened.run())
         yield hook, opened
         running.cancel()
@@ -210,7 +211,7 @@ async def test_apprise_sends_a_notice(store: AlertStore) -> None:
     port = server.sockets[0].getsockname()[1]
     async with server:
         (notice,) = notices(store)
-        await Apprise(f"json://127.0.0.1:{port}/alerts").notify(notice)
+        await Apprise(f"json://127.0.0.1:{port}/alerts", SAGAS).notify(notice)
     assert hook.delivered[0]["title"] == "chorégraphie [opened] stuck at stock: r0 (1)"
     assert hook.delivered[0]["message"].startswith("CMD-1 waits")
 
@@ -230,7 +231,7 @@ async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 async def test_a_webhook_with_an_endless_answer_has_taken_the_notice(store: AlertStore) -> None:
     server = await asyncio.start_server(endless, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    async with server, open_dispatcher(Settings(alert_webhook=url)) as opened:
+    async with server, open_dispatcher(Settings(alert_webhook=url), SAGAS) as opened:
         running = asyncio.create_task(opened.run())
         opened.notify(notices(store))
         await until(lambda: opened.counts["webhook", "told"] == 1)
@@ -252,7 +253,7 @@ async def test_an_endless_answer_to_apprise_is_given_up_and_leaves_no_process(
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     address = f"json://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     async with server:
-        delivering = asyncio.create_task(Apprise(address).notify(notices(store)[0]))
+        delivering = asyncio.create_task(Apprise(address, SAGAS).notify(notices(store)[0]))
         await until(lambda: bool(open_now))
         delivering.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -263,11 +264,11 @@ async def test_an_endless_answer_to_apprise_is_given_up_and_leaves_no_process(
 async def test_a_missing_extra_is_refused_in_one_line_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
     with pytest.raises(BadSetting, match=r"pip install 'choregraphie\[alerts\]'$"):
-        Apprise("json://127.0.0.1")
+        Apprise("json://127.0.0.1", SAGAS)
 
 
 @APPRISES_OWN
 async def test_an_address_that_apprise_does_not_know_is_refused_without_showing_it() -> None:
     with pytest.raises(BadSetting, match=r"^SAGA_ALERT_APPRISE: address number 2 is none that Apprise knows$"):
-        async with open_dispatcher(Settings(alert_apprise="json://127.0.0.1 nonsense:secret")):
+        async with open_dispatcher(Settings(alert_apprise="json://127.0.0.1 nonsense:secret"), SAGAS):
             pass

@@ -17,6 +17,7 @@ from saga_monitor.alerting.rules import Alert, Notice, Status, alerts_of
 from saga_monitor.alerting.store import REDELIVER_AFTER, AlertStore
 from tests.saga_monitor.alerting.test_dispatcher import WebhookServer, anomaly, until
 from tests.saga_monitor.memory_stream import START
+from tests.support.order_saga import SAGAS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +86,7 @@ async def test_a_dropped_notice_is_sent_again_by_the_notifier_that_dropped_it_al
     server = await asyncio.start_server(hook.answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     async with server, httpx.AsyncClient() as client:
-        both = Dispatcher([Webhook(url, client), quick])
+        both = Dispatcher([Webhook(url, client, SAGAS), quick])
         store = AlertStore(tmp_path / "monitor.sqlite3", both.names)
         running = asyncio.create_task(both.run())
         with capture_logs() as logs:

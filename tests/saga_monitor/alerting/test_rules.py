@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.alerting.rules import ALL_KINDS, Alert, Status, alerts_of, judged_kinds
+from choregraphie.saga.envelope import Instance
+from saga_monitor.alerting.rules import ALL_KINDS, Alert, Status, alerts_of, judged_kinds, path_of
 from saga_monitor.alerting.store import AlertStore
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.saga_monitor.memory_stream import START
+from tests.support.order_saga import SAGAS, order_with
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -25,7 +27,7 @@ MINUTE = dt.timedelta(minutes=1)
 def anomaly(
     order: str = "CMD-1", kind: Kind = Kind.STUCK, service: str = "stock", reason: str = "held"
 ) -> Anomaly:
-    return Anomaly(kind, order, service, START, reason, f"{order} waits")
+    return Anomaly(kind, *order_with(order), service, START, reason, f"{order} waits")
 
 
 def alerts(*anomalies: Anomaly, now: dt.datetime = START) -> dict[str, Alert]:
@@ -47,7 +49,7 @@ def told(
 
 def test_many_orders_with_one_anomaly_are_one_alert() -> None:
     (alert,) = alerts(*(anomaly(f"CMD-{n}") for n in range(900))).values()
-    assert (alert.count, len(alert.orders), alert.key) == (900, 5, "stuck/stock/held")
+    assert (alert.count, len(alert.instances), alert.key) == (900, 5, "stuck/stock/held")
     assert len(alerts(anomaly(), anomaly(service="paiement"), anomaly(reason="no_consumer"))) == 3
 
 
@@ -57,7 +59,7 @@ def test_many_orders_with_one_anomaly_are_one_alert() -> None:
         anomaly(reason="retrying"),
         anomaly(reason="queued"),
         anomaly(reason="no_beginning"),
-        anomaly(kind=Kind.REPEATED_ORDER),
+        anomaly(kind=Kind.REPEATED_START),
     ],
 )
 def test_an_anomaly_that_resolves_itself_is_no_alert(quiet: Anomaly) -> None:
@@ -131,9 +133,11 @@ def test_a_monitor_that_is_behind_only_reports_that() -> None:
 def test_a_notice_keeps_its_id_from_the_opening_to_the_closing(store: AlertStore) -> None:
     (opened,) = store.update(alerts(anomaly()), START, HOUR)
     (closed,) = store.update({}, START + HOUR, HOUR)
-    assert opened.as_json()["id"] == closed.as_json()["id"] == "stuck/stock/held@2024-11-22T18:47:00.000Z"
+    assert (
+        opened.as_json(SAGAS)["id"] == closed.as_json(SAGAS)["id"] == "stuck/stock/held@2024-11-22T18:47:00.000Z"
+    )
     assert closed.alert == opened.alert
-    assert json.loads(json.dumps(opened.as_json())) == {
+    assert json.loads(json.dumps(opened.as_json(SAGAS))) == {
         "id": "stuck/stock/held@2024-11-22T18:47:00.000Z",
         "status": "opened",
         "at": "2024-11-22T18:47:00.000Z",
@@ -144,6 +148,14 @@ def test_a_notice_keeps_its_id_from_the_opening_to_the_closing(store: AlertStore
         "reason": "held",
         "count": 1,
         "orders": ["CMD-1"],
+        "instances": [{"saga": "commande", "key": "CMD-1"}],
         "since": "2024-11-22T18:47:00.000Z",
         "sentence": "CMD-1 waits",
     }
+
+
+@pytest.mark.parametrize(
+    ("instance", "path"), [(Instance("retour", "R-1"), "retour/R-1"), (Instance("", "R-1"), "R-1")]
+)
+def test_an_instance_without_a_known_saga_is_named_by_its_key(instance: Instance, path: str) -> None:
+    assert path_of(instance) == path

@@ -17,6 +17,7 @@ from saga_monitor.alerting import watcher as watcher_module
 from saga_monitor.alerting.dispatcher import Dispatcher
 from saga_monitor.alerting.watcher import AlertWatcher, open_watcher
 from saga_monitor.projection import schema
+from services.application import APP
 from tests.choregraphie.telemetry.test_metrics import free_port
 from tests.saga_monitor.diagnosis.test_anomalies import broker
 from tests.saga_monitor.memory_stream import HELD, START
@@ -39,7 +40,7 @@ async def test_a_failure_in_judging_is_logged_and_the_next_check_judges(
 ) -> None:
     stream.publish("CMD-1", HELD)
     await monitor.read(stream)
-    watcher = AlertWatcher(settings(monitor), Dispatcher([]))
+    watcher = AlertWatcher(APP, settings(monitor), Dispatcher([]))
     with capture_logs() as logs, monkeypatch.context() as broken:
         broken.setattr(watcher_module, "anomalies_of", lambda *_: 1 / 0)
         await watcher.check(None)
@@ -47,7 +48,6 @@ async def test_a_failure_in_judging_is_logged_and_the_next_check_judges(
     await watcher.check(None)
     assert len(watcher.view.anomalies) == 1
     watcher.close()
-    await watcher.check(None)  # a check that was under way when it was closed
 
 
 async def test_a_file_that_is_locked_for_too_long_is_logged_and_tried_again(
@@ -56,7 +56,7 @@ async def test_a_file_that_is_locked_for_too_long_is_logged_and_tried_again(
     monkeypatch.setattr(schema, "BUSY_SECONDS", 0.1)
     stream.publish("CMD-1", HELD)
     await monitor.read(stream)
-    watcher = AlertWatcher(settings(monitor), Dispatcher([]))
+    watcher = AlertWatcher(APP, settings(monitor), Dispatcher([]))
     other = sqlite3.connect(monitor.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with capture_logs() as logs:
@@ -71,7 +71,7 @@ async def test_without_a_broker_it_judges_by_what_was_read(monitor: Monitor, str
     """The anomaly is shown without an alert: the reason is not known, nor whether other orders are still stuck."""
     stream.publish("CMD-1", HELD)
     await monitor.read(stream)
-    async with open_watcher(settings(monitor)) as watcher:
+    async with open_watcher(APP, settings(monitor)) as watcher:
         async with asyncio.timeout(10):
             while not watcher.view.at:  # noqa: ASYNC110 - what is waited for tells nobody
                 await asyncio.sleep(0.05)
@@ -84,7 +84,7 @@ class ClockedMonitor:
 
     def __init__(self, monitor: Monitor) -> None:
         self.monitor, self.now = monitor, START + dt.timedelta(minutes=5)
-        self.watcher = AlertWatcher(settings(monitor), Dispatcher([]))
+        self.watcher = AlertWatcher(APP, settings(monitor), Dispatcher([]))
 
     async def read(self, stream: Stream) -> None:
         await self.monitor.read(stream)

@@ -11,7 +11,8 @@ from choregraphie.saga.topology import NEXT_HEADER
 from saga_monitor.analysis.anomaly import Thresholds
 from saga_monitor.analysis.interventions import LONGEST_WAIT, back_at
 from saga_monitor.analysis.messages import DeadLetter, Retry
-from saga_monitor.analysis.saga_state import Flag, State, evaluate
+from saga_monitor.analysis.saga_state import Flag, State
+from saga_monitor.projection import durations
 from saga_monitor.stream.maintenance import prune
 from tests.saga_monitor.analysis.test_saga_state import heard
 from tests.saga_monitor.memory_stream import (
@@ -27,6 +28,7 @@ from tests.saga_monitor.memory_stream import (
     event_bytes,
     undone,
 )
+from tests.support.order_saga import evaluate
 
 if TYPE_CHECKING:
     from tests.saga_monitor.conftest import Monitor
@@ -102,12 +104,12 @@ async def test_orders_that_ended_long_ago_are_forgotten_with_their_counts(
     await monitor.read(stream)
     prune(monitor.store, TERMS, START + dt.timedelta(days=60))
     now = later + dt.timedelta(seconds=1)
-    assert {o.commande_id for o in monitor.queries.orders(None, 10, now)} == {"NEW", "OLD-OPEN"}
+    assert {o.key for o in monitor.queries.instances(None, 10, now)} == {"NEW", "OLD-OPEN"}
     totals = monitor.queries.totals(now)
-    assert (totals.orders, totals.in_flight) == (2, 1)
+    assert (totals.instances, totals.in_flight) == (2, 1)
     assert totals.count("events") == len(CONFIRMED) + 1
     assert totals.count("retries") == totals.named("dead.").get("invalid", 0) == 0
-    assert monitor.queries.times()["order"].count == 1
+    assert monitor.queries.times()[durations.WHOLE].count == 1
     await monitor.read(stream)
     assert monitor.notices == []
 
@@ -123,7 +125,7 @@ async def test_keys_without_a_beginning_are_forgotten_unless_a_message_was_given
     await monitor.read(stream)
     now = START + TERMS.longest + dt.timedelta(minutes=1)
     prune(monitor.store, TERMS, START + TERMS.longest)
-    assert {o.commande_id for o in monitor.queries.orders(State.UNKNOWN, 10, now)} == {
+    assert {o.key for o in monitor.queries.instances(State.UNKNOWN, 10, now)} == {
         "TAIL",
         "UNDONE",
         "HALF",
@@ -131,7 +133,7 @@ async def test_keys_without_a_beginning_are_forgotten_unless_a_message_was_given
     }
     prune(monitor.store, TERMS, now)
     prune(monitor.store, TERMS, START + dt.timedelta(days=60))
-    assert [o.commande_id for o in monitor.queries.orders(State.UNKNOWN, 10, now)] == ["LOST"]
+    assert [o.key for o in monitor.queries.instances(State.UNKNOWN, 10, now)] == ["LOST"]
     totals = monitor.queries.totals(now)
     assert {name: n for name, n in totals.named("at_step.").items() if n} == {}
-    assert (totals.orders, totals.in_flight, totals.flag(Flag.NO_BEGINNING)) == (0, 0, 1)
+    assert (totals.instances, totals.in_flight, totals.flag(Flag.NO_BEGINNING)) == (0, 0, 1)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saga_monitor.analysis.messages import DeadLetter
-from saga_monitor.analysis.saga_state import Flag, HeardEvent, State, StepState, evaluate, is_stuck
+from saga_monitor.analysis.saga_state import Flag, HeardEvent, State, StepState, is_stuck
 from tests.saga_monitor.memory_stream import (
     ASKED,
     CONFIRMED,
@@ -29,6 +29,7 @@ from tests.saga_monitor.memory_stream import (
     Line,
     undone,
 )
+from tests.support.order_saga import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ def heard(*lines: Line) -> list[HeardEvent]:
             service=KNOWN[line.type].SAID_BY,
             time=START + dt.timedelta(milliseconds=line.ms),
             causationid=line.cause,
-            modele=line.data.get("modele"),
+            decides=line.data.get("modele"),
         )
         for line in lines
     ]
@@ -215,7 +216,7 @@ def test_durations_of_events_without_a_time_are_unknown() -> None:
 
 def test_a_second_order_with_a_known_id_is_flagged_and_changes_nothing_else() -> None:
     again = replace(PLACED[0], id="another", ms=5000)
-    assert evaluate(heard(*CONFIRMED, again)).flags == (Flag.REPEATED_ORDER,)
+    assert evaluate(heard(*CONFIRMED, again)).flags == (Flag.REPEATED_START,)
     assert evaluate(heard(*CONFIRMED, again)).steps == evaluate(heard(*CONFIRMED)).steps
 
 
@@ -231,6 +232,7 @@ def test_one_decision_under_two_ids_is_a_contradiction(type_: str) -> None:
     [
         ("exhausted", (Flag.INTERVENTION,)),
         ("delivery_limit", (Flag.INTERVENTION,)),
+        ("unknown", (Flag.INTERVENTION,)),
         ("wrong_sender", ()),
         ("invalid", ()),
     ],

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from saga_monitor.analysis.saga_state import evaluate
+from contracts.choreography import CHOREOGRAPHY
+from saga_monitor.projection.aggregates import aggregates_of_all
 from saga_monitor.reports import report
 from saga_monitor.reports.timeline import timeline
 from tests.saga_monitor.analysis.test_saga_state import heard
 from tests.saga_monitor.conftest import SOON
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, START, Line
+from tests.support.order_saga import SAGAS, evaluate, order_with
 
 if TYPE_CHECKING:
     from saga_monitor.analysis.saga_state import HeardEvent
@@ -63,7 +66,7 @@ async def test_a_client_s_implausible_clock_does_not_decide_when_the_order_began
 ) -> None:
     stream.publish("CMD-1", [replace(PLACED[0], ms=ms), *CONFIRMED[1:]])
     await monitor.read(stream)
-    (placed,) = timeline(monitor.queries.events("CMD-1"), [], []).beginnings
+    (placed,) = timeline(CHOREOGRAPHY, monitor.queries.events(order_with("CMD-1")), [], []).beginnings
     (held,) = placed.answers
     (paid,) = held.answers
     # Read so far from the truth, its time is none at all: nothing can be said of how long its answer took.
@@ -78,7 +81,7 @@ async def test_a_forged_second_order_leaves_the_total_time_of_the_first(monitor:
     await monitor.read(stream)
     stream.publish("CMD-1", CONFIRMED[2:])
     await monitor.read(stream)
-    order = monitor.queries.order("CMD-1", SOON)
+    order = monitor.queries.instance(order_with("CMD-1"), SOON)
     assert order is not None
     assert (order.started, order.duration_ms) == (START, 350)
 
@@ -104,7 +107,7 @@ async def test_the_report_counts_the_durations_that_a_wrong_clock_left_out(
     stream.publish("CMD-WRONG", lines)
     stream.publish("CMD-RIGHT", CONFIRMED)
     await monitor.read(stream)
-    whole = report.whole(monitor.queries, SOON)
+    whole = report.whole(SAGAS, partial(aggregates_of_all, monitor.queries, SOON))
     assert whole["times_left_out"] == {"commande": 1, "paiement": 1}
     assert (whole["steps"]["paiement"]["count"], whole["steps"]["paiement"]["max_ms"]) == (1, 200)
     assert whole["duration_ms"]["count"] == 2

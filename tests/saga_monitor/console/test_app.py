@@ -11,13 +11,15 @@ from rich.cells import cell_len
 from textual.widgets import Static, Tree
 
 from saga_monitor.console.app import ConsoleApp
-from saga_monitor.console.rendering import cells, column_widths, short
-from saga_monitor.console.screens import OrderScreen
+from saga_monitor.console.instance_row import cells, column_widths
+from saga_monitor.console.lines import short
+from saga_monitor.console.screens import InstanceScreen
 from saga_monitor.console.snapshot import SPARKS, Rates, SnapshotReader
 from saga_monitor.console.status import ConsoleStatus
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from saga_monitor.text.sanitize import printable
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PAID, SCENARIOS, START, Stream, event_bytes
+from tests.support.order_saga import SAGAS, order_with
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -60,7 +62,9 @@ async def test_it_fits_its_terminal_whatever_it_shows(
         stream.publish(name, HELD)
     stream.set_aside("paiement", event_bytes("CMD-0003", HELD[1]))
     await monitor.read(stream)
-    app = board(monitor, Anomaly(Kind.STUCK, "CMD-1", "stock", START, "held", "a long sentence " * 20))
+    app = board(
+        monitor, Anomaly(Kind.STUCK, *order_with("CMD-1"), "stock", START, "held", "a long sentence " * 20)
+    )
     app.status.link("broker away", "connection refused " * 20)
     async with on_terminal(app, width, height):
         shown = screen_of(app)
@@ -77,7 +81,10 @@ async def test_it_tells_what_matters_at_80_by_24(stream: Stream, monitor: Monito
     stream.set_aside("commande", event_bytes("CMD-LOST", PAID[2]), None)
     stream.publish("CMD-NOW", HELD, dt.datetime.now(dt.UTC))
     await monitor.read(stream)
-    app = board(monitor, Anomaly(Kind.STUCK, "CMD-LATE", "paiement", START, "held", "CMD-LATE waits for paiement"))
+    app = board(
+        monitor,
+        Anomaly(Kind.STUCK, *order_with("CMD-LATE"), "paiement", START, "held", "CMD-LATE waits for paiement"),
+    )
     async with on_terminal(app, 80, 24):
         shown = screen_of(app)
     assert "chorégraphie live · 3 in flight of 10 orders" in shown[0]
@@ -98,7 +105,7 @@ async def test_hostile_ids_are_shown_and_not_obeyed(stream: Stream, monitor: Mon
     for name in HOSTILE:
         stream.publish(name, HELD)
     await monitor.read(stream)
-    app = board(monitor, Anomaly(Kind.STUCK, "[/]", "stock", START, "held", "[red]x[/] \x1b[2J"))
+    app = board(monitor, Anomaly(Kind.STUCK, *order_with("[/]"), "stock", START, "held", "[red]x[/] \x1b[2J"))
     async with on_terminal(app, 200, 40) as pilot:
         shown = "".join(screen_of(app))
         for _ in HOSTILE:
@@ -132,7 +139,7 @@ async def test_the_filter_goes_round_and_escape_leads_back(stream: Stream, monit
         await pilot.press("f")
         assert app.snapshots.filter == "in flight"
         assert "in flight orders · 1 shown" in "".join(screen_of(app))
-        await pilot.press(*["F"] * 9)
+        await pilot.press(*["F"] * 10)
         assert app.snapshots.filter == "COMPENSATED"
         await pilot.press("escape")
         assert "all orders · 2 shown" in "".join(screen_of(app))
@@ -148,7 +155,7 @@ async def test_a_search_narrows_while_it_is_typed(stream: Stream, monitor: Monit
         assert "orders found by CMD-A · 2 shown" in "".join(screen_of(app))
         await pilot.press("enter", "down", "enter")
         await pilot.pause()
-        assert isinstance(app.screen, OrderScreen)
+        assert isinstance(app.screen, InstanceScreen)
         assert "CMD-A1" in screen_of(app)[0]  # the order that began last comes first
         await pilot.press("escape", "escape")
         assert "all orders · 3 shown" in "".join(screen_of(app))
@@ -222,14 +229,14 @@ async def test_a_row_keeps_to_its_columns(stream: Stream, monitor: Monitor, widt
         stream.publish(name, HELD)
     await monitor.read(stream)
     now = START + dt.timedelta(days=400)
-    for order in monitor.queries.orders(None, 20, now):
-        row = cells(order, now, width)
-        for cell, columns in zip(row[2:], list(column_widths(width).values())[2:], strict=True):
+    for order in monitor.queries.instances(None, 20, now):
+        row = cells(order, now, width, SAGAS)
+        for cell, columns in zip(row[2:], list(column_widths(width, SAGAS).values())[2:], strict=True):
             assert cell.cell_len <= columns
 
 
 def test_on_80_columns_an_id_of_our_own_script_and_the_longest_event_are_whole() -> None:
-    widths = column_widths(79)
+    widths = column_widths(79, SAGAS)
     assert widths["order"] >= len("CMD-65B0CCC543E14A4E")
     assert widths["waits for"] >= len("→ notification.envoyee")
 

@@ -11,18 +11,22 @@ from textual.events import Key
 
 from choregraphie.saga.topology import DETAIL_HEADER, REASON_HEADER, dlx
 from saga_monitor.console.overlays import TextScreen
-from saga_monitor.console.screens import OrderScreen
+from saga_monitor.console.screens import InstanceScreen
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from tests.saga_monitor.console.test_app import board, on_terminal, screen_of
 from tests.saga_monitor.console.test_terminal import terminal
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, SCENARIOS, START, Stream, event_bytes
 from tests.saga_monitor.test_live import channel, environment, publish
+from tests.support.order_saga import SAGAS, order_with
 
 if TYPE_CHECKING:
     from saga_monitor.console.app import ConsoleApp
     from tests.saga_monitor.conftest import Monitor
 
 __all__ = ["channel", "environment"]
+
+
+(SAGA,) = SAGAS.by_name
 
 
 def listed(app: ConsoleApp) -> list[str]:
@@ -46,7 +50,7 @@ async def test_a_search_begins_at_its_first_match(stream: Stream, monitor: Monit
         first = listed(app)[0]
         await pilot.press("enter", "enter")
         await pilot.pause()
-        assert isinstance(app.screen, OrderScreen)
+        assert isinstance(app.screen, InstanceScreen)
         assert first in screen_of(app)[0]
         assert first.startswith("CMD-STOCK-")
 
@@ -75,7 +79,7 @@ async def test_what_was_chosen_stays_chosen_while_orders_come(stream: Stream, mo
         assert app.board.cursor_row == 1
         assert app.board.chosen() == chosen
         await pilot.press("g")
-        assert app.board.chosen() == "CMD-NEW"
+        assert app.board.chosen() == order_with("CMD-NEW")
 
 
 async def test_escape_clears_search_sorting_and_filter(stream: Stream, monitor: Monitor) -> None:
@@ -96,7 +100,7 @@ async def test_escape_clears_search_sorting_and_filter(stream: Stream, monitor: 
         (3, "NEW", 0),
         (4, "RUNNING", 3),
         (9, "UNKNOWN", 0),
-        (11, "STUCK", 3),
+        (12, "STUCK", 3),
     ],
 )
 async def test_a_filter_keeps_the_search(
@@ -167,7 +171,7 @@ async def test_the_board_is_sorted_by_each_column_both_ways(stream: Stream, moni
             await pilot.press("S")
             assert listed(app) == found[column][::-1]
             await pilot.press("S")
-        assert found["order"] == ["A", "b", "c"]
+        assert found["key"] == ["A", "b", "c"]
         assert found["state"] == ["c", "b", "A"]
         assert found["elapsed"] == ["b", "A", "c"]
         assert found["last heard"] == ["b", "A", "c"]
@@ -200,7 +204,7 @@ async def test_an_anomaly_without_an_order_opens_its_message(
     ).encode()
     offset = refused(stream, body)
     await monitor.read(stream)
-    one = Anomaly(Kind.DEAD_LETTER, key, "stock", START, "invalid", "it was set aside", letter=offset)
+    one = Anomaly(Kind.DEAD_LETTER, SAGA, key, "stock", START, "invalid", "it was set aside", letter=offset)
     app = board(monitor, one)
     async with on_terminal(app, 100, 40) as pilot:
         await pilot.press("a", "enter")
@@ -221,11 +225,13 @@ async def test_an_anomaly_opens_its_order_or_says_itself(
 ) -> None:
     stream.publish("CMD-1", HELD)
     await monitor.read(stream)
-    app = board(monitor, Anomaly(Kind.CLOCK_SKEW, key, "stock", START, "against_client", "the clocks differ"))
+    app = board(
+        monitor, Anomaly(Kind.CLOCK_SKEW, SAGA, key, "stock", START, "against_client", "the clocks differ")
+    )
     async with on_terminal(app, 100, 40) as pilot:
         await pilot.press("a", "enter")
         await pilot.pause()
-        assert isinstance(app.screen, OrderScreen if key else TextScreen)
+        assert isinstance(app.screen, InstanceScreen if key else TextScreen)
         assert ("CMD-1" if key else "the clocks differ") in "\n".join(screen_of(app))
 
 

@@ -10,13 +10,15 @@ import pytest
 from choregraphie import DatabaseRefused
 from saga_monitor.analysis.messages import Retry
 from saga_monitor.analysis.saga_state import Flag, State
-from saga_monitor.console.rendering import column_widths, problems, states
-from saga_monitor.console.screens import AnomaliesScreen, OrderScreen
+from saga_monitor.console.instance_row import column_widths
+from saga_monitor.console.rendering import problems, states
+from saga_monitor.console.screens import AnomaliesScreen, InstanceScreen
 from saga_monitor.console.timeline_text import retry_text
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from saga_monitor.projection.models import Totals
 from tests.saga_monitor.console.test_app import board, on_terminal, screen_of
 from tests.saga_monitor.memory_stream import HELD, START, Stream
+from tests.support.order_saga import SAGAS, order_with
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def anomaly(commande_id: str, kind: Kind = Kind.STUCK) -> Anomaly:
-    return Anomaly(kind, commande_id, "stock", START, "held", f"{commande_id} waits for stock")
+    return Anomaly(kind, *order_with(commande_id), "stock", START, "held", f"{commande_id} waits for stock")
 
 
 def now() -> dt.datetime:
@@ -49,7 +51,7 @@ async def test_the_columns_follow_every_size(stream: Stream, monitor: Monitor) -
             await pilot.resize_terminal(width, height)
             await pilot.pause()
             columns = [column.width for column in app.board.columns.values()]
-            assert columns == list(column_widths(width - 1).values())
+            assert columns == list(column_widths(width - 1, SAGAS).values())
             (cells,) = (app.board.get_row_at(row) for row in range(app.board.row_count))
             assert cells[0].cell_len == min(44, columns[0])
 
@@ -60,7 +62,7 @@ async def test_the_help_is_read_at_any_size(monitor: Monitor, size: tuple[int, i
     async with on_terminal(app, *size) as pilot:
         await pilot.press("question_mark")
         text = " ".join((await shown(app, pilot)).replace("│", " ").split())
-        assert "choose an order" in text
+        assert "choose a line" in text
 
 
 @pytest.mark.parametrize(("value", "coloured"), [(None, True), ("", True), ("1", False)])
@@ -87,7 +89,7 @@ async def test_nothing_is_called_well_before_it_was_judged(monitor: Monitor) -> 
 async def test_a_tick_while_a_screen_is_being_opened_ends_nothing(monitor: Monitor) -> None:
     app = board(monitor)
     async with on_terminal(app, 80, 24) as pilot:
-        app.push_screen(AnomaliesScreen(app.status))
+        app.push_screen(AnomaliesScreen(app.status, app.snapshots.queries.sagas))
         app.redraw()
         assert "live" in await shown(app, pilot)
 
@@ -125,7 +127,7 @@ async def test_the_anomalies_are_kept_up_while_they_are_read(stream: Stream, mon
         assert "1 anomaly" in await shown(app, pilot)
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, OrderScreen)
+        assert isinstance(app.screen, InstanceScreen)
         assert "CMD-2" in screen_of(app)[0]
 
 
@@ -206,13 +208,14 @@ def test_the_troubles_leave_out_zeros_and_fit_80_columns() -> None:
     assert "dead letter" in problems(Totals({}, 0), 78).plain
 
 
-def test_every_state_and_every_trouble_is_shown_at_80_columns_on_a_second_line_if_need_be() -> None:
+def test_every_state_and_every_trouble_is_shown_at_80_columns_on_further_lines_if_need_be() -> None:
     counts = {f"state.{state}": 99_999 for state in State} | {f"flag.{flag}": 999 for flag in Flag}
-    totals = Totals(counts | {"dead_letters": 99_999, "retries": 250_000}, 999)
+    totals = Totals(counts | {"dead_letters": 99_999, "retries": 250_000}, 999, 999)
     wanted = [f"{state} 99,999" for state in State], [f"{flag} 999" for flag in Flag]
-    for text, parts in zip((states(totals, 78), problems(totals, 78)), wanted, strict=True):
+    shown = (states(totals, 78), problems(totals, 78))
+    for text, parts, height in zip(shown, wanted, (2, 3), strict=True):
         lines = text.plain.split("\n")
-        assert len(lines) == 2
+        assert len(lines) == height
         assert max(map(len, lines)) <= 78
         assert [part for part in parts if part not in text.plain] == []
 

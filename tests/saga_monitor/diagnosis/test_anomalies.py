@@ -10,7 +10,14 @@ import pytest
 from choregraphie.messaging import QueueCount
 from choregraphie.saga.topology import ATTEMPT_HEADER, DETAIL_HEADER, NEXT_HEADER, dlq, inbox
 from contracts.choreography import CHOREOGRAPHY
-from saga_monitor.diagnosis.anomalies import Anomaly, Kind, Thresholds, anomalies_of, anomalies_of_order, as_json
+from saga_monitor.diagnosis.anomalies import (
+    Anomaly,
+    Kind,
+    Thresholds,
+    anomalies_of,
+    anomalies_of_instance,
+    as_json,
+)
 from saga_monitor.records.broker_status import BrokerStatus, read_broker_status
 from tests.saga_monitor.conftest import SOON
 from tests.saga_monitor.memory_stream import (
@@ -26,6 +33,7 @@ from tests.saga_monitor.memory_stream import (
     event_bytes,
     undone,
 )
+from tests.support.order_saga import COMMAND, SAGAS, order_with
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
     from tests.saga_monitor.conftest import Monitor
     from tests.saga_monitor.memory_stream import Stream
 
-TERMS = Thresholds(60, 3)
+TERMS = Thresholds(60, 3, command=COMMAND)
 LATER = START + dt.timedelta(seconds=100)
 WELL = {name(s): QueueCount(0, 1 if name is inbox else 0) for s in CHOREOGRAPHY.services for name in (inbox, dlq)}
 
@@ -70,7 +78,7 @@ async def test_an_order_in_time_is_not_stuck(monitor: Monitor, stream: Stream) -
 @pytest.mark.parametrize(
     ("asked", "reason", "words"),
     [
-        (broker(paiement_inbox=None), "no_queue", "restart a worker, which declares it"),
+        (broker(paiement_inbox=None), "no_queue", "restart the worker of paiement, which declares it"),
         (broker(paiement_inbox=QueueCount(7, 0)), "no_consumer", "no consumer and 7 messages: start a worker"),
         (broker(paiement_inbox=QueueCount(7, 2)), "queued", "with 7 messages before it"),
         (broker(), "held", "look at the log of paiement"),
@@ -82,7 +90,7 @@ async def test_a_stuck_order_says_why(
 ) -> None:
     stream.publish("CMD-1", HELD)
     (anomaly,) = await wrong(monitor, stream, asked)
-    assert (anomaly.kind, anomaly.commande_id, anomaly.service) == (Kind.STUCK, "CMD-1", "paiement")
+    assert (anomaly.kind, anomaly.key, anomaly.service) == (Kind.STUCK, "CMD-1", "paiement")
     assert anomaly.reason == reason
     assert anomaly.since == START + dt.timedelta(milliseconds=100)
     assert "CMD-1 waits for paiement.effectue of paiement, silent for 1m 40s: " in anomaly.sentence
@@ -166,9 +174,9 @@ async def test_a_dead_letter_that_was_sent_back_is_not_the_one_that_is_left(
     stream.publish("CMD-2", CONFIRMED[2:])
     stream.set_aside("paiement", event_bytes("CMD-3", HELD[1]))
     anomalies = await wrong(monitor, stream, broker(paiement_dlq=QueueCount(2, 0)), START)
-    letters = [anomaly.commande_id for anomaly in anomalies if anomaly.kind == Kind.DEAD_LETTER]
+    letters = [anomaly.key for anomaly in anomalies if anomaly.kind == Kind.DEAD_LETTER]
     assert sorted(map(str, letters)) == ["CMD-0", "CMD-3"]
-    assert {anomaly.commande_id for anomaly in anomalies if anomaly.reason == "set_aside"} == {"CMD-0", "CMD-3"}
+    assert {anomaly.key for anomaly in anomalies if anomaly.reason == "set_aside"} == {"CMD-0", "CMD-3"}
 
 
 async def test_a_refusal_said_in_place_of_the_answer_takes_no_letter_out_of_its_queue(
@@ -191,8 +199,12 @@ async def test_a_dead_letter_of_an_order_that_is_undone_since_can_be_taken_out(
     one = QueueCount(1, 0)
     stuck, *letters = await wrong(monitor, stream, broker(stock_dlq=one, notification_dlq=one))
     told = {letter.service: letter.sentence for letter in letters}
-    assert told["stock"].endswith("its order was cancelled and undone since, so it can be taken out of stock.dlq")
-    assert "mend the cause, then move it from notification.dlq" in told["notification"]
+    ids = {letter.service: letter.letter for letter in monitor.queries.dead_letters(order_with("CMD-1"))}
+    assert told["stock"].endswith(
+        "its order was cancelled and undone since: "
+        f"`python -m services dlq discard {ids['stock']} --because TEXT` takes it out of stock.dlq"
+    )
+    assert f"mend the cause, then `python -m services dlq replay {ids['notification']}`" in told["notification"]
     assert "mend the cause" in stuck.sentence
 
 
@@ -239,16 +251,18 @@ async def test_the_gravest_comes_first_and_one_order_can_be_asked_about(monitor:
     stream.publish("TWICE", [*CONFIRMED, Line("commande.creee", id="2")])
     stream.publish("HALF", [*UNPAID, *undone("paiement.echoue")[:2]])
     anomalies = await wrong(monitor, stream, broker())
-    assert [anomaly.commande_id for anomaly in anomalies] == ["TWICE", "HALF", "STUCK"]
-    (half,) = anomalies_of_order(monitor.queries, "HALF", broker(), LATER, TERMS)
+    assert [anomaly.key for anomaly in anomalies] == ["TWICE", "HALF", "STUCK"]
+    (half,) = anomalies_of_instance(monitor.queries, order_with("HALF"), broker(), LATER, TERMS)
     assert half == anomalies[1]
-    assert anomalies_of_order(monitor.queries, "NONE", broker(), LATER, TERMS) == []
-    assert as_json(half)["since"] == "2024-11-22T18:47:00.500Z"
+    assert anomalies_of_instance(monitor.queries, order_with("NONE"), broker(), LATER, TERMS) == []
+    written = as_json(half, SAGAS)
+    assert (written["saga"], written["commande_id"]) == ("commande", "HALF")
+    assert written["since"] == "2024-11-22T18:47:00.500Z"
 
 
 async def test_the_broker_is_asked_about_every_inbox_and_dead_letter_queue(stream: Stream) -> None:
     stream.publish("CMD-1", CONFIRMED)
-    answers = await read_broker_status(stream)
+    answers = await read_broker_status(stream, SAGAS)
     assert set(answers.queues) > set(WELL)
     assert answers.last_offset is not None
 
@@ -258,8 +272,8 @@ async def test_a_history_that_keeps_less_than_an_order_lives_is_said(monitor: Mo
     stream.publish("CMD-1", CONFIRMED)
     stream.set_aside("stock", b"first", "unreadable")
     stream.publish("CMD-2", HELD)
-    assert found(await wrong(monitor, stream, await read_broker_status(stream), SOON)) == []
+    assert found(await wrong(monitor, stream, await read_broker_status(stream, SAGAS), SOON)) == []
     stream.trim(len(CONFIRMED))
-    trimmed = await wrong(monitor, stream, await read_broker_status(stream), SOON)
+    trimmed = await wrong(monitor, stream, await read_broker_status(stream, SAGAS), SOON)
     assert found(trimmed) == [("lost_history", None, "kept_too_short")]
     assert "is needed" in trimmed[0].sentence

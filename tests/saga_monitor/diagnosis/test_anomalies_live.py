@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from scripts.nemesis.gateway import Gateway
 from tests.saga_monitor.live_setup import LiveSetup
+from tests.support.late_port import late_port
 from tests.support.saga_fixture import SERVICES, is_about, saga_fixture
-from tests.support.workers import ROOT, paused
+from tests.support.workers import ROOT, paused, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +171,7 @@ def test_nobody_was_bound_and_it_never_came(live: LiveSetup) -> None:
     assert "the queue stock.inbox does not exist, so nobody was bound to commande.initiee" in live.named(
         order, "stuck", "stock", "no_queue"
     )
-    live.saga.start("stock")
+    live.start_again("stock")
     sentence = live.named(order, "stuck", "stock", "never_came", otherwise=lambda: done(live))
     assert "stock answers other orders and commande.initiee is in none of its queues" in sentence
     assert sentence.endswith("the client must send commande.initiee again, with the same event id")
@@ -178,7 +183,7 @@ def test_a_message_that_waits_for_its_next_try(live: LiveSetup) -> None:
     live.restart("paiement", gateway_failure_rate=1, retry_delays="0.1,30")
     order = live.saga.order()
     # The first retry is short, but a slow machine may see it.
-    sentence = live.named(order, "stuck", "paiement", "retrying", "try 2 of 3 failed (ConnectionError")
+    sentence = live.named(order, "stuck", "paiement", "retrying", "try 2 of 3 failed (ReponsePerdue")
     assert "; the next is at " in sentence
 
 
@@ -188,10 +193,31 @@ def test_half_undone_because_the_undoing_was_set_aside(live: LiveSetup) -> None:
     live.saga.await_events(order, "commande.annulee", "stock.libere")
     sentence = live.named(order, "half_undone", "paiement", "set_aside")
     assert "is cancelled, and paiement has not said paiement.rembourse: its commande.annulee is in pai" in sentence
-    assert "every try failed (ConnectionError" in sentence
-    assert "from paiement.dlq back through the exchange paiement.requeue" in sentence
-    letters = {
-        a.sentence.split(" is in ")[0] for a in live.wrong() if (a.kind, a.commande_id) == ("dead_letter", order)
-    }
+    assert "every try failed (ReponsePerdue" in sentence
+    assert re.search(r"`python -m services dlq replay [0-9a-f]{12}` sends it back to paiement", sentence)
+    letters = {a.sentence.split(" is in ")[0] for a in live.wrong() if (a.kind, a.key) == ("dead_letter", order)}
     assert letters == {f"{order}: stock.reserve", f"{order}: commande.annulee"}
     live.restart("paiement")
+
+
+def test_orders_that_need_a_gateway_that_is_down_are_held_and_go_on_when_it_is_back(live: LiveSetup) -> None:
+    with contextlib.closing(Gateway()) as gateway, late_port("127.0.0.1", urlsplit(gateway.url).port or 0) as late:
+        url = f"http://127.0.0.1:{late.number}"
+        live.restart("paiement", gateway=url, hold_after=1, probe_every=2)
+        orders = [live.saga.order() for _ in range(3)]
+        until(lambda: waiting(live) >= len(orders), "they are held")
+        late.open()
+        for order in orders:
+            assert "paiement.echoue" not in live.saga.await_events(order, *END)
+        assert {charge.commande_id for charge in gateway.charges()} >= {*orders}
+        live.restart("paiement")
+
+
+def waiting(live: LiveSetup) -> int:
+    """How many orders wait for the gateway; one of an earlier test, whose next try has come, may be among them."""
+    sentence = live.named(None, "held", "paiement", "outside_down")
+    found = re.fullmatch(
+        r"the card gateway is down \(OutsideUnavailable: ConnectError .*; (\d+) orders? waits?", sentence
+    )
+    assert found, sentence
+    return int(found[1])

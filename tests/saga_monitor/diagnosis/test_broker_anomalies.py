@@ -59,7 +59,7 @@ async def test_queues_of_one_service_are_one_anomaly(monitor: Monitor, stream: S
     assert "stock.dlx exists and leads to stock.dlq" in anomaly.sentence
     assert "stock.requeue exists and leads to stock.inbox" in anomaly.sentence
     assert whole_sentence(anomaly) == anomaly.sentence  # which says how many there are
-    assert whole_sentence(replace(anomaly, commande_id="CMD-1")).endswith("(and 3 more like it)")
+    assert whole_sentence(replace(anomaly, saga="commande", key="CMD-1")).endswith("(and 3 more like it)")
 
 
 async def test_an_order_that_waits_for_a_queue_without_a_leader_says_so(monitor: Monitor, stream: Stream) -> None:

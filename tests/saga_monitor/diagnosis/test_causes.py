@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie.messaging import QueueCount
+from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.diagnosis.causes import Evidence, cause_of
 from saga_monitor.diagnosis.pending import PendingStep
 from tests.saga_monitor.diagnosis.test_anomalies import LATER, broker, found, wrong
@@ -23,6 +24,7 @@ from tests.saga_monitor.memory_stream import (
     Line,
     undone,
 )
+from tests.support.order_saga import COMMAND
 
 if TYPE_CHECKING:
     from tests.saga_monitor.conftest import Monitor
@@ -75,13 +77,14 @@ async def test_an_order_whose_beginning_was_trimmed_waits_for_nothing(
     stream.publish("CMD-1", tail)
     stream.publish("CMD-2", [*PLACED, *tail])
     (anomaly,) = await wrong(monitor, stream, broker(commande_inbox=QueueCount(0, 0)))
-    assert anomaly.commande_id == "CMD-2"
+    assert anomaly.key == "CMD-2"
     missing = ("stock", "held") if tail == CONFIRMED[-1:] else ("commande", "no_consumer")
     assert found([anomaly]) == [("stuck", *missing)]
 
 
 def test_of_an_answer_that_nothing_heard_calls_for_the_broker_is_not_asked_why() -> None:
-    known = Evidence("CMD-1", START, 1, LATER, 6, broker(commande_inbox=QueueCount(0, 0)))
-    reason = cause_of(PendingStep("commande", "commande.creee", None, undoing=False), known)
+    status = broker(commande_inbox=QueueCount(0, 0))
+    known = Evidence(CHOREOGRAPHY, COMMAND, "CMD-1", START, 1, LATER, 6, status)
+    reason = cause_of(PendingStep("commande", "commande", "commande.creee", (), undoing=False), known)
     assert reason.reason == "no_beginning"
     assert reason.sentence.endswith("`python -m services journal CMD-1` tells what was done for it")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from choregraphie.saga.topology import events
-from saga_monitor.diagnosis.anomalies import Kind, anomalies_of_order
+from saga_monitor.diagnosis.anomalies import Kind, anomalies_of_instance
 from tests.saga_monitor.diagnosis.test_anomalies import LATER, TERMS, broker, found, wrong
 from tests.saga_monitor.memory_stream import (
     ASKED,
@@ -23,6 +23,7 @@ from tests.saga_monitor.memory_stream import (
     event_bytes,
     undone,
 )
+from tests.support.order_saga import order_with
 
 if TYPE_CHECKING:
     from tests.saga_monitor.conftest import Monitor
@@ -83,9 +84,7 @@ async def test_an_undoing_of_an_order_that_was_created_and_never_cancelled(
     stream.publish("CMD-1", [*CONFIRMED, Line("stock.libere", None, 500)])
     stream.publish("UNDECIDED", [*HELD, Line("stock.libere", None, 500)])
     found_ = await wrong(monitor, stream, broker())
-    assert [(a.commande_id, a.reason) for a in found_ if a.kind == Kind.CONTRADICTION] == [
-        ("CMD-1", "no_such_decision")
-    ]
+    assert [(a.key, a.reason) for a in found_ if a.kind == Kind.CONTRADICTION] == [("CMD-1", "no_such_decision")]
 
 
 async def test_a_cancellation_on_demand_may_come_before_or_after_a_creation(
@@ -140,7 +139,7 @@ async def test_a_word_by_another_s_exchange_is_not_allowed(monitor: Monitor, str
 async def test_a_repeated_order(monitor: Monitor, stream: Stream) -> None:
     stream.publish("CMD-1", [*CONFIRMED, replace(PLACED[0], id="again", ms=5000)])
     (anomaly,) = await wrong(monitor, stream, broker())
-    assert (anomaly.kind, anomaly.reason) == (Kind.REPEATED_ORDER, "same_id")
+    assert (anomaly.kind, anomaly.reason) == (Kind.REPEATED_START, "same_id")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +157,7 @@ async def test_a_fact_that_nothing_ends_is_shown_for_a_day_and_after_that_with_i
     (fresh,) = await wrong(monitor, stream, broker(), START + dt.timedelta(hours=23))
     later = START + dt.timedelta(hours=25)
     assert await wrong(monitor, stream, broker(), later) == []
-    assert anomalies_of_order(monitor.queries, "CMD-1", broker(), later, TERMS) == [fresh]
+    assert anomalies_of_instance(monitor.queries, order_with("CMD-1"), broker(), later, TERMS) == [fresh]
 
 
 async def test_clocks_that_differ_are_named_by_pair_and_only_beyond_a_second(

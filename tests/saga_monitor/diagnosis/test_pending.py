@@ -33,7 +33,7 @@ def paid_after(stream: Stream, seconds: int, count: int) -> None:
 
 async def stuck(monitor: Monitor, stream: Stream, after_seconds: int) -> set[str | None]:
     found = await wrong(monitor, stream, broker(), START + dt.timedelta(seconds=after_seconds))
-    return {anomaly.commande_id for anomaly in found if anomaly.kind == Kind.STUCK}
+    return {anomaly.key for anomaly in found if anomaly.kind == Kind.STUCK}
 
 
 async def test_a_slow_step_is_given_the_time_that_it_takes(monitor: Monitor, stream: Stream) -> None:
@@ -45,7 +45,7 @@ async def test_a_slow_step_is_given_the_time_that_it_takes(monitor: Monitor, str
     found = await wrong(monitor, stream, broker(), now)
     in_time = within_usual_time(monitor.queries.totals(now).stuck, found, now, TERMS.stuck_after)
     with (console := Console(width=200)).capture() as shown:
-        console.print(anomaly_view(found, in_time, full=True))
+        console.print(anomaly_view(found, monitor.queries.sagas, in_time, full=True))
     assert "1 more STUCK, within the time that their step usually takes" in shown.get().splitlines()[-1]
     assert await stuck(monitor, stream, 400) == {"FAST", "SLOW"}
 

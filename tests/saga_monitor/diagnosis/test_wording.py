@@ -64,7 +64,7 @@ def test_a_wrong_field_is_said_plainly(wrong: dict[str, Any], words: str) -> Non
             "it is not valid (time must be a time such as 2026-11-22T18:47:00Z)",
         ),
         (b"{", "it cannot be read (not JSON)"),
-        (json.dumps(GOOD | {"subject": "CMD-2"}).encode(), "it names more than one order (subject, "),
+        (json.dumps(GOOD | {"subject": "CMD-2"}).encode(), "it names more than one key (subject, "),
     ],
 )
 def test_a_wrong_message_is_said_plainly(body: bytes, words: str) -> None:

@@ -31,7 +31,7 @@ async def following(stream: Stream, monitor: Monitor) -> AsyncIterator[None]:
 
 
 def known(monitor: Monitor) -> int:
-    return monitor.queries.totals(SOON).orders
+    return monitor.queries.totals(SOON).instances
 
 
 async def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:

@@ -13,6 +13,7 @@ from saga_monitor.projection.schema import VERSION
 from saga_monitor.web.reader import Reader
 from tests.saga_monitor.conftest import Monitor
 from tests.saga_monitor.memory_stream import HELD
+from tests.support.order_saga import SAGAS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ def test_a_newer_file_is_refused_and_unchanged(command: Any, tmp_path: Path) -> 
     assert "written by a newer version of the monitor" in err
     assert version_of(path) == VERSION + 1
     with pytest.raises(DatabaseRefused, match="newer version"):
-        Reader(path, 60.0)
+        Reader(path, 60.0, SAGAS)
 
 
 def test_a_symbolic_link_stays_a_link(command: Any, stream: Stream, tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ from saga_monitor.analysis.anomaly import Thresholds
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.console.snapshot import SnapshotReader
 from saga_monitor.projection import search
-from saga_monitor.projection.search import OrderFilter
+from saga_monitor.projection.search import InstanceFilter
 from saga_monitor.stream.maintenance import prune
 from saga_monitor.web.filters import Filters
 from saga_monitor.web.reader import Reader
 from tests.saga_monitor.conftest import Monitor
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, START, Line, Stream, undone
+from tests.support.order_saga import COMMAND, SAGAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,12 +60,12 @@ def known(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 def everywhere(known: Monitor, text: str) -> list[str]:
     """What the web page finds, after checking that console and commands find the same."""
-    reader = Reader(known.path, 60.0)
-    page = [order.commande_id for order in reader.page(Filters(q=text), NOW).orders]
+    reader = Reader(known.path, 60.0, SAGAS)
+    page = [order.key for order in reader.page(Filters(q=text), NOW).instances]
     reader.close()
-    assert [order.commande_id for order in known.queries.search(text, OrderFilter(), 50, NOW)] == page
+    assert [order.key for order in known.queries.search(text, InstanceFilter(), 50, NOW)] == page
     snapshots = SnapshotReader(known.queries, search=text)
-    assert [order.commande_id for order in snapshots.snapshot(NOW).orders] == page
+    assert [order.key for order in snapshots.snapshot(NOW).instances] == page
     return page
 
 
@@ -112,17 +113,17 @@ def test_console_page_and_commands_find_the_same(known: Monitor, text: str, foun
 
 def test_the_last_to_begin_comes_first_and_a_filter_narrows(known: Monitor) -> None:
     assert everywhere(known, "x-") == ["X-4", "X-3"]
-    found = known.queries.search("x-", OrderFilter(State.COMPLETED), 50, NOW)
-    assert [order.commande_id for order in found] == ["X-4"]
-    found = known.queries.search("11-20", OrderFilter(flag=Flag.STUCK), 50, NOW)
-    assert [order.commande_id for order in found] == ["日本-2024-11-20-№5"]
-    assert known.queries.search("11-20", OrderFilter(flag=Flag.REPEATED_ORDER), 50, NOW) == []
+    found = known.queries.search("x-", InstanceFilter(State.COMPLETED), 50, NOW)
+    assert [order.key for order in found] == ["X-4"]
+    found = known.queries.search("11-20", InstanceFilter(flag=Flag.STUCK), 50, NOW)
+    assert [order.key for order in found] == ["日本-2024-11-20-№5"]
+    assert known.queries.search("11-20", InstanceFilter(flag=Flag.REPEATED_START), 50, NOW) == []
 
 
 def test_a_forgotten_order_is_not_found(known: Monitor) -> None:
-    prune(known.store, Thresholds(60, 6), NOW + dt.timedelta(days=31))
+    prune(known.store, Thresholds(60, 6, command=COMMAND), NOW + dt.timedelta(days=31))
     assert everywhere(known, "x-") == []
-    assert known.queries.ask("SELECT count(*) FROM search") == known.queries.ask("SELECT count(*) FROM orders")
+    assert known.queries.ask("SELECT count(*) FROM search") == known.queries.ask("SELECT count(*) FROM instances")
 
 
 def test_every_field_that_is_searched_is_one_that_some_event_has() -> None:

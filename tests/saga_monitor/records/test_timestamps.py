@@ -13,6 +13,7 @@ from saga_monitor.analysis.saga_state import Flag
 from saga_monitor.records.timestamps import EntryClock
 from tests.saga_monitor.conftest import STUCK_AFTER, Monitor
 from tests.saga_monitor.memory_stream import HELD, KNOWN, PLACED, START, UNPAID, Line, Stream, event_bytes, undone
+from tests.support.order_saga import order_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +69,7 @@ async def test_an_entry_first_read_now_counts_as_heard_now(
     stream.publish("CMD-NEW", lines, real() - 2 * HOUR)
     await monitor.read(stream)
     silent = monitor.queries.silent(START, real() - STUCK_AFTER * SECOND, 10, real())
-    assert [(order.commande_id, order.flags) for order in silent] == [("CMD-OLD", (Flag.STUCK,))]
+    assert [(order.key, order.flags) for order in silent] == [("CMD-OLD", (Flag.STUCK,))]
 
 
 async def test_a_client_whose_orders_come_dated_hours_ago_has_a_wrong_clock(
@@ -111,7 +112,7 @@ async def test_a_time_days_in_the_future_is_not_measured(stream: Stream, monitor
     stream.publish("CMD-1", told, real() - SECOND)
     stream.publish("CMD-1", [Line("paiement.rembourse", "commande.annulee")], real() + 72 * HOUR)
     await monitor.read(stream)
-    order = monitor.queries.order("CMD-1", real())
+    order = monitor.queries.instance(order_with("CMD-1"), real())
     assert order is not None
     assert order.duration_ms == 550
     assert [step.undoing_ms for step in order.steps] == [50, None, None, None]
@@ -125,7 +126,7 @@ async def test_an_event_without_a_time_is_dated_by_its_predecessor(stream: Strea
     for name in ("one", "other"):
         monitor = Monitor(tmp_path / f"{name}.sqlite3")
         await monitor.read(stream)
-        order = monitor.queries.order("CMD-2", real())
+        order = monitor.queries.instance(order_with("CMD-2"), real())
         assert order is not None
         assert order.heard == START
         monitor.close()

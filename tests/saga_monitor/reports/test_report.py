@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from choregraphie.terminal.formats import format_duration
-from saga_monitor.console.rendering import FIXED
+from saga_monitor.console.instance_row import ELAPSED
 from saga_monitor.projection.durations import Durations, rounded
 from tests.saga_monitor.memory_stream import CONFIRMED, PAID, SCENARIOS, Line, Stream, event_bytes
 
 
 @given(st.integers(0, 10**12))
 def test_a_duration_fits_its_column(ms: int) -> None:
-    assert len(format_duration(ms)) <= FIXED["elapsed"]
+    assert len(format_duration(ms)) <= ELAPSED
 
 
 def test_a_reason_that_nobody_knows_is_counted_as_other(stream: Stream, command: Any) -> None:
@@ -58,6 +58,7 @@ def test_the_report_counts_and_times_every_order(command: Any, stream: Stream) -
         "compensated": 6,
         "stuck": whole["sagas"]["stuck"],
         "intervention": 0,
+        "held": 0,
     }
     assert whole["compensations"] == 6
     assert whole["duration_ms"]["p50"] == 580
@@ -193,7 +194,7 @@ def test_what_a_time_measures_is_said(command: Any, stream: Stream) -> None:
     stream.publish("CMD-CREATED", CONFIRMED)
     stream.publish("CMD-CANCELLED", SCENARIOS["cancelled after creation"])
     stream.publish("CMD-SHORT", SCENARIOS["refused by stock"])
-    assert "created in 350 ms · retries 0" in command("show", "CMD-CREATED")[1]
+    assert "completed in 350 ms · retries 0" in command("show", "CMD-CREATED")[1]
     cancelled = command("show", "CMD-CANCELLED")[1]
     assert "after it began, " in cancelled
     assert "after its cancellation · retries 0" in cancelled
@@ -201,13 +202,13 @@ def test_what_a_time_measures_is_said(command: Any, stream: Stream) -> None:
     assert "skipped" in short
     assert "answered the cancellation in" in short
     assert "undone in" not in short
-    assert "to its creation" in command("report", "CMD-CREATED")[1]
+    assert "to its completion" in command("report", "CMD-CREATED")[1]
     assert "to the last answer to its cancellation" in command("report", "CMD-CANCELLED")[1]
-    assert "took: from the beginning to the creation; of a cancelled order" in command("list")[1]
+    assert "took: from the beginning to the completion; of a cancelled order" in command("list")[1]
 
 
 def test_demands_to_cancel_are_not_counted_among_the_orders_of_a_list(command: Any, stream: Stream) -> None:
     stream.publish("CMD-1", PAID)
     stream.publish("CMD-NEVER", [Line("commande.annulation_demandee")])
-    assert "1 of 1 orders · apart from them 1 cancelled, never placed" in command("list")[1]
+    assert "1 of 1 orders · apart from them 1 cancelled, never begun" in command("list")[1]
     assert "0 of 1 orders · apart from them 1 of 1 cancelled" in command("list", "--state", "UNKNOWN")[1]

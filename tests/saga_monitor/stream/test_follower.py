@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import itertools
 import sqlite3
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, Literal, Never
 
 import pytest
 
 from choregraphie import BrokerRefused, DatabaseRefused, LoginRefused
+from choregraphie.messaging import HistoryEntry
 from choregraphie.pipeline import retrying
 from saga_monitor.projection.store import Store, Writer
 from saga_monitor.stream import follower
 from saga_monitor.stream.catch_up import catch_up
-from saga_monitor.stream.follower import follow
+from saga_monitor.stream.follower import follow, in_groups
 from tests.saga_monitor.conftest import SOON, Monitor
 from tests.saga_monitor.memory_stream import CONFIRMED, PLACED, START, Stream
+from tests.support.order_saga import SAGAS, order_with
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
-
-    from choregraphie.messaging import HistoryEntry
 
 
 async def test_following_waits_for_the_broker_at_start_and_after_a_loss(
@@ -35,12 +36,12 @@ async def test_following_waits_for_the_broker_at_start_and_after_a_loss(
     await _until(lambda: any("broker away" in link for link in monitor.links))
     stream.publish("CMD-1", PLACED)
     stream.away = False
-    await _until(lambda: monitor.queries.totals(SOON).orders == 1)
+    await _until(lambda: monitor.queries.totals(SOON).instances == 1)
     stream.away = True
     await _until(lambda: "broker away" in monitor.links[-1])
     stream.publish("CMD-2", PLACED)
     stream.away = False
-    await _until(lambda: monitor.queries.totals(SOON).orders == 2)
+    await _until(lambda: monitor.queries.totals(SOON).instances == 2)
     assert stream.sessions == 2
     following.cancel()
     with suppress(asyncio.CancelledError):
@@ -69,16 +70,35 @@ async def test_a_login_that_worked_and_stays_refused_ends_the_following(
 
     following = asyncio.create_task(follow(opening, monitor.store, monitor))
     stream.publish("CMD-1", PLACED)
-    await _until(lambda: monitor.queries.totals(SOON).orders == 1)
+    await _until(lambda: monitor.queries.totals(SOON).instances == 1)
     refused = stream.away = True
     with pytest.raises(LoginRefused, match="bad password; refused for"):
         await asyncio.wait_for(following, 10)
     assert "broker away" in monitor.links[-1]
 
 
+async def test_full_batches_are_written_together_until_one_is_not_full() -> None:
+    """A reading that is behind writes fewer and larger groups; one that keeps up writes each batch at once."""
+
+    async def batches(*sizes: int) -> AsyncGenerator[list[HistoryEntry]]:
+        entries = iter(HistoryEntry(n, "", "", b"", {}) for n in range(sum(sizes)))
+        for size in sizes:
+            yield list(itertools.islice(entries, size))
+
+    async def grouped(*sizes: int, seconds: float = 60.0) -> list[int]:
+        groups = [group async for group in in_groups(batches(*sizes), seconds)]
+        assert [e.offset for group in groups for e in group] == list(range(sum(sizes)))
+        return [len(group) for group in groups]
+
+    assert await grouped(500, 500, 500, 500, 500, 20, 0, 3) == [2000, 520, 0, 3]
+    assert await grouped(500, 0, 0) == [500, 0]
+    assert await grouped(500, 500, 500, 10, seconds=0.0) == [500, 500, 500, 10]
+    assert await grouped(3000, 200, 200) == [3000, 200, 200]
+
+
 async def test_without_a_broker_catching_up_keeps_what_is_known(stream: Stream, tmp_path: Path) -> None:
     stream.publish("CMD-1", PLACED)
-    store = Store(tmp_path / "m.sqlite3")
+    store = Store(tmp_path / "m.sqlite3", SAGAS)
     assert await catch_up(stream.opening(), store, 5) == []
     stream.away = True
     (notice,) = await catch_up(stream.opening(), store, 5)
@@ -97,6 +117,23 @@ async def test_catching_up_ends_at_the_end_and_not_at_the_first_silence(stream: 
     monitor.close()
 
 
+class NeverIdleStream(Stream):
+    """Whenever it is read, somebody has published another event."""
+
+    async def entries(self, start: int | dt.datetime | Literal["first"]) -> AsyncGenerator[list[HistoryEntry]]:
+        async for batch in super().entries(start):
+            yield batch
+            await asyncio.sleep(0.01)
+            self.publish(f"CMD-{self.next}", PLACED)
+
+
+async def test_catching_up_ends_on_a_stream_that_is_never_idle(monitor: Monitor) -> None:
+    stream = NeverIdleStream()
+    stream.publish("CMD-1", PLACED)
+    assert await catch_up(stream.opening(), monitor.store, 20) == []
+    assert monitor.queries.totals(SOON).count("events") >= 1
+
+
 async def test_an_old_history_keeps_its_dates_before_the_broker_has_counted_it(
     stream: Stream, monitor: Monitor
 ) -> None:
@@ -104,7 +141,7 @@ async def test_an_old_history_keeps_its_dates_before_the_broker_has_counted_it(
     stream.publish("CMD-1", CONFIRMED)
     stream.batch, stream.lag = 2, len(CONFIRMED)
     await monitor.read(stream)
-    order = monitor.queries.order("CMD-1", SOON)
+    order = monitor.queries.instance(order_with("CMD-1"), SOON)
     assert order
     assert (order.started, order.heard) == (START, START + dt.timedelta(milliseconds=CONFIRMED[-1].ms))
 
@@ -121,7 +158,7 @@ class Restless(Stream):
 async def test_catching_up_with_a_growing_stream_ends_at_the_end_found_at_its_start(tmp_path: Path) -> None:
     stream = Restless()
     stream.publish("CMD-1", CONFIRMED)
-    store = Store(tmp_path / "m.sqlite3")
+    store = Store(tmp_path / "m.sqlite3", SAGAS)
     assert await catch_up(stream.opening(), store, 5) == []
     assert stream.next == len(CONFIRMED) + 1
     store.close()
@@ -140,7 +177,7 @@ async def test_a_stream_that_stops_before_its_end_is_reported(stream: Stream, tm
 async def test_catching_up_waits_for_another_command(stream: Stream, tmp_path: Path) -> None:
     """The other command ends soon; if not, the notice does not call it a monitor."""
     stream.publish("CMD-1", PLACED)
-    first, second = Store(tmp_path / "m.sqlite3"), Monitor(tmp_path / "m.sqlite3")
+    first, second = Store(tmp_path / "m.sqlite3", SAGAS), Monitor(tmp_path / "m.sqlite3")
     assert first.acquire(Writer.COMMAND)
     (notice,) = await catch_up(stream.opening(), second.store, 0.1)
     assert notice.startswith("another command")
@@ -149,12 +186,12 @@ async def test_catching_up_waits_for_another_command(stream: Stream, tmp_path: P
     assert not waiting.done()
     first.close()
     assert await waiting == []
-    assert second.queries.totals(SOON).orders == 1
+    assert second.queries.totals(SOON).instances == 1
     second.close()
 
 
 async def test_catching_up_beside_a_live_monitor_only_waits_for_it(stream: Stream, monitor: Monitor) -> None:
-    beside = Store(monitor.path)
+    beside = Store(monitor.path, SAGAS)
     assert not beside.acquire()
     assert len(await catch_up(stream.opening(), beside, 5)) == 1
     await monitor.read(stream)
@@ -173,7 +210,7 @@ async def test_the_file_goes_to_the_next_monitor_when_its_writer_leaves(stream: 
     await _until(lambda: any("another monitor" in link for link in second.links))
     stream.publish("CMD-1", PLACED)
     first.close()
-    await _until(lambda: second.queries.totals(SOON).orders == 1)
+    await _until(lambda: second.queries.totals(SOON).instances == 1)
     following.cancel()
     with suppress(asyncio.CancelledError):
         await following
@@ -195,7 +232,7 @@ def test_another_program_s_file_is_refused_and_unchanged(tmp_path: Path, kind: s
         connection.close()
     before = None if kind == "folder" else path.read_bytes()
     with pytest.raises(DatabaseRefused) as refusal:
-        Store(path)
+        Store(path, SAGAS)
     assert "\n" not in str(refusal.value)
     assert str(path) in str(refusal.value)
     assert kind == "folder" or path.read_bytes() == before

@@ -9,7 +9,9 @@ import pytest
 
 from choregraphie import BrokerUnavailable
 from saga_monitor.stream.history_reader import Wanted, wanted_entries
-from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, START, Stream
+from tests.saga_monitor.memory_stream import CONFIRMED, HELD, PLACED, START, Line, Stream
+from tests.support.order_saga import SAGAS
+from tests.support.several_sagas import SEVERAL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -31,7 +33,10 @@ class Busy(Stream):
 
 
 async def told(stream: Stream, since: dt.datetime | None = None) -> list[int]:
-    return [entry.offset async for entry, _ in wanted_entries(stream, Wanted(since=since), follow=False, now=NOW)]
+    return [
+        entry.offset
+        async for entry, _ in wanted_entries(stream, SAGAS, Wanted(since=since), follow=False, now=NOW)
+    ]
 
 
 @pytest.mark.parametrize("kind", [Stream, Busy])
@@ -40,6 +45,20 @@ async def test_an_event_dated_in_the_future_ends_nothing(kind: type[Stream]) -> 
     stream.publish("FUTURE", PLACED, TOMORROW)
     stream.publish("CMD-1", CONFIRMED)
     assert await told(stream) == list(range(1 + len(CONFIRMED)))
+
+
+async def test_one_key_is_told_of_one_saga_or_of_all(stream: Stream) -> None:
+    stream.publish("SAME", HELD)
+    stream.publish("SAME", [Line("retour.demande")])
+    stream.publish("OTHER", [Line("retour.demande")])
+
+    async def offsets(wanted: Wanted) -> list[int]:
+        told = wanted_entries(stream, SEVERAL.saga_set, wanted, follow=False, now=NOW)
+        return [entry.offset async for entry, _ in told]
+
+    assert await offsets(Wanted(key="SAME")) == [0, 1, 2]
+    assert await offsets(Wanted(saga="retour", key="SAME")) == [2]
+    assert await offsets(Wanted(saga="retour")) == [2, 3]
 
 
 async def test_what_is_said_while_it_is_told_belongs_to_the_next_telling() -> None:

@@ -21,6 +21,7 @@ from saga_monitor.stream import maintenance
 from saga_monitor.stream.maintenance import keep_current, prune_periodically
 from tests.saga_monitor.conftest import STUCK_AFTER, Monitor
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, Stream
+from tests.support.order_saga import COMMAND, SAGAS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -38,7 +39,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[Store]:
-    store = Store(path)
+    store = Store(path, SAGAS)
     yield store
     store.close()
 
@@ -71,7 +72,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_a_temporarily_locked_file_is_reported_and_awaited(stream: Stream, store: Store, path: Path) -> None:
-    status, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
+    status, queries = ConsoleStatus(), Queries(path, STUCK_AFTER, SAGAS)
     stream.publish("CMD-1", HELD)
     async with beside(keep_current(stream.opening(), store, status)):
         await until(lambda: status.connection.word == "live")
@@ -80,7 +81,7 @@ async def test_a_temporarily_locked_file_is_reported_and_awaited(stream: Stream,
             await until(lambda: status.connection.word == "database trouble")
             assert "locked" in status.connection.detail
         await until(
-            lambda: status.connection.word == "live" and queries.totals(dt.datetime.now(dt.UTC)).orders == 2
+            lambda: status.connection.word == "live" and queries.totals(dt.datetime.now(dt.UTC)).instances == 2
         )
     queries.close()
 
@@ -94,14 +95,14 @@ async def test_a_file_that_is_locked_at_the_start_ends_the_monitor(
 
 async def test_pruning_a_locked_file_is_tried_again(stream: Stream, store: Store, path: Path) -> None:
     stream.publish("CMD-1", CONFIRMED)
-    status, queries = ConsoleStatus(), Queries(path, STUCK_AFTER)
+    status, queries = ConsoleStatus(), Queries(path, STUCK_AFTER, SAGAS)
     async with beside(keep_current(stream.opening(), store, status)):
         await until(lambda: queries.last_offset() == len(CONFIRMED) - 1)
     with locked(path):
-        pruning = asyncio.create_task(prune_periodically(store, Thresholds(60, 6)))
+        pruning = asyncio.create_task(prune_periodically(store, Thresholds(60, 6, command=COMMAND)))
         await asyncio.sleep(0.1)
         assert not pruning.done()
-    await until(lambda: queries.totals(dt.datetime.now(dt.UTC)).orders == 0)
+    await until(lambda: queries.totals(dt.datetime.now(dt.UTC)).instances == 0)
     pruning.cancel()
     await asyncio.gather(pruning, return_exceptions=True)
     queries.close()
@@ -118,14 +119,14 @@ async def test_anomalies_are_looked_for_once_the_reading_has_caught_up(
     await monitor.read(stream)
     settings = read_settings({"SAGA_MONITOR_DATABASE": str(monitor.path)})
     stream.away, status = away, ConsoleStatus()
-    async with beside(judge(stream.opening(), settings, status)):
+    async with beside(judge(stream.opening(), settings, Thresholds.of(settings, COMMAND), SAGAS, status)):
         status.link("reading")
         await asyncio.sleep(0.1)
         assert status.anomalies is None
         monitor.store.caught_up(dt.datetime.now(dt.UTC))
         await until(lambda: status.anomalies is not None)
     assert status.anomalies is not None
-    assert [anomaly.commande_id for anomaly in status.anomalies] == ["CMD-1"]
+    assert [anomaly.key for anomaly in status.anomalies] == ["CMD-1"]
 
 
 async def test_a_file_that_cannot_be_read_is_a_notice(
@@ -138,7 +139,7 @@ async def test_a_file_that_cannot_be_read_is_a_notice(
     monkeypatch.setattr(Queries, "as_of", unreadable)
     settings = read_settings({"SAGA_MONITOR_DATABASE": str(monitor.path)})
     status = ConsoleStatus()
-    async with beside(judge(stream.opening(), settings, status)) as task:
+    async with beside(judge(stream.opening(), settings, Thresholds.of(settings, COMMAND), SAGAS, status)) as task:
         await until(lambda: bool(status.news(dt.datetime.now(dt.UTC))))
         assert not task.done()
     assert status.news(dt.datetime.now(dt.UTC)) == [("database is locked", "bold yellow")]
@@ -156,7 +157,7 @@ async def test_an_order_that_cannot_be_evaluated_does_not_end_the_console(
     status = ConsoleStatus()
     status.link("live")
     monitor.store.caught_up(dt.datetime.now(dt.UTC))
-    async with beside(judge(stream.opening(), settings, status)) as task:
+    async with beside(judge(stream.opening(), settings, Thresholds.of(settings, COMMAND), SAGAS, status)) as task:
         await until(lambda: bool(status.news(dt.datetime.now(dt.UTC))))
         assert not task.done()
         ((news, _),) = status.news(dt.datetime.now(dt.UTC))

@@ -10,7 +10,7 @@ import pytest
 from choregraphie import BrokerUnavailable
 from saga_monitor.analysis.saga_state import Flag, State
 from saga_monitor.projection.gaps import Gap, Loss, open_gaps
-from saga_monitor.records.parser import EventEntry, parse_entry
+from saga_monitor.records.parser import EventEntry
 from saga_monitor.stream import follower, resuming
 from saga_monitor.stream.follower import split_runs
 from tests.saga_monitor.conftest import SOON, Monitor
@@ -27,6 +27,7 @@ from tests.saga_monitor.memory_stream import (
     Stream,
     event_bytes,
 )
+from tests.support.order_saga import PARSER, order_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,7 @@ def publish_all(stream: Stream) -> None:
 def updated_by_delta(monitor: Monitor) -> dict[str, int]:
     """The totals except those for metrics, which only grow and keep states that an order has left."""
     kept = ("state.", "flag.", "awaited.", "said.", "dead.", "ignored.")
-    names = {"orders", "at_rest", "events", "duplicates", "retries", "dead_letters"}
+    names = {"instances", "at_rest", "events", "duplicates", "retries", "dead_letters"}
     counts = monitor.queries.totals(SOON).counts
     return {name: value for name, value in counts.items() if name in names or name.startswith(kept)}
 
@@ -51,11 +52,11 @@ def updated_by_delta(monitor: Monitor) -> dict[str, int]:
 async def test_every_kind_of_order_ends_where_it_should(stream: Stream, monitor: Monitor) -> None:
     publish_all(stream)
     await monitor.read(stream)
-    states = {order.commande_id: order.state for order in monitor.queries.orders(None, 100, SOON)}
+    states = {order.key: order.state for order in monitor.queries.instances(None, 100, SOON)}
     assert states == {f"CMD-{n}": State.COMPLETED if n == 0 else State.COMPENSATED for n in range(len(SCENARIOS))}
     totals = monitor.queries.totals(SOON)
     assert totals.count("ignored.unreadable") == totals.count("retries") == totals.count("dead_letters") == 1
-    assert (totals.orders, totals.in_flight, totals.stuck) == (len(SCENARIOS), 0, 0)
+    assert (totals.instances, totals.in_flight, totals.stuck) == (len(SCENARIOS), 0, 0)
 
 
 async def test_a_projection_rebuilt_from_the_stream_equals_the_live_one(
@@ -69,7 +70,7 @@ async def test_a_projection_rebuilt_from_the_stream_equals_the_live_one(
     with monkeypatch.context() as patch:
         patch.setattr(follower, "_now", lambda: clock)
         for entry in whole.kept:
-            record = parse_entry(entry, SOON + dt.timedelta(hours=1))
+            record = PARSER.parse(entry, SOON + dt.timedelta(hours=1))
             clock = max(clock, record.at) if isinstance(record, EventEntry) else clock
             stream.kept.append(entry)
             await live.read(stream)
@@ -117,7 +118,7 @@ async def test_an_event_said_twice_counts_once(stream: Stream, monitor: Monitor)
     stream.publish("CMD-1", CONFIRMED)
     stream.publish("CMD-1", CONFIRMED)
     await monitor.read(stream)
-    order = monitor.queries.order("CMD-1", SOON)
+    order = monitor.queries.instance(order_with("CMD-1"), SOON)
     assert order is not None
     assert (order.state, order.flags, order.at_rest) == (State.COMPLETED, (), True)
     assert monitor.queries.totals(SOON).count("duplicates") == len(CONFIRMED)
@@ -136,13 +137,13 @@ async def test_a_recreated_stream_is_noticed_and_read_from_its_start(
     if longer:
         stream.publish("NEWER", CONFIRMED + [ASKED] * 3)
     await monitor.read(stream)
-    assert [order.commande_id for order in monitor.queries.orders(None, 9, SOON)][-2:] == ["NEW", "OLD"]
+    assert [order.key for order in monitor.queries.instances(None, 9, SOON)][-2:] == ["NEW", "OLD"]
     assert monitor.queries.totals(SOON).state(State.COMPLETED) == 1 + longer
     assert "starting again" in monitor.notices[0]
     assert [gap.loss for gap in gaps(monitor)] == [Loss.REPLACED]
     stream.publish("LATER", PLACED)
     await monitor.read(stream)
-    assert monitor.queries.orders(None, 1, SOON)[0].commande_id == "LATER"
+    assert monitor.queries.instances(None, 1, SOON)[0].key == "LATER"
     assert len(monitor.notices) == 1
 
 
@@ -163,11 +164,11 @@ async def test_an_emptied_stream_is_noticed(stream: Stream, monitor: Monitor) ->
     await monitor.read(stream)
     stream.recreate()
     await monitor.read(stream)
-    assert monitor.queries.totals(SOON).orders == 1
+    assert monitor.queries.totals(SOON).instances == 1
     assert "empty" in monitor.notices[0]
     stream.publish("NEW", CONFIRMED)
     await monitor.read(stream)
-    assert (monitor.queries.totals(SOON).orders, len(gaps(monitor))) == (2, 1)
+    assert (monitor.queries.totals(SOON).instances, len(gaps(monitor))) == (2, 1)
 
 
 async def test_a_stream_that_ends_before_what_was_read_is_noticed(
@@ -195,11 +196,11 @@ async def test_a_silent_broker_deletes_nothing(
     stream.withheld = len(CONFIRMED)
     with pytest.raises(BrokerUnavailable):
         await monitor.read(stream)
-    assert monitor.queries.totals(SOON).orders == 1
+    assert monitor.queries.totals(SOON).instances == 1
     stream.withheld = 0
     stream.publish("CMD-2", CONFIRMED)
     await monitor.read(stream)
-    assert (monitor.queries.totals(SOON).orders, monitor.notices) == (2, [])
+    assert (monitor.queries.totals(SOON).instances, monitor.notices) == (2, [])
 
 
 async def test_a_trimmed_stream_is_the_same_stream(stream: Stream, monitor: Monitor) -> None:
@@ -209,7 +210,7 @@ async def test_a_trimmed_stream_is_the_same_stream(stream: Stream, monitor: Moni
     stream.publish("CMD-2", PLACED)
     await monitor.read(stream)
     assert monitor.notices == []
-    assert monitor.queries.totals(SOON).orders == 2
+    assert monitor.queries.totals(SOON).instances == 2
     stream.trim(1)
     await monitor.read(stream)
     assert monitor.notices == []
@@ -222,7 +223,7 @@ async def test_a_stream_trimmed_past_the_last_read_entry_is_reported(stream: Str
     stream.trim(3)
     await monitor.read(stream)
     assert "trimmed" in monitor.notices[0]
-    assert monitor.queries.order("CMD-1", SOON) is not None
+    assert monitor.queries.instance(order_with("CMD-1"), SOON) is not None
     (gap,) = gaps(monitor)
     assert (gap.loss, gap.lost, gap.offset) == (Loss.TRIMMED, 2, 3)
     assert gap.until == START + dt.timedelta(milliseconds=CONFIRMED[2].ms)
@@ -239,7 +240,7 @@ async def test_nothing_is_lost_of_a_stream_trimmed_up_to_the_last_read_entry(
     stream.trim(len(CONFIRMED))
     stream.publish("CMD-2", PLACED)
     await monitor.read(stream)
-    assert (monitor.queries.totals(SOON).orders, gaps(monitor), monitor.notices) == (2, [], [])
+    assert (monitor.queries.totals(SOON).instances, gaps(monitor), monitor.notices) == (2, [], [])
 
 
 async def test_one_event_lost_unread_is_one_event_lost(stream: Stream, monitor: Monitor) -> None:
@@ -276,18 +277,18 @@ async def test_ten_malformed_entries_do_not_stop_the_reading(stream: Stream, mon
     stream.publish("CMD-1", PLACED)
     await monitor.read(stream)
     assert monitor.queries.totals(SOON).ignored == 10
-    assert monitor.queries.totals(SOON).orders == 1
+    assert monitor.queries.totals(SOON).instances == 1
 
 
 async def test_a_dead_letter_given_up_raises_a_flag_that_a_redrive_ends(stream: Stream, monitor: Monitor) -> None:
     stream.set_aside("paiement", event_bytes("CMD-1", HELD[1]), None)
     stream.publish("CMD-1", HELD)
     await monitor.read(stream)
-    order = monitor.queries.order("CMD-1", SOON)
+    order = monitor.queries.instance(order_with("CMD-1"), SOON)
     assert order is not None
     assert (order.flags, order.dead_letters) == ((Flag.INTERVENTION,), 1)
     assert monitor.queries.totals(SOON).flag(Flag.INTERVENTION) == 1
-    assert [o.commande_id for o in monitor.queries.urgent(5, SOON)] == ["CMD-1"]
+    assert [o.key for o in monitor.queries.urgent(5, SOON)] == ["CMD-1"]
     stream.publish("CMD-1", PAID[len(HELD) :])
     await monitor.read(stream)
     assert monitor.queries.totals(SOON).flag(Flag.INTERVENTION) == 0
@@ -314,7 +315,7 @@ async def test_two_orders_may_use_the_same_event_ids(stream: Stream, monitor: Mo
             event_bytes(order, PLACED[0]).replace(f"{order}/commande.initiee".encode(), b"1"), "client.events"
         )
     await monitor.read(stream)
-    assert monitor.queries.totals(SOON).orders == 2
+    assert monitor.queries.totals(SOON).instances == 2
 
 
 def test_a_run_contains_each_order_at_most_once(stream: Stream) -> None:
@@ -322,6 +323,6 @@ def test_a_run_contains_each_order_at_most_once(stream: Stream) -> None:
     stream.publish("CMD-2", HELD)
     truncate = [
         [record.offset for _, record in run]
-        for run in split_runs((entry, parse_entry(entry, SOON)) for entry in stream.kept)
+        for run in split_runs((entry, PARSER.parse(entry, SOON)) for entry in stream.kept)
     ]
     assert truncate == [[0], [1, 2], [3]]

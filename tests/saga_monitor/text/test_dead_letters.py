@@ -13,7 +13,9 @@ from choregraphie.saga.topology import DETAIL_HEADER, REASON_HEADER, dlx
 from saga_monitor.diagnosis.anomalies import Anomaly, Kind
 from saga_monitor.projection import dead_letters
 from saga_monitor.text.anomaly_list import anomaly_view
+from services.application import APP
 from tests.saga_monitor.memory_stream import HELD, START, event_bytes
+from tests.support.order_saga import order_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +39,7 @@ def test_a_letter_is_shown_whole(command: Any, stream: Stream) -> None:
     assert REFUSED.decode() in out
     assert f"{REASON_HEADER}: invalid" in out
     assert "no order began under this id" in out
-    assert """python -m saga_monitor history --all --commande='-CMD '"'"'1'"'"''""" in out
+    assert """python -m saga_monitor history --all --key='-CMD '"'"'1'"'"''""" in out
     shown = json.loads(command("letter", str(offset), "--json")[1])
     assert (shown["service"], shown["offset"], shown["size"]) == ("stock", offset, len(REFUSED))
     assert shown["headers"] == {REASON_HEADER: "invalid", DETAIL_HEADER: "data.montant: greater_than"}
@@ -49,7 +51,7 @@ def test_a_letter_about_an_order_names_it(command: Any, stream: Stream) -> None:
     out = command("letter", "2")[1]
     assert "CMD-1 (RUNNING)" in out
     assert "python -m services journal CMD-1" in out
-    assert "Mend the cause, then move it from paiement.dlq" in out
+    assert "Mend the cause, then `python -m services dlq replay " in out
     (listed,) = json.loads(command("show", "CMD-1", "--json")[1])["dead_letters_set_aside"]
     assert listed["offset"] == 2
 
@@ -65,11 +67,13 @@ def test_an_id_without_an_order_shows_what_was_heard_of_it(command: Any, stream:
 
 @pytest.mark.parametrize("full", [True, False])
 def test_the_list_of_what_is_wrong_says_how_to_see_each_letter(full: bool) -> None:
-    found = [Anomaly(Kind.DEAD_LETTER, None, "stock", START, "unreadable", "set aside", letter=n) for n in (7, 8)]
-    found.append(Anomaly(Kind.STUCK, "CMD-1", "stock", START, "unknown", "it waits"))
+    found = [
+        Anomaly(Kind.DEAD_LETTER, None, None, "stock", START, "unreadable", "set aside", letter=n) for n in (7, 8)
+    ]
+    found.append(Anomaly(Kind.STUCK, *order_with("CMD-1"), "stock", START, "unknown", "it waits"))
     console = Console(width=80)
     with console.capture() as capture:
-        console.print(anomaly_view(found, full=full))
+        console.print(anomaly_view(found, APP.saga_set, full=full))
     shown = " ".join(capture.get().split())
     for offset in (7, 8):
         assert f"set aside (`python -m saga_monitor letter {offset}` shows it)" in shown

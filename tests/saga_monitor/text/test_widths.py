@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from choregraphie.terminal.tables import UNBOUNDED, Column, Fitted, short_ids
+from contracts.choreography import CHOREOGRAPHY
 from saga_monitor.text.event_tables import every_event, timeline_table
 from tests.saga_monitor.console.test_terminal import terminal
 from tests.saga_monitor.memory_stream import SCENARIOS, Line, Stream, event_id, undone
@@ -43,7 +44,7 @@ def of_an_order(command: Any) -> list[dict[str, Any]]:
 def test_an_event_takes_one_line(command: Any, stream: Stream, width: int) -> None:
     stream.publish(ORDER, REFUSED)
     events = of_an_order(command)
-    shown = lines_of(timeline_table(events, events[0]["time"]), width)
+    shown = lines_of(timeline_table(CHOREOGRAPHY, events, events[0]["time"]), width)
     assert max(map(len, shown)) <= width
     rows = [line for line in shown if line[:3].strip().isdigit()]
     assert [row.split()[1:4] for row in rows[:2]] == [
@@ -56,7 +57,7 @@ def test_an_event_takes_one_line(command: Any, stream: Stream, width: int) -> No
 def test_what_an_event_answers_is_a_number_of_the_table(command: Any, stream: Stream) -> None:
     stream.publish(ORDER, [*REFUSED, Line("stock.libere", "commande.creee", 900, id="late")])
     events = json.loads(command("show", ORDER, "--json")[1])["events"]
-    rows = lines_of(timeline_table(events, events[0]["time"]), 100)
+    rows = lines_of(timeline_table(CHOREOGRAPHY, events, events[0]["time"]), 100)
     assert "#1" in next(row for row in rows if "stock.reserve" in row)
     assert "#2" in next(row for row in rows if "paiement.echoue" in row)
     assert "not heard" in next(row for row in rows if "+900 ms" in row)

@@ -16,19 +16,20 @@ from saga_monitor.alerting.dispatcher import Dispatcher
 from saga_monitor.alerting.watcher import View
 from saga_monitor.cli.serve import open_listener, page_url, run
 from saga_monitor.diagnosis.anomalies import Thresholds, anomalies_of
-from saga_monitor.diagnosis.grouping import within_usual_time
-from saga_monitor.metrics import MetricsPage, registry
+from saga_monitor.diagnosis.grouping import within_usual_times
+from saga_monitor.metrics.exposition import MetricsPage, registry
 from saga_monitor.projection.queries import Queries
 from saga_monitor.projection.store import Store
 from saga_monitor.records.broker_status import BrokerStatus
 from saga_monitor.stream.maintenance import keep_current
 from saga_monitor.web.access import Access
-from saga_monitor.web.app import application
+from saga_monitor.web.app import web_app
 from saga_monitor.web.context import WebContext
 from saga_monitor.web.live_updates import LiveUpdates
 from saga_monitor.web.raw_events import RawEventReader
 from saga_monitor.web.reader import Readers
 from tests.saga_monitor.conftest import Monitor
+from tests.support.order_saga import COMMAND, SAGAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,10 +37,11 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from choregraphie.saga.saga_set import SagaSet
     from tests.saga_monitor.memory_stream import Stream
 
 STUCK_AFTER = 60.0
-TERMS = Thresholds(STUCK_AFTER, tries=6)
+TERMS = Thresholds(STUCK_AFTER, tries=6, command=COMMAND)
 
 
 class ViewSource:
@@ -55,7 +57,7 @@ class ViewSource:
         status = None if queues is None else BrokerStatus(now, queues)
         with self._readers.reader() as reader:
             found = anomalies_of(reader, status, now, TERMS)
-            in_time = within_usual_time(reader.totals(now).stuck, found, now, STUCK_AFTER)
+            in_time = within_usual_times(reader, found, now, STUCK_AFTER)
             self.view = View(now, status, anomalies=found, known=queues is not None, in_time=in_time)
 
 
@@ -100,12 +102,16 @@ def read_all(path: Path, stream: Stream) -> None:
 
 @contextmanager
 def served(
-    path: Path, stream: Stream, access: Access | None = None, metrics: ASGIApp | None = None
+    path: Path,
+    stream: Stream,
+    access: Access | None = None,
+    metrics: ASGIApp | None = None,
+    sagas: SagaSet = SAGAS,
 ) -> Iterator[Served]:
     """Serve on a free local port, on a thread, during the block."""
-    readers = Readers(path, STUCK_AFTER)
-    store = Store(path)
-    queries = Queries(path, STUCK_AFTER)
+    readers = Readers(path, STUCK_AFTER, sagas)
+    store = Store(path, sagas)
+    queries = Queries(path, STUCK_AFTER, sagas)
     watch, updates = ViewSource(readers), LiveUpdates(readers)
     with open_listener("127.0.0.1", 0) as listener:
         began, stop = threading.Event(), []
@@ -113,10 +119,8 @@ def served(
         async def main() -> None:
             told = asyncio.Event()
             stop.append((asyncio.get_running_loop(), told))
-            site = WebContext(readers, updates, RawEventReader(stream.opening()), watch, TERMS)
-            app = application(
-                site, access or Access(), metrics or MetricsPage(registry(queries, cast("Any", watch)))
-            )
+            site = WebContext(sagas, readers, updates, RawEventReader(stream.opening()), watch, TERMS)
+            app = web_app(site, access or Access(), metrics or MetricsPage(registry(queries, cast("Any", watch))))
             began.set()
             await run(app, listener, updates, told, keep_current(stream.opening(), store, updates))
 

@@ -92,7 +92,8 @@ def test_a_program_shows_the_token_in_a_header(closed: Served) -> None:
 
 
 def test_without_the_token_only_the_form_and_the_probes_answer(closed: Served) -> None:
-    for path in ("/", "/orders/x", "/raw/x", "/anomalies", "/charts", "/choreography", "/changes", "/metrics"):
+    pages = ("/", "/sagas/commande/x", "/raw/commande/x", "/anomalies", "/charts", "/choreography")
+    for path in (*pages, "/changes", "/metrics"):
         assert httpx.get(closed.at(path)).status_code == 401
     assert httpx.get(closed.at("/livez")).status_code == 200
     assert httpx.get(closed.at("/readyz")).status_code in {200, 503}

@@ -30,7 +30,7 @@ def haunted(site: Served) -> Served:
 
 def test_the_list_shows_hostile_ids_as_text(haunted: Served, open_page: Callable[..., Page]) -> None:
     page = open_page(haunted.url)
-    shown = page.locator("table.orders a.id").all_text_contents()
+    shown = page.locator("table.instances a.id").all_text_contents()
     assert {printable(id_) for id_ in HOSTILE.values()} <= set(shown)
     assert page.locator("main img, main script, main style, main b[onerror]").count() == 0
 
@@ -41,7 +41,7 @@ def test_an_order_with_a_hostile_id_has_its_page(
 ) -> None:
     id_ = HOSTILE[name]
     page = open_page(haunted.at("/?limit=100"))
-    links = page.locator("table.orders a.id")
+    links = page.locator("table.instances a.id")
     links.nth(links.all_text_contents().index(printable(id_))).click()
     expect(page.locator("h1")).to_have_text(printable(id_))
     expect(page.locator("dd.reason")).to_have_text(printable(id_))
@@ -58,15 +58,15 @@ def test_a_hostile_search_comes_back_as_text(haunted: Served, open_page: Callabl
     page.keyboard.press("Enter")
     page.wait_for_url("**/?q=*")
     expect(page.get_by_label("Search", exact=True)).to_have_value(HOSTILE["image"])
-    expect(page.locator("table.orders a.id")).to_have_count(1)
+    expect(page.locator("table.instances a.id")).to_have_count(1)
 
 
 def test_a_hostile_address_is_answered_in_text(haunted: Served, open_page: Callable[..., Page]) -> None:
-    page = open_page(haunted.at("/orders/%3Cscript%3Ealert(2)%3C%2Fscript%3E"), expected=("404",))
+    page = open_page(haunted.at("/sagas/commande/%3Cscript%3Ealert(2)%3C%2Fscript%3E"), expected=("404",))
     expect(page.get_by_role("main")).to_contain_text("No order <script>alert(2)</script> in the history.")
     page = open_page(haunted.at("/?%3Cb%3E=1"), expected=("400",))
     expect(page.get_by_role("main")).to_contain_text("<b> is not a parameter")
-    page = open_page(haunted.at("/orders/%FF%FE%ED%A0%80"), expected=("404",))
+    page = open_page(haunted.at("/sagas/commande/%FF%FE%ED%A0%80"), expected=("404",))
     expect(page.get_by_role("main")).to_contain_text("No order")
 
 

@@ -75,7 +75,7 @@ def test_every_link_of_every_page_leads_somewhere(mixed: Served) -> None:
                 waiting += [as_sent(url, link) for link in Links(answer.text).found]
     assert {url: status for url, status in answered.items() if status != 200} == {}
     of_kinds = {urlsplit(url).path.split("/")[1] for url in answered}
-    assert {"orders", "order", "letters", "raw", "anomalies", "charts", "choreography"} <= of_kinds
+    assert {"sagas", "letters", "raw", "anomalies", "charts", "choreography"} <= of_kinds
     assert len([url for url in answered if "/letters/" in url]) >= 20
 
 
@@ -86,7 +86,7 @@ def test_every_id_that_a_program_is_given_can_be_asked_for(mixed: Served) -> Non
         offsets = {anomaly["letter"] for anomaly in found if anomaly["letter"] is not None}
         orders = client.get("/api/orders", params={"limit": 200}).json()["orders"]
         ids |= {order["commande_id"] for order in orders}
-        asked = {id_: client.get("/api/order", params={"id": id_}).status_code for id_ in ids}
+        asked = {id_: client.get("/api/instances/commande", params={"key": id_}).status_code for id_ in ids}
         asked |= {offset: client.get(f"/api/letters/{offset}").status_code for offset in offsets}
     assert {about: status for about, status in asked.items() if status != 200} == {}
     assert len(ids) > 30
@@ -102,8 +102,8 @@ def test_a_refused_order_leads_to_its_message(site: Served, open_page: Callable[
     main = page.get_by_role("main")
     expect(page.locator("#bytes")).to_contain_text(REFUSED.decode())
     expect(main).to_contain_text("stock set commande.initiee aside: it is not valid")
-    expect(main).to_contain_text("Tell whoever sent it, then take it out of stock.dlq.")
-    expect(main).to_contain_text("python -m saga_monitor history --all --commande=CMD-MINUS")
+    expect(main).to_contain_text("takes it out of stock.dlq.")
+    expect(main).to_contain_text("python -m saga_monitor history --all --key=CMD-MINUS")
     expect(page.locator("dl.headers")).to_contain_text(REASON_HEADER)
     expect(page.locator("dl.headers")).to_contain_text("<i>&")
     assert page.locator("main i, main b[onerror]").count() == 0
@@ -137,7 +137,16 @@ def test_an_offset_without_a_letter_is_said_in_one_line(site: Served, offset: st
 
 
 @pytest.mark.parametrize(
-    "address", ["/orders/{id}?at=10m", "/api/orders/{id}?at=10m", "/raw/{id}?at=10m", "/order?id={id}&at=10m"]
+    "address",
+    [
+        *("/sagas/commande/{id}?at=10m", "/sagas/commande?key={id}&at=10m", "/raw/commande/{id}?at=10m"),
+        *(
+            "/keys/{id}?at=10m",
+            "/orders/{id}?at=10m",
+            "/api/orders/{id}?at=10m",
+            "/api/instances/commande/{id}?at=10m",
+        ),
+    ],
 )
 def test_a_parameter_that_an_orders_page_does_not_use_is_refused(site: Served, address: str) -> None:
     answer = httpx.get(site.at(address.format(id="BRK")))

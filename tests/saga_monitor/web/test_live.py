@@ -38,7 +38,7 @@ def test_a_new_order_appears_by_itself_and_moves_on(site: Served, open_page: Cal
 
 
 def test_an_order_s_page_grows_with_the_order(site: Served, open_page: Callable[..., Page]) -> None:
-    page = open_page(site.at("/orders/CMD-RUNNING"))
+    page = open_page(site.at("/sagas/commande/CMD-RUNNING"))
     labels = page.locator("svg.drawing.wide .label")
     expect(labels).to_have_count(2)
     site.stream.publish("CMD-RUNNING", PAID[len(HELD) :], seconds(1))
@@ -105,10 +105,10 @@ def test_no_more_listen_than_may_however_they_come(tmp_path: Path, stream: Strea
 
 
 def test_a_raw_page_that_is_left_open_asks_the_stream_once(site: Served, open_page: Callable[..., Page]) -> None:
-    page = open_page(site.at("/raw/CMD-RUNNING"))
+    page = open_page(site.at("/raw/commande/CMD-RUNNING"))
     expect(page.locator("pre")).to_have_count(2)
     sessions = site.stream.sessions
-    with page.expect_response(lambda answer: "/orders/CMD-RUNNING" in answer.url):
+    with page.expect_response(lambda answer: "/sagas/commande/CMD-RUNNING" in answer.url):
         site.stream.publish("CMD-FRESH", HELD, seconds(1))
     assert site.stream.sessions == sessions
     expect(page.locator("pre")).to_have_count(2)

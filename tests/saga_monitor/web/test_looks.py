@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from tests.saga_monitor.web.served import Served
 
-PAGES = ("/", "/anomalies", "/charts", "/choreography", "/orders/CMD-LOST", "/orders/CMD-0005", "/raw/CMD-LOST")
+ORDERS = ("/sagas/commande/CMD-LOST", "/sagas/commande/CMD-0005")
+PAGES = ("/", "/anomalies", "/charts", "/choreography", *ORDERS, "/raw/commande/CMD-LOST")
 
 # Every text with its contrast to the background, as [text, contrast].
 CONTRASTS = """() => {
@@ -145,7 +146,9 @@ BOXES = """(all) => all.map(e => {
 })"""
 
 
-@pytest.mark.parametrize("path", ["/choreography", "/orders/CMD-LOST", "/orders/CMD-0005", "/orders/CMD-0006"])
+@pytest.mark.parametrize(
+    "path", ["/choreography", "/sagas/commande/CMD-LOST", "/sagas/commande/CMD-0005", "/sagas/commande/CMD-0006"]
+)
 def test_no_name_in_a_drawing_covers_another_or_leaves_it(
     site: Served, open_page: Callable[..., Page], path: str
 ) -> None:
@@ -155,14 +158,14 @@ def test_no_name_in_a_drawing_covers_another_or_leaves_it(
         names: list[Any] = page.locator(f"{drawing} .lane-name").evaluate_all(BOXES)
         times: list[Any] = page.locator(f"{drawing} .gutter").evaluate_all(BOXES)
         assert len(names) == 5
-        assert bool(times) is path.startswith("/orders")
+        assert bool(times) is path.startswith("/sagas")
         outside = [word for word, left, right, *_, most in names + times if left < 0 or right > most]
         assert (width, outside) == (width, [])
         for (one, _, right, top, bottom, _), (other, left, _, upper, lower, _) in itertools.combinations(names, 2):
             assert right < left or bottom <= upper or lower <= top, (width, one, other)
 
 
-@pytest.mark.parametrize("path", ["/choreography", "/orders/CMD-0005", "/"])
+@pytest.mark.parametrize("path", ["/choreography", "/sagas/commande/CMD-0005", "/"])
 def test_a_phone_breaks_no_event_s_name(site: Served, open_page: Callable[..., Page], path: str) -> None:
     page = open_page(site.at(path), viewport={"width": 390, "height": 844})
     names = page.locator("main tbody th.event, main tbody td.c-last")
@@ -176,14 +179,14 @@ def test_on_a_wide_page_no_event_s_name_is_broken(site: Served, open_page: Calla
     refused = Line("stock.reservation_echouee", "commande.initiee", 100, reason)
     site.stream.publish("CMD-LONG", [*PLACED, refused, *undone("stock.reservation_echouee")], seconds(5))
     site.read_up()
-    page = open_page(site.at("/orders/CMD-LONG"))
+    page = open_page(site.at("/sagas/commande/CMD-LONG"))
     cells = page.locator(".timeline .c-cause:not(.none)")
     assert cells.count() > 0
     assert lines_of(cells) == {1}
 
 
 def test_a_phone_has_a_drawing_of_its_own(site: Served, open_page: Callable[..., Page]) -> None:
-    page = open_page(site.at("/orders/CMD-0005"), viewport={"width": 390, "height": 844})
+    page = open_page(site.at("/sagas/commande/CMD-0005"), viewport={"width": 390, "height": 844})
     expect(page.locator("svg.drawing.narrow")).to_be_visible()
     expect(page.locator("svg.drawing.wide")).to_be_hidden()
     heights = page.locator("svg.drawing.narrow .label").evaluate_all("all => all.map(e => e.getBBox().height)")

@@ -10,6 +10,7 @@ from saga_monitor.projection.time_series import bucket, bucket_ms, percentiles
 from saga_monitor.web.reader import Reader
 from tests.saga_monitor.memory_stream import SCENARIOS, START, Stream
 from tests.saga_monitor.web.served import read_all
+from tests.support.order_saga import SAGAS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ def seen(path: Path, batch: int) -> dict[int, dict[str, int]]:
     for number, lines in enumerate(SCENARIOS.values()):
         stream.publish(f"CMD-{number}", lines)
     read_all(path, stream)
-    reader = Reader(path, 60.0)
+    reader = Reader(path, 60.0, SAGAS)
     found = reader.seen_between(MINUTE, MINUTE + 20, 1)
     reader.close()
     return {minute: {name: n for name, n in counts.items() if n} for minute, counts in found.items()}

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from tests.saga_monitor.web.served import Served
 
-PAGES = ("/", "/anomalies", "/charts", "/choreography", "/orders/CMD-LOST", "/raw/CMD-LOST")
+PAGES = ("/", "/anomalies", "/charts", "/choreography", "/sagas/commande/CMD-LOST", "/raw/commande/CMD-LOST")
 
 
 def ids(page: Page) -> list[str]:
-    return page.locator("table.orders a.id").all_inner_texts()
+    return page.locator("table.instances a.id").all_inner_texts()
 
 
 def test_the_list_has_every_order_with_its_state_in_words(site: Served, open_page: Callable[..., Page]) -> None:
@@ -99,18 +99,18 @@ def test_paging_shows_every_order_once_and_leads_back(site: Served, open_page: C
     for number in (50, 100):
         page.get_by_role("link", name="Older").focus()
         page.keyboard.press("Enter")
-        expect(page.locator("table.orders a.id").first).to_have_text(f"CMD-2{119 - number:03d}")
+        expect(page.locator("table.instances a.id").first).to_have_text(f"CMD-2{119 - number:03d}")
         seen += ids(page)
     assert seen == [f"CMD-2{number:03d}" for number in reversed(range(120))]
     page.get_by_role("link", name="Newer").click()
-    expect(page.locator("table.orders a.id").first).to_have_text("CMD-2069")
+    expect(page.locator("table.instances a.id").first).to_have_text("CMD-2069")
     page.get_by_role("link", name="Newer").click()
     expect(page.get_by_role("link", name="Newer")).to_have_count(0)
     assert ids(page) == seen[:50]
 
 
 def test_a_refused_order_tells_its_story(site: Served, open_page: Callable[..., Page]) -> None:
-    page = open_page(site.at("/orders/CMD-0002"))
+    page = open_page(site.at("/sagas/commande/CMD-0002"))
     main = page.get_by_role("main")
     for text in (
         "Cancelled; every undoing was answered within",
@@ -134,17 +134,17 @@ def test_a_refused_order_tells_its_story(site: Served, open_page: Callable[..., 
 def test_an_order_in_trouble_says_what_remains_and_what_to_do(
     site: Served, open_page: Callable[..., Page]
 ) -> None:
-    page = open_page(site.at("/orders/CMD-LOST"))
+    page = open_page(site.at("/sagas/commande/CMD-LOST"))
     main = page.get_by_role("main")
     expect(main).to_contain_text("paiement must publish paiement.effectue, or paiement.echoue when it refuses")
-    expect(main).to_contain_text("from paiement.dlq back through the exchange paiement.requeue")
+    expect(main).to_contain_text("sends it back to paiement")
     expect(main).to_contain_text("2 tries have failed: the gateway did not answer within 5 s")
     # The awaited answer is drawn as awaited.
     assert page.locator("svg.drawing.wide .ring").count() == 1
 
 
 def test_the_raw_events_are_the_bytes_of_the_stream(site: Served, open_page: Callable[..., Page]) -> None:
-    page = open_page(site.at("/orders/CMD-0000"))
+    page = open_page(site.at("/sagas/commande/CMD-0000"))
     page.get_by_text("Raw events, read again").click()
     expect(page.locator("pre").first).to_contain_text('"specversion": "1.0"')
     assert page.locator("pre").count() == len(CONFIRMED)
@@ -154,7 +154,7 @@ def test_the_broker_away_leaves_everything_but_the_raw_events(
     site: Served, open_page: Callable[..., Page]
 ) -> None:
     site.stream.away = True
-    page = open_page(site.at("/orders/CMD-0000"))
+    page = open_page(site.at("/sagas/commande/CMD-0000"))
     expect(page.locator(".standing .pill")).to_have_text("broker away", timeout=15_000)
     expect(page.locator("[data-region=notices]")).to_contain_text("The page shows the state at")
     page.get_by_text("Raw events, read again").click()
@@ -200,18 +200,18 @@ def test_a_demand_to_cancel_what_was_never_placed_says_so(site: Served, open_pag
     site.read_up()
     page = open_page(site.at("/?state=UNKNOWN"))
     row = page.get_by_role("row").filter(has_text="CMD-ASKED")
-    expect(row).to_contain_text("nothing: never placed")
+    expect(row).to_contain_text("nothing: never begun")
     headless = page.get_by_role("row").filter(has_text="CMD-HEADLESS")
     expect(headless).to_contain_text("nothing: its beginning was not heard")
     row.get_by_role("link").click()
     expect(page.get_by_role("main")).to_contain_text(
-        "Unknown order: a cancellation was asked for, and nobody has placed the order;"
+        "Unknown order: a cancellation was asked for, and no such order has begun;"
         " kept in case the order comes. Nothing is awaited."
     )
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("/orders/CMD-NOPE", "404"), ("/?stat=1", "400"), ("/nothing", "404")]
+    ("path", "status"), [("/sagas/commande/CMD-NOPE", "404"), ("/?stat=1", "400"), ("/nothing", "404")]
 )
 def test_where_something_is_wrong_the_way_to_the_pages_is_there(
     site: Served, open_page: Callable[..., Page], path: str, status: str
@@ -223,13 +223,13 @@ def test_where_something_is_wrong_the_way_to_the_pages_is_there(
 
 def test_an_address_that_no_program_can_ask_says_which_there_are(site: Served) -> None:
     answer = httpx.get(site.at("/api/order"))
-    assert (answer.status_code, "/api/orders/{id}" in answer.json()["error"]) == (404, True)
+    assert (answer.status_code, "/api/instances/{saga}/{key}" in answer.json()["error"]) == (404, True)
 
 
 def test_an_unknown_order_and_a_bad_parameter_are_one_clear_line(
     site: Served, open_page: Callable[..., Page]
 ) -> None:
-    page = open_page(site.at("/orders/CMD-NOPE"), expected=("404",))
+    page = open_page(site.at("/sagas/commande/CMD-NOPE"), expected=("404",))
     expect(page.get_by_role("main")).to_contain_text("No order CMD-NOPE in the history.")
     expect(page.get_by_role("link", name="All orders")).to_be_visible()
     for query, text in {
@@ -238,7 +238,7 @@ def test_an_unknown_order_and_a_bad_parameter_are_one_clear_line(
         "limit=0": "limit: expected a whole number from 1 to 200",
         "after=x": "after: not a place in this list",
         "after=1&before=2": "after and before exclude each other",
-        "q=%00": "q: no order's id holds such a character",
+        "q=%00": "q: no key holds such a character",
     }.items():
         answer = httpx.get(site.at(f"/api/orders?{query}"))
         assert (answer.status_code, answer.json()["error"][: len(text)]) == (400, text)

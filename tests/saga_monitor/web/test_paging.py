@@ -15,6 +15,7 @@ from saga_monitor.web.filters import IN_FLIGHT, BadRequestError, Filters, read_f
 from saga_monitor.web.reader import Reader
 from tests.saga_monitor.memory_stream import CONFIRMED, HELD, SCENARIOS, START, Line, Stream
 from tests.saga_monitor.web.served import read_all
+from tests.support.order_saga import SAGAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
             stream.set_aside("stock", stream.kept[-len(told)].body)
     path = tmp_path_factory.mktemp("paging") / "monitor.sqlite3"
     read_all(path, stream)
-    reader = Reader(path, 60.0)
+    reader = Reader(path, 60.0, SAGAS)
     yield reader
     reader.close()
 
@@ -69,7 +70,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     stream.publish("CMD-TWICE", [*CONFIRMED, Line("commande.creee", "paiement.effectue", 700, id="again")])
     path = tmp_path_factory.mktemp("many") / "monitor.sqlite3"
     read_all(path, stream)
-    reader = Reader(path, 60.0)
+    reader = Reader(path, 60.0, SAGAS)
     yield reader
     reader.close()
 
@@ -78,7 +79,7 @@ def walk(reader: Reader, filters: Filters) -> list[list[str]]:
     pages, wanted = [], filters
     while True:
         page = reader.page(wanted, NOW)
-        pages.append([order.commande_id for order in page.orders])
+        pages.append([order.key for order in page.instances])
         if page.older is None:
             return pages
         wanted = page.older
@@ -88,11 +89,11 @@ def walk(reader: Reader, filters: Filters) -> list[list[str]]:
 def test_walking_down_finds_each_order_once(reader: Reader, filters: Filters) -> None:
     found = list(itertools.chain(*walk(reader, filters)))
     assert len(found) == len(set(found))
-    everything = reader.orders(None, 1000, NOW)
+    everything = reader.instances(None, 1000, NOW)
     assert set(found) == {
-        order.commande_id
+        order.key
         for order in everything
-        if filters.q in order.commande_id
+        if filters.q in order.key
         and (not filters.flag or filters.flag in order.flags)
         and (filters.state in {"", order.state} or (filters.state == IN_FLIGHT and not order.at_rest))
     }
@@ -107,7 +108,7 @@ def test_walking_back_up_shows_the_same_pages(reader: Reader, filters: Filters) 
     for expected in reversed(pages[:-1]):
         assert page.newer
         page = reader.page(page.newer, NOW)
-        assert [order.commande_id for order in page.orders] == expected
+        assert [order.key for order in page.instances] == expected
     if page.newer is not None:
         page = reader.page(page.newer, NOW)
     assert page.newer is None
@@ -116,20 +117,20 @@ def test_walking_back_up_shows_the_same_pages(reader: Reader, filters: Filters) 
 @pytest.mark.parametrize("filters", FILTERS, ids=lambda f: f.address())
 def test_an_address_leads_to_the_same_list(reader: Reader, filters: Filters) -> None:
     older = reader.page(filters, NOW).older or filters
-    again = read_filters(dict(parse_qsl(urlsplit(older.address()).query)))
+    again = read_filters(dict(parse_qsl(urlsplit(older.address()).query)), SAGAS)
     assert reader.page(again, NOW) == reader.page(older, NOW)
 
 
 @pytest.mark.parametrize("query", [{"after": "1~2"}, {"flag": "STUCK", "after": "1"}, {"before": "--1"}])
 def test_a_place_in_another_list_is_refused(query: dict[str, str]) -> None:
     with pytest.raises(BadRequestError):
-        read_filters(query)
+        read_filters(query, SAGAS)
 
 
 def test_a_place_of_another_sorting_is_refused_or_harmless(reader: Reader) -> None:
     for query in ({"flag": "STUCK", "after": "5"}, {"after": "1~NEW~CMD"}, {"q": "CMD", "after": "zzz"}):
         try:
-            reader.page(read_filters(query), NOW)
+            reader.page(read_filters(query, SAGAS), NOW)
         except BadRequestError:
             continue
 
@@ -158,7 +159,7 @@ def test_a_filter_looks_at_little_more_than_it_shows(many: Reader, filters: Filt
     """Counted in SQLite VM steps, not in time; reading a whole index takes thousands."""
     steps = itertools.count()
     many._connection.set_progress_handler(lambda: next(steps) < 0, 1)
-    found = many.page(filters, NOW).orders
+    found = many.page(filters, NOW).instances
     many._connection.set_progress_handler(None, 1)
     assert found
     # A search also reads the trigram index for each order.
@@ -166,6 +167,6 @@ def test_a_filter_looks_at_little_more_than_it_shows(many: Reader, filters: Filt
 
 
 def test_stuck_orders_are_counted_no_further_than_asked(many: Reader) -> None:
-    everything = many.orders(None, 10_000, NOW)
+    everything = many.instances(None, 10_000, NOW)
     assert many.totals(NOW, 500).stuck == 500
     assert many.totals(NOW).stuck == sum(Flag.STUCK in order.flags for order in everything)

@@ -104,7 +104,7 @@ def test_orders_on_a_real_broker_appear_in_a_real_browser(
         expect(page.locator("pre")).to_have_count(len(SCENARIOS["refused by payment"]))
         scraped = httpx.get(f"{url}metrics")
         assert scraped.status_code == 200
-        assert 'saga_orders{state="compensated"} 1.0' in scraped.text
+        assert 'saga_instances{saga="commande",state="compensated"} 1.0' in scraped.text
         page.close()
 
 

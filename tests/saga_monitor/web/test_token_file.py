@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from choregraphie import read_settings
-from saga_monitor.cli.serve import newer_token, with_arguments
+from saga_monitor.cli.serve import newer_token
+from saga_monitor.cli.serve_options import with_arguments
 from saga_monitor.web import access as guard
 from saga_monitor.web.access import Access
 from tests.saga_monitor.web.served import served

@@ -1,0 +1,80 @@
+"""Examines the services' databases: whether each can be read, of which version it is, what is not published."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+from choregraphie.application import Application
+from choregraphie.doctor.broker import clock
+from choregraphie.doctor.finding import Finding, Verdict
+from choregraphie.errors import DatabaseRefused
+from choregraphie.service.service import Service
+from choregraphie.settings import Settings
+from choregraphie.storage.condition import DatabaseCondition, condition_of, expected_versions
+from choregraphie.storage.engine import database_url, is_clear_text
+from choregraphie.terminal.formats import format_count, format_duration
+
+# A worker with a connection publishes at once.
+UNPUBLISHED_SECONDS = 60.0
+
+
+def examine_databases(application: Application, settings: Settings) -> Iterator[Finding]:
+    """The verdicts on the database of each service that is run here; a worker may run meanwhile."""
+    for service in application.own.values():
+        about = f"database of {service.name}"
+        if _in_clear_text(service, settings):
+            what = "passwords and rows travel in clear text"
+            yield Finding(about, Verdict.WARNING, what, "use sslmode=verify-full unless the network is private")
+        before = dt.datetime.now(dt.UTC)
+        try:
+            condition = condition_of(service, settings)
+        except DatabaseRefused as refused:
+            yield Finding(about, Verdict.WRONG, str(refused), "start its worker, or correct SAGA_DATABASE_URL")
+            continue
+        if condition is None:
+            what = "its file does not exist on this machine"
+            yield Finding(
+                about, Verdict.UNKNOWN, what, "run this where its worker runs, and after its first start"
+            )
+            continue
+        after = dt.datetime.now(dt.UTC)
+        version = _version(about, service, condition)
+        yield version
+        if condition.clock is not None:
+            yield clock(f"clock of the {about}", condition.clock, before, after)
+        if version.verdict is Verdict.OK:
+            yield _outbox(application, service, condition, after)
+
+
+def _in_clear_text(service: Service, settings: Settings) -> bool:
+    try:
+        return is_clear_text(database_url(service.name, settings))
+    except DatabaseRefused:
+        return False
+
+
+def _version(about: str, service: Service, condition: DatabaseCondition) -> Finding:
+    if condition.name != service.name:
+        what = f"it is of {condition.name or 'nobody: it is empty'}"
+        return Finding(about, Verdict.WRONG, what, "correct SAGA_DATABASE_URL, or start the worker")
+    expected = expected_versions(service)
+    if condition.versions == expected:
+        return Finding(about, Verdict.OK, f"version {expected[0]}.{expected[1]}")
+    shown = (
+        f"version {condition.versions[0]}.{condition.versions[1]}, and the program has {expected[0]}.{expected[1]}"
+    )
+    if any(found > own for found, own in zip(condition.versions, expected, strict=True)):
+        return Finding(about, Verdict.WRONG, shown, "run the newer program that wrote it")
+    return Finding(about, Verdict.WARNING, shown, "a restart of its worker upgrades it")
+
+
+def _outbox(application: Application, service: Service, condition: DatabaseCondition, now: dt.datetime) -> Finding:
+    about = f"outbox of {service.name}"
+    if condition.oldest is None:
+        return Finding(about, Verdict.OK, "everything decided is published")
+    seconds = max(0.0, (now - condition.oldest).total_seconds())
+    lasts = format_duration(seconds * 1000)
+    what = f"events not published: {format_count(condition.unpublished)}, the oldest for {lasts}"
+    if seconds < UNPUBLISHED_SECONDS:
+        return Finding(about, Verdict.OK, what)
+    remedy = f"'{application.command} outbox list --service {service.name}' names them; is its worker running?"
+    return Finding(about, Verdict.WRONG, what, remedy)

@@ -1,0 +1,61 @@
+"""The condition of a service's database, read beside a running worker."""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from choregraphie.service.service import Service
+from choregraphie.settings import Settings
+from choregraphie.storage.database import IDENTITY, open_for_reading
+from choregraphie.storage.engine import database_url, is_file
+from choregraphie.storage.migrations import MIGRATIONS
+from choregraphie.storage.outbox import OUTBOX
+
+Versions = tuple[int, int]
+
+_PENDING = select(func.count(), func.min(OUTBOX.c.decided_at)).where(OUTBOX.c.said_at.is_(None))
+
+
+@dataclass(frozen=True)
+class DatabaseCondition:
+    """What a database holds.
+
+    name         of the service that it is of; empty when it has never been prepared
+    versions     of the engine's tables and of the service's own
+    unpublished  events decided and not published; 0 of other versions than the expected ones
+    oldest       when the oldest of them was decided
+    clock        what the server's clock shows; None for a file
+    """
+
+    name: str
+    versions: Versions
+    unpublished: int
+    oldest: dt.datetime | None
+    clock: dt.datetime | None
+
+
+def expected_versions(service: Service) -> Versions:
+    """The versions of a database that this program has prepared."""
+    return 1 + len(MIGRATIONS), 1 + len(service.migrations)
+
+
+def condition_of(service: Service, settings: Settings) -> DatabaseCondition | None:
+    """The condition of the database of `service`; None when its file does not exist.
+
+    Raises DatabaseRefused when it cannot be read.
+    """
+    url = database_url(service.name, settings)
+    if is_file(url) and not Path(str(url.database)).exists():
+        return None
+    with open_for_reading(service, settings) as connection:
+        server = connection.dialect.name != "sqlite"
+        # The clock first: what follows takes time, and the question is asked between two looks at our own.
+        clock = connection.execute(select(func.clock_timestamp())).scalar() if server else None
+        found = connection.execute(select(IDENTITY)).first()
+        versions = (found.runtime_version, found.version) if found else (0, 0)
+        # The tables of another version may have other columns.
+        readable = versions == expected_versions(service)
+        number, oldest = connection.execute(_PENDING).one() if readable else (0, None)
+    return DatabaseCondition(found.name if found else "", versions, number, oldest, clock)

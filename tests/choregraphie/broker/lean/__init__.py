@@ -1,0 +1,1 @@
+"""Tests of choregraphie.broker, on a real broker."""

@@ -1,0 +1,1 @@
+"""Beginning a saga inside one's own transaction: say, the relay, the outcome."""

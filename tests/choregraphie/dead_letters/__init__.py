@@ -1,0 +1,1 @@
+"""Dead letters: what is read of them, what a replay would do."""

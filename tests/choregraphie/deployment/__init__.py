@@ -1,0 +1,1 @@
+"""Tests of what an operator sets up on the broker: topology, definitions, users."""

@@ -1,0 +1,1 @@
+"""Signatures of events, and the files of their keys."""

@@ -1,0 +1,1 @@
+"""Tests of what the engine offers to the tests of a saga."""

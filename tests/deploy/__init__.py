@@ -1,0 +1,1 @@
+"""The files of `deploy/`, `compose.yaml` and the image fit the application, and validate."""

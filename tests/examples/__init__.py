@@ -1,0 +1,1 @@
+"""The examples, each run as a person runs it."""
