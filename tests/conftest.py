@@ -48,6 +48,7 @@ PROGRAMS = {
     "test_determinism.py",
     "test_held.py",
     "test_relay_process.py",
+    "test_rendered_kubernetes.py",
     "test_http_port.py",
     "test_mutants.py",
     "test_new.py",

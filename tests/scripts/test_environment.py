@@ -133,6 +133,15 @@ def test_spin_is_installed_with_the_compiler_and_the_headers_that_it_needs(machi
     assert [line.split()[-3:] for line in asked[1:]] == [["spin", "gcc", "libc6-dev"]]
 
 
+def test_what_cannot_be_fetched_from_the_next_release_is_one_sentence(machine: Machine) -> None:
+    machine.apt_get("exit 100")
+    result = machine.run("kustomize_is_there() { false; }; ensure_kustomize")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(
+        "kustomize could not be fetched from Debian: install it by hand"
+    )
+
+
 def test_a_failed_installation_shows_the_output(machine: Machine) -> None:
     machine.apt_get("echo E: no such package; exit 100")
     result = machine.run("install_packages one")
